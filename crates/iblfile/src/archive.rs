@@ -1,0 +1,414 @@
+use std::collections::HashSet;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::block::{self, HEADER_LEN, Header, MAGIC};
+use crate::crypto::{self, Keyring, NONCE_LEN, TAG_LEN};
+use crate::members::{self, Member, Window};
+use crate::{Error, Limits, Meta, PROTOCOL_REV6, PROTOCOL_REV7, Result};
+
+/// Generation of the container format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revision {
+    /// A bare tar with `sec/…` members.
+    Rev6,
+    /// Checksummed blocks.
+    Rev7,
+}
+
+impl Revision {
+    /// 6 or 7.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Rev6 => 6,
+            Self::Rev7 => 7,
+        }
+    }
+}
+
+/// How blocks and archive are nested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Container {
+    /// One block around the whole archive.
+    FullFile,
+    /// An archive whose members are blocks.
+    PerSection,
+    /// An archive of plain members.
+    Tar,
+}
+
+impl Container {
+    /// The name used in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FullFile => "full_file",
+            Self::PerSection => "per_section",
+            Self::Tar => "tar",
+        }
+    }
+}
+
+/// Encryption found in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EncryptionKind {
+    /// Not encrypted.
+    None,
+    /// AES-256-GCM under a password.
+    Aes256,
+    /// RSA key pair; recognised, not decrypted.
+    Pem,
+}
+
+impl EncryptionKind {
+    /// The identifier used in files.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::None => "noencryption",
+            Self::Aes256 => "aes256",
+            Self::Pem => "pem",
+        }
+    }
+}
+
+/// A section and its size once decrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionInfo {
+    /// Key of the section; may contain `/`, is never a path.
+    pub name: String,
+    /// Bytes that [`Archive::read`] returns.
+    pub size: u64,
+}
+
+/// Where the archive's bytes are.
+enum Bytes<R> {
+    /// In the source, from this offset on.
+    Source(R, u64),
+    /// Decrypted in memory, from this offset on.
+    Memory(Cursor<Vec<u8>>, u64),
+}
+
+/// An opened container.
+///
+/// Opening verifies the checksum of a full-file container, the password, and that protocol, type
+/// and version belong together. Sections are then read one at a time, any number of times.
+pub struct Archive<R> {
+    bytes: Bytes<R>,
+    revision: Revision,
+    container: Container,
+    encryption: EncryptionKind,
+    meta: Meta,
+    members: Vec<Member>,
+    /// rev6 only: members that are encrypted, and the key.
+    sealed: HashSet<String>,
+    rev6_key: Option<[u8; 32]>,
+    keys: Keyring,
+}
+
+impl<R: Read + Seek> Archive<R> {
+    /// Opens a container. The password is ignored when the file is not encrypted: whether it is
+    /// one reads from the file.
+    pub fn open(mut source: R, password: Option<&str>, limits: Limits) -> Result<Self> {
+        let total = source.seek(SeekFrom::End(0))?;
+        if total > limits.max_total.saturating_add(HEADER_LEN as u64) {
+            return Err(Error::TooLarge {
+                what: "the file".into(),
+                limit: limits.max_total,
+            });
+        }
+        source.seek(SeekFrom::Start(0))?;
+        let mut start = [0; HEADER_LEN];
+        let read = read_up_to(&mut source, &mut start)?;
+        let keys = Keyring::new(password);
+        if start[..read].starts_with(&MAGIC) {
+            let header = Header::parse(&start[..read])?;
+            return Self::full_file(source, total, header, keys, &limits);
+        }
+        Self::bare(source, total, keys, &limits)
+    }
+
+    fn full_file(
+        mut source: R,
+        total: u64,
+        header: Header,
+        mut keys: Keyring,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let base = HEADER_LEN as u64;
+        let (mut bytes, len) = match header.kind {
+            EncryptionKind::None => {
+                header.check(&digest(&mut source)?)?;
+                (Bytes::Source(source, base), total - base)
+            }
+            EncryptionKind::Aes256 | EncryptionKind::Pem => {
+                let size = usize::try_from(total - base)
+                    .map_err(|_| Error::corrupt("the file is larger than memory"))?;
+                let mut payload = vec![0; size];
+                source.read_exact(&mut payload).map_err(Error::reading)?;
+                header.check(&Sha256::digest(&payload))?;
+                let range = block::decrypt_payload(header.kind, &mut payload, &mut keys)?;
+                payload.truncate(range.end);
+                (
+                    Bytes::Memory(Cursor::new(payload), range.start as u64),
+                    range.len() as u64,
+                )
+            }
+        };
+        let members = bytes.index(len, limits)?;
+        let meta = Meta::parse(&bytes.read(find(&members, "meta")?)?)?;
+        meta.check(PROTOCOL_REV7)?;
+        Ok(Self {
+            bytes,
+            revision: Revision::Rev7,
+            container: Container::FullFile,
+            encryption: header.kind,
+            meta,
+            members,
+            sealed: HashSet::new(),
+            rev6_key: None,
+            keys,
+        })
+    }
+
+    /// A tar from the first byte on: rev6, rev7 per section, or a plain rev7 tar.
+    fn bare(source: R, total: u64, mut keys: Keyring, limits: &Limits) -> Result<Self> {
+        let mut bytes = Bytes::Source(source, 0);
+        let members = bytes.index(total, limits)?;
+        let raw_meta = bytes.read(find(&members, "meta")?)?;
+        if raw_meta.starts_with(&MAGIC) {
+            let header = Header::parse(&raw_meta)?;
+            let meta = Meta::parse(&block::open_with(raw_meta, &mut keys)?)?;
+            meta.check(PROTOCOL_REV7)?;
+            return Ok(Self {
+                bytes,
+                revision: Revision::Rev7,
+                container: Container::PerSection,
+                encryption: header.kind,
+                meta,
+                members,
+                sealed: HashSet::new(),
+                rev6_key: None,
+                keys,
+            });
+        }
+        let meta = Meta::parse(&raw_meta)?;
+        let revision = if meta.protocol == PROTOCOL_REV7 {
+            Revision::Rev7
+        } else {
+            Revision::Rev6
+        };
+        meta.check(if revision == Revision::Rev7 {
+            PROTOCOL_REV7
+        } else {
+            PROTOCOL_REV6
+        })?;
+        let mut archive = Self {
+            bytes,
+            revision,
+            container: Container::Tar,
+            encryption: EncryptionKind::None,
+            meta,
+            members,
+            sealed: HashSet::new(),
+            rev6_key: None,
+            keys,
+        };
+        match revision {
+            Revision::Rev6 => archive.unlock_rev6()?,
+            Revision::Rev7 => archive.find_blocks()?,
+        }
+        Ok(archive)
+    }
+
+    /// A rev7 tar with readable metadata may still hold blocks.
+    fn find_blocks(&mut self) -> Result<()> {
+        for member in &self.members {
+            if let Some(header) = self.bytes.peek_block(member)? {
+                self.container = Container::PerSection;
+                self.encryption = header.kind;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn unlock_rev6(&mut self) -> Result<()> {
+        let source_type = self.bytes.read(find(&self.members, "sec/sourceType")?)?;
+        self.encryption = match source_type.as_slice() {
+            b"noencryption" => return Ok(()),
+            b"aes256" => EncryptionKind::Aes256,
+            b"pem" => return Err(Error::UnsupportedEncryption("pem")),
+            _ => return Err(Error::corrupt("unknown encryption method")),
+        };
+        let plain = |name: &str| name == "meta" || name.starts_with("sec/");
+        // Written as `encKeyHashMethod`, looked up as `encKeyhashMethod` by the original.
+        for name in ["sec/encKeyHashMethod", "sec/encKeyhashMethod"] {
+            if let Ok(member) = find(&self.members, name)
+                && self.bytes.read(member)?.trim_ascii() != b"0"
+            {
+                return Err(Error::corrupt("unknown key derivation method"));
+            }
+        }
+        let listed: Option<HashSet<String>> = match find(&self.members, "sec/encSections") {
+            Ok(member) => serde_json::from_slice(&self.bytes.read(member)?)
+                .map_err(|error| Error::corrupt(format!("bad section table: {error}")))?,
+            Err(_) => None,
+        };
+        self.sealed = listed.unwrap_or_else(|| {
+            self.members
+                .iter()
+                .map(|m| m.name.clone())
+                .filter(|name| !plain(name))
+                .collect()
+        });
+        let key = crypto::rev6_key(self.keys.password()?);
+        // One member that opens proves the password; any later failure is then damage.
+        let mut proven = self.sealed.is_empty();
+        for member in self
+            .members
+            .iter()
+            .filter(|m| self.sealed.contains(&m.name))
+        {
+            let mut data = self.bytes.read(member)?;
+            if crypto::decrypt(&key, &mut data)?.is_some() {
+                proven = true;
+                break;
+            }
+        }
+        if !proven {
+            return Err(Error::WrongPassword);
+        }
+        self.rev6_key = Some(key);
+        Ok(())
+    }
+
+    /// Generation of the format.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Nesting of blocks and archive.
+    pub fn container(&self) -> Container {
+        self.container
+    }
+
+    /// Encryption of the file.
+    pub fn encryption(&self) -> EncryptionKind {
+        self.encryption
+    }
+
+    /// The checked metadata.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// All members in stored order, `meta` and `sec/…` included.
+    pub fn sections(&self) -> Vec<SectionInfo> {
+        self.members
+            .iter()
+            .map(|member| SectionInfo {
+                name: member.name.clone(),
+                size: member.size.saturating_sub(self.overhead(&member.name)),
+            })
+            .collect()
+    }
+
+    fn overhead(&self, name: &str) -> u64 {
+        let overhead = match (self.container, self.revision) {
+            (Container::PerSection, _) => HEADER_LEN + block::payload_overhead(self.encryption),
+            (Container::Tar, Revision::Rev6) if self.sealed.contains(name) => NONCE_LEN + TAG_LEN,
+            _ => 0,
+        };
+        overhead as u64
+    }
+
+    /// Whether there is a section of that name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.members.iter().any(|member| member.name == name)
+    }
+
+    /// Reads and decrypts one section.
+    pub fn read(&mut self, name: &str) -> Result<Vec<u8>> {
+        let member =
+            find(&self.members, name).map_err(|_| Error::NoSuchSection(name.to_owned()))?;
+        let mut data = self.bytes.read(member)?;
+        if self.container == Container::PerSection {
+            if name == "meta" && !data.starts_with(&MAGIC) {
+                return Ok(data);
+            }
+            return block::open_with(data, &mut self.keys);
+        }
+        if let Some(key) = self.rev6_key.filter(|_| self.sealed.contains(name)) {
+            let len = crypto::decrypt(&key, &mut data)?
+                .ok_or_else(|| Error::Corrupt(format!("section `{name}` was altered")))?
+                .len();
+            data.truncate(NONCE_LEN + len);
+            data.drain(..NONCE_LEN);
+        }
+        Ok(data)
+    }
+}
+
+impl<R: Read + Seek> Bytes<R> {
+    fn index(&mut self, len: u64, limits: &Limits) -> Result<Vec<Member>> {
+        match self {
+            Self::Source(source, base) => members::index(Window::new(source, *base, len)?, limits),
+            Self::Memory(memory, base) => members::index(Window::new(memory, *base, len)?, limits),
+        }
+    }
+
+    fn read(&mut self, member: &Member) -> Result<Vec<u8>> {
+        match self {
+            Self::Source(source, base) => members::read(source, *base, member),
+            Self::Memory(memory, base) => members::read(memory, *base, member),
+        }
+    }
+
+    fn peek_block(&mut self, member: &Member) -> Result<Option<Header>> {
+        if member.size < HEADER_LEN as u64 {
+            return Ok(None);
+        }
+        let start = self.read(&Member {
+            size: HEADER_LEN as u64,
+            ..member.clone()
+        })?;
+        if start.starts_with(&MAGIC) {
+            Header::parse(&start).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+fn find<'a>(members: &'a [Member], name: &str) -> Result<&'a Member> {
+    members
+        .iter()
+        .find(|member| member.name == name)
+        .ok_or_else(|| Error::Corrupt(format!("the file has no `{name}`")))
+}
+
+fn read_up_to(source: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Io(error)),
+        }
+    }
+    Ok(filled)
+}
+
+fn digest(source: &mut impl Read) -> Result<[u8; 32]> {
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match read_up_to(source, &mut buffer)? {
+            0 => return Ok(digest.finalize().into()),
+            read => digest.update(&buffer[..read]),
+        }
+    }
+}

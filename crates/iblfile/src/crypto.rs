@@ -1,0 +1,166 @@
+use std::fmt;
+
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::{Aes256Gcm, Key};
+use argon2::{Algorithm, Argon2, Params, Version};
+use rand::Rng as _;
+use sha2::{Digest as _, Sha256};
+
+use crate::{Error, Result};
+
+pub(crate) const SALT_LEN: usize = 8;
+pub(crate) const NONCE_LEN: usize = 12;
+pub(crate) const TAG_LEN: usize = 16;
+/// What `aes256` adds to a rev7 payload: salt, nonce and tag.
+pub(crate) const AES_OVERHEAD: usize = SALT_LEN + NONCE_LEN + TAG_LEN;
+
+/// How a container is written.
+#[derive(Debug, Clone)]
+pub enum Encryption {
+    /// Stored as it is, with a checksum.
+    None,
+    /// AES-256-GCM under a key derived from a password.
+    Aes256(DerivedKey),
+}
+
+/// The AES key that Argon2id makes of a password and a salt.
+///
+/// It stands in for the password: whoever holds it can read and write files made with it, but
+/// cannot learn the password. `Debug` prints neither part.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DerivedKey {
+    salt: [u8; SALT_LEN],
+    key: [u8; 32],
+}
+
+impl DerivedKey {
+    /// Length of [`DerivedKey::to_bytes`].
+    pub const LEN: usize = SALT_LEN + 32;
+
+    /// Derives the key: Argon2id 0x13, one pass over 64 MiB in four lanes. Takes tens of
+    /// milliseconds and 64 MiB, so callers limit how many run at once.
+    pub fn derive(password: &str, salt: [u8; SALT_LEN]) -> Self {
+        let params = Params::new(65_536, 1, 4, Some(32)).expect("constant parameters are valid");
+        let mut key = [0; 32];
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(password.as_bytes(), &salt, &mut key)
+            .expect("an eight byte salt and a 32 byte output are valid");
+        Self { salt, key }
+    }
+
+    /// [`DerivedKey::derive`] with a fresh random salt.
+    pub fn generate(password: &str) -> Self {
+        Self::derive(password, rand::random())
+    }
+
+    /// Salt, then key; to be stored only wrapped.
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[..SALT_LEN].copy_from_slice(&self.salt);
+        bytes[SALT_LEN..].copy_from_slice(&self.key);
+        bytes
+    }
+
+    /// Reverses [`DerivedKey::to_bytes`]; `None` when the length is wrong.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (salt, key) = bytes.split_at_checked(SALT_LEN)?;
+        Some(Self {
+            salt: salt.try_into().ok()?,
+            key: key.try_into().ok()?,
+        })
+    }
+
+    /// The salt, which is not secret.
+    pub fn salt(&self) -> [u8; SALT_LEN] {
+        self.salt
+    }
+
+    /// The raw AES key.
+    pub fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+}
+
+impl fmt::Debug for DerivedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DerivedKey(..)")
+    }
+}
+
+/// rev6 derives its key without salt: SHA-256 of the password.
+pub(crate) fn rev6_key(password: &str) -> [u8; 32] {
+    Sha256::digest(password.as_bytes()).into()
+}
+
+/// Encrypts `data` in place and returns nonce and tag.
+pub(crate) fn encrypt(key: &[u8; 32], data: &mut [u8]) -> Result<([u8; NONCE_LEN], [u8; TAG_LEN])> {
+    let mut nonce = [0; NONCE_LEN];
+    rand::rng().fill_bytes(&mut nonce);
+    let tag = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key))
+        .encrypt_inout_detached(&nonce.into(), &[], data.into())
+        .map_err(|_| Error::TooLarge {
+            what: "data to encrypt".into(),
+            limit: aes_gcm::P_MAX,
+        })?;
+    Ok((nonce, tag.into()))
+}
+
+/// Decrypts `nonce || ciphertext || tag` in place; the plaintext is what lies between. `false`
+/// when the key does not fit (or the bytes were altered); too short input is damage.
+pub(crate) fn decrypt<'a>(key: &[u8; 32], data: &'a mut [u8]) -> Result<Option<&'a mut [u8]>> {
+    if data.len() < NONCE_LEN + TAG_LEN {
+        return Err(Error::corrupt("an encrypted part is too short"));
+    }
+    let (nonce, rest) = data.split_at_mut(NONCE_LEN);
+    let (body, tag) = rest.split_at_mut(rest.len() - TAG_LEN);
+    let nonce: [u8; NONCE_LEN] = (&*nonce).try_into().expect("split at the nonce length");
+    let tag: [u8; TAG_LEN] = (&*tag).try_into().expect("split at the tag length");
+    let done = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key)).decrypt_inout_detached(
+        &nonce.into(),
+        &[],
+        (&mut *body).into(),
+        &tag.into(),
+    );
+    Ok(done.is_ok().then_some(body))
+}
+
+/// Where keys come from while reading: a password, with the last key derived from it kept, because
+/// every rev7 block carries its own salt.
+pub(crate) struct Keyring {
+    password: Option<String>,
+    last: Option<DerivedKey>,
+}
+
+impl Keyring {
+    pub(crate) fn new(password: Option<&str>) -> Self {
+        Self {
+            password: password.map(str::to_owned),
+            last: None,
+        }
+    }
+
+    pub(crate) fn of(key: &DerivedKey) -> Self {
+        Self {
+            password: None,
+            last: Some(key.clone()),
+        }
+    }
+
+    pub(crate) fn password(&self) -> Result<&str> {
+        self.password.as_deref().ok_or(Error::PasswordRequired)
+    }
+
+    /// The key for a block's salt. A ring made of a single key cannot serve another salt.
+    pub(crate) fn key(&mut self, salt: [u8; SALT_LEN]) -> Result<[u8; 32]> {
+        if let Some(last) = self.last.as_ref().filter(|last| last.salt == salt) {
+            return Ok(last.key);
+        }
+        if self.password.is_none() && self.last.is_some() {
+            return Err(Error::WrongPassword);
+        }
+        let derived = DerivedKey::derive(self.password()?, salt);
+        let key = derived.key;
+        self.last = Some(derived);
+        Ok(key)
+    }
+}
