@@ -1,1 +1,14 @@
-//! Placeholder.
+//! What every splashtail process shares: typed ids, time, the running environment, configuration,
+//! the data directory, start and stop, logs, listeners.
+//!
+//! There is no SQL, no HTTP and no Discord client in here, and no other crate of ours.
+
+pub mod clock;
+pub mod config;
+pub mod data_dir;
+pub mod environment;
+pub mod ids;
+pub mod lifecycle;
+pub mod listen;
+pub mod random;
+pub mod telemetry;

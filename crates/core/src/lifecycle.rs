@@ -1,0 +1,125 @@
+//! Start and stop of a daemon: signals, background tasks, systemd.
+
+use std::io;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+/// What a shell reports for a process that SIGINT ended.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// Clones share one shutdown token and one task tracker.
+#[derive(Debug, Clone)]
+pub struct Lifecycle {
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    reload: watch::Receiver<u64>,
+}
+
+impl Lifecycle {
+    /// Listens to signals from now on. SIGINT and SIGTERM start the shutdown; a SIGINT after that
+    /// ends the process at once with status 130. SIGHUP asks for a reload.
+    ///
+    /// Needs a running tokio runtime.
+    ///
+    /// # Errors
+    /// The runtime cannot register a signal handler.
+    pub fn install() -> io::Result<Self> {
+        let signals = Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        };
+        let (reload_sender, reload) = watch::channel(0);
+        let shutdown = CancellationToken::new();
+        tokio::spawn(signals.watch(shutdown.clone(), reload_sender));
+        Ok(Self { shutdown, tasks: TaskTracker::new(), reload })
+    }
+
+    /// A lifecycle without signal handlers, for tests and for code that runs inside another
+    /// process.
+    pub fn manual(shutdown: CancellationToken) -> Self {
+        let (_, reload) = watch::channel(0);
+        Self { shutdown, tasks: TaskTracker::new(), reload }
+    }
+
+    /// Cancelled when the process is asked to stop.
+    pub fn shutdown(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+
+    /// Background tasks that [`Lifecycle::drain`] waits for.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Counts the SIGHUPs received; `changed()` resolves at the next one.
+    pub fn reload(&self) -> watch::Receiver<u64> {
+        self.reload.clone()
+    }
+
+    /// Tells systemd (`Type=notify`) that the daemon serves. Without systemd it does nothing.
+    pub fn notify_ready(&self) {
+        notify(&[NotifyState::Ready]);
+    }
+
+    /// Stops the background tasks: cancels the token and waits up to `grace` for tracked tasks.
+    /// Returns whether all of them ended.
+    pub async fn drain(&self, grace: Duration) -> bool {
+        notify(&[NotifyState::Stopping]);
+        self.shutdown.cancel();
+        self.tasks.close();
+        let ended = tokio::time::timeout(grace, self.tasks.wait()).await.is_ok();
+        if !ended {
+            warn!(tasks = self.tasks.len(), "tasks were still running when the grace time ended");
+        }
+        ended
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        debug!(%error, "systemd was not notified");
+    }
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    async fn watch(mut self, shutdown: CancellationToken, reload: watch::Sender<u64>) {
+        loop {
+            tokio::select! {
+                Some(()) = self.interrupt.recv() => {
+                    if shutdown.is_cancelled() {
+                        exit_interrupted();
+                    }
+                    info!("interrupted, stopping; interrupt again to stop at once");
+                    shutdown.cancel();
+                }
+                Some(()) = self.terminate.recv() => {
+                    info!("asked to terminate, stopping");
+                    shutdown.cancel();
+                }
+                Some(()) = self.hangup.recv() => {
+                    info!("asked to reload");
+                    reload.send_modify(|count| *count += 1);
+                }
+                else => return,
+            }
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the operator asked twice: destructors may hang")]
+fn exit_interrupted() -> ! {
+    std::process::exit(EXIT_INTERRUPTED)
+}
