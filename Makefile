@@ -1,0 +1,59 @@
+# splashtail: build, run and test. `make run` and `make test` do all of their own set-up.
+#
+#   make            the daemons (clusterer, jobserver, webserver, sandbox and the splashtail command)
+#   make buildbot   the bot
+#   make website    the dashboard (needs Node 20)
+#   make all        everything above
+#   make run        everything, then start it:  make run ARGS="--free-ports"
+#   make test       every test, with its own PostgreSQL, Redis and Chromium
+#   make check      formatting, lints and types
+#   make bench      the figures of docs/benchmarks.md
+#
+# PROFILE=release builds optimised binaries.
+
+PROFILE ?= dev
+ARGS ?=
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+BIN := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
+.DEFAULT_GOAL := daemons
+.PHONY: daemons buildbot website all run test check bench clean
+
+daemons:
+	cargo build --locked --profile $(PROFILE) -p splashtail -p splashtail-clusterer -p splashtail-jobserver -p splashtail-webserver -p splashtail-sandbox
+
+buildbot:
+	cargo build --locked --profile $(PROFILE) -p splashtail-bot
+
+website: website/build/index.html
+
+website/node_modules/.package-lock.json: website/package.json website/package-lock.json
+	cd website && npm ci --no-audit --no-fund
+	@touch $@
+
+WEBSITE_SOURCES := $(shell find website/src website/static -type f 2>/dev/null) $(wildcard website/*.ts website/*.js website/*.json)
+
+website/build/index.html: website/node_modules/.package-lock.json $(WEBSITE_SOURCES)
+	cd website && npm run build
+	@touch $@
+
+all: daemons buildbot website
+
+run: all
+	@exec $(BIN)/splashtail up $(ARGS)
+
+test:
+	@exec scripts/test
+
+check: website/node_modules/.package-lock.json
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cd website && npm run check
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories were not checked (cargo install cargo-deny)"; fi
+
+bench:
+	@exec scripts/bench
+
+clean:
+	cargo clean
+	rm -rf website/build website/node_modules website/.svelte-kit
