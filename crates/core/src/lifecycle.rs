@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use nix::sys::prctl::set_pdeathsig;
+use nix::unistd::{Pid, getppid};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -12,6 +14,9 @@ use tracing::{debug, info, warn};
 
 /// What a shell reports for a process that SIGINT ended.
 const EXIT_INTERRUPTED: i32 = 130;
+
+/// Process id of the supervisor that started this process directly.
+pub const SUPERVISOR_VARIABLE: &str = "SPLASHTAIL_SUPERVISOR_PID";
 
 /// Clones share one shutdown token and one task tracker.
 #[derive(Debug, Clone)]
@@ -24,6 +29,10 @@ pub struct Lifecycle {
 impl Lifecycle {
     /// Listens to signals from now on. SIGINT and SIGTERM start the shutdown; a SIGINT after that
     /// ends the process at once with status 130. SIGHUP asks for a reload.
+    ///
+    /// A daemon that the supervisor started (it names itself in [`SUPERVISOR_VARIABLE`]) also stops
+    /// when the supervisor dies. Processes further down inherit the variable but have another
+    /// parent: they are not bound to it.
     ///
     /// Needs a running tokio runtime.
     ///
@@ -38,6 +47,9 @@ impl Lifecycle {
         let (reload_sender, reload) = watch::channel(0);
         let shutdown = CancellationToken::new();
         tokio::spawn(signals.watch(shutdown.clone(), reload_sender));
+        if let Some(supervisor) = supervisor() {
+            bind_to(supervisor, &shutdown)?;
+        }
         Ok(Self { shutdown, tasks: TaskTracker::new(), reload })
     }
 
@@ -80,6 +92,21 @@ impl Lifecycle {
         }
         ended
     }
+}
+
+fn supervisor() -> Option<Pid> {
+    let pid: i32 = std::env::var(SUPERVISOR_VARIABLE).ok()?.parse().ok()?;
+    (Pid::from_raw(pid) == getppid()).then(|| Pid::from_raw(pid))
+}
+
+/// Asks the kernel for SIGTERM when the supervisor ends (prctl(2), PR_SET_PDEATHSIG).
+fn bind_to(supervisor: Pid, shutdown: &CancellationToken) -> io::Result<()> {
+    set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
+    // It may have ended just before the call.
+    if getppid() != supervisor {
+        shutdown.cancel();
+    }
+    Ok(())
 }
 
 fn notify(state: &[NotifyState<'_>]) {
