@@ -1,1 +1,20 @@
-//! Placeholder.
+//! REST client policy towards Discord: where requests go, how they are paced, which failures are
+//! tried again, and what a member may do.
+//!
+//! Bodies are raw JSON. Discord adds fields all the time, and typed models drop what they do not
+//! know; backups and permission diffs must not. The crate holds no gateway code, no cache of
+//! Discord objects and no global state: a [`Discord`] is a handle that clones cheaply, and clones
+//! share one set of rate limits.
+
+mod address;
+mod cdn;
+mod client;
+mod error;
+pub mod permissions;
+mod ratelimit;
+mod retry;
+mod route;
+
+pub use cdn::{Download, DownloadError};
+pub use client::{Discord, Request, UserAgent};
+pub use error::{ApiError, DiscordError, RateLimitScope};
