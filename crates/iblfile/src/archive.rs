@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::fmt;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use serde::Serialize;
@@ -105,6 +106,18 @@ pub struct Archive<R> {
     sealed: HashSet<String>,
     rev6_key: Option<[u8; 32]>,
     keys: Keyring,
+}
+
+impl<R> fmt::Debug for Archive<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive")
+            .field("revision", &self.revision)
+            .field("container", &self.container)
+            .field("encryption", &self.encryption)
+            .field("meta", &self.meta)
+            .field("members", &self.members.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<R: Read + Seek> Archive<R> {

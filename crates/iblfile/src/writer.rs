@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use sha2::{Digest as _, Sha256};
@@ -21,6 +22,12 @@ pub struct Writer<T> {
     names: HashSet<String>,
     /// Archive bytes written so far, the block header not counted.
     written: u64,
+}
+
+impl<T> fmt::Debug for Writer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("written", &self.written).finish_non_exhaustive()
+    }
 }
 
 impl<T: Read + Write + Seek> Writer<T> {
