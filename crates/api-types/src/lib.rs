@@ -1,1 +1,13 @@
-//! Placeholder.
+//! The JSON that leaves the platform: what the web API, the jobserver, the clusterer and the
+//! IServers answer, as types with OpenAPI schemas.
+//!
+//! Only shapes live here: no storage types, no HTTP, no behaviour beyond constructors. Ids are
+//! decimal strings, durations integer nanoseconds, times RFC 3339.
+
+pub mod auth;
+pub mod clusters;
+mod error;
+pub mod modules;
+pub mod tasks;
+
+pub use error::ErrorBody;

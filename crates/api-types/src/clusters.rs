@@ -1,0 +1,117 @@
+//! The clusterer's view of the fleet, in mewld's JSON: PascalCase names, Go's zero time for times
+//! that are not set.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use splashtail_core::ids::{ClusterId, ShardId};
+use utoipa::ToSchema;
+
+/// `0001-01-01T00:00:00Z`, what "never" looks like in this format.
+pub const UNSET_TIME: DateTime<Utc> = unset_time();
+
+#[allow(clippy::panic, reason = "evaluated by the compiler")]
+const fn unset_time() -> DateTime<Utc> {
+    match DateTime::from_timestamp(-62_135_596_800, 0) {
+        Some(time) => time,
+        None => panic!("year 1 is within chrono's range"),
+    }
+}
+
+/// `GET /clusters/health` and the clusterer's `/instance-list`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct InstanceList {
+    pub last_cluster_started_at: DateTime<Utc>,
+    pub map: Vec<ClusterMapEntry>,
+    pub instances: Vec<Instance>,
+    pub shard_count: u16,
+    pub get_gateway_bot: GatewayBot,
+    /// Working directory of the clusters; empty in public answers.
+    pub dir: String,
+    pub roll_restarting: bool,
+    /// All clusters were launched once.
+    pub fully_up: bool,
+}
+
+impl InstanceList {
+    /// Without what only operators may see.
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.dir.clear();
+        for instance in &mut self.instances {
+            instance.session_id.clear();
+        }
+        self
+    }
+}
+
+/// Which shards a cluster runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct ClusterMapEntry {
+    #[serde(rename = "ID")]
+    #[schema(value_type = u16)]
+    pub id: ClusterId,
+    pub name: String,
+    #[schema(value_type = Vec<u16>)]
+    pub shards: Vec<ShardId>,
+}
+
+/// One bot process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Instance {
+    pub started_at: DateTime<Utc>,
+    /// Changes with every start; empty in public answers.
+    #[serde(rename = "SessionID")]
+    pub session_id: String,
+    #[serde(rename = "ClusterID")]
+    #[schema(value_type = u16)]
+    pub cluster_id: ClusterId,
+    #[schema(value_type = Vec<u16>)]
+    pub shards: Vec<ShardId>,
+    pub active: bool,
+    /// `null` until the first health check after a start.
+    pub cluster_health: Option<Vec<ShardHealth>>,
+    pub currently_killing: bool,
+    /// Since when an operation holds the cluster.
+    pub lock_cluster_time: Option<DateTime<Utc>>,
+    pub launched_fully: bool,
+    pub last_checked: DateTime<Utc>,
+}
+
+/// One shard as its cluster reported it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShardHealth {
+    #[schema(value_type = u16)]
+    pub shard_id: ShardId,
+    pub up: bool,
+    /// Heartbeat round trip in milliseconds; 0 = not known yet.
+    pub latency: f64,
+    pub guilds: u64,
+    pub users: u64,
+}
+
+/// Discord's answer to `GET /gateway/bot`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GatewayBot {
+    pub url: String,
+    pub shards: u16,
+    pub session_start_limit: SessionStartLimit,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionStartLimit {
+    pub total: u32,
+    pub remaining: u32,
+    /// Milliseconds.
+    pub reset_after: u64,
+    pub max_concurrency: u16,
+}
+
+/// The clusterer's `/cluster-health?cid=`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ClusterHealth {
+    pub locked: bool,
+    pub health: Vec<ShardHealth>,
+}

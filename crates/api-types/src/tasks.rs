@@ -1,0 +1,188 @@
+//! Durable tasks as callers see them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use splashtail_core::ids::{GuildId, TaskId, UserId};
+use utoipa::ToSchema;
+
+/// Kinds of owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum TargetType {
+    Server,
+    User,
+}
+
+/// The owner of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub struct TaskFor {
+    #[schema(example = "1100000000001179648")]
+    pub id: String,
+    pub target_type: TargetType,
+}
+
+impl TaskFor {
+    pub fn server(id: GuildId) -> Self {
+        Self {
+            id: id.to_string(),
+            target_type: TargetType::Server,
+        }
+    }
+
+    pub fn user(id: UserId) -> Self {
+        Self {
+            id: id.to_string(),
+            target_type: TargetType::User,
+        }
+    }
+}
+
+/// `pending -> running -> completed | failed`, or `pending -> failed`; the last two never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    Pending,
+    Running,
+    Completed,
+    Failed,
+}
+
+impl TaskState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StatusLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl StatusLevel {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One line of a task's log: one flat object, extra values beside the named ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StatusEntry {
+    pub level: StatusLevel,
+    /// Unix seconds with a fraction.
+    pub ts: f64,
+    pub msg: String,
+    /// Names of extra values that are not shown in Discord.
+    #[serde(
+        rename = "botDisplayIgnore",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub bot_display_ignore: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, Value>,
+}
+
+/// What a task was created from. Secrets are never part of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TaskInfo {
+    #[schema(example = "guild_create_backup")]
+    pub name: String,
+    pub task_for: TaskFor,
+    /// The task's own options.
+    #[schema(value_type = Object)]
+    pub task_fields: Value,
+    /// Nanoseconds after creation until the task disappears; 0 = never.
+    pub expiry: i64,
+    pub valid: bool,
+    /// Whether the task goes on after its runner died.
+    #[serde(default)]
+    pub resumable: bool,
+    /// Whether the output is encrypted with a password.
+    #[serde(default)]
+    pub encrypted: bool,
+}
+
+/// A file that a finished task left in the object store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskOutput {
+    pub filename: String,
+    /// Whether the object lies below its owner's prefix instead of `tasks/`.
+    pub segregated: bool,
+}
+
+/// A task in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PartialTask {
+    #[schema(value_type = Uuid)]
+    pub task_id: TaskId,
+    pub task_name: String,
+    /// Nanoseconds after creation until the task disappears; `null` = never.
+    pub expiry: Option<i64>,
+    pub state: TaskState,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Task {
+    #[schema(value_type = Uuid)]
+    pub task_id: TaskId,
+    pub task_name: String,
+    /// Nanoseconds after creation until the task disappears; `null` = never.
+    pub expiry: Option<i64>,
+    pub state: TaskState,
+    pub created_at: DateTime<Utc>,
+    pub output: Option<TaskOutput>,
+    pub task_info: TaskInfo,
+    /// Oldest first.
+    pub statuses: Vec<StatusEntry>,
+    pub task_for: TaskFor,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskList {
+    /// Newest first.
+    pub tasks: Vec<PartialTask>,
+}
+
+/// Answer to the creation of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TaskCreateResponse {
+    #[schema(value_type = Uuid)]
+    pub task_id: TaskId,
+    pub task_info: TaskInfo,
+}
+
+/// How many tasks are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobsSummary {
+    pub pending: u64,
+    pub running: u64,
+    pub completed: u64,
+    pub failed: u64,
+}
+
+impl JobsSummary {
+    pub const fn total(&self) -> u64 {
+        self.pending + self.running + self.completed + self.failed
+    }
+}
