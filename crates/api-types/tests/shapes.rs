@@ -1,5 +1,7 @@
 //! The JSON of every type, byte for byte, and back.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fmt::Debug;
 
 use serde::Serialize;
