@@ -1,0 +1,159 @@
+//! Whether somebody may run a command in a guild.
+
+use crate::kittycat::{Permission, has_perm};
+use crate::native::NativePermissions;
+use crate::result::PermissionResult;
+use crate::walk::{
+    CommandConfiguration, ExtendedData, ModuleConfiguration, command_configuration, extended_data,
+};
+
+/// The module that owns the root command.
+#[derive(Debug, Clone)]
+pub struct ModuleFacts<'a> {
+    pub id: &'a str,
+    pub is_loaded: bool,
+    /// Its commands are for the operators of the installation.
+    pub is_root: bool,
+    pub is_default_enabled: bool,
+    /// Neither the module nor its commands can be disabled: without the settings commands a guild
+    /// could lock itself out.
+    pub is_always_enabled: bool,
+    pub extended_data: &'a ExtendedData,
+}
+
+/// The member who asks. Native permissions are those of the guild; channel overwrites do not count.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemberFacts {
+    pub is_owner: bool,
+    pub native: NativePermissions,
+    /// Resolved.
+    pub kittycat: Vec<Permission>,
+}
+
+/// What-if evaluation and the narrower rights of API tokens.
+#[derive(Debug, Clone, Default)]
+pub struct CheckOptions {
+    pub ignore_module_disabled: bool,
+    pub ignore_command_disabled: bool,
+    /// Take [`CheckOptions::custom_resolved_kittycat_perms`] as they are.
+    pub skip_custom_resolved_fit_checks: bool,
+    /// Instead of the member's; each counts only when the member really has it. Owners are not
+    /// narrowed.
+    pub custom_resolved_kittycat_perms: Option<Vec<Permission>>,
+    pub custom_command_configuration: Option<CommandConfiguration>,
+    pub custom_module_configuration: Option<ModuleConfiguration>,
+}
+
+/// All that a decision depends on.
+#[derive(Debug, Clone)]
+pub struct CommandRequest<'a> {
+    /// The qualified name, such as `backups create`.
+    pub command: &'a str,
+    /// `None` when no module owns the root command.
+    pub module: Option<ModuleFacts<'a>>,
+    /// Among the installation's root users.
+    pub is_root_user: bool,
+    /// The guild's rows for any of the command's paths.
+    pub command_rows: &'a [CommandConfiguration],
+    pub module_row: Option<&'a ModuleConfiguration>,
+    /// Or why they could not be had.
+    pub member: Result<&'a MemberFacts, &'a PermissionResult>,
+    pub options: &'a CheckOptions,
+}
+
+pub fn check_command(request: &CommandRequest<'_>) -> PermissionResult {
+    match decide(request) {
+        Ok(allowed) => allowed,
+        Err(denied) => denied,
+    }
+}
+
+fn decide(request: &CommandRequest<'_>) -> Result<PermissionResult, PermissionResult> {
+    let CommandRequest {
+        command, options, ..
+    } = *request;
+    let module = request
+        .module
+        .as_ref()
+        .ok_or(PermissionResult::ModuleNotFound {})?;
+    if !module.is_loaded {
+        return Err(PermissionResult::UnknownModule {
+            module: module.id.to_owned(),
+        });
+    }
+    if module.is_root {
+        return if request.is_root_user {
+            Ok(PermissionResult::OkWithMessage {
+                message: "root_cmd".to_owned(),
+            })
+        } else {
+            Err(PermissionResult::SudoNotGranted {})
+        };
+    }
+
+    let code = extended_data(command, module.extended_data);
+    let from_rows;
+    let row = match &options.custom_command_configuration {
+        Some(row) => row,
+        None => {
+            from_rows = command_configuration(command, request.command_rows);
+            &from_rows
+        }
+    };
+    let module_row = options
+        .custom_module_configuration
+        .as_ref()
+        .or(request.module_row);
+
+    if !options.ignore_command_disabled
+        && !module.is_always_enabled
+        && row.disabled.unwrap_or(!code.is_default_enabled)
+    {
+        return Err(PermissionResult::CommandDisabled {
+            command: command.to_owned(),
+        });
+    }
+    let module_disabled = module_row.and_then(|row| row.disabled);
+    if !options.ignore_module_disabled
+        && !module.is_always_enabled
+        && module_disabled.unwrap_or(!module.is_default_enabled)
+    {
+        return Err(PermissionResult::ModuleDisabled {
+            module: module.id.to_owned(),
+        });
+    }
+
+    let member = request.member.map_err(Clone::clone)?;
+    if member.is_owner {
+        return Ok(PermissionResult::OkWithMessage {
+            message: "owner".to_owned(),
+        });
+    }
+    let narrowed;
+    let kittycat = match &options.custom_resolved_kittycat_perms {
+        None => &member.kittycat,
+        Some(custom) if options.skip_custom_resolved_fit_checks => custom,
+        Some(custom) => {
+            narrowed = narrow(custom, &member.kittycat);
+            &narrowed
+        }
+    };
+    let checks = row
+        .perms
+        .as_ref()
+        .or_else(|| module_row.and_then(|row| row.default_perms.as_ref()))
+        .unwrap_or(&code.default_perms);
+    checks.run(member.native, kittycat)?;
+    Ok(PermissionResult::Ok {})
+}
+
+/// The custom permissions the member really has. The negators of both lists stay: a wildcard must
+/// not bring back what was taken from the member.
+fn narrow(custom: &[Permission], member: &[Permission]) -> Vec<Permission> {
+    let kept = custom
+        .iter()
+        .filter(|permission| permission.negator || has_perm(member, permission));
+    kept.chain(member.iter().filter(|permission| permission.negator))
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,433 @@
+//! `check_command` over given facts.
+
+use splashtail_permissions::kittycat::MemberStanding;
+use splashtail_permissions::{
+    CheckOptions, CommandConfiguration, CommandExtendedData, CommandRequest, ExtendedData,
+    MemberFacts, ModuleConfiguration, ModuleFacts, NativePermissions, Permission, PermissionChecks,
+    PermissionResult, check_command, kittycat,
+};
+
+struct Scene {
+    command: &'static str,
+    is_loaded: bool,
+    is_root: bool,
+    is_default_enabled: bool,
+    is_always_enabled: bool,
+    is_root_user: bool,
+    command_rows: Vec<CommandConfiguration>,
+    module_row: Option<ModuleConfiguration>,
+    member: Result<MemberFacts, PermissionResult>,
+    options: CheckOptions,
+    extended_data: ExtendedData,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        let mut disabled = CommandExtendedData::none();
+        disabled.is_default_enabled = false;
+        Self {
+            command: "backups create",
+            is_loaded: true,
+            is_root: false,
+            is_default_enabled: true,
+            is_always_enabled: false,
+            is_root_user: false,
+            command_rows: Vec::new(),
+            module_row: None,
+            member: Ok(MemberFacts::default()),
+            options: CheckOptions::default(),
+            extended_data: [
+                (
+                    String::new(),
+                    CommandExtendedData::kittycat_simple("server_backups", "*"),
+                ),
+                (
+                    "create".to_owned(),
+                    CommandExtendedData::kittycat_or_admin("server_backups", "create"),
+                ),
+                ("hidden".to_owned(), disabled),
+            ]
+            .into(),
+        }
+    }
+}
+
+impl Scene {
+    fn result(&self) -> PermissionResult {
+        check_command(&CommandRequest {
+            command: self.command,
+            module: Some(ModuleFacts {
+                id: "server_backups",
+                is_loaded: self.is_loaded,
+                is_root: self.is_root,
+                is_default_enabled: self.is_default_enabled,
+                is_always_enabled: self.is_always_enabled,
+                extended_data: &self.extended_data,
+            }),
+            is_root_user: self.is_root_user,
+            command_rows: &self.command_rows,
+            module_row: self.module_row.as_ref(),
+            member: self.member.as_ref(),
+            options: &self.options,
+        })
+    }
+
+    fn code(&self) -> &'static str {
+        self.result().code()
+    }
+}
+
+fn member(kittycat: &[&str], native: u64) -> Result<MemberFacts, PermissionResult> {
+    Ok(MemberFacts {
+        is_owner: false,
+        native: NativePermissions(native),
+        kittycat: kittycat
+            .iter()
+            .map(|text| Permission::parse(text))
+            .collect(),
+    })
+}
+
+fn owner() -> Result<MemberFacts, PermissionResult> {
+    Ok(MemberFacts {
+        is_owner: true,
+        ..MemberFacts::default()
+    })
+}
+
+fn row(
+    command: &str,
+    perms: Option<PermissionChecks>,
+    disabled: Option<bool>,
+) -> CommandConfiguration {
+    CommandConfiguration {
+        command: command.to_owned(),
+        perms,
+        disabled,
+    }
+}
+
+fn module_row(
+    disabled: Option<bool>,
+    default_perms: Option<PermissionChecks>,
+) -> ModuleConfiguration {
+    ModuleConfiguration {
+        module: "server_backups".to_owned(),
+        disabled,
+        default_perms,
+    }
+}
+
+#[test]
+fn plain_members_administrators_and_holders() {
+    for (facts, expected) in [
+        (member(&[], 0), "missing_any_perms"),
+        (member(&[], 8), "ok"),
+        (member(&["server_backups.create"], 0), "ok"),
+        (member(&["server_backups.*"], 0), "ok"),
+        (member(&["server_backups.list"], 0), "missing_any_perms"),
+        (
+            member(&["server_backups.*", "~server_backups.create"], 0),
+            "missing_any_perms",
+        ),
+        (owner(), "ok_with_message"),
+    ] {
+        assert_eq!(
+            Scene {
+                member: facts,
+                ..Scene::default()
+            }
+            .code(),
+            expected
+        );
+    }
+}
+
+#[test]
+fn unknown_and_unloaded_modules() {
+    let scene = Scene {
+        member: owner(),
+        ..Scene::default()
+    };
+    let request = CommandRequest {
+        command: "nothing",
+        module: None,
+        is_root_user: true,
+        command_rows: &[],
+        module_row: None,
+        member: scene.member.as_ref(),
+        options: &scene.options,
+    };
+    assert_eq!(check_command(&request), PermissionResult::ModuleNotFound {});
+    let scene = Scene {
+        is_loaded: false,
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(
+        scene.result(),
+        PermissionResult::UnknownModule {
+            module: "server_backups".into()
+        }
+    );
+}
+
+#[test]
+fn root_commands_are_for_root_users_only() {
+    let scene = Scene {
+        is_root: true,
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(scene.result(), PermissionResult::SudoNotGranted {});
+    let scene = Scene {
+        is_root: true,
+        is_root_user: true,
+        ..Scene::default()
+    };
+    assert_eq!(
+        scene.result(),
+        PermissionResult::OkWithMessage {
+            message: "root_cmd".into()
+        }
+    );
+}
+
+#[test]
+fn disabled_commands_and_modules_bind_owners_too() {
+    let disabled = || vec![row("backups", None, Some(true))];
+    let scene = Scene {
+        command_rows: disabled(),
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(
+        scene.result(),
+        PermissionResult::CommandDisabled {
+            command: "backups create".into()
+        }
+    );
+
+    let scene = Scene {
+        module_row: Some(module_row(Some(true), None)),
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(
+        scene.result(),
+        PermissionResult::ModuleDisabled {
+            module: "server_backups".into()
+        }
+    );
+
+    let scene = Scene {
+        is_default_enabled: false,
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(scene.code(), "module_disabled");
+    let scene = Scene {
+        is_default_enabled: false,
+        module_row: Some(module_row(Some(false), None)),
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(scene.code(), "ok_with_message");
+
+    let scene = Scene {
+        command: "backups hidden",
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(scene.code(), "command_disabled");
+    let scene = Scene {
+        command: "backups hidden",
+        command_rows: vec![row("backups hidden", None, Some(false))],
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(scene.code(), "ok_with_message");
+
+    let ignoring = CheckOptions {
+        ignore_command_disabled: true,
+        ..CheckOptions::default()
+    };
+    let scene = Scene {
+        command_rows: disabled(),
+        options: ignoring,
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(scene.code(), "ok_with_message");
+    let ignoring = CheckOptions {
+        ignore_module_disabled: true,
+        ..CheckOptions::default()
+    };
+    let scene = Scene {
+        is_default_enabled: false,
+        options: ignoring,
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(scene.code(), "ok_with_message");
+}
+
+#[test]
+fn settings_commands_cannot_be_locked_away() {
+    let scene = Scene {
+        is_always_enabled: true,
+        command_rows: vec![row("backups", None, Some(true))],
+        module_row: Some(module_row(Some(true), None)),
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(scene.code(), "ok_with_message");
+}
+
+#[test]
+fn a_member_that_discord_did_not_name_is_denied() {
+    let error = PermissionResult::DiscordError {
+        error: "timed out".into(),
+    };
+    assert_eq!(
+        Scene {
+            member: Err(error.clone()),
+            ..Scene::default()
+        }
+        .result(),
+        error
+    );
+}
+
+#[test]
+fn the_guild_overrides_the_module_which_overrides_the_code() {
+    let anyone = PermissionChecks::none;
+    let nobody = || PermissionChecks::kittycat_simple("nobody", "nothing");
+    for (command_rows, module_perms, expected) in [
+        (vec![], Some(anyone()), "ok"),
+        (
+            vec![row("backups", Some(nobody()), None)],
+            Some(anyone()),
+            "missing_any_perms",
+        ),
+        (
+            vec![row("backups", Some(anyone()), None)],
+            Some(nobody()),
+            "ok",
+        ),
+        (
+            vec![
+                row("backups", Some(nobody()), None),
+                row("backups create", Some(anyone()), None),
+            ],
+            None,
+            "ok",
+        ),
+        (
+            vec![
+                row("backups create", None, Some(false)),
+                row("backups", Some(anyone()), None),
+            ],
+            Some(nobody()),
+            "ok",
+        ),
+    ] {
+        let scene = Scene {
+            command_rows,
+            module_row: Some(module_row(None, module_perms)),
+            ..Scene::default()
+        };
+        assert_eq!(scene.code(), expected);
+    }
+}
+
+#[test]
+fn what_if_rows_replace_stored_ones() {
+    let options = CheckOptions {
+        custom_command_configuration: Some(row(
+            "backups create",
+            Some(PermissionChecks::none()),
+            None,
+        )),
+        custom_module_configuration: Some(module_row(Some(false), None)),
+        ..CheckOptions::default()
+    };
+    let scene = Scene {
+        command_rows: vec![row("backups create", None, Some(true))],
+        module_row: Some(module_row(Some(true), None)),
+        options,
+        ..Scene::default()
+    };
+    assert_eq!(scene.code(), "ok");
+}
+
+#[test]
+fn a_token_never_reaches_further_than_its_user() {
+    let ask = |held: &[&str], custom: &[&str], skip| {
+        let options = CheckOptions {
+            custom_resolved_kittycat_perms: Some(
+                custom.iter().map(|text| Permission::parse(text)).collect(),
+            ),
+            skip_custom_resolved_fit_checks: skip,
+            ..CheckOptions::default()
+        };
+        Scene {
+            member: member(held, 0),
+            options,
+            ..Scene::default()
+        }
+        .result()
+        .is_ok()
+    };
+    assert!(ask(
+        &["server_backups.*"],
+        &["server_backups.create"],
+        false
+    ));
+    assert!(!ask(&["server_backups.*"], &["server_backups.list"], false));
+    assert!(!ask(
+        &["server_backups.list"],
+        &["server_backups.create"],
+        false
+    ));
+    assert!(ask(
+        &["server_backups.list"],
+        &["server_backups.create"],
+        true
+    ));
+    // The wildcard is held, one permission of it is not.
+    assert!(!ask(
+        &["server_backups.*", "~server_backups.create"],
+        &["server_backups.*"],
+        false
+    ));
+    assert!(!ask(
+        &["global.*"],
+        &["server_backups.*", "~server_backups.create"],
+        false
+    ));
+}
+
+#[test]
+fn facts_of_a_member_come_from_the_kittycat_rows() {
+    let rows = kittycat::MemberPermissions {
+        positions: vec![kittycat::Position {
+            id: "900".into(),
+            index: 4,
+            perms: vec![Permission::parse("server_backups.create")],
+        }],
+        overrides: Vec::new(),
+    };
+    let facts = MemberFacts {
+        kittycat: rows.resolved(MemberStanding::default()),
+        ..MemberFacts::default()
+    };
+    assert_eq!(
+        Scene {
+            member: Ok(facts),
+            ..Scene::default()
+        }
+        .code(),
+        "ok"
+    );
+}
