@@ -1,0 +1,67 @@
+//! Calls to the clusterer.
+
+use serde_json::{Value, json};
+use splashtail_api_types::clusters::{ClusterHealth, InstanceList};
+use splashtail_core::ids::{ClusterId, UserId};
+use url::Url;
+
+use super::ClientError;
+use super::transport::{Call, Transport, http_client};
+use crate::signing::{Signer, tag};
+
+#[derive(Debug, Clone)]
+pub struct ClustererClient {
+    transport: Transport,
+}
+
+impl ClustererClient {
+    /// The signer's tag is set here.
+    ///
+    /// # Errors
+    /// [`ClientError::Build`]: no TLS provider is installed.
+    pub fn new(base: Url, signer: &Signer) -> Result<Self, ClientError> {
+        let signer = signer.with_tag(tag::CLUSTERER);
+        Ok(Self { transport: Transport::new(http_client()?, base, Some(signer)) })
+    }
+
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn instance_list(&self) -> Result<InstanceList, ClientError> {
+        self.transport.json(Call::get("/instance-list")).await
+    }
+
+    /// Oldest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn action_logs(&self) -> Result<Vec<Value>, ClientError> {
+        self.transport.json(Call::get("/action-logs")).await
+    }
+
+    /// # Errors
+    /// See [`ClientError`]; 400 for an unknown cluster and while the fleet is not fully up.
+    pub async fn cluster_health(&self, cluster: ClusterId) -> Result<ClusterHealth, ClientError> {
+        let path = format!("/cluster-health?cid={cluster}");
+        self.transport.json(Call::get(&path)).await
+    }
+
+    /// Sends one of the bus commands (`restart`, `rollingrestart`, …) and returns its output:
+    /// `"ok"` or the answer. A refused command is a status of 409 with the refusal as code.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn command(
+        &self,
+        action: &str,
+        cluster: Option<ClusterId>,
+        user: Option<UserId>,
+    ) -> Result<Value, ClientError> {
+        let body = match cluster {
+            Some(cluster) => json!({ "id": cluster }),
+            None => json!({}),
+        };
+        let path = format!("/commands/{action}");
+        let headers: Vec<_> = user.map(|user| ("x-user-id", user.to_string())).into_iter().collect();
+        self.transport.json(Call { headers: &headers, ..Call::post(&path, &body) }).await
+    }
+}
