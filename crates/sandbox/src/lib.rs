@@ -1,1 +1,19 @@
-//! Placeholder.
+//! A simulator of Discord: REST, gateway, CDN and OAuth2, with an interface to act as its users.
+//!
+//! It is for demonstrations, tests and drills, and is judged from outside: by Discord's own API
+//! description and by clients that know nothing of it.
+
+pub mod cdn;
+pub mod clock;
+pub mod control;
+pub mod faults;
+pub mod gateway;
+pub mod journal;
+pub mod oauth;
+pub mod openapi;
+pub mod rest;
+mod sandbox;
+pub mod seed;
+pub mod world;
+
+pub use sandbox::{Options, Sandbox};

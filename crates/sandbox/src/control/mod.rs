@@ -1,0 +1,3 @@
+//! Acting as the people of the sandbox.
+
+pub mod types;

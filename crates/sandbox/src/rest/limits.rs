@@ -1,0 +1,276 @@
+//! Rate limits: per route, per resource, global, hidden, and the ban for invalid requests.
+//!
+//! Limits belong to the token, so several processes of one bot share them. Time is the sandbox's.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::error::{ApiError, Retry};
+
+/// What a limit counts separately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Major {
+    None,
+    Channel,
+    Guild,
+    /// Webhook id and token.
+    Webhook,
+}
+
+/// A limit as the route table names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Bucket {
+    pub name: &'static str,
+    pub limit: u32,
+    pub per_ms: i64,
+    pub major: Major,
+}
+
+/// A limit in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    pub limit: u32,
+    pub per_ms: i64,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Off: nothing is ever refused, and answers carry no limit headers.
+    pub enabled: bool,
+    /// Whether control acts, which stand for people in clients, are limited too.
+    pub users: bool,
+    /// Requests per second and bot.
+    pub global: Rate,
+    /// Answers of 401, 403 and 429 before an address is blocked.
+    pub invalid: Rate,
+    /// Changes of a channel's name or topic, without headers of its own.
+    pub hidden_channel_edit: Rate,
+    /// Replacements of route limits, by bucket name.
+    pub buckets: BTreeMap<String, Rate>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            users: true,
+            global: Rate { limit: 50, per_ms: 1000 },
+            invalid: Rate { limit: 10_000, per_ms: 600_000 },
+            hidden_channel_edit: Rate { limit: 2, per_ms: 600_000 },
+            buckets: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    used: u32,
+    resets_at: i64,
+}
+
+impl Window {
+    /// Counts one use; `Err` with the wait when there is none left.
+    fn take(&mut self, rate: Rate, now: i64) -> Result<(), i64> {
+        if now >= self.resets_at {
+            *self = Self { used: 0, resets_at: now + rate.per_ms };
+        }
+        if self.used >= rate.limit {
+            return Err(self.resets_at - now);
+        }
+        self.used += 1;
+        Ok(())
+    }
+}
+
+const FRESH: Window = Window { used: 0, resets_at: i64::MIN };
+
+/// Whose use is counted, of what, where.
+type Key = (String, &'static str, String);
+
+#[derive(Debug, Default)]
+struct State {
+    rules: Rules,
+    windows: HashMap<Key, Window>,
+    global: HashMap<String, Window>,
+    invalid: HashMap<IpAddr, Window>,
+}
+
+/// Headers of an answer on a limited route.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stand {
+    pub limit: u32,
+    pub remaining: u32,
+    pub resets_at_ms: i64,
+    pub reset_after_ms: i64,
+    pub bucket: String,
+}
+
+/// A window as `/ctl/limits` shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WindowInfo {
+    pub caller: String,
+    pub bucket: String,
+    pub major: String,
+    pub used: u32,
+    pub resets_at_ms: i64,
+}
+
+/// All counters.
+#[derive(Debug, Default)]
+pub struct Limits {
+    state: Mutex<State>,
+}
+
+/// The public name of a bucket: opaque, equal for routes that share a limit.
+pub fn hash(name: &str) -> String {
+    hex::encode(&Sha256::digest(name)[..16])
+}
+
+impl Limits {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn rules(&self) -> Rules {
+        self.state().rules.clone()
+    }
+
+    pub fn set_rules(&self, rules: Rules) {
+        self.state().rules = rules;
+    }
+
+    /// Forgets every count, not the rules.
+    pub fn reset(&self) {
+        let mut state = self.state();
+        let rules = std::mem::take(&mut state.rules);
+        *state = State { rules, ..State::default() };
+    }
+
+    /// Windows in use, in a stable order.
+    pub fn windows(&self, now: i64) -> Vec<WindowInfo> {
+        let state = self.state();
+        let live = state.windows.iter().filter(|(_, w)| w.resets_at > now);
+        let mut all: Vec<WindowInfo> = live
+            .map(|((caller, bucket, major), w)| WindowInfo {
+                caller: caller.clone(),
+                bucket: (*bucket).to_owned(),
+                major: major.clone(),
+                used: w.used,
+                resets_at_ms: w.resets_at,
+            })
+            .collect();
+        all.sort_by(|a, b| (&a.caller, &a.bucket, &a.major).cmp(&(&b.caller, &b.bucket, &b.major)));
+        all
+    }
+
+    /// Counts a request against the global limit.
+    pub fn global(&self, caller: &str, now: i64) -> Result<(), ApiError> {
+        let mut state = self.state();
+        if !state.rules.enabled {
+            return Ok(());
+        }
+        let rate = state.rules.global;
+        let window = state.global.entry(caller.to_owned()).or_insert(FRESH);
+        window.take(rate, now).map_err(|wait| limited(wait, "global"))
+    }
+
+    /// Counts a request against its bucket.
+    pub fn take(&self, caller: &str, bucket: &Bucket, major: &str, now: i64) -> (Option<Stand>, Result<(), ApiError>) {
+        let mut state = self.state();
+        if !state.rules.enabled {
+            return (None, Ok(()));
+        }
+        if state.windows.len() > 50_000 {
+            state.windows.retain(|_, w| w.resets_at > now);
+        }
+        let given = Rate { limit: bucket.limit, per_ms: bucket.per_ms };
+        let rate = state.rules.buckets.get(bucket.name).copied().unwrap_or(given);
+        let key = (caller.to_owned(), bucket.name, major.to_owned());
+        let window = state.windows.entry(key).or_insert(FRESH);
+        let taken = window.take(rate, now);
+        let stand = Stand {
+            limit: rate.limit,
+            remaining: rate.limit.saturating_sub(window.used),
+            resets_at_ms: window.resets_at,
+            reset_after_ms: window.resets_at - now,
+            bucket: hash(bucket.name),
+        };
+        (Some(stand), taken.map_err(|wait| limited(wait, "user")))
+    }
+
+    /// Counts against a limit that has no headers.
+    pub fn hidden(&self, name: &'static str, major: &str, rate: Rate, now: i64) -> Result<(), ApiError> {
+        let mut state = self.state();
+        if !state.rules.enabled {
+            return Ok(());
+        }
+        let window = state.windows.entry((String::new(), name, major.to_owned())).or_insert(FRESH);
+        window.take(rate, now).map_err(|wait| limited(wait, "user"))
+    }
+
+    /// Whether an address is blocked for too many invalid requests.
+    pub fn blocked(&self, address: IpAddr, now: i64) -> bool {
+        let state = self.state();
+        let limit = state.rules.invalid.limit;
+        state.rules.enabled
+            && state.invalid.get(&address).is_some_and(|w| w.resets_at > now && w.used >= limit)
+    }
+
+    /// Notes an answer of 401, 403 or 429 (but not of a shared limit).
+    pub fn note_invalid(&self, address: IpAddr, now: i64) {
+        let mut state = self.state();
+        let rate = state.rules.invalid;
+        // Over the limit the window simply stays full until it ends.
+        let _ = state.invalid.entry(address).or_insert(FRESH).take(rate, now);
+    }
+}
+
+fn limited(wait_ms: i64, scope: &'static str) -> ApiError {
+    let message = if scope == "shared" { "The resource is being rate limited." } else { "You are being rate limited." };
+    let retry = Retry { after_ms: wait_ms, global: scope == "global", scope };
+    ApiError { retry: Some(retry), ..ApiError::new(429, 0, message) }
+}
+
+/// A 429 of a limit on the resource itself.
+pub fn shared(wait_ms: i64) -> ApiError {
+    limited(wait_ms, "shared")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const B: Bucket = Bucket { name: "create_message", limit: 2, per_ms: 5000, major: Major::Channel };
+
+    #[test]
+    fn a_window_starts_at_its_first_use_and_majors_count_apart() {
+        let limits = Limits::default();
+        let (stand, taken) = limits.take("bot", &B, "1", 1000);
+        assert!(taken.is_ok());
+        let stand = stand.unwrap();
+        assert_eq!((stand.limit, stand.remaining, stand.reset_after_ms), (2, 1, 5000));
+        assert!(limits.take("bot", &B, "1", 2000).1.is_ok());
+        let error = limits.take("bot", &B, "1", 3000).1.unwrap_err();
+        assert_eq!(error.json(), serde_json::json!(
+            {"message": "You are being rate limited.", "retry_after": 3.0, "global": false}));
+        assert!(limits.take("bot", &B, "2", 3000).1.is_ok());
+        assert!(limits.take("bot", &B, "1", 6000).1.is_ok());
+    }
+
+    #[test]
+    fn the_global_limit_is_per_caller() {
+        let limits = Limits::default();
+        for _ in 0..50 {
+            assert!(limits.global("a", 0).is_ok());
+        }
+        assert!(limits.global("a", 999).unwrap_err().retry.unwrap().global);
+        assert!(limits.global("b", 999).is_ok());
+        assert!(limits.global("a", 1000).is_ok());
+    }
+}

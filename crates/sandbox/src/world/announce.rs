@@ -1,0 +1,305 @@
+//! Changes that have one shape wherever they come from, and what is said about them.
+
+use serde_json::{Value, json};
+
+use super::permissions as perm;
+use super::{Channel, Id, Message, Role, Stamp, World, intent};
+
+impl World {
+    /// Tells a bot that it is in a guild now.
+    pub(crate) fn announce_guild_to(&mut self, guild: Id, bot: Id) {
+        // Sessions build GUILD_CREATE for their own intents: the payload only names the guild.
+        self.emit_to(bot, Some(guild), "GUILD_CREATE", 0, json!({"id": guild}));
+    }
+
+    /// Announces the present state of a guild.
+    pub fn guild_updated(&mut self, guild: Id) {
+        let Some(state) = self.guilds.get(&guild) else { return };
+        let payload = self.guild_json(state);
+        self.emit(guild, "GUILD_UPDATE", intent::GUILDS, 0, payload);
+    }
+
+    /// Starts or ends an outage.
+    pub fn set_outage(&mut self, guild: Id, down: bool) {
+        let Some(state) = self.guilds.get_mut(&guild) else { return };
+        if std::mem::replace(&mut state.unavailable, down) == down {
+            return;
+        }
+        if down {
+            self.emit(guild, "GUILD_DELETE", intent::GUILDS, 0, json!({"id": guild, "unavailable": true}));
+        } else {
+            for bot in self.guilds[&guild].bots.clone() {
+                self.announce_guild_to(guild, bot);
+            }
+        }
+    }
+
+    /// Adds a channel and announces it.
+    pub fn add_channel(&mut self, channel: Channel) {
+        let id = channel.id;
+        let Some(guild) = channel.guild_id.and_then(|g| self.guilds.get_mut(&g)) else {
+            self.channels.insert(id, channel);
+            return;
+        };
+        let set = if channel.is_thread() { &mut guild.threads } else { &mut guild.channels };
+        set.insert(id);
+        let thread = channel.is_thread();
+        self.channels.insert(id, channel);
+        let mut payload = self.channel_json(&self.channels[&id]);
+        if thread {
+            payload["newly_created"] = true.into();
+        }
+        let kind = if thread { "THREAD_CREATE" } else { "CHANNEL_CREATE" };
+        self.emit_in(id, kind, intent::GUILDS, payload);
+    }
+
+    /// Changes a channel and announces it; bots that lose or gain sight of it hear that instead
+    /// of the change.
+    pub fn edit_channel(&mut self, id: Id, edit: impl FnOnce(&mut Channel)) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        edit(channel);
+        let kind = if channel.is_thread() { "THREAD_UPDATE" } else { "CHANNEL_UPDATE" };
+        let payload = self.channel_json(&self.channels[&id]);
+        self.emit_in(id, kind, intent::GUILDS, payload);
+    }
+
+    /// Removes a channel with everything in it. Children of a category stay, orphaned.
+    pub fn delete_channel(&mut self, id: Id) {
+        let Some(channel) = self.channels.get(&id).cloned() else { return };
+        let payload = self.channel_json(&channel);
+        let guild_id = channel.guild_id;
+        if channel.is_thread() {
+            let brief = json!({"id": id, "guild_id": guild_id, "parent_id": channel.parent_id, "type": channel.kind});
+            self.emit_in(id, "THREAD_DELETE", intent::GUILDS, brief);
+        } else {
+            self.emit_in(id, "CHANNEL_DELETE", intent::GUILDS, payload);
+        }
+        if let Some(guild_id) = guild_id {
+            let children: Vec<Id> = self.guilds.get(&guild_id).map_or_else(Vec::new, |g| {
+                let all = g.channels.iter().chain(&g.threads).copied();
+                all.filter(|c| self.channels.get(c).is_some_and(|c| c.parent_id == Some(id))).collect()
+            });
+            for child in children {
+                if channel.kind == 4 {
+                    self.edit_channel(child, |c| c.parent_id = None);
+                } else {
+                    self.forget_channel(child);
+                }
+            }
+            self.drop_channel_references(guild_id, id);
+        }
+        self.forget_channel(id);
+    }
+
+    fn drop_channel_references(&mut self, guild_id: Id, id: Id) {
+        let Some(guild) = self.guilds.get_mut(&guild_id) else { return };
+        let slots = [
+            &mut guild.afk_channel_id,
+            &mut guild.system_channel_id,
+            &mut guild.widget_channel_id,
+            &mut guild.safety_alerts_channel_id,
+        ];
+        let mut changed = false;
+        for slot in slots {
+            if *slot == Some(id) {
+                *slot = None;
+                changed = true;
+            }
+        }
+        guild.voice.retain(|_, v| v.channel != id);
+        self.invites.retain(|_, i| i.channel != id);
+        self.webhooks.retain(|_, w| w.channel != id);
+        if changed {
+            self.guild_updated(guild_id);
+        }
+    }
+
+    fn forget_channel(&mut self, id: Id) {
+        if let Some(channel) = self.channels.remove(&id)
+            && let Some(guild) = channel.guild_id.and_then(|g| self.guilds.get_mut(&g))
+        {
+            guild.channels.remove(&id);
+            guild.threads.remove(&id);
+        }
+        self.messages.remove(&id);
+    }
+
+    /// Adds a role and announces it.
+    pub fn add_role(&mut self, guild: Id, role: Role) {
+        let payload = json!({"guild_id": guild, "role": role.json()});
+        if let Some(state) = self.guilds.get_mut(&guild) {
+            state.roles.insert(role.id, role);
+        }
+        self.emit(guild, "GUILD_ROLE_CREATE", intent::GUILDS, 0, payload);
+    }
+
+    /// Announces a changed role.
+    pub fn role_updated(&mut self, guild: Id, role: Id) {
+        let Some(state) = self.guilds.get(&guild).and_then(|g| g.roles.get(&role)) else { return };
+        let payload = json!({"guild_id": guild, "role": state.json()});
+        self.emit(guild, "GUILD_ROLE_UPDATE", intent::GUILDS, 0, payload);
+    }
+
+    /// Removes a role; its members and overwrites lose it without a word in the audit log.
+    pub fn delete_role(&mut self, guild_id: Id, role: Id) {
+        let Some(guild) = self.guilds.get_mut(&guild_id) else { return };
+        if guild.roles.remove(&role).is_none() {
+            return;
+        }
+        let channels: Vec<Id> = guild.channels.iter().copied().collect();
+        let holders: Vec<Id> = guild.members.values().filter(|m| m.roles.contains(&role)).map(|m| m.user).collect();
+        self.emit(guild_id, "GUILD_ROLE_DELETE", intent::GUILDS, 0, json!({"guild_id": guild_id, "role_id": role}));
+        for user in holders {
+            self.edit_member(guild_id, user, |m| {
+                m.roles.remove(&role);
+            });
+        }
+        for channel in channels {
+            if self.channels.get(&channel).is_some_and(|c| c.overwrites.contains_key(&role)) {
+                self.edit_channel(channel, |c| {
+                    c.overwrites.remove(&role);
+                });
+            }
+        }
+    }
+
+    /// Stores a message and announces it.
+    pub fn add_message(&mut self, mut message: Message) -> Id {
+        let id = message.id;
+        let now = self.now();
+        let guild = self.guild_of(message.channel);
+        if let Some(channel) = self.channels.get_mut(&message.channel) {
+            if message.ephemeral_for.is_none() {
+                channel.last_message_id = Some(id);
+            }
+            if let Some(thread) = &mut channel.thread {
+                message.position = Some(thread.message_count);
+                if !matches!(message.kind, 21 | 18) && message.id != channel.id {
+                    thread.message_count += 1;
+                    thread.total_sent += 1;
+                }
+                if thread.archived {
+                    thread.archived = false;
+                    thread.archived_at = now;
+                }
+            }
+        }
+        if let Some(guild) = guild {
+            self.touch_member(guild, message.author);
+        }
+        let payload = self.message_create_payload(&message);
+        let (channel, author, hidden) = (message.channel, message.author, message.ephemeral_for.is_some());
+        self.messages.entry(channel).or_default().insert(id, message);
+        self.announce_message("MESSAGE_CREATE", channel, author, hidden, payload);
+        id
+    }
+
+    fn message_create_payload(&self, message: &Message) -> Value {
+        let mut payload = self.message_event(message);
+        if !message.nonce.is_null() {
+            payload["nonce"] = message.nonce.clone();
+        }
+        payload
+    }
+
+    fn announce_message(&mut self, kind: &'static str, channel: Id, author: Id, hidden: bool, payload: Value) {
+        if hidden {
+            // Ephemeral messages reach the bot alone, as if by direct message.
+            self.emit_to(author, None, kind, intent::DIRECT_MESSAGES, payload);
+        } else {
+            self.emit_message(kind, channel, author, payload);
+        }
+    }
+
+    /// Announces a changed message.
+    pub fn message_updated(&mut self, channel: Id, id: Id) {
+        let Some(message) = self.message(channel, id) else { return };
+        let (author, hidden) = (message.author, message.ephemeral_for.is_some());
+        let payload = self.message_event(message);
+        self.announce_message("MESSAGE_UPDATE", channel, author, hidden, payload);
+    }
+
+    /// Removes messages: one is announced alone, several together.
+    pub fn delete_messages(&mut self, channel: Id, ids: &[Id]) -> Vec<Id> {
+        let mut gone = Vec::new();
+        let mut hidden = None;
+        for id in ids {
+            let Some(message) = self.messages.get_mut(&channel).and_then(|m| m.remove(id)) else { continue };
+            for attachment in &message.attachments {
+                self.assets.forget(super::AssetKind::Attachment, attachment.id);
+            }
+            if message.ephemeral_for.is_some() {
+                hidden = Some(message.author);
+            }
+            gone.push(*id);
+        }
+        if let Some(thread) = self.channels.get_mut(&channel).and_then(|c| c.thread.as_mut()) {
+            thread.message_count = thread.message_count.saturating_sub(gone.len() as u64);
+        }
+        let guild = self.guild_of(channel);
+        let intents = if guild.is_some() { intent::GUILD_MESSAGES } else { intent::DIRECT_MESSAGES };
+        let mut payload = match gone.as_slice() {
+            [] => return gone,
+            [one] => json!({"id": one, "channel_id": channel}),
+            many => json!({"ids": many, "channel_id": channel}),
+        };
+        let kind = if gone.len() == 1 { "MESSAGE_DELETE" } else { "MESSAGE_DELETE_BULK" };
+        if let Some(bot) = hidden {
+            self.emit_to(bot, None, kind, intent::DIRECT_MESSAGES, payload);
+            return gone;
+        }
+        if let Some(guild) = guild {
+            payload["guild_id"] = json!(guild);
+        }
+        self.emit_in(channel, kind, intents, payload);
+        gone
+    }
+
+    /// Announces that a guild's emojis or stickers changed.
+    pub fn expressions_updated(&mut self, guild: Id, stickers: bool) {
+        let Some(state) = self.guilds.get(&guild) else { return };
+        let (kind, payload) = if stickers {
+            ("GUILD_STICKERS_UPDATE", json!({"guild_id": guild, "stickers": self.stickers_json(state)}))
+        } else {
+            ("GUILD_EMOJIS_UPDATE", json!({"guild_id": guild, "emojis": self.emojis_json(state)}))
+        };
+        self.emit(guild, kind, intent::GUILD_EXPRESSIONS, 0, payload);
+    }
+
+    /// Announces that a channel's webhooks changed.
+    pub fn webhooks_updated(&mut self, guild: Id, channel: Id) {
+        let payload = json!({"guild_id": guild, "channel_id": channel});
+        self.emit(guild, "WEBHOOKS_UPDATE", intent::GUILD_WEBHOOKS, 0, payload);
+    }
+
+    /// Announces a ban or its end.
+    pub fn ban_changed(&mut self, guild: Id, user: Id, banned: bool) {
+        let payload = json!({"guild_id": guild, "user": self.user_json(user)});
+        let kind = if banned { "GUILD_BAN_ADD" } else { "GUILD_BAN_REMOVE" };
+        let needs = perm::BAN_MEMBERS | perm::VIEW_AUDIT_LOG;
+        self.emit(guild, kind, intent::GUILD_MODERATION, needs, payload);
+    }
+
+    /// The automatic archiving that is due, done lazily whenever threads are looked at.
+    pub fn archive_idle_threads(&mut self, guild: Id) {
+        let now = self.now();
+        let Some(state) = self.guilds.get(&guild) else { return };
+        let due: Vec<(Id, Stamp)> = state.threads.iter().filter_map(|id| self.archive_due(*id, now)).collect();
+        for (id, at) in due {
+            self.edit_channel(id, |c| {
+                if let Some(thread) = &mut c.thread {
+                    thread.archived = true;
+                    thread.archived_at = at;
+                }
+            });
+        }
+    }
+
+    fn archive_due(&self, id: Id, now: Stamp) -> Option<(Id, Stamp)> {
+        let channel = self.channels.get(&id)?;
+        let thread = channel.thread.as_ref().filter(|t| !t.archived)?;
+        let last = channel.last_message_id.map_or(thread.created_at, Id::created).max(thread.archived_at);
+        let end = last.plus(i64::from(thread.auto_archive) * 60_000);
+        (end <= now).then_some((id, end))
+    }
+}

@@ -1,0 +1,146 @@
+//! Scalars of the wire: snowflakes, timestamps and permission sets, each serialising as Discord
+//! writes it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, TimeZone, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// First millisecond of Discord's epoch.
+pub const EPOCH_MS: i64 = 1_420_070_400_000;
+
+/// A snowflake. Serialises as a decimal string; reads strings and integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Id(pub u64);
+
+impl Id {
+    /// When the id was made, as far as the id itself says.
+    pub fn created(self) -> Stamp {
+        Stamp((self.0 >> 22) as i64 + EPOCH_MS)
+    }
+
+    /// The shard of `count` that serves this guild.
+    pub fn shard(self, count: u32) -> u32 {
+        ((self.0 >> 22) % u64::from(count.max(1))) as u32
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Id {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        s.parse().map(Self)
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Wire {
+            Number(u64),
+            Text(String),
+        }
+        match Wire::deserialize(deserializer)? {
+            Wire::Number(n) => Ok(Self(n)),
+            Wire::Text(s) => s.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// Milliseconds since the Unix epoch. Serialises as `2015-04-26T06:26:56.936000+00:00`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Stamp(pub i64);
+
+impl Stamp {
+    /// Reads any RFC 3339 time.
+    pub fn parse(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok().map(|t| Self(t.timestamp_millis()))
+    }
+
+    /// This moment and `ms` more.
+    pub fn plus(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = Utc.timestamp_millis_opt(self.0).single().unwrap_or_default();
+        time.format("%Y-%m-%dT%H:%M:%S%.6f+00:00").fmt(f)
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Makes ids that grow, whatever the clock does.
+#[derive(Debug, Clone)]
+pub struct Snowflakes {
+    last_ms: i64,
+    count: u64,
+    worker: u64,
+}
+
+impl Default for Snowflakes {
+    fn default() -> Self {
+        Self { last_ms: EPOCH_MS, count: 0, worker: 1 }
+    }
+}
+
+impl Snowflakes {
+    /// The next id at `now`; later than every earlier one even when the clock went back.
+    pub fn next(&mut self, now: Stamp) -> Id {
+        if now.0 > self.last_ms {
+            self.last_ms = now.0;
+            self.count = 0;
+        } else {
+            self.count += 1;
+            if self.count > 0xfff {
+                self.last_ms += 1;
+                self.count = 0;
+            }
+        }
+        Id((((self.last_ms - EPOCH_MS) as u64) << 22) | (self.worker << 17) | self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_grow_even_when_the_clock_goes_back() {
+        let mut ids = Snowflakes::default();
+        let mut last = Id(0);
+        for n in 0..10_000 {
+            let id = ids.next(Stamp(1_700_000_000_000 - n / 100));
+            assert!(id > last);
+            last = id;
+        }
+    }
+
+    #[test]
+    fn scalars_look_as_on_the_wire() {
+        assert_eq!(Stamp(1_430_030_816_936).to_string(), "2015-04-26T06:46:56.936000+00:00");
+        assert_eq!(serde_json::to_string(&Id(175928847299117063)).unwrap(), "\"175928847299117063\"");
+        assert_eq!(Id(175928847299117063).created(), Stamp(1462015105796));
+        assert_eq!(serde_json::from_str::<Id>("5").unwrap(), serde_json::from_str("\"5\"").unwrap());
+    }
+}

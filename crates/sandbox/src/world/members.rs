@@ -1,0 +1,174 @@
+//! Membership: joining, leaving, roles, nicknames and timeouts.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Guild, Id, Stamp, World, intent};
+
+/// A user in a guild.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub user: Id,
+    pub nick: Option<String>,
+    pub avatar: Option<String>,
+    pub banner: Option<String>,
+    pub bio: Option<String>,
+    pub roles: BTreeSet<Id>,
+    pub joined_at: Stamp,
+    pub premium_since: Option<Stamp>,
+    pub deaf: bool,
+    pub mute: bool,
+    pub pending: bool,
+    pub flags: u32,
+    /// When a timeout ends; may lie in the past.
+    pub timeout_until: Option<Stamp>,
+    /// Last sign of life, for pruning.
+    pub last_active: Stamp,
+}
+
+impl Member {
+    pub fn new(user: Id, joined_at: Stamp) -> Self {
+        Self {
+            user,
+            nick: None,
+            avatar: None,
+            banner: None,
+            bio: None,
+            roles: BTreeSet::new(),
+            joined_at,
+            premium_since: None,
+            deaf: false,
+            mute: false,
+            pending: false,
+            flags: 0,
+            timeout_until: None,
+            last_active: joined_at,
+        }
+    }
+
+    /// Whether a timeout is in force.
+    pub fn timed_out(&self, now: Stamp) -> bool {
+        self.timeout_until.is_some_and(|until| until > now)
+    }
+
+    /// Without `user`, as inside messages.
+    pub fn bare_json(&self) -> Value {
+        json!({
+            "avatar": self.avatar,
+            "banner": self.banner,
+            "communication_disabled_until": self.timeout_until,
+            "flags": self.flags,
+            "joined_at": self.joined_at,
+            "nick": self.nick,
+            "pending": self.pending,
+            "premium_since": self.premium_since,
+            "roles": self.roles,
+            "mute": self.mute,
+            "deaf": self.deaf,
+        })
+    }
+}
+
+impl World {
+    /// The complete member object.
+    pub fn member_json(&self, member: &Member) -> Value {
+        let mut json = member.bare_json();
+        json["user"] = self.user_json(member.user);
+        json
+    }
+
+    /// Adds a member, or returns `false` when it already is one.
+    pub fn add_member(&mut self, guild_id: Id, user: Id) -> bool {
+        let now = self.now();
+        let is_bot = self.users.get(&user).is_some_and(|u| u.bot);
+        let Some(guild) = self.guilds.get_mut(&guild_id) else { return false };
+        if guild.members.contains_key(&user) {
+            return false;
+        }
+        let mut member = Member::new(user, now);
+        member.pending = !is_bot && guild.features.contains("MEMBER_VERIFICATION_GATE_ENABLED");
+        guild.members.insert(user, member.clone());
+        // Others hear about the new member; a bot that joins gets GUILD_CREATE instead.
+        let mut payload = self.member_json(&member);
+        payload["guild_id"] = json!(guild_id);
+        self.emit(guild_id, "GUILD_MEMBER_ADD", intent::GUILD_MEMBERS, 0, payload);
+        if is_bot {
+            if let Some(guild) = self.guilds.get_mut(&guild_id) {
+                guild.bots.push(user);
+                guild.bots.sort_unstable();
+            }
+            self.announce_guild_to(guild_id, user);
+        }
+        true
+    }
+
+    /// Removes a member, with a bot also its managed role. `false` when it was none.
+    pub fn remove_member(&mut self, guild_id: Id, user: Id) -> bool {
+        let Some(guild) = self.guilds.get_mut(&guild_id) else { return false };
+        if guild.members.remove(&user).is_none() {
+            return false;
+        }
+        guild.voice.remove(&user);
+        let was_bot = guild.bots.contains(&user);
+        guild.bots.retain(|b| *b != user);
+        let threads: Vec<Id> = guild.threads.iter().copied().collect();
+        for thread in threads {
+            if let Some(state) = self.channels.get_mut(&thread).and_then(|c| c.thread.as_mut()) {
+                state.members.remove(&user);
+            }
+        }
+        if was_bot {
+            self.emit_to(user, Some(guild_id), "GUILD_DELETE", intent::GUILDS, json!({"id": guild_id}));
+        }
+        let payload = json!({"guild_id": guild_id, "user": self.user_json(user)});
+        self.emit(guild_id, "GUILD_MEMBER_REMOVE", intent::GUILD_MEMBERS, 0, payload);
+        if was_bot {
+            self.drop_bot_traces(guild_id, user);
+        }
+        true
+    }
+
+    fn drop_bot_traces(&mut self, guild_id: Id, bot: Id) {
+        let Some(guild) = self.guilds.get_mut(&guild_id) else { return };
+        let managed = guild.roles.values().filter(|r| r.bot == Some(bot)).map(|r| r.id);
+        let managed: Vec<Id> = managed.collect();
+        guild.integrations.retain(|_, i| i.bot != bot);
+        for role in managed {
+            self.delete_role(guild_id, role);
+        }
+    }
+
+    /// Changes a member and announces the result.
+    pub fn edit_member(&mut self, guild_id: Id, user: Id, edit: impl FnOnce(&mut Member)) {
+        let Some(member) = self.guilds.get_mut(&guild_id).and_then(|g| g.members.get_mut(&user)) else {
+            return;
+        };
+        edit(member);
+        let member = member.clone();
+        let mut payload = self.member_json(&member);
+        payload["guild_id"] = json!(guild_id);
+        self.emit_member_update(guild_id, user, payload);
+    }
+
+    /// Members that pruning would remove: inactive for `days`, and with no roles or only such
+    /// as `roles` names.
+    pub fn prunable(&self, guild: &Guild, days: i64, roles: &BTreeSet<Id>) -> Vec<Id> {
+        let limit = self.now().plus(-days * 86_400_000);
+        let idle = guild.members.values().filter(|m| {
+            m.last_active < limit
+                && m.user != guild.owner_id
+                && m.roles.iter().all(|r| roles.contains(r))
+                && !guild.bots.contains(&m.user)
+        });
+        idle.map(|m| m.user).collect()
+    }
+
+    /// Notes that a member did something.
+    pub(crate) fn touch_member(&mut self, guild: Id, user: Id) {
+        let now = self.now();
+        if let Some(member) = self.guilds.get_mut(&guild).and_then(|g| g.members.get_mut(&user)) {
+            member.last_active = now;
+        }
+    }
+}

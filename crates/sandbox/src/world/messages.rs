@@ -1,0 +1,309 @@
+//! Messages, attachments and reactions.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Id, Stamp, World};
+
+/// A message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub id: Id,
+    pub channel: Id,
+    /// User, or the webhook's id.
+    pub author: Id,
+    /// What a webhook calls itself in this message.
+    pub author_name: Option<String>,
+    pub author_avatar: Option<String>,
+    /// 0 default, 6 pin notice, 7 join, 18 thread created, 19 reply, 20 slash command, 21 thread
+    /// starter, 23 context menu, …
+    pub kind: u8,
+    pub content: String,
+    pub embeds: Vec<Value>,
+    pub components: Vec<Value>,
+    pub attachments: Vec<Attachment>,
+    pub stickers: Vec<Id>,
+    pub mentions: Vec<Id>,
+    pub mention_roles: Vec<Id>,
+    pub mention_everyone: bool,
+    pub tts: bool,
+    pub flags: u64,
+    pub pinned: Option<Stamp>,
+    pub edited: Option<Stamp>,
+    pub nonce: Value,
+    pub webhook: Option<Id>,
+    pub app: Option<Id>,
+    /// `message_reference` as answered.
+    pub reference: Option<Value>,
+    pub reactions: Vec<Reaction>,
+    pub poll: Option<Value>,
+    /// Thread started from this message; it has the same id.
+    pub thread: Option<Id>,
+    /// The interaction this message responds to.
+    pub interaction: Option<Id>,
+    /// Rendered `interaction_metadata` and the older `interaction`.
+    pub interaction_metadata: Option<(Value, Option<Value>)>,
+    /// Seen by the invoker and the bot alone.
+    pub ephemeral_for: Option<Id>,
+    /// Position in a thread.
+    pub position: Option<u64>,
+}
+
+/// A file of a message; its bytes are an asset.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    pub id: Id,
+    pub filename: String,
+    pub description: Option<String>,
+    pub content_type: Option<String>,
+    pub size: u64,
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    pub ephemeral: bool,
+}
+
+/// A reaction and who gave it, in order.
+#[derive(Debug, Clone)]
+pub struct Reaction {
+    pub emoji_id: Option<Id>,
+    pub emoji_name: String,
+    pub animated: bool,
+    pub users: Vec<Id>,
+}
+
+impl Reaction {
+    pub fn emoji_json(&self) -> Value {
+        let mut emoji = json!({"id": self.emoji_id, "name": self.emoji_name});
+        if self.animated {
+            emoji["animated"] = true.into();
+        }
+        emoji
+    }
+}
+
+/// A message that vanishes with the client that saw it.
+pub const EPHEMERAL: u64 = 1 << 6;
+/// A deferred response that is not there yet.
+pub const LOADING: u64 = 1 << 7;
+/// Components version 2.
+pub const COMPONENTS_V2: u64 = 1 << 15;
+/// A thread was started from it.
+pub const HAS_THREAD: u64 = 1 << 5;
+
+impl Message {
+    pub fn new(id: Id, channel: Id, author: Id, content: &str) -> Self {
+        Self {
+            id,
+            channel,
+            author,
+            author_name: None,
+            author_avatar: None,
+            kind: 0,
+            content: content.to_owned(),
+            embeds: Vec::new(),
+            components: Vec::new(),
+            attachments: Vec::new(),
+            stickers: Vec::new(),
+            mentions: Vec::new(),
+            mention_roles: Vec::new(),
+            mention_everyone: false,
+            tts: false,
+            flags: 0,
+            pinned: None,
+            edited: None,
+            nonce: Value::Null,
+            webhook: None,
+            app: None,
+            reference: None,
+            reactions: Vec::new(),
+            poll: None,
+            thread: None,
+            interaction: None,
+            interaction_metadata: None,
+            ephemeral_for: None,
+            position: None,
+        }
+    }
+
+    /// Whether there is anything to show.
+    pub fn is_empty(&self) -> bool {
+        self.content.trim().is_empty()
+            && self.embeds.is_empty()
+            && self.components.is_empty()
+            && self.attachments.is_empty()
+            && self.stickers.is_empty()
+            && self.poll.is_none()
+            && self.reference.as_ref().is_none_or(|r| r["type"] != 1)
+    }
+}
+
+impl World {
+    /// A message of a channel.
+    pub fn message(&self, channel: Id, id: Id) -> Option<&Message> {
+        self.messages.get(&channel)?.get(&id)
+    }
+
+    pub(crate) fn message_mut(&mut self, channel: Id, id: Id) -> Option<&mut Message> {
+        self.messages.get_mut(&channel)?.get_mut(&id)
+    }
+
+    /// The author object: a user, or what a webhook calls itself.
+    pub fn author_json(&self, message: &Message) -> Value {
+        if message.webhook.is_none() || message.interaction.is_some() {
+            return self.user_json(message.author);
+        }
+        let name = message.author_name.as_deref();
+        let name = name.or_else(|| self.webhooks.get(&message.author).map(|w| w.name.as_str()));
+        let avatar = message.author_avatar.as_deref();
+        let avatar = avatar.or_else(|| self.webhooks.get(&message.author)?.avatar.as_deref());
+        json!({
+            "id": message.author,
+            "username": name.unwrap_or("Deleted Webhook"),
+            "avatar": avatar,
+            "discriminator": "0000",
+            "public_flags": 0,
+            "flags": 0,
+            "bot": true,
+            "global_name": null,
+            "primary_guild": null,
+        })
+    }
+
+    /// The message as `viewer` gets it over REST.
+    pub fn message_json(&self, message: &Message, viewer: Id) -> Value {
+        let mut json = self.basic_message_json(message);
+        if !message.reactions.is_empty() {
+            json["reactions"] = message.reactions.iter().map(|r| json!({
+                "emoji": r.emoji_json(),
+                "count": r.users.len(),
+                "count_details": {"burst": 0, "normal": r.users.len()},
+                "burst_colors": [],
+                "me_burst": false,
+                "burst_me": false,
+                "burst_count": 0,
+                "me": r.users.contains(&viewer),
+            })).collect();
+        }
+        if matches!(message.kind, 19 | 21)
+            && let Some(reference) = &message.reference
+        {
+            let at = |key: &str| reference[key].as_str()?.parse::<Id>().ok();
+            let target = at("channel_id").zip(at("message_id"));
+            let target = target.and_then(|(c, m)| self.message(c, m));
+            json["referenced_message"] = target.map_or(Value::Null, |m| self.basic_message_json(m));
+        }
+        json
+    }
+
+    fn basic_message_json(&self, message: &Message) -> Value {
+        let mentions: Vec<Value> = message.mentions.iter().map(|u| self.user_json(*u)).collect();
+        let attachments: Vec<Value> =
+            message.attachments.iter().map(|a| self.attachment_json(message.channel, a)).collect();
+        let mut json = json!({
+            "type": message.kind,
+            "content": message.content,
+            "mentions": mentions,
+            "mention_roles": message.mention_roles,
+            "attachments": attachments,
+            "embeds": message.embeds,
+            "timestamp": message.id.created(),
+            "edited_timestamp": message.edited,
+            "flags": message.flags,
+            "components": message.components,
+            "id": message.id,
+            "channel_id": message.channel,
+            "author": self.author_json(message),
+            "pinned": message.pinned.is_some(),
+            "mention_everyone": message.mention_everyone,
+            "tts": message.tts,
+        });
+        if let Some(webhook) = message.webhook {
+            json["webhook_id"] = json!(webhook);
+        }
+        if let Some(app) = message.app {
+            json["application_id"] = json!(app);
+        }
+        if let Some(reference) = &message.reference {
+            json["message_reference"] = reference.clone();
+        }
+        if let Some(position) = message.position {
+            json["position"] = position.into();
+        }
+        if !message.stickers.is_empty() {
+            json["sticker_items"] = message.stickers.iter().filter_map(|s| self.sticker_item(*s)).collect();
+        }
+        if let Some(poll) = &message.poll {
+            json["poll"] = poll.clone();
+        }
+        if let Some((metadata, old)) = &message.interaction_metadata {
+            json["interaction_metadata"] = metadata.clone();
+            if let Some(old) = old {
+                json["interaction"] = old.clone();
+            }
+        }
+        if let Some(thread) = message.thread.and_then(|t| self.channels.get(&t)) {
+            json["thread"] = self.channel_json(thread);
+        }
+        json
+    }
+
+    fn sticker_item(&self, id: Id) -> Option<Value> {
+        let sticker = self.guilds.values().find_map(|g| g.stickers.get(&id))?;
+        Some(json!({"id": id, "name": sticker.name, "format_type": sticker.format}))
+    }
+
+    /// The attachment object with freshly signed links.
+    pub fn attachment_json(&self, channel: Id, attachment: &Attachment) -> Value {
+        let url = self.attachment_url(channel, attachment);
+        let mut json = json!({
+            "id": attachment.id,
+            "filename": attachment.filename,
+            "size": attachment.size,
+            "url": url,
+            "proxy_url": url,
+        });
+        if let Some(kind) = &attachment.content_type {
+            json["content_type"] = kind.as_str().into();
+        }
+        if let Some((width, height)) = attachment.width.zip(attachment.height) {
+            json["width"] = width.into();
+            json["height"] = height.into();
+        }
+        if let Some(text) = &attachment.description {
+            json["description"] = text.as_str().into();
+        }
+        if attachment.ephemeral {
+            json["ephemeral"] = true.into();
+        }
+        json
+    }
+
+    /// The payload of MESSAGE_CREATE and MESSAGE_UPDATE.
+    pub(crate) fn message_event(&self, message: &Message) -> Value {
+        let mut json = self.message_json(message, Id(0));
+        let place = self.channels.get(&message.channel);
+        json["channel_type"] = place.map_or(0, |c| c.kind).into();
+        if message.ephemeral_for.is_some() {
+            return json;
+        }
+        let Some(guild) = place.and_then(|c| c.guild_id).and_then(|g| self.guilds.get(&g)) else {
+            return json;
+        };
+        json["guild_id"] = json!(guild.id);
+        if (message.webhook.is_none() || message.interaction.is_some())
+            && let Some(member) = guild.members.get(&message.author)
+        {
+            json["member"] = member.bare_json();
+        }
+        let mentioned: BTreeSet<Id> = message.mentions.iter().copied().collect();
+        if let Some(list) = json["mentions"].as_array_mut() {
+            for (user, id) in list.iter_mut().zip(&message.mentions) {
+                if let Some(member) = mentioned.get(id).and_then(|id| guild.members.get(id)) {
+                    user["member"] = member.bare_json();
+                }
+            }
+        }
+        json
+    }
+}

@@ -1,0 +1,225 @@
+//! What a gateway session is told about the state of things: READY, GUILD_CREATE, member chunks.
+
+use serde_json::{Value, json};
+
+use super::permissions as perm;
+use super::{Guild, Id, Member, Role, World, intent};
+
+/// Guilds above this size never send everyone.
+const LARGE_GUILD: usize = 75_000;
+/// Members per GUILD_MEMBERS_CHUNK.
+const CHUNK: usize = 1000;
+
+/// Opcode 8.
+#[derive(Debug, Clone)]
+pub enum MemberQuery {
+    /// Members whose username or nickname starts with `query`; a limit of 0 means all.
+    Prefix { query: String, limit: usize },
+    Users(Vec<Id>),
+}
+
+impl World {
+    /// Guilds of an application's bot that a shard serves, ascending.
+    pub fn guilds_of(&self, app: Id, (shard, count): (u32, u32)) -> Vec<Id> {
+        let Some(app) = self.apps.get(&app) else { return Vec::new() };
+        let served = self.guilds.values().filter(|g| g.id.shard(count) == shard);
+        served.filter(|g| g.bots.binary_search(&app.bot).is_ok()).map(|g| g.id).collect()
+    }
+
+    /// The `d` of READY. `shard` as identified, absent when the client gave none.
+    pub fn ready_payload(&self, app: Id, shard: Option<(u32, u32)>, session_id: &str, resume_url: &str) -> Value {
+        let guilds = self.guilds_of(app, shard.unwrap_or((0, 1)));
+        let guilds: Vec<Value> = guilds.iter().map(|g| json!({"id": g, "unavailable": true})).collect();
+        let (bot, flags) = self.apps.get(&app).map_or((Id(0), 0), |a| (a.bot, a.flags));
+        let mut user = self.users.get(&bot).map_or(Value::Null, |u| u.private_json(true));
+        user["email"] = Value::Null;
+        let mut ready = json!({
+            "v": 10,
+            "user_settings": {},
+            "user": user,
+            "session_type": "normal",
+            "session_id": session_id,
+            "resume_gateway_url": resume_url,
+            "relationships": [],
+            "private_channels": [],
+            "presences": [],
+            "guilds": guilds,
+            "guild_join_requests": [],
+            "geo_ordered_rtc_regions": [],
+            "application": {"id": app, "flags": flags},
+            "_trace": [],
+        });
+        if let Some((id, count)) = shard {
+            ready["shard"] = json!([id, count]);
+        }
+        ready
+    }
+
+    /// The `d` of GUILD_CREATE for one bot's session; `None` when the bot is not in the guild. An
+    /// unavailable guild gives `{id, unavailable: true}`, to be sent as GUILD_DELETE or left out.
+    pub fn guild_create_payload(&self, guild: Id, bot: Id, intents: u64, large_threshold: usize) -> Option<Value> {
+        let guild = self.guilds.get(&guild)?;
+        let own = guild.members.get(&bot)?;
+        if guild.unavailable {
+            return Some(json!({"id": guild.id, "unavailable": true}));
+        }
+        let mut json = self.guild_json(guild);
+        let now = self.now();
+        let mut channels = Vec::with_capacity(guild.channels.len());
+        for id in &guild.channels {
+            let Some(channel) = self.channels.get(id) else { continue };
+            channels.push(without_guild(self.channel_json(channel)));
+        }
+        let threads: Vec<Value> = guild
+            .threads
+            .iter()
+            .filter_map(|id| self.channels.get(id))
+            .filter(|c| c.thread.as_ref().is_some_and(|t| !t.archived))
+            .filter(|c| {
+                let parent = c.parent_id.and_then(|p| self.channels.get(&p));
+                perm::in_channel(guild, c, parent, bot, now) & perm::VIEW_CHANNEL != 0
+            })
+            .map(|c| self.thread_json_for(c, bot))
+            .collect();
+        let presences_wanted = intents & intent::GUILD_PRESENCES != 0;
+        let everyone = presences_wanted && guild.members.len() <= large_threshold;
+        let some = presences_wanted && guild.members.len() <= LARGE_GUILD;
+        let listed = |m: &&Member| {
+            let prominent = || !m.roles.is_empty() || m.nick.is_some() || self.presences.contains_key(&m.user);
+            m.user == bot || guild.voice.contains_key(&m.user) || everyone || (some && prominent())
+        };
+        let members: Vec<Value> = guild.members.values().filter(listed).map(|m| self.member_json(m)).collect();
+        let presences: Vec<Value> = if presences_wanted {
+            let shown = guild.members.keys().filter_map(|u| Some((u, self.presences.get(u)?)));
+            shown.filter(|(_, p)| p.status != "offline").map(|(u, p)| p.json(*u, None)).collect()
+        } else {
+            Vec::new()
+        };
+        let voice: Vec<Value> =
+            guild.voice.values().map(|v| without_guild(self.voice_json(guild, v))).collect();
+        let extra = json!({
+            "joined_at": own.joined_at,
+            "large": guild.members.len() > large_threshold,
+            "unavailable": false,
+            "member_count": guild.members.len(),
+            "voice_states": voice,
+            "members": members,
+            "channels": channels,
+            "threads": threads,
+            "presences": presences,
+            "stage_instances": [],
+            "guild_scheduled_events": [],
+            "soundboard_sounds": [],
+        });
+        if let (Value::Object(json), Value::Object(extra)) = (&mut json, extra) {
+            json.extend(extra);
+        }
+        Some(json)
+    }
+
+    /// The `d` of every GUILD_MEMBERS_CHUNK that answers a query; at least one.
+    pub fn member_chunks(&self, guild: Id, query: &MemberQuery, presences: bool, nonce: Option<&str>) -> Vec<Value> {
+        let Some(state) = self.guilds.get(&guild) else { return Vec::new() };
+        let mut not_found = Vec::new();
+        let found: Vec<&Member> = match query {
+            MemberQuery::Users(ids) => ids
+                .iter()
+                .filter_map(|id| {
+                    let member = state.members.get(id);
+                    if member.is_none() {
+                        not_found.push(*id);
+                    }
+                    member
+                })
+                .collect(),
+            MemberQuery::Prefix { query, limit } => {
+                let limit = if *limit == 0 { usize::MAX } else { *limit };
+                self.members_by_prefix(state, query).take(limit).collect()
+            }
+        };
+        let count = found.len().div_ceil(CHUNK).max(1);
+        (0..count)
+            .map(|index| {
+                let part = found.iter().skip(index * CHUNK).take(CHUNK);
+                let mut chunk = json!({
+                    "guild_id": guild,
+                    "members": part.clone().map(|m| self.member_json(m)).collect::<Vec<_>>(),
+                    "chunk_index": index,
+                    "chunk_count": count,
+                    "not_found": if index == 0 { not_found.clone() } else { Vec::new() },
+                });
+                if presences {
+                    chunk["presences"] = part
+                        .filter_map(|m| Some(self.presences.get(&m.user)?.json(m.user, Some(guild))))
+                        .collect();
+                }
+                if let Some(nonce) = nonce {
+                    chunk["nonce"] = nonce.into();
+                }
+                chunk
+            })
+            .collect()
+    }
+
+    /// Members whose username, display name or nickname starts with `prefix`, ignoring case.
+    pub fn members_by_prefix<'a>(&'a self, guild: &'a Guild, prefix: &str) -> impl Iterator<Item = &'a Member> + use<'a> {
+        let prefix = prefix.to_lowercase();
+        guild.members.values().filter(move |m| {
+            if prefix.is_empty() {
+                return true;
+            }
+            let user = self.users.get(&m.user);
+            let names = [m.nick.as_deref(), user.map(|u| u.username.as_str()), user.and_then(|u| u.global_name.as_deref())];
+            names.into_iter().flatten().any(|n| n.to_lowercase().starts_with(&prefix))
+        })
+    }
+
+    /// A description of everything, for people and tests: no secrets, no message bodies.
+    pub fn dump(&self) -> Value {
+        let guilds: Vec<Value> = self
+            .guilds
+            .values()
+            .map(|g| {
+                let channels: Vec<Value> = g
+                    .channels
+                    .iter()
+                    .chain(&g.threads)
+                    .filter_map(|c| self.channels.get(c))
+                    .map(|c| {
+                        let messages = self.messages.get(&c.id).map_or(0, |m| m.len());
+                        let mut json = self.channel_json(c);
+                        json["messages"] = messages.into();
+                        json
+                    })
+                    .collect();
+                let members: Vec<Value> = g.members.values().map(|m| self.member_json(m)).collect();
+                json!({
+                    "id": g.id,
+                    "name": g.name,
+                    "owner_id": g.owner_id,
+                    "roles": g.roles.values().map(Role::json).collect::<Vec<_>>(),
+                    "channels": channels,
+                    "members": members,
+                    "bans": g.bans.keys().collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        let mut users: Vec<Id> = self.users.keys().copied().collect();
+        users.sort_unstable();
+        json!({
+            "world": self.name,
+            "seed": self.seed,
+            "now": self.now(),
+            "applications": self.apps.values().map(|a| json!({"id": a.id, "name": a.name, "bot_id": a.bot})).collect::<Vec<_>>(),
+            "users": users.iter().map(|u| self.user_json(*u)).collect::<Vec<_>>(),
+            "guilds": guilds,
+        })
+    }
+}
+
+fn without_guild(mut json: Value) -> Value {
+    if let Some(map) = json.as_object_mut() {
+        map.shift_remove("guild_id");
+    }
+    json
+}
