@@ -32,7 +32,10 @@ impl SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is where injected time comes from")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is where injected time comes from"
+    )]
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
     }
@@ -66,8 +69,15 @@ struct ManualState {
 
 impl ManualClock {
     pub fn new(at: DateTime<Utc>) -> Self {
-        let state = ManualState { now: at, monotonic: Duration::ZERO, waiting: Vec::new() };
-        Self(Arc::new(Manual { state: Mutex::new(state), sleepers: watch::Sender::new(0) }))
+        let state = ManualState {
+            now: at,
+            monotonic: Duration::ZERO,
+            waiting: Vec::new(),
+        };
+        Self(Arc::new(Manual {
+            state: Mutex::new(state),
+            sleepers: watch::Sender::new(0),
+        }))
     }
 
     pub fn shared(&self) -> SharedClock {
@@ -80,8 +90,10 @@ impl ManualClock {
         state.now += by;
         state.monotonic += by;
         let monotonic = state.monotonic;
-        let (mut due, waiting): (Vec<_>, Vec<_>) =
-            state.waiting.drain(..).partition(|(deadline, _)| *deadline <= monotonic);
+        let (mut due, waiting): (Vec<_>, Vec<_>) = state
+            .waiting
+            .drain(..)
+            .partition(|(deadline, _)| *deadline <= monotonic);
         state.waiting = waiting;
         due.sort_by_key(|(deadline, _)| *deadline);
         for (_, wake) in due {

@@ -276,7 +276,10 @@ mod tests {
     fn creation_time_is_discords_documented_example() {
         // Discord reference, "Snowflakes": 175928847299117063.
         let id: UserId = "175928847299117063".parse().unwrap();
-        assert_eq!(id.created_at().to_rfc3339(), "2016-04-30T11:18:25.796+00:00");
+        assert_eq!(
+            id.created_at().to_rfc3339(),
+            "2016-04-30T11:18:25.796+00:00"
+        );
         UserId::new(u64::MAX).unwrap().created_at();
     }
 
@@ -296,15 +299,30 @@ mod tests {
     #[test]
     fn json_is_a_string_and_both_forms_are_read() {
         let id = GuildId::new(849_331_145_862_283_275).unwrap();
-        assert_eq!(serde_json::to_string(&id).unwrap(), "\"849331145862283275\"");
+        assert_eq!(
+            serde_json::to_string(&id).unwrap(),
+            "\"849331145862283275\""
+        );
         for text in ["\"849331145862283275\"", "849331145862283275"] {
             assert_eq!(serde_json::from_str::<GuildId>(text).unwrap(), id);
         }
-        for text in ["0", "\"0\"", "\"\"", "-1", "\"+1\"", "1.5", "null", "\"99999999999999999999\""] {
+        for text in [
+            "0",
+            "\"0\"",
+            "\"\"",
+            "-1",
+            "\"+1\"",
+            "1.5",
+            "null",
+            "\"99999999999999999999\"",
+        ] {
             assert!(serde_json::from_str::<GuildId>(text).is_err(), "{text}");
         }
         let map = std::collections::BTreeMap::from([(id, 1)]);
-        assert_eq!(serde_json::to_string(&map).unwrap(), r#"{"849331145862283275":1}"#);
+        assert_eq!(
+            serde_json::to_string(&map).unwrap(),
+            r#"{"849331145862283275":1}"#
+        );
     }
 
     proptest! {

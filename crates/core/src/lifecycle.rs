@@ -50,14 +50,22 @@ impl Lifecycle {
         if let Some(supervisor) = supervisor() {
             bind_to(supervisor, &shutdown)?;
         }
-        Ok(Self { shutdown, tasks: TaskTracker::new(), reload })
+        Ok(Self {
+            shutdown,
+            tasks: TaskTracker::new(),
+            reload,
+        })
     }
 
     /// A lifecycle without signal handlers, for tests and for code that runs inside another
     /// process.
     pub fn manual(shutdown: CancellationToken) -> Self {
         let (_, reload) = watch::channel(0);
-        Self { shutdown, tasks: TaskTracker::new(), reload }
+        Self {
+            shutdown,
+            tasks: TaskTracker::new(),
+            reload,
+        }
     }
 
     /// Cancelled when the process is asked to stop.
@@ -88,7 +96,10 @@ impl Lifecycle {
         self.tasks.close();
         let ended = tokio::time::timeout(grace, self.tasks.wait()).await.is_ok();
         if !ended {
-            warn!(tasks = self.tasks.len(), "tasks were still running when the grace time ended");
+            warn!(
+                tasks = self.tasks.len(),
+                "tasks were still running when the grace time ended"
+            );
         }
         ended
     }
@@ -146,7 +157,10 @@ impl Signals {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the operator asked twice: destructors may hang")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the operator asked twice: destructors may hang"
+)]
 fn exit_interrupted() -> ! {
     std::process::exit(EXIT_INTERRUPTED)
 }

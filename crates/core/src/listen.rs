@@ -10,7 +10,10 @@ use tracing::debug;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     #[error("{address} is already in use: stop what uses it or change `{key}`")]
-    Busy { address: SocketAddr, key: &'static str },
+    Busy {
+        address: SocketAddr,
+        key: &'static str,
+    },
     #[error("cannot listen on {address} (`{key}`)")]
     Bind {
         address: SocketAddr,
@@ -37,7 +40,11 @@ pub fn listener(
         if source.kind() == io::ErrorKind::AddrInUse {
             ListenError::Busy { address, key }
         } else {
-            ListenError::Bind { address, key, source }
+            ListenError::Bind {
+                address,
+                key,
+                source,
+            }
         }
     };
     let listener = match inherited(index) {
@@ -74,9 +81,17 @@ mod tests {
         let error = listener(0, address, "meta.jobserver_port").unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("{address} is already in use: stop what uses it or change `meta.jobserver_port`")
+            format!(
+                "{address} is already in use: stop what uses it or change `meta.jobserver_port`"
+            )
         );
         drop(taken);
-        assert_eq!(listener(0, address, "meta.port").unwrap().local_addr().unwrap(), address);
+        assert_eq!(
+            listener(0, address, "meta.port")
+                .unwrap()
+                .local_addr()
+                .unwrap(),
+            address
+        );
     }
 }

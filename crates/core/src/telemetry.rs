@@ -19,15 +19,23 @@ const DEFAULT_FILTER: &str = "error,splashtail=info";
 pub fn init(process_name: &str) {
     let (filter, complaint) = filter(|name| std::env::var(name).ok());
     let json = std::env::var("LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A subscriber that is already there (another test of the same process) stays.
     let _ = if json {
         let event_format = NamedJson {
             process: serde_json::Value::from(process_name).to_string(),
-            inner: format::format().json().flatten_event(true).with_current_span(false),
+            inner: format::format()
+                .json()
+                .flatten_event(true)
+                .with_current_span(false),
         };
-        builder.json().event_format(event_format).finish().try_init()
+        builder
+            .json()
+            .event_format(event_format)
+            .finish()
+            .try_init()
     } else {
         let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         builder.with_ansi(colours).finish().try_init()
@@ -70,7 +78,8 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut line = String::new();
-        self.inner.format_event(context, Writer::new(&mut line), event)?;
+        self.inner
+            .format_event(context, Writer::new(&mut line), event)?;
         match line.strip_prefix('{') {
             Some(rest) => write!(writer, "{{\"process\":{},{rest}", self.process),
             None => writer.write_str(&line),

@@ -103,6 +103,7 @@ pub struct Meta {
 }
 
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum ObjectStorage {
     Local {
         path: PathBuf,
@@ -190,10 +191,16 @@ impl Config {
                 cdn_base: constant("https://cdn.discordapp.com"),
                 authorize_url: constant("https://discord.com/oauth2/authorize"),
             },
-            sites: Sites { frontend: site.clone(), api: site, cdn: None },
+            sites: Sites {
+                frontend: site.clone(),
+                api: site,
+                cdn: None,
+            },
             servers: Servers::default(),
             meta,
-            object_storage: ObjectStorage::Local { path: data_dir.join("objects") },
+            object_storage: ObjectStorage::Local {
+                path: data_dir.join("objects"),
+            },
             plans: Plans::default(),
         }
     }
@@ -217,11 +224,18 @@ impl Config {
 
     /// The bus as the bot reaches it: `meta.bot_redis_url`, else the same as [`Config::bus`].
     pub fn bot_bus(&self) -> BusTarget {
-        self.bus_target(self.meta.bot_redis_url.as_ref().or(self.meta.redis_url.as_ref()))
+        self.bus_target(
+            self.meta
+                .bot_redis_url
+                .as_ref()
+                .or(self.meta.redis_url.as_ref()),
+        )
     }
 
     fn bus_target(&self, url: Option<&SecretString>) -> BusTarget {
-        let Some(url) = url else { return BusTarget::Hub(self.data_dir.join("bus.sock")) };
+        let Some(url) = url else {
+            return BusTarget::Hub(self.data_dir.join("bus.sock"));
+        };
         match url.expose_secret().strip_prefix("unix:") {
             // `unix:///run/x.sock` and `unix:/run/x.sock` name the same socket.
             Some(path) => {
@@ -313,7 +327,10 @@ pub(super) fn local_url(address: IpAddr, port: u16) -> Url {
     constant(&format!("http://{host}:{port}"))
 }
 
-#[allow(clippy::expect_used, reason = "callers pass addresses known to be well-formed")]
+#[allow(
+    clippy::expect_used,
+    reason = "callers pass addresses known to be well-formed"
+)]
 fn constant(url: &str) -> Url {
     url.parse().expect("a well-formed URL")
 }

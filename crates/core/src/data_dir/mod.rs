@@ -30,7 +30,10 @@ pub enum DataDirError {
         "the data directory {path} is already in use by another splashtail{}. Stop that one, or choose another with --data-dir",
         holder.as_deref().map(|holder| format!(" ({holder})")).unwrap_or_default()
     )]
-    InUse { path: PathBuf, holder: Option<String> },
+    InUse {
+        path: PathBuf,
+        holder: Option<String>,
+    },
     #[error("cannot lock {path}")]
     Lock {
         path: PathBuf,
@@ -148,7 +151,10 @@ impl DataDir {
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let paths = create(path)?;
         let lock = lock(&paths, None, FlockArg::LockExclusiveNonblock)?;
-        Ok(Self { paths, _locks: vec![lock] })
+        Ok(Self {
+            paths,
+            _locks: vec![lock],
+        })
     }
 
     /// Takes the directory for one part of an installation whose parts run on their own, as
@@ -161,7 +167,10 @@ impl DataDir {
         let paths = create(path)?;
         let shared = lock(&paths, None, FlockArg::LockSharedNonblock)?;
         let own = lock(&paths, Some(role), FlockArg::LockExclusiveNonblock)?;
-        Ok(Self { paths, _locks: vec![shared, own] })
+        Ok(Self {
+            paths,
+            _locks: vec![shared, own],
+        })
     }
 
     /// Reads `secrets.yaml`; what is absent is generated and kept, so every later start finds the
@@ -191,8 +200,12 @@ impl DataDir {
     /// The file cannot be written.
     pub fn write_effective_config(&self, config: &Config) -> Result<PathBuf, DataDirError> {
         let path = self.effective_config();
-        write_private(&path, config.to_yaml().as_bytes())
-            .map_err(|source| DataDirError::Write { path: path.clone(), source })?;
+        write_private(&path, config.to_yaml().as_bytes()).map_err(|source| {
+            DataDirError::Write {
+                path: path.clone(),
+                source,
+            }
+        })?;
         Ok(path)
     }
 }
@@ -218,7 +231,10 @@ fn create(path: &Path) -> Result<DataPaths, DataDirError> {
 }
 
 fn create_private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(PRIVATE_DIR).create(path)
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE_DIR)
+        .create(path)
 }
 
 fn lock(
@@ -227,7 +243,10 @@ fn lock(
     kind: FlockArg,
 ) -> Result<Flock<File>, DataDirError> {
     let path = paths.lock(role);
-    let failed = |source: io::Error| DataDirError::Lock { path: path.clone(), source };
+    let failed = |source: io::Error| DataDirError::Lock {
+        path: path.clone(),
+        source,
+    };
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -246,7 +265,10 @@ fn lock(
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
             let holder = Some(holder.trim().to_owned()).filter(|holder| !holder.is_empty());
-            Err(DataDirError::InUse { path: paths.root.clone(), holder })
+            Err(DataDirError::InUse {
+                path: paths.root.clone(),
+                holder,
+            })
         }
         Err((_, errno)) => Err(failed(errno.into())),
     }
@@ -275,13 +297,12 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Like [`write_private`], but leaves a file that already exists alone and returns `false` then.
 pub(crate) fn create_private(path: &Path, content: &[u8]) -> io::Result<bool> {
     let temporary = temporary_beside(path);
-    let linked = write_synced(&temporary, content).and_then(|()| {
-        match fs::hard_link(&temporary, path) {
+    let linked =
+        write_synced(&temporary, content).and_then(|()| match fs::hard_link(&temporary, path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
-        }
-    });
+        });
     let _ = fs::remove_file(&temporary);
     linked
 }
@@ -295,8 +316,11 @@ fn temporary_beside(path: &Path) -> PathBuf {
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     // A leftover of a process that was killed may have another mode.
     let _ = fs::remove_file(path);
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE_FILE)
+        .open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }

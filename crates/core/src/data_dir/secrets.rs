@@ -60,17 +60,27 @@ impl Secrets {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(SecretsError::Read { path: path.to_owned(), source }),
+            Err(source) => {
+                return Err(SecretsError::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         };
         serde_yaml::from_str(&text)
             .map(Some)
-            .map_err(|_| SecretsError::Malformed { path: path.to_owned() })
+            .map_err(|_| SecretsError::Malformed {
+                path: path.to_owned(),
+            })
     }
 
     /// Reads the file and completes it: two processes that do this at once end with the same
     /// values.
     pub(super) fn open(path: &Path) -> Result<Self, SecretsError> {
-        let failed = |source| SecretsError::Write { path: path.to_owned(), source };
+        let failed = |source| SecretsError::Write {
+            path: path.to_owned(),
+            source,
+        };
         if let Some(mut secrets) = Self::read(path)? {
             if secrets.complete()? {
                 write_private(path, secrets.to_yaml().as_bytes()).map_err(failed)?;
@@ -91,12 +101,16 @@ impl Secrets {
         let mut changed = false;
         for client in CLIENTS {
             if !self.jobserver_secrets.contains_key(client) {
-                self.jobserver_secrets.insert(client.to_owned(), random::secret()?.into());
+                self.jobserver_secrets
+                    .insert(client.to_owned(), random::secret()?.into());
                 changed = true;
             }
         }
         for (secret, generate) in [
-            (&mut self.data_key, random::key as fn() -> Result<String, RandomError>),
+            (
+                &mut self.data_key,
+                random::key as fn() -> Result<String, RandomError>,
+            ),
             (&mut self.link_key, random::secret),
             (&mut self.dp_secret, random::secret),
         ] {
@@ -111,7 +125,11 @@ impl Secrets {
     /// Sets what `config` leaves open.
     pub fn apply(&self, config: &mut Config) {
         for (client, secret) in &self.jobserver_secrets {
-            config.meta.jobserver_secrets.entry(client.clone()).or_insert_with(|| secret.clone());
+            config
+                .meta
+                .jobserver_secrets
+                .entry(client.clone())
+                .or_insert_with(|| secret.clone());
         }
         for (target, secret) in [
             (&mut config.meta.data_key, &self.data_key),

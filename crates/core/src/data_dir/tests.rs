@@ -27,8 +27,14 @@ fn a_second_splashtail_is_told_who_holds_the_directory() {
     let parent = tempfile::tempdir().unwrap();
     let data = DataDir::open(parent.path()).unwrap();
     let error = DataDir::open(parent.path()).unwrap_err().to_string();
-    assert!(error.contains("already in use by another splashtail"), "{error}");
-    assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+    assert!(
+        error.contains("already in use by another splashtail"),
+        "{error}"
+    );
+    assert!(
+        error.contains(&format!("pid {}", std::process::id())),
+        "{error}"
+    );
     assert!(DataDir::open_part(parent.path(), "jobs").is_err());
     drop(data);
     DataDir::open(parent.path()).unwrap();
@@ -39,7 +45,9 @@ fn parts_run_side_by_side_but_each_once() {
     let parent = tempfile::tempdir().unwrap();
     let _web = DataDir::open_part(parent.path(), "webserver").unwrap();
     let _jobs = DataDir::open_part(parent.path(), "jobs").unwrap();
-    let error = DataDir::open_part(parent.path(), "jobs").unwrap_err().to_string();
+    let error = DataDir::open_part(parent.path(), "jobs")
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("(jobs, pid "), "{error}");
     assert!(DataDir::open(parent.path()).is_err());
 }
@@ -55,14 +63,24 @@ fn secrets_are_generated_once_and_differ_from_each_other() {
     let values = |config: &Config| -> Vec<String> {
         let meta = &config.meta;
         let mut values: Vec<_> = meta.jobserver_secrets.values().collect();
-        values.extend([&meta.data_key, &meta.link_key, &meta.dp_secret].into_iter().flatten());
-        values.into_iter().map(|secret| secret.expose_secret().to_owned()).collect()
+        values.extend(
+            [&meta.data_key, &meta.link_key, &meta.dp_secret]
+                .into_iter()
+                .flatten(),
+        );
+        values
+            .into_iter()
+            .map(|secret| secret.expose_secret().to_owned())
+            .collect()
     };
     assert_eq!(values(&first), values(&second));
     let distinct: std::collections::BTreeSet<_> = values(&first).into_iter().collect();
     assert_eq!(distinct.len(), 6);
     assert!(distinct.iter().all(|secret| secret.len() >= 43));
-    assert_eq!(first.meta.jobserver_secrets.keys().collect::<Vec<_>>(), ["api", "bot", "cli"]);
+    assert_eq!(
+        first.meta.jobserver_secrets.keys().collect::<Vec<_>>(),
+        ["api", "bot", "cli"]
+    );
 }
 
 #[test]
@@ -71,10 +89,16 @@ fn configured_secrets_stay() {
     let data = DataDir::open(parent.path()).unwrap();
     let mut config = Config::embedded(data.root(), Environment::Staging);
     config.meta.dp_secret = Some("mine".into());
-    config.meta.jobserver_secrets.insert("bot".into(), "also mine".into());
+    config
+        .meta
+        .jobserver_secrets
+        .insert("bot".into(), "also mine".into());
     data.apply(&mut config).unwrap();
     assert_eq!(config.meta.dp_secret.unwrap().expose_secret(), "mine");
-    assert_eq!(config.meta.jobserver_secrets["bot"].expose_secret(), "also mine");
+    assert_eq!(
+        config.meta.jobserver_secrets["bot"].expose_secret(),
+        "also mine"
+    );
     assert!(config.meta.jobserver_secrets.contains_key("api"));
 }
 
@@ -98,5 +122,8 @@ fn a_damaged_file_is_an_error_that_quotes_nothing() {
     let data = DataDir::open(parent.path()).unwrap();
     fs::write(data.secrets_file(), "jobserver_secrets: hunter2hunter2\n").unwrap();
     let error = data.secrets().unwrap_err();
-    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    assert!(
+        !format!("{error} {error:?}").contains("hunter2"),
+        "{error:?}"
+    );
 }

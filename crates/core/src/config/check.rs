@@ -1,0 +1,186 @@
+//! What no single key shows: values that are missing, and ports that meet.
+
+use std::ops::RangeInclusive;
+
+use serde_yaml::Mapping;
+
+use super::Config;
+use super::draft::Draft;
+use super::load::Component;
+use super::reading::{self, Reading};
+use super::schema::{self, Key, Need};
+
+/// How many clusters the port checks leave room for: more than one machine runs.
+pub const CLUSTERS_PER_MACHINE: u16 = 32;
+
+/// Ports of the sandbox, which runs while there is no bot account.
+const SANDBOX_PORTS: [u16; 3] = [4400, 4401, 4402];
+
+pub(super) fn required(draft: &mut Draft, to: &mut Reading<'_>) {
+    let has_account = draft.config.discord_auth.token.is_some();
+    for (path, key) in schema::keys() {
+        let needed = match (key.need, to.component.daemon()) {
+            (Need::Optional | Need::Derived, _) => false,
+            (_, Some(daemon)) => key.readers & daemon != 0,
+            // `up` brings the sandbox's account, but half an account is a mistake.
+            (Need::Account, None) => has_account && to.component == Component::All,
+            (Need::Generated, None) => false,
+        };
+        if needed && key.field.write(draft).is_none() && !reported(&path, to) {
+            to.problem(&path, missing(key, has_account));
+        }
+    }
+}
+
+fn reported(path: &str, to: &Reading<'_>) -> bool {
+    to.problems
+        .iter()
+        .any(|problem| problem.key.starts_with(path))
+}
+
+fn missing(key: &Key, has_account: bool) -> String {
+    let noun = key.field.noun();
+    let mut message = format!("missing (required, {noun})");
+    if !key.example.is_empty() {
+        message.push_str(". Example: ");
+        message.push_str(key.example);
+    }
+    match key.need {
+        Need::Account if has_account => {}
+        Need::Account => message.push_str(". Without a bot account run: splashtail up"),
+        Need::Generated => message.push_str(
+            ". splashtail up generates it in secrets.yaml of the data directory; other machines need a copy",
+        ),
+        Need::Optional | Need::Derived => {}
+    }
+    message
+}
+
+/// Every port of the running environment is used once, and the other environment could run beside
+/// it.
+pub(super) fn ports(draft: &Draft, document: &Mapping, to: &mut Reading<'_>) {
+    let config = &draft.config;
+    let used = used_ports(config);
+    let mut seen: Vec<(String, u16)> = Vec::new();
+    for (key, port) in &used {
+        if let Some((other, _)) = seen.iter().find(|(_, taken)| taken == port) {
+            to.problem(key, format!("{port} is also the port of {other}"));
+        }
+        seen.push((key.clone(), *port));
+    }
+    for (name, port) in sandbox_ports(config) {
+        if let Some((key, _)) = used.iter().find(|(_, taken)| *taken == port) {
+            to.problem(key, format!("{port} is also the port of {name}"));
+        }
+        seen.push((name, port));
+    }
+
+    let key = "meta.bot_iserver_base_port";
+    let base = config.meta.bot_iserver_base_port;
+    let Some(range) = iserver_ports(base) else {
+        let room = format!("{base} leaves no room for {CLUSTERS_PER_MACHINE} clusters below 65536");
+        return to.problem(key, room);
+    };
+    for (name, port) in &seen {
+        if range.contains(port) {
+            to.problem(
+                key,
+                format!("{} contains {port}, the port of {name}", shown(&range)),
+            );
+        }
+    }
+    other_environment(config, &range, document, to);
+}
+
+fn other_environment(
+    config: &Config,
+    range: &RangeInclusive<u16>,
+    document: &Mapping,
+    to: &mut Reading<'_>,
+) {
+    let there = to.environment.other();
+    let other = other_half(config, document, to);
+    let Some(other_range) = iserver_ports(other.meta.bot_iserver_base_port) else {
+        return;
+    };
+    let key = "meta.bot_iserver_base_port";
+    // One value for both environments says that only one of them runs here.
+    let separate = schema::keys()
+        .find(|(path, _)| path == key)
+        .is_none_or(|(path, schema)| match reading::lookup(document, &path) {
+            Some(value) => reading::pair(schema, value).is_some(),
+            None => true,
+        });
+    let overlap = range.start() <= other_range.end() && other_range.start() <= range.end();
+    if separate && overlap {
+        to.warn(format!(
+            "{key}: {} and {} of {there} overlap, so both cannot run on this machine",
+            shown(range),
+            shown(&other_range)
+        ));
+    }
+    let own = used_ports(config);
+    for (name, port) in used_ports(&other) {
+        if range.contains(&port) && !own.iter().any(|(_, own)| *own == port) {
+            to.warn(format!(
+                "{key}: {} contains {port}, {name} of {there}",
+                shown(range)
+            ));
+        }
+    }
+    for (name, port) in &own {
+        if separate && other_range.contains(port) {
+            let range = shown(&other_range);
+            to.warn(format!(
+                "{key}: {range} of {there} contains {port}, the port of {name}"
+            ));
+        }
+    }
+}
+
+/// The same document read for the environment that does not run.
+fn other_half(config: &Config, document: &Mapping, from: &Reading<'_>) -> Config {
+    let environment = from.environment.other();
+    let mut draft = Draft::of_defaults(Config::embedded(&config.data_dir, environment));
+    let mut reading = Reading {
+        sources: from.sources,
+        base: from.base.clone(),
+        environment,
+        component: Component::All,
+        checks_other_half: true,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    reading.document(document, &mut draft);
+    draft.config
+}
+
+fn used_ports(config: &Config) -> Vec<(String, u16)> {
+    let meta = &config.meta;
+    [
+        ("meta.port", meta.port),
+        ("meta.admin_port", meta.admin_port),
+        ("meta.jobserver_port", meta.jobserver_port),
+        ("meta.clusterer_port", meta.clusterer_port),
+    ]
+    .map(|(key, port)| (key.to_owned(), port))
+    .into()
+}
+
+fn sandbox_ports(config: &Config) -> Vec<(String, u16)> {
+    if config.discord_auth.token.is_some() {
+        return Vec::new();
+    }
+    SANDBOX_PORTS
+        .iter()
+        .map(|port| ("the Discord sandbox".to_owned(), *port))
+        .collect()
+}
+
+fn iserver_ports(base: u16) -> Option<RangeInclusive<u16>> {
+    Some(base..=base.checked_add(CLUSTERS_PER_MACHINE - 1)?)
+}
+
+fn shown(range: &RangeInclusive<u16>) -> String {
+    format!("the port range {}-{}", range.start(), range.end())
+}
