@@ -24,13 +24,7 @@ pub fn init(process_name: &str) {
         .with_writer(std::io::stderr);
     // A subscriber that is already there (another test of the same process) stays.
     let _ = if json {
-        let event_format = NamedJson {
-            process: serde_json::Value::from(process_name).to_string(),
-            inner: format::format()
-                .json()
-                .flatten_event(true)
-                .with_current_span(false),
-        };
+        let event_format = NamedJson::new(process_name);
         builder
             .json()
             .event_format(event_format)
@@ -64,6 +58,18 @@ fn filter(variable: impl Fn(&str) -> Option<String>) -> (EnvFilter, Option<Strin
 struct NamedJson {
     process: String,
     inner: format::Format<format::Json>,
+}
+
+impl NamedJson {
+    fn new(process_name: &str) -> Self {
+        Self {
+            process: serde_json::Value::from(process_name).to_string(),
+            inner: format::format()
+                .json()
+                .flatten_event(true)
+                .with_current_span(false),
+        }
+    }
 }
 
 impl<S, N> FormatEvent<S, N> for NamedJson
@@ -107,5 +113,94 @@ impl fmt::Display for Chain<'_> {
 impl fmt::Debug for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the task was not stored")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the database failed")]
+    struct Inner(#[source] io::Error);
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Buffer {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn a_chain_keeps_every_cause() {
+        let error = Outer(Inner(io::Error::other("disk full")));
+        assert_eq!(
+            Chain(&error).to_string(),
+            "the task was not stored: the database failed: disk full"
+        );
+    }
+
+    #[test]
+    fn json_lines_name_the_process() {
+        let buffer = Buffer::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(buffer.clone())
+            .json()
+            .event_format(NamedJson::new("bot \"1\""))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(guild.id = 7, "joined");
+        });
+        let line = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["process"], "bot \"1\"");
+        assert_eq!(line["message"], "joined");
+        assert_eq!(line["guild.id"], 7);
+    }
+
+    #[test]
+    fn variables_choose_the_filter() {
+        let with = |pairs: &[(&str, &str)]| {
+            let (filter, complaint) = filter(|name| {
+                let found = pairs.iter().find(|(variable, _)| *variable == name);
+                found.map(|(_, value)| (*value).to_owned())
+            });
+            (filter.to_string(), complaint.is_some())
+        };
+        assert_eq!(with(&[]), ("splashtail=info,error".to_owned(), false));
+        assert_eq!(with(&[("DEBUG", "TRUE")]), ("debug".to_owned(), false));
+        assert_eq!(with(&[("DEBUG", "1")]).0, "splashtail=info,error");
+        assert_eq!(
+            with(&[("RUST_LOG", "warn"), ("DEBUG", "true")]),
+            ("warn".to_owned(), false)
+        );
+        assert_eq!(
+            with(&[("RUST_LOG", "a=b=c")]),
+            ("splashtail=info,error".to_owned(), true)
+        );
     }
 }

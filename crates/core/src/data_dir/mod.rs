@@ -119,6 +119,17 @@ impl DataPaths {
         self.root.join("secrets.yaml")
     }
 
+    /// Whether a running splashtail holds the directory. Creates nothing.
+    pub fn is_in_use(&self) -> bool {
+        let Ok(file) = File::open(self.lock(None)) else {
+            return false;
+        };
+        matches!(
+            Flock::lock(file, FlockArg::LockExclusiveNonblock),
+            Err((_, Errno::EWOULDBLOCK))
+        )
+    }
+
     fn lock(&self, role: Option<&str>) -> PathBuf {
         match role {
             None => self.root.join("lock"),
