@@ -1,5 +1,9 @@
 //! Built-in worlds. Their ids are constants, so that every run meets the same things.
 
+mod files;
+pub mod small;
+mod words;
+
 use std::sync::Arc;
 
 use crate::clock::SandboxClock;
@@ -12,10 +16,16 @@ pub struct UnknownWorld(pub String);
 
 /// Builds a world.
 pub fn build(name: &str, seed: u64, addresses: &Addresses, clock: &Arc<SandboxClock>) -> Result<World, UnknownWorld> {
-    let world = World::empty(name, seed, addresses, clock);
+    let mut world = World::empty(name, seed, addresses, clock);
     match name {
-        "empty" | "small" => {}
+        "empty" => {}
+        "small" => small::build(&mut world),
         _ => return Err(UnknownWorld(name.to_owned())),
     }
+    let ids = world.messages.values().flat_map(|m| m.keys()).chain(world.channels.keys());
+    if let Some(last) = ids.max().copied() {
+        world.ids.skip_past(last);
+    }
+    world.outbox.clear();
     Ok(world)
 }

@@ -105,6 +105,14 @@ impl Default for Snowflakes {
 }
 
 impl Snowflakes {
+    /// Makes every later id greater than `id`.
+    pub fn skip_past(&mut self, id: Id) {
+        if id.created().0 >= self.last_ms {
+            self.last_ms = id.created().0 + 1;
+            self.count = 0;
+        }
+    }
+
     /// The next id at `now`; later than every earlier one even when the clock went back.
     pub fn next(&mut self, now: Stamp) -> Id {
         if now.0 > self.last_ms {

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub use apps::{AccessToken, Application, Command, CommandPermission, SessionStarts};
-pub use assets::{Asset, AssetKind, Assets, Stored};
+pub use assets::{Asset, AssetKind, Assets, Stored, clean_filename};
 pub use audit::{AuditEntry, AuditLog, Change, action};
 pub use channels::{Channel, Overwrite, Tag, ThreadMember, ThreadState};
 pub use events::{Event, EventSink, Payload, intent};
