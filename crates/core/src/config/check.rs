@@ -1,14 +1,14 @@
-//! What no single key shows: values that are missing, and ports that meet.
+//! What no single key shows: values that are missing or do not go together, and ports that meet.
 
 use std::ops::RangeInclusive;
 
 use serde_yaml::Mapping;
 
-use super::Config;
 use super::draft::Draft;
 use super::load::Component;
 use super::reading::{self, Reading};
 use super::schema::{self, Key, Need};
+use super::{BusTarget, Config};
 
 /// How many clusters the port checks leave room for: more than one machine runs.
 pub const CLUSTERS_PER_MACHINE: u16 = 32;
@@ -54,6 +54,31 @@ fn missing(key: &Key, has_account: bool) -> String {
         Need::Optional | Need::Derived => {}
     }
     message
+}
+
+/// Values that are fine alone and wrong together.
+pub(super) fn combinations(config: &Config, to: &mut Reading<'_>) {
+    let is_hub = |target| matches!(target, BusTarget::Hub(_));
+    if is_hub(config.bus()) != is_hub(config.bot_bus()) {
+        let message = "is another kind of bus than meta.redis_url: the bot and the clusterer would not hear each other";
+        to.problem("meta.bot_redis_url", message.to_owned());
+    }
+    let plan = &config.plans.free;
+    let per_channel = plan.default_per_channel;
+    let wrong = if per_channel < plan.min_per_channel {
+        format!(
+            "{per_channel} is below min_per_channel ({})",
+            plan.min_per_channel
+        )
+    } else if per_channel > plan.total_max_messages {
+        format!(
+            "{per_channel} is above total_max_messages ({})",
+            plan.total_max_messages
+        )
+    } else {
+        return;
+    };
+    to.problem("plans.free.default_per_channel", wrong);
 }
 
 /// Every port of the running environment is used once, and the other environment could run beside

@@ -166,6 +166,7 @@ pub(super) fn load_from(
     draft.finish_storage(&mut reading);
     check::required(&mut draft, &mut reading);
     if options.component == Component::All {
+        check::combinations(&draft.config, &mut reading);
         check::ports(&draft, &document, &mut reading);
     }
 
@@ -253,10 +254,10 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Mapping, ConfigError> {
     let failed = |error: &serde_yaml::Error| {
-        let (line, column) = error
-            .location()
-            .map_or((1, 1), |location| (location.line(), location.column()));
         let reason = reason(&error.to_string());
+        let (line, column) = repeated_key(&reason, text)
+            .or_else(|| error.location().map(|at| (at.line(), at.column())))
+            .unwrap_or((1, 1));
         let snippet = snippet(text, line);
         ConfigError::Syntax {
             path: path.to_owned(),
@@ -279,6 +280,18 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Mapping, ConfigError> {
             snippet: snippet(text, 1),
         }),
     }
+}
+
+/// Where a key stands for the last time, when the parser only says that it stands there twice.
+fn repeated_key(reason: &str, text: &str) -> Option<(usize, usize)> {
+    let (_, key) = reason.split_once("duplicate entry with key \"")?;
+    let key = format!("{}:", key.strip_suffix('"')?);
+    let (index, line) = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.trim_start().starts_with(&key))
+        .last()?;
+    Some((index + 1, line.len() - line.trim_start().len() + 1))
 }
 
 /// The parser's message without the position, and without the value that one of its messages

@@ -226,3 +226,24 @@ fn commands_without_an_account_point_to_up() {
     Fill it in, or run `splashtail up`, which starts the Discord sandbox when there is no token
     ");
 }
+
+#[test]
+fn values_that_do_not_go_together_are_problems() {
+    for (yaml, problem) in [
+        (
+            "meta: {bot_redis_url: 'redis://localhost'}",
+            "meta.bot_redis_url       is another kind of bus than meta.redis_url",
+        ),
+        (
+            "plans: {free: {min_per_channel: 200}}",
+            "100 is below min_per_channel (200)",
+        ),
+        (
+            "plans: {free: {total_max_messages: 60}}",
+            "100 is above total_max_messages (60)",
+        ),
+    ] {
+        let error = Place::with(yaml).error();
+        assert!(error.contains(problem), "{yaml}: {error}");
+    }
+}

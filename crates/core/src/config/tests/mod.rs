@@ -109,7 +109,7 @@ servers: {{ main: "1100000000001179648" }}
 meta:
   postgres_url: postgresql:///antiraid
   redis_url: {{ staging: redis://localhost:6379/1, prod: redis://:pw@localhost:6379/2 }}
-  bot_redis_url: unix:bus/other.sock
+  bot_redis_url: redis://localhost:6379/0
   port: {{ staging: 9081, prod: 9082 }}
   bind_addr: 127.0.0.1
   admin_port: 9083

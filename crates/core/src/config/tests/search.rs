@@ -163,7 +163,7 @@ fn the_data_directory_is_beside_the_file_unless_told_otherwise() {
 fn buses_follow_the_scheme() {
     let place =
         Place::with("meta: {redis_url: 'redis://h', bot_redis_url: 'unix:///run/x.sock'}\n");
-    let config = place.loaded().config;
+    let config = place.load_as(Component::Cli).unwrap().config;
     assert!(matches!(config.bus(), BusTarget::Redis(_)));
     assert!(matches!(config.bot_bus(), BusTarget::Hub(path) if path == Path::new("/run/x.sock")));
     let config = Place::with("meta: {redis_url: 'redis+unix:///run/r.sock'}\n")
