@@ -7,6 +7,7 @@
 pub mod body;
 mod cx;
 pub mod error;
+pub mod form;
 pub mod limits;
 mod ops;
 mod routes;

@@ -377,7 +377,7 @@ fn rich(site: &mut Site<'_>, talk: Id, general: Id) {
     expressions(site);
 
     let media = site.channel(0, "media", Some(talk), |c| c.rate_limit_per_user = 5);
-    let mut post = |site: &mut Site<'_>, n: i64, text: &str| {
+    let post = |site: &mut Site<'_>, n: i64, text: &str| {
         site.post(media, at(start + n * MINUTE, 1), MEMBER, Some(text), |_| {})
     };
     let (a, b, c, d) =

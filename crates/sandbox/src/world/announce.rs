@@ -221,6 +221,15 @@ impl World {
 
     /// Removes messages: one is announced alone, several together.
     pub fn delete_messages(&mut self, channel: Id, ids: &[Id]) -> Vec<Id> {
+        self.remove_messages(channel, ids, false)
+    }
+
+    /// Removes messages; even a single one is announced as a bulk.
+    pub fn delete_messages_in_bulk(&mut self, channel: Id, ids: &[Id]) -> Vec<Id> {
+        self.remove_messages(channel, ids, true)
+    }
+
+    fn remove_messages(&mut self, channel: Id, ids: &[Id], bulk: bool) -> Vec<Id> {
         let mut gone = Vec::new();
         let mut hidden = None;
         for id in ids {
@@ -240,10 +249,10 @@ impl World {
         let intents = if guild.is_some() { intent::GUILD_MESSAGES } else { intent::DIRECT_MESSAGES };
         let mut payload = match gone.as_slice() {
             [] => return gone,
-            [one] => json!({"id": one, "channel_id": channel}),
+            [one] if !bulk => json!({"id": one, "channel_id": channel}),
             many => json!({"ids": many, "channel_id": channel}),
         };
-        let kind = if gone.len() == 1 { "MESSAGE_DELETE" } else { "MESSAGE_DELETE_BULK" };
+        let kind = if gone.len() == 1 && !bulk { "MESSAGE_DELETE" } else { "MESSAGE_DELETE_BULK" };
         if let Some(bot) = hidden {
             self.emit_to(bot, None, kind, intent::DIRECT_MESSAGES, payload);
             return gone;

@@ -158,6 +158,18 @@ impl World {
         }));
     }
 
+    /// Queues a THREAD_MEMBERS_UPDATE: about others it needs GUILD_MEMBERS, about itself a bot
+    /// hears it with GUILDS.
+    pub(crate) fn emit_thread_members(&mut self, thread: Id, guild: Id, subject: Id, payload: Value) {
+        let viewers = self.viewers(guild, thread);
+        let own = viewers.contains(&subject) || self.guilds.get(&guild).is_some_and(|g| g.bots.contains(&subject));
+        let others = viewers.into_iter().filter(|b| *b != subject).collect();
+        self.queue(Some(guild), "THREAD_MEMBERS_UPDATE", intent::GUILD_MEMBERS, others, payload.clone());
+        if own {
+            self.queue(Some(guild), "THREAD_MEMBERS_UPDATE", intent::GUILDS, vec![subject], payload);
+        }
+    }
+
     /// Queues a message event: sessions without MESSAGE_CONTENT get it emptied, except the
     /// author's, mentioned bots' and in direct messages.
     pub(crate) fn emit_message(&mut self, kind: &'static str, channel: Id, author: Id, payload: Value) {

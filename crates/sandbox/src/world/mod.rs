@@ -32,7 +32,7 @@ pub use guilds::{
 pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
 pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};
 pub use members::Member;
-pub use messages::{Attachment, Message, Reaction};
+pub use messages::{Attachment, COMPONENTS_V2, EPHEMERAL, HAS_THREAD, LOADING, Message, Reaction};
 pub use snapshots::MemberQuery;
 pub use users::{Presence, User};
 

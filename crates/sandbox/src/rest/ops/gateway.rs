@@ -1,30 +1,17 @@
 //! Where to connect.
 
-use http::Method;
 use serde_json::json;
 
+use super::Table;
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
-use crate::rest::limits::{Bucket, Major};
-use crate::rest::routes::{Auth, Route};
+use crate::rest::routes::Auth;
 
-pub(super) fn routes(table: &mut Vec<Route>) {
-    table.push(Route {
-        method: Method::GET,
-        template: "/gateway",
-        operation: "get_gateway",
-        auth: Auth::Open,
-        bucket: Bucket { name: "gateway", limit: 50, per_ms: 1000, major: Major::None },
-        run: get_gateway,
-    });
-    table.push(Route {
-        method: Method::GET,
-        template: "/gateway/bot",
-        operation: "get_bot_gateway",
-        auth: Auth::Bot,
-        bucket: Bucket { name: "gateway_bot", limit: 2, per_ms: 5000, major: Major::None },
-        run: get_bot_gateway,
-    });
+pub(super) fn routes(table: &mut Table) {
+    table.get("/gateway", "get_gateway", get_gateway).auth(Auth::Open);
+    table.get("/gateway/bot", "get_bot_gateway", get_bot_gateway).limit("gateway_bot", 5, 5000);
+    table.get("/voice/regions", "list_voice_regions", regions);
+    table.get("/guilds/{guild_id}/regions", "list_guild_voice_regions", regions);
 }
 
 fn get_gateway(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -48,4 +35,11 @@ fn get_bot_gateway(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             "max_concurrency": app.max_concurrency,
         },
     }))
+}
+
+fn regions(_: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    Reply::ok(json!([
+        {"id": "rotterdam", "name": "Rotterdam", "custom": false, "deprecated": false, "optimal": true},
+        {"id": "us-east", "name": "US East", "custom": false, "deprecated": false, "optimal": false},
+    ]))
 }

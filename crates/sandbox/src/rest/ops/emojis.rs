@@ -1,0 +1,271 @@
+//! Emojis and stickers of guilds.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::Table;
+use super::images;
+use crate::rest::cx::{Cx, Reply};
+use crate::rest::error::{self, ApiError};
+use crate::rest::form::Form;
+use crate::world::permissions as perm;
+use crate::world::{AssetKind, Change, Emoji, Id, Sticker, Stored, action};
+
+/// Bytes of an emoji.
+const MAX_EMOJI: usize = 256 * 1024;
+/// Bytes of a sticker.
+const MAX_STICKER: usize = 512 * 1024;
+
+pub(super) fn routes(table: &mut Table) {
+    table.get("/guilds/{guild_id}/emojis", "list_guild_emojis", list);
+    table.post("/guilds/{guild_id}/emojis", "create_guild_emoji", create).limit("guild_emojis", 50, 3_600_000);
+    table.get("/guilds/{guild_id}/emojis/{emoji_id}", "get_guild_emoji", get);
+    table.patch("/guilds/{guild_id}/emojis/{emoji_id}", "update_guild_emoji", update).limit("guild_emojis", 50, 3_600_000);
+    table.delete("/guilds/{guild_id}/emojis/{emoji_id}", "delete_guild_emoji", delete).limit("guild_emojis", 50, 3_600_000);
+    table.get("/guilds/{guild_id}/stickers", "list_guild_stickers", list_stickers);
+    table.post("/guilds/{guild_id}/stickers", "create_guild_sticker", create_sticker);
+    table.get("/guilds/{guild_id}/stickers/{sticker_id}", "get_guild_sticker", get_sticker);
+    table.patch("/guilds/{guild_id}/stickers/{sticker_id}", "update_guild_sticker", update_sticker);
+    table.delete("/guilds/{guild_id}/stickers/{sticker_id}", "delete_guild_sticker", delete_sticker);
+    table.get("/stickers/{sticker_id}", "get_sticker", get_any_sticker);
+}
+
+/// Emojis of each sort by boost level.
+fn slots(tier: u8) -> usize {
+    [50, 100, 150, 250][usize::from(tier.min(3))]
+}
+
+/// Creating needs either permission; changing others' things needs the managing one.
+fn may_create(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
+    let own = cx.world.permissions_of(guild, cx.me());
+    let any = perm::CREATE_GUILD_EXPRESSIONS | perm::MANAGE_GUILD_EXPRESSIONS;
+    Cx::refuse_if(own & any == 0, error::MISSING_PERMISSIONS)
+}
+
+fn may_change(cx: &Cx<'_>, guild: Id, creator: Id) -> Result<(), ApiError> {
+    let own = cx.world.permissions_of(guild, cx.me());
+    let mine = creator == cx.me() && own & perm::CREATE_GUILD_EXPRESSIONS != 0;
+    Cx::refuse_if(!mine && own & perm::MANAGE_GUILD_EXPRESSIONS == 0, error::MISSING_PERMISSIONS)
+}
+
+fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let guild = cx.guild()?;
+    Reply::ok(cx.world.emojis_json(guild))
+}
+
+fn emoji(cx: &Cx<'_>) -> Result<(Id, Emoji), ApiError> {
+    let guild = cx.guild()?;
+    let emoji = guild.emojis.get(&cx.id("emoji_id")?).ok_or(error::UNKNOWN_EMOJI)?;
+    Ok((guild.id, emoji.clone()))
+}
+
+fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let (_, emoji) = emoji(cx)?;
+    Reply::ok(cx.world.emoji_json(&emoji))
+}
+
+fn valid_name(form: &mut Form<'_>, name: Option<&String>) {
+    if name.is_some_and(|n| !n.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')) {
+        form.error("name", "STRING_TYPE_REGEX", "String value did not match validation regex.");
+    }
+}
+
+fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let guild = cx.guild()?;
+    let (id, tier) = (guild.id, guild.premium_tier);
+    let (animated, still) = guild.emojis.values().fold((0, 0), |(a, s), e| if e.animated { (a + 1, s) } else { (a, s + 1) });
+    may_create(cx, id)?;
+    let reason = cx.reason()?;
+    let me = cx.me();
+    let body = cx.object()?;
+    let mut form = Form::new(&body);
+    form.require("name");
+    form.require("image");
+    let name = form.text("name", 2..=32);
+    valid_name(&mut form, name.as_ref());
+    let image = images::read(&mut form, "image").flatten();
+    let roles = form.ids("roles", 250).unwrap_or_default();
+    if image.as_ref().is_some_and(|i| i.bytes.len() > MAX_EMOJI) {
+        form.error("image", "BINARY_TYPE_MAX_SIZE", "File cannot be larger than 256.0 kb.");
+    }
+    form.done()?;
+    let (Some(name), Some(image)) = (name, image) else { return Err(error::BAD_FILE.into()) };
+    let moves = image.content_type == "image/gif";
+    Cx::refuse_if(if moves { animated } else { still } >= slots(tier), error::MAX_EMOJIS)?;
+    let emoji = Emoji { id: cx.world.next_id(), name, roles: roles.into_iter().collect(), animated: moves, creator: me };
+    cx.world.assets.keep_by_id(AssetKind::Emoji, emoji.id, image);
+    let json = cx.world.emoji_json(&emoji);
+    let changes = vec![Change::new("name", None, Some(emoji.name.as_str().into()))];
+    let new = emoji.id;
+    if let Some(guild) = cx.world.guilds.get_mut(&id) {
+        guild.emojis.insert(new, emoji);
+    }
+    cx.world.expressions_updated(id, false);
+    cx.world.audit(id, me, action::EMOJI_CREATE, Some(new), changes, Vec::new(), reason.as_deref());
+    Reply::created(json)
+}
+
+fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let (id, mut emoji) = emoji(cx)?;
+    may_change(cx, id, emoji.creator)?;
+    let reason = cx.reason()?;
+    let me = cx.me();
+    let body = cx.object()?;
+    let mut form = Form::new(&body);
+    let name = form.text("name", 2..=32);
+    valid_name(&mut form, name.as_ref());
+    let roles = form.ids("roles", 250);
+    form.done()?;
+    let before = emoji.name.clone();
+    if let Some(name) = name {
+        emoji.name = name;
+    }
+    if let Some(roles) = roles {
+        emoji.roles = roles.into_iter().collect::<BTreeSet<_>>();
+    }
+    let (json, which, after) = (cx.world.emoji_json(&emoji), emoji.id, emoji.name.clone());
+    if let Some(guild) = cx.world.guilds.get_mut(&id) {
+        guild.emojis.insert(which, emoji);
+    }
+    cx.world.expressions_updated(id, false);
+    if before != after {
+        let changes = vec![Change::new("name", Some(before.into()), Some(after.into()))];
+        cx.world.audit(id, me, action::EMOJI_UPDATE, Some(which), changes, Vec::new(), reason.as_deref());
+    }
+    Reply::ok(json)
+}
+
+fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let (id, emoji) = emoji(cx)?;
+    may_change(cx, id, emoji.creator)?;
+    let reason = cx.reason()?;
+    let me = cx.me();
+    if let Some(guild) = cx.world.guilds.get_mut(&id) {
+        guild.emojis.remove(&emoji.id);
+    }
+    cx.world.assets.forget(AssetKind::Emoji, emoji.id);
+    cx.world.expressions_updated(id, false);
+    let changes = vec![Change::new("name", Some(emoji.name.into()), None)];
+    cx.world.audit(id, me, action::EMOJI_DELETE, Some(emoji.id), changes, Vec::new(), reason.as_deref());
+    Reply::nothing()
+}
+
+fn list_stickers(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let guild = cx.guild()?;
+    Reply::ok(cx.world.stickers_json(guild))
+}
+
+fn sticker(cx: &Cx<'_>) -> Result<(Id, Sticker), ApiError> {
+    let guild = cx.guild()?;
+    let sticker = guild.stickers.get(&cx.id("sticker_id")?).ok_or(error::UNKNOWN_STICKER)?;
+    Ok((guild.id, sticker.clone()))
+}
+
+fn get_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let (guild, sticker) = sticker(cx)?;
+    Reply::ok(cx.world.sticker_json(guild, &sticker))
+}
+
+fn get_any_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let id = cx.id("sticker_id")?;
+    let found = cx.world.guilds.values().find_map(|g| g.stickers.get(&id).map(|s| cx.world.sticker_json(g.id, s)));
+    Reply::ok(found.ok_or(error::UNKNOWN_STICKER)?)
+}
+
+fn audited(sticker: &Sticker) -> Vec<(&'static str, Value)> {
+    vec![
+        ("name", json!(sticker.name)),
+        ("tags", json!(sticker.tags)),
+        ("description", json!(sticker.description)),
+    ]
+}
+
+fn create_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let guild = cx.guild()?;
+    let (id, count, tier) = (guild.id, guild.stickers.len(), guild.premium_tier);
+    may_create(cx, id)?;
+    let reason = cx.reason()?;
+    let me = cx.me();
+    let body = cx.object()?;
+    let file = std::mem::take(&mut cx.files).into_iter().next();
+    let mut form = Form::new(&body);
+    for key in ["name", "tags"] {
+        form.require(key);
+    }
+    let name = form.text("name", 2..=30).unwrap_or_default();
+    let tags = form.text("tags", 1..=200).unwrap_or_default();
+    let description = form.text("description", 0..=100).filter(|d| !d.is_empty());
+    if file.is_none() {
+        form.error("file", "BASE_TYPE_REQUIRED", "This field is required");
+    }
+    form.done()?;
+    let Some(file) = file else { return Err(error::BAD_FILE.into()) };
+    if file.bytes.len() > MAX_STICKER {
+        return Err(ApiError::new(400, 50045, "File uploaded exceeds the maximum size"));
+    }
+    let (format, content_type) = match images::sniff(&file.bytes) {
+        Some("image/png") => (1, "image/png"),
+        Some("image/gif") => (4, "image/gif"),
+        None if file.bytes.first() == Some(&b'{') => (3, "application/json"),
+        _ => return Err(error::BAD_FILE.into()),
+    };
+    Cx::refuse_if(count >= [5, 15, 30, 60][usize::from(tier.min(3))], error::MAX_STICKERS)?;
+    let sticker = Sticker { id: cx.world.next_id(), name, description, tags, format, creator: me };
+    let stored = Stored { bytes: file.bytes, content_type: content_type.to_owned() };
+    cx.world.assets.keep_by_id(AssetKind::Sticker, sticker.id, stored);
+    let json = cx.world.sticker_json(id, &sticker);
+    let changes = audited(&sticker).into_iter().map(|(k, v)| Change::new(k, None, Some(v))).collect();
+    let new = sticker.id;
+    if let Some(guild) = cx.world.guilds.get_mut(&id) {
+        guild.stickers.insert(new, sticker);
+    }
+    cx.world.expressions_updated(id, true);
+    cx.world.audit(id, me, action::STICKER_CREATE, Some(new), changes, Vec::new(), reason.as_deref());
+    Reply::created(json)
+}
+
+fn update_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let (id, before) = sticker(cx)?;
+    may_change(cx, id, before.creator)?;
+    let reason = cx.reason()?;
+    let me = cx.me();
+    let body = cx.object()?;
+    let mut form = Form::new(&body);
+    let mut after = before.clone();
+    if let Some(name) = form.text("name", 2..=30) {
+        after.name = name;
+    }
+    if let Some(tags) = form.text("tags", 1..=200) {
+        after.tags = tags;
+    }
+    if let Some(text) = form.nullable_text("description", 100) {
+        after.description = text;
+    }
+    form.done()?;
+    let json = cx.world.sticker_json(id, &after);
+    let changed = super::guilds::changes(audited(&before), audited(&after));
+    if let Some(guild) = cx.world.guilds.get_mut(&id) {
+        guild.stickers.insert(after.id, after);
+    }
+    cx.world.expressions_updated(id, true);
+    if !changed.is_empty() {
+        cx.world.audit(id, me, action::STICKER_UPDATE, Some(before.id), changed, Vec::new(), reason.as_deref());
+    }
+    Reply::ok(json)
+}
+
+fn delete_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let (id, sticker) = sticker(cx)?;
+    may_change(cx, id, sticker.creator)?;
+    let reason = cx.reason()?;
+    let me = cx.me();
+    if let Some(guild) = cx.world.guilds.get_mut(&id) {
+        guild.stickers.remove(&sticker.id);
+    }
+    cx.world.assets.forget(AssetKind::Sticker, sticker.id);
+    cx.world.expressions_updated(id, true);
+    let changes = audited(&sticker).into_iter().map(|(k, v)| Change::new(k, Some(v), None)).collect();
+    cx.world.audit(id, me, action::STICKER_DELETE, Some(sticker.id), changes, Vec::new(), reason.as_deref());
+    Reply::nothing()
+}
