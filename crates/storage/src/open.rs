@@ -1,0 +1,251 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use splashtail_core::config::DatabaseTarget;
+use splashtail_core::telemetry::Chain;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::StorageError;
+use crate::guild::{GuildStore, UserStore};
+use crate::permission::PermissionStore;
+use crate::postgres::Postgres;
+use crate::sqlite::Sqlite;
+use crate::task_queue::TaskQueue;
+use crate::task_store::TaskStore;
+use crate::token::TokenStore;
+
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// A database, of whichever kind. Clones share its connections.
+#[derive(Clone)]
+pub struct Storage {
+    engine: Engine,
+    tasks: Arc<dyn TaskStore>,
+    queue: Arc<dyn TaskQueue>,
+    tokens: Arc<dyn TokenStore>,
+    guilds: Arc<dyn GuildStore>,
+    users: Arc<dyn UserStore>,
+    permissions: Arc<dyn PermissionStore>,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl Storage {
+    /// Connects, waiting for a database that cannot be reached yet: each failure is logged with
+    /// the key of the configuration that names it. Does not migrate.
+    ///
+    /// # Errors
+    /// [`StorageError::Stopped`] when `shutdown` came first; else what waiting cannot mend.
+    pub async fn open(
+        target: &DatabaseTarget,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, StorageError> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let connected = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Err(StorageError::Stopped),
+                connected = Self::connect(target) => connected,
+            };
+            match connected {
+                Err(error) if error.is_unavailable() => complain(target, &error, wait),
+                done => return done,
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Err(StorageError::Stopped),
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Connects once and asks for an answer.
+    ///
+    /// # Errors
+    /// The database cannot be reached or used.
+    pub async fn probe(target: &DatabaseTarget) -> Result<(), StorageError> {
+        let storage = Self::connect(target).await?;
+        let answer = storage.ping().await;
+        storage.close().await;
+        answer
+    }
+
+    async fn connect(target: &DatabaseTarget) -> Result<Self, StorageError> {
+        match target {
+            DatabaseTarget::Sqlite(path) => Ok(Self::sqlite(Sqlite::open(path).await?)),
+            DatabaseTarget::Postgres(url) => {
+                Ok(Self::postgres(Postgres::open(url.expose_secret()).await?))
+            }
+        }
+    }
+
+    fn sqlite(sqlite: Sqlite) -> Self {
+        let shared = Arc::new(sqlite.clone());
+        Self {
+            engine: Engine::Sqlite(sqlite),
+            tasks: shared.clone(),
+            queue: shared.clone(),
+            tokens: shared.clone(),
+            guilds: shared.clone(),
+            users: shared.clone(),
+            permissions: shared,
+        }
+    }
+
+    fn postgres(postgres: Postgres) -> Self {
+        let shared = Arc::new(postgres.clone());
+        Self {
+            engine: Engine::Postgres(postgres),
+            tasks: shared.clone(),
+            queue: shared.clone(),
+            tokens: shared.clone(),
+            guilds: shared.clone(),
+            users: shared.clone(),
+            permissions: shared,
+        }
+    }
+
+    /// Brings the tables to this version; safe to run from several processes and repeatedly.
+    ///
+    /// # Errors
+    /// [`StorageError::Migration`], as when the database was used by a newer version.
+    pub async fn migrate(&self) -> Result<(), StorageError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.migrate().await,
+            Engine::Postgres(postgres) => postgres.migrate().await,
+        }
+    }
+
+    /// # Errors
+    /// The database does not answer.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.ping().await,
+            Engine::Postgres(postgres) => postgres.ping().await,
+        }
+    }
+
+    /// Closes the connections. Dropping the last clone does the same, later.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+
+    pub fn tasks(&self) -> &Arc<dyn TaskStore> {
+        &self.tasks
+    }
+
+    pub fn queue(&self) -> &Arc<dyn TaskQueue> {
+        &self.queue
+    }
+
+    pub fn tokens(&self) -> &Arc<dyn TokenStore> {
+        &self.tokens
+    }
+
+    pub fn guilds(&self) -> &Arc<dyn GuildStore> {
+        &self.guilds
+    }
+
+    pub fn users(&self) -> &Arc<dyn UserStore> {
+        &self.users
+    }
+
+    pub fn permissions(&self) -> &Arc<dyn PermissionStore> {
+        &self.permissions
+    }
+}
+
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let engine = match &self.engine {
+            Engine::Sqlite(_) => "sqlite",
+            Engine::Postgres(_) => "postgres",
+        };
+        f.debug_tuple("Storage").field(&engine).finish()
+    }
+}
+
+fn complain(target: &DatabaseTarget, error: &StorageError, wait: Duration) {
+    let (key, place) = match target {
+        DatabaseTarget::Sqlite(path) => ("data directory", path.display().to_string()),
+        DatabaseTarget::Postgres(url) => ("meta.postgres_url", place(url)),
+    };
+    tracing::warn!(
+        config.key = key,
+        database = %place,
+        error = %Chain(error),
+        retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        "the database cannot be reached, trying again",
+    );
+}
+
+/// Host, port and database of an address: never its user, password or options.
+fn place(url: &SecretString) -> String {
+    let url = url.expose_secret();
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    rest.rsplit_once('@')
+        .map_or(rest, |(_, place)| place)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            (
+                "postgres://user:p@ss@db.internal:5432/splash?password=x",
+                "db.internal:5432/splash",
+            ),
+            (
+                "postgres:///splash?host=/run/postgresql&password=x",
+                "/splash",
+            ),
+            ("postgres://localhost", "localhost"),
+        ] {
+            assert_eq!(place(&SecretString::from(url)), shown);
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_database_ends_with_the_process() {
+        let shutdown = CancellationToken::new();
+        let target = DatabaseTarget::Postgres("postgres://127.0.0.1:1/nothing".into());
+        let open = Storage::open(&target, &shutdown);
+        shutdown.cancel();
+        assert!(matches!(open.await, Err(StorageError::Stopped)));
+        let probed = Storage::probe(&target).await;
+        assert!(
+            matches!(probed, Err(StorageError::Unavailable(_))),
+            "{probed:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_is_corrupt_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("splashtail.db");
+        std::fs::write(
+            &path,
+            "this is not a database, whatever its name says".repeat(100),
+        )
+        .unwrap();
+        let opened = Storage::open(&DatabaseTarget::Sqlite(path), &CancellationToken::new()).await;
+        assert!(
+            matches!(opened, Err(StorageError::Corrupt(_))),
+            "{opened:?}"
+        );
+    }
+}

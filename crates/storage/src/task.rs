@@ -1,0 +1,144 @@
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use splashtail_core::ids::{GuildId, TaskId};
+
+use crate::owner::Owner;
+
+/// `pending -> running -> completed | failed`, or `pending -> failed`. The last two never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TaskState {
+    Pending,
+    Running,
+    Completed,
+    Failed,
+}
+
+impl TaskState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for TaskState {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownState> {
+        match text {
+            "pending" => Ok(Self::Pending),
+            "running" => Ok(Self::Running),
+            "completed" => Ok(Self::Completed),
+            "failed" => Ok(Self::Failed),
+            _ => Err(UnknownState),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a task state")]
+pub struct UnknownState;
+
+/// The file that a completed task left in the object store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskOutput {
+    pub filename: String,
+    /// Whether the object lies below its owner's prefix instead of `tasks/<id>/`.
+    pub segregated: bool,
+}
+
+/// One job at a time per guild and kind holds the slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    pub guild: GuildId,
+    pub kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskRow {
+    pub id: TaskId,
+    pub name: String,
+    pub owner: Owner,
+    /// The task's own options, without any secret.
+    pub fields: Value,
+    /// Whether the output is encrypted with a password.
+    pub encrypted: bool,
+    pub state: TaskState,
+    pub output: Option<TaskOutput>,
+    /// Whether somebody asked for it to run; a task made without that waits for `start`.
+    pub requested: bool,
+    /// How often a runner took it, orderly hand-overs not counted.
+    pub attempts: u32,
+    /// Who runs it until when; `None` while nobody does.
+    pub lease_owner: Option<String>,
+    pub lease_until: Option<DateTime<Utc>>,
+    /// Not taken by a runner before.
+    pub run_after: DateTime<Utc>,
+    pub slot: Option<Slot>,
+    /// The task is invisible from then on.
+    pub expires_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    /// The last change of state or log.
+    pub last_updated: DateTime<Utc>,
+}
+
+impl TaskRow {
+    /// Its place in a listing.
+    pub fn cursor(&self) -> TaskCursor {
+        TaskCursor {
+            created_at: self.created_at,
+            id: self.id,
+        }
+    }
+
+    /// How long after its creation it disappears; `None` = never.
+    pub fn expiry(&self) -> Option<Duration> {
+        self.expires_at
+            .and_then(|at| (at - self.created_at).to_std().ok())
+    }
+}
+
+/// The last row of a page: the next one starts behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskCursor {
+    pub created_at: DateTime<Utc>,
+    pub id: TaskId,
+}
+
+/// How many tasks are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TaskCounts {
+    pub pending: u64,
+    pub running: u64,
+    pub completed: u64,
+    pub failed: u64,
+}
+
+impl TaskCounts {
+    pub(crate) fn add(&mut self, state: TaskState, count: u64) {
+        match state {
+            TaskState::Pending => self.pending += count,
+            TaskState::Running => self.running += count,
+            TaskState::Completed => self.completed += count,
+            TaskState::Failed => self.failed += count,
+        }
+    }
+}
