@@ -1,1 +1,68 @@
-fn main() {}
+//! The command an operator types. Parses first: help never needs a configuration.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use splashtail::commands::{backup, bot, config, doctor, migrate, sandbox, token, up};
+
+/// Runs AntiRaid: the bot, its clusterer, the jobserver, the API with the dashboard, and a
+/// simulated Discord to try it all on.
+#[derive(Debug, Parser)]
+#[command(name = "splashtail", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything on this machine; without a bot token on a simulated Discord
+    Up(up::UpArgs),
+    /// Start the webserver and the clusterer, which runs the bot
+    Webserver(up::DaemonArgs),
+    /// Start the jobserver
+    Jobs(up::DaemonArgs),
+    /// Start one bot cluster without a clusterer
+    Bot(bot::BotArgs),
+    /// Write the sample configuration, or check the present one
+    Config(config::ConfigArgs),
+    /// Bring the database up to date
+    Migrate(migrate::MigrateArgs),
+    /// Look for what is wrong with this installation
+    Doctor(doctor::DoctorArgs),
+    /// API tokens
+    Token(token::TokenArgs),
+    /// Look into backup files
+    Backup(backup::BackupArgs),
+    /// Start the simulated Discord alone, or act in a running one
+    Sandbox(sandbox::SandboxArgs),
+}
+
+// One thread: the supervisor spawns daemons that end with the thread that spawned them.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    // Fails only when a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let outcome = match Cli::parse().command {
+        Command::Up(args) => up::up(args).await,
+        Command::Webserver(args) => up::webserver(args).await,
+        Command::Jobs(args) => up::jobs(args).await,
+        Command::Bot(args) => bot::run(args),
+        Command::Config(args) => config::run(args).await,
+        Command::Migrate(args) => migrate::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Token(args) => token::run(args).await,
+        Command::Backup(args) => backup::run(args),
+        Command::Sandbox(args) => sandbox::run(args).await,
+    };
+    outcome.unwrap_or_else(|error| {
+        report(&error);
+        ExitCode::FAILURE
+    })
+}
+
+/// The chain of causes on one line, unless a cause is already laid out over several.
+#[allow(clippy::print_stderr, reason = "this is the command's answer")]
+fn report(error: &anyhow::Error) {
+    eprintln!("{error:#}");
+}

@@ -1,0 +1,121 @@
+//! When a started platform counts as ready.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use splashtail_core::clock::SystemClock;
+use splashtail_ipc::clients::ClustererClient;
+use splashtail_ipc::signing::{Signer, tag};
+use url::Url;
+
+use super::plan::{CLUSTERER, JOBSERVER, Plan, SANDBOX, WEBSERVER};
+use super::report::{Pids, Ready};
+
+const POLL_EVERY: Duration = Duration::from_millis(100);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Waits, without a limit, until `GET <url>` answers 200: what keeps a daemon from being ready
+/// (a database that is down) is in its log, and may end.
+///
+/// # Errors
+/// The HTTP client cannot be built.
+pub async fn answers(url: &Url) -> Result<()> {
+    let client = reqwest::Client::builder()
+        .timeout(PROBE_TIMEOUT)
+        .no_proxy()
+        .build()?;
+    loop {
+        if let Ok(response) = client.get(url.clone()).send().await
+            && response.status() == 200
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+/// Waits until the clusterer says that every cluster is up.
+///
+/// # Errors
+/// The client cannot be built.
+pub async fn fully_up(plan: &Plan) -> Result<()> {
+    let client = clusterer_client(plan)?;
+    loop {
+        if client.instance_list().await.is_ok_and(|list| list.fully_up) {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+fn clusterer_client(plan: &Plan) -> Result<ClustererClient> {
+    let secret = plan
+        .config
+        .client_secret("cli")
+        .context("no secret for the client `cli`")?;
+    let signer = Signer::new("cli", secret.clone(), tag::CLUSTERER, SystemClock::shared());
+    Ok(ClustererClient::new(
+        plan.addresses.clusterer.clone(),
+        &signer,
+    )?)
+}
+
+/// Where everything is, with the process ids of this moment.
+///
+/// # Errors
+/// The clusterer went away again.
+pub async fn report(plan: &Plan, pids: &BTreeMap<&'static str, u32>) -> Result<Ready> {
+    let mut ready = plan.report();
+    let pid = |name| pids.get(name).copied();
+    ready.pids = Pids {
+        splashtail: std::process::id(),
+        webserver: pid(WEBSERVER),
+        jobserver: pid(JOBSERVER),
+        clusterer: pid(CLUSTERER),
+        sandbox: pid(SANDBOX),
+        bot: if plan.has_clusters() {
+            cluster_pids(plan)?
+        } else {
+            BTreeMap::new()
+        },
+    };
+    ready.iserver = ready
+        .pids
+        .bot
+        .keys()
+        .filter_map(|id| Some((*id, plan.iserver(*id)?)))
+        .collect();
+    Ok(ready)
+}
+
+/// The part of `clusterer/state.json` that names the processes.
+#[derive(Deserialize)]
+struct ClustererState {
+    clusters: Vec<ClusterState>,
+}
+
+#[derive(Deserialize)]
+struct ClusterState {
+    id: u16,
+    process: Option<ProcessId>,
+}
+
+#[derive(Deserialize)]
+struct ProcessId {
+    pid: u32,
+}
+
+fn cluster_pids(plan: &Plan) -> Result<BTreeMap<u16, u32>> {
+    let path = plan.data_dir.clusterer_state();
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let state: ClustererState =
+        serde_json::from_str(&text).with_context(|| format!("{} is broken", path.display()))?;
+    Ok(state
+        .clusters
+        .into_iter()
+        .filter_map(|c| Some((c.id, c.process?.pid)))
+        .collect())
+}
