@@ -17,7 +17,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 .DEFAULT_GOAL := daemons
-.PHONY: daemons buildbot website all run test check bench clean
+.PHONY: daemons buildbot binaries website all run test check bench clean
 
 daemons:
 	cargo build --locked --profile $(PROFILE) -p splashtail -p splashtail-clusterer -p splashtail-jobserver -p splashtail-webserver -p splashtail-sandbox
@@ -37,7 +37,11 @@ website/build/index.html: website/node_modules/.package-lock.json $(WEBSITE_SOUR
 	cd website && npm run build
 	@touch $@
 
-all: daemons buildbot website
+# One build of everything: cargo would compile shared dependencies anew for another set of packages.
+binaries:
+	cargo build --locked --profile $(PROFILE) --workspace --bins
+
+all: binaries website
 
 run: all
 	@exec $(BIN)/splashtail up $(ARGS)
