@@ -1,0 +1,49 @@
+use async_trait::async_trait;
+use serde_json::Value;
+use splashtail_core::ids::GuildId;
+use splashtail_storage::Owner;
+
+use crate::context::JobContext;
+use crate::error::{JobError, PrepareError};
+use crate::secret::SecretBytes;
+
+/// A kind of task.
+#[async_trait]
+pub trait Job: Send + Sync + 'static {
+    /// The task name, such as `guild_create_backup`.
+    fn name(&self) -> &'static str;
+
+    /// Jobs of one kind exclude each other within a guild when they ask for a slot. Jobs that must
+    /// not run beside each other (backup and restore) name the same kind.
+    fn slot_kind(&self) -> &'static str {
+        self.name()
+    }
+
+    /// Turns a caller's data into what is stored. Nothing is shared between calls: each gets a
+    /// value of its own. Secrets move from the fields into [`Prepared::secret`].
+    async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError>;
+
+    /// Does the work, in steps. What happens outside of steps happens again after a crash.
+    async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError>;
+}
+
+/// A valid order, ready to be stored.
+#[derive(Debug)]
+pub struct Prepared {
+    pub owner: Owner,
+    /// Stored and shown in clear.
+    pub fields: Value,
+    /// Stored encrypted until the task ends, shown to nobody.
+    pub secret: Option<SecretBytes>,
+    /// The guild whose only slot of [`Job::slot_kind`] the task needs.
+    pub slot: Option<GuildId>,
+    /// Whether the output will be encrypted with a password.
+    pub encrypted: bool,
+}
+
+/// The file that a job has put into the object store before it returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobOutput {
+    pub filename: String,
+    pub segregated: bool,
+}

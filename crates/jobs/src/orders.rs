@@ -1,0 +1,189 @@
+//! What callers ask of an engine.
+
+use serde_json::{Map, Value};
+use splashtail_api_types::tasks::{TaskCreateResponse, TaskFor, TaskInfo};
+use splashtail_core::ids::TaskId;
+use splashtail_storage::{
+    Creation, IDEMPOTENCY_KEY_LEN, Idempotency, Level, NewLogEntry, NewTask, Owner, Slot, Start,
+    TaskRow, TaskState,
+};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::job::Job;
+
+/// An order for a task.
+#[derive(Debug, Clone)]
+pub struct CreateRequest {
+    /// Who orders: keys of different clients do not meet.
+    pub client: String,
+    pub name: String,
+    /// The task's options, secrets included.
+    pub data: Value,
+    /// Run it at once. Else it waits for [`Engine::execute`].
+    pub execute: bool,
+    /// A repeated order under the same key gets the first one's answer.
+    pub idempotency_key: Option<String>,
+}
+
+impl Engine {
+    /// Validates and stores a task.
+    ///
+    /// # Errors
+    /// Nothing was stored. [`EngineError::SlotTaken`]: the guild has such a task already.
+    pub async fn create(&self, request: CreateRequest) -> Result<TaskCreateResponse, EngineError> {
+        let CreateRequest {
+            client,
+            name,
+            data,
+            execute,
+            idempotency_key,
+        } = request;
+        let job = self.job(&name)?;
+        let idempotency = idempotency_key
+            .map(|key| {
+                if usable(&key) {
+                    Ok(Idempotency { client, key })
+                } else {
+                    Err(EngineError::IdempotencyKey)
+                }
+            })
+            .transpose()?;
+        let tasks = self.inner.storage.tasks();
+        if let Some(idempotency) = &idempotency {
+            if let Some(first) = tasks.repeated(&name, idempotency).await? {
+                return Ok(response(first));
+            }
+        }
+        let prepared = job.prepare(data).await?;
+        let id = TaskId::random();
+        let wrapped = prepared
+            .secret
+            .map(|secret| self.inner.data_key.wrap(id, &secret));
+        let slot = prepared.slot;
+        let task = NewTask {
+            id,
+            name,
+            owner: prepared.owner,
+            fields: prepared.fields,
+            encrypted: prepared.encrypted,
+            wrapped_secret: wrapped.transpose().map_err(EngineError::Wrap)?,
+            slot: slot.map(|guild| Slot {
+                guild,
+                kind: job.slot_kind().to_owned(),
+            }),
+            idempotency,
+            execute,
+            expires_at: None,
+            created_at: self.inner.clock.now(),
+        };
+        let row = match tasks.create(&task).await? {
+            Creation::Created(row) => row,
+            Creation::Repeated(row) => return Ok(response(row)),
+            Creation::SlotTaken { by } => return Err(taken(task.slot.as_ref(), by)),
+        };
+        if execute {
+            self.inner.wake.notify_one();
+        }
+        tracing::info!(job.id = %id, job.name = job.name(), job.owner = %row.owner, "accepted");
+        Ok(response(row))
+    }
+
+    /// Starts a task that was created without being run. `data`, when it is not empty, must belong
+    /// to the same owner; what runs are the options that were stored.
+    ///
+    /// # Errors
+    /// There is no such task, it is another's, or it is not pending.
+    pub async fn execute(&self, name: &str, id: TaskId, data: Value) -> Result<(), EngineError> {
+        let job = self.job(name)?;
+        let (tasks, now) = (self.inner.storage.tasks(), self.inner.clock.now());
+        let row = tasks.get(id, now).await?.ok_or(EngineError::NotFound(id))?;
+        if row.name != name {
+            return Err(EngineError::Mismatch(id));
+        }
+        if data.as_object().is_some_and(|data| !data.is_empty())
+            && job.prepare(data).await?.owner != row.owner
+        {
+            return Err(EngineError::Mismatch(id));
+        }
+        if row.state != TaskState::Pending {
+            return Err(EngineError::NotPending {
+                id,
+                state: row.state,
+            });
+        }
+        match tasks.start(id, now).await? {
+            Start::Started(_) => {
+                self.inner.wake.notify_one();
+                Ok(())
+            }
+            Start::SlotTaken { by } => Err(taken(row.slot.as_ref(), by)),
+            Start::Ended(row) => Err(EngineError::NotPending {
+                id,
+                state: row.state,
+            }),
+            Start::NotFound => Err(EngineError::NotFound(id)),
+        }
+    }
+
+    /// Cancels a task: it is failed when this returns, with a last log entry of code `cancelled`.
+    /// One that has ended stays as it is. Answers the state that it is in.
+    ///
+    /// # Errors
+    /// There is no such task.
+    pub async fn cancel(&self, id: TaskId) -> Result<TaskState, EngineError> {
+        let extra = Map::from_iter([("code".to_owned(), Value::from("cancelled"))]);
+        let now = self.inner.clock.now();
+        let entry = NewLogEntry::new(Level::Error, now, "Cancelled", extra);
+        let cancelled = self.inner.storage.tasks().cancel(id, &entry).await?;
+        let cancelled = cancelled.ok_or(EngineError::NotFound(id))?;
+        if cancelled.changed {
+            tracing::info!(job.id = %id, job.name = %cancelled.task.name, "cancelled");
+            self.stop_cancelled(id);
+        }
+        Ok(cancelled.task.state)
+    }
+
+    fn job(&self, name: &str) -> Result<&dyn Job, EngineError> {
+        let job = self.inner.jobs.get(name);
+        job.map(|job| &**job)
+            .ok_or_else(|| EngineError::UnknownName(name.to_owned()))
+    }
+}
+
+fn usable(key: &str) -> bool {
+    (1..=IDEMPOTENCY_KEY_LEN).contains(&key.len())
+        && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn taken(slot: Option<&Slot>, by: TaskId) -> EngineError {
+    match slot {
+        Some(slot) => EngineError::SlotTaken {
+            guild: slot.guild,
+            by,
+        },
+        // Only a task with a slot is told that it is taken.
+        None => EngineError::NotFound(by),
+    }
+}
+
+fn response(row: TaskRow) -> TaskCreateResponse {
+    let expiry = row.expiry().map_or(0, |expiry| {
+        i64::try_from(expiry.as_nanos()).unwrap_or(i64::MAX)
+    });
+    TaskCreateResponse {
+        task_id: row.id,
+        task_info: TaskInfo {
+            name: row.name,
+            task_for: match row.owner {
+                Owner::Server(id) => TaskFor::server(id),
+                Owner::User(id) => TaskFor::user(id),
+            },
+            task_fields: row.fields,
+            expiry,
+            valid: true,
+            resumable: true,
+            encrypted: row.encrypted,
+        },
+    }
+}
