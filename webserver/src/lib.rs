@@ -1,1 +1,145 @@
-//! Placeholder.
+//! The public face of the platform: REST API, immediate OAuth for downloads, the website.
+//!
+//! It owns no work and no bot. Jobs are the jobserver's, clusters the clusterer's; both are asked
+//! over signed HTTP, so this process can be restarted at any time. It writes nothing to the
+//! database.
+
+mod admin;
+mod app;
+mod auth;
+mod error;
+mod extract;
+mod fleet;
+mod fresh;
+mod ioauth;
+mod layers;
+mod links;
+mod objects;
+mod openapi;
+mod rate_limit;
+mod render;
+mod routes;
+mod site;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::config::Config;
+use splashtail_core::lifecycle::Lifecycle;
+use splashtail_ipc::http::{ErrorResponse, serve};
+use splashtail_storage::{Storage, StorageError};
+use tokio::sync::watch;
+use tower::ServiceExt;
+use tracing::{info, warn};
+
+pub use routes::document;
+pub use site::{Site, locate as locate_site};
+
+use app::App;
+
+/// Time that background tasks get at the end, beside the drain of the servers.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Where the two servers listen.
+#[derive(Debug)]
+pub struct Listeners {
+    pub web: TcpListener,
+    pub admin: TcpListener,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--site-dir`
+    pub site_dir: Option<PathBuf>,
+}
+
+/// Serves until the lifecycle's shutdown. Both servers answer at once; the public one with 503
+/// until the database is reached.
+///
+/// # Errors
+/// A key of the configuration cannot be used, or a listener failed.
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    options: Options,
+    lifecycle: &Lifecycle,
+    clock: SharedClock,
+) -> Result<()> {
+    let shutdown = lifecycle.shutdown();
+    let site = read_site(options)?;
+    let _ = admin::recorder();
+    let (ready, readiness) = watch::channel(None);
+    let app_router = Arc::new(OnceLock::new());
+    let front = Router::new().fallback(front).with_state(app_router.clone());
+
+    let admin = lifecycle.tasks().spawn(serve(
+        listeners.admin,
+        admin::router(readiness),
+        shutdown.clone(),
+    ));
+    let web = lifecycle
+        .tasks()
+        .spawn(serve(listeners.web, front, shutdown.clone()));
+
+    let target = config.database();
+    match Storage::open(&target, &shutdown).await {
+        Ok(storage) => {
+            let app = Arc::new(App::new(config, storage.clone(), site, clock)?);
+            let router = layers::wrap(routes::router(&app), &app);
+            // Nobody else sets it.
+            let _ = app_router.set(router);
+            ready.send_replace(Some(storage));
+            lifecycle.notify_ready();
+            info!(
+                site = app.site.is_built(),
+                "serving {}", app.config.sites.api
+            );
+        }
+        Err(StorageError::Stopped) => {}
+        Err(error) => return Err(error).context("the database cannot be used"),
+    }
+    shutdown.cancelled().await;
+    lifecycle.drain(GRACE).await;
+    for server in [admin, web] {
+        server
+            .await
+            .context("a server panicked")?
+            .context("a listener failed")?;
+    }
+    Ok(())
+}
+
+fn read_site(options: Options) -> Result<Site> {
+    match site::locate(options.site_dir) {
+        Some(directory) => Ok(Site::read(&directory)?),
+        None => {
+            warn!("the website is not built: `/` says how to build it");
+            Ok(Site::absent())
+        }
+    }
+}
+
+/// Hands requests to the application once it exists.
+async fn front(State(router): State<Arc<OnceLock<Router>>>, request: Request) -> Response {
+    match router.get() {
+        Some(router) => match router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        },
+        None => ErrorResponse::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "starting",
+            "the database is not reached yet",
+        )
+        .retry_after(2)
+        .into_response(),
+    }
+}

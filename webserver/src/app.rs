@@ -1,0 +1,111 @@
+//! What handlers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use splashtail_api_types::tasks::JobsSummary;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::config::Config;
+use splashtail_ipc::cache::{self, Cache, CacheError};
+use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, JobserverClient};
+use splashtail_ipc::signing::{Signer, tag};
+use splashtail_storage::Storage;
+
+use crate::error::ApiError;
+use crate::fleet::Fleet;
+use crate::fresh::Fresh;
+use crate::ioauth::{Attempts, DiscordLogin, Proofs};
+use crate::links::LinkSigner;
+use crate::objects::{Objects, ObjectsError};
+use crate::openapi;
+use crate::routes;
+use crate::site::Site;
+
+/// The name under which this daemon signs its calls.
+const CLIENT: &str = "api";
+const SUMMARY_PERIOD: Duration = Duration::from_secs(1);
+
+pub type AppState = Arc<App>;
+
+#[derive(Debug)]
+pub struct App {
+    pub config: Config,
+    pub clock: SharedClock,
+    pub storage: Storage,
+    pub cache: Arc<dyn Cache>,
+    pub attempts: Attempts,
+    pub proofs: Proofs,
+    pub fleet: Fleet,
+    pub jobserver: JobserverClient,
+    pub objects: Objects,
+    pub links: LinkSigner,
+    pub summary: Fresh<JobsSummary>,
+    pub site: Site,
+    /// The OpenAPI document as JSON.
+    pub document: Bytes,
+    discord: Option<DiscordLogin>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("`meta.jobserver_secrets` has no secret for the client `{CLIENT}`")]
+    NoClientSecret,
+    #[error("`meta.link_key` is not set: download links cannot be signed")]
+    NoLinkKey,
+    #[error("cannot connect to Redis (`meta.redis_url`)")]
+    Cache(#[from] CacheError),
+    #[error("cannot make a client of another daemon")]
+    Client(#[from] ClientError),
+    #[error("cannot make a client of Discord")]
+    Discord(#[source] reqwest::Error),
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
+    #[error("the OpenAPI document cannot be written")]
+    Document(#[from] serde_json::Error),
+}
+
+impl App {
+    /// # Errors
+    /// A key is missing or cannot be used.
+    pub fn new(
+        config: Config,
+        storage: Storage,
+        site: Site,
+        clock: SharedClock,
+    ) -> Result<Self, AppError> {
+        let secret = config
+            .client_secret(CLIENT)
+            .ok_or(AppError::NoClientSecret)?
+            .clone();
+        let signer = Signer::new(CLIENT, secret, tag::JOBSERVER, clock.clone());
+        let meta = &config.meta;
+        let clusterer = ClustererClient::new(meta.clusterer_url.clone(), &signer)?;
+        let iservers = IserverClient::new(meta.bot_bind_addr, meta.bot_iserver_base_port, &signer)?;
+        let cache = cache::connect(&config.bus(), clock.clone())?;
+        Ok(Self {
+            storage,
+            attempts: Attempts(cache.clone()),
+            proofs: Proofs(cache.clone()),
+            cache,
+            fleet: Fleet::new(clusterer, iservers, clock.clone()),
+            jobserver: JobserverClient::new(meta.jobserver_url.clone(), &signer)?,
+            objects: Objects::open(&config.object_storage)?,
+            links: LinkSigner::new(meta.link_key.clone().ok_or(AppError::NoLinkKey)?),
+            summary: Fresh::new(SUMMARY_PERIOD),
+            site,
+            document: openapi::render(routes::document(), &config)?,
+            discord: DiscordLogin::new(&config).map_err(AppError::Discord)?,
+            clock,
+            config,
+        })
+    }
+
+    /// # Errors
+    /// No application is configured.
+    pub fn discord(&self) -> Result<&DiscordLogin, ApiError> {
+        self.discord.as_ref().ok_or(ApiError::NotConfigured(
+            "`discord_auth.client_id` and `discord_auth.client_secret`",
+        ))
+    }
+}

@@ -1,0 +1,224 @@
+//! What a handler can fail with, and how that looks on the wire.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT_RANGES, CONTENT_RANGE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use splashtail_api_types::ErrorBody;
+use splashtail_core::random::RandomError;
+use splashtail_core::telemetry::Chain;
+use splashtail_ipc::cache::CacheError;
+use splashtail_ipc::clients::ClientError;
+use splashtail_storage::StorageError;
+use tracing::error;
+
+use crate::ioauth::DiscordError;
+use crate::layers::request_log;
+use crate::rate_limit::Exceeded;
+
+/// Seconds after which a fleet that is starting is worth another look.
+const FLEET_RETRY: u64 = 5;
+/// Seconds after which a part of the platform that failed is worth another try.
+const OUTAGE_RETRY: u64 = 10;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("there is no such path")]
+    UnknownPath,
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The message says what to change.
+    #[error("{message}")]
+    Invalid {
+        code: &'static str,
+        message: String,
+        context: Option<(&'static str, String)>,
+    },
+    #[error("the request body may have at most {0} bytes")]
+    BodyTooLarge(usize),
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    #[error("{0}")]
+    Forbidden(&'static str),
+    #[error("too many requests; try again in {} s", .0.retry_after())]
+    RateLimited(Exceeded),
+    #[error("the bot's clusters are starting or out of reach")]
+    FleetUnavailable,
+    #[error("this cluster is not running at the moment")]
+    ClusterUnavailable,
+    #[error("the range lies outside the file")]
+    Range { size: u64 },
+    /// Another daemon said no to what the caller asked for.
+    #[error("{}", .body.message)]
+    Refused {
+        status: StatusCode,
+        body: ErrorBody,
+        retry_after: Option<u64>,
+    },
+    #[error("the {name} cannot be reached at the moment")]
+    Unreachable {
+        name: &'static str,
+        #[source]
+        source: Box<ClientError>,
+    },
+    #[error("the {name} answered unexpectedly")]
+    Upstream {
+        name: &'static str,
+        #[source]
+        source: Box<ClientError>,
+    },
+    #[error(transparent)]
+    Discord(#[from] DiscordError),
+    #[error("logging in with Discord is not configured: set {0}")]
+    NotConfigured(&'static str),
+    #[error("the database failed")]
+    Storage(#[from] StorageError),
+    #[error("the cache failed")]
+    Cache(#[from] CacheError),
+    #[error("the object store failed")]
+    Objects(#[from] object_store::Error),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error("a stored value cannot be read")]
+    Stored(#[from] serde_json::Error),
+}
+
+impl ApiError {
+    pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid {
+            code,
+            message: message.into(),
+            context: None,
+        }
+    }
+
+    /// The failure of a call to another daemon. Its 4xx answers concern the caller and pass
+    /// through, apart from those that concern us (a signature, a shape we do not know).
+    pub fn from_daemon(name: &'static str, source: ClientError) -> Self {
+        match source {
+            ClientError::Status {
+                status,
+                body,
+                retry_after,
+            } if status.is_client_error()
+                && status != StatusCode::UNAUTHORIZED
+                && body.code != "unexpected_answer" =>
+            {
+                Self::Refused {
+                    status,
+                    body,
+                    retry_after,
+                }
+            }
+            source if source.is_unreachable() => Self::Unreachable {
+                name,
+                source: Box::new(source),
+            },
+            source => Self::Upstream {
+                name,
+                source: Box::new(source),
+            },
+        }
+    }
+
+    #[cfg(test)]
+    pub fn status(&self) -> StatusCode {
+        self.status_and_code().0
+    }
+
+    fn status_and_code(&self) -> (StatusCode, &str) {
+        match self {
+            Self::UnknownPath => (StatusCode::NOT_FOUND, "unknown_path"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Invalid { code, .. } => (StatusCode::BAD_REQUEST, code),
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::FleetUnavailable => (StatusCode::PRECONDITION_FAILED, "fleet_unavailable"),
+            Self::ClusterUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "cluster_unavailable"),
+            Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
+            Self::Refused { status, body, .. } => (*status, &body.code),
+            Self::Unreachable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Upstream { .. } => (StatusCode::BAD_GATEWAY, "bad_gateway"),
+            Self::Discord(error) => error.status_and_code(),
+            Self::NotConfigured(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_configured"),
+            Self::Storage(_)
+            | Self::Cache(_)
+            | Self::Objects(_)
+            | Self::Random(_)
+            | Self::Stored(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited(exceeded) => Some(exceeded.retry_after()),
+            Self::FleetUnavailable => Some(FLEET_RETRY),
+            Self::ClusterUnavailable | Self::Unreachable { .. } | Self::Upstream { .. } => {
+                Some(OUTAGE_RETRY)
+            }
+            Self::Refused { retry_after, .. } => *retry_after,
+            Self::Discord(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    fn context(&self) -> Option<BTreeMap<String, String>> {
+        match self {
+            Self::Invalid {
+                context: Some((name, detail)),
+                ..
+            } => Some(BTreeMap::from([((*name).to_owned(), detail.clone())])),
+            Self::Refused { body, .. } => body.context.clone(),
+            Self::Discord(error) => error.context(),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status_and_code();
+        let mut body = ErrorBody::new(code, self.to_string());
+        body.context = self.context();
+        if status.is_server_error() {
+            error!(error = %Chain(&self), status = status.as_u16(), "request failed");
+            if status == StatusCode::INTERNAL_SERVER_ERROR {
+                "internal error".clone_into(&mut body.message);
+            }
+            if let Some(id) = request_log::current_id() {
+                body = body.with_context("request_id", id);
+            }
+        }
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        match &self {
+            Self::RateLimited(exceeded) => exceeded.window.write(headers),
+            Self::Range { size } => {
+                headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+                if let Ok(value) = HeaderValue::try_from(format!("bytes */{size}")) {
+                    headers.insert(CONTENT_RANGE, value);
+                }
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// Whole seconds, rounded up, at least one: what `Retry-After` takes.
+pub fn whole_seconds(duration: Duration) -> u64 {
+    duration
+        .as_millis()
+        .div_ceil(1000)
+        .max(1)
+        .try_into()
+        .unwrap_or(u64::MAX)
+}

@@ -1,0 +1,110 @@
+//! What the clusterer and the bot's clusters say, remembered for a moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use splashtail_api_types::clusters::{Instance, InstanceList};
+use splashtail_api_types::modules::CanonicalModule;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::ClusterId;
+use splashtail_core::telemetry::Chain;
+use splashtail_ipc::clients::{ClustererClient, IserverClient};
+use tracing::warn;
+
+use crate::error::ApiError;
+use crate::fresh::Fresh;
+
+/// The page polls every few seconds from many browsers; the clusterer is asked once a second.
+const LIST_PERIOD: Duration = Duration::from_secs(1);
+const MODULES_LIFETIME: Duration = Duration::from_secs(600);
+const CLUSTERS: u64 = 4096;
+
+#[derive(Debug)]
+pub struct Fleet {
+    clusterer: ClustererClient,
+    iservers: IserverClient,
+    clock: SharedClock,
+    list: Fresh<Option<Arc<InstanceList>>>,
+    /// By cluster and incarnation: a restarted bot may have other modules.
+    modules: Cache<(ClusterId, String), Arc<Vec<CanonicalModule>>>,
+}
+
+/// `Modules` of an IServer: by module id, in registration order.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct ModulesById(Map<String, Value>);
+
+impl Fleet {
+    pub fn new(clusterer: ClustererClient, iservers: IserverClient, clock: SharedClock) -> Self {
+        Self {
+            clusterer,
+            iservers,
+            clock,
+            list: Fresh::new(LIST_PERIOD),
+            modules: Cache::builder()
+                .max_capacity(CLUSTERS)
+                .time_to_live(MODULES_LIFETIME)
+                .build(),
+        }
+    }
+
+    /// With everything that only operators may see.
+    ///
+    /// # Errors
+    /// [`ApiError::FleetUnavailable`]: the clusterer does not answer.
+    pub async fn instances(&self) -> Result<Arc<InstanceList>, ApiError> {
+        let ask = async || -> Result<_, ApiError> {
+            match self.clusterer.instance_list().await {
+                Ok(list) => Ok(Some(Arc::new(list))),
+                Err(error) => {
+                    warn!(error = %Chain(&error), "the clusterer does not answer (`meta.clusterer_url`)");
+                    Ok(None)
+                }
+            }
+        };
+        self.list
+            .get(self.clock.monotonic(), ask)
+            .await?
+            .ok_or(ApiError::FleetUnavailable)
+    }
+
+    /// What the cluster's bot can do, in its own order.
+    ///
+    /// # Errors
+    /// 404 for an unknown cluster, 503 for one that does not run.
+    pub async fn modules(&self, cluster: ClusterId) -> Result<Arc<Vec<CanonicalModule>>, ApiError> {
+        let list = self.instances().await?;
+        let instance = list
+            .instances
+            .iter()
+            .find(|instance| instance.cluster_id == cluster)
+            .ok_or(ApiError::NotFound("cluster"))?;
+        if !answers(instance) {
+            return Err(ApiError::ClusterUnavailable);
+        }
+        let key = (cluster, instance.session_id.clone());
+        if let Some(modules) = self.modules.get(&key).await {
+            return Ok(modules);
+        }
+        let by_id: ModulesById = self
+            .iservers
+            .query(cluster, &Value::from("Modules"))
+            .await
+            .map_err(|error| ApiError::from_daemon("cluster", error))?;
+        let modules = by_id
+            .0
+            .into_values()
+            .map(serde_json::from_value)
+            .collect::<Result<Vec<CanonicalModule>, _>>()?;
+        let modules = Arc::new(modules);
+        self.modules.insert(key, modules.clone()).await;
+        Ok(modules)
+    }
+}
+
+fn answers(instance: &Instance) -> bool {
+    instance.active && !instance.currently_killing && instance.cluster_health.is_some()
+}

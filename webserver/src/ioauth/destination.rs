@@ -1,0 +1,187 @@
+//! Where a login may lead back to: registered routes of this API, nothing else.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
+use uuid::Uuid;
+
+/// A route that asks for proof.
+struct Route {
+    /// `{uuid}` stands for one UUID.
+    pattern: &'static str,
+    scopes: &'static [&'static str],
+    /// Query parameters that survive the round trip.
+    parameters: &'static [&'static str],
+}
+
+const ROUTES: &[Route] = &[Route {
+    pattern: "/tasks/{uuid}/ioauth/download-link",
+    scopes: &["identify", "guilds"],
+    parameters: &["no_redirect"],
+}];
+
+/// `rd` of `/ioauth/login`, base64url without padding of this as JSON. The original took the
+/// scopes from here as well; the route decides them now.
+#[derive(Debug, Serialize, Deserialize)]
+struct Redirect {
+    dest: String,
+    #[serde(default)]
+    scopes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DestinationError {
+    #[error("`rd` is not base64url of a JSON object with `dest`")]
+    Malformed,
+    #[error("`dest` is not an address of this API that takes a login")]
+    NotRegistered,
+}
+
+/// A checked path of a registered route with its query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub scopes: &'static [&'static str],
+}
+
+impl Destination {
+    /// # Errors
+    /// See [`DestinationError`].
+    pub fn decode(rd: &str) -> Result<Self, DestinationError> {
+        let json = URL_SAFE_NO_PAD
+            .decode(rd)
+            .map_err(|_| DestinationError::Malformed)?;
+        let redirect: Redirect =
+            serde_json::from_slice(&json).map_err(|_| DestinationError::Malformed)?;
+        Self::parse(&redirect.dest).ok_or(DestinationError::NotRegistered)
+    }
+
+    /// Takes only what matches a registered route segment by segment; nothing is unescaped first.
+    pub fn parse(dest: &str) -> Option<Self> {
+        let (path, query) = dest.split_once('?').unwrap_or((dest, ""));
+        let route = ROUTES.iter().find(|route| matches(route.pattern, path))?;
+        let query = form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, _)| route.parameters.contains(&name.as_ref()))
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        Some(Self {
+            path: path.to_owned(),
+            query,
+            scopes: route.scopes,
+        })
+    }
+
+    /// Path and query, with the proof appended if there is one.
+    pub fn link(&self, proof: Option<&str>) -> String {
+        if self.query.is_empty() && proof.is_none() {
+            return self.path.clone();
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.query);
+        if let Some(proof) = proof {
+            query.append_pair("ioauth", proof);
+        }
+        format!("{}?{}", self.path, query.finish())
+    }
+}
+
+/// Where a request without proof is sent first.
+pub fn login_link(destination: &Destination) -> String {
+    let redirect = Redirect {
+        dest: destination.link(None),
+        scopes: destination.scopes.iter().map(ToString::to_string).collect(),
+    };
+    // Two strings always serialise.
+    let json = serde_json::to_vec(&redirect).unwrap_or_default();
+    format!("/ioauth/login?rd={}", URL_SAFE_NO_PAD.encode(json))
+}
+
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut expected = pattern.split('/');
+    let mut given = path.split('/');
+    loop {
+        match (expected.next(), given.next()) {
+            (None, None) => return true,
+            (Some("{uuid}"), Some(given)) if is_uuid(given) => {}
+            (Some(expected), Some(given)) if expected == given => {}
+            _ => return false,
+        }
+    }
+}
+
+/// In the form that ids have in links: hyphenated.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && Uuid::try_parse(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "/tasks/6f1c9c5a-4b1d-4c1e-9d0a-0d6a3f3f5f11/ioauth/download-link";
+
+    #[test]
+    fn a_registered_route_supplies_the_scopes() {
+        let destination = Destination::parse(PATH).unwrap();
+        assert_eq!(destination.scopes, ["identify", "guilds"]);
+        assert_eq!(destination.link(None), PATH);
+        assert_eq!(destination.link(Some("t")), format!("{PATH}?ioauth=t"));
+    }
+
+    #[test]
+    fn only_known_parameters_survive_and_a_proof_never_does() {
+        let given = format!("{PATH}?no_redirect=true&ioauth=old&next=//evil.example");
+        let destination = Destination::parse(&given).unwrap();
+        assert_eq!(
+            destination.link(Some("new")),
+            format!("{PATH}?no_redirect=true&ioauth=new")
+        );
+    }
+
+    #[test]
+    fn scopes_of_the_client_are_ignored() {
+        let rd = URL_SAFE_NO_PAD.encode(
+            serde_json::json!({"dest": PATH, "scopes": ["identify", "email&x=y"]}).to_string(),
+        );
+        assert_eq!(
+            Destination::decode(&rd).unwrap().scopes,
+            ["identify", "guilds"]
+        );
+        let again = login_link(&Destination::decode(&rd).unwrap());
+        let rd = again.strip_prefix("/ioauth/login?rd=").unwrap();
+        assert_eq!(Destination::decode(rd).unwrap().path, PATH);
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for dest in [
+            "",
+            "/",
+            "json",
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "/tasks/1/ioauth/download-link",
+            "/clusters/health",
+            &format!("/{PATH}"),
+            &format!("{PATH}/"),
+            &format!("{PATH}#x"),
+            &format!(" {PATH}"),
+            &format!("{PATH}\r\nSet-Cookie: a=b"),
+            &format!("\t{PATH}"),
+            "/tasks/{6f1c9c5a-4b1d-4c1e-9d0a-0d6a3f3f5f11}/ioauth/download-link",
+            "/tasks/..%2f..%2fevil/ioauth/download-link",
+        ] {
+            assert_eq!(Destination::parse(dest), None, "{dest:?}");
+        }
+        for rd in ["", "%%%", "bnVsbA", "e30"] {
+            assert_eq!(
+                Destination::decode(rd),
+                Err(DestinationError::Malformed),
+                "{rd:?}"
+            );
+        }
+    }
+}

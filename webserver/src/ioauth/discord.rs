@@ -1,0 +1,292 @@
+//! The three requests to Discord that a login takes (Discord documentation, "OAuth2").
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+use reqwest::{Client, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use splashtail_core::config::{Config, without_slash};
+use splashtail_core::ids::{ApplicationId, GuildId, UserId};
+use url::{Host, Url};
+
+use super::proof::GuildRights;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// A user is in at most 200 servers; an answer above this is not Discord's.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum DiscordError {
+    /// The code, the application or the redirect address is not what Discord expects.
+    #[error("Discord refused the login")]
+    Refused(BTreeMap<String, String>),
+    #[error("Discord no longer accepts this login; log in again")]
+    Expired,
+    #[error("Discord limits logins at the moment")]
+    RateLimited { retry_after: Option<u64> },
+    #[error("Discord cannot be reached at the moment")]
+    Unreachable(#[source] reqwest::Error),
+    #[error("Discord answered unexpectedly (status {0})")]
+    Status(StatusCode),
+    #[error("Discord's answer is not of the expected shape")]
+    Shape(#[source] serde_json::Error),
+    #[error("Discord's answer is too large")]
+    TooLarge,
+    #[error("the consent does not include `{0}`")]
+    MissingScope(&'static str),
+}
+
+impl DiscordError {
+    pub fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Refused(_) => (StatusCode::BAD_REQUEST, "discord_refused"),
+            Self::Expired => (StatusCode::UNAUTHORIZED, "login_expired"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "discord_rate_limited"),
+            Self::MissingScope(_) => (StatusCode::BAD_REQUEST, "missing_scope"),
+            Self::Unreachable(_) => (StatusCode::SERVICE_UNAVAILABLE, "discord_unavailable"),
+            Self::Status(_) | Self::Shape(_) | Self::TooLarge => {
+                (StatusCode::BAD_GATEWAY, "discord_unexpected")
+            }
+        }
+    }
+
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after } => *retry_after,
+            Self::Unreachable(_) => Some(10),
+            _ => None,
+        }
+    }
+
+    pub fn context(&self) -> Option<BTreeMap<String, String>> {
+        match self {
+            Self::Refused(context) if !context.is_empty() => Some(context.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// The application that users log in to.
+#[derive(Debug, Clone)]
+pub struct DiscordLogin {
+    http: Client,
+    /// Origin of the REST API.
+    api: String,
+    authorize: Url,
+    redirect_uri: String,
+    client_id: ApplicationId,
+    client_secret: SecretString,
+}
+
+/// Who consented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub user_id: UserId,
+    pub username: String,
+    pub guilds: Vec<GuildRights>,
+}
+
+impl DiscordLogin {
+    /// `None` when the application's id or secret is not configured.
+    ///
+    /// # Errors
+    /// No TLS provider is installed.
+    pub fn new(config: &Config) -> Result<Option<Self>, reqwest::Error> {
+        let auth = &config.discord_auth;
+        let (Some(client_id), Some(client_secret)) = (auth.client_id, &auth.client_secret) else {
+            return Ok(None);
+        };
+        let api = config.discord_api();
+        let mut http = Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none());
+        if is_local(api) {
+            http = http.no_proxy();
+        }
+        Ok(Some(Self {
+            http: http.build()?,
+            api: without_slash(api).to_owned(),
+            authorize: config.discord.authorize_url.clone(),
+            redirect_uri: format!("{}/ioauth/login", without_slash(&config.sites.api)),
+            client_id,
+            client_secret: client_secret.clone(),
+        }))
+    }
+
+    /// Discord's consent page. `challenge` is the S256 form of the PKCE verifier (RFC 7636).
+    pub fn consent_page(&self, scopes: &[&str], state: &str, challenge: &str) -> Url {
+        let mut url = self.authorize.clone();
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.client_id.to_string())
+            .append_pair("redirect_uri", &self.redirect_uri)
+            .append_pair("response_type", "code")
+            .append_pair("scope", &scopes.join(" "))
+            .append_pair("state", state)
+            .append_pair("code_challenge", challenge)
+            .append_pair("code_challenge_method", "S256");
+        url
+    }
+
+    /// Exchanges the code and asks who it stands for. The tokens end with this function.
+    ///
+    /// # Errors
+    /// See [`DiscordError`].
+    pub async fn identify(
+        &self,
+        code: &str,
+        verifier: &str,
+        scopes: &[&'static str],
+    ) -> Result<Identity, DiscordError> {
+        #[derive(Deserialize)]
+        struct Token {
+            access_token: SecretString,
+            #[serde(default)]
+            scope: String,
+        }
+        #[derive(Deserialize)]
+        struct User {
+            id: UserId,
+            username: String,
+        }
+
+        let client_id = self.client_id.to_string();
+        let form = [
+            ("client_id", client_id.as_str()),
+            ("client_secret", self.client_secret.expose_secret()),
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &self.redirect_uri),
+            ("code_verifier", verifier),
+        ];
+        let request = self
+            .http
+            .post(format!("{}/api/v10/oauth2/token", self.api))
+            .form(&form);
+        let response = request.send().await.map_err(unreachable)?;
+        let refused = response.status().is_client_error()
+            && response.status() != StatusCode::TOO_MANY_REQUESTS;
+        if refused {
+            return Err(DiscordError::Refused(explanation(&read(response).await?)));
+        }
+        let token: Token = parse(response).await?;
+
+        // Discord may grant more than was asked for; less is not enough.
+        let granted: Vec<_> = token.scope.split_ascii_whitespace().collect();
+        if let Some(missing) = scopes.iter().find(|scope| !granted.contains(*scope)) {
+            return Err(DiscordError::MissingScope(missing));
+        }
+        let user: User = self.get("/users/@me", &token.access_token).await?;
+        let guilds = if scopes.contains(&"guilds") {
+            let guilds: Vec<Guild> = self.get("/users/@me/guilds", &token.access_token).await?;
+            guilds.into_iter().map(Guild::rights).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(Identity {
+            user_id: user.id,
+            username: user.username,
+            guilds,
+        })
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: &SecretString,
+    ) -> Result<T, DiscordError> {
+        let request = self
+            .http
+            .get(format!("{}/api/v10{path}", self.api))
+            .bearer_auth(token.expose_secret());
+        parse(request.send().await.map_err(unreachable)?).await
+    }
+}
+
+/// An entry of `/users/@me/guilds`.
+#[derive(Deserialize)]
+struct Guild {
+    id: GuildId,
+    #[serde(default)]
+    owner: bool,
+    /// A decimal string since API v8; numbers lose digits in other languages, not here.
+    #[serde(default)]
+    permissions: Value,
+}
+
+impl Guild {
+    fn rights(self) -> GuildRights {
+        let permissions = match &self.permissions {
+            Value::String(text) => text.parse().unwrap_or(0),
+            other => other.as_u64().unwrap_or(0),
+        };
+        GuildRights {
+            id: self.id,
+            owner: self.owner,
+            permissions,
+        }
+    }
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn unreachable(error: reqwest::Error) -> DiscordError {
+    DiscordError::Unreachable(error.without_url())
+}
+
+async fn parse<T: DeserializeOwned>(response: Response) -> Result<T, DiscordError> {
+    match response.status() {
+        status if status.is_success() => {
+            serde_json::from_slice(&read(response).await?).map_err(DiscordError::Shape)
+        }
+        StatusCode::UNAUTHORIZED => Err(DiscordError::Expired),
+        StatusCode::TOO_MANY_REQUESTS => {
+            // Seconds, maybe with a fraction.
+            let retry_after = response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok()?.parse::<f64>().ok())
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .map(crate::error::whole_seconds);
+            Err(DiscordError::RateLimited { retry_after })
+        }
+        status => Err(DiscordError::Status(status)),
+    }
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, DiscordError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(DiscordError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The texts of Discord's own error object (`error`, `error_description`, `message`).
+fn explanation(body: &[u8]) -> BTreeMap<String, String> {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+        return BTreeMap::new();
+    };
+    fields
+        .into_iter()
+        .filter_map(|(name, value)| match value {
+            Value::String(text) => Some((name, text)),
+            Value::Number(number) => Some((name, number.to_string())),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,49 @@
+use axum::Json;
+use axum::extract::State;
+use splashtail_api_types::ErrorBody;
+use splashtail_api_types::auth::{AuthContext, AuthData, AuthTest};
+
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::extract::JsonBody;
+
+/// Is this token good for that user or server?
+#[utoipa::path(post, path = "/auth/test", tag = "Auth", operation_id = "test_auth", request_body = AuthTest,
+    responses(
+        (status = 200, description = "It is", body = AuthContext),
+        (status = 400, description = "A field is missing or wrong", body = ErrorBody),
+        (status = 401, description = "It is not", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 429, description = "Too many tests; see `Retry-After`", body = ErrorBody),
+        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 504, description = "It took too long", body = ErrorBody),
+    ))]
+pub async fn test_auth(
+    State(app): State<AppState>,
+    JsonBody(test): JsonBody<AuthTest>,
+) -> Result<Json<AuthContext>, ApiError> {
+    if test.target_id.is_empty() {
+        return Err(ApiError::Invalid {
+            code: "invalid_body",
+            message: "`target_id` is required".to_owned(),
+            context: Some(("target_id", "is empty [required]".to_owned())),
+        });
+    }
+    let caller = Caller::look_up(&app, Some(test.auth_type), &test.token)
+        .await?
+        .filter(|caller| caller.id() == test.target_id)
+        .ok_or(ApiError::Unauthorized(
+            "this token is not valid for this target",
+        ))?;
+    Ok(Json(AuthContext {
+        target_type: caller.kind(),
+        id: caller.id(),
+        authorized: true,
+        banned: caller.banned,
+        data: AuthData {
+            session_id: Some(caller.token_id.clone()),
+            perm_limits: Vec::new(),
+        },
+    }))
+}

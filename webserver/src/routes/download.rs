@@ -1,0 +1,127 @@
+use axum::Json;
+use axum::extract::{OriginalUri, State};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use splashtail_api_types::ErrorBody;
+use splashtail_core::config::without_slash;
+use splashtail_core::ids::TaskId;
+use splashtail_storage::{Owner, TaskRow};
+use utoipa::{IntoParams, ToSchema};
+
+use super::ioauth::found;
+use crate::app::AppState;
+use crate::auth::{BANNED, is_banned};
+use crate::error::ApiError;
+use crate::extract::{PathOf, QueryOf};
+use crate::ioauth::{Destination, Proof, login_link};
+use crate::objects::OutputOf;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DownloadQuery {
+    /// The one-time proof of `/ioauth/login`; without it the browser is sent there.
+    ioauth: Option<String>,
+    /// `true`: answer the link instead of going there.
+    #[serde(default)]
+    no_redirect: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DownloadLink {
+    /// Works for ten minutes without any login.
+    message: String,
+}
+
+/// Download what a task left.
+///
+/// A task of a user is for that user, a task of a server for its owner and for members with
+/// Administrator or Manage Server.
+#[utoipa::path(get, path = "/tasks/{id}/ioauth/download-link", tag = "Tasks", operation_id = "get_download_link",
+    params(("id" = uuid::Uuid, Path, description = "The task"), DownloadQuery),
+    responses(
+        (status = 200, description = "With `no_redirect`", body = DownloadLink),
+        (status = 302, description = "To the file, or to the login first"),
+        (status = 400, description = "The proof is unknown, used or was made for another page", body = ErrorBody),
+        (status = 403, description = "Not yours to download", body = ErrorBody),
+        (status = 404, description = "No such task, or it has no output", body = ErrorBody),
+        (status = 429, description = "Too many downloads; see `Retry-After`", body = ErrorBody),
+        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 504, description = "It took too long", body = ErrorBody),
+    ))]
+pub async fn get_download_link(
+    State(app): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    PathOf(task): PathOf<TaskId>,
+    QueryOf(query): QueryOf<DownloadQuery>,
+) -> Result<Response, ApiError> {
+    let target = uri
+        .path_and_query()
+        .map_or(uri.path(), |target| target.as_str());
+    let destination = Destination::parse(target).ok_or(ApiError::NotFound("task"))?;
+    let Some(handle) = query.ioauth else {
+        return Ok(found(&login_link(&destination)));
+    };
+    let unknown = || {
+        ApiError::invalid(
+            "unknown_proof",
+            "this login was used, took too long or was made for another page; open the link again",
+        )
+    };
+    let proof = app
+        .proofs
+        .look_up(&handle, &destination.path)
+        .await?
+        .ok_or_else(unknown)?;
+    if is_banned(&app, proof.user_id).await? {
+        return Err(ApiError::Forbidden(BANNED));
+    }
+
+    let row = app.storage.tasks().get(task, app.clock.now()).await?;
+    let row = row.ok_or(ApiError::NotFound("task"))?;
+    if !may_download(&row, &proof) {
+        return Err(ApiError::Forbidden(
+            "only the owner, or members with Administrator or Manage Server, may download this",
+        ));
+    }
+    let output = row
+        .output
+        .as_ref()
+        .ok_or(ApiError::NotFound("output of this task"))?;
+    let object = OutputOf {
+        task,
+        name: &row.name,
+        owner: row.owner,
+        output,
+    };
+    let meta = app
+        .objects
+        .find(&object)
+        .await?
+        .ok_or(ApiError::NotFound("output of this task"))?;
+
+    let link = match app
+        .objects
+        .presign(&meta.location, &output.filename)
+        .await?
+    {
+        Some(url) => url.to_string(),
+        None => {
+            let base = without_slash(&app.config.sites.api);
+            format!("{base}{}", app.links.sign(task, app.clock.now()))
+        }
+    };
+    if !app.proofs.consume(&handle).await? {
+        return Err(unknown());
+    }
+    if query.no_redirect {
+        return Ok(Json(DownloadLink { message: link }).into_response());
+    }
+    Ok(found(&link))
+}
+
+fn may_download(row: &TaskRow, proof: &Proof) -> bool {
+    match row.owner {
+        Owner::User(user) => user == proof.user_id,
+        Owner::Server(guild) => proof.may_manage(guild),
+    }
+}

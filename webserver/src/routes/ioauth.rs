@@ -1,0 +1,147 @@
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+use splashtail_api_types::ErrorBody;
+use utoipa::IntoParams;
+
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::extract::QueryOf;
+use crate::ioauth::{ATTEMPT_LIFETIME, Destination, Proof, nonce_cookie};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LoginQuery {
+    /// First step: base64url without padding of `{"dest": "<path and query>", "scopes": [...]}`.
+    rd: Option<String>,
+    /// Second step, sent by Discord.
+    code: Option<String>,
+    /// Second step, sent by Discord: the handle of the first step.
+    state: Option<String>,
+    /// Second step, sent by Discord when the user declined.
+    error: Option<String>,
+}
+
+/// Prove who you are to a link that asks for it.
+///
+/// Browsers come here twice: with `rd` they are sent to Discord's consent page, and with Discord's
+/// answer they are sent back to the link, which then carries a one-time proof in `ioauth`.
+#[utoipa::path(get, path = "/ioauth/login", tag = "Auth", operation_id = "ioauth_login", params(LoginQuery),
+    responses(
+        (status = 302, description = "On to Discord, or back to the link"),
+        (status = 400, description = "An address that takes no login, an unknown or used state, or Discord's refusal", body = ErrorBody),
+        (status = 401, description = "Discord no longer accepts the login", body = ErrorBody),
+        (status = 403, description = "The user declined, or another browser began the login", body = ErrorBody),
+        (status = 429, description = "Too many logins; see `Retry-After`", body = ErrorBody),
+        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 502, description = "Discord answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Discord cannot be reached, or no application is configured", body = ErrorBody),
+        (status = 504, description = "It took too long", body = ErrorBody),
+    ))]
+pub async fn login(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    QueryOf(query): QueryOf<LoginQuery>,
+) -> Result<Response, ApiError> {
+    match (query.rd, query.state) {
+        (Some(rd), None) => begin(&app, &rd).await,
+        (None, Some(state)) => finish(&app, &headers, &state, query.code, query.error).await,
+        _ => Err(ApiError::invalid(
+            "bad_request",
+            "open the protected link itself; it leads here by itself",
+        )),
+    }
+}
+
+async fn begin(app: &AppState, rd: &str) -> Result<Response, ApiError> {
+    let destination = Destination::decode(rd)
+        .map_err(|error| ApiError::invalid("invalid_destination", error.to_string()))?;
+    let discord = app.discord()?;
+    let started = app.attempts.begin(&destination).await?;
+    let location = discord.consent_page(destination.scopes, &started.state, &started.challenge);
+    let cookie = cookie(
+        app,
+        &started.state,
+        &started.nonce,
+        ATTEMPT_LIFETIME.as_secs(),
+    );
+    Ok(([(SET_COOKIE, cookie)], found(location.as_str())).into_response())
+}
+
+async fn finish(
+    app: &AppState,
+    headers: &HeaderMap,
+    state: &str,
+    code: Option<String>,
+    error: Option<String>,
+) -> Result<Response, ApiError> {
+    // Read and removed at once: a state works once, whatever happens next.
+    let attempt = app.attempts.end(state).await?.ok_or_else(|| {
+        ApiError::invalid(
+            "unknown_state",
+            "this login was finished or took too long; start again",
+        )
+    })?;
+    let nonce = find_cookie(headers, &nonce_cookie(state)).unwrap_or_default();
+    if !attempt.began_with(nonce) {
+        return Err(ApiError::Forbidden(
+            "this login was begun in another browser; start again",
+        ));
+    }
+    let destination = attempt
+        .destination()
+        .ok_or(ApiError::NotFound("page to return to"))?;
+    let Some(code) = code else {
+        return Err(match error.as_deref() {
+            Some("access_denied") => ApiError::Forbidden("the consent was declined"),
+            _ => ApiError::invalid("no_code", "Discord sent no code"),
+        });
+    };
+    let identity = app
+        .discord()?
+        .identify(&code, &attempt.verifier, destination.scopes)
+        .await?;
+    let handle = app
+        .proofs
+        .issue(&Proof::new(&destination, identity))
+        .await?;
+    let spent = cookie(app, state, "", 0);
+    Ok((
+        [(SET_COOKIE, spent)],
+        found(&destination.link(Some(&handle))),
+    )
+        .into_response())
+}
+
+fn cookie(app: &AppState, state: &str, value: &str, max_age: u64) -> String {
+    let secure = if app.config.sites.api.scheme() == "https" {
+        "; Secure"
+    } else {
+        ""
+    };
+    format!(
+        "{}={value}; Path=/ioauth; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}",
+        nonce_cookie(state)
+    )
+}
+
+fn find_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// 302: what clients of the original follow.
+pub fn found(location: &str) -> Response {
+    match HeaderValue::try_from(location) {
+        Ok(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
+        // Destinations are checked and everything else in an address is escaped.
+        Err(_) => ApiError::invalid("bad_request", "not an address").into_response(),
+    }
+}

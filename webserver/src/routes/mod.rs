@@ -1,0 +1,79 @@
+//! The public API: every route is in the OpenAPI document, and every operation of the document is
+//! a route.
+
+pub mod auth;
+pub mod clusters;
+pub mod docs;
+pub mod download;
+pub mod ioauth;
+pub mod output;
+pub mod summary;
+pub mod tasks;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use http::Method;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::openapi::ApiDocument;
+use crate::rate_limit::{self, AUTH_TEST, CREATE_TASK, DOWNLOAD, IOAUTH, Policy};
+use crate::site::{Site, prefers_html};
+
+/// Adds a rate limit to a route; without an application, as for the document alone, it adds none.
+type Limit<'a> = &'a dyn Fn(UtoipaMethodRouter<AppState>, Policy) -> UtoipaMethodRouter<AppState>;
+
+fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
+    OpenApiRouter::with_openapi(ApiDocument::openapi())
+        .routes(routes!(clusters::get_health))
+        .routes(routes!(clusters::list_modules))
+        .routes(routes!(summary::get_summary))
+        .routes(routes!(tasks::list_tasks))
+        .routes(routes!(tasks::get_task))
+        .routes(limit(routes!(tasks::create_task), CREATE_TASK))
+        .routes(limit(routes!(download::get_download_link), DOWNLOAD))
+        .routes(routes!(output::get_output))
+        .routes(limit(routes!(ioauth::login), IOAUTH))
+        .routes(limit(routes!(auth::test_auth), AUTH_TEST))
+        .routes(routes!(docs::get_openapi))
+        .routes(routes!(docs::redirect_to_docs))
+        .routes(routes!(docs::get_docs))
+        .split_for_parts()
+}
+
+/// What the API looks like, with no address of an installation in it.
+pub fn document() -> Document {
+    api(&|route, _| route).1
+}
+
+/// Every route, and the website at all other addresses.
+pub fn router(app: &AppState) -> Router<()> {
+    let (router, _) = api(&|route, policy| {
+        route.layer(from_fn_with_state((app.clone(), policy), rate_limit::limit))
+    });
+    router.fallback(site).with_state(app.clone())
+}
+
+/// A file of the website; else 404, for people as a page.
+async fn site(State(app): State<AppState>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return ApiError::UnknownPath.into_response();
+    }
+    let (path, headers) = (request.uri().path(), request.headers());
+    if let Some(page) = app.site.page(path, headers) {
+        return page;
+    }
+    if path == "/" && !app.site.is_built() {
+        return Site::instructions();
+    }
+    let page = prefers_html(headers)
+        .then(|| app.site.not_found(headers))
+        .flatten();
+    page.unwrap_or_else(|| ApiError::UnknownPath.into_response())
+}

@@ -1,0 +1,282 @@
+use axum::Json;
+use axum::extract::State;
+use http::{HeaderMap, HeaderName};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use splashtail_api_types::ErrorBody;
+use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
+use splashtail_core::ids::TaskId;
+use splashtail_storage::{MAX_ENTRIES, Owner, TaskQuery, TaskRow};
+use utoipa::IntoParams;
+
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::extract::{JsonBody, PathOf, QueryOf};
+use crate::render;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const DEFAULT_PAGE: u32 = 50;
+const MAX_PAGE: u32 = 100;
+/// The field of a server's task that names the server.
+const SERVER_FIELD: &str = "ServerID";
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// At most 100; 50 when absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// The last task of the page before.
+    #[param(value_type = Option<uuid::Uuid>)]
+    after: Option<TaskId>,
+    /// Only tasks of this kind.
+    name: Option<String>,
+}
+
+/// Tasks of a server or user, newest first.
+#[utoipa::path(get, path = "/entities/{id}/tasks", tag = "Tasks", operation_id = "list_tasks",
+    params(("id" = String, Path, description = "The server or user that the token belongs to"), ListQuery),
+    security(("User" = []), ("Server" = [])),
+    responses(
+        (status = 200, description = "One page", body = TaskList),
+        (status = 400, description = "The query is not valid", body = ErrorBody),
+        (status = 401, description = "No token, or not a valid one", body = ErrorBody),
+        (status = 403, description = "The token belongs to somebody else", body = ErrorBody),
+        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 504, description = "It took too long", body = ErrorBody),
+    ))]
+pub async fn list_tasks(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf(id): PathOf<String>,
+    QueryOf(query): QueryOf<ListQuery>,
+) -> Result<Json<TaskList>, ApiError> {
+    caller.require(&id)?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(ApiError::Invalid {
+            code: "invalid_query",
+            message: format!("`limit` is at least 1 and at most {MAX_PAGE}"),
+            context: Some(("limit", format!("{limit} is out of range [1..{MAX_PAGE}]"))),
+        });
+    }
+    let after = match query.after {
+        None => None,
+        Some(id) => {
+            let row = visible(&app, &caller, id).await?.ok_or_else(|| {
+                ApiError::invalid("unknown_cursor", "`after` is not one of these tasks")
+            })?;
+            Some(row.cursor())
+        }
+    };
+    let query = TaskQuery {
+        owner: caller.owner,
+        name: query.name.as_deref(),
+        after,
+        limit,
+    };
+    let rows = app.storage.tasks().list(&query, app.clock.now()).await?;
+    Ok(Json(TaskList {
+        tasks: rows.iter().map(render::partial_task).collect(),
+    }))
+}
+
+/// A task with its whole log.
+#[utoipa::path(get, path = "/entities/{id}/tasks/{task}", tag = "Tasks", operation_id = "get_task",
+    params(
+        ("id" = String, Path, description = "The server or user that the token belongs to"),
+        ("task" = uuid::Uuid, Path, description = "The task"),
+    ),
+    security(("User" = []), ("Server" = [])),
+    responses(
+        (status = 200, description = "The task", body = Task),
+        (status = 401, description = "No token, or not a valid one", body = ErrorBody),
+        (status = 403, description = "The token belongs to somebody else", body = ErrorBody),
+        (status = 404, description = "No such task of this owner", body = ErrorBody),
+        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 504, description = "It took too long", body = ErrorBody),
+    ))]
+pub async fn get_task(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((id, task)): PathOf<(String, String)>,
+) -> Result<Json<Task>, ApiError> {
+    caller.require(&id)?;
+    let task: TaskId = task.parse().map_err(|_| ApiError::NotFound("task"))?;
+    let row = visible(&app, &caller, task)
+        .await?
+        .ok_or(ApiError::NotFound("task"))?;
+    // One more than the limit: the note that says that it was reached.
+    let entries = u32::try_from(MAX_ENTRIES + 1).unwrap_or(u32::MAX);
+    let log = app.storage.tasks().log(task, 0, entries).await?;
+    Ok(Json(render::task(row, log)))
+}
+
+/// Start a task.
+///
+/// The body holds the task's own fields. A server's task names its server in `ServerID`, which has
+/// to be the server of the token. Send `Idempotency-Key` to make repeating the request safe.
+#[utoipa::path(post, path = "/entities/{id}/tasks/{task}", tag = "Tasks", operation_id = "create_task",
+    params(
+        ("id" = String, Path, description = "The server or user that the token belongs to"),
+        ("task" = String, Path, description = "Kind of task, for example `guild_create_backup`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key create one task"),
+    ),
+    request_body(content = Object, description = "The task's fields"),
+    security(("User" = []), ("Server" = [])),
+    responses(
+        (status = 200, description = "Created and started", body = TaskCreateResponse),
+        (status = 400, description = "No such kind of task, or its fields are not valid", body = ErrorBody),
+        (status = 401, description = "No token, or not a valid one", body = ErrorBody),
+        (status = 403, description = "The task would belong to somebody else", body = ErrorBody),
+        (status = 409, description = "The server runs such a task already", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 429, description = "Too many new tasks; see `Retry-After`", body = ErrorBody),
+        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 502, description = "The jobserver answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "The jobserver cannot be reached; see `Retry-After`", body = ErrorBody),
+        (status = 504, description = "It took too long", body = ErrorBody),
+    ))]
+pub async fn create_task(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((id, name)): PathOf<(String, String)>,
+    headers: HeaderMap,
+    JsonBody(fields): JsonBody<Map<String, Value>>,
+) -> Result<Json<TaskCreateResponse>, ApiError> {
+    caller.require(&id)?;
+    let fields = owned_by(&caller, fields)?;
+    let key = headers
+        .get(IDEMPOTENCY_KEY)
+        .map(|key| idempotency_key(&caller, key.as_bytes()));
+    let created = app
+        .jobserver
+        .create_task(&name, Value::Object(fields), true, key.as_deref())
+        .await
+        .map_err(|error| ApiError::from_daemon("jobserver", error))?;
+    Ok(Json(created))
+}
+
+/// The fields with exactly one server field, which is the caller's.
+///
+/// Readers of these fields may ignore the case of their names, so a second spelling must not get
+/// through: it could name another server than the one that was checked.
+fn owned_by(
+    caller: &Caller,
+    mut fields: Map<String, Value>,
+) -> Result<Map<String, Value>, ApiError> {
+    let Owner::Server(server) = caller.owner else {
+        return Err(ApiError::Forbidden(
+            "these tasks belong to servers: use a server's token",
+        ));
+    };
+    let spellings: Vec<String> = fields
+        .keys()
+        .filter(|name| name.eq_ignore_ascii_case(SERVER_FIELD))
+        .cloned()
+        .collect();
+    let named = match spellings.as_slice() {
+        [] => {
+            return Err(ApiError::Invalid {
+                code: "invalid_body",
+                message: format!("`{SERVER_FIELD}` is required"),
+                context: Some((SERVER_FIELD, "is missing [required]".to_owned())),
+            });
+        }
+        [name] => fields.remove(name),
+        _ => {
+            return Err(ApiError::invalid(
+                "invalid_body",
+                format!("`{SERVER_FIELD}` may be given once"),
+            ));
+        }
+    };
+    if named != Some(Value::from(server.to_string())) {
+        return Err(ApiError::Forbidden(
+            "the task would belong to another server",
+        ));
+    }
+    fields.insert(SERVER_FIELD.to_owned(), Value::from(server.to_string()));
+    Ok(fields)
+}
+
+/// Keys of different callers never meet; the jobserver takes 64 characters.
+fn idempotency_key(caller: &Caller, key: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"api\0");
+    hash.update(caller.key());
+    hash.update(b"\0");
+    hash.update(key);
+    hex::encode(hash.finalize())
+}
+
+/// The row if it belongs to the caller.
+async fn visible(
+    app: &AppState,
+    caller: &Caller,
+    task: TaskId,
+) -> Result<Option<TaskRow>, ApiError> {
+    let row = app.storage.tasks().get(task, app.clock.now()).await?;
+    Ok(row.filter(|row| row.owner == caller.owner))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use splashtail_core::ids::{GuildId, UserId};
+
+    use super::*;
+
+    fn of(owner: Owner) -> Caller {
+        Caller {
+            owner,
+            token_id: String::new(),
+            banned: false,
+        }
+    }
+
+    fn server(id: u64) -> Caller {
+        of(Owner::Server(GuildId::new(id).unwrap()))
+    }
+
+    fn checked(caller: &Caller, fields: Value) -> Result<Value, u16> {
+        let Value::Object(fields) = fields else {
+            panic!("an object")
+        };
+        owned_by(caller, fields)
+            .map(Value::Object)
+            .map_err(|error| error.status().as_u16())
+    }
+
+    #[test]
+    fn the_body_names_the_callers_server_once() {
+        let caller = server(5);
+        assert_eq!(
+            checked(&caller, json!({"ServerID": "5", "a": 1})),
+            Ok(json!({"a": 1, "ServerID": "5"}))
+        );
+        assert_eq!(
+            checked(&caller, json!({"serverid": "5"})),
+            Ok(json!({"ServerID": "5"}))
+        );
+        assert_eq!(checked(&caller, json!({"ServerID": "6"})), Err(403));
+        assert_eq!(checked(&caller, json!({"ServerID": 5})), Err(403));
+        assert_eq!(checked(&caller, json!({})), Err(400));
+        assert_eq!(
+            checked(&caller, json!({"ServerID": "5", "serverId": "6"})),
+            Err(400)
+        );
+        let user = of(Owner::User(UserId::new(5).unwrap()));
+        assert_eq!(checked(&user, json!({"ServerID": "5"})), Err(403));
+    }
+
+    #[test]
+    fn idempotency_keys_of_two_callers_differ_and_fit() {
+        let key = idempotency_key(&server(5), b"k");
+        assert_eq!(key.len(), 64);
+        assert_ne!(key, idempotency_key(&server(6), b"k"));
+        assert_ne!(key, idempotency_key(&server(5), b"l"));
+    }
+}
