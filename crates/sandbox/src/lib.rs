@@ -3,17 +3,18 @@
 //! It is for demonstrations, tests and drills, and is judged from outside: by Discord's own API
 //! description and by clients that know nothing of it.
 
-pub mod cdn;
+mod cdn;
 pub mod clock;
 pub mod control;
 pub mod faults;
 pub mod gateway;
 pub mod journal;
-pub mod oauth;
+mod oauth;
 pub mod openapi;
 pub mod rest;
 mod sandbox;
 pub mod seed;
+pub mod server;
 pub mod world;
 
 pub use sandbox::{Options, Sandbox};

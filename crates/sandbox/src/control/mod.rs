@@ -1,3 +1,256 @@
-//! Acting as the people of the sandbox.
+//! The control API: act as any user, move the clock, break things, and watch.
+//!
+//! It has a listener of its own and asks for no authorisation, so it belongs on a loopback
+//! address and refuses calls that a foreign web page makes a browser send. Acts of users go
+//! through the dispatcher of the REST API: permissions, audit entries, limits and events follow
+//! from the same code.
 
+mod acts;
+pub mod client;
+mod commands;
+mod interact;
+mod place;
+mod steer;
 pub mod types;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::server::Edge;
+
+/// Largest body of a control call; attachments of commands travel in it.
+const MAX_BODY: usize = 64 << 20;
+
+/// What every handler works with.
+#[derive(Clone)]
+pub(crate) struct Control {
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// A refused call.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    context: Value,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            context: Value::Null,
+        }
+    }
+
+    pub(crate) fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    pub(crate) fn missing(what: &str, id: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("there is no {what} {id}"),
+        )
+    }
+
+    pub(crate) fn with(mut self, context: Value) -> Self {
+        self.context = context;
+        self
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut body = json!({"code": self.code, "message": self.message});
+        if !self.context.is_null() {
+            body["context"] = self.context;
+        }
+        (self.status, Json(body)).into_response()
+    }
+}
+
+/// A JSON body; one that does not fit is answered in the API's own error shape.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> axum::extract::FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let refuse = |e: axum::extract::rejection::JsonRejection| {
+            Failure::new(e.status(), "bad_request", e.body_text())
+        };
+        let Json(value) = Json::<T>::from_request(request, state)
+            .await
+            .map_err(refuse)?;
+        Ok(Self(value))
+    }
+}
+
+pub(crate) type Answer<T = Value> = Result<Json<T>, Failure>;
+
+/// All routes of the control listener.
+pub(crate) fn router(edge: Arc<Edge>, shutdown: CancellationToken) -> Router {
+    Router::new()
+        .route(
+            "/",
+            get(|| async { file("text/html; charset=utf-8", include_str!("page/index.html")) }),
+        )
+        .route(
+            "/page.js",
+            get(|| async {
+                file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("page/page.js"),
+                )
+            }),
+        )
+        .route(
+            "/page.css",
+            get(|| async { file("text/css; charset=utf-8", include_str!("page/page.css")) }),
+        )
+        .route("/readyz", get(|| async { "ready\n" }))
+        .route("/ctl/world", get(place::show).post(place::load))
+        .route("/ctl/reset", post(place::reset))
+        .route("/ctl/apps", get(place::apps).post(place::create_app))
+        .route("/ctl/users", post(place::create_user))
+        .route("/ctl/guilds", post(place::create_guild))
+        .route("/ctl/as/{user}/messages", get(view::messages))
+        .route("/ctl/as/{user}/commands", get(view::commands))
+        .route("/ctl/as/{user}/interact", post(interact::interact))
+        .route("/ctl/as/{user}/consent", post(steer::consent))
+        .route("/ctl/as/{user}/{act}", post(acts::act))
+        .route("/ctl/clock", get(steer::clock).post(steer::set_clock))
+        .route(
+            "/ctl/faults",
+            get(steer::faults)
+                .post(steer::add_fault)
+                .delete(steer::clear_faults),
+        )
+        .route("/ctl/faults/{id}", delete(steer::remove_fault))
+        .route("/ctl/journal", get(steer::journal))
+        .route("/ctl/sessions", get(steer::sessions))
+        .route("/ctl/limits", get(steer::limits).post(steer::set_limits))
+        .route("/ctl/violations", get(steer::violations))
+        .route("/ctl/settle", post(steer::settle))
+        .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "not_found", "no such call") })
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(own_calls_only))
+        .with_state(Control { edge, shutdown })
+}
+
+fn file(kind: &'static str, text: &'static str) -> Response {
+    let policy = "default-src 'self'; img-src 'self' data: http://127.0.0.1:* http://localhost:*; \
+                  style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(policy),
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (headers, text).into_response()
+}
+
+/// Web pages of other origins may not steer the sandbox through a visitor's browser, not even
+/// with a host name that resolves to loopback.
+async fn own_calls_only(request: Request, next: Next) -> Response {
+    if is_own(request.headers()) {
+        return next.run(request).await;
+    }
+    Failure::new(
+        StatusCode::FORBIDDEN,
+        "foreign_origin",
+        "calls from other sites are refused",
+    )
+    .into_response()
+}
+
+fn is_own(headers: &HeaderMap) -> bool {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &HeaderValue| v.to_str().ok())
+    };
+    let loopback = |host: &str| {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => host,
+        };
+        matches!(name, "localhost" | "[::1]") || {
+            let ip = name.parse::<std::net::Ipv4Addr>();
+            ip.is_ok_and(|ip| ip.is_loopback())
+        }
+    };
+    let Some(host) = text(header::HOST) else {
+        return false;
+    };
+    if !loopback(host) {
+        return false;
+    }
+    match text(header::ORIGIN) {
+        None => true,
+        Some(origin) => origin.strip_prefix("http://") == Some(host),
+    }
+}
+
+/// Reads an id of a path or body.
+pub(crate) fn id(text: &str) -> Result<crate::world::Id, Failure> {
+    text.parse()
+        .map_err(|_| Failure::bad(format!("`{text}` is not an id")))
+}
+
+/// A user that exists.
+pub(crate) fn known_user(edge: &Edge, text: &str) -> Result<crate::world::Id, Failure> {
+    let user = id(text)?;
+    let known = edge
+        .sandbox
+        .with_world(|world| world.users.contains_key(&user));
+    if known {
+        Ok(user)
+    } else {
+        Err(Failure::missing("user", text))
+    }
+}
+
+/// `State`, spelled once.
+pub(crate) type Ctl = State<Control>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_pages_are_refused() {
+        let own = |host: &str, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            is_own(&headers)
+        };
+        assert!(own("127.0.0.1:4402", None));
+        assert!(own("localhost:4402", Some("http://localhost:4402")));
+        assert!(own("[::1]:4402", None));
+        assert!(!own("127.0.0.1:4402", Some("http://evil.test")));
+        assert!(!own("127.0.0.1:4402", Some("http://127.0.0.1:8081")));
+        assert!(!own("rebound.test:4402", None));
+    }
+}

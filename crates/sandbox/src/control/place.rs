@@ -1,0 +1,222 @@
+//! The world itself: loading, showing, and adding applications, users and guilds.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::types::{App, LoadWorld, NewApp, NewGuild, NewUser};
+use super::{Answer, Body, Control, Ctl, Failure, id};
+use crate::world::permissions::{ADMINISTRATOR, DEFAULT_EVERYONE};
+use crate::world::{Application, Channel, Guild, Id, Role, SessionStarts, User, World};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Detail {
+    /// Only what the page needs: names, members' ids and roles.
+    #[serde(default)]
+    summary: bool,
+}
+
+pub(super) async fn show(State(control): Ctl, Query(detail): Query<Detail>) -> Json<Value> {
+    control.edge.sandbox.with_world(|world| {
+        Json(if detail.summary {
+            summary(world)
+        } else {
+            world.dump()
+        })
+    })
+}
+
+fn summary(world: &World) -> Value {
+    let mut users: Vec<&User> = world.users.values().collect();
+    users.sort_by_key(|u| u.id);
+    let guilds = world.guilds.values().take(500).map(|g| {
+        let mut roles: Vec<&Role> = g.roles.values().collect();
+        roles.sort_by_key(|r| -r.position);
+        json!({
+            "id": g.id,
+            "name": g.name,
+            "owner_id": g.owner_id,
+            "members": g.members.keys().take(1000).collect::<Vec<_>>(),
+            "roles": roles.iter().map(|r| json!({"id": r.id, "name": r.name})).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "world": world.name,
+        "seed": world.seed,
+        "users": users.iter().take(1000).map(|u| u.json()).collect::<Vec<_>>(),
+        "guilds": guilds.collect::<Vec<_>>(),
+    })
+}
+
+fn loaded(control: &Control, name: &str, seed: u64) -> Answer {
+    control
+        .edge
+        .load(name, seed)
+        .map_err(|error| Failure::bad(error.to_string()))?;
+    Ok(Json(json!({"world": name, "seed": seed})))
+}
+
+/// `POST /ctl/world`: replaces everything by a built-in world.
+pub(super) async fn load(State(control): Ctl, Body(body): Body<LoadWorld>) -> Answer {
+    let seed = body.seed.unwrap_or(1);
+    loaded(&control, body.world.as_deref().unwrap_or("small"), seed)
+}
+
+/// `POST /ctl/reset`: the present world from its beginning.
+pub(super) async fn reset(State(control): Ctl) -> Answer {
+    let (name, seed) = control
+        .edge
+        .sandbox
+        .with_world(|w| (w.name.clone(), w.seed));
+    loaded(&control, &name, seed)
+}
+
+fn app_json(app: &Application) -> App {
+    App {
+        id: app.id.to_string(),
+        bot_id: app.bot.to_string(),
+        name: app.name.clone(),
+        token: app.token.clone(),
+        client_secret: app.client_secret.clone(),
+        redirect_uris: app.redirect_uris.clone(),
+    }
+}
+
+pub(super) async fn apps(State(control): Ctl) -> Json<Vec<App>> {
+    control
+        .edge
+        .sandbox
+        .with_world(|world| Json(world.apps.values().map(app_json).collect::<Vec<_>>()))
+}
+
+/// Privileged intents of large and small applications, all switched on.
+const ALL_INTENTS: u64 = (1 << 12) | (1 << 13) | (1 << 14) | (1 << 15) | (1 << 18) | (1 << 19);
+
+pub(super) async fn create_app(State(control): Ctl, Body(body): Body<NewApp>) -> Answer<App> {
+    let guilds: Vec<Id> = body
+        .guilds
+        .iter()
+        .map(|g| id(g))
+        .collect::<Result<_, _>>()?;
+    let permissions = match &body.permissions {
+        None => ADMINISTRATOR,
+        Some(text) => text
+            .parse()
+            .map_err(|_| Failure::bad("`permissions` is no number"))?,
+    };
+    control.edge.sandbox.with_world(|world| {
+        if let Some(unknown) = guilds.iter().find(|g| !world.guilds.contains_key(g)) {
+            return Err(Failure::missing("guild", &unknown.to_string()));
+        }
+        let app_id = world.next_id();
+        let owner = world.users.values().filter(|u| !u.bot).map(|u| u.id).min();
+        let app = Application {
+            id: app_id,
+            bot: app_id,
+            name: body
+                .name
+                .clone()
+                .unwrap_or_else(|| "Another bot".to_owned()),
+            description: String::new(),
+            icon: None,
+            owner: owner.unwrap_or(app_id),
+            token: format!(
+                "{}.{}",
+                token_head(app_id),
+                world.secret(&format!("bot {app_id}"), 30)
+            ),
+            client_secret: world.secret(&format!("client {app_id}"), 32),
+            redirect_uris: body.redirect_uris.clone(),
+            flags: body.flags.unwrap_or(ALL_INTENTS),
+            shards: 1,
+            max_concurrency: 1,
+            sessions: SessionStarts::default(),
+            global_commands: Default::default(),
+            guild_commands: Default::default(),
+            command_creates: Default::default(),
+        };
+        let answer = app_json(&app);
+        world.add_app(app);
+        for guild in &guilds {
+            let owner = world.guilds.get(guild).map_or(app_id, |g| g.owner_id);
+            world.add_bot(*guild, app_id, owner, permissions);
+        }
+        Ok(Json(answer))
+    })
+}
+
+/// Tokens begin with the bot's id, as libraries expect that read it from there.
+fn token_head(bot: Id) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(bot.to_string()) + ".sandbox"
+}
+
+pub(super) async fn create_user(State(control): Ctl, Body(body): Body<NewUser>) -> Answer {
+    let wanted = body.id.as_deref().map(id).transpose()?;
+    control.edge.sandbox.with_world(|world| {
+        let user_id = wanted.unwrap_or_else(|| world.next_id());
+        if world.users.contains_key(&user_id) {
+            return Err(Failure::bad(format!("there is already a user {user_id}")));
+        }
+        let name = body
+            .username
+            .clone()
+            .unwrap_or_else(|| format!("user{}", user_id.0 % 1_000_000));
+        let mut user = if body.bot {
+            User::bot(user_id, &name)
+        } else {
+            User::new(user_id, &name)
+        };
+        user.global_name.clone_from(&body.global_name);
+        user.email.clone_from(&body.email);
+        let answer = user.json();
+        world.users.insert(user_id, user);
+        Ok(Json(answer))
+    })
+}
+
+pub(super) async fn create_guild(State(control): Ctl, Body(body): Body<NewGuild>) -> Answer {
+    let wanted = body.id.as_deref().map(id).transpose()?;
+    let owner = id(&body.owner_id)?;
+    let members: Vec<Id> = body
+        .members
+        .iter()
+        .map(|m| id(m))
+        .collect::<Result<_, _>>()?;
+    let apps: Vec<Id> = body.apps.iter().map(|a| id(a)).collect::<Result<_, _>>()?;
+    if body.name.trim().is_empty() {
+        return Err(Failure::bad("`name` is needed"));
+    }
+    control.edge.sandbox.with_world(|world| {
+        for user in members.iter().chain([&owner]) {
+            if !world.users.contains_key(user) {
+                return Err(Failure::missing("user", &user.to_string()));
+            }
+        }
+        if let Some(unknown) = apps.iter().find(|a| !world.apps.contains_key(a)) {
+            return Err(Failure::missing("application", &unknown.to_string()));
+        }
+        let guild_id = wanted.unwrap_or_else(|| world.next_id());
+        if world.guilds.contains_key(&guild_id) {
+            return Err(Failure::bad(format!("there is already a guild {guild_id}")));
+        }
+        let mut guild = Guild::new(guild_id, &body.name, owner);
+        guild.roles.insert(
+            guild_id,
+            Role::new(guild_id, "@everyone", DEFAULT_EVERYONE, 0),
+        );
+        world.guilds.insert(guild_id, guild);
+        world.add_member(guild_id, owner);
+        for member in members.iter().filter(|m| **m != owner) {
+            world.add_member(guild_id, *member);
+        }
+        let channel = world.next_id();
+        world.add_channel(Channel::new(channel, 0, Some(guild_id), "general"));
+        for app in apps {
+            world.add_bot(guild_id, app, owner, ADMINISTRATOR);
+        }
+        let guild = world.guilds.get(&guild_id).map(|g| world.guild_json(g));
+        Ok(Json(json!({"guild": guild, "channel_id": channel})))
+    })
+}

@@ -1,0 +1,101 @@
+//! Opcode 8: member lists on request.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::close::Close;
+use super::session::Session;
+use super::{Gateway, Id};
+use crate::world::{MemberQuery, intent};
+
+/// Sandbox time between two requests for all members of a guild.
+const ALL_MEMBERS_MS: i64 = 30_000;
+/// Members a prefix query may ask for, and ids a lookup may name.
+const MAX_ASKED: usize = 100;
+
+impl Gateway {
+    /// Handles op 8. Requests for guilds the session does not have are ignored.
+    pub(super) fn request_members(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        d: &Value,
+    ) -> Result<(), Close> {
+        // Old clients send a list of one.
+        let guild = d["guild_id"]
+            .as_array()
+            .map_or(&d["guild_id"], |list| &list[0]);
+        let guild: Id = serde_json::from_value(guild.clone()).map_err(|_| Close::Decode)?;
+        let query = read_query(d)?;
+        // A nonce that is too long is dropped, not refused.
+        let nonce = d["nonce"].as_str().filter(|n| n.len() <= 32);
+        let presences = d["presences"] == true && session.has_intent(intent::GUILD_PRESENCES);
+        let all = matches!(&query, MemberQuery::Prefix { query, limit: 0 } if query.is_empty());
+        self.sandbox.with_world(|world| {
+            let bot = session.identity.bot;
+            let mine = world
+                .guilds
+                .get(&guild)
+                .is_some_and(|g| g.bots.contains(&bot));
+            if !mine || !session.covers(guild) {
+                return;
+            }
+            if all {
+                if !session.has_intent(intent::GUILD_MEMBERS) {
+                    return;
+                }
+                if let Some(left_ms) = self.all_members_wait(bot, guild) {
+                    let told = json!({"opcode": 8, "retry_after": left_ms as f64 / 1000.0,
+                        "meta": {"guild_id": guild, "nonce": nonce}});
+                    self.publish(
+                        session,
+                        "RATE_LIMITED".into(),
+                        told.to_string().into(),
+                        None,
+                    );
+                    return;
+                }
+            }
+            for chunk in world.member_chunks(guild, &query, presences, nonce) {
+                let text = chunk.to_string().into();
+                self.publish(session, "GUILD_MEMBERS_CHUNK".into(), text, Some(guild));
+            }
+        });
+        Ok(())
+    }
+
+    /// Counts a request for everyone; the milliseconds to wait when it comes too early.
+    fn all_members_wait(&self, bot: Id, guild: Id) -> Option<i64> {
+        let now_ms = self.sandbox.clock.now_ms();
+        let mut registry = self.registry();
+        let last = registry.all_members.get(&(bot, guild)).copied();
+        let passed = last.map(|at| now_ms - at);
+        match passed {
+            Some(ms) if (0..ALL_MEMBERS_MS).contains(&ms) => Some(ALL_MEMBERS_MS - ms),
+            _ => {
+                registry.all_members.insert((bot, guild), now_ms);
+                None
+            }
+        }
+    }
+}
+
+fn read_query(d: &Value) -> Result<MemberQuery, Close> {
+    if !d["user_ids"].is_null() {
+        let ids = &d["user_ids"];
+        let ids: Vec<Id> = serde_json::from_value(ids.clone())
+            .or_else(|_| serde_json::from_value(ids.clone()).map(|one: Id| vec![one]))
+            .map_err(|_| Close::Decode)?;
+        return Ok(MemberQuery::Users(
+            ids.into_iter().take(MAX_ASKED).collect(),
+        ));
+    }
+    let query = d["query"].as_str().ok_or(Close::Decode)?.to_owned();
+    let limit = d["limit"].as_u64().ok_or(Close::Decode)? as usize;
+    // Only the empty prefix may mean everyone.
+    let limit = match (query.is_empty(), limit) {
+        (true, 0) => 0,
+        (_, limit) => limit.clamp(1, MAX_ASKED),
+    };
+    Ok(MemberQuery::Prefix { query, limit })
+}

@@ -1,0 +1,351 @@
+//! Authorization codes and refresh tokens; access tokens live in the world, where requests meet
+//! them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::world::{AccessToken, Id, Stamp, World};
+
+/// Lifetime of an authorization code.
+const CODE_MS: i64 = 60_000;
+/// Lifetime of an access token, in seconds, as answered in `expires_in`.
+pub const TOKEN_S: i64 = 604_800;
+
+/// How the token request has to prove that it comes from whoever asked for the code (RFC 7636).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Challenge {
+    S256(String),
+    Plain(String),
+}
+
+impl Challenge {
+    fn is_met(&self, verifier: Option<&str>) -> bool {
+        let Some(verifier) = verifier else {
+            return false;
+        };
+        match self {
+            Self::Plain(challenge) => challenge == verifier,
+            Self::S256(challenge) => {
+                URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())) == *challenge
+            }
+        }
+    }
+}
+
+/// What a user let an application do, and what the code has to be redeemed with.
+#[derive(Debug, Clone)]
+pub struct Consented {
+    pub app: Id,
+    pub user: Id,
+    pub scopes: Vec<String>,
+    pub redirect_uri: String,
+    pub challenge: Option<Challenge>,
+}
+
+/// A fresh pair of tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    pub access_token: String,
+    /// Absent for client credentials.
+    pub refresh_token: Option<String>,
+    pub scopes: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Renewal {
+    access_token: String,
+    app: Id,
+    user: Id,
+    scopes: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    issued: u64,
+    codes: HashMap<String, (Consented, Stamp)>,
+    refresh: HashMap<String, Renewal>,
+}
+
+impl Inner {
+    /// Secrets follow from the world's seed and a counter: a script meets the same ones again.
+    fn secret(&mut self, world: &World) -> String {
+        self.issued += 1;
+        world.secret(&format!("oauth {}", self.issued), 30)
+    }
+}
+
+/// Every code and refresh token.
+#[derive(Debug, Default)]
+pub struct Grants {
+    inner: Mutex<Inner>,
+}
+
+impl Grants {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets everything issued so far.
+    pub fn clear(&self) {
+        *self.inner() = Inner::default();
+    }
+
+    /// Issues a code.
+    pub fn authorize(&self, world: &World, consented: Consented) -> String {
+        let mut inner = self.inner();
+        let now = world.now();
+        inner.codes.retain(|_, (_, expires)| *expires > now);
+        let code = inner.secret(world);
+        inner
+            .codes
+            .insert(code.clone(), (consented, now.plus(CODE_MS)));
+        code
+    }
+
+    /// Redeems a code. Any attempt uses it up.
+    pub fn redeem(
+        &self,
+        world: &mut World,
+        code: &str,
+        app: Id,
+        redirect_uri: &str,
+        verifier: Option<&str>,
+    ) -> Option<Issued> {
+        let mut inner = self.inner();
+        let (consented, expires) = inner.codes.remove(code)?;
+        let proven = consented
+            .challenge
+            .as_ref()
+            .is_none_or(|c| c.is_met(verifier));
+        let valid = consented.app == app
+            && expires > world.now()
+            && consented.redirect_uri == redirect_uri
+            && proven;
+        valid.then(|| {
+            issue(
+                &mut inner,
+                world,
+                app,
+                consented.user,
+                consented.scopes,
+                true,
+            )
+        })
+    }
+
+    /// Trades a refresh token for a new pair; the old pair is dead.
+    pub fn refresh(&self, world: &mut World, token: &str, app: Id) -> Option<Issued> {
+        let mut inner = self.inner();
+        if inner.refresh.get(token)?.app != app {
+            return None;
+        }
+        let old = inner.refresh.remove(token)?;
+        world.access_tokens.remove(&old.access_token);
+        Some(issue(&mut inner, world, app, old.user, old.scopes, true))
+    }
+
+    /// A token without a refresh token, for client credentials.
+    pub fn grant(&self, world: &mut World, app: Id, user: Id, scopes: Vec<String>) -> Issued {
+        issue(&mut self.inner(), world, app, user, scopes, false)
+    }
+
+    /// Revokes a token of `app` and the other half of its pair. Unknown tokens are no error
+    /// (RFC 7009).
+    pub fn revoke(&self, world: &mut World, token: &str, app: Id) {
+        let mut inner = self.inner();
+        let access = match inner.refresh.get(token) {
+            Some(renewal) if renewal.app == app => renewal.access_token.clone(),
+            _ => token.to_owned(),
+        };
+        if world
+            .access_tokens
+            .get(&access)
+            .is_some_and(|grant| grant.app == app)
+        {
+            world.access_tokens.remove(&access);
+        }
+        inner
+            .refresh
+            .retain(|_, r| r.access_token != access || r.app != app);
+    }
+}
+
+fn issue(
+    inner: &mut Inner,
+    world: &mut World,
+    app: Id,
+    user: Id,
+    scopes: Vec<String>,
+    renewable: bool,
+) -> Issued {
+    let expires_at = world.now().plus(TOKEN_S * 1000);
+    let access_token = inner.secret(world);
+    let grant = AccessToken {
+        app,
+        user,
+        scopes: scopes.clone(),
+        expires_at,
+    };
+    world.access_tokens.insert(access_token.clone(), grant);
+    let refresh_token = renewable.then(|| inner.secret(world));
+    if let Some(refresh) = &refresh_token {
+        let access_token = access_token.clone();
+        let renewal = Renewal {
+            access_token,
+            app,
+            user,
+            scopes: scopes.clone(),
+        };
+        inner.refresh.insert(refresh.clone(), renewal);
+    }
+    Issued {
+        access_token,
+        refresh_token,
+        scopes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::SandboxClock;
+    use crate::world::Addresses;
+
+    const REDIRECT: &str = "http://127.0.0.1:1/ioauth/login";
+
+    struct Bench {
+        grants: Grants,
+        world: World,
+        clock: Arc<SandboxClock>,
+    }
+
+    fn bench() -> Bench {
+        let clock = Arc::new(SandboxClock::frozen(
+            "2026-01-01T00:00:00Z".parse().unwrap(),
+        ));
+        let addresses = Addresses {
+            rest: String::new(),
+            gateway: String::new(),
+        };
+        let world = World::empty("test", 1, &addresses, &clock);
+        Bench {
+            grants: Grants::default(),
+            world,
+            clock,
+        }
+    }
+
+    impl Bench {
+        fn code(&self, challenge: Option<Challenge>) -> String {
+            self.grants.authorize(
+                &self.world,
+                Consented {
+                    app: Id(1),
+                    user: Id(2),
+                    scopes: vec!["identify".into()],
+                    redirect_uri: REDIRECT.into(),
+                    challenge,
+                },
+            )
+        }
+
+        fn redeem(
+            &mut self,
+            code: &str,
+            app: u64,
+            uri: &str,
+            verifier: Option<&str>,
+        ) -> Option<Issued> {
+            self.grants
+                .redeem(&mut self.world, code, Id(app), uri, verifier)
+        }
+    }
+
+    #[tokio::test]
+    async fn codes_work_once_for_one_client_and_redirect() {
+        let mut b = bench();
+        let code = b.code(None);
+        assert!(
+            b.redeem(&code, 1, "http://127.0.0.1:1/ioauth/login/", None)
+                .is_none()
+        );
+        assert!(
+            b.redeem(&code, 1, REDIRECT, None).is_none(),
+            "the attempt used it up"
+        );
+        let code = b.code(None);
+        assert!(
+            b.redeem(&code, 7, REDIRECT, None).is_none(),
+            "another client"
+        );
+        let code = b.code(None);
+        b.clock.advance(Duration::from_millis(CODE_MS as u64));
+        assert!(b.redeem(&code, 1, REDIRECT, None).is_none(), "expired");
+        let code = b.code(None);
+        let issued = b.redeem(&code, 1, REDIRECT, None).unwrap();
+        assert!(
+            b.world
+                .grant(&issued.access_token)
+                .unwrap()
+                .allows("identify")
+        );
+        b.clock.advance(Duration::from_secs(TOKEN_S as u64));
+        assert!(b.world.grant(&issued.access_token).is_none());
+    }
+
+    #[tokio::test]
+    async fn pkce_needs_the_verifier() {
+        // RFC 7636, appendix B.
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        let mut b = bench();
+        for (given, ok) in [
+            (None, false),
+            (Some("wrong"), false),
+            (Some(verifier), true),
+        ] {
+            let code = b.code(Some(Challenge::S256(challenge.into())));
+            assert_eq!(b.redeem(&code, 1, REDIRECT, given).is_some(), ok);
+        }
+    }
+
+    #[tokio::test]
+    async fn revoking_either_half_kills_both() {
+        for by_refresh in [true, false] {
+            let mut b = bench();
+            let code = b.code(None);
+            let issued = b.redeem(&code, 1, REDIRECT, None).unwrap();
+            let refresh = issued.refresh_token.unwrap();
+            let half = if by_refresh {
+                &refresh
+            } else {
+                &issued.access_token
+            };
+            b.grants.revoke(&mut b.world, half, Id(1));
+            assert!(b.world.grant(&issued.access_token).is_none());
+            assert!(b.grants.refresh(&mut b.world, &refresh, Id(1)).is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn refreshing_replaces_the_pair() {
+        let mut b = bench();
+        let code = b.code(None);
+        let old = b.redeem(&code, 1, REDIRECT, None).unwrap();
+        let refresh = old.refresh_token.unwrap();
+        assert!(
+            b.grants.refresh(&mut b.world, &refresh, Id(9)).is_none(),
+            "another client"
+        );
+        let new = b.grants.refresh(&mut b.world, &refresh, Id(1)).unwrap();
+        assert!(b.world.grant(&old.access_token).is_none());
+        assert!(b.world.grant(&new.access_token).is_some());
+    }
+}

@@ -1,0 +1,205 @@
+//! Puts a sandbox on the wire: three listeners around one world.
+
+pub(crate) mod http;
+mod rest;
+mod start;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use start::{Running, ServeArgs, ServeError, run, start};
+
+use crate::control;
+use crate::gateway::{Gateway, Settings};
+use crate::journal::Record;
+use crate::oauth::Grants;
+use crate::openapi::{Checker, Violation};
+use crate::seed::UnknownWorld;
+use crate::world::{Addresses, Id};
+use crate::{Sandbox, journal};
+
+/// Violations kept; the first ones say the most.
+const MAX_VIOLATIONS: usize = 10_000;
+
+/// The sockets of a sandbox, already bound.
+#[derive(Debug)]
+pub struct Listeners {
+    /// REST, CDN and OAuth2.
+    pub rest: TcpListener,
+    pub gateway: TcpListener,
+    /// Control API and page.
+    pub control: TcpListener,
+}
+
+impl Listeners {
+    /// Takes over bound, non-blocking sockets.
+    pub fn from_std(
+        rest: std::net::TcpListener,
+        gateway: std::net::TcpListener,
+        control: std::net::TcpListener,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            rest: TcpListener::from_std(rest)?,
+            gateway: TcpListener::from_std(gateway)?,
+            control: TcpListener::from_std(control)?,
+        })
+    }
+
+    /// What answers advertise: the addresses that are really bound.
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        Ok(Addresses {
+            rest: format!("http://{}", self.rest.local_addr()?),
+            gateway: format!("ws://{}", self.gateway.local_addr()?),
+        })
+    }
+}
+
+/// What the listeners share beside the world.
+pub struct Edge {
+    pub sandbox: Arc<Sandbox>,
+    pub gateway: Arc<Gateway>,
+    pub(crate) grants: Grants,
+    /// Who the consent page takes its visitor for, unless another is chosen.
+    visitor: Mutex<Option<Id>>,
+    violations: Arc<Mutex<VecDeque<Violation>>>,
+    requests: AtomicUsize,
+}
+
+impl Edge {
+    /// An edge for `sandbox`; with `strict`, every exchange is held against Discord's description.
+    pub fn new(
+        sandbox: Arc<Sandbox>,
+        settings: Settings,
+        strict: bool,
+    ) -> Result<Arc<Self>, ServeError> {
+        let violations: Arc<Mutex<VecDeque<Violation>>> = Arc::default();
+        if strict {
+            let (found, journal) = (violations.clone(), sandbox.journal.clone());
+            let clock = sandbox.clock.clone();
+            let checker = Checker::start(Box::new(move |violation: Violation| {
+                tracing::warn!(%violation, "an exchange violates the API description");
+                journal.record(clock.now_ms(), Record::Violation(violation.clone()));
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                if found.len() < MAX_VIOLATIONS {
+                    found.push_back(violation);
+                }
+            }))?;
+            if sandbox.checker.set(checker).is_err() {
+                tracing::debug!("exchanges were being checked already");
+            }
+        }
+        let gateway = Gateway::new(sandbox.clone(), settings);
+        Ok(Arc::new(Self {
+            sandbox,
+            gateway,
+            grants: Grants::default(),
+            visitor: Mutex::default(),
+            violations,
+            requests: AtomicUsize::new(0),
+        }))
+    }
+
+    fn visitor_slot(&self) -> MutexGuard<'_, Option<Id>> {
+        self.visitor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn visitor(&self) -> Option<Id> {
+        *self.visitor_slot()
+    }
+
+    pub(crate) fn set_visitor(&self, user: Id) {
+        *self.visitor_slot() = Some(user);
+    }
+
+    /// Everything that was found wrong, oldest first, once all exchanges so far are judged.
+    pub async fn violations(&self) -> Vec<Violation> {
+        if let Some(checker) = self.sandbox.checker.get() {
+            checker.drained().await;
+        }
+        let found = self
+            .violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        found.iter().cloned().collect()
+    }
+
+    /// REST requests being answered.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn count_request(self: &Arc<Self>) -> RequestGuard {
+        self.requests.fetch_add(1, Ordering::AcqRel);
+        RequestGuard(self.clone())
+    }
+
+    /// Replaces the world: sessions end, limits, faults, tokens and the journal are forgotten.
+    pub fn load(&self, world: &str, seed: u64) -> Result<(), UnknownWorld> {
+        self.sandbox.load(world, seed)?;
+        self.gateway.reset();
+        self.sandbox.faults.clear();
+        self.grants.clear();
+        self.visitor_slot().take();
+        self.violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        self.sandbox.journal.clear();
+        Ok(())
+    }
+
+    pub(crate) fn note(&self, record: journal::Record) {
+        self.sandbox
+            .journal
+            .record(self.sandbox.clock.now_ms(), record);
+    }
+}
+
+/// Counts a request while it lives.
+pub(crate) struct RequestGuard(Arc<Edge>);
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Sandbox {
+    /// Serves this sandbox on `listeners` until `shutdown`. Events reach the gateway of the first
+    /// call only.
+    pub async fn serve(
+        self: Arc<Self>,
+        listeners: Listeners,
+        settings: Settings,
+        strict: bool,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let edge = Edge::new(self, settings, strict)?;
+        edge.serve(listeners, shutdown).await;
+        Ok(())
+    }
+}
+
+impl Edge {
+    /// Serves all three listeners until `shutdown`.
+    pub async fn serve(self: Arc<Self>, listeners: Listeners, shutdown: CancellationToken) {
+        let rest = {
+            let (edge, shutdown) = (self.clone(), shutdown.clone());
+            http::serve(listeners.rest, shutdown.clone(), move |request, peer| {
+                rest::handle(edge.clone(), request, peer, shutdown.clone())
+            })
+        };
+        let control = {
+            let router = control::router(self.clone(), shutdown.clone());
+            http::serve(listeners.control, shutdown.clone(), move |request, _| {
+                http::route(router.clone(), request)
+            })
+        };
+        let gateway = self.gateway.clone().serve(listeners.gateway, shutdown);
+        tokio::join!(rest, control, gateway);
+    }
+}

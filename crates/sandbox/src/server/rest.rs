@@ -1,0 +1,383 @@
+//! The REST listener: API, OAuth2 and CDN on one origin, and the faults that befall them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::Edge;
+use super::http::{BodyError, Cut, read, truncated};
+use crate::faults::{Action, Facts};
+use crate::journal::{Caller, Record};
+use crate::rest::{Actor, Request, find_route};
+use crate::world::Id;
+use crate::{cdn, oauth};
+
+/// Ten files of ten mebibytes and what goes with them.
+const MAX_BODY: usize = 108 << 20;
+
+const BLOCKED: &str = "<!DOCTYPE html>\n<title>Access denied</title>\n<h1>Access denied</h1>\n";
+
+/// What a path of this listener is.
+enum Target<'a> {
+    /// Below `/api/v10`.
+    Api(&'a str),
+    OldApi,
+    Authorize,
+    Authorized,
+    Token,
+    Revoke,
+    Other,
+}
+
+impl<'a> Target<'a> {
+    fn of(path: &'a str) -> Self {
+        match path {
+            "/oauth2/authorize" | "/api/oauth2/authorize" => return Self::Authorize,
+            "/oauth2/authorized" => return Self::Authorized,
+            _ => {}
+        }
+        let Some(below) = path.strip_prefix("/api") else {
+            return Self::Other;
+        };
+        let below = match below.strip_prefix("/v") {
+            Some(rest) => match rest.split_once('/') {
+                Some(("9" | "10", _)) => &rest[rest.find('/').unwrap_or(rest.len())..],
+                Some((version, _)) if version.bytes().all(|b| b.is_ascii_digit()) => {
+                    return Self::OldApi;
+                }
+                _ => below,
+            },
+            None => below,
+        };
+        match below {
+            "/oauth2/token" => Self::Token,
+            "/oauth2/token/revoke" => Self::Revoke,
+            _ => Self::Api(below),
+        }
+    }
+}
+
+pub(super) async fn handle(
+    edge: Arc<Edge>,
+    request: http::Request<Incoming>,
+    peer: IpAddr,
+    shutdown: CancellationToken,
+) -> Result<Response, Cut> {
+    let guard = edge.count_request();
+    let (parts, body) = request.into_parts();
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    let target = Target::of(path);
+    let struck = strikes(&edge, &parts, &target);
+    let mut spoil = Vec::new();
+    for action in struck {
+        match action {
+            Action::Status {
+                status,
+                scope,
+                retry_after,
+                html,
+                body,
+            } => {
+                let answer = injected(status, scope.as_deref(), retry_after, html, body);
+                note(&edge, &parts, answer.status());
+                return Ok(answer);
+            }
+            Action::BlockIp => {
+                note(&edge, &parts, StatusCode::FORBIDDEN);
+                return Ok(page(StatusCode::FORBIDDEN, BLOCKED.to_owned()));
+            }
+            Action::Latency { ms } => {
+                edge.sandbox.clock.sleep(Duration::from_millis(ms)).await;
+            }
+            other => spoil.push(other),
+        }
+    }
+    let bytes = match read(body, MAX_BODY).await {
+        Ok(bytes) => bytes,
+        Err(error @ BodyError::TooLarge(_)) => {
+            tracing::debug!(%error, "a request was refused");
+            let body = json!({"message": "Request entity too large", "code": 40005});
+            return Ok(api_error(StatusCode::PAYLOAD_TOO_LARGE, &body));
+        }
+        Err(BodyError::Broken) => return Err(Cut),
+    };
+    let answer = match target {
+        Target::Api(below) => api(&edge, &parts, below, query, bytes, peer),
+        Target::OldApi => {
+            let body = json!({"message": "Invalid API version", "code": 50041});
+            api_error(StatusCode::BAD_REQUEST, &body)
+        }
+        _ => {
+            let answer = pages(&edge, &parts, &target, path, query, &bytes).await;
+            note(&edge, &parts, answer.status());
+            answer
+        }
+    };
+    spoiled(answer, &spoil, guard, shutdown).await
+}
+
+fn api(
+    edge: &Edge,
+    parts: &http::request::Parts,
+    path: &str,
+    query: &str,
+    body: Bytes,
+    peer: IpAddr,
+) -> Response {
+    let request = Request {
+        method: parts.method.clone(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers: parts.headers.clone(),
+        body,
+        address: Some(peer),
+    };
+    let answer = edge.sandbox.dispatch(Actor::Http, request);
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    if let Some(kind) = answer.content_type {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    for (name, value) in answer.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+async fn pages(
+    edge: &Edge,
+    parts: &http::request::Parts,
+    target: &Target<'_>,
+    path: &str,
+    query: &str,
+    body: &[u8],
+) -> Response {
+    let text = |name: HeaderName| parts.headers.get(name).and_then(|v| v.to_str().ok());
+    let kind = text(header::CONTENT_TYPE).unwrap_or_default();
+    let authorization = text(header::AUTHORIZATION);
+    let (sandbox, grants) = (&edge.sandbox, &edge.grants);
+    match (target, &parts.method) {
+        (Target::Authorize, &Method::GET) => {
+            let visitor = edge.visitor();
+            sandbox.with_world(|world| oauth::page(world, grants, query, visitor))
+        }
+        (Target::Authorize, &Method::POST) => {
+            sandbox.with_world(|world| oauth::consent_form(world, grants, query, body))
+        }
+        (Target::Authorized, &Method::GET) => oauth::authorized(),
+        (Target::Token, &Method::POST) => {
+            sandbox.with_world(|world| oauth::exchange(world, grants, kind, authorization, body))
+        }
+        (Target::Revoke, &Method::POST) => {
+            sandbox.with_world(|world| oauth::revoke(world, grants, kind, authorization, body))
+        }
+        (Target::Other, &Method::GET | &Method::HEAD) => {
+            match cdn::answer(sandbox, path, query).await {
+                Some(answer) => answer,
+                None => not_found(),
+            }
+        }
+        (Target::Other, _) => not_found(),
+        _ => {
+            let body = json!({"message": "405: Method Not Allowed", "code": 0});
+            api_error(StatusCode::METHOD_NOT_ALLOWED, &body)
+        }
+    }
+}
+
+fn not_found() -> Response {
+    api_error(
+        StatusCode::NOT_FOUND,
+        &json!({"message": "404: Not Found", "code": 0}),
+    )
+}
+
+fn api_error(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+fn page(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/html; charset=UTF-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Journals what does not go through the dispatcher.
+fn note(edge: &Edge, parts: &http::request::Parts, status: StatusCode) {
+    edge.note(Record::Request {
+        caller: Caller {
+            kind: "none".to_owned(),
+            id: None,
+        },
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        route: None,
+        status: status.as_u16(),
+        bucket: None,
+        code: None,
+        reason: None,
+    });
+}
+
+/// The faults that strike this request.
+fn strikes(edge: &Edge, parts: &http::request::Parts, target: &Target<'_>) -> Vec<Action> {
+    let sandbox = &edge.sandbox;
+    if sandbox.faults.is_empty() {
+        return Vec::new();
+    }
+    let path = match target {
+        Target::Api(below) => below,
+        _ => parts.uri.path(),
+    };
+    let found = find_route(&parts.method, path).ok();
+    let parameter = |wanted: &str| {
+        let (_, parameters) = found.as_ref()?;
+        parameters
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, value)| value.clone())
+    };
+    let guild = parameter("guild_id").or_else(|| {
+        let channel: Id = parameter("channel_id")?.parse().ok()?;
+        sandbox
+            .with_world(|world| world.guild_of(channel))
+            .map(|g| g.to_string())
+    });
+    let token = caller(edge, &parts.headers);
+    sandbox.faults.on_request(&Facts {
+        method: parts.method.as_str(),
+        route: found.as_ref().map_or("", |(route, _)| route.template),
+        path,
+        guild: guild.as_deref(),
+        token: token.as_deref(),
+        ..Facts::default()
+    })
+}
+
+fn caller(edge: &Edge, headers: &HeaderMap) -> Option<String> {
+    let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = given.split_once(' ')?;
+    edge.sandbox.with_world(|world| match scheme {
+        "Bot" => world.app_by_token(secret).map(|app| app.id.to_string()),
+        "Bearer" => world.grant(secret).map(|grant| grant.user.to_string()),
+        _ => None,
+    })
+}
+
+fn injected(
+    status: u16,
+    scope: Option<&str>,
+    retry_after: Option<f64>,
+    html: bool,
+    body: Option<Value>,
+) -> Response {
+    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let reason = code.canonical_reason().unwrap_or("Error");
+    if html {
+        return page(
+            code,
+            format!("<html><head><title>{status} {reason}</title></head></html>\n"),
+        );
+    }
+    if status != 429 {
+        let body =
+            body.unwrap_or_else(|| json!({"message": format!("{status}: {reason}"), "code": 0}));
+        return api_error(code, &body);
+    }
+    let scope = scope.unwrap_or("user");
+    let wait = retry_after.unwrap_or(1.0).max(0.0);
+    let message = match scope {
+        "shared" => "The resource is being rate limited.",
+        _ => "You are being rate limited.",
+    };
+    let body = body.unwrap_or_else(
+        || json!({"message": message, "retry_after": wait, "global": scope == "global"}),
+    );
+    let mut response = api_error(code, &body);
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.ceil() as u64));
+    if let Ok(scope) = HeaderValue::from_str(scope) {
+        headers.insert(HeaderName::from_static("x-ratelimit-scope"), scope);
+    }
+    if scope == "global" {
+        let name = HeaderName::from_static("x-ratelimit-global");
+        headers.insert(name, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Loses or breaks an answer whose request has already had its effect.
+async fn spoiled(
+    answer: Response,
+    actions: &[Action],
+    guard: super::RequestGuard,
+    shutdown: CancellationToken,
+) -> Result<Response, Cut> {
+    let mut answer = answer;
+    for action in actions {
+        match action {
+            Action::Reset => return Err(Cut),
+            Action::Hang => {
+                // Whoever waits for the sandbox to settle must not wait for this.
+                drop(guard);
+                shutdown.cancelled().await;
+                return Err(Cut);
+            }
+            Action::Truncate => {
+                let (mut head, body) = answer.into_parts();
+                let bytes = axum::body::to_bytes(body, usize::MAX)
+                    .await
+                    .map_err(|_| Cut)?;
+                head.headers
+                    .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                answer = Response::from_parts(head, truncated(bytes));
+            }
+            _ => {}
+        }
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_optional_and_old_ones_refused() {
+        let below = |path| match Target::of(path) {
+            Target::Api(below) => below.to_owned(),
+            Target::OldApi => "old".to_owned(),
+            Target::Token => "token".to_owned(),
+            _ => "other".to_owned(),
+        };
+        assert_eq!(below("/api/v10/gateway"), "/gateway");
+        assert_eq!(below("/api/v9/users/@me"), "/users/@me");
+        assert_eq!(below("/api/gateway"), "/gateway");
+        assert_eq!(below("/api/voice/regions"), "/voice/regions");
+        assert_eq!(below("/api/v6/gateway"), "old");
+        assert_eq!(below("/api/v10/oauth2/token"), "token");
+        assert_eq!(below("/api/oauth2/token"), "token");
+        assert_eq!(below("/icons/1/a.png"), "other");
+    }
+}

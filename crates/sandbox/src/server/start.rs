@@ -1,0 +1,163 @@
+//! Starting a sandbox from command-line arguments, or inside a test.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use splashtail_core::clock::{Clock, SystemClock};
+use splashtail_core::lifecycle::Lifecycle;
+use splashtail_core::listen::{self, ListenError};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{Edge, Listeners};
+use crate::clock::SandboxClock;
+use crate::control::client::ControlClient;
+use crate::gateway::Settings;
+use crate::openapi::DescriptionError;
+use crate::seed::UnknownWorld;
+use crate::{Options, Sandbox};
+
+/// Arguments of a sandbox that serves.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServeArgs {
+    /// Address all listeners bind to.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub bind: IpAddr,
+    /// Port of REST, CDN and OAuth2.
+    #[arg(long, default_value_t = 4400)]
+    pub rest_port: u16,
+    /// Port of the gateway.
+    #[arg(long, default_value_t = 4401)]
+    pub gateway_port: u16,
+    /// Port of the control API and its page. Anyone who reaches it can act as anyone.
+    #[arg(long, default_value_t = 4402)]
+    pub control_port: u16,
+    /// World to start with.
+    #[arg(long, default_value = "small")]
+    pub world: String,
+    /// What ids and secrets of new things depend on.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Hold every exchange against Discord's API description; see GET /ctl/violations.
+    #[arg(long)]
+    pub strict_openapi: bool,
+}
+
+/// Why a sandbox cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("a listener cannot be used")]
+    Socket(#[from] std::io::Error),
+    #[error(transparent)]
+    World(#[from] UnknownWorld),
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    #[error("the control API would be open to the network: bind the sandbox to a loopback address")]
+    Exposed,
+}
+
+/// Runs a sandbox until the process is told to stop.
+///
+/// Listeners come from `LISTEN_FDS` (REST, gateway, control) or are bound here.
+pub async fn run(args: ServeArgs, lifecycle: Lifecycle) -> Result<(), ServeError> {
+    if !args.bind.is_loopback() {
+        return Err(ServeError::Exposed);
+    }
+    let bind = |index, port, key| listen::listener(index, SocketAddr::new(args.bind, port), key);
+    let listeners = Listeners::from_std(
+        bind(0, args.rest_port, "--rest-port")?,
+        bind(1, args.gateway_port, "--gateway-port")?,
+        bind(2, args.control_port, "--control-port")?,
+    )?;
+    let addresses = listeners.addresses()?;
+    let control = listeners.control.local_addr()?;
+    let options = Options {
+        world: args.world,
+        seed: args.seed,
+        addresses: addresses.clone(),
+        clock: Arc::new(SandboxClock::new(SystemClock.now())),
+    };
+    let edge = Edge::new(
+        Sandbox::new(&options)?,
+        Settings::default(),
+        args.strict_openapi,
+    )?;
+    tracing::info!(
+        rest = %addresses.rest,
+        gateway = %addresses.gateway,
+        control = %format_args!("http://{control}"),
+        "the sandbox serves"
+    );
+    lifecycle.notify_ready();
+    edge.serve(listeners, lifecycle.shutdown()).await;
+    Ok(())
+}
+
+/// A sandbox serving in this process, on ports of its own.
+pub struct Running {
+    pub edge: Arc<Edge>,
+    pub rest: Url,
+    pub gateway: Url,
+    pub control: Url,
+    shutdown: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// A client of its control API.
+    pub fn client(&self) -> Result<ControlClient, crate::control::client::ControlError> {
+        ControlClient::new(&self.control)
+    }
+
+    /// Stops and waits for the end.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the sandbox did not stop in order");
+        }
+    }
+}
+
+/// Starts a sandbox on ephemeral loopback ports.
+pub async fn start(
+    world: &str,
+    seed: u64,
+    clock: Arc<SandboxClock>,
+    settings: Settings,
+    strict: bool,
+) -> Result<Running, ServeError> {
+    let any = (Ipv4Addr::LOCALHOST, 0);
+    let listeners = Listeners {
+        rest: TcpListener::bind(any).await?,
+        gateway: TcpListener::bind(any).await?,
+        control: TcpListener::bind(any).await?,
+    };
+    let addresses = listeners.addresses()?;
+    let control = format!("http://{}", listeners.control.local_addr()?);
+    let parse = |text: &str| Url::parse(text).map_err(std::io::Error::other);
+    let (rest, gateway, control) = (
+        parse(&addresses.rest)?,
+        parse(&addresses.gateway)?,
+        parse(&control)?,
+    );
+    let options = Options {
+        world: world.to_owned(),
+        seed,
+        addresses,
+        clock,
+    };
+    let edge = Edge::new(Sandbox::new(&options)?, settings, strict)?;
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(edge.clone().serve(listeners, shutdown.clone()));
+    Ok(Running {
+        edge,
+        rest,
+        gateway,
+        control,
+        shutdown,
+        task,
+    })
+}

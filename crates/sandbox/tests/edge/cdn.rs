@@ -1,0 +1,105 @@
+//! Sheet §10: pictures in any format and size, attachments behind signed links.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use splashtail_sandbox::seed::small;
+
+use crate::client::bench;
+
+#[tokio::test]
+async fn attachments_come_back_byte_for_byte_and_only_by_signed_links() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    let bytes: Vec<u8> = (0..100_000u32).map(|n| (n * 7 % 251) as u8).collect();
+    let mut body = b"--cut\r\nContent-Disposition: form-data; name=\"payload_json\"\r\n\r\n\
+        {\"content\":\"with a file\"}\r\n--cut\r\nContent-Disposition: form-data; \
+        name=\"files[0]\"; filename=\"data file.bin\"\r\n\r\n"
+        .to_vec();
+    body.extend(&bytes);
+    body.extend(b"\r\n--cut--\r\n");
+    let answer = b
+        .bot("POST", &format!("/channels/{channel}/messages"))
+        .header("content-type", "multipart/form-data; boundary=cut")
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let message: Value = answer.json().await.unwrap();
+    let url = message["attachments"][0]["url"].as_str().unwrap();
+    assert!(url.starts_with(b.running.rest.as_str()), "{url}");
+    let get = |url: String| async { b.http.get(url).send().await.unwrap() };
+    let file = get(url.to_owned()).await;
+    assert_eq!(file.status(), 200);
+    assert_eq!(file.bytes().await.unwrap(), bytes);
+    let proxy = message["attachments"][0]["proxy_url"].as_str().unwrap();
+    assert_eq!(get(proxy.to_owned()).await.bytes().await.unwrap(), bytes);
+    let (bare, query) = url.split_once('?').unwrap();
+    assert_eq!(get(bare.to_owned()).await.status(), 404, "unsigned");
+    let forged = format!("{bare}?{}", query.replace("hm=", "hm=0"));
+    assert_eq!(get(forged).await.status(), 404, "forged");
+    b.clock.advance(Duration::from_secs(25 * 3600));
+    assert_eq!(get(url.to_owned()).await.status(), 404, "expired");
+    // A fresh look at the message gives a fresh link.
+    let path = format!(
+        "/channels/{channel}/messages/{}",
+        message["id"].as_str().unwrap()
+    );
+    let again: Value = b
+        .bot("GET", &path)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let fresh = again["attachments"][0]["url"].as_str().unwrap();
+    assert_eq!(get(fresh.to_owned()).await.status(), 200);
+}
+
+#[tokio::test]
+async fn pictures_come_in_every_format_and_size() {
+    let b = bench().await;
+    let path = format!("/guilds/{}", small::GUILDS[0]);
+    let guild: Value = b
+        .bot("GET", &path)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let icon = guild["icon"].as_str().unwrap();
+    for (extension, kind) in [
+        ("png", "image/png"),
+        ("jpg", "image/jpeg"),
+        ("webp", "image/webp"),
+    ] {
+        let url = b.url(&format!(
+            "/icons/{}/{icon}.{extension}?size=32",
+            small::GUILDS[0]
+        ));
+        let answer = b.http.get(url).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{extension}");
+        assert_eq!(answer.headers()["content-type"], kind);
+        let picture = image::load_from_memory(&answer.bytes().await.unwrap()).unwrap();
+        assert!(picture.width() <= 32 && picture.height() <= 32);
+    }
+    let status = |path: String| {
+        let asked = b.http.get(b.url(&path)).send();
+        async move { asked.await.unwrap().status() }
+    };
+    let guild = small::GUILDS[0];
+    assert_eq!(
+        status(format!("/icons/{guild}/{icon}.png?size=33")).await,
+        400
+    );
+    assert_eq!(
+        status(format!("/icons/{guild}/0123456789abcdef.png")).await,
+        404
+    );
+    assert_eq!(status("/embed/avatars/3.png".to_owned()).await, 200);
+    assert_eq!(status("/embed/avatars/9.png".to_owned()).await, 404);
+    assert_eq!(status("/nothing/here".to_owned()).await, 404);
+}

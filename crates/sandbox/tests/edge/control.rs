@@ -1,0 +1,508 @@
+//! Sheet §11: acting as users, steering the clock, and seeing what went on.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use splashtail_sandbox::control::client::ControlError;
+use splashtail_sandbox::control::types::{
+    Act, ClockChange, Interact, InteractKind, LoadWorld, NewGuild,
+};
+use splashtail_sandbox::journal::Record;
+use splashtail_sandbox::seed::small;
+
+use crate::client::{ALL_INTENTS, Bench, bench};
+
+fn slash(channel: &str, name: &str, options: Value) -> Interact {
+    serde_json::from_value(json!({"kind": "slash", "guild_id": small::GUILDS[0],
+        "channel_id": channel, "name": name, "options": options}))
+    .unwrap()
+}
+
+async fn register(b: &Bench, commands: Value) {
+    let path = format!("/applications/{}/commands", small::APPLICATION);
+    let answer = b.bot("PUT", &path).json(&commands).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+}
+
+async fn callback(b: &Bench, interaction: &Value, body: Value) -> u16 {
+    let path = format!(
+        "/interactions/{}/{}/callback",
+        interaction["id"].as_str().unwrap(),
+        interaction["token"].as_str().unwrap()
+    );
+    b.bot("POST", &path)
+        .json(&body)
+        .send()
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
+}
+
+#[tokio::test]
+async fn acts_run_through_rest_with_its_permissions() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let guild = small::GUILDS[0].to_string();
+    let act = Act {
+        guild_id: Some(guild),
+        target_id: Some(small::SPARE.to_string()),
+        reason: Some("spam – again".to_owned()),
+        ..Act::default()
+    };
+    let refused = ctl
+        .act(&small::MEMBER.to_string(), "ban", &act)
+        .await
+        .unwrap();
+    assert_eq!(refused.results[0].status, 403);
+    assert_eq!(refused.results[0].body["code"], 50013);
+    let mut client = b.session(ALL_INTENTS).await;
+    let done = ctl
+        .act(&small::ADMIN.to_string(), "ban", &act)
+        .await
+        .unwrap();
+    assert_eq!(
+        (done.results[0].status, &done.results[0].body),
+        (204, &Value::Null)
+    );
+    let entry = client.until("GUILD_AUDIT_LOG_ENTRY_CREATE").await;
+    assert_eq!(entry["action_type"], 22);
+    assert_eq!(entry["reason"], "spam – again");
+    assert_eq!(entry["user_id"], small::ADMIN.to_string());
+}
+
+#[tokio::test]
+async fn a_raid_is_one_call() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let guild = small::GUILDS[0].to_string();
+    let actors: Vec<String> = (0..20u64)
+        .map(|n| (1_200_000_000_000_000_000 + n).to_string())
+        .collect();
+    let act = Act {
+        guild_id: Some(guild),
+        actors: Some(actors.clone()),
+        ..Act::default()
+    };
+    let mut client = b.session(ALL_INTENTS).await;
+    let joined = ctl.act("0", "join", &act).await.unwrap();
+    assert_eq!(joined.results.len(), 20);
+    assert!(joined.results.iter().all(|r| r.status == 201));
+    for actor in &actors {
+        assert_eq!(
+            client.until("GUILD_MEMBER_ADD").await["user"]["id"],
+            **actor
+        );
+    }
+    let channel = b.channel().await;
+    let act = Act {
+        channel_id: Some(channel),
+        body: json!({"content": "raid {n}"}),
+        times: Some(2),
+        actors: Some(actors[..3].to_vec()),
+        ..Act::default()
+    };
+    let said = ctl.act("0", "say", &act).await.unwrap();
+    let contents: Vec<&str> = said
+        .results
+        .iter()
+        .map(|r| r.body["content"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        contents,
+        ["raid 0", "raid 1", "raid 2", "raid 3", "raid 4", "raid 5"]
+    );
+}
+
+#[tokio::test]
+async fn bad_calls_are_told_what_is_wrong() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let code = |result: Result<Value, ControlError>| match result.unwrap_err() {
+        ControlError::Refused {
+            status, message, ..
+        } => (status, message),
+        other => panic!("{other}"),
+    };
+    let owner = small::OWNER.to_string();
+    let post = |path: String, body: Value| {
+        let ctl = ctl.clone();
+        async move { ctl.call::<Value>(http::Method::POST, &path, &body).await }
+    };
+    assert_eq!(
+        code(post(format!("/ctl/as/{owner}/fly"), json!({})).await).0,
+        404
+    );
+    assert_eq!(
+        code(post("/ctl/as/5/say".into(), json!({"channel_id": "1"})).await).0,
+        404
+    );
+    let (status, message) = code(post(format!("/ctl/as/{owner}/say"), json!({})).await);
+    assert_eq!(status, 400);
+    assert!(message.contains("channel_id"), "{message}");
+    let (status, message) =
+        code(post(format!("/ctl/as/{owner}/say"), json!({"chanel": "1"})).await);
+    assert_eq!(status, 422);
+    assert!(message.contains("chanel"), "{message}");
+    assert_eq!(
+        code(post("/ctl/clock".into(), json!({"rate": -1})).await).0,
+        400
+    );
+    assert_eq!(
+        code(post("/ctl/world".into(), json!({"world": "none"})).await).0,
+        400
+    );
+    assert_eq!(
+        code(post("/ctl/faults".into(), json!({"action": {"type": "nope"}})).await).0,
+        422
+    );
+}
+
+#[tokio::test]
+async fn a_slash_command_shows_what_the_bot_answers() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    register(
+        &b,
+        json!([{"name": "greet", "description": "Says hello", "options": [
+        {"type": 1, "name": "person", "description": "A person", "options": [
+            {"type": 6, "name": "who", "description": "Whom", "required": true},
+            {"type": 4, "name": "times", "description": "How often", "min_value": 1},
+            {"type": 5, "name": "loud", "description": "Loudly"}]}]}]),
+    )
+    .await;
+    let mut client = b.session(ALL_INTENTS).await;
+    let ctl = b.running.client().unwrap();
+    let wish = slash(
+        &channel,
+        "greet person",
+        json!({"times": "2", "who": small::MEMBER.to_string(), "loud": true}),
+    );
+    let asked = tokio::spawn({
+        let ctl = ctl.clone();
+        async move { ctl.interact(&small::ADMIN.to_string(), &wish).await }
+    });
+    let d = client.until("INTERACTION_CREATE").await;
+    assert_eq!((&d["type"], &d["version"]), (&json!(2), &json!(1)));
+    assert_eq!(d["guild_id"], small::GUILDS[0].to_string());
+    assert_eq!(d["member"]["user"]["id"], small::ADMIN.to_string());
+    let sub = &d["data"]["options"][0];
+    assert_eq!((&sub["name"], &sub["type"]), (&json!("person"), &json!(1)));
+    // In the order of the command, converted to the options' types.
+    let member = small::MEMBER.to_string();
+    assert_eq!(
+        sub["options"],
+        json!([
+        {"name": "who", "type": 6, "value": member},
+        {"name": "times", "type": 4, "value": 2},
+        {"name": "loud", "type": 5, "value": true}])
+    );
+    let resolved = &d["data"]["resolved"];
+    assert_eq!(resolved["users"][&member]["id"], member);
+    let shown = &resolved["members"][&member];
+    for absent in ["user", "deaf", "mute"] {
+        assert!(shown.get(absent).is_none(), "{absent}");
+    }
+    let answer = json!({"type": 4, "data": {"content": "Hello!", "flags": 64, "components": [
+        {"type": 1, "components": [{"type": 2, "style": 1, "label": "More", "custom_id": "more"}]}]}});
+    assert_eq!(callback(&b, &d, answer.clone()).await, 204);
+    let seen = asked.await.unwrap().unwrap();
+    assert!(seen.ack_ms.is_some());
+    assert_eq!(seen.callback_type, Some(4));
+    assert_eq!(seen.messages.len(), 1);
+    assert_eq!(seen.messages[0]["content"], "Hello!");
+    assert_eq!(callback(&b, &d, answer).await, 400, "already acknowledged");
+    // Ephemeral: only who asked sees the button, and can press it.
+    let press: Interact = serde_json::from_value(json!({"kind": "button", "custom_id": "more",
+        "guild_id": small::GUILDS[0], "channel_id": channel}))
+    .unwrap();
+    let other = ctl
+        .interact(&small::OWNER.to_string(), &press)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(other, ControlError::Refused { status: 404, .. }),
+        "{other}"
+    );
+    let pressed = tokio::spawn({
+        let (ctl, press) = (ctl.clone(), press.clone());
+        async move { ctl.interact(&small::ADMIN.to_string(), &press).await }
+    });
+    let d = client.until("INTERACTION_CREATE").await;
+    assert_eq!(d["type"], 3);
+    assert_eq!(
+        d["data"],
+        json!({"custom_id": "more", "component_type": 2, "id": d["data"]["id"]})
+    );
+    let modal = json!({"type": 9, "data": {"custom_id": "form", "title": "Form", "components": [
+        {"type": 1, "components": [{"type": 4, "custom_id": "why", "label": "Why", "style": 1}]}]}});
+    assert_eq!(callback(&b, &d, modal).await, 204);
+    let seen = pressed.await.unwrap().unwrap();
+    assert_eq!(seen.modal.unwrap()["title"], "Form");
+    let fill: Interact = serde_json::from_value(json!({"kind": "modal", "custom_id": "form",
+        "guild_id": small::GUILDS[0], "channel_id": channel, "values": {"why": "because"}}))
+    .unwrap();
+    let filled = tokio::spawn({
+        let ctl = ctl.clone();
+        async move { ctl.interact(&small::ADMIN.to_string(), &fill).await }
+    });
+    let d = client.until("INTERACTION_CREATE").await;
+    assert_eq!(d["type"], 5);
+    assert_eq!(
+        d["data"]["components"][0]["components"][0]["value"],
+        "because"
+    );
+    assert_eq!(
+        callback(
+            &b,
+            &d,
+            json!({"type": 7, "data": {"content": "Thanks", "components": []}})
+        )
+        .await,
+        204
+    );
+    let seen = filled.await.unwrap().unwrap();
+    assert_eq!(seen.messages[0]["content"], "Thanks");
+}
+
+#[tokio::test]
+async fn a_deferred_answer_is_waited_for() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    register(
+        &b,
+        json!([{"name": "slow", "description": "Takes its time"}]),
+    )
+    .await;
+    let mut client = b.session(ALL_INTENTS).await;
+    let ctl = b.running.client().unwrap();
+    let wish = slash(&channel, "slow", json!({}));
+    let asked = tokio::spawn(async move { ctl.interact(&small::ADMIN.to_string(), &wish).await });
+    let d = client.until("INTERACTION_CREATE").await;
+    assert_eq!(callback(&b, &d, json!({"type": 5})).await, 204);
+    let path = format!(
+        "/webhooks/{}/{}/messages/@original",
+        small::APPLICATION,
+        d["token"].as_str().unwrap()
+    );
+    let edited = b
+        .bot("PATCH", &path)
+        .json(&json!({"content": "done"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(edited.status(), 200);
+    let seen = asked.await.unwrap().unwrap();
+    assert_eq!(seen.callback_type, Some(5));
+    assert_eq!(seen.messages[0]["content"], "done");
+}
+
+#[tokio::test]
+async fn an_interaction_nobody_answers_fails_by_the_sandboxs_clock() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    register(&b, json!([{"name": "mute", "description": "Says nothing"}])).await;
+    let mut client = b.session(ALL_INTENTS).await;
+    let ctl = b.running.client().unwrap();
+    let wish = slash(&channel, "mute", json!({}));
+    let asked = tokio::spawn({
+        let ctl = ctl.clone();
+        async move { ctl.interact(&small::ADMIN.to_string(), &wish).await }
+    });
+    let d = client.until("INTERACTION_CREATE").await;
+    let stuck = ctl.settle(0).await.unwrap_err();
+    let ControlError::Refused {
+        status: 504, body, ..
+    } = stuck
+    else {
+        panic!("{stuck}")
+    };
+    assert_eq!(body["context"]["interactions"], json!([d["id"]]));
+    b.clock.advance(Duration::from_secs(3));
+    let seen = asked.await.unwrap().unwrap();
+    assert_eq!(
+        seen.error.as_deref(),
+        Some("The application did not respond")
+    );
+    assert_eq!(
+        callback(&b, &d, json!({"type": 4, "data": {"content": "late"}})).await,
+        404
+    );
+    assert!(ctl.settle(5000).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_client_would_not_send_is_not_sent() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    register(&b, json!([
+        {"name": "count", "description": "Counts", "options": [
+            {"type": 4, "name": "to", "description": "Limit", "required": true, "max_value": 10},
+            {"type": 3, "name": "by", "description": "Step",
+             "choices": [{"name": "one", "value": "1"}]}]},
+        {"name": "secret", "description": "For administrators", "default_member_permissions": "0"}]))
+    .await;
+    let ctl = b.running.client().unwrap();
+    let status = |user: splashtail_sandbox::world::Id, wish: Interact| {
+        let ctl = ctl.clone();
+        async move {
+            match ctl.interact(&user.to_string(), &wish).await {
+                Err(ControlError::Refused { status, code, .. }) => (status, code),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let member = small::MEMBER;
+    let count = |options: Value| slash(&channel, "count", options);
+    assert_eq!(
+        status(member, count(json!({}))).await,
+        (400, "bad_option".into())
+    );
+    assert_eq!(status(member, count(json!({"to": 11}))).await.0, 400);
+    assert_eq!(status(member, count(json!({"to": "many"}))).await.0, 400);
+    assert_eq!(
+        status(member, count(json!({"to": 1, "by": "2"}))).await.0,
+        400
+    );
+    assert_eq!(
+        status(member, count(json!({"to": 1, "from": 0}))).await.0,
+        400
+    );
+    assert_eq!(
+        status(member, slash(&channel, "secret", json!({}))).await,
+        (403, "not_allowed".into())
+    );
+    assert_eq!(
+        status(member, slash(&channel, "none", json!({}))).await,
+        (404, "no_command".into())
+    );
+    assert_eq!(
+        status(member, slash("1", "count", json!({"to": 1}))).await,
+        (404, "no_channel".into())
+    );
+}
+
+#[tokio::test]
+async fn autocompletion_marks_the_option_being_typed() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    register(&b, json!([{"name": "pick", "description": "Picks", "options": [
+        {"type": 3, "name": "what", "description": "Thing", "autocomplete": true, "required": true}]}]))
+    .await;
+    let mut client = b.session(ALL_INTENTS).await;
+    let ctl = b.running.client().unwrap();
+    let wish = Interact {
+        kind: InteractKind::Autocomplete,
+        ..slash(&channel, "pick", json!({"what": "ap"}))
+    };
+    let asked = tokio::spawn(async move { ctl.interact(&small::ADMIN.to_string(), &wish).await });
+    let d = client.until("INTERACTION_CREATE").await;
+    assert_eq!(d["type"], 4);
+    assert_eq!(
+        d["data"]["options"][0],
+        json!({"name": "what", "type": 3, "value": "ap", "focused": true})
+    );
+    let choices = json!([{"name": "apple", "value": "apple"}]);
+    assert_eq!(
+        callback(&b, &d, json!({"type": 8, "data": {"choices": choices}})).await,
+        204
+    );
+    assert_eq!(asked.await.unwrap().unwrap().choices.unwrap(), choices);
+}
+
+#[tokio::test]
+async fn the_clock_moves_and_stops() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let state = ctl
+        .clock(&ClockChange {
+            set: Some("2027-03-01T12:00:00Z".into()),
+            rate: Some(0.0),
+            advance_ms: Some(500),
+        })
+        .await
+        .unwrap();
+    assert_eq!(state.now, "2027-03-01T12:00:00.500Z");
+    assert_eq!(
+        ctl.now().await.unwrap().now_ms,
+        state.now_ms,
+        "it stands still"
+    );
+    let channel = b.channel().await;
+    assert_eq!(
+        b.say(&channel, "x").await["timestamp"],
+        "2027-03-01T12:00:00.500000+00:00"
+    );
+}
+
+#[tokio::test]
+async fn the_same_script_gives_the_same_journal() {
+    let run = || async {
+        let b = bench().await;
+        let ctl = b.running.client().unwrap();
+        let at = ClockChange {
+            set: Some("2026-02-01T00:00:00Z".into()),
+            rate: Some(0.0),
+            advance_ms: None,
+        };
+        ctl.clock(&at).await.unwrap();
+        ctl.reset().await.unwrap();
+        let channel = b.channel().await;
+        let mut client = b.session(ALL_INTENTS).await;
+        b.say(&channel, "one").await;
+        client.until("MESSAGE_CREATE").await;
+        client.send(json!({"op": 1, "d": null})).await;
+        client.until_op(11).await;
+        ctl.settle(5000).await.unwrap();
+        ctl.journal(0).await.unwrap()
+    };
+    let first = run().await;
+    assert!(first.len() > 6);
+    assert!(first.iter().any(
+        |e| matches!(&e.record, Record::Frame { op: 0, t: Some(t), .. } if t == "MESSAGE_CREATE")
+    ));
+    assert!(
+        !first
+            .iter()
+            .any(|e| matches!(&e.record, Record::Frame { op: 1 | 11, .. }))
+    );
+    assert_eq!(first, run().await);
+}
+
+#[tokio::test]
+async fn secrets_stay_out_of_the_journal() {
+    let b = bench().await;
+    let _client = b.session(ALL_INTENTS).await;
+    b.channel().await;
+    let text =
+        serde_json::to_string(&b.running.client().unwrap().journal(0).await.unwrap()).unwrap();
+    assert!(!text.contains(&small::bot_token()));
+}
+
+#[tokio::test]
+async fn loading_a_world_ends_sessions_and_forgets_the_old_one() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let mut client = b.session(ALL_INTENTS).await;
+    let owner = ctl.create_user(&Default::default()).await.unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let guild = NewGuild {
+        name: "New".into(),
+        owner_id: owner,
+        apps: vec![small::APPLICATION.to_string()],
+        ..NewGuild::default()
+    };
+    ctl.create_guild(&guild).await.unwrap();
+    assert_eq!(client.until("GUILD_CREATE").await["name"], "New");
+    ctl.load_world(&LoadWorld {
+        world: Some("small".into()),
+        seed: Some(1),
+    })
+    .await
+    .unwrap();
+    assert_eq!(client.until_op(9).await, false);
+    let world = ctl.world().await.unwrap();
+    assert_eq!(world["guilds"].as_array().unwrap().len(), 4);
+}

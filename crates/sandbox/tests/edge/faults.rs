@@ -1,0 +1,263 @@
+//! Sheet §11: what can be made to go wrong.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use splashtail_sandbox::faults::Rule;
+use splashtail_sandbox::seed::small;
+
+use crate::client::{ALL_INTENTS, Bench, bench};
+
+async fn fault(b: &Bench, rule: Value) -> u64 {
+    let rule: Rule = serde_json::from_value(rule).unwrap();
+    b.running
+        .client()
+        .unwrap()
+        .add_fault(&rule)
+        .await
+        .unwrap()
+        .id
+}
+
+#[tokio::test]
+async fn rest_can_fail_in_every_way() {
+    let b = bench().await;
+    let get = || async { b.bot("GET", "/gateway").send().await };
+    fault(
+        &b,
+        json!({"match": {"route": "/gateway"}, "times": 1,
+        "action": {"type": "status", "status": 429, "scope": "global", "retry_after": 1.5}}),
+    )
+    .await;
+    let answer = get().await.unwrap();
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.headers()["retry-after"], "2");
+    assert_eq!(answer.headers()["x-ratelimit-scope"], "global");
+    assert_eq!(answer.headers()["x-ratelimit-global"], "true");
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(
+        body,
+        json!({"message": "You are being rate limited.", "retry_after": 1.5, "global": true})
+    );
+    fault(
+        &b,
+        json!({"times": 1, "action": {"type": "status", "status": 500}}),
+    )
+    .await;
+    let answer = get().await.unwrap();
+    assert_eq!(answer.status(), 500);
+    assert_eq!(
+        answer.json::<Value>().await.unwrap(),
+        json!({"message": "500: Internal Server Error", "code": 0})
+    );
+    fault(
+        &b,
+        json!({"times": 1, "action": {"type": "status", "status": 502, "html": true}}),
+    )
+    .await;
+    let answer = get().await.unwrap();
+    assert!(
+        answer.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/html")
+    );
+    fault(&b, json!({"times": 1, "action": {"type": "reset"}})).await;
+    assert!(get().await.is_err());
+    fault(&b, json!({"times": 1, "action": {"type": "truncate"}})).await;
+    assert!(get().await.unwrap().bytes().await.is_err());
+    fault(&b, json!({"times": 1, "action": {"type": "hang"}})).await;
+    let hung = tokio::time::timeout(Duration::from_millis(200), get()).await;
+    assert!(hung.is_err());
+    let block = fault(&b, json!({"action": {"type": "block_ip"}})).await;
+    let answer = get().await.unwrap();
+    assert_eq!(answer.status(), 403);
+    assert!(
+        answer.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/html")
+    );
+    b.running
+        .client()
+        .unwrap()
+        .remove_fault(block)
+        .await
+        .unwrap();
+    assert_eq!(get().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn latency_is_sandbox_time() {
+    let b = bench().await;
+    b.clock.set_rate(0.0);
+    fault(
+        &b,
+        json!({"times": 1, "action": {"type": "latency", "ms": 60_000}}),
+    )
+    .await;
+    let asked = tokio::spawn(b.bot("GET", "/gateway").send());
+    crate::client::eventually(|| async {
+        b.running.client().unwrap().faults().await.unwrap()[0].struck == 1
+    })
+    .await;
+    assert!(!asked.is_finished());
+    b.clock.advance(Duration::from_secs(60));
+    assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_request_that_was_cut_off_has_had_its_effect() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    let path = format!("/channels/{channel}/messages");
+    fault(
+        &b,
+        json!({"match": {"method": "POST"}, "times": 1, "action": {"type": "reset"}}),
+    )
+    .await;
+    assert!(
+        b.bot("POST", &path)
+            .json(&json!({"content": "lost answer"}))
+            .send()
+            .await
+            .is_err()
+    );
+    let newest: Vec<Value> = b
+        .bot("GET", &format!("{path}?limit=1"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(newest[0]["content"], "lost answer");
+}
+
+#[tokio::test]
+async fn sessions_can_be_closed_dropped_and_sent_away() {
+    let b = bench().await;
+    let mut client = b.session(ALL_INTENTS).await;
+    let (id, mut seq) = (client.session_id.clone(), client.seq);
+    fault(&b, json!({"action": {"type": "gw_close", "code": 4000}})).await;
+    assert_eq!(client.closed().await, Some(4000));
+    for action in [json!({"type": "gw_drop"}), json!({"type": "gw_reconnect"})] {
+        let mut client = b.client("?v=10").await;
+        client.hello().await;
+        client.resume(&id, seq).await;
+        client.until("RESUMED").await;
+        seq = client.seq;
+        fault(&b, json!({"action": action})).await;
+        if action["type"] == "gw_reconnect" {
+            client.until_op(7).await;
+            assert_eq!(
+                client.closed().await,
+                Some(4000),
+                "those who stay are closed"
+            );
+        } else {
+            assert_eq!(client.closed().await, None);
+        }
+    }
+    let mut client = b.client("?v=10").await;
+    client.hello().await;
+    client.resume(&id, seq).await;
+    client.until("RESUMED").await;
+    fault(
+        &b,
+        json!({"action": {"type": "gw_invalid", "resumable": true}}),
+    )
+    .await;
+    assert_eq!(client.until_op(9).await, true);
+    client.resume(&id, client.seq).await;
+    client.until("RESUMED").await;
+    fault(
+        &b,
+        json!({"action": {"type": "gw_invalid", "resumable": false}}),
+    )
+    .await;
+    assert_eq!(client.until_op(9).await, false);
+    client.resume(&id, client.seq).await;
+    assert_eq!(client.until_op(9).await, false);
+}
+
+#[tokio::test]
+async fn a_reconnect_may_come_before_hello() {
+    let b = bench().await;
+    fault(
+        &b,
+        json!({"match": {"event": "HELLO"}, "times": 1, "action": {"type": "gw_reconnect"}}),
+    )
+    .await;
+    let mut client = b.client("?v=10").await;
+    assert_eq!(client.next().await.unwrap()["op"], 7);
+    client.hello().await;
+    assert_eq!(client.closed().await, Some(4000));
+    b.client("?v=10").await.hello().await;
+}
+
+#[tokio::test]
+async fn a_zombie_says_nothing_more() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    let mut client = b.session(ALL_INTENTS).await;
+    fault(&b, json!({"action": {"type": "gw_zombie"}})).await;
+    b.say(&channel, "into the void").await;
+    client.send(json!({"op": 1, "d": null})).await;
+    let silence = tokio::time::timeout(Duration::from_millis(200), client.next()).await;
+    assert!(silence.is_err());
+    let (id, seq) = (client.session_id.clone(), client.seq);
+    let mut client = b.client("?v=10").await;
+    client.hello().await;
+    client.resume(&id, seq).await;
+    assert_eq!(
+        client.until("MESSAGE_CREATE").await["content"],
+        "into the void"
+    );
+}
+
+#[tokio::test]
+async fn events_can_be_doubled_lost_and_late() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    let mut client = b.session(ALL_INTENTS).await;
+    let on =
+        |action: Value| json!({"match": {"event": "MESSAGE_CREATE"}, "times": 1, "action": action});
+    fault(&b, on(json!({"type": "gw_dup"}))).await;
+    b.say(&channel, "twice").await;
+    assert_eq!(client.until("MESSAGE_CREATE").await["content"], "twice");
+    assert_eq!(client.until("MESSAGE_CREATE").await["content"], "twice");
+    fault(&b, on(json!({"type": "gw_lose"}))).await;
+    b.say(&channel, "lost").await;
+    b.clock.set_rate(0.0);
+    fault(&b, on(json!({"type": "gw_delay", "ms": 5000}))).await;
+    b.say(&channel, "late").await;
+    b.clock.advance(Duration::from_secs(1));
+    b.say(&channel, "prompt").await;
+    assert_eq!(client.until("MESSAGE_CREATE").await["content"], "prompt");
+    let queued = b
+        .running
+        .client()
+        .unwrap()
+        .settle(0)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(queued.contains("504"), "{queued}");
+    b.clock.advance(Duration::from_secs(4));
+    assert_eq!(client.until("MESSAGE_CREATE").await["content"], "late");
+}
+
+#[tokio::test]
+async fn an_outage_takes_a_guild_away_and_brings_it_back() {
+    let b = bench().await;
+    let guild = small::GUILDS[3].to_string();
+    let mut client = b.session(ALL_INTENTS).await;
+    let id = fault(&b, json!({"action": {"type": "outage", "guild": guild}})).await;
+    assert_eq!(
+        client.until("GUILD_DELETE").await,
+        json!({"id": guild, "unavailable": true})
+    );
+    b.running.client().unwrap().remove_fault(id).await.unwrap();
+    assert_eq!(client.until("GUILD_CREATE").await["id"], guild);
+}

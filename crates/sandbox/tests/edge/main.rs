@@ -1,0 +1,14 @@
+//! The sandbox seen from outside: over its own sockets, by clients that share no code with it.
+
+mod cdn;
+mod client;
+mod compression;
+mod control;
+mod faults;
+mod identify;
+mod oauth;
+mod page;
+mod resume;
+mod robustness;
+mod sessions;
+mod strict;

@@ -1,0 +1,137 @@
+//! Nothing a client sends or fails to read may hang or end the sandbox.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::client::{ALL_INTENTS, bench, bench_with, eventually, short_replay};
+
+fn address(url: &url::Url) -> String {
+    format!("{}:{}", url.host_str().unwrap(), url.port().unwrap())
+}
+
+#[tokio::test]
+async fn noise_on_any_socket_concerns_nobody_else() {
+    let b = bench().await;
+    let mut client = b.session(ALL_INTENTS).await;
+    for url in [&b.running.gateway, &b.running.rest, &b.running.control] {
+        for noise in [&b"\0\xff\xfe\x01"[..], b"GET / HTTP/1.1\r\n\r\n", b"GET"] {
+            let mut stream = TcpStream::connect(address(url)).await.unwrap();
+            stream.write_all(noise).await.unwrap();
+            drop(stream);
+        }
+    }
+    // A whole message of more than the protocol allows, and frames that break its rules.
+    let mut rude = b.client("?v=10").await;
+    rude.raw(Message::text("x".repeat(900_000))).await;
+    assert_eq!(rude.closed().await, Some(4002));
+    let mut ruder = TcpStream::connect(address(&b.running.gateway))
+        .await
+        .unwrap();
+    ruder
+        .write_all(
+            b"GET /?v=10 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        )
+        .await
+        .unwrap();
+    // Unmasked, reserved opcode, absurd length.
+    ruder
+        .write_all(&[0x8f, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])
+        .await
+        .unwrap();
+    let mut rest = Vec::new();
+    let _ = ruder.read_to_end(&mut rest).await;
+    client.send(json!({"op": 1, "d": null})).await;
+    client.until_op(11).await;
+}
+
+#[tokio::test]
+async fn other_paths_of_the_gateway_are_not_found() {
+    let b = bench().await;
+    let url = format!("{}/other?v=10", b.gateway());
+    let error = tokio_tungstenite::connect_async(url).await.unwrap_err();
+    assert!(error.to_string().contains("404"), "{error}");
+}
+
+#[tokio::test]
+async fn a_reader_that_falls_behind_loses_its_session_and_holds_nobody_up() {
+    let b = bench_with(short_replay(200), false).await;
+    let channel = b.channel().await;
+    let slow = b.session(1 | 1 << 9 | 1 << 15).await;
+    let ctl = b.running.client().unwrap();
+    let id = slow.session_id.clone();
+    // The reader stops; events go on until the socket and the buffer are full.
+    let sandbox = b.running.edge.sandbox.clone();
+    let filler = "x".repeat(1900);
+    let payload = json!({"content": filler, "channel_id": channel}).to_string();
+    let session = b.running.edge.gateway.sessions().pop().unwrap();
+    let (name, text): (std::sync::Arc<str>, std::sync::Arc<str>) = ("X".into(), payload.into());
+    for _ in 0..40_000 {
+        session.dispatch(name.clone(), text.clone());
+        if session.is_ended() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(session.status().2 <= 200, "the buffer is bounded");
+    // Everyone else goes on meanwhile.
+    let message = b.say(&channel, "still here").await;
+    assert_eq!(message["content"], "still here");
+    drop(slow);
+    drop(sandbox);
+    eventually(|| async {
+        ctl.sessions()
+            .await
+            .unwrap()
+            .iter()
+            .all(|s| s.session_id != id || !s.connected)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn oversized_bodies_are_refused() {
+    let b = bench().await;
+    let mut stream = TcpStream::connect(address(&b.running.rest)).await.unwrap();
+    let head = "POST /api/v10/channels/1/messages HTTP/1.1\r\nHost: x\r\nUser-Agent: t\r\n\
+                Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let chunk = vec![b'x'; 1 << 20];
+    let mut answered = false;
+    for _ in 0..120 {
+        let framed = async {
+            stream.write_all(b"100000\r\n").await?;
+            stream.write_all(&chunk).await?;
+            stream.write_all(b"\r\n").await
+        };
+        if framed.await.is_err() {
+            answered = true;
+            break;
+        }
+    }
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    let text = String::from_utf8_lossy(&answer);
+    assert!(answered || text.contains("413"), "{text}");
+    assert!(
+        b.bot("GET", "/gateway")
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .is_success()
+    );
+}
+
+#[tokio::test]
+async fn it_stops_in_time_with_clients_connected() {
+    let b = bench().await;
+    let _client = b.session(ALL_INTENTS).await;
+    tokio::time::timeout(Duration::from_secs(5), b.running.stop())
+        .await
+        .unwrap();
+}
