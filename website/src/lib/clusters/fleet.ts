@@ -1,0 +1,89 @@
+import type { Instance, InstanceList, ShardHealth } from '$lib/api/client';
+
+/** What "never" looks like in the instance list. */
+const UNSET = '0001-01-01T00:00:00Z';
+
+export type ClusterState = 'active' | 'starting' | 'stopping' | 'inactive';
+
+export interface ClusterRow {
+  id: number;
+  name: string;
+  state: ClusterState;
+  shards: number[];
+  /** The remaining values are null until the first health check after a start. */
+  shardsUp: number | null;
+  guilds: number | null;
+  users: number | null;
+  startedAt: Date | null;
+  checkedAt: Date | null;
+  instance: Instance;
+}
+
+export interface FleetSummary {
+  clustersUp: number;
+  clusters: number;
+  shardsUp: number;
+  shards: number;
+  guilds: number;
+  users: number;
+  /** Whether every cluster has told its numbers. */
+  complete: boolean;
+}
+
+export function clusterRows(list: InstanceList): ClusterRow[] {
+  const names = new Map(list.Map.map((entry) => [entry.ID, entry.Name]));
+  return list.Instances.map((instance) => ({
+    id: instance.ClusterID,
+    name: names.get(instance.ClusterID) ?? `Cluster ${instance.ClusterID}`,
+    state: clusterState(instance),
+    shards: instance.Shards,
+    ...totals(instance.ClusterHealth ?? null),
+    startedAt: time(instance.StartedAt),
+    checkedAt: time(instance.LastChecked),
+    instance
+  })).sort((a, b) => a.id - b.id);
+}
+
+export function fleetSummary(rows: ClusterRow[]): FleetSummary {
+  const sum = (value: (row: ClusterRow) => number | null) =>
+    rows.reduce((total, row) => total + (value(row) ?? 0), 0);
+  return {
+    clustersUp: rows.filter((row) => row.state === 'active').length,
+    clusters: rows.length,
+    shardsUp: sum((row) => row.shardsUp),
+    shards: sum((row) => row.shards.length),
+    guilds: sum((row) => row.guilds),
+    users: sum((row) => row.users),
+    complete: rows.every((row) => row.guilds !== null)
+  };
+}
+
+/** `0–3, 8` for long runs of shards. */
+export function shardRange(shards: number[]): string {
+  const runs: [number, number][] = [];
+  for (const shard of [...shards].sort((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last && shard === last[1] + 1) last[1] = shard;
+    else runs.push([shard, shard]);
+  }
+  return runs.map(([from, to]) => (from === to ? `${from}` : `${from}–${to}`)).join(', ');
+}
+
+function clusterState(instance: Instance): ClusterState {
+  if (instance.CurrentlyKilling) return 'stopping';
+  if (!instance.Active) return 'inactive';
+  return instance.LaunchedFully ? 'active' : 'starting';
+}
+
+function totals(health: ShardHealth[] | null) {
+  if (health === null) return { shardsUp: null, guilds: null, users: null };
+  return {
+    shardsUp: health.filter((shard) => shard.up).length,
+    guilds: health.reduce((total, shard) => total + shard.guilds, 0),
+    users: health.reduce((total, shard) => total + shard.users, 0)
+  };
+}
+
+function time(text: string): Date | null {
+  return text === UNSET ? null : new Date(text);
+}

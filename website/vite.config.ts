@@ -1,0 +1,28 @@
+import { sveltekit } from '@sveltejs/kit/vite';
+import tailwindcss from '@tailwindcss/vite';
+import { svelteTesting } from '@testing-library/svelte/vite';
+import { defineConfig } from 'vitest/config';
+
+/** Where the API is while developing: the webserver of `splashtail up`. */
+const api = process.env.API_ORIGIN ?? 'http://localhost:8081';
+
+export default defineConfig({
+  plugins: [tailwindcss(), sveltekit(), svelteTesting()],
+  server: {
+    proxy: Object.fromEntries(
+      ['/clusters', '/jobs', '/openapi', '/entities', '/tasks', '/ioauth', '/auth'].map((path) => [
+        path,
+        { target: api, changeOrigin: false }
+      ])
+    )
+  },
+  build: {
+    // The API browser is one large chunk of its own, loaded on its page alone.
+    chunkSizeWarningLimit: 2000
+  },
+  test: {
+    environment: 'happy-dom',
+    include: ['src/**/*.test.ts'],
+    restoreMocks: true
+  }
+});
