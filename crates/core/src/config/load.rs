@@ -196,7 +196,7 @@ fn find(
     sources: &dyn Sources,
 ) -> Result<Option<PathBuf>, ConfigError> {
     if let Some(path) = &options.path {
-        let path = directory.join(path);
+        let path = below(directory, path);
         return if path.exists() {
             Ok(Some(path))
         } else {
@@ -210,7 +210,7 @@ fn find(
         .variable(CONFIG_VARIABLE)
         .filter(|path| !path.is_empty())
     {
-        let path = directory.join(path);
+        let path = below(directory, path);
         return if path.exists() {
             Ok(Some(path))
         } else {
@@ -221,8 +221,8 @@ fn find(
         };
     }
     let searched = [
-        directory.join(FILE_NAME),
-        directory.join("..").join(FILE_NAME),
+        below(directory, FILE_NAME),
+        below(directory, Path::new("..").join(FILE_NAME)),
     ];
     if let Some(path) = searched.iter().find(|path| path.exists()) {
         return Ok(Some(path.clone()));
@@ -360,6 +360,15 @@ fn mode_warning(path: &Path) -> Option<String> {
             "{shown} has mode {mode:04o}, wider than 0600, and holds secrets: chmod 600 {shown}"
         )
     })
+}
+
+/// `path` as the operator would write it: the working directory is not spelled out.
+fn below(directory: &Path, path: impl AsRef<Path>) -> PathBuf {
+    if directory == Path::new(".") {
+        path.as_ref().to_owned()
+    } else {
+        directory.join(path)
+    }
 }
 
 /// Without symbolic links and `..` where the path exists.

@@ -84,7 +84,7 @@ const ADVICE: &str = "Copy config.yaml.sample to config.yaml and fill in the mis
 const KEY_COLUMN: usize = 25;
 
 fn invalid(path: Option<&Path>, problems: &[Problem]) -> String {
-    let name = path.map_or("configuration".into(), |path| shown(path).to_string_lossy());
+    let name = path.map_or("configuration".into(), |path| path.to_string_lossy());
     let plural = if problems.len() == 1 { "" } else { "s" };
     let width = problems
         .iter()
@@ -105,20 +105,16 @@ fn syntax(path: &Path, line: usize, column: usize, reason: &str, snippet: &str) 
     let caret = " ".repeat(column.saturating_sub(1));
     format!(
         "{}: not valid YAML at line {line}, column {column}: {reason}\n  {number} | {snippet}\n  {gutter} | {caret}^",
-        shown(path).display()
+        path.display()
     )
 }
 
 fn list(paths: &[PathBuf]) -> String {
     let paths: Vec<_> = paths
         .iter()
-        .map(|path| shown(path).display().to_string())
+        .map(|path| path.display().to_string())
         .collect();
     paths.join(", ")
-}
-
-fn shown(path: &Path) -> &Path {
-    path.strip_prefix(".").unwrap_or(path)
 }
 
 /// The line at which parsing failed, without what may be a secret: the value stays only behind a
