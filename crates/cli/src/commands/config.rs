@@ -66,7 +66,6 @@ fn write_sample(directory: &Path) -> Result<ExitCode> {
 async fn check(source: &ConfigSource) -> Result<ExitCode> {
     let loaded = source.load_file(Component::All)?;
     let path = loaded.path.as_deref().unwrap_or(Path::new("config.yaml"));
-    let path = path.strip_prefix(".").unwrap_or(path);
     print(&format!(
         "{}: valid, environment {}\n",
         path.display(),

@@ -103,7 +103,7 @@ async fn redis(target: &BusTarget, key: &str) -> Finding {
     let place = masked(url);
     match tokio::time::timeout(PATIENCE, ping_redis(url)).await {
         Ok(Ok(())) => Finding::ok("Redis", place),
-        Ok(Err(error)) => Finding::failed("Redis", format!("{key}: {place}: {}", Chain(&error))),
+        Ok(Err(error)) => Finding::failed("Redis", format!("{key}: {place}: {}", reason(&error))),
         Err(_) => Finding::failed("Redis", format!("{key}: {place}: {}", no_answer())),
     }
 }
@@ -134,7 +134,7 @@ async fn objects(config: &Config) -> Finding {
             match tokio::time::timeout(PATIENCE, bucket_answers(&config.object_storage)).await {
                 Ok(Ok(())) => Finding::ok(NAME, place),
                 Ok(Err(error)) => {
-                    Finding::failed(NAME, format!("object_storage: {place}: {}", Chain(&error)))
+                    Finding::failed(NAME, format!("object_storage: {place}: {}", reason(&error)))
                 }
                 Err(_) => Finding::failed(
                     NAME,
@@ -223,8 +223,16 @@ async fn bot_token(config: &Config) -> Finding {
             } else {
                 "discord.api_base"
             };
-            Finding::failed(NAME, format!("{key}: {base}: {}", root_cause(&error)))
+            Finding::failed(NAME, format!("{key}: {base}: {}", call_reason(&error)))
         }
+    }
+}
+
+fn call_reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        no_answer()
+    } else {
+        reason(error)
     }
 }
 
@@ -263,12 +271,9 @@ async fn identify(base: &str, token: &SecretString) -> Result<String, IdentifyEr
     }
 }
 
-/// The innermost cause: reqwest's outer errors repeat the address.
-fn root_cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return no_answer();
-    }
-    let mut cause: &dyn Error = error;
+/// The innermost cause: the errors around it repeat the address and each other.
+fn reason(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
