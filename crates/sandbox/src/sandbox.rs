@@ -43,7 +43,12 @@ pub struct Sandbox {
 impl Sandbox {
     /// Builds the world named in `options`.
     pub fn new(options: &Options) -> Result<Arc<Self>, seed::UnknownWorld> {
-        let world = seed::build(&options.world, options.seed, &options.addresses, &options.clock)?;
+        let world = seed::build(
+            &options.world,
+            options.seed,
+            &options.addresses,
+            &options.clock,
+        )?;
         Ok(Arc::new(Self {
             clock: options.clock.clone(),
             journal: Arc::default(),
@@ -102,6 +107,8 @@ impl Sandbox {
 
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sandbox").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("Sandbox")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }

@@ -32,18 +32,33 @@ pub fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<Body, ApiError> {
     if bytes.is_empty() {
         return Ok(Body::default());
     }
-    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let essence = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let kind = headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    let essence = kind
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
     match essence.as_str() {
         "application/json" => {
             let json = serde_json::from_slice(bytes).map_err(|_| ApiError::from(BROKEN_JSON))?;
-            Ok(Body { json, files: Vec::new() })
+            Ok(Body {
+                json,
+                files: Vec::new(),
+            })
         }
         "application/x-www-form-urlencoded" => {
             let fields = url::form_urlencoded::parse(bytes);
-            let json: Map<String, Value> =
-                fields.map(|(k, v)| (k.into_owned(), Value::String(v.into_owned()))).collect();
-            Ok(Body { json: Value::Object(json), files: Vec::new() })
+            let json: Map<String, Value> = fields
+                .map(|(k, v)| (k.into_owned(), Value::String(v.into_owned())))
+                .collect();
+            Ok(Body {
+                json: Value::Object(json),
+                files: Vec::new(),
+            })
         }
         "multipart/form-data" => multipart(kind, bytes),
         _ => Err(ApiError::field(
@@ -55,7 +70,11 @@ pub fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<Body, ApiError> {
 }
 
 fn broken_form() -> ApiError {
-    ApiError::field("", "BASE_TYPE_BAD_MULTIPART", "The multipart body could not be read.")
+    ApiError::field(
+        "",
+        "BASE_TYPE_BAD_MULTIPART",
+        "The multipart body could not be read.",
+    )
 }
 
 fn multipart(kind: &str, bytes: &Bytes) -> Result<Body, ApiError> {
@@ -66,14 +85,25 @@ fn multipart(kind: &str, bytes: &Bytes) -> Result<Body, ApiError> {
         .find(|(name, _)| name.eq_ignore_ascii_case("boundary"))
         .map(|(_, value)| value.trim_matches('"'))
         .ok_or_else(broken_form)?;
-    let mut body = Body { json: Value::Object(Map::new()), files: Vec::new() };
+    let mut body = Body {
+        json: Value::Object(Map::new()),
+        files: Vec::new(),
+    };
     let mut payload = None;
     for (head, content) in parts(bytes, boundary).ok_or_else(broken_form)? {
         let part = Part::read(&head).ok_or_else(broken_form)?;
         if part.name == "payload_json" {
-            payload = Some(serde_json::from_slice::<Value>(&content).map_err(|_| ApiError::from(BROKEN_JSON))?);
+            payload = Some(
+                serde_json::from_slice::<Value>(&content)
+                    .map_err(|_| ApiError::from(BROKEN_JSON))?,
+            );
         } else if let Some(name) = part.filename {
-            body.files.push(File { field: part.name, name, content_type: part.content_type, bytes: content });
+            body.files.push(File {
+                field: part.name,
+                name,
+                content_type: part.content_type,
+                bytes: content,
+            });
         } else {
             body.json[part.name] = String::from_utf8_lossy(&content).into_owned().into();
         }
@@ -119,7 +149,11 @@ struct Part {
 
 impl Part {
     fn read(head: &str) -> Option<Self> {
-        let mut part = Self { name: String::new(), filename: None, content_type: None };
+        let mut part = Self {
+            name: String::new(),
+            filename: None,
+            content_type: None,
+        };
         for line in head.split("\r\n") {
             let (key, value) = line.split_once(':')?;
             if key.eq_ignore_ascii_case("content-type") {
@@ -174,8 +208,14 @@ fn parameter(value: &str, wanted: &str) -> Option<String> {
 /// `filename*=UTF-8''…` (RFC 5987).
 fn extended(value: &str) -> Option<String> {
     let text = parameter(value, "filename*")?;
-    let encoded = text.strip_prefix("UTF-8''").or_else(|| text.strip_prefix("utf-8''"))?;
-    Some(percent_encoding::percent_decode_str(encoded).decode_utf8_lossy().into_owned())
+    let encoded = text
+        .strip_prefix("UTF-8''")
+        .or_else(|| text.strip_prefix("utf-8''"))?;
+    Some(
+        percent_encoding::percent_decode_str(encoded)
+            .decode_utf8_lossy()
+            .into_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -206,7 +246,9 @@ mod tests {
     #[test]
     fn refusals() {
         let code = |kind: &str, raw: &'static [u8]| {
-            read(&headers(kind), &Bytes::from_static(raw)).unwrap_err().code
+            read(&headers(kind), &Bytes::from_static(raw))
+                .unwrap_err()
+                .code
         };
         assert_eq!(code("application/json", b"{"), 50109);
         assert_eq!(code("text/plain", b"{}"), 50035);

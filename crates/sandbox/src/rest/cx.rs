@@ -17,24 +17,41 @@ use crate::world::{AccessToken, Channel, Guild, Id, Stamp, World, permissions as
 #[derive(Debug, Clone)]
 pub enum Caller {
     Anonymous,
-    Bot { app: Id, user: Id },
+    Bot {
+        app: Id,
+        user: Id,
+    },
     /// A person in a client.
     User(Id),
     Bearer(AccessToken),
 }
 
 impl Caller {
-    pub(super) fn identify(world: &World, actor: Actor, headers: &HeaderMap, needed: Auth) -> Result<Self, ApiError> {
+    pub(super) fn identify(
+        world: &World,
+        actor: Actor,
+        headers: &HeaderMap,
+        needed: Auth,
+    ) -> Result<Self, ApiError> {
         if let Actor::User(user) = actor {
             return Ok(Self::User(user));
         }
-        let given = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let given = headers
+            .get(http::header::AUTHORIZATION)
+            .and_then(|v| v.to_str().ok());
         let Some(given) = given else {
-            return if needed == Auth::Open { Ok(Self::Anonymous) } else { Err(ApiError::unauthorized()) };
+            return if needed == Auth::Open {
+                Ok(Self::Anonymous)
+            } else {
+                Err(ApiError::unauthorized())
+            };
         };
         let (scheme, secret) = given.split_once(' ').unwrap_or(("", given));
         let caller = match scheme {
-            "Bot" => world.app_by_token(secret.trim()).map(|app| Self::Bot { app: app.id, user: app.bot }),
+            "Bot" => world.app_by_token(secret.trim()).map(|app| Self::Bot {
+                app: app.id,
+                user: app.bot,
+            }),
             "Bearer" => world.grant(secret.trim()).cloned().map(Self::Bearer),
             _ => None,
         };
@@ -42,7 +59,9 @@ impl Caller {
             (Some(caller), Auth::Open) => Ok(caller),
             // A stale token does no harm where none is needed.
             (None, Auth::Open) => Ok(Self::Anonymous),
-            (Some(Self::Bearer(grant)), Auth::Scope(scope)) if !grant.allows(scope) => Err(error::MISSING_SCOPE.into()),
+            (Some(Self::Bearer(grant)), Auth::Scope(scope)) if !grant.allows(scope) => {
+                Err(error::MISSING_SCOPE.into())
+            }
             (Some(Self::Bearer(_)), Auth::Bot) => Err(ApiError::unauthorized()),
             (Some(Self::Bot { .. }), Auth::Grant) => Err(ApiError::unauthorized()),
             (Some(caller), _) => Ok(caller),
@@ -66,7 +85,10 @@ impl Caller {
             Self::User(user) => ("user", Some(user.to_string())),
             Self::Bearer(grant) => ("bearer", Some(grant.user.to_string())),
         };
-        journal::Caller { kind: kind.to_owned(), id }
+        journal::Caller {
+            kind: kind.to_owned(),
+            id,
+        }
     }
 
     pub(super) fn limit_key(&self, address: Option<IpAddr>) -> String {
@@ -81,12 +103,16 @@ impl Caller {
 
 /// A client must say who it is.
 pub(super) fn acceptable_agent(headers: &HeaderMap) -> bool {
-    headers.get(http::header::USER_AGENT).is_some_and(|v| !v.as_bytes().trim_ascii().is_empty())
+    headers
+        .get(http::header::USER_AGENT)
+        .is_some_and(|v| !v.as_bytes().trim_ascii().is_empty())
 }
 
 /// Interaction callbacks and follow-ups do not count against the global limit.
 pub(super) fn is_exempt(world: &World, route: &Route, params: &[(&'static str, String)]) -> bool {
-    let token = params.iter().find(|(n, _)| matches!(*n, "interaction_token" | "webhook_token"));
+    let token = params
+        .iter()
+        .find(|(n, _)| matches!(*n, "interaction_token" | "webhook_token"));
     route.operation == "create_interaction_response"
         || token.is_some_and(|(_, t)| world.interaction_tokens.contains_key(t))
 }
@@ -109,15 +135,24 @@ pub struct Reply {
 
 impl Reply {
     pub fn ok(body: impl Into<Value>) -> Result<Self, ApiError> {
-        Ok(Self { status: 200, body: Some(body.into()) })
+        Ok(Self {
+            status: 200,
+            body: Some(body.into()),
+        })
     }
 
     pub fn created(body: impl Into<Value>) -> Result<Self, ApiError> {
-        Ok(Self { status: 201, body: Some(body.into()) })
+        Ok(Self {
+            status: 201,
+            body: Some(body.into()),
+        })
     }
 
     pub fn nothing() -> Result<Self, ApiError> {
-        Ok(Self { status: 204, body: None })
+        Ok(Self {
+            status: 204,
+            body: None,
+        })
     }
 }
 
@@ -144,10 +179,21 @@ impl<'a> Cx<'a> {
         request: &Request,
         body: Result<Body, ApiError>,
     ) -> Self {
-        let query = url::form_urlencoded::parse(request.query.trim_start_matches(['?', '&']).as_bytes());
+        let query =
+            url::form_urlencoded::parse(request.query.trim_start_matches(['?', '&']).as_bytes());
         let query = query.into_owned().filter(|(k, _)| !k.is_empty()).collect();
         let reason = read_reason(&request.headers);
-        Self { world, limits, caller, route, params, query, body: Some(body), files: Vec::new(), reason }
+        Self {
+            world,
+            limits,
+            caller,
+            route,
+            params,
+            query,
+            body: Some(body),
+            files: Vec::new(),
+            reason,
+        }
     }
 
     pub(super) fn run(&mut self) -> Result<Reply, ApiError> {
@@ -165,39 +211,73 @@ impl<'a> Cx<'a> {
 
     /// A path parameter.
     pub fn param(&self, name: &str) -> &str {
-        self.params.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v.as_str())
+        self.params
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map_or("", |(_, v)| v.as_str())
     }
 
     /// A path parameter that is an id.
     pub fn id(&self, name: &str) -> Result<Id, ApiError> {
         let text = self.param(name);
         text.parse().map_err(|_| {
-            ApiError::field(name, "NUMBER_TYPE_COERCE", format!("Value \"{text}\" is not snowflake."))
+            ApiError::field(
+                name,
+                "NUMBER_TYPE_COERCE",
+                format!("Value \"{text}\" is not snowflake."),
+            )
         })
     }
 
     /// A query parameter; the last one when repeated.
     pub fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.query
+            .iter()
+            .rev()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// All values of a query parameter, also those separated by commas.
     pub fn query_list(&self, name: &str) -> Vec<&str> {
         let values = self.query.iter().filter(|(n, _)| n == name);
-        values.flat_map(|(_, v)| v.split(',')).filter(|v| !v.is_empty()).collect()
+        values
+            .flat_map(|(_, v)| v.split(','))
+            .filter(|v| !v.is_empty())
+            .collect()
     }
 
     pub fn query_id(&self, name: &str) -> Result<Option<Id>, ApiError> {
-        let Some(text) = self.query(name).filter(|t| !t.is_empty()) else { return Ok(None) };
-        let bad = || ApiError::field(name, "NUMBER_TYPE_COERCE", format!("Value \"{text}\" is not snowflake."));
+        let Some(text) = self.query(name).filter(|t| !t.is_empty()) else {
+            return Ok(None);
+        };
+        let bad = || {
+            ApiError::field(
+                name,
+                "NUMBER_TYPE_COERCE",
+                format!("Value \"{text}\" is not snowflake."),
+            )
+        };
         text.parse().map(Some).map_err(|_| bad())
     }
 
     /// A whole number between bounds.
-    pub fn query_number(&self, name: &str, default: u64, low: u64, high: u64) -> Result<u64, ApiError> {
-        let Some(text) = self.query(name).filter(|t| !t.is_empty()) else { return Ok(default) };
+    pub fn query_number(
+        &self,
+        name: &str,
+        default: u64,
+        low: u64,
+        high: u64,
+    ) -> Result<u64, ApiError> {
+        let Some(text) = self.query(name).filter(|t| !t.is_empty()) else {
+            return Ok(default);
+        };
         let number: i64 = text.parse().map_err(|_| {
-            ApiError::field(name, "NUMBER_TYPE_COERCE", format!("Value \"{text}\" is not int."))
+            ApiError::field(
+                name,
+                "NUMBER_TYPE_COERCE",
+                format!("Value \"{text}\" is not int."),
+            )
         })?;
         if number < low as i64 {
             let message = format!("int value should be greater than or equal to {low}.");
@@ -230,7 +310,11 @@ impl<'a> Cx<'a> {
         match self.body()? {
             Value::Null => Ok(Value::Object(serde_json::Map::new())),
             Value::Object(map) => Ok(Value::Object(map)),
-            _ => Err(ApiError::field("", "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")),
+            _ => Err(ApiError::field(
+                "",
+                "DICT_TYPE_CONVERT",
+                "Only dictionaries may be used in a DictType",
+            )),
         }
     }
 
@@ -248,7 +332,11 @@ impl<'a> Cx<'a> {
     pub fn guild_by(&self, id: Id) -> Result<&Guild, ApiError> {
         let guild = self.world.guilds.get(&id).filter(|g| !g.unavailable);
         let guild = guild.ok_or(error::UNKNOWN_GUILD)?;
-        if guild.members.contains_key(&self.me()) { Ok(guild) } else { Err(error::UNKNOWN_GUILD.into()) }
+        if guild.members.contains_key(&self.me()) {
+            Ok(guild)
+        } else {
+            Err(error::UNKNOWN_GUILD.into())
+        }
     }
 
     /// The guild in the path for something in it: outsiders get "Missing Access".
@@ -278,12 +366,34 @@ impl<'a> Cx<'a> {
 
     /// Requires all of `bits` in the guild.
     pub fn require(&self, guild: Id, bits: u64) -> Result<(), ApiError> {
-        missing(self.world.permissions_of(guild, self.me()), bits)
+        missing(self.world.permissions_of(guild, self.me()), bits)?;
+        self.second_factor(Some(guild), bits)
     }
 
     /// Requires all of `bits` in the channel.
     pub fn require_in(&self, channel: Id, bits: u64) -> Result<(), ApiError> {
-        missing(self.world.permissions_in(channel, self.me()), bits)
+        missing(self.world.permissions_in(channel, self.me()), bits)?;
+        self.second_factor(self.world.guild_of(channel), bits)
+    }
+
+    /// In guilds that demand it, moderating needs two factors; of a bot, its owner's.
+    fn second_factor(&self, guild: Option<Id>, bits: u64) -> Result<(), ApiError> {
+        let guild = guild.and_then(|g| self.world.guilds.get(&g));
+        if guild.is_none_or(|g| g.mfa_level == 0) || bits & perm::NEED_SECOND_FACTOR == 0 {
+            return Ok(());
+        }
+        let person = match self.caller {
+            Caller::Bot { app, .. } => self.world.apps.get(&app).map(|a| a.owner),
+            _ => Some(self.me()),
+        };
+        let enabled = person
+            .and_then(|p| self.world.users.get(&p))
+            .is_some_and(|u| u.mfa_enabled);
+        if enabled {
+            Ok(())
+        } else {
+            Err(error::MFA_REQUIRED.into())
+        }
     }
 
     /// Refuses with `known` when `wrong`.
@@ -293,17 +403,29 @@ impl<'a> Cx<'a> {
 }
 
 fn missing(have: u64, need: u64) -> Result<(), ApiError> {
-    if have & need == need { Ok(()) } else { Err(error::MISSING_PERMISSIONS.into()) }
+    if have & need == need {
+        Ok(())
+    } else {
+        Err(error::MISSING_PERMISSIONS.into())
+    }
 }
 
 fn read_reason(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(raw) = headers.get("x-audit-log-reason") else { return Ok(None) };
-    let decoded = percent_encoding::percent_decode(raw.as_bytes()).decode_utf8_lossy().into_owned();
+    let Some(raw) = headers.get("x-audit-log-reason") else {
+        return Ok(None);
+    };
+    let decoded = percent_encoding::percent_decode(raw.as_bytes())
+        .decode_utf8_lossy()
+        .into_owned();
     if decoded.is_empty() {
         return Ok(None);
     }
     if decoded.chars().count() > 512 {
-        return Err(ApiError::field("reason", "BASE_TYPE_MAX_LENGTH", "Must be 512 or fewer in length."));
+        return Err(ApiError::field(
+            "reason",
+            "BASE_TYPE_MAX_LENGTH",
+            "Must be 512 or fewer in length.",
+        ));
     }
     Ok(Some(decoded))
 }

@@ -52,23 +52,43 @@ pub const UNKNOWN_STICKER: Known = (404, 10060, "Unknown Sticker");
 pub const UNKNOWN_INTERACTION: Known = (404, 10062, "Unknown interaction");
 pub const UNKNOWN_COMMAND: Known = (404, 10063, "Unknown application command");
 pub const UNKNOWN_VOICE_STATE: Known = (404, 10065, "Unknown Voice State");
-pub const UNKNOWN_COMMAND_PERMISSIONS: Known = (404, 10066, "Unknown application command permissions");
+pub const UNKNOWN_COMMAND_PERMISSIONS: Known =
+    (404, 10066, "Unknown application command permissions");
 pub const UNKNOWN_WELCOME_SCREEN: Known = (404, 10069, "Unknown Guild Welcome Screen");
 pub const NOT_FOR_BOTS: Known = (403, 20001, "Bots cannot use this endpoint");
 pub const ONLY_BOTS: Known = (403, 20002, "Only bots can use this endpoint");
-pub const MAX_PINS: Known = (400, 30003, "Maximum number of pins reached for the channel (50)");
+pub const MAX_PINS: Known = (
+    400,
+    30003,
+    "Maximum number of pins reached for the channel (50)",
+);
 pub const MAX_ROLES: Known = (400, 30005, "Maximum number of guild roles reached (250)");
 pub const MAX_WEBHOOKS: Known = (400, 30007, "Maximum number of webhooks reached (15)");
 pub const MAX_EMOJIS: Known = (400, 30008, "Maximum number of emojis reached (50)");
 pub const MAX_REACTIONS: Known = (400, 30010, "Maximum number of reactions reached (20)");
 pub const MAX_CHANNELS: Known = (400, 30013, "Maximum number of guild channels reached (500)");
 pub const MAX_INVITES: Known = (400, 30016, "Maximum number of invites reached (1000)");
-pub const MAX_COMMANDS: Known = (400, 30032, "Maximum number of application commands reached (100).");
-pub const MAX_COMMAND_CREATES: Known = (400, 30034, "Max number of daily application command creates has been reached (200)");
+pub const MAX_COMMANDS: Known = (
+    400,
+    30032,
+    "Maximum number of application commands reached (100).",
+);
+pub const MAX_COMMAND_CREATES: Known = (
+    400,
+    30034,
+    "Max number of daily application command creates has been reached (200)",
+);
 pub const MAX_STICKERS: Known = (400, 30039, "Maximum number of stickers reached (5)");
-pub const MAX_OVERWRITES: Known = (400, 30060, "Maximum number of permission overwrites reached (1000)");
-pub const BANNED: Known = (403, 40007, "The user is banned from this guild.");
-pub const ONE_PARENT_CHANGE: Known = (400, 40009, "Only one channel parent can be changed at a time");
+pub const MAX_OVERWRITES: Known = (
+    400,
+    30060,
+    "Maximum number of permission overwrites reached (1000)",
+);
+pub const ONE_PARENT_CHANGE: Known = (
+    400,
+    40009,
+    "Only one channel parent can be changed at a time",
+);
 pub const NOT_IN_VOICE: Known = (400, 40032, "Target user is not connected to voice.");
 pub const ALREADY_CROSSPOSTED: Known = (400, 40033, "This message has already been crossposted.");
 pub const BAD_USER_AGENT: Known = (403, 40333, "internal network error");
@@ -80,45 +100,88 @@ pub const EMPTY_MESSAGE: Known = (400, 50006, "Cannot send an empty message");
 pub const CANNOT_DM: Known = (403, 50007, "Cannot send messages to this user");
 pub const NON_TEXT_CHANNEL: Known = (400, 50008, "Cannot send messages in a non-text channel");
 pub const MISSING_PERMISSIONS: Known = (403, 50013, "Missing Permissions");
-pub const BAD_OAUTH_TOKEN: Known = (401, 50025, "Invalid OAuth2 access token");
 pub const MISSING_SCOPE: Known = (403, 50026, "Missing required OAuth2 scope");
 pub const BAD_WEBHOOK_TOKEN: Known = (401, 50027, "Invalid Webhook Token");
 pub const INVALID_ROLE: Known = (400, 50028, "Invalid Role");
-pub const BULK_COUNT: Known =
-    (400, 50016, "Provided too few or too many messages to delete. Must provide at least 2 and fewer than 100 messages to delete.");
+pub const BULK_COUNT: Known = (
+    400,
+    50016,
+    "Provided too few or too many messages to delete. Must provide at least 2 and fewer than 100 messages to delete.",
+);
 pub const SYSTEM_MESSAGE: Known = (403, 50021, "Cannot execute action on a system message");
 pub const CHANNEL_TYPE: Known = (400, 50024, "Cannot execute action on this channel type");
-pub const TOO_OLD: Known = (400, 50034, "You can only bulk delete messages that are under 14 days old.");
+pub const TOO_OLD: Known = (
+    400,
+    50034,
+    "You can only bulk delete messages that are under 14 days old.",
+);
 pub const BAD_FILE: Known = (400, 50046, "Invalid file asset");
 pub const FILE_TOO_BIG: Known = (413, 40005, "Request entity too large");
-pub const COMMUNITY_CHANNEL: Known = (400, 50074, "Cannot delete a channel required for Community guilds");
+pub const COMMUNITY_CHANNEL: Known = (
+    400,
+    50074,
+    "Cannot delete a channel required for Community guilds",
+);
 pub const ARCHIVED: Known = (400, 50083, "Thread is archived");
 pub const MFA_REQUIRED: Known = (403, 60003, "Two factor is required for this operation");
 pub const BROKEN_JSON: Known = (400, 50109, "The request body contains invalid JSON.");
-pub const UNKNOWN_REACTION_BLOCKED: Known = (403, 90001, "Reaction was blocked");
-pub const REPLY_WITHOUT_HISTORY: Known = (400, 160002, "You cannot reply to a message without permission to read message history");
-pub const THREAD_EXISTS: Known = (400, 160004, "A thread has already been created for this message");
-pub const THREAD_LOCKED: Known = (400, 160005, "Thread is locked");
+pub const REPLY_WITHOUT_HISTORY: Known = (
+    400,
+    160002,
+    "You cannot reply to a message without permission to read message history",
+);
+pub const THREAD_EXISTS: Known = (
+    400,
+    160004,
+    "A thread has already been created for this message",
+);
 pub const BLOCKED_BY_AUTOMOD: Known = (400, 200000, "Message was blocked by automatic moderation");
-pub const FORUM_NEEDS_THREAD: Known = (400, 220001, "Webhooks posted to forum channels must have a thread_name or thread_id");
-pub const FORUM_ONE_THREAD: Known = (400, 220002, "Webhooks posted to forum channels cannot have both a thread_name and thread_id");
-pub const ONLY_FORUM_THREADS: Known = (400, 220003, "Webhooks can only create threads in forum channels");
+pub const FORUM_NEEDS_THREAD: Known = (
+    400,
+    220001,
+    "Webhooks posted to forum channels must have a thread_name or thread_id",
+);
+pub const FORUM_ONE_THREAD: Known = (
+    400,
+    220002,
+    "Webhooks posted to forum channels cannot have both a thread_name and thread_id",
+);
+pub const ONLY_FORUM_THREADS: Known = (
+    400,
+    220003,
+    "Webhooks can only create threads in forum channels",
+);
 pub const BAN_FAILED: Known = (400, 500000, "Failed to ban users");
 
 impl From<Known> for ApiError {
     fn from((status, code, message): Known) -> Self {
-        Self { status, code, message: message.to_owned(), fields: Vec::new(), retry: None }
+        Self {
+            status,
+            code,
+            message: message.to_owned(),
+            fields: Vec::new(),
+            retry: None,
+        }
     }
 }
 
 impl ApiError {
     pub fn new(status: u16, code: i64, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), fields: Vec::new(), retry: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            fields: Vec::new(),
+            retry: None,
+        }
     }
 
     /// 50035 with these leaves.
     pub fn form(fields: Vec<FieldError>) -> Self {
-        Self { fields, ..Self::new(400, 50035, "Invalid Form Body") }
+        Self {
+            fields,
+            ..Self::new(400, 50035, "Invalid Form Body")
+        }
     }
 
     /// 50035 with one leaf; `path` is dotted.
@@ -171,8 +234,16 @@ impl ApiError {
 
 impl FieldError {
     pub fn new(path: &str, code: &'static str, message: impl Into<String>) -> Self {
-        let path = path.split('.').filter(|s| !s.is_empty()).map(str::to_owned).collect();
-        Self { path, code, message: message.into() }
+        let path = path
+            .split('.')
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
+            .collect();
+        Self {
+            path,
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -183,8 +254,16 @@ mod tests {
     #[test]
     fn field_errors_nest_by_path_with_string_indices_and_codes() {
         let error = ApiError::form(vec![
-            FieldError::new("embeds.0.title", "BASE_TYPE_MAX_LENGTH", "Must be 256 or fewer in length."),
-            FieldError::new("content", "BASE_TYPE_MAX_LENGTH", "Must be 2000 or fewer in length."),
+            FieldError::new(
+                "embeds.0.title",
+                "BASE_TYPE_MAX_LENGTH",
+                "Must be 256 or fewer in length.",
+            ),
+            FieldError::new(
+                "content",
+                "BASE_TYPE_MAX_LENGTH",
+                "Must be 2000 or fewer in length.",
+            ),
         ]);
         assert_eq!(
             error.json(),

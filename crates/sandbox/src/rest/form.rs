@@ -22,12 +22,20 @@ impl<'v> Form<'v> {
 
     /// A part that is reported under `path`.
     pub fn at(json: &'v Value, path: &str) -> Self {
-        Self { json, path: path.to_owned(), errors: Vec::new() }
+        Self {
+            json,
+            path: path.to_owned(),
+            errors: Vec::new(),
+        }
     }
 
     /// Where a field of this part is, seen from the whole body.
     pub fn path_to(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     /// Notes a problem with a field.
@@ -43,7 +51,11 @@ impl<'v> Form<'v> {
 
     /// All problems, or none.
     pub fn done(self) -> Result<(), ApiError> {
-        if self.errors.is_empty() { Ok(()) } else { Err(ApiError::form(self.errors)) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::form(self.errors))
+        }
     }
 
     /// Whether the field is there, even as null.
@@ -70,7 +82,11 @@ impl<'v> Form<'v> {
             Value::String(text) => text.clone(),
             Value::Number(n) => n.to_string(),
             _ => {
-                self.error(key, "STRING_TYPE_CONVERT", "Could not interpret the value as string.");
+                self.error(
+                    key,
+                    "STRING_TYPE_CONVERT",
+                    "Could not interpret the value as string.",
+                );
                 return None;
             }
         };
@@ -88,9 +104,17 @@ impl<'v> Form<'v> {
 
     fn wrong_length(&mut self, key: &str, length: usize, low: usize, high: usize) {
         if low > 0 {
-            self.error(key, "BASE_TYPE_BAD_LENGTH", format!("Must be between {low} and {high} in length."));
+            self.error(
+                key,
+                "BASE_TYPE_BAD_LENGTH",
+                format!("Must be between {low} and {high} in length."),
+            );
         } else if length > high {
-            self.error(key, "BASE_TYPE_MAX_LENGTH", format!("Must be {high} or fewer in length."));
+            self.error(
+                key,
+                "BASE_TYPE_MAX_LENGTH",
+                format!("Must be {high} or fewer in length."),
+            );
         }
     }
 
@@ -102,7 +126,8 @@ impl<'v> Form<'v> {
         if self.raw(key).is_none() {
             return Some(None);
         }
-        self.text(key, 0..=max).map(|t| Some(t).filter(|t| !t.is_empty()))
+        self.text(key, 0..=max)
+            .map(|t| Some(t).filter(|t| !t.is_empty()))
     }
 
     /// A whole number, also as text.
@@ -114,12 +139,21 @@ impl<'v> Form<'v> {
             _ => None,
         };
         let Some(number) = number else {
-            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            self.error(key, "NUMBER_TYPE_COERCE", format!("Value \"{shown}\" is not int."));
+            let shown = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            self.error(
+                key,
+                "NUMBER_TYPE_COERCE",
+                format!("Value \"{shown}\" is not int."),
+            );
             return None;
         };
         if number < *range.start() {
-            let message = format!("int value should be greater than or equal to {}.", range.start());
+            let message = format!(
+                "int value should be greater than or equal to {}.",
+                range.start()
+            );
             self.error(key, "NUMBER_TYPE_MIN", message);
         } else if number > *range.end() {
             let message = format!("int value should be less than or equal to {}.", range.end());
@@ -137,7 +171,11 @@ impl<'v> Form<'v> {
             return Some(number);
         }
         let list: Vec<String> = choices.iter().map(i64::to_string).collect();
-        self.error(key, "BASE_TYPE_CHOICES", format!("Value must be one of {{{}}}.", list.join(", ")));
+        self.error(
+            key,
+            "BASE_TYPE_CHOICES",
+            format!("Value must be one of {{{}}}.", list.join(", ")),
+        );
         None
     }
 
@@ -159,8 +197,14 @@ impl<'v> Form<'v> {
         let value = self.raw(key)?;
         let id = read_id(value);
         if id.is_none() {
-            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            self.error(key, "NUMBER_TYPE_COERCE", format!("Value \"{shown}\" is not snowflake."));
+            let shown = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            self.error(
+                key,
+                "NUMBER_TYPE_COERCE",
+                format!("Value \"{shown}\" is not snowflake."),
+            );
         }
         id
     }
@@ -170,7 +214,11 @@ impl<'v> Form<'v> {
         if !self.has(key) {
             return None;
         }
-        if self.raw(key).is_none() { Some(None) } else { self.id(key).map(Some) }
+        if self.raw(key).is_none() {
+            Some(None)
+        } else {
+            self.id(key).map(Some)
+        }
     }
 
     /// A list of ids without repetition, in order.
@@ -181,7 +229,11 @@ impl<'v> Form<'v> {
             match read_id(value) {
                 Some(id) if !ids.contains(&id) => ids.push(id),
                 Some(_) => {}
-                None => self.error(&format!("{key}.{n}"), "NUMBER_TYPE_COERCE", format!("Value {value} is not snowflake.")),
+                None => self.error(
+                    &format!("{key}.{n}"),
+                    "NUMBER_TYPE_COERCE",
+                    format!("Value {value} is not snowflake."),
+                ),
             }
         }
         Some(ids)
@@ -205,10 +257,16 @@ impl<'v> Form<'v> {
         if !self.has(key) {
             return None;
         }
-        let Some(value) = self.raw(key) else { return Some(None) };
+        let Some(value) = self.raw(key) else {
+            return Some(None);
+        };
         let time = value.as_str().and_then(Stamp::parse);
         if time.is_none() {
-            self.error(key, "DATETIME_TYPE_PARSE", "Could not parse the value. Should be ISO8601.");
+            self.error(
+                key,
+                "DATETIME_TYPE_PARSE",
+                "Could not parse the value. Should be ISO8601.",
+            );
         }
         time.map(Some)
     }
@@ -217,11 +275,19 @@ impl<'v> Form<'v> {
         match self.raw(key)? {
             Value::Array(list) if list.len() <= max => Some(list),
             Value::Array(_) => {
-                self.error(key, "BASE_TYPE_MAX_LENGTH", format!("Must be {max} or fewer in length."));
+                self.error(
+                    key,
+                    "BASE_TYPE_MAX_LENGTH",
+                    format!("Must be {max} or fewer in length."),
+                );
                 None
             }
             _ => {
-                self.error(key, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType");
+                self.error(
+                    key,
+                    "LIST_TYPE_CONVERT",
+                    "Only iterables may be used in a ListType",
+                );
                 None
             }
         }
@@ -244,7 +310,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_reported_at_once() {
-        let body = json!({"name": "", "topic": "x".repeat(1025), "position": "abc", "nsfw": 3, "type": 9});
+        let body =
+            json!({"name": "", "topic": "x".repeat(1025), "position": "abc", "nsfw": 3, "type": 9});
         let mut form = Form::new(&body);
         assert_eq!(form.text("name", 1..=100), None);
         assert_eq!(form.nullable_text("topic", 1024), None);

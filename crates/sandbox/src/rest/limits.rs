@@ -60,9 +60,18 @@ impl Default for Rules {
         Self {
             enabled: true,
             users: true,
-            global: Rate { limit: 50, per_ms: 1000 },
-            invalid: Rate { limit: 10_000, per_ms: 600_000 },
-            hidden_channel_edit: Rate { limit: 2, per_ms: 600_000 },
+            global: Rate {
+                limit: 50,
+                per_ms: 1000,
+            },
+            invalid: Rate {
+                limit: 10_000,
+                per_ms: 600_000,
+            },
+            hidden_channel_edit: Rate {
+                limit: 2,
+                per_ms: 600_000,
+            },
             buckets: BTreeMap::new(),
         }
     }
@@ -78,7 +87,10 @@ impl Window {
     /// Counts one use; `Err` with the wait when there is none left.
     fn take(&mut self, rate: Rate, now: i64) -> Result<(), i64> {
         if now >= self.resets_at {
-            *self = Self { used: 0, resets_at: now + rate.per_ms };
+            *self = Self {
+                used: 0,
+                resets_at: now + rate.per_ms,
+            };
         }
         if self.used >= rate.limit {
             return Err(self.resets_at - now);
@@ -88,7 +100,10 @@ impl Window {
     }
 }
 
-const FRESH: Window = Window { used: 0, resets_at: i64::MIN };
+const FRESH: Window = Window {
+    used: 0,
+    resets_at: i64::MIN,
+};
 
 /// Whose use is counted, of what, where.
 type Key = (String, &'static str, String);
@@ -149,7 +164,10 @@ impl Limits {
     pub fn reset(&self) {
         let mut state = self.state();
         let rules = std::mem::take(&mut state.rules);
-        *state = State { rules, ..State::default() };
+        *state = State {
+            rules,
+            ..State::default()
+        };
     }
 
     /// Windows in use, in a stable order.
@@ -177,11 +195,19 @@ impl Limits {
         }
         let rate = state.rules.global;
         let window = state.global.entry(caller.to_owned()).or_insert(FRESH);
-        window.take(rate, now).map_err(|wait| limited(wait, "global"))
+        window
+            .take(rate, now)
+            .map_err(|wait| limited(wait, "global"))
     }
 
     /// Counts a request against its bucket.
-    pub fn take(&self, caller: &str, bucket: &Bucket, major: &str, now: i64) -> (Option<Stand>, Result<(), ApiError>) {
+    pub fn take(
+        &self,
+        caller: &str,
+        bucket: &Bucket,
+        major: &str,
+        now: i64,
+    ) -> (Option<Stand>, Result<(), ApiError>) {
         let mut state = self.state();
         if !state.rules.enabled {
             return (None, Ok(()));
@@ -189,8 +215,16 @@ impl Limits {
         if state.windows.len() > 50_000 {
             state.windows.retain(|_, w| w.resets_at > now);
         }
-        let given = Rate { limit: bucket.limit, per_ms: bucket.per_ms };
-        let rate = state.rules.buckets.get(bucket.name).copied().unwrap_or(given);
+        let given = Rate {
+            limit: bucket.limit,
+            per_ms: bucket.per_ms,
+        };
+        let rate = state
+            .rules
+            .buckets
+            .get(bucket.name)
+            .copied()
+            .unwrap_or(given);
         let key = (caller.to_owned(), bucket.name, major.to_owned());
         let window = state.windows.entry(key).or_insert(FRESH);
         let taken = window.take(rate, now);
@@ -205,12 +239,21 @@ impl Limits {
     }
 
     /// Counts against a limit that has no headers.
-    pub fn hidden(&self, name: &'static str, major: &str, rate: Rate, now: i64) -> Result<(), ApiError> {
+    pub fn hidden(
+        &self,
+        name: &'static str,
+        major: &str,
+        rate: Rate,
+        now: i64,
+    ) -> Result<(), ApiError> {
         let mut state = self.state();
         if !state.rules.enabled {
             return Ok(());
         }
-        let window = state.windows.entry((String::new(), name, major.to_owned())).or_insert(FRESH);
+        let window = state
+            .windows
+            .entry((String::new(), name, major.to_owned()))
+            .or_insert(FRESH);
         window.take(rate, now).map_err(|wait| limited(wait, "user"))
     }
 
@@ -219,7 +262,10 @@ impl Limits {
         let state = self.state();
         let limit = state.rules.invalid.limit;
         state.rules.enabled
-            && state.invalid.get(&address).is_some_and(|w| w.resets_at > now && w.used >= limit)
+            && state
+                .invalid
+                .get(&address)
+                .is_some_and(|w| w.resets_at > now && w.used >= limit)
     }
 
     /// Notes an answer of 401, 403 or 429 (but not of a shared limit).
@@ -227,14 +273,29 @@ impl Limits {
         let mut state = self.state();
         let rate = state.rules.invalid;
         // Over the limit the window simply stays full until it ends.
-        let _ = state.invalid.entry(address).or_insert(FRESH).take(rate, now);
+        let _ = state
+            .invalid
+            .entry(address)
+            .or_insert(FRESH)
+            .take(rate, now);
     }
 }
 
 fn limited(wait_ms: i64, scope: &'static str) -> ApiError {
-    let message = if scope == "shared" { "The resource is being rate limited." } else { "You are being rate limited." };
-    let retry = Retry { after_ms: wait_ms, global: scope == "global", scope };
-    ApiError { retry: Some(retry), ..ApiError::new(429, 0, message) }
+    let message = if scope == "shared" {
+        "The resource is being rate limited."
+    } else {
+        "You are being rate limited."
+    };
+    let retry = Retry {
+        after_ms: wait_ms,
+        global: scope == "global",
+        scope,
+    };
+    ApiError {
+        retry: Some(retry),
+        ..ApiError::new(429, 0, message)
+    }
 }
 
 /// A 429 of a limit on the resource itself.
@@ -246,7 +307,12 @@ pub fn shared(wait_ms: i64) -> ApiError {
 mod tests {
     use super::*;
 
-    const B: Bucket = Bucket { name: "create_message", limit: 2, per_ms: 5000, major: Major::Channel };
+    const B: Bucket = Bucket {
+        name: "create_message",
+        limit: 2,
+        per_ms: 5000,
+        major: Major::Channel,
+    };
 
     #[test]
     fn a_window_starts_at_its_first_use_and_majors_count_apart() {
@@ -254,11 +320,17 @@ mod tests {
         let (stand, taken) = limits.take("bot", &B, "1", 1000);
         assert!(taken.is_ok());
         let stand = stand.unwrap();
-        assert_eq!((stand.limit, stand.remaining, stand.reset_after_ms), (2, 1, 5000));
+        assert_eq!(
+            (stand.limit, stand.remaining, stand.reset_after_ms),
+            (2, 1, 5000)
+        );
         assert!(limits.take("bot", &B, "1", 2000).1.is_ok());
         let error = limits.take("bot", &B, "1", 3000).1.unwrap_err();
-        assert_eq!(error.json(), serde_json::json!(
-            {"message": "You are being rate limited.", "retry_after": 3.0, "global": false}));
+        assert_eq!(
+            error.json(),
+            serde_json::json!(
+            {"message": "You are being rate limited.", "retry_after": 3.0, "global": false})
+        );
         assert!(limits.take("bot", &B, "2", 3000).1.is_ok());
         assert!(limits.take("bot", &B, "1", 6000).1.is_ok());
     }

@@ -19,7 +19,7 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 pub use cx::{Caller, Cx, Reply};
-pub use routes::{Auth, Route, find as find_route};
+pub use routes::{Auth, Route, all as routes, find as find_route};
 
 use crate::Sandbox;
 use crate::journal;
@@ -57,16 +57,27 @@ impl Request {
         let bytes = if body.is_null() {
             Bytes::new()
         } else {
-            headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+            headers.insert(
+                http::header::CONTENT_TYPE,
+                http::HeaderValue::from_static("application/json"),
+            );
             Bytes::from(body.to_string())
         };
-        Self { method, path: path.into(), query: String::new(), headers, body: bytes, address: None }
+        Self {
+            method,
+            path: path.into(),
+            query: String::new(),
+            headers,
+            body: bytes,
+            address: None,
+        }
     }
 
     /// Adds the reason for the audit log.
     #[must_use]
     pub fn with_reason(mut self, reason: &str) -> Self {
-        let encoded = percent_encoding::utf8_percent_encode(reason, percent_encoding::NON_ALPHANUMERIC);
+        let encoded =
+            percent_encoding::utf8_percent_encode(reason, percent_encoding::NON_ALPHANUMERIC);
         if let Ok(value) = encoded.to_string().parse() {
             self.headers.insert("x-audit-log-reason", value);
         }
@@ -120,7 +131,8 @@ impl Sandbox {
         let route = routes::find(&request.method, &request.path);
         let body = body::read(&request.headers, &request.body);
         let now = self.clock.now_ms();
-        let outcome = self.with_world(|world| self.settle(world, actor, &request, &route, body, now));
+        let outcome =
+            self.with_world(|world| self.settle(world, actor, &request, &route, body, now));
         let response = respond(&outcome, route.as_ref().ok().map(|(r, _)| *r));
         if let Some(address) = request.address
             && matches!(response.status, 401 | 403 | 429)
@@ -137,14 +149,17 @@ impl Sandbox {
         world: &mut World,
         actor: Actor,
         request: &Request,
-        route: &Result<(&'static Route, Vec<(&'static str, String)>), ApiError>,
+        route: &Result<routes::Found, ApiError>,
         body: Result<body::Body, ApiError>,
         now: i64,
     ) -> Outcome {
         let mut outcome = Outcome {
             result: Err(ApiError::unauthorized()),
             stand: None,
-            caller: journal::Caller { kind: "none".to_owned(), id: None },
+            caller: journal::Caller {
+                kind: "none".to_owned(),
+                id: None,
+            },
             html: None,
         };
         if request.address.is_some_and(|a| self.limits.blocked(a, now)) {
@@ -167,8 +182,11 @@ impl Sandbox {
         outcome.caller = caller.journal();
         let name = caller.limit_key(request.address);
         let limited = !matches!(caller, Caller::User(_)) || self.limits.rules().users;
-        let exempt = route.as_ref().is_ok_and(|(r, params)| cx::is_exempt(world, r, params));
-        if limited && !exempt
+        let exempt = route
+            .as_ref()
+            .is_ok_and(|(r, params)| cx::is_exempt(world, r, params));
+        if limited
+            && !exempt
             && let Err(error) = self.limits.global(&name, now)
         {
             outcome.result = Err(error);
@@ -190,14 +208,29 @@ impl Sandbox {
                 return outcome;
             }
         }
-        let mut cx = Cx::new(world, &self.limits, caller, route, params.clone(), request, body);
+        let mut cx = Cx::new(
+            world,
+            &self.limits,
+            caller,
+            route,
+            params.clone(),
+            request,
+            body,
+        );
         outcome.result = cx.run();
         outcome
     }
 
     fn record(&self, request: &Request, response: &Response) {
-        let reason = request.headers.get("x-audit-log-reason").and_then(|v| v.to_str().ok());
-        let reason = reason.map(|r| percent_encoding::percent_decode_str(r).decode_utf8_lossy().into_owned());
+        let reason = request
+            .headers
+            .get("x-audit-log-reason")
+            .and_then(|v| v.to_str().ok());
+        let reason = reason.map(|r| {
+            percent_encoding::percent_decode_str(r)
+                .decode_utf8_lossy()
+                .into_owned()
+        });
         self.journal.record(
             self.clock.now_ms(),
             journal::Record::Request {
@@ -211,13 +244,18 @@ impl Sandbox {
                 reason,
             },
         );
-        let Some(checker) = self.checker.get() else { return };
+        let Some(checker) = self.checker.get() else {
+            return;
+        };
         let content_type = request.headers.get(http::header::CONTENT_TYPE);
         checker.submit(Exchange {
             method: request.method.to_string(),
             path: request.path.clone(),
             query: request.query.clone(),
-            content_type: content_type.and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned(),
+            content_type: content_type
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or_default()
+                .to_owned(),
             request: request.body.clone(),
             status: response.status,
             response_type: response.content_type.unwrap_or_default().to_owned(),
@@ -233,19 +271,40 @@ fn shared_limit(outcome: &Outcome) -> bool {
 fn respond(outcome: &Outcome, route: Option<&'static Route>) -> Response {
     let mut headers = Vec::new();
     let (status, body, code) = match &outcome.result {
-        Ok(reply) => (reply.status, reply.body.as_ref().map(Value::to_string), None),
-        Err(error) => (error.status, Some(error.json().to_string()), Some(error.code)),
+        Ok(reply) => (
+            reply.status,
+            reply.body.as_ref().map(Value::to_string),
+            None,
+        ),
+        Err(error) => (
+            error.status,
+            Some(error.json().to_string()),
+            Some(error.code),
+        ),
     };
     let retry = outcome.result.as_ref().err().and_then(|e| e.retry.as_ref());
-    if let Some(stand) = outcome.stand.as_ref().filter(|_| retry.is_none_or(|r| !r.global)) {
+    if let Some(stand) = outcome
+        .stand
+        .as_ref()
+        .filter(|_| retry.is_none_or(|r| !r.global))
+    {
         headers.push(("X-RateLimit-Limit", stand.limit.to_string()));
         headers.push(("X-RateLimit-Remaining", stand.remaining.to_string()));
-        headers.push(("X-RateLimit-Reset", format!("{:.3}", stand.resets_at_ms as f64 / 1000.0)));
-        headers.push(("X-RateLimit-Reset-After", format!("{:.3}", stand.reset_after_ms as f64 / 1000.0)));
+        headers.push((
+            "X-RateLimit-Reset",
+            format!("{:.3}", stand.resets_at_ms as f64 / 1000.0),
+        ));
+        headers.push((
+            "X-RateLimit-Reset-After",
+            format!("{:.3}", stand.reset_after_ms as f64 / 1000.0),
+        ));
         headers.push(("X-RateLimit-Bucket", stand.bucket.clone()));
     }
     if let Some(retry) = retry {
-        headers.push(("Retry-After", (retry.after_ms.max(1) as u64).div_ceil(1000).to_string()));
+        headers.push((
+            "Retry-After",
+            (retry.after_ms.max(1) as u64).div_ceil(1000).to_string(),
+        ));
         headers.push(("X-RateLimit-Scope", retry.scope.to_owned()));
         if retry.global {
             headers.push(("X-RateLimit-Global", "true".to_owned()));

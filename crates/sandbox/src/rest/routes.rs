@@ -37,9 +37,17 @@ pub struct Route {
 
 impl std::fmt::Debug for Route {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Route").field("operation", &self.operation).finish_non_exhaustive()
+        f.debug_struct("Route")
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
     }
 }
+
+/// Path parameters by name, decoded.
+pub type Params = Vec<(&'static str, String)>;
+
+/// A route with the parameters of a path.
+pub type Found = (&'static Route, Params);
 
 #[derive(Default)]
 struct Node {
@@ -72,13 +80,20 @@ pub fn all() -> &'static [Route] {
 }
 
 /// The route of a path below `/api/v10` with its decoded parameters; 404 or 405 otherwise.
-pub fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<(&'static str, String)>), ApiError> {
+pub fn find(method: &Method, path: &str) -> Result<Found, ApiError> {
     let steps: Vec<&str> = path.trim_end_matches('/').split('/').skip(1).collect();
     let mut values = Vec::new();
     let node = descend(&TREE, &steps, &mut values).ok_or_else(ApiError::not_found)?;
-    let route = node.routes.iter().find(|r| r.method == *method).ok_or_else(ApiError::wrong_method)?;
+    let route = node
+        .routes
+        .iter()
+        .find(|r| r.method == *method)
+        .ok_or_else(ApiError::wrong_method)?;
     // Two templates may name one placeholder differently: the route's own names count.
-    let names = route.template.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
+    let names = route
+        .template
+        .split('/')
+        .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
     Ok((route, names.zip(values).collect()))
 }
 
@@ -104,17 +119,33 @@ fn descend<'n>(node: &'n Node, steps: &[&str], values: &mut Vec<String>) -> Opti
 }
 
 /// The bucket of a request and the major parameter it counts by.
-pub(super) fn bucket_of(route: &Route, params: &[(&'static str, String)], now: i64) -> (Bucket, String) {
-    let get = |name: &str| params.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v.as_str());
+pub(super) fn bucket_of(
+    route: &Route,
+    params: &[(&'static str, String)],
+    now: i64,
+) -> (Bucket, String) {
+    let get = |name: &str| {
+        params
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map_or("", |(_, v)| v.as_str())
+    };
     let mut bucket = route.bucket;
     if route.operation == "delete_message" {
-        let age = get("message_id").parse::<Id>().map_or(0, |id| now - id.created().0);
+        let age = get("message_id")
+            .parse::<Id>()
+            .map_or(0, |id| now - id.created().0);
         let (name, limit, per_ms) = match age {
             ..10_000 => ("delete_message_new", 5, 1000),
             10_000..1_209_600_000 => ("delete_message", 3, 333),
             _ => ("delete_message_old", 30, 4000),
         };
-        bucket = Bucket { name, limit, per_ms, ..bucket };
+        bucket = Bucket {
+            name,
+            limit,
+            per_ms,
+            ..bucket
+        };
     }
     let major = match bucket.major {
         Major::None => String::new(),

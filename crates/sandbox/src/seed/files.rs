@@ -11,11 +11,23 @@ use crate::world::Stored;
 /// A picture with a transparent rim.
 pub(super) fn picture(seed: u32, width: u32, height: u32) -> RgbaImage {
     RgbaImage::from_fn(width, height, |x, y| {
-        let (dx, dy) = (x as f32 / width as f32 - 0.5, y as f32 / height as f32 - 0.5);
+        let (dx, dy) = (
+            x as f32 / width as f32 - 0.5,
+            y as f32 / height as f32 - 0.5,
+        );
         let distance = (dx * dx + dy * dy).sqrt();
-        let alpha = if distance > 0.48 { 0 } else { 255 - (distance * 200.0) as u8 };
+        let alpha = if distance > 0.48 {
+            0
+        } else {
+            255 - (distance * 200.0) as u8
+        };
         let wave = ((x * 7 + y * 3 + seed * 53) % 256) as u8;
-        Rgba([wave, (seed * 37 % 256) as u8 ^ (y % 256) as u8, 255 - wave, alpha])
+        Rgba([
+            wave,
+            (seed * 37 % 256) as u8 ^ (y % 256) as u8,
+            255 - wave,
+            alpha,
+        ])
     })
 }
 
@@ -24,12 +36,19 @@ fn encoded(image: &DynamicImage, format: ImageFormat, content_type: &str) -> Sto
     if let Err(error) = image.write_to(&mut bytes, format) {
         tracing::error!(%error, "a picture of the built-in world was not encoded");
     }
-    Stored { bytes: bytes.into_inner().into(), content_type: content_type.to_owned() }
+    Stored {
+        bytes: bytes.into_inner().into(),
+        content_type: content_type.to_owned(),
+    }
 }
 
 /// A PNG with an alpha channel.
 pub(super) fn png(seed: u32, width: u32, height: u32) -> Stored {
-    encoded(&picture(seed, width, height).into(), ImageFormat::Png, "image/png")
+    encoded(
+        &picture(seed, width, height).into(),
+        ImageFormat::Png,
+        "image/png",
+    )
 }
 
 /// A JPEG.
@@ -44,12 +63,17 @@ pub(super) fn gif(seed: u32, size: u32) -> Stored {
     {
         let mut encoder = GifEncoder::new(&mut bytes);
         let frames = (0..3).map(|n| Frame::new(picture(seed + n, size, size)));
-        let done = encoder.set_repeat(Repeat::Infinite).and_then(|()| encoder.encode_frames(frames));
+        let done = encoder
+            .set_repeat(Repeat::Infinite)
+            .and_then(|()| encoder.encode_frames(frames));
         if let Err(error) = done {
             tracing::error!(%error, "a picture of the built-in world was not encoded");
         }
     }
-    Stored { bytes: bytes.into(), content_type: "image/gif".to_owned() }
+    Stored {
+        bytes: bytes.into(),
+        content_type: "image/gif".to_owned(),
+    }
 }
 
 /// Bytes without meaning or pattern.
@@ -63,11 +87,19 @@ pub(super) fn noise(seed: u64, length: usize, content_type: &str) -> Stored {
             (state >> 24) as u8
         })
         .collect();
-    Stored { bytes: bytes.into(), content_type: content_type.to_owned() }
+    Stored {
+        bytes: bytes.into(),
+        content_type: content_type.to_owned(),
+    }
 }
 
 /// UTF-8 text of many lines.
 pub(super) fn text(seed: u64, lines: u64, content_type: &str) -> Stored {
-    let text: String = (0..lines).map(|n| format!("{n:04} {} ñ ü 猫\n", super::words::sentence(seed + n))).collect();
-    Stored { bytes: Bytes::from(text), content_type: content_type.to_owned() }
+    let text: String = (0..lines)
+        .map(|n| format!("{n:04} {} ñ ü 猫\n", super::words::sentence(seed + n)))
+        .collect();
+    Stored {
+        bytes: Bytes::from(text),
+        content_type: content_type.to_owned(),
+    }
 }

@@ -1,6 +1,7 @@
 //! Built-in worlds. Their ids are constants, so that every run meets the same things.
 
 mod files;
+mod site;
 pub mod small;
 mod words;
 
@@ -15,14 +16,23 @@ use crate::world::{Addresses, World};
 pub struct UnknownWorld(pub String);
 
 /// Builds a world.
-pub fn build(name: &str, seed: u64, addresses: &Addresses, clock: &Arc<SandboxClock>) -> Result<World, UnknownWorld> {
+pub fn build(
+    name: &str,
+    seed: u64,
+    addresses: &Addresses,
+    clock: &Arc<SandboxClock>,
+) -> Result<World, UnknownWorld> {
     let mut world = World::empty(name, seed, addresses, clock);
     match name {
         "empty" => {}
         "small" => small::build(&mut world),
         _ => return Err(UnknownWorld(name.to_owned())),
     }
-    let ids = world.messages.values().flat_map(|m| m.keys()).chain(world.channels.keys());
+    let ids = world
+        .messages
+        .values()
+        .flat_map(|m| m.keys())
+        .chain(world.channels.keys());
     if let Some(last) = ids.max().copied() {
         world.ids.skip_past(last);
     }

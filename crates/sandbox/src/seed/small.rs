@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{files, words};
+use super::files;
+use super::site::{MINUTE, Site, TALK_MS, at};
 use crate::world::permissions as perm;
 use crate::world::{
-    Application, AssetKind, Attachment, Channel, Emoji, Guild, Id, Integration, Member, Message, Overwrite, Reaction,
-    Role, SessionStarts, Stamp, Sticker, Stored, Tag, ThreadMember, ThreadState, User, World,
+    Application, AssetKind, Emoji, Guild, Id, Integration, Member, Overwrite, SessionStarts, Stamp,
+    Sticker, Tag, User, World,
 };
 
 /// Guild `i` belongs to shard `i` of 4. The first has everything, the others a few messages.
@@ -64,7 +65,7 @@ const BOT_PERMISSIONS: u64 = perm::VIEW_CHANNEL
     | perm::VIEW_AUDIT_LOG
     | perm::USE_APPLICATION_COMMANDS;
 
-const HUMANS: [(Id, &str, &str); 5] = [
+pub(super) const HUMANS: [(Id, &str, &str); 5] = [
     (OWNER, "olivia", "Olivia"),
     (ADMIN, "adam", "Adam"),
     (MANAGER, "marta", "Marta"),
@@ -74,158 +75,10 @@ const HUMANS: [(Id, &str, &str); 5] = [
 
 /// The bot's token.
 pub fn bot_token() -> String {
-    format!("{}.sandbox.small", STANDARD_NO_PAD.encode(APPLICATION.to_string()))
-}
-
-/// Builder of one guild: ids count up from the guild's own block.
-struct Site<'w> {
-    world: &'w mut World,
-    guild: Id,
-    index: u64,
-    next: u64,
-    position: i64,
-    sentences: u64,
-}
-
-/// September 2023, in snowflakes; guild `i` starts a block of 10,000 ms later than the one before.
-const BLOCK: u64 = 1_150_000_000_000_000_000 >> 22;
-/// When talk starts.
-const TALK_MS: i64 = 1_696_150_000_000;
-const MINUTE: i64 = 60_000;
-
-fn at(ms: i64, n: u64) -> Id {
-    Id((((ms - crate::world::EPOCH_MS) as u64) << 22) | n)
-}
-
-impl Site<'_> {
-    fn id(&mut self) -> Id {
-        self.next += 1;
-        Id((BLOCK + self.index * 10_000 + self.next) << 22)
-    }
-
-    fn guild(&mut self) -> &mut Guild {
-        let id = self.guild;
-        // The guild is inserted before anything else of it is built.
-        #[allow(clippy::expect_used)]
-        self.world.guilds.get_mut(&id).expect("the guild under construction exists")
-    }
-
-    fn role(&mut self, name: &str, permissions: u64, position: i64, color: u32) -> Id {
-        let id = self.id();
-        let mut role = Role::new(id, name, permissions, position);
-        role.colors.0 = color;
-        role.hoist = color != 0;
-        self.guild().roles.insert(id, role);
-        id
-    }
-
-    fn channel(&mut self, kind: u8, name: &str, parent: Option<Id>, edit: impl FnOnce(&mut Channel)) -> Id {
-        let id = self.id();
-        let mut channel = Channel::new(id, kind, Some(self.guild), name);
-        channel.parent_id = parent;
-        channel.position = self.position;
-        self.position += 1;
-        if let Some(parent) = parent.and_then(|p| self.world.channels.get(&p)) {
-            channel.overwrites = parent.overwrites.clone();
-        }
-        edit(&mut channel);
-        self.guild().channels.insert(id);
-        self.world.channels.insert(id, channel);
-        id
-    }
-
-    fn thread(&mut self, kind: u8, name: &str, parent: Id, owner: Id, start_ms: i64, archived: bool) -> Id {
-        let n = 100 + self.index;
-        let id = at(start_ms, n);
-        let mut thread = Channel::new(id, kind, Some(self.guild), name);
-        thread.parent_id = Some(parent);
-        let started = Stamp(start_ms);
-        let members = [owner, APPLICATION].map(|user| (user, ThreadMember { user, joined: started }));
-        let now = self.world.now();
-        thread.thread = Some(ThreadState {
-            owner,
-            archived,
-            // An active thread counts as used when the world begins, whatever the ids say.
-            archived_at: if archived { started.plus(90 * MINUTE) } else { now },
-            auto_archive: 10_080,
-            locked: archived && kind == 12,
-            invitable: true,
-            created_at: started,
-            message_count: 0,
-            total_sent: 0,
-            applied_tags: Vec::new(),
-            members: members.into_iter().collect(),
-        });
-        self.guild().threads.insert(id);
-        self.world.channels.insert(id, thread);
-        id
-    }
-
-    fn post(&mut self, channel: Id, id: Id, author: Id, content: Option<&str>, edit: impl FnOnce(&mut Message)) -> Id {
-        self.sentences += 1;
-        let text = content.map_or_else(|| words::sentence(self.sentences), str::to_owned);
-        let mut message = Message::new(id, channel, author, &text);
-        edit(&mut message);
-        if let Some(place) = self.world.channels.get_mut(&channel) {
-            place.last_message_id = place.last_message_id.max(Some(id));
-            if let Some(pin) = message.pinned {
-                place.last_pin = Some(pin);
-            }
-            if let Some(thread) = &mut place.thread {
-                message.position = Some(thread.message_count);
-                if id != channel {
-                    thread.message_count += 1;
-                    thread.total_sent += 1;
-                }
-            }
-        }
-        self.world.messages.entry(channel).or_default().insert(id, message);
-        id
-    }
-
-    /// Small talk: `count` messages, one every twenty minutes.
-    fn talk(&mut self, channel: Id, start_ms: i64, count: u64, step: i64) {
-        for n in 0..count {
-            let author = HUMANS[(n * 7 + n / 5) as usize % HUMANS.len()].0;
-            let id = at(start_ms + n as i64 * step, self.index);
-            self.post(channel, id, author, None, |m| {
-                if n % 40 == 17 {
-                    m.embeds = vec![json!({
-                        "type": "rich", "title": format!("Note {n}"), "description": "An embed with *markdown*.",
-                        "color": 0x1f8b4c, "fields": [{"name": "Number", "value": n.to_string(), "inline": true}],
-                    })];
-                }
-                if n % 50 == 23 {
-                    let users = HUMANS.iter().take((n % 4 + 1) as usize).map(|h| h.0).collect();
-                    m.reactions.push(Reaction { emoji_id: None, emoji_name: "👍".into(), animated: false, users });
-                }
-                if n % 90 == 31 {
-                    m.edited = Some(m.id.created().plus(MINUTE));
-                }
-                if n % 400 == 60 {
-                    m.pinned = Some(m.id.created().plus(MINUTE));
-                }
-            });
-        }
-    }
-
-    fn attach(&mut self, channel: Id, message: Id, name: &str, stored: Stored, size: Option<(u32, u32)>) {
-        let count = self.world.message(channel, message).map_or(0, |m| m.attachments.len() as u64);
-        let attachment = Attachment {
-            id: Id(message.0 + 1000 + count),
-            filename: name.to_owned(),
-            description: None,
-            content_type: Some(stored.content_type.clone()),
-            size: stored.bytes.len() as u64,
-            width: size.map(|s| s.0),
-            height: size.map(|s| s.1),
-            ephemeral: false,
-        };
-        self.world.assets.keep_by_id(AssetKind::Attachment, attachment.id, stored);
-        if let Some(message) = self.world.message_mut(channel, message) {
-            message.attachments.push(attachment);
-        }
-    }
+    format!(
+        "{}.sandbox.small",
+        STANDARD_NO_PAD.encode(APPLICATION.to_string())
+    )
 }
 
 /// Fills an empty world.
@@ -235,10 +88,16 @@ pub(super) fn build(world: &mut World) {
         user.global_name = Some(shown.to_owned());
         user.email = Some(format!("{username}@example.com"));
         user.mfa_enabled = n < 3;
-        user.avatar = Some(world.assets.keep(AssetKind::Avatar, id, files::png(n as u32, 128, 128)));
+        user.avatar = Some(
+            world
+                .assets
+                .keep(AssetKind::Avatar, id, files::png(n as u32, 64, 64)),
+        );
         world.users.insert(id, user);
     }
-    let icon = world.assets.keep(AssetKind::Avatar, APPLICATION, files::png(90, 128, 128));
+    let icon = world
+        .assets
+        .keep(AssetKind::Avatar, APPLICATION, files::png(90, 64, 64));
     let mut bot = User::bot(APPLICATION, "Splashtail");
     bot.avatar = Some(icon);
     world.users.insert(APPLICATION, bot);
@@ -273,15 +132,29 @@ fn guild(world: &mut World, id: Id, index: u64) {
     const NAMES: [&str; 4] = ["Harbour", "Lighthouse", "Shipyard", "Tidepool"];
     let mut guild = Guild::new(id, NAMES[index as usize], OWNER);
     guild.description = Some("A built-in server of the sandbox.".to_owned());
-    guild.features = ["BANNER", "COMMUNITY", "INVITE_SPLASH", "NEWS"].map(str::to_owned).into();
+    guild.features = ["BANNER", "COMMUNITY", "INVITE_SPLASH", "NEWS"]
+        .map(str::to_owned)
+        .into();
     guild.premium_tier = 2;
     guild.premium_subscription_count = 7;
     guild.verification_level = 1;
     guild.explicit_content_filter = 2;
     let seed = 100 + index as u32 * 10;
-    guild.icon = Some(world.assets.keep(AssetKind::Icon, id, files::png(seed, 256, 256)));
-    guild.banner = Some(world.assets.keep(AssetKind::Banner, id, files::jpeg(seed + 1, 480, 270)));
-    guild.splash = Some(world.assets.keep(AssetKind::Splash, id, files::png(seed + 2, 320, 180)));
+    guild.icon = Some(
+        world
+            .assets
+            .keep(AssetKind::Icon, id, files::png(seed, 96, 96)),
+    );
+    guild.banner = Some(
+        world
+            .assets
+            .keep(AssetKind::Banner, id, files::jpeg(seed + 1, 240, 135)),
+    );
+    guild.splash = Some(
+        world
+            .assets
+            .keep(AssetKind::Splash, id, files::png(seed + 2, 160, 90)),
+    );
     let joined = id.created();
     let now = world.now();
     for (user, _, _) in HUMANS {
@@ -289,17 +162,37 @@ fn guild(world: &mut World, id: Id, index: u64) {
         member.last_active = now;
         guild.members.insert(user, member);
     }
-    guild.members.insert(APPLICATION, Member::new(APPLICATION, joined.plus(2 * MINUTE)));
+    guild.members.insert(
+        APPLICATION,
+        Member::new(APPLICATION, joined.plus(2 * MINUTE)),
+    );
     guild.bots.push(APPLICATION);
     world.guilds.insert(id, guild);
 
-    let mut site = Site { world, guild: id, index, next: 0, position: 0, sentences: index * 10_000 };
+    let mut site = Site {
+        world,
+        guild: id,
+        index,
+        next: 0,
+        position: 0,
+        sentences: index * 10_000,
+    };
     let admin = site.role("Administrator", perm::ADMINISTRATOR, 4, 0xe7_4c3c);
-    let manager = site.role("Manager", perm::DEFAULT_EVERYONE | perm::MANAGE_GUILD, 3, 0x34_98db);
+    let manager = site.role(
+        "Manager",
+        perm::DEFAULT_EVERYONE | perm::MANAGE_GUILD,
+        3,
+        0x34_98db,
+    );
     let regular = site.role("Regular", perm::DEFAULT_EVERYONE, 2, 0);
     let muted = site.role("Muted", 0, 1, 0);
     let bot = site.role("Splashtail", BOT_PERMISSIONS, 5, 0);
-    for (user, role) in [(ADMIN, admin), (MANAGER, manager), (MANAGER, regular), (APPLICATION, bot)] {
+    for (user, role) in [
+        (ADMIN, admin),
+        (MANAGER, manager),
+        (MANAGER, regular),
+        (APPLICATION, bot),
+    ] {
         if let Some(member) = site.guild().members.get_mut(&user) {
             member.roles.insert(role);
         }
@@ -318,26 +211,48 @@ fn guild(world: &mut World, id: Id, index: u64) {
         added_by: OWNER,
         scopes: vec!["applications.commands".to_owned(), "bot".to_owned()],
     };
-    site.guild().integrations.insert(integration.id, integration);
+    site.guild()
+        .integrations
+        .insert(integration.id, integration);
     channels(&mut site, [admin, manager, muted, bot]);
 }
 
 fn overwrite(id: Id, allow: u64, deny: u64) -> (Id, Overwrite) {
-    (id, Overwrite { id, member: false, allow, deny })
+    (
+        id,
+        Overwrite {
+            id,
+            member: false,
+            allow,
+            deny,
+        },
+    )
 }
 
 fn channels(site: &mut Site<'_>, [admin, manager, muted, bot]: [Id; 4]) {
     let everyone = site.guild;
     let talk = site.channel(4, "Talk", None, |c| {
-        c.overwrites.extend([overwrite(muted, 0, perm::SEND_MESSAGES | perm::ADD_REACTIONS)]);
+        c.overwrites.extend([overwrite(
+            muted,
+            0,
+            perm::SEND_MESSAGES | perm::ADD_REACTIONS,
+        )]);
     });
-    let general = site.channel(0, "general", Some(talk), |c| c.topic = Some("Anything goes".to_owned()));
+    let general = site.channel(0, "general", Some(talk), |c| {
+        c.topic = Some("Anything goes".to_owned());
+    });
     let info = site.channel(4, "Information", None, |_| {});
     let rules = site.channel(0, "rules", Some(info), |c| {
-        c.overwrites.extend([overwrite(everyone, 0, perm::SEND_MESSAGES), overwrite(bot, perm::SEND_MESSAGES, 0)]);
+        c.overwrites.extend([
+            overwrite(everyone, 0, perm::SEND_MESSAGES),
+            overwrite(bot, perm::SEND_MESSAGES, 0),
+        ]);
     });
     let news = site.channel(5, "announcements", Some(info), |c| {
-        c.overwrites.extend([overwrite(everyone, 0, perm::SEND_MESSAGES), overwrite(manager, perm::SEND_MESSAGES, 0)]);
+        c.overwrites.extend([
+            overwrite(everyone, 0, perm::SEND_MESSAGES),
+            overwrite(manager, perm::SEND_MESSAGES, 0),
+        ]);
     });
     let staff_overwrites = [
         overwrite(everyone, 0, perm::VIEW_CHANNEL),
@@ -350,8 +265,17 @@ fn channels(site: &mut Site<'_>, [admin, manager, muted, bot]: [Id; 4]) {
     let vault = site.channel(0, "vault", Some(staff_room), |c| {
         c.overwrites.remove(&bot);
         c.overwrites.remove(&manager);
-        c.overwrites.extend([overwrite(admin, perm::VIEW_CHANNEL, 0)]);
-        c.overwrites.insert(OWNER, Overwrite { id: OWNER, member: true, allow: perm::VIEW_CHANNEL, deny: 0 });
+        c.overwrites
+            .extend([overwrite(admin, perm::VIEW_CHANNEL, 0)]);
+        c.overwrites.insert(
+            OWNER,
+            Overwrite {
+                id: OWNER,
+                member: true,
+                allow: perm::VIEW_CHANNEL,
+                deny: 0,
+            },
+        );
     });
     site.channel(2, "Lounge", Some(talk), |c| c.user_limit = 10);
     let guild = site.guild();
@@ -359,11 +283,29 @@ fn channels(site: &mut Site<'_>, [admin, manager, muted, bot]: [Id; 4]) {
     guild.rules_channel_id = Some(rules);
     guild.public_updates_channel_id = Some(staff);
     let start = TALK_MS + site.index as i64 * 1000;
-    site.post(rules, at(start, 0), OWNER, Some("Be kind. No spam. Ask before you ping."), |m| m.pinned = Some(Stamp(start)));
-    site.post(news, at(start + MINUTE, 0), MANAGER, Some("The server is open."), |_| {});
+    site.post(
+        rules,
+        at(start, 0),
+        OWNER,
+        Some("Be kind. No spam. Ask before you ping."),
+        |m| m.pinned = Some(Stamp(start)),
+    );
+    site.post(
+        news,
+        at(start + MINUTE, 0),
+        MANAGER,
+        Some("The server is open."),
+        |_| {},
+    );
     site.talk(general, start + 2 * MINUTE, 12, 17 * MINUTE);
     site.talk(staff, start + 3 * MINUTE, 4, 31 * MINUTE);
-    site.post(vault, at(start + 4 * MINUTE, 0), OWNER, Some("Only the owner and administrators read this."), |_| {});
+    site.post(
+        vault,
+        at(start + 4 * MINUTE, 0),
+        OWNER,
+        Some("Only the owner and administrators read this."),
+        |_| {},
+    );
     if site.index == 0 {
         rich(site, talk, general);
     }
@@ -372,7 +314,9 @@ fn channels(site: &mut Site<'_>, [admin, manager, muted, bot]: [Id; 4]) {
 /// What only the first guild has.
 fn rich(site: &mut Site<'_>, talk: Id, general: Id) {
     let start = TALK_MS + 86_400_000;
-    let long = site.channel(0, "archive", Some(talk), |c| c.topic = Some("A long history".to_owned()));
+    let long = site.channel(0, "archive", Some(talk), |c| {
+        c.topic = Some("A long history".to_owned());
+    });
     site.talk(long, start, LONG_CHANNEL_MESSAGES, 20 * MINUTE);
     expressions(site);
 
@@ -380,36 +324,112 @@ fn rich(site: &mut Site<'_>, talk: Id, general: Id) {
     let post = |site: &mut Site<'_>, n: i64, text: &str| {
         site.post(media, at(start + n * MINUTE, 1), MEMBER, Some(text), |_| {})
     };
-    let (a, b, c, d) =
-        (post(site, 1, "Pictures"), post(site, 2, "Documents"), post(site, 3, "A clip and a blob"), post(site, 4, ""));
-    site.attach(media, a, "alpha.png", files::png(1, 200, 120), Some((200, 120)));
-    site.attach(media, a, "photo.jpg", files::jpeg(2, 320, 240), Some((320, 240)));
+    let (a, b, c, d) = (
+        post(site, 1, "Pictures"),
+        post(site, 2, "Documents"),
+        post(site, 3, "A clip and a blob"),
+        post(site, 4, ""),
+    );
+    site.attach(
+        media,
+        a,
+        "alpha.png",
+        files::png(1, 120, 80),
+        Some((120, 80)),
+    );
+    site.attach(
+        media,
+        a,
+        "photo.jpg",
+        files::jpeg(2, 160, 120),
+        Some((160, 120)),
+    );
     site.attach(media, a, "wave.gif", files::gif(3, 48), Some((48, 48)));
-    site.attach(media, b, "notes.txt", files::text(4, 120, "text/plain; charset=utf-8"), None);
-    site.attach(media, b, "page.html", files::text(5, 40, "text/html; charset=utf-8"), None);
+    site.attach(
+        media,
+        b,
+        "notes.txt",
+        files::text(4, 120, "text/plain; charset=utf-8"),
+        None,
+    );
+    site.attach(
+        media,
+        b,
+        "page.html",
+        files::text(5, 40, "text/html; charset=utf-8"),
+        None,
+    );
     site.attach(media, b, "table.csv", files::text(6, 60, "text/csv"), None);
-    site.attach(media, c, "clip.mp4", files::noise(7, 70_000, "video/mp4"), None);
-    site.attach(media, c, "blob.bin", files::noise(8, 150_001, "application/octet-stream"), None);
-    site.attach(media, d, "only-a-file.zip", files::noise(9, 9_999, "application/zip"), None);
-    let last = at(start + 20 * MINUTE * (LONG_CHANNEL_MESSAGES as i64 - 1), site.index);
-    site.attach(long, last, "newest.png", files::png(10, 64, 64), Some((64, 64)));
+    site.attach(
+        media,
+        c,
+        "clip.mp4",
+        files::noise(7, 70_000, "video/mp4"),
+        None,
+    );
+    site.attach(
+        media,
+        c,
+        "blob.bin",
+        files::noise(8, 150_001, "application/octet-stream"),
+        None,
+    );
+    site.attach(
+        media,
+        d,
+        "only-a-file.zip",
+        files::noise(9, 9_999, "application/zip"),
+        None,
+    );
+    let last = at(
+        start + 20 * MINUTE * (LONG_CHANNEL_MESSAGES as i64 - 1),
+        site.index,
+    );
+    site.attach(
+        long,
+        last,
+        "newest.png",
+        files::png(10, 64, 64),
+        Some((64, 64)),
+    );
 
     threads(site, general, start);
     forum(site, talk, start);
     let stage = site.channel(13, "Stage", Some(talk), |_| {});
-    site.post(stage, at(start, 3), OWNER, Some("Text in a stage channel."), |_| {});
+    site.post(
+        stage,
+        at(start, 3),
+        OWNER,
+        Some("Text in a stage channel."),
+        |_| {},
+    );
 }
 
 fn expressions(site: &mut Site<'_>) {
-    for (n, (name, animated)) in [("anchor", false), ("wave", true), ("lamp", false)].into_iter().enumerate() {
+    for (n, (name, animated)) in [("anchor", false), ("wave", true), ("lamp", false)]
+        .into_iter()
+        .enumerate()
+    {
         let id = site.id();
-        let file = if animated { files::gif(20 + n as u32, 32) } else { files::png(20 + n as u32, 64, 64) };
+        let file = if animated {
+            files::gif(20 + n as u32, 32)
+        } else {
+            files::png(20 + n as u32, 64, 64)
+        };
         site.world.assets.keep_by_id(AssetKind::Emoji, id, file);
-        let emoji = Emoji { id, name: name.to_owned(), roles: BTreeSet::new(), animated, creator: OWNER };
+        let emoji = Emoji {
+            id,
+            name: name.to_owned(),
+            roles: BTreeSet::new(),
+            animated,
+            creator: OWNER,
+        };
         site.guild().emojis.insert(id, emoji);
     }
     let id = site.id();
-    site.world.assets.keep_by_id(AssetKind::Sticker, id, files::png(30, 160, 160));
+    site.world
+        .assets
+        .keep_by_id(AssetKind::Sticker, id, files::png(30, 80, 80));
     let sticker = Sticker {
         id,
         name: "Ahoy".to_owned(),
@@ -422,20 +442,46 @@ fn expressions(site: &mut Site<'_>) {
 }
 
 fn threads(site: &mut Site<'_>, general: Id, start: i64) {
-    let active = site.thread(11, "Trip planning", general, MEMBER, start + 5 * MINUTE, false);
+    let active = site.thread(
+        11,
+        "Trip planning",
+        general,
+        MEMBER,
+        start + 5 * MINUTE,
+        false,
+    );
     site.talk(active, start + 6 * MINUTE, 9, 11 * MINUTE);
     let upload = at(start + 200 * MINUTE, 2);
     site.post(active, upload, MANAGER, Some("The map"), |_| {});
-    site.attach(active, upload, "map.png", files::png(40, 90, 90), Some((90, 90)));
+    site.attach(
+        active,
+        upload,
+        "map.png",
+        files::png(40, 90, 90),
+        Some((90, 90)),
+    );
     let archived = site.thread(11, "Old plans", general, ADMIN, start + 7 * MINUTE, true);
     site.talk(archived, start + 8 * MINUTE, 7, 13 * MINUTE);
-    let private = site.thread(12, "Surprise party", general, MANAGER, start + 9 * MINUTE, true);
+    let private = site.thread(
+        12,
+        "Surprise party",
+        general,
+        MANAGER,
+        start + 9 * MINUTE,
+        true,
+    );
     site.talk(private, start + 10 * MINUTE, 3, 15 * MINUTE);
 }
 
 fn forum(site: &mut Site<'_>, talk: Id, start: i64) {
     let tags: Vec<Tag> = ["question", "answered"]
-        .map(|name| Tag { id: site.id(), name: name.to_owned(), moderated: false, emoji_id: None, emoji_name: Some("❓".to_owned()) })
+        .map(|name| Tag {
+            id: site.id(),
+            name: name.to_owned(),
+            moderated: false,
+            emoji_id: None,
+            emoji_name: Some("❓".to_owned()),
+        })
         .into();
     let question = tags[0].id;
     let forum = site.channel(15, "help", Some(talk), |c| {
@@ -444,74 +490,32 @@ fn forum(site: &mut Site<'_>, talk: Id, start: i64) {
         c.default_reaction_emoji = json!({"emoji_id": null, "emoji_name": "👍"});
         c.default_auto_archive_duration = Some(4320);
     });
-    let posts = [("How do I join voice?", false), ("Where are the rules?", false), ("Is there a mobile app?", true)];
+    let posts = [
+        ("How do I join voice?", false),
+        ("Where are the rules?", false),
+        ("Is there a mobile app?", true),
+    ];
     for (n, (title, archived)) in posts.into_iter().enumerate() {
         let begin = start + (30 + n as i64) * MINUTE;
         let post = site.thread(11, title, forum, MEMBER, begin, archived);
-        if let Some(state) = site.world.channels.get_mut(&post).and_then(|c| c.thread.as_mut()) {
+        if let Some(state) = site
+            .world
+            .channels
+            .get_mut(&post)
+            .and_then(|c| c.thread.as_mut())
+        {
             state.applied_tags = vec![question];
         }
         // The first message of a post has the post's id.
         site.post(post, post, MEMBER, Some(title), |_| {});
         site.talk(post, begin + MINUTE, 3 + n as u64, 9 * MINUTE);
     }
-    let last = site.world.guilds.get(&site.guild).and_then(|g| g.threads.last().copied());
+    let last = site
+        .world
+        .guilds
+        .get(&site.guild)
+        .and_then(|g| g.threads.last().copied());
     if let Some(channel) = site.world.channels.get_mut(&forum) {
         channel.last_message_id = last;
-    }
-}
-
-impl Guild {
-    /// A guild with @everyone and its owner.
-    pub fn new(id: Id, name: &str, owner_id: Id) -> Self {
-        let everyone = Role::new(id, "@everyone", perm::DEFAULT_EVERYONE, 0);
-        let mut guild = Self {
-            id,
-            name: name.to_owned(),
-            icon: None,
-            splash: None,
-            discovery_splash: None,
-            banner: None,
-            description: None,
-            owner_id,
-            features: BTreeSet::new(),
-            afk_channel_id: None,
-            afk_timeout: 300,
-            system_channel_id: None,
-            system_channel_flags: 0,
-            rules_channel_id: None,
-            public_updates_channel_id: None,
-            safety_alerts_channel_id: None,
-            widget_channel_id: None,
-            widget_enabled: false,
-            verification_level: 0,
-            default_message_notifications: 1,
-            explicit_content_filter: 0,
-            mfa_level: 0,
-            nsfw_level: 0,
-            premium_tier: 0,
-            premium_subscription_count: 0,
-            premium_progress_bar_enabled: false,
-            preferred_locale: "en-US".to_owned(),
-            vanity_url_code: None,
-            incidents: None,
-            roles: [(id, everyone)].into(),
-            members: Default::default(),
-            bots: Vec::new(),
-            channels: BTreeSet::new(),
-            threads: BTreeSet::new(),
-            emojis: Default::default(),
-            stickers: Default::default(),
-            bans: Default::default(),
-            integrations: Default::default(),
-            automod: Default::default(),
-            voice: Default::default(),
-            audit: Default::default(),
-            welcome_screen: Value::Null,
-            unavailable: false,
-            command_permissions: Default::default(),
-        };
-        guild.members.insert(owner_id, Member::new(owner_id, id.created()));
-        guild
     }
 }

@@ -14,19 +14,29 @@ impl World {
 
     /// Announces the present state of a guild.
     pub fn guild_updated(&mut self, guild: Id) {
-        let Some(state) = self.guilds.get(&guild) else { return };
+        let Some(state) = self.guilds.get(&guild) else {
+            return;
+        };
         let payload = self.guild_json(state);
         self.emit(guild, "GUILD_UPDATE", intent::GUILDS, 0, payload);
     }
 
     /// Starts or ends an outage.
     pub fn set_outage(&mut self, guild: Id, down: bool) {
-        let Some(state) = self.guilds.get_mut(&guild) else { return };
+        let Some(state) = self.guilds.get_mut(&guild) else {
+            return;
+        };
         if std::mem::replace(&mut state.unavailable, down) == down {
             return;
         }
         if down {
-            self.emit(guild, "GUILD_DELETE", intent::GUILDS, 0, json!({"id": guild, "unavailable": true}));
+            self.emit(
+                guild,
+                "GUILD_DELETE",
+                intent::GUILDS,
+                0,
+                json!({"id": guild, "unavailable": true}),
+            );
         } else {
             for bot in self.guilds[&guild].bots.clone() {
                 self.announce_guild_to(guild, bot);
@@ -41,7 +51,11 @@ impl World {
             self.channels.insert(id, channel);
             return;
         };
-        let set = if channel.is_thread() { &mut guild.threads } else { &mut guild.channels };
+        let set = if channel.is_thread() {
+            &mut guild.threads
+        } else {
+            &mut guild.channels
+        };
         set.insert(id);
         let thread = channel.is_thread();
         self.channels.insert(id, channel);
@@ -49,23 +63,35 @@ impl World {
         if thread {
             payload["newly_created"] = true.into();
         }
-        let kind = if thread { "THREAD_CREATE" } else { "CHANNEL_CREATE" };
+        let kind = if thread {
+            "THREAD_CREATE"
+        } else {
+            "CHANNEL_CREATE"
+        };
         self.emit_in(id, kind, intent::GUILDS, payload);
     }
 
     /// Changes a channel and announces it; bots that lose or gain sight of it hear that instead
     /// of the change.
     pub fn edit_channel(&mut self, id: Id, edit: impl FnOnce(&mut Channel)) {
-        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let Some(channel) = self.channels.get_mut(&id) else {
+            return;
+        };
         edit(channel);
-        let kind = if channel.is_thread() { "THREAD_UPDATE" } else { "CHANNEL_UPDATE" };
+        let kind = if channel.is_thread() {
+            "THREAD_UPDATE"
+        } else {
+            "CHANNEL_UPDATE"
+        };
         let payload = self.channel_json(&self.channels[&id]);
         self.emit_in(id, kind, intent::GUILDS, payload);
     }
 
     /// Removes a channel with everything in it. Children of a category stay, orphaned.
     pub fn delete_channel(&mut self, id: Id) {
-        let Some(channel) = self.channels.get(&id).cloned() else { return };
+        let Some(channel) = self.channels.get(&id).cloned() else {
+            return;
+        };
         let payload = self.channel_json(&channel);
         let guild_id = channel.guild_id;
         if channel.is_thread() {
@@ -77,7 +103,12 @@ impl World {
         if let Some(guild_id) = guild_id {
             let children: Vec<Id> = self.guilds.get(&guild_id).map_or_else(Vec::new, |g| {
                 let all = g.channels.iter().chain(&g.threads).copied();
-                all.filter(|c| self.channels.get(c).is_some_and(|c| c.parent_id == Some(id))).collect()
+                all.filter(|c| {
+                    self.channels
+                        .get(c)
+                        .is_some_and(|c| c.parent_id == Some(id))
+                })
+                .collect()
             });
             for child in children {
                 if channel.kind == 4 {
@@ -92,7 +123,9 @@ impl World {
     }
 
     fn drop_channel_references(&mut self, guild_id: Id, id: Id) {
-        let Some(guild) = self.guilds.get_mut(&guild_id) else { return };
+        let Some(guild) = self.guilds.get_mut(&guild_id) else {
+            return;
+        };
         let slots = [
             &mut guild.afk_channel_id,
             &mut guild.system_channel_id,
@@ -135,27 +168,46 @@ impl World {
 
     /// Announces a changed role.
     pub fn role_updated(&mut self, guild: Id, role: Id) {
-        let Some(state) = self.guilds.get(&guild).and_then(|g| g.roles.get(&role)) else { return };
+        let Some(state) = self.guilds.get(&guild).and_then(|g| g.roles.get(&role)) else {
+            return;
+        };
         let payload = json!({"guild_id": guild, "role": state.json()});
         self.emit(guild, "GUILD_ROLE_UPDATE", intent::GUILDS, 0, payload);
     }
 
     /// Removes a role; its members and overwrites lose it without a word in the audit log.
     pub fn delete_role(&mut self, guild_id: Id, role: Id) {
-        let Some(guild) = self.guilds.get_mut(&guild_id) else { return };
+        let Some(guild) = self.guilds.get_mut(&guild_id) else {
+            return;
+        };
         if guild.roles.remove(&role).is_none() {
             return;
         }
         let channels: Vec<Id> = guild.channels.iter().copied().collect();
-        let holders: Vec<Id> = guild.members.values().filter(|m| m.roles.contains(&role)).map(|m| m.user).collect();
-        self.emit(guild_id, "GUILD_ROLE_DELETE", intent::GUILDS, 0, json!({"guild_id": guild_id, "role_id": role}));
+        let holders: Vec<Id> = guild
+            .members
+            .values()
+            .filter(|m| m.roles.contains(&role))
+            .map(|m| m.user)
+            .collect();
+        self.emit(
+            guild_id,
+            "GUILD_ROLE_DELETE",
+            intent::GUILDS,
+            0,
+            json!({"guild_id": guild_id, "role_id": role}),
+        );
         for user in holders {
             self.edit_member(guild_id, user, |m| {
                 m.roles.remove(&role);
             });
         }
         for channel in channels {
-            if self.channels.get(&channel).is_some_and(|c| c.overwrites.contains_key(&role)) {
+            if self
+                .channels
+                .get(&channel)
+                .is_some_and(|c| c.overwrites.contains_key(&role))
+            {
                 self.edit_channel(channel, |c| {
                     c.overwrites.remove(&role);
                 });
@@ -188,8 +240,15 @@ impl World {
             self.touch_member(guild, message.author);
         }
         let payload = self.message_create_payload(&message);
-        let (channel, author, hidden) = (message.channel, message.author, message.ephemeral_for.is_some());
-        self.messages.entry(channel).or_default().insert(id, message);
+        let (channel, author, hidden) = (
+            message.channel,
+            message.author,
+            message.ephemeral_for.is_some(),
+        );
+        self.messages
+            .entry(channel)
+            .or_default()
+            .insert(id, message);
         self.announce_message("MESSAGE_CREATE", channel, author, hidden, payload);
         id
     }
@@ -202,7 +261,14 @@ impl World {
         payload
     }
 
-    fn announce_message(&mut self, kind: &'static str, channel: Id, author: Id, hidden: bool, payload: Value) {
+    fn announce_message(
+        &mut self,
+        kind: &'static str,
+        channel: Id,
+        author: Id,
+        hidden: bool,
+        payload: Value,
+    ) {
         if hidden {
             // Ephemeral messages reach the bot alone, as if by direct message.
             self.emit_to(author, None, kind, intent::DIRECT_MESSAGES, payload);
@@ -213,7 +279,9 @@ impl World {
 
     /// Announces a changed message.
     pub fn message_updated(&mut self, channel: Id, id: Id) {
-        let Some(message) = self.message(channel, id) else { return };
+        let Some(message) = self.message(channel, id) else {
+            return;
+        };
         let (author, hidden) = (message.author, message.ephemeral_for.is_some());
         let payload = self.message_event(message);
         self.announce_message("MESSAGE_UPDATE", channel, author, hidden, payload);
@@ -233,26 +301,41 @@ impl World {
         let mut gone = Vec::new();
         let mut hidden = None;
         for id in ids {
-            let Some(message) = self.messages.get_mut(&channel).and_then(|m| m.remove(id)) else { continue };
+            let Some(message) = self.messages.get_mut(&channel).and_then(|m| m.remove(id)) else {
+                continue;
+            };
             for attachment in &message.attachments {
-                self.assets.forget(super::AssetKind::Attachment, attachment.id);
+                self.assets
+                    .forget(super::AssetKind::Attachment, attachment.id);
             }
             if message.ephemeral_for.is_some() {
                 hidden = Some(message.author);
             }
             gone.push(*id);
         }
-        if let Some(thread) = self.channels.get_mut(&channel).and_then(|c| c.thread.as_mut()) {
+        if let Some(thread) = self
+            .channels
+            .get_mut(&channel)
+            .and_then(|c| c.thread.as_mut())
+        {
             thread.message_count = thread.message_count.saturating_sub(gone.len() as u64);
         }
         let guild = self.guild_of(channel);
-        let intents = if guild.is_some() { intent::GUILD_MESSAGES } else { intent::DIRECT_MESSAGES };
+        let intents = if guild.is_some() {
+            intent::GUILD_MESSAGES
+        } else {
+            intent::DIRECT_MESSAGES
+        };
         let mut payload = match gone.as_slice() {
             [] => return gone,
             [one] if !bulk => json!({"id": one, "channel_id": channel}),
             many => json!({"ids": many, "channel_id": channel}),
         };
-        let kind = if gone.len() == 1 && !bulk { "MESSAGE_DELETE" } else { "MESSAGE_DELETE_BULK" };
+        let kind = if gone.len() == 1 && !bulk {
+            "MESSAGE_DELETE"
+        } else {
+            "MESSAGE_DELETE_BULK"
+        };
         if let Some(bot) = hidden {
             self.emit_to(bot, None, kind, intent::DIRECT_MESSAGES, payload);
             return gone;
@@ -266,11 +349,19 @@ impl World {
 
     /// Announces that a guild's emojis or stickers changed.
     pub fn expressions_updated(&mut self, guild: Id, stickers: bool) {
-        let Some(state) = self.guilds.get(&guild) else { return };
+        let Some(state) = self.guilds.get(&guild) else {
+            return;
+        };
         let (kind, payload) = if stickers {
-            ("GUILD_STICKERS_UPDATE", json!({"guild_id": guild, "stickers": self.stickers_json(state)}))
+            (
+                "GUILD_STICKERS_UPDATE",
+                json!({"guild_id": guild, "stickers": self.stickers_json(state)}),
+            )
         } else {
-            ("GUILD_EMOJIS_UPDATE", json!({"guild_id": guild, "emojis": self.emojis_json(state)}))
+            (
+                "GUILD_EMOJIS_UPDATE",
+                json!({"guild_id": guild, "emojis": self.emojis_json(state)}),
+            )
         };
         self.emit(guild, kind, intent::GUILD_EXPRESSIONS, 0, payload);
     }
@@ -284,7 +375,11 @@ impl World {
     /// Announces a ban or its end.
     pub fn ban_changed(&mut self, guild: Id, user: Id, banned: bool) {
         let payload = json!({"guild_id": guild, "user": self.user_json(user)});
-        let kind = if banned { "GUILD_BAN_ADD" } else { "GUILD_BAN_REMOVE" };
+        let kind = if banned {
+            "GUILD_BAN_ADD"
+        } else {
+            "GUILD_BAN_REMOVE"
+        };
         let needs = perm::BAN_MEMBERS | perm::VIEW_AUDIT_LOG;
         self.emit(guild, kind, intent::GUILD_MODERATION, needs, payload);
     }
@@ -292,8 +387,14 @@ impl World {
     /// The automatic archiving that is due, done lazily whenever threads are looked at.
     pub fn archive_idle_threads(&mut self, guild: Id) {
         let now = self.now();
-        let Some(state) = self.guilds.get(&guild) else { return };
-        let due: Vec<(Id, Stamp)> = state.threads.iter().filter_map(|id| self.archive_due(*id, now)).collect();
+        let Some(state) = self.guilds.get(&guild) else {
+            return;
+        };
+        let due: Vec<(Id, Stamp)> = state
+            .threads
+            .iter()
+            .filter_map(|id| self.archive_due(*id, now))
+            .collect();
         for (id, at) in due {
             self.edit_channel(id, |c| {
                 if let Some(thread) = &mut c.thread {
@@ -307,7 +408,10 @@ impl World {
     fn archive_due(&self, id: Id, now: Stamp) -> Option<(Id, Stamp)> {
         let channel = self.channels.get(&id)?;
         let thread = channel.thread.as_ref().filter(|t| !t.archived)?;
-        let last = channel.last_message_id.map_or(thread.created_at, Id::created).max(thread.archived_at);
+        let last = channel
+            .last_message_id
+            .map_or(thread.created_at, Id::created)
+            .max(thread.archived_at);
         let end = last.plus(i64::from(thread.auto_archive) * 60_000);
         (end <= now).then_some((id, end))
     }

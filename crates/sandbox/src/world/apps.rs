@@ -41,7 +41,11 @@ pub struct SessionStarts {
 
 impl Default for SessionStarts {
     fn default() -> Self {
-        Self { total: 1000, remaining: 1000, reset_at: None }
+        Self {
+            total: 1000,
+            remaining: 1000,
+            reset_at: None,
+        }
     }
 }
 
@@ -91,7 +95,8 @@ impl Command {
         if self.guild.is_none() {
             json["dm_permission"] = self.dm_permission.into();
             json["contexts"] = self.contexts.clone().unwrap_or(Value::Null);
-            json["integration_types"] = self.integration_types.clone().unwrap_or_else(|| json!([0]));
+            json["integration_types"] =
+                self.integration_types.clone().unwrap_or_else(|| json!([0]));
         }
         if !self.options.is_empty() {
             json["options"] = Value::Array(self.options.clone());
@@ -127,24 +132,35 @@ impl World {
 
     /// The application whose bot this user is.
     pub fn app_of_bot(&self, user: Id) -> Option<&Application> {
-        self.apps.get(&user).filter(|a| a.bot == user).or_else(|| self.apps.values().find(|a| a.bot == user))
+        self.apps
+            .get(&user)
+            .filter(|a| a.bot == user)
+            .or_else(|| self.apps.values().find(|a| a.bot == user))
     }
 
     /// The live grant behind a bearer token.
     pub fn grant(&self, token: &str) -> Option<&AccessToken> {
-        self.access_tokens.get(token).filter(|t| t.expires_at > self.now())
+        self.access_tokens
+            .get(token)
+            .filter(|t| t.expires_at > self.now())
     }
 
     /// Registers an application together with its bot user.
     pub fn add_app(&mut self, app: Application) {
-        self.users.entry(app.bot).or_insert_with(|| super::User::bot(app.bot, &app.name));
+        self.users
+            .entry(app.bot)
+            .or_insert_with(|| super::User::bot(app.bot, &app.name));
         self.bot_tokens.insert(app.token.clone(), app.id);
         self.apps.insert(app.id, app);
     }
 
     /// The application object its owner sees.
     pub fn private_app_json(&self, app: &Application) -> Value {
-        let guilds = self.guilds.values().filter(|g| g.members.contains_key(&app.bot)).count();
+        let guilds = self
+            .guilds
+            .values()
+            .filter(|g| g.members.contains_key(&app.bot))
+            .count();
         json!({
             "id": app.id,
             "name": app.name,

@@ -52,7 +52,10 @@ pub struct Assets {
 impl Assets {
     pub fn new(seed: u64) -> Self {
         let key = Sha256::digest(format!("links of world {seed}"));
-        Self { files: HashMap::new(), key: key.into() }
+        Self {
+            files: HashMap::new(),
+            key: key.into(),
+        }
     }
 
     /// Keeps an upload under a hash made from its bytes; returns the hash, `a_…` when it moves.
@@ -60,26 +63,50 @@ impl Assets {
         let digest = hex::encode(&Sha256::digest(&stored.bytes)[..16]);
         let moves = stored.content_type == "image/gif";
         let hash = if moves { format!("a_{digest}") } else { digest };
-        self.files.insert(Asset { kind, owner, hash: hash.clone() }, stored);
+        self.files.insert(
+            Asset {
+                kind,
+                owner,
+                hash: hash.clone(),
+            },
+            stored,
+        );
         hash
     }
 
     /// Keeps media that is addressed by its own id.
     pub fn keep_by_id(&mut self, kind: AssetKind, id: Id, stored: Stored) {
-        self.files.insert(Asset { kind, owner: id, hash: String::new() }, stored);
+        self.files.insert(
+            Asset {
+                kind,
+                owner: id,
+                hash: String::new(),
+            },
+            stored,
+        );
     }
 
     pub fn get(&self, kind: AssetKind, owner: Id, hash: &str) -> Option<&Stored> {
-        self.files.get(&Asset { kind, owner, hash: hash.to_owned() })
+        self.files.get(&Asset {
+            kind,
+            owner,
+            hash: hash.to_owned(),
+        })
     }
 
     pub fn forget(&mut self, kind: AssetKind, id: Id) {
-        self.files.remove(&Asset { kind, owner: id, hash: String::new() });
+        self.files.remove(&Asset {
+            kind,
+            owner: id,
+            hash: String::new(),
+        });
     }
 
     fn signature(&self, path: &str, expires: i64, issued: i64) -> String {
         // Any key length is valid for HMAC, so this cannot fail.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else {
+            return String::new();
+        };
         mac.update(format!("{path}?ex={expires:x}&is={issued:x}").as_bytes());
         hex::encode(mac.finalize().into_bytes())
     }
@@ -105,21 +132,37 @@ pub fn clean_filename(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let clean: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
+                c
+            } else {
+                '_'
+            }
+        })
         .take(200)
         .collect();
-    if clean.is_empty() { "unknown".to_owned() } else { clean }
+    if clean.is_empty() {
+        "unknown".to_owned()
+    } else {
+        clean
+    }
 }
 
 impl World {
     /// A signed link to an attachment.
     pub fn attachment_url(&self, channel: Id, attachment: &Attachment) -> String {
-        let path = format!("/attachments/{channel}/{}/{}", attachment.id, attachment.filename);
+        let path = format!(
+            "/attachments/{channel}/{}/{}",
+            attachment.id, attachment.filename
+        );
         // Links live a day and change hourly, so that the same answer repeats within the hour.
         let issued = self.now().0 / 1000 / 3600 * 3600;
         let expires = issued + LINK_LIFETIME;
         let signature = self.assets.signature(&path, expires, issued);
-        format!("{}{path}?ex={expires:x}&is={issued:x}&hm={signature}&", self.addresses.rest)
+        format!(
+            "{}{path}?ex={expires:x}&is={issued:x}&hm={signature}&",
+            self.addresses.rest
+        )
     }
 
     /// The bytes behind an attachment link; `None` when the link is forged or expired or the

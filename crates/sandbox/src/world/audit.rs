@@ -72,7 +72,11 @@ pub struct Change {
 
 impl Change {
     pub fn new(key: &'static str, old: Option<Value>, new: Option<Value>) -> Self {
-        Self { key, old: old.filter(|v| !v.is_null()), new: new.filter(|v| !v.is_null()) }
+        Self {
+            key,
+            old: old.filter(|v| !v.is_null()),
+            new: new.filter(|v| !v.is_null()),
+        }
     }
 
     fn json(&self) -> Value {
@@ -112,8 +116,11 @@ impl AuditEntry {
             json["changes"] = self.changes.iter().map(Change::json).collect();
         }
         if !self.options.is_empty() {
-            let options: Map<String, Value> =
-                self.options.iter().map(|(k, v)| ((*k).to_owned(), v.as_str().into())).collect();
+            let options: Map<String, Value> = self
+                .options
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), v.as_str().into()))
+                .collect();
             json["options"] = options.into();
         }
         if let Some(reason) = &self.reason {
@@ -144,6 +151,10 @@ impl AuditLog {
 
 impl World {
     /// Writes an entry and announces it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the fields of the entry, in its order"
+    )]
     pub fn audit(
         &mut self,
         guild: Id,
@@ -157,18 +168,42 @@ impl World {
         let id = self.next_id();
         let limit = self.now().plus(-KEPT_MS);
         let reason = reason.map(str::to_owned);
-        let entry = AuditEntry { id, action, user: Some(user), target, changes, options, reason };
+        let entry = AuditEntry {
+            id,
+            action,
+            user: Some(user),
+            target,
+            changes,
+            options,
+            reason,
+        };
         let mut payload = entry.json();
-        let Some(state) = self.guilds.get_mut(&guild) else { return };
+        let Some(state) = self.guilds.get_mut(&guild) else {
+            return;
+        };
         state.audit.forget_before(limit);
         state.audit.entries.push_back(entry);
         payload["guild_id"] = json!(guild);
-        self.emit(guild, "GUILD_AUDIT_LOG_ENTRY_CREATE", intent::GUILD_MODERATION, perm::VIEW_AUDIT_LOG, payload);
+        self.emit(
+            guild,
+            "GUILD_AUDIT_LOG_ENTRY_CREATE",
+            intent::GUILD_MODERATION,
+            perm::VIEW_AUDIT_LOG,
+            payload,
+        );
     }
 
     /// Writes an entry of a kind that is counted: a recent one by the same user about the same
     /// target and channel only grows, and nothing is announced again.
-    pub fn audit_counted(&mut self, guild: Id, user: Id, action: u16, target: Option<Id>, channel: Option<Id>, reason: Option<&str>) {
+    pub fn audit_counted(
+        &mut self,
+        guild: Id,
+        user: Id,
+        action: u16,
+        target: Option<Id>,
+        channel: Option<Id>,
+        reason: Option<&str>,
+    ) {
         let now = self.now();
         let channel = channel.map(|c| c.to_string());
         if let Some(state) = self.guilds.get_mut(&guild) {
@@ -177,9 +212,15 @@ impl World {
                     && e.user == Some(user)
                     && e.target == target
                     && e.id.created().plus(MERGE_MS) > now
-                    && e.options.iter().find(|(k, _)| *k == "channel_id").map(|(_, v)| v) == channel.as_ref()
+                    && e.options
+                        .iter()
+                        .find(|(k, _)| *k == "channel_id")
+                        .map(|(_, v)| v)
+                        == channel.as_ref()
             });
-            if let Some(count) = same.and_then(|e| e.options.iter_mut().find(|(k, _)| *k == "count")) {
+            if let Some(count) =
+                same.and_then(|e| e.options.iter_mut().find(|(k, _)| *k == "count"))
+            {
                 count.1 = (count.1.parse::<u64>().unwrap_or(0) + 1).to_string();
                 return;
             }

@@ -211,7 +211,11 @@ impl World {
             return channel.thread_json(thread);
         }
         if channel.guild_id.is_none() {
-            let recipients: Vec<Value> = channel.recipients.iter().map(|u| self.user_json(*u)).collect();
+            let recipients: Vec<Value> = channel
+                .recipients
+                .iter()
+                .map(|u| self.user_json(*u))
+                .collect();
             return json!({
                 "id": channel.id,
                 "type": channel.kind,
@@ -250,7 +254,8 @@ impl World {
                 json["default_auto_archive_duration"] = duration.into();
             }
             if channel.default_thread_rate_limit_per_user > 0 {
-                json["default_thread_rate_limit_per_user"] = channel.default_thread_rate_limit_per_user.into();
+                json["default_thread_rate_limit_per_user"] =
+                    channel.default_thread_rate_limit_per_user.into();
             }
         }
         if matches!(channel.kind, 0 | 5) {

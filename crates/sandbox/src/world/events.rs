@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use super::World;
 use super::id::Id;
 use super::permissions as perm;
-use super::World;
 
 /// Gateway intents.
 pub mod intent {
@@ -49,7 +49,10 @@ pub struct Payload {
 
 impl Payload {
     pub fn new(value: Value) -> Arc<Self> {
-        Arc::new(Self { value, text: OnceLock::new() })
+        Arc::new(Self {
+            value,
+            text: OnceLock::new(),
+        })
     }
 
     pub fn value(&self) -> &Value {
@@ -117,16 +120,32 @@ pub trait EventSink: Send + Sync {
 
 impl World {
     /// Queues an event of a guild for every bot in it that has one of `needs` (0: every bot).
-    pub(crate) fn emit(&mut self, guild: Id, kind: &'static str, intents: u64, needs: u64, payload: Value) {
+    pub(crate) fn emit(
+        &mut self,
+        guild: Id,
+        kind: &'static str,
+        intents: u64,
+        needs: u64,
+        payload: Value,
+    ) {
         let to = self.bots_in(guild, |world, guild, bot| {
-            needs == 0 || perm::in_guild(guild, bot, world.now()) & (needs | perm::ADMINISTRATOR) != 0
+            needs == 0
+                || perm::in_guild(guild, bot, world.now()) & (needs | perm::ADMINISTRATOR) != 0
         });
         self.queue(Some(guild), kind, intents, to, payload);
     }
 
     /// Queues an event of a channel for every bot that sees the channel.
-    pub(crate) fn emit_in(&mut self, channel: Id, kind: &'static str, intents: u64, payload: Value) {
-        let Some(guild) = self.channels.get(&channel).map(|c| c.guild_id) else { return };
+    pub(crate) fn emit_in(
+        &mut self,
+        channel: Id,
+        kind: &'static str,
+        intents: u64,
+        payload: Value,
+    ) {
+        let Some(guild) = self.channels.get(&channel).map(|c| c.guild_id) else {
+            return;
+        };
         match guild {
             Some(guild) => {
                 let to = self.viewers(guild, channel);
@@ -140,7 +159,14 @@ impl World {
     }
 
     /// Queues an event for one bot user.
-    pub(crate) fn emit_to(&mut self, bot: Id, guild: Option<Id>, kind: &'static str, intents: u64, payload: Value) {
+    pub(crate) fn emit_to(
+        &mut self,
+        bot: Id,
+        guild: Option<Id>,
+        kind: &'static str,
+        intents: u64,
+        payload: Value,
+    ) {
         self.queue(guild, kind, intents, vec![bot], payload);
     }
 
@@ -160,20 +186,50 @@ impl World {
 
     /// Queues a THREAD_MEMBERS_UPDATE: about others it needs GUILD_MEMBERS, about itself a bot
     /// hears it with GUILDS.
-    pub(crate) fn emit_thread_members(&mut self, thread: Id, guild: Id, subject: Id, payload: Value) {
+    pub(crate) fn emit_thread_members(
+        &mut self,
+        thread: Id,
+        guild: Id,
+        subject: Id,
+        payload: Value,
+    ) {
         let viewers = self.viewers(guild, thread);
-        let own = viewers.contains(&subject) || self.guilds.get(&guild).is_some_and(|g| g.bots.contains(&subject));
+        let own = viewers.contains(&subject)
+            || self
+                .guilds
+                .get(&guild)
+                .is_some_and(|g| g.bots.contains(&subject));
         let others = viewers.into_iter().filter(|b| *b != subject).collect();
-        self.queue(Some(guild), "THREAD_MEMBERS_UPDATE", intent::GUILD_MEMBERS, others, payload.clone());
+        self.queue(
+            Some(guild),
+            "THREAD_MEMBERS_UPDATE",
+            intent::GUILD_MEMBERS,
+            others,
+            payload.clone(),
+        );
         if own {
-            self.queue(Some(guild), "THREAD_MEMBERS_UPDATE", intent::GUILDS, vec![subject], payload);
+            self.queue(
+                Some(guild),
+                "THREAD_MEMBERS_UPDATE",
+                intent::GUILDS,
+                vec![subject],
+                payload,
+            );
         }
     }
 
     /// Queues a message event: sessions without MESSAGE_CONTENT get it emptied, except the
     /// author's, mentioned bots' and in direct messages.
-    pub(crate) fn emit_message(&mut self, kind: &'static str, channel: Id, author: Id, payload: Value) {
-        let Some(place) = self.channels.get(&channel) else { return };
+    pub(crate) fn emit_message(
+        &mut self,
+        kind: &'static str,
+        channel: Id,
+        author: Id,
+        payload: Value,
+    ) {
+        let Some(place) = self.channels.get(&channel) else {
+            return;
+        };
         let guild = place.guild_id;
         let (to, intents) = match guild {
             Some(guild) => (self.viewers(guild, channel), intent::GUILD_MESSAGES),
@@ -215,15 +271,37 @@ impl World {
     }
 
     fn bots_in(&self, guild: Id, keep: impl Fn(&World, &super::Guild, Id) -> bool) -> Vec<Id> {
-        let Some(guild) = self.guilds.get(&guild) else { return Vec::new() };
-        guild.bots.iter().copied().filter(|bot| keep(self, guild, *bot)).collect()
+        let Some(guild) = self.guilds.get(&guild) else {
+            return Vec::new();
+        };
+        guild
+            .bots
+            .iter()
+            .copied()
+            .filter(|bot| keep(self, guild, *bot))
+            .collect()
     }
 
-    fn queue(&mut self, guild_id: Option<Id>, kind: &'static str, intents: u64, to: Vec<Id>, payload: Value) {
+    fn queue(
+        &mut self,
+        guild_id: Option<Id>,
+        kind: &'static str,
+        intents: u64,
+        to: Vec<Id>,
+        payload: Value,
+    ) {
         if to.is_empty() {
             return;
         }
         let full = Payload::new(payload);
-        self.outbox.push(Arc::new(Event { guild_id, kind, intents, to, own: None, full, bare: None }));
+        self.outbox.push(Arc::new(Event {
+            guild_id,
+            kind,
+            intents,
+            to,
+            own: None,
+            full,
+            bare: None,
+        }));
     }
 }

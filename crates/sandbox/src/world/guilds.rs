@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::audit::AuditLog;
 use super::members::Member;
+use super::permissions as perm;
 use super::{Id, Stamp, World};
 
 /// A server.
@@ -61,6 +62,63 @@ pub struct Guild {
     pub unavailable: bool,
     /// Commands per application that this guild has restricted: (application, command) → rules.
     pub command_permissions: BTreeMap<(Id, Id), Vec<super::CommandPermission>>,
+}
+
+impl Guild {
+    /// A guild with @everyone and its owner.
+    pub fn new(id: Id, name: &str, owner_id: Id) -> Self {
+        let everyone = Role::new(id, "@everyone", perm::DEFAULT_EVERYONE, 0);
+        let mut guild = Self {
+            id,
+            name: name.to_owned(),
+            icon: None,
+            splash: None,
+            discovery_splash: None,
+            banner: None,
+            description: None,
+            owner_id,
+            features: BTreeSet::new(),
+            afk_channel_id: None,
+            afk_timeout: 300,
+            system_channel_id: None,
+            system_channel_flags: 0,
+            rules_channel_id: None,
+            public_updates_channel_id: None,
+            safety_alerts_channel_id: None,
+            widget_channel_id: None,
+            widget_enabled: false,
+            verification_level: 0,
+            default_message_notifications: 1,
+            explicit_content_filter: 0,
+            mfa_level: 0,
+            nsfw_level: 0,
+            premium_tier: 0,
+            premium_subscription_count: 0,
+            premium_progress_bar_enabled: false,
+            preferred_locale: "en-US".to_owned(),
+            vanity_url_code: None,
+            incidents: None,
+            roles: [(id, everyone)].into(),
+            members: Default::default(),
+            bots: Vec::new(),
+            channels: BTreeSet::new(),
+            threads: BTreeSet::new(),
+            emojis: Default::default(),
+            stickers: Default::default(),
+            bans: Default::default(),
+            integrations: Default::default(),
+            automod: Default::default(),
+            voice: Default::default(),
+            audit: Default::default(),
+            welcome_screen: Value::Null,
+            unavailable: false,
+            command_permissions: Default::default(),
+        };
+        guild
+            .members
+            .insert(owner_id, Member::new(owner_id, id.created()));
+        guild
+    }
 }
 
 /// Safety measures with an end.
@@ -248,7 +306,8 @@ impl Invite {
 
     /// Whether it can still be used.
     pub fn alive(&self, now: Stamp) -> bool {
-        self.expires_at().is_none_or(|end| end > now) && (self.max_uses == 0 || self.uses < self.max_uses)
+        self.expires_at().is_none_or(|end| end > now)
+            && (self.max_uses == 0 || self.uses < self.max_uses)
     }
 }
 
@@ -333,7 +392,11 @@ impl World {
     }
 
     pub fn stickers_json(&self, guild: &Guild) -> Vec<Value> {
-        guild.stickers.values().map(|s| self.sticker_json(guild.id, s)).collect()
+        guild
+            .stickers
+            .values()
+            .map(|s| self.sticker_json(guild.id, s))
+            .collect()
     }
 
     pub fn sticker_json(&self, guild: Id, sticker: &Sticker) -> Value {
@@ -361,6 +424,7 @@ impl World {
             "mute": member.is_some_and(|m| m.mute),
             "self_deaf": state.self_deaf,
             "self_mute": state.self_mute,
+            "self_stream": false,
             "self_video": false,
             "suppress": state.suppress,
             "request_to_speak_timestamp": state.request_to_speak,
@@ -380,7 +444,11 @@ impl World {
         if with_token {
             json["user"] = self.user_json(webhook.creator);
             json["token"] = webhook.token.as_str().into();
-            json["url"] = format!("{}/api/webhooks/{}/{}", self.addresses.rest, webhook.id, webhook.token).into();
+            json["url"] = format!(
+                "{}/api/webhooks/{}/{}",
+                self.addresses.rest, webhook.id, webhook.token
+            )
+            .into();
         }
         json
     }
@@ -433,8 +501,6 @@ impl World {
                 "icon": app.and_then(|a| a.icon.as_deref()),
                 "description": app.map_or("", |a| a.description.as_str()),
                 "type": null,
-                "cover_image": null,
-                "primary_sku_id": null,
                 "bot": self.user_json(integration.bot),
             },
             "scopes": integration.scopes,

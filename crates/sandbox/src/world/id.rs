@@ -68,7 +68,9 @@ pub struct Stamp(pub i64);
 impl Stamp {
     /// Reads any RFC 3339 time.
     pub fn parse(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|t| Self(t.timestamp_millis()))
+        DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|t| Self(t.timestamp_millis()))
     }
 
     /// This moment and `ms` more.
@@ -79,7 +81,10 @@ impl Stamp {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = Utc.timestamp_millis_opt(self.0).single().unwrap_or_default();
+        let time = Utc
+            .timestamp_millis_opt(self.0)
+            .single()
+            .unwrap_or_default();
         time.format("%Y-%m-%dT%H:%M:%S%.6f+00:00").fmt(f)
     }
 }
@@ -100,7 +105,11 @@ pub struct Snowflakes {
 
 impl Default for Snowflakes {
     fn default() -> Self {
-        Self { last_ms: EPOCH_MS, count: 0, worker: 1 }
+        Self {
+            last_ms: EPOCH_MS,
+            count: 0,
+            worker: 1,
+        }
     }
 }
 
@@ -146,9 +155,18 @@ mod tests {
 
     #[test]
     fn scalars_look_as_on_the_wire() {
-        assert_eq!(Stamp(1_430_030_816_936).to_string(), "2015-04-26T06:46:56.936000+00:00");
-        assert_eq!(serde_json::to_string(&Id(175928847299117063)).unwrap(), "\"175928847299117063\"");
+        assert_eq!(
+            Stamp(1_430_030_816_936).to_string(),
+            "2015-04-26T06:46:56.936000+00:00"
+        );
+        assert_eq!(
+            serde_json::to_string(&Id(175928847299117063)).unwrap(),
+            "\"175928847299117063\""
+        );
         assert_eq!(Id(175928847299117063).created(), Stamp(1462015105796));
-        assert_eq!(serde_json::from_str::<Id>("5").unwrap(), serde_json::from_str("\"5\"").unwrap());
+        assert_eq!(
+            serde_json::from_str::<Id>("5").unwrap(),
+            serde_json::from_str("\"5\"").unwrap()
+        );
     }
 }

@@ -135,12 +135,16 @@ impl World {
             3 => metadata["interacted_message_id"] = json!(new.message),
             5 => {
                 let before = new.message.and_then(|m| self.message(new.channel, m));
-                let before = before.and_then(|m| m.interaction_metadata.as_ref()).map(|(m, _)| m.clone());
+                let before = before
+                    .and_then(|m| m.interaction_metadata.as_ref())
+                    .map(|(m, _)| m.clone());
                 // A modal that a command opened: the command itself triggered it.
-                metadata["triggering_interaction_metadata"] = before.unwrap_or_else(|| json!({
-                    "id": id, "type": 2, "user": self.user_json(new.user),
-                    "authorizing_integration_owners": {"0": owner},
-                }));
+                metadata["triggering_interaction_metadata"] = before.unwrap_or_else(|| {
+                    json!({
+                        "id": id, "type": 2, "user": self.user_json(new.user),
+                        "authorizing_integration_owners": {"0": owner},
+                    })
+                });
             }
             _ => {}
         }
@@ -196,7 +200,9 @@ impl World {
                 payload["context"] = 1.into();
             }
         }
-        let message = interaction.message.and_then(|m| self.message(interaction.channel, m));
+        let message = interaction
+            .message
+            .and_then(|m| self.message(interaction.channel, m));
         if let Some(message) = message {
             payload["message"] = self.message_json(message, bot);
         }
@@ -206,7 +212,11 @@ impl World {
     /// Interactions whose first callback is still awaited, oldest first.
     pub fn waiting_interactions(&self) -> Vec<Id> {
         let now = self.now();
-        self.interactions.values().filter(|i| i.waiting(now)).map(|i| i.id).collect()
+        self.interactions
+            .values()
+            .filter(|i| i.waiting(now))
+            .map(|i| i.id)
+            .collect()
     }
 }
 

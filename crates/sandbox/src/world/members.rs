@@ -82,7 +82,9 @@ impl World {
     pub fn add_member(&mut self, guild_id: Id, user: Id) -> bool {
         let now = self.now();
         let is_bot = self.users.get(&user).is_some_and(|u| u.bot);
-        let Some(guild) = self.guilds.get_mut(&guild_id) else { return false };
+        let Some(guild) = self.guilds.get_mut(&guild_id) else {
+            return false;
+        };
         if guild.members.contains_key(&user) {
             return false;
         }
@@ -92,7 +94,13 @@ impl World {
         // Others hear about the new member; a bot that joins gets GUILD_CREATE instead.
         let mut payload = self.member_json(&member);
         payload["guild_id"] = json!(guild_id);
-        self.emit(guild_id, "GUILD_MEMBER_ADD", intent::GUILD_MEMBERS, 0, payload);
+        self.emit(
+            guild_id,
+            "GUILD_MEMBER_ADD",
+            intent::GUILD_MEMBERS,
+            0,
+            payload,
+        );
         if is_bot {
             if let Some(guild) = self.guilds.get_mut(&guild_id) {
                 guild.bots.push(user);
@@ -105,7 +113,9 @@ impl World {
 
     /// Removes a member, with a bot also its managed role. `false` when it was none.
     pub fn remove_member(&mut self, guild_id: Id, user: Id) -> bool {
-        let Some(guild) = self.guilds.get_mut(&guild_id) else { return false };
+        let Some(guild) = self.guilds.get_mut(&guild_id) else {
+            return false;
+        };
         if guild.members.remove(&user).is_none() {
             return false;
         }
@@ -114,15 +124,31 @@ impl World {
         guild.bots.retain(|b| *b != user);
         let threads: Vec<Id> = guild.threads.iter().copied().collect();
         for thread in threads {
-            if let Some(state) = self.channels.get_mut(&thread).and_then(|c| c.thread.as_mut()) {
+            if let Some(state) = self
+                .channels
+                .get_mut(&thread)
+                .and_then(|c| c.thread.as_mut())
+            {
                 state.members.remove(&user);
             }
         }
         if was_bot {
-            self.emit_to(user, Some(guild_id), "GUILD_DELETE", intent::GUILDS, json!({"id": guild_id}));
+            self.emit_to(
+                user,
+                Some(guild_id),
+                "GUILD_DELETE",
+                intent::GUILDS,
+                json!({"id": guild_id}),
+            );
         }
         let payload = json!({"guild_id": guild_id, "user": self.user_json(user)});
-        self.emit(guild_id, "GUILD_MEMBER_REMOVE", intent::GUILD_MEMBERS, 0, payload);
+        self.emit(
+            guild_id,
+            "GUILD_MEMBER_REMOVE",
+            intent::GUILD_MEMBERS,
+            0,
+            payload,
+        );
         if was_bot {
             self.drop_bot_traces(guild_id, user);
         }
@@ -130,8 +156,14 @@ impl World {
     }
 
     fn drop_bot_traces(&mut self, guild_id: Id, bot: Id) {
-        let Some(guild) = self.guilds.get_mut(&guild_id) else { return };
-        let managed = guild.roles.values().filter(|r| r.bot == Some(bot)).map(|r| r.id);
+        let Some(guild) = self.guilds.get_mut(&guild_id) else {
+            return;
+        };
+        let managed = guild
+            .roles
+            .values()
+            .filter(|r| r.bot == Some(bot))
+            .map(|r| r.id);
         let managed: Vec<Id> = managed.collect();
         guild.integrations.retain(|_, i| i.bot != bot);
         for role in managed {
@@ -141,7 +173,11 @@ impl World {
 
     /// Changes a member and announces the result.
     pub fn edit_member(&mut self, guild_id: Id, user: Id, edit: impl FnOnce(&mut Member)) {
-        let Some(member) = self.guilds.get_mut(&guild_id).and_then(|g| g.members.get_mut(&user)) else {
+        let Some(member) = self
+            .guilds
+            .get_mut(&guild_id)
+            .and_then(|g| g.members.get_mut(&user))
+        else {
             return;
         };
         edit(member);
@@ -167,7 +203,11 @@ impl World {
     /// Notes that a member did something.
     pub(crate) fn touch_member(&mut self, guild: Id, user: Id) {
         let now = self.now();
-        if let Some(member) = self.guilds.get_mut(&guild).and_then(|g| g.members.get_mut(&user)) {
+        if let Some(member) = self
+            .guilds
+            .get_mut(&guild)
+            .and_then(|g| g.members.get_mut(&user))
+        {
             member.last_active = now;
         }
     }

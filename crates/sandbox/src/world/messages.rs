@@ -174,16 +174,22 @@ impl World {
     pub fn message_json(&self, message: &Message, viewer: Id) -> Value {
         let mut json = self.basic_message_json(message);
         if !message.reactions.is_empty() {
-            json["reactions"] = message.reactions.iter().map(|r| json!({
-                "emoji": r.emoji_json(),
-                "count": r.users.len(),
-                "count_details": {"burst": 0, "normal": r.users.len()},
-                "burst_colors": [],
-                "me_burst": false,
-                "burst_me": false,
-                "burst_count": 0,
-                "me": r.users.contains(&viewer),
-            })).collect();
+            json["reactions"] = message
+                .reactions
+                .iter()
+                .map(|r| {
+                    json!({
+                        "emoji": r.emoji_json(),
+                        "count": r.users.len(),
+                        "count_details": {"burst": 0, "normal": r.users.len()},
+                        "burst_colors": [],
+                        "me_burst": false,
+                        "burst_me": false,
+                        "burst_count": 0,
+                        "me": r.users.contains(&viewer),
+                    })
+                })
+                .collect();
         }
         if matches!(message.kind, 19 | 21)
             && let Some(reference) = &message.reference
@@ -197,9 +203,16 @@ impl World {
     }
 
     fn basic_message_json(&self, message: &Message) -> Value {
-        let mentions: Vec<Value> = message.mentions.iter().map(|u| self.user_json(*u)).collect();
-        let attachments: Vec<Value> =
-            message.attachments.iter().map(|a| self.attachment_json(message.channel, a)).collect();
+        let mentions: Vec<Value> = message
+            .mentions
+            .iter()
+            .map(|u| self.user_json(*u))
+            .collect();
+        let attachments: Vec<Value> = message
+            .attachments
+            .iter()
+            .map(|a| self.attachment_json(message.channel, a))
+            .collect();
         let mut json = json!({
             "type": message.kind,
             "content": message.content,
@@ -231,7 +244,11 @@ impl World {
             json["position"] = position.into();
         }
         if !message.stickers.is_empty() {
-            json["sticker_items"] = message.stickers.iter().filter_map(|s| self.sticker_item(*s)).collect();
+            json["sticker_items"] = message
+                .stickers
+                .iter()
+                .filter_map(|s| self.sticker_item(*s))
+                .collect();
         }
         if let Some(poll) = &message.poll {
             json["poll"] = poll.clone();
@@ -287,7 +304,10 @@ impl World {
         if message.ephemeral_for.is_some() {
             return json;
         }
-        let Some(guild) = place.and_then(|c| c.guild_id).and_then(|g| self.guilds.get(&g)) else {
+        let Some(guild) = place
+            .and_then(|c| c.guild_id)
+            .and_then(|g| self.guilds.get(&g))
+        else {
             return json;
         };
         json["guild_id"] = json!(guild.id);

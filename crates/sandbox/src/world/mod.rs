@@ -27,7 +27,8 @@ pub use audit::{AuditEntry, AuditLog, Change, action};
 pub use channels::{Channel, Overwrite, Tag, ThreadMember, ThreadState};
 pub use events::{Event, EventSink, Payload, intent};
 pub use guilds::{
-    AutomodRule, Ban, Emoji, Guild, Incidents, Integration, Invite, Role, Sticker, VoiceState, Webhook,
+    AutomodRule, Ban, Emoji, Guild, Incidents, Integration, Invite, Role, Sticker, VoiceState,
+    Webhook,
 };
 pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
 pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};

@@ -43,6 +43,19 @@ pub const BYPASS_SLOWMODE: u64 = 1 << 52;
 /// Every bit that has a meaning: 0–46 and 48–52.
 pub const ALL: u64 = ((1 << 47) - 1) | (0x1f << 48);
 
+/// What needs two factors in guilds that demand them.
+pub const NEED_SECOND_FACTOR: u64 = KICK_MEMBERS
+    | BAN_MEMBERS
+    | ADMINISTRATOR
+    | MANAGE_CHANNELS
+    | MANAGE_GUILD
+    | MANAGE_MESSAGES
+    | MANAGE_ROLES
+    | MANAGE_WEBHOOKS
+    | MANAGE_GUILD_EXPRESSIONS
+    | MANAGE_THREADS
+    | MODERATE_MEMBERS;
+
 /// What a member in timeout keeps.
 const TIMED_OUT: u64 = VIEW_CHANNEL | READ_MESSAGE_HISTORY;
 
@@ -54,30 +67,48 @@ pub fn in_guild(guild: &Guild, user: Id, now: Stamp) -> u64 {
     if guild.owner_id == user {
         return ALL;
     }
-    let Some(member) = guild.members.get(&user) else { return 0 };
+    let Some(member) = guild.members.get(&user) else {
+        return 0;
+    };
     let everyone = guild.roles.get(&guild.id).map_or(0, |r| r.permissions);
     let roles = member.roles.iter().filter_map(|r| guild.roles.get(r));
     let base = roles.fold(everyone, |bits, role| bits | role.permissions);
     if base & ADMINISTRATOR != 0 {
         return ALL;
     }
-    if member.timed_out(now) { base & TIMED_OUT } else { base }
+    if member.timed_out(now) {
+        base & TIMED_OUT
+    } else {
+        base
+    }
 }
 
 /// Permissions of `user` in `channel` of `guild`; for a thread pass its parent's overwrites
 /// through `parent`.
-pub fn in_channel(guild: &Guild, channel: &Channel, parent: Option<&Channel>, user: Id, now: Stamp) -> u64 {
+pub fn in_channel(
+    guild: &Guild,
+    channel: &Channel,
+    parent: Option<&Channel>,
+    user: Id,
+    now: Stamp,
+) -> u64 {
     if guild.owner_id == user {
         return ALL;
     }
-    let Some(member) = guild.members.get(&user) else { return 0 };
+    let Some(member) = guild.members.get(&user) else {
+        return 0;
+    };
     let everyone = guild.roles.get(&guild.id).map_or(0, |r| r.permissions);
     let roles = member.roles.iter().filter_map(|r| guild.roles.get(r));
     let mut bits = roles.fold(everyone, |bits, role| bits | role.permissions);
     if bits & ADMINISTRATOR != 0 {
         return ALL;
     }
-    let place = if channel.is_thread() { parent.unwrap_or(channel) } else { channel };
+    let place = if channel.is_thread() {
+        parent.unwrap_or(channel)
+    } else {
+        channel
+    };
     let (mut allow, mut deny) = (0, 0);
     for overwrite in place.overwrites.values() {
         if overwrite.id == guild.id {
@@ -94,16 +125,27 @@ pub fn in_channel(guild: &Guild, channel: &Channel, parent: Option<&Channel>, us
     }
     if channel.is_thread() {
         let speak = bits & SEND_MESSAGES_IN_THREADS != 0;
-        bits = if speak { bits | SEND_MESSAGES } else { bits & !SEND_MESSAGES };
+        bits = if speak {
+            bits | SEND_MESSAGES
+        } else {
+            bits & !SEND_MESSAGES
+        };
     }
     bits = implied(bits, place.is_voice());
     if channel.kind == 12
         && bits & MANAGE_THREADS == 0
-        && !channel.thread.as_ref().is_some_and(|t| t.members.contains_key(&user))
+        && !channel
+            .thread
+            .as_ref()
+            .is_some_and(|t| t.members.contains_key(&user))
     {
         return 0;
     }
-    if member.timed_out(now) { bits & TIMED_OUT } else { bits }
+    if member.timed_out(now) {
+        bits & TIMED_OUT
+    } else {
+        bits
+    }
 }
 
 /// Takes away what depends on a missing permission.
@@ -131,7 +173,9 @@ pub fn rank(role: &Role) -> (i64, std::cmp::Reverse<Id>) {
 pub fn top_role(guild: &Guild, user: Id) -> Option<&Role> {
     let member = guild.members.get(&user)?;
     let roles = member.roles.iter().filter_map(|r| guild.roles.get(r));
-    roles.max_by_key(|r| rank(r)).or_else(|| guild.roles.get(&guild.id))
+    roles
+        .max_by_key(|r| rank(r))
+        .or_else(|| guild.roles.get(&guild.id))
 }
 
 /// Whether `actor` may change or hand out `role`: owners always, others only strictly below
@@ -158,16 +202,26 @@ pub fn outranks(guild: &Guild, actor: Id, target: Id) -> bool {
 impl World {
     /// Base permissions of `user` in `guild`; 0 for outsiders and unknown guilds.
     pub fn permissions_of(&self, guild: Id, user: Id) -> u64 {
-        self.guilds.get(&guild).map_or(0, |g| in_guild(g, user, self.now()))
+        self.guilds
+            .get(&guild)
+            .map_or(0, |g| in_guild(g, user, self.now()))
     }
 
     /// Permissions of `user` in `channel`, thread or direct messages.
     pub fn permissions_in(&self, channel: Id, user: Id) -> u64 {
-        let Some(channel) = self.channels.get(&channel) else { return 0 };
-        let Some(guild) = channel.guild_id else {
-            return if channel.recipients.contains(&user) { ALL & !ADMINISTRATOR } else { 0 };
+        let Some(channel) = self.channels.get(&channel) else {
+            return 0;
         };
-        let Some(guild) = self.guilds.get(&guild) else { return 0 };
+        let Some(guild) = channel.guild_id else {
+            return if channel.recipients.contains(&user) {
+                ALL & !ADMINISTRATOR
+            } else {
+                0
+            };
+        };
+        let Some(guild) = self.guilds.get(&guild) else {
+            return 0;
+        };
         let parent = channel.parent_id.and_then(|p| self.channels.get(&p));
         in_channel(guild, channel, parent, user, self.now())
     }

@@ -14,24 +14,44 @@ const CHUNK: usize = 1000;
 #[derive(Debug, Clone)]
 pub enum MemberQuery {
     /// Members whose username or nickname starts with `query`; a limit of 0 means all.
-    Prefix { query: String, limit: usize },
+    Prefix {
+        query: String,
+        limit: usize,
+    },
     Users(Vec<Id>),
 }
 
 impl World {
     /// Guilds of an application's bot that a shard serves, ascending.
     pub fn guilds_of(&self, app: Id, (shard, count): (u32, u32)) -> Vec<Id> {
-        let Some(app) = self.apps.get(&app) else { return Vec::new() };
+        let Some(app) = self.apps.get(&app) else {
+            return Vec::new();
+        };
         let served = self.guilds.values().filter(|g| g.id.shard(count) == shard);
-        served.filter(|g| g.bots.binary_search(&app.bot).is_ok()).map(|g| g.id).collect()
+        served
+            .filter(|g| g.bots.binary_search(&app.bot).is_ok())
+            .map(|g| g.id)
+            .collect()
     }
 
     /// The `d` of READY. `shard` as identified, absent when the client gave none.
-    pub fn ready_payload(&self, app: Id, shard: Option<(u32, u32)>, session_id: &str, resume_url: &str) -> Value {
+    pub fn ready_payload(
+        &self,
+        app: Id,
+        shard: Option<(u32, u32)>,
+        session_id: &str,
+        resume_url: &str,
+    ) -> Value {
         let guilds = self.guilds_of(app, shard.unwrap_or((0, 1)));
-        let guilds: Vec<Value> = guilds.iter().map(|g| json!({"id": g, "unavailable": true})).collect();
+        let guilds: Vec<Value> = guilds
+            .iter()
+            .map(|g| json!({"id": g, "unavailable": true}))
+            .collect();
         let (bot, flags) = self.apps.get(&app).map_or((Id(0), 0), |a| (a.bot, a.flags));
-        let mut user = self.users.get(&bot).map_or(Value::Null, |u| u.private_json(true));
+        let mut user = self
+            .users
+            .get(&bot)
+            .map_or(Value::Null, |u| u.private_json(true));
         user["email"] = Value::Null;
         let mut ready = json!({
             "v": 10,
@@ -57,7 +77,13 @@ impl World {
 
     /// The `d` of GUILD_CREATE for one bot's session; `None` when the bot is not in the guild. An
     /// unavailable guild gives `{id, unavailable: true}`, to be sent as GUILD_DELETE or left out.
-    pub fn guild_create_payload(&self, guild: Id, bot: Id, intents: u64, large_threshold: usize) -> Option<Value> {
+    pub fn guild_create_payload(
+        &self,
+        guild: Id,
+        bot: Id,
+        intents: u64,
+        large_threshold: usize,
+    ) -> Option<Value> {
         let guild = self.guilds.get(&guild)?;
         let own = guild.members.get(&bot)?;
         if guild.unavailable {
@@ -67,7 +93,9 @@ impl World {
         let now = self.now();
         let mut channels = Vec::with_capacity(guild.channels.len());
         for id in &guild.channels {
-            let Some(channel) = self.channels.get(id) else { continue };
+            let Some(channel) = self.channels.get(id) else {
+                continue;
+            };
             channels.push(without_guild(self.channel_json(channel)));
         }
         let threads: Vec<Value> = guild
@@ -85,18 +113,33 @@ impl World {
         let everyone = presences_wanted && guild.members.len() <= large_threshold;
         let some = presences_wanted && guild.members.len() <= LARGE_GUILD;
         let listed = |m: &&Member| {
-            let prominent = || !m.roles.is_empty() || m.nick.is_some() || self.presences.contains_key(&m.user);
+            let prominent =
+                || !m.roles.is_empty() || m.nick.is_some() || self.presences.contains_key(&m.user);
             m.user == bot || guild.voice.contains_key(&m.user) || everyone || (some && prominent())
         };
-        let members: Vec<Value> = guild.members.values().filter(listed).map(|m| self.member_json(m)).collect();
+        let members: Vec<Value> = guild
+            .members
+            .values()
+            .filter(listed)
+            .map(|m| self.member_json(m))
+            .collect();
         let presences: Vec<Value> = if presences_wanted {
-            let shown = guild.members.keys().filter_map(|u| Some((u, self.presences.get(u)?)));
-            shown.filter(|(_, p)| p.status != "offline").map(|(u, p)| p.json(*u, None)).collect()
+            let shown = guild
+                .members
+                .keys()
+                .filter_map(|u| Some((u, self.presences.get(u)?)));
+            shown
+                .filter(|(_, p)| p.status != "offline")
+                .map(|(u, p)| p.json(*u, None))
+                .collect()
         } else {
             Vec::new()
         };
-        let voice: Vec<Value> =
-            guild.voice.values().map(|v| without_guild(self.voice_json(guild, v))).collect();
+        let voice: Vec<Value> = guild
+            .voice
+            .values()
+            .map(|v| without_guild(self.voice_json(guild, v)))
+            .collect();
         let extra = json!({
             "joined_at": own.joined_at,
             "large": guild.members.len() > large_threshold,
@@ -118,8 +161,16 @@ impl World {
     }
 
     /// The `d` of every GUILD_MEMBERS_CHUNK that answers a query; at least one.
-    pub fn member_chunks(&self, guild: Id, query: &MemberQuery, presences: bool, nonce: Option<&str>) -> Vec<Value> {
-        let Some(state) = self.guilds.get(&guild) else { return Vec::new() };
+    pub fn member_chunks(
+        &self,
+        guild: Id,
+        query: &MemberQuery,
+        presences: bool,
+        nonce: Option<&str>,
+    ) -> Vec<Value> {
+        let Some(state) = self.guilds.get(&guild) else {
+            return Vec::new();
+        };
         let mut not_found = Vec::new();
         let found: Vec<&Member> = match query {
             MemberQuery::Users(ids) => ids
@@ -150,7 +201,9 @@ impl World {
                 });
                 if presences {
                     chunk["presences"] = part
-                        .filter_map(|m| Some(self.presences.get(&m.user)?.json(m.user, Some(guild))))
+                        .filter_map(|m| {
+                            Some(self.presences.get(&m.user)?.json(m.user, Some(guild)))
+                        })
                         .collect();
                 }
                 if let Some(nonce) = nonce {
@@ -162,15 +215,26 @@ impl World {
     }
 
     /// Members whose username, display name or nickname starts with `prefix`, ignoring case.
-    pub fn members_by_prefix<'a>(&'a self, guild: &'a Guild, prefix: &str) -> impl Iterator<Item = &'a Member> + use<'a> {
+    pub fn members_by_prefix<'a>(
+        &'a self,
+        guild: &'a Guild,
+        prefix: &str,
+    ) -> impl Iterator<Item = &'a Member> + use<'a> {
         let prefix = prefix.to_lowercase();
         guild.members.values().filter(move |m| {
             if prefix.is_empty() {
                 return true;
             }
             let user = self.users.get(&m.user);
-            let names = [m.nick.as_deref(), user.map(|u| u.username.as_str()), user.and_then(|u| u.global_name.as_deref())];
-            names.into_iter().flatten().any(|n| n.to_lowercase().starts_with(&prefix))
+            let names = [
+                m.nick.as_deref(),
+                user.map(|u| u.username.as_str()),
+                user.and_then(|u| u.global_name.as_deref()),
+            ];
+            names
+                .into_iter()
+                .flatten()
+                .any(|n| n.to_lowercase().starts_with(&prefix))
         })
     }
 

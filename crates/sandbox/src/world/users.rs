@@ -46,7 +46,12 @@ impl User {
     /// The account of an application.
     pub fn bot(id: Id, username: &str) -> Self {
         let discriminator = format!("{:04}", id.0 % 9999 + 1);
-        Self { bot: true, discriminator, mfa_enabled: true, ..Self::new(id, username) }
+        Self {
+            bot: true,
+            discriminator,
+            mfa_enabled: true,
+            ..Self::new(id, username)
+        }
     }
 
     /// What everyone sees.
@@ -124,11 +129,25 @@ impl World {
 
     /// Changes a presence and tells every guild of the user.
     pub fn set_presence(&mut self, user: Id, status: &str, activities: Value) {
-        let presence = Presence { status: status.to_owned(), activities };
-        let guilds: Vec<Id> = self.guilds.values().filter(|g| g.members.contains_key(&user)).map(|g| g.id).collect();
+        let presence = Presence {
+            status: status.to_owned(),
+            activities,
+        };
+        let guilds: Vec<Id> = self
+            .guilds
+            .values()
+            .filter(|g| g.members.contains_key(&user))
+            .map(|g| g.id)
+            .collect();
         for guild in guilds {
             let payload = presence.json(user, Some(guild));
-            self.emit(guild, "PRESENCE_UPDATE", super::intent::GUILD_PRESENCES, 0, payload);
+            self.emit(
+                guild,
+                "PRESENCE_UPDATE",
+                super::intent::GUILD_PRESENCES,
+                0,
+                payload,
+            );
         }
         self.presences.insert(user, presence);
     }

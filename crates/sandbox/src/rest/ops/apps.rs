@@ -13,8 +13,18 @@ use crate::world::{AssetKind, Id};
 pub(super) fn routes(table: &mut Table) {
     table.get("/applications/@me", "get_my_application", get_mine);
     table.patch("/applications/@me", "update_my_application", update_mine);
-    table.get("/oauth2/applications/@me", "get_my_oauth2_application", get_mine);
-    table.get("/oauth2/@me", "get_my_oauth2_authorization", get_authorization).auth(Auth::Grant);
+    table.get(
+        "/oauth2/applications/@me",
+        "get_my_oauth2_application",
+        get_mine,
+    );
+    table
+        .get(
+            "/oauth2/@me",
+            "get_my_oauth2_authorization",
+            get_authorization,
+        )
+        .auth(Auth::Grant);
     table.get("/applications/{application_id}", "get_application", get_one);
 }
 
@@ -32,7 +42,11 @@ pub(super) fn in_path(cx: &Cx<'_>) -> Result<Id, ApiError> {
     if !cx.world.apps.contains_key(&id) {
         return Err(error::UNKNOWN_APPLICATION.into());
     }
-    if own(cx)? == id { Ok(id) } else { Err(error::MISSING_ACCESS.into()) }
+    if own(cx)? == id {
+        Ok(id)
+    } else {
+        Err(error::MISSING_ACCESS.into())
+    }
 }
 
 fn answer(cx: &Cx<'_>, id: Id) -> Result<Reply, ApiError> {
@@ -56,7 +70,11 @@ fn update_mine(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let icon = images::read(&mut form, "icon");
     form.done()?;
     let icon = icon.map(|i| i.map(|stored| cx.world.assets.keep(AssetKind::Icon, id, stored)));
-    let app = cx.world.apps.get_mut(&id).ok_or(error::UNKNOWN_APPLICATION)?;
+    let app = cx
+        .world
+        .apps
+        .get_mut(&id)
+        .ok_or(error::UNKNOWN_APPLICATION)?;
     if let Some(text) = description {
         app.description = text;
     }
@@ -67,8 +85,14 @@ fn update_mine(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 }
 
 fn get_authorization(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let Caller::Bearer(grant) = cx.caller.clone() else { return Err(ApiError::unauthorized()) };
-    let app = cx.world.apps.get(&grant.app).ok_or(error::UNKNOWN_APPLICATION)?;
+    let Caller::Bearer(grant) = cx.caller.clone() else {
+        return Err(ApiError::unauthorized());
+    };
+    let app = cx
+        .world
+        .apps
+        .get(&grant.app)
+        .ok_or(error::UNKNOWN_APPLICATION)?;
     let mut json = json!({
         "application": {
             "id": app.id,

@@ -11,7 +11,13 @@ use crate::world::permissions as perm;
 use crate::world::{AuditEntry, Id};
 
 pub(super) fn routes(table: &mut Table) {
-    table.get("/guilds/{guild_id}/audit-logs", "list_guild_audit_log_entries", list).limit("audit_logs", 10, 5000);
+    table
+        .get(
+            "/guilds/{guild_id}/audit-logs",
+            "list_guild_audit_log_entries",
+            list,
+        )
+        .limit("audit_logs", 10, 5000);
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -33,18 +39,37 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let entries: Vec<&AuditEntry> = if after.is_some() {
         guild.audit.entries().filter(wanted).take(limit).collect()
     } else {
-        guild.audit.entries().rev().filter(wanted).take(limit).collect()
+        guild
+            .audit
+            .entries()
+            .rev()
+            .filter(wanted)
+            .take(limit)
+            .collect()
     };
-    let users: BTreeSet<Id> = entries.iter().flat_map(|e| [e.user, e.target]).flatten().filter(|u| cx.world.users.contains_key(u)).collect();
+    let users: BTreeSet<Id> = entries
+        .iter()
+        .flat_map(|e| [e.user, e.target])
+        .flatten()
+        .filter(|u| cx.world.users.contains_key(u))
+        .collect();
     let targets: BTreeSet<Id> = entries.iter().filter_map(|e| e.target).collect();
-    let webhooks: Vec<Value> = targets.iter().filter_map(|t| cx.world.webhooks.get(t)).map(|w| cx.world.webhook_json(w, false)).collect();
+    let webhooks: Vec<Value> = targets
+        .iter()
+        .filter_map(|t| cx.world.webhooks.get(t))
+        .map(|w| cx.world.webhook_json(w, false))
+        .collect();
     let threads: Vec<Value> = targets
         .iter()
         .filter(|t| guild.threads.contains(t))
         .filter_map(|t| cx.world.channels.get(t))
         .map(|c| cx.world.channel_json(c))
         .collect();
-    let rules: Vec<Value> = targets.iter().filter_map(|t| guild.automod.get(t)).map(|r| r.json(guild.id)).collect();
+    let rules: Vec<Value> = targets
+        .iter()
+        .filter_map(|t| guild.automod.get(t))
+        .map(|r| r.json(guild.id))
+        .collect();
     let integrations: Vec<Value> = targets
         .iter()
         .filter_map(|t| guild.integrations.get(t))

@@ -33,13 +33,18 @@ fn managed<'c>(cx: &'c Cx<'_>) -> Result<&'c Guild, ApiError> {
 fn found(cx: &Cx<'_>) -> Result<(Id, AutomodRule), ApiError> {
     let guild = managed(cx)?;
     let rule = guild.automod.get(&cx.id("rule_id")?);
-    let unknown = ApiError::new(404, 10066, "Unknown auto moderation rule");
-    Ok((guild.id, rule.ok_or(unknown)?.clone()))
+    Ok((guild.id, rule.ok_or_else(ApiError::not_found)?.clone()))
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = managed(cx)?;
-    Reply::ok(guild.automod.values().map(|r| r.json(guild.id)).collect::<Vec<_>>())
+    Reply::ok(
+        guild
+            .automod
+            .values()
+            .map(|r| r.json(guild.id))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -83,19 +88,30 @@ fn read(form: &mut Form<'_>, rule: &mut AutomodRule, fresh: bool) {
 }
 
 fn words(part: &mut Form<'_>, key: &str, most: usize, longest: usize) -> Vec<String> {
-    let Some(list) = part.list(key, most) else { return Vec::new() };
+    let Some(list) = part.list(key, most) else {
+        return Vec::new();
+    };
     let mut words = Vec::with_capacity(list.len());
     for (n, word) in list.iter().enumerate() {
         match word.as_str() {
-            Some(text) if (1..=longest).contains(&text.chars().count()) => words.push(text.to_owned()),
-            _ => part.error(&format!("{key}.{n}"), "BASE_TYPE_BAD_LENGTH", format!("Must be between 1 and {longest} in length.")),
+            Some(text) if (1..=longest).contains(&text.chars().count()) => {
+                words.push(text.to_owned());
+            }
+            _ => part.error(
+                &format!("{key}.{n}"),
+                "BASE_TYPE_BAD_LENGTH",
+                format!("Must be between 1 and {longest} in length."),
+            ),
         }
     }
     words
 }
 
 fn metadata(form: &mut Form<'_>, trigger: u8) -> Value {
-    let given = form.raw("trigger_metadata").cloned().unwrap_or_else(|| json!({}));
+    let given = form
+        .raw("trigger_metadata")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
     let mut part = Form::at(&given, &form.path_to("trigger_metadata"));
     let allowed_words = if trigger == 4 { 1000 } else { 100 };
     let metadata = match trigger {
@@ -103,8 +119,16 @@ fn metadata(form: &mut Form<'_>, trigger: u8) -> Value {
             let keywords = words(&mut part, "keyword_filter", 1000, 60);
             let patterns = words(&mut part, "regex_patterns", 10, 260);
             for (n, pattern) in patterns.iter().enumerate() {
-                if RegexBuilder::new(pattern).size_limit(1 << 20).build().is_err() {
-                    part.error(&format!("regex_patterns.{n}"), "AUTO_MODERATION_INVALID_REGEX", "Invalid regex pattern");
+                if RegexBuilder::new(pattern)
+                    .size_limit(1 << 20)
+                    .build()
+                    .is_err()
+                {
+                    part.error(
+                        &format!("regex_patterns.{n}"),
+                        "AUTO_MODERATION_INVALID_REGEX",
+                        "Invalid regex pattern",
+                    );
                 }
             }
             let allowed = words(&mut part, "allow_list", allowed_words, 60);
@@ -117,7 +141,9 @@ fn metadata(form: &mut Form<'_>, trigger: u8) -> Value {
         }
         5 => {
             let total = part.int("mention_total_limit", 0..=50).unwrap_or(20);
-            let raid = part.flag("mention_raid_protection_enabled").unwrap_or(false);
+            let raid = part
+                .flag("mention_raid_protection_enabled")
+                .unwrap_or(false);
             json!({"mention_total_limit": total, "mention_raid_protection_enabled": raid})
         }
         _ => json!({}),
@@ -130,7 +156,11 @@ fn metadata(form: &mut Form<'_>, trigger: u8) -> Value {
 fn actions(form: &mut Form<'_>, trigger: u8) -> Vec<Value> {
     let list = form.list("actions", 5).unwrap_or_default();
     if list.is_empty() {
-        form.error("actions", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 5 in length.");
+        form.error(
+            "actions",
+            "BASE_TYPE_BAD_LENGTH",
+            "Must be between 1 and 5 in length.",
+        );
     }
     let mut actions = Vec::with_capacity(list.len());
     for (n, value) in list.iter().enumerate() {
@@ -151,7 +181,11 @@ fn actions(form: &mut Form<'_>, trigger: u8) -> Vec<Value> {
             3 => {
                 inner.require("duration_seconds");
                 if !matches!(trigger, 1 | 5) {
-                    inner.error("", "AUTO_MODERATION_INVALID_ACTION_FOR_TRIGGER", "Timeouts need a keyword or mention spam trigger.");
+                    inner.error(
+                        "",
+                        "AUTO_MODERATION_INVALID_ACTION_FOR_TRIGGER",
+                        "Timeouts need a keyword or mention spam trigger.",
+                    );
                 }
                 json!({"duration_seconds": inner.int("duration_seconds", 0..=MAX_TIMEOUT_S)})
             }
@@ -181,13 +215,22 @@ fn audited(rule: &AutomodRule) -> Vec<(&'static str, Value)> {
 fn options(rule: &AutomodRule) -> Vec<(&'static str, String)> {
     vec![
         ("auto_moderation_rule_name", rule.name.clone()),
-        ("auto_moderation_rule_trigger_type", rule.trigger_type.to_string()),
+        (
+            "auto_moderation_rule_trigger_type",
+            rule.trigger_type.to_string(),
+        ),
     ]
 }
 
 fn announce(cx: &mut Cx<'_>, kind: &'static str, guild: Id, rule: &AutomodRule) {
     let payload = rule.json(guild);
-    cx.world.emit(guild, kind, intent::AUTO_MODERATION_CONFIGURATION, perm::MANAGE_GUILD, payload);
+    cx.world.emit(
+        guild,
+        kind,
+        intent::AUTO_MODERATION_CONFIGURATION,
+        perm::MANAGE_GUILD,
+        payload,
+    );
 }
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -210,15 +253,35 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     };
     read(&mut form, &mut rule, true);
     form.done()?;
-    let same = cx.world.guilds.get(&guild).map_or(0, |g| g.automod.values().filter(|r| r.trigger_type == rule.trigger_type).count());
+    let same = cx.world.guilds.get(&guild).map_or(0, |g| {
+        g.automod
+            .values()
+            .filter(|r| r.trigger_type == rule.trigger_type)
+            .count()
+    });
     if same >= cap(rule.trigger_type) {
-        return Err(ApiError::field("trigger_type", "AUTO_MODERATION_MAX_RULES_OF_TYPE_EXCEEDED", "Maximum number of rules of this type reached."));
+        return Err(ApiError::field(
+            "trigger_type",
+            "AUTO_MODERATION_MAX_RULES_OF_TYPE_EXCEEDED",
+            "Maximum number of rules of this type reached.",
+        ));
     }
     rule.id = cx.world.next_id();
     let (json, id) = (rule.json(guild), rule.id);
-    let changes = audited(&rule).into_iter().map(|(k, v)| Change::new(k, None, Some(v))).collect();
+    let changes = audited(&rule)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, None, Some(v)))
+        .collect();
     announce(cx, "AUTO_MODERATION_RULE_CREATE", guild, &rule);
-    cx.world.audit(guild, me, action::AUTOMOD_RULE_CREATE, Some(id), changes, options(&rule), reason.as_deref());
+    cx.world.audit(
+        guild,
+        me,
+        action::AUTOMOD_RULE_CREATE,
+        Some(id),
+        changes,
+        options(&rule),
+        reason.as_deref(),
+    );
     if let Some(state) = cx.world.guilds.get_mut(&guild) {
         state.automod.insert(id, rule);
     }
@@ -238,7 +301,15 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let json = rule.json(guild);
     announce(cx, "AUTO_MODERATION_RULE_UPDATE", guild, &rule);
     if !changed.is_empty() {
-        cx.world.audit(guild, me, action::AUTOMOD_RULE_UPDATE, Some(rule.id), changed, options(&rule), reason.as_deref());
+        cx.world.audit(
+            guild,
+            me,
+            action::AUTOMOD_RULE_UPDATE,
+            Some(rule.id),
+            changed,
+            options(&rule),
+            reason.as_deref(),
+        );
     }
     if let Some(state) = cx.world.guilds.get_mut(&guild) {
         state.automod.insert(rule.id, rule);
@@ -254,32 +325,57 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         state.automod.remove(&rule.id);
     }
     announce(cx, "AUTO_MODERATION_RULE_DELETE", guild, &rule);
-    let changes = audited(&rule).into_iter().map(|(k, v)| Change::new(k, Some(v), None)).collect();
-    cx.world.audit(guild, me, action::AUTOMOD_RULE_DELETE, Some(rule.id), changes, options(&rule), reason.as_deref());
+    let changes = audited(&rule)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, Some(v), None))
+        .collect();
+    cx.world.audit(
+        guild,
+        me,
+        action::AUTOMOD_RULE_DELETE,
+        Some(rule.id),
+        changes,
+        options(&rule),
+        reason.as_deref(),
+    );
     Reply::nothing()
 }
 
 /// What a rule found in a text: the keyword and the part that matched.
 fn hit(rule: &AutomodRule, message: &Message) -> Option<(String, String)> {
-    let list = |key: &str| rule.trigger_metadata[key].as_array().map_or(&[][..], Vec::as_slice).iter().filter_map(Value::as_str);
+    let list = |key: &str| {
+        rule.trigger_metadata[key]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice)
+            .iter()
+            .filter_map(Value::as_str)
+    };
     match rule.trigger_type {
         1 => {
             let text = message.content.to_lowercase();
             for keyword in list("keyword_filter") {
                 if let Some(found) = keyword_match(&text, &keyword.to_lowercase())
-                    && !list("allow_list").any(|a| keyword_match(&text, &a.to_lowercase()).is_some_and(|w| w.contains(&found)))
+                    && !list("allow_list").any(|a| {
+                        keyword_match(&text, &a.to_lowercase()).is_some_and(|w| w.contains(&found))
+                    })
                 {
                     return Some((keyword.to_owned(), found));
                 }
             }
             list("regex_patterns").find_map(|pattern| {
-                let regex = RegexBuilder::new(pattern).case_insensitive(true).size_limit(1 << 20).build().ok()?;
+                let regex = RegexBuilder::new(pattern)
+                    .case_insensitive(true)
+                    .size_limit(1 << 20)
+                    .build()
+                    .ok()?;
                 let found = regex.find(&message.content)?;
                 Some((pattern.to_owned(), found.as_str().to_owned()))
             })
         }
         5 => {
-            let limit = rule.trigger_metadata["mention_total_limit"].as_u64().unwrap_or(u64::MAX);
+            let limit = rule.trigger_metadata["mention_total_limit"]
+                .as_u64()
+                .unwrap_or(u64::MAX);
             let mut ids = compose::mentioned(&message.content);
             ids.sort_unstable();
             ids.dedup();
@@ -306,12 +402,18 @@ pub(super) fn keyword_match(text: &str, keyword: &str) -> Option<String> {
 
 /// Runs a message past the rules: a blocking one refuses it.
 pub(super) fn judge(cx: &mut Cx<'_>, guild: Id, message: &mut Message) -> Result<(), ApiError> {
-    let Some(state) = cx.world.guilds.get(&guild) else { return Ok(()) };
+    let Some(state) = cx.world.guilds.get(&guild) else {
+        return Ok(());
+    };
     let bits = cx.world.permissions_of(guild, message.author);
     if state.automod.is_empty() || bits & (perm::ADMINISTRATOR | perm::MANAGE_GUILD) != 0 {
         return Ok(());
     }
-    let roles = state.members.get(&message.author).map(|m| m.roles.clone()).unwrap_or_default();
+    let roles = state
+        .members
+        .get(&message.author)
+        .map(|m| m.roles.clone())
+        .unwrap_or_default();
     let place = cx.world.channels.get(&message.channel);
     let parent = place.and_then(|c| c.parent_id);
     let struck: Vec<(AutomodRule, (String, String))> = state
@@ -319,7 +421,11 @@ pub(super) fn judge(cx: &mut Cx<'_>, guild: Id, message: &mut Message) -> Result
         .values()
         .filter(|r| r.enabled && r.event_type == 1)
         .filter(|r| !r.exempt_roles.iter().any(|role| roles.contains(role)))
-        .filter(|r| !r.exempt_channels.iter().any(|c| *c == message.channel || Some(*c) == parent))
+        .filter(|r| {
+            !r.exempt_channels
+                .iter()
+                .any(|c| *c == message.channel || Some(*c) == parent)
+        })
         .filter_map(|r| Some((r.clone(), hit(r, message)?)))
         .collect();
     let mut blocked = false;
@@ -332,7 +438,14 @@ pub(super) fn judge(cx: &mut Cx<'_>, guild: Id, message: &mut Message) -> Result
     Cx::refuse_if(blocked, error::BLOCKED_BY_AUTOMOD)
 }
 
-fn carry_out(cx: &mut Cx<'_>, guild: Id, message: &Message, rule: &AutomodRule, act: &Value, (keyword, content): &(String, String)) {
+fn carry_out(
+    cx: &mut Cx<'_>,
+    guild: Id,
+    message: &Message,
+    rule: &AutomodRule,
+    act: &Value,
+    (keyword, content): &(String, String),
+) {
     let (author, channel, now) = (message.author, message.channel, cx.now());
     let kind = act["type"].as_i64().unwrap_or(0);
     let mut payload = json!({
@@ -350,7 +463,9 @@ fn carry_out(cx: &mut Cx<'_>, guild: Id, message: &Message, rule: &AutomodRule, 
     about.push(("channel_id", channel.to_string()));
     let entry = match kind {
         2 => {
-            let target = act["metadata"]["channel_id"].as_str().and_then(|c| c.parse::<Id>().ok());
+            let target = act["metadata"]["channel_id"]
+                .as_str()
+                .and_then(|c| c.parse::<Id>().ok());
             if let Some(target) = target.filter(|t| cx.world.channels.contains_key(t)) {
                 let alert = cx.world.next_id();
                 let mut notice = Message::new(alert, target, author, "");
@@ -371,13 +486,29 @@ fn carry_out(cx: &mut Cx<'_>, guild: Id, message: &Message, rule: &AutomodRule, 
         }
         3 => {
             let seconds = act["metadata"]["duration_seconds"].as_i64().unwrap_or(60);
-            cx.world.edit_member(guild, author, |m| m.timeout_until = Some(now.plus(seconds * 1000)));
+            cx.world.edit_member(guild, author, |m| {
+                m.timeout_until = Some(now.plus(seconds * 1000));
+            });
             action::AUTOMOD_TIMEOUT
         }
         _ => action::AUTOMOD_BLOCK,
     };
-    cx.world.emit(guild, "AUTO_MODERATION_ACTION_EXECUTION", intent::AUTO_MODERATION_EXECUTION, perm::MANAGE_GUILD, payload);
-    cx.world.audit(guild, rule.creator, entry, Some(author), Vec::new(), about, None);
+    cx.world.emit(
+        guild,
+        "AUTO_MODERATION_ACTION_EXECUTION",
+        intent::AUTO_MODERATION_EXECUTION,
+        perm::MANAGE_GUILD,
+        payload,
+    );
+    cx.world.audit(
+        guild,
+        rule.creator,
+        entry,
+        Some(author),
+        Vec::new(),
+        about,
+        None,
+    );
 }
 
 #[cfg(test)]

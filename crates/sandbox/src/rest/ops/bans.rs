@@ -14,9 +14,21 @@ use crate::world::{Ban, Id, action};
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}/bans", "list_guild_bans", list);
     table.get("/guilds/{guild_id}/bans/{user_id}", "get_guild_ban", get);
-    table.put("/guilds/{guild_id}/bans/{user_id}", "ban_user_from_guild", ban);
-    table.delete("/guilds/{guild_id}/bans/{user_id}", "unban_user_from_guild", unban);
-    table.post("/guilds/{guild_id}/bulk-ban", "bulk_ban_users_from_guild", bulk);
+    table.put(
+        "/guilds/{guild_id}/bans/{user_id}",
+        "ban_user_from_guild",
+        ban,
+    );
+    table.delete(
+        "/guilds/{guild_id}/bans/{user_id}",
+        "unban_user_from_guild",
+        unban,
+    );
+    table.post(
+        "/guilds/{guild_id}/bulk-ban",
+        "bulk_ban_users_from_guild",
+        bulk,
+    );
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -25,21 +37,32 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let limit = cx.query_number("limit", 1000, 1, 1000)? as usize;
     let before = cx.query_id("before")?;
     // `before` wins over `after`.
-    let after = cx.query_id("after")?.filter(|_| before.is_none()).unwrap_or_default();
-    let wanted = guild.bans.values().filter(|b| b.user > after && before.is_none_or(|limit| b.user < limit));
+    let after = cx
+        .query_id("after")?
+        .filter(|_| before.is_none())
+        .unwrap_or_default();
+    let wanted = guild
+        .bans
+        .values()
+        .filter(|b| b.user > after && before.is_none_or(|limit| b.user < limit));
     let mut found: Vec<&Ban> = wanted.collect();
     if before.is_some() && found.len() > limit {
         found.drain(..found.len() - limit);
     }
     found.truncate(limit);
-    let json = found.into_iter().map(|b| json!({"user": cx.world.user_json(b.user), "reason": b.reason}));
+    let json = found
+        .into_iter()
+        .map(|b| json!({"user": cx.world.user_json(b.user), "reason": b.reason}));
     Reply::ok(json.collect::<Vec<_>>())
 }
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
     cx.require(guild.id, perm::BAN_MEMBERS)?;
-    let ban = guild.bans.get(&cx.id("user_id")?).ok_or(error::UNKNOWN_BAN)?;
+    let ban = guild
+        .bans
+        .get(&cx.id("user_id")?)
+        .ok_or(error::UNKNOWN_BAN)?;
     Reply::ok(json!({"user": cx.world.user_json(ban.user), "reason": ban.reason}))
 }
 
@@ -78,14 +101,30 @@ fn ban(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 /// Bans, removes, deletes messages, and says so. A second ban changes nothing.
 fn put_ban(cx: &mut Cx<'_>, id: Id, user: Id, seconds: i64, reason: Option<&str>) {
     let me = cx.me();
-    let Some(guild) = cx.world.guilds.get_mut(&id) else { return };
-    let known = guild.bans.insert(user, Ban { user, reason: reason.map(str::to_owned) });
+    let Some(guild) = cx.world.guilds.get_mut(&id) else {
+        return;
+    };
+    let known = guild.bans.insert(
+        user,
+        Ban {
+            user,
+            reason: reason.map(str::to_owned),
+        },
+    );
     if known.is_some() {
         return;
     }
     cx.world.ban_changed(id, user, true);
     cx.world.remove_member(id, user);
-    cx.world.audit(id, me, action::BAN_ADD, Some(user), Vec::new(), Vec::new(), reason);
+    cx.world.audit(
+        id,
+        me,
+        action::BAN_ADD,
+        Some(user),
+        Vec::new(),
+        Vec::new(),
+        reason,
+    );
     if seconds > 0 {
         forget_messages(cx, id, user, seconds);
     }
@@ -94,12 +133,17 @@ fn put_ban(cx: &mut Cx<'_>, id: Id, user: Id, seconds: i64, reason: Option<&str>
 /// Deletes what a user wrote lately; the audit log does not mention it.
 fn forget_messages(cx: &mut Cx<'_>, id: Id, user: Id, seconds: i64) {
     let since = cx.now().plus(-seconds * 1000);
-    let Some(guild) = cx.world.guilds.get(&id) else { return };
+    let Some(guild) = cx.world.guilds.get(&id) else {
+        return;
+    };
     let mut by_channel: BTreeMap<Id, Vec<Id>> = BTreeMap::new();
     for channel in guild.channels.iter().chain(&guild.threads) {
         let messages = cx.world.messages.get(channel).into_iter().flatten();
         let recent = messages.rev().take_while(|(id, _)| id.created() >= since);
-        let theirs: Vec<Id> = recent.filter(|(_, m)| m.author == user).map(|(id, _)| *id).collect();
+        let theirs: Vec<Id> = recent
+            .filter(|(_, m)| m.author == user)
+            .map(|(id, _)| *id)
+            .collect();
         if !theirs.is_empty() {
             by_channel.insert(*channel, theirs);
         }
@@ -117,10 +161,22 @@ fn unban(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.require(id, perm::BAN_MEMBERS)?;
     let user = cx.id("user_id")?;
     let reason = cx.reason()?;
-    let found = cx.world.guilds.get_mut(&id).and_then(|g| g.bans.remove(&user));
+    let found = cx
+        .world
+        .guilds
+        .get_mut(&id)
+        .and_then(|g| g.bans.remove(&user));
     found.ok_or(error::UNKNOWN_BAN)?;
     cx.world.ban_changed(id, user, false);
-    cx.world.audit(id, me, action::BAN_REMOVE, Some(user), Vec::new(), Vec::new(), reason.as_deref());
+    cx.world.audit(
+        id,
+        me,
+        action::BAN_REMOVE,
+        Some(user),
+        Vec::new(),
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::nothing()
 }
 
@@ -137,7 +193,9 @@ fn bulk(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (mut banned, mut failed) = (Vec::new(), Vec::new());
     for user in users {
         let guild = cx.guild_inside()?;
-        let fine = cx.world.users.contains_key(&user) && !guild.bans.contains_key(&user) && may_ban(cx, guild, user);
+        let fine = cx.world.users.contains_key(&user)
+            && !guild.bans.contains_key(&user)
+            && may_ban(cx, guild, user);
         if fine {
             put_ban(cx, id, user, seconds, reason.as_deref());
             banned.push(user);

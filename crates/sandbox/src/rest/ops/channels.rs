@@ -21,19 +21,42 @@ const KINDS: [i64; 7] = [0, 2, 4, 5, 13, 15, 16];
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}/channels", "list_guild_channels", list);
-    table.post("/guilds/{guild_id}/channels", "create_guild_channel", create);
-    table.patch("/guilds/{guild_id}/channels", "bulk_update_guild_channels", reorder);
+    table.post(
+        "/guilds/{guild_id}/channels",
+        "create_guild_channel",
+        create,
+    );
+    table.patch(
+        "/guilds/{guild_id}/channels",
+        "bulk_update_guild_channels",
+        reorder,
+    );
     table.get("/channels/{channel_id}", "get_channel", get);
-    table.patch("/channels/{channel_id}", "update_channel", update).limit("update_channel", 5, 15_000);
+    table
+        .patch("/channels/{channel_id}", "update_channel", update)
+        .limit("update_channel", 5, 15_000);
     table.delete("/channels/{channel_id}", "delete_channel", delete);
-    table.post("/channels/{channel_id}/typing", "trigger_typing_indicator", typing).limit("typing", 5, 5000);
+    table
+        .post(
+            "/channels/{channel_id}/typing",
+            "trigger_typing_indicator",
+            typing,
+        )
+        .limit("typing", 5, 5000);
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
     // Every channel is listed, also those the caller cannot see.
-    let channels = guild.channels.iter().filter_map(|c| cx.world.channels.get(c));
-    Reply::ok(channels.map(|c| cx.world.channel_json(c)).collect::<Vec<_>>())
+    let channels = guild
+        .channels
+        .iter()
+        .filter_map(|c| cx.world.channels.get(c));
+    Reply::ok(
+        channels
+            .map(|c| cx.world.channel_json(c))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -41,7 +64,12 @@ fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let me = cx.me();
     let mut json = cx.world.thread_json_for(channel, me);
     if channel.guild_id.is_none() {
-        json["recipients"] = channel.recipients.iter().filter(|u| **u != me).map(|u| cx.world.user_json(*u)).collect();
+        json["recipients"] = channel
+            .recipients
+            .iter()
+            .filter(|u| **u != me)
+            .map(|u| cx.world.user_json(*u))
+            .collect();
     }
     Reply::ok(json)
 }
@@ -49,26 +77,54 @@ fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 /// The name as the API keeps it: text channels are lower case without spaces.
 fn clean_name(kind: u8, name: &str) -> String {
     if matches!(kind, 0 | 5 | 15 | 16) {
-        name.trim().to_lowercase().split_whitespace().collect::<Vec<_>>().join("-")
+        name.trim()
+            .to_lowercase()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join("-")
     } else {
         name.trim().to_owned()
     }
 }
 
 fn audited(channel: &Channel) -> Vec<(&'static str, Value)> {
-    let topic = if channel.kind == 4 { Value::Null } else { json!(channel.topic) };
+    let topic = if channel.kind == 4 {
+        Value::Null
+    } else {
+        json!(channel.topic)
+    };
     vec![
         ("name", json!(channel.name)),
         ("type", json!(channel.kind)),
         ("topic", topic),
         ("nsfw", json!(channel.nsfw)),
         ("rate_limit_per_user", json!(channel.rate_limit_per_user)),
-        ("bitrate", if channel.is_voice() { json!(channel.bitrate) } else { Value::Null }),
-        ("user_limit", if channel.is_voice() { json!(channel.user_limit) } else { Value::Null }),
+        (
+            "bitrate",
+            if channel.is_voice() {
+                json!(channel.bitrate)
+            } else {
+                Value::Null
+            },
+        ),
+        (
+            "user_limit",
+            if channel.is_voice() {
+                json!(channel.user_limit)
+            } else {
+                Value::Null
+            },
+        ),
         ("rtc_region", json!(channel.rtc_region)),
-        ("default_auto_archive_duration", json!(channel.default_auto_archive_duration)),
+        (
+            "default_auto_archive_duration",
+            json!(channel.default_auto_archive_duration),
+        ),
         ("flags", json!(channel.flags)),
-        ("available_tags", channel.available_tags.iter().map(Tag::json).collect()),
+        (
+            "available_tags",
+            channel.available_tags.iter().map(Tag::json).collect(),
+        ),
         ("permission_overwrites", Value::Null),
     ]
 }
@@ -123,7 +179,9 @@ fn read(form: &mut Form<'_>, channel: &mut Channel) {
 fn read_forum(form: &mut Form<'_>, channel: &mut Channel) {
     if form.has("default_reaction_emoji") {
         channel.default_reaction_emoji = match form.raw("default_reaction_emoji") {
-            Some(emoji) => json!({"emoji_id": emoji["emoji_id"], "emoji_name": emoji["emoji_name"]}),
+            Some(emoji) => {
+                json!({"emoji_id": emoji["emoji_id"], "emoji_name": emoji["emoji_name"]})
+            }
             None => Value::Null,
         };
     }
@@ -133,7 +191,9 @@ fn read_forum(form: &mut Form<'_>, channel: &mut Channel) {
     if let Some(n) = form.choice("default_forum_layout", &[0, 1, 2]) {
         channel.default_forum_layout = n as u8;
     }
-    let Some(list) = form.list("available_tags", 20) else { return };
+    let Some(list) = form.list("available_tags", 20) else {
+        return;
+    };
     let mut tags = Vec::with_capacity(list.len());
     for (n, value) in list.iter().enumerate() {
         let mut part = Form::at(value, &format!("available_tags.{n}"));
@@ -161,14 +221,32 @@ fn number_tags(cx: &mut Cx<'_>, channel: &mut Channel) {
 
 /// Whether a channel can go under `parent`.
 fn check_parent(cx: &Cx<'_>, guild: Id, child: Id, parent: Id) -> Result<(), ApiError> {
-    let category = cx.world.channels.get(&parent).filter(|c| c.guild_id == Some(guild) && c.kind == 4);
+    let category = cx
+        .world
+        .channels
+        .get(&parent)
+        .filter(|c| c.guild_id == Some(guild) && c.kind == 4);
     if category.is_none() {
-        return Err(ApiError::field("parent_id", "CHANNEL_PARENT_INVALID", "Category does not exist"));
+        return Err(ApiError::field(
+            "parent_id",
+            "CHANNEL_PARENT_INVALID",
+            "Category does not exist",
+        ));
     }
-    let Some(guild) = cx.world.guilds.get(&guild) else { return Ok(()) };
-    let children = guild.channels.iter().filter(|c| **c != child).filter_map(|c| cx.world.channels.get(c));
+    let Some(guild) = cx.world.guilds.get(&guild) else {
+        return Ok(());
+    };
+    let children = guild
+        .channels
+        .iter()
+        .filter(|c| **c != child)
+        .filter_map(|c| cx.world.channels.get(c));
     if children.filter(|c| c.parent_id == Some(parent)).count() >= MAX_CHILDREN {
-        return Err(ApiError::field("parent_id", "CHANNEL_PARENT_MAX_CHANNELS", "Maximum number of channels in category reached (50)"));
+        return Err(ApiError::field(
+            "parent_id",
+            "CHANNEL_PARENT_MAX_CHANNELS",
+            "Maximum number of channels in category reached (50)",
+        ));
     }
     Ok(())
 }
@@ -177,7 +255,12 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
     let (id, count) = (guild.id, guild.channels.len());
     let community = guild.features.contains("COMMUNITY");
-    let last = guild.channels.iter().filter_map(|c| cx.world.channels.get(c)).map(|c| c.position).max();
+    let last = guild
+        .channels
+        .iter()
+        .filter_map(|c| cx.world.channels.get(c))
+        .map(|c| c.position)
+        .max();
     cx.require(id, perm::MANAGE_CHANNELS)?;
     let reason = cx.reason()?;
     let me = cx.me();
@@ -188,10 +271,17 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let mut channel = Channel::new(Id(0), kind, Some(id), "");
     channel.position = last.map_or(0, |p| p + 1);
     read(&mut form, &mut channel);
-    let parent = form.nullable_id("parent_id").flatten().filter(|_| kind != 4);
+    let parent = form
+        .nullable_id("parent_id")
+        .flatten()
+        .filter(|_| kind != 4);
     let given = overwrites::read_list(&mut form, cx.world.guilds.get(&id));
     if matches!(kind, 5 | 13) && !community {
-        form.error("type", "BASE_TYPE_CHOICES", "Value must be one of {0, 2, 4, 15, 16}.");
+        form.error(
+            "type",
+            "BASE_TYPE_CHOICES",
+            "Value must be one of {0, 2, 4, 15, 16}.",
+        );
     }
     form.done()?;
     if let Some(list) = &given {
@@ -201,7 +291,12 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         check_parent(cx, id, Id(0), parent)?;
         channel.parent_id = Some(parent);
         if given.is_none() {
-            channel.overwrites = cx.world.channels.get(&parent).map(|p| p.overwrites.clone()).unwrap_or_default();
+            channel.overwrites = cx
+                .world
+                .channels
+                .get(&parent)
+                .map(|p| p.overwrites.clone())
+                .unwrap_or_default();
         }
     }
     Cx::refuse_if(count >= MAX_CHANNELS, error::MAX_CHANNELS)?;
@@ -210,19 +305,36 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     channel.id = cx.world.next_id();
     number_tags(cx, &mut channel);
-    let mut changes: Vec<Change> = audited(&channel).into_iter().map(|(k, v)| Change::new(k, None, Some(v))).collect();
+    let mut changes: Vec<Change> = audited(&channel)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, None, Some(v)))
+        .collect();
     changes.retain(|c| c.new.is_some());
-    changes.push(Change::new("permission_overwrites", None, Some(channel.overwrites.values().map(Overwrite::json).collect())));
+    changes.push(Change::new(
+        "permission_overwrites",
+        None,
+        Some(channel.overwrites.values().map(Overwrite::json).collect()),
+    ));
     let new = channel.id;
     let json = cx.world.channel_json(&channel);
     cx.world.add_channel(channel);
-    cx.world.audit(id, me, action::CHANNEL_CREATE, Some(new), changes, Vec::new(), reason.as_deref());
+    cx.world.audit(
+        id,
+        me,
+        action::CHANNEL_CREATE,
+        Some(new),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::created(json)
 }
 
 fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let before = cx.channel()?.clone();
-    let Some(guild) = before.guild_id else { return Err(error::DM_ONLY_GUILD.into()) };
+    let Some(guild) = before.guild_id else {
+        return Err(error::DM_ONLY_GUILD.into());
+    };
     if before.is_thread() {
         return threads::update(cx, before);
     }
@@ -259,9 +371,24 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let after = channel.clone();
     cx.world.edit_channel(before.id, |c| *c = channel);
     if !changed.is_empty() {
-        cx.world.audit(guild, me, action::CHANNEL_UPDATE, Some(before.id), changed, Vec::new(), reason.as_deref());
+        cx.world.audit(
+            guild,
+            me,
+            action::CHANNEL_UPDATE,
+            Some(before.id),
+            changed,
+            Vec::new(),
+            reason.as_deref(),
+        );
     }
-    overwrites::audit_difference(cx, guild, before.id, &before.overwrites, &after.overwrites, reason.as_deref());
+    overwrites::audit_difference(
+        cx,
+        guild,
+        before.id,
+        &before.overwrites,
+        &after.overwrites,
+        reason.as_deref(),
+    );
     Reply::ok(cx.world.channel_json(&after))
 }
 
@@ -286,7 +413,14 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         // Closing direct messages only hides them.
         return Reply::ok(json);
     };
-    cx.require_in(channel.id, if channel.is_thread() { perm::MANAGE_THREADS } else { perm::MANAGE_CHANNELS })?;
+    cx.require_in(
+        channel.id,
+        if channel.is_thread() {
+            perm::MANAGE_THREADS
+        } else {
+            perm::MANAGE_CHANNELS
+        },
+    )?;
     if let Some(state) = cx.world.guilds.get(&guild)
         && state.features.contains("COMMUNITY")
         && [state.rules_channel_id, state.public_updates_channel_id].contains(&Some(channel.id))
@@ -300,13 +434,24 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     } else {
         (action::CHANNEL_DELETE, audited(&channel))
     };
-    let mut changes: Vec<Change> = view.into_iter().map(|(k, v)| Change::new(k, Some(v), None)).collect();
+    let mut changes: Vec<Change> = view
+        .into_iter()
+        .map(|(k, v)| Change::new(k, Some(v), None))
+        .collect();
     changes.retain(|c| c.old.is_some());
     if !channel.is_thread() {
         let old = channel.overwrites.values().map(Overwrite::json).collect();
         changes.push(Change::new("permission_overwrites", Some(old), None));
     }
-    cx.world.audit(guild, me, kind, Some(channel.id), changes, Vec::new(), reason.as_deref());
+    cx.world.audit(
+        guild,
+        me,
+        kind,
+        Some(channel.id),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::ok(json)
 }
 
@@ -316,31 +461,52 @@ fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.require(id, perm::MANAGE_CHANNELS)?;
     let body = cx.body()?;
     let list = body.as_array().ok_or_else(|| {
-        ApiError::field("", "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
+        ApiError::field(
+            "",
+            "LIST_TYPE_CONVERT",
+            "Only iterables may be used in a ListType",
+        )
     })?;
     let mut moves = Vec::new();
     for (n, entry) in list.iter().enumerate() {
         let channel = entry.get("id").and_then(read_id).ok_or_else(|| {
-            ApiError::field(&format!("{n}.id"), "BASE_TYPE_REQUIRED", "This field is required")
+            ApiError::field(
+                &format!("{n}.id"),
+                "BASE_TYPE_REQUIRED",
+                "This field is required",
+            )
         })?;
-        let place = cx.world.channels.get(&channel).filter(|c| c.guild_id == Some(id) && !c.is_thread());
+        let place = cx
+            .world
+            .channels
+            .get(&channel)
+            .filter(|c| c.guild_id == Some(id) && !c.is_thread());
         let place = place.ok_or(error::UNKNOWN_CHANNEL)?;
         let mut form = Form::at(entry, &n.to_string());
         let position = form.int("position", 0..=i64::from(i32::MAX));
-        let parent = form.nullable_id("parent_id").filter(|p| *p != place.parent_id);
+        let parent = form
+            .nullable_id("parent_id")
+            .filter(|p| *p != place.parent_id);
         let sync = form.flag("lock_permissions").unwrap_or(false);
         form.done()?;
         moves.push((channel, position, parent, sync));
     }
-    Cx::refuse_if(moves.iter().filter(|m| m.2.is_some()).count() > 1, error::ONE_PARENT_CHANGE)?;
+    Cx::refuse_if(
+        moves.iter().filter(|m| m.2.is_some()).count() > 1,
+        error::ONE_PARENT_CHANGE,
+    )?;
     for (channel, _, parent, _) in &moves {
         if let Some(Some(parent)) = parent {
             check_parent(cx, id, *channel, *parent)?;
         }
     }
     for (channel, position, parent, sync) in moves {
-        let target = parent.unwrap_or_else(|| cx.world.channels.get(&channel).and_then(|c| c.parent_id));
-        let synced = target.filter(|_| sync).and_then(|p| cx.world.channels.get(&p)).map(|p| p.overwrites.clone());
+        let target =
+            parent.unwrap_or_else(|| cx.world.channels.get(&channel).and_then(|c| c.parent_id));
+        let synced = target
+            .filter(|_| sync)
+            .and_then(|p| cx.world.channels.get(&p))
+            .map(|p| p.overwrites.clone());
         cx.world.edit_channel(channel, |c| {
             c.position = position.unwrap_or(c.position);
             c.parent_id = target;
@@ -362,7 +528,11 @@ fn typing(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if let Some(guild) = guild.and_then(|g| cx.world.guilds.get(&g)) {
         intents = intent::GUILD_MESSAGE_TYPING;
         payload["guild_id"] = json!(guild.id);
-        payload["member"] = guild.members.get(&me).map(|m| cx.world.member_json(m)).unwrap_or_default();
+        payload["member"] = guild
+            .members
+            .get(&me)
+            .map(|m| cx.world.member_json(m))
+            .unwrap_or_default();
     }
     cx.world.emit_in(id, "TYPING_START", intents, payload);
     Reply::nothing()

@@ -21,7 +21,8 @@ pub(super) fn routes(table: &mut Table) {
     const GLOBAL: &str = "/applications/{application_id}/commands";
     const ONE: &str = "/applications/{application_id}/commands/{command_id}";
     const GUILD: &str = "/applications/{application_id}/guilds/{guild_id}/commands";
-    const GUILD_ONE: &str = "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}";
+    const GUILD_ONE: &str =
+        "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}";
     table.get(GLOBAL, "list_application_commands", list);
     table.post(GLOBAL, "create_application_command", create);
     table.put(GLOBAL, "bulk_set_application_commands", replace);
@@ -39,11 +40,22 @@ pub(super) fn routes(table: &mut Table) {
         "list_guild_application_command_permissions",
         list_permissions,
     );
-    const PERMISSIONS: &str = "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}/permissions";
-    table.get(PERMISSIONS, "get_guild_application_command_permissions", get_permissions);
+    const PERMISSIONS: &str =
+        "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}/permissions";
+    table.get(
+        PERMISSIONS,
+        "get_guild_application_command_permissions",
+        get_permissions,
+    );
     table
-        .put(PERMISSIONS, "set_guild_application_command_permissions", set_permissions)
-        .auth(crate::rest::routes::Auth::Scope("applications.commands.permissions.update"));
+        .put(
+            PERMISSIONS,
+            "set_guild_application_command_permissions",
+            set_permissions,
+        )
+        .auth(crate::rest::routes::Auth::Scope(
+            "applications.commands.permissions.update",
+        ));
 }
 
 /// The application and the scope in the path: a guild it is in, or everywhere.
@@ -67,7 +79,11 @@ fn commands<'c>(cx: &'c Cx<'_>, app: Id, guild: Option<Id>) -> Option<&'c BTreeM
     }
 }
 
-fn commands_mut<'c>(cx: &'c mut Cx<'_>, app: Id, guild: Option<Id>) -> Option<&'c mut BTreeMap<Id, Command>> {
+fn commands_mut<'c>(
+    cx: &'c mut Cx<'_>,
+    app: Id,
+    guild: Option<Id>,
+) -> Option<&'c mut BTreeMap<Id, Command>> {
     let app = cx.world.apps.get_mut(&app)?;
     match guild {
         Some(guild) => Some(app.guild_commands.entry(guild).or_default()),
@@ -88,14 +104,18 @@ fn shown(app: Id, command: &Command, localized: bool) -> Value {
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (app, guild) = scope(cx)?;
     let localized = cx.query_flag("with_localizations", false);
-    let all = commands(cx, app, guild).into_iter().flat_map(BTreeMap::values);
+    let all = commands(cx, app, guild)
+        .into_iter()
+        .flat_map(BTreeMap::values);
     Reply::ok(all.map(|c| shown(app, c, localized)).collect::<Vec<_>>())
 }
 
 fn found(cx: &Cx<'_>) -> Result<(Id, Option<Id>, Command), ApiError> {
     let (app, guild) = scope(cx)?;
     let id = cx.id("command_id")?;
-    let command = commands(cx, app, guild).and_then(|c| c.get(&id)).ok_or(error::UNKNOWN_COMMAND)?;
+    let command = commands(cx, app, guild)
+        .and_then(|c| c.get(&id))
+        .ok_or(error::UNKNOWN_COMMAND)?;
     Ok((app, guild, command.clone()))
 }
 
@@ -137,7 +157,11 @@ fn slash_name(name: &str) -> bool {
 fn read_name(form: &mut Form<'_>, kind: u8) -> Option<String> {
     let name = form.text("name", 1..=32)?;
     if kind == 1 && !slash_name(&name) {
-        form.error("name", "APPLICATION_COMMAND_INVALID_NAME", "Command name is invalid");
+        form.error(
+            "name",
+            "APPLICATION_COMMAND_INVALID_NAME",
+            "Command name is invalid",
+        );
         return None;
     }
     Some(name)
@@ -159,12 +183,23 @@ fn read(form: &mut Form<'_>, command: &mut Command, fresh: bool) {
         if let Some(text) = form.text("description", 1..=100) {
             command.description = text;
         }
-    } else if form.raw("description").and_then(Value::as_str).is_some_and(|d| !d.is_empty()) {
-        form.error("description", "APPLICATION_COMMAND_CONTEXT_MENU_DESCRIPTION_INVALID", "Context menu commands cannot have description");
+    } else if form
+        .raw("description")
+        .and_then(Value::as_str)
+        .is_some_and(|d| !d.is_empty())
+    {
+        form.error(
+            "description",
+            "APPLICATION_COMMAND_CONTEXT_MENU_DESCRIPTION_INVALID",
+            "Context menu commands cannot have description",
+        );
     }
     for (key, slot) in [
         ("name_localizations", &mut command.name_localizations),
-        ("description_localizations", &mut command.description_localizations),
+        (
+            "description_localizations",
+            &mut command.description_localizations,
+        ),
     ] {
         if form.has(key) {
             *slot = form.raw(key).cloned().unwrap_or_default();
@@ -179,7 +214,10 @@ fn read(form: &mut Form<'_>, command: &mut Command, fresh: bool) {
     if let Some(on) = form.flag("nsfw") {
         command.nsfw = on;
     }
-    for (key, slot) in [("contexts", &mut command.contexts), ("integration_types", &mut command.integration_types)] {
+    for (key, slot) in [
+        ("contexts", &mut command.contexts),
+        ("integration_types", &mut command.integration_types),
+    ] {
         if form.has(key) {
             *slot = form.raw(key).cloned();
         }
@@ -187,9 +225,15 @@ fn read(form: &mut Form<'_>, command: &mut Command, fresh: bool) {
     if form.has("options") {
         command.options = options(form, 0);
     }
-    let total = characters(&json!({"name": command.name, "description": command.description, "options": command.options}));
+    let total = characters(
+        &json!({"name": command.name, "description": command.description, "options": command.options}),
+    );
     if total > MAX_TOTAL {
-        form.error("options", "APPLICATION_COMMAND_TOO_LARGE", "Command exceeds maximum size (8000)");
+        form.error(
+            "options",
+            "APPLICATION_COMMAND_TOO_LARGE",
+            "Command exceeds maximum size (8000)",
+        );
     }
 }
 
@@ -200,12 +244,16 @@ fn characters(value: &Value) -> usize {
         .filter_map(|k| value.get(k)?.as_str())
         .map(|t| t.chars().count())
         .sum();
-    let lists = ["options", "choices"].iter().filter_map(|k| value.get(k)?.as_array());
+    let lists = ["options", "choices"]
+        .iter()
+        .filter_map(|k| value.get(k)?.as_array());
     own + lists.flatten().map(characters).sum::<usize>()
 }
 
 fn options(form: &mut Form<'_>, depth: u8) -> Vec<Value> {
-    let Some(list) = form.list("options", 25) else { return Vec::new() };
+    let Some(list) = form.list("options", 25) else {
+        return Vec::new();
+    };
     let path = form.path_to("options");
     let mut names = BTreeSet::new();
     let mut optional_seen = false;
@@ -217,12 +265,20 @@ fn options(form: &mut Form<'_>, depth: u8) -> Vec<Value> {
         if let Some(name) = value["name"].as_str()
             && !names.insert(name.to_owned())
         {
-            part.error("name", "APPLICATION_COMMAND_OPTIONS_NAME_ALREADY_EXISTS", "Option name already exists in these options");
+            part.error(
+                "name",
+                "APPLICATION_COMMAND_OPTIONS_NAME_ALREADY_EXISTS",
+                "Option name already exists in these options",
+            );
         }
         if kind > 2 {
             let required = value["required"] == true;
             if required && optional_seen {
-                part.error("required", "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID", "Required options must be placed before non-required options");
+                part.error(
+                    "required",
+                    "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID",
+                    "Required options must be placed before non-required options",
+                );
             }
             optional_seen |= !required;
         }
@@ -277,7 +333,11 @@ fn option(part: &mut Form<'_>, value: &Value, depth: u8, out: &mut Vec<Value>) -
                 map.shift_remove("choices");
             }
         } else if value["autocomplete"] == true {
-            part.error("autocomplete", "APPLICATION_COMMAND_OPTIONS_AUTOCOMPLETE_INVALID", "Autocomplete cannot be used with choices");
+            part.error(
+                "autocomplete",
+                "APPLICATION_COMMAND_OPTIONS_AUTOCOMPLETE_INVALID",
+                "Autocomplete cannot be used with choices",
+            );
         }
     }
     out.push(json);
@@ -292,7 +352,10 @@ fn check_counts<'a>(all: impl Iterator<Item = &'a Command>) -> Result<(), ApiErr
     }
     for (kind, most) in [(1, 100), (2, 15), (3, 15)] {
         if counts[kind] > most {
-            return Err(ApiError::because(error::MAX_COMMANDS, format!("Maximum number of application commands reached ({most}).")));
+            return Err(ApiError::because(
+                error::MAX_COMMANDS,
+                format!("Maximum number of application commands reached ({most})."),
+            ));
         }
     }
     Ok(())
@@ -301,7 +364,9 @@ fn check_counts<'a>(all: impl Iterator<Item = &'a Command>) -> Result<(), ApiErr
 /// Counts new commands of a day.
 fn count_creates(cx: &mut Cx<'_>, app: Id, guild: Option<Id>, new: u32) -> Result<(), ApiError> {
     let day = cx.now().0 / 86_400_000;
-    let Some(app) = cx.world.apps.get_mut(&app) else { return Ok(()) };
+    let Some(app) = cx.world.apps.get_mut(&app) else {
+        return Ok(());
+    };
     let slot = app.command_creates.entry(guild).or_insert((day, 0));
     if slot.0 != day {
         *slot = (day, 0);
@@ -319,7 +384,12 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     read(&mut form, &mut command, true);
     form.done()?;
     let all = commands(cx, app, guild);
-    let same = all.and_then(|c| c.values().find(|c| c.name == command.name && c.kind == command.kind)).map(|c| c.id);
+    let same = all
+        .and_then(|c| {
+            c.values()
+                .find(|c| c.name == command.name && c.kind == command.kind)
+        })
+        .map(|c| c.id);
     if same.is_none() {
         let others = all.into_iter().flat_map(BTreeMap::values);
         check_counts(others.chain([&command]))?;
@@ -331,7 +401,11 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if let Some(all) = commands_mut(cx, app, guild) {
         all.insert(command.id, command);
     }
-    if same.is_some() { Reply::ok(json) } else { Reply::created(json) }
+    if same.is_some() {
+        Reply::ok(json)
+    } else {
+        Reply::created(json)
+    }
 }
 
 fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -360,7 +434,11 @@ fn replace(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (app, guild) = scope(cx)?;
     let body = cx.body()?;
     let list = body.as_array().ok_or_else(|| {
-        ApiError::field("", "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
+        ApiError::field(
+            "",
+            "LIST_TYPE_CONVERT",
+            "Only iterables may be used in a ListType",
+        )
     })?;
     let mut form = Form::new(&body);
     let mut wanted: Vec<Command> = Vec::with_capacity(list.len());
@@ -368,15 +446,26 @@ fn replace(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         let mut part = Form::at(value, &n.to_string());
         let mut command = blank(Id(0), guild);
         read(&mut part, &mut command, true);
-        if wanted.iter().any(|c| c.name == command.name && c.kind == command.kind) {
-            part.error("name", "APPLICATION_COMMANDS_DUPLICATE_NAME", "Application command names must be unique");
+        if wanted
+            .iter()
+            .any(|c| c.name == command.name && c.kind == command.kind)
+        {
+            part.error(
+                "name",
+                "APPLICATION_COMMANDS_DUPLICATE_NAME",
+                "Application command names must be unique",
+            );
         }
         form.absorb(part);
         wanted.push(command);
     }
     form.done()?;
     check_counts(wanted.iter())?;
-    let old: Vec<Command> = commands(cx, app, guild).into_iter().flat_map(BTreeMap::values).cloned().collect();
+    let old: Vec<Command> = commands(cx, app, guild)
+        .into_iter()
+        .flat_map(BTreeMap::values)
+        .cloned()
+        .collect();
     let same = |c: &Command| old.iter().find(|o| o.name == c.name && o.kind == c.kind);
     let new = wanted.iter().filter(|c| same(c).is_none()).count() as u32;
     count_creates(cx, app, guild, new)?;
@@ -403,23 +492,34 @@ fn replace(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 }
 
 fn permission_json(app: Id, guild: Id, id: Id, list: &[CommandPermission]) -> Value {
-    let list: Vec<Value> =
-        list.iter().map(|p| json!({"id": p.id, "type": p.kind, "permission": p.allowed})).collect();
+    let list: Vec<Value> = list
+        .iter()
+        .map(|p| json!({"id": p.id, "type": p.kind, "permission": p.allowed}))
+        .collect();
     json!({"id": id, "application_id": app, "guild_id": guild, "permissions": list})
 }
 
 fn list_permissions(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (app, _) = scope(cx)?;
     let guild = cx.guild()?;
-    let all = guild.command_permissions.iter().filter(|((a, _), _)| *a == app);
-    Reply::ok(all.map(|((_, id), list)| permission_json(app, guild.id, *id, list)).collect::<Vec<_>>())
+    let all = guild
+        .command_permissions
+        .iter()
+        .filter(|((a, _), _)| *a == app);
+    Reply::ok(
+        all.map(|((_, id), list)| permission_json(app, guild.id, *id, list))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn get_permissions(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (app, _) = scope(cx)?;
     let guild = cx.guild()?;
     let id = cx.id("command_id")?;
-    let list = guild.command_permissions.get(&(app, id)).ok_or(error::UNKNOWN_COMMAND_PERMISSIONS)?;
+    let list = guild
+        .command_permissions
+        .get(&(app, id))
+        .ok_or(error::UNKNOWN_COMMAND_PERMISSIONS)?;
     Reply::ok(permission_json(app, guild.id, id, list))
 }
 
@@ -427,7 +527,10 @@ fn get_permissions(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 fn set_permissions(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Cx::refuse_if(matches!(cx.caller, Caller::Bot { .. }), error::NOT_FOR_BOTS)?;
     let app = cx.id("application_id")?;
-    Cx::refuse_if(!cx.world.apps.contains_key(&app), error::UNKNOWN_APPLICATION)?;
+    Cx::refuse_if(
+        !cx.world.apps.contains_key(&app),
+        error::UNKNOWN_APPLICATION,
+    )?;
     let guild = cx.guild()?.id;
     cx.require(guild, perm::MANAGE_GUILD | perm::MANAGE_ROLES)?;
     let id = cx.id("command_id")?;
@@ -456,10 +559,24 @@ fn set_permissions(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     let bot = cx.world.apps.get(&app).map(|a| a.bot);
     if let Some(bot) = bot {
-        cx.world.emit_to(bot, Some(guild), "APPLICATION_COMMAND_PERMISSIONS_UPDATE", intent::GUILD_INTEGRATIONS, json.clone());
+        cx.world.emit_to(
+            bot,
+            Some(guild),
+            "APPLICATION_COMMAND_PERMISSIONS_UPDATE",
+            intent::GUILD_INTEGRATIONS,
+            json.clone(),
+        );
     }
     let changes: Vec<Change> = Vec::new();
     let options = vec![("application_id", app.to_string())];
-    cx.world.audit(guild, me, action::COMMAND_PERMISSION_UPDATE, Some(id), changes, options, None);
+    cx.world.audit(
+        guild,
+        me,
+        action::COMMAND_PERMISSION_UPDATE,
+        Some(id),
+        changes,
+        options,
+        None,
+    );
     Reply::ok(json)
 }

@@ -19,15 +19,53 @@ const MAX_STICKER: usize = 512 * 1024;
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}/emojis", "list_guild_emojis", list);
-    table.post("/guilds/{guild_id}/emojis", "create_guild_emoji", create).limit("guild_emojis", 50, 3_600_000);
-    table.get("/guilds/{guild_id}/emojis/{emoji_id}", "get_guild_emoji", get);
-    table.patch("/guilds/{guild_id}/emojis/{emoji_id}", "update_guild_emoji", update).limit("guild_emojis", 50, 3_600_000);
-    table.delete("/guilds/{guild_id}/emojis/{emoji_id}", "delete_guild_emoji", delete).limit("guild_emojis", 50, 3_600_000);
-    table.get("/guilds/{guild_id}/stickers", "list_guild_stickers", list_stickers);
-    table.post("/guilds/{guild_id}/stickers", "create_guild_sticker", create_sticker);
-    table.get("/guilds/{guild_id}/stickers/{sticker_id}", "get_guild_sticker", get_sticker);
-    table.patch("/guilds/{guild_id}/stickers/{sticker_id}", "update_guild_sticker", update_sticker);
-    table.delete("/guilds/{guild_id}/stickers/{sticker_id}", "delete_guild_sticker", delete_sticker);
+    table
+        .post("/guilds/{guild_id}/emojis", "create_guild_emoji", create)
+        .limit("guild_emojis", 50, 3_600_000);
+    table.get(
+        "/guilds/{guild_id}/emojis/{emoji_id}",
+        "get_guild_emoji",
+        get,
+    );
+    table
+        .patch(
+            "/guilds/{guild_id}/emojis/{emoji_id}",
+            "update_guild_emoji",
+            update,
+        )
+        .limit("guild_emojis", 50, 3_600_000);
+    table
+        .delete(
+            "/guilds/{guild_id}/emojis/{emoji_id}",
+            "delete_guild_emoji",
+            delete,
+        )
+        .limit("guild_emojis", 50, 3_600_000);
+    table.get(
+        "/guilds/{guild_id}/stickers",
+        "list_guild_stickers",
+        list_stickers,
+    );
+    table.post(
+        "/guilds/{guild_id}/stickers",
+        "create_guild_sticker",
+        create_sticker,
+    );
+    table.get(
+        "/guilds/{guild_id}/stickers/{sticker_id}",
+        "get_guild_sticker",
+        get_sticker,
+    );
+    table.patch(
+        "/guilds/{guild_id}/stickers/{sticker_id}",
+        "update_guild_sticker",
+        update_sticker,
+    );
+    table.delete(
+        "/guilds/{guild_id}/stickers/{sticker_id}",
+        "delete_guild_sticker",
+        delete_sticker,
+    );
     table.get("/stickers/{sticker_id}", "get_sticker", get_any_sticker);
 }
 
@@ -46,7 +84,10 @@ fn may_create(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
 fn may_change(cx: &Cx<'_>, guild: Id, creator: Id) -> Result<(), ApiError> {
     let own = cx.world.permissions_of(guild, cx.me());
     let mine = creator == cx.me() && own & perm::CREATE_GUILD_EXPRESSIONS != 0;
-    Cx::refuse_if(!mine && own & perm::MANAGE_GUILD_EXPRESSIONS == 0, error::MISSING_PERMISSIONS)
+    Cx::refuse_if(
+        !mine && own & perm::MANAGE_GUILD_EXPRESSIONS == 0,
+        error::MISSING_PERMISSIONS,
+    )
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -56,7 +97,10 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn emoji(cx: &Cx<'_>) -> Result<(Id, Emoji), ApiError> {
     let guild = cx.guild()?;
-    let emoji = guild.emojis.get(&cx.id("emoji_id")?).ok_or(error::UNKNOWN_EMOJI)?;
+    let emoji = guild
+        .emojis
+        .get(&cx.id("emoji_id")?)
+        .ok_or(error::UNKNOWN_EMOJI)?;
     Ok((guild.id, emoji.clone()))
 }
 
@@ -67,14 +111,22 @@ fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn valid_name(form: &mut Form<'_>, name: Option<&String>) {
     if name.is_some_and(|n| !n.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')) {
-        form.error("name", "STRING_TYPE_REGEX", "String value did not match validation regex.");
+        form.error(
+            "name",
+            "STRING_TYPE_REGEX",
+            "String value did not match validation regex.",
+        );
     }
 }
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
     let (id, tier) = (guild.id, guild.premium_tier);
-    let (animated, still) = guild.emojis.values().fold((0, 0), |(a, s), e| if e.animated { (a + 1, s) } else { (a, s + 1) });
+    let (animated, still) =
+        guild.emojis.values().fold(
+            (0, 0),
+            |(a, s), e| if e.animated { (a + 1, s) } else { (a, s + 1) },
+        );
     may_create(cx, id)?;
     let reason = cx.reason()?;
     let me = cx.me();
@@ -87,14 +139,31 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let image = images::read(&mut form, "image").flatten();
     let roles = form.ids("roles", 250).unwrap_or_default();
     if image.as_ref().is_some_and(|i| i.bytes.len() > MAX_EMOJI) {
-        form.error("image", "BINARY_TYPE_MAX_SIZE", "File cannot be larger than 256.0 kb.");
+        form.error(
+            "image",
+            "BINARY_TYPE_MAX_SIZE",
+            "File cannot be larger than 256.0 kb.",
+        );
     }
     form.done()?;
-    let (Some(name), Some(image)) = (name, image) else { return Err(error::BAD_FILE.into()) };
+    let (Some(name), Some(image)) = (name, image) else {
+        return Err(error::BAD_FILE.into());
+    };
     let moves = image.content_type == "image/gif";
-    Cx::refuse_if(if moves { animated } else { still } >= slots(tier), error::MAX_EMOJIS)?;
-    let emoji = Emoji { id: cx.world.next_id(), name, roles: roles.into_iter().collect(), animated: moves, creator: me };
-    cx.world.assets.keep_by_id(AssetKind::Emoji, emoji.id, image);
+    Cx::refuse_if(
+        if moves { animated } else { still } >= slots(tier),
+        error::MAX_EMOJIS,
+    )?;
+    let emoji = Emoji {
+        id: cx.world.next_id(),
+        name,
+        roles: roles.into_iter().collect(),
+        animated: moves,
+        creator: me,
+    };
+    cx.world
+        .assets
+        .keep_by_id(AssetKind::Emoji, emoji.id, image);
     let json = cx.world.emoji_json(&emoji);
     let changes = vec![Change::new("name", None, Some(emoji.name.as_str().into()))];
     let new = emoji.id;
@@ -102,7 +171,15 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         guild.emojis.insert(new, emoji);
     }
     cx.world.expressions_updated(id, false);
-    cx.world.audit(id, me, action::EMOJI_CREATE, Some(new), changes, Vec::new(), reason.as_deref());
+    cx.world.audit(
+        id,
+        me,
+        action::EMOJI_CREATE,
+        Some(new),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::created(json)
 }
 
@@ -131,7 +208,15 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.world.expressions_updated(id, false);
     if before != after {
         let changes = vec![Change::new("name", Some(before.into()), Some(after.into()))];
-        cx.world.audit(id, me, action::EMOJI_UPDATE, Some(which), changes, Vec::new(), reason.as_deref());
+        cx.world.audit(
+            id,
+            me,
+            action::EMOJI_UPDATE,
+            Some(which),
+            changes,
+            Vec::new(),
+            reason.as_deref(),
+        );
     }
     Reply::ok(json)
 }
@@ -147,7 +232,15 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.world.assets.forget(AssetKind::Emoji, emoji.id);
     cx.world.expressions_updated(id, false);
     let changes = vec![Change::new("name", Some(emoji.name.into()), None)];
-    cx.world.audit(id, me, action::EMOJI_DELETE, Some(emoji.id), changes, Vec::new(), reason.as_deref());
+    cx.world.audit(
+        id,
+        me,
+        action::EMOJI_DELETE,
+        Some(emoji.id),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::nothing()
 }
 
@@ -158,7 +251,10 @@ fn list_stickers(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn sticker(cx: &Cx<'_>) -> Result<(Id, Sticker), ApiError> {
     let guild = cx.guild()?;
-    let sticker = guild.stickers.get(&cx.id("sticker_id")?).ok_or(error::UNKNOWN_STICKER)?;
+    let sticker = guild
+        .stickers
+        .get(&cx.id("sticker_id")?)
+        .ok_or(error::UNKNOWN_STICKER)?;
     Ok((guild.id, sticker.clone()))
 }
 
@@ -169,7 +265,11 @@ fn get_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn get_any_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let id = cx.id("sticker_id")?;
-    let found = cx.world.guilds.values().find_map(|g| g.stickers.get(&id).map(|s| cx.world.sticker_json(g.id, s)));
+    let found = cx
+        .world
+        .guilds
+        .values()
+        .find_map(|g| g.stickers.get(&id).map(|s| cx.world.sticker_json(g.id, s)));
     Reply::ok(found.ok_or(error::UNKNOWN_STICKER)?)
 }
 
@@ -200,9 +300,15 @@ fn create_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         form.error("file", "BASE_TYPE_REQUIRED", "This field is required");
     }
     form.done()?;
-    let Some(file) = file else { return Err(error::BAD_FILE.into()) };
+    let Some(file) = file else {
+        return Err(error::BAD_FILE.into());
+    };
     if file.bytes.len() > MAX_STICKER {
-        return Err(ApiError::new(400, 50045, "File uploaded exceeds the maximum size"));
+        return Err(ApiError::new(
+            400,
+            50045,
+            "File uploaded exceeds the maximum size",
+        ));
     }
     let (format, content_type) = match images::sniff(&file.bytes) {
         Some("image/png") => (1, "image/png"),
@@ -210,18 +316,44 @@ fn create_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         None if file.bytes.first() == Some(&b'{') => (3, "application/json"),
         _ => return Err(error::BAD_FILE.into()),
     };
-    Cx::refuse_if(count >= [5, 15, 30, 60][usize::from(tier.min(3))], error::MAX_STICKERS)?;
-    let sticker = Sticker { id: cx.world.next_id(), name, description, tags, format, creator: me };
-    let stored = Stored { bytes: file.bytes, content_type: content_type.to_owned() };
-    cx.world.assets.keep_by_id(AssetKind::Sticker, sticker.id, stored);
+    Cx::refuse_if(
+        count >= [5, 15, 30, 60][usize::from(tier.min(3))],
+        error::MAX_STICKERS,
+    )?;
+    let sticker = Sticker {
+        id: cx.world.next_id(),
+        name,
+        description,
+        tags,
+        format,
+        creator: me,
+    };
+    let stored = Stored {
+        bytes: file.bytes,
+        content_type: content_type.to_owned(),
+    };
+    cx.world
+        .assets
+        .keep_by_id(AssetKind::Sticker, sticker.id, stored);
     let json = cx.world.sticker_json(id, &sticker);
-    let changes = audited(&sticker).into_iter().map(|(k, v)| Change::new(k, None, Some(v))).collect();
+    let changes = audited(&sticker)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, None, Some(v)))
+        .collect();
     let new = sticker.id;
     if let Some(guild) = cx.world.guilds.get_mut(&id) {
         guild.stickers.insert(new, sticker);
     }
     cx.world.expressions_updated(id, true);
-    cx.world.audit(id, me, action::STICKER_CREATE, Some(new), changes, Vec::new(), reason.as_deref());
+    cx.world.audit(
+        id,
+        me,
+        action::STICKER_CREATE,
+        Some(new),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::created(json)
 }
 
@@ -250,7 +382,15 @@ fn update_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     cx.world.expressions_updated(id, true);
     if !changed.is_empty() {
-        cx.world.audit(id, me, action::STICKER_UPDATE, Some(before.id), changed, Vec::new(), reason.as_deref());
+        cx.world.audit(
+            id,
+            me,
+            action::STICKER_UPDATE,
+            Some(before.id),
+            changed,
+            Vec::new(),
+            reason.as_deref(),
+        );
     }
     Reply::ok(json)
 }
@@ -265,7 +405,18 @@ fn delete_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     cx.world.assets.forget(AssetKind::Sticker, sticker.id);
     cx.world.expressions_updated(id, true);
-    let changes = audited(&sticker).into_iter().map(|(k, v)| Change::new(k, Some(v), None)).collect();
-    cx.world.audit(id, me, action::STICKER_DELETE, Some(sticker.id), changes, Vec::new(), reason.as_deref());
+    let changes = audited(&sticker)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, Some(v), None))
+        .collect();
+    cx.world.audit(
+        id,
+        me,
+        action::STICKER_DELETE,
+        Some(sticker.id),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::nothing()
 }

@@ -8,10 +8,16 @@ use crate::rest::error::{self, ApiError};
 use crate::rest::routes::Auth;
 
 pub(super) fn routes(table: &mut Table) {
-    table.get("/gateway", "get_gateway", get_gateway).auth(Auth::Open);
-    table.get("/gateway/bot", "get_bot_gateway", get_bot_gateway).limit("gateway_bot", 5, 5000);
+    table
+        .get("/gateway", "get_gateway", get_gateway)
+        .auth(Auth::Open);
+    table.get("/gateway/bot", "get_bot_gateway", get_bot_gateway);
     table.get("/voice/regions", "list_voice_regions", regions);
-    table.get("/guilds/{guild_id}/regions", "list_guild_voice_regions", regions);
+    table.get(
+        "/guilds/{guild_id}/regions",
+        "list_guild_voice_regions",
+        regions,
+    );
 }
 
 fn get_gateway(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -19,12 +25,18 @@ fn get_gateway(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 }
 
 fn get_bot_gateway(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let Caller::Bot { app, .. } = cx.caller else { return Err(error::ONLY_BOTS.into()) };
+    let Caller::Bot { app, .. } = cx.caller else {
+        return Err(error::ONLY_BOTS.into());
+    };
     let now = cx.now();
     let app = cx.world.apps.get(&app).ok_or_else(ApiError::unauthorized)?;
     let sessions = app.sessions;
     let reset = sessions.reset_at.filter(|at| *at > now);
-    let remaining = if reset.is_some() { sessions.remaining } else { sessions.total };
+    let remaining = if reset.is_some() {
+        sessions.remaining
+    } else {
+        sessions.total
+    };
     Reply::ok(json!({
         "url": cx.world.addresses.gateway,
         "shards": app.shards,

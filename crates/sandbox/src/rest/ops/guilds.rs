@@ -16,25 +16,73 @@ pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}", "get_guild", get_guild);
     table.patch("/guilds/{guild_id}", "update_guild", update_guild);
     table.get("/guilds/{guild_id}/preview", "get_guild_preview", preview);
-    table.put("/guilds/{guild_id}/incident-actions", "update_guild_incident_actions", incidents);
-    table.get("/guilds/{guild_id}/prune", "preview_prune_guild", preview_prune);
+    table.put(
+        "/guilds/{guild_id}/incident-actions",
+        "update_guild_incident_actions",
+        incidents,
+    );
+    table.get(
+        "/guilds/{guild_id}/prune",
+        "preview_prune_guild",
+        preview_prune,
+    );
     table.post("/guilds/{guild_id}/prune", "prune_guild", prune);
-    table.get("/guilds/{guild_id}/integrations", "list_guild_integrations", integrations);
-    table.delete("/guilds/{guild_id}/integrations/{integration_id}", "delete_guild_integration", delete_integration);
-    table.get("/guilds/{guild_id}/vanity-url", "get_guild_vanity_url", vanity);
-    table.get("/guilds/{guild_id}/welcome-screen", "get_guild_welcome_screen", welcome);
-    table.patch("/guilds/{guild_id}/welcome-screen", "update_guild_welcome_screen", update_welcome);
-    table.get("/guilds/{guild_id}/onboarding", "get_guilds_onboarding", onboarding);
-    table.get("/guilds/{guild_id}/widget", "get_guild_widget_settings", widget);
-    table.get("/guilds/{guild_id}/scheduled-events", "list_guild_scheduled_events", nothing_there);
-    table.get("/guilds/{guild_id}/soundboard-sounds", "list_guild_soundboard_sounds", no_sounds);
+    table.get(
+        "/guilds/{guild_id}/integrations",
+        "list_guild_integrations",
+        integrations,
+    );
+    table.delete(
+        "/guilds/{guild_id}/integrations/{integration_id}",
+        "delete_guild_integration",
+        delete_integration,
+    );
+    table.get(
+        "/guilds/{guild_id}/vanity-url",
+        "get_guild_vanity_url",
+        vanity,
+    );
+    table.get(
+        "/guilds/{guild_id}/welcome-screen",
+        "get_guild_welcome_screen",
+        welcome,
+    );
+    table.patch(
+        "/guilds/{guild_id}/welcome-screen",
+        "update_guild_welcome_screen",
+        update_welcome,
+    );
+    table.get(
+        "/guilds/{guild_id}/onboarding",
+        "get_guilds_onboarding",
+        onboarding,
+    );
+    table.get(
+        "/guilds/{guild_id}/widget",
+        "get_guild_widget_settings",
+        widget,
+    );
+    table.get(
+        "/guilds/{guild_id}/scheduled-events",
+        "list_guild_scheduled_events",
+        nothing_there,
+    );
+    table.get(
+        "/guilds/{guild_id}/soundboard-sounds",
+        "list_guild_soundboard_sounds",
+        no_sounds,
+    );
 }
 
 fn get_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
     let mut json = cx.world.guild_json(guild);
     if cx.query_flag("with_counts", false) {
-        let present = guild.members.keys().filter(|u| cx.world.presences.contains_key(u)).count();
+        let present = guild
+            .members
+            .keys()
+            .filter(|u| cx.world.presences.contains_key(u))
+            .count();
         json["approximate_member_count"] = guild.members.len().into();
         json["approximate_presence_count"] = present.into();
     }
@@ -55,24 +103,44 @@ fn audited(guild: &Guild) -> Vec<(&'static str, Value)> {
         ("afk_channel_id", json!(guild.afk_channel_id)),
         ("afk_timeout", json!(guild.afk_timeout)),
         ("rules_channel_id", json!(guild.rules_channel_id)),
-        ("public_updates_channel_id", json!(guild.public_updates_channel_id)),
-        ("safety_alerts_channel_id", json!(guild.safety_alerts_channel_id)),
+        (
+            "public_updates_channel_id",
+            json!(guild.public_updates_channel_id),
+        ),
+        (
+            "safety_alerts_channel_id",
+            json!(guild.safety_alerts_channel_id),
+        ),
         ("system_channel_id", json!(guild.system_channel_id)),
         ("system_channel_flags", json!(guild.system_channel_flags)),
         ("mfa_level", json!(guild.mfa_level)),
         ("verification_level", json!(guild.verification_level)),
-        ("explicit_content_filter", json!(guild.explicit_content_filter)),
-        ("default_message_notifications", json!(guild.default_message_notifications)),
+        (
+            "explicit_content_filter",
+            json!(guild.explicit_content_filter),
+        ),
+        (
+            "default_message_notifications",
+            json!(guild.default_message_notifications),
+        ),
         ("vanity_url_code", json!(guild.vanity_url_code)),
-        ("premium_progress_bar_enabled", json!(guild.premium_progress_bar_enabled)),
+        (
+            "premium_progress_bar_enabled",
+            json!(guild.premium_progress_bar_enabled),
+        ),
     ]
 }
 
 /// The differences between two states of one thing.
-pub(super) fn changes(before: Vec<(&'static str, Value)>, after: Vec<(&'static str, Value)>) -> Vec<Change> {
+pub(super) fn changes(
+    before: Vec<(&'static str, Value)>,
+    after: Vec<(&'static str, Value)>,
+) -> Vec<Change> {
     let pairs = before.into_iter().zip(after);
     let changed = pairs.filter(|((_, old), (_, new))| old != new);
-    changed.map(|((key, old), (_, new))| Change::new(key, Some(old), Some(new))).collect()
+    changed
+        .map(|((key, old), (_, new))| Change::new(key, Some(old), Some(new)))
+        .collect()
 }
 
 fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -85,7 +153,9 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let me = cx.me();
     let body = cx.object()?;
     let mut form = Form::new(&body);
-    let Some(mut guild) = cx.world.guilds.get(&id).cloned() else { return Err(error::UNKNOWN_GUILD.into()) };
+    let Some(mut guild) = cx.world.guilds.get(&id).cloned() else {
+        return Err(error::UNKNOWN_GUILD.into());
+    };
     let before = audited(&guild);
     if let Some(name) = form.text("name", 2..=100) {
         guild.name = name;
@@ -96,18 +166,29 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     settings(&mut form, &mut guild);
     channels_of(&mut form, &mut guild, cx);
     let new_owner = form.id("owner_id");
-    let pictures = [("icon", AssetKind::Icon, ""), ("splash", AssetKind::Splash, "INVITE_SPLASH"), ("banner", AssetKind::Banner, "BANNER"), ("discovery_splash", AssetKind::DiscoverySplash, "DISCOVERABLE")]
-        .map(|(key, kind, feature)| {
-            let picture = images::read(&mut form, key);
-            let moves = matches!(&picture, Some(Some(p)) if p.content_type == "image/gif");
-            let needed = match (key, moves) {
-                ("icon", true) => "ANIMATED_ICON",
-                ("banner", true) => "ANIMATED_BANNER",
-                _ => feature,
-            };
-            // Without the feature the field is silently left alone.
-            picture.filter(|_| needed.is_empty() || guild.features.contains(needed)).map(|p| (key, kind, p))
-        });
+    let pictures = [
+        ("icon", AssetKind::Icon, ""),
+        ("splash", AssetKind::Splash, "INVITE_SPLASH"),
+        ("banner", AssetKind::Banner, "BANNER"),
+        (
+            "discovery_splash",
+            AssetKind::DiscoverySplash,
+            "DISCOVERABLE",
+        ),
+    ]
+    .map(|(key, kind, feature)| {
+        let picture = images::read(&mut form, key);
+        let moves = matches!(&picture, Some(Some(p)) if p.content_type == "image/gif");
+        let needed = match (key, moves) {
+            ("icon", true) => "ANIMATED_ICON",
+            ("banner", true) => "ANIMATED_BANNER",
+            _ => feature,
+        };
+        // Without the feature the field is silently left alone.
+        picture
+            .filter(|_| needed.is_empty() || guild.features.contains(needed))
+            .map(|p| (key, kind, p))
+    });
     form.done()?;
     if let Some(next) = new_owner.filter(|n| *n != owner) {
         if owner != me {
@@ -131,7 +212,15 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.world.guilds.insert(id, guild);
     cx.world.guild_updated(id);
     if !changed.is_empty() {
-        cx.world.audit(id, me, action::GUILD_UPDATE, Some(id), changed, Vec::new(), reason.as_deref());
+        cx.world.audit(
+            id,
+            me,
+            action::GUILD_UPDATE,
+            Some(id),
+            changed,
+            Vec::new(),
+            reason.as_deref(),
+        );
     }
     let json = cx.world.guilds.get(&id).map(|g| cx.world.guild_json(g));
     Reply::ok(json.unwrap_or_default())
@@ -145,8 +234,18 @@ fn settings(form: &mut Form<'_>, guild: &mut Guild) {
         }
     };
     level(form, "verification_level", &mut guild.verification_level, 4);
-    level(form, "default_message_notifications", &mut guild.default_message_notifications, 1);
-    level(form, "explicit_content_filter", &mut guild.explicit_content_filter, 2);
+    level(
+        form,
+        "default_message_notifications",
+        &mut guild.default_message_notifications,
+        1,
+    );
+    level(
+        form,
+        "explicit_content_filter",
+        &mut guild.explicit_content_filter,
+        2,
+    );
     if let Some(n) = form.choice("afk_timeout", &[60, 300, 900, 1800, 3600]) {
         guild.afk_timeout = n as u32;
     }
@@ -160,7 +259,12 @@ fn settings(form: &mut Form<'_>, guild: &mut Guild) {
         guild.premium_progress_bar_enabled = on;
     }
     if let Some(list) = form.list("features", 100) {
-        const SETTABLE: [&str; 4] = ["COMMUNITY", "DISCOVERABLE", "INVITES_DISABLED", "RAID_ALERTS_DISABLED"];
+        const SETTABLE: [&str; 4] = [
+            "COMMUNITY",
+            "DISCOVERABLE",
+            "INVITES_DISABLED",
+            "RAID_ALERTS_DISABLED",
+        ];
         let wanted: BTreeSet<&str> = list.iter().filter_map(Value::as_str).collect();
         for feature in SETTABLE {
             if wanted.contains(feature) {
@@ -180,14 +284,26 @@ fn channels_of(form: &mut Form<'_>, guild: &mut Guild, cx: &Cx<'_>) {
         ("afk_channel_id", &mut guild.afk_channel_id),
         ("system_channel_id", &mut guild.system_channel_id),
         ("rules_channel_id", &mut guild.rules_channel_id),
-        ("public_updates_channel_id", &mut guild.public_updates_channel_id),
-        ("safety_alerts_channel_id", &mut guild.safety_alerts_channel_id),
+        (
+            "public_updates_channel_id",
+            &mut guild.public_updates_channel_id,
+        ),
+        (
+            "safety_alerts_channel_id",
+            &mut guild.safety_alerts_channel_id,
+        ),
     ];
     for (key, slot) in slots {
-        let Some(wanted) = form.nullable_id(key) else { continue };
+        let Some(wanted) = form.nullable_id(key) else {
+            continue;
+        };
         // 1 asks for a channel to be made: the first text channel serves.
         let wanted = match wanted {
-            Some(Id(1)) => guild.channels.iter().copied().find(|c| cx.world.channels.get(c).is_some_and(|c| c.kind == 0)),
+            Some(Id(1)) => guild
+                .channels
+                .iter()
+                .copied()
+                .find(|c| cx.world.channels.get(c).is_some_and(|c| c.kind == 0)),
             other => other,
         };
         if wanted.is_some_and(|c| !guild.channels.contains(&c)) {
@@ -196,14 +312,24 @@ fn channels_of(form: &mut Form<'_>, guild: &mut Guild, cx: &Cx<'_>) {
         }
         *slot = wanted;
     }
-    if guild.features.contains("COMMUNITY") && (guild.rules_channel_id.is_none() || guild.public_updates_channel_id.is_none()) {
-        form.error("rules_channel_id", "BASE_TYPE_REQUIRED", "This field is required");
+    if guild.features.contains("COMMUNITY")
+        && (guild.rules_channel_id.is_none() || guild.public_updates_channel_id.is_none())
+    {
+        form.error(
+            "rules_channel_id",
+            "BASE_TYPE_REQUIRED",
+            "This field is required",
+        );
     }
 }
 
 fn preview(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
-    let present = guild.members.keys().filter(|u| cx.world.presences.contains_key(u)).count();
+    let present = guild
+        .members
+        .keys()
+        .filter(|u| cx.world.presences.contains_key(u))
+        .count();
     Reply::ok(json!({
         "id": guild.id, "name": guild.name, "icon": guild.icon, "description": guild.description,
         "home_header": null, "splash": guild.splash, "discovery_splash": guild.discovery_splash,
@@ -219,15 +345,29 @@ fn incidents(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let now = cx.now();
     let body = cx.object()?;
     let mut form = Form::new(&body);
-    let mut measures = cx.world.guilds.get(&id).and_then(|g| g.incidents.clone()).unwrap_or_default();
+    let mut measures = cx
+        .world
+        .guilds
+        .get(&id)
+        .and_then(|g| g.incidents.clone())
+        .unwrap_or_default();
     let slots = [
-        ("invites_disabled_until", &mut measures.invites_disabled_until),
+        (
+            "invites_disabled_until",
+            &mut measures.invites_disabled_until,
+        ),
         ("dms_disabled_until", &mut measures.dms_disabled_until),
     ];
     for (key, slot) in slots {
-        let Some(until) = form.nullable_time(key) else { continue };
+        let Some(until) = form.nullable_time(key) else {
+            continue;
+        };
         if until.is_some_and(|t| t > now.plus(86_400_000)) {
-            form.error(key, "BASE_TYPE_MAX_VALUE", "Must be at most 24 hours in the future.");
+            form.error(
+                key,
+                "BASE_TYPE_MAX_VALUE",
+                "Must be at most 24 hours in the future.",
+            );
         }
         *slot = until.filter(|t| *t > now);
     }
@@ -238,13 +378,21 @@ fn incidents(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         guild.incidents = any.then_some(measures);
     }
     cx.world.guild_updated(id);
-    Reply::ok(if any { json } else { Incidents::default().json() })
+    Reply::ok(if any {
+        json
+    } else {
+        Incidents::default().json()
+    })
 }
 
 fn prune_terms(cx: &Cx<'_>, days: i64, roles: &[Id]) -> Result<Vec<Id>, ApiError> {
     let guild = cx.guild()?;
     if let Some(unknown) = roles.iter().find(|r| !guild.roles.contains_key(r)) {
-        return Err(ApiError::field("include_roles", "ROLE_INVALID", format!("Role {unknown} is invalid.")));
+        return Err(ApiError::field(
+            "include_roles",
+            "ROLE_INVALID",
+            format!("Role {unknown} is invalid."),
+        ));
     }
     let roles: BTreeSet<Id> = roles.iter().copied().collect();
     Ok(cx.world.prunable(guild, days, &roles))
@@ -254,7 +402,11 @@ fn preview_prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let id = cx.guild()?.id;
     cx.require(id, perm::KICK_MEMBERS | perm::MANAGE_GUILD)?;
     let days = cx.query_number("days", 7, 1, 30)?;
-    let roles: Vec<Id> = cx.query_list("include_roles").iter().filter_map(|r| r.parse().ok()).collect();
+    let roles: Vec<Id> = cx
+        .query_list("include_roles")
+        .iter()
+        .filter_map(|r| r.parse().ok())
+        .collect();
     let found = prune_terms(cx, days as i64, &roles)?;
     Reply::ok(json!({"pruned": found.len()}))
 }
@@ -269,7 +421,10 @@ fn prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let days = form.int("days", 1..=30).unwrap_or(7);
     let count = form.flag("compute_prune_count").unwrap_or(true);
     let roles = match form.raw("include_roles") {
-        Some(Value::String(text)) => text.split(',').filter_map(|r| r.trim().parse().ok()).collect(),
+        Some(Value::String(text)) => text
+            .split(',')
+            .filter_map(|r| r.trim().parse().ok())
+            .collect(),
         _ => form.ids("include_roles", 100).unwrap_or_default(),
     };
     form.done()?;
@@ -277,15 +432,30 @@ fn prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     for user in &found {
         cx.world.remove_member(id, *user);
     }
-    let options = vec![("delete_member_days", days.to_string()), ("members_removed", found.len().to_string())];
-    cx.world.audit(id, me, action::MEMBER_PRUNE, None, Vec::new(), options, reason.as_deref());
+    let options = vec![
+        ("delete_member_days", days.to_string()),
+        ("members_removed", found.len().to_string()),
+    ];
+    cx.world.audit(
+        id,
+        me,
+        action::MEMBER_PRUNE,
+        None,
+        Vec::new(),
+        options,
+        reason.as_deref(),
+    );
     Reply::ok(json!({"pruned": count.then_some(found.len())}))
 }
 
 fn integrations(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
     cx.require(guild.id, perm::MANAGE_GUILD)?;
-    let list: Vec<Value> = guild.integrations.values().map(|i| cx.world.integration_json(i)).collect();
+    let list: Vec<Value> = guild
+        .integrations
+        .values()
+        .map(|i| cx.world.integration_json(i))
+        .collect();
     Reply::ok(list)
 }
 
@@ -295,7 +465,12 @@ fn delete_integration(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let reason = cx.reason()?;
     let me = cx.me();
     let which = cx.id("integration_id")?;
-    let found = cx.world.guilds.get(&id).and_then(|g| g.integrations.get(&which)).cloned();
+    let found = cx
+        .world
+        .guilds
+        .get(&id)
+        .and_then(|g| g.integrations.get(&which))
+        .cloned();
     let integration = found.ok_or(error::UNKNOWN_INTEGRATION)?;
     let guild = cx.guild()?;
     if !perm::outranks(guild, me, integration.bot) && integration.bot != me {
@@ -305,11 +480,28 @@ fn delete_integration(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         guild.integrations.remove(&which);
     }
     let name = cx.world.apps.get(&integration.app).map(|a| a.name.clone());
-    let old = vec![Change::new("name", name.map(Value::from), None), Change::new("type", Some("discord".into()), None)];
-    cx.world.audit(id, me, action::INTEGRATION_DELETE, Some(which), old, Vec::new(), reason.as_deref());
+    let old = vec![
+        Change::new("name", name.map(Value::from), None),
+        Change::new("type", Some("discord".into()), None),
+    ];
+    cx.world.audit(
+        id,
+        me,
+        action::INTEGRATION_DELETE,
+        Some(which),
+        old,
+        Vec::new(),
+        reason.as_deref(),
+    );
     cx.world.remove_member(id, integration.bot);
     let payload = json!({"id": which, "guild_id": id, "application_id": integration.app});
-    cx.world.emit(id, "INTEGRATION_DELETE", crate::world::intent::GUILD_INTEGRATIONS, 0, payload);
+    cx.world.emit(
+        id,
+        "INTEGRATION_DELETE",
+        crate::world::intent::GUILD_INTEGRATIONS,
+        0,
+        payload,
+    );
     Reply::nothing()
 }
 
@@ -345,10 +537,12 @@ fn update_welcome(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if let Some(channels) = channels {
         guild.welcome_screen["welcome_channels"] = channels
             .iter()
-            .map(|c| json!({
-                "channel_id": c["channel_id"], "description": c["description"],
-                "emoji_id": c["emoji_id"], "emoji_name": c["emoji_name"],
-            }))
+            .map(|c| {
+                json!({
+                    "channel_id": c["channel_id"], "description": c["description"],
+                    "emoji_id": c["emoji_id"], "emoji_name": c["emoji_name"],
+                })
+            })
             .collect();
     }
     Reply::ok(guild.welcome_screen.clone())
@@ -356,7 +550,9 @@ fn update_welcome(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn onboarding(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
-    Reply::ok(json!({"guild_id": guild.id, "prompts": [], "default_channel_ids": [], "enabled": false, "mode": 0}))
+    Reply::ok(
+        json!({"guild_id": guild.id, "prompts": [], "default_channel_ids": [], "enabled": false, "mode": 0}),
+    )
 }
 
 fn widget(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

@@ -13,15 +13,25 @@ use crate::world::{Callback, EPHEMERAL, Id, Interaction, LOADING, Message};
 
 pub(super) fn routes(table: &mut Table) {
     table
-        .post("/interactions/{interaction_id}/{interaction_token}/callback", "create_interaction_response", callback)
+        .post(
+            "/interactions/{interaction_id}/{interaction_token}/callback",
+            "create_interaction_response",
+            callback,
+        )
         .auth(Auth::Open);
 }
 
 /// Whether the webhook token in the path is an interaction's.
 pub(super) fn owns_token(cx: &Cx<'_>) -> bool {
-    let known = cx.world.interaction_tokens.contains_key(cx.param("webhook_token"));
+    let known = cx
+        .world
+        .interaction_tokens
+        .contains_key(cx.param("webhook_token"));
     // An unknown token on an application's id is a dead interaction's, not a webhook's.
-    known || cx.id("webhook_id").is_ok_and(|id| cx.world.apps.contains_key(&id))
+    known
+        || cx
+            .id("webhook_id")
+            .is_ok_and(|id| cx.world.apps.contains_key(&id))
 }
 
 /// Callback types an interaction of this kind may get.
@@ -36,9 +46,15 @@ fn permitted(interaction: &Interaction) -> &'static [i64] {
 }
 
 fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let id = cx.id("interaction_id").map_err(|_| error::UNKNOWN_INTERACTION)?;
+    let id = cx
+        .id("interaction_id")
+        .map_err(|_| error::UNKNOWN_INTERACTION)?;
     let now = cx.now();
-    let found = cx.world.interactions.get(&id).filter(|i| i.token == cx.param("interaction_token"));
+    let found = cx
+        .world
+        .interactions
+        .get(&id)
+        .filter(|i| i.token == cx.param("interaction_token"));
     let interaction = found.ok_or(error::UNKNOWN_INTERACTION)?.clone();
     Cx::refuse_if(interaction.callback.is_some(), error::ALREADY_ACKNOWLEDGED)?;
     Cx::refuse_if(!interaction.waiting(now), error::UNKNOWN_INTERACTION)?;
@@ -60,7 +76,12 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         }
         5 => {
             let flags = data["flags"].as_u64().unwrap_or(0) & EPHEMERAL;
-            response = Some(respond(cx, &interaction, compose::Draft::default(), flags | LOADING));
+            response = Some(respond(
+                cx,
+                &interaction,
+                compose::Draft::default(),
+                flags | LOADING,
+            ));
         }
         7 => {
             let draft = compose::read(&data, files, "data", now)?;
@@ -75,7 +96,11 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         _ => {}
     }
     if let Some(state) = cx.world.interactions.get_mut(&id) {
-        state.callback = Some(Callback { kind, at: now, data });
+        state.callback = Some(Callback {
+            kind,
+            at: now,
+            data,
+        });
         state.response = response;
     }
     cx.world.interaction_changes += 1;
@@ -94,7 +119,8 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     let mut answer = json!({"interaction": about});
     if let Some(message) = message.filter(|_| matches!(kind, 4 | 7)) {
-        answer["resource"] = json!({"type": kind, "message": cx.world.message_json(message, message.author)});
+        answer["resource"] =
+            json!({"type": kind, "message": cx.world.message_json(message, message.author)});
     }
     Reply::ok(answer)
 }
@@ -125,11 +151,19 @@ fn check_modal(data: &Value) -> Result<(), ApiError> {
     form.text("title", 1..=45);
     if let Some(list) = form.list("components", 5) {
         if list.is_empty() {
-            form.error("components", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 5 in length.");
+            form.error(
+                "components",
+                "BASE_TYPE_BAD_LENGTH",
+                "Must be between 1 and 5 in length.",
+            );
         }
         for (n, row) in list.iter().enumerate() {
             let inputs = row["components"].as_array().map_or(&[][..], Vec::as_slice);
-            let inputs = if row["type"] == 18 { std::slice::from_ref(&row["component"]) } else { inputs };
+            let inputs = if row["type"] == 18 {
+                std::slice::from_ref(&row["component"])
+            } else {
+                inputs
+            };
             for (m, input) in inputs.iter().enumerate() {
                 let mut part = Form::at(input, &format!("data.components.{n}.components.{m}"));
                 part.require("custom_id");
@@ -149,34 +183,55 @@ fn check_modal(data: &Value) -> Result<(), ApiError> {
 }
 
 /// Posts a message as the application: the response or a follow-up.
-fn respond(cx: &mut Cx<'_>, interaction: &Interaction, mut draft: compose::Draft, flags: u64) -> Id {
-    let bot = cx.world.apps.get(&interaction.app).map_or(interaction.app, |a| a.bot);
+fn respond(
+    cx: &mut Cx<'_>,
+    interaction: &Interaction,
+    mut draft: compose::Draft,
+    flags: u64,
+) -> Id {
+    let bot = cx
+        .world
+        .apps
+        .get(&interaction.app)
+        .map_or(interaction.app, |a| a.bot);
     let id = cx.world.next_id();
-    let mut message = Message::new(id, interaction.channel, bot, draft.content.as_deref().unwrap_or_default());
+    let mut message = Message::new(
+        id,
+        interaction.channel,
+        bot,
+        draft.content.as_deref().unwrap_or_default(),
+    );
     message.webhook = Some(interaction.app);
     message.app = Some(interaction.app);
     message.interaction = Some(interaction.id);
     message.ephemeral_for = (flags & EPHEMERAL != 0).then_some(interaction.user);
     message.flags = flags;
-    let first = cx.world.interactions.get(&interaction.id).and_then(|i| i.response);
+    let first = cx
+        .world
+        .interactions
+        .get(&interaction.id)
+        .and_then(|i| i.response);
     message.kind = match (interaction.kind, interaction.data["type"].as_u64(), first) {
         (2, Some(2 | 3), None) => 23,
         (2, _, None) => 20,
         _ => 19,
     };
     if let (19, Some(target)) = (message.kind, first.or(interaction.message)) {
-        let mut reference = json!({"type": 0, "channel_id": interaction.channel, "message_id": target});
+        let mut reference =
+            json!({"type": 0, "channel_id": interaction.channel, "message_id": target});
         if let Some(guild) = interaction.guild {
             reference["guild_id"] = json!(guild);
         }
         message.reference = Some(reference);
     }
-    let old = (interaction.kind == 2).then(|| json!({
-        "id": interaction.id,
-        "type": 2,
-        "name": interaction.metadata["name"],
-        "user": cx.world.user_json(interaction.user),
-    }));
+    let old = (interaction.kind == 2).then(|| {
+        json!({
+            "id": interaction.id,
+            "type": 2,
+            "name": interaction.metadata["name"],
+            "user": cx.world.user_json(interaction.user),
+        })
+    });
     message.interaction_metadata = Some((public_metadata(&interaction.metadata), old));
     let bits = cx.world.permissions_in(interaction.channel, bot);
     let everyone = bits & perm::MENTION_EVERYONE != 0;
@@ -199,16 +254,30 @@ fn public_metadata(metadata: &Value) -> Value {
 
 /// The interaction whose token is in the path, once it has been answered.
 fn answered(cx: &Cx<'_>) -> Result<Interaction, ApiError> {
-    let id = cx.world.interaction_tokens.get(cx.param("webhook_token")).ok_or(error::BAD_WEBHOOK_TOKEN)?;
-    let interaction = cx.world.interactions.get(id).ok_or(error::BAD_WEBHOOK_TOKEN)?;
-    Cx::refuse_if(cx.id("webhook_id")? != interaction.app, error::UNKNOWN_WEBHOOK)?;
+    let id = cx
+        .world
+        .interaction_tokens
+        .get(cx.param("webhook_token"))
+        .ok_or(error::BAD_WEBHOOK_TOKEN)?;
+    let interaction = cx
+        .world
+        .interactions
+        .get(id)
+        .ok_or(error::BAD_WEBHOOK_TOKEN)?;
+    Cx::refuse_if(
+        cx.id("webhook_id")? != interaction.app,
+        error::UNKNOWN_WEBHOOK,
+    )?;
     Cx::refuse_if(!interaction.alive(cx.now()), error::BAD_WEBHOOK_TOKEN)?;
     Cx::refuse_if(interaction.callback.is_none(), error::UNKNOWN_WEBHOOK)?;
     Ok(interaction.clone())
 }
 
 fn answer(cx: &Cx<'_>, channel: Id, id: Id) -> Result<Reply, ApiError> {
-    let message = cx.world.message(channel, id).ok_or(error::UNKNOWN_MESSAGE)?;
+    let message = cx
+        .world
+        .message(channel, id)
+        .ok_or(error::UNKNOWN_MESSAGE)?;
     Reply::ok(cx.world.message_json(message, message.author))
 }
 
@@ -234,12 +303,17 @@ pub(super) fn follow_up(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 /// The response, while it still says that the application is thinking.
 fn loading(cx: &Cx<'_>, interaction: &Interaction) -> Option<Id> {
-    let message = cx.world.message(interaction.channel, interaction.response?)?;
+    let message = cx
+        .world
+        .message(interaction.channel, interaction.response?)?;
     (message.flags & LOADING != 0).then_some(message.id)
 }
 
 fn edit(cx: &mut Cx<'_>, channel: Id, id: Id, draft: compose::Draft) -> Result<(), ApiError> {
-    let was_loading = cx.world.message(channel, id).is_some_and(|m| m.flags & LOADING != 0);
+    let was_loading = cx
+        .world
+        .message(channel, id)
+        .is_some_and(|m| m.flags & LOADING != 0);
     messages::amend_quietly(cx, channel, id, draft)?;
     if let Some(message) = cx.world.message_mut(channel, id) {
         message.flags &= !LOADING;
@@ -255,7 +329,9 @@ fn edit(cx: &mut Cx<'_>, channel: Id, id: Id, draft: compose::Draft) -> Result<(
 fn original(cx: &Cx<'_>) -> Result<(Id, Id), ApiError> {
     let interaction = answered(cx)?;
     let id = interaction.response.ok_or(error::UNKNOWN_MESSAGE)?;
-    cx.world.message(interaction.channel, id).ok_or(error::UNKNOWN_MESSAGE)?;
+    cx.world
+        .message(interaction.channel, id)
+        .ok_or(error::UNKNOWN_MESSAGE)?;
     Ok((interaction.channel, id))
 }
 
@@ -264,7 +340,10 @@ fn own(cx: &Cx<'_>) -> Result<(Id, Id), ApiError> {
     let interaction = answered(cx)?;
     let id = cx.id("message_id")?;
     let known = interaction.response == Some(id) || interaction.followups.contains(&id);
-    Cx::refuse_if(!known || cx.world.message(interaction.channel, id).is_none(), error::UNKNOWN_MESSAGE)?;
+    Cx::refuse_if(
+        !known || cx.world.message(interaction.channel, id).is_none(),
+        error::UNKNOWN_MESSAGE,
+    )?;
     Ok((interaction.channel, id))
 }
 

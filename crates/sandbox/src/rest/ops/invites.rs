@@ -7,7 +7,7 @@ use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{Change, Id, Invite, action, intent};
+use crate::world::{Change, Invite, action, intent};
 
 /// Invites of a guild.
 const MAX_INVITES: usize = 1000;
@@ -15,16 +15,26 @@ const MAX_INVITES: usize = 1000;
 pub(super) fn routes(table: &mut Table) {
     table.get("/invites/{code}", "invite_resolve", resolve);
     table.delete("/invites/{code}", "invite_revoke", revoke);
-    // What a person's client does to join; not part of the description.
-    table.post("/invites/{code}", "accept_invite", accept);
     table.get("/guilds/{guild_id}/invites", "list_guild_invites", of_guild);
-    table.get("/channels/{channel_id}/invites", "list_channel_invites", of_channel);
-    table.post("/channels/{channel_id}/invites", "create_channel_invite", create);
+    table.get(
+        "/channels/{channel_id}/invites",
+        "list_channel_invites",
+        of_channel,
+    );
+    table.post(
+        "/channels/{channel_id}/invites",
+        "create_channel_invite",
+        create,
+    );
 }
 
 fn live(cx: &Cx<'_>) -> Result<Invite, ApiError> {
     let now = cx.now();
-    let invite = cx.world.invites.get(cx.param("code")).filter(|i| i.alive(now));
+    let invite = cx
+        .world
+        .invites
+        .get(cx.param("code"))
+        .filter(|i| i.alive(now));
     Ok(invite.cloned().ok_or(error::UNKNOWN_INVITE)?)
 }
 
@@ -35,14 +45,23 @@ fn resolve(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         && let Some(guild) = cx.world.guilds.get(&invite.guild)
     {
         json["approximate_member_count"] = guild.members.len().into();
-        json["approximate_presence_count"] = guild.members.keys().filter(|u| cx.world.presences.contains_key(u)).count().into();
+        json["approximate_presence_count"] = guild
+            .members
+            .keys()
+            .filter(|u| cx.world.presences.contains_key(u))
+            .count()
+            .into();
     }
     Reply::ok(json)
 }
 
 fn list(cx: &Cx<'_>, keep: impl Fn(&Invite) -> bool) -> Vec<Value> {
     let now = cx.now();
-    let kept = cx.world.invites.values().filter(|i| i.alive(now) && keep(i));
+    let kept = cx
+        .world
+        .invites
+        .values()
+        .filter(|i| i.alive(now) && keep(i));
     kept.map(|i| cx.world.invite_json(i, true)).collect()
 }
 
@@ -66,7 +85,11 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (me, now) = (cx.me(), cx.now());
     let body = cx.body()?;
     if !body.is_object() {
-        return Err(ApiError::field("", "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType"));
+        return Err(ApiError::field(
+            "",
+            "DICT_TYPE_CONVERT",
+            "Only dictionaries may be used in a DictType",
+        ));
     }
     let mut form = Form::new(&body);
     let max_age = form.int("max_age", 0..=604_800).unwrap_or(86_400) as u64;
@@ -75,22 +98,57 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let unique = form.flag("unique").unwrap_or(false);
     form.done()?;
     let same = cx.world.invites.values().find(|i| {
-        i.channel == id && i.inviter == me && i.max_age == max_age && i.max_uses == max_uses && i.temporary == temporary && i.alive(now)
+        i.channel == id
+            && i.inviter == me
+            && i.max_age == max_age
+            && i.max_uses == max_uses
+            && i.temporary == temporary
+            && i.alive(now)
     });
     if let Some(invite) = same.filter(|_| !unique) {
         return Reply::ok(cx.world.invite_json(invite, true));
     }
-    Cx::refuse_if(list(cx, |i| i.guild == guild).len() >= MAX_INVITES, error::MAX_INVITES)?;
+    Cx::refuse_if(
+        list(cx, |i| i.guild == guild).len() >= MAX_INVITES,
+        error::MAX_INVITES,
+    )?;
     let number = cx.world.next_id();
     let code = cx.world.secret(&format!("invite {number}"), 8);
-    let invite = Invite { code: code.clone(), guild, channel: id, inviter: me, max_age, max_uses, uses: 0, temporary, created_at: now };
+    let invite = Invite {
+        code: code.clone(),
+        guild,
+        channel: id,
+        inviter: me,
+        max_age,
+        max_uses,
+        uses: 0,
+        temporary,
+        created_at: now,
+    };
     let json = cx.world.invite_json(&invite, true);
     let mut event = json.clone();
     event["channel_id"] = json!(id);
     cx.world.invites.insert(code, invite.clone());
-    cx.world.emit(guild, "INVITE_CREATE", intent::GUILD_INVITES, perm::MANAGE_CHANNELS, event);
-    let changes = audited(&invite).into_iter().map(|(k, v)| Change::new(k, None, Some(v))).collect();
-    cx.world.audit(guild, me, action::INVITE_CREATE, None, changes, Vec::new(), reason.as_deref());
+    cx.world.emit(
+        guild,
+        "INVITE_CREATE",
+        intent::GUILD_INVITES,
+        perm::MANAGE_CHANNELS,
+        event,
+    );
+    let changes = audited(&invite)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, None, Some(v)))
+        .collect();
+    cx.world.audit(
+        guild,
+        me,
+        action::INVITE_CREATE,
+        None,
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::ok(json)
 }
 
@@ -115,35 +173,31 @@ fn revoke(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let reason = cx.reason()?;
     let json = cx.world.invite_json(&invite, false);
     remove(cx, &invite);
-    let changes = audited(&invite).into_iter().map(|(k, v)| Change::new(k, Some(v), None)).collect();
-    cx.world.audit(invite.guild, me, action::INVITE_DELETE, None, changes, Vec::new(), reason.as_deref());
+    let changes = audited(&invite)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, Some(v), None))
+        .collect();
+    cx.world.audit(
+        invite.guild,
+        me,
+        action::INVITE_DELETE,
+        None,
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::ok(json)
 }
 
 fn remove(cx: &mut Cx<'_>, invite: &Invite) {
     cx.world.invites.remove(&invite.code);
-    let payload = json!({"channel_id": invite.channel, "guild_id": invite.guild, "code": invite.code});
-    cx.world.emit(invite.guild, "INVITE_DELETE", intent::GUILD_INVITES, perm::MANAGE_CHANNELS, payload);
-}
-
-/// A person joins.
-fn accept(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let me: Id = cx.me();
-    Cx::refuse_if(super::guilds::is_bot(cx), error::NOT_FOR_BOTS)?;
-    let mut invite = live(cx)?;
-    let now = cx.now();
-    let guild = cx.world.guilds.get(&invite.guild).ok_or(error::UNKNOWN_INVITE)?;
-    Cx::refuse_if(guild.bans.contains_key(&me), error::BANNED)?;
-    let closed = guild.incidents.as_ref().and_then(|i| i.invites_disabled_until).is_some_and(|t| t > now);
-    Cx::refuse_if(closed || guild.features.contains("INVITES_DISABLED"), error::UNKNOWN_INVITE)?;
-    let json = cx.world.invite_json(&invite, false);
-    if cx.world.add_member(invite.guild, me) {
-        invite.uses += 1;
-        if invite.alive(now) {
-            cx.world.invites.insert(invite.code.clone(), invite);
-        } else {
-            remove(cx, &invite);
-        }
-    }
-    Reply::ok(json)
+    let payload =
+        json!({"channel_id": invite.channel, "guild_id": invite.guild, "code": invite.code});
+    cx.world.emit(
+        invite.guild,
+        "INVITE_DELETE",
+        intent::GUILD_INVITES,
+        perm::MANAGE_CHANNELS,
+        payload,
+    );
 }

@@ -18,36 +18,98 @@ const MAX_TIMEOUT_MS: i64 = 28 * 86_400_000;
 const MEMBERS_FLAGS: u64 = (1 << 14) | (1 << 15);
 
 pub(super) fn routes(table: &mut Table) {
-    table.get("/guilds/{guild_id}/members", "list_guild_members", list).limit("list_guild_members", 10, 10_000);
-    table.get("/guilds/{guild_id}/members/search", "search_guild_members", search).limit("search_guild_members", 10, 10_000);
-    table.get("/guilds/{guild_id}/members/{user_id}", "get_guild_member", get);
-    table.patch("/guilds/{guild_id}/members/{user_id}", "update_guild_member", update).limit("update_guild_member", 10, 10_000);
-    table.patch("/guilds/{guild_id}/members/@me", "update_my_guild_member", update_mine).limit("update_guild_member", 10, 10_000);
-    table.patch("/guilds/{guild_id}/members/@me/nick", "update_my_guild_nick", update_mine);
-    table.delete("/guilds/{guild_id}/members/{user_id}", "delete_guild_member", kick);
     table
-        .put("/guilds/{guild_id}/members/{user_id}/roles/{role_id}", "add_guild_member_role", add_role)
+        .get("/guilds/{guild_id}/members", "list_guild_members", list)
+        .limit("list_guild_members", 10, 10_000);
+    table
+        .get(
+            "/guilds/{guild_id}/members/search",
+            "search_guild_members",
+            search,
+        )
+        .limit("search_guild_members", 10, 10_000);
+    table.get(
+        "/guilds/{guild_id}/members/{user_id}",
+        "get_guild_member",
+        get,
+    );
+    table
+        .patch(
+            "/guilds/{guild_id}/members/{user_id}",
+            "update_guild_member",
+            update,
+        )
+        .limit("update_guild_member", 10, 10_000);
+    table
+        .patch(
+            "/guilds/{guild_id}/members/@me",
+            "update_my_guild_member",
+            update_mine,
+        )
+        .limit("update_guild_member", 10, 10_000);
+    table.delete(
+        "/guilds/{guild_id}/members/{user_id}",
+        "delete_guild_member",
+        kick,
+    );
+    table
+        .put(
+            "/guilds/{guild_id}/members/{user_id}/roles/{role_id}",
+            "add_guild_member_role",
+            add_role,
+        )
         .limit("guild_member_roles", 10, 10_000);
     table
-        .delete("/guilds/{guild_id}/members/{user_id}/roles/{role_id}", "delete_guild_member_role", remove_role)
+        .delete(
+            "/guilds/{guild_id}/members/{user_id}/roles/{role_id}",
+            "delete_guild_member_role",
+            remove_role,
+        )
         .limit("guild_member_roles", 10, 10_000);
-    table.get("/guilds/{guild_id}/voice-states/{user_id}", "get_voice_state", voice_state);
-    table.get("/guilds/{guild_id}/voice-states/@me", "get_self_voice_state", voice_state);
-    table.patch("/guilds/{guild_id}/voice-states/{user_id}", "update_voice_state", update_voice);
-    table.patch("/guilds/{guild_id}/voice-states/@me", "update_self_voice_state", update_voice);
+    table.get(
+        "/guilds/{guild_id}/voice-states/{user_id}",
+        "get_voice_state",
+        voice_state,
+    );
+    table.get(
+        "/guilds/{guild_id}/voice-states/@me",
+        "get_self_voice_state",
+        voice_state,
+    );
+    table.patch(
+        "/guilds/{guild_id}/voice-states/{user_id}",
+        "update_voice_state",
+        update_voice,
+    );
+    table.patch(
+        "/guilds/{guild_id}/voice-states/@me",
+        "update_self_voice_state",
+        update_voice,
+    );
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
     if let Caller::Bot { app, .. } = cx.caller
-        && cx.world.apps.get(&app).is_none_or(|a| a.flags & MEMBERS_FLAGS == 0)
+        && cx
+            .world
+            .apps
+            .get(&app)
+            .is_none_or(|a| a.flags & MEMBERS_FLAGS == 0)
     {
         return Err(error::MISSING_ACCESS.into());
     }
     let limit = cx.query_number("limit", 1, 1, 1000)? as usize;
     let after = cx.query_id("after")?.unwrap_or_default();
-    let members = guild.members.range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
-    Reply::ok(members.take(limit).map(|(_, m)| cx.world.member_json(m)).collect::<Vec<_>>())
+    let members = guild
+        .members
+        .range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
+    Reply::ok(
+        members
+            .take(limit)
+            .map(|(_, m)| cx.world.member_json(m))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn search(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -55,7 +117,11 @@ fn search(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let limit = cx.query_number("limit", 1, 1, 1000)? as usize;
     let query = cx.query("query").unwrap_or_default();
     if query.is_empty() {
-        return Err(ApiError::field("query", "BASE_TYPE_REQUIRED", "This field is required"));
+        return Err(ApiError::field(
+            "query",
+            "BASE_TYPE_REQUIRED",
+            "This field is required",
+        ));
     }
     let found = cx.world.members_by_prefix(guild, query).take(limit);
     Reply::ok(found.map(|m| cx.world.member_json(m)).collect::<Vec<_>>())
@@ -63,7 +129,11 @@ fn search(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 /// The user in the path; `@me` and its absence are the caller.
 fn target(cx: &Cx<'_>) -> Result<Id, ApiError> {
-    if cx.param("user_id").is_empty() { Ok(cx.me()) } else { cx.id("user_id") }
+    if cx.param("user_id").is_empty() {
+        Ok(cx.me())
+    } else {
+        cx.id("user_id")
+    }
 }
 
 /// The member in the path.
@@ -73,7 +143,11 @@ fn member<'g>(cx: &Cx<'_>, guild: &'g Guild) -> Result<&'g Member, ApiError> {
         return Ok(member);
     }
     let known = cx.world.users.contains_key(&user);
-    Err(if known { error::UNKNOWN_MEMBER.into() } else { error::UNKNOWN_USER.into() })
+    Err(if known {
+        error::UNKNOWN_MEMBER.into()
+    } else {
+        error::UNKNOWN_USER.into()
+    })
 }
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -97,7 +171,11 @@ fn read_wish(body: &Value, now: Stamp) -> Result<Wish, ApiError> {
     let mut form = Form::new(body);
     let wish = Wish {
         nick: form.nullable_text("nick", 32),
-        roles: if form.has("roles") { Some(form.ids("roles", 250).unwrap_or_default()) } else { None },
+        roles: if form.has("roles") {
+            Some(form.ids("roles", 250).unwrap_or_default())
+        } else {
+            None
+        },
         mute: form.flag("mute"),
         deaf: form.flag("deaf"),
         channel: form.nullable_id("channel_id"),
@@ -107,7 +185,11 @@ fn read_wish(body: &Value, now: Stamp) -> Result<Wish, ApiError> {
     if let Some(Some(until)) = wish.timeout
         && until > now.plus(MAX_TIMEOUT_MS)
     {
-        form.error("communication_disabled_until", "BASE_TYPE_MAX_VALUE", "Must be at most 28 days in the future.");
+        form.error(
+            "communication_disabled_until",
+            "BASE_TYPE_MAX_VALUE",
+            "Must be at most 28 days in the future.",
+        );
     }
     form.done()?;
     Ok(wish)
@@ -123,11 +205,21 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     // What is needed follows from the fields, so the body is looked at before it is judged.
     let asks = |key: &str| body.get(key).is_some();
     let own = cx.world.permissions_of(id, me);
-    let need = |bits: u64| if own & bits == bits { Ok(()) } else { Err(ApiError::from(error::MISSING_PERMISSIONS)) };
+    let need = |bits: u64| {
+        if own & bits == bits {
+            Ok(())
+        } else {
+            Err(ApiError::from(error::MISSING_PERMISSIONS))
+        }
+    };
     let guild = cx.guild_inside()?;
     let above = user == me || perm::outranks(guild, me, user);
     if asks("nick") {
-        need(if user == me { perm::CHANGE_NICKNAME } else { perm::MANAGE_NICKNAMES })?;
+        need(if user == me {
+            perm::CHANGE_NICKNAME
+        } else {
+            perm::MANAGE_NICKNAMES
+        })?;
     }
     if asks("roles") {
         need(perm::MANAGE_ROLES)?;
@@ -144,12 +236,19 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if asks("communication_disabled_until") || asks("flags") {
         need(perm::MODERATE_MEMBERS)?;
         let theirs = perm::in_guild(guild, user, now);
-        if user == me || (theirs & perm::ADMINISTRATOR != 0 && body["communication_disabled_until"].is_string()) {
+        if user == me
+            || (theirs & perm::ADMINISTRATOR != 0
+                && body["communication_disabled_until"].is_string())
+        {
             return Err(error::MISSING_PERMISSIONS.into());
         }
     }
     // Voice needs the permission alone; the rest needs the higher role too.
-    if !above && ["nick", "communication_disabled_until", "flags"].into_iter().any(asks) {
+    if !above
+        && ["nick", "communication_disabled_until", "flags"]
+            .into_iter()
+            .any(asks)
+    {
         return Err(error::MISSING_PERMISSIONS.into());
     }
     let wish = read_wish(&body, now)?;
@@ -207,13 +306,15 @@ fn apply(cx: &mut Cx<'_>, id: Id, before: &Member, wish: &Wish, reason: Option<&
     if let Some(roles) = &wish.roles {
         after.roles = roles.iter().copied().collect();
     }
-    let view = |m: &Member| vec![
-        ("nick", json!(m.nick)),
-        ("mute", json!(m.mute)),
-        ("deaf", json!(m.deaf)),
-        ("communication_disabled_until", json!(m.timeout_until)),
-        ("flags", json!(m.flags)),
-    ];
+    let view = |m: &Member| {
+        vec![
+            ("nick", json!(m.nick)),
+            ("mute", json!(m.mute)),
+            ("deaf", json!(m.deaf)),
+            ("communication_disabled_until", json!(m.timeout_until)),
+            ("flags", json!(m.flags)),
+        ]
+    };
     let changed = super::guilds::changes(view(before), view(&after));
     let (given, taken) = (&after.roles - &before.roles, &before.roles - &after.roles);
     if !changed.is_empty() || !given.is_empty() || !taken.is_empty() {
@@ -221,16 +322,35 @@ fn apply(cx: &mut Cx<'_>, id: Id, before: &Member, wish: &Wish, reason: Option<&
         cx.world.edit_member(id, user, |m| *m = fresh);
     }
     if !changed.is_empty() {
-        cx.world.audit(id, me, action::MEMBER_UPDATE, Some(user), changed, Vec::new(), reason);
+        cx.world.audit(
+            id,
+            me,
+            action::MEMBER_UPDATE,
+            Some(user),
+            changed,
+            Vec::new(),
+            reason,
+        );
     }
     audit_roles(cx, id, user, &given, &taken, reason);
 }
 
-fn audit_roles(cx: &mut Cx<'_>, id: Id, user: Id, given: &BTreeSet<Id>, taken: &BTreeSet<Id>, reason: Option<&str>) {
+fn audit_roles(
+    cx: &mut Cx<'_>,
+    id: Id,
+    user: Id,
+    given: &BTreeSet<Id>,
+    taken: &BTreeSet<Id>,
+    reason: Option<&str>,
+) {
     let me = cx.me();
-    let Some(guild) = cx.world.guilds.get(&id) else { return };
+    let Some(guild) = cx.world.guilds.get(&id) else {
+        return;
+    };
     let named = |roles: &BTreeSet<Id>| -> Option<Value> {
-        let list = roles.iter().map(|r| json!({"id": r, "name": guild.roles.get(r).map(|r| r.name.as_str())}));
+        let list = roles
+            .iter()
+            .map(|r| json!({"id": r, "name": guild.roles.get(r).map(|r| r.name.as_str())}));
         (!roles.is_empty()).then(|| list.collect())
     };
     let mut changes = Vec::new();
@@ -241,24 +361,44 @@ fn audit_roles(cx: &mut Cx<'_>, id: Id, user: Id, given: &BTreeSet<Id>, taken: &
         changes.push(Change::new("$remove", None, Some(list)));
     }
     if !changes.is_empty() {
-        cx.world.audit(id, me, action::MEMBER_ROLE_UPDATE, Some(user), changes, Vec::new(), reason);
+        cx.world.audit(
+            id,
+            me,
+            action::MEMBER_ROLE_UPDATE,
+            Some(user),
+            changes,
+            Vec::new(),
+            reason,
+        );
     }
 }
 
-fn move_voice(cx: &mut Cx<'_>, id: Id, user: Id, channel: Option<Id>, reason: Option<&str>) -> Result<(), ApiError> {
+fn move_voice(
+    cx: &mut Cx<'_>,
+    id: Id,
+    user: Id,
+    channel: Option<Id>,
+    reason: Option<&str>,
+) -> Result<(), ApiError> {
     let me = cx.me();
     let Some(channel) = channel else {
         cx.world.leave_voice(id, user);
-        cx.world.audit_counted(id, me, action::MEMBER_DISCONNECT, None, None, reason);
+        cx.world
+            .audit_counted(id, me, action::MEMBER_DISCONNECT, None, None, reason);
         return Ok(());
     };
     let state = cx.guild_inside()?.voice.get(&user).cloned();
-    let place = cx.world.channels.get(&channel).filter(|c| c.is_voice() && c.guild_id == Some(id));
+    let place = cx
+        .world
+        .channels
+        .get(&channel)
+        .filter(|c| c.is_voice() && c.guild_id == Some(id));
     place.ok_or(error::UNKNOWN_CHANNEL)?;
     if let Some(mut state) = state {
         state.channel = channel;
         cx.world.enter_voice(id, state);
-        cx.world.audit_counted(id, me, action::MEMBER_MOVE, None, Some(channel), reason);
+        cx.world
+            .audit_counted(id, me, action::MEMBER_MOVE, None, Some(channel), reason);
     }
     Ok(())
 }
@@ -266,14 +406,21 @@ fn move_voice(cx: &mut Cx<'_>, id: Id, user: Id, channel: Option<Id>, reason: Op
 fn update_mine(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
     let (id, me) = (guild.id, cx.me());
-    let before = guild.members.get(&me).cloned().ok_or(error::UNKNOWN_MEMBER)?;
+    let before = guild
+        .members
+        .get(&me)
+        .cloned()
+        .ok_or(error::UNKNOWN_MEMBER)?;
     let reason = cx.reason()?;
     let body = cx.object()?;
     if body.get("nick").is_some() {
         cx.require(id, perm::CHANGE_NICKNAME)?;
     }
     let mut form = Form::new(&body);
-    let wish = Wish { nick: form.nullable_text("nick", 32), ..Wish::default() };
+    let wish = Wish {
+        nick: form.nullable_text("nick", 32),
+        ..Wish::default()
+    };
     form.done()?;
     apply(cx, id, &before, &wish, reason.as_deref());
     let guild = cx.guild_inside()?;
@@ -291,7 +438,15 @@ fn kick(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     let reason = cx.reason()?;
     cx.world.remove_member(id, user);
-    cx.world.audit(id, me, action::MEMBER_KICK, Some(user), Vec::new(), Vec::new(), reason.as_deref());
+    cx.world.audit(
+        id,
+        me,
+        action::MEMBER_KICK,
+        Some(user),
+        Vec::new(),
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::nothing()
 }
 
@@ -331,7 +486,10 @@ fn toggle_role(cx: &mut Cx<'_>, give: bool) -> Result<Reply, ApiError> {
 
 fn voice_state(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
-    let state = guild.voice.get(&target(cx)?).ok_or(error::UNKNOWN_VOICE_STATE)?;
+    let state = guild
+        .voice
+        .get(&target(cx)?)
+        .ok_or(error::UNKNOWN_VOICE_STATE)?;
     let mut json = cx.world.voice_json(guild, state);
     json["guild_id"] = json!(guild.id);
     Reply::ok(json)
@@ -341,8 +499,16 @@ fn update_voice(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
     let id = guild.id;
     let user = target(cx)?;
-    let mut state = guild.voice.get(&user).cloned().ok_or(error::UNKNOWN_VOICE_STATE)?;
-    let stage = cx.world.channels.get(&state.channel).is_some_and(|c| c.kind == 13);
+    let mut state = guild
+        .voice
+        .get(&user)
+        .cloned()
+        .ok_or(error::UNKNOWN_VOICE_STATE)?;
+    let stage = cx
+        .world
+        .channels
+        .get(&state.channel)
+        .is_some_and(|c| c.kind == 13);
     Cx::refuse_if(!stage, error::CHANNEL_TYPE)?;
     if user != cx.me() {
         cx.require_in(state.channel, perm::MUTE_MEMBERS)?;

@@ -19,14 +19,38 @@ const BULK_AGE_MS: i64 = 14 * 86_400_000;
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/channels/{channel_id}/messages", "list_messages", list);
-    table.post("/channels/{channel_id}/messages", "create_message", create).limit("create_message", 5, 5000);
-    table.get("/channels/{channel_id}/messages/{message_id}", "get_message", get);
-    table.patch("/channels/{channel_id}/messages/{message_id}", "update_message", update).limit("update_message", 5, 5000);
-    table.delete("/channels/{channel_id}/messages/{message_id}", "delete_message", delete);
     table
-        .post("/channels/{channel_id}/messages/bulk-delete", "bulk_delete_messages", bulk_delete)
+        .post("/channels/{channel_id}/messages", "create_message", create)
+        .limit("create_message", 5, 5000);
+    table.get(
+        "/channels/{channel_id}/messages/{message_id}",
+        "get_message",
+        get,
+    );
+    table
+        .patch(
+            "/channels/{channel_id}/messages/{message_id}",
+            "update_message",
+            update,
+        )
+        .limit("update_message", 5, 5000);
+    table.delete(
+        "/channels/{channel_id}/messages/{message_id}",
+        "delete_message",
+        delete,
+    );
+    table
+        .post(
+            "/channels/{channel_id}/messages/bulk-delete",
+            "bulk_delete_messages",
+            bulk_delete,
+        )
         .limit("bulk_delete_messages", 1, 3000);
-    table.post("/channels/{channel_id}/messages/{message_id}/crosspost", "crosspost_message", crosspost);
+    table.post(
+        "/channels/{channel_id}/messages/{message_id}/crosspost",
+        "crosspost_message",
+        crosspost,
+    );
 }
 
 /// The channel in the path, if messages of it can be read.
@@ -34,7 +58,8 @@ fn readable<'c>(cx: &'c Cx<'_>) -> Result<&'c Channel, ApiError> {
     let channel = cx.channel()?;
     Cx::refuse_if(!channel.has_messages(), error::NON_TEXT_CHANNEL)?;
     if channel.is_voice() {
-        cx.require_in(channel.id, perm::CONNECT).map_err(|_| error::MISSING_ACCESS)?;
+        cx.require_in(channel.id, perm::CONNECT)
+            .map_err(|_| error::MISSING_ACCESS)?;
     }
     Ok(channel)
 }
@@ -42,30 +67,57 @@ fn readable<'c>(cx: &'c Cx<'_>) -> Result<&'c Channel, ApiError> {
 /// The message in the path, if the caller may know of it.
 pub(super) fn in_path<'c>(cx: &'c Cx<'_>) -> Result<&'c Message, ApiError> {
     let channel = readable(cx)?.id;
-    let message = cx.world.message(channel, cx.id("message_id")?).ok_or(error::UNKNOWN_MESSAGE)?;
+    let message = cx
+        .world
+        .message(channel, cx.id("message_id")?)
+        .ok_or(error::UNKNOWN_MESSAGE)?;
     let me = cx.me();
     let hidden = message.ephemeral_for.is_some_and(|u| u != me);
-    if hidden { Err(error::UNKNOWN_MESSAGE.into()) } else { Ok(message) }
+    if hidden {
+        Err(error::UNKNOWN_MESSAGE.into())
+    } else {
+        Ok(message)
+    }
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let channel = readable(cx)?.id;
     let me = cx.me();
     let limit = cx.query_number("limit", 50, 1, 100)? as usize;
-    let (around, before, after) = (cx.query_id("around")?, cx.query_id("before")?, cx.query_id("after")?);
+    let (around, before, after) = (
+        cx.query_id("around")?,
+        cx.query_id("before")?,
+        cx.query_id("after")?,
+    );
     if cx.world.permissions_in(channel, me) & perm::READ_MESSAGE_HISTORY == 0 {
         return Reply::ok(json!([]));
     }
-    let Some(all) = cx.world.messages.get(&channel) else { return Reply::ok(json!([])) };
+    let Some(all) = cx.world.messages.get(&channel) else {
+        return Reply::ok(json!([]));
+    };
     let shown = |m: &&Message| m.ephemeral_for.is_none();
     let newest_first: Vec<&Message> = if let Some(middle) = around {
-        let older = all.range(..middle).rev().map(|(_, m)| m).filter(shown).take(limit / 2);
-        let newer = all.range(middle..).map(|(_, m)| m).filter(shown).take(limit - limit / 2);
+        let older = all
+            .range(..middle)
+            .rev()
+            .map(|(_, m)| m)
+            .filter(shown)
+            .take(limit / 2);
+        let newer = all
+            .range(middle..)
+            .map(|(_, m)| m)
+            .filter(shown)
+            .take(limit - limit / 2);
         let mut page: Vec<&Message> = older.chain(newer).collect();
         page.sort_unstable_by_key(|m| std::cmp::Reverse(m.id));
         page
     } else if let Some(before) = before {
-        all.range(..before).rev().map(|(_, m)| m).filter(shown).take(limit).collect()
+        all.range(..before)
+            .rev()
+            .map(|(_, m)| m)
+            .filter(shown)
+            .take(limit)
+            .collect()
     } else if let Some(after) = after {
         // The oldest ones after the mark, but still newest first.
         let mut page: Vec<&Message> = all
@@ -80,15 +132,24 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         all.values().rev().filter(shown).take(limit).collect()
     };
     let bare = bare_content(cx, channel);
-    let page: Vec<Value> = newest_first.into_iter().map(|m| view(cx, m, bare)).collect();
+    let page: Vec<Value> = newest_first
+        .into_iter()
+        .map(|m| view(cx, m, bare))
+        .collect();
     Reply::ok(page)
 }
 
 /// Whether a bot without the message content intent reads here: it gets other people's messages
 /// without what they say.
 fn bare_content(cx: &Cx<'_>, channel: Id) -> bool {
-    let Caller::Bot { app, .. } = cx.caller else { return false };
-    let granted = cx.world.apps.get(&app).is_some_and(|a| a.flags & ((1 << 18) | (1 << 19)) != 0);
+    let Caller::Bot { app, .. } = cx.caller else {
+        return false;
+    };
+    let granted = cx
+        .world
+        .apps
+        .get(&app)
+        .is_some_and(|a| a.flags & ((1 << 18) | (1 << 19)) != 0);
     !granted && cx.world.guild_of(channel).is_some()
 }
 
@@ -109,7 +170,8 @@ fn view(cx: &Cx<'_>, message: &Message, bare: bool) -> Value {
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let message = in_path(cx)?;
-    let history = cx.world.permissions_in(message.channel, cx.me()) & perm::READ_MESSAGE_HISTORY != 0;
+    let history =
+        cx.world.permissions_in(message.channel, cx.me()) & perm::READ_MESSAGE_HISTORY != 0;
     if !history && message.author != cx.me() {
         return Err(error::MISSING_PERMISSIONS.into());
     }
@@ -134,7 +196,9 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let files = std::mem::take(&mut cx.files);
     let now = cx.now();
     let mut draft = compose::read(&body, files, "", now)?;
-    if (draft.has_files() && bits & perm::ATTACH_FILES == 0) || (draft.has_embeds() && bits & perm::EMBED_LINKS == 0) {
+    if (draft.has_files() && bits & perm::ATTACH_FILES == 0)
+        || (draft.has_embeds() && bits & perm::EMBED_LINKS == 0)
+    {
         return Err(error::MISSING_PERMISSIONS.into());
     }
     Cx::refuse_if(draft.is_empty(), error::EMPTY_MESSAGE)?;
@@ -142,10 +206,20 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         return Reply::ok(earlier);
     }
     slowmode(cx, &channel, bits)?;
-    let mut message = Message::new(Id(0), channel.id, me, draft.content.as_deref().unwrap_or_default());
+    let mut message = Message::new(
+        Id(0),
+        channel.id,
+        me,
+        draft.content.as_deref().unwrap_or_default(),
+    );
     reply_to(cx, &draft, &mut message, bits)?;
     fill(&mut message, &mut draft, bits);
-    compose::resolve_mentions(cx, &mut message, &draft.mentions, bits & perm::MENTION_EVERYONE != 0);
+    compose::resolve_mentions(
+        cx,
+        &mut message,
+        &draft.mentions,
+        bits & perm::MENTION_EVERYONE != 0,
+    );
     mention_replied(cx, &mut message, draft.mentions.replied_user);
     if let Some(guild) = channel.guild_id
         && !guilds::is_bot(cx)
@@ -160,7 +234,10 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         message.app = Some(app);
     }
     let id = cx.world.add_message(message);
-    let message = cx.world.message(channel.id, id).ok_or(error::UNKNOWN_MESSAGE)?;
+    let message = cx
+        .world
+        .message(channel.id, id)
+        .ok_or(error::UNKNOWN_MESSAGE)?;
     let mut json = cx.world.message_json(message, me);
     if !message.nonce.is_null() {
         json["nonce"] = message.nonce.clone();
@@ -170,8 +247,13 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 /// Posting into a thread opens it again, unless it is locked.
 pub(super) fn open_thread(channel: &Channel, bits: u64) -> Result<(), ApiError> {
-    let Some(thread) = &channel.thread else { return Ok(()) };
-    Cx::refuse_if(thread.locked && bits & perm::MANAGE_THREADS == 0, error::ARCHIVED)
+    let Some(thread) = &channel.thread else {
+        return Ok(());
+    };
+    Cx::refuse_if(
+        thread.locked && bits & perm::MANAGE_THREADS == 0,
+        error::ARCHIVED,
+    )
 }
 
 fn direct_allowed(cx: &Cx<'_>, channel: &Channel) -> Result<(), ApiError> {
@@ -179,10 +261,18 @@ fn direct_allowed(cx: &Cx<'_>, channel: &Channel) -> Result<(), ApiError> {
     let Some(other) = channel.recipients.iter().copied().find(|u| *u != me) else {
         return Err(error::CANNOT_DM.into());
     };
-    let accepts = cx.world.users.get(&other).is_some_and(|u| u.accepts_dms || u.bot);
+    let accepts = cx
+        .world
+        .users
+        .get(&other)
+        .is_some_and(|u| u.accepts_dms || u.bot);
     let now = cx.now();
     let shared = cx.world.guilds.values().any(|g| {
-        let closed = g.incidents.as_ref().and_then(|i| i.dms_disabled_until).is_some_and(|t| t > now);
+        let closed = g
+            .incidents
+            .as_ref()
+            .and_then(|i| i.dms_disabled_until)
+            .is_some_and(|t| t > now);
         g.members.contains_key(&me) && g.members.contains_key(&other) && !closed
     });
     Cx::refuse_if(!accepts || !shared, error::CANNOT_DM)
@@ -195,8 +285,16 @@ fn same_nonce(cx: &Cx<'_>, channel: Id, draft: &Draft) -> Option<Value> {
     }
     let me = cx.me();
     let since = cx.now().plus(-300_000);
-    let recent = cx.world.messages.get(&channel)?.values().rev().take_while(|m| m.id.created() >= since);
-    let earlier = recent.into_iter().find(|m| m.author == me && m.nonce == draft.nonce)?;
+    let recent = cx
+        .world
+        .messages
+        .get(&channel)?
+        .values()
+        .rev()
+        .take_while(|m| m.id.created() >= since);
+    let earlier = recent
+        .into_iter()
+        .find(|m| m.author == me && m.nonce == draft.nonce)?;
     let mut json = cx.world.message_json(earlier, me);
     json["nonce"] = earlier.nonce.clone();
     Some(json)
@@ -207,15 +305,24 @@ fn slowmode(cx: &Cx<'_>, channel: &Channel, bits: u64) -> Result<(), ApiError> {
     if channel.rate_limit_per_user == 0 || guilds::is_bot(cx) || bits & exempt != 0 {
         return Ok(());
     }
-    let rate = Rate { limit: 1, per_ms: i64::from(channel.rate_limit_per_user) * 1000 };
+    let rate = Rate {
+        limit: 1,
+        per_ms: i64::from(channel.rate_limit_per_user) * 1000,
+    };
     let key = format!("{}/{}", channel.id, cx.me());
     let taken = cx.limits.hidden("slowmode", &key, rate, cx.now().0);
-    taken.map_err(|e| ApiError { code: 20016, message: "This action cannot be performed due to slowmode rate limit.".to_owned(), ..e })
+    taken.map_err(|e| ApiError {
+        code: 20016,
+        message: "This action cannot be performed due to slowmode rate limit.".to_owned(),
+        ..e
+    })
 }
 
 /// Fills in what `message_reference` asks for.
 fn reply_to(cx: &Cx<'_>, draft: &Draft, message: &mut Message, bits: u64) -> Result<(), ApiError> {
-    let Some(reference) = &draft.reference else { return Ok(()) };
+    let Some(reference) = &draft.reference else {
+        return Ok(());
+    };
     let mut form = Form::at(reference, "message_reference");
     form.require("message_id");
     let target = form.id("message_id").unwrap_or_default();
@@ -231,7 +338,11 @@ fn reply_to(cx: &Cx<'_>, draft: &Draft, message: &mut Message, bits: u64) -> Res
     let found = found.filter(|_| visible && (forward || place == message.channel));
     if found.is_none() {
         if strict {
-            return Err(ApiError::field("message_reference", "REPLIES_UNKNOWN_MESSAGE", "Unknown message"));
+            return Err(ApiError::field(
+                "message_reference",
+                "REPLIES_UNKNOWN_MESSAGE",
+                "Unknown message",
+            ));
         }
         return Ok(());
     }
@@ -250,8 +361,13 @@ fn mention_replied(cx: &Cx<'_>, message: &mut Message, wanted: bool) {
     if message.kind != 19 || !wanted {
         return;
     }
-    let target = message.reference.as_ref().and_then(|r| read_id(&r["message_id"]));
-    let author = target.and_then(|t| cx.world.message(message.channel, t)).filter(|m| m.webhook.is_none());
+    let target = message
+        .reference
+        .as_ref()
+        .and_then(|r| read_id(&r["message_id"]));
+    let author = target
+        .and_then(|t| cx.world.message(message.channel, t))
+        .filter(|m| m.webhook.is_none());
     if let Some(author) = author.map(|m| m.author)
         && author != message.author
         && !message.mentions.contains(&author)
@@ -279,8 +395,17 @@ pub(super) fn amend(cx: &mut Cx<'_>, channel: Id, id: Id, draft: Draft) -> Resul
 }
 
 /// As [`amend`], without announcing it.
-pub(super) fn amend_quietly(cx: &mut Cx<'_>, channel: Id, id: Id, mut draft: Draft) -> Result<(), ApiError> {
-    let mut message = cx.world.message(channel, id).ok_or(error::UNKNOWN_MESSAGE)?.clone();
+pub(super) fn amend_quietly(
+    cx: &mut Cx<'_>,
+    channel: Id,
+    id: Id,
+    mut draft: Draft,
+) -> Result<(), ApiError> {
+    let mut message = cx
+        .world
+        .message(channel, id)
+        .ok_or(error::UNKNOWN_MESSAGE)?
+        .clone();
     let now = cx.now();
     if let Some(text) = draft.content.take() {
         message.content = text;
@@ -296,9 +421,15 @@ pub(super) fn amend_quietly(cx: &mut Cx<'_>, channel: Id, id: Id, mut draft: Dra
         message.flags = (message.flags & !(1 << 2)) | (flags & editable);
     }
     if let Some(kept) = &draft.kept {
-        let gone = message.attachments.iter().filter(|a| !kept.contains(&a.id)).map(|a| a.id);
+        let gone = message
+            .attachments
+            .iter()
+            .filter(|a| !kept.contains(&a.id))
+            .map(|a| a.id);
         for id in gone.collect::<Vec<_>>() {
-            cx.world.assets.forget(crate::world::AssetKind::Attachment, id);
+            cx.world
+                .assets
+                .forget(crate::world::AssetKind::Attachment, id);
         }
         message.attachments.retain(|a| kept.contains(&a.id));
     }
@@ -316,13 +447,20 @@ pub(super) fn amend_quietly(cx: &mut Cx<'_>, channel: Id, id: Id, mut draft: Dra
 fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let me = cx.me();
     let message = in_path(cx)?;
-    let (id, channel, own, system) = (message.id, message.channel, message.author == me, !matches!(message.kind, 0 | 19 | 20 | 23));
+    let (id, channel, own, system) = (
+        message.id,
+        message.channel,
+        message.author == me,
+        !matches!(message.kind, 0 | 19 | 20 | 23),
+    );
     let bits = cx.world.permissions_in(channel, me);
     let body = cx.object()?;
     let files = std::mem::take(&mut cx.files);
     if !own {
         // Others may only hide embeds.
-        let only_flags = body.as_object().is_some_and(|b| !b.is_empty() && b.keys().all(|k| k == "flags"));
+        let only_flags = body
+            .as_object()
+            .is_some_and(|b| !b.is_empty() && b.keys().all(|k| k == "flags"));
         Cx::refuse_if(!only_flags, error::NOT_AUTHOR)?;
         cx.require_in(channel, perm::MANAGE_MESSAGES)?;
     }
@@ -334,7 +472,10 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     let draft = compose::read(&body, files, "", cx.now())?;
     amend(cx, channel, id, draft)?;
-    let message = cx.world.message(channel, id).ok_or(error::UNKNOWN_MESSAGE)?;
+    let message = cx
+        .world
+        .message(channel, id)
+        .ok_or(error::UNKNOWN_MESSAGE)?;
     Reply::ok(cx.world.message_json(message, me))
 }
 
@@ -356,7 +497,14 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         && !guilds::is_bot(cx)
         && !webhook
     {
-        cx.world.audit_counted(guild, me, action::MESSAGE_DELETE, Some(author), Some(channel), reason.as_deref());
+        cx.world.audit_counted(
+            guild,
+            me,
+            action::MESSAGE_DELETE,
+            Some(author),
+            Some(channel),
+            reason.as_deref(),
+        );
     }
     Reply::nothing()
 }
@@ -371,13 +519,26 @@ fn bulk_delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let body = cx.object()?;
     let mut form = Form::new(&body);
     form.require("messages");
-    let given = form.raw("messages").and_then(Value::as_array).map_or(0, Vec::len);
-    let ids = if given > 100 { Vec::new() } else { form.ids("messages", 100).unwrap_or_default() };
+    let given = form
+        .raw("messages")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
+    let ids = if given > 100 {
+        Vec::new()
+    } else {
+        form.ids("messages", 100).unwrap_or_default()
+    };
     form.done()?;
     Cx::refuse_if(ids.len() < 2 || ids.len() != given, error::BULK_COUNT)?;
-    Cx::refuse_if(ids.iter().any(|m| m.created() < now.plus(-BULK_AGE_MS)), error::TOO_OLD)?;
+    Cx::refuse_if(
+        ids.iter().any(|m| m.created() < now.plus(-BULK_AGE_MS)),
+        error::TOO_OLD,
+    )?;
     let mut gone = Vec::new();
-    let known: Vec<Id> = ids.into_iter().filter(|m| cx.world.message(id, *m).is_some()).collect();
+    let known: Vec<Id> = ids
+        .into_iter()
+        .filter(|m| cx.world.message(id, *m).is_some())
+        .collect();
     if known.len() == 1 {
         // Announced as a bulk all the same.
         gone.extend(cx.world.delete_messages_in_bulk(id, &known));
@@ -386,7 +547,15 @@ fn bulk_delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     if !gone.is_empty() {
         let options = vec![("count", gone.len().to_string())];
-        cx.world.audit(guild, me, action::MESSAGE_BULK_DELETE, Some(id), Vec::new(), options, reason.as_deref());
+        cx.world.audit(
+            guild,
+            me,
+            action::MESSAGE_BULK_DELETE,
+            Some(id),
+            Vec::new(),
+            options,
+            reason.as_deref(),
+        );
     }
     Reply::nothing()
 }
@@ -394,7 +563,12 @@ fn bulk_delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 fn crosspost(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let me = cx.me();
     let message = in_path(cx)?;
-    let (id, channel, own, done) = (message.id, message.channel, message.author == me, message.flags & 1 != 0);
+    let (id, channel, own, done) = (
+        message.id,
+        message.channel,
+        message.author == me,
+        message.flags & 1 != 0,
+    );
     let kind = cx.world.channels.get(&channel).map_or(0, |c| c.kind);
     Cx::refuse_if(kind != 5, error::CHANNEL_TYPE)?;
     cx.require_in(channel, perm::SEND_MESSAGES)?;
@@ -406,6 +580,9 @@ fn crosspost(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         message.flags |= 1;
     }
     cx.world.message_updated(channel, id);
-    let message = cx.world.message(channel, id).ok_or(error::UNKNOWN_MESSAGE)?;
+    let message = cx
+        .world
+        .message(channel, id)
+        .ok_or(error::UNKNOWN_MESSAGE)?;
     Reply::ok(cx.world.message_json(message, me))
 }

@@ -6,6 +6,7 @@ mod automod;
 mod bans;
 mod channels;
 mod commands;
+mod components;
 mod compose;
 mod emojis;
 mod gateway;
@@ -38,15 +39,33 @@ struct Table(Vec<Route>);
 impl Table {
     /// Adds a route for bots and people. Its limit is 50 a second, counted by the first
     /// placeholder, under its own name.
-    fn add(&mut self, method: Method, template: &'static str, operation: &'static str, run: Run) -> &mut Self {
+    fn add(
+        &mut self,
+        method: Method,
+        template: &'static str,
+        operation: &'static str,
+        run: Run,
+    ) -> &mut Self {
         let major = match template.split('/').nth(1) {
             Some("channels") => Major::Channel,
             Some("guilds") => Major::Guild,
             Some("webhooks") => Major::Webhook,
             _ => Major::None,
         };
-        let bucket = Bucket { name: operation, limit: 50, per_ms: 1000, major };
-        self.0.push(Route { method, template, operation, auth: Auth::Bot, bucket, run });
+        let bucket = Bucket {
+            name: operation,
+            limit: 50,
+            per_ms: 1000,
+            major,
+        };
+        self.0.push(Route {
+            method,
+            template,
+            operation,
+            auth: Auth::Bot,
+            bucket,
+            run,
+        });
         self
     }
 
@@ -81,7 +100,12 @@ impl Table {
     /// The last route has another limit, shared by all routes that name the bucket.
     fn limit(&mut self, name: &'static str, limit: u32, per_ms: i64) -> &mut Self {
         if let Some(route) = self.0.last_mut() {
-            route.bucket = Bucket { name, limit, per_ms, ..route.bucket };
+            route.bucket = Bucket {
+                name,
+                limit,
+                per_ms,
+                ..route.bucket
+            };
         }
         self
     }

@@ -15,8 +15,16 @@ use crate::world::{Change, Guild, Id, Overwrite, action};
 const MAX_OVERWRITES: usize = 1000;
 
 pub(super) fn routes(table: &mut Table) {
-    table.put("/channels/{channel_id}/permissions/{overwrite_id}", "set_channel_permission_overwrite", set);
-    table.delete("/channels/{channel_id}/permissions/{overwrite_id}", "delete_channel_permission_overwrite", delete);
+    table.put(
+        "/channels/{channel_id}/permissions/{overwrite_id}",
+        "set_channel_permission_overwrite",
+        set,
+    );
+    table.delete(
+        "/channels/{channel_id}/permissions/{overwrite_id}",
+        "delete_channel_permission_overwrite",
+        delete,
+    );
 }
 
 type List = BTreeMap<Id, Overwrite>;
@@ -42,14 +50,31 @@ pub(super) fn read_list(form: &mut Form<'_>, guild: Option<&Guild>) -> Option<Li
             part.error("id", "CHANNEL_OVERWRITE_INVALID", "Unknown role or user.");
         }
         form.absorb(part);
-        overwrites.insert(id, Overwrite { id, member, allow, deny });
+        overwrites.insert(
+            id,
+            Overwrite {
+                id,
+                member,
+                allow,
+                deny,
+            },
+        );
     }
     Some(overwrites)
 }
 
 /// Whether the caller may turn one list into the other.
-pub(super) fn check_all(cx: &Cx<'_>, guild: Id, channel: Option<Id>, before: &List, after: &List) -> Result<(), ApiError> {
-    let changed = before.keys().chain(after.keys()).any(|id| before.get(id) != after.get(id));
+pub(super) fn check_all(
+    cx: &Cx<'_>,
+    guild: Id,
+    channel: Option<Id>,
+    before: &List,
+    after: &List,
+) -> Result<(), ApiError> {
+    let changed = before
+        .keys()
+        .chain(after.keys())
+        .any(|id| before.get(id) != after.get(id));
     if !changed {
         return Ok(());
     }
@@ -59,7 +84,13 @@ pub(super) fn check_all(cx: &Cx<'_>, guild: Id, channel: Option<Id>, before: &Li
     Ok(())
 }
 
-fn check(cx: &Cx<'_>, guild: Id, channel: Option<Id>, before: Option<&Overwrite>, after: Option<&Overwrite>) -> Result<(), ApiError> {
+fn check(
+    cx: &Cx<'_>,
+    guild: Id,
+    channel: Option<Id>,
+    before: Option<&Overwrite>,
+    after: Option<&Overwrite>,
+) -> Result<(), ApiError> {
     let me = cx.me();
     let base = cx.world.permissions_of(guild, me);
     let own = channel.map_or(base, |c| cx.world.permissions_in(c, me));
@@ -81,8 +112,15 @@ fn check(cx: &Cx<'_>, guild: Id, channel: Option<Id>, before: Option<&Overwrite>
 }
 
 fn named(cx: &Cx<'_>, guild: Id, overwrite: &Overwrite) -> Vec<(&'static str, String)> {
-    let mut options = vec![("id", overwrite.id.to_string()), ("type", u8::from(overwrite.member).to_string())];
-    let role = cx.world.guilds.get(&guild).and_then(|g| g.roles.get(&overwrite.id));
+    let mut options = vec![
+        ("id", overwrite.id.to_string()),
+        ("type", u8::from(overwrite.member).to_string()),
+    ];
+    let role = cx
+        .world
+        .guilds
+        .get(&guild)
+        .and_then(|g| g.roles.get(&overwrite.id));
     if let Some(role) = role.filter(|_| !overwrite.member) {
         options.push(("role_name", role.name.clone()));
     }
@@ -90,7 +128,14 @@ fn named(cx: &Cx<'_>, guild: Id, overwrite: &Overwrite) -> Vec<(&'static str, St
 }
 
 /// Writes an entry for every overwrite that differs.
-pub(super) fn audit_difference(cx: &mut Cx<'_>, guild: Id, channel: Id, before: &List, after: &List, reason: Option<&str>) {
+pub(super) fn audit_difference(
+    cx: &mut Cx<'_>,
+    guild: Id,
+    channel: Id,
+    before: &List,
+    after: &List,
+    reason: Option<&str>,
+) {
     let me = cx.me();
     let mut ids: Vec<Id> = before.keys().chain(after.keys()).copied().collect();
     ids.sort_unstable();
@@ -108,18 +153,28 @@ pub(super) fn audit_difference(cx: &mut Cx<'_>, guild: Id, channel: Id, before: 
         };
         let mut changes = Vec::new();
         if kind != action::OVERWRITE_UPDATE {
-            changes.push(Change::new("id", old.map(|o| json!(o.id)), new.map(|o| json!(o.id))));
+            changes.push(Change::new(
+                "id",
+                old.map(|o| json!(o.id)),
+                new.map(|o| json!(o.id)),
+            ));
             let type_of = |o: &Overwrite| json!(u8::from(o.member));
             changes.push(Change::new("type", old.map(type_of), new.map(type_of)));
         }
-        let bits = |o: Option<&Overwrite>, pick: fn(&Overwrite) -> u64| o.map(|o| json!(pick(o).to_string()));
-        for (key, pick) in [("allow", (|o| o.allow) as fn(&Overwrite) -> u64), ("deny", |o| o.deny)] {
+        let bits = |o: Option<&Overwrite>, pick: fn(&Overwrite) -> u64| {
+            o.map(|o| json!(pick(o).to_string()))
+        };
+        for (key, pick) in [
+            ("allow", (|o| o.allow) as fn(&Overwrite) -> u64),
+            ("deny", |o| o.deny),
+        ] {
             if old.map(pick) != new.map(pick) {
                 changes.push(Change::new(key, bits(old, pick), bits(new, pick)));
             }
         }
         let options = named(cx, guild, any);
-        cx.world.audit(guild, me, kind, Some(channel), changes, options, reason);
+        cx.world
+            .audit(guild, me, kind, Some(channel), changes, options, reason);
     }
 }
 
@@ -141,12 +196,33 @@ fn set(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let allow = form.permissions("allow").unwrap_or(0);
     let deny = form.permissions("deny").unwrap_or(0);
     form.done()?;
-    let known = cx.world.guilds.get(&guild).is_some_and(|g| if member { cx.world.users.contains_key(&id) } else { g.roles.contains_key(&id) });
+    let known = cx.world.guilds.get(&guild).is_some_and(|g| {
+        if member {
+            cx.world.users.contains_key(&id)
+        } else {
+            g.roles.contains_key(&id)
+        }
+    });
     if !known {
-        return Err(if member { error::UNKNOWN_USER.into() } else { error::UNKNOWN_ROLE.into() });
+        return Err(if member {
+            error::UNKNOWN_USER.into()
+        } else {
+            error::UNKNOWN_ROLE.into()
+        });
     }
-    let new = Overwrite { id, member, allow, deny };
-    check(cx, guild, Some(channel.id), channel.overwrites.get(&id), Some(&new))?;
+    let new = Overwrite {
+        id,
+        member,
+        allow,
+        deny,
+    };
+    check(
+        cx,
+        guild,
+        Some(channel.id),
+        channel.overwrites.get(&id),
+        Some(&new),
+    )?;
     let full = channel.overwrites.len() >= MAX_OVERWRITES && !channel.overwrites.contains_key(&id);
     Cx::refuse_if(full, error::MAX_OVERWRITES)?;
     let mut after = channel.overwrites.clone();
@@ -160,14 +236,25 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.require_in(channel.id, perm::MANAGE_ROLES)?;
     let id = cx.id("overwrite_id")?;
     let reason = cx.reason()?;
-    let old = channel.overwrites.get(&id).copied().ok_or(error::UNKNOWN_OVERWRITE)?;
+    let old = channel
+        .overwrites
+        .get(&id)
+        .copied()
+        .ok_or(error::UNKNOWN_OVERWRITE)?;
     check(cx, guild, Some(channel.id), Some(&old), None)?;
     let mut after = channel.overwrites.clone();
     after.remove(&id);
     replace(cx, guild, channel.id, channel.overwrites, after, reason)
 }
 
-fn replace(cx: &mut Cx<'_>, guild: Id, channel: Id, before: List, after: List, reason: Option<String>) -> Result<Reply, ApiError> {
+fn replace(
+    cx: &mut Cx<'_>,
+    guild: Id,
+    channel: Id,
+    before: List,
+    after: List,
+    reason: Option<String>,
+) -> Result<Reply, ApiError> {
     if before != after {
         let fresh = after.clone();
         cx.world.edit_channel(channel, |c| c.overwrites = fresh);

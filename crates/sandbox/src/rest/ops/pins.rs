@@ -14,11 +14,31 @@ const MAX_PINS: usize = 250;
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/channels/{channel_id}/messages/pins", "list_pins", list);
-    table.put("/channels/{channel_id}/messages/pins/{message_id}", "create_pin", pin);
-    table.delete("/channels/{channel_id}/messages/pins/{message_id}", "delete_pin", unpin);
-    table.get("/channels/{channel_id}/pins", "deprecated_list_pins", list_old);
-    table.put("/channels/{channel_id}/pins/{message_id}", "deprecated_create_pin", pin);
-    table.delete("/channels/{channel_id}/pins/{message_id}", "deprecated_delete_pin", unpin);
+    table.put(
+        "/channels/{channel_id}/messages/pins/{message_id}",
+        "create_pin",
+        pin,
+    );
+    table.delete(
+        "/channels/{channel_id}/messages/pins/{message_id}",
+        "delete_pin",
+        unpin,
+    );
+    table.get(
+        "/channels/{channel_id}/pins",
+        "deprecated_list_pins",
+        list_old,
+    );
+    table.put(
+        "/channels/{channel_id}/pins/{message_id}",
+        "deprecated_create_pin",
+        pin,
+    );
+    table.delete(
+        "/channels/{channel_id}/pins/{message_id}",
+        "deprecated_delete_pin",
+        unpin,
+    );
 }
 
 /// Pinned messages, the newest pin first.
@@ -47,7 +67,9 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     pins.retain(|(at, _)| before.is_none_or(|b| *at < b));
     let more = pins.len() > limit;
     let shown = pins.into_iter().take(limit);
-    let items: Vec<Value> = shown.map(|(at, m)| json!({"pinned_at": at, "message": cx.world.message_json(m, me)})).collect();
+    let items: Vec<Value> = shown
+        .map(|(at, m)| json!({"pinned_at": at, "message": cx.world.message_json(m, me)}))
+        .collect();
     Reply::ok(json!({"items": items, "has_more": more}))
 }
 
@@ -55,7 +77,10 @@ fn list_old(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let channel = channel(cx)?;
     let me = cx.me();
     let pins = pinned(cx, channel).into_iter().take(50);
-    Reply::ok(pins.map(|(_, m)| cx.world.message_json(m, me)).collect::<Vec<_>>())
+    Reply::ok(
+        pins.map(|(_, m)| cx.world.message_json(m, me))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn pin(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -69,7 +94,12 @@ fn unpin(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 fn set(cx: &mut Cx<'_>, on: bool) -> Result<Reply, ApiError> {
     let me = cx.me();
     let message = messages::in_path(cx)?;
-    let (id, channel, author, was) = (message.id, message.channel, message.author, message.pinned.is_some());
+    let (id, channel, author, was) = (
+        message.id,
+        message.channel,
+        message.author,
+        message.pinned.is_some(),
+    );
     let guild = cx.world.guild_of(channel);
     cx.require_in(channel, perm::PIN_MESSAGES)?;
     let reason = cx.reason()?;
@@ -94,16 +124,35 @@ fn set(cx: &mut Cx<'_>, on: bool) -> Result<Reply, ApiError> {
         }
         None => intent::DIRECT_MESSAGES,
     };
-    cx.world.emit_in(channel, "CHANNEL_PINS_UPDATE", intents, payload);
-    let Some(guild) = guild else { return Reply::nothing() };
-    let kind = if on { action::MESSAGE_PIN } else { action::MESSAGE_UNPIN };
-    let options = vec![("channel_id", channel.to_string()), ("message_id", id.to_string())];
-    cx.world.audit(guild, me, kind, Some(author), Vec::new(), options, reason.as_deref());
+    cx.world
+        .emit_in(channel, "CHANNEL_PINS_UPDATE", intents, payload);
+    let Some(guild) = guild else {
+        return Reply::nothing();
+    };
+    let kind = if on {
+        action::MESSAGE_PIN
+    } else {
+        action::MESSAGE_UNPIN
+    };
+    let options = vec![
+        ("channel_id", channel.to_string()),
+        ("message_id", id.to_string()),
+    ];
+    cx.world.audit(
+        guild,
+        me,
+        kind,
+        Some(author),
+        Vec::new(),
+        options,
+        reason.as_deref(),
+    );
     if on {
         let notice = cx.world.next_id();
         let mut message = Message::new(notice, channel, me, "");
         message.kind = 6;
-        message.reference = Some(json!({"type": 0, "channel_id": channel, "message_id": id, "guild_id": guild}));
+        message.reference =
+            Some(json!({"type": 0, "channel_id": channel, "message_id": id, "guild_id": guild}));
         cx.world.add_message(message);
     }
     Reply::nothing()

@@ -16,25 +16,53 @@ use crate::world::{AssetKind, Change, Guild, Id, Role, Stored, action};
 /// Roles of a guild, @everyone included.
 const MAX_ROLES: usize = 250;
 /// Roles a guild may create in two days.
-const CREATES: Rate = Rate { limit: 250, per_ms: 48 * 3_600_000 };
+const CREATES: Rate = Rate {
+    limit: 250,
+    per_ms: 48 * 3_600_000,
+};
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}/roles", "list_guild_roles", list);
     table.post("/guilds/{guild_id}/roles", "create_guild_role", create);
-    table.patch("/guilds/{guild_id}/roles", "bulk_update_guild_roles", reorder);
-    table.get("/guilds/{guild_id}/roles/member-counts", "guild_role_member_counts", counts);
+    table.patch(
+        "/guilds/{guild_id}/roles",
+        "bulk_update_guild_roles",
+        reorder,
+    );
+    table.get(
+        "/guilds/{guild_id}/roles/member-counts",
+        "guild_role_member_counts",
+        counts,
+    );
     table.get("/guilds/{guild_id}/roles/{role_id}", "get_guild_role", get);
-    table.patch("/guilds/{guild_id}/roles/{role_id}", "update_guild_role", update);
-    table.delete("/guilds/{guild_id}/roles/{role_id}", "delete_guild_role", delete);
+    table.patch(
+        "/guilds/{guild_id}/roles/{role_id}",
+        "update_guild_role",
+        update,
+    );
+    table.delete(
+        "/guilds/{guild_id}/roles/{role_id}",
+        "delete_guild_role",
+        delete,
+    );
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    Reply::ok(cx.guild_inside()?.roles.values().map(Role::json).collect::<Vec<_>>())
+    Reply::ok(
+        cx.guild_inside()?
+            .roles
+            .values()
+            .map(Role::json)
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// The role in the path.
 pub(super) fn in_path<'g>(cx: &Cx<'_>, guild: &'g Guild) -> Result<&'g Role, ApiError> {
-    Ok(guild.roles.get(&cx.id("role_id")?).ok_or(error::UNKNOWN_ROLE)?)
+    Ok(guild
+        .roles
+        .get(&cx.id("role_id")?)
+        .ok_or(error::UNKNOWN_ROLE)?)
 }
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -44,8 +72,12 @@ fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn counts(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
-    let mut counts: BTreeMap<String, u64> =
-        guild.roles.keys().filter(|r| **r != guild.id).map(|r| (r.to_string(), 0)).collect();
+    let mut counts: BTreeMap<String, u64> = guild
+        .roles
+        .keys()
+        .filter(|r| **r != guild.id)
+        .map(|r| (r.to_string(), 0))
+        .collect();
     for role in guild.members.values().flat_map(|m| &m.roles) {
         if let Some(count) = counts.get_mut(&role.to_string()) {
             *count += 1;
@@ -59,7 +91,10 @@ fn audited(role: &Role) -> Vec<(&'static str, Value)> {
         ("name", json!(role.name)),
         ("permissions", json!(role.permissions.to_string())),
         ("color", json!(role.colors.0)),
-        ("colors", json!({"primary_color": role.colors.0, "secondary_color": role.colors.1, "tertiary_color": role.colors.2})),
+        (
+            "colors",
+            json!({"primary_color": role.colors.0, "secondary_color": role.colors.1, "tertiary_color": role.colors.2}),
+        ),
         ("hoist", json!(role.hoist)),
         ("mentionable", json!(role.mentionable)),
         ("icon_hash", json!(role.icon)),
@@ -70,7 +105,11 @@ fn audited(role: &Role) -> Vec<(&'static str, Value)> {
 /// Reads the fields of a role into `role`; the picture comes back to be kept.
 fn read(form: &mut Form<'_>, role: &mut Role) -> Option<Option<Stored>> {
     if let Some(name) = form.text("name", 0..=100) {
-        role.name = if name.is_empty() { "new role".to_owned() } else { name };
+        role.name = if name.is_empty() {
+            "new role".to_owned()
+        } else {
+            name
+        };
     }
     if let Some(bits) = form.permissions("permissions") {
         role.permissions = bits;
@@ -82,7 +121,11 @@ fn read(form: &mut Form<'_>, role: &mut Role) -> Option<Option<Stored>> {
         let mut part = Form::at(colors, "colors");
         part.require("primary_color");
         let mut read = |key| part.int(key, 0..=0xff_ffff).map(|c| c as u32);
-        role.colors = (read("primary_color").unwrap_or(0), read("secondary_color"), read("tertiary_color"));
+        role.colors = (
+            read("primary_color").unwrap_or(0),
+            read("secondary_color"),
+            read("tertiary_color"),
+        );
         form.absorb(part);
     }
     if let Some(on) = form.flag("hoist") {
@@ -102,7 +145,11 @@ fn grantable(cx: &Cx<'_>, guild: Id, before: u64, after: u64) -> Result<(), ApiE
     let own = cx.world.permissions_of(guild, cx.me());
     // Unknown bits are kept, but nobody can be said to hold them.
     let asked = (before ^ after) & perm::ALL;
-    if asked & !own == 0 { Ok(()) } else { Err(error::MISSING_PERMISSIONS.into()) }
+    if asked & !own == 0 {
+        Ok(())
+    } else {
+        Err(error::MISSING_PERMISSIONS.into())
+    }
 }
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -122,19 +169,33 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     Cx::refuse_if(full, error::MAX_ROLES)?;
     let now = cx.now().0;
-    cx.limits.hidden("create_guild_role_daily", &id.to_string(), CREATES, now)?;
+    cx.limits
+        .hidden("create_guild_role_daily", &id.to_string(), CREATES, now)?;
     role.id = cx.world.next_id();
-    role.icon = icon.flatten().map(|stored| cx.world.assets.keep(AssetKind::RoleIcon, role.id, stored));
+    role.icon = icon
+        .flatten()
+        .map(|stored| cx.world.assets.keep(AssetKind::RoleIcon, role.id, stored));
     // A new role starts at the bottom; everything above moves up.
     if let Some(guild) = cx.world.guilds.get_mut(&id) {
         for other in guild.roles.values_mut().filter(|r| r.id != id) {
             other.position += 1;
         }
     }
-    let changes = audited(&role).into_iter().map(|(k, v)| Change::new(k, None, Some(v))).collect();
+    let changes = audited(&role)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, None, Some(v)))
+        .collect();
     let (json, role_id) = (role.json(), role.id);
     cx.world.add_role(id, role);
-    cx.world.audit(id, me, action::ROLE_CREATE, Some(role_id), changes, Vec::new(), reason.as_deref());
+    cx.world.audit(
+        id,
+        me,
+        action::ROLE_CREATE,
+        Some(role_id),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::ok(json)
 }
 
@@ -159,7 +220,10 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     form.done()?;
     if before.id == id {
         // Only the permissions of @everyone can be changed.
-        role = Role { permissions: role.permissions, ..before.clone() };
+        role = Role {
+            permissions: role.permissions,
+            ..before.clone()
+        };
     }
     grantable(cx, id, before.permissions, role.permissions)?;
     if let Some(icon) = icon {
@@ -172,7 +236,15 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     cx.world.role_updated(id, role_id);
     if !changed.is_empty() {
-        cx.world.audit(id, me, action::ROLE_UPDATE, Some(role_id), changed, Vec::new(), reason.as_deref());
+        cx.world.audit(
+            id,
+            me,
+            action::ROLE_UPDATE,
+            Some(role_id),
+            changed,
+            Vec::new(),
+            reason.as_deref(),
+        );
     }
     Reply::ok(json)
 }
@@ -184,12 +256,22 @@ fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let me = cx.me();
     let body = cx.body()?;
     let list = body.as_array().ok_or_else(|| {
-        ApiError::field("", "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
+        ApiError::field(
+            "",
+            "LIST_TYPE_CONVERT",
+            "Only iterables may be used in a ListType",
+        )
     })?;
     let mut wanted = Vec::new();
     for (n, entry) in list.iter().enumerate() {
         let role = entry.get("id").and_then(read_id);
-        let role = role.ok_or_else(|| ApiError::field(&format!("{n}.id"), "BASE_TYPE_REQUIRED", "This field is required"))?;
+        let role = role.ok_or_else(|| {
+            ApiError::field(
+                &format!("{n}.id"),
+                "BASE_TYPE_REQUIRED",
+                "This field is required",
+            )
+        })?;
         if let Some(position) = entry.get("position").and_then(Value::as_i64) {
             wanted.push((role, position));
         }
@@ -200,9 +282,16 @@ fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         let state = guild.roles.get(role).ok_or(error::UNKNOWN_ROLE)?;
         let owner = guild.owner_id == me;
         if *role == id || *position < 1 {
-            return Err(ApiError::field("position", "NUMBER_TYPE_MIN", "@everyone stays at the bottom."));
+            return Err(ApiError::field(
+                "position",
+                "NUMBER_TYPE_MIN",
+                "@everyone stays at the bottom.",
+            ));
         }
-        if state.position != *position && !owner && (!perm::outranks_role(guild, me, state) || *position >= top) {
+        if state.position != *position
+            && !owner
+            && (!perm::outranks_role(guild, me, state) || *position >= top)
+        {
             return Err(error::MISSING_PERMISSIONS.into());
         }
     }
@@ -215,7 +304,9 @@ fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 /// Puts the given roles at their places, closes gaps, and returns what moved.
 fn renumber(cx: &mut Cx<'_>, id: Id, wanted: &[(Id, i64)]) -> Vec<Id> {
-    let Some(guild) = cx.world.guilds.get_mut(&id) else { return Vec::new() };
+    let Some(guild) = cx.world.guilds.get_mut(&id) else {
+        return Vec::new();
+    };
     let before: BTreeMap<Id, i64> = guild.roles.values().map(|r| (r.id, r.position)).collect();
     let named = |role: Id| wanted.iter().find(|(r, _)| *r == role).map(|(_, p)| *p);
     let mut order: Vec<(i64, bool, std::cmp::Reverse<Id>)> = guild
@@ -226,7 +317,11 @@ fn renumber(cx: &mut Cx<'_>, id: Id, wanted: &[(Id, i64)]) -> Vec<Id> {
             let asked = named(r.id);
             // A role that moves up goes above what is there, one that moves down below it.
             let up = asked.is_some_and(|p| p > r.position);
-            (asked.unwrap_or(r.position) * 2 + i64::from(up) - i64::from(asked.is_some() && !up), up, std::cmp::Reverse(r.id))
+            (
+                asked.unwrap_or(r.position) * 2 + i64::from(up) - i64::from(asked.is_some() && !up),
+                up,
+                std::cmp::Reverse(r.id),
+            )
         })
         .collect();
     order.sort_unstable();
@@ -235,7 +330,12 @@ fn renumber(cx: &mut Cx<'_>, id: Id, wanted: &[(Id, i64)]) -> Vec<Id> {
             role.position = place as i64 + 1;
         }
     }
-    guild.roles.values().filter(|r| before.get(&r.id) != Some(&r.position)).map(|r| r.id).collect()
+    guild
+        .roles
+        .values()
+        .filter(|r| before.get(&r.id) != Some(&r.position))
+        .map(|r| r.id)
+        .collect()
 }
 
 fn list_again(cx: &Cx<'_>, id: Id) -> Result<Reply, ApiError> {
@@ -255,7 +355,18 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Cx::refuse_if(role.id == id || role.managed, error::INVALID_ROLE)?;
     let reason = cx.reason()?;
     cx.world.delete_role(id, role.id);
-    let changes = audited(&role).into_iter().map(|(k, v)| Change::new(k, Some(v), None)).collect();
-    cx.world.audit(id, me, action::ROLE_DELETE, Some(role.id), changes, Vec::new(), reason.as_deref());
+    let changes = audited(&role)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, Some(v), None))
+        .collect();
+    cx.world.audit(
+        id,
+        me,
+        action::ROLE_DELETE,
+        Some(role.id),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::nothing()
 }

@@ -8,30 +8,78 @@ use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{Change, Channel, Id, Message, Stamp, ThreadMember, ThreadState, action, intent};
+use crate::world::{
+    Change, Channel, Id, Message, Stamp, ThreadMember, ThreadState, action, intent,
+};
 
 /// Minutes until an idle thread is archived.
 pub(super) const DURATIONS: [i64; 4] = [60, 1440, 4320, 10_080];
 
 pub(super) fn routes(table: &mut Table) {
-    table.get("/guilds/{guild_id}/threads/active", "get_active_guild_threads", active);
-    table.get("/channels/{channel_id}/threads/archived/public", "list_public_archived_threads", archived_public);
-    table.get("/channels/{channel_id}/threads/archived/private", "list_private_archived_threads", archived_private);
-    table.get("/channels/{channel_id}/users/@me/threads/archived/private", "list_my_private_archived_threads", archived_mine);
+    table.get(
+        "/guilds/{guild_id}/threads/active",
+        "get_active_guild_threads",
+        active,
+    );
+    table.get(
+        "/channels/{channel_id}/threads/archived/public",
+        "list_public_archived_threads",
+        archived_public,
+    );
+    table.get(
+        "/channels/{channel_id}/threads/archived/private",
+        "list_private_archived_threads",
+        archived_private,
+    );
+    table.get(
+        "/channels/{channel_id}/users/@me/threads/archived/private",
+        "list_my_private_archived_threads",
+        archived_mine,
+    );
     table.post("/channels/{channel_id}/threads", "create_thread", create);
-    table.post("/channels/{channel_id}/messages/{message_id}/threads", "create_thread_from_message", create_from_message);
-    table.get("/channels/{channel_id}/thread-members", "list_thread_members", members);
-    table.put("/channels/{channel_id}/thread-members/@me", "join_thread", join);
-    table.delete("/channels/{channel_id}/thread-members/@me", "leave_thread", leave);
-    table.get("/channels/{channel_id}/thread-members/{user_id}", "get_thread_member", member);
-    table.put("/channels/{channel_id}/thread-members/{user_id}", "add_thread_member", join);
-    table.delete("/channels/{channel_id}/thread-members/{user_id}", "delete_thread_member", leave);
+    table.post(
+        "/channels/{channel_id}/messages/{message_id}/threads",
+        "create_thread_from_message",
+        create_from_message,
+    );
+    table.get(
+        "/channels/{channel_id}/thread-members",
+        "list_thread_members",
+        members,
+    );
+    table.put(
+        "/channels/{channel_id}/thread-members/@me",
+        "join_thread",
+        join,
+    );
+    table.delete(
+        "/channels/{channel_id}/thread-members/@me",
+        "leave_thread",
+        leave,
+    );
+    table.get(
+        "/channels/{channel_id}/thread-members/{user_id}",
+        "get_thread_member",
+        member,
+    );
+    table.put(
+        "/channels/{channel_id}/thread-members/{user_id}",
+        "add_thread_member",
+        join,
+    );
+    table.delete(
+        "/channels/{channel_id}/thread-members/{user_id}",
+        "delete_thread_member",
+        leave,
+    );
 }
 
 /// Threads with the caller's own memberships beside them.
 fn listing(cx: &Cx<'_>, threads: &[&Channel], more: bool) -> Value {
     let me = cx.me();
-    let own = threads.iter().filter_map(|t| t.thread.as_ref()?.members.get(&me).map(|m| m.json(t.id)));
+    let own = threads
+        .iter()
+        .filter_map(|t| t.thread.as_ref()?.members.get(&me).map(|m| m.json(t.id)));
     json!({
         "threads": threads.iter().map(|t| cx.world.thread_json_for(t, me)).collect::<Vec<_>>(),
         "members": own.collect::<Vec<_>>(),
@@ -80,7 +128,11 @@ fn archived_mine(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn archived(cx: &mut Cx<'_>, which: &Which) -> Result<Reply, ApiError> {
     let channel = cx.channel()?;
-    let (id, kind, guild) = (channel.id, channel.kind, channel.guild_id.ok_or(error::DM_ONLY_GUILD)?);
+    let (id, kind, guild) = (
+        channel.id,
+        channel.kind,
+        channel.guild_id.ok_or(error::DM_ONLY_GUILD)?,
+    );
     Cx::refuse_if(!matches!(kind, 0 | 5 | 15 | 16), error::CHANNEL_TYPE)?;
     cx.require_in(id, perm::READ_MESSAGE_HISTORY)?;
     if *which == Which::Private {
@@ -90,7 +142,9 @@ fn archived(cx: &mut Cx<'_>, which: &Which) -> Result<Reply, ApiError> {
     let before_text = cx.query("before").map(str::to_owned);
     cx.world.archive_idle_threads(guild);
     let me = cx.me();
-    let Some(state) = cx.world.guilds.get(&guild) else { return Err(error::UNKNOWN_GUILD.into()) };
+    let Some(state) = cx.world.guilds.get(&guild) else {
+        return Err(error::UNKNOWN_GUILD.into());
+    };
     let mut found: Vec<(&Channel, &ThreadState)> = state
         .threads
         .iter()
@@ -112,9 +166,17 @@ fn archived(cx: &mut Cx<'_>, which: &Which) -> Result<Reply, ApiError> {
         }
         _ => {
             let before = match before_text {
-                Some(text) => Some(Stamp::parse(&text).or_else(|| text.parse::<Id>().ok().map(Id::created)).ok_or_else(|| {
-                    ApiError::field("before", "DATETIME_TYPE_PARSE", "Could not parse the value. Should be ISO8601.")
-                })?),
+                Some(text) => Some(
+                    Stamp::parse(&text)
+                        .or_else(|| text.parse::<Id>().ok().map(Id::created))
+                        .ok_or_else(|| {
+                            ApiError::field(
+                                "before",
+                                "DATETIME_TYPE_PARSE",
+                                "Could not parse the value. Should be ISO8601.",
+                            )
+                        })?,
+                ),
                 None => None,
             };
             found.retain(|(_, t)| before.is_none_or(|b| t.archived_at < b));
@@ -127,7 +189,9 @@ fn archived(cx: &mut Cx<'_>, which: &Which) -> Result<Reply, ApiError> {
 }
 
 pub(super) fn audited(channel: &Channel) -> Vec<(&'static str, Value)> {
-    let Some(thread) = &channel.thread else { return Vec::new() };
+    let Some(thread) = &channel.thread else {
+        return Vec::new();
+    };
     vec![
         ("name", json!(channel.name)),
         ("type", json!(channel.kind)),
@@ -135,7 +199,14 @@ pub(super) fn audited(channel: &Channel) -> Vec<(&'static str, Value)> {
         ("locked", json!(thread.locked)),
         ("auto_archive_duration", json!(thread.auto_archive)),
         ("rate_limit_per_user", json!(channel.rate_limit_per_user)),
-        ("invitable", if channel.kind == 12 { json!(thread.invitable) } else { Value::Null }),
+        (
+            "invitable",
+            if channel.kind == 12 {
+                json!(thread.invitable)
+            } else {
+                Value::Null
+            },
+        ),
         ("flags", json!(channel.flags)),
         ("applied_tags", json!(thread.applied_tags)),
     ]
@@ -153,8 +224,12 @@ fn read_start(form: &mut Form<'_>, parent: &Channel) -> Start {
     let fallback = parent.default_auto_archive_duration.unwrap_or(4320);
     Start {
         name: form.text("name", 1..=100).unwrap_or_default(),
-        auto_archive: form.choice("auto_archive_duration", &DURATIONS).map_or(fallback, |n| n as u32),
-        slowmode: form.int("rate_limit_per_user", 0..=21_600).map_or(parent.default_thread_rate_limit_per_user, |n| n as u32),
+        auto_archive: form
+            .choice("auto_archive_duration", &DURATIONS)
+            .map_or(fallback, |n| n as u32),
+        slowmode: form
+            .int("rate_limit_per_user", 0..=21_600)
+            .map_or(parent.default_thread_rate_limit_per_user, |n| n as u32),
     }
 }
 
@@ -175,7 +250,14 @@ fn build(cx: &mut Cx<'_>, id: Id, kind: u8, parent: &Channel, start: Start) -> C
         message_count: 0,
         total_sent: 0,
         applied_tags: Vec::new(),
-        members: [(me, ThreadMember { user: me, joined: now })].into(),
+        members: [(
+            me,
+            ThreadMember {
+                user: me,
+                joined: now,
+            },
+        )]
+        .into(),
     });
     thread
 }
@@ -183,10 +265,21 @@ fn build(cx: &mut Cx<'_>, id: Id, kind: u8, parent: &Channel, start: Start) -> C
 /// Stores a new thread and writes its entry.
 fn open(cx: &mut Cx<'_>, guild: Id, thread: Channel, reason: Option<&str>) {
     let (me, id) = (cx.me(), thread.id);
-    let mut changes: Vec<Change> = audited(&thread).into_iter().map(|(k, v)| Change::new(k, None, Some(v))).collect();
+    let mut changes: Vec<Change> = audited(&thread)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, None, Some(v)))
+        .collect();
     changes.retain(|c| c.new.is_some());
     cx.world.add_channel(thread);
-    cx.world.audit(guild, me, action::THREAD_CREATE, Some(id), changes, Vec::new(), reason);
+    cx.world.audit(
+        guild,
+        me,
+        action::THREAD_CREATE,
+        Some(id),
+        changes,
+        Vec::new(),
+        reason,
+    );
 }
 
 fn answer(cx: &Cx<'_>, id: Id) -> Result<Reply, ApiError> {
@@ -207,7 +300,11 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let start = read_start(&mut form, &parent);
     let kind = form.choice("type", &[10, 11, 12]).unwrap_or(12) as u8;
     let invitable = form.flag("invitable").unwrap_or(true);
-    let needed = if kind == 12 { perm::CREATE_PRIVATE_THREADS } else { perm::CREATE_PUBLIC_THREADS };
+    let needed = if kind == 12 {
+        perm::CREATE_PRIVATE_THREADS
+    } else {
+        perm::CREATE_PUBLIC_THREADS
+    };
     cx.require_in(parent.id, needed)?;
     form.done()?;
     let id = cx.world.next_id();
@@ -229,7 +326,12 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 }
 
 /// A post in a forum: a thread together with its first message, which has the same id.
-fn post(cx: &mut Cx<'_>, guild: Id, parent: &Channel, reason: Option<&str>) -> Result<Reply, ApiError> {
+fn post(
+    cx: &mut Cx<'_>,
+    guild: Id,
+    parent: &Channel,
+    reason: Option<&str>,
+) -> Result<Reply, ApiError> {
     cx.require_in(parent.id, perm::SEND_MESSAGES)?;
     let body = cx.object()?;
     let files = std::mem::take(&mut cx.files);
@@ -238,7 +340,11 @@ fn post(cx: &mut Cx<'_>, guild: Id, parent: &Channel, reason: Option<&str>) -> R
     form.require("message");
     let tags = tags(&mut form, parent);
     if parent.flags & (1 << 4) != 0 && tags.is_empty() {
-        form.error("applied_tags", "BASE_TYPE_REQUIRED", "A tag is required to create a forum post in this channel");
+        form.error(
+            "applied_tags",
+            "BASE_TYPE_REQUIRED",
+            "A tag is required to create a forum post in this channel",
+        );
     }
     form.done()?;
     let mut draft = compose::read(&body["message"], files, "message", cx.now())?;
@@ -253,7 +359,12 @@ fn post(cx: &mut Cx<'_>, guild: Id, parent: &Channel, reason: Option<&str>) -> R
     open(cx, guild, thread, reason);
     let mut message = Message::new(id, id, me, draft.content.as_deref().unwrap_or_default());
     messages::fill(&mut message, &mut draft, bits);
-    compose::resolve_mentions(cx, &mut message, &draft.mentions, bits & perm::MENTION_EVERYONE != 0);
+    compose::resolve_mentions(
+        cx,
+        &mut message,
+        &draft.mentions,
+        bits & perm::MENTION_EVERYONE != 0,
+    );
     compose::attach(cx.world, &mut draft, &mut message);
     cx.world.add_message(message);
     if let Some(forum) = cx.world.channels.get_mut(&parent.id) {
@@ -268,7 +379,10 @@ fn post(cx: &mut Cx<'_>, guild: Id, parent: &Channel, reason: Option<&str>) -> R
 
 fn tags(form: &mut Form<'_>, parent: &Channel) -> Vec<Id> {
     let tags = form.ids("applied_tags", 5).unwrap_or_default();
-    if tags.iter().any(|t| !parent.available_tags.iter().any(|a| a.id == *t)) {
+    if tags
+        .iter()
+        .any(|t| !parent.available_tags.iter().any(|a| a.id == *t))
+    {
         form.error("applied_tags", "TAG_INVALID", "Unknown tag.");
     }
     tags
@@ -286,7 +400,10 @@ fn create_from_message(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let mut form = Form::new(&body);
     let start = read_start(&mut form, &parent);
     form.done()?;
-    Cx::refuse_if(taken || cx.world.channels.contains_key(&id), error::THREAD_EXISTS)?;
+    Cx::refuse_if(
+        taken || cx.world.channels.contains_key(&id),
+        error::THREAD_EXISTS,
+    )?;
     let kind = if parent.kind == 5 { 10 } else { 11 };
     let thread = build(cx, id, kind, &parent, start);
     if let Some(message) = cx.world.message_mut(parent.id, id) {
@@ -299,7 +416,8 @@ fn create_from_message(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let starter = cx.world.next_id();
     let mut message = Message::new(starter, id, me, "");
     message.kind = 21;
-    message.reference = Some(json!({"type": 0, "channel_id": parent.id, "message_id": id, "guild_id": guild}));
+    message.reference =
+        Some(json!({"type": 0, "channel_id": parent.id, "message_id": id, "guild_id": guild}));
     cx.world.add_message(message);
     answer(cx, id)
 }
@@ -319,7 +437,11 @@ pub(super) fn update(cx: &mut Cx<'_>, before: Channel) -> Result<Reply, ApiError
     let opening = body["archived"] == false && body.as_object().is_some_and(|b| b.len() == 1);
     let allowed = manager
         || (opening && !state.locked && bits & perm::SEND_MESSAGES != 0)
-        || (state.owner == me && !state.locked && !["locked", "rate_limit_per_user", "flags"].into_iter().any(asks));
+        || (state.owner == me
+            && !state.locked
+            && !["locked", "rate_limit_per_user", "flags"]
+                .into_iter()
+                .any(asks));
     Cx::refuse_if(!allowed, error::MISSING_PERMISSIONS)?;
     let mut form = Form::new(&body);
     let mut channel = before.clone();
@@ -342,7 +464,10 @@ pub(super) fn update(cx: &mut Cx<'_>, before: Channel) -> Result<Reply, ApiError
     if let Some(flags) = form.int("flags", 0..=i64::from(u32::MAX)) {
         channel.flags = flags as u32;
     }
-    let parent = before.parent_id.and_then(|p| cx.world.channels.get(&p)).cloned();
+    let parent = before
+        .parent_id
+        .and_then(|p| cx.world.channels.get(&p))
+        .cloned();
     if form.has("applied_tags")
         && let Some(parent) = &parent
     {
@@ -352,7 +477,10 @@ pub(super) fn update(cx: &mut Cx<'_>, before: Channel) -> Result<Reply, ApiError
     form.done()?;
     let archived_after = archived.unwrap_or(state.archived);
     // An archived thread only changes if the same call opens it.
-    let others = body.as_object().is_some_and(|b| b.keys().any(|k| !matches!(k.as_str(), "archived" | "locked")));
+    let others = body.as_object().is_some_and(|b| {
+        b.keys()
+            .any(|k| !matches!(k.as_str(), "archived" | "locked"))
+    });
     Cx::refuse_if(state.archived && archived_after && others, error::ARCHIVED)?;
     if archived_after != state.archived {
         thread.archived = archived_after;
@@ -362,7 +490,15 @@ pub(super) fn update(cx: &mut Cx<'_>, before: Channel) -> Result<Reply, ApiError
     let changed = guilds::changes(audited(&before), audited(&channel));
     cx.world.edit_channel(id, |c| *c = channel);
     if !changed.is_empty() {
-        cx.world.audit(guild, me, action::THREAD_UPDATE, Some(id), changed, Vec::new(), reason.as_deref());
+        cx.world.audit(
+            guild,
+            me,
+            action::THREAD_UPDATE,
+            Some(id),
+            changed,
+            Vec::new(),
+            reason.as_deref(),
+        );
     }
     let channel = cx.world.channels.get(&id).ok_or(error::UNKNOWN_CHANNEL)?;
     Reply::ok(cx.world.thread_json_for(channel, me))
@@ -378,13 +514,22 @@ fn thread<'c>(cx: &'c Cx<'_>) -> Result<(&'c Channel, &'c ThreadState), ApiError
 fn members(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let with = cx.query_flag("with_member", false);
     let (channel, state) = thread(cx)?;
-    Reply::ok(state.members.values().map(|m| member_json(cx, channel, *m, with)).collect::<Vec<_>>())
+    Reply::ok(
+        state
+            .members
+            .values()
+            .map(|m| member_json(cx, channel, *m, with))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn member_json(cx: &Cx<'_>, channel: &Channel, member: ThreadMember, with: bool) -> Value {
     let mut json = member.json(channel.id);
     let guild = channel.guild_id.and_then(|g| cx.world.guilds.get(&g));
-    if let Some(full) = guild.and_then(|g| g.members.get(&member.user)).filter(|_| with) {
+    if let Some(full) = guild
+        .and_then(|g| g.members.get(&member.user))
+        .filter(|_| with)
+    {
         json["member"] = cx.world.member_json(full);
     }
     json
@@ -394,7 +539,11 @@ fn member(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let user = cx.id("user_id")?;
     let with = cx.query_flag("with_member", false);
     let (channel, state) = thread(cx)?;
-    let found = state.members.get(&user).copied().ok_or(error::UNKNOWN_MEMBER)?;
+    let found = state
+        .members
+        .get(&user)
+        .copied()
+        .ok_or(error::UNKNOWN_MEMBER)?;
     Reply::ok(member_json(cx, channel, found, with))
 }
 
@@ -408,13 +557,25 @@ fn leave(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn change_member(cx: &mut Cx<'_>, add: bool) -> Result<Reply, ApiError> {
     let me = cx.me();
-    let user = if cx.param("user_id").is_empty() { me } else { cx.id("user_id")? };
+    let user = if cx.param("user_id").is_empty() {
+        me
+    } else {
+        cx.id("user_id")?
+    };
     let (channel, state) = thread(cx)?;
-    let (id, guild, owner) = (channel.id, channel.guild_id.ok_or(error::DM_ONLY_GUILD)?, state.owner);
+    let (id, guild, owner) = (
+        channel.id,
+        channel.guild_id.ok_or(error::DM_ONLY_GUILD)?,
+        state.owner,
+    );
     Cx::refuse_if(state.archived, error::ARCHIVED)?;
     let has = state.members.contains_key(&user);
     if user != me {
-        let known = cx.world.guilds.get(&guild).is_some_and(|g| g.members.contains_key(&user));
+        let known = cx
+            .world
+            .guilds
+            .get(&guild)
+            .is_some_and(|g| g.members.contains_key(&user));
         Cx::refuse_if(!known, error::UNKNOWN_MEMBER)?;
         if add {
             cx.require_in(id, perm::SEND_MESSAGES)?;
@@ -427,7 +588,14 @@ fn change_member(cx: &mut Cx<'_>, add: bool) -> Result<Reply, ApiError> {
     }
     let joined = cx.now();
     let new = ThreadMember { user, joined };
-    let Some(state) = cx.world.channels.get_mut(&id).and_then(|c| c.thread.as_mut()) else { return Reply::nothing() };
+    let Some(state) = cx
+        .world
+        .channels
+        .get_mut(&id)
+        .and_then(|c| c.thread.as_mut())
+    else {
+        return Reply::nothing();
+    };
     if add {
         state.members.insert(user, new);
     } else {
@@ -441,11 +609,13 @@ fn change_member(cx: &mut Cx<'_>, add: bool) -> Result<Reply, ApiError> {
         payload["removed_member_ids"] = json!([user]);
     }
     cx.world.emit_thread_members(id, guild, user, payload);
-    if add && cx.world.users.get(&user).is_some_and(|u| u.bot)
+    if add
+        && cx.world.users.get(&user).is_some_and(|u| u.bot)
         && let Some(channel) = cx.world.channels.get(&id)
     {
         let json = cx.world.thread_json_for(channel, user);
-        cx.world.emit_to(user, Some(guild), "THREAD_CREATE", intent::GUILDS, json);
+        cx.world
+            .emit_to(user, Some(guild), "THREAD_CREATE", intent::GUILDS, json);
     }
     Reply::nothing()
 }

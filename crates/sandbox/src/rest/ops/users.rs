@@ -11,19 +11,31 @@ use crate::rest::routes::Auth;
 use crate::world::{AssetKind, Channel, Id};
 
 pub(super) fn routes(table: &mut Table) {
-    table.get("/users/@me", "get_my_user", get_my_user).auth(Auth::Scope("identify"));
-    table.patch("/users/@me", "update_my_user", update_my_user).limit("update_my_user", 2, 3_600_000);
-    table.get("/users/{user_id}", "get_user", get_user).limit("get_user", 30, 30_000);
+    table
+        .get("/users/@me", "get_my_user", get_my_user)
+        .auth(Auth::Scope("identify"));
+    table
+        .patch("/users/@me", "update_my_user", update_my_user)
+        .limit("update_my_user", 2, 3_600_000);
+    table
+        .get("/users/{user_id}", "get_user", get_user)
+        .limit("get_user", 30, 30_000);
     table
         .get("/users/@me/guilds", "list_my_guilds", list_my_guilds)
         .auth(Auth::Scope("guilds"))
         .limit("list_my_guilds", 1, 1000);
     table
-        .get("/users/@me/guilds/{guild_id}/member", "get_my_guild_member", get_my_guild_member)
+        .get(
+            "/users/@me/guilds/{guild_id}/member",
+            "get_my_guild_member",
+            get_my_guild_member,
+        )
         .auth(Auth::Scope("guilds.members.read"));
     table.delete("/users/@me/guilds/{guild_id}", "leave_guild", leave_guild);
     table.post("/users/@me/channels", "create_dm", create_dm);
-    table.get("/users/@me/connections", "list_my_connections", connections).auth(Auth::Scope("connections"));
+    table
+        .get("/users/@me/connections", "list_my_connections", connections)
+        .auth(Auth::Scope("connections"));
 }
 
 fn get_my_user(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -32,7 +44,11 @@ fn get_my_user(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         Caller::Bot { .. } => false,
         _ => true,
     };
-    let user = cx.world.users.get(&cx.me()).ok_or_else(ApiError::unauthorized)?;
+    let user = cx
+        .world
+        .users
+        .get(&cx.me())
+        .ok_or_else(ApiError::unauthorized)?;
     let mut json = user.private_json(with_email);
     if user.bot {
         json["email"] = Value::Null;
@@ -49,9 +65,15 @@ fn update_my_user(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let avatar = images::read(&mut form, "avatar");
     let banner = images::read(&mut form, "banner");
     form.done()?;
-    let avatar = avatar.map(|a| a.map(|stored| cx.world.assets.keep(AssetKind::Avatar, me, stored)));
-    let banner = banner.map(|b| b.map(|stored| cx.world.assets.keep(AssetKind::Banner, me, stored)));
-    let user = cx.world.users.get_mut(&me).ok_or_else(ApiError::unauthorized)?;
+    let avatar =
+        avatar.map(|a| a.map(|stored| cx.world.assets.keep(AssetKind::Avatar, me, stored)));
+    let banner =
+        banner.map(|b| b.map(|stored| cx.world.assets.keep(AssetKind::Banner, me, stored)));
+    let user = cx
+        .world
+        .users
+        .get_mut(&me)
+        .ok_or_else(ApiError::unauthorized)?;
     if let Some(name) = username {
         user.username = name;
     }
@@ -78,7 +100,11 @@ fn list_my_guilds(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let after = cx.query_id("after")?.unwrap_or_default();
     let counts = cx.query_flag("with_counts", false);
     let me = cx.me();
-    let mine = cx.world.guilds.values().filter(|g| g.members.contains_key(&me));
+    let mine = cx
+        .world
+        .guilds
+        .values()
+        .filter(|g| g.members.contains_key(&me));
     let wanted = mine.filter(|g| g.id > after && before.is_none_or(|b| g.id < b));
     let mut list: Vec<Value> = wanted
         .map(|g| {
@@ -93,7 +119,12 @@ fn list_my_guilds(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             });
             if counts {
                 json["approximate_member_count"] = g.members.len().into();
-                json["approximate_presence_count"] = g.members.keys().filter(|u| cx.world.presences.contains_key(u)).count().into();
+                json["approximate_presence_count"] = g
+                    .members
+                    .keys()
+                    .filter(|u| cx.world.presences.contains_key(u))
+                    .count()
+                    .into();
             }
             json
         })
@@ -149,9 +180,11 @@ fn create_dm(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 /// The direct channel of two users, made when there is none.
 fn direct_channel(cx: &mut Cx<'_>, a: Id, b: Id) -> Id {
-    let found = cx.world.channels.values().find(|c| {
-        c.kind == 1 && c.recipients.contains(&a) && c.recipients.contains(&b)
-    });
+    let found = cx
+        .world
+        .channels
+        .values()
+        .find(|c| c.kind == 1 && c.recipients.contains(&a) && c.recipients.contains(&b));
     if let Some(channel) = found {
         return channel.id;
     }

@@ -16,24 +16,71 @@ const MAX_WEBHOOKS: usize = 15;
 
 pub(super) fn routes(table: &mut Table) {
     table.post("/channels/{channel_id}/webhooks", "create_webhook", create);
-    table.get("/channels/{channel_id}/webhooks", "list_channel_webhooks", of_channel);
-    table.get("/guilds/{guild_id}/webhooks", "get_guild_webhooks", of_guild);
+    table.get(
+        "/channels/{channel_id}/webhooks",
+        "list_channel_webhooks",
+        of_channel,
+    );
+    table.get(
+        "/guilds/{guild_id}/webhooks",
+        "get_guild_webhooks",
+        of_guild,
+    );
     table.get("/webhooks/{webhook_id}", "get_webhook", get);
     table.patch("/webhooks/{webhook_id}", "update_webhook", update);
     table.delete("/webhooks/{webhook_id}", "delete_webhook", delete);
     const TOKEN: &str = "/webhooks/{webhook_id}/{webhook_token}";
-    table.get(TOKEN, "get_webhook_by_token", get_by_token).auth(Auth::Open);
-    table.patch(TOKEN, "update_webhook_by_token", update_by_token).auth(Auth::Open);
-    table.delete(TOKEN, "delete_webhook_by_token", delete_by_token).auth(Auth::Open);
-    table.post(TOKEN, "execute_webhook", execute).auth(Auth::Open).limit("execute_webhook", 5, 2000);
+    table
+        .get(TOKEN, "get_webhook_by_token", get_by_token)
+        .auth(Auth::Open);
+    table
+        .patch(TOKEN, "update_webhook_by_token", update_by_token)
+        .auth(Auth::Open);
+    table
+        .delete(TOKEN, "delete_webhook_by_token", delete_by_token)
+        .auth(Auth::Open);
+    table
+        .post(TOKEN, "execute_webhook", execute)
+        .auth(Auth::Open)
+        .limit("execute_webhook", 5, 2000);
     const MESSAGE: &str = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}";
-    table.get(MESSAGE, "get_webhook_message", get_message).auth(Auth::Open).limit("webhook_message", 5, 2000);
-    table.patch(MESSAGE, "update_webhook_message", update_message).auth(Auth::Open).limit("webhook_message", 5, 2000);
-    table.delete(MESSAGE, "delete_webhook_message", delete_message).auth(Auth::Open).limit("webhook_message", 5, 2000);
+    table
+        .get(MESSAGE, "get_webhook_message", get_message)
+        .auth(Auth::Open)
+        .limit("webhook_message", 5, 2000);
+    table
+        .patch(MESSAGE, "update_webhook_message", update_message)
+        .auth(Auth::Open)
+        .limit("webhook_message", 5, 2000);
+    table
+        .delete(MESSAGE, "delete_webhook_message", delete_message)
+        .auth(Auth::Open)
+        .limit("webhook_message", 5, 2000);
     const ORIGINAL: &str = "/webhooks/{webhook_id}/{webhook_token}/messages/@original";
-    table.get(ORIGINAL, "get_original_webhook_message", interactions::get_original).auth(Auth::Open).limit("webhook_message", 5, 2000);
-    table.patch(ORIGINAL, "update_original_webhook_message", interactions::update_original).auth(Auth::Open).limit("webhook_message", 5, 2000);
-    table.delete(ORIGINAL, "delete_original_webhook_message", interactions::delete_original).auth(Auth::Open).limit("webhook_message", 5, 2000);
+    table
+        .get(
+            ORIGINAL,
+            "get_original_webhook_message",
+            interactions::get_original,
+        )
+        .auth(Auth::Open)
+        .limit("webhook_message", 5, 2000);
+    table
+        .patch(
+            ORIGINAL,
+            "update_original_webhook_message",
+            interactions::update_original,
+        )
+        .auth(Auth::Open)
+        .limit("webhook_message", 5, 2000);
+    table
+        .delete(
+            ORIGINAL,
+            "delete_original_webhook_message",
+            interactions::delete_original,
+        )
+        .auth(Auth::Open)
+        .limit("webhook_message", 5, 2000);
 }
 
 fn audited(webhook: &Webhook) -> Vec<(&'static str, Value)> {
@@ -50,7 +97,11 @@ fn name(form: &mut Form<'_>) -> Option<String> {
     let lower = name.to_lowercase();
     for word in ["clyde", "discord"] {
         if lower.contains(word) {
-            form.error("name", "USERNAME_INVALID_CONTAINS", format!("Username cannot contain \"{word}\""));
+            form.error(
+                "name",
+                "USERNAME_INVALID_CONTAINS",
+                format!("Username cannot contain \"{word}\""),
+            );
         }
     }
     Some(name)
@@ -59,7 +110,10 @@ fn name(form: &mut Form<'_>) -> Option<String> {
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let channel = cx.channel()?;
     let (id, guild) = (channel.id, channel.guild_id.ok_or(error::DM_ONLY_GUILD)?);
-    Cx::refuse_if(!matches!(channel.kind, 0 | 2 | 5 | 13 | 15 | 16), error::CHANNEL_TYPE)?;
+    Cx::refuse_if(
+        !matches!(channel.kind, 0 | 2 | 5 | 13 | 15 | 16),
+        error::CHANNEL_TYPE,
+    )?;
     cx.require_in(id, perm::MANAGE_WEBHOOKS)?;
     let reason = cx.reason()?;
     let me = cx.me();
@@ -69,18 +123,47 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let name = name(&mut form).unwrap_or_default();
     let avatar = images::read(&mut form, "avatar").flatten();
     form.done()?;
-    let count = cx.world.webhooks.values().filter(|w| w.channel == id).count();
+    let count = cx
+        .world
+        .webhooks
+        .values()
+        .filter(|w| w.channel == id)
+        .count();
     Cx::refuse_if(count >= MAX_WEBHOOKS, error::MAX_WEBHOOKS)?;
     let new = cx.world.next_id();
     let avatar = avatar.map(|stored| cx.world.assets.keep(AssetKind::Avatar, new, stored));
-    let app = if let Caller::Bot { app, .. } = cx.caller { Some(app) } else { None };
+    let app = if let Caller::Bot { app, .. } = cx.caller {
+        Some(app)
+    } else {
+        None
+    };
     let token = cx.world.secret(&format!("webhook {new}"), 68);
-    let webhook = Webhook { id: new, guild, channel: id, name, avatar, token, creator: me, app };
+    let webhook = Webhook {
+        id: new,
+        guild,
+        channel: id,
+        name,
+        avatar,
+        token,
+        creator: me,
+        app,
+    };
     let json = cx.world.webhook_json(&webhook, true);
-    let changes = audited(&webhook).into_iter().map(|(k, v)| Change::new(k, None, Some(v))).collect();
+    let changes = audited(&webhook)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, None, Some(v)))
+        .collect();
     cx.world.webhooks.insert(new, webhook);
     cx.world.webhooks_updated(guild, id);
-    cx.world.audit(guild, me, action::WEBHOOK_CREATE, Some(new), changes, Vec::new(), reason.as_deref());
+    cx.world.audit(
+        guild,
+        me,
+        action::WEBHOOK_CREATE,
+        Some(new),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::ok(json)
 }
 
@@ -88,27 +171,46 @@ fn of_channel(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let id = cx.channel()?.id;
     cx.require_in(id, perm::MANAGE_WEBHOOKS)?;
     let found = cx.world.webhooks.values().filter(|w| w.channel == id);
-    Reply::ok(found.map(|w| cx.world.webhook_json(w, true)).collect::<Vec<_>>())
+    Reply::ok(
+        found
+            .map(|w| cx.world.webhook_json(w, true))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn of_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let id = cx.guild()?.id;
     cx.require(id, perm::MANAGE_WEBHOOKS)?;
     let found = cx.world.webhooks.values().filter(|w| w.guild == id);
-    Reply::ok(found.map(|w| cx.world.webhook_json(w, true)).collect::<Vec<_>>())
+    Reply::ok(
+        found
+            .map(|w| cx.world.webhook_json(w, true))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// The webhook in the path, for those who manage it.
 fn managed(cx: &Cx<'_>) -> Result<Webhook, ApiError> {
-    let webhook = cx.world.webhooks.get(&cx.id("webhook_id")?).ok_or(error::UNKNOWN_WEBHOOK)?;
+    let webhook = cx
+        .world
+        .webhooks
+        .get(&cx.id("webhook_id")?)
+        .ok_or(error::UNKNOWN_WEBHOOK)?;
     cx.require_in(webhook.channel, perm::MANAGE_WEBHOOKS)?;
     Ok(webhook.clone())
 }
 
 /// The webhook in the path, whose token is there too.
 fn by_token(cx: &Cx<'_>) -> Result<Webhook, ApiError> {
-    let webhook = cx.world.webhooks.get(&cx.id("webhook_id")?).ok_or(error::UNKNOWN_WEBHOOK)?;
-    Cx::refuse_if(webhook.token != cx.param("webhook_token"), error::BAD_WEBHOOK_TOKEN)?;
+    let webhook = cx
+        .world
+        .webhooks
+        .get(&cx.id("webhook_id")?)
+        .ok_or(error::UNKNOWN_WEBHOOK)?;
+    Cx::refuse_if(
+        webhook.token != cx.param("webhook_token"),
+        error::BAD_WEBHOOK_TOKEN,
+    )?;
     Ok(webhook.clone())
 }
 
@@ -155,22 +257,40 @@ fn change(cx: &mut Cx<'_>, before: Webhook, may_move: bool) -> Result<Webhook, A
         after.name = name;
     }
     if let Some(avatar) = avatar {
-        after.avatar = avatar.map(|stored| cx.world.assets.keep(AssetKind::Avatar, before.id, stored));
+        after.avatar =
+            avatar.map(|stored| cx.world.assets.keep(AssetKind::Avatar, before.id, stored));
     }
     if let Some(place) = place {
         let target = cx.channel_by(place)?;
-        Cx::refuse_if(target.guild_id != Some(before.guild), error::UNKNOWN_CHANNEL)?;
+        Cx::refuse_if(
+            target.guild_id != Some(before.guild),
+            error::UNKNOWN_CHANNEL,
+        )?;
         cx.require_in(place, perm::MANAGE_WEBHOOKS)?;
         after.channel = place;
     }
     let changed = super::guilds::changes(audited(&before), audited(&after));
     cx.world.webhooks.insert(after.id, after.clone());
-    for channel in [Some(before.channel), Some(after.channel).filter(|c| *c != before.channel)].into_iter().flatten() {
+    for channel in [
+        Some(before.channel),
+        Some(after.channel).filter(|c| *c != before.channel),
+    ]
+    .into_iter()
+    .flatten()
+    {
         cx.world.webhooks_updated(before.guild, channel);
     }
     if !changed.is_empty() && may_move {
         let me = cx.me();
-        cx.world.audit(before.guild, me, action::WEBHOOK_UPDATE, Some(before.id), changed, Vec::new(), reason.as_deref());
+        cx.world.audit(
+            before.guild,
+            me,
+            action::WEBHOOK_UPDATE,
+            Some(before.id),
+            changed,
+            Vec::new(),
+            reason.as_deref(),
+        );
     }
     Ok(after)
 }
@@ -180,8 +300,19 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let reason = cx.reason()?;
     let me = cx.me();
     remove(cx, &webhook);
-    let changes = audited(&webhook).into_iter().map(|(k, v)| Change::new(k, Some(v), None)).collect();
-    cx.world.audit(webhook.guild, me, action::WEBHOOK_DELETE, Some(webhook.id), changes, Vec::new(), reason.as_deref());
+    let changes = audited(&webhook)
+        .into_iter()
+        .map(|(k, v)| Change::new(k, Some(v), None))
+        .collect();
+    cx.world.audit(
+        webhook.guild,
+        me,
+        action::WEBHOOK_DELETE,
+        Some(webhook.id),
+        changes,
+        Vec::new(),
+        reason.as_deref(),
+    );
     Reply::nothing()
 }
 
@@ -215,33 +346,77 @@ fn execute(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let channel = target(cx, &webhook, thread_name, tags)?;
     let id = match cx.world.channels.get(&channel) {
         // The first message of a post has the post's id.
-        Some(post) if post.is_thread() && cx.world.messages.get(&channel).is_none_or(|m| m.is_empty()) => channel,
+        Some(post)
+            if post.is_thread() && cx.world.messages.get(&channel).is_none_or(|m| m.is_empty()) =>
+        {
+            channel
+        }
         _ => cx.world.next_id(),
     };
-    let mut message = Message::new(id, channel, webhook.id, draft.content.as_deref().unwrap_or_default());
+    let mut message = Message::new(
+        id,
+        channel,
+        webhook.id,
+        draft.content.as_deref().unwrap_or_default(),
+    );
     message.webhook = Some(webhook.id);
     message.author_name = shown_name;
-    message.author_avatar = avatar_url.map(|u| u.rsplit('/').next().unwrap_or_default().split('.').next().unwrap_or_default().to_owned());
+    message.author_avatar = avatar_url.map(|u| {
+        u.rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    });
     message.app = webhook.app;
-    let everyone = cx.world.guilds.get(&webhook.guild).and_then(|g| g.roles.get(&g.id)).map_or(0, |r| r.permissions);
+    let everyone = cx
+        .world
+        .guilds
+        .get(&webhook.guild)
+        .and_then(|g| g.roles.get(&g.id))
+        .map_or(0, |r| r.permissions);
     messages::fill(&mut message, &mut draft, everyone);
-    compose::resolve_mentions(cx, &mut message, &draft.mentions, everyone & perm::MENTION_EVERYONE != 0);
+    compose::resolve_mentions(
+        cx,
+        &mut message,
+        &draft.mentions,
+        everyone & perm::MENTION_EVERYONE != 0,
+    );
     compose::attach(cx.world, &mut draft, &mut message);
     let id = cx.world.add_message(message);
     if !wait {
         return Reply::nothing();
     }
-    let message = cx.world.message(channel, id).ok_or(error::UNKNOWN_MESSAGE)?;
+    let message = cx
+        .world
+        .message(channel, id)
+        .ok_or(error::UNKNOWN_MESSAGE)?;
     Reply::ok(cx.world.message_json(message, webhook.id))
 }
 
 /// Where a webhook posts: its channel, a thread in it, or a new post.
-fn target(cx: &mut Cx<'_>, webhook: &Webhook, thread_name: Option<String>, tags: Vec<Id>) -> Result<Id, ApiError> {
-    let parent = cx.world.channels.get(&webhook.channel).ok_or(error::UNKNOWN_CHANNEL)?.clone();
+fn target(
+    cx: &mut Cx<'_>,
+    webhook: &Webhook,
+    thread_name: Option<String>,
+    tags: Vec<Id>,
+) -> Result<Id, ApiError> {
+    let parent = cx
+        .world
+        .channels
+        .get(&webhook.channel)
+        .ok_or(error::UNKNOWN_CHANNEL)?
+        .clone();
     match (cx.query_id("thread_id")?, thread_name) {
         (Some(_), Some(_)) => Err(error::FORUM_ONE_THREAD.into()),
         (Some(thread), None) => {
-            let channel = cx.world.channels.get(&thread).filter(|c| c.parent_id == Some(parent.id) && c.is_thread());
+            let channel = cx
+                .world
+                .channels
+                .get(&thread)
+                .filter(|c| c.parent_id == Some(parent.id) && c.is_thread());
             Ok(channel.ok_or(error::UNKNOWN_CHANNEL)?.id)
         }
         (None, Some(name)) => {
@@ -275,13 +450,19 @@ fn target(cx: &mut Cx<'_>, webhook: &Webhook, thread_name: Option<String>, tags:
 /// The message in the path, which the webhook must have sent.
 fn own_message(cx: &Cx<'_>, webhook: &Webhook) -> Result<(Id, Id), ApiError> {
     let channel = cx.query_id("thread_id")?.unwrap_or(webhook.channel);
-    let message = cx.world.message(channel, cx.id("message_id")?).filter(|m| m.webhook == Some(webhook.id));
+    let message = cx
+        .world
+        .message(channel, cx.id("message_id")?)
+        .filter(|m| m.webhook == Some(webhook.id));
     let message = message.ok_or(error::UNKNOWN_MESSAGE)?;
     Ok((message.channel, message.id))
 }
 
 fn answer(cx: &Cx<'_>, channel: Id, id: Id) -> Result<Reply, ApiError> {
-    let message = cx.world.message(channel, id).ok_or(error::UNKNOWN_MESSAGE)?;
+    let message = cx
+        .world
+        .message(channel, id)
+        .ok_or(error::UNKNOWN_MESSAGE)?;
     Reply::ok(cx.world.message_json(message, message.author))
 }
 
