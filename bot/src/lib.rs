@@ -1,1 +1,24 @@
-//! Placeholder.
+//! One cluster of the bot: a range of shards, the commands of its modules, and the IServer.
+//!
+//! It never does long work, which is the jobserver's, and never starts or stops another process.
+
+pub mod app;
+pub mod arguments;
+pub mod cluster;
+pub mod colours;
+pub mod discord_http;
+pub mod error;
+pub mod fleet_bus;
+pub mod framework;
+pub mod ids;
+pub mod iserver;
+pub mod markdown;
+pub mod modules;
+pub mod pages;
+pub mod presence;
+pub mod ready;
+pub mod registration;
+pub mod reply;
+mod run;
+
+pub use run::{Surroundings, run};

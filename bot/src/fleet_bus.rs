@@ -1,0 +1,371 @@
+//! The cluster's side of the launcher protocol: answers to diag pings, news of peers, and the word
+//! that the next cluster may start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::ClusterId;
+use splashtail_core::telemetry::Chain;
+use splashtail_ipc::bus::{Bus, BusMessage, Subscription};
+use splashtail_ipc::launcher::{DiagReply, Incoming, LauncherCmd};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::cluster::{ClusterState, ShardView};
+
+/// Pause between attempts to publish what must not be lost.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+pub struct FleetBus {
+    bus: Arc<dyn Bus>,
+    state: Arc<ClusterState>,
+    channel: String,
+    clock: SharedClock,
+    /// When a diag request for this cluster last came, as monotonic time; `None` until supervision
+    /// began with `launch_next`.
+    pinged: watch::Sender<Option<Duration>>,
+    /// Whether the connection to the bus stands.
+    linked: watch::Sender<bool>,
+}
+
+/// What to do about one message.
+#[derive(Debug, PartialEq)]
+enum Reaction {
+    /// Answer a ping with this nonce.
+    Answer {
+        nonce: String,
+    },
+    Peer(DiagReply),
+    Nothing,
+}
+
+impl FleetBus {
+    pub fn new(
+        bus: Arc<dyn Bus>,
+        state: Arc<ClusterState>,
+        channel: String,
+        clock: SharedClock,
+    ) -> Arc<Self> {
+        let (pinged, linked) = (watch::Sender::new(None), watch::Sender::new(true));
+        Arc::new(Self {
+            bus,
+            state,
+            channel,
+            clock,
+            pinged,
+            linked,
+        })
+    }
+
+    /// Listens until the shutdown. Waits as long as the bus is unreachable.
+    pub async fn listen(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut channels = vec![self.channel.clone()];
+        channels.extend(self.state.cluster.mailbox());
+        let subscription = tokio::select! {
+            () = shutdown.cancelled() => return,
+            subscription = self.bus.subscribe(&channels) => subscription,
+        };
+        let mut subscription: Subscription = match subscription {
+            Ok(subscription) => subscription,
+            Err(error) => {
+                error!(error = %Chain(&error), "cannot listen on the bus");
+                return;
+            }
+        };
+        info!(bus.channel = self.channel, "listening on the bus");
+        let mut connected = subscription.connected();
+        loop {
+            let message = tokio::select! {
+                () = shutdown.cancelled() => return,
+                message = subscription.next_message() => message,
+                Ok(()) = connected.changed() => {
+                    self.link(*connected.borrow_and_update());
+                    continue;
+                }
+            };
+            let Some(message) = message else { return };
+            self.handle(message).await;
+        }
+    }
+
+    /// Silence while the bus is away is nobody's silence: the orphan timer starts anew after it.
+    fn link(&self, connected: bool) {
+        if connected {
+            self.touch();
+        }
+        self.linked.send_replace(connected);
+    }
+
+    async fn handle(&self, message: BusMessage) {
+        match react(self.state.cluster.id, &message.payload) {
+            Reaction::Answer { nonce } => {
+                self.touch();
+                let cluster_id = self.state.cluster.id;
+                let data = self.state.health().await;
+                let reply = LauncherCmd::diag(&DiagReply {
+                    cluster_id,
+                    nonce,
+                    data,
+                });
+                if let Err(error) = self.bus.publish(&self.channel, &reply.to_json()).await {
+                    warn!(error = %Chain(&error), "a diag ping stays unanswered");
+                }
+            }
+            Reaction::Peer(reply) => self.state.fleet().report(reply.cluster_id, reply.data),
+            Reaction::Nothing => {}
+        }
+    }
+
+    /// Restarts the orphan timer, once it runs.
+    fn touch(&self) {
+        let now = self.clock.monotonic();
+        self.pinged
+            .send_if_modified(|pinged| pinged.is_some() && pinged.replace(now) != Some(now));
+    }
+
+    /// Says that every shard has been ready. Repeats until the bus takes it.
+    pub async fn launch_next(&self) {
+        let message = LauncherCmd::launch_next(self.state.cluster.id).to_json();
+        while let Err(error) = self.bus.publish(&self.channel, &message).await {
+            warn!(error = %Chain(&error), "cannot tell the clusterer that this cluster is up");
+            self.clock.sleep(RETRY_PAUSE).await;
+        }
+        let now = self.clock.monotonic();
+        self.pinged.send_modify(|pinged| *pinged = Some(now));
+        info!("all shards have been ready");
+    }
+
+    /// Resolves when no clusterer has pinged this cluster for `timeout`, not counting the time
+    /// without a bus. The time begins with [`FleetBus::launch_next`], because pings do.
+    pub async fn orphaned(&self, timeout: Duration) {
+        let mut pinged = self.pinged.subscribe();
+        let mut linked = self.linked.subscribe();
+        loop {
+            // Waiting cannot fail: the senders live in `self`.
+            let _ = linked.wait_for(|linked| *linked).await;
+            let last = pinged.wait_for(Option::is_some).await.map(|pinged| *pinged);
+            let last = last.ok().flatten().unwrap_or_default();
+            let silence = self.clock.monotonic().saturating_sub(last);
+            let Some(left) = timeout.checked_sub(silence).filter(|left| !left.is_zero()) else {
+                return;
+            };
+            tokio::select! {
+                () = self.clock.sleep(left) => {}
+                _ = pinged.changed() => {}
+                _ = linked.changed() => {}
+            }
+        }
+    }
+}
+
+/// Sorts one message. Whatever a peer sends, nothing here fails.
+fn react(own: ClusterId, payload: &str) -> Reaction {
+    if !payload.trim_start().starts_with('{') {
+        debug!("dropped a message that is no object");
+        return Reaction::Nothing;
+    }
+    match Incoming::parse(payload) {
+        Ok(Incoming::DiagRequest(request)) if request.id == own => Reaction::Answer {
+            nonce: request.nonce,
+        },
+        Ok(Incoming::DiagRequest(_)) => Reaction::Nothing,
+        Ok(Incoming::Command(command)) if command.action == "diag" => command
+            .diag_reply()
+            .map_or(Reaction::Nothing, Reaction::Peer),
+        Ok(Incoming::Command(command)) if command.action == "launch_next" => Reaction::Nothing,
+        Ok(Incoming::Command(command)) => {
+            debug!(
+                action = command.action,
+                scope = command.scope,
+                "dropped a bus command"
+            );
+            Reaction::Nothing
+        }
+        Err(error) => {
+            debug!(error = %Chain(&error), "dropped a bus message");
+            Reaction::Nothing
+        }
+    }
+}
+
+/// Reads `CLUSTERER_ORPHAN_TIMEOUT`: seconds, with or without an `s`. Absent, empty, zero and
+/// unreadable values switch it off.
+pub fn orphan_timeout(value: Option<&str>) -> Option<Duration> {
+    let text = value?.trim();
+    if text.is_empty() {
+        return None;
+    }
+    match text.trim_end_matches('s').parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds.is_finite() => {
+            Duration::try_from_secs_f64(seconds).ok()
+        }
+        Ok(_) => None,
+        Err(_) => {
+            warn!(
+                value = text,
+                "CLUSTERER_ORPHAN_TIMEOUT is ignored: not a number of seconds"
+            );
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use chrono::DateTime;
+    use splashtail_core::clock::ManualClock;
+    use splashtail_core::ids::ShardId;
+    use splashtail_ipc::bus::BusError;
+
+    use super::*;
+    use crate::arguments::Cluster;
+
+    /// Records what is published.
+    #[derive(Debug, Default)]
+    struct Published(Mutex<Vec<(String, String)>>);
+
+    #[async_trait]
+    impl Bus for Published {
+        async fn publish(&self, channel: &str, message: &str) -> Result<(), BusError> {
+            self.0
+                .lock()
+                .unwrap()
+                .push((channel.to_owned(), message.to_owned()));
+            Ok(())
+        }
+
+        async fn subscribe(&self, _: &[String]) -> Result<Subscription, BusError> {
+            Err(BusError::Closed)
+        }
+
+        async fn append_log(&self, _: &str, _: &str, _: usize) -> Result<(), BusError> {
+            Ok(())
+        }
+
+        async fn read_log(&self, _: &str) -> Result<Vec<String>, BusError> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn fleet_bus() -> (Arc<FleetBus>, Arc<Published>, ManualClock) {
+        let clock = ManualClock::new(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap());
+        let cluster = Cluster {
+            id: ClusterId(1),
+            shards: vec![ShardId(2)],
+            shard_count: 4,
+            channel: Some("ar".to_owned()),
+            ..Cluster::alone(1)
+        };
+        let state = Arc::new(ClusterState::new(cluster, clock.shared()));
+        let bus = Arc::new(Published::default());
+        (
+            FleetBus::new(bus.clone(), state, "ar".to_owned(), clock.shared()),
+            bus,
+            clock,
+        )
+    }
+
+    async fn hear(bus: &FleetBus, payload: &str) {
+        let (channel, payload) = ("ar".to_owned(), payload.to_owned());
+        bus.handle(BusMessage { channel, payload }).await;
+    }
+
+    #[tokio::test]
+    async fn only_our_own_ping_is_answered() {
+        let (fleet, bus, _) = fleet_bus();
+        for payload in [
+            r#"{"id":0,"nonce":"AAAAAAAAAA","diag":true}"#,
+            r#"{"id":1,"nonce":"","diag":true}"#,
+            r#"{"scope":"bot","action":"all_clusters_launched","command_id":"x","output":""}"#,
+            r#"{"scope":"launcher","action":"launch_next","args":{"id":0}}"#,
+            r#"{"scope":"launcher","action":"diag","output":"not json"}"#,
+            "[1]",
+            "true",
+            "{",
+            "",
+        ] {
+            hear(&fleet, payload).await;
+        }
+        assert!(bus.0.lock().unwrap().is_empty());
+        hear(&fleet, r#"{"id":1,"nonce":"QwErTyUiOp","diag":true}"#).await;
+        let published = bus.0.lock().unwrap().clone();
+        let expected = r#"{"scope":"launcher","action":"diag","args":null,"command_id":null,"output":"{\"cluster_id\":1,\"Nonce\":\"QwErTyUiOp\",\"Data\":[{\"shard_id\":2,\"up\":false,\"latency\":0.0,\"guilds\":0,\"users\":0}]}","data":null}"#;
+        assert_eq!(published, [("ar".to_owned(), expected.to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn peers_are_remembered() {
+        let (fleet, _, _) = fleet_bus();
+        hear(&fleet, r#"{"scope":"launcher","action":"diag","args":null,"command_id":null,"output":"{\"cluster_id\":0,\"Nonce\":\"x\",\"Data\":[{\"shard_id\":0,\"up\":true,\"latency\":41.0,\"guilds\":12,\"users\":3400}]}","data":null}"#).await;
+        let totals = fleet.state.fleet().totals(ClusterId(1), &[]);
+        assert_eq!(
+            (totals.guilds, totals.users, totals.clusters),
+            (12, 3400, 2)
+        );
+    }
+
+    #[tokio::test]
+    async fn an_orphan_notices_after_the_last_ping() {
+        let (fleet, bus, clock) = fleet_bus();
+        let timeout = Duration::from_secs(120);
+        let orphaned = tokio::spawn({
+            let fleet = fleet.clone();
+            async move { fleet.orphaned(timeout).await }
+        });
+        // Booting takes as long as it takes.
+        clock.advance(Duration::from_secs(3600));
+        fleet.launch_next().await;
+        assert_eq!(
+            bus.0.lock().unwrap()[0].1,
+            r#"{"scope":"launcher","action":"launch_next","args":{"id":1},"command_id":null,"output":null,"data":null}"#
+        );
+        clock.wait_for_sleepers(1).await;
+        clock.advance(Duration::from_secs(119));
+        hear(&fleet, r#"{"id":1,"nonce":"QwErTyUiOp","diag":true}"#).await;
+        tokio::task::yield_now().await;
+        clock.wait_for_sleepers(1).await;
+        clock.advance(Duration::from_secs(119));
+        tokio::task::yield_now().await;
+        assert!(!orphaned.is_finished());
+        clock.wait_for_sleepers(1).await;
+        clock.advance(Duration::from_secs(1));
+        orphaned.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_timer_stands_while_the_bus_is_away() {
+        let (fleet, _, clock) = fleet_bus();
+        fleet.launch_next().await;
+        let orphaned = tokio::spawn({
+            let fleet = fleet.clone();
+            async move { fleet.orphaned(Duration::from_secs(120)).await }
+        });
+        clock.wait_for_sleepers(1).await;
+        fleet.link(false);
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_secs(1000));
+        tokio::task::yield_now().await;
+        assert!(!orphaned.is_finished());
+        fleet.link(true);
+        clock.wait_for_sleepers(1).await;
+        clock.advance(Duration::from_secs(120));
+        orphaned.await.unwrap();
+    }
+
+    #[test]
+    fn the_timeout_variable() {
+        assert_eq!(orphan_timeout(Some("120")), Some(Duration::from_secs(120)));
+        assert_eq!(
+            orphan_timeout(Some("2.5s")),
+            Some(Duration::from_millis(2500))
+        );
+        for off in [None, Some(""), Some("0"), Some("-1"), Some("soon")] {
+            assert_eq!(orphan_timeout(off), None);
+        }
+    }
+}

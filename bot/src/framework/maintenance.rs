@@ -1,0 +1,132 @@
+//! The notice that everybody outside `discord_auth.can_use_bot` and `discord_auth.root_users` gets
+//! while `meta.maintenance` is on.
+
+use std::time::Duration;
+
+use poise::serenity_prelude as serenity;
+use serenity::{
+    CommandInteraction, CreateEmbed, CreateInteractionResponse, CreateInteractionResponseMessage,
+    CreateMessage, Message,
+};
+use tracing::debug;
+
+use crate::app::App;
+use crate::cluster::{ShardView, Totals};
+use crate::colours;
+use crate::discord_http::{describe, once_more};
+use crate::ids;
+
+pub fn applies(app: &App, user: serenity::UserId) -> bool {
+    let user = ids::user(user);
+    app.config.meta.maintenance
+        && !app.config.discord_auth.can_use_bot.contains(&user)
+        && !app.is_root_user(user)
+}
+
+pub async fn answer_command(cx: &serenity::Context, app: &App, command: &CommandInteraction) {
+    let (text, embeds) = notice(app).await;
+    let sent = once_more(|| {
+        let message = CreateInteractionResponseMessage::new()
+            .content(text.clone())
+            .embeds(embeds.clone())
+            .ephemeral(true);
+        command.create_response(&cx.http, CreateInteractionResponse::Message(message))
+    });
+    if let Err(error) = sent.await {
+        debug!(
+            error = describe(&error),
+            "the maintenance notice was not sent"
+        );
+    }
+}
+
+pub async fn answer_message(cx: &serenity::Context, app: &App, message: &Message) {
+    let (text, embeds) = notice(app).await;
+    let sent = once_more(|| {
+        let reply = CreateMessage::new()
+            .content(text.clone())
+            .embeds(embeds.clone());
+        message.channel_id.send_message(&cx.http, reply)
+    });
+    if let Err(error) = sent.await {
+        debug!(
+            error = describe(&error),
+            "the maintenance notice was not sent"
+        );
+    }
+}
+
+async fn notice(app: &App) -> (String, Vec<CreateEmbed>) {
+    let state = &app.state;
+    let totals = state
+        .fleet()
+        .totals(state.cluster.id, &state.health().await);
+    let text = format!("Support: {}", app.config.meta.support_server);
+    (
+        text,
+        embeds(totals, &state.cluster.label(), state.uptime()).into(),
+    )
+}
+
+fn embeds(totals: Totals, cluster: &str, uptime: Duration) -> [CreateEmbed; 3] {
+    let statistics = format!(
+        "**Servers:** {}\n**Shards:** {}\n**Clusters:** {}\n**Cluster:** {cluster}\n**Uptime:** {}",
+        totals.guilds,
+        totals.shards,
+        totals.clusters,
+        spell_uptime(uptime)
+    );
+    [
+        CreateEmbed::new()
+            .title("Under maintenance")
+            .description("The bot is being worked on. Please come back in a while.")
+            .colour(colours::RED),
+        CreateEmbed::new()
+            .title("Updates")
+            .description("The support server says when the bot is back.")
+            .colour(colours::BLUE),
+        CreateEmbed::new()
+            .title("Statistics")
+            .description(statistics)
+            .colour(colours::RED),
+    ]
+}
+
+/// `26h3m5s`
+pub fn spell_uptime(uptime: Duration) -> String {
+    let seconds = uptime.as_secs();
+    format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uptime_in_hours_minutes_seconds() {
+        assert_eq!(
+            spell_uptime(Duration::from_secs(26 * 3600 + 185)),
+            "26h3m5s"
+        );
+        assert_eq!(spell_uptime(Duration::from_millis(900)), "0h0m0s");
+    }
+
+    #[test]
+    fn the_statistics_name_what_is_asked_most() {
+        let totals = Totals {
+            guilds: 7,
+            users: 70,
+            shards: 4,
+            clusters: 2,
+        };
+        let embeds = embeds(totals, "Flare (0 of 1)", Duration::from_secs(61));
+        let json = serde_json::to_value(&embeds[2]).unwrap();
+        insta::assert_snapshot!(json["description"].as_str().unwrap(), @r"
+        **Servers:** 7
+        **Shards:** 4
+        **Clusters:** 2
+        **Cluster:** Flare (0 of 1)
+        **Uptime:** 0h1m1s
+        ");
+    }
+}

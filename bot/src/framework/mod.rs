@@ -1,0 +1,100 @@
+//! How gateway events become commands and module events.
+
+pub mod errors;
+pub mod gate;
+pub mod maintenance;
+pub mod tracked;
+
+use poise::serenity_prelude as serenity;
+use serenity::{CreateAllowedMentions, FullEvent, GatewayIntents};
+use splashtail_core::telemetry::Chain;
+use tracing::{error, info};
+
+use crate::app::{Command, Context, Data, EventContext};
+use crate::error::BotError;
+
+pub const PREFIX: &str = "%";
+
+/// Everything but presences, typing and direct messages.
+pub fn intents() -> GatewayIntents {
+    GatewayIntents::all()
+        - GatewayIntents::GUILD_PRESENCES
+        - GatewayIntents::GUILD_MESSAGE_TYPING
+        - GatewayIntents::DIRECT_MESSAGE_TYPING
+        - GatewayIntents::DIRECT_MESSAGES
+        - GatewayIntents::DIRECT_MESSAGE_REACTIONS
+        - GatewayIntents::DIRECT_MESSAGE_POLLS
+}
+
+/// The framework, which hands `data` to commands from the first Ready on. Owners are the
+/// application's owners, looked up at start, and the configured root users.
+pub fn build(data: Data, commands: Vec<Command>) -> poise::Framework<Data, BotError> {
+    let root_users = &data.config.discord_auth.root_users;
+    let options = poise::FrameworkOptions {
+        commands,
+        owners: root_users
+            .iter()
+            .map(|user| serenity::UserId::new(user.get()))
+            .collect(),
+        prefix_options: poise::PrefixFrameworkOptions {
+            prefix: Some(PREFIX.into()),
+            ..poise::PrefixFrameworkOptions::default()
+        },
+        // Text of others is quoted in our messages; none of it may ring anybody.
+        allowed_mentions: Some(CreateAllowedMentions::new()),
+        command_check: Some(|cx| Box::pin(gate::check(cx))),
+        on_error: |error| Box::pin(errors::on_error(error)),
+        pre_command: |cx| Box::pin(before(cx)),
+        post_command: |cx| Box::pin(after(cx)),
+        event_handler: |cx, event| Box::pin(on_event(cx, event)),
+        ..poise::FrameworkOptions::default()
+    };
+    poise::Framework::builder()
+        .options(options)
+        .setup(move |_, _, _| Box::pin(async move { Ok(data) }))
+        .build()
+}
+
+async fn before(cx: Context<'_>) {
+    info!(command = cx.command().qualified_name.as_ref(), user.id = %cx.author().id, "running a command");
+}
+
+async fn after(cx: Context<'_>) {
+    metrics::counter!("bot_commands_total", "outcome" => "ok").increment(1);
+    info!(command = cx.command().qualified_name.as_ref(), user.id = %cx.author().id, "a command ended");
+}
+
+/// Hands the event to every listening module at once. A failing listener concerns nobody else.
+async fn on_event(cx: EventContext<'_>, event: &FullEvent) -> Result<(), BotError> {
+    let listeners = cx
+        .user_data
+        .registry
+        .listeners()
+        .map(|(module, listener)| async move {
+            if let Err(error) = listener(cx, event).await {
+                error!(module, error = %Chain(&error), "a module failed on an event");
+            }
+        });
+    futures_util::future::join_all(listeners).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intents_leave_out_what_nobody_reads() {
+        let intents = intents();
+        assert!(intents.contains(GatewayIntents::MESSAGE_CONTENT | GatewayIntents::GUILD_MEMBERS));
+        assert!(intents.contains(GatewayIntents::GUILD_MODERATION));
+        for absent in [
+            GatewayIntents::GUILD_PRESENCES,
+            GatewayIntents::GUILD_MESSAGE_TYPING,
+            GatewayIntents::DIRECT_MESSAGE_TYPING,
+            GatewayIntents::DIRECT_MESSAGES,
+        ] {
+            assert!(!intents.intersects(absent), "{absent:?}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The small HTTP server inside the cluster that answers typed questions about it.
+
+mod query;
+mod start;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::Value;
+use splashtail_ipc::clients::IserverState;
+use splashtail_ipc::http::{ErrorResponse, Limits, harden};
+use splashtail_ipc::signing::SignatureGate;
+use tracing::info;
+
+use crate::cluster::ShardView;
+
+pub use query::{MAX_GUILDS, Query};
+pub use start::{StartError, bind, verifier};
+
+/// Largest request body: some 45,000 guild ids.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// Clients that may ask.
+pub const CLIENTS: [&str; 2] = ["api", "cli"];
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const RETRY_AFTER_S: u64 = 5;
+
+#[derive(Clone)]
+struct Iserver {
+    view: Arc<dyn ShardView>,
+    /// The answer to `Modules`: an object keyed by module id, in registration order.
+    modules: Arc<Value>,
+}
+
+/// The routes. `POST /` needs a signature; the others only tell what is no secret on this machine.
+/// `metrics` renders the process's metrics.
+pub fn router(
+    view: Arc<dyn ShardView>,
+    modules: Value,
+    gate: SignatureGate,
+    metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
+) -> Router {
+    let state = Iserver {
+        view,
+        modules: Arc::new(modules),
+    };
+    let questions = Router::new()
+        .route("/", post(ask))
+        .layer(from_fn_with_state(state.clone(), when_ready));
+    let questions = gate.protect(questions);
+    let open = Router::new()
+        .route("/", get(probe))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(move || async move { metrics() }));
+    let router = questions
+        .merge(open)
+        .fallback(unknown_path)
+        .with_state(state);
+    harden(
+        router,
+        Limits {
+            body: MAX_BODY,
+            answer: DEADLINE,
+        },
+    )
+}
+
+async fn unknown_path() -> ErrorResponse {
+    ErrorResponse::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is nothing at this path",
+    )
+}
+
+async fn probe(State(Iserver { view, .. }): State<Iserver>) -> Json<IserverState> {
+    let cluster = view.cluster();
+    Json(IserverState {
+        cluster_id: cluster.id,
+        cluster_name: cluster.name.clone(),
+        shards: cluster.shards.clone(),
+        shard_count: cluster.shard_count,
+        uptime_s: view.uptime().as_secs(),
+        ready: view.is_ready(),
+    })
+}
+
+async fn readyz(
+    State(Iserver { view, .. }): State<Iserver>,
+) -> Result<&'static str, ErrorResponse> {
+    if view.is_ready() {
+        Ok("ready")
+    } else {
+        Err(not_ready())
+    }
+}
+
+fn not_ready() -> ErrorResponse {
+    let message = "no shard of this cluster has been ready yet";
+    ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", message)
+        .retry_after(RETRY_AFTER_S)
+}
+
+async fn when_ready(
+    State(Iserver { view, .. }): State<Iserver>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if view.is_ready() {
+        next.run(request).await
+    } else {
+        not_ready().into_response()
+    }
+}
+
+async fn ask(
+    State(iserver): State<Iserver>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, ErrorResponse> {
+    if !is_json(&headers) {
+        return Err(ErrorResponse::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "the body has to be application/json",
+        ));
+    }
+    let query = Query::parse(&body)?;
+    let started = Instant::now();
+    let name = query.name();
+    let answer = query.answer(iserver.view.as_ref(), &iserver.modules).await;
+    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    info!(query = name, duration_us, "answered a query");
+    metrics::counter!("bot_iserver_queries_total", "query" => name).increment(1);
+    Ok(Json(answer))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(|value| {
+            value
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase()
+        });
+    essence.is_some_and(|essence| {
+        essence == "application/json"
+            || (essence.starts_with("application/") && essence.ends_with("+json"))
+    })
+}

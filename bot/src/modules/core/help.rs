@@ -1,0 +1,395 @@
+//! `help` and `simplehelp`.
+
+use async_trait::async_trait;
+use poise::CreateReply;
+use poise::serenity_prelude as serenity;
+use serenity::{
+    CreateActionRow, CreateButton, CreateEmbed, CreateSelectMenu, CreateSelectMenuKind,
+    CreateSelectMenuOption,
+};
+use splashtail_api_types::modules::{CanonicalCommandData, CanonicalModule};
+
+use crate::app::Context;
+use crate::colours;
+use crate::error::BotError;
+use crate::framework::PREFIX;
+use crate::ids;
+use crate::markdown::{cut, neutralise};
+use crate::modules::registry::Registry;
+use crate::pages::{self, Pages};
+use crate::reply;
+
+/// Fields of one embed and options of one menu (Discord documentation, "Embed Limits", "Select
+/// Menus").
+const MAX_ITEMS: usize = 25;
+const MAX_FIELD: usize = 1024;
+/// Of the 2000 characters of a message.
+const MAX_PLAIN: usize = 1900;
+
+/// Show what the bot can do, or how to use one command.
+#[poise::command(prefix_command, slash_command)]
+pub async fn help(
+    cx: Context<'_>,
+    #[description = "A command, such as backups create"]
+    #[rest]
+    command: Option<String>,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let app = cx.data();
+    let is_root = app.is_root_user(ids::user(cx.author().id));
+    match command {
+        Some(wanted) => {
+            let found = find(&app.registry, &wanted, is_root).ok_or_else(|| unknown(&wanted))?;
+            reply::answer(cx, CreateReply::default().embed(describe(found))).await?;
+            Ok(())
+        }
+        None => {
+            let modules = app
+                .registry
+                .modules()
+                .filter(|module| is_shown(module, is_root));
+            pages::show(
+                cx,
+                HelpPages {
+                    modules: modules.cloned().collect(),
+                },
+            )
+            .await
+        }
+    }
+}
+
+/// Show all commands as plain text.
+#[poise::command(prefix_command, slash_command, user_cooldown = 1)]
+pub async fn simplehelp(
+    cx: Context<'_>,
+    #[description = "A command"]
+    #[rest]
+    command: Option<String>,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let app = cx.data();
+    let is_root = app.is_root_user(ids::user(cx.author().id));
+    let text = match command {
+        Some(wanted) => {
+            let found = find(&app.registry, &wanted, is_root).ok_or_else(|| unknown(&wanted))?;
+            plain(std::iter::once(found))
+        }
+        None => {
+            let modules = app
+                .registry
+                .modules()
+                .filter(|module| is_shown(module, is_root));
+            plain(
+                modules
+                    .flat_map(|module| &module.commands)
+                    .map(|entry| &entry.command),
+            )
+        }
+    };
+    reply::answer(cx, CreateReply::default().content(text)).await?;
+    Ok(())
+}
+
+fn unknown(wanted: &str) -> BotError {
+    let wanted = neutralise(cut(wanted.trim(), 100));
+    BotError::Input(format!("There is no command “{wanted}”."))
+}
+
+/// A line for each command that can be run, its path and its description in columns.
+fn plain<'a>(commands: impl Iterator<Item = &'a CanonicalCommandData>) -> String {
+    let mut rows = Vec::new();
+    commands.for_each(|command| collect_leaves(command, &mut rows));
+    let width = rows
+        .iter()
+        .map(|(path, _)| path.len())
+        .max()
+        .unwrap_or_default();
+    let lines = rows
+        .iter()
+        .map(|(path, description)| format!("/{path:width$}  {description}"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    format!("```\n{}\n```", cut(&text, MAX_PLAIN))
+}
+
+fn collect_leaves<'a>(command: &'a CanonicalCommandData, rows: &mut Vec<(&'a str, &'a str)>) {
+    if command.subcommands.is_empty() {
+        let description = command.description.as_deref().unwrap_or_default();
+        rows.push((&command.qualified_name, description));
+    }
+    command
+        .subcommands
+        .iter()
+        .for_each(|subcommand| collect_leaves(subcommand, rows));
+}
+
+/// Commands of operators are shown to operators.
+fn is_shown(module: &CanonicalModule, is_root: bool) -> bool {
+    !module.virtual_module && !module.commands.is_empty() && (is_root || !module.web_hidden)
+}
+
+fn find<'a>(
+    registry: &'a Registry,
+    wanted: &str,
+    is_root: bool,
+) -> Option<&'a CanonicalCommandData> {
+    let wanted = wanted.trim().trim_start_matches(['/', '%']);
+    let wanted: Vec<_> = wanted
+        .split_whitespace()
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let (root, below) = wanted.split_first()?;
+    let shown = registry
+        .modules()
+        .filter(|module| is_shown(module, is_root));
+    let mut commands = shown
+        .flat_map(|module| &module.commands)
+        .map(|entry| &entry.command);
+    let mut found = commands.find(|command| command.name == *root)?;
+    for name in below {
+        found = found
+            .subcommands
+            .iter()
+            .find(|command| command.name == *name)?;
+    }
+    Some(found)
+}
+
+fn describe(command: &CanonicalCommandData) -> CreateEmbed {
+    let description = command.description.as_deref().unwrap_or("No description.");
+    let mut embed = CreateEmbed::new()
+        .title(format!("/{}", command.qualified_name))
+        .description(format!(
+            "{description}\n\nAs a message: `{PREFIX}{}`",
+            command.qualified_name
+        ))
+        .colour(colours::BLUE);
+    if !command.arguments.is_empty() {
+        let lines = command.arguments.iter().map(|argument| {
+            let need = if argument.required { "" } else { " (optional)" };
+            let description = argument.description.as_deref().unwrap_or("no description");
+            format!("`{}`{need}: {description}", argument.name)
+        });
+        embed = embed.field("Parameters", join_lines(lines), false);
+    }
+    // One place is taken by the parameters.
+    for subcommand in command.subcommands.iter().take(MAX_ITEMS - 1) {
+        let description = subcommand
+            .description
+            .as_deref()
+            .unwrap_or("No description.");
+        embed = embed.field(
+            format!("/{}", subcommand.qualified_name),
+            description,
+            false,
+        );
+    }
+    embed
+}
+
+/// The lines that fit into a field.
+fn join_lines(lines: impl Iterator<Item = String>) -> String {
+    let text = lines.collect::<Vec<_>>().join("\n");
+    cut(&text, MAX_FIELD).to_owned()
+}
+
+/// One page per module.
+struct HelpPages {
+    modules: Vec<CanonicalModule>,
+}
+
+#[async_trait]
+impl Pages for HelpPages {
+    const PREFIX: &'static str = "hnav";
+
+    async fn page(&mut self, number: usize) -> Result<CreateReply, BotError> {
+        Ok(self.render(number))
+    }
+}
+
+impl HelpPages {
+    fn render(&self, number: usize) -> CreateReply {
+        let last = self.modules.len().saturating_sub(1);
+        let number = number.min(last);
+        let Some(module) = self.modules.get(number) else {
+            return CreateReply::default().content("There are no commands.");
+        };
+        let mut embed = CreateEmbed::new()
+            .title(&module.name)
+            .description(&module.description)
+            .colour(colours::BLUE);
+        for command in module.commands.iter().take(MAX_ITEMS) {
+            embed = embed.field(
+                format!("/{}", command.command.name),
+                summary(&command.command),
+                false,
+            );
+        }
+        let embed = embed.footer(serenity::CreateEmbedFooter::new(format!(
+            "Page {} of {}. Commands work with / and with {PREFIX}",
+            number + 1,
+            last + 1
+        )));
+        CreateReply::default()
+            .embed(embed)
+            .components(self.controls(number, last))
+    }
+
+    fn controls(&self, number: usize, last: usize) -> Vec<CreateActionRow> {
+        let prefix = Self::PREFIX;
+        let previous = match number.checked_sub(1) {
+            Some(target) => CreateButton::new(format!("{prefix}:{target}")),
+            None => CreateButton::new(format!("{prefix}:none")).disabled(true),
+        };
+        let next = CreateButton::new(format!("{prefix}:{}", number + 1)).disabled(number >= last);
+        let cancel = CreateButton::new(format!("{prefix}:cancel"))
+            .label("Cancel")
+            .style(serenity::ButtonStyle::Danger);
+        let options = self
+            .modules
+            .iter()
+            .take(MAX_ITEMS)
+            .enumerate()
+            .map(|(at, module)| {
+                CreateSelectMenuOption::new(&module.name, at.to_string())
+                    .description(cut(&module.description, 100))
+                    .default_selection(at == number)
+            });
+        let kind = CreateSelectMenuKind::String {
+            options: options.collect(),
+        };
+        let menu = CreateSelectMenu::new(format!("{prefix}:selectmenu"), kind)
+            .placeholder("Choose a module");
+        vec![
+            CreateActionRow::Buttons(vec![previous.label("Previous"), cancel, next.label("Next")]),
+            CreateActionRow::SelectMenu(menu),
+        ]
+    }
+}
+
+fn summary(command: &CanonicalCommandData) -> String {
+    let description = command
+        .description
+        .as_deref()
+        .unwrap_or("No description.")
+        .to_owned();
+    let subcommands = command.subcommands.iter().map(|subcommand| {
+        let description = subcommand
+            .description
+            .as_deref()
+            .unwrap_or("no description");
+        format!("`{}`: {description}", subcommand.name)
+    });
+    join_lines(std::iter::once(description).chain(subcommands))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::all;
+    use crate::reply::shown;
+
+    fn registry() -> Registry {
+        Registry::assemble(all()).unwrap().0
+    }
+
+    fn pages(is_root: bool) -> HelpPages {
+        let registry = registry();
+        let modules = registry
+            .modules()
+            .filter(|module| is_shown(module, is_root));
+        HelpPages {
+            modules: modules.cloned().collect(),
+        }
+    }
+
+    #[test]
+    fn the_first_page_has_nothing_before_it() {
+        let page = shown(&pages(false).render(0));
+        assert_eq!(page["embeds"][0]["title"], "Core");
+        let buttons = &page["components"][0]["components"];
+        assert_eq!(buttons[0]["disabled"], true);
+        assert_eq!(buttons[1]["custom_id"], "hnav:cancel");
+        assert_eq!(buttons[2]["custom_id"], "hnav:1");
+        let menu = &page["components"][1]["components"][0];
+        assert_eq!(menu["custom_id"], "hnav:selectmenu");
+        assert_eq!(menu["options"][1]["value"], "1");
+    }
+
+    #[test]
+    fn the_last_page_has_nothing_behind_it_and_no_page_is_missing() {
+        let pages = pages(false);
+        let last = pages.modules.len() - 1;
+        let page = shown(&pages.render(last));
+        assert_eq!(page["components"][0]["components"][2]["disabled"], true);
+        assert_eq!(page, shown(&pages.render(usize::MAX)));
+    }
+
+    #[test]
+    fn only_operators_see_their_commands() {
+        let titles = |is_root| {
+            let pages = pages(is_root);
+            pages
+                .modules
+                .iter()
+                .map(|module| module.id.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(titles(false), ["core", "server_backups"]);
+        assert_eq!(titles(true), ["core", "server_backups", "root"]);
+        assert!(find(&registry(), "register", false).is_none());
+        assert!(find(&registry(), "register", true).is_some());
+    }
+
+    #[test]
+    fn commands_are_found_by_path() {
+        let registry = registry();
+        let name = |wanted: &str| {
+            find(&registry, wanted, false).map(|command| command.qualified_name.clone())
+        };
+        assert_eq!(name("/Backups  Create").as_deref(), Some("backups create"));
+        assert_eq!(name("%ping").as_deref(), Some("ping"));
+        assert_eq!(name("backups destroy"), None);
+        assert_eq!(name("  "), None);
+    }
+
+    #[test]
+    fn plain_help_lists_what_can_be_run() {
+        let registry = registry();
+        let modules = registry.modules().filter(|module| is_shown(module, false));
+        let text = plain(
+            modules
+                .flat_map(|module| &module.commands)
+                .map(|entry| &entry.command),
+        );
+        assert!(text.starts_with("```\n/help"), "{text}");
+        assert!(
+            text.contains("\n/backups create  Back up this server"),
+            "{text}"
+        );
+        assert!(!text.contains("register") && text.len() < 2000);
+    }
+
+    #[test]
+    fn a_command_shows_parameters_and_subcommands() {
+        let registry = registry();
+        let backups = serde_json::to_value(describe(find(&registry, "backups", false).unwrap()));
+        let names: Vec<_> = backups.unwrap()["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|field| field["name"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["/backups create", "/backups list"]);
+        let create = find(&registry, "backups create", false).unwrap();
+        let create = serde_json::to_value(describe(create)).unwrap();
+        let parameters = &create["fields"][0];
+        assert_eq!(parameters["name"], "Parameters");
+        assert!(
+            parameters["value"]
+                .as_str()
+                .unwrap()
+                .contains("`password` (optional): ")
+        );
+    }
+}

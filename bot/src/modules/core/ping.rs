@@ -1,0 +1,42 @@
+//! `ping`.
+
+use poise::CreateReply;
+use poise::serenity_prelude::CreateEmbed;
+
+use crate::app::Context;
+use crate::colours;
+use crate::error::BotError;
+use crate::reply::{self, EditError};
+
+/// Show how quickly the bot answers.
+#[poise::command(prefix_command, slash_command, user_cooldown = 1)]
+pub async fn ping(cx: Context<'_>) -> Result<(), BotError> {
+    let clock = &cx.data().clock;
+    let gateway_us = cx.ping().await.as_micros();
+    let embed = || {
+        CreateEmbed::new()
+            .title("Pong!")
+            .colour(colours::GREEN)
+            .field(
+                "Gateway",
+                // Zero until the first heartbeat came back.
+                if gateway_us == 0 {
+                    "not known yet".to_owned()
+                } else {
+                    format!("{gateway_us} µs")
+                },
+                true,
+            )
+    };
+    let started = clock.monotonic();
+    let message = reply::answer(cx, CreateReply::default().embed(embed())).await?;
+    let send_ms = clock.monotonic().saturating_sub(started).as_millis();
+    let measured = embed().field("Sending", format!("{send_ms} ms"), true);
+    match message
+        .edit(cx, CreateReply::default().embed(measured))
+        .await
+    {
+        Ok(()) | Err(EditError::Gone) => Ok(()),
+        Err(EditError::Discord(error)) => Err(BotError::Discord(error)),
+    }
+}

@@ -1,0 +1,105 @@
+//! `/backups create`.
+
+use poise::CreateReply;
+use poise::serenity_prelude::CreateEmbed;
+use splashtail_core::config::without_slash;
+
+use super::CREATE_TASK;
+use super::follow::{self, StoredTask};
+use super::options::CreateOptions;
+use super::status::{Note, Picture};
+use crate::app::Context;
+use crate::colours;
+use crate::error::BotError;
+use crate::ids;
+use crate::reply::{self, EditError, Reply};
+
+/// Back up this server: settings, roles, channels and, if you want, messages.
+///
+/// Only as a slash command: a password has no place in a message.
+#[poise::command(slash_command, guild_only, user_cooldown = 5)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one parameter per option of the slash command"
+)]
+pub async fn create(
+    cx: Context<'_>,
+    #[description = "Keep messages (default: no)"] messages: Option<bool>,
+    #[description = "Keep attachments of messages (default: no)"] attachments: Option<bool>,
+    #[description = "Images to keep: icon, splash, banner, separated by commas, or none (default: all)"]
+    backup_guild_assets: Option<String>,
+    #[description = "Give the unused share of quiet channels to others (default: yes)"]
+    rollover_leftovers: Option<bool>,
+    #[description = "Go on when a channel cannot be read (default: no)"]
+    ignore_message_backup_errors: Option<bool>,
+    #[description = "Most messages to keep (default: as many as the plan allows)"]
+    max_messages: Option<i64>,
+    #[description = "Most messages of one channel (default: 100)"] per_channel: Option<i64>,
+    #[description = "Channels with their own number of messages: channel=number, separated by commas"]
+    special_allocations: Option<String>,
+    #[description = "Encrypts the backup; whoever loses it loses the backup"] password: Option<
+        String,
+    >,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let guild = ids::guild_of(cx)?;
+    let app = cx.data();
+    let options = CreateOptions {
+        messages: messages.unwrap_or(false),
+        attachments: attachments.unwrap_or(false),
+        assets: backup_guild_assets,
+        rollover_leftovers: rollover_leftovers.unwrap_or(true),
+        ignore_errors: ignore_message_backup_errors.unwrap_or(false),
+        max_messages,
+        per_channel,
+        special_allocations,
+        password,
+    };
+    let data = options
+        .job_data(guild, &app.config.plans.free)
+        .map_err(BotError::Input)?;
+    // Discord may deliver an interaction twice; its id makes the second one harmless.
+    let key = cx.id().to_string();
+    let created = app
+        .jobserver
+        .create_task(CREATE_TASK, data, true, Some(&key))
+        .await?;
+
+    let starting = CreateEmbed::new()
+        .title(super::status::TITLE)
+        .description(format!(
+            ":hourglass: Task state: pending\nTask ID: {}",
+            created.task_id
+        ))
+        .colour(colours::DARK_GREEN);
+    let message = reply::answer(cx, CreateReply::default().embed(starting)).await?;
+
+    let mut canvas = Canvas {
+        cx,
+        message,
+        api: without_slash(&app.config.sites.api).to_owned(),
+    };
+    let mut task = StoredTask::new(
+        app.storage.tasks().clone(),
+        app.clock.clone(),
+        created.task_id,
+    );
+    follow::follow(&mut task, &mut canvas, app.clock.as_ref(), &app.shutdown).await;
+    Ok(())
+}
+
+/// The message that shows a task.
+struct Canvas<'a> {
+    cx: Context<'a>,
+    message: Reply,
+    api: String,
+}
+
+#[async_trait::async_trait]
+impl follow::Canvas for Canvas<'_> {
+    async fn draw(&mut self, picture: &Picture, note: Option<Note>) -> Result<(), EditError> {
+        self.message
+            .edit(self.cx, picture.reply(&self.api, note))
+            .await
+    }
+}

@@ -1,0 +1,297 @@
+//! From the options of the command to the job's data.
+
+use serde_json::{Map, Value, json};
+use splashtail_core::config::Plan;
+use splashtail_core::ids::{ChannelId, GuildId};
+
+use crate::markdown::{cut, neutralise};
+
+const ASSETS: [&str; 3] = ["icon", "splash", "banner"];
+/// Quoted of what a user typed.
+const QUOTED: usize = 60;
+
+#[derive(Debug, Clone, Default)]
+pub struct CreateOptions {
+    pub messages: bool,
+    pub attachments: bool,
+    /// `None` = all.
+    pub assets: Option<String>,
+    pub rollover_leftovers: bool,
+    pub ignore_errors: bool,
+    /// `None` = what the plan allows.
+    pub max_messages: Option<i64>,
+    /// `None` = the plan's default.
+    pub per_channel: Option<i64>,
+    pub special_allocations: Option<String>,
+    pub password: Option<String>,
+}
+
+impl CreateOptions {
+    /// The data of a `guild_create_backup` task. Limits of the plan are the jobserver's to check;
+    /// here it is only made sure that every option can be read.
+    ///
+    /// # Errors
+    /// What is wrong, for the user.
+    pub fn job_data(self, guild: GuildId, plan: &Plan) -> Result<Value, String> {
+        if self.attachments && !self.messages {
+            return Err(
+                "Attachments belong to messages: set `messages` to true as well.".to_owned(),
+            );
+        }
+        let max_messages = positive("max_messages", self.max_messages)?;
+        let per_channel = match positive("per_channel", self.per_channel)? {
+            0 if max_messages > 0 => plan.default_per_channel.min(max_messages),
+            per_channel => per_channel,
+        };
+        Ok(json!({
+            "ServerID": guild,
+            "Options": {
+                "PerChannel": per_channel,
+                "MaxMessages": max_messages,
+                "BackupMessages": self.messages,
+                "BackupAttachments": self.attachments,
+                "BackupGuildAssets": assets(self.assets.as_deref())?,
+                "IgnoreMessageBackupErrors": self.ignore_errors,
+                "RolloverLeftovers": self.rollover_leftovers,
+                "SpecialAllocations": special_allocations(self.special_allocations.as_deref())?,
+                "Encrypt": self.password.unwrap_or_default(),
+            },
+        }))
+    }
+}
+
+/// Zero means "as the plan says" to the jobserver.
+fn positive(name: &str, value: Option<i64>) -> Result<u64, String> {
+    match value {
+        None => Ok(0),
+        Some(value) => match u64::try_from(value) {
+            Ok(value) if value > 0 => Ok(value),
+            _ => Err(format!("`{name}` has to be at least 1.")),
+        },
+    }
+}
+
+fn assets(list: Option<&str>) -> Result<Vec<&'static str>, String> {
+    let Some(list) = list else {
+        return Ok(ASSETS.to_vec());
+    };
+    let names: Vec<_> = items(list).map(str::to_ascii_lowercase).collect();
+    match names.as_slice() {
+        [] => return Ok(ASSETS.to_vec()),
+        [none] if none == "none" => return Ok(Vec::new()),
+        _ => {}
+    }
+    let mut assets = Vec::new();
+    for name in names {
+        let Some(asset) = ASSETS.into_iter().find(|asset| *asset == name) else {
+            return Err(format!(
+                "{} is no image of a server. `backup_guild_assets` takes `icon`, `splash` and \
+                 `banner`, separated by commas, or `none`.",
+                quote(&name)
+            ));
+        };
+        if !assets.contains(&asset) {
+            assets.push(asset);
+        }
+    }
+    Ok(assets)
+}
+
+/// Reads `channel=number,…`; a channel is its id or its mention.
+fn special_allocations(list: Option<&str>) -> Result<Map<String, Value>, String> {
+    let mut allocations = Map::new();
+    for item in items(list.unwrap_or_default()) {
+        let parsed = item.split_once('=').and_then(|(channel, number)| {
+            let channel = channel.trim();
+            let id = channel
+                .strip_prefix("<#")
+                .and_then(|rest| rest.strip_suffix('>'));
+            let channel: ChannelId = id.unwrap_or(channel).parse().ok()?;
+            Some((channel, number.trim().parse::<u32>().ok()?))
+        });
+        let Some((channel, number)) = parsed else {
+            return Err(format!(
+                "{} in `special_allocations` is not of the form `channel=number`.",
+                quote(item)
+            ));
+        };
+        if allocations
+            .insert(channel.to_string(), number.into())
+            .is_some()
+        {
+            return Err(format!(
+                "<#{channel}> occurs twice in `special_allocations`."
+            ));
+        }
+    }
+    Ok(allocations)
+}
+
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}
+
+fn quote(text: &str) -> String {
+    format!("“{}”", neutralise(cut(text, QUOTED)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guild() -> GuildId {
+        GuildId::new(1_100_000_000_001_179_648).unwrap()
+    }
+
+    fn options() -> CreateOptions {
+        CreateOptions {
+            messages: true,
+            rollover_leftovers: true,
+            ..CreateOptions::default()
+        }
+    }
+
+    fn data(options: CreateOptions) -> Result<Value, String> {
+        options.job_data(guild(), &Plan::default())
+    }
+
+    fn accepted(options: CreateOptions) -> Value {
+        data(options).unwrap()["Options"].clone()
+    }
+
+    #[test]
+    fn all_defaults() {
+        let data = data(CreateOptions {
+            rollover_leftovers: true,
+            ..CreateOptions::default()
+        });
+        insta::assert_json_snapshot!(data.unwrap(), @r#"
+        {
+          "ServerID": "1100000000001179648",
+          "Options": {
+            "PerChannel": 0,
+            "MaxMessages": 0,
+            "BackupMessages": false,
+            "BackupAttachments": false,
+            "BackupGuildAssets": [
+              "icon",
+              "splash",
+              "banner"
+            ],
+            "IgnoreMessageBackupErrors": false,
+            "RolloverLeftovers": true,
+            "SpecialAllocations": {},
+            "Encrypt": ""
+          }
+        }
+        "#);
+    }
+
+    #[test]
+    fn assets_default_to_all_and_may_be_none() {
+        for (list, assets) in [
+            (None, &["icon", "splash", "banner"][..]),
+            (Some(""), &["icon", "splash", "banner"]),
+            (Some(" , "), &["icon", "splash", "banner"]),
+            (Some("banner, Icon,banner"), &["banner", "icon"]),
+            (Some("none"), &[]),
+        ] {
+            let options = CreateOptions {
+                assets: list.map(str::to_owned),
+                ..options()
+            };
+            assert_eq!(
+                accepted(options)["BackupGuildAssets"],
+                json!(assets),
+                "{list:?}"
+            );
+        }
+        let options = CreateOptions {
+            assets: Some("icon,*cover*".to_owned()),
+            ..options()
+        };
+        assert!(
+            data(options)
+                .unwrap_err()
+                .starts_with(r"“\*cover\*” is no image")
+        );
+    }
+
+    #[test]
+    fn attachments_need_messages() {
+        let options = CreateOptions {
+            attachments: true,
+            messages: false,
+            ..options()
+        };
+        assert!(data(options).unwrap_err().contains("messages"));
+    }
+
+    #[test]
+    fn numbers() {
+        for (max, per_channel, expected) in [
+            (None, None, (0, 0)),
+            (Some(1230), None, (1230, 100)),
+            (Some(60), None, (60, 60)),
+            (Some(60), Some(55), (60, 55)),
+            (None, Some(70), (0, 70)),
+        ] {
+            let options = accepted(CreateOptions {
+                max_messages: max,
+                per_channel,
+                ..options()
+            });
+            assert_eq!(options["MaxMessages"], expected.0);
+            assert_eq!(options["PerChannel"], expected.1);
+        }
+        for bad in [0, -5] {
+            let error = data(CreateOptions {
+                max_messages: Some(bad),
+                ..options()
+            })
+            .unwrap_err();
+            assert_eq!(error, "`max_messages` has to be at least 1.");
+        }
+    }
+
+    #[test]
+    fn special_allocations_are_read_strictly() {
+        let allocations = |text: &str| {
+            data(CreateOptions {
+                special_allocations: Some(text.to_owned()),
+                ..options()
+            })
+            .map(|data| data["Options"]["SpecialAllocations"].clone())
+        };
+        assert_eq!(
+            allocations("123=5, <#456> = 0 ,").unwrap(),
+            json!({"123": 5, "456": 0})
+        );
+        for bad in [
+            "123",
+            "general=5",
+            "123=-5",
+            "123=five",
+            "0=5",
+            "123=5=6",
+            "<#123=5",
+        ] {
+            assert!(
+                allocations(bad).unwrap_err().contains("channel=number"),
+                "{bad}"
+            );
+        }
+        assert!(allocations("123=5,<#123>=6").unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn the_password_goes_where_the_job_expects_it() {
+        let options = CreateOptions {
+            password: Some("hunter2".to_owned()),
+            ..options()
+        };
+        assert_eq!(accepted(options)["Encrypt"], "hunter2");
+    }
+}

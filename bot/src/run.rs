@@ -1,0 +1,430 @@
+//! From a configuration to a running cluster, and back down.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use chrono::DateTime;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use poise::serenity_prelude as serenity;
+use secrecy::SecretString;
+use serde_json::Value;
+use serenity::Client;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::config::{BusTarget, Config};
+use splashtail_core::lifecycle::Lifecycle;
+use splashtail_core::telemetry::Chain;
+use splashtail_ipc::bus;
+use splashtail_ipc::clients::JobserverClient;
+use splashtail_ipc::http::serve;
+use splashtail_ipc::signing::{Signer, tag};
+use splashtail_storage::Storage;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::app::{App, Command, Data};
+use crate::arguments::{Cluster, ShardPlan};
+use crate::cluster::{ClusterState, Connection, ShardView};
+use crate::fleet_bus::{FleetBus, orphan_timeout};
+use crate::framework::tracked::Tracked;
+use crate::framework::{self, gate::KnownGuilds};
+use crate::modules::registry::Registry;
+use crate::registration::Registration;
+use crate::{discord_http, iserver, modules, presence};
+
+/// Time that commands get to end after SIGTERM. The clusterer kills after 5 s.
+const COMMAND_GRACE: Duration = Duration::from_millis(3000);
+/// Time to close the gateway connections.
+const CLOSE_GRACE: Duration = Duration::from_millis(1000);
+const TASK_GRACE: Duration = Duration::from_millis(500);
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the process finds around itself besides config and arguments: values of environment
+/// variables.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// `REDIS_URL`: where the bus is; `unix:<path>` is the hub.
+    pub bus_url: Option<String>,
+    /// `CLUSTERER_ORPHAN_TIMEOUT`
+    pub orphan_timeout: Option<String>,
+    /// `IDENTIFY_NOT_BEFORE`: unix milliseconds.
+    pub identify_not_before: Option<String>,
+    /// `BOOTSTRAP_COMMANDS`
+    pub bootstrap_commands: Option<String>,
+    /// `REGISTER_COMMANDS`
+    pub register_commands: Option<String>,
+}
+
+/// Runs the cluster until the shutdown.
+///
+/// # Errors
+/// The configuration cannot work, the IServer's port stays busy, Discord refuses, the connection
+/// ended for good, or no clusterer has been heard for too long.
+pub async fn run(
+    config: Config,
+    plan: ShardPlan,
+    surroundings: Surroundings,
+    lifecycle: Lifecycle,
+    clock: SharedClock,
+) -> anyhow::Result<()> {
+    let shutdown = lifecycle.shutdown();
+    tokio::select! {
+        biased;
+        outcome = operate(config, plan, surroundings, &lifecycle, clock) => outcome?,
+        // Whatever was being waited for while starting.
+        () = started_or_stopped(&shutdown) => info!("stopped while starting"),
+    }
+    lifecycle.drain(TASK_GRACE).await;
+    Ok(())
+}
+
+/// [`operate`] sees the shutdown itself once it runs and needs this long for an orderly end.
+async fn started_or_stopped(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(COMMAND_GRACE + CLOSE_GRACE).await;
+}
+
+async fn operate(
+    config: Config,
+    plan: ShardPlan,
+    surroundings: Surroundings,
+    lifecycle: &Lifecycle,
+    clock: SharedClock,
+) -> anyhow::Result<()> {
+    let shutdown = lifecycle.shutdown();
+    let token = config.discord_auth.token.clone().context(
+        "there is no bot token (`discord_auth.token`): set it, or run `splashtail up`, which \
+         works without one",
+    )?;
+    let api = config.discord_api().clone();
+    let http = discord_http::http(&api, &token);
+    if discord_http::is_direct(&api) {
+        info!("talking to Discord directly, without a proxy: meant for small installations");
+    }
+    let Some(cluster) = until(&shutdown, resolve(plan, &http, &clock))
+        .await
+        .transpose()?
+    else {
+        return Ok(());
+    };
+    info!(shards = ?cluster.shards, shard_count = cluster.shard_count, "starting cluster {}", cluster.label());
+
+    let (registry, commands) =
+        Registry::assemble(modules::all()).context("the declaration of a module is wrong")?;
+    let registry = Arc::new(registry);
+    let state = Arc::new(ClusterState::new(cluster, Arc::clone(&clock)));
+    start_iserver(&config, &state, &registry, lifecycle, &clock).await?;
+    let fleet = start_fleet_bus(&config, &state, &surroundings, lifecycle, &clock)?;
+
+    let database = config.database();
+    let opening = Storage::open(&database, &shutdown);
+    let Some(storage) = until(&shutdown, opening).await.transpose()? else {
+        return Ok(());
+    };
+    let jobserver = jobserver_client(&config, &clock)?;
+    let registration = Registration::new(
+        state.cluster.id,
+        &config,
+        &commands,
+        surroundings.bootstrap_commands.as_deref(),
+        surroundings.register_commands.as_deref(),
+    );
+    let app: Data = Arc::new(App {
+        config,
+        clock: Arc::clone(&clock),
+        state: Arc::clone(&state),
+        registry,
+        storage,
+        jobserver,
+        known_guilds: KnownGuilds::default(),
+        shutdown: shutdown.clone(),
+    });
+
+    let running = TaskTracker::new();
+    let connecting = connect(&app, http, commands, running.clone(), &surroundings);
+    let Some(mut client) = until(&shutdown, connecting).await.transpose()? else {
+        return Ok(());
+    };
+    start_background(&app, fleet.clone(), registration, lifecycle);
+
+    let orphaned = async {
+        match (
+            &fleet,
+            orphan_timeout(surroundings.orphan_timeout.as_deref()),
+        ) {
+            (Some(fleet), Some(timeout)) => fleet.orphaned(timeout).await,
+            _ => std::future::pending().await,
+        }
+    };
+    let (first, last) = match app.state.cluster.shards.as_slice() {
+        [first, .., last] => (*first, *last),
+        [only] => (*only, *only),
+        [] => bail!("a cluster needs a shard"),
+    };
+    // serenity takes the end of the range as inclusive.
+    let shards = u32::from(first.get())..u32::from(last.get());
+    let total = u32::from(app.state.cluster.shard_count);
+    let manager = Arc::clone(&client.shard_manager);
+    let outcome = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        () = orphaned => Err(anyhow!("no clusterer has asked for a sign of life for too long")),
+        ended = client.start_shard_range(shards, total) => Err(gateway_ended(ended)),
+    };
+    shutdown.cancel();
+    running.close();
+    if tokio::time::timeout(COMMAND_GRACE, running.wait())
+        .await
+        .is_err()
+    {
+        warn!(commands = running.len(), "commands were still running");
+    }
+    if tokio::time::timeout(CLOSE_GRACE, manager.shutdown_all())
+        .await
+        .is_err()
+    {
+        warn!("the gateway connections were not closed in time");
+    }
+    outcome
+}
+
+/// `None` when the shutdown came first.
+async fn until<T>(shutdown: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = shutdown.cancelled() => None,
+        done = work => Some(done),
+    }
+}
+
+async fn resolve(
+    plan: ShardPlan,
+    http: &serenity::Http,
+    clock: &SharedClock,
+) -> anyhow::Result<Cluster> {
+    match plan {
+        ShardPlan::Fixed(cluster) => Ok(cluster),
+        ShardPlan::Auto => {
+            let gateway = discord_http::gateway(http, clock.as_ref()).await?;
+            let count = u16::try_from(gateway.shards)
+                .context("Discord recommends more shards than there can be")?;
+            Ok(Cluster::alone(count))
+        }
+    }
+}
+
+async fn start_iserver(
+    config: &Config,
+    state: &Arc<ClusterState>,
+    registry: &Registry,
+    lifecycle: &Lifecycle,
+    clock: &SharedClock,
+) -> anyhow::Result<()> {
+    let (shutdown, cluster) = (lifecycle.shutdown(), state.cluster.id);
+    let binding = iserver::bind(config, cluster, clock.as_ref());
+    let Some(listener) = until(&shutdown, binding).await.transpose()? else {
+        return Ok(());
+    };
+    let handle = recorder()?;
+    let (gauges, view): (_, Arc<dyn ShardView>) = (Arc::clone(state), Arc::clone(state) as _);
+    let render = move || {
+        record_gauges(&gauges);
+        handle.render()
+    };
+    let gate = iserver::verifier(config, cluster, Arc::clone(clock));
+    let router = iserver::router(view, canonical_modules(registry)?, gate, render);
+    let (config, clock) = (config.clone(), Arc::clone(clock));
+    lifecycle.tasks().spawn(async move {
+        let mut listener = listener;
+        // A failing server does not take the shards down with it.
+        while let Err(error) = serve(listener, router.clone(), shutdown.clone()).await {
+            error!(error = %Chain(&error), "the IServer failed, starting it again");
+            listener = loop {
+                clock.sleep(RESTART_PAUSE).await;
+                match iserver::bind(&config, cluster, clock.as_ref()).await {
+                    Ok(listener) => break listener,
+                    Err(error) => error!(error = %Chain(&error), "the IServer is down"),
+                }
+            };
+        }
+    });
+    Ok(())
+}
+
+/// An object keyed by module id, in registration order.
+fn canonical_modules(registry: &Registry) -> anyhow::Result<Value> {
+    let modules = registry
+        .modules()
+        .map(|module| Ok((module.id.clone(), serde_json::to_value(module)?)))
+        .collect::<Result<_, serde_json::Error>>()?;
+    Ok(Value::Object(modules))
+}
+
+/// One recorder per process; tests start several clusters in one.
+fn recorder() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = HANDLE.get_or_init(|| recorder.handle()).clone();
+    if metrics::set_global_recorder(recorder).is_err() {
+        warn!("another recorder of metrics is installed");
+    }
+    Ok(handle)
+}
+
+fn record_gauges(state: &ClusterState) {
+    #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    if let Some(connection) = state.connection() {
+        metrics::gauge!("bot_guilds").set(connection.cache.guild_count() as f64);
+    }
+    metrics::gauge!("bot_ready").set(if state.is_ready() { 1.0 } else { 0.0 });
+    metrics::gauge!("bot_uptime_seconds").set(state.uptime().as_secs_f64());
+}
+
+/// `None` without a clusterer.
+fn start_fleet_bus(
+    config: &Config,
+    state: &Arc<ClusterState>,
+    surroundings: &Surroundings,
+    lifecycle: &Lifecycle,
+    clock: &SharedClock,
+) -> anyhow::Result<Option<Arc<FleetBus>>> {
+    let Some(channel) = state.cluster.channel.clone() else {
+        info!("no bus channel: running without a clusterer");
+        return Ok(None);
+    };
+    let target: BusTarget = match surroundings.bus_url.as_deref() {
+        None | Some("") => config.bot_bus(),
+        Some(url) => bus::target_from_url(url),
+    };
+    let bus = bus::connect(&target, &channel)
+        .context("the address of the bus is wrong (`REDIS_URL`, `meta.bot_redis_url`)")?;
+    let fleet = FleetBus::new(bus, Arc::clone(state), channel, Arc::clone(clock));
+    lifecycle
+        .tasks()
+        .spawn(Arc::clone(&fleet).listen(lifecycle.shutdown()));
+    Ok(Some(fleet))
+}
+
+fn jobserver_client(config: &Config, clock: &SharedClock) -> anyhow::Result<JobserverClient> {
+    const CLIENT: &str = "bot";
+    let secret: SecretString = config.client_secret(CLIENT).cloned().with_context(|| {
+        format!("`meta.jobserver_secrets` has no `{CLIENT}`: the jobserver would refuse every job")
+    })?;
+    let signer = Signer::new(CLIENT, secret, tag::JOBSERVER, Arc::clone(clock));
+    JobserverClient::new(config.meta.jobserver_url.clone(), &signer)
+        .context("cannot make calls to the jobserver")
+}
+
+/// Builds the client and points it at the gateway that the configured API names.
+async fn connect(
+    app: &Data,
+    http: serenity::Http,
+    commands: Vec<Command>,
+    running: TaskTracker,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Client> {
+    let gateway = discord_http::gateway(&http, app.clock.as_ref()).await?;
+    wait_for_identify(app, surroundings.identify_not_before.as_deref()).await;
+    let framework = framework::build(Arc::clone(app), commands);
+    let framework = Tracked::new(framework, Arc::clone(app), running);
+    let client = serenity::ClientBuilder::new_with_http(http, framework::intents())
+        .framework(framework)
+        .await
+        .context("the Discord client cannot be built")?;
+    // The builder asks for the address itself, but falls back to Discord's own when that fails.
+    *client.ws_url.lock().await = gateway.url;
+    app.state.connect(Connection {
+        cache: Arc::clone(&client.cache),
+        http: Arc::clone(&client.http),
+        shards: Arc::clone(&client.shard_manager),
+    });
+    Ok(client)
+}
+
+/// The clusterer spaces out identifies of clusters; booting overlaps the wait.
+async fn wait_for_identify(app: &App, not_before: Option<&str>) {
+    let at = not_before
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(|text| {
+            let at = text.parse().ok().and_then(DateTime::from_timestamp_millis);
+            at.ok_or(text)
+        });
+    match at {
+        None => {}
+        Some(Err(text)) => {
+            warn!(
+                value = text,
+                "IDENTIFY_NOT_BEFORE is ignored: not unix milliseconds"
+            );
+        }
+        Some(Ok(at)) => {
+            if let Ok(wait) = (at - app.clock.now()).to_std() {
+                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                info!(wait_ms, "waiting for this cluster's turn to identify");
+                app.clock.sleep(wait).await;
+            }
+        }
+    }
+}
+
+/// Starts, once per process, what waits for shards to be ready.
+fn start_background(
+    app: &Data,
+    fleet: Option<Arc<FleetBus>>,
+    registration: Registration,
+    lifecycle: &Lifecycle,
+) {
+    let shutdown = lifecycle.shutdown();
+    let first_ready = {
+        let (app, lifecycle) = (Arc::clone(app), lifecycle.clone());
+        async move {
+            app.state.ready.any().await;
+            lifecycle.notify_ready();
+            if let Some(connection) = app.state.connection() {
+                registration.run(&connection.http, app.clock.as_ref()).await;
+            }
+            app.state.ready.all().await;
+            match fleet {
+                Some(fleet) => fleet.launch_next().await,
+                None => info!("all shards have been ready"),
+            }
+        }
+    };
+    lifecycle
+        .tasks()
+        .spawn(shutdown.clone().run_until_cancelled_owned(first_ready));
+
+    let keep_presence = {
+        let app = Arc::clone(app);
+        async move {
+            loop {
+                let (state, clock) = (Arc::clone(&app.state), Arc::clone(&app.clock));
+                let texts = app.config.meta.presence.clone();
+                // In a task of its own, so that a panic ends there.
+                let mut task = JoinSet::new();
+                task.spawn(presence::keep(state, texts, clock));
+                if let Some(Err(error)) = task.join_next().await {
+                    error!(%error, "the presence task broke, starting it again");
+                }
+                app.clock.sleep(RESTART_PAUSE).await;
+            }
+        }
+    };
+    lifecycle
+        .tasks()
+        .spawn(shutdown.run_until_cancelled_owned(keep_presence));
+}
+
+fn gateway_ended(ended: Result<(), serenity::Error>) -> anyhow::Error {
+    match ended {
+        Ok(()) => anyhow!("all shards ended"),
+        Err(error) => anyhow!(
+            "the gateway ended the connection: {}",
+            discord_http::describe(&error)
+        ),
+    }
+}

@@ -1,0 +1,338 @@
+//! The IServer's contract: encoding, statuses, and who may ask.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use serde_json::{Value, json};
+use splashtail_bot::arguments::Cluster;
+use splashtail_bot::cluster::{GuildPresence, ShardView};
+use splashtail_bot::iserver::{CLIENTS, MAX_BODY, MAX_GUILDS, router};
+use splashtail_core::clock::SystemClock;
+use splashtail_core::ids::{ClusterId, GuildId, ShardId};
+use splashtail_ipc::launcher::ShardHealth;
+use splashtail_ipc::signing::{SignatureGate, Signer, Verifier};
+use tower::ServiceExt;
+
+/// Guild 1 is here, guild 2 in an outage, guild 3 nowhere; ids of shard 1 are another cluster's.
+struct View {
+    cluster: Cluster,
+    ready: bool,
+}
+
+#[async_trait]
+impl ShardView for View {
+    fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(12_900)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    fn guild(&self, guild: GuildId) -> GuildPresence {
+        match guild.get() {
+            1 => GuildPresence::Present,
+            2 => GuildPresence::Unavailable,
+            13 => panic!("guild 13"),
+            id if (id >> 22) % 2 == 1 => GuildPresence::WrongCluster,
+            _ => GuildPresence::Absent,
+        }
+    }
+
+    async fn health(&self) -> Vec<ShardHealth> {
+        let (shard_id, up) = (ShardId(0), true);
+        vec![ShardHealth {
+            shard_id,
+            up,
+            latency: 41.0,
+            guilds: 12,
+            users: 3400,
+        }]
+    }
+}
+
+fn server(ready: bool) -> Router {
+    let cluster = Cluster {
+        name: "Flare".to_owned(),
+        shards: vec![ShardId(0), ShardId(1)],
+        ..Cluster::alone(2)
+    };
+    let secrets = ["api", "bot", "cli"].map(|client| (client.to_owned(), client.into()));
+    let verifier = Verifier::new(
+        BTreeMap::from(secrets),
+        "iserver:0",
+        false,
+        SystemClock::shared(),
+    );
+    let gate = SignatureGate::new(verifier, &CLIENTS, MAX_BODY);
+    let modules = json!({"core": {"id": "core"}, "a": {"id": "a"}});
+    router(Arc::new(View { cluster, ready }), modules, gate, || {
+        "bot_ready 1\n".to_owned()
+    })
+}
+
+fn signer(client: &str, cluster: u16) -> Signer {
+    let tag = format!("iserver:{}", ClusterId(cluster));
+    Signer::new(client, client.into(), tag, SystemClock::shared())
+}
+
+struct Answer {
+    status: u16,
+    body: String,
+    headers: axum::http::HeaderMap,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// Every refusal has the common shape.
+    fn code(&self) -> String {
+        let body = self.json();
+        assert!(!body["message"].as_str().unwrap().is_empty());
+        body["code"].as_str().unwrap().to_owned()
+    }
+}
+
+async fn send(server: Router, request: Request<Body>) -> Answer {
+    let response = server.oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    Answer {
+        status: parts.status.as_u16(),
+        body,
+        headers: parts.headers,
+    }
+}
+
+fn signed(signer: &Signer, content_type: Option<&str>, body: &str) -> Request<Body> {
+    let mut request = Request::post("/");
+    if let Some(content_type) = content_type {
+        request = request.header("content-type", content_type);
+    }
+    for (name, value) in signer.headers("POST", "/", None, body.as_bytes()).unwrap() {
+        request = request.header(name, value);
+    }
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+async fn ask(body: &str) -> Answer {
+    send(
+        server(true),
+        signed(&signer("api", 0), Some("application/json"), body),
+    )
+    .await
+}
+
+async fn get(server: Router, path: &str) -> Answer {
+    send(server, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn queries_and_their_bare_answers() {
+    let shard_1 = (1u64 << 22).to_string();
+    for (query, expected) in [
+        (
+            r#"{"GuildsExist":{"guilds":["1","3","1"]}}"#.to_owned(),
+            json!([1, 0, 1]),
+        ),
+        (
+            r#"{"GuildsExist":{"guilds":[1,"2"]}}"#.to_owned(),
+            json!([1, 0]),
+        ),
+        (r#"{"GuildsExist":{"guilds":[]}}"#.to_owned(), json!([])),
+        (
+            r#"{"GuildsExist":{"guilds":["1"],"more":true}}"#.to_owned(),
+            json!([1]),
+        ),
+        (
+            format!(r#"{{"GuildsExist":{{"guilds":["{shard_1}"]}}}}"#),
+            json!([0]),
+        ),
+        (
+            format!(r#"{{"GuildsStatus":{{"guilds":["1","2","3","{shard_1}"]}}}}"#),
+            json!({"1": "present", "2": "unavailable", "3": "absent", shard_1: "wrong_cluster"}),
+        ),
+        (
+            r#""Health""#.to_owned(),
+            json!([{"shard_id": 0, "up": true, "latency": 41.0, "guilds": 12, "users": 3400}]),
+        ),
+    ] {
+        let answer = ask(&query).await;
+        assert_eq!((answer.status, answer.json()), (200, expected), "{query}");
+    }
+    for form in [
+        r#""Modules""#,
+        r#"{"Modules":null}"#,
+        r#"{"Modules":{}}"#,
+        r#" {"Modules":{"x":1}} "#,
+    ] {
+        let answer = ask(form).await;
+        // Registration order, not alphabetical.
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (200, r#"{"core":{"id":"core"},"a":{"id":"a"}}"#)
+        );
+    }
+}
+
+#[tokio::test]
+async fn bad_queries() {
+    let too_many = format!(
+        r#"{{"GuildsExist":{{"guilds":[{}]}}}}"#,
+        vec!["\"1\""; MAX_GUILDS + 1].join(",")
+    );
+    for (body, status, code) in [
+        ("", 400, "invalid_json"),
+        ("{", 400, "invalid_json"),
+        ("Modules", 400, "invalid_json"),
+        (r#""modules""#, 422, "unknown_query"),
+        (r#""ToggleEverything""#, 422, "unknown_query"),
+        (r#"{"Nothing":{}}"#, 422, "unknown_query"),
+        ("{}", 422, "invalid_query"),
+        ("[]", 422, "invalid_query"),
+        ("null", 422, "invalid_query"),
+        ("7", 422, "invalid_query"),
+        (r#"{"Modules":null,"Health":null}"#, 422, "invalid_query"),
+        (r#"{"Modules":[]}"#, 422, "invalid_query"),
+        (r#""GuildsExist""#, 422, "invalid_query"),
+        (r#"{"GuildsExist":{}}"#, 422, "invalid_query"),
+        (r#"{"GuildsExist":{"guilds":"1"}}"#, 422, "invalid_query"),
+        (r#"{"GuildsExist":{"guilds":["x"]}}"#, 422, "invalid_query"),
+        (r#"{"GuildsExist":{"guilds":[-1]}}"#, 422, "invalid_query"),
+        (r#"{"GuildsExist":{"guilds":["0"]}}"#, 422, "invalid_query"),
+        (
+            r#"{"GuildsExist":{"guilds":["18446744073709551616"]}}"#,
+            422,
+            "invalid_query",
+        ),
+        (too_many.as_str(), 422, "invalid_query"),
+    ] {
+        let answer = ask(body).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{body:.60}"
+        );
+        assert!(answer.json()["context"]["detail"].is_string(), "{body:.60}");
+    }
+}
+
+#[tokio::test]
+async fn transport() {
+    let api = signer("api", 0);
+    for content_type in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+    ] {
+        let answer = send(server(true), signed(&api, content_type, r#""Modules""#)).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (415, "unsupported_media_type")
+        );
+    }
+    for content_type in ["application/json; charset=utf-8", "Application/JSON"] {
+        let answer = send(
+            server(true),
+            signed(&api, Some(content_type), r#""Modules""#),
+        )
+        .await;
+        assert_eq!(answer.status, 200);
+    }
+    let large = format!("\"{}\"", "x".repeat(MAX_BODY));
+    assert_eq!(ask(&large).await.status, 413);
+    let answer = get(server(true), "/nothing").await;
+    assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"));
+    let request = Request::delete("/").body(Body::empty()).unwrap();
+    let answer = send(server(true), request).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(answer.headers["allow"].to_str().unwrap().contains("POST"));
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_that_tells_nothing() {
+    let answer = ask(r#"{"GuildsExist":{"guilds":["13"]}}"#).await;
+    assert_eq!((answer.status, answer.code().as_str()), (500, "internal"));
+    assert!(!answer.body.contains("guild 13"));
+}
+
+#[tokio::test]
+async fn only_signed_callers_are_answered() {
+    let unsigned = Request::post("/")
+        .header("content-type", "application/json")
+        .body(Body::from(r#""Modules""#))
+        .unwrap();
+    assert_eq!(send(server(true), unsigned).await.status, 401);
+    for (client, cluster, status) in [
+        ("api", 0, 200),
+        ("cli", 0, 200),
+        ("bot", 0, 403),
+        ("api", 1, 401),
+    ] {
+        let request = signed(
+            &signer(client, cluster),
+            Some("application/json"),
+            r#""Modules""#,
+        );
+        assert_eq!(
+            send(server(true), request).await.status,
+            status,
+            "{client} for {cluster}"
+        );
+    }
+    let server = server(true);
+    let api = signer("api", 0);
+    let headers = api.headers("POST", "/", None, br#""Modules""#).unwrap();
+    for expected in [200, 401] {
+        let mut request = Request::post("/").header("content-type", "application/json");
+        for (name, value) in &headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Body::from(r#""Modules""#)).unwrap();
+        assert_eq!(
+            send(server.clone(), request).await.status,
+            expected,
+            "a nonce counts once"
+        );
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_shard_is_ready() {
+    let request = signed(&signer("api", 0), Some("application/json"), r#""Modules""#);
+    for answer in [
+        send(server(false), request).await,
+        get(server(false), "/readyz").await,
+    ] {
+        assert_eq!((answer.status, answer.code().as_str()), (503, "not_ready"));
+        assert_eq!(answer.headers["retry-after"], "5");
+    }
+    let answer = get(server(false), "/").await;
+    assert_eq!(
+        (answer.status, answer.json()["ready"].clone()),
+        (200, json!(false))
+    );
+}
+
+#[tokio::test]
+async fn probe_readiness_and_metrics_need_no_signature() {
+    let answer = get(server(true), "/").await;
+    assert_eq!(
+        answer.body,
+        r#"{"cluster_id":0,"cluster_name":"Flare","shards":[0,1],"shard_count":2,"uptime_s":12,"ready":true}"#
+    );
+    assert_eq!(get(server(true), "/readyz").await.status, 200);
+    assert_eq!(get(server(true), "/metrics").await.body, "bot_ready 1\n");
+}
