@@ -123,6 +123,9 @@ impl Gateway {
 
     /// Numbers, stores and journals a dispatch.
     pub(super) fn dispatch(&self, session: &Session, name: Arc<str>, text: Arc<str>) {
+        if let Some(checker) = self.sandbox.checker.get() {
+            checker.submit_event(name.clone(), text.clone());
+        }
         let s = session.dispatch(name.clone(), text);
         self.record(Record::Frame {
             session: session.identity.session_id.clone(),

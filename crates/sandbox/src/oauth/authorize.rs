@@ -167,7 +167,7 @@ pub(crate) fn answer(
     decision: Decision,
 ) -> Result<String, AuthorizeError> {
     let request = Request::read(world, query)?;
-    if !world.users.get(&decision.user).is_some_and(|u| !u.bot) {
+    if world.users.get(&decision.user).is_none_or(|u| u.bot) {
         return Err(AuthorizeError::UnknownUser);
     }
     if !decision.allow {

@@ -1,6 +1,7 @@
 //! Judges exchanges on a thread of its own, so that strictness never delays an answer.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -11,6 +12,7 @@ use tokio::sync::Notify;
 use super::Violation;
 use super::body::{self, Body};
 use super::description::{Description, DescriptionError, Operation, Side};
+use super::events;
 
 /// Exchanges waiting for judgement before further ones are reported as unjudged.
 const BACKLOG: usize = 16_384;
@@ -32,11 +34,36 @@ pub struct Exchange {
     pub response: Bytes,
 }
 
+/// Something to judge.
+enum Subject {
+    Exchange(Box<Exchange>),
+    Event { name: Arc<str>, data: Arc<str> },
+}
+
+impl Subject {
+    fn judge(&self, description: &Description) -> Vec<Violation> {
+        match self {
+            Self::Exchange(exchange) => judge(description, exchange),
+            Self::Event { name, data } => events::judge(description, name, data),
+        }
+    }
+}
+
+fn own_failure(message: String) -> Violation {
+    Violation {
+        operation: String::new(),
+        side: "checker".to_owned(),
+        status: 0,
+        pointer: String::new(),
+        message,
+    }
+}
+
 type Report = Box<dyn Fn(Violation) + Send>;
 
 /// The judge; dropping it ends its thread.
 pub struct Checker {
-    queue: mpsc::SyncSender<Exchange>,
+    queue: mpsc::SyncSender<Subject>,
     waiting: Arc<AtomicU64>,
     idle: Arc<Notify>,
     overflow: Arc<AtomicU64>,
@@ -46,7 +73,7 @@ impl Checker {
     /// Starts the thread; every violation goes to `report`.
     pub fn start(report: Report) -> Result<Self, DescriptionError> {
         let description = Description::load()?;
-        let (queue, exchanges) = mpsc::sync_channel::<Exchange>(BACKLOG);
+        let (queue, subjects) = mpsc::sync_channel::<Subject>(BACKLOG);
         let waiting = Arc::new(AtomicU64::new(0));
         let idle = Arc::new(Notify::new());
         let overflow = Arc::new(AtomicU64::new(0));
@@ -54,18 +81,17 @@ impl Checker {
         let started = thread.spawn({
             let (waiting, idle, overflow) = (waiting.clone(), idle.clone(), overflow.clone());
             move || {
-                for exchange in exchanges {
+                for subject in subjects {
                     let lost = overflow.swap(0, Ordering::AcqRel);
                     if lost > 0 {
-                        report(Violation {
-                            operation: String::new(),
-                            side: "checker".to_owned(),
-                            status: 0,
-                            pointer: String::new(),
-                            message: format!("{lost} exchanges were not judged"),
-                        });
+                        report(own_failure(format!("{lost} exchanges were not judged")));
                     }
-                    judge(&description, &exchange).into_iter().for_each(&report);
+                    // Whoever waits for the verdict must not wait for a thread that is gone.
+                    let verdict = catch_unwind(AssertUnwindSafe(|| subject.judge(&description)));
+                    let verdict = verdict.unwrap_or_else(|_| {
+                        vec![own_failure("the checker failed on an exchange".to_owned())]
+                    });
+                    verdict.into_iter().for_each(&report);
                     if waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
                         idle.notify_waiters();
                     }
@@ -85,8 +111,19 @@ impl Checker {
 
     /// Hands an exchange over; never waits.
     pub fn submit(&self, exchange: Exchange) {
+        self.enqueue(Subject::Exchange(Box::new(exchange)));
+    }
+
+    /// Hands a gateway dispatch over; never waits.
+    pub fn submit_event(&self, name: Arc<str>, data: Arc<str>) {
+        if events::is_described(&name) {
+            self.enqueue(Subject::Event { name, data });
+        }
+    }
+
+    fn enqueue(&self, subject: Subject) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        if self.queue.try_send(exchange).is_err() {
+        if self.queue.try_send(subject).is_err() {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             self.overflow.fetch_add(1, Ordering::AcqRel);
         }
@@ -370,7 +407,10 @@ mod tests {
         assert!(found(&exchange("PUT", "/guilds/1/bans/2", "", 204, "")).is_empty());
         assert!(found(&exchange("DELETE", "/guilds/1/bans/2", "", 204, "")).is_empty());
         let empty = r#"{"code":50006,"message":"Cannot send an empty message"}"#;
-        assert_eq!(found(&exchange("POST", "/channels/1/messages", "", 400, empty)).len(), 1);
+        assert_eq!(
+            found(&exchange("POST", "/channels/1/messages", "", 400, empty)).len(),
+            1
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod body;
 mod check;
 mod description;
+mod events;
 pub mod patches;
 
 pub use check::{Checker, Exchange};
@@ -15,11 +16,11 @@ use serde::{Deserialize, Serialize};
 /// An exchange that the description forbids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
-    /// Operation of the description; method and path when no operation matches.
+    /// Operation of the description, method and path when none matches, or name of an event.
     pub operation: String,
-    /// `request`, `query`, `response` or `checker`.
+    /// `request`, `query`, `response`, `event` or `checker`.
     pub side: String,
-    /// Status of the answer.
+    /// Status of the answer; 0 for events.
     pub status: u16,
     /// JSON pointer into the body, or the name of the query parameter.
     pub pointer: String,

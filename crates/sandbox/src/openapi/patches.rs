@@ -104,7 +104,11 @@ pub const PATCHES: &[Patch] = &[
             if side == Side::Request {
                 for method in ["put", "delete"] {
                     let ban = "/paths/~1guilds~1{guild_id}~1bans~1{user_id}";
-                    set(spec, &format!("{ban}/{method}/requestBody/required"), || json!(false));
+                    set(
+                        spec,
+                        &format!("{ban}/{method}/requestBody/required"),
+                        || json!(false),
+                    );
                 }
             }
         },

@@ -1,5 +1,7 @@
 //! The sandbox seen from outside: over its own sockets, by clients that share no code with it.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
 mod cdn;
 mod client;
 mod compression;

@@ -40,7 +40,7 @@ async function changePlace() {
   const guild = $('guild').value;
   if (!guild) return;
   state.commands = (await call('GET', `/ctl/as/${$('user').value}/commands?guild_id=${guild}`))
-    .flatMap(leaves);
+    .flatMap((command) => leaves(command));
   const channels = await rest('GET', `/guilds/${guild}/channels`);
   const threads = await rest('GET', `/guilds/${guild}/threads/active`);
   const all = channels.status === 200 ? channels.body : [];
