@@ -1,6 +1,7 @@
 //! Built-in worlds. Their ids are constants, so that every run meets the same things.
 
 mod files;
+pub mod generated;
 mod site;
 pub mod small;
 mod words;
@@ -12,7 +13,7 @@ use crate::world::{Addresses, World};
 
 /// There is no built-in world of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no built-in world `{0}`; there are: small, empty")]
+#[error("there is no built-in world `{0}`; there are: small, big, many, empty")]
 pub struct UnknownWorld(pub String);
 
 /// Builds a world.
@@ -26,6 +27,8 @@ pub fn build(
     match name {
         "empty" => {}
         "small" => small::build(&mut world),
+        "big" => generated::big(&mut world),
+        "many" => generated::many(&mut world),
         _ => return Err(UnknownWorld(name.to_owned())),
     }
     let ids = world

@@ -83,6 +83,14 @@ pub fn bot_token() -> String {
 
 /// Fills an empty world.
 pub(super) fn build(world: &mut World) {
+    people(world, 4);
+    for (index, id) in GUILDS.into_iter().enumerate() {
+        guild(world, id, index as u64);
+    }
+}
+
+/// The people, and the application with its recommended number of shards.
+pub(super) fn people(world: &mut World, shards: u32) {
     for (n, (id, username, shown)) in HUMANS.into_iter().enumerate() {
         let mut user = User::new(id, username);
         user.global_name = Some(shown.to_owned());
@@ -113,7 +121,7 @@ pub(super) fn build(world: &mut World) {
         redirect_uris: Vec::new(),
         // Presence, members and message content, as a small application is granted them.
         flags: (1 << 13) | (1 << 15) | (1 << 19),
-        shards: 4,
+        shards,
         max_concurrency: 16,
         sessions: SessionStarts::default(),
         global_commands: Default::default(),
@@ -123,9 +131,6 @@ pub(super) fn build(world: &mut World) {
     // The same token with its padding kept.
     let padded = format!("{}.sandbox.small", STANDARD.encode(APPLICATION.to_string()));
     world.bot_tokens.insert(padded, APPLICATION);
-    for (index, id) in GUILDS.into_iter().enumerate() {
-        guild(world, id, index as u64);
-    }
 }
 
 fn guild(world: &mut World, id: Id, index: u64) {
@@ -155,6 +160,14 @@ fn guild(world: &mut World, id: Id, index: u64) {
             .assets
             .keep(AssetKind::Splash, id, files::png(seed + 2, 160, 90)),
     );
+    let mut site = open(world, guild, index);
+    let roles = staff(&mut site);
+    channels(&mut site, roles);
+}
+
+/// Puts a guild with the five people and the bot into the world.
+pub(super) fn open(world: &mut World, mut guild: Guild, index: u64) -> Site<'_> {
+    let id = guild.id;
     let joined = id.created();
     let now = world.now();
     for (user, _, _) in HUMANS {
@@ -169,14 +182,18 @@ fn guild(world: &mut World, id: Id, index: u64) {
     guild.bots.push(APPLICATION);
     world.guilds.insert(id, guild);
 
-    let mut site = Site {
+    Site {
         world,
         guild: id,
         index,
         next: 0,
         position: 0,
         sentences: index * 10_000,
-    };
+    }
+}
+
+/// The roles every guild has: Administrator, Manager, Muted and the bot's own.
+pub(super) fn staff(site: &mut Site<'_>) -> [Id; 4] {
     let admin = site.role("Administrator", perm::ADMINISTRATOR, 4, 0xe7_4c3c);
     let manager = site.role(
         "Manager",
@@ -214,7 +231,7 @@ fn guild(world: &mut World, id: Id, index: u64) {
     site.guild()
         .integrations
         .insert(integration.id, integration);
-    channels(&mut site, [admin, manager, muted, bot]);
+    [admin, manager, muted, bot]
 }
 
 fn overwrite(id: Id, allow: u64, deny: u64) -> (Id, Overwrite) {

@@ -71,8 +71,7 @@ impl World {
         self.emit_in(id, kind, intent::GUILDS, payload);
     }
 
-    /// Changes a channel and announces it; bots that lose or gain sight of it hear that instead
-    /// of the change.
+    /// Changes a channel and announces it to those who see it afterwards.
     pub fn edit_channel(&mut self, id: Id, edit: impl FnOnce(&mut Channel)) {
         let Some(channel) = self.channels.get_mut(&id) else {
             return;

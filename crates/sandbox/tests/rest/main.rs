@@ -15,3 +15,4 @@ mod roles;
 mod table;
 mod threads;
 mod webhooks;
+mod worlds;

@@ -401,7 +401,7 @@ pub(super) fn keyword_match(text: &str, keyword: &str) -> Option<String> {
 }
 
 /// Runs a message past the rules: a blocking one refuses it.
-pub(super) fn judge(cx: &mut Cx<'_>, guild: Id, message: &mut Message) -> Result<(), ApiError> {
+pub(super) fn judge(cx: &mut Cx<'_>, guild: Id, message: &Message) -> Result<(), ApiError> {
     let Some(state) = cx.world.guilds.get(&guild) else {
         return Ok(());
     };

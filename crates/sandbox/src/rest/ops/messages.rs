@@ -224,7 +224,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if let Some(guild) = channel.guild_id
         && !guilds::is_bot(cx)
     {
-        automod::judge(cx, guild, &mut message)?;
+        automod::judge(cx, guild, &message)?;
     }
     message.id = cx.world.next_id();
     compose::attach(cx.world, &mut draft, &mut message);
@@ -471,12 +471,26 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         Cx::refuse_if(bits & perm::MANAGE_THREADS == 0, error::ARCHIVED)?;
     }
     let draft = compose::read(&body, files, "", cx.now())?;
+    judge_edit(cx, channel, id, &draft)?;
     amend(cx, channel, id, draft)?;
     let message = cx
         .world
         .message(channel, id)
         .ok_or(error::UNKNOWN_MESSAGE)?;
     Reply::ok(cx.world.message_json(message, me))
+}
+
+/// AutoMod reads edits as it reads new messages.
+fn judge_edit(cx: &mut Cx<'_>, channel: Id, id: Id, draft: &Draft) -> Result<(), ApiError> {
+    let Some(guild) = cx.world.guild_of(channel).filter(|_| !guilds::is_bot(cx)) else {
+        return Ok(());
+    };
+    let (Some(text), Some(message)) = (&draft.content, cx.world.message(channel, id)) else {
+        return Ok(());
+    };
+    let mut edited = message.clone();
+    edited.content.clone_from(text);
+    automod::judge(cx, guild, &edited)
 }
 
 fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
