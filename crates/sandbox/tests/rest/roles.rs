@@ -142,6 +142,44 @@ async fn nobody_reaches_above_themselves() {
 }
 
 #[tokio::test]
+async fn a_whole_order_can_be_given_at_once() {
+    let case = Case::unlimited();
+    let path = format!("/guilds/{GUILD}/roles");
+    let made: Vec<String> = (0..6)
+        .map(|n| {
+            case.bot(Method::POST, &path, json!({"name": n.to_string()}))
+                .json()["id"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    for order in [[3, 0, 5, 1, 4, 2], [0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]] {
+        let wanted: Vec<Value> = order
+            .iter()
+            .enumerate()
+            .map(|(at, n)| json!({"id": made[*n], "position": at + 1}))
+            .collect();
+        let roles = case.bot(Method::PATCH, &path, json!(wanted)).json();
+        let mut got: Vec<(i64, usize)> = roles
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|r| {
+                Some((
+                    r["position"].as_i64()?,
+                    made.iter().position(|m| r["id"] == json!(m))?,
+                ))
+            })
+            .collect();
+        got.sort_unstable();
+        assert_eq!(got.iter().map(|g| g.1).collect::<Vec<_>>(), order);
+        assert_eq!(got[0].0, 1);
+    }
+    case.finish().await;
+}
+
+#[tokio::test]
 async fn unknown_permission_bits_are_kept() {
     let case = Case::unlimited();
     let odd = (1u64 << 60) | perm::VIEW_CHANNEL;

@@ -12,7 +12,7 @@ use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, read_id};
 use crate::rest::limits::Rate;
 use crate::world::permissions as perm;
-use crate::world::{Channel, Id, Message, action};
+use crate::world::{Channel, EPHEMERAL, Id, Message, action};
 
 /// Oldest age at which messages can be deleted in bulk.
 const BULK_AGE_MS: i64 = 14 * 86_400_000;
@@ -196,6 +196,8 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let files = std::mem::take(&mut cx.files);
     let now = cx.now();
     let mut draft = compose::read(&body, files, "", now)?;
+    // Only interactions have answers that others do not see.
+    draft.flags = draft.flags.map(|f| f & !EPHEMERAL);
     if (draft.has_files() && bits & perm::ATTACH_FILES == 0)
         || (draft.has_embeds() && bits & perm::EMBED_LINKS == 0)
     {

@@ -318,7 +318,7 @@ fn renumber(cx: &mut Cx<'_>, id: Id, wanted: &[(Id, i64)]) -> Vec<Id> {
             // A role that moves up goes above what is there, one that moves down below it.
             let up = asked.is_some_and(|p| p > r.position);
             (
-                asked.unwrap_or(r.position) * 2 + i64::from(up) - i64::from(asked.is_some() && !up),
+                asked.unwrap_or(r.position) * 4 + i64::from(up) - i64::from(asked.is_some() && !up),
                 up,
                 std::cmp::Reverse(r.id),
             )

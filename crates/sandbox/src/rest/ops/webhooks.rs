@@ -9,7 +9,9 @@ use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::rest::routes::Auth;
 use crate::world::permissions as perm;
-use crate::world::{AssetKind, Change, Channel, Id, Message, ThreadState, Webhook, action};
+use crate::world::{
+    AssetKind, Change, Channel, EPHEMERAL, Id, Message, ThreadState, Webhook, action,
+};
 
 /// Webhooks of a channel.
 const MAX_WEBHOOKS: usize = 15;
@@ -342,6 +344,7 @@ fn execute(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let tags = form.ids("applied_tags", 5).unwrap_or_default();
     form.done()?;
     let mut draft = compose::read(&body, files, "", cx.now())?;
+    draft.flags = draft.flags.map(|f| f & !EPHEMERAL);
     Cx::refuse_if(draft.is_empty(), error::EMPTY_MESSAGE)?;
     let channel = target(cx, &webhook, thread_name, tags)?;
     let id = match cx.world.channels.get(&channel) {
@@ -438,6 +441,9 @@ fn target(
                 members: Default::default(),
             });
             cx.world.add_channel(post);
+            if let Some(forum) = cx.world.channels.get_mut(&parent.id) {
+                forum.last_message_id = Some(id);
+            }
             Ok(id)
         }
         (None, None) => {
