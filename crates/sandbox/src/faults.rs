@@ -62,6 +62,8 @@ pub enum Action {
     GwDrop,
     /// Stop answering heartbeats.
     GwZombie,
+    /// Ask for a heartbeat at once (op 1).
+    GwHeartbeat,
     /// Ask to reconnect (op 7); a close follows.
     GwReconnect,
     /// Op 9.
@@ -92,6 +94,7 @@ impl Action {
             Self::GwClose { .. }
                 | Self::GwDrop
                 | Self::GwZombie
+                | Self::GwHeartbeat
                 | Self::GwReconnect
                 | Self::GwInvalid { .. }
                 | Self::Outage { .. }

@@ -129,8 +129,13 @@ impl Connection {
                 message = self.ws.next() => self.receive(message).await?,
                 () = work => {}
                 () = tokio::time::sleep_until(deadline) => {
-                    // Missing heartbeats and an ignored op 7 end alike: resumable.
-                    return Err(End::Close(Close::UnknownError));
+                    let ignored_reconnect = self.close_at.is_some_and(|at| at <= Instant::now());
+                    let code = if ignored_reconnect {
+                        Close::UnknownError
+                    } else {
+                        Close::Injected(self.gateway.settings.missed_heartbeat)
+                    };
+                    return Err(End::Close(code));
                 }
             }
         }
@@ -181,6 +186,7 @@ impl Connection {
                 self.zombie = true;
                 Ok(())
             }
+            Order::Heartbeat => self.send(1, Value::Null).await,
             Order::Reconnect => {
                 self.send(7, Value::Null).await?;
                 let grace = self.gateway.settings.reconnect_grace;

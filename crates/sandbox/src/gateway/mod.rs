@@ -38,6 +38,8 @@ use crate::world::Id;
 pub struct Settings {
     /// Announced in op 10, and kept in real time.
     pub heartbeat_interval: Duration,
+    /// Close code for a client that misses its heartbeats; the session stays either way.
+    pub missed_heartbeat: u16,
     /// How long a session waits for a resume, in sandbox time.
     pub session_timeout_ms: i64,
     pub replay: ReplayLimits,
@@ -55,6 +57,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             heartbeat_interval: Duration::from_millis(41_250),
+            missed_heartbeat: 4000,
             session_timeout_ms: 180_000,
             replay: ReplayLimits {
                 frames: 100_000,
@@ -287,6 +290,7 @@ pub(crate) fn order_of(action: &Action) -> Option<Order> {
         Action::GwClose { code } => Some(Order::Close(Close::Injected(*code))),
         Action::GwDrop => Some(Order::Drop),
         Action::GwZombie => Some(Order::Zombie),
+        Action::GwHeartbeat => Some(Order::Heartbeat),
         Action::GwReconnect => Some(Order::Reconnect),
         Action::GwInvalid { resumable } => Some(Order::Invalidate {
             resumable: *resumable,

@@ -44,6 +44,8 @@ pub enum Order {
     Drop,
     /// Stop acknowledging heartbeats.
     Zombie,
+    /// Op 1, which the client answers at once.
+    Heartbeat,
     /// Op 7, then a close some seconds later.
     Reconnect,
     /// Op 9; `false` ends the session.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use splashtail_core::clock::{Clock, SystemClock};
 use splashtail_core::lifecycle::Lifecycle;
@@ -39,6 +40,12 @@ pub struct ServeArgs {
     /// What ids and secrets of new things depend on.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Heartbeat interval of the gateway, in real milliseconds.
+    #[arg(long, default_value_t = 41_250, value_parser = clap::value_parser!(u64).range(100..))]
+    pub heartbeat_ms: u64,
+    /// How long a gateway session waits to be resumed, in seconds of the sandbox's clock.
+    #[arg(long, default_value_t = 180)]
+    pub session_timeout_s: u32,
     /// Hold every exchange against Discord's API description; see GET /ctl/violations.
     #[arg(long)]
     pub strict_openapi: bool,
@@ -80,11 +87,12 @@ pub async fn run(args: ServeArgs, lifecycle: Lifecycle) -> Result<(), ServeError
         addresses: addresses.clone(),
         clock: Arc::new(SandboxClock::new(SystemClock.now())),
     };
-    let edge = Edge::new(
-        Sandbox::new(&options)?,
-        Settings::default(),
-        args.strict_openapi,
-    )?;
+    let settings = Settings {
+        heartbeat_interval: Duration::from_millis(args.heartbeat_ms),
+        session_timeout_ms: i64::from(args.session_timeout_s) * 1000,
+        ..Settings::default()
+    };
+    let edge = Edge::new(Sandbox::new(&options)?, settings, args.strict_openapi)?;
     tracing::info!(
         rest = %addresses.rest,
         gateway = %addresses.gateway,

@@ -158,6 +158,8 @@ pub struct Client {
     /// Every binary frame as received.
     pub binary: Vec<Vec<u8>>,
     pub texts: usize,
+    /// Largest payload that can be decompressed.
+    room: usize,
 }
 
 impl Client {
@@ -179,6 +181,7 @@ impl Client {
             seq: 0,
             binary: Vec::new(),
             texts: 0,
+            room: 1 << 20,
         }
     }
 
@@ -220,7 +223,7 @@ impl Client {
             }
             Decoder::Zlib(context) => {
                 assert!(bytes.ends_with(&[0, 0, 0xff, 0xff]));
-                out.reserve(16 << 20);
+                out.reserve(self.room);
                 context
                     .decompress_vec(bytes, &mut out, flate2::FlushDecompress::Sync)
                     .unwrap();
@@ -228,7 +231,7 @@ impl Client {
             Decoder::Zstd(context) => {
                 use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
                 let mut source = InBuffer::around(bytes);
-                let mut chunk = vec![0; 16 << 20];
+                let mut chunk = vec![0; self.room];
                 let mut buffer = OutBuffer::around(&mut chunk[..]);
                 while source.pos() < bytes.len() {
                     assert_ne!(
@@ -248,6 +251,25 @@ impl Client {
         let hello = self.next().await.unwrap();
         assert_eq!(hello["op"], 10);
         hello
+    }
+
+    /// Reads frames until the dispatch with this number without looking at the others; how many
+    /// there were.
+    pub async fn drain_to(&mut self, last: u64) -> u64 {
+        let mark = format!("\"s\":{last},");
+        let mut count = 0;
+        loop {
+            let text = match self.ws.next().await {
+                Some(Ok(Message::Text(text))) => text.as_str().to_owned(),
+                Some(Ok(Message::Binary(bytes))) => self.decode(&bytes),
+                other => panic!("{other:?}"),
+            };
+            count += 1;
+            let head = text.get(..60).unwrap_or(&text);
+            if head.contains(&mark) {
+                return count;
+            }
+        }
     }
 
     /// Reads until the next dispatch of this name; returns its `d`.

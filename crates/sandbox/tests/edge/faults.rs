@@ -182,6 +182,16 @@ async fn sessions_can_be_closed_dropped_and_sent_away() {
 }
 
 #[tokio::test]
+async fn the_server_may_ask_for_a_heartbeat() {
+    let b = bench().await;
+    let mut client = b.session(ALL_INTENTS).await;
+    fault(&b, json!({"action": {"type": "gw_heartbeat"}})).await;
+    client.until_op(1).await;
+    client.send(json!({"op": 1, "d": client.seq})).await;
+    client.until_op(11).await;
+}
+
+#[tokio::test]
 async fn a_reconnect_may_come_before_hello() {
     let b = bench().await;
     fault(

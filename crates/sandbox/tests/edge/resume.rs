@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use splashtail_sandbox::gateway::Settings;
 
-use crate::client::{Bench, Client, bench, bench_with, eventually, short_replay};
+use crate::client::{Bench, Client, bench, bench_with, eventually, settings, short_replay};
 
 const TALK: u64 = 1 | 1 << 9 | 1 << 15;
 
@@ -183,4 +184,26 @@ async fn a_resume_without_its_fields_cannot_be_decoded() {
         client.send(json!({"op": 6, "d": d})).await;
         assert_eq!(client.closed().await, Some(4002));
     }
+}
+
+#[tokio::test]
+async fn missed_heartbeats_close_the_connection_but_not_the_session() {
+    let interval = Duration::from_millis(200);
+    let b = bench_with(
+        Settings {
+            heartbeat_interval: interval,
+            ..settings()
+        },
+        false,
+    )
+    .await;
+    let mut client = b.session(TALK).await;
+    for _ in 0..3 {
+        client.send(json!({"op": 1, "d": client.seq})).await;
+        client.until_op(11).await;
+        tokio::time::sleep(interval).await;
+    }
+    let (id, seq) = (client.session_id.clone(), client.seq);
+    assert_eq!(client.closed().await, Some(4000));
+    resumed(&b, &id, seq).await.until("RESUMED").await;
 }
