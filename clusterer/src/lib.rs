@@ -1,1 +1,145 @@
-//! Placeholder.
+//! The clusterer: runs the bot as several processes, each with a range of shards, and keeps them
+//! running. It speaks mewld's bus protocol, so bots written for mewld run under it.
+//!
+//! [`fleet`] decides, without I/O; [`run`] connects it to processes, the bus, Discord and its
+//! HTTP port. It never talks to users and holds no gateway connection of its own.
+
+mod action_log;
+mod driver;
+pub mod fleet;
+mod gateway;
+mod handle;
+mod map;
+mod outbox;
+mod process;
+pub mod settings;
+mod state_file;
+mod web;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use anyhow::Context;
+use splashtail_core::clock::{SharedClock, SystemClock};
+use splashtail_core::config::Config;
+use splashtail_core::lifecycle::Lifecycle;
+use splashtail_core::{listen, random};
+use splashtail_ipc::signing::{Verifier, tag};
+use splashtail_ipc::{bus, http};
+use tracing::info;
+
+pub use driver::Outcome;
+pub use handle::{FleetHandle, NotReady};
+
+use crate::driver::Driver;
+use crate::fleet::{Fleet, Now};
+use crate::gateway::Gateway;
+use crate::settings::Settings;
+use crate::state_file::StateStore;
+use crate::web::EventCounter;
+
+/// Runs the clusterer until it is asked to stop or its clusters are.
+///
+/// # Errors
+/// The port is busy, an address cannot be parsed, or no random numbers are to be had.
+pub async fn run(
+    config: &Config,
+    settings: Settings,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Outcome> {
+    let listener = listen::listener(0, config.clusterer_address(), "meta.clusterer_port")?;
+    run_on(listener, config, settings, lifecycle).await
+}
+
+/// As [`run`], on a listener that exists already.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_on(
+    listener: TcpListener,
+    config: &Config,
+    settings: Settings,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Outcome> {
+    let clock: SharedClock = SystemClock::shared();
+    let shutdown = lifecycle.shutdown();
+    let bus = bus::connect(&config.bus(), &settings.channel).context("`meta.redis_url`")?;
+    let gateway = Gateway::new(&settings.api_base, settings.token.clone())
+        .context("cannot build an HTTP client")?;
+    let (handle, requests) = FleetHandle::new();
+    let counter = EventCounter::default();
+    let verifier = Verifier::new(
+        config.meta.jobserver_secrets.clone(),
+        tag::CLUSTERER,
+        config.meta.plain_client_secret,
+        Arc::clone(&clock),
+    );
+    let router = web::router(
+        handle,
+        Arc::clone(&bus),
+        &settings.channel,
+        verifier,
+        counter.clone(),
+    );
+    // The port outlives the token: while clusters stop, their state can still be read.
+    let serving = shutdown_of_port();
+    let server = tokio::spawn(http::serve(listener, router, serving.clone()));
+
+    let subscription = tokio::select! {
+        subscription = bus.subscribe(std::slice::from_ref(&settings.channel)) => subscription.context("cannot subscribe")?,
+        () = shutdown.cancelled() => {
+            serving.cancel();
+            return Ok(Outcome::Stopped { code: 0, reason: None });
+        }
+    };
+    let seed = u64::from_le_bytes(random::bytes()?);
+    let mut fleet = Fleet::new(settings.policy, seed);
+    let store = StateStore::new(&config.data_dir, &settings.channel);
+    let mut adopted = Vec::new();
+    if let Some((saved, processes)) = store.load() {
+        for (index, process) in processes {
+            let cluster = &saved.clusters[index];
+            if let Some(id) = cluster.process.clone() {
+                adopted.push((cluster.id, cluster.incarnation, id, process));
+            }
+        }
+        info!(
+            clusters = adopted.len(),
+            "found running clusters of an earlier clusterer"
+        );
+        fleet.adopt(
+            Now {
+                monotonic: clock.monotonic(),
+                wall: clock.now(),
+            },
+            saved,
+        );
+    }
+    lifecycle.notify_ready();
+    let driver = Driver {
+        fleet,
+        clock,
+        bus,
+        subscription,
+        channel: settings.channel,
+        program: settings.program,
+        gateway,
+        store,
+        adopted,
+        requests,
+        reload: lifecycle.reload(),
+        shutdown,
+        counter,
+    };
+    let outcome = driver.run().await;
+    serving.cancel();
+    server
+        .await
+        .context("the HTTP server panicked")?
+        .context("the HTTP server failed")?;
+    Ok(outcome)
+}
+
+fn shutdown_of_port() -> tokio_util::sync::CancellationToken {
+    tokio_util::sync::CancellationToken::new()
+}

@@ -1,0 +1,182 @@
+//! What survives the clusterer: its clusters, and the file that tells the next one about them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use splashtail_core::ids::{ClusterId, ShardId};
+use tracing::info;
+
+use super::cluster::{Cluster, ProcessId, State, Then, Via};
+use super::{Fleet, Now};
+use crate::map::Entry;
+
+/// The state file's content that the fleet knows; the boot id and the channel are added by who
+/// writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedFleet {
+    pub shard_count: u16,
+    pub fully_up: bool,
+    pub max_concurrency: u16,
+    pub clusters: Vec<SavedCluster>,
+    /// Identify key and unix milliseconds of its last identify.
+    pub identified: Vec<(u16, i64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedCluster {
+    pub id: ClusterId,
+    pub name: String,
+    pub shards: Vec<ShardId>,
+    pub incarnation: u64,
+    pub state: SavedState,
+    pub process: Option<ProcessId>,
+    /// Unix milliseconds.
+    pub started_at: Option<i64>,
+    #[serde(default)]
+    pub session_id: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SavedState {
+    /// An operator stopped it.
+    Stopped,
+    /// Wanted, but without a process.
+    Waiting,
+    Starting,
+    Running,
+    /// On its way to `Stopped`.
+    Stopping,
+    /// On its way to a new start.
+    Restarting,
+}
+
+impl Fleet {
+    pub(super) fn saved(&self, now: Now) -> SavedFleet {
+        let unix_ms = |at: Duration| {
+            let ago = now.monotonic.saturating_sub(at);
+            now.wall.timestamp_millis() - i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)
+        };
+        let mut identified: Vec<_> = self
+            .identified
+            .iter()
+            .map(|(key, at)| (*key, unix_ms(*at)))
+            .collect();
+        identified.sort_unstable();
+        SavedFleet {
+            shard_count: self.shard_count,
+            fully_up: self.fully_up,
+            max_concurrency: self.max_concurrency,
+            clusters: self.clusters.iter().map(save).collect(),
+            identified,
+        }
+    }
+
+    /// Continues with the fleet of a predecessor, before any event was handled. `saved` names only
+    /// processes that were found alive and are the same ones; all others are absent. The map stays
+    /// what it was, whatever Discord recommends today: changing it is a reshard.
+    pub fn adopt(&mut self, now: Now, saved: SavedFleet) {
+        self.shard_count = saved.shard_count;
+        self.max_concurrency = saved.max_concurrency.max(1);
+        self.fully_up = saved.fully_up;
+        self.announce = !saved.fully_up;
+        for (key, at) in saved.identified {
+            let ago = Duration::from_millis(
+                now.wall
+                    .timestamp_millis()
+                    .saturating_sub(at)
+                    .unsigned_abs(),
+            );
+            self.identified
+                .insert(key, now.monotonic.saturating_sub(ago));
+        }
+        for saved in saved.clusters {
+            self.incarnations = self.incarnations.max(saved.incarnation);
+            let entry = Entry {
+                id: saved.id,
+                name: saved.name,
+                shards: saved.shards,
+            };
+            let mut cluster = Cluster::new(entry, saved.incarnation);
+            cluster.started_at = saved
+                .started_at
+                .and_then(chrono::DateTime::from_timestamp_millis);
+            let index = self.clusters.len();
+            let alive = saved.process.is_some();
+            if alive {
+                info!(cluster.id = %cluster.id, "adopting a running cluster");
+                cluster.process = saved.process;
+                cluster.occupied = true;
+                cluster.session_id = saved.session_id;
+                cluster.ping.start(now.monotonic);
+            }
+            self.clusters.push(cluster);
+            self.adopt_state(now, index, saved.state, alive);
+        }
+        self.changed = true;
+    }
+
+    fn adopt_state(&mut self, now: Now, index: usize, state: SavedState, alive: bool) {
+        let shards = self.clusters[index].shards.len();
+        match (state, alive) {
+            (SavedState::Running, true) => {
+                self.set_state(
+                    index,
+                    State::Running {
+                        since: now.monotonic,
+                    },
+                );
+            }
+            (SavedState::Starting | SavedState::Waiting, true) => {
+                self.clusters[index].identifying = true;
+                let deadline = now.monotonic + self.policy.launch_timeout(shards);
+                self.set_state(
+                    index,
+                    State::Launching {
+                        deadline,
+                        via: Via::StartNext,
+                    },
+                );
+            }
+            (SavedState::Stopping | SavedState::Stopped, true) => {
+                self.begin_stop(now, index, Then::Stop, self.policy.stop_grace);
+            }
+            (SavedState::Restarting, true) => {
+                self.begin_stop(
+                    now,
+                    index,
+                    Then::Restart(Via::Restart),
+                    self.policy.stop_grace,
+                );
+            }
+            (SavedState::Stopped | SavedState::Stopping, false) => {
+                self.set_state(index, State::Stopped);
+            }
+            (SavedState::Running, false) => self.enqueue(index, Via::Observe),
+            (_, false) => self.enqueue(index, Via::StartNext),
+        }
+    }
+}
+
+fn save(cluster: &Cluster) -> SavedCluster {
+    let state = match cluster.state {
+        State::Stopped => SavedState::Stopped,
+        State::Queued { .. } | State::Backoff { .. } => SavedState::Waiting,
+        State::Launching { .. } => SavedState::Starting,
+        State::Running { .. } => SavedState::Running,
+        State::Stopping {
+            then: Then::Stop, ..
+        } => SavedState::Stopping,
+        State::Stopping { .. } => SavedState::Restarting,
+    };
+    SavedCluster {
+        id: cluster.id,
+        name: cluster.name.clone(),
+        shards: cluster.shards.clone(),
+        incarnation: cluster.incarnation,
+        state,
+        process: cluster.process.clone(),
+        started_at: cluster.started_at.map(|at| at.timestamp_millis()),
+        session_id: cluster.session_id.clone(),
+    }
+}

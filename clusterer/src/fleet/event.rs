@@ -1,0 +1,122 @@
+//! What the fleet hears and what it wants done.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use splashtail_api_types::clusters::GatewayBot;
+use splashtail_core::ids::{ClusterId, ShardId};
+use splashtail_ipc::launcher::LauncherCmd;
+
+use super::{ProcessId, SavedFleet};
+
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved a few times per message and never stored"
+)]
+#[derive(Debug)]
+pub enum Event {
+    /// Time passed.
+    Tick,
+    /// The answer to [`Effect::FetchGateway`].
+    Gateway(Result<GatewayBot, GatewayFailure>),
+    /// The answers to [`Effect::Spawn`].
+    Spawned {
+        cluster: ClusterId,
+        incarnation: u64,
+        process: ProcessId,
+    },
+    SpawnFailed {
+        cluster: ClusterId,
+        incarnation: u64,
+        error: String,
+    },
+    /// A process ended. Comes once per spawned or adopted process.
+    Exited {
+        cluster: ClusterId,
+        incarnation: u64,
+        exit: Exit,
+    },
+    /// A command or notification with the scope of the clusterer.
+    Command {
+        origin: Origin,
+        command: LauncherCmd,
+    },
+    /// The subscription stands or fell.
+    Bus {
+        up: bool,
+    },
+    Shutdown,
+}
+
+/// Who waits for the answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The answer is published and carries the command's id.
+    Bus,
+    /// The answer goes to the request with this number.
+    Request(u64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayFailure {
+    pub message: String,
+    /// Discord refused the token: trying again is pointless.
+    pub fatal: bool,
+    pub retry_after: Option<Duration>,
+}
+
+/// How a process ended. Both are absent for an adopted process, whose status only its parent
+/// learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Exit {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Spawn(Spawn),
+    Signal {
+        cluster: ClusterId,
+        incarnation: u64,
+        signal: Signal,
+    },
+    /// To the main channel.
+    Publish(String),
+    /// The one answer to a command.
+    Reply {
+        origin: Origin,
+        command_id: Option<String>,
+        output: Value,
+    },
+    /// An entry for the action log.
+    Log(Map<String, Value>),
+    FetchGateway,
+    Save(SavedFleet),
+    /// All processes are gone; end with this status.
+    Exit {
+        code: u8,
+        reason: Option<String>,
+    },
+}
+
+/// Everything about a process that the fleet decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spawn {
+    pub cluster: ClusterId,
+    pub incarnation: u64,
+    pub name: String,
+    pub shards: Vec<ShardId>,
+    pub shard_count: u16,
+    pub cluster_count: u16,
+    /// The process may boot now but not identify before this.
+    pub identify_not_before: Option<DateTime<Utc>>,
+}
+
+/// Sent to the whole process group of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    Terminate,
+    Kill,
+}

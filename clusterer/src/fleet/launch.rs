@@ -1,0 +1,415 @@
+//! Starting clusters: the map, the queue, the identify budget, `launch_next`.
+
+use std::time::Duration;
+
+use splashtail_api_types::clusters::GatewayBot;
+use splashtail_core::ids::{ClusterId, ShardId};
+use splashtail_ipc::launcher::{COMMAND_ID_LENGTH, LauncherReply};
+use tracing::{error, info, warn};
+
+use super::cluster::{Cluster, ProcessId, State, Via};
+use super::event::{Effect, GatewayFailure, Signal, Spawn};
+use super::{Fleet, Now};
+use crate::action_log::LogEntry;
+use crate::map::{MapError, cluster_map};
+
+/// Discord lets the shards of one identify key through once per this time (gateway documentation,
+/// "Max Concurrency").
+const KEY_REST: Duration = Duration::from_secs(5);
+/// An answer older than this is asked for anew before a cluster starts.
+const FRESH: Duration = Duration::from_secs(60);
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(60);
+/// Pause before asking again when the budget has no reset time.
+const EMPTY_BUDGET_RETRY: Duration = Duration::from_secs(30);
+/// A cluster that is launching is asked for its health this often; silence does not count.
+pub(super) const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What is known of the sessions that may still be started.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    /// When the answer came, or when it was last tried for.
+    asked_at: Option<Duration>,
+    /// Identifies since the answer.
+    used: u32,
+    fetching: bool,
+    fetch_at: Option<Duration>,
+    retry: Option<Duration>,
+    /// Too few sessions were left; said so once.
+    waiting: bool,
+}
+
+impl Budget {
+    fn stale(&self, now: Duration) -> bool {
+        self.asked_at
+            .is_none_or(|at| now.saturating_sub(at) > FRESH)
+    }
+}
+
+impl Fleet {
+    pub(super) fn fetch_gateway(&mut self) {
+        if !self.budget.fetching {
+            self.budget.fetching = true;
+            self.budget.fetch_at = None;
+            self.effects.push(Effect::FetchGateway);
+        }
+    }
+
+    pub(super) fn on_gateway(&mut self, now: Now, outcome: Result<GatewayBot, GatewayFailure>) {
+        self.budget.fetching = false;
+        self.budget.asked_at = Some(now.monotonic);
+        match outcome {
+            Ok(bot) => {
+                self.max_concurrency = bot.session_start_limit.max_concurrency.max(1);
+                self.budget.used = 0;
+                self.budget.retry = None;
+                self.gateway = Some(bot);
+                if self.resharding() {
+                    self.continue_reshard(now);
+                } else if self.clusters.is_empty() && self.closing.is_none() {
+                    self.build_map(now);
+                }
+            }
+            Err(failure) if self.resharding() => self.fail_reshard(now, &failure.message),
+            Err(failure) if failure.fatal && self.clusters.is_empty() => {
+                self.give_up(now, failure.message);
+            }
+            Err(failure) => {
+                let pause = self
+                    .budget
+                    .retry
+                    .map_or(FIRST_RETRY, |last| (last * 2).min(LAST_RETRY));
+                self.budget.retry = Some(pause);
+                let pause = pause.max(failure.retry_after.unwrap_or_default());
+                let wait_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                warn!(
+                    error = failure.message,
+                    wait_ms, "cannot ask Discord for the gateway"
+                );
+                if self.gateway.is_none() || self.budget.waiting {
+                    self.budget.fetch_at = Some(now.monotonic + pause);
+                    self.budget.asked_at = None;
+                }
+            }
+        }
+    }
+
+    /// Ends before anything was started.
+    fn give_up(&mut self, now: Now, reason: String) {
+        error!(reason, "cannot start the clusters");
+        self.close(now, 1, Some(reason));
+    }
+
+    fn build_map(&mut self, now: Now) {
+        let recommended = self.gateway.as_ref().map_or(0, |bot| bot.shards);
+        let shards = self.policy.fixed_shard_count.unwrap_or(recommended);
+        let map = cluster_map(&self.policy.names, shards, self.policy.per_cluster)
+            .and_then(|map| self.policy.ports.check(map.len()).map(|()| map));
+        match map {
+            Ok(map) => {
+                info!(shards, clusters = map.len(), "launching the clusters");
+                self.shard_count = shards;
+                for entry in map {
+                    let incarnation = self.next_incarnation();
+                    self.clusters.push(Cluster::new(entry, incarnation));
+                }
+                for index in 0..self.clusters.len() {
+                    self.enqueue(index, Via::StartNext);
+                }
+            }
+            Err(problem) => self.give_up(now, MapError::to_string(&problem)),
+        }
+    }
+
+    pub(super) fn next_incarnation(&mut self) -> u64 {
+        self.incarnations += 1;
+        self.incarnations
+    }
+
+    pub(super) fn enqueue(&mut self, index: usize, via: Via) {
+        self.queue_tickets += 1;
+        self.set_state(
+            index,
+            State::Queued {
+                ticket: self.queue_tickets,
+                via,
+            },
+        );
+    }
+
+    /// Indices of queued clusters, first come first.
+    fn queue(&self) -> Vec<(usize, Via)> {
+        let mut queue: Vec<_> = self
+            .clusters
+            .iter()
+            .enumerate()
+            .filter_map(|(index, cluster)| match cluster.state {
+                State::Queued { ticket, via } => Some((ticket, index, via)),
+                _ => None,
+            })
+            .collect();
+        queue.sort_unstable_by_key(|(ticket, ..)| *ticket);
+        queue
+            .into_iter()
+            .map(|(_, index, via)| (index, via))
+            .collect()
+    }
+
+    fn keys(&self, shards: &[ShardId]) -> Vec<u16> {
+        shards
+            .iter()
+            .map(|shard| shard.get() % self.max_concurrency)
+            .collect()
+    }
+
+    /// Starts what may start now.
+    pub(super) fn admit(&mut self, now: Now) {
+        if self.closing.is_some() || self.bus_down_since.is_some() {
+            return;
+        }
+        if self.gateway.is_none() {
+            if self.budget.fetch_at.is_none_or(|at| at <= now.monotonic) {
+                self.fetch_gateway();
+            }
+            return;
+        }
+        let mut taken = self.keys_in_use();
+        for (index, via) in self.queue() {
+            let keys = self.keys(&self.clusters[index].shards);
+            let free = !keys.iter().any(|key| taken.contains(key));
+            // The first in the queue keeps its place even while it waits.
+            taken.extend(&keys);
+            if !free || (via == Via::StartNext && self.chain_not_before > now.monotonic) {
+                continue;
+            }
+            let rested = self.rested(&keys);
+            if rested > now.monotonic && !self.policy.overlap_boot {
+                continue;
+            }
+            if !self.affordable(now, self.clusters[index].shards.len()) {
+                return;
+            }
+            self.spawn(now, index, via, rested);
+        }
+    }
+
+    /// Keys of the clusters that may identify right now: launching, or told to end before they
+    /// had launched.
+    fn keys_in_use(&self) -> Vec<u16> {
+        let identifying = self.clusters.iter().filter(|cluster| cluster.identifying);
+        identifying
+            .flat_map(|cluster| self.keys(&cluster.shards))
+            .collect()
+    }
+
+    fn rested(&self, keys: &[u16]) -> Duration {
+        let last = keys.iter().filter_map(|key| self.identified.get(key)).max();
+        last.map_or(Duration::ZERO, |last| *last + KEY_REST)
+    }
+
+    /// When the queue has to be looked at again, if nothing else happens.
+    pub(super) fn next_admission(&self) -> Option<Duration> {
+        if self.closing.is_some() || self.bus_down_since.is_some() || self.budget.fetching {
+            return None;
+        }
+        let queue = self.queue();
+        if self.budget.fetch_at.is_some() && (!queue.is_empty() || self.gateway.is_none()) {
+            return self.budget.fetch_at;
+        }
+        let mut taken = self.keys_in_use();
+        let mut earliest: Option<Duration> = None;
+        for (index, via) in queue {
+            let keys = self.keys(&self.clusters[index].shards);
+            let free = !keys.iter().any(|key| taken.contains(key));
+            taken.extend(&keys);
+            if !free {
+                continue;
+            }
+            let chain = if via == Via::StartNext {
+                self.chain_not_before
+            } else {
+                Duration::ZERO
+            };
+            let rested = if self.policy.overlap_boot {
+                Duration::ZERO
+            } else {
+                self.rested(&keys)
+            };
+            let at = chain.max(rested);
+            if earliest.is_none_or(|earliest| at < earliest) {
+                earliest = Some(at);
+            }
+        }
+        earliest
+    }
+
+    /// Whether the identify budget allows for so many shards; asks Discord when that is not known
+    /// well enough.
+    fn affordable(&mut self, now: Now, shards: usize) -> bool {
+        if self.budget.fetching {
+            return false;
+        }
+        if self.budget.fetch_at.is_some_and(|at| at > now.monotonic) {
+            return false;
+        }
+        if self.budget.stale(now.monotonic) {
+            self.fetch_gateway();
+            return false;
+        }
+        let Some(limit) = self.gateway.as_ref().map(|bot| &bot.session_start_limit) else {
+            return false;
+        };
+        let remaining = limit.remaining.saturating_sub(self.budget.used);
+        let needed = u32::try_from(shards).unwrap_or(u32::MAX);
+        if remaining >= needed && remaining >= self.policy.minimum_sessions {
+            self.budget.waiting = false;
+            return true;
+        }
+        let reset = Duration::from_millis(limit.reset_after);
+        let pause = if reset.is_zero() {
+            EMPTY_BUDGET_RETRY
+        } else {
+            reset
+        };
+        let asked = self.budget.asked_at.unwrap_or(now.monotonic);
+        self.budget.fetch_at = Some((asked + pause).max(now.monotonic + FIRST_RETRY));
+        // Marks the answer as used up, so that the time above leads to a new one.
+        self.budget.asked_at = None;
+        if !self.budget.waiting {
+            self.budget.waiting = true;
+            warn!(
+                remaining,
+                needed,
+                floor = self.policy.minimum_sessions,
+                "too few sessions left, waiting for the limit to reset"
+            );
+            let wait_s = pause.as_secs();
+            self.log(
+                now,
+                LogEntry::new("identify_budget_wait")
+                    .with("remaining", remaining)
+                    .with("wait_s", wait_s),
+            );
+        }
+        false
+    }
+
+    fn spawn(&mut self, now: Now, index: usize, via: Via, rested: Duration) {
+        let rest = rested.saturating_sub(now.monotonic);
+        let incarnation = self.next_incarnation();
+        let session_id = self.letters(32);
+        let cluster_count = u16::try_from(self.clusters.len()).unwrap_or(u16::MAX);
+        let shard_count = self.shard_count;
+        let timeout = self
+            .policy
+            .launch_timeout(self.clusters[index].shards.len());
+        let cluster = &mut self.clusters[index];
+        cluster.incarnation = incarnation;
+        cluster.session_id = session_id;
+        cluster.started_at = Some(now.wall);
+        cluster.process = None;
+        cluster.occupied = true;
+        cluster.identifying = true;
+        cluster.health.clear();
+        cluster.last_checked = None;
+        cluster.unresponsive = false;
+        cluster.ping.stop();
+        let spawn = Spawn {
+            cluster: cluster.id,
+            incarnation,
+            name: cluster.name.clone(),
+            shards: cluster.shards.clone(),
+            shard_count,
+            cluster_count,
+            identify_not_before: (!rest.is_zero()).then(|| now.wall + rest),
+        };
+        self.budget.used = self
+            .budget
+            .used
+            .saturating_add(u32::try_from(spawn.shards.len()).unwrap_or(u32::MAX));
+        self.last_started_at = Some(now.wall);
+        self.set_state(
+            index,
+            State::Launching {
+                deadline: now.monotonic + timeout + rest,
+                via,
+            },
+        );
+        self.effects.push(Effect::Spawn(spawn));
+    }
+
+    pub(super) fn on_spawned(
+        &mut self,
+        now: Now,
+        cluster: ClusterId,
+        incarnation: u64,
+        process: ProcessId,
+    ) {
+        let Some(index) = self.current(cluster, incarnation) else {
+            return;
+        };
+        self.log(
+            now,
+            LogEntry::of("cluster_started", cluster).with("pid", process.pid),
+        );
+        let cluster = &mut self.clusters[index];
+        cluster.process = Some(process);
+        match cluster.state {
+            State::Launching { .. } => cluster.ping.start(now.monotonic + PROBE_INTERVAL),
+            // It was told to end before it was there to be told.
+            _ => self.effects.push(Effect::Signal {
+                cluster: cluster.id,
+                incarnation,
+                signal: Signal::Terminate,
+            }),
+        }
+        self.changed = true;
+    }
+
+    /// The cluster says that all its shards have been ready. Counts once per incarnation and only
+    /// while the cluster is launching.
+    pub(super) fn on_launch_next(&mut self, now: Now, cluster: ClusterId) {
+        let Some(index) = self.index(cluster) else {
+            warn!(cluster.id = %cluster, "launch_next of an unknown cluster");
+            return;
+        };
+        if !matches!(self.clusters[index].state, State::Launching { .. }) {
+            return;
+        }
+        info!(cluster.id = %cluster, "cluster launched");
+        self.mark_identified(now, index);
+        self.clusters[index]
+            .ping
+            .start(now.monotonic + self.policy.ping_interval);
+        self.set_state(
+            index,
+            State::Running {
+                since: now.monotonic,
+            },
+        );
+        self.chain_not_before = now.monotonic + self.policy.start_next_delay;
+        self.announce = true;
+    }
+
+    /// The cluster has identified or can do so no more: its keys rest from now on.
+    pub(super) fn mark_identified(&mut self, now: Now, index: usize) {
+        self.clusters[index].identifying = false;
+        for key in self.keys(&self.clusters[index].shards) {
+            self.identified.insert(key, now.monotonic);
+        }
+    }
+
+    /// Tells everyone once no cluster is left to launch. Said again whenever a restarted cluster
+    /// has launched, as mewld does; a rolling restart or reshard says it once, at its end.
+    pub(super) fn announce_when_up(&mut self) {
+        let waiting = !self.announce || self.sequence.is_some() || self.closing.is_some();
+        if waiting || !self.clusters.iter().all(Cluster::settled) {
+            return;
+        }
+        self.announce = false;
+        self.fully_up = true;
+        info!("all clusters launched");
+        let command_id = self.letters(COMMAND_ID_LENGTH);
+        self.publish(LauncherReply::all_clusters_launched(command_id).to_json());
+    }
+}

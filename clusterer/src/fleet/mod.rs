@@ -1,0 +1,259 @@
+//! The clusters of one bot as a state machine without I/O.
+//!
+//! [`Fleet::handle`] takes one event and the time and returns what is to be done; nothing here
+//! waits, reads a clock or talks to anyone. Each [`Cluster`] is an actor in the sense that only
+//! its own transitions change it, one at a time, and that everything which concerns a process
+//! carries the incarnation it was started under: whatever arrives for an older one is dropped.
+
+mod adopt;
+mod cluster;
+mod commands;
+mod event;
+mod launch;
+mod sequence;
+mod stop;
+mod supervise;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use splashtail_api_types::clusters::GatewayBot;
+use splashtail_core::ids::ClusterId;
+use splashtail_ipc::launcher::nonce;
+
+pub use adopt::{SavedCluster, SavedFleet};
+pub use cluster::{Cluster, ProcessId, State, Then, Via};
+pub use commands::{ACTIONS, Refusal};
+pub use event::{Effect, Event, Exit, GatewayFailure, Origin, Signal, Spawn};
+
+pub use view::ClusterNumbers;
+
+use crate::action_log::LogEntry;
+use crate::map::Ports;
+use launch::Budget;
+use sequence::Sequence;
+use stop::Closing;
+
+/// The two times an event happens at.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    pub monotonic: Duration,
+    pub wall: DateTime<Utc>,
+}
+
+/// What the operator decided.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub names: Vec<String>,
+    pub per_cluster: u16,
+    pub fixed_shard_count: Option<u16>,
+    pub minimum_sessions: u32,
+    pub ping_interval: Duration,
+    pub ping_timeout: Duration,
+    pub start_next_delay: Duration,
+    /// The clusters understand `IDENTIFY_NOT_BEFORE`, so they may boot while a key rests.
+    pub overlap_boot: bool,
+    /// Grace between SIGTERM and SIGKILL for one cluster.
+    pub stop_grace: Duration,
+    /// The same when the whole fleet stops.
+    pub shutdown_grace: Duration,
+    /// Time to launch beyond what each shard gets.
+    pub launch_base: Duration,
+    pub reshard_enabled: bool,
+    pub reshard_all: bool,
+    pub ports: Ports,
+    /// Directory of the clusters, for the instance list.
+    pub dir: String,
+}
+
+/// What one shard may take to identify and become ready.
+const LAUNCH_PER_SHARD: Duration = Duration::from_secs(15);
+
+impl Policy {
+    fn launch_timeout(&self, shards: usize) -> Duration {
+        self.launch_base
+            + LAUNCH_PER_SHARD.saturating_mul(u32::try_from(shards).unwrap_or(u32::MAX))
+    }
+}
+
+#[derive(Debug)]
+pub struct Fleet {
+    policy: Policy,
+    rng: StdRng,
+    clusters: Vec<Cluster>,
+    shard_count: u16,
+    gateway: Option<GatewayBot>,
+    /// Shards with equal `id % max_concurrency` share an identify key.
+    max_concurrency: u16,
+    budget: Budget,
+    /// When a shard of an identify key (`shard % max_concurrency`) last identified.
+    identified: HashMap<u16, Duration>,
+    /// No start of the initial launch before this.
+    chain_not_before: Duration,
+    last_started_at: Option<DateTime<Utc>>,
+    /// `Some(since)` while messages do not arrive.
+    bus_down_since: Option<Duration>,
+    /// All clusters were launched once. Crashes do not change it, resharding does.
+    fully_up: bool,
+    /// A cluster launched since this was last told to everyone.
+    announce: bool,
+    sequence: Option<Sequence>,
+    /// The fleet is being stopped for good.
+    closing: Option<Closing>,
+    incarnations: u64,
+    queue_tickets: u64,
+    changed: bool,
+    effects: Vec<Effect>,
+}
+
+impl Fleet {
+    /// A fleet without clusters that asks for the gateway's answer first. `seed` drives nonces,
+    /// session ids and jitter.
+    pub fn new(policy: Policy, seed: u64) -> Self {
+        Self {
+            policy,
+            rng: StdRng::seed_from_u64(seed),
+            clusters: Vec::new(),
+            shard_count: 0,
+            gateway: None,
+            max_concurrency: 1,
+            budget: Budget::default(),
+            identified: HashMap::new(),
+            chain_not_before: Duration::ZERO,
+            last_started_at: None,
+            bus_down_since: None,
+            fully_up: false,
+            announce: false,
+            sequence: None,
+            closing: None,
+            incarnations: 0,
+            queue_tickets: 0,
+            changed: false,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes one event in and returns what has to be done, in order. The effects are to be carried
+    /// out before the next event is taken in.
+    pub fn handle(&mut self, now: Now, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Tick => {}
+            Event::Gateway(outcome) => self.on_gateway(now, outcome),
+            Event::Spawned {
+                cluster,
+                incarnation,
+                process,
+            } => {
+                self.on_spawned(now, cluster, incarnation, process);
+            }
+            Event::SpawnFailed {
+                cluster,
+                incarnation,
+                error,
+            } => {
+                self.on_spawn_failed(now, cluster, incarnation, &error);
+            }
+            Event::Exited {
+                cluster,
+                incarnation,
+                exit,
+            } => {
+                self.on_exited(now, cluster, incarnation, exit);
+            }
+            Event::Command { origin, command } => self.on_command(now, &origin, &command),
+            Event::Bus { up } => self.on_bus(now, up),
+            Event::Shutdown => self.close(now, 0, None),
+        }
+        self.advance(now);
+        // While the fleet closes, the file keeps telling what was wanted before.
+        if std::mem::take(&mut self.changed) && self.closing.is_none() {
+            let saved = self.saved(now);
+            self.effects.push(Effect::Save(saved));
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Everything that time or the last event made due.
+    fn advance(&mut self, now: Now) {
+        for index in 0..self.clusters.len() {
+            self.run_timers(now, index);
+        }
+        self.advance_sequence(now);
+        self.admit(now);
+        self.announce_when_up();
+        self.finish_closing();
+    }
+
+    /// When [`Event::Tick`] is needed next, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let bus_up = self.bus_down_since.is_none();
+        let clusters = self
+            .clusters
+            .iter()
+            .filter_map(|cluster| cluster.next_deadline(bus_up));
+        let sequence = self.sequence.as_ref().and_then(Sequence::deadline);
+        clusters.chain(sequence).chain(self.next_admission()).min()
+    }
+
+    pub fn clusters(&self) -> &[Cluster] {
+        &self.clusters
+    }
+
+    pub fn fully_up(&self) -> bool {
+        self.fully_up
+    }
+
+    fn index(&self, cluster: ClusterId) -> Option<usize> {
+        let index = usize::from(cluster.get());
+        (index < self.clusters.len()).then_some(index)
+    }
+
+    /// The cluster, if the incarnation is still its own.
+    fn current(&self, cluster: ClusterId, incarnation: u64) -> Option<usize> {
+        let index = self.index(cluster)?;
+        (self.clusters[index].incarnation == incarnation).then_some(index)
+    }
+
+    fn log(&mut self, now: Now, entry: LogEntry) {
+        self.effects.push(Effect::Log(entry.at(now.wall)));
+    }
+
+    fn publish(&mut self, message: String) {
+        self.effects.push(Effect::Publish(message));
+    }
+
+    fn letters(&mut self, length: usize) -> String {
+        nonce(length, &mut self.rng)
+    }
+
+    fn set_state(&mut self, index: usize, state: State) {
+        self.clusters[index].state = state;
+        self.changed = true;
+    }
+
+    fn on_bus(&mut self, now: Now, up: bool) {
+        match (self.bus_down_since, up) {
+            (None, false) => {
+                self.bus_down_since = Some(now.monotonic);
+                for cluster in &mut self.clusters {
+                    cluster.ping.forget();
+                }
+            }
+            (Some(since), true) => {
+                let lost = now.monotonic.saturating_sub(since);
+                self.bus_down_since = None;
+                for cluster in &mut self.clusters {
+                    cluster.resume_after(now.monotonic, lost, self.policy.ping_interval);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Work on one cluster after the other: rolling restart and reshard. At most one runs, and it
+//! takes no cluster down while another one is not up.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use splashtail_core::ids::ClusterId;
+use tracing::{info, warn};
+
+use super::cluster::{Cluster, State, Via};
+use super::commands::Refusal;
+use super::{Fleet, Now};
+use crate::action_log::LogEntry;
+use crate::map::{Entry, cluster_map};
+
+#[derive(Debug)]
+pub(super) struct Sequence {
+    kind: Kind,
+    remaining: VecDeque<ClusterId>,
+    /// The cluster that is being restarted and the incarnation it had before.
+    current: Option<(ClusterId, u64)>,
+    /// Neither the current cluster nor the wait for the others may take longer.
+    deadline: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rolling,
+    /// Waits for the gateway's answer.
+    Fetching,
+    Reshard,
+}
+
+impl Sequence {
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    fn new(kind: Kind, remaining: VecDeque<ClusterId>) -> Self {
+        Self {
+            kind,
+            remaining,
+            current: None,
+            deadline: None,
+        }
+    }
+}
+
+impl Fleet {
+    pub(super) fn rolling(&self) -> bool {
+        self.sequence
+            .as_ref()
+            .is_some_and(|sequence| sequence.kind == Kind::Rolling)
+    }
+
+    pub(super) fn resharding(&self) -> bool {
+        self.sequence
+            .as_ref()
+            .is_some_and(|sequence| sequence.kind == Kind::Fetching)
+    }
+
+    pub(super) fn may_run_sequence(&self) -> Result<(), Refusal> {
+        self.may_act()?;
+        match &self.sequence {
+            Some(sequence) if sequence.kind == Kind::Rolling => Err(Refusal::AlreadyRolling),
+            Some(_) => Err(Refusal::ReshardInProgress),
+            None if !self.fully_up => Err(Refusal::NotFullyUp),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn may_reshard(&self) -> Result<(), Refusal> {
+        self.may_act()?;
+        if !self.policy.reshard_enabled {
+            return Err(Refusal::ReshardDisabled);
+        }
+        self.may_run_sequence()?;
+        if self.clusters.iter().all(Cluster::settled) {
+            Ok(())
+        } else {
+            Err(Refusal::NotFullyUp)
+        }
+    }
+
+    pub(super) fn begin_rolling_restart(&mut self, now: Now) {
+        info!("rolling restart");
+        self.log(now, LogEntry::new("rolling_restart"));
+        let ids = self.clusters.iter().map(|cluster| cluster.id).collect();
+        self.sequence = Some(Sequence::new(Kind::Rolling, ids));
+    }
+
+    pub(super) fn begin_reshard(&mut self, now: Now) {
+        self.log(
+            now,
+            LogEntry::new("reshard_begin").with("subsystem", "redis"),
+        );
+        self.sequence = Some(Sequence::new(Kind::Fetching, VecDeque::new()));
+        self.fetch_gateway();
+    }
+
+    /// The gateway answered: checks everything, then commits to the new map.
+    pub(super) fn continue_reshard(&mut self, now: Now) {
+        match self.plan_reshard() {
+            Ok((shard_count, map)) => self.commit_reshard(shard_count, map),
+            Err(problem) => self.fail_reshard(now, &problem),
+        }
+    }
+
+    fn plan_reshard(&self) -> Result<(u16, Vec<Entry>), String> {
+        let bot = self.gateway.as_ref().ok_or("the gateway did not answer")?;
+        let shards = self.policy.fixed_shard_count.unwrap_or(bot.shards);
+        let map = cluster_map(&self.policy.names, shards, self.policy.per_cluster)
+            .map_err(|problem| problem.to_string())?;
+        if map.len() < self.clusters.len() {
+            return Err(format!(
+                "{} clusters run, the new map has only {}",
+                self.clusters.len(),
+                map.len()
+            ));
+        }
+        self.policy
+            .ports
+            .check(map.len())
+            .map_err(|problem| problem.to_string())?;
+        let identifies: usize = map
+            .iter()
+            .filter(|entry| self.changes(entry, shards))
+            .map(|entry| entry.shards.len())
+            .sum();
+        let needed = u32::try_from(identifies)
+            .unwrap_or(u32::MAX)
+            .max(self.policy.minimum_sessions);
+        let remaining = bot.session_start_limit.remaining;
+        if remaining < needed {
+            return Err(format!(
+                "{remaining} sessions are left, {needed} are needed"
+            ));
+        }
+        Ok((shards, map))
+    }
+
+    /// A cluster whose shards stay the same still routes by the old total, so a new total changes
+    /// every cluster.
+    fn changes(&self, entry: &Entry, shard_count: u16) -> bool {
+        let same = self
+            .index(entry.id)
+            .is_some_and(|index| self.clusters[index].shards == entry.shards);
+        !same || self.policy.reshard_all || shard_count != self.shard_count
+    }
+
+    fn commit_reshard(&mut self, shard_count: u16, map: Vec<Entry>) {
+        let changed: VecDeque<ClusterId> = map
+            .iter()
+            .filter(|entry| self.changes(entry, shard_count))
+            .map(|entry| entry.id)
+            .collect();
+        info!(
+            shards = shard_count,
+            clusters = map.len(),
+            changed = changed.len(),
+            "resharding"
+        );
+        self.shard_count = shard_count;
+        self.fully_up = false;
+        for entry in map {
+            match self.index(entry.id) {
+                // The name stays: it is the cluster's own.
+                Some(index) => self.clusters[index].shards = entry.shards,
+                None => {
+                    let incarnation = self.next_incarnation();
+                    self.clusters.push(Cluster::new(entry, incarnation));
+                }
+            }
+        }
+        self.changed = true;
+        self.sequence = Some(Sequence::new(Kind::Reshard, changed));
+    }
+
+    pub(super) fn fail_reshard(&mut self, now: Now, problem: &str) {
+        warn!(error = problem, "reshard failed");
+        let entry = LogEntry::new("reshard_failed").with("subsystem", "redis");
+        self.log(now, entry.with("error", problem));
+        self.sequence = None;
+    }
+
+    pub(super) fn advance_sequence(&mut self, now: Now) {
+        while let Some(sequence) = &self.sequence {
+            if sequence.kind == Kind::Fetching {
+                return;
+            }
+            if let Some((cluster, before)) = sequence.current {
+                let done = self.index(cluster).is_none_or(|index| {
+                    let cluster = &self.clusters[index];
+                    // An operator may stop the cluster in the middle of it.
+                    match cluster.state {
+                        State::Running { .. } => cluster.incarnation != before,
+                        State::Stopped => true,
+                        _ => false,
+                    }
+                });
+                if !done {
+                    return self.check_sequence_deadline(now, Some(cluster));
+                }
+                if let Some(sequence) = &mut self.sequence {
+                    sequence.current = None;
+                    sequence.deadline = None;
+                }
+                continue;
+            }
+            let Some(&next) = sequence.remaining.front() else {
+                return self.finish_sequence(now);
+            };
+            let settled = self.clusters.iter().all(Cluster::settled);
+            if !settled {
+                // Another cluster is down at the moment: wait for it, but not for ever.
+                let limit = now.monotonic + self.sequence_limit(1);
+                if let Some(sequence) = &mut self.sequence {
+                    sequence.deadline.get_or_insert(limit);
+                }
+                return self.check_sequence_deadline(now, None);
+            }
+            self.take_next(now, next);
+        }
+    }
+
+    fn take_next(&mut self, now: Now, next: ClusterId) {
+        let index = self.index(next);
+        let shards = index.map_or(1, |index| self.clusters[index].shards.len());
+        let limit = now.monotonic + self.sequence_limit(shards);
+        let Some(sequence) = &mut self.sequence else {
+            return;
+        };
+        sequence.remaining.pop_front();
+        sequence.deadline = None;
+        let Some(index) = index else { return };
+        let never_started = self.clusters[index].started_at.is_none();
+        let via = match sequence.kind {
+            Kind::Rolling => Via::RollingRestart,
+            Kind::Fetching | Kind::Reshard => Via::Reshard,
+        };
+        // What an operator stopped stays stopped; a cluster that a reshard adds starts.
+        let stopped = self.clusters[index].state == State::Stopped;
+        if stopped && !(via == Via::Reshard && never_started) {
+            return;
+        }
+        sequence.current = Some((next, self.clusters[index].incarnation));
+        sequence.deadline = Some(limit);
+        self.restart(now, index, via);
+    }
+
+    fn sequence_limit(&self, shards: usize) -> Duration {
+        self.policy.stop_grace + self.policy.launch_timeout(shards) + Duration::from_secs(30)
+    }
+
+    fn check_sequence_deadline(&mut self, now: Now, current: Option<ClusterId>) {
+        let Some(sequence) = &self.sequence else {
+            return;
+        };
+        if self.bus_down_since.is_some() || sequence.deadline.is_none_or(|at| at > now.monotonic) {
+            return;
+        }
+        let kind = sequence.kind;
+        let problem = match current {
+            Some(cluster) => format!("cluster {cluster} did not come up in time"),
+            None => "another cluster stayed down".to_owned(),
+        };
+        warn!(error = problem, "giving up a rolling operation");
+        let via = if kind == Kind::Rolling {
+            Via::RollingRestart
+        } else {
+            Via::Reshard
+        };
+        let mut entry = LogEntry::new(via.failure_event()).with("via", via.as_str());
+        if let Some(cluster) = current {
+            entry = entry.with("id", cluster.get());
+        }
+        self.log(now, entry.with("error", problem.as_str()));
+        if kind == Kind::Rolling {
+            self.sequence = None;
+        } else {
+            self.fail_reshard(now, &problem);
+            // What is left of the new map starts at the next restart of each cluster.
+            self.announce = true;
+        }
+    }
+
+    fn finish_sequence(&mut self, now: Now) {
+        if !self.clusters.iter().all(Cluster::settled) {
+            return;
+        }
+        let kind = self.sequence.take().map(|sequence| sequence.kind);
+        if kind == Some(Kind::Reshard) {
+            self.log(
+                now,
+                LogEntry::new("reshard_success").with("subsystem", "redis"),
+            );
+        }
+        self.announce = true;
+    }
+}

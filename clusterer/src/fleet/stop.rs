@@ -1,0 +1,134 @@
+//! Stopping one cluster, and all of them.
+
+use std::time::Duration;
+
+use tracing::info;
+
+use super::cluster::{State, Then, Via};
+use super::event::{Effect, Signal};
+use super::{Fleet, Now};
+use crate::action_log::LogEntry;
+
+/// The end of the fleet.
+#[derive(Debug)]
+pub(super) struct Closing {
+    code: u8,
+    reason: Option<String>,
+    said: bool,
+}
+
+impl Fleet {
+    /// Tells the process to end, kills it after the grace time, and goes on with `then` once it
+    /// is gone. The cluster must be occupied.
+    pub(super) fn begin_stop(&mut self, now: Now, index: usize, then: Then, grace: Duration) {
+        let cluster = &mut self.clusters[index];
+        cluster.session_id.clear();
+        cluster.ping.stop();
+        if cluster.process.is_some() {
+            self.effects.push(Effect::Signal {
+                cluster: cluster.id,
+                incarnation: cluster.incarnation,
+                signal: Signal::Terminate,
+            });
+        }
+        let kill_at = Some(now.monotonic + grace);
+        self.set_state(index, State::Stopping { kill_at, then });
+    }
+
+    pub(super) fn kill(&mut self, index: usize, then: Then) {
+        let cluster = &self.clusters[index];
+        self.effects.push(Effect::Signal {
+            cluster: cluster.id,
+            incarnation: cluster.incarnation,
+            signal: Signal::Kill,
+        });
+        self.set_state(
+            index,
+            State::Stopping {
+                kill_at: None,
+                then,
+            },
+        );
+    }
+
+    /// The process of a cluster that was told to end is gone.
+    pub(super) fn after_stop(&mut self, now: Now, index: usize, then: Then) {
+        let id = self.clusters[index].id;
+        self.log(now, LogEntry::of("cluster_stopped", id));
+        match then {
+            _ if self.closing.is_some() => self.set_state(index, State::Stopped),
+            Then::Stop => self.set_state(index, State::Stopped),
+            Then::Restart(via) => self.enqueue(index, via),
+            Then::Backoff => self.back_off(now, index),
+        }
+    }
+
+    /// Restarts a cluster whatever it is doing. A stop that is under way ends in a start.
+    pub(super) fn restart(&mut self, now: Now, index: usize, via: Via) {
+        match self.clusters[index].state {
+            State::Launching { .. } | State::Running { .. } => {
+                let grace = self.policy.stop_grace;
+                self.begin_stop(now, index, Then::Restart(via), grace);
+            }
+            State::Stopping { kill_at, .. } => {
+                self.set_state(
+                    index,
+                    State::Stopping {
+                        kill_at,
+                        then: Then::Restart(via),
+                    },
+                );
+            }
+            State::Stopped | State::Backoff { .. } => self.enqueue(index, via),
+            State::Queued { .. } => {}
+        }
+    }
+
+    /// Ends supervision and stops every cluster in parallel; [`Effect::Exit`] follows when the
+    /// last process is gone. The first call decides the status.
+    pub(super) fn close(&mut self, now: Now, code: u8, reason: Option<String>) {
+        if self.closing.is_some() {
+            return;
+        }
+        info!("stopping all clusters");
+        self.closing = Some(Closing {
+            code,
+            reason,
+            said: false,
+        });
+        self.sequence = None;
+        self.log(now, LogEntry::new("shutdown"));
+        let grace = self.policy.shutdown_grace;
+        for index in 0..self.clusters.len() {
+            match self.clusters[index].state {
+                State::Launching { .. } | State::Running { .. } => {
+                    self.begin_stop(now, index, Then::Stop, grace);
+                }
+                State::Stopping { kill_at, .. } => {
+                    let kill_at = kill_at.map(|at| at.min(now.monotonic + grace));
+                    self.set_state(
+                        index,
+                        State::Stopping {
+                            kill_at,
+                            then: Then::Stop,
+                        },
+                    );
+                }
+                State::Queued { .. } | State::Backoff { .. } | State::Stopped => {
+                    self.set_state(index, State::Stopped);
+                }
+            }
+        }
+    }
+
+    pub(super) fn finish_closing(&mut self) {
+        let Some(closing) = self.closing.as_mut().filter(|closing| !closing.said) else {
+            return;
+        };
+        if self.clusters.iter().all(|cluster| !cluster.occupied) {
+            closing.said = true;
+            let (code, reason) = (closing.code, closing.reason.take());
+            self.effects.push(Effect::Exit { code, reason });
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Random commands, crashes and hangs.
+
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::super::*;
+use super::world::{Behaviour, World, seconds};
+
+const CLUSTERS: u16 = 16;
+
+fn act(world: &mut World, rng: &mut StdRng) {
+    let cluster = rng.random_range(0..CLUSTERS);
+    match rng.random_range(0..100) {
+        0..40 => {
+            let actions = ["start", "stop", "restart", "statuses", "num_processes"];
+            let action = actions[rng.random_range(0..actions.len())];
+            world.ask(action, Some(cluster));
+        }
+        40..50 => drop(world.ask("rollingrestart", None)),
+        50..55 => drop(world.ask("nonsense", None)),
+        55..65 => world.crash(
+            cluster,
+            Exit {
+                code: Some(1),
+                signal: None,
+            },
+        ),
+        65..75 => world.behave(cluster, Behaviour::Hung),
+        75..80 => world.behave(cluster, Behaviour::Silent),
+        80..85 => world.behave(cluster, Behaviour::Stubborn),
+        85..90 => {
+            world.event(Event::Bus { up: false });
+            world.run(seconds(rng.random_range(0..5)));
+            world.event(Event::Bus { up: true });
+        }
+        90..95 => world.sleep_through(Duration::from_millis(rng.random_range(0..5000))),
+        _ => {
+            for id in 0..CLUSTERS {
+                world.behave(id, Behaviour::Normal);
+            }
+        }
+    }
+}
+
+fn storm(seed: u64, acts: u32) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut world = World::with(CLUSTERS, 1, 16, |policy| policy.ping_interval = seconds(10));
+    world.quiet = true;
+    world.run(seconds(10));
+    for _ in 0..acts {
+        act(&mut world, &mut rng);
+        world.check_invariants();
+        let pause = Duration::from_millis(rng.random_range(0..4000));
+        world.run(pause);
+        world.check_invariants();
+    }
+    // Calm: everything that an operator did not stop comes back.
+    for id in 0..CLUSTERS {
+        world.behave(id, Behaviour::Normal);
+    }
+    world.run(seconds(1400));
+    world.check_invariants();
+    assert!(world.fleet.clusters().iter().all(Cluster::settled));
+    for id in 0..CLUSTERS {
+        world.ask("start", Some(id));
+    }
+    world.run(seconds(600));
+    assert!(world.fleet.clusters().iter().all(Cluster::launched));
+    assert!(!world.fleet.instance_list(world.now()).roll_restarting);
+    world.event(Event::Shutdown);
+    world.run(seconds(7));
+    assert!(world.exit.is_some());
+}
+
+#[test]
+fn a_thousand_random_acts_against_sixteen_clusters() {
+    storm(1, 1000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn shorter_storms_of_every_kind(seed in any::<u64>()) {
+        storm(seed, 60);
+    }
+}

@@ -1,0 +1,326 @@
+//! Everything the operator decided about the clusters: the config, the cluster file beside it and
+//! the environment, resolved.
+
+mod dotenv;
+mod file;
+
+use std::collections::HashMap;
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use splashtail_core::config::Config;
+use splashtail_ipc::bus;
+use tracing::warn;
+use url::Url;
+
+pub use dotenv::DotenvError;
+pub use file::{ArgvStyle, ClusterFile, FileError};
+
+use crate::fleet::Policy;
+use crate::map::Ports;
+
+/// The bot of this project, found beside our own executable.
+pub const BOT_BINARY: &str = "splashtail-bot";
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Dotenv(#[from] DotenvError),
+    #[error(
+        "`discord_auth.token` is missing: the clusters cannot log in. `splashtail up` starts a sandbox instead"
+    )]
+    NoToken,
+    #[error("PER_CLUSTER={0:?} is not a number from 1 to 65535")]
+    PerCluster(String),
+    #[error("no {} at {}: build it or set `module` in the cluster file", BOT_BINARY, .0.display())]
+    NoBot(PathBuf),
+    #[error("`use_current_directory` is off and there is no home directory")]
+    NoHome,
+    #[error("cannot tell where this program is")]
+    Executable(#[source] std::io::Error),
+}
+
+/// What is run for a cluster.
+#[derive(Debug, Clone)]
+pub struct Program {
+    pub path: PathBuf,
+    /// In front of the cluster's arguments: the script, when `path` is an interpreter.
+    pub leading: Vec<String>,
+    pub dir: PathBuf,
+    pub argv: ArgvStyle,
+    /// Besides the inherited environment.
+    pub env: Vec<(String, SecretString)>,
+    /// Output goes to `<logs>/bot-<id>.log`.
+    pub logs: PathBuf,
+    pub api_url: String,
+    pub channel: String,
+    pub environment: splashtail_core::environment::Environment,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub channel: String,
+    pub token: SecretString,
+    /// Origin of Discord's REST API.
+    pub api_base: Url,
+    pub policy: Policy,
+    pub program: Program,
+}
+
+/// Where the inherited environment and our own program come from; tests give their own.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    pub variables: HashMap<String, String>,
+    pub current_dir: PathBuf,
+    /// Directory of the sibling binaries.
+    pub bin_dir: PathBuf,
+    /// `SPLASHTAIL_CONFIG` for the clusters.
+    pub config_path: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    ///
+    /// # Errors
+    /// [`SettingsError::Executable`].
+    pub fn of_process(config_path: Option<&Path>) -> Result<Self, SettingsError> {
+        let bin_dir = match env::var_os("SPLASHTAIL_BIN_DIR").filter(|dir| !dir.is_empty()) {
+            Some(directory) => directory.into(),
+            None => {
+                let own = env::current_exe().map_err(SettingsError::Executable)?;
+                own.parent().unwrap_or(Path::new("/")).to_owned()
+            }
+        };
+        Ok(Self {
+            variables: env::vars_os()
+                .filter_map(|(key, value)| {
+                    Some((key.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            current_dir: env::current_dir().map_err(SettingsError::Executable)?,
+            bin_dir,
+            config_path: config_path
+                .map(|path| std::path::absolute(path).unwrap_or(path.to_owned())),
+        })
+    }
+}
+
+/// `mewld-<env>.yaml` beside the config file; without a config file, in the working directory.
+pub fn cluster_file_path(config_path: Option<&Path>, config: &Config) -> PathBuf {
+    let name = format!("mewld-{}.yaml", config.environment);
+    match config_path.and_then(Path::parent) {
+        Some(directory) => directory.join(name),
+        None => name.into(),
+    }
+}
+
+impl Settings {
+    /// # Errors
+    /// See [`SettingsError`]; problems of the cluster file are reported all at once.
+    pub fn resolve(
+        config: &Config,
+        file_path: &Path,
+        surroundings: &Surroundings,
+    ) -> Result<Self, SettingsError> {
+        let file = ClusterFile::load(file_path)?;
+        let base = file_path.parent().unwrap_or(Path::new(""));
+        let dotenv = dotenv::load(&file.env, base)?;
+        let variable = |name: &str| {
+            let inherited = surroundings.variables.get(name).map(String::as_str);
+            let loaded = || {
+                dotenv
+                    .iter()
+                    .find(|(key, _)| key == name)
+                    .map(|(_, value)| value.as_str())
+            };
+            inherited.or_else(loaded).filter(|value| !value.is_empty())
+        };
+        let token = match variable("MTOKEN") {
+            Some(token) => token.into(),
+            None => config
+                .discord_auth
+                .token
+                .clone()
+                .ok_or(SettingsError::NoToken)?,
+        };
+        let per_cluster = match variable("PER_CLUSTER") {
+            Some(value) => match value.trim().parse() {
+                Ok(per_cluster @ 1..) => per_cluster,
+                _ => return Err(SettingsError::PerCluster(value.to_owned())),
+            },
+            None => file.per_cluster,
+        };
+        warn_of_other_redis(&file, config);
+        let channel = file
+            .channel
+            .clone()
+            .unwrap_or_else(|| bus::default_channel(config.environment));
+        let dir = cluster_dir(&file, config, surroundings)?;
+        let (path, leading) = program(&file, &dir, surroundings)?;
+        let mut env = vec![
+            ("MEWLD_CHANNEL".to_owned(), channel.as_str().into()),
+            (
+                "REDIS_URL".to_owned(),
+                bus::target_to_url(&config.bot_bus()),
+            ),
+            ("CLUSTERER_ORPHAN_TIMEOUT".to_owned(), ORPHAN_TIMEOUT.into()),
+        ];
+        if let Some(path) = &surroundings.config_path {
+            env.push((
+                "SPLASHTAIL_CONFIG".to_owned(),
+                path.display().to_string().into(),
+            ));
+        }
+        if file.argv == ArgvStyle::Mewld {
+            env.push(("MTOKEN".to_owned(), token.clone()));
+        }
+        for (key, value) in &dotenv {
+            // What is set already wins, as dotenv loaders have it.
+            if !surroundings.variables.contains_key(key) {
+                env.push((key.clone(), value.as_str().into()));
+            }
+        }
+        let meta = &config.meta;
+        let used = vec![
+            (meta.port, "meta.port"),
+            (meta.admin_port, "meta.admin_port"),
+            (meta.jobserver_port, "meta.jobserver_port"),
+            (meta.clusterer_port, "meta.clusterer_port"),
+        ];
+        Ok(Self {
+            token,
+            api_base: file
+                .proxy
+                .clone()
+                .unwrap_or_else(|| config.discord_api().clone()),
+            policy: Policy {
+                names: file.names.clone(),
+                per_cluster,
+                fixed_shard_count: file.fixed_shard_count,
+                minimum_sessions: file.minimum_sessions,
+                ping_interval: file.ping_interval,
+                ping_timeout: file.ping_timeout,
+                start_next_delay: file.start_next_delay,
+                overlap_boot: file.argv == ArgvStyle::Host,
+                stop_grace: STOP_GRACE,
+                shutdown_grace: SHUTDOWN_GRACE,
+                launch_base: file.launch_timeout,
+                reshard_enabled: file.reshard_enabled,
+                reshard_all: file.reshard_all,
+                ports: Ports {
+                    base: meta.bot_iserver_base_port,
+                    used,
+                },
+                dir: dir.display().to_string(),
+            },
+            program: Program {
+                path,
+                leading,
+                dir,
+                argv: file.argv,
+                env,
+                logs: config.data_dir.join("logs"),
+                api_url: splashtail_core::config::without_slash(&config.sites.api).to_owned(),
+                channel: channel.clone(),
+                environment: config.environment,
+            },
+            channel,
+        })
+    }
+}
+
+/// Seconds after which our bot ends when nobody asks for its health any more.
+const ORPHAN_TIMEOUT: &str = "120";
+
+fn cluster_dir(
+    file: &ClusterFile,
+    config: &Config,
+    surroundings: &Surroundings,
+) -> Result<PathBuf, SettingsError> {
+    if let Some(directory) = &file.override_dir {
+        return Ok(directory.clone());
+    }
+    let Some(directory) = &file.dir else {
+        return Ok(config.data_dir.join("bot"));
+    };
+    if file.use_current_directory {
+        return Ok(surroundings.current_dir.join(directory));
+    }
+    let home = surroundings
+        .variables
+        .get("HOME")
+        .filter(|home| !home.is_empty());
+    Ok(Path::new(home.ok_or(SettingsError::NoHome)?).join(directory))
+}
+
+fn program(
+    file: &ClusterFile,
+    dir: &Path,
+    surroundings: &Surroundings,
+) -> Result<(PathBuf, Vec<String>), SettingsError> {
+    match (&file.interp, &file.module) {
+        (Some(interpreter), Some(module)) => Ok((
+            interpreter.into(),
+            vec![dir.join(module).display().to_string()],
+        )),
+        (None, Some(module)) if file.argv == ArgvStyle::Mewld => Ok((module.into(), Vec::new())),
+        (None, Some(module)) => Ok((dir.join(module), Vec::new())),
+        (_, None) => {
+            let bot = surroundings.bin_dir.join(BOT_BINARY);
+            if bot.is_file() {
+                Ok((bot, Vec::new()))
+            } else {
+                Err(SettingsError::NoBot(bot))
+            }
+        }
+    }
+}
+
+/// The cluster file may repeat the Redis address; the config decides.
+fn warn_of_other_redis(file: &ClusterFile, config: &Config) {
+    let Some(given) = &file.redis else { return };
+    let given = bus::target_to_url(&bus::target_from_url(given.expose_secret()));
+    let used = bus::target_to_url(&config.bus());
+    if given.expose_secret() != used.expose_secret() {
+        warn!(
+            given = mask(given.expose_secret()),
+            used = mask(used.expose_secret()),
+            "the `redis` of the cluster file is not `meta.redis_url`; using the latter"
+        );
+    }
+}
+
+/// The address without its password.
+fn mask(address: &str) -> String {
+    match Url::parse(address) {
+        Ok(mut url) if url.password().is_some() => {
+            // Only URLs that cannot have a password refuse one.
+            let _ = url.set_password(Some("***"));
+            url.into()
+        }
+        _ => address.to_owned(),
+    }
+}
+
+/// Whether a name is one of those that describe inherited listeners, which are ours and not the
+/// clusters'.
+pub(crate) fn is_private_variable(name: &OsStr) -> bool {
+    [
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+        "NOTIFY_SOCKET",
+    ]
+    .iter()
+    .any(|private| name == *private)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! The clusterer's own port: state and commands for the web server and the command line. Users
+//! never reach it; the web server authenticates them and passes their id on.
+
+mod metrics;
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+use splashtail_core::ids::ClusterId;
+use splashtail_core::telemetry::Chain;
+use splashtail_ipc::bus::Bus;
+use splashtail_ipc::http::{ErrorResponse, Limits, harden};
+use splashtail_ipc::launcher::LauncherCmd;
+use splashtail_ipc::signing::{Caller, SignatureGate, Verifier};
+use tracing::{error, info};
+
+pub use metrics::EventCounter;
+
+use crate::fleet::ACTIONS;
+use crate::handle::{FleetHandle, NotReady};
+use crate::outbox::log_key;
+
+/// Clients that may ask and command.
+const CLIENTS: [&str; 2] = ["api", "cli"];
+const BODY_LIMIT: usize = 64 * 1024;
+const RETRY_AFTER_S: u64 = 5;
+
+#[derive(Debug, Clone)]
+struct App {
+    fleet: FleetHandle,
+    bus: Arc<dyn Bus>,
+    log_key: Arc<str>,
+    counter: EventCounter,
+}
+
+/// `GET /instance-list`, `/action-logs`, `/cluster-health?cid=` and `POST /commands/{action}` are
+/// for signed calls; `/readyz` and `/metrics` are read-only and open.
+pub fn router(
+    fleet: FleetHandle,
+    bus: Arc<dyn Bus>,
+    channel: &str,
+    verifier: Verifier,
+    counter: EventCounter,
+) -> Router {
+    let app = App {
+        fleet,
+        bus,
+        log_key: log_key(channel).into(),
+        counter,
+    };
+    let signed = Router::new()
+        .route("/instance-list", get(instance_list))
+        .route("/action-logs", get(action_logs))
+        .route("/cluster-health", get(cluster_health))
+        .route("/commands/{action}", post(command));
+    let signed = SignatureGate::new(verifier, &CLIENTS, BODY_LIMIT).protect(signed);
+    let router = Router::new()
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_page))
+        .merge(signed)
+        .fallback(async || {
+            ErrorResponse::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is nothing at this path",
+            )
+        })
+        .with_state(app);
+    harden(
+        router,
+        Limits {
+            body: BODY_LIMIT,
+            answer: std::time::Duration::from_secs(10),
+        },
+    )
+}
+
+impl IntoResponse for NotReady {
+    fn into_response(self) -> Response {
+        ErrorResponse::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_ready",
+            self.to_string(),
+        )
+        .retry_after(RETRY_AFTER_S)
+        .into_response()
+    }
+}
+
+/// 200 once commands are taken; whether all clusters are up is in the instance list.
+async fn ready(State(app): State<App>) -> Response {
+    match app.fleet.instance_list().await {
+        Ok(_) => "ready".into_response(),
+        Err(not_ready) => not_ready.into_response(),
+    }
+}
+
+async fn metrics_page(State(app): State<App>) -> Response {
+    match app.fleet.numbers().await {
+        Ok(numbers) => app.counter.render(&numbers).into_response(),
+        Err(not_ready) => not_ready.into_response(),
+    }
+}
+
+async fn instance_list(State(app): State<App>) -> Response {
+    match app.fleet.instance_list().await {
+        Ok(list) => Json(list).into_response(),
+        Err(not_ready) => not_ready.into_response(),
+    }
+}
+
+async fn action_logs(State(app): State<App>) -> Result<Json<Vec<Value>>, ErrorResponse> {
+    let entries = app.bus.read_log(&app.log_key).await.map_err(|failure| {
+        error!(error = %Chain(&failure), "cannot read the action log");
+        ErrorResponse::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "bus_unavailable",
+            "the action log cannot be read now",
+        )
+        .retry_after(RETRY_AFTER_S)
+    })?;
+    // An entry that is not JSON was put there by someone else and concerns nobody.
+    Ok(Json(
+        entries
+            .iter()
+            .filter_map(|entry| serde_json::from_str(entry).ok())
+            .collect(),
+    ))
+}
+
+#[derive(Debug, Deserialize)]
+struct HealthQuery {
+    #[serde(default)]
+    cid: Option<String>,
+}
+
+async fn cluster_health(State(app): State<App>, Query(query): Query<HealthQuery>) -> Response {
+    let bad = |code, message: &str| {
+        ErrorResponse::new(StatusCode::BAD_REQUEST, code, message).into_response()
+    };
+    let Ok(cluster) = query.cid.as_deref().unwrap_or("0").parse::<ClusterId>() else {
+        return bad("invalid_id", "`cid` is not a cluster id");
+    };
+    match app.fleet.health(cluster).await {
+        Err(not_ready) => not_ready.into_response(),
+        Ok(health) if !health.fully_up => bad("not_fully_up", "not all clusters have launched yet"),
+        Ok(health) => match health.cluster {
+            Some(health) => Json(health).into_response(),
+            None => bad("unknown_cluster", "there is no such cluster"),
+        },
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct CommandBody {
+    #[serde(default)]
+    id: Option<Value>,
+}
+
+/// Runs one command of the bus. The answer is the reply's output; a refusal is a 409 with the
+/// refusal as code.
+async fn command(
+    State(app): State<App>,
+    Path(action): Path<String>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Response {
+    if !ACTIONS.contains(&action.as_str()) {
+        return ErrorResponse::new(
+            StatusCode::NOT_FOUND,
+            "unknown_action",
+            "there is no such command",
+        )
+        .into_response();
+    }
+    let body: CommandBody = match body.is_empty() {
+        true => CommandBody::default(),
+        false => match serde_json::from_slice(&body) {
+            Ok(body) => body,
+            Err(_) => {
+                return ErrorResponse::new(
+                    StatusCode::BAD_REQUEST,
+                    "invalid_body",
+                    "the body is not a JSON object",
+                )
+                .into_response();
+            }
+        },
+    };
+    let user = headers
+        .get("x-user-id")
+        .and_then(|user| user.to_str().ok())
+        .unwrap_or("none");
+    info!(
+        action,
+        client = caller.client,
+        user.id = user,
+        "command received"
+    );
+    let mut command = LauncherCmd::command(&action, None, "");
+    command.args = body
+        .id
+        .map(|id| serde_json::Map::from_iter([("id".to_owned(), id)]));
+    match app.fleet.command(command).await {
+        Err(not_ready) => not_ready.into_response(),
+        Ok(output) => match output.get("error").and_then(Value::as_str) {
+            Some(code) => {
+                let message = format!("the clusterer refused: {}", code.replace('_', " "));
+                ErrorResponse::new(StatusCode::CONFLICT, code, message).into_response()
+            }
+            None => Json(output).into_response(),
+        },
+    }
+}
