@@ -125,13 +125,19 @@ fn parse_shards(text: &str, shard_count: u16) -> Result<Vec<ShardId>, ArgsError>
         return Err(ArgsError::Shards(text.to_owned()));
     }
     match shards.iter().find(|shard| shard.get() >= shard_count) {
-        Some(shard) => Err(ArgsError::ShardRange { shard: *shard, count: shard_count }),
+        Some(shard) => Err(ArgsError::ShardRange {
+            shard: *shard,
+            count: shard_count,
+        }),
         None => Ok(shards),
     }
 }
 
 fn number(name: &'static str, value: &str) -> Result<u16, ArgsError> {
-    value.parse().map_err(|_| ArgsError::Number { name, value: value.to_owned() })
+    value.parse().map_err(|_| ArgsError::Number {
+        name,
+        value: value.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -141,7 +147,15 @@ mod tests {
     use super::*;
 
     const NINE: [&str; 9] = [
-        "[0, 1]", "5", "0", "Flare", "/srv/bot", "3", "https://api.example.org", "ar_clusters/prod", "prod",
+        "[0, 1]",
+        "5",
+        "0",
+        "Flare",
+        "/srv/bot",
+        "3",
+        "https://api.example.org",
+        "ar_clusters/prod",
+        "prod",
     ];
 
     #[test]
@@ -156,14 +170,20 @@ mod tests {
     fn a_tenth_argument_is_ignored() {
         let mut ten = NINE.to_vec();
         ten.push("animus_magic_prod");
-        assert_eq!(ClusterArgs::parse(&ten).unwrap(), ClusterArgs::parse(&NINE).unwrap());
+        assert_eq!(
+            ClusterArgs::parse(&ten).unwrap(),
+            ClusterArgs::parse(&NINE).unwrap()
+        );
     }
 
     #[test]
     fn mewlds_six_arguments_leave_the_rest_open() {
         let six = ["[4]", "5", "2", "Aqua", "0", "/srv/bot"];
         let args = ClusterArgs::parse(&six).unwrap();
-        assert_eq!((args.dir.as_str(), args.channel.as_ref()), ("/srv/bot", None));
+        assert_eq!(
+            (args.dir.as_str(), args.channel.as_ref()),
+            ("/srv/bot", None)
+        );
         assert_eq!(args.to_mewld_argv(), six);
     }
 
@@ -186,8 +206,14 @@ mod tests {
             let error = ClusterArgs::parse(&arguments).unwrap_err();
             assert!(error.to_string().contains(part), "{value:?}: {error}");
         }
-        assert!(matches!(ClusterArgs::parse(&NINE[..8]), Err(ArgsError::Count(8))));
-        assert!(matches!(ClusterArgs::parse::<&str>(&[]), Err(ArgsError::Count(0))));
+        assert!(matches!(
+            ClusterArgs::parse(&NINE[..8]),
+            Err(ArgsError::Count(8))
+        ));
+        assert!(matches!(
+            ClusterArgs::parse::<&str>(&[]),
+            Err(ArgsError::Count(0))
+        ));
     }
 
     proptest! {

@@ -1,5 +1,11 @@
 //! One contract, two buses.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +26,10 @@ async fn next(subscription: &mut Subscription) -> BusMessage {
 }
 
 fn message(channel: &str, payload: &str) -> BusMessage {
-    BusMessage { channel: channel.to_owned(), payload: payload.to_owned() }
+    BusMessage {
+        channel: channel.to_owned(),
+        payload: payload.to_owned(),
+    }
 }
 
 /// `connect` gives independent clients of one bus on which nobody else talks. `prefix` keeps
@@ -30,12 +39,20 @@ async fn bus_contract(connect: impl Fn() -> Arc<dyn Bus>, main: &str) {
     let mailbox = format!("{main}:0");
 
     // Messages reach every subscriber of their channel, the sender's own included, in order.
-    let mut everything = alice.subscribe(&[main.to_owned(), mailbox.clone()]).await.unwrap();
+    let mut everything = alice
+        .subscribe(&[main.to_owned(), mailbox.clone()])
+        .await
+        .unwrap();
     let mut only_main = bob.subscribe(&[main.to_owned()]).await.unwrap();
     assert!(*everything.connected().borrow());
-    bob.publish(&mailbox, r#"{"for":"cluster 0"}"#).await.unwrap();
+    bob.publish(&mailbox, r#"{"for":"cluster 0"}"#)
+        .await
+        .unwrap();
     alice.publish(main, r#"{"n":1}"#).await.unwrap();
-    assert_eq!(next(&mut everything).await, message(&mailbox, r#"{"for":"cluster 0"}"#));
+    assert_eq!(
+        next(&mut everything).await,
+        message(&mailbox, r#"{"for":"cluster 0"}"#)
+    );
     assert_eq!(next(&mut everything).await, message(main, r#"{"n":1}"#));
     assert_eq!(next(&mut only_main).await, message(main, r#"{"n":1}"#));
 
@@ -59,8 +76,14 @@ async fn bus_contract(connect: impl Fn() -> Arc<dyn Bus>, main: &str) {
     alice.publish(main, &large).await.unwrap();
     assert_eq!(next(&mut only_main).await.payload.len(), large.len());
     let too_large = format!("\"{}\"", "x".repeat(1_100_000));
-    assert!(matches!(alice.publish(main, &too_large).await, Err(BusError::TooLarge(_))));
-    assert!(matches!(alice.publish(main, "hello").await, Err(BusError::NotJson(_))));
+    assert!(matches!(
+        alice.publish(main, &too_large).await,
+        Err(BusError::TooLarge(_))
+    ));
+    assert!(matches!(
+        alice.publish(main, "hello").await,
+        Err(BusError::NotJson(_))
+    ));
 
     // Many senders, nothing lost.
     let senders: Vec<_> = (0..8)
@@ -68,7 +91,9 @@ async fn bus_contract(connect: impl Fn() -> Arc<dyn Bus>, main: &str) {
             let (bus, main) = (connect(), main.to_owned());
             tokio::spawn(async move {
                 for n in 0..50 {
-                    bus.publish(&main, &format!("{{\"n\":{},\"of\":{sender}}}", n)).await.unwrap();
+                    bus.publish(&main, &format!("{{\"n\":{},\"of\":{sender}}}", n))
+                        .await
+                        .unwrap();
                 }
             })
         })
@@ -86,11 +111,22 @@ async fn bus_contract(connect: impl Fn() -> Arc<dyn Bus>, main: &str) {
     let key = format!("{main}/actlogs");
     assert_eq!(bob.read_log(&key).await.unwrap(), Vec::<String>::new());
     for n in 0..5 {
-        alice.append_log(&key, &format!("{{\"event\":\"e\",\"ts\":{n}}}"), 3).await.unwrap();
+        alice
+            .append_log(&key, &format!("{{\"event\":\"e\",\"ts\":{n}}}"), 3)
+            .await
+            .unwrap();
     }
     let entries = bob.read_log(&key).await.unwrap();
-    assert_eq!(entries, (2..5).map(|n| format!("{{\"event\":\"e\",\"ts\":{n}}}")).collect::<Vec<_>>());
-    assert!(matches!(alice.append_log(&key, "no", 3).await, Err(BusError::NotJson(_))));
+    assert_eq!(
+        entries,
+        (2..5)
+            .map(|n| format!("{{\"event\":\"e\",\"ts\":{n}}}"))
+            .collect::<Vec<_>>()
+    );
+    assert!(matches!(
+        alice.append_log(&key, "no", 3).await,
+        Err(BusError::NotJson(_))
+    ));
 }
 
 struct Running {
@@ -103,10 +139,20 @@ struct Running {
 impl Running {
     fn start(directory: tempfile::TempDir) -> Self {
         let path = directory.path().join("bus.sock");
-        let hub = Hub::bind(&path, MAIN, &directory.path().join("clusterer/actlogs.jsonl")).unwrap();
+        let hub = Hub::bind(
+            &path,
+            MAIN,
+            &directory.path().join("clusterer/actlogs.jsonl"),
+        )
+        .unwrap();
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(hub.serve(shutdown.clone()));
-        Self { path, shutdown, task, directory }
+        Self {
+            path,
+            shutdown,
+            task,
+            directory,
+        }
     }
 
     fn client(&self) -> Arc<dyn Bus> {
@@ -132,7 +178,11 @@ async fn bus_over_the_hub() {
 async fn bus_over_redis() {
     let url = std::env::var("REDIS_URL").unwrap();
     let main = format!("test/{}", uuid::Uuid::new_v4());
-    bus_contract(|| bus::connect(&BusTarget::Redis(url.as_str().into()), &main).unwrap(), &main).await;
+    bus_contract(
+        || bus::connect(&BusTarget::Redis(url.as_str().into()), &main).unwrap(),
+        &main,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -167,8 +217,12 @@ async fn a_live_hub_is_left_alone_and_a_stale_socket_replaced() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let hub = Running::start(directory);
     let actlogs = hub.directory.path().join("clusterer/actlogs.jsonl");
-    assert!(matches!(Hub::bind(&path, MAIN, &actlogs), Err(HubError::AlreadyServed(_))));
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert!(matches!(
+        Hub::bind(&path, MAIN, &actlogs),
+        Err(HubError::AlreadyServed(_))
+    ));
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     hub.client().publish(MAIN, "1").await.unwrap();
     let directory = hub.stop().await;
@@ -176,7 +230,10 @@ async fn a_live_hub_is_left_alone_and_a_stale_socket_replaced() {
 
     // A foreign hub that takes no lock, as mewld's own.
     let _foreign = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    assert!(matches!(Hub::bind(&path, MAIN, &actlogs), Err(HubError::AlreadyServed(_))));
+    assert!(matches!(
+        Hub::bind(&path, MAIN, &actlogs),
+        Err(HubError::AlreadyServed(_))
+    ));
 }
 
 #[tokio::test]
@@ -203,11 +260,20 @@ async fn mewld_peers_send_chunks_and_hear_everything_on_the_main_channel() {
     let ours = hub.client();
     let mut subscription = ours.subscribe(&[MAIN.to_owned()]).await.unwrap();
     let mut mewld = UnixStream::connect(&hub.path).await.unwrap();
-    mewld.write_all(br#"{"scope":"launcher","action":"launch_next"}"#).await.unwrap();
-    assert_eq!(next(&mut subscription).await.payload, r#"{"scope":"launcher","action":"launch_next"}"#);
+    mewld
+        .write_all(br#"{"scope":"launcher","action":"launch_next"}"#)
+        .await
+        .unwrap();
+    assert_eq!(
+        next(&mut subscription).await.payload,
+        r#"{"scope":"launcher","action":"launch_next"}"#
+    );
     let mut echo = vec![0; 200];
     let count = mewld.read(&mut echo).await.unwrap();
-    assert_eq!(&echo[..count], b"{\"scope\":\"launcher\",\"action\":\"launch_next\"}\n");
+    assert_eq!(
+        &echo[..count],
+        b"{\"scope\":\"launcher\",\"action\":\"launch_next\"}\n"
+    );
     // Other channels are not for it.
     ours.publish("elsewhere", "1").await.unwrap();
     ours.publish(MAIN, r#"{"diag":true}"#).await.unwrap();
@@ -228,7 +294,9 @@ async fn bad_peers_cost_only_themselves() {
     let mut endless = UnixStream::connect(&hub.path).await.unwrap();
     let megabyte = vec![b'['; 1_100_000];
     let _ = endless.write_all(b"\"").await;
-    let _ = endless.write_all(&megabyte.iter().map(|_| b'x').collect::<Vec<_>>()).await;
+    let _ = endless
+        .write_all(&megabyte.iter().map(|_| b'x').collect::<Vec<_>>())
+        .await;
     let _ = endless.write_all(b"x").await;
     let mut rest = Vec::new();
     let _ = endless.read_to_end(&mut rest).await;
@@ -243,7 +311,9 @@ async fn bad_peers_cost_only_themselves() {
     // The deaf one was cut off: what the kernel had buffered ends.
     let mut deaf = deaf;
     let mut heard = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(10), deaf.read_to_end(&mut heard)).await.unwrap();
+    let _ = tokio::time::timeout(Duration::from_secs(10), deaf.read_to_end(&mut heard))
+        .await
+        .unwrap();
     assert!(heard.len() < 20_000_000, "{}", heard.len());
     drop(garbage);
     hub.stop().await;
@@ -252,11 +322,22 @@ async fn bad_peers_cost_only_themselves() {
 #[tokio::test]
 async fn the_hub_keeps_one_log() {
     let hub = Running::start(tempfile::tempdir().unwrap());
-    let error = hub.client().append_log("other/actlogs", "{}", 10).await.unwrap_err();
+    let error = hub
+        .client()
+        .append_log("other", "{}", 10)
+        .await
+        .unwrap_err();
     assert!(matches!(error, BusError::Refused(_)), "{error}");
-    hub.client().append_log(&format!("{MAIN}/actlogs"), "{\"event\":\"kept\"}", 10).await.unwrap();
+    hub.client()
+        .append_log(&format!("{MAIN}/actlogs"), "{\"event\":\"kept\"}", 10)
+        .await
+        .unwrap();
     let hub = Running::start(hub.stop().await);
-    let entries = hub.client().read_log(&format!("{MAIN}/actlogs")).await.unwrap();
+    let entries = hub
+        .client()
+        .read_log(&format!("{MAIN}/actlogs"))
+        .await
+        .unwrap();
     assert_eq!(entries, ["{\"event\":\"kept\"}"]);
     hub.stop().await;
 }

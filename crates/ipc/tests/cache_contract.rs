@@ -1,5 +1,11 @@
 //! One contract, two caches.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +33,12 @@ async fn cache_contract(cache: Arc<dyn Cache>, prefix: &str) {
     // One of many wins.
     let claims = (0..32).map(|n| {
         let (cache, b) = (Arc::clone(&cache), b.clone());
-        tokio::spawn(async move { cache.set_if_absent(&b, &n.to_string(), MINUTE).await.unwrap() })
+        tokio::spawn(async move {
+            cache
+                .set_if_absent(&b, &n.to_string(), MINUTE)
+                .await
+                .unwrap()
+        })
     });
     let mut winners = 0;
     for claim in claims.collect::<Vec<_>>() {
@@ -48,17 +59,25 @@ async fn cache_contract(cache: Arc<dyn Cache>, prefix: &str) {
     assert_eq!(seen, (1..=32).collect::<Vec<u64>>());
     let window = cache.incr_window(&n, MINUTE * 60).await.unwrap();
     assert_eq!(window.count, 33);
-    assert!(window.resets_in <= MINUTE && window.resets_in > Duration::ZERO, "{window:?}");
+    assert!(
+        window.resets_in <= MINUTE && window.resets_in > Duration::ZERO,
+        "{window:?}"
+    );
     assert_eq!(cache.get(&n).await.unwrap().unwrap(), "33");
 
     // A key ends with its time.
-    cache.set(&a, "short", Duration::from_millis(1)).await.unwrap();
+    cache
+        .set(&a, "short", Duration::from_millis(1))
+        .await
+        .unwrap();
     let gone = async {
         while cache.get(&a).await.unwrap().is_some() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), gone)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -72,5 +91,9 @@ async fn cache_in_process() {
 async fn cache_in_redis() {
     let target = BusTarget::Redis(std::env::var("REDIS_URL").unwrap().into());
     let prefix = format!("test/{}/", uuid::Uuid::new_v4());
-    cache_contract(cache::connect(&target, SystemClock::shared()).unwrap(), &prefix).await;
+    cache_contract(
+        cache::connect(&target, SystemClock::shared()).unwrap(),
+        &prefix,
+    )
+    .await;
 }

@@ -17,7 +17,9 @@ use tokio::sync::oneshot;
 
 use super::subscription::{self, Source};
 use super::{Backoff, Bus, BusError, BusMessage, Subscription, check};
-use crate::hub::frame::{Frame, JsonChunks, LogReply, encode_append, encode_message, encode_read, encode_subscribe};
+use crate::hub::frame::{
+    Frame, JsonChunks, LogReply, encode_append, encode_message, encode_read, encode_subscribe,
+};
 use crate::hub::location;
 
 const WRITE_DEADLINE: Duration = Duration::from_secs(3);
@@ -92,11 +94,15 @@ impl HubBus {
 impl Bus for HubBus {
     async fn publish(&self, channel: &str, message: &str) -> Result<(), BusError> {
         check(message)?;
-        self.send(&encode_message(&self.main_channel, channel, message), None).await
+        self.send(&encode_message(&self.main_channel, channel, message), None)
+            .await
     }
 
     async fn subscribe(&self, channels: &[String]) -> Result<Subscription, BusError> {
-        let source = HubSource { path: self.path.clone(), main_channel: self.main_channel.clone() };
+        let source = HubSource {
+            path: self.path.clone(),
+            main_channel: self.main_channel.clone(),
+        };
         Ok(subscription::start(source, channels).await)
     }
 
@@ -122,19 +128,29 @@ type LogAnswer = Result<Vec<String>, String>;
 
 /// Collects the pages of one log reply.
 #[derive(Debug, Clone)]
-struct LogWaiter(Arc<Mutex<Option<(Vec<String>, oneshot::Sender<LogAnswer>)>>>);
+struct LogWaiter(Arc<Mutex<Option<Pages>>>);
+
+/// The entries so far, and who waits for all of them.
+type Pages = (Vec<String>, oneshot::Sender<LogAnswer>);
 
 impl LogWaiter {
     /// Whether the answer is complete.
     fn add(&self, reply: LogReply) -> bool {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((mut entries, done)) = slot.take() else { return true };
+        let Some((mut entries, done)) = slot.take() else {
+            return true;
+        };
         if let Some(error) = reply.error {
             // The asker may have given up.
             let _ = done.send(Err(error));
             return true;
         }
-        entries.extend(reply.entries.into_iter().map(|entry| entry.get().to_owned()));
+        entries.extend(
+            reply
+                .entries
+                .into_iter()
+                .map(|entry| entry.get().to_owned()),
+        );
         if reply.more {
             *slot = Some((entries, done));
             return false;
@@ -162,8 +178,10 @@ struct LinkShared {
 impl Link {
     fn new(stream: UnixStream, main_channel: &str) -> Self {
         let (mut reader, writer) = stream.into_split();
-        let shared =
-            Arc::new(LinkShared { alive: AtomicBool::new(true), waiting: Mutex::default() });
+        let shared = Arc::new(LinkShared {
+            alive: AtomicBool::new(true),
+            waiting: Mutex::default(),
+        });
         let task = Arc::clone(&shared);
         let main_channel = main_channel.to_owned();
         let reader = tokio::spawn(async move {
@@ -181,9 +199,16 @@ impl Link {
             }
             task.alive.store(false, Ordering::Release);
             // Dropping the waiters tells their askers that no answer will come.
-            task.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            task.waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clear();
         });
-        Self { writer, shared, reader }
+        Self {
+            writer,
+            shared,
+            reader,
+        }
     }
 
     fn alive(&self) -> bool {
@@ -191,7 +216,11 @@ impl Link {
     }
 
     fn expect(&self, id: u64, waiter: LogWaiter) {
-        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, waiter);
+        self.shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, waiter);
     }
 
     async fn write(&mut self, line: &str) -> Result<(), BusError> {
@@ -229,12 +258,15 @@ impl Source for HubSource {
         let mut stream = connect(&self.path).await?;
         let line = encode_subscribe(channels);
         let write = stream.write_all(line.as_bytes());
-        tokio::time::timeout(WRITE_DEADLINE, write).await.map_err(|_| BusError::Timeout)??;
+        tokio::time::timeout(WRITE_DEADLINE, write)
+            .await
+            .map_err(|_| BusError::Timeout)??;
         let mut reader = FrameReader {
             stream,
             chunks: JsonChunks::new(2 * super::MAX_MESSAGE),
             main_channel: self.main_channel.clone(),
             channels: channels.to_vec(),
+            buffer: vec![0; 16 * 1024],
         };
         // The hub echoes the request once it is in force.
         let mut early = Vec::new();
@@ -247,7 +279,9 @@ impl Source for HubSource {
                 }
             }
         };
-        tokio::time::timeout(ANSWER_DEADLINE, echoed).await.map_err(|_| BusError::Timeout)??;
+        tokio::time::timeout(ANSWER_DEADLINE, echoed)
+            .await
+            .map_err(|_| BusError::Timeout)??;
         let later = stream::unfold(reader, |mut reader| async move {
             loop {
                 let frame = reader.next_frame().await?;
@@ -265,17 +299,17 @@ struct FrameReader {
     chunks: JsonChunks,
     main_channel: String,
     channels: Vec<String>,
+    buffer: Vec<u8>,
 }
 
 impl FrameReader {
     async fn next_frame(&mut self) -> Option<Frame> {
-        let mut buffer = [0; 16 * 1024];
         loop {
             if let Some(text) = self.chunks.next_value() {
                 return Some(Frame::parse(&text, &self.main_channel));
             }
-            match self.stream.read(&mut buffer).await {
-                Ok(count @ 1..) => self.chunks.push(&buffer[..count]).ok()?,
+            match self.stream.read(&mut self.buffer).await {
+                Ok(count @ 1..) => self.chunks.push(&self.buffer[..count]).ok()?,
                 Ok(_) | Err(_) => return None,
             }
         }

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use splashtail_core::config::BusTarget;
+use splashtail_core::environment::Environment;
 
-pub use self::subscription::Subscription;
 pub(crate) use self::backoff::Backoff;
 pub(crate) use self::redis::connection_manager;
+pub use self::subscription::Subscription;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusMessage {
@@ -65,7 +66,7 @@ pub trait Bus: Send + Sync + Debug {
     /// Appends one JSON document to the list `key` and drops the oldest beyond `cap`.
     ///
     /// # Errors
-    /// As [`Bus::publish`]; the hub keeps only the list `<main channel>/actlogs`.
+    /// As [`Bus::publish`]; the hub keeps only the list `<channel>/actlogs`.
     async fn append_log(&self, key: &str, entry: &str, cap: usize) -> Result<(), BusError>;
 
     /// The list `key`, oldest first; empty when there is none.
@@ -73,6 +74,11 @@ pub trait Bus: Send + Sync + Debug {
     /// # Errors
     /// As [`Bus::append_log`].
     async fn read_log(&self, key: &str) -> Result<Vec<String>, BusError>;
+}
+
+/// The channel of an environment's clusters when the cluster file names none.
+pub fn default_channel(environment: Environment) -> String {
+    format!("ar_clusters/{environment}")
 }
 
 /// The largest message either implementation takes.
@@ -130,11 +136,17 @@ mod tests {
             ("localhost:6379", "redis://localhost:6379/0"),
             ("redis://h/1", "redis://h/1"),
             ("rediss://h:6380", "rediss://h:6380"),
-            ("redis+unix:///run/redis.sock", "redis+unix:///run/redis.sock"),
+            (
+                "redis+unix:///run/redis.sock",
+                "redis+unix:///run/redis.sock",
+            ),
             ("unix:/run/bus.sock", "unix:/run/bus.sock"),
             ("unix:///run/bus.sock", "unix:/run/bus.sock"),
         ] {
-            assert_eq!(target_to_url(&target_from_url(given)).expose_secret(), expected);
+            assert_eq!(
+                target_to_url(&target_from_url(given)).expose_secret(),
+                expected
+            );
         }
     }
 }

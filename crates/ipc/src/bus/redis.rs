@@ -75,11 +75,24 @@ fn is_connection_fault(error: &RedisError) -> bool {
 impl Bus for RedisBus {
     async fn publish(&self, channel: &str, message: &str) -> Result<(), BusError> {
         check(message)?;
-        self.run(::redis::pipe().cmd("PUBLISH").arg(channel).arg(message).ignore()).await
+        self.run(
+            ::redis::pipe()
+                .cmd("PUBLISH")
+                .arg(channel)
+                .arg(message)
+                .ignore(),
+        )
+        .await
     }
 
     async fn subscribe(&self, channels: &[String]) -> Result<Subscription, BusError> {
-        Ok(subscription::start(RedisSource { client: self.client.clone() }, channels).await)
+        Ok(subscription::start(
+            RedisSource {
+                client: self.client.clone(),
+            },
+            channels,
+        )
+        .await)
     }
 
     async fn append_log(&self, key: &str, entry: &str, cap: usize) -> Result<(), BusError> {
@@ -93,7 +106,9 @@ impl Bus for RedisBus {
     }
 
     async fn read_log(&self, key: &str) -> Result<Vec<String>, BusError> {
-        let (entries,) = self.run(::redis::pipe().cmd("LRANGE").arg(key).arg(0).arg(-1)).await?;
+        let (entries,) = self
+            .run(::redis::pipe().cmd("LRANGE").arg(key).arg(0).arg(-1))
+            .await?;
         Ok(entries)
     }
 }
@@ -110,8 +125,9 @@ impl Source for RedisSource {
             connection.subscribe(channels).await?;
             Ok::<_, RedisError>(connection)
         };
-        let connection =
-            tokio::time::timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| BusError::Timeout)??;
+        let connection = tokio::time::timeout(CONNECT_TIMEOUT, connect)
+            .await
+            .map_err(|_| BusError::Timeout)??;
         let (sink, messages) = connection.split();
         Ok(stream::unfold((sink, messages), next_message).boxed())
     }
@@ -134,7 +150,9 @@ async fn next_message(
         let channel = message.get_channel_name().to_owned();
         match message.get_payload::<String>() {
             Ok(payload) => return Some((BusMessage { channel, payload }, (sink, messages))),
-            Err(error) => debug!(%error, bus.channel = channel, "dropped a message that is not text"),
+            Err(error) => {
+                debug!(%error, bus.channel = channel, "dropped a message that is not text");
+            }
         }
     }
 }

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use futures_util::stream::{BoxStream, Stream};
 use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, Stream};
 use splashtail_core::telemetry::Chain;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -58,7 +58,10 @@ pub(super) async fn start(source: impl Source, channels: &[String]) -> Subscript
             () = deliver(source, stream, &channels, &sender, &connection) => {}
         }
     });
-    Subscription { messages, connected }
+    Subscription {
+        messages,
+        connected,
+    }
 }
 
 async fn deliver(

@@ -50,8 +50,14 @@ impl Value {
 
 impl MemoryCache {
     pub fn new(clock: SharedClock) -> Self {
-        let state = State { entries: HashMap::new(), sweep_at: FIRST_SWEEP };
-        Self { clock, state: Mutex::new(state) }
+        let state = State {
+            entries: HashMap::new(),
+            sweep_at: FIRST_SWEEP,
+        };
+        Self {
+            clock,
+            state: Mutex::new(state),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,7 +67,9 @@ impl MemoryCache {
 
 impl State {
     fn live(&mut self, key: &str, now: Duration) -> Option<&mut Entry> {
-        self.entries.get_mut(key).filter(|entry| entry.expires > now)
+        self.entries
+            .get_mut(key)
+            .filter(|entry| entry.expires > now)
     }
 
     fn insert(&mut self, key: &str, entry: Entry, now: Duration) -> Result<(), CacheError> {
@@ -86,7 +94,10 @@ impl Cache for MemoryCache {
 
     async fn set(&self, key: &str, value: &str, ttl: Duration) -> Result<(), CacheError> {
         let now = self.clock.monotonic();
-        let entry = Entry { value: Value::Text(value.to_owned()), expires: now.saturating_add(ttl) };
+        let entry = Entry {
+            value: Value::Text(value.to_owned()),
+            expires: now.saturating_add(ttl),
+        };
         self.state().insert(key, entry, now)
     }
 
@@ -101,7 +112,10 @@ impl Cache for MemoryCache {
         if state.live(key, now).is_some() {
             return Ok(false);
         }
-        let entry = Entry { value: Value::Text(value.to_owned()), expires: now.saturating_add(ttl) };
+        let entry = Entry {
+            value: Value::Text(value.to_owned()),
+            expires: now.saturating_add(ttl),
+        };
         state.insert(key, entry, now)?;
         Ok(true)
     }
@@ -109,7 +123,9 @@ impl Cache for MemoryCache {
     async fn take(&self, key: &str) -> Result<Option<String>, CacheError> {
         let now = self.clock.monotonic();
         let entry = self.state().entries.remove(key);
-        Ok(entry.filter(|entry| entry.expires > now).map(|entry| entry.value.text()))
+        Ok(entry
+            .filter(|entry| entry.expires > now)
+            .map(|entry| entry.value.text()))
     }
 
     async fn incr_window(&self, key: &str, window: Duration) -> Result<Window, CacheError> {
@@ -121,11 +137,20 @@ impl Cache for MemoryCache {
                 Value::Text(text) => text.parse::<u64>().unwrap_or(0).saturating_add(1),
             };
             entry.value = Value::Count(count);
-            return Ok(Window { count, resets_in: entry.expires.saturating_sub(now) });
+            return Ok(Window {
+                count,
+                resets_in: entry.expires.saturating_sub(now),
+            });
         }
-        let entry = Entry { value: Value::Count(1), expires: now.saturating_add(window) };
+        let entry = Entry {
+            value: Value::Count(1),
+            expires: now.saturating_add(window),
+        };
         state.insert(key, entry, now)?;
-        Ok(Window { count: 1, resets_in: window })
+        Ok(Window {
+            count: 1,
+            resets_in: window,
+        })
     }
 }
 
@@ -144,7 +169,13 @@ mod tests {
         assert_eq!(cache.incr_window("w", minute).await.unwrap().count, 1);
         clock.advance(minute / 2);
         let window = cache.incr_window("w", minute).await.unwrap();
-        assert_eq!(window, Window { count: 2, resets_in: minute / 2 });
+        assert_eq!(
+            window,
+            Window {
+                count: 2,
+                resets_in: minute / 2
+            }
+        );
         clock.advance(minute / 2);
         assert_eq!(cache.get("a").await.unwrap(), None);
         assert_eq!(cache.incr_window("w", minute).await.unwrap().count, 1);
@@ -156,7 +187,10 @@ mod tests {
         let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
         let cache = MemoryCache::new(clock.shared());
         for n in 0..10_000 {
-            cache.set(&n.to_string(), "", Duration::from_secs(1)).await.unwrap();
+            cache
+                .set(&n.to_string(), "", Duration::from_secs(1))
+                .await
+                .unwrap();
             clock.advance(Duration::from_millis(10));
         }
         assert!(cache.state().entries.len() <= FIRST_SWEEP);

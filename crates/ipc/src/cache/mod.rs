@@ -40,8 +40,12 @@ pub trait Cache: Send + Sync + Debug {
     async fn set(&self, key: &str, value: &str, ttl: Duration) -> Result<(), CacheError>;
 
     /// `true` for exactly one of several concurrent callers while the key lives.
-    async fn set_if_absent(&self, key: &str, value: &str, ttl: Duration)
-    -> Result<bool, CacheError>;
+    async fn set_if_absent(
+        &self,
+        key: &str,
+        value: &str,
+        ttl: Duration,
+    ) -> Result<bool, CacheError>;
 
     /// Reads and removes: of several concurrent callers one gets the value.
     async fn take(&self, key: &str) -> Result<Option<String>, CacheError>;

@@ -38,19 +38,26 @@ impl std::fmt::Debug for RedisCache {
 impl RedisCache {
     pub(super) fn new(url: &SecretString) -> Result<Self, CacheError> {
         let client = Client::open(url.expose_secret()).map_err(CacheError::Address)?;
-        Ok(Self { connection: connection_manager(client).map_err(CacheError::Address)? })
+        Ok(Self {
+            connection: connection_manager(client).map_err(CacheError::Address)?,
+        })
     }
 }
 
 /// Redis takes no zero.
 fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 #[async_trait]
 impl Cache for RedisCache {
     async fn get(&self, key: &str) -> Result<Option<String>, CacheError> {
-        Ok(::redis::cmd("GET").arg(key).query_async(&mut self.connection.clone()).await?)
+        Ok(::redis::cmd("GET")
+            .arg(key)
+            .query_async(&mut self.connection.clone())
+            .await?)
     }
 
     async fn set(&self, key: &str, value: &str, ttl: Duration) -> Result<(), CacheError> {
@@ -66,19 +73,32 @@ impl Cache for RedisCache {
         ttl: Duration,
     ) -> Result<bool, CacheError> {
         let mut command = ::redis::cmd("SET");
-        command.arg(key).arg(value).arg("NX").arg("PX").arg(milliseconds(ttl));
+        command
+            .arg(key)
+            .arg(value)
+            .arg("NX")
+            .arg("PX")
+            .arg(milliseconds(ttl));
         let set: Option<String> = command.query_async(&mut self.connection.clone()).await?;
         Ok(set.is_some())
     }
 
     async fn take(&self, key: &str) -> Result<Option<String>, CacheError> {
-        Ok(::redis::cmd("GETDEL").arg(key).query_async(&mut self.connection.clone()).await?)
+        Ok(::redis::cmd("GETDEL")
+            .arg(key)
+            .query_async(&mut self.connection.clone())
+            .await?)
     }
 
     async fn incr_window(&self, key: &str, window: Duration) -> Result<Window, CacheError> {
         let mut invocation = INCR_WINDOW.key(key);
         invocation.arg(milliseconds(window));
-        let (count, left) = invocation.invoke_async(&mut self.connection.clone()).await?;
-        Ok(Window { count, resets_in: Duration::from_millis(left) })
+        let (count, left) = invocation
+            .invoke_async(&mut self.connection.clone())
+            .await?;
+        Ok(Window {
+            count,
+            resets_in: Duration::from_millis(left),
+        })
     }
 }

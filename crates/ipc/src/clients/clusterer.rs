@@ -21,7 +21,9 @@ impl ClustererClient {
     /// [`ClientError::Build`]: no TLS provider is installed.
     pub fn new(base: Url, signer: &Signer) -> Result<Self, ClientError> {
         let signer = signer.with_tag(tag::CLUSTERER);
-        Ok(Self { transport: Transport::new(http_client()?, base, Some(signer)) })
+        Ok(Self {
+            transport: Transport::new(http_client()?, base, Some(signer)),
+        })
     }
 
     /// # Errors
@@ -61,7 +63,15 @@ impl ClustererClient {
             None => json!({}),
         };
         let path = format!("/commands/{action}");
-        let headers: Vec<_> = user.map(|user| ("x-user-id", user.to_string())).into_iter().collect();
-        self.transport.json(Call { headers: &headers, ..Call::post(&path, &body) }).await
+        let headers: Vec<_> = user
+            .map(|user| ("x-user-id", user.to_string()))
+            .into_iter()
+            .collect();
+        self.transport
+            .json(Call {
+                headers: &headers,
+                ..Call::post(&path, &body)
+            })
+            .await
     }
 }

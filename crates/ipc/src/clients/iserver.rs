@@ -38,7 +38,12 @@ impl IserverClient {
     /// # Errors
     /// [`ClientError::Build`]: no TLS provider is installed.
     pub fn new(address: IpAddr, base_port: u16, signer: &Signer) -> Result<Self, ClientError> {
-        Ok(Self { http: http_client()?, address, base_port, signer: signer.clone() })
+        Ok(Self {
+            http: http_client()?,
+            address,
+            base_port,
+            signer: signer.clone(),
+        })
     }
 
     /// Sends one externally tagged query such as `"Modules"` or `{"GuildsExist":{…}}`.
@@ -51,7 +56,9 @@ impl IserverClient {
         query: &Value,
     ) -> Result<T, ClientError> {
         let signer = self.signer.with_tag(tag::iserver(cluster));
-        self.transport(cluster, Some(signer)).json(Call::post("/", query)).await
+        self.transport(cluster, Some(signer))
+            .json(Call::post("/", query))
+            .await
     }
 
     /// Asks whether the cluster is there; needs no signature.
@@ -65,11 +72,20 @@ impl IserverClient {
     fn transport(&self, cluster: ClusterId, signer: Option<Signer>) -> Transport {
         // A port range that overflows is refused when the fleet starts.
         let port = self.base_port.saturating_add(cluster.get());
-        Transport::new(self.http.clone(), origin(SocketAddr::new(self.address, port)), signer)
+        Transport::new(
+            self.http.clone(),
+            origin(SocketAddr::new(self.address, port)),
+            signer,
+        )
     }
 }
 
-#[allow(clippy::expect_used, reason = "an address and a port always make a URL")]
+#[allow(
+    clippy::expect_used,
+    reason = "an address and a port always make a URL"
+)]
 fn origin(address: SocketAddr) -> Url {
-    format!("http://{address}").parse().expect("an address makes a URL")
+    format!("http://{address}")
+        .parse()
+        .expect("an address makes a URL")
 }

@@ -22,7 +22,9 @@ impl JobserverClient {
     /// [`ClientError::Build`]: no TLS provider is installed.
     pub fn new(base: Url, signer: &Signer) -> Result<Self, ClientError> {
         let signer = signer.with_tag(tag::JOBSERVER);
-        Ok(Self { transport: Transport::new(http_client()?, base, Some(signer)) })
+        Ok(Self {
+            transport: Transport::new(http_client()?, base, Some(signer)),
+        })
     }
 
     /// Creates a task of the named kind and starts it when `execute` is set. With an
@@ -46,7 +48,10 @@ impl JobserverClient {
             args["idempotency_key"] = Value::from(key);
         }
         let body = json!({ "args": args });
-        let created: Created = self.transport.json(Call::post("/ipc/create_task", &body)).await?;
+        let created: Created = self
+            .transport
+            .json(Call::post("/ipc/create_task", &body))
+            .await?;
         Ok(created.tcr)
     }
 
@@ -64,7 +69,9 @@ impl JobserverClient {
         args.insert("name".to_owned(), Value::from(name));
         args.insert("task_id".to_owned(), Value::from(task.to_string()));
         let body = json!({ "args": args });
-        self.transport.done(Call::post("/ipc/execute_task", &body)).await
+        self.transport
+            .done(Call::post("/ipc/execute_task", &body))
+            .await
     }
 
     /// Idempotent: cancelling a task that ended changes nothing.
@@ -73,6 +80,8 @@ impl JobserverClient {
     /// See [`ClientError`].
     pub async fn cancel_task(&self, task: TaskId) -> Result<(), ClientError> {
         let body = json!({ "args": { "task_id": task.to_string() } });
-        self.transport.done(Call::post("/ipc/cancel_task", &body)).await
+        self.transport
+            .done(Call::post("/ipc/cancel_task", &body))
+            .await
     }
 }

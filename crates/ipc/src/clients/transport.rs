@@ -34,7 +34,11 @@ pub enum ClientError {
     Broken(String, #[source] reqwest::Error),
     /// The daemon said no; `body` tells why.
     #[error("{status}: {}", body.message)]
-    Status { status: StatusCode, body: ErrorBody, retry_after: Option<u64> },
+    Status {
+        status: StatusCode,
+        body: ErrorBody,
+        retry_after: Option<u64>,
+    },
     #[error("the answer of {0} is not of the expected shape")]
     Answer(String, #[source] serde_json::Error),
     #[error("the answer of {0} is too large")]
@@ -59,7 +63,10 @@ impl ClientError {
 
     /// Whether the daemon may not have seen the call at all.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable(..) | Self::Timeout(_) | Self::Broken(..))
+        matches!(
+            self,
+            Self::Unreachable(..) | Self::Timeout(_) | Self::Broken(..)
+        )
     }
 }
 
@@ -82,11 +89,21 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub(super) fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, body: None, headers: &[] }
+        Self {
+            method: Method::GET,
+            path,
+            body: None,
+            headers: &[],
+        }
     }
 
     pub(super) fn post(path: &'a str, body: &'a Value) -> Self {
-        Self { method: Method::POST, path, body: Some(body), headers: &[] }
+        Self {
+            method: Method::POST,
+            path,
+            body: Some(body),
+            headers: &[],
+        }
     }
 }
 
@@ -136,9 +153,17 @@ impl Transport {
         }
         let body = serde_json::from_slice(&body).unwrap_or_else(|_| {
             let text = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-            ErrorBody { code: "unexpected_answer".to_owned(), message: text, context: None }
+            ErrorBody {
+                code: "unexpected_answer".to_owned(),
+                message: text,
+                context: None,
+            }
         });
-        Err(ClientError::Status { status, body, retry_after })
+        Err(ClientError::Status {
+            status,
+            body,
+            retry_after,
+        })
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Result<reqwest::Response, ClientError> {
@@ -154,12 +179,19 @@ impl Transport {
         if let Some(signer) = &self.signer {
             signer.sign(&mut request)?;
         }
-        self.http.execute(request).await.map_err(|error| self.classify(error))
+        self.http
+            .execute(request)
+            .await
+            .map_err(|error| self.classify(error))
     }
 
     async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, ClientError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.classify(error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.classify(error))?
+        {
             if body.len() + chunk.len() > MAX_ANSWER {
                 return Err(ClientError::TooLarge(self.name()));
             }

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{HeaderValue, RETRY_AFTER};
 use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use splashtail_api_types::ErrorBody;
 
@@ -20,13 +20,25 @@ pub struct ErrorResponse {
 impl ErrorResponse {
     /// `code` is stable and for programs, `message` for people.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        let body = ErrorBody { code: code.to_owned(), message: message.into(), context: None };
-        Self { status, body, retry_after: None }
+        let body = ErrorBody {
+            code: code.to_owned(),
+            message: message.into(),
+            context: None,
+        };
+        Self {
+            status,
+            body,
+            retry_after: None,
+        }
     }
 
     /// A fault of ours. Its cause belongs into the log, not here.
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "internal error",
+        )
     }
 
     #[must_use]
@@ -40,7 +52,9 @@ impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -23,7 +23,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1024 * 1024, answer: Duration::from_secs(30) }
+        Self {
+            body: 1024 * 1024,
+            answer: Duration::from_secs(30),
+        }
     }
 }
 

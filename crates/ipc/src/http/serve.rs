@@ -13,8 +13,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::service_fn;
 use tower::ServiceExt;
+use tower::service_fn;
 use tracing::{debug, warn};
 
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,10 @@ pub struct ServeOptions {
 
 impl Default for ServeOptions {
     fn default() -> Self {
-        Self { header_timeout: Duration::from_secs(30), drain: Duration::from_secs(3) }
+        Self {
+            header_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(3),
+        }
     }
 }
 
@@ -68,7 +71,8 @@ pub async fn serve_with(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (router, shutdown, abandon) = (router.clone(), shutdown.clone(), abandon.clone());
+                let (router, shutdown, abandon) =
+                    (router.clone(), shutdown.clone(), abandon.clone());
                 connections.spawn(async move {
                     tokio::select! {
                         () = abandon.cancelled() => {}
@@ -84,8 +88,14 @@ pub async fn serve_with(
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(options.drain, connections.wait()).await.is_err() {
-        debug!(connections = connections.len(), "closing connections that did not end");
+    if tokio::time::timeout(options.drain, connections.wait())
+        .await
+        .is_err()
+    {
+        debug!(
+            connections = connections.len(),
+            "closing connections that did not end"
+        );
         abandon.cancel();
         connections.wait().await;
     }
@@ -106,10 +116,17 @@ async fn converse(
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         let router = router.clone();
-        async move { router.oneshot(request).await.map_err(|error: Infallible| error) }
+        async move {
+            router
+                .oneshot(request)
+                .await
+                .map_err(|error: Infallible| error)
+        }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout);
     let connection = builder
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .with_upgrades();
@@ -149,27 +166,54 @@ mod tests {
         let release = std::sync::Arc::new(Notify::new());
         let (enter, wait) = (entered.clone(), release.clone());
         let router = Router::new()
-            .route("/slow", get(async move || {
-                enter.notify_one();
-                wait.notified().await;
-                "done"
-            }))
-            .route("/peer", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()))
-            .route("/panic", get(async || -> &'static str { panic!("on purpose") }));
+            .route(
+                "/slow",
+                get(async move || {
+                    enter.notify_one();
+                    wait.notified().await;
+                    "done"
+                }),
+            )
+            .route(
+                "/peer",
+                get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()),
+            )
+            .route(
+                "/panic",
+                get(async || -> &'static str { panic!("on purpose") }),
+            );
         let router = harden(router, Limits::default());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, router, shutdown.clone()));
 
-        let peer = ask(address, "GET /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let peer = ask(
+            address,
+            "GET /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        )
+        .await;
         assert!(peer.ends_with("127.0.0.1"), "{peer}");
-        let panic = ask(address, "GET /panic HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-        assert!(panic.starts_with("HTTP/1.1 500") && panic.contains("\"code\":\"internal\""), "{panic}");
-        let method = ask(address, "PUT /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let panic = ask(
+            address,
+            "GET /panic HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        )
+        .await;
+        assert!(
+            panic.starts_with("HTTP/1.1 500") && panic.contains("\"code\":\"internal\""),
+            "{panic}"
+        );
+        let method = ask(
+            address,
+            "PUT /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        )
+        .await;
         assert!(method.starts_with("HTTP/1.1 405"), "{method}");
 
-        let slow = tokio::spawn(async move { ask(address, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await });
+        let slow =
+            tokio::spawn(
+                async move { ask(address, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await },
+            );
         entered.notified().await;
         let mut stuck = TcpStream::connect(address).await.unwrap();
         stuck.write_all(b"GET /sl").await.unwrap();

@@ -24,7 +24,10 @@ struct State {
 
 impl ActionLogFile {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), state: Mutex::default() }
+        Self {
+            path: path.to_owned(),
+            state: Mutex::default(),
+        }
     }
 
     /// Blocks on the file system.
@@ -34,7 +37,11 @@ impl ActionLogFile {
             Some(lines) => lines,
             None => self.entries()?.len(),
         };
-        let mut file = File::options().create(true).append(true).mode(0o600).open(&self.path)?;
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.path)?;
         // A crash may have left half a line; the newline in front keeps it apart from this one.
         file.write_all(format!("{}\n", super::frame::one_line(entry)).as_bytes())?;
         state.cap = Some(cap);
@@ -42,7 +49,12 @@ impl ActionLogFile {
         if lines + 1 > cap.saturating_add(SLACK) {
             let kept = newest(self.entries()?, cap);
             let fresh = super::location::beside(&self.path, ".new");
-            let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
+            let mut file = File::options()
+                .create(true)
+                .write(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&fresh)?;
             for entry in &kept {
                 writeln!(file, "{entry}")?;
             }

@@ -20,7 +20,11 @@ pub(crate) struct TooLong;
 
 impl JsonChunks {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { buffer: Vec::new(), start: 0, limit }
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            limit,
+        }
     }
 
     /// Call [`JsonChunks::next_value`] until it returns `None` before pushing again.
@@ -47,7 +51,10 @@ impl JsonChunks {
     fn take(&mut self, end: bool) -> Option<String> {
         loop {
             let rest = &self.buffer[self.start..];
-            let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let blank = rest
+                .iter()
+                .take_while(|byte| byte.is_ascii_whitespace())
+                .count();
             self.start += blank;
             let rest = &self.buffer[self.start..];
             if rest.is_empty() {
@@ -138,7 +145,10 @@ impl Frame {
                 .or_else(|| read(&members, "log").map(Self::Log)),
             2 => {
                 let payload = members.get("message")?.get().to_owned();
-                Some(Self::Message { channel: read(&members, "channel")?, payload })
+                Some(Self::Message {
+                    channel: read(&members, "channel")?,
+                    payload,
+                })
             }
             _ => None,
         }
@@ -231,7 +241,10 @@ mod tests {
         let expected = ["{\"a\":1}", "{\"b\":[2]}", "12"];
         assert_eq!(decode(&[b"{\"a\":1}\n{\"b\":[2]}\n12\n"]), expected);
         assert_eq!(decode(&[b"{\"a\":1}{\"b\":[2]}12"]), expected);
-        assert_eq!(decode(&[b"{\"a\"", b":1}{\"b\":[", b"2]}1", b"2"]), expected);
+        assert_eq!(
+            decode(&[b"{\"a\"", b":1}{\"b\":[", b"2]}1", b"2"]),
+            expected
+        );
     }
 
     #[test]
@@ -250,9 +263,16 @@ mod tests {
 
     #[test]
     fn a_main_message_that_looks_like_a_frame_is_framed() {
-        for payload in ["{\"subscribe\":[\"x\"]}", "{\"channel\":\"x\",\"message\":1}"] {
+        for payload in [
+            "{\"subscribe\":[\"x\"]}",
+            "{\"channel\":\"x\",\"message\":1}",
+        ] {
             let line = encode_message("main", "main", payload);
-            let Frame::Message { channel, payload: read } = Frame::parse(line.trim(), "main") else {
+            let Frame::Message {
+                channel,
+                payload: read,
+            } = Frame::parse(line.trim(), "main")
+            else {
                 panic!("{line} is no message");
             };
             assert_eq!((channel.as_str(), read.as_str()), ("main", payload));
@@ -261,12 +281,16 @@ mod tests {
 
     #[test]
     fn a_long_log_comes_in_pages() {
-        let entries: Vec<_> = (0..4).map(|_| format!("\"{}\"", "x".repeat(PAGE / 2))).collect();
+        let entries: Vec<_> = (0..4)
+            .map(|_| format!("\"{}\"", "x".repeat(PAGE / 2)))
+            .collect();
         let pages = encode_log_pages(7, &entries);
         assert_eq!(pages.len(), 4);
         let mut read = Vec::new();
         for (index, page) in pages.iter().enumerate() {
-            let Frame::Log(reply) = Frame::parse(page.trim(), "main") else { panic!() };
+            let Frame::Log(reply) = Frame::parse(page.trim(), "main") else {
+                panic!()
+            };
             assert_eq!(reply.more, index < 3);
             read.extend(reply.entries.iter().map(|entry| entry.get().to_owned()));
         }

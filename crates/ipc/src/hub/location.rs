@@ -29,10 +29,11 @@ pub fn socket_path(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn runtime_dir() -> io::Result<PathBuf> {
-    if let Some(directory) = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-        if directory.is_dir() && directory.as_os_str().len() < 60 {
-            return Ok(directory);
-        }
+    if let Some(directory) = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from)
+        && directory.is_dir()
+        && directory.as_os_str().len() < 60
+    {
+        return Ok(directory);
     }
     let uid = nix::unistd::geteuid().as_raw();
     let directory = PathBuf::from(format!("/tmp/splashtail-{uid}"));
@@ -43,7 +44,10 @@ fn runtime_dir() -> io::Result<PathBuf> {
     // Anyone may create names in /tmp: trust the directory only when it is ours alone.
     let metadata = fs::symlink_metadata(&directory)?;
     if !metadata.is_dir() || metadata.uid() != uid || metadata.mode() & 0o077 != 0 {
-        let message = format!("{} is not a private directory of this account", directory.display());
+        let message = format!(
+            "{} is not a private directory of this account",
+            directory.display()
+        );
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
     }
     Ok(directory)

@@ -35,8 +35,16 @@ impl Peers {
         let id = PeerId(self.next.fetch_add(1, Ordering::Relaxed));
         let (lines, queue) = mpsc::channel(MAX_LINES);
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let outbox = Outbox { queue, waiting_bytes: Arc::clone(&waiting_bytes) };
-        let peer = Peer { lines, waiting_bytes, channels: HashSet::new(), closing };
+        let outbox = Outbox {
+            queue,
+            waiting_bytes: Arc::clone(&waiting_bytes),
+        };
+        let peer = Peer {
+            lines,
+            waiting_bytes,
+            channels: HashSet::new(),
+            closing,
+        };
         self.lock().insert(id, peer);
         (id, outbox)
     }
@@ -51,7 +59,9 @@ impl Peers {
 
     /// To the subscribers of the channel and, as an echo, to the sender.
     pub(super) fn publish(&self, channel: &str, sender: PeerId, line: String) {
-        self.deliver(line, |id, peer| id == sender || peer.channels.contains(channel));
+        self.deliver(line, |id, peer| {
+            id == sender || peer.channels.contains(channel)
+        });
     }
 
     pub(super) fn send(&self, to: PeerId, line: String) {
@@ -75,7 +85,10 @@ impl Peers {
             let waiting = peer.waiting_bytes.fetch_add(line.len(), Ordering::Relaxed) + line.len();
             let taken = waiting <= MAX_BYTES && peer.lines.try_send(Arc::clone(&line)).is_ok();
             if !taken {
-                warn!(waiting_bytes = waiting, "dropped a bus connection that reads too slowly");
+                warn!(
+                    waiting_bytes = waiting,
+                    "dropped a bus connection that reads too slowly"
+                );
                 peer.closing.cancel();
             }
             taken

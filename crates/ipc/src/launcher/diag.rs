@@ -19,12 +19,19 @@ pub struct DiagRequest {
 
 impl DiagRequest {
     pub fn new(id: ClusterId, nonce: String) -> Self {
-        Self { id, nonce, diag: true }
+        Self {
+            id,
+            nonce,
+            diag: true,
+        }
     }
 
     pub(super) fn from_members(members: &Map<String, Value>) -> Option<Self> {
         let id = cluster_id(members.get("id")?)?;
-        let nonce = members.get("nonce")?.as_str().filter(|nonce| !nonce.is_empty())?;
+        let nonce = members
+            .get("nonce")?
+            .as_str()
+            .filter(|nonce| !nonce.is_empty())?;
         Some(Self::new(id, nonce.to_owned()))
     }
 
@@ -36,7 +43,9 @@ impl DiagRequest {
 /// Letters, as mewld's own.
 pub fn nonce(length: usize, rng: &mut impl rand::Rng) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    (0..length).map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())])).collect()
+    (0..length)
+        .map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())]))
+        .collect()
 }
 
 /// The health of one cluster. Written with the member names mewld's peers know and read without
@@ -66,14 +75,27 @@ impl DiagReply {
     /// `cluster_id` may be missing, as it was in mewld's own bots; see
     /// [`DiagReply::from_output_of`].
     pub(super) fn from_output(output: &Value) -> Option<Self> {
-        Self::read(output).and_then(|(id, nonce, data)| Some(Self { cluster_id: id?, nonce, data }))
+        Self::read(output).and_then(|(id, nonce, data)| {
+            Some(Self {
+                cluster_id: id?,
+                nonce,
+                data,
+            })
+        })
     }
 
     /// As the `diag_reply` of a command, for a reader that can tell the cluster by the nonce.
-    pub fn from_output_of(output: &Value, by_nonce: impl Fn(&str) -> Option<ClusterId>) -> Option<Self> {
+    pub fn from_output_of(
+        output: &Value,
+        by_nonce: impl Fn(&str) -> Option<ClusterId>,
+    ) -> Option<Self> {
         let (id, nonce, data) = Self::read(output)?;
         let cluster_id = id.or_else(|| by_nonce(&nonce))?;
-        Some(Self { cluster_id, nonce, data })
+        Some(Self {
+            cluster_id,
+            nonce,
+            data,
+        })
     }
 
     fn read(output: &Value) -> Option<(Option<ClusterId>, String, Vec<ShardHealth>)> {
@@ -87,10 +109,16 @@ impl DiagReply {
             _ => return None,
         };
         let member = |wanted: &str| {
-            members.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+            members
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(wanted))
+                .map(|(_, value)| value)
         };
         let nonce = member("Nonce")?.as_str()?.to_owned();
-        let shards = member("Data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let shards = member("Data")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let data = shards.iter().filter_map(read_health).collect();
         Some((member("cluster_id").and_then(cluster_id), nonce, data))
     }
@@ -98,8 +126,20 @@ impl DiagReply {
 
 fn read_health(value: &Value) -> Option<ShardHealth> {
     let loose: LooseHealth = serde_json::from_value(value.clone()).ok()?;
-    let LooseHealth { shard_id, up, latency, guilds, users } = loose;
-    Some(ShardHealth { shard_id: shard_id.into(), up, latency, guilds, users })
+    let LooseHealth {
+        shard_id,
+        up,
+        latency,
+        guilds,
+        users,
+    } = loose;
+    Some(ShardHealth {
+        shard_id: shard_id.into(),
+        up,
+        latency,
+        guilds,
+        users,
+    })
 }
 
 #[cfg(test)]
@@ -113,7 +153,13 @@ mod tests {
         DiagReply {
             cluster_id: ClusterId(0),
             nonce: "QwErTyUiOp".to_owned(),
-            data: vec![ShardHealth { shard_id: 0.into(), up: true, latency: 41.0, guilds: 12, users: 3400 }],
+            data: vec![ShardHealth {
+                shard_id: 0.into(),
+                up: true,
+                latency: 41.0,
+                guilds: 12,
+                users: 3400,
+            }],
         }
     }
 
@@ -122,7 +168,10 @@ mod tests {
         let request = DiagRequest::new(ClusterId(0), "QwErTyUiOp".to_owned());
         let text = r#"{"id":0,"nonce":"QwErTyUiOp","diag":true}"#;
         assert_eq!(request.to_json(), text);
-        assert_eq!(Incoming::parse(text).unwrap(), Incoming::DiagRequest(request));
+        assert_eq!(
+            Incoming::parse(text).unwrap(),
+            Incoming::DiagRequest(request)
+        );
         assert_eq!(
             LauncherCmd::diag(&reply()).to_json(),
             r#"{"scope":"launcher","action":"diag","args":null,"command_id":null,"output":"{\"cluster_id\":0,\"Nonce\":\"QwErTyUiOp\",\"Data\":[{\"shard_id\":0,\"up\":true,\"latency\":41.0,\"guilds\":12,\"users\":3400}]}","data":null}"#
@@ -132,7 +181,9 @@ mod tests {
     #[test]
     fn replies_are_read_without_regard_to_case() {
         let text = LauncherCmd::diag(&reply()).to_json();
-        let Incoming::Command(command) = Incoming::parse(&text).unwrap() else { panic!() };
+        let Incoming::Command(command) = Incoming::parse(&text).unwrap() else {
+            panic!()
+        };
         assert_eq!(command.diag_reply(), Some(reply()));
         let lower = json!({"cluster_id":"0","nonce":"QwErTyUiOp","data":[{"shard_id":0,"up":true,"latency":41,"guilds":12,"users":3400,"more":1}, 5]});
         assert_eq!(DiagReply::from_output(&lower), Some(reply()));
@@ -144,13 +195,21 @@ mod tests {
 
     #[test]
     fn a_ping_needs_an_id_and_a_nonce() {
-        for text in [r#"{"id":0,"nonce":"","diag":true}"#, r#"{"nonce":"a","diag":true}"#, r#"{"id":0,"diag":1}"#] {
+        for text in [
+            r#"{"id":0,"nonce":"","diag":true}"#,
+            r#"{"nonce":"a","diag":true}"#,
+            r#"{"id":0,"diag":1}"#,
+        ] {
             assert!(Incoming::parse(text).is_err(), "{text}");
         }
         // A substring is no ping.
         let text = r#"{"scope":"launcher","action":"stop","command_id":"\"diag\":true"}"#;
         assert!(matches!(Incoming::parse(text), Ok(Incoming::Command(_))));
         let mut rng = rand::rng();
-        assert!(nonce(NONCE_LENGTH, &mut rng).bytes().all(|byte| byte.is_ascii_alphabetic()));
+        assert!(
+            nonce(NONCE_LENGTH, &mut rng)
+                .bytes()
+                .all(|byte| byte.is_ascii_alphabetic())
+        );
     }
 }

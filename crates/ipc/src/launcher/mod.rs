@@ -31,6 +31,10 @@ pub struct LauncherCmd {
 }
 
 /// A message on the main channel.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved a few times per message and never stored"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Incoming {
     Command(LauncherCmd),
@@ -60,7 +64,9 @@ impl Incoming {
             return Err(Malformed::NotAnObject);
         };
         if members.get("diag").is_some_and(|diag| *diag != Value::Null) {
-            return DiagRequest::from_members(&members).map(Self::DiagRequest).ok_or(Malformed::Ping);
+            return DiagRequest::from_members(&members)
+                .map(Self::DiagRequest)
+                .ok_or(Malformed::Ping);
         }
         Ok(Self::Command(LauncherCmd {
             scope: required(&mut members, "scope")?,
@@ -71,7 +77,9 @@ impl Incoming {
                 Some(Value::Number(id)) => Some(id.to_string()),
                 _ => None,
             },
-            output: members.remove("output").filter(|output| *output != Value::Null),
+            output: members
+                .remove("output")
+                .filter(|output| *output != Value::Null),
             data: object(&mut members, "data"),
         }))
     }
@@ -114,19 +122,28 @@ impl LauncherCmd {
 
     /// The bot says that all its shards have been ready.
     pub fn launch_next(cluster: ClusterId) -> Self {
-        Self { args: Some(id_args(cluster)), ..Self::new(SCOPE_LAUNCHER, "launch_next") }
+        Self {
+            args: Some(id_args(cluster)),
+            ..Self::new(SCOPE_LAUNCHER, "launch_next")
+        }
     }
 
     /// The bot answers a ping. The output is a JSON string, not an object.
     pub fn diag(reply: &DiagReply) -> Self {
         let output = serde_json::to_string(reply).unwrap_or_default();
-        Self { output: Some(Value::String(output)), ..Self::new(SCOPE_LAUNCHER, "diag") }
+        Self {
+            output: Some(Value::String(output)),
+            ..Self::new(SCOPE_LAUNCHER, "diag")
+        }
     }
 
     /// The bot adds an entry to the action log. `entry` should carry `event` and `ts` in unix
     /// microseconds.
     pub fn action_log(entry: Map<String, Value>) -> Self {
-        Self { data: Some(entry), ..Self::new(SCOPE_LAUNCHER, "action_logs") }
+        Self {
+            data: Some(entry),
+            ..Self::new(SCOPE_LAUNCHER, "action_logs")
+        }
     }
 
     pub fn to_json(&self) -> String {
@@ -153,11 +170,17 @@ pub(crate) fn cluster_id(value: &Value) -> Option<ClusterId> {
             None => {
                 let id = number.as_f64()?;
                 let whole = id.fract() == 0.0 && (0.0..=f64::from(u16::MAX)).contains(&id);
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "checked above"
+                )]
                 whole.then_some(id as u16)?
             }
         },
-        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok()?,
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().ok()?
+        }
         _ => return None,
     };
     Some(ClusterId(id))
@@ -182,7 +205,12 @@ impl LauncherReply {
     /// one back.
     pub fn answer(command_id: Option<&str>, output: Value) -> Self {
         let command_id = command_id.unwrap_or_default().to_owned();
-        Self { action: String::new(), command_id, output, scope: SCOPE_BOT }
+        Self {
+            action: String::new(),
+            command_id,
+            output,
+            scope: SCOPE_BOT,
+        }
     }
 
     pub fn ok(command_id: Option<&str>) -> Self {
@@ -197,7 +225,12 @@ impl LauncherReply {
     /// Told to all clusters once none is left to launch.
     pub fn all_clusters_launched(command_id: String) -> Self {
         let action = "all_clusters_launched".to_owned();
-        Self { action, command_id, output: Value::from(""), scope: SCOPE_BOT }
+        Self {
+            action,
+            command_id,
+            output: Value::from(""),
+            scope: SCOPE_BOT,
+        }
     }
 
     pub fn to_json(&self) -> String {
@@ -259,7 +292,11 @@ mod tests {
             (json!([1]), None),
         ] {
             let message = json!({"scope":"launcher","action":"stop","args":{"id":id}}).to_string();
-            assert_eq!(command(&message).cluster_id(), expected.map(ClusterId), "{message}");
+            assert_eq!(
+                command(&message).cluster_id(),
+                expected.map(ClusterId),
+                "{message}"
+            );
         }
     }
 
@@ -268,9 +305,28 @@ mod tests {
         let read = command(
             r#"{"scope":"launcher","action":"stop","args":7,"command_id":{},"output":null,"data":[1],"extra":1}"#,
         );
-        assert_eq!(read, LauncherCmd { args: None, ..LauncherCmd::new("launcher", "stop") });
-        assert_eq!(command(r#"{"scope":"a","action":"b","command_id":5}"#).command_id.unwrap(), "5");
-        for text in ["", "1", "[]", "{}", r#"{"scope":1,"action":"x"}"#, r#"{"scope":"x"}"#, "{"] {
+        assert_eq!(
+            read,
+            LauncherCmd {
+                args: None,
+                ..LauncherCmd::new("launcher", "stop")
+            }
+        );
+        assert_eq!(
+            command(r#"{"scope":"a","action":"b","command_id":5}"#)
+                .command_id
+                .unwrap(),
+            "5"
+        );
+        for text in [
+            "",
+            "1",
+            "[]",
+            "{}",
+            r#"{"scope":1,"action":"x"}"#,
+            r#"{"scope":"x"}"#,
+            "{",
+        ] {
             assert!(Incoming::parse(text).is_err(), "{text}");
         }
     }

@@ -31,7 +31,11 @@ impl SignatureGate {
     /// The body is read whole to check its digest, up to `body_limit` bytes.
     pub fn new(verifier: Verifier, allowed: &[&str], body_limit: usize) -> Self {
         let allowed = allowed.iter().map(|client| (*client).to_owned()).collect();
-        Self { verifier, allowed, body_limit }
+        Self {
+            verifier,
+            allowed,
+            body_limit,
+        }
     }
 
     /// Puts the check in front of all routes the router has now. Handlers find the
@@ -53,13 +57,17 @@ pub async fn require_signature(
         Ok(body) => body,
         Err(refusal) => return refusal.into_response(),
     };
-    let verified = gate.verifier.verify(&parts, &body).await.and_then(|caller| {
-        if gate.allowed.contains(&caller.client) {
-            Ok(caller)
-        } else {
-            Err(SignatureError::NotAllowed(caller.client))
-        }
-    });
+    let verified = gate
+        .verifier
+        .verify(&parts, &body)
+        .await
+        .and_then(|caller| {
+            if gate.allowed.contains(&caller.client) {
+                Ok(caller)
+            } else {
+                Err(SignatureError::NotAllowed(caller.client))
+            }
+        });
     match verified {
         Ok(caller) => {
             parts.extensions.insert(caller);

@@ -24,7 +24,10 @@ impl<'a> SignatureInput<'a> {
     /// parameters may come in any order: they are signed in the order they have.
     pub(super) fn parse(header: &'a str) -> Option<Self> {
         let parameters = header.trim().strip_prefix(LABEL)?.strip_prefix('=')?;
-        let covered: Vec<String> = COMPONENTS.iter().map(|name| format!("\"{name}\"")).collect();
+        let covered: Vec<String> = COMPONENTS
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect();
         let rest = parameters.strip_prefix(&format!("({})", covered.join(" ")))?;
         let (mut created, mut nonce, mut client, mut algorithm, mut tag) =
             (None, None, None, None, None);
@@ -32,7 +35,8 @@ impl<'a> SignatureInput<'a> {
             let (name, value) = parameter.split_once('=')?;
             let slot = match name {
                 "created" => {
-                    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+                    let digits =
+                        !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
                     let value = digits.then(|| value.parse().ok())??;
                     if created.replace(value).is_some() {
                         return None;
@@ -53,7 +57,13 @@ impl<'a> SignatureInput<'a> {
         if algorithm? != ALGORITHM || !NONCE_LENGTHS.contains(&nonce.len()) {
             return None;
         }
-        Some(Self { parameters, created: created?, nonce, client: client?, tag: tag? })
+        Some(Self {
+            parameters,
+            created: created?,
+            nonce,
+            client: client?,
+            tag: tag?,
+        })
     }
 }
 
@@ -61,12 +71,17 @@ impl<'a> SignatureInput<'a> {
 /// allowed inside, which keeps one signature apart from a list of them.
 fn quoted(value: &str) -> Option<&str> {
     let text = value.strip_prefix('"')?.strip_suffix('"')?;
-    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b',' | b';');
+    let plain =
+        |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b',' | b';');
     text.bytes().all(plain).then_some(text)
 }
 
 /// The bytes of `sig1=:…:`.
 pub(super) fn parse_signature(header: &str) -> Option<Vec<u8>> {
-    let encoded = header.trim().strip_prefix(LABEL)?.strip_prefix("=:")?.strip_suffix(':')?;
+    let encoded = header
+        .trim()
+        .strip_prefix(LABEL)?
+        .strip_prefix("=:")?
+        .strip_suffix(':')?;
     STANDARD.decode(encoded).ok()
 }

@@ -17,7 +17,9 @@ pub struct ReplayCache {
 impl ReplayCache {
     /// For a daemon that runs once.
     pub fn local(clock: SharedClock) -> Self {
-        Self { cache: Arc::new(MemoryCache::new(clock)) }
+        Self {
+            cache: Arc::new(MemoryCache::new(clock)),
+        }
     }
 
     /// For replicas.

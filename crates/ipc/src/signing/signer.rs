@@ -41,12 +41,20 @@ impl Signer {
         tag: impl Into<String>,
         clock: SharedClock,
     ) -> Self {
-        Self { client: client.into(), secret, tag: tag.into(), clock }
+        Self {
+            client: client.into(),
+            secret,
+            tag: tag.into(),
+            clock,
+        }
     }
 
     /// The same client, calling another daemon.
     pub fn with_tag(&self, tag: impl Into<String>) -> Self {
-        Self { tag: tag.into(), ..self.clone() }
+        Self {
+            tag: tag.into(),
+            ..self.clone()
+        }
     }
 
     /// Adds digest and signature, replacing those that are there. Sign each attempt anew: a nonce
@@ -59,8 +67,12 @@ impl Signer {
             Some(body) => body.as_bytes().ok_or(SignError::StreamingBody)?,
             None => b"",
         };
-        let headers =
-            self.headers(request.method().as_str(), request.url().path(), request.url().query(), body)?;
+        let headers = self.headers(
+            request.method().as_str(),
+            request.url().path(),
+            request.url().query(),
+            body,
+        )?;
         for (name, value) in headers {
             request.headers_mut().insert(name, value);
         }
@@ -81,7 +93,10 @@ impl Signer {
         let nonce = STANDARD.encode(random::bytes::<16>()?);
         let digest = content_digest(body);
         let query = format!("?{}", query.unwrap_or_default());
-        let covered: Vec<String> = COMPONENTS.iter().map(|name| format!("\"{name}\"")).collect();
+        let covered: Vec<String> = COMPONENTS
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect();
         let parameters = format!(
             "({});created={};nonce=\"{nonce}\";keyid=\"{}\";alg=\"{ALGORITHM}\";tag=\"{}\"",
             covered.join(" "),

@@ -47,13 +47,19 @@ fn rfc_9421_b_2_5_is_reproduced() {
 
 #[test]
 fn rfc_9530_digests_are_reproduced() {
-    assert_eq!(content_digest(BODY), "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:");
+    assert_eq!(
+        content_digest(BODY),
+        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"
+    );
     // RFC 9530, Appendix A and B: the same with a final newline, and the empty body.
     assert_eq!(
         content_digest(b"{\"hello\": \"world\"}\n"),
         "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"
     );
-    assert_eq!(content_digest(b""), "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:");
+    assert_eq!(
+        content_digest(b""),
+        "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"
+    );
     // RFC 9421, B.2: the example messages carry the sha-512 of the same body.
     assert_eq!(
         STANDARD.encode(Sha512::digest(BODY)),
@@ -81,7 +87,10 @@ fn verifier(clock: &ManualClock, plain: bool) -> Verifier {
 fn request(signer: &Signer, path: &str, body: &[u8]) -> Parts {
     let uri: http::Uri = path.parse().unwrap();
     let mut request = Request::post(path);
-    for (name, value) in signer.headers("POST", uri.path(), uri.query(), body).unwrap() {
+    for (name, value) in signer
+        .headers("POST", uri.path(), uri.query(), body)
+        .unwrap()
+    {
         request = request.header(name, value);
     }
     request.body(()).unwrap().into_parts().0
@@ -99,11 +108,19 @@ async fn a_signed_call_passes_once() {
     let clock = clock();
     let verifier = verifier(&clock, false);
     let signer = signer(&clock);
-    for (path, body) in [("/ipc/create_task", BODY), ("/", b"".as_slice()), ("/a%20b?x=1&y=%2F", BODY), ("/?", b"")] {
+    for (path, body) in [
+        ("/ipc/create_task", BODY),
+        ("/", b"".as_slice()),
+        ("/a%20b?x=1&y=%2F", BODY),
+        ("/?", b""),
+    ] {
         let parts = request(&signer, path, body);
         assert_eq!(verifier.verify(&parts, body).await.unwrap().client, "api");
         assert_eq!(code(&verifier, &parts, body).await, "replayed_nonce");
-        assert_eq!(code(&verifier.clone(), &parts, body).await, "replayed_nonce");
+        assert_eq!(
+            code(&verifier.clone(), &parts, body).await,
+            "replayed_nonce"
+        );
     }
 }
 
@@ -127,11 +144,20 @@ async fn time_body_path_query_and_method_are_covered() {
     let signer = signer(&clock);
     let parts = request(&signer, "/ipc/x?a=1", BODY);
     assert_eq!(code(&verifier, &parts, b"{}").await, "digest_mismatch");
-    for (method, path) in [("POST", "/ipc/y?a=1"), ("POST", "/ipc/x?a=2"), ("POST", "/ipc/x"), ("PUT", "/ipc/x?a=1")] {
+    for (method, path) in [
+        ("POST", "/ipc/y?a=1"),
+        ("POST", "/ipc/x?a=2"),
+        ("POST", "/ipc/x"),
+        ("PUT", "/ipc/x?a=1"),
+    ] {
         let mut moved = parts.clone();
         moved.uri = path.parse().unwrap();
         moved.method = method.parse().unwrap();
-        assert_eq!(code(&verifier, &moved, BODY).await, "wrong_signature", "{method} {path}");
+        assert_eq!(
+            code(&verifier, &moved, BODY).await,
+            "wrong_signature",
+            "{method} {path}"
+        );
     }
     clock.advance(WINDOW + Duration::from_secs(1));
     assert_eq!(code(&verifier, &parts, BODY).await, "signature_expired");
@@ -145,13 +171,29 @@ async fn strangers_and_signatures_for_others_are_refused() {
     let clock = clock();
     let verifier = verifier(&clock, false);
     let sign = |client: &str, secret: &str, tag: &str| {
-        request(&Signer::new(client, secret.into(), tag, clock.shared()), "/", b"")
+        request(
+            &Signer::new(client, secret.into(), tag, clock.shared()),
+            "/",
+            b"",
+        )
     };
-    assert_eq!(code(&verifier, &sign("api", "wrong", tag::JOBSERVER), b"").await, "wrong_signature");
-    assert_eq!(code(&verifier, &sign("nobody", "", tag::JOBSERVER), b"").await, "wrong_signature");
+    assert_eq!(
+        code(&verifier, &sign("api", "wrong", tag::JOBSERVER), b"").await,
+        "wrong_signature"
+    );
+    assert_eq!(
+        code(&verifier, &sign("nobody", "", tag::JOBSERVER), b"").await,
+        "wrong_signature"
+    );
     // A client whose secret is empty does not exist.
-    assert_eq!(code(&verifier, &sign("cli", "", tag::JOBSERVER), b"").await, "wrong_signature");
-    assert_eq!(code(&verifier, &sign("bot", SECRET, tag::JOBSERVER), b"").await, "wrong_signature");
+    assert_eq!(
+        code(&verifier, &sign("cli", "", tag::JOBSERVER), b"").await,
+        "wrong_signature"
+    );
+    assert_eq!(
+        code(&verifier, &sign("bot", SECRET, tag::JOBSERVER), b"").await,
+        "wrong_signature"
+    );
     assert_eq!(
         code(&verifier, &sign("api", SECRET, "iserver:0"), b"").await,
         "signature_for_another_daemon"
@@ -182,14 +224,24 @@ async fn nothing_but_the_whole_profile_is_accepted() {
     ];
     for damaged in damaged {
         let mut parts = good.clone();
-        parts.headers.insert("signature-input", damaged.parse().unwrap());
-        assert_eq!(code(&verifier, &parts, b"").await, "malformed_signature", "{damaged}");
+        parts
+            .headers
+            .insert("signature-input", damaged.parse().unwrap());
+        assert_eq!(
+            code(&verifier, &parts, b"").await,
+            "malformed_signature",
+            "{damaged}"
+        );
     }
     for name in ["signature-input", "signature", "content-digest"] {
         let mut parts = good.clone();
         let value = parts.headers[name].clone();
         parts.headers.append(name, value);
-        assert_eq!(code(&verifier, &parts, b"").await, "malformed_signature", "{name} twice");
+        assert_eq!(
+            code(&verifier, &parts, b"").await,
+            "malformed_signature",
+            "{name} twice"
+        );
     }
     let mut parts = good.clone();
     parts.headers.remove("content-digest");
@@ -201,7 +253,12 @@ async fn nothing_but_the_whole_profile_is_accepted() {
 async fn plain_secrets_pass_only_where_they_are_switched_on() {
     let clock = clock();
     let plain = |value: &str| {
-        Request::post("/").header("authorization", value).body(()).unwrap().into_parts().0
+        Request::post("/")
+            .header("authorization", value)
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0
     };
     let (on, off) = (verifier(&clock, true), verifier(&clock, false));
     let good = plain(&format!("api {SECRET}"));
@@ -209,7 +266,11 @@ async fn plain_secrets_pass_only_where_they_are_switched_on() {
     assert_eq!(on.verify(&good, b"").await.unwrap().client, "api");
     for wrong in ["api wrong", "api", "nobody x", "cli ", ""] {
         let error = on.verify(&plain(wrong), b"").await.unwrap_err();
-        assert_eq!((error.code(), error.status().as_u16()), ("wrong_client_secret", 403), "{wrong:?}");
+        assert_eq!(
+            (error.code(), error.status().as_u16()),
+            ("wrong_client_secret", 403),
+            "{wrong:?}"
+        );
     }
 }
 
@@ -222,19 +283,36 @@ async fn the_gate_sorts_callers() {
     let gate = SignatureGate::new(verifier(&clock, false), &["api"], 64);
     let app = gate.protect(Router::new().nest("/ipc", Router::new().route("/x", post(handler))));
     let send = async |parts: Parts, body: &'static [u8]| {
-        let response =
-            app.clone().oneshot(Request::from_parts(parts, axum::body::Body::from(body))).await.unwrap();
+        let response = app
+            .clone()
+            .oneshot(Request::from_parts(parts, axum::body::Body::from(body)))
+            .await
+            .unwrap();
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
     };
     let good = request(&signer(&clock), "/ipc/x", BODY);
-    assert_eq!(send(good.clone(), BODY).await, (StatusCode::OK, "api sent 18".to_owned()));
+    assert_eq!(
+        send(good.clone(), BODY).await,
+        (StatusCode::OK, "api sent 18".to_owned())
+    );
     let (status, body) = send(good, BODY).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert!(body.contains("\"code\":\"replayed_nonce\""), "{body}");
-    let bot = Signer::new("bot", "the bot's secret".into(), tag::JOBSERVER, clock.shared());
-    assert_eq!(send(request(&bot, "/ipc/x", BODY), BODY).await.0, StatusCode::FORBIDDEN);
+    let bot = Signer::new(
+        "bot",
+        "the bot's secret".into(),
+        tag::JOBSERVER,
+        clock.shared(),
+    );
+    assert_eq!(
+        send(request(&bot, "/ipc/x", BODY), BODY).await.0,
+        StatusCode::FORBIDDEN
+    );
     let large = request(&signer(&clock), "/ipc/x", &[b'x'; 65]);
-    assert_eq!(send(large, &[b'x'; 65]).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(
+        send(large, &[b'x'; 65]).await.0,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
 }

@@ -39,7 +39,9 @@ pub enum SignatureError {
     Replayed,
     #[error("too many calls to remember, try again later")]
     ReplayCache(#[source] CacheError),
-    #[error("client secrets in the Authorization header are switched off (`meta.plain_client_secret`)")]
+    #[error(
+        "client secrets in the Authorization header are switched off (`meta.plain_client_secret`)"
+    )]
     PlainOff,
     #[error("the Authorization header names no known client with its secret")]
     PlainWrong,
@@ -94,9 +96,17 @@ impl Verifier {
         clock: SharedClock,
     ) -> Self {
         // An empty secret would be one that everybody knows.
-        let secrets = secrets.into_iter().filter(|(_, secret)| !secret.expose_secret().is_empty());
+        let secrets = secrets
+            .into_iter()
+            .filter(|(_, secret)| !secret.expose_secret().is_empty());
         let replays = ReplayCache::local(Arc::clone(&clock));
-        Self { secrets: Arc::new(secrets.collect()), tag: tag.into(), plain_allowed, clock, replays }
+        Self {
+            secrets: Arc::new(secrets.collect()),
+            tag: tag.into(),
+            plain_allowed,
+            clock,
+            replays,
+        }
     }
 
     /// Replicas share the memory of nonces.
@@ -145,26 +155,39 @@ impl Verifier {
         if mac.verify_slice(&signature).is_err() || secret.is_none() {
             return Err(SignatureError::Wrong);
         }
-        match self.replays.first_use(&self.tag, input.client, input.nonce).await {
-            Ok(true) => Ok(Caller { client: input.client.to_owned() }),
+        match self
+            .replays
+            .first_use(&self.tag, input.client, input.nonce)
+            .await
+        {
+            Ok(true) => Ok(Caller {
+                client: input.client.to_owned(),
+            }),
             Ok(false) => Err(SignatureError::Replayed),
             Err(error) => Err(SignatureError::ReplayCache(error)),
         }
     }
 
     fn verify_plain(&self, headers: &HeaderMap) -> Result<Caller, SignatureError> {
-        let Some(header) = headers.get(AUTHORIZATION) else { return Err(SignatureError::Missing) };
+        let Some(header) = headers.get(AUTHORIZATION) else {
+            return Err(SignatureError::Missing);
+        };
         if !self.plain_allowed {
             return Err(SignatureError::PlainOff);
         }
-        let parts = header.to_str().map_err(|_| SignatureError::PlainWrong)?.split_once(' ');
+        let parts = header
+            .to_str()
+            .map_err(|_| SignatureError::PlainWrong)?
+            .split_once(' ');
         let (client, given) = parts.ok_or(SignatureError::PlainWrong)?;
         let secret = self.secrets.get(client);
         let expected = secret.map_or("", |secret| secret.expose_secret());
         // Hashed first, so that neither length nor content shows in the time it takes.
         let same = Sha256::digest(expected).ct_eq(&Sha256::digest(given));
         if secret.is_some() && bool::from(same) {
-            Ok(Caller { client: client.to_owned() })
+            Ok(Caller {
+                client: client.to_owned(),
+            })
         } else {
             Err(SignatureError::PlainWrong)
         }
@@ -177,7 +200,9 @@ fn single<'a>(
     name: &HeaderName,
 ) -> Result<Option<&'a str>, SignatureError> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         return Err(SignatureError::Form);
     }
