@@ -20,6 +20,9 @@ mod task_queue;
 mod task_store;
 mod token;
 
+#[cfg(test)]
+mod contract;
+
 pub use error::StorageError;
 pub use guild::{GuildStore, UserRow, UserState, UserStore};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};

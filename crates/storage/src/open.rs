@@ -164,6 +164,24 @@ impl Storage {
     }
 }
 
+#[cfg(test)]
+impl Storage {
+    /// Runs a statement that gives one number: for what no trait offers.
+    pub(crate) async fn number(&self, statement: String) -> i64 {
+        use sqlx::AssertSqlSafe;
+        match &self.engine {
+            Engine::Sqlite(sqlite) => {
+                let query = sqlx::query_scalar(AssertSqlSafe(statement));
+                query.fetch_one(&sqlite.writer).await.unwrap()
+            }
+            Engine::Postgres(postgres) => {
+                let query = sqlx::query_scalar(AssertSqlSafe(statement));
+                query.fetch_one(&postgres.pool).await.unwrap()
+            }
+        }
+    }
+}
+
 impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let engine = match &self.engine {
@@ -217,6 +235,37 @@ mod tests {
         ] {
             assert_eq!(place(&SecretString::from(url)), shown);
         }
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_complaint_names_the_key_and_no_password() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        let target = DatabaseTarget::Postgres("postgres://me:hunter2@db.internal/x".into());
+        let error = StorageError::from(sqlx::Error::Io(std::io::Error::other("refused")));
+        tracing::subscriber::with_default(subscriber, || complain(&target, &error, FIRST_WAIT));
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        for part in ["meta.postgres_url", "db.internal/x", "refused"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("hunter2"), "{text}");
     }
 
     #[tokio::test]

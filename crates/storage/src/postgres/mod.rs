@@ -21,17 +21,24 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// `server_version_num` of the oldest release that is supported.
 const OLDEST: i32 = 150_000;
+/// sqlx itself takes any.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 const CONNECTIONS: u32 = 10;
 /// How long a call waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
 pub struct Postgres {
-    pool: PgPool,
+    pub(crate) pool: PgPool,
 }
 
 impl Postgres {
     pub async fn open(url: &str) -> Result<Self, StorageError> {
+        if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(StorageError::Address(
+                "it has to begin with postgres://".to_owned(),
+            ));
+        }
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| StorageError::Address(without_url(&error, url)))?
             .application_name("splashtail");

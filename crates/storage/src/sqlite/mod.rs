@@ -30,7 +30,7 @@ const READERS: u32 = 4;
 /// SQLite's lock. Readers never wait (WAL).
 #[derive(Debug, Clone)]
 pub struct Sqlite {
-    writer: SqlitePool,
+    pub(crate) writer: SqlitePool,
     reader: SqlitePool,
     path: PathBuf,
 }

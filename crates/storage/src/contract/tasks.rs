@@ -1,0 +1,484 @@
+use std::collections::HashSet;
+
+use serde_json::json;
+use splashtail_core::ids::TaskId;
+
+use super::*;
+use crate::error::StorageError;
+use crate::task::{TaskCounts, TaskOutput, TaskState};
+use crate::task_queue::End;
+use crate::task_store::{Idempotency, Start, TaskQuery};
+
+contract!(
+    a_task_is_read_back_as_it_was_written,
+    keys_repeat_the_first_answer,
+    racing_orders_of_one_key_create_one_task,
+    pages_are_newest_first_and_complete,
+    one_task_holds_a_slot,
+    tasks_that_wait_take_their_slot_when_started,
+    cancelling_ends_a_task_once,
+    a_cancelled_tasks_slot_is_free_when_its_runner_is_gone,
+    states_are_counted,
+    expired_tasks_are_invisible_and_can_be_removed,
+    abandoned_tasks_are_found,
+    an_unknown_task_is_no_error,
+);
+
+async fn a_task_is_read_back_as_it_was_written(storage: Storage) {
+    let order = NewTask {
+        fields: json!({"z": 1, "a": {"text": "ünï\u{0} 'quoted'", "number": 1.5}, "b": null}),
+        encrypted: true,
+        owner: Owner::User(user(u64::MAX)),
+        expires_at: Some(t(5000)),
+        ..with_slot(0, 7)
+    };
+    let row = created(&storage, &order).await;
+    assert_eq!(
+        (row.id, row.name.as_str(), row.owner),
+        (order.id, "backup", order.owner)
+    );
+    assert_eq!(
+        row.fields.to_string(),
+        order.fields.to_string(),
+        "even the order of keys"
+    );
+    assert_eq!(
+        (row.encrypted, row.requested, row.attempts),
+        (true, true, 0)
+    );
+    assert_eq!(
+        (row.state, &row.output, &row.lease_owner),
+        (TaskState::Pending, &None, &None)
+    );
+    assert_eq!(
+        (row.created_at, row.last_updated),
+        (stored(0), stored(0)),
+        "to the millisecond"
+    );
+    assert_eq!(
+        (row.expires_at, row.expiry()),
+        (Some(stored(5000)), Some(Duration::from_secs(5)))
+    );
+    assert_eq!(row.slot, order.slot);
+    assert_eq!(
+        storage.tasks().get(order.id, t(1)).await.unwrap(),
+        Some(row)
+    );
+
+    let again = storage.tasks().create(&order).await;
+    assert!(matches!(again, Err(StorageError::Conflict(_))), "{again:?}");
+}
+
+fn keyed(client: &str, name: &str, key: &str) -> NewTask {
+    let idempotency = Idempotency {
+        client: client.to_owned(),
+        key: key.to_owned(),
+    };
+    NewTask {
+        name: name.to_owned(),
+        idempotency: Some(idempotency),
+        ..task(0)
+    }
+}
+
+async fn keys_repeat_the_first_answer(storage: Storage) {
+    let first = keyed("bot", "backup", "k");
+    let used = first.idempotency.clone().unwrap();
+    assert_eq!(
+        storage.tasks().repeated("backup", &used).await.unwrap(),
+        None
+    );
+    let row = created(&storage, &first).await;
+    let again = NewTask {
+        fields: json!({"other": true}),
+        ..keyed("bot", "backup", "k")
+    };
+    assert_eq!(
+        storage.tasks().create(&again).await.unwrap(),
+        Creation::Repeated(row.clone())
+    );
+    assert_eq!(
+        storage.tasks().repeated("backup", &used).await.unwrap(),
+        Some(row)
+    );
+    assert_eq!(storage.tasks().get(again.id, t(0)).await.unwrap(), None);
+    for other in [
+        keyed("api", "backup", "k"),
+        keyed("bot", "restore", "k"),
+        keyed("bot", "backup", "l"),
+    ] {
+        created(&storage, &other).await;
+    }
+    for unusable in [
+        keyed("bot", "backup", ""),
+        keyed("bot", "backup", &"k".repeat(65)),
+    ] {
+        let refused = storage.tasks().create(&unusable).await;
+        assert!(
+            matches!(refused, Err(StorageError::Conflict(_))),
+            "{refused:?}"
+        );
+    }
+}
+
+async fn racing_orders_of_one_key_create_one_task(storage: Storage) {
+    let orders: Vec<_> = (0..12)
+        .map(|_| {
+            let storage = storage.clone();
+            tokio::spawn(async move {
+                match storage
+                    .tasks()
+                    .create(&keyed("bot", "backup", "k"))
+                    .await
+                    .unwrap()
+                {
+                    Creation::Created(row) => (row.id, true),
+                    Creation::Repeated(row) => (row.id, false),
+                    Creation::SlotTaken { .. } => panic!("no slot was asked for"),
+                }
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for order in orders {
+        answers.push(order.await.unwrap());
+    }
+    assert_eq!(answers.iter().filter(|(_, new)| *new).count(), 1);
+    assert_eq!(
+        answers
+            .iter()
+            .map(|(id, _)| *id)
+            .collect::<HashSet<TaskId>>()
+            .len(),
+        1
+    );
+}
+
+async fn pages_are_newest_first_and_complete(storage: Storage) {
+    // Times repeat: the id breaks the tie.
+    for at in [3, 1, 2, 2, 2, 1] {
+        created(&storage, &task(at)).await;
+    }
+    let other_owner = NewTask {
+        owner: Owner::User(user(1)),
+        ..task(9)
+    };
+    let other_name = NewTask {
+        name: "restore".to_owned(),
+        ..task(4)
+    };
+    created(&storage, &other_owner).await;
+    created(&storage, &other_name).await;
+
+    let owner = Owner::Server(guild(1));
+    let all = storage
+        .tasks()
+        .list(&TaskQuery::newest(owner, 100), t(9))
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 7);
+    assert!(all.is_sorted_by(|newer, older| {
+        (newer.created_at, newer.id.get()) > (older.created_at, older.id.get())
+    }));
+    assert_eq!(all[0].name, "restore");
+
+    let mut paged = Vec::new();
+    let mut query = TaskQuery {
+        name: Some("backup"),
+        ..TaskQuery::newest(owner, 2)
+    };
+    loop {
+        let page = storage.tasks().list(&query, t(9)).await.unwrap();
+        let Some(last) = page.last() else { break };
+        query.after = Some(last.cursor());
+        paged.extend(page);
+    }
+    assert_eq!(paged, all[1..]);
+}
+
+async fn one_task_holds_a_slot(storage: Storage) {
+    let orders: Vec<_> = (0..8)
+        .map(|_| {
+            let storage = storage.clone();
+            tokio::spawn(async move {
+                matches!(
+                    storage.tasks().create(&with_slot(0, 5)).await.unwrap(),
+                    Creation::Created(_)
+                )
+            })
+        })
+        .collect();
+    let mut accepted = 0;
+    for order in orders {
+        accepted += u32::from(order.await.unwrap());
+    }
+    assert_eq!(accepted, 1, "a race has one winner");
+    created(&storage, &with_slot(0, 6)).await;
+
+    let refused = NewTask {
+        wrapped_secret: Some(vec![1]),
+        ..with_slot(1, 5)
+    };
+    let Creation::SlotTaken { by } = storage.tasks().create(&refused).await.unwrap() else {
+        panic!("the slot is taken");
+    };
+    assert_eq!(
+        storage.tasks().get(refused.id, t(1)).await.unwrap(),
+        None,
+        "nothing was written"
+    );
+    assert!(storage.tasks().get(by, t(1)).await.unwrap().is_some());
+
+    // Whoever has the slot ends: the next one gets it.
+    while let Some(claimed) = claim(&storage, 10).await {
+        let end = End::Completed(None);
+        assert!(
+            storage
+                .queue()
+                .finish(claimed.lease, &end, &entry(11, "done"))
+                .await
+                .unwrap()
+        );
+    }
+    created(&storage, &with_slot(20, 5)).await;
+}
+
+async fn tasks_that_wait_take_their_slot_when_started(storage: Storage) {
+    let waiting = NewTask {
+        execute: false,
+        ..with_slot(0, 5)
+    };
+    assert!(!created(&storage, &waiting).await.requested);
+    assert_eq!(claim(&storage, 1).await, None, "nobody asked for it to run");
+    let first = created(&storage, &with_slot(1, 5)).await;
+    let start = storage.tasks().start(waiting.id, t(2)).await.unwrap();
+    assert_eq!(start, Start::SlotTaken { by: first.id });
+    let row = storage
+        .tasks()
+        .get(waiting.id, t(2))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!row.requested, "it may be started later");
+
+    let claimed = claim(&storage, 3).await.unwrap();
+    assert_eq!(claimed.task.id, first.id);
+    storage
+        .queue()
+        .finish(claimed.lease, &End::Failed, &entry(4, "over"))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let start = storage.tasks().start(waiting.id, t(5)).await.unwrap();
+        assert!(
+            matches!(&start, Start::Started(row) if row.requested),
+            "{start:?}"
+        );
+    }
+    assert_eq!(claim(&storage, 6).await.unwrap().task.id, waiting.id);
+    let start = storage.tasks().start(first.id, t(7)).await.unwrap();
+    assert!(
+        matches!(&start, Start::Ended(row) if row.state == TaskState::Failed),
+        "{start:?}"
+    );
+    assert_eq!(
+        storage.tasks().start(TaskId::random(), t(7)).await.unwrap(),
+        Start::NotFound
+    );
+}
+
+async fn cancelling_ends_a_task_once(storage: Storage) {
+    let order = NewTask {
+        wrapped_secret: Some(vec![1, 2, 3]),
+        ..with_slot(0, 5)
+    };
+    created(&storage, &order).await;
+    let claimed = claim(&storage, 1).await.unwrap();
+    assert_eq!(claimed.wrapped_secret, Some(vec![1, 2, 3]));
+    assert!(
+        storage
+            .queue()
+            .append(claimed.lease, &entry(2, "working"))
+            .await
+            .unwrap()
+    );
+
+    let cancelled = storage
+        .tasks()
+        .cancel(order.id, &entry(3, "cancelled"))
+        .await
+        .unwrap();
+    let cancelled = cancelled.unwrap();
+    assert!(cancelled.changed);
+    assert_eq!(
+        (cancelled.task.state, cancelled.task.lease_owner),
+        (TaskState::Failed, None)
+    );
+    let again = storage
+        .tasks()
+        .cancel(order.id, &entry(4, "again"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!again.changed);
+
+    // The runner that still believes to hold it changes nothing.
+    let lease = claimed.lease;
+    let queue = storage.queue();
+    assert!(!queue.append(lease, &entry(5, "late")).await.unwrap());
+    assert!(!queue.record_step(lease, "late", "1", t(5)).await.unwrap());
+    assert!(!queue.extend(lease, t(9000)).await.unwrap());
+    assert!(!queue.holds(lease).await.unwrap());
+    assert!(
+        !queue
+            .release(lease, t(5), true, Some(&entry(5, "late")))
+            .await
+            .unwrap()
+    );
+    let output = TaskOutput {
+        filename: "late".to_owned(),
+        segregated: false,
+    };
+    let end = End::Completed(Some(output));
+    assert!(!queue.finish(lease, &end, &entry(5, "late")).await.unwrap());
+    let row = storage.tasks().get(order.id, t(6)).await.unwrap().unwrap();
+    assert_eq!((row.state, row.output), (TaskState::Failed, None));
+    let log = storage.tasks().log(order.id, 0, 100).await.unwrap();
+    let lines: Vec<_> = log.iter().map(|entry| entry.msg.as_str()).collect();
+    assert_eq!(lines, ["working", "cancelled"]);
+    assert_eq!(claim(&storage, 9000).await, None);
+}
+
+async fn a_cancelled_tasks_slot_is_free_when_its_runner_is_gone(storage: Storage) {
+    // Nobody runs it: free at once.
+    let idle = created(&storage, &with_slot(0, 5)).await;
+    storage
+        .tasks()
+        .cancel(idle.id, &entry(1, "cancelled"))
+        .await
+        .unwrap();
+    // A runner is at work until it lets go.
+    let polite = created(&storage, &with_slot(2, 5)).await;
+    claim(&storage, 3).await.unwrap();
+    storage.queue().free_slot(polite.id).await.unwrap();
+    let kept = storage.tasks().create(&with_slot(4, 5)).await.unwrap();
+    assert_eq!(
+        kept,
+        Creation::SlotTaken { by: polite.id },
+        "only the slot of an ended task"
+    );
+    storage
+        .tasks()
+        .cancel(polite.id, &entry(5, "cancelled"))
+        .await
+        .unwrap();
+    let kept = storage.tasks().create(&with_slot(6, 5)).await.unwrap();
+    assert_eq!(kept, Creation::SlotTaken { by: polite.id });
+    storage.queue().free_slot(polite.id).await.unwrap();
+    // Or until its lease would have ended.
+    let dead = created(&storage, &with_slot(7, 5)).await;
+    claim(&storage, 100).await.unwrap();
+    storage
+        .tasks()
+        .cancel(dead.id, &entry(200, "cancelled"))
+        .await
+        .unwrap();
+    let kept = storage.tasks().create(&with_slot(1099, 5)).await.unwrap();
+    assert_eq!(kept, Creation::SlotTaken { by: dead.id });
+    created(&storage, &with_slot(1100, 5)).await;
+    // Its late return frees nothing of its successor's.
+    storage.queue().free_slot(dead.id).await.unwrap();
+    let kept = storage.tasks().create(&with_slot(1101, 5)).await.unwrap();
+    assert!(matches!(kept, Creation::SlotTaken { .. }));
+}
+
+async fn states_are_counted(storage: Storage) {
+    assert_eq!(
+        storage.tasks().summary().await.unwrap(),
+        TaskCounts::default()
+    );
+    for at in 0..6 {
+        created(&storage, &task(at)).await;
+    }
+    for end in [End::Completed(None), End::Completed(None), End::Failed] {
+        let claimed = claim(&storage, 10).await.unwrap();
+        storage
+            .queue()
+            .finish(claimed.lease, &end, &entry(11, "over"))
+            .await
+            .unwrap();
+    }
+    claim(&storage, 10).await.unwrap();
+    let counts = TaskCounts {
+        pending: 2,
+        running: 1,
+        completed: 2,
+        failed: 1,
+    };
+    assert_eq!(storage.tasks().summary().await.unwrap(), counts);
+}
+
+async fn expired_tasks_are_invisible_and_can_be_removed(storage: Storage) {
+    let order = NewTask {
+        expires_at: Some(t(1000)),
+        ..with_slot(0, 5)
+    };
+    created(&storage, &order).await;
+    let claimed = claim(&storage, 1).await.unwrap();
+    assert!(!storage.tasks().delete(order.id).await.unwrap(), "it runs");
+    storage
+        .queue()
+        .finish(claimed.lease, &End::Failed, &entry(2, "over"))
+        .await
+        .unwrap();
+    let owner = Owner::Server(guild(1));
+    for (now, visible) in [(999, 1), (1000, 0)] {
+        let found = storage.tasks().get(order.id, t(now)).await.unwrap();
+        assert_eq!(found.is_some(), visible == 1);
+        let listed = storage
+            .tasks()
+            .list(&TaskQuery::newest(owner, 9), t(now))
+            .await
+            .unwrap();
+        assert_eq!(listed.len(), visible);
+        let expired = storage.tasks().expired(t(now), 9).await.unwrap();
+        assert_eq!(expired.len(), 1 - visible);
+    }
+    assert!(storage.tasks().delete(order.id).await.unwrap());
+    assert!(!storage.tasks().delete(order.id).await.unwrap());
+    assert_eq!(storage.tasks().log(order.id, 0, 9).await.unwrap(), []);
+}
+
+async fn abandoned_tasks_are_found(storage: Storage) {
+    let abandoned = NewTask {
+        execute: false,
+        ..task(0)
+    };
+    created(&storage, &abandoned).await;
+    created(
+        &storage,
+        &NewTask {
+            execute: false,
+            ..task(100)
+        },
+    )
+    .await;
+    created(&storage, &task(0)).await;
+    let found = storage.tasks().abandoned(t(50), 9).await.unwrap();
+    assert_eq!(found, [abandoned.id]);
+}
+
+async fn an_unknown_task_is_no_error(storage: Storage) {
+    let id = TaskId::random();
+    assert_eq!(storage.tasks().get(id, t(0)).await.unwrap(), None);
+    assert_eq!(storage.tasks().log(id, 0, 9).await.unwrap(), []);
+    assert_eq!(
+        storage
+            .tasks()
+            .cancel(id, &entry(0, "cancelled"))
+            .await
+            .unwrap(),
+        None
+    );
+    storage.queue().free_slot(id).await.unwrap();
+}
