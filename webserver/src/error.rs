@@ -146,6 +146,9 @@ impl ApiError {
             Self::Upstream { .. } => (StatusCode::BAD_GATEWAY, "bad_gateway"),
             Self::Discord(error) => error.status_and_code(),
             Self::NotConfigured(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_configured"),
+            Self::Storage(StorageError::Unavailable(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable")
+            }
             Self::Storage(_)
             | Self::Cache(_)
             | Self::Objects(_)
@@ -161,6 +164,7 @@ impl ApiError {
             Self::ClusterUnavailable | Self::Unreachable { .. } | Self::Upstream { .. } => {
                 Some(OUTAGE_RETRY)
             }
+            Self::Storage(StorageError::Unavailable(_)) => Some(OUTAGE_RETRY),
             Self::Refused { retry_after, .. } => *retry_after,
             Self::Discord(error) => error.retry_after(),
             _ => None,

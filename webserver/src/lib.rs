@@ -31,14 +31,17 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use splashtail_core::clock::SharedClock;
+use splashtail_core::clock::{Clock, SharedClock};
 use splashtail_core::config::Config;
 use splashtail_core::lifecycle::Lifecycle;
+use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::{ErrorResponse, serve};
 use splashtail_storage::{Storage, StorageError};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{info, warn};
+use url::Url;
 
 pub use routes::document;
 pub use site::{Site, locate as locate_site};
@@ -47,6 +50,8 @@ use app::App;
 
 /// Time that background tasks get at the end, beside the drain of the servers.
 const GRACE: Duration = Duration::from_secs(4);
+/// Pause between looks at a database without our tables.
+const MIGRATION_WAIT: Duration = Duration::from_secs(2);
 
 /// Where the two servers listen.
 #[derive(Debug)]
@@ -74,7 +79,7 @@ pub async fn run(
     clock: SharedClock,
 ) -> Result<()> {
     let shutdown = lifecycle.shutdown();
-    let site = read_site(options)?;
+    let site = read_site(options, &config.sites.api)?;
     let _ = admin::recorder();
     let (ready, readiness) = watch::channel(None);
     let app_router = Arc::new(OnceLock::new());
@@ -89,8 +94,7 @@ pub async fn run(
         .tasks()
         .spawn(serve(listeners.web, front, shutdown.clone()));
 
-    let target = config.database();
-    match Storage::open(&target, &shutdown).await {
+    match database(&config, clock.as_ref(), &shutdown).await {
         Ok(storage) => {
             let app = Arc::new(App::new(config, storage.clone(), site, clock)?);
             let router = layers::wrap(routes::router(&app), &app);
@@ -117,9 +121,31 @@ pub async fn run(
     Ok(())
 }
 
-fn read_site(options: Options) -> Result<Site> {
+/// The database with the tables of this version. Waits for an operator who migrates it.
+async fn database(
+    config: &Config,
+    clock: &dyn Clock,
+    shutdown: &CancellationToken,
+) -> Result<Storage, StorageError> {
+    let storage = Storage::open(&config.database(), shutdown).await?;
+    loop {
+        match storage.tasks().summary().await {
+            Ok(_) => return Ok(storage),
+            Err(error @ (StorageError::Outdated(_) | StorageError::Unavailable(_))) => {
+                warn!(error = %Chain(&error), "waiting for the database");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = clock.sleep(MIGRATION_WAIT) => {}
+            () = shutdown.cancelled() => return Err(StorageError::Stopped),
+        }
+    }
+}
+
+fn read_site(options: Options, api: &Url) -> Result<Site> {
     match site::locate(options.site_dir) {
-        Some(directory) => Ok(Site::read(&directory)?),
+        Some(directory) => Ok(Site::read(&directory, api)?),
         None => {
             warn!("the website is not built: `/` says how to build it");
             Ok(Site::absent())

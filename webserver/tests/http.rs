@@ -61,7 +61,7 @@ async fn the_website_is_served_with_a_strict_policy_and_nothing_beside_it() {
     let home = server.get("/").await;
     let policy = header(&home, "content-security-policy");
     assert!(
-        policy.contains("script-src 'self' 'sha256-") && !policy.contains("unsafe"),
+        policy.contains("script-src 'self' 'sha256-") && !policy.contains("unsafe-inline"),
         "{policy}"
     );
     assert_eq!(header(&home, "x-content-type-options"), "nosniff");
@@ -93,6 +93,21 @@ async fn without_a_website_the_first_page_says_how_to_build_it() {
     assert_eq!(home.status(), 200);
     assert!(home.text().await.unwrap().contains("make website"));
     assert_eq!(error(server.get("/docs/splashtail").await).await.0, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_without_tables_is_not_ready_until_it_is_migrated() {
+    let server = TestServer::start_unmigrated().await;
+    server.clock.wait_for_sleepers(1).await;
+    assert_eq!(server.admin("/readyz").await.status(), 503);
+    let early = server.get("/jobs/summary").await;
+    assert_eq!(header(&early, "retry-after"), "2");
+    assert_eq!(error(early).await, (503, "starting".to_owned()));
+    server.storage.migrate().await.unwrap();
+    server.clock.advance(std::time::Duration::from_secs(2));
+    server.wait_until_ready().await;
+    assert_eq!(server.get("/jobs/summary").await.status(), 200);
     server.stop().await;
 }
 

@@ -17,6 +17,7 @@ use crate::extract::JsonBody;
         (status = 413, description = "The body is too large", body = ErrorBody),
         (status = 429, description = "Too many tests; see `Retry-After`", body = ErrorBody),
         (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
         (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn test_auth(

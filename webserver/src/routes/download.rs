@@ -46,6 +46,7 @@ pub struct DownloadLink {
         (status = 404, description = "No such task, or it has no output", body = ErrorBody),
         (status = 429, description = "Too many downloads; see `Retry-After`", body = ErrorBody),
         (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
         (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn get_download_link(

@@ -14,6 +14,7 @@ use crate::render;
     responses(
         (status = 200, description = "Counts per state", body = JobsSummary),
         (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
         (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn get_summary(State(app): State<AppState>) -> Result<Json<JobsSummary>, ApiError> {

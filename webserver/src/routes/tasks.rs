@@ -45,6 +45,7 @@ pub struct ListQuery {
         (status = 401, description = "No token, or not a valid one", body = ErrorBody),
         (status = 403, description = "The token belongs to somebody else", body = ErrorBody),
         (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
         (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn list_tasks(
@@ -96,6 +97,7 @@ pub async fn list_tasks(
         (status = 403, description = "The token belongs to somebody else", body = ErrorBody),
         (status = 404, description = "No such task of this owner", body = ErrorBody),
         (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
+        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
         (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn get_task(

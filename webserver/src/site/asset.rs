@@ -17,6 +17,9 @@ const IMMUTABLE: &str = "_app/immutable/";
 const YEAR: &str = "public, max-age=31536000, immutable";
 /// The API browser sets styles on elements.
 const STYLED_PAGE: &str = "docs/splashtail";
+/// The style attribute of the element with which SvelteKit tells screen readers of a new page;
+/// the browser test notices when an upgrade changes it.
+const ANNOUNCER: &str = "'unsafe-hashes' 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -51,7 +54,8 @@ pub struct Asset {
 }
 
 impl Asset {
-    pub fn new(name: &str, bytes: Vec<u8>) -> Self {
+    /// `api` is the origin under which the API is published; the page may be open at another one.
+    pub fn new(name: &str, bytes: Vec<u8>, api: &str) -> Self {
         let mut headers = HeaderMap::new();
         let kind = mime_guess::from_path(name).first_or_octet_stream();
         let charset = if kind.type_() == mime_guess::mime::TEXT {
@@ -71,7 +75,7 @@ impl Asset {
         if name.ends_with(".html") {
             let page = String::from_utf8_lossy(&bytes);
             let styled = name.starts_with(STYLED_PAGE);
-            if let Ok(value) = HeaderValue::try_from(policy(&page, styled)) {
+            if let Ok(value) = HeaderValue::try_from(policy(&page, styled, api)) {
                 headers.insert(CONTENT_SECURITY_POLICY, value);
             }
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -160,14 +164,14 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
 }
 
 /// Everything from this site alone; inline scripts only if the build made them.
-fn policy(page: &str, styled: bool) -> String {
+fn policy(page: &str, styled: bool, api: &str) -> String {
     let scripts: String = inline_scripts(page)
         .map(|script| format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(script))))
         .collect();
-    let styles = if styled { " 'unsafe-inline'" } else { "" };
+    let styles = if styled { "'unsafe-inline'" } else { ANNOUNCER };
     format!(
-        "default-src 'none'; script-src 'self'{scripts}; style-src 'self'{styles}; \
-         img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
+        "default-src 'none'; script-src 'self'{scripts}; style-src 'self' {styles}; \
+         img-src 'self' data:; font-src 'self'; connect-src 'self' {api}; manifest-src 'self'; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 }
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn inline_scripts_of_the_build_are_allowed_by_hash() {
         let page = "<script src=\"/a.js\"></script><script>alert(1)</script>";
-        let policy = policy(page, false);
+        let policy = policy(page, false, "https://api.test");
         // openssl dgst -sha256 -binary | base64
         assert!(
             policy.contains(
@@ -200,11 +204,12 @@ mod tests {
             "{policy}"
         );
         assert!(!policy.contains("unsafe-inline"));
+        assert!(policy.contains("connect-src 'self' https://api.test;"));
     }
 
     #[test]
     fn the_smallest_accepted_encoding_is_sent_under_its_own_tag() {
-        let mut asset = Asset::new("index.html", vec![b'x'; 100]);
+        let mut asset = Asset::new("index.html", vec![b'x'; 100], "");
         asset.add(Encoding::Gzip, vec![0; 20]);
         asset.add(Encoding::Brotli, vec![0; 10]);
         let plain = asset.answer(StatusCode::OK, &HeaderMap::new());
@@ -224,7 +229,7 @@ mod tests {
 
     #[test]
     fn hashed_names_are_kept_and_pages_are_not() {
-        let caching = |name| Asset::new(name, Vec::new()).headers[CACHE_CONTROL].clone();
+        let caching = |name| Asset::new(name, Vec::new(), "").headers[CACHE_CONTROL].clone();
         assert_eq!(caching("_app/immutable/chunks/a.js"), YEAR);
         assert_eq!(caching("index.html"), "no-cache");
     }

@@ -12,6 +12,7 @@ use std::{fs, io};
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
+use url::Url;
 
 pub use accept::prefers_html;
 use asset::{Asset, Encoding};
@@ -42,7 +43,8 @@ impl Site {
 
     /// # Errors
     /// A file cannot be read.
-    pub fn read(root: &Path) -> Result<Self, SiteError> {
+    pub fn read(root: &Path, api: &Url) -> Result<Self, SiteError> {
+        let api = api.origin().ascii_serialization();
         let mut site = Self::default();
         let failed = |path: &Path| {
             let path = path.to_owned();
@@ -66,7 +68,8 @@ impl Site {
                         compressed.push((original.to_owned(), encoding, bytes));
                     }
                     None => {
-                        site.files.insert(name.to_owned(), Asset::new(name, bytes));
+                        site.files
+                            .insert(name.to_owned(), Asset::new(name, bytes, &api));
                     }
                 }
             }

@@ -59,6 +59,17 @@ impl TestServer {
 
     /// `adjust` gets the configuration and the directory it lives in.
     pub async fn start_with(adjust: impl FnOnce(&mut Config, &Path)) -> Self {
+        let server = Self::launch(adjust, true).await;
+        server.wait_until_ready().await;
+        server
+    }
+
+    /// With a database that has no tables yet. Does not wait.
+    pub async fn start_unmigrated() -> Self {
+        Self::launch(|_, _| {}, false).await
+    }
+
+    async fn launch(adjust: impl FnOnce(&mut Config, &Path), migrate: bool) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = TempDir::new().unwrap();
         let web = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -91,7 +102,9 @@ impl TestServer {
 
         let shutdown = CancellationToken::new();
         let storage = Storage::open(&config.database(), &shutdown).await.unwrap();
-        storage.migrate().await.unwrap();
+        if migrate {
+            storage.migrate().await.unwrap();
+        }
         let clock = ManualClock::new(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let lifecycle = Lifecycle::manual(shutdown.clone());
         let (options, shared) = (
@@ -115,7 +128,7 @@ impl TestServer {
             .no_proxy()
             .build()
             .unwrap();
-        let server = Self {
+        Self {
             storage,
             clock,
             clusterer,
@@ -127,13 +140,11 @@ impl TestServer {
             admin: admin_address,
             shutdown,
             running,
-        };
-        server.wait_until_ready().await;
-        server
+        }
     }
 
     /// `readyz` turns to 200 after a few database calls; asking again is all there is to wait for.
-    async fn wait_until_ready(&self) {
+    pub async fn wait_until_ready(&self) {
         for _ in 0..2000 {
             if self.admin("/readyz").await.status() == 200 {
                 return;

@@ -1,0 +1,178 @@
+// Drives a real browser against a running installation. By itself it checks the first page and
+// the API browser; `download` is the way from a download link to the file.
+//
+//   DASHBOARD_URL      where the website is, for example http://localhost:8081
+//   CHROMIUM           the browser, else /usr/bin/chromium
+//   EXPECT_CLUSTERS    how many clusters have to be up; any number above zero when absent
+//   DOWNLOAD_URL       a download link; when set, the file is fetched through the consent page
+//   DOWNLOAD_USER      id of the sandbox user who consents
+//   DOWNLOAD_DIR       where the file is saved
+//   SCREENSHOTS        directory for pictures of the pages
+//
+// Prints one JSON object: {"clusters":2,"operations":13,"download":{"path":…,"filename":…}|null}.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const TIMEOUT_MS = 30_000;
+
+/** A browser that needs neither a display nor a user namespace. */
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--no-proxy-server']
+  });
+}
+
+/** A page that collects what goes wrong in it. */
+async function observed(context) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
+  const problems = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => problems.push(`exception: ${error.message}`));
+  page.on('requestfailed', (request) => {
+    // Leaving a page gives up its polling.
+    const reason = request.failure()?.errorText;
+    if (reason !== 'net::ERR_ABORTED') problems.push(`request: ${request.url()}: ${reason}`);
+  });
+  return { page, problems };
+}
+
+function expect(condition, message) {
+  if (!condition) throw new Error(message);
+}
+
+async function picture(page, name) {
+  const directory = process.env.SCREENSHOTS;
+  if (!directory) return;
+  await mkdir(directory, { recursive: true });
+  await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
+}
+
+/** The first page shows the expected clusters as active, and the counts of jobs. */
+export async function checkFirstPage(page, base, expected) {
+  await page.goto(base, { waitUntil: 'load' });
+  await page.waitForFunction((expected) => {
+    const active = document.querySelectorAll('[data-cluster][data-state="active"]').length;
+    return expected === null ? active > 0 : active === expected;
+  }, expected);
+  const clusters = await page.locator('[data-cluster][data-state="active"]').count();
+  const tile = await page.locator('[data-stat="clusters-up"]').innerText();
+  expect(tile.includes(String(clusters)), `the summary does not say ${clusters} clusters: ${tile}`);
+  for (const state of ['pending', 'running', 'completed', 'failed']) {
+    const count = await page.locator(`[data-jobs="${state}"] dd`).innerText();
+    expect(/^[\d,]+$/.test(count), `no count of ${state} jobs: ${count}`);
+  }
+  await picture(page, 'first-page');
+
+  // By keyboard: open the details of the first cluster and close them again.
+  const view = page.locator('[data-cluster] button').first();
+  await view.focus();
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog');
+  await dialog.waitFor();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  expect(await view.evaluate((button) => button === document.activeElement), 'the focus is lost');
+  return clusters;
+}
+
+/** Nothing is cut off on a small screen. */
+export async function checkSmallScreen(page) {
+  await page.setViewportSize({ width: 360, height: 740 });
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  await picture(page, 'first-page-360');
+  expect(width <= 360, `the page is ${width} pixels wide on a screen of 360`);
+  await page.setViewportSize({ width: 1280, height: 800 });
+}
+
+/** The API browser shows every operation of the document. */
+export async function checkDocs(page, base) {
+  const document = await (await page.request.get(new URL('/openapi', base).href)).json();
+  const described = Object.values(document.paths).flatMap((item) =>
+    ['get', 'post', 'put', 'patch', 'delete'].filter((method) => method in item)
+  ).length;
+  await page.goto(new URL('/docs', base).href, { waitUntil: 'load' });
+  expect(new URL(page.url()).pathname === '/docs/splashtail', `/docs leads to ${page.url()}`);
+  await page.waitForFunction(
+    (described) => document.querySelectorAll('.swagger-ui .opblock').length === described,
+    described
+  );
+  await picture(page, 'docs');
+  return described;
+}
+
+/** An address that is no page says so and leads home. */
+async function checkMissingPage(page, base) {
+  const answer = await page.goto(new URL('/no-such-page', base).href, { waitUntil: 'load' });
+  expect(answer?.status() === 404, `a missing page answers ${answer?.status()}`);
+  await page.getByRole('link', { name: 'Home' }).waitFor();
+}
+
+/**
+ * Opens a download link as `user`, consents on the sandbox's page and saves the file.
+ * Returns its path and the name the server gave it.
+ */
+export async function download(browser, { url, user, directory }) {
+  const context = await browser.newContext({ acceptDownloads: true });
+  try {
+    const page = await context.newPage();
+    page.setDefaultTimeout(TIMEOUT_MS);
+    await page.goto(url, { waitUntil: 'domcontentloaded' });
+    await picture(page, 'consent');
+    await page.getByLabel('Answer as').selectOption(user);
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Authorize' }).click()
+    ]);
+    const failure = await file.failure();
+    expect(failure === null, `the download failed: ${failure}`);
+    await mkdir(directory, { recursive: true });
+    const path = join(directory, file.suggestedFilename());
+    await file.saveAs(path);
+    return { path, filename: file.suggestedFilename() };
+  } finally {
+    await context.close();
+  }
+}
+
+async function main() {
+  const base = process.env.DASHBOARD_URL;
+  expect(base, 'DASHBOARD_URL is not set');
+  const expected = process.env.EXPECT_CLUSTERS ? Number(process.env.EXPECT_CLUSTERS) : null;
+  const browser = await launch();
+  try {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const { page, problems } = await observed(context);
+    const clusters = await checkFirstPage(page, base, expected);
+    await checkSmallScreen(page);
+    const operations = await checkDocs(page, base);
+    expect(problems.length === 0, `the pages report problems:\n${problems.join('\n')}`);
+    // The browser reports the 404 itself as a problem.
+    await checkMissingPage(page, base);
+
+    const url = process.env.DOWNLOAD_URL;
+    const file = url
+      ? await download(browser, {
+          url,
+          user: process.env.DOWNLOAD_USER ?? '1100000000000000011',
+          directory: process.env.DOWNLOAD_DIR ?? '.'
+        })
+      : null;
+    console.log(JSON.stringify({ clusters, operations, download: file }));
+  } finally {
+    await browser.close();
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  main().catch((error) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  });
+}
