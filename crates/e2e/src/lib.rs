@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Whole-system tests: the real binaries, started as an operator starts them.
+
+pub mod backups;
+pub mod object_server;
+pub mod platform;
