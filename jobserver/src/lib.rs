@@ -1,1 +1,150 @@
-//! Placeholder.
+//! The jobserver: runs long work durably, on the request of signed callers.
+//!
+//! It trusts no caller, keeps no state of its own (tasks are in the database, bytes in the object
+//! storage) and may be killed at any instant: another one, or the next start, goes on at the first
+//! step that was not recorded.
+
+pub mod api;
+pub mod backup;
+mod fields;
+mod metrics;
+pub mod objects;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+use splashtail_core::clock::{SharedClock, SystemClock};
+use splashtail_core::config::Config;
+use splashtail_core::lifecycle::Lifecycle;
+use splashtail_core::listen;
+use splashtail_discord::Discord;
+use splashtail_ipc::cache;
+use splashtail_ipc::http::serve;
+use splashtail_ipc::signing::{ReplayCache, SignatureGate, Verifier, tag};
+use splashtail_jobs::{DataKey, Engine};
+use splashtail_storage::Storage;
+use tracing::info;
+
+use api::{App, Ready};
+use backup::CreateBackup;
+use objects::Objects;
+
+/// Running jobs are handed back at once; only calls under way are waited for.
+const DRAIN: Duration = Duration::from_secs(4);
+
+/// Runs until the lifecycle's shutdown.
+///
+/// # Errors
+/// A busy port, or configuration that cannot work.
+pub async fn run(config: Config, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+    let listener = listen::listener(0, config.jobserver_address(), "meta.jobserver_port")?;
+    serve_on(listener, config, lifecycle, SystemClock::shared()).await
+}
+
+/// [`run`] on a given listener and clock.
+///
+/// # Errors
+/// Configuration that cannot work.
+pub async fn serve_on(
+    listener: TcpListener,
+    config: Config,
+    lifecycle: &Lifecycle,
+    clock: SharedClock,
+) -> anyhow::Result<()> {
+    let token = config
+        .discord_auth
+        .token
+        .as_ref()
+        .context("discord_auth.token is missing")?;
+    let discord = Discord::new(
+        config.discord_api(),
+        &config.discord.cdn_base,
+        token,
+        clock.clone(),
+    )
+    .context("discord_auth.token cannot be used")?;
+    let data_key = data_key(config.meta.data_key.as_ref())?;
+    let objects = Objects::open(&config.object_storage)?;
+    let temporary = config.data_dir.join("tmp");
+    prepare_directory(&temporary)?;
+
+    let shutdown = lifecycle.shutdown();
+    let replays = ReplayCache::shared(
+        cache::connect(&config.bus(), clock.clone()).context("meta.redis_url cannot be used")?,
+    );
+    let secrets = config.meta.jobserver_secrets.clone();
+    let verifier = Verifier::new(
+        secrets,
+        tag::JOBSERVER,
+        config.meta.plain_client_secret,
+        clock.clone(),
+    )
+    .with_replay_cache(replays);
+    let gate = SignatureGate::new(verifier, &api::CLIENTS, api::BODY_LIMIT);
+    let app = App {
+        metrics: metrics::install(),
+        ..App::default()
+    };
+    let address = listener.local_addr()?;
+    let server = serve(listener, api::router(app.clone(), gate), shutdown.clone());
+    let server = lifecycle.tasks().spawn(server);
+
+    let storage = match Storage::open(&config.database(), &shutdown).await {
+        Ok(storage) => storage,
+        Err(splashtail_storage::StorageError::Stopped) => return stop(lifecycle, server).await,
+        Err(error) => return Err(error).context("the database cannot be used"),
+    };
+    let engine = Engine::builder(storage.clone(), clock.clone(), data_key)
+        .register(CreateBackup::new(
+            discord,
+            objects.clone(),
+            config.plans.free.clone(),
+            clock,
+            temporary,
+        ))
+        .build();
+    let (runner, stopped) = (engine.clone(), shutdown.clone());
+    lifecycle
+        .tasks()
+        .spawn(async move { runner.run(stopped).await });
+    // Set once: this function runs once per `App`.
+    let _ = app.ready.set(Ready {
+        engine,
+        storage,
+        objects,
+    });
+    lifecycle.notify_ready();
+    info!(%address, "the jobserver is ready");
+    shutdown.cancelled().await;
+    stop(lifecycle, server).await
+}
+
+async fn stop(
+    lifecycle: &Lifecycle,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+) -> anyhow::Result<()> {
+    lifecycle.drain(DRAIN).await;
+    if server.is_finished() {
+        server
+            .await
+            .context("the server ended early")?
+            .context("the server failed")?;
+    }
+    Ok(())
+}
+
+fn data_key(key: Option<&SecretString>) -> anyhow::Result<DataKey> {
+    let key = key.context(
+        "meta.data_key is missing: set it to 32 random bytes in base64 (`openssl rand -base64 32`)",
+    )?;
+    Ok(DataKey::parse(key)?)
+}
+
+/// Files in here have no name; what a killed process leaves is gone with it.
+fn prepare_directory(path: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path)
+        .with_context(|| format!("data_dir: cannot create {}", path.display()))
+}

@@ -1,1 +1,52 @@
-fn main() {}
+//! `splashtail-jobserver`: runs long work durably.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use splashtail_core::config::{Component, Config, LoadOptions};
+use splashtail_core::environment::Environment;
+use splashtail_core::lifecycle::Lifecycle;
+use splashtail_core::telemetry;
+
+/// Runs backups and other long work durably.
+#[derive(Debug, Parser)]
+#[command(name = "splashtail-jobserver", version)]
+struct Arguments {
+    /// Config file; else SPLASHTAIL_CONFIG, ./config.yaml, ../config.yaml.
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// staging or prod.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    env: Option<Environment>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    telemetry::init("jobserver");
+    // An error means that a provider is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match start(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(arguments: Arguments) -> anyhow::Result<()> {
+    let loaded = Config::load(&LoadOptions {
+        path: arguments.config,
+        environment: arguments.env,
+        component: Component::Jobserver,
+        ..LoadOptions::default()
+    })?;
+    loaded.announce();
+    loaded
+        .config
+        .require_token("jobs", loaded.path.as_deref())?;
+    let lifecycle = Lifecycle::install()?;
+    splashtail_jobserver::run(loaded.config, &lifecycle).await
+}

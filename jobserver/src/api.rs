@@ -1,0 +1,240 @@
+//! The control API: `POST /ipc/{name}`, signed.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Map, Value, json};
+use splashtail_core::ids::TaskId;
+use splashtail_core::telemetry::Chain;
+use splashtail_ipc::http::{ErrorResponse, Limits, harden};
+use splashtail_ipc::signing::{Caller, SignatureGate};
+use splashtail_jobs::{CreateRequest, Engine, EngineError, PrepareError};
+use splashtail_storage::Storage;
+use tracing::error;
+
+use crate::objects::Objects;
+use crate::{backup, fields, metrics};
+
+/// Clients that may control jobs.
+pub const CLIENTS: [&str; 3] = ["api", "bot", "cli"];
+/// Largest body of a call.
+pub const BODY_LIMIT: usize = 1 << 20;
+
+/// What exists once the jobserver has reached its database.
+pub struct Ready {
+    pub engine: Engine,
+    pub storage: Storage,
+    pub objects: Objects,
+}
+
+/// Handlers' state. Until [`Ready`] is set, calls are answered 503.
+#[derive(Clone, Default)]
+pub struct App {
+    pub ready: Arc<OnceLock<Ready>>,
+    pub metrics: Option<PrometheusHandle>,
+}
+
+impl App {
+    fn ready(&self) -> Result<&Ready, ErrorResponse> {
+        self.ready
+            .get()
+            .ok_or_else(|| unavailable("the jobserver is starting"))
+    }
+}
+
+/// All routes, the control calls behind the gate.
+pub fn router(app: App, gate: SignatureGate) -> Router {
+    let calls = Router::new().route("/ipc/{name}", post(call));
+    let router = gate
+        .protect(calls)
+        .route("/", get(async || "jobserver"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(show_metrics))
+        .fallback(async || {
+            ErrorResponse::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+        })
+        .with_state(app);
+    harden(
+        router,
+        Limits {
+            body: BODY_LIMIT,
+            ..Limits::default()
+        },
+    )
+}
+
+async fn readyz(State(app): State<App>) -> Result<&'static str, ErrorResponse> {
+    let ready = app.ready()?;
+    ready.storage.ping().await.map_err(|error| {
+        tracing::warn!(error = %Chain(&error), "not ready: the database does not answer");
+        unavailable("the database does not answer")
+    })?;
+    ready.objects.check().await.map_err(|error| {
+        tracing::warn!(error = %Chain(&error), "not ready: the object storage does not answer");
+        unavailable("the object storage does not answer")
+    })?;
+    Ok("ready")
+}
+
+async fn show_metrics(State(app): State<App>) -> Result<String, ErrorResponse> {
+    let handle = app
+        .metrics
+        .as_ref()
+        .ok_or_else(|| unavailable("metrics are not available"))?;
+    if let Some(ready) = app.ready.get() {
+        metrics::refresh(&ready.storage).await;
+    }
+    Ok(handle.render())
+}
+
+async fn call(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Response {
+    let (label, answer) = match name.as_str() {
+        "create_task" => ("create_task", create(&app, caller, &body).await),
+        "execute_task" => ("execute_task", execute(&app, &body).await),
+        "cancel_task" => ("cancel_task", cancel(&app, &body).await),
+        _ => (
+            "unknown",
+            Err(bad(
+                "unknown_call",
+                format!("there is no call named {name:?}"),
+            )),
+        ),
+    };
+    let response = answer.unwrap_or_else(IntoResponse::into_response);
+    metrics::called(label, response.status().as_u16());
+    response
+}
+
+type Answer = Result<Response, ErrorResponse>;
+
+async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
+    let args = arguments(body)?;
+    let request = CreateRequest {
+        client: caller.client,
+        name: text(&args, "name")?,
+        data: fields::get(&args, "data")
+            .filter(|data| data.as_object().is_some_and(|data| !data.is_empty()))
+            .cloned()
+            .ok_or_else(|| {
+                bad(
+                    "invalid_args",
+                    "args.data must be an object with the fields",
+                )
+            })?,
+        execute: flag(&args, "execute")?,
+        idempotency_key: optional_text(&args, "idempotency_key")?,
+    };
+    let created = app.ready()?.engine.create(request).await.map_err(refusal)?;
+    Ok(Json(json!({"tcr": created})).into_response())
+}
+
+async fn execute(app: &App, body: &[u8]) -> Answer {
+    let mut args = arguments(body)?;
+    let (name, id) = (text(&args, "name")?, task_id(&args)?);
+    // What is left are the task's own fields.
+    args.retain(|key, _| {
+        !["name", "task_id"]
+            .iter()
+            .any(|own| key.eq_ignore_ascii_case(own))
+    });
+    app.ready()?
+        .engine
+        .execute(&name, id, Value::Object(args))
+        .await
+        .map_err(refusal)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn cancel(app: &App, body: &[u8]) -> Answer {
+    let id = task_id(&arguments(body)?)?;
+    let ready = app.ready()?;
+    ready.engine.cancel(id).await.map_err(refusal)?;
+    // A runner that is at it removes them itself; but there may be none, between two attempts.
+    if let Err(error) = ready.objects.remove_all(&backup::work_prefix(id)).await {
+        tracing::warn!(job.id = %id, error = %Chain(&error), "work files were left behind");
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `{"args": {…}}`, with something in it.
+fn arguments(body: &[u8]) -> Result<Map<String, Value>, ErrorResponse> {
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| bad("invalid_json", format!("the body is not JSON: {error}")))?;
+    match body.as_object().and_then(|body| fields::get(body, "args")) {
+        Some(Value::Object(args)) if !args.is_empty() => Ok(args.clone()),
+        _ => Err(bad(
+            "invalid_args",
+            "the body must be {\"args\": {…}} with at least one argument",
+        )),
+    }
+}
+
+fn text(args: &Map<String, Value>, name: &str) -> Result<String, ErrorResponse> {
+    optional_text(args, name)?.ok_or_else(|| bad("invalid_args", format!("args.{name} is missing")))
+}
+
+fn optional_text(args: &Map<String, Value>, name: &str) -> Result<Option<String>, ErrorResponse> {
+    match fields::get(args, name) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+        Some(_) => Err(bad("invalid_args", format!("args.{name} must be text"))),
+    }
+}
+
+fn flag(args: &Map<String, Value>, name: &str) -> Result<bool, ErrorResponse> {
+    match fields::get(args, name) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(bad(
+            "invalid_args",
+            format!("args.{name} must be true or false"),
+        )),
+    }
+}
+
+fn task_id(args: &Map<String, Value>) -> Result<TaskId, ErrorResponse> {
+    text(args, "task_id")?
+        .parse()
+        .map_err(|_| bad("invalid_args", "args.task_id must be the id of a task"))
+}
+
+fn bad(code: &str, message: impl Into<String>) -> ErrorResponse {
+    ErrorResponse::new(StatusCode::BAD_REQUEST, code, message)
+}
+
+fn unavailable(message: &str) -> ErrorResponse {
+    ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after(1)
+}
+
+fn refusal(error: EngineError) -> ErrorResponse {
+    let status = match &error {
+        EngineError::UnknownName(_)
+        | EngineError::Prepare(PrepareError::Invalid { .. })
+        | EngineError::IdempotencyKey
+        | EngineError::Mismatch(_) => StatusCode::BAD_REQUEST,
+        EngineError::NotFound(_) => StatusCode::NOT_FOUND,
+        EngineError::SlotTaken { .. } | EngineError::NotPending { .. } => StatusCode::CONFLICT,
+        EngineError::Prepare(PrepareError::Internal { .. })
+        | EngineError::Wrap(_)
+        | EngineError::Storage(_) => {
+            error!(error = %Chain(&error), "a call failed");
+            if error.code() == "unavailable" {
+                return unavailable("the database does not answer");
+            }
+            return ErrorResponse::internal();
+        }
+    };
+    ErrorResponse::new(status, error.code(), error.to_string())
+}

@@ -1,0 +1,214 @@
+//! Puts the work files together: the container in a temporary file, then the upload.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use splashtail_core::ids::AttachmentId;
+use splashtail_discord::permissions::Subject;
+use splashtail_iblfile::msgpack::{self, Value as Msgpack};
+use splashtail_iblfile::{FileType, Limits, Meta, Writer};
+
+use super::allocate::Collection;
+use super::attachments::{self, Outcome};
+use super::dialect::{self, split};
+use super::error::BackupError;
+use super::options::{Asset, Fields};
+use super::pages::Page;
+use super::snapshot::Snapshot;
+use super::work::Work;
+
+/// Everything the steps found out.
+pub struct Parts<'a> {
+    pub fields: &'a Fields,
+    pub encrypted: bool,
+    pub snapshot: &'a Snapshot,
+    pub assets: &'a [Asset],
+    pub messages: Option<Messages<'a>>,
+}
+
+/// The walk that is over.
+pub struct Messages<'a> {
+    pub collection: &'a Collection,
+    /// Work files with the pages of each share, newest first.
+    pub pages: &'a [Vec<String>],
+    pub threads: Vec<Value>,
+}
+
+/// A container being written, moved to and from a thread that may block.
+struct Target(Option<Writer<File>>);
+
+impl Target {
+    async fn add(&mut self, name: &str, data: Vec<u8>) -> Result<(), BackupError> {
+        let mut writer = self.0.take().ok_or(BackupError::Incomplete("the file"))?;
+        let name = name.to_owned();
+        let (writer, done) = tokio::task::spawn_blocking(move || {
+            let done = writer.add(&name, &data);
+            (writer, done)
+        })
+        .await
+        .map_err(BackupError::background)?;
+        self.0 = Some(writer);
+        done.map_err(BackupError::Container)
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.0.as_ref().is_some_and(|writer| writer.contains(name))
+    }
+
+    async fn add_msgpack(&mut self, name: &str, value: &Msgpack) -> Result<(), BackupError> {
+        self.add(name, msgpack::encode(value)).await
+    }
+
+    async fn add_json(&mut self, name: &str, value: &impl Serialize) -> Result<(), BackupError> {
+        self.add(name, serde_json::to_vec(value).map_err(BackupError::Json)?)
+            .await
+    }
+}
+
+/// Writes the file into `directory`, where it has no name, and returns it at its beginning.
+pub async fn assemble(
+    work: &Work,
+    parts: Parts<'_>,
+    directory: &Path,
+) -> Result<(File, u64), BackupError> {
+    let limits = Limits::with_total(parts.fields.constraints.max_body_size);
+    let directory = directory.to_owned();
+    let writer = tokio::task::spawn_blocking(move || {
+        let file = tempfile::tempfile_in(directory).map_err(BackupError::File)?;
+        Writer::new(file, limits).map_err(BackupError::Container)
+    })
+    .await
+    .map_err(BackupError::background)??;
+    let mut target = Target(Some(writer));
+
+    let options = parts.fields.options.section(parts.encrypted);
+    target.add_msgpack("backup_opts", &options).await?;
+    guild(work, &parts, &mut target).await?;
+    for asset in parts.assets {
+        target
+            .add(asset.section(), work.get(asset.section()).await?)
+            .await?;
+    }
+    if let Some(read) = &parts.messages {
+        let shares = read.collection.shares();
+        let allocation = shares
+            .iter()
+            .map(|share| {
+                (
+                    share.channel.id.to_string().into(),
+                    u64::from(share.messages).into(),
+                )
+            })
+            .collect();
+        target
+            .add_msgpack("dbg/chanAlloc", &Msgpack::Map(allocation))
+            .await?;
+        for at in 0..shares.len() {
+            messages(work, read, at, &mut target).await?;
+        }
+        if !read.threads.is_empty() {
+            target.add_json("ext/threads", &read.threads).await?;
+        }
+    }
+
+    let mut meta = Meta::new(FileType::SERVER_BACKUP, parts.snapshot.created_at);
+    meta.extra.insert("OperationMode".into(), "jobs".into());
+    meta.extra.insert(
+        "Generator".into(),
+        concat!("splashtail ", env!("CARGO_PKG_VERSION")).into(),
+    );
+    let encryption = work.encryption();
+    let writer = target.0.take().ok_or(BackupError::Incomplete("the file"))?;
+    tokio::task::spawn_blocking(move || {
+        let mut file = writer
+            .finish(&meta, &encryption)
+            .map_err(BackupError::Container)?;
+        let size = file.seek(SeekFrom::End(0)).map_err(BackupError::File)?;
+        file.rewind().map_err(BackupError::File)?;
+        Ok((file, size))
+    })
+    .await
+    .map_err(BackupError::background)?
+}
+
+async fn guild(work: &Work, parts: &Parts<'_>, target: &mut Target) -> Result<(), BackupError> {
+    let guild: Value = work.get_json(&parts.snapshot.guild).await?;
+    let member: Value = work.get_json(&parts.snapshot.member).await?;
+    let base = Subject::new(&guild, &member, parts.snapshot.created_at)
+        .map(|subject| subject.base)
+        .unwrap_or_default();
+    target
+        .add_msgpack("dbg/bot", &split(&member, &dialect::MEMBER).0)
+        .await?;
+    // The original reads a signed integer.
+    let base = Msgpack::UInt(base & (u64::MAX >> 1));
+    target.add_msgpack("dbg/basePerms", &base).await?;
+    let (section, rest) = split(&guild, &dialect::GUILD);
+    target.add_msgpack("core/guild", &section).await?;
+    if let Some(rest) = rest {
+        target.add_json("ext/guild", &rest).await?;
+    }
+    Ok(())
+}
+
+/// The messages of one channel, its attachments, and what the dialect does not hold of them.
+async fn messages(
+    work: &Work,
+    read: &Messages<'_>,
+    at: usize,
+    target: &mut Target,
+) -> Result<(), BackupError> {
+    if read.pages[at].is_empty() {
+        return Ok(());
+    }
+    let channel = read.collection.shares()[at].channel.id;
+    let mut entries = Vec::new();
+    let mut rests = Map::new();
+    let mut saved: HashSet<AttachmentId> = HashSet::new();
+    for object in &read.pages[at] {
+        let page: Page = work.get_json(object).await?;
+        for message in &page.messages {
+            let (section, rest) = split(message, &dialect::MESSAGE);
+            if let (Some(rest), Some(id)) = (rest, message["id"].as_str()) {
+                rests.insert(id.to_owned(), rest);
+            }
+            entries.push(Msgpack::object([
+                ("message", section),
+                (
+                    "attachment_metadata",
+                    attachments::metadata(message, &page.attachments),
+                ),
+            ]));
+        }
+        for (id, outcome) in page.attachments {
+            if matches!(outcome, Outcome::Saved { .. }) {
+                saved.insert(id);
+            }
+        }
+    }
+    if entries.len() != usize::try_from(read.collection.collected(at)).unwrap_or_default() {
+        return Err(BackupError::Incomplete("the messages read before"));
+    }
+    target
+        .add_msgpack(&format!("messages/{channel}"), &Msgpack::Array(entries))
+        .await?;
+    if !rests.is_empty() {
+        target
+            .add_json(&format!("ext/messages/{channel}"), &rests)
+            .await?;
+    }
+    let mut saved: Vec<_> = saved.into_iter().collect();
+    saved.sort();
+    for id in saved {
+        let name = attachments::object(id);
+        // A followed announcement carries the attachments of the original message.
+        if !target.contains(&name) {
+            target.add(&name, work.get(&name).await?).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,358 @@
+//! Attachments of one page of messages: which are saved, in which form, and why others are not.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use splashtail_core::ids::AttachmentId;
+use splashtail_discord::permissions::id;
+use splashtail_discord::{Discord, DownloadError};
+use splashtail_iblfile::msgpack;
+use tokio_util::sync::CancellationToken;
+
+use super::error::BackupError;
+use super::options::Constraints;
+use super::work::Work;
+
+/// Downloads at a time.
+const PARALLEL: usize = 4;
+
+/// How the bytes are stored in `attachments/<id>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stored {
+    Uncompressed,
+    Gzip,
+}
+
+impl Stored {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Uncompressed => "uncompressed",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
+/// What became of an attachment: saved, or the reason why not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    Saved { as_: Stored, bytes: u64 },
+    Lost(String),
+}
+
+/// Room left in the backup. Attachments stop at the plan's threshold, and none may bring the
+/// file near its hard limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    used: u64,
+    threshold: u64,
+    hard: u64,
+    largest: u64,
+}
+
+impl Budget {
+    pub fn new(limits: &Constraints, used: u64) -> Self {
+        // A tenth is left for messages and headers.
+        let hard = limits.max_body_size - limits.max_body_size / 10;
+        let threshold = limits.file_size_warning_threshold;
+        Self {
+            used,
+            threshold,
+            hard,
+            largest: limits.max_attachment_file_size,
+        }
+    }
+
+    /// Reserves room for an attachment of a declared size. No more than that is read.
+    fn admit(&mut self, size: u64) -> Result<(), String> {
+        if size > self.largest {
+            let largest = self.largest;
+            return Err(format!(
+                "it has {size} bytes, more than the limit of {largest}"
+            ));
+        }
+        if self.used >= self.threshold || self.used.saturating_add(size) > self.hard {
+            return Err("the backup has reached its size limit".into());
+        }
+        self.used += size;
+        Ok(())
+    }
+}
+
+/// One attachment as the message describes it.
+struct Wanted {
+    id: AttachmentId,
+    url: String,
+    size: u64,
+    gzip: bool,
+}
+
+impl Wanted {
+    fn new(attachment: &Value) -> Result<Self, String> {
+        let text = |name: &str| attachment[name].as_str().filter(|text| !text.is_empty());
+        // The proxy refuses some files and alters others, so it is only the second choice.
+        let url = text("url")
+            .or_else(|| text("proxy_url"))
+            .ok_or("it has no address")?;
+        Ok(Self {
+            id: id(&attachment["id"])
+                .and_then(AttachmentId::new)
+                .ok_or("it has no id")?,
+            url: url.to_owned(),
+            size: attachment["size"].as_u64().ok_or("its size is not known")?,
+            gzip: is_compressible(text("content_type")),
+        })
+    }
+}
+
+/// By the essence of the MIME type: parameters do not matter, nor does case. Types that are text,
+/// and those of unknown content, are worth compressing; media are compressed already.
+fn is_compressible(content_type: Option<&str>) -> bool {
+    let Some(content_type) = content_type else {
+        return true;
+    };
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence.starts_with("text/")
+        || matches!(
+            essence.as_str(),
+            "application/octet-stream" | "application/json" | "application/xml"
+        )
+}
+
+/// Saves the attachments of these messages. One that cannot be had is noted and left out; only a
+/// failing object storage or a cancellation ends the page.
+pub async fn save(
+    discord: &Discord,
+    work: &Work,
+    messages: &[Value],
+    mut budget: Budget,
+    cancelled: &CancellationToken,
+) -> Result<BTreeMap<AttachmentId, Outcome>, BackupError> {
+    let mut outcomes = BTreeMap::new();
+    let mut wanted = Vec::new();
+    let listed = messages
+        .iter()
+        .filter_map(|message| message["attachments"].as_array())
+        .flatten();
+    for attachment in listed {
+        let Some(id) = id(&attachment["id"]).and_then(AttachmentId::new) else {
+            continue;
+        };
+        if outcomes.contains_key(&id) || wanted.iter().any(|w: &Wanted| w.id == id) {
+            continue;
+        }
+        let admitted =
+            Wanted::new(attachment).and_then(|wanted| budget.admit(wanted.size).map(|()| wanted));
+        match admitted {
+            Ok(one) => wanted.push(one),
+            Err(why) => {
+                outcomes.insert(id, Outcome::Lost(why));
+            }
+        }
+    }
+    let mut saved = stream::iter(wanted)
+        .map(|wanted| async move {
+            let outcome = save_one(discord, work, &wanted, cancelled).await?;
+            Ok::<_, BackupError>((wanted.id, outcome))
+        })
+        .buffer_unordered(PARALLEL);
+    while let Some(result) = saved.next().await {
+        let (id, outcome) = result?;
+        outcomes.insert(id, outcome);
+    }
+    Ok(outcomes)
+}
+
+async fn save_one(
+    discord: &Discord,
+    work: &Work,
+    wanted: &Wanted,
+    cancelled: &CancellationToken,
+) -> Result<Outcome, BackupError> {
+    let file = match discord.download(&wanted.url, wanted.size, cancelled).await {
+        Ok(file) => file.bytes,
+        Err(DownloadError::Cancelled) => return Err(BackupError::Cancelled),
+        Err(DownloadError::TooLarge { .. }) => {
+            return Ok(Outcome::Lost("it is larger than its declared size".into()));
+        }
+        Err(error) => return Ok(Outcome::Lost(error.to_string())),
+    };
+    let (as_, data) = if wanted.gzip {
+        compress(file).await?
+    } else {
+        (Stored::Uncompressed, file)
+    };
+    let bytes = data.len() as u64;
+    work.put(&object(wanted.id), data).await?;
+    Ok(Outcome::Saved { as_, bytes })
+}
+
+/// Name of the intermediate object, and of the section.
+pub fn object(id: AttachmentId) -> String {
+    format!("attachments/{id}")
+}
+
+/// Compressed when that makes it smaller.
+async fn compress(data: Bytes) -> Result<(Stored, Bytes), BackupError> {
+    let compressed = tokio::task::spawn_blocking(move || {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&data)?;
+        let smaller = encoder.finish()?;
+        std::io::Result::Ok(if smaller.len() < data.len() {
+            (Stored::Gzip, Bytes::from(smaller))
+        } else {
+            (Stored::Uncompressed, data)
+        })
+    });
+    compressed
+        .await
+        .map_err(BackupError::background)?
+        .map_err(BackupError::File)
+}
+
+/// `attachment_metadata` of a message: nil without attachments.
+pub fn metadata(message: &Value, outcomes: &BTreeMap<AttachmentId, Outcome>) -> msgpack::Value {
+    use msgpack::Value as M;
+    let Some(attachments) = message["attachments"]
+        .as_array()
+        .filter(|list| !list.is_empty())
+    else {
+        return M::Nil;
+    };
+    let entry = |attachment: &Value| {
+        let text = |name: &str| M::from(attachment[name].as_str().unwrap_or_default());
+        let id = id(&attachment["id"]).and_then(AttachmentId::new);
+        let (format, errors) = match id.and_then(|id| outcomes.get(&id)) {
+            Some(Outcome::Saved { as_, .. }) => (as_.as_str(), Vec::new()),
+            Some(Outcome::Lost(why)) => ("", vec![M::from(why.as_str())]),
+            None => ("", Vec::new()),
+        };
+        M::object([
+            ("id", text("id")),
+            ("url", text("url")),
+            ("proxy_url", text("proxy_url")),
+            ("name", text("filename")),
+            ("content_type", text("content_type")),
+            ("storage_format", format.into()),
+            (
+                "size",
+                attachment["size"].as_u64().unwrap_or_default().into(),
+            ),
+            ("errors", errors.into()),
+        ])
+    };
+    M::Array(attachments.iter().map(entry).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const LIMITS: Constraints = Constraints {
+        total_max_messages: 500,
+        max_attachment_file_size: 100,
+        file_size_warning_threshold: 250,
+        min_per_channel: 50,
+        default_per_channel: 100,
+        guild_asset_reencode_quality: 85,
+        max_body_size: 1000,
+    };
+
+    /// The threshold was checked once per channel, so a channel could exceed it at will.
+    #[test]
+    fn every_attachment_counts_against_the_total() {
+        let mut budget = Budget::new(&LIMITS, 0);
+        assert!(budget.admit(101).unwrap_err().contains("101 bytes"));
+        for _ in 0..3 {
+            budget.admit(100).unwrap();
+        }
+        assert!(budget.admit(1).unwrap_err().contains("size limit"));
+        let mut nearly = Budget::new(
+            &Constraints {
+                file_size_warning_threshold: 5000,
+                ..LIMITS
+            },
+            850,
+        );
+        assert!(
+            nearly.admit(60).is_err(),
+            "the hard total holds whatever the threshold is"
+        );
+        nearly.admit(50).unwrap();
+    }
+
+    /// `text/plain; charset=utf-8` was not recognised.
+    #[test]
+    fn types_compare_by_essence() {
+        for text in [
+            "text/plain",
+            "text/plain; charset=utf-8",
+            "TEXT/HTML;charset=x",
+            "application/json",
+            "application/octet-stream",
+        ] {
+            assert!(is_compressible(Some(text)), "{text}");
+        }
+        for media in ["image/png", "video/mp4", "application/zip", "image/svg+xml"] {
+            assert!(!is_compressible(Some(media)), "{media}");
+        }
+        assert!(is_compressible(None));
+    }
+
+    #[test]
+    fn metadata_tells_what_was_saved_and_why_not() {
+        let message = json!({"attachments": [
+            {"id": "5", "url": "u", "filename": "a.txt", "size": 3, "content_type": "text/plain"},
+            {"id": "6", "url": "v", "filename": "b.bin", "size": 9000}]});
+        let outcomes = BTreeMap::from([
+            (
+                AttachmentId::new(5).unwrap(),
+                Outcome::Saved {
+                    as_: Stored::Gzip,
+                    bytes: 2,
+                },
+            ),
+            (
+                AttachmentId::new(6).unwrap(),
+                Outcome::Lost("too large".into()),
+            ),
+        ]);
+        let shown = metadata(&message, &outcomes).to_json();
+        assert_eq!(shown[0]["storage_format"], "gzip");
+        assert_eq!(shown[0]["errors"], json!([]));
+        assert_eq!(
+            (&shown[1]["storage_format"], &shown[1]["errors"][0]),
+            (&json!(""), &json!("too large"))
+        );
+        let keys: Vec<_> = shown[0].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(
+            keys,
+            [
+                "id",
+                "url",
+                "proxy_url",
+                "name",
+                "content_type",
+                "storage_format",
+                "size",
+                "errors"
+            ]
+        );
+        assert_eq!(
+            metadata(&json!({"attachments": []}), &outcomes),
+            msgpack::Value::Nil
+        );
+    }
+}

@@ -1,0 +1,21 @@
+//! `guild_create_backup`: a whole server into one file.
+//!
+//! The job is a sequence of journaled steps. Each step that reads from Discord leaves its result
+//! as a sealed work file and a few numbers in the journal; the walk over channels and pages is
+//! computed from those numbers alone. A process that takes over therefore repeats the walk without
+//! reading anything again and goes on at the first page that was not recorded.
+
+pub mod allocate;
+mod assemble;
+mod assets;
+mod attachments;
+pub mod dialect;
+mod error;
+mod job;
+pub mod options;
+mod pages;
+mod snapshot;
+mod work;
+
+pub use job::CreateBackup;
+pub use work::prefix as work_prefix;

@@ -1,0 +1,434 @@
+//! What a caller may ask for, and the checks before a row is written.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use splashtail_core::config::Plan;
+use splashtail_core::ids::{ChannelId, GuildId};
+use splashtail_iblfile::msgpack;
+
+use crate::fields;
+
+/// Images of a guild that can be part of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Asset {
+    Icon,
+    Banner,
+    Splash,
+}
+
+impl Asset {
+    /// Field of the guild object that holds the hash.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Icon => "icon",
+            Self::Banner => "banner",
+            Self::Splash => "splash",
+        }
+    }
+
+    /// Directory on the CDN.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Self::Icon => "icons",
+            Self::Banner => "banners",
+            Self::Splash => "splashes",
+        }
+    }
+
+    /// Section of the file.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Icon => "assets/guildIcon",
+            Self::Banner => "assets/guildBanner",
+            Self::Splash => "assets/guildSplash",
+        }
+    }
+}
+
+/// Options of a backup as stored in the job's row. `Encrypt` is never part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Options {
+    pub channels: Vec<ChannelId>,
+    pub per_channel: u32,
+    pub max_messages: u32,
+    pub backup_messages: bool,
+    pub backup_attachments: bool,
+    pub backup_guild_assets: Vec<Asset>,
+    pub ignore_message_backup_errors: bool,
+    pub rollover_leftovers: bool,
+    pub special_allocations: BTreeMap<ChannelId, u32>,
+}
+
+const OPTION_NAMES: [&str; 10] = [
+    "Channels",
+    "PerChannel",
+    "MaxMessages",
+    "BackupMessages",
+    "BackupAttachments",
+    "BackupGuildAssets",
+    "IgnoreMessageBackupErrors",
+    "RolloverLeftovers",
+    "SpecialAllocations",
+    "Encrypt",
+];
+
+/// Limits of the plan, kept with the row so that a resumed job works under the same ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Constraints {
+    pub total_max_messages: u32,
+    pub max_attachment_file_size: u64,
+    pub file_size_warning_threshold: u64,
+    pub min_per_channel: u32,
+    pub default_per_channel: u32,
+    pub guild_asset_reencode_quality: u8,
+    pub max_body_size: u64,
+}
+
+impl Constraints {
+    pub fn of(plan: &Plan) -> Self {
+        let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            total_max_messages: count(plan.total_max_messages),
+            max_attachment_file_size: plan.max_attachment_file_size,
+            file_size_warning_threshold: plan.file_size_warning_threshold,
+            min_per_channel: count(plan.min_per_channel),
+            default_per_channel: count(plan.default_per_channel),
+            guild_asset_reencode_quality: plan.guild_asset_reencode_quality,
+            max_body_size: plan.max_body_size,
+        }
+    }
+}
+
+/// The job's fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Fields {
+    #[serde(rename = "ServerID")]
+    pub server_id: GuildId,
+    pub constraints: Constraints,
+    pub options: Options,
+}
+
+/// A password on its way to the key derivation; it is never stored or printed.
+pub struct Password(pub String);
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOptions {
+    #[error("the fields must be an object")]
+    NotAnObject,
+    #[error("ServerID is missing or not a server id")]
+    ServerId,
+    #[error("Options.{name} is not valid: {why}")]
+    Option { name: String, why: String },
+    #[error("PerChannel is {given}, but must be at least {least}")]
+    PerChannelTooSmall { given: u32, least: u32 },
+    #[error("MaxMessages is {given}, but this plan allows {most}")]
+    TooManyMessages { given: u32, most: u32 },
+    #[error("PerChannel is {per_channel}, which is more than MaxMessages ({max_messages})")]
+    PerChannelTooLarge { per_channel: u32, max_messages: u32 },
+    #[error("attachments can only be saved together with messages")]
+    AttachmentsWithoutMessages,
+    #[error("the special allocation of channel {channel} is {given}, but must be 0 to {most}")]
+    SpecialAllocation {
+        channel: ChannelId,
+        given: u32,
+        most: u32,
+    },
+    #[error("the password is longer than {most} bytes")]
+    PasswordTooLong { most: usize },
+}
+
+impl InvalidOptions {
+    /// Stable code for callers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAnObject => "invalid_data",
+            Self::ServerId => "invalid_server_id",
+            Self::Option { .. } => "invalid_option",
+            Self::PerChannelTooSmall { .. } => "per_channel_too_small",
+            Self::TooManyMessages { .. } => "too_many_messages",
+            Self::PerChannelTooLarge { .. } => "per_channel_too_large",
+            Self::AttachmentsWithoutMessages => "attachments_without_messages",
+            Self::SpecialAllocation { .. } => "invalid_special_allocation",
+            Self::PasswordTooLong { .. } => "password_too_long",
+        }
+    }
+}
+
+const LONGEST_PASSWORD: usize = 1024;
+
+/// Decodes and validates `{ServerID, Options}`. Names match whatever their case, unknown ones are
+/// ignored, and constraints sent along are replaced by the plan's.
+pub fn parse(
+    data: &Value,
+    constraints: Constraints,
+) -> Result<(Fields, Option<Password>), InvalidOptions> {
+    let data = data.as_object().ok_or(InvalidOptions::NotAnObject)?;
+    let server_id = fields::get(data, "ServerID")
+        .and_then(|id| serde_json::from_value::<GuildId>(id.clone()).ok())
+        .ok_or(InvalidOptions::ServerId)?;
+    let given = match fields::get(data, "Options") {
+        None => serde_json::Map::new(),
+        Some(Value::Object(given)) => fields::canonical(given, &OPTION_NAMES),
+        Some(_) => return Err(invalid("", "it must be an object")),
+    };
+    let password = match given.get("Encrypt") {
+        None => None,
+        Some(Value::String(password)) if password.is_empty() => None,
+        Some(Value::String(password)) if password.len() > LONGEST_PASSWORD => {
+            return Err(InvalidOptions::PasswordTooLong {
+                most: LONGEST_PASSWORD,
+            });
+        }
+        Some(Value::String(password)) => Some(Password(password.clone())),
+        Some(_) => return Err(invalid("Encrypt", "it must be text")),
+    };
+    let mut options = decode(given)?;
+    complete(&mut options, &constraints)?;
+    Ok((
+        Fields {
+            server_id,
+            constraints,
+            options,
+        },
+        password,
+    ))
+}
+
+fn invalid(name: &str, why: impl Into<String>) -> InvalidOptions {
+    InvalidOptions::Option {
+        name: name.to_owned(),
+        why: why.into(),
+    }
+}
+
+/// One option at a time, so that the message names the one that is wrong.
+fn decode(mut given: serde_json::Map<String, Value>) -> Result<Options, InvalidOptions> {
+    fn one<T: serde::de::DeserializeOwned + Default>(
+        given: &mut serde_json::Map<String, Value>,
+        name: &str,
+    ) -> Result<T, InvalidOptions> {
+        match given.remove(name) {
+            None => Ok(T::default()),
+            // The value itself may be anything, so only the reason is repeated.
+            Some(value) => {
+                serde_json::from_value(value).map_err(|error| invalid(name, error.to_string()))
+            }
+        }
+    }
+    let given = &mut given;
+    Ok(Options {
+        channels: one(given, "Channels")?,
+        per_channel: one(given, "PerChannel")?,
+        max_messages: one(given, "MaxMessages")?,
+        backup_messages: one(given, "BackupMessages")?,
+        backup_attachments: one(given, "BackupAttachments")?,
+        backup_guild_assets: one(given, "BackupGuildAssets")?,
+        ignore_message_backup_errors: one(given, "IgnoreMessageBackupErrors")?,
+        rollover_leftovers: one(given, "RolloverLeftovers")?,
+        special_allocations: one(given, "SpecialAllocations")?,
+    })
+}
+
+/// Fills defaults and checks, in the order that decides which of several mistakes is reported.
+fn complete(options: &mut Options, limits: &Constraints) -> Result<(), InvalidOptions> {
+    if options.max_messages == 0 {
+        options.max_messages = limits.total_max_messages;
+    }
+    if options.per_channel == 0 {
+        options.per_channel = limits.default_per_channel;
+    }
+    let (per_channel, max_messages) = (options.per_channel, options.max_messages);
+    if per_channel < limits.min_per_channel {
+        let least = limits.min_per_channel;
+        return Err(InvalidOptions::PerChannelTooSmall {
+            given: per_channel,
+            least,
+        });
+    }
+    if max_messages > limits.total_max_messages {
+        let most = limits.total_max_messages;
+        return Err(InvalidOptions::TooManyMessages {
+            given: max_messages,
+            most,
+        });
+    }
+    if per_channel > max_messages {
+        return Err(InvalidOptions::PerChannelTooLarge {
+            per_channel,
+            max_messages,
+        });
+    }
+    if options.backup_attachments && !options.backup_messages {
+        return Err(InvalidOptions::AttachmentsWithoutMessages);
+    }
+    options.backup_guild_assets.sort();
+    options.backup_guild_assets.dedup();
+    options.channels.sort();
+    options.channels.dedup();
+    for (&channel, &given) in &options.special_allocations {
+        if given > max_messages {
+            return Err(InvalidOptions::SpecialAllocation {
+                channel,
+                given,
+                most: max_messages,
+            });
+        }
+    }
+    Ok(())
+}
+
+impl Options {
+    /// Section `backup_opts`: the original's struct, with the password blanked.
+    pub fn section(&self, encrypted: bool) -> msgpack::Value {
+        use msgpack::Value as M;
+        let names = |asset: &Asset| M::from(asset.field());
+        let allocations = self
+            .special_allocations
+            .iter()
+            .map(|(id, most)| (M::from(id.to_string()), M::from(u64::from(*most))))
+            .collect();
+        M::object([
+            (
+                "Channels",
+                self.channels
+                    .iter()
+                    .map(|id| M::from(id.to_string()))
+                    .collect::<Vec<_>>()
+                    .into(),
+            ),
+            ("PerChannel", u64::from(self.per_channel).into()),
+            ("MaxMessages", u64::from(self.max_messages).into()),
+            ("BackupMessages", self.backup_messages.into()),
+            ("BackupAttachments", self.backup_attachments.into()),
+            (
+                "BackupGuildAssets",
+                self.backup_guild_assets
+                    .iter()
+                    .map(names)
+                    .collect::<Vec<_>>()
+                    .into(),
+            ),
+            (
+                "IgnoreMessageBackupErrors",
+                self.ignore_message_backup_errors.into(),
+            ),
+            ("RolloverLeftovers", self.rollover_leftovers.into()),
+            ("SpecialAllocations", M::Map(allocations)),
+            ("Encrypt", if encrypted { "SET" } else { "" }.into()),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const LIMITS: Constraints = Constraints {
+        total_max_messages: 500,
+        max_attachment_file_size: 8_000_000,
+        file_size_warning_threshold: 50_000_000,
+        min_per_channel: 50,
+        default_per_channel: 100,
+        guild_asset_reencode_quality: 85,
+        max_body_size: 100_000_000,
+    };
+
+    fn with(options: Value) -> Result<Options, InvalidOptions> {
+        parse(&json!({"ServerID": "1", "Options": options}), LIMITS).map(|(f, _)| f.options)
+    }
+
+    #[test]
+    fn names_match_in_any_case_and_unknown_ones_are_ignored() {
+        let data = json!({
+            "serverid": 1100000000001179648_u64, "CONSTRAINTS": {"TotalMaxMessages": 1_000_000},
+            "options": {"backupmessages": true, "perchannel": 60, "Later": 1, "Channels": null,
+                        "SPECIALALLOCATIONS": {"21": 7}, "Encrypt": "s3cret"}
+        });
+        let (fields, password) = parse(&data, LIMITS).unwrap();
+        assert_eq!(fields.server_id.get(), 1_100_000_000_001_179_648);
+        assert_eq!(
+            fields.constraints, LIMITS,
+            "the plan wins over what the caller sends"
+        );
+        assert!(fields.options.backup_messages);
+        assert_eq!(
+            (fields.options.per_channel, fields.options.max_messages),
+            (60, 500)
+        );
+        assert_eq!(
+            fields.options.special_allocations.values().copied().next(),
+            Some(7)
+        );
+        assert_eq!(password.unwrap().0, "s3cret");
+        let stored = serde_json::to_string(&fields).unwrap();
+        assert!(
+            !stored.contains("s3cret") && !stored.contains("Encrypt"),
+            "{stored}"
+        );
+        let again: Fields = serde_json::from_str(&stored).unwrap();
+        assert_eq!(again, fields);
+    }
+
+    #[test]
+    fn mistakes_are_told_apart() {
+        let code = |options| with(options).unwrap_err().code();
+        assert_eq!(code(json!({"PerChannel": 49})), "per_channel_too_small");
+        assert_eq!(code(json!({"MaxMessages": 501})), "too_many_messages");
+        assert_eq!(
+            code(json!({"PerChannel": 101, "MaxMessages": 100})),
+            "per_channel_too_large"
+        );
+        assert_eq!(
+            code(json!({"BackupAttachments": true})),
+            "attachments_without_messages"
+        );
+        assert_eq!(
+            code(json!({"BackupGuildAssets": ["icon", "hat"]})),
+            "invalid_option"
+        );
+        assert_eq!(code(json!({"Channels": ["general"]})), "invalid_option");
+        assert_eq!(code(json!({"MaxMessages": -1})), "invalid_option");
+        assert_eq!(
+            code(json!({"SpecialAllocations": {"x": 1}})),
+            "invalid_option"
+        );
+        assert_eq!(
+            code(json!({"SpecialAllocations": {"1": -1}})),
+            "invalid_option"
+        );
+        assert_eq!(code(json!([])), "invalid_option");
+        // Unlimited special allocations went around the plan's limit.
+        assert_eq!(
+            code(json!({"SpecialAllocations": {"1": 501}})),
+            "invalid_special_allocation"
+        );
+        let bad = parse(&json!({"Options": {}}), LIMITS).err().unwrap();
+        assert_eq!(bad, InvalidOptions::ServerId);
+        let bad = parse(&json!({"ServerID": "0"}), LIMITS).err().unwrap();
+        assert_eq!(bad, InvalidOptions::ServerId);
+    }
+
+    #[test]
+    fn the_options_section_holds_no_password() {
+        let options = with(json!({"Encrypt": "s3cret", "Channels": ["5", "5", "4"]})).unwrap();
+        let section = options.section(true).to_json();
+        assert_eq!(section["Encrypt"], "SET");
+        assert_eq!(section["Channels"], json!(["4", "5"]));
+        assert_eq!(options.section(false).to_json()["Encrypt"], "");
+        let keys: Vec<_> = section
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(keys, OPTION_NAMES);
+    }
+}

@@ -1,0 +1,317 @@
+//! A jobserver with its own runtime, so that a test can kill it, over SQLite and a directory.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+pub mod discord;
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use splashtail_api_types::tasks::TaskCreateResponse;
+use splashtail_core::clock::{BoxFuture, Clock, SharedClock, SystemClock};
+use splashtail_core::config::Config;
+use splashtail_core::environment::Environment;
+use splashtail_core::ids::TaskId;
+use splashtail_core::lifecycle::Lifecycle;
+use splashtail_iblfile::{Archive, Limits, msgpack};
+use splashtail_ipc::clients::{ClientError, JobserverClient};
+use splashtail_ipc::signing::{Signer, tag};
+use splashtail_storage::{Storage, TaskLogEntry, TaskRow, TaskState};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use discord::{FakeDiscord, GUILD};
+
+/// Time that runs faster, so that leases expire while a test waits.
+#[derive(Debug)]
+struct FastClock {
+    start: DateTime<Utc>,
+}
+
+const SPEED: u32 = 20;
+
+impl Clock for FastClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.start + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        SystemClock.monotonic() * SPEED
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(duration / SPEED))
+    }
+}
+
+pub fn fast_clock() -> SharedClock {
+    let start = SystemClock.now() - SystemClock.monotonic() * SPEED;
+    std::sync::Arc::new(FastClock { start })
+}
+
+/// Data directory, fake Discord and clock, which outlive the jobservers of a test.
+pub struct Setup {
+    pub discord: FakeDiscord,
+    pub clock: SharedClock,
+    directory: tempfile::TempDir,
+    change: fn(&mut Config),
+}
+
+pub fn setup() -> Setup {
+    setup_with(|_| {})
+}
+
+pub fn setup_with(change: fn(&mut Config)) -> Setup {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Setup {
+        discord: FakeDiscord::start(),
+        clock: fast_clock(),
+        directory: tempfile::tempdir().unwrap(),
+        change,
+    }
+}
+
+impl Setup {
+    pub fn data(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn config(&self) -> Config {
+        let mut config = Config::embedded(self.data(), Environment::Staging);
+        config.discord_auth.token = Some("token".to_owned().into());
+        config.discord.api_base = self.discord.url.clone();
+        config.discord.cdn_base = self.discord.url.clone();
+        config.meta.data_key = Some(
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+                .to_owned()
+                .into(),
+        );
+        config.meta.jobserver_secrets = ["api", "bot", "cli", "guest"]
+            .map(|client| (client.to_owned(), format!("secret of {client}").into()))
+            .into();
+        (self.change)(&mut config);
+        config
+    }
+
+    /// Starts a jobserver on this data and waits until it is ready.
+    pub async fn start(&self) -> Jobserver {
+        let storage = Storage::open(&self.config().database(), &CancellationToken::new())
+            .await
+            .unwrap();
+        storage.migrate().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let shutdown = CancellationToken::new();
+        let (config, clock, token) = (self.config(), self.clock.clone(), shutdown.clone());
+        runtime.spawn(async move {
+            let lifecycle = Lifecycle::manual(token);
+            splashtail_jobserver::serve_on(listener, config, &lifecycle, clock)
+                .await
+                .unwrap();
+        });
+        let server = Jobserver {
+            url,
+            storage,
+            runtime: Some(runtime),
+            shutdown,
+            clock: self.clock.clone(),
+            objects: self.data().join("objects"),
+        };
+        while server.get("/readyz").await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+        server
+    }
+}
+
+pub struct Jobserver {
+    pub url: Url,
+    pub storage: Storage,
+    pub clock: SharedClock,
+    pub objects: PathBuf,
+    runtime: Option<Runtime>,
+    shutdown: CancellationToken,
+}
+
+impl Drop for Jobserver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Jobserver {
+    /// Every task ends where it stands, as under SIGKILL.
+    pub fn kill(self) {}
+
+    pub fn stop(&self) {
+        self.shutdown.cancel();
+    }
+
+    pub fn signer(&self, client: &str) -> Signer {
+        let secret = format!("secret of {client}").into();
+        Signer::new(client, secret, tag::JOBSERVER, self.clock.clone())
+    }
+
+    pub fn client(&self) -> JobserverClient {
+        JobserverClient::new(self.url.clone(), &self.signer("bot")).unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        match reqwest::get(self.url.join(path).unwrap()).await {
+            Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap()),
+            Err(error) => (0, error.to_string()),
+        }
+    }
+
+    /// A signed call with any body; status and body of the answer.
+    pub async fn call(&self, name: &str, body: impl Into<Vec<u8>>) -> (u16, Value) {
+        let url = self.url.join(&format!("/ipc/{name}")).unwrap();
+        let http = reqwest::Client::new();
+        let mut request = http.post(url).body(body.into()).build().unwrap();
+        self.signer("bot").sign(&mut request).unwrap();
+        let answer = http.execute(request).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
+    pub async fn create(&self, options: Value) -> TaskCreateResponse {
+        self.try_create(options).await.unwrap()
+    }
+
+    pub async fn try_create(&self, options: Value) -> Result<TaskCreateResponse, ClientError> {
+        let data = json!({"ServerID": GUILD.to_string(), "Options": options});
+        self.client()
+            .create_task("guild_create_backup", data, true, None)
+            .await
+    }
+
+    pub async fn row(&self, id: TaskId) -> TaskRow {
+        self.storage
+            .tasks()
+            .get(id, self.clock.now())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    pub async fn log(&self, id: TaskId) -> Vec<TaskLogEntry> {
+        self.storage.tasks().log(id, 0, 10_000).await.unwrap()
+    }
+
+    /// Waits until the job has ended.
+    pub async fn ended(&self, id: TaskId) -> TaskRow {
+        loop {
+            let row = self.row(id).await;
+            if matches!(row.state, TaskState::Completed | TaskState::Failed) {
+                return row;
+            }
+            self.clock.sleep(Duration::from_millis(400)).await;
+        }
+    }
+
+    pub async fn completed(&self, id: TaskId) -> TaskRow {
+        let row = self.ended(id).await;
+        assert_eq!(row.state, TaskState::Completed, "{:#?}", self.log(id).await);
+        row
+    }
+
+    /// The finished file.
+    pub async fn file(&self, id: TaskId) -> Vec<u8> {
+        let filename = self.completed(id).await.output.unwrap().filename;
+        std::fs::read(self.objects.join(format!("tasks/{id}/{filename}"))).unwrap()
+    }
+
+    /// Paths of all objects, relative to the storage.
+    pub fn stored(&self) -> Vec<String> {
+        files_below(&self.objects)
+            .into_iter()
+            .map(|path| {
+                path.strip_prefix(&self.objects)
+                    .unwrap()
+                    .display()
+                    .to_string()
+            })
+            .collect()
+    }
+}
+
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A decoded backup.
+pub struct Backup(pub Archive<Cursor<Vec<u8>>>);
+
+impl Backup {
+    pub fn open(file: Vec<u8>, password: Option<&str>) -> Self {
+        Self(Archive::open(Cursor::new(file), password, Limits::default()).unwrap())
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.0
+            .sections()
+            .into_iter()
+            .map(|section| section.name)
+            .collect()
+    }
+
+    pub fn msgpack(&mut self, name: &str) -> Value {
+        msgpack::decode(&self.0.read(name).unwrap())
+            .unwrap()
+            .to_json()
+    }
+
+    pub fn json(&mut self, name: &str) -> Value {
+        serde_json::from_slice(&self.0.read(name).unwrap()).unwrap()
+    }
+
+    /// Message numbers per channel, in stored order.
+    pub fn messages(&mut self) -> BTreeMap<u64, Vec<u64>> {
+        let mut all = BTreeMap::new();
+        for name in self.names() {
+            let Some(channel) = name.strip_prefix("messages/") else {
+                continue;
+            };
+            let numbers = self
+                .msgpack(&name)
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| {
+                    let content = entry["message"]["content"].as_str().unwrap();
+                    content.strip_prefix("message ").unwrap().parse().unwrap()
+                })
+                .collect();
+            all.insert(channel.parse().unwrap(), numbers);
+        }
+        all
+    }
+}
+
+/// Newest first.
+pub fn down_from(newest: u64, count: u64) -> Vec<u64> {
+    (newest - count + 1..=newest).rev().collect()
+}
