@@ -60,7 +60,7 @@ pub const ONLY_BOTS: Known = (403, 20002, "Only bots can use this endpoint");
 pub const MAX_PINS: Known = (
     400,
     30003,
-    "Maximum number of pins reached for the channel (50)",
+    "Maximum number of pins reached for the channel (250)",
 );
 pub const MAX_ROLES: Known = (400, 30005, "Maximum number of guild roles reached (250)");
 pub const MAX_WEBHOOKS: Known = (400, 30007, "Maximum number of webhooks reached (15)");

@@ -160,7 +160,9 @@ async fn a_whole_order_can_be_given_at_once() {
             .enumerate()
             .map(|(at, n)| json!({"id": made[*n], "position": at + 1}))
             .collect();
-        let roles = case.bot(Method::PATCH, &path, json!(wanted)).json();
+        let mut whole = vec![json!({"id": GUILD, "position": 0})];
+        whole.extend(wanted);
+        let roles = case.bot(Method::PATCH, &path, json!(whole)).json();
         let mut got: Vec<(i64, usize)> = roles
             .as_array()
             .unwrap()

@@ -273,7 +273,10 @@ fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             )
         })?;
         if let Some(position) = entry.get("position").and_then(Value::as_i64) {
-            wanted.push((role, position));
+            // Clients send whole lists: @everyone stays at the bottom whatever they say.
+            if role != id {
+                wanted.push((role, position.max(1)));
+            }
         }
     }
     let guild = cx.guild_inside()?;
@@ -281,13 +284,6 @@ fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     for (role, position) in &wanted {
         let state = guild.roles.get(role).ok_or(error::UNKNOWN_ROLE)?;
         let owner = guild.owner_id == me;
-        if *role == id || *position < 1 {
-            return Err(ApiError::field(
-                "position",
-                "NUMBER_TYPE_MIN",
-                "@everyone stays at the bottom.",
-            ));
-        }
         if state.position != *position
             && !owner
             && (!perm::outranks_role(guild, me, state) || *position >= top)
