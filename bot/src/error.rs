@@ -10,8 +10,8 @@ pub enum BotError {
     /// The gate said no.
     #[error("denied: {}", .0.code())]
     Denied(PermissionResult),
-    /// The user gave something that cannot be used; the text tells what.
-    #[error("{0}")]
+    /// The user gave something that cannot be used; the text tells what, and may quote it.
+    #[error("unusable input")]
     Input(String),
     #[error("the command only works in a server")]
     NoGuild,

@@ -14,7 +14,7 @@ use tracing::{error, warn};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match start(Arguments::parse()).await {
+    match Box::pin(start(Arguments::parse())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
@@ -52,14 +52,14 @@ async fn start(arguments: Arguments) -> anyhow::Result<()> {
         bootstrap_commands: variable("BOOTSTRAP_COMMANDS"),
         register_commands: variable("REGISTER_COMMANDS"),
     };
-    run(
+    let running = run(
         loaded.config,
         plan,
         surroundings,
         lifecycle,
         SystemClock::shared(),
-    )
-    .await
+    );
+    Box::pin(running).await
 }
 
 fn variable(name: &str) -> Option<String> {

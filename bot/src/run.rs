@@ -115,7 +115,16 @@ async fn operate(
         Registry::assemble(modules::all()).context("the declaration of a module is wrong")?;
     let registry = Arc::new(registry);
     let state = Arc::new(ClusterState::new(cluster, Arc::clone(&clock)));
-    start_iserver(&config, &state, &registry, lifecycle, &clock).await?;
+    let checks = iserver::Checks::default();
+    start_iserver(
+        &config,
+        &state,
+        &registry,
+        checks.clone(),
+        lifecycle,
+        &clock,
+    )
+    .await?;
     let fleet = start_fleet_bus(&config, &state, &surroundings, lifecycle, &clock)?;
 
     let database = config.database();
@@ -141,6 +150,9 @@ async fn operate(
         known_guilds: KnownGuilds::default(),
         shutdown: shutdown.clone(),
     });
+
+    // Nobody else sets it.
+    let _ = checks.set(Arc::clone(&app) as _);
 
     let running = TaskTracker::new();
     let connecting = connect(&app, http, commands, running.clone(), &surroundings);
@@ -217,6 +229,7 @@ async fn start_iserver(
     config: &Config,
     state: &Arc<ClusterState>,
     registry: &Registry,
+    checks: iserver::Checks,
     lifecycle: &Lifecycle,
     clock: &SharedClock,
 ) -> anyhow::Result<()> {
@@ -232,7 +245,7 @@ async fn start_iserver(
         handle.render()
     };
     let gate = iserver::verifier(config, cluster, Arc::clone(clock));
-    let router = iserver::router(view, canonical_modules(registry)?, gate, render);
+    let router = iserver::router(view, canonical_modules(registry)?, checks, gate, render);
     let (config, clock) = (config.clone(), Arc::clone(clock));
     lifecycle.tasks().spawn(async move {
         let mut listener = listener;

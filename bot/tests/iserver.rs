@@ -1,4 +1,5 @@
 //! The IServer's contract: encoding, statuses, and who may ask.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use splashtail_bot::arguments::Cluster;
 use splashtail_bot::cluster::{GuildPresence, ShardView};
-use splashtail_bot::iserver::{CLIENTS, MAX_BODY, MAX_GUILDS, router};
+use splashtail_bot::framework::gate::CommandChecks;
+use splashtail_bot::iserver::{CLIENTS, Checks, MAX_BODY, MAX_GUILDS, router};
 use splashtail_core::clock::SystemClock;
-use splashtail_core::ids::{ClusterId, GuildId, ShardId};
+use splashtail_core::ids::{ClusterId, GuildId, ShardId, UserId};
 use splashtail_ipc::launcher::ShardHealth;
 use splashtail_ipc::signing::{SignatureGate, Signer, Verifier};
+use splashtail_permissions::{Permission, PermissionResult};
 use tower::ServiceExt;
 
 /// Guild 1 is here, guild 2 in an outage, guild 3 nowhere; ids of shard 1 are another cluster's.
@@ -60,6 +63,31 @@ impl ShardView for View {
     }
 }
 
+/// User 7 owns every guild.
+struct OwnersOnly;
+
+#[async_trait]
+impl CommandChecks for OwnersOnly {
+    async fn check(
+        &self,
+        _: GuildId,
+        user: UserId,
+        command: &str,
+        custom: Option<Vec<Permission>>,
+    ) -> PermissionResult {
+        assert_eq!(custom, None);
+        if user.get() == 7 {
+            PermissionResult::OkWithMessage {
+                message: "owner".to_owned(),
+            }
+        } else {
+            PermissionResult::CommandDisabled {
+                command: command.to_owned(),
+            }
+        }
+    }
+}
+
 fn server(ready: bool) -> Router {
     let cluster = Cluster {
         name: "Flare".to_owned(),
@@ -74,10 +102,16 @@ fn server(ready: bool) -> Router {
         SystemClock::shared(),
     );
     let gate = SignatureGate::new(verifier, &CLIENTS, MAX_BODY);
+    let checks = Checks::default();
+    assert!(checks.set(Arc::new(OwnersOnly)).is_ok());
     let modules = json!({"core": {"id": "core"}, "a": {"id": "a"}});
-    router(Arc::new(View { cluster, ready }), modules, gate, || {
-        "bot_ready 1\n".to_owned()
-    })
+    router(
+        Arc::new(View { cluster, ready }),
+        modules,
+        checks,
+        gate,
+        || "bot_ready 1\n".to_owned(),
+    )
 }
 
 fn signer(client: &str, cluster: u16) -> Signer {
@@ -188,6 +222,31 @@ async fn queries_and_their_bare_answers() {
 }
 
 #[tokio::test]
+async fn permission_questions() {
+    let question = |guild: u64, user: u64| {
+        json!({"CheckCommandPermission": {
+            "guild_id": guild.to_string(), "user_id": user.to_string(), "command": "limits add",
+            "custom_resolved_kittycat_perms": null,
+        }})
+        .to_string()
+    };
+    let allowed = ask(&question(1, 7)).await;
+    let expected = json!({"is_ok": true, "perm_res": {"var": "OkWithMessage", "message": "owner"}});
+    assert_eq!((allowed.status, allowed.json()), (200, expected));
+    // A denial is an answer, not an error.
+    let denied = ask(&question(1, 8)).await;
+    let result = json!({"var": "CommandDisabled", "command": "limits add"});
+    let expected = json!({"is_ok": false, "perm_res": result});
+    assert_eq!((denied.status, denied.json()), (200, expected));
+    let misdirected = ask(&question(1 << 22, 7)).await;
+    assert_eq!(
+        (misdirected.status, misdirected.code().as_str()),
+        (421, "wrong_cluster")
+    );
+    assert_eq!(misdirected.json()["context"]["shard"], "1");
+}
+
+#[tokio::test]
 async fn bad_queries() {
     let too_many = format!(
         r#"{{"GuildsExist":{{"guilds":[{}]}}}}"#,
@@ -207,6 +266,16 @@ async fn bad_queries() {
         (r#"{"Modules":null,"Health":null}"#, 422, "invalid_query"),
         (r#"{"Modules":[]}"#, 422, "invalid_query"),
         (r#""GuildsExist""#, 422, "invalid_query"),
+        (
+            r#"{"CheckCommandPermission":{"guild_id":"1","user_id":"7"}}"#,
+            422,
+            "invalid_query",
+        ),
+        (
+            r#"{"CheckCommandPermission":{"guild_id":"1","user_id":"7","command":" "}}"#,
+            422,
+            "invalid_query",
+        ),
         (r#"{"GuildsExist":{}}"#, 422, "invalid_query"),
         (r#"{"GuildsExist":{"guilds":"1"}}"#, 422, "invalid_query"),
         (r#"{"GuildsExist":{"guilds":["x"]}}"#, 422, "invalid_query"),

@@ -129,15 +129,7 @@ async fn ask(cx: Context<'_>) -> Result<PermissionResult, BotError> {
     let guild = ids::guild_of(cx)?;
     let user = ids::user(cx.author().id);
     let command = &cx.command().qualified_name;
-    let question = Question {
-        guild,
-        user,
-        command,
-        module: app.registry.facts(root_of(command)),
-        is_root_user: app.is_root_user(user),
-        is_main_guild: app.config.servers.main == Some(guild),
-        options: CheckOptions::default(),
-    };
+    let question = app.question(guild, user, command, CheckOptions::default());
     let decision = async {
         let standing = standing(cx, guild).await;
         decide(&question, standing, app.as_ref(), &app.known_guilds).await
@@ -221,18 +213,18 @@ async fn standing(cx: Context<'_>, guild: GuildId) -> Result<Standing, Permissio
             .as_ref()
             .map(|member| member.roles.clone()),
     };
-    member_standing(cx.serenity_context(), guild, user, roles).await
+    member_standing(cx.cache(), cx.http(), guild, user, roles).await
 }
 
 /// As [`standing`], for any member. `roles` are the member's if they are known already.
-pub async fn member_standing(
-    cx: &(impl serenity::CacheHttp + AsRef<serenity::Cache>),
+async fn member_standing(
+    cache: &serenity::Cache,
+    http: &serenity::Http,
     guild: GuildId,
     user: serenity::UserId,
     roles: Option<Vec<serenity::RoleId>>,
 ) -> Result<Standing, PermissionResult> {
     let guild_id = serenity::GuildId::new(guild.get());
-    let cache: &serenity::Cache = cx.as_ref();
     let discord_error = |error: &serenity::Error| PermissionResult::DiscordError {
         error: describe(error),
     };
@@ -249,8 +241,7 @@ pub async fn member_standing(
     let (owner, bits, roles) = match cached {
         Some(cached) => cached,
         None => {
-            let fetched = cx
-                .http()
+            let fetched = http
                 .get_guild(guild_id)
                 .await
                 .map_err(|e| discord_error(&e))?;
@@ -264,8 +255,7 @@ pub async fn member_standing(
     let roles = match roles {
         Some(roles) => roles,
         None => {
-            cx.http()
-                .get_member(guild_id, user)
+            http.get_member(guild_id, user)
                 .await
                 .map_err(|e| discord_error(&e))?
                 .roles
@@ -286,6 +276,71 @@ fn permission_bits<'a>(roles: impl Iterator<Item = &'a serenity::Role>) -> Vec<(
     roles
         .map(|role| (ids::role(role.id), role.permissions.bits()))
         .collect()
+}
+
+/// The gate's answer for others, outside of any command.
+#[async_trait]
+pub trait CommandChecks: Send + Sync {
+    /// `custom` narrows the member's kittycat permissions to those of an API token.
+    async fn check(
+        &self,
+        guild: GuildId,
+        user: UserId,
+        command: &str,
+        custom: Option<Vec<Permission>>,
+    ) -> PermissionResult;
+}
+
+#[async_trait]
+impl CommandChecks for App {
+    async fn check(
+        &self,
+        guild: GuildId,
+        user: UserId,
+        command: &str,
+        custom: Option<Vec<Permission>>,
+    ) -> PermissionResult {
+        let Some(connection) = self.state.connection() else {
+            return PermissionResult::DiscordError {
+                error: "not connected".to_owned(),
+            };
+        };
+        let options = CheckOptions {
+            custom_resolved_kittycat_perms: custom,
+            ..CheckOptions::default()
+        };
+        let question = self.question(guild, user, command, options);
+        let discord_user = serenity::UserId::new(user.get());
+        let standing = member_standing(
+            &connection.cache,
+            &connection.http,
+            guild,
+            discord_user,
+            None,
+        )
+        .await;
+        decide(&question, standing, self, &self.known_guilds).await
+    }
+}
+
+impl App {
+    fn question<'a>(
+        &'a self,
+        guild: GuildId,
+        user: UserId,
+        command: &'a str,
+        options: CheckOptions,
+    ) -> Question<'a> {
+        Question {
+            guild,
+            user,
+            command,
+            module: self.registry.facts(root_of(command)),
+            is_root_user: self.is_root_user(user),
+            is_main_guild: self.config.servers.main == Some(guild),
+            options,
+        }
+    }
 }
 
 #[async_trait]

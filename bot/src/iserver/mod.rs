@@ -1,15 +1,16 @@
 //! The small HTTP server inside the cluster that answers typed questions about it.
 
+mod answers;
 mod query;
 mod start;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,6 +22,9 @@ use splashtail_ipc::signing::SignatureGate;
 use tracing::info;
 
 use crate::cluster::ShardView;
+use crate::framework::gate::CommandChecks;
+
+use self::answers::{not_ready, unknown_path, unsupported_media_type};
 
 pub use query::{MAX_GUILDS, Query};
 pub use start::{StartError, bind, verifier};
@@ -31,26 +35,31 @@ pub const MAX_BODY: usize = 1024 * 1024;
 pub const CLIENTS: [&str; 2] = ["api", "cli"];
 
 const DEADLINE: Duration = Duration::from_secs(10);
-const RETRY_AFTER_S: u64 = 5;
 
 #[derive(Clone)]
 struct Iserver {
     view: Arc<dyn ShardView>,
     /// The answer to `Modules`: an object keyed by module id, in registration order.
     modules: Arc<Value>,
+    checks: Checks,
 }
+
+/// Set once there is something that can check commands, at the latest before a shard is ready.
+pub type Checks = Arc<OnceLock<Arc<dyn CommandChecks>>>;
 
 /// The routes. `POST /` needs a signature; the others only tell what is no secret on this machine.
 /// `metrics` renders the process's metrics.
 pub fn router(
     view: Arc<dyn ShardView>,
     modules: Value,
+    checks: Checks,
     gate: SignatureGate,
     metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
 ) -> Router {
     let state = Iserver {
         view,
         modules: Arc::new(modules),
+        checks,
     };
     let questions = Router::new()
         .route("/", post(ask))
@@ -70,14 +79,6 @@ pub fn router(
             body: MAX_BODY,
             answer: DEADLINE,
         },
-    )
-}
-
-async fn unknown_path() -> ErrorResponse {
-    ErrorResponse::new(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        "there is nothing at this path",
     )
 }
 
@@ -103,12 +104,6 @@ async fn readyz(
     }
 }
 
-fn not_ready() -> ErrorResponse {
-    let message = "no shard of this cluster has been ready yet";
-    ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", message)
-        .retry_after(RETRY_AFTER_S)
-}
-
 async fn when_ready(
     State(Iserver { view, .. }): State<Iserver>,
     request: Request,
@@ -127,16 +122,12 @@ async fn ask(
     body: Bytes,
 ) -> Result<Json<Value>, ErrorResponse> {
     if !is_json(&headers) {
-        return Err(ErrorResponse::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "the body has to be application/json",
-        ));
+        return Err(unsupported_media_type());
     }
     let query = Query::parse(&body)?;
     let started = Instant::now();
     let name = query.name();
-    let answer = query.answer(iserver.view.as_ref(), &iserver.modules).await;
+    let answer = query.answer(&iserver).await?;
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     info!(query = name, duration_us, "answered a query");
     metrics::counter!("bot_iserver_queries_total", "query" => name).increment(1);

@@ -3,11 +3,14 @@
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
-use splashtail_core::ids::GuildId;
+use serde_json::{Map, Value, json};
+use splashtail_core::ids::{GuildId, UserId};
 use splashtail_ipc::http::ErrorResponse;
+use splashtail_permissions::Permission;
 
-use crate::cluster::{GuildPresence, ShardView};
+use super::Iserver;
+use super::answers::{not_ready, wrong_cluster};
+use crate::cluster::GuildPresence;
 
 /// Guilds one question may be about.
 pub const MAX_GUILDS: usize = 10_000;
@@ -24,6 +27,19 @@ pub enum Query {
     Modules,
     /// One record per shard, as in a diag reply.
     Health,
+    /// Whether a member may run a command: `{"perm_res":…,"is_ok":…}`. A denial is an answer.
+    CheckCommandPermission(PermissionQuestion),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PermissionQuestion {
+    guild_id: GuildId,
+    user_id: UserId,
+    /// Qualified name.
+    command: String,
+    /// Of an API token that asks for the user.
+    #[serde(default)]
+    custom_resolved_kittycat_perms: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +75,7 @@ impl Query {
             "GuildsStatus" => guilds(fields).map(Self::GuildsStatus),
             "Modules" => without_fields(&fields).map(|()| Self::Modules),
             "Health" => without_fields(&fields).map(|()| Self::Health),
+            "CheckCommandPermission" => permission_question(fields),
             _ => Err(refuse(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "unknown_query",
@@ -74,12 +91,17 @@ impl Query {
             Self::GuildsStatus(_) => "GuildsStatus",
             Self::Modules => "Modules",
             Self::Health => "Health",
+            Self::CheckCommandPermission(_) => "CheckCommandPermission",
         }
     }
 
     /// The bare value, not tagged again.
-    pub async fn answer(self, view: &dyn ShardView, modules: &Value) -> Value {
-        match self {
+    ///
+    /// # Errors
+    /// 421 when a question about one guild is for another cluster.
+    pub(super) async fn answer(self, iserver: &Iserver) -> Result<Value, ErrorResponse> {
+        let view = iserver.view.as_ref();
+        Ok(match self {
             Self::GuildsExist(guilds) => guilds
                 .into_iter()
                 .map(|guild| u8::from(view.guild(guild) == GuildPresence::Present))
@@ -89,11 +111,34 @@ impl Query {
                     |guild: GuildId| (guild.to_string(), view.guild(guild).as_str().into());
                 Value::Object(guilds.into_iter().map(status).collect::<Map<_, _>>())
             }
-            Self::Modules => modules.clone(),
+            Self::Modules => iserver.modules.as_ref().clone(),
             // Numbers and booleans always serialise.
             Self::Health => serde_json::to_value(view.health().await).unwrap_or_default(),
-        }
+            Self::CheckCommandPermission(question) => {
+                if view.guild(question.guild_id) == GuildPresence::WrongCluster {
+                    return Err(wrong_cluster(view.cluster(), question.guild_id));
+                }
+                let checks = iserver.checks.get().ok_or_else(not_ready)?;
+                let custom = question.custom_resolved_kittycat_perms.map(|perms| {
+                    perms
+                        .iter()
+                        .map(|text| Permission::parse(text))
+                        .collect::<Vec<_>>()
+                });
+                let (guild, user) = (question.guild_id, question.user_id);
+                let result = checks.check(guild, user, &question.command, custom).await;
+                json!({ "is_ok": result.is_ok(), "perm_res": result })
+            }
+        })
     }
+}
+
+fn permission_question(fields: Value) -> Result<Query, ErrorResponse> {
+    let question: PermissionQuestion = read(fields)?;
+    if question.command.trim().is_empty() {
+        return Err(invalid("the command is empty"));
+    }
+    Ok(Query::CheckCommandPermission(question))
 }
 
 fn guilds(fields: Value) -> Result<Vec<GuildId>, ErrorResponse> {

@@ -159,10 +159,7 @@ fn describe(command: &CanonicalCommandData) -> CreateEmbed {
     let description = command.description.as_deref().unwrap_or("No description.");
     let mut embed = CreateEmbed::new()
         .title(format!("/{}", command.qualified_name))
-        .description(format!(
-            "{description}\n\nAs a message: `{PREFIX}{}`",
-            command.qualified_name
-        ))
+        .description(description)
         .colour(colours::BLUE);
     if !command.arguments.is_empty() {
         let lines = command.arguments.iter().map(|argument| {

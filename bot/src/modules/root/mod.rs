@@ -28,9 +28,10 @@ pub fn module() -> Module {
 /// Register or unregister this bot's slash commands.
 #[poise::command(prefix_command, slash_command, hide_in_help)]
 async fn register(cx: Context<'_>) -> Result<(), BotError> {
-    let buttons = poise::builtins::register_application_commands_buttons(cx);
-    match tokio::time::timeout(PATIENCE, buttons).await {
-        Ok(outcome) => Ok(outcome?),
-        Err(_) => Ok(()),
+    let shutdown = &cx.data().shutdown;
+    tokio::select! {
+        outcome = poise::builtins::register_application_commands_buttons(cx) => Ok(outcome?),
+        () = cx.data().clock.sleep(PATIENCE) => Ok(()),
+        () = shutdown.cancelled() => Ok(()),
     }
 }

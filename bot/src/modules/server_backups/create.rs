@@ -14,10 +14,12 @@ use crate::error::BotError;
 use crate::ids;
 use crate::reply::{self, EditError, Reply};
 
+const SLASH_ONLY: &str = "Please run this as the slash command `/backups create`.";
+
 /// Back up this server: settings, roles, channels and, if you want, messages.
 ///
-/// Only as a slash command: a password has no place in a message.
-#[poise::command(slash_command, guild_only, user_cooldown = 5)]
+/// As a message it only says how to run it: a password has no place there.
+#[poise::command(prefix_command, slash_command, guild_only, user_cooldown = 5)]
 #[allow(
     clippy::too_many_arguments,
     reason = "one parameter per option of the slash command"
@@ -41,6 +43,9 @@ pub async fn create(
         String,
     >,
 ) -> Result<(), BotError> {
+    if let Context::Prefix(_) = cx {
+        return Err(BotError::Input(SLASH_ONLY.to_owned()));
+    }
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let app = cx.data();
