@@ -1,1 +1,13 @@
 //! One file per subcommand of `splashtail`.
+
+pub mod backup;
+pub mod bot;
+pub mod config;
+pub mod doctor;
+pub mod finding;
+pub mod migrate;
+pub mod probe;
+pub mod sandbox;
+pub mod source;
+pub mod token;
+pub mod up;

@@ -13,7 +13,6 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use splashtail_core::config::{BusTarget, Config, DatabaseTarget, ObjectStorage, without_slash};
-use splashtail_core::telemetry::Chain;
 use splashtail_storage::Storage;
 use tokio::net::TcpStream;
 use url::Url;
@@ -65,9 +64,7 @@ async fn ask_database(target: &DatabaseTarget) -> Result<(), String> {
     if let DatabaseTarget::Postgres(url) = target {
         knock(url).await.map_err(|error| error.to_string())?;
     }
-    Storage::probe(target)
-        .await
-        .map_err(|error| Chain(&error).to_string())
+    Storage::probe(target).await.map_err(|error| reason(&error))
 }
 
 /// A connection pool takes a refused connection for a server that is still starting, and in the
