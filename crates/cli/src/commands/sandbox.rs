@@ -327,7 +327,7 @@ async fn user_id(client: &ControlClient, name: &str) -> Result<String> {
     if name.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(name.to_owned());
     }
-    let world = client.world().await?;
+    let world = client.summary().await?;
     let users = world["users"].as_array().into_iter().flatten();
     let found = users.into_iter().find(|u| {
         [&u["username"], &u["global_name"]]

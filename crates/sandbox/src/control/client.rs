@@ -219,6 +219,11 @@ impl ControlClient {
         self.get("/ctl/world").await
     }
 
+    /// Names, members' ids and roles; of a large world only the beginning.
+    pub async fn summary(&self) -> Result<Value, ControlError> {
+        self.get("/ctl/world?summary=true").await
+    }
+
     pub async fn load_world(&self, body: &LoadWorld) -> Result<Value, ControlError> {
         self.post("/ctl/world", body).await
     }
