@@ -216,6 +216,39 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn links_to_a_bucket_go_to_its_public_address_for_ten_minutes() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let storage = |cdn: Option<&str>| ObjectStorage::S3Like {
+            bucket: "backups".to_owned(),
+            endpoint: "http://10.0.0.5:9000".parse().unwrap(),
+            cdn_endpoint: cdn.map(|cdn| cdn.parse().unwrap()),
+            access_key: "access".to_owned().into(),
+            secret_key: "secret".to_owned().into(),
+            secure: false,
+            cdn_secure: true,
+        };
+        for (cdn, origin) in [
+            (None, "http://10.0.0.5:9000"),
+            (Some("https://cdn.test"), "https://cdn.test"),
+        ] {
+            let objects = Objects::open(&storage(cdn)).unwrap();
+            let link = objects
+                .presign(&Path::from("tasks/1/a.iblfile"), "a.iblfile")
+                .await;
+            let link = link.unwrap().unwrap();
+            assert_eq!(link.origin().ascii_serialization(), origin);
+            assert_eq!(link.path(), "/backups/tasks/1/a.iblfile");
+            let query: std::collections::HashMap<_, _> = link.query_pairs().collect();
+            assert_eq!(query["X-Amz-Expires"], "600");
+            assert_eq!(
+                query["response-content-disposition"],
+                "attachment; filename=\"a.iblfile\""
+            );
+            assert!(!link.as_str().contains("secret"));
+        }
+    }
+
     #[test]
     fn segregated_outputs_are_also_found_under_the_doubled_name() {
         let task: TaskId = "6f1c9c5a-4b1d-4c1e-9d0a-0d6a3f3f5f11".parse().unwrap();

@@ -49,6 +49,31 @@ async fn unknown_paths_are_json_unless_html_is_preferred() {
 }
 
 #[tokio::test]
+async fn a_browser_gets_errors_as_a_page_without_scripts() {
+    let server = TestServer::start().await;
+    let path = "/tasks/6f1c9c5a-4b1d-4c1e-9d0a-0d6a3f3f5f11/ioauth/download-link?ioauth=%3Cb%3E";
+    let request = server.request(path).header("accept", "text/html,*/*;q=0.8");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    assert_eq!(header(&answer, "content-type"), "text/html; charset=utf-8");
+    assert!(
+        header(&answer, "content-security-policy")
+            .starts_with("default-src 'none'; style-src 'sha256-")
+    );
+    let id = header(&answer, "x-request-id");
+    let page = answer.text().await.unwrap();
+    assert!(
+        page.contains("open the link again") && page.contains(&id),
+        "{page}"
+    );
+    assert_eq!(
+        error(server.get(path).await).await,
+        (400, "unknown_proof".to_owned())
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_website_is_served_with_a_strict_policy_and_nothing_beside_it() {
     let server = TestServer::start_with(|_, dir| {
         let site = dir.join("site");

@@ -148,6 +148,15 @@ async fn consent_leads_to_the_file() {
     let form: HashMap<String, String> = url::form_urlencoded::parse(&exchange.body)
         .into_owned()
         .collect();
+    let requests = test.discord.received_requests().await.unwrap();
+    let agents = requests
+        .iter()
+        .map(|request| request.headers["user-agent"].to_str().unwrap());
+    assert!(
+        agents
+            .into_iter()
+            .all(|agent| agent.starts_with("DiscordBot (https://"))
+    );
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&form["code_verifier"]));
     assert_eq!(
         challenge, asked["code_challenge"],

@@ -17,6 +17,13 @@ use url::{Host, Url};
 use super::proof::GuildRights;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// `DiscordBot (<url>, <version>)`: Discord's REST API answers 403 without one (Discord
+/// documentation, "User Agent").
+const USER_AGENT: &str = concat!(
+    "DiscordBot (https://github.com/anti-raid/splashtail, ",
+    env!("CARGO_PKG_VERSION"),
+    ")"
+);
 /// A user is in at most 200 servers; an answer above this is not Discord's.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
@@ -103,6 +110,7 @@ impl DiscordLogin {
         };
         let api = config.discord_api();
         let mut http = Client::builder()
+            .user_agent(USER_AGENT)
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none());
         if is_local(api) {

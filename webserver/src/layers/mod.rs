@@ -1,9 +1,10 @@
 //! What every request passes through, from the outside in: client address, CORS, request log,
-//! then the deadline, panic recovery and method check of [`splashtail_ipc::http::harden`], then
+//! headers, error pages, then the deadline, panic recovery and method check of [`splashtail_ipc::http::harden`], then
 //! the caller's identity.
 
 pub mod client_address;
 pub mod cors;
+mod error_page;
 pub mod headers;
 pub mod request_log;
 
@@ -31,6 +32,7 @@ pub fn wrap(router: Router<()>, app: &AppState) -> Router<()> {
             answer: DEADLINE,
         },
     )
+    .layer(from_fn(error_page::render))
     .layer(from_fn(headers::secure))
     .layer(from_fn_with_state(app.clone(), request_log::record))
     .layer(cors::layer(&app.config))

@@ -2,10 +2,15 @@
 //! daemons and Discord played by wiremock.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a panic is how a test fails"
+)]
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::redirect::Policy;
@@ -25,6 +30,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wiremock::MockServer;
+
+/// A start takes well under a second; what exceeds this is a hang.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 pub const GUILD: u64 = 1_100_000_000_001_179_648;
 pub const OTHER_GUILD: u64 = 1_100_000_000_005_373_952;
@@ -143,15 +151,12 @@ impl TestServer {
         }
     }
 
-    /// `readyz` turns to 200 after a few database calls; asking again is all there is to wait for.
+    /// Asks `readyz` until it says so.
     pub async fn wait_until_ready(&self) {
-        for _ in 0..2000 {
-            if self.admin("/readyz").await.status() == 200 {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-        panic!("the webserver does not become ready");
+        let ready = async { while self.admin("/readyz").await.status() != 200 {} };
+        tokio::time::timeout(START_LIMIT, ready)
+            .await
+            .expect("it does not become ready");
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -225,7 +230,7 @@ impl TestServer {
     pub async fn finished_task(&self, owner: Owner, filename: &str, content: &[u8]) -> TaskId {
         let id = self.task(owner).await;
         let queue = self.storage.queue();
-        let until = self.now() + std::time::Duration::from_secs(6);
+        let until = self.now() + Duration::from_secs(6);
         let claimed = queue
             .claim(&["guild_create_backup"], "test", self.now(), until)
             .await
