@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod bearer;
 mod channels;
 mod commands;
 mod harness;
@@ -12,6 +13,7 @@ mod moderation;
 mod permissions;
 mod reading;
 mod roles;
+mod script;
 mod table;
 mod threads;
 mod webhooks;
