@@ -150,6 +150,33 @@ async fn fifty_requests_a_second_in_all() {
 }
 
 #[tokio::test]
+async fn emojis_have_a_limit_that_all_share() {
+    let case = Case::new();
+    let emoji = case
+        .sandbox
+        .with_world(|w| *w.guilds[&GUILD].emojis.keys().next().unwrap());
+    let path = format!("/guilds/{GUILD}/emojis/{emoji}");
+    for n in 0..50 {
+        case.advance_ms(100);
+        assert_eq!(
+            case.bot(Method::PATCH, &path, json!({"name": format!("e{n}")}))
+                .status,
+            200
+        );
+    }
+    case.advance_ms(1000);
+    let over = case.bot(Method::PATCH, &path, json!({"name": "over"}));
+    assert_eq!(over.status, 429);
+    assert_eq!(
+        over.json()["message"],
+        "The resource is being rate limited."
+    );
+    let over = headers(&over);
+    assert_eq!(over["X-RateLimit-Scope"], "shared");
+    assert_ne!(over["X-RateLimit-Remaining"], "0");
+}
+
+#[tokio::test]
 async fn interaction_callbacks_are_exempt() {
     let case = Case::new();
     for _ in 0..60 {

@@ -9,8 +9,15 @@ use super::images;
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
+use crate::rest::limits::{self, Rate};
 use crate::world::permissions as perm;
 use crate::world::{AssetKind, Change, Emoji, Id, Sticker, Stored, action};
+
+/// Changes of a guild's emojis, whoever makes them; the headers of the routes do not tell.
+const CHANGES: Rate = Rate {
+    limit: 50,
+    per_ms: 3_600_000,
+};
 
 /// Bytes of an emoji.
 const MAX_EMOJI: usize = 256 * 1024;
@@ -19,28 +26,22 @@ const MAX_STICKER: usize = 512 * 1024;
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}/emojis", "list_guild_emojis", list);
-    table
-        .post("/guilds/{guild_id}/emojis", "create_guild_emoji", create)
-        .limit("guild_emojis", 50, 3_600_000);
+    table.post("/guilds/{guild_id}/emojis", "create_guild_emoji", create);
     table.get(
         "/guilds/{guild_id}/emojis/{emoji_id}",
         "get_guild_emoji",
         get,
     );
-    table
-        .patch(
-            "/guilds/{guild_id}/emojis/{emoji_id}",
-            "update_guild_emoji",
-            update,
-        )
-        .limit("guild_emojis", 50, 3_600_000);
-    table
-        .delete(
-            "/guilds/{guild_id}/emojis/{emoji_id}",
-            "delete_guild_emoji",
-            delete,
-        )
-        .limit("guild_emojis", 50, 3_600_000);
+    table.patch(
+        "/guilds/{guild_id}/emojis/{emoji_id}",
+        "update_guild_emoji",
+        update,
+    );
+    table.delete(
+        "/guilds/{guild_id}/emojis/{emoji_id}",
+        "delete_guild_emoji",
+        delete,
+    );
     table.get(
         "/guilds/{guild_id}/stickers",
         "list_guild_stickers",
@@ -88,6 +89,14 @@ fn may_change(cx: &Cx<'_>, guild: Id, creator: Id) -> Result<(), ApiError> {
         !mine && own & perm::MANAGE_GUILD_EXPRESSIONS == 0,
         error::MISSING_PERMISSIONS,
     )
+}
+
+/// Counts a change of the guild's emojis against the limit that all share.
+fn count_change(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
+    let taken = cx
+        .limits
+        .hidden("guild_emojis", &guild.to_string(), CHANGES, cx.now().0);
+    taken.map_err(|e| limits::shared(e.retry.map_or(1, |r| r.after_ms)))
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -146,6 +155,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         );
     }
     form.done()?;
+    count_change(cx, id)?;
     let (Some(name), Some(image)) = (name, image) else {
         return Err(error::BAD_FILE.into());
     };
@@ -194,6 +204,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     valid_name(&mut form, name.as_ref());
     let roles = form.ids("roles", 250);
     form.done()?;
+    count_change(cx, id)?;
     let before = emoji.name.clone();
     if let Some(name) = name {
         emoji.name = name;
@@ -225,6 +236,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (id, emoji) = emoji(cx)?;
     may_change(cx, id, emoji.creator)?;
     let reason = cx.reason()?;
+    count_change(cx, id)?;
     let me = cx.me();
     if let Some(guild) = cx.world.guilds.get_mut(&id) {
         guild.emojis.remove(&emoji.id);
