@@ -64,7 +64,29 @@ struct Manual {
 struct ManualState {
     now: DateTime<Utc>,
     monotonic: Duration,
-    waiting: Vec<(Duration, oneshot::Sender<()>)>,
+    waiting: Vec<Waiting>,
+    sleeps: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: u64,
+    deadline: Duration,
+    wake: oneshot::Sender<()>,
+}
+
+/// A sleep that is dropped is no longer pending.
+struct Sleeper {
+    clock: ManualClock,
+    id: u64,
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let mut state = self.clock.state();
+        state.waiting.retain(|waiting| waiting.id != self.id);
+        self.clock.report(&state);
+    }
 }
 
 impl ManualClock {
@@ -73,6 +95,7 @@ impl ManualClock {
             now: at,
             monotonic: Duration::ZERO,
             waiting: Vec::new(),
+            sleeps: 0,
         };
         Self(Arc::new(Manual {
             state: Mutex::new(state),
@@ -93,12 +116,12 @@ impl ManualClock {
         let (mut due, waiting): (Vec<_>, Vec<_>) = state
             .waiting
             .drain(..)
-            .partition(|(deadline, _)| *deadline <= monotonic);
+            .partition(|waiting| waiting.deadline <= monotonic);
         state.waiting = waiting;
-        due.sort_by_key(|(deadline, _)| *deadline);
-        for (_, wake) in due {
+        due.sort_by_key(|waiting| waiting.deadline);
+        for waiting in due {
             // A sleeper that was dropped no longer listens.
-            let _ = wake.send(());
+            let _ = waiting.wake.send(());
         }
         self.report(&state);
     }
@@ -140,12 +163,16 @@ impl Clock for ManualClock {
         }
         let (wake, woken) = oneshot::channel();
         let mut state = self.state();
-        state.waiting.retain(|(_, wake)| !wake.is_closed());
         let deadline = state.monotonic.saturating_add(duration);
-        state.waiting.push((deadline, wake));
+        state.sleeps += 1;
+        let id = state.sleeps;
+        state.waiting.push(Waiting { id, deadline, wake });
         self.report(&state);
         drop(state);
+        let clock = self.clone();
+        let sleeper = Sleeper { clock, id };
         Box::pin(async move {
+            let _pending = sleeper;
             // The other half is dropped only together with the clock.
             let _ = woken.await;
         })
