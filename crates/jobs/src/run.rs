@@ -112,10 +112,10 @@ async fn conclude(
             if stopped && held.reason().is_some() {
                 return stand_down(held).await;
             }
-            if let JobError::Transient { retry_after, .. } = &error {
-                if attempt < MAX_ATTEMPTS {
-                    return try_later(held, backoff(attempt, *retry_after), &error).await;
-                }
+            if let JobError::Transient { retry_after, .. } = &error
+                && attempt < MAX_ATTEMPTS
+            {
+                return try_later(held, backoff(attempt, *retry_after), &error).await;
             }
             (End::Failed, Some(error))
         }

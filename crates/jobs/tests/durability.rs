@@ -1,0 +1,451 @@
+//! What a crash, a pause, a shutdown or an error of a runner does to a task.
+
+mod harness;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use harness::{Effects, LEASE, SECOND, Scripted, World, create, is, order};
+use serde_json::json;
+use splashtail_jobs::{JobError, JobOutput, Level, MAX_ATTEMPTS, TaskState};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::test]
+async fn a_task_runs_to_its_output() {
+    let world = World::new().await;
+    let job = Scripted::new(|cx| {
+        Box::pin(async move {
+            let fields: serde_json::Value = cx.fields()?;
+            cx.log(
+                Level::Info,
+                "started",
+                json!({"server": fields["ServerID"]}),
+            )
+            .await;
+            let sum: u64 = cx.step("sum", || async { Ok(41) }).await?;
+            cx.step("nothing", || async { Ok(()) }).await?;
+            let filename = format!("{}.iblfile", sum + u64::from(cx.attempt()));
+            Ok(Some(JobOutput {
+                filename,
+                segregated: false,
+            }))
+        })
+    });
+    let engine = world.engine(&job);
+    let shutdown = CancellationToken::new();
+    let running = engine.start(shutdown.clone());
+    let id = create(&engine).await;
+    let row = world.until_ended(id).await;
+    assert_eq!((row.state, row.attempts), (TaskState::Completed, 1));
+    assert_eq!(row.output.unwrap().filename, "42.iblfile");
+    let log = world.log(id).await;
+    assert_eq!(
+        log.iter()
+            .map(|entry| entry.msg.as_str())
+            .collect::<Vec<_>>(),
+        ["started", "Completed"]
+    );
+    assert_eq!(log[0].extra["server"], 1);
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_crash_between_effect_and_record_repeats_that_step_alone() {
+    let world = World::new().await;
+    let (effects, reached) = (Effects::default(), Arc::new(Notify::new()));
+    let job = {
+        let (effects, reached) = (effects.clone(), reached.clone());
+        Scripted::new(move |cx| {
+            let (effects, reached) = (effects.clone(), reached.clone());
+            Box::pin(async move {
+                let id = cx.id();
+                let a: u32 = cx
+                    .step("a", || async { Ok(effects.happen(id, "a")) })
+                    .await?;
+                let crash = async {
+                    let times = effects.happen(id, "b");
+                    if times == 1 {
+                        reached.notify_one();
+                        pending::<()>().await;
+                    }
+                    Ok(times)
+                };
+                let b: u32 = cx.step("b", || crash).await?;
+                let c: u32 = cx
+                    .step("c", || async { Ok(effects.happen(id, "c")) })
+                    .await?;
+                assert_eq!((a, b, c), (1, 2, 1));
+                Ok(None)
+            })
+        })
+    };
+    let first = world.engine(&job);
+    let crashing = first.start(CancellationToken::new());
+    let id = create(&first).await;
+    reached.notified().await;
+    crashing.abort();
+    assert!(crashing.await.unwrap_err().is_cancelled());
+
+    let second = world.engine(&job).start(CancellationToken::new());
+    world.clock.wait_for_sleepers(1).await;
+    assert_eq!(
+        world.row(id).await.state,
+        TaskState::Running,
+        "a start fails nothing"
+    );
+    world.clock.advance(LEASE);
+    let row = world.until_ended(id).await;
+    assert_eq!((row.state, row.attempts), (TaskState::Completed, 2));
+    let counts = [
+        ("a".to_owned(), 1),
+        ("b".to_owned(), 2),
+        ("c".to_owned(), 1),
+    ];
+    assert_eq!(effects.of(id), counts);
+    second.abort();
+}
+
+/// A runner whose machine was suspended wakes up and goes on as if nothing had happened.
+#[tokio::test]
+async fn a_stale_runner_is_fenced_out() {
+    let world = World::new().await;
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let (stale_goes_on, ended) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
+    let job = {
+        let (stale_goes_on, ended) = (stale_goes_on.clone(), ended.clone());
+        Scripted::new(move |cx| {
+            let (entered, gate) = (entered.clone(), stale_goes_on.clone());
+            let ended = ended.clone();
+            Box::pin(async move {
+                entered.send(cx.attempt()).unwrap();
+                if cx.attempt() == 1 {
+                    gate.notified().await;
+                    cx.log(Level::Info, "stale", json!(null)).await;
+                    let fenced = cx.fence_check().await;
+                    assert!(matches!(fenced, Err(JobError::LostLease)), "{fenced:?}");
+                    let fenced = cx.step("a", || async { Ok("stale".to_owned()) }).await;
+                    assert!(matches!(fenced, Err(JobError::LostLease)), "{fenced:?}");
+                    ended.fetch_add(1, Ordering::SeqCst);
+                    gate.notify_one();
+                    // Even the claim to be done has no effect.
+                    return Ok(Some(JobOutput {
+                        filename: "stale".to_owned(),
+                        segregated: false,
+                    }));
+                }
+                let a: String = cx.step("a", || async { Ok("fresh".to_owned()) }).await?;
+                Ok(Some(JobOutput {
+                    filename: a,
+                    segregated: false,
+                }))
+            })
+        })
+    };
+    let suspended = world.engine(&job);
+    let shutdown = CancellationToken::new();
+    let stale = suspended.start(shutdown.clone());
+    let id = create(&suspended).await;
+    assert_eq!(entries.recv().await, Some(1));
+
+    let (engine, clock) = world.elsewhere(&job);
+    let second = engine.start(CancellationToken::new());
+    clock.wait_for_sleepers(1).await;
+    clock.advance(LEASE);
+    assert_eq!(entries.recv().await, Some(2));
+    let row = world.until_ended(id).await;
+    assert_eq!(row.output.unwrap().filename, "fresh");
+
+    stale_goes_on.notify_one();
+    shutdown.cancel();
+    stale.await.unwrap();
+    let row = world.row(id).await;
+    assert_eq!(row.output.unwrap().filename, "fresh");
+    let lines: Vec<_> = world
+        .log(id)
+        .await
+        .into_iter()
+        .map(|entry| entry.msg)
+        .collect();
+    assert_eq!(lines, ["Completed"]);
+    second.abort();
+}
+
+#[tokio::test]
+async fn heartbeats_keep_the_lease_and_losing_it_stops_the_body() {
+    let world = World::new().await;
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let (left, mut leavers) = mpsc::unbounded_channel();
+    let job = Scripted::new(move |cx| {
+        let (entered, left) = (entered.clone(), left.clone());
+        Box::pin(async move {
+            entered.send(cx.attempt()).unwrap();
+            cx.cancelled().cancelled().await;
+            let stopped = cx.stopped();
+            left.send(matches!(stopped, JobError::LostLease)).unwrap();
+            Err(stopped)
+        })
+    });
+    let engine = world.engine(&job);
+    let first = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    assert_eq!(entries.recv().await, Some(1));
+    for _ in 0..5 {
+        let until = world.row(id).await.lease_until;
+        // Scan and heartbeat.
+        world.clock.wait_for_sleepers(2).await;
+        world.clock.advance(2 * SECOND);
+        world.until(id, |row| row.lease_until > until).await;
+    }
+    let (engine, clock) = world.elsewhere(&job);
+    let second = engine.start(CancellationToken::new());
+    clock.wait_for_sleepers(1).await;
+    clock.advance(LEASE - SECOND);
+    clock.wait_for_sleepers(1).await;
+    assert_eq!(
+        world.row(id).await.attempts,
+        1,
+        "ten seconds later it is still the first's"
+    );
+
+    // Elsewhere time passes, here it stands still: the lease ends there.
+    clock.advance(LEASE);
+    assert_eq!(entries.recv().await, Some(2));
+    world.clock.wait_for_sleepers(2).await;
+    world.clock.advance(2 * SECOND);
+    assert_eq!(
+        leavers.recv().await,
+        Some(true),
+        "the first run stops, and not as cancelled"
+    );
+    first.abort();
+    second.abort();
+}
+
+#[tokio::test]
+async fn a_stopping_engine_hands_its_tasks_over_at_once() {
+    let world = World::new().await;
+    let effects = Effects::default();
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let job = {
+        let effects = effects.clone();
+        Scripted::new(move |cx| {
+            let (effects, entered) = (effects.clone(), entered.clone());
+            Box::pin(async move {
+                let id = cx.id();
+                let run: u32 = cx
+                    .step("a", || async { Ok(effects.happen(id, "a")) })
+                    .await?;
+                let times = effects.happen(id, "run");
+                entered.send(times).unwrap();
+                if times == 1 {
+                    // Inside a step nothing has to observe the token.
+                    cx.step("b", pending::<Result<(), JobError>>).await?;
+                }
+                assert_eq!(run, 1);
+                Ok(None)
+            })
+        })
+    };
+    let (first, shutdown) = (world.engine(&job), CancellationToken::new());
+    let stopping = first.start(shutdown.clone());
+    let id = create(&first).await;
+    assert_eq!(entries.recv().await, Some(1));
+    shutdown.cancel();
+    stopping.await.unwrap();
+    let row = world.row(id).await;
+    assert_eq!(
+        (row.state, row.lease_owner, row.attempts),
+        (TaskState::Running, None, 0)
+    );
+
+    // No time passes.
+    let second = world.engine(&job).start(CancellationToken::new());
+    assert_eq!(entries.recv().await, Some(2));
+    let row = world.until_ended(id).await;
+    assert_eq!((row.state, row.attempts), (TaskState::Completed, 1));
+    assert_eq!(effects.of(id), [("a".to_owned(), 1), ("run".to_owned(), 2)]);
+    second.abort();
+}
+
+#[tokio::test]
+async fn transient_errors_are_tried_again_up_to_the_bound() {
+    let world = World::new().await;
+    let job = Scripted::new(|_| {
+        Box::pin(async {
+            Err(
+                JobError::transient("discord_down", "Discord did not answer")
+                    .caused_by("not for users"),
+            )
+        })
+    });
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    let row = world.until_ended_with_retries(id).await;
+    assert_eq!((row.state, row.attempts), (TaskState::Failed, MAX_ATTEMPTS));
+    let log = world.log(id).await;
+    assert_eq!(log.len(), MAX_ATTEMPTS as usize);
+    assert!(
+        log.iter()
+            .all(|entry| entry.msg == "Discord did not answer")
+    );
+    let waits: Vec<_> = log
+        .iter()
+        .filter_map(|entry| entry.extra.get("retry_in")?.as_f64())
+        .collect();
+    assert_eq!(waits, [1.0, 5.0, 25.0, 60.0]);
+    assert_eq!(log.last().unwrap().level, Level::Error);
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_task_that_kills_its_runners_fails_in_the_end() {
+    let world = World::new().await;
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let job = Scripted::new(move |cx| {
+        let entered = entered.clone();
+        Box::pin(async move {
+            entered.send(cx.attempt()).unwrap();
+            pending().await
+        })
+    });
+    let id = create(&world.engine(&job)).await;
+    for attempt in 1..=MAX_ATTEMPTS {
+        let engine = world.engine(&job).start(CancellationToken::new());
+        assert_eq!(entries.recv().await, Some(attempt));
+        engine.abort();
+        engine.await.unwrap_err();
+        world.clock.advance(LEASE);
+    }
+    let last = world.engine(&job).start(CancellationToken::new());
+    assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
+    assert_eq!(world.last_code(id).await, "attempts_exhausted");
+    assert!(entries.try_recv().is_err(), "it was not run a sixth time");
+    last.abort();
+}
+
+#[tokio::test]
+async fn permanent_errors_fail_and_panics_are_tried_again() {
+    let world = World::new().await;
+    let job = Scripted::new(|cx| {
+        Box::pin(async move {
+            assert!(cx.attempt() > 1, "this message stays in the process log");
+            Err(JobError::permanent(
+                "missing_access",
+                "The bot may not read this server",
+            ))
+        })
+    });
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    let row = world.until_ended_with_retries(id).await;
+    assert_eq!((row.state, row.attempts), (TaskState::Failed, 2));
+    let log = world.log(id).await;
+    assert_eq!(log[0].msg, "An internal error interrupted the task");
+    assert_eq!(log[1].msg, "The bot may not read this server");
+    assert_eq!(log[1].extra["code"], "missing_access");
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_step_name_is_used_once() {
+    let world = World::new().await;
+    let job = Scripted::new(|cx| {
+        Box::pin(async move {
+            cx.step("a", || async { Ok(1) }).await?;
+            cx.step("a", || async { Ok(2) }).await?;
+            Ok(None)
+        })
+    });
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
+    assert_eq!(world.last_code(id).await, "duplicate_step");
+    running.abort();
+}
+
+#[tokio::test]
+async fn so_many_tasks_run_at_a_time_and_no_more() {
+    let world = World::new().await;
+    let (gate, now, most) = (
+        Arc::new(Semaphore::new(0)),
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let job = {
+        let (gate, now, most) = (gate.clone(), now.clone(), most.clone());
+        Scripted::new(move |_| {
+            let (gate, now, most) = (gate.clone(), now.clone(), most.clone());
+            let entered = entered.clone();
+            Box::pin(async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                entered.send(()).unwrap();
+                gate.acquire().await.unwrap().forget();
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(None)
+            })
+        })
+    };
+    let engine = world.builder(&world.clock).register(job).runners(2).build();
+    let running = engine.start(CancellationToken::new());
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(create(&engine).await);
+    }
+    for _ in 0..6 {
+        entries.recv().await.unwrap();
+        gate.add_permits(1);
+    }
+    for id in ids {
+        world.until_ended(id).await;
+    }
+    assert!(most.load(Ordering::SeqCst) <= 2);
+    running.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_tasks_on_two_engines_do_each_step_once() {
+    const STEPS: [&str; 3] = ["plan", "work", "upload"];
+    let world = World::new().await;
+    let effects = Effects::default();
+    let job = {
+        let effects = effects.clone();
+        Scripted::new(move |cx| {
+            let effects = effects.clone();
+            Box::pin(async move {
+                for step in STEPS {
+                    cx.step(step, || async { Ok(effects.happen(cx.id(), step)) })
+                        .await?;
+                }
+                Ok(Some(JobOutput {
+                    filename: "done".to_owned(),
+                    segregated: false,
+                }))
+            })
+        })
+    };
+    let idle = world.engine(&job);
+    let mut ids = Vec::new();
+    for guild in 1..=100 {
+        let request = order(json!({"ServerID": guild, "Slot": true}));
+        ids.push(idle.create(request).await.unwrap().task_id);
+    }
+    let engines = [(); 2].map(|()| world.engine(&job).start(CancellationToken::new()));
+    for id in &ids {
+        let row = world.until(*id, is(TaskState::Completed)).await;
+        assert_eq!(row.attempts, 1);
+        let counts = effects.of(*id);
+        assert_eq!(counts.len(), STEPS.len());
+        assert!(counts.iter().all(|(_, count)| *count == 1), "{counts:?}");
+        assert_eq!(world.log(*id).await.len(), 1);
+    }
+    for engine in engines {
+        engine.abort();
+    }
+}

@@ -1,0 +1,213 @@
+//! Engines over one SQLite file, clocks that tests move, and jobs that tests script.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::DateTime;
+use serde_json::{Value, json};
+use splashtail_core::clock::{BoxFuture, Clock, ManualClock};
+use splashtail_core::config::DatabaseTarget;
+use splashtail_core::ids::{GuildId, TaskId};
+use splashtail_jobs::{
+    CreateRequest, DataKey, Engine, EngineBuilder, Job, JobContext, JobError, JobOutput, Owner,
+    PrepareError, Prepared, SecretBytes, TaskState,
+};
+use splashtail_storage::{Storage, TaskLogEntry, TaskRow};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+pub const NAME: &str = "scripted";
+pub const LEASE: Duration = Duration::from_secs(6);
+pub const SECOND: Duration = Duration::from_secs(1);
+
+pub type Ended = Result<Option<JobOutput>, JobError>;
+type Body = dyn for<'a> Fn(&'a JobContext) -> BoxFuture<'a, Ended> + Send + Sync;
+
+/// Fields: `ServerID`, `Password`, `Slot`; the body is the test's.
+#[derive(Clone)]
+pub struct Scripted {
+    body: Arc<Body>,
+    pub prepared: Arc<Mutex<u32>>,
+}
+
+impl Scripted {
+    pub fn new(
+        body: impl for<'a> Fn(&'a JobContext) -> BoxFuture<'a, Ended> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            body: Arc::new(body),
+            prepared: Arc::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Job for Scripted {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn prepare(&self, mut data: Value) -> Result<Prepared, PrepareError> {
+        *self.prepared.lock().unwrap() += 1;
+        let Some(fields) = data.as_object_mut() else {
+            return Err(PrepareError::invalid(
+                "bad_fields",
+                "the fields are an object",
+            ));
+        };
+        let server = fields
+            .get("ServerID")
+            .and_then(Value::as_u64)
+            .and_then(GuildId::new);
+        let server =
+            server.ok_or_else(|| PrepareError::invalid("no_server", "ServerID is missing"))?;
+        let secret = fields.remove("Password");
+        let secret = secret.and_then(|secret| secret.as_str().map(|text| text.as_bytes().to_vec()));
+        let slot = fields.remove("Slot").is_some();
+        Ok(Prepared {
+            owner: Owner::Server(server),
+            encrypted: secret.is_some(),
+            secret: secret.map(SecretBytes::from),
+            slot: slot.then_some(server),
+            fields: data,
+        })
+    }
+
+    async fn run(&self, cx: &JobContext) -> Ended {
+        (self.body)(cx).await
+    }
+}
+
+pub struct World {
+    pub storage: Storage,
+    pub directory: TempDir,
+    pub clock: ManualClock,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap());
+        let target = DatabaseTarget::Sqlite(directory.path().join("splashtail.db"));
+        let storage = Storage::open(&target, &CancellationToken::new())
+            .await
+            .unwrap();
+        storage.migrate().await.unwrap();
+        Self {
+            storage,
+            directory,
+            clock,
+        }
+    }
+
+    pub fn builder(&self, clock: &ManualClock) -> EngineBuilder {
+        let key = DataKey::parse(&"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".into()).unwrap();
+        Engine::builder(self.storage.clone(), clock.shared(), key)
+    }
+
+    pub fn engine(&self, job: &Scripted) -> Engine {
+        self.builder(&self.clock).register(job.clone()).build()
+    }
+
+    /// An engine on another machine, whose time passes on its own.
+    pub fn elsewhere(&self, job: &Scripted) -> (Engine, ManualClock) {
+        let clock = ManualClock::new(self.clock.now());
+        (self.builder(&clock).register(job.clone()).build(), clock)
+    }
+
+    pub async fn row(&self, id: TaskId) -> TaskRow {
+        let now = DateTime::UNIX_EPOCH;
+        self.storage.tasks().get(id, now).await.unwrap().unwrap()
+    }
+
+    /// Reads the row until it is as it should be.
+    pub async fn until(&self, id: TaskId, wanted: impl Fn(&TaskRow) -> bool) -> TaskRow {
+        let read = async {
+            loop {
+                let row = self.row(id).await;
+                if wanted(&row) {
+                    return row;
+                }
+            }
+        };
+        let patience = tokio::time::timeout(Duration::from_secs(60), read);
+        patience.await.expect("the task never got there")
+    }
+
+    /// Lets time pass, second by second, whenever the task waits for its next attempt and the
+    /// engine for its next scan.
+    pub async fn until_ended_with_retries(&self, id: TaskId) -> TaskRow {
+        loop {
+            let row = self.row(id).await;
+            if row.state.is_terminal() {
+                return row;
+            }
+            if row.lease_owner.is_none() {
+                self.clock.wait_for_sleepers(1).await;
+                self.clock.advance(SECOND);
+            }
+        }
+    }
+
+    pub async fn until_ended(&self, id: TaskId) -> TaskRow {
+        self.until(id, |row| row.state.is_terminal()).await
+    }
+
+    pub async fn log(&self, id: TaskId) -> Vec<TaskLogEntry> {
+        self.storage.tasks().log(id, 0, 20_000).await.unwrap()
+    }
+
+    pub async fn last_code(&self, id: TaskId) -> String {
+        let log = self.log(id).await;
+        log.last().unwrap().extra["code"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+}
+
+pub fn order(data: Value) -> CreateRequest {
+    CreateRequest {
+        client: "bot".to_owned(),
+        name: NAME.to_owned(),
+        data,
+        execute: true,
+        idempotency_key: None,
+    }
+}
+
+pub async fn create(engine: &Engine) -> TaskId {
+    engine
+        .create(order(json!({"ServerID": 1})))
+        .await
+        .unwrap()
+        .task_id
+}
+
+/// How often the effect of each step of each task happened.
+#[derive(Clone, Default)]
+pub struct Effects(Arc<Mutex<BTreeMap<(TaskId, String), u32>>>);
+
+impl Effects {
+    pub fn happen(&self, task: TaskId, step: &str) -> u32 {
+        let mut effects = self.0.lock().unwrap();
+        let count = effects.entry((task, step.to_owned())).or_default();
+        *count += 1;
+        *count
+    }
+
+    pub fn of(&self, task: TaskId) -> Vec<(String, u32)> {
+        let effects = self.0.lock().unwrap();
+        let of_task = effects.iter().filter(|((id, _), _)| *id == task);
+        of_task
+            .map(|((_, step), count)| (step.clone(), *count))
+            .collect()
+    }
+}
+
+pub fn is(state: TaskState) -> impl Fn(&TaskRow) -> bool {
+    move |row| row.state == state
+}

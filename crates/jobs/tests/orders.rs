@@ -1,0 +1,184 @@
+//! What callers may ask for and what they are answered.
+
+mod harness;
+
+use harness::{NAME, Scripted, World, create, order};
+use serde_json::json;
+use splashtail_core::ids::TaskId;
+use splashtail_jobs::{CreateRequest, EngineError, TaskState};
+use tokio_util::sync::CancellationToken;
+
+fn idle_job() -> Scripted {
+    Scripted::new(|_| Box::pin(async { Ok(None) }))
+}
+
+#[tokio::test]
+async fn the_answer_describes_the_task() {
+    let world = World::new().await;
+    let engine = world.engine(&idle_job());
+    let request = order(json!({"ServerID": 7, "z": 1, "a": 2, "Password": "correct horse"}));
+    let answer = engine.create(request).await.unwrap();
+    let json = serde_json::to_value(&answer).unwrap();
+    assert_eq!(
+        json["task_info"].to_string(),
+        r#"{"name":"scripted","task_for":{"id":"7","target_type":"Server"},"task_fields":{"ServerID":7,"z":1,"a":2},"expiry":0,"valid":true,"resumable":true,"encrypted":true}"#
+    );
+    assert_eq!(world.row(answer.task_id).await.state, TaskState::Pending);
+}
+
+#[tokio::test]
+async fn bad_orders_store_nothing() {
+    let world = World::new().await;
+    let engine = world.engine(&idle_job());
+    let good = order(json!({"ServerID": 1}));
+    let keyed = |key: &str| CreateRequest {
+        idempotency_key: Some(key.to_owned()),
+        ..good.clone()
+    };
+    for (bad, code) in [
+        (
+            CreateRequest {
+                name: "nonsense".to_owned(),
+                ..good.clone()
+            },
+            "unknown_task",
+        ),
+        (order(json!([])), "bad_fields"),
+        (order(json!({})), "no_server"),
+        (keyed(""), "invalid_idempotency_key"),
+        (keyed("with space"), "invalid_idempotency_key"),
+        (keyed(&"k".repeat(65)), "invalid_idempotency_key"),
+    ] {
+        assert_eq!(engine.create(bad).await.unwrap_err().code(), code);
+    }
+    assert_eq!(world.storage.tasks().summary().await.unwrap().pending, 0);
+}
+
+/// The original decoded all requests into one shared object.
+#[tokio::test]
+async fn nothing_of_one_order_is_seen_in_another() {
+    let world = World::new().await;
+    let engine = world.engine(&idle_job());
+    let first =
+        order(json!({"ServerID": 1, "Options": {"SpecialAllocations": {"5": 9}}, "Password": "p"}));
+    engine.create(first).await.unwrap();
+    let second = engine.create(order(json!({"ServerID": 2}))).await.unwrap();
+    assert_eq!(second.task_info.task_fields, json!({"ServerID": 2}));
+    assert!(!second.task_info.encrypted);
+}
+
+#[tokio::test]
+async fn a_repeated_order_gets_the_first_answer() {
+    let world = World::new().await;
+    let job = idle_job();
+    let engine = world.engine(&job);
+    let request = |data| CreateRequest {
+        idempotency_key: Some("123".to_owned()),
+        ..order(data)
+    };
+    let first = engine
+        .create(request(json!({"ServerID": 1, "Slot": true})))
+        .await
+        .unwrap();
+    let again = engine
+        .create(request(json!({"ServerID": 1, "Slot": true})))
+        .await
+        .unwrap();
+    assert_eq!(first, again);
+    assert_eq!(
+        *job.prepared.lock().unwrap(),
+        1,
+        "a repetition costs no key derivation"
+    );
+    let other = CreateRequest {
+        client: "api".to_owned(),
+        ..request(json!({"ServerID": 3}))
+    };
+    assert_ne!(engine.create(other).await.unwrap().task_id, first.task_id);
+    // After it has ended, too.
+    let running = engine.start(CancellationToken::new());
+    world.until_ended(first.task_id).await;
+    assert_eq!(
+        engine
+            .create(request(json!({"ServerID": 1})))
+            .await
+            .unwrap(),
+        first
+    );
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_guild_has_one_slot_across_engines() {
+    let world = World::new().await;
+    let job = idle_job();
+    let (one, (two, _)) = (world.engine(&job), world.elsewhere(&job));
+    let request = |guild: u64| order(json!({"ServerID": guild, "Slot": true}));
+    let first = one.create(request(1)).await.unwrap();
+    let refused = two.create(request(1)).await.unwrap_err();
+    assert_eq!(refused.code(), "slot_taken");
+    assert!(matches!(refused, EngineError::SlotTaken { by, .. } if by == first.task_id));
+    two.create(request(2)).await.unwrap();
+    two.create(order(json!({"ServerID": 1}))).await.unwrap();
+    let running = one.start(CancellationToken::new());
+    world.until_ended(first.task_id).await;
+    two.create(request(1)).await.unwrap();
+    running.abort();
+}
+
+#[tokio::test]
+async fn executing_asks_for_the_same_task_still_pending() {
+    let world = World::new().await;
+    let engine = world.engine(&idle_job());
+    let running = engine.start(CancellationToken::new());
+    let waiting = CreateRequest {
+        execute: false,
+        ..order(json!({"ServerID": 1}))
+    };
+    let id = engine.create(waiting).await.unwrap().task_id;
+    world.clock.wait_for_sleepers(1).await;
+    assert_eq!(world.row(id).await.state, TaskState::Pending);
+
+    let fields = json!({"ServerID": 1});
+    let other_name = engine
+        .execute("nonsense", id, fields.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(other_name.code(), "unknown_task");
+    let unknown = engine
+        .execute(NAME, TaskId::random(), fields.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(unknown.code(), "not_found");
+    let other_owner = engine
+        .execute(NAME, id, json!({"ServerID": 2}))
+        .await
+        .unwrap_err();
+    assert_eq!(other_owner.code(), "task_mismatch");
+    engine.execute(NAME, id, fields.clone()).await.unwrap();
+    world.until_ended(id).await;
+    // The original ran a finished task again.
+    let again = engine.execute(NAME, id, fields).await.unwrap_err();
+    assert_eq!(again.code(), "not_pending");
+    assert_eq!(world.row(id).await.attempts, 1);
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_task_that_nobody_starts_ends_after_a_day() {
+    use std::time::Duration;
+    let world = World::new().await;
+    let engine = world.engine(&idle_job());
+    let waiting = CreateRequest {
+        execute: false,
+        ..order(json!({"ServerID": 1, "Password": "p"}))
+    };
+    let id = engine.create(waiting).await.unwrap().task_id;
+    let started = create(&engine).await;
+    world.clock.advance(Duration::from_secs(24 * 60 * 60 + 1));
+    let running = engine.start(CancellationToken::new());
+    assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
+    assert_eq!(world.last_code(id).await, "never_started");
+    assert_eq!(world.until_ended(started).await.state, TaskState::Completed);
+    running.abort();
+}
