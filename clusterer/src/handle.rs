@@ -1,5 +1,8 @@
 //! How the HTTP side talks to the running fleet.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
 use splashtail_api_types::clusters::{ClusterHealth, InstanceList};
 use splashtail_core::ids::ClusterId;
@@ -36,6 +39,8 @@ pub(crate) struct Health {
 #[derive(Debug, Clone)]
 pub struct FleetHandle {
     requests: mpsc::Sender<Request>,
+    /// Whether someone reads the requests.
+    running: Arc<AtomicBool>,
 }
 
 const QUEUE: usize = 256;
@@ -43,15 +48,24 @@ const QUEUE: usize = 256;
 impl FleetHandle {
     pub(crate) fn new() -> (Self, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(QUEUE);
-        (Self { requests }, receiver)
+        let running = Arc::default();
+        (Self { requests, running }, receiver)
+    }
+
+    /// From now on requests are answered.
+    pub(crate) fn open(&self) {
+        self.running.store(true, Ordering::Release);
     }
 
     async fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, NotReady> {
+        if !self.running.load(Ordering::Acquire) {
+            return Err(NotReady);
+        }
         let (sender, answer) = oneshot::channel();
-        // A full queue means that the loop does not run yet.
+        // A full queue means that the loop does not keep up.
         self.requests
             .try_send(request(sender))
             .map_err(|_| NotReady)?;

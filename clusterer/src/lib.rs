@@ -26,6 +26,7 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::{listen, random};
 use splashtail_ipc::signing::{Verifier, tag};
 use splashtail_ipc::{bus, http};
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use driver::Outcome;
@@ -75,14 +76,14 @@ pub async fn run_on(
         Arc::clone(&clock),
     );
     let router = web::router(
-        handle,
+        handle.clone(),
         Arc::clone(&bus),
         &settings.channel,
         verifier,
         counter.clone(),
     );
     // The port outlives the token: while clusters stop, their state can still be read.
-    let serving = shutdown_of_port();
+    let serving = CancellationToken::new();
     let server = tokio::spawn(http::serve(listener, router, serving.clone()));
 
     let subscription = tokio::select! {
@@ -131,6 +132,7 @@ pub async fn run_on(
         shutdown,
         counter,
     };
+    handle.open();
     let outcome = driver.run().await;
     serving.cancel();
     server
@@ -138,8 +140,4 @@ pub async fn run_on(
         .context("the HTTP server panicked")?
         .context("the HTTP server failed")?;
     Ok(outcome)
-}
-
-fn shutdown_of_port() -> tokio_util::sync::CancellationToken {
-    tokio_util::sync::CancellationToken::new()
 }

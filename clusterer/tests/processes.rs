@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use splashtail_api_types::clusters::InstanceList;
 use splashtail_clusterer::Outcome;
 use splashtail_clusterer::settings::{Settings, Surroundings};
 use splashtail_core::clock::SystemClock;
@@ -148,6 +149,25 @@ impl World {
         ClustererClient::new(address.parse().unwrap(), &signer).unwrap()
     }
 
+    /// The state file is written behind the fleet's back.
+    async fn until_saved(&self, done: impl Fn(&Value) -> bool) {
+        let path = self.config.data_dir.join("clusterer/state.json");
+        let saved = async {
+            loop {
+                let state = fs::read(&path)
+                    .ok()
+                    .and_then(|text| serde_json::from_slice(&text).ok());
+                if state.is_some_and(|state| done(&state)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), saved)
+            .await
+            .unwrap();
+    }
+
     /// What the clusters wrote at their start, by cluster.
     fn runs(&self, cluster: u16) -> Vec<Value> {
         let prefix = format!("run-{cluster}-");
@@ -188,11 +208,7 @@ fn is_ours(pid: i32) -> bool {
 }
 
 impl Running {
-    async fn until(
-        &self,
-        what: &str,
-        done: impl Fn(&splashtail_ipc_types::InstanceList) -> bool,
-    ) -> splashtail_ipc_types::InstanceList {
+    async fn until(&self, what: &str, done: impl Fn(&InstanceList) -> bool) -> InstanceList {
         let reached = async {
             loop {
                 match self.client.instance_list().await {
@@ -211,8 +227,6 @@ impl Running {
         self.task.await.unwrap().unwrap()
     }
 }
-
-use splashtail_api_types::clusters as splashtail_ipc_types;
 
 fn pid_of(run: &Value) -> i32 {
     i32::try_from(run["pid"].as_i64().unwrap()).unwrap()
@@ -279,11 +293,10 @@ async fn clusters_get_exactly_their_arguments_and_environment() {
         log.contains("starting shards [2, 3]") && log.contains("cluster 1 speaks"),
         "{log}"
     );
-    let state: Value = serde_json::from_slice(
-        &fs::read(world.config.data_dir.join("clusterer/state.json")).unwrap(),
-    )
-    .unwrap();
-    assert_eq!(state["clusters"][1]["process"]["pid"], run["pid"]);
+    let pid = run["pid"].clone();
+    world
+        .until_saved(move |state| state["clusters"][1]["process"]["pid"] == pid)
+        .await;
 
     let pids: Vec<_> = (0..3)
         .map(|cluster| pid_of(&world.runs(cluster)[0]))
@@ -516,16 +529,12 @@ async fn a_successor_adopts_the_clusters_of_one_that_died() {
     let world = World::new(4, "").await;
     let first = world.start();
     first.until("fully up", |list| list.fully_up).await;
-    let saved = async {
-        let path = world.config.data_dir.join("clusterer/state.json");
-        while !fs::read_to_string(&path).is_ok_and(|text| text.matches("\"running\"").count() == 2)
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), saved)
-        .await
-        .unwrap();
+    world
+        .until_saved(|state| {
+            let clusters = state["clusters"].as_array().unwrap();
+            clusters.iter().all(|cluster| cluster["state"] == "running")
+        })
+        .await;
     // As much of a SIGKILL as one process can do to itself.
     first.task.abort();
     let _ = first.task.await;
