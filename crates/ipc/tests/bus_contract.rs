@@ -349,3 +349,64 @@ async fn an_unreachable_hub_is_an_error_for_the_publisher() {
     assert!(bus.publish(MAIN, "1").await.is_err());
     assert!(bus::connect(&BusTarget::Redis("nonsense://x".into()), MAIN).is_err());
 }
+
+/// A way to Redis that can be cut without touching anyone else's.
+struct Detour {
+    address: std::net::SocketAddr,
+    connections: Arc<std::sync::Mutex<Vec<tokio::task::JoinHandle<()>>>>,
+}
+
+impl Detour {
+    async fn to(target: String) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let open = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let target = target.clone();
+                let copy = tokio::spawn(async move {
+                    let mut server = tokio::net::TcpStream::connect(target).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+                open.lock().unwrap().push(copy);
+            }
+        });
+        Self {
+            address,
+            connections,
+        }
+    }
+
+    fn cut(&self) {
+        self.connections
+            .lock()
+            .unwrap()
+            .drain(..)
+            .for_each(|copy| copy.abort());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs REDIS_URL"] // `make test` provides one and runs this too
+async fn clients_survive_lost_redis_connections() {
+    let mut url: url::Url = std::env::var("REDIS_URL").unwrap().parse().unwrap();
+    let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(6379));
+    let detour = Detour::to(target).await;
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(detour.address.port())).unwrap();
+    let main = format!("test/{}", uuid::Uuid::new_v4());
+    let bus = bus::connect(&BusTarget::Redis(url.as_str().into()), &main).unwrap();
+    let mut subscription = bus.subscribe(std::slice::from_ref(&main)).await.unwrap();
+    bus.publish(&main, "1").await.unwrap();
+    assert_eq!(next(&mut subscription).await.payload, "1");
+    let mut connected = subscription.connected();
+    for _ in 0..3 {
+        connected.borrow_and_update();
+        detour.cut();
+        connected.wait_for(|connected| !connected).await.unwrap();
+        connected.wait_for(|connected| *connected).await.unwrap();
+        bus.publish(&main, "2").await.unwrap();
+        assert_eq!(next(&mut subscription).await.payload, "2");
+    }
+}

@@ -1,0 +1,236 @@
+//! The typed clients against servers that play the daemons.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::extract::{Path, Query};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value, json};
+use splashtail_core::clock::SystemClock;
+use splashtail_core::ids::{ClusterId, TaskId, UserId};
+use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, JobserverClient};
+use splashtail_ipc::http::{ErrorResponse, serve};
+use splashtail_ipc::signing::{Caller, SignatureGate, Signer, Verifier, tag};
+use tokio_util::sync::CancellationToken;
+
+const SECRET: &str = "a secret that both sides know well";
+
+fn signer() -> Signer {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Signer::new("api", SECRET.into(), "", SystemClock::shared())
+}
+
+/// A daemon that lets signed calls of `api` pass.
+fn daemon(listener: TcpListener, tag: &str, routes: Router) -> SocketAddr {
+    let address = listener.local_addr().unwrap();
+    let secrets = BTreeMap::from([("api".to_owned(), SECRET.into())]);
+    let verifier = Verifier::new(secrets, tag, false, SystemClock::shared());
+    let router = SignatureGate::new(verifier, &["api"], 1 << 20).protect(routes);
+    tokio::spawn(serve(listener, router, CancellationToken::new()));
+    address
+}
+
+fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+#[tokio::test]
+async fn jobserver_calls_have_the_specified_bodies() {
+    let id = TaskId::random();
+    let handler = async move |Path(name): Path<String>, Json(body): Json<Value>| {
+        let args = &body["args"];
+        match name.as_str() {
+            "create_task" => {
+                assert_eq!(args["name"], "guild_create_backup");
+                assert_eq!(args["data"]["ServerID"], "1");
+                assert_eq!(args["execute"], true);
+                assert_eq!(args["idempotency_key"], "key");
+                Ok(Json(json!({"tcr": {"task_id": id, "task_info": {
+                    "name": "guild_create_backup", "task_for": {"id": "1", "target_type": "Server"},
+                    "task_fields": {}, "expiry": 0, "valid": true,
+                }}})))
+            }
+            "execute_task" => {
+                assert_eq!(args["task_id"], json!(id));
+                assert_eq!(args["ServerID"], "1");
+                Err(ErrorResponse::new(
+                    StatusCode::CONFLICT,
+                    "slot_taken",
+                    "a backup runs already",
+                ))
+            }
+            _ => Err(ErrorResponse::new(StatusCode::NO_CONTENT, "", "")),
+        }
+    };
+    let address = daemon(
+        listener(),
+        tag::JOBSERVER,
+        Router::new().route("/ipc/{name}", post(handler)),
+    );
+    let base = format!("http://{address}/").parse().unwrap();
+    let client = JobserverClient::new(base, &signer()).unwrap();
+    let created = client
+        .create_task(
+            "guild_create_backup",
+            json!({"ServerID": "1"}),
+            true,
+            Some("key"),
+        )
+        .await
+        .unwrap();
+    assert_eq!(json!(created.task_id), json!(id));
+    let fields = Map::from_iter([("ServerID".to_owned(), json!("1"))]);
+    let refused = client
+        .execute_task("guild_create_backup", id, fields)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.status()),
+        (Some("slot_taken"), Some(StatusCode::CONFLICT))
+    );
+    assert_eq!(refused.to_string(), "409 Conflict: a backup runs already");
+    client.cancel_task(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cluster_is_reached_at_its_own_port_with_its_own_tag() {
+    // The base port is chosen so that cluster 3 is the listener.
+    let listener = listener();
+    let base = listener.local_addr().unwrap().port() - 3;
+    let query = async |Extension(caller): Extension<Caller>, Json(query): Json<Value>| {
+        Json(json!([caller.client, query]))
+    };
+    let state = async || {
+        Json(
+            json!({"cluster_id": 3, "cluster_name": "Flare", "shards": [6, 7], "shard_count": 8, "uptime_s": 12, "ready": true}),
+        )
+    };
+    let address = listener.local_addr().unwrap();
+    let secrets = BTreeMap::from([("api".to_owned(), SECRET.into())]);
+    let verifier = Verifier::new(
+        secrets,
+        tag::iserver(ClusterId(3)),
+        false,
+        SystemClock::shared(),
+    );
+    let signed = SignatureGate::new(verifier, &["api"], 1 << 20)
+        .protect(Router::new().route("/", post(query)));
+    let router = signed.merge(Router::new().route("/", get(state)));
+    tokio::spawn(serve(listener, router, CancellationToken::new()));
+
+    let client = IserverClient::new(Ipv4Addr::LOCALHOST.into(), base, &signer()).unwrap();
+    let answer: Value = client.query(ClusterId(3), &json!("Modules")).await.unwrap();
+    assert_eq!(answer, json!(["api", "Modules"]));
+    assert!(client.probe(ClusterId(3)).await.unwrap().ready);
+    // The same server under another cluster's number does not accept the call.
+    let other =
+        IserverClient::new(Ipv4Addr::LOCALHOST.into(), address.port() - 2, &signer()).unwrap();
+    let error = other
+        .query::<Value>(ClusterId(2), &json!("Modules"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Some("signature_for_another_daemon"));
+}
+
+#[tokio::test]
+async fn clusterer_calls_carry_the_user() {
+    let command =
+        async |Path(action): Path<String>, headers: HeaderMap, Json(body): Json<Value>| {
+            let user = headers["x-user-id"].to_str().unwrap().to_owned();
+            Json(json!([action, user, body]))
+        };
+    let health = async |Query(query): Query<BTreeMap<String, String>>| {
+        assert_eq!(query["cid"], "4");
+        Json(json!({"locked": false, "health": []}))
+    };
+    let routes = Router::new()
+        .route("/commands/{action}", post(command))
+        .route("/cluster-health", get(health));
+    let address = daemon(listener(), tag::CLUSTERER, routes);
+    let client =
+        ClustererClient::new(format!("http://{address}").parse().unwrap(), &signer()).unwrap();
+    let user = UserId::new(728_871_946_456_137_770);
+    assert_eq!(
+        client
+            .command("restart", Some(ClusterId(4)), user)
+            .await
+            .unwrap(),
+        json!(["restart", "728871946456137770", {"id": 4}])
+    );
+    assert!(!client.cluster_health(ClusterId(4)).await.unwrap().locked);
+}
+
+/// A refused connection is tried once more, and the second attempt has a nonce of its own.
+#[tokio::test]
+async fn a_daemon_that_is_being_restarted_is_waited_for() {
+    let reserved = listener();
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let client =
+        ClustererClient::new(format!("http://{address}").parse().unwrap(), &signer()).unwrap();
+    let error = client.action_logs().await.unwrap_err();
+    assert!(
+        matches!(error, ClientError::Unreachable(..)) && error.is_unreachable(),
+        "{error}"
+    );
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let late = tokio::spawn(async move {
+        let call = client.action_logs().await;
+        (client, call)
+    });
+    let logs = async move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Json(json!([{"event": "x", "ts": 1}]))
+    };
+    // The pause before the second attempt leaves the time for this.
+    let listener = TcpListener::bind(address).unwrap();
+    daemon(
+        listener,
+        tag::CLUSTERER,
+        Router::new().route("/action-logs", get(logs)),
+    );
+    let (client, call) = late.await.unwrap();
+    assert_eq!(call.unwrap()[0]["event"], "x");
+    client.action_logs().await.unwrap();
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn answers_that_are_not_ours_are_errors_without_a_panic() {
+    let routes = Router::new()
+        .route("/instance-list", get(async || "hello"))
+        .route(
+            "/action-logs",
+            get(async || (StatusCode::BAD_GATEWAY, "<html>")),
+        );
+    let address = daemon(listener(), tag::CLUSTERER, routes);
+    let client =
+        ClustererClient::new(format!("http://{address}").parse().unwrap(), &signer()).unwrap();
+    assert!(matches!(
+        client.instance_list().await,
+        Err(ClientError::Answer(..))
+    ));
+    let error = client.action_logs().await.unwrap_err();
+    assert_eq!(
+        (error.status(), error.code()),
+        (Some(StatusCode::BAD_GATEWAY), Some("unexpected_answer"))
+    );
+    let stranger = Signer::new("api", "wrong".into(), "", SystemClock::shared());
+    let client =
+        ClustererClient::new(format!("http://{address}").parse().unwrap(), &stranger).unwrap();
+    assert_eq!(
+        client.instance_list().await.unwrap_err().code(),
+        Some("wrong_signature")
+    );
+}
