@@ -247,6 +247,9 @@ async fn read_part(mut file: File) -> Result<(File, Bytes), ObjectError> {
 }
 
 #[cfg(test)]
+mod full_disk;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::io::{Seek as _, Write as _};
@@ -295,6 +298,45 @@ mod tests {
                 "{size} bytes"
             );
         }
+    }
+
+    /// A bucket is addressed by path, over plain HTTP only when the config says so.
+    #[tokio::test]
+    async fn buckets_are_addressed_by_path() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let server = wiremock::MockServer::start().await;
+        wiremock::Mock::given(wiremock::matchers::method("PUT"))
+            .and(wiremock::matchers::path("/backups/tasks/1/a"))
+            .and(wiremock::matchers::header_exists("authorization"))
+            .respond_with(wiremock::ResponseTemplate::new(200).insert_header("etag", "\"1\""))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let bucket = |secure| ObjectStorage::S3Like {
+            bucket: "backups".into(),
+            endpoint: server.uri().parse().unwrap(),
+            cdn_endpoint: None,
+            access_key: "key".to_owned().into(),
+            secret_key: "secret".to_owned().into(),
+            secure,
+            cdn_secure: secure,
+        };
+        let objects = Objects::open(&bucket(false)).unwrap();
+        objects
+            .put("tasks/1/a", Bytes::from_static(b"x"))
+            .await
+            .unwrap();
+        let refused = match Objects::open(&bucket(true)) {
+            Ok(objects) => objects
+                .put("tasks/1/a", Bytes::from_static(b"x"))
+                .await
+                .is_err(),
+            Err(_) => true,
+        };
+        assert!(
+            refused,
+            "plain HTTP must not be used unless it was asked for"
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The control API: who may call, and what a wrong call gets.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use serde_json::{Value, json};
@@ -200,7 +202,7 @@ async fn one_backup_per_server_at_a_time() {
                 server
                     .clock
                     .sleep(std::time::Duration::from_millis(100))
-                    .await
+                    .await;
             }
             status => break status,
         }

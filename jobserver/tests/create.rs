@@ -1,5 +1,7 @@
 //! What ends up in a backup.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::io::Read as _;

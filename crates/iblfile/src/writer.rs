@@ -26,7 +26,9 @@ pub struct Writer<T> {
 
 impl<T> fmt::Debug for Writer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("written", &self.written).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("written", &self.written)
+            .finish_non_exhaustive()
     }
 }
 

@@ -34,7 +34,7 @@ fn open(name: &str, password: Option<&str>) -> Result<Archive<Cursor<Vec<u8>>>, 
 }
 
 fn error(result: Result<Archive<Cursor<Vec<u8>>>, Error>) -> Error {
-    result.err().expect("the file must not open")
+    result.expect_err("the file must not open")
 }
 
 /// All sections as the reference decoder shows them.

@@ -304,7 +304,7 @@ impl Collection {
 
     /// The next page, or `None` when everything is collected. Asking again without recording an
     /// answer gives the same page.
-    pub fn next(&mut self) -> Option<PageRequest> {
+    pub fn next_page(&mut self) -> Option<PageRequest> {
         while self.phase != Phase::Done {
             if self.at == self.shares.len() {
                 self.at = 0;
@@ -350,7 +350,7 @@ impl Collection {
         count < request.limit || self.grant.is_none_or(|grant| grant <= count)
     }
 
-    /// Records the answer to a request of [`Collection::next`].
+    /// Records the answer to a request of [`Collection::next_page`].
     pub fn record(&mut self, request: &PageRequest, count: u32, oldest: Option<MessageId>) {
         let progress = &mut self.progress[request.share];
         progress.pages += u32::from(count > 0);
@@ -416,7 +416,7 @@ mod tests {
         let mut walk = Collection::new(allocate(survey, options).unwrap(), options);
         let mut seen = HashSet::new();
         let mut requests = 0;
-        while let Some(request) = walk.next() {
+        while let Some(request) = walk.next_page() {
             requests += 1;
             assert!(requests < 1000, "the walk does not end");
             assert!((1..=PAGE).contains(&request.limit), "{request:?}");
@@ -565,8 +565,12 @@ mod tests {
         let mut walk = Collection::new(allocate(&found, &options).unwrap(), &options);
         let mut asked = Vec::new();
         let mut next_id = 1230_u64;
-        while let Some(request) = walk.next() {
-            assert_eq!(walk.next(), Some(request), "asking twice changes nothing");
+        while let Some(request) = walk.next_page() {
+            assert_eq!(
+                walk.next_page(),
+                Some(request),
+                "asking twice changes nothing"
+            );
             asked.push((
                 request.page,
                 request.before.map(MessageId::get),
@@ -631,11 +635,11 @@ mod tests {
         let found = text_channels(2);
         let options = options(200, 100);
         let mut walk = Collection::new(allocate(&found, &options).unwrap(), &options);
-        let first = walk.next().unwrap();
+        let first = walk.next_page().unwrap();
         walk.fail(&first);
         let mut next_id = 5000;
         let mut total = 0;
-        while let Some(request) = walk.next() {
+        while let Some(request) = walk.next_page() {
             assert_eq!(request.share, 1);
             next_id -= u64::from(request.limit);
             total += request.limit;

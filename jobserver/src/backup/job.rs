@@ -124,10 +124,10 @@ impl Job for CreateBackup {
             Err(JobError::LostLease) => true,
             _ => false,
         };
-        if !continued {
-            if let Err(error) = work.clear().await {
-                tracing::warn!(job.id = %cx.id(), error = %Chain(&error), "work files were left behind");
-            }
+        if !continued && let Err(error) = work.clear().await {
+            tracing::warn!(
+                job.id = %cx.id(), error = %Chain(&error), "work files were left behind"
+            );
         }
         done.map(Some)
     }
@@ -367,7 +367,7 @@ impl Run<'_> {
         let mut channels = vec![PageOutcome::default(); collection.shares().len()];
         let mut pages = vec![Vec::new(); collection.shares().len()];
         let mut total = PageOutcome::default();
-        while let Some(request) = collection.next() {
+        while let Some(request) = collection.next_page() {
             let channel = collection.shares()[request.share].channel.id;
             let step = format!("messages/{channel}/{}", request.page);
             let so_far = &mut channels[request.share];

@@ -34,7 +34,8 @@ struct FastClock {
     start: DateTime<Utc>,
 }
 
-const SPEED: u32 = 20;
+/// Not more: on a busy machine a heartbeat must still come in time.
+const SPEED: u32 = 4;
 
 impl Clock for FastClock {
     fn now(&self) -> DateTime<Utc> {
