@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::bail;
 use poise::serenity_prelude as serenity;
 use secrecy::{ExposeSecret, SecretString};
 use serenity::{Http, HttpBuilder, HttpError};
@@ -85,7 +85,7 @@ pub async fn gateway(http: &Http, clock: &dyn Clock) -> anyhow::Result<serenity:
             Err(error) => error,
         };
         if status(&error) == Some(401) {
-            return Err(error).context("Discord refused the token (`discord_auth.token`)");
+            bail!("Discord refused the token (`discord_auth.token`)");
         }
         let wait_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         warn!(

@@ -1,38 +1,36 @@
 //! From a configuration to a running cluster, and back down.
 
-use std::sync::{Arc, OnceLock};
+mod background;
+mod serve_iserver;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use chrono::DateTime;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use poise::serenity_prelude as serenity;
 use secrecy::SecretString;
-use serde_json::Value;
 use serenity::Client;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::{BusTarget, Config};
 use splashtail_core::lifecycle::Lifecycle;
-use splashtail_core::telemetry::Chain;
 use splashtail_ipc::bus;
 use splashtail_ipc::clients::JobserverClient;
-use splashtail_ipc::http::serve;
 use splashtail_ipc::signing::{Signer, tag};
 use splashtail_storage::Storage;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::app::{App, Command, Data};
 use crate::arguments::{Cluster, ShardPlan};
-use crate::cluster::{ClusterState, Connection, ShardView};
+use crate::cluster::{ClusterState, Connection};
 use crate::fleet_bus::{FleetBus, orphan_timeout};
 use crate::framework::tracked::Tracked;
 use crate::framework::{self, gate::KnownGuilds};
 use crate::modules::registry::Registry;
 use crate::registration::Registration;
-use crate::{discord_http, iserver, modules, presence};
+use crate::{discord_http, iserver, modules};
 
 /// Time that commands get to end after SIGTERM. The clusterer kills after 5 s.
 const COMMAND_GRACE: Duration = Duration::from_millis(3000);
@@ -116,7 +114,7 @@ async fn operate(
     let registry = Arc::new(registry);
     let state = Arc::new(ClusterState::new(cluster, Arc::clone(&clock)));
     let checks = iserver::Checks::default();
-    start_iserver(
+    serve_iserver::start(
         &config,
         &state,
         &registry,
@@ -159,7 +157,7 @@ async fn operate(
     let Some(mut client) = until(&shutdown, connecting).await.transpose()? else {
         return Ok(());
     };
-    start_background(&app, fleet.clone(), registration, lifecycle);
+    background::start(&app, fleet.clone(), registration, lifecycle);
 
     let orphaned = async {
         match (
@@ -223,77 +221,6 @@ async fn resolve(
             Ok(Cluster::alone(count))
         }
     }
-}
-
-async fn start_iserver(
-    config: &Config,
-    state: &Arc<ClusterState>,
-    registry: &Registry,
-    checks: iserver::Checks,
-    lifecycle: &Lifecycle,
-    clock: &SharedClock,
-) -> anyhow::Result<()> {
-    let (shutdown, cluster) = (lifecycle.shutdown(), state.cluster.id);
-    let binding = iserver::bind(config, cluster, clock.as_ref());
-    let Some(listener) = until(&shutdown, binding).await.transpose()? else {
-        return Ok(());
-    };
-    let handle = recorder()?;
-    let (gauges, view): (_, Arc<dyn ShardView>) = (Arc::clone(state), Arc::clone(state) as _);
-    let render = move || {
-        record_gauges(&gauges);
-        handle.render()
-    };
-    let gate = iserver::verifier(config, cluster, Arc::clone(clock));
-    let router = iserver::router(view, canonical_modules(registry)?, checks, gate, render);
-    let (config, clock) = (config.clone(), Arc::clone(clock));
-    lifecycle.tasks().spawn(async move {
-        let mut listener = listener;
-        // A failing server does not take the shards down with it.
-        while let Err(error) = serve(listener, router.clone(), shutdown.clone()).await {
-            error!(error = %Chain(&error), "the IServer failed, starting it again");
-            listener = loop {
-                clock.sleep(RESTART_PAUSE).await;
-                match iserver::bind(&config, cluster, clock.as_ref()).await {
-                    Ok(listener) => break listener,
-                    Err(error) => error!(error = %Chain(&error), "the IServer is down"),
-                }
-            };
-        }
-    });
-    Ok(())
-}
-
-/// An object keyed by module id, in registration order.
-fn canonical_modules(registry: &Registry) -> anyhow::Result<Value> {
-    let modules = registry
-        .modules()
-        .map(|module| Ok((module.id.clone(), serde_json::to_value(module)?)))
-        .collect::<Result<_, serde_json::Error>>()?;
-    Ok(Value::Object(modules))
-}
-
-/// One recorder per process; tests start several clusters in one.
-fn recorder() -> anyhow::Result<PrometheusHandle> {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle.clone());
-    }
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = HANDLE.get_or_init(|| recorder.handle()).clone();
-    if metrics::set_global_recorder(recorder).is_err() {
-        warn!("another recorder of metrics is installed");
-    }
-    Ok(handle)
-}
-
-fn record_gauges(state: &ClusterState) {
-    #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    if let Some(connection) = state.connection() {
-        metrics::gauge!("bot_guilds").set(connection.cache.guild_count() as f64);
-    }
-    metrics::gauge!("bot_ready").set(if state.is_ready() { 1.0 } else { 0.0 });
-    metrics::gauge!("bot_uptime_seconds").set(state.uptime().as_secs_f64());
 }
 
 /// `None` without a clusterer.
@@ -382,54 +309,6 @@ async fn wait_for_identify(app: &App, not_before: Option<&str>) {
             }
         }
     }
-}
-
-/// Starts, once per process, what waits for shards to be ready.
-fn start_background(
-    app: &Data,
-    fleet: Option<Arc<FleetBus>>,
-    registration: Registration,
-    lifecycle: &Lifecycle,
-) {
-    let shutdown = lifecycle.shutdown();
-    let first_ready = {
-        let (app, lifecycle) = (Arc::clone(app), lifecycle.clone());
-        async move {
-            app.state.ready.any().await;
-            lifecycle.notify_ready();
-            if let Some(connection) = app.state.connection() {
-                registration.run(&connection.http, app.clock.as_ref()).await;
-            }
-            app.state.ready.all().await;
-            match fleet {
-                Some(fleet) => fleet.launch_next().await,
-                None => info!("all shards have been ready"),
-            }
-        }
-    };
-    lifecycle
-        .tasks()
-        .spawn(shutdown.clone().run_until_cancelled_owned(first_ready));
-
-    let keep_presence = {
-        let app = Arc::clone(app);
-        async move {
-            loop {
-                let (state, clock) = (Arc::clone(&app.state), Arc::clone(&app.clock));
-                let texts = app.config.meta.presence.clone();
-                // In a task of its own, so that a panic ends there.
-                let mut task = JoinSet::new();
-                task.spawn(presence::keep(state, texts, clock));
-                if let Some(Err(error)) = task.join_next().await {
-                    error!(%error, "the presence task broke, starting it again");
-                }
-                app.clock.sleep(RESTART_PAUSE).await;
-            }
-        }
-    };
-    lifecycle
-        .tasks()
-        .spawn(shutdown.run_until_cancelled_owned(keep_presence));
 }
 
 fn gateway_ended(ended: Result<(), serenity::Error>) -> anyhow::Error {

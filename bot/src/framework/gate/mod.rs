@@ -1,53 +1,34 @@
 //! Whether the author of a command may run it. Every failure on the way denies.
 
+mod rows;
+mod standing;
+
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use poise::serenity_prelude as serenity;
-use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_core::ids::{GuildId, UserId};
 use splashtail_core::telemetry::Chain;
-use splashtail_permissions::kittycat::{MemberPermissions, MemberStanding, Position};
+use splashtail_permissions::kittycat::MemberStanding;
 use splashtail_permissions::walk::{permute, root_of};
 use splashtail_permissions::{
-    CheckOptions, CommandConfiguration, CommandRequest, MemberFacts, ModuleConfiguration,
-    ModuleFacts, NativePermissions, Permission, PermissionChecks, PermissionResult, check_command,
+    CheckOptions, CommandRequest, MemberFacts, ModuleFacts, Permission, PermissionResult,
+    check_command,
 };
-use splashtail_storage::{CommandConfigurationRow, ModuleConfigurationRow, StorageError};
+use splashtail_storage::StorageError;
 use tracing::error;
 
+pub use self::rows::{GateRows, Rows};
+pub use self::standing::Standing;
+use self::standing::{member_standing, standing};
 use crate::app::{App, Context};
-use crate::discord_http::describe;
 use crate::error::BotError;
 use crate::ids;
 
 /// Time for the whole check. An interaction has 3 s until its first answer, which comes after it.
 const DEADLINE: Duration = Duration::from_millis(2000);
-
-/// The rows a decision needs.
-#[derive(Debug, Default)]
-pub struct Rows {
-    pub commands: Vec<CommandConfiguration>,
-    pub module: Option<ModuleConfiguration>,
-    pub member: MemberPermissions,
-}
-
-/// Where rows come from.
-#[async_trait]
-pub trait GateRows: Send + Sync {
-    /// Makes sure the guild has its row; others refer to it.
-    async fn ensure_guild(&self, guild: GuildId) -> Result<(), StorageError>;
-
-    async fn load(
-        &self,
-        guild: GuildId,
-        user: UserId,
-        roles: &[RoleId],
-        module: &str,
-        commands: &[String],
-    ) -> Result<Rows, StorageError>;
-}
 
 /// Guilds whose row is known to exist. Rows are never deleted while the bot runs.
 #[derive(Debug, Default)]
@@ -70,16 +51,6 @@ impl KnownGuilds {
             .insert(guild);
         Ok(())
     }
-}
-
-/// What Discord says about the author, or why it is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    pub is_owner: bool,
-    /// Of the guild as a whole; channel overwrites do not count.
-    pub native: NativePermissions,
-    /// The everyone role, whose id is the guild's, included.
-    pub roles: Vec<RoleId>,
 }
 
 /// The question, without anything of Discord or of a database.
@@ -198,86 +169,6 @@ fn database_failed() -> PermissionResult {
     }
 }
 
-/// The author in the guild: from the interaction or message and the cache, else from Discord.
-async fn standing(cx: Context<'_>, guild: GuildId) -> Result<Standing, PermissionResult> {
-    let user = cx.author().id;
-    let roles = match cx {
-        Context::Application(application) => application
-            .interaction
-            .member
-            .as_ref()
-            .map(|member| member.roles.clone()),
-        Context::Prefix(prefix) => prefix
-            .msg
-            .member
-            .as_ref()
-            .map(|member| member.roles.clone()),
-    };
-    member_standing(cx.cache(), cx.http(), guild, user, roles).await
-}
-
-/// As [`standing`], for any member. `roles` are the member's if they are known already.
-async fn member_standing(
-    cache: &serenity::Cache,
-    http: &serenity::Http,
-    guild: GuildId,
-    user: serenity::UserId,
-    roles: Option<Vec<serenity::RoleId>>,
-) -> Result<Standing, PermissionResult> {
-    let guild_id = serenity::GuildId::new(guild.get());
-    let discord_error = |error: &serenity::Error| PermissionResult::DiscordError {
-        error: describe(error),
-    };
-    let cached = cache.guild(guild_id).map(|cached| {
-        let roles = roles
-            .clone()
-            .or_else(|| cached.members.get(&user).map(|member| member.roles.clone()));
-        (
-            cached.owner_id,
-            permission_bits(cached.roles.values()),
-            roles,
-        )
-    });
-    let (owner, bits, roles) = match cached {
-        Some(cached) => cached,
-        None => {
-            let fetched = http
-                .get_guild(guild_id)
-                .await
-                .map_err(|e| discord_error(&e))?;
-            (
-                fetched.owner_id,
-                permission_bits(fetched.roles.values()),
-                roles,
-            )
-        }
-    };
-    let roles = match roles {
-        Some(roles) => roles,
-        None => {
-            http.get_member(guild_id, user)
-                .await
-                .map_err(|e| discord_error(&e))?
-                .roles
-        }
-    };
-    let mut roles: Vec<RoleId> = roles.into_iter().map(ids::role).collect();
-    roles.extend(RoleId::new(guild.get()));
-    let held = |(role, bits): &(RoleId, u64)| roles.contains(role).then_some(*bits);
-    let native = bits.iter().filter_map(held).fold(0, |all, bits| all | bits);
-    Ok(Standing {
-        is_owner: owner == user,
-        native: NativePermissions(native),
-        roles,
-    })
-}
-
-fn permission_bits<'a>(roles: impl Iterator<Item = &'a serenity::Role>) -> Vec<(RoleId, u64)> {
-    roles
-        .map(|role| (ids::role(role.id), role.permissions.bits()))
-        .collect()
-}
-
 /// The gate's answer for others, outside of any command.
 #[async_trait]
 pub trait CommandChecks: Send + Sync {
@@ -343,97 +234,14 @@ impl App {
     }
 }
 
-#[async_trait]
-impl GateRows for App {
-    async fn ensure_guild(&self, guild: GuildId) -> Result<(), StorageError> {
-        self.storage
-            .guilds()
-            .ensure(guild, self.clock.now())
-            .await
-            .map(drop)
-    }
-
-    async fn load(
-        &self,
-        guild: GuildId,
-        user: UserId,
-        roles: &[RoleId],
-        module: &str,
-        commands: &[String],
-    ) -> Result<Rows, StorageError> {
-        let store = self.storage.permissions();
-        let (command_rows, module_rows, staff, member) = tokio::try_join!(
-            store.commands(guild),
-            store.modules(guild),
-            store.roles(guild),
-            store.member(guild, user),
-        )?;
-        let commands = command_rows
-            .into_iter()
-            .filter(|row| commands.contains(&row.command))
-            .map(command_row)
-            .collect::<Result<_, _>>()?;
-        let module = module_rows.into_iter().find(|row| row.module == module);
-        let module = module.map(module_row).transpose()?;
-        let positions = staff
-            .into_iter()
-            .filter(|row| roles.contains(&row.role))
-            .map(|row| Position {
-                id: row.role.to_string(),
-                index: row.index,
-                perms: parse(&row.perms),
-            })
-            .collect();
-        let overrides = member
-            .map(|row| parse(&row.perm_overrides))
-            .unwrap_or_default();
-        let member = MemberPermissions {
-            positions,
-            overrides,
-        };
-        Ok(Rows {
-            commands,
-            module,
-            member,
-        })
-    }
-}
-
-fn parse(perms: &[String]) -> Vec<Permission> {
-    perms.iter().map(|text| Permission::parse(text)).collect()
-}
-
-fn command_row(row: CommandConfigurationRow) -> Result<CommandConfiguration, StorageError> {
-    let perms = checks(row.perms)?;
-    Ok(CommandConfiguration {
-        command: row.command,
-        perms,
-        disabled: row.disabled,
-    })
-}
-
-fn module_row(row: ModuleConfigurationRow) -> Result<ModuleConfiguration, StorageError> {
-    let default_perms = checks(row.default_perms)?;
-    Ok(ModuleConfiguration {
-        module: row.module,
-        disabled: row.disabled,
-        default_perms,
-    })
-}
-
-/// Checks that cannot be read are no reason to fall back to weaker ones.
-fn checks(value: Option<serde_json::Value>) -> Result<Option<PermissionChecks>, StorageError> {
-    value
-        .map(serde_json::from_value)
-        .transpose()
-        .map_err(|error| StorageError::Corrupt(Box::new(error)))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use splashtail_permissions::{CommandExtendedData, ExtendedData};
+    use splashtail_core::ids::RoleId;
+    use splashtail_permissions::kittycat::{MemberPermissions, Position};
+    use splashtail_permissions::{CommandExtendedData, ExtendedData, NativePermissions};
 
+    use super::rows::{checks, parse};
     use super::*;
 
     /// Rows as given, or failures.

@@ -1,0 +1,61 @@
+//! What happens beside the shards.
+
+use std::sync::Arc;
+
+use splashtail_core::lifecycle::Lifecycle;
+use tokio::task::JoinSet;
+use tracing::{error, info};
+
+use super::RESTART_PAUSE;
+use crate::app::Data;
+use crate::fleet_bus::FleetBus;
+use crate::presence;
+use crate::registration::Registration;
+
+/// Starts, once per process, what waits for shards to be ready.
+pub(super) fn start(
+    app: &Data,
+    fleet: Option<Arc<FleetBus>>,
+    registration: Registration,
+    lifecycle: &Lifecycle,
+) {
+    let shutdown = lifecycle.shutdown();
+    let first_ready = {
+        let (app, lifecycle) = (Arc::clone(app), lifecycle.clone());
+        async move {
+            app.state.ready.any().await;
+            lifecycle.notify_ready();
+            if let Some(connection) = app.state.connection() {
+                registration.run(&connection.http, app.clock.as_ref()).await;
+            }
+            app.state.ready.all().await;
+            match fleet {
+                Some(fleet) => fleet.launch_next().await,
+                None => info!("all shards have been ready"),
+            }
+        }
+    };
+    lifecycle
+        .tasks()
+        .spawn(shutdown.clone().run_until_cancelled_owned(first_ready));
+
+    let keep_presence = {
+        let app = Arc::clone(app);
+        async move {
+            loop {
+                let (state, clock) = (Arc::clone(&app.state), Arc::clone(&app.clock));
+                let texts = app.config.meta.presence.clone();
+                // In a task of its own, so that a panic ends there.
+                let mut task = JoinSet::new();
+                task.spawn(presence::keep(state, texts, clock));
+                if let Some(Err(error)) = task.join_next().await {
+                    error!(%error, "the presence task broke, starting it again");
+                }
+                app.clock.sleep(RESTART_PAUSE).await;
+            }
+        }
+    };
+    lifecycle
+        .tasks()
+        .spawn(shutdown.run_until_cancelled_owned(keep_presence));
+}

@@ -1,0 +1,89 @@
+//! The IServer as a background task, and the metrics it shows.
+
+use std::sync::{Arc, OnceLock};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde_json::Value;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::config::Config;
+use splashtail_core::lifecycle::Lifecycle;
+use splashtail_core::telemetry::Chain;
+use splashtail_ipc::http::serve;
+use tracing::{error, warn};
+
+use super::{RESTART_PAUSE, until};
+use crate::cluster::{ClusterState, ShardView};
+use crate::iserver;
+use crate::modules::registry::Registry;
+
+/// Binds the port and serves until the shutdown.
+pub(super) async fn start(
+    config: &Config,
+    state: &Arc<ClusterState>,
+    registry: &Registry,
+    checks: iserver::Checks,
+    lifecycle: &Lifecycle,
+    clock: &SharedClock,
+) -> anyhow::Result<()> {
+    let (shutdown, cluster) = (lifecycle.shutdown(), state.cluster.id);
+    let binding = iserver::bind(config, cluster, clock.as_ref());
+    let Some(listener) = until(&shutdown, binding).await.transpose()? else {
+        return Ok(());
+    };
+    let handle = recorder()?;
+    let (gauges, view): (_, Arc<dyn ShardView>) = (Arc::clone(state), Arc::clone(state) as _);
+    let render = move || {
+        record_gauges(&gauges);
+        handle.render()
+    };
+    let gate = iserver::verifier(config, cluster, Arc::clone(clock));
+    let router = iserver::router(view, canonical_modules(registry)?, checks, gate, render);
+    let (config, clock) = (config.clone(), Arc::clone(clock));
+    lifecycle.tasks().spawn(async move {
+        let mut listener = listener;
+        // A failing server does not take the shards down with it.
+        while let Err(error) = serve(listener, router.clone(), shutdown.clone()).await {
+            error!(error = %Chain(&error), "the IServer failed, starting it again");
+            listener = loop {
+                clock.sleep(RESTART_PAUSE).await;
+                match iserver::bind(&config, cluster, clock.as_ref()).await {
+                    Ok(listener) => break listener,
+                    Err(error) => error!(error = %Chain(&error), "the IServer is down"),
+                }
+            };
+        }
+    });
+    Ok(())
+}
+
+/// An object keyed by module id, in registration order.
+fn canonical_modules(registry: &Registry) -> anyhow::Result<Value> {
+    let modules = registry
+        .modules()
+        .map(|module| Ok((module.id.clone(), serde_json::to_value(module)?)))
+        .collect::<Result<_, serde_json::Error>>()?;
+    Ok(Value::Object(modules))
+}
+
+/// One recorder per process; tests start several clusters in one.
+fn recorder() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = HANDLE.get_or_init(|| recorder.handle()).clone();
+    if metrics::set_global_recorder(recorder).is_err() {
+        warn!("another recorder of metrics is installed");
+    }
+    Ok(handle)
+}
+
+fn record_gauges(state: &ClusterState) {
+    #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    if let Some(connection) = state.connection() {
+        metrics::gauge!("bot_guilds").set(connection.cache.guild_count() as f64);
+    }
+    metrics::gauge!("bot_ready").set(if state.is_ready() { 1.0 } else { 0.0 });
+    metrics::gauge!("bot_uptime_seconds").set(state.uptime().as_secs_f64());
+}
