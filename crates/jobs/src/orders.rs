@@ -50,10 +50,10 @@ impl Engine {
             })
             .transpose()?;
         let tasks = self.inner.storage.tasks();
-        if let Some(idempotency) = &idempotency {
-            if let Some(first) = tasks.repeated(&name, idempotency).await? {
-                return Ok(response(first));
-            }
+        if let Some(idempotency) = &idempotency
+            && let Some(first) = tasks.repeated(&name, idempotency).await?
+        {
+            return Ok(response(first));
         }
         let prepared = job.prepare(data).await?;
         let id = TaskId::random();

@@ -1,5 +1,6 @@
 //! Engines over one SQLite file, clocks that tests move, and jobs that tests script.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -149,6 +150,20 @@ impl World {
                 self.clock.wait_for_sleepers(1).await;
                 self.clock.advance(SECOND);
             }
+        }
+    }
+
+    /// Lets time pass until a heartbeat has moved the end of the lease. One connection writes, in
+    /// order: when our own write is done, a heartbeat that was under way is done too.
+    pub async fn until_heartbeat(&self, id: TaskId) {
+        let before = self.row(id).await.lease_until;
+        while self.row(id).await.lease_until == before {
+            self.clock.advance(Duration::from_millis(100));
+            self.storage
+                .queue()
+                .free_slot(TaskId::random())
+                .await
+                .unwrap();
         }
     }
 

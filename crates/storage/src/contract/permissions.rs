@@ -70,7 +70,7 @@ async fn configurations_belong_to_a_guild(storage: Storage) {
     );
     assert_eq!(
         permissions.modules(guild(1)).await.unwrap(),
-        [module.clone()]
+        vec![module.clone()]
     );
     let changed = ModuleConfigurationRow {
         disabled: Some(true),

@@ -34,7 +34,7 @@ async fn tokens_are_found_by_hash_until_they_end(storage: Storage) {
     assert_eq!(found("two", 99).await, Some(brief.clone()));
     assert_eq!(found("two", 100).await, None, "expired");
     assert_eq!(found("three", 0).await, None);
-    assert_eq!(tokens.list(server).await.unwrap(), [row.clone()]);
+    assert_eq!(tokens.list(server).await.unwrap(), vec![row.clone()]);
     assert_eq!(tokens.list(someone).await.unwrap(), [brief]);
 
     assert_eq!(tokens.purge(t(99)).await.unwrap(), 0);

@@ -43,11 +43,11 @@ impl TaskStore for Postgres {
             tx.rollback().await?;
             return first_of_key(self, task).await.map(Creation::Repeated);
         }
-        if let Some(slot) = task.slot.as_ref().filter(|_| task.execute) {
-            if let Some(by) = take_slot(&mut tx, slot, task.id, task.created_at).await? {
-                tx.rollback().await?;
-                return Ok(Creation::SlotTaken { by });
-            }
+        if let Some(slot) = task.slot.as_ref().filter(|_| task.execute)
+            && let Some(by) = take_slot(&mut tx, slot, task.id, task.created_at).await?
+        {
+            tx.rollback().await?;
+            return Ok(Creation::SlotTaken { by });
         }
         if let Some(wrapped) = &task.wrapped_secret {
             let insert = sqlx::query(sql::INSERT_SECRET)
@@ -90,11 +90,11 @@ impl TaskStore for Postgres {
             });
         };
         let row = rows::task(&row)?;
-        if let Some(slot) = &row.slot {
-            if let Some(by) = take_slot(&mut tx, slot, id, at).await? {
-                tx.rollback().await?;
-                return Ok(Start::SlotTaken { by });
-            }
+        if let Some(slot) = &row.slot
+            && let Some(by) = take_slot(&mut tx, slot, id, at).await?
+        {
+            tx.rollback().await?;
+            return Ok(Start::SlotTaken { by });
         }
         tx.commit().await?;
         Ok(Start::Started(row))

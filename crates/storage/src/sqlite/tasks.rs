@@ -36,11 +36,11 @@ impl TaskStore for Sqlite {
             tx.rollback().await?;
             return first_of_key(self, task).await.map(Creation::Repeated);
         }
-        if let Some(slot) = task.slot.as_ref().filter(|_| task.execute) {
-            if let Some(by) = take_slot(&mut tx, slot, task.id, task.created_at).await? {
-                tx.rollback().await?;
-                return Ok(Creation::SlotTaken { by });
-            }
+        if let Some(slot) = task.slot.as_ref().filter(|_| task.execute)
+            && let Some(by) = take_slot(&mut tx, slot, task.id, task.created_at).await?
+        {
+            tx.rollback().await?;
+            return Ok(Creation::SlotTaken { by });
         }
         if let Some(wrapped) = &task.wrapped_secret {
             let insert = sqlx::query(sql::INSERT_SECRET)
@@ -83,11 +83,11 @@ impl TaskStore for Sqlite {
             });
         };
         let row = rows::task(&row)?;
-        if let Some(slot) = &row.slot {
-            if let Some(by) = take_slot(&mut tx, slot, id, at).await? {
-                tx.rollback().await?;
-                return Ok(Start::SlotTaken { by });
-            }
+        if let Some(slot) = &row.slot
+            && let Some(by) = take_slot(&mut tx, slot, id, at).await?
+        {
+            tx.rollback().await?;
+            return Ok(Start::SlotTaken { by });
         }
         tx.commit().await?;
         Ok(Start::Started(row))
