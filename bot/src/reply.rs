@@ -150,3 +150,45 @@ pub fn shown(reply: &CreateReply) -> serde_json::Value {
     let message = serde_json::to_value(reply.clone().to_slash_initial_response(message)).unwrap();
     serde_json::json!({ "embeds": message["embeds"], "components": message["components"] })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
+
+    use super::*;
+    use crate::discord_http;
+
+    /// What serenity makes of this answer of Discord.
+    async fn refusal(status: u16, code: isize) -> serenity::Error {
+        let server = MockServer::start().await;
+        let body = json!({"code": code, "message": "no"});
+        let answer = ResponseTemplate::new(status).set_body_json(body);
+        Mock::given(matchers::any())
+            .respond_with(answer)
+            .mount(&server)
+            .await;
+        let http = discord_http::http(&server.uri().parse().unwrap(), &"bot.token".into());
+        http.get_current_user().await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn an_expired_token_is_not_a_deleted_message() {
+        for (status, code, expired, gone) in [
+            (401, INVALID_WEBHOOK_TOKEN, true, false),
+            (404, UNKNOWN_WEBHOOK, true, false),
+            (404, UNKNOWN_MESSAGE, false, true),
+            (404, UNKNOWN_CHANNEL, false, true),
+            (403, 50001, false, true),
+            (500, 0, false, false),
+        ] {
+            let error = refusal(status, code).await;
+            assert_eq!(is_expired_token(&error), expired, "{status} {code}");
+            assert_eq!(
+                matches!(EditError::from(error), EditError::Gone),
+                gone,
+                "{status} {code}"
+            );
+        }
+    }
+}
