@@ -254,6 +254,10 @@ struct HubSource {
 
 #[async_trait]
 impl Source for HubSource {
+    fn address(&self) -> String {
+        self.path.display().to_string()
+    }
+
     async fn open(&self, channels: &[String]) -> Result<BoxStream<'static, BusMessage>, BusError> {
         let mut stream = connect(&self.path).await?;
         let line = encode_subscribe(channels);

@@ -119,6 +119,10 @@ struct RedisSource {
 
 #[async_trait]
 impl Source for RedisSource {
+    fn address(&self) -> String {
+        "`meta.redis_url`".to_owned()
+    }
+
     async fn open(&self, channels: &[String]) -> Result<BoxStream<'static, BusMessage>, BusError> {
         let connect = async {
             let mut connection = self.client.get_async_pubsub().await?;

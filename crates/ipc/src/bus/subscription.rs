@@ -43,6 +43,9 @@ impl Stream for Subscription {
 
 #[async_trait]
 pub(super) trait Source: Send + Sync + 'static {
+    /// What to look at when the bus cannot be reached: a path or a config key, no password.
+    fn address(&self) -> String;
+
     /// A connection on which the subscription is already active. The stream ends with it.
     async fn open(&self, channels: &[String]) -> Result<BoxStream<'static, BusMessage>, BusError>;
 }
@@ -93,7 +96,7 @@ async fn reach(source: &impl Source, channels: &[String]) -> BoxStream<'static, 
             Err(error) => {
                 let delay = backoff.next_delay();
                 let wait_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-                warn!(error = %Chain(&error), wait_ms, "cannot reach the bus (`meta.redis_url`)");
+                warn!(error = %Chain(&error), bus.address = source.address(), wait_ms, "cannot reach the bus");
                 tokio::time::sleep(delay).await;
             }
         }
