@@ -302,7 +302,7 @@ impl Hands {
     fn answer(&mut self, fleet: &Fleet, request: Request) -> Option<Event> {
         match request {
             Request::InstanceList(answer) => {
-                let _ = answer.send(fleet.instance_list(self.now()));
+                let _ = answer.send(fleet.instance_list());
             }
             Request::Health(cluster, answer) => {
                 let cluster = fleet.cluster_health(cluster);

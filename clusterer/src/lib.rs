@@ -78,7 +78,7 @@ pub async fn run_on(
     let router = web::router(
         handle.clone(),
         Arc::clone(&bus),
-        &settings.channel,
+        &settings,
         verifier,
         counter.clone(),
     );

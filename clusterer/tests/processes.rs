@@ -622,3 +622,20 @@ async fn a_program_that_cannot_run_is_reported_and_retried() {
     );
     running.stop().await;
 }
+
+#[tokio::test]
+async fn only_listed_users_command_through_the_web_server() {
+    let world = World::new(2, "allowed_ids: [\"728871946456137770\"]\n").await;
+    let running = world.start();
+    running.until("fully up", |list| list.fully_up).await;
+    let client = &running.client;
+    for user in [None, UserId::new(728_871_946_456_137_771)] {
+        let refused = client.command("statuses", None, user).await.unwrap_err();
+        assert_eq!(refused.code(), Some("user_not_allowed"));
+    }
+    let listed = UserId::new(728_871_946_456_137_770);
+    client.command("statuses", None, listed).await.unwrap();
+    let list = client.instance_list().await.unwrap();
+    assert!(list.instances[0].lock_cluster_time.is_none());
+    running.stop().await;
+}

@@ -112,6 +112,8 @@ pub struct Cluster {
     pub identifying: bool,
     pub health: Vec<ShardHealth>,
     pub last_checked: Option<DateTime<Utc>>,
+    /// When the operation began that is under way.
+    pub busy_since: Option<DateTime<Utc>>,
     /// It missed the last ping.
     pub unresponsive: bool,
     pub(super) ping: Ping,
@@ -133,6 +135,7 @@ impl Cluster {
             identifying: false,
             health: Vec::new(),
             last_checked: None,
+            busy_since: None,
             unresponsive: false,
             ping: Ping::default(),
             crashes: Crashes::default(),

@@ -189,6 +189,10 @@ impl Fleet {
         self.admit(now);
         self.announce_when_up();
         self.finish_closing();
+        for cluster in &mut self.clusters {
+            let since = cluster.busy_since.unwrap_or(now.wall);
+            cluster.busy_since = cluster.busy().then_some(since);
+        }
     }
 
     /// When [`Event::Tick`] is needed next, if nothing else happens before.

@@ -19,7 +19,7 @@ fn clusters_with_different_keys_launch_in_parallel() {
     world.run(seconds(3));
     assert!(world.fleet.fully_up());
     assert_eq!(world.announcements(), 1);
-    let list = world.fleet.instance_list(world.now());
+    let list = world.fleet.instance_list();
     assert!(
         list.fully_up
             && list
@@ -357,10 +357,10 @@ fn rolling_restart_is_single_flight_and_takes_one_cluster_at_a_time() {
         world.ask("rollingrestart", None),
         json!({"error": "already_rolling"})
     );
-    assert!(world.fleet.instance_list(world.now()).roll_restarting);
+    assert!(world.fleet.instance_list().roll_restarting);
     world.least_alive = usize::MAX;
     world.run(seconds(60));
-    assert!(!world.fleet.instance_list(world.now()).roll_restarting);
+    assert!(!world.fleet.instance_list().roll_restarting);
     assert_eq!(
         world.alive(),
         [0, 1, 2],
@@ -395,7 +395,7 @@ fn a_rolling_restart_that_hangs_is_given_up() {
             .iter()
             .any(|entry| entry["via"] == "rolling_restart" && entry["id"] == 0)
     );
-    assert!(!world.fleet.instance_list(world.now()).roll_restarting);
+    assert!(!world.fleet.instance_list().roll_restarting);
     assert_eq!(
         world
             .spawns
@@ -447,10 +447,7 @@ fn reshard_to_the_same_map_changes_nothing_and_a_refused_one_leaves_all_as_it_wa
     assert_eq!(world.events("reshard_failed").len(), 2);
     assert!(world.fleet.fully_up());
     assert_eq!(
-        (
-            world.spawns.len(),
-            world.fleet.instance_list(world.now()).shard_count
-        ),
+        (world.spawns.len(), world.fleet.instance_list().shard_count),
         (2, 4)
     );
     let mut off = World::with(1, 1, 1, |policy| policy.reshard_enabled = false);

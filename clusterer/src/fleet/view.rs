@@ -5,8 +5,8 @@ use splashtail_api_types::clusters::{
 };
 use splashtail_core::ids::ClusterId;
 
+use super::Fleet;
 use super::cluster::{Cluster, State};
-use super::{Fleet, Now};
 
 /// Numbers for the metrics page.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,15 +21,11 @@ pub struct ClusterNumbers {
 }
 
 impl Fleet {
-    pub fn instance_list(&self, now: Now) -> InstanceList {
+    pub fn instance_list(&self) -> InstanceList {
         InstanceList {
             last_cluster_started_at: self.last_started_at.unwrap_or(UNSET_TIME),
             map: self.clusters.iter().map(map_entry).collect(),
-            instances: self
-                .clusters
-                .iter()
-                .map(|cluster| instance(cluster, now))
-                .collect(),
+            instances: self.clusters.iter().map(instance).collect(),
             shard_count: self.shard_count,
             get_gateway_bot: self.gateway.clone().unwrap_or_default(),
             dir: self.policy.dir.clone(),
@@ -60,7 +56,7 @@ fn map_entry(cluster: &Cluster) -> ClusterMapEntry {
     }
 }
 
-fn instance(cluster: &Cluster, now: Now) -> Instance {
+fn instance(cluster: &Cluster) -> Instance {
     Instance {
         started_at: cluster.started_at.unwrap_or(UNSET_TIME),
         session_id: cluster.session_id.clone(),
@@ -70,9 +66,7 @@ fn instance(cluster: &Cluster, now: Now) -> Instance {
         // Never null: dashboards iterate over it.
         cluster_health: Some(cluster.health.clone()),
         currently_killing: matches!(cluster.state, State::Stopping { .. }),
-        lock_cluster_time: cluster
-            .busy()
-            .then(|| cluster.started_at.unwrap_or(now.wall)),
+        lock_cluster_time: cluster.busy_since,
         launched_fully: cluster.launched(),
         last_checked: cluster.last_checked.unwrap_or(UNSET_TIME),
     }

@@ -68,6 +68,8 @@ pub struct Program {
 pub struct Settings {
     pub channel: String,
     pub token: SecretString,
+    /// Users that may send commands through the web server; empty means that it alone decides.
+    pub allowed_users: Vec<String>,
     /// Origin of Discord's REST API.
     pub api_base: Url,
     pub policy: Policy,
@@ -196,6 +198,7 @@ impl Settings {
         ];
         Ok(Self {
             token,
+            allowed_users: file.allowed_ids.clone(),
             api_base: file
                 .proxy
                 .clone()

@@ -25,6 +25,7 @@ pub use metrics::EventCounter;
 use crate::fleet::ACTIONS;
 use crate::handle::{FleetHandle, NotReady};
 use crate::outbox::log_key;
+use crate::settings::Settings;
 
 /// Clients that may ask and command.
 const CLIENTS: [&str; 2] = ["api", "cli"];
@@ -36,6 +37,7 @@ struct App {
     fleet: FleetHandle,
     bus: Arc<dyn Bus>,
     log_key: Arc<str>,
+    allowed_users: Arc<[String]>,
     counter: EventCounter,
 }
 
@@ -44,14 +46,15 @@ struct App {
 pub fn router(
     fleet: FleetHandle,
     bus: Arc<dyn Bus>,
-    channel: &str,
+    settings: &Settings,
     verifier: Verifier,
     counter: EventCounter,
 ) -> Router {
     let app = App {
         fleet,
         bus,
-        log_key: log_key(channel).into(),
+        log_key: log_key(&settings.channel).into(),
+        allowed_users: settings.allowed_users.clone().into(),
         counter,
     };
     let signed = Router::new()
@@ -198,6 +201,14 @@ async fn command(
         .get("x-user-id")
         .and_then(|user| user.to_str().ok())
         .unwrap_or("none");
+    // The command line acts for the operator, the web server for whoever is at the browser.
+    let listed =
+        app.allowed_users.is_empty() || app.allowed_users.iter().any(|allowed| allowed == user);
+    if caller.client == "api" && !listed {
+        let message = "this user is not among the `allowed_ids` of the cluster file";
+        return ErrorResponse::new(StatusCode::FORBIDDEN, "user_not_allowed", message)
+            .into_response();
+    }
     info!(
         action,
         client = caller.client,

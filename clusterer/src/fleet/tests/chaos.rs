@@ -67,7 +67,7 @@ fn storm(seed: u64, acts: u32) {
     }
     world.run(seconds(600));
     assert!(world.fleet.clusters().iter().all(Cluster::launched));
-    assert!(!world.fleet.instance_list(world.now()).roll_restarting);
+    assert!(!world.fleet.instance_list().roll_restarting);
     world.event(Event::Shutdown);
     world.run(seconds(7));
     assert!(world.exit.is_some());
