@@ -63,7 +63,9 @@ pub fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
         Ok(()) => return Ok(ExitCode::SUCCESS),
         Err(error) => error,
     };
-    let Some(code) = error.downcast_ref::<Error>().and_then(exit_code) else { return Err(error) };
+    let Some(code) = error.downcast_ref::<Error>().and_then(exit_code) else {
+        return Err(error);
+    };
     writeln!(std::io::stderr(), "error: {error:#}").ok();
     Ok(ExitCode::from(code))
 }
@@ -103,7 +105,11 @@ fn inspect(file: &BackupFile, as_json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let meta = archive.meta();
-    writeln!(out, "type        {} (version {})", meta.file_type, meta.version)?;
+    writeln!(
+        out,
+        "type        {} (version {})",
+        meta.file_type, meta.version
+    )?;
     writeln!(out, "created     {}", meta.created_at.to_rfc3339())?;
     writeln!(
         out,
@@ -119,7 +125,11 @@ fn inspect(file: &BackupFile, as_json: bool) -> anyhow::Result<()> {
     for (key, value) in &meta.extra {
         writeln!(out, "{key:<11} {value}")?;
     }
-    let width = sections.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
+    let width = sections
+        .iter()
+        .map(|(name, ..)| name.len())
+        .max()
+        .unwrap_or_default();
     writeln!(out, "\n{:<width$}  {:>10}  sha256", "section", "bytes")?;
     for (name, size, sha256) in &sections {
         writeln!(out, "{name:<width$}  {size:>10}  {sha256}")?;
@@ -197,7 +207,9 @@ impl Attachment {
 /// Decodes by what the name says the section holds; returns the attachments it refers to.
 fn decode_section(name: &str, data: &[u8]) -> Result<Vec<Attachment>, Error> {
     let msgpack = name == "backup_opts"
-        || ["core/", "dbg/", "messages/"].iter().any(|prefix| name.starts_with(prefix));
+        || ["core/", "dbg/", "messages/"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
     if msgpack {
         let value = msgpack::decode(data)?;
         let messages = value.as_array().filter(|_| name.starts_with("messages/"));
@@ -262,16 +274,24 @@ mod tests {
     use super::*;
 
     fn vector(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../iblfile/tests/vectors").join(name)
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../iblfile/tests/vectors")
+            .join(name)
     }
 
     fn exit(file: PathBuf, password: Option<&str>) -> Option<u8> {
         let directory = tempfile::tempdir().unwrap();
         let password_file = directory.path().join("password");
         std::fs::write(&password_file, format!("{}\n", password.unwrap_or("none"))).unwrap();
-        let file = BackupFile { file, password_file: Some(password_file) };
+        let file = BackupFile {
+            file,
+            password_file: Some(password_file),
+        };
         verify(&file).err().map(|error| {
-            error.downcast_ref::<Error>().and_then(exit_code).unwrap_or(1)
+            error
+                .downcast_ref::<Error>()
+                .and_then(exit_code)
+                .unwrap_or(1)
         })
     }
 
@@ -300,13 +320,19 @@ mod tests {
 
     #[test]
     fn each_problem_has_its_exit_code() {
-        assert_eq!(exit(vector("aes256-rev7.iblfile"), Some("wrong")), Some(PASSWORD));
+        assert_eq!(
+            exit(vector("aes256-rev7.iblfile"), Some("wrong")),
+            Some(PASSWORD)
+        );
         let (_keep, damaged) = changed("aes256-rev7.iblfile", |bytes| bytes[5000] ^= 1);
         assert_eq!(exit(damaged, Some("correct horse")), Some(CORRUPT));
         let (_keep, cut) = changed("plain-rev7.iblfile", |bytes| bytes.truncate(4000));
         assert_eq!(exit(cut, None), Some(CORRUPT));
         let (_keep, unknown) = changed("plain-rev6.iblfile", |bytes| {
-            let at = bytes.windows(13).position(|w| w == b"backup.server").unwrap();
+            let at = bytes
+                .windows(13)
+                .position(|w| w == b"backup.server")
+                .unwrap();
             bytes[at..at + 13].copy_from_slice(b"backup.galaxy");
         });
         assert_eq!(exit(unknown, None), Some(UNKNOWN_TYPE));
