@@ -275,11 +275,10 @@ mod tests {
         let open = Storage::open(&target, &shutdown);
         shutdown.cancel();
         assert!(matches!(open.await, Err(StorageError::Stopped)));
-        let probed = Storage::probe(&target).await;
-        assert!(
-            matches!(probed, Err(StorageError::Unavailable(_))),
-            "{probed:?}"
-        );
+        let probed = Storage::probe(&target).await.unwrap_err();
+        assert!(probed.is_unavailable(), "{probed:?}");
+        let text = Chain(&probed).to_string();
+        assert!(text.contains("refused"), "the reason is told: {text}");
     }
 
     #[tokio::test]

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Row, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{Connection, PgPool, Row, Transaction};
 
 use crate::error::StorageError;
 
@@ -42,21 +42,25 @@ impl Postgres {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| StorageError::Address(without_url(&error, url)))?
             .application_name("splashtail");
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options)
-            .await?;
+        // Not through the pool: it waits for a server that refuses connections, and then says only
+        // that it has waited.
+        let connect = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options));
+        let mut connection = connect.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
         let version = sqlx::query(
             "SELECT current_setting('server_version_num')::int AS number, \
                  current_setting('server_version') AS name",
         );
-        let row = version.fetch_one(&pool).await?;
+        let row = version.fetch_one(&mut connection).await?;
         if row.try_get::<i32, _>("number")? < OLDEST {
             return Err(StorageError::TooOld {
                 found: row.try_get("name")?,
             });
         }
+        connection.close().await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options);
         Ok(Self { pool })
     }
 
