@@ -1,0 +1,133 @@
+//! The same engine on the production database, where runners do take turns at once.
+#![allow(clippy::unwrap_used, reason = "a failing helper fails its test")]
+
+mod harness;
+
+use std::future::pending;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::DateTime;
+use harness::{Effects, LEASE, Scripted, World, order};
+use serde_json::json;
+use splashtail_core::clock::ManualClock;
+use splashtail_core::config::DatabaseTarget;
+use splashtail_core::ids::TaskId;
+use splashtail_jobs::TaskState;
+use splashtail_storage::Storage;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// A database of its own; the second part removes it.
+async fn world() -> (World, impl Future<Output = ()>) {
+    let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a PostgreSQL");
+    let name = format!("jobs_{}", TaskId::random().get().simple());
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    sqlx::query(AssertSqlSafe(create))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let own = PgConnectOptions::from_str(&url).unwrap().database(&name);
+    let target = DatabaseTarget::Postgres(own.to_url_lossy().to_string().into());
+    let storage = Storage::open(&target, &CancellationToken::new())
+        .await
+        .unwrap();
+    storage.migrate().await.unwrap();
+    let world = World {
+        storage,
+        directory: tempfile::tempdir().unwrap(),
+        clock: ManualClock::new(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap()),
+    };
+    let remove = async move {
+        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+        sqlx::query(AssertSqlSafe(drop))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    };
+    (world, remove)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs DATABASE_URL"]
+async fn what_a_crash_left_of_a_hundred_tasks_is_done_by_two_others() {
+    const STEPS: [&str; 3] = ["plan", "work", "upload"];
+    let (world, remove) = world().await;
+    let (effects, crashing) = (Effects::default(), Arc::new(AtomicBool::new(true)));
+    let (stuck, mut stuck_ones) = mpsc::unbounded_channel();
+    let job = {
+        let (effects, crashing) = (effects.clone(), crashing.clone());
+        Scripted::new(move |cx| {
+            let (effects, crashing, stuck) = (effects.clone(), crashing.clone(), stuck.clone());
+            Box::pin(async move {
+                for step in STEPS {
+                    let effect = async {
+                        let times = effects.happen(cx.id(), step);
+                        if step == "work" && crashing.load(Ordering::SeqCst) {
+                            stuck.send(cx.id()).unwrap();
+                            pending::<()>().await;
+                        }
+                        Ok(times)
+                    };
+                    cx.step(step, || effect).await?;
+                }
+                Ok(None)
+            })
+        })
+    };
+    let engine = || {
+        world
+            .builder(&world.clock)
+            .register(job.clone())
+            .runners(4)
+            .build()
+    };
+    let mut ids = Vec::new();
+    for guild in 1..=100 {
+        let request = order(json!({"ServerID": guild, "Slot": true}));
+        ids.push(engine().create(request).await.unwrap().task_id);
+    }
+    let first = engine().start(CancellationToken::new());
+    let mut left = Vec::new();
+    for _ in 0..4 {
+        left.push(stuck_ones.recv().await.unwrap());
+    }
+    first.abort();
+    first.await.unwrap_err();
+    crashing.store(false, Ordering::SeqCst);
+
+    let others = [(); 2].map(|()| engine().start(CancellationToken::new()));
+    for id in ids.iter().filter(|id| !left.contains(id)) {
+        assert_eq!(world.until_ended(*id).await.attempts, 1);
+        assert!(effects.of(*id).iter().all(|(_, count)| *count == 1));
+    }
+    for id in left {
+        while !world.row(id).await.state.is_terminal() {
+            world.clock.wait_for_sleepers(1).await;
+            world.clock.advance(LEASE / 30);
+        }
+        let row = world.row(id).await;
+        assert_eq!(row.state, TaskState::Completed);
+        assert!(row.attempts > 1);
+        let counts = effects.of(id);
+        assert!(
+            counts.contains(&("plan".to_owned(), 1)),
+            "recorded before the crash: {counts:?}"
+        );
+        assert!(
+            counts
+                .iter()
+                .any(|(step, count)| step == "work" && *count > 1),
+            "{counts:?}"
+        );
+    }
+    for other in others {
+        other.abort();
+    }
+    world.storage.close().await;
+    remove.await;
+}
