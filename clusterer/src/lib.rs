@@ -97,7 +97,7 @@ pub async fn run_on(
     let mut fleet = Fleet::new(settings.policy, seed);
     let store = StateStore::new(&config.data_dir, &settings.channel);
     let mut adopted = Vec::new();
-    if let Some((saved, processes)) = store.load() {
+    if let Some((saved, processes)) = store.load(&settings.program) {
         for (index, process) in processes {
             let cluster = &saved.clusters[index];
             if let Some(id) = cluster.process.clone() {

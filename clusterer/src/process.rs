@@ -93,6 +93,35 @@ fn arguments(program: &Program, spawn: &Spawn) -> Vec<String> {
     }
 }
 
+/// The numbers and arguments of the processes on this machine that can be seen.
+pub fn command_lines() -> Vec<(i32, Vec<String>)> {
+    let arguments = |pid: i32| {
+        let text = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let text = String::from_utf8(text).ok()?;
+        Some(text.split_terminator('\0').map(str::to_owned).collect())
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, arguments(pid)?)))
+        .collect()
+}
+
+/// The process that was started for exactly this cluster, if there is one. The arguments name
+/// the directory and the channel, so those of another fleet differ.
+pub fn find_started(
+    running: &[(i32, Vec<String>)],
+    program: &Program,
+    spawn: &Spawn,
+) -> Option<ProcessId> {
+    let wanted = arguments(program, spawn);
+    // What comes before depends on interpreters.
+    let mut found = running
+        .iter()
+        .filter(|(_, arguments)| arguments.ends_with(&wanted));
+    found.find_map(|(pid, _)| identify(*pid).ok())
+}
+
 /// A file and not a pipe: it stays when the clusterer goes.
 fn open_log(directory: &Path, cluster: ClusterId) -> io::Result<File> {
     fs::create_dir_all(directory)?;

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use splashtail_core::telemetry::Chain;
 use tracing::{info, warn};
 
-use crate::fleet::SavedFleet;
-use crate::process::{Adopted, boot_id};
+use crate::fleet::{SavedFleet, Spawn};
+use crate::process::{self, Adopted, boot_id};
+use crate::settings::Program;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StateFile {
@@ -72,7 +73,10 @@ impl StateStore {
 
     /// The predecessor's fleet with those of its processes that live on; `None` when nothing of
     /// it is left.
-    pub fn load(&self) -> Option<(SavedFleet, Vec<(usize, Adopted)>)> {
+    ///
+    /// A predecessor that was killed right after it had started a process may not have written
+    /// the number down: such a process is recognised by its arguments.
+    pub fn load(&self, program: &Program) -> Option<(SavedFleet, Vec<(usize, Adopted)>)> {
         let text = match fs::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -93,12 +97,30 @@ impl StateStore {
             return None;
         }
         let mut fleet = state.fleet;
+        let running = process::command_lines();
+        let cluster_count = u16::try_from(fleet.clusters.len()).unwrap_or(u16::MAX);
         let mut adopted = Vec::new();
         for (index, cluster) in fleet.clusters.iter_mut().enumerate() {
-            let found = cluster.process.as_ref().and_then(Adopted::find);
-            match found {
-                Some(process) => adopted.push((index, process)),
-                None => cluster.process = None,
+            let unwritten = || {
+                let spawn = Spawn {
+                    cluster: cluster.id,
+                    incarnation: cluster.incarnation,
+                    name: cluster.name.clone(),
+                    shards: cluster.shards.clone(),
+                    shard_count: fleet.shard_count,
+                    cluster_count,
+                    identify_not_before: None,
+                };
+                process::find_started(&running, program, &spawn)
+            };
+            let candidate = cluster.process.clone().into_iter().chain(unwritten());
+            let found = candidate
+                .filter_map(|process| Some((Adopted::find(&process)?, process)))
+                .next();
+            cluster.process = None;
+            if let Some((process, id)) = found {
+                cluster.process = Some(id);
+                adopted.push((index, process));
             }
         }
         if adopted.is_empty() {

@@ -639,3 +639,36 @@ async fn only_listed_users_command_through_the_web_server() {
     assert!(list.instances[0].lock_cluster_time.is_none());
     running.stop().await;
 }
+
+/// A clusterer that is killed between the start of a process and the write of its number.
+#[tokio::test]
+async fn a_process_that_was_not_written_down_is_not_started_twice() {
+    let world = World::new(4, "").await;
+    let first = world.start();
+    first.until("fully up", |list| list.fully_up).await;
+    world
+        .until_saved(|state| state["clusters"][1]["state"] == "running")
+        .await;
+    first.task.abort();
+    let _ = first.task.await;
+    let path = world.config.data_dir.join("clusterer/state.json");
+    let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    state["clusters"][1]["process"] = Value::Null;
+    state["clusters"][1]["state"] = json!("starting");
+    fs::write(&path, state.to_string()).unwrap();
+
+    let second = world.start();
+    second
+        .until("adopted", |list| {
+            list.instances.len() == 2
+                && list
+                    .instances
+                    .iter()
+                    .all(|instance| instance.launched_fully)
+        })
+        .await;
+    assert_eq!((world.runs(0).len(), world.runs(1).len()), (1, 1));
+    let pid = pid_of(&world.runs(1)[0]);
+    second.stop().await;
+    assert!(!is_ours(pid));
+}
