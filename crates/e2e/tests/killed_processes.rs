@@ -9,8 +9,10 @@ use splashtail_e2e::backups::{self, ADMINISTRATOR, Backup, GUILD, StartedBackup}
 use splashtail_e2e::platform::{Engines, Platform, is_alive, signal};
 use splashtail_sandbox::control::types::SessionInfo;
 use splashtail_sandbox::faults::{Action, Match, Rule};
+use splashtail_sandbox::journal::{Entry, Record};
 use tempfile::TempDir;
 
+const MESSAGES: &str = "/channels/{channel_id}/messages";
 const LIMIT: Duration = Duration::from_secs(60);
 
 async fn platform() -> Platform {
@@ -25,7 +27,7 @@ async fn backup_in_the_middle(platform: &Platform) -> StartedBackup {
     let slow_pages = Rule {
         matches: Match {
             method: Some("GET".to_owned()),
-            route: Some("/channels/{channel_id}/messages".to_owned()),
+            route: Some(MESSAGES.to_owned()),
             ..Match::default()
         },
         action: Action::Latency { ms: 300 },
@@ -47,14 +49,11 @@ async fn backup_in_the_middle(platform: &Platform) -> StartedBackup {
 
 async fn pages_read(platform: &Platform) -> usize {
     let journal = platform.control.journal(0).await.unwrap();
-    journal
-        .iter()
-        .filter(|entry| {
-            serde_json::to_string(entry)
-                .unwrap()
-                .contains("\"list_messages\"")
-        })
-        .count()
+    let is_page = |entry: &&Entry| {
+        matches!(&entry.record, Record::Request { method, route: Some(route), .. }
+            if method == "GET" && route == MESSAGES)
+    };
+    journal.iter().filter(is_page).count()
 }
 
 async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, check: impl Fn() -> F) -> T {
