@@ -9,11 +9,16 @@ macro_rules! task_columns {
 }
 pub(crate) use task_columns;
 
-pub const INSERT_TASK: &str = "\
-    INSERT INTO tasks (task_id, task_name, owner, fields, encrypted, state, requested, run_after, \
-        slot_guild, slot_kind, client, idempotency, expires_at, created_at, last_updated) \
-    VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, $7, $7) \
-    ON CONFLICT (client, task_name, idempotency) WHERE idempotency IS NOT NULL DO NOTHING";
+/// No row: the key was used before.
+pub const INSERT_TASK: &str = concat!(
+    "INSERT INTO tasks (task_id, task_name, owner, fields, encrypted, state, requested, \
+        run_after, slot_guild, slot_kind, client, idempotency, expires_at, created_at, \
+        last_updated) \
+     VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, $7, $7) \
+     ON CONFLICT (client, task_name, idempotency) WHERE idempotency IS NOT NULL DO NOTHING \
+     RETURNING ",
+    task_columns!()
+);
 
 pub const INSERT_SECRET: &str = "INSERT INTO job_secrets (task_id, wrapped) VALUES ($1, $2)";
 

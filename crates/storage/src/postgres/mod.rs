@@ -26,6 +26,8 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 const CONNECTIONS: u32 = 10;
 /// How long a call waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A connection that has been idle for longer is tried out before it is used.
+const TRUSTED: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub struct Postgres {
@@ -60,6 +62,16 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
+            // A ping before each statement would double its round trips.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options);
         Ok(Self { pool })
     }

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::TaskId;
@@ -11,6 +13,9 @@ use crate::log_entry::{MAX_ENTRIES, NewLogEntry};
 use crate::sql::{self, held, task_columns};
 use crate::task_queue::{Claimed, End, Lease, TaskQueue};
 
+/// That of a task's first lease.
+const FIRST_FENCE: i64 = 1;
+
 const CLAIM: &str = concat!(
     "UPDATE tasks SET state = 'running', fence = fence + 1, attempts = attempts + 1, \
      lease_owner = $1, lease_until = $2, last_updated = $3 \
@@ -20,7 +25,8 @@ const CLAIM: &str = concat!(
          AND task_name = ANY($4) \
        ORDER BY run_after LIMIT 1 FOR UPDATE SKIP LOCKED) \
      RETURNING ",
-    task_columns!()
+    task_columns!(),
+    ", (SELECT wrapped FROM job_secrets WHERE job_secrets.task_id = tasks.task_id) AS wrapped"
 );
 
 /// The update locks the row and looks at it again after waiting: a lease that was lost in the
@@ -59,36 +65,30 @@ impl TaskQueue for Postgres {
         now: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<Option<Claimed>, StorageError> {
-        let mut tx = self.begin().await?;
         let claimed = sqlx::query(CLAIM)
             .bind(runner)
             .bind(ms(until))
             .bind(ms(now))
             .bind(names)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&self.pool)
             .await?;
         let Some(row) = claimed else {
             return Ok(None);
         };
         let (lease, task) = (rows::lease(&row)?, rows::task(&row)?);
-        let id = lease.task.get();
-        let steps = sqlx::query(sql::READ_STEPS)
-            .bind(id)
-            .fetch_all(&mut *tx)
-            .await?;
-        let secret = sqlx::query(sql::READ_SECRET)
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        let steps = steps
-            .iter()
-            .map(|row| Ok((row.try_get("step")?, row.try_get("output")?)));
+        let mut steps = HashMap::new();
+        // Nobody has recorded anything before the first lease, and nobody else can under ours.
+        if lease.fence > FIRST_FENCE {
+            let recorded = sqlx::query(sql::READ_STEPS).bind(lease.task.get());
+            for row in recorded.fetch_all(&self.pool).await? {
+                steps.insert(row.try_get("step")?, row.try_get("output")?);
+            }
+        }
         Ok(Some(Claimed {
             lease,
             task,
-            steps: steps.collect::<Result<_, sqlx::Error>>()?,
-            wrapped_secret: secret.map(|row| row.try_get("wrapped")).transpose()?,
+            steps,
+            wrapped_secret: row.try_get("wrapped")?,
         }))
     }
 

@@ -30,12 +30,12 @@ impl TaskStore for Sqlite {
             .bind(task.idempotency.as_ref().map(|used| used.client.as_str()))
             .bind(task.idempotency.as_ref().map(|used| used.key.as_str()))
             .bind(task.expires_at.map(ms))
-            .execute(&mut *tx)
+            .fetch_optional(&mut *tx)
             .await?;
-        if inserted.rows_affected() == 0 {
+        let Some(row) = inserted else {
             tx.rollback().await?;
             return first_of_key(self, task).await.map(Creation::Repeated);
-        }
+        };
         if let Some(slot) = task.slot.as_ref().filter(|_| task.execute)
             && let Some(by) = take_slot(&mut tx, slot, task.id, task.created_at).await?
         {
@@ -48,9 +48,8 @@ impl TaskStore for Sqlite {
                 .bind(wrapped);
             insert.execute(&mut *tx).await?;
         }
-        let row = get(&mut tx, task.id, task.created_at).await?;
         tx.commit().await?;
-        row.map(Creation::Created).ok_or_else(vanished)
+        rows::task(&row).map(Creation::Created)
     }
 
     async fn repeated(
