@@ -15,6 +15,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one value per process")]
 enum Command {
     /// Start everything on this machine; without a bot token on a simulated Discord
     Up(up::UpArgs),

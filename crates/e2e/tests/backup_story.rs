@@ -1,5 +1,7 @@
 //! From `splashtail up` to a verified backup file, on both rows of every seam.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

@@ -1,5 +1,7 @@
 //! What an operator gets wrong: one clear message, nothing changed, nothing left running.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

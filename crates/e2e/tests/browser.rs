@@ -1,6 +1,8 @@
 //! The website in a real Chromium, on the running platform: first page, API browser, and the way
 //! from the Download button through the consent page to the file.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::Command;
 

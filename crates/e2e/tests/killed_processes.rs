@@ -1,5 +1,7 @@
 //! SIGKILL at the worst moment: what must go on, goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
