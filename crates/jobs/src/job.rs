@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use serde_json::Value;
-use splashtail_core::ids::GuildId;
+use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_storage::Owner;
 
 use crate::context::JobContext;
@@ -25,6 +25,10 @@ pub trait Job: Send + Sync + 'static {
 
     /// Does the work, in steps. What happens outside of steps happens again after a crash.
     async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError>;
+
+    /// Clears away what the attempts of a task left behind that fails because each of them killed
+    /// its runner: [`Job::run`] is not called for it again.
+    async fn given_up(&self, _task: TaskId) {}
 }
 
 /// A valid order, ready to be stored.

@@ -63,6 +63,7 @@ async fn attempt_job(
         ..
     } = claimed;
     if task.attempts > MAX_ATTEMPTS {
+        job.given_up(task.id).await;
         let message = format!("Given up: its runner died in each of {MAX_ATTEMPTS} attempts");
         return Err(JobError::permanent("attempts_exhausted", message));
     }

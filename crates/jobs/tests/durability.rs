@@ -325,6 +325,11 @@ async fn a_task_that_kills_its_runners_fails_in_the_end() {
     assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
     assert_eq!(world.last_code(id).await, "attempts_exhausted");
     assert!(entries.try_recv().is_err(), "it was not run a sixth time");
+    assert_eq!(
+        *job.given_up.lock().unwrap(),
+        [id],
+        "what it left can be cleared away"
+    );
     last.abort();
 }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Plan;
+use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
 use splashtail_discord::permissions::Subject;
@@ -130,6 +131,13 @@ impl Job for CreateBackup {
             );
         }
         done.map(Some)
+    }
+
+    async fn given_up(&self, task: TaskId) {
+        let work = Work::new(self.objects.clone(), task, 0, None);
+        if let Err(error) = work.clear().await {
+            tracing::warn!(job.id = %task, error = %Chain(&error), "work files were left behind");
+        }
     }
 }
 

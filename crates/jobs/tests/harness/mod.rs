@@ -32,6 +32,7 @@ type Body = dyn for<'a> Fn(&'a JobContext) -> BoxFuture<'a, Ended> + Send + Sync
 pub struct Scripted {
     body: Arc<Body>,
     pub prepared: Arc<Mutex<u32>>,
+    pub given_up: Arc<Mutex<Vec<TaskId>>>,
 }
 
 impl Scripted {
@@ -41,6 +42,7 @@ impl Scripted {
         Self {
             body: Arc::new(body),
             prepared: Arc::default(),
+            given_up: Arc::default(),
         }
     }
 }
@@ -79,6 +81,10 @@ impl Job for Scripted {
 
     async fn run(&self, cx: &JobContext) -> Ended {
         (self.body)(cx).await
+    }
+
+    async fn given_up(&self, task: TaskId) {
+        self.given_up.lock().unwrap().push(task);
     }
 }
 
