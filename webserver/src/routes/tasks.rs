@@ -110,8 +110,8 @@ pub async fn get_task(
     let row = visible(&app, &caller, task)
         .await?
         .ok_or(ApiError::NotFound("task"))?;
-    // One more than the limit: the note that says that it was reached.
-    let entries = u32::try_from(MAX_ENTRIES + 1).unwrap_or(u32::MAX);
+    // The note that the log is full, and the entry that ends the task, come on top.
+    let entries = u32::try_from(MAX_ENTRIES + 2).unwrap_or(u32::MAX);
     let log = app.storage.tasks().log(task, 0, entries).await?;
     Ok(Json(render::task(row, log)))
 }
