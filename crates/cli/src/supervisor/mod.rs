@@ -55,7 +55,7 @@ pub async fn run(
         () = shutdown.cancelled() => Ok(()),
     };
     if let Err(error) = started {
-        fleet.stop(Duration::ZERO).await;
+        fleet.stop(KILL_AFTER).await;
         return Err(error);
     }
     if !shutdown.is_cancelled() {
