@@ -23,7 +23,7 @@ use anyhow::Context;
 use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::Config;
 use splashtail_core::lifecycle::Lifecycle;
-use splashtail_core::{listen, random};
+use splashtail_core::random;
 use splashtail_ipc::signing::{Verifier, tag};
 use splashtail_ipc::{bus, http};
 use tokio_util::sync::CancellationToken;
@@ -42,20 +42,7 @@ use crate::web::EventCounter;
 /// Runs the clusterer until it is asked to stop or its clusters are.
 ///
 /// # Errors
-/// The port is busy, an address cannot be parsed, or no random numbers are to be had.
-pub async fn run(
-    config: &Config,
-    settings: Settings,
-    lifecycle: &Lifecycle,
-) -> anyhow::Result<Outcome> {
-    let listener = listen::listener(0, config.clusterer_address(), "meta.clusterer_port")?;
-    run_on(listener, config, settings, lifecycle).await
-}
-
-/// As [`run`], on a listener that exists already.
-///
-/// # Errors
-/// As [`run`].
+/// An address cannot be parsed, or no random numbers are to be had.
 pub async fn run_on(
     listener: TcpListener,
     config: &Config,
