@@ -16,11 +16,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::Signal;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::lifecycle::Lifecycle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -48,7 +47,7 @@ pub async fn run(
     json: bool,
 ) -> Result<ExitCode> {
     orphans::become_subreaper().context("cannot adopt orphaned processes")?;
-    let mut fleet = Fleet::new(clock.clone());
+    let mut fleet = Fleet::new(clock, lifecycle.reload());
     let shutdown = lifecycle.shutdown();
     let started = tokio::select! {
         started = start(&plan, &mut fleet) => started,
@@ -111,10 +110,9 @@ async fn start(plan: &Plan, fleet: &mut Fleet) -> Result<()> {
     Ok(())
 }
 
-/// Until a signal: restarts are reported, SIGHUP goes to the daemons, orphans are collected.
+/// Until a signal: restarts are reported, orphans are collected.
 async fn watch(fleet: &mut Fleet, lifecycle: &Lifecycle) {
     let shutdown = lifecycle.shutdown();
-    let mut reload = lifecycle.reload();
     let Ok(mut child_ended) = signal(SignalKind::child()) else {
         warn!("SIGCHLD cannot be watched, orphans stay until the end");
         shutdown.cancelled().await;
@@ -123,7 +121,6 @@ async fn watch(fleet: &mut Fleet, lifecycle: &Lifecycle) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            Ok(()) = reload.changed() => fleet.signal_all(Signal::SIGHUP),
             Some(()) = child_ended.recv() => orphans::reap(&fleet.known_pids()),
             Some(exit) = fleet.exits.recv() => {
                 error!(daemon = exit.name, status = exit.status, "ended, the rest goes on");
@@ -135,6 +132,7 @@ async fn watch(fleet: &mut Fleet, lifecycle: &Lifecycle) {
 /// The running daemons.
 struct Fleet {
     clock: SharedClock,
+    reload: watch::Receiver<u64>,
     tasks: JoinSet<(&'static str, std::io::Result<()>)>,
     pids: BTreeMap<&'static str, PidCell>,
     stop_daemons: CancellationToken,
@@ -144,10 +142,11 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new(clock: SharedClock) -> Self {
+    fn new(clock: SharedClock, reload: watch::Receiver<u64>) -> Self {
         let (exits_sender, exits) = mpsc::unbounded_channel();
         Self {
             clock,
+            reload,
             tasks: JoinSet::new(),
             pids: BTreeMap::new(),
             stop_daemons: CancellationToken::new(),
@@ -169,6 +168,7 @@ impl Fleet {
             spec,
             pid,
             stop.clone(),
+            self.reload.clone(),
             self.exits_sender.clone(),
             self.clock.clone(),
         );
@@ -213,12 +213,6 @@ impl Fleet {
 
     fn known_pids(&self) -> HashSet<u32> {
         self.pids().into_values().collect()
-    }
-
-    fn signal_all(&self, signal: Signal) {
-        for pid in self.known_pids() {
-            process::signal_group(pid, signal);
-        }
     }
 
     /// The daemons first, so that clusters can still take leave of the sandbox, then the sandbox.

@@ -13,7 +13,7 @@ use splashtail_sandbox::seed::small;
 use url::Url;
 
 use super::ports::Ports;
-use super::process::DaemonSpec;
+use super::process::{DaemonSpec, OnReload};
 use super::report::{Pids, Ready, SandboxAddresses};
 
 pub const SANDBOX: &str = "sandbox";
@@ -318,6 +318,12 @@ impl Plan {
             env,
             listeners,
             log: self.data_dir.log(name),
+            on_reload: match name {
+                // It replaces itself and keeps its clusters.
+                CLUSTERER => OnReload::Signal,
+                SANDBOX => OnReload::Nothing,
+                _ => OnReload::Restart,
+            },
         })
     }
 

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::lifecycle::SUPERVISOR_VARIABLE;
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -26,6 +26,18 @@ const FIRST_LISTENER_FD: i32 = 3;
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// What a daemon does when the operator asks for a reload (SIGHUP).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnReload {
+    /// It ends gracefully and is started again, which also picks up a new binary. Its listeners stay
+    /// open meanwhile, so nobody is refused.
+    Restart,
+    /// It gets the signal and looks after itself.
+    Signal,
+    /// Nothing: its state is in memory.
+    Nothing,
+}
 
 /// What to start. Listeners are bound by the supervisor and survive the daemon, so a restart
 /// never loses its port.
@@ -37,6 +49,7 @@ pub struct DaemonSpec {
     pub env: Vec<(&'static str, String)>,
     pub listeners: Vec<TcpListener>,
     pub log: PathBuf,
+    pub on_reload: OnReload,
 }
 
 /// A daemon ended without being told to.
@@ -63,7 +76,7 @@ impl PidCell {
     }
 }
 
-/// Runs the daemon until `stop` is cancelled and it has ended.
+/// Runs the daemon until `stop` is cancelled and it has ended. Each change of `reload` is a SIGHUP.
 ///
 /// # Errors
 /// The program cannot be started at all (missing, not executable).
@@ -71,6 +84,7 @@ pub async fn supervise(
     spec: DaemonSpec,
     pid: PidCell,
     stop: CancellationToken,
+    mut reload: watch::Receiver<u64>,
     exits: mpsc::UnboundedSender<UnexpectedExit>,
     clock: SharedClock,
 ) -> io::Result<()> {
@@ -81,15 +95,26 @@ pub async fn supervise(
         let mut child = spawn(&spec)?;
         pid.set(child.id());
         let started = clock.monotonic();
-        let status = tokio::select! {
-            status = child.wait() => status?,
-            () = stop.cancelled() => {
-                terminate(&child, Signal::SIGTERM);
-                let status = child.wait().await?;
-                pid.set(None);
-                info!(daemon = spec.name, %status, "stopped");
+        let ended = loop {
+            tokio::select! {
+                status = child.wait() => break Some(status?),
+                () = stop.cancelled() => break None,
+                Ok(()) = reload.changed() => match spec.on_reload {
+                    OnReload::Restart => break None,
+                    OnReload::Signal => terminate(&child, Signal::SIGHUP),
+                    OnReload::Nothing => {}
+                },
+            }
+        };
+        let Some(status) = ended else {
+            terminate(&child, Signal::SIGTERM);
+            let status = child.wait().await?;
+            pid.set(None);
+            info!(daemon = spec.name, %status, "stopped");
+            if stop.is_cancelled() {
                 return Ok(());
             }
+            continue;
         };
         pid.set(None);
         if clock.monotonic().saturating_sub(started) >= HEALTHY_AFTER {

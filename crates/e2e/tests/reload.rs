@@ -1,0 +1,79 @@
+//! SIGHUP to the supervisor: new webserver and jobserver, the same bot, nobody refused.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use splashtail_e2e::platform::{Engines, Platform, is_alive, signal};
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_reload_refuses_nobody_and_leaves_the_bot_alone() {
+    let platform = Platform::start(TempDir::new().unwrap(), Engines::Embedded, &[])
+        .await
+        .unwrap();
+    let pids = platform.ready.pids.clone();
+    let url = platform
+        .ready
+        .api
+        .as_ref()
+        .unwrap()
+        .join("openapi")
+        .unwrap();
+
+    // Someone asks all the time, over a new connection each time.
+    let (stop, answered) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU32::new(0)),
+    );
+    let caller = tokio::spawn({
+        let (stop, answered) = (stop.clone(), answered.clone());
+        async move {
+            let client = reqwest::Client::builder()
+                .pool_max_idle_per_host(0)
+                .build()
+                .unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                let status = client.get(url.clone()).send().await.unwrap().status();
+                assert!(status == 200 || status == 503, "{status}");
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+
+    signal(pids.splashtail, Signal::SIGHUP).unwrap();
+    let old = [pids.webserver.unwrap(), pids.jobserver.unwrap()];
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    while old.iter().any(|pid| is_alive(*pid)) {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the old ones stay:\n{}",
+            platform.logs()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let before = answered.load(Ordering::Relaxed);
+    while answered.load(Ordering::Relaxed) < before + 20 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the new one does not answer"
+        );
+        assert!(!caller.is_finished(), "someone was refused");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    caller.await.unwrap();
+
+    assert!(
+        is_alive(pids.clusterer.unwrap()),
+        "the clusterer replaces itself under its pid"
+    );
+    for pid in pids.bot.values() {
+        assert!(is_alive(*pid), "the bot goes on");
+    }
+    assert!(platform.stop().await.unwrap().is_empty());
+}
