@@ -84,33 +84,52 @@ fn a_busy_port_is_named() {
 
 #[tokio::test]
 async fn an_unreachable_database_is_tried_again_and_said() {
-    let dir = TempDir::new().unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0")
+    let url = format!("postgresql://me:very-secret@127.0.0.1:{}/x", closed_port());
+    said_while_trying(
+        &format!("meta:\n  postgres_url: {url}\n"),
+        "meta.postgres_url",
+        2,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_unreachable_redis_is_tried_again_and_said() {
+    let url = format!("redis://:very-secret@127.0.0.1:{}/0", closed_port());
+    said_while_trying(&format!("meta:\n  redis_url: {url}\n"), "meta.redis_url", 1).await;
+}
+
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
-        .port();
-    let config =
-        format!("meta:\n  postgres_url: postgresql://me:very-secret@127.0.0.1:{closed}/x\n");
+        .port()
+}
+
+/// `up` goes on trying, names the key as often as asked for, and stops when told to.
+async fn said_while_trying(config: &str, key: &str, times: usize) {
+    let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("config.yaml"), config).unwrap();
     let log = dir.path().join("log");
     let mut child = Command::new(binary("splashtail"))
         .args(["up", "--free-ports"])
         .current_dir(dir.path())
+        .env_remove("SPLASHTAIL_CONFIG")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     let text = loop {
         let text = std::fs::read_to_string(&log).unwrap();
-        if text.matches("meta.postgres_url").count() >= 2 {
+        if text.matches(key).count() >= times {
             break text;
         }
         assert!(
             tokio::time::Instant::now() < deadline,
-            "no second attempt:\n{text}"
+            "{key} is not named:\n{text}"
         );
         assert!(child.try_wait().unwrap().is_none(), "it gave up:\n{text}");
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -12,6 +12,7 @@ mod readiness;
 pub mod report;
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ use process::{DaemonSpec, PidCell, UnexpectedExit};
 const STOP_DAEMONS_WITHIN: Duration = Duration::from_secs(8);
 /// Everything is gone after this.
 const KILL_AFTER: Duration = Duration::from_secs(9);
+/// How often a start that takes long says what it waits for.
+const EXPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// A daemon that ends this often in a row during the start stops the start.
 const START_ATTEMPTS: u32 = 3;
 
@@ -96,14 +99,22 @@ async fn start(plan: &Plan, fleet: &mut Fleet) -> Result<()> {
         }
         for (name, ready_at) in waiting {
             fleet
-                .wait_ready(name, readiness::answers(&ready_at))
+                .wait_ready(
+                    name,
+                    &plan.data_dir.log(name),
+                    readiness::answers(&ready_at),
+                )
                 .await?;
             info!(daemon = name, "ready");
         }
     }
     if plan.has_clusters() {
         fleet
-            .wait_ready("clusters", readiness::fully_up(plan))
+            .wait_ready(
+                "clusters",
+                &plan.data_dir.log(plan::CLUSTERER),
+                readiness::fully_up(plan),
+            )
             .await?;
         info!("all clusters are up");
     }
@@ -175,15 +186,22 @@ impl Fleet {
         self.tasks.spawn(async move { (name, supervised.await) });
     }
 
-    /// Waits for `ready` while watching that the daemons stay up.
+    /// Waits for `ready` while watching that the daemons stay up. A long wait is explained with the
+    /// end of the log, which says what is missing (a database, Redis).
     async fn wait_ready(
         &mut self,
         name: &str,
+        log: &Path,
         ready: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         tokio::pin!(ready);
+        let clock = self.clock.clone();
         loop {
             tokio::select! {
+                () = clock.sleep(EXPLAIN_EVERY) => {
+                    let last = process::last_line(log).unwrap_or_default();
+                    warn!(log = %log.display(), "still waiting for the {name}: {last}");
+                }
                 ready = &mut ready => return ready.with_context(|| format!("{name} is not ready")),
                 Some(exit) = self.exits.recv() => {
                     if exit.quick_exits >= START_ATTEMPTS {

@@ -194,6 +194,12 @@ fn read_tail(path: &Path, from: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&tail).trim_end().to_owned())
 }
 
+/// The newest line of a log; `None` when there is none.
+pub fn last_line(path: &Path) -> Option<String> {
+    let tail = read_tail(path, 0).ok()?;
+    Some(tail.lines().next_back()?.to_owned())
+}
+
 /// Signals the whole process group of a daemon that is still there.
 pub fn terminate(child: &Child, signal: Signal) {
     if let Some(pid) = child.id() {
