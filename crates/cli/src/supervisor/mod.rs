@@ -12,6 +12,7 @@ mod readiness;
 pub mod report;
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use tracing::{error, info, warn};
 pub use plan::{Plan, PlanOptions, Role, sibling};
 pub use ports::PortError;
 use process::{DaemonSpec, PidCell, UnexpectedExit};
+use report::Ready;
 
 /// The daemons have this long after the first signal; clusters get 5 s of it from the clusterer.
 const STOP_DAEMONS_WITHIN: Duration = Duration::from_secs(8);
@@ -53,18 +55,22 @@ pub async fn run(
     let mut fleet = Fleet::new(clock, lifecycle.reload());
     let shutdown = lifecycle.shutdown();
     let started = tokio::select! {
-        started = start(&plan, &mut fleet) => started,
-        () = shutdown.cancelled() => Ok(()),
+        started = start(&plan, &mut fleet) => started.map(Some),
+        () = shutdown.cancelled() => Ok(None),
     };
-    if let Err(error) = started {
-        fleet.stop(KILL_AFTER).await;
-        return Err(error);
-    }
-    if !shutdown.is_cancelled() {
-        let ready = readiness::report(&plan, &fleet.pids()).await?;
-        lifecycle.notify_ready();
-        announce(&ready, &plan, json)?;
-        watch(&mut fleet, &lifecycle).await;
+    match started {
+        Err(error) => {
+            fleet.stop(KILL_AFTER).await;
+            return Err(error);
+        }
+        Ok(Some(ready)) => {
+            lifecycle.notify_ready();
+            if let Err(error) = announce(&ready, &plan, json) {
+                warn!(%error, "nobody reads the answer, running all the same");
+            }
+            watch(&mut fleet, &lifecycle).await;
+        }
+        Ok(None) => {}
     }
     info!("stopping");
     let clean = fleet.stop(KILL_AFTER).await;
@@ -75,21 +81,18 @@ pub async fn run(
     })
 }
 
-#[allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the command's answer"
-)]
-fn announce(ready: &report::Ready, plan: &Plan, json: bool) -> Result<()> {
+fn announce(ready: &Ready, plan: &Plan, json: bool) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
     if json {
-        println!("{}", serde_json::to_string(ready)?);
+        writeln!(stdout, "{}", serde_json::to_string(ready)?)?;
     } else {
-        println!("\nsplashtail is running ({})\n\n{ready}", plan.describe());
+        let engines = plan.describe();
+        writeln!(stdout, "\nsplashtail is running ({engines})\n\n{ready}")?;
     }
-    Ok(())
+    Ok(stdout.flush()?)
 }
 
-async fn start(plan: &Plan, fleet: &mut Fleet) -> Result<()> {
+async fn start(plan: &Plan, fleet: &mut Fleet) -> Result<Ready> {
     for stage in plan.stages()? {
         let mut waiting = Vec::new();
         for (spec, ready_at) in stage {
@@ -118,7 +121,7 @@ async fn start(plan: &Plan, fleet: &mut Fleet) -> Result<()> {
             .await?;
         info!("all clusters are up");
     }
-    Ok(())
+    readiness::report(plan, &fleet.pids()).await
 }
 
 /// Until a signal: restarts are reported, orphans are collected.
