@@ -315,6 +315,14 @@ impl Hands {
                 let _ = answer.send(fleet.numbers());
             }
             Request::Command(command, answer) => return Some(self.request(command, answer)),
+            Request::Note(entry) => {
+                let mut command = LauncherCmd::command("action_logs", None, "");
+                command.data = Some(entry);
+                return Some(Event::Command {
+                    origin: Origin::Bus,
+                    command,
+                });
+            }
         }
         None
     }

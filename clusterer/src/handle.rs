@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use splashtail_api_types::clusters::{ClusterHealth, InstanceList};
 use splashtail_core::ids::ClusterId;
 use splashtail_ipc::launcher::LauncherCmd;
 use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
 
 use crate::fleet::ClusterNumbers;
 
@@ -26,6 +27,8 @@ pub(crate) enum Request {
     Health(ClusterId, oneshot::Sender<Health>),
     Numbers(oneshot::Sender<Vec<ClusterNumbers>>),
     Command(LauncherCmd, oneshot::Sender<Value>),
+    /// For the action log.
+    Note(Map<String, Value>),
 }
 
 /// Health of one cluster, and whether the fleet is in a state in which it means something.
@@ -92,5 +95,12 @@ impl FleetHandle {
     /// [`NotReady`]
     pub async fn command(&self, command: LauncherCmd) -> Result<Value, NotReady> {
         self.ask(|answer| Request::Command(command, answer)).await
+    }
+
+    /// Writes an entry to the action log; one that finds no room is dropped.
+    pub(crate) fn note(&self, entry: Map<String, Value>) {
+        if self.requests.try_send(Request::Note(entry)).is_err() {
+            warn!("dropped an action log entry");
+        }
     }
 }

@@ -28,6 +28,8 @@ pub struct SavedCluster {
     pub name: String,
     pub shards: Vec<ShardId>,
     pub incarnation: u64,
+    #[serde(default)]
+    pub starts: u32,
     pub state: SavedState,
     pub process: Option<ProcessId>,
     /// Unix milliseconds.
@@ -98,6 +100,7 @@ impl Fleet {
                 shards: saved.shards,
             };
             let mut cluster = Cluster::new(entry, saved.incarnation);
+            cluster.starts = saved.starts;
             cluster.started_at = saved
                 .started_at
                 .and_then(chrono::DateTime::from_timestamp_millis);
@@ -174,6 +177,7 @@ fn save(cluster: &Cluster) -> SavedCluster {
         name: cluster.name.clone(),
         shards: cluster.shards.clone(),
         incarnation: cluster.incarnation,
+        starts: cluster.starts,
         state,
         process: cluster.process.clone(),
         started_at: cluster.started_at.map(|at| at.timestamp_millis()),

@@ -101,6 +101,8 @@ pub struct Cluster {
     pub state: State,
     /// Changes with every start.
     pub incarnation: u64,
+    /// Processes started for it so far.
+    pub starts: u32,
     /// 32 letters while a process is wanted, else empty.
     pub session_id: String,
     pub started_at: Option<DateTime<Utc>>,
@@ -128,6 +130,7 @@ impl Cluster {
             shards: entry.shards,
             state: State::Stopped,
             incarnation,
+            starts: 0,
             session_id: String::new(),
             started_at: None,
             process: None,

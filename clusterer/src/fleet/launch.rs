@@ -305,6 +305,7 @@ impl Fleet {
             .launch_timeout(self.clusters[index].shards.len());
         let cluster = &mut self.clusters[index];
         cluster.incarnation = incarnation;
+        cluster.starts = cluster.starts.saturating_add(1);
         cluster.session_id = session_id;
         cluster.started_at = Some(now.wall);
         cluster.process = None;

@@ -1,7 +1,8 @@
 //! The fleet as the dashboard sees it.
 
 use splashtail_api_types::clusters::{
-    ClusterHealth, ClusterMapEntry, Instance, InstanceList, UNSET_TIME,
+    ClusterHealth, ClusterMapEntry, Instance, InstanceList, InstanceProcess, InstanceState,
+    UNSET_TIME,
 };
 use splashtail_core::ids::ClusterId;
 
@@ -69,19 +70,29 @@ fn instance(cluster: &Cluster) -> Instance {
         lock_cluster_time: cluster.busy_since,
         launched_fully: cluster.launched(),
         last_checked: cluster.last_checked.unwrap_or(UNSET_TIME),
+        process: Some(InstanceProcess {
+            state: cluster.state.into(),
+            pid: pid(cluster),
+            restarts: cluster.starts.saturating_sub(1),
+            unresponsive: cluster.unresponsive,
+        }),
     }
 }
 
-impl State {
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::Queued { .. } => "queued",
-            Self::Launching { .. } => "starting",
-            Self::Running { .. } => "running",
-            Self::Stopping { .. } => "stopping",
-            Self::Backoff { held: false, .. } => "backoff",
-            Self::Backoff { held: true, .. } => "held",
+fn pid(cluster: &Cluster) -> Option<u32> {
+    u32::try_from(cluster.process.as_ref()?.pid).ok()
+}
+
+impl From<State> for InstanceState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Stopped => Self::Stopped,
+            State::Queued { .. } => Self::Queued,
+            State::Launching { .. } => Self::Starting,
+            State::Running { .. } => Self::Running,
+            State::Stopping { .. } => Self::Stopping,
+            State::Backoff { held: false, .. } => Self::Backoff,
+            State::Backoff { held: true, .. } => Self::Held,
         }
     }
 }
@@ -91,7 +102,7 @@ fn numbers(cluster: &Cluster) -> ClusterNumbers {
     let slowest = health.iter().map(|shard| shard.latency).fold(0.0, f64::max);
     ClusterNumbers {
         id: cluster.id,
-        state: cluster.state.as_str(),
+        state: InstanceState::from(cluster.state).as_str(),
         unresponsive: cluster.unresponsive,
         incarnation: cluster.incarnation,
         shards_up: health.iter().filter(|shard| shard.up).count(),

@@ -9,9 +9,9 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use splashtail_core::ids::ClusterId;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::bus::Bus;
@@ -160,6 +160,24 @@ async fn cluster_health(State(app): State<App>, Query(query): Query<HealthQuery>
     }
 }
 
+/// Commands that change nothing.
+const READ_ONLY: [&str; 2] = ["statuses", "num_processes"];
+
+/// Who asked for what. Without a user it was the command line.
+fn asked(action: &str, id: Option<&Value>, user: Option<&HeaderValue>) -> Map<String, Value> {
+    let mut entry = Map::from_iter([
+        ("event".to_owned(), Value::from("operator_command")),
+        ("action".to_owned(), Value::from(action)),
+    ]);
+    if let Some(id) = id {
+        entry.insert("id".to_owned(), id.clone());
+    }
+    if let Some(user) = user.and_then(|user| user.to_str().ok()) {
+        entry.insert("user".to_owned(), Value::from(user));
+    }
+    entry
+}
+
 #[derive(Debug, Default, Deserialize)]
 struct CommandBody {
     #[serde(default)]
@@ -215,10 +233,12 @@ async fn command(
         user.id = user,
         "command received"
     );
+    if !READ_ONLY.contains(&action.as_str()) {
+        app.fleet
+            .note(asked(&action, body.id.as_ref(), headers.get("x-user-id")));
+    }
     let mut command = LauncherCmd::command(&action, None, "");
-    command.args = body
-        .id
-        .map(|id| serde_json::Map::from_iter([("id".to_owned(), id)]));
+    command.args = body.id.map(|id| Map::from_iter([("id".to_owned(), id)]));
     match app.fleet.command(command).await {
         Err(not_ready) => not_ready.into_response(),
         Ok(output) => match output.get("error").and_then(Value::as_str) {

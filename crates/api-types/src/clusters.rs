@@ -40,6 +40,9 @@ impl InstanceList {
         self.dir.clear();
         for instance in &mut self.instances {
             instance.session_id.clear();
+            if let Some(process) = &mut instance.process {
+                process.pid = None;
+            }
         }
         self
     }
@@ -78,6 +81,55 @@ pub struct Instance {
     pub lock_cluster_time: Option<DateTime<Utc>>,
     pub launched_fully: bool,
     pub last_checked: DateTime<Utc>,
+    /// What mewld's format has no word for; absent in the answers of other clusterers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<InstanceProcess>,
+}
+
+/// A cluster as our clusterer sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct InstanceProcess {
+    pub state: InstanceState,
+    /// Process id on the clusterer's machine; absent in public answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Starts after the first one.
+    pub restarts: u32,
+    /// It missed the last health check.
+    pub unresponsive: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InstanceState {
+    /// An operator stopped it.
+    Stopped,
+    /// Waits for its turn to identify.
+    Queued,
+    /// Its process runs, and not all of its shards were ready yet.
+    Starting,
+    Running,
+    Stopping,
+    /// It crashed and starts again by itself after a pause.
+    Backoff,
+    /// It crashed too often and rests for some minutes.
+    Held,
+}
+
+impl InstanceState {
+    /// As in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Queued => "queued",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Backoff => "backoff",
+            Self::Held => "held",
+        }
+    }
 }
 
 /// One shard as its cluster reported it.

@@ -56,7 +56,8 @@ fn public_instance_list_names_no_directory_and_no_session() {
             "StartedAt": "0001-01-01T00:00:00Z", "SessionID": "secret", "ClusterID": 0, "Shards": [],
             "Active": false, "ClusterHealth": null, "CurrentlyKilling": false,
             "LockClusterTime": "2024-01-21T17:37:01Z", "LaunchedFully": false,
-            "LastChecked": "0001-01-01T00:00:00Z"
+            "LastChecked": "0001-01-01T00:00:00Z",
+            "Process": {"State": "backoff", "Pid": 98765, "Restarts": 3, "Unresponsive": false}
         }],
         "ShardCount": 0,
         "GetGatewayBot": {
@@ -67,7 +68,9 @@ fn public_instance_list_names_no_directory_and_no_session() {
     });
     let public = round_trip::<InstanceList>(&wire).public();
     let text = serde_json::to_string(&public).unwrap();
-    assert!(!text.contains("secret") && !text.contains("/srv"), "{text}");
+    for hidden in ["secret", "/srv", "98765"] {
+        assert!(!text.contains(hidden), "{hidden}: {text}");
+    }
     assert!(
         text.contains(r#""SessionID":"""#) && text.contains(r#""Dir":"""#),
         "{text}"

@@ -359,6 +359,7 @@ export interface components {
             LaunchedFully: boolean;
             /** Format: date-time */
             LastChecked: string;
+            Process?: components["schemas"]["InstanceProcess"] | null;
         };
         /** @description `GET /clusters/health` and the clusterer's `/instance-list`. */
         InstanceList: {
@@ -375,6 +376,24 @@ export interface components {
             /** @description All clusters were launched once. */
             FullyUp: boolean;
         };
+        /** @description A cluster as our clusterer sees it. */
+        InstanceProcess: {
+            State: components["schemas"]["InstanceState"];
+            /**
+             * Format: int32
+             * @description Process id on the clusterer's machine; absent in public answers.
+             */
+            Pid?: number | null;
+            /**
+             * Format: int32
+             * @description Starts after the first one.
+             */
+            Restarts: number;
+            /** @description It missed the last health check. */
+            Unresponsive: boolean;
+        };
+        /** @enum {string} */
+        InstanceState: "stopped" | "queued" | "starting" | "running" | "stopping" | "backoff" | "held";
         /** @description How many tasks are in each state. */
         JobsSummary: {
             /** Format: int64 */
