@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use splashtail::commands::{backup, bot, config, doctor, migrate, sandbox, token, up};
+use splashtail::commands::{backup, bot, clusters, config, doctor, migrate, sandbox, token, up};
 
 /// Runs AntiRaid: the bot, its clusterer, the jobserver, the API with the dashboard, and a
 /// simulated Discord to try it all on.
@@ -25,6 +25,8 @@ enum Command {
     Jobs(up::DaemonArgs),
     /// Start one bot cluster without a clusterer
     Bot(bot::BotArgs),
+    /// See and command the bot's clusters
+    Clusters(clusters::ClustersArgs),
     /// Write the sample configuration, or check the present one
     Config(config::ConfigArgs),
     /// Bring the database up to date
@@ -49,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Webserver(args) => up::webserver(args).await,
         Command::Jobs(args) => up::jobs(args).await,
         Command::Bot(args) => bot::run(args),
+        Command::Clusters(args) => clusters::run(args).await,
         Command::Config(args) => config::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod bot;
+pub mod clusters;
 pub mod config;
 pub mod doctor;
 pub mod finding;
