@@ -4,6 +4,7 @@
 #   make buildbot   the bot
 #   make website    the dashboard (needs Node 20)
 #   make all        everything above
+#   make clients    the libraries of strangers that the tests run (needs Python 3 with pip, Node 20)
 #   make run        everything, then start it:  make run ARGS="--free-ports"
 #   make test       every test, with its own PostgreSQL, Redis and Chromium
 #   make check      formatting, lints and types
@@ -17,7 +18,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 .DEFAULT_GOAL := daemons
-.PHONY: daemons buildbot binaries website all run test check bench clean
+.PHONY: daemons buildbot binaries website clients all run test check bench clean
 
 daemons:
 	cargo build --locked --profile $(PROFILE) -p splashtail -p splashtail-clusterer -p splashtail-jobserver -p splashtail-webserver -p splashtail-sandbox
@@ -35,6 +36,15 @@ WEBSITE_SOURCES := $(shell find website/src website/static -type f 2>/dev/null) 
 
 website/build/index.html: website/node_modules/.package-lock.json $(WEBSITE_SOURCES)
 	cd website && npm run build
+	@touch $@
+
+CLIENTS := crates/e2e/clients
+
+clients: $(CLIENTS)/discord_py/packages/.installed
+
+$(CLIENTS)/discord_py/packages/.installed: $(CLIENTS)/discord_py/requirements.txt
+	rm -rf $(@D)
+	python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) -r $<
 	@touch $@
 
 # One build of everything: cargo would compile shared dependencies anew for another set of packages.
@@ -60,4 +70,4 @@ bench:
 
 clean:
 	cargo clean
-	rm -rf website/build website/node_modules website/.svelte-kit
+	rm -rf website/build website/node_modules website/.svelte-kit $(CLIENTS)/*/packages $(CLIENTS)/*/node_modules

@@ -3,3 +3,4 @@
 pub mod backups;
 pub mod object_server;
 pub mod platform;
+pub mod strangers;
