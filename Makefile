@@ -40,11 +40,15 @@ website/build/index.html: website/node_modules/.package-lock.json $(WEBSITE_SOUR
 
 CLIENTS := crates/e2e/clients
 
-clients: $(CLIENTS)/discord_py/packages/.installed
+clients: $(CLIENTS)/discord_py/packages/.installed $(CLIENTS)/discord_js/node_modules/.package-lock.json
 
 $(CLIENTS)/discord_py/packages/.installed: $(CLIENTS)/discord_py/requirements.txt
 	rm -rf $(@D)
 	python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) -r $<
+	@touch $@
+
+$(CLIENTS)/discord_js/node_modules/.package-lock.json: $(CLIENTS)/discord_js/package.json $(CLIENTS)/discord_js/package-lock.json
+	cd $(CLIENTS)/discord_js && npm ci --no-audit --no-fund
 	@touch $@
 
 # One build of everything: cargo would compile shared dependencies anew for another set of packages.

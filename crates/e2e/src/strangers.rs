@@ -7,7 +7,7 @@
 //! "do": "ban", …}`, and prints `{"event": "done", "n": 1, "result": …}` or `{"event": "failed",
 //! "n": 1, "error": "…"}`. `{"do": "stop"}` makes it log out and exit with 0.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -296,4 +296,28 @@ pub fn frames(journal: &[Entry], wanted: impl Fn(&str, u8, &str) -> bool) -> usi
         _ => false,
     });
     frames.count()
+}
+
+/// How many dispatches were caught up on: sent between the loss of a connection and `RESUMED`.
+#[must_use]
+pub fn replayed(journal: &[Entry]) -> usize {
+    let mut lost = HashSet::new();
+    let mut count = 0;
+    for entry in journal {
+        match &entry.record {
+            Record::Closed { session, .. } => {
+                lost.insert(session);
+            }
+            Record::Frame {
+                session,
+                t: Some(t),
+                ..
+            } if t == "RESUMED" => {
+                lost.remove(session);
+            }
+            Record::Frame { session, op: 0, .. } if lost.contains(session) => count += 1,
+            _ => {}
+        }
+    }
+    count
 }

@@ -168,7 +168,7 @@ class Client(discord.AutoShardedClient):
     async def do_bulk_delete(self, command):
         messages = [discord.Object(int(id)) for id in command["messages"]]
         channel = await self.channel(command)
-        await channel.delete_messages(messages, reason=command["reason"])
+        await channel.delete_messages(messages)
 
     async def do_create_channel(self, command):
         channel = await self.guild(command).create_text_channel(
