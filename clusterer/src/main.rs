@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Parser;
 use command_fds::{CommandFdExt, FdMapping};
 use splashtail_clusterer::Outcome;
-use splashtail_clusterer::settings::{Settings, Surroundings, cluster_file_path};
+use splashtail_clusterer::settings::{Settings, Surroundings};
 use splashtail_core::config::{Component, Config, LoadOptions};
 use splashtail_core::environment::Environment;
 use splashtail_core::lifecycle::Lifecycle;
@@ -84,7 +84,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<(Outcome, TcpListener)> {
     let path = loaded.path.as_deref();
     let file = arguments
         .cfg_file
-        .unwrap_or_else(|| cluster_file_path(path, &loaded.config));
+        .unwrap_or_else(|| loaded.config.environment.cluster_file(path));
     info!(environment = %loaded.config.environment, cluster_file = %file.display(), "starting");
     let settings = Settings::resolve(&loaded.config, &file, &Surroundings::of_process(path)?)?;
     let lifecycle = Lifecycle::install().context("cannot listen to signals")?;

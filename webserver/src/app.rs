@@ -12,6 +12,7 @@ use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, Jobse
 use splashtail_ipc::signing::{Signer, tag};
 use splashtail_storage::Storage;
 
+use crate::dashboard::DeployProxy;
 use crate::error::ApiError;
 use crate::fleet::Fleet;
 use crate::fresh::Fresh;
@@ -37,6 +38,7 @@ pub struct App {
     pub attempts: Attempts,
     pub proofs: Proofs,
     pub fleet: Fleet,
+    pub proxy: DeployProxy,
     pub jobserver: JobserverClient,
     pub objects: Objects,
     pub links: LinkSigner,
@@ -72,6 +74,7 @@ impl App {
         config: Config,
         storage: Storage,
         site: Site,
+        proxy: DeployProxy,
         clock: SharedClock,
     ) -> Result<Self, AppError> {
         let secret = config
@@ -94,6 +97,7 @@ impl App {
             links: LinkSigner::new(meta.link_key.clone().ok_or(AppError::NoLinkKey)?),
             summary: Fresh::new(SUMMARY_PERIOD),
             site,
+            proxy,
             document: openapi::render(routes::document(), &config)?,
             discord: DiscordLogin::new(&config).map_err(AppError::Discord)?,
             clock,

@@ -15,6 +15,7 @@ use splashtail_ipc::clients::ClientError;
 use splashtail_storage::StorageError;
 use tracing::error;
 
+use crate::dashboard::Denied;
 use crate::ioauth::DiscordError;
 use crate::layers::request_log;
 use crate::rate_limit::Exceeded;
@@ -41,6 +42,8 @@ pub enum ApiError {
     BodyTooLarge(usize),
     #[error("{0}")]
     Unauthorized(&'static str),
+    #[error(transparent)]
+    NotOperator(Denied),
     #[error("{0}")]
     Forbidden(&'static str),
     #[error("too many requests; try again in {} s", .0.retry_after())]
@@ -135,7 +138,9 @@ impl ApiError {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Invalid { code, .. } => (StatusCode::BAD_REQUEST, code),
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Unauthorized(_) | Self::NotOperator(_) => {
+                (StatusCode::UNAUTHORIZED, "unauthorized")
+            }
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::FleetUnavailable => (StatusCode::PRECONDITION_FAILED, "fleet_unavailable"),

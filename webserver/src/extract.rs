@@ -43,11 +43,13 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for QueryOf
     }
 }
 
-/// A JSON body.
+/// A JSON body of at most `LIMIT` bytes.
 #[derive(Debug)]
-pub struct JsonBody<T>(pub T);
+pub struct JsonBody<T, const LIMIT: usize = MAX_BODY>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S>
+    for JsonBody<T, LIMIT>
+{
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
@@ -57,11 +59,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             .and_then(|value| value.to_str().ok())
             .map(|value| value.split(';').next().unwrap_or_default().trim())
             .is_some_and(|value| value.eq_ignore_ascii_case("application/json"));
-        let body = read_body(request.into_body(), MAX_BODY)
+        let body = read_body(request.into_body(), LIMIT)
             .await
             .map_err(|error| {
                 if error.status == http::StatusCode::PAYLOAD_TOO_LARGE {
-                    ApiError::BodyTooLarge(MAX_BODY)
+                    ApiError::BodyTooLarge(LIMIT)
                 } else {
                     ApiError::invalid("incomplete_body", error.body.message)
                 }

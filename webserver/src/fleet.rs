@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use moka::future::Cache;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use splashtail_api_types::clusters::{Instance, InstanceList};
+use splashtail_api_types::clusters::{ClusterHealth, Instance, InstanceList};
 use splashtail_api_types::modules::CanonicalModule;
 use splashtail_core::clock::SharedClock;
-use splashtail_core::ids::ClusterId;
+use splashtail_core::ids::{ClusterId, UserId};
 use splashtail_core::telemetry::Chain;
-use splashtail_ipc::clients::{ClustererClient, IserverClient};
+use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient};
 use tracing::warn;
 
 use crate::error::ApiError;
@@ -71,6 +72,40 @@ impl Fleet {
             .ok_or(ApiError::FleetUnavailable)
     }
 
+    /// Oldest first.
+    ///
+    /// # Errors
+    /// [`ApiError::FleetUnavailable`]: the clusterer does not answer.
+    pub async fn action_logs(&self) -> Result<Vec<Value>, ApiError> {
+        self.clusterer.action_logs().await.map_err(refused)
+    }
+
+    /// # Errors
+    /// [`ApiError::FleetUnavailable`]; 400 for an unknown cluster and while not all are up.
+    pub async fn health(&self, cluster: ClusterId) -> Result<ClusterHealth, ApiError> {
+        self.clusterer
+            .cluster_health(cluster)
+            .await
+            .map_err(refused)
+    }
+
+    /// Sends a command in the name of an operator. It is accepted when this returns, not done.
+    ///
+    /// # Errors
+    /// [`ApiError::FleetUnavailable`]; 409 with the clusterer's reason when it refuses.
+    pub async fn command(
+        &self,
+        action: &str,
+        cluster: Option<ClusterId>,
+        operator: UserId,
+    ) -> Result<(), ApiError> {
+        let sent = self
+            .clusterer
+            .command(action, cluster, Some(operator))
+            .await;
+        sent.map(drop).map_err(refused)
+    }
+
     /// What the cluster's bot can do, in its own order.
     ///
     /// # Errors
@@ -103,6 +138,15 @@ impl Fleet {
         self.modules.insert(key, modules.clone()).await;
         Ok(modules)
     }
+}
+
+/// A clusterer that is away and one that is not ready are the same to whoever asks.
+fn refused(error: ClientError) -> ApiError {
+    if error.is_unreachable() || error.status() == Some(StatusCode::SERVICE_UNAVAILABLE) {
+        warn!(error = %Chain(&error), "the clusterer does not answer (`meta.clusterer_url`)");
+        return ApiError::FleetUnavailable;
+    }
+    ApiError::from_daemon("clusterer", error)
 }
 
 fn answers(instance: &Instance) -> bool {

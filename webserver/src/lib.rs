@@ -7,6 +7,7 @@
 mod admin;
 mod app;
 mod auth;
+mod dashboard;
 mod error;
 mod extract;
 mod fleet;
@@ -47,6 +48,7 @@ pub use routes::document;
 pub use site::{Site, locate as locate_site};
 
 use app::App;
+use dashboard::DeployProxy;
 
 /// Time that background tasks get at the end, beside the drain of the servers.
 const GRACE: Duration = Duration::from_secs(4);
@@ -64,6 +66,8 @@ pub struct Listeners {
 pub struct Options {
     /// `--site-dir`
     pub site_dir: Option<PathBuf>,
+    /// Names the users who may open the dashboard; without it nobody may.
+    pub cluster_file: Option<PathBuf>,
 }
 
 /// Serves until the lifecycle's shutdown. Both servers answer at once; the public one with 503
@@ -79,7 +83,8 @@ pub async fn run(
     clock: SharedClock,
 ) -> Result<()> {
     let shutdown = lifecycle.shutdown();
-    let site = read_site(options, &config.sites.api)?;
+    let site = read_site(options.site_dir, &config.sites.api)?;
+    let proxy = DeployProxy::new(&config, options.cluster_file.as_deref());
     let _ = admin::recorder();
     let (ready, readiness) = watch::channel(None);
     let app_router = Arc::new(OnceLock::new());
@@ -96,7 +101,7 @@ pub async fn run(
 
     match database(&config, clock.as_ref(), &shutdown).await {
         Ok(storage) => {
-            let app = Arc::new(App::new(config, storage.clone(), site, clock)?);
+            let app = Arc::new(App::new(config, storage.clone(), site, proxy, clock)?);
             let router = layers::wrap(routes::router(&app), &app);
             // Nobody else sets it.
             let _ = app_router.set(router);
@@ -143,8 +148,8 @@ async fn database(
     }
 }
 
-fn read_site(options: Options, api: &Url) -> Result<Site> {
-    match site::locate(options.site_dir) {
+fn read_site(asked: Option<PathBuf>, api: &Url) -> Result<Site> {
+    match site::locate(asked) {
         Some(directory) => Ok(Site::read(&directory, api)?),
         None => {
             warn!("the website is not built: `/` says how to build it");

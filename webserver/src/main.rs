@@ -57,12 +57,14 @@ async fn start(arguments: Arguments) -> Result<()> {
         warn!("{warning}");
     }
     let config = loaded.config;
+    let cluster_file = config.environment.cluster_file(loaded.path.as_deref());
     let listeners = Listeners {
         web: listener(0, config.web_address(), "meta.port")?,
         admin: listener(1, config.admin_address(), "meta.admin_port")?,
     };
     let options = Options {
         site_dir: arguments.site_dir,
+        cluster_file: Some(cluster_file),
     };
     run(
         config,

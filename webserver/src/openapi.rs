@@ -19,7 +19,8 @@ use utoipa::{Modify, OpenApi};
     tags(
         (name = "Core", description = "The installation itself"),
         (name = "Auth", description = "Who you are"),
-        (name = "Tasks", description = "Backups and other long work")
+        (name = "Tasks", description = "Backups and other long work"),
+        (name = "Dashboard", description = "The clusters, for operators behind the deploy proxy")
     ),
     modifiers(&Security)
 )]
@@ -41,6 +42,12 @@ impl Modify for Security {
             let key = ApiKey::Header(ApiKeyValue::with_description(header, &description));
             components.add_security_scheme(name, SecurityScheme::ApiKey(key));
         }
+        let key = ApiKey::Header(ApiKeyValue::with_description(
+            "X-DP-Signature",
+            "Put there by the proxy in front, with `X-DP-Host`, `X-DP-UserID` and `X-DP-Timestamp`: \
+             HMAC-SHA512 over timestamp and user id under `meta.dp_secret`, in lower case hex.",
+        ));
+        components.add_security_scheme("DeployProxy", SecurityScheme::ApiKey(key));
     }
 }
 

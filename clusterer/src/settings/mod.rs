@@ -114,15 +114,6 @@ impl Surroundings {
     }
 }
 
-/// `mewld-<env>.yaml` beside the config file; without a config file, in the working directory.
-pub fn cluster_file_path(config_path: Option<&Path>, config: &Config) -> PathBuf {
-    let name = format!("mewld-{}.yaml", config.environment);
-    match config_path.and_then(Path::parent) {
-        Some(directory) => directory.join(name),
-        None => name.into(),
-    }
-}
-
 impl Settings {
     /// # Errors
     /// See [`SettingsError`]; problems of the cluster file are reported all at once.

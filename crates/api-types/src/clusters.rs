@@ -167,3 +167,21 @@ pub struct ClusterHealth {
     pub locked: bool,
     pub health: Vec<ShardHealth>,
 }
+
+/// A command for the clusterer, as mewld's dashboards publish it.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+pub struct LauncherRequest {
+    /// `launcher`
+    pub scope: String,
+    pub action: String,
+    #[serde(default)]
+    pub args: Option<LauncherArgs>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+pub struct LauncherArgs {
+    /// Of the cluster, for commands of one cluster.
+    #[serde(default)]
+    #[schema(value_type = Option<u16>)]
+    pub id: Option<serde_json::Value>,
+}

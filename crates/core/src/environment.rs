@@ -1,6 +1,7 @@
 //! Which of the two environments runs.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 #[derive(
@@ -37,6 +38,16 @@ impl Environment {
         match self {
             Self::Staging => Self::Prod,
             Self::Prod => Self::Staging,
+        }
+    }
+
+    /// The file that describes the clusters, `mewld-<environment>.yaml`: beside the config file,
+    /// without one in the working directory.
+    pub fn cluster_file(self, config: Option<&Path>) -> PathBuf {
+        let name = format!("mewld-{self}.yaml");
+        match config.and_then(Path::parent) {
+            Some(directory) => directory.join(name),
+            None => name.into(),
         }
     }
 }

@@ -1,12 +1,14 @@
-//! Which other origins may read answers: the website, and in staging any page on this machine.
-//! Tokens travel in headers, so credentials are never allowed.
+//! Which other origins may read answers: the website, and in staging any page on this machine; of
+//! the operators' dashboard none. Tokens travel in headers, so credentials are never allowed.
 
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, header};
 use splashtail_core::config::Config;
 use splashtail_core::environment::Environment;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::{Host, Origin, Url};
 
+use crate::dashboard;
 use crate::rate_limit::{BUCKET, REQ_LIMIT, REQ_MADE};
 
 const SERVER_AUTH: HeaderName = HeaderName::from_static("server-auth");
@@ -17,10 +19,11 @@ const X_ERROR_TYPE: HeaderName = HeaderName::from_static("x-error-type");
 pub fn layer(config: &Config) -> CorsLayer {
     let frontend = config.sites.frontend.origin();
     let loopback = config.environment == Environment::Staging;
-    let allowed = AllowOrigin::predicate(move |origin: &HeaderValue, _| {
-        origin
-            .to_str()
-            .is_ok_and(|origin| is_allowed(origin, &frontend, loopback))
+    let allowed = AllowOrigin::predicate(move |origin: &HeaderValue, request: &Parts| {
+        !dashboard::contains(request.uri.path())
+            && origin
+                .to_str()
+                .is_ok_and(|origin| is_allowed(origin, &frontend, loopback))
     });
     CorsLayer::new()
         .allow_origin(allowed)

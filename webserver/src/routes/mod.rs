@@ -6,6 +6,7 @@ pub mod clusters;
 pub mod docs;
 pub mod download;
 pub mod ioauth;
+pub mod mewld;
 pub mod output;
 pub mod summary;
 pub mod tasks;
@@ -21,6 +22,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterE
 use utoipa_axum::routes;
 
 use crate::app::AppState;
+use crate::dashboard;
 use crate::error::ApiError;
 use crate::openapi::ApiDocument;
 use crate::rate_limit::{self, AUTH_TEST, CREATE_TASK, DOWNLOAD, IOAUTH, Policy};
@@ -33,6 +35,11 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
     OpenApiRouter::with_openapi(ApiDocument::openapi())
         .routes(routes!(clusters::get_health))
         .routes(routes!(clusters::list_modules))
+        .routes(routes!(mewld::ping))
+        .routes(routes!(mewld::list_instances))
+        .routes(routes!(mewld::list_action_logs))
+        .routes(routes!(mewld::get_cluster_health))
+        .routes(routes!(mewld::publish))
         .routes(routes!(summary::get_summary))
         .routes(routes!(tasks::list_tasks))
         .routes(routes!(tasks::get_task))
@@ -66,6 +73,9 @@ async fn site(State(app): State<AppState>, request: Request) -> Response {
         return ApiError::UnknownPath.into_response();
     }
     let (path, headers) = (request.uri().path(), request.headers());
+    if path == dashboard::ROOT {
+        return dashboard::redirect();
+    }
     if let Some(page) = app.site.page(path, headers) {
         return page;
     }

@@ -118,6 +118,7 @@ impl TestServer {
         let (options, shared) = (
             Options {
                 site_dir: Some(site),
+                cluster_file: Some(dir.path().join("mewld-staging.yaml")),
             },
             clock.shared(),
         );

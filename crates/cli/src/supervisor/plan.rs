@@ -206,7 +206,10 @@ impl Plan {
         struct ClustererFile {
             redis_channel: Option<String>,
         }
-        let path = clusterer_file(&self.effective_config, self.config.environment)?;
+        let path = self
+            .config
+            .environment
+            .cluster_file(Some(&self.effective_config));
         let configured = match std::fs::read_to_string(&path) {
             Ok(text) => {
                 let file: ClustererFile = serde_yaml::from_str(&text)
@@ -473,10 +476,8 @@ fn copy_clusterer_file(
     effective_config: &Path,
     environment: Environment,
 ) -> Result<()> {
-    let target = clusterer_file(effective_config, environment)?;
-    let source = config
-        .map(|config| clusterer_file(config, environment))
-        .transpose()?;
+    let target = environment.cluster_file(Some(effective_config));
+    let source = config.map(|config| environment.cluster_file(Some(config)));
     match source.filter(|source| source.exists()) {
         Some(source) => {
             std::fs::copy(&source, &target)
@@ -486,11 +487,4 @@ fn copy_clusterer_file(
         None => {}
     }
     Ok(())
-}
-
-fn clusterer_file(config: &Path, environment: Environment) -> Result<PathBuf> {
-    let directory = config
-        .parent()
-        .context("the config file has no directory")?;
-    Ok(directory.join(format!("mewld-{environment}.yaml")))
 }
