@@ -10,12 +10,13 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::ClusterId;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::bus::{Bus, Subscription};
-use splashtail_ipc::launcher::{Incoming, LauncherCmd, LauncherReply, SCOPE_LAUNCHER};
+use splashtail_ipc::launcher::{LauncherCmd, LauncherReply};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::complaints::{Complaints, shown};
 use crate::fleet::{Effect, Event, Fleet, Now, Origin, ProcessId, SavedFleet, Spawn};
 use crate::gateway::Gateway;
 use crate::handle::{Health, Request};
@@ -25,8 +26,6 @@ use crate::settings::Program;
 use crate::state_file::StateStore;
 use crate::web::EventCounter;
 
-/// Bytes of a bad message that are logged.
-const SHOWN: usize = 200;
 /// No tick comes sooner than this after the last one, whatever the fleet asks for.
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
 /// Time for the last messages to reach the bus.
@@ -90,7 +89,7 @@ impl Driver {
             clock: Arc::clone(&clock),
             program: self.program,
             gateway: self.gateway,
-            outbox: Outbox::start(self.bus, self.channel),
+            outbox: Outbox::start(self.bus, self.channel, &clock),
             saver: Saver::start(self.store),
             events: sender,
             processes: HashMap::new(),
@@ -105,8 +104,19 @@ impl Driver {
         }
         let mut connected = subscription.connected();
         let mut closing = false;
+        let mut complaints = Complaints::default();
+        let mut last_tick = clock.monotonic();
         hands.take_in(&mut fleet, Event::Tick);
         while hands.outcome.is_none() {
+            // Messages that never end must not keep time from passing.
+            let now = clock.monotonic();
+            if fleet.next_deadline().is_some_and(|at| at <= now)
+                && now.saturating_sub(last_tick) >= SHORTEST_TICK
+            {
+                last_tick = now;
+                hands.take_in(&mut fleet, Event::Tick);
+                continue;
+            }
             let tick = async {
                 match fleet.next_deadline() {
                     Some(at) => {
@@ -117,12 +127,19 @@ impl Driver {
                     None => std::future::pending().await,
                 }
             };
+            // Whoever is ready gets a fair turn: a flood on one side starves none of the others.
             let event = tokio::select! {
-                biased;
                 Some(event) = events.recv() => event,
-                Some(message) = subscription.next_message() => match read(&message.payload) {
-                    Some(event) => event,
-                    None => continue,
+                Some(message) = subscription.next_message() => match Event::of_message(&message.payload) {
+                    Ok(Some(event)) => event,
+                    Ok(None) => continue,
+                    Err(error) => {
+                        if let Some(unsaid) = complaints.allow(clock.monotonic()) {
+                            let message = shown(&message.payload);
+                            warn!(error = %Chain(&error), message, unsaid, "dropped a malformed message");
+                        }
+                        continue;
+                    }
                 },
                 Ok(()) = connected.changed() => Event::Bus { up: *connected.borrow_and_update() },
                 Some(request) = requests.recv() => match hands.answer(&fleet, request) {
@@ -142,23 +159,6 @@ impl Driver {
             hands.take_in(&mut fleet, event);
         }
         hands.finish().await
-    }
-}
-
-/// The command in a message of the main channel, if it is one for the clusterer.
-fn read(payload: &str) -> Option<Event> {
-    match Incoming::parse(payload) {
-        Ok(Incoming::Command(command)) if command.scope == SCOPE_LAUNCHER => Some(Event::Command {
-            origin: Origin::Bus,
-            command,
-        }),
-        // Our own pings and replies come back to us.
-        Ok(_) => None,
-        Err(error) => {
-            let shown: String = payload.chars().take(SHOWN).collect();
-            warn!(error = %Chain(&error), message = shown, "dropped a malformed message");
-            None
-        }
     }
 }
 

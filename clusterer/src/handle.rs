@@ -10,7 +10,7 @@ use splashtail_ipc::launcher::LauncherCmd;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use crate::fleet::ClusterNumbers;
+use crate::fleet;
 
 /// The fleet's loop is not running, yet or any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub struct NotReady;
 pub(crate) enum Request {
     InstanceList(oneshot::Sender<InstanceList>),
     Health(ClusterId, oneshot::Sender<Health>),
-    Numbers(oneshot::Sender<Vec<ClusterNumbers>>),
+    Numbers(oneshot::Sender<fleet::Numbers>),
     Command(LauncherCmd, oneshot::Sender<Value>),
     /// For the action log.
     Note(Map<String, Value>),
@@ -85,7 +85,7 @@ impl FleetHandle {
         self.ask(|answer| Request::Health(cluster, answer)).await
     }
 
-    pub(crate) async fn numbers(&self) -> Result<Vec<ClusterNumbers>, NotReady> {
+    pub(crate) async fn numbers(&self) -> Result<fleet::Numbers, NotReady> {
         self.ask(Request::Numbers).await
     }
 

@@ -5,6 +5,7 @@
 //! HTTP port. It never talks to users and holds no gateway connection of its own.
 
 mod action_log;
+mod complaints;
 mod driver;
 pub mod fleet;
 mod gateway;

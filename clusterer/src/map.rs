@@ -1,7 +1,9 @@
 //! Which shards a cluster runs.
 
+use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use splashtail_core::ids::{ClusterId, ShardId};
 
 /// One entry of the map.
@@ -18,6 +20,22 @@ pub enum MapError {
     PerCluster,
     #[error("Discord says that the bot needs 0 shards")]
     NoShards,
+    #[error(
+        "`shard_range` {first}-{last} does not lie within the {shard_count} shards of `fixed_shard_count`"
+    )]
+    RangeOutside {
+        first: u16,
+        last: u16,
+        shard_count: u16,
+    },
+    #[error(
+        "`shard_range` {first}-{last} cuts through a cluster: each cluster has {per_cluster} shards (`per_cluster`)"
+    )]
+    RangeUnaligned {
+        first: u16,
+        last: u16,
+        per_cluster: u16,
+    },
     #[error(
         "the IServer ports of {clusters} clusters from {base} on end above 65535 (`meta.bot_iserver_base_port`)"
     )]
@@ -75,6 +93,85 @@ fn name(names: &[String], id: usize) -> String {
     }
 }
 
+/// The part of a fleet over several hosts that one of them runs. Cluster ids are those of the whole
+/// fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    pub first: u16,
+    pub last: u16,
+    /// Of the whole fleet.
+    pub shard_count: u16,
+    pub per_cluster: u16,
+}
+
+impl Layout {
+    /// # Errors
+    /// The range leaves the fleet or cuts through a cluster.
+    pub fn new(
+        (first, last): (u16, u16),
+        shard_count: u16,
+        per_cluster: u16,
+    ) -> Result<Self, MapError> {
+        if per_cluster == 0 {
+            return Err(MapError::PerCluster);
+        }
+        if first > last || last >= shard_count {
+            return Err(MapError::RangeOutside {
+                first,
+                last,
+                shard_count,
+            });
+        }
+        let whole = |shard: u16| shard == shard_count || shard.is_multiple_of(per_cluster);
+        if !whole(first) || !whole(last + 1) {
+            return Err(MapError::RangeUnaligned {
+                first,
+                last,
+                per_cluster,
+            });
+        }
+        Ok(Self {
+            first,
+            last,
+            shard_count,
+            per_cluster,
+        })
+    }
+
+    /// The same numbers if they make sense, for those that came from elsewhere.
+    pub fn checked(self) -> Option<Self> {
+        Self::new((self.first, self.last), self.shard_count, self.per_cluster).ok()
+    }
+
+    /// Of the whole fleet.
+    pub fn cluster_count(&self) -> u16 {
+        self.shard_count.div_ceil(self.per_cluster)
+    }
+
+    pub fn first_cluster(&self) -> u16 {
+        self.first / self.per_cluster
+    }
+
+    pub fn has_cluster(&self, cluster: ClusterId) -> bool {
+        (self.first_cluster()..=self.last / self.per_cluster).contains(&cluster.get())
+    }
+
+    pub fn has_shard(&self, shard: u16) -> bool {
+        (self.first..=self.last).contains(&shard)
+    }
+
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// The range: `0-15`.
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
 /// The ports of the clusters' own servers and those they must keep clear of.
 #[derive(Debug, Clone, Default)]
 pub struct Ports {
@@ -85,14 +182,23 @@ pub struct Ports {
 
 impl Ports {
     /// # Errors
-    /// The range leaves the port space or touches a used port.
-    pub fn check(&self, clusters: usize) -> Result<(), MapError> {
-        let base = self.base;
-        if base < 1024 {
-            return Err(MapError::LowPort(base));
+    /// The range of these clusters, whose ids follow each other, leaves the port space or touches
+    /// a used port.
+    pub fn check(&self, map: &[Entry]) -> Result<(), MapError> {
+        let first = map.first().map_or(0, |entry| entry.id.get());
+        let clusters = map.len();
+        if self.base < 1024 {
+            return Err(MapError::LowPort(self.base));
         }
+        let beyond = MapError::PortRange {
+            base: self.base,
+            clusters: clusters + usize::from(first),
+        };
+        let Some(base) = self.base.checked_add(first) else {
+            return Err(beyond);
+        };
         let last = usize::from(base) + clusters.saturating_sub(1);
-        let last = u16::try_from(last).map_err(|_| MapError::PortRange { base, clusters })?;
+        let last = u16::try_from(last).map_err(|_| beyond)?;
         match self
             .used
             .iter()
@@ -168,29 +274,53 @@ mod tests {
 
     #[test]
     fn ports_stay_in_range_and_clear_of_others() {
+        let clusters = |count| cluster_map(&[], count, 1).unwrap();
         let ports = Ports {
             base: 65_000,
             used: vec![(65_100, "meta.port")],
         };
-        assert_eq!(ports.check(100), Ok(()));
+        assert_eq!(ports.check(&clusters(100)), Ok(()));
         assert!(matches!(
-            ports.check(101),
+            ports.check(&clusters(101)),
             Err(MapError::PortTaken { port: 65_100, .. })
         ));
+        // Another host of the fleet has the ports below.
+        assert_eq!(ports.check(&clusters(300)[101..]), Ok(()));
         let alone = Ports {
             base: 65_000,
             used: Vec::new(),
         };
-        assert_eq!(alone.check(536), Ok(()), "65535 itself is fine");
-        assert!(matches!(alone.check(537), Err(MapError::PortRange { .. })));
-        assert_eq!(
-            Ports {
-                base: 80,
-                used: Vec::new()
-            }
-            .check(1),
-            Err(MapError::LowPort(80))
-        );
+        assert_eq!(alone.check(&clusters(536)), Ok(()), "65535 itself is fine");
+        for beyond in [&clusters(537)[..], &clusters(537)[536..]] {
+            assert!(matches!(
+                alone.check(beyond),
+                Err(MapError::PortRange { clusters: 537, .. })
+            ));
+        }
+        let low = Ports {
+            base: 80,
+            used: Vec::new(),
+        };
+        assert_eq!(low.check(&clusters(1)), Err(MapError::LowPort(80)));
+    }
+
+    #[test]
+    fn a_range_consists_of_whole_clusters() {
+        let layout = Layout::new((4, 7), 16, 2).unwrap();
+        assert_eq!((layout.first_cluster(), layout.cluster_count()), (2, 8));
+        assert!(layout.has_cluster(ClusterId(3)) && !layout.has_cluster(ClusterId(4)));
+        assert_eq!(layout.to_string(), "4-7");
+        // The last cluster of the fleet may be short.
+        assert!(Layout::new((4, 6), 7, 2).is_ok());
+        for (range, shards, per) in [((3, 7), 16, 2), ((4, 6), 16, 2)] {
+            let refused = Layout::new(range, shards, per);
+            assert!(matches!(refused, Err(MapError::RangeUnaligned { .. })));
+        }
+        for (range, shards) in [((4, 16), 16), ((5, 4), 16), ((0, 0), 0)] {
+            let refused = Layout::new(range, shards, 2);
+            assert!(matches!(refused, Err(MapError::RangeOutside { .. })));
+        }
+        assert_eq!(Layout::new((0, 1), 2, 0), Err(MapError::PerCluster));
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use splashtail_core::clock::SharedClock;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::bus::Bus;
 use tokio::sync::mpsc;
@@ -10,6 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::action_log::CAP;
+use crate::complaints::Complaints;
 
 /// What may wait while the bus is slow.
 const QUEUE: usize = 4096;
@@ -24,10 +26,12 @@ enum Item {
 pub(crate) struct Outbox {
     items: mpsc::Sender<Item>,
     task: JoinHandle<()>,
+    clock: SharedClock,
+    complaints: Complaints,
 }
 
 impl Outbox {
-    pub(crate) fn start(bus: Arc<dyn Bus>, channel: String) -> Self {
+    pub(crate) fn start(bus: Arc<dyn Bus>, channel: String, clock: &SharedClock) -> Self {
         let (items, mut queue) = mpsc::channel(QUEUE);
         let task = tokio::spawn(async move {
             let log_key = log_key(&channel);
@@ -44,20 +48,32 @@ impl Outbox {
                 }
             }
         });
-        Self { items, task }
+        Self {
+            items,
+            task,
+            clock: Arc::clone(clock),
+            complaints: Complaints::default(),
+        }
     }
 
-    pub(crate) fn publish(&self, message: String) {
+    pub(crate) fn publish(&mut self, message: String) {
         self.push(Item::Publish(message));
     }
 
-    pub(crate) fn log(&self, entry: Map<String, Value>) {
+    pub(crate) fn log(&mut self, entry: Map<String, Value>) {
         self.push(Item::Log(entry));
     }
 
-    fn push(&self, item: Item) {
-        if self.items.try_send(item).is_err() {
-            warn!("the bus is too slow, dropped a message");
+    fn push(&mut self, item: Item) {
+        if self.items.try_send(item).is_ok() {
+            return;
+        }
+        let now = self.clock.monotonic();
+        if let Some(unsaid) = self.complaints.allow(now) {
+            warn!(
+                limit = QUEUE,
+                unsaid, "the bus is too slow, dropped a message"
+            );
         }
     }
 

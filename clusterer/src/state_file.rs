@@ -98,7 +98,7 @@ impl StateStore {
         }
         let mut fleet = state.fleet;
         let running = process::command_lines();
-        let cluster_count = u16::try_from(fleet.clusters.len()).unwrap_or(u16::MAX);
+        let cluster_count = fleet.cluster_count();
         let mut adopted = Vec::new();
         for (index, cluster) in fleet.clusters.iter_mut().enumerate() {
             let unwritten = || {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use splashtail_core::ids::{ClusterId, ShardId};
-use tracing::info;
+use splashtail_ipc::launcher::COMMAND_ID_LENGTH;
+use tracing::{info, warn};
 
 use super::cluster::{Cluster, ProcessId, State, Then, Via};
+use super::hosts::Hosts;
 use super::{Fleet, Now};
-use crate::map::Entry;
+use crate::map::{Entry, Layout};
 
 /// The state file's content that the fleet knows; the boot id and the channel are added by who
 /// writes it.
@@ -18,6 +20,9 @@ pub struct SavedFleet {
     pub fully_up: bool,
     pub max_concurrency: u16,
     pub clusters: Vec<SavedCluster>,
+    /// With several hosts: what this one runs, and since when (unix milliseconds).
+    #[serde(default)]
+    pub host: Option<(Layout, i64)>,
     /// Identify key and unix milliseconds of its last identify.
     pub identified: Vec<(u16, i64)>,
 }
@@ -53,6 +58,16 @@ pub enum SavedState {
     Restarting,
 }
 
+impl SavedFleet {
+    /// Of the whole fleet.
+    pub fn cluster_count(&self) -> u16 {
+        match &self.host {
+            Some((layout, _)) => layout.cluster_count(),
+            None => u16::try_from(self.clusters.len()).unwrap_or(u16::MAX),
+        }
+    }
+}
+
 impl Fleet {
     pub(super) fn saved(&self, now: Now) -> SavedFleet {
         let unix_ms = |at: Duration| {
@@ -70,6 +85,10 @@ impl Fleet {
             fully_up: self.fully_up,
             max_concurrency: self.max_concurrency,
             clusters: self.clusters.iter().map(save).collect(),
+            host: self
+                .hosts
+                .as_ref()
+                .map(|hosts| (hosts.layout(), hosts.since())),
             identified,
         }
     }
@@ -78,6 +97,7 @@ impl Fleet {
     /// processes that were found alive and are the same ones; all others are absent. The map stays
     /// what it was, whatever Discord recommends today: changing it is a reshard.
     pub fn adopt(&mut self, now: Now, saved: SavedFleet) {
+        self.adopt_host(&saved);
         self.shard_count = saved.shard_count;
         self.max_concurrency = saved.max_concurrency.max(1);
         self.fully_up = saved.fully_up;
@@ -117,6 +137,30 @@ impl Fleet {
             self.adopt_state(now, index, saved.state, alive);
         }
         self.changed = true;
+    }
+
+    /// The clusters that run decide what this host announces, not what the file says by now.
+    fn adopt_host(&mut self, saved: &SavedFleet) {
+        let configured = self.policy.layout;
+        let Some((layout, since)) = saved.host.or_else(|| {
+            // It was the only host until now.
+            let per_cluster = u16::try_from(saved.clusters.first()?.shards.len()).ok()?;
+            let all = (0, saved.shard_count.checked_sub(1)?);
+            configured?;
+            Some((Layout::new(all, saved.shard_count, per_cluster).ok()?, 0))
+        }) else {
+            return;
+        };
+        if configured != Some(layout) {
+            warn!(
+                shards = %layout,
+                "the running clusters are not those of `shard_range`: the file applies once they were stopped"
+            );
+        }
+        let id = self.letters(COMMAND_ID_LENGTH);
+        let mut hosts = Hosts::new(layout, self.policy.host.clone(), id);
+        hosts.adopt(since);
+        self.hosts = Some(hosts);
     }
 
     fn adopt_state(&mut self, now: Now, index: usize, state: SavedState, alive: bool) {

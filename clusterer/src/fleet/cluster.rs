@@ -186,12 +186,17 @@ impl Cluster {
 
     /// Gives back the time in which no message could arrive.
     pub(super) fn resume_after(&mut self, now: Duration, lost: Duration, interval: Duration) {
+        let back = now + RECONNECT_GRACE;
         if let State::Launching { deadline, .. } = &mut self.state {
-            *deadline += lost;
+            *deadline = (*deadline + lost).max(back);
         }
         self.ping.schedule(now + interval);
+        self.ping.excused_until = Some(back);
     }
 }
+
+/// Clusters may take this long to find a bus that is back.
+const RECONNECT_GRACE: Duration = Duration::from_secs(30);
 
 /// The health checks of one incarnation.
 #[derive(Debug, Default)]
@@ -201,6 +206,8 @@ pub(super) struct Ping {
     pub(super) waiting: Option<Waiting>,
     /// Consecutive.
     pub(super) misses: u32,
+    /// Silence does not count before this, unless the cluster has answered meanwhile.
+    pub(super) excused_until: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -208,6 +215,9 @@ pub(super) struct Waiting {
     pub(super) nonce: String,
     pub(super) sent: Duration,
     pub(super) deadline: Duration,
+    /// The request came back from the bus, so the cluster can have received it. The time to answer
+    /// counts from then on.
+    pub(super) heard: bool,
 }
 
 impl Ping {
@@ -229,8 +239,7 @@ impl Ping {
     pub(super) fn start(&mut self, at: Duration) {
         *self = Self {
             at: Some(at),
-            waiting: None,
-            misses: 0,
+            ..Self::default()
         };
     }
 

@@ -4,10 +4,11 @@
 use serde_json::{Map, Value, json};
 use splashtail_core::ids::ClusterId;
 use splashtail_ipc::launcher::LauncherCmd;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::cluster::{Cluster, State, Then, Via};
+use super::cluster::{State, Then, Via};
 use super::event::{Effect, Origin};
+use super::hosts::Concern;
 use super::{Fleet, Now};
 use crate::action_log::MAX_ENTRY;
 
@@ -17,6 +18,8 @@ pub enum Refusal {
     UnknownAction,
     InvalidId,
     UnknownCluster,
+    /// No host runs the shards of this cluster.
+    HostMissing,
     AlreadyRunning,
     NotRunning,
     Stopping,
@@ -33,6 +36,7 @@ impl Refusal {
             Self::UnknownAction => "unknown_action",
             Self::InvalidId => "invalid_id",
             Self::UnknownCluster => "unknown_cluster",
+            Self::HostMissing => "host_missing",
             Self::AlreadyRunning => "already_running",
             Self::NotRunning => "not_running",
             Self::Stopping => "stopping",
@@ -62,16 +66,27 @@ type Action = fn(&mut Fleet, Now, usize);
 
 impl Fleet {
     pub(super) fn on_command(&mut self, now: Now, origin: &Origin, command: &LauncherCmd) {
+        if matches!(origin, Origin::Request(_)) && self.forwards(command) {
+            return self.forward(now, origin, command);
+        }
+        match self.concern(command) {
+            Concern::Ours => {}
+            Concern::Theirs => return,
+            Concern::Everyones => return self.close_as_asked(now, command),
+        }
         match command.action.as_str() {
             "launch_next" => match command.cluster_id() {
-                Some(cluster) => self.on_launch_next(now, cluster),
-                None => warn!("dropped a launch_next without a usable id"),
+                Some(cluster) if cluster.get() < self.cluster_count() => {
+                    self.on_launch_next(now, cluster);
+                }
+                _ => self.complain(now, "dropped a launch_next of no cluster", command),
             },
             "diag" => self.on_diag(now, command),
-            "action_logs" => self.on_action_log(now, command.data.as_ref()),
+            "action_logs" => self.on_action_log(now, command),
             "statuses" => self.reply(origin, command, self.statuses()),
             "num_processes" => {
-                let output = json!({ "clusters": self.clusters.len(), "shards": self.shard_count });
+                let output =
+                    json!({ "clusters": self.cluster_count(), "shards": self.shard_count });
                 self.reply(origin, command, output);
             }
             "start" => self.on_cluster(now, origin, command, Self::may_start, Self::start),
@@ -92,27 +107,26 @@ impl Fleet {
                     self.begin_reshard(now);
                 }
             }
-            "restartproc" => {
+            "restartproc" | "shutdown" => {
                 let may = self.may_act();
                 if self.answer(origin, command, may) {
-                    self.close(
-                        now,
-                        1,
-                        Some("restart of the clusterer was asked for".to_owned()),
-                    );
+                    self.close_as_asked(now, command);
                 }
             }
-            "shutdown" => {
-                let may = self.may_act();
-                if self.answer(origin, command, may) {
-                    self.close(now, 0, None);
-                }
-            }
-            action => {
-                let cut: String = action.chars().take(64).collect();
-                warn!(action = cut, "unknown action");
+            _ => {
+                self.complain(now, "unknown action", command);
                 self.answer(origin, command, Err(Refusal::UnknownAction));
             }
+        }
+    }
+
+    fn close_as_asked(&mut self, now: Now, command: &LauncherCmd) {
+        match command.action.as_str() {
+            "restartproc" => {
+                let reason = "restart of the clusterer was asked for".to_owned();
+                self.close(now, 1, Some(reason));
+            }
+            _ => self.close(now, 0, None),
         }
     }
 
@@ -127,7 +141,7 @@ impl Fleet {
         let cluster = command
             .cluster_id()
             .ok_or(Refusal::InvalidId)
-            .and_then(|id: ClusterId| self.index(id).ok_or(Refusal::UnknownCluster));
+            .and_then(|id: ClusterId| self.index(id).ok_or_else(|| self.why_unknown(id)));
         let allowed = self
             .may_act()
             .and(cluster)
@@ -137,6 +151,14 @@ impl Fleet {
         {
             info!(cluster.id = %self.clusters[index].id, action = command.action, "carrying out a command");
             act(self, now, index);
+        }
+    }
+
+    fn why_unknown(&self, cluster: ClusterId) -> Refusal {
+        if self.hosts.is_some() && cluster.get() < self.cluster_count() {
+            Refusal::HostMissing
+        } else {
+            Refusal::UnknownCluster
         }
     }
 
@@ -193,10 +215,9 @@ impl Fleet {
         }
     }
 
-    fn on_action_log(&mut self, now: Now, data: Option<&Map<String, Value>>) {
-        let Some(entry) = data else {
-            warn!("dropped an action log entry without data");
-            return;
+    fn on_action_log(&mut self, now: Now, command: &LauncherCmd) {
+        let Some(entry) = &command.data else {
+            return self.complain(now, "dropped an action log entry without data", command);
         };
         let mut entry = entry.clone();
         entry
@@ -204,29 +225,29 @@ impl Fleet {
             .or_insert_with(|| Value::from(now.wall.timestamp_micros()));
         let size = serde_json::to_string(&entry).map_or(usize::MAX, |text| text.len());
         if size > MAX_ENTRY {
-            warn!(
-                size,
-                limit = MAX_ENTRY,
-                "dropped an action log entry that is too large"
-            );
-            return;
+            let what = format!("dropped an action log entry of more than {MAX_ENTRY} bytes");
+            return self.complain(now, &what, command);
         }
         self.effects.push(Effect::Log(entry));
     }
 
+    /// mewld's map. Its `status` is always empty there; here it tells the clusters that no host
+    /// runs.
     fn statuses(&self) -> Value {
-        let status = |cluster: &Cluster| {
-            let started_at = cluster.started_at.map_or(NEVER, |at| at.timestamp());
+        let mut statuses = Map::new();
+        for known in self.whole_fleet() {
+            let instance = known.instance;
+            let status = if known.missing { "missing" } else { "" };
             let status = json!({
-                "active": cluster.active(),
-                "status": "",
-                "name": cluster.name,
-                "started_at": started_at,
-                "shard_list": cluster.shards,
+                "active": instance.active,
+                "status": status,
+                "name": known.name,
+                "started_at": instance.started_at.timestamp(),
+                "shard_list": instance.shards,
             });
-            (cluster.id.to_string(), status)
-        };
-        Value::Object(self.clusters.iter().map(status).collect())
+            statuses.insert(instance.cluster_id.to_string(), status);
+        }
+        Value::Object(statuses)
     }
 
     /// Whether the action follows.
@@ -248,6 +269,3 @@ impl Fleet {
         });
     }
 }
-
-/// Unix seconds of Go's zero time.
-const NEVER: i64 = -62_135_596_800;

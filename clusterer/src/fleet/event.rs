@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use splashtail_api_types::clusters::GatewayBot;
 use splashtail_core::ids::{ClusterId, ShardId};
-use splashtail_ipc::launcher::LauncherCmd;
+use splashtail_ipc::launcher::{
+    DiagRequest, Incoming, LauncherCmd, Malformed, SCOPE_BOT, SCOPE_CLUSTERER, SCOPE_LAUNCHER,
+};
 
 use super::{ProcessId, SavedFleet};
 
@@ -42,11 +44,47 @@ pub enum Event {
         origin: Origin,
         command: LauncherCmd,
     },
+    /// A ping came back from the bus: whoever it is for can have received it.
+    PingHeard(DiagRequest),
+    /// A message of a clusterer to those of other hosts.
+    Peer(LauncherCmd),
+    /// Some clusterer's answer to a command.
+    Answer {
+        command_id: String,
+        output: Value,
+    },
     /// The subscription stands or fell.
     Bus {
         up: bool,
     },
     Shutdown,
+}
+
+impl Event {
+    /// What a message of the main channel means to the fleet; `None` for what does not concern it.
+    ///
+    /// # Errors
+    /// The message is to be dropped.
+    pub fn of_message(text: &str) -> Result<Option<Self>, Malformed> {
+        let command = match Incoming::parse(text)? {
+            Incoming::DiagRequest(request) => return Ok(Some(Self::PingHeard(request))),
+            Incoming::Command(command) => command,
+        };
+        Ok(match command.scope.as_str() {
+            SCOPE_LAUNCHER => Some(Self::Command {
+                origin: Origin::Bus,
+                command,
+            }),
+            SCOPE_CLUSTERER => Some(Self::Peer(command)),
+            SCOPE_BOT if command.action.is_empty() => {
+                let output = command.output.unwrap_or_default();
+                command
+                    .command_id
+                    .map(|command_id| Self::Answer { command_id, output })
+            }
+            _ => None,
+        })
+    }
 }
 
 /// Who waits for the answer to a command.

@@ -9,13 +9,14 @@ use tracing::{error, info, warn};
 
 use super::cluster::{Cluster, ProcessId, State, Via};
 use super::event::{Effect, GatewayFailure, Signal, Spawn};
+use super::hosts::Hosts;
 use super::{Fleet, Now};
 use crate::action_log::LogEntry;
-use crate::map::{MapError, cluster_map};
+use crate::map::{Entry, MapError, cluster_map};
 
 /// Discord lets the shards of one identify key through once per this time (gateway documentation,
 /// "Max Concurrency").
-const KEY_REST: Duration = Duration::from_secs(5);
+pub(super) const KEY_REST: Duration = Duration::from_secs(5);
 /// An answer older than this is asked for anew before a cluster starts.
 const FRESH: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -40,6 +41,12 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    /// Sessions that were started, here or by another host.
+    pub(super) fn spend(&mut self, sessions: usize) {
+        let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
+        self.used = self.used.saturating_add(sessions);
+    }
+
     fn stale(&self, now: Duration) -> bool {
         self.asked_at
             .is_none_or(|at| now.saturating_sub(at) > FRESH)
@@ -103,9 +110,7 @@ impl Fleet {
     fn build_map(&mut self, now: Now) {
         let recommended = self.gateway.as_ref().map_or(0, |bot| bot.shards);
         let shards = self.policy.fixed_shard_count.unwrap_or(recommended);
-        let map = cluster_map(&self.policy.names, shards, self.policy.per_cluster)
-            .and_then(|map| self.policy.ports.check(map.len()).map(|()| map));
-        match map {
+        match self.map_of(shards) {
             Ok(map) => {
                 info!(shards, clusters = map.len(), "launching the clusters");
                 self.shard_count = shards;
@@ -119,6 +124,16 @@ impl Fleet {
             }
             Err(problem) => self.give_up(now, MapError::to_string(&problem)),
         }
+    }
+
+    /// The clusters of this host in a fleet of so many shards.
+    pub(super) fn map_of(&self, shards: u16) -> Result<Vec<Entry>, MapError> {
+        let mut map = cluster_map(&self.policy.names, shards, self.policy.per_cluster)?;
+        if let Some(hosts) = &self.hosts {
+            map.retain(|entry| hosts.layout().has_cluster(entry.id));
+        }
+        self.policy.ports.check(&map)?;
+        Ok(map)
     }
 
     pub(super) fn next_incarnation(&mut self) -> u64 {
@@ -164,6 +179,9 @@ impl Fleet {
 
     /// Starts what may start now.
     pub(super) fn admit(&mut self, now: Now) {
+        if let Some(hosts) = &mut self.hosts {
+            hosts.forget_wanted();
+        }
         if self.closing.is_some() || self.bus_down_since.is_some() {
             return;
         }
@@ -171,6 +189,12 @@ impl Fleet {
             if self.budget.fetch_at.is_none_or(|at| at <= now.monotonic) {
                 self.fetch_gateway();
             }
+            return;
+        }
+        if self
+            .listening_until()
+            .is_some_and(|until| until > now.monotonic)
+        {
             return;
         }
         let mut taken = self.keys_in_use();
@@ -189,17 +213,29 @@ impl Fleet {
             if !self.affordable(now, self.clusters[index].shards.len()) {
                 return;
             }
+            if let Some(hosts) = &mut self.hosts
+                && !hosts.claim(&keys)
+            {
+                continue;
+            }
+            // Another host may have used the key until a moment ago.
+            let rested = self.rested(&keys);
             self.spawn(now, index, via, rested);
         }
     }
 
     /// Keys of the clusters that may identify right now: launching, or told to end before they
     /// had launched.
-    fn keys_in_use(&self) -> Vec<u16> {
+    pub(super) fn keys_in_use(&self) -> Vec<u16> {
         let identifying = self.clusters.iter().filter(|cluster| cluster.identifying);
         identifying
             .flat_map(|cluster| self.keys(&cluster.shards))
             .collect()
+    }
+
+    /// With several hosts nothing starts before the others have been heard.
+    fn listening_until(&self) -> Option<Duration> {
+        self.hosts.as_ref().and_then(Hosts::listen_until)
     }
 
     fn rested(&self, keys: &[u16]) -> Duration {
@@ -222,7 +258,8 @@ impl Fleet {
             let keys = self.keys(&self.clusters[index].shards);
             let free = !keys.iter().any(|key| taken.contains(key));
             taken.extend(&keys);
-            if !free {
+            let waits = |hosts: &Hosts| hosts.waits_for(&keys);
+            if !free || self.hosts.as_ref().is_some_and(waits) {
                 continue;
             }
             let chain = if via == Via::StartNext {
@@ -236,6 +273,7 @@ impl Fleet {
                 self.rested(&keys)
             };
             let at = chain.max(rested);
+            let at = self.listening_until().map_or(at, |until| until.max(at));
             if earliest.is_none_or(|earliest| at < earliest) {
                 earliest = Some(at);
             }
@@ -298,7 +336,7 @@ impl Fleet {
         let rest = rested.saturating_sub(now.monotonic);
         let incarnation = self.next_incarnation();
         let session_id = self.letters(32);
-        let cluster_count = u16::try_from(self.clusters.len()).unwrap_or(u16::MAX);
+        let cluster_count = self.cluster_count();
         let shard_count = self.shard_count;
         let timeout = self
             .policy
@@ -324,11 +362,10 @@ impl Fleet {
             cluster_count,
             identify_not_before: (!rest.is_zero()).then(|| now.wall + rest),
         };
-        self.budget.used = self
-            .budget
-            .used
-            .saturating_add(u32::try_from(spawn.shards.len()).unwrap_or(u32::MAX));
-        self.last_started_at = Some(now.wall);
+        self.budget.spend(spawn.shards.len());
+        if let Some(hosts) = &mut self.hosts {
+            hosts.count_identifies(spawn.shards.len());
+        }
         self.set_state(
             index,
             State::Launching {
@@ -371,7 +408,6 @@ impl Fleet {
     /// while the cluster is launching.
     pub(super) fn on_launch_next(&mut self, now: Now, cluster: ClusterId) {
         let Some(index) = self.index(cluster) else {
-            warn!(cluster.id = %cluster, "launch_next of an unknown cluster");
             return;
         };
         if !matches!(self.clusters[index].state, State::Launching { .. }) {
@@ -390,6 +426,9 @@ impl Fleet {
         );
         self.chain_not_before = now.monotonic + self.policy.start_next_delay;
         self.announce = true;
+        if let Some(hosts) = &mut self.hosts {
+            hosts.count_launch();
+        }
     }
 
     /// The cluster has identified or can do so no more: its keys rest from now on.
@@ -403,10 +442,16 @@ impl Fleet {
     /// Tells everyone once no cluster is left to launch. Said again whenever a restarted cluster
     /// has launched, as mewld does; a rolling restart or reshard says it once, at its end.
     pub(super) fn announce_when_up(&mut self) {
-        let waiting = !self.announce || self.sequence.is_some() || self.closing.is_some();
-        if waiting || !self.clusters.iter().all(Cluster::settled) {
+        let waiting = !self.announce
+            || self.sequence.is_some()
+            || self.roll_of_hosts().is_some()
+            || self.closing.is_some();
+        let up = !self.clusters.is_empty() && self.clusters.iter().all(Cluster::settled);
+        // One host says it for all of them.
+        if waiting || !up || !self.leads() || !self.others_are_up() {
             return;
         }
+        self.changed |= !self.fully_up;
         self.announce = false;
         self.fully_up = true;
         info!("all clusters launched");

@@ -9,6 +9,7 @@ mod adopt;
 mod cluster;
 mod commands;
 mod event;
+mod hosts;
 mod launch;
 mod sequence;
 mod stop;
@@ -26,17 +27,19 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use splashtail_api_types::clusters::GatewayBot;
 use splashtail_core::ids::ClusterId;
-use splashtail_ipc::launcher::nonce;
+use splashtail_ipc::launcher::{COMMAND_ID_LENGTH, nonce};
 
 pub use adopt::{SavedCluster, SavedFleet};
 pub use cluster::{Cluster, ProcessId, State, Then, Via};
 pub use commands::{ACTIONS, Refusal};
 pub use event::{Effect, Event, Exit, GatewayFailure, Origin, Signal, Spawn};
 
-pub use view::ClusterNumbers;
+pub use view::{ClusterNumbers, Numbers};
 
 use crate::action_log::LogEntry;
-use crate::map::Ports;
+use crate::complaints::Complaints;
+use crate::map::{Layout, Ports};
+use hosts::Hosts;
 use launch::Budget;
 use sequence::Sequence;
 use stop::Closing;
@@ -54,6 +57,10 @@ pub struct Policy {
     pub names: Vec<String>,
     pub per_cluster: u16,
     pub fixed_shard_count: Option<u16>,
+    /// What this host runs, when the fleet has several.
+    pub layout: Option<Layout>,
+    /// Host name and port, as other hosts show it.
+    pub host: String,
     pub minimum_sessions: u32,
     pub ping_interval: Duration,
     pub ping_timeout: Duration,
@@ -87,8 +94,13 @@ impl Policy {
 pub struct Fleet {
     policy: Policy,
     rng: StdRng,
+    /// Of this host, in the order of their ids.
     clusters: Vec<Cluster>,
+    /// Of the whole fleet.
     shard_count: u16,
+    /// The others, when the fleet has several hosts.
+    hosts: Option<Hosts>,
+    complaints: Complaints,
     gateway: Option<GatewayBot>,
     /// Shards with equal `id % max_concurrency` share an identify key.
     max_concurrency: u16,
@@ -97,7 +109,6 @@ pub struct Fleet {
     identified: HashMap<u16, Duration>,
     /// No start of the initial launch before this.
     chain_not_before: Duration,
-    last_started_at: Option<DateTime<Utc>>,
     /// `Some(since)` while messages do not arrive.
     bus_down_since: Option<Duration>,
     /// All clusters were launched once. Crashes do not change it, resharding does.
@@ -117,9 +128,16 @@ impl Fleet {
     /// A fleet without clusters that asks for the gateway's answer first. `seed` drives nonces,
     /// session ids and jitter.
     pub fn new(policy: Policy, seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let id = nonce(COMMAND_ID_LENGTH, &mut rng);
+        let hosts = policy
+            .layout
+            .map(|layout| Hosts::new(layout, policy.host.clone(), id));
         Self {
             policy,
-            rng: StdRng::seed_from_u64(seed),
+            rng,
+            hosts,
+            complaints: Complaints::default(),
             clusters: Vec::new(),
             shard_count: 0,
             gateway: None,
@@ -127,7 +145,6 @@ impl Fleet {
             budget: Budget::default(),
             identified: HashMap::new(),
             chain_not_before: Duration::ZERO,
-            last_started_at: None,
             bus_down_since: None,
             fully_up: false,
             announce: false,
@@ -168,10 +185,15 @@ impl Fleet {
                 self.on_exited(now, cluster, incarnation, exit);
             }
             Event::Command { origin, command } => self.on_command(now, &origin, &command),
+            Event::PingHeard(request) => self.on_ping_heard(now, &request),
+            Event::Peer(command) => self.on_peer(now, &command),
+            Event::Answer { command_id, output } => self.on_answer(&command_id, output),
             Event::Bus { up } => self.on_bus(now, up),
             Event::Shutdown => self.close(now, 0, None),
         }
         self.advance(now);
+        self.announce_host(now);
+        self.finish_closing(now);
         // While the fleet closes, the file keeps telling what was wanted before.
         if std::mem::take(&mut self.changed) && self.closing.is_none() {
             let saved = self.saved(now);
@@ -185,10 +207,12 @@ impl Fleet {
         for index in 0..self.clusters.len() {
             self.run_timers(now, index);
         }
+        self.watch_hosts(now);
+        self.advance_roll(now);
         self.advance_sequence(now);
         self.admit(now);
         self.announce_when_up();
-        self.finish_closing();
+        self.give_up_forwarded(now, false);
         for cluster in &mut self.clusters {
             let since = cluster.busy_since.unwrap_or(now.wall);
             cluster.busy_since = cluster.busy().then_some(since);
@@ -203,19 +227,41 @@ impl Fleet {
             .iter()
             .filter_map(|cluster| cluster.next_deadline(bus_up));
         let sequence = self.sequence.as_ref().and_then(Sequence::deadline);
-        clusters.chain(sequence).chain(self.next_admission()).min()
+        let hosts = self.hosts.as_ref();
+        let hosts = hosts.and_then(|hosts| hosts.next_deadline(bus_up));
+        clusters
+            .chain(sequence)
+            .chain(self.next_admission())
+            .chain(hosts)
+            .min()
     }
 
     pub fn clusters(&self) -> &[Cluster] {
         &self.clusters
     }
 
+    /// All clusters were launched once, and no host is missing.
     pub fn fully_up(&self) -> bool {
-        self.fully_up
+        self.fully_up && self.complete()
+    }
+
+    /// Id of the first cluster of this host.
+    fn first_cluster(&self) -> u16 {
+        self.hosts
+            .as_ref()
+            .map_or(0, |hosts| hosts.layout().first_cluster())
+    }
+
+    /// Of the whole fleet.
+    fn cluster_count(&self) -> u16 {
+        match &self.hosts {
+            Some(hosts) => hosts.layout().cluster_count(),
+            None => u16::try_from(self.clusters.len()).unwrap_or(u16::MAX),
+        }
     }
 
     fn index(&self, cluster: ClusterId) -> Option<usize> {
-        let index = usize::from(cluster.get());
+        let index = usize::from(cluster.get().checked_sub(self.first_cluster())?);
         (index < self.clusters.len()).then_some(index)
     }
 
@@ -256,6 +302,7 @@ impl Fleet {
                 for cluster in &mut self.clusters {
                     cluster.resume_after(now.monotonic, lost, self.policy.ping_interval);
                 }
+                self.listen_anew(now);
             }
             _ => {}
         }

@@ -9,9 +9,10 @@ use tracing::{info, warn};
 
 use super::cluster::{Cluster, State, Via};
 use super::commands::Refusal;
+use super::hosts::{Hosts, RollKind};
 use super::{Fleet, Now};
 use crate::action_log::LogEntry;
-use crate::map::{Entry, cluster_map};
+use crate::map::Entry;
 
 #[derive(Debug)]
 pub(super) struct Sequence {
@@ -48,9 +49,9 @@ impl Sequence {
 
 impl Fleet {
     pub(super) fn rolling(&self) -> bool {
-        self.sequence
-            .as_ref()
-            .is_some_and(|sequence| sequence.kind == Kind::Rolling)
+        let own = self.sequence.as_ref();
+        own.is_some_and(|sequence| sequence.kind == Kind::Rolling)
+            || self.roll_of_hosts() == Some(RollKind::Restart)
     }
 
     pub(super) fn resharding(&self) -> bool {
@@ -64,8 +65,12 @@ impl Fleet {
         match &self.sequence {
             Some(sequence) if sequence.kind == Kind::Rolling => Err(Refusal::AlreadyRolling),
             Some(_) => Err(Refusal::ReshardInProgress),
-            None if !self.fully_up => Err(Refusal::NotFullyUp),
-            None => Ok(()),
+            None => match self.roll_of_hosts() {
+                Some(RollKind::Restart) => Err(Refusal::AlreadyRolling),
+                Some(RollKind::Reshard) => Err(Refusal::ReshardInProgress),
+                None if !self.fully_up() => Err(Refusal::NotFullyUp),
+                None => Ok(()),
+            },
         }
     }
 
@@ -75,18 +80,42 @@ impl Fleet {
             return Err(Refusal::ReshardDisabled);
         }
         self.may_run_sequence()?;
-        if self.clusters.iter().all(Cluster::settled) {
+        if self.all_settled() {
             Ok(())
         } else {
             Err(Refusal::NotFullyUp)
         }
     }
 
+    /// No cluster of the whole fleet is on its way up or down.
+    fn all_settled(&self) -> bool {
+        let others = self.hosts.as_ref().is_none_or(Hosts::others_settled);
+        others && self.clusters.iter().all(Cluster::settled)
+    }
+
     pub(super) fn begin_rolling_restart(&mut self, now: Now) {
         info!("rolling restart");
         self.log(now, LogEntry::new("rolling_restart"));
+        if self.hosts.is_some() {
+            self.lead_roll(RollKind::Restart);
+        } else {
+            self.take_turn();
+        }
+    }
+
+    /// Restarts the clusters of this host.
+    pub(super) fn take_turn(&mut self) {
         let ids = self.clusters.iter().map(|cluster| cluster.id).collect();
         self.sequence = Some(Sequence::new(Kind::Rolling, ids));
+    }
+
+    /// Takes down no further cluster.
+    pub(super) fn finish_early(&mut self) {
+        match &mut self.sequence {
+            Some(sequence) if sequence.kind == Kind::Fetching => self.sequence = None,
+            Some(sequence) => sequence.remaining.clear(),
+            None => {}
+        }
     }
 
     pub(super) fn begin_reshard(&mut self, now: Now) {
@@ -94,6 +123,14 @@ impl Fleet {
             now,
             LogEntry::new("reshard_begin").with("subsystem", "redis"),
         );
+        if self.hosts.is_some() {
+            self.lead_roll(RollKind::Reshard);
+        } else {
+            self.fetch_for_reshard();
+        }
+    }
+
+    pub(super) fn fetch_for_reshard(&mut self) {
         self.sequence = Some(Sequence::new(Kind::Fetching, VecDeque::new()));
         self.fetch_gateway();
     }
@@ -109,8 +146,13 @@ impl Fleet {
     fn plan_reshard(&self) -> Result<(u16, Vec<Entry>), String> {
         let bot = self.gateway.as_ref().ok_or("the gateway did not answer")?;
         let shards = self.policy.fixed_shard_count.unwrap_or(bot.shards);
-        let map = cluster_map(&self.policy.names, shards, self.policy.per_cluster)
-            .map_err(|problem| problem.to_string())?;
+        if self.hosts.is_some() && shards != self.shard_count {
+            return Err(
+                "hosts change the total together: stop all of them and start them with the new one"
+                    .to_owned(),
+            );
+        }
+        let map = self.map_of(shards).map_err(|problem| problem.to_string())?;
         if map.len() < self.clusters.len() {
             return Err(format!(
                 "{} clusters run, the new map has only {}",
@@ -118,10 +160,6 @@ impl Fleet {
                 map.len()
             ));
         }
-        self.policy
-            .ports
-            .check(map.len())
-            .map_err(|problem| problem.to_string())?;
         let identifies: usize = map
             .iter()
             .filter(|entry| self.changes(entry, shards))
@@ -161,7 +199,8 @@ impl Fleet {
             "resharding"
         );
         self.shard_count = shard_count;
-        self.fully_up = false;
+        // Over several hosts the map stays, and so does the fleet.
+        self.fully_up &= self.hosts.is_some();
         for entry in map {
             match self.index(entry.id) {
                 // The name stays: it is the cluster's own.
@@ -178,9 +217,12 @@ impl Fleet {
 
     pub(super) fn fail_reshard(&mut self, now: Now, problem: &str) {
         warn!(error = problem, "reshard failed");
+        self.sequence = None;
+        if self.end_turn(Some(problem)) {
+            return;
+        }
         let entry = LogEntry::new("reshard_failed").with("subsystem", "redis");
         self.log(now, entry.with("error", problem));
-        self.sequence = None;
     }
 
     pub(super) fn advance_sequence(&mut self, now: Now) {
@@ -210,8 +252,7 @@ impl Fleet {
             let Some(&next) = sequence.remaining.front() else {
                 return self.finish_sequence(now);
             };
-            let settled = self.clusters.iter().all(Cluster::settled);
-            if !settled {
+            if !self.all_settled() {
                 // Another cluster is down at the moment: wait for it, but not for ever.
                 let limit = now.monotonic + self.sequence_limit(1);
                 if let Some(sequence) = &mut self.sequence {
@@ -270,6 +311,10 @@ impl Fleet {
         } else {
             Via::Reshard
         };
+        if kind == Kind::Rolling && self.end_turn(Some(&problem)) {
+            self.sequence = None;
+            return;
+        }
         let mut entry = LogEntry::new(via.failure_event()).with("via", via.as_str());
         if let Some(cluster) = current {
             entry = entry.with("id", cluster.get());
@@ -289,12 +334,15 @@ impl Fleet {
             return;
         }
         let kind = self.sequence.take().map(|sequence| sequence.kind);
+        self.announce = true;
+        if self.end_turn(None) {
+            return;
+        }
         if kind == Some(Kind::Reshard) {
             self.log(
                 now,
                 LogEntry::new("reshard_success").with("subsystem", "redis"),
             );
         }
-        self.announce = true;
     }
 }

@@ -121,14 +121,16 @@ impl Fleet {
         }
     }
 
-    pub(super) fn finish_closing(&mut self) {
-        let Some(closing) = self.closing.as_mut().filter(|closing| !closing.said) else {
+    pub(super) fn finish_closing(&mut self, now: Now) {
+        let occupied = self.clusters.iter().any(|cluster| cluster.occupied);
+        let closing = self.closing.as_mut();
+        let Some(closing) = closing.filter(|closing| !closing.said && !occupied) else {
             return;
         };
-        if self.clusters.iter().all(|cluster| !cluster.occupied) {
-            closing.said = true;
-            let (code, reason) = (closing.code, closing.reason.take());
-            self.effects.push(Effect::Exit { code, reason });
-        }
+        closing.said = true;
+        let (code, reason) = (closing.code, closing.reason.take());
+        self.give_up_forwarded(now, true);
+        self.say_good_bye(now);
+        self.effects.push(Effect::Exit { code, reason });
     }
 }

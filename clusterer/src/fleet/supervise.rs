@@ -180,22 +180,26 @@ impl Fleet {
 
     fn run_ping(&mut self, now: Now, index: usize) {
         let clock = now.monotonic;
-        if let Some(deadline) = self.clusters[index]
-            .ping
-            .waiting
-            .as_ref()
-            .map(|waiting| waiting.deadline)
-        {
-            if deadline > clock {
-                return;
-            }
-            self.clusters[index].ping.waiting = None;
-            self.clusters[index].ping.at = Some(clock);
-            if clock.saturating_sub(deadline) > STALL {
-                debug!(cluster.id = %self.clusters[index].id, "not counting a ping: this process stood still");
+        let ping = &mut self.clusters[index].ping;
+        if let Some(waiting) = ping.waiting.take_if(|waiting| waiting.deadline <= clock) {
+            ping.at = Some(clock);
+            let excused = if clock.saturating_sub(waiting.deadline) > STALL {
+                Some("this process stood still")
+            } else if !waiting.heard {
+                Some("the bus has not delivered it")
+            } else if ping.excused_until.is_some_and(|until| until > clock) {
+                Some("the cluster may not have found the bus yet")
             } else {
-                self.on_miss(now, index);
+                None
+            };
+            match excused {
+                Some(reason) => {
+                    debug!(cluster.id = %self.clusters[index].id, reason, "not counting a ping");
+                }
+                None => self.on_miss(now, index),
             }
+        } else if ping.waiting.is_some() {
+            return;
         }
         let due = self.clusters[index].ping.at.is_some_and(|at| at <= clock);
         if due && matches!(self.clusters[index].state, State::Running { .. }) {
@@ -212,9 +216,30 @@ impl Fleet {
             nonce: nonce.clone(),
             sent,
             deadline,
+            heard: false,
         });
         let request = DiagRequest::new(cluster.id, nonce);
         self.publish(request.to_json());
+    }
+
+    /// A ping came back from the bus, which shows that the bus works and how far behind it is.
+    pub(super) fn on_ping_heard(&mut self, now: Now, request: &DiagRequest) {
+        let Some(index) = self.index(request.id) else {
+            return;
+        };
+        let cluster = &mut self.clusters[index];
+        let timeout = if cluster.launched() {
+            self.policy.ping_timeout
+        } else {
+            PROBE_INTERVAL
+        };
+        if let Some(waiting) = &mut cluster.ping.waiting
+            && waiting.nonce == request.nonce
+            && !waiting.heard
+        {
+            waiting.heard = true;
+            waiting.deadline = now.monotonic + timeout;
+        }
     }
 
     fn on_miss(&mut self, now: Now, index: usize) {
@@ -263,8 +288,11 @@ impl Fleet {
             return;
         };
         if self.clusters[index].id != reply.cluster_id {
-            warn!(cluster.id = %reply.cluster_id, "dropped a diag reply in another cluster's name");
-            return;
+            return self.complain(
+                now,
+                "dropped a diag reply in another cluster's name",
+                command,
+            );
         }
         let interval = if self.clusters[index].launched() {
             self.policy.ping_interval
@@ -279,6 +307,7 @@ impl Fleet {
             info!(cluster.id = %cluster.id, "cluster answers again");
         }
         cluster.ping.misses = 0;
+        cluster.ping.excused_until = None;
         cluster.unresponsive = false;
         cluster.health = reply.data;
         cluster.last_checked = Some(now.wall);

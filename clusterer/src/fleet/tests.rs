@@ -1,6 +1,8 @@
 //! The fleet in simulated time, against simulated processes.
 
 mod chaos;
+mod company;
+mod hosts;
 mod world;
 
 use std::time::Duration;

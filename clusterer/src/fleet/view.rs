@@ -8,6 +8,8 @@ use splashtail_core::ids::ClusterId;
 
 use super::Fleet;
 use super::cluster::{Cluster, State};
+use super::hosts::Hosts;
+use crate::map::cluster_map;
 
 /// Numbers for the metrics page.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,43 +23,120 @@ pub struct ClusterNumbers {
     pub latency_ms: f64,
 }
 
+/// The fleet for the metrics page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbers {
+    /// Of this host.
+    pub clusters: Vec<ClusterNumbers>,
+    pub fully_up: bool,
+    /// This one included.
+    pub hosts: usize,
+    /// Shards that no host runs.
+    pub shards_missing: u32,
+}
+
+/// A cluster of the fleet, wherever it runs.
+pub(super) struct Known {
+    pub(super) name: String,
+    pub(super) instance: Instance,
+    /// No host runs it.
+    pub(super) missing: bool,
+}
+
 impl Fleet {
+    /// All clusters in the order of their ids, those that no host runs included, so that an id is
+    /// an index.
+    pub(super) fn whole_fleet(&self) -> Vec<Known> {
+        let own = |cluster: &Cluster| Known {
+            name: cluster.name.clone(),
+            instance: instance(cluster),
+            missing: false,
+        };
+        let Some(hosts) = self.hosts.as_ref().filter(|_| !self.clusters.is_empty()) else {
+            return self.clusters.iter().map(own).collect();
+        };
+        let layout = hosts.layout();
+        // The numbers were checked when the layout was made.
+        let map = cluster_map(&self.policy.names, layout.shard_count, layout.per_cluster);
+        let known = |entry: crate::map::Entry| {
+            if let Some(index) = self.index(entry.id) {
+                return own(&self.clusters[index]);
+            }
+            let told = hosts.elsewhere(entry.id);
+            match told.and_then(|said| said.cluster(entry.id)) {
+                Some(told) => Known {
+                    name: told.name.clone(),
+                    instance: told.instance.clone(),
+                    missing: false,
+                },
+                None => Known {
+                    name: entry.name.clone(),
+                    instance: instance(&Cluster::new(entry, 0)),
+                    missing: told.is_none(),
+                },
+            }
+        };
+        map.unwrap_or_default().into_iter().map(known).collect()
+    }
+
     pub fn instance_list(&self) -> InstanceList {
+        let fleet = self.whole_fleet();
+        let started = fleet.iter().map(|known| known.instance.started_at).max();
         InstanceList {
-            last_cluster_started_at: self.last_started_at.unwrap_or(UNSET_TIME),
-            map: self.clusters.iter().map(map_entry).collect(),
-            instances: self.clusters.iter().map(instance).collect(),
+            last_cluster_started_at: started.unwrap_or(UNSET_TIME),
+            map: fleet.iter().map(map_entry).collect(),
+            instances: fleet.into_iter().map(|known| known.instance).collect(),
             shard_count: self.shard_count,
             get_gateway_bot: self.gateway.clone().unwrap_or_default(),
             dir: self.policy.dir.clone(),
             roll_restarting: self.rolling(),
-            fully_up: self.fully_up,
+            fully_up: self.fully_up(),
         }
     }
 
     /// `None` for an unknown cluster.
     pub fn cluster_health(&self, cluster: ClusterId) -> Option<ClusterHealth> {
-        let cluster = &self.clusters[self.index(cluster)?];
+        if let Some(index) = self.index(cluster) {
+            let cluster = &self.clusters[index];
+            return Some(ClusterHealth {
+                locked: cluster.busy(),
+                health: cluster.health.clone(),
+            });
+        }
+        let host = self.hosts.as_ref()?.elsewhere(cluster)?;
+        let instance = &host.cluster(cluster)?.instance;
         Some(ClusterHealth {
-            locked: cluster.busy(),
-            health: cluster.health.clone(),
+            locked: instance.lock_cluster_time.is_some(),
+            health: instance.cluster_health.clone().unwrap_or_default(),
         })
     }
 
-    pub fn numbers(&self) -> Vec<ClusterNumbers> {
-        self.clusters.iter().map(numbers).collect()
+    pub fn numbers(&self) -> Numbers {
+        let missing = self.hosts.as_ref().map(Hosts::missing).unwrap_or_default();
+        let shards = missing
+            .iter()
+            .map(|(first, last)| u32::from(last - first) + 1);
+        Numbers {
+            clusters: self.clusters.iter().map(numbers).collect(),
+            fully_up: self.fully_up(),
+            hosts: self
+                .hosts
+                .as_ref()
+                .map_or(1, |hosts| hosts.others().len() + 1),
+            shards_missing: shards.sum(),
+        }
     }
 }
 
-fn map_entry(cluster: &Cluster) -> ClusterMapEntry {
+fn map_entry(known: &Known) -> ClusterMapEntry {
     ClusterMapEntry {
-        id: cluster.id,
-        name: cluster.name.clone(),
-        shards: cluster.shards.clone(),
+        id: known.instance.cluster_id,
+        name: known.name.clone(),
+        shards: known.instance.shards.clone(),
     }
 }
 
-fn instance(cluster: &Cluster) -> Instance {
+pub(super) fn instance(cluster: &Cluster) -> Instance {
     Instance {
         started_at: cluster.started_at.unwrap_or(UNSET_TIME),
         session_id: cluster.session_id.clone(),

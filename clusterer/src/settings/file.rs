@@ -38,6 +38,8 @@ pub struct ClusterFile {
     pub per_cluster: u16,
     pub minimum_sessions: u32,
     pub fixed_shard_count: Option<u16>,
+    /// First and last shard of this host, when the fleet has several. Our own key.
+    pub shard_range: Option<(u16, u16)>,
     pub reshard_enabled: bool,
     pub reshard_all: bool,
     pub proxy: Option<Url>,
@@ -65,6 +67,7 @@ impl Default for ClusterFile {
             per_cluster: 2,
             minimum_sessions: 3,
             fixed_shard_count: None,
+            shard_range: None,
             reshard_enabled: true,
             reshard_all: false,
             proxy: None,
@@ -218,6 +221,7 @@ impl Reader {
             fixed_shard_count: self
                 .small("fixed_shard_count", 0)
                 .filter(|count| *count > 0),
+            shard_range: self.range("shard_range"),
             reshard_enabled: features.iter().any(|feature| feature == "reshard"),
             reshard_all: self.flag("reshard_all"),
             proxy: self.url("proxy"),
@@ -234,10 +238,10 @@ impl Reader {
                 "missing: `interp` needs a script to run".to_owned(),
             );
         }
-        if self.get("shard_range").is_some() {
+        if file.shard_range.is_some() && file.fixed_shard_count.is_none() {
             self.problem(
-                "shard_range",
-                "one clusterer per installation is supported so far".to_owned(),
+                "fixed_shard_count",
+                "missing: with `shard_range` all hosts need the same total".to_owned(),
             );
         }
         for id in &file.allowed_ids {
@@ -322,6 +326,18 @@ impl Reader {
     fn small(&mut self, key: &'static str, least: u64) -> Option<u16> {
         self.number(key, least, u64::from(u16::MAX))
             .and_then(|number| u16::try_from(number).ok())
+    }
+
+    /// `0-15`, both ends included.
+    fn range(&mut self, key: &'static str) -> Option<(u16, u16)> {
+        let text = self.text(key)?;
+        let ends = text.split_once('-').unwrap_or((&text, &text));
+        let number = |text: &str| text.trim().parse().ok();
+        let range = number(ends.0).zip(number(ends.1));
+        if range.is_none() {
+            self.problem(key, format!("{text:?} is not a range such as 0-15"));
+        }
+        range
     }
 
     fn url(&mut self, key: &'static str) -> Option<Url> {
@@ -421,12 +437,13 @@ mod tests {
     fn every_problem_is_reported_at_once() {
         let error = parse(
             "ping_interval: 0\nping_timeout: -3\nper_cluster: 0\nargv: other\nnames: Flare\n\
-             use_current_directory: 5\nproxy: nonsense\nexperimental_features: [magic]\ninterp: node\n",
+             use_current_directory: 5\nproxy: nonsense\nexperimental_features: [magic]\ninterp: node\n\
+             shard_range: few\n",
         )
         .unwrap_err()
         .to_string();
         for part in [
-            "9 problems",
+            "10 problems",
             "ping_interval",
             "ping_timeout",
             "per_cluster",
@@ -436,11 +453,25 @@ mod tests {
             "proxy",
             "magic",
             "module",
+            "\"few\" is not a range such as 0-15",
         ] {
             assert!(error.contains(part), "{part} in {error}");
         }
         assert!(matches!(parse("a: [1"), Err(FileError::Yaml { .. })));
         assert!(matches!(parse("- 1"), Err(FileError::Yaml { .. })));
+    }
+
+    #[test]
+    fn a_part_of_the_shards_needs_the_total() {
+        let file = parse("shard_range: \"0-15\"\nfixed_shard_count: 64\n").unwrap();
+        assert_eq!(file.shard_range, Some((0, 15)));
+        let file = parse("shard_range: 7\nfixed_shard_count: 64\n").unwrap();
+        assert_eq!(file.shard_range, Some((7, 7)));
+        let error = parse("shard_range: 0-15\n").unwrap_err().to_string();
+        assert!(
+            error.contains("1 problem") && error.contains("fixed_shard_count"),
+            "{error}"
+        );
     }
 
     proptest! {

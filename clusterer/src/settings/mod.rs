@@ -20,7 +20,7 @@ pub use dotenv::DotenvError;
 pub use file::{ArgvStyle, ClusterFile, FileError};
 
 use crate::fleet::Policy;
-use crate::map::Ports;
+use crate::map::{Layout, MapError, Ports};
 
 /// The bot of this project, found beside our own executable.
 pub const BOT_BINARY: &str = "splashtail-bot";
@@ -39,6 +39,8 @@ pub enum SettingsError {
     NoToken,
     #[error("PER_CLUSTER={0:?} is not a number from 1 to 65535")]
     PerCluster(String),
+    #[error("the cluster file does not fit together")]
+    Layout(#[source] MapError),
     #[error("no {} at {}: build it or set `module` in the cluster file", BOT_BINARY, .0.display())]
     NoBot(PathBuf),
     #[error("`use_current_directory` is off and there is no home directory")]
@@ -150,6 +152,11 @@ impl Settings {
             },
             None => file.per_cluster,
         };
+        let shards = file.shard_range.zip(file.fixed_shard_count);
+        let layout = shards
+            .map(|(range, total)| Layout::new(range, total, per_cluster))
+            .transpose()
+            .map_err(SettingsError::Layout)?;
         warn_of_other_redis(&file, config);
         let channel = file
             .channel
@@ -198,6 +205,8 @@ impl Settings {
                 names: file.names.clone(),
                 per_cluster,
                 fixed_shard_count: file.fixed_shard_count,
+                layout,
+                host: format!("{}:{}", host_name(), meta.clusterer_port),
                 minimum_sessions: file.minimum_sessions,
                 ping_interval: file.ping_interval,
                 ping_timeout: file.ping_timeout,
@@ -289,6 +298,11 @@ fn warn_of_other_redis(file: &ClusterFile, config: &Config) {
             "the `redis` of the cluster file is not `meta.redis_url`; using the latter"
         );
     }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }
 
 /// The address without its password.

@@ -161,6 +161,26 @@ fn what_cannot_work_is_refused_before_anything_starts() {
 }
 
 #[test]
+fn a_range_of_shards_is_checked_against_the_cluster_size_in_force() {
+    let mut world = world();
+    let file = "module: bot\nper_cluster: 2\nfixed_shard_count: 12\nshard_range: 4-7\n";
+    let policy = world.resolve(file).unwrap().policy;
+    assert_eq!(policy.layout.map(|layout| layout.first_cluster()), Some(2));
+    let port = world.config.meta.clusterer_port;
+    assert!(
+        policy.host.ends_with(&format!(":{port}")),
+        "{}",
+        policy.host
+    );
+    let per_cluster = ("PER_CLUSTER".to_owned(), "3".to_owned());
+    world.surroundings.variables.extend([per_cluster]);
+    assert!(matches!(
+        world.resolve(file),
+        Err(SettingsError::Layout(MapError::RangeUnaligned { .. }))
+    ));
+}
+
+#[test]
 fn passwords_are_masked() {
     assert_eq!(
         mask("redis://user:secret@host:6379/0"),

@@ -6,7 +6,7 @@ use metrics::{counter, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use serde_json::{Map, Value};
 
-use crate::fleet::ClusterNumbers;
+use crate::fleet::Numbers;
 
 /// Counts action log entries by event and renders the metrics page. One per fleet; no global
 /// recorder is involved.
@@ -27,7 +27,7 @@ impl Default for EventCounter {
 
 /// Events of the clusterer itself. Those that bots send are counted together: their names are
 /// not ours and may be many.
-const EVENTS: [&str; 12] = [
+const EVENTS: [&str; 17] = [
     "cluster_started",
     "cluster_stopped",
     "cluster_crashed",
@@ -40,6 +40,11 @@ const EVENTS: [&str; 12] = [
     "reshard_success",
     "reshard_failed",
     "identify_budget_wait",
+    "host_joined",
+    "host_gone",
+    "shards_missing",
+    "shards_complete",
+    "shutdown",
 ];
 
 impl EventCounter {
@@ -54,9 +59,13 @@ impl EventCounter {
         });
     }
 
-    pub(crate) fn render(&self, clusters: &[ClusterNumbers]) -> String {
+    pub(crate) fn render(&self, fleet: &Numbers) -> String {
         with_local_recorder(&*self.0, || {
-            for cluster in clusters {
+            gauge!("splashtail_clusterer_fully_up").set(f64::from(fleet.fully_up));
+            gauge!("splashtail_clusterer_shards_missing").set(fleet.shards_missing);
+            #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+            gauge!("splashtail_clusterer_hosts").set(fleet.hosts as f64);
+            for cluster in &fleet.clusters {
                 let id = cluster.id.to_string();
                 let set = |name: &'static str, value: f64| {
                     gauge!(name, "cluster" => id.clone()).set(value);

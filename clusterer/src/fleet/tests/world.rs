@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 use splashtail_api_types::clusters::SessionStartLimit;
 use splashtail_core::ids::ShardId;
-use splashtail_ipc::launcher::Incoming;
+use splashtail_ipc::launcher::{Incoming, LauncherReply};
 
 use super::super::*;
 
@@ -48,7 +48,7 @@ struct Process {
 pub(super) struct World {
     pub(super) fleet: Fleet,
     policy: Policy,
-    time: Duration,
+    pub(super) time: Duration,
     processes: BTreeMap<u64, Process>,
     behaviour: BTreeMap<u16, Behaviour>,
     /// From start to `launch_next`.
@@ -58,8 +58,11 @@ pub(super) struct World {
     pub(super) gateway: GatewayBot,
     pub(super) gateway_failure: Option<GatewayFailure>,
     pub(super) fetches: u32,
-    /// Answers to pings under way: when, and the text.
+    /// Messages under way to the bus: when they arrive there, and the text.
     mail: Vec<(Duration, String)>,
+    /// The bus has other hosts on it: what is said goes to `outgoing` and somebody else delivers.
+    pub(super) shared: bool,
+    pub(super) outgoing: Vec<String>,
     /// Messages are lost.
     pub(super) deaf: bool,
     /// Published messages are not kept.
@@ -93,6 +96,8 @@ impl World {
             names: ["Flare", "Waffle", "Aqua"].map(str::to_owned).to_vec(),
             per_cluster,
             fixed_shard_count: None,
+            layout: None,
+            host: "host".to_owned(),
             minimum_sessions: 3,
             ping_interval: seconds(1),
             ping_timeout: seconds(3),
@@ -110,8 +115,11 @@ impl World {
             dir: "/bot".to_owned(),
         };
         change(&mut policy);
+        let seed = policy.layout.map_or(7, |layout| {
+            7 + 1000 * u64::from(layout.first) + u64::from(layout.last)
+        });
         Self {
-            fleet: Fleet::new(policy.clone(), 7),
+            fleet: Fleet::new(policy.clone(), seed),
             policy,
             time: Duration::ZERO,
             processes: BTreeMap::new(),
@@ -131,6 +139,8 @@ impl World {
             gateway_failure: None,
             fetches: 0,
             mail: Vec::new(),
+            shared: false,
+            outgoing: Vec::new(),
             deaf: false,
             quiet: false,
             published: Vec::new(),
@@ -215,7 +225,7 @@ impl World {
     }
 
     pub(super) fn start_of(&self, cluster: u16) -> i64 {
-        self.fleet.clusters()[usize::from(cluster)]
+        self.fleet.clusters()[self.fleet.index(ClusterId(cluster)).unwrap()]
             .started_at
             .unwrap()
             .timestamp()
@@ -300,11 +310,27 @@ impl World {
                     self.pings += 1;
                     self.deliver_ping(request.id, &request.nonce);
                 }
+                // Everything comes back from the bus.
+                if self.shared {
+                    self.outgoing.push(text.clone());
+                } else {
+                    self.mail.push((self.time, text.clone()));
+                }
                 if !self.quiet {
                     self.published.push(text);
                 }
             }
-            Effect::Reply { origin, output, .. } => self.replies.push((origin, output)),
+            Effect::Reply {
+                origin,
+                output,
+                command_id,
+            } => {
+                if origin == Origin::Bus && self.shared {
+                    let reply = LauncherReply::answer(command_id.as_deref(), output.clone());
+                    self.outgoing.push(reply.to_json());
+                }
+                self.replies.push((origin, output));
+            }
             Effect::Log(entry) => self.log.push(entry),
             Effect::FetchGateway => {
                 self.fetches += 1;
@@ -348,7 +374,7 @@ impl World {
     }
 
     /// The earliest thing that happens in the simulated world.
-    fn next_happening(&self) -> Option<Duration> {
+    pub(super) fn next_happening(&self) -> Option<Duration> {
         let launches = self
             .processes
             .values()
@@ -370,13 +396,15 @@ impl World {
     }
 
     /// Lets everything happen that is due now.
-    fn happen(&mut self) {
+    pub(super) fn happen(&mut self) {
         let due = self
             .mail
             .extract_if(.., |(at, _)| *at <= self.time)
             .collect::<Vec<_>>();
         for (_, text) in due {
-            if !self.deaf {
+            if self.shared {
+                self.outgoing.push(text);
+            } else if !self.deaf {
                 self.message(&text);
             }
         }
@@ -474,16 +502,18 @@ impl World {
     }
 
     pub(super) fn message(&mut self, text: &str) {
-        if let Ok(Incoming::Command(command)) = Incoming::parse(text) {
-            self.event(Event::Command {
-                origin: Origin::Bus,
-                command,
-            });
+        if let Ok(Some(event)) = Event::of_message(text) {
+            self.event(event);
         }
     }
 
     pub(super) fn notify(&mut self, action: &str, args: Value) {
-        self.message(&json!({"scope": "launcher", "action": action, "args": args}).to_string());
+        let text = json!({"scope": "launcher", "action": action, "args": args}).to_string();
+        if self.shared {
+            self.outgoing.push(text);
+        } else {
+            self.message(&text);
+        }
     }
 
     pub(super) fn diag(&mut self, output: Value) {
@@ -498,6 +528,10 @@ impl World {
         self.message(&text.to_string());
         assert_eq!(self.replies.len(), before + 1, "{action} gets one reply");
         self.replies[before].1.clone()
+    }
+
+    pub(super) fn identifies(&self) -> &[(Duration, ShardId)] {
+        &self.identifies
     }
 
     /// Pairs of identifies of one key that lie less than 5 s apart.
@@ -519,10 +553,13 @@ impl World {
 
     /// The same world with a new fleet that has handled nothing yet.
     pub(super) fn succeed(self) -> Self {
-        let fleet = Fleet::new(self.policy.clone(), 8);
+        // Every start has a seed of its own.
+        let seed = u64::try_from(self.time.as_millis()).unwrap();
+        let fleet = Fleet::new(self.policy.clone(), seed);
         Self {
             fleet,
             mail: Vec::new(),
+            outgoing: Vec::new(),
             spawns: Vec::new(),
             signals: Vec::new(),
             log: Vec::new(),
@@ -555,7 +592,7 @@ impl World {
         shards.dedup();
         assert_eq!(shards.len(), count, "a shard runs in two processes");
         for (incarnation, process) in &self.processes {
-            let cluster = &self.fleet.clusters()[usize::from(process.cluster.get())];
+            let cluster = &self.fleet.clusters()[self.fleet.index(process.cluster).unwrap()];
             assert_eq!(cluster.incarnation, *incarnation, "a process nobody knows");
             assert!(cluster.occupied);
             assert!(process.started <= self.time);

@@ -16,6 +16,8 @@ pub use splashtail_api_types::clusters::ShardHealth;
 pub const SCOPE_LAUNCHER: &str = "launcher";
 /// Scope of messages to the clusters, replies among them.
 pub const SCOPE_BOT: &str = "bot";
+/// Scope of what the clusterers of several hosts tell each other.
+pub const SCOPE_CLUSTERER: &str = "clusterer";
 /// Length of the id the clusterer gives to its own announcements.
 pub const COMMAND_ID_LENGTH: usize = 16;
 
@@ -117,6 +119,14 @@ impl LauncherCmd {
             args: cluster.map(id_args),
             command_id: Some(command_id.to_owned()),
             ..Self::new(SCOPE_LAUNCHER, action)
+        }
+    }
+
+    /// What a clusterer says of itself to those of other hosts.
+    pub fn announce(data: Map<String, Value>) -> Self {
+        Self {
+            data: Some(data),
+            ..Self::new(SCOPE_CLUSTERER, "announce")
         }
     }
 
