@@ -1,7 +1,8 @@
 //! A cluster without Discord, for the tests of the clusterer: speaks mewld's protocol over the
-//! unix-socket hub and misbehaves on request.
+//! unix-socket hub or Redis and misbehaves on request.
 //!
-//! `FAKE_MODE_<cluster id>` is `silent` (never launches) or `crash` (ends at once). A file `hang-<cluster id>` in the working directory makes it
+//! `FAKE_MODE_<cluster id>` is `silent` (never launches), `crash` (ends at once) or `as-<id>`
+//! (reports for another cluster). A file `hang-<cluster id>` in the working directory makes it
 //! answer no ping. On start it writes `run-<cluster id>-<pid>.json` with its arguments and
 //! environment.
 
@@ -12,6 +13,7 @@ use std::{env, fs, process};
 
 use splashtail_core::ids::ClusterId;
 use splashtail_ipc::args::ClusterArgs;
+use splashtail_ipc::bus;
 use splashtail_ipc::launcher::{DiagReply, Incoming, LauncherCmd, ShardHealth};
 
 const NAMES: [&str; 7] = [
@@ -52,50 +54,93 @@ fn main() {
         return;
     }
 
+    let claimed = mode.strip_prefix("as-").and_then(|id| id.parse().ok());
+    let cluster = Cluster {
+        speaks: mode != "silent",
+        claimed: claimed.unwrap_or(id),
+        args,
+    };
     let address = env::var("REDIS_URL").unwrap();
-    let mut hub = UnixStream::connect(address.strip_prefix("unix:").unwrap()).unwrap();
-    if mode != "silent" {
-        // mewld's clients write no newline.
-        hub.write_all(LauncherCmd::launch_next(id).to_json().as_bytes())
-            .unwrap();
+    match address.strip_prefix("unix:") {
+        Some(path) => cluster.on_hub(path),
+        None => cluster.on_redis(&address),
     }
-    answer_pings(hub, &args, id);
+}
+
+struct Cluster {
+    args: ClusterArgs,
+    /// Whom it speaks for.
+    claimed: ClusterId,
+    speaks: bool,
 }
 
 #[allow(clippy::unwrap_used, reason = "a test program: it fails loudly")]
-fn answer_pings(mut hub: UnixStream, args: &ClusterArgs, id: ClusterId) {
-    let mut pending = String::new();
-    let mut buffer = [0; 64 * 1024];
-    loop {
-        let count = hub.read(&mut buffer).unwrap_or(0);
-        if count == 0 {
-            return;
+impl Cluster {
+    /// The reply to a message that asks for one. Silent ones answer nothing either.
+    fn reply(&self, message: &str) -> Option<String> {
+        let Ok(Incoming::DiagRequest(request)) = Incoming::parse(message) else {
+            return None;
+        };
+        let id = self.args.cluster_id;
+        let hangs = Path::new(&format!("hang-{id}")).exists();
+        if request.id != id || hangs || !self.speaks {
+            return None;
         }
-        pending.push_str(&String::from_utf8_lossy(&buffer[..count]));
-        while let Some((line, rest)) = pending.split_once('\n') {
-            let message = Incoming::parse(line);
-            let rest = rest.to_owned();
-            if let Ok(Incoming::DiagRequest(request)) = message
-                && request.id == id
-                && !Path::new(&format!("hang-{id}")).exists()
-            {
-                let health = |shard| ShardHealth {
-                    shard_id: shard,
-                    up: true,
-                    latency: 41.0,
-                    guilds: 1,
-                    users: 5,
-                };
-                let data = args.shards.iter().copied().map(health).collect();
-                let reply = DiagReply {
-                    cluster_id: id,
-                    nonce: request.nonce,
-                    data,
-                };
-                hub.write_all(LauncherCmd::diag(&reply).to_json().as_bytes())
-                    .unwrap();
+        let health = |shard| ShardHealth {
+            shard_id: shard,
+            up: true,
+            latency: 41.0,
+            guilds: 1,
+            users: 5,
+        };
+        let reply = DiagReply {
+            cluster_id: self.claimed,
+            nonce: request.nonce,
+            data: self.args.shards.iter().copied().map(health).collect(),
+        };
+        Some(LauncherCmd::diag(&reply).to_json())
+    }
+
+    fn on_hub(&self, path: &str) {
+        let mut hub = UnixStream::connect(path).unwrap();
+        if self.speaks {
+            // mewld's clients write no newline.
+            let launched = LauncherCmd::launch_next(self.claimed).to_json();
+            hub.write_all(launched.as_bytes()).unwrap();
+        }
+        let mut pending = String::new();
+        let mut buffer = [0; 64 * 1024];
+        loop {
+            let count = hub.read(&mut buffer).unwrap_or(0);
+            if count == 0 {
+                return;
             }
-            pending = rest;
+            pending.push_str(&String::from_utf8_lossy(&buffer[..count]));
+            while let Some((line, rest)) = pending.split_once('\n') {
+                if let Some(reply) = self.reply(line) {
+                    hub.write_all(reply.as_bytes()).unwrap();
+                }
+                pending = rest.to_owned();
+            }
         }
+    }
+
+    fn on_redis(&self, url: &str) {
+        let channel = env::var("MEWLD_CHANNEL").unwrap();
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let bus = bus::connect(&bus::target_from_url(url), &channel).unwrap();
+            let channels = [channel.clone()];
+            let mut messages = bus.subscribe(&channels).await.unwrap();
+            if self.speaks {
+                let launched = LauncherCmd::launch_next(self.claimed).to_json();
+                bus.publish(&channel, &launched).await.unwrap();
+            }
+            while let Some(message) = messages.next_message().await {
+                if let Some(reply) = self.reply(&message.payload) {
+                    // The clusterer asks again.
+                    let _ = bus.publish(&channel, &reply).await;
+                }
+            }
+        });
     }
 }

@@ -24,11 +24,22 @@ pub(super) struct Company {
 }
 
 pub(super) fn host(range: (u16, u16), shards: u16, per_cluster: u16, keys: u16) -> World {
+    host_with(range, shards, per_cluster, keys, seconds(1))
+}
+
+fn host_with(
+    range: (u16, u16),
+    shards: u16,
+    per_cluster: u16,
+    keys: u16,
+    ping_interval: Duration,
+) -> World {
     let layout = Layout::new(range, shards, per_cluster).unwrap();
     let mut world = World::with(1, per_cluster, keys, |policy| {
         policy.layout = Some(layout);
         policy.fixed_shard_count = Some(shards);
         policy.host = format!("host-{layout}");
+        policy.ping_interval = ping_interval;
     });
     world.shared = true;
     world
@@ -37,9 +48,21 @@ pub(super) fn host(range: (u16, u16), shards: u16, per_cluster: u16, keys: u16) 
 impl Company {
     /// Whole clusters of `per_cluster` shards, divided among hosts at the given first shards.
     pub(super) fn new(firsts: &[u16], shards: u16, per_cluster: u16, keys: u16) -> Self {
+        Self::pinging(firsts, shards, per_cluster, keys, seconds(1))
+    }
+
+    pub(super) fn pinging(
+        firsts: &[u16],
+        shards: u16,
+        per_cluster: u16,
+        keys: u16,
+        ping_interval: Duration,
+    ) -> Self {
         let ends = firsts[1..].iter().copied().chain([shards]);
         let ranges = firsts.iter().copied().zip(ends);
-        let hosts = ranges.map(|(first, end)| host((first, end - 1), shards, per_cluster, keys));
+        let hosts = ranges.map(|(first, end)| {
+            host_with((first, end - 1), shards, per_cluster, keys, ping_interval)
+        });
         let mut company = Self {
             hosts: Vec::new(),
             cut: Vec::new(),

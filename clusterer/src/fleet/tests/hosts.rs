@@ -535,7 +535,7 @@ const MEMBERS: [&str; 18] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     /// A stranger on the bus may say what it likes: no host falls over, none starts a shard twice.
     #[test]
     fn hostile_announcements(changes in prop::collection::vec((prop::sample::select(&MEMBERS[..]), json_value()), 1..4)) {
@@ -559,7 +559,7 @@ proptest! {
 /// Random commands, crashes, hangs, lost buses and new clusterers on three hosts.
 fn storm(seed: u64, acts: u32) {
     let keys = if seed.is_multiple_of(2) { 16 } else { 2 };
-    let mut company = Company::new(&[0, 3, 5], 9, 1, keys);
+    let mut company = Company::pinging(&[0, 3, 5], 9, 1, keys, seconds(20));
     company.seed(seed);
     company.run(seconds(60));
     for _ in 0..acts {
@@ -638,7 +638,7 @@ fn three_hundred_random_acts_against_three_hosts() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(8))]
+    #![proptest_config(ProptestConfig::with_cases(4))]
     #[test]
     fn shorter_storms_over_three_hosts(seed in any::<u64>()) {
         storm(seed, 40);

@@ -1,4 +1,4 @@
-//! The clusterer with real processes, a real hub and a mocked Discord.
+//! The clusterer with real processes, a real bus and a mocked Discord.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,246 +6,21 @@
     reason = "a test fails by panicking"
 )]
 
-use std::collections::BTreeMap;
+mod bad_input;
+mod redis;
+mod world;
+
 use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use splashtail_api_types::clusters::InstanceList;
 use splashtail_clusterer::Outcome;
-use splashtail_clusterer::settings::{Settings, Surroundings};
-use splashtail_core::clock::SystemClock;
-use splashtail_core::config::Config;
-use splashtail_core::environment::Environment;
 use splashtail_core::ids::{ClusterId, UserId};
-use splashtail_core::lifecycle::Lifecycle;
-use splashtail_ipc::bus::{self, Bus, Subscription};
-use splashtail_ipc::clients::{ClientError, ClustererClient};
-use splashtail_ipc::hub::Hub;
-use splashtail_ipc::launcher::LauncherCmd;
-use splashtail_ipc::signing::Signer;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use wiremock::matchers::path;
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use splashtail_ipc::clients::ClientError;
 
-const CHANNEL: &str = "ar_clusters/staging";
-const SECRET: &str = "a secret of the api with enough characters";
-
-struct World {
-    directory: tempfile::TempDir,
-    config: Config,
-    _discord: MockServer,
-    hub: CancellationToken,
-    bus: Arc<dyn Bus>,
-    extra: String,
-}
-
-struct Running {
-    client: ClustererClient,
-    address: String,
-    shutdown: CancellationToken,
-    task: JoinHandle<anyhow::Result<Outcome>>,
-}
-
-fn fake_cluster() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    own.parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/fake_cluster")
-}
-
-impl World {
-    async fn new(shards: u16, extra: &str) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let discord = MockServer::start().await;
-        Mock::given(path("/api/gateway/bot"))
-            .respond_with(ResponseTemplate::new(200).set_body_json(json!({
-                "url": "wss://gateway", "shards": shards,
-                "session_start_limit": {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 16},
-            })))
-            .mount(&discord)
-            .await;
-        let directory = tempfile::tempdir().unwrap();
-        let mut config = Config::embedded(&directory.path().join("data"), Environment::Staging);
-        config.discord_auth.token = Some("token".into());
-        config.discord.api_base = discord.uri().parse().unwrap();
-        config.meta.bot_iserver_base_port = 20_000;
-        config.meta.jobserver_secrets = BTreeMap::from([
-            ("api".to_owned(), SECRET.into()),
-            ("bot".to_owned(), "the bot may not command anything".into()),
-        ]);
-        let socket = config.data_dir.join("bus.sock");
-        let hub = Hub::bind(
-            &socket,
-            CHANNEL,
-            &config.data_dir.join("clusterer/actlogs.jsonl"),
-        )
-        .unwrap();
-        let stop = CancellationToken::new();
-        tokio::spawn(hub.serve(stop.clone()));
-        let bus = bus::connect(&config.bus(), CHANNEL).unwrap();
-        let extra = extra.to_owned();
-        Self {
-            directory,
-            config,
-            _discord: discord,
-            hub: stop,
-            bus,
-            extra,
-        }
-    }
-
-    fn bot_dir(&self) -> PathBuf {
-        self.config.data_dir.join("bot")
-    }
-
-    fn settings(&self) -> Settings {
-        let file = self.directory.path().join("mewld-staging.yaml");
-        let module = fake_cluster();
-        let dir = self.bot_dir();
-        let text = format!(
-            "names: [Flare, Waffle, Aqua]\nper_cluster: 2\ncluster_start_next_delay: 0\noverride_dir: {}\nmodule: {}\n{}",
-            dir.display(),
-            module.display(),
-            self.extra,
-        );
-        fs::write(&file, text).unwrap();
-        let surroundings = Surroundings {
-            variables: std::env::vars().collect(),
-            current_dir: self.directory.path().to_owned(),
-            bin_dir: self.directory.path().to_owned(),
-            config_path: Some("/srv/config.yaml".into()),
-        };
-        Settings::resolve(&self.config, &file, &surroundings).unwrap()
-    }
-
-    fn start(&self) -> Running {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let (config, settings) = (self.config.clone(), self.settings());
-        let shutdown = CancellationToken::new();
-        let lifecycle = Lifecycle::manual(shutdown.clone());
-        let task = tokio::spawn(async move {
-            splashtail_clusterer::run_on(listener, &config, settings, &lifecycle).await
-        });
-        let client = self.client(&address, "api", SECRET);
-        Running {
-            client,
-            address,
-            shutdown,
-            task,
-        }
-    }
-
-    fn client(&self, address: &str, name: &str, secret: &str) -> ClustererClient {
-        let signer = Signer::new(name, secret.into(), "", SystemClock::shared());
-        ClustererClient::new(address.parse().unwrap(), &signer).unwrap()
-    }
-
-    /// The state file is written behind the fleet's back.
-    async fn until_saved(&self, done: impl Fn(&Value) -> bool) {
-        let path = self.config.data_dir.join("clusterer/state.json");
-        let saved = async {
-            loop {
-                let state = fs::read(&path)
-                    .ok()
-                    .and_then(|text| serde_json::from_slice(&text).ok());
-                if state.is_some_and(|state| done(&state)) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), saved)
-            .await
-            .unwrap();
-    }
-
-    /// What the clusters wrote at their start, by cluster.
-    fn runs(&self, cluster: u16) -> Vec<Value> {
-        let prefix = format!("run-{cluster}-");
-        let mut runs = Vec::new();
-        for entry in fs::read_dir(self.bot_dir()).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_name().to_string_lossy().starts_with(&prefix)
-                && let Ok(run) = serde_json::from_slice(&fs::read(entry.path()).unwrap())
-            {
-                runs.push(run);
-            }
-        }
-        runs
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.hub.cancel();
-        // A failed test leaves no process behind.
-        for entry in fs::read_dir(self.bot_dir()).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let pid = name
-                .strip_suffix(".json")
-                .and_then(|name| name.rsplit('-').next()?.parse().ok());
-            if let Some(pid) = pid.filter(|pid| is_ours(*pid)) {
-                let _ = nix::sys::signal::kill(
-                    nix::unistd::Pid::from_raw(pid),
-                    nix::sys::signal::SIGKILL,
-                );
-            }
-        }
-    }
-}
-
-fn is_ours(pid: i32) -> bool {
-    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == fake_cluster())
-}
-
-impl Running {
-    async fn until(&self, what: &str, done: impl Fn(&InstanceList) -> bool) -> InstanceList {
-        let reached = async {
-            loop {
-                match self.client.instance_list().await {
-                    Ok(list) if done(&list) => return list,
-                    _ => tokio::time::sleep(Duration::from_millis(50)).await,
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), reached)
-            .await
-            .unwrap_or_else(|_| panic!("never: {what}"))
-    }
-
-    async fn stop(self) -> Outcome {
-        self.shutdown.cancel();
-        self.task.await.unwrap().unwrap()
-    }
-}
-
-fn pid_of(run: &Value) -> i32 {
-    i32::try_from(run["pid"].as_i64().unwrap()).unwrap()
-}
-
-async fn reply(replies: &mut Subscription, command_id: &str) -> Value {
-    let found = async {
-        loop {
-            let message = replies.next_message().await.unwrap();
-            let value: Value = serde_json::from_str(&message.payload).unwrap();
-            if value["scope"] == "bot" && value["command_id"] == command_id {
-                return value;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), found)
-        .await
-        .expect("a reply")
-}
+use world::{CHANNEL, World, is_ours, pid_of, reply};
 
 #[tokio::test]
 async fn clusters_get_exactly_their_arguments_and_environment() {
@@ -373,10 +148,7 @@ async fn commands_over_the_bus_and_over_http() {
     ] {
         world.bus.publish(CHANNEL, text).await.unwrap();
     }
-    let send = async |action: &str, cluster: Option<u16>, id: &str| {
-        let command = LauncherCmd::command(action, cluster.map(ClusterId), id).to_json();
-        world.bus.publish(CHANNEL, &command).await.unwrap();
-    };
+    let send = async |action, cluster, id| world.send(action, cluster, id).await;
     send("num_processes", None, "c1").await;
     assert_eq!(
         reply(&mut replies, "c1").await,
@@ -594,21 +366,7 @@ async fn a_program_that_cannot_run_is_reported_and_retried() {
     let mut world = World::new(2, "").await;
     world.extra = "interp: /nonexistent/interpreter\n".to_owned();
     let running = world.start();
-    let logged = async {
-        loop {
-            let log = running.client.action_logs().await.unwrap_or_default();
-            if let Some(entry) = log
-                .iter()
-                .find(|entry| entry["event"] == "cluster_start_failed")
-            {
-                return entry.clone();
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let entry = tokio::time::timeout(Duration::from_secs(20), logged)
-        .await
-        .unwrap();
+    let entry = running.log_entry("cluster_start_failed").await;
     assert!(
         entry["error"]
             .as_str()
