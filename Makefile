@@ -2,7 +2,7 @@
 #
 #   make            the daemons (clusterer, jobserver, webserver, sandbox and the splashtail command)
 #   make buildbot   the bot
-#   make website    the dashboard (needs Node 20)
+#   make website    the dashboard and the sandbox's page (needs Node 20)
 #   make all        everything above
 #   make clients    the libraries of strangers that the tests run (needs Python 3 with pip, Node 20)
 #   make run        everything, then start it:  make run ARGS="--free-ports"
@@ -26,16 +26,20 @@ daemons:
 buildbot:
 	cargo build --locked --profile $(PROFILE) -p splashtail-bot
 
-website: website/build/index.html
+website: website/build/index.html website/build-sandbox/index.html
 
 website/node_modules/.package-lock.json: website/package.json website/package-lock.json
 	cd website && npm ci --no-audit --no-fund
 	@touch $@
 
-WEBSITE_SOURCES := $(shell find website/src website/static -type f 2>/dev/null) $(wildcard website/*.ts website/*.js website/*.json)
+WEBSITE_SOURCES := $(shell find website/src website/static website/sandbox -type f 2>/dev/null) $(wildcard website/*.ts website/*.js website/*.json)
 
 website/build/index.html: website/node_modules/.package-lock.json $(WEBSITE_SOURCES)
-	cd website && npm run build
+	cd website && npm run build:site
+	@touch $@
+
+website/build-sandbox/index.html: website/node_modules/.package-lock.json $(WEBSITE_SOURCES)
+	cd website && npm run build:sandbox
 	@touch $@
 
 CLIENTS := crates/e2e/clients
@@ -74,4 +78,4 @@ bench:
 
 clean:
 	cargo clean
-	rm -rf website/build website/node_modules website/.svelte-kit $(CLIENTS)/*/packages $(CLIENTS)/*/node_modules
+	rm -rf website/build website/build-sandbox website/node_modules website/.svelte-kit $(CLIENTS)/*/packages $(CLIENTS)/*/node_modules

@@ -10,6 +10,13 @@ export default {
     adapter: adapter({ pages: 'build', assets: 'build', fallback: '404.html', precompress: true }),
     // The webserver sends the content security policy, with hashes of the scripts found here.
     paths: { relative: false },
+    // The sandbox's page is no part of the site, but checked with it.
+    typescript: {
+      config: (config) => {
+        config.include.push('../sandbox/**/*.ts', '../sandbox/**/*.svelte', '../sandbox/answers.json');
+        config.include.push('../vite.sandbox.config.ts');
+      }
+    },
     version: { name: version, pollInterval: 0 }
   }
 };

@@ -22,7 +22,7 @@ export default defineConfig({
   },
   test: {
     environment: 'happy-dom',
-    include: ['src/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'sandbox/**/*.test.ts'],
     restoreMocks: true
   }
 });

@@ -119,13 +119,17 @@ impl Platform {
             ),
         )?;
 
+        let website = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../website");
+        let page = Some(website.join("build-sandbox")).filter(|page| page.is_dir());
+        let page = page.map(|page| format!("--page-dir={}", page.display()));
         let mut child = Command::new(binary("splashtail"))
             .args(["up", "--json", "--free-ports", "--config"])
             .arg(&config_path)
             .arg("--data-dir")
             .arg(root.join("data"))
             .arg("--site-dir")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../website/build"))
+            .arg(website.join("build"))
+            .args(page)
             .current_dir(root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -44,6 +44,9 @@ pub struct UpArgs {
     /// Built website to serve.
     #[arg(long, value_name = "DIR")]
     site_dir: Option<PathBuf>,
+    /// Built page of the sandbox to serve.
+    #[arg(long, value_name = "DIR")]
+    page_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +74,7 @@ pub async fn up(args: UpArgs) -> Result<ExitCode> {
         free_ports: args.free_ports,
         sandbox: args.sandbox,
         site_dir: args.site_dir,
+        page_dir: args.page_dir,
     };
     let load = LoadOptions {
         path: args.config,

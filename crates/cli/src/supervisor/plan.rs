@@ -53,6 +53,8 @@ pub struct PlanOptions {
     /// Start the sandbox although there is a token.
     pub sandbox: bool,
     pub site_dir: Option<PathBuf>,
+    /// Built page of the sandbox.
+    pub page_dir: Option<PathBuf>,
 }
 
 /// Addresses under which this machine reaches the daemons.
@@ -74,6 +76,7 @@ pub struct Plan {
     effective_config: PathBuf,
     bin_dir: PathBuf,
     site_dir: Option<PathBuf>,
+    page_dir: Option<PathBuf>,
     pub addresses: Addresses,
     sandbox: Option<Sandbox>,
     web: Vec<TcpListener>,
@@ -177,6 +180,7 @@ impl Plan {
             effective_config,
             bin_dir,
             site_dir: options.site_dir.clone(),
+            page_dir: options.page_dir.clone(),
             addresses,
             sandbox,
             web,
@@ -256,10 +260,8 @@ impl Plan {
         let mut stages = Vec::new();
         if let Some(sandbox) = &self.sandbox {
             let ready = sandbox.addresses.control.join("readyz")?;
-            stages.push(vec![(
-                self.spec(SANDBOX, &sandbox.listeners, Vec::new())?,
-                ready,
-            )]);
+            let args = directory("--page-dir", self.page_dir.as_deref());
+            stages.push(vec![(self.spec(SANDBOX, &sandbox.listeners, args)?, ready)]);
         }
         let mut daemons = Vec::new();
         if self.role.has_jobs() {
@@ -276,9 +278,7 @@ impl Plan {
                 ready,
             ));
             let mut args = self.environment_args();
-            if let Some(site_dir) = &self.site_dir {
-                args.extend(["--site-dir".to_owned(), site_dir.display().to_string()]);
-            }
+            args.extend(directory("--site-dir", self.site_dir.as_deref()));
             let ready = self.addresses.admin.join("readyz")?;
             daemons.push((self.spec(WEBSERVER, &self.web, args)?, ready));
         }
@@ -411,6 +411,13 @@ fn bind(
 }
 
 /// How this machine reaches a listener.
+/// An option that names a directory, when there is one.
+fn directory(option: &str, path: Option<&Path>) -> Vec<String> {
+    path.map_or_else(Vec::new, |path| {
+        vec![option.to_owned(), path.display().to_string()]
+    })
+}
+
 fn local(address: IpAddr, port: u16) -> Result<Url> {
     let address = if address.is_unspecified() {
         LOOPBACK

@@ -9,6 +9,7 @@ mod acts;
 pub mod client;
 mod commands;
 mod interact;
+pub mod page;
 mod place;
 mod steer;
 pub mod types;
@@ -22,9 +23,11 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use page::Page;
 
 use crate::server::Edge;
 
@@ -105,33 +108,28 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> axum::extract::FromRequest<
 pub(crate) type Answer<T = Value> = Result<Json<T>, Failure>;
 
 /// All routes of the control listener.
-pub(crate) fn router(edge: Arc<Edge>, shutdown: CancellationToken) -> Router {
+pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -> Router {
+    let pictures = edge
+        .sandbox
+        .with_world(|world| world.addresses.rest.clone());
+    let page = Arc::new(page);
+    let file = move |method: Method, uri: Uri, headers: HeaderMap| {
+        std::future::ready(page.answer(&method, &uri, &headers, &pictures))
+    };
     Router::new()
-        .route(
-            "/",
-            get(|| async { file("text/html; charset=utf-8", include_str!("page/index.html")) }),
-        )
-        .route(
-            "/page.js",
-            get(|| async {
-                file(
-                    "text/javascript; charset=utf-8",
-                    include_str!("page/page.js"),
-                )
-            }),
-        )
-        .route(
-            "/page.css",
-            get(|| async { file("text/css; charset=utf-8", include_str!("page/page.css")) }),
-        )
         .route("/readyz", get(|| async { "ready\n" }))
         .route("/ctl/world", get(place::show).post(place::load))
         .route("/ctl/reset", post(place::reset))
         .route("/ctl/apps", get(place::apps).post(place::create_app))
+        .route("/ctl/overview", get(place::overview))
         .route("/ctl/users", post(place::create_user))
-        .route("/ctl/guilds", post(place::create_guild))
+        .route("/ctl/guilds", get(place::guilds).post(place::create_guild))
+        .route("/ctl/guilds/{guild}/members", get(place::members))
         .route("/ctl/as/{user}/messages", get(view::messages))
         .route("/ctl/as/{user}/commands", get(view::commands))
+        .route("/ctl/as/{user}/guild", get(view::guild))
+        .route("/ctl/as/{user}/threads", get(view::threads))
+        .route("/ctl/as/{user}/audit", get(view::audit))
         .route("/ctl/as/{user}/interact", post(interact::interact))
         .route("/ctl/as/{user}/consent", post(steer::consent))
         .route("/ctl/as/{user}/{act}", post(acts::act))
@@ -148,24 +146,10 @@ pub(crate) fn router(edge: Arc<Edge>, shutdown: CancellationToken) -> Router {
         .route("/ctl/limits", get(steer::limits).post(steer::set_limits))
         .route("/ctl/violations", get(steer::violations))
         .route("/ctl/settle", post(steer::settle))
-        .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "not_found", "no such call") })
+        .fallback(file)
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(own_calls_only))
         .with_state(Control { edge, shutdown })
-}
-
-fn file(kind: &'static str, text: &'static str) -> Response {
-    let policy = "default-src 'self'; img-src 'self' data: http://127.0.0.1:* http://localhost:*; \
-                  style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(policy),
-        ),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    (headers, text).into_response()
 }
 
 /// Web pages of other origins may not steer the sandbox through a visitor's browser, not even

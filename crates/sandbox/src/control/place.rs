@@ -1,18 +1,18 @@
 //! The world itself: loading, showing, and adding applications, users and guilds.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::types::{App, LoadWorld, NewApp, NewGuild, NewUser};
 use super::{Answer, Body, Control, Ctl, Failure, id};
-use crate::world::permissions::{ADMINISTRATOR, DEFAULT_EVERYONE};
-use crate::world::{Application, Channel, Guild, Id, Role, SessionStarts, User, World};
+use crate::world::permissions::{self as perm, ADMINISTRATOR, DEFAULT_EVERYONE};
+use crate::world::{Application, Channel, Guild, Id, Member, Role, SessionStarts, User, World};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Detail {
-    /// Only what the page needs: names, members' ids and roles.
+    /// Only names, members' ids and roles, and of a large world only the beginning.
     #[serde(default)]
     summary: bool,
 }
@@ -46,6 +46,109 @@ fn summary(world: &World) -> Value {
         "seed": world.seed,
         "users": users.iter().take(1000).map(|u| u.json()).collect::<Vec<_>>(),
         "guilds": guilds.collect::<Vec<_>>(),
+    })
+}
+
+/// `GET /ctl/overview`: where the sandbox stands. Who follows the journal from `journal` on misses
+/// nothing that happens after this answer.
+pub(super) async fn overview(State(control): Ctl) -> Json<Value> {
+    let sandbox = &control.edge.sandbox;
+    let journal = sandbox.journal.last();
+    let (now_ms, rate) = (sandbox.clock.now_ms(), sandbox.clock.rate());
+    sandbox.with_world(|world| {
+        Json(json!({
+            "world": world.name,
+            "seed": world.seed,
+            "cdn": world.addresses.rest,
+            "journal": journal,
+            "now_ms": now_ms,
+            "rate": rate,
+        }))
+    })
+}
+
+/// A bounded list with a search.
+#[derive(Debug, Deserialize)]
+pub(super) struct Search {
+    /// Part of a name in any case, or an id.
+    #[serde(default)]
+    query: String,
+    #[serde(default = "fifty")]
+    limit: usize,
+    /// Leaves bots out.
+    #[serde(default)]
+    people: bool,
+}
+
+fn fifty() -> usize {
+    50
+}
+
+impl Search {
+    fn limit(&self) -> usize {
+        self.limit.min(200)
+    }
+
+    fn matches<'n>(&self, id: Id, names: impl IntoIterator<Item = &'n str>) -> bool {
+        let wanted = self.query.trim().to_lowercase();
+        wanted.is_empty()
+            || names
+                .into_iter()
+                .any(|n| n.to_lowercase().contains(&wanted))
+            || id.to_string() == wanted
+    }
+}
+
+/// `GET /ctl/guilds`: guilds by id, and how many match.
+pub(super) async fn guilds(State(control): Ctl, Query(search): Query<Search>) -> Json<Value> {
+    control.edge.sandbox.with_world(|world| {
+        let found: Vec<&Guild> = world
+            .guilds
+            .values()
+            .filter(|g| search.matches(g.id, [g.name.as_str()]))
+            .collect();
+        let line = |g: &&Guild| {
+            json!({
+                "id": g.id, "name": g.name, "icon": g.icon, "owner_id": g.owner_id,
+                "members": g.members.len(),
+            })
+        };
+        let guilds: Vec<Value> = found.iter().take(search.limit()).map(line).collect();
+        Json(json!({"total": found.len(), "guilds": guilds}))
+    })
+}
+
+/// `GET /ctl/guilds/{guild}/members`: the owner, then by highest role and id; and how many match.
+pub(super) async fn members(
+    State(control): Ctl,
+    Path(guild): Path<String>,
+    Query(search): Query<Search>,
+) -> Answer {
+    let guild = id(&guild)?;
+    control.edge.sandbox.with_world(|world| {
+        let place = world.guilds.get(&guild);
+        let place = place.ok_or_else(|| Failure::missing("guild", &guild.to_string()))?;
+        let wanted = |m: &&Member| {
+            world.users.get(&m.user).is_some_and(|user| {
+                let names = [&m.nick, &user.global_name].into_iter().flatten();
+                let names = names.map(String::as_str).chain([user.username.as_str()]);
+                !(search.people && user.bot) && search.matches(m.user, names)
+            })
+        };
+        // Only the wanted few are sorted: a guild may have 50,000 members.
+        let rank = |m: &&Member| {
+            let top = perm::top_role(place, m.user).map(perm::rank);
+            (m.user != place.owner_id, std::cmp::Reverse(top), m.user)
+        };
+        let mut found: Vec<&Member> = place.members.values().filter(wanted).collect();
+        let (total, limit) = (found.len(), search.limit());
+        if limit < total {
+            found.select_nth_unstable_by_key(limit, rank);
+            found.truncate(limit);
+        }
+        found.sort_by_key(rank);
+        let members: Vec<Value> = found.iter().map(|m| world.member_json(m)).collect();
+        Ok(Json(json!({"total": total, "members": members})))
     })
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use start::{Running, ServeArgs, ServeError, run, start};
 
-use crate::control;
+use crate::control::{self, page::Page};
 use crate::gateway::{Gateway, Settings};
 use crate::journal::Record;
 use crate::oauth::Grants;
@@ -169,7 +169,7 @@ impl Drop for RequestGuard {
 }
 
 impl Sandbox {
-    /// Serves this sandbox on `listeners` until `shutdown`. Events reach the gateway of the first
+    /// Serves this sandbox on `listeners`, without a page, until `shutdown`. Events reach the gateway of the first
     /// call only.
     pub async fn serve(
         self: Arc<Self>,
@@ -179,14 +179,19 @@ impl Sandbox {
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
         let edge = Edge::new(self, settings, strict)?;
-        edge.serve(listeners, shutdown).await;
+        edge.serve(listeners, Page::default(), shutdown).await;
         Ok(())
     }
 }
 
 impl Edge {
     /// Serves all three listeners until `shutdown`.
-    pub async fn serve(self: Arc<Self>, listeners: Listeners, shutdown: CancellationToken) {
+    pub async fn serve(
+        self: Arc<Self>,
+        listeners: Listeners,
+        page: Page,
+        shutdown: CancellationToken,
+    ) {
         let rest = {
             let (edge, shutdown) = (self.clone(), shutdown.clone());
             http::serve(listeners.rest, shutdown.clone(), move |request, peer| {
@@ -194,7 +199,7 @@ impl Edge {
             })
         };
         let control = {
-            let router = control::router(self.clone(), shutdown.clone());
+            let router = control::router(self.clone(), page, shutdown.clone());
             http::serve(listeners.control, shutdown.clone(), move |request, _| {
                 http::route(router.clone(), request)
             })

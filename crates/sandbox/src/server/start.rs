@@ -1,6 +1,7 @@
 //! Starting a sandbox from command-line arguments, or inside a test.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use url::Url;
 use super::{Edge, Listeners};
 use crate::clock::SandboxClock;
 use crate::control::client::ControlClient;
+use crate::control::page::{Page, PageError};
 use crate::gateway::Settings;
 use crate::openapi::DescriptionError;
 use crate::seed::UnknownWorld;
@@ -46,6 +48,10 @@ pub struct ServeArgs {
     /// How long a gateway session waits to be resumed, in seconds of the sandbox's clock.
     #[arg(long, default_value_t = 180)]
     pub session_timeout_s: u32,
+    /// Built page to serve at the control port; default: `share/splashtail/sandbox` of the
+    /// installation, else `website/build-sandbox`.
+    #[arg(long, value_name = "DIR")]
+    pub page_dir: Option<PathBuf>,
     /// Hold every exchange against Discord's API description; see GET /ctl/violations.
     #[arg(long)]
     pub strict_openapi: bool,
@@ -62,6 +68,8 @@ pub enum ServeError {
     World(#[from] UnknownWorld),
     #[error(transparent)]
     Description(#[from] DescriptionError),
+    #[error(transparent)]
+    Page(#[from] PageError),
     #[error("the control API would be open to the network: bind the sandbox to a loopback address")]
     Exposed,
 }
@@ -73,6 +81,7 @@ pub async fn run(args: ServeArgs, lifecycle: Lifecycle) -> Result<(), ServeError
     if !args.bind.is_loopback() {
         return Err(ServeError::Exposed);
     }
+    let page = Page::find(args.page_dir.as_deref())?;
     let bind = |index, port, key| listen::listener(index, SocketAddr::new(args.bind, port), key);
     let listeners = Listeners::from_std(
         bind(0, args.rest_port, "--rest-port")?,
@@ -100,7 +109,7 @@ pub async fn run(args: ServeArgs, lifecycle: Lifecycle) -> Result<(), ServeError
         "the sandbox serves"
     );
     lifecycle.notify_ready();
-    edge.serve(listeners, lifecycle.shutdown()).await;
+    edge.serve(listeners, page, lifecycle.shutdown()).await;
     Ok(())
 }
 
@@ -129,7 +138,7 @@ impl Running {
     }
 }
 
-/// Starts a sandbox on ephemeral loopback ports.
+/// Starts a sandbox, without a page, on ephemeral loopback ports.
 pub async fn start(
     world: &str,
     seed: u64,
@@ -159,7 +168,10 @@ pub async fn start(
     };
     let edge = Edge::new(Sandbox::new(&options)?, settings, strict)?;
     let shutdown = CancellationToken::new();
-    let task = tokio::spawn(edge.clone().serve(listeners, shutdown.clone()));
+    let task = tokio::spawn(
+        edge.clone()
+            .serve(listeners, Page::default(), shutdown.clone()),
+    );
     Ok(Running {
         edge,
         rest,

@@ -1,0 +1,73 @@
+import { avatar, memberName } from './names';
+import type { Session } from './session.svelte';
+import type { Member } from './types';
+import type { Choice } from './ui/Combobox.svelte';
+
+// What the fields of commands, menus and modals offer, by kind. Lists are cut to what fits a
+// popup: whoever looks for more types a part of its name.
+
+const MOST = 50;
+
+const holds = (text: string, query: string) => text.toLowerCase().includes(query.toLowerCase());
+
+export function memberChoice(session: Session, member: Member): Choice {
+  return {
+    value: member.user.id,
+    label: memberName(member),
+    detail: member.user.bot ? 'app' : member.user.username,
+    image: avatar(session.overview?.cdn ?? '', member.user)
+  };
+}
+
+export async function users(session: Session, query: string): Promise<Choice[]> {
+  const guild = session.guild?.id ?? '';
+  const { members } = await session.control.members(guild, query, MOST);
+  return members.map((member) => memberChoice(session, member));
+}
+
+export function roles(session: Session, query: string): Choice[] {
+  return (session.place?.roles ?? [])
+    .filter((role) => holds(role.name, query))
+    .sort((a, b) => b.position - a.position)
+    .slice(0, MOST)
+    .map((role) => ({ value: role.id, label: `@${role.name.replace(/^@/, '')}`, detail: 'role' }));
+}
+
+export function channels(session: Session, query: string, types: number[] = []): Choice[] {
+  const fits = (type: number) => (types.length > 0 ? types.includes(type) : true);
+  return [...(session.place?.channels ?? []), ...(session.place?.threads ?? [])]
+    .filter((channel) => fits(channel.type) && holds(channel.name, query))
+    .slice(0, MOST)
+    .map((channel) => ({
+      value: channel.id,
+      label: channel.type === 4 ? channel.name : `#${channel.name}`,
+      detail: channel.type === 4 ? 'category' : undefined
+    }));
+}
+
+export async function mentionables(session: Session, query: string): Promise<Choice[]> {
+  return [...(await users(session, query)), ...roles(session, query)].slice(0, MOST);
+}
+
+/** Out of a fixed list. */
+export function fixed(all: Choice[], query: string): Choice[] {
+  return all.filter((choice) => holds(choice.label, query)).slice(0, MOST);
+}
+
+/** What a select menu of `type` offers beside its own options. */
+export function selectable(
+  session: Session,
+  menu: { type: number; channel_types?: number[] },
+  query: string
+): Choice[] | Promise<Choice[]> {
+  switch (menu.type) {
+    case 5:
+      return users(session, query);
+    case 6:
+      return roles(session, query);
+    case 7:
+      return mentionables(session, query);
+    default:
+      return channels(session, query, menu.channel_types);
+  }
+}
