@@ -315,14 +315,7 @@ impl Hands {
                 let _ = answer.send(fleet.numbers());
             }
             Request::Command(command, answer) => return Some(self.request(command, answer)),
-            Request::Note(entry) => {
-                let mut command = LauncherCmd::command("action_logs", None, "");
-                command.data = Some(entry);
-                return Some(Event::Command {
-                    origin: Origin::Bus,
-                    command,
-                });
-            }
+            Request::Note(entry) => return Some(Event::Note(entry)),
         }
         None
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use splashtail_api_types::clusters::{Instance, InstanceList};
 use splashtail_core::clock::SystemClock;
 use splashtail_core::ids::ClusterId;
 use splashtail_ipc::clients::ClustererClient;
@@ -31,6 +32,7 @@ const SECRET: &str = "a-secret-of-the-api-with-enough-characters";
 struct World {
     directory: tempfile::TempDir,
     port: u16,
+    channel: String,
     _discord: MockServer,
     hub: CancellationToken,
 }
@@ -49,7 +51,34 @@ fn alive(pid: i32) -> bool {
 }
 
 impl World {
+    /// On a hub of its own.
     async fn new(shards: u16) -> Self {
+        Self::host(shards, CHANNEL, "").await.with_hub()
+    }
+
+    fn with_hub(self) -> Self {
+        let data = self.directory.path().join("data");
+        let actlogs = data.join("clusterer/actlogs.jsonl");
+        let hub = Hub::bind(&data.join("bus.sock"), &self.channel, &actlogs).unwrap();
+        tokio::spawn(hub.serve(self.hub.clone()));
+        self
+    }
+
+    /// One whose bus is elsewhere.
+    fn on(self, bus: &str) -> Self {
+        let path = self.directory.path().join("config.yaml");
+        let config = fs::read_to_string(&path).unwrap();
+        let config = config.replace("meta:\n", &format!("meta:\n  redis_url: \"{bus}\"\n"));
+        fs::write(path, config).unwrap();
+        self
+    }
+
+    fn hub_url(&self) -> String {
+        let socket = self.directory.path().join("data/bus.sock");
+        format!("unix:{}", socket.display())
+    }
+
+    async fn host(shards: u16, channel: &str, extra: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let discord = MockServer::start().await;
         Mock::given(path("/api/gateway/bot"))
@@ -73,25 +102,33 @@ impl World {
         );
         fs::write(directory.path().join("config.yaml"), config).unwrap();
         let clusters = format!(
-            "names: [Flare, Waffle]\nper_cluster: 2\ncluster_start_next_delay: 0\noverride_dir: {}\nmodule: {}\n",
+            "names: [Flare, Waffle]\nper_cluster: 2\ncluster_start_next_delay: 0\nredis_channel: {channel}\noverride_dir: {}\nmodule: {}\n{extra}",
             data.join("bot").display(),
             fake_cluster().display(),
         );
         fs::write(directory.path().join("mewld-staging.yaml"), clusters).unwrap();
-        let hub = Hub::bind(
-            &data.join("bus.sock"),
-            CHANNEL,
-            &data.join("clusterer/actlogs.jsonl"),
-        )
-        .unwrap();
-        let stop = CancellationToken::new();
-        tokio::spawn(hub.serve(stop.clone()));
         Self {
             directory,
             port,
+            channel: channel.to_owned(),
             _discord: discord,
-            hub: stop,
+            hub: CancellationToken::new(),
         }
+    }
+
+    async fn until(&self, what: &str, done: impl Fn(&InstanceList) -> bool) {
+        let client = self.client();
+        let reached = async {
+            while !client.instance_list().await.is_ok_and(|list| done(&list)) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), reached)
+            .await
+            .unwrap_or_else(|_| {
+                let log = fs::read_to_string(self.log()).unwrap_or_default();
+                panic!("never {what}:\n{log}")
+            });
     }
 
     fn start(&self) -> Child {
@@ -126,29 +163,14 @@ impl World {
     }
 
     async fn until_launched(&self, what: &str) {
-        let client = self.client();
-        let reached = async {
-            loop {
-                let list = client.instance_list().await;
-                let checked = |list: &splashtail_api_types::clusters::InstanceList| {
-                    list.fully_up
-                        && list.instances.iter().all(|instance| {
-                            instance.launched_fully
-                                && instance
-                                    .cluster_health
-                                    .as_ref()
-                                    .is_some_and(|health| !health.is_empty())
-                        })
-                };
-                if list.as_ref().is_ok_and(checked) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+        let checked = |list: &InstanceList| {
+            let launched = |instance: &Instance| {
+                let health = instance.cluster_health.as_ref();
+                instance.launched_fully && health.is_some_and(|health| !health.is_empty())
+            };
+            list.fully_up && list.instances.iter().all(launched)
         };
-        tokio::time::timeout(Duration::from_secs(60), reached)
-            .await
-            .unwrap_or_else(|_| panic!("never {what}"));
+        self.until(what, checked).await;
     }
 
     fn pids(&self) -> Vec<i32> {
@@ -286,4 +308,129 @@ async fn bad_settings_end_it_with_one_message() {
     );
     assert!(output.stdout.is_empty());
     assert!(world.pids().is_empty());
+}
+
+async fn status(child: &mut Child) -> Option<i32> {
+    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
+    ended.expect("it ends").unwrap().code()
+}
+
+/// The life of a fleet over two hosts; each has its own directory, port and mocked Discord, and
+/// only the bus is common.
+async fn two_hosts(first: World, second: World, third: World) {
+    let mut one = first.start();
+    let up = |list: &InstanceList, ids: &[usize]| {
+        let launched = |id: &usize| list.instances[*id].launched_fully;
+        list.instances.len() == 4 && ids.iter().all(launched)
+    };
+    first
+        .until("alone", |list| up(list, &[0, 1]) && !list.fully_up)
+        .await;
+    let mut two = second.start();
+    for world in [&first, &second] {
+        world
+            .until("together", |list| up(list, &[0, 1, 2, 3]) && list.fully_up)
+            .await;
+    }
+    let run = fs::read_dir(second.directory.path().join("data/bot")).unwrap();
+    let run = run
+        .flatten()
+        .find(|entry| entry.file_name().to_string_lossy().starts_with("run-3"));
+    let run: Value = serde_json::from_slice(&fs::read(run.unwrap().path()).unwrap()).unwrap();
+    let args = run["args"].as_array().unwrap();
+    assert_eq!(
+        [&args[0], &args[1], &args[2], &args[5]],
+        ["[6, 7]", "8", "3", "4"]
+    );
+
+    // Either port reaches every cluster.
+    let (at_first, at_second) = (first.client(), second.client());
+    let stop = at_first.command("stop", Some(ClusterId(3)), None);
+    assert_eq!(stop.await.unwrap(), "ok");
+    second
+        .until("stopped", |list| !list.instances[3].active)
+        .await;
+    let start = at_first.command("start", Some(ClusterId(3)), None);
+    assert_eq!(start.await.unwrap(), "ok");
+    first.until("started", |list| up(list, &[3])).await;
+    let statuses = at_second.command("statuses", None, None).await.unwrap();
+    assert_eq!(statuses.as_object().unwrap().len(), 4);
+    let roll = at_second.command("rollingrestart", None, None);
+    assert_eq!(roll.await.unwrap(), "ok");
+    first.until("rolling", |list| list.roll_restarting).await;
+    first
+        .until("rolled", |list| {
+            !list.roll_restarting && up(list, &[0, 1, 2, 3]) && list.fully_up
+        })
+        .await;
+    assert_eq!((first.pids().len(), second.pids().len()), (4, 5));
+
+    // A third one with shards of both.
+    let mut stranger = third.start();
+    assert_eq!(status(&mut stranger).await, Some(1));
+    let log = fs::read_to_string(third.log()).unwrap();
+    assert!(
+        log.contains("the shards 2-5 of this host") && log.contains("overlap"),
+        "{log}"
+    );
+    assert!(third.pids().is_empty());
+
+    // One clusterer dies, is missed, comes back and finds its clusters.
+    let pids: Vec<i32> = second
+        .pids()
+        .into_iter()
+        .filter(|pid| alive(*pid))
+        .collect();
+    signal(&two, Signal::SIGKILL);
+    two.wait().await.unwrap();
+    first.until("missed", |list| !list.fully_up).await;
+    let mut two = second.start();
+    for world in [&first, &second] {
+        world
+            .until("back", |list| list.fully_up && up(list, &[0, 1, 2, 3]))
+            .await;
+    }
+    assert!(
+        pids.iter().all(|pid| alive(*pid)),
+        "no cluster was restarted"
+    );
+    let end = at_second.command("shutdown", None, None);
+    assert_eq!(end.await.unwrap(), "ok");
+    assert_eq!(
+        (status(&mut one).await, status(&mut two).await),
+        (Some(0), Some(0))
+    );
+    assert!(
+        ![first.pids(), second.pids()]
+            .concat()
+            .into_iter()
+            .any(alive)
+    );
+}
+
+fn range(shards: &str) -> String {
+    format!("shard_range: {shards}\nfixed_shard_count: 8\n")
+}
+
+#[tokio::test]
+async fn two_hosts_on_one_hub() {
+    let first = World::host(1, CHANNEL, &range("0-3")).await.with_hub();
+    let bus = first.hub_url();
+    let second = World::host(1, CHANNEL, &range("4-7")).await.on(&bus);
+    let third = World::host(1, CHANNEL, &range("2-5")).await.on(&bus);
+    two_hosts(first, second, third).await;
+}
+
+#[tokio::test]
+#[ignore = "needs REDIS_URL"] // `make test` provides one and runs this too
+async fn two_hosts_on_one_redis() {
+    let bus = std::env::var("REDIS_URL").unwrap();
+    let channel = format!("test/hosts/{}", std::process::id());
+    let mut worlds = Vec::new();
+    for shards in ["0-3", "4-7", "2-5"] {
+        let world = World::host(1, &channel, &range(shards)).await;
+        worlds.push(world.on(&bus));
+    }
+    let [first, second, third] = worlds.try_into().map_err(drop).unwrap();
+    two_hosts(first, second, third).await;
 }

@@ -216,17 +216,23 @@ impl Fleet {
     }
 
     fn on_action_log(&mut self, now: Now, command: &LauncherCmd) {
-        let Some(entry) = &command.data else {
-            return self.complain(now, "dropped an action log entry without data", command);
+        let data = command.data.as_ref();
+        let Some(entry) = data.filter(|data| data.get("event").is_some_and(Value::is_string))
+        else {
+            return self.complain(now, "dropped an action log entry without event", command);
         };
-        let mut entry = entry.clone();
-        entry
-            .entry("ts")
-            .or_insert_with(|| Value::from(now.wall.timestamp_micros()));
-        let size = serde_json::to_string(&entry).map_or(usize::MAX, |text| text.len());
+        let size = serde_json::to_string(entry).map_or(usize::MAX, |text| text.len());
         if size > MAX_ENTRY {
             let what = format!("dropped an action log entry of more than {MAX_ENTRY} bytes");
             return self.complain(now, &what, command);
+        }
+        self.note(now, entry.clone());
+    }
+
+    pub(super) fn note(&mut self, now: Now, mut entry: Map<String, Value>) {
+        if !entry.get("ts").is_some_and(Value::is_number) {
+            let ts = Value::from(now.wall.timestamp_micros());
+            entry.insert("ts".to_owned(), ts);
         }
         self.effects.push(Effect::Log(entry));
     }

@@ -44,6 +44,8 @@ pub enum Event {
         origin: Origin,
         command: LauncherCmd,
     },
+    /// An entry for the action log.
+    Note(Map<String, Value>),
     /// A ping came back from the bus: whoever it is for can have received it.
     PingHeard(DiagRequest),
     /// A message of a clusterer to those of other hosts.

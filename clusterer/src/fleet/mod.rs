@@ -185,6 +185,7 @@ impl Fleet {
                 self.on_exited(now, cluster, incarnation, exit);
             }
             Event::Command { origin, command } => self.on_command(now, &origin, &command),
+            Event::Note(entry) => self.note(now, entry),
             Event::PingHeard(request) => self.on_ping_heard(now, &request),
             Event::Peer(command) => self.on_peer(now, &command),
             Event::Answer { command_id, output } => self.on_answer(&command_id, output),
@@ -212,7 +213,7 @@ impl Fleet {
         self.advance_sequence(now);
         self.admit(now);
         self.announce_when_up();
-        self.give_up_forwarded(now, false);
+        self.give_up_forwarded(now);
         for cluster in &mut self.clusters {
             let since = cluster.busy_since.unwrap_or(now.wall);
             cluster.busy_since = cluster.busy().then_some(since);

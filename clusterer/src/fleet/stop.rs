@@ -6,6 +6,7 @@ use tracing::info;
 
 use super::cluster::{State, Then, Via};
 use super::event::{Effect, Signal};
+use super::hosts::Hosts;
 use super::{Fleet, Now};
 use crate::action_log::LogEntry;
 
@@ -123,13 +124,14 @@ impl Fleet {
 
     pub(super) fn finish_closing(&mut self, now: Now) {
         let occupied = self.clusters.iter().any(|cluster| cluster.occupied);
+        // Whoever asked for the end by HTTP is to hear the answer of the others.
+        let asked = self.hosts.as_ref().is_some_and(Hosts::owes_answers);
         let closing = self.closing.as_mut();
-        let Some(closing) = closing.filter(|closing| !closing.said && !occupied) else {
+        let Some(closing) = closing.filter(|closing| !closing.said && !occupied && !asked) else {
             return;
         };
         closing.said = true;
         let (code, reason) = (closing.code, closing.reason.take());
-        self.give_up_forwarded(now, true);
         self.say_good_bye(now);
         self.effects.push(Effect::Exit { code, reason });
     }

@@ -71,7 +71,10 @@ impl Fleet {
                 },
                 None => Known {
                     name: entry.name.clone(),
-                    instance: instance(&Cluster::new(entry, 0)),
+                    instance: Instance {
+                        process: None,
+                        ..instance(&Cluster::new(entry, 0))
+                    },
                     missing: told.is_none(),
                 },
             }

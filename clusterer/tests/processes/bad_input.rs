@@ -97,6 +97,19 @@ async fn programs_that_cannot_run_are_named_in_the_action_log() {
 }
 
 #[tokio::test]
+async fn the_port_answers_while_discord_does_not() {
+    let mut world = World::new(2, "").await;
+    world.config.discord.api_base = "http://127.0.0.1:1".parse().unwrap();
+    let running = world.start();
+    let list = running.until("an answer", |_| true).await;
+    assert!(list.instances.is_empty() && !list.fully_up);
+    let ready = reqwest::get(format!("{}/readyz", running.address)).await;
+    assert_eq!(ready.unwrap().status(), 200);
+    let outcome = running.stop().await;
+    assert!(matches!(outcome, Outcome::Stopped { code: 0, .. }));
+}
+
+#[tokio::test]
 async fn ports_that_collide_end_it_before_anything_starts() {
     let mut world = World::new(4, "").await;
     world.config.meta.port = 20_001;

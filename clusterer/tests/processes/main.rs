@@ -105,6 +105,27 @@ async fn mewlds_arguments_for_mewlds_bots() {
 }
 
 #[tokio::test]
+async fn an_interpreter_and_dotenv_files_reach_the_cluster() {
+    let mut world = World::new(2, "").await;
+    fs::write(
+        world.directory.path().join("bot.env"),
+        "MTOKEN=other\nPER_CLUSTER=1\n",
+    )
+    .unwrap();
+    // env(1) runs what follows, as an interpreter runs a script.
+    world.extra = "interp: /usr/bin/env\nargv: mewld\nenv: [bot.env]\n".to_owned();
+    let running = world.start();
+    running.until("fully up", |list| list.fully_up).await;
+    let run = &world.runs(1)[0];
+    assert_eq!(
+        (&run["args"][0], &run["args"][2]),
+        (&json!("[1]"), &json!("1"))
+    );
+    assert_eq!(run["env"]["MTOKEN"], "other");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_killed_cluster_comes_back_and_the_other_does_not_notice() {
     let world = World::new(4, "").await;
     let running = world.start();
@@ -245,10 +266,15 @@ async fn commands_over_the_bus_and_over_http() {
         metrics.contains("splashtail_cluster_running{cluster=\"0\"} 1"),
         "{metrics}"
     );
-    assert!(
-        metrics.contains("event=\"cluster_stopped\"} 1"),
-        "{metrics}"
-    );
+    for line in [
+        "event=\"cluster_stopped\"} 1",
+        "splashtail_cluster_shards_up{cluster=\"0\"} 2",
+        "splashtail_clusterer_fully_up 1",
+        "splashtail_clusterer_hosts 1",
+        "splashtail_clusterer_shards_missing 0",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
 
     assert_eq!(
         client.command("rollingrestart", None, user).await.unwrap(),

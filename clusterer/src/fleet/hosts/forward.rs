@@ -93,10 +93,10 @@ impl Fleet {
         self.publish(command.to_json());
     }
 
-    /// Nobody answered in time, or nobody will.
-    pub(in crate::fleet) fn give_up_forwarded(&mut self, now: Now, all: bool) {
+    /// Nobody answered in time.
+    pub(in crate::fleet) fn give_up_forwarded(&mut self, now: Now) {
         let Some(hosts) = &mut self.hosts else { return };
-        let late = |_: &String, waiting: &mut Forwarded| all || waiting.deadline <= now.monotonic;
+        let late = |_: &String, waiting: &mut Forwarded| waiting.deadline <= now.monotonic;
         for (_, forwarded) in hosts.forwarded.extract_if(late) {
             self.effects
                 .push(forwarded.answer(json!({ "error": "no_answer" })));

@@ -213,6 +213,11 @@ impl Hosts {
         self.wanted.clear();
     }
 
+    /// A request by HTTP waits for another host.
+    pub(super) fn owes_answers(&self) -> bool {
+        !self.forwarded.is_empty()
+    }
+
     /// When the next thing happens here, if nobody says anything.
     pub(super) fn next_deadline(&self, bus_up: bool) -> Option<Duration> {
         let told = match self.last_told {

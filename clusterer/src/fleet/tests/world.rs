@@ -65,6 +65,8 @@ pub(super) struct World {
     pub(super) outgoing: Vec<String>,
     /// Messages are lost.
     pub(super) deaf: bool,
+    /// Every event is followed by a check of everything that must hold.
+    pub(super) strict: bool,
     /// Published messages are not kept.
     pub(super) quiet: bool,
     pub(super) published: Vec<String>,
@@ -142,6 +144,7 @@ impl World {
             shared: false,
             outgoing: Vec::new(),
             deaf: false,
+            strict: false,
             quiet: false,
             published: Vec::new(),
             pings: 0,
@@ -234,9 +237,17 @@ impl World {
     pub(super) fn event(&mut self, event: Event) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
-            for effect in self.fleet.handle(self.now(), event) {
+            let before = self.strict.then(|| self.places_before(&event));
+            let effects = self.fleet.handle(self.now(), event);
+            if let Some(before) = before {
+                check_moves(&before, &self.places());
+            }
+            for effect in effects {
                 events.extend(self.carry_out(effect));
             }
+        }
+        if self.strict {
+            self.check_invariants();
         }
         let launched = self
             .processes
@@ -244,6 +255,35 @@ impl World {
             .filter(|process| process.launched)
             .count();
         self.least_alive = self.least_alive.min(launched);
+    }
+
+    /// An end that the event reports has happened already.
+    fn places_before(&self, event: &Event) -> Vec<Place> {
+        let mut places = self.places();
+        if let Event::Exited {
+            cluster,
+            incarnation,
+            ..
+        }
+        | Event::SpawnFailed {
+            cluster,
+            incarnation,
+            ..
+        } = event
+            && let Some(index) = self.fleet.current(*cluster, *incarnation)
+        {
+            places[index].occupied = false;
+        }
+        places
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let place = |cluster: &Cluster| Place {
+            state: cluster.state,
+            incarnation: cluster.incarnation,
+            occupied: cluster.occupied,
+        };
+        self.fleet.clusters().iter().map(place).collect()
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
@@ -606,5 +646,35 @@ impl World {
             );
             assert_eq!(wants, lives, "{cluster:?}");
         }
+    }
+}
+
+#[derive(Debug)]
+struct Place {
+    state: State,
+    incarnation: u64,
+    occupied: bool,
+}
+
+/// What one event may do to a cluster.
+fn check_moves(before: &[Place], after: &[Place]) {
+    for (id, (was, is)) in before.iter().zip(after).enumerate() {
+        let same = was.incarnation == is.incarnation;
+        assert!(
+            same || !was.occupied,
+            "cluster {id} started beside its old process"
+        );
+        let launching = matches!(was.state, State::Launching { .. });
+        let running = matches!(was.state, State::Running { .. });
+        let stopping = matches!(was.state, State::Stopping { .. });
+        let legal = match is.state {
+            State::Running { .. } => same && (launching || running),
+            State::Stopping { .. } => same && (launching || running || stopping),
+            // Its start comes after an end or a decision, never out of a life.
+            State::Launching { .. } => (same && launching) || !running,
+            State::Queued { .. } => !launching && !running,
+            State::Stopped | State::Backoff { .. } => !is.occupied,
+        };
+        assert!(legal, "cluster {id}: {was:?} became {is:?}");
     }
 }
