@@ -1,0 +1,485 @@
+//! A clusterer with its clusters on a simulated Discord, without the rest of the platform: for
+//! what has to be seen from outside the fleet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use splashtail_api_types::clusters::InstanceList;
+use splashtail_core::clock::{Clock, SystemClock};
+use splashtail_core::config::BusTarget;
+use splashtail_core::ids::ClusterId;
+use splashtail_ipc::bus::{self, Bus};
+use splashtail_ipc::clients::ClustererClient;
+use splashtail_ipc::hub::Hub;
+use splashtail_ipc::launcher::LauncherCmd;
+use splashtail_ipc::signing::Signer;
+use splashtail_sandbox::clock::SandboxClock;
+use splashtail_sandbox::control::types::SessionInfo;
+use splashtail_sandbox::gateway::Settings;
+use splashtail_sandbox::journal::{Entry, Record};
+use splashtail_sandbox::server::Running;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+use crate::platform::{binary, is_alive, signal};
+
+const SECRET: &str = "a-secret-of-the-api-with-enough-characters";
+/// Bot of the sandbox's `small` world (decisions, "Sandbox" 33).
+const APPLICATION: u64 = 1_100_000_000_000_000_001;
+
+/// What the clusters run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BotProgram {
+    /// `splashtail-bot` with the host's arguments.
+    Ours,
+    /// `splashtail-bot` with mewld's six arguments.
+    OursUnderMewld,
+    /// `protocol_bot/bot.py`, which knows only mewld's protocol.
+    Protocol,
+}
+
+/// How a fleet is laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    pub bot: BotProgram,
+    pub shards: u16,
+    pub per_cluster: u16,
+    /// What the simulated Discord allows.
+    pub max_concurrency: u32,
+}
+
+/// Everything ends when it is dropped.
+pub struct Fleet {
+    pub sandbox: Running,
+    pub bus: Arc<dyn Bus>,
+    pub channel: String,
+    layout: Layout,
+    clusterer: Child,
+    program: PathBuf,
+    port: u16,
+    hub: CancellationToken,
+    dir: TempDir,
+}
+
+impl Fleet {
+    /// Starts the clusterer and returns at once; `redis_url` of `None` means the unix-socket hub.
+    ///
+    /// # Errors
+    /// Something cannot be started.
+    pub async fn start(layout: Layout, redis_url: Option<&str>) -> Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let clock = Arc::new(SandboxClock::new(SystemClock.now()));
+        let sandbox =
+            splashtail_sandbox::server::start("small", 1, clock, Settings::default(), true).await?;
+        let token = sandbox.edge.sandbox.with_world(|world| {
+            let app = world
+                .apps
+                .values_mut()
+                .find(|app| app.id.0 == APPLICATION)?;
+            app.shards = u32::from(layout.shards);
+            app.max_concurrency = layout.max_concurrency;
+            Some(app.token.clone())
+        });
+        let token = token.context("the world has no bot")?;
+
+        let dir = TempDir::new()?;
+        let channel = format!("ar_clusters/{}", uuid::Uuid::new_v4().simple());
+        let data = dir.path().join("data");
+        fs::create_dir_all(data.join("bot"))?;
+        let hub = CancellationToken::new();
+        let target = match redis_url {
+            Some(url) => BusTarget::Redis(url.into()),
+            None => {
+                let socket = data.join("bus.sock");
+                let log = data.join("clusterer/actlogs.jsonl");
+                tokio::spawn(Hub::bind(&socket, &channel, &log)?.serve(hub.clone()));
+                BusTarget::Hub(socket)
+            }
+        };
+        let port = free_ports(1)?;
+        let redis = redis_url.unwrap_or_default();
+        fs::write(
+            dir.path().join("config.yaml"),
+            format!(
+                "discord_auth:\n  token: \"{token}\"\n  client_id: \"{APPLICATION}\"\n\
+                 discord:\n  api_base: \"{rest}\"\n  cdn_base: \"{rest}\"\n\
+                 meta:\n  redis_url: \"{redis}\"\n  clusterer_port: {port}\n  \
+                 bot_iserver_base_port: {iservers}\n  jobserver_secrets:\n    \
+                 api: \"{SECRET}\"\n    bot: \"b{SECRET}\"\n    cli: \"c{SECRET}\"\n",
+                rest = sandbox.rest.as_str().trim_end_matches('/'),
+                iservers = free_ports(layout.shards / layout.per_cluster.max(1) + 1)?,
+            ),
+        )?;
+        fs::write(
+            dir.path().join("bot.env"),
+            format!(
+                "GATEWAY_URL={}\n",
+                sandbox.gateway.as_str().trim_end_matches('/')
+            ),
+        )?;
+        fs::write(
+            dir.path().join("mewld-staging.yaml"),
+            cluster_file(layout, &channel, &data),
+        )?;
+        if layout.bot != BotProgram::Protocol {
+            migrate(dir.path()).await?;
+        }
+
+        // A copy, so that it can be replaced like an upgrade does.
+        let program = dir.path().join("splashtail-clusterer");
+        fs::copy(binary("splashtail-clusterer"), &program)
+            .context("build the workspace's binaries first")?;
+        let clusterer = spawn_clusterer(&program, dir.path())?;
+        Ok(Self {
+            bus: bus::connect(&target, &channel)?,
+            sandbox,
+            channel,
+            layout,
+            clusterer,
+            program,
+            port,
+            hub,
+            dir,
+        })
+    }
+
+    /// # Errors
+    /// The client cannot be built.
+    pub fn client(&self) -> Result<ClustererClient> {
+        let signer = Signer::new("api", SECRET.into(), "", SystemClock::shared());
+        let address = format!("http://127.0.0.1:{}", self.port).parse()?;
+        Ok(ClustererClient::new(address, &signer)?)
+    }
+
+    #[must_use]
+    pub fn cluster_count(&self) -> usize {
+        usize::from(self.layout.shards.div_ceil(self.layout.per_cluster))
+    }
+
+    /// Process number of the clusterer.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn clusterer_pid(&self) -> Result<u32> {
+        self.clusterer.id().context("the clusterer has ended")
+    }
+
+    /// # Errors
+    /// With the logs, when it does not happen in time.
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        check: impl Fn(&InstanceList) -> Option<T>,
+    ) -> Result<T> {
+        let client = self.client()?;
+        let mut last = None;
+        let reached = async {
+            loop {
+                if let Ok(list) = client.instance_list().await {
+                    if let Some(found) = check(&list) {
+                        return found;
+                    }
+                    last = Some(list);
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        match tokio::time::timeout(limit, reached).await {
+            Ok(found) => Ok(found),
+            Err(_) => bail!("not in time: {what}\n{last:?}\n{}", self.logs()),
+        }
+    }
+
+    /// All clusters launched, and all shards answered a ping since.
+    ///
+    /// # Errors
+    /// With the logs, when it does not happen in time.
+    pub async fn until_up(&self, limit: Duration) -> Result<InstanceList> {
+        self.until("the fleet is up and healthy", limit, |list| {
+            let healthy = |instance: &splashtail_api_types::clusters::Instance| {
+                let health = instance.cluster_health.as_deref().unwrap_or_default();
+                instance.active
+                    && instance.launched_fully
+                    && health.len() == instance.shards.len()
+                    && health.iter().all(|shard| shard.up)
+            };
+            (list.fully_up && list.instances.iter().all(healthy)).then(|| list.clone())
+        })
+        .await
+    }
+
+    /// Entries of one event in the action log, oldest first.
+    ///
+    /// # Errors
+    /// The clusterer does not answer.
+    pub async fn events(&self, event: &str) -> Result<Vec<Value>> {
+        let log = self.client()?.action_logs().await?;
+        Ok(log
+            .into_iter()
+            .filter(|entry| entry["event"] == event)
+            .collect())
+    }
+
+    /// Connected sessions of Discord, by shard.
+    ///
+    /// # Errors
+    /// The control API does not answer.
+    pub async fn sessions(&self) -> Result<BTreeMap<u32, String>> {
+        let sessions: Vec<SessionInfo> = self.sandbox.client()?.sessions().await?;
+        let connected = sessions.into_iter().filter(|session| session.connected);
+        Ok(connected
+            .map(|session| (session.shard[0], session.session_id))
+            .collect())
+    }
+
+    /// Moments of the accepted identifies (unix milliseconds), in order.
+    ///
+    /// # Errors
+    /// The control API does not answer.
+    pub async fn identifies(&self) -> Result<Vec<i64>> {
+        let journal: Vec<Entry> = self.sandbox.client()?.journal(0).await?;
+        let ready = |entry: &Entry| {
+            matches!(&entry.record, Record::Frame { direction, t: Some(t), .. }
+                if direction == "out" && t == "READY")
+        };
+        Ok(journal
+            .iter()
+            .filter(|entry| ready(entry))
+            .map(|entry| entry.at_ms)
+            .collect())
+    }
+
+    /// Process numbers by cluster, from what was logged when they started.
+    ///
+    /// # Errors
+    /// The clusterer does not answer.
+    pub async fn pids(&self) -> Result<BTreeMap<u64, u32>> {
+        let mut pids = BTreeMap::new();
+        for entry in self.events("cluster_started").await? {
+            if let (Some(id), Some(pid)) = (entry["id"].as_u64(), entry["pid"].as_u64()) {
+                pids.insert(id, u32::try_from(pid)?);
+            }
+        }
+        Ok(pids)
+    }
+
+    /// One command on the bus, as a bot or an operator's script sends it; its reply.
+    ///
+    /// # Errors
+    /// No reply came within 5 s.
+    pub async fn command(&self, action: &str, cluster: Option<u16>) -> Result<Value> {
+        self.command_within(Duration::from_secs(5), action, cluster)
+            .await
+    }
+
+    /// # Errors
+    /// No reply came in time.
+    pub async fn command_within(
+        &self,
+        limit: Duration,
+        action: &str,
+        cluster: Option<u16>,
+    ) -> Result<Value> {
+        let mut replies = self
+            .bus
+            .subscribe(std::slice::from_ref(&self.channel))
+            .await?;
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let command = LauncherCmd::command(action, cluster.map(ClusterId), &id);
+        self.bus.publish(&self.channel, &command.to_json()).await?;
+        let reply = async {
+            while let Some(message) = replies.next_message().await {
+                let message: Value = serde_json::from_str(&message.payload).unwrap_or_default();
+                if message["scope"] == "bot" && message["command_id"] == id.as_str() {
+                    return Some(message["output"].clone());
+                }
+            }
+            None
+        };
+        tokio::time::timeout(limit, reply)
+            .await
+            .with_context(|| format!("no reply within {limit:?}"))?
+            .context("the bus ended")
+    }
+
+    /// Changes what Discord recommends.
+    pub fn recommend_shards(&self, shards: u16) {
+        self.sandbox.edge.sandbox.with_world(|world| {
+            for app in world.apps.values_mut() {
+                app.shards = u32::from(shards);
+            }
+        });
+    }
+
+    /// SIGKILL, and a new one on the same data.
+    ///
+    /// # Errors
+    /// It cannot be killed or started.
+    pub async fn kill_and_restart_clusterer(&mut self) -> Result<()> {
+        signal(self.clusterer_pid()?, Signal::SIGKILL)?;
+        self.clusterer.wait().await?;
+        self.clusterer = spawn_clusterer(&self.program, self.dir.path())?;
+        Ok(())
+    }
+
+    /// Puts another file in the program's place and asks the clusterer to become it.
+    ///
+    /// # Errors
+    /// The file cannot be replaced.
+    pub fn upgrade_clusterer(&self) -> Result<()> {
+        let new = self.program.with_extension("new");
+        fs::copy(&self.program, &new)?;
+        fs::rename(&new, &self.program)?;
+        signal(self.clusterer_pid()?, Signal::SIGHUP)
+    }
+
+    /// SIGTERM to the clusterer. Returns the clusters that outlived it, which should be none, and
+    /// what Discord's API description forbids and yet was said.
+    ///
+    /// # Errors
+    /// It does not end in order.
+    pub async fn stop(mut self) -> Result<(BTreeSet<u32>, Vec<String>)> {
+        let pids = self.pids().await?;
+        signal(self.clusterer_pid()?, Signal::SIGTERM)?;
+        let ended = tokio::time::timeout(Duration::from_secs(20), self.clusterer.wait());
+        let status = ended.await.context("the clusterer does not stop")??;
+        if !status.success() {
+            bail!("the clusterer ended with {status}:\n{}", self.logs());
+        }
+        let violations = self.sandbox.edge.violations().await;
+        Ok((
+            pids.into_values().filter(|pid| is_alive(*pid)).collect(),
+            violations.iter().map(ToString::to_string).collect(),
+        ))
+    }
+
+    /// The end of the clusterer's log and of each cluster's.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let mut paths = vec![self.dir.path().join("clusterer.log")];
+        if let Ok(entries) = fs::read_dir(self.dir.path().join("data/logs")) {
+            paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+        }
+        let tail = |path: &PathBuf| {
+            let log = fs::read_to_string(path).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(30)..].join("\n");
+            format!("--- {}\n{tail}\n", path.display())
+        };
+        paths.iter().map(tail).collect()
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.hub.cancel();
+        // Clusters outlive their clusterer on purpose; a failed test must not leave them behind.
+        let state = fs::read(self.dir.path().join("data/clusterer/state.json")).unwrap_or_default();
+        let state: Value = serde_json::from_slice(&state).unwrap_or_default();
+        for cluster in state["clusters"].as_array().into_iter().flatten() {
+            let pid = cluster["process"]["pid"].as_u64();
+            if let Some(pid) = pid.and_then(|pid| u32::try_from(pid).ok()) {
+                let _ = signal(pid, Signal::SIGKILL);
+            }
+        }
+    }
+}
+
+fn cluster_file(layout: Layout, channel: &str, data: &Path) -> String {
+    let mut file = format!(
+        "names: [Flare, Waffle, Aqua]\nper_cluster: {}\nredis_channel: {channel}\n\
+         cluster_start_next_delay: 0\nminimum_safe_sessions_remaining: 3\n\
+         experimental_features: [reshard]\noverride_dir: {}\n",
+        layout.per_cluster,
+        data.join("bot").display(),
+    );
+    match layout.bot {
+        BotProgram::Ours => {}
+        BotProgram::OursUnderMewld => {
+            file.push_str("argv: mewld\n");
+            file.push_str(&format!("module: {}\n", binary("splashtail-bot").display()));
+        }
+        BotProgram::Protocol => {
+            let bot = Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol_bot/bot.py");
+            file.push_str("argv: mewld\nenv: [bot.env]\n");
+            file.push_str(&format!(
+                "interp: {}\nmodule: {}\n",
+                python(),
+                bot.display()
+            ));
+        }
+    }
+    file
+}
+
+/// Past the launchers of version managers, which take longer to start than the bot.
+fn python() -> &'static str {
+    if Path::new("/usr/bin/python3").exists() {
+        "/usr/bin/python3"
+    } else {
+        "python3"
+    }
+}
+
+fn spawn_clusterer(program: &Path, dir: &Path) -> Result<Child> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join("clusterer.log"))?;
+    let bin = binary("splashtail-bot");
+    Command::new(program)
+        .arg("--config")
+        .arg(dir.join("config.yaml"))
+        .args(["--env", "staging"])
+        .env(
+            "SPLASHTAIL_BIN_DIR",
+            bin.parent().context("the bot lies nowhere")?,
+        )
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("cannot run {}", program.display()))
+}
+
+async fn migrate(dir: &Path) -> Result<()> {
+    let output = Command::new(binary("splashtail"))
+        .args(["migrate", "--config"])
+        .arg(dir.join("config.yaml"))
+        .current_dir(dir)
+        .output()
+        .await?;
+    if !output.status.success() {
+        bail!("migrate: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+/// First of `count` neighbouring ports that are free at this moment.
+fn free_ports(count: u16) -> Result<u16> {
+    for _ in 0..50 {
+        let first = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let Some(last) = first.checked_add(count - 1) else {
+            continue;
+        };
+        let held: std::io::Result<Vec<_>> = (first..=last)
+            .map(|port| TcpListener::bind(("127.0.0.1", port)))
+            .collect();
+        if held.is_ok() {
+            return Ok(first);
+        }
+    }
+    bail!("no {count} neighbouring ports are free")
+}
