@@ -10,7 +10,7 @@ export default defineConfig({
   plugins: [tailwindcss(), sveltekit(), svelteTesting()],
   server: {
     proxy: Object.fromEntries(
-      ['/clusters', '/jobs', '/openapi', '/entities', '/tasks', '/ioauth', '/auth'].map((path) => [
+      ['/clusters', '/mewld/api', '/jobs', '/openapi', '/entities', '/tasks', '/ioauth', '/auth'].map((path) => [
         path,
         { target: api, changeOrigin: false }
       ])

@@ -27,7 +27,7 @@ export function launch() {
 }
 
 /** A page that collects what goes wrong in it. */
-async function observed(context) {
+export async function observed(context) {
   const page = await context.newPage();
   page.setDefaultTimeout(TIMEOUT_MS);
   const problems = [];
@@ -43,11 +43,11 @@ async function observed(context) {
   return { page, problems };
 }
 
-function expect(condition, message) {
+export function expect(condition, message) {
   if (!condition) throw new Error(message);
 }
 
-async function picture(page, name) {
+export async function picture(page, name) {
   const directory = process.env.SCREENSHOTS;
   if (!directory) return;
   await mkdir(directory, { recursive: true });

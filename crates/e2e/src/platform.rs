@@ -17,6 +17,9 @@ use tokio::time::timeout;
 
 use crate::object_server::{ACCESS_KEY, BUCKET, ObjectServer, SECRET_KEY};
 
+/// The one user who may open the clusters' dashboard.
+pub const OPERATOR: &str = "1100000000000000010";
+
 /// Cold start of every daemon, debug build, two busy cores.
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// The promise of Ctrl-C is 10 s; what exceeds this is a hang.
@@ -115,7 +118,7 @@ impl Platform {
         std::fs::write(
             root.join("mewld-staging.yaml"),
             format!(
-                "names: [Flare, Waffle, Aqua]\nper_cluster: 2\nredis_channel: {channel}\nminimum_safe_sessions_remaining: 3\n"
+                "names: [Flare, Waffle, Aqua]\nper_cluster: 2\nredis_channel: {channel}\nminimum_safe_sessions_remaining: 3\nallowed_ids: [\"{OPERATOR}\"]\n"
             ),
         )?;
 

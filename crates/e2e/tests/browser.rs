@@ -1,48 +1,36 @@
-//! The website in a real Chromium, on the running platform: first page, API browser, and the way
-//! from the Download button through the consent page to the file.
+//! The website in a real Chromium, on the running platform: first page, API browser, the way from
+//! the Download button through the consent page to the file, and the operators' dashboard.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::Command;
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use splashtail_core::config::{Component, Config, LoadOptions};
 use splashtail_e2e::backups::{self, ADMINISTRATOR, Backup, GUILD};
-use splashtail_e2e::platform::{Engines, Platform};
+use splashtail_e2e::platform::{Engines, OPERATOR, Platform, is_alive};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "from the browser";
 
-#[tokio::test]
-#[ignore = "needs node, Chromium and the built website; `make test` provides them"]
-async fn pages_work_and_the_download_button_leads_to_the_file() {
+/// Runs a script of the website's tests against the platform and returns what it reports.
+async fn drive(platform: &Platform, script: &str, variables: &[(&str, &str)]) -> Value {
     let website = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../website");
     assert!(
         website.join("build/index.html").exists(),
         "build the website first: make website"
     );
-    let platform = Platform::start(TempDir::new().unwrap(), Engines::Embedded, &[])
-        .await
-        .unwrap();
-    let options = json!({"messages": true, "password": PASSWORD});
-    let backup = backups::create(&platform, GUILD, ADMINISTRATOR, options)
-        .await
-        .unwrap();
-    let link = backups::finished(&platform, &backup).await.unwrap();
-
-    let downloads = platform.dir().join("downloads");
     let mut browser = Command::new("node");
     browser
-        .arg("tests/browser.mjs")
+        .arg(format!("tests/{script}"))
         .current_dir(&website)
         .env(
             "DASHBOARD_URL",
             platform.ready.dashboard.as_ref().unwrap().as_str(),
         )
-        .env("EXPECT_CLUSTERS", "2")
-        .env("DOWNLOAD_URL", link.as_str())
-        .env("DOWNLOAD_USER", ADMINISTRATOR)
-        .env("DOWNLOAD_DIR", &downloads);
+        .envs(variables.iter().copied());
     let output = tokio::task::spawn_blocking(move || browser.output())
         .await
         .unwrap()
@@ -54,10 +42,57 @@ async fn pages_work_and_the_download_button_leads_to_the_file() {
         String::from_utf8_lossy(&output.stderr),
         platform.logs()
     );
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs node, Chromium and the built website; `make test` provides them"]
+async fn pages_work_and_the_download_button_leads_to_the_file() {
+    let platform = Platform::start(TempDir::new().unwrap(), Engines::Embedded, &[])
+        .await
+        .unwrap();
+    let options = json!({"messages": true, "password": PASSWORD});
+    let backup = backups::create(&platform, GUILD, ADMINISTRATOR, options)
+        .await
+        .unwrap();
+    let link = backups::finished(&platform, &backup).await.unwrap();
+
+    let downloads = platform.dir().join("downloads");
+    let variables = [
+        ("EXPECT_CLUSTERS", "2"),
+        ("DOWNLOAD_URL", link.as_str()),
+        ("DOWNLOAD_USER", ADMINISTRATOR),
+        ("DOWNLOAD_DIR", downloads.to_str().unwrap()),
+    ];
+    let report = drive(&platform, "browser.mjs", &variables).await;
     assert_eq!(report["clusters"], 2, "{report}");
     let path = report["download"]["path"].as_str().unwrap();
     let mut file = Backup::open(std::fs::read(path).unwrap(), Some(PASSWORD)).unwrap();
     assert_eq!(file.json("core/guild").unwrap()["id"], GUILD);
+    assert!(platform.stop().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs node, Chromium and the built website; `make test` provides them"]
+async fn an_operator_restarts_a_cluster_in_the_dashboard() {
+    let platform = Platform::start(TempDir::new().unwrap(), Engines::Embedded, &[])
+        .await
+        .unwrap();
+    let effective = Config::load(&LoadOptions {
+        path: Some(platform.dir().join("data/run/config.yaml")),
+        component: Component::Cli,
+        ..LoadOptions::default()
+    });
+    let secret = effective.unwrap().config.meta.dp_secret.unwrap();
+    let variables = [("DP_SECRET", secret.expose_secret()), ("DP_USER", OPERATOR)];
+    let report = drive(&platform, "dashboard.mjs", &variables).await;
+    assert_eq!(
+        (&report["clusters"], &report["shards"]),
+        (&json!(2), &json!(2)),
+        "{report}"
+    );
+    let pids = &platform.ready.pids.bot;
+    assert!(!is_alive(pids[&0]), "cluster 0 has a new process: {report}");
+    assert!(is_alive(pids[&1]), "cluster 1 was left alone");
     assert!(platform.stop().await.unwrap().is_empty());
 }

@@ -3,6 +3,7 @@ import type { components, paths } from './schema';
 
 export type InstanceList = components['schemas']['InstanceList'];
 export type Instance = components['schemas']['Instance'];
+export type InstanceState = components['schemas']['InstanceState'];
 export type ShardHealth = components['schemas']['ShardHealth'];
 export type JobsSummary = components['schemas']['JobsSummary'];
 export type ErrorBody = components['schemas']['ErrorBody'];

@@ -36,6 +36,14 @@ describe('clusterRows', () => {
     expect(states).toEqual(['active', 'starting', 'stopping', 'inactive']);
   });
 
+  it('believes a clusterer that names the state', () => {
+    const named = (['running', 'queued', 'stopped', 'backoff', 'held'] as const).map((State, id) =>
+      instance(id, [id], { Process: { State, Restarts: 0, Unresponsive: false } })
+    );
+    const states = clusterRows(instanceList(named)).map((row) => row.state);
+    expect(states).toEqual(['active', 'starting', 'inactive', 'crashed', 'held']);
+  });
+
   it('reads the zero time as never', () => {
     const [row] = clusterRows(instanceList([instance(0, [0], { StartedAt: '0001-01-01T00:00:00Z' })]));
     expect(row?.startedAt).toBeNull();

@@ -1,9 +1,20 @@
-import type { Instance, InstanceList, ShardHealth } from '$lib/api/client';
+import type { Instance, InstanceList, InstanceState, ShardHealth } from '$lib/api/client';
 
 /** What "never" looks like in the instance list. */
 const UNSET = '0001-01-01T00:00:00Z';
 
-export type ClusterState = 'active' | 'starting' | 'stopping' | 'inactive';
+/** `crashed` starts again by itself, `held` only after some minutes. */
+export type ClusterState = 'active' | 'starting' | 'stopping' | 'inactive' | 'crashed' | 'held';
+
+const STATES: Record<InstanceState, ClusterState> = {
+  stopped: 'inactive',
+  queued: 'starting',
+  starting: 'starting',
+  running: 'active',
+  stopping: 'stopping',
+  backoff: 'crashed',
+  held: 'held'
+};
 
 export interface ClusterRow {
   id: number;
@@ -70,6 +81,7 @@ export function shardRange(shards: number[]): string {
 }
 
 function clusterState(instance: Instance): ClusterState {
+  if (instance.Process) return STATES[instance.Process.State];
   if (instance.CurrentlyKilling) return 'stopping';
   if (!instance.Active) return 'inactive';
   return instance.LaunchedFully ? 'active' : 'starting';

@@ -1,0 +1,127 @@
+import { fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
+import { describe, expect, it, vi } from 'vitest';
+import { ApiError, apiClient, type InstanceList } from '$lib/api/client';
+import { instance, instanceList } from '$lib/clusters/samples';
+import { Poller } from '$lib/polling/poller.svelte';
+import Dashboard from './Dashboard.svelte';
+import { DashboardApi, type LogEntry } from './api';
+
+type Answer = [status: number, body: unknown];
+
+const REFUSAL = { code: 'unauthorized', message: '`X-DP-Host` is missing' };
+const AWAY = { code: 'fleet_unavailable', message: 'the clusters are out of reach' };
+
+/** A dashboard before a server that answers each path as told, the last answer again and again. */
+async function shown(answers: Record<string, Answer[]>) {
+  const sent: unknown[] = [];
+  const server = vi.fn(async (request: Request) => {
+    const { pathname } = new URL(request.url);
+    if (request.method === 'POST') sent.push(await request.json());
+    const queue = answers[pathname] ?? [[200, []]];
+    const [status, body] = (queue.length > 1 ? queue.shift() : queue[0]) as Answer;
+    const isText = typeof body === 'string';
+    return new Response(isText ? body : JSON.stringify(body), {
+      status,
+      headers: { 'Content-Type': isText ? 'text/plain' : 'application/json' }
+    });
+  });
+  const api = new DashboardApi(apiClient(server as unknown as typeof fetch, 'http://dash.test'));
+  const fleet = new Poller<InstanceList>((signal) => api.instances(signal), 5000);
+  const log = new Poller<LogEntry[]>((signal) => api.actionLog(signal), 5000);
+  render(Dashboard, { api, fleet, log });
+  await Promise.all([fleet.refresh(), log.refresh()]);
+  return { fleet, sent, server };
+}
+
+const LIST = '/mewld/api/instance-list';
+const LOG = '/mewld/api/action-logs';
+const HEALTH = '/mewld/api/cluster-health';
+const PUBLISH = '/mewld/api/redis/pub';
+const two = () => instanceList([instance(0, [0, 1]), instance(1, [2, 3])]);
+
+async function ask(button: string, word: string) {
+  await fireEvent.click(screen.getByRole('button', { name: button }));
+  const dialog = await screen.findByRole('dialog');
+  await fireEvent.input(within(dialog).getByRole('textbox'), { target: { value: word } });
+  return within(dialog);
+}
+
+describe('Dashboard', () => {
+  it('shows clusters, the fleet and the log with names', async () => {
+    await shown({
+      [LIST]: [[200, two()]],
+      [LOG]: [[200, [{ event: 'cluster_started', id: 1, pid: 7, ts: 1_705_858_621_000_000 }]]]
+    });
+    expect(await screen.findByText('Cluster 1 (Waffle) was started, process 7')).toBeTruthy();
+    expect(screen.getAllByRole('article')).toHaveLength(2);
+    expect(document.querySelector('[data-stat="fleet-state"]')?.textContent).toContain('Fully up');
+  });
+
+  it('explains why nobody is let in', async () => {
+    await shown({ [LIST]: [[401, REFUSAL]], [LOG]: [[401, REFUSAL]] });
+    const alert = await screen.findByRole('alert');
+    expect(alert.textContent).toContain('`X-DP-Host` is missing');
+    expect(alert.textContent).toContain('allowed_ids');
+    expect(screen.queryByText('Action log')).toBeNull();
+  });
+
+  it('keeps what it knew while the launcher is away', async () => {
+    const { fleet } = await shown({ [LIST]: [[200, two()], [412, AWAY]] });
+    await fleet.refresh();
+    expect(await screen.findByText('The launcher cannot be reached')).toBeTruthy();
+    expect(screen.getAllByRole('article')).toHaveLength(2);
+  });
+
+  it('has words for an empty fleet and an empty log', async () => {
+    await shown({ [LIST]: [[200, instanceList([])]] });
+    expect(await screen.findByText('No clusters are planned yet.')).toBeTruthy();
+    expect(screen.getByText('Nothing has happened yet.')).toBeTruthy();
+  });
+
+  it('asks for health on demand and shows a refusal', async () => {
+    const shard = { shard_id: 0, up: true, latency: 41, guilds: 12, users: 3400 };
+    await shown({
+      [LIST]: [[200, two()]],
+      [HEALTH]: [
+        [400, { code: 'not_fully_up', message: 'not all clusters have launched yet' }],
+        [200, { locked: false, health: [shard] }]
+      ]
+    });
+    const button = await screen.findByRole('button', { name: 'Health of cluster Flare' });
+    await fireEvent.click(button);
+    expect(button.getAttribute('aria-expanded')).toBe('true');
+    expect(await screen.findByText('not all clusters have launched yet')).toBeTruthy();
+    await fireEvent.click(screen.getByRole('button', { name: 'Try again' }));
+    expect(await screen.findByText('41 ms')).toBeTruthy();
+  });
+
+  it('sends a command only after Yes', async () => {
+    const { sent } = await shown({ [LIST]: [[200, two()]], [PUBLISH]: [[200, '1']] });
+    await screen.findAllByRole('article');
+    let dialog = await ask('Restart cluster 1 (Waffle)', 'yes');
+    const confirm = () => dialog.getByRole('button', { name: 'Restart' });
+    expect(confirm().hasAttribute('disabled')).toBe(true);
+    await fireEvent.click(dialog.getByRole('button', { name: 'Cancel' }));
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+    expect(sent).toEqual([]);
+
+    dialog = await ask('Restart cluster 1 (Waffle)', 'Yes');
+    expect(confirm().hasAttribute('disabled')).toBe(false);
+    await fireEvent.click(confirm());
+    expect(await screen.findByText('Accepted')).toBeTruthy();
+    expect(sent).toEqual([{ scope: 'launcher', action: 'restart', args: { id: 1 } }]);
+  });
+
+  it('keeps the dialog open with the reason of a refusal', async () => {
+    const { sent } = await shown({
+      [LIST]: [[200, two()]],
+      [PUBLISH]: [[409, { code: 'reshard_disabled', message: 'the clusterer refused: reshard disabled' }]]
+    });
+    await screen.findAllByRole('article');
+    const dialog = await ask('Move to the number of shards that Discord recommends', 'Yes');
+    await fireEvent.click(dialog.getByRole('button', { name: 'Reshard' }));
+    expect(await dialog.findByText('the clusterer refused: reshard disabled')).toBeTruthy();
+    expect(sent).toEqual([{ scope: 'launcher', action: 'reshard' }]);
+    expect(screen.queryByText('Accepted')).toBeNull();
+  });
+});
