@@ -225,6 +225,55 @@ fn nothing_is_held_against_clusters_while_the_bus_is_down() {
     assert!(world.events("cluster_start_failed").is_empty());
 }
 
+/// The connection stands, but nothing comes through: not even our own pings do.
+#[test]
+fn silence_of_the_bus_is_not_held_against_the_clusters() {
+    let mut world = World::new(2, 1, 16);
+    world.run(seconds(10));
+    world.deaf = true;
+    world.run(seconds(300));
+    world.deaf = false;
+    world.run(seconds(30));
+    // At most the answer to a ping that did come through was lost.
+    let failures = world.events("ping_failure").len();
+    assert!(failures <= 2, "{failures} for two clusters");
+    assert_eq!(world.spawns.len(), 2);
+    assert!(
+        world
+            .fleet
+            .clusters()
+            .iter()
+            .all(|cluster| !cluster.unresponsive)
+    );
+    world.behave(0, Behaviour::Hung);
+    world.run(seconds(5));
+    assert!(world.fleet.clusters()[0].unresponsive, "the watch goes on");
+}
+
+#[test]
+fn clusters_have_half_a_minute_to_find_a_bus_that_is_back() {
+    let mut world = World::new(2, 1, 16);
+    world.run(seconds(10));
+    world.event(Event::Bus { up: false });
+    world.run(seconds(10));
+    world.behave(0, Behaviour::Hung);
+    world.behave(1, Behaviour::Hung);
+    world.event(Event::Bus { up: true });
+    world.run(seconds(25));
+    world.behave(0, Behaviour::Normal);
+    world.run(seconds(25));
+    let failures = world.events("ping_failure");
+    assert!(!failures.is_empty() && failures.iter().all(|failure| failure["id"] == 1));
+    // One that answered is watched as strictly as ever.
+    world.event(Event::Bus { up: false });
+    world.event(Event::Bus { up: true });
+    world.run(seconds(5));
+    world.behave(0, Behaviour::Hung);
+    let began = world.now().monotonic;
+    world.run_until(seconds(10), |world| world.fleet.clusters()[0].unresponsive);
+    assert!(world.now().monotonic - began < seconds(5));
+}
+
 /// A laptop that slept, or a loop that was starved: late timers prove nothing about clusters.
 #[test]
 fn a_pause_of_the_clusterer_itself_is_not_a_miss() {

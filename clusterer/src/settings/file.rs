@@ -462,6 +462,21 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_names_every_key_and_says_what_no_file_means() {
+        let sample = include_str!("../../../mewld.yaml.sample");
+        assert_eq!(
+            format!("{:?}", parse(sample).unwrap()),
+            format!("{:?}", ClusterFile::default())
+        );
+        let keys: Mapping = serde_yaml::from_str(sample).unwrap();
+        // Those that other parts of the platform decide.
+        let elsewhere = ["token", "oauth", "use_custom_webui"];
+        for key in KEYS.iter().filter(|key| !elsewhere.contains(key)) {
+            assert!(keys.contains_key(*key), "{key} is not in the sample");
+        }
+    }
+
+    #[test]
     fn a_part_of_the_shards_needs_the_total() {
         let file = parse("shard_range: \"0-15\"\nfixed_shard_count: 64\n").unwrap();
         assert_eq!(file.shard_range, Some((0, 15)));

@@ -39,6 +39,7 @@ fn any_action() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn hostile_fields_of_commands(
         messages in prop::collection::vec((any_action(), any_json(), any_json(), any_json(), any_json()), 1..12)
