@@ -7,6 +7,13 @@ use serde_json::Value;
 use super::error::{ApiError, FieldError};
 use crate::world::{Id, Stamp};
 
+/// Languages Discord speaks.
+pub const LOCALES: [&str; 34] = [
+    "ar", "bg", "cs", "da", "de", "el", "en-GB", "en-US", "es-419", "es-ES", "fi", "fr", "he",
+    "hi", "hr", "hu", "id", "it", "ja", "ko", "lt", "nl", "no", "pl", "pt-BR", "ro", "ru", "sv-SE",
+    "th", "tr", "uk", "vi", "zh-CN", "zh-TW",
+];
+
 /// A body, or a part of one, being read.
 #[derive(Debug)]
 pub struct Form<'v> {
@@ -100,6 +107,32 @@ impl<'v> Form<'v> {
             return Some(text);
         }
         None
+    }
+
+    /// An address, of one of these schemes.
+    pub fn link(&mut self, key: &str, schemes: &[&str]) -> Option<String> {
+        let text = self.text(key, 0..=2048).filter(|t| !t.is_empty())?;
+        let Some((scheme, rest)) = text.split_once("://") else {
+            self.error(key, "URL_TYPE_INVALID_URL", "Not a well formed URL.");
+            return None;
+        };
+        if !schemes.contains(&scheme) {
+            let known = schemes.join("', '");
+            let message =
+                format!("Scheme \"{scheme}\" is not supported. Scheme must be one of ('{known}').");
+            self.error(key, "URL_TYPE_INVALID_SCHEME", message);
+            return None;
+        }
+        let sound = if scheme == "attachment" {
+            !rest.is_empty()
+        } else {
+            url::Url::parse(&text).is_ok_and(|u| u.has_host())
+        };
+        if !sound {
+            self.error(key, "URL_TYPE_INVALID_URL", "Not a well formed URL.");
+            return None;
+        }
+        Some(text)
     }
 
     fn wrong_length(&mut self, key: &str, length: usize, low: usize, high: usize) {

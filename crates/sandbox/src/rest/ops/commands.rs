@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Table;
 use super::apps;
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
-use crate::rest::form::Form;
+use crate::rest::form::{Form, LOCALES};
 use crate::world::permissions as perm;
 use crate::world::{Change, Command, CommandPermission, Id, action, intent};
 
@@ -202,7 +202,7 @@ fn read(form: &mut Form<'_>, command: &mut Command, fresh: bool) {
         ),
     ] {
         if form.has(key) {
-            *slot = form.raw(key).cloned().unwrap_or_default();
+            *slot = localizations(form, key);
         }
     }
     if form.has("default_member_permissions") {
@@ -214,12 +214,14 @@ fn read(form: &mut Form<'_>, command: &mut Command, fresh: bool) {
     if let Some(on) = form.flag("nsfw") {
         command.nsfw = on;
     }
-    for (key, slot) in [
-        ("contexts", &mut command.contexts),
-        ("integration_types", &mut command.integration_types),
+    for (key, slot, possible) in [
+        ("contexts", &mut command.contexts, &[0, 1, 2][..]),
+        ("integration_types", &mut command.integration_types, &[0, 1]),
     ] {
         if form.has(key) {
-            *slot = form.raw(key).cloned();
+            let given = form.raw(key).is_some();
+            let chosen = choices_of(form, key, possible);
+            *slot = given.then(|| chosen.into());
         }
     }
     if form.has("options") {
@@ -261,7 +263,7 @@ fn options(form: &mut Form<'_>, depth: u8) -> Vec<Value> {
     let mut problems = Vec::new();
     for (n, value) in list.iter().enumerate() {
         let mut part = Form::at(value, &format!("{path}.{n}"));
-        let kind = option(&mut part, value, depth, &mut out);
+        let kind = option(&mut part, depth, &mut out);
         if let Some(name) = value["name"].as_str()
             && !names.insert(name.to_owned())
         {
@@ -291,7 +293,7 @@ fn options(form: &mut Form<'_>, depth: u8) -> Vec<Value> {
 }
 
 /// Checks one option, adds it to `out` and returns its type.
-fn option(part: &mut Form<'_>, value: &Value, depth: u8, out: &mut Vec<Value>) -> i64 {
+fn option(part: &mut Form<'_>, depth: u8, out: &mut Vec<Value>) -> i64 {
     part.require("type");
     part.require("name");
     part.require("description");
@@ -301,47 +303,140 @@ fn option(part: &mut Form<'_>, value: &Value, depth: u8, out: &mut Vec<Value>) -
         _ => &[3, 4, 5, 6, 7, 8, 9, 10, 11],
     };
     let kind = part.choice("type", kinds).unwrap_or(0);
-    read_name(part, 1);
-    part.text("description", 1..=100);
-    let mut json = value.clone();
-    if let Some(map) = json.as_object_mut() {
-        map.retain(|_, v| !v.is_null());
-        map.insert("type".to_owned(), kind.into());
-        if kind == 1 || kind == 2 {
-            map.shift_remove("required");
+    let mut json = json!({
+        "type": kind,
+        "name": read_name(part, 1),
+        "description": part.text("description", 1..=100),
+    });
+    for key in ["name_localizations", "description_localizations"] {
+        if part.raw(key).is_some() {
+            json[key] = localizations(part, key);
         }
     }
     if kind == 1 || kind == 2 {
+        let given = part.has("options");
         let inner = options(part, if kind == 2 { 1 } else { 2 });
-        if value.get("options").is_some() {
+        if given {
             json["options"] = inner.into();
         }
-    } else if let Some(choices) = part.list("choices", 25) {
-        let path = part.path_to("choices");
-        for (n, choice) in choices.iter().enumerate() {
-            let mut inner = Form::at(choice, &format!("{path}.{n}"));
-            inner.require("name");
-            inner.require("value");
-            inner.text("name", 1..=100);
-            if kind == 3 {
-                inner.text("value", 1..=100);
-            }
-            part.absorb(inner);
-        }
-        if choices.is_empty() {
-            if let Some(map) = json.as_object_mut() {
-                map.shift_remove("choices");
-            }
-        } else if value["autocomplete"] == true {
-            part.error(
-                "autocomplete",
-                "APPLICATION_COMMAND_OPTIONS_AUTOCOMPLETE_INVALID",
-                "Autocomplete cannot be used with choices",
-            );
-        }
+    } else {
+        value_rules(part, kind, &mut json);
     }
     out.push(json);
     kind
+}
+
+/// What only options with a value have.
+fn value_rules(part: &mut Form<'_>, kind: i64, json: &mut Value) {
+    for key in ["required", "autocomplete"] {
+        if let Some(on) = part.flag(key) {
+            json[key] = on.into();
+        }
+    }
+    for (key, most) in [("min_length", 6000), ("max_length", 6000)] {
+        if let Some(n) = part.int(key, 0..=most).filter(|_| kind == 3) {
+            json[key] = n.into();
+        }
+    }
+    for key in ["min_value", "max_value"] {
+        match part.raw(key) {
+            Some(Value::Number(n)) if matches!(kind, 4 | 10) => json[key] = n.clone().into(),
+            Some(Value::Number(_)) | None => {}
+            Some(_) => part.error(key, "NUMBER_TYPE_COERCE", "Value is not int."),
+        }
+    }
+    if kind == 7 && part.raw("channel_types").is_some() {
+        let kinds = [0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 16];
+        json["channel_types"] = choices_of(part, "channel_types", &kinds).into();
+    }
+    let Some(list) = part.list("choices", 25).filter(|l| !l.is_empty()) else {
+        return;
+    };
+    let path = part.path_to("choices");
+    let mut choices = Vec::with_capacity(list.len());
+    for (n, choice) in list.iter().enumerate() {
+        let mut inner = Form::at(choice, &format!("{path}.{n}"));
+        choices.push(read_choice(&mut inner, kind));
+        part.absorb(inner);
+    }
+    json["choices"] = choices.into();
+    if json["autocomplete"] == true {
+        part.error(
+            "autocomplete",
+            "APPLICATION_COMMAND_OPTIONS_AUTOCOMPLETE_INVALID",
+            "Autocomplete cannot be used with choices",
+        );
+    }
+}
+
+fn read_choice(inner: &mut Form<'_>, kind: i64) -> Value {
+    inner.require("name");
+    inner.require("value");
+    let mut json = json!({"name": inner.text("name", 1..=100)});
+    if inner.raw("name_localizations").is_some() {
+        json["name_localizations"] = localizations(inner, "name_localizations");
+    }
+    json["value"] = match inner.raw("value") {
+        Some(Value::Number(n)) if matches!(kind, 4 | 10) => n.clone().into(),
+        Some(_) if kind == 3 => inner.text("value", 1..=100).into(),
+        None => Value::Null,
+        Some(_) => {
+            inner.error("value", "NUMBER_TYPE_COERCE", "Value is not int.");
+            Value::Null
+        }
+    };
+    json
+}
+
+/// Texts by language.
+fn localizations(form: &mut Form<'_>, key: &str) -> Value {
+    let Some(given) = form.raw(key) else {
+        return Value::Null;
+    };
+    let Some(map) = given.as_object() else {
+        form.error(
+            key,
+            "DICT_TYPE_CONVERT",
+            "Only dictionaries may be used in a DictType",
+        );
+        return Value::Null;
+    };
+    let mut part = Form::at(given, &form.path_to(key));
+    let mut texts = Map::new();
+    for language in map.keys() {
+        if LOCALES.contains(&language.as_str()) {
+            let most = if key.starts_with("name") { 32 } else { 100 };
+            if let Some(text) = part.text(language, 1..=most) {
+                texts.insert(language.clone(), text.into());
+            }
+        } else {
+            part.error(
+                language,
+                "ENUM_TYPE_COERCE",
+                format!("Value \"{language}\" is not a valid enum value."),
+            );
+        }
+    }
+    form.absorb(part);
+    texts.into()
+}
+
+/// A list of numbers of which only some are possible.
+fn choices_of(form: &mut Form<'_>, key: &str, possible: &[i64]) -> Vec<i64> {
+    let list = form.list(key, possible.len()).unwrap_or_default();
+    let mut chosen = Vec::with_capacity(list.len());
+    for (n, value) in list.iter().enumerate() {
+        match value.as_i64().filter(|v| possible.contains(v)) {
+            Some(value) if chosen.contains(&value) => {}
+            Some(value) => chosen.push(value),
+            None => form.error(
+                &format!("{key}.{n}"),
+                "BASE_TYPE_CHOICES",
+                "Value is not one of the choices.",
+            ),
+        }
+    }
+    chosen
 }
 
 /// Whether a scope has room for these commands.

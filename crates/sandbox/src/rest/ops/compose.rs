@@ -19,6 +19,9 @@ const MAX_EMBED_TOTAL: usize = 6000;
 const MAX_FILES: usize = 10;
 /// Bytes of a file without boosts.
 pub const MAX_FILE: usize = 10 * 1024 * 1024;
+/// Schemes of addresses that embeds lead to, and of pictures in them.
+const WEB: [&str; 2] = ["http", "https"];
+const MEDIA: [&str; 3] = ["http", "https", "attachment"];
 /// Flags a sender may set: suppress embeds, ephemeral, silent, components v2.
 const SETTABLE: u64 = (1 << 2) | (1 << 6) | (1 << 12) | (1 << 15);
 
@@ -107,7 +110,15 @@ pub fn read(body: &Value, files: Vec<File>, path: &str, now: Stamp) -> Result<Dr
                 "Nonce must be 25 or fewer in length.",
             );
         }
-        draft.nonce = nonce.clone();
+        if nonce.is_string() || nonce.is_i64() || nonce.is_u64() {
+            draft.nonce = nonce.clone();
+        } else {
+            form.error(
+                "nonce",
+                "NONCE_TYPE_INVALID",
+                "Nonce must be a string or an integer.",
+            );
+        }
     }
     if form.has("embeds") || form.has("embed") {
         draft.embeds = Some(embeds(&mut form));
@@ -173,7 +184,7 @@ fn embed(part: &mut Form<'_>, value: &Value, total: &mut usize) -> Value {
             embed[key] = text.into();
         }
     }
-    if let Some(url) = part.text("url", 0..=2048) {
+    if let Some(url) = part.link("url", &WEB) {
         embed["url"] = url.into();
     }
     if let Some(color) = part.int("color", 0..=0xff_ffff) {
@@ -191,7 +202,7 @@ fn embed(part: &mut Form<'_>, value: &Value, total: &mut usize) -> Value {
             out[name] = text.into();
         }
         for link in ["icon_url", "url"] {
-            if let Some(url) = inner.text(link, 0..=2048) {
+            if let Some(url) = inner.link(link, &MEDIA) {
                 out[link] = url.into();
             }
         }
@@ -199,9 +210,12 @@ fn embed(part: &mut Form<'_>, value: &Value, total: &mut usize) -> Value {
         embed[key] = out;
     }
     for key in ["image", "thumbnail", "video"] {
-        if let Some(url) = part.raw(key).and_then(|i| i["url"].as_str()) {
+        let Some(value) = part.raw(key) else { continue };
+        let mut inner = Form::at(value, &part.path_to(key));
+        if let Some(url) = inner.link("url", &MEDIA) {
             embed[key] = json!({"url": url});
         }
+        part.absorb(inner);
     }
     if let Some(list) = part.list("fields", 25) {
         let mut fields = Vec::with_capacity(list.len());
@@ -244,22 +258,31 @@ fn poll(form: &mut Form<'_>, now: Stamp) -> Option<Value> {
     let mut part = Form::at(value, &form.path_to("poll"));
     part.require("question");
     part.require("answers");
-    let question = value["question"]["text"].as_str().unwrap_or_default();
-    if question.is_empty() || question.chars().count() > 300 {
-        part.error(
-            "question.text",
-            "BASE_TYPE_BAD_LENGTH",
-            "Must be between 1 and 300 in length.",
-        );
+    let asked = part.raw("question").cloned().unwrap_or(Value::Null);
+    let mut inner = Form::at(&asked, &part.path_to("question"));
+    if !asked.is_null() {
+        inner.require("text");
     }
+    let question = inner.text("text", 1..=300).unwrap_or_default();
+    part.errors.append(&mut inner.errors);
     let hours = part.int("duration", 1..=768).unwrap_or(24);
     let multiple = part.flag("allow_multiselect").unwrap_or(false);
     let answers = part.list("answers", 10).unwrap_or_default();
-    let listed: Vec<Value> = answers
-        .iter()
-        .enumerate()
-        .map(|(n, a)| json!({"answer_id": n + 1, "poll_media": a["poll_media"]}))
-        .collect();
+    let mut listed = Vec::with_capacity(answers.len());
+    for (n, answer) in answers.iter().enumerate() {
+        let media = &answer["poll_media"];
+        let path = part.path_to(&format!("answers.{n}.poll_media"));
+        let mut inner = Form::at(media, &path);
+        inner.require("text");
+        let mut shown = json!({"text": inner.text("text", 1..=55)});
+        if let Some(emoji) = inner.raw("emoji") {
+            let mut emoji = Form::at(emoji, &inner.path_to("emoji"));
+            shown["emoji"] = json!({"id": emoji.id("id"), "name": emoji.text("name", 0..=32)});
+            inner.absorb(emoji);
+        }
+        part.absorb(inner);
+        listed.push(json!({"answer_id": n + 1, "poll_media": shown}));
+    }
     form.absorb(part);
     Some(json!({
         "question": {"text": question},
