@@ -166,10 +166,11 @@ impl Media {
                     .filter_map(|g| g.roles.get(&self.owner));
                 roles.any(|r| named(&r.icon))
             }
-            AssetKind::Emoji => world
-                .guilds
-                .values()
-                .any(|g| g.emojis.contains_key(&self.owner)),
+            AssetKind::Emoji => {
+                let guilds = world.guilds.values().map(|g| &g.emojis);
+                let mut all = guilds.chain(world.apps.values().map(|a| &a.emojis));
+                all.any(|emojis| emojis.contains_key(&self.owner))
+            }
             AssetKind::Sticker => world
                 .guilds
                 .values()

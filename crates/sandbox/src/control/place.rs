@@ -237,6 +237,7 @@ pub(super) async fn create_app(State(control): Ctl, Body(body): Body<NewApp>) ->
             sessions: SessionStarts::default(),
             global_commands: Default::default(),
             guild_commands: Default::default(),
+            emojis: Default::default(),
             command_creates: Default::default(),
         };
         let answer = app_json(&app);

@@ -396,6 +396,7 @@ mod tests {
             sessions: crate::world::SessionStarts::default(),
             global_commands: std::collections::BTreeMap::new(),
             guild_commands: std::collections::BTreeMap::new(),
+            emojis: std::collections::BTreeMap::new(),
             command_creates: std::collections::BTreeMap::new(),
         }
     }

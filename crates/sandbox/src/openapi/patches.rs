@@ -97,6 +97,17 @@ pub const PATCHES: &[Patch] = &[
         },
     },
     Patch {
+        name: "forwards",
+        reason: "`MessageReferenceType` lacks 1, FORWARD, which the documentation has",
+        apply: |spec, _| {
+            extend(
+                spec,
+                "/components/schemas/MessageReferenceType/anyOf",
+                json!({"const": 1}),
+            );
+        },
+    },
+    Patch {
         name: "bans_without_a_body",
         reason: "every field of a ban's body is optional and lifting one has none to give: clients \
                  send no body, and the service takes that",

@@ -64,7 +64,8 @@ pub const MAX_PINS: Known = (
 );
 pub const MAX_ROLES: Known = (400, 30005, "Maximum number of guild roles reached (250)");
 pub const MAX_WEBHOOKS: Known = (400, 30007, "Maximum number of webhooks reached (15)");
-pub const MAX_EMOJIS: Known = (400, 30008, "Maximum number of emojis reached (50)");
+pub const MAX_EMOJIS: Known = (400, 30008, "Maximum number of emojis reached");
+pub const MAX_ANIMATED_EMOJIS: Known = (400, 30018, "Maximum number of animated emojis reached");
 pub const MAX_REACTIONS: Known = (400, 30010, "Maximum number of reactions reached (20)");
 pub const MAX_CHANNELS: Known = (400, 30013, "Maximum number of guild channels reached (500)");
 pub const MAX_INVITES: Known = (400, 30016, "Maximum number of invites reached (1000)");
@@ -78,12 +79,23 @@ pub const MAX_COMMAND_CREATES: Known = (
     30034,
     "Max number of daily application command creates has been reached (200)",
 );
+pub const MAX_STRANGER_BANS: Known = (
+    400,
+    30035,
+    "Maximum number of bans for non-guild members have been exceeded",
+);
 pub const MAX_STICKERS: Known = (400, 30039, "Maximum number of stickers reached (5)");
+pub const MAX_PRUNES: Known = (
+    400,
+    30040,
+    "Maximum number of prune requests has been reached. Try again later",
+);
 pub const MAX_OVERWRITES: Known = (
     400,
     30060,
     "Maximum number of permission overwrites reached (1000)",
 );
+pub const BANNED: Known = (403, 40007, "The user is banned from this guild.");
 pub const ONE_PARENT_CHANGE: Known = (
     400,
     40009,
@@ -92,6 +104,12 @@ pub const ONE_PARENT_CHANGE: Known = (
 pub const NOT_IN_VOICE: Known = (400, 40032, "Target user is not connected to voice.");
 pub const ALREADY_CROSSPOSTED: Known = (400, 40033, "This message has already been crossposted.");
 pub const BAD_USER_AGENT: Known = (403, 40333, "internal network error");
+pub const FORUM_CHANNEL: Known = (400, 40058, "Cannot send a message in a forum channel");
+pub const TAG_REQUIRED: Known = (
+    400,
+    40067,
+    "A tag is required to create a forum post in this channel",
+);
 pub const ALREADY_ACKNOWLEDGED: Known = (400, 40060, "Interaction has already been acknowledged.");
 pub const MISSING_ACCESS: Known = (403, 50001, "Missing Access");
 pub const DM_ONLY_GUILD: Known = (403, 50003, "Cannot execute action on a DM channel");
@@ -100,6 +118,7 @@ pub const EMPTY_MESSAGE: Known = (400, 50006, "Cannot send an empty message");
 pub const CANNOT_DM: Known = (403, 50007, "Cannot send messages to this user");
 pub const NON_TEXT_CHANNEL: Known = (400, 50008, "Cannot send messages in a non-text channel");
 pub const MISSING_PERMISSIONS: Known = (403, 50013, "Missing Permissions");
+pub const BAD_ACCESS_TOKEN: Known = (401, 50025, "Invalid OAuth2 access token");
 pub const MISSING_SCOPE: Known = (403, 50026, "Missing required OAuth2 scope");
 pub const BAD_WEBHOOK_TOKEN: Known = (401, 50027, "Invalid Webhook Token");
 pub const INVALID_ROLE: Known = (400, 50028, "Invalid Role");
@@ -122,8 +141,10 @@ pub const COMMUNITY_CHANNEL: Known = (
     50074,
     "Cannot delete a channel required for Community guilds",
 );
+pub const BAD_STICKER: Known = (400, 50081, "Invalid sticker sent");
 pub const ARCHIVED: Known = (400, 50083, "Thread is archived");
 pub const MFA_REQUIRED: Known = (403, 60003, "Two factor is required for this operation");
+pub const BOT_OWNER: Known = (400, 50132, "Ownership cannot be transferred to a bot user");
 pub const BROKEN_JSON: Known = (400, 50109, "The request body contains invalid JSON.");
 pub const REPLY_WITHOUT_HISTORY: Known = (
     400,
@@ -150,6 +171,11 @@ pub const ONLY_FORUM_THREADS: Known = (
     400,
     220003,
     "Webhooks can only create threads in forum channels",
+);
+pub const ONBOARDING_UNMET: Known = (
+    400,
+    350000,
+    "Cannot enable onboarding, requirements are not met",
 );
 pub const BAN_FAILED: Known = (400, 500000, "Failed to ban users");
 

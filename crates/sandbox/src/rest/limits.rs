@@ -51,6 +51,10 @@ pub struct Rules {
     pub invalid: Rate,
     /// Changes of a channel's name or topic, without headers of its own.
     pub hidden_channel_edit: Rate,
+    /// Bans of people who are not in the guild, per guild.
+    pub stranger_bans: Rate,
+    /// Prunes of a guild.
+    pub prunes: Rate,
     /// Replacements of route limits, by bucket name.
     pub buckets: BTreeMap<String, Rate>,
 }
@@ -71,6 +75,14 @@ impl Default for Rules {
             hidden_channel_edit: Rate {
                 limit: 2,
                 per_ms: 600_000,
+            },
+            stranger_bans: Rate {
+                limit: 1000,
+                per_ms: 86_400_000,
+            },
+            prunes: Rate {
+                limit: 50,
+                per_ms: 86_400_000,
             },
             buckets: BTreeMap::new(),
         }

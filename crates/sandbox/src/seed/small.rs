@@ -126,6 +126,7 @@ pub(super) fn people(world: &mut World, shards: u32) {
         sessions: SessionStarts::default(),
         global_commands: Default::default(),
         guild_commands: Default::default(),
+        emojis: Default::default(),
         command_creates: Default::default(),
     });
     // The same token with its padding kept.

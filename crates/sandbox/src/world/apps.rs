@@ -26,6 +26,8 @@ pub struct Application {
     pub sessions: SessionStarts,
     pub global_commands: BTreeMap<Id, Command>,
     pub guild_commands: BTreeMap<Id, BTreeMap<Id, Command>>,
+    /// Emojis its bot can use everywhere.
+    pub emojis: BTreeMap<Id, super::Emoji>,
     /// Commands created on the current day, per scope, for the daily cap.
     pub command_creates: BTreeMap<Option<Id>, (i64, u32)>,
 }

@@ -60,6 +60,9 @@ pub mod action {
     pub const AUTOMOD_BLOCK: u16 = 143;
     pub const AUTOMOD_FLAG: u16 = 144;
     pub const AUTOMOD_TIMEOUT: u16 = 145;
+    pub const AUTOMOD_QUARANTINE: u16 = 146;
+    pub const ONBOARDING_CREATE: u16 = 166;
+    pub const ONBOARDING_UPDATE: u16 = 167;
 }
 
 /// One changed property.
@@ -168,6 +171,8 @@ impl World {
         let id = self.next_id();
         let limit = self.now().plus(-KEPT_MS);
         let reason = reason.map(str::to_owned);
+        let told = |c: &Change| c.old.is_some() || c.new.is_some();
+        let changes = changes.into_iter().filter(told).collect();
         let entry = AuditEntry {
             id,
             action,

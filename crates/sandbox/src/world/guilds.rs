@@ -58,6 +58,8 @@ pub struct Guild {
     pub audit: AuditLog,
     /// Description and channels of the welcome screen.
     pub welcome_screen: Value,
+    /// As set; null before.
+    pub onboarding: Value,
     /// An outage: clients are told the guild is unavailable.
     pub unavailable: bool,
     /// Commands per application that this guild has restricted: (application, command) → rules.
@@ -111,6 +113,7 @@ impl Guild {
             voice: Default::default(),
             audit: Default::default(),
             welcome_screen: Value::Null,
+            onboarding: Value::Null,
             unavailable: false,
             command_permissions: Default::default(),
         };
@@ -311,7 +314,7 @@ impl Invite {
     }
 }
 
-/// An incoming webhook.
+/// A webhook: an incoming one, or one that brings what another channel publishes.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     pub id: Id,
@@ -323,6 +326,8 @@ pub struct Webhook {
     pub creator: Id,
     /// Set when a bot made it.
     pub app: Option<Id>,
+    /// The announcement channel it follows; it has no token then.
+    pub source: Option<Id>,
 }
 
 impl World {
@@ -439,10 +444,19 @@ impl World {
             "guild_id": webhook.guild,
             "id": webhook.id,
             "name": webhook.name,
-            "type": 1,
+            "type": if webhook.source.is_some() { 2 } else { 1 },
         });
         if with_token {
             json["user"] = self.user_json(webhook.creator);
+        }
+        if let Some(source) = webhook.source.and_then(|c| self.channels.get(&c)) {
+            json["source_channel"] = json!({"id": source.id, "name": source.name});
+            if let Some(guild) = source.guild_id.and_then(|g| self.guilds.get(&g)) {
+                json["source_guild"] =
+                    json!({"id": guild.id, "icon": guild.icon, "name": guild.name});
+            }
+        }
+        if with_token && webhook.source.is_none() {
             json["token"] = webhook.token.as_str().into();
             json["url"] = format!(
                 "{}/api/webhooks/{}/{}",

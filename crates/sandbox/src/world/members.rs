@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Guild, Id, Stamp, World, intent};
+use super::{Guild, Id, Message, Stamp, World, intent};
+
+/// System channel flag: no notices of new members.
+const NO_JOIN_NOTICES: u32 = 1;
+/// Member flag: AutoMod objects to the profile, so the member may only look.
+pub const QUARANTINED: u32 = 1 << 7;
 
 /// A user in a guild.
 #[derive(Debug, Clone)]
@@ -52,6 +57,11 @@ impl Member {
         self.timeout_until.is_some_and(|until| until > now)
     }
 
+    /// Whether something keeps the member from doing more than look.
+    pub fn restrained(&self, now: Stamp) -> bool {
+        self.timed_out(now) || self.flags & QUARANTINED != 0
+    }
+
     /// Without `user`, as inside messages.
     pub fn bare_json(&self) -> Value {
         json!({
@@ -80,6 +90,16 @@ impl World {
 
     /// Adds a member, or returns `false` when it already is one.
     pub fn add_member(&mut self, guild_id: Id, user: Id) -> bool {
+        self.add_member_as(guild_id, user, |_| {})
+    }
+
+    /// As [`add_member`](Self::add_member), with properties it has from the start.
+    pub fn add_member_as(
+        &mut self,
+        guild_id: Id,
+        user: Id,
+        shape: impl FnOnce(&mut Member),
+    ) -> bool {
         let now = self.now();
         let is_bot = self.users.get(&user).is_some_and(|u| u.bot);
         let Some(guild) = self.guilds.get_mut(&guild_id) else {
@@ -90,6 +110,7 @@ impl World {
         }
         let mut member = Member::new(user, now);
         member.pending = !is_bot && guild.features.contains("MEMBER_VERIFICATION_GATE_ENABLED");
+        shape(&mut member);
         guild.members.insert(user, member.clone());
         // Others hear about the new member; a bot that joins gets GUILD_CREATE instead.
         let mut payload = self.member_json(&member);
@@ -108,7 +129,25 @@ impl World {
             }
             self.announce_guild_to(guild_id, user);
         }
+        self.greet(guild_id, user);
         true
+    }
+
+    /// The notice of a new member in the system channel, unless the guild has turned it off.
+    fn greet(&mut self, guild: Id, user: Id) {
+        let Some(state) = self.guilds.get(&guild) else {
+            return;
+        };
+        let Some(channel) = state.system_channel_id else {
+            return;
+        };
+        if state.system_channel_flags & NO_JOIN_NOTICES != 0 {
+            return;
+        }
+        let id = self.next_id();
+        let mut notice = Message::new(id, channel, user, "");
+        notice.kind = 7;
+        self.add_message(notice);
     }
 
     /// Removes a member, with a bot also its managed role. `false` when it was none.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Id, Stamp, World};
+use super::{AssetKind, Id, Stamp, World};
 
 /// A message.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct Message {
     pub app: Option<Id>,
     /// `message_reference` as answered.
     pub reference: Option<Value>,
+    /// What a forward shows: the message as it was.
+    pub snapshot: Option<Box<Message>>,
     pub reactions: Vec<Reaction>,
     pub poll: Option<Value>,
     /// Thread started from this message; it has the same id.
@@ -82,6 +84,10 @@ impl Reaction {
     }
 }
 
+/// It has been published to the channels that follow its channel.
+pub const CROSSPOSTED: u64 = 1;
+/// It came from a channel that this one follows.
+pub const IS_CROSSPOST: u64 = 1 << 1;
 /// A message that vanishes with the client that saw it.
 pub const EPHEMERAL: u64 = 1 << 6;
 /// A deferred response that is not there yet.
@@ -116,6 +122,7 @@ impl Message {
             webhook: None,
             app: None,
             reference: None,
+            snapshot: None,
             reactions: Vec::new(),
             poll: None,
             thread: None,
@@ -134,7 +141,7 @@ impl Message {
             && self.attachments.is_empty()
             && self.stickers.is_empty()
             && self.poll.is_none()
-            && self.reference.as_ref().is_none_or(|r| r["type"] != 1)
+            && self.snapshot.is_none()
     }
 }
 
@@ -240,6 +247,9 @@ impl World {
         if let Some(reference) = &message.reference {
             json["message_reference"] = reference.clone();
         }
+        if let Some(snapshot) = &message.snapshot {
+            json["message_snapshots"] = json!([{"message": self.snapshot_json(snapshot)}]);
+        }
         if let Some(position) = message.position {
             json["position"] = position.into();
         }
@@ -263,6 +273,45 @@ impl World {
             json["thread"] = self.channel_json(thread);
         }
         json
+    }
+
+    /// The part of a message that a forward carries.
+    fn snapshot_json(&self, message: &Message) -> Value {
+        const CARRIED: [&str; 11] = [
+            "type",
+            "content",
+            "mentions",
+            "mention_roles",
+            "attachments",
+            "embeds",
+            "timestamp",
+            "edited_timestamp",
+            "flags",
+            "components",
+            "sticker_items",
+        ];
+        let mut json = self.basic_message_json(message);
+        if let Some(map) = json.as_object_mut() {
+            map.retain(|key, _| CARRIED.contains(&key.as_str()));
+        }
+        json
+    }
+
+    /// Attachments with ids and files of their own, for another message.
+    pub(crate) fn copy_attachments(&mut self, attachments: &[Attachment]) -> Vec<Attachment> {
+        let mut copies = Vec::with_capacity(attachments.len());
+        for attachment in attachments {
+            let id = self.next_id();
+            let file = self.assets.get(AssetKind::Attachment, attachment.id, "");
+            if let Some(file) = file.cloned() {
+                self.assets.keep_by_id(AssetKind::Attachment, id, file);
+            }
+            copies.push(Attachment {
+                id,
+                ..attachment.clone()
+            });
+        }
+        copies
     }
 
     fn sticker_item(&self, id: Id) -> Option<Value> {

@@ -32,8 +32,11 @@ pub use guilds::{
 };
 pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
 pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};
-pub use members::Member;
-pub use messages::{Attachment, COMPONENTS_V2, EPHEMERAL, HAS_THREAD, LOADING, Message, Reaction};
+pub use members::{Member, QUARANTINED};
+pub use messages::{
+    Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_THREAD, IS_CROSSPOST, LOADING, Message,
+    Reaction,
+};
 pub use snapshots::MemberQuery;
 pub use users::{Presence, User};
 

@@ -76,7 +76,7 @@ pub fn in_guild(guild: &Guild, user: Id, now: Stamp) -> u64 {
     if base & ADMINISTRATOR != 0 {
         return ALL;
     }
-    if member.timed_out(now) {
+    if member.restrained(now) {
         base & TIMED_OUT
     } else {
         base
@@ -141,7 +141,7 @@ pub fn in_channel(
     {
         return 0;
     }
-    if member.timed_out(now) {
+    if member.restrained(now) {
         bits & TIMED_OUT
     } else {
         bits

@@ -203,14 +203,20 @@ impl Case {
         })
     }
 
-    /// Fails on anything the API description forbids, except in requests that were refused.
-    pub async fn finish(self) {
+    /// What the API description forbids about the exchanges so far, except in requests that were
+    /// refused.
+    pub async fn objections(&self) -> Vec<String> {
         self.sandbox.checker.get().unwrap().drained().await;
         let violations = self.violations.lock().unwrap();
         let wrong = violations
             .iter()
             .filter(|v| v.side == "response" || v.status < 400);
-        let shown: Vec<String> = wrong.map(ToString::to_string).collect();
+        wrong.map(ToString::to_string).collect()
+    }
+
+    /// Fails on anything [`objections`](Self::objections) names.
+    pub async fn finish(self) {
+        let shown = self.objections().await;
         assert!(shown.is_empty(), "{}", shown.join("\n"));
     }
 }

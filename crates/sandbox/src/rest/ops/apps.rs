@@ -29,7 +29,7 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 /// The application that acts.
-fn own(cx: &Cx<'_>) -> Result<Id, ApiError> {
+pub(super) fn own(cx: &Cx<'_>) -> Result<Id, ApiError> {
     match cx.caller {
         Caller::Bot { app, .. } => Ok(app),
         _ => Err(error::ONLY_BOTS.into()),

@@ -9,7 +9,12 @@ use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{AutomodRule, Change, Guild, Id, Message, action, intent};
+use crate::world::{AutomodRule, Change, Guild, Id, Message, QUARANTINED, action, intent};
+
+const KEYWORD: u8 = 1;
+const KEYWORD_PRESET: u8 = 4;
+const MENTION_SPAM: u8 = 5;
+const MEMBER_PROFILE: u8 = 6;
 
 /// Longest timeout an action can give, in seconds.
 const MAX_TIMEOUT_S: i64 = 28 * 86_400;
@@ -54,7 +59,7 @@ fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 /// How many rules of a trigger a guild may have.
 fn cap(trigger: u8) -> usize {
-    if trigger == 1 { 6 } else { 1 }
+    if trigger == KEYWORD { 6 } else { 1 }
 }
 
 fn read(form: &mut Form<'_>, rule: &mut AutomodRule, fresh: bool) {
@@ -107,15 +112,31 @@ fn words(part: &mut Form<'_>, key: &str, most: usize, longest: usize) -> Vec<Str
     words
 }
 
+fn presets(part: &mut Form<'_>) -> Vec<i64> {
+    let list = part.list("presets", 3).unwrap_or_default();
+    let mut presets = Vec::with_capacity(list.len());
+    for (n, value) in list.iter().enumerate() {
+        match value.as_i64() {
+            Some(preset @ 1..=3) => presets.push(preset),
+            _ => part.error(
+                &format!("presets.{n}"),
+                "BASE_TYPE_CHOICES",
+                "Value must be one of {1, 2, 3}.",
+            ),
+        }
+    }
+    presets
+}
+
 fn metadata(form: &mut Form<'_>, trigger: u8) -> Value {
     let given = form
         .raw("trigger_metadata")
         .cloned()
         .unwrap_or_else(|| json!({}));
     let mut part = Form::at(&given, &form.path_to("trigger_metadata"));
-    let allowed_words = if trigger == 4 { 1000 } else { 100 };
+    let allowed_words = if trigger == KEYWORD_PRESET { 1000 } else { 100 };
     let metadata = match trigger {
-        1 | 6 => {
+        KEYWORD | MEMBER_PROFILE => {
             let keywords = words(&mut part, "keyword_filter", 1000, 60);
             let patterns = words(&mut part, "regex_patterns", 10, 260);
             for (n, pattern) in patterns.iter().enumerate() {
@@ -134,12 +155,12 @@ fn metadata(form: &mut Form<'_>, trigger: u8) -> Value {
             let allowed = words(&mut part, "allow_list", allowed_words, 60);
             json!({"keyword_filter": keywords, "regex_patterns": patterns, "allow_list": allowed})
         }
-        4 => {
-            let presets = part.list("presets", 3).unwrap_or_default().to_vec();
+        KEYWORD_PRESET => {
+            let presets = presets(&mut part);
             let allowed = words(&mut part, "allow_list", allowed_words, 60);
             json!({"presets": presets, "allow_list": allowed})
         }
-        5 => {
+        MENTION_SPAM => {
             let total = part.int("mention_total_limit", 0..=50).unwrap_or(20);
             let raid = part
                 .flag("mention_raid_protection_enabled")
@@ -180,7 +201,7 @@ fn actions(form: &mut Form<'_>, trigger: u8) -> Vec<Value> {
             }
             3 => {
                 inner.require("duration_seconds");
-                if !matches!(trigger, 1 | 5) {
+                if !matches!(trigger, KEYWORD | MENTION_SPAM) {
                     inner.error(
                         "",
                         "AUTO_MODERATION_INVALID_ACTION_FOR_TRIGGER",
@@ -197,6 +218,14 @@ fn actions(form: &mut Form<'_>, trigger: u8) -> Vec<Value> {
         actions.push(json!({"type": kind, "metadata": metadata}));
     }
     actions
+}
+
+/// Setting up timeouts needs the permission to give them.
+fn may_time_out(cx: &Cx<'_>, guild: Id, rule: &AutomodRule) -> Result<(), ApiError> {
+    if rule.actions.iter().any(|a| a["type"] == 3) {
+        cx.require(guild, perm::MODERATE_MEMBERS)?;
+    }
+    Ok(())
 }
 
 fn audited(rule: &AutomodRule) -> Vec<(&'static str, Value)> {
@@ -253,6 +282,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     };
     read(&mut form, &mut rule, true);
     form.done()?;
+    may_time_out(cx, guild, &rule)?;
     let same = cx.world.guilds.get(&guild).map_or(0, |g| {
         g.automod
             .values()
@@ -297,6 +327,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let mut rule = before.clone();
     read(&mut form, &mut rule, false);
     form.done()?;
+    may_time_out(cx, guild, &rule)?;
     let changed = super::guilds::changes(audited(&before), audited(&rule));
     let json = rule.json(guild);
     announce(cx, "AUTO_MODERATION_RULE_UPDATE", guild, &rule);
@@ -342,47 +373,46 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 }
 
 /// What a rule found in a text: the keyword and the part that matched.
-fn hit(rule: &AutomodRule, message: &Message) -> Option<(String, String)> {
-    let list = |key: &str| {
-        rule.trigger_metadata[key]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice)
-            .iter()
-            .filter_map(Value::as_str)
-    };
+fn hit(rule: &AutomodRule, text: &str) -> Option<(String, String)> {
     match rule.trigger_type {
-        1 => {
-            let text = message.content.to_lowercase();
-            for keyword in list("keyword_filter") {
-                if let Some(found) = keyword_match(&text, &keyword.to_lowercase())
-                    && !list("allow_list").any(|a| {
-                        keyword_match(&text, &a.to_lowercase()).is_some_and(|w| w.contains(&found))
-                    })
-                {
-                    return Some((keyword.to_owned(), found));
-                }
-            }
-            list("regex_patterns").find_map(|pattern| {
-                let regex = RegexBuilder::new(pattern)
-                    .case_insensitive(true)
-                    .size_limit(1 << 20)
-                    .build()
-                    .ok()?;
-                let found = regex.find(&message.content)?;
-                Some((pattern.to_owned(), found.as_str().to_owned()))
-            })
-        }
-        5 => {
+        KEYWORD | MEMBER_PROFILE => words_hit(rule, text),
+        MENTION_SPAM => {
             let limit = rule.trigger_metadata["mention_total_limit"]
                 .as_u64()
                 .unwrap_or(u64::MAX);
-            let mut ids = compose::mentioned(&message.content);
+            let mut ids = compose::mentioned(text);
             ids.sort_unstable();
             ids.dedup();
-            (ids.len() as u64 > limit).then(|| (String::new(), String::new()))
+            (ids.len() as u64 > limit).then(Default::default)
         }
         _ => None,
     }
+}
+
+fn words_hit(rule: &AutomodRule, text: &str) -> Option<(String, String)> {
+    let list = |key: &str| {
+        let list = rule.trigger_metadata[key].as_array().into_iter().flatten();
+        list.filter_map(Value::as_str)
+    };
+    let lower = text.to_lowercase();
+    for keyword in list("keyword_filter") {
+        if let Some(found) = keyword_match(&lower, &keyword.to_lowercase())
+            && !list("allow_list").any(|a| {
+                keyword_match(&lower, &a.to_lowercase()).is_some_and(|w| w.contains(&found))
+            })
+        {
+            return Some((keyword.to_owned(), found));
+        }
+    }
+    list("regex_patterns").find_map(|pattern| {
+        let regex = RegexBuilder::new(pattern)
+            .case_insensitive(true)
+            .size_limit(1 << 20)
+            .build()
+            .ok()?;
+        let found = regex.find(text)?;
+        Some((pattern.to_owned(), found.as_str().to_owned()))
+    })
 }
 
 /// Whole words, unless the keyword has `*` at an end.
@@ -400,87 +430,155 @@ pub(super) fn keyword_match(text: &str, keyword: &str) -> Option<String> {
     })
 }
 
-/// Runs a message past the rules: a blocking one refuses it.
-pub(super) fn judge(cx: &mut Cx<'_>, guild: Id, message: &Message) -> Result<(), ApiError> {
-    let Some(state) = cx.world.guilds.get(&guild) else {
-        return Ok(());
+/// What a member did that rules look at.
+struct Deed<'m> {
+    guild: Id,
+    author: Id,
+    /// `None` for a changed profile.
+    channel: Option<Id>,
+    text: &'m str,
+}
+
+/// Rules for this kind of event that the deed runs into. Managers and administrators run into
+/// none.
+fn struck(cx: &Cx<'_>, event: u8, deed: &Deed<'_>) -> Vec<(AutomodRule, (String, String))> {
+    let Some(state) = cx.world.guilds.get(&deed.guild) else {
+        return Vec::new();
     };
-    let bits = cx.world.permissions_of(guild, message.author);
+    let bits = cx.world.permissions_of(deed.guild, deed.author);
+    let member = state.members.get(&deed.author);
     if state.automod.is_empty() || bits & (perm::ADMINISTRATOR | perm::MANAGE_GUILD) != 0 {
-        return Ok(());
+        return Vec::new();
     }
-    let roles = state
-        .members
-        .get(&message.author)
-        .map(|m| m.roles.clone())
-        .unwrap_or_default();
-    let place = cx.world.channels.get(&message.channel);
-    let parent = place.and_then(|c| c.parent_id);
-    let struck: Vec<(AutomodRule, (String, String))> = state
+    let parent = deed
+        .channel
+        .and_then(|c| cx.world.channels.get(&c))
+        .and_then(|c| c.parent_id);
+    let places = [deed.channel, parent];
+    state
         .automod
         .values()
-        .filter(|r| r.enabled && r.event_type == 1)
-        .filter(|r| !r.exempt_roles.iter().any(|role| roles.contains(role)))
+        .filter(|r| r.enabled && r.event_type == event)
         .filter(|r| {
-            !r.exempt_channels
-                .iter()
-                .any(|c| *c == message.channel || Some(*c) == parent)
+            let free = |role| member.is_some_and(|m| m.roles.contains(role));
+            !r.exempt_roles.iter().any(free)
+                && !r.exempt_channels.iter().any(|c| places.contains(&Some(*c)))
         })
-        .filter_map(|r| Some((r.clone(), hit(r, message)?)))
-        .collect();
+        .filter_map(|r| Some((r.clone(), hit(r, deed.text)?)))
+        .collect()
+}
+
+/// Runs a message past the rules: a blocking one refuses it.
+pub(super) fn judge(cx: &mut Cx<'_>, guild: Id, message: &Message) -> Result<(), ApiError> {
+    let deed = Deed {
+        guild,
+        author: message.author,
+        channel: Some(message.channel),
+        text: &message.content,
+    };
     let mut blocked = false;
-    for (rule, found) in struck {
+    for (rule, found) in struck(cx, 1, &deed) {
         for act in &rule.actions {
             blocked |= act["type"] == 1;
-            carry_out(cx, guild, message, &rule, act, &found);
+            carry_out(cx, &deed, &rule, act, &found);
         }
     }
     Cx::refuse_if(blocked, error::BLOCKED_BY_AUTOMOD)
 }
 
+/// Runs the name a member shows past the rules, after the member changed it. A name that no rule
+/// objects to any more ends the quarantine.
+pub(super) fn judge_profile(cx: &mut Cx<'_>, guild: Id, user: Id) {
+    let member = cx
+        .world
+        .guilds
+        .get(&guild)
+        .and_then(|g| g.members.get(&user));
+    let (Some(member), Some(account)) = (member, cx.world.users.get(&user)) else {
+        return;
+    };
+    let held = member.flags & QUARANTINED != 0;
+    let names = [
+        member.nick.as_deref(),
+        account.global_name.as_deref(),
+        Some(account.username.as_str()),
+    ];
+    let text = names
+        .into_iter()
+        .flatten()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let deed = Deed {
+        guild,
+        author: user,
+        channel: None,
+        text: &text,
+    };
+    let struck = struck(cx, 2, &deed);
+    if held && struck.is_empty() {
+        cx.world
+            .edit_member(guild, user, |m| m.flags &= !QUARANTINED);
+    }
+    for (rule, found) in struck.into_iter().filter(|_| !held) {
+        for act in &rule.actions {
+            carry_out(cx, &deed, &rule, act, &found);
+        }
+    }
+}
+
+/// Posts what was written to the channel that collects alerts; returns the notice.
+fn alert(
+    cx: &mut Cx<'_>,
+    deed: &Deed<'_>,
+    rule: &AutomodRule,
+    act: &Value,
+    keyword: &str,
+) -> Option<Id> {
+    let target = act["metadata"]["channel_id"].as_str()?.parse::<Id>().ok()?;
+    cx.world.channels.get(&target)?;
+    let id = cx.world.next_id();
+    let mut notice = Message::new(id, target, deed.author, "");
+    notice.kind = 24;
+    let mut fields = vec![json!({"name": "rule_name", "value": rule.name, "inline": false})];
+    if let Some(channel) = deed.channel {
+        fields.push(json!({"name": "channel_id", "value": channel, "inline": false}));
+    }
+    fields.push(json!({"name": "keyword", "value": keyword, "inline": false}));
+    notice.embeds = vec![json!({
+        "type": "auto_moderation_message", "description": deed.text, "fields": fields,
+    })];
+    cx.world.add_message(notice);
+    Some(id)
+}
+
 fn carry_out(
     cx: &mut Cx<'_>,
-    guild: Id,
-    message: &Message,
+    deed: &Deed<'_>,
     rule: &AutomodRule,
     act: &Value,
     (keyword, content): &(String, String),
 ) {
-    let (author, channel, now) = (message.author, message.channel, cx.now());
-    let kind = act["type"].as_i64().unwrap_or(0);
+    let (guild, author, now) = (deed.guild, deed.author, cx.now());
     let mut payload = json!({
         "guild_id": guild,
         "action": act,
         "rule_id": rule.id,
         "rule_trigger_type": rule.trigger_type,
         "user_id": author,
-        "channel_id": channel,
-        "content": message.content,
+        "content": deed.text,
         "matched_keyword": keyword,
         "matched_content": content,
     });
     let mut about = options(rule);
-    about.push(("channel_id", channel.to_string()));
-    let entry = match kind {
+    if let Some(channel) = deed.channel {
+        payload["channel_id"] = json!(channel);
+        about.push(("channel_id", channel.to_string()));
+    }
+    let entry = match act["type"].as_i64().unwrap_or(0) {
         2 => {
-            let target = act["metadata"]["channel_id"]
-                .as_str()
-                .and_then(|c| c.parse::<Id>().ok());
-            if let Some(target) = target.filter(|t| cx.world.channels.contains_key(t)) {
-                let alert = cx.world.next_id();
-                let mut notice = Message::new(alert, target, author, "");
-                notice.kind = 24;
-                notice.embeds = vec![json!({
-                    "type": "auto_moderation_message",
-                    "description": message.content,
-                    "fields": [
-                        {"name": "rule_name", "value": rule.name, "inline": false},
-                        {"name": "channel_id", "value": channel.to_string(), "inline": false},
-                        {"name": "keyword", "value": keyword, "inline": false},
-                    ],
-                })];
-                payload["alert_system_message_id"] = json!(alert);
-                cx.world.add_message(notice);
+            if let Some(notice) = alert(cx, deed, rule, act, keyword) {
+                payload["alert_system_message_id"] = json!(notice);
             }
             action::AUTOMOD_FLAG
         }
@@ -491,6 +589,11 @@ fn carry_out(
             });
             action::AUTOMOD_TIMEOUT
         }
+        4 => {
+            cx.world
+                .edit_member(guild, author, |m| m.flags |= QUARANTINED);
+            action::AUTOMOD_QUARANTINE
+        }
         _ => action::AUTOMOD_BLOCK,
     };
     cx.world.emit(
@@ -500,15 +603,9 @@ fn carry_out(
         perm::MANAGE_GUILD,
         payload,
     );
-    cx.world.audit(
-        guild,
-        rule.creator,
-        entry,
-        Some(author),
-        Vec::new(),
-        about,
-        None,
-    );
+    let by = rule.creator;
+    cx.world
+        .audit(guild, by, entry, Some(author), Vec::new(), about, None);
 }
 
 #[cfg(test)]

@@ -94,8 +94,22 @@ fn ban(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let mut form = Form::new(&body);
     let seconds = history(&mut form);
     form.done()?;
+    count_stranger(cx, id, user)?;
     put_ban(cx, id, user, seconds, reason.as_deref());
     Reply::nothing()
+}
+
+/// Counts a ban of someone who is not in the guild: only so many are possible in a while.
+fn count_stranger(cx: &Cx<'_>, id: Id, user: Id) -> Result<(), ApiError> {
+    let guild = cx.guild_inside()?;
+    if guild.members.contains_key(&user) || guild.bans.contains_key(&user) {
+        return Ok(());
+    }
+    let rate = cx.limits.rules().stranger_bans;
+    let taken = cx
+        .limits
+        .hidden("stranger_bans", &id.to_string(), rate, cx.now().0);
+    taken.map_err(|_| error::MAX_STRANGER_BANS.into())
 }
 
 /// Bans, removes, deletes messages, and says so. A second ban changes nothing.
@@ -195,7 +209,8 @@ fn bulk(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         let guild = cx.guild_inside()?;
         let fine = cx.world.users.contains_key(&user)
             && !guild.bans.contains_key(&user)
-            && may_ban(cx, guild, user);
+            && may_ban(cx, guild, user)
+            && count_stranger(cx, id, user).is_ok();
         if fine {
             put_ban(cx, id, user, seconds, reason.as_deref());
             banned.push(user);

@@ -118,14 +118,33 @@ fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::ok(cx.world.emoji_json(&emoji))
 }
 
-fn valid_name(form: &mut Form<'_>, name: Option<&String>) {
-    if name.is_some_and(|n| !n.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')) {
+/// The `name` of an emoji.
+pub(super) fn read_name(form: &mut Form<'_>) -> Option<String> {
+    let name = form.text("name", 2..=32)?;
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         form.error(
             "name",
             "STRING_TYPE_REGEX",
             "String value did not match validation regex.",
         );
     }
+    Some(name)
+}
+
+/// Name and picture of a new emoji; with neither, the form says why.
+pub(super) fn read_new(form: &mut Form<'_>) -> Option<(String, Stored)> {
+    form.require("name");
+    form.require("image");
+    let name = read_name(form);
+    let image = images::read(form, "image").flatten();
+    if image.as_ref().is_some_and(|i| i.bytes.len() > MAX_EMOJI) {
+        form.error(
+            "image",
+            "BINARY_TYPE_MAX_SIZE",
+            "File cannot be larger than 256.0 kb.",
+        );
+    }
+    name.zip(image)
 }
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -141,29 +160,18 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let me = cx.me();
     let body = cx.object()?;
     let mut form = Form::new(&body);
-    form.require("name");
-    form.require("image");
-    let name = form.text("name", 2..=32);
-    valid_name(&mut form, name.as_ref());
-    let image = images::read(&mut form, "image").flatten();
+    let picture = read_new(&mut form);
     let roles = form.ids("roles", 250).unwrap_or_default();
-    if image.as_ref().is_some_and(|i| i.bytes.len() > MAX_EMOJI) {
-        form.error(
-            "image",
-            "BINARY_TYPE_MAX_SIZE",
-            "File cannot be larger than 256.0 kb.",
-        );
-    }
     form.done()?;
     count_change(cx, id)?;
-    let (Some(name), Some(image)) = (name, image) else {
-        return Err(error::BAD_FILE.into());
-    };
+    let (name, image) = picture.ok_or(error::BAD_FILE)?;
     let moves = image.content_type == "image/gif";
-    Cx::refuse_if(
-        if moves { animated } else { still } >= slots(tier),
-        error::MAX_EMOJIS,
-    )?;
+    let (used, full) = if moves {
+        (animated, error::MAX_ANIMATED_EMOJIS)
+    } else {
+        (still, error::MAX_EMOJIS)
+    };
+    Cx::refuse_if(used >= slots(tier), full)?;
     let emoji = Emoji {
         id: cx.world.next_id(),
         name,
@@ -200,8 +208,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let me = cx.me();
     let body = cx.object()?;
     let mut form = Form::new(&body);
-    let name = form.text("name", 2..=32);
-    valid_name(&mut form, name.as_ref());
+    let name = read_name(&mut form);
     let roles = form.ids("roles", 250);
     form.done()?;
     count_change(cx, id)?;

@@ -8,7 +8,7 @@ use super::Table;
 use super::images;
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
-use crate::rest::form::Form;
+use crate::rest::form::{Form, LOCALES};
 use crate::world::permissions as perm;
 use crate::world::{AssetKind, Change, Guild, Id, Incidents, action};
 
@@ -41,26 +41,6 @@ pub(super) fn routes(table: &mut Table) {
         "/guilds/{guild_id}/vanity-url",
         "get_guild_vanity_url",
         vanity,
-    );
-    table.get(
-        "/guilds/{guild_id}/welcome-screen",
-        "get_guild_welcome_screen",
-        welcome,
-    );
-    table.patch(
-        "/guilds/{guild_id}/welcome-screen",
-        "update_guild_welcome_screen",
-        update_welcome,
-    );
-    table.get(
-        "/guilds/{guild_id}/onboarding",
-        "get_guilds_onboarding",
-        onboarding,
-    );
-    table.get(
-        "/guilds/{guild_id}/widget",
-        "get_guild_widget_settings",
-        widget,
     );
     table.get(
         "/guilds/{guild_id}/scheduled-events",
@@ -197,6 +177,7 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         if !guild.members.contains_key(&next) {
             return Err(error::UNKNOWN_MEMBER.into());
         }
+        Cx::refuse_if(guild.bots.contains(&next), error::BOT_OWNER)?;
         guild.owner_id = next;
     }
     for (key, kind, picture) in pictures.into_iter().flatten() {
@@ -252,8 +233,13 @@ fn settings(form: &mut Form<'_>, guild: &mut Guild) {
     if let Some(n) = form.int("system_channel_flags", 0..=i64::from(u32::MAX)) {
         guild.system_channel_flags = n as u32;
     }
-    if let Some(locale) = form.text("preferred_locale", 2..=10) {
-        guild.preferred_locale = locale;
+    if let Some(locale) = form.text("preferred_locale", 0..=10) {
+        if LOCALES.contains(&locale.as_str()) {
+            guild.preferred_locale = locale;
+        } else {
+            let message = format!("Value \"{locale}\" is not a valid enum value.");
+            form.error("preferred_locale", "ENUM_TYPE_COERCE", message);
+        }
     }
     if let Some(on) = form.flag("premium_progress_bar_enabled") {
         guild.premium_progress_bar_enabled = on;
@@ -429,6 +415,11 @@ fn prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     };
     form.done()?;
     let found = prune_terms(cx, days, &roles)?;
+    let rate = cx.limits.rules().prunes;
+    let taken = cx
+        .limits
+        .hidden("prunes", &id.to_string(), rate, cx.now().0);
+    taken.map_err(|_| error::MAX_PRUNES)?;
     for user in &found {
         cx.world.remove_member(id, *user);
     }
@@ -509,56 +500,6 @@ fn vanity(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
     cx.require(guild.id, perm::MANAGE_GUILD)?;
     Reply::ok(json!({"code": guild.vanity_url_code, "uses": 0}))
-}
-
-fn welcome(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let guild = cx.guild()?;
-    if guild.welcome_screen.is_null() {
-        return Err(error::UNKNOWN_WELCOME_SCREEN.into());
-    }
-    Reply::ok(guild.welcome_screen.clone())
-}
-
-fn update_welcome(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let id = cx.guild()?.id;
-    cx.require(id, perm::MANAGE_GUILD)?;
-    let body = cx.object()?;
-    let mut form = Form::new(&body);
-    let description = form.nullable_text("description", 140);
-    let channels = form.list("welcome_channels", 5).map(<[Value]>::to_vec);
-    form.done()?;
-    let guild = cx.world.guilds.get_mut(&id).ok_or(error::UNKNOWN_GUILD)?;
-    if guild.welcome_screen.is_null() {
-        guild.welcome_screen = json!({"description": null, "welcome_channels": []});
-    }
-    if let Some(text) = description {
-        guild.welcome_screen["description"] = json!(text);
-    }
-    if let Some(channels) = channels {
-        guild.welcome_screen["welcome_channels"] = channels
-            .iter()
-            .map(|c| {
-                json!({
-                    "channel_id": c["channel_id"], "description": c["description"],
-                    "emoji_id": c["emoji_id"], "emoji_name": c["emoji_name"],
-                })
-            })
-            .collect();
-    }
-    Reply::ok(guild.welcome_screen.clone())
-}
-
-fn onboarding(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let guild = cx.guild()?;
-    Reply::ok(
-        json!({"guild_id": guild.id, "prompts": [], "default_channel_ids": [], "enabled": false, "mode": 0}),
-    )
-}
-
-fn widget(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let guild = cx.guild()?;
-    cx.require(guild.id, perm::MANAGE_GUILD)?;
-    Reply::ok(json!({"enabled": guild.widget_enabled, "channel_id": guild.widget_channel_id}))
 }
 
 fn nothing_there(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

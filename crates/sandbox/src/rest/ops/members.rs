@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{roles, users};
+use super::{automod, roles, users};
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -277,7 +277,11 @@ fn check_roles(cx: &Cx<'_>, guild: &Guild, before: &Member, wanted: &[Id]) -> Re
     Ok(())
 }
 
-fn check_role(cx: &Cx<'_>, guild: &Guild, role: &crate::world::Role) -> Result<(), ApiError> {
+pub(super) fn check_role(
+    cx: &Cx<'_>,
+    guild: &Guild,
+    role: &crate::world::Role,
+) -> Result<(), ApiError> {
     if !perm::outranks_role(guild, cx.me(), role) {
         return Err(error::MISSING_PERMISSIONS.into());
     }
@@ -333,6 +337,9 @@ fn apply(cx: &mut Cx<'_>, id: Id, before: &Member, wish: &Wish, reason: Option<&
         );
     }
     audit_roles(cx, id, user, &given, &taken, reason);
+    if user == me && before.nick != after.nick && !super::guilds::is_bot(cx) {
+        automod::judge_profile(cx, id, user);
+    }
 }
 
 fn audit_roles(

@@ -46,11 +46,6 @@ pub(super) fn routes(table: &mut Table) {
             bulk_delete,
         )
         .limit("bulk_delete_messages", 1, 3000);
-    table.post(
-        "/channels/{channel_id}/messages/{message_id}/crosspost",
-        "crosspost_message",
-        crosspost,
-    );
 }
 
 /// The channel in the path, if messages of it can be read.
@@ -180,6 +175,7 @@ fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let channel = cx.channel()?.clone();
+    Cx::refuse_if(channel.is_forum(), error::FORUM_CHANNEL)?;
     Cx::refuse_if(!channel.has_messages(), error::NON_TEXT_CHANNEL)?;
     let me = cx.me();
     let bits = cx.world.permissions_in(channel.id, me);
@@ -204,6 +200,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         return Err(error::MISSING_PERMISSIONS.into());
     }
     Cx::refuse_if(draft.is_empty(), error::EMPTY_MESSAGE)?;
+    known_stickers(cx, &channel, &draft)?;
     if let Some(earlier) = same_nonce(cx, channel.id, &draft) {
         return Reply::ok(earlier);
     }
@@ -229,6 +226,10 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         automod::judge(cx, guild, &message)?;
     }
     message.id = cx.world.next_id();
+    if let Some(shown) = &mut message.snapshot {
+        shown.channel = channel.id;
+        shown.attachments = cx.world.copy_attachments(&shown.attachments);
+    }
     compose::attach(cx.world, &mut draft, &mut message);
     if let Caller::Bot { app, .. } = cx.caller
         && (message.components.iter().any(|c| !c.is_null()) || message.poll.is_some())
@@ -245,6 +246,13 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         json["nonce"] = message.nonce.clone();
     }
     Reply::ok(json)
+}
+
+/// Stickers must be the guild's own.
+fn known_stickers(cx: &Cx<'_>, channel: &Channel, draft: &Draft) -> Result<(), ApiError> {
+    let guild = channel.guild_id.and_then(|g| cx.world.guilds.get(&g));
+    let known = |id| guild.is_some_and(|g| g.stickers.contains_key(id));
+    Cx::refuse_if(!draft.stickers.iter().all(known), error::BAD_STICKER)
 }
 
 /// Posting into a thread opens it again, unless it is locked.
@@ -332,14 +340,16 @@ fn reply_to(cx: &Cx<'_>, draft: &Draft, message: &mut Message, bits: u64) -> Res
     let forward = form.choice("type", &[0, 1]) == Some(1);
     let strict = form.flag("fail_if_not_exists").unwrap_or(true);
     form.done()?;
-    if bits & perm::READ_MESSAGE_HISTORY == 0 {
+    if !forward && bits & perm::READ_MESSAGE_HISTORY == 0 {
         return Err(error::REPLY_WITHOUT_HISTORY.into());
     }
     let found = cx.world.message(place, target);
-    let visible = cx.world.permissions_in(place, cx.me()) & perm::VIEW_CHANNEL != 0;
-    let found = found.filter(|_| visible && (forward || place == message.channel));
+    let readable = perm::VIEW_CHANNEL | perm::READ_MESSAGE_HISTORY;
+    let visible = cx.world.permissions_in(place, cx.me()) & readable == readable;
+    let found = found
+        .filter(|m| visible && (forward || place == message.channel) && m.ephemeral_for.is_none());
     if found.is_none() {
-        if strict {
+        if strict || forward {
             return Err(ApiError::field(
                 "message_reference",
                 "REPLIES_UNKNOWN_MESSAGE",
@@ -353,7 +363,13 @@ fn reply_to(cx: &Cx<'_>, draft: &Draft, message: &mut Message, bits: u64) -> Res
         json["guild_id"] = json!(guild);
     }
     message.reference = Some(json);
-    if !forward {
+    if forward {
+        // A forward of a forward shows the first message.
+        message.snapshot = found.map(|m| {
+            let first = m.snapshot.as_deref().unwrap_or(m);
+            Box::new(first.clone())
+        });
+    } else {
         message.kind = 19;
     }
     Ok(())
@@ -574,31 +590,4 @@ fn bulk_delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         );
     }
     Reply::nothing()
-}
-
-fn crosspost(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let me = cx.me();
-    let message = in_path(cx)?;
-    let (id, channel, own, done) = (
-        message.id,
-        message.channel,
-        message.author == me,
-        message.flags & 1 != 0,
-    );
-    let kind = cx.world.channels.get(&channel).map_or(0, |c| c.kind);
-    Cx::refuse_if(kind != 5, error::CHANNEL_TYPE)?;
-    cx.require_in(channel, perm::SEND_MESSAGES)?;
-    if !own {
-        cx.require_in(channel, perm::MANAGE_MESSAGES)?;
-    }
-    Cx::refuse_if(done, error::ALREADY_CROSSPOSTED)?;
-    if let Some(message) = cx.world.message_mut(channel, id) {
-        message.flags |= 1;
-    }
-    cx.world.message_updated(channel, id);
-    let message = cx
-        .world
-        .message(channel, id)
-        .ok_or(error::UNKNOWN_MESSAGE)?;
-    Reply::ok(cx.world.message_json(message, me))
 }

@@ -1,5 +1,6 @@
 //! The operations, by subject.
 
+mod app_emojis;
 mod apps;
 mod audit;
 mod automod;
@@ -9,13 +10,16 @@ mod commands;
 mod components;
 mod compose;
 mod emojis;
+mod followers;
 mod gateway;
 mod guilds;
 mod images;
 mod interactions;
 mod invites;
+mod joining;
 mod members;
 mod messages;
+mod newcomers;
 mod overwrites;
 mod pins;
 mod reactions;
@@ -115,6 +119,7 @@ impl Table {
 pub(super) fn table() -> Vec<Route> {
     let mut table = Table(Vec::new());
     for add in [
+        app_emojis::routes,
         apps::routes,
         audit::routes,
         automod::routes,
@@ -122,12 +127,15 @@ pub(super) fn table() -> Vec<Route> {
         channels::routes,
         commands::routes,
         emojis::routes,
+        followers::routes,
         gateway::routes,
         guilds::routes,
         interactions::routes,
         invites::routes,
+        joining::routes,
         members::routes,
         messages::routes,
+        newcomers::routes,
         overwrites::routes,
         pins::routes,
         reactions::routes,

@@ -15,6 +15,9 @@ use crate::world::{
 /// Minutes until an idle thread is archived.
 pub(super) const DURATIONS: [i64; 4] = [60, 1440, 4320, 10_080];
 
+/// Channel flag of forums: every post carries a tag.
+const REQUIRE_TAG: u32 = 1 << 4;
+
 pub(super) fn routes(table: &mut Table) {
     table.get(
         "/guilds/{guild_id}/threads/active",
@@ -339,14 +342,9 @@ fn post(
     let start = read_start(&mut form, parent);
     form.require("message");
     let tags = tags(&mut form, parent);
-    if parent.flags & (1 << 4) != 0 && tags.is_empty() {
-        form.error(
-            "applied_tags",
-            "BASE_TYPE_REQUIRED",
-            "A tag is required to create a forum post in this channel",
-        );
-    }
     form.done()?;
+    let untagged = parent.flags & REQUIRE_TAG != 0 && tags.is_empty();
+    Cx::refuse_if(untagged, error::TAG_REQUIRED)?;
     let mut draft = compose::read(&body["message"], files, "message", cx.now())?;
     Cx::refuse_if(draft.is_empty(), error::EMPTY_MESSAGE)?;
     let id = cx.world.next_id();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Table;
-use super::images;
+use super::{automod, images};
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -84,6 +84,16 @@ fn update_my_user(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         user.banner = hash;
     }
     let json = user.private_json(false);
+    if !user.bot {
+        let guilds = cx.world.guilds.values();
+        let theirs: Vec<Id> = guilds
+            .filter(|g| g.members.contains_key(&me))
+            .map(|g| g.id)
+            .collect();
+        for guild in theirs {
+            automod::judge_profile(cx, guild, me);
+        }
+    }
     cx.world.emit_to(me, None, "USER_UPDATE", 0, json.clone());
     Reply::ok(json)
 }

@@ -85,12 +85,12 @@ pub(super) fn routes(table: &mut Table) {
         .limit("webhook_message", 5, 2000);
 }
 
-fn audited(webhook: &Webhook) -> Vec<(&'static str, Value)> {
+pub(super) fn audited(webhook: &Webhook) -> Vec<(&'static str, Value)> {
     vec![
         ("name", json!(webhook.name)),
         ("channel_id", json!(webhook.channel)),
         ("avatar_hash", json!(webhook.avatar)),
-        ("type", json!(1)),
+        ("type", json!(if webhook.source.is_some() { 2 } else { 1 })),
     ]
 }
 
@@ -109,6 +109,12 @@ fn name(form: &mut Form<'_>) -> Option<String> {
     Some(name)
 }
 
+/// Whether the channel takes another webhook.
+pub(super) fn room(cx: &Cx<'_>, channel: Id) -> Result<(), ApiError> {
+    let theirs = cx.world.webhooks.values().filter(|w| w.channel == channel);
+    Cx::refuse_if(theirs.count() >= MAX_WEBHOOKS, error::MAX_WEBHOOKS)
+}
+
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let channel = cx.channel()?;
     let (id, guild) = (channel.id, channel.guild_id.ok_or(error::DM_ONLY_GUILD)?);
@@ -125,13 +131,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let name = name(&mut form).unwrap_or_default();
     let avatar = images::read(&mut form, "avatar").flatten();
     form.done()?;
-    let count = cx
-        .world
-        .webhooks
-        .values()
-        .filter(|w| w.channel == id)
-        .count();
-    Cx::refuse_if(count >= MAX_WEBHOOKS, error::MAX_WEBHOOKS)?;
+    room(cx, id)?;
     let new = cx.world.next_id();
     let avatar = avatar.map(|stored| cx.world.assets.keep(AssetKind::Avatar, new, stored));
     let app = if let Caller::Bot { app, .. } = cx.caller {
@@ -149,6 +149,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         token,
         creator: me,
         app,
+        source: None,
     };
     let json = cx.world.webhook_json(&webhook, true);
     let changes = audited(&webhook)
@@ -210,7 +211,7 @@ fn by_token(cx: &Cx<'_>) -> Result<Webhook, ApiError> {
         .get(&cx.id("webhook_id")?)
         .ok_or(error::UNKNOWN_WEBHOOK)?;
     Cx::refuse_if(
-        webhook.token != cx.param("webhook_token"),
+        webhook.source.is_some() || webhook.token != cx.param("webhook_token"),
         error::BAD_WEBHOOK_TOKEN,
     )?;
     Ok(webhook.clone())
