@@ -232,3 +232,307 @@ async fn slow_mode_binds_members_only() {
     case.advance_ms(5000);
     assert_eq!(say(small::MEMBER).status, 200);
 }
+
+/// The defaults of single routes: how many, and how long until they come back.
+#[tokio::test]
+async fn routes_have_their_known_limits() {
+    let case = Case::new();
+    let general = case.channel("general");
+    let messages = format!("/channels/{general}/messages");
+    let ids: Vec<String> = (0..3)
+        .map(|n| {
+            let said = case.bot(Method::POST, &messages, json!({"content": n.to_string()}));
+            said.json()["id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let hook = case
+        .bot(
+            Method::POST,
+            &format!("/channels/{general}/webhooks"),
+            json!({"name": "w"}),
+        )
+        .json();
+    let hook = format!(
+        "/webhooks/{}/{}",
+        hook["id"].as_str().unwrap(),
+        hook["token"].as_str().unwrap()
+    );
+    let member = format!("/guilds/{GUILD}/members/{}", small::MEMBER);
+    let role = case.role("Muted");
+    case.advance_ms(60_000);
+    let said = json!({"content": "x"});
+    let rows = [
+        (Method::POST, messages.clone(), said.clone(), "5", "5.000"),
+        (
+            Method::PATCH,
+            format!("/channels/{}", case.channel("media")),
+            json!({"nsfw": true}),
+            "5",
+            "15.000",
+        ),
+        (
+            Method::PUT,
+            format!("{messages}/{}/reactions/%F0%9F%91%8D/@me", ids[0]),
+            Value::Null,
+            "1",
+            "0.250",
+        ),
+        (
+            Method::POST,
+            format!("{messages}/bulk-delete"),
+            json!({"messages": ids[1..]}),
+            "1",
+            "3.000",
+        ),
+        (
+            Method::DELETE,
+            format!("{messages}/{}", ids[0]),
+            Value::Null,
+            "3",
+            "0.333",
+        ),
+        (
+            Method::POST,
+            format!("/channels/{general}/typing"),
+            Value::Null,
+            "5",
+            "5.000",
+        ),
+        (Method::POST, hook, said, "5", "2.000"),
+        (
+            Method::PATCH,
+            member.clone(),
+            json!({"nick": "n"}),
+            "10",
+            "10.000",
+        ),
+        (
+            Method::PUT,
+            format!("{member}/roles/{role}"),
+            Value::Null,
+            "10",
+            "10.000",
+        ),
+    ];
+    for (method, path, body, limit, reset) in rows {
+        let answer = case.bot(method.clone(), &path, body);
+        assert!(answer.is_success(), "{method} {path}: {}", answer.json());
+        let shown = headers(&answer);
+        assert_eq!(
+            (
+                shown["X-RateLimit-Limit"].as_str(),
+                shown["X-RateLimit-Reset-After"].as_str()
+            ),
+            (limit, reset),
+            "{method} {path}"
+        );
+    }
+    case.finish().await;
+}
+
+/// By age, on one route: under ten seconds, older, and over two weeks, each with a bucket.
+#[tokio::test]
+async fn deletions_have_three_buckets() {
+    let case = Case::new();
+    let general = case.channel("general");
+    let path = format!("/channels/{general}/messages");
+    let old = case.get(&format!("{path}?limit=3")).json();
+    let say = || {
+        case.bot(Method::POST, &path, json!({"content": "x"}))
+            .json()["id"]
+            .clone()
+    };
+    let middle: Vec<Value> = (0..4).map(|_| say()).collect();
+    case.advance_ms(10_001);
+    let fresh = say();
+    let delete = |id: &Value| {
+        case.bot(
+            Method::DELETE,
+            &format!("{path}/{}", id.as_str().unwrap()),
+            Value::Null,
+        )
+    };
+    let shown = |id: &Value| {
+        let answer = delete(id);
+        assert_eq!(answer.status, 204);
+        let shown = headers(&answer);
+        (
+            shown["X-RateLimit-Limit"].clone(),
+            shown["X-RateLimit-Reset-After"].clone(),
+            shown["X-RateLimit-Bucket"].clone(),
+        )
+    };
+    let all = [shown(&fresh), shown(&middle[0]), shown(&old[0]["id"])];
+    let rates: Vec<_> = all
+        .iter()
+        .map(|(limit, reset, _)| (limit.as_str(), reset.as_str()))
+        .collect();
+    assert_eq!(rates, [("5", "1.000"), ("3", "0.333"), ("30", "4.000")]);
+    let buckets: std::collections::BTreeSet<_> = all.iter().map(|(.., bucket)| bucket).collect();
+    assert_eq!(buckets.len(), 3);
+    assert_eq!(
+        (delete(&middle[1]).status, delete(&middle[2]).status),
+        (204, 204)
+    );
+    assert_eq!(delete(&middle[3]).status, 429);
+    assert_eq!(
+        delete(&old[1]["id"]).status,
+        204,
+        "one full bucket does not stop the others"
+    );
+    case.advance_ms(333);
+    assert_eq!(delete(&middle[3]).status, 204);
+    case.finish().await;
+}
+
+/// The key is bucket and major parameter: users, roles and messages in the path share one limit.
+#[tokio::test]
+async fn minor_parameters_and_methods_share_a_bucket() {
+    let case = Case::new();
+    let (muted, regular) = (case.role("Muted"), case.role("Regular"));
+    let member = |user, role| format!("/guilds/{GUILD}/members/{user}/roles/{role}");
+    let seen: Vec<_> = [
+        (Method::PUT, member(small::MEMBER, muted)),
+        (Method::DELETE, member(small::MEMBER, muted)),
+        (Method::PUT, member(small::SPARE, regular)),
+    ]
+    .into_iter()
+    .map(|(method, path)| {
+        let shown = headers(&case.bot(method, &path, Value::Null));
+        (
+            shown["X-RateLimit-Remaining"].clone(),
+            shown["X-RateLimit-Bucket"].clone(),
+        )
+    })
+    .collect();
+    assert_eq!(
+        seen.iter().map(|s| s.0.as_str()).collect::<Vec<_>>(),
+        ["9", "8", "7"]
+    );
+    assert!(
+        seen.iter()
+            .all(|s| s.1 == seen[0].1 && !s.1.contains(&GUILD.to_string()))
+    );
+    let other = format!("/guilds/{}/members/{}", small::GUILDS[1], small::MEMBER);
+    let elsewhere = case.bot(Method::PATCH, &other, json!({"nick": "n"}));
+    let here = case.bot(
+        Method::PATCH,
+        &format!("/guilds/{GUILD}/members/{}", small::MEMBER),
+        json!({"nick": "n"}),
+    );
+    let of = |answer: &Response| {
+        let shown = headers(answer);
+        (
+            shown["X-RateLimit-Remaining"].clone(),
+            shown["X-RateLimit-Bucket"].clone(),
+        )
+    };
+    assert_eq!(
+        of(&elsewhere),
+        of(&here),
+        "another guild counts apart, under the same name"
+    );
+    case.finish().await;
+}
+
+/// 250 new roles in 48 hours, however many were deleted again.
+#[tokio::test]
+async fn a_guild_makes_only_so_many_roles_in_two_days() {
+    let case = Case::new();
+    let wide = Rate {
+        limit: 10_000,
+        per_ms: 1000,
+    };
+    case.sandbox.limits.set_rules(Rules {
+        global: wide,
+        buckets: [
+            ("create_guild_role".to_owned(), wide),
+            ("delete_guild_role".to_owned(), wide),
+        ]
+        .into(),
+        ..Rules::default()
+    });
+    let path = format!("/guilds/{GUILD}/roles");
+    for n in 0..250 {
+        let made = case.bot(Method::POST, &path, json!({}));
+        assert_eq!(made.status, 200, "{n}: {}", made.json());
+        let id = made.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(
+            case.bot(Method::DELETE, &format!("{path}/{id}"), Value::Null)
+                .status,
+            204
+        );
+    }
+    case.advance_ms(3_600_000);
+    let over = case.bot(Method::POST, &path, json!({}));
+    assert_eq!(over.status, 429);
+    assert_eq!(over.json()["retry_after"], 47.0 * 3600.0);
+    let elsewhere = format!("/guilds/{}/roles", small::GUILDS[1]);
+    assert_eq!(case.bot(Method::POST, &elsewhere, json!({})).status, 200);
+    case.advance_ms(47 * 3_600_000);
+    assert_eq!(case.bot(Method::POST, &path, json!({})).status, 200);
+    case.finish().await;
+}
+
+/// `GET /users/@me/guilds` once a second for each user's token.
+#[tokio::test]
+async fn each_users_token_lists_guilds_once_a_second() {
+    let case = Case::new();
+    case.sandbox.with_world(|w| {
+        for (token, user) in [("one", small::MEMBER), ("two", small::SPARE)] {
+            let grant = splashtail_sandbox::world::AccessToken {
+                app: small::APPLICATION,
+                user,
+                scopes: vec!["guilds".to_owned()],
+                expires_at: w.now().plus(1_000_000),
+            };
+            w.access_tokens.insert(token.to_owned(), grant);
+        }
+    });
+    let list = |token: &str| {
+        let header = format!("Bearer {token}");
+        case.http(
+            &[("authorization", &header)],
+            Method::GET,
+            "/users/@me/guilds",
+            &Value::Null,
+        )
+        .status
+    };
+    assert_eq!([list("one"), list("one"), list("two")], [200, 429, 200]);
+    case.advance_ms(1000);
+    assert_eq!(list("one"), 200);
+    case.finish().await;
+}
+
+/// A 429 of a shared limit is nobody's fault: it does not count as an invalid request.
+#[tokio::test]
+async fn shared_refusals_do_not_lead_to_a_block() {
+    let case = Case::new();
+    let wide = Rate {
+        limit: 10_000,
+        per_ms: 1000,
+    };
+    case.sandbox.limits.set_rules(Rules {
+        global: wide,
+        invalid: Rate {
+            limit: 2,
+            per_ms: 600_000,
+        },
+        buckets: [("update_guild_emoji".to_owned(), wide)].into(),
+        ..Rules::default()
+    });
+    let emoji = case
+        .sandbox
+        .with_world(|w| *w.guilds[&GUILD].emojis.keys().next().unwrap());
+    let path = format!("/guilds/{GUILD}/emojis/{emoji}");
+    let answers: Vec<u16> = (0..60)
+        .map(|n| {
+            case.bot(Method::PATCH, &path, json!({"name": format!("e{n}")}))
+                .status
+        })
+        .collect();
+    assert_eq!(answers.iter().filter(|s| **s == 429).count(), 10);
+    assert_eq!(case.get("/users/@me").status, 200);
+    case.finish().await;
+}

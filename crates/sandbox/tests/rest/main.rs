@@ -2,19 +2,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod arrivals;
+mod audit;
 mod bearer;
 mod channels;
 mod commands;
+mod errors;
 mod harness;
+mod hierarchy;
 mod interactions;
 mod limits;
 mod messages;
 mod moderation;
+mod nasty;
 mod permissions;
 mod reading;
+mod resources;
 mod roles;
 mod script;
 mod table;
 mod threads;
 mod webhooks;
+mod wire;
 mod worlds;

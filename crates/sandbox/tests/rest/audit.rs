@@ -1,0 +1,740 @@
+//! The audit log: what it says, and above all what it does not say.
+
+use http::Method;
+use serde_json::{Value, json};
+use splashtail_sandbox::seed::small;
+use splashtail_sandbox::world::{Id, User, VoiceState};
+
+use crate::harness::{Case, GUILD, code};
+
+const EVENT: &str = "GUILD_AUDIT_LOG_ENTRY_CREATE";
+
+fn say(case: &Case, user: Id, text: &str) -> String {
+    let path = format!("/channels/{}/messages", case.channel("general"));
+    let said = case.user(user, Method::POST, &path, json!({"content": text}));
+    assert_eq!(said.status, 200, "{}", said.json());
+    said.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// Entries that `act` leaves, and how many events announce one.
+fn left_by(case: &Case, act: impl FnOnce()) -> (Vec<Value>, usize) {
+    let before = case.audit().len();
+    case.events();
+    act();
+    let announced = case.events().iter().filter(|e| e.0 == EVENT).count();
+    (case.audit().split_off(before), announced)
+}
+
+fn option<'v>(entry: &'v Value, key: &str) -> &'v str {
+    entry["options"][key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{key} is a string in {entry}"))
+}
+
+// A bot deleting one message, and anyone deleting their own, leave no entry.
+#[tokio::test]
+async fn single_deletions_of_bots_and_of_ones_own_are_silent() {
+    let case = Case::unlimited();
+    let path = format!("/channels/{}/messages", case.channel("general"));
+    let (a, b, c) = (
+        say(&case, small::SPARE, "a"),
+        say(&case, small::SPARE, "b"),
+        say(&case, small::SPARE, "c"),
+    );
+    let (entries, announced) = left_by(&case, || {
+        assert_eq!(
+            case.bot(Method::DELETE, &format!("{path}/{a}"), Value::Null)
+                .status,
+            204
+        );
+        assert_eq!(
+            case.user(
+                small::SPARE,
+                Method::DELETE,
+                &format!("{path}/{b}"),
+                Value::Null
+            )
+            .status,
+            204
+        );
+    });
+    assert_eq!((entries, announced), (vec![], 0));
+    let (entries, announced) = left_by(&case, || {
+        assert_eq!(
+            case.user(
+                small::ADMIN,
+                Method::DELETE,
+                &format!("{path}/{c}"),
+                Value::Null
+            )
+            .status,
+            204
+        );
+    });
+    assert_eq!((entries.len(), announced), (1, 1));
+    assert_eq!(
+        (&entries[0]["action_type"], &entries[0]["target_id"]),
+        (&json!(72), &json!(small::SPARE))
+    );
+    assert_eq!(option(&entries[0], "count"), "1");
+    assert_eq!(
+        option(&entries[0], "channel_id"),
+        case.channel("general").to_string()
+    );
+    case.finish().await;
+}
+
+// 72 is merged for some minutes: the count rises, nothing is announced again.
+#[tokio::test]
+async fn deletions_by_one_moderator_are_counted_together_for_a_while() {
+    let case = Case::unlimited();
+    let path = format!("/channels/{}/messages", case.channel("general"));
+    let ids: Vec<String> = (0..3)
+        .map(|n| say(&case, small::SPARE, &n.to_string()))
+        .collect();
+    let other = say(&case, small::MEMBER, "other");
+    let delete = |id: &str| {
+        case.user(
+            small::ADMIN,
+            Method::DELETE,
+            &format!("{path}/{id}"),
+            Value::Null,
+        )
+    };
+    let (entries, announced) = left_by(&case, || {
+        delete(&ids[0]);
+        delete(&ids[1]);
+    });
+    assert_eq!(
+        (entries.len(), announced, option(&entries[0], "count")),
+        (1, 1, "2")
+    );
+    let (entries, announced) = left_by(&case, || {
+        delete(&other);
+    });
+    assert_eq!(
+        (entries.len(), announced),
+        (1, 1),
+        "another target has an entry of its own"
+    );
+    case.advance_ms(10 * 60_000);
+    let (entries, announced) = left_by(&case, || {
+        delete(&ids[2]);
+    });
+    assert_eq!(
+        (entries.len(), announced, option(&entries[0], "count")),
+        (1, 1, "1")
+    );
+    case.finish().await;
+}
+
+// 26 and 27 likewise: a wave of moves or disconnects is one entry.
+#[tokio::test]
+async fn moves_and_disconnects_are_counted_together() {
+    let case = Case::unlimited();
+    let (lounge, stage) = (case.channel("Lounge"), case.channel("Stage"));
+    let seat = |user: Id| VoiceState {
+        user,
+        channel: lounge,
+        session: format!("s{user}"),
+        self_mute: false,
+        self_deaf: false,
+        suppress: false,
+        request_to_speak: None,
+    };
+    case.sandbox.with_world(|w| {
+        for user in [small::MEMBER, small::SPARE] {
+            w.guilds
+                .get_mut(&GUILD)
+                .unwrap()
+                .voice
+                .insert(user, seat(user));
+        }
+    });
+    let send = |user: Id, to: Value| {
+        let path = format!("/guilds/{GUILD}/members/{user}");
+        let moved = case.bot(Method::PATCH, &path, json!({"channel_id": to}));
+        assert_eq!(moved.status, 200, "{}", moved.json());
+    };
+    let (entries, announced) = left_by(&case, || {
+        send(small::MEMBER, json!(stage));
+        send(small::SPARE, json!(stage));
+    });
+    assert_eq!(
+        (entries.len(), announced, &entries[0]["action_type"]),
+        (1, 1, &json!(26))
+    );
+    assert_eq!(
+        (option(&entries[0], "count"), &entries[0]["target_id"]),
+        ("2", &Value::Null)
+    );
+    let (entries, announced) = left_by(&case, || {
+        send(small::MEMBER, Value::Null);
+        send(small::SPARE, Value::Null);
+    });
+    assert_eq!(
+        (entries.len(), announced, &entries[0]["action_type"]),
+        (1, 1, &json!(27))
+    );
+    assert_eq!(option(&entries[0], "count"), "2");
+    case.finish().await;
+}
+
+// Position-only changes of channels and roles leave none.
+#[tokio::test]
+async fn moving_channels_and_roles_is_silent() {
+    let case = Case::unlimited();
+    let (entries, announced) = left_by(&case, || {
+        let channels = json!([{"id": case.channel("media"), "position": 0}, {"id": case.channel("rules"), "position": 7}]);
+        assert_eq!(
+            case.bot(
+                Method::PATCH,
+                &format!("/guilds/{GUILD}/channels"),
+                channels
+            )
+            .status,
+            204
+        );
+        let roles = json!([{"id": case.role("Muted"), "position": 3}]);
+        assert_eq!(
+            case.bot(Method::PATCH, &format!("/guilds/{GUILD}/roles"), roles)
+                .status,
+            200
+        );
+        let one = format!("/channels/{}", case.channel("media"));
+        assert_eq!(
+            case.bot(Method::PATCH, &one, json!({"position": 3})).status,
+            200
+        );
+    });
+    assert_eq!((entries, announced), (vec![], 0));
+    case.finish().await;
+}
+
+// Deleting a role strips members and overwrites, without entries for them.
+#[tokio::test]
+async fn what_a_deleted_role_takes_along_is_not_mentioned() {
+    let case = Case::unlimited();
+    let muted = case.role("Muted");
+    let (entries, _) = left_by(&case, || {
+        let gone = case.bot(
+            Method::DELETE,
+            &format!("/guilds/{GUILD}/roles/{muted}"),
+            Value::Null,
+        );
+        assert_eq!(gone.status, 204);
+    });
+    assert_eq!(entries.len(), 1);
+    assert_eq!(
+        (&entries[0]["action_type"], &entries[0]["target_id"]),
+        (&json!(32), &json!(muted))
+    );
+    let changes = entries[0]["changes"].as_array().unwrap();
+    assert!(
+        changes
+            .iter()
+            .all(|c| c.get("old_value").is_some() && c.get("new_value").is_none()),
+        "deletions have only old values"
+    );
+    let category = case
+        .get(&format!("/channels/{}", case.channel("Talk")))
+        .json();
+    assert_eq!(category["permission_overwrites"], json!([]));
+    case.finish().await;
+}
+
+// Every action the bot reacts to: type, target, options, and the shape of its changes.
+#[tokio::test]
+async fn acts_and_their_entries() {
+    let case = Case::unlimited();
+    let general = case.channel("general");
+    let newcomer = Id(1_200_000_000_000_000_001);
+    case.sandbox.with_world(|w| {
+        w.users.insert(newcomer, User::new(newcomer, "newcomer"));
+        assert!(w.add_member(GUILD, newcomer));
+    });
+    let made = |path: &str, body: Value| {
+        let made = case.bot(Method::POST, path, body);
+        assert!(made.is_success(), "{path}: {}", made.json());
+        made.json()["id"].as_str().unwrap_or_default().to_owned()
+    };
+    let channel = made(&format!("/guilds/{GUILD}/channels"), json!({"name": "c"}));
+    let role = made(&format!("/guilds/{GUILD}/roles"), json!({"name": "r"}));
+    let hook = made(
+        &format!("/channels/{general}/webhooks"),
+        json!({"name": "h"}),
+    );
+    let picture = "data:image/png;base64,iVBORw0KGgo=";
+    let emoji = made(
+        &format!("/guilds/{GUILD}/emojis"),
+        json!({"name": "ee", "image": picture}),
+    );
+    let rule = made(
+        &format!("/guilds/{GUILD}/auto-moderation/rules"),
+        json!({
+        "name": "a", "event_type": 1, "trigger_type": 5, "trigger_metadata": {"mention_total_limit": 3},
+        "actions": [{"type": 1, "metadata": {}}]}),
+    );
+    let thread = made(
+        &format!("/channels/{general}/threads"),
+        json!({"name": "t", "type": 11}),
+    );
+    let said = say(&case, small::SPARE, "x");
+    let invite = case
+        .bot(
+            Method::POST,
+            &format!("/channels/{general}/invites"),
+            json!({}),
+        )
+        .json();
+    let invite = invite["code"].as_str().unwrap().to_owned();
+    let member = format!("/guilds/{GUILD}/members/{newcomer}");
+    let ban = format!("/guilds/{GUILD}/bans/{newcomer}");
+    let pin = format!("/channels/{general}/messages/pins/{said}");
+    let none = Value::Null;
+    type Row = (
+        Method,
+        String,
+        Value,
+        u64,
+        Value,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    // Request; action; target; options; keys of the changes.
+    let rows: Vec<Row> = vec![
+        (
+            Method::PATCH,
+            format!("/guilds/{GUILD}"),
+            json!({"name": "Renamed"}),
+            1,
+            json!(GUILD),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::PATCH,
+            format!("/channels/{channel}"),
+            json!({"topic": "t", "nsfw": true}),
+            11,
+            json!(channel),
+            &[],
+            &["topic", "nsfw"],
+        ),
+        (
+            Method::PUT,
+            format!("/channels/{channel}/permissions/{role}"),
+            json!({"type": 0, "allow": "2048", "deny": "0"}),
+            13,
+            json!(channel),
+            &["id", "type", "role_name"],
+            &["id", "type", "allow", "deny"],
+        ),
+        (
+            Method::PUT,
+            format!("/channels/{channel}/permissions/{role}"),
+            json!({"type": 0, "allow": "0", "deny": "2048"}),
+            14,
+            json!(channel),
+            &["id", "type", "role_name"],
+            &["allow", "deny"],
+        ),
+        (
+            Method::DELETE,
+            format!("/channels/{channel}/permissions/{role}"),
+            none.clone(),
+            15,
+            json!(channel),
+            &["id", "type", "role_name"],
+            &["id", "type", "allow", "deny"],
+        ),
+        (
+            Method::DELETE,
+            format!("/channels/{channel}"),
+            none.clone(),
+            12,
+            json!(channel),
+            &[],
+            &["name", "type", "topic", "nsfw"],
+        ),
+        (
+            Method::PATCH,
+            member.clone(),
+            json!({"nick": "n"}),
+            24,
+            json!(newcomer),
+            &[],
+            &["nick"],
+        ),
+        (
+            Method::PUT,
+            format!("{member}/roles/{role}"),
+            none.clone(),
+            25,
+            json!(newcomer),
+            &[],
+            &["$add"],
+        ),
+        (
+            Method::DELETE,
+            format!("{member}/roles/{role}"),
+            none.clone(),
+            25,
+            json!(newcomer),
+            &[],
+            &["$remove"],
+        ),
+        (
+            Method::PATCH,
+            format!("/guilds/{GUILD}/roles/{role}"),
+            json!({"hoist": true}),
+            31,
+            json!(role),
+            &[],
+            &["hoist"],
+        ),
+        (
+            Method::DELETE,
+            format!("/guilds/{GUILD}/roles/{role}"),
+            none.clone(),
+            32,
+            json!(role),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::DELETE,
+            member.clone(),
+            none.clone(),
+            20,
+            json!(newcomer),
+            &[],
+            &[],
+        ),
+        (
+            Method::PUT,
+            ban.clone(),
+            json!({}),
+            22,
+            json!(newcomer),
+            &[],
+            &[],
+        ),
+        (
+            Method::DELETE,
+            ban,
+            none.clone(),
+            23,
+            json!(newcomer),
+            &[],
+            &[],
+        ),
+        (
+            Method::POST,
+            format!("/guilds/{GUILD}/prune"),
+            json!({"days": 1}),
+            21,
+            Value::Null,
+            &["delete_member_days", "members_removed"],
+            &[],
+        ),
+        (
+            Method::DELETE,
+            format!("/invites/{invite}"),
+            none.clone(),
+            42,
+            Value::Null,
+            &[],
+            &["code", "channel_id"],
+        ),
+        (
+            Method::PATCH,
+            format!("/webhooks/{hook}"),
+            json!({"name": "renamed"}),
+            51,
+            json!(hook),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::PATCH,
+            format!("/webhooks/{hook}"),
+            json!({"avatar": picture}),
+            51,
+            json!(hook),
+            &[],
+            &["avatar_hash"],
+        ),
+        (
+            Method::DELETE,
+            format!("/webhooks/{hook}"),
+            none.clone(),
+            52,
+            json!(hook),
+            &[],
+            &["name", "channel_id"],
+        ),
+        (
+            Method::PATCH,
+            format!("/guilds/{GUILD}/emojis/{emoji}"),
+            json!({"name": "ff"}),
+            61,
+            json!(emoji),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::DELETE,
+            format!("/guilds/{GUILD}/emojis/{emoji}"),
+            none.clone(),
+            62,
+            json!(emoji),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::PUT,
+            pin.clone(),
+            none.clone(),
+            74,
+            json!(small::SPARE),
+            &["channel_id", "message_id"],
+            &[],
+        ),
+        (
+            Method::DELETE,
+            pin,
+            none.clone(),
+            75,
+            json!(small::SPARE),
+            &["channel_id", "message_id"],
+            &[],
+        ),
+        (
+            Method::PATCH,
+            format!("/channels/{thread}"),
+            json!({"name": "tt"}),
+            111,
+            json!(thread),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::DELETE,
+            format!("/channels/{thread}"),
+            none.clone(),
+            112,
+            json!(thread),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::PATCH,
+            format!("/guilds/{GUILD}/auto-moderation/rules/{rule}"),
+            json!({"enabled": true}),
+            141,
+            json!(rule),
+            &[
+                "auto_moderation_rule_name",
+                "auto_moderation_rule_trigger_type",
+            ],
+            &["enabled"],
+        ),
+        (
+            Method::DELETE,
+            format!("/guilds/{GUILD}/auto-moderation/rules/{rule}"),
+            none,
+            142,
+            json!(rule),
+            &[
+                "auto_moderation_rule_name",
+                "auto_moderation_rule_trigger_type",
+            ],
+            &["name"],
+        ),
+    ];
+    for (method, path, body, action, target, options, keys) in rows {
+        let (entries, announced) = left_by(&case, || {
+            let done = case.http(
+                &[
+                    ("authorization", crate::harness::bot_header()),
+                    ("x-audit-log-reason", "because%20of%20%C3%BC"),
+                ],
+                method.clone(),
+                &path,
+                &body,
+            );
+            assert!(done.is_success(), "{method} {path}: {}", done.json());
+        });
+        let [entry] = entries.as_slice() else {
+            panic!("{method} {path}: {entries:?}")
+        };
+        assert_eq!(announced, 1, "{method} {path}");
+        assert_eq!(
+            (&entry["action_type"], &entry["target_id"]),
+            (&json!(action), &target),
+            "{method} {path}"
+        );
+        assert_eq!(
+            (&entry["user_id"], &entry["reason"]),
+            (&json!(small::APPLICATION), &json!("because of ü"))
+        );
+        let given = entry["options"].as_object();
+        assert_eq!(given.map_or(0, |o| o.len()), options.len(), "{entry}");
+        for key in options {
+            option(entry, key);
+        }
+        let changed: Vec<&str> = entry["changes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|c| c["key"].as_str())
+            .collect();
+        for key in keys {
+            assert!(changed.contains(key), "{key} in {entry}");
+        }
+        if keys.is_empty() {
+            assert_eq!(entry.get("changes"), None, "{entry}");
+        }
+    }
+    case.finish().await;
+}
+
+// `changes`: creations have only new values, and a reset leaves `new_value` out.
+#[tokio::test]
+async fn values_that_are_not_there_are_left_out() {
+    let case = Case::unlimited();
+    let path = format!("/guilds/{GUILD}/members/{}", small::MEMBER);
+    let (set, _) = left_by(&case, || {
+        case.bot(Method::PATCH, &path, json!({"nick": "n"}));
+    });
+    assert_eq!(
+        set[0]["changes"],
+        json!([{"key": "nick", "new_value": "n"}])
+    );
+    let (reset, _) = left_by(&case, || {
+        case.bot(Method::PATCH, &path, json!({"nick": null}));
+    });
+    assert_eq!(
+        reset[0]["changes"],
+        json!([{"key": "nick", "old_value": "n"}])
+    );
+    let (made, _) = left_by(&case, || {
+        case.bot(
+            Method::POST,
+            &format!("/guilds/{GUILD}/roles"),
+            json!({"name": "r"}),
+        );
+    });
+    let changes = made[0]["changes"].as_array().unwrap();
+    assert!(
+        changes.iter().all(|c| c.get("old_value").is_none()),
+        "{made:?}"
+    );
+    // Overwrites of a channel PATCH are entries of their own, with the channel as their target.
+    let (patched, _) = left_by(&case, || {
+        let list = json!({"permission_overwrites": [{"id": GUILD, "type": 0, "allow": "0", "deny": "2048"}]});
+        let path = format!("/channels/{}", case.channel("media"));
+        assert_eq!(case.bot(Method::PATCH, &path, list).status, 200);
+    });
+    let kinds: Vec<_> = patched
+        .iter()
+        .map(|e| (e["action_type"].as_u64(), option(e, "type")))
+        .collect();
+    assert!(kinds.contains(&(Some(13), "0")), "{kinds:?}");
+    assert!(
+        patched
+            .iter()
+            .all(|e| e["target_id"] == json!(case.channel("media")))
+    );
+    case.finish().await;
+}
+
+// GET: newest first, ascending with `after`, filtered, at most 100, kept for 45 days.
+#[tokio::test]
+async fn the_log_is_read_in_pages() {
+    let case = Case::unlimited();
+    let path = format!("/guilds/{GUILD}/roles");
+    for n in 0..60 {
+        case.advance_ms(1000);
+        case.bot(Method::POST, &path, json!({"name": format!("r{n}")}));
+    }
+    let log = |query: &str| {
+        let answer = case.get(&format!("/guilds/{GUILD}/audit-logs{query}"));
+        assert_eq!(answer.status, 200, "{query}");
+        let ids = answer.json()["audit_log_entries"]
+            .as_array()
+            .unwrap()
+            .clone();
+        ids.iter()
+            .map(|e| e["id"].as_str().unwrap().parse::<u64>().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let newest = log("");
+    assert_eq!(newest.len(), 50);
+    assert!(newest.is_sorted_by(|a, b| a > b));
+    let all = log("?limit=100");
+    assert_eq!(all.len(), 60);
+    assert_eq!(log(&format!("?limit=100&before={}", newest[49])), all[50..]);
+    let ascending = log(&format!("?limit=5&after={}", all[9]));
+    assert_eq!(ascending, [all[8], all[7], all[6], all[5], all[4]]);
+    assert_eq!(log("?action_type=10"), Vec::<u64>::new());
+    assert_eq!(
+        log(&format!("?user_id={}", small::OWNER)),
+        Vec::<u64>::new()
+    );
+    for limit in ["0", "101"] {
+        assert_eq!(
+            code(&case.get(&format!("/guilds/{GUILD}/audit-logs?limit={limit}"))),
+            50035
+        );
+    }
+    assert_eq!(
+        code(&case.user(
+            small::MEMBER,
+            Method::GET,
+            &format!("/guilds/{GUILD}/audit-logs"),
+            Value::Null
+        )),
+        50013
+    );
+    case.advance_ms(44 * 86_400_000);
+    assert_eq!(log("?limit=100").len(), 60);
+    case.advance_ms(2 * 86_400_000);
+    assert_eq!(log("?limit=100"), Vec::<u64>::new());
+    case.finish().await;
+}
+
+// The event is the entry with `guild_id`, and needs VIEW_AUDIT_LOG.
+#[tokio::test]
+async fn entries_are_announced_to_those_who_may_read_them() {
+    let case = Case::unlimited();
+    let role = |name: &str| {
+        case.user(
+            small::OWNER,
+            Method::POST,
+            &format!("/guilds/{GUILD}/roles"),
+            json!({"name": name}),
+        )
+    };
+    case.events();
+    role("a");
+    let heard = case.events_for(small::APPLICATION, 1 << 2);
+    let mut entry = case.audit().pop().unwrap();
+    entry["guild_id"] = json!(GUILD);
+    assert_eq!(heard, [(EVENT, entry)]);
+    case.sandbox.with_world(|w| {
+        let bots = w
+            .guilds
+            .get_mut(&GUILD)
+            .unwrap()
+            .roles
+            .values_mut()
+            .find(|r| r.managed)
+            .unwrap();
+        bots.permissions &= !(1 << 7);
+    });
+    role("b");
+    assert_eq!(case.events_for(small::APPLICATION, 1 << 2), []);
+    case.finish().await;
+}
