@@ -4,13 +4,14 @@
 use serde_json::{Map, Value, json};
 use splashtail_core::ids::ClusterId;
 use splashtail_ipc::launcher::LauncherCmd;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::cluster::{State, Then, Via};
 use super::event::{Effect, Origin};
 use super::hosts::Concern;
 use super::{Fleet, Now};
 use crate::action_log::MAX_ENTRY;
+use crate::complaints::shown;
 
 /// Why a command is refused, as `{"error":code}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +160,14 @@ impl Fleet {
             Refusal::HostMissing
         } else {
             Refusal::UnknownCluster
+        }
+    }
+
+    /// Warns of something a peer sent, with its message cut to size.
+    pub(super) fn complain(&mut self, now: Now, what: &str, command: &LauncherCmd) {
+        if let Some(unsaid) = self.complaints.allow(now.monotonic) {
+            let text = command.to_json();
+            warn!(message = shown(&text), unsaid, "{what}");
         }
     }
 

@@ -91,6 +91,9 @@ async fn programs_that_cannot_run_are_named_in_the_action_log() {
             entry["error"].as_str().unwrap().contains(program),
             "{entry}"
         );
+        let started = (&entry["id"], &entry["via"]);
+        assert_eq!(started, (&json!(0), &json!("start_next")));
+        // It is tried again after a pause.
         running.log_entry("cluster_backoff").await;
         running.stop().await;
     }

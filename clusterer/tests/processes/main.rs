@@ -388,26 +388,6 @@ async fn a_successor_adopts_the_clusters_of_one_that_died() {
 }
 
 #[tokio::test]
-async fn a_program_that_cannot_run_is_reported_and_retried() {
-    let mut world = World::new(2, "").await;
-    world.extra = "interp: /nonexistent/interpreter\n".to_owned();
-    let running = world.start();
-    let entry = running.log_entry("cluster_start_failed").await;
-    assert!(
-        entry["error"]
-            .as_str()
-            .unwrap()
-            .contains("/nonexistent/interpreter"),
-        "{entry}"
-    );
-    assert_eq!(
-        (&entry["id"], &entry["via"]),
-        (&json!(0), &json!("start_next"))
-    );
-    running.stop().await;
-}
-
-#[tokio::test]
 async fn only_listed_users_command_through_the_web_server() {
     let world = World::new(2, "allowed_ids: [\"728871946456137770\"]\n").await;
     let running = world.start();

@@ -102,4 +102,12 @@ impl Fleet {
                 .push(forwarded.answer(json!({ "error": "no_answer" })));
         }
     }
+
+    /// The output of a command that was asked for on behalf of an HTTP request.
+    pub(in crate::fleet) fn on_answer(&mut self, command_id: &str, output: Value) {
+        let Some(hosts) = &mut self.hosts else { return };
+        if let Some(forwarded) = hosts.forwarded.remove(command_id) {
+            self.effects.push(forwarded.answer(output));
+        }
+    }
 }

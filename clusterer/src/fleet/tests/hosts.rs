@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::bad_input::any_json;
 use super::company::{Company, host};
-use super::world::{Behaviour, seconds};
+use super::world::{Behaviour, World, seconds};
 
 fn ids(statuses: &Value) -> Vec<&str> {
     let mut ids: Vec<_> = statuses
@@ -468,28 +468,21 @@ fn a_clusterer_that_starts_anew_keeps_its_place() {
 
 #[test]
 fn shutdown_ends_every_host_and_has_one_reply() {
+    let ended = |mut company: Company, code: u8| {
+        company.run(seconds(5));
+        assert!(company.alive().is_empty());
+        let with = |host: &World| host.exit.as_ref().is_some_and(|(exit, _)| *exit == code);
+        assert!(company.hosts.iter().all(with));
+    };
     for (action, code) in [("shutdown", 0), ("restartproc", 1)] {
         let mut company = Company::new(&[0, 2], 4, 1, 16);
         company.run(seconds(20));
         assert_eq!(company.ask(action, Value::Null), (0, json!("ok")));
-        company.run(seconds(5));
-        assert_eq!(company.alive(), [] as [u16; 0]);
-        assert!(
-            company
-                .hosts
-                .iter()
-                .all(|host| host.exit.as_ref().unwrap().0 == code)
-        );
+        ended(company, code);
         let mut company = Company::new(&[0, 2], 4, 1, 16);
         company.run(seconds(20));
         assert_eq!(company.request(1, action, None), json!("ok"));
-        company.run(seconds(5));
-        assert!(
-            company
-                .hosts
-                .iter()
-                .all(|host| host.exit.as_ref().unwrap().0 == code)
-        );
+        ended(company, code);
     }
     // One that ends by itself says so: nobody waits 15 s for it.
     let mut company = Company::new(&[0, 2], 4, 1, 16);
@@ -572,7 +565,7 @@ fn storm(seed: u64, acts: u32) {
     }
     company.run(seconds(700));
     company.check_invariants();
-    let launched = |host: &super::world::World| host.fleet.clusters().iter().all(Cluster::launched);
+    let launched = |host: &World| host.fleet.clusters().iter().all(Cluster::launched);
     assert!(company.hosts.iter().all(launched));
     assert!(company.hosts.iter().all(|host| host.fleet.fully_up()));
     assert!(

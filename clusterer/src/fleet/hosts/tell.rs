@@ -1,0 +1,80 @@
+//! What this host tells the others.
+
+use splashtail_ipc::launcher::LauncherCmd;
+
+use super::super::cluster::Cluster;
+use super::super::event::Effect;
+use super::super::launch::KEY_REST;
+use super::super::view::instance;
+use super::super::{Fleet, Now};
+use super::{Announcement, INTERVAL, NamedInstance, PACE};
+
+impl Fleet {
+    /// Tells the other hosts what they should know, when it is time.
+    pub(in crate::fleet) fn announce_host(&mut self, now: Now) {
+        let used = self.keys_in_use();
+        let changed = self.changed;
+        let Some(hosts) = &mut self.hosts else { return };
+        let needed = [&used[..], &hosts.wanted].concat();
+        hosts.claims.hold(&used, hosts.sequence + 1);
+        hosts.due |= hosts.claims.keep(&needed) | changed;
+        let pause = if hosts.due { PACE } else { INTERVAL };
+        let early = hosts.last_told.is_some_and(|at| at + pause > now.monotonic);
+        if early || self.bus_down_since.is_some() {
+            return;
+        }
+        hosts.due = false;
+        hosts.last_told = Some(now.monotonic);
+        self.say(now, false);
+    }
+
+    /// The last announcement.
+    pub(in crate::fleet) fn say_good_bye(&mut self, now: Now) {
+        if self.hosts.is_some() {
+            self.say(now, true);
+        }
+    }
+
+    fn say(&mut self, now: Now, leaving: bool) {
+        let Some(said) = self.announcement(now, leaving) else {
+            return;
+        };
+        if let Some(hosts) = &mut self.hosts {
+            hosts.sequence = said.sequence;
+        }
+        let message = LauncherCmd::announce(said.data()).to_json();
+        self.effects.push(Effect::Publish(message));
+    }
+
+    fn announcement(&self, now: Now, leaving: bool) -> Option<Announcement> {
+        let hosts = self.hosts.as_ref()?;
+        let resting = self.identified.iter().filter_map(|(key, at)| {
+            let ago = now.monotonic.saturating_sub(*at);
+            let ms = u64::try_from(ago.as_millis()).ok()?;
+            (ago <= KEY_REST).then_some((*key, ms))
+        });
+        let settled = !self.clusters.is_empty() && self.clusters.iter().all(Cluster::settled);
+        let clusters = self.clusters.iter().map(|cluster| NamedInstance {
+            name: cluster.name.clone(),
+            instance: instance(cluster),
+        });
+        Some(Announcement {
+            id: hosts.id.clone(),
+            name: hosts.name.clone(),
+            since: hosts.since,
+            sequence: hosts.sequence + 1,
+            layout: hosts.layout,
+            joined: hosts.joined,
+            leaving,
+            settled,
+            fleet_up: self.fully_up,
+            launches: hosts.launches,
+            identifies: hosts.identifies,
+            claims: hosts.claims.told(),
+            identified: resting.collect(),
+            roll: hosts.roll.as_ref().map(|leading| leading.roll.clone()),
+            done: hosts.done.clone(),
+            clusters: clusters.collect(),
+        })
+    }
+}
