@@ -22,6 +22,8 @@ describe('words', () => {
     [{ event: 'reshard_failed', error: 'too few' }, 'The reshard failed: too few'],
     [{ event: 'operator_command', action: 'restart', id: 0, user: '7' }, 'User 7 asked for restart of cluster 0 (Flare)'],
     [{ event: 'operator_command', action: 'reshard' }, 'The command line asked for reshard'],
+    [{ event: 'host_gone', host: 'b', shards: '4-7', how: 'is silent' }, 'The host b with the shards 4-7 is gone: it is silent'],
+    [{ event: 'shards_missing', shards: '4-7' }, 'No host runs the shards 4-7'],
     [{ event: 'shards_launched', cluster: 0, from: 0, to: 1 }, 'Cluster 0 (Flare) launched shards 0 to 1'],
     [{ event: 'shard_ready', shard_id: 3 }, 'Shard 3 is ready'],
     [{ event: 'new', x: 1 }, '{"event":"new","x":1}']

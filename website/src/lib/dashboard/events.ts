@@ -20,9 +20,18 @@ const BAD = new Set([
   'instance_locked_error',
   'identify_budget_wait',
   'reshard_failed',
-  'shutdown'
+  'shutdown',
+  'host_gone',
+  'shards_missing'
 ]);
-const GOOD = new Set(['cluster_started', 'reshard_success', 'shards_launched', 'shard_ready']);
+const GOOD = new Set([
+  'cluster_started',
+  'reshard_success',
+  'shards_launched',
+  'shard_ready',
+  'host_joined',
+  'shards_complete'
+]);
 
 /** Newest first. */
 export function logLines(log: LogEntry[], names: Map<number, string>): LogLine[] {
@@ -97,6 +106,14 @@ export function words(entry: LogEntry, names: Map<number, string>): string {
       return `The reshard failed${reason}`;
     case 'shutdown':
       return 'The launcher shut the fleet down';
+    case 'host_joined':
+      return `The host ${of('host')} joined with the shards ${of('shards')}`;
+    case 'host_gone':
+      return `The host ${of('host')} with the shards ${of('shards')} is gone: it ${of('how')}`;
+    case 'shards_missing':
+      return `No host runs the shards ${of('shards')}`;
+    case 'shards_complete':
+      return 'Every shard has a host';
     case 'operator_command': {
       const who = has('user') ? `User ${of('user')}` : 'The command line';
       return `${who} asked for ${of('action')}${has('id') ? ` of ${cluster}` : ''}`;

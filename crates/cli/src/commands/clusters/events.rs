@@ -116,6 +116,19 @@ pub fn words(entry: &Value, fleet: Option<&Fleet>) -> String {
         "reshard_success" => "the reshard is done".to_owned(),
         "reshard_failed" => format!("the reshard failed{}", reason()),
         "shutdown" => "the clusterer shut the fleet down".to_owned(),
+        "host_joined" => format!(
+            "the host {} joined with the shards {}",
+            of("host"),
+            of("shards")
+        ),
+        "host_gone" => format!(
+            "the host {} with the shards {} is gone: it {}",
+            of("host"),
+            of("shards"),
+            of("how")
+        ),
+        "shards_missing" => format!("no host runs the shards {}", of("shards")),
+        "shards_complete" => "every shard has a host".to_owned(),
         "operator_command" => {
             let target = match entry.get("id") {
                 Some(Value::Null) | None => String::new(),
@@ -174,6 +187,8 @@ mod tests {
             json!({"event": "reshard_failed", "subsystem": "redis", "error": "too few"}),
             json!({"event": "operator_command", "action": "restart", "id": 1, "user": "728871946456137770"}),
             json!({"event": "operator_command", "action": "reshard"}),
+            json!({"event": "host_gone", "host": "b", "shards": "4-7 of 8", "how": "is silent"}),
+            json!({"event": "shards_missing", "shards": "4-7"}),
             json!({"event": "shards_launched", "cluster": 0, "from": 0, "to": 1}),
             json!({"event": "\u{1b}[2Jnew", "x": "\u{7}"}),
             json!("not an object"),
@@ -197,6 +212,8 @@ mod tests {
         ????-??-?? ??:??:??  the reshard failed: too few
         ????-??-?? ??:??:??  user 728871946456137770 asked for restart of cluster 1 (Waffle)
         ????-??-?? ??:??:??  the command line asked for reshard
+        ????-??-?? ??:??:??  the host b with the shards 4-7 of 8 is gone: it is silent
+        ????-??-?? ??:??:??  no host runs the shards 4-7
         ????-??-?? ??:??:??  cluster 0 (Flare) launched shards 0 to 1
         ????-??-?? ??:??:??  {"event":"\u001b[2Jnew","x":"\u0007"}
         ????-??-?? ??:??:??  "not an object"

@@ -28,6 +28,9 @@ pub fn explain(
         Some("unknown_cluster") => {
             format!("there is no {subject} any more: see `splashtail clusters status`")
         }
+        Some("host_missing") => {
+            format!("no host runs {subject} at the moment: start the clusterer that owns its shards")
+        }
         Some("not_fully_up") => "not all clusters are up yet: wait until `splashtail clusters status` says so, or start \
              what is stopped"
             .to_owned(),
