@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::connection::Connection;
 use super::fleet::{Cluster, Fleet};
 use super::target::Target;
+use super::terminal::say;
 use super::{TIMED_OUT, events, refusal, span};
 use crate::commands::source::ConfigSource;
 
@@ -252,11 +253,6 @@ impl Reporter {
             self.trouble = Some(trouble);
         }
     }
-}
-
-#[allow(clippy::print_stderr, reason = "this is the command's answer")]
-pub fn say(line: &str) {
-    eprintln!("{line}");
 }
 
 #[cfg(test)]

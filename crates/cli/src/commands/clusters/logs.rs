@@ -1,7 +1,7 @@
 //! `clusters logs`: the action log in words, or the end of a cluster's own log.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use splashtail_core::ids::ClusterId;
 
-use super::act::say;
 use super::connection::Connection;
 use super::events;
 use super::fleet::Fleet;
+use super::terminal::{print, say};
 use crate::commands::source::ConfigSource;
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -108,14 +108,6 @@ fn text(entries: &[Value], fleet: Option<&Fleet>, json: bool) -> String {
             false => format!("{}\n", events::line(entry, fleet)),
         })
         .collect()
-}
-
-/// Whether there is still a reader.
-fn print(text: &str) -> bool {
-    let mut out = io::stdout();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_ok()
 }
 
 /// The last lines of a file.

@@ -11,6 +11,7 @@ mod sequence;
 mod status;
 mod table;
 mod target;
+mod terminal;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -13,9 +13,10 @@ use splashtail_core::ids::ClusterId;
 use splashtail_ipc::clients::ClientError;
 use tokio::time::{Instant, sleep};
 
-use super::act::{Reporter, last_entry, say};
+use super::act::{Reporter, last_entry};
 use super::connection::Connection;
 use super::fleet::Fleet;
+use super::terminal::say;
 use super::{TIMED_OUT, events, refusal, span};
 use crate::commands::source::ConfigSource;
 

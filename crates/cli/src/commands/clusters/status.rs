@@ -1,22 +1,20 @@
 //! `clusters status`: once, or again and again until Ctrl-C.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use splashtail_core::clock::{Clock, SystemClock};
-use terminal_size::{Height, Width, terminal_size};
 
 use super::connection::Connection;
 use super::fleet::Fleet;
 use super::table::{cut, lines, span};
+use super::terminal::{print, screen};
 use crate::commands::source::ConfigSource;
 
 const PERIOD: Duration = Duration::from_secs(1);
-/// Of a file or a pipe: nothing is left out.
-const ENDLESS: (usize, usize) = (usize::MAX, usize::MAX);
 
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
@@ -32,7 +30,6 @@ pub struct StatusArgs {
 
 /// # Errors
 /// The clusterer cannot be reached; with `--watch` only the configuration can be wrong.
-#[allow(clippy::print_stdout, reason = "this is the command's answer")]
 pub async fn run(args: StatusArgs) -> Result<ExitCode> {
     let connection = Connection::open(&args.source)?;
     if args.watch {
@@ -42,14 +39,13 @@ pub async fn run(args: StatusArgs) -> Result<ExitCode> {
         .fleet()
         .await
         .map_err(|error| connection.explain(&error))?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&fleet)?);
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&fleet)?)
     } else {
         let (width, _) = screen();
-        for line in lines(&fleet, SystemClock.now(), width) {
-            println!("{line}");
-        }
-    }
+        text(&lines(&fleet, SystemClock.now(), width))
+    };
+    print(&text);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -77,12 +73,7 @@ async fn watch(connection: &Connection, json: bool) -> Result<ExitCode> {
             drawn = lines.len();
             text
         };
-        // A reader such as `head` that has seen enough is a normal end.
-        if io::stdout()
-            .write_all(text.as_bytes())
-            .and_then(|()| io::stdout().flush())
-            .is_err()
-        {
+        if !print(&text) {
             break;
         }
         tokio::select! {
@@ -91,17 +82,6 @@ async fn watch(connection: &Connection, json: bool) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Columns and lines of the terminal on stdout.
-fn screen() -> (usize, usize) {
-    if !io::stdout().is_terminal() {
-        return ENDLESS;
-    }
-    match terminal_size() {
-        Some((Width(width), Height(height))) => (width.into(), height.into()),
-        None => (80, 24),
-    }
 }
 
 /// What is known, and since when it is not news any more.
@@ -171,16 +151,17 @@ fn frame(lines: &[String], drawn: Option<usize>) -> String {
         Some(0) => {}
         None => text.push('\n'),
     }
-    for line in lines {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
+    text + &self::text(lines)
+}
+
+fn text(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fleet::samples::{fleet, start};
+    use super::super::terminal::ENDLESS;
     use super::*;
 
     #[test]
