@@ -43,6 +43,14 @@ pub(super) struct Known {
     pub(super) missing: bool,
 }
 
+/// Of a cluster that no host runs.
+const NOWHERE: InstanceProcess = InstanceProcess {
+    state: InstanceState::Missing,
+    pid: None,
+    restarts: 0,
+    unresponsive: false,
+};
+
 impl Fleet {
     /// All clusters in the order of their ids, those that no host runs included, so that an id is
     /// an index.
@@ -72,7 +80,7 @@ impl Fleet {
                 None => Known {
                     name: entry.name.clone(),
                     instance: Instance {
-                        process: None,
+                        process: told.is_none().then_some(NOWHERE),
                         ..instance(&Cluster::new(entry, 0))
                     },
                     missing: told.is_none(),

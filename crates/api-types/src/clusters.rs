@@ -115,6 +115,8 @@ pub enum InstanceState {
     Backoff,
     /// It crashed too often and rests for some minutes.
     Held,
+    /// Its shards belong to a host that is not there.
+    Missing,
 }
 
 impl InstanceState {
@@ -128,6 +130,7 @@ impl InstanceState {
             Self::Stopping => "stopping",
             Self::Backoff => "backoff",
             Self::Held => "held",
+            Self::Missing => "missing",
         }
     }
 }

@@ -128,6 +128,14 @@ fn a_gap_holds_only_fully_up_back() {
     assert_eq!(company.announcements(), 0);
     assert_eq!(company.events("shards_missing")[0]["shards"], "4-7");
     assert_eq!(company.hosts[0].fleet.numbers().shards_missing, 4);
+    let states: Vec<_> = company.hosts[0].fleet.instance_list().instances;
+    let state = |id: usize| {
+        states[id]
+            .process
+            .as_ref()
+            .map(|process| process.state.as_str())
+    };
+    assert_eq!([state(0), state(2)], [Some("running"), Some("missing")]);
     let (_, statuses) = company.ask("statuses", Value::Null);
     assert_eq!(ids(&statuses), ["0", "1", "2", "3"]);
     assert_eq!(statuses["1"]["status"], "");

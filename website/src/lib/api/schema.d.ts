@@ -487,7 +487,7 @@ export interface components {
             Unresponsive: boolean;
         };
         /** @enum {string} */
-        InstanceState: "stopped" | "queued" | "starting" | "running" | "stopping" | "backoff" | "held";
+        InstanceState: "stopped" | "queued" | "starting" | "running" | "stopping" | "backoff" | "held" | "missing";
         /** @description How many tasks are in each state. */
         JobsSummary: {
             /** Format: int64 */

@@ -37,11 +37,11 @@ describe('clusterRows', () => {
   });
 
   it('believes a clusterer that names the state', () => {
-    const named = (['running', 'queued', 'stopped', 'backoff', 'held'] as const).map((State, id) =>
+    const named = (['running', 'queued', 'stopped', 'backoff', 'held', 'missing'] as const).map((State, id) =>
       instance(id, [id], { Process: { State, Restarts: 0, Unresponsive: false } })
     );
     const states = clusterRows(instanceList(named)).map((row) => row.state);
-    expect(states).toEqual(['active', 'starting', 'inactive', 'crashed', 'held']);
+    expect(states).toEqual(['active', 'starting', 'inactive', 'crashed', 'held', 'missing']);
   });
 
   it('reads the zero time as never', () => {

@@ -3,8 +3,15 @@ import type { Instance, InstanceList, InstanceState, ShardHealth } from '$lib/ap
 /** What "never" looks like in the instance list. */
 const UNSET = '0001-01-01T00:00:00Z';
 
-/** `crashed` starts again by itself, `held` only after some minutes. */
-export type ClusterState = 'active' | 'starting' | 'stopping' | 'inactive' | 'crashed' | 'held';
+/** `crashed` starts again by itself, `held` only after some minutes; `missing` has no host. */
+export type ClusterState =
+  | 'active'
+  | 'starting'
+  | 'stopping'
+  | 'inactive'
+  | 'crashed'
+  | 'held'
+  | 'missing';
 
 const STATES: Record<InstanceState, ClusterState> = {
   stopped: 'inactive',
@@ -13,7 +20,8 @@ const STATES: Record<InstanceState, ClusterState> = {
   running: 'active',
   stopping: 'stopping',
   backoff: 'crashed',
-  held: 'held'
+  held: 'held',
+  missing: 'missing'
 };
 
 export interface ClusterRow {

@@ -11,7 +11,7 @@ function offers(changes: Partial<Instance>, fleet = {}) {
 
 describe('clusterOffers', () => {
   it('offers what makes sense in the state', () => {
-    const process = (State: 'held' | 'backoff' | 'stopped') => ({
+    const process = (State: 'held' | 'backoff' | 'stopped' | 'missing') => ({
       Process: { State, Restarts: 5, Unresponsive: false }
     });
     const actions = (changes: Partial<Instance>) => offers(changes).map((offer) => offer.action);
@@ -20,6 +20,7 @@ describe('clusterOffers', () => {
     expect(actions(process('stopped'))).toEqual(['start']);
     expect(actions(process('backoff'))).toEqual(['start', 'stop']);
     expect(actions(process('held'))).toEqual(['start', 'stop']);
+    expect(actions(process('missing'))).toEqual([]);
   });
 
   it('says what is asked', () => {

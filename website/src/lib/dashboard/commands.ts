@@ -41,6 +41,8 @@ export function clusterOffers(row: ClusterRow, list: InstanceList): Offer[] {
   const stop = offer('stop', 'Stop', `${away} until somebody starts it again.`);
   const restart = offer('restart', 'Restart', `${away} until all of its shards are back.`);
   switch (row.state) {
+    case 'missing':
+      return [];
     case 'inactive':
       return [start];
     case 'crashed':
