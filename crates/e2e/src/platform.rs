@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use splashtail::supervisor::report::Ready;
 use splashtail_sandbox::control::client::ControlClient;
+use splashtail_sandbox::openapi::complaints;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -133,6 +134,7 @@ impl Platform {
             .arg("--site-dir")
             .arg(website.join("build"))
             .args(page)
+            .env("SPLASHTAIL_SANDBOX_STRICT_OPENAPI", "true")
             .current_dir(root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -181,8 +183,16 @@ impl Platform {
     /// As Ctrl-C does it. Returns the processes of the platform that outlived the supervisor.
     ///
     /// # Errors
-    /// It does not end.
+    /// It does not end, or anything that was said to or by the sandbox violates Discord's API
+    /// description.
     pub async fn stop(mut self) -> Result<Vec<u32>> {
+        let complaints = complaints(&self.control.violations().await?);
+        if !complaints.is_empty() {
+            bail!(
+                "Discord's API description is violated:\n{}",
+                complaints.join("\n")
+            );
+        }
         let pids = &self.ready.pids;
         let mut all = vec![pids.splashtail];
         all.extend(

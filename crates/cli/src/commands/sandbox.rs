@@ -13,6 +13,7 @@ use splashtail_sandbox::control::types::{
     Act, ClockChange, Consent, Interact, InteractKind, LoadWorld, NewApp, NewGuild, NewUser,
 };
 use splashtail_sandbox::faults::Rule;
+use splashtail_sandbox::openapi::complaints;
 use splashtail_sandbox::server::{ServeArgs, run as serve};
 use url::Url;
 
@@ -272,7 +273,7 @@ async fn ctl(args: CtlArgs) -> Result<ExitCode> {
         CtlCommand::Violations => {
             let found = client.violations().await?;
             print(&found)?;
-            Ok(if found.is_empty() {
+            Ok(if complaints(&found).is_empty() {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

@@ -1,8 +1,9 @@
 //! The description as a lookup of operations and a cache of compiled schemas.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::{Map, Value, json};
 
 use super::patches::PATCHES;
@@ -42,8 +43,18 @@ pub struct Description {
 pub struct DescriptionError(#[source] serde_json::Error);
 
 impl Description {
+    /// The description and its compiled schemas, once per process.
+    pub fn shared() -> Result<Arc<Self>, DescriptionError> {
+        static SHARED: OnceLock<Arc<Description>> = OnceLock::new();
+        if let Some(shared) = SHARED.get() {
+            return Ok(shared.clone());
+        }
+        let loaded = Arc::new(Self::load()?);
+        Ok(SHARED.get_or_init(|| loaded).clone())
+    }
+
     /// Parses the bundled document; takes tens of milliseconds.
-    pub fn load() -> Result<Self, DescriptionError> {
+    fn load() -> Result<Self, DescriptionError> {
         let mut response: Value = serde_json::from_str(TEXT).map_err(DescriptionError)?;
         let mut request = response.clone();
         for patch in PATCHES {
@@ -118,9 +129,13 @@ impl Description {
         &self.response["components"]["responses"][name]
     }
 
-    /// The schema of a component, to judge parts of gateway events with.
-    pub fn component(name: &str) -> Value {
-        json!({"$ref": format!("#/components/schemas/{name}")})
+    /// The schema "one of these components", to judge parts of gateway events with.
+    pub fn components(names: &[&str]) -> Value {
+        let reference = |name: &&str| json!({"$ref": format!("#/components/schemas/{name}")});
+        match names {
+            [one] => reference(one),
+            all => json!({"anyOf": all.iter().map(reference).collect::<Vec<_>>()}),
+        }
     }
 
     /// Judges `instance`; `key` names the schema in the cache. Returns pointer and message of
@@ -139,18 +154,10 @@ impl Description {
             return Vec::new();
         }
         let mut problems = Vec::new();
-        for error in validator.iter_errors(instance).take(20) {
-            let mut message = error.to_string();
-            if message.len() > 300 {
-                let cut = (0..=300)
-                    .rev()
-                    .find(|at| message.is_char_boundary(*at))
-                    .unwrap_or(0);
-                message.truncate(cut);
-                message.push('…');
-            }
-            problems.push((error.instance_path().to_string(), message));
+        for error in validator.iter_errors(instance) {
+            explain(&error, &mut problems);
         }
+        problems.truncate(20);
         problems
     }
 
@@ -167,6 +174,45 @@ impl Description {
         cache.insert(key, compiled.clone());
         compiled
     }
+}
+
+/// Where a problem is and what it is. Of the alternatives of an `anyOf` only the one that was
+/// most likely meant is explained, because "none of them fits" says nothing.
+fn explain(error: &ValidationError<'_>, problems: &mut Vec<(String, String)>) {
+    if let ValidationErrorKind::AnyOf { context } = error.kind() {
+        let here = error.instance_path();
+        let likely = context.iter().min_by_key(|branch| {
+            let wrong = |at_here: bool, kind: fn(&ValidationErrorKind) -> bool| {
+                branch
+                    .iter()
+                    .any(|e| kind(e.kind()) && (!at_here || e.instance_path() == here))
+            };
+            (
+                wrong(true, |k| matches!(k, ValidationErrorKind::Type { .. })),
+                wrong(false, |k| {
+                    matches!(
+                        k,
+                        ValidationErrorKind::Constant { .. } | ValidationErrorKind::Enum { .. }
+                    )
+                }),
+                branch.len(),
+            )
+        });
+        if let Some(branch) = likely
+            && context.len() > 1
+            && branch.iter().all(|e| e.instance_path() != here)
+        {
+            branch.iter().for_each(|e| explain(e, problems));
+            return;
+        }
+    }
+    let mut message = error.to_string();
+    if message.len() > 300 {
+        let cut = (0..=300).rev().find(|at| message.is_char_boundary(*at));
+        message.truncate(cut.unwrap_or(0));
+        message.push('…');
+    }
+    problems.push((error.instance_path().to_string(), message));
 }
 
 /// How many segments match literally; `None` when the path does not match at all.
@@ -225,7 +271,7 @@ mod tests {
 
     #[test]
     fn literal_paths_win_over_placeholders() {
-        let description = Description::load().unwrap();
+        let description = Description::shared().unwrap();
         let id = |m, p| description.find(m, p).map(|o| o.id.as_str());
         assert_eq!(id("GET", "/users/@me"), Some("get_my_user"));
         assert_eq!(id("GET", "/users/1"), Some("get_user"));
@@ -244,7 +290,7 @@ mod tests {
 
     #[test]
     fn every_schema_compiles() {
-        let description = Description::load().unwrap();
+        let description = Description::shared().unwrap();
         for op in description.operations.values().flatten() {
             for side in [Side::Request, Side::Response] {
                 let node = description.node(op, side);

@@ -1,38 +1,138 @@
 //! Gateway events hold the same objects as REST answers: judges those parts.
 //!
-//! Events add fields, which the description allows, and leave some out: members inside messages
-//! lack `user` and channels inside GUILD_CREATE lack `guild_id`. Those parts are not judged.
+//! Events add fields, which the description allows, and leave out what stands elsewhere in them:
+//! the guild's id in whatever GUILD_CREATE holds, the user in the member of a message. Such a
+//! field is lent to the part before it is judged.
 
 use serde_json::Value;
 
 use super::Violation;
 use super::description::{Description, Side};
 
-/// Where an event holds a described object: pointer, component, and whether it is a list.
-type Part = (&'static str, &'static str, bool);
+/// A described object inside an event.
+struct Part {
+    /// Where; `*` stands for every item of a list.
+    place: &'static str,
+    /// Components of the description one of which it must fit.
+    fits: &'static [&'static str],
+    /// A field it leaves out, and where the event has it.
+    lent: Option<(&'static str, &'static str)>,
+    optional: bool,
+}
+
+const fn part(place: &'static str, fits: &'static [&'static str]) -> Part {
+    Part {
+        place,
+        fits,
+        lent: None,
+        optional: false,
+    }
+}
+
+const fn lent(mut part: Part, field: &'static str, from: &'static str) -> Part {
+    part.lent = Some((field, from));
+    part
+}
+
+const fn optional(mut part: Part) -> Part {
+    part.optional = true;
+    part
+}
+
+const USER: &[&str] = &["UserResponse"];
+const MEMBER: &[&str] = &["GuildMemberResponse"];
+const CHANNEL: &[&str] = &["GuildChannelResponse"];
+const THREAD: &[&str] = &["ThreadResponse"];
+const MESSAGE: &[&str] = &["MessageResponse"];
+const REACTION_EMOJI: &[&str] = &["MessageReactionEmojiResponse"];
+const RULE: &[&str] = &[
+    "DefaultKeywordRuleResponse",
+    "KeywordRuleResponse",
+    "MLSpamRuleResponse",
+    "MentionSpamRuleResponse",
+    "UserProfileRuleResponse",
+];
 
 fn parts(event: &str) -> &'static [Part] {
     match event {
-        "GUILD_ROLE_CREATE" | "GUILD_ROLE_UPDATE" => &[("/role", "GuildRoleResponse", false)],
-        "GUILD_MEMBER_ADD" | "GUILD_MEMBER_UPDATE" => &[("", "GuildMemberResponse", false)],
+        "READY" => &const { [part("/user", USER)] },
+        "GUILD_CREATE" => {
+            &const {
+                [
+                    part("", &["GuildResponse"]),
+                    part("/members/*", MEMBER),
+                    lent(part("/channels/*", CHANNEL), "guild_id", "/id"),
+                    lent(part("/threads/*", THREAD), "guild_id", "/id"),
+                    lent(
+                        part("/voice_states/*", &["VoiceStateResponse"]),
+                        "guild_id",
+                        "/id",
+                    ),
+                ]
+            }
+        }
+        "GUILD_UPDATE" => &const { [part("", &["GuildResponse"])] },
+        "GUILD_ROLE_CREATE" | "GUILD_ROLE_UPDATE" => {
+            &const { [part("/role", &["GuildRoleResponse"])] }
+        }
+        "GUILD_MEMBER_ADD" | "GUILD_MEMBER_UPDATE" => &const { [part("", MEMBER)] },
         "GUILD_MEMBER_REMOVE" | "GUILD_BAN_ADD" | "GUILD_BAN_REMOVE" => {
-            &[("/user", "UserResponse", false)]
+            &const { [part("/user", USER)] }
         }
-        "GUILD_AUDIT_LOG_ENTRY_CREATE" => &[("", "AuditLogEntryResponse", false)],
-        "MESSAGE_CREATE" | "MESSAGE_UPDATE" => &[("", "MessageResponse", false)],
-        "CHANNEL_CREATE" | "CHANNEL_UPDATE" | "CHANNEL_DELETE" => {
-            &[("", "GuildChannelResponse", false)]
+        "USER_UPDATE" => &const { [part("", USER)] },
+        "GUILD_MEMBERS_CHUNK" => &const { [part("/members/*", MEMBER)] },
+        "GUILD_AUDIT_LOG_ENTRY_CREATE" => &const { [part("", &["AuditLogEntryResponse"])] },
+        "MESSAGE_CREATE" | "MESSAGE_UPDATE" => {
+            &const {
+                [
+                    part("", MESSAGE),
+                    lent(optional(part("/member", MEMBER)), "user", "/author"),
+                ]
+            }
         }
-        "THREAD_CREATE" | "THREAD_UPDATE" => &[("", "ThreadResponse", false)],
-        "GUILD_MEMBERS_CHUNK" => &[("/members", "GuildMemberResponse", true)],
-        "GUILD_EMOJIS_UPDATE" => &[("/emojis", "EmojiResponse", true)],
-        "GUILD_STICKERS_UPDATE" => &[("/stickers", "GuildStickerResponse", true)],
-        "GUILD_CREATE" => &[
-            ("/roles", "GuildRoleResponse", true),
-            ("/members", "GuildMemberResponse", true),
-            ("/emojis", "EmojiResponse", true),
-            ("/stickers", "GuildStickerResponse", true),
-        ],
+        "MESSAGE_REACTION_ADD" => {
+            &const {
+                [
+                    part("/emoji", REACTION_EMOJI),
+                    optional(part("/member", MEMBER)),
+                ]
+            }
+        }
+        "MESSAGE_REACTION_REMOVE" | "MESSAGE_REACTION_REMOVE_EMOJI" => {
+            &const { [part("/emoji", REACTION_EMOJI)] }
+        }
+        "TYPING_START" => &const { [optional(part("/member", MEMBER))] },
+        "CHANNEL_CREATE" | "CHANNEL_UPDATE" | "CHANNEL_DELETE" => &const { [part("", CHANNEL)] },
+        "THREAD_CREATE" | "THREAD_UPDATE" => &const { [part("", THREAD)] },
+        "GUILD_EMOJIS_UPDATE" => &const { [part("/emojis/*", &["EmojiResponse"])] },
+        "GUILD_STICKERS_UPDATE" => &const { [part("/stickers/*", &["GuildStickerResponse"])] },
+        "VOICE_STATE_UPDATE" => {
+            &const {
+                [
+                    part("", &["VoiceStateResponse"]),
+                    optional(part("/member", MEMBER)),
+                ]
+            }
+        }
+        "AUTO_MODERATION_RULE_CREATE"
+        | "AUTO_MODERATION_RULE_UPDATE"
+        | "AUTO_MODERATION_RULE_DELETE" => &const { [part("", RULE)] },
+        "INTERACTION_CREATE" => {
+            &const {
+                [
+                    optional(part("/user", USER)),
+                    optional(part("/member", MEMBER)),
+                    optional(part("/message", MESSAGE)),
+                    optional(part("/data/resolved/users/*", USER)),
+                    optional(part("/data/resolved/messages/*", MESSAGE)),
+                    optional(part("/data/resolved/roles/*", &["GuildRoleResponse"])),
+                    optional(part(
+                        "/data/resolved/attachments/*",
+                        &["AttachmentResponse"],
+                    )),
+                ]
+            }
+        }
         _ => &[],
     }
 }
@@ -46,30 +146,54 @@ pub(super) fn is_described(event: &str) -> bool {
 pub(super) fn judge(description: &Description, event: &str, data: &str) -> Vec<Violation> {
     let data: Value = serde_json::from_str(data).unwrap_or_default();
     let mut found = Vec::new();
-    for (pointer, component, is_list) in parts(event) {
-        let Some(part) = data.pointer(pointer) else {
-            found.push(violation(
-                event,
-                (*pointer).to_owned(),
-                "it is missing".to_owned(),
-            ));
-            continue;
-        };
-        let schema = Description::component(component);
-        let mut check = |place: String, part: &Value| {
-            for (inner, message) in description.problems(Side::Response, component, &schema, part) {
+    for part in parts(event) {
+        let places = places(&data, part.place);
+        if places.is_empty() && !part.optional && !part.place.ends_with('*') {
+            let missing = "it is missing".to_owned();
+            found.push(violation(event, part.place.to_owned(), missing));
+        }
+        let schema = Description::components(part.fits);
+        for (place, object) in places {
+            let whole = complete(object, part, &data);
+            let object = whole.as_ref().unwrap_or(object);
+            let key = part.fits[0];
+            for (inner, message) in description.problems(Side::Response, key, &schema, object) {
                 found.push(violation(event, format!("{place}{inner}"), message));
             }
-        };
-        match part.as_array() {
-            Some(items) if *is_list => items
-                .iter()
-                .enumerate()
-                .for_each(|(n, item)| check(format!("{pointer}/{n}"), item)),
-            _ => check((*pointer).to_owned(), part),
         }
     }
     found
+}
+
+/// The object with the field it leaves out; `None` when it leaves nothing out.
+fn complete(object: &Value, part: &Part, data: &Value) -> Option<Value> {
+    let (field, from) = part.lent?;
+    let mut whole = object.clone();
+    let fields = whole.as_object_mut()?;
+    fields.insert(field.to_owned(), data.pointer(from)?.clone());
+    Some(whole)
+}
+
+fn places<'a>(data: &'a Value, place: &str) -> Vec<(String, &'a Value)> {
+    let Some(list) = place.strip_suffix("/*") else {
+        return data
+            .pointer(place)
+            .map(|found| (place.to_owned(), found))
+            .into_iter()
+            .collect();
+    };
+    let named = |name: String, item| (format!("{list}/{name}"), item);
+    match data.pointer(list) {
+        Some(Value::Array(items)) => (0..)
+            .zip(items)
+            .map(|(n, item): (usize, _)| named(n.to_string(), item))
+            .collect(),
+        Some(Value::Object(items)) => items
+            .iter()
+            .map(|(key, item)| named(key.clone(), item))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn violation(event: &str, pointer: String, message: String) -> Violation {
@@ -79,22 +203,41 @@ fn violation(event: &str, pointer: String, message: String) -> Violation {
         status: 0,
         pointer,
         message,
+        sender: None,
+        excused: false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    fn found(event: &str, data: &Value) -> Vec<String> {
+        let description = Description::shared().unwrap();
+        let found = judge(&description, event, &data.to_string());
+        found.into_iter().map(|v| v.pointer).collect()
+    }
 
     #[test]
     fn a_part_that_does_not_fit_is_named() {
-        let description = Description::load().unwrap();
-        let bad = judge(
-            &description,
+        let bad = found(
             "GUILD_BAN_ADD",
-            r#"{"guild_id":"1","user":{"id":1}}"#,
+            &json!({"guild_id": "1", "user": {"id": 1}}),
         );
-        assert!(bad.iter().any(|v| v.pointer == "/user/id"), "{bad:?}");
-        assert!(judge(&description, "TYPING_START", "{}").is_empty());
+        assert!(bad.contains(&"/user/id".to_owned()), "{bad:?}");
+        assert_eq!(found("GUILD_BAN_ADD", &json!({})), ["/user"]);
+        assert!(found("TYPING_START", &json!({})).is_empty());
+    }
+
+    #[test]
+    fn what_stands_elsewhere_in_the_event_is_lent() {
+        let channel = json!({"id": "2", "type": 0, "flags": 0, "name": "x", "position": 0});
+        let bad = found(
+            "GUILD_CREATE",
+            &json!({"id": "1", "channels": [channel, {}]}),
+        );
+        assert!(!bad.contains(&"/channels/0".to_owned()), "{bad:?}");
+        assert!(bad.contains(&"/channels/1".to_owned()), "{bad:?}");
     }
 }

@@ -9,7 +9,7 @@ mod description;
 mod events;
 pub mod patches;
 
-pub use check::{Checker, Exchange};
+pub use check::{Checker, Exchange, judge};
 pub use description::{Description, DescriptionError, Side};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,38 @@ pub struct Violation {
     /// JSON pointer into the body, or the name of the query parameter.
     pub pointer: String,
     pub message: String,
+    /// `User-Agent` of the request; `None` for acts of people and for events.
+    #[serde(default)]
+    pub sender: Option<String>,
+    /// The sandbox refused a malformed request that was meant to be refused: it came from a
+    /// person, or from a client that says it is a test. Nothing to complain about.
+    #[serde(default)]
+    pub excused: bool,
+}
+
+/// Top-level domains and names that nobody owns (RFC 2606): a client whose `User-Agent` names one
+/// of them is a test.
+const RESERVED: [&str; 4] = [
+    "example.com",
+    "example.test",
+    "example.invalid",
+    "example.org",
+];
+
+/// Whether a malformed request of this sender may be deliberate. Requests of everyone else must
+/// fit the description, answered or refused.
+fn may_probe(sender: Option<&str>) -> bool {
+    sender.is_none_or(|agent| {
+        agent.trim().is_empty() || RESERVED.iter().any(|name| agent.contains(name))
+    })
+}
+
+/// What is left to complain about, one line each; empty when all is well.
+pub fn complaints<'a>(found: impl IntoIterator<Item = &'a Violation>) -> Vec<String> {
+    let found = found.into_iter().filter(|v| !v.excused);
+    let mut lines: Vec<String> = found.map(ToString::to_string).collect();
+    lines.dedup();
+    lines
 }
 
 impl std::fmt::Display for Violation {
@@ -35,7 +67,13 @@ impl std::fmt::Display for Violation {
             status,
             pointer,
             message,
+            sender,
+            ..
         } = self;
-        write!(f, "{operation} {side} ({status}) at `{pointer}`: {message}")
+        write!(f, "{operation} {side} ({status}) at `{pointer}`: {message}")?;
+        match sender {
+            Some(sender) if side != "response" => write!(f, " (sent by {sender})"),
+            _ => Ok(()),
+        }
     }
 }

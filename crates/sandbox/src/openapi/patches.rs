@@ -143,6 +143,15 @@ pub const PATCHES: &[Patch] = &[
     },
 ];
 
+/// Paths the description leaves out although they exist.
+pub const UNDESCRIBED: &[&str] = &["/oauth2/token", "/oauth2/token/revoke", "/oauth2/authorize"];
+
+/// What stands before the API answers in its place: a failing or overloaded server with any body,
+/// and the block of an address with a page (documentation, "Invalid Request Limit").
+pub fn is_no_answer_of_the_api(status: u16, content_type: &str) -> bool {
+    status >= 500 || (status == 403 && content_type.starts_with("text/html"))
+}
+
 fn walk(value: &mut Value, edit: &mut impl FnMut(&mut Map<String, Value>)) {
     match value {
         Value::Object(object) => {

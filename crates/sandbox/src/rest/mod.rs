@@ -247,13 +247,17 @@ impl Sandbox {
         let Some(checker) = self.checker.get() else {
             return;
         };
-        let content_type = request.headers.get(http::header::CONTENT_TYPE);
+        let header = |name| request.headers.get(name).and_then(|v| v.to_str().ok());
         checker.submit(Exchange {
             method: request.method.to_string(),
+            sender: request.address.map(|_| {
+                header(http::header::USER_AGENT)
+                    .unwrap_or_default()
+                    .to_owned()
+            }),
             path: request.path.clone(),
             query: request.query.clone(),
-            content_type: content_type
-                .and_then(|v| v.to_str().ok())
+            content_type: header(http::header::CONTENT_TYPE)
                 .unwrap_or_default()
                 .to_owned(),
             request: request.body.clone(),

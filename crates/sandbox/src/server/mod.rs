@@ -81,7 +81,11 @@ impl Edge {
             let (found, journal) = (violations.clone(), sandbox.journal.clone());
             let clock = sandbox.clock.clone();
             let checker = Checker::start(Box::new(move |violation: Violation| {
-                tracing::warn!(%violation, "an exchange violates the API description");
+                if violation.excused {
+                    tracing::debug!(%violation, "a malformed request was refused");
+                } else {
+                    tracing::warn!(%violation, "an exchange violates the API description");
+                }
                 journal.record(clock.now_ms(), Record::Violation(violation.clone()));
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 if found.len() < MAX_VIOLATIONS {
@@ -120,6 +124,11 @@ impl Edge {
         if let Some(checker) = self.sandbox.checker.get() {
             checker.drained().await;
         }
+        self.found()
+    }
+
+    /// What was found wrong so far, oldest first.
+    pub fn found(&self) -> Vec<Violation> {
         let found = self
             .violations
             .lock()
@@ -138,16 +147,13 @@ impl Edge {
     }
 
     /// Replaces the world: sessions end, limits, faults, tokens and the journal are forgotten.
+    /// Violations stay: they tell of the sandbox and its clients, not of the world.
     pub fn load(&self, world: &str, seed: u64) -> Result<(), UnknownWorld> {
         self.sandbox.load(world, seed)?;
         self.gateway.reset();
         self.sandbox.faults.clear();
         self.grants.clear();
         self.visitor_slot().take();
-        self.violations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
         self.sandbox.journal.clear();
         Ok(())
     }

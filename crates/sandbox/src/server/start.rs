@@ -17,7 +17,7 @@ use crate::clock::SandboxClock;
 use crate::control::client::ControlClient;
 use crate::control::page::{Page, PageError};
 use crate::gateway::Settings;
-use crate::openapi::DescriptionError;
+use crate::openapi::{DescriptionError, complaints};
 use crate::seed::UnknownWorld;
 use crate::{Options, Sandbox};
 
@@ -52,8 +52,9 @@ pub struct ServeArgs {
     /// installation, else `website/build-sandbox`.
     #[arg(long, value_name = "DIR")]
     pub page_dir: Option<PathBuf>,
-    /// Hold every exchange against Discord's API description; see GET /ctl/violations.
-    #[arg(long)]
+    /// Hold every exchange against Discord's API description, list what does not fit at
+    /// GET /ctl/violations and fail at the end. `splashtail up` hands the variable on.
+    #[arg(long, env = "SPLASHTAIL_SANDBOX_STRICT_OPENAPI")]
     pub strict_openapi: bool,
 }
 
@@ -70,6 +71,8 @@ pub enum ServeError {
     Description(#[from] DescriptionError),
     #[error(transparent)]
     Page(#[from] PageError),
+    #[error("{} exchanges violate Discord's API description:\n{}", .0.len(), .0.join("\n"))]
+    Violations(Vec<String>),
     #[error("the control API would be open to the network: bind the sandbox to a loopback address")]
     Exposed,
 }
@@ -109,8 +112,15 @@ pub async fn run(args: ServeArgs, lifecycle: Lifecycle) -> Result<(), ServeError
         "the sandbox serves"
     );
     lifecycle.notify_ready();
-    edge.serve(listeners, page, lifecycle.shutdown()).await;
-    Ok(())
+    edge.clone()
+        .serve(listeners, page, lifecycle.shutdown())
+        .await;
+    let complaints = complaints(&edge.violations().await);
+    if complaints.is_empty() {
+        Ok(())
+    } else {
+        Err(ServeError::Violations(complaints))
+    }
 }
 
 /// A sandbox serving in this process, on ports of its own.

@@ -8,8 +8,9 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use splashtail_sandbox::clock::SandboxClock;
 use splashtail_sandbox::gateway::{ReplayLimits, Settings};
+use splashtail_sandbox::openapi::complaints;
 use splashtail_sandbox::seed::small;
-use splashtail_sandbox::server::{Running, start};
+use splashtail_sandbox::server::{Edge, Running, start};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -24,6 +25,7 @@ pub struct Bench {
     pub running: Running,
     pub http: reqwest::Client,
     pub clock: Arc<SandboxClock>,
+    pub verdict: Verdict,
 }
 
 pub fn settings() -> Settings {
@@ -34,16 +36,26 @@ pub fn settings() -> Settings {
 }
 
 pub async fn bench() -> Bench {
-    bench_with(settings(), false).await
+    bench_with(settings()).await
 }
 
-pub async fn bench_with(settings: Settings, strict: bool) -> Bench {
+pub async fn bench_with(settings: Settings) -> Bench {
+    serve(settings, true).await
+}
+
+/// Nobody looks at what goes over the wire: for measurements.
+pub async fn unwatched_bench() -> Bench {
+    serve(settings(), false).await
+}
+
+async fn serve(settings: Settings, strict: bool) -> Bench {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clock = Arc::new(SandboxClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
     let running = start("small", 1, clock.clone(), settings, strict)
         .await
         .unwrap();
     Bench {
+        verdict: Verdict(running.edge.clone()),
         running,
         http: reqwest::Client::new(),
         clock,
@@ -58,6 +70,22 @@ pub fn short_replay(frames: usize) -> Settings {
             bytes: 64 << 20,
         },
         ..settings()
+    }
+}
+
+/// Whatever was said must fit Discord's description, deliberate mistakes aside.
+pub struct Verdict(Arc<Edge>);
+
+impl Drop for Verdict {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        if let Some(checker) = self.0.sandbox.checker.get() {
+            checker.wait();
+            let found = complaints(&self.0.found());
+            assert!(found.is_empty(), "{}", found.join("\n"));
+        }
     }
 }
 

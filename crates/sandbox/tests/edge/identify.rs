@@ -127,13 +127,10 @@ async fn a_privileged_intent_needs_the_applications_flag() {
 
 #[tokio::test]
 async fn too_many_guilds_on_a_shard_ask_for_sharding() {
-    let b = bench_with(
-        splashtail_sandbox::gateway::Settings {
-            max_guilds_per_shard: 3,
-            ..settings()
-        },
-        false,
-    )
+    let b = bench_with(splashtail_sandbox::gateway::Settings {
+        max_guilds_per_shard: 3,
+        ..settings()
+    })
     .await;
     let mut client = b.client("?v=10").await;
     client.hello().await;

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::client::{ALL_INTENTS, bench};
+use crate::client::{ALL_INTENTS, unwatched_bench};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures"]
 async fn gateway_events_to_one_client() {
-    let b = bench().await;
+    let b = unwatched_bench().await;
     let channel = b.channel().await;
     let message = b
         .say(&channel, "a message of ordinary size, as people write them")
@@ -52,7 +52,7 @@ async fn gateway_events_to_one_client() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures"]
 async fn rest_requests() {
-    let b = bench().await;
+    let b = unwatched_bench().await;
     let mut rules = b.running.edge.sandbox.limits.rules();
     rules.enabled = false;
     b.running.edge.sandbox.limits.set_rules(rules);

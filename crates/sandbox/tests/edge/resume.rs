@@ -145,7 +145,7 @@ async fn a_session_expires_in_sandbox_time() {
 
 #[tokio::test]
 async fn a_gap_beyond_the_buffer_cannot_be_resumed() {
-    let b = bench_with(short_replay(8), false).await;
+    let b = bench_with(short_replay(8)).await;
     let channel = b.channel().await;
     let client = b.session(TALK).await;
     let (id, seq) = (client.session_id.clone(), client.seq);
@@ -195,7 +195,7 @@ async fn missed_heartbeats_close_the_connection_but_not_the_session() {
         heartbeat_interval: interval,
         ..settings()
     };
-    let b = bench_with(timers, false).await;
+    let b = bench_with(timers).await;
     let mut client = b.session(TALK).await;
     client.send(json!({"op": 1, "d": client.seq})).await;
     client.until_op(11).await;

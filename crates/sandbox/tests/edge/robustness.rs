@@ -59,7 +59,7 @@ async fn other_paths_of_the_gateway_are_not_found() {
 
 #[tokio::test]
 async fn a_reader_that_falls_behind_loses_its_session_and_holds_nobody_up() {
-    let b = bench_with(short_replay(200), false).await;
+    let b = bench_with(short_replay(200)).await;
     let channel = b.channel().await;
     let slow = b.session(1 | 1 << 9 | 1 << 15).await;
     let ctl = b.running.client().unwrap();

@@ -8,7 +8,7 @@ use crate::client::{ALL_INTENTS, bench_with, settings};
 
 #[tokio::test]
 async fn answers_of_the_sandbox_fit_the_description() {
-    let b = bench_with(settings(), true).await;
+    let b = bench_with(settings()).await;
     let guild = small::GUILDS[0];
     let channel = b.channel().await;
     let paths = [
@@ -94,7 +94,7 @@ async fn answers_of_the_sandbox_fit_the_description() {
 
 #[tokio::test]
 async fn a_wrong_request_is_reported() {
-    let b = bench_with(settings(), true).await;
+    let b = bench_with(settings()).await;
     let channel = b.channel().await;
     let body = json!({"content": "x".repeat(2001)});
     b.bot("POST", &format!("/channels/{channel}/messages"))

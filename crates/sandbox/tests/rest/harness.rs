@@ -7,7 +7,7 @@ use chrono::{TimeZone, Utc};
 use http::{HeaderMap, Method};
 use serde_json::Value;
 use splashtail_sandbox::clock::SandboxClock;
-use splashtail_sandbox::openapi::{Checker, Violation};
+use splashtail_sandbox::openapi::{Checker, Violation, complaints};
 use splashtail_sandbox::rest::{Actor, Request, Response};
 use splashtail_sandbox::seed::small;
 use splashtail_sandbox::world::{Addresses, Event, EventSink, Id, World};
@@ -205,19 +205,22 @@ impl Case {
 
     /// What the API description forbids about the exchanges so far, except in requests that were
     /// refused.
-    pub async fn objections(&self) -> Vec<String> {
-        self.sandbox.checker.get().unwrap().drained().await;
-        let violations = self.violations.lock().unwrap();
-        let wrong = violations
-            .iter()
-            .filter(|v| v.side == "response" || v.status < 400);
-        wrong.map(ToString::to_string).collect()
+    pub fn objections(&self) -> Vec<String> {
+        self.sandbox.checker.get().unwrap().wait();
+        complaints(self.violations.lock().unwrap().iter())
     }
 
-    /// Fails on anything [`objections`](Self::objections) names.
-    pub async fn finish(self) {
-        let shown = self.objections().await;
-        assert!(shown.is_empty(), "{}", shown.join("\n"));
+    /// Ends the test here; see [`Drop`].
+    pub async fn finish(self) {}
+}
+
+/// Fails on anything [`objections`](Case::objections) names.
+impl Drop for Case {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let found = self.objections();
+            assert!(found.is_empty(), "{}", found.join("\n"));
+        }
     }
 }
 
