@@ -3,6 +3,7 @@
 //! A rule with a probability draws from the seed, its own number and its hit count, so the same
 //! script meets the same faults.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -76,9 +77,10 @@ pub enum Action {
     GwLose,
     /// The guild becomes unavailable; lifted by deleting the rule.
     Outage { guild: String },
-    /// Audit entries appear late, in sandbox time.
+    /// Audit entries appear late, in sandbox time: in the log and as events. Such rules look at
+    /// the guild only.
     AuditDelay { ms: u64 },
-    /// Audit entries' events are never sent.
+    /// Audit entries never appear, neither in the log nor as events.
     AuditLose,
     /// Refuse every REST request with an HTML 403, as for too many invalid requests.
     BlockIp,
@@ -177,14 +179,14 @@ impl Match {
 /// All rules in force, in the order they were given.
 #[derive(Debug)]
 pub struct Faults {
-    seed: u64,
+    seed: AtomicU64,
     rules: Mutex<(u64, Vec<ActiveRule>)>,
 }
 
 impl Faults {
     pub fn new(seed: u64) -> Self {
         Self {
-            seed,
+            seed: seed.into(),
             rules: Mutex::default(),
         }
     }
@@ -212,6 +214,12 @@ impl Faults {
         let mut rules = self.rules();
         let at = rules.1.iter().position(|r| r.id == id)?;
         Some(rules.1.remove(at))
+    }
+
+    /// Removes every rule, as when a world is loaded with this seed.
+    pub fn restart(&self, seed: u64) {
+        self.seed.store(seed, Ordering::Relaxed);
+        self.clear();
     }
 
     /// Removes every rule and starts numbering at 1 again.
@@ -244,10 +252,27 @@ impl Faults {
     /// Every action that strikes this dispatch, in order.
     pub fn on_event(&self, facts: &Facts<'_>) -> Vec<Action> {
         self.strike(facts, |rule| {
-            let a = &rule.action;
-            matches!(a, Action::GwDup | Action::GwDelay { .. } | Action::GwLose)
-                || (facts.event == "GUILD_AUDIT_LOG_ENTRY_CREATE"
-                    && matches!(a, Action::AuditDelay { .. } | Action::AuditLose))
+            matches!(
+                rule.action,
+                Action::GwDup | Action::GwDelay { .. } | Action::GwLose
+            )
+        })
+    }
+
+    /// What happens to an audit entry that is being written: how many milliseconds late it
+    /// appears, `None` when it never does.
+    pub fn on_audit_entry(&self, guild: &str) -> Option<u64> {
+        let facts = Facts {
+            guild: Some(guild),
+            event: "GUILD_AUDIT_LOG_ENTRY_CREATE",
+            ..Facts::default()
+        };
+        let struck = self.strike(&facts, |rule| {
+            matches!(rule.action, Action::AuditDelay { .. } | Action::AuditLose)
+        });
+        struck.iter().try_fold(0, |late, action| match action {
+            Action::AuditDelay { ms } => Some(late + ms),
+            _ => None,
         })
     }
 
@@ -270,6 +295,7 @@ impl Faults {
         if rules.1.is_empty() {
             return Vec::new();
         }
+        let seed = self.seed.load(Ordering::Relaxed);
         let mut struck = Vec::new();
         for rule in &mut rules.1 {
             let spent = rule.rule.times.is_some_and(|t| rule.struck >= u64::from(t));
@@ -277,7 +303,7 @@ impl Faults {
                 continue;
             }
             rule.matched += 1;
-            if draw(self.seed, rule.id, rule.matched) < rule.rule.probability {
+            if draw(seed, rule.id, rule.matched) < rule.rule.probability {
                 rule.struck += 1;
                 struck.push(rule.rule.action.clone());
             }

@@ -52,7 +52,7 @@ impl Sandbox {
         Ok(Arc::new(Self {
             clock: options.clock.clone(),
             journal: Arc::default(),
-            faults: Arc::new(Faults::new(options.seed)),
+            faults: world.faults.clone(),
             limits: Limits::default(),
             checker: OnceLock::new(),
             world: Mutex::new(world),
@@ -64,7 +64,8 @@ impl Sandbox {
     /// Replaces the world and forgets all limits. Sessions and journal are the caller's to end.
     pub fn load(&self, name: &str, seed: u64) -> Result<(), seed::UnknownWorld> {
         let addresses = self.lock().addresses.clone();
-        let fresh = seed::build(name, seed, &addresses, &self.clock)?;
+        let mut fresh = seed::build(name, seed, &addresses, &self.clock)?;
+        fresh.faults = self.faults.clone();
         *self.lock() = fresh;
         self.limits.reset();
         self.interactions.send_modify(|n| *n += 1);

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
+use splashtail_sandbox::openapi::judge_request;
 use tokio::sync::watch;
 use url::Url;
 
@@ -50,6 +52,7 @@ struct Fake {
     requests: Mutex<Vec<String>>,
     count: watch::Sender<usize>,
     intercept: Mutex<Option<Interceptor>>,
+    violations: Mutex<Vec<String>>,
 }
 
 #[derive(Clone)]
@@ -69,6 +72,7 @@ impl FakeDiscord {
             requests: Mutex::default(),
             count: watch::Sender::new(0),
             intercept: Mutex::default(),
+            violations: Mutex::default(),
         });
         let router = Router::new()
             .route("/api/v10/users/@me", get(me))
@@ -129,6 +133,16 @@ impl FakeDiscord {
     }
 }
 
+/// Whatever a jobserver asked must be in Discord's description.
+impl Drop for FakeDiscord {
+    fn drop(&mut self) {
+        let violations = self.fake.violations.lock().unwrap();
+        if !std::thread::panicking() {
+            assert!(violations.is_empty(), "{}", violations.join("\n"));
+        }
+    }
+}
+
 pub fn error(status: u16, code: u64, message: &str) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
     (
@@ -144,6 +158,9 @@ async fn record(
     next: axum::middleware::Next,
 ) -> Response {
     let target = request.uri().path_and_query().unwrap().to_string();
+    let method = request.method().as_str();
+    let wrong = judge_request(method, &target, "", Bytes::new()).unwrap();
+    fake.violations.lock().unwrap().extend(wrong);
     fake.requests.lock().unwrap().push(target.clone());
     fake.count.send_modify(|count| *count += 1);
     let answer = fake

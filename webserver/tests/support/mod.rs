@@ -21,6 +21,7 @@ use splashtail_core::config::Config;
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::{ApplicationId, GuildId, TaskId, UserId};
 use splashtail_core::lifecycle::Lifecycle;
+use splashtail_sandbox::openapi::judge_request;
 use splashtail_storage::{
     Creation, End, Level, NewLogEntry, NewTask, NewToken, Owner, Storage, TaskOutput, TokenHash,
 };
@@ -184,7 +185,16 @@ impl TestServer {
             .unwrap()
     }
 
+    /// Fails when Discord was asked anything that its description does not know.
     pub async fn stop(self) {
+        for request in self.discord.received_requests().await.unwrap_or_default() {
+            let target = &request.url[url::Position::BeforePath..url::Position::AfterQuery];
+            let kind = request.headers.get("content-type");
+            let kind = kind.map_or("", |kind| kind.to_str().unwrap());
+            let method = request.method.as_str();
+            let wrong = judge_request(method, target, kind, request.body.into()).unwrap();
+            assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        }
         self.shutdown.cancel();
         self.running.await.unwrap().unwrap();
     }

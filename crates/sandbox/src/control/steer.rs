@@ -161,8 +161,13 @@ pub(super) async fn set_limits(State(control): Ctl, Body(rules): Body<Rules>) ->
     limits(State(control)).await
 }
 
-pub(super) async fn violations(State(control): Ctl) -> Json<Vec<Violation>> {
-    Json(control.edge.violations().await)
+pub(super) async fn violations(State(control): Ctl) -> Answer<Vec<Violation>> {
+    if control.edge.sandbox.checker.get().is_none() {
+        // An empty list would say that all is well.
+        let message = "nothing is checked: start the sandbox with --strict-openapi";
+        return Err(Failure::new(StatusCode::CONFLICT, "not_strict", message));
+    }
+    Ok(Json(control.edge.violations().await))
 }
 
 /// `POST /ctl/as/{user}/consent`. Without an address it only preselects the user on the page.

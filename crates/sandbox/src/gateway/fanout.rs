@@ -1,8 +1,6 @@
 //! From an event of the world to the sessions that hear of it.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use super::{Gateway, Session};
 use crate::faults::{Action, Facts};
@@ -75,25 +73,37 @@ impl Gateway {
             }
             if let Some(payload) = event.payload_for(identity.bot, identity.intents) {
                 let text = texts.of(&payload);
-                self.publish(session, name.clone(), text, event.guild_id);
+                let late_ms = event.late_ms;
+                self.publish_late(session, name.clone(), text, event.guild_id, late_ms);
             }
         }
     }
 
     /// Dispatches to one session, unless a fault interferes.
     pub(super) fn publish(
-        self: &Arc<Self>,
+        &self,
         session: &Arc<Session>,
         name: Arc<str>,
         text: Arc<str>,
         guild: Option<Id>,
     ) {
-        let (mut copies, mut delay_ms) = (1, 0);
+        self.publish_late(session, name, text, guild, 0);
+    }
+
+    fn publish_late(
+        &self,
+        session: &Arc<Session>,
+        name: Arc<str>,
+        text: Arc<str>,
+        guild: Option<Id>,
+        mut delay_ms: u64,
+    ) {
+        let mut copies = 1;
         for action in self.strikes(session, &name, guild) {
             match action {
                 Action::GwDup => copies += 1,
-                Action::GwLose | Action::AuditLose => return,
-                Action::GwDelay { ms } | Action::AuditDelay { ms } => delay_ms += ms,
+                Action::GwLose => return,
+                Action::GwDelay { ms } => delay_ms += ms,
                 _ => {}
             }
         }
@@ -101,7 +111,10 @@ impl Gateway {
             if delay_ms == 0 {
                 self.dispatch(session, name.clone(), text.clone());
             } else {
-                self.dispatch_later(session, name.clone(), text.clone(), delay_ms);
+                let delay_ms = i64::try_from(delay_ms).unwrap_or(i64::MAX);
+                let due_ms = self.sandbox.clock.now_ms().saturating_add(delay_ms);
+                self.late
+                    .hold(due_ms, session.clone(), name.clone(), text.clone());
             }
         }
     }
@@ -134,27 +147,6 @@ impl Gateway {
             op: 0,
             s: Some(s),
             t: Some(name.to_string()),
-        });
-    }
-
-    fn dispatch_later(
-        self: &Arc<Self>,
-        session: &Arc<Session>,
-        name: Arc<str>,
-        text: Arc<str>,
-        delay_ms: u64,
-    ) {
-        let due = self.sandbox.clock.now() + Duration::from_millis(delay_ms);
-        let (gateway, session) = (Arc::downgrade(self), session.clone());
-        let clock = self.sandbox.clock.clone();
-        self.delayed.fetch_add(1, Ordering::AcqRel);
-        let delayed = self.delayed.clone();
-        self.tasks.spawn(async move {
-            clock.sleep_until(due).await;
-            if let Some(gateway) = gateway.upgrade() {
-                gateway.dispatch(&session, name, text);
-            }
-            delayed.fetch_sub(1, Ordering::AcqRel);
         });
     }
 }

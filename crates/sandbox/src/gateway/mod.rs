@@ -10,12 +10,12 @@ mod connection;
 mod fanout;
 mod handshake;
 mod identify;
+mod late;
 mod members;
 mod session;
 mod voice;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ pub struct Gateway {
     pub sandbox: Arc<Sandbox>,
     pub settings: Settings,
     registry: Mutex<Registry>,
-    delayed: Arc<AtomicUsize>,
+    late: late::Late,
     tasks: TaskTracker,
 }
 
@@ -115,7 +115,7 @@ impl Gateway {
             sandbox,
             settings,
             registry: Mutex::default(),
-            delayed: Arc::default(),
+            late: late::Late::default(),
             tasks: TaskTracker::new(),
         });
         gateway.sandbox.set_sink(Box::new(Sink::new(&gateway)));
@@ -128,7 +128,9 @@ impl Gateway {
 
     /// Accepts connections until `shutdown`, then cuts those that are left.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: CancellationToken) {
-        let sweeper = self.tasks.spawn(self.clone().sweep(shutdown.clone()));
+        self.tasks.spawn(self.clone().sweep(shutdown.clone()));
+        self.tasks
+            .spawn(self.clone().deliver_late(shutdown.clone()));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -145,7 +147,6 @@ impl Gateway {
                 }
             }
         }
-        drop(sweeper);
         self.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(3), self.tasks.wait()).await;
     }
@@ -204,6 +205,7 @@ impl Gateway {
                 },
             )
         };
+        self.late.clear();
         for session in old.sessions.values() {
             session.order(Order::Invalidate { resumable: false });
         }
@@ -238,7 +240,7 @@ impl Gateway {
 
     /// Events held back by faults.
     pub fn delayed(&self) -> usize {
-        self.delayed.load(Ordering::Acquire)
+        self.late.len()
     }
 
     pub(crate) fn record(&self, record: Record) {

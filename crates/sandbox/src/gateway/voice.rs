@@ -29,6 +29,9 @@ impl Gateway {
                     request_to_speak: None,
                 };
                 world.enter_voice(guild, state);
+                // There is no voice server here, which an absent endpoint says.
+                let server = json!({"guild_id": guild, "token": "", "endpoint": null});
+                world.emit_to(bot, Some(guild), "VOICE_SERVER_UPDATE", 0, server);
             }
             Some(_) => {}
         });

@@ -197,6 +197,34 @@ pub fn judge(description: &Description, exchange: &Exchange) -> Vec<Violation> {
     found
 }
 
+/// What is wrong with a request alone, for tests in which something else than the sandbox plays
+/// Discord. `target` is path and query as sent; what is not below `/api` is not judged.
+pub fn judge_request(
+    method: &str,
+    target: &str,
+    content_type: &str,
+    body: Bytes,
+) -> Result<Vec<String>, DescriptionError> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let Some(path) = path.strip_prefix("/api") else {
+        return Ok(Vec::new());
+    };
+    let exchange = Exchange {
+        method: method.to_owned(),
+        sender: Some("a client under test".to_owned()),
+        path: path.strip_prefix("/v10").unwrap_or(path).to_owned(),
+        query: query.to_owned(),
+        content_type: content_type.to_owned(),
+        request: body,
+        // No answer of the API, so nothing but the request is judged.
+        status: 503,
+        response_type: String::new(),
+        response: Bytes::new(),
+    };
+    let found = judge(&*Description::shared()?, &exchange);
+    Ok(super::complaints(&found))
+}
+
 fn query(description: &Description, op: &Operation, query: &str) -> Vec<(String, String)> {
     let mut given: HashMap<String, Vec<String>> = HashMap::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -458,6 +486,21 @@ mod tests {
             200,
             "{}"
         ));
+    }
+
+    #[test]
+    fn a_request_is_judged_without_its_answer() {
+        let judge = |method, target, body: &'static str| {
+            judge_request(method, target, "application/json", body.into()).unwrap()
+        };
+        let wrong = judge("PATCH", "/api/v10/channels/1", r#"{"name":7}"#);
+        assert!(
+            wrong[0].contains("update_channel request (503) at `/name`"),
+            "{wrong:?}"
+        );
+        assert_eq!(judge("GET", "/api/gateway?x=1", "").len(), 0);
+        assert_eq!(judge("GET", "/api/v10/gatewai", "").len(), 1);
+        assert_eq!(judge("GET", "/attachments/1/2/a.png", "").len(), 0);
     }
 
     #[test]

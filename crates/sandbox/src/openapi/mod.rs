@@ -9,7 +9,7 @@ mod description;
 mod events;
 pub mod patches;
 
-pub use check::{Checker, Exchange, judge};
+pub use check::{Checker, Exchange, judge, judge_request};
 pub use description::{Description, DescriptionError, Side};
 use serde::{Deserialize, Serialize};
 

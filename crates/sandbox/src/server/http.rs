@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -22,7 +23,7 @@ use tokio_util::task::TaskTracker;
 /// Connections served at once; further ones wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 4096;
 
-/// Instead of an answer: break the connection.
+/// Instead of an answer: reset the connection (RST, not FIN).
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is cut on purpose")]
 pub(crate) struct Cut;
@@ -46,20 +47,31 @@ where
         let (handler, shutdown) = (handler.clone(), shutdown.clone());
         tasks.spawn(async move {
             let _ = stream.set_nodelay(true);
-            let service = service_fn(move |request| handler(request, peer));
-            let connection = http1::Builder::new()
+            let cut = Arc::new(AtomicBool::new(false));
+            let service = service_fn(|request| {
+                let (answer, cut) = (handler(request, peer), cut.clone());
+                async move {
+                    let answer = answer.await;
+                    cut.store(answer.is_err(), Ordering::Release);
+                    answer
+                }
+            });
+            let mut connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(30))
                 .max_buf_size(64 * 1024)
                 .serve_connection(TokioIo::new(stream), service);
-            let mut connection = std::pin::pin!(connection);
             tokio::select! {
                 // Broken requests end their connection and concern nobody else.
-                _ = connection.as_mut() => {}
+                _ = &mut connection => {}
                 () = shutdown.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = tokio::time::timeout(Duration::from_secs(2), connection).await;
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
+                    let _ = tokio::time::timeout(Duration::from_secs(2), &mut connection).await;
                 }
+            }
+            if cut.load(Ordering::Acquire) {
+                let stream = connection.into_parts().io.into_inner();
+                let _ = stream.set_zero_linger();
             }
             drop(slot);
         });

@@ -85,8 +85,8 @@ impl Edge {
                     tracing::debug!(%violation, "a malformed request was refused");
                 } else {
                     tracing::warn!(%violation, "an exchange violates the API description");
+                    journal.record(clock.now_ms(), Record::Violation(violation.clone()));
                 }
-                journal.record(clock.now_ms(), Record::Violation(violation.clone()));
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 if found.len() < MAX_VIOLATIONS {
                     found.push_back(violation);
@@ -151,7 +151,7 @@ impl Edge {
     pub fn load(&self, world: &str, seed: u64) -> Result<(), UnknownWorld> {
         self.sandbox.load(world, seed)?;
         self.gateway.reset();
-        self.sandbox.faults.clear();
+        self.sandbox.faults.restart(seed);
         self.grants.clear();
         self.visitor_slot().take();
         self.sandbox.journal.clear();

@@ -105,6 +105,9 @@ pub struct AuditEntry {
     /// Every value is a string, numbers too.
     pub options: Vec<(&'static str, String)>,
     pub reason: Option<String>,
+    /// From when on the log shows it; `None` when it is lost. Only a fault makes either differ
+    /// from the time of the act.
+    pub shown_from: Option<Stamp>,
 }
 
 impl AuditEntry {
@@ -169,7 +172,9 @@ impl World {
         reason: Option<&str>,
     ) {
         let id = self.next_id();
-        let limit = self.now().plus(-KEPT_MS);
+        let now = self.now();
+        let limit = now.plus(-KEPT_MS);
+        let late_ms = self.faults.on_audit_entry(&guild.to_string());
         let reason = reason.map(str::to_owned);
         let told = |c: &Change| c.old.is_some() || c.new.is_some();
         let changes = changes.into_iter().filter(told).collect();
@@ -181,6 +186,7 @@ impl World {
             changes,
             options,
             reason,
+            shown_from: late_ms.map(|ms| now.plus(i64::try_from(ms).unwrap_or(i64::MAX))),
         };
         let mut payload = entry.json();
         let Some(state) = self.guilds.get_mut(&guild) else {
@@ -189,6 +195,9 @@ impl World {
         state.audit.forget_before(limit);
         state.audit.entries.push_back(entry);
         payload["guild_id"] = json!(guild);
+        let Some(late_ms) = late_ms else {
+            return;
+        };
         self.emit(
             guild,
             "GUILD_AUDIT_LOG_ENTRY_CREATE",
@@ -196,6 +205,7 @@ impl World {
             perm::VIEW_AUDIT_LOG,
             payload,
         );
+        self.delay_last_event("GUILD_AUDIT_LOG_ENTRY_CREATE", late_ms);
     }
 
     /// Writes an entry of a kind that is counted: a recent one by the same user about the same

@@ -79,6 +79,8 @@ pub struct Event {
     to: Vec<Id>,
     /// The bot user that gets it without the intent: its own GUILD_MEMBER_UPDATE.
     own: Option<Id>,
+    /// Sandbox milliseconds that a fault holds it back for everyone.
+    pub late_ms: u64,
     full: Arc<Payload>,
     /// What sessions without MESSAGE_CONTENT get, and the bots that are exempt.
     bare: Option<(Arc<Payload>, Vec<Id>)>,
@@ -119,6 +121,17 @@ pub trait EventSink: Send + Sync {
 }
 
 impl World {
+    /// Holds back the event that was queued last, when it is of this kind: nobody who may see it
+    /// means that there is none.
+    pub(crate) fn delay_last_event(&mut self, kind: &'static str, late_ms: u64) {
+        if late_ms > 0
+            && let Some(event) = self.outbox.last_mut().and_then(Arc::get_mut)
+            && event.kind == kind
+        {
+            event.late_ms = late_ms;
+        }
+    }
+
     /// Queues an event of a guild for every bot in it that has one of `needs` (0: every bot).
     pub(crate) fn emit(
         &mut self,
@@ -179,6 +192,7 @@ impl World {
             intents: intent::GUILD_MEMBERS,
             to,
             own: Some(user),
+            late_ms: 0,
             full: Payload::new(payload),
             bare: None,
         }));
@@ -258,6 +272,7 @@ impl World {
             intents,
             to,
             own: None,
+            late_ms: 0,
             full: Payload::new(payload),
             bare,
         }));
@@ -300,6 +315,7 @@ impl World {
             intents,
             to,
             own: None,
+            late_ms: 0,
             full,
             bare: None,
         }));

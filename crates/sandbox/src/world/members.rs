@@ -204,10 +204,29 @@ impl World {
             .filter(|r| r.bot == Some(bot))
             .map(|r| r.id);
         let managed: Vec<Id> = managed.collect();
-        guild.integrations.retain(|_, i| i.bot != bot);
+        let own = guild.integrations.values().filter(|i| i.bot == bot);
+        for integration in own.map(|i| i.id).collect::<Vec<_>>() {
+            self.delete_integration(guild_id, integration);
+        }
         for role in managed {
             self.delete_role(guild_id, role);
         }
+    }
+
+    /// Removes an integration and announces it; nothing when it is gone already.
+    pub(crate) fn delete_integration(&mut self, guild_id: Id, id: Id) {
+        let guild = self.guilds.get_mut(&guild_id);
+        let Some(gone) = guild.and_then(|g| g.integrations.remove(&id)) else {
+            return;
+        };
+        let payload = json!({"id": id, "guild_id": guild_id, "application_id": gone.app});
+        self.emit(
+            guild_id,
+            "INTEGRATION_DELETE",
+            intent::GUILD_INTEGRATIONS,
+            0,
+            payload,
+        );
     }
 
     /// Changes a member and announces the result.

@@ -41,6 +41,7 @@ pub use snapshots::MemberQuery;
 pub use users::{Presence, User};
 
 use crate::clock::SandboxClock;
+use crate::faults::Faults;
 
 /// Where clients reach the sandbox, as written into answers.
 #[derive(Debug, Clone)]
@@ -83,6 +84,8 @@ pub struct World {
     pub presences: HashMap<Id, Presence>,
     pub assets: Assets,
     pub(crate) outbox: Vec<Arc<Event>>,
+    /// Rules that make audit entries late or lose them; those of the sandbox.
+    pub(crate) faults: Arc<Faults>,
     pub(crate) interaction_changes: u64,
 }
 
@@ -110,6 +113,7 @@ impl World {
             presences: HashMap::new(),
             assets: Assets::new(seed),
             outbox: Vec::new(),
+            faults: Arc::new(Faults::new(seed)),
             interaction_changes: 0,
         }
     }

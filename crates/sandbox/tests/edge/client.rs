@@ -25,7 +25,7 @@ pub struct Bench {
     pub running: Running,
     pub http: reqwest::Client,
     pub clock: Arc<SandboxClock>,
-    pub verdict: Verdict,
+    _verdict: Verdict,
 }
 
 pub fn settings() -> Settings {
@@ -55,7 +55,7 @@ async fn serve(settings: Settings, strict: bool) -> Bench {
         .await
         .unwrap();
     Bench {
-        verdict: Verdict(running.edge.clone()),
+        _verdict: Verdict(running.edge.clone()),
         running,
         http: reqwest::Client::new(),
         clock,

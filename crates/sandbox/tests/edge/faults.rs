@@ -271,3 +271,92 @@ async fn an_outage_takes_a_guild_away_and_brings_it_back() {
     b.running.client().unwrap().remove_fault(id).await.unwrap();
     assert_eq!(client.until("GUILD_CREATE").await["id"], guild);
 }
+
+#[tokio::test]
+async fn a_reset_is_seen_as_one() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let b = bench().await;
+    fault(&b, json!({"times": 1, "action": {"type": "reset"}})).await;
+    let address = b.running.rest.socket_addrs(|| None).unwrap()[0];
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "GET /api/v10/gateway HTTP/1.1\r\nHost: x\r\nUser-Agent: example.test\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let error = stream.read_to_end(&mut answer).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    assert!(answer.is_empty());
+}
+
+/// Sheet §7: entries may come late or never, in the log as in events.
+#[tokio::test]
+async fn audit_entries_can_be_late_or_lost() {
+    let b = bench().await;
+    b.clock.set_rate(0.0);
+    let guild = small::GUILDS[0].to_string();
+    let mut client = b.session(ALL_INTENTS).await;
+    let ctl = b.running.client().unwrap();
+    let owner = small::OWNER.to_string();
+    let rename = |name: &'static str| {
+        let act = splashtail_sandbox::control::types::Act {
+            guild_id: Some(guild.clone()),
+            body: json!({"name": name}),
+            ..Default::default()
+        };
+        let (ctl, owner) = (ctl.clone(), owner.clone());
+        async move { ctl.act(&owner, "edit_guild", &act).await.unwrap() }
+    };
+    let logged = || async {
+        let path = format!("/guilds/{guild}/audit-logs?action_type=1");
+        let log: Value = b
+            .bot("GET", &path)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let entries = log["audit_log_entries"].as_array().unwrap();
+        let name = |e: &Value| e["changes"][0]["new_value"].as_str().unwrap().to_owned();
+        entries.iter().map(name).collect::<Vec<_>>()
+    };
+    let seeded = logged().await.len();
+    let on = |action: Value| json!({"match": {"guild": guild}, "times": 1, "action": action});
+    fault(&b, on(json!({"type": "audit_lose"}))).await;
+    rename("lost").await;
+    fault(&b, on(json!({"type": "audit_delay", "ms": 5000}))).await;
+    rename("late").await;
+    b.clock.advance(Duration::from_secs(1));
+    rename("prompt").await;
+    let entry = client.until("GUILD_AUDIT_LOG_ENTRY_CREATE").await;
+    assert_eq!(entry["changes"][0]["new_value"], "prompt");
+    assert_eq!(logged().await[..logged().await.len() - seeded], ["prompt"]);
+    b.clock.advance(Duration::from_secs(4));
+    let entry = client.until("GUILD_AUDIT_LOG_ENTRY_CREATE").await;
+    assert_eq!(entry["changes"][0]["new_value"], "late");
+    assert_eq!(
+        logged().await[..logged().await.len() - seeded],
+        ["prompt", "late"]
+    );
+}
+
+#[tokio::test]
+async fn events_that_fall_due_together_keep_their_order() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    b.clock.set_rate(0.0);
+    let mut client = b.session(ALL_INTENTS).await;
+    let late =
+        json!({"match": {"event": "MESSAGE_CREATE"}, "action": {"type": "gw_delay", "ms": 1000}});
+    fault(&b, late).await;
+    // Within the limit of five messages in five seconds.
+    for n in 0..5 {
+        b.say(&channel, &n.to_string()).await;
+    }
+    b.clock.advance(Duration::from_secs(1));
+    for n in 0..5 {
+        assert_eq!(
+            client.until("MESSAGE_CREATE").await["content"],
+            n.to_string()
+        );
+    }
+}

@@ -8,6 +8,7 @@ mod compression;
 mod control;
 mod faults;
 mod identify;
+mod intents;
 mod load;
 mod oauth;
 mod page;

@@ -114,3 +114,142 @@ async fn two_hundred_creates_a_day() {
     case.advance_ms(86_400_000);
     assert_eq!(case.bot(Method::PUT, &path, batch(200)).status, 200);
 }
+
+/// Sheet §9: what still passes, and what is one too many.
+#[tokio::test]
+async fn commands_have_limits() {
+    let case = Case::unlimited();
+    let path = format!("/applications/{}/commands", small::APPLICATION);
+    let command = |extra: Value| {
+        let mut body = json!({"name": "limits", "description": "d"});
+        for (key, value) in extra.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        body
+    };
+    let options = |n: usize| -> Vec<Value> {
+        (0..n)
+            .map(|i| json!({"type": 3, "name": format!("o{i}"), "description": "d"}))
+            .collect()
+    };
+    let choices = |n: usize| -> Value {
+        let all: Vec<Value> = (0..n)
+            .map(|i| json!({"name": format!("{i}"), "value": format!("{i}")}))
+            .collect();
+        json!([{"type": 3, "name": "o", "description": "d", "choices": all}])
+    };
+    let nested = |kind: u8, inner: Value| json!([{"type": kind, "name": "g", "description": "d", "options": inner}]);
+    let sub = json!([{"type": 1, "name": "s", "description": "d"}]);
+    // 25 options of 100 + 2..3 characters each come to less than 8000; with full choices to more.
+    let heavy: Vec<Value> = (0..4)
+        .map(|i| {
+            let all: Vec<Value> = (0..25)
+                .map(|c| json!({"name": format!("{c:0>50}"), "value": format!("{c:0>50}")}))
+                .collect();
+            json!({"type": 3, "name": format!("o{i}"), "description": "d", "choices": all})
+        })
+        .collect();
+    let rows = [
+        (
+            "a name of 32",
+            command(json!({"name": "x".repeat(32)})),
+            true,
+        ),
+        (
+            "a name of 33",
+            command(json!({"name": "x".repeat(33)})),
+            false,
+        ),
+        (
+            "letters of other scripts",
+            command(json!({"name": "ping-пинг_ไทย"})),
+            true,
+        ),
+        ("capitals", command(json!({"name": "Limits"})), false),
+        ("a dot", command(json!({"name": "a.b"})), false),
+        (
+            "a description of 100",
+            command(json!({"description": "x".repeat(100)})),
+            true,
+        ),
+        (
+            "a description of 101",
+            command(json!({"description": "x".repeat(101)})),
+            false,
+        ),
+        ("25 options", command(json!({"options": options(25)})), true),
+        (
+            "26 options",
+            command(json!({"options": options(26)})),
+            false,
+        ),
+        ("25 choices", command(json!({"options": choices(25)})), true),
+        (
+            "26 choices",
+            command(json!({"options": choices(26)})),
+            false,
+        ),
+        (
+            "a subcommand in a group",
+            command(json!({"options": nested(2, sub.clone())})),
+            true,
+        ),
+        (
+            "a subcommand in a subcommand",
+            command(json!({"options": nested(1, sub)})),
+            false,
+        ),
+        (
+            "7,500 characters",
+            command(json!({"options": heavy[..3]})),
+            true,
+        ),
+        (
+            "10,000 characters",
+            command(json!({"options": heavy})),
+            false,
+        ),
+        (
+            "a menu command with a description",
+            json!({"name": "Report user", "type": 2, "description": "no"}),
+            false,
+        ),
+        (
+            "a menu command without",
+            json!({"name": "Report user", "type": 2}),
+            true,
+        ),
+        ("no such type", command(json!({"type": 9})), false),
+    ];
+    for (name, body, fits) in rows {
+        let given = case.bot(Method::POST, &path, body);
+        assert_eq!(given.is_success(), fits, "{name}: {}", given.json());
+        if !fits {
+            assert_eq!((given.status, code(&given)), (400, 50035), "{name}");
+        }
+    }
+    // Per scope and type.
+    let many = |kind: u8, n: usize| -> Value {
+        let command = |i| {
+            let mut body = json!({"name": format!("c{i}"), "type": kind});
+            if kind == 1 {
+                body["description"] = "d".into();
+            }
+            body
+        };
+        (0..n).map(command).collect()
+    };
+    let guild = format!(
+        "/applications/{}/guilds/{GUILD}/commands",
+        small::APPLICATION
+    );
+    for (kind, most) in [(1, 100), (2, 15), (3, 15)] {
+        assert_eq!(
+            case.bot(Method::PUT, &guild, many(kind, most)).status,
+            200,
+            "{kind}"
+        );
+        let over = case.bot(Method::PUT, &guild, many(kind, most + 1));
+        assert_eq!((over.status, code(&over)), (400, 30032), "{kind}");
+    }
+}

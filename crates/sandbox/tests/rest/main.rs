@@ -5,6 +5,7 @@
 mod arrivals;
 mod audit;
 mod bearer;
+mod callbacks;
 mod channels;
 mod commands;
 mod errors;

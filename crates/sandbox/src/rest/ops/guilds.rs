@@ -467,9 +467,6 @@ fn delete_integration(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if !perm::outranks(guild, me, integration.bot) && integration.bot != me {
         return Err(error::MISSING_PERMISSIONS.into());
     }
-    if let Some(guild) = cx.world.guilds.get_mut(&id) {
-        guild.integrations.remove(&which);
-    }
     let name = cx.world.apps.get(&integration.app).map(|a| a.name.clone());
     let old = vec![
         Change::new("name", name.map(Value::from), None),
@@ -485,14 +482,7 @@ fn delete_integration(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         reason.as_deref(),
     );
     cx.world.remove_member(id, integration.bot);
-    let payload = json!({"id": which, "guild_id": id, "application_id": integration.app});
-    cx.world.emit(
-        id,
-        "INTEGRATION_DELETE",
-        crate::world::intent::GUILD_INTEGRATIONS,
-        0,
-        payload,
-    );
+    cx.world.delete_integration(id, which);
     Reply::nothing()
 }
 
