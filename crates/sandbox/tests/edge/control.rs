@@ -535,3 +535,127 @@ async fn loading_a_world_ends_sessions_and_forgets_the_old_one() {
     let world = ctl.world().await.unwrap();
     assert_eq!(world["guilds"].as_array().unwrap().len(), 4);
 }
+
+/// Sheet §11: the calls there are.
+#[tokio::test]
+async fn every_call_of_the_control_api_exists() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let owner = small::OWNER;
+    for (method, path) in [
+        ("GET", "/ctl/world".to_owned()),
+        ("POST", "/ctl/world".to_owned()),
+        ("POST", "/ctl/reset".to_owned()),
+        ("GET", "/ctl/apps".to_owned()),
+        ("POST", "/ctl/apps".to_owned()),
+        ("POST", "/ctl/users".to_owned()),
+        ("POST", "/ctl/guilds".to_owned()),
+        ("POST", format!("/ctl/as/{owner}/interact")),
+        ("POST", format!("/ctl/as/{owner}/consent")),
+        ("GET", "/ctl/clock".to_owned()),
+        ("POST", "/ctl/clock".to_owned()),
+        ("GET", "/ctl/faults".to_owned()),
+        ("POST", "/ctl/faults".to_owned()),
+        ("GET", "/ctl/journal?since=0".to_owned()),
+        ("GET", "/ctl/sessions".to_owned()),
+        ("GET", "/ctl/limits".to_owned()),
+        ("GET", "/ctl/violations".to_owned()),
+        ("POST", "/ctl/settle".to_owned()),
+    ] {
+        let body = if method == "GET" {
+            Value::Null
+        } else {
+            json!({})
+        };
+        let answer = ctl
+            .call::<Value>(method.parse().unwrap(), &path, &body)
+            .await;
+        if let Err(ControlError::Refused {
+            status, message, ..
+        }) = answer
+        {
+            // An empty body may lack something, but there is such a call.
+            assert!(
+                [400, 422].contains(&status),
+                "{method} {path}: {status} {message}"
+            );
+        }
+    }
+    let acts = [
+        "join",
+        "leave",
+        "say",
+        "edit_message",
+        "delete_message",
+        "react",
+        "create_channel",
+        "edit_channel",
+        "delete_channel",
+        "create_role",
+        "edit_role",
+        "delete_role",
+        "give_role",
+        "kick",
+        "ban",
+        "unban",
+        "timeout",
+        "create_webhook",
+        "invite",
+        "add_bot",
+        "remove_bot",
+        "prune",
+        "transfer_owner",
+    ];
+    for act in acts {
+        let answer = ctl.act(&owner.to_string(), act, &Act::default()).await;
+        match answer.unwrap_err() {
+            ControlError::Refused {
+                status: 400,
+                message,
+                ..
+            } => {
+                assert!(message.contains("is needed"), "{act}: {message}");
+            }
+            other => panic!("{act}: {other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn repetitions_are_spread_in_sandbox_time_and_actors_take_turns() {
+    let b = bench().await;
+    b.clock.set_rate(0.0);
+    let ctl = b.running.client().unwrap();
+    let channel = b.channel().await;
+    let act = Act {
+        channel_id: Some(channel),
+        body: json!({"content": "{n}"}),
+        times: Some(2),
+        spread_ms: Some(4000),
+        actors: Some(vec![small::ADMIN.to_string(), small::MEMBER.to_string()]),
+        ..Act::default()
+    };
+    let raid = {
+        let ctl = ctl.clone();
+        tokio::spawn(async move { ctl.act("0", "say", &act).await.unwrap() })
+    };
+    // Four acts, a second apart: each waits for the clock.
+    while !raid.is_finished() {
+        b.clock.advance(Duration::from_millis(100));
+        tokio::task::yield_now().await;
+    }
+    let results = raid.await.unwrap().results;
+    let at = |n: usize| {
+        let text = results[n].body["timestamp"].as_str().unwrap();
+        chrono::DateTime::parse_from_rfc3339(text).unwrap()
+    };
+    for n in 1..4 {
+        assert!((at(n) - at(n - 1)).num_milliseconds() >= 1000, "{n}");
+    }
+    let authors: Vec<&Value> = results.iter().map(|r| &r.body["author"]["id"]).collect();
+    let (admin, member) = (
+        json!(small::ADMIN.to_string()),
+        json!(small::MEMBER.to_string()),
+    );
+    assert_eq!(authors, [&admin, &member, &admin, &member]);
+}

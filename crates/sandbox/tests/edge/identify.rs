@@ -303,3 +303,51 @@ async fn without_a_shard_ready_has_none_and_everything_comes_to_one_session() {
     assert!(ready.get("shard").is_none());
     assert_eq!(ready["guilds"].as_array().unwrap().len(), 4);
 }
+
+#[tokio::test]
+async fn the_days_session_starts_run_out_and_come_back() {
+    let b = bench().await;
+    b.clock.set_rate(0.0);
+    let set = |remaining: u32| {
+        b.running.edge.sandbox.with_world(|world| {
+            world
+                .apps
+                .get_mut(&small::APPLICATION)
+                .unwrap()
+                .sessions
+                .remaining = remaining;
+        });
+    };
+    let client = b.session(0).await;
+    let (id, seq) = (client.session_id.clone(), client.seq);
+    drop(client);
+    set(0);
+    let identify = || async {
+        b.clock.advance(std::time::Duration::from_secs(5));
+        let mut client = b.client("?v=10").await;
+        client.hello().await;
+        client.identify(json!({"intents": 0})).await;
+        client
+    };
+    assert_eq!(identify().await.closed().await, Some(4004));
+    // Resuming costs nothing.
+    let mut client = b.client("?v=10").await;
+    client.hello().await;
+    client.resume(&id, seq).await;
+    client.until("RESUMED").await;
+    b.clock.advance(std::time::Duration::from_secs(24 * 3600));
+    identify().await.until("READY").await;
+}
+
+#[tokio::test]
+async fn the_code_for_missed_heartbeats_is_a_setting() {
+    let b = bench_with(splashtail_sandbox::gateway::Settings {
+        heartbeat_interval: std::time::Duration::from_millis(200),
+        missed_heartbeat: 4009,
+        ..settings()
+    })
+    .await;
+    let mut client = b.client("?v=10").await;
+    assert_eq!(client.hello().await["d"]["heartbeat_interval"], 200);
+    assert_eq!(client.closed().await, Some(4009));
+}

@@ -10,6 +10,7 @@ mod faults;
 mod identify;
 mod intents;
 mod load;
+mod members;
 mod oauth;
 mod page;
 mod resume;

@@ -365,3 +365,92 @@ async fn adding_a_bot_needs_manage_guild_and_leaves_audit_entries() {
         .unwrap();
     assert_eq!(again.results[0].status, 204);
 }
+
+/// RFC 6749 §5.2: code, description and status of each refusal.
+#[tokio::test]
+async fn every_refusal_of_the_token_endpoint_has_its_error() {
+    let b = bench().await;
+    let other = b
+        .running
+        .client()
+        .unwrap()
+        .create_app(&Default::default())
+        .await
+        .unwrap();
+    let redirect = ("redirect_uri", REDIRECT);
+    let rows = [
+        (
+            vec![
+                ("grant_type", "authorization_code"),
+                ("code", "no"),
+                redirect,
+            ],
+            400,
+            "invalid_grant",
+        ),
+        (
+            vec![
+                ("grant_type", "authorization_code"),
+                ("code", "{code}"),
+                ("redirect_uri", "http://127.0.0.1:9/elsewhere"),
+            ],
+            400,
+            "invalid_grant",
+        ),
+        (
+            vec![
+                ("grant_type", "authorization_code"),
+                ("code", "{code}"),
+                redirect,
+                ("client_id", &other.id),
+                ("client_secret", &other.client_secret),
+            ],
+            400,
+            "invalid_grant",
+        ),
+        (
+            vec![("grant_type", "refresh_token"), ("refresh_token", "no")],
+            400,
+            "invalid_grant",
+        ),
+        (
+            vec![("grant_type", "password")],
+            400,
+            "unsupported_grant_type",
+        ),
+        (vec![], 400, "unsupported_grant_type"),
+        (
+            vec![("grant_type", "client_credentials"), ("client_secret", "")],
+            401,
+            "invalid_client",
+        ),
+        (
+            vec![("grant_type", "client_credentials"), ("client_id", "5")],
+            401,
+            "invalid_client",
+        ),
+    ];
+    for (fields, status, error) in rows {
+        let fresh = code(&b, &[]).await;
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(k, v)| (*k, if *v == "{code}" { fresh.as_str() } else { *v }))
+            .collect();
+        let (given, body) = exchange(&b, &fields).await;
+        assert_eq!(
+            (given, &body["error"]),
+            (status, &json!(error)),
+            "{fields:?}: {body}"
+        );
+        assert!(body["error_description"].is_string(), "{body}");
+    }
+    // A code is short-lived.
+    let old = code(&b, &[]).await;
+    b.clock.advance(Duration::from_secs(600));
+    let late = [
+        ("grant_type", "authorization_code"),
+        ("code", &*old),
+        redirect,
+    ];
+    assert_eq!(exchange(&b, &late).await.1["error"], "invalid_grant");
+}

@@ -135,3 +135,82 @@ async fn it_stops_in_time_with_clients_connected() {
         .await
         .unwrap();
 }
+
+/// Connections that never finish what they began, on every listener.
+#[tokio::test]
+async fn crowds_of_slow_connections_hold_nobody_up() {
+    let b = bench().await;
+    let mut held = Vec::new();
+    for url in [&b.running.gateway, &b.running.rest, &b.running.control] {
+        for head in [
+            "",
+            "GET /api/v10/gateway HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+            "POST /ctl/settle HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{",
+        ] {
+            for _ in 0..50 {
+                let mut stream = TcpStream::connect(address(url)).await.unwrap();
+                stream.write_all(head.as_bytes()).await.unwrap();
+                held.push(stream);
+            }
+        }
+    }
+    let answer = b.bot("GET", "/gateway").send();
+    let answer = tokio::time::timeout(Duration::from_secs(10), answer)
+        .await
+        .unwrap();
+    assert_eq!(answer.unwrap().status(), 200);
+    let settled = b.running.client().unwrap();
+    assert!(settled.now().await.is_ok());
+    b.session(0).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_fragments_and_headers_is_survived() {
+    let b = bench().await;
+    let mut client = b.session(0).await;
+    for n in 0..2000u32 {
+        client
+            .raw(Message::Ping(n.to_be_bytes().to_vec().into()))
+            .await;
+    }
+    client.send(json!({"op": 1, "d": null})).await;
+    client.until_op(11).await;
+    // Headers beyond what is read of a head: refused, not buffered.
+    let mut stream = TcpStream::connect(address(&b.running.rest)).await.unwrap();
+    let _ = stream.write_all(b"GET /api/v10/gateway HTTP/1.1\r\n").await;
+    for n in 0..4000u32 {
+        if stream
+            .write_all(format!("X-{n}: {}\r\n", "y".repeat(64)).as_bytes())
+            .await
+            .is_err()
+        {
+            break;
+        }
+    }
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+    let text = String::from_utf8_lossy(&answer);
+    assert!(
+        text.is_empty() || text.starts_with("HTTP/1.1 431"),
+        "{text}"
+    );
+    // Deep nesting: no stack is lost to it.
+    let deep = "[".repeat(100_000);
+    let channel = b.channel().await;
+    let sent = b.bot("POST", &format!("/channels/{channel}/messages"));
+    let answer = sent
+        .header("content-type", "application/json")
+        .body(deep)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 400);
+    assert_eq!(
+        answer.json::<serde_json::Value>().await.unwrap()["code"],
+        50109
+    );
+    let mut rude = b.client("?v=10").await;
+    rude.hello().await;
+    rude.raw(Message::text("[".repeat(4096))).await;
+    assert_eq!(rude.closed().await, Some(4002));
+}
