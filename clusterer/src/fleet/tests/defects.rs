@@ -122,6 +122,12 @@ fn defect_07_one_crash_leads_to_one_start() {
         });
     }
     assert_eq!(world.ask("start", Some(0)), json!("ok"));
+    world.event(Event::Exited {
+        cluster: ClusterId(0),
+        incarnation: crashed,
+        exit: Exit::default(),
+    });
+    world.check_invariants();
     world.run(seconds(60));
     assert_eq!(world.spawns.len(), 2);
     assert_eq!(world.events("cluster_crashed").len(), 1);
@@ -146,6 +152,12 @@ fn defect_16_the_instance_list_follows_what_happens() {
     assert_eq!(fresh.cluster_health, Some(Vec::new()));
     assert_ne!(fresh.session_id, session);
     assert_eq!(world.fleet.instance_list().get_gateway_bot.shards, 2);
+    // Of one that is down nothing is told that was true before.
+    world.run(seconds(30));
+    world.crash(1, Exit::default());
+    let down = one(&world);
+    assert!(!down.active && !down.launched_fully && down.session_id.is_empty());
+    assert_eq!(down.cluster_health, Some(Vec::new()));
     // A successor asks Discord anew, though it needs to start nothing.
     world.run(seconds(30));
     let mut second = world.succeed();
@@ -253,7 +265,8 @@ fn defect_06_07_restart_awaits_the_exit_and_kills_after_the_grace_time() {
         incarnation: stale,
         exit: Exit::default(),
     });
-    world.run(seconds(5));
+    world.check_invariants();
+    world.run(seconds(60));
     assert_eq!((world.spawns.len(), world.alive()), (2, vec![0]));
 }
 
