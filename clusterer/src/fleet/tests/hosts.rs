@@ -99,6 +99,41 @@ fn of_two_hosts_with_the_same_shards_the_younger_ends_before_it_starts_anything(
     assert_eq!(ended.count(), 1);
 }
 
+/// They could not hear each other when both began; when they can, the fleet is repaired.
+#[test]
+fn a_double_that_grew_up_on_a_bus_of_its_own_ends_when_the_buses_are_one() {
+    let mut company = Company::new(&[0, 4], 8, 1, 16);
+    company.run(seconds(20));
+    company.hosts.push(host((2, 5), 8, 1, 16));
+    company.cut.push(true);
+    company.run(seconds(20));
+    company.connect(2, true);
+    company.run(seconds(6));
+    let (code, reason) = company.hosts[2].exit.clone().unwrap();
+    assert!(code == 1 && reason.unwrap().contains("2-5"));
+    company.run(seconds(20));
+    assert!(company.hosts[1].exit.is_none() && company.hosts[0].fleet.fully_up());
+    assert_eq!(company.alive(), [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+/// The host with shard 0 answers for the fleet, and that is all it is needed for.
+#[test]
+fn without_the_host_that_answers_the_others_go_on() {
+    let mut company = Company::new(&[0, 2, 4], 6, 1, 1);
+    company.run(seconds(60));
+    company.connect(0, false);
+    company.run(seconds(20));
+    assert!(company.replies("statuses", Value::Null).is_empty());
+    assert_eq!(company.ask("restart", 3), (1, json!("ok")));
+    company.hosts[2].crash(5, Exit::default());
+    company.run(seconds(30));
+    assert_eq!(company.alive(), [0, 1, 2, 3, 4, 5]);
+    company.check_identifies();
+    // The lowest of those that are left says what is missing.
+    let told = |index: usize| company.hosts[index].events("shards_missing").len();
+    assert_eq!([told(1), told(2)], [1, 0]);
+}
+
 #[test]
 fn another_total_or_cluster_size_does_not_fit() {
     for (shards, per_cluster) in [(16, 1), (8, 2)] {
