@@ -1,6 +1,7 @@
 //! Whole-system tests: the real binaries, started as an operator starts them.
 
 pub mod backups;
+pub mod browser;
 pub mod fleet;
 pub mod object_server;
 pub mod platform;

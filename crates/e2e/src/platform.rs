@@ -16,6 +16,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::browser::website;
 use crate::object_server::{ACCESS_KEY, BUCKET, ObjectServer, SECRET_KEY};
 
 /// The one user who may open the clusters' dashboard.
@@ -123,7 +124,7 @@ impl Platform {
             ),
         )?;
 
-        let website = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../website");
+        let website = website();
         let page = Some(website.join("build-sandbox")).filter(|page| page.is_dir());
         let page = page.map(|page| format!("--page-dir={}", page.display()));
         let mut child = Command::new(binary("splashtail"))

@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
-use std::process::Command;
-
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use splashtail_core::config::{Component, Config, LoadOptions};
 use splashtail_e2e::backups::{self, ADMINISTRATOR, Backup, GUILD};
+use splashtail_e2e::browser;
 use splashtail_e2e::platform::{Engines, OPERATOR, Platform, is_alive};
 use tempfile::TempDir;
 
@@ -17,32 +15,13 @@ const PASSWORD: &str = "from the browser";
 
 /// Runs a script of the website's tests against the platform and returns what it reports.
 async fn drive(platform: &Platform, script: &str, variables: &[(&str, &str)]) -> Value {
-    let website = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../website");
     assert!(
-        website.join("build/index.html").exists(),
+        browser::website().join("build/index.html").exists(),
         "build the website first: make website"
     );
-    let mut browser = Command::new("node");
-    browser
-        .arg(format!("tests/{script}"))
-        .current_dir(&website)
-        .env(
-            "DASHBOARD_URL",
-            platform.ready.dashboard.as_ref().unwrap().as_str(),
-        )
-        .envs(variables.iter().copied());
-    let output = tokio::task::spawn_blocking(move || browser.output())
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}\n{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-        platform.logs()
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    let dashboard = platform.ready.dashboard.as_ref().unwrap();
+    let all = [&[("DASHBOARD_URL", dashboard.as_str())][..], variables].concat();
+    browser::run(platform, script, &all).await.unwrap()
 }
 
 #[tokio::test]

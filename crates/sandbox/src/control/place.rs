@@ -89,23 +89,36 @@ impl Search {
         self.limit.min(200)
     }
 
-    fn matches<'n>(&self, id: Id, names: impl IntoIterator<Item = &'n str>) -> bool {
-        let wanted = self.query.trim().to_lowercase();
-        wanted.is_empty()
-            || names
-                .into_iter()
-                .any(|n| n.to_lowercase().contains(&wanted))
-            || id.to_string() == wanted
+    fn wanted(&self) -> Wanted {
+        let text = self.query.trim().to_lowercase();
+        Wanted {
+            id: text.parse().ok(),
+            text,
+        }
+    }
+}
+
+/// A query, read once for a whole list.
+struct Wanted {
+    text: String,
+    id: Option<Id>,
+}
+
+impl Wanted {
+    fn is<'n>(&self, id: Id, names: impl IntoIterator<Item = &'n str>) -> bool {
+        let holds = |name: &str| name.to_lowercase().contains(&self.text);
+        self.text.is_empty() || self.id == Some(id) || names.into_iter().any(holds)
     }
 }
 
 /// `GET /ctl/guilds`: guilds by id, and how many match.
 pub(super) async fn guilds(State(control): Ctl, Query(search): Query<Search>) -> Json<Value> {
+    let wanted = search.wanted();
     control.edge.sandbox.with_world(|world| {
         let found: Vec<&Guild> = world
             .guilds
             .values()
-            .filter(|g| search.matches(g.id, [g.name.as_str()]))
+            .filter(|g| wanted.is(g.id, [g.name.as_str()]))
             .collect();
         let line = |g: &&Guild| {
             json!({
@@ -128,11 +141,12 @@ pub(super) async fn members(
     control.edge.sandbox.with_world(|world| {
         let place = world.guilds.get(&guild);
         let place = place.ok_or_else(|| Failure::missing("guild", &guild.to_string()))?;
-        let wanted = |m: &&Member| {
+        let wanted = search.wanted();
+        let fits = |m: &&Member| {
             world.users.get(&m.user).is_some_and(|user| {
                 let names = [&m.nick, &user.global_name].into_iter().flatten();
                 let names = names.map(String::as_str).chain([user.username.as_str()]);
-                !(search.people && user.bot) && search.matches(m.user, names)
+                !(search.people && user.bot) && wanted.is(m.user, names)
             })
         };
         // Only the wanted few are sorted: a guild may have 50,000 members.
@@ -140,7 +154,7 @@ pub(super) async fn members(
             let top = perm::top_role(place, m.user).map(perm::rank);
             (m.user != place.owner_id, std::cmp::Reverse(top), m.user)
         };
-        let mut found: Vec<&Member> = place.members.values().filter(wanted).collect();
+        let mut found: Vec<&Member> = place.members.values().filter(fits).collect();
         let (total, limit) = (found.len(), search.limit());
         if limit < total {
             found.select_nth_unstable_by_key(limit, rank);

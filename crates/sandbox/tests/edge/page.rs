@@ -414,29 +414,32 @@ async fn answers(b: &Bench) -> Value {
     all.into()
 }
 
-/// Ids of new things and times depend on when the test runs, addresses on its ports.
-fn steady(value: &mut Value) {
+/// Ids of new things and times depend on when the test runs, addresses on its ports. New ids are
+/// numbered in the order in which they appear.
+fn steady(value: &mut Value, new: &mut Vec<String>) {
     match value {
         Value::String(text) => {
             if text.contains("://127.0.0.1:") {
                 let path = text.splitn(4, '/').nth(3).unwrap_or_default();
-                *text = format!(
-                    "http://cdn.test/{}",
-                    path.split('?').next().unwrap_or_default()
-                );
+                let path = path.split('?').next().unwrap_or_default();
+                *text = format!("http://cdn.test/{path}");
             } else if text.starts_with("2026-01-01T00:00") {
                 *text = "2026-01-01T00:00:00.000000+00:00".to_owned();
             } else if text.parse::<u64>().is_ok_and(|n| n > FIRST_NEW_ID) {
-                *text = (FIRST_NEW_ID + 1).to_string();
+                let at = new.iter().position(|id| id == text).unwrap_or_else(|| {
+                    new.push(text.clone());
+                    new.len() - 1
+                });
+                *text = (FIRST_NEW_ID + 1 + at as u64).to_string();
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(steady),
+        Value::Array(list) => list.iter_mut().for_each(|item| steady(item, new)),
         Value::Object(map) => {
             for (key, value) in map.iter_mut() {
                 if key == "journal" || key == "now_ms" {
                     *value = 1.into();
                 }
-                steady(value);
+                steady(value, new);
             }
         }
         _ => {}
@@ -450,7 +453,7 @@ const FIRST_NEW_ID: u64 = (1_767_225_600_000 - 1_420_070_400_000) << 22;
 async fn the_recorded_answers_that_hold_the_pages_types_are_true() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../website/sandbox/answers.json");
     let mut real = answers(&bench().await).await;
-    steady(&mut real);
+    steady(&mut real, &mut Vec::new());
     let real = serde_json::to_string_pretty(&real).unwrap() + "\n";
     if std::env::var_os("UPDATE_ANSWERS").is_some() {
         std::fs::write(&path, &real).unwrap();

@@ -1,0 +1,173 @@
+import { fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import answers from './answers.json';
+import { Control } from './api';
+import App from './App.svelte';
+import { Session } from './session.svelte';
+import type { Entry, Interacted, Message } from './types';
+
+type Body = Record<string, unknown>;
+
+/** A sandbox of recorded answers. `asked` are the calls that change something. */
+class Recorded {
+  asked: [path: string, body: Body][] = [];
+  messages: unknown[] = answers.messages;
+  guild: [status: number, body: unknown] = [200, answers.guild];
+  interacted: Partial<Interacted> = {};
+  #news: ((entries: Entry[]) => void) | undefined;
+
+  readonly fetch = (async (input: RequestInfo | URL, init?: RequestInit) => {
+    const url = new URL(String(input), 'http://sandbox.test');
+    if (url.pathname === '/ctl/journal') {
+      const entries = await new Promise<Entry[]>((resolve) => (this.#news = resolve));
+      return Response.json(entries);
+    }
+    if (init?.method === 'POST') {
+      this.asked.push([url.pathname, JSON.parse(String(init.body)) as Body]);
+      const taken = { interaction_id: '1', ack_ms: 1, messages: [], ...this.interacted };
+      const results = { results: [{ status: 200, body: null }] };
+      return Response.json(url.pathname.endsWith('/interact') ? taken : results);
+    }
+    const [status, body] = this.#answer(url.pathname);
+    return Response.json(body, { status });
+  }) as typeof fetch;
+
+  #answer(path: string): [status: number, body: unknown] {
+    if (path === '/ctl/overview') return [200, answers.overview];
+    if (path === '/ctl/guilds') return [200, answers.guilds];
+    if (path.endsWith('/members')) return [200, answers.members];
+    if (path.endsWith('/guild')) return this.guild;
+    if (path.endsWith('/messages')) return [200, this.messages];
+    if (path.endsWith('/threads')) return [200, answers.posts];
+    if (path.endsWith('/commands')) return [200, answers.commands];
+    if (path.endsWith('/audit')) return [200, answers.audit];
+    return [404, answers.refusal];
+  }
+
+  /** The journal tells of a message, once the page follows it. */
+  async tell(): Promise<void> {
+    await waitFor(() => expect(this.#news).toBeDefined());
+    this.#news?.([{ seq: 2, kind: 'request', method: 'POST', path: '/channels/1/messages', status: 200 }]);
+  }
+}
+
+async function shown(recorded = new Recorded()) {
+  const { container } = render(App, { session: new Session(new Control(recorded.fetch)) });
+  return { recorded, container };
+}
+
+const log = () => screen.findByRole('log', { name: 'Messages' });
+
+async function composer() {
+  await log();
+  return screen.getByRole('combobox', { name: /^Message #general/ });
+}
+
+beforeEach(() => {
+  history.replaceState(null, '', '/');
+  const query = Object.assign(new EventTarget(), { matches: false });
+  vi.spyOn(window, 'matchMedia').mockReturnValue(query as unknown as MediaQueryList);
+});
+
+describe('the page', () => {
+  it('shows channels, messages, embeds, replies and members', async () => {
+    await shown();
+    const messages = within(await log());
+    expect(messages.getByText('A title')).toBeTruthy();
+    expect(messages.getByText('bold').tagName).toBe('STRONG');
+    expect(messages.getByRole('button', { name: 'Press' })).toBeTruthy();
+    expect(messages.getByRole('button', { name: '👍, 1' }).getAttribute('aria-pressed')).toBe('true');
+    expect(screen.getByRole('button', { name: 'Trip planning' })).toBeTruthy();
+    expect(within(screen.getByRole('list', { name: 'Members' })).getByText('Olivia')).toBeTruthy();
+  });
+
+  it('follows the journal', async () => {
+    const { recorded } = await shown();
+    await log();
+    recorded.messages = [...answers.messages, { ...answers.messages[0]!, id: '9', content: 'News' }];
+    await recorded.tell();
+    expect(await screen.findByText('News')).toBeTruthy();
+  });
+
+  it('sends what is written, and a reaction is taken back', async () => {
+    const { recorded } = await shown();
+    const field = await composer();
+    await fireEvent.input(field, { target: { value: 'Hello' } });
+    await fireEvent.keyDown(field, { key: 'Enter' });
+    await waitFor(() => expect(recorded.asked).toHaveLength(1));
+    expect(recorded.asked[0]?.[0]).toMatch(/\/say$/);
+    expect(recorded.asked[0]?.[1]).toMatchObject({ body: { content: 'Hello' } });
+    await fireEvent.click(screen.getByRole('button', { name: '👍, 1' }));
+    await waitFor(() => expect(recorded.asked).toHaveLength(2));
+    expect(recorded.asked[1]?.[1]).toMatchObject({ body: { method: 'DELETE' } });
+  });
+
+  it('runs a command with values of the right types', async () => {
+    const { recorded } = await shown();
+    const field = await composer();
+    await fireEvent.input(field, { target: { value: '/gre' } });
+    expect(screen.getByRole('option', { name: /\/greet/ }).getAttribute('aria-selected')).toBe('true');
+    await fireEvent.keyDown(field, { key: 'Enter' });
+    await fireEvent.input(await screen.findByLabelText(/^whom/), { target: { value: 'Ada' } });
+    await fireEvent.input(screen.getByLabelText(/^times/), { target: { value: 'x' } });
+    const run = screen.getByRole('button', { name: 'Run' });
+    await fireEvent.click(run);
+    expect(screen.getByText('times has to be a whole number.')).toBeTruthy();
+    await fireEvent.input(screen.getByLabelText(/^times/), { target: { value: '3' } });
+    await fireEvent.click(run);
+    const sent = () => recorded.asked.filter(([, body]) => body.kind === 'slash');
+    await waitFor(() => expect(sent()).toHaveLength(1));
+    expect(sent()[0]?.[1]).toMatchObject({ name: 'greet', options: { whom: 'Ada', times: 3 } });
+  });
+
+  it('says what is missing before it asks anyone', async () => {
+    const { recorded } = await shown();
+    const field = await composer();
+    await fireEvent.input(field, { target: { value: '/greet' } });
+    await fireEvent.keyDown(field, { key: 'Enter' });
+    await fireEvent.click(await screen.findByRole('button', { name: 'Run' }));
+    expect(screen.getByText('whom is needed.')).toBeTruthy();
+    expect(recorded.asked).toEqual([]);
+  });
+
+  it('tells an outsider how to come in', async () => {
+    const recorded = new Recorded();
+    recorded.guild = [403, { code: 'not_a_member', message: 'user is not in the guild' }];
+    await shown(recorded);
+    await fireEvent.click(await screen.findByRole('button', { name: 'Join the server' }));
+    expect(recorded.asked[0]?.[0]).toMatch(/\/join$/);
+  });
+
+  it('shows what an interaction answered instead of a message', async () => {
+    const recorded = new Recorded();
+    recorded.interacted = { error: 'The application did not respond' };
+    await shown(recorded);
+    await fireEvent.click(within(await log()).getByRole('button', { name: 'Press' }));
+    expect(await screen.findByText('The application did not respond')).toBeTruthy();
+  });
+
+  it('never reads text of others as markup', async () => {
+    const evil = '<img src=x onerror=alert(1)>';
+    const recorded = new Recorded();
+    const message: Message = {
+      ...(answers.messages[0] as Message),
+      id: '1',
+      type: 0,
+      content: evil,
+      author: { id: '5', username: evil, global_name: null, avatar: null },
+      member: { nick: evil, roles: [] },
+      embeds: [{ title: evil, description: evil, url: 'javascript:alert(1)', image: { url: 'https://evil.test/x.png' } }],
+      components: [{ type: 1, components: [{ type: 2, style: 5, label: evil, url: 'javascript:alert(1)' }] }],
+      reactions: [],
+      referenced_message: undefined,
+      interaction: undefined
+    };
+    recorded.messages = [message];
+    const { container } = await shown(recorded);
+    await log();
+    expect(screen.getAllByText(evil).length).toBeGreaterThan(2);
+    expect(container.querySelector('[onerror]')).toBeNull();
+    expect(container.innerHTML).not.toContain('javascript:');
+    expect(container.querySelector('img[src*="evil.test"]')).toBeNull();
+  });
+});
