@@ -360,6 +360,7 @@ async fn making_and_managing_expressions_are_two_permissions() {
     assert_eq!(rename(made.json()["id"].as_str().unwrap()).status, 200);
     assert_eq!(code(&rename(&theirs)), 50013);
     with(perm::MANAGE_GUILD_EXPRESSIONS);
+    assert_eq!(code(&make()), 50013, "managing does not make");
     assert_eq!(rename(&theirs).status, 200);
     case.finish().await;
 }
@@ -426,5 +427,120 @@ async fn a_timeout_silences_until_it_ends() {
         member(Method::POST, messages, json!({"content": "x"})).status,
         200
     );
+    case.finish().await;
+}
+
+// Server-wide 2FA: the permissions with a star in the documentation need the bot owner's second
+// factor, the others do not.
+#[tokio::test]
+async fn starred_permissions_need_the_owners_second_factor() {
+    let case = Case::unlimited();
+    let general = case.channel("general");
+    let message = |n: usize| {
+        let path = format!("/channels/{general}/messages?limit=5");
+        let id = case.get(&path).json()[n]["id"].clone();
+        id.as_str().unwrap().to_owned()
+    };
+    let (one, two) = (message(0), message(1));
+    let emoji = case
+        .sandbox
+        .with_world(|w| *w.guilds[&GUILD].emojis.keys().next().unwrap());
+    let thread = case.channel("Trip planning");
+    let (regular, muted) = (case.role("Regular"), case.role("Muted"));
+    case.sandbox.with_world(|w| {
+        w.guilds.get_mut(&GUILD).unwrap().mfa_level = 1;
+        w.users.get_mut(&small::OWNER).unwrap().mfa_enabled = false;
+    });
+    let guild = |rest: &str| format!("/guilds/{GUILD}{rest}");
+    let member = guild(&format!("/members/{}", small::MEMBER));
+    let starred = [
+        (
+            Method::DELETE,
+            guild(&format!("/members/{}", small::SPARE)),
+            Value::Null,
+        ),
+        (
+            Method::PUT,
+            guild(&format!("/bans/{}", small::SPARE)),
+            json!({}),
+        ),
+        (Method::POST, guild("/channels"), json!({"name": "x"})),
+        (Method::PATCH, guild(""), json!({"name": "xx"})),
+        (Method::POST, guild("/prune"), json!({})),
+        (Method::PUT, guild("/incident-actions"), json!({})),
+        (Method::GET, guild("/auto-moderation/rules"), Value::Null),
+        (
+            Method::DELETE,
+            format!("/channels/{general}/messages/{one}"),
+            Value::Null,
+        ),
+        (Method::POST, guild("/roles"), json!({})),
+        (Method::PATCH, member.clone(), json!({"roles": [regular]})),
+        (Method::PUT, format!("{member}/roles/{muted}"), Value::Null),
+        (
+            Method::POST,
+            format!("/channels/{general}/webhooks"),
+            json!({"name": "w"}),
+        ),
+        (
+            Method::PATCH,
+            guild(&format!("/emojis/{emoji}")),
+            json!({"name": "ee"}),
+        ),
+        (
+            Method::PATCH,
+            format!("/channels/{thread}"),
+            json!({"locked": true}),
+        ),
+    ];
+    for (method, path, body) in &starred {
+        let answer = case.bot(method.clone(), path, body.clone());
+        let got = answer.json();
+        assert_eq!(
+            (answer.status, &got["code"], &got["message"]),
+            (
+                403,
+                &json!(60003),
+                &json!("Two factor is required for this operation")
+            ),
+            "{method} {path}"
+        );
+    }
+    let until = "2026-03-01T13:00:00Z";
+    let picture = "data:image/png;base64,iVBORw0KGgo=";
+    for (method, path, body) in [
+        (
+            Method::PATCH,
+            member.clone(),
+            json!({"communication_disabled_until": until}),
+        ),
+        (Method::PATCH, member, json!({"nick": "n"})),
+        (
+            Method::POST,
+            guild("/emojis"),
+            json!({"name": "made", "image": picture}),
+        ),
+        (
+            Method::PUT,
+            format!("/channels/{general}/messages/pins/{two}"),
+            Value::Null,
+        ),
+        (
+            Method::POST,
+            format!("/channels/{general}/messages"),
+            json!({"content": "x"}),
+        ),
+        (Method::GET, guild("/audit-logs"), Value::Null),
+    ] {
+        let answer = case.bot(method.clone(), &path, body);
+        assert!(answer.is_success(), "{method} {path}: {}", answer.json());
+    }
+    case.sandbox.with_world(|w| {
+        w.users.get_mut(&small::OWNER).unwrap().mfa_enabled = true;
+    });
+    for (method, path, body) in starred.into_iter().skip(2) {
+        let answer = case.bot(method.clone(), &path, body);
+        assert!(answer.is_success(), "{method} {path}: {}", answer.json());
+    }
     case.finish().await;
 }

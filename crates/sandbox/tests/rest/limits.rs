@@ -536,3 +536,22 @@ async fn shared_refusals_do_not_lead_to_a_block() {
     assert_eq!(case.get("/users/@me").status, 200);
     case.finish().await;
 }
+
+/// Without a token the address counts, and does not use up anybody's share.
+#[tokio::test]
+async fn the_nameless_are_counted_by_address() {
+    let case = Case::new();
+    let nobody = || {
+        case.http(&[], Method::GET, "/invites/none", &Value::Null)
+            .status
+    };
+    let gateway = || case.http(&[], Method::GET, "/gateway", &Value::Null);
+    assert_eq!(nobody(), 401);
+    for n in 0..50 {
+        assert_eq!(gateway().status, 200, "{n}");
+    }
+    let over = gateway();
+    assert_eq!((over.status, &over.json()["global"]), (429, &json!(true)));
+    assert_eq!(case.get("/users/@me").status, 200);
+    case.finish().await;
+}

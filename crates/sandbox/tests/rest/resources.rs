@@ -622,3 +622,63 @@ async fn guilds_have_bounds() {
     );
     case.finish().await;
 }
+
+// Prune: two permissions, everyone idle leaves with an event each, and one entry for all.
+#[tokio::test]
+async fn pruning_is_one_entry_for_many_departures() {
+    let case = Case::unlimited();
+    let path = format!("/guilds/{GUILD}/prune");
+    accepts(
+        &case,
+        &Method::POST,
+        &path,
+        &[
+            (json!({"days": 0}), 400),
+            (json!({"days": 31}), 400),
+            (json!({"include_roles": ["1"]}), 400),
+        ],
+    );
+    // Marta manages the server but cannot kick.
+    let alone = case.user(small::MANAGER, Method::POST, &path, json!({}));
+    assert_eq!(code(&alone), 50013);
+    case.advance_ms(7 * 86_400_000 + 1000);
+    let said = case.user(
+        small::SPARE,
+        Method::POST,
+        &format!("/channels/{}/messages", case.channel("general")),
+        json!({"content": "still here"}),
+    );
+    assert_eq!(said.status, 200);
+    let regular = case.role("Regular");
+    case.sandbox.with_world(|w| {
+        let guild = w.guilds.get_mut(&GUILD).unwrap();
+        guild
+            .members
+            .get_mut(&small::MEMBER)
+            .unwrap()
+            .roles
+            .insert(regular);
+    });
+    case.events();
+    let before = case.audit().len();
+    let none = case.bot(Method::POST, &path, json!({}));
+    assert_eq!(none.json(), json!({"pruned": 0}));
+    assert!(case.events().iter().all(|e| e.0 != "GUILD_MEMBER_REMOVE"));
+    let some = case.bot(Method::POST, &path, json!({"include_roles": [regular]}));
+    assert_eq!(some.json(), json!({"pruned": 1}));
+    let events = case.events();
+    let gone: Vec<_> = events
+        .iter()
+        .filter(|e| e.0 == "GUILD_MEMBER_REMOVE")
+        .collect();
+    assert_eq!(
+        (gone.len(), &gone[0].1["user"]["id"]),
+        (1, &json!(small::MEMBER))
+    );
+    let entries = case.audit().split_off(before);
+    assert!(
+        entries.iter().all(|e| e["action_type"] == 21),
+        "no kicks: {entries:?}"
+    );
+    case.finish().await;
+}

@@ -75,20 +75,16 @@ fn slots(tier: u8) -> usize {
     [50, 100, 150, 250][usize::from(tier.min(3))]
 }
 
-/// Creating needs either permission; changing others' things needs the managing one.
+/// Making is one permission, changing what others made another.
 fn may_create(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
-    let own = cx.world.permissions_of(guild, cx.me());
-    let any = perm::CREATE_GUILD_EXPRESSIONS | perm::MANAGE_GUILD_EXPRESSIONS;
-    Cx::refuse_if(own & any == 0, error::MISSING_PERMISSIONS)
+    cx.require(guild, perm::CREATE_GUILD_EXPRESSIONS)
 }
 
 fn may_change(cx: &Cx<'_>, guild: Id, creator: Id) -> Result<(), ApiError> {
-    let own = cx.world.permissions_of(guild, cx.me());
-    let mine = creator == cx.me() && own & perm::CREATE_GUILD_EXPRESSIONS != 0;
-    Cx::refuse_if(
-        !mine && own & perm::MANAGE_GUILD_EXPRESSIONS == 0,
-        error::MISSING_PERMISSIONS,
-    )
+    if creator == cx.me() && may_create(cx, guild).is_ok() {
+        return Ok(());
+    }
+    cx.require(guild, perm::MANAGE_GUILD_EXPRESSIONS)
 }
 
 /// Counts a change of the guild's emojis against the limit that all share.

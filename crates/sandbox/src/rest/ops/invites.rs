@@ -167,9 +167,8 @@ fn audited(invite: &Invite) -> Vec<(&'static str, Value)> {
 fn revoke(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let invite = live(cx)?;
     let me = cx.me();
-    let manages = cx.world.permissions_in(invite.channel, me) & perm::MANAGE_CHANNELS != 0
-        || cx.world.permissions_of(invite.guild, me) & perm::MANAGE_GUILD != 0;
-    Cx::refuse_if(!manages, error::MISSING_PERMISSIONS)?;
+    cx.require_in(invite.channel, perm::MANAGE_CHANNELS)
+        .or_else(|_| cx.require(invite.guild, perm::MANAGE_GUILD))?;
     let reason = cx.reason()?;
     let json = cx.world.invite_json(&invite, false);
     remove(cx, &invite);

@@ -204,14 +204,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let body = cx.object()?;
     // What is needed follows from the fields, so the body is looked at before it is judged.
     let asks = |key: &str| body.get(key).is_some();
-    let own = cx.world.permissions_of(id, me);
-    let need = |bits: u64| {
-        if own & bits == bits {
-            Ok(())
-        } else {
-            Err(ApiError::from(error::MISSING_PERMISSIONS))
-        }
-    };
+    let need = |bits: u64| cx.require(id, bits);
     let guild = cx.guild_inside()?;
     let above = user == me || perm::outranks(guild, me, user);
     if asks("nick") {

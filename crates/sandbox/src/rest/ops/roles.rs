@@ -272,7 +272,10 @@ fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
                 "This field is required",
             )
         })?;
-        if let Some(position) = entry.get("position").and_then(Value::as_i64) {
+        let mut form = Form::at(entry, &n.to_string());
+        let position = form.int("position", 0..=i64::from(i32::MAX));
+        form.done()?;
+        if let Some(position) = position {
             // Clients send whole lists: @everyone stays at the bottom whatever they say.
             if role != id {
                 wanted.push((role, position.max(1)));

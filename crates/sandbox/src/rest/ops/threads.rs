@@ -427,20 +427,20 @@ pub(super) fn update(cx: &mut Cx<'_>, before: Channel) -> Result<Reply, ApiError
         return Err(error::UNKNOWN_CHANNEL.into());
     };
     let bits = cx.world.permissions_in(id, me);
-    let manager = bits & perm::MANAGE_THREADS != 0;
     let reason = cx.reason()?;
     let body = cx.object()?;
     let asks = |key: &str| body.get(key).is_some_and(|v| !v.is_null());
     // Anyone who can write may open an archived thread; its owner may also close and rename it.
     let opening = body["archived"] == false && body.as_object().is_some_and(|b| b.len() == 1);
-    let allowed = manager
-        || (opening && !state.locked && bits & perm::SEND_MESSAGES != 0)
+    let allowed = (opening && !state.locked && bits & perm::SEND_MESSAGES != 0)
         || (state.owner == me
             && !state.locked
             && !["locked", "rate_limit_per_user", "flags"]
                 .into_iter()
                 .any(asks));
-    Cx::refuse_if(!allowed, error::MISSING_PERMISSIONS)?;
+    if !allowed {
+        cx.require_in(id, perm::MANAGE_THREADS)?;
+    }
     let mut form = Form::new(&body);
     let mut channel = before.clone();
     let mut thread = state.clone();
