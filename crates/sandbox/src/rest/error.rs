@@ -64,6 +64,11 @@ pub const MAX_PINS: Known = (
 );
 pub const MAX_ROLES: Known = (400, 30005, "Maximum number of guild roles reached (250)");
 pub const MAX_WEBHOOKS: Known = (400, 30007, "Maximum number of webhooks reached (15)");
+pub const MAX_GUILD_WEBHOOKS: Known = (
+    400,
+    30058,
+    "Maximum number of webhooks per guild reached (1000)",
+);
 pub const MAX_EMOJIS: Known = (400, 30008, "Maximum number of emojis reached");
 pub const MAX_ANIMATED_EMOJIS: Known = (400, 30018, "Maximum number of animated emojis reached");
 pub const MAX_REACTIONS: Known = (400, 30010, "Maximum number of reactions reached (20)");
@@ -105,6 +110,7 @@ pub const NOT_IN_VOICE: Known = (400, 40032, "Target user is not connected to vo
 pub const ALREADY_CROSSPOSTED: Known = (400, 40033, "This message has already been crossposted.");
 pub const BAD_USER_AGENT: Known = (403, 40333, "internal network error");
 pub const FORUM_CHANNEL: Known = (400, 40058, "Cannot send a message in a forum channel");
+pub const TAG_NAMES: Known = (400, 40061, "Tag names must be unique");
 pub const TAG_REQUIRED: Known = (
     400,
     40067,

@@ -738,3 +738,43 @@ async fn entries_are_announced_to_those_who_may_read_them() {
     assert_eq!(case.events_for(small::APPLICATION, 1 << 2), []);
     case.finish().await;
 }
+
+// AutoMod: 143 blocked, 144 flagged, 145 timed out, about the author, with the rule by name.
+#[tokio::test]
+async fn what_automod_does_is_logged_action_by_action() {
+    let case = Case::unlimited();
+    let general = case.channel("general");
+    let rule = json!({
+        "name": "words", "event_type": 1, "trigger_type": 1, "enabled": true,
+        "trigger_metadata": {"keyword_filter": ["badword"]},
+        "actions": [
+            {"type": 1, "metadata": {}},
+            {"type": 2, "metadata": {"channel_id": case.channel("staff")}},
+            {"type": 3, "metadata": {"duration_seconds": 60}},
+        ],
+    });
+    let rules = format!("/guilds/{GUILD}/auto-moderation/rules");
+    assert_eq!(case.bot(Method::POST, &rules, rule).status, 200);
+    let (entries, announced) = left_by(&case, || {
+        let path = format!("/channels/{general}/messages");
+        let said = case.user(
+            small::SPARE,
+            Method::POST,
+            &path,
+            json!({"content": "badword"}),
+        );
+        assert_eq!((said.status, code(&said)), (400, 200000));
+    });
+    let kinds: Vec<_> = entries.iter().map(|e| e["action_type"].as_u64()).collect();
+    assert_eq!(
+        (kinds, announced),
+        (vec![Some(143), Some(144), Some(145)], 3)
+    );
+    for entry in &entries {
+        assert_eq!(entry["target_id"], json!(small::SPARE));
+        assert_eq!(option(entry, "auto_moderation_rule_name"), "words");
+        assert_eq!(option(entry, "auto_moderation_rule_trigger_type"), "1");
+        assert_eq!(option(entry, "channel_id"), general.to_string());
+    }
+    case.finish().await;
+}

@@ -427,6 +427,15 @@ async fn what_makes_no_sense() {
             ),
             (
                 Bot,
+                Method::PATCH,
+                format!("/channels/{}", case.channel("help")),
+                json!({"available_tags": [{"name": "one"}, {"name": "one"}]}),
+                400,
+                40061,
+                "Tag names must be unique",
+            ),
+            (
+                Bot,
                 Method::POST,
                 format!("/channels/{}/threads", case.channel("help")),
                 json!({"name": "p", "message": {"content": "x"}}),
@@ -990,6 +999,20 @@ async fn caps() {
             );
         }
     });
+    let media = case.channel("media");
+    case.sandbox.with_world(|w| {
+        let hook = w.webhooks.values().next().unwrap().clone();
+        for n in 15..1000 {
+            let id = Id(20_000 + n);
+            let channel = Id(4000);
+            let copy = splashtail_sandbox::world::Webhook {
+                id,
+                channel,
+                ..hook.clone()
+            };
+            w.webhooks.insert(id, copy);
+        }
+    });
     let png = "data:image/png;base64,iVBORw0KGgo=";
     let gif = "data:image/gif;base64,R0lGODlhAQABAAAAACw=";
     let emojis = format!("/guilds/{GUILD}/emojis");
@@ -1014,6 +1037,15 @@ async fn caps() {
                 400,
                 30007,
                 "Maximum number of webhooks reached (15)",
+            ),
+            (
+                Bot,
+                Method::POST,
+                format!("/channels/{media}/webhooks"),
+                json!({"name": "w"}),
+                400,
+                30058,
+                "Maximum number of webhooks per guild reached (1000)",
             ),
             (
                 Bot,

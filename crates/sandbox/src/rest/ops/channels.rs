@@ -210,13 +210,17 @@ fn read_forum(form: &mut Form<'_>, channel: &mut Channel) {
     channel.available_tags = tags;
 }
 
-/// Gives new tags their ids.
-fn number_tags(cx: &mut Cx<'_>, channel: &mut Channel) {
+/// Gives new tags their ids. No two may have one name.
+fn number_tags(cx: &mut Cx<'_>, channel: &mut Channel) -> Result<(), ApiError> {
+    let mut names: Vec<&str> = channel.available_tags.iter().map(|t| &*t.name).collect();
+    names.sort_unstable();
+    Cx::refuse_if(names.windows(2).any(|w| w[0] == w[1]), error::TAG_NAMES)?;
     for tag in &mut channel.available_tags {
         if tag.id == Id(0) {
             tag.id = cx.world.next_id();
         }
     }
+    Ok(())
 }
 
 /// Whether a channel can go under `parent`.
@@ -304,7 +308,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         channel.overwrites = list;
     }
     channel.id = cx.world.next_id();
-    number_tags(cx, &mut channel);
+    number_tags(cx, &mut channel)?;
     let mut changes: Vec<Change> = audited(&channel)
         .into_iter()
         .map(|(k, v)| Change::new(k, None, Some(v)))
@@ -366,7 +370,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if let Some(list) = given {
         channel.overwrites = list;
     }
-    number_tags(cx, &mut channel);
+    number_tags(cx, &mut channel)?;
     let changed = guilds::changes(audited(&before), audited(&channel));
     let after = channel.clone();
     cx.world.edit_channel(before.id, |c| *c = channel);

@@ -92,7 +92,7 @@ fn follow(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = place.guild_id.ok_or(error::DM_ONLY_GUILD)?;
     Cx::refuse_if(!matches!(place.kind, 0 | 5), error::CHANNEL_TYPE)?;
     cx.require_in(target, perm::MANAGE_WEBHOOKS)?;
-    webhooks::room(cx, target)?;
+    webhooks::room(cx, guild, target)?;
     let owner = from_guild.and_then(|g| cx.world.guilds.get(&g));
     let name = format!("{} #{from_name}", owner.map_or("", |g| g.name.as_str()));
     let id = cx.world.next_id();

@@ -15,6 +15,8 @@ use crate::world::{
 
 /// Webhooks of a channel.
 const MAX_WEBHOOKS: usize = 15;
+/// Webhooks of a guild.
+const MAX_IN_GUILD: usize = 1000;
 
 pub(super) fn routes(table: &mut Table) {
     table.post("/channels/{channel_id}/webhooks", "create_webhook", create);
@@ -109,10 +111,12 @@ fn name(form: &mut Form<'_>) -> Option<String> {
     Some(name)
 }
 
-/// Whether the channel takes another webhook.
-pub(super) fn room(cx: &Cx<'_>, channel: Id) -> Result<(), ApiError> {
-    let theirs = cx.world.webhooks.values().filter(|w| w.channel == channel);
-    Cx::refuse_if(theirs.count() >= MAX_WEBHOOKS, error::MAX_WEBHOOKS)
+/// Whether the channel and its guild take another webhook.
+pub(super) fn room(cx: &Cx<'_>, guild: Id, channel: Id) -> Result<(), ApiError> {
+    let all = cx.world.webhooks.values().filter(|w| w.guild == guild);
+    let here = all.clone().filter(|w| w.channel == channel);
+    Cx::refuse_if(here.count() >= MAX_WEBHOOKS, error::MAX_WEBHOOKS)?;
+    Cx::refuse_if(all.count() >= MAX_IN_GUILD, error::MAX_GUILD_WEBHOOKS)
 }
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -131,7 +135,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let name = name(&mut form).unwrap_or_default();
     let avatar = images::read(&mut form, "avatar").flatten();
     form.done()?;
-    room(cx, id)?;
+    room(cx, guild, id)?;
     let new = cx.world.next_id();
     let avatar = avatar.map(|stored| cx.world.assets.keep(AssetKind::Avatar, new, stored));
     let app = if let Caller::Bot { app, .. } = cx.caller {
