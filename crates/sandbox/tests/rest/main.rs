@@ -4,11 +4,14 @@
 
 mod arrivals;
 mod audit;
+mod audit_entries;
 mod bearer;
 mod callbacks;
+mod caps;
 mod channels;
 mod commands;
 mod errors;
+mod fields;
 mod harness;
 mod hierarchy;
 mod interactions;

@@ -1,0 +1,456 @@
+//! Entries of the audit log, act by act: type, target, options and changes.
+
+use http::Method;
+use serde_json::{Value, json};
+use splashtail_sandbox::seed::small;
+use splashtail_sandbox::world::{Id, User};
+
+use crate::audit::{left_by, option, say};
+use crate::harness::{Case, GUILD, code};
+
+// Every action the bot reacts to: type, target, options, and the shape of its changes.
+#[tokio::test]
+async fn acts_and_their_entries() {
+    let case = Case::unlimited();
+    let general = case.channel("general");
+    let newcomer = Id(1_200_000_000_000_000_001);
+    case.sandbox.with_world(|w| {
+        w.users.insert(newcomer, User::new(newcomer, "newcomer"));
+        assert!(w.add_member(GUILD, newcomer));
+    });
+    let made = |path: &str, body: Value| {
+        let made = case.bot(Method::POST, path, body);
+        assert!(made.is_success(), "{path}: {}", made.json());
+        made.json()["id"].as_str().unwrap_or_default().to_owned()
+    };
+    let channel = made(&format!("/guilds/{GUILD}/channels"), json!({"name": "c"}));
+    let role = made(&format!("/guilds/{GUILD}/roles"), json!({"name": "r"}));
+    let hook = made(
+        &format!("/channels/{general}/webhooks"),
+        json!({"name": "h"}),
+    );
+    let picture = "data:image/png;base64,iVBORw0KGgo=";
+    let emoji = made(
+        &format!("/guilds/{GUILD}/emojis"),
+        json!({"name": "ee", "image": picture}),
+    );
+    let rule = made(
+        &format!("/guilds/{GUILD}/auto-moderation/rules"),
+        json!({
+        "name": "a", "event_type": 1, "trigger_type": 5, "trigger_metadata": {"mention_total_limit": 3},
+        "actions": [{"type": 1, "metadata": {}}]}),
+    );
+    let thread = made(
+        &format!("/channels/{general}/threads"),
+        json!({"name": "t", "type": 11}),
+    );
+    let said = say(&case, small::SPARE, "x");
+    let invite = case
+        .bot(
+            Method::POST,
+            &format!("/channels/{general}/invites"),
+            json!({}),
+        )
+        .json();
+    let invite = invite["code"].as_str().unwrap().to_owned();
+    let member = format!("/guilds/{GUILD}/members/{newcomer}");
+    let ban = format!("/guilds/{GUILD}/bans/{newcomer}");
+    let pin = format!("/channels/{general}/messages/pins/{said}");
+    let none = Value::Null;
+    type Row = (
+        Method,
+        String,
+        Value,
+        u64,
+        Value,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    // Request; action; target; options; keys of the changes.
+    let rows: Vec<Row> = vec![
+        (
+            Method::PATCH,
+            format!("/guilds/{GUILD}"),
+            json!({"name": "Renamed"}),
+            1,
+            json!(GUILD),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::PATCH,
+            format!("/channels/{channel}"),
+            json!({"topic": "t", "nsfw": true}),
+            11,
+            json!(channel),
+            &[],
+            &["topic", "nsfw"],
+        ),
+        (
+            Method::PUT,
+            format!("/channels/{channel}/permissions/{role}"),
+            json!({"type": 0, "allow": "2048", "deny": "0"}),
+            13,
+            json!(channel),
+            &["id", "type", "role_name"],
+            &["id", "type", "allow", "deny"],
+        ),
+        (
+            Method::PUT,
+            format!("/channels/{channel}/permissions/{role}"),
+            json!({"type": 0, "allow": "0", "deny": "2048"}),
+            14,
+            json!(channel),
+            &["id", "type", "role_name"],
+            &["allow", "deny"],
+        ),
+        (
+            Method::DELETE,
+            format!("/channels/{channel}/permissions/{role}"),
+            none.clone(),
+            15,
+            json!(channel),
+            &["id", "type", "role_name"],
+            &["id", "type", "allow", "deny"],
+        ),
+        (
+            Method::DELETE,
+            format!("/channels/{channel}"),
+            none.clone(),
+            12,
+            json!(channel),
+            &[],
+            &["name", "type", "topic", "nsfw"],
+        ),
+        (
+            Method::PATCH,
+            member.clone(),
+            json!({"nick": "n"}),
+            24,
+            json!(newcomer),
+            &[],
+            &["nick"],
+        ),
+        (
+            Method::PUT,
+            format!("{member}/roles/{role}"),
+            none.clone(),
+            25,
+            json!(newcomer),
+            &[],
+            &["$add"],
+        ),
+        (
+            Method::DELETE,
+            format!("{member}/roles/{role}"),
+            none.clone(),
+            25,
+            json!(newcomer),
+            &[],
+            &["$remove"],
+        ),
+        (
+            Method::PATCH,
+            format!("/guilds/{GUILD}/roles/{role}"),
+            json!({"hoist": true}),
+            31,
+            json!(role),
+            &[],
+            &["hoist"],
+        ),
+        (
+            Method::DELETE,
+            format!("/guilds/{GUILD}/roles/{role}"),
+            none.clone(),
+            32,
+            json!(role),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::DELETE,
+            member.clone(),
+            none.clone(),
+            20,
+            json!(newcomer),
+            &[],
+            &[],
+        ),
+        (
+            Method::PUT,
+            ban.clone(),
+            json!({}),
+            22,
+            json!(newcomer),
+            &[],
+            &[],
+        ),
+        (
+            Method::DELETE,
+            ban,
+            none.clone(),
+            23,
+            json!(newcomer),
+            &[],
+            &[],
+        ),
+        (
+            Method::POST,
+            format!("/guilds/{GUILD}/prune"),
+            json!({"days": 1}),
+            21,
+            Value::Null,
+            &["delete_member_days", "members_removed"],
+            &[],
+        ),
+        (
+            Method::DELETE,
+            format!("/invites/{invite}"),
+            none.clone(),
+            42,
+            Value::Null,
+            &[],
+            &["code", "channel_id"],
+        ),
+        (
+            Method::PATCH,
+            format!("/webhooks/{hook}"),
+            json!({"name": "renamed"}),
+            51,
+            json!(hook),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::PATCH,
+            format!("/webhooks/{hook}"),
+            json!({"avatar": picture}),
+            51,
+            json!(hook),
+            &[],
+            &["avatar_hash"],
+        ),
+        (
+            Method::DELETE,
+            format!("/webhooks/{hook}"),
+            none.clone(),
+            52,
+            json!(hook),
+            &[],
+            &["name", "channel_id"],
+        ),
+        (
+            Method::PATCH,
+            format!("/guilds/{GUILD}/emojis/{emoji}"),
+            json!({"name": "ff"}),
+            61,
+            json!(emoji),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::DELETE,
+            format!("/guilds/{GUILD}/emojis/{emoji}"),
+            none.clone(),
+            62,
+            json!(emoji),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::PUT,
+            pin.clone(),
+            none.clone(),
+            74,
+            json!(small::SPARE),
+            &["channel_id", "message_id"],
+            &[],
+        ),
+        (
+            Method::DELETE,
+            pin,
+            none.clone(),
+            75,
+            json!(small::SPARE),
+            &["channel_id", "message_id"],
+            &[],
+        ),
+        (
+            Method::PATCH,
+            format!("/channels/{thread}"),
+            json!({"name": "tt"}),
+            111,
+            json!(thread),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::DELETE,
+            format!("/channels/{thread}"),
+            none.clone(),
+            112,
+            json!(thread),
+            &[],
+            &["name"],
+        ),
+        (
+            Method::PATCH,
+            format!("/guilds/{GUILD}/auto-moderation/rules/{rule}"),
+            json!({"enabled": true}),
+            141,
+            json!(rule),
+            &[
+                "auto_moderation_rule_name",
+                "auto_moderation_rule_trigger_type",
+            ],
+            &["enabled"],
+        ),
+        (
+            Method::DELETE,
+            format!("/guilds/{GUILD}/auto-moderation/rules/{rule}"),
+            none,
+            142,
+            json!(rule),
+            &[
+                "auto_moderation_rule_name",
+                "auto_moderation_rule_trigger_type",
+            ],
+            &["name"],
+        ),
+    ];
+    for (method, path, body, action, target, options, keys) in rows {
+        let (entries, announced) = left_by(&case, || {
+            let done = case.http(
+                &[
+                    ("authorization", crate::harness::bot_header()),
+                    ("x-audit-log-reason", "because%20of%20%C3%BC"),
+                ],
+                method.clone(),
+                &path,
+                &body,
+            );
+            assert!(done.is_success(), "{method} {path}: {}", done.json());
+        });
+        let [entry] = entries.as_slice() else {
+            panic!("{method} {path}: {entries:?}")
+        };
+        assert_eq!(announced, 1, "{method} {path}");
+        assert_eq!(
+            (&entry["action_type"], &entry["target_id"]),
+            (&json!(action), &target),
+            "{method} {path}"
+        );
+        assert_eq!(
+            (&entry["user_id"], &entry["reason"]),
+            (&json!(small::APPLICATION), &json!("because of ü"))
+        );
+        let given = entry["options"].as_object();
+        assert_eq!(given.map_or(0, |o| o.len()), options.len(), "{entry}");
+        for key in options {
+            option(entry, key);
+        }
+        let changed: Vec<&str> = entry["changes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|c| c["key"].as_str())
+            .collect();
+        for key in keys {
+            assert!(changed.contains(key), "{key} in {entry}");
+        }
+        if keys.is_empty() {
+            assert_eq!(entry.get("changes"), None, "{entry}");
+        }
+    }
+    case.finish().await;
+}
+
+// `changes`: creations have only new values, and a reset leaves `new_value` out.
+#[tokio::test]
+async fn values_that_are_not_there_are_left_out() {
+    let case = Case::unlimited();
+    let path = format!("/guilds/{GUILD}/members/{}", small::MEMBER);
+    let (set, _) = left_by(&case, || {
+        case.bot(Method::PATCH, &path, json!({"nick": "n"}));
+    });
+    assert_eq!(
+        set[0]["changes"],
+        json!([{"key": "nick", "new_value": "n"}])
+    );
+    let (reset, _) = left_by(&case, || {
+        case.bot(Method::PATCH, &path, json!({"nick": null}));
+    });
+    assert_eq!(
+        reset[0]["changes"],
+        json!([{"key": "nick", "old_value": "n"}])
+    );
+    let (made, _) = left_by(&case, || {
+        case.bot(
+            Method::POST,
+            &format!("/guilds/{GUILD}/roles"),
+            json!({"name": "r"}),
+        );
+    });
+    let changes = made[0]["changes"].as_array().unwrap();
+    assert!(
+        changes.iter().all(|c| c.get("old_value").is_none()),
+        "{made:?}"
+    );
+    // Overwrites of a channel PATCH are entries of their own, with the channel as their target.
+    let (patched, _) = left_by(&case, || {
+        let list = json!({"permission_overwrites": [{"id": GUILD, "type": 0, "allow": "0", "deny": "2048"}]});
+        let path = format!("/channels/{}", case.channel("media"));
+        assert_eq!(case.bot(Method::PATCH, &path, list).status, 200);
+    });
+    let kinds: Vec<_> = patched
+        .iter()
+        .map(|e| (e["action_type"].as_u64(), option(e, "type")))
+        .collect();
+    assert!(kinds.contains(&(Some(13), "0")), "{kinds:?}");
+    assert!(
+        patched
+            .iter()
+            .all(|e| e["target_id"] == json!(case.channel("media")))
+    );
+    case.finish().await;
+}
+
+// AutoMod: 143 blocked, 144 flagged, 145 timed out, about the author, with the rule by name.
+#[tokio::test]
+async fn what_automod_does_is_logged_action_by_action() {
+    let case = Case::unlimited();
+    let general = case.channel("general");
+    let rule = json!({
+        "name": "words", "event_type": 1, "trigger_type": 1, "enabled": true,
+        "trigger_metadata": {"keyword_filter": ["badword"]},
+        "actions": [
+            {"type": 1, "metadata": {}},
+            {"type": 2, "metadata": {"channel_id": case.channel("staff")}},
+            {"type": 3, "metadata": {"duration_seconds": 60}},
+        ],
+    });
+    let rules = format!("/guilds/{GUILD}/auto-moderation/rules");
+    assert_eq!(case.bot(Method::POST, &rules, rule).status, 200);
+    let (entries, announced) = left_by(&case, || {
+        let path = format!("/channels/{general}/messages");
+        let said = case.user(
+            small::SPARE,
+            Method::POST,
+            &path,
+            json!({"content": "badword"}),
+        );
+        assert_eq!((said.status, code(&said)), (400, 200000));
+    });
+    let kinds: Vec<_> = entries.iter().map(|e| e["action_type"].as_u64()).collect();
+    assert_eq!(
+        (kinds, announced),
+        (vec![Some(143), Some(144), Some(145)], 3)
+    );
+    for entry in &entries {
+        assert_eq!(entry["target_id"], json!(small::SPARE));
+        assert_eq!(option(entry, "auto_moderation_rule_name"), "words");
+        assert_eq!(option(entry, "auto_moderation_rule_trigger_type"), "1");
+        assert_eq!(option(entry, "channel_id"), general.to_string());
+    }
+    case.finish().await;
+}
