@@ -6,6 +6,7 @@
 mod cdn;
 pub mod clock;
 pub mod control;
+mod drill;
 pub mod faults;
 pub mod gateway;
 pub mod journal;

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::types::{Act, ActResult, ActResults};
 use super::{Answer, Body, Ctl, Failure, id, known_user};
+use crate::Sandbox;
 use crate::journal::Record;
 use crate::rest::{Actor, Request};
 use crate::server::Edge;
-use crate::world::{Id, User, World};
+use crate::world::{Guild, Id, Stamp, User, World};
 
 /// Most results of one call.
 const MAX_RESULTS: usize = 100_000;
@@ -91,7 +92,7 @@ fn numbered(body: &Value, n: usize) -> Value {
 fn perform(edge: &Edge, user: Id, name: &str, act: &Act) -> Result<ActResult, Failure> {
     let guild = || required(&act.guild_id, "guild_id");
     match name {
-        "join" => return join(edge, user, guild()?),
+        "join" => return Ok(join(&edge.sandbox, user, guild()?)),
         "add_bot" => return add_bot(edge, user, guild()?, act),
         _ => {}
     }
@@ -300,8 +301,8 @@ fn refusal(status: u16, code: i64, message: &str) -> ActResult {
 }
 
 /// Joining is what a person does with an invite; bots have no request for it.
-fn join(edge: &Edge, user: Id, guild: Id) -> Result<ActResult, Failure> {
-    Ok(edge.sandbox.with_world(|world| {
+pub(crate) fn join(sandbox: &Sandbox, user: Id, guild: Id) -> ActResult {
+    sandbox.with_world(|world| {
         let now = world.now();
         let Some(place) = world.guilds.get(&guild) else {
             return refusal(404, 10004, "Unknown Guild");
@@ -309,11 +310,7 @@ fn join(edge: &Edge, user: Id, guild: Id) -> Result<ActResult, Failure> {
         if place.bans.contains_key(&user) {
             return refusal(403, 40007, "The user is banned from this guild.");
         }
-        let closed = place
-            .incidents
-            .as_ref()
-            .and_then(|i| i.invites_disabled_until);
-        if closed.is_some_and(|until| until > now) || place.features.contains("INVITES_DISABLED") {
+        if invites_paused(place, now) {
             return refusal(403, 40012, "Invites are currently paused for this server.");
         }
         if world.add_member(guild, user) {
@@ -326,7 +323,14 @@ fn join(edge: &Edge, user: Id, guild: Id) -> Result<ActResult, Failure> {
                 body: Value::Null,
             }
         }
-    }))
+    })
+}
+
+/// Whether a guild lets nobody in for now.
+pub(crate) fn invites_paused(guild: &Guild, now: Stamp) -> bool {
+    let incidents = guild.incidents.as_ref();
+    let until = incidents.and_then(|i| i.invites_disabled_until);
+    until.is_some_and(|until| until > now) || guild.features.contains("INVITES_DISABLED")
 }
 
 fn add_bot(edge: &Edge, user: Id, guild: Id, act: &Act) -> Result<ActResult, Failure> {

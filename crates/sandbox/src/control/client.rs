@@ -210,6 +210,27 @@ impl ControlClient {
         self.get("/ctl/limits").await
     }
 
+    pub async fn start_drill(&self, order: &NewDrill) -> Result<DrillStarted, ControlError> {
+        self.post("/ctl/drills", order).await
+    }
+
+    /// The last drills, newest first.
+    pub async fn drills(&self) -> Result<Vec<DrillReport>, ControlError> {
+        self.get("/ctl/drills").await
+    }
+
+    /// Waits for the end of a drill, at most `wait_ms` in real time, and shows how it stands.
+    pub async fn drill(&self, id: u64, wait_ms: u64) -> Result<DrillReport, ControlError> {
+        self.get(&format!("/ctl/drills/{id}?wait_ms={wait_ms}"))
+            .await
+    }
+
+    /// Stops a drill; one that is finished is only shown.
+    pub async fn stop_drill(&self, id: u64) -> Result<DrillReport, ControlError> {
+        let path = format!("/ctl/drills/{id}");
+        self.call(http::Method::DELETE, &path, &Value::Null).await
+    }
+
     /// Exchanges that Discord's description forbids; always empty without `--strict-openapi`.
     pub async fn violations(&self) -> Result<Vec<Violation>, ControlError> {
         self.get("/ctl/violations").await

@@ -8,6 +8,7 @@
 mod acts;
 pub mod client;
 mod commands;
+mod drills;
 mod interact;
 pub mod page;
 mod place;
@@ -30,6 +31,9 @@ use tokio_util::sync::CancellationToken;
 use page::Page;
 
 use crate::server::Edge;
+
+pub(crate) use acts::{invites_paused, join};
+pub(crate) use place::new_app;
 
 /// Largest body of a control call; attachments of commands travel in it.
 const MAX_BODY: usize = 64 << 20;
@@ -146,6 +150,8 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
         .route("/ctl/limits", get(steer::limits).post(steer::set_limits))
         .route("/ctl/violations", get(steer::violations))
         .route("/ctl/settle", post(steer::settle))
+        .route("/ctl/drills", get(drills::list).post(drills::start))
+        .route("/ctl/drills/{id}", get(drills::show).delete(drills::stop))
         .fallback(file)
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(own_calls_only))

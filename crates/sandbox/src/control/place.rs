@@ -166,7 +166,8 @@ pub(super) async fn members(
     })
 }
 
-fn loaded(control: &Control, name: &str, seed: u64) -> Answer {
+async fn loaded(control: &Control, name: &str, seed: u64) -> Answer {
+    control.edge.drills.clear().await;
     control
         .edge
         .load(name, seed)
@@ -177,7 +178,7 @@ fn loaded(control: &Control, name: &str, seed: u64) -> Answer {
 /// `POST /ctl/world`: replaces everything by a built-in world.
 pub(super) async fn load(State(control): Ctl, Body(body): Body<LoadWorld>) -> Answer {
     let seed = body.seed.unwrap_or(1);
-    loaded(&control, body.world.as_deref().unwrap_or("small"), seed)
+    loaded(&control, body.world.as_deref().unwrap_or("small"), seed).await
 }
 
 /// `POST /ctl/reset`: the present world from its beginning.
@@ -186,7 +187,7 @@ pub(super) async fn reset(State(control): Ctl) -> Answer {
         .edge
         .sandbox
         .with_world(|w| (w.name.clone(), w.seed));
-    loaded(&control, &name, seed)
+    loaded(&control, &name, seed).await
 }
 
 fn app_json(app: &Application) -> App {
@@ -226,34 +227,12 @@ pub(super) async fn create_app(State(control): Ctl, Body(body): Body<NewApp>) ->
         if let Some(unknown) = guilds.iter().find(|g| !world.guilds.contains_key(g)) {
             return Err(Failure::missing("guild", &unknown.to_string()));
         }
-        let app_id = world.next_id();
-        let owner = world.users.values().filter(|u| !u.bot).map(|u| u.id).min();
         let app = Application {
-            id: app_id,
-            bot: app_id,
-            name: body
-                .name
-                .clone()
-                .unwrap_or_else(|| "Another bot".to_owned()),
-            description: String::new(),
-            icon: None,
-            owner: owner.unwrap_or(app_id),
-            token: format!(
-                "{}.{}",
-                token_head(app_id),
-                world.secret(&format!("bot {app_id}"), 30)
-            ),
-            client_secret: world.secret(&format!("client {app_id}"), 32),
             redirect_uris: body.redirect_uris.clone(),
             flags: body.flags.unwrap_or(ALL_INTENTS),
-            shards: 1,
-            max_concurrency: 1,
-            sessions: SessionStarts::default(),
-            global_commands: Default::default(),
-            guild_commands: Default::default(),
-            emojis: Default::default(),
-            command_creates: Default::default(),
+            ..new_app(world, body.name.as_deref().unwrap_or("Another bot"))
         };
+        let app_id = app.id;
         let answer = app_json(&app);
         world.add_app(app);
         for guild in &guilds {
@@ -262,6 +241,35 @@ pub(super) async fn create_app(State(control): Ctl, Body(body): Body<NewApp>) ->
         }
         Ok(Json(answer))
     })
+}
+
+/// An application with secrets of its own, not yet part of the world.
+pub(crate) fn new_app(world: &mut World, name: &str) -> Application {
+    let id = world.next_id();
+    let owner = world.users.values().filter(|u| !u.bot).map(|u| u.id).min();
+    Application {
+        id,
+        bot: id,
+        name: name.to_owned(),
+        description: String::new(),
+        icon: None,
+        owner: owner.unwrap_or(id),
+        token: format!(
+            "{}.{}",
+            token_head(id),
+            world.secret(&format!("bot {id}"), 30)
+        ),
+        client_secret: world.secret(&format!("client {id}"), 32),
+        redirect_uris: Vec::new(),
+        flags: ALL_INTENTS,
+        shards: 1,
+        max_concurrency: 1,
+        sessions: SessionStarts::default(),
+        global_commands: Default::default(),
+        guild_commands: Default::default(),
+        emojis: Default::default(),
+        command_creates: Default::default(),
+    }
 }
 
 /// Tokens begin with the bot's id, as libraries expect that read it from there.

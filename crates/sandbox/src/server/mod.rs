@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub use start::{Running, ServeArgs, ServeError, run, start};
 
 use crate::control::{self, page::Page};
+use crate::drill::Drills;
 use crate::gateway::{Gateway, Settings};
 use crate::journal::Record;
 use crate::oauth::Grants;
@@ -63,6 +64,7 @@ pub struct Edge {
     pub sandbox: Arc<Sandbox>,
     pub gateway: Arc<Gateway>,
     pub(crate) grants: Grants,
+    pub(crate) drills: Drills,
     /// Who the consent page takes its visitor for, unless another is chosen.
     visitor: Mutex<Option<Id>>,
     violations: Arc<Mutex<VecDeque<Violation>>>,
@@ -101,6 +103,7 @@ impl Edge {
             sandbox,
             gateway,
             grants: Grants::default(),
+            drills: Drills::default(),
             visitor: Mutex::default(),
             violations,
             requests: AtomicUsize::new(0),

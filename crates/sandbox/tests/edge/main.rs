@@ -6,6 +6,7 @@ mod cdn;
 mod client;
 mod compression;
 mod control;
+mod drills;
 mod faults;
 mod identify;
 mod intents;

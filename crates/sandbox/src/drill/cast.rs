@@ -1,0 +1,330 @@
+//! The scene before the first act: who attacks, with what rights, and what there is to attack.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::board::DrillError;
+use super::types::{Attackers, DrillKind, DrillSettings};
+use crate::control::new_app;
+use crate::world::permissions as perm;
+use crate::world::{EPOCH_MS, Guild, Id, Role, User, World};
+
+/// Accounts that a report names.
+const NAMED: usize = 100;
+
+/// A webhook of the attackers.
+#[derive(Debug, Clone)]
+pub(super) struct Hook {
+    pub id: Id,
+    pub channel: Id,
+    pub token: String,
+}
+
+/// Attackers and their targets. Targets are listed once, at the start, and used up in order.
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    pub guild: Id,
+    pub guild_name: String,
+    /// Users that attack; of a leaked token, the bot.
+    pub attackers: Vec<Id>,
+    pub known: BTreeSet<Id>,
+    /// Integrations of attacking bots.
+    pub integrations: BTreeSet<Id>,
+    /// The leaked token.
+    pub token: Option<String>,
+    /// Roles that make attackers administrators.
+    pub arms: BTreeSet<Id>,
+    /// All attackers began as administrators.
+    pub armed: bool,
+    /// Later ids are of the drill's time.
+    pub since: Id,
+    /// Channels in which everyone may write; slow ones only if there are no others.
+    pub open: Vec<Id>,
+    pub channels: VecDeque<(Id, String)>,
+    pub roles: VecDeque<(Id, String)>,
+    /// Members to ban and kick, the owner left out.
+    pub members: VecDeque<Id>,
+    /// People to write to.
+    pub people: VecDeque<Id>,
+    /// Channels the attackers made.
+    pub junk: Vec<Id>,
+    pub hooks: Vec<Hook>,
+}
+
+impl Stage {
+    /// Brings the attackers into position.
+    pub fn set(
+        world: &mut World,
+        guild_id: Id,
+        number: u64,
+        kind: DrillKind,
+        settings: &DrillSettings,
+    ) -> Result<Self, DrillError> {
+        let missing = || DrillError::UnknownGuild(guild_id);
+        let guild = world.guilds.get(&guild_id).ok_or_else(missing)?;
+        let main_bot = guild
+            .bots
+            .iter()
+            .copied()
+            .find(|b| world.apps.contains_key(b));
+        if settings.own_token && main_bot.is_none() {
+            return Err(DrillError::Bad(
+                "no bot is in this guild whose token could leak".into(),
+            ));
+        }
+        let (members, people) = targets(guild);
+        let (channels, roles) = (ordered_channels(world, guild), ordered_roles(guild));
+        let mut stage = Self {
+            guild: guild_id,
+            guild_name: guild.name.clone(),
+            open: open_channels(world, guild),
+            channels,
+            roles,
+            members,
+            people,
+            ..Self::default()
+        };
+        let age = settings.account_age_days.unwrap_or(0);
+        match kind {
+            DrillKind::Raid => {
+                stage.attackers = accounts(world, "raider", number, settings.size, age);
+            }
+            DrillKind::Spam => {
+                stage.attackers = plain_members(world, guild_id, settings.actors as usize);
+                let lacking = settings.actors - stage.attackers.len() as u32;
+                let fresh = accounts(world, "spammer", number, lacking, age);
+                for user in &fresh {
+                    world.add_member(guild_id, *user);
+                }
+                stage.attackers.extend(fresh);
+            }
+            DrillKind::Nuke => {
+                stage.attackers = accounts(world, "rogue", number, settings.actors, age);
+                stage.arm_rogues(world, settings.above_bot);
+            }
+            DrillKind::TokenLeak => match main_bot.filter(|_| settings.own_token) {
+                Some(bot) => stage.leak(world, bot),
+                None => stage.leak_another(world, number, settings.above_bot)?,
+            },
+        }
+        stage.known = stage.attackers.iter().copied().collect();
+        let known = &stage.known;
+        stage.members.retain(|m| !known.contains(m));
+        stage.people.retain(|m| !known.contains(m));
+        if let Some(guild) = world.guilds.get(&guild_id) {
+            stage.armed = stage
+                .attackers
+                .iter()
+                .all(|a| perm::in_guild(guild, *a, world.now()) & perm::ADMINISTRATOR != 0);
+            let own = guild
+                .integrations
+                .values()
+                .filter(|i| known.contains(&i.bot));
+            stage.integrations = own.map(|i| i.id).collect();
+        }
+        // Announcements of the scene are history; nothing made later is older.
+        stage.since = world.next_id();
+        Ok(stage)
+    }
+
+    /// One role with Administrator for all rogues.
+    fn arm_rogues(&mut self, world: &mut World, above: bool) {
+        let role = world.next_id();
+        let position = place_role(world, self.guild, above);
+        world.add_role(
+            self.guild,
+            Role::new(role, "Helpers", perm::ADMINISTRATOR, position),
+        );
+        for user in &self.attackers {
+            if let Some(user) = world.users.get_mut(user) {
+                user.mfa_enabled = true;
+            }
+            world.add_member(self.guild, *user);
+            world.edit_member(self.guild, *user, |m| {
+                m.roles.insert(role);
+            });
+        }
+        self.arms.insert(role);
+    }
+
+    /// The token of a bot that is here already.
+    fn leak(&mut self, world: &World, bot: Id) {
+        self.attackers = vec![bot];
+        self.token = world.app_of_bot(bot).map(|a| a.token.clone());
+        self.arms = managed_roles(world, self.guild, bot);
+    }
+
+    /// The token of another bot with Administrator, which joins now.
+    fn leak_another(
+        &mut self,
+        world: &mut World,
+        number: u64,
+        above: bool,
+    ) -> Result<(), DrillError> {
+        let app = new_app(world, &format!("Leaky bot {number}"));
+        let (id, bot) = (app.id, app.bot);
+        world.add_app(app);
+        let owner = world.guilds.get(&self.guild).map_or(id, |g| g.owner_id);
+        world.add_bot(self.guild, id, owner, perm::ADMINISTRATOR);
+        self.leak(world, bot);
+        let arms: Vec<Id> = self.arms.iter().copied().collect();
+        for role in arms {
+            let position = place_role(world, self.guild, above);
+            let guild = world.guilds.get_mut(&self.guild);
+            if let Some(role) = guild.and_then(|g| g.roles.get_mut(&role)) {
+                role.position = position;
+            }
+            world.role_updated(self.guild, role);
+        }
+        Ok(())
+    }
+
+    /// How the attackers stand.
+    pub fn attackers(&self, world: &World) -> Attackers {
+        let guild = world.guilds.get(&self.guild);
+        let now = world.now();
+        let inside = |id: &&Id| guild.is_some_and(|g| g.members.contains_key(id));
+        let active = |id: &&Id| {
+            guild.is_some_and(|g| {
+                let free = g.members.get(id).is_some_and(|m| !m.timed_out(now));
+                let bits = perm::in_guild(g, **id, now);
+                free && (!self.armed || bits & perm::ADMINISTRATOR != 0)
+            })
+        };
+        Attackers {
+            total: self.attackers.len() as u32,
+            in_guild: self.attackers.iter().filter(inside).count() as u32,
+            active: self.attackers.iter().filter(active).count() as u32,
+            ids: self
+                .attackers
+                .iter()
+                .take(NAMED)
+                .map(Id::to_string)
+                .collect(),
+        }
+    }
+}
+
+/// Accounts of a certain age that nobody has seen yet. They differ by a millisecond each.
+fn accounts(world: &mut World, word: &str, drill: u64, count: u32, age_days: u32) -> Vec<Id> {
+    let newest = world.now().0 - i64::from(age_days) * 86_400_000;
+    let mut created = newest;
+    let mut made = Vec::with_capacity(count as usize);
+    for n in 1..=count {
+        let id = loop {
+            created -= 1;
+            // A worker of their own keeps them apart from every other id.
+            let id = Id((((created - EPOCH_MS).max(0) as u64) << 22) | (0x1f << 17));
+            if !world.users.contains_key(&id) {
+                break id;
+            }
+        };
+        world
+            .users
+            .insert(id, User::new(id, &format!("{word}-{drill}-{n}")));
+        made.push(id);
+    }
+    made
+}
+
+/// Members that may moderate nothing, in the order of their ids.
+fn plain_members(world: &World, guild: Id, count: usize) -> Vec<Id> {
+    let Some(guild) = world.guilds.get(&guild) else {
+        return Vec::new();
+    };
+    let plain = guild.members.keys().copied().filter(|m| {
+        !guild.bots.contains(m)
+            && perm::in_guild(guild, *m, world.now()) & perm::NEED_SECOND_FACTOR == 0
+    });
+    plain.take(count).collect()
+}
+
+/// Members to remove, and people to write to.
+fn targets(guild: &Guild) -> (VecDeque<Id>, VecDeque<Id>) {
+    let all = guild.members.keys().copied();
+    let members: VecDeque<Id> = all.filter(|m| *m != guild.owner_id).collect();
+    let people = members.iter().filter(|m| !guild.bots.contains(m)).copied();
+    let people = people.collect();
+    (members, people)
+}
+
+/// Channels from the top of the list down; threads go with their channels.
+fn ordered_channels(world: &World, guild: &Guild) -> VecDeque<(Id, String)> {
+    let mut channels: Vec<_> = guild
+        .channels
+        .iter()
+        .filter_map(|c| world.channels.get(c))
+        .collect();
+    channels.sort_by_key(|c| (c.position, c.id));
+    channels
+        .into_iter()
+        .map(|c| (c.id, c.name.clone()))
+        .collect()
+}
+
+/// Roles that can be deleted at all, from the lowest up.
+fn ordered_roles(guild: &Guild) -> VecDeque<(Id, String)> {
+    let deletable = guild
+        .roles
+        .values()
+        .filter(|r| r.id != guild.id && !r.managed);
+    let mut roles: Vec<&Role> = deletable.collect();
+    roles.sort_by_key(|r| perm::rank(r));
+    roles.into_iter().map(|r| (r.id, r.name.clone())).collect()
+}
+
+fn open_channels(world: &World, guild: &Guild) -> Vec<Id> {
+    let everyone = guild.roles.get(&guild.id).map_or(0, |r| r.permissions);
+    let needed = perm::VIEW_CHANNEL | perm::SEND_MESSAGES;
+    let texts = guild.channels.iter().filter_map(|c| world.channels.get(c));
+    let mut texts: Vec<_> = texts.filter(|c| matches!(c.kind, 0 | 5)).collect();
+    texts.sort_by_key(|c| (c.position, c.id));
+    let open = texts.iter().filter(|c| {
+        let own = c.overwrites.get(&guild.id);
+        let bits = own.map_or(everyone, |o| (everyone & !o.deny) | o.allow);
+        bits & needed == needed
+    });
+    let open: Vec<_> = open.collect();
+    let quick: Vec<Id> = open
+        .iter()
+        .filter(|c| c.rate_limit_per_user == 0)
+        .map(|c| c.id)
+        .collect();
+    match (quick.is_empty(), open.is_empty()) {
+        (false, _) => quick,
+        (true, false) => open.iter().map(|c| c.id).collect(),
+        (true, true) => texts.iter().map(|c| c.id).collect(),
+    }
+}
+
+fn managed_roles(world: &World, guild: Id, bot: Id) -> BTreeSet<Id> {
+    let guild = world.guilds.get(&guild);
+    let roles = guild.into_iter().flat_map(|g| g.roles.values());
+    roles.filter(|r| r.bot == Some(bot)).map(|r| r.id).collect()
+}
+
+/// Makes room for a role just below the highest bot's, or above everything; its position.
+fn place_role(world: &mut World, guild_id: Id, above: bool) -> i64 {
+    let Some(guild) = world.guilds.get_mut(&guild_id) else {
+        return 1;
+    };
+    let bots = guild.bots.iter().filter_map(|b| perm::top_role(guild, *b));
+    let highest = bots.filter(|r| r.id != guild_id).map(|r| r.position).max();
+    let Some(position) = highest.filter(|_| !above) else {
+        let top = guild.roles.values().map(|r| r.position).max();
+        return top.unwrap_or(0) + 1;
+    };
+    let higher = guild
+        .roles
+        .values_mut()
+        .filter(|r| r.id != guild_id && r.position >= position);
+    let moved: Vec<Id> = higher
+        .map(|role| {
+            role.position += 1;
+            role.id
+        })
+        .collect();
+    for role in moved {
+        world.role_updated(guild_id, role);
+    }
+    position
+}

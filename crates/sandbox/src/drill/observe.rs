@@ -1,0 +1,196 @@
+//! What others do against the attackers, as the guild's audit log and the journal show it.
+//!
+//! The log names bans, kicks, timeouts, roles and channels. It is silent about messages that a
+//! bot or a ban deletes and about paused invites: of the former the journal and a look at the
+//! messages tell, of the latter the guild itself.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+
+use super::cast::Stage;
+use super::spoils::Spoils;
+use super::tally::Tally;
+use super::types::Defence;
+use crate::Sandbox;
+use crate::control::invites_paused;
+use crate::journal::Record;
+use crate::world::{AuditEntry, Id, World, action, permissions as perm};
+
+/// Least time between two counts of messages while a drill runs: there may be many of both.
+const COUNT_EVERY_MS: i64 = 250;
+
+/// How things stand after a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    GuildGone,
+    /// No attacker is in the guild.
+    Outside {
+        /// One of their webhooks lives.
+        hooks: bool,
+    },
+    Inside,
+}
+
+#[derive(Debug)]
+pub(super) struct Observer {
+    start_ms: i64,
+    /// Newest entry of the audit log that was seen.
+    audit: Id,
+    /// Newest entry of the journal that was seen.
+    journal: u64,
+    /// Whether invites were paused at the last look.
+    paused: bool,
+    /// When messages may have been deleted, since they were last counted.
+    deleting: Option<i64>,
+    counted_ms: i64,
+    /// Attackers not yet seen outside.
+    inside: BTreeSet<Id>,
+}
+
+impl Observer {
+    pub fn new(sandbox: &Sandbox, stage: &Stage, start_ms: i64) -> Self {
+        let paused = sandbox.with_world(|world| paused(world, stage.guild));
+        Self {
+            start_ms,
+            audit: stage.since,
+            journal: sandbox.journal.last(),
+            paused,
+            deleting: None,
+            counted_ms: start_ms,
+            inside: stage.known.clone(),
+        }
+    }
+
+    /// Takes in what happened since the last look. With `thorough`, messages are counted in any
+    /// case.
+    pub fn look(
+        &mut self,
+        sandbox: &Sandbox,
+        stage: &Stage,
+        spoils: &mut Spoils,
+        tally: &mut Tally,
+        thorough: bool,
+    ) -> Sight {
+        let now = sandbox.clock.now_ms();
+        self.read_journal(sandbox, stage);
+        sandbox.with_world(|world| {
+            let Some(guild) = world.guilds.get(&stage.guild) else {
+                return Sight::GuildGone;
+            };
+            let fresh = guild
+                .audit
+                .entries()
+                .rev()
+                .take_while(|e| e.id > self.audit);
+            let fresh: Vec<&AuditEntry> = fresh.collect();
+            for entry in fresh.iter().rev() {
+                self.audit = entry.id;
+                let at = entry
+                    .id
+                    .created()
+                    .0
+                    .clamp(self.start_ms, now.max(self.start_ms));
+                if entry.user.is_none_or(|user| stage.known.contains(&user)) {
+                    continue;
+                }
+                if let Some(defence) = judge(entry, stage, spoils) {
+                    tally.defence(at, defence, 1);
+                    // A ban may take the messages of its target along, a channel what is in it.
+                    if matches!(defence, Defence::AttackersBanned | Defence::ChannelsRemoved) {
+                        self.deleting.get_or_insert(at);
+                    }
+                }
+            }
+            let paused = paused(world, stage.guild);
+            if paused && !self.paused {
+                tally.defence(now, Defence::InvitesPaused, 1);
+            }
+            self.paused = paused;
+            let due = self.deleting.is_some() && now - self.counted_ms >= COUNT_EVERY_MS;
+            if due || thorough {
+                let gone = spoils.count_posts(world);
+                let at = self.deleting.take().unwrap_or(now);
+                tally.defence(at, Defence::MessagesDeleted, gone);
+                self.counted_ms = now;
+            }
+            self.inside.extend(spoils.arrived.drain(..));
+            while let Some(first) = self.inside.first() {
+                if guild.members.contains_key(first) {
+                    return Sight::Inside;
+                }
+                self.inside.pop_first();
+            }
+            let hooks = spoils.hooks.iter().any(|h| world.webhooks.contains_key(h));
+            Sight::Outside { hooks }
+        })
+    }
+
+    /// Deletions of messages by others: the log has no entry for those of bots.
+    fn read_journal(&mut self, sandbox: &Sandbox, stage: &Stage) {
+        for entry in sandbox.journal.since(self.journal, usize::MAX) {
+            self.journal = entry.seq;
+            let Record::Request {
+                caller,
+                method,
+                route: Some(route),
+                status: 200..300,
+                ..
+            } = &entry.record
+            else {
+                continue;
+            };
+            let caller = caller.id.as_deref().and_then(|id| id.parse().ok());
+            let foreign = caller.is_none_or(|id: Id| !stage.known.contains(&id));
+            let single = *method == Method::DELETE.as_str()
+                && route == "/channels/{channel_id}/messages/{message_id}";
+            if foreign && (single || route == "/channels/{channel_id}/messages/bulk-delete") {
+                self.deleting.get_or_insert(entry.at_ms.max(self.start_ms));
+            }
+        }
+    }
+}
+
+fn paused(world: &World, guild: Id) -> bool {
+    let guild = world.guilds.get(&guild);
+    guild.is_some_and(|g| invites_paused(g, world.now()))
+}
+
+/// What an entry by someone else means for the attackers, if anything.
+fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> {
+    let target = entry.target?;
+    let attacker = stage.known.contains(&target);
+    let change = |key: &str| entry.changes.iter().find(|c| c.key == key);
+    let named = |lost: &std::collections::BTreeMap<Id, String>| {
+        let name = change("name").and_then(|c| c.new.as_ref()?.as_str());
+        name.is_some_and(|name| lost.values().any(|lost| lost == name))
+    };
+    match entry.action {
+        action::BAN_ADD if attacker => Some(Defence::AttackersBanned),
+        action::MEMBER_KICK if attacker => Some(Defence::AttackersKicked),
+        action::INTEGRATION_DELETE if stage.integrations.contains(&target) => {
+            Some(Defence::AttackersKicked)
+        }
+        action::MEMBER_UPDATE if attacker => {
+            let until = change("communication_disabled_until")?;
+            until.new.is_some().then_some(Defence::AttackersTimedOut)
+        }
+        action::MEMBER_ROLE_UPDATE if attacker => change("$remove").map(|_| Defence::RolesTaken),
+        action::ROLE_DELETE if stage.arms.contains(&target) => Some(Defence::RolesTaken),
+        action::ROLE_UPDATE if stage.arms.contains(&target) => {
+            let bits = change("permissions")?.new.as_ref()?.as_str()?;
+            let bits: u64 = bits.parse().ok()?;
+            (bits & perm::ADMINISTRATOR == 0).then_some(Defence::RolesTaken)
+        }
+        action::CHANNEL_DELETE if spoils.channels_created.contains(&target) => {
+            Some(Defence::ChannelsRemoved)
+        }
+        action::CHANNEL_CREATE if named(&spoils.channels_deleted) => {
+            Some(Defence::ChannelsRestored)
+        }
+        action::ROLE_CREATE if named(&spoils.roles_deleted) => Some(Defence::RolesRestored),
+        action::BAN_REMOVE if spoils.banned.contains(&target) => Some(Defence::MembersUnbanned),
+        action::WEBHOOK_DELETE if spoils.hooks.contains(&target) => Some(Defence::WebhooksDeleted),
+        _ => None,
+    }
+}

@@ -1,0 +1,272 @@
+//! A drill under way: paces the script, watches the answer, and closes with a report.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::cast::Stage;
+use super::observe::{Observer, Sight};
+use super::perform::perform;
+use super::script::Script;
+use super::spoils::Spoils;
+use super::tally::Tally;
+use super::types::{
+    Attackers, Damage, DrillEnd, DrillKind, DrillReport, DrillSettings, DrillState,
+};
+use crate::Sandbox;
+use crate::world::Id;
+
+/// Acts between two turns of the scheduler, when none has to wait.
+const ACTS_PER_TURN: u64 = 64;
+
+/// Everything that changes while a drill runs.
+#[derive(Debug)]
+struct Course {
+    stage: Stage,
+    script: Script,
+    spoils: Spoils,
+    tally: Tally,
+    observer: Observer,
+    state: DrillState,
+}
+
+#[derive(Debug)]
+enum Stand {
+    Running(Box<Course>),
+    Finished(Box<DrillReport>),
+}
+
+/// One drill.
+#[derive(Debug)]
+pub(super) struct Drill {
+    pub id: u64,
+    pub guild: Id,
+    kind: DrillKind,
+    settings: DrillSettings,
+    start_ms: i64,
+    stand: Mutex<Stand>,
+    pub stop: CancellationToken,
+    done: watch::Sender<bool>,
+}
+
+impl Drill {
+    pub fn new(
+        sandbox: &Sandbox,
+        id: u64,
+        kind: DrillKind,
+        settings: DrillSettings,
+        stage: Stage,
+        stop: CancellationToken,
+    ) -> Self {
+        let start_ms = sandbox.clock.now_ms();
+        let course = Course {
+            script: Script::new(kind, &settings),
+            spoils: Spoils::default(),
+            tally: Tally::new(start_ms),
+            observer: Observer::new(sandbox, &stage, start_ms),
+            state: DrillState::Attacking,
+            stage,
+        };
+        Self {
+            id,
+            guild: course.stage.guild,
+            kind,
+            settings,
+            start_ms,
+            stand: Mutex::new(Stand::Running(Box::new(course))),
+            stop,
+            done: watch::Sender::new(false),
+        }
+    }
+
+    fn stand(&self) -> MutexGuard<'_, Stand> {
+        self.stand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn is_finished(&self) -> bool {
+        *self.done.borrow()
+    }
+
+    /// Returns once the drill is finished.
+    pub async fn finished(&self) {
+        // The sender lives in `self`, so this cannot fail while we are borrowed.
+        let _ = self.done.subscribe().wait_for(|done| *done).await;
+    }
+
+    /// The report as of now.
+    pub fn report(&self, sandbox: &Sandbox) -> DrillReport {
+        match &mut *self.stand() {
+            Stand::Finished(report) => (**report).clone(),
+            Stand::Running(course) => self.write(sandbox, course, None),
+        }
+    }
+
+    /// Runs to the end.
+    pub async fn run(&self, sandbox: &Sandbox) {
+        let end = self.attack_and_watch(sandbox).await;
+        {
+            let mut stand = self.stand();
+            if let Stand::Running(course) = &mut *stand {
+                course.state = DrillState::Finished;
+                let report = self.write(sandbox, course, Some(end));
+                *stand = Stand::Finished(Box::new(report));
+            }
+        }
+        self.done.send_replace(true);
+    }
+
+    async fn attack_and_watch(&self, sandbox: &Sandbox) -> DrillEnd {
+        let mut acts = 0_u64;
+        while let Some(due) = self.course(|c| c.script.due()).flatten() {
+            if let Some(end) = self.wait(sandbox, due).await {
+                return end;
+            }
+            if let Some(end) = self.course(|c| c.act(sandbox)).flatten() {
+                return end;
+            }
+            acts += 1;
+            if acts.is_multiple_of(ACTS_PER_TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.course(|c| c.state = DrillState::Watching);
+        let until = sandbox.clock.now_ms() - self.start_ms + self.settings.watch_ms as i64;
+        let end = self.wait(sandbox, until).await;
+        end.unwrap_or(DrillEnd::Completed)
+    }
+
+    /// Works on the course while there is one.
+    fn course<T>(&self, work: impl FnOnce(&mut Course) -> T) -> Option<T> {
+        match &mut *self.stand() {
+            Stand::Running(course) => Some(work(course)),
+            Stand::Finished(_) => None,
+        }
+    }
+
+    /// Waits until `ms` after the start and looks at whatever happens meanwhile. An end, when the
+    /// drill is over before.
+    async fn wait(&self, sandbox: &Sandbox, ms: i64) -> Option<DrillEnd> {
+        let mut grown = sandbox.journal.watch();
+        let until = time(self.start_ms + ms);
+        let clock = &sandbox.clock;
+        loop {
+            grown.mark_unchanged();
+            if let Some(end) = self.course(|c| c.look(sandbox)).flatten() {
+                return Some(end);
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Some(DrillEnd::Stopped),
+                () = clock.sleep_until(until) => return None,
+                // The journal lives as long as the sandbox.
+                _ = grown.changed() => {}
+            }
+        }
+    }
+
+    fn write(&self, sandbox: &Sandbox, course: &mut Course, end: Option<DrillEnd>) -> DrillReport {
+        course.sight(sandbox, true);
+        let Course {
+            stage,
+            script,
+            spoils,
+            tally,
+            state,
+            ..
+        } = course;
+        let now = sandbox.clock.now_ms();
+        let (attackers, undone) = sandbox.with_world(|world| {
+            if world.guilds.contains_key(&stage.guild) {
+                let undone = spoils.undone(world, stage.guild, stage.since);
+                (stage.attackers(world), undone)
+            } else {
+                let total = stage.attackers.len() as u32;
+                let none = Attackers {
+                    total,
+                    ..Attackers::default()
+                };
+                (none, spoils.gone.clone())
+            }
+        });
+        let left = |(damage, count): (&Damage, &u64)| {
+            let left = count.saturating_sub(undone.get(damage).copied().unwrap_or(0));
+            (left > 0).then_some((*damage, left))
+        };
+        let (timeline_step_ms, timeline) = tally.timeline();
+        let mut times = tally.times;
+        times.ended_ms = end.map(|_| now - self.start_ms);
+        DrillReport {
+            id: self.id,
+            kind: self.kind,
+            guild_id: stage.guild.to_string(),
+            guild_name: stage.guild_name.clone(),
+            state: *state,
+            end,
+            settings: self.settings.clone(),
+            started_at: stamp(self.start_ms),
+            ended_at: end.map(|_| stamp(now)),
+            attackers,
+            planned: script.planned(),
+            attempted: tally.attempted,
+            succeeded: tally.succeeded,
+            achieved: tally.achieved.clone(),
+            refused: tally.refused.clone(),
+            defended: tally.defended.clone(),
+            remains: tally.achieved.iter().filter_map(left).collect(),
+            undone,
+            times,
+            timeline_step_ms,
+            timeline,
+        }
+    }
+}
+
+impl Course {
+    fn sight(&mut self, sandbox: &Sandbox, thorough: bool) -> Sight {
+        let Self {
+            stage,
+            spoils,
+            tally,
+            observer,
+            ..
+        } = self;
+        observer.look(sandbox, stage, spoils, tally, thorough)
+    }
+
+    /// Whether the drill is over, as far as the world shows.
+    fn look(&mut self, sandbox: &Sandbox) -> Option<DrillEnd> {
+        match self.sight(sandbox, false) {
+            Sight::GuildGone => Some(DrillEnd::GuildGone),
+            Sight::Outside { hooks: false } if self.script.all_entered() => {
+                Some(DrillEnd::AttackersGone)
+            }
+            _ => None,
+        }
+    }
+
+    /// The next act.
+    fn act(&mut self, sandbox: &Sandbox) -> Option<DrillEnd> {
+        let sight = self.sight(sandbox, false);
+        if sight == Sight::GuildGone {
+            return Some(DrillEnd::GuildGone);
+        }
+        let gone = matches!(sight, Sight::Outside { .. });
+        if let Some(step) = self.script.step(&mut self.stage, &self.spoils, gone) {
+            let outcome = perform(sandbox, &mut self.stage, &mut self.spoils, &step);
+            self.tally.act(sandbox.clock.now_ms(), outcome);
+        }
+        None
+    }
+}
+
+fn time(ms: i64) -> DateTime<Utc> {
+    Utc.timestamp_millis_opt(ms)
+        .single()
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+fn stamp(ms: i64) -> String {
+    time(ms).to_rfc3339_opts(SecondsFormat::Millis, true)
+}

@@ -1,0 +1,128 @@
+//! What attackers took, piece by piece, and what of it is still so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::types::Damage;
+use crate::world::{Id, World};
+
+/// A message of the attackers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Post {
+    pub channel: Id,
+    pub id: Id,
+    pub damage: Damage,
+}
+
+/// From the answers to the attackers' requests.
+#[derive(Debug, Default)]
+pub(super) struct Spoils {
+    pub joined: BTreeSet<Id>,
+    /// Those of them that the observer has not heard of.
+    pub arrived: Vec<Id>,
+    /// Messages not yet found missing; direct ones are beyond anyone's reach.
+    pub posts: Vec<Post>,
+    /// Messages found missing.
+    pub gone: BTreeMap<Damage, u64>,
+    /// Names of what was deleted, by id.
+    pub channels_deleted: BTreeMap<Id, String>,
+    pub channels_created: BTreeSet<Id>,
+    pub roles_deleted: BTreeMap<Id, String>,
+    pub banned: BTreeSet<Id>,
+    pub kicked: BTreeSet<Id>,
+    pub hooks: BTreeSet<Id>,
+}
+
+impl Spoils {
+    /// Looks which messages are gone, and says how many since the last time. Those that went
+    /// down with a channel the attackers deleted themselves do not count.
+    pub fn count_posts(&mut self, world: &World) -> u64 {
+        let mut missing = 0;
+        let (gone, own) = (&mut self.gone, &self.channels_deleted);
+        self.posts.retain(|post| {
+            if world.message(post.channel, post.id).is_some() {
+                return true;
+            }
+            if !own.contains_key(&post.channel) {
+                *gone.entry(post.damage).or_default() += 1;
+                missing += 1;
+            }
+            false
+        });
+        missing
+    }
+
+    /// Damage that is mended, as of the last [`count_posts`](Self::count_posts) for messages and
+    /// as the world is now for everything else. A channel or role counts as restored when
+    /// another made since `since`, not by the attackers, bears its name.
+    pub fn undone(&self, world: &World, guild: Id, since: Id) -> BTreeMap<Damage, u64> {
+        let mut undone = self.gone.clone();
+        let Some(guild) = world.guilds.get(&guild) else {
+            return undone;
+        };
+        let count = |found: usize| found as u64;
+        let channels = guild.channels.iter().filter(|c| **c > since);
+        let foreign = channels.filter(|c| !self.channels_created.contains(c));
+        let names = foreign.filter_map(|c| world.channels.get(c).map(|c| c.name.as_str()));
+        let restored = restored(&self.channels_deleted, names);
+        let roles = guild.roles.values().filter(|r| r.id > since);
+        let roles = self::restored(&self.roles_deleted, roles.map(|r| r.name.as_str()));
+        let absent = |set: &BTreeSet<Id>, there: &dyn Fn(&Id) -> bool| {
+            count(set.iter().filter(|id| !there(id)).count())
+        };
+        let member = |id: &Id| guild.members.contains_key(id);
+        undone.extend([
+            (Damage::MembersJoined, absent(&self.joined, &member)),
+            (Damage::ChannelsDeleted, restored),
+            (
+                Damage::ChannelsCreated,
+                absent(&self.channels_created, &|c| guild.channels.contains(c)),
+            ),
+            (Damage::RolesDeleted, roles),
+            (
+                Damage::MembersBanned,
+                absent(&self.banned, &|u| guild.bans.contains_key(u)),
+            ),
+            (
+                Damage::MembersKicked,
+                count(self.kicked.iter().filter(|u| member(u)).count()),
+            ),
+            (
+                Damage::WebhooksCreated,
+                absent(&self.hooks, &|w| world.webhooks.contains_key(w)),
+            ),
+        ]);
+        undone.retain(|_, count| *count > 0);
+        undone
+    }
+}
+
+/// How many of the lost names are there again; each new one makes up for one loss.
+fn restored<'a>(lost: &BTreeMap<Id, String>, present: impl Iterator<Item = &'a str>) -> u64 {
+    let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
+    for name in lost.values() {
+        *wanted.entry(name).or_default() += 1;
+    }
+    let mut found = 0;
+    for name in present {
+        if let Some(left) = wanted.get_mut(name).filter(|left| **left > 0) {
+            *left -= 1;
+            found += 1;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_new_name_makes_up_for_one_loss() {
+        let lost = [(1, "general"), (2, "general"), (3, "rules")];
+        let lost = lost.map(|(id, name)| (Id(id), name.to_owned())).into();
+        assert_eq!(
+            restored(&lost, ["general", "rules", "rules", "new"].into_iter()),
+            2
+        );
+    }
+}

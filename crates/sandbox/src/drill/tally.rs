@@ -1,0 +1,149 @@
+//! Counts of a drill and its timeline.
+
+use std::collections::BTreeMap;
+
+use super::types::{Beat, Damage, Defence, DrillTimes, Side};
+use super::wire_name;
+
+/// Entries of a timeline; a longer one is drawn in coarser steps.
+const MAX_BEATS: usize = 600;
+
+/// What came of one act.
+#[derive(Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// Nothing, or so many units of damage.
+    Done(Option<(Damage, u64)>),
+    /// The JSON error code, or the HTTP status where there is none.
+    Refused(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Tally {
+    start_ms: i64,
+    pub attempted: u64,
+    pub succeeded: u64,
+    pub achieved: BTreeMap<Damage, u64>,
+    pub refused: BTreeMap<String, u64>,
+    pub defended: BTreeMap<Defence, u64>,
+    pub times: DrillTimes,
+    step_ms: i64,
+    beats: BTreeMap<(i64, Side, String), u64>,
+}
+
+impl Tally {
+    pub fn new(start_ms: i64) -> Self {
+        Self {
+            start_ms,
+            attempted: 0,
+            succeeded: 0,
+            achieved: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            defended: BTreeMap::new(),
+            times: DrillTimes::default(),
+            step_ms: 1000,
+            beats: BTreeMap::new(),
+        }
+    }
+
+    /// Notes an act that was done at `now_ms`.
+    pub fn act(&mut self, now_ms: i64, outcome: Outcome) {
+        let at = (now_ms - self.start_ms).max(0);
+        self.attempted += 1;
+        self.times.last_act_ms = Some(at);
+        match outcome {
+            Outcome::Done(damage) => {
+                self.succeeded += 1;
+                self.times.first_success_ms.get_or_insert(at);
+                self.times.last_success_ms = Some(at);
+                if let Some((damage, count)) = damage {
+                    *self.achieved.entry(damage).or_default() += count;
+                    self.beat(at, Side::Attack, wire_name(&damage), count);
+                }
+            }
+            Outcome::Refused(code) => {
+                self.times.first_refusal_ms.get_or_insert(at);
+                self.beat(at, Side::Refused, code.clone(), 1);
+                *self.refused.entry(code).or_default() += 1;
+            }
+        }
+    }
+
+    /// Notes what was done against the attackers.
+    pub fn defence(&mut self, now_ms: i64, defence: Defence, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let at = (now_ms - self.start_ms).max(0);
+        // Not always learned of in the order in which it happened.
+        let times = &mut self.times;
+        times.first_defence_ms = Some(times.first_defence_ms.map_or(at, |t| t.min(at)));
+        times.last_defence_ms = Some(times.last_defence_ms.map_or(at, |t| t.max(at)));
+        *self.defended.entry(defence).or_default() += count;
+        self.beat(at, Side::Defence, wire_name(&defence), count);
+    }
+
+    fn beat(&mut self, at: i64, side: Side, what: String, count: u64) {
+        let step = at - at % self.step_ms;
+        *self.beats.entry((step, side, what)).or_default() += count;
+        while self.beats.len() > MAX_BEATS {
+            self.step_ms *= 2;
+            for ((at, side, what), count) in std::mem::take(&mut self.beats) {
+                let step = at - at % self.step_ms;
+                *self.beats.entry((step, side, what)).or_default() += count;
+            }
+        }
+    }
+
+    /// Step length and entries.
+    pub fn timeline(&self) -> (i64, Vec<Beat>) {
+        let beats = self.beats.iter().map(|((at_ms, side, what), count)| Beat {
+            at_ms: *at_ms,
+            side: *side,
+            what: what.clone(),
+            count: *count,
+        });
+        (self.step_ms, beats.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_deeds_of_a_second_are_one_entry() {
+        let mut tally = Tally::new(10_000);
+        let posted = || Outcome::Done(Some((Damage::MessagesPosted, 1)));
+        tally.act(10_000, posted());
+        tally.act(10_999, posted());
+        tally.act(11_000, Outcome::Refused("50013".into()));
+        tally.act(11_500, Outcome::Done(None));
+        tally.defence(10_200, Defence::AttackersBanned, 2);
+        let (step, beats) = tally.timeline();
+        let seen: Vec<_> = beats.iter().map(|b| (b.at_ms, &*b.what, b.count)).collect();
+        assert_eq!(step, 1000);
+        assert_eq!(
+            seen,
+            [
+                (0, "messages_posted", 2),
+                (0, "attackers_banned", 2),
+                (1000, "50013", 1)
+            ]
+        );
+        assert_eq!((tally.attempted, tally.succeeded), (4, 3));
+        assert_eq!(tally.times.first_defence_ms, Some(200));
+        assert_eq!(tally.times.last_success_ms, Some(1500));
+    }
+
+    #[test]
+    fn a_long_timeline_gets_coarser_and_loses_nothing() {
+        let mut tally = Tally::new(0);
+        for second in 0..5000 {
+            tally.act(second * 1000, Outcome::Refused("429".into()));
+        }
+        let (step, beats) = tally.timeline();
+        assert_eq!(step, 16_000);
+        assert!(beats.len() <= MAX_BEATS, "{}", beats.len());
+        assert_eq!(beats.iter().map(|b| b.count).sum::<u64>(), 5000);
+    }
+}
