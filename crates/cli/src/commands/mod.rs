@@ -5,6 +5,7 @@ pub mod bot;
 pub mod clusters;
 pub mod config;
 pub mod doctor;
+pub mod drill;
 pub mod finding;
 pub mod migrate;
 pub mod probe;

@@ -17,6 +17,8 @@ use splashtail_sandbox::openapi::complaints;
 use splashtail_sandbox::server::{ServeArgs, run as serve};
 use url::Url;
 
+use super::drill::{self, DrillArgs};
+
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct SandboxArgs {
@@ -30,10 +32,13 @@ pub struct SandboxArgs {
 enum SandboxCommand {
     /// Act in a running sandbox: speak, moderate, run commands, move its clock
     Ctl(CtlArgs),
+    /// Attack a server of a running sandbox and report what came of it
+    Drill(DrillArgs),
 }
 
+/// Where a running sandbox is steered.
 #[derive(Debug, Args)]
-struct CtlArgs {
+pub(super) struct ControlAddress {
     /// Origin of the sandbox's control API.
     #[arg(
         long,
@@ -41,6 +46,18 @@ struct CtlArgs {
         default_value = "http://127.0.0.1:4402"
     )]
     control: Url,
+}
+
+impl ControlAddress {
+    pub(super) fn client(&self) -> Result<ControlClient> {
+        Ok(ControlClient::new(&self.control)?)
+    }
+}
+
+#[derive(Debug, Args)]
+struct CtlArgs {
+    #[command(flatten)]
+    address: ControlAddress,
     #[command(subcommand)]
     command: CtlCommand,
 }
@@ -215,6 +232,7 @@ fn json(text: &str) -> Result<Value, String> {
 pub async fn run(args: SandboxArgs) -> Result<ExitCode> {
     match args.command {
         Some(SandboxCommand::Ctl(args)) => ctl(args).await,
+        Some(SandboxCommand::Drill(args)) => drill::run(args).await,
         None => {
             telemetry::init("sandbox");
             let lifecycle = Lifecycle::install().context("signals cannot be handled")?;
@@ -231,7 +249,7 @@ fn print(value: &impl Serialize) -> Result<ExitCode> {
 }
 
 async fn ctl(args: CtlArgs) -> Result<ExitCode> {
-    let client = ControlClient::new(&args.control)?;
+    let client = args.address.client()?;
     match args.command {
         CtlCommand::As(args) => act(&client, args).await,
         CtlCommand::Interact(args) => interact(&client, args).await,

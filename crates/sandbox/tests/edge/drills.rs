@@ -9,7 +9,7 @@ use splashtail_sandbox::control::types::{
 };
 use splashtail_sandbox::seed::small;
 
-use crate::client::{ALL_INTENTS, Bench, bench, bench_with, eventually, settings};
+use crate::client::{ALL_INTENTS, Bench, bench, eventually};
 
 /// Longer than any drill here takes.
 const PATIENCE_MS: u64 = 20_000;
@@ -72,7 +72,7 @@ fn guild(path: &str) -> String {
 
 #[tokio::test]
 async fn without_a_defender_a_raid_gets_all_it_wants() {
-    let b = bench_with(settings(), true).await;
+    let b = bench().await;
     b.clock.set_rate(100.0);
     let ctl = b.running.client().unwrap();
     let aged = NewDrill {
@@ -107,7 +107,7 @@ async fn without_a_defender_a_raid_gets_all_it_wants() {
 
 #[tokio::test]
 async fn spammers_are_plain_members_and_fresh_accounts_fill_up() {
-    let b = bench_with(settings(), true).await;
+    let b = bench().await;
     b.clock.set_rate(100.0);
     let ctl = b.running.client().unwrap();
     let spam = NewDrill {
@@ -130,7 +130,7 @@ async fn spammers_are_plain_members_and_fresh_accounts_fill_up() {
 
 #[tokio::test]
 async fn a_rogue_below_the_bot_takes_what_the_hierarchy_gives() {
-    let b = bench_with(settings(), true).await;
+    let b = bench().await;
     b.clock.set_rate(100.0);
     let ctl = b.running.client().unwrap();
     let report = end(&ctl, start(&ctl, &order(DrillKind::Nuke, 40, 5.0)).await).await;
@@ -180,7 +180,7 @@ async fn a_rogue_above_the_bot_bans_it_first() {
 
 #[tokio::test]
 async fn a_leaked_token_does_damage_within_its_limits() {
-    let b = bench_with(settings(), true).await;
+    let b = bench().await;
     b.clock.set_rate(0.0);
     let ctl = b.running.client().unwrap();
     let id = start(&ctl, &order(DrillKind::TokenLeak, 300, 200.0)).await;

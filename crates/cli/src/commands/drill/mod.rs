@@ -1,0 +1,195 @@
+//! `sandbox drill`: attacks a server of a running sandbox and reports what came of it.
+
+mod table;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use splashtail_sandbox::control::client::ControlClient;
+use splashtail_sandbox::control::types::{DrillEnd, DrillKind, DrillReport, DrillState, NewDrill};
+
+use super::sandbox::ControlAddress;
+
+/// Exit code when more acts succeeded than `--fail-over` allows.
+const NOT_CONTAINED: u8 = 4;
+/// What a shell reports for a process that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+/// Real time between two looks at a running drill.
+const LOOK_MS: u64 = 250;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    /// Fresh accounts join, and each posts once
+    Raid,
+    /// A rogue administrator deletes, bans and kicks
+    Nuke,
+    /// Ordinary members flood the channels
+    Spam,
+    /// Someone uses the token of a bot with Administrator
+    TokenLeak,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 the drill ran, 1 it could not, 4 more acts succeeded than --fail-over allows, \
+130 stopped by Ctrl-C (the report is printed all the same).")]
+pub struct DrillArgs {
+    kind: Kind,
+    /// Id or name of the server; default: the first.
+    #[arg(long)]
+    guild: Option<String>,
+    /// Acts, up to 100000; in a raid accounts, each of which joins and posts.
+    /// Default 50 (raid), 100 (spam), 60.
+    #[arg(long)]
+    size: Option<u32>,
+    /// Acts (in a raid: accounts) per second, 0.01 to 1000. Default 5; token-leak 10.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Attackers that take turns: members (spam, default 5) or administrators (nuke, default 1).
+    #[arg(long)]
+    actors: Option<u32>,
+    /// Seconds to wait for the defence after the last act.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    watch: f64,
+    /// Age of the attackers' new accounts. Default 1 (raid), 30 (spam), 400 (nuke).
+    #[arg(long, value_name = "DAYS")]
+    account_age_days: Option<u32>,
+    /// The attackers' role stands above the bot's instead of just below (nuke, token-leak).
+    #[arg(long)]
+    above_bot: bool,
+    /// The leaked token is that of the server's own bot (token-leak).
+    #[arg(long)]
+    own_token: bool,
+    /// Print the report as one JSON document.
+    #[arg(long)]
+    json: bool,
+    /// Exit with 4 when more acts than this succeeded.
+    #[arg(long, value_name = "ACTS")]
+    fail_over: Option<u64>,
+    #[command(flatten)]
+    address: ControlAddress,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=600.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("it lies between 0 and 600".to_owned())
+    }
+}
+
+/// Runs one drill to its end.
+///
+/// # Errors
+/// The sandbox cannot be reached or refuses the drill.
+#[allow(clippy::print_stdout, reason = "this is the command's answer")]
+pub async fn run(args: DrillArgs) -> Result<ExitCode> {
+    let client = args.address.client()?;
+    let kind = match args.kind {
+        Kind::Raid => DrillKind::Raid,
+        Kind::Nuke => DrillKind::Nuke,
+        Kind::Spam => DrillKind::Spam,
+        Kind::TokenLeak => DrillKind::TokenLeak,
+    };
+    let order = NewDrill {
+        kind,
+        guild_id: guild_id(&client, args.guild.as_deref()).await?,
+        size: args.size,
+        rate: args.rate,
+        actors: args.actors,
+        watch_ms: Some((args.watch * 1000.0) as u64),
+        account_age_days: args.account_age_days,
+        above_bot: args.above_bot,
+        own_token: args.own_token,
+    };
+    let report = follow(&client, &order).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", table::table(&report));
+    }
+    let too_many = args.fail_over.is_some_and(|limit| report.succeeded > limit);
+    Ok(match report.end {
+        _ if too_many => ExitCode::from(NOT_CONTAINED),
+        Some(DrillEnd::Stopped) => ExitCode::from(INTERRUPTED),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// An id as it is, the id behind a name, or the first server's.
+async fn guild_id(client: &ControlClient, name: Option<&str>) -> Result<String> {
+    if let Some(id) = name.filter(|n| n.bytes().all(|b| b.is_ascii_digit())) {
+        return Ok(id.to_owned());
+    }
+    let world = client.summary().await?;
+    let mut guilds = world["guilds"].as_array().into_iter().flatten();
+    let found = match name {
+        None => guilds.next(),
+        Some(name) => guilds.find(|g| {
+            g["name"]
+                .as_str()
+                .is_some_and(|known| known.eq_ignore_ascii_case(name))
+        }),
+    };
+    match (found.and_then(|g| g["id"].as_str()), name) {
+        (Some(id), _) => Ok(id.to_owned()),
+        (None, Some(name)) => bail!("there is no server `{name}` in the sandbox"),
+        (None, None) => bail!("the sandbox has no server; load a world with one"),
+    }
+}
+
+/// Starts a drill and waits for its end, or for Ctrl-C, which stops it.
+async fn follow(client: &ControlClient, order: &NewDrill) -> Result<DrillReport> {
+    let interrupt = tokio::signal::ctrl_c();
+    tokio::pin!(interrupt);
+    let id = client.start_drill(order).await?.id;
+    let mut line = Progress::new();
+    let report = loop {
+        let look = tokio::select! {
+            biased;
+            pressed = &mut interrupt => {
+                pressed.context("cannot handle signals")?;
+                break client.stop_drill(id).await?;
+            }
+            look = client.drill(id, LOOK_MS) => look?,
+        };
+        if look.state == DrillState::Finished {
+            break look;
+        }
+        line.show(&look);
+    };
+    line.clear();
+    Ok(report)
+}
+
+/// One line on a terminal that is written over and over.
+struct Progress {
+    terminal: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    fn show(&mut self, report: &DrillReport) {
+        self.write(&table::progress(report));
+    }
+
+    fn clear(&mut self) {
+        self.write("");
+    }
+
+    /// A terminal that is gone is no reason to end a drill.
+    fn write(&mut self, text: &str) {
+        if self.terminal {
+            let mut out = io::stderr();
+            let _ = write!(out, "\r\x1b[K{text}").and_then(|()| out.flush());
+        }
+    }
+}
