@@ -29,6 +29,7 @@ pub struct SandboxArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one value per process")]
 enum SandboxCommand {
     /// Act in a running sandbox: speak, moderate, run commands, move its clock
     Ctl(CtlArgs),

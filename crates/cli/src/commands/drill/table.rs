@@ -74,6 +74,7 @@ pub(super) fn table(report: &DrillReport) -> String {
             report.attempted - report.succeeded
         ),
     );
+    pair(out, "Contained", contained(report));
     damage(out, report);
     counts(
         out,
@@ -94,6 +95,15 @@ pub(super) fn table(report: &DrillReport) -> String {
     );
     moments(out, report);
     text
+}
+
+/// After the last success, if no attacker can act any more.
+fn contained(report: &DrillReport) -> String {
+    match (report.attackers.active, report.times.last_success_ms) {
+        (0, Some(at)) => format!("after {}", seconds(at)),
+        (0, None) => "from the beginning".to_owned(),
+        _ => "no".to_owned(),
+    }
 }
 
 fn damage(out: &mut String, report: &DrillReport) {
@@ -149,7 +159,7 @@ fn moments(out: &mut String, report: &DrillReport) {
         ("first success", times.first_success_ms),
         ("first refusal", times.first_refusal_ms),
         ("first defence", times.first_defence_ms),
-        ("last success (contained)", times.last_success_ms),
+        ("last success", times.last_success_ms),
         ("last defence", times.last_defence_ms),
         ("last act", times.last_act_ms),
     ];
@@ -248,6 +258,7 @@ mod tests {
         Took           12.045 s
         Attackers      1; at the end 1 in the server, 1 able to act
         Acts           9 planned, 9 attempted, 0 succeeded, 9 refused
+        Contained      no
 
         The attackers achieved nothing.
 
@@ -259,7 +270,7 @@ mod tests {
           first success                        never
           first refusal                      0.000 s
           first defence                        never
-          last success (contained)             never
+          last success                         never
           last defence                         never
           last act                           1.600 s
         ");
@@ -274,7 +285,7 @@ mod tests {
             "refused": {"50013": 1, "99": 20}, "defended": {"attackers_banned": 1},
         });
         let text = table(&report(full));
-        let part: Vec<&str> = text.lines().skip(6).take(9).collect();
+        let part: Vec<&str> = text.lines().skip(7).take(9).collect();
         insta::assert_snapshot!(part.join("\n"), @r"
         Damage                              achieved    undone   remains
           channels deleted                         3         1         2
@@ -286,6 +297,18 @@ mod tests {
 
         Defence                                times
         ");
+    }
+
+    #[test]
+    fn contained_means_that_nobody_can_act() {
+        let gone = json!({"total": 1, "in_guild": 0, "active": 0, "ids": []});
+        assert_eq!(
+            contained(&report(json!({"attackers": gone}))),
+            "from the beginning"
+        );
+        let times = json!({"last_success_ms": 2050});
+        let stopped = report(json!({"attackers": gone, "times": times}));
+        assert_eq!(contained(&stopped), "after 2.050 s");
     }
 
     #[test]
