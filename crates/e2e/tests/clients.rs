@@ -57,6 +57,26 @@ async fn discord_js() {
     story(Library::DiscordJs, &connection).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the built examples; `make test` provides them"]
+async fn twilight() {
+    let connection = Connection {
+        shards: 1,
+        compression: "zstd-stream",
+    };
+    story(Library::Twilight, &connection).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the built examples; `make test` provides them"]
+async fn serenity() {
+    let connection = Connection {
+        shards: 1,
+        compression: "payload",
+    };
+    story(Library::Serenity, &connection).await;
+}
+
 async fn story(library: Library, connection: &Connection) {
     let mut client = Stranger::start(library).await.unwrap();
     // People may talk as fast as this script does.
