@@ -414,7 +414,9 @@ impl Connection {
         match end {
             End::Lost => drop(self.ws),
             End::Client(_) => {
-                let _ = tokio::time::timeout(Duration::from_secs(2), self.ws.close(None)).await;
+                // Reading on sends the answer that the close frame is owed.
+                let goodbye = async { while let Some(Ok(_)) = self.ws.next().await {} };
+                let _ = tokio::time::timeout(Duration::from_secs(2), goodbye).await;
             }
             End::Close(close) => {
                 let frame = CloseFrame {

@@ -352,13 +352,20 @@ impl Client {
         self.send(json!({"op": 6, "d": d})).await;
     }
 
-    pub async fn close(&mut self, code: u16) {
+    /// Closes; returns the code that the server answers with.
+    pub async fn close(&mut self, code: u16) -> Option<u16> {
         let frame = CloseFrame {
             code: code.into(),
             reason: "".into(),
         };
         let _ = self.ws.close(Some(frame)).await;
-        while let Some(Ok(_)) = self.ws.next().await {}
+        let mut answer = None;
+        while let Some(Ok(message)) = self.ws.next().await {
+            if let Message::Close(frame) = message {
+                answer = frame.map(|f| f.code.into());
+            }
+        }
+        answer
     }
 }
 

@@ -85,7 +85,8 @@ async fn a_normal_close_by_the_client_ends_the_session() {
     for code in [1000, 1001] {
         let mut client = b.session(TALK).await;
         let (id, seq) = (client.session_id.clone(), client.seq);
-        client.close(code).await;
+        // RFC 6455, 5.5.1: a close frame is answered by one.
+        assert_eq!(client.close(code).await, Some(code));
         let mut client = resumed(&b, &id, seq).await;
         assert_eq!(client.until_op(9).await, false, "{code}");
         b.clock.advance(Duration::from_secs(5));

@@ -35,6 +35,41 @@ pub fn read(form: &mut Form<'_>, key: &str, v2: bool) -> Vec<Value> {
     out
 }
 
+/// Gives an id to every component that has none, from 1 in the order of the text, parents first;
+/// ids that are there are not used twice (component reference, "id").
+pub fn number(components: &mut Value) {
+    let mut taken = BTreeSet::new();
+    visit(components, &mut |component| {
+        taken.extend(component["id"].as_i64());
+    });
+    let mut next = 1;
+    visit(components, &mut |component| {
+        if component["id"].as_i64().is_some_and(|id| id > 0) {
+            return;
+        }
+        while taken.contains(&next) {
+            next += 1;
+        }
+        component["id"] = next.into();
+        next += 1;
+    });
+}
+
+fn visit(components: &mut Value, act: &mut impl FnMut(&mut Value)) {
+    match components {
+        Value::Array(list) => list.iter_mut().for_each(|c| visit(c, act)),
+        Value::Object(_) => {
+            act(components);
+            for key in ["components", "component"] {
+                if let Some(inner) = components.get_mut(key) {
+                    visit(inner, act);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 struct Walk {
     seen: BTreeSet<String>,
     next: i64,
@@ -258,5 +293,22 @@ fn defaults(kind: i64, out: &mut Value) {
                 json!({"id": "0", "url": url, "proxy_url": url}),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_ids_are_generated_around_those_that_are_there() {
+        let mut form = json!([
+            {"type": 1, "components": [{"type": 4}]},
+            {"type": 18, "id": 3, "component": {"type": 3, "id": 0}}]);
+        number(&mut form);
+        let expected = json!([
+            {"type": 1, "id": 1, "components": [{"type": 4, "id": 2}]},
+            {"type": 18, "id": 3, "component": {"type": 3, "id": 4}}]);
+        assert_eq!(form, expected);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{compose, messages};
+use super::{components, compose, messages};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -65,7 +65,7 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     form.require("type");
     let kind = form.choice("type", permitted(&interaction)).unwrap_or(0) as u8;
     form.done()?;
-    let data = body.get("data").cloned().unwrap_or(Value::Null);
+    let mut data = body.get("data").cloned().unwrap_or(Value::Null);
     let mut response = None;
     match kind {
         4 => {
@@ -92,7 +92,10 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         }
         6 => response = interaction.message,
         8 => check_choices(&data)?,
-        9 => check_modal(&data)?,
+        9 => {
+            check_modal(&data)?;
+            components::number(&mut data["components"]);
+        }
         _ => {}
     }
     if let Some(state) = cx.world.interactions.get_mut(&id) {
