@@ -19,64 +19,42 @@ const ARCHIVED: usize = 1230;
 const REASON: &str = "too loud, ünd 100 % spam";
 const EPHEMERAL: u64 = 1 << 6;
 
-/// How a library is expected to connect.
-struct Connection {
-    shards: usize,
-    compression: &'static str,
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the installed client; `make test` provides it"]
 async fn discord_py() {
-    let connection = Connection {
-        shards: 4,
-        compression: "zlib-stream",
-    };
-    story(Library::DiscordPy, &connection).await;
+    story(Library::DiscordPy, 4, "zlib-stream").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the installed client; `make test` provides it"]
 async fn discord_js() {
-    let connection = Connection {
-        shards: 4,
-        compression: "none",
-    };
-    story(Library::DiscordJs, &connection).await;
+    story(Library::DiscordJs, 4, "none").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the built examples; `make test` provides them"]
 async fn twilight() {
-    let connection = Connection {
-        shards: 1,
-        compression: "zstd-stream",
-    };
-    story(Library::Twilight, &connection).await;
+    story(Library::Twilight, 1, "zstd-stream").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the built examples; `make test` provides them"]
 async fn serenity() {
-    let connection = Connection {
-        shards: 1,
-        compression: "payload",
-    };
-    story(Library::Serenity, &connection).await;
+    story(Library::Serenity, 1, "payload").await;
 }
 
-async fn story(library: Library, connection: &Connection) {
+/// `shards` and `compression` are how the library is expected to connect.
+async fn story(library: Library, shards: usize, compression: &str) {
     let mut client = Stranger::start(library).await.unwrap();
     // People may talk as fast as this script does.
-    let path = "/ctl/limits";
     let rules = json!({"users": false});
     let _: Value = client
         .control
-        .call(http::Method::POST, path, &rules)
+        .call(http::Method::POST, "/ctl/limits", &rules)
         .await
         .unwrap();
 
-    logs_in(&mut client, connection).await;
+    logs_in(&mut client, shards, compression).await;
     reads_messages(&mut client).await;
     knows_members(&mut client).await;
     moderates(&mut client).await;
@@ -84,14 +62,14 @@ async fn story(library: Library, connection: &Connection) {
     changes_channels_and_roles(&mut client).await;
     reads_the_audit_log(&mut client).await;
     answers_interactions(&mut client).await;
-    resumes(&mut client, connection).await;
+    resumes(&mut client, shards).await;
 
     let violations = client.stop().await.unwrap();
     let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
-async fn logs_in(client: &mut Stranger, connection: &Connection) {
+async fn logs_in(client: &mut Stranger, shards: usize, compression: &str) {
     let ready = client.event("ready", |_| true).await.unwrap();
     assert_eq!(ready["user"], BOT);
     let names = ["Harbour", "Lighthouse", "Shipyard", "Tidepool"];
@@ -106,9 +84,9 @@ async fn logs_in(client: &mut Stranger, connection: &Connection) {
         assert_eq!(seen, expected);
     }
     let sessions = client.control.sessions().await.unwrap();
-    assert_eq!(sessions.len(), connection.shards, "{sessions:?}");
+    assert_eq!(sessions.len(), shards, "{sessions:?}");
     for session in sessions {
-        assert_eq!(session.compression, connection.compression);
+        assert_eq!(session.compression, compression);
     }
 }
 
@@ -365,8 +343,7 @@ async fn answers_interactions(client: &mut Stranger) {
 }
 
 /// After a server close, a lost connection and op 7, every session goes on where it was.
-async fn resumes(client: &mut Stranger, connection: &Connection) {
-    let shards = connection.shards;
+async fn resumes(client: &mut Stranger, shards: usize) {
     let before = session_ids(client).await;
     let mut channels = Vec::new();
     for guild in guilds() {
