@@ -3,12 +3,14 @@ import type {
   Audit,
   Channel,
   Command,
+  Drill,
   Entry,
   Guilds,
   Interact,
   Interacted,
   Members,
   Message,
+  NewDrill,
   Overview,
   Place,
   Refusal
@@ -91,6 +93,14 @@ export class Control {
       undefined,
       signal
     );
+
+  drills = () => this.#get<Drill[]>('/ctl/drills');
+
+  drill = (id: number) => this.#get<Drill>(`/ctl/drills/${id}`);
+
+  startDrill = (drill: NewDrill) => this.call<{ id: number }>('POST', '/ctl/drills', drill);
+
+  stopDrill = (id: number) => this.call<Drill>('DELETE', `/ctl/drills/${id}`);
 
   interact = (user: string, body: Interact) =>
     this.call<Interacted>('POST', `/ctl/as/${user}/interact`, body);

@@ -1,9 +1,9 @@
 import type { Entry } from './types';
 
 /** What a change can make stale. */
-export type Part = 'messages' | 'place' | 'members' | 'audit' | 'commands' | 'clock' | 'drills';
+export type Part = 'messages' | 'place' | 'members' | 'audit' | 'commands' | 'clock';
 
-const EVERYTHING: Part[] = ['messages', 'place', 'members', 'audit', 'commands', 'clock', 'drills'];
+const EVERYTHING: Part[] = ['messages', 'place', 'members', 'audit', 'commands', 'clock'];
 /** Acts that change the world without a REST request. */
 const SILENT_ACTS = new Set(['join', 'add_bot']);
 const IN_A_CHANNEL = /\/(messages|reactions|pins)(\/|$)|^\/(interactions|webhooks)\//;
@@ -12,7 +12,6 @@ const IN_A_CHANNEL = /\/(messages|reactions|pins)(\/|$)|^\/(interactions|webhook
 export function stale(entry: Entry): Part[] {
   if (entry.kind === 'control') {
     if (entry.act === 'clock') return ['clock'];
-    if (entry.act?.startsWith('drill')) return ['drills'];
     return SILENT_ACTS.has(entry.act ?? '') ? ['place', 'members', 'audit', 'commands'] : [];
   }
   const path = entry.path?.replace(/^\/api(\/v\d+)?/, '') ?? '';

@@ -62,8 +62,6 @@ export class Session {
   #stale = new Set<Part>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #flushing = false;
-  /** Told whenever drills may have changed. */
-  ondrills: () => void = () => {};
 
   constructor(control = new Control()) {
     this.control = control;
@@ -215,8 +213,7 @@ export class Session {
       messages: () => this.#readMessages(),
       members: () => this.#readMembers(),
       audit: () => this.#readAudit(),
-      commands: () => this.#readCommands(),
-      drills: () => this.ondrills()
+      commands: () => this.#readCommands()
     };
     const work = [...parts].map((part) => readers[part]());
     const failed = (await Promise.allSettled(work)).find((done) => done.status === 'rejected');

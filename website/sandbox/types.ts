@@ -295,3 +295,41 @@ export interface Interacted {
   choices?: { name: string; value: string | number }[];
   error?: string;
 }
+
+export type DrillKind = 'raid' | 'spam' | 'nuke' | 'token-leak';
+
+/** `POST /ctl/drills` */
+export interface NewDrill {
+  kind: DrillKind;
+  guild_id: string;
+  size?: number;
+  rate?: number;
+  actors?: number;
+  above_bot?: boolean;
+}
+
+export type Counts = Record<string, number>;
+
+/** How an attack on a guild went so far. */
+export interface Drill {
+  id: number;
+  kind: string;
+  guild_id: string;
+  guild_name: string;
+  /** `attacking`, `watching` or `finished`. */
+  state: string;
+  end: string | null;
+  started_at: string;
+  attackers: { total: number; in_guild: number; active: number };
+  planned: number;
+  attempted: number;
+  succeeded: number;
+  achieved: Counts;
+  /** By error code. */
+  refused: Counts;
+  defended: Counts;
+  undone: Counts;
+  remains: Counts;
+  times: Record<string, number | null>;
+  timeline: { at_ms: number; side: string; what: string; count: number }[];
+}

@@ -199,6 +199,23 @@ async function openMember(page) {
   expect(await focused(member), 'the focus did not come back to the member');
 }
 
+/** A raid of ten newcomers, watched until its report is complete. */
+async function drill(page) {
+  await tabTo(page, page.getByRole('tab', { name: 'Members' }));
+  await page.keyboard.press('ArrowLeft');
+  await tabTo(page, page.getByRole('radio', { name: /^Raid/ }));
+  await tabTo(page, page.getByRole('spinbutton', { name: 'Size', exact: true }));
+  await page.keyboard.type('10');
+  await page.keyboard.press('Enter');
+  const report = page.locator('[data-drill]');
+  await report.waitFor();
+  await page.locator('[data-drill="finished"]').waitFor();
+  await report.getByText(/(\d+) of \1 acts/).waitFor();
+  await report.getByText('members joined').first().waitFor();
+  await picture(page, 'sandbox-drill');
+  return await report.getByRole('status').innerText();
+}
+
 async function smallScreen(page) {
   await page.setViewportSize({ width: 400, height: 800 });
   for (const view of ['Channels', 'Details', 'Chat']) {
@@ -242,9 +259,10 @@ async function main() {
     await chooseInMenu(page);
     const banned = await watchAudit(page);
     await openMember(page);
+    const drilled = await drill(page);
     await smallScreen(page);
     expect(problems.length === 0, `the page reports problems:\n${problems.join('\n')}`);
-    console.log(JSON.stringify({ states, banned }));
+    console.log(JSON.stringify({ states, banned, drilled }));
   } finally {
     await browser.close();
   }

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import type { Drill } from '../types';
+import { bars, duration, parts, state } from './drill';
+
+const drill: Drill = {
+  id: 1,
+  kind: 'nuke',
+  guild_id: '1',
+  guild_name: 'Harbour',
+  state: 'attacking',
+  end: null,
+  started_at: '2026-01-01T00:00:00Z',
+  attackers: { total: 1, in_guild: 1, active: 1 },
+  planned: 60,
+  attempted: 12,
+  succeeded: 10,
+  achieved: { channels_deleted: 10 },
+  refused: { '50013': 2, '12345': 1 },
+  defended: {},
+  undone: { channels_deleted: 0 },
+  remains: { channels_deleted: 10 },
+  times: {},
+  timeline: [
+    { at_ms: 0, side: 'attack', what: 'channels_deleted', count: 3 },
+    { at_ms: 500, side: 'refused', what: '50013', count: 1 },
+    { at_ms: 999, side: 'attack', what: 'channels_deleted', count: 7 },
+    { at_ms: 999, side: 'defence', what: 'attackers_banned', count: 1 }
+  ]
+};
+
+describe('a report', () => {
+  it('tells only what happened', () => {
+    expect(parts(drill)).toEqual([
+      { title: 'Achieved', figures: [{ label: 'channels deleted', count: 10 }] },
+      {
+        title: 'Refused',
+        figures: [
+          { label: 'error 12345', count: 1 },
+          { label: 'no permission', count: 2 }
+        ]
+      },
+      { title: 'Remains', figures: [{ label: 'channels deleted', count: 10 }] }
+    ]);
+  });
+
+  it('is drawn in bars of equal length', () => {
+    expect(bars(drill, 2)).toEqual({
+      bars: [
+        { attack: 3, refused: 0, defence: 0 },
+        { attack: 7, refused: 1, defence: 1 }
+      ],
+      most: 9,
+      lastMs: 999
+    });
+    expect(bars({ ...drill, timeline: [] }, 1)).toEqual({
+      bars: [{ attack: 0, refused: 0, defence: 0 }],
+      most: 1,
+      lastMs: 0
+    });
+  });
+
+  it('names states and durations', () => {
+    expect(state(drill)).toBe('Attacking');
+    expect(state({ ...drill, state: 'finished', end: 'attackers_gone' })).toBe('Attackers gone');
+    expect([duration(null), duration(0), duration(1240), duration(185_000)]).toEqual(['–', '0.0 s', '1.2 s', '3 min 5 s']);
+  });
+});
