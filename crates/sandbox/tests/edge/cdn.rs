@@ -103,3 +103,81 @@ async fn pictures_come_in_every_format_and_size() {
     assert_eq!(status("/embed/avatars/9.png".to_owned()).await, 404);
     assert_eq!(status("/nothing/here".to_owned()).await, 404);
 }
+
+const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const GIF: &str = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+
+/// What is uploaded as a data URI is answered as a hash, and found under it in the place of its
+/// kind; an animated one is told by `a_` and has a GIF.
+#[tokio::test]
+async fn every_kind_of_picture_is_found_under_its_hash() {
+    let b = bench().await;
+    let guild = small::GUILDS[0];
+    let bot = small::APPLICATION;
+    // Without it a server keeps its old icon (documentation, "Modify Guild").
+    b.running.edge.sandbox.with_world(|world| {
+        let guild = world.guilds.get_mut(&guild).unwrap();
+        guild.features.insert("ANIMATED_ICON".into());
+    });
+    let rows = [
+        (
+            format!("/guilds/{guild}"),
+            "icon",
+            format!("/icons/{guild}/"),
+        ),
+        (
+            "/users/@me".to_owned(),
+            "avatar",
+            format!("/avatars/{bot}/"),
+        ),
+        (
+            format!("/guilds/{guild}/members/@me"),
+            "avatar",
+            format!("/guilds/{guild}/users/{bot}/avatars/"),
+        ),
+    ];
+    let status = |path: String| {
+        let asked = b.http.get(b.url(&path)).send();
+        async move { asked.await.unwrap().status().as_u16() }
+    };
+    for (path, field, place) in rows {
+        for (upload, animated) in [(PNG, false), (GIF, true)] {
+            let body = serde_json::json!({field: upload});
+            let answer = b.bot("PATCH", &path).json(&body).send().await.unwrap();
+            let answer: Value = answer.json().await.unwrap();
+            let hash = answer[field]
+                .as_str()
+                .unwrap_or_else(|| panic!("{path}: {answer}"));
+            assert_eq!(hash.starts_with("a_"), animated, "{path}: {hash}");
+            for (extension, expected) in [("png", 200), ("webp", 200), ("jpg", 200)] {
+                let at = format!("{place}{hash}.{extension}?size=16");
+                assert_eq!(status(at.clone()).await, expected, "{at}");
+            }
+            let gif = if animated { 200 } else { 415 };
+            assert_eq!(
+                status(format!("{place}{hash}.gif")).await,
+                gif,
+                "{place}{hash}"
+            );
+            assert_eq!(status(format!("{place}{hash}.png?size=15")).await, 400);
+            assert_eq!(status(format!("{place}{hash}")).await, 404, "no extension");
+        }
+    }
+    let path = format!("/guilds/{guild}/emojis");
+    let body = serde_json::json!({"name": "dot", "image": PNG});
+    let emoji: Value = b
+        .bot("POST", &path)
+        .json(&body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let id = emoji["id"].as_str().unwrap();
+    assert_eq!(status(format!("/emojis/{id}.webp?size=16")).await, 200);
+    assert_eq!(status("/emojis/5.webp".to_owned()).await, 404);
+    for n in 0..6 {
+        assert_eq!(status(format!("/embed/avatars/{n}.png")).await, 200);
+    }
+}
