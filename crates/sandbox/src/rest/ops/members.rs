@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{automod, roles, users};
+use super::{automod, images, roles, users};
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{Change, Guild, Id, Member, Stamp, action};
+use crate::world::{AssetKind, Change, Guild, Id, Member, Stamp, action};
 
 /// Longest timeout.
 const MAX_TIMEOUT_MS: i64 = 28 * 86_400_000;
@@ -421,8 +421,14 @@ fn update_mine(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         nick: form.nullable_text("nick", 32),
         ..Wish::default()
     };
+    let avatar = images::read(&mut form, "avatar");
     form.done()?;
     apply(cx, id, &before, &wish, reason.as_deref());
+    if let Some(avatar) = avatar {
+        let kind = AssetKind::GuildAvatar;
+        let hash = avatar.map(|stored| cx.world.assets.keep(kind, me, stored));
+        cx.world.edit_member(id, me, |member| member.avatar = hash);
+    }
     let guild = cx.guild_inside()?;
     let member = guild.members.get(&me).ok_or(error::UNKNOWN_MEMBER)?;
     Reply::ok(users::own_member(cx, member))
