@@ -85,7 +85,7 @@ pub(super) fn many(world: &mut World) {
         }
         let category = site.channel(4, "Talk", None, |_| {});
         let topic = |c: &mut Channel| c.topic = Some("What is said here stays here.".to_owned());
-        for n in 0..45 {
+        for n in 0..64 {
             site.channel(0, &format!("channel-{n}"), Some(category), topic);
         }
     }

@@ -40,18 +40,9 @@ pub async fn bench() -> Bench {
 }
 
 pub async fn bench_with(settings: Settings) -> Bench {
-    serve(settings, true).await
-}
-
-/// Nobody looks at what goes over the wire: for measurements.
-pub async fn unwatched_bench() -> Bench {
-    serve(settings(), false).await
-}
-
-async fn serve(settings: Settings, strict: bool) -> Bench {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clock = Arc::new(SandboxClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
-    let running = start("small", 1, clock.clone(), settings, strict)
+    let running = start("small", 1, clock.clone(), settings, true)
         .await
         .unwrap();
     Bench {
@@ -279,25 +270,6 @@ impl Client {
         let hello = self.next().await.unwrap();
         assert_eq!(hello["op"], 10);
         hello
-    }
-
-    /// Reads frames until the dispatch with this number without looking at the others; how many
-    /// there were.
-    pub async fn drain_to(&mut self, last: u64) -> u64 {
-        let mark = format!("\"s\":{last},");
-        let mut count = 0;
-        loop {
-            let text = match self.ws.next().await {
-                Some(Ok(Message::Text(text))) => text.as_str().to_owned(),
-                Some(Ok(Message::Binary(bytes))) => self.decode(&bytes),
-                other => panic!("{other:?}"),
-            };
-            count += 1;
-            let head = text.get(..60).unwrap_or(&text);
-            if head.contains(&mark) {
-                return count;
-            }
-        }
     }
 
     /// Reads until the next dispatch of this name; returns its `d`.

@@ -10,7 +10,6 @@ mod drills;
 mod faults;
 mod identify;
 mod intents;
-mod load;
 mod members;
 mod oauth;
 mod page;
