@@ -4,8 +4,9 @@
 //! its application or user. Opcodes 1 and 11 are left out, so that the journal of a script does
 //! not depend on how long it took.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -17,7 +18,7 @@ pub const CAPACITY: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// `bot`, `bearer`, `user` (a control act), `webhook`, `interaction` or `none`.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Application, user or webhook id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -34,7 +35,7 @@ pub enum Record {
         path: String,
         /// The route template, absent for unknown routes.
         #[serde(skip_serializing_if = "Option::is_none")]
-        route: Option<String>,
+        route: Option<Cow<'static, str>>,
         status: u16,
         #[serde(skip_serializing_if = "Option::is_none")]
         bucket: Option<String>,
@@ -47,19 +48,19 @@ pub enum Record {
     },
     /// A gateway frame.
     Frame {
-        session: String,
+        session: Arc<str>,
         shard: u32,
         /// `in` from the client, `out` to it.
-        direction: String,
+        direction: Cow<'static, str>,
         op: u8,
         #[serde(skip_serializing_if = "Option::is_none")]
         s: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        t: Option<String>,
+        t: Option<Cow<'static, str>>,
     },
     /// A gateway connection ended.
     Closed {
-        session: String,
+        session: Arc<str>,
         shard: u32,
         code: Option<u16>,
         /// `client`, `server` or `lost`.

@@ -213,7 +213,7 @@ fn queued(control: &Control) -> Queued {
         .sandbox
         .with_world(|world| world.waiting_interactions());
     let frames = edge.gateway.sessions().into_iter();
-    let frames = frames.map(|s| (s.identity.session_id.clone(), s.queued()));
+    let frames = frames.map(|s| (s.identity.session_id.to_string(), s.queued()));
     Queued {
         requests: edge.requests(),
         delayed_events: edge.gateway.delayed(),

@@ -266,14 +266,14 @@ impl Connection {
                 live.session.identity.shard[0],
             ),
             None => (
-                String::new(),
+                "".into(),
                 payload["d"]["shard"][0].as_u64().unwrap_or_default() as u32,
             ),
         };
         self.gateway.record(Record::Frame {
             session,
             shard,
-            direction: "in".to_owned(),
+            direction: "in".into(),
             op: u8::try_from(op).unwrap_or(u8::MAX),
             s: None,
             t: None,

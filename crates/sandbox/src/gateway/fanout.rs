@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use super::{Gateway, Session};
 use crate::faults::{Action, Facts};
 use crate::journal::Record;
-use crate::world::{Event, EventSink, Id, Payload, World, intent};
+use crate::world::{Event, EventSink, Id, World, intent};
 
 /// Hands the world's events to the gateway.
 pub struct Sink(Weak<Gateway>);
@@ -31,30 +31,12 @@ impl EventSink for Sink {
     }
 }
 
-/// The text of a payload, made once for all sessions that get the same one.
-#[derive(Default)]
-struct Texts(Vec<(*const Payload, Arc<str>)>);
-
-impl Texts {
-    fn of(&mut self, payload: &Arc<Payload>) -> Arc<str> {
-        let key = Arc::as_ptr(payload);
-        if let Some((_, text)) = self.0.iter().find(|(k, _)| *k == key) {
-            return text.clone();
-        }
-        let text: Arc<str> = payload.text().into();
-        self.0.push((key, text.clone()));
-        text
-    }
-}
-
 impl Gateway {
     fn fan_out(self: &Arc<Self>, world: &World, sessions: &[Arc<Session>], event: &Event) {
         let place = event.guild_id.and_then(|g| world.guilds.get(&g));
         if place.is_some_and(|g| g.unavailable) && event.kind != "GUILD_DELETE" {
             return;
         }
-        let mut texts = Texts::default();
-        let name: Arc<str> = event.kind.into();
         for session in sessions {
             let mine = match event.guild_id {
                 Some(guild) => session.covers(guild),
@@ -72,9 +54,8 @@ impl Gateway {
                 continue;
             }
             if let Some(payload) = event.payload_for(identity.bot, identity.intents) {
-                let text = texts.of(&payload);
-                let late_ms = event.late_ms;
-                self.publish_late(session, name.clone(), text, event.guild_id, late_ms);
+                let text = payload.text().clone();
+                self.publish_late(session, event.kind, text, event.guild_id, event.late_ms);
             }
         }
     }
@@ -83,7 +64,7 @@ impl Gateway {
     pub(super) fn publish(
         &self,
         session: &Arc<Session>,
-        name: Arc<str>,
+        name: &'static str,
         text: Arc<str>,
         guild: Option<Id>,
     ) {
@@ -93,13 +74,13 @@ impl Gateway {
     fn publish_late(
         &self,
         session: &Arc<Session>,
-        name: Arc<str>,
+        name: &'static str,
         text: Arc<str>,
         guild: Option<Id>,
         mut delay_ms: u64,
     ) {
         let mut copies = 1;
-        for action in self.strikes(session, &name, guild) {
+        for action in self.strikes(session, name, guild) {
             match action {
                 Action::GwDup => copies += 1,
                 Action::GwLose => return,
@@ -109,12 +90,11 @@ impl Gateway {
         }
         for _ in 0..copies {
             if delay_ms == 0 {
-                self.dispatch(session, name.clone(), text.clone());
+                self.dispatch(session, name, text.clone());
             } else {
                 let delay_ms = i64::try_from(delay_ms).unwrap_or(i64::MAX);
                 let due_ms = self.sandbox.clock.now_ms().saturating_add(delay_ms);
-                self.late
-                    .hold(due_ms, session.clone(), name.clone(), text.clone());
+                self.late.hold(due_ms, session.clone(), name, text.clone());
             }
         }
     }
@@ -135,18 +115,18 @@ impl Gateway {
     }
 
     /// Numbers, stores and journals a dispatch.
-    pub(super) fn dispatch(&self, session: &Session, name: Arc<str>, text: Arc<str>) {
+    pub(super) fn dispatch(&self, session: &Session, name: &'static str, text: Arc<str>) {
         if let Some(checker) = self.sandbox.checker.get() {
-            checker.submit_event(name.clone(), text.clone());
+            checker.submit_event(name.into(), text.clone());
         }
-        let s = session.dispatch(name.clone(), text);
+        let s = session.dispatch(name, text);
         self.record(Record::Frame {
             session: session.identity.session_id.clone(),
             shard: session.identity.shard[0],
-            direction: "out".to_owned(),
+            direction: "out".into(),
             op: 0,
             s: Some(s),
-            t: Some(name.to_string()),
+            t: Some(name.into()),
         });
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::close::Close;
 use super::session::{Identity, ResumeError, Session};
 use super::{Gateway, Resumed, Started};
-use crate::world::{Application, Id, Stamp, World, intent};
+use crate::world::{Application, Id, Stamp, World, compact, intent};
 
 /// Application flags (full or limited) that allow each privileged intent.
 const PRIVILEGED: [(u64, u64); 3] = [
@@ -137,7 +137,7 @@ impl Gateway {
         registry.created += 1;
         let number = registry.created;
         let digits = world.secret(&format!("session {}/{number}", registry.generation), 32);
-        let session_id = digits.to_lowercase();
+        let session_id: Arc<str> = digits.to_lowercase().into();
         let identity = Identity {
             session_id: session_id.clone(),
             app: app.id,
@@ -166,7 +166,7 @@ impl Gateway {
         let shard = sharded.then_some((identity.shard[0], identity.shard[1]));
         let resume_url = &world.addresses.gateway;
         let ready = world.ready_payload(app.id, shard, &identity.session_id, resume_url);
-        self.dispatch(session, "READY".into(), ready.to_string().into());
+        self.dispatch(session, "READY", compact(&ready).into());
         if !session.has_intent(intent::GUILDS) {
             return;
         }
@@ -184,8 +184,8 @@ impl Gateway {
         }
         let payload = world.guild_create_payload(guild, identity.bot, intents, threshold as usize);
         if let Some(payload) = payload {
-            let text: Arc<str> = payload.to_string().into();
-            self.publish(session, "GUILD_CREATE".into(), text, Some(guild));
+            let text: Arc<str> = compact(&payload).into();
+            self.publish(session, "GUILD_CREATE", text, Some(guild));
         }
     }
 
@@ -222,7 +222,7 @@ impl Gateway {
             };
             match session.resume(seq, encoding) {
                 Ok(connection) => {
-                    self.dispatch(&session, "RESUMED".into(), r#"{"_trace":[]}"#.into());
+                    self.dispatch(&session, "RESUMED", r#"{"_trace":[]}"#.into());
                     Ok(Resumed::Session(session, connection))
                 }
                 Err(ResumeError::Ahead) => Err(Close::InvalidSeq),

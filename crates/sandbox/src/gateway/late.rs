@@ -12,7 +12,7 @@ use super::{Gateway, Session};
 
 struct Held {
     session: Arc<Session>,
-    name: Arc<str>,
+    name: &'static str,
     text: Arc<str>,
 }
 
@@ -34,7 +34,13 @@ impl Late {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn hold(&self, due_ms: i64, session: Arc<Session>, name: Arc<str>, text: Arc<str>) {
+    pub(super) fn hold(
+        &self,
+        due_ms: i64,
+        session: Arc<Session>,
+        name: &'static str,
+        text: Arc<str>,
+    ) {
         let mut queue = self.queue();
         queue.pushed += 1;
         let key = (due_ms, queue.pushed);

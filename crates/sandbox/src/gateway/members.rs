@@ -47,18 +47,13 @@ impl Gateway {
                 if let Some(left_ms) = self.all_members_wait(bot, guild) {
                     let told = json!({"opcode": 8, "retry_after": left_ms as f64 / 1000.0,
                         "meta": {"guild_id": guild, "nonce": nonce}});
-                    self.publish(
-                        session,
-                        "RATE_LIMITED".into(),
-                        told.to_string().into(),
-                        None,
-                    );
+                    self.publish(session, "RATE_LIMITED", told.to_string().into(), None);
                     return;
                 }
             }
             for chunk in world.member_chunks(guild, &query, presences, nonce) {
                 let text = chunk.to_string().into();
-                self.publish(session, "GUILD_MEMBERS_CHUNK".into(), text, Some(guild));
+                self.publish(session, "GUILD_MEMBERS_CHUNK", text, Some(guild));
             }
         });
         Ok(())

@@ -89,7 +89,7 @@ pub(crate) enum Resumed {
 struct Registry {
     /// By number of creation, so that fan-out follows one order.
     sessions: BTreeMap<u64, Arc<Session>>,
-    by_id: HashMap<String, u64>,
+    by_id: HashMap<Arc<str>, u64>,
     created: u64,
     /// Counts replaced worlds, so that no session of an old one is mistaken for a new one.
     generation: u64,
@@ -222,7 +222,7 @@ impl Gateway {
                 world.guilds.values().filter(mine).count()
             });
             SessionInfo {
-                session_id: session.identity.session_id.clone(),
+                session_id: session.identity.session_id.to_string(),
                 application_id: session.identity.app.to_string(),
                 shard: session.identity.shard,
                 intents: session.identity.intents,

@@ -24,7 +24,7 @@ pub struct ReplayLimits {
 #[derive(Debug, Clone)]
 pub struct Dispatch {
     pub seq: u64,
-    pub name: Arc<str>,
+    pub name: &'static str,
     pub data: Arc<str>,
 }
 
@@ -69,7 +69,8 @@ pub enum Next {
 /// What identify fixed for the life of a session.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    pub session_id: String,
+    /// Shared with the journal, which names it in every entry.
+    pub session_id: Arc<str>,
     pub app: Id,
     pub bot: Id,
     pub token: String,
@@ -142,7 +143,7 @@ impl Session {
     }
 
     /// Numbers and stores a dispatch, and wakes the connection; returns the number.
-    pub fn dispatch(&self, name: Arc<str>, data: Arc<str>) -> u64 {
+    pub fn dispatch(&self, name: &'static str, data: Arc<str>) -> u64 {
         let seq = {
             let mut state = self.state();
             state.seq += 1;
@@ -326,14 +327,14 @@ mod tests {
         let s = session(100);
         let first = s.attach("none");
         for _ in 0..5 {
-            s.dispatch("X".into(), "{}".into());
+            s.dispatch("X", "{}".into());
         }
         assert_eq!(seqs(s.next(first, 3)), [1, 2, 3]);
         s.detach(first, 1000);
-        assert_eq!(s.dispatch("X".into(), "{}".into()), 6);
+        assert_eq!(s.dispatch("X", "{}".into()), 6);
         assert_eq!(s.resume(7, "none"), Err(ResumeError::Ahead));
         let second = s.resume(2, "none").unwrap();
-        s.dispatch("RESUMED".into(), "{}".into());
+        s.dispatch("RESUMED", "{}".into());
         let Next::Frames(frames) = s.next(second, 100) else {
             panic!()
         };
@@ -341,7 +342,7 @@ mod tests {
             frames.iter().map(|f| f.seq).collect::<Vec<_>>(),
             [3, 4, 5, 6, 7]
         );
-        assert_eq!(&*frames[4].name, "RESUMED");
+        assert_eq!(frames[4].name, "RESUMED");
         assert!(matches!(s.next(first, 1), Next::Orders(o) if o == [Order::Replaced]));
     }
 
@@ -350,7 +351,7 @@ mod tests {
         let s = session(3);
         let c = s.attach("none");
         for _ in 0..5 {
-            s.dispatch("X".into(), "{}".into());
+            s.dispatch("X", "{}".into());
         }
         assert!(matches!(s.next(c, 1), Next::Lost));
         assert_eq!(s.resume(1, "none"), Err(ResumeError::Gap));

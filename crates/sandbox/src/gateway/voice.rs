@@ -22,7 +22,7 @@ impl Gateway {
                 let state = VoiceState {
                     user: bot,
                     channel,
-                    session: session.identity.session_id.clone(),
+                    session: session.identity.session_id.to_string(),
                     self_mute: d["self_mute"] == true,
                     self_deaf: d["self_deaf"] == true,
                     suppress: false,

@@ -86,7 +86,7 @@ impl Caller {
             Self::Bearer(grant) => ("bearer", Some(grant.user.to_string())),
         };
         journal::Caller {
-            kind: kind.to_owned(),
+            kind: kind.into(),
             id,
         }
     }

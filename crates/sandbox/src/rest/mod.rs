@@ -24,7 +24,7 @@ pub use routes::{Auth, Route, all as routes, find as find_route};
 use crate::Sandbox;
 use crate::journal;
 use crate::openapi::Exchange;
-use crate::world::{Id, World};
+use crate::world::{Id, World, compact};
 use error::ApiError;
 
 /// Who sends a request.
@@ -157,7 +157,7 @@ impl Sandbox {
             result: Err(ApiError::unauthorized()),
             stand: None,
             caller: journal::Caller {
-                kind: "none".to_owned(),
+                kind: "none".into(),
                 id: None,
             },
             html: None,
@@ -237,7 +237,7 @@ impl Sandbox {
                 caller: response.caller.clone(),
                 method: request.method.to_string(),
                 path: cx::public_path(&request.path),
-                route: response.route.map(str::to_owned),
+                route: response.route.map(Into::into),
                 status: response.status,
                 bucket: response.bucket.clone(),
                 code: response.code,
@@ -275,11 +275,7 @@ fn shared_limit(outcome: &Outcome) -> bool {
 fn respond(outcome: &Outcome, route: Option<&'static Route>) -> Response {
     let mut headers = Vec::new();
     let (status, body, code) = match &outcome.result {
-        Ok(reply) => (
-            reply.status,
-            reply.body.as_ref().map(Value::to_string),
-            None,
-        ),
+        Ok(reply) => (reply.status, reply.body.as_ref().map(compact), None),
         Err(error) => (
             error.status,
             Some(error.json().to_string()),

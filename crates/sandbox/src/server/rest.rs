@@ -227,7 +227,7 @@ fn page(status: StatusCode, text: String) -> Response {
 fn note(edge: &Edge, parts: &http::request::Parts, status: StatusCode) {
     edge.note(Record::Request {
         caller: Caller {
-            kind: "none".to_owned(),
+            kind: "none".into(),
             id: None,
         },
         method: parts.method.to_string(),

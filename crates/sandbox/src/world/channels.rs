@@ -233,8 +233,9 @@ impl World {
             "name": channel.name,
             "parent_id": channel.parent_id,
             "position": channel.position,
-            "permission_overwrites": overwrites,
+            "permission_overwrites": null,
         });
+        json["permission_overwrites"] = overwrites.into();
         if channel.kind == 4 {
             return json;
         }

@@ -44,7 +44,7 @@ pub mod intent {
 #[derive(Debug)]
 pub struct Payload {
     value: Value,
-    text: OnceLock<String>,
+    text: OnceLock<Arc<str>>,
 }
 
 impl Payload {
@@ -60,9 +60,15 @@ impl Payload {
     }
 
     /// The compact JSON text.
-    pub fn text(&self) -> &str {
-        self.text.get_or_init(|| self.value.to_string())
+    pub fn text(&self) -> &Arc<str> {
+        self.text.get_or_init(|| compact(&self.value).into())
     }
+}
+
+/// The compact text of a value. Unlike `to_string` it does not go through a formatter.
+pub(crate) fn compact(value: &Value) -> String {
+    // Only maps whose keys are no strings cannot be written, and a value has none.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// A dispatch, before sessions and shards.
@@ -82,8 +88,33 @@ pub struct Event {
     /// Sandbox milliseconds that a fault holds it back for everyone.
     pub late_ms: u64,
     full: Arc<Payload>,
-    /// What sessions without MESSAGE_CONTENT get, and the bots that are exempt.
-    bare: Option<(Arc<Payload>, Vec<Id>)>,
+    /// Set when sessions without MESSAGE_CONTENT get less.
+    bare: Option<Bare>,
+}
+
+/// A message without what it says, made when a session needs it.
+#[derive(Debug)]
+struct Bare {
+    payload: OnceLock<Arc<Payload>>,
+    /// Bots that get the full payload all the same.
+    exempt: Vec<Id>,
+}
+
+impl Bare {
+    fn payload(&self, full: &Payload) -> Arc<Payload> {
+        let make = || {
+            let mut bare = full.value.clone();
+            bare["content"] = "".into();
+            for list in ["embeds", "attachments", "components"] {
+                bare[list] = Value::Array(Vec::new());
+            }
+            if let Some(map) = bare.as_object_mut() {
+                map.remove("poll");
+            }
+            Payload::new(bare)
+        };
+        self.payload.get_or_init(make).clone()
+    }
 }
 
 impl Event {
@@ -99,10 +130,8 @@ impl Event {
             return None;
         }
         match &self.bare {
-            Some((bare, exempt))
-                if intents & intent::MESSAGE_CONTENT == 0 && !exempt.contains(&bot) =>
-            {
-                Some(bare.clone())
+            Some(bare) if intents & intent::MESSAGE_CONTENT == 0 && !bare.exempt.contains(&bot) => {
+                Some(bare.payload(&self.full))
             }
             _ => Some(self.full.clone()),
         }
@@ -256,15 +285,10 @@ impl World {
             let mut exempt = vec![author];
             let mentions = payload["mentions"].as_array().into_iter().flatten();
             exempt.extend(mentions.filter_map(|m| m["id"].as_str()?.parse::<Id>().ok()));
-            let mut bare = payload.clone();
-            bare["content"] = "".into();
-            for list in ["embeds", "attachments", "components"] {
-                bare[list] = Value::Array(Vec::new());
+            Bare {
+                payload: OnceLock::new(),
+                exempt,
             }
-            if let Some(map) = bare.as_object_mut() {
-                map.remove("poll");
-            }
-            (Payload::new(bare), exempt)
         });
         self.outbox.push(Arc::new(Event {
             guild_id: guild,

@@ -334,7 +334,7 @@ impl World {
     /// The guild object of REST answers, without counts.
     pub fn guild_json(&self, guild: &Guild) -> Value {
         let roles: Vec<Value> = guild.roles.values().map(Role::json).collect();
-        json!({
+        let mut json = json!({
             "id": guild.id,
             "name": guild.name,
             "icon": guild.icon,
@@ -354,7 +354,7 @@ impl World {
             "widget_enabled": guild.widget_enabled,
             "widget_channel_id": guild.widget_channel_id,
             "verification_level": guild.verification_level,
-            "roles": roles,
+            "roles": null,
             "default_message_notifications": guild.default_message_notifications,
             "mfa_level": guild.mfa_level,
             "explicit_content_filter": guild.explicit_content_filter,
@@ -373,10 +373,15 @@ impl World {
             "premium_progress_bar_enabled_user_updated_at": null,
             "nsfw": matches!(guild.nsfw_level, 1 | 3),
             "nsfw_level": guild.nsfw_level,
-            "emojis": self.emojis_json(guild),
-            "stickers": self.stickers_json(guild),
+            "emojis": null,
+            "stickers": null,
             "incidents_data": guild.incidents.as_ref().map(Incidents::json),
-        })
+        });
+        // Moved into their places: `json!` would copy them.
+        json["roles"] = roles.into();
+        json["emojis"] = self.emojis_json(guild).into();
+        json["stickers"] = self.stickers_json(guild).into();
+        json
     }
 
     pub fn emojis_json(&self, guild: &Guild) -> Vec<Value> {

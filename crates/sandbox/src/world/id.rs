@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, TimeZone, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// First millisecond of Discord's epoch.
@@ -85,7 +85,19 @@ impl fmt::Display for Stamp {
             .timestamp_millis_opt(self.0)
             .single()
             .unwrap_or_default();
-        time.format("%Y-%m-%dT%H:%M:%S%.6f+00:00").fmt(f)
+        let (date, clock) = (time.date_naive(), time.time());
+        // Every message carries some of these: no format string is read for each of them.
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}000+00:00",
+            date.year(),
+            date.month(),
+            date.day(),
+            clock.hour(),
+            clock.minute(),
+            clock.second(),
+            time.timestamp_subsec_millis(),
+        )
     }
 }
 

@@ -223,9 +223,9 @@ impl World {
         let mut json = json!({
             "type": message.kind,
             "content": message.content,
-            "mentions": mentions,
+            "mentions": null,
             "mention_roles": message.mention_roles,
-            "attachments": attachments,
+            "attachments": null,
             "embeds": message.embeds,
             "timestamp": message.id.created(),
             "edited_timestamp": message.edited,
@@ -233,11 +233,15 @@ impl World {
             "components": message.components,
             "id": message.id,
             "channel_id": message.channel,
-            "author": self.author_json(message),
+            "author": null,
             "pinned": message.pinned.is_some(),
             "mention_everyone": message.mention_everyone,
             "tts": message.tts,
         });
+        // Moved into their places: `json!` would copy them.
+        json["mentions"] = mentions.into();
+        json["attachments"] = attachments.into();
+        json["author"] = self.author_json(message);
         if let Some(webhook) = message.webhook {
             json["webhook_id"] = json!(webhook);
         }

@@ -25,6 +25,7 @@ pub use apps::{AccessToken, Application, Command, CommandPermission, SessionStar
 pub use assets::{Asset, AssetKind, Assets, Stored, clean_filename};
 pub use audit::{AuditEntry, AuditLog, Change, action};
 pub use channels::{Channel, Overwrite, Tag, ThreadMember, ThreadState};
+pub(crate) use events::compact;
 pub use events::{Event, EventSink, Payload, intent};
 pub use guilds::{
     AutomodRule, Ban, Emoji, Guild, Incidents, Integration, Invite, Role, Sticker, VoiceState,

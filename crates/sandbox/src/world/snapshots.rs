@@ -140,22 +140,21 @@ impl World {
             .values()
             .map(|v| without_guild(self.voice_json(guild, v)))
             .collect();
-        let extra = json!({
-            "joined_at": own.joined_at,
-            "large": guild.members.len() > large_threshold,
-            "unavailable": false,
-            "member_count": guild.members.len(),
-            "voice_states": voice,
-            "members": members,
-            "channels": channels,
-            "threads": threads,
-            "presences": presences,
-            "stage_instances": [],
-            "guild_scheduled_events": [],
-            "soundboard_sounds": [],
-        });
-        if let (Value::Object(json), Value::Object(extra)) = (&mut json, extra) {
-            json.extend(extra);
+        json["joined_at"] = json!(own.joined_at);
+        json["large"] = (guild.members.len() > large_threshold).into();
+        json["unavailable"] = false.into();
+        json["member_count"] = guild.members.len().into();
+        json["voice_states"] = voice.into();
+        json["members"] = members.into();
+        json["channels"] = channels.into();
+        json["threads"] = threads.into();
+        json["presences"] = presences.into();
+        for nothing in [
+            "stage_instances",
+            "guild_scheduled_events",
+            "soundboard_sounds",
+        ] {
+            json[nothing] = json!([]);
         }
         Some(json)
     }

@@ -69,9 +69,9 @@ async fn a_reader_that_falls_behind_loses_its_session_and_holds_nobody_up() {
     let filler = "x".repeat(1900);
     let payload = json!({"content": filler, "channel_id": channel}).to_string();
     let session = b.running.edge.gateway.sessions().pop().unwrap();
-    let (name, text): (std::sync::Arc<str>, std::sync::Arc<str>) = ("X".into(), payload.into());
+    let text: std::sync::Arc<str> = payload.into();
     for _ in 0..40_000 {
-        session.dispatch(name.clone(), text.clone());
+        session.dispatch("X", text.clone());
         if session.is_ended() {
             break;
         }

@@ -80,14 +80,14 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             json!({"id": i.id, "type": "discord", "name": full["name"], "account": full["account"], "application_id": i.app})
         })
         .collect();
-    Reply::ok(json!({
-        "audit_log_entries": entries.iter().map(|e| e.json()).collect::<Vec<_>>(),
-        "users": users.iter().map(|u| cx.world.user_json(*u)).collect::<Vec<_>>(),
-        "integrations": integrations,
-        "webhooks": webhooks,
-        "guild_scheduled_events": [],
-        "threads": threads,
-        "application_commands": [],
-        "auto_moderation_rules": rules,
-    }))
+    let mut log = json!({});
+    log["audit_log_entries"] = entries.iter().map(|e| e.json()).collect();
+    log["users"] = users.iter().map(|u| cx.world.user_json(*u)).collect();
+    log["integrations"] = integrations.into();
+    log["webhooks"] = webhooks.into();
+    log["guild_scheduled_events"] = json!([]);
+    log["threads"] = threads.into();
+    log["application_commands"] = json!([]);
+    log["auto_moderation_rules"] = rules.into();
+    Reply::ok(log)
 }
