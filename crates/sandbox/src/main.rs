@@ -7,6 +7,10 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::telemetry::{self, Chain};
 use splashtail_sandbox::server::{ServeArgs, run};
 
+/// The sandbox makes and drops JSON all day, thousands of small pieces per request.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A simulator of Discord for demonstrations, tests and drills.
 #[derive(Debug, Parser)]
 #[command(name = "splashtail-sandbox", version)]
