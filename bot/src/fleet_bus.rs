@@ -215,6 +215,7 @@ pub fn orphan_timeout(value: Option<&str>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
     use chrono::DateTime;
@@ -225,13 +226,21 @@ mod tests {
     use super::*;
     use crate::arguments::Cluster;
 
-    /// Records what is published.
+    /// Records what is published, after a number of refusals.
     #[derive(Debug, Default)]
-    struct Published(Mutex<Vec<(String, String)>>);
+    struct Published(Mutex<Vec<(String, String)>>, AtomicUsize);
 
     #[async_trait]
     impl Bus for Published {
         async fn publish(&self, channel: &str, message: &str) -> Result<(), BusError> {
+            let refuse = |left: usize| left.checked_sub(1);
+            if self
+                .1
+                .try_update(Ordering::Relaxed, Ordering::Relaxed, refuse)
+                .is_ok()
+            {
+                return Err(BusError::Closed);
+            }
             self.0
                 .lock()
                 .unwrap()
@@ -307,6 +316,28 @@ mod tests {
             (totals.guilds, totals.users, totals.clusters),
             (12, 3400, 2)
         );
+    }
+
+    /// mewld defect 27: the bot of old ended when a message could not be published.
+    #[tokio::test]
+    async fn a_refused_publish_is_tried_again_and_ends_nothing() {
+        let (fleet, bus, clock) = fleet_bus();
+        bus.1.store(1, Ordering::Relaxed);
+        hear(&fleet, r#"{"id":1,"nonce":"QwErTyUiOp","diag":true}"#).await;
+        assert!(bus.0.lock().unwrap().is_empty(), "a ping may be lost");
+
+        bus.1.store(2, Ordering::Relaxed);
+        let launched = tokio::spawn({
+            let fleet = fleet.clone();
+            async move { fleet.launch_next().await }
+        });
+        for _ in 0..2 {
+            clock.wait_for_sleepers(1).await;
+            assert!(bus.0.lock().unwrap().is_empty());
+            clock.advance(RETRY_PAUSE);
+        }
+        launched.await.unwrap();
+        assert_eq!(bus.0.lock().unwrap().len(), 1, "said once");
     }
 
     #[tokio::test]
