@@ -34,27 +34,27 @@ pub struct DeployProxy {
 /// Why a request is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    #[error("`X-DP-Host` is missing: open the dashboard through its proxy")]
+    #[error("X-DP-Host is missing: open the dashboard through its proxy")]
     NoHost,
-    #[error("`X-DP-UserID` is missing")]
+    #[error("X-DP-UserID is missing")]
     NoUser,
-    #[error("`X-DP-UserID` is not a user id of 17 to 20 digits")]
+    #[error("X-DP-UserID is not a user id of 17 to 20 digits")]
     BadUser,
     #[error("the dashboard is closed: the cluster file names no `allowed_ids`")]
     NobodyAllowed,
     #[error("this user is not among the `allowed_ids` of the cluster file")]
     NotAllowed,
-    #[error("`X-DP-Signature` is missing")]
+    #[error("X-DP-Signature is missing")]
     NoSignature,
-    #[error("`X-DP-Timestamp` is missing")]
+    #[error("X-DP-Timestamp is missing")]
     NoTimestamp,
     #[error("the dashboard is closed: `meta.dp_secret` is not set")]
     NoSecret,
-    #[error("`X-DP-Signature` is wrong")]
+    #[error("X-DP-Signature is wrong")]
     BadSignature,
-    #[error("`X-DP-Timestamp` is not a time of 10 digits in unix seconds")]
+    #[error("X-DP-Timestamp is not a time of 10 digits in unix seconds")]
     BadTimestamp,
-    #[error("`X-DP-Timestamp` is more than 10 s off: compare the clocks")]
+    #[error("X-DP-Timestamp is more than 10 s off: compare the clocks")]
     WrongTime,
 }
 

@@ -41,7 +41,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SameOrigin {
             Ok(Self)
         } else {
             Err(ApiError::Forbidden(
-                "commands are taken from the dashboard's own page only: `Origin` is not `X-DP-Host`",
+                "commands are taken from the dashboard's own page only: Origin is not X-DP-Host",
             ))
         }
     }

@@ -8,7 +8,7 @@ import { DashboardApi, type LogEntry } from './api';
 
 type Answer = [status: number, body: unknown];
 
-const REFUSAL = { code: 'unauthorized', message: '`X-DP-Host` is missing' };
+const REFUSAL = { code: 'unauthorized', message: 'X-DP-Host is missing' };
 const AWAY = { code: 'fleet_unavailable', message: 'the clusters are out of reach' };
 
 /** A dashboard before a server that answers each path as told, the last answer again and again. */
@@ -60,7 +60,7 @@ describe('Dashboard', () => {
   it('explains why nobody is let in', async () => {
     await shown({ [LIST]: [[401, REFUSAL]], [LOG]: [[401, REFUSAL]] });
     const alert = await screen.findByRole('alert');
-    expect(alert.textContent).toContain('`X-DP-Host` is missing');
+    expect(alert.textContent).toContain('X-DP-Host is missing');
     expect(alert.textContent).toContain('allowed_ids');
     expect(screen.queryByText('Action log')).toBeNull();
   });
