@@ -259,6 +259,16 @@ impl Fleet {
             .collect())
     }
 
+    /// How often anyone tried to identify, refused attempts included.
+    ///
+    /// # Errors
+    /// The control API does not answer.
+    pub async fn identify_attempts(&self) -> Result<usize> {
+        let journal: Vec<Entry> = self.sandbox.client()?.journal(0).await?;
+        let identify = |entry: &&Entry| matches!(&entry.record, Record::Frame { direction, op: 2, .. } if direction == "in");
+        Ok(journal.iter().filter(identify).count())
+    }
+
     /// Process numbers by cluster, from what was logged when they started.
     ///
     /// # Errors

@@ -205,7 +205,9 @@ async fn sixteen_clusters() {
     let up = fully_up(&fleet, started, LIMIT).await;
     fleet.until_up(LIMIT).await.unwrap();
     let identifies = fleet.identifies().await.unwrap();
-    assert_eq!(identifies.len(), 64, "nobody identified too early");
+    assert_eq!(identifies.len(), 64);
+    let attempts = fleet.identify_attempts().await.unwrap();
+    assert_eq!(attempts, 64, "nobody identified too early");
     report_cold_start(&identifies, 15_000, up);
 
     restart_touches_no_other_session(&fleet).await;
@@ -232,7 +234,9 @@ async fn cold_start_one_at_a_time() {
     let up = fully_up(&fleet, started, Duration::from_secs(500)).await;
     fleet.until_up(LIMIT).await.unwrap();
     let identifies = fleet.identifies().await.unwrap();
-    assert_eq!(identifies.len(), 64, "nobody identified too early");
+    assert_eq!(identifies.len(), 64);
+    let attempts = fleet.identify_attempts().await.unwrap();
+    assert_eq!(attempts, 64, "nobody identified too early");
     report_cold_start(&identifies, 315_000, up);
     let (survivors, violations) = fleet.stop().await.unwrap();
     assert!(survivors.is_empty(), "{survivors:?}");
