@@ -136,7 +136,8 @@ impl Fleet {
 
         // A copy, so that it can be replaced like an upgrade does.
         let program = dir.path().join("splashtail-clusterer");
-        fs::copy(binary("splashtail-clusterer"), &program)
+        copy_program(&binary("splashtail-clusterer"), &program)
+            .await
             .context("build the workspace's binaries first")?;
         let clusterer = spawn_clusterer(&program, dir.path())?;
         Ok(Self {
@@ -346,9 +347,9 @@ impl Fleet {
     ///
     /// # Errors
     /// The file cannot be replaced.
-    pub fn upgrade_clusterer(&self) -> Result<()> {
+    pub async fn upgrade_clusterer(&self) -> Result<()> {
         let new = self.program.with_extension("new");
-        fs::copy(&self.program, &new)?;
+        copy_program(&self.program, &new).await?;
         fs::rename(&new, &self.program)?;
         signal(self.clusterer_pid()?, Signal::SIGHUP)
     }
@@ -439,6 +440,17 @@ fn python() -> &'static str {
     } else {
         "python3"
     }
+}
+
+/// Copies in a process of its own. A copy of ours would hold the file open for writing, and a child
+/// that another test forks at that moment inherits it: until that child's own exec, running the
+/// copy fails with ETXTBSY (execve(2)).
+async fn copy_program(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp").arg(from).arg(to).status().await?;
+    if !status.success() {
+        bail!("cannot copy {}: {status}", from.display());
+    }
+    Ok(())
 }
 
 fn spawn_clusterer(program: &Path, dir: &Path) -> Result<Child> {

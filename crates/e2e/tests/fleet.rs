@@ -348,7 +348,7 @@ async fn clusterer_may_die_under_load(fleet: &mut Fleet) {
         if how == "killed" {
             fleet.kill_and_restart_clusterer().await.unwrap();
         } else {
-            fleet.upgrade_clusterer().unwrap();
+            fleet.upgrade_clusterer().await.unwrap();
         }
         // What answers at once may still be the old one.
         let deadline = at + LIMIT;
