@@ -90,6 +90,7 @@ impl World {
             0,
             payload,
         );
+        self.integrations_updated(guild_id);
         let created = action::INTEGRATION_CREATE;
         self.audit(
             guild_id,

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::permissions as perm;
-use super::{Channel, Id, Message, Role, Stamp, World, intent};
+use super::{
+    Attachment, CROSSPOSTED, Channel, Id, Message, Role, SOURCE_DELETED, Stamp, World, intent,
+};
 
 impl World {
     /// Tells a bot that it is in a guild now.
@@ -297,16 +299,18 @@ impl World {
     }
 
     fn remove_messages(&mut self, channel: Id, ids: &[Id], bulk: bool) -> Vec<Id> {
+        let published = |id: &&Id| {
+            self.message(channel, **id)
+                .is_some_and(|m| m.flags & CROSSPOSTED != 0)
+        };
+        let published: Vec<Id> = ids.iter().filter(published).copied().collect();
         let mut gone = Vec::new();
         let mut hidden = None;
         for id in ids {
             let Some(message) = self.messages.get_mut(&channel).and_then(|m| m.remove(id)) else {
                 continue;
             };
-            for attachment in &message.attachments {
-                self.assets
-                    .forget(super::AssetKind::Attachment, attachment.id);
-            }
+            self.forget_files(&message.attachments);
             if message.ephemeral_for.is_some() {
                 hidden = Some(message.author);
             }
@@ -343,7 +347,30 @@ impl World {
             payload["guild_id"] = json!(guild);
         }
         self.emit_in(channel, kind, intents, payload);
+        for id in published {
+            self.orphan_copies(channel, id);
+        }
         gone
+    }
+
+    /// Where a deleted message was published, only a notice stays.
+    fn orphan_copies(&mut self, channel: Id, id: Id) {
+        for (target, copy) in self.published_copies(channel, id) {
+            if let Some(message) = self.message_mut(target, copy) {
+                message.flags |= SOURCE_DELETED;
+                message.content = "[Original Message Deleted]".to_owned();
+                message.embeds.clear();
+                let files = std::mem::take(&mut message.attachments);
+                self.forget_files(&files);
+            }
+            self.message_updated(target, copy);
+        }
+    }
+
+    pub(crate) fn forget_files(&mut self, files: &[Attachment]) {
+        for file in files {
+            self.assets.forget(super::AssetKind::Attachment, file.id);
+        }
     }
 
     /// Announces that a guild's emojis or stickers changed.

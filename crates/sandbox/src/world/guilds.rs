@@ -44,6 +44,8 @@ pub struct Guild {
     pub incidents: Option<Incidents>,
     pub roles: BTreeMap<Id, Role>,
     pub members: BTreeMap<Id, Member>,
+    /// Everyone who has ever left.
+    pub departed: BTreeSet<Id>,
     /// Members that are bots, ascending.
     pub bots: Vec<Id>,
     pub channels: BTreeSet<Id>,
@@ -102,6 +104,7 @@ impl Guild {
             incidents: None,
             roles: [(id, everyone)].into(),
             members: Default::default(),
+            departed: BTreeSet::new(),
             bots: Vec::new(),
             channels: BTreeSet::new(),
             threads: BTreeSet::new(),

@@ -8,6 +8,8 @@ use super::{Guild, Id, Message, Stamp, World, intent};
 
 /// System channel flag: no notices of new members.
 const NO_JOIN_NOTICES: u32 = 1;
+/// Member flag: has been here before.
+pub const DID_REJOIN: u32 = 1;
 /// Member flag: AutoMod objects to the profile, so the member may only look.
 pub const QUARANTINED: u32 = 1 << 7;
 
@@ -110,6 +112,9 @@ impl World {
         }
         let mut member = Member::new(user, now);
         member.pending = !is_bot && guild.features.contains("MEMBER_VERIFICATION_GATE_ENABLED");
+        if guild.departed.contains(&user) {
+            member.flags |= DID_REJOIN;
+        }
         shape(&mut member);
         guild.members.insert(user, member.clone());
         // Others hear about the new member; a bot that joins gets GUILD_CREATE instead.
@@ -158,6 +163,7 @@ impl World {
         if guild.members.remove(&user).is_none() {
             return false;
         }
+        guild.departed.insert(user);
         guild.voice.remove(&user);
         let was_bot = guild.bots.contains(&user);
         guild.bots.retain(|b| *b != user);
@@ -226,6 +232,18 @@ impl World {
             intent::GUILD_INTEGRATIONS,
             0,
             payload,
+        );
+        self.integrations_updated(guild_id);
+    }
+
+    /// Announces that a guild's integrations changed, not how.
+    pub(crate) fn integrations_updated(&mut self, guild: Id) {
+        self.emit(
+            guild,
+            "GUILD_INTEGRATIONS_UPDATE",
+            intent::GUILD_INTEGRATIONS,
+            0,
+            json!({"guild_id": guild}),
         );
     }
 

@@ -88,6 +88,10 @@ impl Reaction {
 pub const CROSSPOSTED: u64 = 1;
 /// It came from a channel that this one follows.
 pub const IS_CROSSPOST: u64 = 1 << 1;
+/// Its embeds are hidden.
+pub const SUPPRESS_EMBEDS: u64 = 1 << 2;
+/// What it was published from is gone.
+pub const SOURCE_DELETED: u64 = 1 << 3;
 /// A message that vanishes with the client that saw it.
 pub const EPHEMERAL: u64 = 1 << 6;
 /// A deferred response that is not there yet.
@@ -316,6 +320,31 @@ impl World {
             });
         }
         copies
+    }
+
+    /// The copies of a published message in channels that follow its channel.
+    pub(crate) fn published_copies(&self, channel: Id, id: Id) -> Vec<(Id, Id)> {
+        let targets: BTreeSet<Id> = self
+            .webhooks
+            .values()
+            .filter(|w| w.source == Some(channel))
+            .map(|w| w.channel)
+            .collect();
+        let source = id.to_string();
+        let is_copy = |m: &&Message| {
+            let reference = m.reference.as_ref().map(|r| &r["message_id"]);
+            m.flags & IS_CROSSPOST != 0 && reference.is_some_and(|r| *r == *source)
+        };
+        let of = |target: &Id| {
+            // A copy is younger than what it shows.
+            let younger = self.messages.get(target).into_iter();
+            let younger = younger.flat_map(|all| all.range(id..)).map(|(_, m)| m);
+            younger
+                .filter(is_copy)
+                .map(|m| (m.channel, m.id))
+                .collect::<Vec<_>>()
+        };
+        targets.iter().flat_map(of).collect()
     }
 
     fn sticker_item(&self, id: Id) -> Option<Value> {

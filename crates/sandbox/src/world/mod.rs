@@ -33,10 +33,10 @@ pub use guilds::{
 };
 pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
 pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};
-pub use members::{Member, QUARANTINED};
+pub use members::{DID_REJOIN, Member, QUARANTINED};
 pub use messages::{
     Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_THREAD, IS_CROSSPOST, LOADING, Message,
-    Reaction,
+    Reaction, SOURCE_DELETED, SUPPRESS_EMBEDS,
 };
 pub use snapshots::MemberQuery;
 pub use users::{Presence, User};

@@ -8,7 +8,9 @@ use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{CROSSPOSTED, Change, IS_CROSSPOST, Id, Message, Webhook, action};
+use crate::world::{
+    CROSSPOSTED, Change, IS_CROSSPOST, Id, Message, SUPPRESS_EMBEDS, Webhook, action,
+};
 
 /// Kind of announcement channels.
 const ANNOUNCEMENT: u8 = 5;
@@ -73,6 +75,26 @@ fn publish(cx: &mut Cx<'_>, channel: Id, id: Id) {
         copy.attachments = cx.world.copy_attachments(&original.attachments);
         copy.reference = Some(reference.clone());
         cx.world.add_message(copy);
+    }
+}
+
+/// Brings an edit to the channels that have the published message.
+pub(super) fn renew(cx: &mut Cx<'_>, channel: Id, id: Id) {
+    let original = cx.world.message(channel, id);
+    let Some(original) = original.filter(|m| m.flags & CROSSPOSTED != 0).cloned() else {
+        return;
+    };
+    for (target, copy) in cx.world.published_copies(channel, id) {
+        let files = cx.world.copy_attachments(&original.attachments);
+        if let Some(message) = cx.world.message_mut(target, copy) {
+            message.content.clone_from(&original.content);
+            message.embeds.clone_from(&original.embeds);
+            message.flags = IS_CROSSPOST | (original.flags & SUPPRESS_EMBEDS);
+            message.edited = original.edited;
+            let old = std::mem::replace(&mut message.attachments, files);
+            cx.world.forget_files(&old);
+        }
+        cx.world.message_updated(target, copy);
     }
 }
 

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::Table;
 use super::compose::{self, Draft};
-use super::{automod, guilds};
+use super::{automod, followers, guilds};
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, read_id};
 use crate::rest::limits::Rate;
 use crate::world::permissions as perm;
-use crate::world::{Channel, EPHEMERAL, Id, Message, action};
+use crate::world::{COMPONENTS_V2, Channel, EPHEMERAL, Id, Message, SUPPRESS_EMBEDS, action};
 
 /// Oldest age at which messages can be deleted in bulk.
 const BULK_AGE_MS: i64 = 14 * 86_400_000;
@@ -409,6 +409,7 @@ pub(super) fn fill(message: &mut Message, draft: &mut Draft, bits: u64) {
 pub(super) fn amend(cx: &mut Cx<'_>, channel: Id, id: Id, draft: Draft) -> Result<(), ApiError> {
     amend_quietly(cx, channel, id, draft)?;
     cx.world.message_updated(channel, id);
+    followers::renew(cx, channel, id);
     Ok(())
 }
 
@@ -435,8 +436,8 @@ pub(super) fn amend_quietly(
         message.components = components;
     }
     if let Some(flags) = draft.flags {
-        let editable = (1 << 2) | (1 << 15);
-        message.flags = (message.flags & !(1 << 2)) | (flags & editable);
+        let editable = SUPPRESS_EMBEDS | COMPONENTS_V2;
+        message.flags = (message.flags & !SUPPRESS_EMBEDS) | (flags & editable);
     }
     if let Some(kept) = &draft.kept {
         let gone = message
