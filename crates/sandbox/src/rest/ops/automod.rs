@@ -16,6 +16,14 @@ const KEYWORD_PRESET: u8 = 4;
 const MENTION_SPAM: u8 = 5;
 const MEMBER_PROFILE: u8 = 6;
 
+/// Stand-ins for the word sets of profanity, sexual content and slurs, which Discord keeps to
+/// itself.
+const PRESETS: [&[&str]; 3] = [
+    &["damn", "crap"],
+    &["porn", "nudes"],
+    &["moron", "imbecile"],
+];
+
 /// Longest timeout an action can give, in seconds.
 const MAX_TIMEOUT_S: i64 = 28 * 86_400;
 
@@ -375,7 +383,8 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 /// What a rule found in a text: the keyword and the part that matched.
 fn hit(rule: &AutomodRule, text: &str) -> Option<(String, String)> {
     match rule.trigger_type {
-        KEYWORD | MEMBER_PROFILE => words_hit(rule, text),
+        KEYWORD | MEMBER_PROFILE => words_hit(rule, text, &words_of(rule, "keyword_filter")),
+        KEYWORD_PRESET => words_hit(rule, text, &preset_words(rule)),
         MENTION_SPAM => {
             let limit = rule.trigger_metadata["mention_total_limit"]
                 .as_u64()
@@ -389,30 +398,44 @@ fn hit(rule: &AutomodRule, text: &str) -> Option<(String, String)> {
     }
 }
 
-fn words_hit(rule: &AutomodRule, text: &str) -> Option<(String, String)> {
-    let list = |key: &str| {
-        let list = rule.trigger_metadata[key].as_array().into_iter().flatten();
-        list.filter_map(Value::as_str)
-    };
+/// A list of words in the trigger of a rule.
+fn words_of<'r>(rule: &'r AutomodRule, key: &str) -> Vec<&'r str> {
+    let list = rule.trigger_metadata[key].as_array().into_iter().flatten();
+    list.filter_map(Value::as_str).collect()
+}
+
+/// The words of a rule's presets.
+fn preset_words(rule: &AutomodRule) -> Vec<&'static str> {
+    let presets = rule.trigger_metadata["presets"].as_array();
+    let chosen = presets.into_iter().flatten().filter_map(Value::as_u64);
+    let words = chosen.filter_map(|n| PRESETS.get((n as usize).checked_sub(1)?));
+    words.flat_map(|set| set.iter().copied()).collect()
+}
+
+fn words_hit(rule: &AutomodRule, text: &str, keywords: &[&str]) -> Option<(String, String)> {
     let lower = text.to_lowercase();
-    for keyword in list("keyword_filter") {
-        if let Some(found) = keyword_match(&lower, &keyword.to_lowercase())
-            && !list("allow_list").any(|a| {
-                keyword_match(&lower, &a.to_lowercase()).is_some_and(|w| w.contains(&found))
-            })
-        {
-            return Some((keyword.to_owned(), found));
+    let allowed: Vec<String> = words_of(rule, "allow_list")
+        .iter()
+        .filter_map(|word| keyword_match(&lower, &word.to_lowercase()))
+        .collect();
+    let allows = |found: &str| allowed.iter().any(|word| word.contains(found));
+    for keyword in keywords {
+        let found = keyword_match(&lower, &keyword.to_lowercase());
+        if let Some(found) = found.filter(|f| !allows(f)) {
+            return Some(((*keyword).to_owned(), found));
         }
     }
-    list("regex_patterns").find_map(|pattern| {
-        let regex = RegexBuilder::new(pattern)
-            .case_insensitive(true)
-            .size_limit(1 << 20)
-            .build()
-            .ok()?;
-        let found = regex.find(text)?;
-        Some((pattern.to_owned(), found.as_str().to_owned()))
-    })
+    words_of(rule, "regex_patterns")
+        .into_iter()
+        .find_map(|pattern| {
+            let regex = RegexBuilder::new(pattern)
+                .case_insensitive(true)
+                .size_limit(1 << 20)
+                .build()
+                .ok()?;
+            let found = regex.find(text)?.as_str();
+            (!allows(&found.to_lowercase())).then(|| (pattern.to_owned(), found.to_owned()))
+        })
 }
 
 /// Whole words, unless the keyword has `*` at an end.

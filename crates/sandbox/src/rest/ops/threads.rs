@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{compose, guilds, messages};
+use super::{automod, compose, guilds, messages};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -347,8 +347,13 @@ fn post(
     Cx::refuse_if(untagged, error::TAG_REQUIRED)?;
     let mut draft = compose::read(&body["message"], files, "message", cx.now())?;
     Cx::refuse_if(draft.is_empty(), error::EMPTY_MESSAGE)?;
-    let id = cx.world.next_id();
     let me = cx.me();
+    let text = draft.content.as_deref().unwrap_or_default();
+    if !guilds::is_bot(cx) {
+        // The post is not there yet, so the rules see its forum.
+        automod::judge(cx, guild, &Message::new(Id(0), parent.id, me, text))?;
+    }
+    let id = cx.world.next_id();
     let bits = cx.world.permissions_in(parent.id, me);
     let mut thread = build(cx, id, 11, parent, start);
     if let Some(state) = &mut thread.thread {
