@@ -148,6 +148,11 @@ pub const COMMUNITY_CHANNEL: Known = (
     "Cannot delete a channel required for Community guilds",
 );
 pub const BAD_STICKER: Known = (400, 50081, "Invalid sticker sent");
+pub const NEEDS_BOOSTS: Known = (
+    400,
+    50101,
+    "This server needs more boosts to perform this action",
+);
 pub const ARCHIVED: Known = (400, 50083, "Thread is archived");
 pub const MFA_REQUIRED: Known = (403, 60003, "Two factor is required for this operation");
 pub const BOT_OWNER: Known = (400, 50132, "Ownership cannot be transferred to a bot user");

@@ -266,7 +266,11 @@ const ROWS: &[(&str, u64, &[&str])] = &[
     (
         "integrations",
         4,
-        &["INTEGRATION_CREATE", "INTEGRATION_DELETE"],
+        &[
+            "GUILD_INTEGRATIONS_UPDATE",
+            "INTEGRATION_CREATE",
+            "INTEGRATION_DELETE",
+        ],
     ),
     ("webhooks", 5, &["WEBHOOKS_UPDATE"]),
     ("invites", 6, &["INVITE_CREATE", "INVITE_DELETE"]),

@@ -10,7 +10,7 @@ use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, read_id};
 use crate::world::permissions as perm;
-use crate::world::{Change, Channel, Id, Overwrite, Tag, action, intent};
+use crate::world::{Change, Channel, Guild, Id, Overwrite, Tag, action, intent};
 
 /// Channels of a guild, threads not counted.
 const MAX_CHANNELS: usize = 500;
@@ -129,8 +129,30 @@ fn audited(channel: &Channel) -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// The most bits a second a channel may carry.
+fn top_bitrate(guild: Option<&Guild>, kind: u8) -> i64 {
+    const BY_TIER: [i64; 4] = [96_000, 128_000, 256_000, 384_000];
+    if kind == 13 {
+        return 64_000;
+    }
+    let vip = guild.is_some_and(|g| g.features.contains("VIP_REGIONS"));
+    let tier = guild.map_or(0, |g| usize::from(g.premium_tier.min(3)));
+    BY_TIER[if vip { 3 } else { tier }]
+}
+
+/// Flags that a kind of channel has.
+fn known_flags(kind: u8) -> u32 {
+    const REQUIRE_TAG: u32 = 1 << 4;
+    const HIDE_DOWNLOADS: u32 = 1 << 15;
+    match kind {
+        15 => REQUIRE_TAG,
+        16 => REQUIRE_TAG | HIDE_DOWNLOADS,
+        _ => 0,
+    }
+}
+
 /// Reads the fields that all kinds of guild channel share.
-fn read(form: &mut Form<'_>, channel: &mut Channel) {
+fn read(form: &mut Form<'_>, channel: &mut Channel, guild: Option<&Guild>) {
     if let Some(name) = form.text("name", 1..=100) {
         channel.name = clean_name(channel.kind, &name);
     }
@@ -154,10 +176,10 @@ fn read(form: &mut Form<'_>, channel: &mut Channel) {
         channel.default_thread_rate_limit_per_user = n as u32;
     }
     if let Some(n) = form.int("flags", 0..=i64::from(u32::MAX)) {
-        channel.flags = n as u32;
+        channel.flags = n as u32 & known_flags(channel.kind);
     }
     if channel.is_voice() {
-        if let Some(n) = form.int("bitrate", 8000..=384_000) {
+        if let Some(n) = form.int("bitrate", 8000..=top_bitrate(guild, channel.kind)) {
             channel.bitrate = n as u32;
         }
         let most = if channel.kind == 2 { 99 } else { 10_000 };
@@ -274,7 +296,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let kind = form.choice("type", &KINDS).unwrap_or(0) as u8;
     let mut channel = Channel::new(Id(0), kind, Some(id), "");
     channel.position = last.map_or(0, |p| p + 1);
-    read(&mut form, &mut channel);
+    read(&mut form, &mut channel, cx.world.guilds.get(&id));
     let parent = form
         .nullable_id("parent_id")
         .flatten()
@@ -348,12 +370,15 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let body = cx.object()?;
     let mut form = Form::new(&body);
     let mut channel = before.clone();
-    if let Some(kind) = form.choice("type", &[0, 5])
-        && matches!(before.kind, 0 | 5)
+    let place = cx.world.guilds.get(&guild);
+    let news = place.is_some_and(|g| g.features.contains("NEWS"));
+    let kinds: &[i64] = if news { &[0, 5] } else { &[0] };
+    if matches!(before.kind, 0 | 5)
+        && let Some(kind) = form.choice("type", kinds)
     {
         channel.kind = kind as u8;
     }
-    read(&mut form, &mut channel);
+    read(&mut form, &mut channel, place);
     let parent = form.nullable_id("parent_id");
     let given = overwrites::read_list(&mut form, cx.world.guilds.get(&guild));
     form.done()?;

@@ -170,6 +170,13 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             .map(|p| (key, kind, p))
     });
     form.done()?;
+    let toggled = |feature: &str| {
+        let now = cx.world.guilds.get(&id).map(|g| &g.features);
+        now.is_some_and(|now| now.contains(feature) != guild.features.contains(feature))
+    };
+    if toggled("COMMUNITY") || toggled("DISCOVERABLE") {
+        cx.require(id, perm::ADMINISTRATOR)?;
+    }
     if let Some(next) = new_owner.filter(|n| *n != owner) {
         if owner != me {
             return Err(error::MISSING_PERMISSIONS.into());
@@ -481,6 +488,11 @@ fn delete_integration(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         Vec::new(),
         reason.as_deref(),
     );
+    let webhooks = cx.world.webhooks.values();
+    let theirs = webhooks.filter(|w| w.guild == id && w.app == Some(integration.app));
+    for webhook in theirs.cloned().collect::<Vec<_>>() {
+        super::webhooks::remove(cx, &webhook);
+    }
     cx.world.remove_member(id, integration.bot);
     cx.world.delete_integration(id, which);
     Reply::nothing()

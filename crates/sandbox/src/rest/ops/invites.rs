@@ -55,26 +55,31 @@ fn resolve(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::ok(json)
 }
 
-fn list(cx: &Cx<'_>, keep: impl Fn(&Invite) -> bool) -> Vec<Value> {
+fn list(cx: &Cx<'_>, with_metadata: bool, keep: impl Fn(&Invite) -> bool) -> Vec<Value> {
     let now = cx.now();
     let kept = cx
         .world
         .invites
         .values()
         .filter(|i| i.alive(now) && keep(i));
-    kept.map(|i| cx.world.invite_json(i, true)).collect()
+    kept.map(|i| cx.world.invite_json(i, with_metadata))
+        .collect()
 }
 
 fn of_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let id = cx.guild()?.id;
-    cx.require(id, perm::MANAGE_GUILD)?;
-    Reply::ok(list(cx, |i| i.guild == id))
+    // Whoever may only read the audit log is not told how often each was used.
+    let manages = cx.require(id, perm::MANAGE_GUILD);
+    if manages.is_err() {
+        cx.require(id, perm::VIEW_AUDIT_LOG)?;
+    }
+    Reply::ok(list(cx, manages.is_ok(), |i| i.guild == id))
 }
 
 fn of_channel(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let id = cx.channel()?.id;
     cx.require_in(id, perm::MANAGE_CHANNELS)?;
-    Reply::ok(list(cx, |i| i.channel == id))
+    Reply::ok(list(cx, true, |i| i.channel == id))
 }
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -109,7 +114,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         return Reply::ok(cx.world.invite_json(invite, true));
     }
     Cx::refuse_if(
-        list(cx, |i| i.guild == guild).len() >= MAX_INVITES,
+        list(cx, true, |i| i.guild == guild).len() >= MAX_INVITES,
         error::MAX_INVITES,
     )?;
     let number = cx.world.next_id();

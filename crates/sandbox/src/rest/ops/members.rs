@@ -14,6 +14,8 @@ use crate::world::{AssetKind, Change, Guild, Id, Member, Stamp, action};
 
 /// Longest timeout.
 const MAX_TIMEOUT_MS: i64 = 28 * 86_400_000;
+/// The only flag others decide on: exempt from verification.
+const EDITABLE_FLAGS: u32 = 1 << 2;
 /// Application flags that allow listing members.
 const MEMBERS_FLAGS: u64 = (1 << 14) | (1 << 15);
 
@@ -226,7 +228,13 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if asks("channel_id") {
         need(perm::MOVE_MEMBERS)?;
     }
-    if asks("communication_disabled_until") || asks("flags") {
+    if asks("flags") {
+        let judges = perm::MODERATE_MEMBERS | perm::KICK_MEMBERS | perm::BAN_MEMBERS;
+        need(perm::MANAGE_GUILD)
+            .or_else(|_| need(perm::MANAGE_ROLES))
+            .or_else(|_| need(judges))?;
+    }
+    if asks("communication_disabled_until") {
         need(perm::MODERATE_MEMBERS)?;
         let theirs = perm::in_guild(guild, user, now);
         if user == me
@@ -251,6 +259,9 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let voice = guild.voice.get(&user).cloned();
     if (wish.mute.is_some() || wish.deaf.is_some() || wish.channel.is_some()) && voice.is_none() {
         return Err(error::NOT_IN_VOICE.into());
+    }
+    if let Some(Some(target)) = wish.channel {
+        cx.require_in(cx.channel_by(target)?.id, perm::CONNECT)?;
     }
     apply(cx, id, &before, &wish, reason.as_deref());
     if let Some(channel) = wish.channel {
@@ -298,7 +309,7 @@ fn apply(cx: &mut Cx<'_>, id: Id, before: &Member, wish: &Wish, reason: Option<&
         after.timeout_until = until;
     }
     if let Some(flags) = wish.flags {
-        after.flags = flags;
+        after.flags = (after.flags & !EDITABLE_FLAGS) | (flags & EDITABLE_FLAGS);
     }
     if let Some(roles) = &wish.roles {
         after.roles = roles.iter().copied().collect();
@@ -422,12 +433,20 @@ fn update_mine(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         ..Wish::default()
     };
     let avatar = images::read(&mut form, "avatar");
+    let banner = images::read(&mut form, "banner");
+    let bio = form.nullable_text("bio", 190);
     form.done()?;
     apply(cx, id, &before, &wish, reason.as_deref());
-    if let Some(avatar) = avatar {
-        let kind = AssetKind::GuildAvatar;
-        let hash = avatar.map(|stored| cx.world.assets.keep(kind, me, stored));
-        cx.world.edit_member(id, me, |member| member.avatar = hash);
+    if avatar.is_some() || banner.is_some() || bio.is_some() {
+        let assets = &mut cx.world.assets;
+        let mut keep = |kind, picture: Option<_>| picture.map(|p| assets.keep(kind, me, p));
+        let avatar = avatar.map(|picture| keep(AssetKind::GuildAvatar, picture));
+        let banner = banner.map(|picture| keep(AssetKind::Banner, picture));
+        cx.world.edit_member(id, me, |member| {
+            member.avatar = avatar.unwrap_or_else(|| member.avatar.take());
+            member.banner = banner.unwrap_or_else(|| member.banner.take());
+            member.bio = bio.unwrap_or_else(|| member.bio.take());
+        });
     }
     let guild = cx.guild_inside()?;
     let member = guild.members.get(&me).ok_or(error::UNKNOWN_MEMBER)?;

@@ -140,6 +140,17 @@ fn read(form: &mut Form<'_>, role: &mut Role) -> Option<Option<Stored>> {
     images::read(form, "icon")
 }
 
+/// Icons and gradients are for guilds with the feature.
+fn boosted(guild: &Guild, role: &Role, icon: Option<&Option<Stored>>) -> Result<(), ApiError> {
+    let lacks = |feature: &str| !guild.features.contains(feature);
+    let pictured = icon.is_some_and(Option::is_some) || role.unicode_emoji.is_some();
+    let gradient = role.colors.1.is_some() || role.colors.2.is_some();
+    Cx::refuse_if(
+        (pictured && lacks("ROLE_ICONS")) || (gradient && lacks("ENHANCED_ROLE_COLORS")),
+        error::NEEDS_BOOSTS,
+    )
+}
+
 /// Bits an actor may hand out: those it has itself.
 fn grantable(cx: &Cx<'_>, guild: Id, before: u64, after: u64) -> Result<(), ApiError> {
     let own = cx.world.permissions_of(guild, cx.me());
@@ -164,6 +175,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let mut role = Role::new(Id(0), "new role", everyone, 1);
     let icon = read(&mut form, &mut role);
     form.done()?;
+    boosted(cx.guild_inside()?, &role, icon.as_ref())?;
     if form_has(&body, "permissions") {
         grantable(cx, id, 0, role.permissions)?;
     }
@@ -218,6 +230,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let mut role = before.clone();
     let icon = read(&mut form, &mut role);
     form.done()?;
+    boosted(cx.guild_inside()?, &role, icon.as_ref())?;
     if before.id == id {
         // Only the permissions of @everyone can be changed.
         role = Role {

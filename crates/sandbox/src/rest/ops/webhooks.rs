@@ -329,7 +329,7 @@ fn delete_by_token(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::nothing()
 }
 
-fn remove(cx: &mut Cx<'_>, webhook: &Webhook) {
+pub(super) fn remove(cx: &mut Cx<'_>, webhook: &Webhook) {
     cx.world.webhooks.remove(&webhook.id);
     cx.world.webhooks_updated(webhook.guild, webhook.channel);
 }
