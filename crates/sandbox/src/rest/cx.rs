@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::body::{Body, File};
@@ -11,7 +12,7 @@ use super::limits::Limits;
 use super::routes::{Auth, Route};
 use super::{Actor, Request};
 use crate::journal;
-use crate::world::{AccessToken, Channel, Guild, Id, Stamp, World, permissions as perm};
+use crate::world::{AccessToken, Channel, Guild, Id, Stamp, World, compact, permissions as perm};
 
 /// Who sends a request, once that is known.
 #[derive(Debug, Clone)]
@@ -130,21 +131,51 @@ pub(super) fn public_path(path: &str) -> String {
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
-    pub body: Option<Value>,
+    pub body: Option<Content>,
+}
+
+/// What an answer says.
+#[derive(Debug, Clone)]
+pub enum Content {
+    Value(Value),
+    /// JSON already: long lists are written straight from the world.
+    Text(String),
+}
+
+impl Content {
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Value(value) => compact(&value),
+            Self::Text(text) => text,
+        }
+    }
 }
 
 impl Reply {
+    /// 200 with a list that is written at once.
+    pub fn list(items: impl IntoIterator<Item: Serialize>) -> Result<Self, ApiError> {
+        let mut text = Vec::new();
+        let mut out = serde_json::Serializer::new(&mut text);
+        // Memory takes everything, and what is listed has nothing but text for keys.
+        let written = out.collect_seq(items).is_ok();
+        let text = String::from_utf8(text).ok().filter(|_| written);
+        Ok(Self {
+            status: 200,
+            body: text.map(Content::Text),
+        })
+    }
+
     pub fn ok(body: impl Into<Value>) -> Result<Self, ApiError> {
         Ok(Self {
             status: 200,
-            body: Some(body.into()),
+            body: Some(Content::Value(body.into())),
         })
     }
 
     pub fn created(body: impl Into<Value>) -> Result<Self, ApiError> {
         Ok(Self {
             status: 201,
-            body: Some(body.into()),
+            body: Some(Content::Value(body.into())),
         })
     }
 

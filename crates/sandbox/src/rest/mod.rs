@@ -18,13 +18,13 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
-pub use cx::{Caller, Cx, Reply};
+pub use cx::{Caller, Content, Cx, Reply};
 pub use routes::{Auth, Route, all as routes, find as find_route};
 
 use crate::Sandbox;
 use crate::journal;
 use crate::openapi::Exchange;
-use crate::world::{Id, World, compact};
+use crate::world::{Id, World};
 use error::ApiError;
 
 /// Who sends a request.
@@ -133,10 +133,11 @@ impl Sandbox {
         let now = self.clock.now_ms();
         let outcome =
             self.with_world(|world| self.settle(world, actor, &request, &route, body, now));
-        let response = respond(&outcome, route.as_ref().ok().map(|(r, _)| *r));
+        let shared = shared_limit(&outcome);
+        let response = respond(outcome, route.as_ref().ok().map(|(r, _)| *r));
         if let Some(address) = request.address
             && matches!(response.status, 401 | 403 | 429)
-            && !shared_limit(&outcome)
+            && !shared
         {
             self.limits.note_invalid(address, now);
         }
@@ -272,21 +273,19 @@ fn shared_limit(outcome: &Outcome) -> bool {
     matches!(&outcome.result, Err(ApiError { retry: Some(retry), .. }) if retry.scope == "shared")
 }
 
-fn respond(outcome: &Outcome, route: Option<&'static Route>) -> Response {
+fn respond(outcome: Outcome, route: Option<&'static Route>) -> Response {
     let mut headers = Vec::new();
-    let (status, body, code) = match &outcome.result {
-        Ok(reply) => (reply.status, reply.body.as_ref().map(compact), None),
-        Err(error) => (
-            error.status,
-            Some(error.json().to_string()),
-            Some(error.code),
-        ),
+    let (status, body, code, retry) = match outcome.result {
+        Ok(reply) => (reply.status, reply.body.map(Content::into_text), None, None),
+        Err(error) => {
+            let text = error.json().to_string();
+            (error.status, Some(text), Some(error.code), error.retry)
+        }
     };
-    let retry = outcome.result.as_ref().err().and_then(|e| e.retry.as_ref());
     if let Some(stand) = outcome
         .stand
         .as_ref()
-        .filter(|_| retry.is_none_or(|r| !r.global))
+        .filter(|_| retry.as_ref().is_none_or(|r| !r.global))
     {
         headers.push(("X-RateLimit-Limit", stand.limit.to_string()));
         headers.push(("X-RateLimit-Remaining", stand.remaining.to_string()));
@@ -325,8 +324,8 @@ fn respond(outcome: &Outcome, route: Option<&'static Route>) -> Response {
         },
         route: route.map(|r| r.template),
         operation: route.map(|r| r.operation),
-        bucket: outcome.stand.as_ref().map(|s| s.bucket.clone()),
+        bucket: outcome.stand.map(|s| s.bucket),
         code: code.filter(|_| outcome.html.is_none()),
-        caller: outcome.caller.clone(),
+        caller: outcome.caller,
     }
 }

@@ -71,6 +71,12 @@ pub(crate) fn compact(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// The value of what can be written.
+pub(crate) fn value(written: &impl serde::Serialize) -> Value {
+    // Only maps whose keys are no strings have none, and nothing on the wire has such.
+    serde_json::to_value(written).unwrap_or_default()
+}
+
 /// A dispatch, before sessions and shards.
 #[derive(Debug)]
 pub struct Event {

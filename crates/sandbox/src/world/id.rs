@@ -42,7 +42,16 @@ impl FromStr for Id {
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        // Every object has several of these: no formatter is set up for each of them.
+        let mut text = [0; 20];
+        let mut start = text.len();
+        let mut rest = self.0;
+        while rest > 0 || start == text.len() {
+            start -= 1;
+            text[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        serializer.serialize_str(std::str::from_utf8(&text[start..]).unwrap_or_default())
     }
 }
 
@@ -81,29 +90,39 @@ impl Stamp {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = Utc
-            .timestamp_millis_opt(self.0)
-            .single()
-            .unwrap_or_default();
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+    }
+}
+
+impl Stamp {
+    /// The wire's text. Times without a year of four digits count as the epoch.
+    fn text(self) -> [u8; 32] {
+        let time = Utc.timestamp_millis_opt(self.0).single();
+        let time = time.filter(|t| (0..=9999).contains(&t.year()));
+        let time = time.unwrap_or_default();
         let (date, clock) = (time.date_naive(), time.time());
-        // Every message carries some of these: no format string is read for each of them.
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}000+00:00",
-            date.year(),
-            date.month(),
-            date.day(),
-            clock.hour(),
-            clock.minute(),
-            clock.second(),
-            time.timestamp_subsec_millis(),
-        )
+        let mut text = *b"0000-00-00T00:00:00.000000+00:00";
+        // Every message carries some of these: no formatter is set up for each of them.
+        let mut put = |end: usize, width: usize, mut number: u32| {
+            for digit in text[end - width..end].iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        put(4, 4, date.year().unsigned_abs());
+        put(7, 2, date.month());
+        put(10, 2, date.day());
+        put(13, 2, clock.hour());
+        put(16, 2, clock.minute());
+        put(19, 2, clock.second());
+        put(23, 3, time.timestamp_subsec_millis());
+        text
     }
 }
 
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
@@ -170,6 +189,15 @@ mod tests {
         assert_eq!(
             Stamp(1_430_030_816_936).to_string(),
             "2015-04-26T06:46:56.936000+00:00"
+        );
+        assert_eq!(
+            Stamp(1_772_323_199_007).to_string(),
+            "2026-02-28T23:59:59.007000+00:00"
+        );
+        assert_eq!(serde_json::to_string(&Id(0)).unwrap(), "\"0\"");
+        assert_eq!(
+            serde_json::to_string(&Id(u64::MAX)).unwrap(),
+            "\"18446744073709551615\""
         );
         assert_eq!(
             serde_json::to_string(&Id(175928847299117063)).unwrap(),

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Guild, Id, Message, Stamp, World, intent};
+use super::users::UserView;
+use super::{Guild, Id, Message, Stamp, World, intent, value};
 
 /// System channel flag: no notices of new members.
 const NO_JOIN_NOTICES: u32 = 1;
@@ -66,28 +68,55 @@ impl Member {
 
     /// Without `user`, as inside messages.
     pub fn bare_json(&self) -> Value {
-        json!({
-            "avatar": self.avatar,
-            "banner": self.banner,
-            "communication_disabled_until": self.timeout_until,
-            "flags": self.flags,
-            "joined_at": self.joined_at,
-            "nick": self.nick,
-            "pending": self.pending,
-            "premium_since": self.premium_since,
-            "roles": self.roles,
-            "mute": self.mute,
-            "deaf": self.deaf,
-        })
+        value(&self.view(None))
     }
+
+    fn view<'w>(&'w self, user: Option<UserView<'w>>) -> MemberView<'w> {
+        MemberView {
+            avatar: self.avatar.as_deref(),
+            banner: self.banner.as_deref(),
+            communication_disabled_until: self.timeout_until,
+            flags: self.flags,
+            joined_at: self.joined_at,
+            nick: self.nick.as_deref(),
+            pending: self.pending,
+            premium_since: self.premium_since,
+            roles: &self.roles,
+            mute: self.mute,
+            deaf: self.deaf,
+            user,
+        }
+    }
+}
+
+/// The member object.
+#[derive(Debug, Serialize)]
+pub(crate) struct MemberView<'w> {
+    avatar: Option<&'w str>,
+    banner: Option<&'w str>,
+    communication_disabled_until: Option<Stamp>,
+    flags: u32,
+    joined_at: Stamp,
+    nick: Option<&'w str>,
+    pending: bool,
+    premium_since: Option<Stamp>,
+    roles: &'w BTreeSet<Id>,
+    mute: bool,
+    deaf: bool,
+    /// Left out inside messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<UserView<'w>>,
 }
 
 impl World {
     /// The complete member object.
     pub fn member_json(&self, member: &Member) -> Value {
-        let mut json = member.bare_json();
-        json["user"] = self.user_json(member.user);
-        json
+        value(&self.member_view(member))
+    }
+
+    /// As [`member_json`](Self::member_json), ready to be written.
+    pub(crate) fn member_view<'w>(&'w self, member: &'w Member) -> MemberView<'w> {
+        member.view(Some(self.user_view(member.user)))
     }
 
     /// Adds a member, or returns `false` when it already is one.

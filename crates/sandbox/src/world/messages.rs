@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{AssetKind, Id, Stamp, World};
+use super::{AssetKind, Id, Stamp, World, value};
 
 /// A message.
 #[derive(Debug, Clone)]
@@ -159,132 +159,13 @@ impl World {
         self.messages.get_mut(&channel)?.get_mut(&id)
     }
 
-    /// The author object: a user, or what a webhook calls itself.
-    pub fn author_json(&self, message: &Message) -> Value {
-        if message.webhook.is_none() || message.interaction.is_some() {
-            return self.user_json(message.author);
-        }
-        let name = message.author_name.as_deref();
-        let name = name.or_else(|| self.webhooks.get(&message.author).map(|w| w.name.as_str()));
-        let avatar = message.author_avatar.as_deref();
-        let avatar = avatar.or_else(|| self.webhooks.get(&message.author)?.avatar.as_deref());
-        json!({
-            "id": message.author,
-            "username": name.unwrap_or("Deleted Webhook"),
-            "avatar": avatar,
-            "discriminator": "0000",
-            "public_flags": 0,
-            "flags": 0,
-            "bot": true,
-            "global_name": null,
-            "primary_guild": null,
-        })
-    }
-
     /// The message as `viewer` gets it over REST.
     pub fn message_json(&self, message: &Message, viewer: Id) -> Value {
-        let mut json = self.basic_message_json(message);
-        if !message.reactions.is_empty() {
-            json["reactions"] = message
-                .reactions
-                .iter()
-                .map(|r| {
-                    json!({
-                        "emoji": r.emoji_json(),
-                        "count": r.users.len(),
-                        "count_details": {"burst": 0, "normal": r.users.len()},
-                        "burst_colors": [],
-                        "me_burst": false,
-                        "burst_me": false,
-                        "burst_count": 0,
-                        "me": r.users.contains(&viewer),
-                    })
-                })
-                .collect();
-        }
-        if matches!(message.kind, 19 | 21)
-            && let Some(reference) = &message.reference
-        {
-            let at = |key: &str| reference[key].as_str()?.parse::<Id>().ok();
-            let target = at("channel_id").zip(at("message_id"));
-            let target = target.and_then(|(c, m)| self.message(c, m));
-            json["referenced_message"] = target.map_or(Value::Null, |m| self.basic_message_json(m));
-        }
-        json
-    }
-
-    fn basic_message_json(&self, message: &Message) -> Value {
-        let mentions: Vec<Value> = message
-            .mentions
-            .iter()
-            .map(|u| self.user_json(*u))
-            .collect();
-        let attachments: Vec<Value> = message
-            .attachments
-            .iter()
-            .map(|a| self.attachment_json(message.channel, a))
-            .collect();
-        let mut json = json!({
-            "type": message.kind,
-            "content": message.content,
-            "mentions": null,
-            "mention_roles": message.mention_roles,
-            "attachments": null,
-            "embeds": message.embeds,
-            "timestamp": message.id.created(),
-            "edited_timestamp": message.edited,
-            "flags": message.flags,
-            "components": message.components,
-            "id": message.id,
-            "channel_id": message.channel,
-            "author": null,
-            "pinned": message.pinned.is_some(),
-            "mention_everyone": message.mention_everyone,
-            "tts": message.tts,
-        });
-        // Moved into their places: `json!` would copy them.
-        json["mentions"] = mentions.into();
-        json["attachments"] = attachments.into();
-        json["author"] = self.author_json(message);
-        if let Some(webhook) = message.webhook {
-            json["webhook_id"] = json!(webhook);
-        }
-        if let Some(app) = message.app {
-            json["application_id"] = json!(app);
-        }
-        if let Some(reference) = &message.reference {
-            json["message_reference"] = reference.clone();
-        }
-        if let Some(snapshot) = &message.snapshot {
-            json["message_snapshots"] = json!([{"message": self.snapshot_json(snapshot)}]);
-        }
-        if let Some(position) = message.position {
-            json["position"] = position.into();
-        }
-        if !message.stickers.is_empty() {
-            json["sticker_items"] = message
-                .stickers
-                .iter()
-                .filter_map(|s| self.sticker_item(*s))
-                .collect();
-        }
-        if let Some(poll) = &message.poll {
-            json["poll"] = poll.clone();
-        }
-        if let Some((metadata, old)) = &message.interaction_metadata {
-            json["interaction_metadata"] = metadata.clone();
-            if let Some(old) = old {
-                json["interaction"] = old.clone();
-            }
-        }
-        if let Some(thread) = message.thread.and_then(|t| self.channels.get(&t)) {
-            json["thread"] = self.channel_json(thread);
-        }
-        json
+        value(&self.message_view(message, viewer))
     }
 
     /// The part of a message that a forward carries.
-    fn snapshot_json(&self, message: &Message) -> Value {
+    pub(super) fn snapshot_json(&self, message: &Message) -> Value {
         const CARRIED: [&str; 11] = [
             "type",
             "content",
@@ -298,7 +179,7 @@ impl World {
             "components",
             "sticker_items",
         ];
-        let mut json = self.basic_message_json(message);
+        let mut json = value(&self.bare_view(message));
         if let Some(map) = json.as_object_mut() {
             map.retain(|key, _| CARRIED.contains(&key.as_str()));
         }
@@ -345,37 +226,6 @@ impl World {
                 .collect::<Vec<_>>()
         };
         targets.iter().flat_map(of).collect()
-    }
-
-    fn sticker_item(&self, id: Id) -> Option<Value> {
-        let sticker = self.guilds.values().find_map(|g| g.stickers.get(&id))?;
-        Some(json!({"id": id, "name": sticker.name, "format_type": sticker.format}))
-    }
-
-    /// The attachment object with freshly signed links.
-    pub fn attachment_json(&self, channel: Id, attachment: &Attachment) -> Value {
-        let url = self.attachment_url(channel, attachment);
-        let mut json = json!({
-            "id": attachment.id,
-            "filename": attachment.filename,
-            "size": attachment.size,
-            "url": url,
-            "proxy_url": url,
-        });
-        if let Some(kind) = &attachment.content_type {
-            json["content_type"] = kind.as_str().into();
-        }
-        if let Some((width, height)) = attachment.width.zip(attachment.height) {
-            json["width"] = width.into();
-            json["height"] = height.into();
-        }
-        if let Some(text) = &attachment.description {
-            json["description"] = text.as_str().into();
-        }
-        if attachment.ephemeral {
-            json["ephemeral"] = true.into();
-        }
-        json
     }
 
     /// The payload of MESSAGE_CREATE and MESSAGE_UPDATE.

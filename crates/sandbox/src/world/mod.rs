@@ -13,6 +13,7 @@ mod guilds;
 mod id;
 mod interactions;
 mod members;
+mod message_view;
 mod messages;
 pub mod permissions;
 mod snapshots;
@@ -25,8 +26,8 @@ pub use apps::{AccessToken, Application, Command, CommandPermission, SessionStar
 pub use assets::{Asset, AssetKind, Assets, Stored, clean_filename};
 pub use audit::{AuditEntry, AuditLog, Change, action};
 pub use channels::{Channel, Overwrite, Tag, ThreadMember, ThreadState};
-pub(crate) use events::compact;
 pub use events::{Event, EventSink, Payload, intent};
+pub(crate) use events::{compact, value};
 pub use guilds::{
     AutomodRule, Ban, Emoji, Guild, Incidents, Integration, Invite, Role, Sticker, VoiceState,
     Webhook,
@@ -34,6 +35,7 @@ pub use guilds::{
 pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
 pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};
 pub use members::{DID_REJOIN, Member, QUARANTINED};
+pub(crate) use message_view::MessageView;
 pub use messages::{
     Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_THREAD, IS_CROSSPOST, LOADING, Message,
     Reaction, SOURCE_DELETED, SUPPRESS_EMBEDS,

@@ -1,8 +1,9 @@
 //! Accounts and what they are doing.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Id, World};
+use super::{Id, World, value};
 
 /// An account, human or bot.
 #[derive(Debug, Clone)]
@@ -56,24 +57,26 @@ impl User {
 
     /// What everyone sees.
     pub fn json(&self) -> Value {
-        let mut user = json!({
-            "id": self.id,
-            "username": self.username,
-            "avatar": self.avatar,
-            "discriminator": self.discriminator,
-            "public_flags": self.public_flags,
-            "flags": self.public_flags,
-            "banner": self.banner,
-            "accent_color": self.accent_color,
-            "global_name": self.global_name,
-            "avatar_decoration_data": null,
-            "collectibles": null,
-            "primary_guild": null,
-        });
-        if self.bot {
-            user["bot"] = true.into();
+        value(&self.view())
+    }
+
+    /// What everyone sees, ready to be written.
+    pub(crate) fn view(&self) -> UserView<'_> {
+        UserView {
+            id: self.id,
+            username: &self.username,
+            avatar: self.avatar.as_deref(),
+            discriminator: &self.discriminator,
+            public_flags: self.public_flags,
+            flags: self.public_flags,
+            banner: self.banner.as_deref(),
+            accent_color: self.accent_color,
+            global_name: self.global_name.as_deref(),
+            avatar_decoration_data: (),
+            collectibles: (),
+            primary_guild: (),
+            bot: self.bot,
         }
-        user
     }
 
     /// What the account itself sees.
@@ -93,6 +96,25 @@ impl User {
     pub fn display_name(&self) -> &str {
         self.global_name.as_deref().unwrap_or(&self.username)
     }
+}
+
+/// The user object.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserView<'w> {
+    id: Id,
+    username: &'w str,
+    avatar: Option<&'w str>,
+    discriminator: &'w str,
+    public_flags: u32,
+    flags: u32,
+    banner: Option<&'w str>,
+    accent_color: Option<u32>,
+    global_name: Option<&'w str>,
+    avatar_decoration_data: (),
+    collectibles: (),
+    primary_guild: (),
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    bot: bool,
 }
 
 /// What an account shows about itself.
@@ -121,10 +143,27 @@ impl Presence {
 impl World {
     /// JSON of a user; of a deleted one when there is none.
     pub fn user_json(&self, id: Id) -> Value {
-        match self.users.get(&id) {
-            Some(user) => user.json(),
-            None => User::new(id, "Deleted User").json(),
-        }
+        value(&self.user_view(id))
+    }
+
+    /// As [`user_json`](Self::user_json), ready to be written.
+    pub(crate) fn user_view(&self, id: Id) -> UserView<'_> {
+        let known = self.users.get(&id).map(User::view);
+        known.unwrap_or(UserView {
+            id,
+            username: "Deleted User",
+            avatar: None,
+            discriminator: "0",
+            public_flags: 0,
+            flags: 0,
+            banner: None,
+            accent_color: None,
+            global_name: None,
+            avatar_decoration_data: (),
+            collectibles: (),
+            primary_guild: (),
+            bot: false,
+        })
     }
 
     /// Changes a presence and tells every guild of the user.

@@ -106,12 +106,8 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let members = guild
         .members
         .range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
-    Reply::ok(
-        members
-            .take(limit)
-            .map(|(_, m)| cx.world.member_json(m))
-            .collect::<Vec<_>>(),
-    )
+    let page = members.take(limit);
+    Reply::list(page.map(|(_, m)| cx.world.member_view(m)))
 }
 
 fn search(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -126,7 +122,7 @@ fn search(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         ));
     }
     let found = cx.world.members_by_prefix(guild, query).take(limit);
-    Reply::ok(found.map(|m| cx.world.member_json(m)).collect::<Vec<_>>())
+    Reply::list(found.map(|m| cx.world.member_view(m)))
 }
 
 /// The user in the path; `@me` and its absence are the caller.

@@ -12,7 +12,9 @@ use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, read_id};
 use crate::rest::limits::Rate;
 use crate::world::permissions as perm;
-use crate::world::{COMPONENTS_V2, Channel, EPHEMERAL, Id, Message, SUPPRESS_EMBEDS, action};
+use crate::world::{
+    COMPONENTS_V2, Channel, EPHEMERAL, Id, Message, MessageView, SUPPRESS_EMBEDS, action, value,
+};
 
 /// Oldest age at which messages can be deleted in bulk.
 const BULK_AGE_MS: i64 = 14 * 86_400_000;
@@ -127,11 +129,7 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         all.values().rev().filter(shown).take(limit).collect()
     };
     let bare = bare_content(cx, channel);
-    let page: Vec<Value> = newest_first
-        .into_iter()
-        .map(|m| view(cx, m, bare))
-        .collect();
-    Reply::ok(page)
+    Reply::list(newest_first.into_iter().map(|m| view(cx, m, bare)))
 }
 
 /// Whether a bot without the message content intent reads here: it gets other people's messages
@@ -148,19 +146,13 @@ fn bare_content(cx: &Cx<'_>, channel: Id) -> bool {
     !granted && cx.world.guild_of(channel).is_some()
 }
 
-fn view(cx: &Cx<'_>, message: &Message, bare: bool) -> Value {
+fn view<'w>(cx: &'w Cx<'_>, message: &'w Message, bare: bool) -> MessageView<'w> {
     let me = cx.me();
-    let mut json = cx.world.message_json(message, me);
+    let mut view = cx.world.message_view(message, me);
     if bare && message.author != me && !message.mentions.contains(&me) {
-        json["content"] = "".into();
-        for key in ["embeds", "attachments", "components"] {
-            json[key] = json!([]);
-        }
-        if let Some(map) = json.as_object_mut() {
-            map.shift_remove("poll");
-        }
+        view.blank();
     }
-    json
+    view
 }
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -170,7 +162,7 @@ fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if !history && message.author != cx.me() {
         return Err(error::MISSING_PERMISSIONS.into());
     }
-    Reply::ok(view(cx, message, bare_content(cx, message.channel)))
+    Reply::ok(value(&view(cx, message, bare_content(cx, message.channel))))
 }
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

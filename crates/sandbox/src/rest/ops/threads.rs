@@ -285,9 +285,9 @@ fn open(cx: &mut Cx<'_>, guild: Id, thread: Channel, reason: Option<&str>) {
     );
 }
 
-fn answer(cx: &Cx<'_>, id: Id) -> Result<Reply, ApiError> {
+fn opened(cx: &Cx<'_>, id: Id) -> Result<Value, ApiError> {
     let thread = cx.world.channels.get(&id).ok_or(error::UNKNOWN_CHANNEL)?;
-    Reply::created(cx.world.thread_json_for(thread, cx.me()))
+    Ok(cx.world.thread_json_for(thread, cx.me()))
 }
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -325,7 +325,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         message.reference = Some(json!({"type": 0, "channel_id": id, "guild_id": guild}));
         cx.world.add_message(message);
     }
-    answer(cx, id)
+    Reply::created(opened(cx, id)?)
 }
 
 /// A post in a forum: a thread together with its first message, which has the same id.
@@ -373,11 +373,10 @@ fn post(
     if let Some(forum) = cx.world.channels.get_mut(&parent.id) {
         forum.last_message_id = Some(id);
     }
-    let mut reply = answer(cx, id)?;
-    if let (Some(body), Some(message)) = (&mut reply.body, cx.world.message(id, id)) {
-        body["message"] = cx.world.message_json(message, me);
-    }
-    Ok(reply)
+    let mut json = opened(cx, id)?;
+    let first = cx.world.message(id, id);
+    json["message"] = first.map_or(Value::Null, |m| cx.world.message_json(m, me));
+    Reply::created(json)
 }
 
 fn tags(form: &mut Form<'_>, parent: &Channel) -> Vec<Id> {
@@ -422,7 +421,7 @@ fn create_from_message(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     message.reference =
         Some(json!({"type": 0, "channel_id": parent.id, "message_id": id, "guild_id": guild}));
     cx.world.add_message(message);
-    answer(cx, id)
+    Reply::created(opened(cx, id)?)
 }
 
 /// PATCH of a thread.
