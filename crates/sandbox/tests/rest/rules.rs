@@ -61,6 +61,21 @@ async fn allowed_words_excuse_what_patterns_find() {
     case.finish().await;
 }
 
+// Code 200001 "Title was blocked by automatic moderation".
+#[tokio::test]
+async fn titles_of_threads_are_read() {
+    let case = Case::unlimited();
+    rule(&case, 1, json!({"keyword_filter": ["spam"]}));
+    let path = format!("/channels/{}/threads", case.channel("general"));
+    let start = |name: &str| {
+        let body = json!({"name": name, "type": 11});
+        case.user(small::MEMBER, Method::POST, &path, body)
+    };
+    assert_eq!(code(&start("cheap spam")), 200_001);
+    assert_eq!(start("cheap fish").status, 201);
+    case.finish().await;
+}
+
 // MESSAGE_SEND (1): "when a member sends or edits a message in the guild", so also the first
 // message of a post. An exempt forum exempts its posts.
 #[tokio::test]

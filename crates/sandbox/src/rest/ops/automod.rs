@@ -4,12 +4,12 @@ use regex::RegexBuilder;
 use serde_json::{Value, json};
 
 use super::Table;
-use super::compose;
+use super::{compose, guilds};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{AutomodRule, Change, Guild, Id, Message, QUARANTINED, action, intent};
+use crate::world::{AutomodRule, Change, Channel, Guild, Id, Message, QUARANTINED, action, intent};
 
 const KEYWORD: u8 = 1;
 const KEYWORD_PRESET: u8 = 4;
@@ -336,7 +336,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     read(&mut form, &mut rule, false);
     form.done()?;
     may_time_out(cx, guild, &rule)?;
-    let changed = super::guilds::changes(audited(&before), audited(&rule));
+    let changed = guilds::changes(audited(&before), audited(&rule));
     let json = rule.json(guild);
     announce(cx, "AUTO_MODERATION_RULE_UPDATE", guild, &rule);
     if !changed.is_empty() {
@@ -507,6 +507,19 @@ pub(super) fn judge(cx: &mut Cx<'_>, guild: Id, message: &Message) -> Result<(),
         }
     }
     Cx::refuse_if(blocked, error::BLOCKED_BY_AUTOMOD)
+}
+
+/// Runs the first message of a post past the rules, before the post is there: they see its forum.
+pub(super) fn judge_post(cx: &mut Cx<'_>, forum: &Channel, text: &str) -> Result<(), ApiError> {
+    let Some(guild) = forum.guild_id.filter(|_| !guilds::is_bot(cx)) else {
+        return Ok(());
+    };
+    judge(cx, guild, &Message::new(Id(0), forum.id, cx.me(), text))
+}
+
+/// Runs the name of a thread to be past the rules.
+pub(super) fn judge_title(cx: &mut Cx<'_>, parent: &Channel, name: &str) -> Result<(), ApiError> {
+    judge_post(cx, parent, name).map_err(|_| error::TITLE_BLOCKED.into())
 }
 
 /// Runs the name a member shows past the rules, after the member changed it. A name that no rule

@@ -310,6 +310,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     };
     cx.require_in(parent.id, needed)?;
     form.done()?;
+    automod::judge_title(cx, &parent, &start.name)?;
     let id = cx.world.next_id();
     let mut thread = build(cx, id, kind, &parent, start);
     if let Some(state) = &mut thread.thread {
@@ -348,11 +349,8 @@ fn post(
     let mut draft = compose::read(&body["message"], files, "message", cx.now())?;
     Cx::refuse_if(draft.is_empty(), error::EMPTY_MESSAGE)?;
     let me = cx.me();
-    let text = draft.content.as_deref().unwrap_or_default();
-    if !guilds::is_bot(cx) {
-        // The post is not there yet, so the rules see its forum.
-        automod::judge(cx, guild, &Message::new(Id(0), parent.id, me, text))?;
-    }
+    automod::judge_title(cx, parent, &start.name)?;
+    automod::judge_post(cx, parent, draft.content.as_deref().unwrap_or_default())?;
     let id = cx.world.next_id();
     let bits = cx.world.permissions_in(parent.id, me);
     let mut thread = build(cx, id, 11, parent, start);
@@ -406,6 +404,7 @@ fn create_from_message(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         taken || cx.world.channels.contains_key(&id),
         error::THREAD_EXISTS,
     )?;
+    automod::judge_title(cx, &parent, &start.name)?;
     let kind = if parent.kind == 5 { 10 } else { 11 };
     let thread = build(cx, id, kind, &parent, start);
     if let Some(message) = cx.world.message_mut(parent.id, id) {
