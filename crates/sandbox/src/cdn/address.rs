@@ -28,9 +28,9 @@ pub(super) struct Media {
     owner: Id,
     /// Guild of a member's own avatar.
     guild: Option<Id>,
-    /// Empty for emojis and stickers.
+    /// Empty for emojis, stickers and sounds.
     hash: String,
-    /// `None` for Lottie.
+    /// `None` for Lottie and sounds.
     pub(super) format: Option<Format>,
     pub(super) size: Option<u32>,
 }
@@ -71,6 +71,7 @@ impl Address {
             ["splashes", owner, file] => media(Splash, owner, None, file, true),
             ["discovery-splashes", owner, file] => media(DiscoverySplash, owner, None, file, true),
             ["role-icons", owner, file] => media(RoleIcon, owner, None, file, true),
+            ["guild-events", owner, file] => media(EventCover, owner, None, file, true),
             ["guilds", guild, "users", user, "avatars", file] => {
                 media(GuildAvatar, user, Some(guild), file, true)
             }
@@ -78,6 +79,10 @@ impl Address {
                 media(Banner, user, Some(guild), file, true)
             }
             ["emojis", file] => media(Emoji, "0", None, file, false),
+            ["soundboard-sounds", id] => match id.parse() {
+                Ok(id) => Ok(Self::Media(Media::recording(id))),
+                Err(_) => Err(StatusCode::NOT_FOUND),
+            },
             ["stickers", file] => media(Sticker, "0", None, file, false),
             _ => return None,
         })
@@ -123,6 +128,18 @@ impl Media {
             format,
             size,
         })
+    }
+
+    /// A sound, which comes as it was uploaded.
+    fn recording(id: Id) -> Self {
+        Self {
+            kind: AssetKind::Sound,
+            owner: id,
+            guild: None,
+            hash: String::new(),
+            format: None,
+            size: None,
+        }
     }
 
     /// Seed of the drawn picture.
@@ -175,7 +192,7 @@ impl Media {
                 .guilds
                 .values()
                 .any(|g| g.stickers.contains_key(&self.owner)),
-            AssetKind::Attachment => false,
+            AssetKind::Attachment | AssetKind::EventCover | AssetKind::Sound => false,
         };
         is_named.then_some(Found::Named)
     }

@@ -45,6 +45,12 @@ const CHANNEL: &[&str] = &["GuildChannelResponse"];
 const THREAD: &[&str] = &["ThreadResponse"];
 const MESSAGE: &[&str] = &["MessageResponse"];
 const REACTION_EMOJI: &[&str] = &["MessageReactionEmojiResponse"];
+const SCHEDULED_EVENT: &[&str] = &[
+    "ExternalScheduledEventResponse",
+    "StageScheduledEventResponse",
+    "VoiceScheduledEventResponse",
+];
+const SOUND: &[&str] = &["SoundboardSoundResponse"];
 const RULE: &[&str] = &[
     "DefaultKeywordRuleResponse",
     "KeywordRuleResponse",
@@ -68,6 +74,8 @@ fn parts(event: &str) -> &'static [Part] {
                         "guild_id",
                         "/id",
                     ),
+                    part("/guild_scheduled_events/*", SCHEDULED_EVENT),
+                    part("/soundboard_sounds/*", SOUND),
                 ]
             }
         }
@@ -106,6 +114,12 @@ fn parts(event: &str) -> &'static [Part] {
         "THREAD_CREATE" | "THREAD_UPDATE" => &const { [part("", THREAD)] },
         "GUILD_EMOJIS_UPDATE" => &const { [part("/emojis/*", &["EmojiResponse"])] },
         "GUILD_STICKERS_UPDATE" => &const { [part("/stickers/*", &["GuildStickerResponse"])] },
+        "GUILD_SCHEDULED_EVENT_CREATE"
+        | "GUILD_SCHEDULED_EVENT_UPDATE"
+        | "GUILD_SCHEDULED_EVENT_DELETE" => &const { [part("", SCHEDULED_EVENT)] },
+        "GUILD_SOUNDBOARD_SOUND_CREATE" | "GUILD_SOUNDBOARD_SOUND_UPDATE" => {
+            &const { [part("", SOUND)] }
+        }
         "VOICE_STATE_UPDATE" => {
             &const {
                 [

@@ -292,6 +292,27 @@ impl<'a> Cx<'a> {
         text.parse().map(Some).map_err(|_| bad())
     }
 
+    /// A page of users, ascending: the last ones before `before`, which wins, or the first ones
+    /// after `after`.
+    pub fn page<'k>(
+        &self,
+        ascending: impl DoubleEndedIterator<Item = &'k Id>,
+        limit: usize,
+    ) -> Result<Vec<Id>, ApiError> {
+        let after = self.query_id("after")?.unwrap_or_default();
+        let Some(before) = self.query_id("before")? else {
+            return Ok(ascending
+                .filter(|id| **id > after)
+                .take(limit)
+                .copied()
+                .collect());
+        };
+        let last = ascending.rev().filter(|id| **id < before).take(limit);
+        let mut page: Vec<Id> = last.copied().collect();
+        page.reverse();
+        Ok(page)
+    }
+
     /// A whole number between bounds.
     pub fn query_number(
         &self,

@@ -55,6 +55,8 @@ pub const UNKNOWN_VOICE_STATE: Known = (404, 10065, "Unknown Voice State");
 pub const UNKNOWN_COMMAND_PERMISSIONS: Known =
     (404, 10066, "Unknown application command permissions");
 pub const UNKNOWN_WELCOME_SCREEN: Known = (404, 10069, "Unknown Guild Welcome Screen");
+pub const UNKNOWN_EVENT: Known = (404, 10070, "Unknown Guild Scheduled Event");
+pub const UNKNOWN_SOUND: Known = (404, 10097, "Unknown sound");
 pub const NOT_FOR_BOTS: Known = (403, 20001, "Bots cannot use this endpoint");
 pub const ONLY_BOTS: Known = (403, 20002, "Only bots can use this endpoint");
 pub const MAX_PINS: Known = (
@@ -95,6 +97,13 @@ pub const MAX_PRUNES: Known = (
     30040,
     "Maximum number of prune requests has been reached. Try again later",
 );
+pub const MAX_EVENTS: Known = (
+    400,
+    30038,
+    "Maximum number of uncompleted guild scheduled events reached (100)",
+);
+pub const MAX_SOUNDS: Known = (400, 30045, "Maximum number of soundboard sounds reached");
+pub const BITRATE_TOO_HIGH: Known = (400, 30052, "Bitrate is too high for channel of this type");
 pub const MAX_OVERWRITES: Known = (
     400,
     30060,
@@ -167,6 +176,8 @@ pub const THREAD_EXISTS: Known = (
     160004,
     "A thread has already been created for this message",
 );
+pub const EVENT_OVER: Known = (400, 180000, "Cannot update a finished event");
+pub const TITLE_BLOCKED: Known = (400, 200001, "Title was blocked by automatic moderation");
 pub const BLOCKED_BY_AUTOMOD: Known = (400, 200000, "Message was blocked by automatic moderation");
 pub const FORUM_NEEDS_THREAD: Known = (
     400,

@@ -141,8 +141,14 @@ impl World {
             }
         }
         guild.voice.retain(|_, v| v.channel != id);
+        let events = guild.scheduled_events.values();
+        let here = events.filter(|e| e.channel() == Some(id)).map(|e| e.id);
+        let called_off: Vec<Id> = here.collect();
         self.invites.retain(|_, i| i.channel != id);
         self.webhooks.retain(|_, w| w.channel != id);
+        for event in called_off {
+            self.delete_scheduled_event(guild_id, event);
+        }
         if changed {
             self.guild_updated(guild_id);
         }

@@ -19,15 +19,17 @@ pub enum AssetKind {
     Banner,
     DiscoverySplash,
     Emoji,
+    EventCover,
     GuildAvatar,
     Icon,
     RoleIcon,
+    Sound,
     Splash,
     Sticker,
 }
 
 /// Address of a piece of media: what it is for, whose it is, and its hash (empty for attachments,
-/// emojis and stickers, which have ids of their own).
+/// emojis, stickers and sounds, which have ids of their own).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Asset {
     pub kind: AssetKind,

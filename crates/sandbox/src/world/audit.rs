@@ -50,10 +50,16 @@ pub mod action {
     pub const STICKER_CREATE: u16 = 90;
     pub const STICKER_UPDATE: u16 = 91;
     pub const STICKER_DELETE: u16 = 92;
+    pub const SCHEDULED_EVENT_CREATE: u16 = 100;
+    pub const SCHEDULED_EVENT_UPDATE: u16 = 101;
+    pub const SCHEDULED_EVENT_DELETE: u16 = 102;
     pub const THREAD_CREATE: u16 = 110;
     pub const THREAD_UPDATE: u16 = 111;
     pub const THREAD_DELETE: u16 = 112;
     pub const COMMAND_PERMISSION_UPDATE: u16 = 121;
+    pub const SOUND_CREATE: u16 = 130;
+    pub const SOUND_UPDATE: u16 = 131;
+    pub const SOUND_DELETE: u16 = 132;
     pub const AUTOMOD_RULE_CREATE: u16 = 140;
     pub const AUTOMOD_RULE_UPDATE: u16 = 141;
     pub const AUTOMOD_RULE_DELETE: u16 = 142;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::audit::AuditLog;
 use super::members::Member;
 use super::permissions as perm;
-use super::{Id, Stamp, World};
+use super::{Id, ScheduledEvent, Sound, Stamp, World};
 
 /// A server.
 #[derive(Debug, Clone)]
@@ -57,6 +57,8 @@ pub struct Guild {
     pub integrations: BTreeMap<Id, Integration>,
     pub automod: BTreeMap<Id, AutomodRule>,
     pub voice: BTreeMap<Id, VoiceState>,
+    pub scheduled_events: BTreeMap<Id, ScheduledEvent>,
+    pub sounds: BTreeMap<Id, Sound>,
     pub audit: AuditLog,
     /// Description and channels of the welcome screen.
     pub welcome_screen: Value,
@@ -114,6 +116,8 @@ impl Guild {
             integrations: Default::default(),
             automod: Default::default(),
             voice: Default::default(),
+            scheduled_events: Default::default(),
+            sounds: Default::default(),
             audit: Default::default(),
             welcome_screen: Value::Null,
             onboarding: Value::Null,

@@ -16,7 +16,9 @@ mod members;
 mod message_view;
 mod messages;
 pub mod permissions;
+mod scheduled_events;
 mod snapshots;
+mod soundboard;
 mod users;
 
 use std::collections::{BTreeMap, HashMap};
@@ -40,7 +42,9 @@ pub use messages::{
     Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_THREAD, IS_CROSSPOST, LOADING, Message,
     Reaction, SOURCE_DELETED, SUPPRESS_EMBEDS,
 };
+pub use scheduled_events::{EventStatus, ScheduledEvent, Venue};
 pub use snapshots::MemberQuery;
+pub use soundboard::Sound;
 pub use users::{Presence, User};
 
 use crate::clock::SandboxClock;

@@ -31,6 +31,7 @@ pub const MANAGE_ROLES: u64 = 1 << 28;
 pub const MANAGE_WEBHOOKS: u64 = 1 << 29;
 pub const MANAGE_GUILD_EXPRESSIONS: u64 = 1 << 30;
 pub const USE_APPLICATION_COMMANDS: u64 = 1 << 31;
+pub const MANAGE_EVENTS: u64 = 1 << 33;
 pub const MANAGE_THREADS: u64 = 1 << 34;
 pub const CREATE_PUBLIC_THREADS: u64 = 1 << 35;
 pub const CREATE_PRIVATE_THREADS: u64 = 1 << 36;
@@ -38,6 +39,7 @@ pub const SEND_MESSAGES_IN_THREADS: u64 = 1 << 38;
 pub const MODERATE_MEMBERS: u64 = 1 << 40;
 pub const VIEW_CREATOR_MONETIZATION_ANALYTICS: u64 = 1 << 41;
 pub const CREATE_GUILD_EXPRESSIONS: u64 = 1 << 43;
+pub const CREATE_EVENTS: u64 = 1 << 44;
 pub const PIN_MESSAGES: u64 = 1 << 51;
 pub const BYPASS_SLOWMODE: u64 = 1 << 52;
 

@@ -149,13 +149,14 @@ impl World {
         json["channels"] = channels.into();
         json["threads"] = threads.into();
         json["presences"] = presences.into();
-        for nothing in [
-            "stage_instances",
-            "guild_scheduled_events",
-            "soundboard_sounds",
-        ] {
-            json[nothing] = json!([]);
-        }
+        let events = self.scheduled_events(guild.id, bot);
+        json["guild_scheduled_events"] = events
+            .into_iter()
+            .map(|e| self.scheduled_event_json(guild.id, e))
+            .collect();
+        let sounds = guild.sounds.values();
+        json["soundboard_sounds"] = sounds.map(|s| self.sound_json(guild.id, s)).collect();
+        json["stage_instances"] = json!([]);
         Some(json)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use splashtail_sandbox::seed::small;
 
 use crate::client::bench;
@@ -184,4 +184,32 @@ async fn every_kind_of_picture_is_found_under_its_hash() {
     for n in 0..6 {
         assert_eq!(status(format!("/embed/avatars/{n}.png")).await, 200);
     }
+}
+
+/// `/soundboard-sounds/{id}` and `/guild-events/{id}/{hash}.png`.
+#[tokio::test]
+async fn sounds_and_covers_are_found() {
+    let b = bench().await;
+    let post = async |list: &str, body: Value| {
+        let path = format!("/guilds/{}/{list}", small::GUILDS[0]);
+        let sent = b.bot("POST", &path).json(&body).send();
+        sent.await.unwrap().json::<Value>().await.unwrap()
+    };
+    let get = async |path: String| b.http.get(b.url(&path)).send().await.unwrap();
+    let horn = json!({"name": "Horn", "sound": "data:audio/ogg;base64,T2dnUyB0b290"});
+    let horn = post("soundboard-sounds", horn).await;
+    let id = horn["sound_id"].as_str().unwrap();
+    let answer = get(format!("/soundboard-sounds/{id}")).await;
+    assert_eq!(answer.headers()["content-type"], "audio/ogg");
+    assert_eq!(answer.bytes().await.unwrap(), "OggS toot");
+    assert_eq!(get("/soundboard-sounds/1".to_owned()).await.status(), 404);
+    let party = json!({
+        "name": "Party", "privacy_level": 2, "entity_type": 3, "image": PNG,
+        "scheduled_start_time": "2099-01-01T00:00:00Z", "scheduled_end_time": "2099-01-02T00:00:00Z",
+        "entity_metadata": {"location": "The pier"},
+    });
+    let party = post("scheduled-events", party).await;
+    let (id, hash) = (party["id"].as_str(), party["image"].as_str());
+    let cover = format!("/guild-events/{}/{}.png", id.unwrap(), hash.unwrap());
+    assert_eq!(get(cover).await.status(), 200);
 }

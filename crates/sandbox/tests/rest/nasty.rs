@@ -123,6 +123,15 @@ fn good(operation: &str, case: &Case) -> Value {
         "create_guild_emoji" | "create_application_emoji" => {
             json!({"name": "made", "image": picture})
         }
+        "create_guild_scheduled_event" => json!({
+            "name": "e", "privacy_level": 2, "entity_type": 3, "entity_metadata": {"location": "l"},
+            "scheduled_start_time": "2030-01-01T00:00:00Z",
+            "scheduled_end_time": "2030-01-02T00:00:00Z",
+            "recurrence_rule": {"start": "2030-01-01T00:00:00Z", "frequency": 1},
+        }),
+        "create_guild_soundboard_sound" => {
+            json!({"name": "made", "sound": "data:audio/ogg;base64,T2dnUw=="})
+        }
         "create_auto_moderation_rule" => json!({
             "name": "r", "event_type": 1, "trigger_type": 1, "actions": [{"type": 1, "metadata": {}}],
             "trigger_metadata": {"keyword_filter": ["zzz"]},
@@ -161,6 +170,12 @@ fn path(route: &Route, case: &Case, webhook: &Value) -> String {
             w.invites.keys().next().cloned().unwrap_or_default(),
         )
     });
+    let (event, sound) = case.sandbox.with_world(|w| {
+        let guild = &w.guilds[&GUILD];
+        let event = guild.scheduled_events.keys().next().copied();
+        let sound = guild.sounds.keys().next().copied();
+        (event.unwrap_or_default(), sound.unwrap_or_default())
+    });
     let channel = match route.operation {
         "crosspost_message" | "follow_channel" => "announcements",
         _ => "general",
@@ -179,6 +194,8 @@ fn path(route: &Route, case: &Case, webhook: &Value) -> String {
             Some("emoji_id") => emoji.to_string(),
             Some("sticker_id") => sticker.to_string(),
             Some("rule_id") => rule.to_string(),
+            Some("guild_scheduled_event_id") => event.to_string(),
+            Some("sound_id") => sound.to_string(),
             Some("code") => invite.clone(),
             Some("emoji_name") => "%F0%9F%91%8D".to_owned(),
             Some("application_id") => small::APPLICATION.to_string(),
@@ -285,6 +302,14 @@ fn prepared() -> (Case, Vec<(&'static Route, String, Value)>) {
     let rules = format!("/guilds/{GUILD}/auto-moderation/rules");
     let rule = good("create_auto_moderation_rule", &case);
     assert_eq!(case.bot(Method::POST, &rules, rule).status, 200);
+    for (list, operation) in [
+        ("scheduled-events", "create_guild_scheduled_event"),
+        ("soundboard-sounds", "create_guild_soundboard_sound"),
+    ] {
+        let path = format!("/guilds/{GUILD}/{list}");
+        let made = case.user(small::OWNER, Method::POST, &path, good(operation, &case));
+        assert!(made.is_success(), "{}", made.json());
+    }
     let invites = format!("/channels/{}/invites", case.channel("general"));
     assert_eq!(case.bot(Method::POST, &invites, json!({})).status, 200);
     let plan = writing().map(|r| (r, path(r, &case, &hook), good(r.operation, &case)));

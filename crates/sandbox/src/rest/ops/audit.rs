@@ -85,7 +85,11 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     log["users"] = users.iter().map(|u| cx.world.user_json(*u)).collect();
     log["integrations"] = integrations.into();
     log["webhooks"] = webhooks.into();
-    log["guild_scheduled_events"] = json!([]);
+    log["guild_scheduled_events"] = targets
+        .iter()
+        .filter_map(|t| guild.scheduled_events.get(t))
+        .map(|e| cx.world.scheduled_event_json(guild.id, e))
+        .collect();
     log["threads"] = threads.into();
     log["application_commands"] = json!([]);
     log["auto_moderation_rules"] = rules.into();

@@ -35,25 +35,9 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
     cx.require(guild.id, perm::BAN_MEMBERS)?;
     let limit = cx.query_number("limit", 1000, 1, 1000)? as usize;
-    let before = cx.query_id("before")?;
-    // `before` wins over `after`.
-    let after = cx
-        .query_id("after")?
-        .filter(|_| before.is_none())
-        .unwrap_or_default();
-    let wanted = guild
-        .bans
-        .values()
-        .filter(|b| b.user > after && before.is_none_or(|limit| b.user < limit));
-    let mut found: Vec<&Ban> = wanted.collect();
-    if before.is_some() && found.len() > limit {
-        found.drain(..found.len() - limit);
-    }
-    found.truncate(limit);
-    let json = found
-        .into_iter()
-        .map(|b| json!({"user": cx.world.user_json(b.user), "reason": b.reason}));
-    Reply::ok(json.collect::<Vec<_>>())
+    let page = cx.page(guild.bans.keys(), limit)?;
+    let bans = page.iter().filter_map(|user| guild.bans.get(user));
+    Reply::list(bans.map(|b| json!({"user": cx.world.user_json(b.user), "reason": b.reason})))
 }
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

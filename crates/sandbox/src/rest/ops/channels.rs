@@ -129,15 +129,19 @@ fn audited(channel: &Channel) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The most bits a second a channel may carry.
-fn top_bitrate(guild: Option<&Guild>, kind: u8) -> i64 {
-    const BY_TIER: [i64; 4] = [96_000, 128_000, 256_000, 384_000];
-    if kind == 13 {
-        return 64_000;
-    }
+/// How many bits a second a voice channel may carry depends on the boosts of its guild.
+fn check_bitrate(guild: Option<&Guild>, channel: &Channel) -> Result<(), ApiError> {
+    const BY_TIER: [u32; 4] = [96_000, 128_000, 256_000, 384_000];
     let vip = guild.is_some_and(|g| g.features.contains("VIP_REGIONS"));
     let tier = guild.map_or(0, |g| usize::from(g.premium_tier.min(3)));
-    BY_TIER[if vip { 3 } else { tier }]
+    let most = match channel.kind {
+        13 => 64_000,
+        _ => BY_TIER[if vip { 3 } else { tier }],
+    };
+    Cx::refuse_if(
+        channel.is_voice() && channel.bitrate > most,
+        error::BITRATE_TOO_HIGH,
+    )
 }
 
 /// Flags that a kind of channel has.
@@ -152,7 +156,7 @@ fn known_flags(kind: u8) -> u32 {
 }
 
 /// Reads the fields that all kinds of guild channel share.
-fn read(form: &mut Form<'_>, channel: &mut Channel, guild: Option<&Guild>) {
+fn read(form: &mut Form<'_>, channel: &mut Channel) {
     if let Some(name) = form.text("name", 1..=100) {
         channel.name = clean_name(channel.kind, &name);
     }
@@ -179,7 +183,7 @@ fn read(form: &mut Form<'_>, channel: &mut Channel, guild: Option<&Guild>) {
         channel.flags = n as u32 & known_flags(channel.kind);
     }
     if channel.is_voice() {
-        if let Some(n) = form.int("bitrate", 8000..=top_bitrate(guild, channel.kind)) {
+        if let Some(n) = form.int("bitrate", 8000..=384_000) {
             channel.bitrate = n as u32;
         }
         let most = if channel.kind == 2 { 99 } else { 10_000 };
@@ -296,7 +300,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let kind = form.choice("type", &KINDS).unwrap_or(0) as u8;
     let mut channel = Channel::new(Id(0), kind, Some(id), "");
     channel.position = last.map_or(0, |p| p + 1);
-    read(&mut form, &mut channel, cx.world.guilds.get(&id));
+    read(&mut form, &mut channel);
     let parent = form
         .nullable_id("parent_id")
         .flatten()
@@ -310,6 +314,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         );
     }
     form.done()?;
+    check_bitrate(cx.world.guilds.get(&id), &channel)?;
     if let Some(list) = &given {
         overwrites::check_all(cx, id, None, &BTreeMap::new(), list)?;
     }
@@ -378,10 +383,13 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     {
         channel.kind = kind as u8;
     }
-    read(&mut form, &mut channel, place);
+    read(&mut form, &mut channel);
     let parent = form.nullable_id("parent_id");
     let given = overwrites::read_list(&mut form, cx.world.guilds.get(&guild));
     form.done()?;
+    if channel.bitrate != before.bitrate {
+        check_bitrate(cx.world.guilds.get(&guild), &channel)?;
+    }
     if let Some(list) = &given {
         overwrites::check_all(cx, guild, Some(before.id), &before.overwrites, list)?;
     }

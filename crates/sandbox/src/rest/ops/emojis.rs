@@ -80,7 +80,7 @@ fn may_create(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
     cx.require(guild, perm::CREATE_GUILD_EXPRESSIONS)
 }
 
-fn may_change(cx: &Cx<'_>, guild: Id, creator: Id) -> Result<(), ApiError> {
+pub(super) fn may_change(cx: &Cx<'_>, guild: Id, creator: Id) -> Result<(), ApiError> {
     if creator == cx.me() && may_create(cx, guild).is_ok() {
         return Ok(());
     }

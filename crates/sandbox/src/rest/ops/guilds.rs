@@ -42,16 +42,6 @@ pub(super) fn routes(table: &mut Table) {
         "get_guild_vanity_url",
         vanity,
     );
-    table.get(
-        "/guilds/{guild_id}/scheduled-events",
-        "list_guild_scheduled_events",
-        nothing_there,
-    );
-    table.get(
-        "/guilds/{guild_id}/soundboard-sounds",
-        "list_guild_soundboard_sounds",
-        no_sounds,
-    );
 }
 
 fn get_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -502,16 +492,6 @@ fn vanity(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
     cx.require(guild.id, perm::MANAGE_GUILD)?;
     Reply::ok(json!({"code": guild.vanity_url_code, "uses": 0}))
-}
-
-fn nothing_there(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    cx.guild()?;
-    Reply::ok(json!([]))
-}
-
-fn no_sounds(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    cx.guild()?;
-    Reply::ok(json!({"items": []}))
 }
 
 /// Whether the caller is an application's bot.

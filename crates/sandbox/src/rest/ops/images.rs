@@ -1,4 +1,4 @@
-//! Pictures in bodies: `data:` URIs.
+//! Pictures and recordings in bodies: `data:` URIs.
 
 use std::io::Cursor;
 
@@ -11,10 +11,19 @@ use crate::world::Stored;
 
 /// Decodes `data:image/png;base64,…`.
 pub(super) fn decode(uri: &str) -> Option<Stored> {
+    decode_uri(uri, "image/", sniff)
+}
+
+/// Decodes a `data:` URI of a family of types, if its bytes are of one that `sniff` knows.
+pub(super) fn decode_uri(
+    uri: &str,
+    family: &str,
+    sniff: fn(&[u8]) -> Option<&'static str>,
+) -> Option<Stored> {
     let (head, data) = uri.strip_prefix("data:")?.split_once(";base64,")?;
     let bytes = Bytes::from(STANDARD.decode(data.trim()).ok()?);
     let content_type = sniff(&bytes)?;
-    head.starts_with("image/").then(|| Stored {
+    head.starts_with(family).then(|| Stored {
         bytes,
         content_type: content_type.to_owned(),
     })

@@ -24,6 +24,8 @@ mod overwrites;
 mod pins;
 mod reactions;
 mod roles;
+mod scheduled_events;
+mod soundboard;
 mod threads;
 mod users;
 mod webhooks;
@@ -140,6 +142,8 @@ pub(super) fn table() -> Vec<Route> {
         pins::routes,
         reactions::routes,
         roles::routes,
+        scheduled_events::routes,
+        soundboard::routes,
         threads::routes,
         users::routes,
         webhooks::routes,
