@@ -13,6 +13,8 @@ use tokio::sync::watch;
 
 /// Entries kept before the oldest are dropped.
 pub const CAPACITY: usize = 100_000;
+/// Bytes of text in them before the oldest are dropped.
+const MAX_TEXT: usize = 64 << 20;
 
 /// Who made a request, without the secret it was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +77,31 @@ pub enum Record {
     Violation(crate::openapi::Violation),
 }
 
+impl Record {
+    /// Bytes of the text that a caller chose.
+    fn text(&self) -> usize {
+        match self {
+            Self::Request { path, reason, .. } => {
+                path.len() + reason.as_ref().map_or(0, String::len)
+            }
+            Self::Control { detail, .. } => text_of(detail),
+            Self::Frame { .. } | Self::Closed { .. } | Self::Violation(_) => 0,
+        }
+    }
+}
+
+fn text_of(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    // Beside what is written, each value takes its own place in memory.
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(text_of).sum(),
+            Value::Object(map) => map.iter().map(|(k, v)| k.len() + text_of(v)).sum(),
+            _ => 0,
+        }
+}
+
 /// A [`Record`] with its place in the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -89,6 +116,7 @@ pub struct Entry {
 struct Inner {
     next: u64,
     entries: VecDeque<Entry>,
+    text: usize,
 }
 
 /// The bounded log itself.
@@ -118,10 +146,14 @@ impl Journal {
             let mut inner = self.inner();
             inner.next += 1;
             let seq = inner.next;
-            if inner.entries.len() == CAPACITY {
-                inner.entries.pop_front();
-            }
+            inner.text += record.text();
             inner.entries.push_back(Entry { seq, at_ms, record });
+            while inner.entries.len() > CAPACITY
+                || (inner.text > MAX_TEXT && inner.entries.len() > 1)
+            {
+                let oldest = inner.entries.pop_front();
+                inner.text -= oldest.map_or(0, |entry| entry.record.text());
+            }
             seq
         };
         self.grown.send_replace(seq);
@@ -132,8 +164,8 @@ impl Journal {
     pub fn since(&self, since: u64, limit: usize) -> Vec<Entry> {
         let inner = self.inner();
         let skip = match inner.entries.front() {
-            Some(first) if since >= first.seq => (since + 1 - first.seq) as usize,
-            _ => 0,
+            Some(first) => (since.saturating_add(1)).saturating_sub(first.seq) as usize,
+            None => 0,
         };
         inner
             .entries
@@ -183,5 +215,19 @@ mod tests {
         let last = journal.last();
         assert_eq!(journal.since(last - 1, 10).len(), 1);
         assert!(journal.since(last, 10).is_empty());
+        assert!(journal.since(u64::MAX, 10).is_empty());
+    }
+
+    #[test]
+    fn a_few_long_entries_push_out_the_oldest_too() {
+        let journal = Journal::default();
+        journal.record(0, act(0));
+        for _ in 0..3 {
+            let detail = "x".repeat(MAX_TEXT / 2 - 1000).into();
+            let act = "say".to_owned();
+            journal.record(0, Record::Control { act, detail });
+        }
+        let kept = journal.since(0, 10);
+        assert_eq!(kept.iter().map(|e| e.seq).collect::<Vec<_>>(), [3, 4]);
     }
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader, Limits};
+use tokio::sync::Semaphore;
 
 use self::address::{Address, Media};
 use self::picture::Format;
@@ -20,6 +21,8 @@ use crate::world::Stored;
 
 /// Side of a drawn picture.
 const DRAWN: u32 = 128;
+/// Pictures worked on at once: a small file may unfold to 256 MiB.
+static EASELS: Semaphore = Semaphore::const_new(2);
 
 /// Answers a CDN path; `None` when the path is none of the CDN's.
 pub(crate) async fn answer(sandbox: &Sandbox, path: &str, query: &str) -> Option<Response> {
@@ -96,7 +99,10 @@ async fn rendered(
     format: Format,
     size: Option<u32>,
 ) -> Response {
+    // Nobody closes the semaphore; without a permit the picture would only come sooner.
+    let easel = EASELS.acquire().await;
     let work = tokio::task::spawn_blocking(move || {
+        let _easel = easel;
         let image = match &stored {
             Some(stored) => decode(&stored.bytes)?,
             None => {

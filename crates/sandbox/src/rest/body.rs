@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::error::{ApiError, BROKEN_JSON};
 
-/// Bodies above this are refused before they are read.
-pub const MAX_BODY: usize = 110 * 1024 * 1024;
+/// Most fields of a form or parts of a multipart body. Nothing documented needs a tenth of them.
+const MAX_FIELDS: usize = 1000;
 
 /// A body.
 #[derive(Debug, Default)]
@@ -51,10 +51,15 @@ pub fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<Body, ApiError> {
             })
         }
         "application/x-www-form-urlencoded" => {
-            let fields = url::form_urlencoded::parse(bytes);
+            let mut fields = url::form_urlencoded::parse(bytes);
             let json: Map<String, Value> = fields
+                .by_ref()
+                .take(MAX_FIELDS)
                 .map(|(k, v)| (k.into_owned(), Value::String(v.into_owned())))
                 .collect();
+            if fields.next().is_some() {
+                return Err(too_many());
+            }
             Ok(Body {
                 json: Value::Object(json),
                 files: Vec::new(),
@@ -67,6 +72,14 @@ pub fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<Body, ApiError> {
             "Expected \"Content-Type\" header to be one of {'application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'}.",
         )),
     }
+}
+
+fn too_many() -> ApiError {
+    ApiError::field(
+        "",
+        "BASE_TYPE_MAX_LENGTH",
+        format!("Must be {MAX_FIELDS} or fewer in length."),
+    )
 }
 
 fn broken_form() -> ApiError {
@@ -90,7 +103,11 @@ fn multipart(kind: &str, bytes: &Bytes) -> Result<Body, ApiError> {
         files: Vec::new(),
     };
     let mut payload = None;
-    for (head, content) in parts(bytes, boundary).ok_or_else(broken_form)? {
+    let parts = parts(bytes, boundary).ok_or_else(broken_form)?;
+    if parts.len() > MAX_FIELDS {
+        return Err(too_many());
+    }
+    for (head, content) in parts {
         let part = Part::read(&head).ok_or_else(broken_form)?;
         if part.name == "payload_json" {
             payload = Some(
@@ -120,7 +137,7 @@ fn multipart(kind: &str, bytes: &Bytes) -> Result<Body, ApiError> {
     Ok(body)
 }
 
-/// Heads and contents; `None` when the framing is broken.
+/// Heads and contents, of one part too many at most; `None` when the framing is broken.
 fn parts(bytes: &Bytes, boundary: &str) -> Option<Vec<(String, Bytes)>> {
     let delimiter = format!("\r\n--{boundary}");
     let finder = memchr::memmem::Finder::new(&delimiter);
@@ -130,6 +147,7 @@ fn parts(bytes: &Bytes, boundary: &str) -> Option<Vec<(String, Bytes)>> {
     loop {
         match bytes.get(at..at + 2)? {
             b"--" => return Some(parts),
+            b"\r\n" if parts.len() > MAX_FIELDS => return Some(parts),
             b"\r\n" => at += 2,
             _ => return None,
         }
@@ -241,6 +259,29 @@ mod tests {
         assert_eq!(body.files[0].field, "files[0]");
         assert_eq!(body.files[0].name, "a \"b\".bin");
         assert_eq!(&body.files[0].bytes[..], b"\x00\r\n--c\xff");
+    }
+
+    #[test]
+    fn the_number_of_parts_and_fields_is_bounded() {
+        let part = |n| format!("--b\r\nContent-Disposition: form-data; name=\"f{n}\"\r\n\r\nx\r\n");
+        let field = |n| format!("f{n}=x");
+        let read_all = |count: usize| {
+            let parts: String = (0..count).map(part).collect();
+            let fields: Vec<String> = (0..count).map(field).collect();
+            [
+                ("multipart/form-data; boundary=b", parts + "--b--"),
+                ("application/x-www-form-urlencoded", fields.join("&")),
+            ]
+            .map(|(kind, raw)| read(&headers(kind), &raw.into()))
+        };
+        for body in read_all(MAX_FIELDS) {
+            assert_eq!(body.unwrap().json.as_object().unwrap().len(), MAX_FIELDS);
+        }
+        for count in [MAX_FIELDS + 1, 10_000] {
+            for refused in read_all(count) {
+                assert_eq!(refused.unwrap_err().code, 50035);
+            }
+        }
     }
 
     #[test]

@@ -8,20 +8,34 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::Request;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections served at once; further ones wait in the listener's backlog.
+use super::patience::Patience;
+
+/// Connections of one listener served at once; further ones wait in its backlog.
 const MAX_CONNECTIONS: usize = 4096;
+/// How long a peer may take nothing of its answer.
+const STALL: Duration = Duration::from_secs(30);
+/// How long the body of a request may take.
+pub(crate) const BODY_TIME: Duration = Duration::from_secs(60);
+/// Bytes that the bodies in hand may hold together.
+const ROOM: usize = 512 << 20;
+
+/// Slots of one listener's connections.
+pub(crate) fn slots() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_CONNECTIONS))
+}
 
 /// Instead of an answer: reset the connection (RST, not FIN).
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +49,7 @@ where
     F: Future<Output = Result<Response, Cut>> + Send + 'static,
 {
     let tasks = TaskTracker::new();
-    let slots = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+    let slots = slots();
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &slots) => accepted,
@@ -60,7 +74,7 @@ where
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(30))
                 .max_buf_size(64 * 1024)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(Patience::new(stream, STALL)), service);
             tokio::select! {
                 // Broken requests end their connection and concern nobody else.
                 _ = &mut connection => {}
@@ -70,7 +84,7 @@ where
                 }
             }
             if cut.load(Ordering::Acquire) {
-                let stream = connection.into_parts().io.into_inner();
+                let stream = connection.into_parts().io.into_inner().into_inner();
                 let _ = stream.set_zero_linger();
             }
             drop(slot);
@@ -80,14 +94,11 @@ where
     let _ = tokio::time::timeout(Duration::from_secs(3), tasks.wait()).await;
 }
 
-async fn accept(
+/// The next connection, once there is a slot for it; `None` when it got lost on the way.
+pub(crate) async fn accept(
     listener: &TcpListener,
-    slots: &Arc<tokio::sync::Semaphore>,
-) -> Option<(
-    tokio::net::TcpStream,
-    IpAddr,
-    tokio::sync::OwnedSemaphorePermit,
-)> {
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => Some((stream, peer.ip(), slot)),
@@ -100,23 +111,73 @@ async fn accept(
 }
 
 /// Why a request body was not read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    #[error("too many large bodies at once")]
+    NoRoom,
     #[error("the body broke off or came too slowly")]
     Broken,
 }
 
-/// Reads a whole body of at most `limit` bytes.
-pub(crate) async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
-    let read = Limited::new(body, limit).collect();
-    match tokio::time::timeout(Duration::from_secs(60), read).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(BodyError::TooLarge(limit))
+/// Memory for the bodies of all requests in hand: many large ones at once are refused before they
+/// fill the machine.
+#[derive(Debug)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM)))
+    }
+}
+
+impl Room {
+    /// Reads a whole body of at most `limit` bytes. It takes up room until the permit is dropped.
+    pub(crate) async fn read<B>(
+        &self,
+        body: B,
+        limit: usize,
+    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), BodyError>
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        tokio::time::timeout(BODY_TIME, self.collect(body, limit))
+            .await
+            .unwrap_or(Err(BodyError::Broken))
+    }
+
+    async fn collect<B>(
+        &self,
+        mut body: B,
+        limit: usize,
+    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), BodyError>
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        if body.size_hint().lower() > limit as u64 {
+            return Err(BodyError::TooLarge(limit));
         }
-        Ok(Err(_)) | Err(_) => Err(BodyError::Broken),
+        let mut whole = BytesMut::new();
+        let mut held: Option<OwnedSemaphorePermit> = None;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| BodyError::Broken)?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if whole.len() + data.len() > limit {
+                return Err(BodyError::TooLarge(limit));
+            }
+            let size = u32::try_from(data.len()).map_err(|_| BodyError::NoRoom)?;
+            let more = self.0.clone().try_acquire_many_owned(size);
+            let more = more.map_err(|_| BodyError::NoRoom)?;
+            match &mut held {
+                Some(held) => held.merge(more),
+                None => held = Some(more),
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok((whole.freeze(), held))
     }
 }
 
@@ -141,5 +202,52 @@ pub(crate) async fn route(
     match answer {
         Ok(response) => Ok(response),
         Err(never) => match never {},
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{Full, StreamBody};
+    use hyper::body::Frame;
+
+    use super::*;
+
+    fn body(bytes: &'static [u8]) -> Full<Bytes> {
+        Full::new(Bytes::from_static(bytes))
+    }
+
+    fn room(bytes: usize) -> Room {
+        Room(Arc::new(Semaphore::new(bytes)))
+    }
+
+    #[tokio::test]
+    async fn bodies_in_hand_share_their_room() {
+        let room = room(10);
+        let (first, held) = room.read(body(b"1234567"), 10).await.unwrap();
+        assert_eq!(first, "1234567");
+        assert_eq!(
+            room.read(body(b"1234"), 10).await.unwrap_err(),
+            BodyError::NoRoom
+        );
+        assert_eq!(room.read(body(b"123"), 10).await.unwrap().0, "123");
+        drop(held);
+        assert_eq!(room.read(body(b"1234"), 10).await.unwrap().0, "1234");
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_at_its_limit_announced_or_not() {
+        let announced = room(100).read(body(b"12345"), 4).await.unwrap_err();
+        assert_eq!(announced, BodyError::TooLarge(4));
+        let pieces = ["123", "45"].map(|piece| Ok::<_, Cut>(Frame::data(Bytes::from(piece))));
+        let chunked = StreamBody::new(futures_util::stream::iter(pieces));
+        let chunked = room(100).read(chunked, 4).await.unwrap_err();
+        assert_eq!(chunked, BodyError::TooLarge(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let silence = futures_util::stream::pending::<Result<Frame<Bytes>, Cut>>();
+        let read = room(100).read(StreamBody::new(silence), 4).await;
+        assert_eq!(read.unwrap_err(), BodyError::Broken);
     }
 }

@@ -1,6 +1,7 @@
 //! Puts a sandbox on the wire: three listeners around one world.
 
 pub(crate) mod http;
+mod patience;
 mod rest;
 mod start;
 
@@ -69,6 +70,8 @@ pub struct Edge {
     visitor: Mutex<Option<Id>>,
     violations: Arc<Mutex<VecDeque<Violation>>>,
     requests: AtomicUsize,
+    /// Shared by the bodies of all requests in hand.
+    room: http::Room,
 }
 
 impl Edge {
@@ -107,6 +110,7 @@ impl Edge {
             visitor: Mutex::default(),
             violations,
             requests: AtomicUsize::new(0),
+            room: http::Room::default(),
         }))
     }
 

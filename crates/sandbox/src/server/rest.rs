@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::Edge;
-use super::http::{BodyError, Cut, read, truncated};
+use super::http::{BodyError, Cut, truncated};
 use crate::faults::{Action, Facts};
 use crate::journal::{Caller, Record};
 use crate::rest::{Actor, Request, find_route};
@@ -21,7 +21,9 @@ use crate::world::Id;
 use crate::{cdn, oauth};
 
 /// Ten files of ten mebibytes and what goes with them.
-const MAX_BODY: usize = 108 << 20;
+const MAX_UPLOAD: usize = 108 << 20;
+/// A picture of ten mebibytes in a `data:` URI and what goes with it.
+const MAX_BODY: usize = 16 << 20;
 
 const BLOCKED: &str = "<!DOCTYPE html>\n<title>Access denied</title>\n<h1>Access denied</h1>\n";
 
@@ -100,14 +102,26 @@ pub(super) async fn handle(
             other => spoil.push(other),
         }
     }
-    let bytes = match read(body, MAX_BODY).await {
-        Ok(bytes) => bytes,
-        Err(error @ BodyError::TooLarge(_)) => {
+    let kind = parts.headers.get(header::CONTENT_TYPE);
+    let limit = match kind.map(HeaderValue::as_bytes) {
+        Some(kind) if kind.starts_with(b"multipart/") => MAX_UPLOAD,
+        _ => MAX_BODY,
+    };
+    let (bytes, _room) = match edge.room.read(body, limit).await {
+        Ok(read) => read,
+        Err(error) => {
             tracing::debug!(%error, "a request was refused");
-            let body = json!({"message": "Request entity too large", "code": 40005});
-            return Ok(api_error(StatusCode::PAYLOAD_TOO_LARGE, &body));
+            let answer = match error {
+                BodyError::Broken => return Err(Cut),
+                BodyError::TooLarge(_) => api_error(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    &json!({"message": "Request entity too large", "code": 40005}),
+                ),
+                BodyError::NoRoom => injected(503, None, None, false, None),
+            };
+            note(&edge, &parts, answer.status());
+            return Ok(answer);
         }
-        Err(BodyError::Broken) => return Err(Cut),
     };
     let answer = match target {
         Target::Api(below) => api(&edge, &parts, below, query, bytes, peer),

@@ -1,8 +1,9 @@
 //! Nothing a client sends or fails to read may hang or end the sandbox.
 
+use std::io::Write;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -125,6 +126,161 @@ async fn oversized_bodies_are_refused() {
             .status()
             .is_success()
     );
+}
+
+/// Only uploads may be large: what is parsed as a whole ends earlier.
+#[tokio::test]
+async fn a_body_that_is_announced_too_large_is_refused_at_once() {
+    let b = bench().await;
+    for (kind, length, refused) in [
+        ("application/json", 16 << 20, false),
+        ("application/json", (16 << 20) + 1, true),
+        ("application/x-www-form-urlencoded", (16 << 20) + 1, true),
+        ("multipart/form-data; boundary=b", 108 << 20, false),
+        ("multipart/form-data; boundary=b", (108 << 20) + 1, true),
+    ] {
+        let mut stream = TcpStream::connect(address(&b.running.rest)).await.unwrap();
+        // Whoever waits for `100 Continue` learns what is thought of the length.
+        let head = format!(
+            "POST /api/v10/channels/1/messages HTTP/1.1\r\nHost: x\r\nUser-Agent: example.test\r\n\
+             Content-Type: {kind}\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        let wanted = if refused {
+            "HTTP/1.1 413"
+        } else {
+            "HTTP/1.1 100"
+        };
+        assert_eq!(String::from_utf8_lossy(&status), wanted, "{kind} {length}");
+    }
+}
+
+/// Discord documents no compression of requests, and what is never unpacked cannot explode.
+#[tokio::test]
+async fn compressed_bodies_are_taken_as_they_are() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..64 {
+        bomb.write_all(&[0; 1 << 20]).unwrap();
+    }
+    let bomb = bomb.finish().unwrap();
+    for encoding in ["gzip", "deflate", "br", "zstd"] {
+        let sent = b.bot("POST", &format!("/channels/{channel}/messages"));
+        let answer = sent
+            .header("content-type", "application/json")
+            .header("content-encoding", encoding)
+            .body(bomb.clone())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 400);
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], 50109);
+    }
+}
+
+#[tokio::test]
+async fn text_that_is_no_text_is_invalid_json() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    for body in [
+        &b"{\"content\":\"\xff\xfe\"}"[..],
+        br#"{"content":"\ud800"}"#,
+        br#"{"content":1e999}"#,
+        b"NaN",
+        b"\xef\xbb\xbf{}",
+    ] {
+        let sent = b.bot("POST", &format!("/channels/{channel}/messages"));
+        let sent = sent.header("content-type", "application/json");
+        let answer = sent.body(body).send().await.unwrap();
+        let text = String::from_utf8_lossy(body);
+        assert_eq!(
+            answer.json::<Value>().await.unwrap()["code"],
+            50109,
+            "{text}"
+        );
+    }
+}
+
+/// There are no files behind the CDN, and no path leads to one.
+#[tokio::test]
+async fn no_path_leads_out() {
+    let b = bench().await;
+    for url in [&b.running.rest, &b.running.control] {
+        for path in [
+            "/../../etc/passwd",
+            "/%2e%2e/%2e%2e/etc/passwd",
+            "/attachments/1/1/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+            "/icons/1100000000001179648/..%2f..%2fetc.png",
+            "/_app/../../etc/passwd",
+            "//etc/passwd",
+            "/%00",
+        ] {
+            let mut stream = TcpStream::connect(address(url)).await.unwrap();
+            let head =
+                format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+        }
+    }
+}
+
+/// Discord's close codes: 4002 for what cannot be decoded or is longer than 4096 bytes.
+#[tokio::test]
+async fn frames_that_are_no_payload_are_undecodable() {
+    let b = bench().await;
+    let padded = |length: usize| {
+        let (head, tail) = (r#"{"op":1,"d":null,"x":""#, r#""}"#);
+        Message::text(format!(
+            "{head}{}{tail}",
+            "y".repeat(length - head.len() - tail.len())
+        ))
+    };
+    for (message, decodes) in [
+        (padded(4096), true),
+        (padded(4097), false),
+        (Message::binary(&br#"{"op":1,"d":null}"#[..]), true),
+        (Message::binary(&b"\x83\xa1a"[..]), false),
+        (Message::text(""), false),
+        (Message::text("null"), false),
+        (Message::text("[]"), false),
+        (Message::text("{}"), false),
+        (Message::text(r#"{"op":-1}"#), false),
+        (Message::text(r#"{"op":"1"}"#), false),
+        (Message::text(r#"{"op":1e99}"#), false),
+        (Message::text(r#"{"op":2}"#), false),
+        (Message::text(r#"{"op":2,"d":[]}"#), false),
+        (Message::text(r#"{"op":6,"d":{"seq":"1"}}"#), false),
+    ] {
+        let mut client = b.client("?v=10").await;
+        client.hello().await;
+        let shown = message.to_string();
+        client.raw(message).await;
+        if decodes {
+            assert_eq!(client.next().await.unwrap()["op"], 11, "{shown}");
+        } else {
+            assert_eq!(client.next().await, Err(Some(4002)), "{shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_connections_in_sequence_leave_nothing_behind() {
+    let b = bench().await;
+    for n in 0..3000 {
+        let url = [&b.running.gateway, &b.running.rest, &b.running.control][n % 3];
+        let mut stream = TcpStream::connect(address(url)).await.unwrap();
+        if n % 2 == 0 {
+            stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        }
+    }
+    b.session(0).await;
+    let settled = b.running.client().unwrap().settle(60_000).await.unwrap();
+    assert!(settled.is_empty());
 }
 
 #[tokio::test]
