@@ -3,12 +3,19 @@
 //! Time is an affine function of the machine's monotonic clock, so it can be advanced, set,
 //! sped up or frozen while requests run. Gateway heartbeats alone stay in real time.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::world::EPOCH_MS;
+
+/// The moments the clock can show: from Discord's epoch to the year 2150. Snowflakes hold 42 bits
+/// of milliseconds, which last until 2154.
+pub const RANGE_MS: RangeInclusive<i64> = EPOCH_MS..=5_680_281_600_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Line {
@@ -21,8 +28,13 @@ struct Line {
 impl Line {
     fn at(&self, instant: Instant) -> i64 {
         let real = instant.saturating_duration_since(self.anchor);
-        self.at_us + (real.as_secs_f64() * self.rate * 1e6) as i64
+        let passed = (real.as_secs_f64() * self.rate * 1e6) as i64;
+        within(self.at_us.saturating_add(passed))
     }
+}
+
+fn within(us: i64) -> i64 {
+    us.clamp(RANGE_MS.start() * 1000, RANGE_MS.end() * 1000)
 }
 
 /// A clock that control calls can move.
@@ -82,14 +94,15 @@ impl SandboxClock {
         self.line().rate
     }
 
-    /// Moves the clock forward; timers that fall due fire at once.
+    /// Moves the clock forward, to the end of [`RANGE_MS`] at most; timers that fall due fire at once.
     pub fn advance(&self, by: Duration) {
-        self.change(|line| line.at_us = line.at_us.saturating_add(by.as_micros() as i64));
+        let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.change(|line| line.at_us = within(line.at_us.saturating_add(by)));
     }
 
-    /// Sets the time of day. Going back is allowed; ids stay monotonic regardless.
+    /// Sets the time, within [`RANGE_MS`]. Going back is allowed; ids stay monotonic regardless.
     pub fn set(&self, to: DateTime<Utc>) {
-        self.change(|line| line.at_us = to.timestamp_micros());
+        self.change(|line| line.at_us = within(to.timestamp_micros()));
     }
 
     /// Changes the speed; 0 freezes the clock.
@@ -160,7 +173,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn advancing_wakes_sleepers_of_a_frozen_clock() {
-        let clock = std::sync::Arc::new(SandboxClock::frozen(at(1_000)));
+        let clock = std::sync::Arc::new(SandboxClock::frozen(at(EPOCH_MS)));
         let sleeper = tokio::spawn({
             let clock = clock.clone();
             async move { clock.sleep(Duration::from_secs(60)).await }
@@ -171,16 +184,28 @@ mod tests {
         assert!(!sleeper.is_finished());
         clock.advance(Duration::from_secs(1));
         sleeper.await.unwrap();
-        assert_eq!(clock.now_ms(), 61_000);
+        assert_eq!(clock.now_ms(), EPOCH_MS + 60_000);
     }
 
     #[tokio::test(start_paused = true)]
     async fn rate_speeds_time_up() {
-        let clock = SandboxClock::new(at(0));
+        let clock = SandboxClock::new(at(EPOCH_MS));
         clock.set_rate(1000.0);
         tokio::time::advance(Duration::from_millis(90)).await;
-        assert_eq!(clock.now_ms(), 90_000);
-        clock.set(at(5));
-        assert_eq!(clock.now_ms(), 5);
+        assert_eq!(clock.now_ms(), EPOCH_MS + 90_000);
+        clock.set(at(EPOCH_MS + 5));
+        assert_eq!(clock.now_ms(), EPOCH_MS + 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_ends_with_the_snowflakes() {
+        let clock = SandboxClock::frozen(at(EPOCH_MS));
+        clock.advance(Duration::MAX);
+        assert_eq!(clock.now_ms(), *RANGE_MS.end());
+        clock.set(at(0));
+        assert_eq!(clock.now_ms(), EPOCH_MS);
+        clock.set_rate(1e6);
+        tokio::time::advance(Duration::from_secs(86_400)).await;
+        assert_eq!(clock.now_ms(), *RANGE_MS.end());
     }
 }

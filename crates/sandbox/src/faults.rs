@@ -86,34 +86,57 @@ pub enum Action {
     BlockIp,
 }
 
-impl Action {
-    /// Whether the action strikes every matching live session once, as soon as the rule is
-    /// installed, and nothing later. (A rule for the event `HELLO` strikes new connections
-    /// instead.)
-    pub fn is_immediate(&self) -> bool {
-        matches!(
-            self,
-            Self::GwClose { .. }
-                | Self::GwDrop
-                | Self::GwZombie
-                | Self::GwHeartbeat
-                | Self::GwReconnect
-                | Self::GwInvalid { .. }
-                | Self::Outage { .. }
-        )
-    }
+/// When and where an action can strike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Request,
+    /// Live sessions at once, or with the event `HELLO` each new connection.
+    Session,
+    Event,
+    Audit,
+    Outage,
+}
 
-    fn is_rest(&self) -> bool {
-        matches!(
-            self,
+impl Action {
+    fn kind(&self) -> Kind {
+        match self {
             Self::Status { .. }
-                | Self::Latency { .. }
-                | Self::Hang
-                | Self::Reset
-                | Self::Truncate
-                | Self::BlockIp
-        )
+            | Self::Latency { .. }
+            | Self::Hang
+            | Self::Reset
+            | Self::Truncate
+            | Self::BlockIp => Kind::Request,
+            Self::GwClose { .. }
+            | Self::GwDrop
+            | Self::GwZombie
+            | Self::GwHeartbeat
+            | Self::GwReconnect
+            | Self::GwInvalid { .. } => Kind::Session,
+            Self::GwDup | Self::GwDelay { .. } | Self::GwLose => Kind::Event,
+            Self::AuditDelay { .. } | Self::AuditLose => Kind::Audit,
+            Self::Outage { .. } => Kind::Outage,
+        }
     }
+}
+
+/// The event that stands for a new connection.
+const HELLO: &str = "HELLO";
+
+/// Why a rule would not do what it says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    #[error("`probability` lies between 0 and 1")]
+    Probability,
+    #[error("`status` lies between 200 and 599")]
+    Status,
+    #[error("`scope` is user, global or shared, and of a 429 only")]
+    Scope,
+    #[error("`retry_after` is a number of seconds, of a 429 only")]
+    RetryAfter,
+    #[error("{0} is no code that a connection can be closed with: 1000 to 1014 or 3000 to 4999")]
+    CloseCode(u16),
+    #[error("such a rule does not look at `match.{0}`: {1}")]
+    Unmatched(&'static str, &'static str),
 }
 
 fn one() -> f64 {
@@ -135,6 +158,91 @@ pub struct Rule {
     pub probability: f64,
 }
 
+impl Rule {
+    /// Whether the rule strikes live sessions, or takes a guild away, as soon as it is installed,
+    /// and nothing later.
+    pub fn strikes_at_once(&self) -> bool {
+        match self.action.kind() {
+            Kind::Session => self.matches.event.is_none(),
+            Kind::Outage => true,
+            _ => false,
+        }
+    }
+
+    /// Whether everything in the rule has a meaning.
+    ///
+    /// # Errors
+    /// Something is out of bounds, or `match` names what such a rule never looks at, so that it
+    /// would silently strike nothing, or everything.
+    pub fn check(&self) -> Result<(), RuleError> {
+        if !(0.0..=1.0).contains(&self.probability) {
+            return Err(RuleError::Probability);
+        }
+        match &self.action {
+            Action::Status { status, .. } if !(200..600).contains(status) => {
+                return Err(RuleError::Status);
+            }
+            Action::Status {
+                status,
+                scope,
+                retry_after,
+                ..
+            } => {
+                let limited = *status == 429;
+                let scope = scope.as_deref();
+                if scope.is_some_and(|s| !limited || !["user", "global", "shared"].contains(&s)) {
+                    return Err(RuleError::Scope);
+                }
+                if retry_after.is_some_and(|s| !limited || s < 0.0) {
+                    return Err(RuleError::RetryAfter);
+                }
+            }
+            // RFC 6455 §7.4: 1005, 1006 and 1015 are never sent, 1004 means nothing.
+            Action::GwClose { code } if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) => {
+                return Err(RuleError::CloseCode(*code));
+            }
+            _ => {}
+        }
+        self.matches.check(self.action.kind())
+    }
+}
+
+impl Match {
+    fn check(&self, kind: Kind) -> Result<(), RuleError> {
+        let opening = self.event.as_deref() == Some(HELLO);
+        let (looks_at, why): (&[&str], _) = match kind {
+            Kind::Request => (
+                &["method", "route", "guild", "token"],
+                "it strikes requests",
+            ),
+            Kind::Session if opening => (&["event"], "a new connection has not said who it is"),
+            Kind::Session if self.event.is_some() => (
+                &["guild", "token", "shard"],
+                "it strikes sessions at once, or new connections with the event HELLO",
+            ),
+            Kind::Session => (&["guild", "token", "shard"], "it strikes sessions"),
+            Kind::Event => (&["guild", "token", "shard", "event"], "it strikes events"),
+            Kind::Audit => (&["guild"], "it strikes audit entries"),
+            Kind::Outage => (&[], "the action names the guild"),
+        };
+        let given = [
+            ("method", self.method.is_some()),
+            ("route", self.route.is_some()),
+            ("guild", self.guild.is_some()),
+            ("token", self.token.is_some()),
+            ("shard", self.shard.is_some()),
+            ("event", self.event.is_some()),
+        ];
+        match given
+            .iter()
+            .find(|(name, is)| *is && !looks_at.contains(name))
+        {
+            Some((name, _)) => Err(RuleError::Unmatched(name, why)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A rule in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActiveRule {
@@ -145,6 +253,19 @@ pub struct ActiveRule {
     pub matched: u64,
     /// Times it struck.
     pub struck: u64,
+}
+
+impl ActiveRule {
+    /// Counts a match and draws whether it strikes; `false` once it is spent.
+    fn hit(&mut self, seed: u64) -> bool {
+        if self.rule.times.is_some_and(|t| self.struck >= u64::from(t)) {
+            return false;
+        }
+        self.matched += 1;
+        let strikes = draw(seed, self.id, self.matched) < self.rule.probability;
+        self.struck += u64::from(strikes);
+        strikes
+    }
 }
 
 /// The facts of a request or event that rules look at.
@@ -227,12 +348,12 @@ impl Faults {
         *self.rules() = (0, Vec::new());
     }
 
-    /// Notes that an immediate rule struck `count` sessions.
-    pub fn struck(&self, id: u64, count: u64) {
-        if let Some(rule) = self.rules().1.iter_mut().find(|r| r.id == id) {
-            rule.matched += count;
-            rule.struck += count;
-        }
+    /// Whether a rule that strikes at once does strike what it matches.
+    pub fn hit(&self, id: u64) -> bool {
+        let seed = self.seed.load(Ordering::Relaxed);
+        let mut rules = self.rules();
+        let rule = rules.1.iter_mut().find(|r| r.id == id);
+        rule.is_some_and(|rule| rule.hit(seed))
     }
 
     /// Whether no rule is in force.
@@ -246,17 +367,12 @@ impl Faults {
 
     /// Every action that strikes this request, in order.
     pub fn on_request(&self, facts: &Facts<'_>) -> Vec<Action> {
-        self.strike(facts, |rule| rule.action.is_rest())
+        self.strike(facts, |rule| rule.action.kind() == Kind::Request)
     }
 
     /// Every action that strikes this dispatch, in order.
     pub fn on_event(&self, facts: &Facts<'_>) -> Vec<Action> {
-        self.strike(facts, |rule| {
-            matches!(
-                rule.action,
-                Action::GwDup | Action::GwDelay { .. } | Action::GwLose
-            )
-        })
+        self.strike(facts, |rule| rule.action.kind() == Kind::Event)
     }
 
     /// What happens to an audit entry that is being written: how many milliseconds late it
@@ -267,9 +383,7 @@ impl Faults {
             event: "GUILD_AUDIT_LOG_ENTRY_CREATE",
             ..Facts::default()
         };
-        let struck = self.strike(&facts, |rule| {
-            matches!(rule.action, Action::AuditDelay { .. } | Action::AuditLose)
-        });
+        let struck = self.strike(&facts, |rule| rule.action.kind() == Kind::Audit);
         struck.iter().try_fold(0, |late, action| match action {
             Action::AuditDelay { ms } => Some(late + ms),
             _ => None,
@@ -280,13 +394,11 @@ impl Faults {
     /// the event `HELLO`.
     pub fn on_connect(&self) -> Vec<Action> {
         let facts = Facts {
-            event: "HELLO",
+            event: HELLO,
             ..Facts::default()
         };
         self.strike(&facts, |rule| {
-            rule.matches.event.as_deref() == Some("HELLO")
-                && rule.action.is_immediate()
-                && !matches!(rule.action, Action::Outage { .. })
+            rule.action.kind() == Kind::Session && !rule.strikes_at_once()
         })
     }
 
@@ -298,13 +410,8 @@ impl Faults {
         let seed = self.seed.load(Ordering::Relaxed);
         let mut struck = Vec::new();
         for rule in &mut rules.1 {
-            let spent = rule.rule.times.is_some_and(|t| rule.struck >= u64::from(t));
-            if spent || !wanted(&rule.rule) || !rule.rule.matches.applies(facts) {
-                continue;
-            }
-            rule.matched += 1;
-            if draw(seed, rule.id, rule.matched) < rule.rule.probability {
-                rule.struck += 1;
+            let applies = wanted(&rule.rule) && rule.rule.matches.applies(facts);
+            if applies && rule.hit(seed) {
                 struck.push(rule.rule.action.clone());
             }
         }
@@ -375,6 +482,71 @@ mod tests {
         let struck: usize = run().iter().sum();
         assert!((400..600).contains(&struck), "{struck}");
         assert_eq!(run(), run());
+    }
+
+    #[test]
+    fn a_rule_that_could_not_do_what_it_says_is_refused() {
+        let bad = |json: serde_json::Value| rule(json).check().unwrap_err().to_string();
+        let on = |name: &str, action: &str| {
+            let value = if name == "shard" {
+                serde_json::json!(0)
+            } else {
+                "1".into()
+            };
+            serde_json::json!({"match": {name: value}, "action": {"type": action, "ms": 1}})
+        };
+        for (action, looks_at) in [
+            ("latency", &["method", "route", "guild", "token"][..]),
+            ("gw_drop", &["guild", "token", "shard"]),
+            ("gw_delay", &["guild", "token", "shard", "event"]),
+            ("audit_delay", &["guild"]),
+        ] {
+            for name in ["method", "route", "guild", "token", "shard", "event"] {
+                let result = rule(on(name, action)).check();
+                assert_eq!(result.is_ok(), looks_at.contains(&name), "{action} {name}");
+            }
+        }
+        let hello = serde_json::json!({"event": "HELLO"});
+        let opening = serde_json::json!({"match": hello, "action": {"type": "gw_drop"}});
+        assert_eq!(rule(opening.clone()).check(), Ok(()));
+        assert!(!rule(opening).strikes_at_once());
+        for (action, field) in [
+            (
+                serde_json::json!({"type": "status", "status": 101}),
+                "status",
+            ),
+            (
+                serde_json::json!({"type": "status", "status": 600}),
+                "status",
+            ),
+            (
+                serde_json::json!({"type": "status", "status": 500, "scope": "user"}),
+                "scope",
+            ),
+            (
+                serde_json::json!({"type": "status", "status": 429, "scope": "all"}),
+                "scope",
+            ),
+            (
+                serde_json::json!({"type": "status", "status": 429, "retry_after": -1}),
+                "retry",
+            ),
+            (
+                serde_json::json!({"type": "gw_close", "code": 1006}),
+                "1006",
+            ),
+            (
+                serde_json::json!({"type": "gw_close", "code": 5000}),
+                "5000",
+            ),
+        ] {
+            let message = bad(serde_json::json!({"action": action}));
+            assert!(message.contains(field), "{message}");
+        }
+        assert!(
+            bad(serde_json::json!({"action": {"type": "hang"}, "probability": 2}))
+                .contains("probability")
+        );
     }
 
     #[test]

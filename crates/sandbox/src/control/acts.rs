@@ -11,13 +11,50 @@ use serde_json::{Value, json};
 use super::types::{Act, ActResult, ActResults};
 use super::{Answer, Body, Ctl, Failure, id, known_user};
 use crate::Sandbox;
-use crate::journal::Record;
 use crate::rest::{Actor, Request};
 use crate::server::Edge;
 use crate::world::{Guild, Id, Stamp, User, World};
 
 /// Most results of one call.
 const MAX_RESULTS: usize = 100_000;
+
+/// Every act, for those who ask for another.
+const ACTS: &[&str] = &[
+    "join",
+    "leave",
+    "say",
+    "edit_message",
+    "delete_message",
+    "bulk_delete",
+    "pin",
+    "react",
+    "typing",
+    "open_dm",
+    "create_channel",
+    "edit_channel",
+    "delete_channel",
+    "edit_overwrite",
+    "create_thread",
+    "create_role",
+    "edit_role",
+    "delete_role",
+    "give_role",
+    "take_role",
+    "edit_member",
+    "timeout",
+    "kick",
+    "ban",
+    "unban",
+    "bulk_ban",
+    "prune",
+    "create_webhook",
+    "invite",
+    "add_bot",
+    "remove_bot",
+    "edit_guild",
+    "transfer_owner",
+    "request",
+];
 
 /// `POST /ctl/as/{user}/{act}`.
 pub(super) async fn act(
@@ -42,10 +79,8 @@ pub(super) async fn act(
             "{total} repetitions are more than {MAX_RESULTS}"
         )));
     }
-    edge.note(Record::Control {
-        act: name.clone(),
-        detail: json!({"user": user, "act": serde_json::to_value(&act).unwrap_or_default()}),
-    });
+    let detail = json!({"user": user, "act": serde_json::to_value(&act).unwrap_or_default()});
+    control.note(&name, detail);
     let pause = Duration::from_millis(act.spread_ms.unwrap_or(0)) / total.max(1) as u32;
     let mut results = Vec::with_capacity(total);
     for n in 0..total {
@@ -287,7 +322,7 @@ fn plan(name: &str, act: &Act) -> Result<(Method, String, Value), Failure> {
             (method, path, body["body"].clone())
         }
         _ => {
-            let message = format!("there is no act `{name}`");
+            let message = format!("there is no act `{name}`; there are {}", ACTS.join(", "));
             return Err(Failure::new(StatusCode::NOT_FOUND, "unknown_act", message));
         }
     })
@@ -391,6 +426,11 @@ mod tests {
             )
         );
         assert!(plan("say", &act).is_err(), "a channel is needed");
-        assert!(plan("fly", &act).is_err());
+        let refusal = |name: &str| plan(name, &Act::default()).err().map(|f| f.code);
+        assert_eq!(refusal("fly"), Some("unknown_act"));
+        // The two that are no requests are not planned.
+        for name in ACTS.iter().filter(|n| !["join", "add_bot"].contains(n)) {
+            assert_ne!(refusal(name), Some("unknown_act"), "{name}");
+        }
     }
 }

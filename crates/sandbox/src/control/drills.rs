@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::types::{DrillReport, DrillStarted, NewDrill};
-use super::{Answer, Body, Ctl, Failure, id};
+use super::{Answer, Body, Ctl, Failure, Parameters, id};
 use crate::drill::DrillError;
 
 /// Longest wait of one call, in real time.
@@ -60,7 +60,7 @@ pub(super) struct Wait {
 pub(super) async fn show(
     State(control): Ctl,
     Path(number): Path<String>,
-    Query(wait): Query<Wait>,
+    Parameters(wait): Parameters<Wait>,
 ) -> Answer<DrillReport> {
     let id = number.parse().map_err(|_| missing(&number))?;
     let patience = tokio::time::sleep(Duration::from_millis(wait.wait_ms.min(MAX_WAIT_MS)));

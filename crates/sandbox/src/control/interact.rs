@@ -12,7 +12,6 @@ use super::commands::{self, Filled, Resolved};
 use super::types::{Interact, InteractKind, Interacted};
 use super::{Answer, Body, Ctl, Failure, id, known_user};
 use crate::Sandbox;
-use crate::journal::Record;
 use crate::world::permissions::VIEW_CHANNEL;
 use crate::world::{Id, InteractionError, Message, NewInteraction, World};
 
@@ -45,11 +44,11 @@ pub(super) async fn interact(
     edge.set_visitor(user);
     let channel = id(&wish.channel_id)?;
     let guild = wish.guild_id.as_deref().map(id).transpose()?;
-    edge.note(Record::Control {
-        act: "interact".to_owned(),
-        detail: json!({"user": user, "kind": wish.kind, "name": wish.name,
+    control.note(
+        "interact",
+        json!({"user": user, "kind": wish.kind, "name": wish.name,
             "custom_id": wish.custom_id, "channel_id": channel}),
-    });
+    );
     let sandbox = &edge.sandbox;
     let started = Instant::now();
     let interaction = sandbox.with_world(|world| {

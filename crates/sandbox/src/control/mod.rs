@@ -20,29 +20,40 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use page::Page;
 
+use crate::journal::Record;
 use crate::server::Edge;
+use crate::server::http::BODY_TIME;
 
 pub(crate) use acts::{invites_paused, join};
 pub(crate) use place::new_app;
 
-/// Largest body of a control call; attachments of commands travel in it.
-const MAX_BODY: usize = 64 << 20;
+/// Largest body of a control call: a file of ten mebibytes travels in it as base64.
+const MAX_BODY: usize = 16 << 20;
 
 /// What every handler works with.
 #[derive(Clone)]
 pub(crate) struct Control {
     pub(crate) edge: Arc<Edge>,
     pub(crate) shutdown: CancellationToken,
+}
+
+impl Control {
+    /// Journals a call that changes something.
+    fn note(&self, act: &str, detail: Value) {
+        let act = act.to_owned();
+        self.edge.note(Record::Control { act, detail });
+    }
 }
 
 /// A refused call.
@@ -102,10 +113,30 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> axum::extract::FromRequest<
         let refuse = |e: axum::extract::rejection::JsonRejection| {
             Failure::new(e.status(), "bad_request", e.body_text())
         };
-        let Json(value) = Json::<T>::from_request(request, state)
-            .await
-            .map_err(refuse)?;
+        let read = Json::<T>::from_request(request, state);
+        let Ok(read) = tokio::time::timeout(BODY_TIME, read).await else {
+            let message = "the body came too slowly";
+            return Err(Failure::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "too_slow",
+                message,
+            ));
+        };
+        let Json(value) = read.map_err(refuse)?;
         Ok(Self(value))
+    }
+}
+
+/// The parameters of an address, refused like [`Body`].
+pub(crate) struct Parameters<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let read = Query::<T>::try_from_uri(&parts.uri);
+        read.map(|Query(value)| Self(value))
+            .map_err(|error| Failure::bad(error.body_text()))
     }
 }
 
@@ -153,6 +184,10 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
         .route("/ctl/drills", get(drills::list).post(drills::start))
         .route("/ctl/drills/{id}", get(drills::show).delete(drills::stop))
         .fallback(file)
+        .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
+            let message = format!("{} does not take {method}", uri.path());
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
+        })
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(own_calls_only))
         .with_state(Control { edge, shutdown })

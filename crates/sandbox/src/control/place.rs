@@ -1,12 +1,12 @@
 //! The world itself: loading, showing, and adding applications, users and guilds.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::types::{App, LoadWorld, NewApp, NewGuild, NewUser};
-use super::{Answer, Body, Control, Ctl, Failure, id};
+use super::{Answer, Body, Control, Ctl, Failure, Parameters, id};
 use crate::world::permissions::{self as perm, ADMINISTRATOR, DEFAULT_EVERYONE};
 use crate::world::{Application, Channel, Guild, Id, Member, Role, SessionStarts, User, World};
 
@@ -17,7 +17,10 @@ pub(super) struct Detail {
     summary: bool,
 }
 
-pub(super) async fn show(State(control): Ctl, Query(detail): Query<Detail>) -> Json<Value> {
+pub(super) async fn show(
+    State(control): Ctl,
+    Parameters(detail): Parameters<Detail>,
+) -> Json<Value> {
     control.edge.sandbox.with_world(|world| {
         Json(if detail.summary {
             summary(world)
@@ -112,7 +115,10 @@ impl Wanted {
 }
 
 /// `GET /ctl/guilds`: guilds by id, and how many match.
-pub(super) async fn guilds(State(control): Ctl, Query(search): Query<Search>) -> Json<Value> {
+pub(super) async fn guilds(
+    State(control): Ctl,
+    Parameters(search): Parameters<Search>,
+) -> Json<Value> {
     let wanted = search.wanted();
     control.edge.sandbox.with_world(|world| {
         let found: Vec<&Guild> = world
@@ -135,7 +141,7 @@ pub(super) async fn guilds(State(control): Ctl, Query(search): Query<Search>) ->
 pub(super) async fn members(
     State(control): Ctl,
     Path(guild): Path<String>,
-    Query(search): Query<Search>,
+    Parameters(search): Parameters<Search>,
 ) -> Answer {
     let guild = id(&guild)?;
     control.edge.sandbox.with_world(|world| {
@@ -234,6 +240,7 @@ pub(super) async fn create_app(State(control): Ctl, Body(body): Body<NewApp>) ->
         };
         let app_id = app.id;
         let answer = app_json(&app);
+        control.note("create_app", json!({"id": app.id, "name": app.name}));
         world.add_app(app);
         for guild in &guilds {
             let owner = world.guilds.get(guild).map_or(app_id, |g| g.owner_id);
@@ -297,6 +304,7 @@ pub(super) async fn create_user(State(control): Ctl, Body(body): Body<NewUser>) 
         user.global_name.clone_from(&body.global_name);
         user.email.clone_from(&body.email);
         let answer = user.json();
+        control.note("create_user", answer.clone());
         world.users.insert(user_id, user);
         Ok(Json(answer))
     })
@@ -343,6 +351,7 @@ pub(super) async fn create_guild(State(control): Ctl, Body(body): Body<NewGuild>
             world.add_bot(guild_id, app, owner, ADMINISTRATOR);
         }
         let guild = world.guilds.get(&guild_id).map(|g| world.guild_json(g));
+        control.note("create_guild", json!({"id": guild_id, "name": body.name}));
         Ok(Json(json!({"guild": guild, "channel_id": channel})))
     })
 }

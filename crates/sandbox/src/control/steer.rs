@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::StatusCode;
 use serde::Deserialize;
@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::types::{ClockChange, ClockState, Consent, Consented, Queued, SessionInfo, Settle};
-use super::{Answer, Body, Control, Ctl, Failure, id, known_user};
+use super::{Answer, Body, Control, Ctl, Failure, Parameters, id, known_user};
+use crate::clock::RANGE_MS;
 use crate::faults::{Action, ActiveRule, Rule};
-use crate::journal::{Entry, Record};
+use crate::journal::Entry;
 use crate::oauth::{self, Decision};
 use crate::openapi::Violation;
 use crate::rest::limits::Rules;
@@ -33,31 +34,45 @@ pub(super) async fn clock(State(control): Ctl) -> Json<ClockState> {
     Json(state(&control))
 }
 
+const OUT_OF_RANGE: &str = "the clock goes from 2015, Discord's epoch, to 2150";
+
+fn moment(text: &str) -> Result<DateTime<Utc>, Failure> {
+    let at: DateTime<Utc> = text
+        .parse()
+        .map_err(|_| Failure::bad("`set` is not an RFC 3339 time, such as 2026-02-01T00:00:00Z"))?;
+    if RANGE_MS.contains(&at.timestamp_millis()) {
+        Ok(at)
+    } else {
+        Err(Failure::bad(OUT_OF_RANGE))
+    }
+}
+
 pub(super) async fn set_clock(
     State(control): Ctl,
     Body(change): Body<ClockChange>,
 ) -> Answer<ClockState> {
     let clock = &control.edge.sandbox.clock;
-    if let Some(text) = &change.set {
-        let at: DateTime<Utc> = text
-            .parse()
-            .map_err(|_| Failure::bad("`set` is not an RFC 3339 time"))?;
+    // All or nothing: a bad field must not leave the clock half moved.
+    let set = change.set.as_deref().map(moment).transpose()?;
+    let from = set.map_or_else(|| clock.now_ms(), |at| at.timestamp_millis());
+    let ahead = i64::try_from(change.advance_ms.unwrap_or(0)).unwrap_or(i64::MAX);
+    if !RANGE_MS.contains(&from.saturating_add(ahead)) {
+        return Err(Failure::bad(OUT_OF_RANGE));
+    }
+    if change.rate.is_some_and(|rate| !(0.0..=1e6).contains(&rate)) {
+        return Err(Failure::bad("`rate` lies between 0 and 1000000"));
+    }
+    if let Some(at) = set {
         clock.set(at);
     }
     if let Some(ms) = change.advance_ms {
         clock.advance(Duration::from_millis(ms));
     }
     if let Some(rate) = change.rate {
-        if !(0.0..=1e6).contains(&rate) {
-            return Err(Failure::bad("`rate` lies between 0 and 1000000"));
-        }
         clock.set_rate(rate);
     }
     let detail = serde_json::to_value(&change).unwrap_or_default();
-    control.edge.note(Record::Control {
-        act: "clock".to_owned(),
-        detail,
-    });
+    control.note("clock", detail);
     Ok(Json(state(&control)))
 }
 
@@ -67,22 +82,24 @@ pub(super) async fn faults(State(control): Ctl) -> Json<Vec<ActiveRule>> {
 
 pub(super) async fn add_fault(State(control): Ctl, Body(rule): Body<Rule>) -> Answer<ActiveRule> {
     let edge = &control.edge;
-    if !(0.0..=1.0).contains(&rule.probability) {
-        return Err(Failure::bad("`probability` lies between 0 and 1"));
+    rule.check()
+        .map_err(|error| Failure::bad(error.to_string()))?;
+    if let Action::Outage { guild } = &rule.action {
+        let known = edge
+            .sandbox
+            .with_world(|world| id(guild).map(|id| world.guilds.contains_key(&id)))?;
+        if !known {
+            return Err(Failure::missing("guild", guild));
+        }
     }
     let detail = serde_json::to_value(&rule).unwrap_or_default();
-    edge.note(Record::Control {
-        act: "fault".to_owned(),
-        detail,
-    });
-    let faults = &edge.sandbox.faults;
-    let number = faults.add(rule.clone());
-    let on_connect = rule.matches.event.as_deref() == Some("HELLO");
-    if rule.action.is_immediate() && !on_connect {
-        let struck = edge.gateway.strike(&rule.matches, &rule.action);
-        faults.struck(number, struck as u64);
+    control.note("fault", detail);
+    let number = edge.sandbox.faults.add(rule.clone());
+    if rule.strikes_at_once() {
+        edge.gateway.strike(number, &rule);
     }
-    let active = faults.list().into_iter().find(|r| r.id == number);
+    let active = edge.sandbox.faults.list();
+    let active = active.into_iter().find(|r| r.id == number);
     active
         .map(Json)
         .ok_or_else(|| Failure::missing("fault", &number.to_string()))
@@ -101,10 +118,12 @@ fn lift(control: &Control, rule: &ActiveRule) {
 
 pub(super) async fn remove_fault(
     State(control): Ctl,
-    Path(number): Path<u64>,
+    Path(number): Path<String>,
 ) -> Answer<ActiveRule> {
-    let rule = control.edge.sandbox.faults.remove(number);
-    let rule = rule.ok_or_else(|| Failure::missing("fault", &number.to_string()))?;
+    let found = number.parse().ok();
+    let rule = found.and_then(|number| control.edge.sandbox.faults.remove(number));
+    let rule = rule.ok_or_else(|| Failure::missing("fault", &number))?;
+    control.note("remove_fault", json!({"id": rule.id}));
     lift(&control, &rule);
     Ok(Json(rule))
 }
@@ -112,6 +131,7 @@ pub(super) async fn remove_fault(
 pub(super) async fn clear_faults(State(control): Ctl) -> Json<Value> {
     let rules = control.edge.sandbox.faults.list();
     control.edge.sandbox.faults.clear();
+    control.note("clear_faults", json!({"removed": rules.len()}));
     rules.iter().for_each(|rule| lift(&control, rule));
     Json(json!({"removed": rules.len()}))
 }
@@ -131,7 +151,10 @@ fn many() -> usize {
     100_000
 }
 
-pub(super) async fn journal(State(control): Ctl, Query(query): Query<Since>) -> Json<Vec<Entry>> {
+pub(super) async fn journal(
+    State(control): Ctl,
+    Parameters(query): Parameters<Since>,
+) -> Json<Vec<Entry>> {
     let journal = &control.edge.sandbox.journal;
     let mut grown = journal.watch();
     let found = journal.since(query.since, query.limit);
@@ -157,7 +180,9 @@ pub(super) async fn limits(State(control): Ctl) -> Json<Value> {
 }
 
 pub(super) async fn set_limits(State(control): Ctl, Body(rules): Body<Rules>) -> Json<Value> {
+    let detail = serde_json::to_value(&rules).unwrap_or_default();
     control.edge.sandbox.limits.set_rules(rules);
+    control.note("limits", detail);
     limits(State(control)).await
 }
 

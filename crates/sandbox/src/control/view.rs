@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::commands::{self, Usable};
-use super::{Answer, Ctl, Failure, id, known_user};
+use super::{Answer, Ctl, Failure, Parameters, id, known_user};
 use crate::world::permissions::{self as perm, SEND_MESSAGES, VIEW_AUDIT_LOG, VIEW_CHANNEL};
 use crate::world::{AuditEntry, Channel, Guild, Id, Message, World};
 
@@ -41,7 +41,7 @@ fn older_than(before: Option<&String>) -> Result<Id, Failure> {
 pub(super) async fn messages(
     State(control): Ctl,
     Path(user): Path<String>,
-    Query(query): Query<Messages>,
+    Parameters(query): Parameters<Messages>,
 ) -> Answer<Vec<Value>> {
     let user = known_user(&control.edge, &user)?;
     let channel = id(&query.channel_id)?;
@@ -98,7 +98,7 @@ pub(super) struct Where {
 pub(super) async fn commands(
     State(control): Ctl,
     Path(user): Path<String>,
-    Query(place): Query<Where>,
+    Parameters(place): Parameters<Where>,
 ) -> Answer<Vec<Value>> {
     let user = known_user(&control.edge, &user)?;
     let guild = id(&place.guild_id)?;
@@ -130,7 +130,7 @@ fn inside(world: &World, guild: Id, user: Id) -> Result<&Guild, Failure> {
 pub(super) async fn guild(
     State(control): Ctl,
     Path(user): Path<String>,
-    Query(place): Query<Where>,
+    Parameters(place): Parameters<Where>,
 ) -> Answer {
     let user = known_user(&control.edge, &user)?;
     let guild = id(&place.guild_id)?;
@@ -200,7 +200,7 @@ fn shown_name(world: &World, guild: &Guild, user: Id) -> Option<String> {
 pub(super) async fn threads(
     State(control): Ctl,
     Path(user): Path<String>,
-    Query(query): Query<Messages>,
+    Parameters(query): Parameters<Messages>,
 ) -> Answer<Vec<Value>> {
     let user = known_user(&control.edge, &user)?;
     let parent = id(&query.channel_id)?;
@@ -235,7 +235,7 @@ pub(super) struct Audit {
 pub(super) async fn audit(
     State(control): Ctl,
     Path(user): Path<String>,
-    Query(query): Query<Audit>,
+    Parameters(query): Parameters<Audit>,
 ) -> Answer {
     let user = known_user(&control.edge, &user)?;
     let guild = id(&query.guild_id)?;

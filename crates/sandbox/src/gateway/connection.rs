@@ -117,8 +117,15 @@ impl Connection {
                 }
                 continue;
             }
-            let deadline = self.last_beat + interval + interval / 2;
-            let deadline = self.close_at.map_or(deadline, |at| at.min(deadline));
+            // A zombie never hangs up: to find out is the client's part.
+            let missed = (!self.zombie).then(|| self.last_beat + interval + interval / 2);
+            let deadline = missed.into_iter().chain(self.close_at).min();
+            let deadline = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             let work = async {
                 match &mut self.live {
                     Some(live) => drop(live.work.changed().await),
@@ -128,7 +135,7 @@ impl Connection {
             tokio::select! {
                 message = self.ws.next() => self.receive(message).await?,
                 () = work => {}
-                () = tokio::time::sleep_until(deadline) => {
+                () = deadline => {
                     let ignored_reconnect = self.close_at.is_some_and(|at| at <= Instant::now());
                     let code = if ignored_reconnect {
                         Close::UnknownError

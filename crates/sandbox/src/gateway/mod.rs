@@ -29,8 +29,9 @@ pub use session::{Identity, Order, ReplayLimits, Session};
 
 use crate::Sandbox;
 use crate::control::types::SessionInfo;
-use crate::faults::{Action, Facts, Match};
+use crate::faults::{Action, Facts, Rule};
 use crate::journal::Record;
+use crate::server::http;
 use crate::world::Id;
 
 /// What may differ between sandboxes.
@@ -131,20 +132,18 @@ impl Gateway {
         self.tasks.spawn(self.clone().sweep(shutdown.clone()));
         self.tasks
             .spawn(self.clone().deliver_late(shutdown.clone()));
+        let slots = http::slots();
         loop {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = http::accept(&listener, &slots) => accepted,
                 () = shutdown.cancelled() => break,
             };
-            match accepted {
-                Ok((stream, _)) => {
-                    self.tasks
-                        .spawn(connection::serve(self.clone(), stream, shutdown.clone()));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a gateway connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
+            if let Some((stream, _, slot)) = accepted {
+                let connection = connection::serve(self.clone(), stream, shutdown.clone());
+                self.tasks.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
             }
         }
         self.tasks.close();
@@ -249,25 +248,29 @@ impl Gateway {
             .record(self.sandbox.clock.now_ms(), record);
     }
 
-    /// Lets an immediate fault strike every matching live session; how many it struck.
-    pub fn strike(&self, matches: &Match, action: &Action) -> usize {
-        if let Action::Outage { guild } = action {
+    /// Lets a rule strike that strikes at once: every matching live session in the order they were
+    /// started, or a guild.
+    pub fn strike(&self, number: u64, rule: &Rule) {
+        let faults = &self.sandbox.faults;
+        if let Action::Outage { guild } = &rule.action {
             let Ok(guild) = guild.parse::<Id>() else {
-                return 0;
+                return;
             };
-            self.sandbox
-                .with_world(|world| world.set_outage(guild, true));
-            return 1;
+            if faults.hit(number) {
+                self.sandbox
+                    .with_world(|world| world.set_outage(guild, true));
+            }
+            return;
         }
-        let Some(order) = order_of(action) else {
-            return 0;
+        let Some(order) = order_of(&rule.action) else {
+            return;
         };
-        let mut struck = 0;
         for session in self.sessions() {
             let identity = &session.identity;
             let app = identity.app.to_string();
             let (connected, ..) = session.status();
-            let guild = matches
+            let guild = rule
+                .matches
                 .guild
                 .as_deref()
                 .filter(|g| g.parse().is_ok_and(|g: Id| session.covers(g)));
@@ -277,12 +280,10 @@ impl Gateway {
                 guild,
                 ..Facts::default()
             };
-            if connected && matches.applies(&facts) {
+            if connected && rule.matches.applies(&facts) && faults.hit(number) {
                 session.order(order);
-                struck += 1;
             }
         }
-        struck
     }
 }
 

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use splashtail_sandbox::faults::Rule;
 use splashtail_sandbox::seed::small;
 
-use crate::client::{ALL_INTENTS, Bench, bench};
+use splashtail_sandbox::control::client::ControlError;
+use splashtail_sandbox::gateway::Settings;
+
+use crate::client::{ALL_INTENTS, Bench, bench, bench_with, eventually, settings};
 
 async fn fault(b: &Bench, rule: Value) -> u64 {
     let rule: Rule = serde_json::from_value(rule).unwrap();
@@ -97,10 +100,8 @@ async fn latency_is_sandbox_time() {
     )
     .await;
     let asked = tokio::spawn(b.bot("GET", "/gateway").send());
-    crate::client::eventually(|| async {
-        b.running.client().unwrap().faults().await.unwrap()[0].struck == 1
-    })
-    .await;
+    eventually(|| async { b.running.client().unwrap().faults().await.unwrap()[0].struck == 1 })
+        .await;
     assert!(!asked.is_finished());
     b.clock.advance(Duration::from_secs(60));
     assert_eq!(asked.await.unwrap().unwrap().status(), 200);
@@ -224,6 +225,124 @@ async fn a_zombie_says_nothing_more() {
         client.until("MESSAGE_CREATE").await["content"],
         "into the void"
     );
+}
+
+/// Discord's gateway documentation: a client that gets no acknowledgement has a zombied connection
+/// and has to end it by itself. Nobody does it for it.
+#[tokio::test]
+async fn a_zombie_is_the_clients_to_find_out() {
+    let settings = Settings {
+        heartbeat_interval: Duration::from_millis(20),
+        ..settings()
+    };
+    let b = bench_with(settings).await;
+    let mut client = b.client("?v=10").await;
+    client.hello().await;
+    fault(
+        &b,
+        json!({"match": {"event": "HELLO"}, "action": {"type": "gw_zombie"}}),
+    )
+    .await;
+    let mut zombie = b.client("?v=10").await;
+    zombie.hello().await;
+    // The other connection shows that the server does hang up on those who say nothing.
+    assert_eq!(client.closed().await, Some(4000));
+    let silence = tokio::time::timeout(Duration::from_millis(300), zombie.next()).await;
+    assert!(silence.is_err(), "{silence:?}");
+}
+
+#[tokio::test]
+async fn a_rule_for_sessions_keeps_to_its_number_and_chance() {
+    let b = bench().await;
+    let mut sessions = Vec::new();
+    for shard in 0..4 {
+        let mut client = b.client("?v=10").await;
+        client.hello().await;
+        client.identify(json!({"shard": [shard, 4]})).await;
+        client.until("READY").await;
+        sessions.push(client);
+    }
+    let ctl = b.running.client().unwrap();
+    let connected = || async {
+        let sessions = ctl.sessions().await.unwrap();
+        sessions.iter().filter(|s| s.connected).count()
+    };
+    fault(&b, json!({"action": {"type": "gw_drop"}, "probability": 0})).await;
+    fault(&b, json!({"action": {"type": "gw_drop"}, "times": 1})).await;
+    let rules = ctl.faults().await.unwrap();
+    assert_eq!((rules[0].matched, rules[0].struck), (4, 0));
+    assert_eq!((rules[1].matched, rules[1].struck), (1, 1));
+    assert_eq!(sessions[0].closed().await, None, "the first that matches");
+    eventually(|| async { connected().await == 3 }).await;
+    fault(
+        &b,
+        json!({"match": {"shard": 2}, "action": {"type": "gw_close", "code": 4009}}),
+    )
+    .await;
+    assert_eq!(sessions[2].closed().await, Some(4009));
+    eventually(|| async { connected().await == 2 }).await;
+}
+
+#[tokio::test]
+async fn rules_without_a_meaning_are_refused() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    for (rule, status, says) in [
+        (
+            json!({"match": {"route": "/gateway"}, "action": {"type": "gw_drop"}}),
+            400,
+            "match.route",
+        ),
+        (
+            json!({"match": {"event": "READY"}, "action": {"type": "gw_drop"}}),
+            400,
+            "HELLO",
+        ),
+        (
+            json!({"match": {"shard": 1}, "action": {"type": "hang"}}),
+            400,
+            "match.shard",
+        ),
+        (
+            json!({"action": {"type": "gw_close", "code": 1006}}),
+            400,
+            "1006",
+        ),
+        (
+            json!({"action": {"type": "status", "status": 99}}),
+            400,
+            "status",
+        ),
+        (
+            json!({"action": {"type": "outage", "guild": "5"}}),
+            404,
+            "guild 5",
+        ),
+        (
+            json!({"action": {"type": "outage", "guild": "x"}}),
+            400,
+            "`x`",
+        ),
+        (
+            json!({"action": {"type": "hang"}, "probability": 1.5}),
+            400,
+            "probability",
+        ),
+    ] {
+        let rule: Rule = serde_json::from_value(rule).unwrap();
+        match ctl.add_fault(&rule).await.unwrap_err() {
+            ControlError::Refused {
+                status: found,
+                message,
+                ..
+            } => {
+                assert_eq!(found, status, "{message}");
+                assert!(message.contains(says), "{message}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert!(ctl.faults().await.unwrap().is_empty());
 }
 
 #[tokio::test]

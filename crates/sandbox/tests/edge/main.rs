@@ -13,6 +13,7 @@ mod intents;
 mod members;
 mod oauth;
 mod page;
+mod reproduction;
 mod resume;
 mod robustness;
 mod sessions;
