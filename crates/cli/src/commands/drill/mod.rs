@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{DrillEnd, DrillKind, DrillReport, DrillState, NewDrill};
 
-use super::sandbox::ControlAddress;
+use super::sandbox::{ControlAddress, names};
 
 /// Exit code when more acts succeeded than `--fail-over` allows.
 const NOT_CONTAINED: u8 = 4;
@@ -119,25 +119,15 @@ pub async fn run(args: DrillArgs) -> Result<ExitCode> {
     })
 }
 
-/// An id as it is, the id behind a name, or the first server's.
+/// The server named, or the first.
 async fn guild_id(client: &ControlClient, name: Option<&str>) -> Result<String> {
-    if let Some(id) = name.filter(|n| n.bytes().all(|b| b.is_ascii_digit())) {
-        return Ok(id.to_owned());
+    if let Some(name) = name {
+        return names::guild(client, name).await;
     }
     let world = client.summary().await?;
-    let mut guilds = world["guilds"].as_array().into_iter().flatten();
-    let found = match name {
-        None => guilds.next(),
-        Some(name) => guilds.find(|g| {
-            g["name"]
-                .as_str()
-                .is_some_and(|known| known.eq_ignore_ascii_case(name))
-        }),
-    };
-    match (found.and_then(|g| g["id"].as_str()), name) {
-        (Some(id), _) => Ok(id.to_owned()),
-        (None, Some(name)) => bail!("there is no server `{name}` in the sandbox"),
-        (None, None) => bail!("the sandbox has no server; load a world with one"),
+    match world["guilds"][0]["id"].as_str() {
+        Some(id) => Ok(id.to_owned()),
+        None => bail!("the sandbox has no server; load a world with one"),
     }
 }
 

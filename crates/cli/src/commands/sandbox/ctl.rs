@@ -1,0 +1,535 @@
+//! `sandbox ctl`: every call of the control API as a command.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use http::Method;
+use serde::Serialize;
+use serde_json::Value;
+use splashtail_sandbox::control::client::{ControlClient, ControlError};
+use splashtail_sandbox::control::types::{
+    ClockChange, Consent, LoadWorld, NewApp, NewGuild, NewUser,
+};
+use splashtail_sandbox::faults::Rule;
+use splashtail_sandbox::openapi::complaints;
+
+use super::ControlAddress;
+use super::act::{self, AsArgs, InteractArgs};
+use super::names::{self, address, get};
+use super::see::{self, SeeArgs};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Users, servers, channels, roles and applications go by id or name: `small`, the usual world, has \
+olivia (owner), adam (administrator), and the server Harbour with #general.
+
+  ctl overview                                             is it there, and what does it hold?
+  ctl as olivia say --guild Harbour --channel general --content hello
+  ctl see adam messages general --guild Harbour --limit 5
+  ctl journal --follow
+
+Answers are JSON on stdout. Exit codes: 0 done, 1 refused, or the answer is an error, 2 wrong usage.")]
+pub(super) struct CtlArgs {
+    #[command(flatten)]
+    address: ControlAddress,
+    #[command(subcommand)]
+    command: CtlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CtlCommand {
+    /// Do something as a user: say, ban, create_channel, join, … or any `request`
+    As(AsArgs),
+    /// Run a command, press a button, choose in a menu or fill in a modal as a user
+    Interact(InteractArgs),
+    /// Look at a server, channel, forum, audit log or the commands as a user, without a trace
+    See(SeeArgs),
+    /// Answer a consent page as a user; prints where the browser goes next
+    Consent {
+        /// Id or name.
+        user: String,
+        /// The whole address; without it the user is only preselected on the page.
+        authorize_url: Option<String>,
+        #[arg(long)]
+        deny: bool,
+        /// Id or name of the server to add a bot to; default: as the address says.
+        #[arg(long)]
+        guild: Option<String>,
+    },
+    /// World, journal and clock at a glance
+    Overview,
+    /// Servers and how many there are
+    Guilds(SearchArgs),
+    /// Members of a server: the owner, then by highest role
+    Members {
+        /// Id or name of the server.
+        guild: String,
+        #[command(flatten)]
+        search: SearchArgs,
+        /// Leave bots out.
+        #[arg(long)]
+        people: bool,
+    },
+    /// Show the clock, or move it
+    Clock {
+        /// Move forward; timers that fall due fire.
+        #[arg(long)]
+        advance_ms: Option<u64>,
+        /// RFC 3339, such as 2026-02-01T00:00:00Z.
+        #[arg(long)]
+        set: Option<String>,
+        /// Seconds per real second; 0 stops the clock.
+        #[arg(long)]
+        rate: Option<f64>,
+    },
+    /// Wait until no request, event, frame or interaction is pending; fails with what is
+    Settle {
+        /// Real time.
+        #[arg(long, default_value_t = 2000)]
+        timeout_ms: u64,
+    },
+    /// Gateway sessions
+    Sessions,
+    /// Everything that happened, a JSON line each
+    Journal {
+        /// Only entries after this number.
+        #[arg(long, default_value_t = 0)]
+        since: u64,
+        /// At most so many at once.
+        #[arg(long)]
+        limit: Option<u32>,
+        /// Go on printing what happens, until Ctrl-C.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Rate limits: their rules, and those in use
+    Limits {
+        /// Replace the rules; those left out get their default: `{"enabled": false}`,
+        /// `{"buckets": {"create_message": {"limit": 1, "per_ms": 60000}}}`.
+        #[arg(long, value_parser = json, value_name = "JSON")]
+        set: Option<Value>,
+    },
+    /// Exchanges that Discord's API description forbids; fails when there are any
+    Violations,
+    /// Rules of misbehaviour
+    #[command(subcommand)]
+    Faults(FaultCommand),
+    /// Drills and their reports; `splashtail sandbox drill` starts one and waits
+    #[command(subcommand)]
+    Drills(DrillCommand),
+    /// Show the world, or replace it by a built-in one
+    World {
+        /// small, big, many or empty.
+        #[arg(long)]
+        load: Option<String>,
+        #[arg(long, requires = "load")]
+        seed: Option<u64>,
+        /// Only names, members and roles.
+        #[arg(long, conflicts_with = "load")]
+        summary: bool,
+    },
+    /// Start the present world anew: sessions end, journal, limits, faults and tokens are forgotten
+    Reset,
+    /// Applications with their secrets
+    Apps,
+    /// Create an application with a bot; prints its token and secret
+    CreateApp {
+        #[arg(long)]
+        name: Option<String>,
+        #[arg(long = "redirect-uri")]
+        redirect_uris: Vec<String>,
+        /// Server its bot joins at once, by id or name; may be repeated.
+        #[arg(long = "guild")]
+        guilds: Vec<String>,
+        /// Permissions of the bot there, as a number; default Administrator.
+        #[arg(long)]
+        permissions: Option<String>,
+        /// Application flags; default: all privileged intents.
+        #[arg(long)]
+        flags: Option<u64>,
+    },
+    /// Create a user
+    CreateUser {
+        username: String,
+        #[arg(long)]
+        id: Option<String>,
+        /// Display name.
+        #[arg(long)]
+        global_name: Option<String>,
+        #[arg(long)]
+        email: Option<String>,
+        #[arg(long)]
+        bot: bool,
+    },
+    /// Create a server with a channel
+    CreateGuild {
+        name: String,
+        /// Id or name of its owner.
+        owner: String,
+        #[arg(long)]
+        id: Option<String>,
+        /// User to add, by id or name; may be repeated.
+        #[arg(long = "member")]
+        members: Vec<String>,
+        /// Application whose bot joins, by id or name; may be repeated.
+        #[arg(long = "app")]
+        apps: Vec<String>,
+    },
+    /// Any call by method and path: `call GET /ctl/overview`
+    Call {
+        method: Method,
+        path: String,
+        #[arg(value_parser = json)]
+        body: Option<Value>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SearchArgs {
+    /// Part of a name, or an id.
+    #[arg(default_value = "")]
+    query: String,
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+enum FaultCommand {
+    /// Rules in force, with how often they matched and struck
+    List,
+    /// Install a rule
+    #[command(after_help = "\
+Examples:
+  '{\"action\": {\"type\": \"gw_drop\"}}'                              cut every gateway connection
+  '{\"match\": {\"shard\": 2}, \"action\": {\"type\": \"gw_close\", \"code\": 4000}}'
+  '{\"match\": {\"event\": \"HELLO\"}, \"action\": {\"type\": \"gw_reconnect\"}, \"times\": 1}'
+  '{\"match\": {\"event\": \"MESSAGE_CREATE\"}, \"action\": {\"type\": \"gw_delay\", \"ms\": 5000}}'
+  '{\"match\": {\"method\": \"POST\", \"route\": \"/channels/*\"}, \"probability\": 0.2,
+    \"action\": {\"type\": \"status\", \"status\": 429, \"scope\": \"shared\", \"retry_after\": 2}}'
+  '{\"action\": {\"type\": \"outage\", \"guild\": \"1100000000001179648\"}}'
+
+  requests  status latency hang reset truncate block_ip      match: method route guild token
+  sessions  gw_close gw_drop gw_zombie gw_heartbeat gw_reconnect gw_invalid
+                                                             match: guild token shard | event HELLO
+  events    gw_dup gw_delay gw_lose                          match: guild token shard event
+  audit     audit_delay audit_lose                           match: guild
+  guilds    outage")]
+    Add {
+        /// `{"match": {…}, "action": {"type": …}, "times": …, "probability": …}`
+        rule: String,
+    },
+    /// Remove a rule
+    Remove { id: u64 },
+    /// Remove all rules
+    Clear,
+}
+
+#[derive(Debug, Subcommand)]
+enum DrillCommand {
+    /// The last fifty, newest first
+    List,
+    /// How one stands
+    Show {
+        id: u64,
+        /// Wait for its end, at most so long in real time.
+        #[arg(long, default_value_t = 0)]
+        wait_ms: u64,
+    },
+    /// Stop one
+    Stop { id: u64 },
+}
+
+pub(super) fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// What a command prints, and whether it went well.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    lines: Vec<String>,
+    well: bool,
+}
+
+impl Outcome {
+    pub(super) fn of(value: &impl Serialize, well: bool) -> Result<Self> {
+        let lines = vec![serde_json::to_string_pretty(value)?];
+        Ok(Self { lines, well })
+    }
+
+    #[allow(clippy::print_stdout, reason = "this is the command's answer")]
+    fn print(&self) {
+        for line in &self.lines {
+            println!("{line}");
+        }
+    }
+}
+
+/// Sends one call to a running sandbox and prints its answer.
+pub(super) async fn run(args: CtlArgs) -> Result<ExitCode> {
+    let client = args.address.client()?;
+    let outcome = match args.command {
+        CtlCommand::Journal {
+            since,
+            limit,
+            follow: true,
+        } => follow(&client, since, limit).await,
+        command => answer(&client, command).await,
+    };
+    let outcome = match outcome {
+        Err(error) if is_absent(&error) => {
+            let hint = "start one with `splashtail sandbox`, or say where it is with --control";
+            return Err(error.context(hint));
+        }
+        outcome => outcome?,
+    };
+    outcome.print();
+    Ok(if outcome.well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn is_absent(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ControlError::Connect { .. }))
+}
+
+async fn answer(client: &ControlClient, command: CtlCommand) -> Result<Outcome> {
+    let seen = match command {
+        CtlCommand::As(args) => return act::act(client, args).await,
+        CtlCommand::Interact(args) => return act::interact(client, args).await,
+        CtlCommand::See(args) => return see::see(client, args).await,
+        CtlCommand::Journal { since, limit, .. } => return journal(client, since, limit, 0).await,
+        CtlCommand::Violations => {
+            let found = client.violations().await?;
+            return Outcome::of(&found, complaints(&found).is_empty());
+        }
+        CtlCommand::Consent {
+            user,
+            authorize_url,
+            deny,
+            guild,
+        } => {
+            let user = names::user(client, &user).await?;
+            let guild_id = match &guild {
+                Some(name) => Some(names::guild(client, name).await?),
+                None => None,
+            };
+            let consent = Consent {
+                authorize_url: authorize_url.unwrap_or_default(),
+                allow: !deny,
+                guild_id,
+            };
+            return Outcome::of(&client.consent(&user, &consent).await?, true);
+        }
+        CtlCommand::Overview => get(client, "/ctl/overview").await?,
+        CtlCommand::Guilds(search) => get(client, &search.address("/ctl/guilds", false)).await?,
+        CtlCommand::Members {
+            guild,
+            search,
+            people,
+        } => {
+            let guild = names::guild(client, &guild).await?;
+            let path = format!("/ctl/guilds/{guild}/members");
+            get(client, &search.address(&path, people)).await?
+        }
+        CtlCommand::Clock {
+            advance_ms: None,
+            set: None,
+            rate: None,
+        } => get(client, "/ctl/clock").await?,
+        CtlCommand::Clock {
+            advance_ms,
+            set,
+            rate,
+        } => {
+            let change = ClockChange {
+                set,
+                advance_ms,
+                rate,
+            };
+            return Outcome::of(&client.clock(&change).await?, true);
+        }
+        CtlCommand::Settle { timeout_ms } => return settle(client, timeout_ms).await,
+        CtlCommand::Sessions => get(client, "/ctl/sessions").await?,
+        CtlCommand::Limits { set: None } => client.limits().await?,
+        CtlCommand::Limits { set: Some(rules) } => {
+            client.call(Method::POST, "/ctl/limits", &rules).await?
+        }
+        CtlCommand::Faults(command) => return faults(client, command).await,
+        CtlCommand::Drills(command) => return drills(client, command).await,
+        CtlCommand::World {
+            load: None,
+            summary,
+            ..
+        } => {
+            if summary {
+                client.summary().await?
+            } else {
+                client.world().await?
+            }
+        }
+        CtlCommand::World { load, seed, .. } => {
+            client.load_world(&LoadWorld { world: load, seed }).await?
+        }
+        CtlCommand::Reset => client.reset().await?,
+        CtlCommand::Call { method, path, body } => {
+            client
+                .call(method, &path, &body.unwrap_or_default())
+                .await?
+        }
+        command => return create(client, command).await,
+    };
+    Outcome::of(&seen, true)
+}
+
+impl SearchArgs {
+    fn address(&self, path: &str, people: bool) -> String {
+        let parameters = [
+            ("query", Some(self.query.as_str())),
+            ("limit", Some(&*self.limit.to_string())),
+            ("people", people.then_some("true")),
+        ];
+        address(path, &parameters)
+    }
+}
+
+async fn create(client: &ControlClient, command: CtlCommand) -> Result<Outcome> {
+    match command {
+        CtlCommand::CreateApp {
+            name,
+            redirect_uris,
+            guilds,
+            permissions,
+            flags,
+        } => {
+            let mut ids = Vec::new();
+            for guild in &guilds {
+                ids.push(names::guild(client, guild).await?);
+            }
+            let app = NewApp {
+                name,
+                redirect_uris,
+                flags,
+                guilds: ids,
+                permissions,
+            };
+            Outcome::of(&client.create_app(&app).await?, true)
+        }
+        CtlCommand::CreateUser {
+            username,
+            id,
+            global_name,
+            email,
+            bot,
+        } => {
+            let user = NewUser {
+                id,
+                username: Some(username),
+                global_name,
+                email,
+                bot,
+            };
+            Outcome::of(&client.create_user(&user).await?, true)
+        }
+        CtlCommand::CreateGuild {
+            name,
+            owner,
+            id,
+            members,
+            apps,
+        } => {
+            let mut guild = NewGuild {
+                id,
+                name,
+                owner_id: names::user(client, &owner).await?,
+                ..NewGuild::default()
+            };
+            for member in &members {
+                guild.members.push(names::user(client, member).await?);
+            }
+            for app in &apps {
+                guild.apps.push(names::application(client, app).await?);
+            }
+            Outcome::of(&client.create_guild(&guild).await?, true)
+        }
+        // Everything else was answered before.
+        _ => Outcome::of(&get(client, "/ctl/apps").await?, true),
+    }
+}
+
+/// What is still pending is an answer too, not only a reason to fail.
+async fn settle(client: &ControlClient, timeout_ms: u64) -> Result<Outcome> {
+    match client.settle(timeout_ms).await {
+        Err(ControlError::Refused {
+            status: 504, body, ..
+        }) => Outcome::of(&body["context"], false),
+        settled => Outcome::of(&settled?, true),
+    }
+}
+
+fn since_address(since: u64, limit: Option<u32>, wait_ms: u64) -> String {
+    let limit = limit.map(|n| n.to_string());
+    let parameters = [
+        ("since", Some(&*since.to_string())),
+        ("limit", limit.as_deref()),
+        ("wait_ms", Some(&*wait_ms.to_string())),
+    ];
+    address("/ctl/journal", &parameters)
+}
+
+async fn journal(
+    client: &ControlClient,
+    since: u64,
+    limit: Option<u32>,
+    wait_ms: u64,
+) -> Result<Outcome> {
+    let entries = get(client, &since_address(since, limit, wait_ms)).await?;
+    let entries = entries.as_array().into_iter().flatten();
+    Ok(Outcome {
+        lines: entries.map(ToString::to_string).collect(),
+        well: true,
+    })
+}
+
+/// Real time one look waits for something to happen.
+const LOOK_MS: u64 = 30_000;
+
+/// Prints what happens until the sandbox goes away or Ctrl-C.
+async fn follow(client: &ControlClient, mut since: u64, limit: Option<u32>) -> Result<Outcome> {
+    loop {
+        let look = journal(client, since, limit, LOOK_MS).await?;
+        look.print();
+        if let Some(last) = look.lines.last() {
+            let last: Value = serde_json::from_str(last)?;
+            since = last["seq"].as_u64().context("an entry has no number")?;
+        } else if get(client, "/ctl/overview").await?["journal"].as_u64() < Some(since) {
+            // Another world: its journal starts anew.
+            since = 0;
+        }
+    }
+}
+
+async fn faults(client: &ControlClient, command: FaultCommand) -> Result<Outcome> {
+    match command {
+        FaultCommand::List => Outcome::of(&client.faults().await?, true),
+        FaultCommand::Add { rule } => {
+            let rule: Rule = serde_json::from_str(&rule).context("the rule is not valid")?;
+            Outcome::of(&client.add_fault(&rule).await?, true)
+        }
+        FaultCommand::Remove { id } => Outcome::of(&client.remove_fault(id).await?, true),
+        FaultCommand::Clear => Outcome::of(&client.clear_faults().await?, true),
+    }
+}
+
+async fn drills(client: &ControlClient, command: DrillCommand) -> Result<Outcome> {
+    match command {
+        DrillCommand::List => Outcome::of(&client.drills().await?, true),
+        DrillCommand::Show { id, wait_ms } => Outcome::of(&client.drill(id, wait_ms).await?, true),
+        DrillCommand::Stop { id } => Outcome::of(&client.stop_drill(id).await?, true),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,322 @@
+use std::sync::Arc;
+
+use clap::Parser;
+use serde_json::json;
+use splashtail_sandbox::clock::SandboxClock;
+use splashtail_sandbox::gateway::Settings;
+use splashtail_sandbox::openapi::complaints;
+use splashtail_sandbox::rest::{Actor, Request};
+use splashtail_sandbox::server::{Running, start};
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(subcommand)]
+    command: CtlCommand,
+}
+
+async fn small() -> (Running, ControlClient) {
+    let clock = Arc::new(SandboxClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
+    let running = start("small", 1, clock, Settings::default(), true).await;
+    let running = running.unwrap();
+    let client = running.client().unwrap();
+    (running, client)
+}
+
+async fn type_in(client: &ControlClient, words: &[&str]) -> Result<(Value, bool)> {
+    let line = Line::try_parse_from([&["ctl"], words].concat())?;
+    let outcome = answer(client, line.command).await?;
+    let text = outcome.lines.join("\n");
+    let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Ok((value, outcome.well))
+}
+
+const SAY: &[&str] = &[
+    "as",
+    "olivia",
+    "say",
+    "--guild",
+    "Harbour",
+    "--channel",
+    "#general",
+    "--content",
+    "hello",
+];
+const HARBOUR: &str = "1100000000001179648";
+const AUTHORIZE: &str = "http://127.0.0.1/oauth2/authorize?response_type=code&\
+    client_id=1100000000000000001&scope=identify&redirect_uri=http://127.0.0.1:9/ioauth/login";
+
+/// Each call of docs/sandbox.md, in an order in which each of them goes well.
+#[tokio::test]
+async fn every_call_has_its_command() {
+    let (running, client) = small().await;
+    let call = |words: &'static [&'static str], pointer: &'static str, wanted: Value| {
+        let client = client.clone();
+        async move {
+            let (answer, well) = type_in(&client, words).await.unwrap();
+            assert!(well, "{words:?}: {answer}");
+            let found = answer.pointer(pointer).cloned();
+            assert_eq!(found, Some(wanted), "{words:?} {pointer}: {answer}");
+        }
+    };
+    call(&["overview"], "/world", json!("small")).await;
+    call(
+        &["guilds", "harb", "--limit", "1"],
+        "/guilds/0/name",
+        json!("Harbour"),
+    )
+    .await;
+    call(
+        &["members", "harbour", "adam", "--people"],
+        "/total",
+        json!(1),
+    )
+    .await;
+    call(SAY, "/results/0/body/content", json!("hello")).await;
+    let see: &[&str] = &[
+        "see", "adam", "messages", "general", "--guild", HARBOUR, "--limit", "1",
+    ];
+    call(see, "/0/content", json!("hello")).await;
+    call(
+        &["see", "adam", "guild", "Harbour"],
+        "/name",
+        json!("Harbour"),
+    )
+    .await;
+    let threads = ["see", "adam", "threads", "1150000000030212096"];
+    assert!(type_in(&client, &threads).await.unwrap().0.is_array());
+    call(&["see", "adam", "commands", "Harbour"], "", json!([])).await;
+    let ban: &[&str] = &[
+        "as",
+        "adam",
+        "ban",
+        "--guild",
+        "Harbour",
+        "--target",
+        "1100000000000000014",
+        "--reason",
+        "spam",
+    ];
+    call(ban, "/results/0/status", json!(204)).await;
+    let audit: &[&str] = &["see", "adam", "audit", "Harbour", "--limit", "1"];
+    call(audit, "/entries/0/reason", json!("spam")).await;
+    call(&["consent", "adam"], "/location", json!("")).await;
+    let (consented, _) = type_in(&client, &["consent", "adam", AUTHORIZE, "--deny"])
+        .await
+        .unwrap();
+    assert!(
+        consented["location"]
+            .as_str()
+            .unwrap()
+            .contains("error=access_denied")
+    );
+    let stop: &[&str] = &["clock", "--set", "2026-02-01T00:00:00Z", "--rate", "0"];
+    call(stop, "/now", json!("2026-02-01T00:00:00.000Z")).await;
+    call(&["clock"], "/rate", json!(0.0)).await;
+    call(
+        &["clock", "--advance-ms", "1000"],
+        "/now",
+        json!("2026-02-01T00:00:01.000Z"),
+    )
+    .await;
+    call(&["settle"], "/requests", json!(0)).await;
+    call(&["sessions"], "", json!([])).await;
+    let journal = type_in(&client, &["journal", "--limit", "1"])
+        .await
+        .unwrap()
+        .0;
+    assert_eq!(
+        (&journal["seq"], &journal["act"]),
+        (&json!(1), &json!("say"))
+    );
+    call(
+        &["limits", "--set", r#"{"enabled": false}"#],
+        "/rules/enabled",
+        json!(false),
+    )
+    .await;
+    call(&["limits"], "/rules/enabled", json!(false)).await;
+    call(&["violations"], "", json!([])).await;
+    let rule: &[&str] = &["faults", "add", r#"{"action": {"type": "gw_drop"}}"#];
+    call(rule, "/id", json!(1)).await;
+    call(&["faults", "list"], "/0/struck", json!(0)).await;
+    call(&["faults", "remove", "1"], "/id", json!(1)).await;
+    call(&["faults", "clear"], "/removed", json!(0)).await;
+    let drill = r#"{"kind": "raid", "guild_id": "1100000000001179648", "size": 1, "watch_ms": 0}"#;
+    let drill = type_in(&client, &["call", "POST", "/ctl/drills", drill])
+        .await
+        .unwrap();
+    assert_eq!(drill.0, json!({"id": 1}));
+    call(&["drills", "list"], "/0/id", json!(1)).await;
+    call(&["drills", "stop", "1"], "/id", json!(1)).await;
+    call(
+        &["drills", "show", "1", "--wait-ms", "60000"],
+        "/state",
+        json!("finished"),
+    )
+    .await;
+    let app: &[&str] = &[
+        "create-app",
+        "--name",
+        "Helper",
+        "--guild",
+        "Harbour",
+        "--permissions",
+        "8",
+    ];
+    call(app, "/name", json!("Helper")).await;
+    call(&["apps"], "/1/name", json!("Helper")).await;
+    call(
+        &["create-user", "zoe", "--global-name", "Zoe"],
+        "/global_name",
+        json!("Zoe"),
+    )
+    .await;
+    let guild: &[&str] = &[
+        "create-guild",
+        "Attic",
+        "zoe",
+        "--member",
+        "adam",
+        "--app",
+        "helper",
+    ];
+    call(guild, "/guild/name", json!("Attic")).await;
+    call(&["world", "--summary"], "/world", json!("small")).await;
+    call(&["world"], "/seed", json!(1)).await;
+    call(&["reset"], "/world", json!("small")).await;
+    call(
+        &["world", "--load", "empty", "--seed", "2"],
+        "/seed",
+        json!(2),
+    )
+    .await;
+    let found = running.edge.violations().await;
+    assert!(complaints(&found).is_empty(), "{found:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn raids_go_by_names() {
+    let (running, client) = small().await;
+    let raid = [
+        "as",
+        "olivia",
+        "say",
+        "--guild",
+        "Harbour",
+        "--channel",
+        "general",
+        "--actors",
+        "adam,olivia",
+        "--times",
+        "2",
+        "--body",
+        r#"{"content": "{n}"}"#,
+    ];
+    let (answer, well) = type_in(&client, &raid).await.unwrap();
+    assert!(well, "{answer}");
+    let said = |n: usize| {
+        let body = &answer["results"][n]["body"];
+        (body["author"]["username"].clone(), body["content"].clone())
+    };
+    assert_eq!(said(1), (json!("olivia"), json!("1")));
+    assert_eq!(said(2), (json!("adam"), json!("2")));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named_with_what_is() {
+    let (running, client) = small().await;
+    let refused = |words: &'static [&'static str]| {
+        let client = client.clone();
+        async move { type_in(&client, words).await.unwrap_err().to_string() }
+    };
+    let message = refused(&["as", "nobody", "join", "--guild", "Harbour"]).await;
+    assert!(
+        message.contains("no user `nobody`") && message.contains("olivia"),
+        "{message}"
+    );
+    let message = refused(&["as", "adam", "join", "--guild", "Harbor"]).await;
+    assert!(
+        message.contains("no server `Harbor`") && message.contains("Harbour"),
+        "{message}"
+    );
+    let message = refused(&["as", "adam", "say", "--channel", "general"]).await;
+    assert!(message.contains("--guild"), "{message}");
+    let lost: &[&str] = &[
+        "as",
+        "adam",
+        "say",
+        "--guild",
+        "Harbour",
+        "--channel",
+        "generl",
+    ];
+    let message = refused(lost).await;
+    assert!(message.contains("general"), "{message}");
+    let message = refused(&["as", "adam", "sing"]).await;
+    assert!(
+        message.contains("no act `sing`") && message.contains("say"),
+        "{message}"
+    );
+    // A request that REST refuses is an answer, and the command fails.
+    let ban = [
+        "as", "adam", "ban", "--guild", "Harbour", "--target", "olivia",
+    ];
+    let (answer, well) = type_in(&client, &ban).await.unwrap();
+    assert_eq!(
+        (&answer["results"][0]["status"], well),
+        (&json!(403), false)
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_pending_is_shown() {
+    let (running, client) = small().await;
+    let path = "/applications/1100000000000000001/commands";
+    let ask = json!({"name": "ask", "description": "Asks"});
+    let mut request = Request::act(Method::POST, path, &ask);
+    let token = format!("Bot {}", splashtail_sandbox::seed::small::bot_token());
+    request
+        .headers
+        .insert("authorization", token.parse().unwrap());
+    request.headers.insert(
+        "user-agent",
+        "DiscordBot (https://example.test, 1)".parse().unwrap(),
+    );
+    let registered = running.edge.sandbox.dispatch(Actor::Http, request);
+    assert_eq!(registered.status, 201);
+    client
+        .clock(&ClockChange {
+            rate: Some(0.0),
+            ..ClockChange::default()
+        })
+        .await
+        .unwrap();
+    let slash = [
+        "interact",
+        "adam",
+        "slash",
+        "ask",
+        "--guild",
+        "Harbour",
+        "--channel",
+        "general",
+        "--wait-ms",
+        "0",
+    ];
+    let (seen, well) = type_in(&client, &slash).await.unwrap();
+    assert!(
+        !well && seen["error"] == "The application did not respond",
+        "{seen}"
+    );
+    let (left, well) = type_in(&client, &["settle", "--timeout-ms", "0"])
+        .await
+        .unwrap();
+    assert!(!well);
+    assert_eq!(left["interactions"], json!([seen["interaction_id"]]));
+    running.stop().await;
+}
