@@ -11,13 +11,13 @@ use splashtail_sandbox::seed::small;
 
 use crate::client::{ALL_INTENTS, Bench, bench};
 
-fn slash(channel: &str, name: &str, options: Value) -> Interact {
+pub fn slash(channel: &str, name: &str, options: Value) -> Interact {
     serde_json::from_value(json!({"kind": "slash", "guild_id": small::GUILDS[0],
         "channel_id": channel, "name": name, "options": options, "wait_ms": 20_000}))
     .unwrap()
 }
 
-async fn register(b: &Bench, commands: Value) {
+pub async fn register(b: &Bench, commands: Value) {
     let path = format!("/applications/{}/commands", small::APPLICATION);
     let answer = b.bot("PUT", &path).json(&commands).send().await.unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
@@ -25,7 +25,7 @@ async fn register(b: &Bench, commands: Value) {
     b.clock.set_rate(0.0);
 }
 
-async fn callback(b: &Bench, interaction: &Value, body: Value) -> u16 {
+pub async fn callback(b: &Bench, interaction: &Value, body: Value) -> u16 {
     let path = format!(
         "/interactions/{}/{}/callback",
         interaction["id"].as_str().unwrap(),

@@ -386,6 +386,50 @@ async fn some_events_need_no_intent() {
     assert_eq!(client.until("USER_UPDATE").await["username"], "renamed");
 }
 
+/// Discord's gateway documentation, THREAD_MEMBERS_UPDATE: about others it needs GUILD_MEMBERS,
+/// about the bot itself GUILDS is enough.
+#[tokio::test]
+async fn members_of_threads_are_members() {
+    const GUILDS: u64 = 1;
+    const GUILD_MEMBERS: u64 = 1 << 1;
+    let b = bench().await;
+    let channel = b.channel().await;
+    let path = format!("/channels/{channel}/threads");
+    let thread = json!({"name": "knot", "type": 11});
+    let thread = b.bot("POST", &path).json(&thread).send().await.unwrap();
+    let thread: Value = thread.json().await.unwrap();
+    let members = format!(
+        "/channels/{}/thread-members",
+        thread["id"].as_str().unwrap()
+    );
+    let mut without = identified(&b, None, GUILDS).await;
+    b.clock.advance(std::time::Duration::from_secs(6));
+    let mut with = identified(&b, None, GUILDS | GUILD_MEMBERS).await;
+    heard(&mut without).await;
+    heard(&mut with).await;
+    let joined = |who: &Value| json!(who["added_members"][0]["user_id"]);
+    ask(
+        &b,
+        small::MEMBER,
+        "PUT",
+        format!("{members}/@me"),
+        Value::Null,
+    )
+    .await;
+    let update = with.until("THREAD_MEMBERS_UPDATE").await;
+    assert_eq!(joined(&update), small::MEMBER.to_string());
+    assert!(heard(&mut without).await.is_empty());
+    let left = b
+        .bot("DELETE", &format!("{members}/@me"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(left.status(), 204);
+    let update = without.until("THREAD_MEMBERS_UPDATE").await;
+    let me = small::APPLICATION.to_string();
+    assert_eq!(update["removed_member_ids"], json!([me]));
+}
+
 /// Beside the intent, the bot needs a permission: given bit by bit to a bot that has none.
 #[tokio::test]
 async fn some_events_need_a_permission_too() {

@@ -11,6 +11,7 @@ mod faults;
 mod identify;
 mod intents;
 mod members;
+mod menus;
 mod oauth;
 mod page;
 mod reproduction;
