@@ -1,8 +1,9 @@
 //! `sandbox ctl`: every call of the control API as a command.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Serialize;
@@ -257,10 +258,16 @@ impl Outcome {
         Ok(Self { lines, well })
     }
 
-    #[allow(clippy::print_stdout, reason = "this is the command's answer")]
-    fn print(&self) {
-        for line in &self.lines {
-            println!("{line}");
+    /// Whoever stops reading, as `head` does, has seen enough.
+    fn print(&self) -> Result<()> {
+        let mut out = io::stdout().lock();
+        let printed = self
+            .lines
+            .iter()
+            .try_for_each(|line| writeln!(out, "{line}"));
+        match printed.and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => Ok(printed?),
         }
     }
 }
@@ -278,12 +285,13 @@ pub(super) async fn run(args: CtlArgs) -> Result<ExitCode> {
     };
     let outcome = match outcome {
         Err(error) if is_absent(&error) => {
-            let hint = "start one with `splashtail sandbox`, or say where it is with --control";
-            return Err(error.context(hint));
+            bail!(
+                "{error:#}; start one with `splashtail sandbox`, or say where it is with --control"
+            )
         }
         outcome => outcome?,
     };
-    outcome.print();
+    outcome.print()?;
     Ok(if outcome.well {
         ExitCode::SUCCESS
     } else {
@@ -500,7 +508,7 @@ const LOOK_MS: u64 = 30_000;
 async fn follow(client: &ControlClient, mut since: u64, limit: Option<u32>) -> Result<Outcome> {
     loop {
         let look = journal(client, since, limit, LOOK_MS).await?;
-        look.print();
+        look.print()?;
         if let Some(last) = look.lines.last() {
             let last: Value = serde_json::from_str(last)?;
             since = last["seq"].as_u64().context("an entry has no number")?;
