@@ -4,7 +4,7 @@ import answers from './answers.json';
 import { Control } from './api';
 import App from './App.svelte';
 import { Session } from './session.svelte';
-import type { Entry, Interacted, Message } from './types';
+import type { ActResult, Entry, Interacted, Message } from './types';
 
 type Body = Record<string, unknown>;
 
@@ -14,6 +14,7 @@ class Recorded {
   messages: unknown[] = answers.messages;
   guild: [status: number, body: unknown] = [200, answers.guild];
   interacted: Partial<Interacted> = {};
+  acted: ActResult = { status: 200, body: null };
   #news: ((entries: Entry[]) => void) | undefined;
 
   readonly fetch = (async (input: RequestInfo | URL, init?: RequestInit) => {
@@ -25,7 +26,7 @@ class Recorded {
     if (init?.method === 'POST') {
       this.asked.push([url.pathname, JSON.parse(String(init.body)) as Body]);
       const taken = { interaction_id: '1', ack_ms: 1, messages: [], ...this.interacted };
-      const results = { results: [{ status: 200, body: null }] };
+      const results = { results: [this.acted] };
       return Response.json(url.pathname.endsWith('/interact') ? taken : results);
     }
     const [status, body] = this.#answer(url.pathname);
@@ -41,6 +42,9 @@ class Recorded {
     if (path.endsWith('/threads')) return [200, answers.posts];
     if (path.endsWith('/commands')) return [200, answers.commands];
     if (path.endsWith('/audit')) return [200, answers.audit];
+    if (path.endsWith('/dms')) return [200, answers.dms];
+    if (path.endsWith('/bans')) return [200, answers.bans];
+    if (path === '/ctl/users') return [200, answers.users];
     return [404, answers.refusal];
   }
 
@@ -60,7 +64,7 @@ const log = () => screen.findByRole('log', { name: 'Messages' });
 
 async function composer() {
   await log();
-  return screen.getByRole('combobox', { name: /^Message #general/ });
+  return screen.getByRole('textbox', { name: /^Message #general/ });
 }
 
 beforeEach(() => {
@@ -99,7 +103,75 @@ describe('the page', () => {
     expect(recorded.asked[0]?.[1]).toMatchObject({ body: { content: 'Hello' } });
     await fireEvent.click(screen.getByRole('button', { name: '👍, 1' }));
     await waitFor(() => expect(recorded.asked).toHaveLength(2));
-    expect(recorded.asked[1]?.[1]).toMatchObject({ body: { method: 'DELETE' } });
+    expect(recorded.asked[1]).toMatchObject([
+      expect.stringMatching(/\/unreact$/),
+      { body: { emoji: '👍' } }
+    ]);
+  });
+
+  it('sends files with a message, and mentions for names', async () => {
+    const { recorded } = await shown();
+    const field = await composer();
+    const file = new File(['hello'], 'note.txt', { type: 'text/plain' });
+    await fireEvent.change(screen.getByLabelText('Files to send'), { target: { files: [file] } });
+    await screen.findByRole('button', { name: 'Remove note.txt' });
+    await fireEvent.input(field, { target: { value: '@oli' } });
+    await fireEvent.click(await screen.findByRole('option', { name: /@Olivia/ }));
+    await waitFor(() => expect((field as HTMLTextAreaElement).value).toBe('@Olivia '));
+    await fireEvent.keyDown(field, { key: 'Enter' });
+    await waitFor(() => expect(recorded.asked).toHaveLength(1));
+    expect(recorded.asked[0]?.[1]).toMatchObject({
+      body: { content: '<@1100000000000000010>' },
+      files: [{ filename: 'note.txt', content_base64: 'aGVsbG8=' }]
+    });
+    await waitFor(() => expect(screen.queryByRole('list', { name: 'Files to send' })).toBeNull());
+  });
+
+  it('edits the last message of one\'s own from an empty field', async () => {
+    const { recorded } = await shown();
+    const user = answers.members.members[0]!.user;
+    recorded.messages = [{ ...answers.messages[0]!, id: '9', type: 0, content: 'Tpyo', author: user }];
+    await recorded.tell();
+    const field = await composer();
+    await screen.findByText('Tpyo');
+    await fireEvent.keyDown(field, { key: 'ArrowUp' });
+    const editor = await screen.findByLabelText('Edit the message');
+    await fireEvent.input(editor, { target: { value: 'Typo' } });
+    await fireEvent.keyDown(editor, { key: 'Enter' });
+    await waitFor(() => expect(recorded.asked).toHaveLength(1));
+    expect(recorded.asked[0]).toMatchObject([
+      expect.stringMatching(/\/edit_message$/),
+      { message_id: '9', body: { content: 'Typo' } }
+    ]);
+    await waitFor(() => expect(screen.queryByLabelText('Edit the message')).toBeNull());
+  });
+
+  it('opens direct messages, where no server is named', async () => {
+    const { recorded } = await shown();
+    await log();
+    await fireEvent.click(screen.getByRole('button', { name: 'Splashtail' }));
+    const field = await screen.findByRole('textbox', { name: /^Message @Splashtail/ });
+    await fireEvent.input(field, { target: { value: '/gre' } });
+    await fireEvent.keyDown(field, { key: 'Enter' });
+    await fireEvent.input(await screen.findByLabelText(/^whom/), { target: { value: 'Ada' } });
+    await fireEvent.click(screen.getByRole('button', { name: 'Run' }));
+    const sent = () => recorded.asked.filter(([, body]) => body.kind === 'slash');
+    await waitFor(() => expect(sent()).toHaveLength(1));
+    expect(sent()[0]?.[1]).toMatchObject({ channel_id: answers.dms[0]!.id });
+    expect(sent()[0]?.[1]).not.toHaveProperty('guild_id');
+  });
+
+  it('says what was refused, until it is dismissed', async () => {
+    const recorded = new Recorded();
+    recorded.acted = { status: 429, body: { message: 'You are being rate limited.', retry_after: 2 } };
+    await shown(recorded);
+    const field = await composer();
+    await fireEvent.input(field, { target: { value: 'Hello' } });
+    await fireEvent.keyDown(field, { key: 'Enter' });
+    const said = await screen.findByText('You are being rate limited. Try again in 2.0 s.');
+    expect((field as HTMLTextAreaElement).value).toBe('Hello');
+    await fireEvent.click(screen.getByRole('button', { name: 'Dismiss' }));
+    expect(said.isConnected).toBe(false);
   });
 
   it('runs a command with values of the right types', async () => {

@@ -1,6 +1,7 @@
 import type {
   ActResult,
   Audit,
+  Bans,
   Channel,
   Command,
   Drill,
@@ -13,8 +14,10 @@ import type {
   NewDrill,
   Overview,
   Place,
-  Refusal
+  Refusal,
+  Users
 } from './types';
+import { refused } from './refusal';
 
 /** A call that the sandbox refused, or that did not reach it (`status` 0). */
 export class ControlError extends Error {
@@ -80,11 +83,21 @@ export class Control {
   threads = (user: string, channel: string, before?: string) =>
     this.#get<Channel[]>(`/ctl/as/${user}/threads`, { channel_id: channel, before });
 
-  commands = (user: string, guild: string, channel?: string) =>
+  /** Without a guild those of direct messages. */
+  commands = (user: string, guild?: string, channel?: string) =>
     this.#get<Command[]>(`/ctl/as/${user}/commands`, { guild_id: guild, channel_id: channel });
 
   audit = (user: string, guild: string, before?: string) =>
     this.#get<Audit>(`/ctl/as/${user}/audit`, { guild_id: guild, before });
+
+  bans = (user: string, guild: string) =>
+    this.#get<Bans>(`/ctl/as/${user}/bans`, { guild_id: guild });
+
+  dms = (user: string) => this.#get<Channel[]>(`/ctl/as/${user}/dms`);
+
+  /** People who are not in a guild. */
+  outsiders = (guild: string, query: string, limit = 50) =>
+    this.#get<Users>('/ctl/users', { query, limit, people: 'true', outside: guild });
 
   journal = (since: number, wait_ms: number, limit: number, signal: AbortSignal) =>
     this.call<Entry[]>(
@@ -114,8 +127,7 @@ export class Control {
     );
     const result = results[0];
     if (result && result.status >= 400) {
-      const refusal = result.body as { message?: string } | null;
-      throw new ControlError(refusal?.message ?? `Refused: ${result.status}`, result.status, act);
+      throw new ControlError(refused(result), result.status, act);
     }
     return result?.body;
   }

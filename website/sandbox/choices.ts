@@ -71,3 +71,28 @@ export function selectable(
       return channels(session, query, menu.channel_types);
   }
 }
+
+/** Most offers while a mention is typed. */
+const MOST_MENTIONS = 12;
+
+/** What a mention that is typed may become; `value` is what is sent. */
+export async function mentioned(
+  session: Session,
+  { sign, query }: { sign: '@' | '#'; query: string }
+): Promise<Choice[]> {
+  if (sign === '#') {
+    const found = channels(session, query).filter((choice) => choice.label.startsWith('#'));
+    return found.slice(0, MOST_MENTIONS).map((c) => ({ ...c, value: `<#${c.value}>` }));
+  }
+  const people = (await users(session, query)).map((choice) => ({
+    ...choice,
+    label: `@${choice.label}`,
+    value: `<@${choice.value}>`
+  }));
+  // @everyone has the id of the server, and is written out.
+  const groups = roles(session, query)
+    .filter((choice) => choice.value !== session.guild?.id)
+    .map((choice) => ({ ...choice, value: `<@&${choice.value}>` }));
+  const all = ['@everyone', '@here'].map((name) => ({ value: name, label: name, detail: 'all' }));
+  return [...people, ...groups, ...fixed(all, query)].slice(0, MOST_MENTIONS);
+}

@@ -12,7 +12,8 @@ const request = (method: string, path: string, status = 200): Entry => ({
 
 describe('stale', () => {
   it.each<[Entry, Part[]]>([
-    [request('POST', '/channels/1/messages'), ['messages', 'audit']],
+    [request('POST', '/channels/1/messages'), ['messages', 'audit', 'dms']],
+    [request('POST', '/users/@me/channels'), ['dms']],
     [request('POST', '/interactions/1/x/callback', 204), ['messages']],
     [request('PATCH', '/webhooks/1/x/messages/@original'), ['messages', 'audit']],
     [request('PUT', '/guilds/1/bans/2', 204), ['messages', 'place', 'members', 'audit']],
@@ -20,7 +21,7 @@ describe('stale', () => {
     [request('GET', '/guilds/1'), []],
     [request('PUT', '/guilds/1/bans/2', 403), []],
     [request('POST', '/channels/1/typing', 204), []],
-    [request('POST', '/api/v10/channels/1/messages'), ['messages', 'audit']],
+    [request('POST', '/api/v10/channels/1/messages'), ['messages', 'audit', 'dms']],
     [{ seq: 1, kind: 'control', act: 'join' }, ['place', 'members', 'audit', 'commands']],
     [{ seq: 1, kind: 'control', act: 'say' }, []],
     [{ seq: 1, kind: 'control', act: 'clock' }, ['clock']],
@@ -60,7 +61,7 @@ async function followed(answers: (Entry[] | Error)[], journal: number[]) {
 describe('follow', () => {
   it('goes on after the last entry', async () => {
     const said = { ...request('POST', '/channels/1/messages'), seq: 12 };
-    expect(await followed([[said], []], [12])).toEqual(['since 10', 'messages audit', 'since 12']);
+    expect(await followed([[said], []], [12])).toEqual(['since 10', 'messages audit dms', 'since 12']);
   });
 
   it('notices another world', async () => {

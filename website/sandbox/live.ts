@@ -1,9 +1,9 @@
 import type { Entry } from './types';
 
 /** What a change can make stale. */
-export type Part = 'messages' | 'place' | 'members' | 'audit' | 'commands' | 'clock';
+export type Part = 'messages' | 'place' | 'members' | 'audit' | 'commands' | 'dms' | 'clock';
 
-const EVERYTHING: Part[] = ['messages', 'place', 'members', 'audit', 'commands', 'clock'];
+const EVERYTHING: Part[] = ['messages', 'place', 'members', 'audit', 'commands', 'dms', 'clock'];
 /** Acts that change the world without a REST request. */
 const SILENT_ACTS = new Set(['join', 'add_bot']);
 const IN_A_CHANNEL = /\/(messages|reactions|pins)(\/|$)|^\/(interactions|webhooks)\//;
@@ -17,12 +17,15 @@ export function stale(entry: Entry): Part[] {
   const path = entry.path?.replace(/^\/api(\/v\d+)?/, '') ?? '';
   if (entry.kind !== 'request' || entry.method === 'GET' || (entry.status ?? 0) >= 400) return [];
   if (path.endsWith('/typing')) return [];
+  if (path === '/users/@me/channels') return ['dms'];
   if (/\/commands(\/|$)/.test(path)) return ['commands', 'audit'];
   if (IN_A_CHANNEL.test(path)) {
     const parts: Part[] = ['messages'];
     // A thread that starts from a message is a new place.
     if (path.endsWith('/threads')) parts.push('place');
     if (!path.startsWith('/interactions')) parts.push('audit');
+    // The latest direct messages come first.
+    if (path.endsWith('/messages')) parts.push('dms');
     return parts;
   }
   return ['messages', 'place', 'members', 'audit'];

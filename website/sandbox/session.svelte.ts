@@ -1,7 +1,9 @@
 import { Control, ControlError } from './api';
 import { now } from '$lib/ui/now.svelte';
+import { hasMessages, isDirect, isForum, isThread, MAY, may } from './channels';
 import { follow, type Part } from './live';
 import { shownName } from './names';
+import { refreshed } from './paging';
 import type {
   Audit,
   Channel,
@@ -14,6 +16,7 @@ import type {
   Modal,
   Overview,
   Place,
+  Upload,
   User
 } from './types';
 
@@ -22,11 +25,6 @@ const PAGE = 50;
 const FRESH = 200;
 /** Changes within this time are read together. */
 const GATHER_MS = 120;
-
-const TEXTUAL = new Set([0, 2, 5, 10, 11, 12, 13]);
-export const hasMessages = (channel: Channel) => TEXTUAL.has(channel.type);
-export const isForum = (channel: Channel) => channel.type === 15 || channel.type === 16;
-export const isThread = (channel: Channel) => channel.type >= 10 && channel.type <= 12;
 
 /** What a refused or failed call says. */
 export const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
@@ -43,14 +41,23 @@ export class Session {
   channel = $state.raw<Channel>();
   messages = $state.raw<Message[]>();
   hasOlder = $state(false);
+  /** Posts of a forum, or threads of a channel while they are listed. */
   posts = $state.raw<Channel[]>();
+  hasOlderPosts = $state(false);
+  /** Whether the channel shows its threads instead of its messages. */
+  listing = $state(false);
+  dms = $state.raw<Channel[]>([]);
+  /** Direct messages that came since the user was chosen and were not opened, by channel. */
+  unseen = $state.raw<ReadonlySet<string>>(new Set());
   members = $state.raw<Members>();
   memberSearch = $state('');
   commands = $state.raw<Command[]>([]);
   audit = $state.raw<Audit>();
-  auditRefusal = $state.raw<ControlError>();
+  hasOlderAudit = $state(false);
   modal = $state.raw<{ spec: Modal; message?: string }>();
   replyTo = $state.raw<Message>();
+  /** The message that is being edited, by id. */
+  editing = $state<string>();
   /** The last thing that went wrong, or nothing. */
   notice = $state('');
   /** Why nothing is live at the moment. */
@@ -62,6 +69,8 @@ export class Session {
   #stale = new Set<Part>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #flushing = false;
+  /** Newest message that was seen, by direct channel. */
+  #seen = new Map<string, string | null | undefined>();
 
   constructor(control = new Control()) {
     this.control = control;
@@ -76,6 +85,8 @@ export class Session {
 
   /** Opens the place in the address bar or the first there is, and follows the journal. */
   async start(signal: AbortSignal): Promise<void> {
+    const moved = () => void this.attempt(() => this.#open());
+    addEventListener('hashchange', moved, { signal });
     let retry = true;
     while (retry && !signal.aborted) {
       try {
@@ -111,8 +122,10 @@ export class Session {
     this.#forgetPlace();
     if (!guild) return;
     const people = await this.control.people(guild.id, userId ?? '', 1);
-    const person = people.members[0] ?? (await this.control.people(guild.id, '', 1)).members[0];
-    this.user = person?.user;
+    const outsiders = async (id: string) => (await this.control.outsiders(guild.id, id, 1)).users[0];
+    const outsider = userId && people.members.length === 0 ? await outsiders(userId) : undefined;
+    const anyone = async () => (await this.control.people(guild.id, '', 1)).members[0]?.user;
+    this.user = people.members[0]?.user ?? outsider ?? (await anyone());
     if (this.user) await this.#enter(channelId);
   }
 
@@ -160,39 +173,95 @@ export class Session {
   }
 
   findChannel(id: string): Channel | undefined {
-    return [...(this.place?.channels ?? []), ...(this.place?.threads ?? [])].find((c) => c.id === id);
+    const all = [this.place?.channels ?? [], this.place?.threads ?? [], this.dms];
+    return all.flat().find((c) => c.id === id);
   }
+
+  /** Opens a thread that was just made. */
+  openThread(id: string): Promise<void> {
+    return this.#change(async () => {
+      await this.#readPlace();
+      const thread = this.findChannel(id);
+      if (thread) await this.#show(thread);
+    });
+  }
+
+  /** Opens the direct messages with someone. */
+  openDirect(user: string): Promise<void> {
+    return this.#change(async () => {
+      const opened = await this.#perform<{ id: string }>('open_dm', { target_id: user });
+      await this.#readDms();
+      const channel = opened && this.findChannel(opened.id);
+      if (channel) await this.#show(channel);
+    });
+  }
+
+  /** Shows the threads of the channel, or its messages again. */
+  list(threads: boolean): Promise<unknown> {
+    this.listing = threads;
+    this.posts = undefined;
+    return this.attempt(() => this.#readMessages());
+  }
+
+  /** Whether the user may do something in the channel that is open. */
+  may = (bit: bigint): boolean => may(this.channel?.permissions, bit);
+
+  /** Whether the user may do something in the whole server. */
+  mayInServer = (bit: bigint): boolean => may(this.place?.permissions, bit);
 
   #forgetPlace(): void {
     this.place = this.members = this.audit = this.channel = this.messages = this.posts = undefined;
-    this.refusal = this.auditRefusal = undefined;
+    this.refusal = undefined;
     this.commands = [];
+    this.listing = this.hasOlder = this.hasOlderPosts = this.hasOlderAudit = false;
     this.memberSearch = '';
   }
 
   async #enter(channelId?: string): Promise<void> {
-    this.replyTo = undefined;
-    this.modal = undefined;
-    await this.#readPlace();
-    const channels = this.place?.channels ?? [];
-    const wanted = channelId ? this.findChannel(channelId) : undefined;
-    const sorted = [...channels].sort((a, b) => a.position - b.position);
-    const channel = wanted ?? sorted.find((c) => c.type === 0) ?? sorted.find(hasMessages);
+    this.replyTo = this.editing = undefined;
+    this.modal = this.refusal = this.audit = undefined;
+    this.dms = [];
+    await Promise.all([this.#readPlace(), this.#readDms(true)]);
+    const channel = (channelId && this.findChannel(channelId)) || this.#firstChannel();
     this.messages = this.posts = undefined;
     this.channel = channel;
     await Promise.all([
-      channel && this.#show(channel),
+      channel ? this.#show(channel) : this.#readCommands(),
       this.#readMembers(),
-      this.#readAudit(),
-      this.#readCommands()
+      this.#readAudit()
     ]);
+  }
+
+  #firstChannel(): Channel | undefined {
+    const sorted = [...(this.place?.channels ?? [])].sort((a, b) => a.position - b.position);
+    return sorted.find((c) => c.type === 0) ?? sorted.find(hasMessages);
   }
 
   async #show(channel: Channel): Promise<void> {
     this.channel = channel;
-    this.messages = this.posts = this.replyTo = undefined;
-    this.hasOlder = false;
-    await this.#readMessages();
+    this.messages = this.posts = this.replyTo = this.editing = undefined;
+    this.hasOlder = this.hasOlderPosts = this.listing = false;
+    this.#look();
+    // What may be run differs between channels.
+    await Promise.all([this.#readMessages(), this.#readCommands()]);
+  }
+
+  async #readDms(entering = false): Promise<void> {
+    const user = this.user?.id;
+    if (!user) return;
+    const dms = await this.control.dms(user);
+    if (user !== this.user?.id) return;
+    if (entering) this.#seen = new Map(dms.map((dm) => [dm.id, dm.last_message_id]));
+    this.dms = dms;
+    this.#look();
+  }
+
+  /** Marks what is open as seen. */
+  #look(): void {
+    const open = this.dms.find((dm) => dm.id === this.channel?.id);
+    if (open) this.#seen.set(open.id, open.last_message_id);
+    const isNew = (dm: Channel) => dm.last_message_id && this.#seen.get(dm.id) !== dm.last_message_id;
+    this.unseen = new Set(this.dms.filter(isNew).map((dm) => dm.id));
   }
 
   #invalidate(parts: Set<Part>): void {
@@ -213,10 +282,13 @@ export class Session {
       messages: () => this.#readMessages(),
       members: () => this.#readMembers(),
       audit: () => this.#readAudit(),
-      commands: () => this.#readCommands()
+      commands: () => this.#readCommands(),
+      dms: () => this.#readDms()
     };
-    const work = [...parts].map((part) => readers[part]());
-    const failed = (await Promise.allSettled(work)).find((done) => done.status === 'rejected');
+    // What else may be read follows from the place.
+    const place = parts.delete('place') ? await Promise.allSettled([readers.place()]) : [];
+    const others = await Promise.allSettled([...parts].map((part) => readers[part]()));
+    const failed = [...place, ...others].find((done) => done.status === 'rejected');
     if (failed) this.notice = reason(failed.reason);
     this.#flushing = false;
     if (this.#stale.size > 0) this.#invalidate(new Set());
@@ -243,26 +315,39 @@ export class Session {
       const place = await this.control.place(user, guild);
       if (!this.#still({ guild, user })) return;
       this.place = place;
+      const joined = this.refusal !== undefined;
       this.refusal = undefined;
+      const first = joined && !this.channel ? this.#firstChannel() : undefined;
+      if (first) await this.#show(first);
       const current = this.channel && this.findChannel(this.channel.id);
       if (current) this.channel = current;
-      else if (this.channel && !isThread(this.channel)) this.channel = this.messages = undefined;
+      else if (this.channel && !isThread(this.channel)) this.#leaveChannel();
     } catch (cause) {
       if (!(cause instanceof ControlError) || cause.status === 0) throw cause;
       if (!this.#still({ guild, user })) return;
-      this.place = this.channel = this.messages = this.posts = undefined;
+      this.place = undefined;
+      // Direct messages stay open to whoever was banned.
+      if (!isDirect(this.channel)) this.#leaveChannel();
       this.refusal = cause;
     }
+  }
+
+  #leaveChannel(): void {
+    this.channel = this.messages = this.posts = undefined;
+    this.listing = false;
   }
 
   async #readMessages(): Promise<void> {
     const [guild, user, channel] = [this.guild?.id, this.user?.id, this.channel];
     if (!user || !channel) return;
     const where = { guild, user, channel: channel.id };
-    if (isForum(channel)) {
+    if (isForum(channel) || this.listing) {
       const posts = await this.control.threads(user, channel.id);
-      if (this.#still(where)) this.posts = posts;
-      return;
+      if (!this.#still(where)) return;
+      const known = this.posts && { items: this.posts, hasOlder: this.hasOlderPosts };
+      const all = refreshed(known, posts, PAGE);
+      this.posts = all.items;
+      this.hasOlderPosts = all.hasOlder;
     }
     if (!hasMessages(channel)) return;
     const limit = Math.min(Math.max(this.messages?.length ?? 0, PAGE), FRESH);
@@ -272,17 +357,17 @@ export class Session {
     } catch (cause) {
       // It was deleted, or hidden from the user.
       if (!(cause instanceof ControlError) || cause.status !== 404) throw cause;
-      if (this.#still(where)) this.channel = this.messages = undefined;
+      if (this.#still(where)) this.#leaveChannel();
       return;
     }
     if (!this.#still(where)) return;
-    const first = newest[0]?.id;
-    const kept = first ? (this.messages ?? []).filter((m) => BigInt(m.id) < BigInt(first)) : [];
-    if (this.messages === undefined || newest.length < limit) this.hasOlder = newest.length === limit;
-    this.messages = newest.length < limit ? newest : [...kept, ...newest];
+    const known = this.messages && { items: this.messages.toReversed(), hasOlder: this.hasOlder };
+    const all = refreshed(known, newest.toReversed(), limit);
+    this.messages = all.items.toReversed();
+    this.hasOlder = all.hasOlder;
   }
 
-  /** Reads an older page; whether there was one. */
+  /** Reads an older page of messages. */
   async loadOlder(): Promise<void> {
     const [user, channel, first] = [this.user, this.channel, this.messages?.[0]];
     if (!user || !channel || !first) return;
@@ -297,7 +382,9 @@ export class Session {
     const [user, channel, last] = [this.user, this.channel, this.posts?.at(-1)];
     if (!user || !channel || !last) return;
     const older = await this.control.threads(user.id, channel.id, last.id);
-    if (this.channel?.id === channel.id) this.posts = [...(this.posts ?? []), ...older];
+    if (this.channel?.id !== channel.id) return;
+    this.hasOlderPosts = older.length === PAGE;
+    this.posts = [...(this.posts ?? []), ...older];
   }
 
   async loadOlderAudit(): Promise<void> {
@@ -305,6 +392,7 @@ export class Session {
     if (!user || !guild || !last) return;
     const older = await this.control.audit(user.id, guild.id, last.id);
     if (!this.audit || !this.#still({ guild: guild.id, user: user.id })) return;
+    this.hasOlderAudit = older.entries.length === PAGE;
     this.audit = {
       entries: [...this.audit.entries, ...older.entries],
       names: { ...older.names, ...this.audit.names }
@@ -326,48 +414,61 @@ export class Session {
   async #readAudit(): Promise<void> {
     const [guild, user] = [this.guild?.id, this.user?.id];
     if (!guild || !user) return;
-    try {
-      const audit = await this.control.audit(user, guild);
-      if (!this.#still({ guild, user })) return;
-      this.audit = audit;
-      this.auditRefusal = undefined;
-    } catch (cause) {
-      if (!(cause instanceof ControlError) || cause.status === 0) throw cause;
-      if (!this.#still({ guild, user })) return;
+    if (!this.mayInServer(MAY.viewAudit)) {
       this.audit = undefined;
-      this.auditRefusal = cause;
+      return;
     }
+    const audit = await this.control.audit(user, guild);
+    if (!this.#still({ guild, user })) return;
+    const known = this.audit && { items: this.audit.entries, hasOlder: this.hasOlderAudit };
+    const all = refreshed(known, audit.entries, PAGE);
+    this.audit = { entries: all.items, names: { ...this.audit?.names, ...audit.names } };
+    this.hasOlderAudit = all.hasOlder;
   }
 
   async #readCommands(): Promise<void> {
-    const [guild, user] = [this.guild?.id, this.user?.id];
-    if (!guild || !user || !this.place) return;
-    const commands = await this.control.commands(user, guild, this.channel?.id);
-    if (this.#still({ guild, user })) this.commands = commands;
+    const [guild, user, channel] = [this.guild?.id, this.user?.id, this.channel];
+    if (!guild || !user || !(this.place || isDirect(channel))) return;
+    const scope = isDirect(channel) ? undefined : guild;
+    const commands = await this.control.commands(user, scope, channel?.id);
+    if (this.#still({ guild, user, channel: channel?.id })) this.commands = commands;
   }
 
-  /** An act as the user; whether it was allowed. What was refused becomes the notice. */
-  async act(act: string, body: Record<string, unknown>): Promise<boolean> {
+  async #perform<Body>(act: string, body: Record<string, unknown>): Promise<Body | undefined> {
     const user = this.user;
-    if (!user) return false;
-    const done = await this.attempt(async () => {
-      await this.control.act(user.id, act, body);
-      return true;
-    });
-    return done ?? false;
+    if (!user) return undefined;
+    return (await this.control.act(user.id, act, body)) as Body;
   }
 
-  /** Any REST request as the user. */
-  request(method: string, path: string, body: unknown = null): Promise<boolean> {
-    return this.act('request', { body: { method, path, body } });
+  /** An act as the user; its answer when it was allowed. What was refused becomes the notice. */
+  async act<Body = unknown>(
+    act: string,
+    body: Record<string, unknown>
+  ): Promise<{ body: Body | undefined } | undefined> {
+    return this.attempt(async () => ({ body: await this.#perform<Body>(act, body) }));
   }
 
-  say(content: string): Promise<boolean> {
-    const channel = this.channel?.id;
-    const reply = this.replyTo?.id;
-    const body = reply ? { content, message_reference: { message_id: reply } } : { content };
-    return this.act('say', { channel_id: channel, body });
+  /** Says something in the channel that is open, as a reply when there is one to reply to. */
+  say(content: string, files: Upload[] = []) {
+    const reply = this.replyTo && { message_reference: { message_id: this.replyTo.id } };
+    return this.act('say', { channel_id: this.channel?.id, body: { content, ...reply }, files });
   }
+
+  react(message: Message, emoji: string, on: boolean) {
+    const where = { channel_id: message.channel_id, message_id: message.id };
+    return this.act(on ? 'react' : 'unreact', { ...where, body: { emoji } });
+  }
+
+  /** Starts to edit the user's last message, when there is one; whether there is. */
+  editLast(): boolean {
+    const mine = this.messages?.findLast((message) => this.isMine(message));
+    this.editing = mine?.id;
+    return mine !== undefined;
+  }
+
+  /** Whether the user wrote a message, and not an application for them. */
+  isMine = (message: Message): boolean =>
+    message.author.id === this.user?.id && (message.type === 0 || message.type === 19);
 
   /** Starts an interaction and shows what comes of it; whether it was taken. */
   async interact(wish: Omit<Interact, 'channel_id' | 'guild_id'>, what: string): Promise<boolean> {
@@ -385,7 +486,8 @@ export class Session {
   #interaction(wish: Omit<Interact, 'channel_id' | 'guild_id'>): Promise<Interacted> {
     const [user, channel] = [this.user, this.channel];
     if (!user || !channel) throw new Error('Open a channel first.');
-    const place = { guild_id: this.guild?.id, channel_id: channel.id };
+    const guild = isDirect(channel) ? undefined : this.guild?.id;
+    const place = { guild_id: guild, channel_id: channel.id };
     return this.control.interact(user.id, { ...place, ...wish });
   }
 
@@ -401,6 +503,8 @@ export class Session {
     const member = this.members?.members.find((member) => member.user.id === id);
     if (member) return member.nick ?? shownName(member.user);
     if (this.user?.id === id) return shownName(this.user);
+    const direct = this.dms.find((dm) => dm.recipient?.id === id)?.recipient;
+    if (direct) return shownName(direct);
     const author = this.messages?.find((message) => message.author.id === id)?.author;
     return author && shownName(author);
   };

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import answers from './answers.json';
 import type {
   Audit,
+  Bans,
   Channel,
   Command,
   Guilds,
@@ -9,7 +10,8 @@ import type {
   Message,
   Overview,
   Place,
-  Refusal
+  Refusal,
+  Users
 } from './types';
 
 // The compiler holds the types against what the sandbox really answered.
@@ -23,6 +25,9 @@ const typed: {
   posts: Channel[];
   commands: Command[];
   audit: Audit;
+  bans: Bans;
+  dms: Channel[];
+  users: Users;
   refusal: Refusal;
 } = answers;
 
@@ -32,5 +37,8 @@ it('knows one answer of every kind', () => {
   expect(typed.messages.some((message) => message.referenced_message)).toBe(true);
   expect(typed.commands.map((command) => command.name)).toEqual(['Report', 'greet']);
   expect(typed.audit.entries[0]?.action_type).toBe(22);
+  expect(typed.bans.bans[0]?.reason).toBe('spam');
+  expect(typed.dms.map((dm) => [dm.type, dm.name, dm.recipient?.bot])).toEqual([[1, 'Splashtail', true]]);
+  expect(typed.users.total).toBe(5);
   expect(typed.refusal.code).toBe('not_found');
 });

@@ -44,6 +44,18 @@ export interface Member {
   communication_disabled_until: string | null;
 }
 
+/** `GET /ctl/users` */
+export interface Users {
+  total: number;
+  users: User[];
+}
+
+/** `GET /ctl/as/{user}/bans` */
+export interface Bans {
+  total: number;
+  bans: { user: User; reason: string | null }[];
+}
+
 /** `GET /ctl/guilds/{guild}/members` */
 export interface Members {
   total: number;
@@ -66,10 +78,19 @@ export interface Channel {
   position: number;
   topic: string | null;
   can_send: boolean;
-  /** Of threads only, like the next two. */
+  /** Bits of the acting user here, as a decimal number. */
+  permissions: string;
+  /** Of threads only, like the next three. */
   archived?: boolean;
   locked?: boolean;
   messages?: number;
+  applied_tags?: string[];
+  /** Of forums only, like the next. */
+  tags?: { id: string; name: string }[];
+  needs_tag?: boolean;
+  /** Of direct messages only, like the next. */
+  recipient?: User | null;
+  last_message_id?: string | null;
 }
 
 export interface Voice {
@@ -253,6 +274,12 @@ export interface Entry {
   act?: string;
 }
 
+/** A file of an act or an option. */
+export interface Upload {
+  filename: string;
+  content_base64: string;
+}
+
 /** A REST answer to an act. */
 export interface ActResult {
   status: number;
@@ -274,11 +301,7 @@ export interface Interact {
   wait_ms?: number;
 }
 
-export type OptionValue =
-  | string
-  | number
-  | boolean
-  | { filename: string; content_base64: string };
+export type OptionValue = string | number | boolean | Upload;
 
 export interface Modal {
   custom_id: string;

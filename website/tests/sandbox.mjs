@@ -9,36 +9,14 @@
 //
 // Prints one JSON object with what was seen.
 import { launch, observed, expect, picture } from './browser.mjs';
+import { focused, message, pick, tabTo } from './keyboard.mjs';
+import { beModerator, pageBack, startThreads, talk, writeDirectly } from './sandbox-chat.mjs';
 
 const GUILD = '1100000000001179648';
 const OWNER = '1100000000000000010';
 const SPARE = '1100000000000000014';
 /** A backup on a busy machine. */
 const BACKUP_MS = 120_000;
-/** Tab stops before anything in the page has to be reached. */
-const MOST_TABS = 60;
-
-/** Presses Tab until the focus is on `target`, as someone without a mouse has to. */
-async function tabTo(page, target) {
-  for (let n = 0; n < MOST_TABS; n += 1) {
-    if (await target.evaluate((node) => node === document.activeElement)) return;
-    await page.keyboard.press('Tab');
-  }
-  throw new Error(`${target} cannot be reached with Tab`);
-}
-
-const focused = (target) => target.evaluate((node) => node === document.activeElement);
-
-/** Chooses in a combobox: types, waits for the offer, Enter. */
-async function pick(page, field, text, option) {
-  await tabTo(page, field);
-  await page.keyboard.type(text);
-  await page.getByRole('option', { name: option }).first().waitFor();
-  await page.keyboard.press('Enter');
-}
-
-const message = (page, text) => page.locator('[data-message]').filter({ hasText: text }).last();
-
 /** Opens the form of a slash command from the message field. */
 async function command(page, name) {
   const composer = page.locator('#composer');
@@ -257,11 +235,19 @@ async function main() {
     await beOlivia(page);
     await fillForm(page);
     await chooseInMenu(page);
+    await talk(page);
+    await startThreads(page);
     const banned = await watchAudit(page);
     await openMember(page);
+    await beModerator(page);
+    await writeDirectly(page);
+    await pageBack(page);
     const drilled = await drill(page);
     await smallScreen(page);
-    expect(problems.length === 0, `the page reports problems:\n${problems.join('\n')}`);
+    // Sam was looked at as someone who is not in the server, which the browser reports.
+    const outsider = new RegExp(`403 .*/ctl/as/${SPARE}/guild`);
+    const others = problems.filter((problem) => !outsider.test(problem));
+    expect(others.length === 0, `the page reports problems:\n${others.join('\n')}`);
     console.log(JSON.stringify({ states, banned, drilled }));
   } finally {
     await browser.close();

@@ -1,3 +1,4 @@
+import { isForum } from '../channels';
 import type { Channel } from '../types';
 
 /** A category with what is in it; the first may be without one. */
@@ -6,7 +7,6 @@ export interface Section {
   channels: Channel[];
 }
 
-const isForum = (channel: Channel) => channel.type === 15 || channel.type === 16;
 const isVoice = (channel: Channel) => channel.type === 2 || channel.type === 13;
 
 /** As clients sort: text before voice, then by position, then by id. */

@@ -8,10 +8,10 @@ use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::types::{Act, ActResult, ActResults};
-use super::{Answer, Body, Ctl, Failure, id, known_user};
+use super::types::{Act, ActResult, ActResults, Upload};
+use super::{Answer, Body, Ctl, Failure, id, known_user, upload};
 use crate::Sandbox;
-use crate::rest::{Actor, Request};
+use crate::rest::Actor;
 use crate::server::Edge;
 use crate::world::{Guild, Id, Stamp, User, World};
 
@@ -79,7 +79,7 @@ pub(super) async fn act(
             "{total} repetitions are more than {MAX_RESULTS}"
         )));
     }
-    let detail = json!({"user": user, "act": serde_json::to_value(&act).unwrap_or_default()});
+    let detail = json!({"user": user, "act": noted(&act)});
     control.note(&name, detail);
     let pause = Duration::from_millis(act.spread_ms.unwrap_or(0)) / total.max(1) as u32;
     let mut results = Vec::with_capacity(total);
@@ -100,6 +100,20 @@ pub(super) async fn act(
         }
     }
     Ok(Json(ActResults { results }))
+}
+
+/// For the journal: files by name only.
+fn noted(act: &Act) -> Value {
+    let named = |file: &Upload| Upload {
+        content_base64: String::new(),
+        ..file.clone()
+    };
+    let files = act.files.iter().map(named).collect();
+    let act = Act {
+        files,
+        ..act.clone()
+    };
+    serde_json::to_value(act).unwrap_or_default()
 }
 
 /// Raiders come from nowhere.
@@ -136,7 +150,7 @@ fn perform(edge: &Edge, user: Id, name: &str, act: &Act) -> Result<ActResult, Fa
         Some((path, query)) => (path.to_owned(), query.to_owned()),
         None => (path, String::new()),
     };
-    let mut request = Request::act(method, path, &body);
+    let mut request = upload::request(method, path, &body, &act.files)?;
     request.query = query;
     if let Some(reason) = &act.reason {
         request = request.with_reason(reason);
@@ -196,16 +210,25 @@ fn plan(name: &str, act: &Act) -> Result<(Method, String, Value), Failure> {
             format!("/channels/{}/messages/bulk-delete", channel()?),
             body,
         ),
-        "pin" => (
-            Method::PUT,
+        "pin" | "unpin" => (
+            if name == "pin" {
+                Method::PUT
+            } else {
+                Method::DELETE
+            },
             format!("/channels/{}/messages/pins/{}", channel()?, message()?),
             none,
         ),
-        "react" => {
+        "react" | "unreact" => {
             let emoji = encoded(&text("emoji")?);
             let (channel, message) = (channel()?, message()?);
             let path = format!("/channels/{channel}/messages/{message}/reactions/{emoji}/@me");
-            (Method::PUT, path, none)
+            let method = if name == "react" {
+                Method::PUT
+            } else {
+                Method::DELETE
+            };
+            (method, path, none)
         }
         "typing" => (
             Method::POST,

@@ -25,15 +25,18 @@ pub(super) fn usable<'w>(
     user: Id,
 ) -> Vec<Usable<'w>> {
     let mut found: Vec<Usable<'w>> = Vec::new();
+    let direct = channel.and_then(|c| world.channels.get(&c));
     for app in world.apps.values() {
-        if let Some(guild) = guild {
-            let there = world
-                .guilds
-                .get(&guild)
-                .is_some_and(|g| g.members.contains_key(&app.bot));
-            if !there {
-                continue;
+        // In direct messages only the bot on the other side is asked.
+        let there = match guild {
+            Some(guild) => {
+                let guild = world.guilds.get(&guild);
+                guild.is_some_and(|g| g.members.contains_key(&app.bot))
             }
+            None => direct.is_some_and(|c| c.recipients.contains(&app.bot)),
+        };
+        if !there {
+            continue;
         }
         let own = guild
             .and_then(|g| app.guild_commands.get(&g))

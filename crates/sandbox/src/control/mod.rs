@@ -14,13 +14,14 @@ pub mod page;
 mod place;
 mod steer;
 pub mod types;
+mod upload;
 mod view;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{FromRequestParts, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -40,6 +41,8 @@ pub(crate) use place::new_app;
 
 /// Largest body of a control call: a file of ten mebibytes travels in it as base64.
 const MAX_BODY: usize = 16 << 20;
+/// Of an act: ten of them do.
+const MAX_ACT: usize = 144 << 20;
 
 /// What every handler works with.
 #[derive(Clone)]
@@ -157,7 +160,7 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
         .route("/ctl/reset", post(place::reset))
         .route("/ctl/apps", get(place::apps).post(place::create_app))
         .route("/ctl/overview", get(place::overview))
-        .route("/ctl/users", post(place::create_user))
+        .route("/ctl/users", get(place::users).post(place::create_user))
         .route("/ctl/guilds", get(place::guilds).post(place::create_guild))
         .route("/ctl/guilds/{guild}/members", get(place::members))
         .route("/ctl/as/{user}/messages", get(view::messages))
@@ -165,9 +168,14 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
         .route("/ctl/as/{user}/guild", get(view::guild))
         .route("/ctl/as/{user}/threads", get(view::threads))
         .route("/ctl/as/{user}/audit", get(view::audit))
+        .route("/ctl/as/{user}/bans", get(view::bans))
+        .route("/ctl/as/{user}/dms", get(view::dms))
         .route("/ctl/as/{user}/interact", post(interact::interact))
         .route("/ctl/as/{user}/consent", post(steer::consent))
-        .route("/ctl/as/{user}/{act}", post(acts::act))
+        .route(
+            "/ctl/as/{user}/{act}",
+            post(acts::act).layer(DefaultBodyLimit::max(MAX_ACT)),
+        )
         .route("/ctl/clock", get(steer::clock).post(steer::set_clock))
         .route(
             "/ctl/faults",
@@ -188,7 +196,7 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
             let message = format!("{} does not take {method}", uri.path());
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
         })
-        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(own_calls_only))
         .with_state(Control { edge, shutdown })
 }

@@ -172,6 +172,41 @@ pub(super) async fn members(
     })
 }
 
+#[derive(Debug, Deserialize)]
+pub(super) struct Outside {
+    /// Leaves the members of this guild out.
+    #[serde(default)]
+    outside: Option<String>,
+}
+
+/// `GET /ctl/users`: everyone there is by id, in whatever guild or none; and how many match.
+pub(super) async fn users(
+    State(control): Ctl,
+    Parameters(search): Parameters<Search>,
+    Parameters(Outside { outside }): Parameters<Outside>,
+) -> Answer {
+    let wanted = search.wanted();
+    let outside = outside.as_deref().map(id).transpose()?;
+    control.edge.sandbox.with_world(|world| {
+        let guild = outside.and_then(|guild| world.guilds.get(&guild));
+        let fits = |user: &&User| {
+            let names = user.global_name.as_deref();
+            let names = names.into_iter().chain([user.username.as_str()]);
+            let inside = guild.is_some_and(|g| g.members.contains_key(&user.id));
+            !inside && !(search.people && user.bot) && wanted.is(user.id, names)
+        };
+        let mut found: Vec<&User> = world.users.values().filter(fits).collect();
+        let (total, limit) = (found.len(), search.limit());
+        if limit < total {
+            found.select_nth_unstable_by_key(limit, |user| user.id);
+            found.truncate(limit);
+        }
+        found.sort_unstable_by_key(|user| user.id);
+        let users: Vec<Value> = found.iter().map(|user| user.json()).collect();
+        Ok(Json(json!({"total": total, "users": users})))
+    })
+}
+
 async fn loaded(control: &Control, name: &str, seed: u64) -> Answer {
     control.edge.drills.clear().await;
     control

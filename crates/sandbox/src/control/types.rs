@@ -24,6 +24,9 @@ pub struct Act {
     /// The REST body. `{n}` in strings becomes the number of the repetition, from 0.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub body: Value,
+    /// Attachments, sent with `body` as a multipart form.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Upload>,
     /// Repetitions per actor, default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
@@ -33,6 +36,14 @@ pub struct Act {
     /// Users that act instead of the one in the path; unknown ids are created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actors: Option<Vec<String>>,
+}
+
+/// A file of an [`Act`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upload {
+    pub filename: String,
+    pub content_base64: String,
 }
 
 /// Answer to an [`Act`]: one result per actor and repetition, in order.

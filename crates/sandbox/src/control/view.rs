@@ -13,11 +13,15 @@ use serde_json::{Value, json};
 
 use super::commands::{self, Usable};
 use super::{Answer, Ctl, Failure, Parameters, id, known_user};
-use crate::world::permissions::{self as perm, SEND_MESSAGES, VIEW_AUDIT_LOG, VIEW_CHANNEL};
+use crate::world::permissions::{
+    self as perm, BAN_MEMBERS, SEND_MESSAGES, VIEW_AUDIT_LOG, VIEW_CHANNEL,
+};
 use crate::world::{AuditEntry, Channel, Guild, Id, Message, World};
 
 /// Active threads that the list of channels names, newest first.
 const MAX_THREADS: usize = 200;
+/// Direct messages and bans of one answer.
+const MAX_LISTED: usize = 200;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Messages {
@@ -90,21 +94,29 @@ fn with_member(world: &World, message: &Message, viewer: Id) -> Value {
 #[derive(Debug, Deserialize)]
 pub(super) struct Where {
     guild_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Scope {
+    /// Absent in direct messages.
+    #[serde(default)]
+    guild_id: Option<String>,
     #[serde(default)]
     channel_id: Option<String>,
 }
 
-/// `GET /ctl/as/{user}/commands`: the commands the user's client would offer.
+/// `GET /ctl/as/{user}/commands`: the commands the user's client would offer; in direct messages
+/// those of the application whose bot is on the other side.
 pub(super) async fn commands(
     State(control): Ctl,
     Path(user): Path<String>,
-    Parameters(place): Parameters<Where>,
+    Parameters(place): Parameters<Scope>,
 ) -> Answer<Vec<Value>> {
     let user = known_user(&control.edge, &user)?;
-    let guild = id(&place.guild_id)?;
+    let guild = place.guild_id.as_deref().map(id).transpose()?;
     let channel = place.channel_id.as_deref().map(id).transpose()?;
     control.edge.sandbox.with_world(|world| {
-        let usable = commands::usable(world, Some(guild), channel, user);
+        let usable = commands::usable(world, guild, channel, user);
         let json = |Usable { app, command }: &Usable<'_>| {
             let mut json = command.json(app.id);
             json["application"] = json!({"id": app.id, "name": app.name});
@@ -170,6 +182,9 @@ pub(super) async fn guild(
     })
 }
 
+/// Channel flag of forums whose posts need a tag.
+const REQUIRES_TAG: u32 = 1 << 4;
+
 fn channel_line(channel: &Channel, bits: u64) -> Value {
     let closed = channel.thread.as_ref().is_some_and(|t| t.locked);
     let mut json = json!({
@@ -180,11 +195,21 @@ fn channel_line(channel: &Channel, bits: u64) -> Value {
         "position": channel.position,
         "topic": channel.topic,
         "can_send": bits & SEND_MESSAGES != 0 && !closed && channel.has_messages(),
+        "permissions": bits.to_string(),
     });
+    if matches!(channel.kind, 15 | 16) {
+        json["needs_tag"] = (channel.flags & REQUIRES_TAG != 0).into();
+        json["tags"] = channel
+            .available_tags
+            .iter()
+            .map(|tag| json!({"id": tag.id, "name": tag.name}))
+            .collect();
+    }
     if let Some(thread) = &channel.thread {
         json["archived"] = thread.archived.into();
         json["locked"] = thread.locked.into();
         json["messages"] = thread.message_count.into();
+        json["applied_tags"] = json!(thread.applied_tags);
     }
     json
 }
@@ -222,6 +247,57 @@ pub(super) async fn threads(
     })
 }
 
+/// `GET /ctl/as/{user}/dms`: the user's direct messages, the latest first, each named after the
+/// other side.
+pub(super) async fn dms(State(control): Ctl, Path(user): Path<String>) -> Answer<Vec<Value>> {
+    let user = known_user(&control.edge, &user)?;
+    control.edge.sandbox.with_world(|world| {
+        let mine = |c: &&Channel| c.guild_id.is_none() && c.recipients.contains(&user);
+        let mut found: Vec<&Channel> = world.channels.values().filter(mine).collect();
+        found.sort_unstable_by_key(|c| std::cmp::Reverse(c.last_message_id.unwrap_or(c.id)));
+        let line = |channel: &Channel| {
+            let other = channel.recipients.iter().copied().find(|r| *r != user);
+            let mut json = channel_line(channel, world.permissions_in(channel.id, user));
+            json["name"] = other
+                .and_then(|id| Some(world.users.get(&id)?.display_name()))
+                .into();
+            json["recipient"] = other.map(|id| world.user_json(id)).into();
+            json["last_message_id"] = json!(channel.last_message_id);
+            json
+        };
+        Ok(Json(found.into_iter().take(MAX_LISTED).map(line).collect()))
+    })
+}
+
+/// `GET /ctl/as/{user}/bans`: who is banned, by id; and how many are.
+pub(super) async fn bans(
+    State(control): Ctl,
+    Path(user): Path<String>,
+    Parameters(place): Parameters<Where>,
+) -> Answer {
+    let user = known_user(&control.edge, &user)?;
+    let guild = id(&place.guild_id)?;
+    control.edge.sandbox.with_world(|world| {
+        let guild = inside(world, guild, user)?;
+        allowed(world, guild, user, BAN_MEMBERS, "see bans")?;
+        let bans: Vec<Value> = guild
+            .bans
+            .values()
+            .take(MAX_LISTED)
+            .map(|ban| json!({"user": world.user_json(ban.user), "reason": ban.reason}))
+            .collect();
+        Ok(Json(json!({"total": guild.bans.len(), "bans": bans})))
+    })
+}
+
+fn allowed(world: &World, guild: &Guild, user: Id, bit: u64, what: &str) -> Result<(), Failure> {
+    if perm::in_guild(guild, user, world.now()) & bit != 0 {
+        return Ok(());
+    }
+    let message = format!("the user may not {what}");
+    Err(Failure::new(StatusCode::FORBIDDEN, "not_allowed", message))
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Audit {
     guild_id: String,
@@ -242,10 +318,7 @@ pub(super) async fn audit(
     let before = older_than(query.before.as_ref())?;
     control.edge.sandbox.with_world(|world| {
         let guild = inside(world, guild, user)?;
-        if perm::in_guild(guild, user, world.now()) & VIEW_AUDIT_LOG == 0 {
-            let message = "the user may not view the audit log";
-            return Err(Failure::new(StatusCode::FORBIDDEN, "not_allowed", message));
-        }
+        allowed(world, guild, user, VIEW_AUDIT_LOG, "view the audit log")?;
         let entries: Vec<&AuditEntry> = guild
             .audit
             .entries()

@@ -8,7 +8,7 @@ use splashtail_sandbox::clock::SandboxClock;
 use splashtail_sandbox::control::page::Page;
 use splashtail_sandbox::seed::small;
 use splashtail_sandbox::server::{Edge, Listeners};
-use splashtail_sandbox::world::Addresses;
+use splashtail_sandbox::world::{Addresses, Id};
 use splashtail_sandbox::{Options, Sandbox};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -164,6 +164,9 @@ async fn reading_leaves_no_trace_in_the_journal() {
         format!("/ctl/as/{user}/threads?channel_id={channel}"),
         format!("/ctl/as/{user}/commands?guild_id={guild}"),
         format!("/ctl/as/{user}/audit?guild_id={guild}"),
+        format!("/ctl/as/{user}/bans?guild_id={guild}"),
+        format!("/ctl/as/{user}/dms"),
+        "/ctl/users".to_owned(),
     ] {
         assert_eq!(get(&b, &path).await.0, 200, "{path}");
     }
@@ -289,6 +292,135 @@ async fn a_user_sees_what_a_client_would_show() {
 }
 
 #[tokio::test]
+async fn direct_messages_belong_to_two_people() {
+    let b = bench().await;
+    let path = format!("/applications/{}/commands", small::APPLICATION);
+    let commands = json!([{"name": "ping", "description": "Answers"}]);
+    let put = b.bot("PUT", &path).json(&commands).send().await.unwrap();
+    assert_eq!(put.status(), 200);
+    let none = get(&b, &format!("/ctl/as/{}/dms", small::MEMBER)).await;
+    assert_eq!(none, (200, json!([])));
+    let mut opened = Vec::new();
+    for other in [small::APPLICATION, small::SPARE] {
+        let body = json!({"target_id": other});
+        let channel = act(&b, small::MEMBER, "open_dm", body).await["id"].clone();
+        let said = json!({"channel_id": channel, "body": {"content": "psst"}});
+        act(&b, small::MEMBER, "say", said).await;
+        opened.push(channel.as_str().unwrap().to_owned());
+    }
+    let seen = |answer: &Value| -> Vec<(String, String)> {
+        let text = |v: &Value| v.as_str().unwrap().to_owned();
+        let lines = answer.as_array().unwrap().iter();
+        lines.map(|c| (text(&c["id"]), text(&c["name"]))).collect()
+    };
+    let dms = |user: Id| format!("/ctl/as/{user}/dms");
+    // The latest first.
+    let mine = seen(&get(&b, &dms(small::MEMBER)).await.1);
+    let expected = [(&opened[1], "Sam"), (&opened[0], "Splashtail")];
+    assert_eq!(
+        mine,
+        expected.map(|(id, name)| (id.clone(), name.to_owned()))
+    );
+    let theirs = seen(&get(&b, &dms(small::SPARE)).await.1);
+    assert_eq!(theirs, [(opened[1].clone(), "Pavel".to_owned())]);
+    assert_eq!(get(&b, &dms(small::OWNER)).await.1, json!([]));
+
+    let messages = |user: Id| format!("/ctl/as/{user}/messages?channel_id={}", opened[1]);
+    assert_eq!(
+        get(&b, &messages(small::SPARE)).await.1[0]["content"],
+        "psst"
+    );
+    assert_eq!(get(&b, &messages(small::OWNER)).await.0, 404);
+    // Commands are those of the bot on the other side.
+    for (channel, offered) in [(&opened[0], 1), (&opened[1], 0)] {
+        let path = format!("/ctl/as/{}/commands?channel_id={channel}", small::MEMBER);
+        assert_eq!(get(&b, &path).await.1.as_array().unwrap().len(), offered);
+    }
+}
+
+#[tokio::test]
+async fn acts_carry_files() {
+    let b = bench().await;
+    let (user, channel) = (small::MEMBER, b.channel().await);
+    let files = json!([
+        {"filename": "dot.png", "content_base64": DOT},
+        {"filename": "note.txt", "content_base64": "aGVsbG8="}]);
+    let said = json!({"channel_id": channel, "body": {"content": "two"}, "files": files});
+    let said = act(&b, user, "say", said).await;
+    let kinds: Vec<_> = said["attachments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| (a["filename"].clone(), a["size"].clone(), a["width"].clone()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (json!("dot.png"), json!(67), json!(1)),
+            (json!("note.txt"), json!(5), Value::Null)
+        ]
+    );
+    let url = said["attachments"][1]["url"].as_str().unwrap();
+    assert_eq!(
+        reqwest::get(url).await.unwrap().text().await.unwrap(),
+        "hello"
+    );
+    let (_, journal) = get(&b, "/ctl/journal").await;
+    let journal = journal.to_string();
+    assert!(journal.contains("dot.png") && !journal.contains(DOT));
+
+    let broken =
+        json!({"channel_id": channel, "files": [{"filename": "a", "content_base64": "*"}]});
+    let url = b
+        .running
+        .control
+        .join(&format!("/ctl/as/{user}/say"))
+        .unwrap();
+    let answer = b.http.post(url).json(&broken).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+}
+
+/// A picture of one pixel.
+const DOT: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg==";
+
+#[tokio::test]
+async fn outsiders_and_bans_are_listed() {
+    let b = bench().await;
+    let guild = small::GUILDS[0];
+    act(
+        &b,
+        small::ADMIN,
+        "ban",
+        json!({"guild_id": guild, "target_id": small::SPARE, "reason": "spam"}),
+    )
+    .await;
+    let bans = |user: Id| format!("/ctl/as/{user}/bans?guild_id={guild}");
+    let (_, answer) = get(&b, &bans(small::ADMIN)).await;
+    assert_eq!(answer["total"], 1);
+    assert_eq!(answer["bans"][0]["user"]["username"], "sam");
+    assert_eq!(answer["bans"][0]["reason"], "spam");
+    assert_eq!(get(&b, &bans(small::MEMBER)).await.0, 403);
+    assert_eq!(get(&b, &bans(small::SPARE)).await.0, 403);
+
+    let (_, found) = get(&b, "/ctl/users?query=SAM").await;
+    assert_eq!(
+        (&found["total"], &found["users"][0]["id"]),
+        (&json!(1), &json!(small::SPARE))
+    );
+    let (_, people) = get(&b, "/ctl/users?people=true&limit=2").await;
+    assert_eq!(people["total"], 5);
+    let ids = people["users"].as_array().unwrap().iter();
+    let ids: Vec<_> = ids.map(|u| u["id"].clone()).collect();
+    assert_eq!(ids, [json!(small::OWNER), json!(small::ADMIN)]);
+    let (_, out) = get(&b, &format!("/ctl/users?people=true&outside={guild}")).await;
+    assert_eq!(
+        (&out["total"], &out["users"][0]["username"]),
+        (&json!(1), &json!("sam"))
+    );
+}
+
+#[tokio::test]
 async fn older_messages_come_a_page_at_a_time() {
     let b = bench().await;
     let guild = small::GUILDS[0];
@@ -375,6 +507,8 @@ async fn answers(b: &Bench) -> Value {
     )
     .await;
 
+    act(b, user, "open_dm", json!({"target_id": small::APPLICATION})).await;
+
     let (_, place) = get(b, &format!("/ctl/as/{user}/guild?guild_id={guild}")).await;
     let named = |name: &str| {
         let channels = place["channels"].as_array().unwrap();
@@ -407,6 +541,9 @@ async fn answers(b: &Bench) -> Value {
             format!("/ctl/as/{user}/commands?guild_id={guild}"),
         ),
         ("audit", format!("/ctl/as/{user}/audit?guild_id={guild}")),
+        ("bans", format!("/ctl/as/{user}/bans?guild_id={guild}")),
+        ("dms", format!("/ctl/as/{user}/dms")),
+        ("users", "/ctl/users?limit=2&people=true".to_owned()),
         ("refusal", format!("/ctl/as/{user}/guild?guild_id=5")),
     ] {
         all.insert(name.to_owned(), get(b, &path).await.1);

@@ -16,8 +16,8 @@ Acts, with what they need (BODY: --body, as in the REST API):
              open_dm                             --target USER
   messages   say                                 --channel --content|BODY
              edit_message                        --channel --message --content|BODY
-             delete_message, pin                 --channel --message
-             react                               --channel --message BODY {\"emoji\": \"👍\"}
+             delete_message, pin, unpin          --channel --message
+             react, unreact                      --channel --message BODY {\"emoji\": \"👍\"}
              bulk_delete                         --channel BODY {\"messages\": [ids]}
              typing                              --channel
   channels   create_channel                      --guild BODY {\"name\": \"…\"}
@@ -178,6 +178,7 @@ pub(super) async fn act(client: &ControlClient, args: AsArgs) -> Result<Outcome>
         times: args.times,
         spread_ms: args.spread_ms,
         actors: args.actors.map(|_| actors),
+        ..Act::default()
     };
     let results = client.act(&user, &args.act, &act).await?;
     let failed = results.results.iter().any(|r| r.status >= 400);

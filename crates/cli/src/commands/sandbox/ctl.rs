@@ -62,6 +62,8 @@ enum CtlCommand {
     Overview,
     /// Servers and how many there are
     Guilds(SearchArgs),
+    /// Everyone there is, in whatever server or none
+    Users(SearchArgs),
     /// Members of a server: the owner, then by highest role
     Members {
         /// Id or name of the server.
@@ -332,6 +334,7 @@ async fn answer(client: &ControlClient, command: CtlCommand) -> Result<Outcome> 
             return Outcome::of(&client.consent(&user, &consent).await?, true);
         }
         CtlCommand::Overview => get(client, "/ctl/overview").await?,
+        CtlCommand::Users(search) => get(client, &search.address("/ctl/users", false)).await?,
         CtlCommand::Guilds(search) => get(client, &search.address("/ctl/guilds", false)).await?,
         CtlCommand::Members {
             guild,

@@ -36,6 +36,13 @@ enum Sight {
         #[arg(long)]
         before: Option<String>,
     },
+    /// Who is banned from a server
+    Bans {
+        /// Id or name of the server.
+        guild: String,
+    },
+    /// The user's direct messages, the latest first
+    Dms,
     /// Commands the user may use
     Commands {
         /// Id or name of the server.
@@ -85,6 +92,11 @@ pub(super) async fn see(client: &ControlClient, args: SeeArgs) -> Result<Outcome
             ];
             address(&path("audit"), &parameters)
         }
+        Sight::Bans { guild } => {
+            let guild = names::guild(client, &guild).await?;
+            address(&path("bans"), &[("guild_id", Some(&guild))])
+        }
+        Sight::Dms => path("dms"),
         Sight::Commands { guild, channel } => {
             let guild = names::guild(client, &guild).await?;
             let channel = match &channel {
