@@ -193,7 +193,8 @@ pub(super) async fn users(
             let names = user.global_name.as_deref();
             let names = names.into_iter().chain([user.username.as_str()]);
             let inside = guild.is_some_and(|g| g.members.contains_key(&user.id));
-            !inside && !(search.people && user.bot) && wanted.is(user.id, names)
+            let left_out = inside || (search.people && user.bot);
+            !left_out && wanted.is(user.id, names)
         };
         let mut found: Vec<&User> = world.users.values().filter(fits).collect();
         let (total, limit) = (found.len(), search.limit());
