@@ -210,6 +210,16 @@ describe('the page', () => {
     expect(recorded.asked[0]?.[0]).toMatch(/\/join$/);
   });
 
+  it('loads a world from its beginning', async () => {
+    const { recorded } = await shown();
+    await log();
+    await fireEvent.click(screen.getByRole('button', { name: 'World' }));
+    await fireEvent.click(await screen.findByRole('radio', { name: /^big/ }));
+    await fireEvent.click(screen.getByRole('button', { name: 'Load' }));
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+    expect(recorded.asked).toEqual([['/ctl/world', { world: 'big', seed: 1 }]]);
+  });
+
   it('shows what an interaction answered instead of a message', async () => {
     const recorded = new Recorded();
     recorded.interacted = { error: 'The application did not respond' };

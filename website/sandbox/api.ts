@@ -115,6 +115,10 @@ export class Control {
 
   stopDrill = (id: number) => this.call<Drill>('DELETE', `/ctl/drills/${id}`);
 
+  /** Replaces everything by a world from its beginning. */
+  load = (world: string, seed: number) =>
+    this.call<{ world: string }>('POST', '/ctl/world', { world, seed });
+
   interact = (user: string, body: Interact) =>
     this.call<Interacted>('POST', `/ctl/as/${user}/interact`, body);
 

@@ -140,6 +140,16 @@ export class Session {
     }
   }
 
+  /** Replaces everything by a world from its beginning; whether that was done. */
+  async begin(world: string): Promise<boolean> {
+    const begun = await this.attempt(async () => {
+      await this.control.load(world, this.overview?.seed ?? 1);
+      await this.#open();
+      return true;
+    });
+    return begun ?? false;
+  }
+
   chooseGuild(guild: GuildLine): Promise<void> {
     return this.#change(async () => {
       this.guild = guild;
