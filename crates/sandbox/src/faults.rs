@@ -384,8 +384,8 @@ impl Faults {
             ..Facts::default()
         };
         let struck = self.strike(&facts, |rule| rule.action.kind() == Kind::Audit);
-        struck.iter().try_fold(0, |late, action| match action {
-            Action::AuditDelay { ms } => Some(late + ms),
+        struck.iter().try_fold(0_u64, |late, action| match action {
+            Action::AuditDelay { ms } => Some(late.saturating_add(*ms)),
             _ => None,
         })
     }

@@ -65,6 +65,9 @@ pub(super) async fn act(
     let edge = &control.edge;
     let actors = match &act.actors {
         None => vec![known_user(edge, &user)?],
+        Some(actors) if actors.is_empty() => {
+            return Err(Failure::bad("`actors` names nobody"));
+        }
         Some(actors) => {
             let ids: Vec<Id> = actors.iter().map(|a| id(a)).collect::<Result<_, _>>()?;
             edge.sandbox

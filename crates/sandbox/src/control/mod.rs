@@ -245,8 +245,8 @@ fn is_own(headers: &HeaderMap) -> bool {
 
 /// Reads an id of a path or body.
 pub(crate) fn id(text: &str) -> Result<crate::world::Id, Failure> {
-    text.parse()
-        .map_err(|_| Failure::bad(format!("`{text}` is not an id")))
+    let id = text.parse().ok().filter(|id: &crate::world::Id| id.0 != 0);
+    id.ok_or_else(|| Failure::bad(format!("`{text}` is not an id")))
 }
 
 /// A user that exists.

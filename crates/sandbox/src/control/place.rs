@@ -323,6 +323,10 @@ fn token_head(bot: Id) -> String {
 
 pub(super) async fn create_user(State(control): Ctl, Body(body): Body<NewUser>) -> Answer {
     let wanted = body.id.as_deref().map(id).transpose()?;
+    let length = body.username.as_ref().map(|name| name.chars().count());
+    if length.is_some_and(|length| !(1..=32).contains(&length)) {
+        return Err(Failure::bad("`username` has 1 to 32 characters"));
+    }
     control.edge.sandbox.with_world(|world| {
         let user_id = wanted.unwrap_or_else(|| world.next_id());
         if world.users.contains_key(&user_id) {

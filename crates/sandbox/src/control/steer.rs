@@ -179,11 +179,12 @@ pub(super) async fn limits(State(control): Ctl) -> Json<Value> {
     Json(json!({"rules": sandbox.limits.rules(), "windows": windows}))
 }
 
-pub(super) async fn set_limits(State(control): Ctl, Body(rules): Body<Rules>) -> Json<Value> {
+pub(super) async fn set_limits(State(control): Ctl, Body(rules): Body<Rules>) -> Answer {
+    rules.check().map_err(Failure::bad)?;
     let detail = serde_json::to_value(&rules).unwrap_or_default();
     control.edge.sandbox.limits.set_rules(rules);
     control.note("limits", detail);
-    limits(State(control)).await
+    Ok(limits(State(control)).await)
 }
 
 pub(super) async fn violations(State(control): Ctl) -> Answer<Vec<Violation>> {

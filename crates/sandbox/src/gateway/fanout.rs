@@ -84,7 +84,7 @@ impl Gateway {
             match action {
                 Action::GwDup => copies += 1,
                 Action::GwLose => return,
-                Action::GwDelay { ms } => delay_ms += ms,
+                Action::GwDelay { ms } => delay_ms = delay_ms.saturating_add(ms),
                 _ => {}
             }
         }

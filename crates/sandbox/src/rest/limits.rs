@@ -2,7 +2,7 @@
 //!
 //! Limits belong to the token, so several processes of one bot share them. Time is the sandbox's.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::{ApiError, Retry};
+use super::routes;
 
 /// What a limit counts separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,6 +86,46 @@ impl Default for Rules {
                 per_ms: 86_400_000,
             },
             buckets: BTreeMap::new(),
+        }
+    }
+}
+
+/// The longest window a rule may have: a year.
+const MAX_PER_MS: i64 = 365 * 86_400_000;
+
+impl Rules {
+    /// Whether every window has a length and every bucket exists.
+    ///
+    /// # Errors
+    /// What is wrong, for whoever set the rules.
+    pub fn check(&self) -> Result<(), String> {
+        let known: BTreeSet<&str> = routes::buckets().collect();
+        if let Some(unknown) = self
+            .buckets
+            .keys()
+            .find(|name| !known.contains(name.as_str()))
+        {
+            return Err(format!(
+                "there is no bucket `{unknown}`; their names are operation ids"
+            ));
+        }
+        let named = [
+            ("global", &self.global),
+            ("invalid", &self.invalid),
+            ("hidden_channel_edit", &self.hidden_channel_edit),
+            ("stranger_bans", &self.stranger_bans),
+            ("prunes", &self.prunes),
+        ];
+        let buckets = self
+            .buckets
+            .iter()
+            .map(|(name, rate)| (name.as_str(), rate));
+        let mut all = named.into_iter().chain(buckets);
+        match all.find(|(_, rate)| !(1..=MAX_PER_MS).contains(&rate.per_ms)) {
+            Some((name, _)) => Err(format!(
+                "`per_ms` of `{name}` lies between 1 and {MAX_PER_MS}"
+            )),
+            None => Ok(()),
         }
     }
 }

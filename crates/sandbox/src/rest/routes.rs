@@ -79,6 +79,12 @@ pub fn all() -> &'static [Route] {
     &TABLE
 }
 
+/// The names of all buckets; messages are deleted from one of three.
+pub(super) fn buckets() -> impl Iterator<Item = &'static str> {
+    let ages = ["delete_message_new", "delete_message_old"];
+    TABLE.iter().map(|route| route.bucket.name).chain(ages)
+}
+
 /// The route of a path below `/api/v10` with its decoded parameters; 404 or 405 otherwise.
 pub fn find(method: &Method, path: &str) -> Result<Found, ApiError> {
     let steps: Vec<&str> = path.trim_end_matches('/').split('/').skip(1).collect();

@@ -159,6 +159,53 @@ async fn bad_calls_are_told_what_is_wrong() {
     for change in refused {
         assert_eq!(code(post("/ctl/clock".into(), change).await).0, 400);
     }
+    let year_and_more = 366_i64 * 86_400_000;
+    for (path, body, says) in [
+        (
+            "/ctl/limits",
+            json!({"global": {"limit": 1, "per_ms": 0}}),
+            "global",
+        ),
+        (
+            "/ctl/limits",
+            json!({"invalid": {"limit": 1, "per_ms": year_and_more}}),
+            "invalid",
+        ),
+        (
+            "/ctl/limits",
+            json!({"buckets": {"say": {"limit": 1, "per_ms": 1}}}),
+            "`say`",
+        ),
+        ("/ctl/users", json!({"id": "0"}), "`0`"),
+        ("/ctl/users", json!({"username": ""}), "username"),
+        (
+            "/ctl/users",
+            json!({"username": "x".repeat(33)}),
+            "username",
+        ),
+        (
+            "/ctl/guilds",
+            json!({"id": "0", "name": "n", "owner_id": owner}),
+            "`0`",
+        ),
+        (
+            "/ctl/guilds",
+            json!({"name": " ", "owner_id": owner}),
+            "name",
+        ),
+    ] {
+        let (status, message) = code(post(path.into(), body).await);
+        assert_eq!(status, 400, "{message}");
+        assert!(message.contains(says), "{message}");
+    }
+    let nobody = json!({"channel_id": "1", "actors": []});
+    assert_eq!(
+        code(post(format!("/ctl/as/{owner}/say"), nobody).await).0,
+        400
+    );
+    let slower = json!({"buckets": {"create_message": {"limit": 1, "per_ms": 60_000},
+        "delete_message_old": {"limit": 1, "per_ms": 1}}});
+    assert!(post("/ctl/limits".into(), slower).await.is_ok());
     let now = ctl.now().await.unwrap();
     assert!(now.now.starts_with("2026-01-01"), "{now:?}: moved in half");
     assert_eq!(

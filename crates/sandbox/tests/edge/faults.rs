@@ -458,6 +458,30 @@ async fn audit_entries_can_be_late_or_lost() {
     );
 }
 
+/// Delays add up; those that outlast the calendar never end, and end nothing.
+#[tokio::test]
+async fn a_delay_may_be_as_long_as_it_likes() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    let mut client = b.session(ALL_INTENTS).await;
+    for action in ["gw_delay", "gw_delay", "audit_delay", "audit_delay"] {
+        fault(&b, json!({"action": {"type": action, "ms": u64::MAX}})).await;
+    }
+    b.say(&channel, "never").await;
+    let act = splashtail_sandbox::control::types::Act {
+        guild_id: Some(small::GUILDS[0].to_string()),
+        body: json!({"name": "Renamed"}),
+        ..Default::default()
+    };
+    let ctl = b.running.client().unwrap();
+    let owner = small::OWNER.to_string();
+    let renamed = ctl.act(&owner, "edit_guild", &act).await.unwrap();
+    assert_eq!(renamed.results[0].status, 200);
+    ctl.clear_faults().await.unwrap();
+    b.say(&channel, "now").await;
+    assert_eq!(client.until("MESSAGE_CREATE").await["content"], "now");
+}
+
 #[tokio::test]
 async fn events_that_fall_due_together_keep_their_order() {
     let b = bench().await;

@@ -251,10 +251,6 @@ async fn the_same_script_gives_the_same_journal() {
         |r| matches!(r, Record::Frame { t: Some(t), .. } if t == "CHANNEL_DELETE")
     ));
     assert!(!has(|r| matches!(r, Record::Frame { op: 1 | 11, .. })));
-}
-
-#[tokio::test]
-async fn another_seed_has_other_luck() {
-    let (first, second) = (Script::play(1).await, Script::play(2).await);
-    assert_ne!(chance(&first), chance(&second));
+    // Another seed has other luck.
+    assert_ne!(chance(&first), chance(&Script::play(2).await));
 }
