@@ -9,11 +9,11 @@ use splashtail_core::ids::ClusterId;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::bus::{Bus, BusMessage, Subscription};
 use splashtail_ipc::launcher::{DiagReply, Incoming, LauncherCmd};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::cluster::{ClusterState, ShardView};
+use crate::orphan::SignsOfLife;
 
 /// Pause between attempts to publish what must not be lost.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -23,11 +23,7 @@ pub struct FleetBus {
     state: Arc<ClusterState>,
     channel: String,
     clock: SharedClock,
-    /// When a diag request for this cluster last came, as monotonic time; `None` until supervision
-    /// began with `launch_next`.
-    pinged: watch::Sender<Option<Duration>>,
-    /// Whether the connection to the bus stands.
-    linked: watch::Sender<bool>,
+    pub signs: SignsOfLife,
 }
 
 /// What to do about one message.
@@ -48,14 +44,12 @@ impl FleetBus {
         channel: String,
         clock: SharedClock,
     ) -> Arc<Self> {
-        let (pinged, linked) = (watch::Sender::new(None), watch::Sender::new(true));
         Arc::new(Self {
             bus,
             state,
             channel,
+            signs: SignsOfLife::new(Arc::clone(&clock)),
             clock,
-            pinged,
-            linked,
         })
     }
 
@@ -76,12 +70,13 @@ impl FleetBus {
         };
         info!(bus.channel = self.channel, "listening on the bus");
         let mut connected = subscription.connected();
+        self.signs.link(*connected.borrow_and_update());
         loop {
             let message = tokio::select! {
                 () = shutdown.cancelled() => return,
                 message = subscription.next_message() => message,
                 Ok(()) = connected.changed() => {
-                    self.link(*connected.borrow_and_update());
+                    self.signs.link(*connected.borrow_and_update());
                     continue;
                 }
             };
@@ -90,18 +85,10 @@ impl FleetBus {
         }
     }
 
-    /// Silence while the bus is away is nobody's silence: the orphan timer starts anew after it.
-    fn link(&self, connected: bool) {
-        if connected {
-            self.touch();
-        }
-        self.linked.send_replace(connected);
-    }
-
     async fn handle(&self, message: BusMessage) {
         match react(self.state.cluster.id, &message.payload) {
             Reaction::Answer { nonce } => {
-                self.touch();
+                self.signs.ping();
                 let cluster_id = self.state.cluster.id;
                 let data = self.state.health().await;
                 let reply = LauncherCmd::diag(&DiagReply {
@@ -118,13 +105,6 @@ impl FleetBus {
         }
     }
 
-    /// Restarts the orphan timer, once it runs.
-    fn touch(&self) {
-        let now = self.clock.monotonic();
-        self.pinged
-            .send_if_modified(|pinged| pinged.is_some() && pinged.replace(now) != Some(now));
-    }
-
     /// Says that every shard has been ready. Repeats until the bus takes it.
     pub async fn launch_next(&self) {
         let message = LauncherCmd::launch_next(self.state.cluster.id).to_json();
@@ -132,31 +112,8 @@ impl FleetBus {
             warn!(error = %Chain(&error), "cannot tell the clusterer that this cluster is up");
             self.clock.sleep(RETRY_PAUSE).await;
         }
-        let now = self.clock.monotonic();
-        self.pinged.send_modify(|pinged| *pinged = Some(now));
+        self.signs.expect_pings();
         info!("all shards have been ready");
-    }
-
-    /// Resolves when no clusterer has pinged this cluster for `timeout`, not counting the time
-    /// without a bus. The time begins with [`FleetBus::launch_next`], because pings do.
-    pub async fn orphaned(&self, timeout: Duration) {
-        let mut pinged = self.pinged.subscribe();
-        let mut linked = self.linked.subscribe();
-        loop {
-            // Waiting cannot fail: the senders live in `self`.
-            let _ = linked.wait_for(|linked| *linked).await;
-            let last = pinged.wait_for(Option::is_some).await.map(|pinged| *pinged);
-            let last = last.ok().flatten().unwrap_or_default();
-            let silence = self.clock.monotonic().saturating_sub(last);
-            let Some(left) = timeout.checked_sub(silence).filter(|left| !left.is_zero()) else {
-                return;
-            };
-            tokio::select! {
-                () = self.clock.sleep(left) => {}
-                _ = pinged.changed() => {}
-                _ = linked.changed() => {}
-            }
-        }
     }
 }
 
@@ -186,28 +143,6 @@ fn react(own: ClusterId, payload: &str) -> Reaction {
         Err(error) => {
             debug!(error = %Chain(&error), "dropped a bus message");
             Reaction::Nothing
-        }
-    }
-}
-
-/// Reads `CLUSTERER_ORPHAN_TIMEOUT`: seconds, with or without an `s`. Absent, empty, zero and
-/// unreadable values switch it off.
-pub fn orphan_timeout(value: Option<&str>) -> Option<Duration> {
-    let text = value?.trim();
-    if text.is_empty() {
-        return None;
-    }
-    match text.trim_end_matches('s').parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds.is_finite() => {
-            Duration::try_from_secs_f64(seconds).ok()
-        }
-        Ok(_) => None,
-        Err(_) => {
-            warn!(
-                value = text,
-                "CLUSTERER_ORPHAN_TIMEOUT is ignored: not a number of seconds"
-            );
-            None
         }
     }
 }
@@ -340,63 +275,38 @@ mod tests {
         assert_eq!(bus.0.lock().unwrap().len(), 1, "said once");
     }
 
+    /// The time without pings begins when the clusterer is told to send them.
     #[tokio::test]
-    async fn an_orphan_notices_after_the_last_ping() {
+    async fn launch_next_is_said_as_mewld_says_it_and_starts_the_wait_for_pings() {
         let (fleet, bus, clock) = fleet_bus();
-        let timeout = Duration::from_secs(120);
-        let orphaned = tokio::spawn({
-            let fleet = fleet.clone();
-            async move { fleet.orphaned(timeout).await }
-        });
-        // Booting takes as long as it takes.
-        clock.advance(Duration::from_secs(3600));
         fleet.launch_next().await;
         assert_eq!(
             bus.0.lock().unwrap()[0].1,
             r#"{"scope":"launcher","action":"launch_next","args":{"id":1},"command_id":null,"output":null,"data":null}"#
         );
-        clock.wait_for_sleepers(1).await;
-        clock.advance(Duration::from_secs(119));
-        hear(&fleet, r#"{"id":1,"nonce":"QwErTyUiOp","diag":true}"#).await;
-        tokio::task::yield_now().await;
-        clock.wait_for_sleepers(1).await;
-        clock.advance(Duration::from_secs(119));
-        tokio::task::yield_now().await;
-        assert!(!orphaned.is_finished());
-        clock.wait_for_sleepers(1).await;
-        clock.advance(Duration::from_secs(1));
-        orphaned.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn the_timer_stands_while_the_bus_is_away() {
-        let (fleet, _, clock) = fleet_bus();
-        fleet.launch_next().await;
+        fleet.signs.link(true);
+        let timeout = Duration::from_secs(120);
         let orphaned = tokio::spawn({
             let fleet = fleet.clone();
-            async move { fleet.orphaned(Duration::from_secs(120)).await }
+            async move {
+                fleet
+                    .signs
+                    .orphaned(timeout, || std::future::ready(true))
+                    .await
+            }
         });
-        clock.wait_for_sleepers(1).await;
-        fleet.link(false);
-        tokio::task::yield_now().await;
-        clock.advance(Duration::from_secs(1000));
-        tokio::task::yield_now().await;
-        assert!(!orphaned.is_finished());
-        fleet.link(true);
-        clock.wait_for_sleepers(1).await;
-        clock.advance(Duration::from_secs(120));
-        orphaned.await.unwrap();
-    }
-
-    #[test]
-    fn the_timeout_variable() {
-        assert_eq!(orphan_timeout(Some("120")), Some(Duration::from_secs(120)));
-        assert_eq!(
-            orphan_timeout(Some("2.5s")),
-            Some(Duration::from_millis(2500))
-        );
-        for off in [None, Some(""), Some("0"), Some("-1"), Some("soon")] {
-            assert_eq!(orphan_timeout(off), None);
+        clock.wait_for_sleepers(2).await;
+        clock.advance(Duration::from_secs(119));
+        hear(&fleet, r#"{"id":1,"nonce":"QwErTyUiOp","diag":true}"#).await;
+        for _ in 0..32 {
+            tokio::task::yield_now().await;
         }
+        clock.advance(Duration::from_secs(119));
+        for _ in 0..32 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!orphaned.is_finished());
+        clock.advance(Duration::from_secs(1));
+        orphaned.await.unwrap();
     }
 }

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod iserver;
 pub mod markdown;
 pub mod modules;
+pub mod orphan;
 pub mod pages;
 pub mod presence;
 pub mod ready;

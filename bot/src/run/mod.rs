@@ -25,10 +25,11 @@ use tracing::{info, warn};
 use crate::app::{App, Command, Data};
 use crate::arguments::{Cluster, ShardPlan};
 use crate::cluster::{ClusterState, Connection};
-use crate::fleet_bus::{FleetBus, orphan_timeout};
+use crate::fleet_bus::FleetBus;
 use crate::framework::tracked::Tracked;
 use crate::framework::{self, gate::KnownGuilds};
 use crate::modules::registry::Registry;
+use crate::orphan::{listens, orphan_timeout};
 use crate::registration::Registration;
 use crate::{discord_http, iserver, modules};
 
@@ -164,7 +165,10 @@ async fn operate(
             &fleet,
             orphan_timeout(surroundings.orphan_timeout.as_deref()),
         ) {
-            (Some(fleet), Some(timeout)) => fleet.orphaned(timeout).await,
+            (Some(fleet), Some(timeout)) => {
+                let clusterer = app.config.clusterer_address();
+                fleet.signs.orphaned(timeout, || listens(clusterer)).await
+            }
             _ => std::future::pending().await,
         }
     };
@@ -179,7 +183,7 @@ async fn operate(
     let manager = Arc::clone(&client.shard_manager);
     let outcome = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
-        () = orphaned => Err(anyhow!("no clusterer has asked for a sign of life for too long")),
+        orphaned = orphaned => Err(orphaned.into()),
         ended = client.start_shard_range(shards, total) => Err(gateway_ended(ended)),
     };
     shutdown.cancel();
