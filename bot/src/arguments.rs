@@ -115,6 +115,16 @@ impl Arguments {
     }
 }
 
+/// mewld does not tell how many clusters there are, but it gives each the same number of shards,
+/// the last one excepted, in the order of their ids.
+fn count(args: &ClusterArgs) -> u16 {
+    let first = args.shards.first().map_or(0, |shard| shard.get());
+    let own = u16::try_from(args.shards.len()).unwrap_or(u16::MAX);
+    let per_cluster = first.checked_div(args.cluster_id.get()).unwrap_or(own);
+    let all = args.shard_count.div_ceil(per_cluster.max(1));
+    all.max(args.cluster_id.get().saturating_add(1))
+}
+
 impl Cluster {
     fn from_args(args: ClusterArgs, channel: Option<String>) -> Result<Self, ArgumentError> {
         let gap = args
@@ -124,6 +134,7 @@ impl Cluster {
         if let Some(gap) = gap {
             return Err(ArgumentError::Gap(gap[1]));
         }
+        let count = args.cluster_count.unwrap_or_else(|| count(&args));
         let channel = args
             .channel
             .filter(|channel| !channel.is_empty())
@@ -131,7 +142,7 @@ impl Cluster {
         Ok(Self {
             id: args.cluster_id,
             name: args.cluster_name,
-            count: args.cluster_count.unwrap_or(1).max(1),
+            count: count.max(1),
             shards: args.shards,
             shard_count: args.shard_count,
             channel,
@@ -218,6 +229,25 @@ mod tests {
         };
         assert_eq!(cluster.channel.as_deref(), Some("from-variable"));
         assert_eq!(environment, None);
+    }
+
+    #[test]
+    fn how_many_clusters_there_are_follows_from_the_shards() {
+        for (shards, total, id, count) in [
+            ("[0]", "1", "0", 1),
+            ("[0, 1]", "5", "0", 3),
+            ("[2, 3]", "5", "1", 3),
+            // The last one may be short.
+            ("[4]", "5", "2", 3),
+            ("[0]", "4", "3", 4),
+        ] {
+            let (ShardPlan::Fixed(cluster), _) =
+                plan(&[shards, total, id, "Flare", "0", "bot"]).unwrap()
+            else {
+                panic!()
+            };
+            assert_eq!(cluster.count, count, "{shards} of {total}, cluster {id}");
+        }
     }
 
     #[test]
