@@ -1,7 +1,7 @@
 //! Pings: the clusterer asks one cluster, the cluster answers with the health of its shards.
 
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use splashtail_core::ids::ClusterId;
 
@@ -59,17 +59,6 @@ pub struct DiagReply {
     pub data: Vec<ShardHealth>,
 }
 
-/// What tolerant reading accepts of one shard's record.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct LooseHealth {
-    shard_id: u16,
-    up: bool,
-    latency: f64,
-    guilds: u64,
-    users: u64,
-}
-
 impl DiagReply {
     /// The output of a `diag` command: a JSON string, or the object itself from lenient peers.
     /// `cluster_id` may be missing, as it was in mewld's own bots; see
@@ -108,37 +97,50 @@ impl DiagReply {
             Value::Object(members) => members,
             _ => return None,
         };
-        let member = |wanted: &str| {
-            members
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(wanted))
-                .map(|(_, value)| value)
-        };
-        let nonce = member("Nonce")?.as_str()?.to_owned();
-        let shards = member("Data")
+        let nonce = member(members, "Nonce")?.as_str()?.to_owned();
+        let shards = member(members, "Data")
             .and_then(Value::as_array)
             .map(Vec::as_slice)
             .unwrap_or_default();
         let data = shards.iter().filter_map(read_health).collect();
-        Some((member("cluster_id").and_then(cluster_id), nonce, data))
+        let cluster = member(members, "cluster_id").and_then(cluster_id);
+        Some((cluster, nonce, data))
     }
 }
 
+/// By mewld's reading of JSON: names without regard to case, null is zero.
+fn member<'a>(members: &'a Map<String, Value>, wanted: &str) -> Option<&'a Value> {
+    let mut members = members.iter();
+    let (_, value) = members.find(|(key, _)| key.eq_ignore_ascii_case(wanted))?;
+    Some(value).filter(|value| !value.is_null())
+}
+
+/// Numbers that make no sense are unknown; a shard without a usable number is none.
 fn read_health(value: &Value) -> Option<ShardHealth> {
-    let loose: LooseHealth = serde_json::from_value(value.clone()).ok()?;
-    let LooseHealth {
-        shard_id,
-        up,
-        latency,
-        guilds,
-        users,
-    } = loose;
+    let record = value.as_object()?;
+    let shard = match member(record, "shard_id") {
+        None => 0,
+        Some(id) => cluster_id(id)?.get(),
+    };
+    let number = |name| member(record, name).and_then(Value::as_f64);
+    let count = |name| {
+        let number = number(name).unwrap_or_default();
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "casts saturate, and counts of guilds and users are far below 2^53"
+        )]
+        let count = number as u64;
+        count
+    };
     Some(ShardHealth {
-        shard_id: shard_id.into(),
-        up,
-        latency,
-        guilds,
-        users,
+        shard_id: shard.into(),
+        up: member(record, "up")
+            .and_then(Value::as_bool)
+            .unwrap_or_default(),
+        latency: number("latency").unwrap_or_default().max(0.0),
+        guilds: count("guilds"),
+        users: count("users"),
     })
 }
 
@@ -191,6 +193,44 @@ mod tests {
         assert_eq!(DiagReply::from_output(&without_id), None);
         let told = DiagReply::from_output_of(&without_id, |_| Some(ClusterId(4))).unwrap();
         assert_eq!((told.cluster_id, told.data), (ClusterId(4), Vec::new()));
+    }
+
+    /// What other languages make of "not known yet".
+    #[test]
+    fn unknown_numbers_do_not_cost_the_shard() {
+        let shard = |record: Value| {
+            let output = json!({"Nonce": "x", "Data": [record]});
+            let reply = DiagReply::from_output_of(&output, |_| Some(ClusterId(0))).unwrap();
+            reply.data.first().map(|shard| {
+                (
+                    shard.shard_id.get(),
+                    shard.up,
+                    shard.latency,
+                    shard.guilds,
+                    shard.users,
+                )
+            })
+        };
+        for (record, expected) in [
+            (
+                json!({"shard_id": 1, "up": true, "latency": null, "guilds": null, "users": null}),
+                Some((1, true, 0.0, 0, 0)),
+            ),
+            (
+                json!({"Shard_ID": 1, "Up": true, "Latency": 41.5, "Guilds": 3.0, "USERS": 9}),
+                Some((1, true, 41.5, 3, 9)),
+            ),
+            (
+                json!({"shard_id": "2", "up": "yes", "latency": -1, "guilds": -5, "users": 1e300}),
+                Some((2, false, 0.0, 0, u64::MAX)),
+            ),
+            (json!({}), Some((0, false, 0.0, 0, 0))),
+            (json!({"shard_id": -1, "up": true}), None),
+            (json!({"shard_id": 65_536, "up": true}), None),
+            (json!([]), None),
+        ] {
+            assert_eq!(shard(record.clone()), expected, "{record}");
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub const SCOPE_CLUSTERER: &str = "clusterer";
 /// Length of the id the clusterer gives to its own announcements.
 pub const COMMAND_ID_LENGTH: usize = 16;
 
+/// Longest id that is echoed, in bytes: an answer must not be large because a question was.
+pub const LONGEST_COMMAND_ID: usize = 1024;
+
 /// One command or notification. Absent members are written as null, as the bot always did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LauncherCmd {
@@ -54,6 +57,8 @@ pub enum Malformed {
     Missing(&'static str),
     #[error("the ping has no usable id or nonce")]
     Ping,
+    #[error("`command_id` has more than {LONGEST_COMMAND_ID} bytes")]
+    CommandId,
 }
 
 impl Incoming {
@@ -75,6 +80,9 @@ impl Incoming {
             action: required(&mut members, "action")?,
             args: object(&mut members, "args"),
             command_id: match members.remove("command_id") {
+                Some(Value::String(id)) if id.len() > LONGEST_COMMAND_ID => {
+                    return Err(Malformed::CommandId);
+                }
                 Some(Value::String(id)) => Some(id),
                 Some(Value::Number(id)) => Some(id.to_string()),
                 _ => None,
@@ -328,6 +336,12 @@ mod tests {
                 .unwrap(),
             "5"
         );
+        let id = |length| json!({"scope": "a", "action": "b", "command_id": "x".repeat(length)});
+        assert!(Incoming::parse(&id(1024).to_string()).is_ok());
+        assert!(matches!(
+            Incoming::parse(&id(1025).to_string()),
+            Err(Malformed::CommandId)
+        ));
         for text in [
             "",
             "1",
