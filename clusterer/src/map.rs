@@ -55,8 +55,8 @@ pub enum MapError {
 
 /// Shards 0 to `shard_count - 1` in groups of `per_cluster`; the last group may be short.
 ///
-/// A name comes from the list; past its end, or where it repeats or is empty, it is
-/// `Cluster-<id>`, so that names are unique and the same at every start.
+/// A name comes from the list; past its end, or where it repeats, is empty or looks like that of
+/// another cluster, it is `Cluster-<id>`, so that names are unique and the same at every start.
 ///
 /// # Errors
 /// Either number is zero.
@@ -88,9 +88,16 @@ fn shards(range: Range<u16>) -> Vec<ShardId> {
 
 fn name(names: &[String], id: usize) -> String {
     match names.get(id) {
-        Some(name) if !name.is_empty() && !names[..id].contains(name) => name.clone(),
+        Some(name) if !name.is_empty() && !is_made_up(name) && !names[..id].contains(name) => {
+            name.clone()
+        }
         _ => format!("Cluster-{id}"),
     }
+}
+
+fn is_made_up(name: &str) -> bool {
+    let id = name.strip_prefix("Cluster-");
+    id.is_some_and(|id| id.parse::<u16>().is_ok())
 }
 
 /// The part of a fleet over several hosts that one of them runs. Cluster ids are those of the whole
@@ -273,6 +280,15 @@ mod tests {
     }
 
     #[test]
+    fn a_configured_name_cannot_be_that_of_a_later_cluster() {
+        let names = ["Cluster-2", "Cluster-x"].map(str::to_owned);
+        assert_eq!(
+            table(&names, 3, 1),
+            ["0 Cluster-0 [0]", "1 Cluster-x [1]", "2 Cluster-2 [2]"]
+        );
+    }
+
+    #[test]
     fn ports_stay_in_range_and_clear_of_others() {
         let clusters = |count| cluster_map(&[], count, 1).unwrap();
         let ports = Ports {
@@ -325,7 +341,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_shard_is_in_one_cluster(shards in 1_u16.., per in 1_u16.., names in proptest::collection::vec("[a-c]{0,2}", 0..6)) {
+        fn each_shard_is_in_one_cluster(shards in 1_u16.., per in 1_u16.., names in proptest::collection::vec("[a-c]{0,2}|Cluster-[0-5]", 0..6)) {
             let map = cluster_map(&names, shards, per).unwrap();
             let all: Vec<u16> = map.iter().flat_map(|entry| &entry.shards).map(|shard| shard.get()).collect();
             prop_assert!(all.iter().copied().eq(0..shards));

@@ -23,6 +23,8 @@ pub enum ArgvStyle {
 /// The file's content, or the embedded defaults when there is no file.
 #[derive(Debug, Clone)]
 pub struct ClusterFile {
+    /// For a clusterer without a config; else `discord_auth.token` counts.
+    pub token: Option<SecretString>,
     pub dir: Option<PathBuf>,
     pub override_dir: Option<PathBuf>,
     pub use_current_directory: bool,
@@ -53,6 +55,7 @@ pub struct ClusterFile {
 impl Default for ClusterFile {
     fn default() -> Self {
         Self {
+            token: None,
             dir: None,
             override_dir: None,
             use_current_directory: true,
@@ -199,6 +202,7 @@ impl Reader {
         let ping_interval = self.number("ping_interval", 1, 86_400);
         let ping_timeout = self.number("ping_timeout", 1, 86_400);
         let file = ClusterFile {
+            token: self.text("token").map(SecretString::from),
             dir: self.text("dir").map(PathBuf::from),
             override_dir: self.text("override_dir").map(PathBuf::from),
             use_current_directory: self.flag("use_current_directory"),

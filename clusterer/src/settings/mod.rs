@@ -143,6 +143,7 @@ impl Settings {
                 .discord_auth
                 .token
                 .clone()
+                .or_else(|| file.token.clone())
                 .ok_or(SettingsError::NoToken)?,
         };
         let per_cluster = match variable("PER_CLUSTER") {

@@ -161,6 +161,22 @@ fn what_cannot_work_is_refused_before_anything_starts() {
 }
 
 #[test]
+fn the_token_is_that_of_the_environment_the_config_or_the_file() {
+    let mut world = world();
+    let file = "module: bot\nargv: mewld\ntoken: of-the-file\n";
+    let token = |world: &World| {
+        let settings = world.resolve(file).unwrap();
+        value(&settings, "MTOKEN").unwrap().to_owned()
+    };
+    assert_eq!(token(&world), "token");
+    world.config.discord_auth.token = None;
+    assert_eq!(token(&world), "of-the-file");
+    let variable = ("MTOKEN".to_owned(), "of-the-environment".to_owned());
+    world.surroundings.variables.extend([variable]);
+    assert_eq!(token(&world), "of-the-environment");
+}
+
+#[test]
 fn a_range_of_shards_is_checked_against_the_cluster_size_in_force() {
     let mut world = world();
     let file = "module: bot\nper_cluster: 2\nfixed_shard_count: 12\nshard_range: 4-7\n";
