@@ -191,7 +191,7 @@ impl Cluster {
             *deadline = (*deadline + lost).max(back);
         }
         self.ping.schedule(now + interval);
-        self.ping.excused_until = Some(back);
+        self.ping.excused_until = self.ping.excused_until.max(Some(back));
     }
 }
 

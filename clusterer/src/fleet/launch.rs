@@ -25,6 +25,9 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 const EMPTY_BUDGET_RETRY: Duration = Duration::from_secs(30);
 /// A cluster that is launching is asked for its health this often; silence does not count.
 pub(super) const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Whoever asks for the health of a cluster that has just launched need not wait a long
+/// `ping_interval` for it.
+const FIRST_PING: Duration = Duration::from_secs(1);
 
 /// What is known of the sessions that may still be started.
 #[derive(Debug, Default)]
@@ -294,16 +297,17 @@ impl Fleet {
             self.fetch_gateway();
             return false;
         }
-        let Some(limit) = self.gateway.as_ref().map(|bot| &bot.session_start_limit) else {
+        let Some(remaining) = self.identifies_left() else {
             return false;
         };
-        let remaining = limit.remaining.saturating_sub(self.budget.used);
+        let limit = self.gateway.as_ref().map(|bot| &bot.session_start_limit);
+        let reset_after = limit.map_or(0, |limit| limit.reset_after);
         let needed = u32::try_from(shards).unwrap_or(u32::MAX);
         if remaining >= needed && remaining >= self.policy.minimum_sessions {
             self.budget.waiting = false;
             return true;
         }
-        let reset = Duration::from_millis(limit.reset_after);
+        let reset = Duration::from_millis(reset_after);
         let pause = if reset.is_zero() {
             EMPTY_BUDGET_RETRY
         } else {
@@ -330,6 +334,12 @@ impl Fleet {
             );
         }
         false
+    }
+
+    /// What Discord said, less what was used since.
+    pub(super) fn identifies_left(&self) -> Option<u32> {
+        let limit = &self.gateway.as_ref()?.session_start_limit;
+        Some(limit.remaining.saturating_sub(self.budget.used))
     }
 
     fn spawn(&mut self, now: Now, index: usize, via: Via, rested: Duration) {
@@ -405,19 +415,30 @@ impl Fleet {
     }
 
     /// The cluster says that all its shards have been ready. Counts once per incarnation and only
-    /// while the cluster is launching.
+    /// while a process of the cluster is launching.
+    ///
+    /// mewld's message names a cluster, but neither its sender nor an incarnation: whoever is on
+    /// the bus can say it. Believing a wrong one costs the order of starts, never a cluster: keys
+    /// still rest, and until the process itself has answered a ping, its silence counts only once
+    /// its time to launch has passed.
     pub(super) fn on_launch_next(&mut self, now: Now, cluster: ClusterId) {
         let Some(index) = self.index(cluster) else {
             return;
         };
-        if !matches!(self.clusters[index].state, State::Launching { .. }) {
+        let State::Launching { deadline, .. } = self.clusters[index].state else {
+            return;
+        };
+        if self.clusters[index].process.is_none() {
             return;
         }
         info!(cluster.id = %cluster, "cluster launched");
         self.mark_identified(now, index);
-        self.clusters[index]
-            .ping
-            .start(now.monotonic + self.policy.ping_interval);
+        let first = now.monotonic + self.policy.ping_interval.min(FIRST_PING);
+        let cluster = &mut self.clusters[index];
+        cluster.ping.start(first);
+        if cluster.last_checked.is_none() {
+            cluster.ping.excused_until = Some(deadline);
+        }
         self.set_state(
             index,
             State::Running {

@@ -188,7 +188,7 @@ impl Fleet {
             } else if !waiting.heard {
                 Some("the bus has not delivered it")
             } else if ping.excused_until.is_some_and(|until| until > clock) {
-                Some("the cluster may not have found the bus yet")
+                Some("the cluster may not be listening yet")
             } else {
                 None
             };

@@ -244,7 +244,7 @@ pub async fn reply(replies: &mut Subscription, command_id: &str) -> Value {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), found)
+    tokio::time::timeout(Duration::from_secs(60), found)
         .await
         .expect("a reply")
 }
@@ -272,7 +272,7 @@ impl Running {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), logged)
+        tokio::time::timeout(Duration::from_secs(90), logged)
             .await
             .unwrap_or_else(|_| panic!("no {event}"))
     }

@@ -291,6 +291,53 @@ fn defect_08_12_launch_next_counts_once_and_only_from_a_launching_cluster() {
     assert_eq!(world.alive(), [0, 1]);
 }
 
+/// Somebody else says that a cluster has launched which still boots: that must not get it killed.
+#[test]
+fn defect_10_12_a_stranger_s_launch_next_does_not_cost_a_booting_cluster() {
+    let mut world = World::new(2, 1, 16);
+    world.boot = seconds(70);
+    world.behave(0, Behaviour::Silent);
+    world.run(seconds(2));
+    world.notify("launch_next", json!({ "id": 0 }));
+    assert!(world.fleet.clusters()[0].launched(), "it is believed");
+    // Its time to launch is 75 s.
+    world.run(seconds(65));
+    assert!(world.events("ping_failure").is_empty());
+    world.behave(0, Behaviour::Normal);
+    world.run(seconds(60));
+    assert!(world.events("ping_failure").is_empty());
+    assert_eq!(world.spawns.len(), 2);
+    // One that has answered once is watched as ever, and one that never does is found out.
+    world.behave(0, Behaviour::Hung);
+    world.run(seconds(10));
+    assert_eq!(world.spawns.len(), 3);
+    world.behave(1, Behaviour::Silent);
+    assert_eq!(world.ask("restart", Some(1)), json!("ok"));
+    world.run_until(seconds(30), |world| world.spawns.len() == 4);
+    world.notify("launch_next", json!({ "id": 1 }));
+    world.run(seconds(90));
+    let failures = world.events("ping_failure").len();
+    assert!(failures >= 4 && world.spawns.len() >= 5);
+}
+
+/// The budget is looked at before every start, also after a crash.
+#[test]
+fn defect_09_a_restart_waits_for_the_identify_budget() {
+    let mut world = World::new(2, 1, 16);
+    world.run(seconds(10));
+    world.gateway.session_start_limit.remaining = 2;
+    world.gateway.session_start_limit.reset_after = 600_000;
+    // What Discord said at the start is too old by then.
+    world.run(seconds(120));
+    world.crash(0, Exit::default());
+    world.run(seconds(300));
+    assert_eq!(world.alive(), [1]);
+    assert_eq!(world.events("identify_budget_wait").len(), 1);
+    world.gateway.session_start_limit.remaining = 1000;
+    world.run(seconds(400));
+    assert_eq!(world.alive(), [0, 1]);
+}
+
 /// Crash loops end in a hold, not in exhausted identifies.
 #[test]
 fn defect_09_a_crash_loop_backs_off_and_is_held() {
