@@ -37,6 +37,9 @@ pub struct SavedCluster {
     pub starts: u32,
     pub state: SavedState,
     pub process: Option<ProcessId>,
+    /// Its process may identify shards at any time.
+    #[serde(default)]
+    pub identifying: bool,
     /// Unix milliseconds.
     pub started_at: Option<i64>,
     #[serde(default)]
@@ -130,10 +133,14 @@ impl Fleet {
                 info!(cluster.id = %cluster.id, "adopting a running cluster");
                 cluster.process = saved.process;
                 cluster.occupied = true;
+                cluster.identifying = saved.identifying;
                 cluster.session_id = saved.session_id;
                 cluster.ping.start(now.monotonic);
             }
             self.clusters.push(cluster);
+            if saved.identifying && !alive {
+                self.mark_identified(now, index);
+            }
             self.adopt_state(now, index, saved.state, alive);
         }
         self.changed = true;
@@ -224,6 +231,7 @@ fn save(cluster: &Cluster) -> SavedCluster {
         starts: cluster.starts,
         state,
         process: cluster.process.clone(),
+        identifying: cluster.identifying,
         started_at: cluster.started_at.map(|at| at.timestamp_millis()),
         session_id: cluster.session_id.clone(),
     }

@@ -322,6 +322,39 @@ fn a_successor_takes_running_clusters_over() {
     assert_eq!(second.alive(), [1, 2]);
 }
 
+/// Told to end before it had launched, it may identify until it is gone, whoever watches it.
+#[test]
+fn a_successor_knows_which_processes_may_still_identify() {
+    let mut world = World::new(2, 1, 1);
+    world.boot = seconds(30);
+    world.behave(0, Behaviour::Stubborn);
+    world.run(seconds(2));
+    assert_eq!(world.ask("stop", Some(0)), json!("ok"));
+    world.run(seconds(1));
+    let mut second = world.succeed();
+    second.adopt();
+    second.run(seconds(5));
+    assert_eq!(second.alive(), [0], "the other one shares its key");
+    second.run(seconds(60));
+    assert_eq!(second.alive(), [1]);
+    assert_eq!(second.identify_violations(), []);
+}
+
+/// One that died unseen while it could identify may have done so at the last moment.
+#[test]
+fn a_successor_lets_the_keys_of_a_lost_launching_process_rest() {
+    let mut world = World::with(1, 1, 1, |policy| policy.overlap_boot = false);
+    world.behave(0, Behaviour::Silent);
+    world.run(seconds(2));
+    let mut second = world.succeed();
+    second.die_unseen(0);
+    second.adopt();
+    second.run(seconds(4));
+    assert_eq!(second.alive(), [0; 0]);
+    second.run(seconds(2));
+    assert_eq!(second.alive(), [0]);
+}
+
 /// Pings answered at any moment before their deadline lead to no restart. `SOAK_PINGS=1000000`
 /// makes it a soak.
 #[test]

@@ -405,7 +405,9 @@ impl World {
         if !answers {
             return;
         }
-        let up = self.time >= process.identify_at;
+        // What does not say that it launched identifies all the same.
+        let silently = self.behaviour(cluster) == Behaviour::Mute;
+        let up = process.launched || (silently && self.time >= process.identify_at);
         let health = |shard: &ShardId| json!({"shard_id": shard, "up": up, "latency": 1.0, "guilds": 0, "users": 0});
         let data: Vec<Value> = process.shards.iter().map(health).collect();
         let output = json!({"cluster_id": cluster, "Nonce": nonce, "Data": data}).to_string();
