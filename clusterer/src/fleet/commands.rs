@@ -276,11 +276,14 @@ impl Fleet {
     }
 
     fn reply(&mut self, origin: &Origin, command: &LauncherCmd, output: Value) {
-        let command_id = command.command_id.clone();
-        self.effects.push(Effect::Reply {
+        let reply = Effect::Reply {
             origin: origin.clone(),
-            command_id,
+            command_id: command.command_id.clone(),
             output,
-        });
+        };
+        match origin {
+            Origin::Bus if self.hosts.is_some() => self.answers.push(reply),
+            _ => self.effects.push(reply),
+        }
     }
 }

@@ -122,6 +122,8 @@ pub struct Fleet {
     queue_tickets: u64,
     changed: bool,
     effects: Vec<Effect>,
+    /// Answers to commands on a bus with several hosts.
+    answers: Vec<Effect>,
 }
 
 impl Fleet {
@@ -154,6 +156,7 @@ impl Fleet {
             queue_tickets: 0,
             changed: false,
             effects: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
@@ -193,7 +196,7 @@ impl Fleet {
             Event::Shutdown => self.close(now, 0, None),
         }
         self.advance(now);
-        self.announce_host(now);
+        self.announce_and_answer(now);
         self.finish_closing(now);
         // While the fleet closes, the file keeps telling what was wanted before.
         if std::mem::take(&mut self.changed) && self.closing.is_none() {

@@ -1,5 +1,7 @@
 //! What this host tells the others.
 
+use std::time::Duration;
+
 use splashtail_ipc::launcher::LauncherCmd;
 
 use super::super::cluster::Cluster;
@@ -10,15 +12,31 @@ use super::super::{Fleet, Now};
 use super::{Announcement, INTERVAL, NamedInstance, PACE};
 
 impl Fleet {
+    /// The other hosts hear of a command's effect before its answer: whoever got the answer through
+    /// one of them finds there what it says. Both come before anything is done.
+    pub(in crate::fleet) fn announce_and_answer(&mut self, now: Now) {
+        let earlier = self.effects.len();
+        self.announce_host(now);
+        if !self.answers.is_empty() {
+            let mut first = self.effects.split_off(earlier);
+            first.append(&mut self.answers);
+            self.effects.splice(0..0, first);
+        }
+    }
+
     /// Tells the other hosts what they should know, when it is time.
-    pub(in crate::fleet) fn announce_host(&mut self, now: Now) {
+    fn announce_host(&mut self, now: Now) {
         let used = self.keys_in_use();
         let changed = self.changed;
         let Some(hosts) = &mut self.hosts else { return };
         let needed = [&used[..], &hosts.wanted].concat();
         hosts.claims.hold(&used, hosts.sequence + 1);
         hosts.due |= hosts.claims.keep(&needed) | changed;
-        let pause = if hosts.due { PACE } else { INTERVAL };
+        let pause = match hosts.due {
+            true if !self.answers.is_empty() => Duration::ZERO,
+            true => PACE,
+            false => INTERVAL,
+        };
         let early = hosts.last_told.is_some_and(|at| at + pause > now.monotonic);
         if early || self.bus_down_since.is_some() {
             return;

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use splashtail_api_types::clusters::InstanceState;
 
 use super::super::*;
 use super::bad_input::any_json;
@@ -278,6 +279,30 @@ fn every_command_has_one_reply_from_the_one_whom_it_concerns() {
         json!({"scope": "launcher", "action": "action_logs", "data": {"event": "shard_ready"}});
     company.broadcast(&entry.to_string());
     assert_eq!(company.events("shard_ready").len(), 1);
+}
+
+/// Whoever has the answer looks at once whether it is so.
+#[test]
+fn what_an_answer_says_is_seen_at_once_on_the_host_that_was_asked() {
+    let mut company = Company::new(&[0, 2], 4, 1, 16);
+    company.run(seconds(20));
+    let state = |company: &Company| {
+        let list = company.hosts[0].fleet.instance_list();
+        list.instances[3].process.as_ref().unwrap().state
+    };
+    for (action, before) in [
+        ("stop", InstanceState::Running),
+        ("start", InstanceState::Stopped),
+    ] {
+        assert_eq!(state(&company), before);
+        // Something else was told a moment ago.
+        company.hosts[1].crash(2, Exit::default());
+        assert_eq!(company.request(0, action, Some(3)), "ok");
+        assert_ne!(state(&company), before);
+        company.run(seconds(30));
+    }
+    assert_eq!(company.request(1, "rollingrestart", None), "ok");
+    assert!(company.hosts[1].fleet.instance_list().roll_restarting);
 }
 
 #[test]
