@@ -52,6 +52,8 @@ pub enum ApiError {
     FleetUnavailable,
     #[error("this cluster is not running at the moment")]
     ClusterUnavailable,
+    #[error("this cluster runs on another host, and only the webserver there can ask it")]
+    ClusterElsewhere,
     #[error("the range lies outside the file")]
     Range { size: u64 },
     /// Another daemon said no to what the caller asked for.
@@ -145,6 +147,7 @@ impl ApiError {
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::FleetUnavailable => (StatusCode::PRECONDITION_FAILED, "fleet_unavailable"),
             Self::ClusterUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "cluster_unavailable"),
+            Self::ClusterElsewhere => (StatusCode::SERVICE_UNAVAILABLE, "cluster_elsewhere"),
             Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
             Self::Refused { status, body, .. } => (*status, &body.code),
             Self::Unreachable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

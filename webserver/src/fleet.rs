@@ -109,7 +109,7 @@ impl Fleet {
     /// What the cluster's bot can do, in its own order.
     ///
     /// # Errors
-    /// 404 for an unknown cluster, 503 for one that does not run.
+    /// 404 for an unknown cluster, 503 for one that does not run or runs on another host.
     pub async fn modules(&self, cluster: ClusterId) -> Result<Arc<Vec<CanonicalModule>>, ApiError> {
         let list = self.instances().await?;
         let instance = list
@@ -119,6 +119,11 @@ impl Fleet {
             .ok_or(ApiError::NotFound("cluster"))?;
         if !answers(instance) {
             return Err(ApiError::ClusterUnavailable);
+        }
+        // IServers listen on the loopback of their own host.
+        let process = instance.process.as_ref();
+        if process.is_some_and(|process| process.host.is_some()) {
+            return Err(ApiError::ClusterElsewhere);
         }
         let key = (cluster, instance.session_id.clone());
         if let Some(modules) = self.modules.get(&key).await {

@@ -80,6 +80,32 @@ async fn modules_need_a_running_cluster() {
     test.stop().await;
 }
 
+/// IServers listen on the loopback of their own host: asking ours would ask nobody, or the wrong one.
+#[tokio::test]
+async fn a_cluster_of_another_host_cannot_be_asked_and_that_is_said() {
+    let test = TestServer::start().await;
+    let mut list = instance_list(true);
+    list["Instances"][0]["Process"] = json!({
+        "State": "running", "Host": "b.internal:1293", "Restarts": 0, "Unresponsive": false
+    });
+    clusterer_says(&test, list).await;
+    let elsewhere = test.get("/clusters/0/modules").await;
+    assert_eq!(header(&elsewhere, "retry-after"), "");
+    let text = elsewhere.text().await.unwrap();
+    assert!(
+        text.contains("another host") && !text.contains("internal"),
+        "{text}"
+    );
+    let elsewhere = test.get("/clusters/0/modules").await;
+    assert_eq!(
+        error(elsewhere).await,
+        (503, "cluster_elsewhere".to_owned())
+    );
+    let health = test.get("/clusters/health").await.text().await.unwrap();
+    assert!(!health.contains("internal"), "{health}");
+    test.stop().await;
+}
+
 #[tokio::test]
 async fn modules_come_from_the_cluster_in_its_order() {
     let iserver = wiremock::MockServer::start().await;

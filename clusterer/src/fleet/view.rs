@@ -15,11 +15,13 @@ use crate::map::cluster_map;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClusterNumbers {
     pub id: ClusterId,
-    pub state: &'static str,
+    pub state: InstanceState,
     pub unresponsive: bool,
-    pub incarnation: u64,
+    pub starts: u32,
+    pub shards: usize,
     pub shards_up: usize,
     pub guilds: u64,
+    /// Of its slowest shard; 0 = not known.
     pub latency_ms: f64,
 }
 
@@ -33,6 +35,8 @@ pub struct Numbers {
     pub hosts: usize,
     /// Shards that no host runs.
     pub shards_missing: u32,
+    /// Sessions that may still be started, as far as it is known.
+    pub identifies_left: Option<u32>,
 }
 
 /// A cluster of the fleet, wherever it runs.
@@ -47,6 +51,7 @@ pub(super) struct Known {
 const NOWHERE: InstanceProcess = InstanceProcess {
     state: InstanceState::Missing,
     pid: None,
+    host: None,
     restarts: 0,
     unresponsive: false,
 };
@@ -71,7 +76,7 @@ impl Fleet {
                 return own(&self.clusters[index]);
             }
             let told = hosts.elsewhere(entry.id);
-            match told.and_then(|said| said.cluster(entry.id)) {
+            let mut known = match told.and_then(|said| said.cluster(entry.id)) {
                 Some(told) => Known {
                     name: told.name.clone(),
                     instance: told.instance.clone(),
@@ -85,7 +90,11 @@ impl Fleet {
                     },
                     missing: told.is_none(),
                 },
+            };
+            if let Some(process) = &mut known.instance.process {
+                process.host = told.map(|said| said.name.clone());
             }
+            known
         };
         map.unwrap_or_default().into_iter().map(known).collect()
     }
@@ -135,6 +144,7 @@ impl Fleet {
                 .as_ref()
                 .map_or(1, |hosts| hosts.others().len() + 1),
             shards_missing: shards.sum(),
+            identifies_left: self.identifies_left(),
         }
     }
 }
@@ -163,6 +173,7 @@ pub(super) fn instance(cluster: &Cluster) -> Instance {
         process: Some(InstanceProcess {
             state: cluster.state.into(),
             pid: pid(cluster),
+            host: None,
             restarts: cluster.starts.saturating_sub(1),
             unresponsive: cluster.unresponsive,
         }),
@@ -192,9 +203,10 @@ fn numbers(cluster: &Cluster) -> ClusterNumbers {
     let slowest = health.iter().map(|shard| shard.latency).fold(0.0, f64::max);
     ClusterNumbers {
         id: cluster.id,
-        state: InstanceState::from(cluster.state).as_str(),
+        state: cluster.state.into(),
         unresponsive: cluster.unresponsive,
-        incarnation: cluster.incarnation,
+        starts: cluster.starts,
+        shards: cluster.shards.len(),
         shards_up: health.iter().filter(|shard| shard.up).count(),
         guilds: health.iter().map(|shard| shard.guilds).sum(),
         latency_ms: slowest,

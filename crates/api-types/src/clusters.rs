@@ -42,6 +42,10 @@ impl InstanceList {
             instance.session_id.clear();
             if let Some(process) = &mut instance.process {
                 process.pid = None;
+                // That it is another one is no secret.
+                if let Some(host) = &mut process.host {
+                    host.clear();
+                }
             }
         }
         self
@@ -91,9 +95,13 @@ pub struct Instance {
 #[serde(rename_all = "PascalCase")]
 pub struct InstanceProcess {
     pub state: InstanceState,
-    /// Process id on the clusterer's machine; absent in public answers.
+    /// Process id on its machine; absent in public answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// The other host that runs it, when the fleet has several; absent for clusters of the host that
+    /// answers, empty in public answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Starts after the first one.
     pub restarts: u32,
     /// It missed the last health check.

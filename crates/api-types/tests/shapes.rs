@@ -57,7 +57,7 @@ fn public_instance_list_names_no_directory_and_no_session() {
             "Active": false, "ClusterHealth": null, "CurrentlyKilling": false,
             "LockClusterTime": "2024-01-21T17:37:01Z", "LaunchedFully": false,
             "LastChecked": "0001-01-01T00:00:00Z",
-            "Process": {"State": "backoff", "Pid": 98765, "Restarts": 3, "Unresponsive": false}
+            "Process": {"State": "backoff", "Pid": 98765, "Host": "b.internal:1293", "Restarts": 3, "Unresponsive": false}
         }],
         "ShardCount": 0,
         "GetGatewayBot": {
@@ -68,7 +68,7 @@ fn public_instance_list_names_no_directory_and_no_session() {
     });
     let public = round_trip::<InstanceList>(&wire).public();
     let text = serde_json::to_string(&public).unwrap();
-    for hidden in ["secret", "/srv", "98765"] {
+    for hidden in ["secret", "/srv", "98765", "internal"] {
         assert!(!text.contains(hidden), "{hidden}: {text}");
     }
     assert!(

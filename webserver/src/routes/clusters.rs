@@ -33,7 +33,7 @@ pub async fn get_health(State(app): State<AppState>) -> Result<Json<InstanceList
         (status = 412, description = "The fleet is starting or out of reach; see `Retry-After`", body = ErrorBody),
         (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
         (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
-        (status = 503, description = "The cluster does not run; see `Retry-After`", body = ErrorBody),
+        (status = 503, description = "The cluster does not run (see `Retry-After`), or runs on another host", body = ErrorBody),
         (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn list_modules(

@@ -475,9 +475,14 @@ export interface components {
             State: components["schemas"]["InstanceState"];
             /**
              * Format: int32
-             * @description Process id on the clusterer's machine; absent in public answers.
+             * @description Process id on its machine; absent in public answers.
              */
             Pid?: number | null;
+            /**
+             * @description The other host that runs it, when the fleet has several; absent for clusters of the host that
+             *     answers, empty in public answers.
+             */
+            Host?: string | null;
             /**
              * Format: int32
              * @description Starts after the first one.
@@ -839,7 +844,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The cluster does not run; see `Retry-After` */
+            /** @description The cluster does not run (see `Retry-After`), or runs on another host */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -28,6 +28,8 @@ pub struct Cluster {
     pub state: InstanceState,
     pub unresponsive: bool,
     pub pid: Option<u32>,
+    /// The other host that runs it; `null` for the one that was asked.
+    pub host: Option<String>,
     /// Of the present process.
     pub started_at: Option<DateTime<Utc>>,
     pub shards_up: usize,
@@ -101,6 +103,7 @@ fn cluster(name: String, instance: Instance) -> Cluster {
         state,
         unresponsive: process.as_ref().is_some_and(|process| process.unresponsive),
         pid: process.as_ref().and_then(|process| process.pid),
+        host: process.as_ref().and_then(|process| process.host.clone()),
         started_at: runs.then_some(instance.started_at),
         shards_up: health.iter().flatten().filter(|shard| shard.up).count(),
         latency_ms: (count > 0).then(|| latencies.iter().sum::<f64>() / f64::from(count)),
@@ -164,6 +167,7 @@ pub mod samples {
             process: Some(InstanceProcess {
                 state: InstanceState::Running,
                 pid: Some(4000 + u32::from(id.get())),
+                host: None,
                 restarts: 0,
                 unresponsive: false,
             }),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
+use splashtail_api_types::clusters::InstanceState;
 use splashtail_core::ids::ShardId;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -55,7 +56,7 @@ impl Column {
     }
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     Column::number("ID", 0, |cluster, _| cluster.id.to_string()),
     Column {
         elastic: true,
@@ -66,6 +67,7 @@ const COLUMNS: [Column; 11] = [
         let unresponsive = if cluster.unresponsive { "!" } else { "" };
         format!("{}{unresponsive}", cluster.state.as_str())
     }),
+    HOST,
     Column::number("PID", 6, |cluster, _| {
         known(cluster.pid, |pid| pid.to_string())
     }),
@@ -82,6 +84,15 @@ const COLUMNS: [Column; 11] = [
     Column::number("USERS", 8, |cluster, _| known(cluster.users, grouped)),
     Column::number("RESTARTS", 7, |cluster, _| cluster.restarts.to_string()),
 ];
+
+/// Only of a fleet over several hosts.
+const HOST: Column = Column::text("HOST", 4, |cluster, _| {
+    match (&cluster.host, cluster.state) {
+        (Some(host), _) => printable(host),
+        (None, InstanceState::Missing) => UNKNOWN.to_owned(),
+        (None, _) => "here".to_owned(),
+    }
+});
 
 fn known<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), show)
@@ -105,8 +116,12 @@ fn table(fleet: &Fleet, now: DateTime<Utc>, width: usize) -> Vec<String> {
         cells: Vec<String>,
         width: usize,
     }
+    let away =
+        |cluster: &Cluster| cluster.host.is_some() || cluster.state == InstanceState::Missing;
+    let hosts = fleet.clusters.iter().any(away);
     let mut filled: Vec<_> = COLUMNS
         .iter()
+        .filter(|column| hosts || column.title != HOST.title)
         .map(|column| {
             let cells: Vec<_> = fleet
                 .clusters
@@ -177,7 +192,7 @@ fn summary(fleet: &Fleet) -> Vec<String> {
     let running = fleet
         .clusters
         .iter()
-        .filter(|cluster| cluster.state.as_str() == "running")
+        .filter(|cluster| cluster.state == InstanceState::Running)
         .count();
     let sum =
         |value: fn(&Cluster) -> Option<u64>| grouped(fleet.clusters.iter().filter_map(value).sum());
@@ -279,8 +294,6 @@ pub fn span(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use splashtail_api_types::clusters::InstanceState;
-
     use super::super::fleet::samples::{fleet, start};
     use super::*;
 
@@ -346,6 +359,21 @@ mod tests {
         Identifies left when Di…
         ");
         shown(&mixed(), 1);
+    }
+
+    #[test]
+    fn several_hosts() {
+        let mut fleet = fleet(&["Flare", "Waffle", "Aqua"]);
+        fleet.clusters[1].host = Some("b.test:1293\u{1b}[2J".to_owned());
+        fleet.clusters[2].state = InstanceState::Missing;
+        fleet.clusters[2].pid = None;
+        let shown = shown(&fleet, 200);
+        insta::assert_snapshot!(shown.split("\n\n").next().unwrap(), @"
+        ID  NAME    SHARDS  STATE    HOST             PID  UPTIME   UP  LATENCY  GUILDS  USERS  RESTARTS
+         0  Flare   0-1     running  here            4000   1h 2m  2/2    41 ms      12  1,200         0
+         1  Waffle  2-3     running  b.test:1293[2J  4001   1h 2m  2/2    41 ms      12  1,200         0
+         2  Aqua    4-5     missing  -                  -   1h 2m  2/2    41 ms      12  1,200         0
+        ");
     }
 
     #[test]
