@@ -63,11 +63,28 @@ pub struct Fleet {
     pub bus: Arc<dyn Bus>,
     pub channel: String,
     layout: Layout,
+    /// One, or those that share the shards.
+    hosts: Vec<Host>,
+    hub: CancellationToken,
+}
+
+/// A clusterer with a directory of its own.
+struct Host {
     clusterer: Child,
     program: PathBuf,
     port: u16,
-    hub: CancellationToken,
     dir: TempDir,
+}
+
+/// What all hosts have in common.
+struct Common<'a> {
+    layout: Layout,
+    channel: &'a str,
+    token: &'a str,
+    rest: &'a str,
+    iservers: u16,
+    /// Of the clusters, one `NAME=value` a line.
+    variables: String,
 }
 
 impl Fleet {
@@ -76,6 +93,20 @@ impl Fleet {
     /// # Errors
     /// Something cannot be started.
     pub async fn start(layout: Layout, redis_url: Option<&str>) -> Result<Self> {
+        Self::start_with(layout, &[], redis_url, "").await
+    }
+
+    /// On several hosts, each with its `shard_range`, or on one when there is none. `variables` are
+    /// further ones for the clusters, one `NAME=value` a line.
+    ///
+    /// # Errors
+    /// Something cannot be started.
+    pub async fn start_with(
+        layout: Layout,
+        ranges: &[&str],
+        redis_url: Option<&str>,
+        variables: &str,
+    ) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(SandboxClock::new(SystemClock.now()));
         let sandbox =
@@ -91,73 +122,69 @@ impl Fleet {
         });
         let token = token.context("the world has no bot")?;
 
-        let dir = TempDir::new()?;
         let channel = format!("ar_clusters/{}", uuid::Uuid::new_v4().simple());
-        let data = dir.path().join("data");
-        fs::create_dir_all(data.join("bot"))?;
+        let gateway = sandbox.gateway.as_str().trim_end_matches('/');
+        let common = Common {
+            layout,
+            channel: &channel,
+            token: &token,
+            rest: sandbox.rest.as_str().trim_end_matches('/'),
+            iservers: free_ports(layout.shards / layout.per_cluster.max(1) + 1)?,
+            variables: format!("GATEWAY_URL={gateway}\n{variables}"),
+        };
+        let mut dirs = Vec::new();
+        for _ in 0..ranges.len().max(1) {
+            let dir = TempDir::new()?;
+            fs::create_dir_all(dir.path().join("data/bot"))?;
+            dirs.push(dir);
+        }
         let hub = CancellationToken::new();
-        let target = match redis_url {
-            Some(url) => BusTarget::Redis(url.into()),
+        let (target, address) = match redis_url {
+            Some(url) => (BusTarget::Redis(url.into()), url.to_owned()),
             None => {
+                let data = dirs[0].path().join("data");
                 let socket = data.join("bus.sock");
                 let log = data.join("clusterer/actlogs.jsonl");
                 tokio::spawn(Hub::bind(&socket, &channel, &log)?.serve(hub.clone()));
-                BusTarget::Hub(socket)
+                let address = format!("unix:{}", socket.display());
+                (BusTarget::Hub(socket), address)
             }
         };
-        let port = free_ports(1)?;
-        let redis = redis_url.unwrap_or_default();
-        fs::write(
-            dir.path().join("config.yaml"),
-            format!(
-                "discord_auth:\n  token: \"{token}\"\n  client_id: \"{APPLICATION}\"\n\
-                 discord:\n  api_base: \"{rest}\"\n  cdn_base: \"{rest}\"\n\
-                 meta:\n  redis_url: \"{redis}\"\n  clusterer_port: {port}\n  \
-                 bot_iserver_base_port: {iservers}\n  jobserver_secrets:\n    \
-                 api: \"{SECRET}\"\n    bot: \"b{SECRET}\"\n    cli: \"c{SECRET}\"\n",
-                rest = sandbox.rest.as_str().trim_end_matches('/'),
-                iservers = free_ports(layout.shards / layout.per_cluster.max(1) + 1)?,
-            ),
-        )?;
-        fs::write(
-            dir.path().join("bot.env"),
-            format!(
-                "GATEWAY_URL={}\n",
-                sandbox.gateway.as_str().trim_end_matches('/')
-            ),
-        )?;
-        fs::write(
-            dir.path().join("mewld-staging.yaml"),
-            cluster_file(layout, &channel, &data),
-        )?;
-        if layout.bot != BotProgram::Protocol {
-            migrate(dir.path()).await?;
+        let mut hosts = Vec::new();
+        for (index, dir) in dirs.into_iter().enumerate() {
+            hosts.push(Host::start(dir, &common, &address, ranges.get(index).copied()).await?);
         }
-
-        // A copy, so that it can be replaced like an upgrade does.
-        let program = dir.path().join("splashtail-clusterer");
-        copy_program(&binary("splashtail-clusterer"), &program)
-            .await
-            .context("build the workspace's binaries first")?;
-        let clusterer = spawn_clusterer(&program, dir.path())?;
         Ok(Self {
             bus: bus::connect(&target, &channel)?,
             sandbox,
             channel,
             layout,
-            clusterer,
-            program,
-            port,
+            hosts,
             hub,
-            dir,
         })
+    }
+
+    /// `splashtail clusters` as an operator runs it on one of the hosts.
+    #[must_use]
+    pub fn operator(&self, host: usize, arguments: &[&str]) -> Command {
+        let dir = self.hosts[host].dir.path();
+        let mut command = Command::new(binary("splashtail"));
+        command
+            .arg("clusters")
+            .args(arguments)
+            .arg("--config")
+            .arg(dir.join("config.yaml"))
+            .arg("--data-dir")
+            .arg(dir.join("data"))
+            .kill_on_drop(true);
+        command
     }
 
     /// # Errors
     /// The client cannot be built.
     pub fn client(&self) -> Result<ClustererClient> {
         let signer = Signer::new("api", SECRET.into(), "", SystemClock::shared());
-        let address = format!("http://127.0.0.1:{}", self.port).parse()?;
+        let address = format!("http://127.0.0.1:{}", self.hosts[0].port).parse()?;
         Ok(ClustererClient::new(address, &signer)?)
     }
 
@@ -166,12 +193,12 @@ impl Fleet {
         usize::from(self.layout.shards.div_ceil(self.layout.per_cluster))
     }
 
-    /// Process number of the clusterer.
+    /// Process number of the first host's clusterer.
     ///
     /// # Errors
     /// It has ended.
     pub fn clusterer_pid(&self) -> Result<u32> {
-        self.clusterer.id().context("the clusterer has ended")
+        self.hosts[0].pid()
     }
 
     /// # Errors
@@ -337,10 +364,34 @@ impl Fleet {
     /// # Errors
     /// It cannot be killed or started.
     pub async fn kill_and_restart_clusterer(&mut self) -> Result<()> {
-        signal(self.clusterer_pid()?, Signal::SIGKILL)?;
-        self.clusterer.wait().await?;
-        self.clusterer = spawn_clusterer(&self.program, self.dir.path())?;
+        self.kill_clusterer(0).await?;
+        self.restart_clusterer(0)
+    }
+
+    /// SIGKILL to the clusterer of one host; its clusters run on.
+    ///
+    /// # Errors
+    /// It cannot be killed.
+    pub async fn kill_clusterer(&mut self, host: usize) -> Result<()> {
+        let host = &mut self.hosts[host];
+        signal(host.pid()?, Signal::SIGKILL)?;
+        host.clusterer.wait().await?;
         Ok(())
+    }
+
+    /// A new clusterer on the data of one that was killed.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn restart_clusterer(&mut self, host: usize) -> Result<()> {
+        let host = &mut self.hosts[host];
+        host.clusterer = spawn_clusterer(&host.program, host.dir.path())?;
+        Ok(())
+    }
+
+    /// The hub goes, as it does with the supervisor.
+    pub fn end_hub(&self) {
+        self.hub.cancel();
     }
 
     /// Puts another file in the program's place and asks the clusterer to become it.
@@ -348,24 +399,30 @@ impl Fleet {
     /// # Errors
     /// The file cannot be replaced.
     pub async fn upgrade_clusterer(&self) -> Result<()> {
-        let new = self.program.with_extension("new");
-        copy_program(&self.program, &new).await?;
-        fs::rename(&new, &self.program)?;
+        let program = &self.hosts[0].program;
+        let new = program.with_extension("new");
+        copy_program(program, &new).await?;
+        fs::rename(&new, program)?;
         signal(self.clusterer_pid()?, Signal::SIGHUP)
     }
 
-    /// SIGTERM to the clusterer. Returns the clusters that outlived it, which should be none, and
+    /// SIGTERM to every clusterer. Returns the clusters that outlived it, which should be none, and
     /// what Discord's API description forbids and yet was said.
     ///
     /// # Errors
-    /// It does not end in order.
+    /// One does not end in order.
     pub async fn stop(mut self) -> Result<(BTreeSet<u32>, Vec<String>)> {
         let pids = self.pids().await?;
-        signal(self.clusterer_pid()?, Signal::SIGTERM)?;
-        let ended = tokio::time::timeout(Duration::from_secs(20), self.clusterer.wait());
-        let status = ended.await.context("the clusterer does not stop")??;
-        if !status.success() {
-            bail!("the clusterer ended with {status}:\n{}", self.logs());
+        for host in &self.hosts {
+            signal(host.pid()?, Signal::SIGTERM)?;
+        }
+        for index in 0..self.hosts.len() {
+            let ended = self.hosts[index].clusterer.wait();
+            let ended = tokio::time::timeout(Duration::from_secs(60), ended);
+            let status = ended.await.context("a clusterer does not stop")??;
+            if !status.success() {
+                bail!("a clusterer ended with {status}:\n{}", self.logs());
+            }
         }
         let violations = self.sandbox.edge.violations().await;
         Ok((
@@ -374,12 +431,15 @@ impl Fleet {
         ))
     }
 
-    /// The end of the clusterer's log and of each cluster's.
+    /// The end of each clusterer's log and of each cluster's.
     #[must_use]
     pub fn logs(&self) -> String {
-        let mut paths = vec![self.dir.path().join("clusterer.log")];
-        if let Ok(entries) = fs::read_dir(self.dir.path().join("data/logs")) {
-            paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+        let mut paths = Vec::new();
+        for host in &self.hosts {
+            paths.push(host.dir.path().join("clusterer.log"));
+            if let Ok(entries) = fs::read_dir(host.dir.path().join("data/logs")) {
+                paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+            }
         }
         let tail = |path: &PathBuf| {
             let log = fs::read_to_string(path).unwrap_or_default();
@@ -395,14 +455,76 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         self.hub.cancel();
         // Clusters outlive their clusterer on purpose; a failed test must not leave them behind.
-        let state = fs::read(self.dir.path().join("data/clusterer/state.json")).unwrap_or_default();
-        let state: Value = serde_json::from_slice(&state).unwrap_or_default();
-        for cluster in state["clusters"].as_array().into_iter().flatten() {
-            let pid = cluster["process"]["pid"].as_u64();
-            if let Some(pid) = pid.and_then(|pid| u32::try_from(pid).ok()) {
-                let _ = signal(pid, Signal::SIGKILL);
-            }
+        for pid in self.hosts.iter().flat_map(Host::saved_pids) {
+            let _ = signal(pid, Signal::SIGKILL);
         }
+    }
+}
+
+impl Host {
+    async fn start(
+        dir: TempDir,
+        common: &Common<'_>,
+        bus: &str,
+        range: Option<&str>,
+    ) -> Result<Self> {
+        let data = dir.path().join("data");
+        let port = free_ports(1)?;
+        let Common {
+            layout,
+            channel,
+            token,
+            rest,
+            iservers,
+            variables,
+        } = common;
+        fs::write(
+            dir.path().join("config.yaml"),
+            format!(
+                "discord_auth:\n  token: \"{token}\"\n  client_id: \"{APPLICATION}\"\n\
+                 discord:\n  api_base: \"{rest}\"\n  cdn_base: \"{rest}\"\n\
+                 meta:\n  redis_url: \"{bus}\"\n  clusterer_port: {port}\n  \
+                 bot_iserver_base_port: {iservers}\n  jobserver_secrets:\n    \
+                 api: \"{SECRET}\"\n    bot: \"b{SECRET}\"\n    cli: \"c{SECRET}\"\n",
+            ),
+        )?;
+        fs::write(dir.path().join("bot.env"), variables)?;
+        let mut file = cluster_file(*layout, channel, &data);
+        if let Some(range) = range {
+            file.push_str(&format!(
+                "shard_range: \"{range}\"\nfixed_shard_count: {}\n",
+                layout.shards
+            ));
+        }
+        fs::write(dir.path().join("mewld-staging.yaml"), file)?;
+        if layout.bot != BotProgram::Protocol {
+            migrate(dir.path()).await?;
+        }
+        // A copy, so that it can be replaced like an upgrade does.
+        let program = dir.path().join("splashtail-clusterer");
+        copy_program(&binary("splashtail-clusterer"), &program)
+            .await
+            .context("build the workspace's binaries first")?;
+        Ok(Self {
+            clusterer: spawn_clusterer(&program, dir.path())?,
+            program,
+            port,
+            dir,
+        })
+    }
+
+    fn pid(&self) -> Result<u32> {
+        self.clusterer.id().context("the clusterer has ended")
+    }
+
+    /// Process numbers that the clusterer wrote down for its successor.
+    fn saved_pids(&self) -> Vec<u32> {
+        let state = fs::read(self.dir.path().join("data/clusterer/state.json"));
+        let state: Value = serde_json::from_slice(&state.unwrap_or_default()).unwrap_or_default();
+        let clusters = state["clusters"].as_array().into_iter().flatten();
+        clusters
+            .filter_map(|cluster| u32::try_from(cluster["process"]["pid"].as_u64()?).ok())
+            .collect()
     }
 }
 
@@ -410,7 +532,7 @@ fn cluster_file(layout: Layout, channel: &str, data: &Path) -> String {
     let mut file = format!(
         "names: [Flare, Waffle, Aqua]\nper_cluster: {}\nredis_channel: {channel}\n\
          cluster_start_next_delay: 0\nminimum_safe_sessions_remaining: 3\n\
-         experimental_features: [reshard]\noverride_dir: {}\n",
+         experimental_features: [reshard]\nenv: [bot.env]\noverride_dir: {}\n",
         layout.per_cluster,
         data.join("bot").display(),
     );
@@ -422,7 +544,7 @@ fn cluster_file(layout: Layout, channel: &str, data: &Path) -> String {
         }
         BotProgram::Protocol => {
             let bot = Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol_bot/bot.py");
-            file.push_str("argv: mewld\nenv: [bot.env]\n");
+            file.push_str("argv: mewld\n");
             file.push_str(&format!(
                 "interp: {}\nmodule: {}\n",
                 python(),

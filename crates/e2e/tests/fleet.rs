@@ -196,6 +196,147 @@ async fn our_bot_runs_as_mewld_starts_it() {
     assert!(violations.is_empty(), "{violations:#?}");
 }
 
+/// What an operator's command prints, and whether it succeeded.
+async fn operator(fleet: &Fleet, host: usize, arguments: &[&str]) -> (bool, String) {
+    let output = fleet.operator(host, arguments).output().await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+async fn expect(fleet: &Fleet, host: usize, arguments: &[&str], words: &str) -> String {
+    let (done, text) = operator(fleet, host, arguments).await;
+    assert!(
+        done && text.contains(words),
+        "{arguments:?} at host {host}: {text}\n{}",
+        fleet.logs()
+    );
+    text
+}
+
+/// State of each cluster and whether the host that was asked runs it.
+async fn seen_from(fleet: &Fleet, host: usize) -> Vec<(String, bool)> {
+    let text = expect(fleet, host, &["status", "--json"], "{").await;
+    let status: Value = serde_json::from_str(&text).unwrap();
+    let clusters = status["clusters"].as_array().unwrap().iter();
+    clusters
+        .map(|cluster| {
+            let state = cluster["state"].as_str().unwrap().to_owned();
+            (state, cluster["host"].is_null())
+        })
+        .collect()
+}
+
+/// `splashtail clusters` shows and commands the whole fleet from either of its two hosts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_commands_two_hosts_from_either() {
+    let hosts = ["0-3", "4-7"];
+    let fleet = Fleet::start_with(protocol(8, 2), &hosts, None, "");
+    let mut fleet = fleet.await.unwrap();
+    fleet.until_up(LIMIT).await.unwrap();
+    // Word of that still has to reach the other one.
+    let all_up = async {
+        while seen_from(&fleet, 1)
+            .await
+            .iter()
+            .any(|(state, _)| state != "running")
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, all_up).await.unwrap();
+    for (host, here) in [
+        (0, [true, true, false, false]),
+        (1, [false, false, true, true]),
+    ] {
+        let expected = here.map(|here| ("running".to_owned(), here));
+        assert_eq!(seen_from(&fleet, host).await, expected);
+        let table = expect(&fleet, host, &["status"], "4 of 4 clusters, 8 of 8 shards").await;
+        assert!(table.contains("HOST") && table.contains("here"), "{table}");
+    }
+
+    expect(
+        &fleet,
+        0,
+        &["stop", "3"],
+        "cluster 3 (Cluster-3) is stopped",
+    )
+    .await;
+    assert_eq!(seen_from(&fleet, 1).await[3], ("stopped".to_owned(), true));
+    expect(&fleet, 0, &["start", "3"], "cluster 3 (Cluster-3) runs").await;
+    let before = fleet.pids().await.unwrap();
+    expect(&fleet, 1, &["restart", "0"], "cluster 0 (Flare) runs again").await;
+    let pids = fleet.pids().await.unwrap();
+    let changed: Vec<u64> = pids
+        .iter()
+        .filter(|(id, pid)| before[id] != **pid)
+        .map(|(id, _)| *id)
+        .collect();
+    assert_eq!(changed, [0]);
+
+    fleet.until_up(LIMIT).await.unwrap();
+    let watch = WorstOutage::watch(&fleet);
+    let rolling = &["rolling-restart"];
+    expect(&fleet, 1, rolling, "done: 4 clusters restarted").await;
+    assert!(watch.clusters_down() <= 1, "one cluster at a time");
+    let rolled = fleet.pids().await.unwrap();
+    assert!(pids.iter().all(|(id, pid)| rolled[id] != *pid));
+    fleet.until_up(LIMIT).await.unwrap();
+    // Nothing has changed, so nothing is restarted, and that is said.
+    let reshard = "8 shards in 4 clusters, 0 clusters restarted";
+    expect(&fleet, 1, &["reshard"], reshard).await;
+
+    // Without the clusterer of its host a cluster is missing, though it runs.
+    fleet.kill_clusterer(1).await.unwrap();
+    let missing = async {
+        while seen_from(&fleet, 0).await[3].0 != "missing" {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, missing).await.unwrap();
+    for refused in [&["stop", "3"][..], &["rolling-restart"]] {
+        let (done, text) = operator(&fleet, 0, refused).await;
+        assert!(!done, "{refused:?}: {text}");
+    }
+    assert!(is_alive(rolled[&3]));
+    fleet.restart_clusterer(1).unwrap();
+    fleet.until_up(LIMIT).await.unwrap();
+    assert_eq!(fleet.pids().await.unwrap(), rolled, "all were adopted");
+
+    let (survivors, violations) = fleet.stop().await.unwrap();
+    assert!(survivors.is_empty(), "{survivors:?}");
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+/// The supervisor, and with it the hub, is killed while there is no clusterer: nobody is left to
+/// stop the clusters, so they end themselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clusters_that_have_nobody_left_end() {
+    let layout = Layout {
+        bot: BotProgram::Ours,
+        shards: 2,
+        per_cluster: 1,
+        max_concurrency: 16,
+    };
+    // Pings come every second.
+    let patience = "CLUSTERER_ORPHAN_TIMEOUT=5\n";
+    let fleet = Fleet::start_with(layout, &[], None, patience);
+    let mut fleet = fleet.await.unwrap();
+    fleet.until_up(LIMIT).await.unwrap();
+    let pids = fleet.pids().await.unwrap();
+    fleet.kill_clusterer(0).await.unwrap();
+    fleet.end_hub();
+    let ended = async {
+        while pids.values().any(|pid| is_alive(*pid)) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(180), ended).await;
+    assert!(ended.is_ok(), "{}", fleet.logs());
+    let logs = fleet.logs();
+    let reason = "neither the bus nor a clusterer has been there for too long";
+    assert_eq!(logs.matches(reason).count(), 2, "{logs}");
+}
+
 /// One fleet of 16 clusters and 64 shards through a restart, a hang, a killed and an upgraded
 /// clusterer. Durations are printed, for docs/benchmarks.md.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
