@@ -25,9 +25,8 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 const EMPTY_BUDGET_RETRY: Duration = Duration::from_secs(30);
 /// A cluster that is launching is asked for its health this often; silence does not count.
 pub(super) const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-/// Whoever asks for the health of a cluster that has just launched need not wait a long
-/// `ping_interval` for it.
-const FIRST_PING: Duration = Duration::from_secs(1);
+/// A process that is said to have launched listens to the bus after this time at the latest.
+const LISTENS_WITHIN: Duration = Duration::from_secs(15);
 
 /// What is known of the sessions that may still be started.
 #[derive(Debug, Default)]
@@ -418,26 +417,24 @@ impl Fleet {
     /// while a process of the cluster is launching.
     ///
     /// mewld's message names a cluster, but neither its sender nor an incarnation: whoever is on
-    /// the bus can say it. Believing a wrong one costs the order of starts, never a cluster: keys
-    /// still rest, and until the process itself has answered a ping, its silence counts only once
-    /// its time to launch has passed.
+    /// the bus can say it. Believing a wrong one costs the order of starts, not the cluster: keys
+    /// still rest, and as long as the process itself has not answered a ping, it has some time to
+    /// find the bus.
     pub(super) fn on_launch_next(&mut self, now: Now, cluster: ClusterId) {
         let Some(index) = self.index(cluster) else {
             return;
         };
-        let State::Launching { deadline, .. } = self.clusters[index].state else {
-            return;
-        };
-        if self.clusters[index].process.is_none() {
+        let named = &self.clusters[index];
+        if !matches!(named.state, State::Launching { .. }) || named.process.is_none() {
             return;
         }
         info!(cluster.id = %cluster, "cluster launched");
         self.mark_identified(now, index);
-        let first = now.monotonic + self.policy.ping_interval.min(FIRST_PING);
         let cluster = &mut self.clusters[index];
-        cluster.ping.start(first);
+        // At once: whoever asks for its health need not wait for a long `ping_interval`.
+        cluster.ping.start(now.monotonic);
         if cluster.last_checked.is_none() {
-            cluster.ping.excused_until = Some(deadline);
+            cluster.ping.excused_until = Some(now.monotonic + LISTENS_WITHIN);
         }
         self.set_state(
             index,

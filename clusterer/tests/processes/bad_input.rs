@@ -210,13 +210,13 @@ async fn a_cluster_that_reports_for_another_helps_nobody() {
             list.instances.len() == 2 && list.instances[0].launched_fully
         })
         .await;
-    // The word counts, as mewld's protocol has no sender; health does not, and until its own time
-    // to launch has passed nobody restarts it: 1 s and 15 s for each of two shards.
+    // The word counts, as mewld's protocol has no sender; health does not, and the process has some
+    // time to find the bus before its silence counts.
     let started = running.log_entry("cluster_started").await;
     let failure = running.log_entry("ping_failure").await;
     assert_eq!((&started["id"], &failure["id"]), (&json!(0), &json!(0)));
     let waited = failure["ts"].as_i64().unwrap() - started["ts"].as_i64().unwrap();
-    assert!(waited >= 31_000_000, "{waited} µs");
+    assert!(waited >= 15_000_000, "{waited} µs");
     let list = running.client.instance_list().await.unwrap();
     let health = list.instances[0].cluster_health.as_ref();
     assert!(health.is_some_and(Vec::is_empty));

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use splashtail_api_types::clusters::InstanceList;
 use splashtail_clusterer::Outcome;
 use splashtail_core::ids::{ClusterId, UserId};
 use splashtail_ipc::clients::ClientError;
@@ -304,7 +305,12 @@ async fn commands_over_the_bus_and_over_http() {
 async fn a_hung_cluster_is_restarted() {
     let world = World::new(2, "").await;
     let running = world.start();
-    running.until("fully up", |list| list.fully_up).await;
+    let answered = |list: &InstanceList| {
+        let health = list.instances[0].cluster_health.as_ref();
+        list.fully_up && health.is_some_and(|health| !health.is_empty())
+    };
+    let up = |list: &InstanceList| list.instances.len() == 1 && answered(list);
+    running.until("fully up and healthy", up).await;
     fs::write(world.bot_dir().join("hang-0"), "").unwrap();
     running
         .until("restarting", |list| {
