@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { choose, chooseMore, MOST_FILES } from './files';
+import { choose, chooseMore, MOST_FILES, takesFiles } from './files';
 
 const text = (name: string) => new File(['hello'], name, { type: 'text/plain' });
 
@@ -17,6 +17,20 @@ describe('files to send', () => {
   it('have a preview when they are pictures', async () => {
     const picture = await choose(new File([new Uint8Array([1, 2])], 'a.png', { type: 'image/png' }));
     expect(picture.preview).toBe('data:image/png;base64,AQI=');
+  });
+
+  it('are left to a field that takes files by itself', () => {
+    const dropped = (target: HTMLElement) => {
+      let taken: boolean | undefined;
+      target.addEventListener('drop', (event) => (taken = takesFiles(event)));
+      target.dispatchEvent(new Event('drop'));
+      return taken;
+    };
+    const field = document.createElement('input');
+    expect(dropped(field)).toBe(false);
+    field.type = 'file';
+    expect(dropped(field)).toBe(true);
+    expect(dropped(document.createElement('p'))).toBe(false);
   });
 
   it('are refused when they are too large or too many', async () => {

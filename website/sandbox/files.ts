@@ -40,3 +40,7 @@ export async function chooseMore(chosen: Chosen[], files: File[]): Promise<Chose
   }
   return [...chosen, ...(await Promise.all(files.map(choose)))];
 }
+
+/** Whether something is dropped on a field for files, which takes it by itself. */
+export const takesFiles = ({ target }: Event): boolean =>
+  target instanceof HTMLInputElement && target.type === 'file';
