@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use splashtail_sandbox::control::client::ControlError;
-use splashtail_sandbox::control::types::{Act, Consent, Interact};
+use splashtail_sandbox::control::types::{Act, Interact};
 use splashtail_sandbox::seed::small;
 
 use crate::client::{ALL_INTENTS, Bench, Client, bench};
 use crate::control::{callback, register, slash};
+use crate::oauth::{REDIRECT, code, exchange};
 
 const DIRECT: Option<&str> = None;
 
@@ -264,45 +265,13 @@ impl Rules {
         let commands = b.bot("GET", &path).send().await.unwrap();
         let commands: Value = commands.json().await.unwrap();
         let id = commands[0]["id"].as_str().unwrap();
-        let redirect = "http://127.0.0.1:9/ioauth/login";
-        let consent = Consent {
-            authorize_url: format!(
-                "{}?response_type=code&client_id={app}&redirect_uri={redirect}\
-                 &scope=applications.commands.permissions.update",
-                b.url("/oauth2/authorize")
-            ),
-            allow: true,
-            guild_id: None,
-        };
-        let ctl = b.running.client().unwrap();
-        let location = ctl
-            .consent(&small::ADMIN.to_string(), &consent)
-            .await
-            .unwrap()
-            .location;
-        let location = url::Url::parse(&location).unwrap();
-        let code = location
-            .query_pairs()
-            .find(|(k, _)| k == "code")
-            .unwrap()
-            .1
-            .into_owned();
-        let id_text = app.to_string();
+        let code = code(b, &[("scope", "applications.commands.permissions.update")]).await;
         let form = [
-            ("client_id", id_text.as_str()),
-            ("client_secret", small::CLIENT_SECRET),
             ("grant_type", "authorization_code"),
-            ("code", &code),
-            ("redirect_uri", redirect),
+            ("code", code.as_str()),
+            ("redirect_uri", REDIRECT),
         ];
-        let tokens = b
-            .http
-            .post(b.url("/api/oauth2/token"))
-            .form(&form)
-            .send()
-            .await
-            .unwrap();
-        let tokens: Value = tokens.json().await.unwrap();
+        let (_, tokens) = exchange(b, &form).await;
         Self {
             path: format!(
                 "/applications/{app}/guilds/{}/commands/{id}/permissions",

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::client::{Bench, bench};
 
-const REDIRECT: &str = "http://127.0.0.1:9/ioauth/login";
+pub const REDIRECT: &str = "http://127.0.0.1:9/ioauth/login";
 
 fn authorize_url(b: &Bench, extra: &[(&str, &str)]) -> String {
     let mut url = Url::parse(&b.url("/oauth2/authorize")).unwrap();
@@ -58,7 +58,7 @@ fn parameter(url: &Url, wanted: &str) -> Option<String> {
         .map(|(_, v)| v.into_owned())
 }
 
-async fn exchange(b: &Bench, fields: &[(&str, &str)]) -> (u16, Value) {
+pub async fn exchange(b: &Bench, fields: &[(&str, &str)]) -> (u16, Value) {
     let app = small::APPLICATION.to_string();
     let mut form = vec![
         ("client_id", app.as_str()),
@@ -79,7 +79,7 @@ async fn exchange(b: &Bench, fields: &[(&str, &str)]) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-async fn code(b: &Bench, extra: &[(&str, &str)]) -> String {
+pub async fn code(b: &Bench, extra: &[(&str, &str)]) -> String {
     parameter(&consent(b, &authorize_url(b, extra), true).await, "code").unwrap()
 }
 

@@ -95,14 +95,14 @@ pub(crate) async fn channel(
     guild: Option<&str>,
     name: &str,
 ) -> Result<String> {
-    if is_id(name) {
-        return Ok(name.to_owned());
-    }
-    let view = seen(client, user, guild, "channel", name).await?;
-    let channels = items(&view, &["channels", "threads"]);
     let name = name.strip_prefix('#').unwrap_or(name);
-    find(&channels, &["name"], name)
-        .ok_or_else(|| unknown("channel the user sees", name, &channels, "name"))
+    seen(
+        client,
+        (user, guild),
+        ("channel", &["channels", "threads"]),
+        name,
+    )
+    .await
 }
 
 /// A role of `guild`, by id or name.
@@ -112,12 +112,26 @@ pub(crate) async fn role(
     guild: Option<&str>,
     name: &str,
 ) -> Result<String> {
+    seen(client, (user, guild), ("role", &["roles"]), name).await
+}
+
+/// Something that the user sees of a guild, in one of these lists.
+async fn seen(
+    client: &ControlClient,
+    (user, guild): (&str, Option<&str>),
+    (what, lists): (&str, &[&str]),
+    name: &str,
+) -> Result<String> {
     if is_id(name) {
         return Ok(name.to_owned());
     }
-    let view = seen(client, user, guild, "role", name).await?;
-    let roles = items(&view, &["roles"]);
-    find(&roles, &["name"], name).ok_or_else(|| unknown("role", name, &roles, "name"))
+    let Some(guild) = guild else {
+        bail!("`{name}` is the name of a {what}: say of which server with --guild");
+    };
+    let path = format!("/ctl/as/{user}/guild");
+    let view = get(client, &address(&path, &[("guild_id", Some(guild))])).await?;
+    let all = items(&view, lists);
+    find(&all, &["name"], name).ok_or_else(|| unknown(what, name, &all, "name"))
 }
 
 /// An application by id or name.
@@ -128,18 +142,4 @@ pub(crate) async fn application(client: &ControlClient, name: &str) -> Result<St
     let all = get(client, "/ctl/apps").await?;
     let all: Vec<&Value> = all.as_array().into_iter().flatten().collect();
     find(&all, &["name"], name).ok_or_else(|| unknown("application", name, &all, "name"))
-}
-
-async fn seen(
-    client: &ControlClient,
-    user: &str,
-    guild: Option<&str>,
-    what: &str,
-    name: &str,
-) -> Result<Value> {
-    let Some(guild) = guild else {
-        bail!("`{name}` is the name of a {what}: say of which server with --guild");
-    };
-    let path = format!("/ctl/as/{user}/guild");
-    get(client, &address(&path, &[("guild_id", Some(guild))])).await
 }
