@@ -145,6 +145,7 @@ fn perform(edge: &Edge, user: Id, name: &str, act: &Act) -> Result<ActResult, Fa
     let guild = || required(&act.guild_id, "guild_id");
     match name {
         "join" => return Ok(join(&edge.sandbox, user, guild()?)),
+        "accept_rules" => return Ok(accept_rules(&edge.sandbox, user, guild()?)),
         "add_bot" => return add_bot(edge, user, guild()?, act),
         _ => {}
     }
@@ -383,6 +384,25 @@ pub(crate) fn join(sandbox: &Sandbox, user: Id, guild: Id) -> ActResult {
                 status: 204,
                 body: Value::Null,
             }
+        }
+    })
+}
+
+/// Passing the screening is what a person does in a client; bots have no request for it.
+fn accept_rules(sandbox: &Sandbox, user: Id, guild: Id) -> ActResult {
+    sandbox.with_world(|world| {
+        let waits = |world: &World| {
+            let member = world.guilds.get(&guild).and_then(|g| g.members.get(&user));
+            member.map(|m| m.pending)
+        };
+        match waits(world) {
+            None => return refusal(404, 10007, "Unknown Member"),
+            Some(true) => world.edit_member(guild, user, |m| m.pending = false),
+            Some(false) => {}
+        }
+        ActResult {
+            status: 204,
+            body: Value::Null,
         }
     })
 }

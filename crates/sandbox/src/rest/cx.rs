@@ -422,6 +422,13 @@ impl<'a> Cx<'a> {
         self.second_factor(Some(guild), bits)
     }
 
+    /// Requires that the guild of the channel lets the caller speak already.
+    pub fn require_verified(&self, channel: &Channel) -> Result<(), ApiError> {
+        let guild = channel.guild_id.and_then(|g| self.world.guilds.get(&g));
+        let below = guild.is_some_and(|g| self.world.below_verification(g, self.me()));
+        Self::refuse_if(below, error::VERIFICATION_TOO_HIGH)
+    }
+
     /// Requires all of `bits` in the channel.
     pub fn require_in(&self, channel: Id, bits: u64) -> Result<(), ApiError> {
         missing(self.world.permissions_in(channel, self.me()), bits)?;

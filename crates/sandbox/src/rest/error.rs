@@ -132,6 +132,11 @@ pub const NOT_AUTHOR: Known = (403, 50005, "Cannot edit a message authored by an
 pub const EMPTY_MESSAGE: Known = (400, 50006, "Cannot send an empty message");
 pub const CANNOT_DM: Known = (403, 50007, "Cannot send messages to this user");
 pub const NON_TEXT_CHANNEL: Known = (400, 50008, "Cannot send messages in a non-text channel");
+pub const VERIFICATION_TOO_HIGH: Known = (
+    403,
+    50009,
+    "Channel verification level is too high for you to gain access",
+);
 pub const MISSING_PERMISSIONS: Known = (403, 50013, "Missing Permissions");
 pub const BAD_ACCESS_TOKEN: Known = (401, 50025, "Invalid OAuth2 access token");
 pub const MISSING_SCOPE: Known = (403, 50026, "Missing required OAuth2 scope");

@@ -12,6 +12,8 @@ use super::{Guild, Id, Message, Stamp, World, intent, value};
 const NO_JOIN_NOTICES: u32 = 1;
 /// Member flag: has been here before.
 pub const DID_REJOIN: u32 = 1;
+/// Member flag: exempt from the guild's verification level.
+pub const BYPASSES_VERIFICATION: u32 = 1 << 2;
 /// Member flag: AutoMod objects to the profile, so the member may only look.
 pub const QUARANTINED: u32 = 1 << 7;
 
@@ -63,7 +65,7 @@ impl Member {
 
     /// Whether something keeps the member from doing more than look.
     pub fn restrained(&self, now: Stamp) -> bool {
-        self.timed_out(now) || self.flags & QUARANTINED != 0
+        self.timed_out(now) || self.pending || self.flags & QUARANTINED != 0
     }
 
     /// Without `user`, as inside messages.
@@ -117,6 +119,31 @@ impl World {
     /// As [`member_json`](Self::member_json), ready to be written.
     pub(crate) fn member_view<'w>(&'w self, member: &'w Member) -> MemberView<'w> {
         member.view(Some(self.user_view(member.user)))
+    }
+
+    /// Whether the guild's verification level keeps a member from speaking. It does not concern
+    /// bots, the owner, and whoever has a role.
+    pub fn below_verification(&self, guild: &Guild, user: Id) -> bool {
+        const MINUTE_MS: i64 = 60_000;
+        let Some(member) = guild.members.get(&user) else {
+            return false;
+        };
+        if user == guild.owner_id
+            || guild.bots.contains(&user)
+            || !member.roles.is_empty()
+            || member.flags & BYPASSES_VERIFICATION != 0
+        {
+            return false;
+        }
+        let now = self.now();
+        let young = user.created().plus(5 * MINUTE_MS) > now;
+        match guild.verification_level {
+            // Every account has confirmed its address, and none has a telephone.
+            0 | 1 => false,
+            2 => young,
+            3 => young || member.joined_at.plus(10 * MINUTE_MS) > now,
+            _ => true,
+        }
     }
 
     /// Adds a member, or returns `false` when it already is one.

@@ -36,7 +36,7 @@ pub use guilds::{
 };
 pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
 pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};
-pub use members::{DID_REJOIN, Member, QUARANTINED};
+pub use members::{BYPASSES_VERIFICATION, DID_REJOIN, Member, QUARANTINED};
 pub(crate) use message_view::MessageView;
 pub use messages::{
     Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_THREAD, IS_CROSSPOST, LOADING, Message,

@@ -116,6 +116,30 @@ async fn a_raid_is_one_call() {
 }
 
 #[tokio::test]
+async fn a_newcomer_accepts_the_rules() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    b.running.edge.sandbox.with_world(|world| {
+        let guild = world.guilds.get_mut(&small::GUILDS[0]).unwrap();
+        guild
+            .features
+            .insert("MEMBER_VERIFICATION_GATE_ENABLED".into());
+    });
+    let act = Act {
+        guild_id: Some(small::GUILDS[0].to_string()),
+        actors: Some(vec!["1300000000000000000".to_owned()]),
+        ..Act::default()
+    };
+    let joined = ctl.act("0", "join", &act).await.unwrap();
+    assert_eq!(joined.results[0].body["pending"], true);
+    let mut client = b.session(ALL_INTENTS).await;
+    let accepted = ctl.act("0", "accept_rules", &act).await.unwrap();
+    assert_eq!(accepted.results[0].status, 204);
+    let update = client.until("GUILD_MEMBER_UPDATE").await;
+    assert_eq!(update["pending"], false);
+}
+
+#[tokio::test]
 async fn bad_calls_are_told_what_is_wrong() {
     let b = bench().await;
     let ctl = b.running.client().unwrap();
@@ -642,6 +666,7 @@ async fn every_call_of_the_control_api_exists() {
     }
     let acts = [
         "join",
+        "accept_rules",
         "leave",
         "say",
         "edit_message",

@@ -12,6 +12,7 @@ mod channels;
 mod commands;
 mod errors;
 mod fields;
+mod gates;
 mod harness;
 mod hierarchy;
 mod interactions;

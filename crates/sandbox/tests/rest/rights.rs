@@ -193,6 +193,39 @@ async fn an_integration_takes_its_webhooks_along() {
     case.finish().await;
 }
 
+// Emojis and stickers: "Includes user fields if the bot has the CREATE_GUILD_EXPRESSIONS or
+// MANAGE_GUILD_EXPRESSIONS permission".
+#[tokio::test]
+async fn makers_of_expressions_are_known_to_those_who_look_after_them() {
+    let case = Case::unlimited();
+    let both = perm::CREATE_GUILD_EXPRESSIONS | perm::MANAGE_GUILD_EXPRESSIONS;
+    for bits in [
+        perm::CREATE_GUILD_EXPRESSIONS,
+        perm::MANAGE_GUILD_EXPRESSIONS,
+        0,
+    ] {
+        allow(&case, bits);
+        case.sandbox.with_world(|w| {
+            let guild = w.guilds.get_mut(&GUILD).unwrap();
+            guild.roles.get_mut(&GUILD).unwrap().permissions &= !both;
+        });
+        for list in ["emojis", "stickers"] {
+            let path = format!("/guilds/{GUILD}/{list}");
+            let all = case
+                .user(small::MEMBER, Method::GET, &path, Value::Null)
+                .json();
+            let one = format!("{path}/{}", all[0]["id"].as_str().unwrap());
+            let one = case
+                .user(small::MEMBER, Method::GET, &one, Value::Null)
+                .json();
+            for seen in [&all[0], &one] {
+                assert_eq!(seen["user"].is_object(), bits != 0, "{list} {bits:#x}");
+            }
+        }
+    }
+    case.finish().await;
+}
+
 // "normal servers can set bitrate up to 96000, … level 1 128000, … level 2 256000, … level 3 or
 // VIP_REGIONS 384000. For stage channels, bitrate can be set up to 64000." Code 30052 "Bitrate is
 // too high for channel of this type".

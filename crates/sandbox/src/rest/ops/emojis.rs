@@ -87,6 +87,16 @@ pub(super) fn may_change(cx: &Cx<'_>, guild: Id, creator: Id) -> Result<(), ApiE
     cx.require(guild, perm::MANAGE_GUILD_EXPRESSIONS)
 }
 
+/// An expression as the caller gets it: only those who look after them are told who made it.
+pub(super) fn signed(cx: &Cx<'_>, guild: Id, mut json: Value) -> Value {
+    let bits = cx.world.permissions_of(guild, cx.me());
+    let trusted = bits & (perm::CREATE_GUILD_EXPRESSIONS | perm::MANAGE_GUILD_EXPRESSIONS) != 0;
+    if let Some(map) = json.as_object_mut().filter(|_| !trusted) {
+        map.shift_remove("user");
+    }
+    json
+}
+
 /// Counts a change of the guild's emojis against the limit that all share.
 fn count_change(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
     let taken = cx
@@ -97,7 +107,8 @@ fn count_change(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
-    Reply::ok(cx.world.emojis_json(guild))
+    let emojis = cx.world.emojis_json(guild).into_iter();
+    Reply::list(emojis.map(|e| signed(cx, guild.id, e)))
 }
 
 fn emoji(cx: &Cx<'_>) -> Result<(Id, Emoji), ApiError> {
@@ -110,8 +121,8 @@ fn emoji(cx: &Cx<'_>) -> Result<(Id, Emoji), ApiError> {
 }
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let (_, emoji) = emoji(cx)?;
-    Reply::ok(cx.world.emoji_json(&emoji))
+    let (guild, emoji) = emoji(cx)?;
+    Reply::ok(signed(cx, guild, cx.world.emoji_json(&emoji)))
 }
 
 /// The `name` of an emoji.
@@ -261,7 +272,8 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn list_stickers(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
-    Reply::ok(cx.world.stickers_json(guild))
+    let stickers = cx.world.stickers_json(guild).into_iter();
+    Reply::list(stickers.map(|s| signed(cx, guild.id, s)))
 }
 
 fn sticker(cx: &Cx<'_>) -> Result<(Id, Sticker), ApiError> {
@@ -275,7 +287,7 @@ fn sticker(cx: &Cx<'_>) -> Result<(Id, Sticker), ApiError> {
 
 fn get_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (guild, sticker) = sticker(cx)?;
-    Reply::ok(cx.world.sticker_json(guild, &sticker))
+    Reply::ok(signed(cx, guild, cx.world.sticker_json(guild, &sticker)))
 }
 
 fn get_any_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

@@ -10,12 +10,12 @@ use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{AssetKind, Change, Guild, Id, Member, Stamp, action};
+use crate::world::{AssetKind, BYPASSES_VERIFICATION, Change, Guild, Id, Member, Stamp, action};
 
 /// Longest timeout.
 const MAX_TIMEOUT_MS: i64 = 28 * 86_400_000;
-/// The only flag others decide on: exempt from verification.
-const EDITABLE_FLAGS: u32 = 1 << 2;
+/// The only flag others decide on.
+const EDITABLE_FLAGS: u32 = BYPASSES_VERIFICATION;
 /// Application flags that allow listing members.
 const MEMBERS_FLAGS: u64 = (1 << 14) | (1 << 15);
 
@@ -309,6 +309,8 @@ fn apply(cx: &mut Cx<'_>, id: Id, before: &Member, wish: &Wish, reason: Option<&
     }
     if let Some(roles) = &wish.roles {
         after.roles = roles.iter().copied().collect();
+        // Whoever is given a role need not pass the screening any more.
+        after.pending &= after.roles.is_subset(&before.roles);
     }
     let view = |m: &Member| {
         vec![
@@ -493,6 +495,7 @@ fn toggle_role(cx: &mut Cx<'_>, give: bool) -> Result<Reply, ApiError> {
         cx.world.edit_member(id, user, |m| {
             if give {
                 m.roles.insert(role);
+                m.pending = false;
             } else {
                 m.roles.remove(&role);
             }

@@ -176,6 +176,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         if channel.is_voice() {
             cx.require_in(channel.id, perm::CONNECT)?;
         }
+        cx.require_verified(&channel)?;
         open_thread(&channel, bits)?;
     } else {
         direct_allowed(cx, &channel)?;

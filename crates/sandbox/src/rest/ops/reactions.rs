@@ -100,6 +100,7 @@ fn add(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let message = messages::in_path(cx)?;
     let (id, channel, author) = (message.id, message.channel, message.author);
     cx.require_in(channel, perm::READ_MESSAGE_HISTORY)?;
+    cx.require_verified(cx.channel()?)?;
     let which = emoji(cx)?;
     let message = messages::in_path(cx)?;
     let known = message.reactions.iter().find(|r| same(r, &which));

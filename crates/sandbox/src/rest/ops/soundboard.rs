@@ -30,15 +30,8 @@ pub(super) fn routes(table: &mut Table) {
     );
 }
 
-/// A sound as the caller gets it: only those who look after expressions are told who made it.
 fn shown(cx: &Cx<'_>, guild: &Guild, sound: &Sound) -> Value {
-    let bits = cx.world.permissions_of(guild.id, cx.me());
-    let trusted = bits & (perm::CREATE_GUILD_EXPRESSIONS | perm::MANAGE_GUILD_EXPRESSIONS) != 0;
-    let mut json = cx.world.sound_json(guild.id, sound);
-    if let Some(map) = json.as_object_mut().filter(|_| !trusted) {
-        map.shift_remove("user");
-    }
-    json
+    emojis::signed(cx, guild.id, cx.world.sound_json(guild.id, sound))
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

@@ -294,6 +294,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let parent = cx.channel()?.clone();
     let guild = parent.guild_id.ok_or(error::DM_ONLY_GUILD)?;
     Cx::refuse_if(!matches!(parent.kind, 0 | 5 | 15 | 16), error::CHANNEL_TYPE)?;
+    cx.require_verified(&parent)?;
     let reason = cx.reason()?;
     if parent.is_forum() {
         return post(cx, guild, &parent, reason.as_deref());
@@ -395,6 +396,7 @@ fn create_from_message(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let message = messages::in_path(cx)?;
     let (id, taken) = (message.id, message.thread.is_some());
     cx.require_in(parent.id, perm::CREATE_PUBLIC_THREADS)?;
+    cx.require_verified(&parent)?;
     let reason = cx.reason()?;
     let body = cx.object()?;
     let mut form = Form::new(&body);
