@@ -276,6 +276,9 @@ async fn the_log_is_read_in_pages() {
         log(&format!("?user_id={}", small::OWNER)),
         Vec::<u64>::new()
     );
+    let target = case.audit()[7]["target_id"].clone();
+    let about = log(&format!("?target_id={}", target.as_str().unwrap()));
+    assert_eq!(about, [all[52]]);
     for limit in ["0", "101"] {
         assert_eq!(
             code(&case.get(&format!("/guilds/{GUILD}/audit-logs?limit={limit}"))),

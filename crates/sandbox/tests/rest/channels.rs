@@ -260,3 +260,27 @@ async fn guild_settings_and_incident_actions() {
     );
     case.finish().await;
 }
+
+// "lock_permissions: syncs the permission overwrites with the new parent, if moving to a new
+// category".
+#[tokio::test]
+async fn a_channel_can_take_over_the_overwrites_of_its_new_category() {
+    let case = Case::unlimited();
+    let (general, staff) = (case.channel("general"), case.channel("Staff"));
+    let overwrites = |channel| {
+        case.sandbox
+            .with_world(|w| w.channels[&channel].overwrites.clone())
+    };
+    let own = overwrites(general);
+    assert_ne!(own, overwrites(staff));
+    let path = format!("/guilds/{GUILD}/channels");
+    let shift = |sync: bool| {
+        let body = json!([{"id": general, "parent_id": staff, "lock_permissions": sync}]);
+        case.user(small::OWNER, Method::PATCH, &path, body)
+    };
+    assert_eq!(shift(false).status, 204);
+    assert_eq!(overwrites(general), own);
+    assert_eq!(shift(true).status, 204);
+    assert_eq!(overwrites(general), overwrites(staff));
+    case.finish().await;
+}

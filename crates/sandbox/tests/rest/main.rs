@@ -23,6 +23,7 @@ mod nasty;
 mod permissions;
 mod publishing;
 mod reading;
+mod replies;
 mod resources;
 mod rights;
 mod roles;

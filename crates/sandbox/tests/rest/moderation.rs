@@ -260,6 +260,32 @@ async fn a_ban_deletes_recent_messages_without_an_entry_of_its_own() {
     case.finish().await;
 }
 
+// `delete_message_days`: "number of days to delete messages for (0-7) (deprecated)". A single
+// message goes as a bulk too.
+#[tokio::test]
+async fn a_ban_may_count_in_days() {
+    let case = Case::unlimited();
+    let path = format!("/channels/{}/messages", case.channel("general"));
+    let said = json!({"content": "old"});
+    case.user(small::SPARE, Method::POST, &path, said);
+    case.advance_ms(2 * 86_400_000);
+    let said = json!({"content": "new"});
+    let new = case.user(small::SPARE, Method::POST, &path, said).json();
+    case.events();
+    let ban = format!("/guilds/{GUILD}/bans/{}", small::SPARE);
+    let days = |n: u8| case.bot(Method::PUT, &ban, json!({"delete_message_days": n}));
+    assert_eq!(code(&days(8)), 50035);
+    assert_eq!(days(1).status, 204);
+    let events = case.events();
+    let deleted: Vec<&Value> = events
+        .iter()
+        .filter(|(kind, _)| *kind == "MESSAGE_DELETE_BULK")
+        .map(|(_, payload)| &payload["ids"])
+        .collect();
+    assert_eq!(deleted, [&json!([new["id"]])]);
+    case.finish().await;
+}
+
 #[tokio::test]
 async fn pruning_takes_the_idle_without_roles() {
     let case = Case::unlimited();

@@ -185,3 +185,39 @@ async fn threads_from_nothing_from_a_message_and_in_a_forum() {
     assert_eq!(case.audit().pop().unwrap()["action_type"], 112);
     case.finish().await;
 }
+
+// "`has_more`: whether there are potentially additional threads"; `before` is a time, and pages are
+// ordered by when a thread was archived, newest first.
+#[tokio::test]
+async fn archived_threads_come_in_pages() {
+    let case = Case::unlimited();
+    let media = case.channel("media");
+    let path = format!("/channels/{media}/threads");
+    for n in 0..5 {
+        let body = json!({"name": format!("t{n}"), "type": 11});
+        let made = case.bot(Method::POST, &path, body).json();
+        case.advance_ms(1000);
+        let thread = format!("/channels/{}", made["id"].as_str().unwrap());
+        let archived = case.bot(Method::PATCH, &thread, json!({"archived": true}));
+        assert_eq!(archived.status, 200);
+    }
+    let page = |query: &str| {
+        let page = case.get(&format!("{path}/archived/public?limit=2{query}"));
+        let page = page.json();
+        let threads = page["threads"].as_array().unwrap().clone();
+        let names: Vec<Value> = threads.iter().map(|t| t["name"].clone()).collect();
+        let last = &threads.last().unwrap()["thread_metadata"]["archive_timestamp"];
+        let last = last.as_str().unwrap().replace('+', "%2B");
+        (names, page["has_more"].clone(), format!("&before={last}"))
+    };
+    let (first, more, next) = page("");
+    assert_eq!((first, more), (vec![json!("t4"), json!("t3")], json!(true)));
+    let (second, more, next) = page(&next);
+    assert_eq!(
+        (second, more),
+        (vec![json!("t2"), json!("t1")], json!(true))
+    );
+    let (third, more, _) = page(&next);
+    assert_eq!((third, more), (vec![json!("t0")], json!(false)));
+    case.finish().await;
+}

@@ -148,7 +148,7 @@ fn forget_messages(cx: &mut Cx<'_>, id: Id, user: Id, seconds: i64) {
     }
     for (channel, ids) in by_channel {
         for part in ids.chunks(100) {
-            cx.world.delete_messages(channel, part);
+            cx.world.delete_messages_in_bulk(channel, part);
         }
     }
 }

@@ -560,17 +560,7 @@ fn bulk_delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         ids.iter().any(|m| m.created() < now.plus(-BULK_AGE_MS)),
         error::TOO_OLD,
     )?;
-    let mut gone = Vec::new();
-    let known: Vec<Id> = ids
-        .into_iter()
-        .filter(|m| cx.world.message(id, *m).is_some())
-        .collect();
-    if known.len() == 1 {
-        // Announced as a bulk all the same.
-        gone.extend(cx.world.delete_messages_in_bulk(id, &known));
-    } else {
-        gone.extend(cx.world.delete_messages(id, &known));
-    }
+    let gone = cx.world.delete_messages_in_bulk(id, &ids);
     if !gone.is_empty() {
         let options = vec![("count", gone.len().to_string())];
         cx.world.audit(
