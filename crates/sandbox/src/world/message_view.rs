@@ -54,6 +54,11 @@ pub(crate) struct MessageView<'w> {
 }
 
 impl MessageView<'_> {
+    /// Leaves out who reacted how, as search results do.
+    pub(crate) fn forget_reactions(&mut self) {
+        self.reactions.clear();
+    }
+
     /// Takes away what the message says.
     pub(crate) fn blank(&mut self) {
         (self.content, self.embeds, self.components) = ("", &[], &[]);

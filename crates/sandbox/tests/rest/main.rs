@@ -30,6 +30,7 @@ mod roles;
 mod rules;
 mod scheduled;
 mod script;
+mod search;
 mod soundboard;
 mod table;
 mod threads;

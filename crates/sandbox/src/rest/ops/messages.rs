@@ -135,15 +135,16 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 /// Whether a bot without the message content intent reads here: it gets other people's messages
 /// without what they say.
 fn bare_content(cx: &Cx<'_>, channel: Id) -> bool {
+    lacks_content(cx) && cx.world.guild_of(channel).is_some()
+}
+
+/// Whether the caller is a bot whose application has not been granted what messages say.
+pub(super) fn lacks_content(cx: &Cx<'_>) -> bool {
     let Caller::Bot { app, .. } = cx.caller else {
         return false;
     };
-    let granted = cx
-        .world
-        .apps
-        .get(&app)
-        .is_some_and(|a| a.flags & ((1 << 18) | (1 << 19)) != 0);
-    !granted && cx.world.guild_of(channel).is_some()
+    let app = cx.world.apps.get(&app);
+    app.is_none_or(|a| a.flags & ((1 << 18) | (1 << 19)) == 0)
 }
 
 fn view<'w>(cx: &'w Cx<'_>, message: &'w Message, bare: bool) -> MessageView<'w> {

@@ -25,6 +25,7 @@ mod pins;
 mod reactions;
 mod roles;
 mod scheduled_events;
+mod search;
 mod soundboard;
 mod threads;
 mod users;
@@ -143,6 +144,7 @@ pub(super) fn table() -> Vec<Route> {
         reactions::routes,
         roles::routes,
         scheduled_events::routes,
+        search::routes,
         soundboard::routes,
         threads::routes,
         users::routes,
