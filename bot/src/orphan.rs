@@ -197,7 +197,7 @@ mod tests {
 
         /// Lets everything that is due happen: the test has one thread.
         async fn settle(&self) {
-            for _ in 0..32 {
+            for _ in 0..8 {
                 tokio::task::yield_now().await;
             }
         }
@@ -268,9 +268,9 @@ mod tests {
         world.settle().await;
         world.clusterer.store(true, Ordering::Relaxed);
         world.signs.link(false);
-        world.pass(20_000).await;
+        world.pass(6_000).await;
         assert!(!world.end.is_finished());
-        assert!(world.probes.load(Ordering::Relaxed) < 200, "it asks rarely");
+        assert!(world.probes.load(Ordering::Relaxed) < 60, "it asks rarely");
         // Now the clusterer is gone, too; a bus that is back for a moment resets the time.
         world.clusterer.store(false, Ordering::Relaxed);
         world.pass(1000).await;
