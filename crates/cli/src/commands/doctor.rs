@@ -256,30 +256,35 @@ fn shape(config: &Config) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use splashtail_core::data_dir::DataDir;
     use splashtail_core::environment::Environment;
+    use splashtail_core::port_block::PortBlock;
 
     use super::*;
 
-    fn config() -> (tempfile::TempDir, Config) {
+    /// With ports that nobody else takes.
+    fn config() -> (tempfile::TempDir, PortBlock, Config) {
         let data = tempfile::tempdir().unwrap();
         let mut config = Config::embedded(data.path(), Environment::Staging);
-        for port in [
+        let block = PortBlock::claim(Ipv4Addr::LOCALHOST.into()).unwrap();
+        let ports = [
             &mut config.meta.port,
             &mut config.meta.admin_port,
             &mut config.meta.jobserver_port,
             &mut config.meta.clusterer_port,
             &mut config.meta.bot_iserver_base_port,
-        ] {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            *port = free.local_addr().unwrap().port();
+        ];
+        for (port, free) in ports.into_iter().zip(block.base()..) {
+            *port = free;
         }
-        (data, config)
+        (data, block, config)
     }
 
     #[test]
     fn a_taken_port_is_named_unless_it_is_ours() {
-        let (_data, config) = config();
+        let (_data, _ports, config) = config();
         let _taken = TcpListener::bind(config.jobserver_address()).unwrap();
         let finding = &ports(&config, false)[0];
         assert_eq!(finding.status, Status::Failed);
@@ -310,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_in_process_cache_is_said_to_be_for_one() {
-        let (_data, mut config) = config();
+        let (_data, _ports, mut config) = config();
         let details = |config: &Config| -> Vec<String> {
             shape(config)
                 .into_iter()

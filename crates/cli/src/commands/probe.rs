@@ -296,7 +296,10 @@ pub fn masked(url: &SecretString) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use splashtail_core::environment::Environment;
+    use splashtail_core::port_block::PortBlock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -309,16 +312,6 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let config = Config::embedded(data.path(), Environment::Staging);
         (data, config)
-    }
-
-    /// A port that refuses connections.
-    async fn closed() -> u16 {
-        TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
     }
 
     async fn discord(answer: &'static str) -> Url {
@@ -351,7 +344,8 @@ mod tests {
     #[tokio::test]
     async fn unreachable_engines_name_the_key_and_hide_the_password() {
         let (_data, mut config) = config();
-        let port = closed().await;
+        let closed = PortBlock::claim(Ipv4Addr::LOCALHOST.into()).unwrap();
+        let port = closed.base();
         config.meta.postgres_url =
             Some(format!("postgresql://me:hunter2@127.0.0.1:{port}/db?password=hunter2").into());
         config.meta.redis_url = Some(format!("redis://:hunter2@127.0.0.1:{port}/1").into());

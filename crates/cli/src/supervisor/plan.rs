@@ -9,6 +9,7 @@ use splashtail_core::config::{BusTarget, Config, DatabaseTarget, Loaded, ObjectS
 use splashtail_core::data_dir::DataDir;
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::ClusterId;
+use splashtail_core::port_block::PortBlock;
 use splashtail_sandbox::seed::small;
 use url::Url;
 
@@ -82,6 +83,8 @@ pub struct Plan {
     web: Vec<TcpListener>,
     jobserver: Vec<TcpListener>,
     clusterer: Vec<TcpListener>,
+    /// Keeps others off the ports of clusters that are not up.
+    _iservers: Option<PortBlock>,
 }
 
 #[derive(Debug)]
@@ -116,6 +119,7 @@ impl Plan {
 
         let meta = &mut config.meta;
         let (mut web, mut jobserver, mut clusterer) = (Vec::new(), Vec::new(), Vec::new());
+        let mut iservers = None;
         if role.has_web() {
             web.push(bind(
                 ports,
@@ -138,8 +142,10 @@ impl Plan {
                 meta.clusterer_bind_addr,
                 &mut meta.clusterer_port,
             )?);
-            meta.bot_iserver_base_port =
-                ports.iserver_base(meta.bot_bind_addr, meta.bot_iserver_base_port)?;
+            iservers = ports.iservers(meta.bot_bind_addr)?;
+            if let Some(block) = &iservers {
+                meta.bot_iserver_base_port = block.base();
+            }
         }
         if role.has_jobs() {
             jobserver.push(bind(
@@ -186,6 +192,7 @@ impl Plan {
             web,
             jobserver,
             clusterer,
+            _iservers: iservers,
         })
     }
 

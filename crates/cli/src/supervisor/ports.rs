@@ -3,13 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
-use rand::RngExt;
-
-/// How many IServer ports `--free-ports` looks for: more clusters than one machine runs.
-const ISERVER_BLOCK: u16 = 32;
-/// Blocks are searched here, below the range Linux hands out for outgoing connections.
-const BLOCK_RANGE: std::ops::Range<u16> = 15_000..32_000;
-const BLOCK_ATTEMPTS: u32 = 200;
+use splashtail_core::port_block::PortBlock;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
@@ -29,7 +23,10 @@ pub enum PortError {
         #[source]
         source: std::io::Error,
     },
-    #[error("no {ISERVER_BLOCK} free ports in a row were found for the bot's internal servers")]
+    #[error(
+        "no {} free ports in a row were found for the bot's internal servers",
+        PortBlock::PORTS
+    )]
     NoBlock,
 }
 
@@ -64,25 +61,18 @@ impl Ports {
         })
     }
 
-    /// The base of the IServer range: the configured one, or the start of a free block.
+    /// With `free` set, ports for the IServers of more clusters than one machine runs; otherwise
+    /// the configured ones are used.
     ///
     /// # Errors
     /// [`PortError::NoBlock`] when every block tried has a taken port.
-    pub fn iserver_base(self, address: IpAddr, configured: u16) -> Result<u16, PortError> {
+    pub fn iservers(self, address: IpAddr) -> Result<Option<PortBlock>, PortError> {
         if !self.free {
-            return Ok(configured);
+            return Ok(None);
         }
-        let mut rng = rand::rng();
-        for _ in 0..BLOCK_ATTEMPTS {
-            let base = rng.random_range(BLOCK_RANGE);
-            let block: Result<Vec<_>, _> = (base..base + ISERVER_BLOCK)
-                .map(|port| TcpListener::bind(SocketAddr::new(address, port)))
-                .collect();
-            if block.is_ok() {
-                return Ok(base);
-            }
-        }
-        Err(PortError::NoBlock)
+        PortBlock::claim(address)
+            .map(Some)
+            .ok_or(PortError::NoBlock)
     }
 }
 
@@ -111,16 +101,6 @@ mod tests {
             Ports { free: true }
                 .bind("webserver", "meta.port", LOOPBACK, port)
                 .is_ok()
-        );
-    }
-
-    #[test]
-    fn a_free_block_can_be_bound() {
-        let base = Ports { free: true }.iserver_base(LOOPBACK, 5000).unwrap();
-        assert!(BLOCK_RANGE.contains(&base));
-        assert_eq!(
-            Ports { free: false }.iserver_base(LOOPBACK, 5000).unwrap(),
-            5000
         );
     }
 }
