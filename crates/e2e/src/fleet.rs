@@ -1,9 +1,10 @@
 //! A clusterer with its clusters on a simulated Discord, without the rest of the platform: for
 //! what has to be seen from outside the fleet.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use splashtail_api_types::clusters::InstanceList;
 use splashtail_core::clock::{Clock, SystemClock};
 use splashtail_core::config::BusTarget;
 use splashtail_core::ids::ClusterId;
-use splashtail_ipc::bus::{self, Bus};
+use splashtail_core::port_block::PortBlock;
+use splashtail_ipc::bus::{self, Bus, Subscription};
 use splashtail_ipc::clients::ClustererClient;
 use splashtail_ipc::hub::Hub;
 use splashtail_ipc::launcher::LauncherCmd;
@@ -35,6 +37,9 @@ use crate::platform::{binary, is_alive, signal};
 const SECRET: &str = "a-secret-of-the-api-with-enough-characters";
 /// Bot of the sandbox's `small` world (decisions, "Sandbox" 33).
 const APPLICATION: u64 = 1_100_000_000_000_000_001;
+
+/// Longer than anything takes that is only late because the machine is busy.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What the clusters run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +70,8 @@ pub struct Fleet {
     layout: Layout,
     /// One, or those that share the shards.
     hosts: Vec<Host>,
+    /// The IServers count up from the first of these, the hosts down from the last.
+    _ports: PortBlock,
     hub: CancellationToken,
 }
 
@@ -124,12 +131,13 @@ impl Fleet {
 
         let channel = format!("ar_clusters/{}", uuid::Uuid::new_v4().simple());
         let gateway = sandbox.gateway.as_str().trim_end_matches('/');
+        let ports = PortBlock::claim(Ipv4Addr::LOCALHOST.into()).context("no free ports")?;
         let common = Common {
             layout,
             channel: &channel,
             token: &token,
             rest: sandbox.rest.as_str().trim_end_matches('/'),
-            iservers: free_ports(layout.shards / layout.per_cluster.max(1) + 1)?,
+            iservers: ports.base(),
             variables: format!("GATEWAY_URL={gateway}\n{variables}"),
         };
         let mut dirs = Vec::new();
@@ -151,8 +159,10 @@ impl Fleet {
             }
         };
         let mut hosts = Vec::new();
-        for (index, dir) in dirs.into_iter().enumerate() {
-            hosts.push(Host::start(dir, &common, &address, ranges.get(index).copied()).await?);
+        let last = ports.base() + PortBlock::PORTS - 1;
+        for ((index, dir), port) in dirs.into_iter().enumerate().zip((0..=last).rev()) {
+            let range = ranges.get(index).copied();
+            hosts.push(Host::start(dir, port, &common, &address, range).await?);
         }
         Ok(Self {
             bus: bus::connect(&target, &channel)?,
@@ -160,6 +170,7 @@ impl Fleet {
             channel,
             layout,
             hosts,
+            _ports: ports,
             hub,
         })
     }
@@ -314,40 +325,44 @@ impl Fleet {
     /// One command on the bus, as a bot or an operator's script sends it; its reply.
     ///
     /// # Errors
-    /// No reply came within 5 s.
-    pub async fn command(&self, action: &str, cluster: Option<u16>) -> Result<Value> {
-        self.command_within(Duration::from_secs(5), action, cluster)
-            .await
-    }
-
-    /// # Errors
     /// No reply came in time.
-    pub async fn command_within(
-        &self,
-        limit: Duration,
-        action: &str,
-        cluster: Option<u16>,
-    ) -> Result<Value> {
+    pub async fn command(&self, action: &str, cluster: Option<u16>) -> Result<Value> {
         let mut replies = self
             .bus
             .subscribe(std::slice::from_ref(&self.channel))
             .await?;
+        let id = self.send(action, cluster).await?;
+        reply(&mut replies, |command_id| command_id == id).await
+    }
+
+    /// Asks again and again, as nobody may be there to hear it; the first reply to any of it.
+    ///
+    /// # Errors
+    /// No reply came in time.
+    pub async fn insist(&self, action: &str) -> Result<Value> {
+        let channels = std::slice::from_ref(&self.channel);
+        let mut replies = self.bus.subscribe(channels).await?;
+        let asked = RefCell::new(BTreeSet::new());
+        let asks = async {
+            loop {
+                if let Ok(id) = self.send(action, None).await {
+                    asked.borrow_mut().insert(id);
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            reply = reply(&mut replies, |id| asked.borrow().contains(id)) => reply,
+            () = asks => unreachable!("it asks for ever"),
+        }
+    }
+
+    /// Publishes a command; its id.
+    async fn send(&self, action: &str, cluster: Option<u16>) -> Result<String> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let command = LauncherCmd::command(action, cluster.map(ClusterId), &id);
         self.bus.publish(&self.channel, &command.to_json()).await?;
-        let reply = async {
-            while let Some(message) = replies.next_message().await {
-                let message: Value = serde_json::from_str(&message.payload).unwrap_or_default();
-                if message["scope"] == "bot" && message["command_id"] == id.as_str() {
-                    return Some(message["output"].clone());
-                }
-            }
-            None
-        };
-        tokio::time::timeout(limit, reply)
-            .await
-            .with_context(|| format!("no reply within {limit:?}"))?
-            .context("the bus ended")
+        Ok(id)
     }
 
     /// Changes what Discord recommends.
@@ -418,7 +433,7 @@ impl Fleet {
         }
         for index in 0..self.hosts.len() {
             let ended = self.hosts[index].clusterer.wait();
-            let ended = tokio::time::timeout(Duration::from_secs(60), ended);
+            let ended = tokio::time::timeout(PATIENCE, ended);
             let status = ended.await.context("a clusterer does not stop")??;
             if !status.success() {
                 bail!("a clusterer ended with {status}:\n{}", self.logs());
@@ -464,12 +479,12 @@ impl Drop for Fleet {
 impl Host {
     async fn start(
         dir: TempDir,
+        port: u16,
         common: &Common<'_>,
         bus: &str,
         range: Option<&str>,
     ) -> Result<Self> {
         let data = dir.path().join("data");
-        let port = free_ports(1)?;
         let Common {
             layout,
             channel,
@@ -528,12 +543,37 @@ impl Host {
     }
 }
 
+/// The output of the first reply to a command whose id is `wanted`.
+async fn reply(replies: &mut Subscription, wanted: impl Fn(&str) -> bool) -> Result<Value> {
+    let found = async {
+        while let Some(message) = replies.next_message().await {
+            let message: Value = serde_json::from_str(&message.payload).unwrap_or_default();
+            if message["scope"] == "bot" && message["command_id"].as_str().is_some_and(&wanted) {
+                return Some(message["output"].clone());
+            }
+        }
+        None
+    };
+    tokio::time::timeout(PATIENCE, found)
+        .await
+        .context("no reply")?
+        .context("the bus ended")
+}
+
+/// Seconds until a ping counts as unanswered. Far more than the 3 s of a platform, because on a busy
+/// machine a healthy cluster may not get its turn for as long; measurements ask for those.
+fn ping_timeout() -> String {
+    std::env::var("FLEET_PING_TIMEOUT").unwrap_or_else(|_| "15".to_owned())
+}
+
 fn cluster_file(layout: Layout, channel: &str, data: &Path) -> String {
     let mut file = format!(
         "names: [Flare, Waffle, Aqua]\nper_cluster: {}\nredis_channel: {channel}\n\
          cluster_start_next_delay: 0\nminimum_safe_sessions_remaining: 3\n\
-         experimental_features: [reshard]\nenv: [bot.env]\noverride_dir: {}\n",
+         experimental_features: [reshard]\nenv: [bot.env]\nping_timeout: {}\n\
+         override_dir: {}\n",
         layout.per_cluster,
+        ping_timeout(),
         data.join("bot").display(),
     );
     match layout.bot {
@@ -609,21 +649,4 @@ async fn migrate(dir: &Path) -> Result<()> {
         bail!("migrate: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
-}
-
-/// First of `count` neighbouring ports that are free at this moment.
-fn free_ports(count: u16) -> Result<u16> {
-    for _ in 0..50 {
-        let first = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let Some(last) = first.checked_add(count - 1) else {
-            continue;
-        };
-        let held: std::io::Result<Vec<_>> = (first..=last)
-            .map(|port| TcpListener::bind(("127.0.0.1", port)))
-            .collect();
-        if held.is_ok() {
-            return Ok(first);
-        }
-    }
-    bail!("no {count} neighbouring ports are free")
 }

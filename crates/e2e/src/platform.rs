@@ -23,9 +23,12 @@ use crate::object_server::{ACCESS_KEY, BUCKET, ObjectServer, SECRET_KEY};
 pub const OPERATOR: &str = "1100000000000000010";
 
 /// Cold start of every daemon, debug build, two busy cores.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_secs(240);
 /// The promise of Ctrl-C is 10 s; what exceeds this is a hang.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(90);
+
+/// So long may a healthy bot wait for its turn on a busy machine without being taken for hung.
+const PING_TIMEOUT_S: u32 = 30;
 
 /// Which row of every seam the platform runs on.
 #[derive(Debug)]
@@ -41,8 +44,8 @@ pub enum Engines {
 }
 
 impl Engines {
-    /// The production row, on the engines that the test command started: a database of its own
-    /// and a Redis database number of its own.
+    /// The production row, on the engines that the test command started: a database of its own,
+    /// and on Redis a channel of its own.
     ///
     /// # Errors
     /// `DATABASE_URL` or `REDIS_URL` is not set, or the database cannot be created.
@@ -120,7 +123,9 @@ impl Platform {
         std::fs::write(
             root.join("mewld-staging.yaml"),
             format!(
-                "names: [Flare, Waffle, Aqua]\nper_cluster: 2\nredis_channel: {channel}\nminimum_safe_sessions_remaining: 3\nallowed_ids: [\"{OPERATOR}\"]\n"
+                "names: [Flare, Waffle, Aqua]\nper_cluster: 2\nredis_channel: {channel}\n\
+                 ping_timeout: {PING_TIMEOUT_S}\nminimum_safe_sessions_remaining: 3\n\
+                 allowed_ids: [\"{OPERATOR}\"]\n"
             ),
         )?;
 

@@ -27,7 +27,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout_at};
 
 /// Longer than any step takes, back-off of the slowest library included.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const STDERR_LINES: usize = 40;
 const JOURNAL_ENTRIES: usize = 40;
 
@@ -152,7 +152,7 @@ impl Stranger {
     /// Reads on until what was reported since the start satisfies `found`.
     ///
     /// # Errors
-    /// It does not within half a minute, or the program ends; with the tails of its log and of
+    /// It does not in time, or the program ends; with the tails of its log and of
     /// the sandbox's journal.
     pub async fn when<T>(
         &mut self,

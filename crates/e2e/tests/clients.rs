@@ -274,7 +274,7 @@ async fn answers_interactions(client: &mut Stranger) {
         options: serde_json::Map::new(),
         focused: None,
         values: Value::Null,
-        wait_ms: 5000,
+        wait_ms: 60_000,
     };
     let greet = |kind, options: Value| Interact {
         name: Some("greet".to_owned()),

@@ -265,7 +265,7 @@ async fn wrong_secret_and_no_clusterer(platform: Platform) {
         BufReader::new(watch.stdout.take().unwrap()).lines()
     };
     let mut next = async || {
-        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line());
+        let line = tokio::time::timeout(Duration::from_secs(90), lines.next_line());
         serde_json::from_str::<Value>(&line.await.unwrap().unwrap().unwrap()).unwrap()
     };
     assert_eq!(next().await["fully_up"], true);
@@ -279,7 +279,7 @@ async fn wrong_secret_and_no_clusterer(platform: Platform) {
     }
     let pid = watch.id().unwrap();
     splashtail_e2e::platform::signal(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    let end = tokio::time::timeout(Duration::from_secs(30), watch.wait())
+    let end = tokio::time::timeout(Duration::from_secs(90), watch.wait())
         .await
         .unwrap()
         .unwrap();

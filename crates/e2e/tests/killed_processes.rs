@@ -15,7 +15,7 @@ use splashtail_sandbox::journal::{Entry, Record};
 use tempfile::TempDir;
 
 const MESSAGES: &str = "/channels/{channel_id}/messages";
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 async fn platform() -> Platform {
     let plans = [("total_max_messages", 5000), ("default_per_channel", 5000)];

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use splashtail_e2e::platform::{Engines, Platform, is_alive, signal};
 use tempfile::TempDir;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn a_reload_refuses_nobody_and_leaves_the_bot_alone() {
