@@ -7,7 +7,7 @@
 )]
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use splashtail_api_types::clusters::{Instance, InstanceList};
 use splashtail_core::clock::SystemClock;
 use splashtail_core::ids::ClusterId;
+use splashtail_core::port_block::PortBlock;
 use splashtail_ipc::clients::ClustererClient;
 use splashtail_ipc::hub::Hub;
 use splashtail_ipc::signing::Signer;
@@ -31,7 +32,7 @@ const SECRET: &str = "a-secret-of-the-api-with-enough-characters";
 
 struct World {
     directory: tempfile::TempDir,
-    port: u16,
+    ports: PortBlock,
     channel: String,
     _discord: MockServer,
     hub: CancellationToken,
@@ -90,11 +91,8 @@ impl World {
             .await;
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let ports = PortBlock::claim(Ipv4Addr::LOCALHOST.into()).unwrap();
+        let port = ports.base();
         let config = format!(
             "discord_auth:\n  token: \"token\"\ndiscord:\n  api_base: \"{}\"\nmeta:\n  clusterer_port: {port}\n  \
              bot_iserver_base_port: 20000\n  jobserver_secrets:\n    api: \"{SECRET}\"\n    bot: \"b{SECRET}\"\n",
@@ -102,14 +100,14 @@ impl World {
         );
         fs::write(directory.path().join("config.yaml"), config).unwrap();
         let clusters = format!(
-            "names: [Flare, Waffle]\nper_cluster: 2\ncluster_start_next_delay: 0\nredis_channel: {channel}\noverride_dir: {}\nmodule: {}\n{extra}",
+            "names: [Flare, Waffle]\nper_cluster: 2\ncluster_start_next_delay: 0\nping_timeout: 15\nredis_channel: {channel}\noverride_dir: {}\nmodule: {}\n{extra}",
             data.join("bot").display(),
             fake_cluster().display(),
         );
         fs::write(directory.path().join("mewld-staging.yaml"), clusters).unwrap();
         Self {
             directory,
-            port,
+            ports,
             channel: channel.to_owned(),
             _discord: discord,
             hub: CancellationToken::new(),
@@ -123,7 +121,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), reached)
+        tokio::time::timeout(Duration::from_secs(120), reached)
             .await
             .unwrap_or_else(|_| {
                 let log = fs::read_to_string(self.log()).unwrap_or_default();
@@ -156,7 +154,9 @@ impl World {
     fn client(&self) -> ClustererClient {
         let signer = Signer::new("api", SECRET.into(), "", SystemClock::shared());
         ClustererClient::new(
-            format!("http://127.0.0.1:{}", self.port).parse().unwrap(),
+            format!("http://127.0.0.1:{}", self.ports.base())
+                .parse()
+                .unwrap(),
             &signer,
         )
         .unwrap()
@@ -221,7 +221,7 @@ async fn replaced_killed_and_ended() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), replaced)
+    tokio::time::timeout(Duration::from_secs(90), replaced)
         .await
         .unwrap();
     world.until_launched("launched after SIGHUP").await;
@@ -239,7 +239,7 @@ async fn replaced_killed_and_ended() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let crash: Value = tokio::time::timeout(Duration::from_secs(20), crashed)
+    let crash: Value = tokio::time::timeout(Duration::from_secs(90), crashed)
         .await
         .unwrap();
     assert_eq!(crash["signal"], 9, "{crash}");
@@ -275,7 +275,7 @@ async fn replaced_killed_and_ended() {
 
     // SIGTERM: everything ends.
     signal(&second, Signal::SIGTERM);
-    let status = tokio::time::timeout(Duration::from_secs(8), second.wait())
+    let status = tokio::time::timeout(Duration::from_secs(90), second.wait())
         .await
         .unwrap()
         .unwrap();
@@ -311,7 +311,7 @@ async fn bad_settings_end_it_with_one_message() {
 }
 
 async fn status(child: &mut Child) -> Option<i32> {
-    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(90), child.wait()).await;
     ended.expect("it ends").unwrap().code()
 }
 

@@ -37,6 +37,9 @@ pub struct World {
     hub: CancellationToken,
     pub bus: Arc<dyn Bus>,
     pub extra: String,
+    /// Far more than the usual 3 s: on a busy machine a healthy cluster may not get its turn for as
+    /// long.
+    pub ping_timeout_s: u64,
 }
 
 pub struct Running {
@@ -100,6 +103,7 @@ impl World {
             hub: CancellationToken::new(),
             bus,
             extra: extra.to_owned(),
+            ping_timeout_s: 10,
         }
     }
 
@@ -112,10 +116,11 @@ impl World {
         let module = fake_cluster();
         let dir = self.bot_dir();
         let text = format!(
-            "names: [Flare, Waffle, Aqua]\nper_cluster: 2\ncluster_start_next_delay: 0\nredis_channel: {}\noverride_dir: {}\nmodule: {}\n{}",
+            "names: [Flare, Waffle, Aqua]\nper_cluster: 2\ncluster_start_next_delay: 0\nredis_channel: {}\noverride_dir: {}\nmodule: {}\nping_timeout: {}\n{}",
             self.channel,
             dir.display(),
             module.display(),
+            self.ping_timeout_s,
             self.extra,
         );
         fs::write(&file, text).unwrap();
@@ -165,7 +170,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), saved)
+        tokio::time::timeout(Duration::from_secs(90), saved)
             .await
             .unwrap();
     }
@@ -219,7 +224,7 @@ impl Running {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), reached)
+        tokio::time::timeout(Duration::from_secs(120), reached)
             .await
             .unwrap_or_else(|_| panic!("never: {what}"))
     }
@@ -244,7 +249,7 @@ pub async fn reply(replies: &mut Subscription, command_id: &str) -> Value {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), found)
+    tokio::time::timeout(Duration::from_secs(90), found)
         .await
         .expect("a reply")
 }
