@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use splashtail_core::clock::Clock;
 use splashtail_storage::TaskState;
 use support::discord::GUILD;
 use support::{setup, setup_with};

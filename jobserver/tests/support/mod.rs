@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use splashtail_api_types::tasks::TaskCreateResponse;
-use splashtail_core::clock::{BoxFuture, Clock, SharedClock, SystemClock};
+use splashtail_core::clock::{BoxFuture, Clock, SystemClock};
 use splashtail_core::config::Config;
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::TaskId;
@@ -21,6 +23,7 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_iblfile::{Archive, Limits, msgpack};
 use splashtail_ipc::clients::{ClientError, JobserverClient};
 use splashtail_ipc::signing::{Signer, tag};
+use splashtail_jobs::Timing;
 use splashtail_storage::{Storage, TaskLogEntry, TaskRow, TaskState};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -28,38 +31,44 @@ use url::Url;
 
 use discord::{FakeDiscord, GUILD};
 
-/// Time that runs faster, so that leases expire while a test waits.
-#[derive(Debug)]
-struct FastClock {
-    start: DateTime<Utc>,
+/// Real time that a test can move on. Pauses are shorter than asked for: heartbeats come more often
+/// than they must, so that even on a busy machine no lease runs out under a living jobserver.
+#[derive(Debug, Default)]
+pub struct ShiftedClock {
+    ahead_ms: AtomicU64,
 }
 
-/// Not more: on a busy machine a heartbeat must still come in time.
-const SPEED: u32 = 4;
+const SHORTER: u32 = 4;
 
-impl Clock for FastClock {
+impl ShiftedClock {
+    fn ahead(&self) -> Duration {
+        Duration::from_millis(self.ahead_ms.load(Ordering::Acquire))
+    }
+
+    fn advance(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap();
+        self.ahead_ms.fetch_add(ms, Ordering::AcqRel);
+    }
+}
+
+impl Clock for ShiftedClock {
     fn now(&self) -> DateTime<Utc> {
-        self.start + self.monotonic()
+        SystemClock.now() + self.ahead()
     }
 
     fn monotonic(&self) -> Duration {
-        SystemClock.monotonic() * SPEED
+        SystemClock.monotonic() + self.ahead()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(tokio::time::sleep(duration / SPEED))
+        Box::pin(tokio::time::sleep(duration / SHORTER))
     }
-}
-
-pub fn fast_clock() -> SharedClock {
-    let start = SystemClock.now() - SystemClock.monotonic() * SPEED;
-    std::sync::Arc::new(FastClock { start })
 }
 
 /// Data directory, fake Discord and clock, which outlive the jobservers of a test.
 pub struct Setup {
     pub discord: FakeDiscord,
-    pub clock: SharedClock,
+    clock: Arc<ShiftedClock>,
     directory: tempfile::TempDir,
     change: fn(&mut Config),
 }
@@ -72,7 +81,7 @@ pub fn setup_with(change: fn(&mut Config)) -> Setup {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Setup {
         discord: FakeDiscord::start(),
-        clock: fast_clock(),
+        clock: Arc::default(),
         directory: tempfile::tempdir().unwrap(),
         change,
     }
@@ -139,7 +148,7 @@ impl Setup {
 pub struct Jobserver {
     pub url: Url,
     pub storage: Storage,
-    pub clock: SharedClock,
+    pub clock: Arc<ShiftedClock>,
     pub objects: PathBuf,
     runtime: Option<Runtime>,
     shutdown: CancellationToken,
@@ -154,8 +163,12 @@ impl Drop for Jobserver {
 }
 
 impl Jobserver {
-    /// Every task ends where it stands, as under SIGKILL.
-    pub fn kill(self) {}
+    /// Every task ends where it stands, as under SIGKILL, and its leases are over.
+    pub fn kill(self) {
+        let clock = self.clock.clone();
+        drop(self);
+        clock.advance(Timing::default().lease);
+    }
 
     pub fn stop(&self) {
         self.shutdown.cancel();
