@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 const MAIN: &str = "ar_clusters/test";
 
 async fn next(subscription: &mut Subscription) -> BusMessage {
-    tokio::time::timeout(Duration::from_secs(10), subscription.next_message())
+    tokio::time::timeout(Duration::from_secs(90), subscription.next_message())
         .await
-        .expect("a message within ten seconds")
+        .expect("a message in time")
         .expect("the subscription goes on")
 }
 
@@ -311,7 +311,7 @@ async fn bad_peers_cost_only_themselves() {
     // The deaf one was cut off: what the kernel had buffered ends.
     let mut deaf = deaf;
     let mut heard = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(10), deaf.read_to_end(&mut heard))
+    let _ = tokio::time::timeout(Duration::from_secs(90), deaf.read_to_end(&mut heard))
         .await
         .unwrap();
     assert!(heard.len() < 20_000_000, "{}", heard.len());

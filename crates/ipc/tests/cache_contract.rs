@@ -75,7 +75,7 @@ async fn cache_contract(cache: Arc<dyn Cache>, prefix: &str) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), gone)
+    tokio::time::timeout(Duration::from_secs(90), gone)
         .await
         .unwrap();
 }

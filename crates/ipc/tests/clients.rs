@@ -21,6 +21,7 @@ use splashtail_core::ids::{ClusterId, TaskId, UserId};
 use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, JobserverClient};
 use splashtail_ipc::http::{ErrorResponse, serve};
 use splashtail_ipc::signing::{Caller, SignatureGate, Signer, Verifier, tag};
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "a secret that both sides know well";
@@ -173,9 +174,10 @@ async fn clusterer_calls_carry_the_user() {
 /// A refused connection is tried once more, and the second attempt has a nonce of its own.
 #[tokio::test]
 async fn a_daemon_that_is_being_restarted_is_waited_for() {
-    let reserved = listener();
+    // Bound without listening: connections are refused, and nobody else gets the port.
+    let reserved = TcpSocket::new_v4().unwrap();
+    reserved.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = reserved.local_addr().unwrap();
-    drop(reserved);
     let client =
         ClustererClient::new(format!("http://{address}").parse().unwrap(), &signer()).unwrap();
     let error = client.action_logs().await.unwrap_err();
@@ -194,9 +196,9 @@ async fn a_daemon_that_is_being_restarted_is_waited_for() {
         Json(json!([{"event": "x", "ts": 1}]))
     };
     // The pause before the second attempt leaves the time for this.
-    let listener = TcpListener::bind(address).unwrap();
+    let listener = reserved.listen(16).unwrap();
     daemon(
-        listener,
+        listener.into_std().unwrap(),
         tag::CLUSTERER,
         Router::new().route("/action-logs", get(logs)),
     );
