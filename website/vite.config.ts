@@ -23,6 +23,10 @@ export default defineConfig({
   test: {
     environment: 'happy-dom',
     include: ['src/**/*.test.ts', 'sandbox/**/*.test.ts'],
-    restoreMocks: true
+    restoreMocks: true,
+    setupFiles: ['tests/patience.ts'],
+    // Longer than anything takes that is only late because the machine is busy.
+    testTimeout: 120_000,
+    hookTimeout: 120_000
   }
 });

@@ -15,13 +15,15 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const TIMEOUT_MS = 30_000;
+/** On a busy machine a page may take long; only a broken one takes this long. */
+const TIMEOUT_MS = 120_000;
 
 /** A browser that needs neither a display nor a user namespace. */
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
+    timeout: TIMEOUT_MS,
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--no-proxy-server']
   });
 }

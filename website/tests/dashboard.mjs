@@ -10,6 +10,8 @@
 import { expect, launch, observed, picture } from './browser.mjs';
 import { startProxy } from './deploy-proxy.mjs';
 
+/** A restart waits for Discord's pace, and for the machine. */
+const RESTART_MS = 240_000;
 const RESTART = '[data-cluster="0"] [data-action="restart"]';
 
 /** Without the proxy the page says what it needs, and shows nothing. */
@@ -84,7 +86,7 @@ async function restart(page) {
       return session && session !== before;
     },
     before,
-    { timeout: 90_000 }
+    { timeout: RESTART_MS }
   );
   await page.locator('[data-event="operator_command"]').first().waitFor();
 }

@@ -16,7 +16,7 @@ const GUILD = '1100000000001179648';
 const OWNER = '1100000000000000010';
 const SPARE = '1100000000000000014';
 /** A backup on a busy machine. */
-const BACKUP_MS = 120_000;
+const BACKUP_MS = 240_000;
 /** Opens the form of a slash command from the message field. */
 async function command(page, name) {
   const composer = page.locator('#composer');
@@ -66,17 +66,15 @@ async function backUp(page) {
   await pick(page, page.getByRole('combobox', { name: 'messages' }), 'tr', 'True');
   await tabTo(page, page.getByRole('textbox', { name: 'password' }));
   await page.keyboard.type('by keyboard');
-  await page.keyboard.press('Enter');
-  await page.locator('[data-embed]', { hasText: 'Task ID' }).waitFor();
   await page.evaluate(() => {
     window.states = new Set();
     const look = () => {
-      const embeds = [...document.querySelectorAll('[data-embed]')];
-      window.states.add(embeds.at(-1)?.innerText ?? '');
+      const progress = [...document.querySelectorAll('[data-embed]')].at(-1)?.innerText ?? '';
+      if (progress.includes('Task ID')) window.states.add(progress);
     };
     new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
-    look();
   });
+  await page.keyboard.press('Enter');
   const download = page.locator('a.button', { hasText: 'Download' });
   await download.waitFor({ timeout: BACKUP_MS });
   await picture(page, 'sandbox-backup');
