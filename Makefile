@@ -17,6 +17,11 @@ ARGS ?=
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
+# Registries fail at times.
+export CARGO_NET_RETRY ?= 10
+export npm_config_fetch_retries ?= 5
+export PIP_RETRIES ?= 10
+
 .DEFAULT_GOAL := daemons
 .PHONY: daemons buildbot binaries website clients all run test check bench clean
 
