@@ -17,6 +17,7 @@ const OWNER = '1100000000000000010';
 const SPARE = '1100000000000000014';
 /** A backup on a busy machine. */
 const BACKUP_MS = 240_000;
+
 /** Opens the form of a slash command from the message field. */
 async function command(page, name) {
   const composer = page.locator('#composer');
