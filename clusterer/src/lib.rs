@@ -74,16 +74,23 @@ pub async fn run_on(
     let serving = CancellationToken::new();
     let server = tokio::spawn(http::serve(listener, router, serving.clone()));
 
+    let store = StateStore::new(&config.data_dir, &settings.channel);
     let subscription = tokio::select! {
         subscription = bus.subscribe(std::slice::from_ref(&settings.channel)) => subscription.context("cannot subscribe")?,
         () = shutdown.cancelled() => {
+            // Clusters of an earlier clusterer end also when the bus does not come.
+            if let Some((saved, processes)) = store.load(&settings.program) {
+                let ids = saved.clusters.into_iter().filter_map(|cluster| cluster.process);
+                let ends = processes.into_iter().map(|(_, process)| process.wait());
+                process::stop_all(&ids.collect::<Vec<_>>(), ends, settings.policy.shutdown_grace).await;
+                store.remove();
+            }
             serving.cancel();
             return Ok(Outcome::Stopped { code: 0, reason: None });
         }
     };
     let seed = u64::from_le_bytes(random::bytes()?);
     let mut fleet = Fleet::new(settings.policy, seed);
-    let store = StateStore::new(&config.data_dir, &settings.channel);
     let mut adopted = Vec::new();
     if let Some((saved, processes)) = store.load(&settings.program) {
         for (index, process) in processes {

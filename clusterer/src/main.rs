@@ -1,14 +1,13 @@
 //! `splashtail-clusterer`
 
-use std::env;
+mod successor;
+
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use command_fds::{CommandFdExt, FdMapping};
 use splashtail_clusterer::Outcome;
 use splashtail_clusterer::settings::{Settings, Surroundings};
 use splashtail_core::config::{Component, Config, LoadOptions};
@@ -17,9 +16,6 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::listen;
 use splashtail_core::telemetry::{self, Chain};
 use tracing::{error, info, warn};
-
-/// Where an inherited listener lies (sd_listen_fds(3)).
-const FIRST_LISTENER_FD: i32 = 3;
 
 /// Runs the bot's clusters and keeps them running.
 #[derive(Debug, Parser)]
@@ -45,6 +41,10 @@ fn main() -> ExitCode {
     {
         warn!("another TLS provider was installed first");
     }
+    // Before there are other threads, so that this one takes them all.
+    if let Err(error) = successor::hold_signals() {
+        warn!(%error, "signals may be lost while this program starts");
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(problem) => {
@@ -52,16 +52,21 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let outcome = runtime.block_on(run(arguments));
-    drop(runtime);
-    match outcome {
-        Ok((Outcome::Stopped { code, reason }, _)) => {
+    match runtime.block_on(run(arguments)) {
+        Ok((Outcome::Stopped { code, reason }, ..)) => {
             if let Some(reason) = reason {
                 error!(reason, "stopped");
             }
             ExitCode::from(code)
         }
-        Ok((Outcome::Replace, listener)) => replace(listener),
+        Ok((Outcome::Replace, lifecycle, listener)) => {
+            let Err(problem) = successor::replace(runtime, &lifecycle, &listener);
+            error!(
+                error = format!("{problem:#}"),
+                "cannot replace this process"
+            );
+            ExitCode::FAILURE
+        }
         Err(problem) => {
             error!(error = format!("{problem:#}"), "cannot run the clusterer");
             ExitCode::FAILURE
@@ -69,8 +74,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Also gives the listener back, for a successor.
-async fn run(arguments: Arguments) -> anyhow::Result<(Outcome, TcpListener)> {
+/// Also gives back what a successor needs.
+async fn run(arguments: Arguments) -> anyhow::Result<(Outcome, Lifecycle, TcpListener)> {
     let options = LoadOptions {
         path: arguments.config,
         environment: arguments.env,
@@ -88,45 +93,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<(Outcome, TcpListener)> {
     info!(environment = %loaded.config.environment, cluster_file = %file.display(), "starting");
     let settings = Settings::resolve(&loaded.config, &file, &Surroundings::of_process(path)?)?;
     let lifecycle = Lifecycle::install().context("cannot listen to signals")?;
+    successor::take_signals().context("cannot listen to signals")?;
     let address = loaded.config.clusterer_address();
     let listener = listen::listener(0, address, "meta.clusterer_port")?;
     let kept = listener.try_clone().context("cannot keep the listener")?;
     let outcome =
         splashtail_clusterer::run_on(listener, &loaded.config, settings, &lifecycle).await?;
-    Ok((outcome, kept))
-}
-
-/// Becomes the newest version of this program, under the same process number and on the same
-/// listener. The clusters run on and are adopted.
-fn replace(listener: TcpListener) -> ExitCode {
-    let problem = match successor(listener) {
-        Ok(mut successor) => {
-            info!(program = ?successor.get_program(), "replacing this process");
-            anyhow::Error::new(successor.exec())
-        }
-        Err(problem) => problem,
-    };
-    error!(
-        error = format!("{problem:#}"),
-        "cannot replace this process"
-    );
-    ExitCode::FAILURE
-}
-
-fn successor(listener: TcpListener) -> anyhow::Result<Command> {
-    let own = env::current_exe().context("cannot tell where this program is")?;
-    // The kernel marks the path of a program whose file was replaced.
-    let shown = own.display().to_string();
-    let program = shown.strip_suffix(" (deleted)").unwrap_or(&shown);
-    let mut command = Command::new(program);
-    command
-        .args(env::args_os().skip(1))
-        .env_remove("LISTEN_PID")
-        .env("LISTEN_FDS", "1")
-        .fd_mappings(vec![FdMapping {
-            parent_fd: listener.into(),
-            child_fd: FIRST_LISTENER_FD,
-        }])
-        .context("cannot hand the listener over")?;
-    Ok(command)
+    Ok((outcome, lifecycle, kept))
 }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use nix::errno::Errno;
@@ -17,6 +18,7 @@ use splashtail_core::ids::ClusterId;
 use splashtail_ipc::args::ClusterArgs;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
+use tracing::warn;
 
 use crate::fleet::{Exit, ProcessId, Signal, Spawn};
 use crate::settings::{ArgvStyle, Program, is_private_variable};
@@ -166,6 +168,30 @@ fn exit_of(status: ExitStatus) -> Exit {
 fn end_group(process: &ProcessId) {
     // Nobody is left to tell about a failure, and the group is usually empty.
     let _ = send(process, Signal::Kill);
+}
+
+/// Asks processes to end, and makes them after the grace. `ends` resolve when they have ended.
+pub async fn stop_all(
+    processes: &[ProcessId],
+    ends: impl IntoIterator<Item = impl Future<Output = Exit>>,
+    grace: Duration,
+) {
+    let signal = |what| {
+        for process in processes {
+            if let Err(error) = send(process, what) {
+                warn!(%error, pid = process.pid, "cannot signal a cluster");
+            }
+        }
+    };
+    signal(Signal::Terminate);
+    let ended = async {
+        for end in ends {
+            end.await;
+        }
+    };
+    if tokio::time::timeout(grace, ended).await.is_err() {
+        signal(Signal::Kill);
+    }
 }
 
 /// A process that an earlier clusterer started.

@@ -284,6 +284,33 @@ async fn replaced_killed_and_ended() {
     assert!(!Path::new(&world.directory.path().join("data/clusterer/state.json")).exists());
 }
 
+/// Asked to stop in the middle of an upgrade, whichever of the two programs hears it.
+#[tokio::test]
+async fn a_stop_during_an_upgrade_stops_the_clusters() {
+    for old_has_ended in [false, true] {
+        let world = World::new(2).await;
+        let mut clusterer = world.start();
+        world.until_launched("launched").await;
+        let pids = world.pids();
+        signal(&clusterer, Signal::SIGHUP);
+        let replacing = async {
+            while old_has_ended
+                && !fs::read_to_string(world.log())
+                    .unwrap()
+                    .contains("replacing this process")
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(90), replacing)
+            .await
+            .unwrap();
+        signal(&clusterer, Signal::SIGTERM);
+        assert_eq!(status(&mut clusterer).await, Some(0), "{old_has_ended}");
+        assert!(!pids.into_iter().any(alive), "{old_has_ended}");
+    }
+}
+
 #[tokio::test]
 async fn bad_settings_end_it_with_one_message() {
     let world = World::new(2).await;

@@ -325,6 +325,7 @@ pub(crate) fn is_private_variable(name: &OsStr) -> bool {
         "LISTEN_FDS",
         "LISTEN_PID",
         "LISTEN_FDNAMES",
+        "LISTEN_FDS_FIRST_FD",
         "NOTIFY_SOCKET",
     ]
     .iter()

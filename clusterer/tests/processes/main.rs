@@ -11,6 +11,7 @@ mod redis;
 mod world;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use splashtail_api_types::clusters::InstanceList;
 use splashtail_clusterer::Outcome;
 use splashtail_core::ids::{ClusterId, UserId};
+use splashtail_core::port_block::PortBlock;
 use splashtail_ipc::clients::ClientError;
 
 use world::{CHANNEL, World, is_ours, pid_of, reply};
@@ -391,6 +393,33 @@ async fn a_successor_adopts_the_clusters_of_one_that_died() {
     for pid in pids {
         assert!(!is_ours(pid), "{pid} is left");
     }
+}
+
+/// It cannot be told to the bus, but is done.
+#[tokio::test]
+async fn a_successor_without_a_bus_stops_the_clusters() {
+    let mut world = World::new(4, "").await;
+    let first = world.start();
+    first.until("fully up", |list| list.fully_up).await;
+    world
+        .until_saved(|state| {
+            let clusters = state["clusters"].as_array().unwrap();
+            clusters.iter().all(|cluster| cluster["state"] == "running")
+        })
+        .await;
+    first.task.abort();
+    let _ = first.task.await;
+    let pids = [0, 1].map(|cluster| pid_of(&world.runs(cluster)[0]));
+    assert!(pids.iter().all(|pid| is_ours(*pid)));
+
+    let closed = PortBlock::claim(Ipv4Addr::LOCALHOST.into()).unwrap();
+    world.config.meta.redis_url = Some(format!("redis://127.0.0.1:{}", closed.base()).into());
+    let second = world.start();
+    let code = 0;
+    let reason = None;
+    assert_eq!(second.stop().await, Outcome::Stopped { code, reason });
+    assert!(!pids.into_iter().any(is_ours));
+    assert!(!world.config.data_dir.join("clusterer/state.json").exists());
 }
 
 #[tokio::test]

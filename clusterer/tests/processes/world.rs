@@ -84,7 +84,8 @@ impl World {
             })))
             .mount(&discord)
             .await;
-        let directory = tempfile::tempdir().unwrap();
+        // A short path, so that the socket of the hub stays where it is.
+        let directory = tempfile::tempdir_in("/tmp").unwrap();
         let mut config = Config::embedded(&directory.path().join("data"), Environment::Staging);
         config.discord_auth.token = Some("token".into());
         config.discord.api_base = discord.uri().parse().unwrap();
