@@ -129,6 +129,11 @@ async fn bus_contract(connect: impl Fn() -> Arc<dyn Bus>, main: &str) {
     ));
 }
 
+/// Its socket stays where it is, as a peer that is not ours expects.
+fn short_directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/tmp").unwrap()
+}
+
 struct Running {
     path: std::path::PathBuf,
     shutdown: CancellationToken,
@@ -168,7 +173,7 @@ impl Running {
 
 #[tokio::test]
 async fn bus_over_the_hub() {
-    let hub = Running::start(tempfile::tempdir().unwrap());
+    let hub = Running::start(short_directory());
     bus_contract(|| hub.client(), MAIN).await;
     hub.stop().await;
 }
@@ -187,7 +192,7 @@ async fn bus_over_redis() {
 
 #[tokio::test]
 async fn clients_find_a_hub_that_comes_late_and_one_that_comes_back() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = short_directory();
     let target = BusTarget::Hub(directory.path().join("bus.sock"));
     let bus = bus::connect(&target, MAIN).unwrap();
     let early = tokio::spawn(async move {
@@ -211,7 +216,7 @@ async fn clients_find_a_hub_that_comes_late_and_one_that_comes_back() {
 
 #[tokio::test]
 async fn a_live_hub_is_left_alone_and_a_stale_socket_replaced() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = short_directory();
     let path = directory.path().join("bus.sock");
     // A socket file whose server is gone.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
@@ -256,7 +261,7 @@ async fn a_path_too_long_for_the_kernel_still_works() {
 /// A peer that speaks mewld's protocol: no newline, no subscription.
 #[tokio::test]
 async fn mewld_peers_send_chunks_and_hear_everything_on_the_main_channel() {
-    let hub = Running::start(tempfile::tempdir().unwrap());
+    let hub = Running::start(short_directory());
     let ours = hub.client();
     let mut subscription = ours.subscribe(&[MAIN.to_owned()]).await.unwrap();
     let mut mewld = UnixStream::connect(&hub.path).await.unwrap();
@@ -284,7 +289,7 @@ async fn mewld_peers_send_chunks_and_hear_everything_on_the_main_channel() {
 
 #[tokio::test]
 async fn bad_peers_cost_only_themselves() {
-    let hub = Running::start(tempfile::tempdir().unwrap());
+    let hub = Running::start(short_directory());
     let bus = hub.client();
     let mut subscription = bus.subscribe(&[MAIN.to_owned()]).await.unwrap();
     // One sends garbage, one disappears, one sends without end, one never reads.
@@ -321,7 +326,7 @@ async fn bad_peers_cost_only_themselves() {
 
 #[tokio::test]
 async fn the_hub_keeps_one_log() {
-    let hub = Running::start(tempfile::tempdir().unwrap());
+    let hub = Running::start(short_directory());
     let error = hub
         .client()
         .append_log("other", "{}", 10)
@@ -344,7 +349,7 @@ async fn the_hub_keeps_one_log() {
 
 #[tokio::test]
 async fn an_unreachable_hub_is_an_error_for_the_publisher() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = short_directory();
     let bus = bus::connect(&BusTarget::Hub(directory.path().join("bus.sock")), MAIN).unwrap();
     assert!(bus.publish(MAIN, "1").await.is_err());
     assert!(bus::connect(&BusTarget::Redis("nonsense://x".into()), MAIN).is_err());

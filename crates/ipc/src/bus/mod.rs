@@ -19,6 +19,7 @@ use splashtail_core::environment::Environment;
 pub(crate) use self::backoff::Backoff;
 pub(crate) use self::redis::connection_manager;
 pub use self::subscription::Subscription;
+use crate::hub::location;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusMessage {
@@ -110,10 +111,15 @@ pub fn target_from_url(url: &str) -> BusTarget {
     BusTarget::Redis(format!("redis://{url}/0").into())
 }
 
-/// The inverse of [`target_from_url`], to hand the bus to a child process.
+/// The inverse of [`target_from_url`], to hand the bus to a child process. A hub is named by where
+/// its socket really is: a bot that is not ours knows nothing of paths that are too long.
 pub fn target_to_url(target: &BusTarget) -> SecretString {
     match target {
-        BusTarget::Hub(path) => format!("unix:{}", path.display()).into(),
+        BusTarget::Hub(path) => {
+            // Whoever connects meets the same obstacle and says so.
+            let socket = location::socket_path(path).unwrap_or_else(|_| path.clone());
+            format!("unix:{}", socket.display()).into()
+        }
         BusTarget::Redis(url) => url.expose_secret().into(),
     }
 }
@@ -148,5 +154,13 @@ mod tests {
                 expected
             );
         }
+    }
+
+    #[test]
+    fn a_child_is_told_a_socket_that_the_kernel_takes() {
+        let long = format!("/tmp/{}/bus.sock", "d".repeat(120));
+        let url = target_to_url(&BusTarget::Hub(long.into()));
+        let path = url.expose_secret().strip_prefix("unix:").unwrap();
+        assert!(std::os::unix::net::SocketAddr::from_pathname(path).is_ok());
     }
 }
