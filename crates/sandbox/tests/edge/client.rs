@@ -24,6 +24,7 @@ pub const ALL_INTENTS: u64 = 0x1_ffff | (3 << 20) | (3 << 24);
 pub struct Bench {
     pub running: Running,
     pub http: reqwest::Client,
+    /// Stands still until it is moved, whatever the machine does meanwhile.
     pub clock: Arc<SandboxClock>,
     _verdict: Verdict,
 }
@@ -41,7 +42,9 @@ pub async fn bench() -> Bench {
 
 pub async fn bench_with(settings: Settings) -> Bench {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let clock = Arc::new(SandboxClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
+    let clock = Arc::new(SandboxClock::frozen(
+        "2026-01-01T00:00:00Z".parse().unwrap(),
+    ));
     let running = start("small", 1, clock.clone(), settings, true)
         .await
         .unwrap();
