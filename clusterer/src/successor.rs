@@ -49,7 +49,7 @@ pub fn replace(
     listener: &TcpListener,
 ) -> anyhow::Result<Infallible> {
     hold_signals().context("cannot hold signals")?;
-    runtime.block_on(tokio::time::sleep(LAST_SIGNALS));
+    runtime.block_on(async { tokio::time::sleep(LAST_SIGNALS).await });
     drop(runtime);
     if lifecycle.shutdown().is_cancelled() {
         kill(Pid::this(), Signal::SIGTERM).context("cannot pass the signal on")?;
