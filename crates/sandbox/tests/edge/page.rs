@@ -576,6 +576,10 @@ fn steady(value: &mut Value, new: &mut Vec<String>) {
                 if key == "journal" || key == "now_ms" {
                     *value = 1.into();
                 }
+                // The clock of the test stands still, that of an operator runs.
+                if key == "rate" {
+                    *value = 1.0.into();
+                }
                 steady(value, new);
             }
         }
