@@ -70,7 +70,7 @@ async fn what_cannot_be_is_said_in_a_line() {
     for (words, said) in [
         (
             "nuke --guild nowhere",
-            "there is no server `nowhere` in the sandbox",
+            "there is no server `nowhere`; there are Harbour, Lighthouse, Shipyard, Tidepool",
         ),
         ("nuke --size 0", "400: `size` lies between 1 and 100000"),
         (
