@@ -12,7 +12,7 @@ use super::names;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Acts, with what they need (BODY: --body, as in the REST API):
-  people     join, leave                         --guild
+  people     join, leave, accept_rules           --guild
              open_dm                             --target USER
   messages   say                                 --channel --content|BODY
              edit_message                        --channel --message --content|BODY

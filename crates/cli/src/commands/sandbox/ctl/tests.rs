@@ -320,3 +320,19 @@ async fn what_is_pending_is_shown() {
     assert_eq!(left["interactions"], json!([seen["interaction_id"]]));
     running.stop().await;
 }
+
+#[tokio::test]
+async fn the_help_names_every_act() {
+    let (running, client) = small().await;
+    let refused = type_in(&client, &["as", "olivia", "dance"]).await;
+    let refused = refused.unwrap_err().to_string();
+    let (_, acts) = refused.split_once("there are ").unwrap();
+    let help = Line::try_parse_from(["ctl", "as", "--help"]).unwrap_err();
+    let help = help.to_string();
+    let missing: Vec<&str> = acts
+        .split(", ")
+        .filter(|act| !help.split([' ', ',', '\n']).any(|word| word == *act))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    running.stop().await;
+}
