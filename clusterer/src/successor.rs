@@ -29,7 +29,8 @@ fn signals() -> SigSet {
         .collect()
 }
 
-/// From now on signals wait, in this thread and those it starts.
+/// From now on signals wait, in this thread, those it starts and their children (sigprocmask(2)): so
+/// clusters are started by the thread that takes signals.
 pub fn hold_signals() -> nix::Result<()> {
     signals().thread_block()
 }
