@@ -62,14 +62,15 @@ pub(super) async fn set_clock(
     if change.rate.is_some_and(|rate| !(0.0..=1e6).contains(&rate)) {
         return Err(Failure::bad("`rate` lies between 0 and 1000000"));
     }
+    // The speed first: a clock that is set and stopped shows exactly what it was set to.
+    if let Some(rate) = change.rate {
+        clock.set_rate(rate);
+    }
     if let Some(at) = set {
         clock.set(at);
     }
     if let Some(ms) = change.advance_ms {
         clock.advance(Duration::from_millis(ms));
-    }
-    if let Some(rate) = change.rate {
-        clock.set_rate(rate);
     }
     let detail = serde_json::to_value(&change).unwrap_or_default();
     control.note("clock", detail);
