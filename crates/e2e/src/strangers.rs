@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use splashtail_core::clock::{Clock, SystemClock};
 use splashtail_sandbox::clock::SandboxClock;
@@ -113,6 +115,7 @@ impl Stranger {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{library:?} cannot be started"))?;
@@ -259,6 +262,26 @@ impl Stranger {
         let violations = self.control.violations().await?;
         self.sandbox.stop().await;
         Ok(violations)
+    }
+
+    /// Keeps the program from running, launchers included, until [`Self::go_on`]: what happens
+    /// meanwhile happens without it.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn hold(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// # Errors
+    /// It has ended.
+    pub fn go_on(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.child.id().context("the program has ended")?;
+        Ok(killpg(Pid::from_raw(i32::try_from(pid)?), signal)?)
     }
 
     /// An error that shows what the client said last and what the sandbox saw last.
