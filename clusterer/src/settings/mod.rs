@@ -1,9 +1,6 @@
 //! Everything the operator decided about the clusters: the config, the cluster file beside it and
 //! the environment, resolved.
 
-mod dotenv;
-mod file;
-
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsStr;
@@ -11,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use splashtail_core::cluster_file::load_env_files;
 use splashtail_core::config::Config;
 use splashtail_ipc::bus;
 use tracing::warn;
 use url::Url;
 
-pub use dotenv::DotenvError;
-pub use file::{ArgvStyle, ClusterFile, FileError};
+pub use splashtail_core::cluster_file::{ArgvStyle, ClusterFile, DotenvError, FileError};
 
 use crate::fleet::Policy;
 use crate::map::{Layout, MapError, Ports};
@@ -125,8 +122,11 @@ impl Settings {
         surroundings: &Surroundings,
     ) -> Result<Self, SettingsError> {
         let file = ClusterFile::load(file_path)?;
+        for key in &file.unknown {
+            warn!("cluster file: {key}");
+        }
         let base = file_path.parent().unwrap_or(Path::new(""));
-        let dotenv = dotenv::load(&file.env, base)?;
+        let dotenv = load_env_files(&file.env, base)?;
         let variable = |name: &str| {
             let inherited = surroundings.variables.get(name).map(String::as_str);
             let loaded = || {

@@ -1,9 +1,10 @@
 //! What every splashtail process shares: typed ids, time, the running environment, configuration,
-//! the data directory, start and stop, logs, listeners.
+//! the cluster file, the data directory, start and stop, logs, listeners.
 //!
 //! There is no SQL, no HTTP and no Discord client in here, and no other crate of ours.
 
 pub mod clock;
+pub mod cluster_file;
 pub mod config;
 pub mod data_dir;
 pub mod environment;
@@ -13,3 +14,4 @@ pub mod listen;
 pub mod port_block;
 pub mod random;
 pub mod telemetry;
+pub mod text;

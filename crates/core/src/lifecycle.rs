@@ -1,6 +1,8 @@
 //! Start and stop of a daemon: signals, background tasks, systemd.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::prctl::set_pdeathsig;
@@ -17,6 +19,8 @@ const EXIT_INTERRUPTED: i32 = 130;
 
 /// Process id of the supervisor that started this process directly.
 pub const SUPERVISOR_VARIABLE: &str = "SPLASHTAIL_SUPERVISOR_PID";
+/// Descriptor of a pipe on which a successor tells the supervisor that it is ready.
+pub const READY_VARIABLE: &str = "SPLASHTAIL_READY_FD";
 
 /// Clones share one shutdown token and one task tracker.
 #[derive(Debug, Clone)]
@@ -24,6 +28,10 @@ pub struct Lifecycle {
     shutdown: CancellationToken,
     tasks: TaskTracker,
     reload: watch::Receiver<u64>,
+    /// Cancelled when this process may take connections.
+    turn: CancellationToken,
+    /// Where a successor says that it is ready.
+    predecessor: Option<PathBuf>,
 }
 
 impl Lifecycle {
@@ -47,13 +55,21 @@ impl Lifecycle {
         let (reload_sender, reload) = watch::channel(0);
         let shutdown = CancellationToken::new();
         tokio::spawn(signals.watch(shutdown.clone(), reload_sender));
-        if let Some(supervisor) = supervisor() {
+        let supervisor = supervisor();
+        if let Some(supervisor) = supervisor {
             bind_to(supervisor, &shutdown)?;
+        }
+        let predecessor = supervisor.and_then(|_| predecessor());
+        let turn = CancellationToken::new();
+        if predecessor.is_none() {
+            turn.cancel();
         }
         Ok(Self {
             shutdown,
             tasks: TaskTracker::new(),
             reload,
+            turn,
+            predecessor,
         })
     }
 
@@ -61,10 +77,14 @@ impl Lifecycle {
     /// process.
     pub fn manual(shutdown: CancellationToken) -> Self {
         let (_, reload) = watch::channel(0);
+        let turn = CancellationToken::new();
+        turn.cancel();
         Self {
             shutdown,
             tasks: TaskTracker::new(),
             reload,
+            turn,
+            predecessor: None,
         }
     }
 
@@ -83,9 +103,35 @@ impl Lifecycle {
         self.reload.clone()
     }
 
-    /// Tells systemd (`Type=notify`) that the daemon serves. Without systemd it does nothing.
+    /// Resolves when this process may take connections from the listeners it was given: at once,
+    /// unless another process of the same daemon still serves them and this one is not ready to take
+    /// over. Resolves at the shutdown, too.
+    pub fn turn(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (turn, shutdown) = (self.turn.clone(), self.shutdown.clone());
+        async move {
+            tokio::select! {
+                () = turn.cancelled() => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// The daemon serves: it takes its [turn](Self::turn), and the supervisor and systemd
+    /// (`Type=notify`) hear of it.
     pub fn notify_ready(&self) {
+        self.turn.cancel();
+        if let Some(pipe) = &self.predecessor {
+            let told = OpenOptions::new().write(true).open(pipe);
+            if let Err(error) = told.and_then(|mut pipe| pipe.write_all(b"\n")) {
+                warn!(%error, "the supervisor was not told that this process is ready");
+            }
+        }
         notify(&[NotifyState::Ready]);
+    }
+
+    /// One line about the state of this process for `systemctl status`.
+    pub fn notify_status(&self, status: &str) {
+        notify(&[NotifyState::Status(status)]);
     }
 
     /// Stops the background tasks: cancels the token and waits up to `grace` for tracked tasks.
@@ -108,6 +154,12 @@ impl Lifecycle {
 fn supervisor() -> Option<Pid> {
     let pid: i32 = std::env::var(SUPERVISOR_VARIABLE).ok()?.parse().ok()?;
     (Pid::from_raw(pid) == getppid()).then(|| Pid::from_raw(pid))
+}
+
+/// The pipe under a name that can be opened (proc(5)).
+fn predecessor() -> Option<PathBuf> {
+    let descriptor: u32 = std::env::var(READY_VARIABLE).ok()?.parse().ok()?;
+    Some(format!("/proc/self/fd/{descriptor}").into())
 }
 
 /// Asks the kernel for SIGTERM when the supervisor ends (prctl(2), PR_SET_PDEATHSIG).

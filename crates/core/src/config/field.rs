@@ -27,7 +27,6 @@ pub(super) enum Field {
     Texts(Place<Vec<String>>),
     Url(Place<Url>, UrlForm),
     OptionalUrl(Place<Option<Url>>, UrlForm),
-    Urls(Place<Vec<Url>>),
     Port(Place<u16>),
     Address(Place<IpAddr>),
     Addresses(Place<Vec<IpAddr>>),
@@ -75,7 +74,6 @@ impl Field {
             Self::Text(_) | Self::Storage(_) => "string",
             Self::Texts(_) => "list of strings",
             Self::Url(..) | Self::OptionalUrl(..) => "URL",
-            Self::Urls(_) => "list of URLs",
             Self::Port(_) => "port number",
             Self::Address(_) => "IP address",
             Self::Addresses(_) => "list of IP addresses",
@@ -138,9 +136,6 @@ impl Field {
                     to,
                 );
             }
-            Self::Urls(place) => list(value, place(draft), path, to, |item, path, to| {
-                url(item, UrlForm::Any, path, to)
-            }),
             Self::Port(place) => store(port(value), place(draft), path, to),
             Self::Address(place) => store(address(value), place(draft), path, to),
             Self::Addresses(place) => {
@@ -178,6 +173,34 @@ impl Field {
         }
     }
 
+    /// Copies the value from one draft to another.
+    pub(super) fn copy(&self, from: &mut Draft, to: &mut Draft) {
+        fn copy<T: Clone>(place: Place<T>, from: &mut Draft, to: &mut Draft) {
+            place(to).clone_from(place(from));
+        }
+        match *self {
+            Self::Environment(place) => copy(place, from, to),
+            Self::Directory(place) => copy(place, from, to),
+            Self::Text(place) => copy(place, from, to),
+            Self::Texts(place) => copy(place, from, to),
+            Self::Url(place, _) => copy(place, from, to),
+            Self::OptionalUrl(place, _) => copy(place, from, to),
+            Self::Port(place) => copy(place, from, to),
+            Self::Address(place) => copy(place, from, to),
+            Self::Addresses(place) => copy(place, from, to),
+            Self::Flag(place) => copy(place, from, to),
+            Self::OptionalFlag(place) => copy(place, from, to),
+            Self::Count(place) => copy(place, from, to),
+            Self::Percent(place) => copy(place, from, to),
+            Self::Application(place) => copy(place, from, to),
+            Self::Guild(place) => copy(place, from, to),
+            Self::Users(place) => copy(place, from, to),
+            Self::Secret(place, _) => copy(place, from, to),
+            Self::ClientSecrets(place) => copy(place, from, to),
+            Self::Storage(place) => copy(place, from, to),
+        }
+    }
+
     /// The draft's value as [`Field::read`] accepts it; `None` when it is absent. Secrets are in
     /// the clear.
     pub(super) fn write(&self, draft: &mut Draft) -> Option<Value> {
@@ -188,7 +211,6 @@ impl Field {
             Self::Texts(place) => sequence(place(draft), |text| text.clone()),
             Self::Url(place, _) => url_text(place(draft)),
             Self::OptionalUrl(place, _) => url_text(place(draft).as_ref()?),
-            Self::Urls(place) => Value::Sequence(place(draft).iter().map(url_text).collect()),
             Self::Port(place) => Value::from(*place(draft)),
             Self::Address(place) => Value::from(place(draft).to_string()),
             Self::Addresses(place) => sequence(place(draft), IpAddr::to_string),

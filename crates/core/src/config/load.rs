@@ -17,6 +17,7 @@ use super::{Config, check, sample};
 use crate::data_dir::{DataPaths, Secrets};
 use crate::environment::Environment;
 use crate::telemetry::Chain;
+use crate::text;
 
 /// Names the config file for every process that gets no `--config`.
 pub const CONFIG_VARIABLE: &str = "SPLASHTAIL_CONFIG";
@@ -62,6 +63,15 @@ impl Component {
             Self::Bot => Some(BOT),
             Self::Cli | Self::All => None,
         }
+    }
+
+    /// The daemons that read a key.
+    pub(super) fn readers_of(key: &Key) -> Vec<Self> {
+        let daemons = [Self::Webserver, Self::Jobserver, Self::Clusterer, Self::Bot];
+        daemons
+            .into_iter()
+            .filter(|component| component.checks(key))
+            .collect()
     }
 
     pub(super) fn checks(self, key: &Key) -> bool {
@@ -242,14 +252,16 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         path: path.to_owned(),
         source,
     })?;
-    String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        ConfigError::NotText {
-            path: path.to_owned(),
-            line,
-        }
-    })
+    String::from_utf8(bytes)
+        .map(text::without_mark)
+        .map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            ConfigError::NotText {
+                path: path.to_owned(),
+                line,
+            }
+        })
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Mapping, ConfigError> {
@@ -322,7 +334,7 @@ fn environment(
         return known(word, &format!("`environment` of {}", file.display()));
     }
     let file = base.join("config/current-env");
-    match fs::read_to_string(&file) {
+    match text::read(&file) {
         Ok(word) => known(&word, &file.display().to_string()),
         Err(error) if is_nothing(&error) => Ok(Environment::default()),
         Err(source) => Err(ConfigError::Unreadable { path: file, source }),

@@ -4,6 +4,7 @@
 //! the effective config are all made from it.
 
 mod check;
+mod differences;
 mod draft;
 mod effective;
 mod field;
@@ -20,6 +21,7 @@ mod unknown;
 mod tests;
 
 pub use check::CLUSTERS_PER_MACHINE;
+pub use differences::Difference;
 pub use load::{CONFIG_VARIABLE, Component, LoadOptions, Loaded};
 pub use problem::{ConfigError, Problem, SampleNote};
 pub use sample::{sample, write_beside};

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::field::Field::{
     Address, Addresses, Application, ClientSecrets, Count, Directory, Environment, Flag, Guild,
-    OptionalFlag, OptionalUrl, Percent, Port, Secret, Storage, Text, Texts, Url, Urls, Users,
+    OptionalFlag, OptionalUrl, Percent, Port, Secret, Storage, Text, Texts, Url, Users,
 };
 use super::field::{Field, SecretForm, UrlForm};
 
@@ -23,6 +23,8 @@ pub(super) struct Key {
     pub(super) need: Need,
     /// The value may differ between staging and prod.
     pub(super) pair: bool,
+    /// Decided once, at the start of the supervisor: what was opened or bound with it stays.
+    pub(super) fixed: bool,
     /// The daemons that check this key, as a set of the bits below.
     pub(super) readers: u8,
     pub(super) example: &'static str,
@@ -49,7 +51,7 @@ pub(super) const BOT: u8 = 8;
 const EVERYONE: u8 = WEBSERVER | JOBSERVER | CLUSTERER | BOT;
 
 /// Keys of earlier versions that nothing reads any more, with everything below them.
-pub(super) const LEGACY: [&str; 10] = [
+pub(super) const LEGACY: [&str; 16] = [
     "channels",
     "roles",
     "japi",
@@ -60,6 +62,12 @@ pub(super) const LEGACY: [&str; 10] = [
     "meta.cdn_path",
     "meta.vulgar_list",
     "meta.urgent_mentions",
+    "discord_auth.allowed_redirects",
+    "discord_auth.mewld_redirect",
+    "sites.cdn",
+    "meta.debug_task_logger",
+    "plans.free.jpeg_reencode_quality",
+    "plans.free.max_server_backup_tasks",
 ];
 
 pub(super) fn groups() -> &'static [Group] {
@@ -91,6 +99,7 @@ impl Key {
             field,
             need: Need::Optional,
             pair: false,
+            fixed: false,
             readers: EVERYONE,
             example: "",
             comment,
@@ -121,6 +130,13 @@ impl Key {
 
     fn pair(self) -> Self {
         Self { pair: true, ..self }
+    }
+
+    fn fixed(self) -> Self {
+        Self {
+            fixed: true,
+            ..self
+        }
     }
 
     fn readers(self, readers: u8) -> Self {
@@ -155,13 +171,13 @@ fn installation() -> Group {
                 Environment(|draft| &mut draft.config.environment),
                 "`staging` or `prod`. Empty: the word in config/current-env beside this file, else\n\
                  staging. `--env` wins over both.",
-            )
+            ).fixed()
             .derived(),
             Key::new(
                 "data_dir",
                 Directory(|draft| &mut draft.config.data_dir),
                 "What this machine keeps. Empty: the directory `data` beside this file.",
-            )
+            ).fixed()
             .derived(),
         ],
     }
@@ -193,28 +209,15 @@ fn discord_auth() -> Group {
             .account("")
             .readers(WEBSERVER),
             Key::new(
-                "allowed_redirects",
-                Urls(|draft| &mut draft.config.discord_auth.allowed_redirects),
-                "Where a login may send the browser back to; compared exactly.",
-            )
-            .readers(WEBSERVER),
-            Key::new(
-                "mewld_redirect",
-                OptionalUrl(|draft| &mut draft.config.discord_auth.mewld_redirect, UrlForm::Any),
-                "OAuth2 redirect of the cluster dashboard.",
-            )
-            .readers(WEBSERVER)
-            .example("https://mewld.example.com/login"),
-            Key::new(
                 "can_use_bot",
                 Users(|draft| &mut draft.config.discord_auth.can_use_bot),
-                "User ids that may use the bot while it is not public.",
+                "User ids that may use the bot during `meta.maintenance`.",
             )
             .readers(BOT | WEBSERVER),
             Key::new(
                 "root_users",
                 Users(|draft| &mut draft.config.discord_auth.root_users),
-                "User ids of the bot's owners: owner commands and the cluster dashboard.",
+                "User ids of the bot's owners: they may use the owner commands, `/register` above all.",
             )
             .readers(BOT | WEBSERVER),
         ],
@@ -270,12 +273,6 @@ fn sites() -> Group {
             .derived()
             .pair()
             .example("https://api.example.com"),
-            Key::new(
-                "cdn",
-                OptionalUrl(|draft| &mut draft.config.sites.cdn, UrlForm::Any),
-                "Static files kept elsewhere.",
-            )
-            .example("https://cdn.example.com"),
         ],
     }
 }
@@ -317,12 +314,14 @@ fn meta_engines() -> Vec<Key> {
             ),
             "PostgreSQL. Empty: an SQLite file in the data directory.",
         )
+        .fixed()
         .example("postgresql:///antiraid"),
         Key::new(
             "redis_url",
             Secret(|draft| &mut draft.config.meta.redis_url, SecretForm::Redis),
             "Redis. Empty: a unix socket in the data directory.",
         )
+        .fixed()
         .pair()
         .example("redis://localhost:6379"),
         Key::new(
@@ -333,6 +332,7 @@ fn meta_engines() -> Vec<Key> {
             ),
             "Redis as the bot reaches it. Empty: the same as `redis_url`.",
         )
+        .fixed()
         .readers(BOT | CLUSTERER)
         .example("redis://localhost:6379/0"),
     ]
@@ -345,6 +345,7 @@ fn meta_listeners() -> Vec<Key> {
             Port(|draft| &mut draft.config.meta.port),
             "Public web server.",
         )
+        .fixed()
         .pair()
         .readers(WEBSERVER)
         .example("8081"),
@@ -353,12 +354,14 @@ fn meta_listeners() -> Vec<Key> {
             Address(|draft| &mut draft.config.meta.bind_addr),
             "The only listener that is open to other machines by default.",
         )
+        .fixed()
         .readers(WEBSERVER),
         Key::new(
             "admin_port",
             Port(|draft| &mut draft.config.meta.admin_port),
             "Metrics and readiness of the web server.",
         )
+        .fixed()
         .pair()
         .readers(WEBSERVER)
         .example("8082"),
@@ -367,12 +370,14 @@ fn meta_listeners() -> Vec<Key> {
             Address(|draft| &mut draft.config.meta.admin_bind_addr),
             "",
         )
+        .fixed()
         .readers(WEBSERVER),
         Key::new(
             "bot_iserver_base_port",
             Port(|draft| &mut draft.config.meta.bot_iserver_base_port),
             "Internal server of each bot cluster: this port plus the cluster id.",
         )
+        .fixed()
         .pair()
         .readers(WEBSERVER | CLUSTERER | BOT)
         .example("5000"),
@@ -381,12 +386,14 @@ fn meta_listeners() -> Vec<Key> {
             Address(|draft| &mut draft.config.meta.bot_bind_addr),
             "",
         )
+        .fixed()
         .readers(WEBSERVER | CLUSTERER | BOT),
         Key::new(
             "jobserver_port",
             Port(|draft| &mut draft.config.meta.jobserver_port),
             "Job server.",
         )
+        .fixed()
         .pair()
         .readers(JOBSERVER)
         .example("2939"),
@@ -395,6 +402,7 @@ fn meta_listeners() -> Vec<Key> {
             Address(|draft| &mut draft.config.meta.jobserver_bind_addr),
             "",
         )
+        .fixed()
         .readers(JOBSERVER),
         Key::new(
             "jobserver_url",
@@ -413,6 +421,7 @@ fn meta_listeners() -> Vec<Key> {
             Port(|draft| &mut draft.config.meta.clusterer_port),
             "Clusterer.",
         )
+        .fixed()
         .pair()
         .readers(CLUSTERER)
         .example("1293"),
@@ -421,6 +430,7 @@ fn meta_listeners() -> Vec<Key> {
             Address(|draft| &mut draft.config.meta.clusterer_bind_addr),
             "",
         )
+        .fixed()
         .readers(CLUSTERER),
         Key::new(
             "clusterer_url",
@@ -497,12 +507,6 @@ fn meta_behaviour() -> Vec<Key> {
             "No request limits in the public API.",
         )
         .readers(WEBSERVER),
-        Key::new(
-            "debug_task_logger",
-            Flag(|draft| &mut draft.config.meta.debug_task_logger),
-            "Log every status line of a job.",
-        )
-        .readers(JOBSERVER),
         Key::new(
             "maintenance",
             Flag(|draft| &mut draft.config.meta.maintenance),
@@ -614,19 +618,9 @@ fn free_plan() -> Group {
             "Bytes of a backup file.",
         ),
         Key::new(
-            "jpeg_reencode_quality",
-            Percent(|draft| &mut draft.config.plans.free.jpeg_reencode_quality),
-            "Quality (1-100) of images that are saved as JPEG.",
-        ),
-        Key::new(
             "guild_asset_reencode_quality",
             Percent(|draft| &mut draft.config.plans.free.guild_asset_reencode_quality),
-            "The same for icon, banner and splash.",
-        ),
-        Key::new(
-            "max_server_backup_tasks",
-            Count(|draft| &mut draft.config.plans.free.max_server_backup_tasks),
-            "Backups of one server at the same time.",
+            "Quality (1-100) of icon, banner and splash, which are saved as JPEG.",
         ),
     ];
     Group {

@@ -9,6 +9,7 @@ use serde_yaml::Value;
 use url::Url;
 
 use super::reading::Reading;
+use crate::text;
 
 const FILE: &str = "file:";
 /// Marks a value that looks like a reference but is meant as it stands.
@@ -57,6 +58,7 @@ fn resolve(given: &str, from: &Reading<'_>) -> Result<String, String> {
             .sources
             .read(&path)
             .map_err(|error| failed(reason(&error)))?;
+        let content = text::without_mark(content);
         if content.len() > LARGEST_FILE {
             return Err(failed("it is larger than 64 KiB".to_owned()));
         }

@@ -36,9 +36,6 @@ pub struct DiscordAuth {
     pub token: Option<SecretString>,
     pub client_id: Option<ApplicationId>,
     pub client_secret: Option<SecretString>,
-    /// Where a login may send the browser back to; compared as whole strings.
-    pub allowed_redirects: Vec<Url>,
-    pub mewld_redirect: Option<Url>,
     pub can_use_bot: Vec<UserId>,
     pub root_users: Vec<UserId>,
 }
@@ -57,7 +54,6 @@ pub struct DiscordAddresses {
 pub struct Sites {
     pub frontend: Url,
     pub api: Url,
-    pub cdn: Option<Url>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -91,7 +87,6 @@ pub struct Meta {
     /// Accept the original's plain `client secret` header besides signatures.
     pub plain_client_secret: bool,
     pub web_disable_ratelimits: bool,
-    pub debug_task_logger: bool,
     pub support_server: Url,
     pub maintenance: bool,
     pub presence: Vec<String>,
@@ -136,10 +131,7 @@ pub struct Plan {
     pub file_size_warning_threshold: u64,
     /// No backup file is larger.
     pub max_body_size: u64,
-    pub jpeg_reencode_quality: u8,
     pub guild_asset_reencode_quality: u8,
-    /// Jobs of one kind that may run for a server at the same time.
-    pub max_server_backup_tasks: u64,
 }
 
 impl Default for Plan {
@@ -151,9 +143,7 @@ impl Default for Plan {
             max_attachment_file_size: 8_000_000,
             file_size_warning_threshold: 50_000_000,
             max_body_size: 100_000_000,
-            jpeg_reencode_quality: 75,
             guild_asset_reencode_quality: 85,
-            max_server_backup_tasks: 1,
         }
     }
 }
@@ -182,10 +172,7 @@ impl Config {
         Self {
             environment,
             data_dir: data_dir.to_owned(),
-            discord_auth: DiscordAuth {
-                allowed_redirects: vec![constant("http://localhost:3000/auth")],
-                ..DiscordAuth::default()
-            },
+            discord_auth: DiscordAuth::default(),
             discord: DiscordAddresses {
                 api_base: constant("https://discord.com"),
                 cdn_base: constant("https://cdn.discordapp.com"),
@@ -194,7 +181,6 @@ impl Config {
             sites: Sites {
                 frontend: site.clone(),
                 api: site,
-                cdn: None,
             },
             servers: Servers::default(),
             meta,
@@ -300,7 +286,6 @@ impl Meta {
             dp_secret: None,
             plain_client_secret: false,
             web_disable_ratelimits: false,
-            debug_task_logger: false,
             support_server: constant("https://discord.gg/u78NFAXm"),
             maintenance: false,
             presence: Vec::new(),

@@ -115,6 +115,11 @@ impl DataPaths {
         self.run().join("config.yaml")
     }
 
+    /// Where a running platform says how it is reached: the line of `up --json`.
+    pub fn platform(&self) -> PathBuf {
+        self.run().join("platform.json")
+    }
+
     pub fn secrets_file(&self) -> PathBuf {
         self.root.join("secrets.yaml")
     }
@@ -296,7 +301,10 @@ fn name_holder(lock: &mut File, role: Option<&str>) -> io::Result<()> {
 
 /// Replaces a file that only its owner may read. A reader sees the old or the new content, never
 /// a part, also after a power failure.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The file cannot be written; what was there stays.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = temporary_beside(path);
     let result = write_synced(&temporary, content).and_then(|()| fs::rename(&temporary, path));
     if result.is_err() {

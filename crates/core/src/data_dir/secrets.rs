@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{create_private, write_private};
 use crate::config::Config;
 use crate::random::{self, RandomError};
+use crate::text;
 
 /// The clients of the jobserver, the IServers and the clusterer.
 const CLIENTS: [&str; 3] = ["api", "bot", "cli"];
@@ -57,7 +58,7 @@ impl Secrets {
     /// # Errors
     /// The file cannot be read, or is not one of ours.
     pub fn read(path: &Path) -> Result<Option<Self>, SecretsError> {
-        let text = match fs::read_to_string(path) {
+        let text = match text::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {

@@ -20,12 +20,12 @@ fn the_layout_is_that_of_the_specification() {
 fn all_problems_are_reported_at_once() {
     let place = Place::with(
         "discord_auth: {token: t, client_id: 12, can_use_bot: [1, \"849331145862283275\"]}\n\
-         sites: {api: 'localhost:3000', cdn: 'ftp://u:p@x.y'}\n\
+         sites: {api: 'localhost:3000', frontend: 'ftp://u:p@x.y'}\n\
          meta:\n  port: {staging: ':8081', prod: 8081}\n  admin_port: 70000\n  redis_url: localhost\n  \
          bind_addr: everywhere\n  maintenance: sure\n  proxy: http://127.0.0.1:3219/api\n  \
          presence: playing\n  jobserver_secrets: {api: short, cli: short}\n  data_key: abc\n\
          object_storage: {type: s3}\n\
-         plans: {free: {jpeg_reencode_quality: 101, total_max_messages: -1}}\n",
+         plans: {free: {guild_asset_reencode_quality: 101, total_max_messages: -1}}\n",
     );
     assert_snapshot!(place.error());
 }
@@ -93,9 +93,18 @@ fn an_old_file_with_unused_groups_loads() {
     let place = Place::with(
         "channels: {}\nroles: {}\njapi: {key: k}\nnotifications: {vapid_public_key: a, vapid_private_key: b}\n\
          simple_gateway_proxy: {port: 3220, url: 'http://localhost:3220'}\n\
-         meta: {web_redis_channel: ar_web, cdn_path: /x, vulgar_list: [a], urgent_mentions: m}\n",
+         discord_auth: {allowed_redirects: [a], mewld_redirect: b}\nsites: {cdn: c}\n\
+         plans: {free: {jpeg_reencode_quality: 3, max_server_backup_tasks: 1}}\n\
+         meta: {web_redis_channel: ar_web, cdn_path: /x, vulgar_list: [a], urgent_mentions: m, debug_task_logger: true}\n",
     );
-    assert_eq!(place.warnings().lines().count(), 9);
+    let warnings = place.warnings();
+    assert_eq!(warnings.lines().count(), 15, "{warnings}");
+    assert!(
+        warnings
+            .lines()
+            .all(|line| line.ends_with("is no longer used")),
+        "{warnings}"
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::*;
 mod arbitrary;
 mod layout;
 mod pairs;
+mod readers;
 mod round_trip;
 mod search;
 mod secrets;
@@ -99,12 +100,10 @@ discord_auth:
   token: {TOKEN}
   client_id: 849331145862283275
   client_secret: "literal:file:odd secret"
-  allowed_redirects: [http://localhost:3000/auth, https://example.com/auth]
-  mewld_redirect: https://mewld.example.com/login
   can_use_bot: [849331145862283275, "1100000000000000010"]
   root_users: ["1100000000000000010"]
 discord: {{ api_base: "http://127.0.0.1:4400", cdn_base: "http://127.0.0.1:4400/cdn", authorize_url: "http://127.0.0.1:4400/oauth2/authorize" }}
-sites: {{ frontend: {{ staging: https://s.example.com, prod: https://example.com }}, api: https://api.example.com, cdn: https://cdn.example.com }}
+sites: {{ frontend: {{ staging: https://s.example.com, prod: https://example.com }}, api: https://api.example.com }}
 servers: {{ main: "1100000000001179648" }}
 meta:
   postgres_url: postgresql:///antiraid
@@ -132,12 +131,11 @@ meta:
   link_key: link
   plain_client_secret: true
   web_disable_ratelimits: true
-  debug_task_logger: true
   maintenance: true
   support_server: https://discord.gg/example
   presence: [one, "two: three"]
 object_storage: {{ type: s3-like, path: bucket, endpoint: "127.0.0.1:9000", cdn_endpoint: "https://cdn.example.com/b", access_key: ak, secret_key: sk, secure: false }}
-plans: {{ free: {{ total_max_messages: 5000, jpeg_reencode_quality: 10 }} }}
+plans: {{ free: {{ total_max_messages: 5000, guild_asset_reencode_quality: 10 }} }}
 "#
     )
 }

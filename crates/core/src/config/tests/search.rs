@@ -173,3 +173,20 @@ fn buses_follow_the_scheme() {
     let config = Place::with("").loaded().config;
     assert!(matches!(config.bus(), BusTarget::Hub(path) if path.ends_with("data/bus.sock")));
 }
+
+#[test]
+fn files_as_some_editors_save_them_are_read() {
+    let place = Place::with("\u{feff}# settings\nmeta: {port: 9000}\n");
+    let loaded = place.loaded();
+    assert_eq!((loaded.config.meta.port, loaded.warnings), (9000, vec![]));
+    place.write("config/current-env", "\u{feff}prod\r\n");
+    place.write("token", "\u{feff}hunter2\r\n");
+    place.write(
+        "config.yaml",
+        "\u{feff}discord_auth: {token: 'file:token'}\r\n",
+    );
+    let config = place.load_as(Component::Cli).unwrap().config;
+    assert_eq!(config.environment, Environment::Prod);
+    let token = config.discord_auth.token.unwrap();
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&token), "hunter2");
+}

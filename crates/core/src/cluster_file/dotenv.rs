@@ -1,7 +1,9 @@
 //! Files of `KEY=value` lines.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+
+use crate::text;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DotenvError {
@@ -15,12 +17,16 @@ pub enum DotenvError {
     Line { path: PathBuf, line: usize },
 }
 
-/// All files in order; the first mention of a name counts. Relative paths start at `base`.
-pub(super) fn load(files: &[PathBuf], base: &Path) -> Result<Vec<(String, String)>, DotenvError> {
+/// The variables of all files in order; the first mention of a name counts. Relative paths start at
+/// `base`.
+///
+/// # Errors
+/// A file cannot be read, or a line of it is no assignment.
+pub fn load(files: &[PathBuf], base: &Path) -> Result<Vec<(String, String)>, DotenvError> {
     let mut variables: Vec<(String, String)> = Vec::new();
     for file in files {
         let path = base.join(file);
-        let text = fs::read_to_string(&path).map_err(|source| DotenvError::Read {
+        let text = text::read(&path).map_err(|source| DotenvError::Read {
             path: path.clone(),
             source,
         })?;
@@ -87,6 +93,8 @@ fn unescape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

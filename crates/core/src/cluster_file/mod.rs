@@ -1,14 +1,20 @@
-//! The cluster file, `mewld-<env>.yaml`.
+//! The cluster file, `mewld-<env>.yaml`: how the bot is cut into clusters. Read by the clusterer, and
+//! by whoever checks it or asks for a part of it.
+
+mod dotenv;
 
 use std::fmt::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, io};
 
 use secrecy::SecretString;
 use serde_yaml::{Mapping, Value};
-use tracing::warn;
 use url::Url;
+
+use crate::text;
+
+pub use dotenv::{DotenvError, load as load_env_files};
 
 /// Which arguments a cluster gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +56,24 @@ pub struct ClusterFile {
     pub argv: ArgvStyle,
     /// Time a cluster has to launch, besides 15 s for each of its shards. Our own key.
     pub launch_timeout: Duration,
+    /// Keys that nobody reads, each with the nearest one that is read.
+    pub unknown: Vec<UnknownKey>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownKey {
+    pub name: String,
+    pub nearest: Option<&'static str>,
+}
+
+impl fmt::Display for UnknownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown key {}", self.name)?;
+        match self.nearest {
+            Some(nearest) => write!(f, ", did you mean {nearest}?"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Default for ClusterFile {
@@ -78,6 +102,7 @@ impl Default for ClusterFile {
             interp: None,
             argv: ArgvStyle::Host,
             launch_timeout: Duration::from_secs(60),
+            unknown: Vec::new(),
         }
     }
 }
@@ -149,7 +174,7 @@ impl ClusterFile {
     /// # Errors
     /// See [`FileError`]; all problems are reported at once.
     pub fn load(path: &Path) -> Result<Self, FileError> {
-        match fs::read_to_string(path) {
+        match text::read(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(FileError::Read {
@@ -169,7 +194,6 @@ impl ClusterFile {
             members: document.unwrap_or_default(),
             problems: Vec::new(),
         };
-        reader.warn_of_unknown_keys();
         let file = reader.read();
         if reader.problems.is_empty() {
             Ok(file)
@@ -235,6 +259,7 @@ impl Reader {
             launch_timeout: self
                 .number("launch_timeout", 1, 86_400)
                 .map_or(embedded.launch_timeout, seconds),
+            unknown: self.unknown_keys(),
         };
         if file.interp.is_some() && file.module.is_none() {
             self.problem(
@@ -256,12 +281,15 @@ impl Reader {
         file
     }
 
-    fn warn_of_unknown_keys(&self) {
-        for key in self.members.keys().filter_map(Value::as_str) {
-            if !KEYS.contains(&key) {
-                warn!(key, "unknown key in the cluster file");
-            }
-        }
+    fn unknown_keys(&self) -> Vec<UnknownKey> {
+        let names = self.members.keys().filter_map(Value::as_str);
+        names
+            .filter(|name| !KEYS.contains(name))
+            .map(|name| UnknownKey {
+                name: name.to_owned(),
+                nearest: text::nearest(name, KEYS.iter().copied()),
+            })
+            .collect()
     }
 
     fn problem(&mut self, key: &'static str, problem: String) {
@@ -467,7 +495,7 @@ mod tests {
 
     #[test]
     fn the_sample_names_every_key_and_says_what_no_file_means() {
-        let sample = include_str!("../../../mewld.yaml.sample");
+        let sample = include_str!("../../../../mewld.yaml.sample");
         assert_eq!(
             format!("{:?}", parse(sample).unwrap()),
             format!("{:?}", ClusterFile::default())
@@ -491,6 +519,28 @@ mod tests {
             error.contains("1 problem") && error.contains("fixed_shard_count"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_misspelled_key_is_told_with_the_right_one() {
+        let file = parse("shard_rnge: 0-3\nzzzzzz: 1\nnames: [Flare]\n").unwrap();
+        let shown: Vec<_> = file.unknown.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "unknown key shard_rnge, did you mean shard_range?",
+                "unknown key zzzzzz"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mewld-staging.yaml");
+        std::fs::write(&path, "\u{feff}---\nper_cluster: 7\n").unwrap();
+        let file = ClusterFile::load(&path).unwrap();
+        assert_eq!((file.per_cluster, file.unknown), (7, Vec::new()));
     }
 
     proptest! {
