@@ -32,8 +32,8 @@ use api::{App, Ready};
 use backup::CreateBackup;
 use objects::Objects;
 
-/// Running jobs are handed back at once; only calls under way are waited for.
-const DRAIN: Duration = Duration::from_secs(4);
+/// Steps under way have three seconds to end, then their jobs are handed back.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until the lifecycle's shutdown.
 ///
@@ -105,6 +105,7 @@ pub async fn serve_on(
             clock,
             temporary,
         ))
+        .capacity(u32::try_from(config.jobs.capacity).unwrap_or(u32::MAX))
         .build();
     let (runner, stopped) = (engine.clone(), shutdown.clone());
     lifecycle

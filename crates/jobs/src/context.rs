@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -12,11 +12,9 @@ use tracing::{Instrument, field};
 
 use crate::error::JobError;
 use crate::held::Held;
+use crate::journal::Journal;
 use crate::metrics;
 use crate::secret::SecretBytes;
-
-/// A step's output is a note to a later run, not a place for data.
-const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
 
 /// What a running job has at hand.
 #[derive(Debug)]
@@ -24,7 +22,7 @@ pub struct JobContext {
     held: Arc<Held>,
     task: TaskRow,
     secret: Option<SecretBytes>,
-    recorded: HashMap<String, String>,
+    journal: Journal,
     used: Mutex<HashSet<String>>,
 }
 
@@ -33,13 +31,13 @@ impl JobContext {
         held: Arc<Held>,
         task: TaskRow,
         secret: Option<SecretBytes>,
-        recorded: HashMap<String, String>,
+        journal: Journal,
     ) -> Self {
         Self {
             held,
             task,
             secret,
-            recorded,
+            journal,
             used: Mutex::default(),
         }
     }
@@ -52,9 +50,9 @@ impl JobContext {
         self.task.owner
     }
 
-    /// How often the task was taken, this time included.
+    /// The number of this run: no other run of the task has it, and later ones have higher ones.
     pub fn attempt(&self) -> u32 {
-        self.task.attempts
+        u32::try_from(self.held.lease.fence).unwrap_or(u32::MAX)
     }
 
     /// # Errors
@@ -70,22 +68,29 @@ impl JobContext {
         self.secret.as_ref()
     }
 
-    /// Fires when the run has to stop, whether the task was cancelled or goes on elsewhere. Every
-    /// wait of a job that is not inside a step has to observe it; then return
-    /// [`JobContext::stopped`].
+    /// Fires when the run has to end now, whether the task was cancelled or goes on elsewhere: a
+    /// call in flight may as well be dropped. When an engine stops, that is after its grace.
+    /// Return [`JobContext::stopped`] then.
     pub fn cancelled(&self) -> &CancellationToken {
         self.held.stopped()
     }
 
-    /// What to return after [`JobContext::cancelled`] has fired.
+    /// Fires when nothing new is to be begun, which is at once when an engine stops. Every wait of
+    /// a job that holds nothing open has to observe it; then return [`JobContext::stopped`].
+    pub fn stopping(&self) -> &CancellationToken {
+        self.held.stopping()
+    }
+
+    /// What to return after [`JobContext::cancelled`] or [`JobContext::stopping`] has fired.
     pub fn stopped(&self) -> JobError {
         self.held.stop_error()
     }
 
     /// Runs `body` and records its output, or gives back the output that an earlier run recorded.
     ///
-    /// The body is dropped as soon as the run has to stop. It may run again after a crash between
-    /// its effect and the record, so effects have to be repeatable ("ensure", not "create").
+    /// The body is dropped as soon as the run has to stop; an engine that stops leaves it its
+    /// grace. It may run again after a crash between its effect and the record, so effects have to
+    /// be repeatable ("ensure", not "create").
     /// Names are unique within a job; what a name stands for must not change between versions.
     ///
     /// # Errors
@@ -99,18 +104,18 @@ impl JobContext {
         let span = tracing::debug_span!("job.step", job.id = %self.id(), job.step = name,
             job.replayed = field::Empty);
         async {
-            if self.cancelled().is_cancelled() {
+            if self.stopping().is_cancelled() {
                 return Err(self.stopped());
             }
             if self.is_used(name) {
                 let message = format!("The step {name:?} exists twice");
                 return Err(JobError::permanent("duplicate_step", message));
             }
-            let replayed = self.recorded.get(name);
+            let replayed = self.journal.take(&self.held, name).await?;
             tracing::Span::current().record("job.replayed", replayed.is_some());
             metrics::step(self.held.name, replayed.is_some());
             let output = match replayed {
-                Some(output) => serde_json::from_str(output).map_err(|error| {
+                Some(output) => serde_json::from_str(&output).map_err(|error| {
                     JobError::permanent("journal_unreadable", "A recorded step cannot be read")
                         .caused_by(error)
                 })?,
@@ -143,14 +148,12 @@ impl JobContext {
         let json = serde_json::to_string(&output).map_err(|error| {
             JobError::permanent("internal", "A step's output cannot be stored").caused_by(error)
         })?;
-        if json.len() > MAX_OUTPUT_BYTES {
-            let message = format!("The step {name:?} has an output of {} bytes", json.len());
-            return Err(JobError::permanent("step_output_too_large", message));
-        }
+        self.journal.reserve(name, &json).await?;
         let (held, queue) = (&self.held, self.held.storage.queue());
         let at = held.clock.now();
         held.write(|| queue.record_step(held.lease, name, &json, at))
             .await?;
+        held.progress();
         Ok(output)
     }
 

@@ -1,25 +1,30 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Level, NewLogEntry, Storage, StorageError};
+use splashtail_storage::{Claimed, Storage, StorageError, Wanted};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::deadline::{CallError, within};
 use crate::held::{Held, Stop};
 use crate::job::Job;
 use crate::run::run_claimed;
 use crate::secret::DataKey;
 use crate::timing::Timing;
+use crate::upkeep;
 
-const DEFAULT_RUNNERS: usize = 4;
-/// Abandoned tasks that one sweep ends.
-const SWEEP_LIMIT: u32 = 100;
+/// Runs at a time, when each has the weight 1.
+const DEFAULT_CAPACITY: u32 = 64;
+/// New tasks of this process that wait to be taken by their id; the rest is found by looking.
+const MOST_HINTS: usize = 1024;
+/// How long a stopping engine waits for the answer to its last question.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// Takes orders for jobs, and runs them once started. Clones are the same engine.
 #[derive(Clone)]
@@ -33,11 +38,18 @@ pub(crate) struct Inner {
     pub data_key: DataKey,
     pub jobs: HashMap<&'static str, Arc<dyn Job>>,
     pub timing: Timing,
-    /// Something may be there to run.
-    pub wake: Notify,
     runner: String,
-    runners: usize,
-    running: Mutex<HashMap<TaskId, Arc<Held>>>,
+    capacity: u32,
+    /// Something may be there to run.
+    wake: Notify,
+    hints: Mutex<VecDeque<TaskId>>,
+    running: Mutex<HashMap<TaskId, Run>>,
+}
+
+/// A run of this process.
+struct Run {
+    held: Arc<Held>,
+    weight: u32,
 }
 
 /// Collects the kinds of jobs that an engine knows.
@@ -51,9 +63,10 @@ impl Engine {
             data_key,
             jobs: HashMap::new(),
             timing: Timing::default(),
-            wake: Notify::new(),
             runner: format!("{}-{}", std::process::id(), TaskId::random()),
-            runners: DEFAULT_RUNNERS,
+            capacity: DEFAULT_CAPACITY,
+            wake: Notify::new(),
+            hints: Mutex::default(),
             running: Mutex::default(),
         })
     }
@@ -64,53 +77,114 @@ impl Engine {
         tokio::spawn(async move { engine.run(shutdown).await })
     }
 
-    /// Runs tasks until `shutdown`; then hands those that are running over to whoever is there,
-    /// and returns. Starting fails nothing. Dropping this future is what a crash is: leases run
-    /// out.
+    /// Runs tasks until `shutdown`; then lets the steps under way end within their grace, hands the
+    /// tasks over to whoever is there, and returns, whether the database answers or not. Starting
+    /// fails nothing. Dropping this future is what a crash is: leases run out.
     pub async fn run(&self, shutdown: CancellationToken) {
+        let upkeep = upkeep::run(self.clone(), shutdown.clone());
+        let _upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep));
         let mut runs = JoinSet::new();
-        let mut health = Health::default();
-        let mut swept = None;
+        let mut watch = Watch::default();
         while !shutdown.is_cancelled() {
             while runs.try_join_next().is_some() {}
-            if runs.len() < self.inner.runners {
-                let taken = self.inner.clock.monotonic();
-                let claimed = self.claim(&mut runs, taken).await;
-                health.note(&claimed);
-                if matches!(claimed, Ok(true)) {
-                    continue;
+            let scan = self.inner.timing.scan;
+            if let Some(task) = self.next(&mut watch) {
+                let claimed = self.claim(task, &shutdown).await;
+                watch.note(&claimed, task, self.inner.clock.monotonic() + scan);
+                match claimed {
+                    Ok(Some(taken)) => self.begin(&mut runs, taken),
+                    Ok(None) => {}
+                    // The next look finds them.
+                    Err(_) => lock(&self.inner.hints).clear(),
                 }
+                continue;
             }
-            self.sweep_when_due(&mut swept).await;
+            let idle = watch.look_at.saturating_sub(self.inner.clock.monotonic());
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.inner.wake.notified() => {}
                 Some(_) = runs.join_next() => {}
-                () = self.inner.clock.sleep(self.inner.timing.scan) => {}
+                () = self.inner.clock.sleep(if idle.is_zero() { scan } else { idle }) => {}
             }
         }
-        for held in self.running().values() {
-            held.stop(Stop::Draining);
-        }
-        while runs.join_next().await.is_some() {}
+        self.drain(runs).await;
     }
 
-    /// Whether there was something to take.
-    async fn claim(&self, runs: &mut JoinSet<()>, taken: Duration) -> Result<bool, StorageError> {
-        let inner = &self.inner;
-        let names: Vec<&str> = inner.jobs.keys().copied().collect();
-        let now = inner.clock.now();
-        let until = now + inner.timing.lease;
-        let claimed = inner
-            .storage
-            .queue()
-            .claim(&names, &inner.runner, now, until)
-            .await?;
-        let Some(claimed) = claimed else {
-            return Ok(false);
+    /// What to ask the database for: one task, or any (`Some(None)`). Nothing while there is no
+    /// capacity, or nothing to be expected.
+    #[allow(clippy::option_option, reason = "whether to ask, and for what")]
+    fn next(&self, watch: &mut Watch) -> Option<Option<TaskId>> {
+        let weight: u64 = self
+            .running()
+            .values()
+            .map(|run| u64::from(run.weight))
+            .sum();
+        let mut hints = lock(&self.inner.hints);
+        if weight >= u64::from(self.inner.capacity) {
+            // They wait with the others, in order.
+            watch.more |= !hints.is_empty();
+            hints.clear();
+            return None;
+        }
+        if watch.more || self.inner.clock.monotonic() >= watch.look_at {
+            return Some(None);
+        }
+        hints.pop_front().map(Some)
+    }
+
+    /// A claim that is not waited for any more may still have taken a task: it is given back.
+    async fn claim(
+        &self,
+        task: Option<TaskId>,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Taken>, CallError> {
+        let inner = self.inner.clone();
+        let asked = inner.clock.monotonic();
+        let mut claiming = AbortOnDropHandle::new(tokio::spawn(async move {
+            let names: Vec<&str> = inner.jobs.keys().copied().collect();
+            let wanted = Wanted {
+                runner: &inner.runner,
+                names: &names,
+                task,
+                lease: inner.timing.lease,
+            };
+            inner.storage.queue().claim(&wanted).await
+        }));
+        let deadline = self.inner.timing.deadline;
+        tokio::select! {
+            biased;
+            answer = &mut claiming => {
+                let claimed = answer.unwrap_or(Ok(None))?;
+                Ok(claimed.map(|claimed| Taken { claimed, asked }))
+            }
+            () = shutdown.cancelled() => {
+                let _ = tokio::time::timeout(LAST_ANSWER, self.give_back(claiming)).await;
+                Ok(None)
+            }
+            () = tokio::time::sleep(deadline) => {
+                let engine = self.clone();
+                tokio::spawn(async move { engine.give_back(claiming).await });
+                Err(CallError::Late(deadline))
+            }
+        }
+    }
+
+    async fn give_back(&self, claiming: AbortOnDropHandle<Result<Option<Claimed>, StorageError>>) {
+        let Ok(Ok(Some(claimed))) = claiming.await else {
+            return;
         };
+        let released = self.inner.storage.queue().release(claimed.lease);
+        if let Err(error) = within(self.inner.timing.deadline, released).await {
+            tracing::warn!(job.id = %claimed.task.id, error = %Chain(&error),
+                "a task that came too late was not given back");
+        }
+    }
+
+    fn begin(&self, runs: &mut JoinSet<()>, taken: Taken) {
+        let Taken { claimed, asked } = taken;
+        let inner = &self.inner;
         let Some(job) = inner.jobs.get(claimed.task.name.as_str()).cloned() else {
-            return Ok(false);
+            return;
         };
         let held = Held::new(
             claimed.lease,
@@ -119,62 +193,65 @@ impl Engine {
             inner.clock.clone(),
             inner.timing,
         );
-        self.running().insert(claimed.task.id, held.clone());
+        let run = Run {
+            held: held.clone(),
+            weight: job.weight().max(1),
+        };
+        self.running().insert(claimed.task.id, run);
         let entry = Running {
             engine: self.clone(),
             held: held.clone(),
         };
         runs.spawn(async move {
-            run_claimed(&entry.engine.inner.data_key, job, held, claimed, taken).await;
+            run_claimed(&entry.engine.inner.data_key, job, held, claimed, asked).await;
             drop(entry);
         });
-        Ok(true)
+    }
+
+    async fn drain(&self, mut runs: JoinSet<()>) {
+        for run in self.running().values() {
+            run.held.stop(Stop::Draining);
+        }
+        let Timing {
+            grace,
+            tidy,
+            deadline,
+            ..
+        } = self.inner.timing;
+        tokio::select! {
+            () = async { while runs.join_next().await.is_some() {} } => {}
+            // What does not answer by then is dropped: its leases run out.
+            () = async {
+                self.inner.clock.sleep(grace + tidy).await;
+                tokio::time::sleep(deadline).await;
+            } => {}
+        }
+    }
+
+    /// Tells a running engine of a task that may run.
+    pub(crate) fn hint(&self, task: TaskId) {
+        let mut hints = lock(&self.inner.hints);
+        if hints.len() < MOST_HINTS {
+            hints.push_back(task);
+        }
+        drop(hints);
+        self.inner.wake.notify_one();
     }
 
     /// Stops a run of this process at once; others notice at their next write or heartbeat.
     pub(crate) fn stop_cancelled(&self, task: TaskId) {
-        if let Some(held) = self.running().get(&task) {
-            held.stop(Stop::Cancelled);
+        if let Some(run) = self.running().get(&task) {
+            run.held.stop(Stop::Cancelled);
         }
     }
 
-    async fn sweep_when_due(&self, swept: &mut Option<Duration>) {
-        let now = self.inner.clock.monotonic();
-        if swept.is_none_or(|at| now.saturating_sub(at) >= self.inner.timing.sweep) {
-            *swept = Some(now);
-            if let Err(error) = self.sweep().await {
-                tracing::warn!(error = %Chain(&error), "abandoned tasks were not looked for");
-            }
-        }
+    fn running(&self) -> MutexGuard<'_, HashMap<TaskId, Run>> {
+        lock(&self.inner.running)
     }
+}
 
-    /// Ends tasks that were created and never started, and with them their secrets.
-    async fn sweep(&self) -> Result<(), StorageError> {
-        let Inner {
-            storage,
-            clock,
-            timing,
-            ..
-        } = &*self.inner;
-        let now = clock.now();
-        for id in storage
-            .tasks()
-            .abandoned(now - timing.abandon, SWEEP_LIMIT)
-            .await?
-        {
-            let extra = Map::from_iter([("code".to_owned(), Value::from("never_started"))]);
-            let entry = NewLogEntry::new(Level::Error, now, "Nobody started this task", extra);
-            storage.tasks().cancel(id, &entry).await?;
-        }
-        Ok(())
-    }
-
-    fn running(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Held>>> {
-        self.inner
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl EngineBuilder {
@@ -184,10 +261,11 @@ impl EngineBuilder {
         self
     }
 
-    /// How many tasks run at a time.
+    /// Tasks are begun while the [`Job::weight`]s of those that run are below it. The last one
+    /// begun may exceed it, so that a heavy one does not wait for ever behind light ones.
     #[must_use]
-    pub fn runners(mut self, runners: usize) -> Self {
-        self.0.runners = runners;
+    pub fn capacity(mut self, capacity: u32) -> Self {
+        self.0.capacity = capacity.max(1);
         self
     }
 
@@ -204,6 +282,48 @@ impl EngineBuilder {
     }
 }
 
+struct Taken {
+    claimed: Claimed,
+    /// When it was asked for, on the clock that does not jump.
+    asked: Duration,
+}
+
+/// What the engine expects of the database.
+#[derive(Default)]
+struct Watch {
+    /// The last look found a task: there may be more.
+    more: bool,
+    /// When to look without a hint, on the clock that does not jump.
+    look_at: Duration,
+    failing: bool,
+}
+
+impl Watch {
+    /// Reports a failing database once, and its return.
+    fn note(
+        &mut self,
+        claimed: &Result<Option<Taken>, CallError>,
+        task: Option<TaskId>,
+        next_look: Duration,
+    ) {
+        match claimed {
+            Ok(_) if self.failing => tracing::info!("tasks can be taken again"),
+            Err(error) if !self.failing => {
+                tracing::error!(error = %Chain(error), "no task can be taken, trying again");
+            }
+            _ => {}
+        }
+        self.failing = claimed.is_err();
+        // A task that was asked for by its id says nothing about others.
+        if task.is_none() || self.failing {
+            self.more = matches!(claimed, Ok(Some(_)));
+            if !self.more {
+                self.look_at = next_look;
+            }
+        }
+    }
+}
+
 /// A run is listed for exactly as long as it lives, however it ends.
 struct Running {
     engine: Engine,
@@ -216,28 +336,9 @@ impl Drop for Running {
         // A later run of the same task may be listed already.
         if running
             .get(&self.held.lease.task)
-            .is_some_and(|held| Arc::ptr_eq(held, &self.held))
+            .is_some_and(|run| Arc::ptr_eq(&run.held, &self.held))
         {
             running.remove(&self.held.lease.task);
         }
-    }
-}
-
-/// Reports a failing database once, and its return.
-#[derive(Default)]
-struct Health {
-    failing: bool,
-}
-
-impl Health {
-    fn note(&mut self, claimed: &Result<bool, StorageError>) {
-        match claimed {
-            Ok(_) if self.failing => tracing::info!("tasks can be taken again"),
-            Err(error) if !self.failing => {
-                tracing::error!(error = %Chain(error), "no task can be taken, trying again");
-            }
-            _ => {}
-        }
-        self.failing = claimed.is_err();
     }
 }

@@ -18,12 +18,19 @@ pub enum JobError {
         message: String,
         source: Option<Source>,
     },
-    /// May work later: the task is run again, at the earliest after `retry_after`.
+    /// Something that the task needs is away: it is parked, holding neither runner nor capacity,
+    /// and run again, at the earliest after `retry_after`. However often, it never ends the task.
     #[error("{message}")]
     Transient {
         code: String,
         message: String,
         retry_after: Option<Duration>,
+        source: Option<Source>,
+    },
+    /// A fault of ours, such as a panic: tried again, but it counts as a crash.
+    #[error("{message}")]
+    Fault {
+        message: String,
         source: Option<Source>,
     },
     /// Somebody cancelled the task. It has ended: what it left behind may be removed.
@@ -53,16 +60,26 @@ impl JobError {
         }
     }
 
+    pub fn fault(message: impl Into<String>) -> Self {
+        Self::Fault {
+            message: message.into(),
+            source: None,
+        }
+    }
+
     /// Keeps the cause for the process log.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Source>) -> Self {
-        if let Self::Permanent { source, .. } | Self::Transient { source, .. } = &mut self {
+        if let Self::Permanent { source, .. }
+        | Self::Transient { source, .. }
+        | Self::Fault { source, .. } = &mut self
+        {
             *source = Some(cause.into());
         }
         self
     }
 
-    /// Asks for more than the usual wait.
+    /// Asks for more than the usual wait: hours, when Discord says so.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         if let Self::Transient { retry_after, .. } = &mut self {
@@ -74,6 +91,7 @@ impl JobError {
     pub fn code(&self) -> &str {
         match self {
             Self::Permanent { code, .. } | Self::Transient { code, .. } => code,
+            Self::Fault { .. } => "internal",
             Self::Cancelled => "cancelled",
             Self::LostLease => "lost_lease",
         }

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use splashtail_core::telemetry::Chain;
 use splashtail_storage::{Lease, Storage, StorageError};
 use tokio_util::sync::CancellationToken;
 
+use crate::deadline::within;
 use crate::error::JobError;
 use crate::metrics;
 use crate::timing::Timing;
@@ -29,8 +31,13 @@ pub(crate) struct Held {
     pub storage: Storage,
     pub clock: SharedClock,
     pub timing: Timing,
+    /// Nothing new is to be begun.
+    stopping: CancellationToken,
+    /// What is under way is to end, too.
     stopped: CancellationToken,
     reason: OnceLock<Stop>,
+    /// Whether this run has recorded anything.
+    progressed: AtomicBool,
 }
 
 impl Held {
@@ -41,28 +48,41 @@ impl Held {
         clock: SharedClock,
         timing: Timing,
     ) -> Arc<Self> {
-        let (stopped, reason) = (CancellationToken::new(), OnceLock::new());
         Arc::new(Self {
             lease,
             name,
             storage,
             clock,
             timing,
-            stopped,
-            reason,
+            stopping: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            reason: OnceLock::new(),
+            progressed: AtomicBool::new(false),
         })
+    }
+
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
     }
 
     pub fn stopped(&self) -> &CancellationToken {
         &self.stopped
     }
 
-    /// The first reason counts.
+    /// The first reason counts. Whoever drains has to [`Held::cut`] when the grace is over.
     pub fn stop(&self, reason: Stop) {
         if self.reason.set(reason).is_ok() && reason == Stop::Lost {
             metrics::lease_lost(self.name);
             tracing::warn!(job.id = %self.lease.task, job.name = self.name, "the lease was lost");
         }
+        self.stopping.cancel();
+        if reason != Stop::Draining {
+            self.cut();
+        }
+    }
+
+    /// Ends what is under way.
+    pub fn cut(&self) {
         self.stopped.cancel();
     }
 
@@ -78,45 +98,64 @@ impl Held {
         }
     }
 
+    pub fn has_progressed(&self) -> bool {
+        self.progressed.load(Ordering::Relaxed)
+    }
+
+    pub fn progress(&self) {
+        self.progressed.store(true, Ordering::Relaxed);
+    }
+
     /// A write under the lease. Waits for a database that is away, for as long as the lease can be
     /// kept.
     pub async fn write<F>(&self, write: impl Fn() -> F) -> Result<(), JobError>
     where
         F: Future<Output = Result<bool, StorageError>>,
     {
+        if self.call(write, "The progress was not stored").await? {
+            Ok(())
+        } else {
+            Err(self.find_out().await)
+        }
+    }
+
+    /// The same for a read.
+    pub async fn read<T, F>(&self, read: impl Fn() -> F) -> Result<T, JobError>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
+        self.call(read, "The progress cannot be read").await
+    }
+
+    async fn call<T, F>(&self, call: impl Fn() -> F, failed: &str) -> Result<T, JobError>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
+        if matches!(self.reason(), Some(Stop::Cancelled | Stop::Lost)) {
+            return Err(self.stop_error());
+        }
         loop {
-            if self.stopped.is_cancelled() {
-                return Err(self.stop_error());
-            }
-            // Not raced against the token: a write that was sent is waited for.
-            match write().await {
-                Ok(true) => return Ok(()),
-                Ok(false) => return Err(self.find_out().await),
-                Err(error) if error.is_unavailable() => {
-                    tracing::warn!(job.id = %self.lease.task, error = %Chain(&error),
-                        "the database is away, trying again");
-                    tokio::select! {
-                        () = self.stopped.cancelled() => {}
-                        () = self.clock.sleep(self.timing.retry) => {}
-                    }
-                }
-                Err(error) => {
-                    return Err(
-                        JobError::transient("internal", "The progress was not stored")
-                            .caused_by(error),
-                    );
-                }
+            // Not raced against the tokens: a call that was sent is waited for.
+            let error = match within(self.timing.deadline, call()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.is_unavailable() => error,
+                Err(error) => return Err(JobError::fault(failed).caused_by(error)),
+            };
+            tracing::warn!(job.id = %self.lease.task, error = %Chain(&error),
+                "the database is away, trying again");
+            tokio::select! {
+                biased;
+                () = self.stopped.cancelled() => return Err(self.stop_error()),
+                () = self.clock.sleep(self.timing.retry) => {}
             }
         }
     }
 
     /// A write had no effect: was the task cancelled, or did somebody else take it?
     async fn find_out(&self) -> JobError {
-        let task = self
-            .storage
-            .tasks()
-            .get(self.lease.task, self.clock.now())
-            .await;
+        let task = self.storage.tasks();
+        let task = task.get(self.lease.task, self.clock.now());
+        let task = within(self.timing.deadline, task).await;
         let ended = task.is_ok_and(|task| task.is_none_or(|task| task.state.is_terminal()));
         self.stop(if ended { Stop::Cancelled } else { Stop::Lost });
         self.stop_error()
@@ -139,10 +178,10 @@ impl Held {
             let left = valid_until.saturating_sub(self.clock.monotonic());
             self.clock.sleep(wait.min(left.saturating_sub(retry))).await;
             let asked = self.clock.monotonic();
-            let until = self.clock.now() + lease;
             let extended = tokio::select! {
                 biased;
-                extended = self.storage.queue().extend(self.lease, until) => extended,
+                // One connection that is dead must not cost the lease.
+                extended = within(heartbeat, self.storage.queue().extend(self.lease, lease)) => extended,
                 () = self.clock.sleep(valid_until.saturating_sub(asked)) => {
                     return self.stop(Stop::Lost);
                 }

@@ -19,6 +19,11 @@ pub trait Job: Send + Sync + 'static {
         self.name()
     }
 
+    /// How much of an engine's capacity a run of it takes, at least 1.
+    fn weight(&self) -> u32 {
+        1
+    }
+
     /// Turns a caller's data into what is stored. Nothing is shared between calls: each gets a
     /// value of its own. Secrets move from the fields into [`Prepared::secret`].
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError>;
@@ -26,8 +31,8 @@ pub trait Job: Send + Sync + 'static {
     /// Does the work, in steps. What happens outside of steps happens again after a crash.
     async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError>;
 
-    /// Clears away what the attempts of a task left behind that fails because each of them killed
-    /// its runner: [`Job::run`] is not called for it again.
+    /// Clears away what the attempts of a task left behind that fails because the last of them
+    /// each killed their runner: [`Job::run`] is not called for it again.
     async fn given_up(&self, _task: TaskId) {}
 }
 

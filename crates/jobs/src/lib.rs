@@ -11,15 +11,18 @@
 //! wrapped form.
 
 mod context;
+mod deadline;
 mod engine;
 mod error;
 mod held;
 mod job;
+mod journal;
 mod metrics;
 mod orders;
 mod run;
 mod secret;
 mod timing;
+mod upkeep;
 
 pub use context::JobContext;
 pub use engine::{Engine, EngineBuilder};

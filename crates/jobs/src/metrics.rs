@@ -10,7 +10,7 @@ pub(crate) fn started(name: &'static str, waited: Duration) {
     gauge!("splashtail_jobs_running").increment(1.0);
 }
 
-/// `outcome`: completed, failed, cancelled, retry, handed_over or lost.
+/// `outcome`: completed, failed, cancelled, parked, handed_over or lost.
 pub(crate) fn ended(name: &'static str, outcome: &'static str, took: Duration) {
     counter!("splashtail_jobs_ended_total", "name" => name, "outcome" => outcome).increment(1);
     histogram!("splashtail_jobs_run_seconds", "name" => name).record(took.as_secs_f64());

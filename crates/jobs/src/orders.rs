@@ -83,7 +83,7 @@ impl Engine {
             Creation::SlotTaken { by } => return Err(taken(task.slot.as_ref(), by)),
         };
         if execute {
-            self.inner.wake.notify_one();
+            self.hint(id);
         }
         tracing::info!(job.id = %id, job.name = job.name(), job.owner = %row.owner, "accepted");
         Ok(response(row))
@@ -114,7 +114,7 @@ impl Engine {
         }
         match tasks.start(id, now).await? {
             Start::Started(_) => {
-                self.inner.wake.notify_one();
+                self.hint(id);
                 Ok(())
             }
             Start::SlotTaken { by } => Err(taken(row.slot.as_ref(), by)),

@@ -2,20 +2,26 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{SecondsFormat, TimeDelta};
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Claimed, End, Level, NewLogEntry, TaskOutput};
+use splashtail_storage::{Claimed, End, Level, NewLogEntry, Park, Progress, TaskOutput};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::context::JobContext;
+use crate::deadline::within;
 use crate::error::JobError;
 use crate::held::{Held, Stop};
 use crate::job::{Job, JobOutput};
+use crate::journal::Journal;
 use crate::metrics;
 use crate::secret::DataKey;
 use crate::timing::{MAX_ATTEMPTS, backoff};
+
+/// A dictated wait from which on each is told.
+const LONG: Duration = Duration::from_secs(60);
 
 /// One attempt, from taking the task to letting go of it.
 pub(crate) async fn run_claimed(
@@ -25,9 +31,8 @@ pub(crate) async fn run_claimed(
     claimed: Claimed,
     taken: Duration,
 ) {
-    let attempt = claimed.task.attempts;
     let span = tracing::info_span!("job.run", job.id = %held.lease.task, job.name = held.name,
-        job.attempt = attempt);
+        job.attempt = held.lease.fence);
     async {
         let waited = (held.clock.now() - claimed.task.run_after)
             .to_std()
@@ -36,8 +41,9 @@ pub(crate) async fn run_claimed(
         let beating = held.clone();
         let heartbeat = tokio::spawn(async move { beating.heartbeat(taken).await });
         let heartbeat = AbortOnDropHandle::new(heartbeat);
+        let (attempts, progress) = (claimed.task.attempts, claimed.progress.clone());
         let result = attempt_job(data_key, &*job, &held, claimed).await;
-        let outcome = conclude(&held, attempt, result).await;
+        let outcome = conclude(&held, &*job, attempts, &progress, result).await;
         drop(heartbeat);
         metrics::ended(
             held.name,
@@ -58,13 +64,15 @@ async fn attempt_job(
 ) -> Result<Option<JobOutput>, JobError> {
     let Claimed {
         task,
-        steps,
+        progress,
         wrapped_secret,
         ..
     } = claimed;
     if task.attempts > MAX_ATTEMPTS {
         job.given_up(task.id).await;
-        let message = format!("Given up: its runner died in each of {MAX_ATTEMPTS} attempts");
+        let message = format!(
+            "Given up: its runner died {MAX_ATTEMPTS} times in a row before anything was recorded"
+        );
         return Err(JobError::permanent("attempts_exhausted", message));
     }
     let secret = wrapped_secret
@@ -75,11 +83,15 @@ async fn attempt_job(
         JobError::transient("secret_unreadable", "The task's secret cannot be decrypted")
             .caused_by(error)
     })?;
-    tracing::info!(job.recorded_steps = steps.len(), "running");
-    let cx = JobContext::new(held.clone(), task, secret, steps);
+    tracing::info!(job.recorded_steps = progress.steps, "running");
+    let cx = JobContext::new(held.clone(), task, secret, Journal::new(&progress));
     let overdue = async {
-        held.stopped().cancelled().await;
-        held.clock.sleep(held.timing.grace).await;
+        held.stopping().cancelled().await;
+        tokio::select! {
+            () = held.stopped().cancelled() => {}
+            () = held.clock.sleep(held.timing.grace) => held.cut(),
+        }
+        held.clock.sleep(held.timing.tidy).await;
     };
     let ended = tokio::select! {
         ended = AssertUnwindSafe(job.run(&cx)).catch_unwind() => ended,
@@ -87,10 +99,7 @@ async fn attempt_job(
     };
     let output = ended.unwrap_or_else(|_| {
         // The panic hook has written the details to the process log.
-        Err(JobError::transient(
-            "internal",
-            "An internal error interrupted the task",
-        ))
+        Err(JobError::fault("An internal error interrupted the task"))
     })?;
     match output {
         Some(output) if output.filename.is_empty() || output.filename.contains(['/', '\0']) => Err(
@@ -103,21 +112,27 @@ async fn attempt_job(
 /// Writes down how the attempt ended; the word is for the metrics.
 async fn conclude(
     held: &Held,
-    attempt: u32,
+    job: &dyn Job,
+    attempts: u32,
+    progress: &Progress,
     result: Result<Option<JobOutput>, JobError>,
 ) -> &'static str {
     let (end, error) = match result {
         Ok(output) => (End::Completed(output.map(stored)), None),
+        Err(JobError::Cancelled | JobError::LostLease) if held.reason().is_some() => {
+            return stand_down(held).await;
+        }
+        Err(error @ JobError::Transient { .. }) => {
+            return put_aside(held, Aside::waiting(held, progress, &error), &error).await;
+        }
+        Err(error @ JobError::Permanent { .. }) => (End::Failed, Some(error)),
+        // Nobody told it to stop: a fault of the job.
         Err(error) => {
-            let stopped = matches!(error, JobError::Cancelled | JobError::LostLease);
-            if stopped && held.reason().is_some() {
-                return stand_down(held).await;
+            let attempts = if held.has_progressed() { 1 } else { attempts };
+            if attempts < MAX_ATTEMPTS {
+                return put_aside(held, Aside::faulty(attempts), &error).await;
             }
-            if let JobError::Transient { retry_after, .. } = &error
-                && attempt < MAX_ATTEMPTS
-            {
-                return try_later(held, backoff(attempt, *retry_after), &error).await;
-            }
+            job.given_up(held.lease.task).await;
             (End::Failed, Some(error))
         }
     };
@@ -153,19 +168,70 @@ fn code(code: &str) -> Map<String, Value> {
     Map::from_iter([("code".to_owned(), Value::from(code))])
 }
 
-async fn try_later(held: &Held, wait: Duration, error: &JobError) -> &'static str {
-    tracing::warn!(job.code = error.code(), retry_s = wait.as_secs(), error = %Chain(error),
-        "the attempt failed, trying again later");
+/// How a task is put aside.
+struct Aside {
+    wait: Duration,
+    counts: bool,
+    /// Whether its log is to tell.
+    told: bool,
+}
+
+impl Aside {
+    /// Something that it needs is away. The log says so once, not with each try; but a wait that
+    /// was dictated is told each time, since nobody could guess it.
+    fn waiting(held: &Held, progress: &Progress, error: &JobError) -> Self {
+        let JobError::Transient { retry_after, .. } = error else {
+            return Self::faulty(1);
+        };
+        let parks = if held.has_progressed() {
+            0
+        } else {
+            progress.parks
+        };
+        let known = !held.has_progressed() && progress.waits_for.as_deref() == Some(error.code());
+        let wait = backoff(parks, *retry_after);
+        Self {
+            wait,
+            counts: false,
+            told: !known || retry_after.is_some_and(|asked| asked == wait && asked >= LONG),
+        }
+    }
+
+    fn faulty(attempts: u32) -> Self {
+        Self {
+            wait: backoff(attempts.saturating_sub(1), None),
+            counts: true,
+            told: true,
+        }
+    }
+}
+
+async fn put_aside(held: &Held, aside: Aside, error: &JobError) -> &'static str {
+    tracing::warn!(job.code = error.code(), wait_s = aside.wait.as_secs(), error = %Chain(error),
+        "the task is put aside");
     let now = held.clock.now();
     let mut extra = code(error.code());
-    extra.insert("retry_in".to_owned(), json!(wait.as_secs_f64()));
-    let entry = NewLogEntry::new(Level::Warn, now, error.to_string(), extra);
-    let queue = held.storage.queue();
-    match held
-        .write(|| queue.release(held.lease, now + wait, true, Some(&entry)))
-        .await
+    extra.insert("retry_in".to_owned(), json!(aside.wait.as_secs_f64()));
+    if let Some(until) = now.checked_add_signed(TimeDelta::from_std(aside.wait).unwrap_or_default())
     {
-        Ok(()) => "retry",
+        let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+        extra.insert("until".to_owned(), Value::from(until));
+    }
+    let message = if aside.counts {
+        format!("{error}: trying again")
+    } else {
+        format!("Waiting, then going on: {error}")
+    };
+    let entry = NewLogEntry::new(Level::Warn, now, message, extra);
+    let park = Park {
+        wait: aside.wait,
+        cause: error.code(),
+        counts: aside.counts,
+        entry: aside.told.then_some(&entry),
+    };
+    let queue = held.storage.queue();
+    match held.write(|| queue.park(held.lease, &park)).await {
+        Ok(()) => "parked",
         Err(JobError::Cancelled | JobError::LostLease) => stand_down(held).await,
         Err(error) => {
             tracing::warn!(error = %Chain(&error), "the lease was not given back");
@@ -177,12 +243,14 @@ async fn try_later(held: &Held, wait: Duration, error: &JobError) -> &'static st
 /// The task is not ours any more, or shall not be: let go of what we still hold.
 async fn stand_down(held: &Held) -> &'static str {
     let queue = held.storage.queue();
+    let deadline = held.timing.deadline;
     let (outcome, let_go) = match held.reason() {
-        Some(Stop::Cancelled) => ("cancelled", queue.free_slot(held.lease.task).await),
+        Some(Stop::Cancelled) => {
+            let freed = within(deadline, queue.free_slot(held.lease.task)).await;
+            ("cancelled", freed)
+        }
         Some(Stop::Draining) => {
-            let released = queue
-                .release(held.lease, held.clock.now(), false, None)
-                .await;
+            let released = within(deadline, queue.release(held.lease)).await;
             ("handed_over", released.map(|_| ()))
         }
         Some(Stop::Lost) | None => ("lost", Ok(())),

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
-/// A task that was taken so often, without an orderly hand-over, has failed.
+/// A task that was taken so often in a row, and whose runner died each time without a new record,
+/// has failed.
 pub const MAX_ATTEMPTS: u32 = 5;
 
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+/// Before each try while something that the task needs is away, in seconds; the last one repeats.
+const BACKOFF: [u64; 7] = [1, 5, 25, 60, 120, 300, 600];
 
 /// The intervals of an engine. The defaults are what a platform needs: an orphaned task is picked
 /// up within `lease + scan` = 7 s.
@@ -16,11 +18,15 @@ pub struct Timing {
     pub scan: Duration,
     /// Between two tries of a write while the database is away.
     pub retry: Duration,
-    /// How long a stopped job may tidy up before it is dropped.
+    /// How long a call to the database may take before it counts as away.
+    pub deadline: Duration,
+    /// How long a step that is under way may go on when its engine stops.
     pub grace: Duration,
+    /// How long a job that was told to stop may tidy up before it is dropped.
+    pub tidy: Duration,
     /// A task that nobody asked to run for so long is failed.
     pub abandon: Duration,
-    /// How often abandoned tasks are looked for.
+    /// How often is looked for what is abandoned or has expired.
     pub sweep: Duration,
 }
 
@@ -31,19 +37,19 @@ impl Default for Timing {
             heartbeat: Duration::from_secs(2),
             scan: Duration::from_secs(1),
             retry: Duration::from_millis(500),
-            grace: Duration::from_secs(2),
+            deadline: Duration::from_secs(5),
+            grace: Duration::from_secs(3),
+            tidy: Duration::from_millis(500),
             abandon: Duration::from_secs(24 * 60 * 60),
             sweep: Duration::from_secs(60),
         }
     }
 }
 
-/// Before the try after this attempt: 1, 5, 25, 60, 60… seconds, or longer when asked to.
-pub(crate) fn backoff(attempt: u32, asked: Option<Duration>) -> Duration {
-    let seconds = 5_u64.saturating_pow(attempt.saturating_sub(1));
-    Duration::from_secs(seconds)
-        .min(LONGEST_BACKOFF)
-        .max(asked.unwrap_or_default())
+/// The wait after so many waits in a row, or longer when asked to.
+pub(crate) fn backoff(parks: u32, asked: Option<Duration>) -> Duration {
+    let place = usize::try_from(parks).unwrap_or(usize::MAX);
+    Duration::from_secs(BACKOFF[place.min(BACKOFF.len() - 1)]).max(asked.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -51,11 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_up_to_a_minute_and_never_fall_short_of_what_was_asked() {
-        let waits = (1..=5).map(|attempt| backoff(attempt, None).as_secs());
-        assert_eq!(waits.collect::<Vec<_>>(), [1, 5, 25, 60, 60]);
-        let asked = Some(Duration::from_secs(90));
-        assert_eq!(backoff(1, asked), Duration::from_secs(90));
-        assert_eq!(backoff(u32::MAX, None), LONGEST_BACKOFF);
+    fn waits_grow_up_to_ten_minutes_and_never_fall_short_of_what_was_asked() {
+        let waits = (0..9).map(|parks| backoff(parks, None).as_secs());
+        assert_eq!(
+            waits.collect::<Vec<_>>(),
+            [1, 5, 25, 60, 120, 300, 600, 600, 600]
+        );
+        let hours = Duration::from_secs(7200);
+        assert_eq!(backoff(0, Some(hours)), hours);
+        assert_eq!(backoff(u32::MAX, Some(Duration::ZERO)).as_secs(), 600);
     }
 }

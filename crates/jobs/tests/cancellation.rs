@@ -7,7 +7,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{LEASE, SECOND, Scripted, World, create, order};
+use harness::{HEARTBEAT, LEASE, SECOND, Scripted, World, create, order};
 use serde_json::json;
 use splashtail_core::ids::TaskId;
 use splashtail_jobs::{EngineError, JobError, Level, TaskState};
@@ -71,8 +71,8 @@ async fn another_process_hears_of_it_with_its_next_heartbeat() {
         matches!(refused, EngineError::SlotTaken { by, .. } if by == id),
         "the runner may still be at work"
     );
-    world.clock.wait_for_sleepers(2).await;
-    world.clock.advance(2 * SECOND);
+    world.clock.wait_for_sleepers(3).await;
+    world.clock.advance(HEARTBEAT);
     assert_eq!(tells.recv().await, Some("cancelled"));
     let free = async { while elsewhere.create(request.clone()).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(60), free)
@@ -107,8 +107,8 @@ async fn a_body_that_does_not_listen_is_dropped() {
     let id = create(&engine).await;
     entered.notified().await;
     engine.cancel(id).await.unwrap();
-    // Scan, heartbeat, grace.
-    world.clock.wait_for_sleepers(3).await;
+    // Scan, upkeep, heartbeat, tidying up.
+    world.clock.wait_for_sleepers(4).await;
     world.clock.advance(2 * SECOND);
     left.notified().await;
     running.abort();
@@ -134,9 +134,9 @@ async fn what_does_not_run_is_cancelled_too_and_never_runs() {
     assert_eq!(world.last_code(orphan).await, "cancelled");
 
     let running = engine.start(CancellationToken::new());
-    world.clock.wait_for_sleepers(1).await;
-    world.clock.advance(2 * LEASE);
-    world.clock.wait_for_sleepers(1).await;
+    world.clock.wait_for_sleepers(2).await;
+    world.pass(2 * LEASE).await;
+    world.clock.wait_for_sleepers(2).await;
     assert!(tells.try_recv().is_err());
     let unknown = engine.cancel(TaskId::random()).await.unwrap_err();
     assert!(matches!(unknown, EngineError::NotFound(_)));

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use harness::{Effects, LEASE, SECOND, Scripted, World, create, is, order};
+use harness::{
+    Effects, HEARTBEAT, LEASE, SECOND, Scripted, World, create, create_for, is, meanwhile, order,
+};
 use serde_json::json;
 use splashtail_jobs::{JobError, JobOutput, Level, MAX_ATTEMPTS, TaskState};
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -39,7 +41,7 @@ async fn a_task_runs_to_its_output() {
     let running = engine.start(shutdown.clone());
     let id = create(&engine).await;
     let row = world.until_ended(id).await;
-    assert_eq!((row.state, row.attempts), (TaskState::Completed, 1));
+    assert_eq!((row.state, row.attempts), (TaskState::Completed, 0));
     assert_eq!(row.output.unwrap().filename, "42.iblfile");
     let log = world.log(id).await;
     assert_eq!(
@@ -91,15 +93,16 @@ async fn a_crash_between_effect_and_record_repeats_that_step_alone() {
     assert!(crashing.await.unwrap_err().is_cancelled());
 
     let second = world.engine(&job).start(CancellationToken::new());
-    world.clock.wait_for_sleepers(1).await;
+    // Scan and upkeep.
+    world.clock.wait_for_sleepers(2).await;
     assert_eq!(
         world.row(id).await.state,
         TaskState::Running,
         "a start fails nothing"
     );
-    world.clock.advance(LEASE);
+    world.pass(LEASE).await;
     let row = world.until_ended(id).await;
-    assert_eq!((row.state, row.attempts), (TaskState::Completed, 2));
+    assert_eq!((row.state, row.attempts), (TaskState::Completed, 0));
     let counts = [
         ("a".to_owned(), 1),
         ("b".to_owned(), 2),
@@ -153,9 +156,8 @@ async fn a_stale_runner_is_fenced_out() {
 
     let (engine, clock) = world.elsewhere(&job);
     let second = engine.start(CancellationToken::new());
-    clock.wait_for_sleepers(1).await;
-    clock.advance(LEASE);
-    assert_eq!(entries.recv().await, Some(2));
+    world.pass_in_database(LEASE).await;
+    assert_eq!(meanwhile(&clock, entries.recv()).await, Some(2));
     let row = world.until_ended(id).await;
     assert_eq!(row.output.unwrap().filename, "fresh");
 
@@ -194,30 +196,24 @@ async fn heartbeats_keep_the_lease_and_losing_it_stops_the_body() {
     let id = create(&engine).await;
     assert_eq!(entries.recv().await, Some(1));
     for _ in 0..5 {
+        world.pass_in_database(HEARTBEAT).await;
         world.until_heartbeat(id).await;
     }
+    // A host whose clock is days ahead takes nothing from it.
     let (engine, clock) = world.elsewhere(&job);
+    clock.advance(3 * LEASE);
     let second = engine.start(CancellationToken::new());
-    clock.wait_for_sleepers(1).await;
-    clock.advance(LEASE - SECOND);
-    clock.wait_for_sleepers(1).await;
-    assert_eq!(
-        world.row(id).await.attempts,
-        1,
-        "ten seconds later it is still the first's"
-    );
-
-    // Elsewhere time passes, here it stands still: the lease ends there.
+    clock.wait_for_sleepers(2).await;
     clock.advance(LEASE);
-    assert_eq!(entries.recv().await, Some(2));
-    let mut told = None;
-    while told.is_none() {
-        world.clock.advance(Duration::from_millis(100));
-        world.storage.queue().free_slot(id).await.unwrap();
-        told = leavers.try_recv().ok();
-    }
+    clock.wait_for_sleepers(2).await;
+    assert_eq!(world.row(id).await.attempts, 1, "it is still the first's");
+
+    // For the database its time is over, before its heartbeat says otherwise.
+    world.pass_in_database(LEASE).await;
+    assert_eq!(meanwhile(&clock, entries.recv()).await, Some(2));
+    world.clock.advance(HEARTBEAT);
     assert_eq!(
-        told,
+        leavers.recv().await,
         Some(true),
         "the first run stops, and not as cancelled"
     );
@@ -225,8 +221,58 @@ async fn heartbeats_keep_the_lease_and_losing_it_stops_the_body() {
     second.abort();
 }
 
+/// A step that is under way gets its grace, and what it did is recorded.
 #[tokio::test]
-async fn a_stopping_engine_hands_its_tasks_over_at_once() {
+async fn a_stopping_engine_lets_a_step_end_and_hands_over_at_once() {
+    let world = World::new().await;
+    let effects = Effects::default();
+    let goes_on = Arc::new(Notify::new());
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let job = {
+        let (effects, goes_on) = (effects.clone(), goes_on.clone());
+        Scripted::new(move |cx| {
+            let (effects, entered) = (effects.clone(), entered.clone());
+            let goes_on = goes_on.clone();
+            Box::pin(async move {
+                let call = async {
+                    entered.send("in flight").unwrap();
+                    goes_on.notified().await;
+                    Ok(effects.happen(cx.id(), "call"))
+                };
+                cx.step("call", || call).await?;
+                cx.step("next", || async { Ok(effects.happen(cx.id(), "next")) })
+                    .await?;
+                entered.send("over").unwrap();
+                Ok(None)
+            })
+        })
+    };
+    let (first, shutdown) = (world.engine(&job), CancellationToken::new());
+    let stopping = first.start(shutdown.clone());
+    let id = create(&first).await;
+    assert_eq!(entries.recv().await, Some("in flight"));
+    shutdown.cancel();
+    // Heartbeat and grace: the engine knows that it is to stop.
+    world.clock.wait_for_sleepers(2).await;
+    goes_on.notify_one();
+    // No time passes.
+    stopping.await.unwrap();
+    let row = world.row(id).await;
+    assert_eq!(
+        (row.state, row.lease_owner, row.attempts),
+        (TaskState::Running, None, 0)
+    );
+    assert_eq!(effects.of(id), [("call".to_owned(), 1)], "nothing new");
+    let second = world.engine(&job).start(CancellationToken::new());
+    assert_eq!(entries.recv().await, Some("over"));
+    world.until_ended(id).await;
+    let counts = [("call".to_owned(), 1), ("next".to_owned(), 1)];
+    assert_eq!(effects.of(id), counts);
+    second.abort();
+}
+
+#[tokio::test]
+async fn a_step_that_does_not_end_is_dropped_after_its_grace() {
     let world = World::new().await;
     let effects = Effects::default();
     let (entered, mut entries) = mpsc::unbounded_channel();
@@ -235,17 +281,12 @@ async fn a_stopping_engine_hands_its_tasks_over_at_once() {
         Scripted::new(move |cx| {
             let (effects, entered) = (effects.clone(), entered.clone());
             Box::pin(async move {
-                let id = cx.id();
-                let run: u32 = cx
-                    .step("a", || async { Ok(effects.happen(id, "a")) })
-                    .await?;
-                let times = effects.happen(id, "run");
+                let times = effects.happen(cx.id(), "run");
                 entered.send(times).unwrap();
                 if times == 1 {
                     // Inside a step nothing has to observe the token.
                     cx.step("b", pending::<Result<(), JobError>>).await?;
                 }
-                assert_eq!(run, 1);
                 Ok(None)
             })
         })
@@ -255,51 +296,146 @@ async fn a_stopping_engine_hands_its_tasks_over_at_once() {
     let id = create(&first).await;
     assert_eq!(entries.recv().await, Some(1));
     shutdown.cancel();
-    stopping.await.unwrap();
+    meanwhile(&world.clock, stopping).await.unwrap();
     let row = world.row(id).await;
     assert_eq!(
         (row.state, row.lease_owner, row.attempts),
         (TaskState::Running, None, 0)
     );
-
-    // No time passes.
     let second = world.engine(&job).start(CancellationToken::new());
-    assert_eq!(entries.recv().await, Some(2));
-    let row = world.until_ended(id).await;
-    assert_eq!((row.state, row.attempts), (TaskState::Completed, 1));
-    assert_eq!(effects.of(id), [("a".to_owned(), 1), ("run".to_owned(), 2)]);
+    assert_eq!(entries.recv().await, Some(2), "at once");
+    assert_eq!(world.until_ended(id).await.state, TaskState::Completed);
     second.abort();
 }
 
+/// Twenty tries, more than an hour: the task waits, says so once, and is done in the end.
 #[tokio::test]
-async fn transient_errors_are_tried_again_up_to_the_bound() {
+async fn an_outage_parks_a_task_however_long_it_lasts() {
     let world = World::new().await;
-    let job = Scripted::new(|_| {
-        Box::pin(async {
-            Err(
-                JobError::transient("discord_down", "Discord did not answer")
-                    .caused_by("not for users"),
-            )
+    let tries = Arc::new(AtomicU32::new(0));
+    let job = {
+        let tries = tries.clone();
+        Scripted::new(move |_| {
+            let tries = tries.clone();
+            Box::pin(async move {
+                if tries.fetch_add(1, Ordering::SeqCst) == 20 {
+                    return Ok(None);
+                }
+                let error = JobError::transient("discord_down", "Discord did not answer");
+                Err(error.caused_by("not for users"))
+            })
         })
-    });
+    };
     let engine = world.engine(&job);
     let running = engine.start(CancellationToken::new());
     let id = create(&engine).await;
     let row = world.until_ended_with_retries(id).await;
-    assert_eq!((row.state, row.attempts), (TaskState::Failed, MAX_ATTEMPTS));
+    assert_eq!(row.state, TaskState::Completed);
+    assert_eq!(tries.load(Ordering::SeqCst), 21);
     let log = world.log(id).await;
-    assert_eq!(log.len(), MAX_ATTEMPTS as usize);
-    assert!(
-        log.iter()
-            .all(|entry| entry.msg == "Discord did not answer")
+    let lines: Vec<_> = log.iter().map(|entry| entry.msg.as_str()).collect();
+    let waiting = "Waiting, then going on: Discord did not answer";
+    assert_eq!(lines, [waiting, "Completed"]);
+    let told = &log[0].extra;
+    assert_eq!(
+        (told["code"].as_str(), told["retry_in"].as_f64()),
+        (Some("discord_down"), Some(1.0))
     );
-    let waits: Vec<_> = log
-        .iter()
-        .filter_map(|entry| entry.extra.get("retry_in")?.as_f64())
-        .collect();
-    assert_eq!(waits, [1.0, 5.0, 25.0, 60.0]);
-    assert_eq!(log.last().unwrap().level, Level::Error);
+    assert_eq!(told["until"], "2023-11-14T22:13:21Z");
     running.abort();
+}
+
+/// What Discord dictates is kept to, and holds neither runner nor capacity.
+#[tokio::test]
+async fn a_task_that_has_to_wait_for_hours_lets_others_run() {
+    const HOURS: Duration = Duration::from_secs(7 * 60 * 60);
+    let world = World::new().await;
+    let job = Scripted::new(|cx| {
+        Box::pin(async move {
+            let fields: serde_json::Value = cx.fields()?;
+            if fields["ServerID"] == 1 && cx.attempt() == 1 {
+                return Err(
+                    JobError::transient("rate_limited", "Discord says wait").retry_after(HOURS)
+                );
+            }
+            Ok(None)
+        })
+    });
+    let engine = world
+        .builder(&world.clock)
+        .register(job)
+        .capacity(1)
+        .build();
+    let running = engine.start(CancellationToken::new());
+    let limited = order(json!({"ServerID": 1, "Slot": true}));
+    let id = engine.create(limited.clone()).await.unwrap().task_id;
+    let row = world
+        .until(id, |row| {
+            row.lease_owner.is_none() && row.attempts == 0 && row.state == TaskState::Running
+        })
+        .await;
+    assert!(row.run_after - row.last_updated > chrono::TimeDelta::hours(6));
+    for guild in 2..5 {
+        let other = engine
+            .create(order(json!({"ServerID": guild})))
+            .await
+            .unwrap();
+        world.until_ended(other.task_id).await;
+    }
+    let refused = engine.create(limited).await.unwrap_err();
+    assert_eq!(refused.code(), "slot_taken");
+    world.pass(HOURS - 60 * SECOND).await;
+    let other = create_for(&engine, 9).await;
+    world.until_ended(other).await;
+    assert_eq!(
+        world.row(id).await.state,
+        TaskState::Running,
+        "not a minute too early"
+    );
+    world.pass(60 * SECOND).await;
+    assert_eq!(world.until_ended(id).await.state, TaskState::Completed);
+    running.abort();
+}
+
+/// Twelve crashes, each after one new step.
+#[tokio::test]
+async fn a_task_that_gets_on_survives_any_number_of_crashes() {
+    const CRASHES: u32 = 12;
+    let world = World::new().await;
+    let effects = Effects::default();
+    let (stuck, mut stuck_at) = mpsc::unbounded_channel();
+    let job = {
+        let effects = effects.clone();
+        Scripted::new(move |cx| {
+            let (effects, stuck) = (effects.clone(), stuck.clone());
+            Box::pin(async move {
+                for n in 0..=CRASHES {
+                    let step = format!("{n:02}");
+                    cx.step(&step, || async { Ok(effects.happen(cx.id(), &step)) })
+                        .await?;
+                    if n < CRASHES && cx.attempt() == n + 1 {
+                        stuck.send(n).unwrap();
+                        pending::<()>().await;
+                    }
+                }
+                Ok(None)
+            })
+        })
+    };
+    let id = create(&world.engine(&job)).await;
+    for n in 0..CRASHES {
+        let engine = world.engine(&job).start(CancellationToken::new());
+        assert_eq!(meanwhile(&world.clock, stuck_at.recv()).await, Some(n));
+        engine.abort();
+        engine.await.unwrap_err();
+        world.pass(LEASE).await;
+    }
+    let last = world.engine(&job).start(CancellationToken::new());
+    assert_eq!(world.until_ended(id).await.state, TaskState::Completed);
+    let counts = effects.of(id);
+    assert_eq!(counts.len(), CRASHES as usize + 1);
+    assert!(counts.iter().all(|(_, count)| *count == 1), "{counts:?}");
+    last.abort();
 }
 
 #[tokio::test]
@@ -316,10 +452,10 @@ async fn a_task_that_kills_its_runners_fails_in_the_end() {
     let id = create(&world.engine(&job)).await;
     for attempt in 1..=MAX_ATTEMPTS {
         let engine = world.engine(&job).start(CancellationToken::new());
-        assert_eq!(entries.recv().await, Some(attempt));
+        assert_eq!(meanwhile(&world.clock, entries.recv()).await, Some(attempt));
         engine.abort();
         engine.await.unwrap_err();
-        world.clock.advance(LEASE);
+        world.pass(LEASE).await;
     }
     let last = world.engine(&job).start(CancellationToken::new());
     assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
@@ -334,7 +470,7 @@ async fn a_task_that_kills_its_runners_fails_in_the_end() {
 }
 
 #[tokio::test]
-async fn permanent_errors_fail_and_panics_are_tried_again() {
+async fn permanent_errors_fail_and_panics_count_as_crashes() {
     let world = World::new().await;
     let job = Scripted::new(|cx| {
         Box::pin(async move {
@@ -351,9 +487,25 @@ async fn permanent_errors_fail_and_panics_are_tried_again() {
     let row = world.until_ended_with_retries(id).await;
     assert_eq!((row.state, row.attempts), (TaskState::Failed, 2));
     let log = world.log(id).await;
-    assert_eq!(log[0].msg, "An internal error interrupted the task");
+    assert_eq!(
+        log[0].msg,
+        "An internal error interrupted the task: trying again"
+    );
     assert_eq!(log[1].msg, "The bot may not read this server");
     assert_eq!(log[1].extra["code"], "missing_access");
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_task_that_always_panics_fails_in_the_end() {
+    let world = World::new().await;
+    let job = Scripted::new(|_| Box::pin(async { panic!("for the process log") }));
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    let row = world.until_ended_with_retries(id).await;
+    assert_eq!((row.state, row.attempts), (TaskState::Failed, MAX_ATTEMPTS));
+    assert_eq!(world.last_code(id).await, "internal");
     running.abort();
 }
 
@@ -398,7 +550,11 @@ async fn so_many_tasks_run_at_a_time_and_no_more() {
             })
         })
     };
-    let engine = world.builder(&world.clock).register(job).runners(2).build();
+    let engine = world
+        .builder(&world.clock)
+        .register(job)
+        .capacity(2)
+        .build();
     let running = engine.start(CancellationToken::new());
     let mut ids = Vec::new();
     for _ in 0..6 {
@@ -445,7 +601,7 @@ async fn a_hundred_tasks_on_two_engines_do_each_step_once() {
     let engines = [(); 2].map(|()| world.engine(&job).start(CancellationToken::new()));
     for id in &ids {
         let row = world.until(*id, is(TaskState::Completed)).await;
-        assert_eq!(row.attempts, 1);
+        assert_eq!(row.attempts, 0);
         let counts = effects.of(*id);
         assert_eq!(counts.len(), STEPS.len());
         assert!(counts.iter().all(|(_, count)| *count == 1), "{counts:?}");

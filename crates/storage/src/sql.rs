@@ -22,14 +22,6 @@ pub const INSERT_TASK: &str = concat!(
 
 pub const INSERT_SECRET: &str = "INSERT INTO job_secrets (task_id, wrapped) VALUES ($1, $2)";
 
-/// Takes a free slot, or one whose cancelled holder is certainly gone. $4 is now.
-pub const TAKE_SLOT: &str = "\
-    INSERT INTO task_slots (guild_id, kind, task_id) VALUES ($1, $2, $3) \
-    ON CONFLICT (guild_id, kind) DO UPDATE SET task_id = excluded.task_id, free_after = NULL \
-    WHERE task_slots.free_after <= $4 OR task_slots.task_id = excluded.task_id";
-
-pub const SLOT_HOLDER: &str = "SELECT task_id FROM task_slots WHERE guild_id = $1 AND kind = $2";
-
 pub const GET_TASK: &str = concat!(
     "SELECT ",
     task_columns!(),
@@ -93,61 +85,6 @@ pub const DELETE_SECRET: &str = "DELETE FROM job_secrets WHERE task_id = $1";
 pub const DELETE_STEPS: &str = "DELETE FROM task_steps WHERE task_id = $1";
 
 pub const FREE_SLOT: &str = "DELETE FROM task_slots WHERE task_id = $1";
-
-pub const FREE_SLOT_LATER: &str = "UPDATE task_slots SET free_after = $2 WHERE task_id = $1";
-
-/// Frees a slot only of a task that has ended.
-pub const FREE_ENDED_SLOT: &str = "\
-    DELETE FROM task_slots WHERE task_id = $1 AND EXISTS (SELECT 1 FROM tasks \
-        WHERE tasks.task_id = $1 AND state IN ('completed', 'failed'))";
-
-pub const READ_STEPS: &str = "SELECT step, output FROM task_steps WHERE task_id = $1";
-
-pub const READ_SECRET: &str = "SELECT wrapped FROM job_secrets WHERE task_id = $1";
-
-/// The condition of each write of a runner.
-macro_rules! held {
-    () => {
-        " WHERE task_id = $1 AND fence = $2 AND state = 'running' AND lease_owner IS NOT NULL"
-    };
-}
-pub(crate) use held;
-
-pub const HOLDS: &str = concat!("SELECT 1 FROM tasks", held!());
-
-pub const EXTEND_LEASE: &str = concat!("UPDATE tasks SET lease_until = $3", held!());
-
-/// $4: 1 when the attempt does not count. $5: whether a log entry comes with it, counted as in
-/// [`COUNT_ENTRY`] up to $6.
-pub const RELEASE_LEASE: &str = concat!(
-    "UPDATE tasks SET lease_owner = NULL, lease_until = NULL, run_after = $3, \
-     attempts = attempts - $4, \
-     log_count = CASE WHEN $5 AND log_count < $6 THEN log_count + 1 ELSE log_count END",
-    held!(),
-    " RETURNING log_count"
-);
-
-pub const TOUCH: &str = concat!("UPDATE tasks SET last_updated = $3", held!());
-
-/// Counts entries up to $4, which is two more than there may be: the first place behind the last
-/// entry is the note's, the second means that the note is written.
-pub const COUNT_ENTRY: &str = concat!(
-    "UPDATE tasks SET last_updated = $3, \
-     log_count = CASE WHEN log_count < $4 THEN log_count + 1 ELSE log_count END",
-    held!(),
-    " RETURNING log_count"
-);
-
-pub const INSERT_STEP: &str = "\
-    INSERT INTO task_steps (task_id, step, output, recorded_at) VALUES ($1, $2, $3, $4) \
-    ON CONFLICT DO NOTHING";
-
-pub const FINISH_TASK: &str = concat!(
-    "UPDATE tasks SET state = $3, output = $4, lease_owner = NULL, lease_until = NULL, \
-     log_count = log_count + 1, last_updated = $5",
-    held!(),
-    " RETURNING log_count"
-);
 
 pub const INSERT_TOKEN: &str = "\
     INSERT INTO web_api_tokens (id, token_hash, owner, name, created_at, expires_at) \

@@ -85,12 +85,12 @@ pub struct TaskRow {
     pub output: Option<TaskOutput>,
     /// Whether somebody asked for it to run; a task made without that waits for `start`.
     pub requested: bool,
-    /// How often a runner took it, orderly hand-overs not counted.
+    /// How often in a row a runner took it and recorded nothing before it died.
     pub attempts: u32,
     /// Who runs it until when; `None` while nobody does.
     pub lease_owner: Option<String>,
     pub lease_until: Option<DateTime<Utc>>,
-    /// Not taken by a runner before.
+    /// From when on it may run, by the clock of whoever set it: for the order and for the eye.
     pub run_after: DateTime<Utc>,
     pub slot: Option<Slot>,
     /// The task is invisible from then on.

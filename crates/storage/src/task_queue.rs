@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,32 +13,26 @@ use crate::task::{TaskOutput, TaskRow, TaskState};
 /// A runner holds a task through a [`Lease`]. Each write names it and has an effect only while it
 /// is held: `false` says that it is not (another runner took over, or the task was cancelled) and
 /// that nothing was written. Check and write are one atomic act.
+///
+/// Leases and waits are lengths of time, measured by the database's clock: a host whose clock is
+/// wrong takes nothing from others. Times that callers give are shown to people and judge nothing.
 #[async_trait]
 pub trait TaskQueue: Send + Sync {
-    /// Takes the next task of one of these names that may run and that nobody holds: new ones and
-    /// those whose lease has ended. Sets `running` and counts the attempt.
-    async fn claim(
-        &self,
-        names: &[&str],
-        runner: &str,
-        now: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) -> Result<Option<Claimed>, StorageError>;
+    /// Takes the next task that may run and that nobody holds: new ones, and those whose lease or
+    /// wait has ended. Sets `running` and counts the attempt, until a record proves progress.
+    async fn claim(&self, wanted: &Wanted<'_>) -> Result<Option<Claimed>, StorageError>;
 
-    /// Keeps the lease until then.
-    async fn extend(&self, lease: Lease, until: DateTime<Utc>) -> Result<bool, StorageError>;
+    /// Keeps the lease for so long from now on.
+    async fn extend(&self, lease: Lease, by: Duration) -> Result<bool, StorageError>;
 
-    /// Gives the task back: from `run_after` on any runner may take it. `counts`: whether the
-    /// attempt stays counted. `entry` says why, to whoever watches.
-    async fn release(
-        &self,
-        lease: Lease,
-        run_after: DateTime<Utc>,
-        counts: bool,
-        entry: Option<&NewLogEntry>,
-    ) -> Result<bool, StorageError>;
+    /// Gives the task back for any runner to go on at once. The attempt does not count.
+    async fn release(&self, lease: Lease) -> Result<bool, StorageError>;
 
-    /// Records the step's output. A step that is recorded already keeps its first output.
+    /// Gives the task back until its wait is over. It keeps its slot.
+    async fn park(&self, lease: Lease, park: &Park<'_>) -> Result<bool, StorageError>;
+
+    /// Records the step's output, which is progress: no earlier attempt or wait counts any more. A
+    /// step that is recorded already keeps its first output.
     async fn record_step(
         &self,
         lease: Lease,
@@ -46,6 +40,11 @@ pub trait TaskQueue: Send + Sync {
         output: &str,
         at: DateTime<Utc>,
     ) -> Result<bool, StorageError>;
+
+    /// The records behind `after` (0: from the first) in the order of recording: at most
+    /// [`STEPS_PER_PAGE`] of them and, beyond the first, [`BYTES_PER_PAGE`]. An empty page is the
+    /// end.
+    async fn steps(&self, task: TaskId, after: i64) -> Result<Vec<RecordedStep>, StorageError>;
 
     /// Appends to the log. After [`crate::MAX_ENTRIES`] entries one note says so, and further
     /// ones are dropped (still answering `true`).
@@ -67,6 +66,35 @@ pub trait TaskQueue: Send + Sync {
     async fn free_slot(&self, task: TaskId) -> Result<(), StorageError>;
 }
 
+/// Records in one page of a journal.
+pub const STEPS_PER_PAGE: u32 = 200;
+/// Bytes of outputs in one page of a journal, unless a single one has more.
+pub const BYTES_PER_PAGE: u32 = 256 * 1024;
+
+/// What a runner asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub runner: &'a str,
+    /// Names that it can run.
+    pub names: &'a [&'a str],
+    /// Only this task. Found by its key: however many dead rows an old snapshot keeps, it takes no
+    /// longer.
+    pub task: Option<TaskId>,
+    pub lease: Duration,
+}
+
+/// Why a task is put aside, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Park<'a> {
+    pub wait: Duration,
+    /// Stable code of the cause.
+    pub cause: &'a str,
+    /// The attempt stays counted: it ended by a fault, not by an outage.
+    pub counts: bool,
+    /// Tells whoever watches.
+    pub entry: Option<&'a NewLogEntry>,
+}
+
 /// The right to write to a task. A later lease of the same task has a higher fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease {
@@ -78,9 +106,30 @@ pub struct Lease {
 pub struct Claimed {
     pub lease: Lease,
     pub task: TaskRow,
-    /// Outputs of recorded steps, as JSON text.
-    pub steps: HashMap<String, String>,
     pub wrapped_secret: Option<Vec<u8>>,
+    pub progress: Progress,
+}
+
+/// What earlier runs of a task left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Records, and the bytes of their outputs.
+    pub steps: u64,
+    pub bytes: u64,
+    /// How often it was parked since the last record.
+    pub parks: u32,
+    /// The cause of waiting that the log has told since then.
+    pub waits_for: Option<String>,
+}
+
+/// A record of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedStep {
+    /// Rising in the order of recording.
+    pub seq: i64,
+    pub step: String,
+    /// JSON text.
+    pub output: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

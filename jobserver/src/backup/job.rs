@@ -13,8 +13,7 @@ use splashtail_discord::Discord;
 use splashtail_discord::permissions::Subject;
 use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{
-    Job, JobContext, JobError, JobOutput, Level, MAX_ATTEMPTS, Owner, PrepareError, Prepared,
-    SecretBytes,
+    Job, JobContext, JobError, JobOutput, Level, Owner, PrepareError, Prepared, SecretBytes,
 };
 use tokio::sync::Semaphore;
 
@@ -120,11 +119,10 @@ impl Job for CreateBackup {
         }
         .run()
         .await;
-        let continued = match &done {
-            Err(JobError::Transient { .. }) => cx.attempt() < MAX_ATTEMPTS,
-            Err(JobError::LostLease) => true,
-            _ => false,
-        };
+        let continued = matches!(
+            &done,
+            Err(JobError::Transient { .. } | JobError::Fault { .. } | JobError::LostLease)
+        );
         if !continued && let Err(error) = work.clear().await {
             tracing::warn!(
                 job.id = %cx.id(), error = %Chain(&error), "work files were left behind"

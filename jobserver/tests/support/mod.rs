@@ -9,7 +9,7 @@ use std::io::Cursor;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -23,41 +23,28 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_iblfile::{Archive, Limits, msgpack};
 use splashtail_ipc::clients::{ClientError, JobserverClient};
 use splashtail_ipc::signing::{Signer, tag};
-use splashtail_jobs::Timing;
 use splashtail_storage::{Storage, TaskLogEntry, TaskRow, TaskState};
+use sqlx::Connection as _;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use discord::{FakeDiscord, GUILD};
 
-/// Real time that a test can move on. Pauses are shorter than asked for: heartbeats come more often
-/// than they must, so that even on a busy machine no lease runs out under a living jobserver.
+/// Real time. Pauses are shorter than asked for: heartbeats come more often than they must, so that
+/// even on a busy machine no lease runs out under a living jobserver.
 #[derive(Debug, Default)]
-pub struct ShiftedClock {
-    ahead_ms: AtomicU64,
-}
+pub struct HastyClock;
 
 const SHORTER: u32 = 4;
 
-impl ShiftedClock {
-    fn ahead(&self) -> Duration {
-        Duration::from_millis(self.ahead_ms.load(Ordering::Acquire))
-    }
-
-    fn advance(&self, by: Duration) {
-        let ms = u64::try_from(by.as_millis()).unwrap();
-        self.ahead_ms.fetch_add(ms, Ordering::AcqRel);
-    }
-}
-
-impl Clock for ShiftedClock {
+impl Clock for HastyClock {
     fn now(&self) -> DateTime<Utc> {
-        SystemClock.now() + self.ahead()
+        SystemClock.now()
     }
 
     fn monotonic(&self) -> Duration {
-        SystemClock.monotonic() + self.ahead()
+        SystemClock.monotonic()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
@@ -68,9 +55,11 @@ impl Clock for ShiftedClock {
 /// Data directory, fake Discord and clock, which outlive the jobservers of a test.
 pub struct Setup {
     pub discord: FakeDiscord,
-    clock: Arc<ShiftedClock>,
+    clock: Arc<HastyClock>,
     directory: tempfile::TempDir,
     change: fn(&mut Config),
+    /// A jobserver was killed, and its leases have not ended yet.
+    killed: Arc<AtomicBool>,
 }
 
 pub fn setup() -> Setup {
@@ -84,6 +73,7 @@ pub fn setup_with(change: fn(&mut Config)) -> Setup {
         clock: Arc::default(),
         directory: tempfile::tempdir().unwrap(),
         change,
+        killed: Arc::default(),
     }
 }
 
@@ -109,12 +99,28 @@ impl Setup {
         config
     }
 
+    /// They end by the database's clock, which nobody can move.
+    async fn end_leases(&self) {
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(self.data().join("splashtail.db"))
+            .busy_timeout(Duration::from_secs(60));
+        let mut connection = sqlx::SqliteConnection::connect_with(&options)
+            .await
+            .unwrap();
+        let end = sqlx::query("UPDATE tasks SET lease_until = 0 WHERE lease_until IS NOT NULL");
+        end.execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
     /// Starts a jobserver on this data and waits until it is ready.
     pub async fn start(&self) -> Jobserver {
         let storage = Storage::open(&self.config().database(), &CancellationToken::new())
             .await
             .unwrap();
         storage.migrate().await.unwrap();
+        if self.killed.swap(false, Ordering::AcqRel) {
+            self.end_leases().await;
+        }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -137,6 +143,7 @@ impl Setup {
             shutdown,
             clock: self.clock.clone(),
             objects: self.data().join("objects"),
+            killed: self.killed.clone(),
         };
         while server.get("/readyz").await.0 != 200 {
             tokio::task::yield_now().await;
@@ -148,10 +155,11 @@ impl Setup {
 pub struct Jobserver {
     pub url: Url,
     pub storage: Storage,
-    pub clock: Arc<ShiftedClock>,
+    pub clock: Arc<HastyClock>,
     pub objects: PathBuf,
     runtime: Option<Runtime>,
     shutdown: CancellationToken,
+    killed: Arc<AtomicBool>,
 }
 
 impl Drop for Jobserver {
@@ -165,9 +173,7 @@ impl Drop for Jobserver {
 impl Jobserver {
     /// Every task ends where it stands, as under SIGKILL, and its leases are over.
     pub fn kill(self) {
-        let clock = self.clock.clone();
-        drop(self);
-        clock.advance(Timing::default().lease);
+        self.killed.store(true, Ordering::Release);
     }
 
     pub fn stop(&self) {

@@ -24,6 +24,7 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_sandbox::openapi::judge_request;
 use splashtail_storage::{
     Creation, End, Level, NewLogEntry, NewTask, NewToken, Owner, Storage, TaskOutput, TokenHash,
+    Wanted,
 };
 use splashtail_webserver::{Listeners, Options, run};
 use tempfile::TempDir;
@@ -241,12 +242,13 @@ impl TestServer {
     pub async fn finished_task(&self, owner: Owner, filename: &str, content: &[u8]) -> TaskId {
         let id = self.task(owner).await;
         let queue = self.storage.queue();
-        let until = self.now() + Duration::from_secs(6);
-        let claimed = queue
-            .claim(&["guild_create_backup"], "test", self.now(), until)
-            .await
-            .unwrap()
-            .unwrap();
+        let wanted = Wanted {
+            runner: "test",
+            names: &["guild_create_backup"],
+            task: Some(id),
+            lease: Duration::from_secs(3600),
+        };
+        let claimed = queue.claim(&wanted).await.unwrap().unwrap();
         assert_eq!(claimed.task.id, id);
         let extra = json!({"channelId": "9", "botDisplayIgnore": ["channelId"]});
         let Value::Object(extra) = extra else {

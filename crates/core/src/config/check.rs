@@ -63,6 +63,10 @@ pub(super) fn combinations(config: &Config, to: &mut Reading<'_>) {
         let message = "is another kind of bus than meta.redis_url: the bot and the clusterer would not hear each other";
         to.problem("meta.bot_redis_url", message.to_owned());
     }
+    if config.jobs.capacity == 0 {
+        let message = "0 would run no job: give at least 1";
+        to.problem("jobs.capacity", message.to_owned());
+    }
     let plan = &config.plans.free;
     let per_channel = plan.default_per_channel;
     let wrong = if per_channel < plan.min_per_channel {

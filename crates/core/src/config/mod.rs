@@ -26,6 +26,6 @@ pub use load::{CONFIG_VARIABLE, Component, LoadOptions, Loaded};
 pub use problem::{ConfigError, Problem, SampleNote};
 pub use sample::{sample, write_beside};
 pub use types::{
-    BusTarget, Config, DatabaseTarget, DiscordAddresses, DiscordAuth, Meta, ObjectStorage, Plan,
-    Plans, Servers, Sites, without_slash,
+    BusTarget, Config, DatabaseTarget, DiscordAddresses, DiscordAuth, Jobs, Meta, ObjectStorage,
+    Plan, Plans, Servers, Sites, without_slash,
 };

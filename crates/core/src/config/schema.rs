@@ -156,6 +156,7 @@ fn build() -> Vec<Group> {
         sites(),
         servers(),
         meta(),
+        jobs(),
         object_storage(),
         free_plan(),
     ]
@@ -526,6 +527,26 @@ fn meta_behaviour() -> Vec<Key> {
         )
         .readers(BOT),
     ]
+}
+
+fn jobs() -> Group {
+    let keys = vec![
+        Key::new(
+            "capacity",
+            Count(|draft| &mut draft.config.jobs.capacity),
+            "Jobs that one job server runs at a time, at least 1.",
+        ),
+        Key::new(
+            "keep_days",
+            Count(|draft| &mut draft.config.jobs.keep_days),
+            "Days after which a job, its log and its file are deleted. 0: never.",
+        ),
+    ];
+    Group {
+        path: "jobs",
+        comment: "How the job server works.",
+        keys: keys.into_iter().map(|key| key.readers(JOBSERVER)).collect(),
+    }
 }
 
 fn object_storage() -> Group {

@@ -26,6 +26,7 @@ pub struct Config {
     pub sites: Sites,
     pub servers: Servers,
     pub meta: Meta,
+    pub jobs: Jobs,
     pub object_storage: ObjectStorage,
     pub plans: Plans,
 }
@@ -95,6 +96,24 @@ pub struct Meta {
     pub data_key: Option<SecretString>,
     /// Signs download links of locally stored objects.
     pub link_key: Option<SecretString>,
+}
+
+/// How the jobserver works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jobs {
+    /// Jobs that one jobserver runs at a time.
+    pub capacity: u64,
+    /// 0: for ever.
+    pub keep_days: u64,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            capacity: 64,
+            keep_days: 90,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -184,6 +203,7 @@ impl Config {
             },
             servers: Servers::default(),
             meta,
+            jobs: Jobs::default(),
             object_storage: ObjectStorage::Local {
                 path: data_dir.join("objects"),
             },

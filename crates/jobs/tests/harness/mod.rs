@@ -14,14 +14,16 @@ use splashtail_core::config::DatabaseTarget;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_jobs::{
     CreateRequest, DataKey, Engine, EngineBuilder, Job, JobContext, JobError, JobOutput, Owner,
-    PrepareError, Prepared, SecretBytes, TaskState,
+    PrepareError, Prepared, SecretBytes, TaskState, Timing,
 };
 use splashtail_storage::{Storage, TaskLogEntry, TaskRow};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 pub const NAME: &str = "scripted";
-pub const LEASE: Duration = Duration::from_secs(6);
+/// Much longer than any test takes: leases end by the database's clock, which cannot be stopped.
+pub const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const HEARTBEAT: Duration = Duration::from_secs(8 * 60 * 60);
 pub const SECOND: Duration = Duration::from_secs(1);
 
 pub type Ended = Result<Option<JobOutput>, JobError>;
@@ -92,27 +94,97 @@ pub struct World {
     pub storage: Storage,
     pub directory: TempDir,
     pub clock: ManualClock,
+    pub times: Times,
+}
+
+/// Moves what a database keeps of time: its own clock cannot be moved.
+pub enum Times {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
+}
+
+impl Times {
+    /// As if so much time had passed.
+    async fn pass(&self, by: Duration) {
+        let ms = i64::try_from(by.as_millis()).unwrap();
+        let tasks = "UPDATE tasks SET lease_until = lease_until - $1, not_before = not_before - $1";
+        let slots = "UPDATE task_slots SET free_after = free_after - $1";
+        for statement in [tasks, slots] {
+            match self {
+                Self::Sqlite(pool) => {
+                    let shift = sqlx::query(statement).bind(ms);
+                    shift.execute(pool).await.map(drop).unwrap();
+                }
+                Self::Postgres(pool) => {
+                    let by = "$1::bigint * interval '1 millisecond'";
+                    let statement = sqlx::AssertSqlSafe(statement.replace("$1", by));
+                    let shift = sqlx::query(statement).bind(ms);
+                    shift.execute(pool).await.map(drop).unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Lets the time of a clock pass, second by second, until it is done.
+pub async fn meanwhile<T>(clock: &ManualClock, done: impl Future<Output = T>) -> T {
+    let mut pace = tokio::time::interval(Duration::from_millis(2));
+    let passing = async {
+        loop {
+            pace.tick().await;
+            clock.advance(SECOND);
+        }
+    };
+    let patience = Duration::from_secs(120);
+    tokio::select! {
+        biased;
+        done = tokio::time::timeout(patience, done) => done.expect("it never was done"),
+        () = passing => unreachable!("it passes for ever"),
+    }
 }
 
 impl World {
     pub async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap());
-        let target = DatabaseTarget::Sqlite(directory.path().join("splashtail.db"));
+        let path = directory.path().join("splashtail.db");
+        let target = DatabaseTarget::Sqlite(path.clone());
         let storage = Storage::open(&target, &CancellationToken::new())
             .await
             .unwrap();
         storage.migrate().await.unwrap();
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(Duration::from_secs(60));
         Self {
             storage,
             directory,
             clock,
+            times: Times::Sqlite(sqlx::SqlitePool::connect_lazy_with(options)),
         }
+    }
+
+    /// Lets time pass, here and in the database: leases and waits of that length are over.
+    pub async fn pass(&self, by: Duration) {
+        self.times.pass(by).await;
+        self.clock.advance(by);
+    }
+
+    /// The same in the database alone.
+    pub async fn pass_in_database(&self, by: Duration) {
+        self.times.pass(by).await;
     }
 
     pub fn builder(&self, clock: &ManualClock) -> EngineBuilder {
         let key = DataKey::parse(&"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".into()).unwrap();
-        Engine::builder(self.storage.clone(), clock.shared(), key)
+        let timing = Timing {
+            lease: LEASE,
+            heartbeat: HEARTBEAT,
+            // A busy machine is no outage.
+            deadline: Duration::from_secs(60),
+            ..Timing::default()
+        };
+        Engine::builder(self.storage.clone(), clock.shared(), key).timing(timing)
     }
 
     pub fn engine(&self, job: &Scripted) -> Engine {
@@ -130,7 +202,7 @@ impl World {
         self.storage.tasks().get(id, now).await.unwrap().unwrap()
     }
 
-    /// Reads the row until it is as it should be.
+    /// Reads the row until it is as it should be; seconds pass meanwhile.
     pub async fn until(&self, id: TaskId, wanted: impl Fn(&TaskRow) -> bool) -> TaskRow {
         let read = async {
             loop {
@@ -140,37 +212,28 @@ impl World {
                 }
             }
         };
-        let patience = tokio::time::timeout(Duration::from_secs(60), read);
-        patience.await.expect("the task never got there")
+        meanwhile(&self.clock, read).await
     }
 
-    /// Lets time pass, second by second, whenever the task waits for its next attempt and the
-    /// engine for its next scan.
+    /// Lets the longest usual wait pass whenever the task waits for its next attempt.
     pub async fn until_ended_with_retries(&self, id: TaskId) -> TaskRow {
         loop {
-            let row = self.row(id).await;
+            let idle = |row: &TaskRow| row.state.is_terminal() || row.lease_owner.is_none();
+            let row = self.until(id, idle).await;
             if row.state.is_terminal() {
                 return row;
             }
-            if row.lease_owner.is_none() {
-                self.clock.wait_for_sleepers(1).await;
-                self.clock.advance(SECOND);
-            }
+            self.pass(Duration::from_secs(600)).await;
         }
     }
 
-    /// Lets time pass until a heartbeat has moved the end of the lease. One connection writes, in
-    /// order: when our own write is done, a heartbeat that was under way is done too.
+    /// Lets time pass until a heartbeat has moved the end of the lease.
     pub async fn until_heartbeat(&self, id: TaskId) {
         let before = self.row(id).await.lease_until;
-        while self.row(id).await.lease_until == before {
-            self.clock.advance(Duration::from_millis(100));
-            self.storage
-                .queue()
-                .free_slot(TaskId::random())
-                .await
-                .unwrap();
-        }
+        // Scan, upkeep, heartbeat.
+        self.clock.wait_for_sleepers(3).await;
+        self.clock.advance(HEARTBEAT);
+        self.until(id, |row| row.lease_until != before).await;
     }
 
     pub async fn until_ended(&self, id: TaskId) -> TaskRow {
@@ -201,8 +264,12 @@ pub fn order(data: Value) -> CreateRequest {
 }
 
 pub async fn create(engine: &Engine) -> TaskId {
+    create_for(engine, 1).await
+}
+
+pub async fn create_for(engine: &Engine, guild: u64) -> TaskId {
     engine
-        .create(order(json!({"ServerID": 1})))
+        .create(order(json!({"ServerID": guild})))
         .await
         .unwrap()
         .task_id

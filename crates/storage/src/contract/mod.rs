@@ -19,7 +19,7 @@ use crate::log_entry::{Level, NewLogEntry};
 use crate::open::Storage;
 use crate::owner::Owner;
 use crate::task::{Slot, TaskRow};
-use crate::task_queue::Claimed;
+use crate::task_queue::{Claimed, Wanted};
 use crate::task_store::{Creation, NewTask};
 
 /// Both tests of one contract.
@@ -99,13 +99,32 @@ async fn created(storage: &Storage, task: &NewTask) -> TaskRow {
     }
 }
 
-/// Claims whatever is next, for a second.
-async fn claim(storage: &Storage, now_ms: i64) -> Option<Claimed> {
-    storage
-        .queue()
-        .claim(&["backup"], "runner", t(now_ms), t(now_ms + 1000))
-        .await
-        .unwrap()
+/// Longer than any test takes.
+const LEASE: Duration = Duration::from_secs(3600);
+
+fn wanted<'a>(runner: &'a str, names: &'a [&'a str]) -> Wanted<'a> {
+    Wanted {
+        runner,
+        names,
+        task: None,
+        lease: LEASE,
+    }
+}
+
+/// Claims whatever is next.
+async fn claim(storage: &Storage) -> Option<Claimed> {
+    let wanted = wanted("runner", &["backup"]);
+    storage.queue().claim(&wanted).await.unwrap()
+}
+
+/// Ends every lease and wait of the task. Time itself is the database's and cannot be moved.
+async fn time_passes(storage: &Storage, id: TaskId) {
+    let over = format!(
+        "UPDATE tasks SET lease_until = CASE WHEN lease_until IS NULL THEN NULL ELSE created_at END, \
+         not_before = CASE WHEN not_before IS NULL THEN NULL ELSE created_at END \
+         WHERE task_id = '{id}' RETURNING log_count"
+    );
+    storage.number(over).await;
 }
 
 fn entry(at_ms: i64, msg: &str) -> NewLogEntry {

@@ -1,16 +1,19 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::*;
 use crate::log_entry::MAX_ENTRIES;
 use crate::task::{TaskOutput, TaskState};
-use crate::task_queue::End;
+use crate::task_queue::{BYTES_PER_PAGE, End, Park, Progress, STEPS_PER_PAGE};
 
 contract!(
     a_task_is_claimed_by_one_runner,
+    one_task_can_be_asked_for,
+    urgent_tasks_come_first,
     racing_runners_share_the_tasks,
     a_lost_lease_writes_nothing,
     steps_are_recorded_once,
-    releasing_hands_a_task_over,
+    journals_are_read_in_pages,
+    only_crashes_without_progress_count,
     the_log_is_bounded,
     finishing_removes_what_only_a_running_task_needs,
     only_known_names_are_claimed,
@@ -20,7 +23,7 @@ async fn a_task_is_claimed_by_one_runner(storage: Storage) {
     let order = created(&storage, &task(0)).await;
     let claimed = storage
         .queue()
-        .claim(&["backup"], "one", t(10), t(1010))
+        .claim(&wanted("one", &["backup"]))
         .await
         .unwrap()
         .unwrap();
@@ -29,25 +32,58 @@ async fn a_task_is_claimed_by_one_runner(storage: Storage) {
         (row.id, row.state, row.attempts),
         (order.id, TaskState::Running, 1)
     );
-    assert_eq!(
-        (row.lease_owner.as_deref(), row.lease_until),
-        (Some("one"), Some(stored(1010)))
-    );
-    assert_eq!(claimed.steps, HashMap::new());
+    assert_eq!(row.lease_owner.as_deref(), Some("one"));
+    // Both are read from the database's clock; the caller's is years behind.
+    let length = row.lease_until.unwrap() - row.last_updated;
+    assert_eq!(length.num_seconds(), 3600);
+    assert!(row.last_updated > t(0) + LEASE);
+    assert_eq!(claimed.progress, Progress::default());
     assert!(storage.queue().holds(claimed.lease).await.unwrap());
 
-    assert_eq!(claim(&storage, 1009).await, None, "the lease lasts");
-    assert!(
-        storage
-            .queue()
-            .extend(claimed.lease, t(2000))
-            .await
-            .unwrap()
-    );
-    assert_eq!(claim(&storage, 1999).await, None);
-    let second = claim(&storage, 2000).await.unwrap();
+    assert_eq!(claim(&storage).await, None, "the lease lasts");
+    time_passes(&storage, order.id).await;
+    assert!(storage.queue().extend(claimed.lease, LEASE).await.unwrap());
+    assert_eq!(claim(&storage).await, None);
+    time_passes(&storage, order.id).await;
+    let second = claim(&storage).await.unwrap();
     assert!(second.lease.fence > claimed.lease.fence);
     assert_eq!(second.task.attempts, 2);
+}
+
+async fn one_task_can_be_asked_for(storage: Storage) {
+    let first = created(&storage, &task(0)).await;
+    let second = created(&storage, &task(1)).await;
+    let one = |id, names| Wanted {
+        task: Some(id),
+        ..wanted("runner", names)
+    };
+    let queue = storage.queue();
+    let other = queue.claim(&one(second.id, &["restore"])).await.unwrap();
+    assert_eq!(other, None, "not of that name");
+    let claimed = queue.claim(&one(second.id, &["backup"])).await.unwrap();
+    assert_eq!(claimed.unwrap().task.id, second.id);
+    assert_eq!(
+        queue.claim(&one(second.id, &["backup"])).await.unwrap(),
+        None
+    );
+    assert_eq!(claim(&storage).await.unwrap().task.id, first.id);
+}
+
+async fn urgent_tasks_come_first(storage: Storage) {
+    let mut ids = Vec::new();
+    for (at, priority) in [(0, 2), (1, 1), (2, 0), (3, 1)] {
+        let id = created(&storage, &task(at)).await.id;
+        let set = format!(
+            "UPDATE tasks SET priority = {priority} WHERE task_id = '{id}' RETURNING log_count"
+        );
+        storage.number(set).await;
+        ids.push(id);
+    }
+    let mut taken = Vec::new();
+    while let Some(claimed) = claim(&storage).await {
+        taken.push(claimed.task.id);
+    }
+    assert_eq!(taken, [ids[2], ids[1], ids[3], ids[0]]);
 }
 
 async fn racing_runners_share_the_tasks(storage: Storage) {
@@ -59,7 +95,7 @@ async fn racing_runners_share_the_tasks(storage: Storage) {
             let storage = storage.clone();
             tokio::spawn(async move {
                 let mut ids = Vec::new();
-                while let Some(claimed) = claim(&storage, 100).await {
+                while let Some(claimed) = claim(&storage).await {
                     ids.push(claimed.task.id);
                 }
                 ids
@@ -76,121 +112,177 @@ async fn racing_runners_share_the_tasks(storage: Storage) {
 
 async fn a_lost_lease_writes_nothing(storage: Storage) {
     let order = created(&storage, &task(0)).await;
-    let stale = claim(&storage, 0).await.unwrap().lease;
-    let current = claim(&storage, 1000).await.unwrap().lease;
+    let stale = claim(&storage).await.unwrap().lease;
+    time_passes(&storage, order.id).await;
+    let current = claim(&storage).await.unwrap().lease;
     let queue = storage.queue();
-    assert!(!queue.extend(stale, t(9000)).await.unwrap());
+    assert!(!queue.extend(stale, LEASE).await.unwrap());
     assert!(!queue.append(stale, &entry(1, "stale")).await.unwrap());
     assert!(!queue.record_step(stale, "plan", "1", t(1)).await.unwrap());
-    assert!(!queue.release(stale, t(1), false, None).await.unwrap());
-    assert!(
-        !queue
-            .finish(stale, &End::Failed, &entry(1, "stale"))
-            .await
-            .unwrap()
-    );
+    assert!(!queue.release(stale).await.unwrap());
+    assert!(!queue.park(stale, &outage("stale", None)).await.unwrap());
+    let end = queue.finish(stale, &End::Failed, &entry(1, "stale")).await;
+    assert!(!end.unwrap());
     assert!(!queue.holds(stale).await.unwrap());
 
     // An expired lease that nobody took is still good: there is nobody to disturb.
-    assert!(
-        queue
-            .record_step(current, "plan", "2", t(5000))
-            .await
-            .unwrap()
-    );
-    assert!(
-        queue
-            .append(current, &entry(5000, "current"))
-            .await
-            .unwrap()
-    );
-    let row = storage
-        .tasks()
-        .get(order.id, t(5000))
-        .await
-        .unwrap()
-        .unwrap();
+    time_passes(&storage, order.id).await;
+    let recorded = queue.record_step(current, "plan", "2", t(5000)).await;
+    assert!(recorded.unwrap());
+    assert!(queue.append(current, &entry(5000, "now")).await.unwrap());
+    let row = row(&storage, order.id).await;
     assert_eq!(
         (row.state, row.last_updated),
         (TaskState::Running, stored(5000))
     );
     let log = storage.tasks().log(order.id, 0, 9).await.unwrap();
     assert_eq!(log.len(), 1);
-    let steps = claim(&storage, 6000).await.unwrap().steps;
-    assert_eq!(steps, HashMap::from([("plan".to_owned(), "2".to_owned())]));
+    let steps = journal(&storage, order.id).await;
+    assert_eq!(steps, [("plan".to_owned(), "2".to_owned())]);
+}
+
+async fn row(storage: &Storage, id: TaskId) -> TaskRow {
+    storage.tasks().get(id, t(0)).await.unwrap().unwrap()
+}
+
+fn outage<'a>(cause: &'a str, entry: Option<&'a NewLogEntry>) -> Park<'a> {
+    Park {
+        wait: LEASE,
+        cause,
+        counts: false,
+        entry,
+    }
+}
+
+/// All recorded steps, page by page.
+async fn journal(storage: &Storage, id: TaskId) -> Vec<(String, String)> {
+    let (mut all, mut after) = (Vec::new(), 0);
+    loop {
+        let page = storage.queue().steps(id, after).await.unwrap();
+        let Some(last) = page.last() else { return all };
+        assert!(page.len() <= STEPS_PER_PAGE as usize && last.seq > after);
+        after = last.seq;
+        all.extend(page.into_iter().map(|step| (step.step, step.output)));
+    }
 }
 
 async fn steps_are_recorded_once(storage: Storage) {
-    created(&storage, &task(0)).await;
-    let lease = claim(&storage, 0).await.unwrap().lease;
-    for (step, output) in [("a", r#"{"n":1}"#), ("b/1", "null"), ("a", r#"{"n":2}"#)] {
-        assert!(
-            storage
-                .queue()
-                .record_step(lease, step, output, t(1))
-                .await
-                .unwrap()
-        );
+    let id = created(&storage, &task(0)).await.id;
+    let lease = claim(&storage).await.unwrap().lease;
+    let queue = storage.queue();
+    for (step, output) in [("b/1", r#"{"n":1}"#), ("a", "null"), ("b/1", r#"{"n":2}"#)] {
+        assert!(queue.record_step(lease, step, output, t(1)).await.unwrap());
     }
-    let steps = claim(&storage, 1000).await.unwrap().steps;
-    assert_eq!(steps.len(), 2);
-    assert_eq!(steps["a"], r#"{"n":1}"#, "the first output stays");
+    let steps = journal(&storage, id).await;
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|(step, output)| (&**step, &**output))
+        .collect();
+    assert_eq!(
+        steps,
+        [("b/1", r#"{"n":1}"#), ("a", "null")],
+        "in order, and the first output stays"
+    );
+    time_passes(&storage, id).await;
+    let progress = claim(&storage).await.unwrap().progress;
+    assert!(progress.steps >= 2 && progress.bytes >= 11);
 }
 
-async fn releasing_hands_a_task_over(storage: Storage) {
-    let order = created(&storage, &task(0)).await;
-    let lease = claim(&storage, 0).await.unwrap().lease;
-    assert!(
-        storage
-            .queue()
-            .release(lease, t(10), false, None)
-            .await
-            .unwrap()
-    );
-    assert!(
-        !storage
-            .queue()
-            .append(lease, &entry(11, "late"))
-            .await
-            .unwrap()
-    );
-    let row = storage.tasks().get(order.id, t(10)).await.unwrap().unwrap();
+async fn journals_are_read_in_pages(storage: Storage) {
+    let id = created(&storage, &task(0)).await.id;
+    let lease = claim(&storage).await.unwrap().lease;
+    let large = format!("\"{}\"", "x".repeat(BYTES_PER_PAGE as usize));
+    let outputs = ["1", &large, &large, "2", "3"];
+    for (n, output) in outputs.iter().enumerate() {
+        let step = format!("step {n}");
+        let recorded = storage.queue().record_step(lease, &step, output, t(1));
+        assert!(recorded.await.unwrap());
+    }
+    let read = journal(&storage, id).await;
     assert_eq!(
-        (row.state, row.lease_owner, row.attempts),
+        read.iter().map(|step| &*step.1).collect::<Vec<_>>(),
+        outputs
+    );
+    let first = storage.queue().steps(id, 0).await.unwrap();
+    assert_eq!(first.len(), 2, "no further than the one that fills it");
+    for n in 0..=STEPS_PER_PAGE {
+        let step = format!("more {n}");
+        let recorded = storage.queue().record_step(lease, &step, "0", t(1));
+        assert!(recorded.await.unwrap());
+    }
+    assert_eq!(
+        journal(&storage, id).await.len(),
+        6 + STEPS_PER_PAGE as usize
+    );
+}
+
+/// An orderly hand-over and a wait cost nothing; a crash counts until something is recorded.
+async fn only_crashes_without_progress_count(storage: Storage) {
+    let id = created(&storage, &with_slot(0, 5)).await.id;
+    let queue = storage.queue();
+    let lease = claim(&storage).await.unwrap().lease;
+    assert!(queue.release(lease).await.unwrap());
+    assert!(!queue.append(lease, &entry(11, "late")).await.unwrap());
+    let given_back = row(&storage, id).await;
+    assert_eq!(
+        (
+            given_back.state,
+            given_back.lease_owner,
+            given_back.attempts
+        ),
         (TaskState::Running, None, 0)
     );
 
-    let second = claim(&storage, 10).await.unwrap();
-    assert_eq!(
-        second.task.attempts, 1,
-        "an orderly hand-over is not counted"
-    );
+    let lease = claim(&storage).await.expect("at once").lease;
     let why = entry(20, "later");
-    assert!(
-        storage
-            .queue()
-            .release(second.lease, t(500), true, Some(&why))
-            .await
-            .unwrap()
-    );
+    let parked = queue.park(lease, &outage("down", Some(&why))).await;
+    assert!(parked.unwrap());
+    assert_eq!(claim(&storage).await, None, "not before its time");
+    let waiting = row(&storage, id).await;
+    assert_eq!((waiting.attempts, waiting.lease_owner), (0, None));
+    assert!(waiting.run_after > given_back.last_updated);
+    let other = storage.tasks().create(&with_slot(30, 5)).await.unwrap();
+    assert_eq!(other, Creation::SlotTaken { by: id }, "it keeps its slot");
+    time_passes(&storage, id).await;
+
+    let again = claim(&storage).await.unwrap();
+    assert_eq!(again.task.attempts, 1);
+    let told = Progress {
+        parks: 1,
+        waits_for: Some("down".to_owned()),
+        ..Progress::default()
+    };
+    assert_eq!(again.progress, told);
+    let fault = Park {
+        counts: true,
+        ..outage("internal", None)
+    };
+    assert!(queue.park(again.lease, &fault).await.unwrap());
+    time_passes(&storage, id).await;
+    let crashed = claim(&storage).await.unwrap();
+    assert_eq!((crashed.task.attempts, crashed.progress.parks), (2, 2));
+    time_passes(&storage, id).await;
+    let lease = claim(&storage).await.unwrap().lease;
+    assert_eq!(row(&storage, id).await.attempts, 3);
+
+    assert!(queue.record_step(lease, "a", "1", t(1)).await.unwrap());
+    assert_eq!(row(&storage, id).await.attempts, 0);
+    assert!(queue.release(lease).await.unwrap(), "and never below zero");
+    let after = claim(&storage).await.unwrap();
+    assert_eq!(after.task.attempts, 1);
     assert_eq!(
-        claim(&storage, 499).await,
-        None,
-        "not before the time it asked for"
+        (after.progress.parks, after.progress.waits_for),
+        (0, None),
+        "the next wait is told again"
     );
-    assert_eq!(claim(&storage, 500).await.unwrap().task.attempts, 2);
-    let log = storage.tasks().log(order.id, 0, 9).await.unwrap();
-    assert_eq!(
-        log.iter()
-            .map(|entry| entry.msg.as_str())
-            .collect::<Vec<_>>(),
-        ["later"]
-    );
+    let log = storage.tasks().log(id, 0, 9).await.unwrap();
+    let lines: Vec<_> = log.iter().map(|entry| entry.msg.as_str()).collect();
+    assert_eq!(lines, ["later"]);
 }
 
 async fn the_log_is_bounded(storage: Storage) {
     let order = created(&storage, &task(0)).await;
-    let lease = claim(&storage, 0).await.unwrap().lease;
+    let lease = claim(&storage).await.unwrap().lease;
     // As if all but two were written already.
     let count = MAX_ENTRIES - 2;
     let id = order.id;
@@ -209,12 +301,10 @@ async fn the_log_is_bounded(storage: Storage) {
         );
     }
     let why = entry(8, "later");
-    storage
-        .queue()
-        .release(lease, t(8), true, Some(&why))
-        .await
-        .unwrap();
-    let lease = claim(&storage, 8).await.unwrap().lease;
+    let waiting = outage("down", Some(&why));
+    assert!(storage.queue().park(lease, &waiting).await.unwrap());
+    time_passes(&storage, id).await;
+    let lease = claim(&storage).await.unwrap().lease;
     assert!(
         storage
             .queue()
@@ -265,7 +355,7 @@ async fn finishing_removes_what_only_a_running_task_needs(storage: Storage) {
         ..with_slot(0, 5)
     };
     created(&storage, &order).await;
-    let lease = claim(&storage, 0).await.unwrap().lease;
+    let lease = claim(&storage).await.unwrap().lease;
     storage
         .queue()
         .record_step(lease, "a", "1", t(1))
@@ -304,7 +394,7 @@ async fn finishing_removes_what_only_a_running_task_needs(storage: Storage) {
     assert_eq!((row.lease_owner, row.lease_until), (None, None));
     assert_eq!(storage.tasks().log(order.id, 0, 9).await.unwrap().len(), 1);
     assert_eq!(
-        claim(&storage, 90_000).await,
+        claim(&storage).await,
         None,
         "a finished task never runs again"
     );
@@ -319,17 +409,17 @@ async fn only_known_names_are_claimed(storage: Storage) {
         },
     )
     .await;
-    assert_eq!(claim(&storage, 1).await, None);
+    assert_eq!(claim(&storage).await, None);
     let claimed = storage
         .queue()
-        .claim(&["x", "later version"], "r", t(1), t(2))
+        .claim(&wanted("r", &["x", "later version"]))
         .await
         .unwrap();
     assert!(claimed.is_some());
     assert!(
         storage
             .queue()
-            .claim(&[], "r", t(9), t(10))
+            .claim(&wanted("r", &[]))
             .await
             .unwrap()
             .is_none()

@@ -230,7 +230,7 @@ async fn one_task_holds_a_slot(storage: Storage) {
     assert!(storage.tasks().get(by, t(1)).await.unwrap().is_some());
 
     // Whoever has the slot ends: the next one gets it.
-    while let Some(claimed) = claim(&storage, 10).await {
+    while let Some(claimed) = claim(&storage).await {
         let end = End::Completed(None);
         assert!(
             storage
@@ -249,7 +249,7 @@ async fn tasks_that_wait_take_their_slot_when_started(storage: Storage) {
         ..with_slot(0, 5)
     };
     assert!(!created(&storage, &waiting).await.requested);
-    assert_eq!(claim(&storage, 1).await, None, "nobody asked for it to run");
+    assert_eq!(claim(&storage).await, None, "nobody asked for it to run");
     let first = created(&storage, &with_slot(1, 5)).await;
     let start = storage.tasks().start(waiting.id, t(2)).await.unwrap();
     assert_eq!(start, Start::SlotTaken { by: first.id });
@@ -261,7 +261,7 @@ async fn tasks_that_wait_take_their_slot_when_started(storage: Storage) {
         .unwrap();
     assert!(!row.requested, "it may be started later");
 
-    let claimed = claim(&storage, 3).await.unwrap();
+    let claimed = claim(&storage).await.unwrap();
     assert_eq!(claimed.task.id, first.id);
     storage
         .queue()
@@ -275,7 +275,7 @@ async fn tasks_that_wait_take_their_slot_when_started(storage: Storage) {
             "{start:?}"
         );
     }
-    assert_eq!(claim(&storage, 6).await.unwrap().task.id, waiting.id);
+    assert_eq!(claim(&storage).await.unwrap().task.id, waiting.id);
     let start = storage.tasks().start(first.id, t(7)).await.unwrap();
     assert!(
         matches!(&start, Start::Ended(row) if row.state == TaskState::Failed),
@@ -293,7 +293,7 @@ async fn cancelling_ends_a_task_once(storage: Storage) {
         ..with_slot(0, 5)
     };
     created(&storage, &order).await;
-    let claimed = claim(&storage, 1).await.unwrap();
+    let claimed = claim(&storage).await.unwrap();
     assert_eq!(claimed.wrapped_secret, Some(vec![1, 2, 3]));
     assert!(
         storage
@@ -327,14 +327,9 @@ async fn cancelling_ends_a_task_once(storage: Storage) {
     let queue = storage.queue();
     assert!(!queue.append(lease, &entry(5, "late")).await.unwrap());
     assert!(!queue.record_step(lease, "late", "1", t(5)).await.unwrap());
-    assert!(!queue.extend(lease, t(9000)).await.unwrap());
+    assert!(!queue.extend(lease, LEASE).await.unwrap());
     assert!(!queue.holds(lease).await.unwrap());
-    assert!(
-        !queue
-            .release(lease, t(5), true, Some(&entry(5, "late")))
-            .await
-            .unwrap()
-    );
+    assert!(!queue.release(lease).await.unwrap());
     let output = TaskOutput {
         filename: "late".to_owned(),
         segregated: false,
@@ -346,7 +341,7 @@ async fn cancelling_ends_a_task_once(storage: Storage) {
     let log = storage.tasks().log(order.id, 0, 100).await.unwrap();
     let lines: Vec<_> = log.iter().map(|entry| entry.msg.as_str()).collect();
     assert_eq!(lines, ["working", "cancelled"]);
-    assert_eq!(claim(&storage, 9000).await, None);
+    assert_eq!(claim(&storage).await, None);
 }
 
 async fn a_cancelled_tasks_slot_is_free_when_its_runner_is_gone(storage: Storage) {
@@ -359,7 +354,7 @@ async fn a_cancelled_tasks_slot_is_free_when_its_runner_is_gone(storage: Storage
         .unwrap();
     // A runner is at work until it lets go.
     let polite = created(&storage, &with_slot(2, 5)).await;
-    claim(&storage, 3).await.unwrap();
+    claim(&storage).await.unwrap();
     storage.queue().free_slot(polite.id).await.unwrap();
     let kept = storage.tasks().create(&with_slot(4, 5)).await.unwrap();
     assert_eq!(
@@ -377,7 +372,7 @@ async fn a_cancelled_tasks_slot_is_free_when_its_runner_is_gone(storage: Storage
     storage.queue().free_slot(polite.id).await.unwrap();
     // Or until its lease would have ended.
     let dead = created(&storage, &with_slot(7, 5)).await;
-    claim(&storage, 100).await.unwrap();
+    claim(&storage).await.unwrap();
     storage
         .tasks()
         .cancel(dead.id, &entry(200, "cancelled"))
@@ -385,7 +380,24 @@ async fn a_cancelled_tasks_slot_is_free_when_its_runner_is_gone(storage: Storage
         .unwrap();
     let kept = storage.tasks().create(&with_slot(1099, 5)).await.unwrap();
     assert_eq!(kept, Creation::SlotTaken { by: dead.id });
+    let over = "UPDATE task_slots SET free_after = \
+        (SELECT created_at FROM tasks WHERE tasks.task_id = task_slots.task_id) RETURNING guild_id";
+    assert_eq!(storage.number(over.to_owned()).await, 5);
     created(&storage, &with_slot(1100, 5)).await;
+    // A runner whose lease has ended before the task was cancelled is gone.
+    let lost = created(&storage, &with_slot(8, 6)).await;
+    let one = Wanted {
+        task: Some(lost.id),
+        ..wanted("runner", &["backup"])
+    };
+    storage.queue().claim(&one).await.unwrap().unwrap();
+    time_passes(&storage, lost.id).await;
+    let gone = storage
+        .tasks()
+        .cancel(lost.id, &entry(9, "cancelled"))
+        .await;
+    assert!(gone.unwrap().unwrap().changed);
+    created(&storage, &with_slot(9, 6)).await;
     // Its late return frees nothing of its successor's.
     storage.queue().free_slot(dead.id).await.unwrap();
     let kept = storage.tasks().create(&with_slot(1101, 5)).await.unwrap();
@@ -401,14 +413,14 @@ async fn states_are_counted(storage: Storage) {
         created(&storage, &task(at)).await;
     }
     for end in [End::Completed(None), End::Completed(None), End::Failed] {
-        let claimed = claim(&storage, 10).await.unwrap();
+        let claimed = claim(&storage).await.unwrap();
         storage
             .queue()
             .finish(claimed.lease, &end, &entry(11, "over"))
             .await
             .unwrap();
     }
-    claim(&storage, 10).await.unwrap();
+    claim(&storage).await.unwrap();
     let counts = TaskCounts {
         pending: 2,
         running: 1,
@@ -424,7 +436,7 @@ async fn expired_tasks_are_invisible_and_can_be_removed(storage: Storage) {
         ..with_slot(0, 5)
     };
     created(&storage, &order).await;
-    let claimed = claim(&storage, 1).await.unwrap();
+    let claimed = claim(&storage).await.unwrap();
     assert!(!storage.tasks().delete(order.id).await.unwrap(), "it runs");
     storage
         .queue()

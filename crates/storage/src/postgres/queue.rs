@@ -1,47 +1,80 @@
-use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::TaskId;
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use super::tasks::insert_entry;
 use super::{Postgres, ms, rows};
 use crate::error::StorageError;
 use crate::log_entry::{MAX_ENTRIES, NewLogEntry};
-use crate::sql::{self, held, task_columns};
-use crate::task_queue::{Claimed, End, Lease, TaskQueue};
+use crate::queue_sql::{
+    self, free_idle_slot, held, park, progress, take, take_slot, takeable, taken,
+};
+use crate::task::Slot;
+use crate::task_queue::{
+    BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,
+    Wanted,
+};
 
-/// That of a task's first lease.
-const FIRST_FENCE: i64 = 1;
+/// The server's clock. Not `now()`, which stands still within a transaction.
+macro_rules! now {
+    () => {
+        "date_trunc('milliseconds', clock_timestamp())"
+    };
+}
+
+/// So many milliseconds, which the parameter gives, from now.
+macro_rules! after {
+    ($parameter:expr) => {
+        concat!(
+            "date_trunc('milliseconds', clock_timestamp()) + ",
+            $parameter,
+            "::bigint * interval '1 millisecond'"
+        )
+    };
+}
 
 const CLAIM: &str = concat!(
-    "UPDATE tasks SET state = 'running', fence = fence + 1, attempts = attempts + 1, \
-     lease_owner = $1, lease_until = $2, last_updated = $3 \
-     WHERE task_id = (SELECT task_id FROM tasks \
-       WHERE state IN ('pending', 'running') AND requested AND run_after <= $3 \
-         AND (lease_until IS NULL OR lease_until <= $3) \
-         AND task_name = ANY($4) \
-       ORDER BY run_after LIMIT 1 FOR UPDATE SKIP LOCKED) \
-     RETURNING ",
-    task_columns!(),
-    ", (SELECT wrapped FROM job_secrets WHERE job_secrets.task_id = tasks.task_id) AS wrapped"
+    take!(now!(), after!("$2")),
+    " WHERE task_id = (SELECT task_id FROM tasks WHERE",
+    takeable!(now!()),
+    " AND task_name = ANY($3) ORDER BY priority, run_after LIMIT 1 FOR UPDATE SKIP LOCKED)",
+    taken!()
 );
+
+const CLAIM_ONE: &str = concat!(
+    take!(now!(), after!("$2")),
+    " WHERE task_id = $4 AND task_name = ANY($3) AND",
+    takeable!(now!()),
+    taken!()
+);
+
+const EXTEND: &str = concat!("UPDATE tasks SET lease_until = ", after!("$3"), held!());
+
+const PARK: &str = park!(after!("$3"));
+
+const TAKE_SLOT: &str = take_slot!(now!());
+
+const FREE_IDLE_SLOT: &str = free_idle_slot!(now!());
 
 /// The update locks the row and looks at it again after waiting: a lease that was lost in the
 /// meantime writes nothing.
 const RECORD_STEP: &str = concat!(
     "WITH held AS (",
-    "UPDATE tasks SET last_updated = $3",
+    "UPDATE tasks SET last_updated = $3, step_count = step_count + 1, \
+     step_bytes = step_bytes + octet_length($5), ",
+    progress!(),
     held!(),
-    " RETURNING task_id), recorded AS (\
-     INSERT INTO task_steps (task_id, step, output, recorded_at) \
-     SELECT task_id, $4, $5, $3 FROM held ON CONFLICT DO NOTHING) \
+    " RETURNING task_id, step_count), recorded AS (\
+     INSERT INTO task_steps (task_id, step, output, recorded_at, seq) \
+     SELECT task_id, $4, $5, $3, step_count FROM held ON CONFLICT DO NOTHING) \
      SELECT 1 FROM held"
 );
 
-/// As [`sql::COUNT_ENTRY`], then the entry or, in the first place behind the last, the note.
+/// As [`queue_sql::COUNT_ENTRY`], then the entry or, in the first place behind the last, the note.
 const APPEND: &str = concat!(
     "WITH held AS (UPDATE tasks SET last_updated = $3, \
      log_count = CASE WHEN log_count < $4 THEN log_count + 1 ELSE log_count END",
@@ -58,71 +91,54 @@ const APPEND: &str = concat!(
 
 #[async_trait]
 impl TaskQueue for Postgres {
-    async fn claim(
-        &self,
-        names: &[&str],
-        runner: &str,
-        now: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) -> Result<Option<Claimed>, StorageError> {
-        let claimed = sqlx::query(CLAIM)
-            .bind(runner)
-            .bind(ms(until))
-            .bind(ms(now))
-            .bind(names)
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(row) = claimed else {
-            return Ok(None);
-        };
-        let (lease, task) = (rows::lease(&row)?, rows::task(&row)?);
-        let mut steps = HashMap::new();
-        // Nobody has recorded anything before the first lease, and nobody else can under ours.
-        if lease.fence > FIRST_FENCE {
-            let recorded = sqlx::query(sql::READ_STEPS).bind(lease.task.get());
-            for row in recorded.fetch_all(&self.pool).await? {
-                steps.insert(row.try_get("step")?, row.try_get("output")?);
-            }
+    async fn claim(&self, wanted: &Wanted<'_>) -> Result<Option<Claimed>, StorageError> {
+        let statement = wanted.task.map_or(CLAIM, |_| CLAIM_ONE);
+        let mut query = sqlx::query(statement)
+            .bind(wanted.runner)
+            .bind(length(wanted.lease))
+            .bind(wanted.names);
+        if let Some(task) = wanted.task {
+            query = query.bind(task.get());
         }
-        Ok(Some(Claimed {
-            lease,
-            task,
-            steps,
-            wrapped_secret: row.try_get("wrapped")?,
-        }))
+        let row = query.fetch_optional(&self.pool).await?;
+        row.as_ref().map(claimed).transpose()
     }
 
-    async fn extend(&self, lease: Lease, until: DateTime<Utc>) -> Result<bool, StorageError> {
-        let done = sqlx::query(sql::EXTEND_LEASE)
+    async fn extend(&self, lease: Lease, by: Duration) -> Result<bool, StorageError> {
+        let done = sqlx::query(EXTEND)
             .bind(lease.task.get())
             .bind(lease.fence)
-            .bind(ms(until))
+            .bind(length(by))
             .execute(&self.pool)
             .await?;
         Ok(done.rows_affected() == 1)
     }
 
-    async fn release(
-        &self,
-        lease: Lease,
-        run_after: DateTime<Utc>,
-        counts: bool,
-        entry: Option<&NewLogEntry>,
-    ) -> Result<bool, StorageError> {
-        let mut tx = self.begin().await?;
-        let released = sqlx::query(sql::RELEASE_LEASE)
+    async fn release(&self, lease: Lease) -> Result<bool, StorageError> {
+        let done = sqlx::query(queue_sql::RELEASE_LEASE)
             .bind(lease.task.get())
             .bind(lease.fence)
-            .bind(ms(run_after))
-            .bind(i32::from(!counts))
-            .bind(entry.is_some())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn park(&self, lease: Lease, park: &Park<'_>) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let parked = sqlx::query(PARK)
+            .bind(lease.task.get())
+            .bind(lease.fence)
+            .bind(length(park.wait))
+            .bind(park.cause)
+            .bind(park.counts)
+            .bind(park.entry.is_some())
             .bind(MAX_ENTRIES + 2)
             .fetch_optional(&mut *tx)
             .await?;
-        let Some(row) = released else {
+        let Some(row) = parked else {
             return Ok(false);
         };
-        if let Some(entry) = entry {
+        if let Some(entry) = park.entry {
             insert_counted(&mut tx, lease.task, row.try_get("log_count")?, entry).await?;
         }
         tx.commit().await?;
@@ -145,6 +161,17 @@ impl TaskQueue for Postgres {
             .fetch_optional(&self.pool)
             .await?;
         Ok(held.is_some())
+    }
+
+    async fn steps(&self, task: TaskId, after: i64) -> Result<Vec<RecordedStep>, StorageError> {
+        let page = sqlx::query(queue_sql::STEP_PAGE)
+            .bind(task.get())
+            .bind(after)
+            .bind(i64::from(STEPS_PER_PAGE))
+            .bind(i64::from(BYTES_PER_PAGE))
+            .fetch_all(&self.pool)
+            .await?;
+        page.iter().map(recorded).collect()
     }
 
     async fn append(&self, lease: Lease, entry: &NewLogEntry) -> Result<bool, StorageError> {
@@ -172,7 +199,7 @@ impl TaskQueue for Postgres {
     ) -> Result<bool, StorageError> {
         let id = lease.task.get();
         let mut tx = self.begin().await?;
-        let finished = sqlx::query(sql::FINISH_TASK)
+        let finished = sqlx::query(queue_sql::FINISH_TASK)
             .bind(id)
             .bind(lease.fence)
             .bind(end.state().as_str())
@@ -184,7 +211,11 @@ impl TaskQueue for Postgres {
             return Ok(false);
         };
         insert_entry(&mut tx, lease.task, row.try_get("log_count")?, entry).await?;
-        for statement in [sql::DELETE_SECRET, sql::DELETE_STEPS, sql::FREE_SLOT] {
+        for statement in [
+            crate::sql::DELETE_SECRET,
+            crate::sql::DELETE_STEPS,
+            crate::sql::FREE_SLOT,
+        ] {
             sqlx::query(statement).bind(id).execute(&mut *tx).await?;
         }
         tx.commit().await?;
@@ -192,17 +223,80 @@ impl TaskQueue for Postgres {
     }
 
     async fn holds(&self, lease: Lease) -> Result<bool, StorageError> {
-        let held = sqlx::query(sql::HOLDS)
+        let held = sqlx::query(queue_sql::HOLDS)
             .bind(lease.task.get())
             .bind(lease.fence);
         Ok(held.fetch_optional(&self.pool).await?.is_some())
     }
 
     async fn free_slot(&self, task: TaskId) -> Result<(), StorageError> {
-        let free = sqlx::query(sql::FREE_ENDED_SLOT).bind(task.get());
+        let free = sqlx::query(queue_sql::FREE_ENDED_SLOT).bind(task.get());
         free.execute(&self.pool).await?;
         Ok(())
     }
+}
+
+fn claimed(row: &PgRow) -> Result<Claimed, StorageError> {
+    Ok(Claimed {
+        lease: rows::lease(row)?,
+        task: rows::task(row)?,
+        wrapped_secret: row.try_get("wrapped")?,
+        progress: Progress {
+            steps: row.try_get::<i64, _>("step_count")?.unsigned_abs(),
+            bytes: row.try_get::<i64, _>("step_bytes")?.unsigned_abs(),
+            parks: row.try_get::<i32, _>("parks")?.unsigned_abs(),
+            waits_for: row.try_get("waits_for")?,
+        },
+    })
+}
+
+fn recorded(row: &PgRow) -> Result<RecordedStep, StorageError> {
+    Ok(RecordedStep {
+        seq: row.try_get("seq")?,
+        step: row.try_get("step")?,
+        output: row.try_get("output")?,
+    })
+}
+
+fn length(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Who has the slot, unless it could be taken.
+pub(super) async fn take_slot(
+    connection: &mut PgConnection,
+    slot: &Slot,
+    task: TaskId,
+) -> Result<Option<TaskId>, StorageError> {
+    let taken = sqlx::query(TAKE_SLOT)
+        .bind(slot.guild.to_db())
+        .bind(&slot.kind)
+        .bind(task.get())
+        .execute(&mut *connection)
+        .await?;
+    if taken.rows_affected() == 1 {
+        return Ok(None);
+    }
+    let holder = sqlx::query(queue_sql::SLOT_HOLDER)
+        .bind(slot.guild.to_db())
+        .bind(&slot.kind)
+        .fetch_one(connection)
+        .await?;
+    rows::uuid(&holder, "task_id").map(|id| Some(TaskId(id)))
+}
+
+/// To be called before the task is cancelled: frees its slot now, or when its runner is gone.
+pub(super) async fn let_go_of_slot(
+    connection: &mut PgConnection,
+    task: TaskId,
+) -> Result<(), StorageError> {
+    for statement in [FREE_IDLE_SLOT, queue_sql::FREE_SLOT_LATER] {
+        sqlx::query(statement)
+            .bind(task.get())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// The entry, the note in the first place behind the last, or nothing.

@@ -1,101 +1,112 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::TaskId;
 use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::tasks::insert_entry;
 use super::{Sqlite, key, ms, rows};
 use crate::error::StorageError;
 use crate::log_entry::{MAX_ENTRIES, NewLogEntry};
-use crate::sql::{self, task_columns};
-use crate::task_queue::{Claimed, End, Lease, TaskQueue};
+use crate::queue_sql::{self, free_idle_slot, held, park, take, take_slot, takeable, taken};
+use crate::task::Slot;
+use crate::task_queue::{
+    BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,
+    Wanted,
+};
+
+/// The machine's clock, as the database reads it.
+macro_rules! now {
+    () => {
+        "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)"
+    };
+}
+
+/// So many milliseconds, which the parameter gives, from now.
+macro_rules! after {
+    ($parameter:expr) => {
+        concat!(
+            "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) + ",
+            $parameter
+        )
+    };
+}
 
 const CLAIM: &str = concat!(
-    "UPDATE tasks SET state = 'running', fence = fence + 1, attempts = attempts + 1, \
-     lease_owner = $1, lease_until = $2, last_updated = $3 \
-     WHERE task_id = (SELECT task_id FROM tasks \
-       WHERE state IN ('pending', 'running') AND requested AND run_after <= $3 \
-         AND (lease_until IS NULL OR lease_until <= $3) \
-         AND task_name IN (SELECT value FROM json_each($4)) \
-       ORDER BY run_after LIMIT 1) \
-     RETURNING ",
-    task_columns!()
+    take!(now!(), after!("$2")),
+    " WHERE task_id = (SELECT task_id FROM tasks WHERE",
+    takeable!(now!()),
+    " AND task_name IN (SELECT value FROM json_each($3)) ORDER BY priority, run_after LIMIT 1)",
+    taken!()
 );
+
+const CLAIM_ONE: &str = concat!(
+    take!(now!(), after!("$2")),
+    " WHERE task_id = $4 AND task_name IN (SELECT value FROM json_each($3)) AND",
+    takeable!(now!()),
+    taken!()
+);
+
+const EXTEND: &str = concat!("UPDATE tasks SET lease_until = ", after!("$3"), held!());
+
+const PARK: &str = park!(after!("$3"));
+
+const TAKE_SLOT: &str = take_slot!(now!());
+
+const FREE_IDLE_SLOT: &str = free_idle_slot!(now!());
 
 #[async_trait]
 impl TaskQueue for Sqlite {
-    async fn claim(
-        &self,
-        names: &[&str],
-        runner: &str,
-        now: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) -> Result<Option<Claimed>, StorageError> {
-        let mut tx = self.begin().await?;
-        let claimed = sqlx::query(CLAIM)
-            .bind(runner)
-            .bind(ms(until))
-            .bind(ms(now))
-            .bind(serde_json::Value::from(names).to_string())
-            .fetch_optional(&mut *tx)
-            .await?;
-        let Some(row) = claimed else {
-            return Ok(None);
-        };
-        let (lease, task) = (rows::lease(&row)?, rows::task(&row)?);
-        let id = key(lease.task.get());
-        let steps = sqlx::query(sql::READ_STEPS)
-            .bind(id)
-            .fetch_all(&mut *tx)
-            .await?;
-        let secret = sqlx::query(sql::READ_SECRET)
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        let steps = steps
-            .iter()
-            .map(|row| Ok((row.try_get("step")?, row.try_get("output")?)));
-        Ok(Some(Claimed {
-            lease,
-            task,
-            steps: steps.collect::<Result<_, sqlx::Error>>()?,
-            wrapped_secret: secret.map(|row| row.try_get("wrapped")).transpose()?,
-        }))
+    async fn claim(&self, wanted: &Wanted<'_>) -> Result<Option<Claimed>, StorageError> {
+        let statement = wanted.task.map_or(CLAIM, |_| CLAIM_ONE);
+        let mut query = sqlx::query(statement)
+            .bind(wanted.runner)
+            .bind(length(wanted.lease))
+            .bind(serde_json::Value::from(wanted.names).to_string());
+        if let Some(task) = wanted.task {
+            query = query.bind(key(task.get()));
+        }
+        let row = query.fetch_optional(&self.writer).await?;
+        row.as_ref().map(claimed).transpose()
     }
 
-    async fn extend(&self, lease: Lease, until: DateTime<Utc>) -> Result<bool, StorageError> {
-        let done = sqlx::query(sql::EXTEND_LEASE)
+    async fn extend(&self, lease: Lease, by: Duration) -> Result<bool, StorageError> {
+        let done = sqlx::query(EXTEND)
             .bind(key(lease.task.get()))
             .bind(lease.fence)
-            .bind(ms(until))
+            .bind(length(by))
             .execute(&self.writer)
             .await?;
         Ok(done.rows_affected() == 1)
     }
 
-    async fn release(
-        &self,
-        lease: Lease,
-        run_after: DateTime<Utc>,
-        counts: bool,
-        entry: Option<&NewLogEntry>,
-    ) -> Result<bool, StorageError> {
-        let mut tx = self.begin().await?;
-        let released = sqlx::query(sql::RELEASE_LEASE)
+    async fn release(&self, lease: Lease) -> Result<bool, StorageError> {
+        let done = sqlx::query(queue_sql::RELEASE_LEASE)
             .bind(key(lease.task.get()))
             .bind(lease.fence)
-            .bind(ms(run_after))
-            .bind(i32::from(!counts))
-            .bind(entry.is_some())
+            .execute(&self.writer)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn park(&self, lease: Lease, park: &Park<'_>) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let parked = sqlx::query(PARK)
+            .bind(key(lease.task.get()))
+            .bind(lease.fence)
+            .bind(length(park.wait))
+            .bind(park.cause)
+            .bind(park.counts)
+            .bind(park.entry.is_some())
             .bind(MAX_ENTRIES + 2)
             .fetch_optional(&mut *tx)
             .await?;
-        let Some(row) = released else {
+        let Some(row) = parked else {
             return Ok(false);
         };
-        if let Some(entry) = entry {
+        if let Some(entry) = park.entry {
             insert_counted(&mut tx, lease.task, row.try_get("log_count")?, entry).await?;
         }
         tx.commit().await?;
@@ -110,29 +121,42 @@ impl TaskQueue for Sqlite {
         at: DateTime<Utc>,
     ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        let touched = sqlx::query(sql::TOUCH)
+        let counted = sqlx::query(queue_sql::COUNT_STEP)
             .bind(key(lease.task.get()))
             .bind(lease.fence)
             .bind(ms(at))
-            .execute(&mut *tx)
+            .bind(i64::try_from(output.len()).unwrap_or(i64::MAX))
+            .fetch_optional(&mut *tx)
             .await?;
-        if touched.rows_affected() == 0 {
+        let Some(row) = counted else {
             return Ok(false);
-        }
-        sqlx::query(sql::INSERT_STEP)
+        };
+        sqlx::query(queue_sql::INSERT_STEP)
             .bind(key(lease.task.get()))
             .bind(step)
             .bind(output)
             .bind(ms(at))
+            .bind(row.try_get::<i64, _>("step_count")?)
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
         Ok(true)
     }
 
+    async fn steps(&self, task: TaskId, after: i64) -> Result<Vec<RecordedStep>, StorageError> {
+        let page = sqlx::query(queue_sql::STEP_PAGE)
+            .bind(key(task.get()))
+            .bind(after)
+            .bind(i64::from(STEPS_PER_PAGE))
+            .bind(i64::from(BYTES_PER_PAGE))
+            .fetch_all(&self.reader)
+            .await?;
+        page.iter().map(recorded).collect()
+    }
+
     async fn append(&self, lease: Lease, entry: &NewLogEntry) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        let counted = sqlx::query(sql::COUNT_ENTRY)
+        let counted = sqlx::query(queue_sql::COUNT_ENTRY)
             .bind(key(lease.task.get()))
             .bind(lease.fence)
             .bind(ms(entry.ts()))
@@ -155,7 +179,7 @@ impl TaskQueue for Sqlite {
     ) -> Result<bool, StorageError> {
         let id = key(lease.task.get());
         let mut tx = self.begin().await?;
-        let finished = sqlx::query(sql::FINISH_TASK)
+        let finished = sqlx::query(queue_sql::FINISH_TASK)
             .bind(id)
             .bind(lease.fence)
             .bind(end.state().as_str())
@@ -167,7 +191,11 @@ impl TaskQueue for Sqlite {
             return Ok(false);
         };
         insert_entry(&mut tx, lease.task, row.try_get("log_count")?, entry).await?;
-        for statement in [sql::DELETE_SECRET, sql::DELETE_STEPS, sql::FREE_SLOT] {
+        for statement in [
+            crate::sql::DELETE_SECRET,
+            crate::sql::DELETE_STEPS,
+            crate::sql::FREE_SLOT,
+        ] {
             sqlx::query(statement).bind(id).execute(&mut *tx).await?;
         }
         tx.commit().await?;
@@ -175,17 +203,80 @@ impl TaskQueue for Sqlite {
     }
 
     async fn holds(&self, lease: Lease) -> Result<bool, StorageError> {
-        let held = sqlx::query(sql::HOLDS)
+        let held = sqlx::query(queue_sql::HOLDS)
             .bind(key(lease.task.get()))
             .bind(lease.fence);
         Ok(held.fetch_optional(&self.reader).await?.is_some())
     }
 
     async fn free_slot(&self, task: TaskId) -> Result<(), StorageError> {
-        let free = sqlx::query(sql::FREE_ENDED_SLOT).bind(key(task.get()));
+        let free = sqlx::query(queue_sql::FREE_ENDED_SLOT).bind(key(task.get()));
         free.execute(&self.writer).await?;
         Ok(())
     }
+}
+
+fn claimed(row: &SqliteRow) -> Result<Claimed, StorageError> {
+    Ok(Claimed {
+        lease: rows::lease(row)?,
+        task: rows::task(row)?,
+        wrapped_secret: row.try_get("wrapped")?,
+        progress: Progress {
+            steps: row.try_get::<i64, _>("step_count")?.unsigned_abs(),
+            bytes: row.try_get::<i64, _>("step_bytes")?.unsigned_abs(),
+            parks: row.try_get::<i32, _>("parks")?.unsigned_abs(),
+            waits_for: row.try_get("waits_for")?,
+        },
+    })
+}
+
+fn recorded(row: &SqliteRow) -> Result<RecordedStep, StorageError> {
+    Ok(RecordedStep {
+        seq: row.try_get("seq")?,
+        step: row.try_get("step")?,
+        output: row.try_get("output")?,
+    })
+}
+
+fn length(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Who has the slot, unless it could be taken.
+pub(super) async fn take_slot(
+    connection: &mut SqliteConnection,
+    slot: &Slot,
+    task: TaskId,
+) -> Result<Option<TaskId>, StorageError> {
+    let taken = sqlx::query(TAKE_SLOT)
+        .bind(slot.guild.to_db())
+        .bind(&slot.kind)
+        .bind(key(task.get()))
+        .execute(&mut *connection)
+        .await?;
+    if taken.rows_affected() == 1 {
+        return Ok(None);
+    }
+    let holder = sqlx::query(queue_sql::SLOT_HOLDER)
+        .bind(slot.guild.to_db())
+        .bind(&slot.kind)
+        .fetch_one(connection)
+        .await?;
+    rows::uuid(&holder, "task_id").map(|id| Some(TaskId(id)))
+}
+
+/// To be called before the task is cancelled: frees its slot now, or when its runner is gone.
+pub(super) async fn let_go_of_slot(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+) -> Result<(), StorageError> {
+    for statement in [FREE_IDLE_SLOT, queue_sql::FREE_SLOT_LATER] {
+        sqlx::query(statement)
+            .bind(key(task.get()))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// The entry, the note in the first place behind the last, or nothing.

@@ -4,11 +4,12 @@ use splashtail_core::ids::TaskId;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
+use super::queue::{let_go_of_slot, take_slot};
 use super::{Sqlite, key, ms, rows};
 use crate::error::StorageError;
 use crate::log_entry::{NewLogEntry, TaskLogEntry};
 use crate::sql;
-use crate::task::{Slot, TaskCounts, TaskRow};
+use crate::task::{TaskCounts, TaskRow};
 use crate::task_store::{
     Cancellation, Creation, Idempotency, NewTask, Start, TaskQuery, TaskStore,
 };
@@ -37,7 +38,7 @@ impl TaskStore for Sqlite {
             return first_of_key(self, task).await.map(Creation::Repeated);
         };
         if let Some(slot) = task.slot.as_ref().filter(|_| task.execute)
-            && let Some(by) = take_slot(&mut tx, slot, task.id, task.created_at).await?
+            && let Some(by) = take_slot(&mut tx, slot, task.id).await?
         {
             tx.rollback().await?;
             return Ok(Creation::SlotTaken { by });
@@ -83,7 +84,7 @@ impl TaskStore for Sqlite {
         };
         let row = rows::task(&row)?;
         if let Some(slot) = &row.slot
-            && let Some(by) = take_slot(&mut tx, slot, id, at).await?
+            && let Some(by) = take_slot(&mut tx, slot, id).await?
         {
             tx.rollback().await?;
             return Ok(Start::SlotTaken { by });
@@ -107,26 +108,13 @@ impl TaskStore for Sqlite {
                 changed: false,
             }));
         }
+        let_go_of_slot(&mut tx, id).await?;
         let row = sqlx::query(sql::CANCEL_TASK)
             .bind(key(id.get()))
             .bind(ms(entry.ts()))
             .fetch_one(&mut *tx)
             .await?;
         insert_entry(&mut tx, id, sqlx::Row::try_get(&row, "log_count")?, entry).await?;
-        match before.lease_until.filter(|until| *until > entry.ts()) {
-            Some(until) => {
-                let later = sqlx::query(sql::FREE_SLOT_LATER)
-                    .bind(key(id.get()))
-                    .bind(ms(until));
-                later.execute(&mut *tx).await?;
-            }
-            None => {
-                sqlx::query(sql::FREE_SLOT)
-                    .bind(key(id.get()))
-                    .execute(&mut *tx)
-                    .await?;
-            }
-        }
         for statement in [sql::DELETE_SECRET, sql::DELETE_STEPS] {
             sqlx::query(statement)
                 .bind(key(id.get()))
@@ -244,31 +232,6 @@ async fn get(
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(rows::task).transpose()
-}
-
-/// Who has the slot, unless it could be taken.
-async fn take_slot(
-    connection: &mut SqliteConnection,
-    slot: &Slot,
-    task: TaskId,
-    now: DateTime<Utc>,
-) -> Result<Option<TaskId>, StorageError> {
-    let taken = sqlx::query(sql::TAKE_SLOT)
-        .bind(slot.guild.to_db())
-        .bind(&slot.kind)
-        .bind(key(task.get()))
-        .bind(ms(now))
-        .execute(&mut *connection)
-        .await?;
-    if taken.rows_affected() == 1 {
-        return Ok(None);
-    }
-    let holder = sqlx::query(sql::SLOT_HOLDER)
-        .bind(slot.guild.to_db())
-        .bind(&slot.kind)
-        .fetch_one(connection)
-        .await?;
-    rows::uuid(&holder, "task_id").map(|id| Some(TaskId(id)))
 }
 
 pub(super) async fn insert_entry(

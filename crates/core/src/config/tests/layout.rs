@@ -243,6 +243,7 @@ fn values_that_do_not_go_together_are_problems() {
             "meta: {bot_redis_url: 'redis://localhost'}",
             "meta.bot_redis_url       is another kind of bus than meta.redis_url",
         ),
+        ("jobs: {capacity: 0}", "0 would run no job"),
         (
             "plans: {free: {min_per_channel: 200}}",
             "100 is below min_per_channel (200)",
