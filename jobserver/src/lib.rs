@@ -105,6 +105,7 @@ pub async fn serve_on(
             clock,
             temporary,
         ))
+        .keep(keep(config.jobs.keep_days))
         .capacity(u32::try_from(config.jobs.capacity).unwrap_or(u32::MAX))
         .build();
     let (runner, stopped) = (engine.clone(), shutdown.clone());
@@ -135,6 +136,13 @@ async fn stop(
             .context("the server failed")?;
     }
     Ok(())
+}
+
+fn keep(days: u64) -> Option<Duration> {
+    // So many that no calendar has them is for ever, too.
+    (1..=100_000)
+        .contains(&days)
+        .then(|| Duration::from_secs(days * 24 * 60 * 60))
 }
 
 fn data_key(key: Option<&SecretString>) -> anyhow::Result<DataKey> {

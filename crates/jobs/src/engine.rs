@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub data_key: DataKey,
     pub jobs: HashMap<&'static str, Arc<dyn Job>>,
     pub timing: Timing,
+    /// How long a task, its log and what it left are kept; `None` = for ever.
+    pub keep: Option<Duration>,
     runner: String,
     capacity: u32,
     /// Something may be there to run.
@@ -63,6 +65,7 @@ impl Engine {
             data_key,
             jobs: HashMap::new(),
             timing: Timing::default(),
+            keep: None,
             runner: format!("{}-{}", std::process::id(), TaskId::random()),
             capacity: DEFAULT_CAPACITY,
             wake: Notify::new(),
@@ -266,6 +269,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn capacity(mut self, capacity: u32) -> Self {
         self.0.capacity = capacity.max(1);
+        self
+    }
+
+    /// A task that was ordered so long ago is deleted, once it has ended, with all that it left.
+    #[must_use]
+    pub fn keep(mut self, keep: Option<Duration>) -> Self {
+        self.0.keep = keep;
         self
     }
 

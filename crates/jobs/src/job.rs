@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use splashtail_core::ids::{GuildId, TaskId};
-use splashtail_storage::Owner;
+use splashtail_storage::{Owner, TaskRow};
 
 use crate::context::JobContext;
 use crate::error::{JobError, PrepareError};
@@ -34,6 +34,12 @@ pub trait Job: Send + Sync + 'static {
     /// Clears away what the attempts of a task left behind that fails because the last of them
     /// each killed their runner: [`Job::run`] is not called for it again.
     async fn given_up(&self, _task: TaskId) {}
+
+    /// Removes what an ended task left outside of the database, because its time is over: its row
+    /// goes when this has succeeded. May be called again for what is gone already.
+    async fn deleted(&self, _task: &TaskRow) -> Result<(), JobError> {
+        Ok(())
+    }
 }
 
 /// A valid order, ready to be stored.

@@ -30,5 +30,5 @@ pub use error::{EngineError, JobError, PrepareError};
 pub use job::{Job, JobOutput, Prepared};
 pub use orders::CreateRequest;
 pub use secret::{DataKey, InvalidDataKey, SecretBytes};
-pub use splashtail_storage::{IDEMPOTENCY_KEY_LEN, Level, Owner, TaskState};
+pub use splashtail_storage::{IDEMPOTENCY_KEY_LEN, Level, Owner, TaskRow, TaskState};
 pub use timing::{MAX_ATTEMPTS, Timing};

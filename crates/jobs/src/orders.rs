@@ -61,6 +61,7 @@ impl Engine {
             .secret
             .map(|secret| self.inner.data_key.wrap(id, &secret));
         let slot = prepared.slot;
+        let created_at = self.inner.clock.now();
         let task = NewTask {
             id,
             name,
@@ -74,8 +75,8 @@ impl Engine {
             }),
             idempotency,
             execute,
-            expires_at: None,
-            created_at: self.inner.clock.now(),
+            expires_at: self.inner.keep.map(|keep| created_at + keep),
+            created_at,
         };
         let row = match tasks.create(&task).await? {
             Creation::Created(row) => row,

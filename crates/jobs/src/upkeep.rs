@@ -1,22 +1,24 @@
-//! What an engine does beside its runs: ends what is abandoned.
+//! What an engine does beside its runs: ends what is abandoned, deletes what has expired.
 
 use serde_json::{Map, Value};
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Level, NewLogEntry};
+use splashtail_storage::{Level, NewLogEntry, TaskRow};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::{CallError, within};
 use crate::engine::Engine;
 
 /// Abandoned tasks that one sweep ends.
-const SWEEP_LIMIT: u32 = 100;
+const ABANDONED: u32 = 100;
+/// Expired tasks that are read at a time.
+const BATCH: u32 = 50;
+/// Batches of one sweep. What is left waits for the next.
+const BATCHES: u32 = 20;
 
 pub(crate) async fn run(engine: Engine, shutdown: CancellationToken) {
     let sweeps = async {
         loop {
-            if let Err(error) = abandoned(&engine).await {
-                tracing::warn!(error = %Chain(&error), "abandoned tasks were not looked for");
-            }
+            sweep(&engine).await;
             engine.inner.clock.sleep(engine.inner.timing.sweep).await;
         }
     };
@@ -26,15 +28,69 @@ pub(crate) async fn run(engine: Engine, shutdown: CancellationToken) {
     }
 }
 
+async fn sweep(engine: &Engine) {
+    if let Err(error) = abandoned(engine).await {
+        tracing::warn!(error = %Chain(&error), "abandoned tasks were not looked for");
+    }
+    match expired(engine).await {
+        Ok(0) => {}
+        Ok(deleted) => tracing::info!(jobs = deleted, "deleted what has expired"),
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "expired tasks were not looked for");
+        }
+    }
+    let (tokens, now) = (engine.inner.storage.tokens(), engine.inner.clock.now());
+    if let Err(error) = within(engine.inner.timing.deadline, tokens.purge(now)).await {
+        tracing::warn!(error = %Chain(&error), "expired tokens were not removed");
+    }
+}
+
 /// Ends tasks that were created and never started, and with them their secrets.
 async fn abandoned(engine: &Engine) -> Result<(), CallError> {
     let (tasks, timing) = (engine.inner.storage.tasks(), engine.inner.timing);
     let now = engine.inner.clock.now();
-    let found = tasks.abandoned(now - timing.abandon, SWEEP_LIMIT);
+    let found = tasks.abandoned(now - timing.abandon, ABANDONED);
     for id in within(timing.deadline, found).await? {
         let extra = Map::from_iter([("code".to_owned(), Value::from("never_started"))]);
         let entry = NewLogEntry::new(Level::Error, now, "Nobody started this task", extra);
         within(timing.deadline, tasks.cancel(id, &entry)).await?;
     }
     Ok(())
+}
+
+/// Deletes expired tasks: first what they left elsewhere, then their rows.
+async fn expired(engine: &Engine) -> Result<u64, CallError> {
+    let (tasks, deadline) = (engine.inner.storage.tasks(), engine.inner.timing.deadline);
+    let mut deleted = 0;
+    for _ in 0..BATCHES {
+        let found = tasks.expired(engine.inner.clock.now(), BATCH);
+        let found = within(deadline, found).await?;
+        let before = deleted;
+        for task in &found {
+            if let_go(engine, task).await && within(deadline, tasks.delete(task.id)).await? {
+                deleted += 1;
+            }
+        }
+        // A short batch was the last. One of which nothing could be deleted would come again.
+        if found.len() < BATCH as usize || deleted == before {
+            break;
+        }
+    }
+    Ok(deleted)
+}
+
+/// Whether nothing is left of the task but its rows.
+async fn let_go(engine: &Engine, task: &TaskRow) -> bool {
+    // One of a kind that this version does not know: another one will.
+    let Some(job) = engine.inner.jobs.get(task.name.as_str()) else {
+        return false;
+    };
+    match job.deleted(task).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(job.id = %task.id, error = %Chain(&error),
+                "what an expired task left was not removed, trying again later");
+            false
+        }
+    }
 }

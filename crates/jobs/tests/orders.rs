@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::{NAME, Scripted, World, create, order};
+use harness::{NAME, Scripted, World, create, meanwhile, order};
 use serde_json::json;
 use splashtail_core::ids::TaskId;
 use splashtail_jobs::{CreateRequest, EngineError, TaskState};
@@ -180,5 +180,47 @@ async fn a_task_that_nobody_starts_ends_after_a_day() {
     assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
     assert_eq!(world.last_code(id).await, "never_started");
     assert_eq!(world.until_ended(started).await.state, TaskState::Completed);
+    running.abort();
+}
+
+/// Rows, logs and what jobs left go together, in bounded batches; a failing removal is repeated.
+#[tokio::test]
+async fn what_has_expired_is_deleted_with_all_that_it_left() {
+    use std::time::Duration;
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let world = World::new().await;
+    let job = idle_job();
+    let engine = world
+        .builder(&world.clock)
+        .register(job.clone())
+        .keep(Some(90 * DAY))
+        .build();
+    let running = engine.start(CancellationToken::new());
+    let mut ids = Vec::new();
+    for _ in 0..60 {
+        ids.push(create(&engine).await);
+    }
+    for id in &ids {
+        world.until_ended(*id).await;
+    }
+    world.clock.advance(DAY);
+    let younger = create(&engine).await;
+    world.until_ended(younger).await;
+    assert_eq!(job.deleted.lock().unwrap().len(), 0);
+
+    *job.stuck.lock().unwrap() = Some(ids[7]);
+    world.clock.advance(89 * DAY);
+    let gone = async { while world.storage.tasks().summary().await.unwrap().completed > 2 {} };
+    meanwhile(&world.clock, gone).await;
+    assert!(!job.deleted.lock().unwrap().contains(&younger));
+    *job.stuck.lock().unwrap() = None;
+    let gone = async { while world.storage.tasks().summary().await.unwrap().completed > 1 {} };
+    meanwhile(&world.clock, gone).await;
+    assert!(
+        ids.iter()
+            .all(|id| job.deleted.lock().unwrap().contains(id))
+    );
+    assert_eq!(world.log(ids[0]).await, []);
+    assert_eq!(world.row(younger).await.state, TaskState::Completed);
     running.abort();
 }

@@ -14,6 +14,7 @@ use splashtail_discord::permissions::Subject;
 use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{
     Job, JobContext, JobError, JobOutput, Level, Owner, PrepareError, Prepared, SecretBytes,
+    TaskRow,
 };
 use tokio::sync::Semaphore;
 
@@ -129,6 +130,11 @@ impl Job for CreateBackup {
             );
         }
         done.map(Some)
+    }
+
+    async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
+        let removed = self.objects.remove_all(&format!("tasks/{}", task.id)).await;
+        Ok(removed.map_err(BackupError::Objects)?)
     }
 
     async fn given_up(&self, task: TaskId) {

@@ -35,6 +35,9 @@ pub struct Scripted {
     body: Arc<Body>,
     pub prepared: Arc<Mutex<u32>>,
     pub given_up: Arc<Mutex<Vec<TaskId>>>,
+    pub deleted: Arc<Mutex<Vec<TaskId>>>,
+    /// The one whose remains cannot be removed.
+    pub stuck: Arc<Mutex<Option<TaskId>>>,
 }
 
 impl Scripted {
@@ -45,6 +48,8 @@ impl Scripted {
             body: Arc::new(body),
             prepared: Arc::default(),
             given_up: Arc::default(),
+            deleted: Arc::default(),
+            stuck: Arc::default(),
         }
     }
 }
@@ -83,6 +88,14 @@ impl Job for Scripted {
 
     async fn run(&self, cx: &JobContext) -> Ended {
         (self.body)(cx).await
+    }
+
+    async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
+        if *self.stuck.lock().unwrap() == Some(task.id) {
+            return Err(JobError::transient("storage", "The object storage is away"));
+        }
+        self.deleted.lock().unwrap().push(task.id);
+        Ok(())
     }
 
     async fn given_up(&self, task: TaskId) {
