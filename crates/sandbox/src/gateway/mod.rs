@@ -67,7 +67,7 @@ impl Default for Settings {
             identify_window_ms: 5_000,
             stall: Duration::from_secs(20),
             reconnect_grace: Duration::from_secs(5),
-            max_guilds_per_shard: 2_500,
+            max_guilds_per_shard: crate::world::MAX_GUILDS_PER_SHARD,
         }
     }
 }

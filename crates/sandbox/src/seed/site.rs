@@ -1,5 +1,7 @@
 //! Building one guild of a built-in world.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::small::{APPLICATION, HUMANS};
@@ -17,6 +19,8 @@ pub(super) struct Site<'w> {
     pub(super) next: u64,
     pub(super) position: i64,
     pub(super) sentences: u64,
+    /// Ids of this guild's messages.
+    pub(super) used: HashSet<Id>,
 }
 
 /// September 2023, in snowflakes; guild `i` starts a block of 10,000 ms later than the one before.
@@ -24,6 +28,8 @@ const BLOCK: u64 = 1_150_000_000_000_000_000 >> 22;
 /// When talk starts.
 pub(super) const TALK_MS: i64 = 1_696_150_000_000;
 pub(super) const MINUTE: i64 = 60_000;
+/// Messages that one guild may get in a millisecond before it would meet the next one's ids.
+const IDS_A_MILLISECOND: u64 = 64;
 
 pub(super) fn at(ms: i64, n: u64) -> Id {
     Id((((ms - crate::world::EPOCH_MS) as u64) << 22) | n)
@@ -122,6 +128,20 @@ impl Site<'_> {
         id
     }
 
+    /// The id for a message, close to the wished one: no two messages share one, neither in this
+    /// guild nor in another. The first message of a thread keeps the thread's.
+    fn unused(&mut self, channel: Id, wished: Id) -> Id {
+        if wished == channel {
+            return wished;
+        }
+        let millisecond = wished.0 >> 22 << 22;
+        let mut id = Id(millisecond + self.index * IDS_A_MILLISECOND);
+        while !self.used.insert(id) {
+            id.0 += 1;
+        }
+        id
+    }
+
     pub(super) fn post(
         &mut self,
         channel: Id,
@@ -130,6 +150,7 @@ impl Site<'_> {
         content: Option<&str>,
         edit: impl FnOnce(&mut Message),
     ) -> Id {
+        let id = self.unused(channel, id);
         self.sentences += 1;
         let text = content.map_or_else(|| words::sentence(self.sentences), str::to_owned);
         let mut message = Message::new(id, channel, author, &text);

@@ -1,6 +1,6 @@
 //! `small`: four guilds of five people and one bot, with a bit of everything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -190,6 +190,7 @@ pub(super) fn open(world: &mut World, mut guild: Guild, index: u64) -> Site<'_> 
         next: 0,
         position: 0,
         sentences: index * 10_000,
+        used: HashSet::new(),
     }
 }
 

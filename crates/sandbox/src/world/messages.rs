@@ -96,6 +96,8 @@ pub const SOURCE_DELETED: u64 = 1 << 3;
 pub const EPHEMERAL: u64 = 1 << 6;
 /// A deferred response that is not there yet.
 pub const LOADING: u64 = 1 << 7;
+/// It is a forward, whose message stands in `message_snapshots`.
+pub const HAS_SNAPSHOT: u64 = 1 << 14;
 /// Components version 2.
 pub const COMPONENTS_V2: u64 = 1 << 15;
 /// A thread was started from it.

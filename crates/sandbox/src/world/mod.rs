@@ -39,11 +39,11 @@ pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};
 pub use members::{BYPASSES_VERIFICATION, DID_REJOIN, Member, QUARANTINED};
 pub(crate) use message_view::MessageView;
 pub use messages::{
-    Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_THREAD, IS_CROSSPOST, LOADING, Message,
-    Reaction, SOURCE_DELETED, SUPPRESS_EMBEDS,
+    Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_SNAPSHOT, HAS_THREAD, IS_CROSSPOST,
+    LOADING, Message, Reaction, SOURCE_DELETED, SUPPRESS_EMBEDS,
 };
 pub use scheduled_events::{EventStatus, ScheduledEvent, Venue};
-pub use snapshots::MemberQuery;
+pub use snapshots::{MAX_GUILDS_PER_SHARD, MemberQuery};
 pub use soundboard::Sound;
 pub use users::{Presence, User};
 

@@ -5,8 +5,12 @@ use serde_json::{Value, json};
 use super::permissions as perm;
 use super::{Guild, Id, Member, Role, World, intent};
 
+/// Guilds on one shard beyond which identify is refused (4011).
+pub const MAX_GUILDS_PER_SHARD: usize = 2_500;
 /// Guilds above this size never send everyone.
 const LARGE_GUILD: usize = 75_000;
+/// No world needs more shards.
+const MAX_RECOMMENDED: u32 = 1_024;
 /// Members per GUILD_MEMBERS_CHUNK.
 const CHUNK: usize = 1000;
 
@@ -32,6 +36,19 @@ impl World {
             .filter(|g| g.bots.binary_search(&app.bot).is_ok())
             .map(|g| g.id)
             .collect()
+    }
+
+    /// Shards to recommend to an application: what the world says, or the fewest from there on with
+    /// which every shard may identify.
+    pub fn shards_needed(&self, app: Id) -> u32 {
+        let recommended = self.apps.get(&app).map_or(1, |a| a.shards.max(1));
+        let fits = |count: &u32| {
+            (0..*count)
+                .all(|shard| self.guilds_of(app, (shard, *count)).len() <= MAX_GUILDS_PER_SHARD)
+        };
+        (recommended..=MAX_RECOMMENDED)
+            .find(fits)
+            .unwrap_or(recommended)
     }
 
     /// The `d` of READY. `shard` as identified, absent when the client gave none.

@@ -115,3 +115,31 @@ fn unknown_worlds_are_named() {
         "there is no built-in world `tiny`; there are: small, big, many, empty"
     );
 }
+
+#[test]
+fn no_two_messages_share_an_id() {
+    for name in ["small", "big", "many"] {
+        let world = world(name, 2026);
+        let mut all: Vec<Id> = world
+            .messages
+            .values()
+            .flat_map(|m| m.keys())
+            .copied()
+            .collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count, "{name}");
+    }
+}
+
+// A bot that asks for shards gets a number with which every one of them may identify.
+#[test]
+fn recommended_shards_hold_every_guild() {
+    let mut world = world("many", 2026);
+    assert_eq!(world.shards_needed(small::APPLICATION), 1);
+    let mut another = world.guilds.values().next_back().unwrap().clone();
+    another.id = Id(another.id.0 + (1 << 22));
+    world.guilds.insert(another.id, another);
+    assert_eq!(world.shards_needed(small::APPLICATION), 2);
+}

@@ -29,6 +29,7 @@ fn get_bot_gateway(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         return Err(error::ONLY_BOTS.into());
     };
     let now = cx.now();
+    let shards = cx.world.shards_needed(app);
     let app = cx.world.apps.get(&app).ok_or_else(ApiError::unauthorized)?;
     let sessions = app.sessions;
     let reset = sessions.reset_at.filter(|at| *at > now);
@@ -39,7 +40,7 @@ fn get_bot_gateway(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     };
     Reply::ok(json!({
         "url": cx.world.addresses.gateway,
-        "shards": app.shards,
+        "shards": shards,
         "session_start_limit": {
             "total": sessions.total,
             "remaining": remaining,
