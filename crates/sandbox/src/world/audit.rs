@@ -69,6 +69,8 @@ pub mod action {
     pub const AUTOMOD_QUARANTINE: u16 = 146;
     pub const ONBOARDING_CREATE: u16 = 166;
     pub const ONBOARDING_UPDATE: u16 = 167;
+    pub const VOICE_STATUS_UPDATE: u16 = 192;
+    pub const VOICE_STATUS_DELETE: u16 = 193;
 }
 
 /// One changed property.
@@ -162,7 +164,7 @@ impl AuditLog {
 }
 
 impl World {
-    /// Writes an entry and announces it.
+    /// Writes an entry and announces it. Nobody stands in it when a token acted, a webhook's own.
     #[expect(
         clippy::too_many_arguments,
         reason = "they are the fields of the entry, in its order"
@@ -170,7 +172,7 @@ impl World {
     pub fn audit(
         &mut self,
         guild: Id,
-        user: Id,
+        user: impl Into<Option<Id>>,
         action: u16,
         target: Option<Id>,
         changes: Vec<Change>,
@@ -187,7 +189,7 @@ impl World {
         let entry = AuditEntry {
             id,
             action,
-            user: Some(user),
+            user: user.into(),
             target,
             changes,
             options,

@@ -40,6 +40,7 @@ pub const MODERATE_MEMBERS: u64 = 1 << 40;
 pub const VIEW_CREATOR_MONETIZATION_ANALYTICS: u64 = 1 << 41;
 pub const CREATE_GUILD_EXPRESSIONS: u64 = 1 << 43;
 pub const CREATE_EVENTS: u64 = 1 << 44;
+pub const SET_VOICE_CHANNEL_STATUS: u64 = 1 << 48;
 pub const PIN_MESSAGES: u64 = 1 << 51;
 pub const BYPASS_SLOWMODE: u64 = 1 << 52;
 

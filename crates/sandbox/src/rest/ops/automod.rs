@@ -249,6 +249,45 @@ fn audited(rule: &AutomodRule) -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// Lists of the trigger, and the keys that say what was added to and taken from each (audit log
+/// resource, "Change Exceptions").
+const TRIGGER_LISTS: [(&str, &str, &str); 3] = [
+    (
+        "keyword_filter",
+        "$add_keyword_filter",
+        "$remove_keyword_filter",
+    ),
+    (
+        "regex_patterns",
+        "$add_regex_patterns",
+        "$remove_regex_patterns",
+    ),
+    ("allow_list", "$add_allow_list", "$remove_allow_list"),
+];
+
+/// What an update added to the trigger's lists and took from them.
+fn list_changes(before: &AutomodRule, after: &AutomodRule) -> Vec<Change> {
+    let list = |rule: &AutomodRule, key: &str| {
+        let list = rule.trigger_metadata[key].as_array();
+        list.cloned().unwrap_or_default()
+    };
+    let mut changes = Vec::new();
+    for (key, add, remove) in TRIGGER_LISTS {
+        let (old, new) = (list(before, key), list(after, key));
+        for (name, from, without) in [(add, &new, &old), (remove, &old, &new)] {
+            let only: Vec<Value> = from
+                .iter()
+                .filter(|v| !without.contains(v))
+                .cloned()
+                .collect();
+            if !only.is_empty() {
+                changes.push(Change::new(name, None, Some(only.into())));
+            }
+        }
+    }
+    changes
+}
+
 fn options(rule: &AutomodRule) -> Vec<(&'static str, String)> {
     vec![
         ("auto_moderation_rule_name", rule.name.clone()),
@@ -317,7 +356,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         action::AUTOMOD_RULE_CREATE,
         Some(id),
         changes,
-        options(&rule),
+        Vec::new(),
         reason.as_deref(),
     );
     if let Some(state) = cx.world.guilds.get_mut(&guild) {
@@ -336,7 +375,8 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     read(&mut form, &mut rule, false);
     form.done()?;
     may_time_out(cx, guild, &rule)?;
-    let changed = guilds::changes(audited(&before), audited(&rule));
+    let mut changed = guilds::changes(audited(&before), audited(&rule));
+    changed.extend(list_changes(&before, &rule));
     let json = rule.json(guild);
     announce(cx, "AUTO_MODERATION_RULE_UPDATE", guild, &rule);
     if !changed.is_empty() {
@@ -346,7 +386,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             action::AUTOMOD_RULE_UPDATE,
             Some(rule.id),
             changed,
-            options(&rule),
+            Vec::new(),
             reason.as_deref(),
         );
     }
@@ -374,7 +414,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         action::AUTOMOD_RULE_DELETE,
         Some(rule.id),
         changes,
-        options(&rule),
+        Vec::new(),
         reason.as_deref(),
     );
     Reply::nothing()

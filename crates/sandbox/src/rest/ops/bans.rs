@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::Table;
+use super::{Table, guilds};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -113,6 +113,7 @@ fn put_ban(cx: &mut Cx<'_>, id: Id, user: Id, seconds: i64, reason: Option<&str>
         return;
     }
     cx.world.ban_changed(id, user, true);
+    let integrations = guilds::integrations_of(cx, id, user);
     cx.world.remove_member(id, user);
     cx.world.audit(
         id,
@@ -123,6 +124,9 @@ fn put_ban(cx: &mut Cx<'_>, id: Id, user: Id, seconds: i64, reason: Option<&str>
         Vec::new(),
         reason,
     );
+    for integration in &integrations {
+        guilds::audit_integration_gone(cx, id, integration, reason);
+    }
     if seconds > 0 {
         forget_messages(cx, id, user, seconds);
     }

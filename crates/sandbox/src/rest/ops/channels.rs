@@ -43,6 +43,50 @@ pub(super) fn routes(table: &mut Table) {
             typing,
         )
         .limit("typing", 5, 5000);
+    table.put(
+        "/channels/{channel_id}/voice-status",
+        "update_voice_channel_status",
+        voice_status,
+    );
+}
+
+/// Says what goes on in a voice channel; those who are not in it manage it (channel resource, "Set
+/// Voice Channel Status").
+fn voice_status(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let channel = cx.channel()?;
+    let (id, guild) = (channel.id, channel.guild_id.ok_or(error::DM_ONLY_GUILD)?);
+    Cx::refuse_if(channel.kind != 2, error::CHANNEL_TYPE)?;
+    let me = cx.me();
+    let inside = cx.world.guilds.get(&guild).and_then(|g| g.voice.get(&me));
+    let inside = inside.is_some_and(|state| state.channel == id);
+    let needed = if inside {
+        perm::SET_VOICE_CHANNEL_STATUS
+    } else {
+        perm::SET_VOICE_CHANNEL_STATUS | perm::MANAGE_CHANNELS
+    };
+    cx.require_in(id, needed)?;
+    let reason = cx.reason()?;
+    let body = cx.object()?;
+    let mut form = Form::new(&body);
+    let status = form.text("status", 0..=500).filter(|s| !s.is_empty());
+    form.done()?;
+    let payload = json!({"id": id, "guild_id": guild, "status": status});
+    cx.world
+        .emit_in(id, "VOICE_CHANNEL_STATUS_UPDATE", intent::GUILDS, payload);
+    let (action, options) = match status {
+        Some(status) => (action::VOICE_STATUS_UPDATE, vec![("status", status)]),
+        None => (action::VOICE_STATUS_DELETE, Vec::new()),
+    };
+    cx.world.audit(
+        guild,
+        me,
+        action,
+        Some(id),
+        Vec::new(),
+        options,
+        reason.as_deref(),
+    );
+    Reply::nothing()
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

@@ -10,7 +10,7 @@ use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, LOCALES};
 use crate::world::permissions as perm;
-use crate::world::{AssetKind, Change, Guild, Id, Incidents, action};
+use crate::world::{AssetKind, Change, Guild, Id, Incidents, Integration, action};
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}", "get_guild", get_guild);
@@ -464,20 +464,7 @@ fn delete_integration(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if !perm::outranks(guild, me, integration.bot) && integration.bot != me {
         return Err(error::MISSING_PERMISSIONS.into());
     }
-    let name = cx.world.apps.get(&integration.app).map(|a| a.name.clone());
-    let old = vec![
-        Change::new("name", name.map(Value::from), None),
-        Change::new("type", Some("discord".into()), None),
-    ];
-    cx.world.audit(
-        id,
-        me,
-        action::INTEGRATION_DELETE,
-        Some(which),
-        old,
-        Vec::new(),
-        reason.as_deref(),
-    );
+    audit_integration_gone(cx, id, &integration, reason.as_deref());
     let webhooks = cx.world.webhooks.values();
     let theirs = webhooks.filter(|w| w.guild == id && w.app == Some(integration.app));
     for webhook in theirs.cloned().collect::<Vec<_>>() {
@@ -486,6 +473,37 @@ fn delete_integration(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.world.remove_member(id, integration.bot);
     cx.world.delete_integration(id, which);
     Reply::nothing()
+}
+
+/// The integrations that go with a member: those of a bot.
+pub(super) fn integrations_of(cx: &Cx<'_>, guild: Id, member: Id) -> Vec<Integration> {
+    let guild = cx.world.guilds.get(&guild);
+    let all = guild.into_iter().flat_map(|g| g.integrations.values());
+    all.filter(|i| i.bot == member).cloned().collect()
+}
+
+/// Removing an application is an entry of its own, beside the kick or ban of its bot.
+pub(super) fn audit_integration_gone(
+    cx: &mut Cx<'_>,
+    guild: Id,
+    integration: &Integration,
+    reason: Option<&str>,
+) {
+    let me = cx.me();
+    let name = cx.world.apps.get(&integration.app).map(|a| a.name.clone());
+    let old = vec![
+        Change::new("name", name.map(Value::from), None),
+        Change::new("type", Some("discord".into()), None),
+    ];
+    cx.world.audit(
+        guild,
+        me,
+        action::INTEGRATION_DELETE,
+        Some(integration.id),
+        old,
+        Vec::new(),
+        reason,
+    );
 }
 
 fn vanity(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{automod, images, roles, users};
+use super::{automod, guilds, images, roles, users};
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -460,6 +460,7 @@ fn kick(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         return Err(error::MISSING_PERMISSIONS.into());
     }
     let reason = cx.reason()?;
+    let integrations = guilds::integrations_of(cx, id, user);
     cx.world.remove_member(id, user);
     cx.world.audit(
         id,
@@ -470,6 +471,9 @@ fn kick(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         Vec::new(),
         reason.as_deref(),
     );
+    for integration in &integrations {
+        guilds::audit_integration_gone(cx, id, integration, reason.as_deref());
+    }
     Reply::nothing()
 }
 

@@ -304,28 +304,32 @@ fn change(cx: &mut Cx<'_>, before: Webhook, may_move: bool) -> Result<Webhook, A
 
 fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let webhook = managed(cx)?;
-    let reason = cx.reason()?;
     let me = cx.me();
-    remove(cx, &webhook);
-    let changes = audited(&webhook)
+    delete_as(cx, &webhook, Some(me))
+}
+
+fn delete_by_token(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let webhook = by_token(cx)?;
+    // Whoever knows the token is nobody.
+    delete_as(cx, &webhook, None)
+}
+
+fn delete_as(cx: &mut Cx<'_>, webhook: &Webhook, who: Option<Id>) -> Result<Reply, ApiError> {
+    let reason = cx.reason()?;
+    remove(cx, webhook);
+    let changes = audited(webhook)
         .into_iter()
         .map(|(k, v)| Change::new(k, Some(v), None))
         .collect();
     cx.world.audit(
         webhook.guild,
-        me,
+        who,
         action::WEBHOOK_DELETE,
         Some(webhook.id),
         changes,
         Vec::new(),
         reason.as_deref(),
     );
-    Reply::nothing()
-}
-
-fn delete_by_token(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let webhook = by_token(cx)?;
-    remove(cx, &webhook);
     Reply::nothing()
 }
 
@@ -494,7 +498,7 @@ fn update_message(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (channel, id) = own_message(cx, &webhook)?;
     let body = cx.object()?;
     let files = std::mem::take(&mut cx.files);
-    let draft = compose::read(&body, files, "", cx.now())?;
+    let draft = messages::read_edit(cx, channel, id, &body, files)?;
     messages::amend(cx, channel, id, draft)?;
     answer(cx, channel, id)
 }
