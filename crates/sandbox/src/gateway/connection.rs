@@ -406,8 +406,11 @@ impl Connection {
         if let Some(live) = &session {
             live.session.detach(live.id, now_ms);
             // Only a close that the client starts ends the session; after a server close
-            // libraries echo 1000, which never comes here.
+            // libraries echo 1000, which never comes here. A session that timed out is over, too:
+            // the client has to start a new one.
             if let End::Client(Some(1000 | 1001)) = end {
+                live.session.end();
+            } else if code == Some(Close::SessionTimedOut.code()) && by == "server" {
                 live.session.end();
             }
             self.gateway.record(Record::Closed {

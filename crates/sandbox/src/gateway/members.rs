@@ -30,7 +30,8 @@ impl Gateway {
         // A nonce that is too long is dropped, not refused.
         let nonce = d["nonce"].as_str().filter(|n| n.len() <= 32);
         let presences = d["presences"] == true && session.has_intent(intent::GUILD_PRESENCES);
-        let all = matches!(&query, MemberQuery::Prefix { query, limit: 0 } if query.is_empty());
+        let everyone = matches!(&query, MemberQuery::Prefix { query, .. } if query.is_empty());
+        let all = everyone && matches!(&query, MemberQuery::Prefix { limit: 0, .. });
         self.sandbox.with_world(|world| {
             let bot = session.identity.bot;
             let mine = world
@@ -40,16 +41,15 @@ impl Gateway {
             if !mine || !session.covers(guild) {
                 return;
             }
-            if all {
-                if !session.has_intent(intent::GUILD_MEMBERS) {
-                    return;
-                }
-                if let Some(left_ms) = self.all_members_wait(bot, guild) {
-                    let told = json!({"opcode": 8, "retry_after": left_ms as f64 / 1000.0,
-                        "meta": {"guild_id": guild, "nonce": nonce}});
-                    self.publish(session, "RATE_LIMITED", told.to_string().into(), None);
-                    return;
-                }
+            // The first hundred are no less everybody than all of them.
+            if everyone && !session.has_intent(intent::GUILD_MEMBERS) {
+                return;
+            }
+            if all && let Some(left_ms) = self.all_members_wait(bot, guild) {
+                let told = json!({"opcode": 8, "retry_after": left_ms as f64 / 1000.0,
+                    "meta": {"guild_id": guild, "nonce": nonce}});
+                self.publish(session, "RATE_LIMITED", told.to_string().into(), None);
+                return;
             }
             for chunk in world.member_chunks(guild, &query, presences, nonce) {
                 let text = chunk.to_string().into();

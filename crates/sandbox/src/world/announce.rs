@@ -1,5 +1,7 @@
 //! Changes that have one shape wherever they come from, and what is said about them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::permissions as perm;
@@ -428,6 +430,7 @@ impl World {
             .filter_map(|id| self.archive_due(*id, now))
             .collect();
         for (id, at) in due {
+            let at = self.free_archive_time(id, at);
             self.edit_channel(id, |c| {
                 if let Some(thread) = &mut c.thread {
                     thread.archived = true;
@@ -435,6 +438,29 @@ impl World {
                 }
             });
         }
+    }
+
+    /// The first time from `at` on at which no other thread of the same channel was archived: lists
+    /// of archived threads go on by time, so of two with one time the second could not be reached.
+    pub(crate) fn free_archive_time(&self, thread: Id, at: Stamp) -> Stamp {
+        let Some(channel) = self.channels.get(&thread) else {
+            return at;
+        };
+        let guild = channel.guild_id.and_then(|g| self.guilds.get(&g));
+        let siblings = guild.into_iter().flat_map(|g| &g.threads);
+        let taken: BTreeSet<Stamp> = siblings
+            .filter(|id| **id != thread)
+            .filter_map(|id| self.channels.get(id))
+            .filter(|c| c.parent_id == channel.parent_id)
+            .filter_map(|c| c.thread.as_ref())
+            .filter(|t| t.archived)
+            .map(|t| t.archived_at)
+            .collect();
+        let mut free = at;
+        while taken.contains(&free) {
+            free = free.plus(1);
+        }
+        free
     }
 
     fn archive_due(&self, id: Id, now: Stamp) -> Option<(Id, Stamp)> {

@@ -115,6 +115,8 @@ async fn intents_decide_about_everyone_and_presences() {
     let one = json!({"guild_id": guild, "user_ids": small::OWNER.to_string(), "presences": true});
     let mut blind = b.session(1).await;
     is_ignored(&mut blind, all.clone()).await;
+    let first = json!({"guild_id": guild, "query": "", "limit": 100});
+    is_ignored(&mut blind, first).await;
     let chunk = ask(&mut blind, one.clone()).await;
     assert!(chunk.get("presences").is_none(), "it needs GUILD_PRESENCES");
     b.clock.advance(Duration::from_secs(5));

@@ -218,3 +218,27 @@ async fn joining_and_leaving_guilds_comes_as_guild_events() {
     let deleted = client.until("GUILD_DELETE").await;
     assert_eq!(deleted, json!({"id": guild}));
 }
+
+// Documentation, close codes: after 4009 a client has to start a new session.
+#[tokio::test]
+async fn a_session_that_timed_out_cannot_be_resumed() {
+    let b = bench().await;
+    for (code, resumable) in [(4000, true), (4009, false)] {
+        let mut client = b.session(1).await;
+        let rule = json!({"action": {"type": "gw_close", "code": code}, "times": 1});
+        b.running
+            .client()
+            .unwrap()
+            .add_fault(&serde_json::from_value(rule).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(client.closed().await, Some(code));
+        let mut next = b.client("?v=10").await;
+        next.hello().await;
+        next.resume_as(&client).await;
+        let answer = next.next().await.unwrap();
+        let op = if resumable { 0 } else { 9 };
+        assert_eq!(answer["op"], op, "{code}: {answer}");
+        b.clock.advance(Duration::from_secs(5));
+    }
+}

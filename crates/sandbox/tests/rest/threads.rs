@@ -221,3 +221,41 @@ async fn archived_threads_come_in_pages() {
     assert_eq!((third, more), (vec![json!("t0")], json!(false)));
     case.finish().await;
 }
+
+// Lists go on by time: of threads archived at one instant none is out of reach.
+#[tokio::test]
+async fn threads_archived_at_once_have_times_of_their_own() {
+    let case = Case::unlimited();
+    let general = case.channel("general");
+    let made: Vec<String> = (0..5)
+        .map(|n| {
+            let body = json!({"name": format!("t{n}"), "type": 11, "auto_archive_duration": 60});
+            let made = case.bot(Method::POST, &format!("/channels/{general}/threads"), body);
+            made.json()["id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    // Some by hand, the others by their age, all at a clock that stands still.
+    for id in &made[..2] {
+        let path = format!("/channels/{id}");
+        assert_eq!(
+            case.bot(Method::PATCH, &path, json!({"archived": true}))
+                .status,
+            200
+        );
+    }
+    case.advance_ms(3_600_000);
+    let list = format!("/channels/{general}/threads/archived/public");
+    let mut seen = Vec::new();
+    let mut before = String::new();
+    loop {
+        let page = case.get(&format!("{list}?limit=2{before}")).json();
+        let threads = page["threads"].as_array().unwrap();
+        seen.extend(threads.iter().map(|t| t["id"].as_str().unwrap().to_owned()));
+        if page["has_more"] != true {
+            break;
+        }
+        let last = &threads.last().unwrap()["thread_metadata"]["archive_timestamp"];
+        before = format!("&before={}", last.as_str().unwrap().replace('+', "%2B"));
+    }
+    assert!(made.iter().all(|id| seen.contains(id)), "{made:?} {seen:?}");
+}

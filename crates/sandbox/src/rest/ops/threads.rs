@@ -487,7 +487,11 @@ pub(super) fn update(cx: &mut Cx<'_>, before: Channel) -> Result<Reply, ApiError
     Cx::refuse_if(state.archived && archived_after && others, error::ARCHIVED)?;
     if archived_after != state.archived {
         thread.archived = archived_after;
-        thread.archived_at = cx.now();
+        thread.archived_at = if archived_after {
+            cx.world.free_archive_time(id, cx.now())
+        } else {
+            cx.now()
+        };
     }
     channel.thread = Some(thread);
     let changed = guilds::changes(audited(&before), audited(&channel));
