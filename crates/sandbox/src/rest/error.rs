@@ -56,6 +56,8 @@ pub const UNKNOWN_COMMAND_PERMISSIONS: Known =
     (404, 10066, "Unknown application command permissions");
 pub const UNKNOWN_WELCOME_SCREEN: Known = (404, 10069, "Unknown Guild Welcome Screen");
 pub const UNKNOWN_EVENT: Known = (404, 10070, "Unknown Guild Scheduled Event");
+pub const UNKNOWN_POLL_ANSWER: Known = (404, 10_120, "Unknown Poll Answer");
+pub const UNKNOWN_STICKER_PACK: Known = (404, 10061, "Unknown Sticker Pack");
 pub const UNKNOWN_SOUND: Known = (404, 10097, "Unknown sound");
 pub const NOT_FOR_BOTS: Known = (403, 20001, "Bots cannot use this endpoint");
 pub const ONLY_BOTS: Known = (403, 20002, "Only bots can use this endpoint");
@@ -204,6 +206,14 @@ pub const ONBOARDING_UNMET: Known = (
     350000,
     "Cannot enable onboarding, requirements are not met",
 );
+pub const UNREADABLE_FORWARD: Known = (
+    403,
+    160014,
+    "You cannot forward a message whose content you cannot read",
+);
+pub const POLL_EDIT: Known = (400, 520_003, "Cannot edit a poll message");
+pub const NOT_A_POLL: Known = (400, 520_006, "Cannot expire a non-poll message");
+pub const POLL_EXPIRED: Known = (400, 520_001, "Poll expired");
 pub const BAN_FAILED: Known = (400, 500000, "Failed to ban users");
 
 impl From<Known> for ApiError {

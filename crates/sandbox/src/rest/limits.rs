@@ -179,6 +179,30 @@ pub struct Stand {
     pub bucket: String,
 }
 
+impl Stand {
+    /// A limit that is used up for so long.
+    pub fn spent(bucket: &Bucket, wait_ms: i64, now: i64) -> Self {
+        Self {
+            limit: bucket.limit,
+            remaining: 0,
+            resets_at_ms: now + wait_ms,
+            reset_after_ms: wait_ms,
+            bucket: hash(bucket.name),
+        }
+    }
+
+    pub fn headers(&self) -> [(&'static str, String); 5] {
+        let seconds = |ms: i64| format!("{:.3}", ms as f64 / 1000.0);
+        [
+            ("X-RateLimit-Limit", self.limit.to_string()),
+            ("X-RateLimit-Remaining", self.remaining.to_string()),
+            ("X-RateLimit-Reset", seconds(self.resets_at_ms)),
+            ("X-RateLimit-Reset-After", seconds(self.reset_after_ms)),
+            ("X-RateLimit-Bucket", self.bucket.clone()),
+        ]
+    }
+}
+
 /// A window as `/ctl/limits` shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WindowInfo {

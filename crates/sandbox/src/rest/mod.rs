@@ -19,7 +19,8 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 pub use cx::{Caller, Content, Cx, Reply};
-pub use routes::{Auth, Route, all as routes, find as find_route};
+pub use ops::LEFT_OUT;
+pub use routes::{Auth, Route, all as routes, bucket_of, find as find_route};
 
 use crate::Sandbox;
 use crate::journal;
@@ -116,13 +117,18 @@ impl Response {
     }
 }
 
-const BLOCKED_PAGE: &str = "<!DOCTYPE html>\n<title>Access denied</title>\n<h1>Error 1015</h1>\n<p>You are being blocked for too many invalid requests.</p>\n";
+/// What the edge says to a blocked address: the same for everyone, so without a time.
+const BLOCKED: &str = "You are being blocked from accessing our API temporarily due to exceeding our rate limits frequently.";
+/// Every answer of the API itself, and none of the edge before it, has passed here. discord.py
+/// takes a 429 without it for a ban.
+pub const VIA: (&str, &str) = ("Via", "1.1 google");
 
 struct Outcome {
     result: Result<Reply, ApiError>,
     stand: Option<limits::Stand>,
     caller: journal::Caller,
-    html: Option<&'static str>,
+    /// The edge answered before the API was reached: its answers are in no description.
+    by_edge: bool,
 }
 
 impl Sandbox {
@@ -133,7 +139,7 @@ impl Sandbox {
         let now = self.clock.now_ms();
         let outcome =
             self.with_world(|world| self.settle(world, actor, &request, &route, body, now));
-        let shared = shared_limit(&outcome);
+        let (shared, by_edge) = (shared_limit(&outcome), outcome.by_edge);
         let response = respond(outcome, route.as_ref().ok().map(|(r, _)| *r));
         if let Some(address) = request.address
             && matches!(response.status, 401 | 403 | 429)
@@ -142,6 +148,9 @@ impl Sandbox {
             self.limits.note_invalid(address, now);
         }
         self.record(&request, &response);
+        if !by_edge {
+            self.judge(&request, &response);
+        }
         response
     }
 
@@ -161,11 +170,11 @@ impl Sandbox {
                 kind: "none".into(),
                 id: None,
             },
-            html: None,
+            by_edge: false,
         };
         if request.address.is_some_and(|a| self.limits.blocked(a, now)) {
-            outcome.html = Some(BLOCKED_PAGE);
-            outcome.result = Err(ApiError::new(403, 0, "blocked"));
+            outcome.by_edge = true;
+            outcome.result = Err(ApiError::new(429, 0, BLOCKED));
             return outcome;
         }
         if actor == Actor::Http && !cx::acceptable_agent(&request.headers) {
@@ -245,6 +254,10 @@ impl Sandbox {
                 reason,
             },
         );
+    }
+
+    /// Holds the exchange against the description.
+    fn judge(&self, request: &Request, response: &Response) {
         let Some(checker) = self.checker.get() else {
             return;
         };
@@ -287,19 +300,10 @@ fn respond(outcome: Outcome, route: Option<&'static Route>) -> Response {
         .as_ref()
         .filter(|_| retry.as_ref().is_none_or(|r| !r.global))
     {
-        headers.push(("X-RateLimit-Limit", stand.limit.to_string()));
-        headers.push(("X-RateLimit-Remaining", stand.remaining.to_string()));
-        headers.push((
-            "X-RateLimit-Reset",
-            format!("{:.3}", stand.resets_at_ms as f64 / 1000.0),
-        ));
-        headers.push((
-            "X-RateLimit-Reset-After",
-            format!("{:.3}", stand.reset_after_ms as f64 / 1000.0),
-        ));
-        headers.push(("X-RateLimit-Bucket", stand.bucket.clone()));
+        headers.extend(stand.headers());
     }
     if let Some(retry) = retry {
+        headers.push((VIA.0, VIA.1.to_owned()));
         headers.push((
             "Retry-After",
             (retry.after_ms.max(1) as u64).div_ceil(1000).to_string(),
@@ -309,23 +313,16 @@ fn respond(outcome: Outcome, route: Option<&'static Route>) -> Response {
             headers.push(("X-RateLimit-Global", "true".to_owned()));
         }
     }
-    let content_type = match (&body, outcome.html) {
-        (_, Some(_)) => Some("text/html; charset=UTF-8"),
-        (Some(_), None) => Some("application/json"),
-        (None, None) => None,
-    };
+    let content_type = body.as_ref().map(|_| "application/json");
     Response {
         status,
         headers,
         content_type,
-        body: match outcome.html {
-            Some(page) => Bytes::from_static(page.as_bytes()),
-            None => body.map(Bytes::from).unwrap_or_default(),
-        },
+        body: body.map(Bytes::from).unwrap_or_default(),
         route: route.map(|r| r.template),
         operation: route.map(|r| r.operation),
         bucket: outcome.stand.map(|s| s.bucket),
-        code: code.filter(|_| outcome.html.is_none()),
+        code,
         caller: outcome.caller,
     }
 }

@@ -125,11 +125,7 @@ fn descend<'n>(node: &'n Node, steps: &[&str], values: &mut Vec<String>) -> Opti
 }
 
 /// The bucket of a request and the major parameter it counts by.
-pub(super) fn bucket_of(
-    route: &Route,
-    params: &[(&'static str, String)],
-    now: i64,
-) -> (Bucket, String) {
+pub fn bucket_of(route: &Route, params: &[(&'static str, String)], now: i64) -> (Bucket, String) {
     let get = |name: &str| {
         params
             .iter()

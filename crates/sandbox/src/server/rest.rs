@@ -16,7 +16,8 @@ use super::Edge;
 use super::http::{BodyError, Cut, truncated};
 use crate::faults::{Action, Facts};
 use crate::journal::{Caller, Record};
-use crate::rest::{Actor, Request, find_route};
+use crate::rest::limits::Stand;
+use crate::rest::{Actor, Request, VIA, bucket_of, find_route};
 use crate::world::Id;
 use crate::{cdn, oauth};
 
@@ -24,6 +25,9 @@ use crate::{cdn, oauth};
 const MAX_UPLOAD: usize = 108 << 20;
 /// A picture of ten mebibytes in a `data:` URI and what goes with it.
 const MAX_BODY: usize = 16 << 20;
+
+/// Seconds to wait that a 429 of a fault names when the rule does not.
+const DEFAULT_WAIT: f64 = 1.0;
 
 const BLOCKED: &str = "<!DOCTYPE html>\n<title>Access denied</title>\n<h1>Access denied</h1>\n";
 
@@ -88,7 +92,8 @@ pub(super) async fn handle(
                 html,
                 body,
             } => {
-                let answer = injected(status, scope.as_deref(), retry_after, html, body);
+                let stand = stand(&edge, &parts, &target, retry_after);
+                let answer = injected(status, scope.as_deref(), retry_after, html, body, stand);
                 note(&edge, &parts, answer.status());
                 return Ok(answer);
             }
@@ -117,7 +122,7 @@ pub(super) async fn handle(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     &json!({"message": "Request entity too large", "code": 40005}),
                 ),
-                BodyError::NoRoom => injected(503, None, None, false, None),
+                BodyError::NoRoom => injected(503, None, None, false, None, None),
             };
             note(&edge, &parts, answer.status());
             return Ok(answer);
@@ -162,13 +167,17 @@ fn api(
     if let Some(kind) = answer.content_type {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
-    for (name, value) in answer.headers {
+    insert_all(headers, answer.headers);
+    response
+}
+
+fn insert_all(headers: &mut HeaderMap, all: impl IntoIterator<Item = (&'static str, String)>) {
+    for (name, value) in all {
         let name = HeaderName::from_bytes(name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
             headers.insert(name, value);
         }
     }
-    response
 }
 
 async fn pages(
@@ -299,12 +308,30 @@ fn caller(edge: &Edge, headers: &HeaderMap) -> Option<String> {
     })
 }
 
+/// How a made-up 429 says that the route's limit stands.
+fn stand(
+    edge: &Edge,
+    parts: &http::request::Parts,
+    target: &Target<'_>,
+    wait: Option<f64>,
+) -> Option<Stand> {
+    let Target::Api(below) = target else {
+        return None;
+    };
+    let (route, parameters) = find_route(&parts.method, below).ok()?;
+    let now = edge.sandbox.clock.now_ms();
+    let (bucket, _) = bucket_of(route, &parameters, now);
+    let wait_ms = (wait.unwrap_or(DEFAULT_WAIT) * 1000.0).max(0.0) as i64;
+    Some(Stand::spent(&bucket, wait_ms, now))
+}
+
 fn injected(
     status: u16,
     scope: Option<&str>,
     retry_after: Option<f64>,
     html: bool,
     body: Option<Value>,
+    stand: Option<Stand>,
 ) -> Response {
     let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reason = code.canonical_reason().unwrap_or("Error");
@@ -320,7 +347,7 @@ fn injected(
         return api_error(code, &body);
     }
     let scope = scope.unwrap_or("user");
-    let wait = retry_after.unwrap_or(1.0).max(0.0);
+    let wait = retry_after.unwrap_or(DEFAULT_WAIT).max(0.0);
     let message = match scope {
         "shared" => "The resource is being rate limited.",
         _ => "You are being rate limited.",
@@ -330,7 +357,11 @@ fn injected(
     );
     let mut response = api_error(code, &body);
     let headers = response.headers_mut();
+    headers.insert(header::VIA, HeaderValue::from_static(VIA.1));
     headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.ceil() as u64));
+    if let Some(stand) = stand.filter(|_| scope != "global") {
+        insert_all(headers, stand.headers());
+    }
     if let Ok(scope) = HeaderValue::from_str(scope) {
         headers.insert(HeaderName::from_static("x-ratelimit-scope"), scope);
     }

@@ -44,6 +44,22 @@ async fn rest_can_fail_in_every_way() {
     );
     fault(
         &b,
+        json!({"times": 1, "action": {"type": "status", "status": 429, "retry_after": 2.5}}),
+    )
+    .await;
+    let answer = get().await.unwrap();
+    let head = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(
+        (head("via"), head("x-ratelimit-remaining")),
+        ("1.1 google".into(), "0".into())
+    );
+    assert_eq!(
+        (head("x-ratelimit-scope"), head("x-ratelimit-reset-after")),
+        ("user".into(), "2.500".into())
+    );
+    assert!(!head("x-ratelimit-bucket").is_empty());
+    fault(
+        &b,
         json!({"times": 1, "action": {"type": "status", "status": 500}}),
     )
     .await;

@@ -191,6 +191,18 @@ async fn interaction_callbacks_are_exempt() {
     }
 }
 
+// discord.py waits for a 429 only if it has passed the API's proxies.
+#[tokio::test]
+async fn limits_of_the_api_name_what_they_came_through() {
+    let case = Case::new();
+    let path = format!("/channels/{}/messages", case.channel("general"));
+    let say = || case.bot(Method::POST, &path, json!({"content": "x"}));
+    let limited = (0..6).map(|_| say()).find(|answer| answer.status == 429);
+    let told = headers(&limited.unwrap());
+    assert_eq!(told["Via"], "1.1 google");
+    assert_eq!(told["X-RateLimit-Remaining"], "0");
+}
+
 #[tokio::test]
 async fn too_many_invalid_requests_block_the_address() {
     let case = Case::new();
@@ -209,10 +221,14 @@ async fn too_many_invalid_requests_block_the_address() {
         );
     }
     let blocked = case.get("/users/@me");
+    // The edge answers, not the API: the same for everyone, without a time and without `Via`.
     assert_eq!(
-        (blocked.status, blocked.content_type),
-        (403, Some("text/html; charset=UTF-8"))
+        (blocked.status, blocked.content_type, blocked.code),
+        (429, Some("application/json"), Some(0))
     );
+    let told = headers(&blocked);
+    assert!(!told.contains_key("Retry-After") && !told.contains_key("Via"));
+    assert!(blocked.json().get("retry_after").is_none());
     case.advance_ms(600_000);
     assert_eq!(case.get("/users/@me").status, 200);
 }

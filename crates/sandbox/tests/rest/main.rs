@@ -16,6 +16,7 @@ mod gates;
 mod harness;
 mod hierarchy;
 mod interactions;
+mod layout;
 mod limits;
 mod messages;
 mod moderation;

@@ -6,9 +6,40 @@ use serde_json::{Value, json};
 
 use crate::rest::form::{Form, read_id};
 
-/// Checks and numbers components. Used for messages and, with one component a row, for modals.
-pub fn read(form: &mut Form<'_>, key: &str, v2: bool) -> Vec<Value> {
-    let most = if v2 { 40 } else { 5 };
+/// Components of a message, nested ones included (component reference).
+const MAX_COMPONENTS: usize = 40;
+/// Characters of all text displays together (component reference, "Text Display").
+const MAX_TEXT: usize = 4000;
+
+/// What a component stands in; decides which kinds may stand there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A message without `IS_COMPONENTS_V2`.
+    Message,
+    MessageV2,
+    Row,
+    Section,
+    Container,
+    Accessory,
+}
+
+impl Place {
+    fn allows(self, kind: i64) -> bool {
+        match self {
+            Self::Message => kind == 1,
+            Self::MessageV2 => matches!(kind, 1 | 9 | 10 | 12 | 13 | 14 | 17),
+            Self::Row => (2..=8).contains(&kind),
+            Self::Section => kind == 10,
+            Self::Container => matches!(kind, 1 | 9 | 10 | 12 | 13 | 14),
+            Self::Accessory => matches!(kind, 2 | 11),
+        }
+    }
+}
+
+/// Checks and numbers components of a message. `files` are the names that `attachment://` may lead
+/// to: what the message has and what comes with it.
+pub fn read(form: &mut Form<'_>, key: &str, v2: bool, files: &BTreeSet<String>) -> Vec<Value> {
+    let most = if v2 { MAX_COMPONENTS } else { 5 };
     let Some(list) = form.list(key, most) else {
         return Vec::new();
     };
@@ -16,20 +47,29 @@ pub fn read(form: &mut Form<'_>, key: &str, v2: bool) -> Vec<Value> {
         seen: BTreeSet::new(),
         next: 1,
         count: 0,
-        v2,
+        text: 0,
+        files,
     };
+    let place = if v2 { Place::MessageV2 } else { Place::Message };
     let path = form.path_to(key);
     let mut out = Vec::with_capacity(list.len());
     for (n, value) in list.iter().enumerate() {
         let mut part = Form::at(value, &format!("{path}.{n}"));
-        out.push(state.component(&mut part, value, true));
+        out.push(state.component(&mut part, value, place));
         form.absorb(part);
     }
-    if state.count > 40 {
+    if state.count > MAX_COMPONENTS {
         form.error(
             key,
             "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED",
             "The total number of components cannot exceed 40",
+        );
+    }
+    if state.text > MAX_TEXT {
+        form.error(
+            key,
+            "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED",
+            "The total displayable text size cannot exceed 4000",
         );
     }
     out
@@ -55,12 +95,13 @@ pub fn number(components: &mut Value) {
     });
 }
 
-fn visit(components: &mut Value, act: &mut impl FnMut(&mut Value)) {
+/// Visits every component, parents first.
+pub fn visit(components: &mut Value, act: &mut impl FnMut(&mut Value)) {
     match components {
         Value::Array(list) => list.iter_mut().for_each(|c| visit(c, act)),
         Value::Object(_) => {
             act(components);
-            for key in ["components", "component"] {
+            for key in ["components", "component", "accessory"] {
                 if let Some(inner) = components.get_mut(key) {
                     visit(inner, act);
                 }
@@ -70,23 +111,20 @@ fn visit(components: &mut Value, act: &mut impl FnMut(&mut Value)) {
     }
 }
 
-struct Walk {
+struct Walk<'f> {
     seen: BTreeSet<String>,
     next: i64,
     count: usize,
-    v2: bool,
+    /// Characters of text displays.
+    text: usize,
+    files: &'f BTreeSet<String>,
 }
 
-impl Walk {
-    fn component(&mut self, part: &mut Form<'_>, value: &Value, top: bool) -> Value {
+impl Walk<'_> {
+    fn component(&mut self, part: &mut Form<'_>, value: &Value, place: Place) -> Value {
         self.count += 1;
         let kind = value["type"].as_i64().unwrap_or(0);
-        let allowed = match (top, self.v2) {
-            (true, false) => kind == 1 || kind == 18,
-            (true, true) => matches!(kind, 1 | 9 | 10 | 12 | 13 | 14 | 17),
-            (false, _) => (2..=21).contains(&kind),
-        };
-        if !allowed {
+        if !place.allows(kind) {
             part.error(
                 "type",
                 "BASE_TYPE_CHOICES",
@@ -105,21 +143,81 @@ impl Walk {
             1 => self.row(part, value, &mut out),
             2 => self.button(part, value, &mut out),
             3..=8 => self.select(part, kind, &mut out),
-            9.. => {
-                defaults(kind, &mut out);
-                self.nested(part, value, &mut out);
+            10 => {
+                part.require("content");
+                let text = part.text("content", 1..=MAX_TEXT).unwrap_or_default();
+                self.text += text.chars().count();
             }
+            11 => self.media(part, "media"),
+            12 => self.gallery(part, &mut out),
+            13 => self.media(part, "file"),
+            9 => self.nested(part, Place::Section, &mut out),
+            17 => self.nested(part, Place::Container, &mut out),
             _ => {}
         }
+        defaults(kind, &mut out);
         out
     }
 
-    fn children(&mut self, part: &mut Form<'_>, list: &[Value]) -> Vec<Value> {
+    /// A file or picture by its address; what comes with the message goes by its name.
+    fn media(&mut self, part: &mut Form<'_>, key: &str) {
+        part.require(key);
+        let Some(item) = part.raw(key) else { return };
+        let mut inner = Form::at(item, &part.path_to(key));
+        inner.require("url");
+        // Files are shown from uploads only (component reference, "File").
+        let schemes: &[&str] = if key == "file" {
+            &["attachment"]
+        } else {
+            &["http", "https", "attachment"]
+        };
+        if let Some(url) = inner.link("url", schemes)
+            && let Some(name) = url.strip_prefix("attachment://")
+            && !self.files.contains(name)
+        {
+            inner.error(
+                "url",
+                "UNFURLED_MEDIA_ITEM_REFERENCED_ATTACHMENT_NOT_FOUND",
+                format!("The referenced attachment was not found: {url}"),
+            );
+        }
+        part.absorb(inner);
+    }
+
+    fn gallery(&mut self, part: &mut Form<'_>, out: &mut Value) {
+        part.require("items");
+        let Some(list) = part.list("items", 10) else {
+            return;
+        };
+        if list.is_empty() {
+            part.error(
+                "items",
+                "BASE_TYPE_BAD_LENGTH",
+                "Must be between 1 and 10 in length.",
+            );
+        }
+        let path = part.path_to("items");
+        let mut items = Vec::with_capacity(list.len());
+        for (n, item) in list.iter().enumerate() {
+            let mut inner = Form::at(item, &format!("{path}.{n}"));
+            inner.text("description", 0..=1024);
+            inner.flag("spoiler");
+            self.media(&mut inner, "media");
+            part.absorb(inner);
+            let mut shown = item.clone();
+            // An item carries what a thumbnail carries.
+            defaults(11, &mut shown);
+            items.push(shown);
+        }
+        out["items"] = items.into();
+    }
+
+    fn children(&mut self, part: &mut Form<'_>, list: &[Value], place: Place) -> Vec<Value> {
         let path = part.path_to("components");
         let mut out = Vec::with_capacity(list.len());
         for (n, child) in list.iter().enumerate() {
             let mut inner = Form::at(child, &format!("{path}.{n}"));
-            out.push(self.component(&mut inner, child, false));
+            out.push(self.component(&mut inner, child, place));
             part.absorb(inner);
         }
         out
@@ -143,21 +241,20 @@ impl Walk {
                 "Must be between 1 and 5 in length.",
             );
         }
-        out["components"] = self.children(part, list).into();
+        out["components"] = self.children(part, list, Place::Row).into();
     }
 
-    fn nested(&mut self, part: &mut Form<'_>, value: &Value, out: &mut Value) {
-        if value.get("components").is_some()
-            && let Some(list) = part.list("components", 40)
-        {
-            out["components"] = self.children(part, list).into();
+    fn nested(&mut self, part: &mut Form<'_>, place: Place, out: &mut Value) {
+        if let Some(list) = part.list("components", MAX_COMPONENTS) {
+            out["components"] = self.children(part, list, place).into();
         }
-        for key in ["accessory", "component"] {
-            if let Some(child) = part.raw(key) {
-                let mut inner = Form::at(child, &part.path_to(key));
-                out[key] = self.component(&mut inner, child, false);
-                part.absorb(inner);
-            }
+        if place == Place::Section {
+            part.require("accessory");
+        }
+        if let Some(child) = part.raw("accessory") {
+            let mut inner = Form::at(child, &part.path_to("accessory"));
+            out["accessory"] = self.component(&mut inner, child, Place::Accessory);
+            part.absorb(inner);
         }
     }
 

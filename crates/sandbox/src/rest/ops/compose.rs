@@ -85,8 +85,33 @@ impl Draft {
     }
 }
 
-/// Reads a body with its files. Problems are reported under `path`.
+/// Reads a body with its files, for a new message. Problems are reported under `path`.
 pub fn read(body: &Value, files: Vec<File>, path: &str, now: Stamp) -> Result<Draft, ApiError> {
+    read_onto(None, body, files, path, now)
+}
+
+/// As [`read`], for the edit of a message.
+///
+/// # Errors
+/// Those of the body; polls are never edited.
+pub fn read_edit(
+    message: &Message,
+    body: &Value,
+    files: Vec<File>,
+    path: &str,
+    now: Stamp,
+) -> Result<Draft, ApiError> {
+    Cx::refuse_if(message.poll.is_some(), error::POLL_EDIT)?;
+    read_onto(Some(message), body, files, path, now)
+}
+
+fn read_onto(
+    base: Option<&Message>,
+    body: &Value,
+    files: Vec<File>,
+    path: &str,
+    now: Stamp,
+) -> Result<Draft, ApiError> {
     let mut form = Form::at(body, path);
     let mut draft = Draft {
         content: if form.has("content") {
@@ -123,29 +148,63 @@ pub fn read(body: &Value, files: Vec<File>, path: &str, now: Stamp) -> Result<Dr
     if form.has("embeds") || form.has("embed") {
         draft.embeds = Some(embeds(&mut form));
     }
-    let v2 = draft.flags.unwrap_or(0) & COMPONENTS_V2 != 0;
+    attachments(&mut form, &mut draft, files);
+    let flags = draft.flags.unwrap_or(0) | base.map_or(0, |m| m.flags);
+    let v2 = flags & COMPONENTS_V2 != 0;
     if form.has("components") {
-        draft.components = Some(components::read(&mut form, "components", v2));
+        let names = file_names(&draft, base);
+        draft.components = Some(components::read(&mut form, "components", v2, &names));
     }
-    if v2
-        && (draft.content.as_ref().is_some_and(|c| !c.is_empty())
-            || draft.has_embeds()
-            || form.raw("poll").is_some())
-    {
-        form.error(
-            "content",
-            "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
-            "The 'content' field cannot be used when using MessageFlags.IS_COMPONENTS_V2",
-        );
+    if v2 {
+        refuse_legacy_fields(&mut form, &draft, base);
     }
     draft.poll = poll(&mut form, now);
     draft.mentions = mentions(&mut form);
-    attachments(&mut form, &mut draft, files);
     form.done()?;
     if draft.files.iter().any(|(f, _)| f.bytes.len() > MAX_FILE) {
         return Err(error::FILE_TOO_BIG.into());
     }
     Ok(draft)
+}
+
+/// Names of the files that a message will have: those that come and those that stay.
+fn file_names(draft: &Draft, base: Option<&Message>) -> BTreeSet<String> {
+    let stay = base.into_iter().flat_map(|m| &m.attachments).filter(|a| {
+        let kept = draft.kept.as_ref();
+        kept.is_none_or(|kept| kept.contains(&a.id))
+    });
+    let come = draft.files.iter().flat_map(|(file, _)| {
+        let stored = crate::world::clean_filename(&file.name);
+        [file.name.clone(), stored]
+    });
+    stay.map(|a| a.filename.clone()).chain(come).collect()
+}
+
+/// With components v2 a message has neither text of its own nor embeds, stickers or a poll, whether
+/// they come with it or were there before (message resource, flag `IS_COMPONENTS_V2`).
+fn refuse_legacy_fields(form: &mut Form<'_>, draft: &Draft, base: Option<&Message>) {
+    let text = draft
+        .content
+        .as_deref()
+        .or(base.map(|m| m.content.as_str()));
+    let embeds = draft.embeds.as_ref().or(base.map(|m| &m.embeds));
+    let stickers = !draft.stickers.is_empty() || base.is_some_and(|m| !m.stickers.is_empty());
+    for (field, used) in [
+        ("content", text.is_some_and(|t| !t.is_empty())),
+        ("embeds", embeds.is_some_and(|e| !e.is_empty())),
+        ("sticker_ids", stickers),
+        ("poll", form.raw("poll").is_some()),
+    ] {
+        if used {
+            form.error(
+                field,
+                "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
+                format!(
+                    "The '{field}' field cannot be used when using MessageFlags.IS_COMPONENTS_V2"
+                ),
+            );
+        }
+    }
 }
 
 fn embeds(form: &mut Form<'_>) -> Vec<Value> {
@@ -406,7 +465,8 @@ fn content_type(file: &File) -> Option<String> {
     Some(known.to_owned())
 }
 
-/// Stores the draft's files and attaches them; `attachment://` links in embeds then lead there.
+/// Stores the draft's files and attaches them; `attachment://` links in embeds and components then
+/// lead there.
 pub fn attach(world: &mut World, draft: &mut Draft, message: &mut Message) {
     for (file, description) in std::mem::take(&mut draft.files) {
         let id = world.next_id();
@@ -450,12 +510,45 @@ pub fn attach(world: &mut World, draft: &mut Draft, message: &mut Message) {
             }
         }
     }
+    let mut layout = Value::Array(std::mem::take(&mut message.components));
+    components::visit(&mut layout, &mut |component| {
+        let items = component["items"].as_array_mut();
+        for item in items.into_iter().flatten() {
+            lead(world, message, &mut item["media"]);
+        }
+        for key in ["media", "file"] {
+            if let Some(media) = component.get_mut(key) {
+                lead(world, message, media);
+            }
+        }
+    });
+    if let Value::Array(components) = layout {
+        message.components = components;
+    }
     // Keys of embeds that were never set came into being by looking.
     for embed in &mut message.embeds {
         if let Some(map) = embed.as_object_mut() {
             map.retain(|_, v| !v.is_null());
         }
     }
+}
+
+/// Turns an `attachment://` address of a media item into that of the file.
+fn lead(world: &World, message: &Message, media: &mut Value) {
+    let name = media["url"].as_str();
+    let Some(name) = name.and_then(|url| url.strip_prefix("attachment://")) else {
+        return;
+    };
+    let stored = crate::world::clean_filename(name);
+    let mut found = message.attachments.iter();
+    let Some(file) = found.find(|a| a.filename == name || a.filename == stored) else {
+        return;
+    };
+    let url = world.attachment_url(message.channel, file);
+    *media = json!({
+        "id": file.id, "url": url, "proxy_url": url, "width": file.width, "height": file.height,
+        "content_type": file.content_type, "attachment_id": file.id,
+    });
 }
 
 /// Finds whom the text mentions, as far as it is allowed to.

@@ -10,6 +10,7 @@ use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::rest::limits::{self, Rate};
+use crate::rest::routes::Auth;
 use crate::world::permissions as perm;
 use crate::world::{AssetKind, Change, Emoji, Id, Sticker, Stored, action};
 
@@ -25,6 +26,12 @@ const MAX_EMOJI: usize = 256 * 1024;
 const MAX_STICKER: usize = 512 * 1024;
 
 pub(super) fn routes(table: &mut Table) {
+    table
+        .get("/sticker-packs", "list_sticker_packs", packs)
+        .auth(Auth::Open);
+    table
+        .get("/sticker-packs/{pack_id}", "get_sticker_pack", pack)
+        .auth(Auth::Open);
     table.get("/guilds/{guild_id}/emojis", "list_guild_emojis", list);
     table.post("/guilds/{guild_id}/emojis", "create_guild_emoji", create);
     table.get(
@@ -103,6 +110,15 @@ fn count_change(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
         .limits
         .hidden("guild_emojis", &guild.to_string(), CHANGES, cx.now().0);
     taken.map_err(|e| limits::shared(e.retry.map_or(1, |r| r.after_ms)))
+}
+
+/// Discord's own stickers: the sandbox has none.
+fn packs(_: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    Reply::ok(json!({"sticker_packs": []}))
+}
+
+fn pack(_: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    Err(error::UNKNOWN_STICKER_PACK.into())
 }
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

@@ -84,8 +84,10 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             ));
         }
         7 => {
-            let draft = compose::read(&data, files, "data", now)?;
             if let Some(message) = interaction.message {
+                let base = cx.world.message(interaction.channel, message);
+                let base = base.ok_or(error::UNKNOWN_MESSAGE)?;
+                let draft = compose::read_edit(base, &data, files, "data", now)?;
                 messages::amend(cx, interaction.channel, message, draft)?;
                 response = Some(message);
             }
@@ -353,7 +355,7 @@ fn own(cx: &Cx<'_>) -> Result<(Id, Id), ApiError> {
 fn read_and_edit(cx: &mut Cx<'_>, (channel, id): (Id, Id)) -> Result<Reply, ApiError> {
     let body = cx.object()?;
     let files = std::mem::take(&mut cx.files);
-    let draft = compose::read(&body, files, "", cx.now())?;
+    let draft = messages::read_edit(cx, channel, id, &body, files)?;
     edit(cx, channel, id, draft)?;
     answer(cx, channel, id)
 }

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 use super::Table;
 use super::compose::{self, Draft};
 use super::{automod, followers, guilds};
+use crate::rest::body::File;
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, read_id};
 use crate::rest::limits::Rate;
 use crate::world::permissions as perm;
 use crate::world::{
-    COMPONENTS_V2, Channel, EPHEMERAL, Id, Message, MessageView, SUPPRESS_EMBEDS, action, value,
+    COMPONENTS_V2, Channel, EPHEMERAL, HAS_SNAPSHOT, Id, Message, MessageView, SUPPRESS_EMBEDS,
+    action, value,
 };
 
 /// Oldest age at which messages can be deleted in bulk.
@@ -342,7 +344,7 @@ fn reply_to(cx: &Cx<'_>, draft: &Draft, message: &mut Message, bits: u64) -> Res
     let visible = cx.world.permissions_in(place, cx.me()) & readable == readable;
     let found = found
         .filter(|m| visible && (forward || place == message.channel) && m.ephemeral_for.is_none());
-    if found.is_none() {
+    let Some(found) = found else {
         if strict || forward {
             return Err(ApiError::field(
                 "message_reference",
@@ -351,20 +353,39 @@ fn reply_to(cx: &Cx<'_>, draft: &Draft, message: &mut Message, bits: u64) -> Res
             ));
         }
         return Ok(());
-    }
+    };
     let mut json = json!({"type": u8::from(forward), "channel_id": place, "message_id": target});
     if let Some(guild) = cx.world.guild_of(place) {
         json["guild_id"] = json!(guild);
     }
     message.reference = Some(json);
     if forward {
+        may_forward(cx, found)?;
         // A forward of a forward shows the first message.
-        message.snapshot = found.map(|m| {
-            let first = m.snapshot.as_deref().unwrap_or(m);
-            Box::new(first.clone())
-        });
+        let first = found.snapshot.as_deref().unwrap_or(found);
+        message.snapshot = Some(Box::new(first.clone()));
+        message.flags |= HAS_SNAPSHOT;
     } else {
         message.kind = 19;
+    }
+    Ok(())
+}
+
+/// Messages that people and commands wrote are forwarded, polls are not (message resource, "Message
+/// Forwards"); what a bot may not read it may not pass on either.
+fn may_forward(cx: &Cx<'_>, message: &Message) -> Result<(), ApiError> {
+    let me = cx.me();
+    let bare = bare_content(cx, message.channel);
+    Cx::refuse_if(
+        bare && message.author != me && !message.mentions.contains(&me),
+        error::UNREADABLE_FORWARD,
+    )?;
+    if !matches!(message.kind, 0 | 19 | 20 | 23) || message.poll.is_some() {
+        return Err(ApiError::field(
+            "message_reference",
+            "MESSAGE_REFERENCE_CANNOT_FORWARD",
+            "This message cannot be forwarded",
+        ));
     }
     Ok(())
 }
@@ -483,7 +504,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     {
         Cx::refuse_if(bits & perm::MANAGE_THREADS == 0, error::ARCHIVED)?;
     }
-    let draft = compose::read(&body, files, "", cx.now())?;
+    let draft = read_edit(cx, channel, id, &body, files)?;
     judge_edit(cx, channel, id, &draft)?;
     amend(cx, channel, id, draft)?;
     let message = cx
@@ -491,6 +512,19 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         .message(channel, id)
         .ok_or(error::UNKNOWN_MESSAGE)?;
     Reply::ok(cx.world.message_json(message, me))
+}
+
+/// Reads the body of an edit against the message that it changes.
+pub(super) fn read_edit(
+    cx: &Cx<'_>,
+    channel: Id,
+    id: Id,
+    body: &Value,
+    files: Vec<File>,
+) -> Result<Draft, ApiError> {
+    let message = cx.world.message(channel, id);
+    let message = message.ok_or(error::UNKNOWN_MESSAGE)?;
+    compose::read_edit(message, body, files, "", cx.now())
 }
 
 /// AutoMod reads edits as it reads new messages.

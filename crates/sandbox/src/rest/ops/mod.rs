@@ -17,11 +17,13 @@ mod images;
 mod interactions;
 mod invites;
 mod joining;
+mod left_out;
 mod members;
 mod messages;
 mod newcomers;
 mod overwrites;
 mod pins;
+mod polls;
 mod reactions;
 mod roles;
 mod scheduled_events;
@@ -30,6 +32,8 @@ mod soundboard;
 mod threads;
 mod users;
 mod webhooks;
+
+pub use left_out::LEFT_OUT;
 
 use http::Method;
 
@@ -141,6 +145,7 @@ pub(super) fn table() -> Vec<Route> {
         newcomers::routes,
         overwrites::routes,
         pins::routes,
+        polls::routes,
         reactions::routes,
         roles::routes,
         scheduled_events::routes,
