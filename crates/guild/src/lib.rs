@@ -1,0 +1,28 @@
+//! A server's structure: what it consists of, how it changes, how two states of it differ, and what
+//! has to be done to get from one to the other.
+//!
+//! Pure: no I/O, no clock, no randomness. Objects stay Discord's own JSON, so nothing is lost that
+//! this crate does not know. [`Structure`] is built from REST answers or from a GUILD_CREATE and
+//! kept current by [`Structure::apply_event`]; [`compare`], [`put_back`] and [`plan`] work on two or
+//! three structures, wherever they come from.
+
+mod compare;
+mod delta;
+mod event;
+mod fields;
+mod id;
+mod pairing;
+mod plan;
+mod sight;
+mod structure;
+mod three_way;
+
+pub use compare::{Comparison, Difference, FieldChange, compare};
+pub use delta::{Change, Delta};
+pub use event::CONSUMED_EVENTS;
+pub use id::Id;
+pub use pairing::{Mapping, pair};
+pub use plan::{Effect, Facts, Mode, Operation, Plan, Surplus, Unable, Why, bits, plan, rehearse};
+pub use sight::{HIDDEN_FLAG, HIDDEN_NAME, is_obfuscated};
+pub use structure::{Kind, Parts, Structure};
+pub use three_way::{PutBack, Verdict, put_back};

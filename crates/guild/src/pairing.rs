@@ -1,0 +1,211 @@
+//! Which object of one state is which of another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::fields::{Follow, Leads};
+use crate::{Id, Kind, Structure};
+
+/// From ids of one state to ids of another. Grows while a plan is carried out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mapping {
+    there: BTreeMap<(Kind, Id), Id>,
+    back: BTreeMap<(Kind, Id), Id>,
+}
+
+impl Mapping {
+    /// The counterpart in the live state of something in the wanted one.
+    pub fn live(&self, kind: Kind, wanted: Id) -> Option<Id> {
+        self.there.get(&(kind, wanted)).copied()
+    }
+
+    /// The counterpart in the wanted state of something in the live one.
+    pub fn wanted(&self, kind: Kind, live: Id) -> Option<Id> {
+        self.back.get(&(kind, live)).copied()
+    }
+
+    pub fn insert(&mut self, kind: Kind, wanted: Id, live: Id) {
+        self.there.insert((kind, wanted), live);
+        self.back.insert((kind, live), wanted);
+    }
+
+    /// Follows references of `wanted` into the live state.
+    pub(crate) fn follow<'m>(
+        &'m self,
+        wanted: &'m Structure,
+    ) -> impl Fn(Kind, Id) -> Leads + use<'m> {
+        move |kind, id| match self.live(kind, id) {
+            Some(live) => Leads::To(live),
+            None if wanted.get(kind, id).is_some() => Leads::Nowhere,
+            None => Leads::Gone,
+        }
+    }
+}
+
+/// References within a state itself.
+pub(crate) fn within(state: &Structure) -> impl Fn(Kind, Id) -> Leads + use<'_> {
+    move |kind, id| {
+        let known = state.get(kind, id).is_some() || state.is_hidden(id);
+        if known { Leads::To(id) } else { Leads::Gone }
+    }
+}
+
+/// Where an object stands among its kind: of twins the first goes with the first.
+pub(crate) fn rank(kind: Kind, id: Id, object: &Value) -> (i64, Id) {
+    let position = object["position"].as_i64().unwrap_or(0);
+    match kind {
+        // The highest first; of two at one position the one with the lower id is higher.
+        Kind::Role => (-position, id),
+        Kind::Channel | Kind::Hidden => (position, id),
+        _ => (0, id),
+    }
+}
+
+/// Pairs the objects of two states: by id, else by what identifies a kind, twins by their rank.
+/// Hidden channels are paired by id alone.
+pub fn pair(live: &Structure, wanted: &Structure) -> Mapping {
+    let mut mapping = Mapping::default();
+    mapping.insert(Kind::Guild, wanted.id(), live.id());
+    mapping.insert(Kind::Role, wanted.id(), live.id());
+    pair_kind(&mut mapping, live, wanted, Kind::Role, &role_tag);
+    pair_kind(
+        &mut mapping,
+        live,
+        wanted,
+        Kind::Role,
+        &|role: &Value, _: Follow<'_>| {
+            let color = crate::fields::Shape::Colors.canonical(role, "colors", &|_, _| Leads::Gone);
+            (role["managed"] != true).then(|| format!("{} {color}", role["name"]))
+        },
+    );
+    for (id, _) in wanted.all(Kind::Channel) {
+        if live.is_hidden(id) {
+            mapping.insert(Kind::Channel, id, id);
+        }
+    }
+    // Categories first: they tell channels of one name apart.
+    for categories in [true, false] {
+        pair_kind(
+            &mut mapping,
+            live,
+            wanted,
+            Kind::Channel,
+            &|channel: &Value, follow: Follow<'_>| {
+                if (channel["type"] == 4) != categories {
+                    return None;
+                }
+                let parent = Id::read(&channel["parent_id"]).map(|id| follow(Kind::Channel, id));
+                let parent = match parent {
+                    Some(Leads::To(id)) => id.to_string(),
+                    Some(Leads::Nowhere) => return None,
+                    Some(Leads::Gone) | None => String::new(),
+                };
+                Some(format!("{} {} {parent}", class(channel), channel["name"]))
+            },
+        );
+    }
+    for kind in [Kind::Emoji, Kind::Sticker, Kind::Sound] {
+        let name = |object: &Value, _: Follow<'_>| Some(object["name"].to_string());
+        pair_kind(&mut mapping, live, wanted, kind, &name);
+    }
+    let rule =
+        |rule: &Value, _: Follow<'_>| Some(format!("{} {}", rule["trigger_type"], rule["name"]));
+    pair_kind(&mut mapping, live, wanted, Kind::AutomodRule, &rule);
+    // All triggers but keywords exist once in a server.
+    let sole = |rule: &Value, _: Follow<'_>| {
+        (rule["trigger_type"] != 1).then(|| rule["trigger_type"].to_string())
+    };
+    pair_kind(&mut mapping, live, wanted, Kind::AutomodRule, &sole);
+    let event = |event: &Value, _: Follow<'_>| {
+        Some(format!(
+            "{} {}",
+            event["scheduled_start_time"], event["name"]
+        ))
+    };
+    pair_kind(&mut mapping, live, wanted, Kind::ScheduledEvent, &event);
+    mapping
+}
+
+type Identity<'i> = &'i dyn Fn(&Value, Follow<'_>) -> Option<String>;
+
+fn pair_kind(
+    mapping: &mut Mapping,
+    live: &Structure,
+    wanted: &Structure,
+    kind: Kind,
+    identity: Identity<'_>,
+) {
+    for (id, _) in wanted.all(kind) {
+        let free = mapping.live(kind, id).is_none() && mapping.wanted(kind, id).is_none();
+        if free && live.get(kind, id).is_some() {
+            mapping.insert(kind, id, id);
+        }
+    }
+    let taken: BTreeSet<Id> = live
+        .all(kind)
+        .map(|(id, _)| id)
+        .filter(|id| mapping.wanted(kind, *id).is_some())
+        .collect();
+    let mine = group(
+        live,
+        kind,
+        &|id| taken.contains(&id),
+        identity,
+        &within(live),
+    );
+    let theirs = {
+        let follow = mapping.follow(wanted);
+        let paired = |id| mapping.live(kind, id).is_some();
+        group(wanted, kind, &paired, identity, &follow)
+    };
+    let mut found = Vec::new();
+    for (key, wanted) in theirs {
+        let live = mine.get(&key).into_iter().flatten();
+        found.extend(wanted.into_iter().zip(live.copied()));
+    }
+    for (wanted, live) in found {
+        mapping.insert(kind, wanted, live);
+    }
+}
+
+/// Ids by identity, each list by rank.
+fn group(
+    state: &Structure,
+    kind: Kind,
+    paired: &dyn Fn(Id) -> bool,
+    identity: Identity<'_>,
+    follow: Follow<'_>,
+) -> BTreeMap<String, Vec<Id>> {
+    let free = state.all(kind).filter(|(id, _)| !paired(*id));
+    let mut ranked: Vec<_> = free.collect();
+    ranked.sort_by_key(|(id, object)| rank(kind, *id, object));
+    let mut groups: BTreeMap<String, Vec<Id>> = BTreeMap::new();
+    for (id, object) in ranked {
+        if let Some(key) = identity(object, follow) {
+            groups.entry(key).or_default().push(id);
+        }
+    }
+    groups
+}
+
+/// What ties a managed role to its owner.
+fn role_tag(role: &Value, _: Follow<'_>) -> Option<String> {
+    let tags = role["tags"].as_object()?;
+    let owner = ["bot_id", "integration_id", "subscription_listing_id"];
+    let owned = owner
+        .iter()
+        .find_map(|key| Some(format!("{key} {}", tags.get(*key)?)));
+    owned.or_else(|| {
+        tags.contains_key("premium_subscriber")
+            .then(|| "booster".to_owned())
+    })
+}
+
+/// Channels that can be turned into each other are of one class.
+pub(crate) fn class(channel: &Value) -> u64 {
+    match channel["type"].as_u64().unwrap_or(0) {
+        5 => 0,
+        kind => kind,
+    }
+}

@@ -1,0 +1,236 @@
+//! The shortest ordered list of effects that leads from a live state to a wanted one, each with its
+//! inverse and the permission it needs, and what cannot be done and why.
+
+pub mod bits;
+mod body;
+mod channels;
+mod rehearse;
+mod roles;
+mod settings;
+
+use serde_json::{Map, Value};
+
+pub use rehearse::rehearse;
+
+use crate::compare::{Comparison, compare_paired};
+use crate::pairing::{Mapping, pair};
+use crate::{Id, Kind, Structure};
+
+/// Roles of a server, @everyone among them.
+pub(crate) const MAX_ROLES: usize = 250;
+/// Channels of a server, threads not counted.
+pub(crate) const MAX_CHANNELS: usize = 500;
+/// Channels of a category, hidden ones too.
+pub(crate) const MAX_CHILDREN: usize = 50;
+/// Overwrites that one body may carry; more are put one by one.
+pub(crate) const MAX_OVERWRITES_IN_BODY: usize = 100;
+
+/// What the acting bot is able to do in the live server.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// Base permissions in the server.
+    pub permissions: u64,
+    /// Its highest role; `None` when it has none but @everyone.
+    pub top_role: Option<Id>,
+    /// The owner stands above all roles.
+    pub owner: bool,
+}
+
+/// What becomes of objects that are there and not wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surplus {
+    Keep,
+    Delete,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Mode {
+    pub surplus: Surplus,
+}
+
+/// What is to be done, in order, and what is not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub effects: Vec<Effect>,
+    pub unable: Vec<Unable>,
+    /// Pairs known beforehand; objects that effects create are added as they come.
+    pub mapping: Mapping,
+}
+
+/// One call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effect {
+    /// Names the effect within its plan, stable for equal inputs: `role/12/create`.
+    pub step: String,
+    pub operation: Operation,
+    /// Permission bits that the call needs.
+    pub needs: u64,
+    /// What takes it back; `None` for a create, which is taken back by deleting what it made.
+    pub inverse: Option<Operation>,
+}
+
+/// Whom an operation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// Something of the live server.
+    Live(Id),
+    /// The counterpart of something wanted, which may have yet to be made.
+    Wanted(Id),
+}
+
+/// A call's meaning. Ids inside bodies are those of the wanted state (of the live one in an inverse)
+/// until [`Operation::resolved`] replaces them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    Create {
+        kind: Kind,
+        /// Id of the wanted object.
+        wanted: Id,
+        body: Map<String, Value>,
+    },
+    Edit {
+        kind: Kind,
+        subject: Subject,
+        body: Map<String, Value>,
+    },
+    Delete {
+        kind: Kind,
+        subject: Subject,
+    },
+    PutOverwrite {
+        channel: Subject,
+        overwrite: Value,
+    },
+    /// New positions, all in one call.
+    Reorder {
+        kind: Kind,
+        positions: Vec<(Subject, i64)>,
+    },
+}
+
+/// Something that stays undone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unable {
+    pub kind: Kind,
+    /// Of the wanted object, or of the live one that should go.
+    pub id: Id,
+    pub name: String,
+    /// The fields concerned; empty for the whole object.
+    pub fields: Vec<&'static str>,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The bot lacks these permission bits.
+    MissingPermissions(u64),
+    /// The role stands above the bot's own, or is its own.
+    Hierarchy,
+    /// Roles of applications, boosters and subscriptions come and go with their owners.
+    Managed,
+    /// The channel is hidden from the bot.
+    NotVisible,
+    /// The server, or the category, holds no more.
+    Full,
+    /// The server lacks a feature: Community, announcements, role colours.
+    NeedsFeature(&'static str),
+    /// The picture's or sound's bytes are not part of the structure.
+    NeedsFile,
+    /// Discord does not let anybody.
+    Impossible,
+}
+
+/// Plans the way from `live` to `wanted`. Equal inputs give equal plans.
+pub fn plan(live: &Structure, wanted: &Structure, facts: Facts, mode: Mode) -> Plan {
+    let mapping = pair(live, wanted);
+    let comparison = compare_paired(live, wanted, &mapping);
+    let mut draft = Draft {
+        live,
+        wanted,
+        facts,
+        mode,
+        comparison,
+        plan: Plan {
+            effects: Vec::new(),
+            unable: Vec::new(),
+            mapping,
+        },
+    };
+    draft.roles();
+    draft.channels();
+    draft.settings();
+    draft.surplus();
+    draft.plan
+}
+
+/// A plan in the making.
+struct Draft<'s> {
+    live: &'s Structure,
+    wanted: &'s Structure,
+    facts: Facts,
+    mode: Mode,
+    comparison: Comparison,
+    plan: Plan,
+}
+
+impl Draft<'_> {
+    fn may(&self, needs: u64) -> bool {
+        self.missing(needs) == 0
+    }
+
+    /// Which of these bits the bot lacks.
+    fn missing(&self, needs: u64) -> u64 {
+        if self.facts.owner || self.facts.permissions & bits::ADMINISTRATOR != 0 {
+            0
+        } else {
+            needs & !self.facts.permissions
+        }
+    }
+
+    /// Adds an effect, or says which permission it lacks.
+    fn act(
+        &mut self,
+        step: String,
+        needs: u64,
+        (kind, id): (Kind, Id),
+        operation: Operation,
+        inverse: Option<Operation>,
+    ) -> bool {
+        if !self.may(needs) {
+            let why = Why::MissingPermissions(self.missing(needs));
+            self.unable(kind, id, Vec::new(), why);
+            return false;
+        }
+        self.plan.effects.push(Effect {
+            step,
+            operation,
+            needs,
+            inverse,
+        });
+        true
+    }
+
+    fn unable(&mut self, kind: Kind, id: Id, fields: Vec<&'static str>, why: Why) {
+        let object = self
+            .wanted
+            .get(kind, id)
+            .or_else(|| self.live.get(kind, id));
+        let name = object.and_then(|o| o["name"].as_str()).unwrap_or_default();
+        self.plan.unable.push(Unable {
+            kind,
+            id,
+            name: name.to_owned(),
+            fields,
+            why,
+        });
+    }
+
+    /// Takes a permission set down to what the bot may give, and says what was taken.
+    fn mask(&mut self, kind: Kind, id: Id, field: &'static str, set: u64) -> u64 {
+        let lacking = self.missing(set);
+        if lacking != 0 {
+            self.unable(kind, id, vec![field], Why::MissingPermissions(lacking));
+        }
+        set & !lacking
+    }
+}

@@ -1,0 +1,296 @@
+//! Roles: created from the top down, edited, sorted in one call.
+
+use serde_json::{Value, json};
+
+use super::{Draft, MAX_ROLES, Operation, Subject, Why, bits, body};
+use crate::compare::Bucket;
+use crate::fields::bit_set;
+use crate::pairing::rank;
+use crate::{Id, Kind};
+
+impl Draft<'_> {
+    pub(super) fn roles(&mut self) {
+        let created = self.create_roles();
+        self.edit_roles();
+        self.sort_roles(&created);
+    }
+
+    /// Whether a live role may be edited, moved and deleted.
+    pub(super) fn below_own(&self, role: Id) -> bool {
+        if self.facts.owner {
+            return true;
+        }
+        let Some(top) = self.facts.top_role else {
+            return false;
+        };
+        let of = |id| {
+            self.live
+                .get(Kind::Role, id)
+                .map(|r| rank(Kind::Role, id, r))
+        };
+        matches!((of(role), of(top)), (Some(role), Some(top)) if role > top)
+    }
+
+    /// Wanted roles, the highest first.
+    fn ranked(&self) -> Vec<(Id, &Value)> {
+        let mut all: Vec<_> = self.wanted.all(Kind::Role).collect();
+        all.sort_by_key(|(id, role)| rank(Kind::Role, *id, role));
+        all
+    }
+
+    /// From the top down: Discord puts each new role at the bottom, and of two at one position the
+    /// older one is higher.
+    fn create_roles(&mut self) -> Vec<Id> {
+        let missing = |id: Id| self.comparison.missing.contains(&(Kind::Role, id));
+        let wanted: Vec<(Id, Value)> = self
+            .ranked()
+            .into_iter()
+            .filter(|(id, _)| missing(*id))
+            .map(|(id, role)| (id, role.clone()))
+            .collect();
+        let mut room = MAX_ROLES.saturating_sub(self.live.all(Kind::Role).count());
+        let mut created = Vec::new();
+        for (id, role) in wanted {
+            if role["managed"] == true {
+                self.unable(Kind::Role, id, Vec::new(), Why::Managed);
+                continue;
+            }
+            if room == 0 {
+                self.unable(Kind::Role, id, Vec::new(), Why::Full);
+                continue;
+            }
+            let set = self.mask(Kind::Role, id, "permissions", bit_set(&role["permissions"]));
+            let mut body = body::create(Kind::Role, &role);
+            // Left out, it would be a copy of @everyone's.
+            body.insert("permissions".to_owned(), set.to_string().into());
+            self.fit_role(id, &mut body);
+            let operation = Operation::Create {
+                kind: Kind::Role,
+                wanted: id,
+                body,
+            };
+            let step = format!("role/{id}/create");
+            if self.act(step, bits::MANAGE_ROLES, (Kind::Role, id), operation, None) {
+                room -= 1;
+                created.push(id);
+            }
+        }
+        created
+    }
+
+    fn edit_roles(&mut self) {
+        let changed: Vec<_> = self
+            .comparison
+            .changed
+            .iter()
+            .filter(|d| d.kind == Kind::Role)
+            .cloned()
+            .collect();
+        for difference in changed {
+            let (live, wanted) = (difference.live, difference.wanted);
+            let (Some(present), Some(role)) = (
+                self.live.get(Kind::Role, live).cloned(),
+                self.wanted.get(Kind::Role, wanted).cloned(),
+            ) else {
+                continue;
+            };
+            let names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
+            if present["managed"] == true {
+                self.unable(Kind::Role, wanted, names, Why::Managed);
+                continue;
+            }
+            let everyone = live == self.live.id();
+            if !everyone && !self.below_own(live) {
+                self.unable(Kind::Role, wanted, names, Why::Hierarchy);
+                continue;
+            }
+            let mut body = body::take(&role, &names);
+            if names.contains(&"permissions") {
+                // Bits that the bot lacks stay as they are.
+                let (old, new) = (
+                    bit_set(&present["permissions"]),
+                    bit_set(&role["permissions"]),
+                );
+                let lacking = self.missing(old ^ new);
+                if lacking != 0 {
+                    self.unable(
+                        Kind::Role,
+                        wanted,
+                        vec!["permissions"],
+                        Why::MissingPermissions(lacking),
+                    );
+                }
+                let set = new & !lacking | old & lacking;
+                body.insert("permissions".to_owned(), set.to_string().into());
+                if set == old {
+                    body.shift_remove("permissions");
+                }
+            }
+            self.fit_role(wanted, &mut body);
+            if body.is_empty() {
+                continue;
+            }
+            let sent: Vec<_> = names
+                .iter()
+                .filter(|n| body.contains_key(**n) || **n == "colors")
+                .copied()
+                .collect();
+            let inverse = Operation::Edit {
+                kind: Kind::Role,
+                subject: Subject::Live(live),
+                body: body::take(&present, &sent),
+            };
+            let operation = Operation::Edit {
+                kind: Kind::Role,
+                subject: Subject::Live(live),
+                body,
+            };
+            let step = format!("role/{live}/edit");
+            self.act(
+                step,
+                bits::MANAGE_ROLES,
+                (Kind::Role, wanted),
+                operation,
+                Some(inverse),
+            );
+        }
+    }
+
+    /// Takes out what the server's features do not allow.
+    fn fit_role(&mut self, id: Id, body: &mut serde_json::Map<String, Value>) {
+        let icon = body
+            .get("unicode_emoji")
+            .is_some_and(|v| v.as_str().is_some_and(|s| !s.is_empty()));
+        if icon && !self.live.has_feature("ROLE_ICONS") {
+            body.shift_remove("unicode_emoji");
+            self.unable(
+                Kind::Role,
+                id,
+                vec!["unicode_emoji"],
+                Why::NeedsFeature("ROLE_ICONS"),
+            );
+        }
+        let shaded = body
+            .get("colors")
+            .is_some_and(|c| !c["secondary_color"].is_null());
+        if shaded && !self.live.has_feature("ENHANCED_ROLE_COLORS") {
+            let primary = body["colors"]["primary_color"].clone();
+            body.insert(
+                "colors".to_owned(),
+                json!({"primary_color": primary, "secondary_color": null, "tertiary_color": null}),
+            );
+            self.unable(
+                Kind::Role,
+                id,
+                vec!["colors"],
+                Why::NeedsFeature("ENHANCED_ROLE_COLORS"),
+            );
+        }
+    }
+
+    /// One call that gives every role below the bot's own its place. Roles that are not wanted keep
+    /// the neighbour above which they stand.
+    fn sort_roles(&mut self, created: &[Id]) {
+        if created.is_empty() && !self.comparison.reordered.contains(&Bucket::Roles) {
+            return;
+        }
+        let everyone = self.live.id();
+        let mut live: Vec<(Id, &Value)> = self
+            .live
+            .all(Kind::Role)
+            .filter(|(id, _)| *id != everyone)
+            .collect();
+        // From the bottom up.
+        live.sort_by_key(|(id, role)| std::cmp::Reverse(rank(Kind::Role, *id, role)));
+        let subject = |live: Id| match self.plan.mapping.wanted(Kind::Role, live) {
+            Some(wanted) => Subject::Wanted(wanted),
+            None => Subject::Live(live),
+        };
+        let movable: Vec<Subject> = live
+            .iter()
+            .filter(|(id, _)| self.below_own(*id))
+            .map(|(id, _)| subject(*id))
+            .collect();
+        // New ones stand at the bottom, the youngest lowest.
+        let fresh = created.iter().rev().map(|id| Subject::Wanted(*id));
+        let present: Vec<Subject> = fresh.chain(movable.iter().copied()).collect();
+        let ranked: Vec<Subject> = self
+            .ranked()
+            .into_iter()
+            .rev()
+            .map(|(id, _)| Subject::Wanted(id))
+            .filter(|s| present.contains(s))
+            .collect();
+        let desired = woven(&present, &ranked);
+        let fixed: Vec<Id> = self
+            .ranked()
+            .into_iter()
+            .filter_map(|(id, _)| self.plan.mapping.live(Kind::Role, id))
+            .filter(|id| *id != everyone && !self.below_own(*id))
+            .collect();
+        if !fixed.is_empty() && self.comparison.reordered.contains(&Bucket::Roles) {
+            // Where the bot's own role and those above stand is not the bot's to decide.
+            for id in fixed {
+                let wanted = self.plan.mapping.wanted(Kind::Role, id).unwrap_or(id);
+                self.unable(Kind::Role, wanted, vec!["position"], Why::Hierarchy);
+            }
+        }
+        if desired == present {
+            return;
+        }
+        let places = |order: &[Subject]| {
+            let numbered = (1_i64..).zip(order.iter().copied());
+            numbered
+                .map(|(at, subject)| (subject, at))
+                .collect::<Vec<_>>()
+        };
+        let before = movable
+            .iter()
+            .filter_map(|s| s.resolved(Kind::Role, &self.plan.mapping))
+            .filter_map(|id| {
+                Some((
+                    Subject::Live(id),
+                    self.live.get(Kind::Role, id)?["position"].as_i64()?,
+                ))
+            });
+        let inverse = Operation::Reorder {
+            kind: Kind::Role,
+            positions: before.collect(),
+        };
+        let operation = Operation::Reorder {
+            kind: Kind::Role,
+            positions: places(&desired),
+        };
+        self.act(
+            "role/reorder".to_owned(),
+            bits::MANAGE_ROLES,
+            (Kind::Role, everyone),
+            operation,
+            Some(inverse),
+        );
+    }
+}
+
+/// `present` with those of `ranked` in their order; the others stay above the neighbour they follow.
+pub(super) fn woven(present: &[Subject], ranked: &[Subject]) -> Vec<Subject> {
+    let mut followers: Vec<(Option<Subject>, Subject)> = Vec::new();
+    let mut last = None;
+    for subject in present {
+        if ranked.contains(subject) {
+            last = Some(*subject);
+        } else {
+            followers.push((last, *subject));
+        }
+    }
+    let mut order = Vec::with_capacity(present.len());
+    let after = |anchor: Option<Subject>, order: &mut Vec<Subject>| {
+        let own = followers.iter().filter(|(at, _)| *at == anchor);
+        order.extend(own.map(|(_, subject)| *subject));
+    };
+    after(None, &mut order);
+    for subject in ranked {
+        order.push(*subject);
+        after(Some(*subject), &mut order);
+    }
+    order
+}

@@ -1,0 +1,377 @@
+//! The server's own settings, its expressions, rules and events, and what goes last.
+
+use serde_json::{Map, Value, json};
+
+use super::{Draft, Operation, Subject, Surplus, Why, bits, body};
+use crate::fields::FEATURES;
+use crate::{Id, Kind};
+
+/// Features that only administrators switch, and one that only the owner does.
+const ADMINISTRATORS: [&str; 2] = ["COMMUNITY", "DISCOVERABLE"];
+const OWNERS: &str = "PRUNE_REQUIRES_ADMIN";
+const COMMUNITY_CHANNELS: [&str; 2] = ["rules_channel_id", "public_updates_channel_id"];
+
+impl Draft<'_> {
+    fn wants_community(&self) -> bool {
+        self.wanted.has_feature("COMMUNITY") && !self.live.has_feature("COMMUNITY")
+    }
+
+    /// Whether the server is a community once the plan is carried out.
+    pub(super) fn will_be_community(&self) -> bool {
+        self.live.has_feature("COMMUNITY")
+            || (self.wants_community()
+                && self.may(bits::ADMINISTRATOR | bits::MANAGE_GUILD)
+                && self.community_channels())
+    }
+
+    /// Discord takes the feature only together with both channels; without them it refuses for good.
+    fn community_channels(&self) -> bool {
+        COMMUNITY_CHANNELS.iter().all(|name| {
+            let id = Id::read(&self.wanted.guild()[*name]);
+            id.is_some_and(|id| {
+                self.wanted.get(Kind::Channel, id).is_some() && !self.live.is_hidden(id)
+            })
+        })
+    }
+
+    /// Between the plain channels and those that need a community.
+    pub(super) fn enable_community(&mut self) {
+        if !self.wants_community() {
+            return;
+        }
+        let guild = self.wanted.id();
+        if !self.will_be_community() {
+            let why = if self.community_channels() {
+                Why::MissingPermissions(self.missing(bits::ADMINISTRATOR | bits::MANAGE_GUILD))
+            } else {
+                Why::Impossible
+            };
+            self.unable(Kind::Guild, guild, vec!["features"], why);
+            return;
+        }
+        let (now, then) = (self.live.guild(), self.wanted.guild());
+        let mut features = switched(now);
+        features.push("COMMUNITY");
+        let level = then["verification_level"].as_i64().unwrap_or(1).max(1);
+        let mut body = Map::new();
+        body.insert("features".to_owned(), features.into());
+        body.insert("verification_level".to_owned(), level.into());
+        body.insert("explicit_content_filter".to_owned(), 2.into());
+        for name in COMMUNITY_CHANNELS {
+            body.insert(name.to_owned(), then[name].clone());
+        }
+        let names: Vec<&'static str> =
+            vec!["features", "verification_level", "explicit_content_filter"];
+        let mut back = body::take(now, &names);
+        back.insert("features".to_owned(), switched(now).into());
+        let operation = Operation::Edit {
+            kind: Kind::Guild,
+            subject: Subject::Wanted(guild),
+            body,
+        };
+        let inverse = Operation::Edit {
+            kind: Kind::Guild,
+            subject: Subject::Live(self.live.id()),
+            body: back,
+        };
+        let needs = bits::ADMINISTRATOR | bits::MANAGE_GUILD;
+        self.act(
+            "guild/community".to_owned(),
+            needs,
+            (Kind::Guild, guild),
+            operation,
+            Some(inverse),
+        );
+    }
+
+    pub(super) fn settings(&mut self) {
+        self.edit_guild();
+        for kind in [
+            Kind::Emoji,
+            Kind::Sticker,
+            Kind::Sound,
+            Kind::AutomodRule,
+            Kind::ScheduledEvent,
+        ] {
+            self.others(kind);
+        }
+    }
+
+    fn edit_guild(&mut self) {
+        let found = self
+            .comparison
+            .changed
+            .iter()
+            .find(|d| d.kind == Kind::Guild);
+        let Some(difference) = found.cloned() else {
+            return;
+        };
+        let (id, now, then) = (
+            self.wanted.id(),
+            self.live.guild().clone(),
+            self.wanted.guild().clone(),
+        );
+        let names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
+        let mut body = body::take(&then, &names);
+        let community = self.will_be_community();
+        if community {
+            // A community keeps its channels, its filter and a verification level.
+            for name in COMMUNITY_CHANNELS {
+                if body.get(name).is_some_and(Value::is_null) {
+                    body.shift_remove(name);
+                    self.unable(Kind::Guild, id, vec![name], Why::Impossible);
+                }
+            }
+            for (name, least) in [("verification_level", 1), ("explicit_content_filter", 2)] {
+                if body
+                    .get(name)
+                    .and_then(Value::as_i64)
+                    .is_some_and(|level| level < least)
+                {
+                    body.insert(name.to_owned(), least.into());
+                    self.unable(Kind::Guild, id, vec![name], Why::Impossible);
+                }
+            }
+        } else {
+            for name in [
+                "rules_channel_id",
+                "public_updates_channel_id",
+                "safety_alerts_channel_id",
+                "description",
+            ] {
+                if body.shift_remove(name).is_some() {
+                    self.unable(Kind::Guild, id, vec![name], Why::NeedsFeature("COMMUNITY"));
+                }
+            }
+        }
+        if names.contains(&"features") {
+            self.fit_features(&now, &then, &mut body);
+        }
+        if body.is_empty() {
+            return;
+        }
+        let sent: Vec<_> = names
+            .iter()
+            .filter(|n| body.contains_key(**n))
+            .copied()
+            .collect();
+        let mut back = body::take(&now, &sent);
+        if back.contains_key("features") {
+            back.insert("features".to_owned(), switched(&now).into());
+        }
+        let operation = Operation::Edit {
+            kind: Kind::Guild,
+            subject: Subject::Wanted(id),
+            body,
+        };
+        let inverse = Operation::Edit {
+            kind: Kind::Guild,
+            subject: Subject::Live(self.live.id()),
+            body: back,
+        };
+        self.act(
+            "guild/edit".to_owned(),
+            bits::MANAGE_GUILD,
+            (Kind::Guild, id),
+            operation,
+            Some(inverse),
+        );
+    }
+
+    /// The list replaces all features that can be switched, so it is the present one with what this
+    /// bot can switch as wanted.
+    fn fit_features(&mut self, now: &Value, then: &Value, body: &mut Map<String, Value>) {
+        let (mut features, wanted) = (switched(now), switched(then));
+        if self.will_be_community() && !features.contains(&"COMMUNITY") {
+            features.push("COMMUNITY");
+        }
+        let before = features.clone();
+        for feature in FEATURES {
+            if features.contains(&feature) == wanted.contains(&feature) {
+                continue;
+            }
+            let needs = if ADMINISTRATORS.contains(&feature) {
+                bits::ADMINISTRATOR
+            } else {
+                0
+            };
+            let possible = feature != "COMMUNITY" || !wanted.contains(&feature);
+            let allowed = self.may(needs) && (feature != OWNERS || self.facts.owner) && possible;
+            let community = self.will_be_community() || feature != "INVITES_DISABLED";
+            if !allowed || !community {
+                let why = if community && self.missing(needs) != 0 {
+                    Why::MissingPermissions(self.missing(needs))
+                } else {
+                    Why::NeedsFeature(feature)
+                };
+                self.unable(Kind::Guild, self.wanted.id(), vec!["features"], why);
+            } else if wanted.contains(&feature) {
+                features.push(feature);
+            } else {
+                features.retain(|f| *f != feature);
+            }
+        }
+        if features == before {
+            body.shift_remove("features");
+        } else {
+            body.insert("features".to_owned(), features.into());
+        }
+    }
+
+    /// What has no order and no hierarchy.
+    fn others(&mut self, kind: Kind) {
+        let (create, edit) = match kind {
+            Kind::AutomodRule => (bits::MANAGE_GUILD, bits::MANAGE_GUILD),
+            Kind::ScheduledEvent => (bits::CREATE_EVENTS, bits::MANAGE_EVENTS),
+            _ => (
+                bits::CREATE_GUILD_EXPRESSIONS,
+                bits::MANAGE_GUILD_EXPRESSIONS,
+            ),
+        };
+        let missing: Vec<Id> = of_kind(&self.comparison.missing, kind);
+        for id in missing {
+            let Some(object) = self.wanted.get(kind, id).cloned() else {
+                continue;
+            };
+            if matches!(kind, Kind::Emoji | Kind::Sticker | Kind::Sound) {
+                // Whoever carries the plan out adds the bytes, if they were kept.
+                self.unable(kind, id, Vec::new(), Why::NeedsFile);
+                continue;
+            }
+            let mut body = body::create(kind, &object);
+            if kind == Kind::AutomodRule {
+                body.insert("enabled".to_owned(), json!(object["enabled"] == true));
+            }
+            let operation = Operation::Create {
+                kind,
+                wanted: id,
+                body,
+            };
+            self.act(
+                format!("{}/{id}/create", word(kind)),
+                create,
+                (kind, id),
+                operation,
+                None,
+            );
+        }
+        let changed: Vec<_> = self
+            .comparison
+            .changed
+            .iter()
+            .filter(|d| d.kind == kind)
+            .cloned()
+            .collect();
+        for difference in changed {
+            let (Some(now), Some(then)) = (
+                self.live.get(kind, difference.live),
+                self.wanted.get(kind, difference.wanted),
+            ) else {
+                continue;
+            };
+            let names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
+            let operation = Operation::Edit {
+                kind,
+                subject: Subject::Wanted(difference.wanted),
+                body: body::take(then, &names),
+            };
+            let inverse = Operation::Edit {
+                kind,
+                subject: Subject::Live(difference.live),
+                body: body::take(now, &names),
+            };
+            let step = format!("{}/{}/edit", word(kind), difference.live);
+            self.act(
+                step,
+                edit,
+                (kind, difference.wanted),
+                operation,
+                Some(inverse),
+            );
+        }
+    }
+
+    /// What is not wanted goes last: a role takes its grants and overwrites along, a channel its
+    /// webhooks and invites.
+    pub(super) fn surplus(&mut self) {
+        if self.mode.surplus == Surplus::Keep {
+            return;
+        }
+        let order = [
+            (Kind::AutomodRule, bits::MANAGE_GUILD),
+            (Kind::ScheduledEvent, bits::MANAGE_EVENTS),
+            (Kind::Sound, bits::MANAGE_GUILD_EXPRESSIONS),
+            (Kind::Sticker, bits::MANAGE_GUILD_EXPRESSIONS),
+            (Kind::Emoji, bits::MANAGE_GUILD_EXPRESSIONS),
+            (Kind::Channel, bits::MANAGE_CHANNELS),
+            (Kind::Role, bits::MANAGE_ROLES),
+        ];
+        for (kind, needs) in order {
+            for id in of_kind(&self.comparison.surplus, kind) {
+                let Some(object) = self.live.get(kind, id) else {
+                    continue;
+                };
+                let managed = object["managed"] == true;
+                let why = match kind {
+                    Kind::Role if managed => Some(Why::Managed),
+                    Kind::Role if !self.below_own(id) => Some(Why::Hierarchy),
+                    Kind::Channel if self.community_needs(id) => Some(Why::Impossible),
+                    _ if managed => Some(Why::Managed),
+                    _ => None,
+                };
+                if let Some(why) = why {
+                    self.unable(kind, id, Vec::new(), why);
+                    continue;
+                }
+                let inverse = Operation::Create {
+                    kind,
+                    wanted: id,
+                    body: body::create(kind, object),
+                };
+                let operation = Operation::Delete {
+                    kind,
+                    subject: Subject::Live(id),
+                };
+                let step = format!("{}/{id}/delete", word(kind));
+                self.act(step, needs, (kind, id), operation, Some(inverse));
+            }
+        }
+    }
+
+    /// Whether a live channel stays one of the two that a community cannot lose.
+    fn community_needs(&self, channel: Id) -> bool {
+        let stays = |name: &str| {
+            let wanted = Id::read(&self.wanted.guild()[name]);
+            let replaced = wanted.is_some_and(|id| self.wanted.get(Kind::Channel, id).is_some());
+            Id::read(&self.live.guild()[name]) == Some(channel) && !replaced
+        };
+        self.live.has_feature("COMMUNITY") && COMMUNITY_CHANNELS.iter().any(|name| stays(name))
+    }
+}
+
+/// Features of a server that can be switched and are on.
+fn switched(guild: &Value) -> Vec<&'static str> {
+    let list = guild["features"].as_array();
+    let on = |feature: &&'static str| list.is_some_and(|list| list.iter().any(|f| f == *feature));
+    FEATURES.iter().copied().filter(on).collect()
+}
+
+fn of_kind(list: &[(Kind, Id)], kind: Kind) -> Vec<Id> {
+    let of = list.iter().filter(|(k, _)| *k == kind);
+    of.map(|(_, id)| *id).collect()
+}
+
+/// A kind in the names of steps.
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Guild => "guild",
+        Kind::Role => "role",
+        Kind::Channel | Kind::Hidden => "channel",
+        Kind::Thread => "thread",
+        Kind::Emoji => "emoji",
+        Kind::Sticker => "sticker",
+        Kind::Sound => "sound",
+        Kind::AutomodRule => "automod",
+        Kind::ScheduledEvent => "event",
+    }
+}

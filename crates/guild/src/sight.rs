@@ -1,0 +1,29 @@
+//! Channels that a bot may not see (Discord docs, Channel resource, "Obfuscated Channels").
+
+use serde_json::Value;
+
+use crate::Id;
+
+/// Flag of a channel whose object is obfuscated.
+pub const HIDDEN_FLAG: u64 = 1 << 17;
+/// Its name.
+pub const HIDDEN_NAME: &str = "___hidden___";
+
+const VIEW_CHANNEL: u64 = 1 << 10;
+
+/// Whether a channel object only stands for a channel that cannot be seen. Readers that lose unknown
+/// flags are recognised by the name together with the one overwrite.
+pub fn is_obfuscated(channel: &Value, guild: Id) -> bool {
+    if channel["flags"].as_u64().unwrap_or(0) & HIDDEN_FLAG != 0 {
+        return true;
+    }
+    let overwrites = channel["permission_overwrites"].as_array();
+    let hides_from_all = overwrites.is_some_and(|list| match list.as_slice() {
+        [only] => {
+            let deny = crate::fields::bit_set(&only["deny"]);
+            Id::of(only) == Some(guild) && deny & VIEW_CHANNEL != 0
+        }
+        _ => false,
+    });
+    channel["name"] == HIDDEN_NAME && hides_from_all
+}

@@ -1,0 +1,135 @@
+//! Putting back what one change did, without touching what others did since.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::compare::COMPARED;
+use crate::delta::Delta;
+use crate::fields::fields;
+use crate::pairing::within;
+use crate::{Id, Kind, Structure};
+
+/// What became of one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stands, and is taken back.
+    PutBack,
+    /// Somebody has taken it back already.
+    Done,
+    /// Somebody has changed the same thing since: a person decides.
+    AskAgain,
+}
+
+/// What a state should look like once a change is taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PutBack {
+    /// The present with the change taken back; plan towards it.
+    pub wanted: Structure,
+    /// Every change with its verdict; `field` is absent where a whole object came or went.
+    pub verdicts: Vec<(Kind, Id, Option<&'static str>, Verdict)>,
+}
+
+/// Takes back what led from `before` to `after`, as far as it still stands in `now`: field by field
+/// where an object was changed.
+pub fn put_back(before: &Structure, after: &Structure, now: &Structure) -> PutBack {
+    let mut back = PutBack {
+        wanted: now.clone(),
+        verdicts: Vec::new(),
+    };
+    for kind in COMPARED {
+        let mut ids: Vec<Id> = before
+            .all(kind)
+            .chain(after.all(kind))
+            .map(|(id, _)| id)
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            let hidden = [before, after, now].iter().any(|state| state.is_hidden(id));
+            if kind == Kind::Channel && hidden && after.get(kind, id).is_some() {
+                continue;
+            }
+            let states = [before, after, now].map(|state| state.get(kind, id));
+            judge(&mut back, kind, id, states, [before, after, now]);
+        }
+    }
+    back
+}
+
+fn judge(
+    back: &mut PutBack,
+    kind: Kind,
+    id: Id,
+    states: [Option<&Value>; 3],
+    [before, after, now]: [&Structure; 3],
+) {
+    let mut note = Delta::default();
+    match states {
+        [Some(old), None, None] => {
+            back.wanted
+                .set(kind, id, Some(Arc::new(old.clone())), &mut note);
+            back.verdicts.push((kind, id, None, Verdict::PutBack));
+        }
+        [Some(_), None, Some(_)] | [None, Some(_), None] => {
+            back.verdicts.push((kind, id, None, Verdict::Done));
+        }
+        [None, Some(made), Some(present)] => {
+            let same = differing(kind, id, (after, made), (now, present)).is_empty();
+            let verdict = if same {
+                Verdict::PutBack
+            } else {
+                Verdict::AskAgain
+            };
+            if same {
+                back.wanted.set(kind, id, None, &mut note);
+            }
+            back.verdicts.push((kind, id, None, verdict));
+        }
+        [Some(old), Some(changed), Some(present)] => {
+            let attacked = differing(kind, id, (before, old), (after, changed));
+            let since = differing(kind, id, (after, changed), (now, present));
+            let open = differing(kind, id, (before, old), (now, present));
+            let mut object = present.clone();
+            for field in attacked {
+                let verdict = match (since.contains(&field), open.contains(&field)) {
+                    (false, _) => Verdict::PutBack,
+                    (true, false) => Verdict::Done,
+                    (true, true) => Verdict::AskAgain,
+                };
+                if verdict == Verdict::PutBack {
+                    object[field] = old[field].clone();
+                    if field == "colors" {
+                        object["color"] = old["color"].clone();
+                    }
+                }
+                back.verdicts.push((kind, id, Some(field), verdict));
+            }
+            if old["position"] != changed["position"] && present["position"] == changed["position"]
+            {
+                object["position"] = old["position"].clone();
+                back.verdicts
+                    .push((kind, id, Some("position"), Verdict::PutBack));
+            }
+            back.wanted.set(kind, id, Some(Arc::new(object)), &mut note);
+        }
+        [Some(_), Some(_), None] | [None, None, _] => {}
+    }
+}
+
+/// Names of settable fields that differ between two forms of one object.
+fn differing(
+    kind: Kind,
+    id: Id,
+    (one, first): (&Structure, &Value),
+    (other, second): (&Structure, &Value),
+) -> Vec<&'static str> {
+    let (here, there) = (within(one), within(other));
+    let everyone = kind == Kind::Role && id == one.id();
+    fields(kind, first, everyone)
+        .filter(|f| {
+            f.shape.canonical(first, f.name, &here) != f.shape.canonical(second, f.name, &there)
+        })
+        .map(|f| f.name)
+        .collect()
+}

@@ -1,0 +1,368 @@
+//! Plans, carried out on paper: the way from any state to any other.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use splashtail_guild::{
+    Facts, Id, Kind, Mode, Operation, PutBack, Structure, Surplus, Verdict, Why, bits, compare,
+    plan, put_back, rehearse,
+};
+
+const DELETE: Mode = Mode {
+    surplus: Surplus::Delete,
+};
+
+/// The bot of these tests: below role 900, with every permission.
+fn all_powerful() -> Facts {
+    Facts {
+        permissions: bits::ADMINISTRATOR,
+        top_role: None,
+        owner: true,
+    }
+}
+
+fn role(id: u64, name: &str, position: i64, permissions: u64) -> Value {
+    json!({"id": id.to_string(), "name": name, "position": position, "permissions": permissions.to_string(),
+        "color": 0, "hoist": false, "mentionable": false, "managed": false})
+}
+
+fn channel(id: u64, kind: u64, name: &str, position: i64, parent: Option<u64>) -> Value {
+    json!({"id": id.to_string(), "type": kind, "name": name, "position": position, "flags": 0,
+        "parent_id": parent.map(|p| p.to_string()), "permission_overwrites": []})
+}
+
+fn guild(roles: Vec<Value>, channels: Vec<Value>) -> Structure {
+    let mut all = vec![role(1, "@everyone", 0, 1024)];
+    all.extend(roles);
+    Structure::from_guild(
+        &json!({"id": "1", "name": "Harbour", "features": ["COMMUNITY", "NEWS"],
+        "verification_level": 1, "explicit_content_filter": 2, "roles": all, "channels": channels}),
+    )
+    .unwrap()
+}
+
+fn steps(live: &Structure, wanted: &Structure, facts: Facts) -> Vec<String> {
+    let plan = plan(live, wanted, facts, DELETE);
+    plan.effects.into_iter().map(|e| e.step).collect()
+}
+
+#[derive(Debug, Clone)]
+struct Draft {
+    roles: Vec<(u8, u8, u8)>,
+    channels: Vec<(u8, u8, u8, u8, u8)>,
+    name: u8,
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let roles = prop::collection::vec((0_u8..4, 0_u8..6, any::<u8>()), 0..6);
+    let channels =
+        prop::collection::vec((0_u8..4, 0_u8..4, 0_u8..8, any::<u8>(), any::<u8>()), 0..10);
+    (roles, channels, 0_u8..3).prop_map(|(roles, channels, name)| Draft {
+        roles,
+        channels,
+        name,
+    })
+}
+
+/// A state whose ids start at `first`, so that two states share some ids, or none.
+fn build(draft: &Draft, first: u64) -> Structure {
+    let roles: Vec<Value> = draft
+        .roles
+        .iter()
+        .enumerate()
+        .map(|(n, (name, position, bits))| {
+            role(
+                first + n as u64,
+                &format!("role {name}"),
+                i64::from(*position) + 1,
+                u64::from(*bits),
+            )
+        })
+        .collect();
+    let mut channels: Vec<Value> = Vec::new();
+    let mut categories: Vec<u64> = Vec::new();
+    for (n, (kind, name, position, parent, extra)) in draft.channels.iter().enumerate() {
+        let id = first + 100 + n as u64;
+        let kind = [4, 0, 2, 5][usize::from(*kind)];
+        let parent = (kind != 4 && !categories.is_empty() && parent % 3 != 0)
+            .then(|| categories[usize::from(*parent) % categories.len()]);
+        if kind == 4 {
+            categories.push(id);
+        }
+        let mut made = channel(id, kind, &format!("c{name}"), i64::from(*position), parent);
+        if kind != 4 {
+            made["rate_limit_per_user"] = (extra % 3).into();
+            made["nsfw"] = (extra % 2 == 0).into();
+        }
+        if extra % 4 == 0 && !roles.is_empty() {
+            let whom = &roles[usize::from(*extra) % roles.len()]["id"];
+            made["permission_overwrites"] =
+                json!([{"id": whom, "type": 0, "allow": "0", "deny": extra.to_string()}]);
+        }
+        channels.push(made);
+    }
+    let mut built = guild(roles, channels);
+    let name = format!("Harbour {}", draft.name);
+    built.apply_event("GUILD_UPDATE", &json!({"id": "1", "name": name}));
+    built
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // The plan of A to B, applied to A, gives B.
+    #[test]
+    fn a_plan_leads_where_it_says(a in draft(), b in draft(), shift in 0_u64..3) {
+        let (live, wanted) = (build(&a, 1_000), build(&b, 1_000 + shift * 2));
+        let plan = plan(&live, &wanted, all_powerful(), DELETE);
+        prop_assert!(plan.unable.is_empty(), "{:?}", plan.unable);
+        let reached = rehearse(&live, &plan);
+        let left = compare(&reached, &wanted);
+        prop_assert!(left.is_empty(), "{left:#?}\n{:#?}", plan.effects);
+    }
+
+    #[test]
+    fn nothing_is_done_where_nothing_differs(a in draft()) {
+        let live = build(&a, 1_000);
+        prop_assert!(compare(&live, &live).is_empty());
+        let plan = plan(&live, &live, all_powerful(), DELETE);
+        prop_assert!(plan.effects.is_empty(), "{:?}", plan.effects);
+        prop_assert!(plan.unable.is_empty());
+    }
+
+    // What an attacker did is taken back, and nothing else.
+    #[test]
+    fn an_attack_is_taken_back(a in draft(), b in draft()) {
+        let (before, after) = (build(&a, 1_000), build(&b, 1_000));
+        let PutBack { wanted, verdicts } = put_back(&before, &after, &after);
+        prop_assert!(verdicts.iter().all(|(_, _, _, v)| *v == Verdict::PutBack), "{verdicts:?}");
+        let plan = plan(&after, &wanted, all_powerful(), DELETE);
+        let reached = rehearse(&after, &plan);
+        let left = compare(&reached, &before);
+        prop_assert!(left.is_empty(), "{left:#?}");
+    }
+
+    #[test]
+    fn no_step_has_the_name_of_another(a in draft(), b in draft()) {
+        let mut names = steps(&build(&a, 1_000), &build(&b, 1_002), all_powerful());
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        prop_assert_eq!(names.len(), count);
+    }
+}
+
+#[test]
+fn twins_are_paired_by_rank() {
+    let live = guild(vec![role(20, "Mod", 2, 1), role(21, "Mod", 1, 2)], vec![]);
+    let wanted = guild(vec![role(30, "Mod", 5, 1), role(31, "Mod", 4, 2)], vec![]);
+    assert!(
+        compare(&live, &wanted).is_empty(),
+        "gaps in positions mean nothing"
+    );
+}
+
+#[test]
+fn five_moves_are_five_edits_and_one_order() {
+    let children = |parent: u64, at: &dyn Fn(u64) -> i64| {
+        let mut all = vec![channel(10, 4, "a", 0, None), channel(11, 4, "b", 1, None)];
+        all.extend((0..5).map(|n| channel(20 + n, 0, &format!("c{n}"), at(n), Some(parent))));
+        guild(vec![], all)
+    };
+    let live = children(10, &|n| n as i64);
+    let wanted = children(11, &|n| 9 - n as i64);
+    let names = steps(&live, &wanted, all_powerful());
+    let (edits, orders): (Vec<_>, Vec<_>) = names.iter().partition(|n| n.ends_with("/edit"));
+    assert_eq!(
+        (edits.len(), orders),
+        (5, vec![&"channel/reorder".to_owned()])
+    );
+}
+
+#[test]
+fn hidden_channels_are_left_alone_and_named() {
+    let secret = channel(20, 0, "vault", 0, None);
+    let wanted = guild(
+        vec![],
+        vec![secret.clone(), channel(21, 0, "open", 1, None)],
+    );
+    let mut live = wanted.clone();
+    live.apply_event(
+        "CHANNEL_UPDATE",
+        &json!({"id": "20", "type": 0, "name": "___hidden___", "flags": 1 << 17,
+        "position": 0, "parent_id": null,
+        "permission_overwrites": [{"id": "1", "type": 0, "allow": "0", "deny": "1024"}]}),
+    );
+    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    assert!(plan.effects.is_empty(), "{:?}", plan.effects);
+    let unable: Vec<_> = plan.unable.iter().map(|u| (u.id, u.why)).collect();
+    assert_eq!(unable, [(Id::new(20), Why::NotVisible)]);
+    // Neither is it surplus where it is not wanted.
+    let empty = guild(vec![], vec![channel(21, 0, "open", 1, None)]);
+    assert!(steps(&live, &empty, all_powerful()).is_empty());
+}
+
+#[test]
+fn roles_above_the_bot_and_bits_it_lacks_stay_and_are_named() {
+    let live = guild(
+        vec![
+            role(20, "High", 3, 0),
+            role(21, "Bot", 2, 0),
+            role(22, "Low", 1, 0),
+        ],
+        vec![],
+    );
+    let wanted = guild(
+        vec![
+            role(20, "Higher", 3, 0),
+            role(21, "Bot", 2, 0),
+            role(22, "Low", 1, 1 << 4 | 1 << 11),
+        ],
+        vec![],
+    );
+    let facts = Facts {
+        permissions: bits::MANAGE_ROLES | 1 << 11,
+        top_role: Some(Id::new(21)),
+        owner: false,
+    };
+    let plan = plan(&live, &wanted, facts, DELETE);
+    let unable: Vec<_> = plan.unable.iter().map(|u| (u.id.get(), u.why)).collect();
+    assert!(unable.contains(&(20, Why::Hierarchy)), "{unable:?}");
+    assert!(
+        unable.contains(&(22, Why::MissingPermissions(1 << 4))),
+        "{unable:?}"
+    );
+    let Operation::Edit { body, .. } = &plan.effects[0].operation else {
+        panic!("{:?}", plan.effects);
+    };
+    assert_eq!(body["permissions"], (1 << 11).to_string());
+    assert_eq!(plan.effects.len(), 1);
+}
+
+#[test]
+fn full_categories_take_as_many_as_fit() {
+    let category = channel(10, 4, "a", 0, None);
+    let mut there = vec![category.clone()];
+    there.extend((0..3).map(|n| {
+        json!({"id": (100 + n).to_string(), "type": 0, "name": "___hidden___", "flags": 1 << 17, "position": n,
+            "parent_id": "10", "permission_overwrites": []})
+    }));
+    let mut children = vec![category];
+    children.extend((0..52).map(|n| channel(200 + n, 0, &format!("c{n}"), n as i64, Some(10))));
+    let plan = plan(
+        &guild(vec![], there),
+        &guild(vec![], children),
+        all_powerful(),
+        DELETE,
+    );
+    let created = plan
+        .effects
+        .iter()
+        .filter(|e| e.step.ends_with("/create"))
+        .count();
+    assert_eq!(created, 47, "three hidden ones take room");
+    let full = plan.unable.iter().filter(|u| u.why == Why::Full).count();
+    assert_eq!(full, 5);
+}
+
+#[test]
+fn long_lists_of_overwrites_are_put_one_by_one() {
+    let roles: Vec<Value> = (0..150)
+        .map(|n| role(1_000 + n, &format!("r{n}"), n as i64 + 1, 0))
+        .collect();
+    let overwrites: Vec<Value> = (0..150)
+        .map(|n| json!({"id": (1_000 + n).to_string(), "type": 0, "allow": "0", "deny": "2048"}))
+        .collect();
+    let mut wanted = channel(20, 0, "c", 0, None);
+    wanted["permission_overwrites"] = overwrites.into();
+    let (live, wanted) = (guild(roles.clone(), vec![]), guild(roles, vec![wanted]));
+    let names = steps(&live, &wanted, all_powerful());
+    assert_eq!(
+        names.iter().filter(|n| n.contains("/overwrite/")).count(),
+        50
+    );
+    let reached = rehearse(&live, &plan(&live, &wanted, all_powerful(), DELETE));
+    assert!(compare(&reached, &wanted).is_empty());
+}
+
+// A plain server gets its plain channels first, then the community, then what needs one.
+#[test]
+fn a_community_comes_between_plain_channels_and_those_that_need_it() {
+    let mut wanted = guild(
+        vec![],
+        vec![
+            channel(20, 0, "rules", 0, None),
+            channel(21, 0, "updates", 1, None),
+            channel(22, 5, "news", 2, None),
+        ],
+    );
+    let ids = json!({"id": "1", "rules_channel_id": "20", "public_updates_channel_id": "21"});
+    wanted.apply_event("GUILD_UPDATE", &ids);
+    let mut live = guild(vec![], vec![]);
+    live.apply_event(
+        "GUILD_UPDATE",
+        &json!({"id": "1", "features": [], "explicit_content_filter": 0}),
+    );
+    let names = steps(&live, &wanted, all_powerful());
+    let at = |step: &str| {
+        names
+            .iter()
+            .position(|n| n == step)
+            .unwrap_or_else(|| panic!("{step}: {names:?}"))
+    };
+    assert!(at("channel/21/create") < at("guild/community"));
+    assert!(at("guild/community") < at("channel/22/create"));
+    let reached = rehearse(&live, &plan(&live, &wanted, all_powerful(), DELETE));
+    assert!(
+        compare(&reached, &wanted).is_empty(),
+        "{:#?}",
+        compare(&reached, &wanted)
+    );
+    // Without Administrator the announcement channel becomes a plain one.
+    let facts = Facts {
+        permissions: !bits::ADMINISTRATOR,
+        top_role: None,
+        owner: false,
+    };
+    let plan = plan(&live, &wanted, facts, DELETE);
+    let named = |why: Why| plan.unable.iter().any(|u| u.why == why);
+    assert!(named(Why::NeedsFeature("COMMUNITY")), "{:?}", plan.unable);
+    assert!(named(Why::MissingPermissions(bits::ADMINISTRATOR)));
+}
+
+#[test]
+fn later_changes_by_others_are_asked_about() {
+    let before = guild(
+        vec![role(20, "Mod", 1, 0)],
+        vec![channel(30, 0, "a", 0, None)],
+    );
+    let mut after = before.clone();
+    after.apply_event("CHANNEL_DELETE", &json!({"id": "30"}));
+    after.apply_event(
+        "GUILD_ROLE_UPDATE",
+        &json!({"role": role(20, "Pwned", 1, 8)}),
+    );
+    let mut now = after.clone();
+    now.apply_event(
+        "GUILD_ROLE_UPDATE",
+        &json!({"role": role(20, "Friends", 1, 8)}),
+    );
+    let back = put_back(&before, &after, &now);
+    assert_eq!(
+        back.verdicts,
+        [
+            (Kind::Role, Id::new(20), Some("name"), Verdict::AskAgain),
+            (
+                Kind::Role,
+                Id::new(20),
+                Some("permissions"),
+                Verdict::PutBack
+            ),
+            (Kind::Channel, Id::new(30), None, Verdict::PutBack),
+        ]
+    );
+    let wanted = back.wanted.get(Kind::Role, Id::new(20)).unwrap();
+    assert_eq!(
+        (&wanted["name"], &wanted["permissions"]),
+        (&json!("Friends"), &json!("0"))
+    );
+}
