@@ -1,5 +1,7 @@
 //! Plans, carried out on paper: the way from any state to any other.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use splashtail_guild::{
