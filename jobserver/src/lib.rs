@@ -85,7 +85,7 @@ pub async fn serve_on(
     .with_replay_cache(replays);
     let gate = SignatureGate::new(verifier, &api::CLIENTS, api::BODY_LIMIT);
     let app = App {
-        metrics: metrics::install(),
+        metrics: splashtail_core::meters::install().cloned(),
         ..App::default()
     };
     let address = listener.local_addr()?;

@@ -1,23 +1,6 @@
 //! What Prometheus can ask.
 
-use std::sync::OnceLock;
-
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use splashtail_storage::Storage;
-
-/// Installs the recorder of this process; later calls return the same handle. `None` when another
-/// recorder was there first.
-pub fn install() -> Option<PrometheusHandle> {
-    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    let handle = HANDLE.get_or_init(|| match PrometheusBuilder::new().install_recorder() {
-        Ok(handle) => Some(handle),
-        Err(error) => {
-            tracing::warn!(%error, "metrics are not available");
-            None
-        }
-    });
-    handle.clone()
-}
 
 /// Counts a control call by its outcome.
 pub fn called(name: &'static str, status: u16) {

@@ -1,15 +1,15 @@
 //! The IServer as a background task, and the metrics it shows.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
 use splashtail_core::lifecycle::Lifecycle;
+use splashtail_core::meters;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::serve;
-use tracing::{error, warn};
+use tracing::error;
 
 use super::{RESTART_PAUSE, until};
 use crate::cluster::{ClusterState, ShardView};
@@ -30,11 +30,11 @@ pub(super) async fn start(
     let Some(listener) = until(&shutdown, binding).await.transpose()? else {
         return Ok(());
     };
-    let handle = recorder()?;
+    let _ = meters::install();
     let (gauges, view): (_, Arc<dyn ShardView>) = (Arc::clone(state), Arc::clone(state) as _);
     let render = move || {
         record_gauges(&gauges);
-        handle.render()
+        meters::render().unwrap_or_default()
     };
     let gate = iserver::verifier(config, cluster, Arc::clone(clock));
     let router = iserver::router(view, canonical_modules(registry)?, checks, gate, render);
@@ -63,20 +63,6 @@ fn canonical_modules(registry: &Registry) -> anyhow::Result<Value> {
         .map(|module| Ok((module.id.clone(), serde_json::to_value(module)?)))
         .collect::<Result<_, serde_json::Error>>()?;
     Ok(Value::Object(modules))
-}
-
-/// One recorder per process; tests start several clusters in one.
-fn recorder() -> anyhow::Result<PrometheusHandle> {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle.clone());
-    }
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = HANDLE.get_or_init(|| recorder.handle()).clone();
-    if metrics::set_global_recorder(recorder).is_err() {
-        warn!("another recorder of metrics is installed");
-    }
-    Ok(handle)
 }
 
 fn record_gauges(state: &ClusterState) {

@@ -1,5 +1,5 @@
 //! What every splashtail process shares: typed ids, time, the running environment, configuration,
-//! the cluster file, the data directory, start and stop, logs, listeners.
+//! the cluster file, the data directory, start and stop, logs, metrics, listeners.
 //!
 //! There is no SQL, no HTTP and no Discord client in here, and no other crate of ours.
 
@@ -11,6 +11,7 @@ pub mod environment;
 pub mod ids;
 pub mod lifecycle;
 pub mod listen;
+pub mod meters;
 pub mod port_block;
 pub mod random;
 pub mod telemetry;
