@@ -1,11 +1,17 @@
-//! What the HTTP servers of all daemons share: error answers, limits, readiness, a graceful server.
+//! What the HTTP servers of all daemons share: error answers, limits, readiness, a graceful server
+//! that holds a bounded number of connections.
 
 mod error;
+mod guests;
 mod limits;
+mod network;
+mod patience;
 mod readiness;
 mod serve;
 
 pub use error::{ErrorResponse, read_body};
+pub use guests::Capacity;
 pub use limits::{Limits, harden};
+pub use network::Network;
 pub use readiness::{NotReady, Readiness};
 pub use serve::{ServeOptions, serve, serve_with};

@@ -1,8 +1,9 @@
-//! An HTTP/1.1 server with deadlines and a graceful end.
+//! An HTTP/1.1 server with deadlines, a bounded number of connections and a graceful end.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,10 +18,17 @@ use tower::ServiceExt;
 use tower::service_fn;
 use tracing::{debug, warn};
 
-#[derive(Debug, Clone, Copy)]
+use super::Capacity;
+use super::guests::{Guest, Guests, Turned};
+use super::patience::Patience;
+
+#[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// Time a client has for the head of a request, idle keep-alive included.
     pub header_timeout: Duration,
+    /// Time in which a client has to take something of an answer that waits for it.
+    pub write_stall: Duration,
+    pub capacity: Capacity,
     /// Time that running requests get after the shutdown began.
     pub drain: Duration,
 }
@@ -29,11 +37,15 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(30),
+            write_stall: Duration::from_secs(60),
+            capacity: Capacity::default(),
             drain: Duration::from_secs(3),
         }
     }
 }
 
+/// Time that a connection without any request yet gets for one after the shutdown began.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// Pause after a failed accept, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,6 +74,7 @@ pub async fn serve_with(
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
+    let guests = Guests::new(options.capacity.clone());
     let connections = TaskTracker::new();
     let abandon = CancellationToken::new();
     loop {
@@ -71,12 +84,27 @@ pub async fn serve_with(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (router, shutdown, abandon) =
-                    (router.clone(), shutdown.clone(), abandon.clone());
+                let guest = match guests.admit(peer.ip()) {
+                    Ok(guest) => Arc::new(guest),
+                    Err(turned) => {
+                        turn_away(&stream, turned);
+                        continue;
+                    }
+                };
+                let conversation = converse(
+                    stream,
+                    peer,
+                    guest.clone(),
+                    router.clone(),
+                    shutdown.clone(),
+                    options.clone(),
+                );
+                let abandon = abandon.clone();
                 connections.spawn(async move {
                     tokio::select! {
                         () = abandon.cancelled() => {}
-                        () = converse(stream, peer, router, shutdown, options) => {}
+                        () = guest.sent_away() => {}
+                        () = conversation => {}
                     }
                 });
             }
@@ -102,9 +130,23 @@ pub async fn serve_with(
     Ok(())
 }
 
+/// Says why, as far as the socket takes it at once, and closes.
+fn turn_away(stream: &TcpStream, turned: Turned) {
+    debug!(?turned, "a connection was turned away");
+    let status = match turned {
+        Turned::Greedy => "429 Too Many Requests",
+        Turned::Full => "503 Service Unavailable",
+    };
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
+    );
+    let _ = stream.try_write(answer.as_bytes());
+}
+
 async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
+    guest: Arc<Guest>,
     router: Router,
     shutdown: CancellationToken,
     options: ServeOptions,
@@ -112,14 +154,15 @@ async fn converse(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "connection without TCP_NODELAY");
     }
+    let served = guest.clone();
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        let router = router.clone();
+        let (router, serving) = (router.clone(), served.serve());
         async move {
-            router
-                .oneshot(request)
-                .await
+            let answer = router.oneshot(request).await;
+            answer
+                .map(|answer| answer.map(|body| serving.until_sent(body)))
                 .map_err(|error: Infallible| error)
         }
     });
@@ -128,12 +171,20 @@ async fn converse(
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout);
     let connection = builder
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .serve_connection(
+            TokioIo::new(Patience::new(stream, options.write_stall)),
+            TowerToHyperService::new(service),
+        )
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
+    let leave = async {
+        shutdown.cancelled().await;
+        // Who came a moment ago is about to ask, and would ask in vain.
+        let _ = tokio::time::timeout(FIRST_REQUEST, guest.has_asked()).await;
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
+        () = leave => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -223,5 +274,78 @@ mod tests {
         server.await.unwrap().unwrap();
         let mut rest = Vec::new();
         assert_eq!(stuck.read_to_end(&mut rest).await.unwrap_or(0), 0);
+    }
+
+    async fn start(options: ServeOptions) -> (SocketAddr, CancellationToken) {
+        let router = Router::new()
+            .route("/", get(async || "hello"))
+            .route("/large", get(async || vec![b'x'; 64 << 20]));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        tokio::spawn(serve_with(listener, router, shutdown.clone(), options));
+        (address, shutdown)
+    }
+
+    /// Reads until the server closes; what it does not close hangs here.
+    async fn rest(mut stream: TcpStream) -> String {
+        let mut all = Vec::new();
+        // A reset is an end, too.
+        let _ = stream.read_to_end(&mut all).await;
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    #[tokio::test]
+    async fn who_sends_no_request_is_left_before_and_after_the_first_one() {
+        let (address, _shutdown) = start(ServeOptions {
+            header_timeout: Duration::from_millis(100),
+            ..ServeOptions::default()
+        })
+        .await;
+        let silent = TcpStream::connect(address).await.unwrap();
+        rest(silent).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(rest(idle).await.ends_with("hello"));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_the_answer_is_left() {
+        let (address, _shutdown) = start(ServeOptions {
+            write_stall: Duration::from_millis(100),
+            ..ServeOptions::default()
+        })
+        .await;
+        let mut stalled = TcpStream::connect(address).await.unwrap();
+        stalled
+            .write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        // The far end is gone when nothing can be sent any more.
+        while stalled.write_all(b"x").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_client_gets_the_place_of_the_one_that_waits_longest() {
+        let (address, _shutdown) = start(ServeOptions {
+            capacity: Capacity {
+                total: 2,
+                ..Capacity::default()
+            },
+            ..ServeOptions::default()
+        })
+        .await;
+        let first = TcpStream::connect(address).await.unwrap();
+        let _second = TcpStream::connect(address).await.unwrap();
+        let hello = ask(
+            address,
+            "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        );
+        assert!(hello.await.ends_with("hello"));
+        rest(first).await;
     }
 }

@@ -1,0 +1,67 @@
+//! The unit in which clients are counted.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Bits of an IPv6 address that name a customer: whoever has one address of a /64 has all of them
+/// (RFC 6177, RFC 4862).
+const CUSTOMER_BITS: u8 = 64;
+
+/// An IPv4 address, or the leading bits of an IPv6 address. IPv4 written as IPv6 is IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// The network that one customer has.
+    pub fn of(address: IpAddr) -> Self {
+        Self::wider(address, CUSTOMER_BITS)
+    }
+
+    /// The network of an IPv6 address that has `bits` leading bits, at most 128; of an IPv4 address
+    /// always the address itself.
+    pub fn wider(address: IpAddr, bits: u8) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self {
+                address: address.into(),
+                bits: Ipv4Addr::BITS as u8,
+            },
+            IpAddr::V6(address) => {
+                let kept = u128::MAX
+                    .checked_shl(Ipv6Addr::BITS - u32::from(bits))
+                    .unwrap_or(0);
+                Self {
+                    address: Ipv6Addr::from_bits(address.to_bits() & kept).into(),
+                    bits,
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_customer_are_one_network() {
+        let of = |address: &str| Network::of(address.parse().unwrap()).to_string();
+        assert_eq!(of("203.0.113.9"), "203.0.113.9/32");
+        assert_eq!(of("::ffff:203.0.113.9"), "203.0.113.9/32");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(of("2001:db8:1:2:ffff::"), of("2001:db8:1:2::1"));
+        assert_ne!(of("2001:db8:1:3::1"), of("2001:db8:1:2::1"));
+        let wider = |bits| Network::wider("2001:db8:1:2::1".parse().unwrap(), bits).to_string();
+        assert_eq!(wider(48), "2001:db8:1::/48");
+        assert_eq!(wider(128), "2001:db8:1:2::1/128");
+        assert_eq!(wider(0), "::/0");
+    }
+}
