@@ -1,6 +1,7 @@
 //! The clusterer's own port: state and commands for the web server and the command line. Users
 //! never reach it; the web server authenticates them and passes their id on.
 
+mod log_window;
 mod metrics;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use tracing::{error, info};
 
 pub use metrics::EventCounter;
 
+use log_window::LogWindow;
+
 use crate::fleet::ACTIONS;
 use crate::handle::{FleetHandle, NotReady};
 use crate::outbox::log_key;
@@ -41,7 +44,7 @@ struct App {
     counter: EventCounter,
 }
 
-/// `GET /instance-list`, `/action-logs`, `/cluster-health?cid=` and `POST /commands/{action}` are
+/// `GET /instance-list`, `/action-logs?since=&limit=`, `/cluster-health?cid=` and `POST /commands/{action}` are
 /// for signed calls; `/readyz` and `/metrics` are read-only and open.
 pub fn router(
     fleet: FleetHandle,
@@ -118,7 +121,10 @@ async fn instance_list(State(app): State<App>) -> Response {
     }
 }
 
-async fn action_logs(State(app): State<App>) -> Result<Json<Vec<Value>>, ErrorResponse> {
+async fn action_logs(
+    State(app): State<App>,
+    Query(window): Query<LogWindow>,
+) -> Result<Json<Vec<Value>>, ErrorResponse> {
     let entries = app.bus.read_log(&app.log_key).await.map_err(|failure| {
         error!(error = %Chain(&failure), "cannot read the action log");
         ErrorResponse::new(
@@ -129,12 +135,9 @@ async fn action_logs(State(app): State<App>) -> Result<Json<Vec<Value>>, ErrorRe
         .retry_after(RETRY_AFTER_S)
     })?;
     // An entry that is not JSON was put there by someone else and concerns nobody.
-    Ok(Json(
-        entries
-            .iter()
-            .filter_map(|entry| serde_json::from_str(entry).ok())
-            .collect(),
-    ))
+    let entries = entries.iter();
+    let entries = entries.filter_map(|entry| serde_json::from_str(entry).ok());
+    Ok(Json(window.of(entries.collect())))
 }
 
 #[derive(Debug, Deserialize)]

@@ -32,12 +32,29 @@ impl ClustererClient {
         self.transport.json(Call::get("/instance-list")).await
     }
 
-    /// Oldest first.
+    /// Oldest first; all of it.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn action_logs(&self) -> Result<Vec<Value>, ClientError> {
         self.transport.json(Call::get("/action-logs")).await
+    }
+
+    /// The newest entries, oldest first: at most `limit`, and those from the first entry whose `ts` is `since`,
+    /// as far as there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn action_logs_since(
+        &self,
+        since: Option<i64>,
+        limit: Option<usize>,
+    ) -> Result<Vec<Value>, ClientError> {
+        let since = since.map(|since| format!("since={since}"));
+        let limit = limit.map(|limit| format!("limit={limit}"));
+        let query: Vec<_> = since.into_iter().chain(limit).collect();
+        let path = format!("/action-logs?{}", query.join("&"));
+        self.transport.json(Call::get(&path)).await
     }
 
     /// # Errors
