@@ -1,6 +1,5 @@
 //! What operators and supervisors ask on the admin address: is it ready, and how is it doing.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,18 +8,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use splashtail_core::meters;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::{ErrorResponse, Limits, harden};
-use splashtail_storage::Storage;
 use tokio::sync::watch;
 use tracing::warn;
 
-const PING_LIMIT: Duration = Duration::from_secs(2);
-const DURATIONS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+use crate::app::AppState;
 
-/// Holds the database once it was reached.
-pub type Readiness = watch::Receiver<Option<Storage>>;
+const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// Holds the application once the database was reached.
+pub type Readiness = watch::Receiver<Option<AppState>>;
 
 pub fn router(readiness: Readiness) -> Router<()> {
     let router = Router::new()
@@ -38,50 +37,63 @@ pub fn router(readiness: Readiness) -> Router<()> {
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> Response {
-    let storage = readiness.borrow().clone();
-    let not_ready = |message: &str| {
-        ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", message)
-            .retry_after(1)
-            .into_response()
-    };
-    let Some(storage) = storage else {
+    let app = readiness.borrow().clone();
+    let Some(app) = app else {
         return not_ready("starting");
     };
-    match tokio::time::timeout(PING_LIMIT, storage.ping()).await {
-        Ok(Ok(())) => "ready\n".into_response(),
+    let database = bounded("the database does not answer", app.storage.ping());
+    let cache = bounded(
+        "the cache does not answer (`meta.redis_url`)",
+        app.cache.get("readyz"),
+    );
+    match tokio::try_join!(database, cache) {
+        Ok(_) => "ready\n".into_response(),
+        Err(what) => not_ready(what),
+    }
+}
+
+fn not_ready(why: &str) -> Response {
+    ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why)
+        .retry_after(1)
+        .into_response()
+}
+
+/// What hangs is as bad as what fails, and is told as soon.
+async fn bounded<T, E: std::error::Error + 'static>(
+    failure: &'static str,
+    look: impl Future<Output = Result<T, E>>,
+) -> Result<(), &'static str> {
+    match tokio::time::timeout(PING_LIMIT, look).await {
+        Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            warn!(error = %Chain(&error), "the database does not answer");
-            not_ready("the database does not answer")
+            warn!(error = %Chain(&error), "{failure}");
+            Err(failure)
         }
-        Err(_) => not_ready("the database does not answer in time"),
+        Err(_) => {
+            warn!(limit_ms = PING_LIMIT.as_millis(), "{failure} in time");
+            Err(failure)
+        }
     }
 }
 
 async fn metrics() -> Response {
-    match recorder() {
-        Some(handle) => {
-            handle.run_upkeep();
-            (
-                [(CONTENT_TYPE, "text/plain; version=0.0.4")],
-                handle.render(),
-            )
-                .into_response()
-        }
+    match meters::render() {
+        Some(page) => ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response(),
         None => ErrorResponse::internal().into_response(),
     }
 }
 
-/// Starts measuring, once per process.
-pub fn recorder() -> Option<&'static PrometheusHandle> {
-    static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    RECORDER
-        .get_or_init(|| {
-            let matcher = Matcher::Suffix("_seconds".to_owned());
-            PrometheusBuilder::new()
-                .set_buckets_for_metric(matcher, &DURATIONS)
-                .and_then(PrometheusBuilder::install_recorder)
-                .map_err(|error| warn!(error = %Chain(&error), "nothing is measured"))
-                .ok()
-        })
-        .as_ref()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_hangs_or_fails_is_not_ready() {
+        let hung = bounded("gone", std::future::pending::<Result<(), std::io::Error>>());
+        assert_eq!(hung.await, Err("gone"));
+        let failed = bounded("gone", async { Err::<(), _>(std::io::Error::other("x")) });
+        assert_eq!(failed.await, Err("gone"));
+        let fine = bounded("gone", async { Ok::<_, std::io::Error>(1) });
+        assert_eq!(fine.await, Ok(()));
+    }
 }

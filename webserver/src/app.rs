@@ -12,7 +12,6 @@ use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, Jobse
 use splashtail_ipc::signing::{Signer, tag};
 use splashtail_storage::Storage;
 
-use crate::dashboard::DeployProxy;
 use crate::error::ApiError;
 use crate::fleet::Fleet;
 use crate::fresh::Fresh;
@@ -20,6 +19,7 @@ use crate::ioauth::{Attempts, DiscordLogin, Proofs};
 use crate::links::LinkSigner;
 use crate::objects::{Objects, ObjectsError};
 use crate::openapi;
+use crate::operators::DeployProxy;
 use crate::routes;
 use crate::site::Site;
 
@@ -42,7 +42,7 @@ pub struct App {
     pub jobserver: JobserverClient,
     pub objects: Objects,
     pub links: LinkSigner,
-    pub summary: Fresh<JobsSummary>,
+    pub summary: Fresh<JobsSummary, ApiError>,
     pub site: Site,
     /// The OpenAPI document as JSON.
     pub document: Bytes,
@@ -95,7 +95,7 @@ impl App {
             jobserver: JobserverClient::new(meta.jobserver_url.clone(), &signer)?,
             objects: Objects::open(&config.object_storage)?,
             links: LinkSigner::new(meta.link_key.clone().ok_or(AppError::NoLinkKey)?),
-            summary: Fresh::new(SUMMARY_PERIOD),
+            summary: Fresh::new(SUMMARY_PERIOD, clock.clone()),
             site,
             proxy,
             document: openapi::render(routes::document(), &config)?,

@@ -1,6 +1,7 @@
 //! What a handler can fail with, and how that looks on the wire.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -15,9 +16,9 @@ use splashtail_ipc::clients::ClientError;
 use splashtail_storage::StorageError;
 use tracing::error;
 
-use crate::dashboard::Denied;
 use crate::ioauth::DiscordError;
 use crate::layers::request_log;
+use crate::operators::Denied;
 use crate::rate_limit::Exceeded;
 
 /// Seconds after which a fleet that is starting is worth another look.
@@ -42,7 +43,7 @@ pub enum ApiError {
     BodyTooLarge(usize),
     #[error("{0}")]
     Unauthorized(&'static str),
-    #[error(transparent)]
+    #[error("{}", .0.answer())]
     NotOperator(Denied),
     #[error("{0}")]
     Forbidden(&'static str),
@@ -89,6 +90,12 @@ pub enum ApiError {
     Random(#[from] RandomError),
     #[error("a stored value cannot be read")]
     Stored(#[from] serde_json::Error),
+    /// With the address at which a person can start the same thing again.
+    #[error("{error}")]
+    Again { error: Box<ApiError>, link: String },
+    /// What several requests waited for together.
+    #[error(transparent)]
+    Shared(#[from] Arc<ApiError>),
 }
 
 impl ApiError {
@@ -97,6 +104,15 @@ impl ApiError {
             code,
             message: message.into(),
             context: None,
+        }
+    }
+
+    /// `link` is a path of ours.
+    #[must_use]
+    pub fn again_at(self, link: impl Into<String>) -> Self {
+        Self::Again {
+            error: Box::new(self),
+            link: link.into(),
         }
     }
 
@@ -162,6 +178,8 @@ impl ApiError {
             | Self::Objects(_)
             | Self::Random(_)
             | Self::Stored(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Again { error, .. } => error.status_and_code(),
+            Self::Shared(error) => error.status_and_code(),
         }
     }
 
@@ -175,6 +193,8 @@ impl ApiError {
             Self::Storage(StorageError::Unavailable(_)) => Some(OUTAGE_RETRY),
             Self::Refused { retry_after, .. } => *retry_after,
             Self::Discord(error) => error.retry_after(),
+            Self::Again { error, .. } => error.retry_after(),
+            Self::Shared(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -187,13 +207,24 @@ impl ApiError {
             } => Some(BTreeMap::from([((*name).to_owned(), detail.clone())])),
             Self::Refused { body, .. } => body.context.clone(),
             Self::Discord(error) => error.context(),
+            Self::Again { error, .. } => error.context(),
+            Self::Shared(error) => error.context(),
             _ => None,
         }
     }
 }
 
+/// Rides on an error answer to the page that people see.
+#[derive(Debug, Clone)]
+pub struct AgainLink(pub String);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        if let Self::Again { error, link } = self {
+            let mut response = error.into_response();
+            response.extensions_mut().insert(AgainLink(link));
+            return response;
+        }
         let (status, code) = self.status_and_code();
         let mut body = ErrorBody::new(code, self.to_string());
         body.context = self.context();

@@ -27,8 +27,7 @@ const CLUSTERS: u64 = 4096;
 pub struct Fleet {
     clusterer: ClustererClient,
     iservers: IserverClient,
-    clock: SharedClock,
-    list: Fresh<Option<Arc<InstanceList>>>,
+    list: Fresh<Arc<InstanceList>, ApiError>,
     /// By cluster and incarnation: a restarted bot may have other modules.
     modules: Cache<(ClusterId, String), Arc<Vec<CanonicalModule>>>,
 }
@@ -43,8 +42,7 @@ impl Fleet {
         Self {
             clusterer,
             iservers,
-            clock,
-            list: Fresh::new(LIST_PERIOD),
+            list: Fresh::new(LIST_PERIOD, clock),
             modules: Cache::builder()
                 .max_capacity(CLUSTERS)
                 .time_to_live(MODULES_LIFETIME)
@@ -57,27 +55,29 @@ impl Fleet {
     /// # Errors
     /// [`ApiError::FleetUnavailable`]: the clusterer does not answer.
     pub async fn instances(&self) -> Result<Arc<InstanceList>, ApiError> {
-        let ask = async || -> Result<_, ApiError> {
+        let ask = async {
             match self.clusterer.instance_list().await {
-                Ok(list) => Ok(Some(Arc::new(list))),
+                Ok(list) => Ok(Arc::new(list)),
                 Err(error) => {
                     warn!(error = %Chain(&error), "the clusterer does not answer (`meta.clusterer_url`)");
-                    Ok(None)
+                    Err(ApiError::FleetUnavailable)
                 }
             }
         };
-        self.list
-            .get(self.clock.monotonic(), ask)
-            .await?
-            .ok_or(ApiError::FleetUnavailable)
+        Ok(self.list.get(ask).await?)
     }
 
-    /// Oldest first.
+    /// Oldest first, see [`ClustererClient::action_logs_since`].
     ///
     /// # Errors
     /// [`ApiError::FleetUnavailable`]: the clusterer does not answer.
-    pub async fn action_logs(&self) -> Result<Vec<Value>, ApiError> {
-        self.clusterer.action_logs().await.map_err(refused)
+    pub async fn action_logs(
+        &self,
+        since: Option<i64>,
+        limit: Option<usize>,
+    ) -> Result<Vec<Value>, ApiError> {
+        let entries = self.clusterer.action_logs_since(since, limit).await;
+        entries.map_err(refused)
     }
 
     /// # Errors

@@ -7,7 +7,6 @@
 mod admin;
 mod app;
 mod auth;
-mod dashboard;
 mod error;
 mod extract;
 mod fleet;
@@ -17,13 +16,16 @@ mod layers;
 mod links;
 mod objects;
 mod openapi;
+mod operators;
 mod rate_limit;
 mod render;
 mod routes;
 mod site;
+mod takeover;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,8 +37,9 @@ use http::StatusCode;
 use splashtail_core::clock::{Clock, SharedClock};
 use splashtail_core::config::Config;
 use splashtail_core::lifecycle::Lifecycle;
+use splashtail_core::meters;
 use splashtail_core::telemetry::Chain;
-use splashtail_ipc::http::{ErrorResponse, serve};
+use splashtail_ipc::http::{Capacity, ErrorResponse, ServeOptions, serve_with};
 use splashtail_storage::{Storage, StorageError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +51,7 @@ pub use routes::document;
 pub use site::{Site, locate as locate_site};
 
 use app::App;
-use dashboard::DeployProxy;
+use operators::DeployProxy;
 
 /// Time that background tasks get at the end, beside the drain of the servers.
 const GRACE: Duration = Duration::from_secs(4);
@@ -66,12 +69,13 @@ pub struct Listeners {
 pub struct Options {
     /// `--site-dir`
     pub site_dir: Option<PathBuf>,
-    /// Names the users who may open the dashboard; without it nobody may.
+    /// Names the users who may open the operators' page; without it nobody may.
     pub cluster_file: Option<PathBuf>,
 }
 
-/// Serves until the lifecycle's shutdown. Both servers answer at once; the public one with 503
-/// until the database is reached.
+/// Serves until the lifecycle's shutdown. As long as another process answers on the same listeners,
+/// this one begins when it is ready; else it begins at once, the public server with 503 until the
+/// database is reached.
 ///
 /// # Errors
 /// A key of the configuration cannot be used, or a listener failed.
@@ -85,39 +89,61 @@ pub async fn run(
     let shutdown = lifecycle.shutdown();
     let site = read_site(options.site_dir, &config.sites.api)?;
     let proxy = DeployProxy::new(&config, options.cluster_file.as_deref());
-    let _ = admin::recorder();
+    let _ = meters::install();
     let (ready, readiness) = watch::channel(None);
     let app_router = Arc::new(OnceLock::new());
     let front = Router::new().fallback(front).with_state(app_router.clone());
+    let public = ServeOptions {
+        capacity: Capacity {
+            trusted: config.meta.trusted_proxies.as_slice().into(),
+            ..Capacity::default()
+        },
+        ..ServeOptions::default()
+    };
+    let admin_address = listeners.admin.local_addr().context("the admin listener")?;
 
-    let admin = lifecycle.tasks().spawn(serve(
-        listeners.admin,
-        admin::router(readiness),
-        shutdown.clone(),
-    ));
-    let web = lifecycle
-        .tasks()
-        .spawn(serve(listeners.web, front, shutdown.clone()));
-
-    match database(&config, clock.as_ref(), &shutdown).await {
-        Ok(storage) => {
-            let app = Arc::new(App::new(config, storage.clone(), site, proxy, clock)?);
-            let router = layers::wrap(routes::router(&app), &app);
-            // Nobody else sets it.
-            let _ = app_router.set(router);
-            ready.send_replace(Some(storage));
-            lifecycle.notify_ready();
-            info!(
-                site = app.site.is_built(),
-                "serving {}", app.config.sites.api
-            );
+    let reach = async {
+        let storage = match database(&config, clock.as_ref(), &shutdown).await {
+            Err(StorageError::Stopped) => return Ok(()),
+            reached => reached.context("the database cannot be used")?,
+        };
+        let app = App::new(config.clone(), storage, site, proxy, clock.clone())?;
+        let app = Arc::new(app);
+        // Nobody else sets it.
+        let _ = app_router.set(layers::wrap(routes::router(&app), &app));
+        info!(
+            site = app.site.is_built(),
+            "serving {}", app.config.sites.api
+        );
+        ready.send_replace(Some(app));
+        lifecycle.notify_ready();
+        anyhow::Ok(())
+    };
+    let mut reach = pin!(reach);
+    let reached = tokio::select! {
+        reached = reach.as_mut() => {
+            reached?;
+            true
         }
-        Err(StorageError::Stopped) => {}
-        Err(error) => return Err(error).context("the database cannot be used"),
+        () = takeover::nobody_else_serves(admin_address) => false,
+    };
+    let admin = admin::router(readiness);
+    let servers = [
+        serve_with(
+            listeners.admin,
+            admin,
+            shutdown.clone(),
+            ServeOptions::default(),
+        ),
+        serve_with(listeners.web, front, shutdown.clone(), public),
+    ]
+    .map(|server| lifecycle.tasks().spawn(server));
+    if !reached {
+        reach.await?;
     }
     shutdown.cancelled().await;
     lifecycle.drain(GRACE).await;
-    for server in [admin, web] {
+    for server in servers {
         server
             .await
             .context("a server panicked")?

@@ -1,9 +1,14 @@
-//! The frame of the OpenAPI document; operations and schemas come from the routes.
+//! The frame of the OpenAPI document; operations and schemas come from the routes. A route says
+//! what is particular to it, and [`complete`] adds what every operation can answer.
 
 use axum::body::Bytes;
+use splashtail_api_types::ErrorBody;
 use splashtail_core::config::{Config, without_slash};
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, ServerBuilder};
+use utoipa::openapi::{
+    Content, OpenApi as Document, PathItem, Paths, Ref, RefOr, ResponseBuilder, ServerBuilder,
+};
 use utoipa::{Modify, OpenApi};
 
 #[derive(Debug, OpenApi)]
@@ -20,8 +25,9 @@ use utoipa::{Modify, OpenApi};
         (name = "Core", description = "The installation itself"),
         (name = "Auth", description = "Who you are"),
         (name = "Tasks", description = "Backups and other long work"),
-        (name = "Dashboard", description = "The clusters, for operators behind the deploy proxy")
+        (name = "Operators", description = "The clusters, for operators behind the deploy proxy")
     ),
+    components(schemas(ErrorBody)),
     modifiers(&Security)
 )]
 pub struct ApiDocument;
@@ -49,6 +55,85 @@ impl Modify for Security {
         ));
         components.add_security_scheme("DeployProxy", SecurityScheme::ApiKey(key));
     }
+}
+
+/// Adds to each operation the errors that layers and extractors around it answer with. What the
+/// route itself says about a status stays.
+pub fn complete(document: &mut Document) {
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        let has_path = operation.parameters.iter().flatten().any(|parameter| {
+            matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path)
+        });
+        let has_body = operation.request_body.is_some();
+        let security = operation.security.as_ref();
+        let security = serde_json::to_string(&security).unwrap_or_default();
+        let mut errors = vec![
+            (
+                "400",
+                "The query, the path or the credentials cannot be read; the message says why",
+            ),
+            ("500", "Our fault; the context names the request"),
+            (
+                "503",
+                "A part of the platform is not available; see `Retry-After`",
+            ),
+            ("504", "It took too long"),
+        ];
+        if has_path {
+            errors.push(("404", "There is nothing of this name"));
+        }
+        if has_body {
+            errors.push(("413", "The body is too large"));
+        }
+        if security.contains("DeployProxy") {
+            errors.push((
+                "401",
+                "No proxy vouches for the request, or the user is no operator",
+            ));
+        } else if security.contains("User") || security.contains("Server") {
+            errors.push(("401", "No token, or not a valid one"));
+            errors.push((
+                "403",
+                "The token belongs to somebody else, or its user is banned",
+            ));
+        }
+        for (status, description) in errors {
+            declare(operation, status, description);
+        }
+    }
+}
+
+/// Declares that a limit stands before the operations.
+pub fn declare_limit(paths: &mut Paths) {
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        declare(operation, "429", "Too many requests; see `Retry-After`");
+    }
+}
+
+fn declare(operation: &mut Operation, status: &str, description: &str) {
+    let content = Content::new(Some(Ref::from_schema_name("ErrorBody")));
+    operation
+        .responses
+        .responses
+        .entry(status.to_owned())
+        .or_insert_with(|| {
+            let response = ResponseBuilder::new()
+                .description(description)
+                .content("application/json", content);
+            RefOr::T(response.build())
+        });
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.post,
+        &mut item.put,
+        &mut item.patch,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The document as this installation serves it.

@@ -1,5 +1,6 @@
 //! Fixed windows per caller.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Extension;
@@ -9,6 +10,7 @@ use axum::response::Response;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
+use splashtail_ipc::http::Network;
 
 use crate::app::AppState;
 use crate::auth::Identity;
@@ -34,6 +36,11 @@ impl Policy {
             limit,
             window: Duration::from_secs(seconds),
         }
+    }
+
+    fn key(&self, scope: &str) -> String {
+        let scope = hex::encode(Sha256::digest(scope));
+        format!("rl:{}-{scope}", self.bucket)
     }
 }
 
@@ -71,8 +78,8 @@ impl Exceeded {
     }
 }
 
-/// A layer for one route. It counts per user or server when the caller is known, else per client
-/// address. When the counter cannot be reached the request fails.
+/// A layer for one route. It counts per user or server when the caller is known, else per network
+/// of the client. When the counter cannot be reached the request fails.
 pub async fn limit(
     State((app, policy)): State<(AppState, Policy)>,
     Extension(identity): Extension<Identity>,
@@ -83,16 +90,23 @@ pub async fn limit(
     if app.config.meta.web_disable_ratelimits {
         return Ok(next.run(request).await);
     }
-    let caller = match identity.caller() {
-        Some(caller) => caller.key(),
-        None => address.to_string(),
+    let (scope, blocks) = match identity.caller() {
+        Some(caller) => (caller.key(), Vec::new()),
+        None => (Network::of(address).to_string(), blocks(address)),
     };
-    let key = format!(
-        "rl:{}-{}",
-        policy.bucket,
-        hex::encode(Sha256::digest(caller))
-    );
-    let window = app.cache.incr_window(&key, policy.window).await?;
+    for (block, limit) in &blocks {
+        let made = app.cache.get(&policy.key(block)).await?;
+        let made = made.and_then(|made| made.parse().ok()).unwrap_or(0);
+        if made >= limit * policy.limit {
+            let window = Standing { policy, made };
+            let resets_in = policy.window;
+            return Err(ApiError::RateLimited(Exceeded { window, resets_in }));
+        }
+    }
+    let window = app
+        .cache
+        .incr_window(&policy.key(&scope), policy.window)
+        .await?;
     let standing = Standing {
         policy,
         made: window.count,
@@ -104,7 +118,45 @@ pub async fn limit(
         };
         return Err(ApiError::RateLimited(exceeded));
     }
+    for (block, _) in &blocks {
+        app.cache
+            .incr_window(&policy.key(block), policy.window)
+            .await?;
+    }
     let mut response = next.run(request).await;
     standing.write(response.headers_mut());
     Ok(response)
+}
+
+/// The blocks of IPv6 that a stranger's address lies in, and how many customers at their limit
+/// each may hold. Without them whoever owns a block could pose as millions of customers. A block at
+/// its limit is refused before its customers are counted, so they do not fill the cache; what a
+/// customer is refused does not count for the block, so one cannot use up the share of all.
+fn blocks(address: IpAddr) -> Vec<(String, u64)> {
+    const BLOCKS: [(u8, u64); 2] = [(32, 400), (48, 20)];
+    if address.to_canonical().is_ipv4() {
+        return Vec::new();
+    }
+    BLOCKS
+        .map(|(bits, customers)| (Network::wider(address, bits).to_string(), customers))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_ipv6_lie_in_blocks() {
+        let blocks = |address: &str| blocks(address.parse().unwrap());
+        assert_eq!(blocks("203.0.113.9"), []);
+        assert_eq!(blocks("::ffff:203.0.113.9"), []);
+        assert_eq!(
+            blocks("2001:db8:1:2:3::4"),
+            [
+                ("2001:db8::/32".to_owned(), 400),
+                ("2001:db8:1::/48".to_owned(), 20)
+            ]
+        );
+    }
 }

@@ -245,6 +245,69 @@ async fn the_peer_is_counted_whatever_it_says_about_itself() {
     server.stop().await;
 }
 
+/// A server behind a proxy, and how a client at an address does at `/auth/test`.
+async fn behind_a_proxy() -> TestServer {
+    TestServer::start_with(|config, _| {
+        config.meta.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    })
+    .await
+}
+
+async fn try_a_token(server: &TestServer, address: &str) -> u16 {
+    let response = server
+        .client
+        .post(server.url("/auth/test"))
+        .header("x-forwarded-for", address)
+        .json(&json!({"auth_type": "User", "target_id": "1", "token": "x"}))
+        .send();
+    response.await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_network_of_ipv6_is_one_client() {
+    let server = behind_a_proxy().await;
+    for number in 0..20 {
+        let address = format!("2001:db8:1:2:{number:x}::1");
+        assert_eq!(try_a_token(&server, &address).await, 401, "{number}");
+    }
+    assert_eq!(try_a_token(&server, "2001:db8:1:2:ffff::9").await, 429);
+    assert_eq!(try_a_token(&server, "2001:db8:1:3::1").await, 401);
+    for _ in 0..20 {
+        assert_eq!(try_a_token(&server, "203.0.113.9").await, 401);
+    }
+    assert_eq!(try_a_token(&server, "::ffff:203.0.113.9").await, 429);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_owns_a_block_of_ipv6_does_not_get_one_limit_per_network() {
+    let server = behind_a_proxy().await;
+    let mut taken = 0;
+    for network in 0..30 {
+        for _ in 0..20 {
+            let status = try_a_token(&server, &format!("2001:db8:1:{network:x}::1")).await;
+            taken += usize::from(status == 401);
+        }
+    }
+    assert_eq!(taken, 20 * 20);
+    assert_eq!(try_a_token(&server, "2001:db8:2::1").await, 401);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn invented_methods_are_one_series() {
+    let server = TestServer::start().await;
+    for number in 0..50 {
+        let method = format!("INVENTED{number}").parse().unwrap();
+        let request = server.client.request(method, server.url("/jobs/summary"));
+        assert_eq!(request.send().await.unwrap().status(), 405);
+    }
+    let metrics = server.admin("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("method=\"other\""), "{metrics}");
+    assert!(!metrics.contains("INVENTED"), "{metrics}");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn bodies_are_bounded_and_explained() {
     let server = TestServer::start().await;

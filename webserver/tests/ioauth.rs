@@ -88,10 +88,11 @@ async fn open(test: &TestServer, link: &str) -> Browser {
         assert!(set.contains(attribute), "{set}");
     }
     assert!(!set.contains("Secure"), "plain http: {set}");
-    let cookie = set.split(';').next().unwrap().to_owned();
+    let cookies = second.headers().get_all("set-cookie").iter();
+    let cookies = cookies.map(|set| set.to_str().unwrap().split(';').next().unwrap());
     Browser {
         consent: header(&second, "location"),
-        cookie,
+        cookie: cookies.collect::<Vec<_>>().join("; "),
     }
 }
 
@@ -280,6 +281,66 @@ async fn a_state_works_once_in_its_own_browser_and_not_for_ever() {
     let slow = open(&test, &link(task)).await;
     test.clock.advance(Duration::from_secs(601));
     assert_eq!(error(slow.come_back(&test, "good").await).await.0, 400);
+    test.stop().await;
+}
+
+/// What a person sees who comes back from Discord.
+async fn page(test: &TestServer, path: &str, cookie: &str) -> String {
+    let request = test
+        .request(path)
+        .header("accept", "text/html")
+        .header("cookie", cookie);
+    request.send().await.unwrap().text().await.unwrap()
+}
+
+fn again(login: &str) -> String {
+    format!("<a href=\"{login}\">Try again</a>")
+}
+
+#[tokio::test]
+async fn a_login_that_ended_badly_can_be_started_again() {
+    let test = TestServer::start().await;
+    discord_knows(&test, USER, 0x20).await;
+    let task = test.finished_task(server(GUILD), "a", CONTENT).await;
+    let login = header(&test.get(&link(task)).await, "location");
+
+    let declined = open(&test, &link(task)).await;
+    let state = &query(&declined.consent)["state"];
+    let back = format!("/ioauth/login?error=access_denied&state={state}");
+    let shown = page(&test, &back, &declined.cookie).await;
+    assert!(
+        shown.contains("declined") && shown.contains(&again(&login)),
+        "{shown}"
+    );
+
+    let slow = open(&test, &link(task)).await;
+    let state = &query(&slow.consent)["state"];
+    test.clock.advance(Duration::from_secs(601));
+    let back = format!("/ioauth/login?code=good&state={state}");
+    let shown = page(&test, &back, &slow.cookie).await;
+    assert!(
+        shown.contains("too long") && shown.contains(&again(&login)),
+        "{shown}"
+    );
+
+    let shown = page(&test, "/ioauth/login", &slow.cookie).await;
+    assert!(shown.contains(&again(&login)), "{shown}");
+    // Nothing is known of what this browser never began, nor of what another state was for.
+    let shown = page(&test, "/ioauth/login?code=good&state=other", &slow.cookie).await;
+    assert!(!shown.contains("Try again"), "{shown}");
+    for odd in [
+        "ioauth_return=x",
+        "ioauth_return=a.eyJkZXN0IjoiLy9ldmlsIn0",
+        "",
+    ] {
+        let shown = page(&test, "/ioauth/login", odd).await;
+        assert!(!shown.contains("Try again"), "{odd}: {shown}");
+    }
+
+    let used = open(&test, &link(task)).await.proven(&test).await;
+    test.get(&used).await;
+    let shown = page(&test, &used, "").await;
+    assert!(shown.contains(&again(&link(task))), "{shown}");
     test.stop().await;
 }
 

@@ -85,17 +85,22 @@ impl Destination {
         }
         format!("{}?{}", self.path, query.finish())
     }
+
+    /// What [`Destination::decode`] reads.
+    pub fn encode(&self) -> String {
+        let redirect = Redirect {
+            dest: self.link(None),
+            scopes: self.scopes.iter().map(ToString::to_string).collect(),
+        };
+        // Two strings always serialise.
+        let json = serde_json::to_vec(&redirect).unwrap_or_default();
+        URL_SAFE_NO_PAD.encode(json)
+    }
 }
 
 /// Where a request without proof is sent first.
 pub fn login_link(destination: &Destination) -> String {
-    let redirect = Redirect {
-        dest: destination.link(None),
-        scopes: destination.scopes.iter().map(ToString::to_string).collect(),
-    };
-    // Two strings always serialise.
-    let json = serde_json::to_vec(&redirect).unwrap_or_default();
-    format!("/ioauth/login?rd={}", URL_SAFE_NO_PAD.encode(json))
+    format!("/ioauth/login?rd={}", destination.encode())
 }
 
 fn matches(pattern: &str, path: &str) -> bool {

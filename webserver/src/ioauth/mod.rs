@@ -12,4 +12,6 @@ mod proof;
 
 pub use destination::{Destination, login_link};
 pub use discord::{DiscordError, DiscordLogin};
-pub use proof::{ATTEMPT_LIFETIME, Attempts, Proof, Proofs, nonce_cookie};
+pub use proof::{
+    ATTEMPT_LIFETIME, Attempts, LastLogin, Proof, Proofs, RETURN_COOKIE, nonce_cookie,
+};

@@ -99,6 +99,36 @@ pub fn nonce_cookie(state: &str) -> String {
     format!("ioauth_{}", &hashed(state)[..16])
 }
 
+/// The cookie that holds the [`LastLogin`].
+pub const RETURN_COOKIE: &str = "ioauth_return";
+
+/// Where the login that this browser began last was to lead. It opens nothing: it only spares
+/// people whose login ended badly the search for the link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastLogin {
+    state: String,
+    pub destination: Destination,
+}
+
+impl LastLogin {
+    pub fn cookie(state: &str, destination: &Destination) -> String {
+        format!("{}.{}", &hashed(state)[..16], destination.encode())
+    }
+
+    /// `None` for anything that is no login of ours.
+    pub fn read(cookie: Option<&str>) -> Option<Self> {
+        let (state, destination) = cookie?.split_once('.')?;
+        Some(Self {
+            state: state.to_owned(),
+            destination: Destination::decode(destination).ok()?,
+        })
+    }
+
+    pub fn is_of(&self, state: &str) -> bool {
+        self.state == hashed(state)[..16]
+    }
+}
+
 /// A user and what they may do, good for one use of one route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {

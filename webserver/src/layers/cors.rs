@@ -1,5 +1,5 @@
 //! Which other origins may read answers: the website, and in staging any page on this machine; of
-//! the operators' dashboard none. Tokens travel in headers, so credentials are never allowed.
+//! the operators' page none. Tokens travel in headers, so credentials are never allowed.
 
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -8,7 +8,7 @@ use splashtail_core::environment::Environment;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::{Host, Origin, Url};
 
-use crate::dashboard;
+use crate::operators;
 use crate::rate_limit::{BUCKET, REQ_LIMIT, REQ_MADE};
 
 const SERVER_AUTH: HeaderName = HeaderName::from_static("server-auth");
@@ -20,7 +20,7 @@ pub fn layer(config: &Config) -> CorsLayer {
     let frontend = config.sites.frontend.origin();
     let loopback = config.environment == Environment::Staging;
     let allowed = AllowOrigin::predicate(move |origin: &HeaderValue, request: &Parts| {
-        !dashboard::contains(request.uri.path())
+        !operators::contains(request.uri.path())
             && origin
                 .to_str()
                 .is_ok_and(|origin| is_allowed(origin, &frontend, loopback))

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use splashtail_api_types::ErrorBody;
 
 use super::request_log;
+use crate::error::AgainLink;
 use crate::site::prefers_html;
 
 /// Error bodies are far smaller.
@@ -57,16 +58,30 @@ pub async fn render(request: Request, next: Next) -> Response {
         .headers
         .append(VARY, HeaderValue::from_static("accept"));
     parts.headers.remove(CONTENT_LENGTH);
-    let page = page(parts.status, &error, request_log::current_id().as_deref());
+    let again = parts.extensions.remove::<AgainLink>();
+    let page = page(
+        parts.status,
+        &error,
+        again.as_ref().map(|AgainLink(link)| link.as_str()),
+        request_log::current_id().as_deref(),
+    );
     Response::from_parts(parts, Body::from(page))
 }
 
-fn page(status: StatusCode, error: &ErrorBody, request: Option<&str>) -> String {
+fn page(
+    status: StatusCode,
+    error: &ErrorBody,
+    again: Option<&str>,
+    request: Option<&str>,
+) -> String {
     let mut message = error.message.clone();
     // Messages are written to stand in a sentence.
     if let Some(first) = message.get(..1) {
         message.replace_range(..1, &first.to_uppercase());
     }
+    let again = again
+        .map(|link| format!("<a href=\"{}\">Try again</a> · ", escaped(link)))
+        .unwrap_or_default();
     let title = status.canonical_reason().unwrap_or("Error");
     let details = request
         .map(|id| format!(" · request {}", escaped(id)))
@@ -76,7 +91,7 @@ fn page(status: StatusCode, error: &ErrorBody, request: Option<&str>) -> String 
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title} · AntiRaid</title><link rel=\"icon\" href=\"/favicon.svg\">\
          <style>{STYLE}</style></head><body><main><p class=\"status\">{status}</p>\
-         <h1>{title}</h1><p>{message}.</p><p><a href=\"/\">Home</a></p>\
+         <h1>{title}</h1><p>{message}.</p><p>{again}<a href=\"/\">Home</a></p>\
          <p class=\"details\">{code}{details}</p></main></body></html>",
         status = status.as_u16(),
         message = escaped(message.trim_end_matches('.')),
@@ -106,7 +121,13 @@ mod tests {
     #[test]
     fn nothing_of_a_message_becomes_markup() {
         let error = ErrorBody::new("x", "<img src=x onerror=\"alert('&')\">");
-        let page = page(StatusCode::BAD_REQUEST, &error, Some("id"));
+        let page = page(
+            StatusCode::BAD_REQUEST,
+            &error,
+            Some("/a?b=\"&"),
+            Some("id"),
+        );
+        assert!(page.contains("<a href=\"/a?b=&quot;&amp;\">Try again</a>"));
         assert!(page.contains("&lt;img src=x onerror=&quot;alert(&#39;&amp;&#39;)&quot;&gt;"));
         assert!(page.contains("<h1>Bad Request</h1>") && page.contains("request id"));
     }

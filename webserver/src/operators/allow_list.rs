@@ -28,14 +28,14 @@ pub fn read(path: &Path) -> Vec<UserId> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
-            warn!(error = %Chain(&error), file = %path.display(), "cannot read the cluster file: the dashboard is closed");
+            warn!(error = %Chain(&error), file = %path.display(), "cannot read the cluster file: the operators' page is closed");
             return Vec::new();
         }
     };
     match parse(&text) {
         Ok(ids) => ids,
         Err(error) => {
-            warn!(error = %Chain(&error), file = %path.display(), "the cluster file is broken: the dashboard is closed");
+            warn!(error = %Chain(&error), file = %path.display(), "the cluster file is broken: the operators' page is closed");
             Vec::new()
         }
     }

@@ -1,7 +1,7 @@
-//! The check of the headers that the proxy in front puts into a request, in mewld's order. Unlike
-//! mewld's it fails closed, compares in constant time, and takes fields of one length only: the
-//! signed text is timestamp and user id without anything in between, so a digit could else be
-//! moved from one to the other.
+//! The check of the headers that the proxy in front puts into a request. Unlike mewld's it fails
+//! closed, compares in constant time, looks at the signature before it asks who is an operator, and
+//! takes fields of one length only: the signed text is timestamp and user id without anything in
+//! between, so a digit could else be moved from one to the other.
 
 use std::path::Path;
 
@@ -31,16 +31,16 @@ pub struct DeployProxy {
     allowed: Vec<UserId>,
 }
 
-/// Why a request is not let in.
+/// Why a request is not let in, for the log. What the client may know is [`Denied::answer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    #[error("X-DP-Host is missing: open the dashboard through its proxy")]
+    #[error("X-DP-Host is missing")]
     NoHost,
     #[error("X-DP-UserID is missing")]
     NoUser,
     #[error("X-DP-UserID is not a user id of 17 to 20 digits")]
     BadUser,
-    #[error("the dashboard is closed: the cluster file names no `allowed_ids`")]
+    #[error("the operators' page is closed: the cluster file names no `allowed_ids`")]
     NobodyAllowed,
     #[error("this user is not among the `allowed_ids` of the cluster file")]
     NotAllowed,
@@ -48,7 +48,7 @@ pub enum Denied {
     NoSignature,
     #[error("X-DP-Timestamp is missing")]
     NoTimestamp,
-    #[error("the dashboard is closed: `meta.dp_secret` is not set")]
+    #[error("the operators' page is closed: `meta.dp_secret` is not set")]
     NoSecret,
     #[error("X-DP-Signature is wrong")]
     BadSignature,
@@ -56,6 +56,28 @@ pub enum Denied {
     BadTimestamp,
     #[error("X-DP-Timestamp is more than 10 s off: compare the clocks")]
     WrongTime,
+}
+
+impl Denied {
+    /// Whoever did not sign learns nothing: neither how far they came, nor whether an id they
+    /// thought of is an operator's. The log knows.
+    pub fn answer(self) -> String {
+        match self {
+            Self::NobodyAllowed | Self::NotAllowed | Self::NoSecret | Self::WrongTime => {
+                self.to_string()
+            }
+            Self::NoHost
+            | Self::NoUser
+            | Self::BadUser
+            | Self::NoSignature
+            | Self::NoTimestamp
+            | Self::BadSignature
+            | Self::BadTimestamp => "open the operators' page through its proxy: X-DP-Host, \
+                                     X-DP-UserID, X-DP-Timestamp and a valid X-DP-Signature are \
+                                     needed"
+                .to_owned(),
+        }
+    }
 }
 
 impl DeployProxy {
@@ -69,21 +91,19 @@ impl DeployProxy {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Result<UserId, Denied> {
-        text(headers, &X_DP_HOST).ok_or(Denied::NoHost)?;
-        let user = text(headers, &X_DP_USER_ID).ok_or(Denied::NoUser)?;
-        let id = user_id(user).ok_or(Denied::BadUser)?;
-        if self.allowed.is_empty() {
-            return Err(Denied::NobodyAllowed);
-        }
-        if !self.allowed.contains(&id) {
-            return Err(Denied::NotAllowed);
-        }
-        let signature = text(headers, &X_DP_SIGNATURE).ok_or(Denied::NoSignature)?;
-        let timestamp = text(headers, &X_DP_TIMESTAMP).ok_or(Denied::NoTimestamp)?;
+        // These two are the installation's fault and the same for every request.
         let secret = self.secret.as_ref().map(SecretString::expose_secret);
         let secret = secret
             .filter(|secret| !secret.is_empty())
             .ok_or(Denied::NoSecret)?;
+        if self.allowed.is_empty() {
+            return Err(Denied::NobodyAllowed);
+        }
+        text(headers, &X_DP_HOST).ok_or(Denied::NoHost)?;
+        let user = text(headers, &X_DP_USER_ID).ok_or(Denied::NoUser)?;
+        let id = user_id(user).ok_or(Denied::BadUser)?;
+        let signature = text(headers, &X_DP_SIGNATURE).ok_or(Denied::NoSignature)?;
+        let timestamp = text(headers, &X_DP_TIMESTAMP).ok_or(Denied::NoTimestamp)?;
         let expected = sign(secret, timestamp, user);
         if !bool::from(expected.as_bytes().ct_eq(signature.as_bytes())) {
             return Err(Denied::BadSignature);
@@ -94,6 +114,9 @@ impl DeployProxy {
         let at: i64 = timestamp.parse().map_err(|_| Denied::BadTimestamp)?;
         if now.timestamp().abs_diff(at) > LARGEST_SKEW {
             return Err(Denied::WrongTime);
+        }
+        if !self.allowed.contains(&id) {
+            return Err(Denied::NotAllowed);
         }
         Ok(id)
     }
@@ -176,13 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn the_first_thing_that_is_wrong_is_named() {
+    fn the_first_thing_that_is_wrong_is_logged() {
         let good = lines("dash.test", USER, SIGNATURE, NOW);
         assert_eq!(
             check(&open(), &good, 1_700_000_000),
             Ok(728_871_946_456_137_770)
         );
-        // Each row keeps everything after its own fault wrong, too: the order is mewld's.
+        // Each row keeps everything after its own fault wrong, too.
         for (host, user, signature, time, expected) in [
             ("", "", "", "", Denied::NoHost),
             ("h", "", "", "", Denied::NoUser),
@@ -191,7 +214,7 @@ mod tests {
             ("h", "123456789012345678901", "", "", Denied::BadUser),
             ("h", "99999999999999999999", "", "", Denied::BadUser),
             ("h", "-72887194645613777", "", "", Denied::BadUser),
-            ("h", "728871946456137771", "", "", Denied::NotAllowed),
+            ("h", "728871946456137771", "", "", Denied::NoSignature),
             ("h", USER, "", "", Denied::NoSignature),
             ("h", USER, "x", "", Denied::NoTimestamp),
             ("h", USER, "x", "soon", Denied::BadSignature),
@@ -213,6 +236,27 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn who_did_not_sign_gets_one_answer_for_every_id() {
+        let stranger = "728871946456137771";
+        let mut answers = Vec::new();
+        for user in [USER, stranger, "28871946456137770", "me", ""] {
+            for (signature, time) in [("", ""), ("x", NOW), (SIGNATURE, ""), ("x", "soon")] {
+                let lines = lines("h", user, signature, time);
+                let denied = check(&open(), &lines, 1_700_000_000).unwrap_err();
+                answers.push(denied.answer());
+            }
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        // Whom the proxy vouches for is told what to ask for.
+        let signed = sign(SECRET, NOW, stranger);
+        let lines = lines("h", stranger, &signed, NOW);
+        let denied = check(&open(), &lines, 1_700_000_000).unwrap_err();
+        assert_eq!(denied, Denied::NotAllowed);
+        assert!(denied.answer().contains("allowed_ids"));
     }
 
     #[test]

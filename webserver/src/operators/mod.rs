@@ -1,4 +1,4 @@
-//! The operators' dashboard below `/mewld`: who may use it.
+//! The operators' page below `/mewld`: who may use it.
 
 mod allow_list;
 mod deploy_proxy;
@@ -13,7 +13,7 @@ pub use operator::{Operator, SameOrigin};
 
 pub const ROOT: &str = "/mewld";
 
-/// Whether a path belongs to the dashboard.
+/// Whether a path belongs to the operators' page.
 pub fn contains(path: &str) -> bool {
     path.strip_prefix(ROOT)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -21,14 +21,14 @@ impl FromRequestParts<AppState> for Operator {
         match app.proxy.check(&parts.headers, app.clock.now()) {
             Ok(user) => Ok(Self(user)),
             Err(denied) => {
-                warn!(reason = %denied, "refused a request to the dashboard");
+                warn!(reason = %denied, "refused a request to the operators' page");
                 Err(ApiError::NotOperator(denied))
             }
         }
     }
 }
 
-/// The request was made by a page of the dashboard itself. The proxy adds its headers to whatever
+/// The request was made by a page of the operators' page itself. The proxy adds its headers to whatever
 /// a browser sends, also to what another site made it send.
 #[derive(Debug, Clone, Copy)]
 pub struct SameOrigin;
@@ -41,7 +41,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SameOrigin {
             Ok(Self)
         } else {
             Err(ApiError::Forbidden(
-                "commands are taken from the dashboard's own page only: Origin is not X-DP-Host",
+                "commands are taken from the operators' own page only: Origin is not X-DP-Host",
             ))
         }
     }

@@ -14,11 +14,6 @@ use crate::extract::JsonBody;
         (status = 200, description = "It is", body = AuthContext),
         (status = 400, description = "A field is missing or wrong", body = ErrorBody),
         (status = 401, description = "It is not", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 429, description = "Too many tests; see `Retry-After`", body = ErrorBody),
-        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
-        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn test_auth(
     State(app): State<AppState>,

@@ -16,8 +16,6 @@ use crate::extract::PathOf;
     responses(
         (status = 200, description = "One instance per cluster", body = InstanceList),
         (status = 412, description = "The fleet is starting or out of reach; see `Retry-After`", body = ErrorBody),
-        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn get_health(State(app): State<AppState>) -> Result<Json<InstanceList>, ApiError> {
     let list = app.fleet.instances().await?;
@@ -31,10 +29,8 @@ pub async fn get_health(State(app): State<AppState>) -> Result<Json<InstanceList
         (status = 200, description = "In the bot's order", body = Vec<CanonicalModule>),
         (status = 404, description = "No such cluster", body = ErrorBody),
         (status = 412, description = "The fleet is starting or out of reach; see `Retry-After`", body = ErrorBody),
-        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
         (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
         (status = 503, description = "The cluster does not run (see `Retry-After`), or runs on another host", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn list_modules(
     State(app): State<AppState>,

@@ -44,10 +44,6 @@ pub struct DownloadLink {
         (status = 400, description = "The proof is unknown, used or was made for another page", body = ErrorBody),
         (status = 403, description = "Not yours to download", body = ErrorBody),
         (status = 404, description = "No such task, or it has no output", body = ErrorBody),
-        (status = 429, description = "Too many downloads; see `Retry-After`", body = ErrorBody),
-        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
-        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn get_download_link(
     State(app): State<AppState>,
@@ -67,6 +63,7 @@ pub async fn get_download_link(
             "unknown_proof",
             "this login was used, took too long or was made for another page; open the link again",
         )
+        .again_at(destination.link(None))
     };
     let proof = app
         .proofs

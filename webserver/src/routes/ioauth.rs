@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -9,7 +11,12 @@ use utoipa::IntoParams;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::extract::QueryOf;
-use crate::ioauth::{ATTEMPT_LIFETIME, Destination, Proof, nonce_cookie};
+use crate::ioauth::{
+    ATTEMPT_LIFETIME, Destination, LastLogin, Proof, RETURN_COOKIE, login_link, nonce_cookie,
+};
+
+/// How long a browser knows which login it began last, so that it can begin it again.
+const RETURN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -34,11 +41,8 @@ pub struct LoginQuery {
         (status = 400, description = "An address that takes no login, an unknown or used state, or Discord's refusal", body = ErrorBody),
         (status = 401, description = "Discord no longer accepts the login", body = ErrorBody),
         (status = 403, description = "The user declined, or another browser began the login", body = ErrorBody),
-        (status = 429, description = "Too many logins; see `Retry-After`", body = ErrorBody),
-        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
         (status = 502, description = "Discord answered unexpectedly", body = ErrorBody),
         (status = 503, description = "Discord cannot be reached, or no application is configured", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn login(
     State(app): State<AppState>,
@@ -48,10 +52,17 @@ pub async fn login(
     match (query.rd, query.state) {
         (Some(rd), None) => begin(&app, &rd).await,
         (None, Some(state)) => finish(&app, &headers, &state, query.code, query.error).await,
-        _ => Err(ApiError::invalid(
-            "bad_request",
-            "open the protected link itself; it leads here by itself",
-        )),
+        _ => {
+            let error = ApiError::invalid(
+                "bad_request",
+                "open the protected link itself; it leads here by itself",
+            );
+            let last = LastLogin::read(find_cookie(&headers, RETURN_COOKIE));
+            Err(match last {
+                Some(last) => error.again_at(login_link(&last.destination)),
+                None => error,
+            })
+        }
     }
 }
 
@@ -61,13 +72,16 @@ async fn begin(app: &AppState, rd: &str) -> Result<Response, ApiError> {
     let discord = app.discord()?;
     let started = app.attempts.begin(&destination).await?;
     let location = discord.consent_page(destination.scopes, &started.state, &started.challenge);
-    let cookie = cookie(
+    let nonce = cookie(
         app,
-        &started.state,
+        &nonce_cookie(&started.state),
         &started.nonce,
-        ATTEMPT_LIFETIME.as_secs(),
+        ATTEMPT_LIFETIME,
     );
-    Ok(([(SET_COOKIE, cookie)], found(location.as_str())).into_response())
+    let last = LastLogin::cookie(&started.state, &destination);
+    let last = cookie(app, RETURN_COOKIE, &last, RETURN_LIFETIME);
+    let cookies = AppendHeaders([(SET_COOKIE, nonce), (SET_COOKIE, last)]);
+    Ok((cookies, found(location.as_str())).into_response())
 }
 
 async fn finish(
@@ -79,10 +93,14 @@ async fn finish(
 ) -> Result<Response, ApiError> {
     // Read and removed at once: a state works once, whatever happens next.
     let attempt = app.attempts.end(state).await?.ok_or_else(|| {
-        ApiError::invalid(
+        let error = ApiError::invalid(
             "unknown_state",
             "this login was finished or took too long; start again",
-        )
+        );
+        match LastLogin::read(find_cookie(headers, RETURN_COOKIE)) {
+            Some(last) if last.is_of(state) => error.again_at(login_link(&last.destination)),
+            _ => error,
+        }
     })?;
     let nonce = find_cookie(headers, &nonce_cookie(state)).unwrap_or_default();
     if !attempt.began_with(nonce) {
@@ -93,21 +111,10 @@ async fn finish(
     let destination = attempt
         .destination()
         .ok_or(ApiError::NotFound("page to return to"))?;
-    let Some(code) = code else {
-        return Err(match error.as_deref() {
-            Some("access_denied") => ApiError::Forbidden("the consent was declined"),
-            _ => ApiError::invalid("no_code", "Discord sent no code"),
-        });
-    };
-    let identity = app
-        .discord()?
-        .identify(&code, &attempt.verifier, destination.scopes)
-        .await?;
-    let handle = app
-        .proofs
-        .issue(&Proof::new(&destination, identity))
-        .await?;
-    let spent = cookie(app, state, "", 0);
+    let handle = prove(app, &destination, &attempt.verifier, code, error)
+        .await
+        .map_err(|error| error.again_at(login_link(&destination)))?;
+    let spent = cookie(app, &nonce_cookie(state), "", Duration::ZERO);
     Ok((
         [(SET_COOKIE, spent)],
         found(&destination.link(Some(&handle))),
@@ -115,15 +122,34 @@ async fn finish(
         .into_response())
 }
 
-fn cookie(app: &AppState, state: &str, value: &str, max_age: u64) -> String {
+/// The handle of a proof for the destination.
+async fn prove(
+    app: &AppState,
+    destination: &Destination,
+    verifier: &str,
+    code: Option<String>,
+    error: Option<String>,
+) -> Result<String, ApiError> {
+    let code = code.ok_or_else(|| match error.as_deref() {
+        Some("access_denied") => ApiError::Forbidden("the consent was declined"),
+        _ => ApiError::invalid("no_code", "Discord sent no code"),
+    })?;
+    let identity = app
+        .discord()?
+        .identify(&code, verifier, destination.scopes)
+        .await?;
+    app.proofs.issue(&Proof::new(destination, identity)).await
+}
+
+fn cookie(app: &AppState, name: &str, value: &str, max_age: Duration) -> String {
     let secure = if app.config.sites.api.scheme() == "https" {
         "; Secure"
     } else {
         ""
     };
     format!(
-        "{}={value}; Path=/ioauth; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}",
-        nonce_cookie(state)
+        "{name}={value}; Path=/ioauth; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
+        max_age.as_secs()
     )
 }
 

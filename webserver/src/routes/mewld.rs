@@ -1,4 +1,4 @@
-//! What the dashboard's page asks, under mewld's addresses.
+//! What the operators' page asks, under mewld's addresses.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,13 +12,13 @@ use tracing::info;
 use utoipa::IntoParams;
 
 use crate::app::AppState;
-use crate::dashboard::{Operator, SameOrigin};
 use crate::error::ApiError;
 use crate::extract::{JsonBody, QueryOf};
+use crate::operators::{Operator, SameOrigin};
 
-/// Commands of one cluster that the dashboard may send.
+/// Commands of one cluster that the operators' page may send.
 const OF_CLUSTER: [&str; 3] = ["start", "stop", "restart"];
-/// Commands of the whole fleet that the dashboard may send. `shutdown` is none of them: nobody at a
+/// Commands of the whole fleet that the operators' page may send. `shutdown` is none of them: nobody at a
 /// browser could take it back.
 const OF_FLEET: [&str; 3] = ["rollingrestart", "reshard", "restartproc"];
 /// A command takes some hundred bytes.
@@ -26,26 +26,22 @@ const MAX_COMMAND: usize = 4096;
 /// The clusterer takes every command itself.
 const RECEIVERS: &str = "1";
 
-/// Is the dashboard open for me?
-#[utoipa::path(get, path = "/mewld/api/ping", tag = "Dashboard", operation_id = "ping_dashboard",
+/// Is the operators' page open for me?
+#[utoipa::path(get, path = "/mewld/api/ping", tag = "Operators", operation_id = "ping_operators",
     security(("DeployProxy" = [])),
     responses(
         (status = 200, description = "The word `pong`", body = String, content_type = "text/plain"),
-        (status = 401, description = "The proxy's headers are missing or wrong, or the user is not allowed", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn ping(_: Operator) -> &'static str {
     "pong"
 }
 
 /// Everything about the clusters.
-#[utoipa::path(get, path = "/mewld/api/instance-list", tag = "Dashboard", operation_id = "list_instances",
+#[utoipa::path(get, path = "/mewld/api/instance-list", tag = "Operators", operation_id = "list_instances",
     security(("DeployProxy" = [])),
     responses(
         (status = 200, description = "One instance per cluster", body = InstanceList),
-        (status = 401, description = "The proxy's headers are missing or wrong, or the user is not allowed", body = ErrorBody),
         (status = 412, description = "The clusterer is out of reach; see `Retry-After`", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn list_instances(
     _: Operator,
@@ -58,21 +54,31 @@ pub async fn list_instances(
     Ok(Json(list))
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LogQuery {
+    /// `ts` of the last entry you have: the answer starts with it, or with the oldest entry when the
+    /// log does not hold it any more.
+    since: Option<i64>,
+    /// At most this many, the newest; all when absent.
+    limit: Option<usize>,
+}
+
 /// What happened to the clusters.
-#[utoipa::path(get, path = "/mewld/api/action-logs", tag = "Dashboard", operation_id = "list_action_logs",
-    security(("DeployProxy" = [])),
+#[utoipa::path(get, path = "/mewld/api/action-logs", tag = "Operators", operation_id = "list_action_logs",
+    security(("DeployProxy" = [])), params(LogQuery),
     responses(
         (status = 200, description = "Oldest first; `event`, `ts` in unix microseconds, and what belongs to the event", body = Vec<serde_json::Map<String, Value>>),
-        (status = 401, description = "The proxy's headers are missing or wrong, or the user is not allowed", body = ErrorBody),
         (status = 412, description = "The clusterer is out of reach; see `Retry-After`", body = ErrorBody),
         (status = 502, description = "The clusterer answered unexpectedly", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn list_action_logs(
     _: Operator,
     State(app): State<AppState>,
+    QueryOf(query): QueryOf<LogQuery>,
 ) -> Result<Json<Vec<Value>>, ApiError> {
-    Ok(Json(app.fleet.action_logs().await?))
+    let entries = app.fleet.action_logs(query.since, query.limit).await?;
+    Ok(Json(entries))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -84,15 +90,13 @@ pub struct HealthQuery {
 }
 
 /// The shards of one cluster, as it told last.
-#[utoipa::path(get, path = "/mewld/api/cluster-health", tag = "Dashboard", operation_id = "get_cluster_health",
+#[utoipa::path(get, path = "/mewld/api/cluster-health", tag = "Operators", operation_id = "get_cluster_health",
     security(("DeployProxy" = [])), params(HealthQuery),
     responses(
         (status = 200, description = "Whether an operation is under way, and one entry per shard", body = ClusterHealth),
         (status = 400, description = "No such cluster, or not all clusters are up yet", body = ErrorBody),
-        (status = 401, description = "The proxy's headers are missing or wrong, or the user is not allowed", body = ErrorBody),
         (status = 412, description = "The clusterer is out of reach; see `Retry-After`", body = ErrorBody),
         (status = 502, description = "The clusterer answered unexpectedly", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn get_cluster_health(
     _: Operator,
@@ -109,18 +113,15 @@ pub async fn get_cluster_health(
 ///
 /// Accepted are `start`, `stop` and `restart` with `args.id`, `rollingrestart`, `reshard` and
 /// `restartproc`. What came of it is in the action log.
-#[utoipa::path(post, path = "/mewld/api/redis/pub", tag = "Dashboard", operation_id = "publish_command",
+#[utoipa::path(post, path = "/mewld/api/redis/pub", tag = "Operators", operation_id = "publish_command",
     security(("DeployProxy" = [])), request_body = LauncherRequest,
     responses(
         (status = 200, description = "Accepted; how many received it", body = String, content_type = "text/plain"),
         (status = 400, description = "It is not a command", body = ErrorBody),
-        (status = 401, description = "The proxy's headers are missing or wrong, or the user is not allowed", body = ErrorBody),
-        (status = 403, description = "It does not come from the dashboard's page, or is not one of its commands", body = ErrorBody),
+        (status = 403, description = "It does not come from the operators' page, or is not one of its commands", body = ErrorBody),
         (status = 409, description = "The clusterer refused; the code says why", body = ErrorBody),
         (status = 412, description = "The clusterer is out of reach; see `Retry-After`", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
         (status = 502, description = "The clusterer answered unexpectedly", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn publish(
     Operator(user): Operator,
@@ -145,7 +146,7 @@ pub async fn publish(
         None
     } else {
         return Err(ApiError::Forbidden(
-            "the dashboard may not send this command",
+            "the operators' page may not send this command",
         ));
     };
     info!(user.id = %user, action, cluster.id = cluster.map(|id| id.get()), "an operator sends a command");

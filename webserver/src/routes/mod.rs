@@ -22,9 +22,9 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterE
 use utoipa_axum::routes;
 
 use crate::app::AppState;
-use crate::dashboard;
 use crate::error::ApiError;
-use crate::openapi::ApiDocument;
+use crate::openapi::{self, ApiDocument};
+use crate::operators;
 use crate::rate_limit::{self, AUTH_TEST, CREATE_TASK, DOWNLOAD, IOAUTH, Policy};
 use crate::site::{Site, prefers_html};
 
@@ -32,7 +32,11 @@ use crate::site::{Site, prefers_html};
 type Limit<'a> = &'a dyn Fn(UtoipaMethodRouter<AppState>, Policy) -> UtoipaMethodRouter<AppState>;
 
 fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
-    OpenApiRouter::with_openapi(ApiDocument::openapi())
+    let limit = |(schemas, mut paths, route): UtoipaMethodRouter<AppState>, policy| {
+        openapi::declare_limit(&mut paths);
+        limit((schemas, paths, route), policy)
+    };
+    let (router, mut document) = OpenApiRouter::with_openapi(ApiDocument::openapi())
         .routes(routes!(clusters::get_health))
         .routes(routes!(clusters::list_modules))
         .routes(routes!(mewld::ping))
@@ -51,7 +55,9 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(docs::get_openapi))
         .routes(routes!(docs::redirect_to_docs))
         .routes(routes!(docs::get_docs))
-        .split_for_parts()
+        .split_for_parts();
+    openapi::complete(&mut document);
+    (router, document)
 }
 
 /// What the API looks like, with no address of an installation in it.
@@ -73,8 +79,8 @@ async fn site(State(app): State<AppState>, request: Request) -> Response {
         return ApiError::UnknownPath.into_response();
     }
     let (path, headers) = (request.uri().path(), request.headers());
-    if path == dashboard::ROOT {
-        return dashboard::redirect();
+    if path == operators::ROOT {
+        return operators::redirect();
     }
     if let Some(page) = app.site.page(path, headers) {
         return page;

@@ -42,9 +42,6 @@ pub struct OutputQuery {
         (status = 403, description = "The link has expired or was not made by this site", body = ErrorBody),
         (status = 404, description = "No such task, or it has no output", body = ErrorBody),
         (status = 416, description = "The range lies outside the file", body = ErrorBody),
-        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
-        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn get_output(
     State(app): State<AppState>,

@@ -42,11 +42,7 @@ pub struct ListQuery {
     responses(
         (status = 200, description = "One page", body = TaskList),
         (status = 400, description = "The query is not valid", body = ErrorBody),
-        (status = 401, description = "No token, or not a valid one", body = ErrorBody),
         (status = 403, description = "The token belongs to somebody else", body = ErrorBody),
-        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
-        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn list_tasks(
     State(app): State<AppState>,
@@ -93,12 +89,8 @@ pub async fn list_tasks(
     security(("User" = []), ("Server" = [])),
     responses(
         (status = 200, description = "The task", body = Task),
-        (status = 401, description = "No token, or not a valid one", body = ErrorBody),
         (status = 403, description = "The token belongs to somebody else", body = ErrorBody),
         (status = 404, description = "No such task of this owner", body = ErrorBody),
-        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
-        (status = 503, description = "The database is not available; see `Retry-After`", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn get_task(
     State(app): State<AppState>,
@@ -131,15 +123,10 @@ pub async fn get_task(
     responses(
         (status = 200, description = "Created and started", body = TaskCreateResponse),
         (status = 400, description = "No such kind of task, or its fields are not valid", body = ErrorBody),
-        (status = 401, description = "No token, or not a valid one", body = ErrorBody),
         (status = 403, description = "The task would belong to somebody else", body = ErrorBody),
         (status = 409, description = "The server runs such a task already", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 429, description = "Too many new tasks; see `Retry-After`", body = ErrorBody),
-        (status = 500, description = "Our fault; the context names the request", body = ErrorBody),
         (status = 502, description = "The jobserver answered unexpectedly", body = ErrorBody),
         (status = 503, description = "The jobserver cannot be reached; see `Retry-After`", body = ErrorBody),
-        (status = 504, description = "It took too long", body = ErrorBody),
     ))]
 pub async fn create_task(
     State(app): State<AppState>,

@@ -15,8 +15,6 @@ use sha2::{Digest, Sha256};
 /// The build puts a hash of their content into the names below this directory.
 const IMMUTABLE: &str = "_app/immutable/";
 const YEAR: &str = "public, max-age=31536000, immutable";
-/// The API browser sets styles on elements.
-const STYLED_PAGE: &str = "docs/splashtail";
 /// The style attribute of the element with which SvelteKit tells screen readers of a new page;
 /// the browser test notices when an upgrade changes it.
 const ANNOUNCER: &str = "'unsafe-hashes' 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='";
@@ -74,8 +72,7 @@ impl Asset {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
         if name.ends_with(".html") {
             let page = String::from_utf8_lossy(&bytes);
-            let styled = name.starts_with(STYLED_PAGE);
-            if let Ok(value) = HeaderValue::try_from(policy(&page, styled, api)) {
+            if let Ok(value) = HeaderValue::try_from(policy(&page, api)) {
                 headers.insert(CONTENT_SECURITY_POLICY, value);
             }
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -164,13 +161,12 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
 }
 
 /// Everything from this site alone; inline scripts only if the build made them.
-fn policy(page: &str, styled: bool, api: &str) -> String {
+fn policy(page: &str, api: &str) -> String {
     let scripts: String = inline_scripts(page)
         .map(|script| format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(script))))
         .collect();
-    let styles = if styled { "'unsafe-inline'" } else { ANNOUNCER };
     format!(
-        "default-src 'none'; script-src 'self'{scripts}; style-src 'self' {styles}; \
+        "default-src 'none'; script-src 'self'{scripts}; style-src 'self' {ANNOUNCER}; \
          img-src 'self' data:; font-src 'self'; connect-src 'self' {api}; manifest-src 'self'; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
@@ -195,7 +191,7 @@ mod tests {
     #[test]
     fn inline_scripts_of_the_build_are_allowed_by_hash() {
         let page = "<script src=\"/a.js\"></script><script>alert(1)</script>";
-        let policy = policy(page, false, "https://api.test");
+        let policy = policy(page, "https://api.test");
         // openssl dgst -sha256 -binary | base64
         assert!(
             policy.contains(

@@ -30,6 +30,7 @@ use splashtail_webserver::{Listeners, Options, run};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 use wiremock::MockServer;
 
@@ -48,6 +49,10 @@ pub fn user(id: u64) -> Owner {
     Owner::User(UserId::new(id).unwrap())
 }
 
+fn loopback() -> [TcpListener; 2] {
+    [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap())
+}
+
 pub struct TestServer {
     pub storage: Storage,
     pub clock: ManualClock,
@@ -58,6 +63,8 @@ pub struct TestServer {
     pub client: Client,
     web: String,
     admin: String,
+    listeners: [TcpListener; 2],
+    tasks: TaskTracker,
     shutdown: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
 }
@@ -69,21 +76,33 @@ impl TestServer {
 
     /// `adjust` gets the configuration and the directory it lives in.
     pub async fn start_with(adjust: impl FnOnce(&mut Config, &Path)) -> Self {
-        let server = Self::launch(adjust, true).await;
+        let server = Self::launch(adjust, true, loopback()).await;
         server.wait_until_ready().await;
         server
     }
 
     /// With a database that has no tables yet. Does not wait.
     pub async fn start_unmigrated() -> Self {
-        Self::launch(|_, _| {}, false).await
+        Self::launch(|_, _| {}, false, loopback()).await
     }
 
-    async fn launch(adjust: impl FnOnce(&mut Config, &Path), migrate: bool) -> Self {
+    /// Another process on the same listeners, with a database that has no tables yet.
+    pub async fn successor(&self) -> Self {
+        let listeners = self.listeners.each_ref();
+        let listeners = listeners.map(|listener| listener.try_clone().unwrap());
+        Self::launch(|_, _| {}, false, listeners).await
+    }
+
+    async fn launch(
+        adjust: impl FnOnce(&mut Config, &Path),
+        migrate: bool,
+        listeners: [TcpListener; 2],
+    ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = TempDir::new().unwrap();
-        let web = TcpListener::bind("127.0.0.1:0").unwrap();
-        let admin = TcpListener::bind("127.0.0.1:0").unwrap();
+        let [web, admin] = listeners
+            .each_ref()
+            .map(|listener| listener.try_clone().unwrap());
         let address = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
         let (web_address, admin_address) = (address(&web), address(&admin));
         let (clusterer, jobserver, discord) = (
@@ -117,6 +136,7 @@ impl TestServer {
         }
         let clock = ManualClock::new(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
         let lifecycle = Lifecycle::manual(shutdown.clone());
+        let tasks = lifecycle.tasks().clone();
         let (options, shared) = (
             Options {
                 site_dir: Some(site),
@@ -149,6 +169,8 @@ impl TestServer {
             client,
             web: web_address,
             admin: admin_address,
+            listeners,
+            tasks,
             shutdown,
             running,
         }
@@ -160,6 +182,18 @@ impl TestServer {
         tokio::time::timeout(START_LIMIT, ready)
             .await
             .expect("it does not become ready");
+    }
+
+    /// Waits until its own servers run, whoever else answers at the addresses.
+    pub async fn started(&self) {
+        let started = async {
+            while self.tasks.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(START_LIMIT, started)
+            .await
+            .expect("it does not start");
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -230,8 +230,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is the dashboard open for me? */
-        get: operations["ping_dashboard"];
+        /** Is the operators' page open for me? */
+        get: operations["ping_operators"];
         put?: never;
         post?: never;
         delete?: never;
@@ -702,7 +702,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many tests; see `Retry-After` */
+            /** @description Too many requests; see `Retry-After` */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -720,7 +720,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The database is not available; see `Retry-After` */
+            /** @description A part of the platform is not available; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -758,6 +758,15 @@ export interface operations {
                     "application/json": components["schemas"]["InstanceList"];
                 };
             };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The fleet is starting or out of reach; see `Retry-After` */
             412: {
                 headers: {
@@ -769,6 +778,15 @@ export interface operations {
             };
             /** @description Our fault; the context names the request */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -806,6 +824,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CanonicalModule"][];
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             /** @description No such cluster */
@@ -880,6 +907,42 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
         };
     };
     get_docs: {
@@ -914,6 +977,33 @@ export interface operations {
             };
             /** @description The website is not built */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -978,6 +1068,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description There is nothing of this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description Our fault; the context names the request */
             500: {
                 headers: {
@@ -987,7 +1086,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The database is not available; see `Retry-After` */
+            /** @description A part of the platform is not available; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1030,6 +1129,15 @@ export interface operations {
                     "application/json": components["schemas"]["Task"];
                 };
             };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description No token, or not a valid one */
             401: {
                 headers: {
@@ -1066,7 +1174,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The database is not available; see `Retry-After` */
+            /** @description A part of the platform is not available; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1144,6 +1252,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description There is nothing of this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The server runs such a task already */
             409: {
                 headers: {
@@ -1162,7 +1279,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many new tasks; see `Retry-After` */
+            /** @description Too many requests; see `Retry-After` */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1261,7 +1378,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many logins; see `Retry-After` */
+            /** @description Too many requests; see `Retry-After` */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1326,6 +1443,15 @@ export interface operations {
                     "application/json": components["schemas"]["JobsSummary"];
                 };
             };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description Our fault; the context names the request */
             500: {
                 headers: {
@@ -1335,7 +1461,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The database is not available; see `Retry-After` */
+            /** @description A part of the platform is not available; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1357,7 +1483,15 @@ export interface operations {
     };
     list_action_logs: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description `ts` of the last entry you have: the answer starts with it, or with the oldest entry when the
+                 *     log does not hold it any more.
+                 */
+                since?: number;
+                /** @description At most this many, the newest; all when absent. */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1375,7 +1509,16 @@ export interface operations {
                     }[];
                 };
             };
-            /** @description The proxy's headers are missing or wrong, or the user is not allowed */
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No proxy vouches for the request, or the user is no operator */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1393,8 +1536,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The clusterer answered unexpectedly */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1443,7 +1604,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The proxy's headers are missing or wrong, or the user is not allowed */
+            /** @description No proxy vouches for the request, or the user is no operator */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1461,8 +1622,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The clusterer answered unexpectedly */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1499,7 +1678,16 @@ export interface operations {
                     "application/json": components["schemas"]["InstanceList"];
                 };
             };
-            /** @description The proxy's headers are missing or wrong, or the user is not allowed */
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No proxy vouches for the request, or the user is no operator */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1510,6 +1698,24 @@ export interface operations {
             };
             /** @description The clusterer is out of reach; see `Retry-After` */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1528,7 +1734,7 @@ export interface operations {
             };
         };
     };
-    ping_dashboard: {
+    ping_operators: {
         parameters: {
             query?: never;
             header?: never;
@@ -1546,8 +1752,35 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description The proxy's headers are missing or wrong, or the user is not allowed */
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No proxy vouches for the request, or the user is no operator */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1597,7 +1830,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The proxy's headers are missing or wrong, or the user is not allowed */
+            /** @description No proxy vouches for the request, or the user is no operator */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1606,7 +1839,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description It does not come from the dashboard's page, or is not one of its commands */
+            /** @description It does not come from the operators' page, or is not one of its commands */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1642,8 +1875,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The clusterer answered unexpectedly */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1678,6 +1929,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+            /** @description The query, the path or the credentials cannot be read; the message says why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A part of the platform is not available; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
@@ -1742,7 +2029,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many downloads; see `Retry-After` */
+            /** @description Too many requests; see `Retry-After` */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1760,7 +2047,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The database is not available; see `Retry-After` */
+            /** @description A part of the platform is not available; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1860,7 +2147,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The database is not available; see `Retry-After` */
+            /** @description A part of the platform is not available; see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
