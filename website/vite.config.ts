@@ -16,10 +16,6 @@ export default defineConfig({
       ])
     )
   },
-  build: {
-    // The API browser is one large chunk of its own, loaded on its page alone.
-    chunkSizeWarningLimit: 2000
-  },
   test: {
     environment: 'happy-dom',
     include: ['src/**/*.test.ts', 'sandbox/**/*.test.ts'],

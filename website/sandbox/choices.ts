@@ -1,7 +1,7 @@
 import { avatar, memberName } from './names';
 import type { Session } from './session.svelte';
 import type { Member } from './types';
-import type { Choice } from './ui/Combobox.svelte';
+import type { Choice } from '$lib/ui/Combobox.svelte';
 
 // What the fields of commands, menus and modals offer, by kind. Lists are cut to what fits a
 // popup: whoever looks for more types a part of its name.

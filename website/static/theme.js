@@ -9,8 +9,5 @@
   var dark =
     choice === 'dark' ||
     (choice !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
-  var classes = document.documentElement.classList;
-  classes.toggle('dark', dark);
-  // The name that the API browser's style sheet looks for.
-  classes.toggle('dark-mode', dark);
+  document.documentElement.classList.toggle('dark', dark);
 })();

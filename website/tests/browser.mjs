@@ -19,13 +19,15 @@ import { chromium } from 'playwright-core';
 const TIMEOUT_MS = 120_000;
 
 /** A browser that needs neither a display nor a user namespace. */
+export const LAUNCH = {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  headless: true,
+  timeout: TIMEOUT_MS,
+  args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--no-proxy-server']
+};
+
 export function launch() {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    headless: true,
-    timeout: TIMEOUT_MS,
-    args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--no-proxy-server']
-  });
+  return chromium.launch(LAUNCH);
 }
 
 /** A page that collects what goes wrong in it. */
@@ -103,7 +105,7 @@ export async function checkDocs(page, base) {
   await page.goto(new URL('/docs', base).href, { waitUntil: 'load' });
   expect(new URL(page.url()).pathname === '/docs/splashtail', `/docs leads to ${page.url()}`);
   await page.waitForFunction(
-    (described) => document.querySelectorAll('.swagger-ui .opblock').length === described,
+    (described) => document.querySelectorAll('[data-operation]').length === described,
     described
   );
   await picture(page, 'docs');

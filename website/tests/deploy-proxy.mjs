@@ -1,4 +1,4 @@
-// A proxy as it stands in front of the dashboard: whoever reaches it is `user`, and every request
+// A proxy as it stands in front of the operators' page: whoever reaches it is `user`, and every request
 // is passed on with the signed headers that the webserver asks for. A real one knows its users; all
 // else it has to do is here.
 import { createHmac } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Drives the operators' dashboard of a running installation in a real browser, through a proxy
+// Drives the operators' page of a running installation in a real browser, through a proxy
 // that signs its requests. Restarts cluster 0.
 //
 //   DASHBOARD_URL   the webserver, for example http://localhost:8081
@@ -24,7 +24,7 @@ async function checkClosed(context, base) {
   const text = await alert.innerText();
   expect(text.includes('X-DP-Host') && text.includes('allowed_ids'), `the page does not explain: ${text}`);
   expect((await page.locator('[data-cluster]').count()) === 0, 'clusters are shown to a stranger');
-  await picture(page, 'dashboard-closed');
+  await picture(page, 'operators-closed');
   await page.close();
 }
 
@@ -63,7 +63,7 @@ async function checkDialog(page) {
 
 /** A wrong word sends nothing; "Yes" and Enter restart the cluster. */
 async function restart(page) {
-  const session = () => page.locator('[data-cluster="0"] dd[title]').getAttribute('title');
+  const session = () => page.locator('[data-cluster="0"] [data-session]').getAttribute('data-session');
   const before = await session();
   await page.locator(RESTART).focus();
   await page.keyboard.press('Enter');
@@ -75,14 +75,14 @@ async function restart(page) {
   expect(await dialog.isVisible(), 'a wrong word closes the dialog');
   await page.keyboard.press('Control+A');
   await page.keyboard.type('Yes');
-  await picture(page, 'dashboard-confirm');
+  await picture(page, 'operators-confirm');
   await page.keyboard.press('Enter');
   await dialog.waitFor({ state: 'detached' });
   await page.getByText('Accepted', { exact: true }).waitFor();
   await page.waitForFunction(
     (before) => {
       const card = document.querySelector('[data-cluster="0"][data-state="active"]');
-      const session = card?.querySelector('dd[title]')?.getAttribute('title');
+      const session = card?.querySelector('[data-session]')?.getAttribute('data-session');
       return session && session !== before;
     },
     before,
@@ -94,7 +94,7 @@ async function restart(page) {
 async function checkSmallScreen(page) {
   await page.setViewportSize({ width: 360, height: 740 });
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  await picture(page, 'dashboard-360');
+  await picture(page, 'operators-360');
   expect(width <= 360, `the page is ${width} pixels wide on a screen of 360`);
 }
 
@@ -113,13 +113,13 @@ async function main() {
     const clusters = await page.locator('[data-cluster]').count();
     await page.locator('[data-log] li').first().waitFor();
     const shards = await checkHealth(page);
-    await picture(page, 'dashboard');
+    await picture(page, 'operators');
     await checkDialog(page);
     await restart(page);
     const events = await page
       .locator('[data-log] li')
       .evaluateAll((items) => items.map((item) => item.dataset.event));
-    await picture(page, 'dashboard-restarted');
+    await picture(page, 'operators-restarted');
     await checkSmallScreen(page);
     expect(problems.length === 0, `the page reports problems:\n${problems.join('\n')}`);
     console.log(JSON.stringify({ clusters, shards, events }));

@@ -1,5 +1,5 @@
 //! The website in a real Chromium, on the running platform: first page, API browser, the way from
-//! the Download button through the consent page to the file, and the operators' dashboard.
+//! the Download button through the consent page to the file, and the operators' page.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -53,7 +53,7 @@ async fn pages_work_and_the_download_button_leads_to_the_file() {
 
 #[tokio::test]
 #[ignore = "needs node, Chromium and the built website; `make test` provides them"]
-async fn an_operator_restarts_a_cluster_in_the_dashboard() {
+async fn an_operator_restarts_a_cluster_in_the_page() {
     let platform = Platform::start(TempDir::new().unwrap(), Engines::Embedded, &[])
         .await
         .unwrap();
@@ -64,7 +64,7 @@ async fn an_operator_restarts_a_cluster_in_the_dashboard() {
     });
     let secret = effective.unwrap().config.meta.dp_secret.unwrap();
     let variables = [("DP_SECRET", secret.expose_secret()), ("DP_USER", OPERATOR)];
-    let report = drive(&platform, "dashboard.mjs", &variables).await;
+    let report = drive(&platform, "operators.mjs", &variables).await;
     assert_eq!(
         (&report["clusters"], &report["shards"]),
         (&json!(2), &json!(2)),

@@ -29,6 +29,13 @@ describe('unwrap', () => {
     expect(await unwrap(call)).toEqual(summary);
   });
 
+  it.each([
+    ['without a body', () => new Response(null, { status: 204 })],
+    ['of no length', () => new Response('', { status: 200, headers: { 'Content-Length': '0' } })]
+  ])('takes a success %s for a success', async (_, response) => {
+    expect(await unwrap(answering(response).GET('/jobs/summary'))).toBeUndefined();
+  });
+
   it('shows the message of the API and how long to wait', async () => {
     const body = { code: 'fleet_unavailable', message: 'starting' };
     const error = await failure(() => json(412, body, { 'Retry-After': '5' }));

@@ -1,4 +1,7 @@
 import createClient, { type Client } from 'openapi-fetch';
+import { createContext } from 'svelte';
+import { en } from '$lib/i18n/en';
+import type { Key, Locale } from '$lib/i18n/locale.svelte';
 import type { components, paths } from './schema';
 
 export type InstanceList = components['schemas']['InstanceList'];
@@ -15,6 +18,10 @@ export function apiClient(fetch: typeof globalThis.fetch, origin = ''): Api {
   return createClient<paths>({ baseUrl: origin, fetch });
 }
 
+const [useApi, provideApi] = createContext<Api>();
+
+export { provideApi, useApi };
+
 /** An answer that is not a success, or none at all. */
 export class ApiError extends Error {
   override name = 'ApiError';
@@ -25,10 +32,27 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     /** Seconds the server asked to wait. */
-    readonly retryAfter: number | null = null
+    readonly retryAfter: number | null = null,
+    /** The text of ours behind `message`, if it is not the server's. */
+    readonly text: Key | null = null
   ) {
     super(message);
   }
+
+  /** Without an answer, or with one that is not the API's. */
+  static ours(text: Key, status: number, code: string, retryAfter: number | null = null): ApiError {
+    return new ApiError(String(en[text]).replace('{status}', String(status)), status, code, retryAfter, text);
+  }
+
+  /** What to show; the server's own words are in English. */
+  words({ t }: Locale): string {
+    return this.text ? t(this.text, { status: this.status }) : this.message;
+  }
+}
+
+/** The words for whatever was caught. */
+export function wordsFor(cause: unknown, locale: Locale): string {
+  return cause instanceof ApiError ? cause.words(locale) : locale.t('error.broken');
 }
 
 interface Outcome<T> {
@@ -37,24 +61,25 @@ interface Outcome<T> {
   response: Response;
 }
 
-/** The body of a success; everything else is thrown as an {@link ApiError}. */
+/**
+ * The body of a success, `undefined` when there is none (204); everything else is thrown as an
+ * {@link ApiError}.
+ */
 export async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
   let outcome: Outcome<T>;
   try {
     outcome = await call;
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
-    throw new ApiError('The server cannot be reached.', 0, 'unreachable');
+    throw ApiError.ours('error.unreachable', 0, 'unreachable');
   }
-  if (outcome.data !== undefined) return outcome.data;
-  const { response } = outcome;
-  const body = isErrorBody(outcome.error) ? outcome.error : null;
-  throw new ApiError(
-    body?.message ?? explain(response.status),
-    response.status,
-    body?.code ?? 'unexpected',
-    retryAfter(response)
-  );
+  const { data, error, response } = outcome;
+  // A success without a body has no data, and is one all the same.
+  if (response.ok && error === undefined) return data as T;
+  const wait = retryAfter(response);
+  if (isErrorBody(error)) throw new ApiError(error.message, response.status, error.code, wait);
+  const text = MAINTENANCE.includes(response.status) ? 'error.maintenance' : 'error.status';
+  throw ApiError.ours(text, response.status, 'unexpected', wait);
 }
 
 function retryAfter(response: Response): number | null {
@@ -62,10 +87,8 @@ function retryAfter(response: Response): number | null {
   return Number.isFinite(seconds) && seconds >= 0 ? seconds : null;
 }
 
-function explain(status: number): string {
-  if ([408, 502, 503, 504].includes(status)) return 'The server is under maintenance. Try again soon.';
-  return `The server answered with status ${status}.`;
-}
+/** What a proxy says while nothing stands behind it. */
+const MAINTENANCE = [408, 502, 503, 504];
 
 function isErrorBody(body: unknown): body is ErrorBody {
   return (

@@ -54,7 +54,18 @@ describe('fleetSummary', () => {
   it('counts what is up', () => {
     const rows = clusterRows(instanceList([instance(0, [0, 1]), instance(1, [2, 3], { Active: false, ClusterHealth: null })]));
     expect(fleetSummary(rows)).toEqual({
-      clustersUp: 1, clusters: 2, shardsUp: 2, shards: 4, guilds: 2, users: 20, complete: false
+      clustersUp: 1, clusters: 2, shardsUp: 2, shards: 4, shardsUnknown: 0, guilds: 2, users: 20, complete: false
+    });
+  });
+
+  it.each([null, []])('does not take a health of %j for shards that are down', (ClusterHealth) => {
+    const silent = instance(1, [2, 3], { ClusterHealth });
+    expect(clusterRows(instanceList([silent]))[0]!.shardsUp).toBeNull();
+    expect(fleetSummary(clusterRows(instanceList([silent])))).toMatchObject({
+      shardsUp: null, shards: 2, shardsUnknown: 2, guilds: null, users: null
+    });
+    expect(fleetSummary(clusterRows(instanceList([instance(0, [0, 1]), silent])))).toMatchObject({
+      shardsUp: 2, shards: 4, shardsUnknown: 2
     });
   });
 });

@@ -29,7 +29,7 @@ export interface ClusterRow {
   name: string;
   state: ClusterState;
   shards: number[];
-  /** The remaining values are null until the first health check after a start. */
+  /** The remaining values are null until the first health check after a start: not known. */
   shardsUp: number | null;
   guilds: number | null;
   users: number | null;
@@ -41,36 +41,47 @@ export interface ClusterRow {
 export interface FleetSummary {
   clustersUp: number;
   clusters: number;
-  shardsUp: number;
+  /** Null when no cluster has told its health. */
+  shardsUp: number | null;
   shards: number;
-  guilds: number;
-  users: number;
+  /** Shards of clusters that run and have not told their health. */
+  shardsUnknown: number;
+  guilds: number | null;
+  users: number | null;
   /** Whether every cluster has told its numbers. */
   complete: boolean;
 }
 
 export function clusterRows(list: InstanceList): ClusterRow[] {
   const names = new Map(list.Map.map((entry) => [entry.ID, entry.Name]));
-  return list.Instances.map((instance) => ({
-    id: instance.ClusterID,
-    name: names.get(instance.ClusterID) ?? `Cluster ${instance.ClusterID}`,
-    state: clusterState(instance),
-    shards: instance.Shards,
-    ...totals(instance.ClusterHealth ?? null),
-    startedAt: time(instance.StartedAt),
-    checkedAt: time(instance.LastChecked),
-    instance
-  })).sort((a, b) => a.id - b.id);
+  return list.Instances.map((instance) => {
+    const state = clusterState(instance);
+    return {
+      id: instance.ClusterID,
+      name: names.get(instance.ClusterID) ?? `#${instance.ClusterID}`,
+      state,
+      shards: instance.Shards,
+      ...totals(instance.ClusterHealth ?? [], state),
+      startedAt: time(instance.StartedAt),
+      checkedAt: time(instance.LastChecked),
+      instance
+    };
+  }).sort((a, b) => a.id - b.id);
 }
 
 export function fleetSummary(rows: ClusterRow[]): FleetSummary {
-  const sum = (value: (row: ClusterRow) => number | null) =>
-    rows.reduce((total, row) => total + (value(row) ?? 0), 0);
+  const sum = (value: (row: ClusterRow) => number | null): number | null => {
+    const known = rows.map(value).filter((it) => it !== null);
+    return known.length === 0 && rows.length > 0 ? null : known.reduce((total, it) => total + it, 0);
+  };
+  const shards = (counted: ClusterRow[]) =>
+    counted.reduce((total, row) => total + row.shards.length, 0);
   return {
     clustersUp: rows.filter((row) => row.state === 'active').length,
     clusters: rows.length,
     shardsUp: sum((row) => row.shardsUp),
-    shards: sum((row) => row.shards.length),
+    shards: shards(rows),
+    shardsUnknown: shards(rows.filter((row) => row.shardsUp === null)),
     guilds: sum((row) => row.guilds),
     users: sum((row) => row.users),
     complete: rows.every((row) => row.guilds !== null)
@@ -95,8 +106,13 @@ function clusterState(instance: Instance): ClusterState {
   return instance.LaunchedFully ? 'active' : 'starting';
 }
 
-function totals(health: ShardHealth[] | null) {
-  if (health === null) return { shardsUp: null, guilds: null, users: null };
+const DOWN: ClusterState[] = ['inactive', 'crashed', 'held', 'missing'];
+
+/** No health is no news, not a shard that is down; but a cluster that does not run has none up. */
+function totals(health: ShardHealth[], state: ClusterState) {
+  if (health.length === 0) {
+    return { shardsUp: DOWN.includes(state) ? 0 : null, guilds: null, users: null };
+  }
   return {
     shardsUp: health.filter((shard) => shard.up).length,
     guilds: health.reduce((total, shard) => total + shard.guilds, 0),

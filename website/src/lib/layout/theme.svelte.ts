@@ -1,3 +1,5 @@
+import { browserStore, type Store } from '$lib/storage';
+
 export type ThemeChoice = 'system' | 'light' | 'dark';
 
 const KEY = 'theme';
@@ -6,16 +8,17 @@ const KEY = 'theme';
 export class Theme {
   choice = $state<ThemeChoice>('system');
 
-  constructor() {
-    if (typeof localStorage === 'undefined') return;
-    const stored = localStorage.getItem(KEY);
+  #store: Store;
+
+  constructor(store: Store = browserStore) {
+    this.#store = store;
+    const stored = store.read(KEY);
     if (stored === 'light' || stored === 'dark') this.choice = stored;
   }
 
   choose(choice: ThemeChoice): void {
     this.choice = choice;
-    if (choice === 'system') localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, choice);
+    this.#store.write(KEY, choice === 'system' ? null : choice);
     this.#apply(matchMedia('(prefers-color-scheme: dark)').matches);
   }
 
@@ -31,7 +34,5 @@ export class Theme {
   #apply(systemIsDark: boolean): void {
     const dark = this.choice === 'dark' || (this.choice === 'system' && systemIsDark);
     document.documentElement.classList.toggle('dark', dark);
-    // The name that the API browser's style sheet looks for.
-    document.documentElement.classList.toggle('dark-mode', dark);
   }
 }

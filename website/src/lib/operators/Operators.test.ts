@@ -3,15 +3,15 @@ import { describe, expect, it, vi } from 'vitest';
 import { ApiError, apiClient, type InstanceList } from '$lib/api/client';
 import { instance, instanceList } from '$lib/clusters/samples';
 import { Poller } from '$lib/polling/poller.svelte';
-import Dashboard from './Dashboard.svelte';
-import { DashboardApi, type LogEntry } from './api';
+import Operators from './Operators.svelte';
+import { OperatorsApi, type LogEntry } from './api';
 
 type Answer = [status: number, body: unknown];
 
 const REFUSAL = { code: 'unauthorized', message: 'X-DP-Host is missing' };
 const AWAY = { code: 'fleet_unavailable', message: 'the clusters are out of reach' };
 
-/** A dashboard before a server that answers each path as told, the last answer again and again. */
+/** The page before a server that answers each path as told, the last answer again and again. */
 async function shown(answers: Record<string, Answer[]>) {
   const sent: unknown[] = [];
   const server = vi.fn(async (request: Request) => {
@@ -25,10 +25,10 @@ async function shown(answers: Record<string, Answer[]>) {
       headers: { 'Content-Type': isText ? 'text/plain' : 'application/json' }
     });
   });
-  const api = new DashboardApi(apiClient(server as unknown as typeof fetch, 'http://dash.test'));
+  const api = new OperatorsApi(apiClient(server as unknown as typeof fetch, 'http://dash.test'));
   const fleet = new Poller<InstanceList>((signal) => api.instances(signal), 5000);
   const log = new Poller<LogEntry[]>((signal) => api.actionLog(signal), 5000);
-  render(Dashboard, { api, fleet, log });
+  render(Operators, { api, fleet, log });
   await Promise.all([fleet.refresh(), log.refresh()]);
   return { fleet, sent, server };
 }
@@ -46,7 +46,7 @@ async function ask(button: string, word: string) {
   return within(dialog);
 }
 
-describe('Dashboard', () => {
+describe('Operators', () => {
   it('shows clusters, the fleet and the log with names', async () => {
     await shown({
       [LIST]: [[200, two()]],
@@ -69,6 +69,7 @@ describe('Dashboard', () => {
     const { fleet } = await shown({ [LIST]: [[200, two()], [412, AWAY]] });
     await fleet.refresh();
     expect(await screen.findByText('The launcher cannot be reached')).toBeTruthy();
+    expect(screen.getByText(/^Connection lost\. You see the state of /)).toBeTruthy();
     expect(screen.getAllByRole('article')).toHaveLength(2);
   });
 
@@ -118,10 +119,50 @@ describe('Dashboard', () => {
       [PUBLISH]: [[409, { code: 'reshard_disabled', message: 'the clusterer refused: reshard disabled' }]]
     });
     await screen.findAllByRole('article');
-    const dialog = await ask('Move to the number of shards that Discord recommends', 'Yes');
+    const dialog = await ask('Reshard to the number of shards that Discord recommends', 'Yes');
     await fireEvent.click(dialog.getByRole('button', { name: 'Reshard' }));
     expect(await dialog.findByText('the clusterer refused: reshard disabled')).toBeTruthy();
     expect(sent).toEqual([{ scope: 'launcher', action: 'reshard' }]);
     expect(screen.queryByText('Accepted')).toBeNull();
+  });
+
+  it('says in a text why a button does nothing, and keeps it in reach', async () => {
+    await shown({ [LIST]: [[200, { ...two(), FullyUp: false }]] });
+    const button = await screen.findByRole('button', { name: /^Rolling restart/ });
+    expect(button.getAttribute('aria-disabled')).toBe('true');
+    expect(button.hasAttribute('disabled')).toBe(false);
+    const reason = document.getElementById(button.getAttribute('aria-describedby')!);
+    expect(reason?.textContent).toBe('Not now: not all clusters are up.');
+    await fireEvent.click(button);
+    expect(screen.queryByRole('dialog')).toBeNull();
+  });
+
+  it('stays open while a command is on its way, and then says what came of it', async () => {
+    let answer!: (response: Response) => void;
+    const pending = new Promise<Response>((resolve) => (answer = resolve));
+    const { server } = await shown({ [LIST]: [[200, two()]] });
+    await screen.findAllByRole('article');
+    const dialog = await ask('Restart cluster 1 (Waffle)', 'Yes');
+    server.mockImplementationOnce(() => pending);
+    await fireEvent.click(dialog.getByRole('button', { name: 'Restart' }));
+    await dialog.findByRole('button', { name: 'Sending…' });
+    const escape = new Event('cancel', { cancelable: true });
+    screen.getByRole('dialog').dispatchEvent(escape);
+    expect(escape.defaultPrevented).toBe(true);
+    await fireEvent.click(dialog.getByRole('button', { name: 'Cancel' }));
+    await fireEvent.click(dialog.getByRole('button', { name: 'Close' }));
+    answer(Response.json({ code: 'locked', message: 'the cluster is locked' }, { status: 409 }));
+    expect(await dialog.findByText('the cluster is locked')).toBeTruthy();
+    await fireEvent.click(dialog.getByRole('button', { name: 'Cancel' }));
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+  });
+
+  it('does not take an unknown health for shards that are down', async () => {
+    const silent = instanceList([instance(0, [0, 1], { ClusterHealth: [] })]);
+    const { fleet } = await shown({ [LIST]: [[200, silent]] });
+    await screen.findAllByRole('article');
+    expect(document.querySelector('[data-stat="shards-up"]')?.textContent).toContain('unknown');
+    expect(screen.getByRole('article').textContent).toContain('health unknown');
+    expect(fleet.value).toBeTruthy();
   });
 });

@@ -10,9 +10,13 @@ export interface Health {
 /** `event`, `ts` in unix microseconds, and what belongs to the event. */
 export type LogEntry = Record<string, unknown>;
 
-/** What the dashboard asks and says; every call can fail with 401 and 412. */
-export class DashboardApi {
+/** Entries that are kept; older ones are of interest to nobody who watches. */
+const LONGEST_LOG = 1000;
+
+/** What the operators' page asks and says; every call can fail with 401 and 412. */
+export class OperatorsApi {
   #api: Api;
+  #log: LogEntry[] = [];
 
   constructor(api: Api) {
     this.#api = api;
@@ -22,9 +26,14 @@ export class DashboardApi {
     return unwrap(this.#api.GET('/mewld/api/instance-list', { signal }));
   }
 
-  /** Oldest first. */
-  actionLog(signal?: AbortSignal): Promise<LogEntry[]> {
-    return unwrap(this.#api.GET('/mewld/api/action-logs', { signal }));
+  /** The newest entries, oldest first. Only what is new since the last call is fetched. */
+  async actionLog(signal?: AbortSignal): Promise<LogEntry[]> {
+    const last = this.#log.at(-1)?.ts;
+    const since = typeof last === 'number' ? last : undefined;
+    const params = { query: { since, limit: LONGEST_LOG } };
+    const news = await unwrap(this.#api.GET('/mewld/api/action-logs', { params, signal }));
+    this.#log = continued(this.#log, news).slice(-LONGEST_LOG);
+    return this.#log;
   }
 
   health(cluster: number): Promise<Health> {
@@ -38,4 +47,14 @@ export class DashboardApi {
     const body = { scope: 'launcher', action, args };
     await unwrap(this.#api.POST('/mewld/api/redis/pub', { body, parseAs: 'text' }));
   }
+}
+
+/**
+ * The log with its continuation, which begins with the entries that bear the last known time. When
+ * it does not, the log was cut or began anew, and the answer is all there is.
+ */
+export function continued(log: LogEntry[], news: LogEntry[]): LogEntry[] {
+  const last = log.at(-1)?.ts;
+  if (last === undefined || news[0]?.ts !== last) return news;
+  return [...log.slice(0, log.findIndex((entry) => entry.ts === last)), ...news];
 }

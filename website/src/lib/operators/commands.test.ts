@@ -2,11 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { Instance } from '$lib/api/client';
 import { clusterRows } from '$lib/clusters/fleet';
 import { instance, instanceList } from '$lib/clusters/samples';
-import { clusterOffers, fleetOffers } from './commands';
+import { Locale } from '$lib/i18n/locale.svelte';
+import { clusterOffers, fleetOffers, type Offer } from './commands';
+
+const { t } = new Locale();
 
 function offers(changes: Partial<Instance>, fleet = {}) {
   const list = { ...instanceList([instance(0, [0, 1], changes)]), ...fleet };
-  return clusterOffers(clusterRows(list)[0]!, list);
+  return clusterOffers(clusterRows(list)[0]!, list, t);
 }
 
 describe('clusterOffers', () => {
@@ -37,7 +40,7 @@ describe('clusterOffers', () => {
 
 describe('fleetOffers', () => {
   const unavailable = (fleet: object) =>
-    fleetOffers({ ...instanceList([]), ...fleet })
+    fleetOffers({ ...instanceList([]), ...fleet }, t)
       .filter((offer) => offer.unavailable !== null)
       .map((offer) => offer.action);
 
@@ -46,4 +49,10 @@ describe('fleetOffers', () => {
     expect(unavailable({ FullyUp: false })).toEqual(['rollingrestart', 'reshard']);
     expect(unavailable({ RollRestarting: true })).toEqual(['rollingrestart', 'reshard']);
   });
+});
+
+it('names every button with what is written on it', () => {
+  const states: Partial<Instance>[] = [{}, { Active: false }];
+  const all: Offer[] = [...fleetOffers(instanceList([]), t), ...states.flatMap((state) => offers(state))];
+  for (const { label, title } of all) expect(title).toContain(label);
 });

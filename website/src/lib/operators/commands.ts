@@ -1,3 +1,4 @@
+import type { Locale } from '$lib/i18n/locale.svelte';
 import type { InstanceList } from '$lib/api/client';
 import type { ClusterRow } from '$lib/clusters/fleet';
 
@@ -20,69 +21,58 @@ export interface Offer extends Command {
   unavailable: string | null;
 }
 
-export function clusterOffers(row: ClusterRow, list: InstanceList): Offer[] {
-  const name = `cluster ${row.id} (${row.name})`;
+type T = Locale['t'];
+
+export function clusterOffers(row: ClusterRow, list: InstanceList, t: T): Offer[] {
+  const cluster = t('command.cluster', { id: String(row.id), name: row.name });
   const busy = list.RollRestarting
-    ? 'A rolling restart is under way.'
+    ? t('command.busyRolling')
     : row.instance.LockClusterTime
-      ? 'An operation is under way.'
+      ? t('command.busyLocked')
       : null;
-  const offer = (action: Action, label: string, consequence: string): Offer => ({
+  const offer = (action: 'start' | 'stop' | 'restart'): Offer => ({
     action,
     cluster: row.id,
-    label,
-    title: `${label} ${name}`,
-    consequence,
+    label: t(`command.${action}`),
+    title: t(`command.${action}Title`, { cluster }),
+    consequence: t(`command.${action}Help`),
     dangerous: action === 'stop',
     unavailable: busy
   });
-  const away = 'Its servers are without the bot';
-  const start = offer('start', 'Start', 'Its shards connect to Discord.');
-  const stop = offer('stop', 'Stop', `${away} until somebody starts it again.`);
-  const restart = offer('restart', 'Restart', `${away} until all of its shards are back.`);
   switch (row.state) {
     case 'missing':
       return [];
     case 'inactive':
-      return [start];
+      return [offer('start')];
     case 'crashed':
     case 'held':
-      return [start, stop];
+      return [offer('start'), offer('stop')];
     default:
-      return [restart, stop];
+      return [offer('restart'), offer('stop')];
   }
 }
 
-export function fleetOffers(list: InstanceList): Offer[] {
+export function fleetOffers(list: InstanceList, t: T): Offer[] {
   const busy = list.RollRestarting
-    ? 'A rolling restart is under way.'
+    ? t('command.busyRolling')
     : list.FullyUp
       ? null
-      : 'Not all clusters are up.';
+      : t('command.busyDown');
+  const offer = (
+    action: Action,
+    text: 'rolling' | 'reshard' | 'relaunch',
+    unavailable: string | null
+  ): Offer => ({
+    action,
+    label: t(`command.${text}`),
+    title: t(`command.${text}Title`),
+    consequence: t(`command.${text}Help`),
+    dangerous: text === 'relaunch',
+    unavailable
+  });
   return [
-    {
-      action: 'rollingrestart',
-      label: 'Rolling restart',
-      title: 'Restart all clusters, one after the other',
-      consequence: 'At most one cluster is away at a time. This takes a while.',
-      dangerous: false,
-      unavailable: busy
-    },
-    {
-      action: 'reshard',
-      label: 'Reshard',
-      title: 'Move to the number of shards that Discord recommends',
-      consequence: 'When the number changes, every cluster is restarted, one after the other.',
-      dangerous: false,
-      unavailable: busy
-    },
-    {
-      action: 'restartproc',
-      label: 'Restart launcher',
-      title: 'End the launcher and every cluster with it',
-      consequence: 'The whole bot is away until the supervisor has started the launcher again and all shards are back.',
-      dangerous: true,
-      unavailable: null
-    }
+    offer('rollingrestart', 'rolling', busy),
+    offer('reshard', 'reshard', busy),
+    offer('restartproc', 'relaunch', null)
   ];
 }

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { Locale } from '$lib/i18n/locale.svelte';
 import { logLines, words } from './events';
+
+const { t } = new Locale();
 
 const names = new Map([
   [0, 'Flare'],
@@ -28,7 +31,7 @@ describe('words', () => {
     [{ event: 'shard_ready', shard_id: 3 }, 'Shard 3 is ready'],
     [{ event: 'new', x: 1 }, '{"event":"new","x":1}']
   ])('says %o', (entry, sentence) => {
-    expect(words(entry, names)).toBe(sentence);
+    expect(words(entry, names, t)).toBe(sentence);
   });
 });
 
@@ -40,11 +43,12 @@ describe('logLines', () => {
         { event: 'ping_failure', id: 0, ts: 1_705_858_622_000_000 },
         { event: 'ping_failure', id: 0, ts: 1_705_858_622_000_000 }
       ],
-      names
+      names,
+      t
     );
     expect(lines.map((line) => line.tone)).toEqual(['bad', 'bad', 'plain']);
     expect(lines[2]!.at?.toISOString()).toBe('2024-01-21T17:37:01.000Z');
     expect(new Set(lines.map((line) => line.key)).size).toBe(3);
-    expect(logLines([{ event: 'x' }], names)[0]!.at).toBeNull();
+    expect(logLines([{ event: 'x' }], names, t)[0]!.at).toBeNull();
   });
 });

@@ -1,9 +1,11 @@
+import type { Key, Locale } from '$lib/i18n/locale.svelte';
+import type { Values } from '$lib/i18n/message';
 import type { LogEntry } from './api';
 
 export type Tone = 'good' | 'bad' | 'plain';
 
 export interface LogLine {
-  /** Distinguishes the lines of one answer. */
+  /** Stays with its entry when others follow. */
   key: string;
   at: Date | null;
   text: string;
@@ -34,16 +36,20 @@ const GOOD = new Set([
 ]);
 
 /** Newest first. */
-export function logLines(log: LogEntry[], names: Map<number, string>): LogLine[] {
-  return log
-    .map((entry, index) => ({
-      key: `${String(entry.ts)}/${index}`,
+export function logLines(log: LogEntry[], names: Map<number, string>, t: Locale['t']): LogLine[] {
+  const sameTime = new Map<unknown, number>();
+  const lines = log.map((entry) => {
+    const earlier = sameTime.get(entry.ts) ?? 0;
+    sameTime.set(entry.ts, earlier + 1);
+    return {
+      key: `${String(entry.ts)}/${earlier}`,
       at: typeof entry.ts === 'number' ? new Date(entry.ts / 1000) : null,
-      text: words(entry, names),
+      text: words(entry, names, t),
       tone: tone(entry),
       entry
-    }))
-    .reverse();
+    };
+  });
+  return lines.reverse();
 }
 
 function tone({ event }: LogEntry): Tone {
@@ -52,76 +58,75 @@ function tone({ event }: LogEntry): Tone {
 }
 
 /** One sentence; an event that is not known is shown as it is. */
-export function words(entry: LogEntry, names: Map<number, string>): string {
-  const of = (field: string) => {
+export function words(entry: LogEntry, names: Map<number, string>, t: Locale['t']): string {
+  const has = (field: string) => (entry[field] ?? null) !== null;
+  /** Numbers of the log are ids and codes: they are written as they are. */
+  const of = (field: string): string => {
     const value = entry[field];
     if (value === undefined || value === null) return '?';
     return typeof value === 'object' ? JSON.stringify(value) : String(value);
   };
-  const named = (field: string) => {
-    const id = entry[field] ?? null;
-    if (id === null) return 'a cluster';
-    const name = names.get(Number(id));
-    return name === undefined ? `cluster ${of(field)}` : `cluster ${of(field)} (${name})`;
+  const named = (field: string): string => {
+    if (!has(field)) return t('event.clusterUnknown');
+    const name = names.get(Number(entry[field]));
+    const id = of(field);
+    return name === undefined ? t('event.clusterUnnamed', { id }) : t('command.cluster', { id, name });
   };
-  const has = (field: string) => (entry[field] ?? null) !== null;
-  const cluster = named('id');
-  const reason = has('error') ? `: ${of('error')}` : '';
-  const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+  const say = (key: Key, values: Values = {}): string => {
+    const text = t(key, { cluster: named('id'), ...values });
+    return text.charAt(0).toLocaleUpperCase() + text.slice(1);
+  };
+  const why = (without: Key, withReason: Key, values: Values = {}) =>
+    has('error') ? say(withReason, { ...values, error: of('error') }) : say(without, values);
 
   switch (entry.event) {
     case 'cluster_started':
-      return sentence(`${cluster} was started, process ${of('pid')}`);
+      return say('event.started', { pid: of('pid') });
     case 'cluster_stopped':
-      return sentence(`${cluster} was stopped`);
+      return say('event.stopped');
     case 'cluster_crashed':
-      return sentence(
-        has('signal')
-          ? `${cluster} was ended by signal ${of('signal')}`
-          : `${cluster} ended by itself with status ${of('code')}`
-      );
+      return has('signal')
+        ? say('event.signal', { signal: of('signal') })
+        : say('event.exit', { code: of('code') });
     case 'cluster_backoff':
-      return sentence(
-        entry.held === true
-          ? `${cluster} crashed too often and rests ${of('delay_s')} s`
-          : `${cluster} starts again in ${of('delay_s')} s`
-      );
+      return say(entry.held === true ? 'event.held' : 'event.backoff', { seconds: of('delay_s') });
     case 'ping_failure':
-      return sentence(`${cluster} did not answer a health check`);
+      return say('event.ping');
     case 'cluster_start_failed':
-      return sentence(`${cluster} could not be started (${of('via')})${reason}`);
+      return why('event.startFailed', 'event.startFailedWhy', { via: of('via') });
     case 'cluster_restart_failed':
-      return sentence(`${cluster} could not be restarted (${of('via')})${reason}`);
+      return why('event.restartFailed', 'event.restartFailedWhy', { via: of('via') });
     case 'instance_locked_error':
-      return sentence(`${cluster} was locked (${of('subsystem')})`);
+      return say('event.locked', { subsystem: of('subsystem') });
     case 'identify_budget_wait':
-      return `Waiting ${of('wait_s')} s: Discord allows only ${of('remaining')} more identifies`;
+      return say('event.budget', { seconds: of('wait_s'), remaining: of('remaining') });
     case 'rolling_restart':
-      return 'A rolling restart began';
+      return say('event.rolling');
     case 'reshard_begin':
-      return 'A reshard began';
+      return say('event.reshard');
     case 'reshard_success':
-      return 'The reshard is done';
+      return say('event.resharded');
     case 'reshard_failed':
-      return `The reshard failed${reason}`;
+      return why('event.reshardFailed', 'event.reshardFailedWhy');
     case 'shutdown':
-      return 'The launcher shut the fleet down';
+      return say('event.shutdown');
     case 'host_joined':
-      return `The host ${of('host')} joined with the shards ${of('shards')}`;
+      return say('event.hostJoined', { host: of('host'), shards: of('shards') });
     case 'host_gone':
-      return `The host ${of('host')} with the shards ${of('shards')} is gone: it ${of('how')}`;
+      return say('event.hostGone', { host: of('host'), shards: of('shards'), how: of('how') });
     case 'shards_missing':
-      return `No host runs the shards ${of('shards')}`;
+      return say('event.shardsMissing', { shards: of('shards') });
     case 'shards_complete':
-      return 'Every shard has a host';
+      return say('event.shardsComplete');
     case 'operator_command': {
-      const who = has('user') ? `User ${of('user')}` : 'The command line';
-      return `${who} asked for ${of('action')}${has('id') ? ` of ${cluster}` : ''}`;
+      const values = { user: of('user'), action: of('action') };
+      if (has('user')) return say(has('id') ? 'event.byUserOf' : 'event.byUser', values);
+      return say(has('id') ? 'event.byCliOf' : 'event.byCli', values);
     }
     case 'shards_launched':
-      return sentence(`${named('cluster')} launched shards ${of('from')} to ${of('to')}`);
+      return say('event.launched', { cluster: named('cluster'), from: of('from'), to: of('to') });
     case 'shard_ready':
-      return `Shard ${of('shard_id')} is ready`;
+      return say('event.shardReady', { shard: of('shard_id') });
     default:
       return JSON.stringify(entry);
   }

@@ -51,7 +51,7 @@ export class Poller<T> {
     } catch (cause) {
       if (attempt.signal.aborted) return;
       this.error =
-        cause instanceof ApiError ? cause : new ApiError('Something went wrong.', 0, 'unexpected');
+        cause instanceof ApiError ? cause : ApiError.ours('error.broken', 0, 'unexpected');
       const asked = (this.error.retryAfter ?? 0) * 1000;
       wait = Math.max(wait, Math.min(asked, LONGEST_WAIT_MS));
     }

@@ -1,2 +1,2 @@
-/** The dashboard is a directory: its API lies below it. */
+/** The operators' page is a directory: its API lies below it. */
 export const trailingSlash = 'always';

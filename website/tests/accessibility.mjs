@@ -1,0 +1,214 @@
+// Every page of the built site in its states: no fault that axe finds, nothing cut off, also
+// mirrored and in other languages, and with storage that the browser refuses. Needs no installation.
+//
+//   CHROMIUM, SCREENSHOTS as for browser.mjs
+//
+// Prints one JSON object: {"states":14,"languages":3}.
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { checkAccessibility } from './axe.mjs';
+import { expect, LAUNCH, launch, observed, picture } from './browser.mjs';
+import { fleet, startSite } from './site.mjs';
+
+const AWAY = { code: 'fleet_unavailable', message: "the bot's clusters are starting or out of reach" };
+const REFUSED = { code: 'unauthorized', message: "open the operators' page through its proxy" };
+const LIST = '/mewld/api/instance-list';
+
+/** Name, address, what the API says, and how the state comes about. */
+const STATES = [
+  { name: 'status', path: '/', ready: (page) => page.locator('[data-cluster="3"]').waitFor() },
+  {
+    name: 'status-starting',
+    path: '/',
+    tell: { '/clusters/health': [412, AWAY], '/jobs/summary': [500, { code: 'internal', message: 'internal error' }] },
+    ready: (page) => page.getByRole('alert').waitFor()
+  },
+  {
+    name: 'status-stale',
+    path: '/',
+    ready: async (page, site) => {
+      await page.locator('[data-cluster="3"]').waitFor();
+      site.tell('/clusters/health', [500, { code: 'internal', message: 'internal error' }]);
+      await page.getByText(/^Connection lost/).first().waitFor();
+    }
+  },
+  {
+    name: 'status-empty',
+    path: '/',
+    tell: {
+      '/clusters/health': [200, fleet({ Instances: [], Map: [] })],
+      '/jobs/summary': [200, { pending: 0, running: 0, completed: 0, failed: 0 }]
+    },
+    ready: (page) => page.getByText('No clusters are planned yet.').waitFor()
+  },
+  {
+    name: 'cluster',
+    path: '/',
+    ready: async (page) => {
+      await page.locator('[data-cluster="1"] button').click();
+      await page.getByRole('dialog').waitFor();
+    }
+  },
+  { name: 'api', path: '/docs/splashtail', ready: (page) => page.locator('[data-operation]').first().waitFor() },
+  {
+    name: 'api-operation',
+    path: '/docs/splashtail#create_task',
+    ready: async (page) => {
+      await page.locator('#create_task textarea').waitFor();
+      await page.locator('#get_jobs_summary summary').first().click();
+      await page.getByRole('button', { name: /^Send GET \/jobs\/summary/ }).click();
+      await page.locator('#get_jobs_summary pre').first().waitFor();
+    }
+  },
+  {
+    name: 'api-failed',
+    path: '/docs/splashtail',
+    tell: { '/openapi': [500, {}] },
+    ready: (page) => page.getByRole('alert').waitFor()
+  },
+  { name: 'operators', path: '/mewld/', ready: (page) => page.locator('[data-log] li').nth(3).waitFor() },
+  {
+    name: 'operators-busy',
+    path: '/mewld/',
+    tell: { [LIST]: [200, fleet({ RollRestarting: true, FullyUp: false })] },
+    ready: async (page) => {
+      await page.locator('[data-cluster="0"] button[aria-expanded]').click();
+      await page.locator('[data-shard]').first().waitFor();
+      await page.locator('[data-log] summary').first().click();
+    }
+  },
+  {
+    name: 'operators-confirm',
+    path: '/mewld/',
+    tell: { '/mewld/api/redis/pub': [409, { code: 'locked', message: 'the cluster is locked' }] },
+    ready: async (page) => {
+      await page.locator('[data-action="restartproc"]').click();
+      await page.keyboard.type('Yes');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').getByRole('alert').waitFor();
+    }
+  },
+  {
+    name: 'operators-closed',
+    path: '/mewld/',
+    tell: { [LIST]: [401, REFUSED] },
+    ready: (page) => page.getByRole('alert').waitFor()
+  },
+  { name: 'missing', path: '/no-such-page', ready: (page) => page.getByRole('link', { name: 'Home' }).waitFor() }
+];
+
+async function checkStates(context, site) {
+  for (const { name, path, tell = {}, ready } of STATES) {
+    for (const [address, answer] of Object.entries(tell)) site.tell(address, answer);
+    const { page } = await observed(context);
+    await page.goto(site.address + path, { waitUntil: 'load' });
+    await ready(page, site);
+    await checkAccessibility(page, name);
+    await page.close();
+    for (const address of [...Object.keys(tell), '/clusters/health']) site.tell(address, null);
+  }
+}
+
+/** A command that is being sent keeps its dialog, whatever is pressed. */
+async function checkOutcome(context, site) {
+  let answer;
+  const pending = new Promise((resolve) => (answer = resolve));
+  site.tell('/mewld/api/redis/pub', () => pending);
+  const { page } = await observed(context);
+  await page.goto(`${site.address}/mewld/`, { waitUntil: 'load' });
+  await page.locator('[data-action="restartproc"]').click();
+  await page.keyboard.type('Yes');
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Sending…' }).waitFor();
+  for (let n = 0; n < 3; n += 1) await page.keyboard.press('Escape');
+  expect(await dialog.isVisible(), 'Escape hides a command that is under way');
+  answer([409, { code: 'locked', message: 'the cluster is locked' }]);
+  await dialog.getByText('the cluster is locked').waitFor();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  await page.close();
+  site.tell('/mewld/api/redis/pub', null);
+}
+
+/** Each language is chosen once and stays; the right-to-left one mirrors the page. */
+async function checkLanguages(browser, site) {
+  const directions = { en: 'ltr', de: 'ltr', ar: 'rtl' };
+  for (const [code, dir] of Object.entries(directions)) {
+    const context = await browser.newContext({ locale: 'en', viewport: { width: 1280, height: 800 } });
+    const { page, problems } = await observed(context);
+    await page.goto(site.address, { waitUntil: 'load' });
+    await page.locator('[data-cluster="3"]').waitFor();
+    await page.locator('header select').first().selectOption(code);
+    for (const path of ['/', '/mewld/', '/docs/splashtail']) {
+      await page.goto(site.address + path, { waitUntil: 'load' });
+      await page.waitForFunction(
+        ([code, dir]) => document.documentElement.lang === code && document.documentElement.dir === dir,
+        [code, dir]
+      );
+      await page.locator('[data-cluster], [data-operation]').first().waitFor();
+      await checkAccessibility(page, `${code}${path.replaceAll('/', '-')}`);
+    }
+    expect(problems.length === 0, `in ${code} the page reports problems:\n${problems.join('\n')}`);
+    await context.close();
+  }
+  return Object.keys(directions).length;
+}
+
+/** The way Chromium's own settings block it: looking at `localStorage` throws. */
+async function checkBlockedStorage(site) {
+  const profile = await mkdtemp(join(tmpdir(), 'blocked-'));
+  await mkdir(join(profile, 'Default'));
+  const preferences = { profile: { default_content_setting_values: { cookies: 2 } } };
+  await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
+  const context = await chromium.launchPersistentContext(profile, { ...LAUNCH, viewport: { width: 1280, height: 800 } });
+  try {
+    const { page, problems } = await observed(context);
+    await page.goto(site.address, { waitUntil: 'load' });
+    const refused = await page.evaluate(() => {
+      try {
+        return localStorage.length < 0;
+      } catch (error) {
+        return error.name === 'SecurityError';
+      }
+    });
+    expect(refused, 'storage is not blocked');
+    await page.locator('[data-cluster="3"]').waitFor();
+    await page.locator('header select').nth(1).selectOption('dark');
+    expect(await page.evaluate(() => document.documentElement.classList.contains('dark')), 'the theme cannot be chosen');
+    await page.locator('header select').first().selectOption('de');
+    await page.getByRole('heading', { name: 'Aktueller Status' }).waitFor();
+    for (const path of ['/docs/splashtail', '/mewld/']) {
+      await page.goto(site.address + path, { waitUntil: 'load' });
+      await page.locator('[data-operation], [data-cluster]').first().waitFor();
+    }
+    await picture(page, 'storage-blocked');
+    expect(problems.length === 0, `with storage blocked the page reports problems:\n${problems.join('\n')}`);
+  } finally {
+    await context.close();
+    await rm(profile, { recursive: true, force: true });
+  }
+}
+
+async function main() {
+  const site = await startSite();
+  const browser = await launch();
+  try {
+    await checkBlockedStorage(site);
+    const context = await browser.newContext({ locale: 'en', viewport: { width: 1280, height: 800 } });
+    await checkOutcome(context, site);
+    await checkStates(context, site);
+    const languages = await checkLanguages(browser, site);
+    console.log(JSON.stringify({ states: STATES.length, languages }));
+  } finally {
+    await browser.close();
+    site.stop();
+  }
+}
+
+main().catch((error) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});
