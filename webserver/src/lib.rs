@@ -90,7 +90,7 @@ pub async fn run(
     let site = read_site(options.site_dir, &config.sites.api)?;
     let proxy = DeployProxy::new(&config, options.cluster_file.as_deref());
     let _ = meters::install();
-    let (ready, readiness) = watch::channel(None);
+    let (started, has_started) = watch::channel(None);
     let app_router = Arc::new(OnceLock::new());
     let front = Router::new().fallback(front).with_state(app_router.clone());
     let public = ServeOptions {
@@ -115,7 +115,7 @@ pub async fn run(
             site = app.site.is_built(),
             "serving {}", app.config.sites.api
         );
-        ready.send_replace(Some(app));
+        started.send_replace(Some(app));
         lifecycle.notify_ready();
         anyhow::Ok(())
     };
@@ -127,7 +127,7 @@ pub async fn run(
         }
         () = takeover::nobody_else_serves(admin_address) => false,
     };
-    let admin = admin::router(readiness);
+    let admin = admin::router(has_started, clock.clone());
     let servers = [
         serve_with(
             listeners.admin,
