@@ -3,13 +3,9 @@
 //
 //   CHROMIUM, SCREENSHOTS as for browser.mjs
 //
-// Prints one JSON object: {"states":14,"languages":3}.
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { chromium } from 'playwright-core';
+// Prints one JSON object: {"states":13,"languages":3}.
 import { checkAccessibility } from './axe.mjs';
-import { expect, LAUNCH, launch, observed, picture } from './browser.mjs';
+import { blockedStorage, expect, launch, observed, picture } from './browser.mjs';
 import { fleet, startSite } from './site.mjs';
 
 const AWAY = { code: 'fleet_unavailable', message: "the bot's clusters are starting or out of reach" };
@@ -157,14 +153,8 @@ async function checkLanguages(browser, site) {
   return Object.keys(directions).length;
 }
 
-/** The way Chromium's own settings block it: looking at `localStorage` throws. */
 async function checkBlockedStorage(site) {
-  const profile = await mkdtemp(join(tmpdir(), 'blocked-'));
-  await mkdir(join(profile, 'Default'));
-  const preferences = { profile: { default_content_setting_values: { cookies: 2 } } };
-  await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
-  const context = await chromium.launchPersistentContext(profile, { ...LAUNCH, viewport: { width: 1280, height: 800 } });
-  try {
+  await blockedStorage(async (context) => {
     const { page, problems } = await observed(context);
     await page.goto(site.address, { waitUntil: 'load' });
     const refused = await page.evaluate(() => {
@@ -177,7 +167,8 @@ async function checkBlockedStorage(site) {
     expect(refused, 'storage is not blocked');
     await page.locator('[data-cluster="3"]').waitFor();
     await page.locator('header select').nth(1).selectOption('dark');
-    expect(await page.evaluate(() => document.documentElement.classList.contains('dark')), 'the theme cannot be chosen');
+    const dark = await page.evaluate(() => document.documentElement.classList.contains('dark'));
+    expect(dark, 'the theme cannot be chosen');
     await page.locator('header select').first().selectOption('de');
     await page.getByRole('heading', { name: 'Aktueller Status' }).waitFor();
     for (const path of ['/docs/splashtail', '/mewld/']) {
@@ -186,10 +177,7 @@ async function checkBlockedStorage(site) {
     }
     await picture(page, 'storage-blocked');
     expect(problems.length === 0, `with storage blocked the page reports problems:\n${problems.join('\n')}`);
-  } finally {
-    await context.close();
-    await rm(profile, { recursive: true, force: true });
-  }
+  });
 }
 
 async function main() {

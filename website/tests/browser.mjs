@@ -10,7 +10,8 @@
 //   SCREENSHOTS        directory for pictures of the pages
 //
 // Prints one JSON object: {"clusters":2,"operations":13,"download":{"path":…,"filename":…}|null}.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
@@ -28,6 +29,25 @@ export const LAUNCH = {
 
 export function launch() {
   return chromium.launch(LAUNCH);
+}
+
+/** A browser whose settings block storage: there, looking at `localStorage` throws. */
+export async function blockedStorage(use) {
+  const profile = await mkdtemp(join(tmpdir(), 'blocked-'));
+  await mkdir(join(profile, 'Default'));
+  const preferences = { profile: { default_content_setting_values: { cookies: 2 } } };
+  await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
+  const context = await chromium.launchPersistentContext(profile, {
+    ...LAUNCH,
+    locale: 'en',
+    viewport: { width: 1280, height: 800 }
+  });
+  try {
+    await use(context);
+  } finally {
+    await context.close();
+    await rm(profile, { recursive: true, force: true });
+  }
 }
 
 /** A page that collects what goes wrong in it. */

@@ -13,11 +13,20 @@ pub fn website() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../website")
 }
 
-/// Runs a script of `website/tests` with these variables; the JSON it prints.
+/// Runs a script of `website/tests` against the platform; the JSON it prints.
 ///
 /// # Errors
 /// It fails, with what it says and the platform's logs.
 pub async fn run(platform: &Platform, script: &str, variables: &[(&str, &str)]) -> Result<Value> {
+    let report = run_alone(script, variables).await;
+    report.with_context(|| platform.logs())
+}
+
+/// Runs a script of `website/tests` with these variables; the JSON it prints.
+///
+/// # Errors
+/// It fails, with what it says.
+pub async fn run_alone(script: &str, variables: &[(&str, &str)]) -> Result<Value> {
     let mut browser = Command::new("node");
     browser
         .arg(format!("tests/{script}"))
@@ -27,10 +36,9 @@ pub async fn run(platform: &Platform, script: &str, variables: &[(&str, &str)]) 
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     ensure!(
         output.status.success(),
-        "{}\n{}\n{}",
+        "{}\n{}",
         text(&output.stdout),
-        text(&output.stderr),
-        platform.logs()
+        text(&output.stderr)
     );
     serde_json::from_slice(&output.stdout).with_context(|| text(&output.stdout))
 }

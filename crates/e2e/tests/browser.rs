@@ -53,6 +53,17 @@ async fn pages_work_and_the_download_button_leads_to_the_file() {
 
 #[tokio::test]
 #[ignore = "needs node, Chromium and the built website; `make test` provides them"]
+async fn every_page_is_accessible_in_every_state_language_and_theme() {
+    let report = browser::run_alone("accessibility.mjs", &[]).await.unwrap();
+    assert_eq!(
+        (&report["states"], &report["languages"]),
+        (&json!(13), &json!(3)),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs node, Chromium and the built website; `make test` provides them"]
 async fn an_operator_restarts_a_cluster_in_the_page() {
     let platform = Platform::start(TempDir::new().unwrap(), Engines::Embedded, &[])
         .await

@@ -28,6 +28,8 @@ async fn an_operator_plays_with_the_page_by_keyboard() {
         ("CONTROL_URL", sandbox.control.as_str()),
         ("CDN_URL", sandbox.rest.as_str()),
     ];
+    let accessible = browser::run(&platform, "sandbox-accessibility.mjs", &variables);
+    assert_eq!(accessible.await.unwrap()["states"], 9);
     let report = browser::run(&platform, "sandbox.mjs", &variables)
         .await
         .unwrap();
