@@ -36,6 +36,10 @@ pub fn install() -> Option<&'static PrometheusHandle> {
                 .name("meters".to_owned())
                 .spawn(move || {
                     loop {
+                        #[expect(
+                            clippy::disallowed_methods,
+                            reason = "a thread of its own, outside of any runtime"
+                        )]
                         thread::sleep(UPKEEP);
                         looked_at.run_upkeep();
                     }
