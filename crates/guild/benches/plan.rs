@@ -1,0 +1,71 @@
+//! What it takes to compare and plan a server at Discord's limits: 250 roles, 500 channels.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use serde_json::{Value, json};
+use splashtail_guild::{Facts, Mode, Structure, Surplus, bits, compare, plan};
+
+const ROLES: u64 = 249;
+const CHANNELS: u64 = 500;
+
+fn server(first: u64) -> Structure {
+    let role = |n: u64| {
+        json!({"id": (first + n).to_string(), "name": format!("Role {n}"), "position": n + 1,
+            "permissions": (n << 10).to_string(), "color": n, "hoist": n % 3 == 0})
+    };
+    let channel = |n: u64| {
+        let category = n % 50 == 0;
+        let overwrites: Vec<Value> = (0..8)
+            .map(|m| json!({"id": (first + (n + m) % ROLES).to_string(), "type": 0, "allow": "1024", "deny": "2048"}))
+            .collect();
+        json!({"id": (first + 1_000 + n).to_string(), "type": if category { 4 } else { 0 },
+            "name": format!("channel-{n}"), "position": n, "topic": "What is said here stays here.",
+            "parent_id": (!category).then(|| (first + 1_000 + n / 50 * 50).to_string()),
+            "permission_overwrites": overwrites})
+    };
+    let mut roles =
+        vec![json!({"id": "1", "name": "@everyone", "position": 0, "permissions": "1024"})];
+    roles.extend((0..ROLES).map(role));
+    let guild = json!({"id": "1", "name": "Harbour", "features": ["COMMUNITY"], "roles": roles,
+        "channels": (0..CHANNELS).map(channel).collect::<Vec<_>>()});
+    Structure::from_guild(&guild).unwrap_or_else(|| Structure::empty(splashtail_guild::Id::new(1)))
+}
+
+fn plans(c: &mut Criterion) {
+    let whole = server(10_000);
+    let other = server(50_000);
+    let bare = json!({"id": "1", "name": "Harbour", "features": ["COMMUNITY"], "roles": [
+        {"id": "1", "name": "@everyone", "position": 0, "permissions": "1024"}], "channels": []});
+    let empty = Structure::from_guild(&bare).unwrap_or_else(|| whole.clone());
+    let facts = Facts {
+        permissions: bits::ADMINISTRATOR,
+        top_role: None,
+        owner: true,
+    };
+    let mode = Mode {
+        surplus: Surplus::Delete,
+    };
+    c.bench_function("compare a server with itself", |b| {
+        b.iter(|| compare(&whole, &whole))
+    });
+    c.bench_function("compare by names, no id in common", |b| {
+        b.iter(|| compare(&whole, &other))
+    });
+    c.bench_function("plan a full rebuild", |b| {
+        b.iter(|| plan(&empty, &whole, facts, mode))
+    });
+    c.bench_function("keep a snapshot", |b| b.iter(|| whole.clone()));
+    let update = json!({"id": "11001", "type": 0, "name": "renamed", "position": 1, "parent_id": "11000", "flags": 0});
+    c.bench_function("follow a CHANNEL_UPDATE", |b| {
+        let mut current = whole.clone();
+        let mut turn = 0_u64;
+        b.iter(|| {
+            turn += 1;
+            let mut update = update.clone();
+            update["rate_limit_per_user"] = (turn % 2).into();
+            current.apply_event("CHANNEL_UPDATE", &update)
+        });
+    });
+}
+
+criterion_group!(benches, plans);
+criterion_main!(benches);
