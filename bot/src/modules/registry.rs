@@ -37,7 +37,6 @@ pub struct Registry {
 struct Entry {
     id: &'static str,
     is_root: bool,
-    is_always_enabled: bool,
     is_default_enabled: bool,
     extended_data: BTreeMap<String, ExtendedData>,
     canonical: CanonicalModule,
@@ -105,7 +104,6 @@ impl Registry {
             registry.modules.push(Entry {
                 id: module.id,
                 is_root: module.is_root,
-                is_always_enabled: !module.toggleable && !module.commands_toggleable,
                 is_default_enabled: module.is_default_enabled,
                 extended_data,
                 canonical,
@@ -124,7 +122,8 @@ impl Registry {
             is_loaded: true,
             is_root: entry.is_root,
             is_default_enabled: entry.is_default_enabled,
-            is_always_enabled: entry.is_always_enabled,
+            is_toggleable: entry.canonical.toggleable,
+            are_commands_toggleable: entry.canonical.commands_toggleable,
             extended_data: entry.extended_data.get(name)?,
         })
     }
@@ -299,6 +298,8 @@ mod tests {
         );
         assert_eq!(registry.facts("backup").unwrap().id, "server_backups");
         assert!(registry.facts("register").unwrap().is_root);
+        let help = registry.facts("help").unwrap();
+        assert!(!help.is_toggleable && help.are_commands_toggleable);
         assert!(registry.facts("nothing").is_none());
     }
 

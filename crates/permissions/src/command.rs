@@ -15,9 +15,11 @@ pub struct ModuleFacts<'a> {
     /// Its commands are for the operators of the installation.
     pub is_root: bool,
     pub is_default_enabled: bool,
-    /// Neither the module nor its commands can be disabled: without the settings commands a guild
-    /// could lock itself out.
-    pub is_always_enabled: bool,
+    /// Whether a guild's row may switch the module on or off; where not, what the row says of it
+    /// does not count, whoever wrote it.
+    pub is_toggleable: bool,
+    /// The same of its commands. Without the settings commands a guild could lock itself out.
+    pub are_commands_toggleable: bool,
     pub extended_data: &'a ExtendedData,
 }
 
@@ -105,19 +107,16 @@ fn decide(request: &CommandRequest<'_>) -> Result<PermissionResult, PermissionRe
         .as_ref()
         .or(request.module_row);
 
-    if !options.ignore_command_disabled
-        && !module.is_always_enabled
-        && row.disabled.unwrap_or(!code.is_default_enabled)
-    {
+    let command_row = row.disabled.filter(|_| module.are_commands_toggleable);
+    if !options.ignore_command_disabled && command_row.unwrap_or(!code.is_default_enabled) {
         return Err(PermissionResult::CommandDisabled {
             command: command.to_owned(),
         });
     }
-    let module_disabled = module_row.and_then(|row| row.disabled);
-    if !options.ignore_module_disabled
-        && !module.is_always_enabled
-        && module_disabled.unwrap_or(!module.is_default_enabled)
-    {
+    let module_disabled = module_row
+        .and_then(|row| row.disabled)
+        .filter(|_| module.is_toggleable);
+    if !options.ignore_module_disabled && module_disabled.unwrap_or(!module.is_default_enabled) {
         return Err(PermissionResult::ModuleDisabled {
             module: module.id.to_owned(),
         });

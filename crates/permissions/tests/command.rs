@@ -12,7 +12,8 @@ struct Scene {
     is_loaded: bool,
     is_root: bool,
     is_default_enabled: bool,
-    is_always_enabled: bool,
+    is_toggleable: bool,
+    are_commands_toggleable: bool,
     is_root_user: bool,
     command_rows: Vec<CommandConfiguration>,
     module_row: Option<ModuleConfiguration>,
@@ -30,7 +31,8 @@ impl Default for Scene {
             is_loaded: true,
             is_root: false,
             is_default_enabled: true,
-            is_always_enabled: false,
+            is_toggleable: true,
+            are_commands_toggleable: true,
             is_root_user: false,
             command_rows: Vec::new(),
             module_row: None,
@@ -61,7 +63,8 @@ impl Scene {
                 is_loaded: self.is_loaded,
                 is_root: self.is_root,
                 is_default_enabled: self.is_default_enabled,
-                is_always_enabled: self.is_always_enabled,
+                is_toggleable: self.is_toggleable,
+                are_commands_toggleable: self.are_commands_toggleable,
                 extended_data: &self.extended_data,
             }),
             is_root_user: self.is_root_user,
@@ -275,13 +278,57 @@ fn disabled_commands_and_modules_bind_owners_too() {
 #[test]
 fn settings_commands_cannot_be_locked_away() {
     let scene = Scene {
-        is_always_enabled: true,
+        is_toggleable: false,
+        are_commands_toggleable: false,
         command_rows: vec![row("backups", None, Some(true))],
         module_row: Some(module_row(Some(true), None)),
         member: owner(),
         ..Scene::default()
     };
     assert_eq!(scene.code(), "ok_with_message");
+}
+
+/// Each flag counts by itself: a row of a module that cannot be switched off did just that while
+/// its commands could be.
+#[test]
+fn what_cannot_be_switched_is_as_declared_whatever_a_row_says() {
+    for (toggleable, commands_toggleable, module_row_says, command_row_says, expected) in [
+        (false, true, Some(true), None, "ok_with_message"),
+        (false, true, None, Some(true), "command_disabled"),
+        (true, false, None, Some(true), "ok_with_message"),
+        (true, false, Some(true), None, "module_disabled"),
+    ] {
+        let rows = Scene {
+            is_toggleable: toggleable,
+            are_commands_toggleable: commands_toggleable,
+            command_rows: vec![row("backups", None, command_row_says)],
+            module_row: Some(module_row(module_row_says, None)),
+            member: owner(),
+            ..Scene::default()
+        };
+        assert_eq!(rows.code(), expected, "{toggleable} {commands_toggleable}");
+        // The rows of a question asked on trial count no more than those of the guild.
+        let trial = Scene {
+            options: CheckOptions {
+                custom_command_configuration: Some(row("backups", None, command_row_says)),
+                custom_module_configuration: Some(module_row(module_row_says, None)),
+                ..CheckOptions::default()
+            },
+            command_rows: Vec::new(),
+            module_row: None,
+            ..rows
+        };
+        assert_eq!(trial.code(), expected, "{toggleable} {commands_toggleable}");
+    }
+    // Nor can a row switch on what is off by declaration.
+    let off = Scene {
+        is_toggleable: false,
+        is_default_enabled: false,
+        module_row: Some(module_row(Some(false), None)),
+        member: owner(),
+        ..Scene::default()
+    };
+    assert_eq!(off.code(), "module_disabled");
 }
 
 #[test]
