@@ -265,8 +265,9 @@ impl Fleet {
         self.begin_stop(now, index, then, UNRESPONSIVE_GRACE);
     }
 
-    /// An answer counts when its nonce is the one that is waited for and the sender is the cluster
-    /// that was asked. Everything else, late answers too, is dropped.
+    /// An answer counts when its nonce is the one that is waited for, the sender is the cluster
+    /// that was asked and the health is of that cluster's shards: a peer that answers every ping it
+    /// hears, whoever was asked, proves nothing. Everything else, late answers too, is dropped.
     pub(super) fn on_diag(&mut self, now: Now, command: &LauncherCmd) {
         let waiting_for = |nonce: &str| {
             self.clusters.iter().position(|cluster| {
@@ -291,6 +292,18 @@ impl Fleet {
             return self.complain(
                 now,
                 "dropped a diag reply in another cluster's name",
+                command,
+            );
+        }
+        let own = &self.clusters[index].shards;
+        if reply
+            .data
+            .iter()
+            .any(|health| !own.contains(&health.shard_id))
+        {
+            return self.complain(
+                now,
+                "dropped a diag reply about another cluster's shards",
                 command,
             );
         }

@@ -219,9 +219,12 @@ fn defect_02_late_forged_and_foreign_answers_count_for_nobody() {
         .unwrap()
         .to_owned();
     let health = json!([{"shard_id": 1, "up": true, "latency": 1.0, "guilds": 0, "users": 0}]);
-    // Another cluster in its name, a wrong nonce, garbage.
+    let others = json!([{"shard_id": 0, "up": true, "latency": 1.0, "guilds": 0, "users": 0}]);
+    // Another cluster in its name, about its own shards too, a wrong nonce, garbage.
     for output in [
         json!({"cluster_id": 0, "Nonce": nonce, "Data": health}).to_string(),
+        json!({"cluster_id": 1, "Nonce": nonce, "Data": others}).to_string(),
+        json!({"Nonce": nonce, "Data": others}).to_string(),
         json!({"cluster_id": 1, "Nonce": "other", "Data": health}).to_string(),
         "{".to_owned(),
         String::new(),
