@@ -17,8 +17,9 @@ use tokio::sync::oneshot;
 
 use super::subscription::{self, Source};
 use super::{Backoff, Bus, BusError, BusMessage, Subscription, check};
+use crate::hub::chunks::JsonChunks;
 use crate::hub::frame::{
-    Frame, JsonChunks, LogReply, encode_append, encode_message, encode_read, encode_subscribe,
+    Frame, LogReply, encode_append, encode_message, encode_read, encode_subscribe,
 };
 use crate::hub::location;
 
@@ -117,6 +118,12 @@ impl Bus for HubBus {
         let id = rand::random();
         self.ask(id, &encode_read(id, key)).await
     }
+
+    async fn check(&self) -> Result<(), BusError> {
+        // At once when nobody is there, where a publisher would wait for one.
+        connect(&self.path).await?;
+        self.read_log("").await.map(drop)
+    }
 }
 
 async fn connect(path: &Path) -> io::Result<UnixStream> {
@@ -192,8 +199,11 @@ impl Link {
                     break;
                 }
                 while let Some(text) = chunks.next_value() {
-                    if let Frame::Log(reply) = Frame::parse(&text, &main_channel) {
-                        task.answer(reply);
+                    match Frame::parse(&text, &main_channel) {
+                        Frame::Log(reply) => task.answer(reply),
+                        // A hub that is not ours echoes the question and keeps no log.
+                        Frame::ReadLog(asked) => task.answer(LogReply::empty(asked.id)),
+                        _ => {}
                     }
                 }
             }

@@ -7,8 +7,11 @@
 //! subscription is in force. `{"append_log":…}` and `{"read_log":…}` reach the action log.
 //!
 //! Nothing is kept for absent receivers, and there is no authentication beyond the socket's mode.
+//! Whoever sends faster than its readers read is not listened to for a while; whoever reads too
+//! slowly is dropped.
 
 mod action_log;
+pub(crate) mod chunks;
 pub(crate) mod frame;
 pub mod location;
 mod peers;
@@ -24,19 +27,21 @@ use splashtail_core::telemetry::Chain;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use self::action_log::ActionLogFile;
-use self::frame::{
-    Frame, JsonChunks, encode_log_error, encode_log_pages, encode_message, encode_subscribe,
-};
+use self::chunks::JsonChunks;
+use self::frame::{Frame, encode_log_error, encode_log_pages, encode_message, encode_subscribe};
 use self::peers::{Outbox, PeerId, Peers};
 use crate::bus::MAX_MESSAGE;
 
 /// A peer that takes no byte for this long is dead to the hub.
 const WRITE_DEADLINE: Duration = Duration::from_secs(3);
+/// A document that is not complete this long after it began does not end.
+const DOCUMENT_DEADLINE: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -156,7 +161,7 @@ async fn converse(stream: UnixStream, shared: Arc<Shared>, closing: Cancellation
     tokio::select! {
         () = closing.cancelled() => {}
         () = read(reader, id, &shared) => {}
-        () = write(writer, outbox) => {}
+        () = write(writer, outbox, &shared.peers) => {}
     }
     shared.peers.leave(id);
 }
@@ -164,14 +169,19 @@ async fn converse(stream: UnixStream, shared: Arc<Shared>, closing: Cancellation
 async fn read(mut reader: OwnedReadHalf, id: PeerId, shared: &Arc<Shared>) {
     let mut chunks = JsonChunks::new(MAX_MESSAGE);
     let mut buffer = vec![0; 64 * 1024];
+    let mut begun: Option<(u64, Instant)> = None;
     loop {
-        let count = match reader.read(&mut buffer).await {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) => {
+        let patience = begun.map_or(DOCUMENT_DEADLINE, |(_, at)| {
+            DOCUMENT_DEADLINE.saturating_sub(at.elapsed())
+        });
+        let count = match timeout(patience, reader.read(&mut buffer)).await {
+            Ok(Ok(0)) => break,
+            Ok(Ok(count)) => count,
+            Ok(Err(error)) => {
                 debug!(%error, "lost a bus connection");
                 return;
             }
+            Err(_) => 0,
         };
         if chunks.push(&buffer[..count]).is_err() {
             warn!(
@@ -182,6 +192,18 @@ async fn read(mut reader: OwnedReadHalf, id: PeerId, shared: &Arc<Shared>) {
         }
         while let Some(text) = chunks.next_value() {
             handle(&text, id, shared).await;
+            shared.peers.room(id).await;
+        }
+        begun = chunks.begun().map(|number| match begun {
+            Some((same, at)) if same == number => (same, at),
+            _ => (number, Instant::now()),
+        });
+        if begun.is_some_and(|(_, at)| at.elapsed() >= DOCUMENT_DEADLINE) {
+            begun = None;
+            match chunks.give_up() {
+                Some(text) => handle(&text, id, shared).await,
+                None => warn!("gave a bus message up that did not end"),
+            }
         }
     }
     if let Some(text) = chunks.last_value() {
@@ -194,7 +216,7 @@ async fn handle(text: &str, id: PeerId, shared: &Arc<Shared>) {
         Frame::Message { channel, payload } => {
             let line = encode_message(&shared.main_channel, &channel, &payload);
             if channel == shared.main_channel {
-                shared.peers.broadcast(line);
+                shared.peers.broadcast(id, line);
             } else {
                 shared.peers.publish(&channel, id, line);
             }
@@ -255,10 +277,10 @@ fn answer_log(id: PeerId, shared: &Shared, (request, answer): (u64, Result<Vec<S
     }
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut outbox: Outbox) {
+async fn write(mut writer: OwnedWriteHalf, mut outbox: Outbox, peers: &Peers) {
     while let Some(line) = outbox.next().await {
-        match tokio::time::timeout(WRITE_DEADLINE, writer.write_all(line.as_bytes())).await {
-            Ok(Ok(())) => outbox.sent(&line),
+        match timeout(WRITE_DEADLINE, writer.write_all(line.text().as_bytes())).await {
+            Ok(Ok(())) => peers.sent(outbox.reader(), &line),
             Ok(Err(_)) => return,
             Err(_) => {
                 warn!("closed a bus connection that reads nothing");
