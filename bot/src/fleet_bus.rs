@@ -7,7 +7,7 @@ use std::time::Duration;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::ClusterId;
 use splashtail_core::telemetry::Chain;
-use splashtail_ipc::bus::{Bus, BusMessage, Subscription};
+use splashtail_ipc::bus::{Bus, BusError, BusMessage, Subscription};
 use splashtail_ipc::launcher::{DiagReply, Incoming, LauncherCmd};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -51,6 +51,14 @@ impl FleetBus {
             signs: SignsOfLife::new(Arc::clone(&clock)),
             clock,
         })
+    }
+
+    /// Whether the bus answers now.
+    ///
+    /// # Errors
+    /// What is the matter with it.
+    pub async fn check(&self) -> Result<(), BusError> {
+        self.bus.check().await
     }
 
     /// Listens until the shutdown. Waits as long as the bus is unreachable.
@@ -156,7 +164,6 @@ mod tests {
     use chrono::DateTime;
     use splashtail_core::clock::ManualClock;
     use splashtail_core::ids::ShardId;
-    use splashtail_ipc::bus::BusError;
 
     use super::*;
     use crate::arguments::Cluster;
@@ -193,6 +200,10 @@ mod tests {
 
         async fn read_log(&self, _: &str) -> Result<Vec<String>, BusError> {
             Ok(Vec::new())
+        }
+
+        async fn check(&self) -> Result<(), BusError> {
+            Ok(())
         }
     }
 

@@ -9,13 +9,15 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use chrono::DateTime;
 use serde_json::{Value, json};
 use splashtail_bot::arguments::Cluster;
 use splashtail_bot::cluster::{GuildPresence, ShardView};
 use splashtail_bot::framework::gate::CommandChecks;
 use splashtail_bot::iserver::{CLIENTS, Checks, MAX_BODY, MAX_GUILDS, router};
-use splashtail_core::clock::SystemClock;
+use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_core::ids::{ClusterId, GuildId, ShardId, UserId};
+use splashtail_ipc::http::Readiness;
 use splashtail_ipc::launcher::ShardHealth;
 use splashtail_ipc::signing::{SignatureGate, Signer, Verifier};
 use splashtail_permissions::{Permission, PermissionResult};
@@ -99,7 +101,7 @@ fn server(ready: bool) -> Router {
         BTreeMap::from(secrets),
         "iserver:0",
         false,
-        SystemClock::shared(),
+        clock(START).shared(),
     );
     let gate = SignatureGate::new(verifier, &CLIENTS, MAX_BODY);
     let checks = Checks::default();
@@ -110,13 +112,21 @@ fn server(ready: bool) -> Router {
         modules,
         checks,
         gate,
+        Readiness::new(SystemClock::shared()),
         || "bot_ready 1\n".to_owned(),
     )
 }
 
 fn signer(client: &str, cluster: u16) -> Signer {
     let tag = format!("iserver:{}", ClusterId(cluster));
-    Signer::new(client, client.into(), tag, SystemClock::shared())
+    Signer::new(client, client.into(), tag, clock(START + 1).shared())
+}
+
+/// Of servers; calls are signed a second later.
+const START: i64 = 1_700_000_000;
+
+fn clock(at: i64) -> ManualClock {
+    ManualClock::new(DateTime::from_timestamp(at, 0).unwrap())
 }
 
 struct Answer {
@@ -381,13 +391,15 @@ async fn only_signed_callers_are_answered() {
 #[tokio::test]
 async fn before_the_first_shard_is_ready() {
     let request = signed(&signer("api", 0), Some("application/json"), r#""Modules""#);
-    for answer in [
-        send(server(false), request).await,
-        get(server(false), "/readyz").await,
-    ] {
-        assert_eq!((answer.status, answer.code().as_str()), (503, "not_ready"));
-        assert_eq!(answer.headers["retry-after"], "5");
-    }
+    let answer = send(server(false), request).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "not_ready"));
+    assert_eq!(answer.headers["retry-after"], "5");
+    let answer = get(server(false), "/readyz").await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "not_ready"));
+    assert_eq!(
+        answer.json()["context"]["shards"],
+        "no shard of this cluster has been ready yet"
+    );
     let answer = get(server(false), "/").await;
     assert_eq!(
         (answer.status, answer.json()["ready"].clone()),

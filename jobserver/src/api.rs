@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value, json};
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
-use splashtail_ipc::http::{ErrorResponse, Limits, harden};
+use splashtail_ipc::http::{ErrorResponse, Limits, Readiness, harden};
 use splashtail_ipc::signing::{Caller, SignatureGate};
 use splashtail_jobs::{CreateRequest, Engine, EngineError, PrepareError};
 use splashtail_storage::Storage;
@@ -50,17 +50,17 @@ impl App {
 }
 
 /// All routes, the control calls behind the gate.
-pub fn router(app: App, gate: SignatureGate) -> Router {
+pub fn router(app: App, gate: SignatureGate, readiness: Readiness) -> Router {
     let calls = Router::new().route("/ipc/{name}", post(call));
     let router = gate
         .protect(calls)
         .route("/", get(async || "jobserver"))
-        .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
         .fallback(async || {
             ErrorResponse::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
         })
-        .with_state(app);
+        .with_state(app)
+        .merge(readiness.route());
     harden(
         router,
         Limits {
@@ -68,19 +68,6 @@ pub fn router(app: App, gate: SignatureGate) -> Router {
             ..Limits::default()
         },
     )
-}
-
-async fn readyz(State(app): State<App>) -> Result<&'static str, ErrorResponse> {
-    let ready = app.ready()?;
-    ready.storage.ping().await.map_err(|error| {
-        tracing::warn!(error = %Chain(&error), "not ready: the database does not answer");
-        unavailable("the database does not answer")
-    })?;
-    ready.objects.check().await.map_err(|error| {
-        tracing::warn!(error = %Chain(&error), "not ready: the object storage does not answer");
-        unavailable("the object storage does not answer")
-    })?;
-    Ok("ready")
 }
 
 async fn show_metrics(State(app): State<App>) -> Result<String, ErrorResponse> {

@@ -12,6 +12,7 @@ pub mod objects;
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -21,8 +22,8 @@ use splashtail_core::config::Config;
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::listen;
 use splashtail_discord::Discord;
-use splashtail_ipc::cache;
-use splashtail_ipc::http::serve;
+use splashtail_ipc::cache::{self, Cache};
+use splashtail_ipc::http::{NotReady, Readiness, serve};
 use splashtail_ipc::signing::{ReplayCache, SignatureGate, Verifier, tag};
 use splashtail_jobs::{DataKey, Engine};
 use splashtail_storage::Storage;
@@ -72,9 +73,9 @@ pub async fn serve_on(
     prepare_directory(&temporary)?;
 
     let shutdown = lifecycle.shutdown();
-    let replays = ReplayCache::shared(
-        cache::connect(&config.bus(), clock.clone()).context("meta.redis_url cannot be used")?,
-    );
+    let cache =
+        cache::connect(&config.bus(), clock.clone()).context("meta.redis_url cannot be used")?;
+    let replays = ReplayCache::new(Arc::clone(&cache), clock.clone());
     let secrets = config.meta.jobserver_secrets.clone();
     let verifier = Verifier::new(
         secrets,
@@ -89,7 +90,12 @@ pub async fn serve_on(
         ..App::default()
     };
     let address = listener.local_addr()?;
-    let server = serve(listener, api::router(app.clone(), gate), shutdown.clone());
+    let readiness = readiness(&app, cache, &objects);
+    lifecycle
+        .tasks()
+        .spawn(readiness.clone().watch(shutdown.clone()));
+    let router = api::router(app.clone(), gate, readiness);
+    let server = serve(listener, router, shutdown.clone());
     let server = lifecycle.tasks().spawn(server);
 
     let storage = match Storage::open(&config.database(), &shutdown).await {
@@ -122,6 +128,34 @@ pub async fn serve_on(
     info!(%address, "the jobserver is ready");
     shutdown.cancelled().await;
     stop(lifecycle, server).await
+}
+
+/// Without one of these no call can be answered or no job go on.
+fn readiness(app: &App, cache: Arc<dyn Cache>, objects: &Objects) -> Readiness {
+    let (ready, objects) = (Arc::clone(&app.ready), objects.clone());
+    // Of the real time also where the jobs' is a test's: what is asked lives by it.
+    Readiness::new(SystemClock::shared())
+        .require("database", move || {
+            let ready = Arc::clone(&ready);
+            async move {
+                let ready = ready.get();
+                let ready = ready.ok_or(NotReady::new("the jobserver is starting"))?;
+                let answer = ready.storage.ping().await;
+                answer.map_err(|error| NotReady::because("the database does not answer", error))
+            }
+        })
+        .require("cache", move || {
+            let cache = Arc::clone(&cache);
+            async move { Ok(cache.check().await?) }
+        })
+        .require("object_storage", move || {
+            let objects = objects.clone();
+            async move {
+                let answer = objects.check().await;
+                let reason = "the object storage does not answer";
+                answer.map_err(|error| NotReady::because(reason, error))
+            }
+        })
 }
 
 async fn stop(

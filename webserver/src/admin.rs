@@ -57,10 +57,7 @@ fn readiness(started: Started, clock: SharedClock) -> Readiness {
     let cache = move || {
         let app = app();
         async move {
-            let read = app?.cache.get("readyz").await;
-            read.map(drop).map_err(|error| {
-                NotReady::because("Redis does not answer (`meta.redis_url`)", error)
-            })
+            Ok(app?.cache.check().await?)
         }
     };
     Readiness::new(clock)

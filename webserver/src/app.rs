@@ -92,7 +92,7 @@ impl App {
             proofs: Proofs(cache.clone()),
             cache,
             fleet: Fleet::new(clusterer, iservers, clock.clone()),
-            jobserver: JobserverClient::new(meta.jobserver_url.clone(), &signer)?,
+            jobserver: JobserverClient::new(meta.jobserver_urls.clone(), &signer)?,
             objects: Objects::open(&config.object_storage)?,
             links: LinkSigner::new(meta.link_key.clone().ok_or(AppError::NoLinkKey)?),
             summary: Fresh::new(SUMMARY_PERIOD, clock.clone()),

@@ -16,9 +16,10 @@ pub async fn unknown_path() -> ErrorResponse {
     )
 }
 
+pub const NO_SHARD: &str = "no shard of this cluster has been ready yet";
+
 pub fn not_ready() -> ErrorResponse {
-    let message = "no shard of this cluster has been ready yet";
-    ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", message)
+    ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", NO_SHARD)
         .retry_after(RETRY_AFTER_S)
 }
 

@@ -17,14 +17,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::Value;
 use splashtail_ipc::clients::IserverState;
-use splashtail_ipc::http::{ErrorResponse, Limits, harden};
+use splashtail_ipc::http::{ErrorResponse, Limits, NotReady, Readiness, harden};
 use splashtail_ipc::signing::SignatureGate;
 use tracing::info;
 
 use crate::cluster::ShardView;
 use crate::framework::gate::CommandChecks;
 
-use self::answers::{not_ready, unknown_path, unsupported_media_type};
+use self::answers::{NO_SHARD, not_ready, unknown_path, unsupported_media_type};
 
 pub use query::{MAX_GUILDS, Query};
 pub use start::{StartError, bind, verifier};
@@ -48,14 +48,23 @@ struct Iserver {
 pub type Checks = Arc<OnceLock<Arc<dyn CommandChecks>>>;
 
 /// The routes. `POST /` needs a signature; the others only tell what is no secret on this machine.
-/// `metrics` renders the process's metrics.
+/// `readiness` says what else the cluster needs besides its shards; `metrics` renders the process's
+/// metrics.
 pub fn router(
     view: Arc<dyn ShardView>,
     modules: Value,
     checks: Checks,
     gate: SignatureGate,
+    readiness: Readiness,
     metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
 ) -> Router {
+    let shards = Arc::clone(&view);
+    let readiness = readiness.require("shards", move || {
+        std::future::ready(match shards.is_ready() {
+            true => Ok(()),
+            false => Err(NotReady::new(NO_SHARD)),
+        })
+    });
     let state = Iserver {
         view,
         modules: Arc::new(modules),
@@ -67,12 +76,12 @@ pub fn router(
     let questions = gate.protect(questions);
     let open = Router::new()
         .route("/", get(probe))
-        .route("/readyz", get(readyz))
         .route("/metrics", get(move || async move { metrics() }));
     let router = questions
         .merge(open)
         .fallback(unknown_path)
-        .with_state(state);
+        .with_state(state)
+        .merge(readiness.route());
     harden(
         router,
         Limits {
@@ -92,16 +101,6 @@ async fn probe(State(Iserver { view, .. }): State<Iserver>) -> Json<IserverState
         uptime_s: view.uptime().as_secs(),
         ready: view.is_ready(),
     })
-}
-
-async fn readyz(
-    State(Iserver { view, .. }): State<Iserver>,
-) -> Result<&'static str, ErrorResponse> {
-    if view.is_ready() {
-        Ok("ready")
-    } else {
-        Err(not_ready())
-    }
 }
 
 async fn when_ready(

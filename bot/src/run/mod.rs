@@ -3,7 +3,7 @@
 mod background;
 mod serve_iserver;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -11,11 +11,12 @@ use chrono::DateTime;
 use poise::serenity_prelude as serenity;
 use secrecy::SecretString;
 use serenity::Client;
-use splashtail_core::clock::SharedClock;
+use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::{BusTarget, Config};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_ipc::bus;
 use splashtail_ipc::clients::JobserverClient;
+use splashtail_ipc::http::{NotReady, Readiness};
 use splashtail_ipc::signing::{Signer, tag};
 use splashtail_storage::Storage;
 use tokio_util::sync::CancellationToken;
@@ -115,22 +116,34 @@ async fn operate(
     let registry = Arc::new(registry);
     let state = Arc::new(ClusterState::new(cluster, Arc::clone(&clock)));
     let checks = iserver::Checks::default();
+    let fleet = fleet_bus(&config, &state, &surroundings, &clock)?;
+    let storage_slot = Arc::new(OnceLock::new());
+    let readiness = readiness(fleet.as_ref(), Arc::clone(&storage_slot));
+    lifecycle
+        .tasks()
+        .spawn(readiness.clone().watch(shutdown.clone()));
     serve_iserver::start(
         &config,
         &state,
         &registry,
         checks.clone(),
+        readiness,
         lifecycle,
         &clock,
     )
     .await?;
-    let fleet = start_fleet_bus(&config, &state, &surroundings, lifecycle, &clock)?;
+    if let Some(fleet) = &fleet {
+        let listening = Arc::clone(fleet).listen(shutdown.clone());
+        lifecycle.tasks().spawn(listening);
+    }
 
     let database = config.database();
     let opening = Storage::open(&database, &shutdown);
     let Some(storage) = until(&shutdown, opening).await.transpose()? else {
         return Ok(());
     };
+    // Nobody else sets it.
+    let _ = storage_slot.set(storage.clone());
     let jobserver = jobserver_client(&config, &clock)?;
     let registration = Registration::new(
         state.cluster.id,
@@ -228,11 +241,10 @@ async fn resolve(
 }
 
 /// `None` without a clusterer.
-fn start_fleet_bus(
+fn fleet_bus(
     config: &Config,
     state: &Arc<ClusterState>,
     surroundings: &Surroundings,
-    lifecycle: &Lifecycle,
     clock: &SharedClock,
 ) -> anyhow::Result<Option<Arc<FleetBus>>> {
     let Some(channel) = state.cluster.channel.clone() else {
@@ -246,10 +258,26 @@ fn start_fleet_bus(
     let bus = bus::connect(&target, &channel)
         .context("the address of the bus is wrong (`REDIS_URL`, `meta.bot_redis_url`)")?;
     let fleet = FleetBus::new(bus, Arc::clone(state), channel, Arc::clone(clock));
-    lifecycle
-        .tasks()
-        .spawn(Arc::clone(&fleet).listen(lifecycle.shutdown()));
     Ok(Some(fleet))
+}
+
+/// What the cluster needs besides its shards.
+fn readiness(fleet: Option<&Arc<FleetBus>>, storage: Arc<OnceLock<Storage>>) -> Readiness {
+    let readiness = Readiness::new(SystemClock::shared()).require("database", move || {
+        let storage = storage.get().cloned();
+        async move {
+            let storage = storage.ok_or(NotReady::new("the database is not reached yet"))?;
+            let answer = storage.ping().await;
+            answer.map_err(|error| NotReady::because("the database does not answer", error))
+        }
+    });
+    let Some(fleet) = fleet.cloned() else {
+        return readiness;
+    };
+    readiness.require("bus", move || {
+        let fleet = Arc::clone(&fleet);
+        async move { Ok(fleet.check().await?) }
+    })
 }
 
 fn jobserver_client(config: &Config, clock: &SharedClock) -> anyhow::Result<JobserverClient> {
@@ -258,7 +286,7 @@ fn jobserver_client(config: &Config, clock: &SharedClock) -> anyhow::Result<Jobs
         format!("`meta.jobserver_secrets` has no `{CLIENT}`: the jobserver would refuse every job")
     })?;
     let signer = Signer::new(CLIENT, secret, tag::JOBSERVER, Arc::clone(clock));
-    JobserverClient::new(config.meta.jobserver_url.clone(), &signer)
+    JobserverClient::new(config.meta.jobserver_urls.clone(), &signer)
         .context("cannot make calls to the jobserver")
 }
 

@@ -8,7 +8,7 @@ use splashtail_core::config::Config;
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::meters;
 use splashtail_core::telemetry::Chain;
-use splashtail_ipc::http::serve;
+use splashtail_ipc::http::{Readiness, serve};
 use tracing::error;
 
 use super::{RESTART_PAUSE, until};
@@ -22,6 +22,7 @@ pub(super) async fn start(
     state: &Arc<ClusterState>,
     registry: &Registry,
     checks: iserver::Checks,
+    readiness: Readiness,
     lifecycle: &Lifecycle,
     clock: &SharedClock,
 ) -> anyhow::Result<()> {
@@ -37,7 +38,14 @@ pub(super) async fn start(
         meters::render().unwrap_or_default()
     };
     let gate = iserver::verifier(config, cluster, Arc::clone(clock));
-    let router = iserver::router(view, canonical_modules(registry)?, checks, gate, render);
+    let router = iserver::router(
+        view,
+        canonical_modules(registry)?,
+        checks,
+        gate,
+        readiness,
+        render,
+    );
     let (config, clock) = (config.clone(), Arc::clone(clock));
     lifecycle.tasks().spawn(async move {
         let mut listener = listener;

@@ -13,10 +13,11 @@ use axum::{Extension, Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use splashtail_core::clock::SystemClock;
 use splashtail_core::ids::ClusterId;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::bus::Bus;
-use splashtail_ipc::http::{ErrorResponse, Limits, harden};
+use splashtail_ipc::http::{ErrorResponse, Limits, NotReady as Unready, Readiness, harden};
 use splashtail_ipc::launcher::LauncherCmd;
 use splashtail_ipc::signing::{Caller, SignatureGate, Verifier};
 use tracing::{error, info};
@@ -53,6 +54,7 @@ pub fn router(
     verifier: Verifier,
     counter: EventCounter,
 ) -> Router {
+    let readiness = readiness(&fleet, &bus);
     let app = App {
         fleet,
         bus,
@@ -67,7 +69,6 @@ pub fn router(
         .route("/commands/{action}", post(command));
     let signed = SignatureGate::new(verifier, &CLIENTS, BODY_LIMIT).protect(signed);
     let router = Router::new()
-        .route("/readyz", get(ready))
         .route("/metrics", get(metrics_page))
         .merge(signed)
         .fallback(async || {
@@ -77,7 +78,8 @@ pub fn router(
                 "there is nothing at this path",
             )
         })
-        .with_state(app);
+        .with_state(app)
+        .merge(readiness.route());
     harden(
         router,
         Limits {
@@ -99,12 +101,22 @@ impl IntoResponse for NotReady {
     }
 }
 
-/// 200 once commands are taken; whether all clusters are up is in the instance list.
-async fn ready(State(app): State<App>) -> Response {
-    match app.fleet.instance_list().await {
-        Ok(_) => "ready".into_response(),
-        Err(not_ready) => not_ready.into_response(),
-    }
+/// Whether commands are taken and reach the clusters; whether all of these are up is in the
+/// instance list.
+fn readiness(fleet: &FleetHandle, bus: &Arc<dyn Bus>) -> Readiness {
+    let (fleet, bus) = (fleet.clone(), Arc::clone(bus));
+    Readiness::new(SystemClock::shared())
+        .require("fleet", move || {
+            let fleet = fleet.clone();
+            async move {
+                let state = fleet.instance_list().await;
+                state.map(drop).map_err(Unready::of)
+            }
+        })
+        .require("bus", move || {
+            let bus = Arc::clone(&bus);
+            async move { Ok(bus.check().await?) }
+        })
 }
 
 async fn metrics_page(State(app): State<App>) -> Response {

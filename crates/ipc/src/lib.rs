@@ -11,4 +11,5 @@ pub mod clients;
 pub mod http;
 pub mod hub;
 pub mod launcher;
+pub mod redis;
 pub mod signing;

@@ -84,6 +84,17 @@ async fn bus_contract(connect: impl Fn() -> Arc<dyn Bus>, main: &str) {
         alice.publish(main, "hello").await,
         Err(BusError::NotJson(_))
     ));
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert!(matches!(
+        alice.publish(main, &nested(20_000)).await,
+        Err(BusError::TooDeep(20_000))
+    ));
+    let deep = nested(126);
+    alice.publish(main, &deep).await.unwrap();
+    assert_eq!(next(&mut only_main).await.payload, deep);
+    assert_eq!(next(&mut everything).await.payload.len(), large.len());
+    assert_eq!(next(&mut everything).await.payload, deep);
+    alice.check().await.unwrap();
 
     // Many senders, nothing lost.
     let senders: Vec<_> = (0..8)
@@ -324,6 +335,57 @@ async fn bad_peers_cost_only_themselves() {
     hub.stop().await;
 }
 
+/// All that a connection says after a broken line is heard.
+#[tokio::test]
+async fn a_line_that_is_no_json_fails_alone() {
+    let hub = Running::start(short_directory());
+    let mut subscription = hub.client().subscribe(&[MAIN.to_owned()]).await.unwrap();
+    let mut peer = UnixStream::connect(&hub.path).await.unwrap();
+    let flood = format!("{}\n{{\"after\":1}}\n", "[".repeat(20_000));
+    peer.write_all(flood.as_bytes()).await.unwrap();
+    assert_eq!(next(&mut subscription).await.payload, "{\"after\":1}");
+    hub.stop().await;
+}
+
+/// Its readers used to be dropped instead, as soon as they fell behind.
+#[tokio::test]
+async fn a_flooder_is_slowed_down_to_what_its_readers_take() {
+    const LINES: usize = 20_000;
+    let hub = Running::start(short_directory());
+    let mut reader = UnixStream::connect(&hub.path).await.unwrap();
+    let flooder = UnixStream::connect(&hub.path).await.unwrap();
+    let (mut echoes, mut flood) = flooder.into_split();
+    let echoes = tokio::spawn(async move {
+        let mut heard = [0; 4096];
+        while let Ok(1..) = echoes.read(&mut heard).await {}
+    });
+    let line = format!("\"{}\"\n", "x".repeat(200));
+    let length = line.len();
+    let flood = tokio::spawn(async move {
+        for _ in 0..LINES {
+            flood.write_all(line.as_bytes()).await.unwrap();
+        }
+        flood
+    });
+    // Reads a little at a time and lets everybody else go first.
+    let (mut heard, mut piece) = (0, vec![0; 8 * length]);
+    while heard < LINES * length {
+        let count = reader.read(&mut piece).await.unwrap();
+        assert!(count > 0, "dropped after {heard} bytes");
+        heard += count;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let flood = flood.await.unwrap();
+    hub.client().publish(MAIN, "\"honest\"").await.unwrap();
+    let count = reader.read(&mut piece).await.unwrap();
+    assert_eq!(&piece[..count], b"\"honest\"\n");
+    drop(flood);
+    echoes.abort();
+    hub.stop().await;
+}
+
 #[tokio::test]
 async fn the_hub_keeps_one_log() {
     let hub = Running::start(short_directory());
@@ -351,6 +413,8 @@ async fn the_hub_keeps_one_log() {
 async fn an_unreachable_hub_is_an_error_for_the_publisher() {
     let directory = short_directory();
     let bus = bus::connect(&BusTarget::Hub(directory.path().join("bus.sock")), MAIN).unwrap();
+    let error = bus.check().await.unwrap_err();
+    assert!(error.to_string().contains("splashtail up"), "{error}");
     assert!(bus.publish(MAIN, "1").await.is_err());
     assert!(bus::connect(&BusTarget::Redis("nonsense://x".into()), MAIN).is_err());
 }

@@ -24,21 +24,18 @@ async fn cache_contract(cache: Arc<dyn Cache>, prefix: &str) {
     cache.set(&a, "one", MINUTE).await.unwrap();
     cache.set(&a, "two", MINUTE).await.unwrap();
     assert_eq!(cache.get(&a).await.unwrap().unwrap(), "two");
-    assert!(!cache.set_if_absent(&a, "three", MINUTE).await.unwrap());
+    assert!(!cache.claim(&a, MINUTE).await.unwrap());
     assert_eq!(cache.take(&a).await.unwrap().unwrap(), "two");
     assert_eq!(cache.get(&a).await.unwrap(), None);
-    assert!(cache.set_if_absent(&a, "", MINUTE).await.unwrap());
-    assert_eq!(cache.get(&a).await.unwrap().unwrap(), "");
+    assert!(cache.claim(&a, MINUTE).await.unwrap());
+    assert!(!cache.claim(&a, MINUTE).await.unwrap());
+    assert!(cache.get(&a).await.unwrap().is_some());
+    cache.check().await.unwrap();
 
     // One of many wins.
-    let claims = (0..32).map(|n| {
+    let claims = (0..32).map(|_| {
         let (cache, b) = (Arc::clone(&cache), b.clone());
-        tokio::spawn(async move {
-            cache
-                .set_if_absent(&b, &n.to_string(), MINUTE)
-                .await
-                .unwrap()
-        })
+        tokio::spawn(async move { cache.claim(&b, MINUTE).await.unwrap() })
     });
     let mut winners = 0;
     for claim in claims.collect::<Vec<_>>() {

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, Query};
 use axum::routing::{get, post};
@@ -21,8 +21,10 @@ use splashtail_core::ids::{ClusterId, TaskId, UserId};
 use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, JobserverClient};
 use splashtail_ipc::http::{ErrorResponse, serve};
 use splashtail_ipc::signing::{Caller, SignatureGate, Signer, Verifier, tag};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 const SECRET: &str = "a secret that both sides know well";
 
@@ -79,7 +81,7 @@ async fn jobserver_calls_have_the_specified_bodies() {
         Router::new().route("/ipc/{name}", post(handler)),
     );
     let base = format!("http://{address}/").parse().unwrap();
-    let client = JobserverClient::new(base, &signer()).unwrap();
+    let client = JobserverClient::new([base], &signer()).unwrap();
     let created = client
         .create_task(
             "guild_create_backup",
@@ -206,6 +208,142 @@ async fn a_daemon_that_is_being_restarted_is_waited_for() {
     assert_eq!(call.unwrap()[0]["event"], "x");
     client.action_logs().await.unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+/// Answers each request by number, on a connection of its own; `None` closes without a word, as a
+/// daemon does that is killed. Gives the requests as text.
+fn scripted(
+    answer: impl Fn(usize) -> Option<&'static str> + Send + 'static,
+) -> (Url, Arc<Mutex<Vec<String>>>) {
+    let listener = listener();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&requests);
+    listener.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+            // The bodies of these calls end like this, and nothing else does.
+            while !request.ends_with(b"}}") {
+                let count = stream.read(&mut buffer).await.unwrap();
+                assert!(count > 0);
+                request.extend_from_slice(&buffer[..count]);
+            }
+            let number = {
+                let mut seen = seen.lock().unwrap();
+                seen.push(String::from_utf8(request).unwrap());
+                seen.len()
+            };
+            if let Some(answer) = answer(number) {
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    (url.parse().unwrap(), requests)
+}
+
+const DONE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+const STARTING: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nConnection: close\r\n\
+     Content-Length: 39\r\n\r\n{\"code\":\"unavailable\",\"message\":\"wait\"}";
+const CREATED: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"tcr\":{\"task_id\":\
+     \"01890000-0000-7000-8000-000000000000\",\"task_info\":{\"name\":\"x\",\"task_for\":{\"id\":\"1\",\
+     \"target_type\":\"Server\"},\"task_fields\":{},\"expiry\":0,\"valid\":true}}}";
+
+fn jobserver(addresses: &[&Url]) -> JobserverClient {
+    JobserverClient::new(addresses.iter().map(|url| (*url).clone()), &signer()).unwrap()
+}
+
+async fn create(client: &JobserverClient, key: Option<&str>) -> Result<(), ClientError> {
+    let data = json!({"ServerID": "1"});
+    client.create_task("x", data, true, key).await.map(drop)
+}
+
+/// A jobserver that was killed after its commit gives its first answer again.
+#[tokio::test]
+async fn a_call_that_broke_off_is_repeated_when_it_has_a_key() {
+    let (url, requests) = scripted(|number| (number > 1).then_some(CREATED));
+    create(&jobserver(&[&url]), Some("key")).await.unwrap();
+    let requests = requests.lock().unwrap().clone();
+    assert_eq!(requests.len(), 2);
+    let of = |request: &str, name: &str| {
+        let line = request.lines().find(|line| line.starts_with(name));
+        line.unwrap().to_owned()
+    };
+    let body = |request: &str| request.split_once("\r\n\r\n").unwrap().1.to_owned();
+    assert_eq!(body(&requests[0]), body(&requests[1]));
+    assert!(body(&requests[0]).contains("\"idempotency_key\":\"key\""));
+    assert_ne!(
+        of(&requests[0], "signature-input"),
+        of(&requests[1], "signature-input"),
+        "signed anew"
+    );
+
+    let (url, requests) = scripted(|_| None);
+    let error = create(&jobserver(&[&url]), None).await.unwrap_err();
+    assert!(matches!(error, ClientError::Broken(..)), "{error}");
+    assert!(error.to_string().contains("may have been carried out"));
+    assert_eq!(requests.lock().unwrap().len(), 1, "it may have been done");
+    // Nor is there an end to asking.
+    let (url, requests) = scripted(|_| None);
+    create(&jobserver(&[&url]), Some("key")).await.unwrap_err();
+    assert_eq!(requests.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_daemon_that_asks_for_patience_is_given_some() {
+    let (url, requests) = scripted(|number| Some(if number > 3 { CREATED } else { STARTING }));
+    create(&jobserver(&[&url]), Some("key")).await.unwrap();
+    assert_eq!(requests.lock().unwrap().len(), 4);
+
+    let (url, requests) = scripted(|_| Some(STARTING));
+    let error = create(&jobserver(&[&url]), None).await.unwrap_err();
+    assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(requests.lock().unwrap().len(), 1);
+
+    // More than a caller can wait is the caller's to know.
+    let (url, requests) = scripted(|_| {
+        Some("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 16\r\nConnection: close\r\n\r\n")
+    });
+    create(&jobserver(&[&url]), Some("key")).await.unwrap_err();
+    assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn another_jobserver_takes_over_and_stays() {
+    let reserved = TcpSocket::new_v4().unwrap();
+    reserved.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let gone: Url = format!("http://{}", reserved.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let (broken, at_broken) = scripted(|_| None);
+    let (starting, at_starting) = scripted(|_| Some(STARTING));
+    let (good, at_good) = scripted(|_| Some(CREATED));
+    let client = jobserver(&[&gone, &broken, &starting, &good]);
+    // A call without a key goes on only where nobody has seen it.
+    let error = create(&client, None).await.unwrap_err();
+    assert!(matches!(error, ClientError::Broken(..)), "{error}");
+    create(&client, Some("key")).await.unwrap();
+    create(&client.clone(), None).await.unwrap();
+    let count = |requests: &Mutex<Vec<String>>| requests.lock().unwrap().len();
+    assert_eq!(
+        [count(&at_broken), count(&at_starting), count(&at_good)],
+        [2, 1, 2]
+    );
+    let error = jobserver(&[&gone]).cancel_task(TaskId::random()).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("`meta.jobserver_url`"), "{error}");
+    assert!(JobserverClient::new([], &signer()).is_err());
+}
+
+#[tokio::test]
+async fn cancelling_can_be_repeated() {
+    let (url, requests) = scripted(|number| (number > 1).then_some(DONE));
+    jobserver(&[&url])
+        .cancel_task(TaskId::random())
+        .await
+        .unwrap();
+    assert_eq!(requests.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]

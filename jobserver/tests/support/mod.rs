@@ -148,6 +148,8 @@ impl Setup {
         while server.get("/readyz").await.0 != 200 {
             tokio::task::yield_now().await;
         }
+        // Calls signed in the second of the start would have to be signed again.
+        self.clock.advance(Duration::from_secs(1));
         server
     }
 }
@@ -186,7 +188,7 @@ impl Jobserver {
     }
 
     pub fn client(&self) -> JobserverClient {
-        JobserverClient::new(self.url.clone(), &self.signer("bot")).unwrap()
+        JobserverClient::new([self.url.clone()], &self.signer("bot")).unwrap()
     }
 
     pub async fn get(&self, path: &str) -> (u16, String) {

@@ -115,7 +115,7 @@ impl TestServer {
         config.sites.api = web_address.parse().unwrap();
         config.sites.frontend = web_address.parse().unwrap();
         config.meta.clusterer_url = clusterer.uri().parse().unwrap();
-        config.meta.jobserver_url = jobserver.uri().parse().unwrap();
+        config.meta.jobserver_urls = vec![jobserver.uri().parse().unwrap()];
         config
             .meta
             .jobserver_secrets

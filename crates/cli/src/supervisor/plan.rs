@@ -165,7 +165,7 @@ impl Plan {
         if options.free_ports {
             meta.clusterer_url = addresses.clusterer.clone();
             if role == Role::Everything {
-                meta.jobserver_url = addresses.jobserver.clone();
+                meta.jobserver_urls = vec![addresses.jobserver.clone()];
             }
         }
         if sandbox.is_some() || options.free_ports {

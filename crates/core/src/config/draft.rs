@@ -80,7 +80,7 @@ impl Draft {
     pub(super) fn derive(&mut self) {
         let meta = &mut self.config.meta;
         if !self.set.contains("meta.jobserver_url") {
-            meta.jobserver_url = local_url(meta.jobserver_bind_addr, meta.jobserver_port);
+            meta.jobserver_urls = vec![local_url(meta.jobserver_bind_addr, meta.jobserver_port)];
         }
         if !self.set.contains("meta.clusterer_url") {
             meta.clusterer_url = local_url(meta.clusterer_bind_addr, meta.clusterer_port);

@@ -27,6 +27,8 @@ pub(super) enum Field {
     Texts(Place<Vec<String>>),
     Url(Place<Url>, UrlForm),
     OptionalUrl(Place<Option<Url>>, UrlForm),
+    /// One, or several in the order in which they are tried; never none.
+    UrlOrUrls(Place<Vec<Url>>, UrlForm),
     Port(Place<u16>),
     Address(Place<IpAddr>),
     Addresses(Place<Vec<IpAddr>>),
@@ -74,6 +76,7 @@ impl Field {
             Self::Text(_) | Self::Storage(_) => "string",
             Self::Texts(_) => "list of strings",
             Self::Url(..) | Self::OptionalUrl(..) => "URL",
+            Self::UrlOrUrls(..) => "URL or list of URLs",
             Self::Port(_) => "port number",
             Self::Address(_) => "IP address",
             Self::Addresses(_) => "list of IP addresses",
@@ -136,6 +139,16 @@ impl Field {
                     to,
                 );
             }
+            Self::UrlOrUrls(place, form) => match value.as_sequence() {
+                None => {
+                    let one = url(value, *form, path, to).map(|url| vec![url]);
+                    store(one, place(draft), path, to);
+                }
+                Some(items) if items.is_empty() => to.problem(path, "the list is empty".to_owned()),
+                Some(_) => list(value, place(draft), path, to, |item, path, to| {
+                    url(item, *form, path, to)
+                }),
+            },
             Self::Port(place) => store(port(value), place(draft), path, to),
             Self::Address(place) => store(address(value), place(draft), path, to),
             Self::Addresses(place) => {
@@ -211,6 +224,10 @@ impl Field {
             Self::Texts(place) => sequence(place(draft), |text| text.clone()),
             Self::Url(place, _) => url_text(place(draft)),
             Self::OptionalUrl(place, _) => url_text(place(draft).as_ref()?),
+            Self::UrlOrUrls(place, _) => match place(draft).as_slice() {
+                [only] => url_text(only),
+                several => Value::Sequence(several.iter().map(url_text).collect()),
+            },
             Self::Port(place) => Value::from(*place(draft)),
             Self::Address(place) => Value::from(place(draft).to_string()),
             Self::Addresses(place) => sequence(place(draft), IpAddr::to_string),

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::field::Field::{
     Address, Addresses, Application, ClientSecrets, Count, Directory, Environment, Flag, Guild,
-    OptionalFlag, OptionalUrl, Percent, Port, Secret, Storage, Text, Texts, Url, Users,
+    OptionalFlag, OptionalUrl, Percent, Port, Secret, Storage, Text, Texts, Url, UrlOrUrls, Users,
 };
 use super::field::{Field, SecretForm, UrlForm};
 
@@ -407,11 +407,11 @@ fn meta_listeners() -> Vec<Key> {
         .readers(JOBSERVER),
         Key::new(
             "jobserver_url",
-            Url(
-                |draft| &mut draft.config.meta.jobserver_url,
+            UrlOrUrls(
+                |draft| &mut draft.config.meta.jobserver_urls,
                 UrlForm::SchemeOptional,
             ),
-            "Job server as the others reach it. Empty: its address and port above.",
+            "Job server as the others reach it, or a list of several that replace each other. Empty: its address and port above.",
         )
         .derived()
         .pair()

@@ -76,7 +76,8 @@ pub struct Meta {
     pub bot_bind_addr: IpAddr,
     pub jobserver_port: u16,
     pub jobserver_bind_addr: IpAddr,
-    pub jobserver_url: Url,
+    /// Never empty.
+    pub jobserver_urls: Vec<Url>,
     /// Client name (`api`, `bot`, `cli`) to its signing secret.
     pub jobserver_secrets: BTreeMap<String, SecretString>,
     pub clusterer_port: u16,
@@ -297,7 +298,7 @@ impl Meta {
             bot_bind_addr: LOOPBACK,
             jobserver_port: 2939,
             jobserver_bind_addr: LOOPBACK,
-            jobserver_url: local_url(LOOPBACK, 2939),
+            jobserver_urls: vec![local_url(LOOPBACK, 2939)],
             jobserver_secrets: BTreeMap::new(),
             clusterer_port: 1293,
             clusterer_bind_addr: LOOPBACK,

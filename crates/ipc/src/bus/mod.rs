@@ -1,7 +1,8 @@
 //! Publish and subscribe between processes, over Redis or over the unix-socket hub.
 //!
-//! Delivery is at most once and nothing is kept for absent receivers, as in Redis: whoever needs
-//! certainty repeats its message until an answer comes. A message is one JSON document as text.
+//! Nothing is kept for absent receivers, as in Redis: whoever needs certainty repeats its message
+//! until an answer comes. A message may come twice when the sender's connection broke while it
+//! was sent. A message is one JSON document as text.
 
 mod backoff;
 mod hub_client;
@@ -17,9 +18,11 @@ use splashtail_core::config::BusTarget;
 use splashtail_core::environment::Environment;
 
 pub(crate) use self::backoff::Backoff;
-pub(crate) use self::redis::connection_manager;
 pub use self::subscription::Subscription;
+use crate::http::NotReady;
+use crate::hub::chunks::{MAX_DEPTH, depth};
 use crate::hub::location;
+use crate::redis::RedisFault;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusMessage {
@@ -36,16 +39,24 @@ pub enum BusError {
     NotJson(#[source] serde_json::Error),
     #[error("a bus message of {0} bytes is too large")]
     TooLarge(usize),
-    #[error("the bus is not reachable")]
+    #[error("a bus message of {0} levels is too deep: no reader could take it")]
+    TooDeep(usize),
+    #[error("the bus is not reachable: is `splashtail up` or `splashtail webserver` running?")]
     Io(#[from] std::io::Error),
-    #[error("Redis failed")]
-    Redis(#[from] ::redis::RedisError),
+    #[error(transparent)]
+    Redis(#[from] RedisFault),
     #[error("the bus did not answer in time")]
     Timeout,
     #[error("the other end closed the connection")]
     Closed,
     #[error("the hub refused: {0}")]
     Refused(String),
+}
+
+impl From<BusError> for NotReady {
+    fn from(error: BusError) -> Self {
+        Self::of(error)
+    }
 }
 
 #[async_trait]
@@ -75,6 +86,12 @@ pub trait Bus: Send + Sync + Debug {
     /// # Errors
     /// As [`Bus::append_log`].
     async fn read_log(&self, key: &str) -> Result<Vec<String>, BusError>;
+
+    /// Whether the bus answers now, for health checks.
+    ///
+    /// # Errors
+    /// What is the matter.
+    async fn check(&self) -> Result<(), BusError>;
 }
 
 /// The channel of an environment's clusters when the cluster file names none.
@@ -129,7 +146,11 @@ fn check(message: &str) -> Result<(), BusError> {
         return Err(BusError::TooLarge(message.len()));
     }
     serde_json::from_str::<serde::de::IgnoredAny>(message).map_err(BusError::NotJson)?;
-    Ok(())
+    match depth(message) {
+        // It may travel inside an object of the hub's.
+        levels @ MAX_DEPTH.. => Err(BusError::TooDeep(levels)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -2,28 +2,25 @@
 
 use std::time::Duration;
 
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSubSink, PubSubStream};
-use ::redis::{Client, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
+use ::redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
+use ::redis::{Client, FromRedisValue, Pipeline, RedisError, Value};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tracing::debug;
 
 use super::subscription::{self, Source};
-use super::{Backoff, Bus, BusError, BusMessage, Subscription, check};
+use super::{Bus, BusError, BusMessage, Subscription, check};
+use crate::redis::{CONNECT_TIMEOUT, RedisFault, RedisLink};
 
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A silent connection is asked for a sign of life this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Tries of one command, with growing pauses: bridges a Redis restart of about two seconds.
-const TRIES: u32 = 5;
 
 /// One pooled connection for commands, one dedicated connection per subscription. Redis database
 /// numbers do not separate channels: environments differ by channel name.
 pub(super) struct RedisBus {
-    client: Client,
-    commands: ConnectionManager,
+    link: RedisLink,
 }
 
 impl std::fmt::Debug for RedisBus {
@@ -35,40 +32,16 @@ impl std::fmt::Debug for RedisBus {
 
 impl RedisBus {
     pub(super) fn new(url: &SecretString) -> Result<Self, BusError> {
-        let client = Client::open(url.expose_secret()).map_err(BusError::Address)?;
-        let commands = connection_manager(client.clone()).map_err(BusError::Address)?;
-        Ok(Self { client, commands })
+        let link = RedisLink::new(url).map_err(BusError::Address)?;
+        Ok(Self { link })
     }
 
-    async fn run<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, BusError> {
-        let mut backoff = Backoff::new();
-        let mut tried = 1;
-        loop {
-            match commands.query_async(&mut self.commands.clone()).await {
-                Ok(value) => return Ok(value),
-                Err(error) if tried < TRIES && is_connection_fault(&error) => {
-                    debug!(%error, "retrying a Redis command");
-                    tried += 1;
-                    backoff.pause().await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+    async fn run<T: FromRedisValue + Send>(&self, commands: &Pipeline) -> Result<T, BusError> {
+        let run = |mut connection: MultiplexedConnection| async move {
+            commands.query_async(&mut connection).await
+        };
+        Ok(self.link.ask(run).await?)
     }
-}
-
-/// A connection that is made on first use and made anew after a failure.
-pub(crate) fn connection_manager(client: Client) -> RedisResult<ConnectionManager> {
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(CONNECT_TIMEOUT))
-        .set_number_of_retries(2)
-        .set_max_delay(Duration::from_secs(1));
-    ConnectionManager::new_lazy_with_config(client, config)
-}
-
-fn is_connection_fault(error: &RedisError) -> bool {
-    error.is_connection_dropped() || error.is_connection_refusal() || error.is_io_error()
 }
 
 #[async_trait]
@@ -88,7 +61,7 @@ impl Bus for RedisBus {
     async fn subscribe(&self, channels: &[String]) -> Result<Subscription, BusError> {
         Ok(subscription::start(
             RedisSource {
-                client: self.client.clone(),
+                client: self.link.client().clone(),
             },
             channels,
         )
@@ -111,6 +84,10 @@ impl Bus for RedisBus {
             .await?;
         Ok(entries)
     }
+
+    async fn check(&self) -> Result<(), BusError> {
+        self.run(::redis::pipe().cmd("PING").ignore()).await
+    }
 }
 
 struct RedisSource {
@@ -131,7 +108,8 @@ impl Source for RedisSource {
         };
         let connection = tokio::time::timeout(CONNECT_TIMEOUT, connect)
             .await
-            .map_err(|_| BusError::Timeout)??;
+            .map_err(|_| BusError::Timeout)?
+            .map_err(RedisFault::from)?;
         let (sink, messages) = connection.split();
         Ok(stream::unfold((sink, messages), next_message).boxed())
     }

@@ -90,14 +90,18 @@ async fn deliver(
 
 async fn reach(source: &impl Source, channels: &[String]) -> BoxStream<'static, BusMessage> {
     let mut backoff = Backoff::new();
+    let mut said = String::new();
     loop {
         match source.open(channels).await {
             Ok(stream) => return stream,
             Err(error) => {
-                let delay = backoff.next_delay();
-                let wait_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-                warn!(error = %Chain(&error), bus.address = source.address(), wait_ms, "cannot reach the bus");
-                tokio::time::sleep(delay).await;
+                // The same trouble goes to the log once.
+                let trouble = error.to_string();
+                if trouble != said {
+                    warn!(error = %Chain(&error), bus.address = source.address(), "cannot reach the bus, trying again and again");
+                    said = trouble;
+                }
+                backoff.pause().await;
             }
         }
     }

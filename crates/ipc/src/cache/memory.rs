@@ -1,7 +1,7 @@
 //! The cache of a single process.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,8 +12,9 @@ use super::{Cache, CacheError, Window};
 /// Live keys the cache holds at most; beyond it new keys are refused rather than old ones
 /// forgotten, because counters and nonces fail open when they are forgotten.
 const CAPACITY: usize = 1_000_000;
-/// Expired keys are swept when the map has grown to this size, and again at each doubling.
-const FIRST_SWEEP: usize = 1024;
+/// Expired keys that one new key sweeps out: more than come in, so that the cache shrinks, and few,
+/// so that no call pays for the many before it.
+const SWEPT: usize = 2;
 
 #[derive(Debug)]
 pub struct MemoryCache {
@@ -23,14 +24,20 @@ pub struct MemoryCache {
 
 #[derive(Debug)]
 struct State {
-    entries: HashMap<String, Entry>,
-    sweep_at: usize,
+    entries: HashMap<Arc<str>, Entry>,
+    /// Exactly the entries, by the time of their end.
+    ends: BTreeMap<End, Arc<str>>,
+    /// Tells apart what ends at the same time.
+    next: u64,
+    capacity: usize,
 }
+
+type End = (Duration, u64);
 
 #[derive(Debug)]
 struct Entry {
     value: Value,
-    expires: Duration,
+    end: End,
 }
 
 #[derive(Debug)]
@@ -50,9 +57,15 @@ impl Value {
 
 impl MemoryCache {
     pub fn new(clock: SharedClock) -> Self {
+        Self::with_capacity(clock, CAPACITY)
+    }
+
+    fn with_capacity(clock: SharedClock, capacity: usize) -> Self {
         let state = State {
             entries: HashMap::new(),
-            sweep_at: FIRST_SWEEP,
+            ends: BTreeMap::new(),
+            next: 0,
+            capacity,
         };
         Self {
             clock,
@@ -67,21 +80,46 @@ impl MemoryCache {
 
 impl State {
     fn live(&mut self, key: &str, now: Duration) -> Option<&mut Entry> {
-        self.entries
-            .get_mut(key)
-            .filter(|entry| entry.expires > now)
+        self.entries.get_mut(key).filter(|entry| entry.end.0 > now)
     }
 
-    fn insert(&mut self, key: &str, entry: Entry, now: Duration) -> Result<(), CacheError> {
-        if self.entries.len() >= self.sweep_at && !self.entries.contains_key(key) {
-            self.entries.retain(|_, entry| entry.expires > now);
-            if self.entries.len() >= CAPACITY {
-                return Err(CacheError::Full);
-            }
-            self.sweep_at = (self.entries.len() * 2).clamp(FIRST_SWEEP, CAPACITY);
+    fn insert(
+        &mut self,
+        key: &str,
+        value: Value,
+        expires: Duration,
+        now: Duration,
+    ) -> Result<(), CacheError> {
+        self.remove(key);
+        self.sweep(now);
+        if self.entries.len() >= self.capacity {
+            return Err(CacheError::Full);
         }
-        self.entries.insert(key.to_owned(), entry);
+        let end = (expires, self.next);
+        self.next += 1;
+        let key: Arc<str> = key.into();
+        self.ends.insert(end, Arc::clone(&key));
+        self.entries.insert(key, Entry { value, end });
         Ok(())
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.ends.remove(&entry.end);
+        Some(entry)
+    }
+
+    /// What ends first is looked at first: a full cache of live keys costs one look.
+    fn sweep(&mut self, now: Duration) {
+        for _ in 0..SWEPT {
+            match self.ends.first_entry() {
+                Some(first) if first.key().0 <= now => {
+                    let key = first.remove();
+                    self.entries.remove(&key);
+                }
+                _ => return,
+            }
+        }
     }
 }
 
@@ -94,37 +132,27 @@ impl Cache for MemoryCache {
 
     async fn set(&self, key: &str, value: &str, ttl: Duration) -> Result<(), CacheError> {
         let now = self.clock.monotonic();
-        let entry = Entry {
-            value: Value::Text(value.to_owned()),
-            expires: now.saturating_add(ttl),
-        };
-        self.state().insert(key, entry, now)
+        let value = Value::Text(value.to_owned());
+        self.state()
+            .insert(key, value, now.saturating_add(ttl), now)
     }
 
-    async fn set_if_absent(
-        &self,
-        key: &str,
-        value: &str,
-        ttl: Duration,
-    ) -> Result<bool, CacheError> {
+    async fn claim(&self, key: &str, ttl: Duration) -> Result<bool, CacheError> {
         let now = self.clock.monotonic();
         let mut state = self.state();
         if state.live(key, now).is_some() {
             return Ok(false);
         }
-        let entry = Entry {
-            value: Value::Text(value.to_owned()),
-            expires: now.saturating_add(ttl),
-        };
-        state.insert(key, entry, now)?;
+        let mark = Value::Text(String::new());
+        state.insert(key, mark, now.saturating_add(ttl), now)?;
         Ok(true)
     }
 
     async fn take(&self, key: &str) -> Result<Option<String>, CacheError> {
         let now = self.clock.monotonic();
-        let entry = self.state().entries.remove(key);
+        let entry = self.state().remove(key);
         Ok(entry
-            .filter(|entry| entry.expires > now)
+            .filter(|entry| entry.end.0 > now)
             .map(|entry| entry.value.text()))
     }
 
@@ -139,18 +167,28 @@ impl Cache for MemoryCache {
             entry.value = Value::Count(count);
             return Ok(Window {
                 count,
-                resets_in: entry.expires.saturating_sub(now),
+                resets_in: entry.end.0.saturating_sub(now),
             });
         }
-        let entry = Entry {
-            value: Value::Count(1),
-            expires: now.saturating_add(window),
-        };
-        state.insert(key, entry, now)?;
+        state.insert(key, Value::Count(1), now.saturating_add(window), now)?;
         Ok(Window {
             count: 1,
             resets_in: window,
         })
+    }
+
+    fn outlives_process(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), CacheError> {
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        state.sweep(now);
+        match state.entries.len() < state.capacity {
+            true => Ok(()),
+            false => Err(CacheError::Full),
+        }
     }
 }
 
@@ -179,7 +217,7 @@ mod tests {
         clock.advance(minute / 2);
         assert_eq!(cache.get("a").await.unwrap(), None);
         assert_eq!(cache.incr_window("w", minute).await.unwrap().count, 1);
-        assert!(cache.set_if_absent("a", "2", minute).await.unwrap());
+        assert!(cache.claim("a", minute).await.unwrap());
     }
 
     #[tokio::test]
@@ -187,12 +225,60 @@ mod tests {
         let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
         let cache = MemoryCache::new(clock.shared());
         for n in 0..10_000 {
-            cache
-                .set(&n.to_string(), "", Duration::from_secs(1))
-                .await
-                .unwrap();
+            // Half of the keys are written twice, and every tenth is taken.
+            let key = (n / 2).to_string();
+            cache.set(&key, "", Duration::from_secs(1)).await.unwrap();
+            if n % 10 == 0 {
+                cache.take(&key).await.unwrap();
+            }
             clock.advance(Duration::from_millis(10));
         }
-        assert!(cache.state().entries.len() <= FIRST_SWEEP);
+        let state = cache.state();
+        assert!(state.entries.len() <= 100, "{}", state.entries.len());
+        assert_eq!(state.entries.len(), state.ends.len());
+    }
+
+    /// A full cache refuses without looking at what it holds, and takes again what it has room
+    /// for as its keys end, whatever else they do.
+    #[tokio::test]
+    async fn a_full_cache_refuses_and_forgets_nothing_that_lives() {
+        let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
+        let cache = MemoryCache::with_capacity(clock.shared(), 3);
+        let second = Duration::from_secs(1);
+        for (key, ttl) in [("a", 1), ("b", 2), ("c", 3)] {
+            assert!(cache.claim(key, second * ttl).await.unwrap());
+        }
+        assert!(matches!(
+            cache.claim("d", second).await,
+            Err(CacheError::Full)
+        ));
+        assert!(matches!(cache.check().await, Err(CacheError::Full)));
+        assert!(!cache.claim("c", second).await.unwrap(), "c still lives");
+        cache.set("b", "again", second * 9).await.unwrap();
+        clock.advance(second);
+        assert!(cache.claim("d", second * 9).await.unwrap(), "a has ended");
+        clock.advance(second);
+        assert!(matches!(
+            cache.claim("e", second).await,
+            Err(CacheError::Full)
+        ));
+        clock.advance(second);
+        assert!(cache.claim("e", second).await.unwrap(), "c has ended");
+        assert_eq!(cache.get("b").await.unwrap().unwrap(), "again");
+    }
+
+    /// Each refusal used to look at every key: a minute of machine time for these.
+    #[tokio::test]
+    async fn refusals_of_a_full_cache_cost_no_more_than_any_other_call() {
+        let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
+        let cache = MemoryCache::with_capacity(clock.shared(), 20_000);
+        let hour = Duration::from_secs(3600);
+        for n in 0..20_000 {
+            cache.claim(&n.to_string(), hour).await.unwrap();
+        }
+        for n in 0..20_000 {
+            let refused = cache.claim(&format!("new {n}"), hour).await;
+            assert!(matches!(refused, Err(CacheError::Full)));
+        }
     }
 }

@@ -15,14 +15,23 @@ use splashtail_core::config::BusTarget;
 
 pub use memory::MemoryCache;
 
+use crate::http::NotReady;
+use crate::redis::RedisFault;
+
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     #[error("the cache address is not valid")]
     Address(#[source] ::redis::RedisError),
-    #[error("the cache failed")]
-    Redis(#[from] ::redis::RedisError),
-    #[error("the cache is full")]
+    #[error(transparent)]
+    Redis(#[from] RedisFault),
+    #[error("this process remembers as many keys as it may: try again in a minute")]
     Full,
+}
+
+impl From<CacheError> for NotReady {
+    fn from(error: CacheError) -> Self {
+        Self::of(error)
+    }
 }
 
 /// The state of a fixed window after one more event was counted in it.
@@ -39,19 +48,25 @@ pub trait Cache: Send + Sync + Debug {
 
     async fn set(&self, key: &str, value: &str, ttl: Duration) -> Result<(), CacheError>;
 
-    /// `true` for exactly one of several concurrent callers while the key lives.
-    async fn set_if_absent(
-        &self,
-        key: &str,
-        value: &str,
-        ttl: Duration,
-    ) -> Result<bool, CacheError>;
+    /// `true` for exactly one of several concurrent callers while the key lives, also for one
+    /// whose first answer was lost.
+    async fn claim(&self, key: &str, ttl: Duration) -> Result<bool, CacheError>;
 
     /// Reads and removes: of several concurrent callers one gets the value.
     async fn take(&self, key: &str) -> Result<Option<String>, CacheError>;
 
-    /// Counts one event. The first one opens a window; later ones do not extend it.
+    /// Counts one event. The first one opens a window; later ones do not extend it. An event whose
+    /// answer was lost may count twice, never not at all.
     async fn incr_window(&self, key: &str, window: Duration) -> Result<Window, CacheError>;
+
+    /// Whether what is written now is still known after this process was started again.
+    fn outlives_process(&self) -> bool;
+
+    /// Whether keys can be written now, for health checks.
+    ///
+    /// # Errors
+    /// What is the matter.
+    async fn check(&self) -> Result<(), CacheError>;
 }
 
 /// The cache that belongs to a bus: in-process beside the hub, else the same Redis.

@@ -1,15 +1,18 @@
 //! The cache shared by processes.
+//!
+//! A command whose connection broke may have been carried out: it is repeated, so every command
+//! here can be, some because they name their call.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ::redis::aio::ConnectionManager;
-use ::redis::{Client, Script};
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Cmd, FromRedisValue, Script};
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::{Cache, CacheError, Window};
-use crate::bus::connection_manager;
+use crate::redis::RedisLink;
 
 /// Counts and starts the window in one step, so that a crash in between cannot leave a counter
 /// that never ends. A counter without end, whoever made it, gets one too.
@@ -25,8 +28,37 @@ return {count, left}",
     )
 });
 
+/// The claimant knows its own claim by the mark it left.
+static CLAIM: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"local mark = redis.call('GET', KEYS[1])
+if mark then
+  return mark == ARGV[1] and 1 or 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1",
+    )
+});
+
+/// What a call took is kept for a moment under the call's own name, should it have to ask again.
+static TAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"local taken = redis.call('GET', KEYS[2])
+if taken then
+  return taken
+end
+taken = redis.call('GETDEL', KEYS[1])
+if taken then
+  redis.call('SET', KEYS[2], taken, 'PX', ARGV[1])
+end
+return taken",
+    )
+});
+/// Longer than a call is repeated.
+const TAKEN_KEPT: Duration = Duration::from_secs(10);
+
 pub(super) struct RedisCache {
-    connection: ConnectionManager,
+    link: RedisLink,
 }
 
 impl std::fmt::Debug for RedisCache {
@@ -37,68 +69,89 @@ impl std::fmt::Debug for RedisCache {
 
 impl RedisCache {
     pub(super) fn new(url: &SecretString) -> Result<Self, CacheError> {
-        let client = Client::open(url.expose_secret()).map_err(CacheError::Address)?;
-        Ok(Self {
-            connection: connection_manager(client).map_err(CacheError::Address)?,
-        })
+        let link = RedisLink::new(url).map_err(CacheError::Address)?;
+        Ok(Self { link })
+    }
+
+    async fn command<T: FromRedisValue + Send>(&self, command: &Cmd) -> Result<T, CacheError> {
+        let run = |mut connection: MultiplexedConnection| async move {
+            command.query_async(&mut connection).await
+        };
+        Ok(self.link.ask(run).await?)
+    }
+
+    async fn script<T: FromRedisValue + Send>(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        arguments: &[&str],
+    ) -> Result<T, CacheError> {
+        let run = |mut connection: MultiplexedConnection| async move {
+            let mut invocation = script.prepare_invoke();
+            for key in keys {
+                invocation.key(*key);
+            }
+            for argument in arguments {
+                invocation.arg(*argument);
+            }
+            invocation.invoke_async(&mut connection).await
+        };
+        Ok(self.link.ask(run).await?)
     }
 }
 
 /// Redis takes no zero.
-fn milliseconds(duration: Duration) -> u64 {
+fn milliseconds(duration: Duration) -> String {
     u64::try_from(duration.as_millis())
         .unwrap_or(u64::MAX)
         .max(1)
+        .to_string()
+}
+
+/// A name for one call.
+fn call() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 #[async_trait]
 impl Cache for RedisCache {
     async fn get(&self, key: &str) -> Result<Option<String>, CacheError> {
-        Ok(::redis::cmd("GET")
-            .arg(key)
-            .query_async(&mut self.connection.clone())
-            .await?)
+        self.command(::redis::cmd("GET").arg(key)).await
     }
 
     async fn set(&self, key: &str, value: &str, ttl: Duration) -> Result<(), CacheError> {
         let mut command = ::redis::cmd("SET");
         command.arg(key).arg(value).arg("PX").arg(milliseconds(ttl));
-        Ok(command.query_async(&mut self.connection.clone()).await?)
+        self.command(&command).await
     }
 
-    async fn set_if_absent(
-        &self,
-        key: &str,
-        value: &str,
-        ttl: Duration,
-    ) -> Result<bool, CacheError> {
-        let mut command = ::redis::cmd("SET");
-        command
-            .arg(key)
-            .arg(value)
-            .arg("NX")
-            .arg("PX")
-            .arg(milliseconds(ttl));
-        let set: Option<String> = command.query_async(&mut self.connection.clone()).await?;
-        Ok(set.is_some())
+    async fn claim(&self, key: &str, ttl: Duration) -> Result<bool, CacheError> {
+        self.script(&CLAIM, &[key], &[&call(), &milliseconds(ttl)])
+            .await
     }
 
     async fn take(&self, key: &str) -> Result<Option<String>, CacheError> {
-        Ok(::redis::cmd("GETDEL")
-            .arg(key)
-            .query_async(&mut self.connection.clone())
-            .await?)
+        let taken = format!("{key}:taken:{}", call());
+        self.script(&TAKE, &[key, &taken], &[&milliseconds(TAKEN_KEPT)])
+            .await
     }
 
     async fn incr_window(&self, key: &str, window: Duration) -> Result<Window, CacheError> {
-        let mut invocation = INCR_WINDOW.key(key);
-        invocation.arg(milliseconds(window));
-        let (count, left) = invocation
-            .invoke_async(&mut self.connection.clone())
+        let (count, left) = self
+            .script(&INCR_WINDOW, &[key], &[&milliseconds(window)])
             .await?;
         Ok(Window {
             count,
             resets_in: Duration::from_millis(left),
         })
+    }
+
+    fn outlives_process(&self) -> bool {
+        true
+    }
+
+    /// Writes: a Redis that is full or a replica answers questions all the same.
+    async fn check(&self) -> Result<(), CacheError> {
+        self.set("health", "", Duration::from_secs(10)).await
     }
 }

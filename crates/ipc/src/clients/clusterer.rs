@@ -1,13 +1,22 @@
 //! Calls to the clusterer.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use splashtail_api_types::clusters::{ClusterHealth, InstanceList};
 use splashtail_core::ids::{ClusterId, UserId};
 use url::Url;
 
 use super::ClientError;
-use super::transport::{Call, Transport, http_client};
+use super::transport::{Call, Transport, Whom, http_client};
 use crate::signing::{Signer, tag};
+
+/// Its state is asked for again and again by whoever shows it: nothing waits here.
+const CLUSTERER: Whom = Whom {
+    name: "the clusterer",
+    key: "meta.clusterer_url",
+    patience: Duration::ZERO,
+};
 
 #[derive(Debug, Clone)]
 pub struct ClustererClient {
@@ -22,7 +31,7 @@ impl ClustererClient {
     pub fn new(base: Url, signer: &Signer) -> Result<Self, ClientError> {
         let signer = signer.with_tag(tag::CLUSTERER);
         Ok(Self {
-            transport: Transport::new(http_client()?, base, Some(signer)),
+            transport: Transport::new(http_client()?, CLUSTERER, vec![base], Some(signer))?,
         })
     }
 

@@ -1,6 +1,7 @@
 //! Calls to the small servers inside the bot clusters.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,15 @@ use splashtail_core::ids::{ClusterId, ShardId};
 use url::Url;
 
 use super::ClientError;
-use super::transport::{Call, Transport, http_client};
+use super::transport::{Call, Transport, Whom, http_client};
 use crate::signing::{Signer, tag};
+
+/// Many clusters are asked for one page: one that is not up is left out, not waited for.
+const CLUSTER: Whom = Whom {
+    name: "the bot cluster",
+    key: "meta.bot_iserver_base_port",
+    patience: Duration::ZERO,
+};
 
 /// One client for all clusters of a fleet.
 #[derive(Debug, Clone)]
@@ -56,8 +64,9 @@ impl IserverClient {
         query: &Value,
     ) -> Result<T, ClientError> {
         let signer = self.signer.with_tag(tag::iserver(cluster));
-        self.transport(cluster, Some(signer))
-            .json(Call::post("/", query))
+        // No query changes anything but caches.
+        self.transport(cluster, Some(signer))?
+            .json(Call::post("/", query).repeatable(true))
             .await
     }
 
@@ -66,15 +75,20 @@ impl IserverClient {
     /// # Errors
     /// See [`ClientError`].
     pub async fn probe(&self, cluster: ClusterId) -> Result<IserverState, ClientError> {
-        self.transport(cluster, None).json(Call::get("/")).await
+        self.transport(cluster, None)?.json(Call::get("/")).await
     }
 
-    fn transport(&self, cluster: ClusterId, signer: Option<Signer>) -> Transport {
+    fn transport(
+        &self,
+        cluster: ClusterId,
+        signer: Option<Signer>,
+    ) -> Result<Transport, ClientError> {
         // A port range that overflows is refused when the fleet starts.
         let port = self.base_port.saturating_add(cluster.get());
         Transport::new(
             self.http.clone(),
-            origin(SocketAddr::new(self.address, port)),
+            CLUSTER,
+            vec![origin(SocketAddr::new(self.address, port))],
             signer,
         )
     }

@@ -1,5 +1,7 @@
 //! Calls to the jobserver.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use splashtail_api_types::tasks::TaskCreateResponse;
@@ -7,8 +9,16 @@ use splashtail_core::ids::TaskId;
 use url::Url;
 
 use super::ClientError;
-use super::transport::{Call, Transport, http_client};
+use super::transport::{Call, Transport, Whom, http_client};
 use crate::signing::{Signer, tag};
+
+/// Bridges a jobserver's restart, well within the time that a deferred interaction or a request
+/// of the API has.
+const JOBSERVER: Whom = Whom {
+    name: "the jobserver",
+    key: "meta.jobserver_url",
+    patience: Duration::from_secs(15),
+};
 
 #[derive(Debug, Clone)]
 pub struct JobserverClient {
@@ -16,19 +26,25 @@ pub struct JobserverClient {
 }
 
 impl JobserverClient {
-    /// The signer's tag is set here.
+    /// `addresses` are those of replicas: the one that answered last is asked first, the others
+    /// when it does not. The signer's tag is set here.
     ///
     /// # Errors
-    /// [`ClientError::Build`]: no TLS provider is installed.
-    pub fn new(base: Url, signer: &Signer) -> Result<Self, ClientError> {
+    /// [`ClientError::Build`]: no TLS provider is installed. [`ClientError::NoAddress`].
+    pub fn new(
+        addresses: impl IntoIterator<Item = Url>,
+        signer: &Signer,
+    ) -> Result<Self, ClientError> {
         let signer = signer.with_tag(tag::JOBSERVER);
+        let addresses = addresses.into_iter().collect();
         Ok(Self {
-            transport: Transport::new(http_client()?, base, Some(signer)),
+            transport: Transport::new(http_client()?, JOBSERVER, addresses, Some(signer))?,
         })
     }
 
     /// Creates a task of the named kind and starts it when `execute` is set. With an
-    /// `idempotency_key` of at most 64 characters a repeated call gets the first answer again.
+    /// `idempotency_key` of at most 64 characters a repeated call gets the first answer again, and
+    /// is repeated here when its connection broke or the jobserver asked for patience.
     ///
     /// # Errors
     /// See [`ClientError`]; 400 for bad data, 409 when the server's slot is taken.
@@ -50,7 +66,7 @@ impl JobserverClient {
         let body = json!({ "args": args });
         let created: Created = self
             .transport
-            .json(Call::post("/ipc/create_task", &body))
+            .json(Call::post("/ipc/create_task", &body).repeatable(idempotency_key.is_some()))
             .await?;
         Ok(created.tcr)
     }
@@ -81,7 +97,7 @@ impl JobserverClient {
     pub async fn cancel_task(&self, task: TaskId) -> Result<(), ClientError> {
         let body = json!({ "args": { "task_id": task.to_string() } });
         self.transport
-            .done(Call::post("/ipc/cancel_task", &body))
+            .done(Call::post("/ipc/cancel_task", &body).repeatable(true))
             .await
     }
 }

@@ -1,11 +1,12 @@
 //! Typed clients of the daemons that take signed calls.
 
 mod clusterer;
+mod error;
 mod iserver;
 mod jobserver;
 mod transport;
 
 pub use clusterer::ClustererClient;
+pub use error::{Callee, ClientError};
 pub use iserver::{IserverClient, IserverState};
 pub use jobserver::JobserverClient;
-pub use transport::ClientError;

@@ -1,5 +1,7 @@
-//! One signed request and its answer.
+//! One signed request and its answer, at the first of several addresses that works.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -8,102 +10,84 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use splashtail_api_types::ErrorBody;
 use splashtail_core::config::without_slash;
+use tokio::time::Instant;
 use tracing::debug;
 use url::Url;
 
-use crate::signing::{SignError, Signer};
+use super::error::{Callee, ClientError};
+use crate::signing::{SIGN_AGAIN, Signer};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A daemon that is being restarted refuses connections for about this long.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// A daemon that asks for no time at all still gets some.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+/// How long a daemon that has just started may ask for new signatures, also of callers without
+/// patience: a second, plus what clocks differ by.
+const SIGN_PATIENCE: Duration = Duration::from_secs(3);
 /// Answers above this are not ours.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    #[error("cannot build an HTTP client")]
-    Build(#[source] reqwest::Error),
-    #[error("cannot sign the call")]
-    Sign(#[from] SignError),
-    #[error("{0} does not accept connections")]
-    Unreachable(String, #[source] reqwest::Error),
-    #[error("{0} did not answer in time")]
-    Timeout(String),
-    #[error("the call to {0} broke off")]
-    Broken(String, #[source] reqwest::Error),
-    /// The daemon said no; `body` tells why.
-    #[error("{status}: {}", body.message)]
-    Status {
-        status: StatusCode,
-        body: ErrorBody,
-        retry_after: Option<u64>,
-    },
-    #[error("the answer of {0} is not of the expected shape")]
-    Answer(String, #[source] serde_json::Error),
-    #[error("the answer of {0} is too large")]
-    TooLarge(String),
-}
-
-impl ClientError {
-    /// The stable code the daemon gave, if it answered at all.
-    pub fn code(&self) -> Option<&str> {
-        match self {
-            Self::Status { body, .. } => Some(&body.code),
-            _ => None,
-        }
-    }
-
-    pub fn status(&self) -> Option<StatusCode> {
-        match self {
-            Self::Status { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-
-    /// Whether the daemon may not have seen the call at all.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable(..) | Self::Timeout(_) | Self::Broken(..)
-        )
-    }
-}
-
-/// Connect 1 s, total 10 s, one retry after a refused connection, signed anew.
+/// Connect 1 s, total 10 s, each attempt signed anew.
+///
+/// A refused connection leads to the next address, and after the last one to one more round. What
+/// may have been carried out is repeated only when the call says that it can be. Clones share which
+/// address worked last, and begin there.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     http: Client,
-    base: Url,
+    callee: Whom,
+    addresses: Arc<[Url]>,
+    preferred: Arc<AtomicUsize>,
     /// `None` for calls that need no signature.
     signer: Option<Signer>,
 }
 
+/// The kind of daemon a transport leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whom {
+    pub(super) name: &'static str,
+    /// Where the config says where it is.
+    pub(super) key: &'static str,
+    /// How long `Retry-After` is followed for calls that can be repeated, from their beginning.
+    pub(super) patience: Duration,
+}
+
+#[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
-    pub(super) method: Method,
+    pub(super) method: &'a Method,
     /// Path and query, from the slash on.
     pub(super) path: &'a str,
     pub(super) body: Option<&'a Value>,
     pub(super) headers: &'a [(&'static str, String)],
+    /// Whether making it twice does no more than making it once.
+    pub(super) repeatable: bool,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn get(path: &'a str) -> Self {
         Self {
-            method: Method::GET,
+            method: &Method::GET,
             path,
             body: None,
             headers: &[],
+            repeatable: true,
         }
     }
 
     pub(super) fn post(path: &'a str, body: &'a Value) -> Self {
         Self {
-            method: Method::POST,
+            method: &Method::POST,
             path,
             body: Some(body),
             headers: &[],
+            repeatable: false,
         }
+    }
+
+    pub(super) fn repeatable(self, repeatable: bool) -> Self {
+        Self { repeatable, ..self }
     }
 }
 
@@ -119,13 +103,28 @@ pub(super) fn http_client() -> Result<Client, ClientError> {
 }
 
 impl Transport {
-    pub(super) fn new(http: Client, base: Url, signer: Option<Signer>) -> Self {
-        Self { http, base, signer }
+    pub(super) fn new(
+        http: Client,
+        callee: Whom,
+        addresses: Vec<Url>,
+        signer: Option<Signer>,
+    ) -> Result<Self, ClientError> {
+        if addresses.is_empty() {
+            return Err(ClientError::NoAddress(callee.key));
+        }
+        Ok(Self {
+            http,
+            callee,
+            addresses: addresses.into(),
+            preferred: Arc::default(),
+            signer,
+        })
     }
 
     pub(super) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ClientError> {
-        let body = self.bytes(call).await?;
-        serde_json::from_slice(&body).map_err(|source| ClientError::Answer(self.name(), source))
+        let (place, body) = self.bytes(call).await?;
+        serde_json::from_slice(&body)
+            .map_err(|source| ClientError::Answer(self.name(place), source))
     }
 
     /// For answers without a body.
@@ -133,21 +132,49 @@ impl Transport {
         self.bytes(call).await.map(drop)
     }
 
-    async fn bytes(&self, call: Call<'_>) -> Result<Vec<u8>, ClientError> {
-        let response = match self.attempt(&call).await {
-            Err(ClientError::Unreachable(_, error)) => {
-                debug!(%error, daemon = self.name(), "connection refused, trying once more");
-                tokio::time::sleep(RETRY_PAUSE).await;
-                self.attempt(&call).await?
+    /// The answer and which address gave it.
+    async fn bytes(&self, call: Call<'_>) -> Result<(usize, Vec<u8>), ClientError> {
+        let started = Instant::now();
+        let count = self.addresses.len();
+        let mut place = self.preferred.load(Ordering::Relaxed) % count;
+        let mut failed_in_a_row = 0;
+        let mut rounds = Rounds::default();
+        loop {
+            let error = match self.attempt(place, &call).await {
+                Ok(body) => {
+                    self.preferred.store(place, Ordering::Relaxed);
+                    return Ok((place, body));
+                }
+                Err(error) => error,
+            };
+            let spent = started.elapsed();
+            let Some(next) = Next::after(&error, call.repeatable, spent, self.callee.patience)
+            else {
+                return Err(error);
+            };
+            if next.elsewhere {
+                place = (place + 1) % count;
+                failed_in_a_row += 1;
             }
-            outcome => outcome?,
-        };
+            if !next.elsewhere || failed_in_a_row == count {
+                failed_in_a_row = 0;
+                let Some(pause) = rounds.pause(next.then) else {
+                    return Err(error);
+                };
+                debug!(%error, daemon = self.callee.name, ?pause, "making a call again");
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    async fn attempt(&self, place: usize, call: &Call<'_>) -> Result<Vec<u8>, ClientError> {
+        let response = self.send(place, call).await?;
         let status = response.status();
         let retry_after = response
             .headers()
             .get(http::header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = self.read(response).await?;
+        let body = self.read(place, response).await?;
         if status.is_success() {
             return Ok(body);
         }
@@ -166,8 +193,8 @@ impl Transport {
         })
     }
 
-    async fn attempt(&self, call: &Call<'_>) -> Result<reqwest::Response, ClientError> {
-        let address = format!("{}{}", without_slash(&self.base), call.path);
+    async fn send(&self, place: usize, call: &Call<'_>) -> Result<reqwest::Response, ClientError> {
+        let address = format!("{}{}", without_slash(&self.addresses[place]), call.path);
         let mut builder = self.http.request(call.method.clone(), address);
         for (name, value) in call.headers {
             builder = builder.header(*name, value);
@@ -182,36 +209,126 @@ impl Transport {
         self.http
             .execute(request)
             .await
-            .map_err(|error| self.classify(error))
+            .map_err(|error| self.classify(place, error))
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, ClientError> {
+    async fn read(
+        &self,
+        place: usize,
+        mut response: reqwest::Response,
+    ) -> Result<Vec<u8>, ClientError> {
         let mut body = Vec::new();
         while let Some(chunk) = response
             .chunk()
             .await
-            .map_err(|error| self.classify(error))?
+            .map_err(|error| self.classify(place, error))?
         {
             if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(ClientError::TooLarge(self.name()));
+                return Err(ClientError::TooLarge(self.name(place)));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
 
-    fn classify(&self, error: reqwest::Error) -> ClientError {
+    fn classify(&self, place: usize, error: reqwest::Error) -> ClientError {
         let error = error.without_url();
         if error.is_connect() {
-            ClientError::Unreachable(self.name(), error)
+            ClientError::Unreachable(self.name(place), error)
         } else if error.is_timeout() {
-            ClientError::Timeout(self.name())
+            ClientError::Timeout(self.name(place))
         } else {
-            ClientError::Broken(self.name(), error)
+            ClientError::Broken(self.name(place), error)
         }
     }
 
-    fn name(&self) -> String {
-        without_slash(&self.base).to_owned()
+    fn name(&self, place: usize) -> Callee {
+        Callee {
+            name: self.callee.name,
+            address: without_slash(&self.addresses[place]).to_owned(),
+            key: self.callee.key,
+        }
+    }
+}
+
+/// How a failed call goes on.
+#[derive(Debug, PartialEq, Eq)]
+struct Next {
+    /// First at the other addresses: what one daemon cannot do another may.
+    elsewhere: bool,
+    /// Once all addresses have failed.
+    then: Then,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Then {
+    /// As a rule it was an idle connection that the other end had closed, or the daemon was killed
+    /// and its successor listens already.
+    AtOnce,
+    /// Nobody listens for the moment.
+    AfterPause,
+    /// The daemon named the time.
+    After(Duration),
+}
+
+impl Next {
+    /// `None` when the caller is to hear of the error, `spent` after the call began.
+    fn after(
+        error: &ClientError,
+        repeatable: bool,
+        spent: Duration,
+        patience: Duration,
+    ) -> Option<Self> {
+        let others_first = |then| {
+            Some(Self {
+                elsewhere: true,
+                then,
+            })
+        };
+        match error {
+            // Nobody saw the call.
+            ClientError::Unreachable(..) => others_first(Then::AfterPause),
+            ClientError::Broken(..) if repeatable => others_first(Then::AtOnce),
+            // The daemon had its time; another one may still answer within the caller's.
+            ClientError::Timeout(_) if repeatable && spent < patience => others_first(Then::AtOnce),
+            ClientError::Status {
+                status,
+                body,
+                retry_after: Some(seconds),
+            } if *status == StatusCode::SERVICE_UNAVAILABLE => {
+                let wait = Duration::from_secs(*seconds);
+                if body.code == SIGN_AGAIN {
+                    // Refused before anything was done, and by the one daemon that would do it.
+                    let may = spent + wait <= SIGN_PATIENCE.max(patience);
+                    return may.then_some(Self {
+                        elsewhere: false,
+                        then: Then::After(wait),
+                    });
+                }
+                (repeatable && spent + wait <= patience)
+                    .then(|| others_first(Then::After(wait)))
+                    .flatten()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Rounds over all addresses that nobody asked for: each kind once.
+#[derive(Debug, Default)]
+struct Rounds {
+    at_once: bool,
+    after_pause: bool,
+}
+
+impl Rounds {
+    fn pause(&mut self, then: Then) -> Option<Duration> {
+        let (used, pause) = match then {
+            Then::AtOnce => (&mut self.at_once, Duration::ZERO),
+            Then::AfterPause => (&mut self.after_pause, RETRY_PAUSE),
+            // Bounded by the patience.
+            Then::After(wait) => return Some(wait.max(SHORTEST_WAIT)),
+        };
+        (!std::mem::replace(used, true)).then_some(pause)
     }
 }

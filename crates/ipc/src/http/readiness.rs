@@ -14,6 +14,7 @@ use http::StatusCode;
 use serde_json::json;
 use splashtail_core::clock::{BoxFuture, SharedClock};
 use splashtail_core::telemetry::Chain;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ErrorResponse;
@@ -21,17 +22,27 @@ use super::ErrorResponse;
 /// How long an answer is told again before the next question is passed on: whoever asks often
 /// costs the dependencies one probe per second.
 const KEPT: Duration = Duration::from_secs(1);
+/// A failure is told again for less long: who waits for the end of it is not to wait longer.
+const FAILURE_KEPT: Duration = Duration::from_millis(200);
 /// A probe that takes longer has failed: what does not answer is as good as gone.
 const DEADLINE: Duration = Duration::from_secs(2);
 const RETRY_AFTER_S: u64 = 1;
+/// Pause between looks that nobody asked for.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 
 /// Why something is not ready: a sentence for whoever asks, the cause for the log alone.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{reason}")]
+#[derive(Debug, Clone)]
 pub struct NotReady {
     reason: Cow<'static, str>,
-    #[source]
-    cause: Option<Arc<dyn Error + Send + Sync>>,
+    cause: Option<Cause>,
+}
+
+#[derive(Debug, Clone)]
+enum Cause {
+    /// Its text is for the log alone.
+    Hidden(Arc<dyn Error + Send + Sync>),
+    /// Its text is the reason; what caused it is for the log.
+    Said(Arc<dyn Error + Send + Sync>),
 }
 
 impl NotReady {
@@ -48,13 +59,36 @@ impl NotReady {
         cause: impl Error + Send + Sync + 'static,
     ) -> Self {
         Self {
-            cause: Some(Arc::new(cause)),
+            cause: Some(Cause::Hidden(Arc::new(cause))),
             ..Self::new(reason)
+        }
+    }
+
+    /// Of an error whose own text is fit for everybody, its causes' texts not.
+    pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            reason: error.to_string().into(),
+            cause: Some(Cause::Said(Arc::new(error))),
         }
     }
 
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl Error for NotReady {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.cause.as_ref()? {
+            Cause::Hidden(cause) => Some(cause.as_ref()),
+            Cause::Said(error) => error.source(),
+        }
     }
 }
 
@@ -117,6 +151,18 @@ impl Readiness {
             .collect()
     }
 
+    /// Asks by itself now and then, so that what is missing stands in the log also where nobody
+    /// asks. Ends with the token.
+    pub async fn watch(self, shutdown: CancellationToken) {
+        let looking = async {
+            loop {
+                self.missing().await;
+                self.clock.sleep(BETWEEN_LOOKS).await;
+            }
+        };
+        shutdown.run_until_cancelled(looking).await;
+    }
+
     /// 200 with the names of what was asked, or 503 with what is missing and why, by name.
     pub async fn answer(&self) -> Response {
         let missing = self.missing().await;
@@ -154,10 +200,15 @@ impl Check {
     async fn ask(&self, clock: &SharedClock) -> Result<(), NotReady> {
         let mut last = self.last.lock().await;
         let now = clock.monotonic();
-        if let Some(kept) = last.as_ref()
-            && now.saturating_sub(kept.at) < KEPT
-        {
-            return kept.result.clone();
+        if let Some(kept) = last.as_ref() {
+            let until = if kept.result.is_ok() {
+                KEPT
+            } else {
+                FAILURE_KEPT
+            };
+            if now.saturating_sub(kept.at) < until {
+                return kept.result.clone();
+            }
         }
         let result = tokio::select! {
             biased;

@@ -6,7 +6,6 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use splashtail_core::telemetry::Chain;
 use tracing::warn;
 
@@ -76,10 +75,9 @@ pub async fn require_signature(
         Err(error) => {
             warn!(error = %Chain(&error), http.path = parts.uri.path(), "refused a call");
             let response = ErrorResponse::new(error.status(), error.code(), error.to_string());
-            if error.status() == StatusCode::SERVICE_UNAVAILABLE {
-                response.retry_after(5).into_response()
-            } else {
-                response.into_response()
+            match error.retry_after() {
+                Some(seconds) => response.retry_after(seconds).into_response(),
+                None => response.into_response(),
             }
         }
     }

@@ -27,6 +27,9 @@ pub use replay::ReplayCache;
 pub use signer::{SignError, Signer};
 pub use verifier::{SignatureError, Verifier};
 
+/// Code of the refusal that asks for a new signature of the same call.
+pub(crate) const SIGN_AGAIN: &str = "sign_again";
+
 pub(crate) const LABEL: &str = "sig1";
 pub(crate) const ALGORITHM: &str = "hmac-sha256";
 pub(crate) const COMPONENTS: [&str; 4] = ["@method", "@path", "@query", "content-digest"];

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::routing::post;
 use axum::{Extension, Router};
@@ -10,11 +11,12 @@ use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha512};
-use splashtail_core::clock::ManualClock;
+use splashtail_core::clock::{Clock, ManualClock};
 use tower::ServiceExt;
 
 use super::base::{mac, signature_base};
 use super::*;
+use crate::cache::{Cache, CacheError, Window};
 
 const SECRET: &str = "an api secret of at least 32 characters";
 const BODY: &[u8] = br#"{"hello": "world"}"#;
@@ -67,8 +69,11 @@ fn rfc_9530_digests_are_reproduced() {
     );
 }
 
+/// Of verifiers, which start when they are made and take what is signed a second later.
+const START: i64 = 1_699_999_999;
+
 fn clock() -> ManualClock {
-    ManualClock::new(DateTime::from_timestamp(1_700_000_000, 0).unwrap())
+    ManualClock::new(DateTime::from_timestamp(START, 0).unwrap())
 }
 
 fn signer(clock: &ManualClock) -> Signer {
@@ -81,7 +86,9 @@ fn verifier(clock: &ManualClock, plain: bool) -> Verifier {
         ("bot".to_owned(), "the bot's secret".into()),
         ("cli".to_owned(), String::new().into()),
     ]);
-    Verifier::new(secrets, tag::JOBSERVER, plain, clock.shared())
+    let verifier = Verifier::new(secrets, tag::JOBSERVER, plain, clock.shared());
+    clock.set_now(DateTime::from_timestamp(START + 1, 0).unwrap());
+    verifier
 }
 
 fn request(signer: &Signer, path: &str, body: &[u8]) -> Parts {
@@ -315,4 +322,80 @@ async fn the_gate_sorts_callers() {
         send(large, &[b'x'; 65]).await.0,
         StatusCode::PAYLOAD_TOO_LARGE
     );
+}
+
+/// A captured call used to be good for another 30 s once the daemon was killed.
+#[tokio::test]
+async fn a_call_taken_before_a_restart_is_not_taken_after_it() {
+    let clock = clock();
+    let before = verifier(&clock, false);
+    let ahead = ManualClock::new(clock.now() + WINDOW);
+    let taken = request(&signer(&clock), "/", BODY);
+    let early = request(&signer(&ahead), "/", BODY);
+    assert_eq!(code(&before, &taken, BODY).await, "ok");
+    let secrets = BTreeMap::from([("api".to_owned(), SECRET.into())]);
+    let after = Verifier::new(secrets.clone(), tag::JOBSERVER, false, clock.shared());
+    let error = after.verify(&taken, BODY).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.status().as_u16(), error.retry_after()),
+        ("sign_again", 503, Some(1)),
+        "in the second of the start too"
+    );
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(code(&after, &taken, BODY).await, "sign_again");
+    // A new signature passes, and so does one by a clock that is ahead.
+    assert_eq!(
+        code(&after, &request(&signer(&clock), "/", BODY), BODY).await,
+        "ok"
+    );
+    assert_eq!(code(&after, &early, BODY).await, "ok");
+    // A clock that is set back does not keep callers out for ever.
+    let late = Verifier::new(secrets, tag::JOBSERVER, false, clock.shared());
+    clock.advance(super::replay::PREDECESSOR);
+    clock.set_now(DateTime::from_timestamp(START - 3600, 0).unwrap());
+    assert_eq!(
+        code(&late, &request(&signer(&clock), "/", BODY), BODY).await,
+        "ok"
+    );
+}
+
+/// The shared memory knows what the predecessor took.
+#[tokio::test]
+async fn a_memory_that_outlives_the_process_asks_nobody_to_sign_again() {
+    #[derive(Debug)]
+    struct Shared(crate::cache::MemoryCache);
+    #[async_trait::async_trait]
+    impl Cache for Shared {
+        async fn get(&self, key: &str) -> Result<Option<String>, CacheError> {
+            self.0.get(key).await
+        }
+        async fn set(&self, key: &str, value: &str, ttl: Duration) -> Result<(), CacheError> {
+            self.0.set(key, value, ttl).await
+        }
+        async fn claim(&self, key: &str, ttl: Duration) -> Result<bool, CacheError> {
+            self.0.claim(key, ttl).await
+        }
+        async fn take(&self, key: &str) -> Result<Option<String>, CacheError> {
+            self.0.take(key).await
+        }
+        async fn incr_window(&self, key: &str, window: Duration) -> Result<Window, CacheError> {
+            self.0.incr_window(key, window).await
+        }
+        fn outlives_process(&self) -> bool {
+            true
+        }
+        async fn check(&self) -> Result<(), CacheError> {
+            self.0.check().await
+        }
+    }
+    let clock = clock();
+    let cache = Arc::new(Shared(crate::cache::MemoryCache::new(clock.shared())));
+    let replica = || {
+        let secrets = BTreeMap::from([("api".to_owned(), SECRET.into())]);
+        Verifier::new(secrets, tag::JOBSERVER, false, clock.shared())
+            .with_replay_cache(ReplayCache::new(cache.clone(), clock.shared()))
+    };
+    let call = request(&signer(&clock), "/", BODY);
+    assert_eq!(code(&replica(), &call, BODY).await, "ok");
+    assert_eq!(code(&replica(), &call, BODY).await, "replayed_nonce");
 }

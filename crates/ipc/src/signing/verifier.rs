@@ -17,7 +17,7 @@ use super::gate::Caller;
 use super::input::{SignatureInput, parse_signature};
 use super::replay::ReplayCache;
 use super::signer::{CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
-use super::{COMPONENTS, WINDOW, content_digest};
+use super::{COMPONENTS, SIGN_AGAIN, WINDOW, content_digest};
 use crate::cache::CacheError;
 
 /// Why a call is refused. The text goes back to the caller; it never tells which secret exists.
@@ -37,7 +37,10 @@ pub enum SignatureError {
     Wrong,
     #[error("the nonce was used before")]
     Replayed,
-    #[error("too many calls to remember, try again later")]
+    /// The predecessor of this process may have taken the call; nothing was done now.
+    #[error("this daemon started after the call was signed: sign it again in {wait_s} s")]
+    BeforeStart { wait_s: u64 },
+    #[error("whether the call was made before cannot be known now: try again in a moment")]
     ReplayCache(#[source] CacheError),
     #[error(
         "client secrets in the Authorization header are switched off (`meta.plain_client_secret`)"
@@ -53,7 +56,7 @@ impl SignatureError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::PlainWrong | Self::NotAllowed(_) => StatusCode::FORBIDDEN,
-            Self::ReplayCache(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ReplayCache(_) | Self::BeforeStart { .. } => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNAUTHORIZED,
         }
     }
@@ -68,13 +71,26 @@ impl SignatureError {
             Self::Digest => "digest_mismatch",
             Self::Wrong => "wrong_signature",
             Self::Replayed => "replayed_nonce",
+            Self::BeforeStart { .. } => SIGN_AGAIN,
             Self::ReplayCache(_) => "unavailable",
             Self::PlainOff => "plain_secret_disabled",
             Self::PlainWrong => "wrong_client_secret",
             Self::NotAllowed(_) => "forbidden",
         }
     }
+
+    /// Seconds after which the caller should try again, where that may help.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::BeforeStart { wait_s } => Some(*wait_s),
+            Self::ReplayCache(_) => Some(MEMORY_PAUSE_S),
+            _ => None,
+        }
+    }
 }
+
+/// Pause for a memory of nonces that is full or away.
+const MEMORY_PAUSE_S: u64 = 5;
 
 /// Checks calls to one daemon. Clones share the memory of nonces.
 #[derive(Debug, Clone)]
@@ -154,6 +170,9 @@ impl Verifier {
         let mac = mac(key.as_bytes(), &base).ok_or(SignatureError::Wrong)?;
         if mac.verify_slice(&signature).is_err() || secret.is_none() {
             return Err(SignatureError::Wrong);
+        }
+        if let Some(wait_s) = self.replays.before_memory(input.created) {
+            return Err(SignatureError::BeforeStart { wait_s });
         }
         match self
             .replays

@@ -83,7 +83,7 @@ fn addresses_follow_ports() {
     );
     let config = place.loaded().config;
     assert_eq!(config.sites.api.as_str(), "http://localhost:9000/");
-    assert_eq!(config.meta.jobserver_url.as_str(), "http://[::1]:9001/");
+    assert_eq!(config.meta.jobserver_urls[0].as_str(), "http://[::1]:9001/");
     assert_eq!(config.meta.clusterer_url.as_str(), "http://127.0.0.1:9002/");
     assert_eq!(
         without_slash(&config.meta.clusterer_url),
@@ -95,10 +95,27 @@ fn addresses_follow_ports() {
 fn the_originals_default_job_server_address_works() {
     let place = Place::with("meta: {jobserver_url: 'localhost:2939'}\n");
     assert_eq!(
-        place.loaded().config.meta.jobserver_url.as_str(),
+        place.loaded().config.meta.jobserver_urls[0].as_str(),
         "http://localhost:2939/"
     );
     assert_snapshot!(place.warnings(), @r#"meta.jobserver_url has no scheme, "http://localhost:2939/" is used"#);
+}
+
+#[test]
+fn several_job_servers_are_a_list() {
+    let place = Place::with("meta: {jobserver_url: ['http://a:2939', 'http://b:2939']}\n");
+    let urls = place.loaded().config.meta.jobserver_urls;
+    let urls: Vec<_> = urls.iter().map(url::Url::as_str).collect();
+    assert_eq!(urls, ["http://a:2939/", "http://b:2939/"]);
+    let place =
+        Place::with("meta: {jobserver_url: {staging: ['http://a:1'], prod: 'http://b:2'}}\n");
+    assert_eq!(
+        place.loaded().config.meta.jobserver_urls[0].as_str(),
+        "http://a:1/"
+    );
+    let empty = Place::with("meta: {jobserver_url: []}\n").load_as(Component::All);
+    let error = empty.err().unwrap().to_string();
+    assert!(error.contains("the list is empty"), "{error}");
 }
 
 #[test]
