@@ -61,12 +61,13 @@ impl Config {
         *self = to.config;
         // Addresses that followed a port follow the one that stays.
         let kept = self.own_addresses();
-        for (place, (old, new)) in [
-            (&mut self.meta.jobserver_url, (&derived.0, &kept.0)),
+        let jobservers = self.meta.jobserver_urls.iter_mut();
+        let jobservers = jobservers.map(|url| (url, (&derived.0, &kept.0)));
+        for (place, (old, new)) in jobservers.chain([
             (&mut self.meta.clusterer_url, (&derived.1, &kept.1)),
             (&mut self.sites.api, (&derived.2, &kept.2)),
             (&mut self.sites.frontend, (&derived.2, &kept.2)),
-        ] {
+        ]) {
             if place == old {
                 place.clone_from(new);
             }
@@ -148,9 +149,9 @@ mod tests {
         assert!(!left[0].fixed && left[0].key == "meta.maintenance");
         // What is set and was not is taken away, what was set and is not comes back.
         other.meta.jobserver_port = 9001;
-        other.meta.jobserver_url = "http://127.0.0.1:9001".parse().unwrap();
+        other.meta.jobserver_urls = vec!["http://127.0.0.1:9001".parse().unwrap()];
         other.keep_fixed(&config());
-        assert_eq!(other.meta.jobserver_url, config().meta.jobserver_url);
+        assert_eq!(other.meta.jobserver_urls, config().meta.jobserver_urls);
         let mut running = config();
         running.meta.redis_url = Some("redis://h".into());
         let mut fresh = config();

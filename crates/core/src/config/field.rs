@@ -198,6 +198,7 @@ impl Field {
             Self::Texts(place) => copy(place, from, to),
             Self::Url(place, _) => copy(place, from, to),
             Self::OptionalUrl(place, _) => copy(place, from, to),
+            Self::UrlOrUrls(place, _) => copy(place, from, to),
             Self::Port(place) => copy(place, from, to),
             Self::Address(place) => copy(place, from, to),
             Self::Addresses(place) => copy(place, from, to),
