@@ -57,7 +57,7 @@ fn readiness(started: Started, clock: SharedClock) -> Readiness {
     let cache = move || {
         let app = app();
         async move {
-            Ok(app?.cache.check().await?)
+            app?.cache.check().await.map_err(NotReady::from)
         }
     };
     Readiness::new(clock)

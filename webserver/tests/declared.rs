@@ -182,7 +182,7 @@ async fn daemons_that_are_away_are_declared() {
         // Nothing listens on the port of tcpmux.
         let away = "http://127.0.0.1:1";
         config.meta.clusterer_url = away.parse().unwrap();
-        config.meta.jobserver_url = away.parse().unwrap();
+        config.meta.jobserver_urls = vec![away.parse().unwrap()];
     })
     .await;
     let mut seen = Seen::new();
