@@ -10,10 +10,10 @@ const CHANNELS: u64 = 500;
 fn server(first: u64) -> Structure {
     let role = |n: u64| {
         json!({"id": (first + n).to_string(), "name": format!("Role {n}"), "position": n + 1,
-            "permissions": (n << 10).to_string(), "color": n, "hoist": n % 3 == 0})
+            "permissions": (n << 10).to_string(), "color": n, "hoist": n.is_multiple_of(3)})
     };
     let channel = |n: u64| {
-        let category = n % 50 == 0;
+        let category = n.is_multiple_of(50);
         let overwrites: Vec<Value> = (0..8)
             .map(|m| json!({"id": (first + (n + m) % ROLES).to_string(), "type": 0, "allow": "1024", "deny": "2048"}))
             .collect();
@@ -45,13 +45,13 @@ fn plans(c: &mut Criterion) {
         surplus: Surplus::Delete,
     };
     c.bench_function("compare a server with itself", |b| {
-        b.iter(|| compare(&whole, &whole))
+        b.iter(|| compare(&whole, &whole));
     });
     c.bench_function("compare by names, no id in common", |b| {
-        b.iter(|| compare(&whole, &other))
+        b.iter(|| compare(&whole, &other));
     });
     c.bench_function("plan a full rebuild", |b| {
-        b.iter(|| plan(&empty, &whole, facts, mode))
+        b.iter(|| plan(&empty, &whole, facts, mode));
     });
     c.bench_function("keep a snapshot", |b| b.iter(|| whole.clone()));
     let update = json!({"id": "11001", "type": 0, "name": "renamed", "position": 1, "parent_id": "11000", "flags": 0});
