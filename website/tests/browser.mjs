@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
+import { checkAccessibility } from './axe.mjs';
 
 /** On a busy machine a page may take long; only a broken one takes this long. */
 const TIMEOUT_MS = 120_000;
@@ -139,6 +140,14 @@ async function checkMissingPage(page, base) {
   await page.getByRole('link', { name: 'Home' }).waitFor();
 }
 
+/** What people see who come back from a login that was declined. */
+async function checkErrorPage(page, base) {
+  const answer = await page.goto(new URL('/ioauth/login?error=access_denied', base).href, { waitUntil: 'load' });
+  expect(answer?.status() === 400, `a login without a state answers ${answer?.status()}`);
+  await page.getByRole('heading', { name: 'Bad Request' }).waitFor();
+  await checkAccessibility(page, 'error-page');
+}
+
 /**
  * Opens a download link as `user`, consents on the sandbox's page and saves the file.
  * Returns its path and the name the server gave it.
@@ -180,6 +189,7 @@ async function main() {
     expect(problems.length === 0, `the pages report problems:\n${problems.join('\n')}`);
     // The browser reports the 404 itself as a problem.
     await checkMissingPage(page, base);
+    await checkErrorPage(page, base);
 
     const url = process.env.DOWNLOAD_URL;
     const file = url

@@ -79,9 +79,13 @@ fn page(
     if let Some(first) = message.get(..1) {
         message.replace_range(..1, &first.to_uppercase());
     }
-    let again = again
-        .map(|link| format!("<a href=\"{}\">Try again</a> · ", escaped(link)))
-        .unwrap_or_default();
+    let links = match again {
+        Some(link) => format!(
+            "<a href=\"{}\">Try again</a> <a class=\"other\" href=\"/\">Home</a>",
+            escaped(link)
+        ),
+        None => "<a href=\"/\">Home</a>".to_owned(),
+    };
     let title = status.canonical_reason().unwrap_or("Error");
     let details = request
         .map(|id| format!(" · request {}", escaped(id)))
@@ -91,7 +95,7 @@ fn page(
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title} · AntiRaid</title><link rel=\"icon\" href=\"/favicon.svg\">\
          <style>{STYLE}</style></head><body><main><p class=\"status\">{status}</p>\
-         <h1>{title}</h1><p>{message}.</p><p>{again}<a href=\"/\">Home</a></p>\
+         <h1>{title}</h1><p>{message}.</p><p>{links}</p>\
          <p class=\"details\">{code}{details}</p></main></body></html>",
         status = status.as_u16(),
         message = escaped(message.trim_end_matches('.')),
