@@ -33,3 +33,16 @@ it.each([
   browserStore.write('key', 'value');
   expect(browserStore.read('key')).toBeNull();
 });
+
+it('is the only way to storage', () => {
+  const sources = import.meta.glob(['/src/**/*.{ts,svelte}', '/sandbox/**/*.{ts,svelte}'], {
+    query: '?raw',
+    import: 'default',
+    eager: true
+  }) as Record<string, string>;
+  const touching = Object.entries(sources)
+    .filter(([path]) => !path.endsWith('.test.ts') && !path.endsWith('/storage.ts'))
+    .filter(([, source]) => /localStorage|sessionStorage|document\.cookie|indexedDB/.test(source))
+    .map(([path]) => path);
+  expect(touching).toEqual([]);
+});
