@@ -4,11 +4,12 @@ use std::ops::RangeInclusive;
 
 use serde_yaml::Mapping;
 
+use super::component::Component;
+use super::document;
 use super::draft::Draft;
-use super::load::Component;
-use super::reading::{self, Reading};
+use super::reading::Reading;
 use super::schema::{self, Key, Need};
-use super::{BusTarget, Config};
+use super::types::{BusTarget, Config};
 
 /// How many clusters the port checks leave room for: more than one machine runs.
 pub const CLUSTERS_PER_MACHINE: u16 = 32;
@@ -16,14 +17,14 @@ pub const CLUSTERS_PER_MACHINE: u16 = 32;
 /// Ports of the sandbox, which runs while there is no bot account.
 const SANDBOX_PORTS: [u16; 3] = [4400, 4401, 4402];
 
-pub(super) fn required(draft: &mut Draft, to: &mut Reading<'_>) {
+pub(super) fn required(component: Component, draft: &mut Draft, to: &mut Reading<'_>) {
     let has_account = draft.config.discord_auth.token.is_some();
     for (path, key) in schema::keys() {
-        let needed = match (key.need, to.component.daemon()) {
+        let needed = match (key.need, component.daemon()) {
             (Need::Optional | Need::Derived, _) => false,
             (_, Some(daemon)) => key.readers & daemon != 0,
             // `up` brings the sandbox's account, but half an account is a mistake.
-            (Need::Account, None) => has_account && to.component == Component::All,
+            (Need::Account, None) => has_account && component == Component::All,
             (Need::Generated, None) => false,
         };
         if needed && key.field.write(draft).is_none() && !reported(&path, to) {
@@ -136,8 +137,8 @@ fn other_environment(
     // One value for both environments says that only one of them runs here.
     let separate = schema::keys()
         .find(|(path, _)| path == key)
-        .is_none_or(|(path, schema)| match reading::lookup(document, &path) {
-            Some(value) => reading::pair(schema, value).is_some(),
+        .is_none_or(|(path, schema)| match document::lookup(document, &path) {
+            Some(value) => document::pair(schema, value).is_some(),
             None => true,
         });
     let overlap = range.start() <= other_range.end() && other_range.start() <= range.end();
@@ -175,12 +176,11 @@ fn other_half(config: &Config, document: &Mapping, from: &Reading<'_>) -> Config
         sources: from.sources,
         base: from.base.clone(),
         environment,
-        component: Component::All,
         checks_other_half: true,
         problems: Vec::new(),
         warnings: Vec::new(),
     };
-    reading.document(document, &mut draft);
+    document::read(document, Component::All, &mut draft, &mut reading);
     draft.config
 }
 

@@ -5,11 +5,10 @@ use std::fmt;
 use serde_yaml::Value;
 use url::Url;
 
-use super::Config;
+use super::component::Component;
 use super::draft::Draft;
-use super::load::Component;
 use super::schema;
-use super::types::local_url;
+use super::types::{Config, local_url};
 
 /// Longer values are not worth a line of a log.
 const LONGEST_SHOWN: usize = 60;

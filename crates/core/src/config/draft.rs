@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::reading::Reading;
-use super::types::local_url;
-use super::{Config, ObjectStorage};
+use super::types::{Config, ObjectStorage, local_url, without_slash};
+use super::value::show;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum StorageKind {
@@ -146,8 +146,8 @@ impl StorageDraft {
             } => Self {
                 kind: Some(StorageKind::S3Like),
                 path: Some(bucket),
-                endpoint: Some(super::without_slash(&endpoint).to_owned()),
-                cdn_endpoint: cdn_endpoint.map(|url| super::without_slash(&url).to_owned()),
+                endpoint: Some(without_slash(&endpoint).to_owned()),
+                cdn_endpoint: cdn_endpoint.map(|url| without_slash(&url).to_owned()),
                 access_key: Some(access_key),
                 secret_key: Some(secret_key),
                 secure: Some(secure),
@@ -220,7 +220,7 @@ fn endpoint(
             Some(url)
         }
         _ => {
-            let shown = super::field::show(&serde_yaml::Value::from(given));
+            let shown = show(&serde_yaml::Value::from(given));
             to.problem(&path, format!("{shown} is not an http:// or https:// URL"));
             None
         }

@@ -2,9 +2,9 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::Config;
 use super::draft::Draft;
 use super::schema;
+use super::types::Config;
 
 impl Config {
     /// Everything, secrets included, as a config file that loads to the same values. Keep it in a

@@ -6,14 +6,16 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use serde_yaml::{Mapping, Value};
+use serde_yaml::Mapping;
 use tracing::{info, warn};
 
+use super::component::Component;
 use super::draft::Draft;
-use super::problem::{ConfigError, SampleNote, snippet};
+use super::problem::{ConfigError, SampleNote};
 use super::reading::{Reading, Sources, is_absent};
-use super::schema::{self, BOT, CLUSTERER, JOBSERVER, Key, WEBSERVER};
-use super::{Config, check, sample};
+use super::syntax::parse;
+use super::types::Config;
+use super::{check, document, sample, schema, unknown};
 use crate::data_dir::{DataPaths, Secrets};
 use crate::environment::Environment;
 use crate::telemetry::Chain;
@@ -37,46 +39,6 @@ pub struct LoadOptions {
     /// Use the embedded defaults when none of the searched files exists. A file that was named
     /// has to exist all the same.
     pub allow_missing: bool,
-}
-
-/// Who reads the configuration. A daemon checks what it reads; [`Component::All`] checks
-/// everything, but lets an installation without a bot account pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Component {
-    Webserver,
-    Jobserver,
-    Clusterer,
-    Bot,
-    /// A command that needs no account and no secrets.
-    Cli,
-    #[default]
-    All,
-}
-
-impl Component {
-    /// The component's bit in [`Key::readers`]; `None` for those that are not a daemon.
-    pub(super) const fn daemon(self) -> Option<u8> {
-        match self {
-            Self::Webserver => Some(WEBSERVER),
-            Self::Jobserver => Some(JOBSERVER),
-            Self::Clusterer => Some(CLUSTERER),
-            Self::Bot => Some(BOT),
-            Self::Cli | Self::All => None,
-        }
-    }
-
-    /// The daemons that read a key.
-    pub(super) fn readers_of(key: &Key) -> Vec<Self> {
-        let daemons = [Self::Webserver, Self::Jobserver, Self::Clusterer, Self::Bot];
-        daemons
-            .into_iter()
-            .filter(|component| component.checks(key))
-            .collect()
-    }
-
-    pub(super) fn checks(self, key: &Key) -> bool {
-        self.daemon().is_none_or(|daemon| key.readers & daemon != 0)
-    }
 }
 
 #[derive(Debug)]
@@ -161,12 +123,12 @@ pub(super) fn load_from(
         sources,
         base,
         environment,
-        component: options.component,
         checks_other_half: false,
         problems: Vec::new(),
         warnings,
     };
-    reading.document(&document, &mut draft);
+    document::read(&document, options.component, &mut draft, &mut reading);
+    unknown::report(&document, &mut reading);
     draft.config.environment = environment;
     if let Some(data_dir) = &options.data_dir {
         draft.config.data_dir = absolute(&directory.join(data_dir));
@@ -174,7 +136,7 @@ pub(super) fn load_from(
     fill_secrets(&mut draft.config, &mut reading);
     draft.derive();
     draft.finish_storage(&mut reading);
-    check::required(&mut draft, &mut reading);
+    check::required(options.component, &mut draft, &mut reading);
     if options.component == Component::All {
         check::combinations(&draft.config, &mut reading);
         check::ports(&draft, &document, &mut reading);
@@ -262,58 +224,6 @@ fn read(path: &Path) -> Result<String, ConfigError> {
                 line,
             }
         })
-}
-
-pub(super) fn parse(path: &Path, text: &str) -> Result<Mapping, ConfigError> {
-    let failed = |error: &serde_yaml::Error| {
-        let reason = reason(&error.to_string());
-        let (line, column) = repeated_key(&reason, text)
-            .or_else(|| error.location().map(|at| (at.line(), at.column())))
-            .unwrap_or((1, 1));
-        let snippet = snippet(text, line);
-        ConfigError::Syntax {
-            path: path.to_owned(),
-            line,
-            column,
-            reason,
-            snippet,
-        }
-    };
-    let mut value: Value = serde_yaml::from_str(text).map_err(|error| failed(&error))?;
-    value.apply_merge().map_err(|error| failed(&error))?;
-    match value {
-        Value::Mapping(mapping) => Ok(mapping),
-        Value::Null => Ok(Mapping::new()),
-        _ => Err(ConfigError::Syntax {
-            path: path.to_owned(),
-            line: 1,
-            column: 1,
-            reason: "the file is not a map of keys".to_owned(),
-            snippet: snippet(text, 1),
-        }),
-    }
-}
-
-/// Where a key stands for the last time, when the parser only says that it stands there twice.
-fn repeated_key(reason: &str, text: &str) -> Option<(usize, usize)> {
-    let (_, key) = reason.split_once("duplicate entry with key \"")?;
-    let key = format!("{}:", key.strip_suffix('"')?);
-    let (index, line) = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| line.trim_start().starts_with(&key))
-        .last()?;
-    Some((index + 1, line.len() - line.trim_start().len() + 1))
-}
-
-/// The parser's message without the position, and without the value that one of its messages
-/// quotes.
-fn reason(message: &str) -> String {
-    let reason = message.split(" at line ").next().unwrap_or_default();
-    match reason.split_once("invalid type: ") {
-        Some((place, _)) => format!("{place}no such number fits; put it in quotes"),
-        None => reason.to_owned(),
-    }
 }
 
 fn environment(

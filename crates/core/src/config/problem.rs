@@ -4,8 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::schema;
-
 /// One thing to mend. Never holds the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -115,36 +113,4 @@ fn list(paths: &[PathBuf]) -> String {
         .map(|path| path.display().to_string())
         .collect();
     paths.join(", ")
-}
-
-/// The line at which parsing failed, without what may be a secret: the value stays only behind a
-/// key that is known to hold none.
-pub(super) fn snippet(text: &str, line: usize) -> String {
-    const HIDDEN: &str = "<hidden>";
-    let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-    let Some((key, value)) = line.split_once(':') else {
-        // A wrapped secret has no spaces; sentences, list marks and stray words do.
-        let harmless = line.split_whitespace().all(|word| word.len() < 12);
-        return if harmless {
-            line.to_owned()
-        } else {
-            HIDDEN.to_owned()
-        };
-    };
-    let name = key
-        .trim()
-        .trim_start_matches("- ")
-        .trim_matches(['"', '\'']);
-    let mut named = schema::keys().filter(|(path, _)| path.rsplit('.').next() == Some(name));
-    // `api` is a site, and also a client that has a secret. A comma may begin another key, and
-    // before an `@` there is a password.
-    let open = name != "api"
-        && !value.contains([',', '@'])
-        && named.next().is_some_and(|(_, key)| !key.field.is_secret())
-        && named.all(|(_, key)| !key.field.is_secret());
-    if open || value.trim().is_empty() {
-        line.to_owned()
-    } else {
-        format!("{key}: {HIDDEN}")
-    }
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_yaml::Value;
 
-use super::Config;
 use super::draft::Draft;
 use super::problem::SampleNote;
 use super::schema::{self, Group, Key, Need};
+use super::types::Config;
 use crate::environment::Environment;
 
 const FILE_NAME: &str = "config.yaml.sample";

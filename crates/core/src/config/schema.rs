@@ -1,14 +1,15 @@
 //! The table of keys: the one place that says what `config.yaml` may hold. The loader, the sample
 //! file, the unknown-key hints and the effective config all come from it; default values are those
-//! of [`Config::embedded`](super::Config::embedded).
+//! of [`Config::embedded`](super::types::Config::embedded).
 
 use std::sync::LazyLock;
 
+use super::field::Field;
 use super::field::Field::{
     Address, Addresses, Application, ClientSecrets, Count, Directory, Environment, Flag, Guild,
     OptionalFlag, OptionalUrl, Percent, Port, Secret, Storage, Text, Texts, Url, UrlOrUrls, Users,
 };
-use super::field::{Field, SecretForm, UrlForm};
+use super::value::{SecretForm, UrlForm};
 
 pub(super) struct Group {
     /// Dotted path of the group; empty for keys at the top level.

@@ -2,11 +2,10 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::reading::{self, Reading};
+use super::document::pair;
+use super::reading::Reading;
 use super::schema::{self, LEGACY};
-
-/// How alike a name has to be to be offered, from 0 to 1.
-const ALIKE: f64 = 0.5;
+use crate::text;
 
 pub(super) fn report(document: &Mapping, to: &mut Reading<'_>) {
     let known: Vec<String> = schema::keys().map(|(path, _)| path).collect();
@@ -29,8 +28,8 @@ fn level(mapping: &Mapping, prefix: &str, known: &[String], to: &mut Reading<'_>
         if LEGACY.contains(&path.as_str()) {
             to.warn(format!("{path} is no longer used"));
         } else if let Some((_, key)) = schema::keys().find(|(known, _)| *known == path) {
-            if let Some(pair) = reading::pair(key, value) {
-                halves(pair, &path, to);
+            if let Some(halves_of) = pair(key, value) {
+                halves(halves_of, &path, to);
             }
         } else if known.iter().any(|known| is_below(known, &path)) {
             group(value, &path, known, to);
@@ -87,18 +86,9 @@ fn nearest(path: &str, known: &[String]) -> Option<String> {
         };
         rest.split('.').next()
     });
-    let alike = siblings
-        .map(|sibling| {
-            (
-                strsim::normalized_damerau_levenshtein(name, sibling),
-                sibling,
-            )
-        })
-        .filter(|(score, _)| *score >= ALIKE)
-        .max_by(|left, right| left.0.total_cmp(&right.0));
-    match alike {
-        Some((_, sibling)) if group.is_empty() => Some(sibling.to_owned()),
-        Some((_, sibling)) => Some(format!("{group}.{sibling}")),
+    match text::nearest(name, siblings) {
+        Some(sibling) if group.is_empty() => Some(sibling.to_owned()),
+        Some(sibling) => Some(format!("{group}.{sibling}")),
         None => known
             .iter()
             .find(|known| known.rsplit('.').next() == Some(name))

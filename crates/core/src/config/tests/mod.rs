@@ -9,6 +9,7 @@ use super::reading::Sources;
 use super::*;
 
 mod arbitrary;
+mod layers;
 mod layout;
 mod pairs;
 mod readers;
