@@ -96,7 +96,12 @@ pub async fn serve_on(
         .spawn(readiness.clone().watch(shutdown.clone()));
     let router = api::router(app.clone(), gate, readiness);
     let server = serve(listener, router, shutdown.clone());
-    let server = lifecycle.tasks().spawn(server);
+    // The predecessor of a reload answers until this process can.
+    let turn = lifecycle.turn();
+    let server = lifecycle.tasks().spawn(async move {
+        turn.await;
+        server.await
+    });
 
     let storage = match Storage::open(&config.database(), &shutdown).await {
         Ok(storage) => storage,

@@ -21,7 +21,6 @@ mod rate_limit;
 mod render;
 mod routes;
 mod site;
-mod takeover;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -73,9 +72,9 @@ pub struct Options {
     pub cluster_file: Option<PathBuf>,
 }
 
-/// Serves until the lifecycle's shutdown. As long as another process answers on the same listeners,
-/// this one begins when it is ready; else it begins at once, the public server with 503 until the
-/// database is reached.
+/// Serves until the lifecycle's shutdown. As the successor of another process on the same listeners
+/// it begins when it is ready (the lifecycle's turn); else it begins at once, the public server with
+/// 503 until the database is reached.
 ///
 /// # Errors
 /// A key of the configuration cannot be used, or a listener failed.
@@ -100,7 +99,6 @@ pub async fn run(
         },
         ..ServeOptions::default()
     };
-    let admin_address = listeners.admin.local_addr().context("the admin listener")?;
 
     let reach = async {
         let storage = match database(&config, clock.as_ref(), &shutdown).await {
@@ -125,7 +123,7 @@ pub async fn run(
             reached?;
             true
         }
-        () = takeover::nobody_else_serves(admin_address) => false,
+        () = lifecycle.turn() => false,
     };
     let admin = admin::router(has_started, clock.clone());
     let servers = [

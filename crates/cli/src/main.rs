@@ -19,8 +19,8 @@ struct Cli {
 enum Command {
     /// Start everything on this machine; without a bot token on a simulated Discord
     Up(up::UpArgs),
-    /// Start the webserver and the clusterer, which runs the bot
-    Webserver(up::DaemonArgs),
+    /// Start the webserver and, unless told otherwise, the clusterer, which runs the bot
+    Webserver(up::WebserverArgs),
     /// Start the jobserver
     Jobs(up::DaemonArgs),
     /// Start one bot cluster without a clusterer

@@ -201,11 +201,7 @@ impl Platform {
         }
         let pids = &self.ready.pids;
         let mut all = vec![pids.splashtail];
-        all.extend(
-            [pids.webserver, pids.jobserver, pids.clusterer, pids.sandbox]
-                .into_iter()
-                .flatten(),
-        );
+        all.extend(pids.daemons.values().flatten());
         all.extend(pids.bot.values());
         signal(pids.splashtail, Signal::SIGINT)?;
         let status = timeout(STOP_LIMIT, self.child.wait())

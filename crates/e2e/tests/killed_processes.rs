@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
+use splashtail::supervisor::report::Ready;
 use splashtail_e2e::backups::{self, ADMINISTRATOR, Backup, GUILD, StartedBackup};
 use splashtail_e2e::platform::{Engines, Platform, is_alive, signal};
 use splashtail_sandbox::control::types::SessionInfo;
@@ -101,7 +102,7 @@ async fn assert_complete(platform: &Platform, backup: &StartedBackup) {
 async fn the_jobserver_goes_on_where_it_was() {
     let platform = platform().await;
     let backup = backup_in_the_middle(&platform).await;
-    let old = platform.ready.pids.jobserver.unwrap();
+    let old = platform.ready.pids.daemon("jobserver").unwrap();
     signal(old, Signal::SIGKILL).unwrap();
     assert_complete(&platform, &backup).await;
     assert!(!is_alive(old));
@@ -113,12 +114,16 @@ async fn the_bot_and_the_job_do_not_notice_the_webserver() {
     let platform = platform().await;
     let backup = backup_in_the_middle(&platform).await;
     let sessions = sessions(&platform, 0..4).await;
-    signal(platform.ready.pids.webserver.unwrap(), Signal::SIGKILL).unwrap();
+    signal(
+        platform.ready.pids.daemon("webserver").unwrap(),
+        Signal::SIGKILL,
+    )
+    .unwrap();
     assert_complete(&platform, &backup).await;
     for pid in platform.ready.pids.bot.values() {
         assert!(is_alive(*pid), "the bot goes on");
     }
-    assert!(is_alive(platform.ready.pids.jobserver.unwrap()));
+    assert!(is_alive(platform.ready.pids.daemon("jobserver").unwrap()));
     assert_eq!(
         self::sessions(&platform, 0..4).await,
         sessions,
@@ -159,6 +164,40 @@ async fn a_killed_cluster_comes_back_and_the_other_does_not_notice() {
         seen.ok().and_then(|seen| seen.ack_ms)
     })
     .await;
+    assert!(platform.stop().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_clusterer_that_crashed_does_not_spoil_the_end() {
+    let platform = platform().await;
+    let clusterer = platform.ready.clusterer.clone().unwrap();
+    let old = platform.ready.pids.daemon("clusterer").unwrap();
+    signal(old, Signal::SIGKILL).unwrap();
+    // Another process answers: the clusters are children of the supervisor now, and adopted.
+    let written = platform.ready.data_dir.join("run/platform.json");
+    eventually("there is a new clusterer", || async {
+        let said = std::fs::read(&written).ok()?;
+        let ready: Ready = serde_json::from_slice(&said).ok()?;
+        let new = ready.pids.daemon("clusterer")?;
+        let address = clusterer.join("readyz").unwrap();
+        let answer = reqwest::get(address).await.ok()?;
+        (new != old && answer.status() == 200).then_some(())
+    })
+    .await;
+    assert!(platform.stop().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn clusters_without_a_clusterer_take_their_leave() {
+    let platform = platform().await;
+    let sessions = sessions(&platform, 0..4).await;
+    assert_eq!(sessions.len(), 4);
+    signal(
+        platform.ready.pids.daemon("clusterer").unwrap(),
+        Signal::SIGKILL,
+    )
+    .unwrap();
+    // At once: the supervisor pauses before it starts another one.
     assert!(platform.stop().await.unwrap().is_empty());
 }
 

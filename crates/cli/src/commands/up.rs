@@ -50,6 +50,15 @@ pub struct UpArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct WebserverArgs {
+    /// Only the webserver: another command or machine runs the bot.
+    #[arg(long)]
+    no_clusterer: bool,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct DaemonArgs {
     /// Config file.
     #[arg(long, value_name = "PATH")]
@@ -75,6 +84,7 @@ pub async fn up(args: UpArgs) -> Result<ExitCode> {
         sandbox: args.sandbox,
         site_dir: args.site_dir,
         page_dir: args.page_dir,
+        bin_dir: None,
     };
     let load = LoadOptions {
         path: args.config,
@@ -83,15 +93,19 @@ pub async fn up(args: UpArgs) -> Result<ExitCode> {
         component: Component::All,
         allow_missing: true,
     };
-    run(Role::Everything, load, &options, args.json).await
+    run(Role::Everything, load, options, args.json).await
 }
 
-/// The webserver with the clusterer, and so the bot.
+/// The webserver with the clusterer, and so the bot; or alone.
 ///
 /// # Errors
 /// One message that says what to do.
-pub async fn webserver(args: DaemonArgs) -> Result<ExitCode> {
-    run_daemon(Role::Webserver, args).await
+pub async fn webserver(args: WebserverArgs) -> Result<ExitCode> {
+    let role = match args.no_clusterer {
+        true => Role::WebserverAlone,
+        false => Role::Webserver,
+    };
+    run_daemon(role, args.daemon).await
 }
 
 /// The jobserver.
@@ -114,30 +128,30 @@ async fn run_daemon(role: Role, args: DaemonArgs) -> Result<ExitCode> {
         component: Component::All,
         allow_missing: false,
     };
-    run(role, load, &options, false).await
+    run(role, load, options, false).await
 }
 
-async fn run(role: Role, load: LoadOptions, options: &PlanOptions, json: bool) -> Result<ExitCode> {
+async fn run(role: Role, load: LoadOptions, options: PlanOptions, json: bool) -> Result<ExitCode> {
     telemetry::init("splashtail");
     let loaded = Config::load(&load)?;
-    match role {
-        Role::Everything => {}
-        Role::Webserver => loaded
-            .config
-            .require_token("webserver", loaded.path.as_deref())?,
-        Role::Jobs => loaded
-            .config
-            .require_token("jobs", loaded.path.as_deref())?,
+    // Parts of an installation hold their own parts of the data directory.
+    let part = match role {
+        Role::Everything => None,
+        Role::Webserver | Role::WebserverAlone => Some("webserver"),
+        Role::Jobs => Some("jobs"),
+    };
+    if let Some(command) = part {
+        let path = loaded.path.as_deref();
+        loaded.config.require_token(command, path)?;
     }
     loaded.announce();
     let root = &loaded.config.data_dir;
-    let data_dir = match role {
-        Role::Everything => DataDir::open(root)?,
-        Role::Webserver => DataDir::open_part(root, "webserver")?,
-        Role::Jobs => DataDir::open_part(root, "jobs")?,
+    let data_dir = match part {
+        None => DataDir::open(root)?,
+        Some(part) => DataDir::open_part(root, part)?,
     };
     let lifecycle = Lifecycle::install().context("cannot handle signals")?;
-    let plan = Plan::make(role, loaded, data_dir, options)?;
+    let plan = Plan::make(role, load, loaded, data_dir, options)?;
 
     let storage = Storage::open(&plan.config.database(), &lifecycle.shutdown()).await?;
     storage

@@ -1,5 +1,5 @@
-//! One supervised daemon: spawned in its own process group with its listeners and an append-only
-//! log, started again with backoff when it ends on its own, stopped with SIGTERM.
+//! One process of a daemon: started in a process group of its own with the listeners of the
+//! supervisor and an append-only log.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,37 +7,29 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use splashtail_core::clock::SharedClock;
-use splashtail_core::lifecycle::SUPERVISOR_VARIABLE;
+use splashtail_core::lifecycle::{READY_VARIABLE, SUPERVISOR_VARIABLE};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use url::Url;
+
+use super::daemons::{Deadlines, OnReload};
 
 /// The first inherited descriptor, as in systemd's socket activation (sd_listen_fds(3)).
 const FIRST_LISTENER_FD: i32 = 3;
-/// A daemon that ran this long had started properly: its next restart waits the shortest time.
-const HEALTHY_AFTER: Duration = Duration::from_secs(60);
-const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
-
-/// What a daemon does when the operator asks for a reload (SIGHUP).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnReload {
-    /// It ends gracefully and is started again, which also picks up a new binary. Its listeners stay
-    /// open meanwhile, so nobody is refused.
-    Restart,
-    /// It gets the signal and looks after itself.
-    Signal,
-    /// Nothing: its state is in memory.
-    Nothing,
-}
+/// What systemd said to the supervisor is not for its children (sd_notify(3), sd_listen_fds(3)).
+const OF_THE_SUPERVISOR: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+];
 
 /// What to start. Listeners are bound by the supervisor and survive the daemon, so a restart
 /// never loses its port.
@@ -49,131 +41,137 @@ pub struct DaemonSpec {
     pub env: Vec<(&'static str, String)>,
     pub listeners: Vec<TcpListener>,
     pub log: PathBuf,
+    /// Answers `/readyz` and `/livez`.
+    pub health: Url,
     pub on_reload: OnReload,
+    pub deadlines: Deadlines,
 }
 
-/// A daemon ended without being told to.
+/// A process that runs.
 #[derive(Debug)]
-pub struct UnexpectedExit {
-    pub name: &'static str,
-    pub status: String,
-    /// How many times in a row it ended before it had run for a minute.
-    pub quick_exits: u32,
-    /// What it wrote to its log in this run, at most the last 4 KiB.
-    pub log_tail: String,
+pub struct Process {
+    child: Child,
+    pid: u32,
+    /// Length of the log when it began.
+    log_start: u64,
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct PidCell(Arc<Mutex<Option<u32>>>);
+/// The word of a successor that it is ready.
+#[derive(Debug)]
+pub struct ReadySignal(pipe::Receiver);
 
-impl PidCell {
-    pub fn get(&self) -> Option<u32> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, pid: Option<u32>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = pid;
+impl ReadySignal {
+    /// `false`: it never will be.
+    pub async fn wait(&mut self) -> bool {
+        matches!(self.0.read(&mut [0]).await, Ok(1))
     }
 }
 
-/// Runs the daemon until `stop` is cancelled and it has ended. Each change of `reload` is a SIGHUP.
-///
-/// # Errors
-/// The program cannot be started at all (missing, not executable).
-pub async fn supervise(
-    spec: DaemonSpec,
-    pid: PidCell,
-    stop: CancellationToken,
-    mut reload: watch::Receiver<u64>,
-    exits: mpsc::UnboundedSender<UnexpectedExit>,
-    clock: SharedClock,
-) -> io::Result<()> {
-    let mut quick_exits = 0;
-    let mut backoff = FIRST_BACKOFF;
-    loop {
+impl Process {
+    /// # Errors
+    /// The program is missing or busy, or there is no memory or descriptor for it.
+    pub fn start(spec: &DaemonSpec) -> io::Result<Self> {
+        Self::spawn(spec, None)
+    }
+
+    /// A process that takes no connections before it is ready, which it says.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_successor(spec: &DaemonSpec) -> io::Result<(Self, ReadySignal)> {
+        let (reader, writer) = io::pipe()?;
+        let ready = pipe::Receiver::from_owned_fd(reader.into())?;
+        Ok((Self::spawn(spec, Some(writer.into()))?, ReadySignal(ready)))
+    }
+
+    fn spawn(spec: &DaemonSpec, ready: Option<OwnedFd>) -> io::Result<Self> {
         let log_start = log_length(&spec.log);
-        let mut child = spawn(&spec)?;
-        pid.set(child.id());
-        let started = clock.monotonic();
-        let ended = loop {
-            tokio::select! {
-                status = child.wait() => break Some(status?),
-                () = stop.cancelled() => break None,
-                Ok(()) = reload.changed() => match spec.on_reload {
-                    OnReload::Restart => break None,
-                    OnReload::Signal => terminate(&child, Signal::SIGHUP),
-                    OnReload::Nothing => {}
-                },
-            }
-        };
-        let Some(status) = ended else {
-            terminate(&child, Signal::SIGTERM);
-            let status = child.wait().await?;
-            pid.set(None);
-            info!(daemon = spec.name, %status, "stopped");
-            if stop.is_cancelled() {
-                return Ok(());
-            }
-            continue;
-        };
-        pid.set(None);
-        if clock.monotonic().saturating_sub(started) >= HEALTHY_AFTER {
-            quick_exits = 0;
-            backoff = FIRST_BACKOFF;
+        let mut command = command(spec)?;
+        let mut inherited = Vec::with_capacity(spec.listeners.len() + 1);
+        for listener in &spec.listeners {
+            inherited.push(OwnedFd::from(listener.try_clone()?));
         }
-        quick_exits += 1;
-        warn!(daemon = spec.name, status = %describe(status), restart_in_ms = backoff.as_millis() as u64,
-            "ended unexpectedly, starting it again");
-        let log_tail = read_tail(&spec.log, log_start).unwrap_or_default();
-        // The receiver is gone only while the supervisor itself is ending.
-        let _ = exits.send(UnexpectedExit {
-            name: spec.name,
-            status: describe(status),
-            quick_exits,
-            log_tail,
+        if !spec.listeners.is_empty() {
+            command.env("LISTEN_FDS", spec.listeners.len().to_string());
+        }
+        if let Some(ready) = ready {
+            let number = FIRST_LISTENER_FD as usize + inherited.len();
+            command.env(READY_VARIABLE, number.to_string());
+            inherited.push(ready);
+        }
+        let mappings = (FIRST_LISTENER_FD..).zip(inherited);
+        let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping {
+            parent_fd,
+            child_fd,
         });
-        tokio::select! {
-            () = clock.sleep(backoff) => {}
-            () = stop.cancelled() => return Ok(()),
+        command
+            .fd_mappings(mappings.collect())
+            .map_err(|collision| io::Error::other(collision.to_string()))?;
+        let child = command.spawn().map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot start {}: {error}", spec.program.display()),
+            )
+        })?;
+        let pid = child
+            .id()
+            .ok_or_else(|| io::Error::other("the process has no id"))?;
+        Ok(Self {
+            child,
+            pid,
+            log_start,
+        })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Signals the whole process group.
+    pub fn signal(&self, signal: Signal) {
+        if let (Some(_), Ok(pid)) = (self.child.id(), i32::try_from(self.pid)) {
+            // ESRCH: it ended in this moment.
+            let _ = killpg(Pid::from_raw(pid), signal);
         }
-        backoff = (backoff * 2).min(LONGEST_BACKOFF);
+    }
+
+    /// Asks the process to end, kills it when it takes too long, and waits for its end. Says
+    /// whether it ended by itself.
+    pub async fn stop(&mut self, deadline: std::time::Duration) -> io::Result<bool> {
+        self.signal(Signal::SIGTERM);
+        if let Ok(status) = tokio::time::timeout(deadline, self.wait()).await {
+            return status.map(|_| true);
+        }
+        self.signal(Signal::SIGKILL);
+        self.wait().await.map(|_| false)
+    }
+
+    /// What it wrote to its log, at most the last 4 KiB.
+    pub fn log_tail(&self, log: &Path) -> String {
+        read_tail(log, self.log_start).unwrap_or_default()
     }
 }
 
-fn spawn(spec: &DaemonSpec) -> io::Result<Child> {
+fn command(spec: &DaemonSpec) -> io::Result<Command> {
     let log = open_log(&spec.log)?;
     let mut command = Command::new(&spec.program);
+    for name in OF_THE_SUPERVISOR {
+        command.env_remove(name);
+    }
     command
         .args(&spec.args)
         .envs(spec.env.iter().map(|(key, value)| (key, value)))
         .env(SUPERVISOR_VARIABLE, std::process::id().to_string())
-        .env_remove("LISTEN_PID")
+        .env_remove(READY_VARIABLE)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         .process_group(0);
-    if spec.listeners.is_empty() {
-        command.env_remove("LISTEN_FDS");
-    } else {
-        command.env("LISTEN_FDS", spec.listeners.len().to_string());
-        let mut mappings = Vec::with_capacity(spec.listeners.len());
-        for (child_fd, listener) in (FIRST_LISTENER_FD..).zip(&spec.listeners) {
-            let parent_fd = OwnedFd::from(listener.try_clone()?);
-            mappings.push(FdMapping {
-                parent_fd,
-                child_fd,
-            });
-        }
-        command
-            .fd_mappings(mappings)
-            .map_err(|collision| io::Error::other(collision.to_string()))?;
-    }
-    command.spawn().map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot start {}: {error}", spec.program.display()),
-        )
-    })
+    Ok(command)
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
@@ -200,25 +198,42 @@ pub fn last_line(path: &Path) -> Option<String> {
     Some(tail.lines().next_back()?.to_owned())
 }
 
-/// Signals the whole process group of a daemon that is still there.
-pub fn terminate(child: &Child, signal: Signal) {
-    if let Some(pid) = child.id() {
-        signal_group(pid, signal);
-    }
-}
-
-pub fn signal_group(pid: u32, signal: Signal) {
-    if let Ok(pid) = i32::try_from(pid) {
-        // ESRCH: it ended in this moment.
-        let _ = killpg(Pid::from_raw(pid), signal);
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
+/// How a process ended, in words.
+pub fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
+        (None, Some(signal)) => match Signal::try_from(signal) {
+            Ok(signal) => signal.to_string(),
+            Err(_) => format!("signal {signal}"),
+        },
         (None, None) => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::keeper::tests::spec;
+
+    #[test]
+    fn what_systemd_told_the_supervisor_stays_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let command = command(&spec(directory.path(), "true")).unwrap();
+        let removed: Vec<_> = command
+            .as_std()
+            .get_envs()
+            .filter_map(|(name, value)| value.is_none().then(|| name.to_str()).flatten())
+            .collect();
+        for name in OF_THE_SUPERVISOR.iter().chain([&READY_VARIABLE]) {
+            assert!(removed.contains(name), "{name} reaches the daemon");
+        }
+    }
+
+    #[test]
+    fn ends_are_told_in_words() {
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(describe(ExitStatus::from_raw(6)), "SIGABRT");
+        assert_eq!(describe(ExitStatus::from_raw(1 << 8)), "exit code 1");
     }
 }

@@ -10,18 +10,20 @@ use splashtail_ipc::clients::ClustererClient;
 use splashtail_ipc::signing::{Signer, tag};
 use url::Url;
 
-use super::plan::{CLUSTERER, JOBSERVER, Plan, SANDBOX, WEBSERVER};
-use super::report::{Pids, Ready};
+use super::daemons::CLUSTERER;
+use super::plan::Plan;
+use super::report::Ready;
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Waits, without a limit, until `GET <url>` answers 200: what keeps a daemon from being ready
+/// Waits, without a limit, until `/readyz` of the address answers 200: what keeps a daemon from being ready
 /// (a database that is down) is in its log, and may end.
 ///
 /// # Errors
 /// The HTTP client cannot be built.
-pub async fn answers(url: &Url) -> Result<()> {
+pub async fn answers(health: &Url) -> Result<()> {
+    let url = health.join("readyz")?;
     let client = reqwest::Client::builder()
         .timeout(PROBE_TIMEOUT)
         .no_proxy()
@@ -56,10 +58,9 @@ fn clusterer_client(plan: &Plan) -> Result<ClustererClient> {
         .client_secret("cli")
         .context("no secret for the client `cli`")?;
     let signer = Signer::new("cli", secret.clone(), tag::CLUSTERER, SystemClock::shared());
-    Ok(ClustererClient::new(
-        plan.addresses.clusterer.clone(),
-        &signer,
-    )?)
+    let address = plan.address(CLUSTERER, 0);
+    let address = address.context("there is no clusterer")?;
+    Ok(ClustererClient::new(address, &signer)?)
 }
 
 /// Where everything is, with the process ids of this moment.
@@ -68,19 +69,13 @@ fn clusterer_client(plan: &Plan) -> Result<ClustererClient> {
 /// The clusterer went away again.
 pub async fn report(plan: &Plan, pids: &BTreeMap<&'static str, u32>) -> Result<Ready> {
     let mut ready = plan.report();
-    let pid = |name| pids.get(name).copied();
-    ready.pids = Pids {
-        splashtail: std::process::id(),
-        webserver: pid(WEBSERVER),
-        jobserver: pid(JOBSERVER),
-        clusterer: pid(CLUSTERER),
-        sandbox: pid(SANDBOX),
-        bot: if plan.has_clusters() {
-            cluster_pids(plan)?
-        } else {
-            BTreeMap::new()
-        },
-    };
+    ready.pids.splashtail = std::process::id();
+    for (name, pid) in &mut ready.pids.daemons {
+        *pid = pids.get(name.as_str()).copied();
+    }
+    if plan.has_clusters() {
+        ready.pids.bot = cluster_pids(plan)?;
+    }
     ready.iserver = ready
         .pids
         .bot

@@ -35,12 +35,17 @@ pub struct SandboxAddresses {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pids {
     pub splashtail: u32,
-    pub webserver: Option<u32>,
-    pub jobserver: Option<u32>,
-    pub clusterer: Option<u32>,
-    pub sandbox: Option<u32>,
     /// One process per cluster, by cluster id.
     pub bot: BTreeMap<u16, u32>,
+    /// Every daemon there is, by name; `null` for those that this command does not run.
+    #[serde(flatten)]
+    pub daemons: BTreeMap<String, Option<u32>>,
+}
+
+impl Pids {
+    pub fn daemon(&self, name: &str) -> Option<u32> {
+        self.daemons.get(name).copied().flatten()
+    }
 }
 
 impl fmt::Display for Ready {
@@ -89,7 +94,10 @@ mod tests {
             pids: Pids {
                 splashtail: 7,
                 bot: BTreeMap::from([(0, 12)]),
-                ..Pids::default()
+                daemons: BTreeMap::from([
+                    ("webserver".to_owned(), Some(8)),
+                    ("sandbox".to_owned(), None),
+                ]),
             },
         }
     }
@@ -122,6 +130,12 @@ mod tests {
         );
         assert_eq!(value["iserver"]["0"], "http://127.0.0.1:5000/");
         assert_eq!(value["pids"]["bot"]["0"], 12);
+        assert_eq!(value["pids"]["webserver"], 8);
+        assert!(value["pids"]["sandbox"].is_null());
+        assert_eq!(
+            serde_json::from_value::<Ready>(value.clone()).unwrap(),
+            ready()
+        );
         assert!(value["sandbox"].is_null());
     }
 
