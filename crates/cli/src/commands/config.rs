@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use splashtail_core::config::{self, Component, SampleNote};
 
 use super::finding::{any_failed, table};
+use super::output::print;
 use super::probe;
 use super::source::ConfigSource;
 
@@ -44,7 +45,7 @@ struct SampleArgs {
 pub async fn run(args: ConfigArgs) -> Result<ExitCode> {
     match args.command {
         ConfigCommand::Sample(args) if args.stdout => {
-            print(&config::sample());
+            print(&config::sample())?;
             Ok(ExitCode::SUCCESS)
         }
         ConfigCommand::Sample(args) => write_sample(&args.directory),
@@ -54,8 +55,8 @@ pub async fn run(args: ConfigArgs) -> Result<ExitCode> {
 
 fn write_sample(directory: &Path) -> Result<ExitCode> {
     match config::write_beside(&directory.join("config.yaml")) {
-        SampleNote::Written(path) => print(&format!("Wrote {}\n", path.display())),
-        SampleNote::UpToDate(path) => print(&format!("{} is up to date\n", path.display())),
+        SampleNote::Written(path) => print(&format!("Wrote {}\n", path.display()))?,
+        SampleNote::UpToDate(path) => print(&format!("{} is up to date\n", path.display()))?,
         SampleNote::NotWritten => {
             bail!("cannot write to {}; use --stdout", directory.display());
         }
@@ -66,24 +67,21 @@ fn write_sample(directory: &Path) -> Result<ExitCode> {
 async fn check(source: &ConfigSource) -> Result<ExitCode> {
     let loaded = source.load_file(Component::All)?;
     let path = loaded.path.as_deref().unwrap_or(Path::new("config.yaml"));
-    print(&format!(
+    // At once: what follows may take some seconds.
+    let mut text = format!(
         "{}: valid, environment {}\n",
         path.display(),
         loaded.config.environment
-    ));
+    );
     for warning in &loaded.warnings {
-        print(&format!("  warning: {warning}\n"));
+        text.push_str(&format!("  warning: {warning}\n"));
     }
-    let findings = probe::everything(&loaded.config).await;
-    print(&table(&findings));
+    print(&text)?;
+    let findings = probe::everything(&loaded, None).await;
+    print(&table(&findings))?;
     Ok(if any_failed(&findings) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
-}
-
-#[allow(clippy::print_stdout, reason = "this is the command's answer")]
-fn print(text: &str) {
-    print!("{text}");
 }

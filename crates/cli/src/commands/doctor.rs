@@ -16,6 +16,7 @@ use splashtail_core::data_dir::DataPaths;
 use splashtail_core::telemetry::Chain;
 
 use super::finding::{Finding, Status, any_failed, table};
+use super::output::print;
 use super::probe;
 use super::source::ConfigSource;
 use crate::supervisor::sibling;
@@ -43,31 +44,27 @@ struct Report {
 /// Looks at everything and changes nothing.
 ///
 /// # Errors
-/// The report cannot be written as JSON.
-#[allow(clippy::print_stdout, reason = "this is the command's answer")]
+/// The report cannot be written.
 pub async fn run(args: DoctorArgs) -> Result<ExitCode> {
     let findings = examine(&args.source).await;
     let ok = !any_failed(&findings);
-    if args.json {
+    print(&if args.json {
         let report = Report {
             ok,
             version: env!("CARGO_PKG_VERSION"),
             findings,
         };
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        format!("{}\n", serde_json::to_string_pretty(&report)?)
     } else {
-        println!("splashtail {}", env!("CARGO_PKG_VERSION"));
-        print!("{}", table(&findings));
-        let failed = findings
-            .iter()
-            .filter(|finding| finding.status == Status::Failed)
-            .count();
-        match failed {
-            0 => println!("Nothing is wrong."),
-            1 => println!("1 thing is wrong."),
-            _ => println!("{failed} things are wrong."),
-        }
-    }
+        let failed = |finding: &&Finding| finding.status == Status::Failed;
+        let summary = match findings.iter().filter(failed).count() {
+            0 => "Nothing is wrong.".to_owned(),
+            1 => "1 thing is wrong.".to_owned(),
+            failed => format!("{failed} things are wrong."),
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        format!("splashtail {version}\n{}{summary}\n", table(&findings))
+    })?;
     Ok(if ok {
         ExitCode::SUCCESS
     } else {
@@ -91,7 +88,13 @@ async fn examine(source: &ConfigSource) -> Vec<Finding> {
     findings.extend(space(paths.root()));
     findings.extend(ports(&loaded.config, running));
     findings.extend(shape(&loaded.config));
-    findings.extend(probe::everything(&loaded.config).await);
+    let platform = source.platform();
+    let loaded = match platform {
+        // What runs was given other addresses than the file says, with --free-ports for example.
+        Some(_) => source.in_force(loaded),
+        None => loaded,
+    };
+    findings.extend(probe::everything(&loaded, platform.as_ref()).await);
     findings
 }
 

@@ -9,6 +9,7 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::telemetry;
 use splashtail_storage::Storage;
 
+use super::output;
 use super::probe::masked;
 use super::source::ConfigSource;
 
@@ -23,7 +24,6 @@ pub struct MigrateArgs {
 ///
 /// # Errors
 /// The configuration is invalid, or the database refuses a migration.
-#[allow(clippy::print_stdout, reason = "this is the command's answer")]
 pub async fn run(args: MigrateArgs) -> Result<ExitCode> {
     telemetry::init("splashtail");
     let loaded = args.source.load_or_embedded(Component::Cli)?;
@@ -43,6 +43,6 @@ pub async fn run(args: MigrateArgs) -> Result<ExitCode> {
         .migrate()
         .await
         .context("the database cannot be brought up to date")?;
-    println!("{place} is up to date");
+    output::print(&format!("{place} is up to date\n"))?;
     Ok(ExitCode::SUCCESS)
 }

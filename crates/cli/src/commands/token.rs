@@ -1,18 +1,20 @@
-//! `token create` and `token revoke`: keys for the public API.
+//! `token create`, `token list` and `token revoke`: keys for the public API.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use splashtail_core::clock::{Clock, SystemClock};
 use splashtail_core::config::{Component, DatabaseTarget};
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::{random, telemetry};
-use splashtail_storage::{NewToken, Owner, Storage, TokenHash};
+use splashtail_storage::{NewToken, Owner, Storage, TokenHash, TokenRow};
 use uuid::Uuid;
 
+use super::output;
 use super::source::ConfigSource;
 
 /// Tells a token from other secrets, for people and for scanners.
@@ -28,6 +30,8 @@ pub struct TokenArgs {
 enum TokenCommand {
     /// Make a token for a user or a server; it is shown once and stored only as a hash
     Create(CreateArgs),
+    /// Show the tokens of a user or a server, newest first
+    List(ListArgs),
     /// End a token at once
     Revoke(RevokeArgs),
 }
@@ -59,8 +63,29 @@ struct OwnerArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct ListArgs {
+    #[command(flatten)]
+    owner: OwnerArgs,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    source: ConfigSource,
+}
+
+/// One line of `token list --json`.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    id: Uuid,
+    name: &'a str,
+    created_at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    expired: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct RevokeArgs {
-    /// The id that `token create` said.
+    /// The id that `token create` said, and `token list` says.
     id: Uuid,
     #[command(flatten)]
     source: ConfigSource,
@@ -71,16 +96,13 @@ struct RevokeArgs {
 pub async fn run(args: TokenArgs) -> Result<ExitCode> {
     match args.command {
         TokenCommand::Create(args) => create(args).await,
+        TokenCommand::List(args) => list(args).await,
         TokenCommand::Revoke(args) => revoke(args).await,
     }
 }
 
 /// The token is the only thing on stdout.
-#[allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the command's answer"
-)]
+#[allow(clippy::print_stderr, reason = "this is the command's answer")]
 async fn create(args: CreateArgs) -> Result<ExitCode> {
     telemetry::init("splashtail");
     let now = SystemClock.now();
@@ -104,8 +126,62 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
         "Token {} is shown only now, and stored as a hash:",
         token.id
     );
-    println!("{secret}");
+    output::print(&format!("{secret}\n"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn list(args: ListArgs) -> Result<ExitCode> {
+    telemetry::init("splashtail");
+    let storage = open(&args.source).await?;
+    let owner = args.owner.owner()?;
+    let rows = storage.tokens().list(owner).await;
+    let rows = rows.context("the tokens cannot be read")?;
+    let now = SystemClock.now();
+    let listed: Vec<_> = rows.iter().map(|row| Listed::of(row, now)).collect();
+    output::print(&if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&listed)?)
+    } else {
+        table(&listed)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl<'a> Listed<'a> {
+    fn of(row: &'a TokenRow, now: DateTime<Utc>) -> Self {
+        Self {
+            id: row.id,
+            name: &row.name,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            expired: row.expires_at.is_some_and(|at| at <= now),
+        }
+    }
+}
+
+fn table(tokens: &[Listed<'_>]) -> String {
+    if tokens.is_empty() {
+        return "no tokens\n".to_owned();
+    }
+    let when = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M").to_string();
+    let mut text = format!(
+        "{:<36}  {:<16}  {:<16}  NAME\n",
+        "ID", "CREATED (UTC)", "ENDS (UTC)"
+    );
+    for token in tokens {
+        let ends = match token.expires_at {
+            None => "never".to_owned(),
+            Some(_) if token.expired => "has ended".to_owned(),
+            Some(at) => when(at),
+        };
+        // A name is what its owner typed: it must not move the cursor.
+        let name: String = token.name.chars().filter(|c| !c.is_control()).collect();
+        text.push_str(&format!(
+            "{:<36}  {:<16}  {ends:<16}  {name}\n",
+            token.id.to_string(),
+            when(token.created_at)
+        ));
+    }
+    text
 }
 
 #[allow(clippy::print_stderr, reason = "this is the command's answer")]
@@ -265,6 +341,31 @@ mod tests {
         }
         let far = format!("{}s", u64::MAX).parse::<Expiry>().unwrap();
         assert!(far.after(now).is_err());
+    }
+
+    #[test]
+    fn a_list_says_what_has_ended() {
+        let at = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+        let row = |id, name: &str, expires_at| TokenRow {
+            id: Uuid::from_u128(id),
+            owner: Owner::User(UserId::new(10).unwrap()),
+            name: name.to_owned(),
+            created_at: at(0),
+            expires_at,
+        };
+        let rows = [
+            row(1, "ci", None),
+            row(2, "odd\u{1b}[2J", Some(at(60))),
+            row(3, "", Some(at(600))),
+        ];
+        let listed: Vec<_> = rows.iter().map(|row| Listed::of(row, at(60))).collect();
+        insta::assert_snapshot!(table(&listed), @r"
+        ID                                    CREATED (UTC)     ENDS (UTC)        NAME
+        00000000-0000-0000-0000-000000000001  2027-01-15 08:00  never             ci
+        00000000-0000-0000-0000-000000000002  2027-01-15 08:00  has ended         odd[2J
+        00000000-0000-0000-0000-000000000003  2027-01-15 08:00  2027-01-15 08:10  
+        ");
+        assert_eq!(table(&[]), "no tokens\n");
     }
 
     fn source(data_dir: &std::path::Path) -> ConfigSource {

@@ -13,9 +13,10 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::Connection;
 use super::fleet::{Cluster, Fleet};
+use super::patience::{TIMED_OUT, span};
 use super::target::Target;
 use super::terminal::say;
-use super::{TIMED_OUT, events, refusal, span};
+use super::{events, refusal};
 use crate::commands::source::ConfigSource;
 
 const PERIOD: Duration = Duration::from_millis(250);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use reqwest::StatusCode;
 use serde_json::Value;
 use splashtail_core::clock::SystemClock;
-use splashtail_core::config::{Component, Config, LoadOptions, without_slash};
+use splashtail_core::config::{Component, without_slash};
 use splashtail_core::data_dir::DataPaths;
 use splashtail_core::ids::ClusterId;
 use splashtail_core::telemetry::Chain;
@@ -36,17 +36,7 @@ impl Connection {
     /// # Errors
     /// The configuration is invalid or has no secret for us.
     pub fn open(source: &ConfigSource) -> Result<Self> {
-        let mut loaded = source.load_or_embedded(Component::Cli)?;
-        let effective = DataPaths::new(&loaded.config.data_dir).effective_config();
-        if effective.exists() {
-            loaded = Config::load(&LoadOptions {
-                path: Some(effective),
-                environment: source.env,
-                data_dir: Some(loaded.config.data_dir),
-                component: Component::Cli,
-                ..LoadOptions::default()
-            })?;
-        }
+        let loaded = source.in_force(source.load_or_embedded(Component::Cli)?);
         let config = &loaded.config;
         let origin = match &loaded.path {
             Some(path) => path.display().to_string(),

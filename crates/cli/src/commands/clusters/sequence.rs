@@ -16,8 +16,9 @@ use tokio::time::{Instant, sleep};
 use super::act::{Reporter, last_entry};
 use super::connection::Connection;
 use super::fleet::Fleet;
+use super::patience::{TIMED_OUT, span};
 use super::terminal::say;
-use super::{TIMED_OUT, events, refusal, span};
+use super::{events, refusal};
 use crate::commands::source::ConfigSource;
 
 const PERIOD: Duration = Duration::from_millis(500);

@@ -1,7 +1,8 @@
 //! What the commands write: answers to stdout, everything else to stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
+use crate::commands::output;
 use terminal_size::{Height, Width, terminal_size};
 
 /// Of a file or a pipe: nothing is left out.
@@ -20,10 +21,7 @@ pub fn screen() -> (usize, usize) {
 
 /// Whether there is still a reader; one such as `head` that has seen enough is a normal end.
 pub fn print(text: &str) -> bool {
-    let mut out = io::stdout();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_ok()
+    output::write(&mut io::stdout(), text).unwrap_or(false)
 }
 
 /// Progress and outcome of a command.

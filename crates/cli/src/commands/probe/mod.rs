@@ -1,5 +1,10 @@
-//! Can the engines and Discord be reached with what is configured? One attempt each, no retry, and
-//! the reason on failure.
+//! Can the engines and Discord be reached with what is configured, and will they do what is asked of
+//! them? One attempt each, no retry, and the reason on failure.
+
+mod discord;
+mod objects;
+mod platform;
+mod redis;
 
 use std::error::Error;
 use std::fs;
@@ -7,34 +12,37 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
-use object_store::{ObjectStore, ObjectStoreExt};
-use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use splashtail_core::config::{BusTarget, Config, DatabaseTarget, ObjectStorage, without_slash};
+use splashtail_core::config::{Config, DatabaseTarget, Loaded};
 use splashtail_storage::Storage;
 use tokio::net::TcpStream;
 use url::Url;
 
 use super::finding::Finding;
+use crate::supervisor::report::Ready;
 
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Probes the database, the bus, the object storage and the bot account, all at the same time.
-pub async fn everything(config: &Config) -> Vec<Finding> {
-    let bus = config.bus();
-    let (database, redis, bot_redis, objects, token) = tokio::join!(
+/// Probes the engines, the bot account and, where a platform runs, its daemons, all at the same
+/// time.
+pub async fn everything(loaded: &Loaded, platform: Option<&Ready>) -> Vec<Finding> {
+    let config = &loaded.config;
+    let (database, redis, objects, discord, daemons, clusterers) = tokio::join!(
         database(config),
-        redis(&bus, "meta.redis_url"),
-        bot_redis(config),
-        objects(config),
-        bot_token(config),
+        redis::all(config),
+        objects::objects(config),
+        discord::discord(config),
+        platform::daemons(config, platform),
+        platform::clusterers(loaded, platform),
     );
-    let mut findings = vec![database, redis];
-    findings.extend(bot_redis);
-    findings.extend([objects, token]);
+    let mut findings = vec![database];
+    findings.extend(redis);
+    findings.push(objects);
+    findings.extend(discord);
+    findings.extend(platform::cluster_file(loaded));
+    findings.extend(daemons);
+    findings.extend(clusterers);
     findings
 }
 
@@ -85,100 +93,6 @@ async fn knock(url: &SecretString) -> io::Result<()> {
     }
 }
 
-async fn bot_redis(config: &Config) -> Option<Finding> {
-    config.meta.bot_redis_url.as_ref()?;
-    Some(redis(&config.bot_bus(), "meta.bot_redis_url").await)
-}
-
-async fn redis(target: &BusTarget, key: &str) -> Finding {
-    let url = match target {
-        BusTarget::Hub(path) => {
-            return Finding::ok("Redis", format!("not used, the bus is {}", path.display()));
-        }
-        BusTarget::Redis(url) => url,
-    };
-    let place = masked(url);
-    match tokio::time::timeout(PATIENCE, ping_redis(url)).await {
-        Ok(Ok(())) => Finding::ok("Redis", place),
-        Ok(Err(error)) => Finding::failed("Redis", format!("{key}: {place}: {}", reason(&error))),
-        Err(_) => Finding::failed("Redis", format!("{key}: {place}: {}", no_answer())),
-    }
-}
-
-async fn ping_redis(url: &SecretString) -> Result<(), redis::RedisError> {
-    let client = redis::Client::open(url.expose_secret())?;
-    let mut connection = client.get_multiplexed_async_connection().await?;
-    redis::cmd("PING")
-        .query_async::<String>(&mut connection)
-        .await?;
-    Ok(())
-}
-
-async fn objects(config: &Config) -> Finding {
-    const NAME: &str = "object storage";
-    match &config.object_storage {
-        ObjectStorage::Local { path } => match writable(path) {
-            Ok(()) => Finding::ok(NAME, path.display().to_string()),
-            Err(error) => Finding::failed(
-                NAME,
-                format!("object_storage.path: {}: {error}", path.display()),
-            ),
-        },
-        ObjectStorage::S3Like {
-            bucket, endpoint, ..
-        } => {
-            let place = format!("{}/{bucket}", without_slash(endpoint));
-            match tokio::time::timeout(PATIENCE, bucket_answers(&config.object_storage)).await {
-                Ok(Ok(())) => Finding::ok(NAME, place),
-                Ok(Err(error)) => {
-                    Finding::failed(NAME, format!("object_storage: {place}: {}", reason(&error)))
-                }
-                Err(_) => Finding::failed(
-                    NAME,
-                    format!("object_storage.endpoint: {place}: {}", no_answer()),
-                ),
-            }
-        }
-    }
-}
-
-/// The bucket answers and the keys are accepted: it says that it does not have an object nobody
-/// wrote.
-async fn bucket_answers(storage: &ObjectStorage) -> Result<(), object_store::Error> {
-    let ObjectStorage::S3Like {
-        bucket,
-        endpoint,
-        access_key,
-        secret_key,
-        secure,
-        ..
-    } = storage
-    else {
-        return Ok(());
-    };
-    let store: Box<dyn ObjectStore> = Box::new(
-        AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_endpoint(without_slash(endpoint))
-            .with_region("us-east-1")
-            .with_access_key_id(access_key.expose_secret())
-            .with_secret_access_key(secret_key.expose_secret())
-            .with_allow_http(!secure)
-            .with_retry(object_store::RetryConfig {
-                max_retries: 0,
-                ..Default::default()
-            })
-            .build()?,
-    );
-    match store
-        .get(&object_store::path::Path::from("splashtail-probe"))
-        .await
-    {
-        Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 /// The directory can be written to; one that is not there yet can be made.
 pub fn writable(directory: &Path) -> io::Result<()> {
     let existing = directory
@@ -192,80 +106,6 @@ pub fn writable(directory: &Path) -> io::Result<()> {
         .prefix(".splashtail-probe")
         .tempfile_in(existing)
         .map(drop)
-}
-
-async fn bot_token(config: &Config) -> Finding {
-    const NAME: &str = "bot account";
-    let Some(token) = &config.discord_auth.token else {
-        return Finding::note(
-            NAME,
-            "discord_auth.token is empty: `splashtail up` runs on the Discord sandbox",
-        );
-    };
-    let base = without_slash(config.discord_api());
-    match identify(base, token).await {
-        Ok(name) => Finding::ok(NAME, format!("{name} at {base}")),
-        Err(IdentifyError::Refused) => Finding::failed(
-            NAME,
-            format!(
-                "discord_auth.token: {base} refuses it; copy it again from the developer portal"
-            ),
-        ),
-        Err(IdentifyError::Status(status)) => {
-            Finding::failed(NAME, format!("discord_auth.token: {base} answers {status}"))
-        }
-        Err(IdentifyError::Call(error)) => {
-            let key = if config.meta.proxy.is_some() {
-                "meta.proxy"
-            } else {
-                "discord.api_base"
-            };
-            Finding::failed(NAME, format!("{key}: {base}: {}", call_reason(&error)))
-        }
-    }
-}
-
-fn call_reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        no_answer()
-    } else {
-        reason(error)
-    }
-}
-
-enum IdentifyError {
-    Refused,
-    Status(StatusCode),
-    Call(reqwest::Error),
-}
-
-impl From<reqwest::Error> for IdentifyError {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Call(error)
-    }
-}
-
-#[derive(Deserialize)]
-struct Account {
-    username: String,
-}
-
-async fn identify(base: &str, token: &SecretString) -> Result<String, IdentifyError> {
-    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
-    let response = client
-        .get(format!("{base}/api/v10/users/@me"))
-        .header("Authorization", format!("Bot {}", token.expose_secret()))
-        .header(
-            "User-Agent",
-            "DiscordBot (https://github.com/anti-raid/splashtail, 0.1)",
-        )
-        .send()
-        .await?;
-    match response.status() {
-        StatusCode::OK => Ok(response.json::<Account>().await?.username),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(IdentifyError::Refused),
-        status => Err(IdentifyError::Status(status)),
-    }
 }
 
 /// The innermost cause: the errors around it repeat the address and each other.
@@ -295,9 +135,10 @@ pub fn masked(url: &SecretString) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::Ipv4Addr;
 
+    use splashtail_core::config::ObjectStorage;
     use splashtail_core::environment::Environment;
     use splashtail_core::port_block::PortBlock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -314,17 +155,35 @@ mod tests {
         (data, config)
     }
 
-    async fn discord(answer: &'static str) -> Url {
+    fn loaded(config: Config) -> Loaded {
+        Loaded {
+            config,
+            path: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// A server that answers each request, given as `METHOD /path`, and then hangs up.
+    pub(super) async fn http(
+        answer: impl Fn(&str) -> (&'static str, String) + Send + 'static,
+    ) -> Url {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 4096];
-            let read = stream.read(&mut request).await.unwrap();
-            let request = String::from_utf8_lossy(&request[..read]).to_ascii_lowercase();
-            assert!(request.starts_with("get /api/v10/users/@me "), "{request}");
-            assert!(request.contains("authorization: bot hunter2"), "{request}");
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 8192];
+                let read = stream.read(&mut request).await.unwrap();
+                let text = String::from_utf8_lossy(&request[..read]).into_owned();
+                let line = text.lines().next().unwrap_or_default();
+                let (status, body) = answer(line.trim_end_matches(" HTTP/1.1"));
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n\
+                     content-length: {length}\r\n\r\n{body}"
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
         });
         format!("http://{address}").parse().unwrap()
     }
@@ -332,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn embedded_engines_are_fine() {
         let (_data, config) = config();
-        let findings = everything(&config).await;
+        let findings = everything(&loaded(config), None).await;
         assert!(
             findings
                 .iter()
@@ -360,7 +219,7 @@ mod tests {
         };
         config.discord_auth.token = Some("hunter2".into());
         config.discord.api_base = format!("http://127.0.0.1:{port}").parse().unwrap();
-        let findings = everything(&config).await;
+        let findings = everything(&loaded(config), None).await;
         for (finding, key) in findings.iter().zip([
             "meta.postgres_url",
             "meta.redis_url",
@@ -371,24 +230,6 @@ mod tests {
             assert!(finding.detail.starts_with(key), "{finding:?}");
             assert!(!finding.detail.contains("hunter2"), "{finding:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_refused_token_is_told_from_an_accepted_one() {
-        let (_data, mut config) = config();
-        config.discord_auth.token = Some("hunter2".into());
-        config.discord.api_base = discord(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 21\r\n\r\n{\"username\":\"waffle\"}",
-        )
-        .await;
-        let finding = bot_token(&config).await;
-        assert_eq!(finding.status, Status::Ok, "{finding:?}");
-        assert!(finding.detail.starts_with("waffle"), "{finding:?}");
-        config.discord.api_base =
-            discord("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await;
-        let finding = bot_token(&config).await;
-        assert!(finding.detail.contains("refuses it"), "{finding:?}");
-        assert!(!finding.detail.contains("hunter2"), "{finding:?}");
     }
 
     #[test]

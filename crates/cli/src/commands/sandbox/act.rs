@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{Act, Interact, InteractKind};
 
-use super::ctl::{Outcome, json};
+use super::answer::{Outcome, json};
 use super::names;
 
 #[derive(Debug, Args)]

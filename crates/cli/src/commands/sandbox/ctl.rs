@@ -1,12 +1,10 @@
 //! `sandbox ctl`: every call of the control API as a command.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use http::Method;
-use serde::Serialize;
 use serde_json::Value;
 use splashtail_sandbox::control::client::{ControlClient, ControlError};
 use splashtail_sandbox::control::types::{
@@ -15,8 +13,9 @@ use splashtail_sandbox::control::types::{
 use splashtail_sandbox::faults::Rule;
 use splashtail_sandbox::openapi::complaints;
 
-use super::ControlAddress;
 use super::act::{self, AsArgs, InteractArgs};
+use super::address::ControlAddress;
+use super::answer::{Outcome, json};
 use super::names::{self, address, get};
 use super::see::{self, SeeArgs};
 
@@ -241,37 +240,6 @@ enum DrillCommand {
     },
     /// Stop one
     Stop { id: u64 },
-}
-
-pub(super) fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
-}
-
-/// What a command prints, and whether it went well.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    lines: Vec<String>,
-    well: bool,
-}
-
-impl Outcome {
-    pub(super) fn of(value: &impl Serialize, well: bool) -> Result<Self> {
-        let lines = vec![serde_json::to_string_pretty(value)?];
-        Ok(Self { lines, well })
-    }
-
-    /// Whoever stops reading, as `head` does, has seen enough.
-    fn print(&self) -> Result<()> {
-        let mut out = io::stdout().lock();
-        let printed = self
-            .lines
-            .iter()
-            .try_for_each(|line| writeln!(out, "{line}"));
-        match printed.and_then(|()| out.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            printed => Ok(printed?),
-        }
-    }
 }
 
 /// Sends one call to a running sandbox and prints its answer.

@@ -1,8 +1,11 @@
 //! `sandbox`: the simulated Discord alone, and `sandbox ctl`: acting in a running one.
 
 mod act;
+mod address;
+mod answer;
 mod ctl;
-pub(super) mod names;
+mod drill;
+mod names;
 mod see;
 
 use std::process::ExitCode;
@@ -11,11 +14,9 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::telemetry;
-use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::server::{ServeArgs, run as serve};
-use url::Url;
 
-use super::drill::{self, DrillArgs};
+use drill::DrillArgs;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -33,24 +34,6 @@ enum SandboxCommand {
     Ctl(ctl::CtlArgs),
     /// Attack a server of a running sandbox and report what came of it
     Drill(DrillArgs),
-}
-
-/// Where a running sandbox is steered.
-#[derive(Debug, Args)]
-pub(super) struct ControlAddress {
-    /// Origin of the sandbox's control API.
-    #[arg(
-        long,
-        env = "SPLASHTAIL_SANDBOX_CONTROL",
-        default_value = "http://127.0.0.1:4402"
-    )]
-    control: Url,
-}
-
-impl ControlAddress {
-    pub(super) fn client(&self) -> Result<ControlClient> {
-        Ok(ControlClient::new(&self.control)?)
-    }
 }
 
 /// Runs a sandbox in this process, or sends one call to a running one.
@@ -90,5 +73,13 @@ mod tests {
         let words = "sandbox ctl interact admin slash --guild 1 --channel 2 backups messages:true";
         let ctl = Command::try_parse_from(words.split(' ')).unwrap();
         assert!(matches!(ctl.args.command, Some(SandboxCommand::Ctl(_))));
+        for words in [
+            "sandbox drill nuke --control http://127.0.0.1:1",
+            "sandbox drill --control http://127.0.0.1:1 nuke",
+            "sandbox ctl --data-dir /tmp overview",
+            "sandbox drill nuke --data-dir /tmp",
+        ] {
+            assert!(Command::try_parse_from(words.split(' ')).is_ok(), "{words}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use splashtail_sandbox::control::client::ControlClient;
 
-use super::ctl::Outcome;
+use super::answer::Outcome;
 use super::names::{self, address, get};
 
 #[derive(Debug, Args)]

@@ -10,7 +10,9 @@ use clap::{Args, ValueEnum};
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{DrillEnd, DrillKind, DrillReport, DrillState, NewDrill};
 
-use super::sandbox::{ControlAddress, names};
+use super::address::ControlAddress;
+use super::names;
+use crate::commands::output;
 
 /// Exit code when more acts succeeded than `--fail-over` allows.
 const NOT_CONTAINED: u8 = 4;
@@ -85,7 +87,6 @@ fn seconds(text: &str) -> Result<f64, String> {
 ///
 /// # Errors
 /// The sandbox cannot be reached or refuses the drill.
-#[allow(clippy::print_stdout, reason = "this is the command's answer")]
 pub async fn run(args: DrillArgs) -> Result<ExitCode> {
     let client = args.address.client()?;
     let kind = match args.kind {
@@ -106,11 +107,11 @@ pub async fn run(args: DrillArgs) -> Result<ExitCode> {
         own_token: args.own_token,
     };
     let report = follow(&client, &order).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+    output::print(&if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&report)?)
     } else {
-        print!("{}", table::table(&report));
-    }
+        table::table(&report)
+    })?;
     let too_many = args.fail_over.is_some_and(|limit| report.succeeded > limit);
     Ok(match report.end {
         _ if too_many => ExitCode::from(NOT_CONTAINED),
