@@ -6,8 +6,8 @@
 #   make all        everything above
 #   make clients    the libraries of strangers that the tests run (needs Python 3 with pip, Node 20)
 #   make run        everything, then start it:  make run ARGS="--free-ports"
-#   make test       every test, with its own PostgreSQL, Redis and Chromium
-#   make check      formatting, lints and types
+#   make test       `make check` and every test, with its own PostgreSQL, Redis and Chromium
+#   make check      formatting, lints, types, licences and advisories
 #   make bench      the figures of docs/benchmarks.md
 #
 # PROFILE=release builds optimised binaries.
@@ -23,7 +23,7 @@ export npm_config_fetch_retries ?= 5
 export PIP_RETRIES ?= 10
 
 .DEFAULT_GOAL := daemons
-.PHONY: daemons buildbot binaries website clients all run test check bench clean
+.PHONY: daemons buildbot binaries website clients all run test format check bench clean
 
 daemons:
 	cargo build --locked --profile $(PROFILE) -p splashtail -p splashtail-clusterer -p splashtail-jobserver -p splashtail-webserver -p splashtail-sandbox
@@ -72,8 +72,11 @@ run: all
 test:
 	@exec scripts/test
 
-check: website/node_modules/.package-lock.json
+# In seconds, so `make test` begins with it.
+format:
 	cargo fmt --all --check
+
+check: format website/node_modules/.package-lock.json
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cd website && npm run check
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories were not checked (cargo install cargo-deny)"; fi
