@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use splashtail_core::text;
 use splashtail_iblfile::{Archive, EncryptionKind, Error, Limits, msgpack};
 
 const PASSWORD_VARIABLE: &str = "SPLASHTAIL_BACKUP_PASSWORD";
@@ -246,7 +247,7 @@ fn try_open(path: &Path, password: Option<&str>) -> anyhow::Result<Opened> {
 
 fn password(file: &BackupFile) -> anyhow::Result<String> {
     if let Some(path) = &file.password_file {
-        let text = std::fs::read_to_string(path)
+        let text = text::read(path)
             .with_context(|| format!("cannot read the password file {}", path.display()))?;
         return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
     }

@@ -38,7 +38,7 @@ pub fn write(source: Option<&Path>, target: &Path) -> Result<()> {
 ///
 /// # Errors
 /// All problems of the file at once, or the first of its `env` files.
-pub fn check(source: &Path) -> Result<Vec<String>> {
+fn check(source: &Path) -> Result<Vec<String>> {
     let file = ClusterFile::load(source)?;
     load_env_files(&file.env, directory(source))?;
     Ok(file.unknown.iter().map(ToString::to_string).collect())

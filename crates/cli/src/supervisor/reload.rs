@@ -2,7 +2,7 @@
 //! at the start stays until the next start.
 
 use anyhow::{Result, bail};
-use splashtail_core::config::{Component, Config, Difference};
+use splashtail_core::config::{Component, Difference};
 
 use super::plan::Plan;
 
@@ -68,7 +68,7 @@ fn when(change: &Difference) -> &'static str {
 mod tests {
     use super::super::daemons::{PlanOptions, Role};
     use super::*;
-    use splashtail_core::config::LoadOptions;
+    use splashtail_core::config::{Config, LoadOptions};
     use splashtail_core::data_dir::DataDir;
     use splashtail_core::environment::Environment;
     use std::fs;

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::{PATIENCE, no_answer, reason};
 use crate::commands::finding::Finding;
+use crate::supervisor::report::Ready;
 
 const NAME: &str = "bot account";
 /// Flags of an application ("Application Flags"): each intent has one for large bots and one for
@@ -51,7 +52,16 @@ struct Guild {
     name: String,
 }
 
-pub(super) async fn discord(config: &Config) -> Vec<Finding> {
+pub(super) async fn discord(config: &Config, platform: Option<&Ready>) -> Vec<Finding> {
+    if let Some(sandbox) = platform.and_then(|platform| platform.sandbox.as_ref()) {
+        return vec![Finding::note(
+            NAME,
+            format!(
+                "that of the simulated Discord at {}",
+                without_slash(&sandbox.rest)
+            ),
+        )];
+    }
     let Some(token) = &config.discord_auth.token else {
         return vec![Finding::note(
             NAME,
@@ -99,7 +109,7 @@ fn portal(config: &Config, application: &Application) -> Vec<Finding> {
         false => Finding::failed(
             "intents",
             format!(
-                "{} is off, so Discord refuses the bot's sessions (4014): switch it on under Bot in the developer portal",
+                "off: {}. Discord refuses the bot's sessions (4014): switch them on under Bot in the developer portal",
                 missing.join(" and ")
             ),
         ),
@@ -334,7 +344,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_that_is_set_up_is_fine_and_its_invite_is_shown() {
-        let findings = discord(&config(ready).await).await;
+        let findings = discord(&config(ready).await, None).await;
         assert_eq!(failed(&findings), Vec::<&str>::new(), "{findings:?}");
         let invite = findings.iter().find(|one| one.name == "invite").unwrap();
         assert_eq!(
@@ -358,11 +368,11 @@ mod tests {
         })
         .await;
         config.sites.api = "http://bots.example.com".parse().unwrap();
-        let findings = discord(&config).await;
+        let findings = discord(&config, None).await;
         let failed = failed(&findings);
         for part in [
             "client_id is 849331145862283275, the token belongs to application 1",
-            "Message Content Intent is off",
+            "off: Message Content Intent.",
             "add http://bots.example.com/ioauth/login under OAuth2",
             "client_secret is refused",
             "the bot is not in 1100000000001179648",
@@ -380,7 +390,7 @@ mod tests {
         );
         config.servers.main = None;
         config.sites.api = "http://localhost:8081".parse().unwrap();
-        let findings = discord(&config).await;
+        let findings = discord(&config, None).await;
         assert!(
             findings
                 .iter()
@@ -396,7 +406,7 @@ mod tests {
     #[tokio::test]
     async fn a_refused_token_is_the_only_finding() {
         let config = config(|_| ("401 Unauthorized", "{}".to_owned())).await;
-        let findings = discord(&config).await;
+        let findings = discord(&config, None).await;
         assert_eq!(findings.len(), 1);
         assert!(findings[0].detail.contains("refuses it"), "{findings:?}");
         assert!(!findings[0].detail.contains("hunter2"));

@@ -32,7 +32,7 @@ pub async fn everything(loaded: &Loaded, platform: Option<&Ready>) -> Vec<Findin
         database(config),
         redis::all(config),
         objects::objects(config),
-        discord::discord(config),
+        discord::discord(config, platform),
         platform::daemons(config, platform),
         platform::clusterers(loaded, platform),
     );

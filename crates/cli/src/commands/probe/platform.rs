@@ -1,11 +1,13 @@
 //! The daemons of a running platform, and the bus that they share with others.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use splashtail_core::cluster_file::ClusterFile;
+use splashtail_core::cluster_file::{ClusterFile, load_env_files};
 use splashtail_core::config::{BusTarget, Config, Loaded, without_slash};
+use splashtail_core::telemetry::Chain;
 use splashtail_ipc::bus;
 use url::Url;
 use uuid::Uuid;
@@ -103,14 +105,23 @@ pub(super) fn cluster_file(loaded: &Loaded) -> Vec<Finding> {
         )];
     };
     let shown = file.display();
-    match cluster_copy::check(&file) {
-        Ok(unknown) if unknown.is_empty() => vec![Finding::ok(NAME, shown.to_string())],
-        Ok(unknown) => unknown
-            .into_iter()
-            .map(|key| Finding::note(NAME, format!("{shown}: {key}")))
-            .collect(),
-        Err(error) => vec![Finding::failed(NAME, format!("{error:#}"))],
+    let read = match ClusterFile::load(&file) {
+        Ok(read) => read,
+        Err(error) => return vec![Finding::failed(NAME, Chain(&error).to_string())],
+    };
+    let mut findings: Vec<_> = read
+        .unknown
+        .iter()
+        .map(|key| Finding::note(NAME, format!("{shown}: {key}")))
+        .collect();
+    let directory = file.parent().unwrap_or(Path::new(""));
+    if let Err(error) = load_env_files(&read.env, directory) {
+        findings.push(Finding::failed(NAME, Chain(&error).to_string()));
     }
+    if findings.is_empty() {
+        findings.push(Finding::ok(NAME, shown.to_string()));
+    }
+    findings
 }
 
 /// How many clusterers answer one question. Hosts that share a fleet let one of them answer, so two
@@ -175,7 +186,6 @@ async fn count(config: &Config, channel: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use splashtail_core::environment::Environment;
     use splashtail_core::lifecycle::Lifecycle;
@@ -215,12 +225,15 @@ mod tests {
             ("env: [bot.env]\n", Status::Failed, "bot.env"),
             ("per_cluser: 3\n", Status::Note, "did you mean per_cluster?"),
             ("per_cluster: 0\n", Status::Failed, "per_cluster"),
+            ("names: [\n", Status::Failed, "not YAML"),
         ] {
             fs::write(&file, text).unwrap();
             let found = cluster_file(&loaded);
             assert_eq!(found[0].status, status, "{found:?}");
             assert!(found[0].detail.contains(part), "{found:?}");
         }
+        fs::write(&file, "per_cluser: 3\nenv: [bot.env]\n").unwrap();
+        assert_eq!(cluster_file(&loaded).len(), 2, "everything is said at once");
     }
 
     #[tokio::test]
