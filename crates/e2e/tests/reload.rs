@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use splashtail_e2e::platform::{Engines, Platform, is_alive, signal};
+use splashtail_e2e::platform::{Engines, OPERATOR, Platform, is_alive, signal};
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -45,6 +45,21 @@ async fn a_reload_refuses_nobody_and_leaves_the_bot_alone() {
         }
     });
 
+    // An operator goes, a key changes, and a daemon of the new configuration is asked for it.
+    let root = platform.dir();
+    let cluster_file = root.join("mewld-staging.yaml");
+    let text = std::fs::read_to_string(&cluster_file).unwrap();
+    let text = text.replace(&format!("\"{OPERATOR}\""), "");
+    assert!(text.contains("allowed_ids: []"), "{text}");
+    std::fs::write(&cluster_file, text).unwrap();
+    let config = root.join("config.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("meta: {}", "meta: {web_disable_ratelimits: true}");
+    std::fs::write(&config, text).unwrap();
+    let run = root.join("data/run");
+    let in_force = |file: &str| std::fs::read_to_string(run.join(file)).unwrap();
+    assert!(in_force("mewld-staging.yaml").contains(OPERATOR));
+
     signal(pids.splashtail, Signal::SIGHUP).unwrap();
     let old = [
         pids.daemon("webserver").unwrap(),
@@ -70,6 +85,8 @@ async fn a_reload_refuses_nobody_and_leaves_the_bot_alone() {
     }
     stop.store(true, Ordering::Relaxed);
     caller.await.unwrap();
+    assert!(!in_force("mewld-staging.yaml").contains(OPERATOR));
+    assert!(in_force("config.yaml").contains("web_disable_ratelimits: true"));
 
     assert!(
         is_alive(pids.daemon("clusterer").unwrap()),

@@ -19,6 +19,7 @@ use super::finding::{Finding, Status, any_failed, table};
 use super::output::print;
 use super::probe;
 use super::source::ConfigSource;
+use crate::supervisor::daemons::{DAEMONS, PortOf, SANDBOX};
 use crate::supervisor::sibling;
 
 /// Less free space than this is too little for the database and a few backups.
@@ -99,25 +100,22 @@ async fn examine(source: &ConfigSource) -> Vec<Finding> {
 }
 
 fn binaries() -> Vec<Finding> {
-    const DAEMONS: [&str; 4] = [
-        "splashtail-webserver",
-        "splashtail-clusterer",
-        "splashtail-bot",
-        "splashtail-jobserver",
-    ];
-    let mut findings: Vec<_> = DAEMONS
-        .into_iter()
-        .filter_map(|name| sibling(name).err())
-        .map(|error| Finding::failed("programs", error.to_string()))
-        .collect();
+    let mut findings = Vec::new();
+    for row in DAEMONS {
+        let programs = [row.program()].into_iter();
+        for program in programs.chain(row.programs.iter().map(|name| (*name).to_owned())) {
+            match sibling(&program) {
+                Ok(_) => {}
+                Err(error) if row.name == SANDBOX => findings.push(Finding::note(
+                    "programs",
+                    format!("{error} (only the sandbox needs it)"),
+                )),
+                Err(error) => findings.push(Finding::failed("programs", error.to_string())),
+            }
+        }
+    }
     if findings.is_empty() {
         findings.push(Finding::ok("programs", "all daemons are there"));
-    }
-    if let Err(error) = sibling("splashtail-sandbox") {
-        findings.push(Finding::note(
-            "programs",
-            format!("{error} (only the sandbox needs it)"),
-        ));
     }
     findings
 }
@@ -186,20 +184,21 @@ fn space(root: &Path) -> Option<Finding> {
 /// A port that is taken is fine while our own daemons are what took it.
 fn ports(config: &Config, running: bool) -> Vec<Finding> {
     const NAME: &str = "ports";
-    let meta = &config.meta;
-    let taken: Vec<_> = [
-        ("meta.port", config.web_address()),
-        ("meta.admin_port", config.admin_address()),
-        ("meta.jobserver_port", config.jobserver_address()),
-        ("meta.clusterer_port", config.clusterer_address()),
-        (
-            "meta.bot_iserver_base_port",
-            SocketAddr::new(meta.bot_bind_addr, meta.bot_iserver_base_port),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(key, address)| Some((key, address, TcpListener::bind(address).err()?)))
-    .collect();
+    let mut config = config.clone();
+    let mut used = vec![(
+        "meta.bot_iserver_base_port",
+        SocketAddr::new(config.meta.bot_bind_addr, config.meta.bot_iserver_base_port),
+    )];
+    for socket in DAEMONS.iter().flat_map(|row| row.sockets) {
+        if let PortOf::Config(place) = socket.port {
+            let (address, port) = place(&mut config);
+            used.push((socket.key, SocketAddr::new(address, *port)));
+        }
+    }
+    let taken: Vec<_> = used
+        .into_iter()
+        .filter_map(|(key, address)| Some((key, address, TcpListener::bind(address).err()?)))
+        .collect();
     if taken.is_empty() {
         return vec![Finding::ok(NAME, "every configured port is free")];
     }

@@ -73,6 +73,12 @@ pub struct Daemon {
     pub deadlines: Deadlines,
 }
 
+impl Daemon {
+    pub fn program(&self) -> String {
+        format!("splashtail-{}", self.name)
+    }
+}
+
 /// A listener that the supervisor binds and keeps while the daemon comes and goes.
 pub struct Socket {
     pub what: &'static str,

@@ -262,7 +262,7 @@ impl Plan {
         env.extend((row.environment)(wish));
         Ok(DaemonSpec {
             name: row.name,
-            program: self.bin_dir.join(program(row.name)),
+            program: self.bin_dir.join(row.program()),
             args: (row.arguments)(wish),
             env,
             listeners: listeners.collect::<Result<_, _>>()?,
@@ -358,10 +358,6 @@ fn reach(address: SocketAddr) -> Result<Url> {
     Ok(format!("http://{}", SocketAddr::new(ip, address.port())).parse()?)
 }
 
-fn program(daemon: &str) -> String {
-    format!("splashtail-{daemon}")
-}
-
 /// A binary of this installation: in `SPLASHTAIL_BIN_DIR`, else beside this one.
 ///
 /// # Errors
@@ -390,7 +386,7 @@ pub fn sibling(name: &str) -> Result<PathBuf> {
 fn installed(rows: impl Iterator<Item = &'static Daemon>) -> Result<PathBuf> {
     let mut dir = PathBuf::new();
     for row in rows {
-        let own = program(row.name);
+        let own = row.program();
         for name in [own.as_str()].iter().chain(row.programs) {
             dir = sibling(name)?
                 .parent()

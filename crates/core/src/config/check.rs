@@ -7,12 +7,15 @@ use serde_yaml::Mapping;
 use super::component::Component;
 use super::document;
 use super::draft::Draft;
+use super::field::Field;
 use super::reading::Reading;
 use super::schema::{self, Key, Need};
 use super::types::{BusTarget, Config};
 
 /// How many clusters the port checks leave room for: more than one machine runs.
 pub const CLUSTERS_PER_MACHINE: u16 = 32;
+
+const ISERVERS: &str = "meta.bot_iserver_base_port";
 
 /// Ports of the sandbox, which runs while there is no bot account.
 const SANDBOX_PORTS: [u16; 3] = [4400, 4401, 4402];
@@ -105,7 +108,7 @@ pub(super) fn ports(draft: &Draft, document: &Mapping, to: &mut Reading<'_>) {
         seen.push((name, port));
     }
 
-    let key = "meta.bot_iserver_base_port";
+    let key = ISERVERS;
     let base = config.meta.bot_iserver_base_port;
     let Some(range) = iserver_ports(base) else {
         let room = format!("{base} leaves no room for {CLUSTERS_PER_MACHINE} clusters below 65536");
@@ -133,7 +136,7 @@ fn other_environment(
     let Some(other_range) = iserver_ports(other.meta.bot_iserver_base_port) else {
         return;
     };
-    let key = "meta.bot_iserver_base_port";
+    let key = ISERVERS;
     // One value for both environments says that only one of them runs here.
     let separate = schema::keys()
         .find(|(path, _)| path == key)
@@ -184,16 +187,16 @@ fn other_half(config: &Config, document: &Mapping, from: &Reading<'_>) -> Config
     draft.config
 }
 
+/// Every listener whose port a key chooses; those of the clusters are a range.
 fn used_ports(config: &Config) -> Vec<(String, u16)> {
-    let meta = &config.meta;
-    [
-        ("meta.port", meta.port),
-        ("meta.admin_port", meta.admin_port),
-        ("meta.jobserver_port", meta.jobserver_port),
-        ("meta.clusterer_port", meta.clusterer_port),
-    ]
-    .map(|(key, port)| (key.to_owned(), port))
-    .into()
+    let mut draft = Draft::of_config(config);
+    schema::keys()
+        .filter(|(path, _)| path != ISERVERS)
+        .filter_map(|(path, key)| match key.field {
+            Field::Port(place) => Some((path, *place(&mut draft))),
+            _ => None,
+        })
+        .collect()
 }
 
 fn sandbox_ports(config: &Config) -> Vec<(String, u16)> {
