@@ -36,7 +36,9 @@ pub(super) async fn daemons(config: &Config, platform: Option<&Ready>) -> Vec<Fi
         asked.extend(here);
     }
     // The bot and the webserver need one, wherever it runs.
-    asked.push(("jobserver", meta.jobserver_url.clone(), platform.is_some()));
+    for url in &meta.jobserver_urls {
+        asked.push(("jobserver", url.clone(), platform.is_some()));
+    }
     let mut findings = Vec::new();
     for (name, url, needed) in asked {
         findings.push(match ask(&url).await {
@@ -74,7 +76,7 @@ async fn ask(address: &Url) -> Result<(), String> {
     match call.await {
         Ok((StatusCode::OK, _)) => Ok(()),
         Ok((status, body)) => Err(match message(&body) {
-            Some(message) => format!("is not ready: {message}"),
+            Some(message) => message,
             None => format!("answers {status}"),
         }),
         Err(error) => Err(explain(&error)),
@@ -242,23 +244,27 @@ mod tests {
         let mut config = loaded(directory.path()).config;
         let closed =
             splashtail_core::port_block::PortBlock::claim("127.0.0.1".parse().unwrap()).unwrap();
-        config.meta.jobserver_url = format!("http://127.0.0.1:{}", closed.base())
-            .parse()
-            .unwrap();
+        config.meta.jobserver_urls = vec![
+            format!("http://127.0.0.1:{}", closed.base())
+                .parse()
+                .unwrap(),
+        ];
         let found = daemons(&config, None).await;
         assert_eq!(found[0].status, Status::Note, "{found:?}");
         let found = daemons(&config, Some(&platform(None))).await;
         assert_eq!(found[0].status, Status::Failed, "{found:?}");
-        config.meta.jobserver_url = http(|_| {
-            (
-                "503 Service Unavailable",
-                "{\"code\":\"c\",\"message\":\"Redis is away\"}".to_owned(),
-            )
-        })
-        .await;
+        config.meta.jobserver_urls = vec![
+            http(|_| {
+                (
+                    "503 Service Unavailable",
+                    "{\"code\":\"c\",\"message\":\"Redis is away\"}".to_owned(),
+                )
+            })
+            .await,
+        ];
         let found = daemons(&config, Some(&platform(None))).await;
         assert!(found[0].detail.contains("Redis is away"), "{found:?}");
-        config.meta.jobserver_url = http(|_| ("200 OK", "ready".to_owned())).await;
+        config.meta.jobserver_urls = vec![http(|_| ("200 OK", "ready".to_owned())).await];
         assert_eq!(daemons(&config, None).await[0].status, Status::Ok);
     }
 
