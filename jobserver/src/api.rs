@@ -20,7 +20,7 @@ use splashtail_storage::Storage;
 use tracing::error;
 
 use crate::objects::Objects;
-use crate::{backup, fields, metrics};
+use crate::{fields, metrics};
 
 /// Clients that may control jobs.
 pub const CLIENTS: [&str; 3] = ["api", "bot", "cli"];
@@ -108,20 +108,19 @@ type Answer = Result<Response, ErrorResponse>;
 
 async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let args = arguments(body)?;
+    let data = fields::get(&args, "data")
+        .filter(|data| data.as_object().is_some_and(|data| !data.is_empty()))
+        .cloned()
+        .ok_or_else(|| {
+            bad(
+                "invalid_args",
+                "args.data must be an object with the fields",
+            )
+        })?;
     let request = CreateRequest {
-        client: caller.client,
-        name: text(&args, "name")?,
-        data: fields::get(&args, "data")
-            .filter(|data| data.as_object().is_some_and(|data| !data.is_empty()))
-            .cloned()
-            .ok_or_else(|| {
-                bad(
-                    "invalid_args",
-                    "args.data must be an object with the fields",
-                )
-            })?,
         execute: flag(&args, "execute")?,
         idempotency_key: optional_text(&args, "idempotency_key")?,
+        ..CreateRequest::new(&caller.client, &text(&args, "name")?, data)
     };
     let created = app.ready()?.engine.create(request).await.map_err(refusal)?;
     Ok(Json(json!({"tcr": created})).into_response())
@@ -146,12 +145,7 @@ async fn execute(app: &App, body: &[u8]) -> Answer {
 
 async fn cancel(app: &App, body: &[u8]) -> Answer {
     let id = task_id(&arguments(body)?)?;
-    let ready = app.ready()?;
-    ready.engine.cancel(id).await.map_err(refusal)?;
-    // A runner that is at it removes them itself; but there may be none, between two attempts.
-    if let Err(error) = ready.objects.remove_all(&backup::work_prefix(id)).await {
-        tracing::warn!(job.id = %id, error = %Chain(&error), "work files were left behind");
-    }
+    app.ready()?.engine.cancel(id).await.map_err(refusal)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -81,13 +81,7 @@ impl Bench {
 
     /// Order to body, and the body's steps.
     async fn once(&self) -> (Duration, Duration) {
-        let request = CreateRequest {
-            client: "bench".to_owned(),
-            name: "probe".to_owned(),
-            data: json!({}),
-            execute: true,
-            idempotency_key: None,
-        };
+        let request = CreateRequest::new("bench", "probe", json!({}));
         let ordered = Instant::now();
         self.engine.create(request).await.expect("accepted");
         let (began, steps) = self.began.lock().await.recv().await.expect("it began");

@@ -1,6 +1,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -14,15 +16,26 @@ use crate::error::JobError;
 use crate::held::Held;
 use crate::journal::Journal;
 use crate::metrics;
-use crate::secret::SecretBytes;
+use crate::secret::{DataKey, SecretBytes};
 
 /// What a running job has at hand.
 #[derive(Debug)]
 pub struct JobContext {
-    held: Arc<Held>,
+    shared: Arc<Shared>,
+    /// In front of the names of steps and effects; empty, or ending in a slash.
+    scope: String,
+    /// Those of a job within another.
+    fields: Option<Value>,
+}
+
+/// What the scopes of one run have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub held: Arc<Held>,
+    pub journal: Journal,
     task: TaskRow,
     secret: Option<SecretBytes>,
-    journal: Journal,
+    data_key: DataKey,
     used: Mutex<HashSet<String>>,
 }
 
@@ -31,67 +44,93 @@ impl JobContext {
         held: Arc<Held>,
         task: TaskRow,
         secret: Option<SecretBytes>,
+        data_key: DataKey,
         journal: Journal,
     ) -> Self {
         Self {
-            held,
-            task,
-            secret,
-            journal,
-            used: Mutex::default(),
+            shared: Arc::new(Shared {
+                held,
+                journal,
+                task,
+                secret,
+                data_key,
+                used: Mutex::default(),
+            }),
+            scope: String::new(),
+            fields: None,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.shared.held
+    }
+
+    /// For a job within this one, with fields of its own: its steps and effects have the scope's
+    /// name in front of theirs. Lease, secret, log and ledger are those of the whole.
+    #[must_use]
+    pub fn scope(&self, name: &str, fields: Value) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            scope: format!("{}{name}/", self.scope),
+            fields: Some(fields),
         }
     }
 
     pub fn id(&self) -> TaskId {
-        self.task.id
+        self.shared.task.id
     }
 
     pub fn owner(&self) -> Owner {
-        self.task.owner
+        self.shared.task.owner
     }
 
     /// The number of this run: no other run of the task has it, and later ones have higher ones.
     pub fn attempt(&self) -> u32 {
-        u32::try_from(self.held.lease.fence).unwrap_or(u32::MAX)
+        u32::try_from(self.held().lease.fence).unwrap_or(u32::MAX)
     }
 
     /// # Errors
     /// They were stored by a version whose fields this one does not understand.
     pub fn fields<T: DeserializeOwned>(&self) -> Result<T, JobError> {
-        serde_json::from_value(self.task.fields.clone()).map_err(|error| {
+        let fields = self.fields.as_ref().unwrap_or(&self.shared.task.fields);
+        serde_json::from_value(fields.clone()).map_err(|error| {
             JobError::permanent("fields_unreadable", "The task's options cannot be read")
                 .caused_by(error)
         })
     }
 
     pub fn secret(&self) -> Option<&SecretBytes> {
-        self.secret.as_ref()
+        self.shared.secret.as_ref()
     }
 
     /// Fires when the run has to end now, whether the task was cancelled or goes on elsewhere: a
     /// call in flight may as well be dropped. When an engine stops, that is after its grace.
     /// Return [`JobContext::stopped`] then.
     pub fn cancelled(&self) -> &CancellationToken {
-        self.held.stopped()
+        self.held().stopped()
     }
 
     /// Fires when nothing new is to be begun, which is at once when an engine stops. Every wait of
     /// a job that holds nothing open has to observe it; then return [`JobContext::stopped`].
     pub fn stopping(&self) -> &CancellationToken {
-        self.held.stopping()
+        self.held().stopping()
     }
 
     /// What to return after [`JobContext::cancelled`] or [`JobContext::stopping`] has fired.
     pub fn stopped(&self) -> JobError {
-        self.held.stop_error()
+        self.held().stop_error()
     }
 
     /// Runs `body` and records its output, or gives back the output that an earlier run recorded.
     ///
     /// The body is dropped as soon as the run has to stop; an engine that stops leaves it its
-    /// grace. It may run again after a crash between its effect and the record, so effects have to
-    /// be repeatable ("ensure", not "create").
-    /// Names are unique within a job; what a name stands for must not change between versions.
+    /// grace. It may run again after a crash between its effect and the record: what must not
+    /// happen twice is a [`JobContext::effect`]. Names are unique within a job; what a name stands
+    /// for must not change between versions.
     ///
     /// # Errors
     /// Those of the body, or [`JobError::Cancelled`] and [`JobError::LostLease`].
@@ -101,25 +140,16 @@ impl JobContext {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, JobError>>,
     {
+        let name = self.begin_named(name)?;
         let span = tracing::debug_span!("job.step", job.id = %self.id(), job.step = name,
             job.replayed = field::Empty);
         async {
-            if self.stopping().is_cancelled() {
-                return Err(self.stopped());
-            }
-            if self.is_used(name) {
-                let message = format!("The step {name:?} exists twice");
-                return Err(JobError::permanent("duplicate_step", message));
-            }
-            let replayed = self.journal.take(&self.held, name).await?;
+            let replayed = self.shared.journal.step(self.held(), &name).await?;
             tracing::Span::current().record("job.replayed", replayed.is_some());
-            metrics::step(self.held.name, replayed.is_some());
+            metrics::step(self.held().name, replayed.is_some());
             let output = match replayed {
-                Some(output) => serde_json::from_str(&output).map_err(|error| {
-                    JobError::permanent("journal_unreadable", "A recorded step cannot be read")
-                        .caused_by(error)
-                })?,
-                None => self.perform(name, body()).await?,
+                Some(output) => serde_json::from_str(&output).map_err(unreadable)?,
+                None => self.perform(&name, body()).await?,
             };
             self.mark_used(name);
             Ok(output)
@@ -128,9 +158,55 @@ impl JobContext {
         .await
     }
 
+    /// As [`JobContext::step`], for an output that nobody may read: it is recorded wrapped, like
+    /// the secret of the task, and opens for this step alone.
+    ///
+    /// # Errors
+    /// As those of a step; and the record was wrapped under another key.
+    pub async fn secret_step<F, Fut>(&self, name: &str, body: F) -> Result<SecretBytes, JobError>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<SecretBytes, JobError>>,
+    {
+        let (key, full) = (&self.shared.data_key, format!("{}{name}", self.scope));
+        let wrap = async {
+            let secret = body().await?;
+            let wrapped = key.wrap_step(self.id(), &full, &secret).map_err(|error| {
+                JobError::fault("A secret cannot be encrypted").caused_by(error)
+            })?;
+            Ok(STANDARD.encode(wrapped))
+        };
+        let wrapped: String = self.step(name, || wrap).await?;
+        let wrapped = STANDARD.decode(wrapped).map_err(unreadable)?;
+        key.unwrap_step(self.id(), &full, &wrapped)
+            .map_err(|error| {
+                // A runner with the right key may follow.
+                JobError::transient("secret_unreadable", "A recorded secret cannot be decrypted")
+                    .caused_by(error)
+            })
+    }
+
     async fn perform<T: Serialize>(
         &self,
         name: &str,
+        body: impl Future<Output = Result<T, JobError>>,
+    ) -> Result<T, JobError> {
+        let output = self.in_flight(body).await?;
+        let json = serde_json::to_string(&output).map_err(|error| {
+            JobError::permanent("internal", "A step's output cannot be stored").caused_by(error)
+        })?;
+        self.shared.journal.reserve(name, &json).await?;
+        let (held, queue) = (self.held(), self.held().storage.queue());
+        let at = held.clock.now();
+        held.write(|| queue.record_step(held.lease, name, &json, at))
+            .await?;
+        held.progress();
+        Ok(output)
+    }
+
+    /// Waits for it, unless the run has to stop first.
+    pub(crate) async fn in_flight<T>(
+        &self,
         body: impl Future<Output = Result<T, JobError>>,
     ) -> Result<T, JobError> {
         let done = tokio::select! {
@@ -138,23 +214,11 @@ impl JobContext {
             () = self.cancelled().cancelled() => Err(self.stopped()),
             done = body => done,
         };
-        let output = match done {
+        match done {
             // A body that saw the token does not know what it stood for.
-            Err(JobError::Cancelled) if self.cancelled().is_cancelled() => {
-                return Err(self.stopped());
-            }
-            done => done?,
-        };
-        let json = serde_json::to_string(&output).map_err(|error| {
-            JobError::permanent("internal", "A step's output cannot be stored").caused_by(error)
-        })?;
-        self.journal.reserve(name, &json).await?;
-        let (held, queue) = (&self.held, self.held.storage.queue());
-        let at = held.clock.now();
-        held.write(|| queue.record_step(held.lease, name, &json, at))
-            .await?;
-        held.progress();
-        Ok(output)
+            Err(JobError::Cancelled) if self.cancelled().is_cancelled() => Err(self.stopped()),
+            done => done,
+        }
     }
 
     /// Appends to the log that the task's owner sees. `extra`: an object, or `null` for none.
@@ -166,7 +230,7 @@ impl JobContext {
             Value::Null => Map::new(),
             value => Map::from_iter([("value".to_owned(), value)]),
         };
-        let (held, queue) = (&self.held, self.held.storage.queue());
+        let (held, queue) = (self.held(), self.held().storage.queue());
         let entry = NewLogEntry::new(level, held.clock.now(), msg, extra);
         match held.write(|| queue.append(held.lease, &entry)).await {
             Ok(()) | Err(JobError::Cancelled | JobError::LostLease) => {}
@@ -182,21 +246,30 @@ impl JobContext {
     /// # Errors
     /// [`JobError::Cancelled`] or [`JobError::LostLease`].
     pub async fn fence_check(&self) -> Result<(), JobError> {
-        let (held, queue) = (&self.held, self.held.storage.queue());
+        let (held, queue) = (self.held(), self.held().storage.queue());
         held.write(|| queue.holds(held.lease)).await
     }
 
-    fn is_used(&self, step: &str) -> bool {
-        self.used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(step)
+    /// The full name of what is about to begin, if it may.
+    pub(crate) fn begin_named(&self, name: &str) -> Result<String, JobError> {
+        if self.stopping().is_cancelled() {
+            return Err(self.stopped());
+        }
+        let name = format!("{}{name}", self.scope);
+        let used = self.shared.used.lock();
+        if used.unwrap_or_else(PoisonError::into_inner).contains(&name) {
+            let message = format!("The step {name:?} exists twice");
+            return Err(JobError::permanent("duplicate_step", message));
+        }
+        Ok(name)
     }
 
-    fn mark_used(&self, step: &str) {
-        self.used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(step.to_owned());
+    pub(crate) fn mark_used(&self, name: String) {
+        let used = self.shared.used.lock();
+        used.unwrap_or_else(PoisonError::into_inner).insert(name);
     }
+}
+
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> JobError {
+    JobError::permanent("journal_unreadable", "A recorded step cannot be read").caused_by(error)
 }

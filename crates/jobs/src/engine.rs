@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::deadline::{CallError, within};
 use crate::held::{Held, Stop};
-use crate::job::Job;
+use crate::job::{Job, Sweep};
 use crate::run::run_claimed;
 use crate::secret::DataKey;
 use crate::timing::Timing;
@@ -40,6 +40,7 @@ pub(crate) struct Inner {
     pub timing: Timing,
     /// How long a task, its log and what it left are kept; `None` = for ever.
     pub keep: Option<Duration>,
+    pub sweeps: Vec<Arc<dyn Sweep>>,
     runner: String,
     capacity: u32,
     /// Something may be there to run.
@@ -66,6 +67,7 @@ impl Engine {
             jobs: HashMap::new(),
             timing: Timing::default(),
             keep: None,
+            sweeps: Vec::new(),
             runner: format!("{}-{}", std::process::id(), TaskId::random()),
             capacity: DEFAULT_CAPACITY,
             wake: Notify::new(),
@@ -276,6 +278,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn keep(mut self, keep: Option<Duration>) -> Self {
         self.0.keep = keep;
+        self
+    }
+
+    /// Lets upkeep do this, too.
+    #[must_use]
+    pub fn sweep(mut self, sweep: impl Sweep) -> Self {
+        self.0.sweeps.push(Arc::new(sweep));
         self
     }
 

@@ -27,6 +27,14 @@ pub enum JobError {
         retry_after: Option<Duration>,
         source: Option<Source>,
     },
+    /// A call of which nobody knows whether it took place: within an effect it is looked up. Else
+    /// it is as good as [`JobError::Transient`].
+    #[error("{message}")]
+    Ambiguous {
+        code: String,
+        message: String,
+        source: Option<Source>,
+    },
     /// A fault of ours, such as a panic: tried again, but it counts as a crash.
     #[error("{message}")]
     Fault {
@@ -60,6 +68,14 @@ impl JobError {
         }
     }
 
+    pub fn ambiguous(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Ambiguous {
+            code: code.into(),
+            message: message.into(),
+            source: None,
+        }
+    }
+
     pub fn fault(message: impl Into<String>) -> Self {
         Self::Fault {
             message: message.into(),
@@ -72,6 +88,7 @@ impl JobError {
     pub fn caused_by(mut self, cause: impl Into<Source>) -> Self {
         if let Self::Permanent { source, .. }
         | Self::Transient { source, .. }
+        | Self::Ambiguous { source, .. }
         | Self::Fault { source, .. } = &mut self
         {
             *source = Some(cause.into());
@@ -90,7 +107,9 @@ impl JobError {
 
     pub fn code(&self) -> &str {
         match self {
-            Self::Permanent { code, .. } | Self::Transient { code, .. } => code,
+            Self::Permanent { code, .. }
+            | Self::Transient { code, .. }
+            | Self::Ambiguous { code, .. } => code,
             Self::Fault { .. } => "internal",
             Self::Cancelled => "cancelled",
             Self::LostLease => "lost_lease",

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use splashtail_core::ids::{GuildId, TaskId};
-use splashtail_storage::{Owner, TaskRow};
+use splashtail_storage::{Owner, Priority, TaskRow};
 
 use crate::context::JobContext;
 use crate::error::{JobError, PrepareError};
@@ -24,6 +24,10 @@ pub trait Job: Send + Sync + 'static {
         1
     }
 
+    fn priority(&self) -> Priority {
+        Priority::Interactive
+    }
+
     /// Turns a caller's data into what is stored. Nothing is shared between calls: each gets a
     /// value of its own. Secrets move from the fields into [`Prepared::secret`].
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError>;
@@ -31,8 +35,8 @@ pub trait Job: Send + Sync + 'static {
     /// Does the work, in steps. What happens outside of steps happens again after a crash.
     async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError>;
 
-    /// Clears away what the attempts of a task left behind that fails because the last of them
-    /// each killed their runner: [`Job::run`] is not called for it again.
+    /// Clears away what runs of a task left behind that is not run again: it was cancelled, or the
+    /// last of its runs each killed their runner.
     async fn given_up(&self, _task: TaskId) {}
 
     /// Removes what an ended task left outside of the database, because its time is over: its row
@@ -40,6 +44,13 @@ pub trait Job: Send + Sync + 'static {
     async fn deleted(&self, _task: &TaskRow) -> Result<(), JobError> {
         Ok(())
     }
+}
+
+/// What an installation has to clear away besides jobs, such as uploads that nobody finished. Done
+/// with an engine's own upkeep, about once a minute; it bounds itself.
+#[async_trait]
+pub trait Sweep: Send + Sync + 'static {
+    async fn sweep(&self) -> Result<(), JobError>;
 }
 
 /// A valid order, ready to be stored.

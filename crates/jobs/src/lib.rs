@@ -6,12 +6,14 @@
 //! lease's fencing token: an engine that lost its lease changes nothing any more, whatever it
 //! still believes.
 //!
-//! A step may run twice (a crash between its effect and its record) but is recorded once. There is
-//! no Discord, no HTTP and no object store in here; and no secret outside [`SecretBytes`] and its
+//! A step may run twice (a crash between its body and its record) but is recorded once. What must
+//! not happen twice is an effect: [`JobContext::effect`] records its intent before the call and
+//! looks up what became of it after a crash. There is no Discord, no HTTP and no object store in here; and no secret outside [`SecretBytes`] and its
 //! wrapped form.
 
 mod context;
 mod deadline;
+mod effect;
 mod engine;
 mod error;
 mod held;
@@ -20,15 +22,20 @@ mod journal;
 mod metrics;
 mod orders;
 mod run;
+mod schedule;
 mod secret;
 mod timing;
 mod upkeep;
 
 pub use context::JobContext;
+pub use effect::{Intent, Nonce};
 pub use engine::{Engine, EngineBuilder};
 pub use error::{EngineError, JobError, PrepareError};
-pub use job::{Job, JobOutput, Prepared};
+pub use job::{Job, JobOutput, Prepared, Sweep};
 pub use orders::CreateRequest;
+pub use schedule::{InvalidCron, first_at};
 pub use secret::{DataKey, InvalidDataKey, SecretBytes};
-pub use splashtail_storage::{IDEMPOTENCY_KEY_LEN, Level, Owner, TaskRow, TaskState};
+pub use splashtail_storage::{
+    IDEMPOTENCY_KEY_LEN, Item, Level, Outcome, Owner, Priority, Schedule, Tally, TaskRow, TaskState,
+};
 pub use timing::{MAX_ATTEMPTS, Timing};

@@ -22,6 +22,11 @@ pub(crate) fn step(name: &'static str, replayed: bool) {
     counter!("splashtail_jobs_steps_total", "name" => name, "replayed" => replayed).increment(1);
 }
 
+/// `outcome`: done, adopted, failed, skipped or replayed.
+pub(crate) fn effect(name: &'static str, outcome: &'static str) {
+    counter!("splashtail_jobs_effects_total", "name" => name, "outcome" => outcome).increment(1);
+}
+
 pub(crate) fn lease_lost(name: &'static str) {
     counter!("splashtail_jobs_leases_lost_total", "name" => name).increment(1);
 }

@@ -1,11 +1,12 @@
 //! What callers ask of an engine.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use splashtail_api_types::tasks::{TaskCreateResponse, TaskFor, TaskInfo};
 use splashtail_core::ids::TaskId;
 use splashtail_storage::{
-    Creation, IDEMPOTENCY_KEY_LEN, Idempotency, Level, NewLogEntry, NewTask, Owner, Slot, Start,
-    TaskRow, TaskState,
+    Creation, IDEMPOTENCY_KEY_LEN, Idempotency, Level, NewLogEntry, NewTask, Owner, Priority, Slot,
+    Start, TaskRow, TaskState,
 };
 
 use crate::engine::Engine;
@@ -24,6 +25,31 @@ pub struct CreateRequest {
     pub execute: bool,
     /// A repeated order under the same key gets the first one's answer.
     pub idempotency_key: Option<String>,
+    /// Not before; `None` = at once.
+    pub run_after: Option<DateTime<Utc>>,
+    /// `None` = that of its kind.
+    pub priority: Option<Priority>,
+    /// The task that ordered this one.
+    pub parent: Option<TaskId>,
+    /// Who is behind it, for the record.
+    pub actor: Option<String>,
+}
+
+impl CreateRequest {
+    /// To be run at once.
+    pub fn new(client: &str, name: &str, data: Value) -> Self {
+        Self {
+            client: client.to_owned(),
+            name: name.to_owned(),
+            data,
+            execute: true,
+            idempotency_key: None,
+            run_after: None,
+            priority: None,
+            parent: None,
+            actor: None,
+        }
+    }
 }
 
 impl Engine {
@@ -38,6 +64,10 @@ impl Engine {
             data,
             execute,
             idempotency_key,
+            run_after,
+            priority,
+            parent,
+            actor,
         } = request;
         let job = self.job(&name)?;
         let idempotency = idempotency_key
@@ -75,6 +105,10 @@ impl Engine {
             }),
             idempotency,
             execute,
+            priority: priority.unwrap_or_else(|| job.priority()),
+            not_before: run_after,
+            parent,
+            actor,
             expires_at: self.inner.keep.map(|keep| created_at + keep),
             created_at,
         };
@@ -141,6 +175,10 @@ impl Engine {
         if cancelled.changed {
             tracing::info!(job.id = %id, job.name = %cancelled.task.name, "cancelled");
             self.stop_cancelled(id);
+            // A run that is under way tidies up itself; but there may be none.
+            if let Some(job) = self.inner.jobs.get(cancelled.task.name.as_str()) {
+                job.given_up(id).await;
+            }
         }
         Ok(cancelled.task.state)
     }

@@ -84,7 +84,8 @@ async fn attempt_job(
             .caused_by(error)
     })?;
     tracing::info!(job.recorded_steps = progress.steps, "running");
-    let cx = JobContext::new(held.clone(), task, secret, Journal::new(&progress));
+    let journal = Journal::new(&progress);
+    let cx = JobContext::new(held.clone(), task, secret, data_key.clone(), journal);
     let overdue = async {
         held.stopping().cancelled().await;
         tokio::select! {
@@ -122,7 +123,7 @@ async fn conclude(
         Err(JobError::Cancelled | JobError::LostLease) if held.reason().is_some() => {
             return stand_down(held).await;
         }
-        Err(error @ JobError::Transient { .. }) => {
+        Err(error @ (JobError::Transient { .. } | JobError::Ambiguous { .. })) => {
             return put_aside(held, Aside::waiting(held, progress, &error), &error).await;
         }
         Err(error @ JobError::Permanent { .. }) => (End::Failed, Some(error)),
@@ -180,8 +181,9 @@ impl Aside {
     /// Something that it needs is away. The log says so once, not with each try; but a wait that
     /// was dictated is told each time, since nobody could guess it.
     fn waiting(held: &Held, progress: &Progress, error: &JobError) -> Self {
-        let JobError::Transient { retry_after, .. } = error else {
-            return Self::faulty(1);
+        let asked = match error {
+            JobError::Transient { retry_after, .. } => *retry_after,
+            _ => None,
         };
         let parks = if held.has_progressed() {
             0
@@ -189,11 +191,11 @@ impl Aside {
             progress.parks
         };
         let known = !held.has_progressed() && progress.waits_for.as_deref() == Some(error.code());
-        let wait = backoff(parks, *retry_after);
+        let wait = backoff(parks, asked);
         Self {
             wait,
             counts: false,
-            told: !known || retry_after.is_some_and(|asked| asked == wait && asked >= LONG),
+            told: !known || asked.is_some_and(|asked| asked == wait && asked >= LONG),
         }
     }
 

@@ -67,10 +67,24 @@ impl DataKey {
 
     /// Version, nonce, ciphertext with tag. It opens for this task only.
     pub(crate) fn wrap(&self, task: TaskId, secret: &SecretBytes) -> Result<Vec<u8>, RandomError> {
+        self.seal(&associated(task, ""), secret)
+    }
+
+    /// The same for a secret that a step made. It opens for this step only.
+    pub(crate) fn wrap_step(
+        &self,
+        task: TaskId,
+        step: &str,
+        secret: &SecretBytes,
+    ) -> Result<Vec<u8>, RandomError> {
+        self.seal(&associated(task, step), secret)
+    }
+
+    fn seal(&self, aad: &[u8], secret: &SecretBytes) -> Result<Vec<u8>, RandomError> {
         let nonce = random::bytes::<NONCE_LEN>()?;
         let payload = Payload {
             msg: secret.as_ref(),
-            aad: &associated(task),
+            aad,
         };
         let sealed = self
             .0
@@ -83,14 +97,24 @@ impl DataKey {
     }
 
     pub(crate) fn unwrap(&self, task: TaskId, wrapped: &[u8]) -> Result<SecretBytes, Unreadable> {
+        self.open(&associated(task, ""), wrapped)
+    }
+
+    pub(crate) fn unwrap_step(
+        &self,
+        task: TaskId,
+        step: &str,
+        wrapped: &[u8],
+    ) -> Result<SecretBytes, Unreadable> {
+        self.open(&associated(task, step), wrapped)
+    }
+
+    fn open(&self, aad: &[u8], wrapped: &[u8]) -> Result<SecretBytes, Unreadable> {
         let (&VERSION, rest) = wrapped.split_first().ok_or(Unreadable)? else {
             return Err(Unreadable);
         };
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Unreadable)?;
-        let payload = Payload {
-            msg: sealed,
-            aad: &associated(task),
-        };
+        let payload = Payload { msg: sealed, aad };
         let opened = self
             .0
             .decrypt(&Nonce::from(*nonce), payload)
@@ -99,8 +123,9 @@ impl DataKey {
     }
 }
 
-fn associated(task: TaskId) -> Vec<u8> {
-    [PURPOSE, task.get().as_bytes()].concat()
+/// The id has a fixed length: what follows it is the step's name.
+fn associated(task: TaskId, step: &str) -> Vec<u8> {
+    [PURPOSE, task.get().as_bytes(), step.as_bytes()].concat()
 }
 
 impl fmt::Debug for DataKey {
@@ -131,6 +156,13 @@ mod tests {
         assert_eq!(key(1).unwrap(task, &wrapped).unwrap(), secret);
         assert!(key(2).unwrap(task, &wrapped).is_err());
         assert!(key(1).unwrap(TaskId::random(), &wrapped).is_err());
+        let of_step = key(1).wrap_step(task, "webhook", &secret).unwrap();
+        assert_eq!(
+            key(1).unwrap_step(task, "webhook", &of_step).unwrap(),
+            secret
+        );
+        assert!(key(1).unwrap_step(task, "other", &of_step).is_err());
+        assert!(key(1).unwrap(task, &of_step).is_err());
         for at in 0..wrapped.len() {
             let mut damaged = wrapped.clone();
             damaged[at] ^= 1;

@@ -1,12 +1,13 @@
-//! What an engine does beside its runs: ends what is abandoned, deletes what has expired.
+//! What an engine does beside its runs: orders what is scheduled, ends what is abandoned, deletes what has expired.
 
 use serde_json::{Map, Value};
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Level, NewLogEntry, TaskRow};
+use splashtail_storage::{Level, NewLogEntry, PURGED_AT_ONCE, TaskRow};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::{CallError, within};
 use crate::engine::Engine;
+use crate::schedule;
 
 /// Abandoned tasks that one sweep ends.
 const ABANDONED: u32 = 100;
@@ -29,6 +30,9 @@ pub(crate) async fn run(engine: Engine, shutdown: CancellationToken) {
 }
 
 async fn sweep(engine: &Engine) {
+    if let Err(error) = schedule::order_due(engine).await {
+        tracing::warn!(error = %Chain(&error), "schedules were not looked at");
+    }
     if let Err(error) = abandoned(engine).await {
         tracing::warn!(error = %Chain(&error), "abandoned tasks were not looked for");
     }
@@ -39,10 +43,28 @@ async fn sweep(engine: &Engine) {
             tracing::warn!(error = %Chain(&error), "expired tasks were not looked for");
         }
     }
-    let (tokens, now) = (engine.inner.storage.tokens(), engine.inner.clock.now());
-    if let Err(error) = within(engine.inner.timing.deadline, tokens.purge(now)).await {
+    if let Err(error) = tokens(engine).await {
         tracing::warn!(error = %Chain(&error), "expired tokens were not removed");
     }
+    for sweep in &engine.inner.sweeps {
+        if let Err(error) = sweep.sweep().await {
+            tracing::warn!(error = %Chain(&error), "remains were not cleared away");
+        }
+    }
+}
+
+async fn tokens(engine: &Engine) -> Result<(), CallError> {
+    for _ in 0..BATCHES {
+        let purge = engine
+            .inner
+            .storage
+            .tokens()
+            .purge(engine.inner.clock.now());
+        if within(engine.inner.timing.deadline, purge).await? < u64::from(PURGED_AT_ONCE) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Ends tasks that were created and never started, and with them their secrets.

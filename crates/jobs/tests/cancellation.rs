@@ -132,6 +132,8 @@ async fn what_does_not_run_is_cancelled_too_and_never_runs() {
         TaskState::Failed
     );
     assert_eq!(world.last_code(orphan).await, "cancelled");
+    let cleared = job.given_up.lock().unwrap().clone();
+    assert_eq!(cleared, [pending, orphan], "what they left, once each");
 
     let running = engine.start(CancellationToken::new());
     world.clock.wait_for_sleepers(2).await;

@@ -2,10 +2,14 @@
 
 mod harness;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use harness::{NAME, Scripted, World, create, meanwhile, order};
 use serde_json::json;
+use splashtail_core::clock::Clock as _;
 use splashtail_core::ids::TaskId;
-use splashtail_jobs::{CreateRequest, EngineError, TaskState};
+use splashtail_jobs::{CreateRequest, EngineError, JobError, Schedule, Sweep, TaskState, first_at};
 use tokio_util::sync::CancellationToken;
 
 fn idle_job() -> Scripted {
@@ -189,11 +193,12 @@ async fn what_has_expired_is_deleted_with_all_that_it_left() {
     use std::time::Duration;
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let world = World::new().await;
-    let job = idle_job();
+    let (job, swept) = (idle_job(), Arc::new(AtomicU32::new(0)));
     let engine = world
         .builder(&world.clock)
         .register(job.clone())
         .keep(Some(90 * DAY))
+        .sweep(Broom(swept.clone()))
         .build();
     let running = engine.start(CancellationToken::new());
     let mut ids = Vec::new();
@@ -222,5 +227,59 @@ async fn what_has_expired_is_deleted_with_all_that_it_left() {
     );
     assert_eq!(world.log(ids[0]).await, []);
     assert_eq!(world.row(younger).await.state, TaskState::Completed);
+    assert!(swept.load(Ordering::SeqCst) > 0);
     running.abort();
+}
+
+struct Broom(Arc<AtomicU32>);
+
+#[async_trait::async_trait]
+impl Sweep for Broom {
+    async fn sweep(&self) -> Result<(), JobError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(JobError::transient("storage", "It is not the last"))
+    }
+}
+
+/// Two engines, months of absence: each time is ordered once, and what was missed once in all.
+#[tokio::test]
+async fn a_schedule_orders_each_time_once() {
+    use std::time::Duration;
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let world = World::new().await;
+    let job = idle_job();
+    let id = TaskId::random().get();
+    // It is the 14th of November.
+    let first = first_at(id, "0 0 1 * *", Duration::ZERO, world.clock.now()).unwrap();
+    let schedule = Schedule {
+        id,
+        name: NAME.to_owned(),
+        data: json!({"ServerID": 7}),
+        cron: "0 0 1 * *".to_owned(),
+        jitter_ms: 0,
+        catch_up: true,
+        actor: Some("u/1".to_owned()),
+        next_at: Some(first),
+        last_task: None,
+    };
+    world.storage.schedules().put(&schedule).await.unwrap();
+    let engines = [(); 2].map(|()| world.engine(&job).start(CancellationToken::new()));
+    let completed = async || world.storage.tasks().summary().await.unwrap().completed;
+    assert_eq!(completed().await, 0);
+    for (wait, orders) in [(20 * DAY, 1), (31 * DAY, 2), (120 * DAY, 3), (31 * DAY, 4)] {
+        world.clock.advance(wait);
+        let done = async { while completed().await < orders {} };
+        meanwhile(&world.clock, done).await;
+    }
+    let due = world
+        .storage
+        .schedules()
+        .due(world.clock.now() + 31 * DAY, 9)
+        .await;
+    let due = due.unwrap();
+    assert!(due[0].last_task.is_some() && due[0].next_at > Some(first));
+    assert_eq!(completed().await, 4);
+    for engine in engines {
+        engine.abort();
+    }
 }

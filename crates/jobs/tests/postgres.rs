@@ -4,25 +4,35 @@
 mod harness;
 
 use std::future::pending;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::DateTime;
-use harness::{Effects, LEASE, Scripted, Times, World, order};
+use harness::{Effects, LEASE, Scripted, Times, World, create, meanwhile, order};
 use serde_json::json;
 use splashtail_core::clock::ManualClock;
 use splashtail_core::config::DatabaseTarget;
 use splashtail_core::ids::TaskId;
-use splashtail_jobs::TaskState;
+use splashtail_jobs::{JobError, TaskState, Timing};
 use splashtail_storage::Storage;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// A database of its own; the second part removes it.
 async fn world() -> (World, impl Future<Output = ()>) {
+    world_through(|own| own).await
+}
+
+/// The same, reached by another address.
+async fn world_through(
+    reach: impl FnOnce(PgConnectOptions) -> PgConnectOptions,
+) -> (World, impl Future<Output = ()>) {
     let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a PostgreSQL");
     let name = format!("jobs_{}", TaskId::random().get().simple());
     let mut connection = PgConnection::connect(&url).await.unwrap();
@@ -32,7 +42,8 @@ async fn world() -> (World, impl Future<Output = ()>) {
         .await
         .unwrap();
     let own = PgConnectOptions::from_str(&url).unwrap().database(&name);
-    let target = DatabaseTarget::Postgres(own.to_url_lossy().to_string().into());
+    let reached = reach(own.clone());
+    let target = DatabaseTarget::Postgres(reached.to_url_lossy().to_string().into());
     let storage = Storage::open(&target, &CancellationToken::new())
         .await
         .unwrap();
@@ -126,5 +137,65 @@ async fn what_a_crash_left_of_a_hundred_tasks_is_done_by_two_others() {
         other.abort();
     }
     world.storage.close().await;
+    remove.await;
+}
+
+/// Passes bytes on until it falls silent, with all connections open.
+async fn way(own: &PgConnectOptions) -> (SocketAddr, CancellationToken) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (silent, server) = (
+        CancellationToken::new(),
+        (own.get_host().to_owned(), own.get_port()),
+    );
+    let silence = silent.clone();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let (silence, server) = (silence.clone(), server.clone());
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(server).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    () = silence.cancelled() => pending().await,
+                }
+            });
+        }
+    });
+    (address, silent)
+}
+
+/// The network swallows everything: the engine stops all the same, and another one goes on.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs DATABASE_URL"]
+async fn an_engine_stops_although_the_database_has_fallen_silent() {
+    let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a PostgreSQL");
+    let (address, silent) = way(&PgConnectOptions::from_str(&url).unwrap()).await;
+    let through = |own: PgConnectOptions| own.host("127.0.0.1").port(address.port());
+    let (world, remove) = world_through(through).await;
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let job = Scripted::new(move |cx| {
+        let entered = entered.clone();
+        Box::pin(async move {
+            entered.send(()).unwrap();
+            cx.step("a", pending::<Result<(), JobError>>).await?;
+            Ok(None)
+        })
+    });
+    let impatient = Timing {
+        deadline: Duration::from_millis(200),
+        ..Timing::default()
+    };
+    let engine = world
+        .builder(&world.clock)
+        .register(job)
+        .timing(impatient)
+        .build();
+    let shutdown = CancellationToken::new();
+    let stopping = engine.start(shutdown.clone());
+    create(&engine).await;
+    entries.recv().await.unwrap();
+    silent.cancel();
+    shutdown.cancel();
+    meanwhile(&world.clock, stopping).await.unwrap();
     remove.await;
 }

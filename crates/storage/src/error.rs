@@ -1,11 +1,20 @@
+use std::time::Duration;
+
 use sqlx::error::{DatabaseError, ErrorKind};
+
+use crate::engine::deadline::ACQUIRE;
+
+/// PostgreSQL's words before it closes a connection: an administrator ended it, the server crashed
+/// or is being shut down, the connection was idle for too long (inside a transaction or out of it).
+const DISCONNECTS: [&str; 6] = ["57P01", "57P02", "57P03", "57P05", "25P03", "25P04"];
 
 /// What can go wrong with a database. "Not found" is no error.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// Not reachable, overloaded, locked or out of disk: the same call may work later.
+    /// Not reachable, overloaded, locked or out of disk: the same call may work later. Whether a
+    /// write took effect is not known when the answer to it is what is missing.
     #[error("the database is not available")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Outage),
     /// What is stored does not allow the write: a unique value exists, a row it needs does not.
     #[error("the change contradicts what is stored")]
     Conflict(#[source] sqlx::Error),
@@ -36,10 +45,48 @@ pub enum StorageError {
     Refused(#[source] sqlx::Error),
 }
 
+/// Why a database is not available.
+#[derive(Debug, thiserror::Error)]
+pub enum Outage {
+    #[error(
+        "no connection was to be had within {} s: it does not answer, or all are in use",
+        .waited.as_secs()
+    )]
+    NoConnection { waited: Duration },
+    #[error("it gave no answer within {} s", .waited.as_secs())]
+    Silent { waited: Duration },
+    #[error("the server is a standby that takes no changes")]
+    Standby,
+    #[error(transparent)]
+    Database(sqlx::Error),
+}
+
 impl StorageError {
     /// Whether the same call may succeed later, unchanged.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
+    }
+
+    pub(crate) fn silent(waited: Duration) -> Self {
+        Self::Unavailable(Outage::Silent { waited })
+    }
+
+    /// Whether it was told, not waited for: another attempt at once may be worth it.
+    pub(crate) fn is_prompt(&self) -> bool {
+        matches!(self, Self::Unavailable(Outage::Database(_)))
+    }
+
+    /// Whether the connection on which it happened is of no more use.
+    pub(crate) fn is_disconnect(&self) -> bool {
+        use sqlx::Error as E;
+        match self {
+            Self::Unavailable(Outage::Database(E::Database(cause))) => cause
+                .code()
+                .is_some_and(|code| DISCONNECTS.contains(&&*code)),
+            Self::Unavailable(_) => true,
+            Self::Corrupt(cause) => matches!(cause.downcast_ref(), Some(E::Protocol(_))),
+            _ => false,
+        }
     }
 
     pub(crate) fn corrupt(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -51,13 +98,14 @@ impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match &error {
-            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => {
-                Self::Unavailable(error)
+            E::PoolTimedOut => Self::Unavailable(Outage::NoConnection { waited: ACQUIRE }),
+            E::Io(_) | E::Tls(_) | E::PoolClosed | E::WorkerCrashed => {
+                Self::Unavailable(Outage::Database(error))
             }
             E::ColumnDecode { .. } | E::Decode(_) | E::Protocol(_) => Self::corrupt(error),
             E::ColumnNotFound(_) | E::TypeNotFound { .. } => Self::Outdated(error),
             E::Database(cause) => match class(&**cause) {
-                Class::Unavailable => Self::Unavailable(error),
+                Class::Unavailable => Self::Unavailable(Outage::Database(error)),
                 Class::Conflict => Self::Conflict(error),
                 Class::Corrupt => Self::corrupt(error),
                 Class::Outdated => Self::Outdated(error),
@@ -106,8 +154,9 @@ fn sqlite_class(code: u32, message: &str) -> Class {
 /// PostgreSQL documentation, appendix A.
 fn postgres_class(code: &str) -> Class {
     match code {
-        // Serialization failure, deadlock: the statement may be repeated.
-        "40001" | "40P01" => Class::Unavailable,
+        // Serialization failure, deadlock: the statement may be repeated. A read-only transaction: a
+        // standby, while another server takes over. A transaction that was idle or open for too long.
+        "40001" | "40P01" | "25006" | "25P03" | "25P04" => Class::Unavailable,
         // Undefined table or column.
         "42P01" | "42703" => Class::Outdated,
         "XX001" | "XX002" => Class::Corrupt,
@@ -141,6 +190,9 @@ mod tests {
             ("57P01", Class::Unavailable),
             ("08006", Class::Unavailable),
             ("53300", Class::Unavailable),
+            ("57014", Class::Unavailable),
+            ("25006", Class::Unavailable),
+            ("25P03", Class::Unavailable),
             ("28P01", Class::Unavailable),
             ("23505", Class::Conflict),
             ("42P01", Class::Outdated),

@@ -1,20 +1,22 @@
 //! What the platform keeps: durable tasks, API tokens, guilds and their permission settings.
 //!
-//! One trait per concept, one implementation for SQLite and one for PostgreSQL, one contract that
-//! both keep. Callers never see a connection or a transaction: whatever has to happen together is
-//! one method. Times are UTC to the millisecond and come from the caller; only leases and waits are
-//! lengths of time, measured by the database.
+//! One trait per concept, written once for SQLite and PostgreSQL, and one contract that both keep.
+//! Callers never see a connection or a transaction: whatever has to happen together is one method.
+//! Every call ends within the deadlines of [`engine::deadline`]. Times are UTC to the millisecond
+//! and come from the caller; only leases and waits are lengths of time, by the database's clock.
 //!
 //! "Not there" is `Ok(None)`, never an error. There is no Discord type and no wire shape in here.
 
+mod engine;
 mod error;
 mod guild;
+mod ledger;
 mod log_entry;
 mod open;
 mod owner;
 mod permission;
 mod postgres;
-mod queue_sql;
+mod schedule;
 mod sql;
 mod sqlite;
 mod task;
@@ -25,20 +27,23 @@ mod token;
 #[cfg(test)]
 mod contract;
 
-pub use error::StorageError;
+pub use error::{Outage, StorageError};
 pub use guild::{GuildStore, UserRow, UserState, UserStore};
+pub use ledger::{Item, LedgerStore, NewItem, Outcome, Settled, Tally};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
 pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};
 pub use permission::{
     CommandConfigurationRow, GuildMemberRow, GuildRoleRow, ModuleConfigurationRow, PermissionStore,
 };
+pub use schedule::{Schedule, ScheduleStore};
 pub use task::{Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState};
 pub use task_queue::{
     BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,
     Wanted,
 };
 pub use task_store::{
-    Cancellation, Creation, IDEMPOTENCY_KEY_LEN, Idempotency, NewTask, Start, TaskQuery, TaskStore,
+    Cancellation, Creation, IDEMPOTENCY_KEY_LEN, Idempotency, NewTask, Priority, Start, TaskQuery,
+    TaskStore,
 };
-pub use token::{NewToken, TokenHash, TokenRow, TokenStore};
+pub use token::{NewToken, PURGED_AT_ONCE, TokenHash, TokenRow, TokenStore};

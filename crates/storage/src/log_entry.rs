@@ -3,6 +3,11 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+use splashtail_core::ids::TaskId;
+
+use crate::engine::{Columns, Query, Row, query};
+use crate::error::StorageError;
+use crate::sql::INSERT_ENTRY;
 
 /// Largest entry: message and extra values together, as JSON.
 pub const MAX_ENTRY_BYTES: usize = 8 * 1024;
@@ -129,6 +134,27 @@ impl NewLogEntry {
     pub(crate) fn extra_json(&self) -> String {
         Value::Object(self.extra.clone()).to_string()
     }
+}
+
+/// Writes it at that place of the task's log.
+pub(crate) fn insert(task: TaskId, seq: i64, entry: &NewLogEntry) -> Query {
+    query(INSERT_ENTRY)
+        .bind(task)
+        .bind(seq)
+        .bind(entry.level.as_str())
+        .bind(entry.ts)
+        .bind(entry.msg.as_str())
+        .bind(entry.extra_json())
+}
+
+pub(crate) fn read(row: &Row) -> Result<TaskLogEntry, StorageError> {
+    Ok(TaskLogEntry {
+        seq: row.get("seq")?,
+        level: row.parsed("level")?,
+        ts: row.get("ts")?,
+        msg: row.get("msg")?,
+        extra: row.json("extra")?,
+    })
 }
 
 fn fitted(extra: Map<String, Value>, limit: usize) -> Map<String, Value> {

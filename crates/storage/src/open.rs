@@ -6,34 +6,20 @@ use splashtail_core::config::DatabaseTarget;
 use splashtail_core::telemetry::Chain;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::Engine;
 use crate::error::StorageError;
-use crate::guild::{GuildStore, UserStore};
-use crate::permission::PermissionStore;
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
-use crate::task_queue::TaskQueue;
-use crate::task_store::TaskStore;
-use crate::token::TokenStore;
 
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A database, of whichever kind. Clones share its connections.
+///
+/// Each store has its accessor in its own file.
 #[derive(Clone)]
 pub struct Storage {
-    engine: Engine,
-    tasks: Arc<dyn TaskStore>,
-    queue: Arc<dyn TaskQueue>,
-    tokens: Arc<dyn TokenStore>,
-    guilds: Arc<dyn GuildStore>,
-    users: Arc<dyn UserStore>,
-    permissions: Arc<dyn PermissionStore>,
-}
-
-#[derive(Clone)]
-enum Engine {
-    Sqlite(Sqlite),
-    Postgres(Postgres),
+    engine: Arc<Engine>,
 }
 
 impl Storage {
@@ -77,38 +63,15 @@ impl Storage {
     }
 
     async fn connect(target: &DatabaseTarget) -> Result<Self, StorageError> {
-        match target {
-            DatabaseTarget::Sqlite(path) => Ok(Self::sqlite(Sqlite::open(path).await?)),
+        let engine = match target {
+            DatabaseTarget::Sqlite(path) => Engine::Sqlite(Sqlite::open(path).await?),
             DatabaseTarget::Postgres(url) => {
-                Ok(Self::postgres(Postgres::open(url.expose_secret()).await?))
+                Engine::Postgres(Postgres::open(url.expose_secret()).await?)
             }
-        }
-    }
-
-    fn sqlite(sqlite: Sqlite) -> Self {
-        let shared = Arc::new(sqlite.clone());
-        Self {
-            engine: Engine::Sqlite(sqlite),
-            tasks: shared.clone(),
-            queue: shared.clone(),
-            tokens: shared.clone(),
-            guilds: shared.clone(),
-            users: shared.clone(),
-            permissions: shared,
-        }
-    }
-
-    fn postgres(postgres: Postgres) -> Self {
-        let shared = Arc::new(postgres.clone());
-        Self {
-            engine: Engine::Postgres(postgres),
-            tasks: shared.clone(),
-            queue: shared.clone(),
-            tokens: shared.clone(),
-            guilds: shared.clone(),
-            users: shared.clone(),
-            permissions: shared,
-        }
+        };
+        Ok(Self {
+            engine: Arc::new(engine),
+        })
     }
 
     /// Brings the tables to this version; safe to run from several processes and repeatedly.
@@ -116,51 +79,32 @@ impl Storage {
     /// # Errors
     /// [`StorageError::Migration`], as when the database was used by a newer version.
     pub async fn migrate(&self) -> Result<(), StorageError> {
-        match &self.engine {
+        match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.migrate().await,
             Engine::Postgres(postgres) => postgres.migrate().await,
         }
     }
 
+    /// Whether it can be used, that is, written to: an embedded database is written to, since a full
+    /// disk shows in nothing else; a server has to answer and not to be a standby.
+    ///
     /// # Errors
-    /// The database does not answer.
+    /// Why it cannot.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.ping().await,
-            Engine::Postgres(postgres) => postgres.ping().await,
-        }
+        self.engine.check().await
     }
 
     /// Closes the connections. Dropping the last clone does the same, later.
     pub async fn close(&self) {
-        match &self.engine {
+        match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
             Engine::Postgres(postgres) => postgres.close().await,
         }
     }
 
-    pub fn tasks(&self) -> &Arc<dyn TaskStore> {
-        &self.tasks
-    }
-
-    pub fn queue(&self) -> &Arc<dyn TaskQueue> {
-        &self.queue
-    }
-
-    pub fn tokens(&self) -> &Arc<dyn TokenStore> {
-        &self.tokens
-    }
-
-    pub fn guilds(&self) -> &Arc<dyn GuildStore> {
-        &self.guilds
-    }
-
-    pub fn users(&self) -> &Arc<dyn UserStore> {
-        &self.users
-    }
-
-    pub fn permissions(&self) -> &Arc<dyn PermissionStore> {
-        &self.permissions
+    /// For the stores.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 }
 
@@ -169,7 +113,7 @@ impl Storage {
     /// Runs a statement that gives one number: for what no trait offers.
     pub(crate) async fn number(&self, statement: String) -> i64 {
         use sqlx::AssertSqlSafe;
-        match &self.engine {
+        match &*self.engine {
             Engine::Sqlite(sqlite) => {
                 let query = sqlx::query_scalar(AssertSqlSafe(statement));
                 query.fetch_one(&sqlite.writer).await.unwrap()
@@ -184,7 +128,7 @@ impl Storage {
 
 impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let engine = match &self.engine {
+        let engine = match &*self.engine {
             Engine::Sqlite(_) => "sqlite",
             Engine::Postgres(_) => "postgres",
         };

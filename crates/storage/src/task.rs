@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::{GuildId, TaskId};
 
+use crate::engine::Columns;
+use crate::error::StorageError;
 use crate::owner::Owner;
 
 /// `pending -> running -> completed | failed`, or `pending -> failed`. The last two never change.
@@ -141,4 +143,30 @@ impl TaskCounts {
             TaskState::Failed => self.failed += count,
         }
     }
+}
+
+/// From a row of [`crate::sql::task_columns`].
+pub(crate) fn read(row: &impl Columns) -> Result<TaskRow, StorageError> {
+    let slot = match (row.get("slot_guild")?, row.get("slot_kind")?) {
+        (Some(guild), Some(kind)) => Some(Slot { guild, kind }),
+        _ => None,
+    };
+    Ok(TaskRow {
+        id: row.get("task_id")?,
+        name: row.get("task_name")?,
+        owner: row.parsed("owner")?,
+        fields: row.json("fields")?,
+        encrypted: row.get("encrypted")?,
+        state: row.parsed("state")?,
+        output: row.maybe_json("output")?,
+        requested: row.get("requested")?,
+        attempts: u32::try_from(row.get::<i32>("attempts")?).map_err(StorageError::corrupt)?,
+        lease_owner: row.get("lease_owner")?,
+        lease_until: row.get("lease_until")?,
+        run_after: row.get("run_after")?,
+        slot,
+        expires_at: row.get("expires_at")?,
+        created_at: row.get("created_at")?,
+        last_updated: row.get("last_updated")?,
+    })
 }

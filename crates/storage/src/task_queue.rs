@@ -1,3 +1,5 @@
+mod statements;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -113,8 +115,9 @@ pub struct Claimed {
 /// What earlier runs of a task left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Records, and the bytes of their outputs.
+    /// Recorded steps, items of the ledger, and the bytes of both.
     pub steps: u64,
+    pub items: u64,
     pub bytes: u64,
     /// How often it was parked since the last record.
     pub parks: u32,

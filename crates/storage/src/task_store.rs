@@ -1,3 +1,5 @@
+mod statements;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -87,8 +89,26 @@ pub struct NewTask {
     pub idempotency: Option<Idempotency>,
     /// Whether it may run at once. Else it takes its slot only when it is started.
     pub execute: bool,
+    pub priority: Priority,
+    /// Not taken by a runner before, by the database's clock; `None` = at once.
+    pub not_before: Option<DateTime<Utc>>,
+    /// The task that ordered this one.
+    pub parent: Option<TaskId>,
+    /// Who is behind it.
+    pub actor: Option<String>,
     pub expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
+}
+
+/// What runs first when not all can.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Somebody is doing harm meanwhile.
+    Containment = 0,
+    /// Somebody waits for it.
+    #[default]
+    Interactive = 1,
+    Scheduled = 2,
 }
 
 /// Keys are separate per client and task name.

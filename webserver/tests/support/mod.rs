@@ -23,8 +23,8 @@ use splashtail_core::ids::{ApplicationId, GuildId, TaskId, UserId};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_sandbox::openapi::judge_request;
 use splashtail_storage::{
-    Creation, End, Level, NewLogEntry, NewTask, NewToken, Owner, Storage, TaskOutput, TokenHash,
-    Wanted,
+    Creation, End, Level, NewLogEntry, NewTask, NewToken, Owner, Priority, Storage, TaskOutput,
+    TokenHash, Wanted,
 };
 use splashtail_webserver::{Listeners, Options, run};
 use tempfile::TempDir;
@@ -264,6 +264,10 @@ impl TestServer {
             slot: None,
             idempotency: None,
             execute: true,
+            priority: Priority::Interactive,
+            not_before: None,
+            parent: None,
+            actor: None,
             expires_at: None,
             created_at: self.now(),
         };

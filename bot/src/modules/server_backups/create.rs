@@ -84,11 +84,7 @@ pub async fn create(
         message,
         api: without_slash(&app.config.sites.api).to_owned(),
     };
-    let mut task = StoredTask::new(
-        app.storage.tasks().clone(),
-        app.clock.clone(),
-        created.task_id,
-    );
+    let mut task = StoredTask::new(app.storage.clone(), app.clock.clone(), created.task_id);
     follow::follow(&mut task, &mut canvas, app.clock.as_ref(), &app.shutdown).await;
     Ok(())
 }

@@ -1,13 +1,12 @@
 //! Keeping a message up to date with its task.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use splashtail_core::clock::{Clock, SharedClock};
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{StorageError, TaskStore};
+use splashtail_storage::{Storage, StorageError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -123,14 +122,18 @@ async fn leave(canvas: &mut dyn Canvas, picture: &Picture, note: Note, ending: E
 
 /// A task in the database.
 pub struct StoredTask {
-    store: Arc<dyn TaskStore>,
+    storage: Storage,
     clock: SharedClock,
     task: TaskId,
 }
 
 impl StoredTask {
-    pub fn new(store: Arc<dyn TaskStore>, clock: SharedClock, task: TaskId) -> Self {
-        Self { store, clock, task }
+    pub fn new(storage: Storage, clock: SharedClock, task: TaskId) -> Self {
+        Self {
+            storage,
+            clock,
+            task,
+        }
     }
 }
 
@@ -141,11 +144,12 @@ impl Source for StoredTask {
     }
 
     async fn refresh(&mut self, picture: &mut Picture) -> Result<bool, StorageError> {
-        let row = self.store.get(self.task, self.clock.now()).await?;
+        let store = self.storage.tasks();
+        let row = store.get(self.task, self.clock.now()).await?;
         let Some(row) = row else { return Ok(false) };
         // The log is read after the state: a task that has ended gets no more entries.
         loop {
-            let entries = self.store.log(self.task, picture.last_seq(), BATCH).await?;
+            let entries = store.log(self.task, picture.last_seq(), BATCH).await?;
             let done = entries.len() < BATCH as usize;
             entries.into_iter().for_each(|entry| picture.push(entry));
             if done {

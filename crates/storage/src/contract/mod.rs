@@ -2,9 +2,13 @@
 //! `DATABASE_URL` names one whose user may create databases.
 
 mod guilds;
+mod ledger;
+mod migrating;
 mod opening;
+mod outages;
 mod permissions;
 mod queue;
+mod schedules;
 mod setup;
 mod tasks;
 mod tokens;
@@ -20,7 +24,7 @@ use crate::open::Storage;
 use crate::owner::Owner;
 use crate::task::{Slot, TaskRow};
 use crate::task_queue::{Claimed, Wanted};
-use crate::task_store::{Creation, NewTask};
+use crate::task_store::{Creation, NewTask, Priority};
 
 /// Both tests of one contract.
 macro_rules! contract {
@@ -76,6 +80,10 @@ fn task(at_ms: i64) -> NewTask {
         slot: None,
         idempotency: None,
         execute: true,
+        priority: Priority::Interactive,
+        not_before: None,
+        parent: None,
+        actor: None,
         expires_at: None,
         created_at: t(at_ms),
     }

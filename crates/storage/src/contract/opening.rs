@@ -123,34 +123,3 @@ async fn an_unusable_address_is_named_without_being_shown() {
         assert!(!format!("{error:?}").contains("hunter2"));
     }
 }
-
-/// Table and column names of a migration, in order.
-fn columns(sql: &str) -> Vec<(String, String)> {
-    let mut table = String::new();
-    let mut columns = Vec::new();
-    for line in sql.lines() {
-        if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
-            rest.split(' ')
-                .next()
-                .unwrap_or_default()
-                .clone_into(&mut table);
-        }
-        let name = line
-            .strip_prefix("    ")
-            .and_then(|line| line.split(' ').next());
-        if let Some(name) = name.filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())) {
-            columns.push((table.clone(), name.to_owned()));
-        }
-    }
-    columns
-}
-
-#[test]
-fn the_migrations_are_twins() {
-    let sqlite = include_str!("../../migrations/sqlite/0001_initial.sql");
-    let postgres = include_str!("../../migrations/postgres/0001_initial.sql");
-    assert_eq!(columns(sqlite), columns(postgres));
-    assert!(columns(sqlite).len() > 60);
-    let indexes = |sql: &str| sql.matches("INDEX ").count();
-    assert_eq!(indexes(sqlite), indexes(postgres));
-}

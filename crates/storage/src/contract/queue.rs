@@ -8,6 +8,7 @@ use crate::task_queue::{BYTES_PER_PAGE, End, Park, Progress, STEPS_PER_PAGE};
 contract!(
     a_task_is_claimed_by_one_runner,
     one_task_can_be_asked_for,
+    a_task_can_be_put_off,
     urgent_tasks_come_first,
     racing_runners_share_the_tasks,
     a_lost_lease_writes_nothing,
@@ -69,14 +70,35 @@ async fn one_task_can_be_asked_for(storage: Storage) {
     assert_eq!(claim(&storage).await.unwrap().task.id, first.id);
 }
 
+async fn a_task_can_be_put_off(storage: Storage) {
+    let at = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+    let order = NewTask {
+        not_before: Some(at),
+        ..task(0)
+    };
+    let row = created(&storage, &order).await;
+    assert_eq!(row.run_after.timestamp_millis(), at.timestamp_millis());
+    assert_eq!(claim(&storage).await, None);
+    time_passes(&storage, row.id).await;
+    assert_eq!(claim(&storage).await.unwrap().task.id, row.id);
+}
+
 async fn urgent_tasks_come_first(storage: Storage) {
     let mut ids = Vec::new();
-    for (at, priority) in [(0, 2), (1, 1), (2, 0), (3, 1)] {
-        let id = created(&storage, &task(at)).await.id;
-        let set = format!(
-            "UPDATE tasks SET priority = {priority} WHERE task_id = '{id}' RETURNING log_count"
-        );
-        storage.number(set).await;
+    use Priority::{Containment, Interactive, Scheduled};
+    for (at, priority) in [
+        (0, Scheduled),
+        (1, Interactive),
+        (2, Containment),
+        (3, Interactive),
+    ] {
+        let order = NewTask {
+            priority,
+            parent: ids.first().copied(),
+            actor: Some("u/1".to_owned()),
+            ..task(at)
+        };
+        let id = created(&storage, &order).await.id;
         ids.push(id);
     }
     let mut taken = Vec::new();

@@ -2,9 +2,12 @@ use uuid::Uuid;
 
 use super::*;
 use crate::error::StorageError;
-use crate::token::{NewToken, TokenHash};
+use crate::token::{NewToken, PURGED_AT_ONCE, TokenHash};
 
-contract!(tokens_are_found_by_hash_until_they_end);
+contract!(
+    tokens_are_found_by_hash_until_they_end,
+    expired_tokens_are_purged_in_bounded_pieces,
+);
 
 fn token(text: &str, owner: Owner, expires_at: Option<DateTime<Utc>>) -> NewToken {
     NewToken {
@@ -42,4 +45,23 @@ async fn tokens_are_found_by_hash_until_they_end(storage: Storage) {
     assert!(tokens.revoke(row.id).await.unwrap());
     assert!(!tokens.revoke(row.id).await.unwrap());
     assert_eq!(found("one", 0).await, None);
+}
+
+async fn expired_tokens_are_purged_in_bounded_pieces(storage: Storage) {
+    let (owner, tokens) = (Owner::User(user(1)), storage.tokens());
+    for n in 0..PURGED_AT_ONCE + 2 {
+        let expired = token(&n.to_string(), owner, Some(t(i64::from(n))));
+        tokens.issue(&expired).await.unwrap();
+    }
+    let late = t(1_000_000);
+    assert_eq!(tokens.purge(late).await.unwrap(), u64::from(PURGED_AT_ONCE));
+    let left = tokens.list(owner).await.unwrap();
+    let newest = Some(stored(i64::from(PURGED_AT_ONCE) + 1));
+    assert_eq!(left.len(), 2);
+    assert!(
+        left.iter().any(|token| token.expires_at == newest),
+        "{left:?}"
+    );
+    assert_eq!(tokens.purge(late).await.unwrap(), 2);
+    assert_eq!(tokens.purge(late).await.unwrap(), 0);
 }

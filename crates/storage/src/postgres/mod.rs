@@ -1,37 +1,37 @@
 //! The production database, 15 or newer, shared by all processes of all machines.
 
-mod guilds;
-mod permissions;
-mod queue;
-mod rows;
-mod tasks;
-mod tokens;
-
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{Connection, PgPool, Row, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgPool, Row};
 
+use crate::engine::deadline::{
+    ACQUIRE, CONNECT, IDLE_IN_TRANSACTION, MIGRATION, RELEASE, STATEMENT,
+};
 use crate::error::StorageError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// `server_version_num` of the oldest release that is supported.
 const OLDEST: i32 = 150_000;
 /// sqlx itself takes any.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
-const CONNECTIONS: u32 = 10;
-/// How long a call waits for a free connection.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// A connection that has been idle for longer is tried out before it is used.
+pub const CONNECTIONS: u32 = 10;
+/// A connection that has been idle for longer is tried out before it is used: the server, or a
+/// firewall on the way, may have forgotten it.
 const TRUSTED: Duration = Duration::from_secs(2);
+/// How long it may take to answer then. Another one is made in its place.
+const TRIAL: Duration = Duration::from_secs(1);
+/// The server looks for a client that says nothing after this, and gives it up after three
+/// questions. By default that takes two hours, with all locks held.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub struct Postgres {
     pub(crate) pool: PgPool,
+    options: PgConnectOptions,
 }
 
 impl Postgres {
@@ -46,56 +46,85 @@ impl Postgres {
             .application_name("splashtail");
         // Not through the pool: it waits for a server that refuses connections, and then says only
         // that it has waited.
-        let connect = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options));
-        let mut connection = connect.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
-        let version = sqlx::query(
-            "SELECT current_setting('server_version_num')::int AS number, \
-                 current_setting('server_version') AS name",
-        );
-        let row = version.fetch_one(&mut connection).await?;
-        if row.try_get::<i32, _>("number")? < OLDEST {
-            return Err(StorageError::TooOld {
-                found: row.try_get("name")?,
-            });
-        }
-        connection.close().await?;
+        tokio::time::timeout(CONNECT, examine(&options))
+            .await
+            .map_err(|_| StorageError::silent(CONNECT))??;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
+            .acquire_timeout(ACQUIRE)
             // A ping before each statement would double its round trips.
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
                     if meta.idle_for > TRUSTED {
-                        connection.ping().await?;
+                        tokio::time::timeout(TRIAL, connection.ping())
+                            .await
+                            .map_err(|_| sqlx::Error::PoolTimedOut)??;
                     }
                     Ok(true)
                 })
             })
-            .connect_lazy_with(options);
-        Ok(Self { pool })
+            // Not as options of the connection: poolers in between refuse those.
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    let limits = sqlx::raw_sql(AssertSqlSafe(limits()));
+                    limits.execute(connection).await.map(drop)
+                })
+            })
+            .after_release(|connection, _| {
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+            })
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, options })
     }
 
-    /// sqlx holds an advisory lock meanwhile: processes take turns.
+    /// sqlx holds an advisory lock meanwhile: processes take turns. On a connection of its own,
+    /// for which [`STATEMENT`] does not count.
     pub async fn migrate(&self) -> Result<(), StorageError> {
-        MIGRATIONS
-            .run(&self.pool)
-            .await
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(CONNECT)
+            .connect_lazy_with(self.options.clone());
+        let migrated = tokio::time::timeout(MIGRATION, MIGRATIONS.run(&pool)).await;
+        tokio::time::timeout(RELEASE, pool.close()).await.ok();
+        migrated
+            .map_err(|_| StorageError::silent(MIGRATION))?
             .map_err(StorageError::Migration)
-    }
-
-    pub async fn ping(&self) -> Result<(), StorageError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
     }
 
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
 
-    async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, StorageError> {
-        Ok(self.pool.begin().await?)
+/// Whether there is a server of a version that will do.
+async fn examine(options: &PgConnectOptions) -> Result<(), StorageError> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    let version = sqlx::query(
+        "SELECT current_setting('server_version_num')::int AS number, \
+             current_setting('server_version') AS name",
+    );
+    let row = version.fetch_one(&mut connection).await?;
+    if row.try_get::<i32, _>("number")? < OLDEST {
+        return Err(StorageError::TooOld {
+            found: row.try_get("name")?,
+        });
     }
+    connection.close().await?;
+    Ok(())
+}
+
+/// What the server itself watches, so that nothing of ours blocks others when we are gone.
+fn limits() -> String {
+    let (statement, idle) = (STATEMENT.as_millis(), IDLE_IN_TRANSACTION.as_millis());
+    let keepalive = KEEPALIVE.as_secs();
+    format!(
+        "SET statement_timeout = {statement}; \
+         SET idle_in_transaction_session_timeout = {idle}; \
+         SET tcp_keepalives_idle = {keepalive}; \
+         SET tcp_keepalives_interval = {keepalive}; \
+         SET tcp_keepalives_count = 3"
+    )
 }
 
 /// The parser's complaint, unless it quotes the address.
@@ -109,9 +138,4 @@ fn without_url(error: &sqlx::Error, url: &str) -> String {
     } else {
         text
     }
-}
-
-/// To the millisecond, like the other database.
-fn ms(at: DateTime<Utc>) -> DateTime<Utc> {
-    at.trunc_subsecs(3)
 }

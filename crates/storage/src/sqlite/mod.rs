@@ -1,37 +1,28 @@
 //! The embedded database: one file, shared by all processes of the machine.
 
-mod guilds;
-mod permissions;
-mod queue;
-mod rows;
-mod tasks;
-mod tokens;
-
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlitePool, Transaction};
-use uuid::Uuid;
-use uuid::fmt::Hyphenated;
+use sqlx::{Connection, SqlitePool};
 
+use crate::engine::deadline::{ACQUIRE, BUSY, MIGRATION};
 use crate::error::StorageError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// How long a statement waits for the other processes' writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
+/// How often a process that wants to migrate looks whether it is its turn.
+const TURN: Duration = Duration::from_millis(50);
 
 /// One connection writes: writers of one process queue here, in order, instead of polling for
 /// SQLite's lock. Readers never wait (WAL).
 #[derive(Debug, Clone)]
 pub struct Sqlite {
     pub(crate) writer: SqlitePool,
-    reader: SqlitePool,
+    pub(crate) reader: SqlitePool,
     path: PathBuf,
 }
 
@@ -48,15 +39,20 @@ impl Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
+            .acquire_timeout(ACQUIRE)
+            .after_release(|connection, _| {
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+            })
             .connect_with(options.clone())
             .await?;
         let reader = SqlitePoolOptions::new()
             .max_connections(READERS)
+            .acquire_timeout(ACQUIRE)
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
         Ok(Self {
@@ -68,27 +64,21 @@ impl Sqlite {
 
     /// Processes take turns: SQLite itself has no lock that covers a whole migration.
     pub async fn migrate(&self) -> Result<(), StorageError> {
-        let path = self.path.with_extension("migrate.lock");
-        let _turn = lock(path).await?;
-        MIGRATIONS
-            .run(&self.writer)
+        let migrate = async {
+            let _turn = lock(self.path.with_extension("migrate.lock")).await?;
+            MIGRATIONS
+                .run(&self.writer)
+                .await
+                .map_err(StorageError::Migration)
+        };
+        tokio::time::timeout(MIGRATION, migrate)
             .await
-            .map_err(StorageError::Migration)
-    }
-
-    pub async fn ping(&self) -> Result<(), StorageError> {
-        sqlx::query("SELECT 1").execute(&self.reader).await?;
-        Ok(())
+            .map_err(|_| StorageError::silent(MIGRATION))?
     }
 
     pub async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
-    }
-
-    /// For reading before writing: takes the write lock at once, so that what was read stays true.
-    async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>, StorageError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 }
 
@@ -106,31 +96,18 @@ fn create(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Asks again and again: a thread that waits in the system's own lock could not be stopped.
 async fn lock(path: PathBuf) -> Result<File, StorageError> {
-    let failed = {
-        let path = path.clone();
-        move |source| StorageError::File { path, source }
+    let failed = |source| StorageError::File {
+        path: path.clone(),
+        source,
     };
-    let locked = tokio::task::spawn_blocking(move || {
-        let file = File::create(path)?;
-        file.lock()?;
-        Ok(file)
-    });
-    locked
-        .await
-        .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
-        .map_err(failed)
-}
-
-fn ms(at: DateTime<Utc>) -> i64 {
-    at.timestamp_millis()
-}
-
-fn at(ms: i64) -> Result<DateTime<Utc>, StorageError> {
-    DateTime::from_timestamp_millis(ms)
-        .ok_or_else(|| StorageError::corrupt(format!("{ms} is no time")))
-}
-
-fn key(id: Uuid) -> Hyphenated {
-    id.hyphenated()
+    let file = File::create(&path).map_err(failed)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(TURN).await,
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+    }
 }

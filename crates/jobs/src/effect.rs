@@ -1,0 +1,233 @@
+//! Effects on a world that cannot be rolled back: intend, act, confirm.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use splashtail_core::random;
+use splashtail_storage::{Item, NewItem, Outcome, Settled};
+
+use crate::context::JobContext;
+use crate::error::JobError;
+use crate::metrics;
+
+/// What an effect is about to change, for the ledger.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    what: String,
+    before: Value,
+}
+
+impl Intent {
+    /// `what`: for people and for whoever undoes it, such as `role.create Moderator`.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            before: Value::Null,
+        }
+    }
+
+    /// The state that is replaced.
+    #[must_use]
+    pub fn before(self, before: impl Into<Value>) -> Self {
+        Self {
+            before: before.into(),
+            ..self
+        }
+    }
+}
+
+/// Marks one effect of one task: 16 hexadecimal digits for the audit log's reason, or for the
+/// object itself, by which a later run recognises what an earlier one did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nonce(String);
+
+impl Nonce {
+    fn random() -> Result<Self, JobError> {
+        let bytes = random::bytes::<8>().map_err(|error| {
+            JobError::fault("The system has no random numbers").caused_by(error)
+        })?;
+        Ok(Self(format!("{:016x}", u64::from_be_bytes(bytes))))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One that a ledger has.
+impl From<String> for Nonce {
+    fn from(nonce: String) -> Self {
+        Self(nonce)
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl JobContext {
+    /// Changes the world once.
+    ///
+    /// The intent is recorded, then `act` is called. When it is not known whether an act took place
+    /// (a crash, a call that was cut off, [`JobError::Ambiguous`]), `lookup` searches for the nonce:
+    /// what it finds is adopted, else the act is repeated with the same nonce, by a later run. An
+    /// effect that is confirmed is not repeated: its value comes from the ledger. A permanent
+    /// refusal is recorded, too, and given again to later runs.
+    ///
+    /// Names are those of steps: unique in the job, and of the same meaning in all versions.
+    ///
+    /// # Errors
+    /// Those of `act` and `lookup`, or [`JobError::Cancelled`] and [`JobError::LostLease`].
+    pub async fn effect<T, A, Acting, L, Looking>(
+        &self,
+        name: &str,
+        intent: Intent,
+        act: A,
+        lookup: L,
+    ) -> Result<T, JobError>
+    where
+        T: Serialize + DeserializeOwned,
+        A: FnOnce(Nonce) -> Acting,
+        Acting: Future<Output = Result<T, JobError>>,
+        L: Fn(Nonce) -> Looking,
+        Looking: Future<Output = Result<Option<T>, JobError>>,
+    {
+        let name = self.begin_named(name)?;
+        let nonce = match self.shared().journal.item(self.held(), &name).await? {
+            Some(item) if item.outcome != Outcome::Intended => {
+                self.mark_used(name);
+                metrics::effect(self.held().name, "replayed");
+                return settled(item);
+            }
+            Some(item) => {
+                let nonce = Nonce(item.nonce);
+                if let Some(found) = self.in_flight(lookup(nonce.clone())).await? {
+                    return self.confirm(name, Outcome::Adopted, found).await;
+                }
+                // Nobody else may be at it when it is repeated.
+                self.fence_check().await?;
+                nonce
+            }
+            None => self.intend(&name, &intent).await?,
+        };
+        match self.in_flight(act(nonce.clone())).await {
+            Ok(done) => self.confirm(name, Outcome::Done, done).await,
+            Err(ambiguous @ JobError::Ambiguous { .. }) => {
+                match self.in_flight(lookup(nonce)).await? {
+                    Some(found) => self.confirm(name, Outcome::Adopted, found).await,
+                    // It may still be under way: the next run looks again before it repeats.
+                    None => Err(ambiguous),
+                }
+            }
+            Err(refused @ JobError::Permanent { .. }) => {
+                let note = refused.to_string();
+                let settled = Settled {
+                    outcome: Outcome::Failed,
+                    after: None,
+                    code: Some(refused.code()),
+                    note: Some(&note),
+                };
+                self.settle(name, &settled).await?;
+                Err(refused)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes an effect that is left out, and why.
+    ///
+    /// # Errors
+    /// [`JobError::Cancelled`] or [`JobError::LostLease`].
+    pub async fn skip(
+        &self,
+        name: &str,
+        intent: Intent,
+        code: &str,
+        note: &str,
+    ) -> Result<(), JobError> {
+        let name = self.begin_named(name)?;
+        if self
+            .shared()
+            .journal
+            .item(self.held(), &name)
+            .await?
+            .is_none()
+        {
+            self.intend(&name, &intent).await?;
+            let settled = Settled {
+                outcome: Outcome::Skipped,
+                after: None,
+                code: Some(code),
+                note: Some(note),
+            };
+            return self.settle(name, &settled).await;
+        }
+        self.mark_used(name);
+        Ok(())
+    }
+
+    async fn intend(&self, name: &str, intent: &Intent) -> Result<Nonce, JobError> {
+        let nonce = Nonce::random()?;
+        let before = intent.before.to_string();
+        self.shared().journal.reserve(name, &before).await?;
+        let item = NewItem {
+            name,
+            nonce: nonce.as_str(),
+            what: &intent.what,
+            before: &before,
+        };
+        let (held, ledger) = (self.held(), self.held().storage.ledger());
+        let at = held.clock.now();
+        held.write(|| ledger.intend(held.lease, &item, at)).await?;
+        held.progress();
+        Ok(nonce)
+    }
+
+    async fn confirm<T: Serialize>(
+        &self,
+        name: String,
+        outcome: Outcome,
+        value: T,
+    ) -> Result<T, JobError> {
+        let after = serde_json::to_string(&value).map_err(|error| {
+            JobError::permanent("internal", "An effect's outcome cannot be stored").caused_by(error)
+        })?;
+        self.shared().journal.reserve(&name, &after).await?;
+        let settled = Settled {
+            outcome,
+            after: Some(&after),
+            code: None,
+            note: None,
+        };
+        self.settle(name, &settled).await?;
+        Ok(value)
+    }
+
+    async fn settle(&self, name: String, settled: &Settled<'_>) -> Result<(), JobError> {
+        let (held, ledger) = (self.held(), self.held().storage.ledger());
+        let at = held.clock.now();
+        held.write(|| ledger.settle(held.lease, &name, settled, at))
+            .await?;
+        held.progress();
+        metrics::effect(held.name, settled.outcome.as_str());
+        self.mark_used(name);
+        Ok(())
+    }
+}
+
+/// What an earlier run made of it.
+fn settled<T: DeserializeOwned>(item: Item) -> Result<T, JobError> {
+    if let Some(after) = &item.after {
+        return serde_json::from_str(after).map_err(|error| {
+            JobError::permanent("journal_unreadable", "A recorded effect cannot be read")
+                .caused_by(error)
+        });
+    }
+    let code = item.code.unwrap_or_else(|| "failed".to_owned());
+    let note = item.note.unwrap_or_else(|| "It was not done".to_owned());
+    Err(JobError::permanent(code, note))
+}

@@ -1,0 +1,123 @@
+use super::*;
+use crate::ledger::{Item, NewItem, Outcome, Settled, Tally};
+use crate::task_queue::{End, Lease};
+
+contract!(
+    an_item_is_intended_and_then_settled_once,
+    a_lost_lease_changes_nothing_in_the_ledger,
+    the_ledger_outlives_the_run_and_goes_with_the_task,
+);
+
+fn item(name: &str) -> NewItem<'_> {
+    NewItem {
+        name,
+        nonce: "0123456789abcdef",
+        what: "role.create",
+        before: r#"{"z":1,"a":null}"#,
+    }
+}
+
+fn done(after: &str) -> Settled<'_> {
+    Settled {
+        outcome: Outcome::Done,
+        after: Some(after),
+        code: None,
+        note: None,
+    }
+}
+
+async fn items(storage: &Storage, id: TaskId) -> Vec<Item> {
+    storage.ledger().items(id, 0, 100).await.unwrap()
+}
+
+async fn held(storage: &Storage) -> (TaskId, Lease) {
+    let id = created(storage, &task(0)).await.id;
+    (id, claim(storage).await.unwrap().lease)
+}
+
+async fn an_item_is_intended_and_then_settled_once(storage: Storage) {
+    let (id, lease) = held(&storage).await;
+    let ledger = storage.ledger();
+    assert!(ledger.intend(lease, &item("b"), t(1)).await.unwrap());
+    assert!(ledger.intend(lease, &item("a"), t(2)).await.unwrap());
+    let again = NewItem {
+        nonce: "other",
+        ..item("b")
+    };
+    assert!(ledger.intend(lease, &again, t(3)).await.unwrap());
+    let intended = items(&storage, id).await;
+    assert_eq!(intended.len(), 2, "in order, and the first nonce stays");
+    assert_eq!(
+        (intended[0].name.as_str(), intended[1].name.as_str()),
+        ("b", "a")
+    );
+    assert_eq!(
+        (intended[0].nonce.as_str(), intended[0].outcome),
+        ("0123456789abcdef", Outcome::Intended)
+    );
+    assert_eq!(intended[0].before.to_string(), item("b").before);
+    assert_eq!(
+        (intended[0].intended_at, intended[0].settled_at),
+        (stored(1), None)
+    );
+
+    let refused = Settled {
+        outcome: Outcome::Failed,
+        after: None,
+        code: Some("missing_access"),
+        note: Some("The bot may not"),
+    };
+    assert!(ledger.settle(lease, "b", &done("1"), t(4)).await.unwrap());
+    assert!(ledger.settle(lease, "b", &refused, t(5)).await.unwrap());
+    assert!(ledger.settle(lease, "a", &refused, t(6)).await.unwrap());
+    let settled = items(&storage, id).await;
+    assert_eq!(
+        (settled[0].outcome, settled[0].after.as_deref()),
+        (Outcome::Done, Some("1")),
+        "the first outcome counts"
+    );
+    assert_eq!(
+        (settled[1].code.as_deref(), settled[1].settled_at),
+        (Some("missing_access"), Some(stored(6)))
+    );
+    let tally = Tally {
+        done: 1,
+        failed: 1,
+        ..Tally::default()
+    };
+    assert_eq!(ledger.tally(id).await.unwrap(), tally);
+    let page = ledger.items(id, settled[0].seq, 1).await.unwrap();
+    assert_eq!(page, settled[1..]);
+    // Both count as progress.
+    time_passes(&storage, id).await;
+    let claimed = claim(&storage).await.unwrap();
+    assert_eq!(claimed.task.attempts, 1);
+    assert!(claimed.progress.items >= 2 && claimed.progress.bytes > 0);
+}
+
+async fn a_lost_lease_changes_nothing_in_the_ledger(storage: Storage) {
+    let (id, stale) = held(&storage).await;
+    let ledger = storage.ledger();
+    assert!(ledger.intend(stale, &item("a"), t(1)).await.unwrap());
+    time_passes(&storage, id).await;
+    claim(&storage).await.unwrap();
+    assert!(!ledger.intend(stale, &item("b"), t(2)).await.unwrap());
+    assert!(!ledger.settle(stale, "a", &done("1"), t(2)).await.unwrap());
+    let left = items(&storage, id).await;
+    assert_eq!((left.len(), left[0].outcome), (1, Outcome::Intended));
+}
+
+async fn the_ledger_outlives_the_run_and_goes_with_the_task(storage: Storage) {
+    let (id, lease) = held(&storage).await;
+    storage
+        .ledger()
+        .intend(lease, &item("a"), t(1))
+        .await
+        .unwrap();
+    let end = End::Completed(None);
+    let ended = storage.queue().finish(lease, &end, &entry(2, "done")).await;
+    assert!(ended.unwrap());
+    assert_eq!(items(&storage, id).await.len(), 1);
+    assert!(storage.tasks().delete(id).await.unwrap());
+    assert_eq!(items(&storage, id).await, []);
+}

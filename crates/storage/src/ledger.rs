@@ -1,0 +1,265 @@
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use splashtail_core::ids::TaskId;
+
+use crate::engine::{Columns, Engine, Row, query};
+use crate::error::StorageError;
+use crate::open::Storage;
+use crate::sql::{held, progress};
+use crate::task_queue::Lease;
+
+/// What tasks change in the world, item by item: before a change is made its intent is here, and
+/// afterwards its outcome. It is kept for as long as the task's row.
+///
+/// Writes are a runner's, as in [`crate::TaskQueue`]: `false` says that the lease is not held and
+/// that nothing was written. Each is progress.
+#[async_trait]
+pub trait LedgerStore: Send + Sync {
+    /// Adds an item that is about to be done. One that is there stays as it is.
+    async fn intend(
+        &self,
+        lease: Lease,
+        item: &NewItem<'_>,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StorageError>;
+
+    /// Says what became of it. Only the first outcome counts.
+    async fn settle(
+        &self,
+        lease: Lease,
+        name: &str,
+        settled: &Settled<'_>,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StorageError>;
+
+    /// The items behind `after` (0: from the first), in the order of their intents.
+    async fn items(&self, task: TaskId, after: i64, limit: u32) -> Result<Vec<Item>, StorageError>;
+
+    /// How many items there are of each outcome.
+    async fn tally(&self, task: TaskId) -> Result<Tally, StorageError>;
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct NewItem<'a> {
+    /// Unique within the task.
+    pub name: &'a str,
+    pub nonce: &'a str,
+    pub what: &'a str,
+    /// JSON text.
+    pub before: &'a str,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Settled<'a> {
+    pub outcome: Outcome,
+    /// JSON text.
+    pub after: Option<&'a str>,
+    /// Why it was not done: stable, and for people.
+    pub code: Option<&'a str>,
+    pub note: Option<&'a str>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Rising in the order of the intents.
+    pub seq: i64,
+    pub name: String,
+    /// By which it can be recognised in the world.
+    pub nonce: String,
+    pub what: String,
+    pub before: Value,
+    /// JSON text.
+    pub after: Option<String>,
+    pub outcome: Outcome,
+    pub code: Option<String>,
+    pub note: Option<String>,
+    pub intended_at: DateTime<Utc>,
+    pub settled_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It may have happened.
+    Intended,
+    Done,
+    /// Found to be done, by an earlier run.
+    Adopted,
+    Skipped,
+    Failed,
+}
+
+impl Outcome {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Done => "done",
+            Self::Adopted => "adopted",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an outcome")]
+pub struct UnknownOutcome;
+
+impl std::str::FromStr for Outcome {
+    type Err = UnknownOutcome;
+
+    fn from_str(text: &str) -> Result<Self, UnknownOutcome> {
+        let all = [
+            Self::Intended,
+            Self::Done,
+            Self::Adopted,
+            Self::Skipped,
+            Self::Failed,
+        ];
+        let found = all.into_iter().find(|outcome| outcome.as_str() == text);
+        found.ok_or(UnknownOutcome)
+    }
+}
+
+/// Items by outcome; adopted ones count as done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub intended: u64,
+    pub done: u64,
+    pub skipped: u64,
+    pub failed: u64,
+}
+
+impl Storage {
+    pub fn ledger(&self) -> &dyn LedgerStore {
+        self.engine()
+    }
+}
+
+/// $3: bytes of what is written.
+const COUNT_ITEM: &str = concat!(
+    "UPDATE tasks SET item_count = item_count + 1, step_bytes = step_bytes + $3, ",
+    progress!(),
+    held!(),
+    " RETURNING item_count"
+);
+
+const INSERT_ITEM: &str = "\
+    INSERT INTO task_items (task_id, seq, name, nonce, what, before, outcome, intended_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, 'intended', $7) ON CONFLICT DO NOTHING";
+
+const COUNT_OUTCOME: &str = concat!(
+    "UPDATE tasks SET step_bytes = step_bytes + $3, ",
+    progress!(),
+    held!()
+);
+
+const SETTLE_ITEM: &str = "\
+    UPDATE task_items SET outcome = $3, after = $4, code = $5, note = $6, settled_at = $7 \
+    WHERE task_id = $1 AND name = $2 AND outcome = 'intended'";
+
+const READ_ITEMS: &str = "\
+    SELECT seq, name, nonce, what, before, after, outcome, code, note, intended_at, settled_at \
+    FROM task_items WHERE task_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+
+const COUNT_ITEMS: &str =
+    "SELECT outcome, COUNT(*) AS items FROM task_items WHERE task_id = $1 GROUP BY outcome";
+
+#[async_trait]
+impl LedgerStore for Engine {
+    async fn intend(
+        &self,
+        lease: Lease,
+        item: &NewItem<'_>,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let count = query(COUNT_ITEM)
+            .bind(lease.task)
+            .bind(lease.fence)
+            .bind(bytes(item.before));
+        let Some(row) = tx.fetch_optional(count).await? else {
+            tx.rollback().await?;
+            return Ok(false);
+        };
+        let insert = query(INSERT_ITEM)
+            .bind(lease.task)
+            .bind(row.get::<i64>("item_count")?)
+            .bind(item.name)
+            .bind(item.nonce)
+            .bind(item.what)
+            .bind(item.before)
+            .bind(at);
+        tx.execute(insert).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn settle(
+        &self,
+        lease: Lease,
+        name: &str,
+        settled: &Settled<'_>,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let count = query(COUNT_OUTCOME)
+            .bind(lease.task)
+            .bind(lease.fence)
+            .bind(bytes(settled.after.unwrap_or_default()));
+        if tx.execute(count).await? == 0 {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        let settle = query(SETTLE_ITEM)
+            .bind(lease.task)
+            .bind(name)
+            .bind(settled.outcome.as_str())
+            .bind(settled.after)
+            .bind(settled.code)
+            .bind(settled.note)
+            .bind(at);
+        tx.execute(settle).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn items(&self, task: TaskId, after: i64, limit: u32) -> Result<Vec<Item>, StorageError> {
+        let read = query(READ_ITEMS).bind(task).bind(after).bind(limit);
+        self.fetch_all(read).await?.iter().map(item).collect()
+    }
+
+    async fn tally(&self, task: TaskId) -> Result<Tally, StorageError> {
+        let mut tally = Tally::default();
+        for row in self.fetch_all(query(COUNT_ITEMS).bind(task)).await? {
+            let items = row.get::<i64>("items")?.unsigned_abs();
+            match row.parsed("outcome")? {
+                Outcome::Intended => tally.intended += items,
+                Outcome::Done | Outcome::Adopted => tally.done += items,
+                Outcome::Skipped => tally.skipped += items,
+                Outcome::Failed => tally.failed += items,
+            }
+        }
+        Ok(tally)
+    }
+}
+
+fn bytes(text: &str) -> i64 {
+    i64::try_from(text.len()).unwrap_or(i64::MAX)
+}
+
+fn item(row: &Row) -> Result<Item, StorageError> {
+    Ok(Item {
+        seq: row.get("seq")?,
+        name: row.get("name")?,
+        nonce: row.get("nonce")?,
+        what: row.get("what")?,
+        before: row.json("before")?,
+        after: row.get("after")?,
+        outcome: row.parsed("outcome")?,
+        code: row.get("code")?,
+        note: row.get("note")?,
+        intended_at: row.get("intended_at")?,
+        settled_at: row.get("settled_at")?,
+    })
+}
