@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::migrate::MigrateError;
 
 use crate::engine::deadline::ACQUIRE;
 
@@ -96,22 +97,29 @@ impl StorageError {
 
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
-        use sqlx::Error as E;
-        match &error {
-            E::PoolTimedOut => Self::Unavailable(Outage::NoConnection { waited: ACQUIRE }),
-            E::Io(_) | E::Tls(_) | E::PoolClosed | E::WorkerCrashed => {
-                Self::Unavailable(Outage::Database(error))
+        match (class(&error), error) {
+            (Class::Unavailable, sqlx::Error::PoolTimedOut) => {
+                Self::Unavailable(Outage::NoConnection { waited: ACQUIRE })
             }
-            E::ColumnDecode { .. } | E::Decode(_) | E::Protocol(_) => Self::corrupt(error),
-            E::ColumnNotFound(_) | E::TypeNotFound { .. } => Self::Outdated(error),
-            E::Database(cause) => match class(&**cause) {
-                Class::Unavailable => Self::Unavailable(Outage::Database(error)),
-                Class::Conflict => Self::Conflict(error),
-                Class::Corrupt => Self::corrupt(error),
-                Class::Outdated => Self::Outdated(error),
-                Class::Refused => Self::Refused(error),
-            },
-            _ => Self::Refused(error),
+            (Class::Unavailable, error) => Self::Unavailable(Outage::Database(error)),
+            (Class::Conflict, error) => Self::Conflict(error),
+            (Class::Corrupt, error) => Self::corrupt(error),
+            (Class::Outdated, error) => Self::Outdated(error),
+            (Class::Refused, error) => Self::Refused(error),
+        }
+    }
+}
+
+impl From<MigrateError> for StorageError {
+    /// A database that is away is that, whatever was asked of it.
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)
+                if class(&cause) == Class::Unavailable =>
+            {
+                cause.into()
+            }
+            error => Self::Migration(error),
         }
     }
 }
@@ -125,7 +133,20 @@ enum Class {
     Refused,
 }
 
-fn class(error: &dyn DatabaseError) -> Class {
+fn class(error: &sqlx::Error) -> Class {
+    use sqlx::Error as E;
+    match error {
+        E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => {
+            Class::Unavailable
+        }
+        E::ColumnDecode { .. } | E::Decode(_) | E::Protocol(_) => Class::Corrupt,
+        E::ColumnNotFound(_) | E::TypeNotFound { .. } => Class::Outdated,
+        E::Database(cause) => class_of_code(&**cause),
+        _ => Class::Refused,
+    }
+}
+
+fn class_of_code(error: &dyn DatabaseError) -> Class {
     if !matches!(error.kind(), ErrorKind::Other) {
         return Class::Conflict;
     }

@@ -262,12 +262,13 @@ async fn a_server_that_falls_silent_is_said_and_recovers() {
     fill_pool(&storage).await;
 
     road.closed.send_replace(true);
-    let (read, written, probed) = tokio::join!(
+    let (read, written, migrated, probed) = tokio::join!(
         storage.tasks().get(held.id, t(0)),
         storage.guilds().ensure(guild(1), t(0)),
+        storage.migrate(),
         Storage::probe(&road.target),
     );
-    for error in [read.err(), written.err(), probed.err()] {
+    for error in [read.err(), written.err(), migrated.err(), probed.err()] {
         let error = error.expect("nothing was answered");
         assert!(error.is_unavailable(), "{error:?}");
         let text = Chain(&error).to_string();

@@ -28,10 +28,14 @@ const TRIAL: Duration = Duration::from_secs(1);
 /// questions. By default that takes two hours, with all locks held.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
+/// How often, while it migrates, the server is asked for a sign of life, and how long that may take.
+const WATCH: Duration = Duration::from_secs(5);
+/// So many signs of life may be missing.
+const MISSED: u32 = 2;
+
 #[derive(Debug, Clone)]
 pub struct Postgres {
     pub(crate) pool: PgPool,
-    options: PgConnectOptions,
 }
 
 impl Postgres {
@@ -74,8 +78,8 @@ impl Postgres {
             .after_release(|connection, _| {
                 Box::pin(async move { Ok(!connection.is_in_transaction()) })
             })
-            .connect_lazy_with(options.clone());
-        Ok(Self { pool, options })
+            .connect_lazy_with(options);
+        Ok(Self { pool })
     }
 
     /// sqlx holds an advisory lock meanwhile: processes take turns. On a connection of its own,
@@ -84,16 +88,34 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(CONNECT)
-            .connect_lazy_with(self.options.clone());
-        let migrated = tokio::time::timeout(MIGRATION, MIGRATIONS.run(&pool)).await;
+            .connect_lazy_with(self.pool.connect_options().as_ref().clone());
+        let migrated = tokio::select! {
+            migrated = MIGRATIONS.run(&pool) => migrated.map_err(StorageError::from),
+            silent = self.silence() => Err(silent),
+            () = tokio::time::sleep(MIGRATION) => Err(StorageError::silent(MIGRATION)),
+        };
         tokio::time::timeout(RELEASE, pool.close()).await.ok();
         migrated
-            .map_err(|_| StorageError::silent(MIGRATION))?
-            .map_err(StorageError::Migration)
     }
 
+    /// Until the server says nothing any more: a statement of a migration may take long, but the
+    /// server answers others meanwhile.
+    async fn silence(&self) -> StorageError {
+        let mut missed = 0;
+        while missed < MISSED {
+            tokio::time::sleep(WATCH).await;
+            let answer = sqlx::query("SELECT 1").execute(&self.pool);
+            match tokio::time::timeout(WATCH, answer).await {
+                Ok(Ok(_)) => missed = 0,
+                Ok(Err(_)) | Err(_) => missed += 1,
+            }
+        }
+        StorageError::silent(WATCH * MISSED)
+    }
+
+    /// Waits for what is under way, but not for a server that has fallen silent.
     pub async fn close(&self) {
-        self.pool.close().await;
+        tokio::time::timeout(RELEASE, self.pool.close()).await.ok();
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool};
 
-use crate::engine::deadline::{ACQUIRE, BUSY, MIGRATION};
+use crate::engine::deadline::{ACQUIRE, BUSY, MIGRATION, RELEASE};
 use crate::error::StorageError;
 
 pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -66,19 +66,21 @@ impl Sqlite {
     pub async fn migrate(&self) -> Result<(), StorageError> {
         let migrate = async {
             let _turn = lock(self.path.with_extension("migrate.lock")).await?;
-            MIGRATIONS
-                .run(&self.writer)
-                .await
-                .map_err(StorageError::Migration)
+            MIGRATIONS.run(&self.writer).await?;
+            Ok(())
         };
         tokio::time::timeout(MIGRATION, migrate)
             .await
             .map_err(|_| StorageError::silent(MIGRATION))?
     }
 
+    /// Waits for what is under way, but not for a disk that has stopped.
     pub async fn close(&self) {
-        self.reader.close().await;
-        self.writer.close().await;
+        let closed = async {
+            self.reader.close().await;
+            self.writer.close().await;
+        };
+        tokio::time::timeout(RELEASE, closed).await.ok();
     }
 }
 
