@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use splashtail_core::ids::{GuildId, UserId};
 use std::str::FromStr;
 
-use crate::engine::{Columns, Engine, query};
+use crate::engine::{Engine, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 

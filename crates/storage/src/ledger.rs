@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use splashtail_core::ids::TaskId;
 
-use crate::engine::{Columns, Engine, Row, query};
+use crate::engine::{Engine, Row, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 use crate::sql::{held, progress};

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use splashtail_core::ids::TaskId;
 
-use crate::engine::{Columns, Query, Row, query};
+use crate::engine::{Query, Row, query};
 use crate::error::StorageError;
 use crate::sql::INSERT_ENTRY;
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use splashtail_core::ids::{GuildId, RoleId, UserId};
 use uuid::Uuid;
 
-use crate::engine::{Columns, Engine, Transaction, query};
+use crate::engine::{Engine, Transaction, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use splashtail_core::ids::TaskId;
 use uuid::Uuid;
 
-use crate::engine::{Columns, Engine, Row, query};
+use crate::engine::{Engine, Row, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 

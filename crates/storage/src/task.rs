@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::{GuildId, TaskId};
 
-use crate::engine::Columns;
+use crate::engine::Row;
 use crate::error::StorageError;
 use crate::owner::Owner;
 
@@ -146,7 +146,7 @@ impl TaskCounts {
 }
 
 /// From a row of [`crate::sql::task_columns`].
-pub(crate) fn read(row: &impl Columns) -> Result<TaskRow, StorageError> {
+pub(crate) fn read(row: &Row) -> Result<TaskRow, StorageError> {
     let slot = match (row.get("slot_guild")?, row.get("slot_kind")?) {
         (Some(guild), Some(kind)) => Some(Slot { guild, kind }),
         _ => None,

@@ -5,7 +5,7 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::engine::{Columns, Engine, Row, query};
+use crate::engine::{Engine, Row, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 use crate::owner::Owner;

@@ -10,7 +10,7 @@ mod row;
 
 pub use connection::{Connection, Transaction};
 pub use query::{Query, Sql, query};
-pub use row::{Columns, Row};
+pub use row::Row;
 
 use crate::error::{Outage, StorageError};
 use crate::postgres::{CONNECTIONS, Postgres};

@@ -17,12 +17,17 @@ pub enum Row {
     Postgres(PgRow),
 }
 
-/// Reads columns by name. Whatever does not fit is corruption.
-pub trait Columns {
-    fn get<T: Stored>(&self, column: &str) -> Result<T, StorageError>;
+/// Columns are read by name. Whatever does not fit is corruption.
+impl Row {
+    pub fn get<T: Stored>(&self, column: &str) -> Result<T, StorageError> {
+        match self {
+            Self::Sqlite(row) => T::from_sqlite(row, column),
+            Self::Postgres(row) => T::from_postgres(row, column),
+        }
+    }
 
     /// From a type's text form.
-    fn parsed<T>(&self, column: &str) -> Result<T, StorageError>
+    pub fn parsed<T>(&self, column: &str) -> Result<T, StorageError>
     where
         T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
     {
@@ -30,37 +35,16 @@ pub trait Columns {
         text.parse().map_err(StorageError::corrupt)
     }
 
-    fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, StorageError> {
+    pub fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, StorageError> {
         let text: String = self.get(column)?;
         serde_json::from_str(&text).map_err(StorageError::corrupt)
     }
 
-    fn maybe_json<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, StorageError> {
+    pub fn maybe_json<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, StorageError> {
         let text: Option<String> = self.get(column)?;
         text.map(|text| serde_json::from_str(&text))
             .transpose()
             .map_err(StorageError::corrupt)
-    }
-}
-
-impl Columns for Row {
-    fn get<T: Stored>(&self, column: &str) -> Result<T, StorageError> {
-        match self {
-            Self::Sqlite(row) => T::from_sqlite(row, column),
-            Self::Postgres(row) => T::from_postgres(row, column),
-        }
-    }
-}
-
-impl Columns for SqliteRow {
-    fn get<T: Stored>(&self, column: &str) -> Result<T, StorageError> {
-        T::from_sqlite(self, column)
-    }
-}
-
-impl Columns for PgRow {
-    fn get<T: Stored>(&self, column: &str) -> Result<T, StorageError> {
-        T::from_postgres(self, column)
     }
 }
 

@@ -75,9 +75,6 @@ impl Postgres {
                     limits.execute(connection).await.map(drop)
                 })
             })
-            .after_release(|connection, _| {
-                Box::pin(async move { Ok(!connection.is_in_transaction()) })
-            })
             .connect_lazy_with(options);
         Ok(Self { pool })
     }

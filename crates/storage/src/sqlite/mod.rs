@@ -45,6 +45,7 @@ impl Sqlite {
             .idle_timeout(None)
             .max_lifetime(None)
             .acquire_timeout(ACQUIRE)
+            // A migration that was given up. Stores' transactions end in `engine`.
             .after_release(|connection, _| {
                 Box::pin(async move { Ok(!connection.is_in_transaction()) })
             })

@@ -10,7 +10,7 @@ use super::{
     BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,
     Wanted,
 };
-use crate::engine::{Columns, Engine, Row, Sql, Transaction, query};
+use crate::engine::{Engine, Row, Sql, Transaction, query};
 use crate::error::StorageError;
 use crate::log_entry::{self, MAX_ENTRIES, NewLogEntry};
 use crate::open::Storage;

@@ -6,7 +6,7 @@ use splashtail_core::ids::TaskId;
 use uuid::Uuid;
 
 use super::{Cancellation, Creation, Idempotency, NewTask, Start, TaskQuery, TaskStore};
-use crate::engine::{Columns, Engine, Sql, Transaction, query};
+use crate::engine::{Engine, Sql, Transaction, query};
 use crate::error::StorageError;
 use crate::log_entry::{self, NewLogEntry, TaskLogEntry};
 use crate::open::Storage;
