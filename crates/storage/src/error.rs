@@ -85,7 +85,6 @@ impl StorageError {
                 .code()
                 .is_some_and(|code| DISCONNECTS.contains(&&*code)),
             Self::Unavailable(_) => true,
-            Self::Corrupt(cause) => matches!(cause.downcast_ref(), Some(E::Protocol(_))),
             _ => false,
         }
     }
@@ -136,10 +135,15 @@ enum Class {
 fn class(error: &sqlx::Error) -> Class {
     use sqlx::Error as E;
     match error {
-        E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => {
-            Class::Unavailable
-        }
-        E::ColumnDecode { .. } | E::Decode(_) | E::Protocol(_) => Class::Corrupt,
+        // Protocol: a connection that ended in the middle of a word, as when what stands before the
+        // server has lost it.
+        E::Io(_)
+        | E::Tls(_)
+        | E::Protocol(_)
+        | E::PoolTimedOut
+        | E::PoolClosed
+        | E::WorkerCrashed => Class::Unavailable,
+        E::ColumnDecode { .. } | E::Decode(_) => Class::Corrupt,
         E::ColumnNotFound(_) | E::TypeNotFound { .. } => Class::Outdated,
         E::Database(cause) => class_of_code(&**cause),
         _ => Class::Refused,

@@ -261,7 +261,7 @@ async fn a_server_that_falls_silent_is_said_and_recovers() {
     created(&storage, &held).await;
     fill_pool(&storage).await;
 
-    road.closed.send_replace(true);
+    road.state.send_replace(Traffic::Stuck);
     let (read, written, migrated, probed) = tokio::join!(
         storage.tasks().get(held.id, t(0)),
         storage.guilds().ensure(guild(1), t(0)),
@@ -277,7 +277,7 @@ async fn a_server_that_falls_silent_is_said_and_recovers() {
             "{text}"
         );
     }
-    road.closed.send_replace(false);
+    road.state.send_replace(Traffic::Flows);
     assert!(storage.tasks().get(held.id, t(0)).await.unwrap().is_some());
     storage.guilds().ensure(guild(2), t(0)).await.unwrap();
     fill_pool(&storage).await;
@@ -285,10 +285,52 @@ async fn a_server_that_falls_silent_is_said_and_recovers() {
     database.remove().await;
 }
 
+/// A server that restarts: its connections end, and for a while there is nobody.
+#[tokio::test]
+#[ignore = "needs DATABASE_URL"]
+async fn a_server_that_restarts_is_said_and_recovers() {
+    let database = postgres().await;
+    let road = Road::to(&database.target).await;
+    let storage = Storage::open(&road.target, &CancellationToken::new())
+        .await
+        .unwrap();
+    for round in 0..3 {
+        let held = with_slot(round, 1 + round.unsigned_abs());
+        created(&storage, &held).await;
+        fill_pool(&storage).await;
+        road.state.send_replace(Traffic::Away);
+        let (tasks, order) = (storage.tasks(), task(0));
+        let (read, written, ordered) = tokio::join!(
+            tasks.get(held.id, t(0)),
+            storage.guilds().ensure(guild(1), t(0)),
+            tasks.create(&order),
+        );
+        for error in [read.err(), written.err(), ordered.err()] {
+            let error = error.expect("there was nobody");
+            assert!(error.is_unavailable(), "{error:?}");
+        }
+        road.state.send_replace(Traffic::Flows);
+        assert!(tasks.get(held.id, t(0)).await.unwrap().is_some());
+        created(&storage, &task(0)).await;
+        fill_pool(&storage).await;
+    }
+    storage.close().await;
+    database.remove().await;
+}
+
 /// What stands between us and a server.
 struct Road {
     target: DatabaseTarget,
-    closed: watch::Sender<bool>,
+    state: watch::Sender<Traffic>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Traffic {
+    Flows,
+    /// Nothing arrives any more, and nothing is said about it.
+    Stuck,
+    /// Connections end, and new ones at once.
+    Away,
 }
 
 impl Road {
@@ -299,32 +341,45 @@ impl Road {
         let server = PgConnectOptions::from_str(url.expose_secret()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (closed, watched) = watch::channel(false);
+        let (state, watched) = watch::channel(Traffic::Flows);
         let behind = (server.get_host().to_owned(), server.get_port());
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let far = TcpStream::connect(behind.clone()).await.unwrap();
-                let ((near_in, near_out), (far_in, far_out)) =
-                    (near.into_split(), far.into_split());
-                tokio::spawn(carry(near_in, far_out, watched.clone()));
-                tokio::spawn(carry(far_in, near_out, watched.clone()));
+                let mut state = watched.clone();
+                tokio::spawn(async move {
+                    let ((near_in, near_out), (far_in, far_out)) =
+                        (near.into_split(), far.into_split());
+                    let there = carry(near_in, far_out, state.clone());
+                    let back = carry(far_in, near_out, state.clone());
+                    tokio::select! {
+                        () = there => {}
+                        () = back => {}
+                        _ = state.wait_for(|state| *state == Traffic::Away) => {}
+                    }
+                });
             }
         });
         let here = server.host("127.0.0.1").port(port);
         Self {
             target: DatabaseTarget::Postgres(here.to_url_lossy().to_string().into()),
-            closed,
+            state,
         }
     }
 }
 
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut closed: watch::Receiver<bool>) {
+async fn carry(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<Traffic>,
+) {
     let mut buffer = vec![0; 8192];
     while let Ok(len @ 1..) = from.read(&mut buffer).await {
-        if closed.wait_for(|closed| !closed).await.is_err() {
-            return;
-        }
-        if to.write_all(&buffer[..len]).await.is_err() {
+        let stays = state
+            .wait_for(|state| *state == Traffic::Flows)
+            .await
+            .is_err();
+        if stays || to.write_all(&buffer[..len]).await.is_err() {
             return;
         }
     }
