@@ -21,7 +21,7 @@ use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::Config;
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::listen;
-use splashtail_discord::Discord;
+use splashtail_discord::{Discord, Lane};
 use splashtail_ipc::cache::{self, Cache};
 use splashtail_ipc::http::{NotReady, Readiness, serve};
 use splashtail_ipc::signing::{ReplayCache, SignatureGate, Verifier, tag};
@@ -66,7 +66,8 @@ pub async fn serve_on(
         token,
         clock.clone(),
     )
-    .context("discord_auth.token cannot be used")?;
+    .context("discord_auth.token cannot be used")?
+    .in_lane(Lane::Bulk);
     let data_key = data_key(config.meta.data_key.as_ref())?;
     let objects = Objects::open(&config.object_storage)?;
     let temporary = config.data_dir.join("tmp");

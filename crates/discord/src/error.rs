@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -28,24 +29,89 @@ pub enum RateLimitScope {
     Global,
     /// Everyone on this resource.
     Shared,
+    /// Our own guard: Discord blocks addresses whose requests it refuses too often.
+    Refusals,
+    /// Our own bound: too many requests stand in line.
+    Line,
+}
+
+impl fmt::Display for RateLimitScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "this bot's on this route",
+            Self::Global => "this bot's on all routes",
+            Self::Shared => "everybody's on this resource",
+            Self::Refusals => "our own, before Discord blocks us for refused requests",
+            Self::Line => "our own, too many requests are waiting",
+        })
+    }
+}
+
+/// What was there instead of a usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// A server in trouble.
+    #[error("it answered {0}")]
+    Status(StatusCode),
+    /// The connection broke or timed out.
+    #[error("the connection failed")]
+    Network(#[source] reqwest::Error),
+    /// A success that is not the JSON it should be.
+    #[error("its answer is unreadable")]
+    Unreadable(#[source] serde_json::Error),
+    /// A success larger than any answer of the API.
+    #[error("its answer is too large")]
+    TooLarge,
+    /// The caller could not wait for the answer any longer.
+    #[error("the answer was not waited for")]
+    Cancelled,
+}
+
+impl Unanswered {
+    /// Whether another try may end otherwise.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self, Self::Status(_) | Self::Network(_))
+    }
+}
+
+impl ApiError {
+    /// The object itself is unknown: code 10001 and following. An unknown guild says nothing
+    /// about what is in it, and a 404 without such a code nothing at all.
+    pub fn is_gone(&self) -> bool {
+        const UNKNOWN_GUILD: u64 = 10_004;
+        self.status == StatusCode::NOT_FOUND
+            && (10_001..=10_999).contains(&self.code)
+            && self.code != UNKNOWN_GUILD
+    }
 }
 
 /// Why a request gave no usable answer. Rate limits and passing failures were already waited for
-/// and tried again as far as that is safe.
+/// and tried again as far as that is safe. All but [`DiscordError::Ambiguous`] mean that a request
+/// which is not idempotent had no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscordError {
     /// Discord answered with an error that trying again does not cure.
     #[error(transparent)]
     Api(#[from] Box<ApiError>),
-    /// A rate limit that lasts longer than the caller is willing to wait.
-    #[error("Discord's rate limit on {route} lasts {retry_after:?}")]
+    /// The turn would come later than the caller is ready to wait for.
+    #[error("the rate limit on {route} ({scope}) lasts {retry_after:?}")]
     RateLimited {
         /// Method and route template.
         route: String,
-        /// How long to wait.
+        /// How long to wait, reckoned from the place in line.
         retry_after: Duration,
         /// Which limit it is.
         scope: RateLimitScope,
+    },
+    /// It may have happened, or not: the request was sent and nothing usable came back, and doing
+    /// it twice is not the same as once. Neither success nor failure; look up what became of it.
+    #[error("it is not known whether {route} took effect")]
+    Ambiguous {
+        /// Method and route template.
+        route: String,
+        /// Why it is not known.
+        #[source]
+        cause: Unanswered,
     },
     /// Discord kept failing on its side.
     #[error("Discord is unavailable: {route} answered {status} {attempts} times")]
@@ -117,12 +183,18 @@ impl DiscordError {
         }
     }
 
-    /// Whether the same request may succeed later without anybody changing anything.
+    /// Whether the same request may succeed later without anybody changing anything. An ambiguous
+    /// one is neither this nor failed for good.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Network { .. }
         )
+    }
+
+    /// Whether it may have taken effect although it did not succeed.
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(self, Self::Ambiguous { .. })
     }
 
     /// 404: the object is gone or was never there.

@@ -12,9 +12,13 @@ mod client;
 mod error;
 pub mod permissions;
 mod ratelimit;
+mod request;
 mod retry;
 mod route;
+pub mod snowflake;
 
 pub use cdn::{Download, DownloadError};
-pub use client::{Discord, Request, UserAgent};
-pub use error::{ApiError, DiscordError, RateLimitScope};
+pub use client::{Discord, UserAgent};
+pub use error::{ApiError, DiscordError, RateLimitScope, Unanswered};
+pub use ratelimit::{Lane, Load};
+pub use request::Request;

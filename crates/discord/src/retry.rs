@@ -18,20 +18,11 @@ pub(crate) enum Retry {
     Pointless,
 }
 
-/// Statuses of a server that is failing, as opposed to refusing.
+/// A server that is failing, as opposed to refusing, may have done it all the same.
 pub(crate) fn on_status(status: StatusCode, idempotent: bool) -> Retry {
-    match status.as_u16() {
-        500 | 502 | 503 | 504 | 520..=524 if idempotent => Retry::Safe,
-        500 | 502 | 503 | 504 | 520..=524 => Retry::Unsafe,
-        _ => Retry::Pointless,
-    }
-}
-
-/// A connection that was never made cannot have had an effect.
-pub(crate) fn on_network(error: &reqwest::Error, idempotent: bool) -> Retry {
-    if error.is_builder() {
+    if !status.is_server_error() && status != StatusCode::REQUEST_TIMEOUT {
         Retry::Pointless
-    } else if idempotent || error.is_connect() {
+    } else if idempotent {
         Retry::Safe
     } else {
         Retry::Unsafe

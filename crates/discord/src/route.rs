@@ -17,7 +17,8 @@ impl Route {
         let mut previous = "";
         for (place, part) in path.trim_matches('/').split('/').enumerate() {
             template.push('/');
-            let is_id = part.len() >= 15 && part.bytes().all(|byte| byte.is_ascii_digit());
+            let is_id = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            let is_code = matches!(previous, "invites" | "templates");
             let first_id = place == 1 && matches!(previous, "channels" | "guilds" | "webhooks");
             let secret = is_secret(place, path);
             if first_id || (secret && path.starts_with("/webhooks/")) {
@@ -30,6 +31,7 @@ impl Route {
                 () if secret => template.push_str("{token}"),
                 () if is_id || first_id => template.push_str("{id}"),
                 () if previous == "reactions" => template.push_str("{emoji}"),
+                () if is_code => template.push_str("{code}"),
                 () => template.push_str(part),
             }
             previous = part;
@@ -73,6 +75,25 @@ mod tests {
             route("/channels/1/messages/1100000000000000002/reactions/%F0/@me").0,
             "GET /channels/{id}/messages/{id}/reactions/{emoji}/@me"
         );
+    }
+
+    /// A template for each of them would grow without end.
+    #[test]
+    fn what_varies_is_in_no_template() {
+        for (path, template) in [
+            ("/invites/aBc", "GET /invites/{code}"),
+            (
+                "/guilds/1/templates/aBc",
+                "GET /guilds/{id}/templates/{code}",
+            ),
+            ("/guilds/templates/aBc", "GET /guilds/{id}/{code}"),
+            (
+                "/guilds/1/members/7/roles/8",
+                "GET /guilds/{id}/members/{id}/roles/{id}",
+            ),
+        ] {
+            assert_eq!(route(path).0, template);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde_json::{Value, json};
 use splashtail_core::clock::{ManualClock, SystemClock};
-use splashtail_discord::{Discord, DiscordError, DownloadError, RateLimitScope};
+use splashtail_discord::{Discord, DiscordError, DownloadError, Lane, RateLimitScope};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use wiremock::matchers::{header, method, path, query_param};
@@ -202,26 +202,263 @@ async fn reads_survive_a_failing_server() {
     assert_eq!(server.received_requests().await.unwrap().len(), 3);
 }
 
-/// A `POST` that failed may have taken effect: it is not repeated.
+/// A `POST` or `PATCH` that failed may have taken effect: it is neither repeated nor called failed.
 #[tokio::test]
-async fn effects_are_not_repeated() {
+async fn effects_without_an_answer_are_ambiguous() {
     let (server, discord) = fake().await;
     Mock::given(method("POST"))
         .respond_with(status(500))
         .expect(1)
         .mount(&server)
         .await;
+    Mock::given(method("PATCH"))
+        .respond_with(status(200).set_body_string("{\"id\": \"1"))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let cut = discord.patch("/channels/1").json(&json!({})).send();
+    let failed = discord.post("/channels/1/messages").json(&json!({})).send();
+    for error in [cut.await.unwrap_err(), failed.await.unwrap_err()] {
+        assert!(error.is_ambiguous(), "{error}");
+        assert!(!error.is_transient() && error.status().is_none(), "{error}");
+    }
+}
+
+/// The server reads the request and closes the connection.
+#[tokio::test]
+async fn a_lost_connection_is_ambiguous_and_none_at_all_is_not() {
+    provider();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+    let discord = Discord::new(&base, &base, &"token".to_owned().into(), clock.shared()).unwrap();
+    let call = tokio::spawn(discord.post("/channels/1/messages").json(&json!({})).send());
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut head = [0; 64];
+    tokio::io::AsyncReadExt::read(&mut stream, &mut head)
+        .await
+        .unwrap();
+    drop((stream, listener));
+    let error = call.await.unwrap().unwrap_err();
+    assert!(error.is_ambiguous(), "{error}");
+
+    let call = tokio::spawn(discord.post("/channels/1/messages").json(&json!({})).send());
+    while !call.is_finished() {
+        clock.advance(Duration::from_secs(10));
+        tokio::task::yield_now().await;
+    }
+    let error = call.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, DiscordError::Network { attempts: 5, .. }),
+        "nothing was ever sent: {error}"
+    );
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn absolute_values_may_be_set_twice() {
+    let (server, discord, clock) = on_manual_clock().await;
+    Mock::given(method("PATCH"))
+        .respond_with(status(500))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    Mock::given(method("PATCH"))
+        .respond_with(status(200).set_body_json(json!({"name": "x"})))
+        .mount(&server)
+        .await;
+    let body = json!({"name": "x"});
+    let call = discord.patch("/channels/1").json(&body).idempotent(true);
+    let call = tokio::spawn(call.send());
+    clock.wait_for_sleepers(1).await;
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(call.await.unwrap().unwrap(), body);
+}
+
+fn unknown_channel() -> ResponseTemplate {
+    status(404).set_body_json(json!({"message": "Unknown Channel", "code": 10003}))
+}
+
+#[tokio::test]
+async fn a_repeated_delete_that_finds_nothing_has_succeeded() {
+    let (server, discord, clock) = on_manual_clock().await;
+    Mock::given(method("DELETE"))
+        .respond_with(status(502))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    Mock::given(method("DELETE"))
+        .respond_with(unknown_channel())
+        .mount(&server)
+        .await;
+    let call = tokio::spawn(discord.delete("/channels/1").send());
+    clock.wait_for_sleepers(1).await;
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(call.await.unwrap().unwrap(), Value::Null);
+
     let error = discord
-        .post("/channels/1/messages")
-        .json(&json!({}))
-        .send()
+        .delete("/channels/1")
+        .send_empty()
         .await
         .unwrap_err();
-    assert!(error.is_transient(), "{error}");
-    assert!(matches!(
-        error,
-        DiscordError::Unavailable { attempts: 1, .. }
-    ));
+    assert!(error.is_not_found(), "the first try: {error}");
+    let again = discord.delete("/channels/1").repeated(true).send_empty();
+    again.await.unwrap();
+
+    server.reset().await;
+    Mock::given(method("DELETE"))
+        .respond_with(status(404).set_body_json(json!({"message": "Unknown Guild", "code": 10004})))
+        .mount(&server)
+        .await;
+    let call = discord
+        .delete("/guilds/1/roles/2")
+        .repeated(true)
+        .send_empty();
+    let error = call.await.unwrap_err();
+    assert!(
+        error.is_not_found(),
+        "the bot is out, the role may live: {error}"
+    );
+}
+
+/// A proxy serves the API below a path of its own.
+#[tokio::test]
+async fn a_base_may_have_a_path() {
+    provider();
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path("/proxy/discord/api/v10/guilds/1/roles"))
+        .and(query_param("limit", "5"))
+        .respond_with(
+            status(200)
+                .set_body_json(json!([]))
+                .insert_header("x-ratelimit-bucket", "abc")
+                .insert_header("x-ratelimit-limit", "1")
+                .insert_header("x-ratelimit-remaining", "0")
+                .insert_header("x-ratelimit-reset-after", "1"),
+        )
+        .mount(&server)
+        .await;
+    for base in ["proxy/discord", "proxy/discord/"] {
+        let base = Url::parse(&format!("{}/{base}", server.uri())).unwrap();
+        let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+        let token = "token".to_owned().into();
+        let discord = Discord::new(&base, &base, &token, clock.shared()).unwrap();
+        let roles = || discord.get("/guilds/1/roles").query("limit", 5);
+        roles().send().await.unwrap();
+        let second = roles().longest_wait(Duration::ZERO).send().await;
+        assert!(
+            matches!(second, Err(DiscordError::RateLimited { .. })),
+            "limits are followed as ever"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_is_too_long_is_not_joined() {
+    let (server, discord, _clock) = on_manual_clock().await;
+    let answer = status(200)
+        .set_body_json(json!({}))
+        .insert_header("x-ratelimit-bucket", "abc")
+        .insert_header("x-ratelimit-limit", "250")
+        .insert_header("x-ratelimit-remaining", "0")
+        .insert_header("x-ratelimit-reset-after", "101995.5");
+    Mock::given(method("POST"))
+        .respond_with(answer)
+        .expect(1)
+        .mount(&server)
+        .await;
+    let create = || discord.post("/guilds/1/roles").json(&json!({}));
+    create().send().await.unwrap();
+    let error = create().send().await.unwrap_err();
+    let DiscordError::RateLimited { retry_after, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(retry_after, Duration::from_millis(101_995_500));
+}
+
+#[tokio::test]
+async fn containment_goes_before_what_waits_already() {
+    let (server, discord, clock) = on_manual_clock().await;
+    let answer = status(200)
+        .set_body_json(json!({}))
+        .insert_header("x-ratelimit-bucket", "abc")
+        .insert_header("x-ratelimit-limit", "1")
+        .insert_header("x-ratelimit-remaining", "0")
+        .insert_header("x-ratelimit-reset-after", "1");
+    Mock::given(method("PATCH"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    let member = |user: u64| {
+        discord
+            .patch(format!("/guilds/1/members/{user}"))
+            .json(&json!({}))
+    };
+    member(1).send().await.unwrap();
+    let bulk = tokio::spawn(member(2).lane(Lane::Bulk).send());
+    clock.wait_for_sleepers(1).await;
+    let urgent = discord.in_lane(Lane::Containment);
+    let urgent = tokio::spawn(urgent.patch("/guilds/1/members/3").json(&json!({})).send());
+    clock.wait_for_sleepers(2).await;
+    clock.advance(Duration::from_secs(1));
+    urgent.await.unwrap().unwrap();
+    assert!(!bulk.is_finished());
+    clock.wait_for_sleepers(1).await;
+    clock.advance(Duration::from_secs(1));
+    bulk.await.unwrap().unwrap();
+    let order: Vec<String> = server
+        .received_requests()
+        .await
+        .unwrap()
+        .iter()
+        .map(|request| request.url.path().rsplit('/').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(order, ["1", "3", "2"]);
+    assert_eq!(discord.load().waiting, 0);
+}
+
+/// An effect that was sent is waited for a little; a read is not.
+#[tokio::test]
+async fn cancelling_waits_for_the_answer_to_an_effect() {
+    provider();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+    let discord = Discord::new(&base, &base, &"token".to_owned().into(), clock.shared()).unwrap();
+    for (request, expected) in [
+        (discord.post("/channels/1/messages"), "answer"),
+        (discord.post("/channels/1/messages"), "ambiguous"),
+        (discord.put("/guilds/1/bans/2"), "cancelled"),
+        (discord.get("/guilds/1"), "at once"),
+    ] {
+        let token = CancellationToken::new();
+        let call = tokio::spawn(request.cancelled_by(&token).send());
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 64];
+        tokio::io::AsyncReadExt::read(&mut stream, &mut head)
+            .await
+            .unwrap();
+        token.cancel();
+        if expected == "at once" {
+            let error = call.await.unwrap().unwrap_err();
+            assert!(matches!(error, DiscordError::Cancelled), "{error}");
+            continue;
+        }
+        clock.wait_for_sleepers(1).await;
+        if expected == "answer" {
+            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, answer)
+                .await
+                .unwrap();
+            assert_eq!(call.await.unwrap().unwrap(), json!({}));
+            continue;
+        }
+        clock.advance(Duration::from_secs(4));
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(error.is_ambiguous(), expected == "ambiguous", "{error}");
+        assert!(error.is_ambiguous() || matches!(error, DiscordError::Cancelled));
+    }
 }
 
 #[tokio::test]

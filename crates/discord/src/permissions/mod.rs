@@ -8,31 +8,13 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-/// Permission bits by Discord's names.
-#[allow(missing_docs)]
-pub mod bits {
-    pub const KICK_MEMBERS: u64 = 1 << 1;
-    pub const BAN_MEMBERS: u64 = 1 << 2;
-    pub const ADMINISTRATOR: u64 = 1 << 3;
-    pub const MANAGE_CHANNELS: u64 = 1 << 4;
-    pub const MANAGE_GUILD: u64 = 1 << 5;
-    pub const VIEW_CHANNEL: u64 = 1 << 10;
-    pub const SEND_MESSAGES: u64 = 1 << 11;
-    pub const SEND_TTS_MESSAGES: u64 = 1 << 12;
-    pub const MANAGE_MESSAGES: u64 = 1 << 13;
-    pub const EMBED_LINKS: u64 = 1 << 14;
-    pub const ATTACH_FILES: u64 = 1 << 15;
-    pub const READ_MESSAGE_HISTORY: u64 = 1 << 16;
-    pub const MENTION_EVERYONE: u64 = 1 << 17;
-    pub const CONNECT: u64 = 1 << 20;
-    pub const MANAGE_ROLES: u64 = 1 << 28;
-    pub const MANAGE_WEBHOOKS: u64 = 1 << 29;
-    pub const MANAGE_EVENTS: u64 = 1 << 33;
-    pub const MANAGE_THREADS: u64 = 1 << 34;
-    pub const SEND_MESSAGES_IN_THREADS: u64 = 1 << 38;
-    /// Every bit, those to come included.
-    pub const ALL: u64 = u64::MAX;
-}
+use crate::snowflake::{array, ids};
+
+pub mod bits;
+mod hierarchy;
+
+pub use crate::snowflake::{bit_set, id};
+pub use hierarchy::{Act, Actor, Denied, Hierarchy, Missing, Rank, Ruling, is_hidden, without};
 
 /// Channel types that have their own rules.
 pub mod channel_type {
@@ -57,6 +39,8 @@ pub struct Subject {
     pub guild: u64,
     /// Roles held, @everyone not among them.
     pub roles: Vec<u64>,
+    /// A role held that the guild object does not list: what it grants is not known.
+    pub unknown_role: Option<u64>,
     /// Base permissions in the guild.
     pub base: u64,
     /// Owner or administrator: nothing below applies.
@@ -71,8 +55,14 @@ impl Subject {
     pub fn new(guild: &Value, member: &Value, now: DateTime<Utc>) -> Option<Self> {
         let guild_id = id(&guild["id"])?;
         let user = id(&member["user"]["id"])?;
-        let roles: Vec<u64> = array(&member["roles"]).iter().filter_map(id).collect();
+        let roles: Vec<u64> = ids(&member["roles"]).collect();
         let owner = id(&guild["owner_id"]) == Some(user);
+        let listed = |held: &u64| {
+            array(&guild["roles"])
+                .iter()
+                .any(|role| id(&role["id"]) == Some(*held))
+        };
+        let unknown_role = roles.iter().copied().find(|held| !listed(held));
         let base = array(&guild["roles"])
             .iter()
             .filter(|role| id(&role["id"]).is_some_and(|id| id == guild_id || roles.contains(&id)))
@@ -87,6 +77,7 @@ impl Subject {
             user,
             guild: guild_id,
             roles,
+            unknown_role,
             base,
             all,
             timed_out: timed_out && !all,
@@ -98,7 +89,8 @@ impl Subject {
         self.mask_timeout(self.base)
     }
 
-    /// Permissions in a channel (not a thread).
+    /// Permissions in a channel (not a thread), by the overwrites it shows. Whether to trust them
+    /// is [`Subject::allows`]' question.
     pub fn in_channel(&self, channel: &Value) -> u64 {
         if self.all {
             return bits::ALL;
@@ -135,6 +127,29 @@ impl Subject {
             return granted & !NEED_SEND;
         }
         granted | bits::SEND_MESSAGES
+    }
+
+    /// Whether all of `needed` are there, in a channel or in the guild as a whole. A channel that is
+    /// hidden from the bot shows false overwrites, and a role that the guild does not list may
+    /// grant or deny anything: then the answer is not "no" but unknown.
+    pub fn allows(&self, channel: Option<&Value>, needed: u64) -> Ruling {
+        if self.all {
+            return Ruling::Allowed;
+        }
+        if let Some(role) = self.unknown_role {
+            return Ruling::Unknown(Missing::Role(role));
+        }
+        let granted = match channel {
+            None => self.in_guild(),
+            Some(channel) if is_hidden(channel) => {
+                return Ruling::Unknown(Missing::Hidden(id(&channel["id"]).unwrap_or_default()));
+            }
+            Some(channel) => self.in_channel(channel),
+        };
+        match needed & !granted {
+            0 => Ruling::Allowed,
+            lacking => Ruling::Denied(Denied::Lacks(lacking)),
+        }
     }
 
     /// Whether a thread of `parent` can be seen: private ones by their members and by those who
@@ -184,29 +199,9 @@ fn implied(granted: u64, channel_type: Option<u64>) -> u64 {
     left
 }
 
-/// An id, as a string or a number.
-pub fn id(value: &Value) -> Option<u64> {
-    value
-        .as_u64()
-        .or_else(|| value.as_str()?.parse().ok())
-        .filter(|id| *id != 0)
-}
-
-/// A bit set as Discord answers it (decimal string) or as it also accepts it (number).
-pub fn bit_set(value: &Value) -> u64 {
-    value
-        .as_u64()
-        .or_else(|| value.as_str()?.parse().ok())
-        .unwrap_or_default()
-}
-
 /// `type` 1, or the older `"member"`.
 fn is_member_overwrite(overwrite: &Value) -> bool {
     overwrite["type"] == 1 || overwrite["type"] == "1" || overwrite["type"] == "member"
-}
-
-fn array(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]

@@ -1,0 +1,244 @@
+//! Pacing by what Discord's answers say.
+//!
+//! Each bucket has one line, served in the order of [`Lane`] and then of arrival. Never more is
+//! under way than the bucket has left, also at and after its reset: until an answer of the new
+//! window tells, at most `limit`. While nothing is known about a route, one request finds out.
+//! Whoever is dropped gives the place back. Only the first in a line keeps the time, so that a
+//! reset wakes as many as can go.
+
+mod bucket;
+mod lines;
+mod refusals;
+#[cfg(test)]
+mod tests;
+mod told;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use splashtail_core::clock::SharedClock;
+use tokio::sync::Notify;
+use tracing::debug;
+
+use self::lines::{Ending, Lines, Step, Ticket};
+use self::refusals::{REFUSALS, REFUSALS_IN_CONTAINMENT, Refusals};
+use crate::error::RateLimitScope;
+use crate::route::Route;
+
+pub use self::lines::Lane;
+pub(crate) use self::told::{Limited, Told, read_429};
+
+/// Requests that may stand in line at once, containment not counted.
+const MOST_WAITING: usize = 10_000;
+/// How long to stay away when the lines are full.
+const FULL_WAIT: Duration = Duration::from_secs(5);
+
+/// Limits of one bot, shared by everything that sends in its name.
+#[derive(Debug)]
+pub(crate) struct RateLimits {
+    clock: SharedClock,
+    tickets: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: Lines,
+    refusals: Refusals,
+}
+
+/// How full the lines are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Requests waiting for their turn.
+    pub waiting: usize,
+    /// Requests under way.
+    pub in_flight: usize,
+    /// Buckets remembered.
+    pub buckets: usize,
+}
+
+/// The wait would be longer than the caller is ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooLong {
+    pub(crate) retry_after: Duration,
+    pub(crate) scope: RateLimitScope,
+}
+
+/// The standing of one call: its place in line, kept over several attempts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    ticket: Ticket,
+    lane: Lane,
+    give_up_at: Duration,
+}
+
+impl RateLimits {
+    pub(crate) fn new(clock: SharedClock) -> Self {
+        Self {
+            clock,
+            tickets: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    /// A call that is ready to stand in line for `longest_wait` in all.
+    pub(crate) fn arrive(&self, lane: Lane, longest_wait: Duration) -> Standing {
+        Standing {
+            ticket: self.tickets.fetch_add(1, Ordering::Relaxed),
+            lane,
+            give_up_at: self.clock.monotonic().saturating_add(longest_wait),
+        }
+    }
+
+    /// Waits for the turn of a call.
+    ///
+    /// # Errors
+    /// At once when its turn, reckoned from its place in line, comes too late; later when the
+    /// line turns out to be slower.
+    pub(crate) async fn turn<'a>(
+        &'a self,
+        route: &Route,
+        standing: Standing,
+    ) -> Result<Pass<'a>, TooLong> {
+        let Standing {
+            ticket,
+            lane,
+            give_up_at,
+        } = standing;
+        let woken = Arc::new(Notify::new());
+        {
+            let now = self.clock.monotonic();
+            let mut state = self.state();
+            state.admit(lane, now)?;
+            let woken = woken.clone();
+            state.lines.enter(ticket, route, lane, woken, now);
+        }
+        let pass = Pass {
+            limits: self,
+            ticket,
+            sent: false,
+        };
+        loop {
+            let now = self.clock.monotonic();
+            let step = self.state().lines.step(ticket, now);
+            let Step::Wait {
+                ask_again,
+                turn,
+                scope,
+            } = step
+            else {
+                return Ok(pass);
+            };
+            if turn > give_up_at || now >= give_up_at {
+                let retry_after = turn.saturating_sub(now).max(Duration::from_millis(1));
+                return Err(TooLong { retry_after, scope });
+            }
+            let until = ask_again.map_or(give_up_at, |at| at.min(give_up_at));
+            let wait = until.saturating_sub(now).max(Duration::from_millis(1));
+            debug!(
+                discord.route = route.template,
+                turn_ms = turn.saturating_sub(now).as_millis(),
+                "waiting for the rate limit"
+            );
+            tokio::select! {
+                () = woken.notified() => {}
+                () = self.clock.sleep(wait) => {}
+            }
+        }
+    }
+
+    /// How full the lines are now.
+    pub(crate) fn load(&self) -> Load {
+        let state = self.state();
+        Load {
+            waiting: state.lines.waiting(),
+            in_flight: state.lines.in_flight(),
+            buckets: state.lines.buckets(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn admit(&mut self, lane: Lane, now: Duration) -> Result<(), TooLong> {
+        let limit = match lane {
+            Lane::Containment => REFUSALS_IN_CONTAINMENT,
+            Lane::Interactive | Lane::Bulk => REFUSALS,
+        };
+        if let Some(retry_after) = self.refusals.wait(limit, now) {
+            let scope = RateLimitScope::Refusals;
+            return Err(TooLong { retry_after, scope });
+        }
+        if lane != Lane::Containment && self.lines.waiting() >= MOST_WAITING {
+            let (retry_after, scope) = (FULL_WAIT, RateLimitScope::Line);
+            return Err(TooLong { retry_after, scope });
+        }
+        Ok(())
+    }
+}
+
+/// A place in line, then the right to send one request. Dropped, it is given back: whole when
+/// nothing was sent; as a place alone when something was, because Discord may have counted it.
+#[derive(Debug)]
+pub(crate) struct Pass<'a> {
+    limits: &'a RateLimits,
+    ticket: Ticket,
+    sent: bool,
+}
+
+impl Pass<'_> {
+    /// From now on Discord may know of the request.
+    pub(crate) fn sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// The connection was never made.
+    pub(crate) fn not_sent(mut self) {
+        self.sent = false;
+    }
+
+    /// An answer came. `limited`: what it said if it was a 429.
+    pub(crate) fn answered(
+        self,
+        status: StatusCode,
+        told: Option<&Told>,
+        limited: Option<Limited>,
+    ) {
+        let now = self.limits.clock.monotonic();
+        let mut state = self.limits.state();
+        let counts = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+            StatusCode::TOO_MANY_REQUESTS => {
+                limited.is_none_or(|limited| limited.scope != RateLimitScope::Shared)
+            }
+            _ => false,
+        };
+        if counts {
+            state.refusals.count(now);
+        }
+        let ending = Ending::Answered {
+            good: status.is_success(),
+            told,
+            limited,
+        };
+        state.lines.finish(self.ticket, &ending, now);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        let now = self.limits.clock.monotonic();
+        let mut state = self.limits.state();
+        if self.sent {
+            state.lines.finish(self.ticket, &Ending::Lost, now);
+        } else {
+            state.lines.leave(self.ticket, now);
+        }
+    }
+}
