@@ -9,6 +9,7 @@
 mod address;
 mod cdn;
 mod client;
+pub mod ensure;
 mod error;
 pub mod permissions;
 mod ratelimit;

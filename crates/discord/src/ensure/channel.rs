@@ -1,0 +1,141 @@
+use http::Method;
+use serde_json::{Value, json};
+use splashtail_core::ids::GuildId;
+
+use super::create::Creation;
+use super::{Acting, EnsureError, Ensured, Outcome, gone_is_fine};
+use crate::permissions::{bits, is_hidden};
+use crate::snowflake::{array, bit_set, id};
+
+const CHANNEL_CREATE: u64 = 10;
+
+/// Whose overwrite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverwriteOf {
+    /// A role's; @everyone has the id of the guild.
+    Role(u64),
+    /// A member's.
+    Member(u64),
+}
+
+impl OverwriteOf {
+    fn id(self) -> u64 {
+        match self {
+            Self::Role(id) | Self::Member(id) => id,
+        }
+    }
+}
+
+impl Acting {
+    /// A channel with these fields. `now`: the channel as it is; without one it is made.
+    ///
+    /// # Errors
+    /// [`EnsureError::Hidden`]: nobody knows what it is like.
+    pub async fn ensure_channel(
+        &self,
+        guild: GuildId,
+        want: &Value,
+        now: Option<&Value>,
+    ) -> Result<Ensured, EnsureError> {
+        if let Some(now) = now {
+            let channel = visible(now)?;
+            return self.change(format!("/channels/{channel}"), want, now).await;
+        }
+        let channels = format!("/guilds/{guild}/channels");
+        let like = |channel: &Value| {
+            plain_name(&channel["name"]) == plain_name(&want["name"])
+                && channel["type"].as_u64() == want["type"].as_u64().or(Some(0))
+                && id(&channel["parent_id"]) == id(&want["parent_id"])
+        };
+        self.create(Creation {
+            what: "channel",
+            guild,
+            post: channels.clone(),
+            body: want,
+            list: channels,
+            action: CHANNEL_CREATE,
+            like: &like,
+            unlisted: may_be_hidden(want),
+        })
+        .await
+    }
+
+    /// One overwrite of a channel with exactly these bits.
+    ///
+    /// # Errors
+    /// [`EnsureError::Hidden`]: its overwrites are not known.
+    pub async fn ensure_overwrite(
+        &self,
+        channel: &Value,
+        of: OverwriteOf,
+        allow: u64,
+        deny: u64,
+    ) -> Result<Ensured, EnsureError> {
+        let id = visible(channel)?;
+        let now = overwrite(channel, of.id());
+        let (now_allow, now_deny) = now.map_or((0, 0), |now| {
+            (bit_set(&now["allow"]), bit_set(&now["deny"]))
+        });
+        if (now_allow, now_deny) == (allow, deny) {
+            let object = now.cloned().unwrap_or_default();
+            return Ok(Ensured::new(Outcome::Unchanged, object));
+        }
+        let kind = u8::from(matches!(of, OverwriteOf::Member(_)));
+        let (allow, deny) = (allow.to_string(), deny.to_string());
+        let body = json!({"type": kind, "allow": allow, "deny": deny});
+        let target = of.id();
+        let path = format!("/channels/{id}/permissions/{target}");
+        let request = self.request(Method::PUT, path).json(&body);
+        request.send_empty().await?;
+        let outcome = match now {
+            Some(_) => Outcome::Updated,
+            None => Outcome::Created,
+        };
+        let object = json!({"id": target.to_string(), "type": kind, "allow": allow, "deny": deny});
+        Ok(Ensured::new(outcome, object))
+    }
+
+    /// No overwrite of a channel for this role or member.
+    ///
+    /// # Errors
+    /// [`EnsureError::Hidden`]: its overwrites are not known.
+    pub async fn ensure_no_overwrite(
+        &self,
+        channel: &Value,
+        of: OverwriteOf,
+    ) -> Result<Ensured, EnsureError> {
+        let (id, target) = (visible(channel)?, of.id());
+        if overwrite(channel, target).is_none() {
+            return Ok(Ensured::new(Outcome::Unchanged, Value::Null));
+        }
+        let path = format!("/channels/{id}/permissions/{target}");
+        gone_is_fine(self.request(Method::DELETE, path).send().await)
+    }
+}
+
+fn visible(channel: &Value) -> Result<u64, EnsureError> {
+    let id = id(&channel["id"]).ok_or(EnsureError::Incomplete("channel"))?;
+    if is_hidden(channel) {
+        return Err(EnsureError::Hidden(id));
+    }
+    Ok(id)
+}
+
+fn overwrite(channel: &Value, target: u64) -> Option<&Value> {
+    array(&channel["permission_overwrites"])
+        .iter()
+        .find(|overwrite| id(&overwrite["id"]) == Some(target))
+}
+
+/// Text channels are stored in small letters with dashes.
+fn plain_name(name: &Value) -> String {
+    let name = name.as_str().unwrap_or_default().to_lowercase();
+    name.replace(char::is_whitespace, "-")
+}
+
+/// Whoever lacks sight of a channel does not find it in the list.
+fn may_be_hidden(want: &Value) -> bool {
+    array(&want["permission_overwrites"])
+        .iter()
+        .any(|overwrite| bit_set(&overwrite["deny"]) & bits::VIEW_CHANNEL != 0)
+}

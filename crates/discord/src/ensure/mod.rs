@@ -1,0 +1,258 @@
+//! Operations on a guild that bring about a state instead of making a call.
+//!
+//! Each takes what the caller knows, makes no call when that is the state already, makes as few as
+//! possible otherwise, and may be repeated after a crash: every audit-log reason carries a
+//! [`Nonce`], and an answer that never came is looked up before anything is tried again.
+//!
+//! What a creation came to is decided by the list of objects first and the audit log second. The
+//! list shows a new object at once, so without a candidate (same name and kind, made since the
+//! intent was recorded) nothing happened. A candidate is ours when the entry of its creation
+//! carries the nonce, and somebody else's when another entry made it. Entries come late, without a
+//! known bound: they are waited for [`AUDIT_LAG`]. A single candidate that no entry claims by then
+//! is adopted; of several, none is.
+
+mod audit;
+mod ban;
+mod channel;
+mod create;
+mod fields;
+mod member;
+mod message;
+mod role;
+mod webhook;
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::Method;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Discord;
+use crate::error::DiscordError;
+use crate::request::{REASON_CHARACTERS, Request};
+
+pub use self::audit::AUDIT_LAG;
+pub use self::ban::{BULK_BAN, BulkBan};
+pub use self::channel::OverwriteOf;
+pub use self::message::ENFORCED_FOR;
+
+/// Difference between our clock and Discord's that look-ups allow for.
+const CLOCK_SKEW: chrono::Duration = chrono::Duration::seconds(60);
+
+/// Marks one effect, so that it is recognised whoever looks it up: in the audit log reason, and as
+/// the nonce of a message. At most 25 characters, which is what messages take.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Nonce(String);
+
+impl Nonce {
+    /// Of what names the effect, e.g. job and step. The same parts make the same nonce.
+    pub fn of(parts: &[&str]) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        let digest = digest.finalize();
+        Self(
+            digest
+                .iter()
+                .take(12)
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
+    }
+
+    /// As written in reasons and messages.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Nonce({})", self.0)
+    }
+}
+
+/// How an operation came to the state that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was made.
+    Created,
+    /// It was changed, or removed where that was asked for.
+    Updated,
+    /// It was so already.
+    Unchanged,
+    /// It had been made by an earlier try of the same effect.
+    Adopted,
+}
+
+/// The state that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ensured {
+    /// How it came about.
+    pub outcome: Outcome,
+    /// The object as Discord has it now, as far as it was shown; `null` where there is none.
+    pub object: Value,
+}
+
+impl Ensured {
+    fn new(outcome: Outcome, object: Value) -> Self {
+        Self { outcome, object }
+    }
+}
+
+/// Why a state was not brought about.
+#[derive(Debug, thiserror::Error)]
+pub enum EnsureError {
+    /// Discord refused or could not be reached, or it is still not known what happened.
+    #[error(transparent)]
+    Discord(#[from] DiscordError),
+    /// The channel is hidden from the bot: what it is like is not known, so it is left alone.
+    #[error("channel {0} is hidden from the bot")]
+    Hidden(u64),
+    /// An earlier try may have made one of several objects, and nothing tells which.
+    #[error("an earlier try may have made this {what}, and {candidates} look like it")]
+    Unresolved {
+        /// Kind of object.
+        what: &'static str,
+        /// How many could be it.
+        candidates: usize,
+    },
+    /// What the caller gave lacks an id.
+    #[error("the {0} given has no id")]
+    Incomplete(&'static str),
+}
+
+impl EnsureError {
+    /// Whether the same may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Discord(error) if error.is_transient())
+    }
+
+    /// Whether it may have happened all the same. Repeat it with [`Acting::resumed`].
+    pub fn is_ambiguous(&self) -> bool {
+        match self {
+            Self::Discord(error) => error.is_ambiguous(),
+            Self::Unresolved { .. } => true,
+            Self::Hidden(_) | Self::Incomplete(_) => false,
+        }
+    }
+}
+
+/// One effect on a guild: in which lane it stands, what the audit log will say, and what it is
+/// recognised by.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Acting {
+    discord: Discord,
+    nonce: Nonce,
+    since: DateTime<Utc>,
+    reason: String,
+    resumed: bool,
+    longest_wait: Option<Duration>,
+    cancelled: Option<CancellationToken>,
+}
+
+impl Discord {
+    /// Carries out one effect. `since`: when its intent was recorded; look-ups go back no further.
+    /// The lane is that of the client, see [`Discord::in_lane`].
+    pub fn acting(&self, nonce: Nonce, since: DateTime<Utc>) -> Acting {
+        Acting {
+            discord: self.clone(),
+            nonce,
+            since,
+            reason: String::new(),
+            resumed: false,
+            longest_wait: None,
+            cancelled: None,
+        }
+    }
+}
+
+impl Acting {
+    /// What people read in the audit log. The nonce follows it; what does not fit is cut.
+    pub fn reason(mut self, reason: &str) -> Self {
+        reason.trim().clone_into(&mut self.reason);
+        self
+    }
+
+    /// The effect was begun before, in another life of the caller: look up what became of it.
+    pub fn resumed(mut self, resumed: bool) -> Self {
+        self.resumed = resumed;
+        self
+    }
+
+    /// See [`Request::longest_wait`].
+    pub fn longest_wait(mut self, longest_wait: Duration) -> Self {
+        self.longest_wait = Some(longest_wait);
+        self
+    }
+
+    /// See [`Request::cancelled_by`].
+    pub fn cancelled_by(mut self, token: &CancellationToken) -> Self {
+        self.cancelled = Some(token.clone());
+        self
+    }
+
+    /// A request of this effect. The reason goes with everything but reads.
+    fn request(&self, method: Method, path: String) -> Request {
+        let reads = method.is_safe();
+        let mut request = self.discord.request(method, path).repeated(self.resumed);
+        if let Some(longest_wait) = self.longest_wait {
+            request = request.longest_wait(longest_wait);
+        }
+        if let Some(token) = &self.cancelled {
+            request = request.cancelled_by(token);
+        }
+        if reads {
+            request
+        } else {
+            request.reason(&self.marked_reason())
+        }
+    }
+
+    fn marked_reason(&self) -> String {
+        let mark = self.mark();
+        let room = REASON_CHARACTERS - mark.chars().count() - 1;
+        let reason: String = self.reason.chars().take(room).collect();
+        format!("{reason} {mark}").trim().to_owned()
+    }
+
+    fn mark(&self) -> String {
+        format!("[{}]", self.nonce.as_str())
+    }
+
+    /// The smallest id that an object made by this effect can have.
+    fn earliest_id(&self) -> u64 {
+        const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
+        let since = (self.since - CLOCK_SKEW).timestamp_millis() - DISCORD_EPOCH_MS;
+        u64::try_from(since).unwrap_or_default() << 22
+    }
+
+    async fn wait(&self, duration: Duration) -> Result<(), DiscordError> {
+        let sleep = self.discord.inner.clock.sleep(duration);
+        match &self.cancelled {
+            None => sleep.await,
+            Some(token) => {
+                let ended = token.run_until_cancelled(sleep).await;
+                ended.ok_or(DiscordError::Cancelled)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes "it is not there" for the state that was asked for.
+fn gone_is_fine(result: Result<Value, DiscordError>) -> Result<Ensured, EnsureError> {
+    match result {
+        Ok(object) => Ok(Ensured::new(Outcome::Updated, object)),
+        Err(DiscordError::Api(error)) if error.is_gone() => {
+            Ok(Ensured::new(Outcome::Unchanged, Value::Null))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

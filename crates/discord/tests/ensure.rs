@@ -1,0 +1,553 @@
+//! `ensure_*` against a fake Discord: what is called, and what is made of the answers.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashSet;
+use std::sync::Once;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use splashtail_core::clock::ManualClock;
+use splashtail_core::ids::{ApplicationId, ChannelId, GuildId, UserId};
+use splashtail_discord::ensure::{Acting, EnsureError, Ensured, Nonce, Outcome, OverwriteOf};
+use splashtail_discord::{Discord, DiscordError};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use wiremock::matchers::{body_json, body_partial_json, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const G: &str = "/api/v10/guilds/100";
+
+fn guild() -> GuildId {
+    GuildId::new(100).unwrap()
+}
+
+fn user(id: u64) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+fn start() -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339("2026-11-01T12:00:00Z")
+        .unwrap()
+        .to_utc()
+}
+
+/// An id made so many seconds after the intent.
+fn made(after: i64, low: u64) -> String {
+    let milliseconds = start().timestamp_millis() + after * 1000 - 1_420_070_400_000;
+    ((u64::try_from(milliseconds).unwrap() << 22) + low).to_string()
+}
+
+struct Fake {
+    server: MockServer,
+    discord: Discord,
+    clock: ManualClock,
+}
+
+impl Fake {
+    async fn new() -> Self {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        let server = MockServer::start().await;
+        let base = Url::parse(&server.uri()).unwrap();
+        let clock = ManualClock::new(start());
+        let token = "token".to_owned().into();
+        let discord = Discord::new(&base, &base, &token, clock.shared()).unwrap();
+        Self {
+            server,
+            discord,
+            clock,
+        }
+    }
+
+    fn acting(&self) -> Acting {
+        let nonce = Nonce::of(&["job", "step"]);
+        self.discord.acting(nonce, start()).reason("Put back")
+    }
+
+    async fn answers(&self, verb: &str, at: &str, status: u16, body: Value) {
+        self.answers_times(verb, at, status, body, u64::MAX).await;
+    }
+
+    async fn answers_times(&self, verb: &str, at: &str, status: u16, body: Value, times: u64) {
+        Mock::given(method(verb))
+            .and(path(at))
+            .respond_with(ResponseTemplate::new(status).set_body_json(body))
+            .up_to_n_times(times)
+            .mount(&self.server)
+            .await;
+    }
+
+    /// Method and path of everything that was asked.
+    async fn calls(&self) -> Vec<String> {
+        let requests = self.server.received_requests().await.unwrap();
+        let call = |request: &wiremock::Request| {
+            let path = request.url.path().replace("/api/v10", "");
+            format!("{} {path}", request.method)
+        };
+        requests.iter().map(call).collect()
+    }
+
+    /// Runs it with time passing whenever it waits.
+    async fn run<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
+        let call = tokio::spawn(call);
+        while !call.is_finished() {
+            tokio::select! {
+                () = self.clock.wait_for_sleepers(1) => self.clock.advance(Duration::from_secs(1)),
+                () = tokio::task::yield_now() => {}
+            }
+            tokio::task::yield_now().await;
+        }
+        call.await.unwrap()
+    }
+
+    async fn role(&self, acting: Acting, want: Value) -> Result<Ensured, EnsureError> {
+        self.run(async move { acting.ensure_role(guild(), &want, None).await })
+            .await
+    }
+}
+
+fn mark() -> String {
+    format!("[{}]", Nonce::of(&["job", "step"]).as_str())
+}
+
+fn entry(id: &str, target: &str, reason: &str) -> Value {
+    json!({"id": id, "target_id": target, "action_type": 30, "user_id": "9", "reason": reason})
+}
+
+#[test]
+fn nonces_name_one_effect() {
+    let nonce = Nonce::of(&["a", "bc"]);
+    assert_eq!(nonce, Nonce::of(&["a", "bc"]));
+    assert_ne!(nonce, Nonce::of(&["ab", "c"]));
+    assert!(nonce.as_str().len() <= 25);
+}
+
+#[tokio::test]
+async fn what_is_so_already_costs_no_call() {
+    let fake = Fake::new().await;
+    let acting = fake.acting();
+    let role = json!({"id": "5", "name": "Mod", "permissions": "8", "hoist": false, "icon": "x"});
+    let want = json!({"name": "Mod", "permissions": "8", "hoist": false});
+    let channel = json!({"id": "6", "type": 0, "name": "a", "permission_overwrites": [
+        {"id": "5", "type": 0, "allow": "1024", "deny": "0"}]});
+    let member = json!({"user": {"id": "7"}, "roles": ["5"],
+        "communication_disabled_until": "2026-11-02T00:00:00+00:00"});
+    let until = DateTime::parse_from_rfc3339("2026-11-02T00:00:00Z")
+        .unwrap()
+        .to_utc();
+    let webhook = json!({"id": "8", "application_id": "3", "name": "w", "token": "t"});
+    let application = ApplicationId::new(3).unwrap();
+    let at = ChannelId::new(6).unwrap();
+    let role_of = OverwriteOf::Role;
+    for ensured in [
+        acting.ensure_role(guild(), &want, Some(&role)).await,
+        acting
+            .ensure_channel(guild(), &json!({"name": "a"}), Some(&channel))
+            .await,
+        acting.ensure_overwrite(&channel, role_of(5), 1024, 0).await,
+        acting.ensure_overwrite(&channel, role_of(9), 0, 0).await,
+        acting
+            .ensure_no_overwrite(&channel, OverwriteOf::Member(7))
+            .await,
+        acting
+            .ensure_member_roles(guild(), &member, &[5], &[6])
+            .await,
+        acting.ensure_timeout(guild(), &member, Some(until)).await,
+        acting.ensure_banned(guild(), user(7), 0, Some(true)).await,
+        acting.ensure_unbanned(guild(), user(7), Some(false)).await,
+        acting
+            .ensure_webhook(guild(), at, application, &json!({"name": "w"}), &[webhook])
+            .await,
+    ] {
+        assert_eq!(ensured.unwrap().outcome, Outcome::Unchanged);
+    }
+    assert!(fake.calls().await.is_empty());
+}
+
+#[tokio::test]
+async fn only_the_difference_is_sent_with_the_nonce_in_the_reason() {
+    let fake = Fake::new().await;
+    Mock::given(method("PATCH"))
+        .and(path(format!("{G}/roles/5")))
+        .and(body_json(json!({"permissions": "0"})))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"id": "5", "new": 1})))
+        .expect(1)
+        .mount(&fake.server)
+        .await;
+    let now = json!({"id": "5", "name": "Mod", "permissions": "8"});
+    let want = json!({"name": "Mod", "permissions": "0"});
+    let acting = fake.acting().reason(&"x".repeat(600));
+    let ensured = acting
+        .ensure_role(guild(), &want, Some(&now))
+        .await
+        .unwrap();
+    assert_eq!(ensured.outcome, Outcome::Updated);
+    assert_eq!(ensured.object["new"], 1);
+    let request = &fake.server.received_requests().await.unwrap()[0];
+    let reason = request.headers["x-audit-log-reason"].to_str().unwrap();
+    assert!(reason.ends_with(&mark()) && reason.len() == 512, "{reason}");
+}
+
+#[tokio::test]
+async fn a_creation_without_an_answer_is_repeated_when_it_did_not_happen() {
+    let fake = Fake::new().await;
+    let roles = format!("{G}/roles");
+    fake.answers_times("POST", &roles, 500, json!({}), 1).await;
+    fake.answers(
+        "POST",
+        &roles,
+        200,
+        json!({"id": made(5, 1), "name": "Mod"}),
+    )
+    .await;
+    // One of that name was there before.
+    let before = json!([{"id": made(-3600, 1), "name": "Mod", "permissions": "0"}]);
+    fake.answers("GET", &roles, 200, before).await;
+    let ensured = fake
+        .role(fake.acting(), json!({"name": "Mod"}))
+        .await
+        .unwrap();
+    assert_eq!(ensured.outcome, Outcome::Created);
+    let calls = fake.calls().await;
+    let expected = [
+        "POST /guilds/100/roles",
+        "GET /guilds/100/roles",
+        "POST /guilds/100/roles",
+    ];
+    assert_eq!(calls, expected);
+}
+
+/// The audit log comes twenty seconds late, and a person made a role of the same name meanwhile.
+#[tokio::test]
+async fn a_creation_without_an_answer_is_found_by_its_nonce() {
+    let fake = Fake::new().await;
+    let roles = format!("{G}/roles");
+    let (ours, twin) = (made(1, 1), made(1, 2));
+    fake.answers("POST", &roles, 502, json!({})).await;
+    let role = |id: &str| json!({"id": id, "name": "Mod", "permissions": "8", "managed": false});
+    fake.answers("GET", &roles, 200, json!([role(&twin), role(&ours)]))
+        .await;
+    let log = format!("{G}/audit-logs");
+    let late = json!({"audit_log_entries": [entry("1", &twin, "by hand")]});
+    fake.answers_times("GET", &log, 200, late, 4).await;
+    let all = json!({"audit_log_entries": [
+        entry("1", &twin, "by hand"), entry("2", &ours, &format!("Put back {}", mark()))]});
+    fake.answers("GET", &log, 200, all).await;
+    let want = json!({"name": "Mod", "permissions": "8"});
+    let ensured = fake.role(fake.acting(), want).await.unwrap();
+    assert_eq!(ensured.outcome, Outcome::Adopted);
+    assert_eq!(ensured.object["id"], json!(ours));
+    let posts = fake
+        .calls()
+        .await
+        .into_iter()
+        .filter(|call| call.starts_with("POST"));
+    assert_eq!(posts.count(), 1);
+}
+
+/// Neither a failed look-up nor the order to stop makes a failure of what may have happened.
+#[tokio::test]
+async fn what_cannot_be_looked_up_stays_ambiguous() {
+    let roles = format!("{G}/roles");
+    let fake = Fake::new().await;
+    fake.answers("POST", &roles, 500, json!({})).await;
+    fake.answers("GET", &roles, 503, json!({})).await;
+    let error = fake
+        .role(fake.acting(), json!({"name": "Mod"}))
+        .await
+        .unwrap_err();
+    assert!(error.is_ambiguous(), "{error}");
+
+    let fake = Fake::new().await;
+    fake.answers("POST", &roles, 500, json!({})).await;
+    fake.answers(
+        "GET",
+        &roles,
+        200,
+        json!([{"id": made(1, 1), "name": "Mod"}]),
+    )
+    .await;
+    let log = format!("{G}/audit-logs");
+    fake.answers("GET", &log, 200, json!({"audit_log_entries": []}))
+        .await;
+    let token = CancellationToken::new();
+    let acting = fake.acting().cancelled_by(&token);
+    let call = async move {
+        acting
+            .ensure_role(guild(), &json!({"name": "Mod"}), None)
+            .await
+    };
+    let call = tokio::spawn(call);
+    fake.clock.wait_for_sleepers(1).await;
+    token.cancel();
+    let error = call.await.unwrap().unwrap_err();
+    assert!(error.is_ambiguous(), "{error}");
+}
+
+#[tokio::test]
+async fn resumed_creations_are_looked_up_first() {
+    let fake = Fake::new().await;
+    let roles = format!("{G}/roles");
+    let ours = made(1, 1);
+    fake.answers("GET", &roles, 200, json!([{"id": ours, "name": "Mod"}]))
+        .await;
+    let log = json!({"message": "Missing Permissions", "code": 50013});
+    fake.answers("GET", &format!("{G}/audit-logs"), 403, log)
+        .await;
+    let ensured = fake
+        .role(fake.acting().resumed(true), json!({"name": "Mod"}))
+        .await
+        .unwrap();
+    assert_eq!(
+        ensured.outcome,
+        Outcome::Adopted,
+        "the only one that can be it"
+    );
+    assert_eq!(ensured.object["id"], json!(ours));
+}
+
+/// What other people made is never taken, and of several that nobody claims none is.
+#[tokio::test]
+async fn strangers_are_not_adopted() {
+    let fake = Fake::new().await;
+    let roles = format!("{G}/roles");
+    let twin = made(1, 2);
+    fake.answers("GET", &roles, 200, json!([{"id": twin, "name": "Mod"}]))
+        .await;
+    let log = json!({"audit_log_entries": [entry("1", &twin, "by hand")]});
+    fake.answers("GET", &format!("{G}/audit-logs"), 200, log)
+        .await;
+    fake.answers("POST", &roles, 200, json!({"id": made(9, 1)}))
+        .await;
+    let ensured = fake
+        .role(fake.acting().resumed(true), json!({"name": "Mod"}))
+        .await
+        .unwrap();
+    assert_eq!(ensured.outcome, Outcome::Created);
+
+    let fake = Fake::new().await;
+    let two = json!([{"id": made(1, 1), "name": "Mod"}, {"id": made(1, 2), "name": "Mod"}]);
+    fake.answers("GET", &roles, 200, two).await;
+    let log = format!("{G}/audit-logs");
+    fake.answers("GET", &log, 200, json!({"audit_log_entries": []}))
+        .await;
+    let error = fake
+        .role(fake.acting().resumed(true), json!({"name": "Mod"}))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, EnsureError::Unresolved { candidates: 2, .. }),
+        "{error}"
+    );
+    assert!(error.is_ambiguous() && !error.is_transient());
+}
+
+#[tokio::test]
+async fn hidden_channels_are_left_alone() {
+    let fake = Fake::new().await;
+    let hidden = json!({"id": "6", "type": 0, "name": "___hidden___", "flags": 1 << 17,
+        "permission_overwrites": [{"id": "100", "type": 0, "allow": "0", "deny": "1024"}]});
+    let acting = fake.acting();
+    for refused in [
+        acting
+            .ensure_channel(guild(), &json!({"name": "a"}), Some(&hidden))
+            .await,
+        acting
+            .ensure_overwrite(&hidden, OverwriteOf::Role(100), 0, 1024)
+            .await,
+        acting
+            .ensure_no_overwrite(&hidden, OverwriteOf::Role(100))
+            .await,
+    ] {
+        assert!(
+            matches!(refused, Err(EnsureError::Hidden(6))),
+            "{refused:?}"
+        );
+    }
+    assert!(fake.calls().await.is_empty());
+}
+
+#[tokio::test]
+async fn channels_that_hide_themselves_are_found_in_the_audit_log() {
+    let fake = Fake::new().await;
+    let channels = format!("{G}/channels");
+    fake.answers("GET", &channels, 200, json!([])).await;
+    let ours = made(1, 1);
+    let log = json!({"audit_log_entries": [entry("1", &ours, &mark())]});
+    fake.answers("GET", &format!("{G}/audit-logs"), 200, log)
+        .await;
+    let want = json!({"name": "staff", "type": 0, "permission_overwrites": [
+        {"id": "100", "type": 0, "allow": "0", "deny": "1024"}]});
+    let acting = fake.acting().resumed(true);
+    let ensured = acting.ensure_channel(guild(), &want, None).await.unwrap();
+    assert_eq!(ensured.outcome, Outcome::Adopted);
+    assert_eq!(ensured.object, json!({"id": ours}));
+}
+
+#[tokio::test]
+async fn members_change_with_one_call() {
+    let fake = Fake::new().await;
+    let member = json!({"user": {"id": "7"}, "roles": ["1", "2", "3"]});
+    let patched = json!({"user": {"id": "7"}, "roles": ["3"]});
+    fake.answers("PATCH", &format!("{G}/members/7"), 200, patched)
+        .await;
+    Mock::given(path(format!("{G}/members/7/roles/2")))
+        .respond_with(ResponseTemplate::new(204))
+        .mount(&fake.server)
+        .await;
+    let gone = json!({"message": "Unknown Member", "code": 10007});
+    fake.answers("DELETE", &format!("{G}/members/7"), 404, gone)
+        .await;
+    let acting = fake.acting();
+    let one = acting
+        .ensure_member_roles(guild(), &member, &[], &[2, 9])
+        .await
+        .unwrap();
+    assert_eq!(one.object["roles"], json!(["1", "3"]));
+    let two = acting
+        .ensure_member_roles(guild(), &member, &[], &[1, 2])
+        .await
+        .unwrap();
+    assert_eq!(two.object["roles"], json!(["3"]));
+    let kicked = acting.ensure_kicked(guild(), user(7)).await.unwrap();
+    assert_eq!(
+        kicked.outcome,
+        Outcome::Unchanged,
+        "they left by themselves"
+    );
+    assert_eq!(
+        fake.calls().await,
+        [
+            "DELETE /guilds/100/members/7/roles/2",
+            "PATCH /guilds/100/members/7",
+            "DELETE /guilds/100/members/7"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn bans_are_absolute() {
+    let fake = Fake::new().await;
+    Mock::given(method("PUT"))
+        .and(path(format!("{G}/bans/7")))
+        .and(body_json(json!({"delete_message_seconds": 60})))
+        .respond_with(ResponseTemplate::new(204))
+        .mount(&fake.server)
+        .await;
+    let unknown = json!({"message": "Unknown Ban", "code": 10026});
+    fake.answers("DELETE", &format!("{G}/bans/7"), 404, unknown)
+        .await;
+    let acting = fake.acting();
+    let banned = acting
+        .ensure_banned(guild(), user(7), 60, None)
+        .await
+        .unwrap();
+    assert_eq!(banned.outcome, Outcome::Created);
+    let unbanned = acting
+        .ensure_unbanned(guild(), user(7), None)
+        .await
+        .unwrap();
+    assert_eq!(unbanned.outcome, Outcome::Unchanged);
+}
+
+#[tokio::test]
+async fn bulk_bans_go_by_two_hundred_and_lose_nothing() {
+    let fake = Fake::new().await;
+    let bulk = format!("{G}/bulk-ban");
+    let first: Vec<String> = (1..=198).map(|id: u64| id.to_string()).collect();
+    let answer = json!({"banned_users": first, "failed_users": ["199", "200"]});
+    fake.answers_times("POST", &bulk, 200, answer, 1).await;
+    let refused = json!({"message": "Failed to ban users", "code": 500000});
+    fake.answers_times("POST", &bulk, 400, refused, 1).await;
+    let refused = json!({"message": "Missing Permissions", "code": 50013});
+    fake.answers("POST", &bulk, 403, refused).await;
+    let unknown = json!({"message": "Unknown Ban", "code": 10026});
+    for id in 200..=400 {
+        fake.answers("GET", &format!("{G}/bans/{id}"), 404, unknown.clone())
+            .await;
+    }
+    fake.answers("GET", &format!("{G}/bans/199"), 200, json!({}))
+        .await;
+    let mut users: Vec<UserId> = (1..=450).map(user).collect();
+    users.push(user(1));
+    let known = HashSet::from([user(450)]);
+    let done = fake
+        .acting()
+        .ensure_all_banned(guild(), &users, 0, &known)
+        .await;
+    assert_eq!(done.banned.len(), 198);
+    assert_eq!(done.already, [user(450), user(199)]);
+    assert_eq!(
+        done.failed.len(),
+        201,
+        "one of the first call, all of the second"
+    );
+    assert_eq!(done.left.len(), 49);
+    assert!(matches!(done.stopped, Some(DiscordError::Api(_))));
+    let sizes: Vec<usize> = fake
+        .server
+        .received_requests()
+        .await
+        .unwrap()
+        .iter()
+        .filter(|request| request.method == "POST")
+        .map(|request| {
+            request.body_json::<Value>().unwrap()["user_ids"]
+                .as_array()
+                .unwrap()
+                .len()
+        })
+        .collect();
+    assert_eq!(sizes, [200, 200, 49]);
+}
+
+#[tokio::test]
+async fn messages_are_sent_once() {
+    let fake = Fake::new().await;
+    let nonce = Nonce::of(&["job", "step"]);
+    let sent = json!({"nonce": nonce.as_str(), "enforce_nonce": true, "content": "Hello"});
+    let messages = "/api/v10/channels/6/messages";
+    Mock::given(method("POST"))
+        .and(path(messages))
+        .and(body_partial_json(sent))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"id": "1"})))
+        .mount(&fake.server)
+        .await;
+    let channel = ChannelId::new(6).unwrap();
+    let body = json!({"content": "Hello"});
+    let acting = fake.acting().resumed(true);
+    let first = acting
+        .ensure_message(channel, user(9), &body)
+        .await
+        .unwrap();
+    assert_eq!(
+        first.outcome,
+        Outcome::Created,
+        "Discord still knows the nonce"
+    );
+
+    let own =
+        |id: &str, author: &str| json!({"id": id, "author": {"id": author}, "content": "Hello"});
+    let (theirs, ours) = (made(1, 1), made(1, 2));
+    Mock::given(method("GET"))
+        .and(path(messages))
+        .and(query_param("limit", "100"))
+        .respond_with(
+            ResponseTemplate::new(200).set_body_json(json!([own(&ours, "9"), own(&theirs, "8")])),
+        )
+        .mount(&fake.server)
+        .await;
+    fake.clock.advance(Duration::from_secs(3600));
+    let later = acting
+        .ensure_message(channel, user(9), &body)
+        .await
+        .unwrap();
+    assert_eq!(
+        (later.outcome, &later.object["id"]),
+        (Outcome::Adopted, &json!(ours))
+    );
+}
