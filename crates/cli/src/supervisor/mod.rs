@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::lifecycle::Lifecycle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +32,6 @@ pub use daemons::{PlanOptions, Role};
 pub use plan::{Plan, sibling};
 pub use ports::PortError;
 
-use anyhow::Context;
 use fleet::{Fleet, KILL_AFTER};
 use keeper::Event;
 use report::Ready;

@@ -63,7 +63,6 @@ fn when(change: &Difference) -> &'static str {
     }
 }
 
-/// Whether a file could be used at all is the loader's business; this is about the words.
 #[cfg(test)]
 mod tests {
     use super::super::daemons::{PlanOptions, Role};

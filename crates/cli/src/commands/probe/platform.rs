@@ -18,7 +18,7 @@ use crate::supervisor::cluster_copy;
 use crate::supervisor::report::Ready;
 
 /// So long clusterers have to answer.
-const ANSWERS: Duration = Duration::from_secs(2);
+const ANSWERS: Duration = Duration::from_secs(3);
 
 /// Each daemon that runs here, or that others need, says whether it is ready.
 pub(super) async fn daemons(config: &Config, platform: Option<&Ready>) -> Vec<Finding> {

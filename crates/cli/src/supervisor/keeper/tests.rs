@@ -267,8 +267,6 @@ async fn a_daemon_that_stops_answering_is_killed_and_started_again() {
     silent.health = health(2).await;
     silent.deadlines.look_every = Duration::from_millis(10);
     silent.deadlines.answer = Duration::from_millis(300);
-    // Long enough never to matter: it has answered before.
-    silent.deadlines.first_answer = LIMIT;
     let mut kept = Kept::start(silent);
     let old = kept.up().await;
     let Event::Down(loss) = kept.event().await else {
