@@ -47,6 +47,7 @@ impl Lifecycle {
     /// # Errors
     /// The runtime cannot register a signal handler.
     pub fn install() -> io::Result<Self> {
+        faults_end_the_process()?;
         let signals = Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -149,6 +150,20 @@ impl Lifecycle {
         }
         ended
     }
+}
+
+/// The runtime of Rust catches SIGSEGV and SIGBUS to tell of stack overflows, and swallows the first
+/// one that is sent instead of caused. A cluster that its operator ends so has to end.
+#[allow(
+    unsafe_code,
+    reason = "the default action runs no code of ours, so nothing can be unsafe in it"
+)]
+fn faults_end_the_process() -> io::Result<()> {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    for fault in [Signal::SIGSEGV, Signal::SIGBUS] {
+        unsafe { signal(fault, SigHandler::SigDfl) }?;
+    }
+    Ok(())
 }
 
 fn supervisor() -> Option<Pid> {
