@@ -3,7 +3,7 @@
 //!
 //! `FAKE_MODE_<cluster id>` is `silent` (never launches), `crash` (ends at once) or `as-<id>`
 //! (reports for another cluster). A file `hang-<cluster id>` in the working directory makes it
-//! answer no ping. On start it writes `run-<cluster id>-<pid>.json` with its arguments and
+//! answer no ping; with `refused-<cluster id>` it ends as if Discord refused it. On start it writes `run-<cluster id>-<pid>.json` with its arguments and
 //! environment.
 
 use std::io::{Read, Write};
@@ -14,7 +14,9 @@ use std::{env, fs, process};
 use splashtail_core::ids::ClusterId;
 use splashtail_ipc::args::ClusterArgs;
 use splashtail_ipc::bus;
-use splashtail_ipc::launcher::{DiagReply, Incoming, LauncherCmd, ShardHealth};
+use splashtail_ipc::launcher::{
+    DiagReply, END_FILE_VARIABLE, GatewayRefusal, Incoming, LauncherCmd, REFUSED_EXIT, ShardHealth,
+};
 
 const NAMES: [&str; 7] = [
     "MEWLD_CHANNEL",
@@ -52,6 +54,12 @@ fn main() {
     let mode = env::var(format!("FAKE_MODE_{id}")).unwrap_or_default();
     if mode == "crash" {
         return;
+    }
+
+    if Path::new(&format!("refused-{id}")).exists() {
+        let end = env::var(END_FILE_VARIABLE).unwrap();
+        GatewayRefusal::Intents.write(Path::new(&end)).unwrap();
+        process::exit(i32::from(REFUSED_EXIT));
     }
 
     let claimed = mode.strip_prefix("as-").and_then(|id| id.parse().ok());

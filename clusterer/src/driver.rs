@@ -10,7 +10,7 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::ClusterId;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::bus::{Bus, Subscription};
-use splashtail_ipc::launcher::{LauncherCmd, LauncherReply};
+use splashtail_ipc::launcher::{GatewayRefusal, LauncherCmd, LauncherReply};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::complaints::{Complaints, shown};
 use crate::fleet::{Effect, Event, Fleet, Now, Origin, ProcessId, SavedFleet, Spawn};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, LastAnswer};
 use crate::handle::{Health, Request};
 use crate::outbox::Outbox;
 use crate::process::{self, Adopted};
@@ -49,6 +49,7 @@ pub(crate) struct Driver {
     pub(crate) program: Program,
     pub(crate) gateway: Gateway,
     pub(crate) store: StateStore,
+    pub(crate) last_answer: LastAnswer,
     pub(crate) adopted: Vec<(ClusterId, u64, ProcessId, Adopted)>,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) reload: watch::Receiver<u64>,
@@ -63,6 +64,7 @@ struct Hands {
     gateway: Gateway,
     outbox: Outbox,
     saver: Saver,
+    last_answer: LastAnswer,
     events: mpsc::UnboundedSender<Event>,
     processes: HashMap<ClusterId, (u64, ProcessId)>,
     waiting: HashMap<u64, oneshot::Sender<Value>>,
@@ -91,6 +93,7 @@ impl Driver {
             gateway: self.gateway,
             outbox: Outbox::start(self.bus, self.channel, &clock),
             saver: Saver::start(self.store),
+            last_answer: self.last_answer,
             events: sender,
             processes: HashMap::new(),
             waiting: HashMap::new(),
@@ -99,8 +102,8 @@ impl Driver {
             outcome: None,
         };
         for (cluster, incarnation, id, adopted) in self.adopted {
+            hands.watch(cluster, incarnation, id.pid, adopted.wait());
             hands.processes.insert(cluster, (incarnation, id));
-            hands.watch(cluster, incarnation, adopted.wait());
         }
         let mut connected = subscription.connected();
         let mut closing = false;
@@ -240,6 +243,12 @@ impl Hands {
                     let _ = events.send(Event::Gateway(gateway.fetch().await));
                 });
             }
+            Effect::KeepGateway(bot) => {
+                let (file, at) = (self.last_answer.clone(), self.clock.now());
+                // Nothing waits for it.
+                tokio::task::spawn_blocking(move || file.write(bot, at));
+            }
+            Effect::Say(text) => warn!("{text}"),
             Effect::Save(saved) => self.saver.save(saved),
             Effect::Exit { code, reason } => self.outcome = Some(Outcome::Stopped { code, reason }),
         }
@@ -264,6 +273,7 @@ impl Hands {
                 self.watch(
                     cluster,
                     incarnation,
+                    started.id.pid,
                     process::wait(started.id.clone(), started.child),
                 );
                 Event::Spawned {
@@ -284,11 +294,14 @@ impl Hands {
         &self,
         cluster: ClusterId,
         incarnation: u64,
+        pid: i32,
         end: impl Future<Output = crate::fleet::Exit> + Send + 'static,
     ) {
         let events = self.events.clone();
+        let end_file = process::end_file(&self.program, cluster);
         tokio::spawn(async move {
-            let exit = end.await;
+            let mut exit = end.await;
+            exit.refused = GatewayRefusal::take(&end_file, pid);
             // The loop may have ended meanwhile.
             let _ = events.send(Event::Exited {
                 cluster,
@@ -381,7 +394,10 @@ impl Saver {
                 write(store, saved).await;
             }
             _ if keep => {}
-            _ => store.remove(),
+            last => {
+                // Nobody waits for it but the end of this process.
+                let _ = tokio::task::spawn_blocking(move || store.leave(last)).await;
+            }
         }
     }
 }

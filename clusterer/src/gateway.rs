@@ -1,12 +1,17 @@
 //! Asking Discord how many shards to run and how many sessions may be started.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
+use chrono::{DateTime, Utc};
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use splashtail_api_types::clusters::GatewayBot;
 use splashtail_core::config::without_slash;
 use splashtail_core::telemetry::Chain;
+use tracing::warn;
 use url::Url;
 
 use crate::fleet::GatewayFailure;
@@ -83,6 +88,73 @@ impl Gateway {
     }
 }
 
+/// Discord's last answer, on disk.
+#[derive(Debug, Clone)]
+pub struct LastAnswer {
+    path: PathBuf,
+    whose: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct AnswerFile {
+    /// Another bot needs other shards.
+    whose: String,
+    at: DateTime<Utc>,
+    answer: GatewayBot,
+}
+
+impl LastAnswer {
+    pub fn new(data_dir: &Path, api_base: &Url, token: &SecretString) -> Self {
+        // A token begins with the bot's id, which is no secret.
+        let id = token
+            .expose_secret()
+            .split_once('.')
+            .map_or("", |(id, _)| id);
+        Self {
+            path: data_dir.join("clusterer/gateway.json"),
+            whose: format!("{} {id}", without_slash(api_base)),
+        }
+    }
+
+    /// Blocks. A failure costs only the start during an outage.
+    pub fn write(&self, answer: GatewayBot, at: DateTime<Utc>) {
+        let whose = self.whose.clone();
+        let file = AnswerFile { whose, at, answer };
+        let write = || -> io::Result<()> {
+            if let Some(directory) = self.path.parent() {
+                fs::create_dir_all(directory)?;
+            }
+            let fresh = self.path.with_extension("json.new");
+            fs::write(&fresh, serde_json::to_vec(&file)?)?;
+            fs::rename(&fresh, &self.path)
+        };
+        if let Err(error) = write() {
+            warn!(%error, "cannot keep Discord's answer about the gateway");
+        }
+    }
+
+    /// As it holds now, as far as that can be told: a limit that has reset is full.
+    pub fn read(&self, now: DateTime<Utc>) -> Option<GatewayBot> {
+        let file: AnswerFile = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
+        if file.whose != self.whose {
+            return None;
+        }
+        let mut answer = file.answer;
+        let limit = &mut answer.session_start_limit;
+        let age = (now - file.at).to_std().unwrap_or_default();
+        match Duration::from_millis(limit.reset_after).checked_sub(age) {
+            Some(left) if !left.is_zero() => {
+                limit.reset_after = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            }
+            _ => {
+                limit.reset_after = 0;
+                limit.remaining = limit.total;
+            }
+        }
+        Some(answer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -131,5 +203,29 @@ mod tests {
                 .unwrap_err()
                 .fatal
         );
+    }
+
+    #[test]
+    fn the_last_answer_ages_and_belongs_to_one_bot() {
+        let directory = tempfile::tempdir().unwrap();
+        let api: Url = "https://discord.example".parse().unwrap();
+        let file = |token: &str| LastAnswer::new(directory.path(), &api, &token.into());
+        let mut answer = GatewayBot::default();
+        answer.shards = 7;
+        answer.session_start_limit.total = 1000;
+        answer.session_start_limit.remaining = 3;
+        answer.session_start_limit.reset_after = 60_000;
+        let at = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        assert_eq!(file("MTI.a.b").read(at), None);
+        file("MTI.a.b").write(answer.clone(), at);
+        assert_eq!(file("MTI.other.secret").read(at), Some(answer));
+        let later = file("MTI.a.b").read(at + Duration::from_secs(61)).unwrap();
+        assert_eq!(
+            (later.shards, later.session_start_limit.remaining),
+            (7, 1000)
+        );
+        assert_eq!(file("MTM.a.b").read(at), None, "another bot");
+        let text = fs::read_to_string(directory.path().join("clusterer/gateway.json")).unwrap();
+        assert!(!text.contains("secret") && !text.contains(".a.b"), "{text}");
     }
 }

@@ -13,12 +13,14 @@ mod handle;
 mod map;
 mod outbox;
 mod process;
+mod running;
 pub mod settings;
 mod state_file;
 mod web;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use splashtail_core::clock::{SharedClock, SystemClock};
@@ -28,14 +30,15 @@ use splashtail_core::random;
 use splashtail_ipc::signing::{Verifier, tag};
 use splashtail_ipc::{bus, http};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 pub use driver::Outcome;
 pub use handle::{FleetHandle, NotReady};
 
 use crate::driver::Driver;
-use crate::fleet::{Fleet, Now};
-use crate::gateway::Gateway;
+use crate::fleet::{Fleet, Now, ProcessId};
+use crate::gateway::{Gateway, LastAnswer};
+use crate::process::Adopted;
 use crate::settings::Settings;
 use crate::state_file::StateStore;
 use crate::web::EventCounter;
@@ -79,37 +82,43 @@ pub async fn run_on(
         subscription = bus.subscribe(std::slice::from_ref(&settings.channel)) => subscription.context("cannot subscribe")?,
         () = shutdown.cancelled() => {
             // Clusters of an earlier clusterer end also when the bus does not come.
-            if let Some((saved, processes)) = store.load(&settings.program) {
-                let ids = saved.clusters.into_iter().filter_map(|cluster| cluster.process);
-                let ends = processes.into_iter().map(|(_, process)| process.wait());
-                process::stop_all(&ids.collect::<Vec<_>>(), ends, settings.policy.shutdown_grace).await;
-                store.remove();
-            }
+            end_all(store, &settings).await;
             serving.cancel();
             return Ok(Outcome::Stopped { code: 0, reason: None });
         }
     };
     let seed = u64::from_le_bytes(random::bytes()?);
-    let mut fleet = Fleet::new(settings.policy, seed);
-    let mut adopted = Vec::new();
-    if let Some((saved, processes)) = store.load(&settings.program) {
-        for (index, process) in processes {
-            let cluster = &saved.clusters[index];
-            if let Some(id) = cluster.process.clone() {
-                adopted.push((cluster.id, cluster.incarnation, id, process));
-            }
-        }
-        info!(
-            clusters = adopted.len(),
-            "found running clusters of an earlier clusterer"
+    let predecessor = store.load(&settings.program, &settings.policy);
+    if !predecessor.strays.is_empty() {
+        warn!(
+            processes = predecessor.strays.len(),
+            "ending processes that fit no cluster"
         );
-        fleet.adopt(
-            Now {
+        end(predecessor.strays, settings.policy.stop_grace).await;
+    }
+    let mut fleet = Fleet::new(settings.policy, seed);
+    let last_answer = LastAnswer::new(&config.data_dir, &settings.api_base, &settings.token);
+    fleet.recall(last_answer.read(clock.now()));
+    let mut adopted = Vec::new();
+    match predecessor.fleet {
+        Some(saved) => {
+            for (index, process) in predecessor.adopted {
+                let cluster = &saved.clusters[index];
+                if let Some(id) = cluster.process.clone() {
+                    adopted.push((cluster.id, cluster.incarnation, id, process));
+                }
+            }
+            info!(
+                clusters = adopted.len(),
+                "found running clusters of an earlier clusterer"
+            );
+            let now = Now {
                 monotonic: clock.monotonic(),
                 wall: clock.now(),
-            },
-            saved,
-        );
+            };
+            fleet.adopt(now, saved);
+        }
+        None => fleet.remember(predecessor.remembered),
     }
     lifecycle.notify_ready();
     let driver = Driver {
@@ -121,6 +130,7 @@ pub async fn run_on(
         program: settings.program,
         gateway,
         store,
+        last_answer,
         adopted,
         requests,
         reload: lifecycle.reload(),
@@ -135,4 +145,24 @@ pub async fn run_on(
         .context("the HTTP server panicked")?
         .context("the HTTP server failed")?;
     Ok(outcome)
+}
+
+/// Ends every cluster of this fleet that runs.
+async fn end_all(store: StateStore, settings: &Settings) {
+    let predecessor = store.load(&settings.program, &settings.policy);
+    let mut processes = predecessor.strays;
+    if let Some(saved) = &predecessor.fleet {
+        for (index, process) in predecessor.adopted {
+            let id = saved.clusters[index].process.clone();
+            processes.extend(id.map(|id| (id, process)));
+        }
+    }
+    end(processes, settings.policy.shutdown_grace).await;
+    store.leave(predecessor.fleet);
+}
+
+async fn end(processes: Vec<(ProcessId, Adopted)>, grace: Duration) {
+    let ids: Vec<_> = processes.iter().map(|(id, _)| id.clone()).collect();
+    let ends = processes.into_iter().map(|(_, process)| process.wait());
+    process::stop_all(&ids, ends, grace).await;
 }

@@ -14,6 +14,20 @@ pub struct Entry {
     pub shards: Vec<ShardId>,
 }
 
+/// What one process was started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    pub shards: Vec<ShardId>,
+    /// Of the whole fleet: guilds are spread by it.
+    pub shard_count: u16,
+}
+
+impl Split {
+    pub fn is(&self, shards: &[ShardId], shard_count: u16) -> bool {
+        self.shards == shards && self.shard_count == shard_count
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MapError {
     #[error("`per_cluster` is 0: a cluster needs at least one shard")]

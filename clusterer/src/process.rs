@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use rustix::process::{PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use secrecy::ExposeSecret;
 use splashtail_core::ids::ClusterId;
 use splashtail_ipc::args::ClusterArgs;
+use splashtail_ipc::launcher::END_FILE_VARIABLE;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tracing::warn;
@@ -54,10 +55,25 @@ pub fn start(program: &Program, spawn: &Spawn) -> io::Result<Started> {
     for (name, value) in &program.env {
         command.env(name, value.expose_secret());
     }
-    match spawn.identify_not_before {
-        Some(at) => command.env("IDENTIFY_NOT_BEFORE", at.timestamp_millis().to_string()),
-        None => command.env_remove("IDENTIFY_NOT_BEFORE"),
-    };
+    command
+        .env_remove("IDENTIFY_NOT_BEFORE")
+        .env_remove("IDENTIFY_FLOORS");
+    if let Some(latest) = spawn.floors.values().max() {
+        let floor = |(key, at): (&u16, &DateTime<Utc>)| format!("{key}={}", at.timestamp_millis());
+        let floors: Vec<_> = spawn.floors.iter().map(floor).collect();
+        command
+            .env("IDENTIFY_NOT_BEFORE", latest.timestamp_millis().to_string())
+            .env("IDENTIFY_FLOORS", floors.join(","));
+    }
+    if spawn.gateway_url.is_empty() || !program.knows_gateway {
+        command.env_remove("CLUSTER_GATEWAY");
+    } else {
+        command.env(
+            "CLUSTER_GATEWAY",
+            format!("{} {}", spawn.max_concurrency, spawn.gateway_url),
+        );
+    }
+    command.env(END_FILE_VARIABLE, end_file(program, spawn.cluster));
     let child = command.spawn().map_err(|error| {
         io::Error::new(
             error.kind(),
@@ -77,6 +93,11 @@ pub fn start(program: &Program, spawn: &Spawn) -> io::Result<Started> {
     Ok(Started { id, child })
 }
 
+/// Where a cluster says why it ended.
+pub fn end_file(program: &Program, cluster: ClusterId) -> PathBuf {
+    program.dir.join(format!("end-{cluster}.json"))
+}
+
 fn arguments(program: &Program, spawn: &Spawn) -> Vec<String> {
     let args = ClusterArgs {
         shards: spawn.shards.clone(),
@@ -93,35 +114,6 @@ fn arguments(program: &Program, spawn: &Spawn) -> Vec<String> {
         ArgvStyle::Host => args.to_argv(),
         ArgvStyle::Mewld => args.to_mewld_argv(),
     }
-}
-
-/// The numbers and arguments of the processes on this machine that can be seen.
-pub fn command_lines() -> Vec<(i32, Vec<String>)> {
-    let arguments = |pid: i32| {
-        let text = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let text = String::from_utf8(text).ok()?;
-        Some(text.split_terminator('\0').map(str::to_owned).collect())
-    };
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Some((pid, arguments(pid)?)))
-        .collect()
-}
-
-/// The process that was started for exactly this cluster, if there is one. The arguments name
-/// the directory and the channel, so those of another fleet differ.
-pub fn find_started(
-    running: &[(i32, Vec<String>)],
-    program: &Program,
-    spawn: &Spawn,
-) -> Option<ProcessId> {
-    let wanted = arguments(program, spawn);
-    // What comes before depends on interpreters.
-    let mut found = running
-        .iter()
-        .filter(|(_, arguments)| arguments.ends_with(&wanted));
-    found.find_map(|(pid, _)| identify(*pid).ok())
 }
 
 /// A file and not a pipe: it stays when the clusterer goes.
@@ -162,6 +154,7 @@ fn exit_of(status: ExitStatus) -> Exit {
     Exit {
         code: status.code(),
         signal: status.signal(),
+        refused: None,
     }
 }
 
@@ -189,10 +182,17 @@ pub async fn stop_all(
             end.await;
         }
     };
-    if tokio::time::timeout(grace, ended).await.is_err() {
+    tokio::pin!(ended);
+    if tokio::time::timeout(grace, &mut ended).await.is_err() {
         signal(Signal::Kill);
+        if tokio::time::timeout(KILL_GRACE, ended).await.is_err() {
+            warn!("a killed cluster has not ended: it hangs in the kernel");
+        }
     }
 }
+
+/// A killed process ends at once unless the kernel cannot let it.
+const KILL_GRACE: Duration = Duration::from_secs(5);
 
 /// A process that an earlier clusterer started.
 #[derive(Debug)]
@@ -240,6 +240,7 @@ impl Adopted {
             Some((_, status)) => Exit {
                 code: status.exit_status(),
                 signal: status.terminating_signal(),
+                refused: None,
             },
             None => Exit::default(),
         }
@@ -270,14 +271,14 @@ pub fn identify(pid: i32) -> io::Result<ProcessId> {
     })
 }
 
-fn is_zombie(pid: i32) -> bool {
+pub(crate) fn is_zombie(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| matches!(stat_field(&stat, 3), Some("Z" | "X")))
 }
 
 /// Field `number` of proc(5) stat, counted from 1. The second one is a name in parentheses that
 /// may contain anything.
-fn stat_field(stat: &str, number: usize) -> Option<&str> {
+pub(crate) fn stat_field(stat: &str, number: usize) -> Option<&str> {
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(number.checked_sub(3)?)
 }

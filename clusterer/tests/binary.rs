@@ -8,7 +8,8 @@
 
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -280,8 +281,23 @@ async fn replaced_killed_and_ended() {
         .unwrap()
         .unwrap();
     assert_eq!(status.code(), Some(0));
-    assert!(!pids.into_iter().any(alive));
-    assert!(!Path::new(&world.directory.path().join("data/clusterer/state.json")).exists());
+    assert!(!pids.iter().copied().any(alive));
+
+    // What an operator stopped stays stopped, and the first SIGSEGV is the last one.
+    let mut third = world.start();
+    world
+        .until("up without cluster 1", |list| {
+            list.fully_up && list.instances[0].launched_fully
+        })
+        .await;
+    let running = world.pids().into_iter().filter(|pid| alive(*pid));
+    let running: Vec<i32> = running.collect();
+    assert_eq!(running.len(), 1);
+    signal(&third, Signal::SIGSEGV);
+    let status = tokio::time::timeout(Duration::from_secs(90), third.wait()).await;
+    let status = status.expect("it ends").unwrap();
+    assert_eq!(status.signal(), Some(11));
+    assert!(alive(running[0]));
 }
 
 /// Asked to stop in the middle of an upgrade, whichever of the two programs hears it.

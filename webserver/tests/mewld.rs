@@ -282,7 +282,10 @@ async fn health_is_that_of_the_cluster_and_its_refusals_are_json() {
 #[tokio::test]
 async fn a_command_reaches_the_clusterer_with_the_operators_id() {
     let server = operators_page().await;
-    for (action, body) in [("restart", json!({"id": 1})), ("rollingrestart", json!({}))] {
+    for (action, body) in [
+        ("restart", json!({"id": 1, "user_id": OPERATOR})),
+        ("rollingrestart", json!({"user_id": OPERATOR})),
+    ] {
         Mock::given(method("POST"))
             .and(path(format!("/commands/{action}")))
             .and(wiremock::matchers::header("x-user-id", OPERATOR))

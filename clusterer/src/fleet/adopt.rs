@@ -1,16 +1,18 @@
 //! What survives the clusterer: its clusters, and the file that tells the next one about them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use splashtail_core::ids::{ClusterId, ShardId};
-use splashtail_ipc::launcher::COMMAND_ID_LENGTH;
+use splashtail_ipc::launcher::{COMMAND_ID_LENGTH, GatewayRefusal};
 use tracing::{info, warn};
 
 use super::cluster::{Cluster, ProcessId, State, Then, Via};
-use super::hosts::Hosts;
+use super::hosts::{Alone, Hosts};
+use super::sequence::SavedSequence;
 use super::{Fleet, Now};
-use crate::map::{Entry, Layout};
+use crate::map::{Entry, Layout, Split};
 
 /// The state file's content that the fleet knows; the boot id and the channel are added by who
 /// writes it.
@@ -23,8 +25,17 @@ pub struct SavedFleet {
     /// With several hosts: what this one runs, and since when (unix milliseconds).
     #[serde(default)]
     pub host: Option<(Layout, i64)>,
+    /// Without: since when this one runs all of them.
+    #[serde(default)]
+    pub since: i64,
     /// Identify key and unix milliseconds of its last identify.
     pub identified: Vec<(u16, i64)>,
+    /// The rolling restart or reshard under way.
+    #[serde(default)]
+    pub sequence: Option<SavedSequence>,
+    /// Discord refuses the bot.
+    #[serde(default)]
+    pub refusal: Option<GatewayRefusal>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,13 +48,41 @@ pub struct SavedCluster {
     pub starts: u32,
     pub state: SavedState,
     pub process: Option<ProcessId>,
-    /// Its process may identify shards at any time.
+    /// What the process was started with, when that is known.
     #[serde(default)]
-    pub identifying: bool,
+    pub runs: Option<Split>,
+    /// Shards that its process may identify at any time.
+    #[serde(default)]
+    pub may_identify: Vec<ShardId>,
     /// Unix milliseconds.
     pub started_at: Option<i64>,
     #[serde(default)]
     pub session_id: String,
+}
+
+impl SavedCluster {
+    /// One that nobody wrote down: its process may still be launching.
+    pub fn rebuilt(entry: Entry, process: Option<ProcessId>) -> Self {
+        let alive = process.is_some();
+        Self {
+            id: entry.id,
+            name: entry.name,
+            shards: entry.shards,
+            // Each process needs one of its own; no event of an older one can come.
+            incarnation: 1 + u64::from(entry.id.get()),
+            starts: u32::from(alive),
+            state: if alive {
+                SavedState::Starting
+            } else {
+                SavedState::Waiting
+            },
+            process,
+            runs: None,
+            may_identify: Vec::new(),
+            started_at: None,
+            session_id: String::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +92,8 @@ pub enum SavedState {
     Stopped,
     /// Wanted, but without a process.
     Waiting,
+    /// A reshard added it and has not started it yet.
+    New,
     Starting,
     Running,
     /// On its way to `Stopped`.
@@ -62,12 +103,70 @@ pub enum SavedState {
 }
 
 impl SavedFleet {
-    /// Of the whole fleet.
-    pub fn cluster_count(&self) -> u16 {
-        match &self.host {
-            Some((layout, _)) => layout.cluster_count(),
-            None => u16::try_from(self.clusters.len()).unwrap_or(u16::MAX),
+    /// Whether a fleet can be made of it: ids follow each other, and every shard is there at most
+    /// once and below the total.
+    pub fn is_sound(&self) -> bool {
+        let first = self.clusters.first().map_or(0, |cluster| cluster.id.get());
+        let ids = self.clusters.iter().map(|cluster| cluster.id.get());
+        let shards = self.clusters.iter().flat_map(|cluster| &cluster.shards);
+        let mut seen = BTreeSet::new();
+        self.shard_count > 0
+            && ids.eq((first..).take(self.clusters.len()))
+            && self
+                .clusters
+                .iter()
+                .all(|cluster| !cluster.shards.is_empty())
+            && shards
+                .into_iter()
+                .all(|shard| shard.get() < self.shard_count && seen.insert(*shard))
+    }
+
+    /// From what the processes tell: which keys identified when is not known, nor who was stopped.
+    pub fn rebuilt(shard_count: u16, layout: Option<Layout>, clusters: Vec<SavedCluster>) -> Self {
+        Self {
+            shard_count,
+            fully_up: false,
+            max_concurrency: 1,
+            clusters,
+            host: layout.map(|layout| (layout, 0)),
+            since: 0,
+            identified: Vec::new(),
+            sequence: None,
+            refusal: None,
         }
+    }
+
+    /// The operators' part, for when no process is left.
+    pub fn remember(&self) -> Remembered {
+        let stopped = |cluster: &&SavedCluster| {
+            matches!(cluster.state, SavedState::Stopped | SavedState::Stopping)
+        };
+        let clusters = self.clusters.iter();
+        let stopped: BTreeSet<_> = clusters.filter(stopped).map(|cluster| cluster.id).collect();
+        Remembered {
+            all: !stopped.is_empty() && stopped.len() == self.clusters.len(),
+            stopped,
+            refusal: self.refusal,
+        }
+    }
+}
+
+/// What outlives the clusters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    stopped: BTreeSet<ClusterId>,
+    /// Every cluster was stopped: those of a larger map are, too.
+    all: bool,
+    pub(super) refusal: Option<GatewayRefusal>,
+}
+
+impl Remembered {
+    pub(super) fn keeps_stopped(&self, cluster: ClusterId) -> bool {
+        self.all || self.stopped.contains(&cluster)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.stopped.is_empty()
     }
 }
 
@@ -93,7 +192,15 @@ impl Fleet {
                 .as_ref()
                 .map(|hosts| (hosts.layout(), hosts.since())),
             identified,
+            since: self.alone.as_ref().map_or(0, Alone::since),
+            sequence: self.saved_sequence(),
+            refusal: self.hold.as_ref().map(|hold| hold.refusal),
         }
+    }
+
+    /// Starts afresh with what a predecessor knew, before any event was handled.
+    pub fn remember(&mut self, remembered: Remembered) {
+        self.remembered = remembered;
     }
 
     /// Continues with the fleet of a predecessor, before any event was handled. `saved` names only
@@ -101,6 +208,9 @@ impl Fleet {
     /// what it was, whatever Discord recommends today: changing it is a reshard.
     pub fn adopt(&mut self, now: Now, saved: SavedFleet) {
         self.adopt_host(&saved);
+        if let Some(alone) = &mut self.alone {
+            alone.adopt(saved.since);
+        }
         self.shard_count = saved.shard_count;
         self.max_concurrency = saved.max_concurrency.max(1);
         self.fully_up = saved.fully_up;
@@ -115,6 +225,11 @@ impl Fleet {
             self.identified
                 .insert(key, now.monotonic.saturating_sub(ago));
         }
+        let waits = |cluster: &&SavedCluster| {
+            cluster.process.is_none() && cluster.state == SavedState::Waiting
+        };
+        let first = saved.clusters.iter().find(waits).map(|cluster| cluster.id);
+        self.adopt_hold(saved.refusal, first);
         for saved in saved.clusters {
             self.incarnations = self.incarnations.max(saved.incarnation);
             let entry = Entry {
@@ -133,16 +248,24 @@ impl Fleet {
                 info!(cluster.id = %cluster.id, "adopting a running cluster");
                 cluster.process = saved.process;
                 cluster.occupied = true;
-                cluster.identifying = saved.identifying;
+                cluster.runs = saved.runs.or_else(|| {
+                    let shards = cluster.shards.clone();
+                    Some(Split {
+                        shards,
+                        shard_count: self.shard_count,
+                    })
+                });
                 cluster.session_id = saved.session_id;
                 cluster.ping.start(now.monotonic);
             }
+            cluster.identifying = saved.may_identify;
             self.clusters.push(cluster);
-            if saved.identifying && !alive {
+            if !alive {
                 self.mark_identified(now, index);
             }
             self.adopt_state(now, index, saved.state, alive);
         }
+        self.adopt_sequence(saved.sequence);
         self.changed = true;
     }
 
@@ -168,10 +291,13 @@ impl Fleet {
         let mut hosts = Hosts::new(layout, self.policy.host.clone(), id);
         hosts.adopt(since);
         self.hosts = Some(hosts);
+        self.alone = None;
     }
 
     fn adopt_state(&mut self, now: Now, index: usize, state: SavedState, alive: bool) {
-        let shards = self.clusters[index].shards.len();
+        let cluster = &mut self.clusters[index];
+        cluster.wanted = !matches!(state, SavedState::Stopped | SavedState::Stopping);
+        let shards = cluster.shards.len();
         match (state, alive) {
             (SavedState::Running, true) => {
                 self.set_state(
@@ -181,8 +307,11 @@ impl Fleet {
                     },
                 );
             }
-            (SavedState::Starting | SavedState::Waiting, true) => {
-                self.clusters[index].identifying = true;
+            (SavedState::Starting | SavedState::Waiting | SavedState::New, true) => {
+                if cluster.identifying.is_empty() {
+                    let runs = cluster.runs.as_ref().map(|runs| runs.shards.clone());
+                    cluster.identifying = runs.unwrap_or_default();
+                }
                 let deadline = now.monotonic + self.policy.launch_timeout(shards);
                 self.set_state(
                     index,
@@ -203,7 +332,7 @@ impl Fleet {
                     self.policy.stop_grace,
                 );
             }
-            (SavedState::Stopped | SavedState::Stopping, false) => {
+            (SavedState::Stopped | SavedState::Stopping | SavedState::New, false) => {
                 self.set_state(index, State::Stopped);
             }
             (SavedState::Running, false) => self.enqueue(index, Via::Observe),
@@ -214,8 +343,9 @@ impl Fleet {
 
 fn save(cluster: &Cluster) -> SavedCluster {
     let state = match cluster.state {
+        State::Stopped if cluster.wanted => SavedState::New,
         State::Stopped => SavedState::Stopped,
-        State::Queued { .. } | State::Backoff { .. } => SavedState::Waiting,
+        State::Queued { .. } | State::Backoff { .. } | State::Refused => SavedState::Waiting,
         State::Launching { .. } => SavedState::Starting,
         State::Running { .. } => SavedState::Running,
         State::Stopping {
@@ -231,7 +361,8 @@ fn save(cluster: &Cluster) -> SavedCluster {
         starts: cluster.starts,
         state,
         process: cluster.process.clone(),
-        identifying: cluster.identifying,
+        runs: cluster.runs.clone(),
+        may_identify: cluster.identifying.clone(),
         started_at: cluster.started_at.map(|at| at.timestamp_millis()),
         session_id: cluster.session_id.clone(),
     }

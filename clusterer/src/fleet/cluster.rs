@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use splashtail_api_types::clusters::ShardHealth;
 use splashtail_core::ids::{ClusterId, ShardId};
 
-use crate::map::Entry;
+use crate::map::{Entry, Split};
 
 /// What identifies a process beyond its reusable number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ pub enum State {
         until: Duration,
         held: bool,
     },
+    /// Discord refuses the bot: it starts when that is over, or when somebody asks for it.
+    Refused,
 }
 
 /// What follows the end of a process that was told to end.
@@ -110,8 +112,13 @@ pub struct Cluster {
     pub process: Option<ProcessId>,
     /// Its process, or the spawn of it, is not known to have ended.
     pub occupied: bool,
-    /// The process may identify shards at any time: it has not launched and not ended.
-    pub identifying: bool,
+    /// What its process was started with. Differs from the map while a reshard has not come to it.
+    pub runs: Option<Split>,
+    /// Shards that its process may identify at any time.
+    pub identifying: Vec<ShardId>,
+    /// No operator stopped it. A wanted one is `Stopped` only until a reshard starts it for the
+    /// first time, or at the end of the fleet.
+    pub wanted: bool,
     pub health: Vec<ShardHealth>,
     pub last_checked: Option<DateTime<Utc>>,
     /// When the operation began that is under way.
@@ -135,7 +142,9 @@ impl Cluster {
             started_at: None,
             process: None,
             occupied: false,
-            identifying: false,
+            runs: None,
+            identifying: Vec::new(),
+            wanted: true,
             health: Vec::new(),
             last_checked: None,
             busy_since: None,
@@ -159,11 +168,21 @@ impl Cluster {
         matches!(self.state, State::Running { .. } | State::Stopped)
     }
 
+    /// It does not run what the map says, and no operator keeps it from doing so: a reshard has not
+    /// come to it.
+    pub(super) fn behind(&self, shard_count: u16) -> bool {
+        self.wanted
+            && match &self.runs {
+                Some(runs) => !runs.is(&self.shards, shard_count),
+                None => self.state == State::Stopped,
+            }
+    }
+
     /// One of mewld's locks would be held: an operation is under way.
     pub fn busy(&self) -> bool {
         !matches!(
             self.state,
-            State::Running { .. } | State::Stopped | State::Backoff { .. }
+            State::Running { .. } | State::Stopped | State::Backoff { .. } | State::Refused
         )
     }
 
@@ -174,7 +193,7 @@ impl Cluster {
             None
         };
         match self.state {
-            State::Stopped | State::Queued { .. } => None,
+            State::Stopped | State::Queued { .. } | State::Refused => None,
             State::Launching { deadline, .. } => {
                 bus_up.then_some(deadline).into_iter().chain(pings).min()
             }

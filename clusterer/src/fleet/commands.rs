@@ -29,6 +29,12 @@ pub enum Refusal {
     ReshardInProgress,
     ReshardDisabled,
     ShuttingDown,
+    /// The bus is away, and nothing starts without it.
+    BusDown,
+    /// Discord refuses what starts.
+    DiscordRefuses,
+    /// Discord allows too few more identifies.
+    NoSessions,
 }
 
 impl Refusal {
@@ -46,6 +52,9 @@ impl Refusal {
             Self::ReshardInProgress => "reshard_in_progress",
             Self::ReshardDisabled => "reshard_disabled",
             Self::ShuttingDown => "shutting_down",
+            Self::BusDown => "bus_down",
+            Self::DiscordRefuses => "discord_refuses",
+            Self::NoSessions => "no_sessions",
         }
     }
 }
@@ -82,6 +91,7 @@ impl Fleet {
                 }
                 _ => self.complain(now, "dropped a launch_next of no cluster", command),
             },
+            "identified" => self.on_identified(now, command),
             "diag" => self.on_diag(now, command),
             "action_logs" => self.on_action_log(now, command),
             "statuses" => self.reply(origin, command, self.statuses()),
@@ -93,8 +103,9 @@ impl Fleet {
             "start" => self.on_cluster(now, origin, command, Self::may_start, Self::start),
             "stop" => self.on_cluster(now, origin, command, Self::may_stop, Self::stop),
             "restart" => {
-                let restart: Action = |fleet, now, index| fleet.restart(now, index, Via::Restart);
-                self.on_cluster(now, origin, command, Self::may_stop, restart);
+                let restart: Action =
+                    |fleet, now, index| fleet.restart_as_asked(now, index, Via::Restart);
+                self.on_cluster(now, origin, command, Self::may_restart, restart);
             }
             "rollingrestart" => {
                 let may = self.may_run_sequence();
@@ -182,7 +193,7 @@ impl Fleet {
     /// A running cluster is not started a second time: its shards would be in two processes.
     fn may_start(&self, index: usize) -> Result<(), Refusal> {
         match self.clusters[index].state {
-            State::Stopped | State::Backoff { .. } => Ok(()),
+            State::Stopped | State::Backoff { .. } | State::Refused => Ok(()),
             State::Stopping { .. } => Err(Refusal::Stopping),
             State::Queued { .. } | State::Launching { .. } | State::Running { .. } => {
                 Err(Refusal::AlreadyRunning)
@@ -200,11 +211,38 @@ impl Fleet {
         }
     }
 
-    fn start(&mut self, _now: Now, index: usize) {
-        self.enqueue(index, Via::Start);
+    /// What runs is not taken down while it could not come up again.
+    fn may_restart(&self, index: usize) -> Result<(), Refusal> {
+        self.may_stop(index)?;
+        let cluster = &self.clusters[index];
+        if cluster.occupied {
+            self.may_take_down(cluster.shards.len())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether processes with so many shards can be started now.
+    pub(super) fn may_take_down(&self, shards: usize) -> Result<(), Refusal> {
+        let needed = u32::try_from(shards).unwrap_or(u32::MAX);
+        let needed = needed.max(self.policy.minimum_sessions);
+        if self.bus_down_since.is_some() {
+            Err(Refusal::BusDown)
+        } else if self.hold.is_some() {
+            Err(Refusal::DiscordRefuses)
+        } else if self.identifies_left().is_some_and(|left| left < needed) {
+            Err(Refusal::NoSessions)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn start(&mut self, now: Now, index: usize) {
+        self.restart_as_asked(now, index, Via::Start);
     }
 
     fn stop(&mut self, now: Now, index: usize) {
+        self.clusters[index].wanted = false;
         match self.clusters[index].state {
             State::Launching { .. } | State::Running { .. } => {
                 self.begin_stop(now, index, Then::Stop, self.policy.stop_grace);
@@ -218,7 +256,7 @@ impl Fleet {
                     },
                 );
             }
-            State::Queued { .. } | State::Backoff { .. } | State::Stopped => {
+            State::Queued { .. } | State::Backoff { .. } | State::Refused | State::Stopped => {
                 self.set_state(index, State::Stopped);
             }
         }

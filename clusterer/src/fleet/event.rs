@@ -1,5 +1,6 @@
 //! What the fleet hears and what it wants done.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -7,7 +8,8 @@ use serde_json::{Map, Value};
 use splashtail_api_types::clusters::GatewayBot;
 use splashtail_core::ids::{ClusterId, ShardId};
 use splashtail_ipc::launcher::{
-    DiagRequest, Incoming, LauncherCmd, Malformed, SCOPE_BOT, SCOPE_CLUSTERER, SCOPE_LAUNCHER,
+    DiagRequest, GatewayRefusal, Incoming, LauncherCmd, Malformed, SCOPE_BOT, SCOPE_CLUSTERER,
+    SCOPE_LAUNCHER,
 };
 
 use super::{ProcessId, SavedFleet};
@@ -106,12 +108,26 @@ pub struct GatewayFailure {
     pub retry_after: Option<Duration>,
 }
 
-/// How a process ended. Both are absent for an adopted process, whose status only its parent
+/// How a process ended. Code and signal are absent for an adopted process, whose status only its parent
 /// learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Exit {
     pub code: Option<i32>,
     pub signal: Option<i32>,
+    /// It said that Discord refuses it.
+    pub refused: Option<GatewayRefusal>,
+}
+
+impl Exit {
+    /// `SIGABRT`
+    pub fn signal_name(&self) -> Option<String> {
+        let number = self.signal?;
+        let known = nix::sys::signal::Signal::try_from(number).ok();
+        Some(known.map_or_else(
+            || format!("signal {number}"),
+            |known| known.as_str().to_owned(),
+        ))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -133,6 +149,10 @@ pub enum Effect {
     /// An entry for the action log.
     Log(Map<String, Value>),
     FetchGateway,
+    /// An answer of Discord, for the time when it does not.
+    KeepGateway(GatewayBot),
+    /// For the process's own log.
+    Say(String),
     Save(SavedFleet),
     /// All processes are gone; end with this status.
     Exit {
@@ -150,8 +170,12 @@ pub struct Spawn {
     pub shards: Vec<ShardId>,
     pub shard_count: u16,
     pub cluster_count: u16,
-    /// The process may boot now but not identify before this.
-    pub identify_not_before: Option<DateTime<Utc>>,
+    /// The process may boot now, but with identify keys that still rest not identify before these
+    /// times.
+    pub floors: BTreeMap<u16, DateTime<Utc>>,
+    /// What Discord said, so that a process need not ask. Empty when it is not known.
+    pub gateway_url: String,
+    pub max_concurrency: u16,
 }
 
 /// Sent to the whole process group of a cluster.

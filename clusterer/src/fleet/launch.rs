@@ -1,10 +1,12 @@
 //! Starting clusters: the map, the queue, the identify budget, `launch_next`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use splashtail_api_types::clusters::GatewayBot;
+use chrono::{DateTime, Utc};
+use splashtail_api_types::clusters::{GatewayBot, SessionStartLimit};
 use splashtail_core::ids::{ClusterId, ShardId};
-use splashtail_ipc::launcher::{COMMAND_ID_LENGTH, LauncherReply};
+use splashtail_ipc::launcher::{COMMAND_ID_LENGTH, LauncherCmd, LauncherReply};
 use tracing::{error, info, warn};
 
 use super::cluster::{Cluster, ProcessId, State, Via};
@@ -12,7 +14,7 @@ use super::event::{Effect, GatewayFailure, Signal, Spawn};
 use super::hosts::Hosts;
 use super::{Fleet, Now};
 use crate::action_log::LogEntry;
-use crate::map::{Entry, MapError, cluster_map};
+use crate::map::{Entry, MapError, Split, cluster_map};
 
 /// Discord lets the shards of one identify key through once per this time (gateway documentation,
 /// "Max Concurrency").
@@ -21,6 +23,8 @@ pub(super) const KEY_REST: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
+/// How often a longer wait is spoken of.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 /// Pause before asking again when the budget has no reset time.
 const EMPTY_BUDGET_RETRY: Duration = Duration::from_secs(30);
 /// A cluster that is launching is asked for its health this often; silence does not count.
@@ -40,6 +44,10 @@ pub(super) struct Budget {
     retry: Option<Duration>,
     /// Too few sessions were left; said so once.
     waiting: bool,
+    /// Discord does not want to be asked before.
+    silent_until: Option<Duration>,
+    /// When a long wait is spoken of again.
+    say_at: Option<Duration>,
 }
 
 impl Budget {
@@ -72,6 +80,8 @@ impl Fleet {
                 self.max_concurrency = bot.session_start_limit.max_concurrency.max(1);
                 self.budget.used = 0;
                 self.budget.retry = None;
+                self.budget.silent_until = None;
+                self.effects.push(Effect::KeepGateway(bot.clone()));
                 self.gateway = Some(bot);
                 if self.resharding() {
                     self.continue_reshard(now);
@@ -95,11 +105,66 @@ impl Fleet {
                     error = failure.message,
                     wait_ms, "cannot ask Discord for the gateway"
                 );
-                if self.gateway.is_none() || self.budget.waiting {
+                self.budget.silent_until = Some(now.monotonic + pause);
+                if self.gateway.is_none() && pause >= LAST_RETRY && self.go_without_answer() {
+                    if self.clusters.is_empty() && self.closing.is_none() {
+                        self.build_map(now);
+                    }
+                } else if self.gateway.is_none() || self.budget.waiting {
                     self.budget.fetch_at = Some(now.monotonic + pause);
                     self.budget.asked_at = None;
                 }
             }
+        }
+    }
+
+    /// What Discord said last is good enough while it does not answer, and so is a known number of
+    /// shards, one at a time. Whether there is such a thing.
+    fn go_without_answer(&mut self) -> bool {
+        let known = (self.shard_count > 0).then_some(self.shard_count);
+        let known = known.or(self.policy.fixed_shard_count);
+        let bot = self.last_answer.clone().or_else(|| {
+            let shards = known?;
+            Some(GatewayBot {
+                shards,
+                session_start_limit: SessionStartLimit {
+                    remaining: u32::from(shards) + self.policy.minimum_sessions,
+                    max_concurrency: 1,
+                    ..SessionStartLimit::default()
+                },
+                ..GatewayBot::default()
+            })
+        });
+        let Some(bot) = bot else { return false };
+        warn!(
+            shards = known.unwrap_or(bot.shards),
+            "going by what Discord said before"
+        );
+        self.max_concurrency = bot.session_start_limit.max_concurrency.max(1);
+        self.gateway = Some(bot);
+        true
+    }
+
+    /// A wait of more than a minute is spoken of once a minute.
+    pub(super) fn say_long_wait(&mut self, now: Now) {
+        let what = if self.gateway.is_none() {
+            "no cluster starts before Discord says how many shards to run, and it does not want to be \
+             asked (`fixed_shard_count` in the cluster file starts them without)"
+        } else {
+            "clusters wait to start: too few sessions are left until Discord's limit resets"
+        };
+        let waits = self.gateway.is_none() || self.budget.waiting;
+        let until = self
+            .budget
+            .fetch_at
+            .filter(|_| waits && self.closing.is_none());
+        let left = until.map_or(Duration::ZERO, |at| at.saturating_sub(now.monotonic));
+        if left <= SAY_EVERY {
+            self.budget.say_at = None;
+        } else if self.budget.say_at.is_none_or(|at| at <= now.monotonic) {
+            self.budget.say_at = Some(now.monotonic + SAY_EVERY);
+            self.effects
+                .push(Effect::Say(format!("{what}; {} s to go", left.as_secs())));
         }
     }
 
@@ -118,11 +183,21 @@ impl Fleet {
                 self.shard_count = shards;
                 for entry in map {
                     let incarnation = self.next_incarnation();
-                    self.clusters.push(Cluster::new(entry, incarnation));
+                    let mut cluster = Cluster::new(entry, incarnation);
+                    cluster.wanted = !self.remembered.keeps_stopped(cluster.id);
+                    self.clusters.push(cluster);
                 }
+                let wanted = self.clusters.iter().find(|cluster| cluster.wanted);
+                let first = wanted.map(|cluster| cluster.id);
+                self.adopt_hold(self.remembered.refusal, first);
                 for index in 0..self.clusters.len() {
-                    self.enqueue(index, Via::StartNext);
+                    if self.clusters[index].wanted {
+                        self.enqueue(index, Via::StartNext);
+                    }
                 }
+                // With nothing to launch nobody else would say so.
+                self.announce = true;
+                self.changed = true;
             }
             Err(problem) => self.give_up(now, MapError::to_string(&problem)),
         }
@@ -144,6 +219,9 @@ impl Fleet {
     }
 
     pub(super) fn enqueue(&mut self, index: usize, via: Via) {
+        if self.is_held_back(self.clusters[index].id) {
+            return self.set_state(index, State::Refused);
+        }
         self.queue_tickets += 1;
         self.set_state(
             index,
@@ -196,6 +274,7 @@ impl Fleet {
         if self
             .listening_until()
             .is_some_and(|until| until > now.monotonic)
+            || !self.has_listened()
         {
             return;
         }
@@ -220,18 +299,16 @@ impl Fleet {
             {
                 continue;
             }
-            // Another host may have used the key until a moment ago.
-            let rested = self.rested(&keys);
-            self.spawn(now, index, via, rested);
+            self.spawn(now, index, via);
         }
     }
 
-    /// Keys of the clusters that may identify right now: launching, or told to end before they
-    /// had launched.
+    /// Keys of the shards that may identify right now: of clusters that launch, or were told to end
+    /// before they had launched.
     pub(super) fn keys_in_use(&self) -> Vec<u16> {
-        let identifying = self.clusters.iter().filter(|cluster| cluster.identifying);
-        identifying
-            .flat_map(|cluster| self.keys(&cluster.shards))
+        self.clusters
+            .iter()
+            .flat_map(|cluster| self.keys(&cluster.identifying))
             .collect()
     }
 
@@ -252,7 +329,15 @@ impl Fleet {
         }
         let queue = self.queue();
         if self.budget.fetch_at.is_some() && (!queue.is_empty() || self.gateway.is_none()) {
-            return self.budget.fetch_at;
+            return self
+                .budget
+                .fetch_at
+                .into_iter()
+                .chain(self.budget.say_at)
+                .min();
+        }
+        if !self.has_listened() {
+            return None;
         }
         let mut taken = self.keys_in_use();
         let mut earliest: Option<Duration> = None;
@@ -292,7 +377,11 @@ impl Fleet {
         if self.budget.fetch_at.is_some_and(|at| at > now.monotonic) {
             return false;
         }
-        if self.budget.stale(now.monotonic) {
+        let silent = self
+            .budget
+            .silent_until
+            .filter(|until| *until > now.monotonic);
+        if self.budget.stale(now.monotonic) && silent.is_none() {
             self.fetch_gateway();
             return false;
         }
@@ -313,7 +402,8 @@ impl Fleet {
             reset
         };
         let asked = self.budget.asked_at.unwrap_or(now.monotonic);
-        self.budget.fetch_at = Some((asked + pause).max(now.monotonic + FIRST_RETRY));
+        let again = (asked + pause).max(now.monotonic + FIRST_RETRY);
+        self.budget.fetch_at = Some(again.max(silent.unwrap_or_default()));
         // Marks the answer as used up, so that the time above leads to a new one.
         self.budget.asked_at = None;
         if !self.budget.waiting {
@@ -341,8 +431,20 @@ impl Fleet {
         Some(limit.remaining.saturating_sub(self.budget.used))
     }
 
-    fn spawn(&mut self, now: Now, index: usize, via: Via, rested: Duration) {
-        let rest = rested.saturating_sub(now.monotonic);
+    /// When each of these keys that still rests may be used again.
+    fn floors(&self, now: Now, keys: &[u16]) -> BTreeMap<u16, DateTime<Utc>> {
+        let rests = |key: &u16| {
+            let rested = *self.identified.get(key)? + KEY_REST;
+            let rest = rested.checked_sub(now.monotonic)?;
+            (!rest.is_zero()).then(|| (*key, now.wall + rest))
+        };
+        keys.iter().filter_map(rests).collect()
+    }
+
+    fn spawn(&mut self, now: Now, index: usize, via: Via) {
+        let keys = self.keys(&self.clusters[index].shards);
+        let rest = self.rested(&keys).saturating_sub(now.monotonic);
+        let floors = self.floors(now, &keys);
         let incarnation = self.next_incarnation();
         let session_id = self.letters(32);
         let cluster_count = self.cluster_count();
@@ -357,7 +459,11 @@ impl Fleet {
         cluster.started_at = Some(now.wall);
         cluster.process = None;
         cluster.occupied = true;
-        cluster.identifying = true;
+        cluster.identifying.clone_from(&cluster.shards);
+        cluster.runs = Some(Split {
+            shards: cluster.shards.clone(),
+            shard_count,
+        });
         cluster.health.clear();
         cluster.last_checked = None;
         cluster.unresponsive = false;
@@ -369,7 +475,12 @@ impl Fleet {
             shards: cluster.shards.clone(),
             shard_count,
             cluster_count,
-            identify_not_before: (!rest.is_zero()).then(|| now.wall + rest),
+            floors,
+            gateway_url: self
+                .gateway
+                .as_ref()
+                .map_or_else(String::new, |bot| bot.url.clone()),
+            max_concurrency: self.max_concurrency,
         };
         self.budget.spend(spawn.shards.len());
         if let Some(hosts) = &mut self.hosts {
@@ -428,7 +539,8 @@ impl Fleet {
         if !matches!(named.state, State::Launching { .. }) || named.process.is_none() {
             return;
         }
-        info!(cluster.id = %cluster, "cluster launched");
+        let id = cluster;
+        info!(cluster.id = %id, "cluster launched");
         self.mark_identified(now, index);
         let cluster = &mut self.clusters[index];
         // At once: whoever asks for its health need not wait for a long `ping_interval`.
@@ -444,16 +556,39 @@ impl Fleet {
         );
         self.chain_not_before = now.monotonic + self.policy.start_next_delay;
         self.announce = true;
+        self.release(id);
         if let Some(hosts) = &mut self.hosts {
             hosts.count_launch();
         }
     }
 
+    /// Its process says which shards have identified: others need not wait for all of it to be
+    /// ready. As with `launch_next`, a false word costs the order of starts.
+    pub(super) fn on_identified(&mut self, now: Now, command: &LauncherCmd) {
+        let named = command.cluster_id().and_then(|id| self.index(id));
+        let Some((index, said)) = named.zip(command.shards()) else {
+            return self.complain(now, "dropped an `identified` of no cluster", command);
+        };
+        let cluster = &mut self.clusters[index];
+        // With a pause between starts it begins when all of the cluster is up.
+        if cluster.process.is_none() || !self.policy.start_next_delay.is_zero() {
+            return;
+        }
+        let done = |shard: &mut ShardId| said.contains(shard);
+        let shards: Vec<_> = cluster.identifying.extract_if(.., done).collect();
+        self.rest_keys(now, &shards);
+    }
+
     /// The cluster has identified or can do so no more: its keys rest from now on.
     pub(super) fn mark_identified(&mut self, now: Now, index: usize) {
-        self.clusters[index].identifying = false;
-        for key in self.keys(&self.clusters[index].shards) {
+        let shards = std::mem::take(&mut self.clusters[index].identifying);
+        self.rest_keys(now, &shards);
+    }
+
+    fn rest_keys(&mut self, now: Now, shards: &[ShardId]) {
+        for key in self.keys(shards) {
             self.identified.insert(key, now.monotonic);
+            self.changed = true;
         }
     }
 

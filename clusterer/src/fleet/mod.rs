@@ -9,6 +9,7 @@ mod adopt;
 mod cluster;
 mod commands;
 mod event;
+mod hold;
 mod hosts;
 mod launch;
 mod sequence;
@@ -29,7 +30,7 @@ use splashtail_api_types::clusters::GatewayBot;
 use splashtail_core::ids::ClusterId;
 use splashtail_ipc::launcher::{COMMAND_ID_LENGTH, nonce};
 
-pub use adopt::{SavedCluster, SavedFleet};
+pub use adopt::{Remembered, SavedCluster, SavedFleet, SavedState};
 pub use cluster::{Cluster, ProcessId, State, Then, Via};
 pub use commands::{ACTIONS, Refusal};
 pub use event::{Effect, Event, Exit, GatewayFailure, Origin, Signal, Spawn};
@@ -39,7 +40,8 @@ pub use view::{ClusterNumbers, Numbers};
 use crate::action_log::LogEntry;
 use crate::complaints::Complaints;
 use crate::map::{Layout, Ports};
-use hosts::Hosts;
+use hold::Hold;
+use hosts::{Alone, Hosts};
 use launch::Budget;
 use sequence::Sequence;
 use stop::Closing;
@@ -69,6 +71,8 @@ pub struct Policy {
     pub overlap_boot: bool,
     /// Grace between SIGTERM and SIGKILL for one cluster.
     pub stop_grace: Duration,
+    /// How long to listen for other clusterers, once messages come back, before anything starts.
+    pub listen: Duration,
     /// The same when the whole fleet stops.
     pub shutdown_grace: Duration,
     /// Time to launch beyond what each shard gets.
@@ -100,8 +104,12 @@ pub struct Fleet {
     shard_count: u16,
     /// The others, when the fleet has several hosts.
     hosts: Option<Hosts>,
+    /// How it tells others that there are none, when it has not.
+    alone: Option<Alone>,
     complaints: Complaints,
     gateway: Option<GatewayBot>,
+    /// What Discord said to a predecessor.
+    last_answer: Option<GatewayBot>,
     /// Shards with equal `id % max_concurrency` share an identify key.
     max_concurrency: u16,
     budget: Budget,
@@ -116,8 +124,12 @@ pub struct Fleet {
     /// A cluster launched since this was last told to everyone.
     announce: bool,
     sequence: Option<Sequence>,
+    /// Discord refuses the bot.
+    hold: Option<Hold>,
     /// The fleet is being stopped for good.
     closing: Option<Closing>,
+    /// What a predecessor knew whose clusters are gone.
+    remembered: Remembered,
     incarnations: u64,
     queue_tickets: u64,
     changed: bool,
@@ -132,10 +144,12 @@ impl Fleet {
     pub fn new(policy: Policy, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let id = nonce(COMMAND_ID_LENGTH, &mut rng);
+        let alone = policy.layout.is_none().then(|| Alone::new(id.clone()));
         let hosts = policy
             .layout
             .map(|layout| Hosts::new(layout, policy.host.clone(), id));
         Self {
+            alone,
             policy,
             rng,
             hosts,
@@ -143,6 +157,7 @@ impl Fleet {
             clusters: Vec::new(),
             shard_count: 0,
             gateway: None,
+            last_answer: None,
             max_concurrency: 1,
             budget: Budget::default(),
             identified: HashMap::new(),
@@ -151,13 +166,20 @@ impl Fleet {
             fully_up: false,
             announce: false,
             sequence: None,
+            hold: None,
             closing: None,
+            remembered: Remembered::default(),
             incarnations: 0,
             queue_tickets: 0,
             changed: false,
             effects: Vec::new(),
             answers: Vec::new(),
         }
+    }
+
+    /// What Discord said when it was asked last, for when it does not answer.
+    pub fn recall(&mut self, answer: Option<GatewayBot>) {
+        self.last_answer = answer;
     }
 
     /// Takes one event in and returns what has to be done, in order. The effects are to be carried
@@ -212,9 +234,12 @@ impl Fleet {
             self.run_timers(now, index);
         }
         self.watch_hosts(now);
+        self.listen(now);
         self.advance_roll(now);
+        self.take_up_reshard(now);
         self.advance_sequence(now);
         self.admit(now);
+        self.say_long_wait(now);
         self.announce_when_up();
         self.give_up_forwarded(now);
         for cluster in &mut self.clusters {
@@ -230,13 +255,20 @@ impl Fleet {
             .clusters
             .iter()
             .filter_map(|cluster| cluster.next_deadline(bus_up));
-        let sequence = self.sequence.as_ref().and_then(Sequence::deadline);
+        let sequence = self.sequence.as_ref().filter(|_| bus_up);
+        let sequence = sequence.and_then(Sequence::deadline);
         let hosts = self.hosts.as_ref();
         let hosts = hosts.and_then(|hosts| hosts.next_deadline(bus_up));
+        let alone = self
+            .alone
+            .as_ref()
+            .filter(|_| bus_up && self.closing.is_none());
+        let alone = alone.and_then(|alone| alone.next_deadline(self.policy.listen));
         clusters
             .chain(sequence)
             .chain(self.next_admission())
             .chain(hosts)
+            .chain(alone)
             .min()
     }
 
@@ -303,10 +335,14 @@ impl Fleet {
             (Some(since), true) => {
                 let lost = now.monotonic.saturating_sub(since);
                 self.bus_down_since = None;
+                if let Some(sequence) = &mut self.sequence {
+                    sequence.resume_after(lost);
+                }
                 for cluster in &mut self.clusters {
                     cluster.resume_after(now.monotonic, lost, self.policy.ping_interval);
                 }
                 self.listen_anew(now);
+                self.tell_anew();
             }
             _ => {}
         }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use splashtail_core::ids::ClusterId;
 use tracing::{info, warn};
 
@@ -24,7 +25,15 @@ pub(super) struct Sequence {
     deadline: Option<Duration>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One as it is written down. The cluster it was at goes on by its own state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedSequence {
+    kind: Kind,
+    remaining: Vec<ClusterId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Kind {
     Rolling,
     /// Waits for the gateway's answer.
@@ -35,6 +44,11 @@ enum Kind {
 impl Sequence {
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.deadline
+    }
+
+    /// Gives back the time in which no message could arrive.
+    pub(super) fn resume_after(&mut self, lost: Duration) {
+        self.deadline = self.deadline.map(|at| at + lost);
     }
 
     fn new(kind: Kind, remaining: VecDeque<ClusterId>) -> Self {
@@ -48,6 +62,49 @@ impl Sequence {
 }
 
 impl Fleet {
+    pub(super) fn saved_sequence(&self) -> Option<SavedSequence> {
+        let sequence = self.sequence.as_ref()?;
+        Some(SavedSequence {
+            kind: sequence.kind,
+            remaining: sequence.remaining.iter().copied().collect(),
+        })
+    }
+
+    /// Goes on where a predecessor was. Over several hosts the end of one ends the whole operation.
+    pub(super) fn adopt_sequence(&mut self, saved: Option<SavedSequence>) {
+        let Some(saved) = saved.filter(|_| self.hosts.is_none()) else {
+            return;
+        };
+        info!(kind = ?saved.kind, clusters = saved.remaining.len(), "going on with a rolling operation");
+        match saved.kind {
+            Kind::Fetching => self.fetch_for_reshard(),
+            kind => self.sequence = Some(Sequence::new(kind, saved.remaining.into())),
+        }
+    }
+
+    /// Processes that do not run what the map says are what an interrupted or failed reshard left:
+    /// it goes on as soon as nothing else is on its way.
+    pub(super) fn take_up_reshard(&mut self, now: Now) {
+        let idle = self.sequence.is_none()
+            && self.closing.is_none()
+            && self.roll_of_hosts().is_none()
+            && self.bus_down_since.is_none();
+        if !idle || !self.all_settled() {
+            return;
+        }
+        let behind = |cluster: &&Cluster| cluster.behind(self.shard_count);
+        let left: VecDeque<_> = self.clusters.iter().filter(behind).map(|c| c.id).collect();
+        if left.is_empty() {
+            return;
+        }
+        info!(clusters = left.len(), "going on with a reshard");
+        let entry = LogEntry::new("reshard_begin").with("subsystem", "clusterer");
+        self.log(now, entry.with("left", left.len()));
+        self.fully_up &= self.hosts.is_some();
+        self.changed = true;
+        self.sequence = Some(Sequence::new(Kind::Reshard, left));
+    }
+
     pub(super) fn rolling(&self) -> bool {
         let own = self.sequence.as_ref();
         own.is_some_and(|sequence| sequence.kind == Kind::Rolling)
@@ -69,7 +126,8 @@ impl Fleet {
                 Some(RollKind::Restart) => Err(Refusal::AlreadyRolling),
                 Some(RollKind::Reshard) => Err(Refusal::ReshardInProgress),
                 None if !self.fully_up() => Err(Refusal::NotFullyUp),
-                None => Ok(()),
+                // One after the other: the last ones may find more sessions than there are now.
+                None => self.may_take_down(usize::from(self.policy.per_cluster)),
             },
         }
     }
@@ -107,6 +165,7 @@ impl Fleet {
     pub(super) fn take_turn(&mut self) {
         let ids = self.clusters.iter().map(|cluster| cluster.id).collect();
         self.sequence = Some(Sequence::new(Kind::Rolling, ids));
+        self.changed = true;
     }
 
     /// Takes down no further cluster.
@@ -132,6 +191,7 @@ impl Fleet {
 
     pub(super) fn fetch_for_reshard(&mut self) {
         self.sequence = Some(Sequence::new(Kind::Fetching, VecDeque::new()));
+        self.changed = true;
         self.fetch_gateway();
     }
 
@@ -177,13 +237,21 @@ impl Fleet {
         Ok((shards, map))
     }
 
-    /// A cluster whose shards stay the same still routes by the old total, so a new total changes
-    /// every cluster.
+    /// What counts is what its process was started with. A cluster whose shards stay the same still
+    /// routes by the old total, so a new total changes every cluster.
     fn changes(&self, entry: &Entry, shard_count: u16) -> bool {
-        let same = self
-            .index(entry.id)
-            .is_some_and(|index| self.clusters[index].shards == entry.shards);
-        !same || self.policy.reshard_all || shard_count != self.shard_count
+        let Some(index) = self.index(entry.id) else {
+            return true;
+        };
+        let cluster = &self.clusters[index];
+        let same = match &cluster.runs {
+            Some(runs) => runs.is(&entry.shards, shard_count),
+            None => {
+                (&cluster.shards, self.shard_count) == (&entry.shards, shard_count)
+                    && !cluster.behind(shard_count)
+            }
+        };
+        cluster.wanted && (!same || self.policy.reshard_all)
     }
 
     fn commit_reshard(&mut self, shard_count: u16, map: Vec<Entry>) {
@@ -218,6 +286,7 @@ impl Fleet {
     pub(super) fn fail_reshard(&mut self, now: Now, problem: &str) {
         warn!(error = problem, "reshard failed");
         self.sequence = None;
+        self.changed = true;
         if self.end_turn(Some(problem)) {
             return;
         }
@@ -252,6 +321,9 @@ impl Fleet {
             let Some(&next) = sequence.remaining.front() else {
                 return self.finish_sequence(now);
             };
+            if self.bus_down_since.is_some() {
+                return;
+            }
             if !self.all_settled() {
                 // Another cluster is down at the moment: wait for it, but not for ever.
                 let limit = now.monotonic + self.sequence_limit(1);
@@ -274,19 +346,18 @@ impl Fleet {
         sequence.remaining.pop_front();
         sequence.deadline = None;
         let Some(index) = index else { return };
-        let never_started = self.clusters[index].started_at.is_none();
         let via = match sequence.kind {
             Kind::Rolling => Via::RollingRestart,
             Kind::Fetching | Kind::Reshard => Via::Reshard,
         };
+        self.changed = true;
         // What an operator stopped stays stopped; a cluster that a reshard adds starts.
-        let stopped = self.clusters[index].state == State::Stopped;
-        if stopped && !(via == Via::Reshard && never_started) {
+        if !self.clusters[index].wanted {
             return;
         }
         sequence.current = Some((next, self.clusters[index].incarnation));
         sequence.deadline = Some(limit);
-        self.restart(now, index, via);
+        self.restart_as_asked(now, index, via);
     }
 
     fn sequence_limit(&self, shards: usize) -> Duration {
@@ -300,18 +371,30 @@ impl Fleet {
         if self.bus_down_since.is_some() || sequence.deadline.is_none_or(|at| at > now.monotonic) {
             return;
         }
-        let kind = sequence.kind;
         let problem = match current {
             Some(cluster) => format!("cluster {cluster} did not come up in time"),
             None => "another cluster stayed down".to_owned(),
         };
+        self.abort_sequence(now, &problem);
+    }
+
+    /// Takes down no further cluster because of this.
+    pub(super) fn abort_sequence(&mut self, now: Now, problem: &str) {
+        let Some(sequence) = &self.sequence else {
+            return;
+        };
+        let (kind, current) = (sequence.kind, sequence.current.map(|(cluster, _)| cluster));
+        self.changed = true;
+        if kind == Kind::Fetching {
+            return self.fail_reshard(now, problem);
+        }
         warn!(error = problem, "giving up a rolling operation");
         let via = if kind == Kind::Rolling {
             Via::RollingRestart
         } else {
             Via::Reshard
         };
-        if kind == Kind::Rolling && self.end_turn(Some(&problem)) {
+        if kind == Kind::Rolling && self.end_turn(Some(problem)) {
             self.sequence = None;
             return;
         }
@@ -319,12 +402,12 @@ impl Fleet {
         if let Some(cluster) = current {
             entry = entry.with("id", cluster.get());
         }
-        self.log(now, entry.with("error", problem.as_str()));
+        self.log(now, entry.with("error", problem));
         if kind == Kind::Rolling {
             self.sequence = None;
         } else {
-            self.fail_reshard(now, &problem);
-            // What is left of the new map starts at the next restart of each cluster.
+            self.fail_reshard(now, problem);
+            // What is left of the new map follows when this cluster is up.
             self.announce = true;
         }
     }
@@ -334,6 +417,7 @@ impl Fleet {
             return;
         }
         let kind = self.sequence.take().map(|sequence| sequence.kind);
+        self.changed = true;
         self.announce = true;
         if self.end_turn(None) {
             return;

@@ -64,6 +64,17 @@ impl Fleet {
         }
     }
 
+    /// Somebody wants it to run from now on, and deals with what kept it from that: what happened
+    /// before is not held against it.
+    pub(super) fn restart_as_asked(&mut self, now: Now, index: usize, via: Via) {
+        let cluster = &mut self.clusters[index];
+        cluster.wanted = true;
+        cluster.crashes.clear();
+        let id = cluster.id;
+        self.try_in_spite_of_hold(id);
+        self.restart(now, index, via);
+    }
+
     /// Restarts a cluster whatever it is doing. A stop that is under way ends in a start.
     pub(super) fn restart(&mut self, now: Now, index: usize, via: Via) {
         match self.clusters[index].state {
@@ -80,7 +91,7 @@ impl Fleet {
                     },
                 );
             }
-            State::Stopped | State::Backoff { .. } => self.enqueue(index, via),
+            State::Stopped | State::Backoff { .. } | State::Refused => self.enqueue(index, via),
             State::Queued { .. } => {}
         }
     }
@@ -115,7 +126,7 @@ impl Fleet {
                         },
                     );
                 }
-                State::Queued { .. } | State::Backoff { .. } | State::Stopped => {
+                State::Queued { .. } | State::Backoff { .. } | State::Refused | State::Stopped => {
                     self.set_state(index, State::Stopped);
                 }
             }

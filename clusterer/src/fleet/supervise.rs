@@ -88,7 +88,7 @@ impl Fleet {
         warn!(cluster.id = %cluster, error, "cannot start cluster");
         let state = self.clusters[index].state;
         self.vacate(index);
-        self.clusters[index].identifying = false;
+        self.clusters[index].identifying.clear();
         match state {
             State::Launching { via, .. } => {
                 let entry = LogEntry::of(via.failure_event(), cluster).with("via", via.as_str());
@@ -107,21 +107,27 @@ impl Fleet {
         if !self.clusters[index].occupied {
             return;
         }
-        if self.clusters[index].identifying {
-            self.mark_identified(now, index);
-        }
+        self.mark_identified(now, index);
         self.vacate(index);
         match self.clusters[index].state {
             State::Stopping { then, .. } => self.after_stop(now, index, then),
-            // Nobody asked for it, so it is a crash, exit status 0 included.
-            State::Launching { .. } | State::Running { .. } => {
-                warn!(cluster.id = %cluster, code = exit.code, signal = exit.signal, "cluster ended by itself");
-                let entry = LogEntry::of("cluster_crashed", cluster).with("code", exit.code);
-                self.log(now, entry.with("signal", exit.signal));
-                self.back_off(now, index);
-            }
-            State::Stopped | State::Queued { .. } | State::Backoff { .. } => {}
+            State::Launching { .. } | State::Running { .. } => match exit.refused {
+                Some(refusal) => self.hold(now, index, refusal),
+                // Nobody asked for it, so it is a crash, exit status 0 included.
+                None => self.crashed(now, index, exit),
+            },
+            State::Stopped | State::Queued { .. } | State::Backoff { .. } | State::Refused => {}
         }
+    }
+
+    fn crashed(&mut self, now: Now, index: usize, exit: Exit) {
+        let id = self.clusters[index].id;
+        let signal = exit.signal_name();
+        warn!(cluster.id = %id, code = exit.code, signal, "cluster ended by itself");
+        let entry = LogEntry::of("cluster_crashed", id).with("code", exit.code);
+        let entry = entry.with("signal", exit.signal);
+        self.log(now, entry.with("signal_name", signal));
+        self.back_off(now, index);
     }
 
     /// The process is gone: nothing of it may be mistaken for the next one's.
@@ -129,6 +135,7 @@ impl Fleet {
         let cluster = &mut self.clusters[index];
         cluster.occupied = false;
         cluster.process = None;
+        cluster.runs = None;
         cluster.session_id.clear();
         cluster.health.clear();
         cluster.unresponsive = false;

@@ -7,6 +7,7 @@ mod chaos;
 mod company;
 mod defects;
 mod hosts;
+mod interrupted;
 mod world;
 
 use std::time::Duration;
@@ -53,7 +54,7 @@ fn one_key_means_one_after_the_other_and_the_boot_overlaps_the_rest() {
     let waits: Vec<bool> = world
         .spawns
         .iter()
-        .map(|(_, spawn)| spawn.identify_not_before.is_some())
+        .map(|(_, spawn)| !spawn.floors.is_empty())
         .collect();
     assert_eq!(waits, [false, true, true, true, true, true]);
     assert!(
@@ -75,7 +76,7 @@ fn a_mewld_bot_starts_only_when_its_key_has_rested() {
         world
             .spawns
             .iter()
-            .all(|(_, spawn)| spawn.identify_not_before.is_none())
+            .all(|(_, spawn)| spawn.floors.is_empty())
     );
 }
 
@@ -370,4 +371,29 @@ fn slow_answers_never_lead_to_a_restart() {
     println!("{} pings without a false kill", world.pings);
     assert!(world.events("ping_failure").is_empty());
     assert_eq!(world.spawns.len(), 4);
+}
+
+/// 64 shards at 16 a time: the next cluster boots while the last one's keys rest, and waits for no
+/// Ready of it.
+#[test]
+fn clusters_that_share_keys_follow_each_other_at_the_pace_of_discord() {
+    let mut world = World::new(64, 16, 16);
+    world.boot = seconds(2);
+    world.run(seconds(100));
+    assert!(world.fleet.fully_up());
+    let identifies = world.identifies();
+    let (first, last) = (identifies[0].0, identifies[63].0);
+    assert_eq!((last - first).as_secs(), 15);
+    assert_eq!(world.identify_violations(), []);
+    // Keys that two clusters share only in part: each has its own time.
+    let mut world = World::new(10, 3, 4);
+    world.run(seconds(100));
+    assert!(world.fleet.fully_up());
+    let floors: Vec<_> = world
+        .spawns
+        .iter()
+        .map(|(_, spawn)| spawn.floors.len())
+        .collect();
+    assert_eq!(floors, [0, 2, 2, 1]);
+    assert_eq!(world.identify_violations(), []);
 }

@@ -111,6 +111,7 @@ impl Fleet {
             dir: self.policy.dir.clone(),
             roll_restarting: self.rolling(),
             fully_up: self.fully_up(),
+            hold: self.hold.as_ref().map(|hold| hold.refusal.hold()),
         }
     }
 
@@ -171,7 +172,7 @@ pub(super) fn instance(cluster: &Cluster) -> Instance {
         launched_fully: cluster.launched(),
         last_checked: cluster.last_checked.unwrap_or(UNSET_TIME),
         process: Some(InstanceProcess {
-            state: cluster.state.into(),
+            state: state(cluster),
             pid: pid(cluster),
             host: None,
             restarts: cluster.starts.saturating_sub(1),
@@ -184,17 +185,17 @@ fn pid(cluster: &Cluster) -> Option<u32> {
     u32::try_from(cluster.process.as_ref()?.pid).ok()
 }
 
-impl From<State> for InstanceState {
-    fn from(state: State) -> Self {
-        match state {
-            State::Stopped => Self::Stopped,
-            State::Queued { .. } => Self::Queued,
-            State::Launching { .. } => Self::Starting,
-            State::Running { .. } => Self::Running,
-            State::Stopping { .. } => Self::Stopping,
-            State::Backoff { held: false, .. } => Self::Backoff,
-            State::Backoff { held: true, .. } => Self::Held,
-        }
+fn state(cluster: &Cluster) -> InstanceState {
+    match cluster.state {
+        // A reshard has not come to it.
+        State::Stopped if cluster.wanted => InstanceState::Queued,
+        State::Stopped => InstanceState::Stopped,
+        State::Queued { .. } => InstanceState::Queued,
+        State::Launching { .. } => InstanceState::Starting,
+        State::Running { .. } => InstanceState::Running,
+        State::Stopping { .. } => InstanceState::Stopping,
+        State::Backoff { held: false, .. } => InstanceState::Backoff,
+        State::Backoff { held: true, .. } | State::Refused => InstanceState::Held,
     }
 }
 
@@ -203,7 +204,7 @@ fn numbers(cluster: &Cluster) -> ClusterNumbers {
     let slowest = health.iter().map(|shard| shard.latency).fold(0.0, f64::max);
     ClusterNumbers {
         id: cluster.id,
-        state: cluster.state.into(),
+        state: state(cluster),
         unresponsive: cluster.unresponsive,
         starts: cluster.starts,
         shards: cluster.shards.len(),

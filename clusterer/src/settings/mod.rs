@@ -18,11 +18,14 @@ pub use splashtail_core::cluster_file::{ArgvStyle, ClusterFile, DotenvError, Fil
 
 use crate::fleet::Policy;
 use crate::map::{Layout, MapError, Ports};
+use crate::state_file::state_path;
 
 /// The bot of this project, found beside our own executable.
 pub const BOT_BINARY: &str = "splashtail-bot";
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 const STOP_GRACE: Duration = Duration::from_secs(10);
+/// Another clusterer answers a newcomer at once; this is for the way there and back.
+const LISTEN: Duration = Duration::from_millis(500);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -56,6 +59,8 @@ pub struct Program {
     pub argv: ArgvStyle,
     /// Besides the inherited environment.
     pub env: Vec<(String, SecretString)>,
+    /// They ask the same API as we do, so they need not ask for the gateway again.
+    pub knows_gateway: bool,
     /// Output goes to `<logs>/bot-<id>.log`.
     pub logs: PathBuf,
     pub api_url: String,
@@ -165,6 +170,9 @@ impl Settings {
             .unwrap_or_else(|| bus::default_channel(config.environment));
         let dir = cluster_dir(&file, config, surroundings)?;
         let (path, leading) = program(&file, &dir, surroundings)?;
+        let state_file = state_path(&config.data_dir);
+        let state_file = std::path::absolute(&state_file).unwrap_or(state_file);
+        let state_file = state_file.display().to_string();
         let mut env = vec![
             ("MEWLD_CHANNEL".to_owned(), channel.as_str().into()),
             (
@@ -172,6 +180,7 @@ impl Settings {
                 bus::target_to_url(&config.bot_bus()),
             ),
             ("CLUSTERER_ORPHAN_TIMEOUT".to_owned(), ORPHAN_TIMEOUT.into()),
+            (STATE_VARIABLE.to_owned(), state_file.as_str().into()),
         ];
         if let Some(path) = &surroundings.config_path {
             env.push((
@@ -214,6 +223,7 @@ impl Settings {
                 start_next_delay: file.start_next_delay,
                 overlap_boot: file.argv == ArgvStyle::Host,
                 stop_grace: STOP_GRACE,
+                listen: LISTEN,
                 shutdown_grace: SHUTDOWN_GRACE,
                 launch_base: file.launch_timeout,
                 reshard_enabled: file.reshard_enabled,
@@ -225,6 +235,10 @@ impl Settings {
                 dir: dir.display().to_string(),
             },
             program: Program {
+                knows_gateway: file
+                    .proxy
+                    .as_ref()
+                    .is_none_or(|proxy| proxy == config.discord_api()),
                 path,
                 leading,
                 dir,
@@ -239,6 +253,9 @@ impl Settings {
         })
     }
 }
+
+/// Tells clusters of this fleet from all others on the machine: the path of its state file.
+pub const STATE_VARIABLE: &str = "CLUSTERER_STATE";
 
 /// Seconds after which our bot ends when nobody asks for its health any more.
 const ORPHAN_TIMEOUT: &str = "120";

@@ -22,7 +22,7 @@ impl std::fmt::Debug for EventCounter {
 
 /// Events of the clusterer itself. Those that bots send are counted together: their names are
 /// not ours and may be many.
-const EVENTS: [&str; 18] = [
+const EVENTS: [&str; 19] = [
     "cluster_started",
     "cluster_stopped",
     "cluster_crashed",
@@ -34,6 +34,7 @@ const EVENTS: [&str; 18] = [
     "reshard_begin",
     "reshard_success",
     "reshard_failed",
+    "discord_refused",
     "identify_budget_wait",
     "operator_command",
     "host_joined",

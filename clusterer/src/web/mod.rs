@@ -10,7 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use splashtail_core::clock::SystemClock;
@@ -179,7 +179,7 @@ async fn cluster_health(State(app): State<App>, Query(query): Query<HealthQuery>
 const READ_ONLY: [&str; 2] = ["statuses", "num_processes"];
 
 /// Who asked for what. Without a user it was the command line.
-fn asked(action: &str, id: Option<&Value>, user: Option<&HeaderValue>) -> Map<String, Value> {
+fn asked(action: &str, id: Option<&Value>, user: Option<&str>) -> Map<String, Value> {
     let mut entry = Map::from_iter([
         ("event".to_owned(), Value::from("operator_command")),
         ("action".to_owned(), Value::from(action)),
@@ -187,7 +187,7 @@ fn asked(action: &str, id: Option<&Value>, user: Option<&HeaderValue>) -> Map<St
     if let Some(id) = id {
         entry.insert("id".to_owned(), id.clone());
     }
-    if let Some(user) = user.and_then(|user| user.to_str().ok()) {
+    if let Some(user) = user {
         entry.insert("user".to_owned(), Value::from(user));
     }
     entry
@@ -197,6 +197,15 @@ fn asked(action: &str, id: Option<&Value>, user: Option<&HeaderValue>) -> Map<St
 struct CommandBody {
     #[serde(default)]
     id: Option<Value>,
+    /// The user at the browser. It counts only here: the signature covers the body and no header.
+    #[serde(default)]
+    user_id: Option<String>,
+}
+
+/// `X-User-ID` is a copy for logs on the way. One that says something else was changed there.
+fn tells_the_same(headers: &HeaderMap, user: Option<&str>) -> bool {
+    let mut copies = headers.get_all("x-user-id").iter();
+    copies.all(|copy| user.is_some_and(|user| copy == user))
 }
 
 /// Runs one command of the bus. The answer is the reply's output; a refusal is a 409 with the
@@ -230,10 +239,12 @@ async fn command(
             }
         },
     };
-    let user = headers
-        .get("x-user-id")
-        .and_then(|user| user.to_str().ok())
-        .unwrap_or("none");
+    if !tells_the_same(&headers, body.user_id.as_deref()) {
+        let message = "the header X-User-ID must repeat `user_id` of the signed body";
+        return ErrorResponse::new(StatusCode::BAD_REQUEST, "user_not_signed", message)
+            .into_response();
+    }
+    let user = body.user_id.as_deref().unwrap_or("none");
     // The command line acts for the operator, the web server for whoever is at the browser.
     let listed =
         app.allowed_users.is_empty() || app.allowed_users.iter().any(|allowed| allowed == user);
@@ -250,7 +261,7 @@ async fn command(
     );
     if !READ_ONLY.contains(&action.as_str()) {
         app.fleet
-            .note(asked(&action, body.id.as_ref(), headers.get("x-user-id")));
+            .note(asked(&action, body.id.as_ref(), body.user_id.as_deref()));
     }
     let mut command = LauncherCmd::command(&action, None, "");
     command.args = body.id.map(|id| Map::from_iter([("id".to_owned(), id)]));

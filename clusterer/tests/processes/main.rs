@@ -19,11 +19,13 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use splashtail_api_types::clusters::InstanceList;
 use splashtail_clusterer::Outcome;
+use splashtail_core::clock::SystemClock;
 use splashtail_core::ids::{ClusterId, UserId};
 use splashtail_core::port_block::PortBlock;
 use splashtail_ipc::clients::ClientError;
+use splashtail_ipc::signing::{Signer, tag};
 
-use world::{CHANNEL, World, is_ours, pid_of, reply};
+use world::{CHANNEL, SECRET, World, is_ours, pid_of, reply};
 
 #[tokio::test]
 async fn clusters_get_exactly_their_arguments_and_environment() {
@@ -470,4 +472,120 @@ async fn a_process_that_was_not_written_down_is_not_started_twice() {
     let pid = pid_of(&world.runs(1)[0]);
     second.stop().await;
     assert!(!is_ours(pid));
+}
+
+/// What is written is not needed to know what runs.
+#[tokio::test]
+async fn without_a_usable_state_file_the_running_clusters_are_adopted() {
+    for damage in ["gone", "damaged", "of another time"] {
+        let world = World::new(4, "").await;
+        let first = world.start();
+        first.until("fully up", |list| list.fully_up).await;
+        world
+            .until_saved(|state| state["clusters"][1]["state"] == "running")
+            .await;
+        first.task.abort();
+        let _ = first.task.await;
+        let path = world.config.data_dir.join("clusterer/state.json");
+        match damage {
+            "gone" => fs::remove_file(&path).unwrap(),
+            "damaged" => fs::write(&path, "{\"boot_id\":").unwrap(),
+            _ => fs::write(&path, "{\"version\": 3, \"fleet\": []}").unwrap(),
+        }
+        let second = world.start();
+        let up = |list: &InstanceList| {
+            list.fully_up && list.instances.iter().all(|one| one.launched_fully)
+        };
+        let list = second.until("adopted", up).await;
+        assert_eq!((list.shard_count, world.starts()), (4, (1, 1)), "{damage}");
+        let aside = path.with_extension("json.unusable");
+        assert_eq!(aside.exists(), damage != "gone");
+        second.stop().await;
+        assert!(!is_ours(pid_of(&world.runs(0)[0])));
+    }
+}
+
+/// They cannot be adopted: their shards are others than those of today.
+#[tokio::test]
+async fn processes_that_fit_no_cluster_end_before_anything_starts() {
+    let mut world = World::new(4, "").await;
+    let first = world.start();
+    first.until("fully up", |list| list.fully_up).await;
+    first.task.abort();
+    let _ = first.task.await;
+    let strays = [0, 1].map(|cluster| pid_of(&world.runs(cluster)[0]));
+    fs::remove_file(world.config.data_dir.join("clusterer/state.json")).unwrap();
+    fs::write(world.directory.path().join("bot.env"), "PER_CLUSTER=4\n").unwrap();
+    world.extra = "env: [bot.env]\n".to_owned();
+    let second = world.start();
+    let list = second.until("fully up", |list| list.fully_up).await;
+    assert_eq!(list.instances.len(), 1);
+    assert!(!strays.into_iter().any(is_ours));
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_fleet_that_discord_refuses_is_held_and_says_what_to_do() {
+    let world = World::new(4, "").await;
+    fs::create_dir_all(world.bot_dir()).unwrap();
+    for cluster in [0, 1] {
+        fs::write(world.bot_dir().join(format!("refused-{cluster}")), "").unwrap();
+    }
+    let running = world.start();
+    let list = running.until("held", |list| list.hold.is_some()).await;
+    let hold = list.hold.unwrap();
+    assert_eq!((hold.code.as_str(), hold.close_code), ("intents", 4014));
+    running.log_entry("discord_refused").await;
+    let one = Some(ClusterId(0));
+    // Both were started at once, before the first one could be refused.
+    assert_eq!(world.starts(), (1, 1));
+    assert_eq!(
+        running.client.command("start", one, None).await.unwrap(),
+        "ok"
+    );
+    running
+        .until("refused again", |list| {
+            world.starts() == (2, 1) && list.hold.is_some() && !list.instances[0].active
+        })
+        .await;
+    for cluster in [0, 1] {
+        fs::remove_file(world.bot_dir().join(format!("refused-{cluster}"))).unwrap();
+    }
+    assert_eq!(
+        running.client.command("start", one, None).await.unwrap(),
+        "ok"
+    );
+    let list = running.until("fully up", |list| list.fully_up).await;
+    assert!(list.hold.is_none());
+    assert_eq!(world.starts(), (3, 2));
+    running.stop().await;
+}
+
+/// The signature covers the body; what stands beside it can be changed on the way.
+#[tokio::test]
+async fn a_user_beside_the_signed_body_counts_for_nothing() {
+    let operator = "728871946456137770";
+    let world = World::new(2, &format!("allowed_ids: [\"{operator}\"]\n")).await;
+    let running = world.start();
+    running.until("fully up", |list| list.fully_up).await;
+    let send = async |body: Value, header: Option<&str>| {
+        let signer = Signer::new("api", SECRET.into(), tag::CLUSTERER, SystemClock::shared());
+        let address = format!("{}/commands/statuses", running.address);
+        let http = reqwest::Client::new();
+        let mut request = http.post(address).json(&body).build().unwrap();
+        signer.sign(&mut request).unwrap();
+        if let Some(user) = header {
+            request
+                .headers_mut()
+                .insert("x-user-id", user.parse().unwrap());
+        }
+        http.execute(request).await.unwrap().status().as_u16()
+    };
+    let signed = json!({ "user_id": operator });
+    assert_eq!(send(signed.clone(), Some(operator)).await, 200);
+    assert_eq!(send(signed.clone(), None).await, 200);
+    assert_eq!(send(json!({}), Some(operator)).await, 400);
+    assert_eq!(send(signed, Some("728871946456137771")).await, 400);
+    assert_eq!(send(json!({}), None).await, 403);
+    running.stop().await;
 }

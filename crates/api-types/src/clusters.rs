@@ -31,6 +31,24 @@ pub struct InstanceList {
     pub roll_restarting: bool,
     /// All clusters were launched once.
     pub fully_up: bool,
+    /// Discord refuses the bot, and nothing starts before somebody has mended that; absent when it
+    /// does not, and in the answers of other clusterers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<FleetHold>,
+}
+
+/// Why no cluster starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct FleetHold {
+    /// `token`, `shard`, `sharding_required`, `version`, `unknown_intents` or `intents`.
+    pub code: String,
+    /// With which Discord closed the connection.
+    pub close_code: u16,
+    /// A sentence for people.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 impl InstanceList {
@@ -121,7 +139,7 @@ pub enum InstanceState {
     Stopping,
     /// It crashed and starts again by itself after a pause.
     Backoff,
-    /// It crashed too often and rests for some minutes.
+    /// It crashed too often and rests for some minutes, or Discord refuses the bot (`hold`).
     Held,
     /// Its shards belong to a host that is not there.
     Missing,

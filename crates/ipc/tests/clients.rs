@@ -168,7 +168,7 @@ async fn clusterer_calls_carry_the_user() {
             .command("restart", Some(ClusterId(4)), user)
             .await
             .unwrap(),
-        json!(["restart", "728871946456137770", {"id": 4}])
+        json!(["restart", "728871946456137770", {"id": 4, "user_id": "728871946456137770"}])
     );
     assert!(!client.cluster_health(ClusterId(4)).await.unwrap().locked);
 }

@@ -22,6 +22,9 @@ pub(in crate::fleet) struct Announcement {
     pub(in crate::fleet) sequence: u64,
     #[serde(flatten)]
     pub(in crate::fleet) layout: Layout,
+    /// It has no `shard_range`: every shard is its own, whatever the layout says.
+    #[serde(default)]
+    pub(in crate::fleet) whole: bool,
     /// It has listened for others and starts clusters.
     #[serde(default)]
     pub(in crate::fleet) joined: bool,
@@ -111,6 +114,14 @@ impl Announcement {
     /// Of two hosts that cannot both be there, the one with the smaller rank stays.
     pub(super) fn rank(&self) -> (bool, i64, &str) {
         (!self.joined, self.since, &self.id)
+    }
+
+    /// What it runs, for people.
+    pub(super) fn shards(&self) -> String {
+        match self.whole {
+            true => "all shards".to_owned(),
+            false => format!("the shards {} of {}", self.layout, self.layout.shard_count),
+        }
     }
 
     pub(in crate::fleet) fn cluster(&self, id: ClusterId) -> Option<&NamedInstance> {

@@ -12,10 +12,12 @@ use crate::action_log::LogEntry;
 impl Fleet {
     /// A message that only clusterers send.
     pub(in crate::fleet) fn on_peer(&mut self, now: Now, command: &LauncherCmd) {
-        let Some(hosts) = &self.hosts else { return };
         if command.action != "announce" {
             return;
         }
+        let Some(hosts) = &self.hosts else {
+            return self.on_peer_alone(now, command);
+        };
         let Some(said) = Announcement::read(command.data.as_ref()) else {
             return self.complain(now, "dropped an announcement of no host", command);
         };
@@ -44,7 +46,12 @@ impl Fleet {
         let (ours, theirs) = (hosts.layout, said.layout);
         let same_fleet =
             (ours.shard_count, ours.per_cluster) == (theirs.shard_count, theirs.per_cluster);
-        let problem = if !same_fleet {
+        let problem = if said.whole {
+            format!(
+                "this host {} runs the shards {ours}, and {} runs all shards: it needs a `shard_range`, or must end",
+                hosts.name, said.name
+            )
+        } else if !same_fleet {
             format!(
                 "this host {} has {} shards with {} a cluster, host {} has {} with {}: \
                  `fixed_shard_count` and `per_cluster` must be the same on all hosts",

@@ -2,6 +2,7 @@
 //! the bus what it does. Nobody is elected. The owner of a cluster acts on it and answers for it;
 //! the host with shard 0 answers for the fleet.
 
+mod alone;
 mod announcement;
 mod claims;
 mod forward;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use splashtail_core::ids::ClusterId;
 
+pub(super) use self::alone::Alone;
 pub(super) use self::announcement::{Announcement, NamedInstance, RollKind};
 use self::announcement::{Done, Roll};
 use self::claims::{Claims, Wanted};

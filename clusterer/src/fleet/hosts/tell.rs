@@ -28,6 +28,7 @@ impl Fleet {
     fn announce_host(&mut self, now: Now) {
         let used = self.keys_in_use();
         let changed = self.changed;
+        self.announce_alone(now);
         let Some(hosts) = &mut self.hosts else { return };
         let needed = [&used[..], &hosts.wanted].concat();
         hosts.claims.hold(&used, hosts.sequence + 1);
@@ -50,6 +51,8 @@ impl Fleet {
     pub(in crate::fleet) fn say_good_bye(&mut self, now: Now) {
         if self.hosts.is_some() {
             self.say(now, true);
+        } else {
+            self.say_alone(now, true);
         }
     }
 
@@ -82,6 +85,7 @@ impl Fleet {
             since: hosts.since,
             sequence: hosts.sequence + 1,
             layout: hosts.layout,
+            whole: false,
             joined: hosts.joined,
             leaving,
             settled,

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use serde_json::json;
 
 use super::super::*;
 use super::world::{Behaviour, World, seconds};
@@ -21,12 +22,28 @@ fn act(world: &mut World, rng: &mut StdRng) {
             world.ask(action, Some(cluster));
         }
         40..50 => drop(world.ask("rollingrestart", None)),
-        50..55 => drop(world.ask("nonsense", None)),
-        55..65 => world.crash(
+        50..52 => drop(world.ask("nonsense", None)),
+        52..55 => {
+            let more = world.gateway.shards + rng.random_range(0..2);
+            world.gateway.shards = more.min(CLUSTERS + 4);
+            world.ask("reshard", None);
+        }
+        55..57 => {
+            let refused = Some(splashtail_ipc::launcher::GatewayRefusal::Intents);
+            world.crash(
+                cluster,
+                Exit {
+                    refused,
+                    ..Exit::default()
+                },
+            );
+        }
+        57..65 => world.crash(
             cluster,
             Exit {
                 code: Some(1),
                 signal: None,
+                refused: None,
             },
         ),
         65..75 => world.behave(cluster, Behaviour::Hung),
@@ -37,9 +54,10 @@ fn act(world: &mut World, rng: &mut StdRng) {
             world.run(seconds(rng.random_range(0..5)));
             world.event(Event::Bus { up: true });
         }
-        90..95 => world.sleep_through(Duration::from_millis(rng.random_range(0..5000))),
+        90..92 => world.relive(),
+        92..95 => world.sleep_through(Duration::from_millis(rng.random_range(0..5000))),
         _ => {
-            for id in 0..CLUSTERS {
+            for id in 0..CLUSTERS + 4 {
                 world.behave(id, Behaviour::Normal);
             }
         }
@@ -60,16 +78,36 @@ fn storm(seed: u64, acts: u32) {
         world.run(pause);
     }
     // Calm: everything that an operator did not stop comes back.
-    for id in 0..CLUSTERS {
+    for id in 0..CLUSTERS + 4 {
         world.behave(id, Behaviour::Normal);
+    }
+    for id in 0..CLUSTERS + 4 {
+        if world
+            .fleet
+            .clusters()
+            .iter()
+            .any(|c| c.id.get() == id && c.state == State::Refused)
+        {
+            world.ask("start", Some(id));
+        }
     }
     world.run(seconds(1400));
     assert!(world.fleet.clusters().iter().all(Cluster::settled));
-    for id in 0..CLUSTERS {
+    let total = world.ask("num_processes", None)["shards"].clone();
+    for cluster in world.fleet.clusters() {
+        let stopped = !cluster.wanted && cluster.state == State::Stopped;
+        assert!(stopped || cluster.launched(), "{cluster:?}");
+    }
+    for id in 0..CLUSTERS + 4 {
         world.ask("start", Some(id));
     }
     world.run(seconds(600));
     assert!(world.fleet.clusters().iter().all(Cluster::launched));
+    for cluster in world.fleet.clusters() {
+        let runs = cluster.runs.as_ref().unwrap();
+        assert_eq!(json!(runs.shard_count), total, "every guild is served once");
+        assert_eq!(runs.shards, cluster.shards);
+    }
     assert!(!world.fleet.instance_list().roll_restarting);
     assert_eq!(world.identify_violations(), []);
     world.event(Event::Shutdown);

@@ -383,6 +383,7 @@ fn defect_11_every_unrequested_exit_is_a_crash_and_the_others_do_not_notice() {
         Exit {
             code: Some(0),
             signal: None,
+            refused: None,
         },
     );
     let crashed = world.events("cluster_crashed");
@@ -412,6 +413,7 @@ fn defect_11_13_a_hanging_rolling_restart_is_given_up_and_crashes_are_seen_meanw
         Exit {
             code: Some(1),
             signal: None,
+            refused: None,
         },
     );
     world.run(seconds(20));

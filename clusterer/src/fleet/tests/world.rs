@@ -37,7 +37,8 @@ struct Process {
     cluster: ClusterId,
     shards: Vec<ShardId>,
     started: Duration,
-    identify_at: Duration,
+    /// Shards that have not identified, each with the time when it does.
+    identifies: Vec<(Duration, ShardId)>,
     launched: bool,
     /// When it ends by itself.
     ends: Option<(Duration, Exit)>,
@@ -47,7 +48,7 @@ struct Process {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) fleet: Fleet,
-    policy: Policy,
+    pub(super) policy: Policy,
     pub(super) time: Duration,
     processes: BTreeMap<u64, Process>,
     behaviour: BTreeMap<u16, Behaviour>,
@@ -77,6 +78,8 @@ pub(super) struct World {
     pub(super) signals: Vec<(ClusterId, Signal)>,
     pub(super) exit: Option<(u8, Option<String>)>,
     pub(super) saved: Option<SavedFleet>,
+    pub(super) kept: Option<GatewayBot>,
+    pub(super) said: Vec<String>,
     /// Fewest launched processes at once since it was last reset.
     pub(super) least_alive: usize,
     identifies: Vec<(Duration, ShardId)>,
@@ -106,6 +109,7 @@ impl World {
             start_next_delay: Duration::ZERO,
             overlap_boot: true,
             stop_grace: seconds(10),
+            listen: Duration::ZERO,
             shutdown_grace: seconds(5),
             launch_base: seconds(60),
             reshard_enabled: true,
@@ -154,6 +158,8 @@ impl World {
             signals: Vec::new(),
             exit: None,
             saved: None,
+            kept: None,
+            said: Vec::new(),
             least_alive: usize::MAX,
             identifies: Vec::new(),
             rng: StdRng::seed_from_u64(11),
@@ -182,6 +188,7 @@ impl World {
                     Exit {
                         code: Some(1),
                         signal: None,
+                        refused: None,
                     },
                 ));
             });
@@ -289,14 +296,12 @@ impl World {
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
         match effect {
             Effect::Spawn(spawn) => {
-                let wait = spawn.identify_not_before.map(|at| at - self.now().wall);
-                let rested =
-                    self.time + wait.and_then(|wait| wait.to_std().ok()).unwrap_or_default();
+                let identifies = self.identify_times(&spawn);
                 let process = Process {
                     cluster: spawn.cluster,
                     shards: spawn.shards.clone(),
                     started: self.time,
-                    identify_at: rested.max(self.time + self.boot),
+                    identifies,
                     launched: false,
                     ends: (self.behaviour(spawn.cluster) == Behaviour::Crashing).then(|| {
                         (
@@ -304,6 +309,7 @@ impl World {
                             Exit {
                                 code: Some(1),
                                 signal: None,
+                                refused: None,
                             },
                         )
                     }),
@@ -340,6 +346,7 @@ impl World {
                         let exit = Exit {
                             code: None,
                             signal: Some(number),
+                            refused: None,
                         };
                         process.ends = Some((self.time + Duration::from_millis(millis), exit));
                     }
@@ -379,6 +386,8 @@ impl World {
                     None => Ok(self.gateway.clone()),
                 }));
             }
+            Effect::KeepGateway(bot) => self.kept = Some(bot),
+            Effect::Say(text) => self.said.push(text),
             Effect::Save(saved) => self.saved = Some(saved),
             Effect::Exit { code, reason } => {
                 assert!(self.exit.is_none(), "one end");
@@ -407,7 +416,8 @@ impl World {
         }
         // What does not say that it launched identifies all the same.
         let silently = self.behaviour(cluster) == Behaviour::Mute;
-        let up = process.launched || (silently && self.time >= process.identify_at);
+        let done = process.identifies.iter().all(|(at, _)| *at <= self.time);
+        let up = process.launched || (silently && done);
         let health = |shard: &ShardId| json!({"shard_id": shard, "up": up, "latency": 1.0, "guilds": 0, "users": 0});
         let data: Vec<Value> = process.shards.iter().map(health).collect();
         let output = json!({"cluster_id": cluster, "Nonce": nonce, "Data": data}).to_string();
@@ -421,7 +431,10 @@ impl World {
             .processes
             .values()
             .filter(|process| !process.launched && self.speaks(process))
-            .map(|process| process.identify_at.max(self.time));
+            .map(|process| {
+                let next = process.identifies.iter().map(|(at, _)| *at).min();
+                next.unwrap_or_default().max(self.time)
+            });
         let ends = self
             .processes
             .values()
@@ -453,22 +466,11 @@ impl World {
         let launching: Vec<_> = self
             .processes
             .iter()
-            .filter(|(_, process)| {
-                !process.launched && process.identify_at <= self.time && self.speaks(process)
-            })
+            .filter(|(_, process)| !process.launched && self.speaks(process))
             .map(|(incarnation, process)| (*incarnation, process.cluster))
             .collect();
         for (incarnation, cluster) in launching {
-            let Some(process) = self.processes.get_mut(&incarnation) else {
-                continue;
-            };
-            process.launched = true;
-            let shards = process.shards.clone();
-            self.identifies
-                .extend(shards.into_iter().map(|shard| (self.time, shard)));
-            if !self.deaf {
-                self.notify("launch_next", json!({ "id": cluster }));
-            }
+            self.identify(incarnation, cluster);
         }
         let ended: Vec<_> = self
             .processes
@@ -478,6 +480,49 @@ impl World {
             .collect();
         for (incarnation, (_, exit)) in ended {
             self.end(incarnation, exit);
+        }
+    }
+
+    /// Shards of one key identify 5 s apart within a process.
+    fn identify_times(&self, spawn: &Spawn) -> Vec<(Duration, ShardId)> {
+        let booted = self.time + self.boot;
+        let mut next: BTreeMap<u16, Duration> = BTreeMap::new();
+        let time = |shard: &ShardId| {
+            let key = shard.get() % self.gateway.session_start_limit.max_concurrency;
+            let floor = spawn.floors.get(&key).map(|at| *at - self.now().wall);
+            let rested = self.time
+                + floor
+                    .and_then(|wait| wait.to_std().ok())
+                    .unwrap_or_default();
+            let next = next.entry(key).or_insert(rested.max(booted));
+            let at = *next;
+            *next += seconds(5);
+            (at, *shard)
+        };
+        spawn.shards.iter().map(time).collect()
+    }
+
+    fn identify(&mut self, incarnation: u64, cluster: ClusterId) {
+        let time = self.time;
+        let Some(process) = self.processes.get_mut(&incarnation) else {
+            return;
+        };
+        let due = |(at, _): &mut (Duration, ShardId)| *at <= time;
+        let done: Vec<_> = process.identifies.extract_if(.., due).collect();
+        process.launched = process.identifies.is_empty();
+        let launched = process.launched;
+        let shards: Vec<_> = done.into_iter().map(|(_, shard)| shard).collect();
+        self.identifies
+            .extend(shards.iter().map(|shard| (time, *shard)));
+        if self.deaf {
+            return;
+        }
+        // Only our bot knows the word.
+        if self.policy.overlap_boot && !shards.is_empty() {
+            self.notify("identified", json!({ "id": cluster, "shards": shards }));
+        }
+        if launched {
+            self.notify("launch_next", json!({ "id": cluster }));
         }
     }
 
@@ -585,7 +630,7 @@ impl World {
             let key = shard.get() % concurrency;
             if last
                 .insert(key, *at)
-                .is_some_and(|last| *at - last < seconds(5) && *at != last)
+                .is_some_and(|last| *at - last < seconds(5))
             {
                 violations.push((*at, *shard));
             }
@@ -607,6 +652,14 @@ impl World {
             log: Vec::new(),
             ..self
         }
+    }
+
+    /// The clusterer is killed and the next one takes over, in the middle of whatever it is.
+    pub(super) fn relive(&mut self) {
+        let seed = 1 + u64::try_from(self.time.as_millis()).unwrap();
+        self.fleet = Fleet::new(self.policy.clone(), seed);
+        self.mail.clear();
+        self.adopt();
     }
 
     pub(super) fn die_unseen(&mut self, cluster: u16) {
@@ -675,7 +728,7 @@ fn check_moves(before: &[Place], after: &[Place]) {
             // Its start comes after an end or a decision, never out of a life.
             State::Launching { .. } => (same && launching) || !running,
             State::Queued { .. } => !launching && !running,
-            State::Stopped | State::Backoff { .. } => !is.occupied,
+            State::Stopped | State::Backoff { .. } | State::Refused => !is.occupied,
         };
         assert!(legal, "cluster {id}: {was:?} became {is:?}");
     }

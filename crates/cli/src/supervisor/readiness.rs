@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use splashtail_api_types::clusters::FleetHold;
 use splashtail_core::clock::SystemClock;
 use splashtail_ipc::clients::ClustererClient;
 use splashtail_ipc::signing::{Signer, tag};
+use tracing::warn;
 use url::Url;
 
 use super::daemons::CLUSTERER;
@@ -44,11 +46,28 @@ pub async fn answers(health: &Url) -> Result<()> {
 /// The client cannot be built.
 pub async fn fully_up(plan: &Plan) -> Result<()> {
     let client = clusterer_client(plan)?;
+    let mut told = None;
     loop {
-        if client.instance_list().await.is_ok_and(|list| list.fully_up) {
-            return Ok(());
+        if let Ok(list) = client.instance_list().await {
+            if list.fully_up {
+                return Ok(());
+            }
+            if told != list.hold {
+                told = list.hold;
+                tell(told.as_ref());
+            }
         }
         tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+/// Nothing goes on by itself: who started the platform has to act.
+fn tell(hold: Option<&FleetHold>) {
+    if let Some(hold) = hold {
+        warn!(
+            "{}: {}, then `splashtail clusters start all`",
+            hold.message, hold.remedy
+        );
     }
 }
 

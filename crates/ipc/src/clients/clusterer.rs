@@ -74,7 +74,7 @@ impl ClustererClient {
     }
 
     /// Sends one of the bus commands (`restart`, `rollingrestart`, …) and returns its output:
-    /// `"ok"` or the answer. A refused command is a status of 409 with the refusal as code.
+    /// `"ok"` or the answer. `user` is who asks for it, when it is not the client itself. A refused command is a status of 409 with the refusal as code.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -84,10 +84,14 @@ impl ClustererClient {
         cluster: Option<ClusterId>,
         user: Option<UserId>,
     ) -> Result<Value, ClientError> {
-        let body = match cluster {
-            Some(cluster) => json!({ "id": cluster }),
-            None => json!({}),
-        };
+        // In the body, which the signature covers; the header is for logs on the way.
+        let mut body = json!({});
+        if let Some(cluster) = cluster {
+            body["id"] = json!(cluster);
+        }
+        if let Some(user) = user {
+            body["user_id"] = json!(user.to_string());
+        }
         let path = format!("/commands/{action}");
         let headers: Vec<_> = user
             .map(|user| ("x-user-id", user.to_string()))

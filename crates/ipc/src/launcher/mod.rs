@@ -4,12 +4,16 @@
 //! drop the message; unknown fields and fields of a wrong type count as absent.
 
 mod diag;
+mod presence;
+mod refusal;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use splashtail_core::ids::ClusterId;
+use splashtail_core::ids::{ClusterId, ShardId};
 
 pub use diag::{DiagReply, DiagRequest, NONCE_LENGTH, nonce};
+pub use presence::Presence;
+pub use refusal::{END_FILE_VARIABLE, GatewayRefusal, REFUSED_EXIT};
 pub use splashtail_api_types::clusters::ShardHealth;
 
 /// Scope of messages to the clusterer.
@@ -146,6 +150,17 @@ impl LauncherCmd {
         }
     }
 
+    /// Our bot says that these shards have identified. mewld knows no such message and drops it.
+    pub fn identified(cluster: ClusterId, shards: &[ShardId]) -> Self {
+        let mut args = id_args(cluster);
+        let shards = shards.iter().map(|shard| Value::from(shard.get()));
+        args.insert("shards".to_owned(), shards.collect());
+        Self {
+            args: Some(args),
+            ..Self::new(SCOPE_LAUNCHER, "identified")
+        }
+    }
+
     /// The bot answers a ping. The output is a JSON string, not an object.
     pub fn diag(reply: &DiagReply) -> Self {
         let output = serde_json::to_string(reply).unwrap_or_default();
@@ -172,6 +187,13 @@ impl LauncherCmd {
     /// The cluster named by `args.id`: a number, or the same as a string.
     pub fn cluster_id(&self) -> Option<ClusterId> {
         cluster_id(self.args.as_ref()?.get("id")?)
+    }
+
+    /// The shards of [`LauncherCmd::identified`].
+    pub fn shards(&self) -> Option<Vec<ShardId>> {
+        let shards = self.args.as_ref()?.get("shards")?.as_array()?;
+        let id = |shard: &Value| u16::try_from(shard.as_u64()?).ok().map(ShardId);
+        shards.iter().map(id).collect()
     }
 
     /// The answer in a `diag` command.

@@ -425,6 +425,20 @@ export interface components {
                 [key: string]: string;
             } | null;
         };
+        /** @description Why no cluster starts. */
+        FleetHold: {
+            /** @description `token`, `shard`, `sharding_required`, `version`, `unknown_intents` or `intents`. */
+            Code: string;
+            /**
+             * Format: int32
+             * @description With which Discord closed the connection.
+             */
+            CloseCode: number;
+            /** @description A sentence for people. */
+            Message: string;
+            /** @description What to do about it. */
+            Remedy: string;
+        };
         /** @description Discord's answer to `GET /gateway/bot`. */
         GatewayBot: {
             url: string;
@@ -469,6 +483,7 @@ export interface components {
             RollRestarting: boolean;
             /** @description All clusters were launched once. */
             FullyUp: boolean;
+            Hold?: components["schemas"]["FleetHold"] | null;
         };
         /** @description A cluster as our clusterer sees it. */
         InstanceProcess: {

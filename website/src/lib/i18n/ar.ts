@@ -138,6 +138,7 @@ export const ar: Catalogue = {
   'operators.awayHelp': 'إنه قيد التشغيل أو غائب. تواصل هذه الصفحة السؤال.',
   'operators.accepted': 'قُبل الأمر',
   'operators.acceptedHelp': '{title}. يبيّن السجل ما ينتج عنه.',
+  'operators.holdHelp': 'لن يبدأ شيء قبل إصلاح ذلك: {remedy}. ثم شغّل أحد العناقيد المتوقفة.',
   'operators.fleet': 'الأسطول',
   'operators.state': 'الحالة',
   'operators.rolling': 'إعادة تشغيل متتابعة',

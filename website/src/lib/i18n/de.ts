@@ -142,6 +142,7 @@ export const de: Catalogue = {
   'operators.awayHelp': 'Er startet gerade oder ist weg. Diese Seite fragt weiter nach.',
   'operators.accepted': 'Angenommen',
   'operators.acceptedHelp': '{title}. Was daraus wird, steht im Protokoll.',
+  'operators.holdHelp': 'Nichts startet, bevor das behoben ist: {remedy}. Danach einen der angehaltenen Cluster starten.',
   'operators.fleet': 'Flotte',
   'operators.state': 'Zustand',
   'operators.rolling': 'Neustart reihum',

@@ -145,6 +145,7 @@ export const en = {
   'operators.awayHelp': 'It is starting or away. This page keeps looking.',
   'operators.accepted': 'Accepted',
   'operators.acceptedHelp': '{title}. The action log shows what comes of it.',
+  'operators.holdHelp': 'Nothing starts before that is mended: {remedy}. Then start a cluster that is held.',
   'operators.fleet': 'Fleet',
   'operators.state': 'State',
   'operators.rolling': 'Rolling restart',

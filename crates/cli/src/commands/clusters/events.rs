@@ -1,6 +1,7 @@
 //! Entries of the action log in words. An event this version does not know is shown as it is.
 
 use chrono::{DateTime, Utc};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use splashtail_core::ids::ClusterId;
 
@@ -29,7 +30,10 @@ pub fn failure_of(
     let concerns = |entry: &&Value| {
         let failed = matches!(
             event(entry),
-            "cluster_start_failed" | "cluster_restart_failed" | "cluster_crashed"
+            "cluster_start_failed"
+                | "cluster_restart_failed"
+                | "cluster_crashed"
+                | "discord_refused"
         );
         failed
             && entry.get("id").and_then(Value::as_u64) == Some(cluster.get().into())
@@ -80,7 +84,14 @@ pub fn words(entry: &Value, fleet: Option<&Fleet>) -> String {
             Some(Value::Null) | None => {
                 format!("{} ended by itself with status {}", cluster(), of("code"))
             }
-            Some(_) => format!("{} was ended by signal {}", cluster(), of("signal")),
+            Some(number) => {
+                let number = number
+                    .as_i64()
+                    .and_then(|number| i32::try_from(number).ok());
+                let known = number.and_then(|number| Signal::try_from(number).ok());
+                let signal = known.map_or_else(|| of("signal"), |known| known.as_str().to_owned());
+                format!("{} was ended by signal {signal}", cluster())
+            }
         },
         "cluster_backoff" => {
             let why = if entry.get("held").and_then(Value::as_bool) == Some(true) {
@@ -111,8 +122,18 @@ pub fn words(entry: &Value, fleet: Option<&Fleet>) -> String {
             of("wait_s"),
             of("remaining")
         ),
+        "discord_refused" => format!(
+            "{} ended{} (close {}); nothing starts before that is mended: {}",
+            cluster(),
+            reason(),
+            of("code"),
+            of("remedy")
+        ),
         "rolling_restart" => "a rolling restart began".to_owned(),
-        "reshard_begin" => "a reshard began".to_owned(),
+        "reshard_begin" => match entry.get("left").and_then(Value::as_u64) {
+            Some(left) => format!("a reshard goes on, {left} clusters are left"),
+            None => "a reshard began".to_owned(),
+        },
         "reshard_success" => "the reshard is done".to_owned(),
         "reshard_failed" => format!("the reshard failed{}", reason()),
         "shutdown" => "the clusterer shut the fleet down".to_owned(),
@@ -183,6 +204,7 @@ mod tests {
             json!({"event": "cluster_restart_failed", "id": 0, "via": "rolling_restart"}),
             json!({"event": "instance_locked_error", "subsystem": "Start"}),
             json!({"event": "identify_budget_wait", "remaining": 2, "wait_s": 60}),
+            json!({"event": "discord_refused", "id": 0, "code": 4014, "error": "Discord refuses the intents", "remedy": "switch them on"}),
             json!({"event": "rolling_restart"}),
             json!({"event": "reshard_failed", "subsystem": "redis", "error": "too few"}),
             json!({"event": "operator_command", "action": "restart", "id": 1, "user": "728871946456137770"}),
@@ -200,7 +222,7 @@ mod tests {
         2024-01-21 17:37:01  cluster 1 (Waffle) was started, process 4001
         ????-??-?? ??:??:??  cluster 1 (Waffle) was stopped
         ????-??-?? ??:??:??  cluster 0 (Flare) ended by itself with status 1
-        ????-??-?? ??:??:??  cluster 0 (Flare) was ended by signal 9
+        ????-??-?? ??:??:??  cluster 0 (Flare) was ended by signal SIGKILL
         ????-??-?? ??:??:??  cluster 0 (Flare) starts again in 6 s
         ????-??-?? ??:??:??  cluster 0 (Flare) crashed too often and rests 600 s
         ????-??-?? ??:??:??  cluster 7 did not answer a health check
@@ -208,6 +230,7 @@ mod tests {
         ????-??-?? ??:??:??  cluster 0 (Flare) could not be restarted (rolling_restart)
         ????-??-?? ??:??:??  a cluster was locked (Start)
         ????-??-?? ??:??:??  waiting 60 s: Discord allows only 2 more identifies
+        ????-??-?? ??:??:??  cluster 0 (Flare) ended: Discord refuses the intents (close 4014); nothing starts before that is mended: switch them on
         ????-??-?? ??:??:??  a rolling restart began
         ????-??-?? ??:??:??  the reshard failed: too few
         ????-??-?? ??:??:??  user 728871946456137770 asked for restart of cluster 1 (Waffle)

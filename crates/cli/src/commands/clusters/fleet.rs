@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use splashtail_api_types::clusters::{
-    Instance, InstanceList, InstanceState, SessionStartLimit, UNSET_TIME,
+    FleetHold, Instance, InstanceList, InstanceState, SessionStartLimit, UNSET_TIME,
 };
 use splashtail_core::ids::{ClusterId, ShardId};
 
@@ -13,11 +13,35 @@ pub struct Fleet {
     /// All clusters were launched once.
     pub fully_up: bool,
     pub roll_restarting: bool,
+    /// Why nothing starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     pub shard_count: u16,
     /// As Discord told when the clusterer asked last.
     pub identifies: SessionStartLimit,
     /// By id.
     pub clusters: Vec<Cluster>,
+}
+
+/// Discord refuses the bot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    pub code: String,
+    pub close_code: u16,
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl From<FleetHold> for Hold {
+    fn from(hold: FleetHold) -> Self {
+        Self {
+            code: hold.code,
+            close_code: hold.close_code,
+            message: hold.message,
+            remedy: hold.remedy,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,6 +85,7 @@ impl From<InstanceList> for Fleet {
         Self {
             fully_up: list.fully_up,
             roll_restarting: list.roll_restarting,
+            hold: list.hold.map(Hold::from),
             shard_count: list.shard_count,
             identifies: list.get_gateway_bot.session_start_limit,
             clusters,
@@ -190,6 +215,7 @@ pub mod samples {
             dir: String::new(),
             roll_restarting: false,
             fully_up: true,
+            hold: None,
         }
     }
 

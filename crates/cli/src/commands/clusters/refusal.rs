@@ -43,6 +43,14 @@ pub fn explain(
         Some("reshard_disabled") => "resharding is switched off: put `experimental_features: [reshard]` into the cluster \
              file (mewld-<environment>.yaml) and restart the clusterer"
             .to_owned(),
+        Some("bus_down") => "the clusterer cannot reach the bus, so nothing could start again: what runs is left alone \
+             until Redis (`meta.redis_url`) is back"
+            .to_owned(),
+        Some("discord_refuses") => "Discord refuses the bot, so nothing could start again: `splashtail clusters status` says \
+             what to do, then start a cluster that is down"
+            .to_owned(),
+        Some("no_sessions") => "Discord allows too few more starts today: `splashtail clusters status` says when the limit resets"
+            .to_owned(),
         Some("shutting_down") => "the clusterer is shutting down".to_owned(),
         _ => format!("{:#}", connection.explain(error)),
     }

@@ -107,7 +107,34 @@ pub fn lines(fleet: &Fleet, now: DateTime<Utc>, width: usize) -> Vec<String> {
     };
     lines.push(String::new());
     lines.extend(summary(fleet));
-    lines.iter().map(|line| cut(line, width)).collect()
+    let mut lines: Vec<_> = lines.iter().map(|line| cut(line, width)).collect();
+    for hold in &fleet.hold {
+        let what = format!(
+            "{} (close {}): nothing starts.",
+            hold.message, hold.close_code
+        );
+        let to_do = format!(
+            "To do: {}; then `splashtail clusters start all`.",
+            hold.remedy
+        );
+        lines.extend([what, to_do].iter().flat_map(|text| wrap(text, width)));
+    }
+    lines
+}
+
+/// Whole words, as many as fit on a line.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(cut(word, width)),
+        }
+    }
+    lines
 }
 
 fn table(fleet: &Fleet, now: DateTime<Utc>, width: usize) -> Vec<String> {
@@ -303,6 +330,29 @@ mod tests {
             assert!(line.width() <= width, "{line:?} is wider than {width}");
         }
         lines.join("\n")
+    }
+
+    #[test]
+    fn a_refusal_of_discord_is_read_whole_on_any_screen() {
+        let mut fleet = fleet(&["Flare"]);
+        fleet.clusters[0].state = InstanceState::Held;
+        fleet.fully_up = false;
+        fleet.hold = Some(
+            splashtail_ipc::launcher::GatewayRefusal::Intents
+                .hold()
+                .into(),
+        );
+        for width in [60, 80, 200] {
+            let text = shown(&fleet, width).replace('\n', " ");
+            assert!(
+                text.contains("Discord refuses the intents (close 4014)"),
+                "{text}"
+            );
+            assert!(
+                text.ends_with("then `splashtail clusters start all`."),
+                "{text}"
+            );
+        }
     }
 
     fn mixed() -> Fleet {
