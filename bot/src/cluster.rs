@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use poise::serenity_prelude as serenity;
-use serenity::ConnectionStage;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{ClusterId, GuildId, ShardId};
 use splashtail_ipc::launcher::ShardHealth;
 
 use crate::arguments::Cluster;
+use crate::gateway::Shards;
 use crate::ready::ReadyBoard;
 
 /// Where a guild is, as far as this cluster can tell.
@@ -53,7 +53,7 @@ pub trait ShardView: Send + Sync {
 pub struct Connection {
     pub cache: Arc<serenity::Cache>,
     pub http: Arc<serenity::Http>,
-    pub shards: Arc<serenity::ShardManager>,
+    pub shards: Shards,
 }
 
 pub struct ClusterState {
@@ -134,17 +134,10 @@ impl ShardView for ClusterState {
         let Some(connection) = self.connection() else {
             return health.into_values().collect();
         };
-        {
-            let runners = connection.shards.runners.lock().await;
-            for (shard, runner) in runners.iter() {
-                let shard = u16::try_from(shard.0).ok().map(ShardId);
-                let Some(record) = shard.and_then(|shard| health.get_mut(&shard)) else {
-                    continue;
-                };
-                record.up = runner.stage == ConnectionStage::Connected;
-                record.latency = runner
-                    .latency
-                    .map_or(0.0, |latency| latency.as_secs_f64() * 1e3);
+        for (shard, record) in &mut health {
+            if let Some((up, latency)) = connection.shards.state(*shard).await {
+                record.up = up;
+                record.latency = latency.map_or(0.0, |latency| latency.as_secs_f64() * 1e3);
             }
         }
         for guild in connection.cache.guilds() {

@@ -1,14 +1,16 @@
 //! The cluster's side of the launcher protocol: answers to diag pings, news of peers, and the word
 //! that the next cluster may start.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use splashtail_core::clock::SharedClock;
-use splashtail_core::ids::ClusterId;
+use splashtail_core::ids::{ClusterId, ShardId};
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::bus::{Bus, BusError, BusMessage, Subscription};
 use splashtail_ipc::launcher::{DiagReply, Incoming, LauncherCmd};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -113,6 +115,24 @@ impl FleetBus {
         }
     }
 
+    /// Says which shards have identified, as it happens: other clusters may use their turns then. A
+    /// lost word delays those, [`FleetBus::launch_next`] says the same at last.
+    pub async fn tell_identified(&self, mut identified: watch::Receiver<BTreeSet<ShardId>>) {
+        let mut told = BTreeSet::new();
+        while identified.changed().await.is_ok() {
+            let all = identified.borrow_and_update().clone();
+            let news: Vec<_> = all.difference(&told).copied().collect();
+            let message = LauncherCmd::identified(self.state.cluster.id, &news).to_json();
+            match self.bus.publish(&self.channel, &message).await {
+                Ok(()) => told = all,
+                Err(error) => debug!(error = %Chain(&error), "cannot say who identified"),
+            }
+            if told.len() == self.state.cluster.shards.len() {
+                return;
+            }
+        }
+    }
+
     /// Says that every shard has been ready. Repeats until the bus takes it.
     pub async fn launch_next(&self) {
         let message = LauncherCmd::launch_next(self.state.cluster.id).to_json();
@@ -139,7 +159,11 @@ fn react(own: ClusterId, payload: &str) -> Reaction {
         Ok(Incoming::Command(command)) if command.action == "diag" => command
             .diag_reply()
             .map_or(Reaction::Nothing, Reaction::Peer),
-        Ok(Incoming::Command(command)) if command.action == "launch_next" => Reaction::Nothing,
+        Ok(Incoming::Command(command))
+            if ["launch_next", "identified"].contains(&command.action.as_str()) =>
+        {
+            Reaction::Nothing
+        }
         Ok(Incoming::Command(command)) => {
             debug!(
                 action = command.action,
@@ -163,7 +187,6 @@ mod tests {
     use async_trait::async_trait;
     use chrono::DateTime;
     use splashtail_core::clock::ManualClock;
-    use splashtail_core::ids::ShardId;
 
     use super::*;
     use crate::arguments::Cluster;

@@ -10,6 +10,7 @@ pub mod discord_http;
 pub mod error;
 pub mod fleet_bus;
 pub mod framework;
+pub mod gateway;
 pub mod ids;
 pub mod iserver;
 pub mod markdown;
@@ -22,4 +23,4 @@ pub mod registration;
 pub mod reply;
 mod run;
 
-pub use run::{Surroundings, run};
+pub use run::{Refused, Surroundings, run};

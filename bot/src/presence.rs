@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poise::serenity_prelude as serenity;
-use serenity::{ActivityData, OnlineStatus};
+use serenity::ActivityData;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::random;
 
@@ -30,11 +30,7 @@ pub async fn keep(state: Arc<ClusterState>, mut texts: Vec<String>, clock: Share
             continue;
         };
         let activity = activity(&texts, dice);
-        for runner in connection.shards.runners.lock().await.values() {
-            runner
-                .runner_tx
-                .set_presence(activity.clone(), OnlineStatus::Online);
-        }
+        connection.shards.set_activity(&activity).await;
     }
 }
 

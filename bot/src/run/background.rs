@@ -9,6 +9,7 @@ use tracing::{error, info};
 use super::RESTART_PAUSE;
 use crate::app::Data;
 use crate::fleet_bus::FleetBus;
+use crate::gateway::Pace;
 use crate::presence;
 use crate::registration::Registration;
 
@@ -16,10 +17,17 @@ use crate::registration::Registration;
 pub(super) fn start(
     app: &Data,
     fleet: Option<Arc<FleetBus>>,
+    pace: Arc<Pace>,
     registration: Registration,
     lifecycle: &Lifecycle,
 ) {
     let shutdown = lifecycle.shutdown();
+    if let Some(fleet) = fleet.clone() {
+        let tell = async move { fleet.tell_identified(pace.identified()).await };
+        lifecycle
+            .tasks()
+            .spawn(shutdown.clone().run_until_cancelled_owned(tell));
+    }
     let first_ready = {
         let (app, lifecycle) = (Arc::clone(app), lifecycle.clone());
         async move {

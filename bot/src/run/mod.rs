@@ -3,20 +3,21 @@
 mod background;
 mod serve_iserver;
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
-use chrono::DateTime;
+use anyhow::{Context as _, anyhow};
 use poise::serenity_prelude as serenity;
 use secrecy::SecretString;
-use serenity::Client;
+use serenity::Framework as _;
 use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::{BusTarget, Config};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_ipc::bus;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_ipc::http::{NotReady, Readiness};
+use splashtail_ipc::launcher::GatewayRefusal;
 use splashtail_ipc::signing::{Signer, tag};
 use splashtail_storage::Storage;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,7 @@ use crate::cluster::{ClusterState, Connection};
 use crate::fleet_bus::FleetBus;
 use crate::framework::tracked::Tracked;
 use crate::framework::{self, gate::KnownGuilds};
+use crate::gateway::{Ends, Floors, Pace, Parts, Relay, Shards, ShardsEnd};
 use crate::modules::registry::Registry;
 use crate::orphan::{listens, orphan_timeout};
 use crate::registration::Registration;
@@ -51,17 +53,28 @@ pub struct Surroundings {
     pub orphan_timeout: Option<String>,
     /// `IDENTIFY_NOT_BEFORE`: unix milliseconds.
     pub identify_not_before: Option<String>,
+    /// `IDENTIFY_FLOORS`: the same by identify key, `key=ms,key=ms`.
+    pub identify_floors: Option<String>,
+    /// `CLUSTER_GATEWAY`: `max_concurrency` and the gateway's address, as the clusterer knows them.
+    pub gateway: Option<String>,
+    /// `CLUSTER_END_FILE`: where to say why Discord refused this cluster.
+    pub end_file: Option<String>,
     /// `BOOTSTRAP_COMMANDS`
     pub bootstrap_commands: Option<String>,
     /// `REGISTER_COMMANDS`
     pub register_commands: Option<String>,
 }
 
+/// Discord refuses this bot as it is: connecting again is pointless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{} (close {}): {}", .0.message(), .0.close_code(), .0.remedy())]
+pub struct Refused(pub GatewayRefusal);
+
 /// Runs the cluster until the shutdown.
 ///
 /// # Errors
-/// The configuration cannot work, the IServer's port stays busy, Discord refuses, the connection
-/// ended for good, or no clusterer has been heard for too long.
+/// The configuration cannot work, the IServer's port stays busy, Discord refuses ([`Refused`]), the
+/// connection ended for good, or no clusterer has been heard for too long.
 pub async fn run(
     config: Config,
     plan: ShardPlan,
@@ -168,10 +181,16 @@ async fn operate(
 
     let running = TaskTracker::new();
     let connecting = connect(&app, http, commands, running.clone(), &surroundings);
-    let Some(mut client) = until(&shutdown, connecting).await.transpose()? else {
+    let Some(gateway) = until(&shutdown, connecting).await.transpose()? else {
         return Ok(());
     };
-    background::start(&app, fleet.clone(), registration, lifecycle);
+    let Gateway {
+        shards,
+        mut ends,
+        refused,
+        pace,
+    } = gateway;
+    background::start(&app, fleet.clone(), pace, registration, lifecycle);
 
     let orphaned = async {
         match (
@@ -185,19 +204,27 @@ async fn operate(
             _ => std::future::pending().await,
         }
     };
-    let (first, last) = match app.state.cluster.shards.as_slice() {
-        [first, .., last] => (*first, *last),
-        [only] => (*only, *only),
-        [] => bail!("a cluster needs a shard"),
+    let starting = {
+        let shards = shards.clone();
+        async move { shards.start().await }
     };
-    // serenity takes the end of the range as inclusive.
-    let shards = u32::from(first.get())..u32::from(last.get());
-    let total = u32::from(app.state.cluster.shard_count);
-    let manager = Arc::clone(&client.shard_manager);
+    lifecycle
+        .tasks()
+        .spawn(shutdown.clone().run_until_cancelled_owned(starting));
     let outcome = tokio::select! {
+        biased;
+        refusal = refusal(refused) => {
+            tell_clusterer(refusal, surroundings.end_file.as_deref());
+            // A shard that Discord has closed spins when it is asked to close.
+            shutdown.cancel();
+            return Err(Refused(refusal).into());
+        }
         () = shutdown.cancelled() => Ok(()),
         orphaned = orphaned => Err(orphaned.into()),
-        ended = client.start_shard_range(shards, total) => Err(gateway_ended(ended)),
+        ended = ends.first() => Err(match ended {
+            Some(error) => anyhow!("the gateway ended the connection: {error}"),
+            None => anyhow!("a shard ended"),
+        }),
     };
     shutdown.cancel();
     running.close();
@@ -207,13 +234,35 @@ async fn operate(
     {
         warn!(commands = running.len(), "commands were still running");
     }
-    if tokio::time::timeout(CLOSE_GRACE, manager.shutdown_all())
+    if tokio::time::timeout(CLOSE_GRACE, shards.shut_down())
         .await
         .is_err()
     {
         warn!("the gateway connections were not closed in time");
     }
     outcome
+}
+
+/// Resolves when Discord has refused.
+async fn refusal(mut refused: Ends) -> GatewayRefusal {
+    match refused
+        .wait_for(Option::is_some)
+        .await
+        .map(|refused| *refused)
+    {
+        Ok(Some(refusal)) => refusal,
+        // The relay went away with the shutdown.
+        _ => std::future::pending().await,
+    }
+}
+
+/// The exit status is not there for a clusterer that adopted this process.
+fn tell_clusterer(refusal: GatewayRefusal, end_file: Option<&str>) {
+    if let Some(path) = end_file.filter(|path| !path.is_empty())
+        && let Err(error) = refusal.write(Path::new(path))
+    {
+        warn!(%error, "cannot write down why this cluster ends");
+    }
 }
 
 /// `None` when the shutdown came first.
@@ -290,65 +339,81 @@ fn jobserver_client(config: &Config, clock: &SharedClock) -> anyhow::Result<Jobs
         .context("cannot make calls to the jobserver")
 }
 
-/// Builds the client and points it at the gateway that the configured API names.
+/// The clusterer asks Discord for all clusters; a limit on that must not keep them from starting.
+fn known_gateway(text: &str) -> Option<(u16, String)> {
+    let (limit, address) = text.trim().split_once(' ')?;
+    Some((limit.parse().ok()?, address.to_owned()))
+}
+
+/// What [`connect`] builds.
+struct Gateway {
+    shards: Shards,
+    ends: ShardsEnd,
+    refused: Ends,
+    pace: Arc<Pace>,
+}
+
+/// Builds the shards and points them, through the relay, at the gateway that the configured API
+/// names.
 async fn connect(
     app: &Data,
     http: serenity::Http,
     commands: Vec<Command>,
     running: TaskTracker,
     surroundings: &Surroundings,
-) -> anyhow::Result<Client> {
-    let gateway = discord_http::gateway(&http, app.clock.as_ref()).await?;
-    wait_for_identify(app, surroundings.identify_not_before.as_deref()).await;
+) -> anyhow::Result<Gateway> {
+    let known = surroundings.gateway.as_deref().and_then(known_gateway);
+    let (limit, address) = match known {
+        Some(known) => known,
+        None => {
+            let gateway = discord_http::gateway(&http, app.clock.as_ref()).await?;
+            let limit = gateway.session_start_limit.max_concurrency;
+            (u16::try_from(limit).unwrap_or(u16::MAX), gateway.url)
+        }
+    };
+    let cluster = &app.state.cluster;
+    let floors = Floors::read(
+        surroundings.identify_floors.as_deref(),
+        surroundings.identify_not_before.as_deref(),
+    );
+    let pace = Arc::new(Pace::new(
+        &cluster.shards,
+        limit,
+        &floors,
+        Arc::clone(&app.clock),
+    ));
+    let relay = Relay::start(&address, Arc::clone(&pace), app.shutdown.clone()).await?;
     let framework = framework::build(Arc::clone(app), commands);
-    let framework = Tracked::new(framework, Arc::clone(app), running);
-    let client = serenity::ClientBuilder::new_with_http(http, framework::intents())
-        .framework(framework)
+    let mut framework = Tracked::new(framework, Arc::clone(app), running);
+    let intents = framework::intents();
+    // The client's own manager stays without shards.
+    let client = serenity::ClientBuilder::new_with_http(http, intents)
         .await
         .context("the Discord client cannot be built")?;
-    // The builder asks for the address itself, but falls back to Discord's own when that fails.
-    *client.ws_url.lock().await = gateway.url;
-    app.state.connect(Connection {
+    framework.init(&client).await;
+    let parts = Parts {
+        framework: Arc::new(framework),
+        intents,
         cache: Arc::clone(&client.cache),
         http: Arc::clone(&client.http),
-        shards: Arc::clone(&client.shard_manager),
+    };
+    let (shards, ends) = Shards::new(
+        &cluster.shards,
+        cluster.shard_count,
+        &parts,
+        &relay,
+        Arc::clone(&pace),
+        Arc::clone(&app.clock),
+    );
+    app.state.connect(Connection {
+        cache: parts.cache,
+        http: parts.http,
+        shards: shards.clone(),
     });
-    Ok(client)
-}
-
-/// The clusterer spaces out identifies of clusters; booting overlaps the wait.
-async fn wait_for_identify(app: &App, not_before: Option<&str>) {
-    let at = not_before
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(|text| {
-            let at = text.parse().ok().and_then(DateTime::from_timestamp_millis);
-            at.ok_or(text)
-        });
-    match at {
-        None => {}
-        Some(Err(text)) => {
-            warn!(
-                value = text,
-                "IDENTIFY_NOT_BEFORE is ignored: not unix milliseconds"
-            );
-        }
-        Some(Ok(at)) => {
-            if let Ok(wait) = (at - app.clock.now()).to_std() {
-                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                info!(wait_ms, "waiting for this cluster's turn to identify");
-                app.clock.sleep(wait).await;
-            }
-        }
-    }
-}
-
-fn gateway_ended(ended: Result<(), serenity::Error>) -> anyhow::Error {
-    match ended {
-        Ok(()) => anyhow!("all shards ended"),
-        Err(error) => anyhow!(
-            "the gateway ended the connection: {}",
-            discord_http::describe(&error)
-        ),
-    }
+    Ok(Gateway {
+        shards,
+        ends,
+        refused: relay.refused(),
+        pace,
+    })
 }

@@ -17,8 +17,8 @@ use crate::action_log::LogEntry;
 use crate::map::{Entry, MapError, Split, cluster_map};
 
 /// Discord lets the shards of one identify key through once per this time (gateway documentation,
-/// "Max Concurrency").
-pub(super) const KEY_REST: Duration = Duration::from_secs(5);
+/// "Max Concurrency"). It counts from arrival to arrival, so a little more lies between what is sent.
+pub(super) const KEY_REST: Duration = Duration::from_millis(5_150);
 /// An answer older than this is asked for anew before a cluster starts.
 const FRESH: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_secs(1);

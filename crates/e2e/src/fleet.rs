@@ -374,6 +374,16 @@ impl Fleet {
         });
     }
 
+    /// Sets the flags of the bot's application, which allow privileged intents; returns those of
+    /// before.
+    pub fn application_flags(&self, flags: u64) -> u64 {
+        self.sandbox.edge.sandbox.with_world(|world| {
+            let mut apps = world.apps.values_mut();
+            let app = apps.find(|app| app.id.0 == APPLICATION);
+            app.map_or(0, |app| std::mem::replace(&mut app.flags, flags))
+        })
+    }
+
     /// SIGKILL, and a new one on the same data.
     ///
     /// # Errors

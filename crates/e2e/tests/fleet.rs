@@ -360,6 +360,65 @@ async fn sixteen_clusters() {
     assert!(violations.is_empty(), "{violations:#?}");
 }
 
+/// Cold start of our bot where Discord lets sixteen shards in at a time, with four clusters that
+/// share every key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cold_start_sixteen_at_a_time() {
+    let layout = Layout {
+        bot: BotProgram::Ours,
+        shards: 64,
+        per_cluster: 16,
+        max_concurrency: 16,
+    };
+    let started = Instant::now();
+    let fleet = Fleet::start(layout, None).await.unwrap();
+    let up = fully_up(&fleet, started, Duration::from_secs(180)).await;
+    fleet.until_up(LIMIT).await.unwrap();
+    let identifies = fleet.identifies().await.unwrap();
+    assert_eq!(identifies.len(), 64);
+    let attempts = fleet.identify_attempts().await.unwrap();
+    assert_eq!(attempts, 64, "nobody identified too early");
+    report_cold_start(&identifies, 15_000, up);
+    let (survivors, violations) = fleet.stop().await.unwrap();
+    assert!(survivors.is_empty(), "{survivors:?}");
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+/// Somebody switched the privileged intents off in the developer portal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_that_discord_refuses_says_why_and_waits_for_its_operator() {
+    let layout = Layout {
+        bot: BotProgram::Ours,
+        shards: 2,
+        per_cluster: 1,
+        max_concurrency: 16,
+    };
+    let fleet = Fleet::start(layout, None).await.unwrap();
+    fleet.until_up(LIMIT).await.unwrap();
+    let flags = fleet.application_flags(0);
+    let pid = fleet.pids().await.unwrap()[&0];
+    signal(pid, Signal::SIGKILL).unwrap();
+    let held = |list: &splashtail_api_types::clusters::InstanceList| list.hold.clone();
+    let hold = fleet.until("held", LIMIT, held).await.unwrap();
+    assert_eq!((hold.code.as_str(), hold.close_code), ("intents", 4014));
+    let attempts = fleet.identify_attempts().await.unwrap();
+    assert_eq!(attempts, 3, "one identify found out");
+    expect(&fleet, 0, &["status"], "Discord refuses the intents").await;
+    expect(&fleet, 0, &["status"], "clusters start all").await;
+    let (done, said) = operator(&fleet, 0, &["restart", "1"]).await;
+    assert!(!done && said.contains("Discord refuses the bot"), "{said}");
+    assert_eq!(fleet.sessions().await.unwrap().len(), 1, "what ran runs on");
+
+    fleet.application_flags(flags);
+    expect(&fleet, 0, &["start", "0"], "runs").await;
+    let list = fleet.until_up(LIMIT).await.unwrap();
+    assert_eq!(list.hold, None);
+    assert_eq!(fleet.identify_attempts().await.unwrap(), attempts + 1);
+    let (survivors, violations) = fleet.stop().await.unwrap();
+    assert!(survivors.is_empty(), "{survivors:?}");
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
 /// Cold start of our bot where Discord lets one shard identify per 5 s: more than five minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes more than five minutes; belongs to `make bench`"]

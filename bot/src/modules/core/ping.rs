@@ -1,7 +1,10 @@
 //! `ping`.
 
+use std::time::Duration;
+
 use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
+use splashtail_core::ids::ShardId;
 
 use crate::app::Context;
 use crate::colours;
@@ -12,7 +15,7 @@ use crate::reply::{self, EditError};
 #[poise::command(prefix_command, slash_command, user_cooldown = 1)]
 pub async fn ping(cx: Context<'_>) -> Result<(), BotError> {
     let clock = &cx.data().clock;
-    let gateway_us = cx.ping().await.as_micros();
+    let gateway_us = latency(cx).await.as_micros();
     let embed = || {
         CreateEmbed::new()
             .title("Pong!")
@@ -39,4 +42,16 @@ pub async fn ping(cx: Context<'_>) -> Result<(), BotError> {
         Ok(()) | Err(EditError::Gone) => Ok(()),
         Err(EditError::Discord(error)) => Err(BotError::Discord(error)),
     }
+}
+
+/// Heartbeat round trip of this shard.
+async fn latency(cx: Context<'_>) -> Duration {
+    let Ok(shard) = u16::try_from(cx.serenity_context().shard_id.0) else {
+        return Duration::ZERO;
+    };
+    let Some(connection) = cx.data().state.connection() else {
+        return Duration::ZERO;
+    };
+    let state = connection.shards.state(ShardId(shard)).await;
+    state.and_then(|(_, latency)| latency).unwrap_or_default()
 }

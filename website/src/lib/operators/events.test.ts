@@ -15,6 +15,10 @@ describe('words', () => {
     [{ event: 'cluster_stopped', id: 7 }, 'Cluster 7 was stopped'],
     [{ event: 'cluster_crashed', id: 0, code: 1, signal: null }, 'Cluster 0 (Flare) ended by itself with status 1'],
     [{ event: 'cluster_crashed', id: 0, code: null, signal: 9 }, 'Cluster 0 (Flare) was ended by signal 9'],
+    [
+      { event: 'cluster_crashed', id: 0, code: null, signal: 6, signal_name: 'SIGABRT' },
+      'Cluster 0 (Flare) was ended by signal SIGABRT'
+    ],
     [{ event: 'cluster_backoff', id: 0, delay_s: 6, held: false }, 'Cluster 0 (Flare) starts again in 6 s'],
     [{ event: 'cluster_backoff', id: 0, delay_s: 600, held: true }, 'Cluster 0 (Flare) crashed too often and rests 600 s'],
     [{ event: 'ping_failure', id: 0 }, 'Cluster 0 (Flare) did not answer a health check'],

@@ -86,7 +86,7 @@ export function words(entry: LogEntry, names: Map<number, string>, t: Locale['t'
       return say('event.stopped');
     case 'cluster_crashed':
       return has('signal')
-        ? say('event.signal', { signal: of('signal') })
+        ? say('event.signal', { signal: of(has('signal_name') ? 'signal_name' : 'signal') })
         : say('event.exit', { code: of('code') });
     case 'cluster_backoff':
       return say(entry.held === true ? 'event.held' : 'event.backoff', { seconds: of('delay_s') });

@@ -1,0 +1,10 @@
+//! The bot's gateway connections: serenity's shards connect to a relay of this process, which paces
+//! their identifies and sees why Discord ends a connection. serenity tells neither.
+
+mod pace;
+mod relay;
+mod shards;
+
+pub use pace::{Floors, Pace};
+pub use relay::{Ends, Relay};
+pub use shards::{Parts, Shards, ShardsEnd};
