@@ -4,21 +4,18 @@ use std::path::PathBuf;
 
 use futures_util::TryFutureExt;
 use http::Method;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::AmazonS3;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
 use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt};
-use secrecy::ExposeSecret;
-use splashtail_core::config::{ObjectStorage, without_slash};
+use splashtail_core::config::ObjectStorage;
 use splashtail_core::ids::TaskId;
+use splashtail_objects::{Patience, Place, Side, place};
 use splashtail_storage::{Owner, TaskOutput};
 use url::Url;
 
 use crate::links::LIFETIME;
-
-/// S3-compatible servers ignore the region, but it is part of every signature.
-const REGION: &str = "us-east-1";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
@@ -55,42 +52,15 @@ impl Objects {
     /// # Errors
     /// See [`ObjectsError`].
     pub fn open(config: &ObjectStorage) -> Result<Self, ObjectsError> {
-        match config {
-            ObjectStorage::Local { path } => {
+        let open = |side| place(config, side, Patience::Work);
+        match (open(Side::Inside)?, open(Side::Outside)?) {
+            (Place::Bucket(store), Place::Bucket(links)) => Ok(Self::S3 { store, links }),
+            (Place::Directory(path), _) | (_, Place::Directory(path)) => {
                 std::fs::create_dir_all(path).map_err(|source| ObjectsError::Directory {
-                    path: path.clone(),
+                    path: path.to_owned(),
                     source,
                 })?;
                 Ok(Self::Local(LocalFileSystem::new_with_prefix(path)?))
-            }
-            ObjectStorage::S3Like {
-                bucket,
-                endpoint,
-                cdn_endpoint,
-                access_key,
-                secret_key,
-                secure,
-                cdn_secure,
-            } => {
-                let at = |endpoint: &Url, secure: bool| {
-                    AmazonS3Builder::new()
-                        .with_region(REGION)
-                        .with_bucket_name(bucket)
-                        .with_endpoint(without_slash(endpoint))
-                        .with_allow_http(!secure)
-                        .with_virtual_hosted_style_request(false)
-                        .with_access_key_id(access_key.expose_secret())
-                        .with_secret_access_key(secret_key.expose_secret())
-                        .build()
-                };
-                let links = match cdn_endpoint {
-                    Some(cdn) => at(cdn, *cdn_secure)?,
-                    None => at(endpoint, *secure)?,
-                };
-                Ok(Self::S3 {
-                    store: Box::new(at(endpoint, *secure)?),
-                    links: Box::new(links),
-                })
             }
         }
     }
@@ -225,6 +195,7 @@ mod tests {
             cdn_endpoint: cdn.map(|cdn| cdn.parse().unwrap()),
             access_key: "access".to_owned().into(),
             secret_key: "secret".to_owned().into(),
+            region: "us-east-1".to_owned(),
             secure: false,
             cdn_secure: true,
         };

@@ -338,6 +338,7 @@ mod tests {
             cdn_endpoint: None,
             access_key: "a".into(),
             secret_key: "s".into(),
+            region: "us-east-1".into(),
             secure: true,
             cdn_secure: true,
         };

@@ -48,6 +48,7 @@ pub(super) struct StorageDraft {
     pub(super) cdn_endpoint: Option<String>,
     pub(super) access_key: Option<SecretString>,
     pub(super) secret_key: Option<SecretString>,
+    pub(super) region: Option<String>,
     pub(super) secure: Option<bool>,
     pub(super) cdn_secure: Option<bool>,
 }
@@ -141,6 +142,7 @@ impl StorageDraft {
                 cdn_endpoint,
                 access_key,
                 secret_key,
+                region,
                 secure,
                 cdn_secure,
             } => Self {
@@ -150,6 +152,7 @@ impl StorageDraft {
                 cdn_endpoint: cdn_endpoint.map(|url| without_slash(&url).to_owned()),
                 access_key: Some(access_key),
                 secret_key: Some(secret_key),
+                region: Some(region),
                 secure: Some(secure),
                 cdn_secure: Some(cdn_secure),
             },
@@ -173,6 +176,7 @@ impl StorageDraft {
         let cdn = self.cdn_endpoint.as_deref();
         let cdn = endpoint("cdn_endpoint", cdn, "cdn_secure", self.cdn_secure, to);
         let endpoint = bucket?;
+        let region = region_of(&endpoint);
         Some(ObjectStorage::S3Like {
             bucket: self.path.clone()?,
             secure: endpoint.scheme() == "https",
@@ -184,8 +188,22 @@ impl StorageDraft {
             cdn_endpoint: cdn,
             access_key: self.access_key.clone()?,
             secret_key: self.secret_key.clone()?,
+            region: self.region.clone().unwrap_or(region),
         })
     }
+}
+
+/// What signatures name when the config does not: the region that an address of AWS states, else
+/// the one that S3 takes for the default.
+fn region_of(endpoint: &Url) -> String {
+    let host = endpoint.host_str().unwrap_or_default();
+    host.strip_suffix(".amazonaws.com")
+        .and_then(|rest| rest.strip_prefix("s3"))
+        .and_then(|rest| rest.strip_prefix(['.', '-']))
+        .map(|rest| rest.strip_prefix("dualstack.").unwrap_or(rest))
+        .filter(|region| !region.is_empty() && !region.contains('.'))
+        .unwrap_or("us-east-1")
+        .to_owned()
 }
 
 /// Endpoints come with a scheme, or as `host[:port]` with the flag choosing the scheme; without a
@@ -223,6 +241,28 @@ fn endpoint(
             let shown = show(&serde_yaml::Value::from(given));
             to.problem(&path, format!("{shown} is not an http:// or https:// URL"));
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_aws_name_their_region() {
+        for (address, region) in [
+            ("https://s3.eu-central-1.amazonaws.com", "eu-central-1"),
+            ("https://s3-eu-west-1.amazonaws.com", "eu-west-1"),
+            (
+                "https://s3.dualstack.ap-south-1.amazonaws.com",
+                "ap-south-1",
+            ),
+            ("https://s3.amazonaws.com", "us-east-1"),
+            ("https://s3.example.com", "us-east-1"),
+            ("http://10.0.0.5:9000", "us-east-1"),
+        ] {
+            assert_eq!(region_of(&address.parse().unwrap()), region, "{address}");
         }
     }
 }

@@ -587,6 +587,12 @@ fn object_storage() -> Group {
             "",
         ),
         Key::new(
+            "region",
+            Text(|draft| &mut draft.storage.region),
+            "Region of the bucket. Empty: the one in an `endpoint` of AWS, else us-east-1.",
+        )
+        .example("eu-central-1"),
+        Key::new(
             "secure",
             OptionalFlag(|draft| &mut draft.storage.secure),
             "https to an `endpoint` without scheme. Empty: true.",

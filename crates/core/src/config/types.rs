@@ -129,6 +129,8 @@ pub enum ObjectStorage {
         cdn_endpoint: Option<Url>,
         access_key: SecretString,
         secret_key: SecretString,
+        /// Part of every signature; servers that are not AWS mostly accept any.
+        region: String,
         /// Whether the bucket is spoken to over https; always agrees with `endpoint`.
         secure: bool,
         cdn_secure: bool,

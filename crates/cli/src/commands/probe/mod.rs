@@ -214,6 +214,7 @@ pub(super) mod tests {
             cdn_endpoint: None,
             access_key: "hunter2".into(),
             secret_key: "hunter2".into(),
+            region: "us-east-1".into(),
             secure: false,
             cdn_secure: false,
         };

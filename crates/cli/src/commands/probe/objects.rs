@@ -1,10 +1,9 @@
 //! Is the object storage there, and is it the one that was meant?
 
-use object_store::aws::AmazonS3Builder;
-use object_store::{ObjectStore, ObjectStoreExt};
-use secrecy::ExposeSecret;
+use object_store::ObjectStoreExt;
 use splashtail_core::config::{Config, ObjectStorage, without_slash};
 use splashtail_core::telemetry::Chain;
+use splashtail_objects::{Patience, Place, Side};
 
 use super::{PATIENCE, no_answer, reason, writable};
 use crate::commands::finding::Finding;
@@ -40,31 +39,10 @@ pub(super) async fn objects(config: &Config) -> Finding {
 /// The bucket answers and the keys are accepted: it says that it does not have an object nobody
 /// wrote.
 async fn answers(storage: &ObjectStorage) -> Result<(), object_store::Error> {
-    let ObjectStorage::S3Like {
-        bucket,
-        endpoint,
-        access_key,
-        secret_key,
-        secure,
-        ..
-    } = storage
+    let Place::Bucket(store) = splashtail_objects::place(storage, Side::Inside, Patience::Probe)?
     else {
         return Ok(());
     };
-    let store: Box<dyn ObjectStore> = Box::new(
-        AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_endpoint(without_slash(endpoint))
-            .with_region("us-east-1")
-            .with_access_key_id(access_key.expose_secret())
-            .with_secret_access_key(secret_key.expose_secret())
-            .with_allow_http(!secure)
-            .with_retry(object_store::RetryConfig {
-                max_retries: 0,
-                ..Default::default()
-            })
-            .build()?,
-    );
     let absent = object_store::path::Path::from("splashtail-probe");
     match store.get(&absent).await {
         Ok(_) => Ok(()),
@@ -145,6 +123,7 @@ mod tests {
             cdn_endpoint: None,
             access_key: "hunter2".into(),
             secret_key: "hunter2".into(),
+            region: "us-east-1".into(),
             secure: false,
             cdn_secure: false,
         };

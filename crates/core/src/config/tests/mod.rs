@@ -136,7 +136,7 @@ meta:
   support_server: https://discord.gg/example
   presence: [one, "two: three"]
 jobs: {{ capacity: 9, keep_days: 0 }}
-object_storage: {{ type: s3-like, path: bucket, endpoint: "127.0.0.1:9000", cdn_endpoint: "https://cdn.example.com/b", access_key: ak, secret_key: sk, secure: false }}
+object_storage: {{ type: s3-like, path: bucket, endpoint: "127.0.0.1:9000", cdn_endpoint: "https://cdn.example.com/b", access_key: ak, secret_key: sk, region: eu-west-3, secure: false }}
 plans: {{ free: {{ total_max_messages: 5000, guild_asset_reencode_quality: 10 }} }}
 "#
     )
