@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::block::{self, HEADER_LEN, Header, MAGIC};
 use crate::crypto::{self, Keyring, NONCE_LEN, TAG_LEN};
-use crate::members::{self, Member, Window};
+use crate::members::{self, Member, Members, Window};
 use crate::{Error, Limits, Meta, PROTOCOL_REV6, PROTOCOL_REV7, Result};
 
 /// Generation of the container format.
@@ -101,7 +101,7 @@ pub struct Archive<R> {
     container: Container,
     encryption: EncryptionKind,
     meta: Meta,
-    members: Vec<Member>,
+    members: Members,
     /// rev6 only: members that are encrypted, and the key.
     sealed: HashSet<String>,
     rev6_key: Option<[u8; 32]>,
@@ -237,7 +237,7 @@ impl<R: Read + Seek> Archive<R> {
 
     /// A rev7 tar with readable metadata may still hold blocks.
     fn find_blocks(&mut self) -> Result<()> {
-        for member in &self.members {
+        for member in self.members.iter() {
             if let Some(header) = self.bytes.peek_block(member)? {
                 self.container = Container::PerSection;
                 self.encryption = header.kind;
@@ -276,24 +276,24 @@ impl<R: Read + Seek> Archive<R> {
                 .filter(|name| !plain(name))
                 .collect()
         });
-        let key = crypto::rev6_key(self.keys.password()?);
+        let keys: Vec<[u8; 32]> = self.keys.forms()?.map(crypto::rev6_key).collect();
         // One member that opens proves the password; any later failure is then damage.
-        let mut proven = self.sealed.is_empty();
-        for member in self
-            .members
-            .iter()
-            .filter(|m| self.sealed.contains(&m.name))
-        {
-            let mut data = self.bytes.read(member)?;
-            if crypto::decrypt(&key, &mut data)?.is_some() {
-                proven = true;
+        let mut proven = self.sealed.is_empty().then(|| keys[0]);
+        for member in self.members.iter() {
+            if proven.is_some() {
                 break;
             }
+            if self.sealed.contains(&member.name) {
+                let mut data = self.bytes.read(member)?;
+                for key in &keys {
+                    if crypto::decrypt(key, &mut data)?.is_some() {
+                        proven = Some(*key);
+                        break;
+                    }
+                }
+            }
         }
-        if !proven {
-            return Err(Error::WrongPassword);
-        }
-        self.rev6_key = Some(key);
+        self.rev6_key = Some(proven.ok_or(Error::WrongPassword)?);
         Ok(())
     }
 
@@ -339,7 +339,7 @@ impl<R: Read + Seek> Archive<R> {
 
     /// Whether there is a section of that name.
     pub fn contains(&self, name: &str) -> bool {
-        self.members.iter().any(|member| member.name == name)
+        self.members.get(name).is_some()
     }
 
     /// Reads and decrypts one section.
@@ -365,7 +365,7 @@ impl<R: Read + Seek> Archive<R> {
 }
 
 impl<R: Read + Seek> Bytes<R> {
-    fn index(&mut self, len: u64, limits: &Limits) -> Result<Vec<Member>> {
+    fn index(&mut self, len: u64, limits: &Limits) -> Result<Members> {
         match self {
             Self::Source(source, base) => members::index(Window::new(source, *base, len)?, limits),
             Self::Memory(memory, base) => members::index(Window::new(memory, *base, len)?, limits),
@@ -395,10 +395,9 @@ impl<R: Read + Seek> Bytes<R> {
     }
 }
 
-fn find<'a>(members: &'a [Member], name: &str) -> Result<&'a Member> {
+fn find<'a>(members: &'a Members, name: &str) -> Result<&'a Member> {
     members
-        .iter()
-        .find(|member| member.name == name)
+        .get(name)
         .ok_or_else(|| Error::Corrupt(format!("the file has no `{name}`")))
 }
 

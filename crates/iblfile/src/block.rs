@@ -145,10 +145,10 @@ pub(crate) fn decrypt_payload(
                 return Err(Error::corrupt("an encrypted part is too short"));
             }
             let (salt, sealed) = payload.split_at_mut(SALT_LEN);
-            let key = keys.key((&*salt).try_into().expect("split at the salt length"))?;
-            let data = crypto::decrypt(&key, sealed)?.ok_or(Error::WrongPassword)?;
+            let salt = (&*salt).try_into().expect("split at the salt length");
+            let len = keys.open(salt, sealed)?;
             let start = SALT_LEN + NONCE_LEN;
-            Ok(start..start + data.len())
+            Ok(start..start + len)
         }
     }
 }

@@ -5,6 +5,7 @@ use aes_gcm::{Aes256Gcm, Key};
 use argon2::{Algorithm, Argon2, Params, Version};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::{Error, Result};
 
@@ -105,8 +106,9 @@ pub(crate) fn encrypt(key: &[u8; 32], data: &mut [u8]) -> Result<([u8; NONCE_LEN
     Ok((nonce, tag.into()))
 }
 
-/// Decrypts `nonce || ciphertext || tag` in place; the plaintext is what lies between. `false`
-/// when the key does not fit (or the bytes were altered); too short input is damage.
+/// Decrypts `nonce || ciphertext || tag` in place; the plaintext is what lies between. `None` when
+/// the key does not fit (or the bytes were altered): then nothing was changed, so another key may be
+/// tried. Too short input is damage.
 pub(crate) fn decrypt<'a>(key: &[u8; 32], data: &'a mut [u8]) -> Result<Option<&'a mut [u8]>> {
     if data.len() < NONCE_LEN + TAG_LEN {
         return Err(Error::corrupt("an encrypted part is too short"));
@@ -126,41 +128,88 @@ pub(crate) fn decrypt<'a>(key: &[u8; 32], data: &'a mut [u8]) -> Result<Option<&
 
 /// Where keys come from while reading: a password, with the last key derived from it kept, because
 /// every rev7 block carries its own salt.
+///
+/// Files are written under the password exactly as it was typed, because that is what every other
+/// reader of the format derives its key from. But the same letters can be typed composed ("é") or
+/// decomposed ("e" and an accent), depending on the keyboard and system, and look alike. So reading
+/// tries the password as typed, then composed, then decomposed; where these are the same, as they
+/// are for most passwords, once.
 pub(crate) struct Keyring {
-    password: Option<String>,
+    /// Forms of the password that may still be the right one, most likely first.
+    forms: Vec<String>,
     last: Option<DerivedKey>,
 }
 
 impl Keyring {
     pub(crate) fn new(password: Option<&str>) -> Self {
         Self {
-            password: password.map(str::to_owned),
+            forms: password.map(forms).unwrap_or_default(),
             last: None,
         }
     }
 
     pub(crate) fn of(key: &DerivedKey) -> Self {
         Self {
-            password: None,
+            forms: Vec::new(),
             last: Some(key.clone()),
         }
     }
 
-    pub(crate) fn password(&self) -> Result<&str> {
-        self.password.as_deref().ok_or(Error::PasswordRequired)
+    /// Every form of the password, at least one.
+    pub(crate) fn forms(&self) -> Result<impl Iterator<Item = &str>> {
+        if self.forms.is_empty() {
+            return Err(Error::PasswordRequired);
+        }
+        Ok(self.forms.iter().map(String::as_str))
     }
 
-    /// The key for a block's salt. A ring made of a single key cannot serve another salt.
-    pub(crate) fn key(&mut self, salt: [u8; SALT_LEN]) -> Result<[u8; 32]> {
+    /// [`decrypt`] with the key for a block's salt; the length of the plaintext. A ring made of a
+    /// single key cannot serve another salt.
+    pub(crate) fn open(&mut self, salt: [u8; SALT_LEN], sealed: &mut [u8]) -> Result<usize> {
         if let Some(last) = self.last.as_ref().filter(|last| last.salt == salt) {
-            return Ok(last.key);
+            let opened = decrypt(&last.key, sealed)?;
+            return opened.map(|data| data.len()).ok_or(Error::WrongPassword);
         }
-        if self.password.is_none() && self.last.is_some() {
+        if self.forms.is_empty() && self.last.is_some() {
             return Err(Error::WrongPassword);
         }
-        let derived = DerivedKey::derive(self.password()?, salt);
-        let key = derived.key;
-        self.last = Some(derived);
-        Ok(key)
+        let mut found = None;
+        for (at, password) in self.forms()?.enumerate() {
+            let key = DerivedKey::derive(password, salt);
+            if let Some(data) = decrypt(&key.key, sealed)? {
+                found = Some((at, key, data.len()));
+                break;
+            }
+        }
+        let (at, key, len) = found.ok_or(Error::WrongPassword)?;
+        // The others are wrong for all blocks of the file.
+        self.forms = vec![self.forms.swap_remove(at)];
+        self.last = Some(key);
+        Ok(len)
+    }
+}
+
+/// The password as typed, composed and decomposed, each once.
+fn forms(typed: &str) -> Vec<String> {
+    let mut forms = vec![typed.to_owned()];
+    for form in [typed.nfc().collect::<String>(), typed.nfd().collect()] {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn most_passwords_have_one_form() {
+        assert_eq!(forms("correct horse"), ["correct horse"]);
+        assert_eq!(forms("\u{e9}"), ["\u{e9}", "e\u{301}"]);
+        assert_eq!(forms("e\u{301}"), ["e\u{301}", "\u{e9}"]);
+        // Neither composed nor decomposed throughout.
+        assert_eq!(forms("\u{e9}e\u{301}").len(), 3);
     }
 }

@@ -15,6 +15,48 @@ pub(crate) struct Member {
     pub(crate) size: u64,
 }
 
+/// The members of an archive in stored order, found by name without a walk.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    list: Vec<Member>,
+    places: HashMap<String, usize>,
+}
+
+impl Members {
+    /// The last of several with one name wins and keeps its own place.
+    fn new(all: Vec<Member>) -> Self {
+        let last: HashMap<&str, usize> = all
+            .iter()
+            .enumerate()
+            .map(|(at, member)| (member.name.as_str(), at))
+            .collect();
+        let list: Vec<Member> = all
+            .iter()
+            .enumerate()
+            .filter(|(at, member)| last[member.name.as_str()] == *at)
+            .map(|(_, member)| member.clone())
+            .collect();
+        let places = list
+            .iter()
+            .enumerate()
+            .map(|(at, member)| (member.name.clone(), at))
+            .collect();
+        Self { list, places }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Member> {
+        self.places.get(name).map(|at| &self.list[*at])
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Member> {
+        self.list.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+}
+
 /// The part of a reader from `base` on, `len` bytes long.
 pub(crate) struct Window<'a, R> {
     inner: &'a mut R,
@@ -62,12 +104,8 @@ impl<R: Seek> Seek for Window<'_, R> {
     }
 }
 
-/// Lists the members in stored order. The last of several with one name wins and keeps its own
-/// place. A missing end marker means that the file was cut off.
-pub(crate) fn index<R: Read + Seek>(
-    mut window: Window<'_, R>,
-    limits: &Limits,
-) -> Result<Vec<Member>> {
+/// Lists the members. A missing end marker means that the file was cut off.
+pub(crate) fn index<R: Read + Seek>(mut window: Window<'_, R>, limits: &Limits) -> Result<Members> {
     let total = window.len;
     let mut members = Vec::new();
     let mut end = 0;
@@ -106,18 +144,7 @@ pub(crate) fn index<R: Read + Seek>(
         members.push(Member { name, offset, size });
     }
     check_end(&mut window, end)?;
-
-    let last: HashMap<String, usize> = members
-        .iter()
-        .enumerate()
-        .map(|(at, member)| (member.name.clone(), at))
-        .collect();
-    let mut at = 0;
-    members.retain(|member| {
-        at += 1;
-        last[&member.name] == at - 1
-    });
-    Ok(members)
+    Ok(Members::new(members))
 }
 
 /// A complete archive ends with two blocks of zeros.
