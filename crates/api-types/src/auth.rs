@@ -1,17 +1,29 @@
 //! Who a caller of the web API is.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::tasks::TargetType;
 
 /// Body of `POST /auth/test`: is this token good for that user or server?
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuthTest {
     pub auth_type: TargetType,
     /// The user or server the token must belong to.
     pub target_id: String,
     pub token: String,
+}
+
+/// Without the token.
+impl fmt::Debug for AuthTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthTest")
+            .field("auth_type", &self.auth_type)
+            .field("target_id", &self.target_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the API knows about an authenticated caller.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use splashtail_api_types::ErrorBody;
-use splashtail_api_types::auth::AuthContext;
+use splashtail_api_types::auth::{AuthContext, AuthTest};
 use splashtail_api_types::clusters::{ClusterHealth, InstanceList, UNSET_TIME};
 use splashtail_api_types::modules::CanonicalModule;
 use splashtail_api_types::tasks::{
@@ -212,4 +212,13 @@ fn errors_and_callers() {
         "target_type": "User", "id": "7", "authorized": true, "banned": false,
         "data": {"session_id": "a", "perm_limits": ["backups.create"]}
     }));
+}
+
+#[test]
+fn a_token_is_not_shown() {
+    let test: AuthTest =
+        serde_json::from_value(json!({"auth_type": "User", "target_id": "7", "token": "hunter2"}))
+            .unwrap();
+    let shown = format!("{test:?}");
+    assert!(shown.contains("7") && !shown.contains("hunter2"), "{shown}");
 }

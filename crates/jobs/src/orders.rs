@@ -1,5 +1,7 @@
 //! What callers ask of an engine.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use splashtail_api_types::tasks::{TaskCreateResponse, TaskFor, TaskInfo};
@@ -14,7 +16,7 @@ use crate::error::EngineError;
 use crate::job::Job;
 
 /// An order for a task.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CreateRequest {
     /// Who orders: keys of different clients do not meet.
     pub client: String,
@@ -49,6 +51,18 @@ impl CreateRequest {
             parent: None,
             actor: None,
         }
+    }
+}
+
+/// Without the options: a password may be among them.
+impl fmt::Debug for CreateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateRequest")
+            .field("client", &self.client)
+            .field("name", &self.name)
+            .field("execute", &self.execute)
+            .field("idempotency_key", &self.idempotency_key)
+            .finish_non_exhaustive()
     }
 }
 

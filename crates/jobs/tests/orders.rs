@@ -229,6 +229,14 @@ async fn what_has_expired_is_deleted_with_all_that_it_left() {
     assert_eq!(world.row(younger).await.state, TaskState::Completed);
     assert!(swept.load(Ordering::SeqCst) > 0);
     running.abort();
+/// The options may hold a password; a request that is logged must not.
+#[test]
+fn an_order_shows_no_options() {
+    let shown = format!("{:?}", order(json!({"Options": {"Encrypt": "hunter2"}})));
+    assert!(
+        shown.contains("CreateRequest") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }
 
 struct Broom(Arc<AtomicU32>);
