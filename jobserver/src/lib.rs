@@ -9,6 +9,7 @@ pub mod backup;
 mod fields;
 mod metrics;
 pub mod objects;
+mod sweep;
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -32,6 +33,7 @@ use tracing::info;
 use api::{App, Ready};
 use backup::CreateBackup;
 use objects::Objects;
+use sweep::Sweep;
 
 /// Steps under way have three seconds to end, then their jobs are handed back.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -114,7 +116,7 @@ pub async fn serve_on(
             discord,
             objects.clone(),
             config.plans.free.clone(),
-            clock,
+            clock.clone(),
             temporary,
         ))
         .keep(keep(config.jobs.keep_days))
@@ -124,6 +126,12 @@ pub async fn serve_on(
     lifecycle
         .tasks()
         .spawn(async move { runner.run(stopped).await });
+    let sweep = Sweep {
+        objects: objects.clone(),
+        storage: storage.clone(),
+        clock,
+    };
+    lifecycle.tasks().spawn(sweep.run(shutdown.clone()));
     // Set once: this function runs once per `App`.
     let _ = app.ready.set(Ready {
         engine,
@@ -156,11 +164,7 @@ fn readiness(app: &App, cache: Arc<dyn Cache>, objects: &Objects) -> Readiness {
         })
         .require("object_storage", move || {
             let objects = objects.clone();
-            async move {
-                let answer = objects.check().await;
-                let reason = "the object storage does not answer";
-                answer.map_err(|error| NotReady::because(reason, error))
-            }
+            async move { objects.check().await }
         })
 }
 

@@ -1,31 +1,33 @@
 //! Objects: finished backups and the intermediate sections of running ones, in a directory or in
 //! an S3-compatible bucket.
 //!
-//! Every write is whole or not at all: the directory writes beside and renames, the bucket
-//! completes an upload or aborts it.
+//! Every write is whole or not at all. What a killed process leaves of a large one lies where
+//! [`Objects::remove_all`] or the next attempt finds it.
+
+mod upload;
 
 use std::error::Error as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
-use secrecy::ExposeSecret as _;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 use splashtail_core::config::ObjectStorage;
+use splashtail_ipc::http::NotReady;
+use splashtail_objects::{Patience, Place, Side, Trouble};
+
+pub use upload::Desk;
 
 /// Parts of a large upload; S3 wants at least 5 MiB each.
 const PART: usize = 8 << 20;
-const RETRIES: usize = 5;
-const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why an object was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,7 @@ pub enum ObjectError {
     Full(#[source] object_store::Error),
     #[error("object `{0}` does not exist")]
     Missing(String),
+    /// Bucket, keys or region; work goes on when the operator has mended them.
     #[error("the object storage refuses access")]
     Refused(#[source] object_store::Error),
     #[error("the object storage failed")]
@@ -46,6 +49,7 @@ pub enum ObjectError {
 impl ObjectError {
     fn of(error: object_store::Error, key: &Path) -> Self {
         match error {
+            error if Trouble::of(&error).is_configuration() => Self::Refused(error),
             object_store::Error::NotFound { .. } => Self::Missing(key.to_string()),
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => Self::Refused(error),
@@ -54,9 +58,9 @@ impl ObjectError {
         }
     }
 
-    /// Whether a later attempt may succeed by itself.
+    /// Whether a later attempt may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Failed(_))
+        matches!(self, Self::Failed(_) | Self::Refused(_))
     }
 }
 
@@ -84,71 +88,82 @@ pub fn is_full_disk(error: &io::Error) -> bool {
 #[derive(Debug, Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
-    /// Only for a local directory: where it is.
-    directory: Option<PathBuf>,
+    kind: Kind,
+    config: ObjectStorage,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Directory(PathBuf),
+    Bucket {
+        uploads: Arc<dyn MultipartStore>,
+        /// The same bucket, without repetitions.
+        probe: Arc<dyn ObjectStore>,
+    },
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(path) => f.debug_tuple("Directory").field(path).finish(),
+            Self::Bucket { .. } => f.write_str("Bucket"),
+        }
+    }
+}
+
+/// An object in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub key: String,
+    pub written_at: DateTime<Utc>,
 }
 
 impl Objects {
     /// Creates the directory of a local storage; a bucket must exist.
     pub fn open(config: &ObjectStorage) -> anyhow::Result<Self> {
-        match config {
-            ObjectStorage::Local { path } => {
-                let shown = path.display();
-                std::fs::create_dir_all(path)
-                    .with_context(|| format!("object_storage.path: cannot create {shown}"))?;
-                let store = LocalFileSystem::new_with_prefix(path)
-                    .with_context(|| format!("object_storage.path: cannot use {shown}"))?
-                    .with_automatic_cleanup(true);
-                Ok(Self {
-                    store: Arc::new(store),
-                    directory: Some(path.clone()),
-                })
-            }
-            ObjectStorage::S3Like {
-                bucket,
-                endpoint,
-                access_key,
-                secret_key,
-                secure,
-                ..
-            } => {
-                let endpoint = endpoint.as_str().trim_end_matches('/');
-                let retry = RetryConfig {
-                    max_retries: RETRIES,
-                    retry_timeout: RETRY_TIMEOUT,
-                    ..RetryConfig::default()
-                };
-                let store = AmazonS3Builder::new()
-                    .with_bucket_name(bucket)
-                    .with_endpoint(endpoint)
-                    .with_region("us-east-1")
-                    .with_access_key_id(access_key.expose_secret())
-                    .with_secret_access_key(secret_key.expose_secret())
-                    .with_virtual_hosted_style_request(false)
-                    .with_client_options(
-                        ClientOptions::new()
-                            .with_allow_http(!secure)
-                            .with_timeout(REQUEST_TIMEOUT),
-                    )
-                    .with_retry(retry)
-                    .build()
-                    .context("object_storage: the bucket's address or keys are not usable")?;
-                Ok(Self {
-                    store: Arc::new(store),
-                    directory: None,
-                })
-            }
-        }
+        let open = |patience| {
+            splashtail_objects::place(config, Side::Inside, patience)
+                .context("object_storage: the bucket's address or keys are not usable")
+        };
+        let (store, kind): (Arc<dyn ObjectStore>, _) =
+            match (open(Patience::Work)?, open(Patience::Probe)?) {
+                (Place::Bucket(store), Place::Bucket(probe)) => {
+                    let store = Arc::new(*store);
+                    let kind = Kind::Bucket {
+                        uploads: store.clone(),
+                        probe: Arc::new(*probe),
+                    };
+                    (store, kind)
+                }
+                (Place::Directory(path), _) | (_, Place::Directory(path)) => {
+                    let shown = path.display();
+                    std::fs::create_dir_all(path)
+                        .with_context(|| format!("object_storage.path: cannot create {shown}"))?;
+                    let store = LocalFileSystem::new_with_prefix(path)
+                        .with_context(|| format!("object_storage.path: cannot use {shown}"))?
+                        .with_automatic_cleanup(true);
+                    (Arc::new(store), Kind::Directory(path.to_owned()))
+                }
+            };
+        Ok(Self {
+            store,
+            kind,
+            config: config.clone(),
+        })
     }
 
-    /// Whether the storage answers; for readiness. An empty listing is an answer.
-    pub async fn check(&self) -> Result<(), ObjectError> {
-        let prefix = Path::from("tasks/probe");
-        let mut listing = self.store.list(Some(&prefix));
-        match listing.next().await {
-            None | Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(ObjectError::of(error, &prefix)),
-        }
+    /// Whether the storage answers; else what an operator should look at. A bucket is asked once,
+    /// without repetitions.
+    pub async fn check(&self) -> Result<(), NotReady> {
+        let store = match &self.kind {
+            Kind::Directory(_) => &self.store,
+            Kind::Bucket { probe, .. } => probe,
+        };
+        let probe = splashtail_objects::probe(store.as_ref());
+        probe.await.map_err(|error| {
+            let remedy = Trouble::of(&error).remedy(&self.config);
+            NotReady::because(remedy, error)
+        })
     }
 
     pub async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
@@ -161,36 +176,6 @@ impl Objects {
         let key = Path::from(key);
         let read = async { self.store.get(&key).await?.bytes().await };
         read.await.map_err(|error| ObjectError::of(error, &key))
-    }
-
-    /// Uploads a file from its beginning, in parts when it is large.
-    pub async fn put_file(&self, key: &str, file: File) -> Result<(), ObjectError> {
-        let (file, first) = read_part(file).await?;
-        if first.len() < PART {
-            return self.put(key, first).await;
-        }
-        let key = Path::from(key);
-        let failed = |error| ObjectError::of(error, &key);
-        let mut upload = self.store.put_multipart(&key).await.map_err(failed)?;
-        let parts = async {
-            let (mut file, mut part) = (file, first);
-            while !part.is_empty() {
-                upload
-                    .put_part(PutPayload::from(part))
-                    .await
-                    .map_err(failed)?;
-                (file, part) = read_part(file).await?;
-            }
-            upload.complete().await.map_err(failed)
-        };
-        let done = parts.await;
-        if let Err(error) = done {
-            if let Err(abort) = upload.abort().await {
-                tracing::warn!(error = %abort, "an unfinished upload could not be removed");
-            }
-            return Err(error);
-        }
-        Ok(())
     }
 
     /// Removes everything below a prefix; what is already gone does not matter.
@@ -208,7 +193,7 @@ impl Objects {
                 Err(error) => return Err(ObjectError::of(error, &prefix)),
             }
         }
-        if let Some(directory) = &self.directory {
+        if let Kind::Directory(directory) = &self.kind {
             // A killed process leaves half-written files that no listing shows.
             let leftovers = directory.join(prefix.as_ref());
             match tokio::fs::remove_dir_all(&leftovers).await {
@@ -221,14 +206,15 @@ impl Objects {
         Ok(())
     }
 
-    /// Keys below a prefix.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError> {
+    /// What lies below a prefix.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>, ObjectError> {
         let prefix = Path::from(prefix);
-        let keys = self
-            .store
-            .list(Some(&prefix))
-            .map_ok(|meta| meta.location.to_string());
-        keys.try_collect()
+        let listed = self.store.list(Some(&prefix)).map_ok(|meta| Listed {
+            key: meta.location.to_string(),
+            written_at: meta.last_modified,
+        });
+        listed
+            .try_collect()
             .await
             .map_err(|error| ObjectError::of(error, &prefix))
     }
@@ -247,126 +233,4 @@ async fn read_part(mut file: File) -> Result<(File, Bytes), ObjectError> {
 }
 
 #[cfg(test)]
-mod full_disk;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{Seek as _, Write as _};
-
-    fn local() -> (tempfile::TempDir, Objects) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("objects");
-        let objects = Objects::open(&ObjectStorage::Local { path }).unwrap();
-        (directory, objects)
-    }
-
-    #[tokio::test]
-    async fn objects_come_back_and_prefixes_go() {
-        let (directory, objects) = local();
-        objects.check().await.unwrap();
-        objects
-            .put("tasks/1/work/a", Bytes::from_static(b"one"))
-            .await
-            .unwrap();
-        objects
-            .put("tasks/1/out", Bytes::from_static(b"two"))
-            .await
-            .unwrap();
-        assert_eq!(objects.get("tasks/1/work/a").await.unwrap(), "one");
-        let half = directory.path().join("objects/tasks/1/work/b#1");
-        std::fs::write(&half, b"half").unwrap();
-        objects.remove_all("tasks/1/work").await.unwrap();
-        objects.remove_all("tasks/1/work").await.unwrap();
-        assert!(!half.exists());
-        assert_eq!(objects.list("tasks").await.unwrap(), ["tasks/1/out"]);
-        let missing = objects.get("tasks/1/work/a").await.unwrap_err();
-        assert!(matches!(missing, ObjectError::Missing(_)));
-    }
-
-    #[tokio::test]
-    async fn large_files_go_up_in_parts() {
-        let (_directory, objects) = local();
-        for size in [0, PART - 1, PART, PART + 1, 2 * PART + 17] {
-            let data: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(&data).unwrap();
-            file.rewind().unwrap();
-            objects.put_file("tasks/2/file", file).await.unwrap();
-            assert!(
-                objects.get("tasks/2/file").await.unwrap() == data,
-                "{size} bytes"
-            );
-        }
-    }
-
-    /// A bucket is addressed by path, over plain HTTP only when the config says so.
-    #[tokio::test]
-    async fn buckets_are_addressed_by_path() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let server = wiremock::MockServer::start().await;
-        wiremock::Mock::given(wiremock::matchers::method("PUT"))
-            .and(wiremock::matchers::path("/backups/tasks/1/a"))
-            .and(wiremock::matchers::header_exists("authorization"))
-            .respond_with(wiremock::ResponseTemplate::new(200).insert_header("etag", "\"1\""))
-            .expect(1)
-            .mount(&server)
-            .await;
-        let bucket = |secure| ObjectStorage::S3Like {
-            bucket: "backups".into(),
-            endpoint: server.uri().parse().unwrap(),
-            cdn_endpoint: None,
-            access_key: "key".to_owned().into(),
-            secret_key: "secret".to_owned().into(),
-            secure,
-            cdn_secure: secure,
-        };
-        let objects = Objects::open(&bucket(false)).unwrap();
-        objects
-            .put("tasks/1/a", Bytes::from_static(b"x"))
-            .await
-            .unwrap();
-        let refused = match Objects::open(&bucket(true)) {
-            Ok(objects) => objects
-                .put("tasks/1/a", Bytes::from_static(b"x"))
-                .await
-                .is_err(),
-            Err(_) => true,
-        };
-        assert!(
-            refused,
-            "plain HTTP must not be used unless it was asked for"
-        );
-    }
-
-    #[test]
-    fn a_full_disk_is_recognised_behind_its_wrappers() {
-        let full = object_store::Error::Generic {
-            store: "test",
-            source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
-        };
-        let error = ObjectError::of(full, &Path::from("x"));
-        assert!(matches!(error, ObjectError::Full(_)) && !error.is_transient());
-        let other = object_store::Error::Generic {
-            store: "test",
-            source: "timeout".into(),
-        };
-        assert!(ObjectError::of(other, &Path::from("x")).is_transient());
-    }
-
-    /// A directory that cannot be written: one clear error and nothing left behind.
-    #[tokio::test]
-    async fn a_failed_write_leaves_nothing() {
-        let (directory, objects) = local();
-        std::fs::write(directory.path().join("objects/tasks"), b"a file in the way").unwrap();
-        let error = objects
-            .put("tasks/1/a", Bytes::from_static(b"x"))
-            .await
-            .unwrap_err();
-        assert!(error.is_transient(), "{error}");
-        let names = std::fs::read_dir(directory.path().join("objects"))
-            .unwrap()
-            .count();
-        assert_eq!(names, 1);
-    }
-}
+mod tests;

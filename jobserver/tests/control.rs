@@ -303,3 +303,32 @@ async fn probes_need_no_signature() {
     assert_eq!(server.get("/ipc/create_task").await.0, 405);
     assert_eq!(server.get("/nothing").await.0, 404);
 }
+
+/// A bucket that takes connections and answers nothing: `/readyz` hung for half a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_bucket_makes_the_jobserver_unready_at_once() {
+    let frozen = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", frozen.local_addr().unwrap());
+    let setup = setup_with(move |config| {
+        config.object_storage = splashtail_core::config::ObjectStorage::S3Like {
+            bucket: "backups".into(),
+            endpoint: endpoint.parse().unwrap(),
+            cdn_endpoint: None,
+            access_key: "key".to_owned().into(),
+            secret_key: "secret".to_owned().into(),
+            region: "us-east-1".into(),
+            secure: false,
+            cdn_secure: false,
+        };
+    });
+    let server = setup.launch().await;
+    let answer = loop {
+        let (status, body) = server.get("/readyz").await;
+        assert!([0, 503].contains(&status), "{body}");
+        if body.contains("object_storage") {
+            break body;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(answer.contains("no answer within"), "{answer}");
+}

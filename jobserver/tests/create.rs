@@ -48,7 +48,7 @@ async fn a_whole_server_comes_out() {
     assert_eq!(
         messages[&OLDER_POST].len(),
         1,
-        "the second page of archived threads"
+        "an archived thread like the other"
     );
     assert_eq!(messages[&PRIVATE_THREAD].len(), 3);
     assert_eq!(messages[&VOICE].len(), 2);
@@ -154,7 +154,7 @@ async fn without_messages_only_the_structure_is_read() {
     let mut backup = Backup::open(server.file(created.task_id).await, None);
     assert_eq!(
         backup.names().join(" "),
-        "backup_opts dbg/bot dbg/basePerms core/guild ext/guild meta"
+        "backup_opts dbg/bot dbg/basePerms core/guild ext/guild ext/threads ext/coverage meta"
     );
     assert_eq!(backup.msgpack("backup_opts")["Encrypt"], "");
     assert!(

@@ -187,3 +187,51 @@ async fn cancelling_ends_a_running_backup() {
         .expect("cancelling twice is no error");
     assert_eq!(server.stored(), Vec::<String>::new());
 }
+
+/// Work of tasks that are over, left by a process that was killed while it tidied up.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweep_clears_up_after_dead_tasks_alone() {
+    let setup = setup_with(generous);
+    let server = setup.start().await;
+    let over = server.create(json!({})).await.task_id;
+    server.completed(over).await;
+    let finished = server.stored();
+    // Half-written files have a number behind their name, and no listing shows them.
+    let foreign = "work/c9a1c9a1-0000-4000-8000-000000000000/begun";
+    for path in [
+        format!("work/{over}/begun"),
+        format!("work/{over}/draft.1#3"),
+        format!("tasks/{over}/work/guild.1"),
+        foreign.to_owned(),
+    ] {
+        let path = server.objects.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "left").unwrap();
+    }
+    server.kill();
+    let server = setup.start().await;
+    let expected = [finished, vec![foreign.to_owned()]].concat();
+    while server.stored() != expected {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A job that is under way has a mark, which goes with its work.
+#[tokio::test(flavor = "multi_thread")]
+async fn running_jobs_are_marked() {
+    let setup = setup_with(generous);
+    let server = setup.start().await;
+    setup.discord.intercept(|request| {
+        request
+            .contains("/messages")
+            .then(|| error(503, 0, "503: Service Unavailable"))
+    });
+    let id = server.create(json!({"BackupMessages": true})).await.task_id;
+    let mark = format!("work/{id}/begun");
+    while !server.stored().contains(&mark) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    setup.discord.stop_intercepting();
+    server.completed(id).await;
+    assert_eq!(server.stored().len(), 1);
+}

@@ -229,6 +229,8 @@ async fn what_has_expired_is_deleted_with_all_that_it_left() {
     assert_eq!(world.row(younger).await.state, TaskState::Completed);
     assert!(swept.load(Ordering::SeqCst) > 0);
     running.abort();
+}
+
 /// The options may hold a password; a request that is logged must not.
 #[test]
 fn an_order_shows_no_options() {

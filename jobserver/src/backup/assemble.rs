@@ -1,6 +1,6 @@
 //! Puts the work files together: the container in a temporary file, then the upload.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::Path;
@@ -14,6 +14,7 @@ use splashtail_iblfile::{FileType, Limits, Meta, Writer};
 
 use super::allocate::Collection;
 use super::attachments::{self, Outcome};
+use super::coverage::Coverage;
 use super::dialect::{self, split};
 use super::error::BackupError;
 use super::options::{Asset, Fields};
@@ -27,15 +28,23 @@ pub struct Parts<'a> {
     pub encrypted: bool,
     pub snapshot: &'a Snapshot,
     pub assets: &'a [Asset],
-    pub messages: Option<Messages<'a>>,
+    pub threads: Vec<Value>,
+    pub messages: Option<&'a Walked>,
+    pub coverage: &'a Coverage,
 }
 
-/// The walk that is over.
-pub struct Messages<'a> {
-    pub collection: &'a Collection,
-    /// Work files with the pages of each share, newest first.
-    pub pages: &'a [Vec<String>],
-    pub threads: Vec<Value>,
+/// The walk over all messages, when it is over.
+pub struct Walked {
+    pub collection: Collection,
+    /// The pages of each share, newest first.
+    pub pages: Vec<Vec<PageFiles>>,
+}
+
+/// Work files of a page.
+pub struct PageFiles {
+    pub messages: String,
+    /// One per round over its attachments.
+    pub attachments: Vec<String>,
 }
 
 /// A container being written, moved to and from a thread that may block.
@@ -43,7 +52,7 @@ struct Target(Option<Writer<File>>);
 
 impl Target {
     async fn add(&mut self, name: &str, data: Vec<u8>) -> Result<(), BackupError> {
-        let mut writer = self.0.take().ok_or(BackupError::Incomplete("the file"))?;
+        let mut writer = self.0.take().ok_or(BackupError::Incomplete("sections"))?;
         let name = name.to_owned();
         let (writer, done) = tokio::task::spawn_blocking(move || {
             let done = writer.add(&name, &data);
@@ -93,7 +102,7 @@ pub async fn assemble(
             .add(asset.section(), work.get(asset.section()).await?)
             .await?;
     }
-    if let Some(read) = &parts.messages {
+    if let Some(read) = parts.messages {
         let shares = read.collection.shares();
         let allocation = shares
             .iter()
@@ -110,10 +119,12 @@ pub async fn assemble(
         for at in 0..shares.len() {
             messages(work, read, at, &mut target).await?;
         }
-        if !read.threads.is_empty() {
-            target.add_json("ext/threads", &read.threads).await?;
-        }
     }
+    if !parts.threads.is_empty() {
+        target.add_json("ext/threads", &parts.threads).await?;
+    }
+    let coverage = parts.coverage.section();
+    target.add_json("ext/coverage", &coverage).await?;
 
     let mut meta = Meta::new(FileType::SERVER_BACKUP, parts.snapshot.created_at);
     meta.extra.insert("OperationMode".into(), "jobs".into());
@@ -122,7 +133,7 @@ pub async fn assemble(
         concat!("splashtail ", env!("CARGO_PKG_VERSION")).into(),
     );
     let encryption = work.encryption();
-    let writer = target.0.take().ok_or(BackupError::Incomplete("the file"))?;
+    let writer = target.0.take().ok_or(BackupError::Incomplete("sections"))?;
     tokio::task::spawn_blocking(move || {
         let mut file = writer
             .finish(&meta, &encryption)
@@ -158,7 +169,7 @@ async fn guild(work: &Work, parts: &Parts<'_>, target: &mut Target) -> Result<()
 /// The messages of one channel, its attachments, and what the dialect does not hold of them.
 async fn messages(
     work: &Work,
-    read: &Messages<'_>,
+    read: &Walked,
     at: usize,
     target: &mut Target,
 ) -> Result<(), BackupError> {
@@ -169,8 +180,12 @@ async fn messages(
     let mut entries = Vec::new();
     let mut rests = Map::new();
     let mut saved: HashSet<AttachmentId> = HashSet::new();
-    for object in &read.pages[at] {
-        let page: Page = work.get_json(object).await?;
+    for files in &read.pages[at] {
+        let mut page: Page = work.get_json(&files.messages).await?;
+        for object in &files.attachments {
+            let round: BTreeMap<AttachmentId, Outcome> = work.get_json(object).await?;
+            page.attachments.extend(round);
+        }
         for message in &page.messages {
             let (section, rest) = split(message, &dialect::MESSAGE);
             if let (Some(rest), Some(id)) = (rest, message["id"].as_str()) {
@@ -191,7 +206,7 @@ async fn messages(
         }
     }
     if entries.len() != usize::try_from(read.collection.collected(at)).unwrap_or_default() {
-        return Err(BackupError::Incomplete("the messages read before"));
+        return Err(BackupError::Incomplete("messages"));
     }
     target
         .add_msgpack(&format!("messages/{channel}"), &Msgpack::Array(entries))

@@ -1,7 +1,8 @@
 //! Attachments of one page of messages: which are saved, in which form, and why others are not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -10,17 +11,20 @@ use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::AttachmentId;
+use splashtail_discord::DownloadError;
 use splashtail_discord::permissions::id;
-use splashtail_discord::{Discord, DownloadError};
 use splashtail_iblfile::msgpack;
-use tokio_util::sync::CancellationToken;
 
-use super::error::BackupError;
+use super::error::{BackupError, Verdict};
 use super::options::Constraints;
+use super::snapshot::array;
+use super::source::Source;
 use super::work::Work;
 
 /// Downloads at a time.
 const PARALLEL: usize = 4;
+/// So many failures of the CDN in a row, and the rest of the page is left for the next round.
+const HOPELESS: u32 = 8;
 
 /// How the bytes are stored in `attachments/<id>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +89,15 @@ impl Budget {
     }
 }
 
+/// The attachments of a message: its own, and those of a message that it forwards.
+pub fn of(message: &Value) -> impl Iterator<Item = &Value> {
+    let forwarded = array(&message["message_snapshots"]).iter();
+    let forwarded = forwarded.map(|snapshot| &snapshot["message"]);
+    std::iter::once(message)
+        .chain(forwarded)
+        .flat_map(|message| array(&message["attachments"]))
+}
+
 /// One attachment as the message describes it.
 struct Wanted {
     id: AttachmentId,
@@ -130,26 +143,35 @@ fn is_compressible(content_type: Option<&str>) -> bool {
         )
 }
 
-/// Saves the attachments of these messages. One that cannot be had is noted and left out; only a
-/// failing object storage or a cancellation ends the page.
+/// What one round over the attachments of a page came to.
+#[derive(Debug, Default)]
+pub struct Round {
+    pub outcomes: BTreeMap<AttachmentId, Outcome>,
+    /// The CDN failed; they are to be had later.
+    pub pending: Vec<AttachmentId>,
+    /// How it failed.
+    pub failure: Option<BackupError>,
+}
+
+/// Saves the attachments of these messages, or those of them that an earlier round left. One that
+/// cannot be had is noted and left out; one that the CDN failed to give stays pending.
 pub async fn save(
-    discord: &Discord,
+    source: Source<'_>,
     work: &Work,
+    doing: &str,
     messages: &[Value],
+    only: Option<&[AttachmentId]>,
     mut budget: Budget,
-    cancelled: &CancellationToken,
-) -> Result<BTreeMap<AttachmentId, Outcome>, BackupError> {
-    let mut outcomes = BTreeMap::new();
+) -> Result<Round, BackupError> {
+    let mut round = Round::default();
+    let mut seen = HashSet::new();
+    let only: Option<HashSet<_>> = only.map(|only| only.iter().copied().collect());
     let mut wanted = Vec::new();
-    let listed = messages
-        .iter()
-        .filter_map(|message| message["attachments"].as_array())
-        .flatten();
-    for attachment in listed {
+    for attachment in messages.iter().flat_map(of) {
         let Some(id) = id(&attachment["id"]).and_then(AttachmentId::new) else {
             continue;
         };
-        if outcomes.contains_key(&id) || wanted.iter().any(|w: &Wanted| w.id == id) {
+        if only.as_ref().is_some_and(|only| !only.contains(&id)) || !seen.insert(id) {
             continue;
         }
         let admitted =
@@ -157,36 +179,67 @@ pub async fn save(
         match admitted {
             Ok(one) => wanted.push(one),
             Err(why) => {
-                outcomes.insert(id, Outcome::Lost(why));
+                round.outcomes.insert(id, Outcome::Lost(why));
             }
         }
     }
+    let failures = AtomicU32::new(0);
+    let failures = &failures;
     let mut saved = stream::iter(wanted)
         .map(|wanted| async move {
-            let outcome = save_one(discord, work, &wanted, cancelled).await?;
-            Ok::<_, BackupError>((wanted.id, outcome))
+            if failures.load(Ordering::Relaxed) >= HOPELESS {
+                return Ok((wanted.id, None));
+            }
+            let result = save_one(source, work, doing, &wanted).await;
+            match result {
+                Ok(outcome) => {
+                    failures.store(0, Ordering::Relaxed);
+                    Ok((wanted.id, Some(Ok(outcome))))
+                }
+                Err(error @ BackupError::Download { .. }) => {
+                    failures.fetch_add(1, Ordering::Relaxed);
+                    Ok((wanted.id, Some(Err(error))))
+                }
+                Err(error) => Err(error),
+            }
         })
         .buffer_unordered(PARALLEL);
     while let Some(result) = saved.next().await {
         let (id, outcome) = result?;
-        outcomes.insert(id, outcome);
+        match outcome {
+            Some(Ok(outcome)) => {
+                round.outcomes.insert(id, outcome);
+            }
+            Some(Err(error)) => {
+                round.pending.push(id);
+                round.failure = Some(error);
+            }
+            None => round.pending.push(id),
+        }
     }
-    Ok(outcomes)
+    round.pending.sort_unstable();
+    Ok(round)
 }
 
 async fn save_one(
-    discord: &Discord,
+    source: Source<'_>,
     work: &Work,
+    doing: &str,
     wanted: &Wanted,
-    cancelled: &CancellationToken,
 ) -> Result<Outcome, BackupError> {
-    let file = match discord.download(&wanted.url, wanted.size, cancelled).await {
+    let file = match source.download(&wanted.url, wanted.size).await {
         Ok(file) => file.bytes,
-        Err(DownloadError::Cancelled) => return Err(BackupError::Cancelled),
         Err(DownloadError::TooLarge { .. }) => {
             return Ok(Outcome::Lost("it is larger than its declared size".into()));
         }
-        Err(error) => return Ok(Outcome::Lost(error.to_string())),
+        Err(error) => {
+            let shown = error.to_string();
+            let failed = BackupError::download(doing)(error);
+            return match failed.verdict() {
+                Verdict::Refused => Ok(Outcome::Lost(shown)),
+                _ => Err(failed),
+            };
+        }
     };
     let (as_, data) = if wanted.gzip {
         compress(file).await?
@@ -221,15 +274,24 @@ async fn compress(data: Bytes) -> Result<(Stored, Bytes), BackupError> {
         .map_err(BackupError::File)
 }
 
-/// `attachment_metadata` of a message: nil without attachments.
+/// Why attachments are missing, each reason once.
+pub fn losses(outcomes: &BTreeMap<AttachmentId, Outcome>) -> Vec<String> {
+    let mut reasons: Vec<String> = outcomes
+        .values()
+        .filter_map(|outcome| match outcome {
+            Outcome::Lost(why) => Some(why.clone()),
+            Outcome::Saved { .. } => None,
+        })
+        .collect();
+    reasons.sort();
+    reasons.dedup();
+    reasons
+}
+
+/// `attachment_metadata` of a message: nil without attachments. Those of a forwarded message
+/// follow its own, so that every reader finds them.
 pub fn metadata(message: &Value, outcomes: &BTreeMap<AttachmentId, Outcome>) -> msgpack::Value {
     use msgpack::Value as M;
-    let Some(attachments) = message["attachments"]
-        .as_array()
-        .filter(|list| !list.is_empty())
-    else {
-        return M::Nil;
-    };
     let entry = |attachment: &Value| {
         let text = |name: &str| M::from(attachment[name].as_str().unwrap_or_default());
         let id = id(&attachment["id"]).and_then(AttachmentId::new);
@@ -252,7 +314,11 @@ pub fn metadata(message: &Value, outcomes: &BTreeMap<AttachmentId, Outcome>) -> 
             ("errors", errors.into()),
         ])
     };
-    M::Array(attachments.iter().map(entry).collect())
+    let entries: Vec<_> = of(message).map(entry).collect();
+    if entries.is_empty() {
+        return M::Nil;
+    }
+    M::Array(entries)
 }
 
 #[cfg(test)]
@@ -309,6 +375,23 @@ mod tests {
             assert!(!is_compressible(Some(media)), "{media}");
         }
         assert!(is_compressible(None));
+    }
+
+    #[test]
+    fn forwards_bring_their_attachments() {
+        let message = json!({"attachments": [{"id": "5"}], "message_snapshots": [
+            {"message": {"attachments": [{"id": "6", "filename": "f.png"}]}},
+            {"message": {"content": "no attachments"}}]});
+        let ids: Vec<_> = of(&message).map(|attachment| &attachment["id"]).collect();
+        assert_eq!(ids, ["5", "6"]);
+        let saved = Outcome::Saved {
+            as_: Stored::Uncompressed,
+            bytes: 3,
+        };
+        let outcomes = BTreeMap::from([(AttachmentId::new(6).unwrap(), saved)]);
+        let shown = metadata(&message, &outcomes).to_json();
+        assert_eq!(shown[1]["storage_format"], "uncompressed");
+        assert_eq!(shown[1]["name"], "f.png");
     }
 
     #[test]

@@ -1,6 +1,11 @@
-use std::io;
+//! Why a backup, or a step of it, fails; and what each cause calls for. Causes are judged here and
+//! nowhere else.
 
-use splashtail_discord::DiscordError;
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use splashtail_discord::{DiscordError, DownloadError};
 use splashtail_iblfile as iblfile;
 use splashtail_jobs::JobError;
 
@@ -13,11 +18,20 @@ pub enum BackupError {
     #[error("{doing} failed")]
     Discord {
         /// What was being done, e.g. "reading the server".
-        doing: &'static str,
+        doing: String,
         #[source]
         source: DiscordError,
     },
-    #[error("Discord's answer about {0} is not complete")]
+    /// Well-formed, but not what was asked for.
+    #[error("{doing} failed: Discord's answer is not complete")]
+    Answer { doing: String },
+    #[error("{doing} failed")]
+    Download {
+        doing: String,
+        #[source]
+        source: DownloadError,
+    },
+    #[error("the recorded {0} are not complete")]
     Incomplete(&'static str),
     #[error(transparent)]
     Allocation(#[from] AllocationError),
@@ -37,11 +51,61 @@ pub enum BackupError {
     Cancelled,
 }
 
+/// What a cause calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It passes by itself, however long it lasts: the job waits, at least for what was asked.
+    Passing(Option<Duration>),
+    /// Discord refuses this one thing to this bot, and will again: on request the backup goes on
+    /// without it.
+    Refused,
+    /// A fault of ours; tried again as often as a crash is.
+    Fault,
+    /// It stays, whoever tries.
+    Final,
+    /// Somebody ended the job.
+    Stopped,
+}
+
+fn judge_discord(error: &DiscordError) -> Verdict {
+    match error {
+        DiscordError::Cancelled => Verdict::Stopped,
+        DiscordError::RateLimited { retry_after, .. } => Verdict::Passing(Some(*retry_after)),
+        DiscordError::Malformed { .. } => Verdict::Passing(None),
+        DiscordError::Api(api) => match api.status.as_u16() {
+            500.. | 408 | 425 => Verdict::Passing(None),
+            401 => Verdict::Final,
+            // Without a code it was not the API that answered, but something on the way to it.
+            _ if api.code == 0 => Verdict::Final,
+            _ => Verdict::Refused,
+        },
+        error if error.is_transient() => Verdict::Passing(None),
+        _ => Verdict::Final,
+    }
+}
+
+fn judge_download(error: &DownloadError) -> Verdict {
+    match error {
+        DownloadError::Cancelled => Verdict::Stopped,
+        error if error.is_transient() => Verdict::Passing(None),
+        _ => Verdict::Refused,
+    }
+}
+
 impl BackupError {
-    pub fn discord(doing: &'static str) -> impl FnOnce(DiscordError) -> Self {
+    pub fn discord(doing: impl Into<String>) -> impl FnOnce(DiscordError) -> Self {
+        let doing = doing.into();
         move |source| match source {
             DiscordError::Cancelled => Self::Cancelled,
             source => Self::Discord { doing, source },
+        }
+    }
+
+    pub fn download(doing: impl Into<String>) -> impl FnOnce(DownloadError) -> Self {
+        let doing = doing.into();
+        move |source| match source {
+            DownloadError::Cancelled => Self::Cancelled,
+            source => Self::Download { doing, source },
         }
     }
 
@@ -49,13 +113,36 @@ impl BackupError {
         Self::Background(io::Error::other(error))
     }
 
-    /// Stable code for the job's last log entry.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Cancelled => Verdict::Stopped,
+            Self::Discord { source, .. } => judge_discord(source),
+            Self::Download { source, .. } => judge_download(source),
+            Self::Objects(error) if error.is_transient() => Verdict::Passing(None),
+            Self::Container(iblfile::Error::Io(error)) | Self::File(error)
+                if !is_full_disk(error) =>
+            {
+                Verdict::Passing(None)
+            }
+            Self::Answer { .. } => Verdict::Passing(None),
+            Self::Background(_) => Verdict::Fault,
+            _ => Verdict::Final,
+        }
+    }
+
+    /// Stable code for the job's log.
     fn code(&self) -> &'static str {
         match self {
             Self::Discord { source, .. } if source.is_unauthorized() => "discord_token",
             Self::Discord { source, .. } if source.is_forbidden() => "missing_access",
             Self::Discord { source, .. } if source.is_not_found() => "not_found",
-            Self::Discord { .. } | Self::Incomplete(_) => "discord",
+            Self::Discord {
+                source: DiscordError::RateLimited { .. },
+                ..
+            } => "rate_limited",
+            Self::Discord { .. } | Self::Answer { .. } => "discord",
+            Self::Download { .. } => "discord_cdn",
+            Self::Allocation(AllocationError::Unreadable(_)) => "nothing_readable",
             Self::Allocation(_) => "invalid_allocation",
             Self::Objects(ObjectError::Full(_)) => "storage_full",
             Self::Objects(_) => "storage",
@@ -67,23 +154,10 @@ impl BackupError {
                     "temporary_file"
                 }
             }
-            Self::Container(_) | Self::Json(_) => "work_damaged",
+            Self::Container(_) | Self::Json(_) | Self::Incomplete(_) => "work_damaged",
             Self::Key => "key",
             Self::Background(_) => "internal",
             Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether another attempt may go better without anybody changing anything.
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Discord { source, .. } => {
-                source.is_transient() || matches!(source, DiscordError::Malformed { .. })
-            }
-            Self::Objects(error) => error.is_transient(),
-            Self::Container(iblfile::Error::Io(error)) | Self::File(error) => !is_full_disk(error),
-            Self::Background(_) => true,
-            _ => false,
         }
     }
 
@@ -92,22 +166,122 @@ impl BackupError {
     pub fn describe(&self) -> String {
         match self {
             Self::Discord { source, .. } => format!("{self}: {source}"),
+            Self::Download { source, .. } => format!("{self}: {source}"),
             _ => self.to_string(),
         }
+    }
+
+    /// What [`BackupError::describe`] leaves out: for the process's log, which shows both.
+    fn hidden_cause(&self) -> Option<String> {
+        let mut cause = match self {
+            Self::Discord { source, .. } => source.source(),
+            Self::Download { source, .. } => source.source(),
+            _ => self.source(),
+        };
+        let mut causes = Vec::new();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        (!causes.is_empty()).then(|| causes.join(": "))
     }
 }
 
 impl From<BackupError> for JobError {
     fn from(error: BackupError) -> Self {
-        if matches!(error, BackupError::Cancelled) {
-            return JobError::Cancelled;
-        }
         let (code, message) = (error.code(), error.describe());
-        let failed = if error.is_transient() {
-            JobError::transient(code, message)
-        } else {
-            JobError::permanent(code, message)
+        let failed = match error.verdict() {
+            Verdict::Stopped => return JobError::Cancelled,
+            Verdict::Passing(None) => JobError::transient(code, message),
+            Verdict::Passing(Some(wait)) => JobError::transient(code, message).retry_after(wait),
+            Verdict::Fault => JobError::fault(message),
+            Verdict::Refused | Verdict::Final => JobError::permanent(code, message),
         };
-        failed.caused_by(error)
+        match error.hidden_cause() {
+            Some(cause) => failed.caused_by(cause),
+            None => failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use splashtail_discord::{ApiError, RateLimitScope};
+
+    use super::*;
+
+    fn api(status: u16, code: u64) -> DiscordError {
+        DiscordError::Api(Box::new(ApiError {
+            status: StatusCode::from_u16(status).unwrap(),
+            code,
+            message: "no".into(),
+            errors: None,
+            route: "GET /channels/{id}/messages".into(),
+        }))
+    }
+
+    fn unreadable() -> DiscordError {
+        let source = serde_json::from_str::<serde_json::Value>("{").unwrap_err();
+        DiscordError::Malformed {
+            route: "GET /x".into(),
+            source,
+        }
+    }
+
+    /// The wait was dropped, so a limit of 20 minutes was five attempts within two.
+    #[test]
+    fn a_rate_limit_is_waited_for_as_long_as_discord_says() {
+        let wait = Duration::from_secs(82_721);
+        let limited = DiscordError::RateLimited {
+            route: "GET /x".into(),
+            retry_after: wait,
+            scope: RateLimitScope::Shared,
+        };
+        let error = JobError::from(BackupError::discord("reading the server")(limited));
+        let JobError::Transient {
+            code, retry_after, ..
+        } = error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!((code.as_str(), retry_after), ("rate_limited", Some(wait)));
+    }
+
+    #[test]
+    fn causes_are_told_apart() {
+        let verdict = |source| BackupError::discord("x")(source).verdict();
+        for (status, code, expected) in [
+            (403, 50001, Verdict::Refused),
+            (403, 50013, Verdict::Refused),
+            (404, 10003, Verdict::Refused),
+            (400, 50024, Verdict::Refused),
+            // The edge, not the API: it says nothing about the channel.
+            (403, 0, Verdict::Final),
+            (401, 0, Verdict::Final),
+            (530, 0, Verdict::Passing(None)),
+            (501, 0, Verdict::Passing(None)),
+        ] {
+            assert_eq!(verdict(api(status, code)), expected, "{status} {code}");
+        }
+        assert_eq!(verdict(unreadable()), Verdict::Passing(None));
+        assert_eq!(verdict(DiscordError::Cancelled), Verdict::Stopped);
+        let status = |code| DownloadError::Status(StatusCode::from_u16(code).unwrap());
+        let download = |source| BackupError::download("x")(source).verdict();
+        assert_eq!(download(status(503)), Verdict::Passing(None));
+        assert_eq!(download(status(429)), Verdict::Passing(None));
+        assert_eq!(download(status(404)), Verdict::Refused);
+        let too_large = DownloadError::TooLarge { limit: 1 };
+        assert_eq!(download(too_large), Verdict::Refused);
+    }
+
+    /// Message and causes of a job's failure are printed one after the other.
+    #[test]
+    fn nothing_is_said_twice() {
+        let error = JobError::from(BackupError::discord("reading #a (1)")(unreadable()));
+        let shown = splashtail_core::telemetry::Chain(&error).to_string();
+        assert_eq!(shown.matches("reading #a (1)").count(), 1, "{shown}");
+        assert_eq!(shown.matches("unreadable answer").count(), 1, "{shown}");
+        assert!(shown.contains("EOF"), "{shown}");
     }
 }

@@ -9,13 +9,17 @@ pub mod allocate;
 mod assemble;
 mod assets;
 mod attachments;
+mod coverage;
 pub mod dialect;
 mod error;
 mod job;
 pub mod options;
 mod pages;
+mod run;
 mod snapshot;
+mod source;
+mod threads;
 mod work;
 
 pub use job::CreateBackup;
-pub use work::prefix as work_prefix;
+pub use work::{DESKS, clear};

@@ -8,6 +8,7 @@ use splashtail_core::config::Plan;
 use splashtail_core::ids::{ChannelId, GuildId};
 use splashtail_iblfile::msgpack;
 
+use super::coverage::KnownChannel;
 use crate::fields;
 
 /// Images of a guild that can be part of a backup.
@@ -52,6 +53,7 @@ impl Asset {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Options {
+    /// Ascending; empty means all.
     pub channels: Vec<ChannelId>,
     pub per_channel: u32,
     pub max_messages: u32,
@@ -112,10 +114,20 @@ pub struct Fields {
     pub server_id: GuildId,
     pub constraints: Constraints,
     pub options: Options,
+    /// Every channel of the server as the caller sees it on the gateway, where those that the bot
+    /// may not see are listed, too. Empty: the caller does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_channels: Vec<KnownChannel>,
 }
 
 /// A password on its way to the key derivation; it is never stored or printed.
 pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
 
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +152,8 @@ pub enum InvalidOptions {
         given: u32,
         most: u32,
     },
+    #[error("KnownChannels is not valid: {0}")]
+    KnownChannels(String),
     #[error("the password is longer than {most} bytes")]
     PasswordTooLong { most: usize },
 }
@@ -156,14 +170,17 @@ impl InvalidOptions {
             Self::PerChannelTooLarge { .. } => "per_channel_too_large",
             Self::AttachmentsWithoutMessages => "attachments_without_messages",
             Self::SpecialAllocation { .. } => "invalid_special_allocation",
+            Self::KnownChannels(_) => "invalid_known_channels",
             Self::PasswordTooLong { .. } => "password_too_long",
         }
     }
 }
 
 const LONGEST_PASSWORD: usize = 1024;
+/// Twice what a server can have; the row keeps them.
+const MOST_KNOWN_CHANNELS: usize = 1000;
 
-/// Decodes and validates `{ServerID, Options}`. Names match whatever their case, unknown ones are
+/// Decodes and validates `{ServerID, Options, KnownChannels}`. Names match whatever their case, unknown ones are
 /// ignored, and constraints sent along are replaced by the plan's.
 pub fn parse(
     data: &Value,
@@ -189,6 +206,7 @@ pub fn parse(
         Some(Value::String(password)) => Some(Password(password.clone())),
         Some(_) => return Err(invalid("Encrypt", "it must be text")),
     };
+    let known_channels = known_channels(fields::get(data, "KnownChannels"))?;
     let mut options = decode(given)?;
     complete(&mut options, &constraints)?;
     Ok((
@@ -196,9 +214,25 @@ pub fn parse(
             server_id,
             constraints,
             options,
+            known_channels,
         },
         password,
     ))
+}
+
+fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidOptions> {
+    let Some(given) = given else {
+        return Ok(Vec::new());
+    };
+    let mut known: Vec<KnownChannel> = serde_json::from_value(given.clone())
+        .map_err(|error| InvalidOptions::KnownChannels(error.to_string()))?;
+    if known.len() > MOST_KNOWN_CHANNELS {
+        let why = format!("there are more than {MOST_KNOWN_CHANNELS}");
+        return Err(InvalidOptions::KnownChannels(why));
+    }
+    known.sort_by_key(|channel| channel.id);
+    known.dedup_by_key(|channel| channel.id);
+    Ok(known)
 }
 
 fn invalid(name: &str, why: impl Into<String>) -> InvalidOptions {
@@ -367,7 +401,9 @@ mod tests {
             fields.options.special_allocations.values().copied().next(),
             Some(7)
         );
-        assert_eq!(password.unwrap().0, "s3cret");
+        let password = password.unwrap();
+        assert_eq!(format!("{password:?}"), "Password(..)");
+        assert_eq!(password.0, "s3cret");
         let stored = serde_json::to_string(&fields).unwrap();
         assert!(
             !stored.contains("s3cret") && !stored.contains("Encrypt"),
@@ -375,6 +411,34 @@ mod tests {
         );
         let again: Fields = serde_json::from_str(&stored).unwrap();
         assert_eq!(again, fields);
+    }
+
+    #[test]
+    fn callers_may_say_which_channels_exist() {
+        let with = |known: Value| {
+            let data = json!({"ServerID": "1", "Options": {}, "knownchannels": known});
+            parse(&data, LIMITS).map(|(fields, _)| fields)
+        };
+        let given = json!([{"id": "7", "type": 15, "name": "___hidden___"},
+                           {"id": "5", "type": 0, "parent_id": "9"}, {"id": "7", "type": 15}]);
+        let fields = with(given).unwrap();
+        let stored = serde_json::to_value(&fields).unwrap();
+        assert_eq!(
+            stored["KnownChannels"],
+            json!([{"id": "5", "type": 0, "parent_id": "9"}, {"id": "7", "type": 15}])
+        );
+        let plain = serde_json::to_value(with(Value::Null).unwrap()).unwrap();
+        assert_eq!(plain.get("KnownChannels"), None);
+        for bad in [json!(["7"]), json!([{"id": "x", "type": 0}]), json!({})] {
+            assert_eq!(with(bad).unwrap_err().code(), "invalid_known_channels");
+        }
+        let many: Vec<Value> = (1..=1001)
+            .map(|id: u64| json!({"id": id.to_string(), "type": 0}))
+            .collect();
+        assert_eq!(
+            with(json!(many)).unwrap_err().code(),
+            "invalid_known_channels"
+        );
     }
 
     #[test]

@@ -1,19 +1,15 @@
-//! The guild, the bot's own membership and the threads, as Discord describes them now.
+//! The guild and the bot's own membership, as Discord describes them now.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, GuildId};
 use splashtail_discord::permissions::{Subject, bits, id};
-use splashtail_discord::{Discord, DiscordError};
-use tokio_util::sync::CancellationToken;
 
-use super::allocate::has_threads;
+use super::allocate::{has_threads, short_name};
+use super::coverage::{self, Hidden, KnownChannel};
 use super::error::BackupError;
+use super::source::Source;
 use super::work::Work;
-
-/// Pages of archived threads read per channel and kind; a hundred threads each.
-const ARCHIVE_PAGES: usize = 10;
-const ARCHIVE_PAGE: usize = 100;
 
 /// What the first step leaves in the journal. The objects themselves are work files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,16 +20,22 @@ pub struct Snapshot {
     /// Work file with the bot's own member object.
     pub member: String,
     pub name: String,
+    /// Channels that were listed.
     pub channels: usize,
     pub roles: usize,
+    /// Channels that exist beside them.
+    #[serde(default)]
+    pub hidden: Vec<Hidden>,
     /// Channels whose archived threads can be listed.
     pub thread_parents: Vec<ThreadParent>,
 }
 
 /// A channel with threads, and what may be listed of them.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ThreadParent {
     pub id: ChannelId,
+    #[serde(default)]
+    pub name: String,
     /// Text channels alone have private threads.
     pub private: Private,
 }
@@ -48,45 +50,47 @@ pub enum Private {
 
 /// Reads guild and member into work files.
 pub async fn take(
-    discord: &Discord,
+    source: Source<'_>,
     work: &Work,
     guild_id: GuildId,
+    known: &[KnownChannel],
     now: chrono::DateTime<chrono::Utc>,
-    cancelled: &CancellationToken,
 ) -> Result<Snapshot, BackupError> {
-    let get = |path: String| discord.get(path).cancelled_by(cancelled);
-    let me: Value = get("/users/@me".into())
-        .send()
-        .await
-        .map_err(BackupError::discord("reading the bot's own account"))?;
-    let me = me["id"]
-        .as_str()
-        .ok_or(BackupError::Incomplete("the bot's own account"))?;
-    let member: Value = get(format!("/guilds/{guild_id}/members/{me}"))
-        .send()
-        .await
-        .map_err(BackupError::discord(
+    let me = source
+        .ask("reading the bot's own account", "/users/@me", &[], |me| {
+            me["id"].as_str().map(str::to_owned)
+        })
+        .await?;
+    let member = source
+        .object(
             "reading the bot's membership of the server",
-        ))?;
-    let mut guild: Value = get(format!("/guilds/{guild_id}"))
-        .query("with_counts", true)
-        .send()
-        .await
-        .map_err(BackupError::discord("reading the server"))?;
-    guild["channels"] = get(format!("/guilds/{guild_id}/channels"))
-        .send()
-        .await
-        .map_err(BackupError::discord("reading the channels"))?;
+            &format!("/guilds/{guild_id}/members/{me}"),
+            &[],
+        )
+        .await?;
+    let path = format!("/guilds/{guild_id}");
+    let with_counts = [("with_counts", "true".to_owned())];
+    let mut guild = source
+        .object("reading the server", &path, &with_counts)
+        .await?;
+    let mut channels = source
+        .list("reading the channels", &format!("{path}/channels"), &[])
+        .await?;
+    let hidden = coverage::hidden(&guild, &channels, known);
+    // Their name and overwrites are not the true ones.
+    channels.retain(|channel| !coverage::is_obfuscated(channel));
+    guild["channels"] = channels.into();
     for part in ["roles", "stickers"] {
         if !guild[part].is_array() {
-            guild[part] = get(format!("/guilds/{guild_id}/{part}"))
-                .send()
-                .await
-                .map_err(BackupError::discord("reading roles and stickers"))?;
+            let listed = source
+                .list("reading roles and stickers", &format!("{path}/{part}"), &[])
+                .await?;
+            guild[part] = listed.into();
         }
     }
-    let subject =
-        Subject::new(&guild, &member, now).ok_or(BackupError::Incomplete("the server"))?;
+    let subject = Subject::new(&guild, &member, now).ok_or_else(|| BackupError::Answer {
+        doing: "reading the server".into(),
+    })?;
     let channels = array(&guild["channels"]);
     let snapshot = Snapshot {
         created_at: now,
@@ -95,6 +99,7 @@ pub async fn take(
         name: guild["name"].as_str().unwrap_or_default().to_owned(),
         channels: channels.len(),
         roles: array(&guild["roles"]).len(),
+        hidden,
         thread_parents: thread_parents(channels, &subject),
     };
     work.put_json(&snapshot.guild, &guild).await?;
@@ -116,151 +121,10 @@ fn thread_parents(channels: &[Value], subject: &Subject) -> Vec<ThreadParent> {
                 _ => Private::None,
             };
             let id = ChannelId::new(id(&channel["id"])?)?;
-            (granted & needed == needed).then_some(ThreadParent { id, private })
+            let name = short_name(channel);
+            (granted & needed == needed).then_some(ThreadParent { id, name, private })
         })
         .collect()
-}
-
-/// Active threads of the whole guild, into a work file.
-pub async fn active_threads(
-    discord: &Discord,
-    work: &Work,
-    guild_id: GuildId,
-    cancelled: &CancellationToken,
-) -> Result<Listing, BackupError> {
-    let answer = discord
-        .get(format!("/guilds/{guild_id}/threads/active"))
-        .cancelled_by(cancelled)
-        .send()
-        .await
-        .map_err(BackupError::discord("listing the active threads"))?;
-    let threads = array(&answer["threads"]);
-    let object = work.own("threads/active");
-    work.put_json(&object, &threads).await?;
-    Ok(Listing {
-        threads: threads.len(),
-        object: Some(object),
-        ..Listing::default()
-    })
-}
-
-/// What listing threads came to.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Listing {
-    pub threads: usize,
-    /// The work file; none without threads.
-    pub object: Option<String>,
-    /// Older threads exist that were not listed.
-    pub more: bool,
-    /// Private threads that Discord refused to list, with its reason.
-    pub refused: Option<String>,
-}
-
-/// Archived threads of one channel, into a work file unless there are none.
-pub async fn archived_threads(
-    discord: &Discord,
-    work: &Work,
-    parent: ThreadParent,
-    cancelled: &CancellationToken,
-) -> Result<Listing, BackupError> {
-    let doing = "listing the archived threads";
-    let id = parent.id;
-    let mut threads = Vec::new();
-    let public = format!("/channels/{id}/threads/archived/public");
-    let mut archive = Listing::default();
-    archive.more |= list(discord, &public, Cursor::Archived, &mut threads, cancelled)
-        .await
-        .map_err(BackupError::discord(doing))?;
-    let private = match parent.private {
-        Private::None => None,
-        Private::All => Some((
-            format!("/channels/{id}/threads/archived/private"),
-            Cursor::Archived,
-        )),
-        Private::Joined => Some((
-            format!("/channels/{id}/users/@me/threads/archived/private"),
-            Cursor::Id,
-        )),
-    };
-    if let Some((path, cursor)) = private {
-        match list(discord, &path, cursor, &mut threads, cancelled).await {
-            Ok(more) => archive.more |= more,
-            // Not worth a backup: private threads are rare and the public ones are read.
-            Err(error) if error.is_forbidden() || error.is_not_found() => {
-                archive.refused = Some(error.to_string());
-            }
-            Err(error) => return Err(BackupError::discord(doing)(error)),
-        }
-    }
-    archive.threads = threads.len();
-    if !threads.is_empty() {
-        let object = work.own(&format!("threads/{id}"));
-        work.put_json(&object, &threads).await?;
-        archive.object = Some(object);
-    }
-    Ok(archive)
-}
-
-/// What a listing of archived threads continues from.
-#[derive(Debug, Clone, Copy)]
-enum Cursor {
-    /// The time the last one was archived.
-    Archived,
-    /// Its id.
-    Id,
-}
-
-/// Reads pages until the last one; `true` when there are more than we read.
-async fn list(
-    discord: &Discord,
-    path: &str,
-    cursor: Cursor,
-    threads: &mut Vec<Value>,
-    cancelled: &CancellationToken,
-) -> Result<bool, DiscordError> {
-    let mut before: Option<String> = None;
-    for _ in 0..ARCHIVE_PAGES {
-        let mut request = discord
-            .get(path)
-            .query("limit", ARCHIVE_PAGE)
-            .cancelled_by(cancelled);
-        if let Some(before) = &before {
-            request = request.query("before", before);
-        }
-        let answer = request.send().await?;
-        let page = array(&answer["threads"]);
-        threads.extend(page.iter().cloned());
-        let last = page.last().map_or(&Value::Null, |last| match cursor {
-            Cursor::Archived => &last["thread_metadata"]["archive_timestamp"],
-            Cursor::Id => &last["id"],
-        });
-        let next = last.as_str().map(str::to_owned);
-        // A cursor that does not move would list the same page for ever.
-        if answer["has_more"] != true || next.is_none() || next == before {
-            return Ok(false);
-        }
-        before = next;
-    }
-    Ok(true)
-}
-
-/// All threads listed so far, each once.
-pub async fn threads(work: &Work, listings: &[Listing]) -> Result<Vec<Value>, BackupError> {
-    let mut all = Vec::new();
-    for object in listings
-        .iter()
-        .filter_map(|listing| listing.object.as_deref())
-    {
-        let own: Vec<Value> = work.get_json(object).await?;
-        all.extend(own);
-    }
-    let mut seen = std::collections::HashSet::new();
-    all.retain(|thread| {
-        thread["id"]
-            .as_str()
-            .is_some_and(|id| seen.insert(id.to_owned()))
-    });
-    Ok(all)
 }
 
 pub fn array(value: &Value) -> &[Value] {

@@ -4,18 +4,38 @@
 //! Each is sealed in the container's block format: a half-written or altered one is noticed, and
 //! the pages of an encrypted backup are never stored readable.
 
+use std::fs::File;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use splashtail_core::ids::TaskId;
+use splashtail_core::telemetry::Chain;
 use splashtail_iblfile::{DerivedKey, Encryption, block};
 
 use super::error::BackupError;
-use crate::objects::Objects;
+use crate::objects::{Desk, ObjectError, Objects};
 
 /// Where the work files of a job are.
-pub fn prefix(task: TaskId) -> String {
+fn prefix(task: TaskId) -> String {
     format!("tasks/{task}/work")
+}
+
+/// Below this prefix every task with work files has a desk: a mark that they exist, and traces of
+/// uploads under way. Listing it is how the work of dead tasks is found.
+pub const DESKS: &str = "work";
+
+fn desk(task: TaskId) -> String {
+    format!("{DESKS}/{task}")
+}
+
+/// Removes everything that attempts of a task left behind, unfinished uploads included. What is
+/// already gone does not matter. The mark goes last, so that a failure is found again.
+pub async fn clear(objects: &Objects, task: TaskId) -> Result<(), ObjectError> {
+    let desk = desk(task);
+    objects.remove_all(&prefix(task)).await?;
+    objects.abort_uploads(&desk).await?;
+    objects.remove_all(&desk).await
 }
 
 /// The work files of one job.
@@ -23,6 +43,7 @@ pub fn prefix(task: TaskId) -> String {
 pub struct Work {
     objects: Objects,
     prefix: String,
+    desk: String,
     attempt: u32,
     key: Option<DerivedKey>,
 }
@@ -32,6 +53,7 @@ impl Work {
         Self {
             objects,
             prefix: prefix(task),
+            desk: desk(task),
             attempt,
             key,
         }
@@ -83,9 +105,23 @@ impl Work {
         serde_json::from_slice(&self.get(name).await?).map_err(BackupError::Json)
     }
 
-    /// Removes all of it.
-    pub async fn clear(&self) -> Result<(), BackupError> {
-        Ok(self.objects.remove_all(&self.prefix).await?)
+    /// Marks that there are work files from now on.
+    pub async fn begin(&self) -> Result<(), BackupError> {
+        let mark = format!("{}/begun", self.desk);
+        Ok(self.objects.put(&mark, Bytes::new()).await?)
+    }
+
+    /// Uploads the finished file, and ends what an earlier attempt began to upload.
+    pub async fn publish(&self, key: &str, file: File) -> Result<(), BackupError> {
+        if let Err(error) = self.objects.abort_uploads(&self.desk).await {
+            // It does not stand in the way; its note stays.
+            tracing::warn!(error = %Chain(&error), "an unfinished upload could not be aborted");
+        }
+        let desk = Desk {
+            prefix: &self.desk,
+            name: self.attempt,
+        };
+        Ok(self.objects.put_file(key, file, desk).await?)
     }
 
     fn object(&self, name: &str) -> String {

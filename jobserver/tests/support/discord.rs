@@ -40,7 +40,9 @@ pub struct World {
     pub guild: Value,
     pub channels: Vec<Value>,
     pub active: Vec<Value>,
+    /// Latest first.
     pub archived: BTreeMap<u64, Vec<Value>>,
+    pub archive_page: usize,
     pub archived_private: BTreeMap<u64, Vec<Value>>,
     /// Ascending by id.
     pub messages: BTreeMap<u64, Vec<Value>>,
@@ -202,7 +204,7 @@ async fn active(State(fake): Shared) -> Response {
     axum::Json(json!({"threads": threads, "members": []})).into_response()
 }
 
-/// One thread a page, to make paging happen.
+/// Strictly before the time given, as Discord does; at most `archive_page` a page.
 async fn archived(
     State(fake): Shared,
     Path(channel): Path<u64>,
@@ -210,22 +212,26 @@ async fn archived(
 ) -> Response {
     let world = fake.world.lock().unwrap();
     let all = world.archived.get(&channel).cloned().unwrap_or_default();
+    let time = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap();
     let stamp = |thread: &Value| {
-        thread["thread_metadata"]["archive_timestamp"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        let text = thread["thread_metadata"]["archive_timestamp"].as_str();
+        time(text.unwrap())
     };
     let older: Vec<Value> = all
         .into_iter()
         .filter(|thread| {
             query
                 .get("before")
-                .is_none_or(|before| stamp(thread) < *before)
+                .is_none_or(|before| stamp(thread) < time(before))
         })
         .collect();
-    let page: Vec<_> = older.iter().take(1).cloned().collect();
-    axum::Json(json!({"threads": page, "members": [], "has_more": older.len() > 1})).into_response()
+    let limit: usize = query
+        .get("limit")
+        .map_or(50, |limit| limit.parse().unwrap());
+    let size = world.archive_page.min(limit);
+    let page: Vec<_> = older.iter().take(size).cloned().collect();
+    let has_more = older.len() > size;
+    axum::Json(json!({"threads": page, "members": [], "has_more": has_more})).into_response()
 }
 
 async fn joined_private(State(fake): Shared, Path(channel): Path<u64>) -> Response {
@@ -316,7 +322,7 @@ fn icon() -> Vec<u8> {
     png
 }
 
-fn thread(id: u64, parent: u64, kind: u64, archived: Option<&str>) -> Value {
+pub fn thread(id: u64, parent: u64, kind: u64, archived: Option<&str>) -> Value {
     json!({"id": id.to_string(), "parent_id": parent.to_string(), "guild_id": GUILD.to_string(),
            "type": kind, "name": format!("thread {id}"),
            "thread_metadata": {"archived": archived.is_some(), "locked": false,
@@ -387,6 +393,7 @@ fn world(url: &Url) -> World {
                 thread(OLDER_POST, FORUM, 11, Some("2024-01-09T00:00:00+00:00")),
             ],
         )]),
+        archive_page: 100,
         archived_private: BTreeMap::from([(
             BIG,
             vec![thread(

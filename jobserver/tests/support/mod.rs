@@ -75,7 +75,7 @@ pub struct Setup {
     pub discord: FakeDiscord,
     clock: Arc<HastyClock>,
     directory: tempfile::TempDir,
-    change: fn(&mut Config),
+    change: Box<dyn Fn(&mut Config)>,
     /// A jobserver was killed, and its leases have not ended yet.
     killed: Arc<AtomicBool>,
 }
@@ -84,13 +84,13 @@ pub fn setup() -> Setup {
     setup_with(|_| {})
 }
 
-pub fn setup_with(change: fn(&mut Config)) -> Setup {
+pub fn setup_with(change: impl Fn(&mut Config) + 'static) -> Setup {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Setup {
         discord: FakeDiscord::start(),
         clock: Arc::default(),
         directory: tempfile::tempdir().unwrap(),
-        change,
+        change: Box::new(change),
         killed: Arc::default(),
     }
 }
@@ -132,6 +132,15 @@ impl Setup {
 
     /// Starts a jobserver on this data and waits until it is ready.
     pub async fn start(&self) -> Jobserver {
+        let server = self.launch().await;
+        while server.get("/readyz").await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+        server
+    }
+
+    /// Starts a jobserver on this data.
+    pub async fn launch(&self) -> Jobserver {
         let storage = Storage::open(&self.config().database(), &CancellationToken::new())
             .await
             .unwrap();
@@ -154,7 +163,7 @@ impl Setup {
                 .await
                 .unwrap();
         });
-        let server = Jobserver {
+        Jobserver {
             url,
             storage,
             runtime: Some(runtime),
@@ -162,11 +171,7 @@ impl Setup {
             clock: self.clock.clone(),
             objects: self.data().join("objects"),
             killed: self.killed.clone(),
-        };
-        while server.get("/readyz").await.0 != 200 {
-            tokio::task::yield_now().await;
         }
-        server
     }
 }
 

@@ -1,0 +1,428 @@
+//! One attempt: the order of its steps and what a person sees of them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::{Value, json};
+use splashtail_discord::permissions::Subject;
+use splashtail_jobs::{JobContext, JobError, JobOutput, Level};
+
+use super::allocate::{self, Share, Survey};
+use super::assemble::{self, Parts, Walked};
+use super::assets;
+use super::coverage::{self, Coverage, LeftOut, Why};
+use super::error::{BackupError, Verdict};
+use super::job::CreateBackup;
+use super::options::{Asset, Fields};
+use super::snapshot::{self, Snapshot, ThreadParent, image_hash, short};
+use super::source::Source;
+use super::threads::{self, Archive, ThreadPage};
+use super::work::Work;
+
+mod messages;
+
+/// Channels and threads that a plan can hold; the journal bounds it.
+const MOST_CHANNELS: usize = 3000;
+const SHOWN_ALLOCATIONS: usize = 100;
+
+/// One attempt.
+pub struct Run<'a> {
+    pub job: &'a CreateBackup,
+    pub cx: &'a JobContext,
+    pub fields: &'a Fields,
+    pub work: &'a Work,
+}
+
+/// All threads, as far as they were listed.
+#[derive(Default)]
+struct Threads {
+    /// Work files with them.
+    objects: Vec<String>,
+    active: usize,
+    archived: usize,
+    /// Channels with more of them.
+    left_out: Vec<LeftOut>,
+}
+
+impl Run<'_> {
+    pub async fn run(&self) -> Result<JobOutput, JobError> {
+        self.work.begin().await?;
+        let options = &self.fields.options;
+        let snapshot: Snapshot = self.cx.step("snapshot", || self.snapshot()).await?;
+        let mut assets = Vec::new();
+        for asset in &options.backup_guild_assets {
+            let step = format!("asset/{}", asset.field());
+            if self
+                .cx
+                .step(&step, || self.asset(&snapshot, *asset))
+                .await?
+            {
+                assets.push(*asset);
+            }
+        }
+        let threads = self.threads(&snapshot).await?;
+        let mut coverage = Coverage {
+            visible: snapshot.channels,
+            hidden: snapshot.hidden.clone(),
+            told: !self.fields.known_channels.is_empty(),
+            messages: options.backup_messages,
+            left_out: threads.left_out.clone(),
+            attachments_lost: 0,
+        };
+        let mut messages = None;
+        if options.backup_messages {
+            let shares: Vec<Share> = self
+                .cx
+                .step("plan", || self.plan(&snapshot, &threads))
+                .await?;
+            coverage.left_out.extend(
+                self.cx
+                    .step("left_out", || self.left_out(&snapshot, &threads, &shares))
+                    .await?,
+            );
+            messages = Some(self.messages(shares, &mut coverage).await?);
+        } else {
+            let left_out = || self.left_out(&snapshot, &threads, &[]);
+            coverage
+                .left_out
+                .extend(self.cx.step("left_out", left_out).await?);
+        }
+        let coverage = &coverage;
+        let filename: String = self
+            .cx
+            .step("assemble", || {
+                self.assemble(&snapshot, &assets, &threads, messages.as_ref(), coverage)
+            })
+            .await?;
+        self.cx
+            .step("coverage", || async {
+                let level = if coverage.is_complete() {
+                    Level::Info
+                } else {
+                    Level::Warn
+                };
+                let extra = json!({"coverage": coverage.summary(),
+                                   "botDisplayIgnore": ["coverage"]});
+                self.log(level, &coverage.message(), extra).await;
+                Ok(())
+            })
+            .await?;
+        Ok(JobOutput {
+            filename,
+            segregated: false,
+        })
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source {
+            discord: &self.job.discord,
+            clock: self.job.clock.as_ref(),
+            cancelled: self.cx.cancelled(),
+        }
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, JobError> {
+        let (server, now) = (self.fields.server_id, self.job.clock.now());
+        let known = &self.fields.known_channels;
+        let taken = snapshot::take(self.source(), self.work, server, known, now).await?;
+        let extra = json!({"server": short(&taken.name), "channels": taken.channels,
+                           "roles": taken.roles});
+        self.log(
+            Level::Info,
+            "Read the server's settings, roles and channels",
+            extra,
+        )
+        .await;
+        if !taken.hidden.is_empty() {
+            let named = taken
+                .hidden
+                .iter()
+                .map(|hidden| format!("{} ({})", hidden.id, coverage::kind_name(hidden.kind)));
+            let extra = json!({"count": taken.hidden.len(), "channels": coverage::names(named)});
+            self.log(Level::Warn, Why::Hidden.message(), extra).await;
+        }
+        Ok(taken)
+    }
+
+    /// One image that cannot be had is reported and left out.
+    async fn asset(&self, snapshot: &Snapshot, asset: Asset) -> Result<bool, JobError> {
+        let guild: Value = self.work.get_json(&snapshot.guild).await?;
+        let name = asset.field();
+        let Some(hash) = image_hash(&guild, name) else {
+            self.log(
+                Level::Info,
+                "The server has no such image",
+                json!({"asset": name}),
+            )
+            .await;
+            return Ok(false);
+        };
+        let (server, discord) = (self.fields.server_id, &self.job.discord);
+        let url = discord.guild_image(asset.directory(), &server.to_string(), &hash);
+        let downloaded = self.source().download(&url, assets::LARGEST_FILE).await;
+        let downloaded = downloaded.map_err(BackupError::download(format!(
+            "reading the server's {name}"
+        )));
+        let jpeg = match downloaded {
+            Ok(file) => {
+                let quality = self.fields.constraints.guild_asset_reencode_quality;
+                assets::to_jpeg(file.bytes, quality).await
+            }
+            Err(error) if error.verdict() == Verdict::Refused => Err(error.describe()),
+            Err(error) => return Err(error.into()),
+        };
+        match jpeg {
+            Ok(jpeg) => {
+                let extra = json!({"asset": name, "bytes": jpeg.len()});
+                self.work.put(asset.section(), jpeg).await?;
+                self.log(Level::Info, "Saved an image of the server", extra)
+                    .await;
+                Ok(true)
+            }
+            Err(why) => {
+                let extra = json!({"asset": name, "error": why});
+                self.log(Level::Warn, "An image of the server was not saved", extra)
+                    .await;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Threads belong to the structure of a server: they are listed whether messages are wanted or
+    /// not.
+    async fn threads(&self, snapshot: &Snapshot) -> Result<Threads, JobError> {
+        let mut found = Threads::default();
+        let server = self.fields.server_id;
+        let active = || async { Ok(threads::active(self.source(), self.work, server).await?) };
+        let active: ThreadPage = self.cx.step("threads/active", active).await?;
+        found.active = active.threads;
+        found.objects.extend(active.object);
+        for parent in &snapshot.thread_parents {
+            for archive in Archive::of(parent) {
+                self.archived(parent, archive, &mut found).await?;
+            }
+        }
+        let summary = || async {
+            if found.active + found.archived > 0 {
+                let extra = json!({"active": found.active, "archived": found.archived});
+                self.log(Level::Info, "Listed the threads", extra).await;
+            }
+            Ok(())
+        };
+        self.cx.step("threads/listed", summary).await?;
+        Ok(found)
+    }
+
+    async fn archived(
+        &self,
+        parent: &ThreadParent,
+        archive: Archive,
+        found: &mut Threads,
+    ) -> Result<(), JobError> {
+        let mut before = ThreadPage::default();
+        let mut missing = None;
+        for number in 0.. {
+            let step = format!("threads/{}/{}/{number}", parent.id, archive.name());
+            let page: ThreadPage = self
+                .cx
+                .step(&step, || self.thread_page(parent, archive, number, &before))
+                .await?;
+            found.archived += page.threads;
+            found.objects.extend(page.object.clone());
+            if page.crowded.is_some() {
+                missing = Some((Why::SameInstant, page.crowded.clone()));
+            }
+            if let Some(why) = &page.refused
+                && archive == Archive::Public
+            {
+                missing = Some((Why::Refused, Some(why.clone())));
+            }
+            if page.next.is_some() && number + 1 == threads::MOST_PAGES {
+                missing = Some((Why::TooMany, None));
+                break;
+            }
+            if page.next.is_none() {
+                break;
+            }
+            before = page;
+        }
+        found.left_out.extend(missing.map(|(why, detail)| LeftOut {
+            id: parent.id,
+            name: parent.name.clone(),
+            kind: None,
+            why,
+            detail,
+        }));
+        Ok(())
+    }
+
+    async fn thread_page(
+        &self,
+        parent: &ThreadParent,
+        archive: Archive,
+        number: usize,
+        before: &ThreadPage,
+    ) -> Result<ThreadPage, JobError> {
+        let channel = || json!(coverage::shown(&parent.name, parent.id));
+        let source = self.source();
+        let page = threads::archived(source, self.work, parent, archive, number, before).await;
+        let page = match page {
+            Err(error) if self.may_ignore_threads(&error) => {
+                let extra = json!({"channel": channel(), "error": error.describe()});
+                let message = "Archived threads of a channel are left out";
+                self.log(Level::Warn, message, extra).await;
+                return Ok(ThreadPage {
+                    refused: Some(error.describe()),
+                    ..ThreadPage::default()
+                });
+            }
+            page => page?,
+        };
+        if let Some(why) = &page.refused {
+            let extra = json!({"channel": channel(), "error": why,
+                               "botDisplayIgnore": ["error"]});
+            let message = "Private archived threads cannot be listed";
+            self.log(Level::Debug, message, extra).await;
+        }
+        if let Some(at) = &page.crowded {
+            let extra = json!({"channel": channel(), "archivedAt": at});
+            self.log(Level::Warn, Why::SameInstant.message(), extra)
+                .await;
+        }
+        if page.next.is_some() && number + 1 == threads::MOST_PAGES {
+            let extra = json!({"channel": channel()});
+            self.log(Level::Warn, Why::TooMany.message(), extra).await;
+        }
+        Ok(page)
+    }
+
+    async fn survey(&self, snapshot: &Snapshot, threads: &Threads) -> Result<Survey, BackupError> {
+        let guild: Value = self.work.get_json(&snapshot.guild).await?;
+        let member: Value = self.work.get_json(&snapshot.member).await?;
+        let threads = threads::read(self.work, &threads.objects).await?;
+        let subject = Subject::new(&guild, &member, snapshot.created_at)
+            .ok_or(BackupError::Incomplete("settings of the server"))?;
+        let channels = snapshot::array(&guild["channels"]);
+        Ok(allocate::survey(channels, &threads, &subject))
+    }
+
+    async fn plan(&self, snapshot: &Snapshot, threads: &Threads) -> Result<Vec<Share>, JobError> {
+        let survey = self.survey(snapshot, threads).await?;
+        let mut shares = allocate::allocate(&survey, &snapshot.hidden, &self.fields.options)
+            .map_err(BackupError::Allocation)?;
+        let mut place = 0;
+        shares.retain(|share| {
+            place += 1;
+            place <= MOST_CHANNELS || share.messages > 0 || share.special
+        });
+        let chosen = || shares.iter().filter(|share| share.messages > 0);
+        let planned: serde_json::Map<String, Value> = chosen()
+            .take(SHOWN_ALLOCATIONS)
+            .map(|share| (share.channel.id.to_string(), share.messages.into()))
+            .collect();
+        let extra = json!({"channels": chosen().count(), "allocations": planned,
+                           "botDisplayIgnore": ["allocations"]});
+        self.log(Level::Info, "Shared out the messages", extra)
+            .await;
+        Ok(shares)
+    }
+
+    /// What the backup lacks because of what the server is like, each reason said once.
+    async fn left_out(
+        &self,
+        snapshot: &Snapshot,
+        threads: &Threads,
+        shares: &[Share],
+    ) -> Result<Vec<LeftOut>, JobError> {
+        let options = &self.fields.options;
+        let survey = self.survey(snapshot, threads).await?;
+        let mut left_out = survey.left_out();
+        left_out.retain(|left| {
+            // Their posts are part of the structure.
+            let holds_posts = left.kind.is_some_and(allocate::is_forum);
+            let asked_for = options.channels.is_empty() || options.channels.contains(&left.id);
+            holds_posts || options.backup_messages && asked_for
+        });
+        if options.backup_messages {
+            let kept: HashSet<_> = shares.iter().map(|share| share.channel.id).collect();
+            let cut = survey
+                .candidates
+                .iter()
+                .filter(|candidate| candidate.is_chosen(options) && !kept.contains(&candidate.id));
+            left_out.extend(cut.map(|candidate| LeftOut {
+                id: candidate.id,
+                name: candidate.name.clone(),
+                kind: None,
+                why: Why::TooMany,
+                detail: None,
+            }));
+        }
+        let mut groups: BTreeMap<_, Vec<&LeftOut>> = BTreeMap::new();
+        for left in &left_out {
+            let kind = left.kind.filter(|_| left.why == Why::UnknownKind);
+            groups.entry((left.why, kind)).or_default().push(left);
+        }
+        for ((why, kind), group) in groups {
+            let names = coverage::names(group.iter().map(|left| left.shown()));
+            let mut extra = json!({"count": group.len(), "channels": names});
+            if let Some(kind) = kind {
+                extra["kind"] = kind.into();
+            }
+            self.log(Level::Warn, why.message(), extra).await;
+        }
+        Ok(left_out)
+    }
+
+    /// What Discord refuses for good may be passed over on request. What passes is waited for, and
+    /// a failing storage or a dead token ends the backup.
+    fn may_ignore(&self, error: &BackupError) -> bool {
+        self.fields.options.ignore_message_backup_errors && error.verdict() == Verdict::Refused
+    }
+
+    /// Without messages threads are a part of the structure; one channel that was deleted a moment
+    /// ago does not spoil the rest of it.
+    fn may_ignore_threads(&self, error: &BackupError) -> bool {
+        let structure_only = !self.fields.options.backup_messages;
+        self.may_ignore(error) || structure_only && error.verdict() == Verdict::Refused
+    }
+
+    async fn assemble(
+        &self,
+        snapshot: &Snapshot,
+        assets: &[Asset],
+        threads: &Threads,
+        messages: Option<&Walked>,
+        coverage: &Coverage,
+    ) -> Result<String, JobError> {
+        let parts = Parts {
+            fields: self.fields,
+            encrypted: self.cx.secret().is_some(),
+            snapshot,
+            assets,
+            threads: threads::read(self.work, &threads.objects).await?,
+            messages,
+            coverage,
+        };
+        let (file, size) = assemble::assemble(self.work, parts, &self.job.temporary).await?;
+        self.cx.fence_check().await?;
+        let filename = snapshot
+            .created_at
+            .format("antiraid-backup-%Y-%m-%d-%H-%M-%S.iblfile")
+            .to_string();
+        let key = format!("tasks/{}/{filename}", self.cx.id());
+        self.work.publish(&key, file).await?;
+        self.log(Level::Info, "Wrote the backup file", json!({"bytes": size}))
+            .await;
+        Ok(filename)
+    }
+
+    /// For whoever watches the job; warnings are the operator's concern, too.
+    async fn log(&self, level: Level, message: &str, extra: Value) {
+        let id = self.cx.id();
+        match level {
+            Level::Warn => tracing::warn!(job.id = %id, job.extra = %extra, "{message}"),
+            Level::Error => tracing::error!(job.id = %id, job.extra = %extra, "{message}"),
+            _ => {}
+        }
+        self.cx.log(level, message, extra).await;
+    }
+}
