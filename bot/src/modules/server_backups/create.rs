@@ -3,10 +3,11 @@
 use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 use splashtail_core::config::without_slash;
+use splashtail_core::ids::ChannelId;
 
 use super::CREATE_TASK;
 use super::follow::{self, StoredTask};
-use super::options::CreateOptions;
+use super::options::{CreateOptions, KnownChannel};
 use super::status::{Note, Picture};
 use crate::app::Context;
 use crate::colours;
@@ -58,7 +59,8 @@ pub async fn create(
         max_messages,
         per_channel,
         special_allocations,
-        password,
+        password: password.map(Into::into),
+        channels: known_channels(cx),
     };
     let data = options
         .job_data(guild, &app.config.plans.free)
@@ -87,6 +89,24 @@ pub async fn create(
     let mut task = StoredTask::new(app.storage.clone(), app.clock.clone(), created.task_id);
     follow::follow(&mut task, &mut canvas, app.clock.as_ref(), &app.shutdown).await;
     Ok(())
+}
+
+/// The channels of the server as the gateway told them, hidden ones included: Discord's lists leave
+/// those out.
+fn known_channels(cx: Context<'_>) -> Vec<KnownChannel> {
+    let Some(guild) = cx.guild() else {
+        return Vec::new();
+    };
+    let channels = guild.channels.values().filter_map(|channel| {
+        Some(KnownChannel {
+            id: ChannelId::new(channel.id.get())?,
+            kind: channel.kind.into(),
+            parent_id: channel
+                .parent_id
+                .and_then(|parent| ChannelId::new(parent.get())),
+        })
+    });
+    channels.collect()
 }
 
 /// The message that shows a task.

@@ -1,5 +1,7 @@
 //! From the options of the command to the job's data.
 
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use splashtail_core::config::Plan;
 use splashtail_core::ids::{ChannelId, GuildId};
@@ -23,7 +25,19 @@ pub struct CreateOptions {
     /// `None` = the plan's default.
     pub per_channel: Option<i64>,
     pub special_allocations: Option<String>,
-    pub password: Option<String>,
+    pub password: Option<SecretString>,
+    /// All channels of the server as the gateway shows them; empty when that is not known.
+    pub channels: Vec<KnownChannel>,
+}
+
+/// A channel that exists, whether the bot may see it or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct KnownChannel {
+    pub id: ChannelId,
+    #[serde(rename = "type")]
+    pub kind: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<ChannelId>,
 }
 
 impl CreateOptions {
@@ -43,7 +57,8 @@ impl CreateOptions {
             0 if max_messages > 0 => plan.default_per_channel.min(max_messages),
             per_channel => per_channel,
         };
-        Ok(json!({
+        let password = self.password.as_ref().map(ExposeSecret::expose_secret);
+        let mut data = json!({
             "ServerID": guild,
             "Options": {
                 "PerChannel": per_channel,
@@ -54,9 +69,13 @@ impl CreateOptions {
                 "IgnoreMessageBackupErrors": self.ignore_errors,
                 "RolloverLeftovers": self.rollover_leftovers,
                 "SpecialAllocations": special_allocations(self.special_allocations.as_deref())?,
-                "Encrypt": self.password.unwrap_or_default(),
+                "Encrypt": password.unwrap_or_default(),
             },
-        }))
+        });
+        if !self.channels.is_empty() {
+            data["KnownChannels"] = json!(self.channels);
+        }
+        Ok(data)
     }
 }
 
@@ -289,9 +308,28 @@ mod tests {
     #[test]
     fn the_password_goes_where_the_job_expects_it() {
         let options = CreateOptions {
-            password: Some("hunter2".to_owned()),
+            password: Some("hunter2".into()),
             ..options()
         };
+        assert!(!format!("{options:?}").contains("hunter2"));
         assert_eq!(accepted(options)["Encrypt"], "hunter2");
+    }
+
+    /// Discord's lists leave out what the bot may not see; the gateway does not.
+    #[test]
+    fn the_jobserver_is_told_which_channels_exist() {
+        let channel = |id, parent| KnownChannel {
+            id: ChannelId::new(id).unwrap(),
+            kind: 15,
+            parent_id: parent,
+        };
+        let options = CreateOptions {
+            channels: vec![channel(7, None), channel(8, ChannelId::new(5))],
+            ..options()
+        };
+        assert_eq!(
+            data(options).unwrap()["KnownChannels"],
+            json!([{"id": "7", "type": 15}, {"id": "8", "type": 15, "parent_id": "5"}])
+        );
     }
 }

@@ -8,7 +8,7 @@ use poise::serenity_prelude as serenity;
 use serde_json::{Map, Value};
 use serenity::{CreateActionRow, CreateButton, CreateEmbed, ReactionType};
 use splashtail_core::ids::TaskId;
-use splashtail_storage::{TaskLogEntry, TaskState};
+use splashtail_storage::{Level, TaskLogEntry, TaskState};
 
 use crate::colours;
 use crate::markdown::{cut, neutralise, shorten};
@@ -25,6 +25,10 @@ const MAX_LINES: usize = 2500;
 const MAX_ENTRIES: usize = 200;
 /// Extra keys that are not for Discord.
 const IGNORE: &str = "botDisplayIgnore";
+/// Extra value of the entry that sums up what a backup holds.
+const COVERAGE: &str = "coverage";
+/// Characters of it.
+const MAX_COVERAGE: usize = 300;
 
 /// Why the message stops following its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct Picture {
     pub state: TaskState,
     /// Of the output.
     pub filename: Option<String>,
+    /// How much of the server the backup holds, when something is missing.
+    coverage: Option<String>,
     entries: VecDeque<TaskLogEntry>,
 }
 
@@ -49,12 +55,17 @@ impl Picture {
             task,
             state: TaskState::Pending,
             filename: None,
+            coverage: None,
             entries: VecDeque::new(),
         }
     }
 
     /// Adds an entry of the log and forgets those that can no longer be seen.
     pub fn push(&mut self, entry: TaskLogEntry) {
+        if let Some(headline) = entry.extra.get(COVERAGE).map(|told| &told["headline"]) {
+            let incomplete = entry.level == Level::Warn;
+            self.coverage = headline.as_str().filter(|_| incomplete).map(str::to_owned);
+        }
         self.entries.push_back(entry);
         if self.entries.len() > MAX_ENTRIES {
             self.entries.pop_front();
@@ -83,12 +94,17 @@ impl Picture {
     }
 
     fn description(&self, link: Option<&str>, note: Option<Note>) -> String {
-        let head = format!(
-            "{} Task state: {}\nTask ID: {}\n\n",
+        let mut head = format!(
+            "{} Task state: {}\nTask ID: {}\n",
             icon(self.state),
             self.state.as_str(),
             self.task
         );
+        if let Some(coverage) = &self.coverage {
+            let coverage = neutralise(&shorten(coverage, MAX_COVERAGE));
+            head.push_str(&format!(":warning: {coverage}\n"));
+        }
+        head.push('\n');
         let mut foot = String::new();
         if let (Some(link), Some(filename)) = (link, &self.filename) {
             let filename = neutralise(cut(filename, 100));
@@ -191,7 +207,6 @@ fn length(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use splashtail_storage::Level;
 
     use super::*;
     use crate::reply::shown;
@@ -282,6 +297,29 @@ mod tests {
           ]
         }
         "#);
+    }
+
+    /// "completed" alone would promise a whole server.
+    #[test]
+    fn what_is_missing_stands_above_the_log() {
+        let told = |level, headline: &str| TaskLogEntry {
+            level,
+            ..entry(
+                1,
+                &format!("{headline}; grant it"),
+                json!({"coverage": {"headline": headline}, "botDisplayIgnore": ["coverage"]}),
+            )
+        };
+        let headline = "42 of 47 channels; 5 are hidden from the bot";
+        let mut picture = picture(vec![told(Level::Warn, headline)]);
+        picture.state = TaskState::Completed;
+        let text = picture.description(None, None);
+        assert!(
+            text.contains(&format!("8950e\n:warning: {headline}\n\n`warn`")),
+            "{text}"
+        );
+        picture.push(told(Level::Info, "All 47 channels"));
+        assert!(!picture.description(None, None).contains(":warning:"));
     }
 
     #[test]
