@@ -17,6 +17,8 @@ const REFERENCES: [&str; 5] = [
     "safety_alerts_channel_id",
     "afk_channel_id",
 ];
+/// Kinds that are listed by themselves.
+const THREADS: std::ops::RangeInclusive<u64> = 10..=12;
 /// Names in one line of the log.
 const SHOWN: usize = 20;
 /// Entries of a kind in the log's summary, which an entry has to have room for; the file has them
@@ -73,7 +75,9 @@ pub fn hidden(guild: &Value, listed: &[Value], known: &[KnownChannel]) -> Vec<Hi
             parent_id: parent(channel),
         })
     });
-    let known = known.iter().map(|known| Hidden {
+    // Threads are not in the list of channels, so one that is missing there says nothing.
+    let known = known.iter().filter(|known| !THREADS.contains(&known.kind));
+    let known = known.map(|known| Hidden {
         id: known.id,
         kind: Some(known.kind),
         parent_id: known.parent_id,
@@ -351,11 +355,8 @@ mod tests {
             json!({"id": "10", "type": 0, "flags": 0}),
             json!({"id": "11", "type": 15, "flags": OBFUSCATED, "name": "___hidden___"}),
         ];
-        let hidden = hidden(
-            &guild,
-            &listed,
-            &[known(10, 0), known(12, 2), known(11, 15)],
-        );
+        let known = [known(10, 0), known(12, 2), known(11, 15), known(99, 11)];
+        let hidden = hidden(&guild, &listed, &known);
         let found: Vec<_> = hidden.iter().map(|h| (h.id.get(), h.kind)).collect();
         assert_eq!(found, [(11, Some(15)), (12, Some(2)), (14, None)]);
     }
