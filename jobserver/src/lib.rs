@@ -78,7 +78,7 @@ pub async fn serve_on(
     let shutdown = lifecycle.shutdown();
     let cache =
         cache::connect(&config.bus(), clock.clone()).context("meta.redis_url cannot be used")?;
-    let replays = ReplayCache::new(Arc::clone(&cache), clock.clone());
+    let replays = ReplayCache::new(Arc::clone(&cache));
     let secrets = config.meta.jobserver_secrets.clone();
     let verifier = Verifier::new(
         secrets,

@@ -32,6 +32,14 @@ async fn cache_contract(cache: Arc<dyn Cache>, prefix: &str) {
     assert!(cache.get(&a).await.unwrap().is_some());
     cache.check().await.unwrap();
 
+    let dated = cache.claim_dated(&key("d"), MINUTE).await.unwrap();
+    assert!(dated.first && dated.since > 0, "{dated:?}");
+    let again = cache.claim_dated(&key("d"), MINUTE).await.unwrap();
+    assert!(!again.first && again.age >= dated.age, "{again:?}");
+    assert_eq!(again.since, dated.since, "it remembers since then");
+    let known = cache.claim_dated(&a, MINUTE).await.unwrap();
+    assert!(!known.first, "both kinds are one");
+
     // One of many wins.
     let claims = (0..32).map(|_| {
         let (cache, b) = (Arc::clone(&cache), b.clone());

@@ -6,16 +6,19 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use splashtail_core::clock::SystemClock;
+use http::request::Parts;
+use splashtail_core::clock::{Clock, ManualClock, SystemClock};
 use splashtail_core::config::BusTarget;
 use splashtail_ipc::bus::{self, BusError};
 use splashtail_ipc::cache::{self, Cache, CacheError};
 use splashtail_ipc::redis::RedisFault;
+use splashtail_ipc::signing::{ReplayCache, Signer, Verifier, tag};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -61,6 +64,16 @@ impl Redis {
 
     fn cache(&self, password: &str) -> Arc<dyn Cache> {
         cache::connect(&self.target(password), SystemClock::shared()).unwrap()
+    }
+
+    /// As an operator does, on a connection of its own.
+    async fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let url = format!("redis+unix://{}", self.socket().display());
+        let client = redis::Client::open(url).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut asked = redis::cmd(command[0]);
+        asked.arg(&command[1..]);
+        asked.query_async(&mut connection).await.unwrap()
     }
 
     /// Ends it as a crash does; what it knew is gone.
@@ -122,11 +135,7 @@ async fn idle_connections_that_redis_closed_cost_no_call() {
     let redis = Redis::start(&[]).await;
     let (cache, other) = (redis.cache(""), redis.cache(""));
     assert!(cache.claim("a", MINUTE).await.unwrap());
-    let client = redis::Client::open(format!("redis+unix://{}", redis.socket().display())).unwrap();
-    let mut operator = client.get_multiplexed_async_connection().await.unwrap();
-    let mut kill = redis::cmd("CLIENT");
-    kill.arg("KILL").arg("TYPE").arg("normal");
-    let killed: i64 = kill.query_async(&mut operator).await.unwrap();
+    let killed: i64 = redis.ask(&["CLIENT", "KILL", "TYPE", "normal"]).await;
     assert_eq!(killed, 1);
     assert!(!cache.claim("a", MINUTE).await.unwrap());
     assert!(other.claim("b", MINUTE).await.unwrap());
@@ -181,6 +190,49 @@ async fn a_full_redis_and_a_replica_are_told_apart() {
         matches!(error, CacheError::Redis(RedisFault::ReadOnly(_))),
         "{error:?}"
     );
+}
+
+/// A call captured before used to pass once more, whether Redis came back with nothing, with an
+/// older snapshot, or with a marker of its own in that snapshot.
+#[tokio::test]
+#[ignore = "needs redis-server"] // `make test` installs it and runs this too
+async fn a_call_taken_before_redis_lost_its_last_writes_is_to_be_signed_again() {
+    for snapshot in [false, true] {
+        let mut redis = Redis::start(&[]).await;
+        let clock = ManualClock::new(SystemClock.now());
+        let secrets = BTreeMap::from([("api".to_owned(), "secret".into())]);
+        let verifier = Verifier::new(secrets, tag::JOBSERVER, false, clock.shared())
+            .with_replay_cache(ReplayCache::new(redis.cache("")));
+        let code = async |call: &Parts| match verifier.verify(call, b"").await {
+            Ok(_) => "ok",
+            Err(error) => error.code(),
+        };
+        assert_eq!(code(&signed(&clock)).await, "sign_again", "it begins");
+        // As if that were long ago.
+        let marker: String = redis.ask(&["GET", "claims:since"]).await;
+        let (run, since) = marker.split_once(' ').unwrap();
+        let marker = format!("{run} {}", since.parse::<i64>().unwrap() - 100);
+        let _: String = redis.ask(&["SET", "claims:since", &marker]).await;
+        if snapshot {
+            let _: String = redis.ask(&["SAVE"]).await;
+        }
+        let call = signed(&clock);
+        assert_eq!(code(&call).await, "ok");
+        assert_eq!(code(&call).await, "replayed_nonce");
+        redis.restart(&[]).await;
+        let restored: Option<String> = redis.ask(&["GET", "claims:since"]).await;
+        assert_eq!(restored, snapshot.then_some(marker));
+        assert_eq!(code(&call).await, "sign_again", "snapshot: {snapshot}");
+    }
+}
+
+fn signed(clock: &ManualClock) -> Parts {
+    let signer = Signer::new("api", "secret".into(), tag::JOBSERVER, clock.shared());
+    let mut request = http::Request::get("/");
+    for (name, value) in signer.headers("GET", "/", None, b"").unwrap() {
+        request = request.header(name, value);
+    }
+    request.body(()).unwrap().into_parts().0
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use splashtail_core::clock::SharedClock;
 
-use super::{Cache, CacheError, Window};
+use super::{Cache, CacheError, Claim, Window};
 
 /// Live keys the cache holds at most; beyond it new keys are refused rather than old ones
 /// forgotten, because counters and nonces fail open when they are forgotten.
@@ -19,6 +19,8 @@ const SWEPT: usize = 2;
 #[derive(Debug)]
 pub struct MemoryCache {
     clock: SharedClock,
+    /// When it began, in whole seconds UTC and on the monotonic clock.
+    since: (i64, Duration),
     state: Mutex<State>,
 }
 
@@ -68,6 +70,7 @@ impl MemoryCache {
             capacity,
         };
         Self {
+            since: (clock.now().timestamp(), clock.monotonic()),
             clock,
             state: Mutex::new(state),
         }
@@ -148,6 +151,15 @@ impl Cache for MemoryCache {
         Ok(true)
     }
 
+    async fn claim_dated(&self, key: &str, ttl: Duration) -> Result<Claim, CacheError> {
+        let (since, began) = self.since;
+        Ok(Claim {
+            first: self.claim(key, ttl).await?,
+            since,
+            age: self.clock.monotonic().saturating_sub(began),
+        })
+    }
+
     async fn take(&self, key: &str) -> Result<Option<String>, CacheError> {
         let now = self.clock.monotonic();
         let entry = self.state().remove(key);
@@ -175,10 +187,6 @@ impl Cache for MemoryCache {
             count: 1,
             resets_in: window,
         })
-    }
-
-    fn outlives_process(&self) -> bool {
-        false
     }
 
     async fn check(&self) -> Result<(), CacheError> {

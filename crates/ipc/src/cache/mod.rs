@@ -42,6 +42,17 @@ pub struct Window {
     pub resets_in: Duration,
 }
 
+/// A claim, and how far back the cache can say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    pub first: bool,
+    /// Whole seconds UTC by the clock of the cache: claims of this second and earlier ones may be
+    /// forgotten.
+    pub since: i64,
+    /// Time since then.
+    pub age: Duration,
+}
+
 #[async_trait]
 pub trait Cache: Send + Sync + Debug {
     async fn get(&self, key: &str) -> Result<Option<String>, CacheError>;
@@ -52,15 +63,16 @@ pub trait Cache: Send + Sync + Debug {
     /// whose first answer was lost.
     async fn claim(&self, key: &str, ttl: Duration) -> Result<bool, CacheError>;
 
+    /// [`claim`](Self::claim) that also says since when claims are remembered: since this process
+    /// or the cache started, was emptied, or took over from another one.
+    async fn claim_dated(&self, key: &str, ttl: Duration) -> Result<Claim, CacheError>;
+
     /// Reads and removes: of several concurrent callers one gets the value.
     async fn take(&self, key: &str) -> Result<Option<String>, CacheError>;
 
     /// Counts one event. The first one opens a window; later ones do not extend it. An event whose
     /// answer was lost may count twice, never not at all.
     async fn incr_window(&self, key: &str, window: Duration) -> Result<Window, CacheError>;
-
-    /// Whether what is written now is still known after this process was started again.
-    fn outlives_process(&self) -> bool;
 
     /// Whether keys can be written now, for health checks.
     ///

@@ -11,7 +11,7 @@ use ::redis::{Cmd, FromRedisValue, Script};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::{Cache, CacheError, Window};
+use super::{Cache, CacheError, Claim, Window};
 use crate::redis::RedisLink;
 
 /// Counts and starts the window in one step, so that a crash in between cannot leave a counter
@@ -39,6 +39,33 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1",
     )
 });
+
+/// A Redis that starts again may have lost its last writes, one that was promoted may never have
+/// got them, and one that was emptied has none: the memory begins with the first claim of the
+/// running server, which a restored marker of another run does not know. Only a marker that lies
+/// in the future by more than a signature may is one of a clock that was set back.
+static CLAIM_DATED: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"local now = tonumber(redis.call('TIME')[1])
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or 'unknown'
+local known, since = string.match(redis.call('GET', KEYS[2]) or '', '^(%w+) (%d+)$')
+since = tonumber(since or '')
+if known ~= run or not since or since > now + tonumber(ARGV[2]) / 1000 then
+  since = now
+  redis.call('SET', KEYS[2], run .. ' ' .. now)
+end
+local mark = redis.call('GET', KEYS[1])
+local first = 1
+if mark then
+  first = mark == ARGV[1] and 1 or 0
+else
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+end
+return {first, since, math.max(now - since, 0)}",
+    )
+});
+/// Since when claims are remembered, and by which run of Redis.
+const SINCE: &str = "claims:since";
 
 /// What a call took is kept for a moment under the call's own name, should it have to ask again.
 static TAKE: LazyLock<Script> = LazyLock::new(|| {
@@ -130,6 +157,17 @@ impl Cache for RedisCache {
             .await
     }
 
+    async fn claim_dated(&self, key: &str, ttl: Duration) -> Result<Claim, CacheError> {
+        let (first, since, age) = self
+            .script(&CLAIM_DATED, &[key, SINCE], &[&call(), &milliseconds(ttl)])
+            .await?;
+        Ok(Claim {
+            first,
+            since,
+            age: Duration::from_secs(age),
+        })
+    }
+
     async fn take(&self, key: &str) -> Result<Option<String>, CacheError> {
         let taken = format!("{key}:taken:{}", call());
         self.script(&TAKE, &[key, &taken], &[&milliseconds(TAKEN_KEPT)])
@@ -144,10 +182,6 @@ impl Cache for RedisCache {
             count,
             resets_in: Duration::from_millis(left),
         })
-    }
-
-    fn outlives_process(&self) -> bool {
-        true
     }
 
     /// Writes: a Redis that is full or a replica answers questions all the same.

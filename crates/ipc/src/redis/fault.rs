@@ -21,8 +21,8 @@ pub enum RedisFault {
     )]
     Forbidden(#[source] RedisError),
     #[error(
-        "Redis is out of memory and refuses to write: raise its `maxmemory`, or let it evict \
-         (`maxmemory-policy volatile-ttl`)"
+        "Redis is out of memory and refuses to write: raise its `maxmemory` and leave \
+         `maxmemory-policy` at `noeviction`, since what it would drop protects from replays"
     )]
     OutOfMemory(#[source] RedisError),
     #[error(

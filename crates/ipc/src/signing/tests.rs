@@ -16,7 +16,7 @@ use tower::ServiceExt;
 
 use super::base::{mac, signature_base};
 use super::*;
-use crate::cache::{Cache, CacheError, Window};
+use crate::cache::MemoryCache;
 
 const SECRET: &str = "an api secret of at least 32 characters";
 const BODY: &[u8] = br#"{"hello": "world"}"#;
@@ -359,41 +359,16 @@ async fn a_call_taken_before_a_restart_is_not_taken_after_it() {
     );
 }
 
-/// The shared memory knows what the predecessor took.
+/// The shared memory knows what other replicas took.
 #[tokio::test]
-async fn a_memory_that_outlives_the_process_asks_nobody_to_sign_again() {
-    #[derive(Debug)]
-    struct Shared(crate::cache::MemoryCache);
-    #[async_trait::async_trait]
-    impl Cache for Shared {
-        async fn get(&self, key: &str) -> Result<Option<String>, CacheError> {
-            self.0.get(key).await
-        }
-        async fn set(&self, key: &str, value: &str, ttl: Duration) -> Result<(), CacheError> {
-            self.0.set(key, value, ttl).await
-        }
-        async fn claim(&self, key: &str, ttl: Duration) -> Result<bool, CacheError> {
-            self.0.claim(key, ttl).await
-        }
-        async fn take(&self, key: &str) -> Result<Option<String>, CacheError> {
-            self.0.take(key).await
-        }
-        async fn incr_window(&self, key: &str, window: Duration) -> Result<Window, CacheError> {
-            self.0.incr_window(key, window).await
-        }
-        fn outlives_process(&self) -> bool {
-            true
-        }
-        async fn check(&self) -> Result<(), CacheError> {
-            self.0.check().await
-        }
-    }
+async fn a_call_that_a_replica_took_is_known_to_the_others() {
     let clock = clock();
-    let cache = Arc::new(Shared(crate::cache::MemoryCache::new(clock.shared())));
+    let cache = Arc::new(MemoryCache::new(clock.shared()));
+    clock.advance(Duration::from_secs(1));
     let replica = || {
         let secrets = BTreeMap::from([("api".to_owned(), SECRET.into())]);
         Verifier::new(secrets, tag::JOBSERVER, false, clock.shared())
-            .with_replay_cache(ReplayCache::new(cache.clone(), clock.shared()))
+            .with_replay_cache(ReplayCache::new(cache.clone()))
     };
     let call = request(&signer(&clock), "/", BODY);
     assert_eq!(code(&replica(), &call, BODY).await, "ok");

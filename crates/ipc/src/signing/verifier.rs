@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use super::base::{mac, signature_base};
 use super::gate::Caller;
 use super::input::{SignatureInput, parse_signature};
-use super::replay::ReplayCache;
+use super::replay::{ReplayCache, Use};
 use super::signer::{CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
 use super::{COMPONENTS, SIGN_AGAIN, WINDOW, content_digest};
 use crate::cache::CacheError;
@@ -37,8 +37,12 @@ pub enum SignatureError {
     Wrong,
     #[error("the nonce was used before")]
     Replayed,
-    /// The predecessor of this process may have taken the call; nothing was done now.
-    #[error("this daemon started after the call was signed: sign it again in {wait_s} s")]
+    /// The call may have been taken by a predecessor, of this process or of the memory it asks;
+    /// nothing was done now.
+    #[error(
+        "what this daemon remembers of calls began after this one was signed: sign it again in \
+         {wait_s} s"
+    )]
     BeforeStart { wait_s: u64 },
     #[error("whether the call was made before cannot be known now: try again in a moment")]
     ReplayCache(#[source] CacheError),
@@ -171,19 +175,17 @@ impl Verifier {
         if mac.verify_slice(&signature).is_err() || secret.is_none() {
             return Err(SignatureError::Wrong);
         }
-        if let Some(wait_s) = self.replays.before_memory(input.created) {
-            return Err(SignatureError::BeforeStart { wait_s });
-        }
-        match self
+        let noted = self
             .replays
-            .first_use(&self.tag, input.client, input.nonce)
+            .note(&self.tag, input.client, input.nonce, input.created)
             .await
-        {
-            Ok(true) => Ok(Caller {
+            .map_err(SignatureError::ReplayCache)?;
+        match noted {
+            Use::First => Ok(Caller {
                 client: input.client.to_owned(),
             }),
-            Ok(false) => Err(SignatureError::Replayed),
-            Err(error) => Err(SignatureError::ReplayCache(error)),
+            Use::Again => Err(SignatureError::Replayed),
+            Use::Forgotten { wait_s } => Err(SignatureError::BeforeStart { wait_s }),
         }
     }
 
