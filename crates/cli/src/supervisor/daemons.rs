@@ -279,7 +279,7 @@ pub fn stages(wish: &Wish) -> Vec<Vec<&'static Daemon>> {
     while !waiting.is_empty() {
         let blocked = |row: &&Daemon| {
             let absent = |name: &&str| !waiting.iter().any(|other| other.name == *name);
-            !row.after.iter().all(|name| absent(name))
+            !row.after.iter().all(absent)
         };
         let (later, now): (Vec<_>, Vec<_>) = waiting.iter().copied().partition(blocked);
         if now.is_empty() {
