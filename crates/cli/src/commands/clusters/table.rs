@@ -108,7 +108,7 @@ pub fn lines(fleet: &Fleet, now: DateTime<Utc>, width: usize) -> Vec<String> {
     lines.push(String::new());
     lines.extend(summary(fleet));
     let mut lines: Vec<_> = lines.iter().map(|line| cut(line, width)).collect();
-    for hold in &fleet.hold {
+    if let Some(hold) = &fleet.hold {
         let what = format!(
             "{} (close {}): nothing starts.",
             hold.message, hold.close_code
