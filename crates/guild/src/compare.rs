@@ -13,8 +13,11 @@ pub struct Comparison {
     pub missing: Vec<(Kind, Id)>,
     /// There, and not wanted; ids of the live state.
     pub surplus: Vec<(Kind, Id)>,
-    /// Channels that are there, hidden from the bot: nothing can be said about them.
+    /// Channels that are, or were, hidden from the bot: nothing can be said about them. Ids of the
+    /// wanted state where it has them.
     pub not_visible: Vec<Id>,
+    /// Kinds of which one of the states has no whole list: nothing is missing and nothing surplus.
+    pub not_known: Vec<Kind>,
     /// Lists whose order differs: the roles, or a category with one class of its channels.
     pub reordered: Vec<Bucket>,
 }
@@ -80,17 +83,28 @@ pub(crate) fn compare_paired(
     wanted: &Structure,
     mapping: &Mapping,
 ) -> Comparison {
+    let hidden = live.all(Kind::Hidden).chain(wanted.all(Kind::Hidden));
+    let mut not_visible: Vec<Id> = hidden.map(|(id, _)| id).collect();
+    not_visible.sort_unstable();
+    not_visible.dedup();
     let mut found = Comparison {
-        not_visible: live.all(Kind::Hidden).map(|(id, _)| id).collect(),
+        not_visible,
         ..Comparison::default()
     };
     for kind in COMPARED {
+        if !live.knows(kind) || !wanted.knows(kind) {
+            found.not_known.push(kind);
+            continue;
+        }
         for (id, object) in wanted.all(kind) {
+            if kind == Kind::Channel && wanted.is_hidden(id) {
+                continue;
+            }
             let Some(there) = mapping.live(kind, id) else {
                 found.missing.push((kind, id));
                 continue;
             };
-            if kind == Kind::Channel && (live.is_hidden(there) || wanted.is_hidden(id)) {
+            if kind == Kind::Channel && live.is_hidden(there) {
                 continue;
             }
             let Some(present) = live.get(kind, there) else {
@@ -114,6 +128,12 @@ pub(crate) fn compare_paired(
         }
     }
     found.reordered = reordered(live, wanted, mapping);
+    let known = |kind| !found.not_known.contains(&kind);
+    let (roles, channels) = (known(Kind::Role), known(Kind::Channel));
+    found.reordered.retain(|bucket| match bucket {
+        Bucket::Roles => roles,
+        Bucket::Categories | Bucket::Channels { .. } => channels,
+    });
     found
 }
 
@@ -171,7 +191,7 @@ fn reordered(live: &Structure, wanted: &Structure, mapping: &Mapping) -> Vec<Buc
     for (id, object) in wanted.all(Kind::Channel) {
         let Some(there) = mapping
             .live(Kind::Channel, id)
-            .filter(|there| !live.is_hidden(*there))
+            .filter(|there| !live.is_hidden(*there) && !wanted.is_hidden(id))
         else {
             continue;
         };

@@ -190,6 +190,7 @@ const EVENT: &[Field] = &[
     field("entity_type", Shape::Number(0)),
     field("channel_id", Shape::Ref(Kind::Channel)),
     field("entity_metadata", Shape::Plain),
+    field("recurrence_rule", Shape::Plain),
 ];
 
 const fn table(kind: Kind) -> &'static [Field] {

@@ -12,6 +12,7 @@ use crate::{Id, Kind, Structure};
 pub struct Mapping {
     there: BTreeMap<(Kind, Id), Id>,
     back: BTreeMap<(Kind, Id), Id>,
+    renewed: BTreeMap<(Kind, Id), Id>,
 }
 
 impl Mapping {
@@ -30,6 +31,16 @@ impl Mapping {
         self.back.insert((kind, live), wanted);
     }
 
+    /// Something of the live state was deleted and made again under another id.
+    pub fn renew(&mut self, kind: Kind, old: Id, new: Id) {
+        self.renewed.insert((kind, old), new);
+    }
+
+    /// The present id of something that was live.
+    pub(crate) fn present(&self, kind: Kind, id: Id) -> Id {
+        self.renewed.get(&(kind, id)).copied().unwrap_or(id)
+    }
+
     /// Follows references of `wanted` into the live state.
     pub(crate) fn follow<'m>(
         &'m self,
@@ -38,6 +49,7 @@ impl Mapping {
         move |kind, id| match self.live(kind, id) {
             Some(live) => Leads::To(live),
             None if wanted.get(kind, id).is_some() => Leads::Nowhere,
+            None if kind == Kind::Channel && wanted.is_hidden(id) => Leads::Nowhere,
             None => Leads::Gone,
         }
     }
@@ -79,8 +91,10 @@ pub fn pair(live: &Structure, wanted: &Structure) -> Mapping {
             (role["managed"] != true).then(|| format!("{} {color}", role["name"]))
         },
     );
-    for (id, _) in wanted.all(Kind::Channel) {
-        if live.is_hidden(id) {
+    // Of a hidden channel nothing is true but its id.
+    for (id, _) in wanted.all(Kind::Channel).chain(wanted.all(Kind::Hidden)) {
+        let hidden = live.is_hidden(id) || wanted.is_hidden(id);
+        if hidden && (live.is_hidden(id) || live.get(Kind::Channel, id).is_some()) {
             mapping.insert(Kind::Channel, id, id);
         }
     }
@@ -145,7 +159,7 @@ fn pair_kind(
     let taken: BTreeSet<Id> = live
         .all(kind)
         .map(|(id, _)| id)
-        .filter(|id| mapping.wanted(kind, *id).is_some())
+        .filter(|id| mapping.wanted(kind, *id).is_some() || live.is_hidden(*id))
         .collect();
     let mine = group(
         live,
@@ -156,7 +170,7 @@ fn pair_kind(
     );
     let theirs = {
         let follow = mapping.follow(wanted);
-        let paired = |id| mapping.live(kind, id).is_some();
+        let paired = |id| mapping.live(kind, id).is_some() || wanted.is_hidden(id);
         group(wanted, kind, &paired, identity, &follow)
     };
     let mut found = Vec::new();
@@ -202,10 +216,12 @@ fn role_tag(role: &Value, _: Follow<'_>) -> Option<String> {
     })
 }
 
-/// Channels that can be turned into each other are of one class.
-pub(crate) fn class(channel: &Value) -> u64 {
+/// Channels that may stand for each other: an announcement channel is a text channel that publishes,
+/// and where there are no stages a voice channel is one.
+fn class(channel: &Value) -> u64 {
     match channel["type"].as_u64().unwrap_or(0) {
         5 => 0,
+        13 => 2,
         kind => kind,
     }
 }

@@ -11,11 +11,11 @@ pub const HIDDEN_NAME: &str = "___hidden___";
 
 const VIEW_CHANNEL: u64 = 1 << 10;
 
-/// Whether a channel object only stands for a channel that cannot be seen. Readers that lose unknown
-/// flags are recognised by the name together with the one overwrite.
+/// Whether a channel object only stands for a channel that cannot be seen. The flag decides: anybody
+/// may name a channel so. Only where a reader lost the flags do name and the one overwrite count.
 pub fn is_obfuscated(channel: &Value, guild: Id) -> bool {
-    if channel["flags"].as_u64().unwrap_or(0) & HIDDEN_FLAG != 0 {
-        return true;
+    if let Some(flags) = channel["flags"].as_u64() {
+        return flags & HIDDEN_FLAG != 0;
     }
     let overwrites = channel["permission_overwrites"].as_array();
     let hides_from_all = overwrites.is_some_and(|list| match list.as_slice() {

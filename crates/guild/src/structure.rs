@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -77,21 +77,25 @@ const VOLATILE: [&str; 13] = [
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Structure {
     id: Id,
+    /// Kinds whose list is whole. Of another kind nothing is known to be missing.
+    known: BTreeSet<Kind>,
     #[serde(with = "as_list")]
     objects: BTreeMap<(Kind, Id), Arc<Value>>,
 }
 
-/// What REST gives apart: `GET /guilds/{id}` brings settings, roles, emojis and stickers.
+/// What REST gives apart: `GET /guilds/{id}` brings settings, roles, emojis and stickers. `None`
+/// where a list was not read, which is not the same as an empty one.
 #[derive(Debug, Clone, Default)]
 pub struct Parts {
     /// `GET /guilds/{id}/channels`: the channels that can be seen.
-    pub channels: Vec<Value>,
-    /// All channels as the gateway lists them; hidden ones obfuscated. Empty when unknown.
-    pub gateway_channels: Vec<Value>,
-    pub threads: Vec<Value>,
-    pub sounds: Vec<Value>,
-    pub automod_rules: Vec<Value>,
-    pub scheduled_events: Vec<Value>,
+    pub channels: Option<Vec<Value>>,
+    /// All channels as the gateway lists them; hidden ones obfuscated. Without it nobody knows which
+    /// channels there are besides those that can be seen.
+    pub gateway_channels: Option<Vec<Value>>,
+    pub threads: Option<Vec<Value>>,
+    pub sounds: Option<Vec<Value>>,
+    pub automod_rules: Option<Vec<Value>>,
+    pub scheduled_events: Option<Vec<Value>>,
 }
 
 impl Structure {
@@ -99,6 +103,7 @@ impl Structure {
     pub fn empty(id: Id) -> Self {
         Self {
             id,
+            known: BTreeSet::new(),
             objects: BTreeMap::new(),
         }
     }
@@ -113,12 +118,12 @@ impl Structure {
     /// From REST answers. Channels that only the gateway lists are hidden.
     pub fn from_rest(guild: &Value, parts: Parts) -> Option<Self> {
         let mut structure = Self::from_guild(guild)?;
-        let mut note = Delta::default();
-        for channel in parts.gateway_channels {
-            let seen = parts.channels.iter().any(|c| c["id"] == channel["id"]);
-            if !seen {
-                structure.put_channel(channel, &mut note);
-            }
+        if let Some(all) = parts.gateway_channels {
+            let seen: BTreeSet<Id> = parts.channels.iter().flatten().filter_map(Id::of).collect();
+            let hidden = all
+                .into_iter()
+                .filter(|channel| Id::of(channel).is_some_and(|id| !seen.contains(&id)));
+            structure.learn(Kind::Hidden, hidden.collect());
         }
         for (kind, list) in [
             (Kind::Channel, parts.channels),
@@ -127,11 +132,35 @@ impl Structure {
             (Kind::AutomodRule, parts.automod_rules),
             (Kind::ScheduledEvent, parts.scheduled_events),
         ] {
-            for object in list {
-                structure.put(kind, object, &mut note);
+            if let Some(list) = list {
+                structure.learn(kind, list);
             }
         }
         Some(structure)
+    }
+
+    /// Takes over the whole list of a kind, read apart.
+    pub fn learn(&mut self, kind: Kind, list: Vec<Value>) {
+        let mut note = Delta::default();
+        for object in list {
+            match kind {
+                // Listed by the gateway and not by REST: whatever it looks like, it is not seen.
+                Kind::Hidden => {
+                    if let Some(id) = Id::of(&object) {
+                        let stub = Some(Arc::new(without_guild(object)));
+                        self.set(Kind::Hidden, id, stub, &mut note);
+                    }
+                }
+                kind => self.put(kind, object, &mut note),
+            }
+        }
+        self.known.insert(kind);
+    }
+
+    /// Whether the list of a kind is whole. Of [`Kind::Hidden`]: whether every channel is known to
+    /// exist, seen or not.
+    pub fn knows(&self, kind: Kind) -> bool {
+        self.known.contains(&kind)
     }
 
     pub fn id(&self) -> Id {
@@ -180,11 +209,24 @@ impl Structure {
         let mut fresh = Self::empty(self.id);
         let mut note = Delta::default();
         fresh.put_settings(guild, &mut note);
+        fresh.known.insert(Kind::Guild);
         for (list, kind) in LISTS {
-            for object in guild[list].as_array().into_iter().flatten() {
+            let Some(objects) = guild[list].as_array() else {
+                // What a session's beginning does not list is as it was.
+                for (id, object) in self.all(kind) {
+                    fresh.set(kind, id, Some(Arc::new(object.clone())), &mut note);
+                }
+                continue;
+            };
+            fresh.known.insert(kind);
+            for object in objects {
                 fresh.put(kind, object.clone(), &mut note);
             }
+            if kind == Kind::Channel {
+                fresh.known.insert(Kind::Hidden);
+            }
         }
+        fresh.known.extend(&self.known);
         for (id, clear) in self.all(Kind::Channel) {
             if fresh.is_hidden(id) {
                 fresh.set(Kind::Channel, id, Some(Arc::new(clear.clone())), &mut note);
@@ -200,6 +242,7 @@ impl Structure {
             delta.push(*kind, *id, before, after);
         }
         self.objects = fresh.objects;
+        self.known = fresh.known;
         delta
     }
 
@@ -223,13 +266,15 @@ impl Structure {
             self.put_channel(object, delta);
             return;
         }
+        // An event that is over is no part of the server any more; nothing else says so.
+        let over = kind == Kind::ScheduledEvent && matches!(object["status"].as_u64(), Some(3 | 4));
         let id = match kind {
             Kind::Sound => Id::read(&object["sound_id"]),
             _ => Id::of(&object),
         };
         if let Some(id) = id {
-            let object = Arc::new(without_guild(object));
-            self.set(kind, id, Some(object), delta);
+            let object = (!over).then(|| Arc::new(without_guild(object)));
+            self.set(kind, id, object, delta);
         }
     }
 

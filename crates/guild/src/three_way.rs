@@ -37,7 +37,11 @@ pub fn put_back(before: &Structure, after: &Structure, now: &Structure) -> PutBa
         wanted: now.clone(),
         verdicts: Vec::new(),
     };
+    let states = [before, after, now];
     for kind in COMPARED {
+        if !states.iter().all(|state| state.knows(kind)) {
+            continue;
+        }
         let mut ids: Vec<Id> = before
             .all(kind)
             .chain(after.all(kind))
@@ -46,12 +50,12 @@ pub fn put_back(before: &Structure, after: &Structure, now: &Structure) -> PutBa
         ids.sort_unstable();
         ids.dedup();
         for id in ids {
-            let hidden = [before, after, now].iter().any(|state| state.is_hidden(id));
+            let hidden = states.iter().any(|state| state.is_hidden(id));
             if kind == Kind::Channel && hidden && after.get(kind, id).is_some() {
                 continue;
             }
-            let states = [before, after, now].map(|state| state.get(kind, id));
-            judge(&mut back, kind, id, states, [before, after, now]);
+            let forms = states.map(|state| state.get(kind, id));
+            judge(&mut back, kind, id, forms, states);
         }
     }
     back

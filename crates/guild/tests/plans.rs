@@ -84,7 +84,13 @@ fn build(draft: &Draft, first: u64) -> Structure {
     let mut categories: Vec<u64> = Vec::new();
     for (n, (kind, name, position, parent, extra)) in draft.channels.iter().enumerate() {
         let id = first + 100 + n as u64;
-        let kind = [4, 0, 2, 5][usize::from(*kind)];
+        // A channel's type is for good, but for text channels that begin to publish.
+        let kind = match id % 4 {
+            0 => 4,
+            1 => 2,
+            _ if *kind % 2 == 0 => 0,
+            _ => 5,
+        };
         let parent = (kind != 4 && !categories.is_empty() && parent % 3 != 0)
             .then(|| categories[usize::from(*parent) % categories.len()]);
         if kind == 4 {
@@ -366,5 +372,248 @@ fn later_changes_by_others_are_asked_about() {
     assert_eq!(
         (&wanted["name"], &wanted["permissions"]),
         (&json!("Friends"), &json!("0"))
+    );
+}
+
+fn stub(id: u64, parent: Option<u64>) -> Value {
+    json!({"id": id.to_string(), "type": 0, "name": "___hidden___", "flags": 1 << 17, "position": 0,
+        "parent_id": parent.map(|p| p.to_string()),
+        "permission_overwrites": [{"id": "1", "type": 0, "allow": "0", "deny": "1024"}]})
+}
+
+// A backup that saw a channel hidden has nothing against it once it is seen.
+#[test]
+fn what_was_hidden_once_is_not_surplus_later() {
+    let wanted = guild(vec![], vec![stub(20, None)]);
+    let live = guild(vec![], vec![channel(20, 0, "vault", 0, None)]);
+    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    assert!(plan.effects.is_empty(), "{:?}", plan.effects);
+    assert_eq!(plan.unable[0].why, Why::NotVisible);
+    // Without a list of all channels nobody knows what was there.
+    let rest = json!({"id": "1", "name": "Harbour", "features": ["COMMUNITY", "NEWS"],
+        "verification_level": 1, "explicit_content_filter": 2, "roles": [role(1, "@everyone", 0, 1024)]});
+    let parts = splashtail_guild::Parts {
+        channels: Some(vec![]),
+        ..splashtail_guild::Parts::default()
+    };
+    let wanted = Structure::from_rest(&rest, parts).unwrap();
+    assert!(steps(&live, &wanted, all_powerful()).is_empty());
+}
+
+// Settings may lead to channels that the bot never saw.
+#[test]
+fn references_to_hidden_channels_stay() {
+    let mut state = guild(vec![], vec![stub(20, None)]);
+    state.apply_event("GUILD_UPDATE", &json!({"id": "1", "afk_channel_id": "20"}));
+    state.learn(
+        Kind::AutomodRule,
+        vec![json!({"id": "30", "name": "r", "trigger_type": 1,
+        "exempt_channels": ["20"], "actions": [{"type": 2, "metadata": {"channel_id": "20"}}]})],
+    );
+    let found = compare(&state, &state);
+    assert!(
+        found.changed.is_empty() && found.surplus.is_empty(),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn lists_that_were_not_read_are_not_empty() {
+    let mut live = guild(vec![], vec![]);
+    let rule = json!({"id": "30", "name": "r", "trigger_type": 1, "actions": []});
+    live.learn(Kind::AutomodRule, vec![rule.clone()]);
+    // A new session does not list the rules; nor does this other state know of any.
+    let again = json!({"id": "1", "name": "Harbour", "features": ["COMMUNITY", "NEWS"],
+        "verification_level": 1, "explicit_content_filter": 2,
+        "roles": [role(1, "@everyone", 0, 1024)], "channels": []});
+    assert!(live.apply_event("GUILD_CREATE", &again).is_empty());
+    assert!(live.get(Kind::AutomodRule, Id::new(30)).is_some());
+    let wanted = guild(vec![], vec![]);
+    assert!(steps(&live, &wanted, all_powerful()).is_empty());
+    assert!(
+        compare(&live, &wanted)
+            .not_known
+            .contains(&Kind::AutomodRule)
+    );
+}
+
+// Anybody may give a channel that name; the flag alone says that it is hidden.
+#[test]
+fn a_channel_called_hidden_is_put_back() {
+    let wanted = guild(vec![], vec![channel(20, 0, "general", 0, None)]);
+    let mut live = wanted.clone();
+    let mut renamed = stub(20, None);
+    renamed["flags"] = 0.into();
+    live.apply_event("CHANNEL_UPDATE", &renamed);
+    assert!(!live.is_hidden(Id::new(20)));
+    assert_eq!(steps(&live, &wanted, all_powerful()), ["channel/20/edit"]);
+}
+
+// A server filled up by an attacker is emptied as far as needed, before what is missing comes back.
+#[test]
+fn spam_makes_room_for_what_is_missing() {
+    let spam = (0..500).map(|n| channel(1_000 + n, 0, "spam", n as i64, None));
+    let live = guild(vec![], spam.collect());
+    let wanted = guild(vec![], vec![channel(20, 0, "general", 0, None)]);
+    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    assert!(plan.unable.is_empty(), "{:?}", plan.unable);
+    let at = plan
+        .effects
+        .iter()
+        .position(|e| e.step == "channel/20/create")
+        .unwrap();
+    assert_eq!(at, 1, "one deletion first");
+    let reached = rehearse(&live, &plan);
+    assert!(compare(&reached, &wanted).is_empty());
+}
+
+// Between two full categories channels can be exchanged.
+#[test]
+fn moves_leave_room_behind() {
+    let build = |swap: bool| {
+        let mut all = vec![channel(10, 4, "a", 0, None), channel(11, 4, "b", 1, None)];
+        all.extend((0..50).map(|n| {
+            let parent = if swap && n == 0 { 11 } else { 10 };
+            channel(100 + n, 0, &format!("a{n}"), n as i64, Some(parent))
+        }));
+        all.extend((0..49).map(|n| channel(200 + n, 0, &format!("b{n}"), n as i64, Some(11))));
+        guild(vec![], all)
+    };
+    let plan = plan(&build(false), &build(true), all_powerful(), DELETE);
+    assert!(plan.unable.is_empty(), "{:?}", plan.unable);
+}
+
+#[test]
+fn edited_tags_go_by_the_ids_that_the_forum_has() {
+    let forum = |id: u64, tags: Value| {
+        let mut forum = channel(id, 15, "help", 0, None);
+        forum["available_tags"] = tags;
+        guild(vec![], vec![forum])
+    };
+    let live = forum(20, json!([{"id": "71", "name": "bug", "moderated": true}]));
+    let wanted = forum(
+        30,
+        json!([{"id": "81", "name": "bug", "moderated": false},
+        {"id": "82", "name": "idea", "moderated": false}]),
+    );
+    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    let Operation::Edit { body, .. } = &plan.effects[0].operation else {
+        panic!("{:?}", plan.effects);
+    };
+    let ids: Vec<_> = body["available_tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t.get("id").cloned())
+        .collect();
+    assert_eq!(ids, [Some(json!("71")), None]);
+}
+
+// Taking a plan back, last effect first, leads where it began.
+#[test]
+fn inverses_lead_back() {
+    let mut private = channel(30, 0, "private", 0, Some(29));
+    private["permission_overwrites"] = json!([{"id": "1", "type": 0, "allow": "0", "deny": "1024"},
+        {"id": "20", "type": 0, "allow": "1024", "deny": "0"}]);
+    private["flags"] = (1 << 21).into();
+    let before = guild(
+        vec![role(20, "Mod", 1, 8)],
+        vec![channel(29, 4, "Staff", 0, None), private],
+    );
+    let after = guild(
+        vec![role(20, "Mods", 1, 0)],
+        vec![channel(31, 0, "other", 0, None)],
+    );
+    let there = plan(&before, &after, all_powerful(), DELETE);
+    let reached = rehearse(&before, &there);
+    let mut back = there.clone();
+    back.effects = there
+        .effects
+        .iter()
+        .rev()
+        .flat_map(|effect| {
+            let step = format!("undo {}", effect.step);
+            effect
+                .inverse
+                .iter()
+                .map(move |operation| splashtail_guild::Effect {
+                    step: step.clone(),
+                    operation: operation.clone(),
+                    needs: 0,
+                    inverse: Vec::new(),
+                })
+        })
+        .collect();
+    let returned = rehearse(&reached, &back);
+    let left = compare(&returned, &before);
+    // What the plan made is deleted by whoever knows its id.
+    assert_eq!(left.surplus.len(), 1, "{left:#?}");
+    assert!(
+        left.changed.is_empty() && left.missing.is_empty(),
+        "{left:#?}"
+    );
+}
+
+#[test]
+fn voices_are_taken_down_to_what_the_server_can_afford() {
+    let loud = |rate: u64| {
+        let mut voice = channel(20, 2, "Lounge", 0, None);
+        voice["bitrate"] = rate.into();
+        guild(vec![], vec![voice])
+    };
+    let plan = plan(
+        &guild(vec![], vec![]),
+        &loud(384_000),
+        all_powerful(),
+        DELETE,
+    );
+    let Operation::Create { body, .. } = &plan.effects[0].operation else {
+        panic!("{:?}", plan.effects);
+    };
+    assert_eq!(body["bitrate"], 96_000);
+    assert_eq!(plan.unable[0].why, Why::NeedsBoosts);
+    // And stay there without being touched again.
+    let names = steps(&loud(96_000), &loud(384_000), all_powerful());
+    assert!(names.is_empty(), "{names:?}");
+}
+
+#[test]
+fn categories_with_hidden_children_stay() {
+    let live = guild(
+        vec![],
+        vec![channel(10, 4, "Staff", 0, None), stub(20, Some(10))],
+    );
+    let wanted = guild(vec![], vec![stub(20, Some(10))]);
+    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    assert!(plan.effects.is_empty(), "{:?}", plan.effects);
+}
+
+#[test]
+fn a_stage_that_became_a_voice_channel_stays_one() {
+    let live = guild(vec![], vec![channel(20, 2, "Stage", 0, None)]);
+    let wanted = guild(vec![], vec![channel(30, 13, "Stage", 0, None)]);
+    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    assert!(plan.effects.is_empty(), "{:?}", plan.effects);
+    assert_eq!(plan.unable[0].why, Why::Impossible);
+}
+
+// A body replaces the whole list: denials beyond it would be gone until they are put.
+#[test]
+fn long_lists_that_are_there_are_never_open_in_between() {
+    let roles: Vec<Value> = (0..150)
+        .map(|n| role(1_000 + n, &format!("r{n}"), n as i64 + 1, 0))
+        .collect();
+    let list = |deny: u64| -> Vec<Value> {
+        let bits = |n: u64| if n == 149 { deny } else { 2048 };
+        (0..150).map(|n| json!({"id": (1_000 + n).to_string(), "type": 0, "allow": "0", "deny": bits(n).to_string()})).collect()
+    };
+    let with = |deny: u64| {
+        let mut made = channel(20, 0, "c", 0, None);
+        made["permission_overwrites"] = list(deny).into();
+        guild(roles.clone(), vec![made])
+    };
+    assert_eq!(
+        steps(&with(2048), &with(1024), all_powerful()),
+        ["channel/20/overwrite/1149"]
     );
 }

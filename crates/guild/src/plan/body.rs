@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Operation, Subject};
-use crate::fields::{Shape, fields, shape};
+use super::{MAX_OVERWRITES_IN_BODY, Operation, Subject};
+use crate::fields::{SETTABLE_CHANNEL_FLAGS, Shape, fields, shape};
 use crate::pairing::Mapping;
 use crate::{Id, Kind};
 
@@ -39,45 +39,111 @@ pub(super) fn create(kind: Kind, object: &Value) -> Map<String, Value> {
     body
 }
 
+/// What a create leaves to edits: flags, and a stage's crowd of more than 99.
+pub(super) fn finish(channel: &Value, body: &mut Map<String, Value>) -> Map<String, Value> {
+    let mut later = Map::new();
+    let flags = channel["flags"].as_u64().unwrap_or(0) & SETTABLE_CHANNEL_FLAGS;
+    if flags != 0 {
+        later.insert("flags".to_owned(), flags.into());
+    }
+    if body
+        .get("user_limit")
+        .and_then(Value::as_i64)
+        .is_some_and(|n| n > 99)
+        && let Some(crowd) = body.shift_remove("user_limit")
+    {
+        later.insert("user_limit".to_owned(), crowd);
+    }
+    // A create ignores the ids of tags.
+    for tag in body
+        .get_mut("available_tags")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(tag) = tag.as_object_mut() {
+            tag.shift_remove("id");
+        }
+    }
+    later
+}
+
+/// Makes something live again that was deleted, with everything that a create leaves out.
+pub(super) fn make_again(kind: Kind, id: Id, object: &Value) -> Vec<Operation> {
+    let subject = Subject::Live(id);
+    let mut body = create(kind, object);
+    let mut rest = Vec::new();
+    let mut later = Map::new();
+    if kind == Kind::Channel {
+        later = finish(object, &mut body);
+        if let Some(list) = body
+            .get_mut("permission_overwrites")
+            .and_then(Value::as_array_mut)
+        {
+            rest = list.split_off(list.len().min(MAX_OVERWRITES_IN_BODY));
+        }
+    }
+    let mut operations = vec![Operation::Create {
+        kind,
+        subject,
+        body,
+    }];
+    operations.extend(rest.into_iter().map(|overwrite| Operation::PutOverwrite {
+        channel: subject,
+        overwrite,
+    }));
+    if !later.is_empty() {
+        operations.push(Operation::Edit {
+            kind,
+            subject,
+            body: later,
+        });
+    }
+    operations
+}
+
 impl Subject {
     /// The live id, once it is known.
     pub fn resolved(self, kind: Kind, mapping: &Mapping) -> Option<Id> {
         match self {
-            Self::Live(id) => Some(id),
+            Self::Live(id) => Some(mapping.present(kind, id)),
             Self::Wanted(id) => mapping.live(kind, id),
         }
     }
 }
 
 impl Operation {
-    /// The operation with live ids in its body. References to what could not be made are dropped:
-    /// overwrites and list entries go, single references become null. `None` while its subject is
-    /// not there.
+    /// The operation with the live ids of the moment. References to what could not be made are
+    /// dropped: overwrites and list entries go, single references become null. `None` while its
+    /// subject is not there.
     pub fn resolved(&self, mapping: &Mapping) -> Option<Self> {
         let mut operation = self.clone();
         match &mut operation {
-            Self::Create { kind, body, .. } => lead(*kind, body, mapping),
+            Self::Create {
+                kind,
+                subject,
+                body,
+            } => lead(*kind, *subject, body, mapping),
             Self::Edit {
                 kind,
                 subject,
                 body,
             } => {
-                let of_wanted = matches!(subject, Subject::Wanted(_));
+                lead(*kind, *subject, body, mapping);
                 *subject = Subject::Live(subject.resolved(*kind, mapping)?);
-                if of_wanted {
-                    lead(*kind, body, mapping);
-                }
             }
             Self::Delete { kind, subject } => {
                 *subject = Subject::Live(subject.resolved(*kind, mapping)?);
             }
             Self::PutOverwrite { channel, overwrite } => {
-                let of_wanted = matches!(channel, Subject::Wanted(_));
-                *channel = Subject::Live(channel.resolved(Kind::Channel, mapping)?);
-                if of_wanted && overwrite["type"] != 1 {
-                    let role = Id::of(overwrite)?;
-                    overwrite["id"] = mapping.live(Kind::Role, role)?.json();
+                if !is_member(overwrite) {
+                    let role = of_same_state(*channel, Id::of(overwrite)?);
+                    overwrite["id"] = role.resolved(Kind::Role, mapping)?.json();
                 }
+                *channel = Subject::Live(channel.resolved(Kind::Channel, mapping)?);
+            }
+            Self::DeleteOverwrite { channel, .. } => {
+                *channel = Subject::Live(channel.resolved(Kind::Channel, mapping)?);
             }
             Self::Reorder { kind, positions } => {
                 let there = |(subject, at): &(Subject, i64)| {
@@ -90,12 +156,23 @@ impl Operation {
     }
 }
 
-/// Replaces ids of the wanted state by live ones.
-fn lead(kind: Kind, body: &mut Map<String, Value>, mapping: &Mapping) {
+/// Something that a subject's body refers to.
+fn of_same_state(subject: Subject, id: Id) -> Subject {
+    match subject {
+        Subject::Live(_) => Subject::Live(id),
+        Subject::Wanted(_) => Subject::Wanted(id),
+    }
+}
+
+pub(super) fn is_member(overwrite: &Value) -> bool {
+    overwrite["type"] == 1 || overwrite["type"] == "1"
+}
+
+/// Replaces the ids in a body by live ones.
+fn lead(kind: Kind, subject: Subject, body: &mut Map<String, Value>, mapping: &Mapping) {
     let live = |kind: Kind, id: &Value| {
-        Id::read(id)
-            .and_then(|id| mapping.live(kind, id))
-            .map(Id::json)
+        let there = of_same_state(subject, Id::read(id)?).resolved(kind, mapping)?;
+        Some(there.json())
     };
     for (name, value) in body.iter_mut() {
         match shape(kind, name) {
@@ -107,7 +184,7 @@ fn lead(kind: Kind, body: &mut Map<String, Value>, mapping: &Mapping) {
             Some(Shape::Overwrites) => {
                 let list = value.as_array().cloned().unwrap_or_default();
                 let led = list.into_iter().filter_map(|mut overwrite| {
-                    if overwrite["type"] != 1 && overwrite["type"] != "1" {
+                    if !is_member(&overwrite) {
                         overwrite["id"] = live(Kind::Role, &overwrite["id"])?;
                     }
                     Some(overwrite)

@@ -9,15 +9,14 @@ use super::{
     Draft, MAX_CHANNELS, MAX_CHILDREN, MAX_OVERWRITES_IN_BODY, Operation, Subject, Why, bits, body,
 };
 use crate::compare::{Bucket, bucket};
-use crate::fields::bit_set;
-use crate::pairing::rank;
+use crate::fields::{Follow, Shape, bit_set};
+use crate::pairing::{rank, within};
 use crate::{Id, Kind};
 
 impl Draft<'_> {
     pub(super) fn channels(&mut self) {
         for id in self.comparison.not_visible.clone() {
-            let wanted = self.plan.mapping.wanted(Kind::Channel, id).unwrap_or(id);
-            self.unable(Kind::Channel, wanted, Vec::new(), Why::NotVisible);
+            self.unable(Kind::Channel, id, Vec::new(), Why::NotVisible);
         }
         let mut wanted: Vec<(Id, Value)> = self
             .wanted
@@ -59,31 +58,14 @@ impl Draft<'_> {
             return false;
         }
         let parent = Id::read(&channel["parent_id"]);
-        if !room.take(parent) {
+        if !self.find_room(room, parent, true) {
             self.unable(Kind::Channel, id, Vec::new(), Why::Full);
             return false;
         }
         let mut body = body::create(Kind::Channel, channel);
         self.fit_type(id, &mut body);
-        // A stage takes more than 99 people only by an edit.
-        let crowd = body
-            .get("user_limit")
-            .and_then(Value::as_i64)
-            .filter(|n| *n > 99);
-        if crowd.is_some() {
-            body.shift_remove("user_limit");
-        }
-        // A create ignores the ids of tags.
-        for tag in body
-            .get_mut("available_tags")
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            if let Some(tag) = tag.as_object_mut() {
-                tag.shift_remove("id");
-            }
-        }
+        self.fit_bitrate(id, &mut body);
+        let later = body::finish(channel, &mut body);
         let overwrites = self.fit_overwrites(id, None, channel);
         let (first, rest) = overwrites.split_at(overwrites.len().min(MAX_OVERWRITES_IN_BODY));
         body.insert("permission_overwrites".to_owned(), first.into());
@@ -95,7 +77,7 @@ impl Draft<'_> {
             };
         let operation = Operation::Create {
             kind: Kind::Channel,
-            wanted: id,
+            subject: Subject::Wanted(id),
             body,
         };
         if !self.act(
@@ -108,13 +90,6 @@ impl Draft<'_> {
             return false;
         }
         self.put_overwrites(id, rest);
-        let mut later = Map::new();
-        if channel["flags"].as_u64().unwrap_or(0) & crate::fields::SETTABLE_CHANNEL_FLAGS != 0 {
-            later.insert("flags".to_owned(), settable_flags(channel));
-        }
-        if let Some(crowd) = crowd {
-            later.insert("user_limit".to_owned(), crowd.into());
-        }
         if !later.is_empty() {
             let operation = Operation::Edit {
                 kind: Kind::Channel,
@@ -149,24 +124,60 @@ impl Draft<'_> {
         let names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
         let mut body = body::take(channel, &names);
         let moves = names.contains(&"parent_id");
-        if moves && !room.moved(Id::read(&channel["parent_id"])) {
+        if moves && !self.find_room(room, Id::read(&channel["parent_id"]), false) {
             body.shift_remove("parent_id");
             self.unable(Kind::Channel, id, vec!["parent_id"], Why::Full);
+        } else if moves {
+            let left = Id::read(&present["parent_id"]);
+            room.leave(left.and_then(|p| self.plan.mapping.wanted(Kind::Channel, p)));
         }
         if names.contains(&"type") {
-            self.fit_type(id, &mut body);
+            let publishes = |kind: &Value| *kind == 0 || *kind == 5;
+            if publishes(&present["type"]) && publishes(&channel["type"]) {
+                self.fit_type(id, &mut body);
+            } else {
+                // A stage stays one, and so does a voice channel.
+                body.shift_remove("type");
+                self.unable(Kind::Channel, id, vec!["type"], Why::Impossible);
+            }
             if body.get("type") == Some(&present["type"]) {
                 body.shift_remove("type");
             }
         }
+        self.fit_bitrate(id, &mut body);
+        if body
+            .get("bitrate")
+            .is_some_and(|rate| *rate == present["bitrate"])
+        {
+            body.shift_remove("bitrate");
+        }
+        if let Some(tags) = body.get_mut("available_tags") {
+            lead_tags(tags, &present["available_tags"]);
+        }
         if body.contains_key("flags") {
             body.insert("flags".to_owned(), settable_flags(channel));
         }
-        let mut rest = Vec::new();
+        let mut singly = Vec::new();
         if body.contains_key("permission_overwrites") {
-            let mut all = self.fit_overwrites(id, Some(&present), channel);
-            rest = all.split_off(all.len().min(MAX_OVERWRITES_IN_BODY));
-            body.insert("permission_overwrites".to_owned(), all.into());
+            let all = self.fit_overwrites(id, Some(&present), channel);
+            if self.mean_the_same(&present, &all) {
+                body.shift_remove("permission_overwrites");
+            } else if all.len() > MAX_OVERWRITES_IN_BODY {
+                // A body replaces the whole list: what it cannot hold would be open meanwhile.
+                body.shift_remove("permission_overwrites");
+                singly = self.one_by_one(id, &present, &all);
+            } else {
+                body.insert("permission_overwrites".to_owned(), all.into());
+            }
+        }
+        for (step, operation, inverse) in singly {
+            self.act(
+                step,
+                bits::MANAGE_ROLES,
+                (Kind::Channel, id),
+                operation,
+                inverse,
+            );
         }
         if body.is_empty() {
             return;
@@ -180,19 +191,154 @@ impl Draft<'_> {
             .filter(|n| body.contains_key(**n))
             .copied()
             .collect();
-        let inverse = Operation::Edit {
+        let mut back = body::take(&present, &sent);
+        let mut rest = Vec::new();
+        if let Some(list) = back
+            .get_mut("permission_overwrites")
+            .and_then(Value::as_array_mut)
+        {
+            rest = list.split_off(list.len().min(MAX_OVERWRITES_IN_BODY));
+        }
+        let mut inverse = vec![Operation::Edit {
             kind: Kind::Channel,
             subject: Subject::Live(live),
-            body: body::take(&present, &sent),
-        };
+            body: back,
+        }];
+        inverse.extend(rest.into_iter().map(|overwrite| Operation::PutOverwrite {
+            channel: Subject::Live(live),
+            overwrite,
+        }));
         let operation = Operation::Edit {
             kind: Kind::Channel,
             subject: Subject::Wanted(id),
             body,
         };
         let step = format!("channel/{live}/edit");
-        if self.act(step, needs, (Kind::Channel, id), operation, Some(inverse)) {
-            self.put_overwrites(id, &rest);
+        self.act(step, needs, (Kind::Channel, id), operation, inverse);
+    }
+
+    /// Whether fitted overwrites say what is there already.
+    fn mean_the_same(&self, present: &Value, fitted: &[Value]) -> bool {
+        let overwrites = |list: &Value, follow: Follow<'_>| {
+            let channel = json!({"permission_overwrites": list});
+            Shape::Overwrites.canonical(&channel, "permission_overwrites", follow)
+        };
+        let across = self.plan.mapping.follow(self.wanted);
+        overwrites(&present["permission_overwrites"], &within(self.live))
+            == overwrites(&fitted.into(), &across)
+    }
+
+    /// A long list of overwrites, changed entry by entry.
+    fn one_by_one(
+        &self,
+        id: Id,
+        present: &Value,
+        fitted: &[Value],
+    ) -> Vec<(String, Operation, Vec<Operation>)> {
+        let channel = Subject::Wanted(id);
+        let live = self
+            .plan
+            .mapping
+            .live(Kind::Channel, id)
+            .map_or(channel, Subject::Live);
+        let there = |overwrite: &Value| {
+            let whom = Id::of(overwrite)?;
+            if body::is_member(overwrite) {
+                Some(whom)
+            } else {
+                self.plan.mapping.live(Kind::Role, whom)
+            }
+        };
+        let list = present["permission_overwrites"].as_array();
+        let old: Vec<&Value> = list.into_iter().flatten().collect();
+        let mut changes = Vec::new();
+        for overwrite in fitted {
+            let whom = there(overwrite);
+            let before = old.iter().find(|o| Id::of(o) == whom && whom.is_some());
+            let same = before.is_some_and(|before| {
+                ["allow", "deny"]
+                    .iter()
+                    .all(|key| bit_set(&before[*key]) == bit_set(&overwrite[*key]))
+            });
+            if same {
+                continue;
+            }
+            let inverse = match (before, whom) {
+                (Some(before), _) => vec![Operation::PutOverwrite {
+                    channel: live,
+                    overwrite: (*before).clone(),
+                }],
+                (None, Some(whom)) => vec![Operation::DeleteOverwrite {
+                    channel: live,
+                    whom,
+                }],
+                (None, None) => Vec::new(),
+            };
+            let name = overwrite["id"].as_str().unwrap_or_default();
+            let operation = Operation::PutOverwrite {
+                channel,
+                overwrite: overwrite.clone(),
+            };
+            changes.push((format!("channel/{id}/overwrite/{name}"), operation, inverse));
+        }
+        let kept: BTreeSet<Id> = fitted.iter().filter_map(there).collect();
+        for before in old {
+            let Some(whom) = Id::of(before).filter(|whom| !kept.contains(whom)) else {
+                continue;
+            };
+            let operation = Operation::DeleteOverwrite { channel, whom };
+            let inverse = vec![Operation::PutOverwrite {
+                channel: live,
+                overwrite: before.clone(),
+            }];
+            changes.push((
+                format!("channel/{id}/overwrite/{whom}/delete"),
+                operation,
+                inverse,
+            ));
+        }
+        changes
+    }
+
+    /// A place in the server, if `new`, and in the category; surplus makes room where it may go.
+    fn find_room(&mut self, room: &mut Room, parent: Option<Id>, new: bool) -> bool {
+        while !room.fits_below(parent) {
+            let live = parent.and_then(|p| self.plan.mapping.live(Kind::Channel, p));
+            let there = |channel: &Value| live.is_some() && Id::read(&channel["parent_id"]) == live;
+            if !self.make_room(Kind::Channel, &there) {
+                return false;
+            }
+            room.leave(parent);
+            room.server += 1;
+        }
+        if new && room.server == 0 {
+            if !self.make_room(Kind::Channel, &|channel| channel["type"] != 4) {
+                return false;
+            }
+            room.server += 1;
+        }
+        room.server -= usize::from(new);
+        room.enter(parent);
+        true
+    }
+
+    /// Takes a bitrate down to what the server's boosts allow.
+    fn fit_bitrate(&mut self, id: Id, body: &mut Map<String, Value>) {
+        let Some(rate) = body.get("bitrate").and_then(Value::as_i64) else {
+            return;
+        };
+        let tier = self.live.guild()["premium_tier"].as_u64().unwrap_or(0);
+        let most = match (body.get("type").and_then(Value::as_u64), tier) {
+            (Some(13), _) => 64_000,
+            _ if self.live.has_feature("VIP_REGIONS") => 384_000,
+            (_, 0) => 96_000,
+            (_, 1) => 128_000,
+            (_, 2) => 256_000,
+            _ => 384_000,
+        };
+        if rate > most {
+            body.insert("bitrate".to_owned(), most.into());
+            self.unable(Kind::Channel, id, vec!["bitrate"], Why::NeedsBoosts);
         }
     }
 
@@ -224,7 +370,7 @@ impl Draft<'_> {
         let mut fitted = Vec::with_capacity(list.len());
         let mut lacking = 0;
         for mut overwrite in list {
-            let member = overwrite["type"] == 1 || overwrite["type"] == "1";
+            let member = body::is_member(&overwrite);
             let whom = Id::of(&overwrite);
             if !member && whom.is_none_or(|role| self.wanted.get(Kind::Role, role).is_none()) {
                 continue;
@@ -407,6 +553,27 @@ fn slots(members: &[(Subject, i64)]) -> Vec<i64> {
     slots
 }
 
+/// Gives wanted tags the ids of the live ones they stand for: by id, else by name. An edit with an
+/// id that the forum does not have is refused; without one it makes a new tag.
+fn lead_tags(tags: &mut Value, present: &Value) {
+    let there: Vec<&Value> = present.as_array().into_iter().flatten().collect();
+    for tag in tags.as_array_mut().into_iter().flatten() {
+        let same = there
+            .iter()
+            .find(|t| t["id"] == tag["id"])
+            .or_else(|| there.iter().find(|t| t["name"] == tag["name"]));
+        match (same, tag.as_object_mut()) {
+            (Some(same), Some(tag)) => {
+                tag.insert("id".to_owned(), same["id"].clone());
+            }
+            (None, Some(tag)) => {
+                tag.shift_remove("id");
+            }
+            (_, None) => {}
+        }
+    }
+}
+
 fn settable_flags(channel: &Value) -> Value {
     let flags = channel["flags"].as_u64().unwrap_or(0);
     json!(flags & crate::fields::SETTABLE_CHANNEL_FLAGS)
@@ -441,21 +608,19 @@ impl Room {
         }
     }
 
-    fn take(&mut self, parent: Option<Id>) -> bool {
-        if self.server == 0 || !self.moved(parent) {
-            return false;
-        }
-        self.server -= 1;
-        true
+    fn fits_below(&self, parent: Option<Id>) -> bool {
+        parent.is_none_or(|p| self.children.get(&p).copied().unwrap_or(0) < MAX_CHILDREN)
     }
 
-    fn moved(&mut self, parent: Option<Id>) -> bool {
-        let Some(parent) = parent else { return true };
-        let children = self.children.entry(parent).or_default();
-        if *children >= MAX_CHILDREN {
-            return false;
+    fn enter(&mut self, parent: Option<Id>) {
+        if let Some(parent) = parent {
+            *self.children.entry(parent).or_default() += 1;
         }
-        *children += 1;
-        true
+    }
+
+    fn leave(&mut self, parent: Option<Id>) {
+        if let Some(children) = parent.and_then(|p| self.children.get_mut(&p)) {
+            *children = children.saturating_sub(1);
+        }
     }
 }

@@ -8,6 +8,8 @@ mod rehearse;
 mod roles;
 mod settings;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 pub use rehearse::rehearse;
@@ -65,8 +67,9 @@ pub struct Effect {
     pub operation: Operation,
     /// Permission bits that the call needs.
     pub needs: u64,
-    /// What takes it back; `None` for a create, which is taken back by deleting what it made.
-    pub inverse: Option<Operation>,
+    /// What takes it back, in order; empty for a create, which is taken back by deleting what it
+    /// made, and where a file would be needed. Ids are live ones throughout.
+    pub inverse: Vec<Operation>,
 }
 
 /// Whom an operation is about.
@@ -78,14 +81,15 @@ pub enum Subject {
     Wanted(Id),
 }
 
-/// A call's meaning. Ids inside bodies are those of the wanted state (of the live one in an inverse)
-/// until [`Operation::resolved`] replaces them.
+/// A call's meaning. Ids inside a body belong to the same state as its subject until
+/// [`Operation::resolved`] replaces them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operation {
+    /// The subject is what the new object stands for: something wanted, or something that was live
+    /// and is made again. Whoever carries it out tells the [`Mapping`] the new id.
     Create {
         kind: Kind,
-        /// Id of the wanted object.
-        wanted: Id,
+        subject: Subject,
         body: Map<String, Value>,
     },
     Edit {
@@ -100,6 +104,11 @@ pub enum Operation {
     PutOverwrite {
         channel: Subject,
         overwrite: Value,
+    },
+    /// `whom` is a live role, or a user.
+    DeleteOverwrite {
+        channel: Subject,
+        whom: Id,
     },
     /// New positions, all in one call.
     Reorder {
@@ -136,6 +145,8 @@ pub enum Why {
     NeedsFeature(&'static str),
     /// The picture's or sound's bytes are not part of the structure.
     NeedsFile,
+    /// It takes a higher boost tier; the nearest value that goes is taken.
+    NeedsBoosts,
     /// Discord does not let anybody.
     Impossible,
 }
@@ -155,6 +166,7 @@ pub fn plan(live: &Structure, wanted: &Structure, facts: Facts, mode: Mode) -> P
             unable: Vec::new(),
             mapping,
         },
+        gone: BTreeSet::new(),
     };
     draft.roles();
     draft.channels();
@@ -171,6 +183,8 @@ struct Draft<'s> {
     mode: Mode,
     comparison: Comparison,
     plan: Plan,
+    /// Surplus that is planned to go already, to make room.
+    gone: BTreeSet<(Kind, Id)>,
 }
 
 impl Draft<'_> {
@@ -194,7 +208,7 @@ impl Draft<'_> {
         needs: u64,
         (kind, id): (Kind, Id),
         operation: Operation,
-        inverse: Option<Operation>,
+        inverse: impl IntoIterator<Item = Operation>,
     ) -> bool {
         if !self.may(needs) {
             let why = Why::MissingPermissions(self.missing(needs));
@@ -205,7 +219,7 @@ impl Draft<'_> {
             step,
             operation,
             needs,
-            inverse,
+            inverse: inverse.into_iter().collect(),
         });
         true
     }

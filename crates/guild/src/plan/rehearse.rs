@@ -23,8 +23,12 @@ pub fn rehearse(live: &Structure, plan: &Plan) -> Structure {
         let Some(operation) = effect.operation.resolved(&mapping) else {
             continue;
         };
-        if let Some((kind, wanted, made)) = stage.perform(operation) {
-            mapping.insert(kind, wanted, made);
+        let made = stage.perform(operation);
+        if let (Some(id), Operation::Create { kind, subject, .. }) = (made, &effect.operation) {
+            match subject {
+                Subject::Wanted(wanted) => mapping.insert(*kind, *wanted, id),
+                Subject::Live(old) => mapping.renew(*kind, *old, id),
+            }
         }
     }
     stage.state
@@ -41,12 +45,10 @@ fn highest(state: &Structure) -> u64 {
 }
 
 impl Stage {
-    fn perform(&mut self, operation: Operation) -> Option<(Kind, Id, Id)> {
+    /// The id of what was made.
+    fn perform(&mut self, operation: Operation) -> Option<Id> {
         match operation {
-            Operation::Create { kind, wanted, body } => {
-                let id = self.create(kind, body);
-                return Some((kind, wanted, id));
-            }
+            Operation::Create { kind, body, .. } => return Some(self.create(kind, body)),
             Operation::Edit {
                 kind,
                 subject: Subject::Live(id),
@@ -76,6 +78,15 @@ impl Stage {
                 if let Some(list) = list.as_array_mut() {
                     list.retain(|o| o["id"] != overwrite["id"]);
                     list.push(overwrite);
+                }
+            }),
+            Operation::DeleteOverwrite {
+                channel: Subject::Live(id),
+                whom,
+            } => self.edit(Kind::Channel, id, |channel| {
+                let list = channel.get_mut("permission_overwrites");
+                if let Some(list) = list.and_then(Value::as_array_mut) {
+                    list.retain(|o| Id::of(o) != Some(whom));
                 }
             }),
             Operation::Reorder { kind, positions } => {

@@ -55,6 +55,9 @@ impl Draft<'_> {
                 self.unable(Kind::Role, id, Vec::new(), Why::Managed);
                 continue;
             }
+            if room == 0 && self.make_room(Kind::Role, &|_| true) {
+                room += 1;
+            }
             if room == 0 {
                 self.unable(Kind::Role, id, Vec::new(), Why::Full);
                 continue;
@@ -66,7 +69,7 @@ impl Draft<'_> {
             self.fit_role(id, &mut body);
             let operation = Operation::Create {
                 kind: Kind::Role,
-                wanted: id,
+                subject: Subject::Wanted(id),
                 body,
             };
             let step = format!("role/{id}/create");
@@ -95,10 +98,7 @@ impl Draft<'_> {
                 continue;
             };
             let names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
-            if present["managed"] == true {
-                self.unable(Kind::Role, wanted, names, Why::Managed);
-                continue;
-            }
+            // Managed roles are not given or deleted by hand, but edited like others.
             let everyone = live == self.live.id();
             if !everyone && !self.below_own(live) {
                 self.unable(Kind::Role, wanted, names, Why::Hierarchy);
@@ -151,7 +151,7 @@ impl Draft<'_> {
                 bits::MANAGE_ROLES,
                 (Kind::Role, wanted),
                 operation,
-                Some(inverse),
+                [inverse],
             );
         }
     }
@@ -222,19 +222,7 @@ impl Draft<'_> {
             .filter(|s| present.contains(s))
             .collect();
         let desired = woven(&present, &ranked);
-        let fixed: Vec<Id> = self
-            .ranked()
-            .into_iter()
-            .filter_map(|(id, _)| self.plan.mapping.live(Kind::Role, id))
-            .filter(|id| *id != everyone && !self.below_own(*id))
-            .collect();
-        if !fixed.is_empty() && self.comparison.reordered.contains(&Bucket::Roles) {
-            // Where the bot's own role and those above stand is not the bot's to decide.
-            for id in fixed {
-                let wanted = self.plan.mapping.wanted(Kind::Role, id).unwrap_or(id);
-                self.unable(Kind::Role, wanted, vec!["position"], Why::Hierarchy);
-            }
-        }
+        self.report_fixed_roles();
         if desired == present {
             return;
         }
@@ -266,8 +254,43 @@ impl Draft<'_> {
             bits::MANAGE_ROLES,
             (Kind::Role, everyone),
             operation,
-            Some(inverse),
+            [inverse],
         );
+    }
+}
+
+impl Draft<'_> {
+    /// Where the bot's own role and those above stand is not the bot's to decide: they are named
+    /// when they should stand elsewhere, below one that it may move or among themselves.
+    fn report_fixed_roles(&mut self) {
+        let everyone = self.live.id();
+        let ranked: Vec<(Id, Id)> = self
+            .ranked()
+            .into_iter()
+            .filter_map(|(id, _)| Some((id, self.plan.mapping.live(Kind::Role, id)?)))
+            .filter(|(_, live)| *live != everyone)
+            .collect();
+        let at = |live: Id| {
+            self.live
+                .get(Kind::Role, live)
+                .map(|r| rank(Kind::Role, live, r))
+        };
+        let mut astray = Vec::new();
+        let mut movable_above = false;
+        let mut last = None;
+        for (wanted, live) in ranked {
+            if self.below_own(live) {
+                movable_above = true;
+                continue;
+            }
+            if movable_above || last > at(live) {
+                astray.push(wanted);
+            }
+            last = last.max(at(live));
+        }
+        for id in astray {
+            self.unable(Kind::Role, id, vec!["position"], Why::Hierarchy);
+        }
     }
 }
 

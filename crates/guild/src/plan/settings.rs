@@ -80,7 +80,7 @@ impl Draft<'_> {
             needs,
             (Kind::Guild, guild),
             operation,
-            Some(inverse),
+            [inverse],
         );
     }
 
@@ -174,7 +174,7 @@ impl Draft<'_> {
             bits::MANAGE_GUILD,
             (Kind::Guild, id),
             operation,
-            Some(inverse),
+            [inverse],
         );
     }
 
@@ -244,7 +244,7 @@ impl Draft<'_> {
             }
             let operation = Operation::Create {
                 kind,
-                wanted: id,
+                subject: Subject::Wanted(id),
                 body,
             };
             self.act(
@@ -281,13 +281,7 @@ impl Draft<'_> {
                 body: body::take(now, &names),
             };
             let step = format!("{}/{}/edit", word(kind), difference.live);
-            self.act(
-                step,
-                edit,
-                (kind, difference.wanted),
-                operation,
-                Some(inverse),
-            );
+            self.act(step, edit, (kind, difference.wanted), operation, [inverse]);
         }
     }
 
@@ -297,45 +291,92 @@ impl Draft<'_> {
         if self.mode.surplus == Surplus::Keep {
             return;
         }
-        let order = [
-            (Kind::AutomodRule, bits::MANAGE_GUILD),
-            (Kind::ScheduledEvent, bits::MANAGE_EVENTS),
-            (Kind::Sound, bits::MANAGE_GUILD_EXPRESSIONS),
-            (Kind::Sticker, bits::MANAGE_GUILD_EXPRESSIONS),
-            (Kind::Emoji, bits::MANAGE_GUILD_EXPRESSIONS),
-            (Kind::Channel, bits::MANAGE_CHANNELS),
-            (Kind::Role, bits::MANAGE_ROLES),
-        ];
-        for (kind, needs) in order {
-            for id in of_kind(&self.comparison.surplus, kind) {
-                let Some(object) = self.live.get(kind, id) else {
-                    continue;
-                };
-                let managed = object["managed"] == true;
-                let why = match kind {
-                    Kind::Role if managed => Some(Why::Managed),
-                    Kind::Role if !self.below_own(id) => Some(Why::Hierarchy),
-                    Kind::Channel if self.community_needs(id) => Some(Why::Impossible),
-                    _ if managed => Some(Why::Managed),
-                    _ => None,
-                };
-                if let Some(why) = why {
-                    self.unable(kind, id, Vec::new(), why);
-                    continue;
+        for kind in [
+            Kind::AutomodRule,
+            Kind::ScheduledEvent,
+            Kind::Sound,
+            Kind::Sticker,
+            Kind::Emoji,
+            Kind::Channel,
+            Kind::Role,
+        ] {
+            let mut surplus = of_kind(&self.comparison.surplus, kind);
+            // Children before their category, so that the way back begins with it.
+            surplus.sort_by_key(|id| self.live.get(kind, *id).is_some_and(|o| o["type"] == 4));
+            for id in surplus {
+                match self.keeps(kind, id) {
+                    Some(why) => self.unable(kind, id, Vec::new(), why),
+                    None => {
+                        self.delete(kind, id);
+                    }
                 }
-                let inverse = Operation::Create {
-                    kind,
-                    wanted: id,
-                    body: body::create(kind, object),
-                };
-                let operation = Operation::Delete {
-                    kind,
-                    subject: Subject::Live(id),
-                };
-                let step = format!("{}/{id}/delete", word(kind));
-                self.act(step, needs, (kind, id), operation, Some(inverse));
             }
         }
+    }
+
+    /// Deletes one surplus object that `fits` beforehand, because the server is full.
+    pub(super) fn make_room(&mut self, kind: Kind, fits: &dyn Fn(&Value) -> bool) -> bool {
+        if self.mode.surplus == Surplus::Keep {
+            return false;
+        }
+        let candidates = of_kind(&self.comparison.surplus, kind);
+        let found = candidates.into_iter().find(|id| {
+            let fitting = self.live.get(kind, *id).is_some_and(fits);
+            fitting && !self.gone.contains(&(kind, *id)) && self.keeps(kind, *id).is_none()
+        });
+        found.is_some_and(|id| self.delete(kind, id))
+    }
+
+    /// Why a surplus object stays.
+    fn keeps(&self, kind: Kind, id: Id) -> Option<Why> {
+        let object = self.live.get(kind, id)?;
+        let hides = |parent: Id| {
+            let mut hidden = self.live.all(Kind::Hidden);
+            hidden.any(|(_, channel)| Id::read(&channel["parent_id"]) == Some(parent))
+        };
+        match kind {
+            _ if object["managed"] == true => Some(Why::Managed),
+            Kind::Role if !self.below_own(id) => Some(Why::Hierarchy),
+            // Who does not know what was hidden then cannot say that this is new.
+            Kind::Channel if !self.wanted.knows(Kind::Hidden) => Some(Why::NotVisible),
+            // Its children would be moved unseen.
+            Kind::Channel if hides(id) => Some(Why::NotVisible),
+            Kind::Channel if self.community_needs(id) => Some(Why::Impossible),
+            // A community's limit of mentions is there for good.
+            Kind::AutomodRule
+                if object["trigger_type"] == 5 && self.live.has_feature("COMMUNITY") =>
+            {
+                Some(Why::Impossible)
+            }
+            _ => None,
+        }
+    }
+
+    fn delete(&mut self, kind: Kind, id: Id) -> bool {
+        let Some(object) = self
+            .live
+            .get(kind, id)
+            .filter(|_| self.gone.insert((kind, id)))
+        else {
+            return false;
+        };
+        let needs = match kind {
+            Kind::Channel => bits::MANAGE_CHANNELS,
+            Kind::Role => bits::MANAGE_ROLES,
+            Kind::AutomodRule => bits::MANAGE_GUILD,
+            Kind::ScheduledEvent => bits::MANAGE_EVENTS,
+            _ => bits::MANAGE_GUILD_EXPRESSIONS,
+        };
+        let operation = Operation::Delete {
+            kind,
+            subject: Subject::Live(id),
+        };
+        let inverse = match kind {
+            Kind::Emoji | Kind::Sticker | Kind::Sound => Vec::new(),
+            kind => body::make_again(kind, id, object),
+        };
+        let step = format!("{}/{id}/delete", word(kind));
+        self.act(step, needs, (kind, id), operation, inverse)
     }
 
     /// Whether a live channel stays one of the two that a community cannot lose.
