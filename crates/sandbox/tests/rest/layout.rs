@@ -57,6 +57,19 @@ async fn containers_hold_rows_and_rows_hold_no_text() {
 }
 
 #[tokio::test]
+async fn sections_have_one_to_three_texts() {
+    let case = Case::nonsense();
+    for (texts, status) in [(0, 400), (1, 200), (3, 200), (4, 400)] {
+        let texts: Vec<Value> = (0..texts).map(|n| text(&n.to_string())).collect();
+        let section = json!({"type": 9, "components": texts, "accessory": button()});
+        let sent = post(&case, layout(json!([section])));
+        assert_eq!(sent.status, status, "{}", sent.json());
+    }
+    let empty = post(&case, layout(json!([{"type": 17}])));
+    assert_eq!(code(&empty), 50035);
+}
+
+#[tokio::test]
 async fn four_thousand_characters_of_text_are_the_most() {
     let case = Case::nonsense();
     for (texts, status) in [

@@ -245,7 +245,21 @@ impl Walk<'_> {
     }
 
     fn nested(&mut self, part: &mut Form<'_>, place: Place, out: &mut Value) {
-        if let Some(list) = part.list("components", MAX_COMPONENTS) {
+        part.require("components");
+        // A section has one to three texts (component reference, "Section").
+        let most = if place == Place::Section {
+            3
+        } else {
+            MAX_COMPONENTS
+        };
+        if let Some(list) = part.list("components", most) {
+            if list.is_empty() {
+                part.error(
+                    "components",
+                    "BASE_TYPE_BAD_LENGTH",
+                    format!("Must be between 1 and {most} in length."),
+                );
+            }
             out["components"] = self.children(part, list, place).into();
         }
         if place == Place::Section {
