@@ -144,7 +144,7 @@ impl Turn<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use splashtail_core::clock::ManualClock;
+    use splashtail_core::clock::{Clock, ManualClock};
 
     use super::*;
 

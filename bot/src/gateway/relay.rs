@@ -306,7 +306,9 @@ mod tests {
                     let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
                     socket.send(Message::text(r#"{"op":10}"#)).await.unwrap();
                     while let Some(Ok(message)) = socket.next().await {
-                        heard.send(message.to_string()).unwrap();
+                        if message.is_text() {
+                            heard.send(message.to_string()).unwrap();
+                        }
                         if is_identify(&message) {
                             let (code, reason) = (CloseCode::from(code), "no".into());
                             let _ = socket.close(Some(CloseFrame { code, reason })).await;
