@@ -20,7 +20,7 @@ use crate::route::Route;
 
 /// Longest time that a call stands in line, unless the caller says otherwise. Longer limits (a
 /// day of role creations) are the caller's decision.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// 429 answers accepted for one call; more means that the limits cannot be followed.
 const MOST_LIMITED: u32 = 20;
 /// No answer of the API comes near; a list of 1000 members takes about 1 MB.

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use splashtail_core::clock::ManualClock;
+use splashtail_core::clock::{Clock as _, ManualClock};
 use splashtail_core::ids::{ApplicationId, ChannelId, GuildId, UserId};
-use splashtail_discord::ensure::{Acting, EnsureError, Ensured, Nonce, Outcome, OverwriteOf};
+use splashtail_discord::ensure::{
+    AUDIT_LAG, AUDIT_SETTLED, Acting, EnsureError, Ensured, Nonce, Outcome, OverwriteOf,
+};
 use splashtail_discord::{Discord, DiscordError};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -89,6 +91,18 @@ impl Fake {
             format!("{} {path}", request.method)
         };
         requests.iter().map(call).collect()
+    }
+
+    async fn posts(&self) -> usize {
+        let calls = self.calls().await;
+        calls.iter().filter(|call| call.starts_with("POST")).count()
+    }
+
+    /// Nobody lets the bot read the audit log.
+    async fn hides_the_audit_log(&self) {
+        let refused = json!({"message": "Missing Permissions", "code": 50013});
+        let log = format!("{G}/audit-logs");
+        self.answers("GET", &log, 403, refused).await;
     }
 
     /// Runs it with time passing whenever it waits.
@@ -192,33 +206,51 @@ async fn only_the_difference_is_sent_with_the_nonce_in_the_reason() {
     assert!(reason.ends_with(&mark()) && reason.len() == 512, "{reason}");
 }
 
+/// Discord may still be working on what it did not answer: only the next run, which looks for as
+/// long as that can take, posts again.
 #[tokio::test]
-async fn a_creation_without_an_answer_is_repeated_when_it_did_not_happen() {
+async fn a_creation_without_an_answer_is_left_to_the_next_run() {
     let fake = Fake::new().await;
     let roles = format!("{G}/roles");
-    fake.answers_times("POST", &roles, 500, json!({}), 1).await;
-    fake.answers(
-        "POST",
-        &roles,
-        200,
-        json!({"id": made(5, 1), "name": "Mod"}),
-    )
-    .await;
-    // One of that name was there before.
-    let before = json!([{"id": made(-3600, 1), "name": "Mod", "permissions": "0"}]);
-    fake.answers("GET", &roles, 200, before).await;
+    fake.answers_times("POST", &roles, 504, json!({}), 1).await;
+    let made = json!({"id": made(5, 1), "name": "Mod"});
+    fake.answers("POST", &roles, 200, made).await;
+    // One of that name was there before, and a bot that came since brought its own.
+    let others = json!([
+        {"id": self::made(-3600, 1), "name": "Mod", "permissions": "0"},
+        {"id": self::made(1, 1), "name": "Mod", "managed": true}]);
+    fake.answers("GET", &roles, 200, others).await;
+    let want = json!({"name": "Mod"});
+    let error = fake.role(fake.acting(), want.clone()).await.unwrap_err();
+    assert!(error.is_ambiguous(), "{error}");
+    assert_eq!(fake.posts().await, 1);
+    let looked_from = fake.clock.now();
+    let again = fake.role(fake.acting().resumed(true), want).await.unwrap();
+    assert_eq!(again.outcome, Outcome::Created);
+    assert_eq!(fake.posts().await, 2);
+    let looked_for = (fake.clock.now() - looked_from).to_std().unwrap();
+    assert!(looked_for >= AUDIT_LAG, "{looked_for:?}");
+}
+
+/// It appears in the list some seconds after the connection was given up.
+#[tokio::test]
+async fn what_discord_finishes_later_is_found() {
+    let fake = Fake::new().await;
+    let roles = format!("{G}/roles");
+    fake.answers("POST", &roles, 504, json!({})).await;
+    fake.answers_times("GET", &roles, 200, json!([]), 3).await;
+    let ours = made(6, 1);
+    fake.answers("GET", &roles, 200, json!([{"id": ours, "name": "Mod"}]))
+        .await;
+    let log = json!({"audit_log_entries": [entry("1", &ours, &mark())]});
+    fake.answers("GET", &format!("{G}/audit-logs"), 200, log)
+        .await;
     let ensured = fake
         .role(fake.acting(), json!({"name": "Mod"}))
         .await
         .unwrap();
-    assert_eq!(ensured.outcome, Outcome::Created);
-    let calls = fake.calls().await;
-    let expected = [
-        "POST /guilds/100/roles",
-        "GET /guilds/100/roles",
-        "POST /guilds/100/roles",
-    ];
-    assert_eq!(calls, expected);
+    assert_eq!(ensured.outcome, Outcome::Adopted);
+    assert_eq!(fake.posts().await, 1);
 }
 
 /// The audit log comes twenty seconds late, and a person made a role of the same name meanwhile.
@@ -241,12 +273,7 @@ async fn a_creation_without_an_answer_is_found_by_its_nonce() {
     let ensured = fake.role(fake.acting(), want).await.unwrap();
     assert_eq!(ensured.outcome, Outcome::Adopted);
     assert_eq!(ensured.object["id"], json!(ours));
-    let posts = fake
-        .calls()
-        .await
-        .into_iter()
-        .filter(|call| call.starts_with("POST"));
-    assert_eq!(posts.count(), 1);
+    assert_eq!(fake.posts().await, 1);
 }
 
 /// Neither a failed look-up nor the order to stop makes a failure of what may have happened.
@@ -295,19 +322,49 @@ async fn resumed_creations_are_looked_up_first() {
     let ours = made(1, 1);
     fake.answers("GET", &roles, 200, json!([{"id": ours, "name": "Mod"}]))
         .await;
-    let log = json!({"message": "Missing Permissions", "code": 50013});
-    fake.answers("GET", &format!("{G}/audit-logs"), 403, log)
-        .await;
-    let ensured = fake
-        .role(fake.acting().resumed(true), json!({"name": "Mod"}))
-        .await
-        .unwrap();
+    fake.hides_the_audit_log().await;
+    let acting = fake.acting().resumed(true);
+    let want = json!({"name": " Mod "});
+    let ensured = fake.role(acting.clone(), want.clone()).await.unwrap();
     assert_eq!(
         ensured.outcome,
         Outcome::Adopted,
         "the only one that can be it"
     );
     assert_eq!(ensured.object["id"], json!(ours));
+    // The second of two roles that are alike: the first is another effect's.
+    let second = made(9, 1);
+    fake.answers("POST", &roles, 200, json!({"id": second}))
+        .await;
+    let acting = acting.owned([ours.parse::<u64>().unwrap()]);
+    let ensured = fake.role(acting, want).await.unwrap();
+    assert_eq!(ensured.outcome, Outcome::Created);
+    assert_eq!(ensured.object["id"], json!(second));
+}
+
+/// Discord stores names otherwise than they are sent, and people rename what they find.
+#[tokio::test]
+async fn what_is_new_and_unlike_may_be_it_all_the_same() {
+    let fake = Fake::new().await;
+    let channels = format!("{G}/channels");
+    let stored = json!([{"id": made(1, 1), "type": 0, "name": "mod-chat"}]);
+    fake.answers_times("GET", &channels, 200, stored, 1).await;
+    let renamed = json!([{"id": made(1, 1), "type": 0, "name": "staff"}]);
+    fake.answers("GET", &channels, 200, renamed).await;
+    fake.hides_the_audit_log().await;
+    let acting = fake.acting().resumed(true);
+    let channel = |acting: Acting| async move {
+        let want = json!({"name": "Mod  Chat"});
+        acting.ensure_channel(guild(), &want, None).await
+    };
+    let ensured = fake.run(channel(acting.clone())).await.unwrap();
+    assert_eq!(ensured.outcome, Outcome::Adopted);
+    let error = fake.run(channel(acting)).await.unwrap_err();
+    assert!(
+        matches!(error, EnsureError::Unresolved { candidates: 1, .. }),
+        "{error}"
+    );
+    assert_eq!(fake.posts().await, 0);
 }
 
 /// What other people made is never taken, and of several that nobody claims none is.
@@ -344,6 +401,18 @@ async fn strangers_are_not_adopted() {
         "{error}"
     );
     assert!(error.is_ambiguous() && !error.is_transient());
+
+    // Entries that did not come in all that time are not waited for any longer.
+    let line = Duration::from_secs(60);
+    fake.clock.advance(line + AUDIT_SETTLED);
+    let acting = fake.acting().resumed(true).longest_wait(line);
+    let error = fake.role(acting, json!({"name": "Mod"})).await.unwrap_err();
+    assert!(matches!(
+        error,
+        EnsureError::Unresolved { settled: true, .. }
+    ));
+    assert!(!error.is_ambiguous() && !error.is_transient(), "{error}");
+    assert_eq!(fake.posts().await, 0);
 }
 
 #[tokio::test]
@@ -386,6 +455,36 @@ async fn channels_that_hide_themselves_are_found_in_the_audit_log() {
     let ensured = acting.ensure_channel(guild(), &want, None).await.unwrap();
     assert_eq!(ensured.outcome, Outcome::Adopted);
     assert_eq!(ensured.object, json!({"id": ours}));
+}
+
+/// Neither a list that need not show it nor a silent audit log says that it was not made.
+#[tokio::test]
+async fn channels_that_hide_themselves_are_not_made_twice() {
+    for readable in [true, false] {
+        let fake = Fake::new().await;
+        fake.answers("GET", &format!("{G}/channels"), 200, json!([]))
+            .await;
+        if readable {
+            let log = json!({"audit_log_entries": [entry("1", &made(1, 1), "by hand")]});
+            fake.answers("GET", &format!("{G}/audit-logs"), 200, log)
+                .await;
+        } else {
+            fake.hides_the_audit_log().await;
+        }
+        let acting = fake.acting().resumed(true);
+        let made = async move {
+            let want = json!({"name": "staff", "type": 0, "permission_overwrites": [
+                {"id": "100", "type": 0, "allow": "0", "deny": "1024"}]});
+            acting.ensure_channel(guild(), &want, None).await
+        };
+        let error = fake.run(made).await.unwrap_err();
+        let EnsureError::Unresolved { audited, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(audited, readable);
+        assert!(error.is_ambiguous());
+        assert_eq!(fake.posts().await, 0);
+    }
 }
 
 #[tokio::test]

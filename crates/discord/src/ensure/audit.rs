@@ -11,6 +11,8 @@ use crate::snowflake::{array, id};
 
 /// How long an audit log entry is waited for. Discord promises nothing.
 pub const AUDIT_LAG: Duration = Duration::from_secs(30);
+/// After this no entry is expected to come. Discord promises nothing here either.
+pub const AUDIT_SETTLED: Duration = Duration::from_secs(15 * 60);
 /// Pauses between looks; together [`AUDIT_LAG`].
 pub(super) const LOOKS: [Duration; 6] = [
     Duration::ZERO,

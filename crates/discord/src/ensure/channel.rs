@@ -2,7 +2,7 @@ use http::Method;
 use serde_json::{Value, json};
 use splashtail_core::ids::GuildId;
 
-use super::create::Creation;
+use super::create::{Creation, Likeness};
 use super::{Acting, EnsureError, Ensured, Outcome, gone_is_fine};
 use crate::permissions::{bits, is_hidden};
 use crate::snowflake::{array, bit_set, id};
@@ -43,9 +43,14 @@ impl Acting {
         }
         let channels = format!("/guilds/{guild}/channels");
         let like = |channel: &Value| {
-            plain_name(&channel["name"]) == plain_name(&want["name"])
+            let alike = plain_name(&channel["name"]) == plain_name(&want["name"])
                 && channel["type"].as_u64() == want["type"].as_u64().or(Some(0))
-                && id(&channel["parent_id"]) == id(&want["parent_id"])
+                && id(&channel["parent_id"]) == id(&want["parent_id"]);
+            if alike {
+                Likeness::Alike
+            } else {
+                Likeness::Perhaps
+            }
         };
         self.create(Creation {
             what: "channel",
@@ -127,10 +132,14 @@ fn overwrite(channel: &Value, target: u64) -> Option<&Value> {
         .find(|overwrite| id(&overwrite["id"]) == Some(target))
 }
 
-/// Text channels are stored in small letters with dashes.
+/// What is left of a name when everything is gone that Discord may change: text channels are stored
+/// in small letters, with single dashes for blanks and without most signs.
 fn plain_name(name: &Value) -> String {
     let name = name.as_str().unwrap_or_default().to_lowercase();
-    name.replace(char::is_whitespace, "-")
+    let parts = name.split(|c: char| c == '-' || c.is_whitespace());
+    let parts = parts.map(|part| part.replace(|c: char| c.is_ascii_punctuation() && c != '_', ""));
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join("-")
 }
 
 /// Whoever lacks sight of a channel does not find it in the list.
@@ -138,4 +147,29 @@ fn may_be_hidden(want: &Value) -> bool {
     array(&want["permission_overwrites"])
         .iter()
         .any(|overwrite| bit_set(&overwrite["deny"]) & bits::VIEW_CHANNEL != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_as_discord_stores_them() {
+        for (sent, stored) in [
+            ("Mod  Chat", "mod-chat"),
+            (" mod chat ", "mod-chat"),
+            ("mod--chat-", "mod-chat"),
+            ("Mod\u{2009}\tChat", "mod-chat"),
+            ("Joey's Cool Channel!", "joeys-cool-channel"),
+            ("a & b", "a-b"),
+            ("Über_uns 🎉", "über_uns-🎉"),
+        ] {
+            assert_eq!(
+                plain_name(&json!(sent)),
+                plain_name(&json!(stored)),
+                "{sent}"
+            );
+        }
+        assert_ne!(plain_name(&json!("mod")), plain_name(&json!("mod-chat")));
+    }
 }

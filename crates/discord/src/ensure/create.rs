@@ -3,12 +3,20 @@ use serde_json::Value;
 use splashtail_core::ids::GuildId;
 use tracing::warn;
 
-use super::audit::LOOKS;
+use super::audit::{LOOKS, Makers};
 use super::{Acting, EnsureError, Ensured, Outcome};
 use crate::snowflake::{array, id};
 
-/// Times that a creation is tried when look-ups say each time that it did not happen.
-const TRIES: u32 = 3;
+/// Whether an object can be what a creation made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// It is what was asked for.
+    Alike,
+    /// It differs, but Discord changes what it is sent, and people what they find.
+    Perhaps,
+    /// Nothing that we make is such an object.
+    Never,
+}
 
 /// Something to be made once.
 pub(super) struct Creation<'a> {
@@ -22,70 +30,68 @@ pub(super) struct Creation<'a> {
     pub(super) list: String,
     /// Type of the audit log entry.
     pub(super) action: u64,
-    /// Whether an object could be the one.
-    pub(super) like: &'a (dyn Fn(&Value) -> bool + Sync),
+    pub(super) like: &'a (dyn Fn(&Value) -> Likeness + Sync),
     /// The list may not show it, so that only the audit log tells.
     pub(super) unlisted: bool,
 }
 
 impl Acting {
+    /// Posts at most once: Discord may still be working on what it did not answer, so a repetition
+    /// is the next call's, which looks first.
     pub(super) async fn create(&self, creation: Creation<'_>) -> Result<Ensured, EnsureError> {
         if self.resumed
             && let Some(object) = self.look_up(&creation).await?
         {
             return Ok(Ensured::new(Outcome::Adopted, object));
         }
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let made = self
-                .request(Method::POST, creation.post.clone())
-                .json(creation.body)
-                .send()
-                .await;
-            let error = match made {
-                Ok(object) => return Ok(Ensured::new(Outcome::Created, object)),
-                Err(error) if error.is_ambiguous() => error,
-                Err(error) => return Err(error.into()),
-            };
-            warn!(
-                discord.object = creation.what,
-                error = %error,
-                "no answer to a creation, looking up what became of it"
-            );
-            match self.look_up(&creation).await {
-                Ok(Some(object)) => return Ok(Ensured::new(Outcome::Adopted, object)),
-                Ok(None) if tries < TRIES => {}
-                Err(unresolved @ EnsureError::Unresolved { .. }) => return Err(unresolved),
-                Ok(None) => return Err(error.into()),
-                Err(failed) => {
-                    // Whatever kept us from looking: it is not known whether it happened.
-                    warn!(discord.object = creation.what, error = %failed, "the look-up failed");
-                    return Err(error.into());
-                }
+        let made = self
+            .request(Method::POST, creation.post.clone())
+            .json(creation.body)
+            .send()
+            .await;
+        let error = match made {
+            Ok(object) => return Ok(Ensured::new(Outcome::Created, object)),
+            Err(error) if error.is_ambiguous() => error,
+            Err(error) => return Err(error.into()),
+        };
+        warn!(
+            discord.object = creation.what,
+            error = %error,
+            "no answer to a creation, looking up what became of it"
+        );
+        match self.look_up(&creation).await {
+            Ok(Some(object)) => Ok(Ensured::new(Outcome::Adopted, object)),
+            Err(unresolved @ EnsureError::Unresolved { .. }) => Err(unresolved),
+            Ok(None) => Err(error.into()),
+            Err(failed) => {
+                // Whatever kept us from looking: it is not known whether it happened.
+                warn!(discord.object = creation.what, error = %failed, "the look-up failed");
+                Err(error.into())
             }
         }
     }
 
-    /// What an earlier try made, if it made anything.
+    /// What an earlier try made. `None`: it made nothing, because all that was made since the
+    /// intent is somebody's, and stays so for as long as Discord may still be working on it.
     async fn look_up(&self, creation: &Creation<'_>) -> Result<Option<Value>, EnsureError> {
-        let mut candidates = Vec::new();
+        let mut unclaimed = Vec::new();
+        let mut makers = Some(Makers::default());
         for pause in LOOKS {
             self.wait(pause).await?;
             let list = self.request(Method::GET, creation.list.clone());
             let list = list.send().await?;
-            let earliest = self.earliest_id();
-            candidates = array(&list)
-                .iter()
-                .filter(|object| id(&object["id"]).is_some_and(|id| id >= earliest))
-                .filter(|object| (creation.like)(object))
-                .cloned()
-                .collect();
-            if candidates.is_empty() && !creation.unlisted {
-                return Ok(None);
+            unclaimed = self.unclaimed(&list, creation);
+            if !unclaimed.is_empty() || creation.unlisted {
+                // Who may not read it now will not be allowed to in a few seconds.
+                if makers.is_some() {
+                    makers = self.makers(creation.guild, creation.action).await?;
+                }
             }
-            let Some(makers) = self.makers(creation.guild, creation.action).await? else {
-                break;
+            let Some(makers) = &makers else {
+                if let Some(object) = only_alike(&unclaimed, creation) {
+                    return Ok(Some(object));
+                }
+                continue;
             };
             if let Some(ours) = makers.ours {
                 let known = |object: &&Value| id(&object["id"]) == Some(ours);
@@ -93,18 +99,46 @@ impl Acting {
                 let bare = || serde_json::json!({"id": ours.to_string()});
                 return Ok(Some(object.unwrap_or_else(bare)));
             }
-            candidates
+            unclaimed
                 .retain(|object| id(&object["id"]).is_some_and(|id| !makers.others.contains(&id)));
-            if candidates.is_empty() && !creation.unlisted {
-                return Ok(None);
-            }
         }
-        match candidates.len() {
-            0 | 1 => Ok(candidates.pop()),
-            candidates => Err(EnsureError::Unresolved {
-                what: creation.what,
-                candidates,
-            }),
+        if let Some(object) = only_alike(&unclaimed, creation) {
+            return Ok(Some(object));
         }
+        if unclaimed.is_empty() && !creation.unlisted {
+            return Ok(None);
+        }
+        Err(self.unresolved(creation.what, unclaimed.len(), makers.is_some()))
     }
+
+    /// What was made since the intent, could be ours and belongs to no other effect of the caller.
+    fn unclaimed(&self, list: &Value, creation: &Creation<'_>) -> Vec<Value> {
+        let earliest = self.earliest_id();
+        let open = |id: u64| id >= earliest && !self.owned.contains(&id);
+        array(list)
+            .iter()
+            .filter(|object| id(&object["id"]).is_some_and(open))
+            .filter(|object| (creation.like)(object) != Likeness::Never)
+            .cloned()
+            .collect()
+    }
+}
+
+/// The one that is what was asked for, if there is exactly one.
+fn only_alike(unclaimed: &[Value], creation: &Creation<'_>) -> Option<Value> {
+    let mut alike = unclaimed
+        .iter()
+        .filter(|object| (creation.like)(object) == Likeness::Alike);
+    let object = alike.next()?;
+    alike.next().is_none().then(|| object.clone())
+}
+
+/// A name as Discord stores it: trimmed, with single spaces.
+pub(super) fn stored_name(name: &Value) -> String {
+    let words: Vec<&str> = name
+        .as_str()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    words.join(" ")
 }

@@ -5,11 +5,12 @@
 //! [`Nonce`], and an answer that never came is looked up before anything is tried again.
 //!
 //! What a creation came to is decided by the list of objects first and the audit log second. The
-//! list shows a new object at once, so without a candidate (same name and kind, made since the
-//! intent was recorded) nothing happened. A candidate is ours when the entry of its creation
-//! carries the nonce, and somebody else's when another entry made it. Entries come late, without a
-//! known bound: they are waited for [`AUDIT_LAG`]. A single candidate that no entry claims by then
-//! is adopted; of several, none is.
+//! list shows a new object at once, so nothing happened when, for [`AUDIT_LAG`], all that is newer
+//! than the intent is somebody's: an effect's whose result the caller knows ([`Acting::owned`]), or
+//! one whose audit log entry lacks the nonce. An object is ours when its entry carries the nonce.
+//! Entries come late, without a known bound: of what no entry claims by then, the only one that is
+//! what was asked for is adopted. Everything else is [`EnsureError::Unresolved`], and a person's
+//! matter once entries had [`AUDIT_SETTLED`].
 
 mod audit;
 mod ban;
@@ -21,6 +22,7 @@ mod message;
 mod role;
 mod webhook;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -32,9 +34,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Discord;
 use crate::error::DiscordError;
-use crate::request::{REASON_CHARACTERS, Request};
+use crate::request::{LONGEST_WAIT, REASON_CHARACTERS, Request};
 
-pub use self::audit::AUDIT_LAG;
+pub use self::audit::{AUDIT_LAG, AUDIT_SETTLED};
 pub use self::ban::{BULK_BAN, BulkBan};
 pub use self::channel::OverwriteOf;
 pub use self::message::ENFORCED_FOR;
@@ -114,13 +116,17 @@ pub enum EnsureError {
     /// The channel is hidden from the bot: what it is like is not known, so it is left alone.
     #[error("channel {0} is hidden from the bot")]
     Hidden(u64),
-    /// An earlier try may have made one of several objects, and nothing tells which.
-    #[error("an earlier try may have made this {what}, and {candidates} look like it")]
+    /// An earlier try may have made it, and nothing tells whether and which it is.
+    #[error("an earlier try may have made this {what}: {}", doubt(*.candidates, *.audited))]
     Unresolved {
         /// Kind of object.
         what: &'static str,
         /// How many could be it.
         candidates: usize,
+        /// Whether the bot may read the audit log.
+        audited: bool,
+        /// Looking again will not tell more: entries had [`AUDIT_SETTLED`] to come.
+        settled: bool,
     },
     /// What the caller gave lacks an id.
     #[error("the {0} given has no id")]
@@ -133,13 +139,26 @@ impl EnsureError {
         matches!(self, Self::Discord(error) if error.is_transient())
     }
 
-    /// Whether it may have happened all the same. Repeat it with [`Acting::resumed`].
+    /// Whether it may have happened all the same and a later look can tell. Repeat it with
+    /// [`Acting::resumed`].
     pub fn is_ambiguous(&self) -> bool {
         match self {
             Self::Discord(error) => error.is_ambiguous(),
-            Self::Unresolved { .. } => true,
+            Self::Unresolved { settled, .. } => !settled,
             Self::Hidden(_) | Self::Incomplete(_) => false,
         }
+    }
+}
+
+fn doubt(candidates: usize, audited: bool) -> String {
+    let seen = match candidates {
+        0 => "the list need not show it".to_owned(),
+        candidates => format!("{candidates} made since could be it"),
+    };
+    if audited {
+        format!("{seen}, and the audit log names none")
+    } else {
+        format!("{seen}, and the bot may not read the audit log")
     }
 }
 
@@ -153,6 +172,7 @@ pub struct Acting {
     since: DateTime<Utc>,
     reason: String,
     resumed: bool,
+    owned: HashSet<u64>,
     longest_wait: Option<Duration>,
     cancelled: Option<CancellationToken>,
 }
@@ -167,6 +187,7 @@ impl Discord {
             since,
             reason: String::new(),
             resumed: false,
+            owned: HashSet::new(),
             longest_wait: None,
             cancelled: None,
         }
@@ -183,6 +204,13 @@ impl Acting {
     /// The effect was begun before, in another life of the caller: look up what became of it.
     pub fn resumed(mut self, resumed: bool) -> Self {
         self.resumed = resumed;
+        self
+    }
+
+    /// Ids that other effects of the caller have made or taken: never taken for this one's, however
+    /// much they are like it.
+    pub fn owned(mut self, ids: impl IntoIterator<Item = u64>) -> Self {
+        self.owned.extend(ids);
         self
     }
 
@@ -231,6 +259,18 @@ impl Acting {
         const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
         let since = (self.since - CLOCK_SKEW).timestamp_millis() - DISCORD_EPOCH_MS;
         u64::try_from(since).unwrap_or_default() << 22
+    }
+
+    /// Nothing tells what became of it. It was sent at the latest when its time in line was over.
+    fn unresolved(&self, what: &'static str, candidates: usize, audited: bool) -> EnsureError {
+        let line = self.longest_wait.unwrap_or(LONGEST_WAIT);
+        let age = (self.discord.inner.clock.now() - self.since).to_std();
+        EnsureError::Unresolved {
+            what,
+            candidates,
+            audited,
+            settled: age.is_ok_and(|age| age > line.saturating_add(AUDIT_SETTLED)),
+        }
     }
 
     async fn wait(&self, duration: Duration) -> Result<(), DiscordError> {

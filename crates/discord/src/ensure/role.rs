@@ -2,7 +2,7 @@ use http::Method;
 use serde_json::Value;
 use splashtail_core::ids::GuildId;
 
-use super::create::Creation;
+use super::create::{Creation, Likeness, stored_name};
 use super::{Acting, EnsureError, Ensured, Outcome, fields};
 use crate::snowflake::{bit_set, id};
 
@@ -26,10 +26,17 @@ impl Acting {
             return self.change(format!("{roles}/{role}"), want, now).await;
         }
         let like = |role: &Value| {
-            role["name"] == want["name"]
-                && role["managed"] != true
+            if role["managed"] == true {
+                return Likeness::Never;
+            }
+            let alike = stored_name(&role["name"]) == stored_name(&want["name"])
                 && (want["permissions"].is_null()
-                    || bit_set(&role["permissions"]) == bit_set(&want["permissions"]))
+                    || bit_set(&role["permissions"]) == bit_set(&want["permissions"]));
+            if alike {
+                Likeness::Alike
+            } else {
+                Likeness::Perhaps
+            }
         };
         self.create(Creation {
             what: "role",

@@ -1,7 +1,7 @@
 use serde_json::Value;
 use splashtail_core::ids::{ApplicationId, ChannelId, GuildId};
 
-use super::create::Creation;
+use super::create::{Creation, Likeness, stored_name};
 use super::{Acting, EnsureError, Ensured, Outcome};
 use crate::snowflake::typed;
 
@@ -21,11 +21,17 @@ impl Acting {
         want: &Value,
         now: &[Value],
     ) -> Result<Ensured, EnsureError> {
-        let ours = |webhook: &Value| {
-            typed(&webhook["application_id"]) == Some(application)
-                && webhook["name"] == want["name"]
+        let like = |webhook: &Value| {
+            if typed(&webhook["application_id"]) != Some(application) {
+                Likeness::Never
+            } else if stored_name(&webhook["name"]) == stored_name(&want["name"]) {
+                Likeness::Alike
+            } else {
+                Likeness::Perhaps
+            }
         };
-        let usable = |webhook: &&Value| ours(webhook) && webhook["token"].is_string();
+        let usable =
+            |webhook: &&Value| like(webhook) == Likeness::Alike && webhook["token"].is_string();
         if let Some(webhook) = now.iter().find(usable) {
             return Ok(Ensured::new(Outcome::Unchanged, webhook.clone()));
         }
@@ -37,7 +43,7 @@ impl Acting {
             body: want,
             list: webhooks,
             action: WEBHOOK_CREATE,
-            like: &ours,
+            like: &like,
             unlisted: false,
         })
         .await
