@@ -17,6 +17,7 @@ export const ar: Catalogue = {
   'theme.light': 'فاتح',
   'theme.dark': 'داكن',
   'language.label': 'اللغة',
+  'language.missing': 'تعذّر تحميل نصوص {name}. اخترها مرة أخرى لاحقًا.',
 
   'error.missing': 'هذه الصفحة غير موجودة',
   'error.missingHelp': 'ربما كُتب العنوان خطأً، أو نُقلت الصفحة.',

@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { en } from './en';
-import { LANGUAGES, Locale, type Code, type Key } from './locale.svelte';
+import { LANGUAGES, Locale, type Catalogue, type Code, type Key } from './locale.svelte';
 import { placeholders } from './message';
 
 const codes = Object.keys(LANGUAGES) as Code[];
@@ -82,5 +82,29 @@ describe('Locale', () => {
     expect(await started('toString')).toBe('en');
     await new Locale(store).choose('ar');
     expect(await started('de')).toBe('ar');
+  });
+
+  it('keeps the last choice, however late an earlier one arrives', async () => {
+    let arrive = (_: Catalogue) => {};
+    const late = new Promise<Catalogue>((resolve) => (arrive = resolve));
+    const languages = { ...LANGUAGES, de: { load: () => late } };
+    const locale = new Locale(nowhere, languages);
+    const first = locale.choose('de');
+    await locale.choose('ar');
+    arrive(en);
+    await first;
+    expect(locale.code).toBe('ar');
+  });
+
+  it('says when the texts cannot be loaded, and stays as it is', async () => {
+    const said = vi.spyOn(console, 'error').mockReturnValue();
+    const languages = { ...LANGUAGES, de: { load: () => Promise.reject(new Error('offline')) } };
+    const locale = new Locale(nowhere, languages);
+    await locale.choose('ar');
+    await locale.choose('de');
+    expect([locale.code, locale.missing]).toEqual(['ar', 'de']);
+    expect(said).toHaveBeenCalledOnce();
+    await locale.choose('en');
+    expect([locale.code, locale.missing]).toEqual(['en', null]);
   });
 });

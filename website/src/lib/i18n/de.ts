@@ -17,6 +17,7 @@ export const de: Catalogue = {
   'theme.light': 'Hell',
   'theme.dark': 'Dunkel',
   'language.label': 'Sprache',
+  'language.missing': 'Die Texte für {name} lassen sich nicht laden. Bitte später noch einmal wählen.',
 
   'error.missing': 'Diese Seite gibt es nicht',
   'error.missingHelp': 'Vielleicht ist die Adresse falsch geschrieben, oder die Seite ist umgezogen.',

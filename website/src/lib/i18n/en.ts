@@ -22,6 +22,7 @@ export const en = {
   'theme.light': 'Light',
   'theme.dark': 'Dark',
   'language.label': 'Language',
+  'language.missing': 'The texts for {name} cannot be loaded. Choose it again later.',
 
   'error.missing': 'This page does not exist',
   'error.missingHelp': 'The address may be misspelled, or the page has moved.',

@@ -14,6 +14,7 @@ export const LANGUAGES = {
 } as const;
 
 export type Code = keyof typeof LANGUAGES;
+type Languages = Record<Code, { load: () => Promise<Catalogue> }>;
 
 const KEY = 'language';
 
@@ -21,7 +22,11 @@ const KEY = 'language';
 export class Locale {
   #code = $state<Code>('en');
   #texts = $state.raw<Catalogue>(en);
+  #missing = $state<Code | null>(null);
   #store: Store;
+  #languages: Languages;
+  /** Counts choices: the last one holds, however long its texts take. */
+  #choice = 0;
   #number = $derived(new Intl.NumberFormat(this.#code));
   #plural = $derived(new Intl.PluralRules(this.#code));
   #clock = $derived(new Intl.DateTimeFormat(this.#code, { timeStyle: 'medium' }));
@@ -32,12 +37,18 @@ export class Locale {
     new Intl.RelativeTimeFormat(this.#code, { numeric: 'auto', style: 'short' })
   );
 
-  constructor(store: Store = browserStore) {
+  constructor(store: Store = browserStore, languages: Languages = LANGUAGES) {
     this.#store = store;
+    this.#languages = languages;
   }
 
   get code(): Code {
     return this.#code;
+  }
+
+  /** The language that was to be used last, when its texts could not be loaded. */
+  get missing(): Code | null {
+    return this.#missing;
   }
 
   get dir(): 'ltr' | 'rtl' {
@@ -72,10 +83,20 @@ export class Locale {
     await this.#use(code);
   }
 
+  /** When the texts cannot be had, the page stays as it is and says so. */
   async #use(code: Code): Promise<void> {
-    const texts = await LANGUAGES[code].load();
-    this.#code = code;
-    this.#texts = texts;
+    const choice = ++this.#choice;
+    this.#missing = null;
+    try {
+      const texts = await this.#languages[code].load();
+      if (choice !== this.#choice) return;
+      this.#code = code;
+      this.#texts = texts;
+    } catch (error) {
+      if (choice !== this.#choice) return;
+      console.error(`the texts of the language ${code} cannot be loaded`, error);
+      this.#missing = code;
+    }
   }
 }
 
