@@ -129,17 +129,15 @@ pub async fn limit(
 }
 
 /// The blocks of IPv6 that a stranger's address lies in, and how many customers at their limit
-/// each may hold. Without them whoever owns a block could pose as millions of customers. A block at
-/// its limit is refused before its customers are counted, so they do not fill the cache; what a
-/// customer is refused does not count for the block, so one cannot use up the share of all.
+/// each may hold. A block at its limit is refused before its customers are counted, so they do not
+/// fill the cache; what a customer is refused does not count for the block, so one cannot use up
+/// the share of all.
 fn blocks(address: IpAddr) -> Vec<(String, u64)> {
-    const BLOCKS: [(u8, u64); 2] = [(32, 400), (48, 20)];
-    if address.to_canonical().is_ipv4() {
-        return Vec::new();
-    }
-    BLOCKS
-        .map(|(bits, customers)| (Network::wider(address, bits).to_string(), customers))
-        .into()
+    const CUSTOMERS: [u64; 2] = [20, 400];
+    Network::blocks(address)
+        .map(|block| block.to_string())
+        .zip(CUSTOMERS)
+        .collect()
 }
 
 #[cfg(test)]
@@ -154,8 +152,8 @@ mod tests {
         assert_eq!(
             blocks("2001:db8:1:2:3::4"),
             [
-                ("2001:db8::/32".to_owned(), 400),
-                ("2001:db8:1::/48".to_owned(), 20)
+                ("2001:db8:1::/48".to_owned(), 20),
+                ("2001:db8::/32".to_owned(), 400)
             ]
         );
     }

@@ -7,6 +7,7 @@ mod limits;
 mod network;
 mod patience;
 mod readiness;
+mod refusals;
 mod serve;
 
 pub use error::{ErrorResponse, read_body};
@@ -14,4 +15,5 @@ pub use guests::Capacity;
 pub use limits::{Limits, harden};
 pub use network::Network;
 pub use readiness::{NotReady, Readiness};
+pub(crate) use refusals::CROWDED;
 pub use serve::{ServeOptions, serve, serve_with};

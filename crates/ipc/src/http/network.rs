@@ -6,6 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Bits of an IPv6 address that name a customer: whoever has one address of a /64 has all of them
 /// (RFC 6177, RFC 4862).
 const CUSTOMER_BITS: u8 = 64;
+/// What one owner may have at once of IPv6: a site, and all of a provider. Without a bound on these
+/// whoever owns one could pose as any number of customers.
+const BLOCK_BITS: [u8; 2] = [48, 32];
 
 /// An IPv4 address, or the leading bits of an IPv6 address. IPv4 written as IPv6 is IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,9 +23,17 @@ impl Network {
         Self::wider(address, CUSTOMER_BITS)
     }
 
+    /// The blocks of IPv6 that the customer's network lies in, the narrower first: a /48 and a /32.
+    /// None for IPv4.
+    pub fn blocks(address: IpAddr) -> impl Iterator<Item = Self> {
+        let is_v6 = address.to_canonical().is_ipv6();
+        let blocks = BLOCK_BITS.into_iter().filter(move |_| is_v6);
+        blocks.map(move |bits| Self::wider(address, bits))
+    }
+
     /// The network of an IPv6 address that has `bits` leading bits, at most 128; of an IPv4 address
     /// always the address itself.
-    pub fn wider(address: IpAddr, bits: u8) -> Self {
+    fn wider(address: IpAddr, bits: u8) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self {
                 address: address.into(),
@@ -63,5 +74,14 @@ mod tests {
         assert_eq!(wider(48), "2001:db8:1::/48");
         assert_eq!(wider(128), "2001:db8:1:2::1/128");
         assert_eq!(wider(0), "::/0");
+        let blocks = |address: &str| -> Vec<_> {
+            let blocks = Network::blocks(address.parse().unwrap());
+            blocks.map(|block| block.to_string()).collect()
+        };
+        assert_eq!(
+            blocks("2001:db8:1:2::1"),
+            ["2001:db8:1::/48", "2001:db8::/32"]
+        );
+        assert_eq!(blocks("::ffff:203.0.113.9"), [""; 0]);
     }
 }

@@ -19,15 +19,18 @@ use tower::service_fn;
 use tracing::{debug, warn};
 
 use super::Capacity;
-use super::guests::{Guest, Guests, Turned};
+use super::guests::{Guest, Guests};
 use super::patience::Patience;
+use super::refusals::Refusals;
 
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// Time a client has for the head of a request, idle keep-alive included.
     pub header_timeout: Duration,
-    /// Time in which a client has to take something of an answer that waits for it.
+    /// For each so much time that an answer waits for the client it has to take `write_least`
+    /// bytes.
     pub write_stall: Duration,
+    pub write_least: usize,
     pub capacity: Capacity,
     /// Time that running requests get after the shutdown began.
     pub drain: Duration,
@@ -38,6 +41,8 @@ impl Default for ServeOptions {
         Self {
             header_timeout: Duration::from_secs(30),
             write_stall: Duration::from_secs(60),
+            // 2 KiB/s.
+            write_least: 120 << 10,
             capacity: Capacity::default(),
             drain: Duration::from_secs(3),
         }
@@ -75,6 +80,7 @@ pub async fn serve_with(
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let guests = Guests::new(options.capacity.clone());
+    let mut refusals = Refusals::default();
     let connections = TaskTracker::new();
     let abandon = CancellationToken::new();
     loop {
@@ -87,7 +93,8 @@ pub async fn serve_with(
                 let guest = match guests.admit(peer.ip()) {
                     Ok(guest) => Arc::new(guest),
                     Err(turned) => {
-                        turn_away(&stream, turned);
+                        refusals.note(turned);
+                        connections.spawn(refusals.tell(stream, turned));
                         continue;
                     }
                 };
@@ -130,19 +137,6 @@ pub async fn serve_with(
     Ok(())
 }
 
-/// Says why, as far as the socket takes it at once, and closes.
-fn turn_away(stream: &TcpStream, turned: Turned) {
-    debug!(?turned, "a connection was turned away");
-    let status = match turned {
-        Turned::Greedy => "429 Too Many Requests",
-        Turned::Full => "503 Service Unavailable",
-    };
-    let answer = format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
-    );
-    let _ = stream.try_write(answer.as_bytes());
-}
-
 async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
@@ -172,7 +166,11 @@ async fn converse(
         .header_read_timeout(options.header_timeout);
     let connection = builder
         .serve_connection(
-            TokioIo::new(Patience::new(stream, options.write_stall)),
+            TokioIo::new(Patience::new(
+                stream,
+                options.write_stall,
+                options.write_least,
+            )),
             TowerToHyperService::new(service),
         )
         .with_upgrades();
@@ -347,5 +345,27 @@ mod tests {
         );
         assert!(hello.await.ends_with("hello"));
         rest(first).await;
+    }
+
+    /// The answer used to be lost when the client was still sending its request.
+    #[tokio::test]
+    async fn who_is_turned_away_is_told_after_it_asked() {
+        let (address, shutdown) = start(ServeOptions {
+            capacity: Capacity {
+                total: 0,
+                ..Capacity::default()
+            },
+            ..ServeOptions::default()
+        })
+        .await;
+        let refused = ask(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let (head, body) = refused.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+        assert!(
+            head.contains(&format!("Content-Length: {}", body.len())),
+            "{refused}"
+        );
+        assert!(body.contains("\"code\":\"crowded\""), "{body}");
+        shutdown.cancel();
     }
 }
