@@ -47,15 +47,15 @@ impl BotError {
             Self::Denied(result) => result.to_string(),
             Self::Input(text) => text.clone(),
             Self::NoGuild => "This command only works in a server.".to_owned(),
-            Self::Jobserver(ClientError::Status { status, body, .. })
-                if matches!(status.as_u16(), 400 | 409 | 413 | 422 | 429) =>
-            {
-                sentence(&body.message)
-            }
             Self::Jobserver(error) if error.is_unreachable() => {
                 "The service that runs backups is not available right now. Please try again in a \
                  minute."
                     .to_owned()
+            }
+            Self::Jobserver(ClientError::Status { status, body, .. })
+                if matches!(status.as_u16(), 400 | 409 | 413 | 422 | 429) =>
+            {
+                sentence(&body.message)
             }
             Self::Jobserver(_) => {
                 "The service that runs backups could not take the job. Please try again later."

@@ -246,6 +246,8 @@ fn scripted(
 const DONE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
 const STARTING: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nConnection: close\r\n\
      Content-Length: 39\r\n\r\n{\"code\":\"unavailable\",\"message\":\"wait\"}";
+const CROWDED: &str = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\nConnection: close\r\n\
+     Content-Length: 35\r\n\r\n{\"code\":\"crowded\",\"message\":\"wait\"}";
 const CREATED: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"tcr\":{\"task_id\":\
      \"01890000-0000-7000-8000-000000000000\",\"task_info\":{\"name\":\"x\",\"task_for\":{\"id\":\"1\",\
      \"target_type\":\"Server\"},\"task_fields\":{},\"expiry\":0,\"valid\":true}}}";
@@ -307,6 +309,18 @@ async fn a_daemon_that_asks_for_patience_is_given_some() {
     });
     create(&jobserver(&[&url]), Some("key")).await.unwrap_err();
     assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+/// A call that found no place used to fail, though nobody had read it.
+#[tokio::test]
+async fn a_call_that_found_no_place_is_made_again() {
+    let (url, requests) = scripted(|number| Some(if number > 2 { CREATED } else { CROWDED }));
+    create(&jobserver(&[&url]), None).await.unwrap();
+    assert_eq!(requests.lock().unwrap().len(), 3);
+    let (crowded, _) = scripted(|_| Some(CROWDED));
+    let (good, at_good) = scripted(|_| Some(CREATED));
+    create(&jobserver(&[&crowded, &good]), None).await.unwrap();
+    assert_eq!(at_good.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::fmt;
 use http::StatusCode;
 use splashtail_api_types::ErrorBody;
 
+use crate::http::CROWDED;
 use crate::signing::SignError;
 
 /// Which daemon was called, and the key that says where it is.
@@ -69,6 +70,6 @@ impl ClientError {
         matches!(
             self,
             Self::Unreachable(..) | Self::Timeout(_) | Self::Broken(..)
-        )
+        ) || self.code() == Some(CROWDED)
     }
 }

@@ -15,6 +15,7 @@ use tracing::debug;
 use url::Url;
 
 use super::error::{Callee, ClientError};
+use crate::http::CROWDED;
 use crate::signing::{SIGN_AGAIN, Signer};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -23,9 +24,9 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// A daemon that asks for no time at all still gets some.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
-/// How long a daemon that has just started may ask for new signatures, also of callers without
-/// patience: a second, plus what clocks differ by.
-const SIGN_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a daemon that did nothing may ask to be called again, also of callers without patience.
+/// After its start that takes a second, plus what clocks differ by.
+const UNDONE_PATIENCE: Duration = Duration::from_secs(3);
 /// Answers above this are not ours.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
@@ -295,19 +296,25 @@ impl Next {
                 status,
                 body,
                 retry_after: Some(seconds),
-            } if *status == StatusCode::SERVICE_UNAVAILABLE => {
+            } => {
                 let wait = Duration::from_secs(*seconds);
-                if body.code == SIGN_AGAIN {
+                let within = |patience| spent + wait <= patience;
+                let then = Then::After(wait);
+                match body.code.as_str() {
                     // Refused before anything was done, and by the one daemon that would do it.
-                    let may = spent + wait <= SIGN_PATIENCE.max(patience);
-                    return may.then_some(Self {
+                    SIGN_AGAIN => within(UNDONE_PATIENCE.max(patience)).then_some(Self {
                         elsewhere: false,
-                        then: Then::After(wait),
-                    });
+                        then,
+                    }),
+                    // Nobody read the call.
+                    CROWDED => within(UNDONE_PATIENCE.max(patience))
+                        .then(|| others_first(then))
+                        .flatten(),
+                    _ if *status == StatusCode::SERVICE_UNAVAILABLE && repeatable => {
+                        within(patience).then(|| others_first(then)).flatten()
+                    }
+                    _ => None,
                 }
-                (repeatable && spent + wait <= patience)
-                    .then(|| others_first(Then::After(wait)))
-                    .flatten()
             }
             _ => None,
         }

@@ -91,7 +91,8 @@ impl Connection {
     /// One sentence that says what to do.
     pub fn explain(&self, error: &ClientError) -> anyhow::Error {
         let (address, origin) = (&self.address, &self.origin);
-        if error.is_unreachable() {
+        // One that has no place for us does run.
+        if error.is_unreachable() && error.status().is_none() {
             return anyhow!(
                 "no clusterer answers at {address} (`meta.clusterer_url` in {origin}): start it with `splashtail up` \
                  or `splashtail webserver`"
@@ -112,7 +113,7 @@ impl Connection {
 
     /// Short, for a line that is shown again and again.
     pub fn trouble(&self, error: &ClientError) -> String {
-        if error.is_unreachable() {
+        if error.is_unreachable() && error.status().is_none() {
             format!("clusterer unreachable at {}, retrying", self.address)
         } else {
             format!("{:#}, retrying", self.explain(error))
