@@ -56,9 +56,7 @@ fn readiness(started: Started, clock: SharedClock) -> Readiness {
     };
     let cache = move || {
         let app = app();
-        async move {
-            app?.cache.check().await.map_err(NotReady::from)
-        }
+        async move { app?.cache.check().await.map_err(NotReady::from) }
     };
     Readiness::new(clock)
         .require("database", database)

@@ -120,6 +120,10 @@ impl ApiError {
     /// through, apart from those that concern us (a signature, a shape we do not know).
     pub fn from_daemon(name: &'static str, source: ClientError) -> Self {
         match source {
+            source if source.is_unreachable() => Self::Unreachable {
+                name,
+                source: Box::new(source),
+            },
             ClientError::Status {
                 status,
                 body,
@@ -134,10 +138,6 @@ impl ApiError {
                     retry_after,
                 }
             }
-            source if source.is_unreachable() => Self::Unreachable {
-                name,
-                source: Box::new(source),
-            },
             source => Self::Upstream {
                 name,
                 source: Box::new(source),
@@ -173,6 +173,9 @@ impl ApiError {
             Self::Storage(StorageError::Unavailable(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable")
             }
+            Self::Cache(error) if error.passes() => {
+                (StatusCode::SERVICE_UNAVAILABLE, "cache_unavailable")
+            }
             Self::Storage(_)
             | Self::Cache(_)
             | Self::Objects(_)
@@ -191,6 +194,7 @@ impl ApiError {
                 Some(OUTAGE_RETRY)
             }
             Self::Storage(StorageError::Unavailable(_)) => Some(OUTAGE_RETRY),
+            Self::Cache(error) if error.passes() => Some(OUTAGE_RETRY),
             Self::Refused { retry_after, .. } => *retry_after,
             Self::Discord(error) => error.retry_after(),
             Self::Again { error, .. } => error.retry_after(),
@@ -264,4 +268,37 @@ pub fn whole_seconds(duration: Duration) -> u64 {
         .max(1)
         .try_into()
         .unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use splashtail_ipc::redis::RedisFault;
+
+    use super::*;
+
+    /// It is our connection that found no place, not the person's.
+    #[test]
+    fn a_daemon_without_a_place_for_us_is_out_of_reach() {
+        let crowded = ClientError::Status {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            body: ErrorBody::new("crowded", "no place"),
+            retry_after: Some(1),
+        };
+        let error = ApiError::from_daemon("jobserver", crowded);
+        assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    /// Each failure of the cache used to be a fault of ours.
+    #[test]
+    fn an_outage_passes_and_a_fault_does_not() {
+        let answer = |error: CacheError| {
+            let response = ApiError::from(error).into_response();
+            let retry = response.headers().get(RETRY_AFTER).cloned();
+            (response.status().as_u16(), retry)
+        };
+        let retry = Some(HeaderValue::from(OUTAGE_RETRY));
+        for outage in [CacheError::Full, RedisFault::Timeout.into()] {
+            assert_eq!(answer(outage), (503, retry.clone()));
+        }
+    }
 }

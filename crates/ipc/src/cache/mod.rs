@@ -28,6 +28,18 @@ pub enum CacheError {
     Full,
 }
 
+impl CacheError {
+    /// Whether the same question may have an answer later, without anybody changing this process or
+    /// its configuration.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Address(_) => false,
+            Self::Redis(fault) => fault.is_outage(),
+            Self::Full => true,
+        }
+    }
+}
+
 impl From<CacheError> for NotReady {
     fn from(error: CacheError) -> Self {
         Self::of(error)

@@ -49,6 +49,14 @@ impl RedisFault {
         )
     }
 
+    /// Whether Redis itself is the matter, rather than what it is asked and by whom.
+    pub fn is_outage(&self) -> bool {
+        !matches!(
+            self,
+            Self::Credentials(_) | Self::Forbidden(_) | Self::Refused(_)
+        )
+    }
+
     /// Whether Redis was reached at all.
     pub fn was_answered(&self) -> bool {
         !matches!(self, Self::Unreachable(_) | Self::Broken(_) | Self::Timeout)
@@ -90,4 +98,27 @@ fn code(error: &RedisError) -> String {
     let refusals = error.clone().into_server_errors();
     let first = refusals.and_then(|refusals| refusals.first().cloned());
     first.map_or_else(String::new, |(_, refusal)| refusal.code().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outages_are_told_from_faults() {
+        let outage = |code: &str| {
+            let reply = format!("-{code} text\r\n");
+            let value = ::redis::parse_redis_value(reply.as_bytes()).unwrap();
+            let error = value.extract_error().unwrap_err();
+            RedisFault::from(error).is_outage()
+        };
+        for code in ["OOM", "READONLY", "MISCONF", "LOADING", "MASTERDOWN"] {
+            assert!(outage(code), "{code}");
+        }
+        for code in ["WRONGPASS", "NOAUTH", "NOPERM", "ERR"] {
+            assert!(!outage(code), "{code}");
+        }
+        let gone = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert!(RedisFault::from(RedisError::from(gone)).is_outage());
+    }
 }
