@@ -38,7 +38,7 @@ pub struct ClusterFile {
     pub names: Vec<String>,
     pub redis: Option<SecretString>,
     pub channel: Option<String>,
-    /// Users that may open the dashboard.
+    /// Users that may open the operators' page.
     pub allowed_ids: Vec<String>,
     pub ping_interval: Duration,
     pub ping_timeout: Duration,

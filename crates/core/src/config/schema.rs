@@ -475,7 +475,7 @@ fn meta_secrets() -> Vec<Key> {
         Key::new(
             "dp_secret",
             Secret(|draft| &mut draft.config.meta.dp_secret, SecretForm::Opaque),
-            "Signature key of the front proxy that authenticates dashboard users.",
+            "Signature key of the front proxy that authenticates users of the operators' page.",
         )
         .generated()
         .readers(WEBSERVER),
