@@ -240,14 +240,15 @@ impl JobContext {
         }
     }
 
-    /// Asks the database whether the task is still this runner's: just before an effect that no
-    /// other runner may repeat.
+    /// Asks the database whether the task is still this runner's, and keeps it so for the length of
+    /// a lease from now on: just before an effect that no other runner may repeat.
     ///
     /// # Errors
     /// [`JobError::Cancelled`] or [`JobError::LostLease`].
     pub async fn fence_check(&self) -> Result<(), JobError> {
         let (held, queue) = (self.held(), self.held().storage.queue());
-        held.write(|| queue.holds(held.lease)).await
+        held.write(|| queue.extend(held.lease, held.timing.lease))
+            .await
     }
 
     /// The full name of what is about to begin, if it may.

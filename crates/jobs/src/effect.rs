@@ -78,7 +78,8 @@ impl JobContext {
     /// effect that is confirmed is not repeated: its value comes from the ledger. A permanent
     /// refusal is recorded, too, and given again to later runs.
     ///
-    /// Names are those of steps: unique in the job, and of the same meaning in all versions.
+    /// Names are those of steps: unique in the job, and of the same meaning in all versions. A run
+    /// may use one once, even when the effect fails: what is to be repeated is for a later run.
     ///
     /// # Errors
     /// Those of `act` and `lookup`, or [`JobError::Cancelled`] and [`JobError::LostLease`].
@@ -96,10 +97,9 @@ impl JobContext {
         L: Fn(Nonce) -> Looking,
         Looking: Future<Output = Result<Option<T>, JobError>>,
     {
-        let name = self.begin_named(name)?;
+        let name = self.begin_effect(name)?;
         let nonce = match self.shared().journal.item(self.held(), &name).await? {
             Some(item) if item.outcome != Outcome::Intended => {
-                self.mark_used(name);
                 metrics::effect(self.held().name, "replayed");
                 return settled(item);
             }
@@ -149,7 +149,7 @@ impl JobContext {
         code: &str,
         note: &str,
     ) -> Result<(), JobError> {
-        let name = self.begin_named(name)?;
+        let name = self.begin_effect(name)?;
         if self
             .shared()
             .journal
@@ -166,8 +166,15 @@ impl JobContext {
             };
             return self.settle(name, &settled).await;
         }
-        self.mark_used(name);
         Ok(())
+    }
+
+    /// Its name is used up from here on, whatever becomes of it: the ledger was read for this run,
+    /// and only a later one looks up what may have happened.
+    fn begin_effect(&self, name: &str) -> Result<String, JobError> {
+        let name = self.begin_named(name)?;
+        self.mark_used(name.clone());
+        Ok(name)
     }
 
     async fn intend(&self, name: &str, intent: &Intent) -> Result<Nonce, JobError> {
@@ -214,7 +221,6 @@ impl JobContext {
             .await?;
         held.progress();
         metrics::effect(held.name, settled.outcome.as_str());
-        self.mark_used(name);
         Ok(())
     }
 }

@@ -202,12 +202,19 @@ impl Engine {
             held: held.clone(),
             weight: job.weight().max(1),
         };
-        self.running().insert(claimed.task.id, run);
+        let before = self.running().insert(claimed.task.id, run);
+        if let Some(before) = &before {
+            // The lease ran out although the run lives: one ends before the next begins.
+            before.held.stop(Stop::Lost);
+        }
         let entry = Running {
             engine: self.clone(),
             held: held.clone(),
         };
         runs.spawn(async move {
+            if let Some(before) = before {
+                before.held.gone().cancelled().await;
+            }
             run_claimed(&entry.engine.inner.data_key, job, held, claimed, asked).await;
             drop(entry);
         });
@@ -351,6 +358,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.held.gone().cancel();
         let mut running = self.engine.running();
         // A later run of the same task may be listed already.
         if running

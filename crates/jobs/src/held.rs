@@ -36,6 +36,8 @@ pub(crate) struct Held {
     /// What is under way is to end, too.
     stopped: CancellationToken,
     reason: OnceLock<Stop>,
+    /// The run is over, however it ended.
+    gone: CancellationToken,
     /// Whether this run has recorded anything.
     progressed: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl Held {
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
             reason: OnceLock::new(),
+            gone: CancellationToken::new(),
             progressed: AtomicBool::new(false),
         })
     }
@@ -67,6 +70,10 @@ impl Held {
 
     pub fn stopped(&self) -> &CancellationToken {
         &self.stopped
+    }
+
+    pub fn gone(&self) -> &CancellationToken {
+        &self.gone
     }
 
     /// The first reason counts. Whoever drains has to [`Held::cut`] when the grace is over.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{SecondsFormat, TimeDelta};
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
+use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
 use splashtail_storage::{Claimed, End, Level, NewLogEntry, Park, Progress, TaskOutput};
 use tokio_util::task::AbortOnDropHandle;
@@ -69,7 +70,7 @@ async fn attempt_job(
         ..
     } = claimed;
     if task.attempts > MAX_ATTEMPTS {
-        job.given_up(task.id).await;
+        give_up(job, task.id).await;
         let message = format!(
             "Given up: its runner died {MAX_ATTEMPTS} times in a row before anything was recorded"
         );
@@ -133,7 +134,7 @@ async fn conclude(
             if attempts < MAX_ATTEMPTS {
                 return put_aside(held, Aside::faulty(attempts), &error).await;
             }
-            job.given_up(held.lease.task).await;
+            give_up(job, held.lease.task).await;
             (End::Failed, Some(error))
         }
     };
@@ -155,6 +156,19 @@ async fn conclude(
             tracing::error!(error = %Chain(&error), "the end of the task was not stored");
             "lost"
         }
+    }
+}
+
+/// Lets the job clear away what it left. Its end does not depend on that.
+pub(crate) async fn give_up(job: &dyn Job, task: TaskId) {
+    if AssertUnwindSafe(job.given_up(task))
+        .catch_unwind()
+        .await
+        .is_err()
+    {
+        // The panic hook has written the details.
+        tracing::error!(job.id = %task, job.name = job.name(),
+            "what a task that was given up left was not cleared away");
     }
 }
 
@@ -255,11 +269,30 @@ async fn stand_down(held: &Held) -> &'static str {
             let released = within(deadline, queue.release(held.lease)).await;
             ("handed_over", released.map(|_| ()))
         }
-        Some(Stop::Lost) | None => ("lost", Ok(())),
+        Some(Stop::Lost) | None => {
+            report_loss(held).await;
+            ("lost", Ok(()))
+        }
     };
     if let Err(error) = let_go {
         // Both end by themselves when the lease does.
         tracing::warn!(error = %Chain(&error), "what the run held was not given back");
     }
     outcome
+}
+
+/// Nobody crashed: the attempt is taken back as soon as the database answers again. An engine that
+/// stops does not wait for that.
+async fn report_loss(held: &Held) {
+    loop {
+        let report = held.storage.queue().lost(held.lease);
+        match within(held.timing.deadline, report).await {
+            Err(error) if error.is_unavailable() => held.clock.sleep(held.timing.retry).await,
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "the lost lease counts as a crash");
+                return;
+            }
+        }
+    }
 }

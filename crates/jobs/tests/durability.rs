@@ -11,7 +11,8 @@ use harness::{
     Effects, HEARTBEAT, LEASE, SECOND, Scripted, World, create, create_for, is, meanwhile, order,
 };
 use serde_json::json;
-use splashtail_jobs::{JobError, JobOutput, Level, MAX_ATTEMPTS, TaskState};
+use splashtail_jobs::{CreateRequest, JobError, JobOutput, Level, MAX_ATTEMPTS, TaskState};
+use splashtail_storage::Wanted;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -611,4 +612,159 @@ async fn a_hundred_tasks_on_two_engines_do_each_step_once() {
     for engine in engines {
         engine.abort();
     }
+}
+
+/// A lease that runs out under a living run, as after a step of the database's clock: its own
+/// engine takes the task again, and one run ends before the next begins.
+#[tokio::test]
+async fn an_engine_never_runs_a_task_beside_itself() {
+    let world = World::new().await;
+    let (running_now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let job = {
+        let (running_now, most) = (running_now.clone(), most.clone());
+        Scripted::new(move |cx| {
+            let (entered, most) = (entered.clone(), most.clone());
+            let running_now = running_now.clone();
+            Box::pin(async move {
+                let counted = Counted(running_now);
+                most.fetch_max(
+                    counted.0.fetch_add(1, Ordering::SeqCst) + 1,
+                    Ordering::SeqCst,
+                );
+                entered.send(cx.attempt()).unwrap();
+                if cx.attempt() < 3 {
+                    // It observes nothing.
+                    pending::<()>().await;
+                }
+                Ok(None)
+            })
+        })
+    };
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    for attempt in 1..3 {
+        assert_eq!(meanwhile(&world.clock, entries.recv()).await, Some(attempt));
+        world.pass_in_database(LEASE).await;
+    }
+    let row = world.until_ended(id).await;
+    assert_eq!((row.state, row.attempts), (TaskState::Completed, 1));
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+    running.abort();
+}
+
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A runner that was suspended for longer than its lease may go on while nobody took its task; from
+/// its check on nobody does.
+#[tokio::test]
+async fn a_fence_check_keeps_others_away() {
+    let world = World::new().await;
+    let gate = Arc::new(Notify::new());
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let job = {
+        let gate = gate.clone();
+        Scripted::new(move |cx| {
+            let (entered, gate) = (entered.clone(), gate.clone());
+            Box::pin(async move {
+                entered.send(true).unwrap();
+                gate.notified().await;
+                entered.send(cx.fence_check().await.is_ok()).unwrap();
+                pending().await
+            })
+        })
+    };
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    assert_eq!(entries.recv().await, Some(true));
+    // Scan, upkeep, heartbeat.
+    world.clock.wait_for_sleepers(3).await;
+    world.pass_in_database(LEASE).await;
+    gate.notify_one();
+    assert_eq!(entries.recv().await, Some(true));
+    let other = Wanted {
+        runner: "other",
+        names: &[harness::NAME],
+        task: Some(id),
+        lease: LEASE,
+    };
+    assert_eq!(world.storage.queue().claim(&other).await.unwrap(), None);
+    running.abort();
+}
+
+/// Outages that are longer than a lease, more of them than crashes are forgiven, within one step.
+#[tokio::test]
+async fn leases_lost_to_silence_are_no_crashes() {
+    const OUTAGES: u32 = MAX_ATTEMPTS + 2;
+    let world = World::new().await;
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let (left, mut leavers) = mpsc::unbounded_channel();
+    let job = Scripted::new(move |cx| {
+        let (entered, left) = (entered.clone(), left.clone());
+        Box::pin(async move {
+            entered.send(cx.attempt()).unwrap();
+            let long = async {
+                if cx.attempt() <= OUTAGES {
+                    cx.cancelled().cancelled().await;
+                    left.send(()).unwrap();
+                    return Err(cx.stopped());
+                }
+                Ok(())
+            };
+            // Not within a step, which would be dropped before it tells.
+            long.await?;
+            Ok(None)
+        })
+    });
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    for outage in 1..=OUTAGES {
+        assert_eq!(meanwhile(&world.clock, entries.recv()).await, Some(outage));
+        let silence = world.silence().await;
+        let mut pace = tokio::time::interval(Duration::from_millis(2));
+        let lost = async {
+            loop {
+                pace.tick().await;
+                world.clock.advance(HEARTBEAT);
+            }
+        };
+        tokio::select! {
+            biased;
+            left = leavers.recv() => left.unwrap(),
+            () = lost => unreachable!("it passes for ever"),
+        }
+        silence.rollback().await.unwrap();
+    }
+    let row = world.until_ended(id).await;
+    assert_eq!((row.state, row.attempts), (TaskState::Completed, 1));
+    running.abort();
+}
+
+/// What a job does when it is given up is its own; the end is recorded all the same.
+#[tokio::test]
+async fn a_panic_while_giving_up_does_not_keep_a_task_from_its_end() {
+    let world = World::new().await;
+    let job = Scripted::new(|_| Box::pin(async { panic!("for the process log") }));
+    job.given_up_panics.store(true, Ordering::SeqCst);
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    let row = world.until_ended_with_retries(id).await;
+    assert_eq!((row.state, row.attempts), (TaskState::Failed, MAX_ATTEMPTS));
+    let other = engine.create(CreateRequest {
+        execute: false,
+        ..order(json!({"ServerID": 1}))
+    });
+    let other = other.await.unwrap().task_id;
+    assert_eq!(engine.cancel(other).await.unwrap(), TaskState::Failed);
+    running.abort();
 }

@@ -356,3 +356,38 @@ async fn recorded_secrets_are_wrapped() {
     assert_eq!(world.until_ended(id).await.state, TaskState::Completed);
     second.abort();
 }
+
+/// A call whose answer was lost may have taken place: the same run does not make it again.
+#[tokio::test]
+async fn a_run_uses_the_name_of_an_effect_once_even_when_it_fails() {
+    let world = World::new().await;
+    let server = Server::default();
+    let job = {
+        let server = server.clone();
+        Scripted::new(move |cx| {
+            let server = server.clone();
+            Box::pin(async move {
+                let act = async |nonce: Nonce| {
+                    server.make("role", &nonce);
+                    Err::<String, _>(JobError::transient("away", "The answer was lost"))
+                };
+                let find = async |nonce: Nonce| Ok(server.find(&nonce));
+                let intent = || Intent::new("role.create");
+                for _ in 0..2 {
+                    match cx.effect("role", intent(), act, find).await {
+                        Err(error) if error.code() == "away" => {}
+                        other => return other.map(|_| None),
+                    }
+                }
+                Ok(None)
+            })
+        })
+    };
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let id = create(&engine).await;
+    assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
+    assert_eq!(world.last_code(id).await, "duplicate_step");
+    assert_eq!(server.counts()["role"], 1);
+    running.abort();
+}

@@ -24,11 +24,15 @@ pub trait TaskQueue: Send + Sync {
     /// wait has ended. Sets `running` and counts the attempt, until a record proves progress.
     async fn claim(&self, wanted: &Wanted<'_>) -> Result<Option<Claimed>, StorageError>;
 
-    /// Keeps the lease for so long from now on.
+    /// Keeps the lease for so long from now on, even one that has ended, while nobody has taken it.
     async fn extend(&self, lease: Lease, by: Duration) -> Result<bool, StorageError>;
 
     /// Gives the task back for any runner to go on at once. The attempt does not count.
     async fn release(&self, lease: Lease) -> Result<bool, StorageError>;
+
+    /// Reports that the runner of this lease lives and could not keep it: its attempt was no crash
+    /// and does not count. The task is given back, unless somebody has taken it meanwhile.
+    async fn lost(&self, lease: Lease) -> Result<(), StorageError>;
 
     /// Gives the task back until its wait is over. It keeps its slot.
     async fn park(&self, lease: Lease, park: &Park<'_>) -> Result<bool, StorageError>;
@@ -60,9 +64,6 @@ pub trait TaskQueue: Send + Sync {
         end: &End,
         entry: &NewLogEntry,
     ) -> Result<bool, StorageError>;
-
-    /// Whether the lease is held right now.
-    async fn holds(&self, lease: Lease) -> Result<bool, StorageError>;
 
     /// Frees the slot that a cancelled task kept because its runner was still at work.
     async fn free_slot(&self, task: TaskId) -> Result<(), StorageError>;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub struct Scripted {
     body: Arc<Body>,
     pub prepared: Arc<Mutex<u32>>,
     pub given_up: Arc<Mutex<Vec<TaskId>>>,
+    pub given_up_panics: Arc<AtomicBool>,
     pub deleted: Arc<Mutex<Vec<TaskId>>>,
     /// The one whose remains cannot be removed.
     pub stuck: Arc<Mutex<Option<TaskId>>>,
@@ -48,6 +50,7 @@ impl Scripted {
             body: Arc::new(body),
             prepared: Arc::default(),
             given_up: Arc::default(),
+            given_up_panics: Arc::default(),
             deleted: Arc::default(),
             stuck: Arc::default(),
         }
@@ -100,6 +103,7 @@ impl Job for Scripted {
 
     async fn given_up(&self, task: TaskId) {
         self.given_up.lock().unwrap().push(task);
+        assert!(!self.given_up_panics.load(Ordering::SeqCst), "scripted");
     }
 }
 
@@ -186,6 +190,14 @@ impl World {
         queue.free_slot(TaskId::random()).await.unwrap();
         self.times.pass(by).await;
         self.clock.advance(by);
+    }
+
+    /// Lets no write through until the transaction ends.
+    pub async fn silence(&self) -> sqlx::Transaction<'static, sqlx::Sqlite> {
+        let Times::Sqlite(pool) = &self.times else {
+            unreachable!("of SQLite only")
+        };
+        pool.begin_with("BEGIN IMMEDIATE").await.unwrap()
     }
 
     /// The same in the database alone.

@@ -106,7 +106,8 @@ async fn calls_that_are_dropped_anywhere_leave_nothing_behind(storage: Storage) 
                 break;
             }
             tokio::task::yield_now().await;
-            storage.queue().holds(claimed.lease).await.unwrap();
+            let (tasks, id) = (storage.tasks(), claimed.lease.task);
+            tasks.get(id, t(0)).await.unwrap();
         }
     }
     assert!(

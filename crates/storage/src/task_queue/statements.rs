@@ -130,6 +130,16 @@ const RELEASE: &str = concat!(
     held!()
 );
 
+/// As a release, or behind the back of a later holder, whose own attempt stays counted.
+const LOST: &str = "\
+    UPDATE tasks SET \
+        attempts = CASE WHEN fence = $2 AND attempts > 0 OR attempts > 1 THEN attempts - 1 \
+            ELSE attempts END, \
+        lease_owner = CASE WHEN fence = $2 THEN NULL ELSE lease_owner END, \
+        lease_until = CASE WHEN fence = $2 THEN NULL ELSE lease_until END \
+    WHERE task_id = $1 AND state = 'running' \
+        AND (fence > $2 OR fence = $2 AND lease_owner IS NOT NULL)";
+
 /// $3: the wait; $4: the cause; $5: whether the attempt stays counted; $6: whether a log entry
 /// comes with it, counted as in [`COUNT_ENTRY`] up to $7.
 macro_rules! park {
@@ -155,8 +165,6 @@ const PARK: Sql = clocked!(park);
 const FREE_ENDED_SLOT: &str = "\
     DELETE FROM task_slots WHERE task_id = $1 AND EXISTS (SELECT 1 FROM tasks \
         WHERE tasks.task_id = $1 AND state IN ('completed', 'failed'))";
-
-const HOLDS: &str = concat!("SELECT 1 FROM tasks", held!());
 
 /// Up to $3 records behind $2, and of those no more than fit into $4 bytes; always the first.
 const STEP_PAGE: &str = "\
@@ -248,6 +256,11 @@ impl TaskQueue for Engine {
     async fn release(&self, lease: Lease) -> Result<bool, StorageError> {
         let release = query(RELEASE).bind(lease.task).bind(lease.fence);
         Ok(self.execute(release).await? == 1)
+    }
+
+    async fn lost(&self, lease: Lease) -> Result<(), StorageError> {
+        let lost = query(LOST).bind(lease.task).bind(lease.fence);
+        self.execute(lost).await.map(drop)
     }
 
     async fn park(&self, lease: Lease, park: &Park<'_>) -> Result<bool, StorageError> {
@@ -372,11 +385,6 @@ impl TaskQueue for Engine {
         }
         tx.commit().await?;
         Ok(true)
-    }
-
-    async fn holds(&self, lease: Lease) -> Result<bool, StorageError> {
-        let holds = query(HOLDS).bind(lease.task).bind(lease.fence);
-        Ok(self.fetch_optional(holds).await?.is_some())
     }
 
     async fn free_slot(&self, task: TaskId) -> Result<(), StorageError> {
