@@ -44,6 +44,7 @@ pub struct Request {
     body: Option<Result<Bytes, serde_json::Error>>,
     reason: Option<HeaderValue>,
     idempotent: bool,
+    repeat_within: Option<Duration>,
     repeated: bool,
     lane: Lane,
     longest_wait: Duration,
@@ -61,6 +62,7 @@ impl Request {
             query: Vec::new(),
             body: None,
             reason: None,
+            repeat_within: None,
             repeated: false,
             lane,
             longest_wait: LONGEST_WAIT,
@@ -91,10 +93,17 @@ impl Request {
     }
 
     /// Says whether doing it twice is the same as doing it once, where the method does not tell:
-    /// a `PATCH` to absolute values, a `POST` that only asks, or one made safe by an enforced
-    /// nonce.
+    /// a `PATCH` to absolute values, or a `POST` that only asks.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = idempotent;
+        self
+    }
+
+    /// Doing it twice is the same as doing it once for so long after the first time, as with an
+    /// enforced nonce. When it is still not known by then whether it took effect, the failure is
+    /// [`DiscordError::Ambiguous`].
+    pub fn idempotent_within(mut self, time: Duration) -> Self {
+        self.repeat_within = Some(time);
         self
     }
 
@@ -181,15 +190,33 @@ impl Request {
     }
 
     async fn run(self) -> Result<Answer, DiscordError> {
+        let mut unanswered = None;
+        let result = self.attempts(&mut unanswered).await;
+        match (result, unanswered) {
+            // Whatever ended the call, an attempt before that may have taken effect.
+            (Err(_), Some(cause)) => Err(self.ambiguous(cause)),
+            (result, _) => result,
+        }
+    }
+
+    /// `unanswered`: why nobody knows what became of an attempt that must not be made twice.
+    async fn attempts(&self, unanswered: &mut Option<Unanswered>) -> Result<Answer, DiscordError> {
         let url = self.url()?;
-        let limits = &self.discord.inner.limits;
-        let standing = limits.arrive(self.lane, self.longest_wait);
+        let inner = &self.discord.inner;
+        let mut standing = inner.limits.arrive(self.lane, self.longest_wait);
         let mut attempts = 0;
         let mut limited = 0;
         // An earlier attempt may have taken effect.
         let mut repeated = self.repeated;
+        let mut harmless_until = None;
         loop {
             let pass = self.unless_cancelled(self.turn(standing)).await??;
+            let sent_at = inner.clock.monotonic();
+            if harmless_until.is_some_and(|end| sent_at >= end)
+                && let Some(cause) = unanswered.take()
+            {
+                return Err(self.ambiguous(cause));
+            }
             attempts += 1;
             let cause = match self.once(url.clone(), pass).await {
                 Ok(answer) if answer.status.is_success() => return Ok(answer),
@@ -219,15 +246,20 @@ impl Request {
                 Err(Failure::Unbuilt(source)) => return Err(self.bad(source.to_string())),
                 Err(Failure::Unanswered(cause)) => cause,
             };
-            if !self.idempotent {
-                let route = self.route.template.clone();
-                return Err(DiscordError::Ambiguous { route, cause });
-            }
-            if attempts >= retry::ATTEMPTS || !cause.passes() {
-                return Err(self.given_up(cause, attempts));
+            let last = attempts >= retry::ATTEMPTS || !cause.passes();
+            let why = cause.to_string();
+            match self.repeat_within {
+                _ if self.idempotent && last => return Err(self.given_up(cause, attempts)),
+                _ if self.idempotent => {}
+                Some(within) if !last => {
+                    let end = *harmless_until.get_or_insert(sent_at.saturating_add(within));
+                    standing = standing.no_later_than(end);
+                    *unanswered = Some(cause);
+                }
+                _ => return Err(self.ambiguous(cause)),
             }
             repeated = true;
-            self.pause(attempts, &cause.to_string()).await?;
+            self.pause(attempts, &why).await?;
         }
     }
 
@@ -319,6 +351,11 @@ impl Request {
             retry_after,
             scope,
         }
+    }
+
+    fn ambiguous(&self, cause: Unanswered) -> DiscordError {
+        let route = self.route.template.clone();
+        DiscordError::Ambiguous { route, cause }
     }
 
     /// What remains of a failure whose repetition is harmless, or which had no effect.

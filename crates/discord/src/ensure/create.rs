@@ -4,7 +4,7 @@ use splashtail_core::ids::GuildId;
 use tracing::warn;
 
 use super::audit::{LOOKS, Makers};
-use super::{Acting, EnsureError, Ensured, Outcome};
+use super::{Acting, Doubt, EnsureError, Ensured, Outcome};
 use crate::snowflake::{array, id};
 
 /// Whether an object can be what a creation made.
@@ -108,7 +108,11 @@ impl Acting {
         if unclaimed.is_empty() && !creation.unlisted {
             return Ok(None);
         }
-        Err(self.unresolved(creation.what, unclaimed.len(), makers.is_some()))
+        let doubt = match makers {
+            Some(_) => Doubt::Silent,
+            None => Doubt::Unaudited,
+        };
+        Err(self.unresolved(creation.what, unclaimed.len(), doubt))
     }
 
     /// What was made since the intent, could be ours and belongs to no other effect of the caller.

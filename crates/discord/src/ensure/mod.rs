@@ -117,14 +117,14 @@ pub enum EnsureError {
     #[error("channel {0} is hidden from the bot")]
     Hidden(u64),
     /// An earlier try may have made it, and nothing tells whether and which it is.
-    #[error("an earlier try may have made this {what}: {}", doubt(*.candidates, *.audited))]
+    #[error("an earlier try may have made this {what}: {}", seen(*.candidates, *.doubt))]
     Unresolved {
         /// Kind of object.
         what: &'static str,
         /// How many could be it.
         candidates: usize,
-        /// Whether the bot may read the audit log.
-        audited: bool,
+        /// Why nothing tells.
+        doubt: Doubt,
         /// Looking again will not tell more: entries had [`AUDIT_SETTLED`] to come.
         settled: bool,
     },
@@ -150,16 +150,25 @@ impl EnsureError {
     }
 }
 
-fn doubt(candidates: usize, audited: bool) -> String {
-    let seen = match candidates {
-        0 => "the list need not show it".to_owned(),
-        candidates => format!("{candidates} made since could be it"),
-    };
-    if audited {
-        format!("{seen}, and the audit log names none")
-    } else {
-        format!("{seen}, and the bot may not read the audit log")
+fn seen(candidates: usize, doubt: Doubt) -> String {
+    match candidates {
+        0 => doubt.to_string(),
+        candidates => format!("{candidates} made since could be it, and {doubt}"),
     }
+}
+
+/// Why nothing tells what became of an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// No entry of the audit log names ours.
+    #[error("the audit log does not name it")]
+    Silent,
+    /// The bot lacks the permission.
+    #[error("the bot may not read the audit log")]
+    Unaudited,
+    /// More came after the intent than is searched.
+    #[error("too many came after it to find it among them")]
+    Unread,
 }
 
 /// One effect on a guild: in which lane it stands, what the audit log will say, and what it is
@@ -262,13 +271,13 @@ impl Acting {
     }
 
     /// Nothing tells what became of it. It was sent at the latest when its time in line was over.
-    fn unresolved(&self, what: &'static str, candidates: usize, audited: bool) -> EnsureError {
+    fn unresolved(&self, what: &'static str, candidates: usize, doubt: Doubt) -> EnsureError {
         let line = self.longest_wait.unwrap_or(LONGEST_WAIT);
         let age = (self.discord.inner.clock.now() - self.since).to_std();
         EnsureError::Unresolved {
             what,
             candidates,
-            audited,
+            doubt,
             settled: age.is_ok_and(|age| age > line.saturating_add(AUDIT_SETTLED)),
         }
     }

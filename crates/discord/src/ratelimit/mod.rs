@@ -75,6 +75,14 @@ pub(crate) struct Standing {
     give_up_at: Duration,
 }
 
+impl Standing {
+    /// Gives up at `end` if not before.
+    pub(crate) fn no_later_than(self, end: Duration) -> Self {
+        let give_up_at = self.give_up_at.min(end);
+        Self { give_up_at, ..self }
+    }
+}
+
 impl RateLimits {
     pub(crate) fn new(clock: SharedClock) -> Self {
         Self {
