@@ -113,7 +113,8 @@ pub enum DiscordError {
         #[source]
         cause: Unanswered,
     },
-    /// Discord kept failing on its side.
+    /// Discord kept failing on its side, or what stands before it lets nothing through (a 403 that
+    /// is not Discord's own).
     #[error("Discord is unavailable: {route} answered {status} {attempts} times")]
     Unavailable {
         /// Method and route template.
@@ -202,9 +203,9 @@ impl DiscordError {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
-    /// 403: the bot may not.
+    /// 403 of Discord itself: the bot may not.
     pub fn is_forbidden(&self) -> bool {
-        self.status() == Some(StatusCode::FORBIDDEN)
+        matches!(self, Self::Api(error) if error.status == StatusCode::FORBIDDEN)
     }
 
     /// 401: the token is not valid.

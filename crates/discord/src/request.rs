@@ -227,6 +227,11 @@ impl Request {
                     continue;
                 }
                 Ok(answer) => match retry::on_status(answer.status, self.idempotent) {
+                    Retry::Pointless if answer.is_the_edges() => {
+                        // Discord itself never saw it.
+                        let cause = Unanswered::Status(answer.status);
+                        return Err(self.given_up(cause, attempts));
+                    }
                     Retry::Pointless => {
                         let refused = self.refused(&answer);
                         if repeated && self.method == Method::DELETE && refused.is_gone() {
@@ -482,6 +487,19 @@ struct Answer {
 }
 
 impl Answer {
+    /// A 403 of what stands before Discord: it blocks an address or a way of asking for a time, and
+    /// says nothing about what the bot may do. Discord's own refusals are JSON with message and code.
+    fn is_the_edges(&self) -> bool {
+        /// "internal network error": the edge's refusal in Discord's form.
+        const BLOCKED: u64 = 40_333;
+        if self.status != StatusCode::FORBIDDEN {
+            return false;
+        }
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let code = body["code"].as_u64().filter(|code| *code != BLOCKED);
+        code.is_none() || !body["message"].is_string()
+    }
+
     fn without_content(self) -> Self {
         Self {
             status: StatusCode::NO_CONTENT,

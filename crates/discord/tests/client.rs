@@ -98,6 +98,40 @@ async fn refusals_keep_code_and_message() {
     );
 }
 
+/// What stands before Discord blocks addresses for a time: no answer about permissions, no effect,
+/// and nothing to insist on.
+#[tokio::test]
+async fn a_403_that_is_not_discords_own_is_no_refusal() {
+    let page = "<html><title>Access denied</title></html>";
+    for answer in [
+        status(403).set_body_raw(page, "text/html"),
+        status(403),
+        status(403).set_body_json(json!("denied")),
+        status(403).set_body_json(json!({"message": "internal network error", "code": 40333})),
+    ] {
+        let (server, discord) = fake().await;
+        Mock::given(path("/api/v10/channels/1"))
+            .respond_with(answer)
+            .expect(2)
+            .mount(&server)
+            .await;
+        let posted = discord.post("/channels/1").json(&json!({}));
+        for call in [discord.get("/channels/1"), posted] {
+            let error = call.send().await.unwrap_err();
+            assert!(error.is_transient() && !error.is_forbidden(), "{error}");
+            assert!(!error.is_ambiguous(), "{error}");
+        }
+    }
+    let (server, discord) = fake().await;
+    let own = json!({"message": "403: Forbidden", "code": 0});
+    Mock::given(method("GET"))
+        .respond_with(status(403).set_body_json(own))
+        .mount(&server)
+        .await;
+    let error = discord.get("/channels/1").send().await.unwrap_err();
+    assert!(error.is_forbidden() && !error.is_transient(), "{error}");
+}
+
 #[tokio::test]
 async fn rate_limits_are_waited_for() {
     let (server, discord, clock) = on_manual_clock().await;
