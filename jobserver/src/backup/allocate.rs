@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::{ChannelId, MessageId};
-use splashtail_discord::permissions::{Subject, bits, channel_type, id};
+use splashtail_discord::permissions::{Subject, bits, channel_type};
+use splashtail_discord::snowflake::id;
 
 use super::coverage::{self, Hidden, LeftOut, Why};
 use super::options::Options;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::AttachmentId;
 use splashtail_discord::DownloadError;
-use splashtail_discord::permissions::id;
+use splashtail_discord::snowflake::id;
 use splashtail_iblfile::msgpack;
 
 use super::error::{BackupError, Verdict};

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::ChannelId;
-use splashtail_discord::permissions::id;
+use splashtail_discord::snowflake::id;
 
 /// Set in the flags of a channel that Discord shows without its contents.
 const OBFUSCATED: u64 = 1 << 17;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::{AttachmentId, MessageId};
-use splashtail_discord::permissions::id;
+use splashtail_discord::snowflake::id;
 
 use super::allocate::{Candidate, PageRequest};
 use super::attachments::{self, Outcome};

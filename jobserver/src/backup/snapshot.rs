@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, GuildId};
-use splashtail_discord::permissions::{Subject, bits, id};
+use splashtail_discord::permissions::{Subject, bits};
+use splashtail_discord::snowflake::id;
 
 use super::allocate::{has_threads, short_name};
 use super::coverage::{self, Hidden, KnownChannel};

@@ -8,12 +8,11 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::snowflake::{array, ids};
+use crate::snowflake::{array, bit_set, id, ids};
 
 pub mod bits;
 mod hierarchy;
 
-pub use crate::snowflake::{bit_set, id};
 pub use hierarchy::{Act, Actor, Denied, Hierarchy, Missing, Rank, Ruling, is_hidden, without};
 
 /// Channel types that have their own rules.
