@@ -25,6 +25,7 @@ async fn a_successor_answers_nothing_until_it_can_and_then_alone() {
     }
     new.storage.migrate().await.unwrap();
     new.clock.advance(std::time::Duration::from_secs(2));
+    new.said_ready().await;
     new.started().await;
     let gone = tokio::spawn(old.stop());
     while !gone.is_finished() {
@@ -39,9 +40,10 @@ async fn a_successor_answers_nothing_until_it_can_and_then_alone() {
 #[tokio::test]
 async fn a_successor_does_not_leave_the_address_mute_when_its_predecessor_goes() {
     let old = TestServer::start().await;
-    let new = old.successor().await;
+    let mut new = old.successor().await;
     new.clock.wait_for_sleepers(1).await;
     old.stop().await;
+    new.is_all_there_is();
     let answer = new.admin("/readyz").await;
     assert_eq!(answer.status(), 503);
     assert_eq!(new.get("/jobs/summary").await.status(), 503);

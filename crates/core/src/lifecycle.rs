@@ -8,6 +8,8 @@ use std::time::Duration;
 use nix::sys::prctl::set_pdeathsig;
 use nix::unistd::{Pid, getppid};
 use sd_notify::NotifyState;
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -60,17 +62,13 @@ impl Lifecycle {
         if let Some(supervisor) = supervisor {
             bind_to(supervisor, &shutdown)?;
         }
-        let predecessor = supervisor.and_then(|_| predecessor());
-        let turn = CancellationToken::new();
-        if predecessor.is_none() {
-            turn.cancel();
-        }
+        let lifecycle = match supervisor.and_then(|_| predecessor()) {
+            Some(pipe) => Self::successor(shutdown, pipe),
+            None => Self::manual(shutdown),
+        };
         Ok(Self {
-            shutdown,
-            tasks: TaskTracker::new(),
             reload,
-            turn,
-            predecessor,
+            ..lifecycle
         })
     }
 
@@ -86,6 +84,35 @@ impl Lifecycle {
             reload,
             turn,
             predecessor: None,
+        }
+    }
+
+    /// [`manual`](Self::manual) for a process that replaces another one on the same listeners. The
+    /// supervisor reads the pipe until it hears that this process is ready. When it stops reading,
+    /// there is nobody left to wait for: what is asked now would have no answer at all.
+    ///
+    /// Needs a running tokio runtime.
+    pub fn successor(shutdown: CancellationToken, pipe: PathBuf) -> Self {
+        let turn = CancellationToken::new();
+        match pipe::OpenOptions::new().open_sender(&pipe) {
+            Ok(sender) => {
+                let turn = turn.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = sender.ready(Interest::ERROR) => turn.cancel(),
+                        () = turn.cancelled() => {}
+                    }
+                });
+            }
+            Err(error) => {
+                debug!(%error, "the supervisor waits no more");
+                turn.cancel();
+            }
+        }
+        Self {
+            turn,
+            predecessor: Some(pipe),
+            ..Self::manual(shutdown)
         }
     }
 
@@ -106,7 +133,7 @@ impl Lifecycle {
 
     /// Resolves when this process may take connections from the listeners it was given: at once,
     /// unless another process of the same daemon still serves them and this one is not ready to take
-    /// over. Resolves at the shutdown, too.
+    /// over. Resolves when that process ends before, and at the shutdown, too.
     pub fn turn(&self) -> impl Future<Output = ()> + Send + use<> {
         let (turn, shutdown) = (self.turn.clone(), self.shutdown.clone());
         async move {
@@ -123,7 +150,9 @@ impl Lifecycle {
         self.turn.cancel();
         if let Some(pipe) = &self.predecessor {
             let told = OpenOptions::new().write(true).open(pipe);
-            if let Err(error) = told.and_then(|mut pipe| pipe.write_all(b"\n")) {
+            if let Err(error) = told.and_then(|mut pipe| pipe.write_all(b"\n"))
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
                 warn!(%error, "the supervisor was not told that this process is ready");
             }
         }
@@ -230,4 +259,45 @@ impl Signals {
 )]
 fn exit_interrupted() -> ! {
     std::process::exit(EXIT_INTERRUPTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeWriter, Read};
+    use std::os::fd::AsRawFd;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn successor(word: &PipeWriter) -> Lifecycle {
+        let path = format!("/proc/self/fd/{}", word.as_raw_fd());
+        Lifecycle::successor(CancellationToken::new(), path.into())
+    }
+
+    #[tokio::test]
+    async fn a_successor_takes_its_turn_when_it_is_ready_and_says_so() {
+        let (mut supervisor, word) = io::pipe().unwrap();
+        let lifecycle = successor(&word);
+        let mut turn = pin!(lifecycle.turn());
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+            let polled = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+        }
+        lifecycle.notify_ready();
+        turn.await;
+        let mut said = [0];
+        supervisor.read_exact(&mut said).unwrap();
+    }
+
+    /// It used to wait until it was ready, and the address was mute as long as that took.
+    #[tokio::test]
+    async fn a_successor_takes_its_turn_when_nobody_waits_for_it() {
+        let (supervisor, word) = io::pipe().unwrap();
+        let lifecycle = successor(&word);
+        drop(supervisor);
+        lifecycle.turn().await;
+        lifecycle.notify_ready();
+    }
 }

@@ -8,7 +8,9 @@
     reason = "a panic is how a test fails"
 )]
 
+use std::io::{PipeReader, PipeWriter, Read};
 use std::net::TcpListener;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,6 +55,15 @@ fn loopback() -> [TcpListener; 2] {
     [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap())
 }
 
+#[derive(PartialEq, Eq)]
+enum Start {
+    Ready,
+    /// With a database that has no tables yet.
+    Unmigrated,
+    /// The same, while another process has the listeners.
+    Successor,
+}
+
 pub struct TestServer {
     pub storage: Storage,
     pub clock: ManualClock,
@@ -64,6 +75,10 @@ pub struct TestServer {
     web: String,
     admin: String,
     listeners: [TcpListener; 2],
+    /// Both ends of the pipe on which a successor says that it is ready; the supervisor has the
+    /// first.
+    supervisor: Option<PipeReader>,
+    word: Option<PipeWriter>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
@@ -76,26 +91,26 @@ impl TestServer {
 
     /// `adjust` gets the configuration and the directory it lives in.
     pub async fn start_with(adjust: impl FnOnce(&mut Config, &Path)) -> Self {
-        let server = Self::launch(adjust, true, loopback()).await;
+        let server = Self::launch(adjust, Start::Ready, loopback()).await;
         server.wait_until_ready().await;
         server
     }
 
     /// With a database that has no tables yet. Does not wait.
     pub async fn start_unmigrated() -> Self {
-        Self::launch(|_, _| {}, false, loopback()).await
+        Self::launch(|_, _| {}, Start::Unmigrated, loopback()).await
     }
 
     /// Another process on the same listeners, with a database that has no tables yet.
     pub async fn successor(&self) -> Self {
         let listeners = self.listeners.each_ref();
         let listeners = listeners.map(|listener| listener.try_clone().unwrap());
-        Self::launch(|_, _| {}, false, listeners).await
+        Self::launch(|_, _| {}, Start::Successor, listeners).await
     }
 
     async fn launch(
         adjust: impl FnOnce(&mut Config, &Path),
-        migrate: bool,
+        start: Start,
         listeners: [TcpListener; 2],
     ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -131,11 +146,19 @@ impl TestServer {
 
         let shutdown = CancellationToken::new();
         let storage = Storage::open(&config.database(), &shutdown).await.unwrap();
-        if migrate {
+        if start == Start::Ready {
             storage.migrate().await.unwrap();
         }
         let clock = ManualClock::new(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
-        let lifecycle = Lifecycle::manual(shutdown.clone());
+        let (mut supervisor, mut word) = (None, None);
+        let lifecycle = if start == Start::Successor {
+            let (reader, writer) = std::io::pipe().unwrap();
+            let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+            (supervisor, word) = (Some(reader), Some(writer));
+            Lifecycle::successor(shutdown.clone(), path.into())
+        } else {
+            Lifecycle::manual(shutdown.clone())
+        };
         let tasks = lifecycle.tasks().clone();
         let (options, shared) = (
             Options {
@@ -170,6 +193,8 @@ impl TestServer {
             web: web_address,
             admin: admin_address,
             listeners,
+            supervisor,
+            word,
             tasks,
             shutdown,
             running,
@@ -182,6 +207,18 @@ impl TestServer {
         tokio::time::timeout(START_LIMIT, ready)
             .await
             .expect("it does not become ready");
+    }
+
+    /// What a supervisor does whose process ended before its successor was ready.
+    pub fn is_all_there_is(&mut self) {
+        self.supervisor = None;
+    }
+
+    /// The word that it is ready.
+    pub async fn said_ready(&mut self) {
+        let mut supervisor = self.supervisor.take().unwrap();
+        let heard = tokio::task::spawn_blocking(move || supervisor.read_exact(&mut [0]));
+        heard.await.unwrap().unwrap();
     }
 
     /// Waits until its own servers run, whoever else answers at the addresses.

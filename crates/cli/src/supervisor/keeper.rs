@@ -206,7 +206,8 @@ impl Keeper {
                 false => Some(describe(next.wait().await?)),
             },
             status = process.wait() => {
-                // The successor is all there is now. It may take connections as soon as it can.
+                // The successor is all there is now: it takes connections once nobody reads its pipe.
+                drop(ready);
                 warn!(daemon = name, status = describe(status?), "ended before its successor was ready");
                 None
             }
