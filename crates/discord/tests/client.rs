@@ -259,6 +259,28 @@ async fn effects_without_an_answer_are_ambiguous() {
 }
 
 /// The server reads the request and closes the connection.
+/// What follows an attempt without an answer says nothing about that attempt.
+#[tokio::test]
+async fn a_refused_repetition_leaves_the_first_attempt_open() {
+    let (server, discord) = fake().await;
+    Mock::given(method("POST"))
+        .respond_with(status(502))
+        .up_to_n_times(1)
+        .expect(1)
+        .mount(&server)
+        .await;
+    let refused = json!({"message": "Missing Permissions", "code": 50013});
+    Mock::given(method("POST"))
+        .respond_with(status(403).set_body_json(refused))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let post = discord.post("/channels/1/messages").json(&json!({}));
+    let post = post.idempotent_within(Duration::from_secs(120));
+    let error = post.send().await.unwrap_err();
+    assert!(error.is_ambiguous() && !error.is_transient(), "{error}");
+}
+
 #[tokio::test]
 async fn a_lost_connection_is_ambiguous_and_none_at_all_is_not() {
     provider();

@@ -714,3 +714,29 @@ async fn a_message_is_repeated_while_its_nonce_is_remembered() {
     let second = fake.run(hello(acting)).await.unwrap();
     assert_eq!(second.outcome, Outcome::Created);
 }
+
+/// A look at the channel is worth nothing after a long wait in line: it is looked at again.
+#[tokio::test]
+async fn a_resumed_message_is_looked_up_just_before_it_is_sent() {
+    let fake = Fake::new().await;
+    let full = ResponseTemplate::new(200)
+        .set_body_json(json!({"id": "1"}))
+        .insert_header("x-ratelimit-bucket", "abc")
+        .insert_header("x-ratelimit-limit", "1")
+        .insert_header("x-ratelimit-remaining", "0")
+        .insert_header("x-ratelimit-reset-after", "300");
+    Mock::given(method("POST"))
+        .and(path(MESSAGES))
+        .respond_with(full)
+        .mount(&fake.server)
+        .await;
+    fake.run(hello(fake.acting())).await.unwrap();
+    fake.clock.advance(ENFORCED_FOR);
+    fake.answers_times("GET", MESSAGES, 200, json!([]), 1).await;
+    let ours = made(100, 1);
+    fake.answers("GET", MESSAGES, 200, json!([message(&ours)]))
+        .await;
+    let found = fake.run(hello(fake.acting().resumed(true))).await.unwrap();
+    assert_eq!(found.outcome, Outcome::Adopted);
+    assert_eq!(fake.posts().await, 1, "only the one that filled the line");
+}
