@@ -368,6 +368,25 @@ async fn what_is_new_and_unlike_may_be_it_all_the_same() {
     assert_eq!(fake.posts().await, 0);
 }
 
+/// What was sent just now is not a person's matter yet, however old the intent is.
+#[tokio::test]
+async fn a_creation_sent_late_is_ambiguous_at_first() {
+    let fake = Fake::new().await;
+    fake.clock.advance(Duration::from_secs(24 * 3600));
+    let roles = format!("{G}/roles");
+    fake.answers("POST", &roles, 504, json!({})).await;
+    let two = json!([{"id": made(1, 1), "name": "Mod"}, {"id": made(1, 2), "name": "Mod"}]);
+    fake.answers("GET", &roles, 200, two).await;
+    fake.hides_the_audit_log().await;
+    let want = json!({"name": "Mod"});
+    let error = fake.role(fake.acting(), want.clone()).await.unwrap_err();
+    assert!(error.is_ambiguous(), "{error}");
+    let error = fake.role(fake.acting().resumed(true), want).await;
+    let error = error.unwrap_err();
+    assert!(!error.is_ambiguous() && !error.is_transient(), "{error}");
+    assert_eq!(fake.posts().await, 1);
+}
+
 /// What other people made is never taken, and of several that nobody claims none is.
 #[tokio::test]
 async fn strangers_are_not_adopted() {

@@ -61,11 +61,10 @@ impl Acting {
         );
         match self.look_up(&creation).await {
             Ok(Some(object)) => Ok(Ensured::new(Outcome::Adopted, object)),
-            Err(unresolved @ EnsureError::Unresolved { .. }) => Err(unresolved),
             Ok(None) => Err(error.into()),
             Err(failed) => {
-                // Whatever kept us from looking: it is not known whether it happened.
-                warn!(discord.object = creation.what, error = %failed, "the look-up failed");
+                // It was sent just now, so a later look may tell, however old the intent is.
+                warn!(discord.object = creation.what, error = %failed, "the look-up does not tell");
                 Err(error.into())
             }
         }
