@@ -512,9 +512,14 @@ pub fn attach(world: &mut World, draft: &mut Draft, message: &mut Message) {
     }
     let mut layout = Value::Array(std::mem::take(&mut message.components));
     components::visit(&mut layout, &mut |component| {
-        let items = component["items"].as_array_mut();
-        for item in items.into_iter().flatten() {
-            lead(world, message, &mut item["media"]);
+        // Looking by index would make what is not there.
+        let items = component.get_mut("items").and_then(Value::as_array_mut);
+        for media in items
+            .into_iter()
+            .flatten()
+            .filter_map(|i| i.get_mut("media"))
+        {
+            lead(world, message, media);
         }
         for key in ["media", "file"] {
             if let Some(media) = component.get_mut(key) {
