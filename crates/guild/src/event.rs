@@ -240,6 +240,14 @@ mod tests {
             ("GUILD_CREATE", json!({"id": "1", "unavailable": true})),
             ("MESSAGE_CREATE", json!({"id": "5"})),
             ("GUILD_ROLE_UPDATE", json!({"role": {"name": "no id"}})),
+            (
+                "GUILD_ROLE_UPDATE",
+                json!({"role": {"id": "0", "name": "zero"}}),
+            ),
+            (
+                "GUILD_ROLE_UPDATE",
+                json!({"role": {"id": "+7", "name": "sign"}}),
+            ),
             ("GUILD_EMOJIS_UPDATE", json!({"guild_id": "1"})),
             ("CHANNEL_DELETE", json!({"id": "999"})),
         ] {

@@ -279,7 +279,7 @@ impl Shape {
 
 /// A decimal string, or a number.
 pub(crate) fn bit_set(value: &Value) -> u64 {
-    let text = value.as_str().and_then(|text| text.parse().ok());
+    let text = value.as_str().and_then(crate::id::decimal);
     text.or_else(|| value.as_u64()).unwrap_or(0)
 }
 

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,12 +15,11 @@ impl Id {
 
     /// From a string or a number of JSON; `None` for anything else and for zero.
     pub fn read(value: &Value) -> Option<Self> {
-        let id = match value {
-            Value::String(text) => text.parse().ok()?,
-            Value::Number(number) => number.as_u64()?,
-            _ => return None,
-        };
-        (id != 0).then_some(Self(id))
+        match value {
+            Value::String(text) => text.parse().ok(),
+            Value::Number(number) => number.as_u64().filter(|id| *id != 0).map(Self),
+            _ => None,
+        }
     }
 
     /// The `id` of an object.
@@ -52,10 +52,39 @@ impl From<Id> for String {
     }
 }
 
-impl TryFrom<String> for Id {
-    type Error = std::num::ParseIntError;
+/// The text is not a snowflake: a decimal number above zero, of 64 bits, without sign or blanks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidId;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().map(Self)
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id is a decimal number above zero")
     }
+}
+
+impl std::error::Error for InvalidId {}
+
+impl FromStr for Id {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match decimal(text) {
+            Some(id) if id != 0 => Ok(Self(id)),
+            _ => Err(InvalidId),
+        }
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+/// A number as Discord writes ids and permission sets: digits alone.
+pub(crate) fn decimal(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }

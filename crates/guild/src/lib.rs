@@ -20,7 +20,7 @@ mod three_way;
 pub use compare::{Comparison, Difference, FieldChange, compare};
 pub use delta::{Change, Delta};
 pub use event::CONSUMED_EVENTS;
-pub use id::Id;
+pub use id::{Id, InvalidId};
 pub use pairing::{Mapping, pair};
 pub use plan::{Effect, Facts, Mode, Operation, Plan, Surplus, Unable, Why, bits, plan, rehearse};
 pub use sight::{HIDDEN_FLAG, HIDDEN_NAME, is_obfuscated};
