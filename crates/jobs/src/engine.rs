@@ -38,7 +38,7 @@ pub(crate) struct Inner {
     pub data_key: DataKey,
     pub jobs: HashMap<&'static str, Arc<dyn Job>>,
     pub timing: Timing,
-    /// How long a task, its log and what it left are kept; `None` = for ever.
+    /// How long a task, its log and what it left are kept after its end; `None` = for ever.
     pub keep: Option<Duration>,
     pub sweeps: Vec<Arc<dyn Sweep>>,
     runner: String,
@@ -281,7 +281,7 @@ impl EngineBuilder {
         self
     }
 
-    /// A task that was ordered so long ago is deleted, once it has ended, with all that it left.
+    /// A task that has ended so long ago is deleted, with all that it left.
     #[must_use]
     pub fn keep(mut self, keep: Option<Duration>) -> Self {
         self.0.keep = keep;

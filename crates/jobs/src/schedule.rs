@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use croner::Cron;
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Priority, Schedule};
+use splashtail_storage::{Due, Priority};
 
 use crate::deadline::{CallError, within};
 use crate::engine::Engine;
-use crate::error::EngineError;
+use crate::error::{EngineError, PrepareError};
 use crate::orders::CreateRequest;
 
 /// An order that is later than this was missed: nobody was there.
@@ -56,10 +56,11 @@ fn next(id: uuid::Uuid, cron: &str, jitter: Duration, now: DateTime<Utc>) -> Opt
     at.checked_add_signed(TimeDelta::milliseconds(i64::try_from(put_off).ok()?))
 }
 
-fn turn(schedule: &Schedule, due_at: DateTime<Utc>, now: DateTime<Utc>) -> Turn {
+fn turn(due: &Due) -> Turn {
+    let (schedule, now) = (&due.schedule, due.now);
     let jitter = Duration::from_millis(schedule.jitter_ms.unsigned_abs());
     Turn {
-        order: schedule.catch_up || now - due_at <= LATE,
+        order: schedule.catch_up || now - due.at <= LATE,
         next_at: next(schedule.id, &schedule.cron, jitter, now),
     }
 }
@@ -71,41 +72,68 @@ pub(crate) async fn order_due(engine: &Engine) -> Result<(), CallError> {
         engine.inner.storage.schedules(),
         engine.inner.timing.deadline,
     );
-    let now = engine.inner.clock.now();
-    for schedule in within(deadline, schedules.due(now, BATCH)).await? {
-        let Some(due_at) = schedule.next_at else {
-            continue;
+    let mut after = None;
+    loop {
+        let batch = within(deadline, schedules.due(after.as_ref(), BATCH)).await?;
+        for due in &batch {
+            order_one(engine, due).await?;
+        }
+        // What stays due is behind us.
+        match batch.into_iter().next_back() {
+            Some(last) => after = Some(last),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn order_one(engine: &Engine, due: &Due) -> Result<(), CallError> {
+    let (schedule, turn) = (&due.schedule, turn(due));
+    let mut task = None;
+    if turn.order {
+        let key = format!("{}-{}", schedule.id.simple(), due.at.timestamp_millis());
+        let request = CreateRequest {
+            idempotency_key: Some(key),
+            actor: schedule.actor.clone(),
+            priority: Some(Priority::Scheduled),
+            ..CreateRequest::new(CLIENT, &schedule.name, schedule.data.clone())
         };
-        let turn = turn(&schedule, due_at, now);
-        let mut task = None;
-        if turn.order {
-            let key = format!("{}-{}", schedule.id.simple(), due_at.timestamp_millis());
-            let request = CreateRequest {
-                idempotency_key: Some(key),
-                actor: schedule.actor.clone(),
-                priority: Some(Priority::Scheduled),
-                ..CreateRequest::new(CLIENT, &schedule.name, schedule.data.clone())
-            };
-            match engine.create(request).await {
-                Ok(created) => task = Some(created.task_id),
-                // It stays due.
-                Err(EngineError::Storage(error)) => return Err(CallError::Storage(error)),
-                Err(error) => {
-                    tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name,
-                        error = %Chain(&error), "a scheduled order was refused");
-                }
+        match engine.create(request).await {
+            Ok(created) => task = Some(created.task_id),
+            Err(EngineError::Storage(error)) if error.is_unavailable() => return Err(error.into()),
+            Err(error) if is_final(&error) => {
+                tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name,
+                    error = %Chain(&error), "a scheduled order was refused");
+            }
+            Err(error) => {
+                tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name,
+                    error = %Chain(&error), "a scheduled order failed, it stays due");
+                return Ok(());
             }
         }
-        let advanced = schedules.advance(&schedule, turn.next_at, task);
-        if within(deadline, advanced).await? && turn.next_at.is_none() {
-            tracing::warn!(schedule.id = %schedule.id, "the schedule has no further time");
-        }
+    } else {
+        tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name, due_at = %due.at,
+            "a scheduled order was missed and is left out");
+    }
+    let schedules = engine.inner.storage.schedules();
+    let advanced = schedules.advance(schedule, turn.next_at, task);
+    if within(engine.inner.timing.deadline, advanced).await? && turn.next_at.is_none() {
+        tracing::warn!(schedule.id = %schedule.id, "the schedule has no further time");
     }
     Ok(())
 }
 
+/// Whether the same order would be refused again, by whichever engine.
+fn is_final(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::Prepare(PrepareError::Invalid { .. }) | EngineError::SlotTaken { .. }
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use splashtail_storage::Schedule;
+
     use super::*;
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -126,11 +154,16 @@ mod tests {
         }
     }
 
+    fn due(schedule: &Schedule, at: DateTime<Utc>, now: DateTime<Utc>) -> Due {
+        let schedule = schedule.clone();
+        Due { schedule, at, now }
+    }
+
     #[test]
     fn the_next_time_is_after_now_whatever_was_missed() {
         let daily = schedule("30 4 * * *", 0, true);
-        let due = at("2026-11-30T04:30:00Z");
-        let on_time = turn(&daily, due, at("2026-11-30T04:30:01Z"));
+        let due_at = at("2026-11-30T04:30:00Z");
+        let on_time = turn(&due(&daily, due_at, at("2026-11-30T04:30:01Z")));
         let next_at = Some(at("2026-12-01T04:30:00Z"));
         assert_eq!(
             on_time,
@@ -140,7 +173,7 @@ mod tests {
             }
         );
         // A week without anybody: one order for all of it.
-        let late = turn(&daily, due, at("2026-12-07T12:00:00Z"));
+        let late = turn(&due(&daily, due_at, at("2026-12-07T12:00:00Z")));
         let next_at = Some(at("2026-12-08T04:30:00Z"));
         assert_eq!(
             late,
@@ -149,11 +182,8 @@ mod tests {
                 next_at
             }
         );
-        let left_out = turn(
-            &schedule("30 4 * * *", 0, false),
-            due,
-            at("2026-12-07T12:00:00Z"),
-        );
+        let punctual = schedule("30 4 * * *", 0, false);
+        let left_out = turn(&due(&punctual, due_at, at("2026-12-07T12:00:00Z")));
         assert_eq!(
             left_out,
             Turn {

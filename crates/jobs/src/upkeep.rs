@@ -1,8 +1,11 @@
 //! What an engine does beside its runs: orders what is scheduled, ends what is abandoned, deletes what has expired.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Level, NewLogEntry, PURGED_AT_ONCE, TaskRow};
+use splashtail_storage::{ExpiryCursor, Level, NewLogEntry, PURGED_AT_ONCE, TaskRow};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::{CallError, within};
@@ -18,8 +21,14 @@ const BATCHES: u32 = 20;
 
 pub(crate) async fn run(engine: Engine, shutdown: CancellationToken) {
     let sweeps = async {
+        // Sweeps go round: what cannot be deleted does not keep the rest from its turn.
+        let mut after = None;
         loop {
-            sweep(&engine).await;
+            let sweep = AssertUnwindSafe(sweep(&engine, &mut after));
+            if sweep.catch_unwind().await.is_err() {
+                // The panic hook has written the details.
+                tracing::error!("a sweep was interrupted by an internal error");
+            }
             engine.inner.clock.sleep(engine.inner.timing.sweep).await;
         }
     };
@@ -29,14 +38,14 @@ pub(crate) async fn run(engine: Engine, shutdown: CancellationToken) {
     }
 }
 
-async fn sweep(engine: &Engine) {
+async fn sweep(engine: &Engine, after: &mut Option<ExpiryCursor>) {
     if let Err(error) = schedule::order_due(engine).await {
         tracing::warn!(error = %Chain(&error), "schedules were not looked at");
     }
     if let Err(error) = abandoned(engine).await {
         tracing::warn!(error = %Chain(&error), "abandoned tasks were not looked for");
     }
-    match expired(engine).await {
+    match expired(engine, after).await {
         Ok(0) => {}
         Ok(deleted) => tracing::info!(jobs = deleted, "deleted what has expired"),
         Err(error) => {
@@ -55,11 +64,7 @@ async fn sweep(engine: &Engine) {
 
 async fn tokens(engine: &Engine) -> Result<(), CallError> {
     for _ in 0..BATCHES {
-        let purge = engine
-            .inner
-            .storage
-            .tokens()
-            .purge(engine.inner.clock.now());
+        let purge = engine.inner.storage.tokens().purge();
         if within(engine.inner.timing.deadline, purge).await? < u64::from(PURGED_AT_ONCE) {
             break;
         }
@@ -71,7 +76,7 @@ async fn tokens(engine: &Engine) -> Result<(), CallError> {
 async fn abandoned(engine: &Engine) -> Result<(), CallError> {
     let (tasks, timing) = (engine.inner.storage.tasks(), engine.inner.timing);
     let now = engine.inner.clock.now();
-    let found = tasks.abandoned(now - timing.abandon, ABANDONED);
+    let found = tasks.abandoned(timing.abandon, ABANDONED);
     for id in within(timing.deadline, found).await? {
         let extra = Map::from_iter([("code".to_owned(), Value::from("never_started"))]);
         let entry = NewLogEntry::new(Level::Error, now, "Nobody started this task", extra);
@@ -80,21 +85,23 @@ async fn abandoned(engine: &Engine) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Deletes expired tasks: first what they left elsewhere, then their rows.
-async fn expired(engine: &Engine) -> Result<u64, CallError> {
+/// Deletes expired tasks behind `after`: first what they left elsewhere, then their rows.
+async fn expired(engine: &Engine, after: &mut Option<ExpiryCursor>) -> Result<u64, CallError> {
     let (tasks, deadline) = (engine.inner.storage.tasks(), engine.inner.timing.deadline);
     let mut deleted = 0;
     for _ in 0..BATCHES {
-        let found = tasks.expired(engine.inner.clock.now(), BATCH);
-        let found = within(deadline, found).await?;
-        let before = deleted;
+        let found = within(deadline, tasks.expired(*after, BATCH)).await?;
+        let last = found.len() < BATCH as usize;
+        *after = found
+            .last()
+            .filter(|_| !last)
+            .and_then(TaskRow::expiry_cursor);
         for task in &found {
             if let_go(engine, task).await && within(deadline, tasks.delete(task.id)).await? {
                 deleted += 1;
             }
         }
-        // A short batch was the last. One of which nothing could be deleted would come again.
-        if found.len() < BATCH as usize || deleted == before {
+        if last {
             break;
         }
     }

@@ -154,6 +154,8 @@ async fn a_stale_runner_is_fenced_out() {
     let stale = suspended.start(shutdown.clone());
     let id = create(&suspended).await;
     assert_eq!(entries.recv().await, Some(1));
+    // Scan, upkeep, heartbeat: it looks for nothing any more.
+    world.clock.wait_for_sleepers(3).await;
 
     let (engine, clock) = world.elsewhere(&job);
     let second = engine.start(CancellationToken::new());

@@ -171,23 +171,32 @@ async fn executing_asks_for_the_same_task_still_pending() {
 #[tokio::test]
 async fn a_task_that_nobody_starts_ends_after_a_day() {
     use std::time::Duration;
-    let world = World::new().await;
-    let engine = world.engine(&idle_job());
+    let (world, sweeps) = (World::new().await, Arc::new(AtomicU32::new(0)));
+    let engine = world
+        .builder(&world.clock)
+        .register(idle_job())
+        .sweep(Broom(sweeps.clone()))
+        .build();
     let waiting = CreateRequest {
         execute: false,
         ..order(json!({"ServerID": 1, "Password": "p"}))
     };
     let id = engine.create(waiting).await.unwrap().task_id;
     let started = create(&engine).await;
-    world.clock.advance(Duration::from_secs(24 * 60 * 60 + 1));
+    // A host that is ahead ends nothing of others.
+    world.clock.advance(Duration::from_secs(30 * 24 * 60 * 60));
     let running = engine.start(CancellationToken::new());
+    assert_eq!(world.until_ended(started).await.state, TaskState::Completed);
+    two_sweeps(&world, &sweeps).await;
+    assert_eq!(world.row(id).await.state, TaskState::Pending);
+    world.pass(Duration::from_secs(24 * 60 * 60)).await;
     assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
     assert_eq!(world.last_code(id).await, "never_started");
-    assert_eq!(world.until_ended(started).await.state, TaskState::Completed);
     running.abort();
 }
 
-/// Rows, logs and what jobs left go together, in bounded batches; a failing removal is repeated.
+/// Rows, logs and what jobs left go together, in bounded batches; a failing removal is repeated, and
+/// keeps nothing else from its turn.
 #[tokio::test]
 async fn what_has_expired_is_deleted_with_all_that_it_left() {
     use std::time::Duration;
@@ -202,24 +211,29 @@ async fn what_has_expired_is_deleted_with_all_that_it_left() {
         .build();
     let running = engine.start(CancellationToken::new());
     let mut ids = Vec::new();
-    for _ in 0..60 {
+    for _ in 0..120 {
         ids.push(create(&engine).await);
     }
     for id in &ids {
         world.until_ended(*id).await;
     }
-    world.clock.advance(DAY);
+    // A host that is a year ahead deletes nothing.
+    world.clock.advance(365 * DAY);
+    two_sweeps(&world, &swept).await;
+    assert_eq!(job.deleted.lock().unwrap().len(), 0);
+    world.pass(DAY).await;
     let younger = create(&engine).await;
     world.until_ended(younger).await;
-    assert_eq!(job.deleted.lock().unwrap().len(), 0);
 
-    *job.stuck.lock().unwrap() = Some(ids[7]);
-    world.clock.advance(89 * DAY);
-    let gone = async { while world.storage.tasks().summary().await.unwrap().completed > 2 {} };
+    // More than a batch of those that ended first.
+    job.stuck.lock().unwrap().extend(&ids[..60]);
+    world.pass(89 * DAY).await;
+    let completed = async || world.storage.tasks().summary().await.unwrap().completed;
+    let gone = async { while completed().await > 61 {} };
     meanwhile(&world.clock, gone).await;
     assert!(!job.deleted.lock().unwrap().contains(&younger));
-    *job.stuck.lock().unwrap() = None;
-    let gone = async { while world.storage.tasks().summary().await.unwrap().completed > 1 {} };
+    job.stuck.lock().unwrap().clear();
+    let gone = async { while completed().await > 1 {} };
     meanwhile(&world.clock, gone).await;
     assert!(
         ids.iter()
@@ -227,8 +241,18 @@ async fn what_has_expired_is_deleted_with_all_that_it_left() {
     );
     assert_eq!(world.log(ids[0]).await, []);
     assert_eq!(world.row(younger).await.state, TaskState::Completed);
-    assert!(swept.load(Ordering::SeqCst) > 0);
     running.abort();
+}
+
+/// Until a sweep has begun and ended.
+async fn two_sweeps(world: &World, sweeps: &AtomicU32) {
+    let before = sweeps.load(Ordering::SeqCst);
+    let swept = async {
+        while sweeps.load(Ordering::SeqCst) < before + 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    meanwhile(&world.clock, swept).await;
 }
 
 /// The options may hold a password; a request that is logged must not.
@@ -251,6 +275,20 @@ impl Sweep for Broom {
     }
 }
 
+fn monthly(guild: u64) -> Schedule {
+    Schedule {
+        id: TaskId::random().get(),
+        name: NAME.to_owned(),
+        data: json!({"ServerID": guild}),
+        cron: "0 0 1 * *".to_owned(),
+        jitter_ms: 0,
+        catch_up: true,
+        actor: Some("u/1".to_owned()),
+        next_at: None,
+        last_task: None,
+    }
+}
+
 /// Two engines, months of absence: each time is ordered once, and what was missed once in all.
 #[tokio::test]
 async fn a_schedule_orders_each_time_once() {
@@ -258,38 +296,69 @@ async fn a_schedule_orders_each_time_once() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let world = World::new().await;
     let job = idle_job();
-    let id = TaskId::random().get();
-    // It is the 14th of November.
-    let first = first_at(id, "0 0 1 * *", Duration::ZERO, world.clock.now()).unwrap();
-    let schedule = Schedule {
-        id,
-        name: NAME.to_owned(),
-        data: json!({"ServerID": 7}),
-        cron: "0 0 1 * *".to_owned(),
-        jitter_ms: 0,
-        catch_up: true,
-        actor: Some("u/1".to_owned()),
-        next_at: Some(first),
-        last_task: None,
-    };
+    let mut schedule = monthly(7);
+    let first = first_at(
+        schedule.id,
+        &schedule.cron,
+        Duration::ZERO,
+        world.clock.now(),
+    )
+    .unwrap();
+    schedule.next_at = Some(first);
     world.storage.schedules().put(&schedule).await.unwrap();
-    let engines = [(); 2].map(|()| world.engine(&job).start(CancellationToken::new()));
+    let sweeps = Arc::new(AtomicU32::new(0));
+    // A host that is years ahead orders nothing early.
+    world.clock.advance(900 * DAY);
+    let engines = [(); 2].map(|()| {
+        let builder = world.builder(&world.clock).register(job.clone());
+        let engine = builder.sweep(Broom(sweeps.clone())).build();
+        engine.start(CancellationToken::new())
+    });
+    two_sweeps(&world, &sweeps).await;
     let completed = async || world.storage.tasks().summary().await.unwrap().completed;
     assert_eq!(completed().await, 0);
-    for (wait, orders) in [(20 * DAY, 1), (31 * DAY, 2), (120 * DAY, 3), (31 * DAY, 4)] {
-        world.clock.advance(wait);
-        let done = async { while completed().await < orders {} };
+    // No two waits are the same: time that is moved would bring the same moment back.
+    for (wait, orders) in [(32 * DAY, 1), (33 * DAY, 2), (120 * DAY, 3), (34 * DAY, 4)] {
+        world.pass(wait).await;
+        let due = async || world.storage.schedules().due(None, 9).await.unwrap();
+        let done = async { while completed().await < orders || !due().await.is_empty() {} };
         meanwhile(&world.clock, done).await;
     }
-    let due = world
-        .storage
-        .schedules()
-        .due(world.clock.now() + 31 * DAY, 9)
-        .await;
-    let due = due.unwrap();
-    assert!(due[0].last_task.is_some() && due[0].next_at > Some(first));
     assert_eq!(completed().await, 4);
     for engine in engines {
         engine.abort();
     }
+}
+
+/// More than a batch that are due at once, the first ones by a fault of ours: they stay due.
+#[tokio::test]
+async fn a_schedule_that_fails_stays_due_and_keeps_no_other_from_its_turn() {
+    let (world, sweeps) = (World::new().await, Arc::new(AtomicU32::new(0)));
+    let job = idle_job();
+    job.unprepared.store(true, Ordering::SeqCst);
+    let past = world.clock.now() - chrono::TimeDelta::days(1);
+    for n in 0..130_u64 {
+        let schedule = Schedule {
+            next_at: Some(past + chrono::TimeDelta::seconds(n.cast_signed())),
+            // The job fails for the first server, and refuses to work for none.
+            ..monthly(if n < 60 { 1 } else { 2 * u64::from(n != 129) })
+        };
+        world.storage.schedules().put(&schedule).await.unwrap();
+    }
+    let engine = world
+        .builder(&world.clock)
+        .register(job.clone())
+        .sweep(Broom(sweeps.clone()))
+        .build();
+    let running = engine.start(CancellationToken::new());
+    let completed = async || world.storage.tasks().summary().await.unwrap().completed;
+    let done = async { while completed().await < 69 {} };
+    meanwhile(&world.clock, done).await;
+    two_sweeps(&world, &sweeps).await;
+    let due = world.storage.schedules().due(None, 200).await.unwrap();
+    assert_eq!(due.len(), 60, "the one that is invalid is not due again");
+    job.unprepared.store(false, Ordering::SeqCst);
+    let done = async { while completed().await < 129 {} };
+    meanwhile(&world.clock, done).await;
+    running.abort();
 }

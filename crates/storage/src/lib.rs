@@ -36,8 +36,8 @@ pub use owner::{InvalidOwner, Owner};
 pub use permission::{
     CommandConfigurationRow, GuildMemberRow, GuildRoleRow, ModuleConfigurationRow, PermissionStore,
 };
-pub use schedule::{Schedule, ScheduleStore};
-pub use task::{Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState};
+pub use schedule::{Due, Schedule, ScheduleStore};
+pub use task::{ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState};
 pub use task_queue::{
     BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,
     Wanted,

@@ -4,9 +4,10 @@ use serde_json::Value;
 use splashtail_core::ids::TaskId;
 use uuid::Uuid;
 
-use crate::engine::{Engine, Row, query};
+use crate::engine::{Engine, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
+use crate::sql::{clocked, now};
 
 /// Orders that come again and again. When the next one is due is the caller's arithmetic.
 #[async_trait]
@@ -14,8 +15,8 @@ pub trait ScheduleStore: Send + Sync {
     /// Adds it, or replaces the one of that id.
     async fn put(&self, schedule: &Schedule) -> Result<(), StorageError>;
 
-    /// Those that are due at `now`, the longest due first.
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Schedule>, StorageError>;
+    /// Those that are due by the database's clock, the longest due first, behind `after`.
+    async fn due(&self, after: Option<&Due>, limit: u32) -> Result<Vec<Due>, StorageError>;
 
     /// Sets when it is due next, unless somebody else has done so since it was read.
     async fn advance(
@@ -49,6 +50,16 @@ pub struct Schedule {
     pub last_task: Option<TaskId>,
 }
 
+/// A schedule whose time has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    pub schedule: Schedule,
+    /// Its [`Schedule::next_at`].
+    pub at: DateTime<Utc>,
+    /// What the database's clock said.
+    pub now: DateTime<Utc>,
+}
+
 impl Storage {
     pub fn schedules(&self) -> &dyn ScheduleStore {
         self.engine()
@@ -62,9 +73,20 @@ const PUT: &str = "\
         cron = excluded.cron, jitter_ms = excluded.jitter_ms, catch_up = excluded.catch_up, \
         actor = excluded.actor, next_at = excluded.next_at";
 
-const DUE: &str = "\
-    SELECT schedule_id, task_name, data, cron, jitter_ms, catch_up, actor, next_at, last_task \
-    FROM schedules WHERE next_at <= $1 ORDER BY next_at LIMIT $2";
+macro_rules! due {
+    ($engine:ident) => {
+        concat!(
+            "SELECT schedule_id, task_name, data, cron, jitter_ms, catch_up, actor, next_at, \
+             last_task, ",
+            now!($engine),
+            " AS now FROM schedules WHERE next_at <= ",
+            now!($engine),
+            " AND (next_at, schedule_id) > ($1, $2) ORDER BY next_at, schedule_id LIMIT $3"
+        )
+    };
+}
+
+const DUE: Sql = clocked!(due);
 
 const ADVANCE: &str = "\
     UPDATE schedules SET next_at = $3, last_task = COALESCE($4, last_task) \
@@ -87,9 +109,21 @@ impl ScheduleStore for Engine {
         self.execute(put).await.map(drop)
     }
 
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Schedule>, StorageError> {
-        let due = query(DUE).bind(now).bind(limit);
-        self.fetch_all(due).await?.iter().map(read).collect()
+    async fn due(&self, after: Option<&Due>, limit: u32) -> Result<Vec<Due>, StorageError> {
+        let (at, id) = after.map_or((DateTime::UNIX_EPOCH, Uuid::nil()), |after| {
+            (after.at, after.schedule.id)
+        });
+        let due = query(DUE).bind(at).bind(id).bind(limit);
+        let due = self.fetch_all(due).await?;
+        due.iter()
+            .map(|row| {
+                Ok(Due {
+                    schedule: read(row)?,
+                    at: row.get("next_at")?,
+                    now: row.get("now")?,
+                })
+            })
+            .collect()
     }
 
     async fn advance(

@@ -1,5 +1,7 @@
 //! What the statements of several stores have in common.
 
+use std::time::Duration;
+
 macro_rules! task_columns {
     () => {
         "task_id, task_name, owner, fields, encrypted, state, output, requested, attempts, fence, \
@@ -54,6 +56,41 @@ macro_rules! after {
     };
 }
 pub(crate) use after;
+
+/// So many milliseconds before now.
+macro_rules! before {
+    (sqlite, $parameter:expr) => {
+        concat!(
+            "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - ",
+            $parameter
+        )
+    };
+    (postgres, $parameter:expr) => {
+        concat!(
+            "date_trunc('milliseconds', clock_timestamp()) - ",
+            $parameter,
+            "::bigint * interval '1 millisecond'"
+        )
+    };
+}
+pub(crate) use before;
+
+/// What an end sets: a task is kept for as long as its order said, from now on.
+macro_rules! kept {
+    ($engine:ident) => {
+        concat!(
+            "expires_at = ",
+            crate::sql::now!($engine),
+            " + (expires_at - created_at)"
+        )
+    };
+}
+pub(crate) use kept;
+
+/// A length of time as a parameter.
+pub fn length(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// Both forms of a statement that asks for the time, from a macro that takes the database's name.
 macro_rules! clocked {

@@ -95,7 +95,7 @@ pub struct TaskRow {
     /// From when on it may run, by the clock of whoever set it: for the order and for the eye.
     pub run_after: DateTime<Utc>,
     pub slot: Option<Slot>,
-    /// The task is invisible from then on.
+    /// The task is invisible from then on, once it has ended. Its end moves this on.
     pub expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     /// The last change of state or log.
@@ -111,6 +111,14 @@ impl TaskRow {
         }
     }
 
+    /// Its place among those that have expired.
+    pub fn expiry_cursor(&self) -> Option<ExpiryCursor> {
+        self.expires_at.map(|expires_at| ExpiryCursor {
+            expires_at,
+            id: self.id,
+        })
+    }
+
     /// How long after its creation it disappears; `None` = never.
     pub fn expiry(&self) -> Option<Duration> {
         self.expires_at
@@ -122,6 +130,13 @@ impl TaskRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskCursor {
     pub created_at: DateTime<Utc>,
+    pub id: TaskId,
+}
+
+/// The place of a task among those that have expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpiryCursor {
+    pub expires_at: DateTime<Utc>,
     pub id: TaskId,
 }
 

@@ -1,5 +1,7 @@
 mod statements;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -8,7 +10,7 @@ use splashtail_core::ids::TaskId;
 use crate::error::StorageError;
 use crate::log_entry::{NewLogEntry, TaskLogEntry};
 use crate::owner::Owner;
-use crate::task::{Slot, TaskCounts, TaskCursor, TaskRow};
+use crate::task::{ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskRow};
 
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_LEN: usize = 64;
@@ -40,7 +42,7 @@ pub trait TaskStore: Send + Sync {
         entry: &NewLogEntry,
     ) -> Result<Option<Cancellation>, StorageError>;
 
-    /// `now` decides what has expired, here and below.
+    /// `now` decides which ended tasks are no longer shown, here and below.
     async fn get(&self, id: TaskId, now: DateTime<Utc>) -> Result<Option<TaskRow>, StorageError>;
 
     /// Newest first.
@@ -60,16 +62,17 @@ pub trait TaskStore: Send + Sync {
 
     async fn summary(&self) -> Result<TaskCounts, StorageError>;
 
-    /// Ended tasks whose time is over: first remove what they left in the object store, then
-    /// [`TaskStore::delete`] them.
-    async fn expired(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<TaskRow>, StorageError>;
-
-    /// Pending tasks older than `before` that nobody ever asked to run.
-    async fn abandoned(
+    /// Ended tasks whose time is over by the database's clock, the longest over first, behind
+    /// `after`: first remove what they left in the object store, then [`TaskStore::delete`] them.
+    async fn expired(
         &self,
-        before: DateTime<Utc>,
+        after: Option<ExpiryCursor>,
         limit: u32,
-    ) -> Result<Vec<TaskId>, StorageError>;
+    ) -> Result<Vec<TaskRow>, StorageError>;
+
+    /// Pending tasks that nobody ever asked to run, and that are older than this by the database's
+    /// clock.
+    async fn abandoned(&self, age: Duration, limit: u32) -> Result<Vec<TaskId>, StorageError>;
 
     /// Removes an ended task and its log; `false` when it is not there or has not ended.
     async fn delete(&self, id: TaskId) -> Result<bool, StorageError>;
@@ -96,6 +99,7 @@ pub struct NewTask {
     pub parent: Option<TaskId>,
     /// Who is behind it.
     pub actor: Option<String>,
+    /// As long after its end as this is after `created_at` it is deleted; `None` = never.
     pub expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }

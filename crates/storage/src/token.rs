@@ -5,10 +5,11 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::engine::{Engine, Row, query};
+use crate::engine::{Engine, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 use crate::owner::Owner;
+use crate::sql::{clocked, now};
 
 /// Most tokens that one [`TokenStore::purge`] removes: nobody waits long for its locks.
 pub const PURGED_AT_ONCE: u32 = 500;
@@ -33,9 +34,9 @@ pub trait TokenStore: Send + Sync {
     /// `false`: there was none.
     async fn revoke(&self, id: Uuid) -> Result<bool, StorageError>;
 
-    /// Removes expired tokens, at most [`PURGED_AT_ONCE`], the oldest first; how many there were.
+    /// Removes tokens that have expired by the database's clock, at most [`PURGED_AT_ONCE`], the oldest first; how many there were.
     /// While it is as many, there are more.
-    async fn purge(&self, now: DateTime<Utc>) -> Result<u64, StorageError>;
+    async fn purge(&self) -> Result<u64, StorageError>;
 }
 
 /// SHA-256 of a token. Tokens are 32 random bytes, so there is nothing to guess and no need for a
@@ -112,9 +113,18 @@ const LIST_TOKENS: &str = "\
 
 const REVOKE_TOKEN: &str = "DELETE FROM web_api_tokens WHERE id = $1";
 
-const PURGE_TOKENS: &str = "\
-    DELETE FROM web_api_tokens WHERE id IN (SELECT id FROM web_api_tokens \
-        WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+macro_rules! purge {
+    ($engine:ident) => {
+        concat!(
+            "DELETE FROM web_api_tokens WHERE id IN (SELECT id FROM web_api_tokens \
+             WHERE expires_at <= ",
+            now!($engine),
+            " ORDER BY expires_at LIMIT $1)"
+        )
+    };
+}
+
+const PURGE_TOKENS: Sql = clocked!(purge);
 
 #[async_trait]
 impl TokenStore for Engine {
@@ -158,9 +168,8 @@ impl TokenStore for Engine {
         Ok(self.execute(query(REVOKE_TOKEN).bind(id)).await? == 1)
     }
 
-    async fn purge(&self, now: DateTime<Utc>) -> Result<u64, StorageError> {
-        self.execute(query(PURGE_TOKENS).bind(now).bind(PURGED_AT_ONCE))
-            .await
+    async fn purge(&self) -> Result<u64, StorageError> {
+        self.execute(query(PURGE_TOKENS).bind(PURGED_AT_ONCE)).await
     }
 }
 

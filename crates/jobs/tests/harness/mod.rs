@@ -2,15 +2,15 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::DateTime;
+use chrono::{DateTime, SubsecRound};
 use serde_json::{Value, json};
-use splashtail_core::clock::{BoxFuture, Clock, ManualClock};
+use splashtail_core::clock::{BoxFuture, Clock, ManualClock, SystemClock};
 use splashtail_core::config::DatabaseTarget;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_jobs::{
@@ -38,8 +38,10 @@ pub struct Scripted {
     pub given_up: Arc<Mutex<Vec<TaskId>>>,
     pub given_up_panics: Arc<AtomicBool>,
     pub deleted: Arc<Mutex<Vec<TaskId>>>,
-    /// The one whose remains cannot be removed.
-    pub stuck: Arc<Mutex<Option<TaskId>>>,
+    /// Those whose remains cannot be removed.
+    pub stuck: Arc<Mutex<BTreeSet<TaskId>>>,
+    /// Whether orders for server 1 meet a fault of ours.
+    pub unprepared: Arc<AtomicBool>,
 }
 
 impl Scripted {
@@ -53,6 +55,7 @@ impl Scripted {
             given_up_panics: Arc::default(),
             deleted: Arc::default(),
             stuck: Arc::default(),
+            unprepared: Arc::default(),
         }
     }
 }
@@ -77,6 +80,9 @@ impl Job for Scripted {
             .and_then(GuildId::new);
         let server =
             server.ok_or_else(|| PrepareError::invalid("no_server", "ServerID is missing"))?;
+        if server.get() == 1 && self.unprepared.load(Ordering::SeqCst) {
+            return Err(PrepareError::internal("scripted"));
+        }
         let secret = fields.remove("Password");
         let secret = secret.and_then(|secret| secret.as_str().map(|text| text.as_bytes().to_vec()));
         let slot = fields.remove("Slot").is_some();
@@ -94,7 +100,7 @@ impl Job for Scripted {
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
-        if *self.stuck.lock().unwrap() == Some(task.id) {
+        if self.stuck.lock().unwrap().contains(&task.id) {
             return Err(JobError::transient("storage", "The object storage is away"));
         }
         self.deleted.lock().unwrap().push(task.id);
@@ -124,9 +130,12 @@ impl Times {
     /// As if so much time had passed.
     async fn pass(&self, by: Duration) {
         let ms = i64::try_from(by.as_millis()).unwrap();
-        let tasks = "UPDATE tasks SET lease_until = lease_until - $1, not_before = not_before - $1";
+        let tasks = "UPDATE tasks SET lease_until = lease_until - $1, \
+            not_before = not_before - $1, created_at = created_at - $1, \
+            expires_at = expires_at - $1";
+        let schedules = "UPDATE schedules SET next_at = next_at - $1";
         let slots = "UPDATE task_slots SET free_after = free_after - $1";
-        for statement in [tasks, slots] {
+        for statement in [tasks, slots, schedules] {
             match self {
                 Self::Sqlite(pool) => {
                     let shift = sqlx::query(statement).bind(ms);
@@ -141,6 +150,11 @@ impl Times {
             }
         }
     }
+}
+
+/// It starts with the database's, which it cannot be.
+pub fn clock() -> ManualClock {
+    ManualClock::new(SystemClock.now().trunc_subsecs(0))
 }
 
 /// Lets the time of a clock pass, second by second, until it is done.
@@ -163,7 +177,7 @@ pub async fn meanwhile<T>(clock: &ManualClock, done: impl Future<Output = T>) ->
 impl World {
     pub async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let clock = ManualClock::new(DateTime::from_timestamp_millis(1_700_000_000_000).unwrap());
+        let clock = clock();
         let path = directory.path().join("splashtail.db");
         let target = DatabaseTarget::Sqlite(path.clone());
         let storage = Storage::open(&target, &CancellationToken::new())

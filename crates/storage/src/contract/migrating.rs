@@ -81,11 +81,8 @@ async fn the_first_rows_are_read(storage: &Storage) {
     );
     let done = tasks.get(task(0xc), t(0)).await.unwrap().unwrap();
     assert_eq!(done.output.unwrap().filename, "backup.iblfile");
-    let expired = tasks.expired(t(0), 10).await.unwrap();
-    assert_eq!(
-        expired.iter().map(|row| row.id).collect::<Vec<_>>(),
-        [task(0xd)]
-    );
+    let expired = tasks.expired(None, 10).await.unwrap();
+    assert_eq!(expired[0].id, task(0xd));
 
     assert_eq!(
         storage

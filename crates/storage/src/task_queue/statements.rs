@@ -15,7 +15,8 @@ use crate::error::StorageError;
 use crate::log_entry::{self, MAX_ENTRIES, NewLogEntry};
 use crate::open::Storage;
 use crate::sql::{
-    DELETE_SECRET, DELETE_STEPS, FREE_SLOT, after, clocked, held, now, progress, task_columns,
+    DELETE_SECRET, DELETE_STEPS, FREE_SLOT, after, clocked, held, kept, length, now, progress,
+    task_columns,
 };
 use crate::task;
 
@@ -224,12 +225,19 @@ const RECORD_STEP: &str = concat!(
      SELECT 1 FROM held"
 );
 
-const FINISH: &str = concat!(
-    "UPDATE tasks SET state = $3, output = $4, lease_owner = NULL, lease_until = NULL, \
-     log_count = log_count + 1, last_updated = $5",
-    held!(),
-    " RETURNING log_count"
-);
+macro_rules! finish {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE tasks SET state = $3, output = $4, lease_owner = NULL, lease_until = NULL, \
+             log_count = log_count + 1, last_updated = $5, ",
+            kept!($engine),
+            held!(),
+            " RETURNING log_count"
+        )
+    };
+}
+
+const FINISH: Sql = clocked!(finish);
 
 #[async_trait]
 impl TaskQueue for Engine {
@@ -418,10 +426,6 @@ fn recorded(row: &Row) -> Result<RecordedStep, StorageError> {
         step: row.get("step")?,
         output: row.get("output")?,
     })
-}
-
-fn length(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The entry, the note in the first place behind the last, or nothing.

@@ -1,5 +1,7 @@
 //! Tasks as those see them who order and watch them: the statements.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::TaskId;
@@ -10,8 +12,8 @@ use crate::engine::{Engine, Sql, Transaction, query};
 use crate::error::StorageError;
 use crate::log_entry::{self, NewLogEntry, TaskLogEntry};
 use crate::open::Storage;
-use crate::sql::{DELETE_SECRET, DELETE_STEPS, clocked, now, task_columns};
-use crate::task::{self, Slot, TaskCounts, TaskRow};
+use crate::sql::{DELETE_SECRET, DELETE_STEPS, before, clocked, kept, length, now, task_columns};
+use crate::task::{self, ExpiryCursor, Slot, TaskCounts, TaskRow};
 
 impl Storage {
     pub fn tasks(&self) -> &dyn TaskStore {
@@ -69,10 +71,22 @@ const FREE_SLOT_LATER: &str = "\
 
 const SLOT_HOLDER: &str = "SELECT task_id FROM task_slots WHERE guild_id = $1 AND kind = $2";
 
+/// What still goes on is seen whatever its order said.
+macro_rules! visible {
+    ($now:expr) => {
+        concat!(
+            "(expires_at IS NULL OR expires_at > ",
+            $now,
+            " OR state IN ('pending', 'running'))"
+        )
+    };
+}
+
 const GET_TASK: &str = concat!(
     "SELECT ",
     task_columns!(),
-    " FROM tasks WHERE task_id = $1 AND (expires_at IS NULL OR expires_at > $2)"
+    " FROM tasks WHERE task_id = $1 AND ",
+    visible!("$2")
 );
 
 /// The first task of a key counts even after it has expired.
@@ -85,8 +99,9 @@ const REPEATED: &str = concat!(
 const LIST_TASKS: &str = concat!(
     "SELECT ",
     task_columns!(),
-    " FROM tasks WHERE owner = $1 AND (created_at, task_id) < ($2, $3) \
-      AND (expires_at IS NULL OR expires_at > $4) AND ($5 IS NULL OR task_name = $5) \
+    " FROM tasks WHERE owner = $1 AND (created_at, task_id) < ($2, $3) AND ",
+    visible!("$4"),
+    " AND ($5 IS NULL OR task_name = $5) \
       ORDER BY created_at DESC, task_id DESC LIMIT $6"
 );
 
@@ -96,16 +111,33 @@ const READ_LOG: &str = "\
 
 const COUNT_STATES: &str = "SELECT state, COUNT(*) AS tasks FROM tasks GROUP BY state";
 
-const EXPIRED_TASKS: &str = concat!(
-    "SELECT ",
-    task_columns!(),
-    " FROM tasks WHERE expires_at <= $1 AND state IN ('completed', 'failed') \
-      ORDER BY expires_at LIMIT $2"
-);
+macro_rules! expired {
+    ($engine:ident) => {
+        concat!(
+            "SELECT ",
+            task_columns!(),
+            " FROM tasks WHERE expires_at <= ",
+            now!($engine),
+            " AND (expires_at, task_id) > ($1, $2) AND state IN ('completed', 'failed') \
+              ORDER BY expires_at, task_id LIMIT $3"
+        )
+    };
+}
 
-const ABANDONED_TASKS: &str = "\
-    SELECT task_id FROM tasks WHERE state = 'pending' AND NOT requested AND created_at < $1 \
-    ORDER BY created_at LIMIT $2";
+const EXPIRED_TASKS: Sql = clocked!(expired);
+
+macro_rules! abandoned {
+    ($engine:ident) => {
+        concat!(
+            "SELECT task_id FROM tasks WHERE state = 'pending' AND NOT requested \
+             AND created_at < ",
+            before!($engine, "$1"),
+            " ORDER BY created_at LIMIT $2"
+        )
+    };
+}
+
+const ABANDONED_TASKS: Sql = clocked!(abandoned);
 
 const DELETE_TASK: &str =
     "DELETE FROM tasks WHERE task_id = $1 AND state IN ('completed', 'failed')";
@@ -117,12 +149,19 @@ const REQUEST_TASK: &str = concat!(
 );
 
 /// $2 is the time of the closing entry.
-const CANCEL_TASK: &str = concat!(
-    "UPDATE tasks SET state = 'failed', fence = fence + 1, lease_owner = NULL, \
-     lease_until = NULL, log_count = log_count + 1, last_updated = $2 \
-     WHERE task_id = $1 AND state IN ('pending', 'running') RETURNING ",
-    task_columns!()
-);
+macro_rules! cancel {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE tasks SET state = 'failed', fence = fence + 1, lease_owner = NULL, \
+             lease_until = NULL, log_count = log_count + 1, last_updated = $2, ",
+            kept!($engine),
+            " WHERE task_id = $1 AND state IN ('pending', 'running') RETURNING ",
+            task_columns!()
+        )
+    };
+}
+
+const CANCEL_TASK: Sql = clocked!(cancel);
 
 /// What is read stays true until the transaction ends; on SQLite the transaction itself sees to it.
 const GET_LOCKED: Sql = Sql {
@@ -130,7 +169,9 @@ const GET_LOCKED: Sql = Sql {
     postgres: concat!(
         "SELECT ",
         task_columns!(),
-        " FROM tasks WHERE task_id = $1 AND (expires_at IS NULL OR expires_at > $2) FOR UPDATE"
+        " FROM tasks WHERE task_id = $1 AND ",
+        visible!("$2"),
+        " FOR UPDATE"
     ),
 };
 
@@ -296,21 +337,22 @@ impl TaskStore for Engine {
         Ok(counts)
     }
 
-    async fn expired(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<TaskRow>, StorageError> {
-        let found = self
-            .fetch_all(query(EXPIRED_TASKS).bind(now).bind(limit))
-            .await?;
+    async fn expired(
+        &self,
+        after: Option<ExpiryCursor>,
+        limit: u32,
+    ) -> Result<Vec<TaskRow>, StorageError> {
+        let (at, id) = after.map_or((DateTime::UNIX_EPOCH, Uuid::nil()), |after| {
+            (after.expires_at, after.id.get())
+        });
+        let expired = query(EXPIRED_TASKS).bind(at).bind(id).bind(limit);
+        let found = self.fetch_all(expired).await?;
         found.iter().map(task::read).collect()
     }
 
-    async fn abandoned(
-        &self,
-        before: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<Vec<TaskId>, StorageError> {
-        let found = self
-            .fetch_all(query(ABANDONED_TASKS).bind(before).bind(limit))
-            .await?;
+    async fn abandoned(&self, age: Duration, limit: u32) -> Result<Vec<TaskId>, StorageError> {
+        let abandoned = query(ABANDONED_TASKS).bind(length(age)).bind(limit);
+        let found = self.fetch_all(abandoned).await?;
         found.iter().map(|row| row.get("task_id")).collect()
     }
 
