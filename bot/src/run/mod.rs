@@ -382,7 +382,13 @@ async fn connect(
         &floors,
         Arc::clone(&app.clock),
     ));
-    let relay = Relay::start(&address, Arc::clone(&pace), app.shutdown.clone()).await?;
+    let relay = Relay::start(
+        &address,
+        Arc::clone(&pace),
+        Arc::clone(&app.clock),
+        app.shutdown.clone(),
+    )
+    .await?;
     let framework = framework::build(Arc::clone(app), commands);
     let mut framework = Tracked::new(framework, Arc::clone(app), running);
     let intents = framework::intents();
