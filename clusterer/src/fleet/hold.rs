@@ -18,7 +18,8 @@ pub(super) struct Hold {
 }
 
 impl Fleet {
-    /// A process ended because Discord refused it.
+    /// A process ended because Discord refused it. Other tries go on: each may be of a process
+    /// that was started after the cause was mended, unlike this one.
     pub(super) fn hold(&mut self, now: Now, index: usize, refusal: GatewayRefusal) {
         let id = self.clusters[index].id;
         let remedy = refusal.remedy();
@@ -26,14 +27,14 @@ impl Fleet {
         let entry = LogEntry::of("discord_refused", id).with("code", refusal.close_code());
         let entry = entry.with("error", refusal.message());
         self.log(now, entry.with("remedy", remedy));
-        self.hold = Some(Hold {
-            refusal,
-            tries: Vec::new(),
-        });
+        let mut tries = self.hold.take().map(|hold| hold.tries).unwrap_or_default();
+        tries.retain(|tried| *tried != id);
+        self.hold = Some(Hold { refusal, tries });
         self.set_state(index, State::Refused);
         for index in 0..self.clusters.len() {
-            let state = self.clusters[index].state;
-            if matches!(state, State::Queued { .. } | State::Backoff { .. }) {
+            let cluster = &self.clusters[index];
+            let waits = matches!(cluster.state, State::Queued { .. } | State::Backoff { .. });
+            if waits && self.is_held_back(cluster.id) {
                 self.set_state(index, State::Refused);
             }
         }
@@ -51,7 +52,9 @@ impl Fleet {
 
     /// Somebody asks for this cluster in particular.
     pub(super) fn try_in_spite_of_hold(&mut self, cluster: ClusterId) {
-        if let Some(hold) = &mut self.hold {
+        if let Some(hold) = &mut self.hold
+            && !hold.tries.contains(&cluster)
+        {
             hold.tries.push(cluster);
         }
     }

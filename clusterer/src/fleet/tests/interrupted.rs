@@ -199,6 +199,24 @@ fn a_refusal_of_discord_holds_the_fleet_until_somebody_acts() {
     assert_eq!(world.identify_violations(), []);
 }
 
+/// The token was mended while another cluster was still launching with the old one.
+#[test]
+fn a_late_refusal_takes_nothing_from_a_try() {
+    let mut world = World::new(4, 1, 16);
+    world.behave(0, Behaviour::Silent);
+    world.behave(1, Behaviour::Silent);
+    world.run(Duration::ZERO);
+    assert_eq!(world.alive(), [0, 1, 2, 3]);
+    world.crash(0, refused());
+    world.behave(0, Behaviour::Normal);
+    assert_eq!(world.ask("start", Some(0)), json!("ok"));
+    world.crash(1, refused());
+    world.behave(1, Behaviour::Normal);
+    world.run(seconds(60));
+    assert!(world.fleet.instance_list().hold.is_none());
+    assert_eq!(world.alive(), [0, 1, 2, 3]);
+}
+
 /// A changed configuration comes with a SIGHUP: one cluster finds out whether it helped.
 #[test]
 fn a_new_clusterer_tries_with_one_cluster() {
