@@ -73,7 +73,13 @@ pub fn start(program: &Program, spawn: &Spawn) -> io::Result<Started> {
             format!("{} {}", spawn.max_concurrency, spawn.gateway_url),
         );
     }
-    command.env(END_FILE_VARIABLE, end_file(program, spawn.cluster));
+    let end_file = end_file(program, spawn.cluster);
+    // What an earlier process left there would be taken for the word of one with the same number.
+    match fs::remove_file(&end_file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    command.env(END_FILE_VARIABLE, end_file);
     let child = command.spawn().map_err(|error| {
         io::Error::new(
             error.kind(),
@@ -307,6 +313,41 @@ mod tests {
         assert_eq!(stat_field(stat, 3), Some("S"));
         assert_eq!(stat_field(stat, 22), Some("12345"));
         assert_eq!(stat_field("", 22), None);
+    }
+
+    #[tokio::test]
+    async fn the_word_of_an_earlier_process_is_gone_before_the_next_one_starts() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = Program {
+            path: "/bin/true".into(),
+            leading: Vec::new(),
+            dir: directory.path().to_owned(),
+            argv: ArgvStyle::Host,
+            env: Vec::new(),
+            knows_gateway: false,
+            logs: directory.path().join("logs"),
+            api_url: "http://localhost".to_owned(),
+            channel: "channel".to_owned(),
+            environment: splashtail_core::environment::Environment::Staging,
+        };
+        let spawn = Spawn {
+            cluster: ClusterId(0),
+            incarnation: 1,
+            name: "Flare".to_owned(),
+            shards: Vec::new(),
+            shard_count: 1,
+            cluster_count: 1,
+            floors: std::collections::BTreeMap::new(),
+            gateway_url: String::new(),
+            max_concurrency: 1,
+        };
+        let file = end_file(&program, spawn.cluster);
+        for _ in 0..2 {
+            let started = start(&program, &spawn).unwrap();
+            assert!(!file.exists());
+            wait(started.id, started.child).await;
+            fs::write(&file, "{}").unwrap();
+        }
     }
 
     #[tokio::test]
