@@ -192,14 +192,14 @@ impl Fleet {
                     Ok(None) | Err(_) => break,
                 }
             }
-            orphans::end(&self.known_pids(), until).await;
+            orphans::end(|| self.known_pids(), until).await;
         }
         let killed = orphans::kill_descendants();
         if killed > 0 {
             warn!(processes = killed, "killed what had not stopped in time");
         }
         while self.tasks.join_next().await.is_some() {}
-        orphans::reap(&HashSet::new());
+        orphans::reap(HashSet::new);
         clean && killed == 0
     }
 }

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::daemons::OnReload;
 use super::liveness::Liveness;
-use super::process::{DaemonSpec, Process, describe};
+use super::process::{DaemonSpec, Process, ReadySignal, describe};
 
 /// A daemon that ran this long had started properly: its next restart waits the shortest time.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
@@ -67,6 +67,23 @@ impl Pids {
         state.serving.into_iter().chain(state.successor).collect()
     }
 
+    /// Starts the process that serves. Whoever asks for the ids meanwhile waits for its: no child
+    /// is ever one that nobody knows.
+    fn start(&self, spec: &DaemonSpec) -> io::Result<Process> {
+        let mut state = self.lock();
+        let process = Process::start(spec)?;
+        state.serving = Some(process.pid());
+        Ok(process)
+    }
+
+    /// As [`Pids::start`], beside the one that serves.
+    fn start_successor(&self, spec: &DaemonSpec) -> io::Result<(Process, ReadySignal)> {
+        let mut state = self.lock();
+        let (process, ready) = Process::start_successor(spec)?;
+        state.successor = Some(process.pid());
+        Ok((process, ready))
+    }
+
     fn set(&self, serving: Option<u32>, successor: Option<u32>) {
         *self.lock() = State { serving, successor };
     }
@@ -104,9 +121,8 @@ impl Keeper {
         let (mut quick, mut backoff) = (0, FIRST_BACKOFF);
         loop {
             let begun = self.clock.monotonic();
-            let (reason, log_tail) = match Process::start(&self.spec) {
+            let (reason, log_tail) = match self.pids.start(&self.spec) {
                 Ok(mut process) => {
-                    self.pids.set(Some(process.pid()), None);
                     self.tell(Event::Up(self.spec.name));
                     match self.watch(&mut process).await? {
                         End::Asked => {
@@ -181,7 +197,7 @@ impl Keeper {
     async fn succeed(&mut self, process: &mut Process) -> io::Result<Option<End>> {
         let name = self.spec.name;
         let deadlines = self.spec.deadlines;
-        let (mut next, mut ready) = match Process::start_successor(&self.spec) {
+        let (mut next, mut ready) = match self.pids.start_successor(&self.spec) {
             Ok(started) => started,
             Err(error) => {
                 let reason = error.to_string();
@@ -193,7 +209,6 @@ impl Keeper {
                 return Ok(None);
             }
         };
-        self.pids.set(Some(process.pid()), Some(next.pid()));
         info!(daemon = name, pid = next.pid(), "waiting for the successor");
         let failure = tokio::select! {
             biased;

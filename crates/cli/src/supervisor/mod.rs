@@ -112,7 +112,7 @@ async fn watch(plan: &mut Plan, fleet: &mut Fleet, lifecycle: &Lifecycle) -> Res
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            Some(()) = child_ended.recv() => orphans::reap(&fleet.known_pids()),
+            Some(()) = child_ended.recv() => orphans::reap(|| fleet.known_pids()),
             Ok(()) = wishes.changed() => {
                 match plan.reload() {
                     Ok(changes) => {

@@ -30,11 +30,10 @@ struct Seen {
     ended: bool,
 }
 
-/// Collects the exit status of adopted children that ended, so that no zombie stays. `known` are
-/// the children that somebody else waits for.
-pub fn reap(known: &HashSet<u32>) {
-    let own = std::process::id();
-    for child in processes().filter(|seen| seen.parent == own && !known.contains(&seen.pid)) {
+/// Collects the exit status of adopted children that ended, so that no zombie stays. `known` tells
+/// the children that somebody else waits for, see [`strangers`].
+pub fn reap(known: impl Fn() -> HashSet<u32>) {
+    for child in strangers(known) {
         if let Ok(pid) = i32::try_from(child.pid) {
             let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
         }
@@ -42,11 +41,12 @@ pub fn reap(known: &HashSet<u32>) {
 }
 
 /// Asks what runs below this process besides `known` to end, and waits for that until `deadline`.
-pub async fn end(known: &HashSet<u32>, deadline: Instant) {
+pub async fn end(known: impl Fn() -> HashSet<u32>, deadline: Instant) {
     let mut asked = HashSet::new();
     loop {
-        reap(known);
-        let orphans: Vec<_> = adopted(known);
+        reap(&known);
+        let running = strangers(&known).into_iter().filter(|seen| !seen.ended);
+        let orphans: Vec<_> = running.map(|seen| seen.pid).collect();
         if orphans.is_empty() || Instant::now() >= deadline {
             return;
         }
@@ -68,13 +68,14 @@ pub fn kill_descendants() -> usize {
     running.len()
 }
 
-/// Living direct children that are not in `known`.
-fn adopted(known: &HashSet<u32>) -> Vec<u32> {
+/// Direct children that are not `known`, which is asked after the look: a child that is started
+/// meanwhile is not among those seen.
+fn strangers(known: impl FnOnce() -> HashSet<u32>) -> Vec<Seen> {
     let own = std::process::id();
-    processes()
-        .filter(|seen| seen.parent == own && !seen.ended && !known.contains(&seen.pid))
-        .map(|seen| seen.pid)
-        .collect()
+    let mut children: Vec<_> = processes().filter(|seen| seen.parent == own).collect();
+    let known = known();
+    children.retain(|seen| !known.contains(&seen.pid));
+    children
 }
 
 /// Every living process below `ancestor`, parents before their children.
@@ -142,6 +143,23 @@ mod tests {
         }
         let all: Vec<_> = processes().collect();
         assert!(!descendants(&all, std::process::id()).contains(&pid));
+        child.wait().unwrap();
+    }
+
+    /// Its keeper waits for it, and an end that somebody else collected is an error there.
+    #[test]
+    fn a_child_that_comes_and_goes_during_the_look_is_left_to_its_keeper() {
+        let mut started = None;
+        let seen = strangers(|| {
+            let child = started.insert(Command::new("true").spawn().unwrap());
+            let pid = child.id();
+            while !processes().any(|seen| seen.pid == pid && seen.ended) {
+                std::thread::yield_now();
+            }
+            HashSet::new()
+        });
+        let mut child = started.unwrap();
+        assert!(seen.iter().all(|seen| seen.pid != child.id()));
         child.wait().unwrap();
     }
 
