@@ -186,6 +186,8 @@ fn read_tail(path: &Path, from: u64) -> io::Result<String> {
     const TAIL: u64 = 4096;
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
+    // A log that is shorter than it was has been begun anew since.
+    let from = if from > length { 0 } else { from };
     file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL))))?;
     let mut tail = Vec::new();
     file.take(TAIL).read_to_end(&mut tail)?;
@@ -228,6 +230,16 @@ mod tests {
         for name in OF_THE_SUPERVISOR.iter().chain([&READY_VARIABLE]) {
             assert!(removed.contains(name), "{name} reaches the daemon");
         }
+    }
+
+    #[test]
+    fn a_log_that_was_begun_anew_has_a_tail() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("daemon.log");
+        std::fs::write(&log, "of an earlier run\nof this run\n").unwrap();
+        assert_eq!(read_tail(&log, 18).unwrap(), "of this run");
+        std::fs::write(&log, "panicked\n").unwrap();
+        assert_eq!(read_tail(&log, 18).unwrap(), "panicked");
     }
 
     #[test]
