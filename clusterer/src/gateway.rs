@@ -9,7 +9,7 @@ use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use splashtail_api_types::clusters::GatewayBot;
-use splashtail_core::config::without_slash;
+use splashtail_core::config::{is_local, without_slash};
 use splashtail_core::telemetry::Chain;
 use tracing::warn;
 use url::Url;
@@ -35,12 +35,12 @@ impl Gateway {
     /// # Errors
     /// No TLS provider is installed.
     pub fn new(api_base: &Url, token: SecretString) -> Result<Self, reqwest::Error> {
-        let http = Client::builder()
-            .timeout(TIMEOUT)
-            .user_agent(USER_AGENT)
-            .build()?;
+        let mut http = Client::builder().timeout(TIMEOUT).user_agent(USER_AGENT);
+        if is_local(api_base) {
+            http = http.no_proxy();
+        }
         Ok(Self {
-            http,
+            http: http.build()?,
             url: format!("{}/api/gateway/bot", without_slash(api_base)),
             token,
         })

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, Method};
 use secrecy::{ExposeSecret as _, SecretString};
 use splashtail_core::clock::SharedClock;
+use splashtail_core::config::is_local;
 use url::Url;
 
 use crate::cdn::Downloader;
@@ -75,10 +76,14 @@ impl Discord {
         let mut authorization = HeaderValue::try_from(format!("Bot {token}"))
             .map_err(|_| bad("the bot token holds unusable characters"))?;
         authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
+            .redirect(reqwest::redirect::Policy::none());
+        if is_local(api_base) {
+            http = http.no_proxy();
+        }
+        let http = http
             .build()
             .map_err(|_| bad("the HTTP client cannot be set up"))?;
         let inner = Inner {

@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use splashtail_core::config::{Config, without_slash};
+use splashtail_core::config::{Config, is_local, without_slash};
 use splashtail_core::ids::{ApplicationId, GuildId, UserId};
-use url::{Host, Url};
+use url::Url;
 
 use super::proof::GuildRights;
 
@@ -237,15 +237,6 @@ impl Guild {
             owner: self.owner,
             permissions,
         }
-    }
-}
-
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

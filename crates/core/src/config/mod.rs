@@ -52,5 +52,5 @@ pub use problem::{ConfigError, Problem, SampleNote};
 pub use sample::{sample, write_beside};
 pub use types::{
     BusTarget, Config, DatabaseTarget, DiscordAddresses, DiscordAuth, Jobs, Meta, ObjectStorage,
-    Plan, Plans, Servers, Sites, without_slash,
+    Plan, Plans, Servers, Sites, is_local, without_slash,
 };

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+use url::{Host, Url};
 
 use crate::environment::Environment;
 use crate::ids::{ApplicationId, GuildId, UserId};
@@ -322,6 +322,16 @@ impl Meta {
 /// The address as text that a path can be appended to: an origin prints without its final slash.
 pub fn without_slash(url: &Url) -> &str {
     url.as_str().trim_end_matches('/')
+}
+
+/// The address leads to this machine: no proxy that the environment names is on the way there.
+pub fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        None => false,
+    }
 }
 
 /// How a process on this machine reaches a listener. A listener on all addresses is the public

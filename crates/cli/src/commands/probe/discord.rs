@@ -5,9 +5,9 @@ use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use splashtail_core::config::{Config, without_slash};
+use splashtail_core::config::{Config, is_local, without_slash};
+use splashtail_discord::UserAgent;
 use splashtail_discord::permissions::bits;
-use url::Url;
 
 use super::{PATIENCE, no_answer, reason};
 use crate::commands::finding::Finding;
@@ -182,15 +182,6 @@ fn address(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        None => false,
-    }
-}
-
 struct Caller<'a> {
     config: &'a Config,
     token: &'a SecretString,
@@ -234,14 +225,15 @@ impl CallError {
 
 impl Caller<'_> {
     fn request(&self, method: Method, path: &str) -> Result<reqwest::RequestBuilder, CallError> {
-        let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
-        let base = without_slash(self.config.discord_api());
-        Ok(client
-            .request(method, format!("{base}/api/v10/{path}"))
-            .header(
-                "User-Agent",
-                "DiscordBot (https://github.com/anti-raid/splashtail, 0.1)",
-            ))
+        let api = self.config.discord_api();
+        let mut client = reqwest::Client::builder()
+            .user_agent(UserAgent::VALUE)
+            .timeout(PATIENCE);
+        if is_local(api) {
+            client = client.no_proxy();
+        }
+        let address = format!("{}/api/v10/{path}", without_slash(api));
+        Ok(client.build()?.request(method, address))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {

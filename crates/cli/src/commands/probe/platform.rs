@@ -66,7 +66,11 @@ fn local(address: std::net::SocketAddr) -> Option<Url> {
 
 async fn ask(address: &Url) -> Result<(), String> {
     let call = async {
-        let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+        // As the daemons ask each other: whatever the environment says about proxies.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()?;
         let answer = client
             .get(format!("{}/readyz", without_slash(address)))
             .send()

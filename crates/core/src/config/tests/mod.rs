@@ -147,3 +147,24 @@ fn assert_same(left: &Config, right: &Config) {
     assert_eq!(format!("{left:#?}"), format!("{right:#?}"));
     assert_eq!(left.to_yaml(), right.to_yaml());
 }
+
+#[test]
+fn this_machine_is_known_by_its_addresses() {
+    let local = |url: &str| is_local(&url.parse().unwrap());
+    for url in [
+        "http://localhost:1",
+        "http://discord.localhost",
+        "http://127.0.0.2",
+        "http://0.0.0.0:8081",
+        "http://[::1]:8081",
+    ] {
+        assert!(local(url), "{url}");
+    }
+    for url in [
+        "https://discord.com",
+        "http://localhost.example.org",
+        "http://10.0.0.1",
+    ] {
+        assert!(!local(url), "{url}");
+    }
+}
