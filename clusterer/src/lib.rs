@@ -66,12 +66,15 @@ pub async fn run_on(
         config.meta.plain_client_secret,
         Arc::clone(&clock),
     );
+    let readiness = web::readiness(&handle, &bus);
+    tokio::spawn(readiness.clone().watch(shutdown.clone()));
     let router = web::router(
         handle.clone(),
         Arc::clone(&bus),
         &settings,
         verifier,
         counter.clone(),
+        readiness,
     );
     // The port outlives the token: while clusters stop, their state can still be read.
     let serving = CancellationToken::new();

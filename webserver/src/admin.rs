@@ -6,6 +6,7 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use splashtail_core::clock::SharedClock;
+use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::meters;
 use splashtail_ipc::http::{ErrorResponse, Limits, NotReady, Readiness, harden};
 use tokio::sync::watch;
@@ -15,8 +16,17 @@ use crate::app::AppState;
 /// Holds the application once the database was reached.
 pub type Started = watch::Receiver<Option<AppState>>;
 
-pub fn router(started: Started, clock: SharedClock) -> Router<()> {
+pub fn router(started: Started, lifecycle: &Lifecycle, clock: SharedClock) -> Router<()> {
     let readiness = readiness(started.clone(), clock);
+    let (looks, shutdown) = (readiness.clone(), lifecycle.shutdown());
+    let mut reached = started.clone();
+    lifecycle.tasks().spawn(async move {
+        // Before that the wait for the database says what is missing.
+        let begun = async { reached.wait_for(Option::is_some).await.is_ok() };
+        if let Some(true) = shutdown.run_until_cancelled(begun).await {
+            looks.watch(shutdown.clone()).await;
+        }
+    });
     let readyz = async move || {
         // Known at once, and not worth remembering for a second.
         if started.borrow().is_none() {

@@ -53,8 +53,8 @@ pub fn router(
     settings: &Settings,
     verifier: Verifier,
     counter: EventCounter,
+    readiness: Readiness,
 ) -> Router {
-    let readiness = readiness(&fleet, &bus);
     let app = App {
         fleet,
         bus,
@@ -103,7 +103,7 @@ impl IntoResponse for NotReady {
 
 /// Whether commands are taken and reach the clusters; whether all of these are up is in the
 /// instance list.
-fn readiness(fleet: &FleetHandle, bus: &Arc<dyn Bus>) -> Readiness {
+pub fn readiness(fleet: &FleetHandle, bus: &Arc<dyn Bus>) -> Readiness {
     let (fleet, bus) = (fleet.clone(), Arc::clone(bus));
     Readiness::new(SystemClock::shared())
         .require("fleet", move || {
