@@ -9,6 +9,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::ExitCode;
 use std::{env, fs, process};
 
 use splashtail_core::ids::ClusterId;
@@ -33,7 +34,7 @@ const NAMES: [&str; 7] = [
     clippy::print_stdout,
     reason = "a test program: it fails loudly"
 )]
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let args = ClusterArgs::parse(&arguments).unwrap();
     let id = args.cluster_id;
@@ -53,13 +54,13 @@ fn main() {
 
     let mode = env::var(format!("FAKE_MODE_{id}")).unwrap_or_default();
     if mode == "crash" {
-        return;
+        return ExitCode::SUCCESS;
     }
 
     if Path::new(&format!("refused-{id}")).exists() {
         let end = env::var(END_FILE_VARIABLE).unwrap();
         GatewayRefusal::Intents.write(Path::new(&end)).unwrap();
-        process::exit(i32::from(REFUSED_EXIT));
+        return ExitCode::from(REFUSED_EXIT);
     }
 
     let claimed = mode.strip_prefix("as-").and_then(|id| id.parse().ok());
@@ -73,6 +74,7 @@ fn main() {
         Some(path) => cluster.on_hub(path),
         None => cluster.on_redis(&address),
     }
+    ExitCode::SUCCESS
 }
 
 struct Cluster {

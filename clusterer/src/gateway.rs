@@ -210,8 +210,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let api: Url = "https://discord.example".parse().unwrap();
         let file = |token: &str| LastAnswer::new(directory.path(), &api, &token.into());
-        let mut answer = GatewayBot::default();
-        answer.shards = 7;
+        let mut answer = GatewayBot {
+            shards: 7,
+            ..GatewayBot::default()
+        };
         answer.session_start_limit.total = 1000;
         answer.session_start_limit.remaining = 3;
         answer.session_start_limit.reset_after = 60_000;
