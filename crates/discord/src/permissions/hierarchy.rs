@@ -11,6 +11,8 @@ use crate::snowflake::{array, bit_set, id, ids};
 
 /// Flag of a channel that is hidden from the bot: only id, type, position and parent are true.
 const HIDDEN: u64 = 1 << 17;
+/// Type of a member's overwrite.
+const OF_MEMBER: u64 = 1;
 
 /// The answer to "may it?". Only [`Ruling::Allowed`] is a yes; unknown is refused, and reported as
 /// unknown, because nobody was told no.
@@ -337,15 +339,22 @@ pub fn without(now: u64, taken: u64, own: u64) -> (u64, u64) {
     (left & own, left & !own)
 }
 
-/// Whether the channel is hidden from the bot: by its flag, or by the false name together with the
-/// one overwrite where a library dropped the flag.
+/// Whether the channel is hidden from the bot. The flag decides: anybody may name a channel so and
+/// deny everyone its sight. Only where a reader lost the flags do the false name and the one
+/// overwrite of @everyone count.
 pub fn is_hidden(channel: &Value) -> bool {
-    let flagged = channel["flags"].as_u64().unwrap_or_default() & HIDDEN != 0;
-    let overwrites = array(&channel["permission_overwrites"]);
-    let named = channel["name"] == "___hidden___"
-        && overwrites.len() == 1
-        && bit_set(&overwrites[0]["deny"]) & bits::VIEW_CHANNEL != 0;
-    flagged || named
+    if let Some(flags) = channel["flags"].as_u64() {
+        return flags & HIDDEN != 0;
+    }
+    let [only] = array(&channel["permission_overwrites"]) else {
+        return false;
+    };
+    let of_everyone = match id(&channel["guild_id"]) {
+        Some(guild) => id(&only["id"]) == Some(guild),
+        None => only["type"] != OF_MEMBER,
+    };
+    let denied = bit_set(&only["deny"]) & bits::VIEW_CHANNEL != 0;
+    channel["name"] == "___hidden___" && of_everyone && denied
 }
 
 fn user(member: &Value) -> Option<u64> {

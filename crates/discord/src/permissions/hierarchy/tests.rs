@@ -194,6 +194,18 @@ fn hidden_channels_are_known_by_flag_or_by_look() {
     assert!(is_hidden(&dropped));
     let a_joke = json!({"id": "5", "name": "___hidden___", "permission_overwrites": []});
     assert!(!is_hidden(&a_joke));
+    // Whoever may manage a channel can give it this look, and it has to be put back.
+    let mut disguised = dropped.clone();
+    disguised["flags"] = json!(0);
+    assert!(!is_hidden(&disguised));
+    let mut others = dropped.clone();
+    others["guild_id"] = json!("7");
+    assert!(!is_hidden(&others), "the overwrite of some role");
+    others["guild_id"] = json!("100");
+    assert!(is_hidden(&others));
+    let mut members = dropped;
+    members["permission_overwrites"][0]["type"] = json!(1);
+    assert!(!is_hidden(&members));
 }
 
 #[test]
