@@ -147,6 +147,7 @@ async fn channels_that_cannot_be_read_are_named() {
     let setup = setup();
     let server = setup.start().await;
     setup.discord.change(|world| {
+        world.manage_threads();
         for (id, kind) in [(901, 77), (902, 78), (903, 77), (904, 4), (905, 15)] {
             world
                 .channels
@@ -267,6 +268,97 @@ async fn threads_do_not_depend_on_messages() {
     assert!(ids.contains(&&json!(OLD_POST.to_string())), "{ids:?}");
 }
 
+/// Identity and reason of what is missing, as the file has it.
+async fn left_out(server: &Jobserver, id: TaskId) -> Vec<(String, String)> {
+    let coverage = Backup::open(server.file(id).await, None).json("ext/coverage");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let left_out = coverage["left_out"].as_array().unwrap().iter();
+    left_out
+        .map(|left| (text(&left["id"]), text(&left["why"])))
+        .collect()
+}
+
+/// A refused listing was a line for developers, and the backup called complete.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_private_threads_are_told() {
+    let setup = setup();
+    let server = setup.start().await;
+    setup.discord.change(World::manage_threads);
+    setup.discord.intercept(|request| {
+        let refused = format!("/channels/{BIG}/threads/archived/private");
+        request
+            .starts_with(&format!("/api/v10{refused}"))
+            .then(|| error(403, 50013, "Missing Permissions"))
+    });
+    let id = create(&server, json!({}), Value::Null).await;
+    let left_out = left_out(&server, id).await;
+    assert!(
+        left_out.contains(&(BIG.to_string(), "refused".into())),
+        "{left_out:?}"
+    );
+    let entry = summary(&server, id).await;
+    assert_eq!(entry.level, Level::Warn);
+    assert!(
+        entry.msg.contains("1 was left out after an error"),
+        "{}",
+        entry.msg
+    );
+}
+
+/// Archived threads of text channels are as much a part of the structure as those of forums.
+#[tokio::test(flavor = "multi_thread")]
+async fn archived_threads_that_cannot_be_listed_are_told_without_messages() {
+    let setup = setup();
+    let server = setup.start().await;
+    setup.discord.change(|world| {
+        world.manage_threads();
+        let big = world
+            .channels
+            .iter_mut()
+            .find(|channel| channel["id"] == json!(BIG.to_string()));
+        big.unwrap()["permission_overwrites"] = json!([{"id": GUILD.to_string(), "type": 0,
+            "allow": "0", "deny": (1 << 16).to_string()}]);
+    });
+    let id = create(&server, json!({}), Value::Null).await;
+    let expected = [BIG, LOCKED].map(|id| (id.to_string(), "permission".to_owned()));
+    let mut left_out = left_out(&server, id).await;
+    left_out.sort();
+    assert_eq!(left_out, expected);
+}
+
+/// Discord does not even say whether there are any.
+#[tokio::test(flavor = "multi_thread")]
+async fn private_threads_that_the_bot_has_not_joined_are_told() {
+    let setup = setup();
+    let server = setup.start().await;
+    for manages in [false, true] {
+        if manages {
+            setup.discord.change(World::manage_threads);
+        }
+        let id = create(&server, json!({}), Value::Null).await;
+        let mut left_out = left_out(&server, id).await;
+        left_out.retain(|(_, why)| why == "private_threads");
+        let message = summary(&server, id).await.msg;
+        if manages {
+            assert_eq!(left_out, []);
+            assert!(!message.contains("private threads"), "{message}");
+        } else {
+            let expected = [BIG, FILES].map(|id| (id.to_string(), "private_threads".to_owned()));
+            assert_eq!(left_out, expected);
+            assert!(
+                message.contains("2 may have private threads that the bot cannot see"),
+                "{message}"
+            );
+            let log = server.log(id).await;
+            assert!(
+                log.iter()
+                    .any(|entry| entry.msg.contains("has not joined are not in the backup")),
+                "{log:#?}"
+            );
+        }
+    }
+}
+
 fn archive(count: u64, instant: impl Fn(u64) -> String) -> Vec<Value> {
     (0..count)
         .map(|n| thread(10_000 + n, FORUM, 11, Some(&instant(n))))
@@ -277,6 +369,9 @@ async fn listed(archive: Vec<Value>) -> (usize, TaskLogEntry, Vec<TaskLogEntry>)
     let setup = setup();
     let server = setup.start().await;
     setup.discord.change(|world| {
+        // Nothing else is missing.
+        world.manage_threads();
+        hide(world, &[LOCKED]);
         world.active.clear();
         world.archived_private.clear();
         world.archived.insert(FORUM, archive);

@@ -111,16 +111,13 @@ fn readable(kind: u64, granted: u64) -> Result<(), Passed> {
     }
 }
 
-/// Whether a channel can have threads: forums have nothing else.
-pub fn has_threads(channel: &Value) -> bool {
-    matches!(
-        channel["type"].as_u64(),
-        Some(TEXT | ANNOUNCEMENT | FORUM | MEDIA)
-    )
+/// Kinds of channels that can have threads: forums have nothing else.
+pub fn has_threads(kind: u64) -> bool {
+    matches!(kind, TEXT | ANNOUNCEMENT | FORUM | MEDIA)
 }
 
 /// Kinds whose messages are all in posts.
-pub fn is_forum(kind: u64) -> bool {
+fn is_forum(kind: u64) -> bool {
     matches!(kind, FORUM | MEDIA)
 }
 
@@ -172,7 +169,7 @@ pub fn survey(channels: &[Value], threads: &[Value], subject: &Subject) -> Surve
                 found.omitted.insert(channel_id, omitted(channel, why));
             }
         }
-        if !has_threads(channel) {
+        if !has_threads(kind) {
             continue;
         }
         let needed = bits::VIEW_CHANNEL | bits::READ_MESSAGE_HISTORY;

@@ -2,13 +2,14 @@
 //! not see, and Discord's lists simply leave them out: without this a backup of a part would look
 //! like a backup of the whole.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::ChannelId;
+use splashtail_discord::permissions::is_hidden;
 use splashtail_discord::snowflake::id;
 
-/// Set in the flags of a channel that Discord shows without its contents.
-const OBFUSCATED: u64 = 1 << 17;
 /// Fields of the guild object that name a channel, whether the bot sees it or not.
 const REFERENCES: [&str; 5] = [
     "system_channel_id",
@@ -28,6 +29,10 @@ const LISTED: usize = 15;
 /// What helps against [`Why::Hidden`] and [`Why::Permission`].
 pub const HOW_TO_GRANT: &str = "to include them, grant the bot's role View Channel and Read \
                                 Message History there (channel settings, Permissions)";
+
+/// What helps against [`Why::PrivateThreads`].
+const HOW_TO_SEE_PRIVATE: &str = "to include private threads, grant the bot's role Manage Threads \
+                                  there";
 
 /// A channel as the caller knows it from the gateway, where hidden ones are listed too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +55,6 @@ pub struct Hidden {
     pub parent_id: Option<ChannelId>,
 }
 
-/// Whether Discord shows a channel without its contents, under a false name.
-pub fn is_obfuscated(channel: &Value) -> bool {
-    channel["flags"].as_u64().unwrap_or_default() & OBFUSCATED != 0
-}
-
 /// The channels that exist beside those that were listed: from what the caller knows, from what
 /// the guild object refers to, and from entries without contents.
 ///
@@ -62,12 +62,12 @@ pub fn is_obfuscated(channel: &Value) -> bool {
 pub fn hidden(guild: &Value, listed: &[Value], known: &[KnownChannel]) -> Vec<Hidden> {
     let channel_id = |value: &Value| ChannelId::new(id(value)?);
     let parent = |channel: &Value| channel_id(&channel["parent_id"]);
-    let mut seen: std::collections::BTreeSet<ChannelId> = listed
+    let mut seen: BTreeSet<ChannelId> = listed
         .iter()
-        .filter(|channel| !is_obfuscated(channel))
+        .filter(|channel| !is_hidden(channel))
         .filter_map(|channel| channel_id(&channel["id"]))
         .collect();
-    let obfuscated = listed.iter().filter(|channel| is_obfuscated(channel));
+    let obfuscated = listed.iter().filter(|channel| is_hidden(channel));
     let obfuscated = obfuscated.filter_map(|channel| {
         Some(Hidden {
             id: channel_id(&channel["id"])?,
@@ -112,6 +112,8 @@ pub enum Why {
     TooMany,
     /// More threads were archived at one instant than Discord lists.
     SameInstant,
+    /// The bot lacks Manage Threads: Discord names only those private threads that it has joined.
+    PrivateThreads,
 }
 
 impl Why {
@@ -132,6 +134,10 @@ impl Why {
             Self::SameInstant => {
                 "So many threads were archived at the same instant that Discord does not list \
                  them all"
+            }
+            Self::PrivateThreads => {
+                "Private threads that the bot has not joined are not in the backup: it lacks \
+                 Manage Threads"
             }
         }
     }
@@ -204,7 +210,7 @@ pub struct Coverage {
     pub hidden: Vec<Hidden>,
     /// Whoever ordered the backup said which channels exist; else more may be hidden.
     pub told: bool,
-    /// Whether messages were wanted at all; `left_out` is empty otherwise.
+    /// Whether messages were wanted at all; `left_out` tells of threads alone otherwise.
     pub messages: bool,
     pub left_out: Vec<LeftOut>,
     pub attachments_lost: u32,
@@ -230,9 +236,10 @@ impl Coverage {
             let known = visible + hidden;
             format!("{visible} of {known} channels; {hidden} {are} hidden from the bot")
         };
+        // More than one listing of a channel may be refused.
         let count = |why: &[Why]| {
-            let of = |left: &&LeftOut| why.contains(&left.why);
-            self.left_out.iter().filter(of).count()
+            let of = self.left_out.iter().filter(|left| why.contains(&left.why));
+            of.map(|left| left.id).collect::<BTreeSet<_>>().len()
         };
         let mut add = |count: usize, what: [&str; 2]| {
             if count > 0 {
@@ -258,6 +265,13 @@ impl Coverage {
                 "have more threads than were saved",
             ],
         );
+        add(
+            count(&[Why::PrivateThreads]),
+            [
+                "may have private threads that the bot cannot see",
+                "may have private threads that the bot cannot see",
+            ],
+        );
         let lost = usize::try_from(self.attachments_lost).unwrap_or(usize::MAX);
         add(
             lost,
@@ -268,21 +282,27 @@ impl Coverage {
 
     /// [`Coverage::headline`], and what to do about it.
     pub fn message(&self) -> String {
-        let grantable =
-            !self.hidden.is_empty() || self.left_out.iter().any(|left| left.why == Why::Permission);
-        let headline = self.headline();
-        if grantable {
-            format!("{headline}; {HOW_TO_GRANT}")
-        } else {
-            headline
+        let lacks = |why| self.left_out.iter().any(|left| left.why == why);
+        let mut message = self.headline();
+        if !self.hidden.is_empty() || lacks(Why::Permission) {
+            message.push_str(&format!("; {HOW_TO_GRANT}"));
         }
+        if lacks(Why::PrivateThreads) {
+            message.push_str(&format!("; {HOW_TO_SEE_PRIVATE}"));
+        }
+        message
     }
 
     /// For the log: the first of each list.
     pub fn summary(&self) -> Value {
-        let left_out: Vec<_> = self
+        // What may be missing must not hide what is.
+        let (perhaps, missing): (Vec<_>, Vec<_>) = self
             .left_out
             .iter()
+            .partition(|left| left.why == Why::PrivateThreads);
+        let left_out: Vec<_> = missing
+            .into_iter()
+            .chain(perhaps)
             .take(LISTED)
             .map(|left| LeftOut {
                 detail: None,
@@ -353,7 +373,7 @@ mod tests {
                            "afk_channel_id": null, "public_updates_channel_id": "14"});
         let listed = [
             json!({"id": "10", "type": 0, "flags": 0}),
-            json!({"id": "11", "type": 15, "flags": OBFUSCATED, "name": "___hidden___"}),
+            json!({"id": "11", "type": 15, "flags": 1 << 17, "name": "___hidden___"}),
         ];
         let known = [known(10, 0), known(12, 2), known(11, 15), known(99, 11)];
         let hidden = hidden(&guild, &listed, &known);
@@ -397,6 +417,27 @@ mod tests {
         );
         assert_eq!(coverage.section()["left_out"][0]["why"], "permission");
         assert_eq!(coverage.section()["hidden"][4], json!({"id": "5"}));
+    }
+
+    /// Most bots lack Manage Threads, so every backup of a text channel may lack private threads.
+    #[test]
+    fn private_threads_are_told_and_hide_nothing_else() {
+        let mut coverage = Coverage {
+            visible: 30,
+            told: true,
+            left_out: (1..=30).map(|n| left(n, Why::PrivateThreads)).collect(),
+            ..Coverage::default()
+        };
+        coverage
+            .left_out
+            .extend([left(7, Why::Refused), left(7, Why::Refused)]);
+        assert!(!coverage.is_complete());
+        assert_eq!(
+            coverage.message(),
+            "All 30 channels; 1 was left out after an error; 30 may have private threads that the \
+             bot cannot see; to include private threads, grant the bot's role Manage Threads there"
+        );
+        assert_eq!(coverage.summary()["leftOut"][0]["why"], "refused");
     }
 
     /// An entry that is too large loses its extra values, and with them what Discord shows.

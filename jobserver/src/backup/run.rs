@@ -13,7 +13,7 @@ use super::coverage::{self, Coverage, LeftOut, Why};
 use super::error::{BackupError, Verdict};
 use super::job::CreateBackup;
 use super::options::{Asset, Fields};
-use super::snapshot::{self, Snapshot, ThreadParent, image_hash, short};
+use super::snapshot::{self, Private, Snapshot, ThreadParent, image_hash, short};
 use super::source::Source;
 use super::threads::{self, Archive, ThreadPage};
 use super::work::Work;
@@ -231,9 +231,7 @@ impl Run<'_> {
             if page.crowded.is_some() {
                 missing = Some((Why::SameInstant, page.crowded.clone()));
             }
-            if let Some(why) = &page.refused
-                && archive == Archive::Public
-            {
+            if let Some(why) = &page.refused {
                 missing = Some((Why::Refused, Some(why.clone())));
             }
             if page.next.is_some() && number + 1 == threads::MOST_PAGES {
@@ -278,10 +276,9 @@ impl Run<'_> {
             page => page?,
         };
         if let Some(why) = &page.refused {
-            let extra = json!({"channel": channel(), "error": why,
-                               "botDisplayIgnore": ["error"]});
-            let message = "Private archived threads cannot be listed";
-            self.log(Level::Debug, message, extra).await;
+            let extra = json!({"channel": channel(), "error": why});
+            let message = "Private archived threads of a channel are left out";
+            self.log(Level::Warn, message, extra).await;
         }
         if let Some(at) = &page.crowded {
             let extra = json!({"channel": channel(), "archivedAt": at});
@@ -337,11 +334,20 @@ impl Run<'_> {
         let survey = self.survey(snapshot, threads).await?;
         let mut left_out = survey.left_out();
         left_out.retain(|left| {
-            // Their posts are part of the structure.
-            let holds_posts = left.kind.is_some_and(allocate::is_forum);
+            // Threads are part of the structure, and its archived ones could not be listed.
+            let holds_threads = left.kind.is_some_and(allocate::has_threads);
             let asked_for = options.channels.is_empty() || options.channels.contains(&left.id);
-            holds_posts || options.backup_messages && asked_for
+            holds_threads || options.backup_messages && asked_for
         });
+        let parents = snapshot.thread_parents.iter();
+        let half_seen = parents.filter(|parent| parent.private == Private::Joined);
+        left_out.extend(half_seen.map(|parent| LeftOut {
+            id: parent.id,
+            name: parent.name.clone(),
+            kind: None,
+            why: Why::PrivateThreads,
+            detail: None,
+        }));
         if options.backup_messages {
             let kept: HashSet<_> = shares.iter().map(|share| share.channel.id).collect();
             let cut = survey

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, GuildId};
-use splashtail_discord::permissions::{Subject, bits};
+use splashtail_discord::permissions::{Subject, bits, is_hidden};
 use splashtail_discord::snowflake::id;
 
 use super::allocate::{has_threads, short_name};
@@ -79,7 +79,7 @@ pub async fn take(
         .await?;
     let hidden = coverage::hidden(&guild, &channels, known);
     // Their name and overwrites are not the true ones.
-    channels.retain(|channel| !coverage::is_obfuscated(channel));
+    channels.retain(|channel| !is_hidden(channel));
     guild["channels"] = channels.into();
     for part in ["roles", "stickers"] {
         if !guild[part].is_array() {
@@ -113,7 +113,7 @@ fn thread_parents(channels: &[Value], subject: &Subject) -> Vec<ThreadParent> {
     let needed = bits::VIEW_CHANNEL | bits::READ_MESSAGE_HISTORY;
     channels
         .iter()
-        .filter(|channel| has_threads(channel))
+        .filter(|channel| channel["type"].as_u64().is_some_and(has_threads))
         .filter_map(|channel| {
             let granted = subject.in_channel(channel);
             let private = match channel["type"].as_u64() {

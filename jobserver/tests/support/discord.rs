@@ -33,6 +33,7 @@ pub const BIG_COUNT: u64 = 1230;
 
 /// View Channel, Read Message History, Connect.
 const EVERYONE: u64 = 1 << 10 | 1 << 16 | 1 << 20;
+const MANAGE_THREADS: u64 = 1 << 34;
 
 type Interceptor = Box<dyn Fn(&str) -> Option<Response> + Send + Sync>;
 
@@ -47,6 +48,18 @@ pub struct World {
     /// Ascending by id.
     pub messages: BTreeMap<u64, Vec<Value>>,
     pub files: BTreeMap<String, (Vec<u8>, &'static str)>,
+}
+
+impl World {
+    /// Gives the bot Manage Threads.
+    pub fn manage_threads(&mut self) {
+        self.guild["roles"][0]["permissions"] = json!((EVERYONE | MANAGE_THREADS).to_string());
+    }
+
+    fn may_manage_threads(&self) -> bool {
+        let granted = self.guild["roles"][0]["permissions"].as_str().unwrap();
+        granted.parse::<u64>().unwrap() & MANAGE_THREADS != 0
+    }
 }
 
 struct Fake {
@@ -88,7 +101,7 @@ impl FakeDiscord {
             )
             .route(
                 "/api/v10/channels/{channel}/threads/archived/private",
-                get(forbidden),
+                get(all_private),
             )
             .route(
                 "/api/v10/channels/{channel}/users/@me/threads/archived/private",
@@ -246,7 +259,11 @@ async fn joined_private(State(fake): Shared, Path(channel): Path<u64>) -> Respon
         .into_response()
 }
 
-async fn forbidden() -> Response {
+/// Needs Manage Threads.
+async fn all_private(state: Shared, channel: Path<u64>) -> Response {
+    if state.0.world.lock().unwrap().may_manage_threads() {
+        return joined_private(state, channel).await;
+    }
     error(403, 50013, "Missing Permissions")
 }
 
@@ -353,7 +370,7 @@ fn world(url: &Url) -> World {
     let attachment = |id: u64, name: &str, size: usize, kind: Value| {
         let base = url.as_str().trim_end_matches('/');
         json!({"id": id.to_string(), "filename": name, "size": size, "content_type": kind,
-               "url": format!("{base}/attachments/1/{id}/{name}?ex=1&is=2&hm=3"),
+               "url": format!("{base}/attachments/1/{id}/{name}?ex=7fffffff&is=2&hm=3"),
                "proxy_url": "http://127.0.0.1:9/never", "placeholder": "x"})
     };
     let mut with_files = message(FILES, 1);

@@ -359,7 +359,7 @@ fn survey_by_search(channels: &[Value], threads: &[Value], subject: &Subject) ->
         if readable(kind, subject.in_channel(channel)).is_ok() {
             found.push(candidate(channel, own_id, None));
         }
-        if !has_threads(channel) {
+        if !has_threads(kind) {
             continue;
         }
         let mut own: Vec<(bool, ChannelId, &Value)> = threads
