@@ -75,7 +75,9 @@ fn judge_discord(error: &DiscordError) -> Verdict {
         DiscordError::Api(api) => match api.status.as_u16() {
             500.. | 408 | 425 => Verdict::Passing(None),
             401 => Verdict::Final,
-            // Without a code it was not the API that answered, but something on the way to it.
+            // Without a code it was not the API that answered, but something on the way to it: it
+            // says nothing about what was asked for, and does not last.
+            403 | 404 if api.code == 0 => Verdict::Passing(None),
             _ if api.code == 0 => Verdict::Final,
             _ => Verdict::Refused,
         },
@@ -134,12 +136,13 @@ impl BackupError {
     fn code(&self) -> &'static str {
         match self {
             Self::Discord { source, .. } if source.is_unauthorized() => "discord_token",
-            Self::Discord { source, .. } if source.is_forbidden() => "missing_access",
-            Self::Discord { source, .. } if source.is_not_found() => "not_found",
             Self::Discord {
                 source: DiscordError::RateLimited { .. },
                 ..
             } => "rate_limited",
+            Self::Discord { .. } if matches!(self.verdict(), Verdict::Passing(_)) => "discord",
+            Self::Discord { source, .. } if source.is_forbidden() => "missing_access",
+            Self::Discord { source, .. } if source.is_not_found() => "not_found",
             Self::Discord { .. } | Self::Answer { .. } => "discord",
             Self::Download { .. } => "discord_cdn",
             Self::Allocation(AllocationError::Unreadable(_)) => "nothing_readable",
@@ -257,7 +260,9 @@ mod tests {
             (404, 10003, Verdict::Refused),
             (400, 50024, Verdict::Refused),
             // The edge, not the API: it says nothing about the channel.
-            (403, 0, Verdict::Final),
+            (403, 0, Verdict::Passing(None)),
+            (404, 0, Verdict::Passing(None)),
+            (400, 0, Verdict::Final),
             (401, 0, Verdict::Final),
             (530, 0, Verdict::Passing(None)),
             (501, 0, Verdict::Passing(None)),
