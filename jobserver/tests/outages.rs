@@ -121,6 +121,66 @@ async fn an_outage_of_the_cdn_leaves_no_holes_when_errors_are_ignored() {
     cdn_outage(true).await;
 }
 
+/// Addresses are stored with their page and end a day later: a job that waited longer lost all that
+/// was still to be loaded.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_whose_signature_has_ended_are_read_again() {
+    let setup = setup();
+    let mut recorded = Vec::new();
+    setup.discord.change(|world| {
+        let mut messages = world.messages[&FILES].clone();
+        messages.reverse();
+        // What the CDN refuses.
+        let ended = json!(messages)
+            .to_string()
+            .replace("?ex=7fffffff", "gone?ex=1");
+        recorded = serde_json::from_str::<Vec<Value>>(&ended).unwrap();
+        // It was written meanwhile and is no part of the page.
+        let later = message(FILES, 3);
+        world.messages.get_mut(&FILES).unwrap().push(later);
+    });
+    let server = setup.start().await;
+    let made = AtomicUsize::new(0);
+    setup.discord.intercept(move |request| {
+        let asks = request.contains(&format!("/channels/{FILES}/messages"));
+        let first = asks && made.fetch_add(1, Ordering::Relaxed) == 0;
+        first.then(|| axum::Json(recorded.clone()).into_response())
+    });
+    let id = server.create(everything()).await.task_id;
+    let mut backup = Backup::open(server.file(id).await, None);
+    assert_eq!(
+        backup.0.read(&format!("attachments/{PNG}")).unwrap(),
+        image()
+    );
+    assert_eq!(backup.messages()[&FILES].len(), 2);
+    assert_eq!(
+        backup.json("ext/coverage")["attachments_lost"],
+        2,
+        "too large, and gone"
+    );
+    let requests = setup.discord.requests();
+    let asks = format!("/channels/{FILES}/messages");
+    let asked = requests.iter().filter(|request| request.contains(&asks));
+    assert_eq!(
+        asked.count(),
+        2,
+        "the page, and once more for its addresses"
+    );
+}
+
+/// Something on the way refuses for a while, and not Discord.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_404_that_is_not_discords_own_passes() {
+    let setup = setup();
+    let server = setup.start().await;
+    let page = || (axum::http::StatusCode::NOT_FOUND, "<html>Not found</html>").into_response();
+    let matching = |request: &str| request.contains("/messages");
+    setup.discord.intercept(first(2, matching, page));
+    let id = server.create(everything()).await.task_id;
+    let mut backup = Backup::open(server.file(id).await, None);
+    assert_eq!(backup.messages()[&FILES].len(), 2);
+}
+
 /// A CDN that stays away: on request the backup goes on, and says what it lacks.
 #[tokio::test(flavor = "multi_thread")]
 async fn attachments_that_stay_away_are_counted() {

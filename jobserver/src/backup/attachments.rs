@@ -1,10 +1,11 @@
 //! Attachments of one page of messages: which are saved, in which form, and why others are not.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::{StreamExt as _, stream};
@@ -25,6 +26,8 @@ use super::work::Work;
 const PARALLEL: usize = 4;
 /// So many failures of the CDN in a row, and the rest of the page is left for the next round.
 const HOPELESS: u32 = 8;
+/// Addresses that end within this time are asked for anew before a round.
+const LONGEST_ROUND: TimeDelta = TimeDelta::minutes(30);
 
 /// How the bytes are stored in `attachments/<id>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +99,59 @@ pub fn of(message: &Value) -> impl Iterator<Item = &Value> {
     std::iter::once(message)
         .chain(forwarded)
         .flat_map(|message| array(&message["attachments"]))
+}
+
+/// Whether the signature of one of these addresses has ended, or will before a long round does. The
+/// CDN refuses them from then on, though the file is there.
+pub fn are_stale(messages: &[Value], only: Option<&[AttachmentId]>, now: DateTime<Utc>) -> bool {
+    let wanted = |attachment: &&Value| {
+        let id = id(&attachment["id"]).and_then(AttachmentId::new);
+        only.is_none_or(|only| id.is_some_and(|id| only.contains(&id)))
+    };
+    messages
+        .iter()
+        .flat_map(of)
+        .filter(wanted)
+        .filter_map(|attachment| expiry(attachment["url"].as_str()?))
+        .any(|expiry| expiry <= now + LONGEST_ROUND)
+}
+
+/// Of an address of Discord's: `ex` is the second of its end, in hexadecimal digits.
+fn expiry(url: &str) -> Option<DateTime<Utc>> {
+    let (_, query) = url.split_once('?')?;
+    let ex = query.split('&').find_map(|pair| pair.strip_prefix("ex="))?;
+    DateTime::from_timestamp(i64::from_str_radix(ex, 16).ok()?, 0)
+}
+
+/// Takes over the addresses of the same messages, read anew.
+pub fn renew(messages: &mut [Value], fresh: &[Value]) {
+    let fresh: HashMap<_, _> = fresh
+        .iter()
+        .flat_map(of)
+        .filter_map(|attachment| Some((id(&attachment["id"])?, attachment)))
+        .collect();
+    let renew_all = |message: &mut Value| {
+        let attachments = message.get_mut("attachments").and_then(Value::as_array_mut);
+        for attachment in attachments.into_iter().flatten() {
+            let Some(fresh) = id(&attachment["id"]).and_then(|id| fresh.get(&id)) else {
+                continue;
+            };
+            for field in ["url", "proxy_url"] {
+                if fresh[field].is_string() {
+                    attachment[field] = fresh[field].clone();
+                }
+            }
+        }
+    };
+    for message in messages {
+        renew_all(message);
+        let forwarded = message.get_mut("message_snapshots");
+        let forwarded = forwarded.and_then(Value::as_array_mut);
+        let forwarded = forwarded.into_iter().flatten();
+        forwarded
+            .filter_map(|snapshot| snapshot.get_mut("message"))
+            .for_each(renew_all);
+    }
 }
 
 /// One attachment as the message describes it.
@@ -392,6 +448,33 @@ mod tests {
         let shown = metadata(&message, &outcomes).to_json();
         assert_eq!(shown[1]["storage_format"], "uncompressed");
         assert_eq!(shown[1]["name"], "f.png");
+    }
+
+    #[test]
+    fn addresses_are_renewed_when_their_signature_ends() {
+        let url = |ex: &str| format!("https://cdn.example/attachments/1/5/a.png?is=1&ex={ex}&hm=2");
+        let message = |ex: &str| {
+            let of = |id: &str| json!([{"id": id, "url": url(ex), "filename": "a.png"}]);
+            json!({"attachments": of("5"),
+                   "message_snapshots": [{"message": {"attachments": of("6")}}]})
+        };
+        // 0x65000000 is 1694498816.
+        let mut recorded = [message("65000000")];
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let stale = |messages: &[Value], second| are_stale(messages, None, at(second));
+        assert!(!stale(&recorded, 1_694_498_816 - 3600));
+        assert!(stale(&recorded, 1_694_498_816 - 60));
+        assert!(stale(&recorded, 1_694_498_816 + 60));
+        let other = [AttachmentId::new(7).unwrap()];
+        assert!(!are_stale(&recorded, Some(&other), at(1_700_000_000)));
+        assert!(!stale(
+            &[json!({"attachments": [{"id": "5", "url": "x"}]})],
+            0
+        ));
+        renew(&mut recorded, &[message("65ffffff")]);
+        assert_eq!(recorded, [message("65ffffff")]);
+        renew(&mut recorded, &[]);
+        assert_eq!(recorded, [message("65ffffff")], "a message that is gone");
     }
 
     #[test]

@@ -40,6 +40,27 @@ pub struct Page {
     pub attachments: BTreeMap<AttachmentId, Outcome>,
 }
 
+/// The messages of a page as they are now, those that are not gone, in one request.
+pub async fn read_again(
+    source: Source<'_>,
+    channel: &Candidate,
+    messages: &[Value],
+) -> Result<Vec<Value>, BackupError> {
+    let Some(newest) = messages
+        .iter()
+        .filter_map(|message| id(&message["id"]))
+        .max()
+    else {
+        return Ok(Vec::new());
+    };
+    let before = newest.saturating_add(1).to_string();
+    let query = [("limit", messages.len().to_string()), ("before", before)];
+    let path = format!("/channels/{}/messages", channel.id);
+    let shown = coverage::shown(&channel.name, channel.id);
+    let doing = format!("reading the messages of {shown} again");
+    source.list(&doing, &path, &query).await
+}
+
 /// Reads one page of a channel.
 pub async fn read(
     source: Source<'_>,

@@ -13,6 +13,7 @@ use crate::backup::allocate::{Candidate, Collection, PageRequest, Share};
 use crate::backup::assemble::{PageFiles, Walked};
 use crate::backup::attachments::{self, Budget, Outcome};
 use crate::backup::coverage::{self, Coverage, LeftOut, Why};
+use crate::backup::error::Verdict;
 use crate::backup::pages::{self, Page, PageOutcome};
 
 /// Rounds in a row that bring nothing, before the rest of a page's attachments is left out; only on
@@ -245,10 +246,22 @@ impl Run<'_> {
     ) -> Result<RoundOutcome, JobError> {
         let channel = coverage::shown(&page.channel.name, page.channel.id);
         let budget = Budget::new(&self.fields.constraints, bytes);
-        let read: Page = match &page.outcome.object {
+        let mut read: Page = match &page.outcome.object {
             Some(object) => self.work.get_json(object).await?,
             None => Page::default(),
         };
+        let now = self.job.clock.now();
+        if attachments::are_stale(&read.messages, only, now) {
+            // A job that was parked for a day or was not running.
+            match pages::read_again(self.source(), page.channel, &read.messages).await {
+                Ok(fresh) => attachments::renew(&mut read.messages, &fresh),
+                // The CDN tells of each what can still be had.
+                Err(error) if error.verdict() == Verdict::Refused => {
+                    tracing::debug!(error = error.describe(), "addresses were not renewed");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
         let doing = format!("reading attachments of {channel}");
         let (source, messages) = (self.source(), &read.messages);
         let mut round =
