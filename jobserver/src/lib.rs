@@ -33,7 +33,7 @@ use tracing::info;
 use api::{App, Ready};
 use backup::CreateBackup;
 use objects::Objects;
-use sweep::Sweep;
+use sweep::{Look, Sweep};
 
 /// Steps under way have three seconds to end, then their jobs are handed back.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -111,14 +111,21 @@ pub async fn serve_on(
         Err(splashtail_storage::StorageError::Stopped) => return stop(lifecycle, server).await,
         Err(error) => return Err(error).context("the database cannot be used"),
     };
+    let look = Look {
+        objects: objects.clone(),
+        storage: storage.clone(),
+        clock: clock.clone(),
+    };
+    let sweep = Sweep::new(look, lifecycle.tasks().clone(), shutdown.clone());
     let engine = Engine::builder(storage.clone(), clock.clone(), data_key)
         .register(CreateBackup::new(
             discord,
             objects.clone(),
             config.plans.free.clone(),
-            clock.clone(),
+            clock,
             temporary,
         ))
+        .sweep(sweep)
         .keep(keep(config.jobs.keep_days))
         .capacity(u32::try_from(config.jobs.capacity).unwrap_or(u32::MAX))
         .build();
@@ -126,12 +133,6 @@ pub async fn serve_on(
     lifecycle
         .tasks()
         .spawn(async move { runner.run(stopped).await });
-    let sweep = Sweep {
-        objects: objects.clone(),
-        storage: storage.clone(),
-        clock,
-    };
-    lifecycle.tasks().spawn(sweep.run(shutdown.clone()));
     // Set once: this function runs once per `App`.
     let _ = app.ready.set(Ready {
         engine,
