@@ -7,11 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::ShardId;
+use splashtail_ipc::launcher::IDENTIFY_REST;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tracing::warn;
-
-/// Five seconds from arrival to arrival, and a little for ways that take differently long.
-pub(super) const REST: Duration = Duration::from_millis(5_150);
 
 /// When keys may be used that other clusters used last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,7 +130,7 @@ pub(super) struct Turn<'a> {
 impl Turn<'_> {
     /// The shard has identified just now.
     pub(super) fn taken(mut self) {
-        *self.next = self.pace.clock.monotonic() + REST;
+        *self.next = self.pace.clock.monotonic() + IDENTIFY_REST;
         let shard = self.shard;
         self.pace
             .identified

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use splashtail_api_types::clusters::{GatewayBot, SessionStartLimit};
 use splashtail_core::ids::{ClusterId, ShardId};
-use splashtail_ipc::launcher::{COMMAND_ID_LENGTH, LauncherCmd, LauncherReply};
+use splashtail_ipc::launcher::{COMMAND_ID_LENGTH, IDENTIFY_REST, LauncherCmd, LauncherReply};
 use tracing::{error, info, warn};
 
 use super::cluster::{Cluster, ProcessId, State, Via};
@@ -16,9 +16,6 @@ use super::{Fleet, Now};
 use crate::action_log::LogEntry;
 use crate::map::{Entry, MapError, Split, cluster_map};
 
-/// Discord lets the shards of one identify key through once per this time (gateway documentation,
-/// "Max Concurrency"). It counts from arrival to arrival, so a little more lies between what is sent.
-pub(super) const KEY_REST: Duration = Duration::from_millis(5_150);
 /// An answer older than this is asked for anew before a cluster starts.
 const FRESH: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -319,7 +316,7 @@ impl Fleet {
 
     fn rested(&self, keys: &[u16]) -> Duration {
         let last = keys.iter().filter_map(|key| self.identified.get(key)).max();
-        last.map_or(Duration::ZERO, |last| *last + KEY_REST)
+        last.map_or(Duration::ZERO, |last| *last + IDENTIFY_REST)
     }
 
     /// When the queue has to be looked at again, if nothing else happens.
@@ -434,7 +431,7 @@ impl Fleet {
     /// When each of these keys that still rests may be used again.
     fn floors(&self, now: Now, keys: &[u16]) -> BTreeMap<u16, DateTime<Utc>> {
         let rests = |key: &u16| {
-            let rested = *self.identified.get(key)? + KEY_REST;
+            let rested = *self.identified.get(key)? + IDENTIFY_REST;
             let rest = rested.checked_sub(now.monotonic)?;
             (!rest.is_zero()).then(|| (*key, now.wall + rest))
         };

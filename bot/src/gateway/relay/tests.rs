@@ -1,6 +1,7 @@
 use chrono::DateTime;
 use futures_util::{FutureExt, SinkExt};
 use splashtail_core::clock::ManualClock;
+use splashtail_ipc::launcher::IDENTIFY_REST;
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -9,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_async, connect_async};
 
-use super::super::pace::{Floors, REST};
+use super::super::pace::Floors;
 use super::*;
 
 const HEARTBEAT: &str = r#"{"op":1,"d":null}"#;
@@ -158,7 +159,7 @@ async fn an_identify_waits_for_its_turn_and_nothing_else_does() {
     }
     for index in [1, 2] {
         clock.wait_for_sleepers(1).await;
-        clock.advance(REST);
+        clock.advance(IDENTIFY_REST);
         assert_eq!(hear(&mut links[index].1).await, IDENTIFY);
     }
 }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use splashtail_ipc::launcher::LauncherCmd;
+use splashtail_ipc::launcher::{IDENTIFY_REST, LauncherCmd};
 
 use super::super::cluster::Cluster;
 use super::super::event::Effect;
-use super::super::launch::KEY_REST;
 use super::super::view::instance;
 use super::super::{Fleet, Now};
 use super::{Announcement, INTERVAL, NamedInstance, PACE};
@@ -72,7 +71,7 @@ impl Fleet {
         let resting = self.identified.iter().filter_map(|(key, at)| {
             let ago = now.monotonic.saturating_sub(*at);
             let ms = u64::try_from(ago.as_millis()).ok()?;
-            (ago <= KEY_REST).then_some((*key, ms))
+            (ago <= IDENTIFY_REST).then_some((*key, ms))
         });
         let settled = !self.clusters.is_empty() && self.clusters.iter().all(Cluster::settled);
         let clusters = self.clusters.iter().map(|cluster| NamedInstance {

@@ -7,6 +7,8 @@ mod diag;
 mod presence;
 mod refusal;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use splashtail_core::ids::{ClusterId, ShardId};
@@ -24,6 +26,10 @@ pub const SCOPE_BOT: &str = "bot";
 pub const SCOPE_CLUSTERER: &str = "clusterer";
 /// Length of the id the clusterer gives to its own announcements.
 pub const COMMAND_ID_LENGTH: usize = 16;
+
+/// Discord lets the shards of one identify key through once per five seconds (gateway documentation,
+/// "Max Concurrency"). It counts from arrival to arrival, so a little more lies between what is sent.
+pub const IDENTIFY_REST: Duration = Duration::from_millis(5_150);
 
 /// Longest id that is echoed, in bytes: an answer must not be large because a question was.
 pub const LONGEST_COMMAND_ID: usize = 1024;
