@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,6 +17,7 @@ use super::daemons::CLUSTERER;
 use super::keeper::{Event, Keeper, Pids};
 use super::plan::Plan;
 use super::process::{DaemonSpec, last_line};
+use super::readiness::Missing;
 use super::report::Ready;
 use super::{orphans, readiness};
 
@@ -70,14 +72,16 @@ impl Fleet {
             let running = stage.into_iter().map(|spec| self.keep(spec)).collect();
             self.stages.push(running);
             for (name, health, log) in waiting {
-                self.wait_ready(name, &log, readiness::answers(&health))
-                    .await?;
+                let missing = Missing::default();
+                let ready = readiness::answers(&health, &missing);
+                self.wait_ready(name, &log, &missing, ready).await?;
                 info!(daemon = name, "ready");
             }
         }
         if plan.has_clusters() {
             let log = plan.data_dir.log(CLUSTERER);
-            self.wait_ready("clusters", &log, readiness::fully_up(plan))
+            let ready = readiness::fully_up(plan);
+            self.wait_ready("clusters", &log, &Missing::default(), ready)
                 .await?;
             info!("all clusters are up");
         }
@@ -104,12 +108,13 @@ impl Fleet {
         running
     }
 
-    /// Waits for `ready` while watching that the daemons stay up. A long wait is explained with the
-    /// end of the log, which says what is missing (a database, Redis).
+    /// Waits for `ready` while watching that the daemons stay up. A long wait is explained with what
+    /// the daemon says is missing (a database, Redis), or with the end of its log.
     async fn wait_ready(
         &mut self,
         name: &str,
         log: &Path,
+        missing: &Missing,
         ready: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         tokio::pin!(ready);
@@ -117,8 +122,9 @@ impl Fleet {
         loop {
             tokio::select! {
                 () = clock.sleep(EXPLAIN_EVERY) => {
-                    let last = last_line(log).unwrap_or_default();
-                    warn!(log = %log.display(), "still waiting for the {name}: {last}");
+                    let said = missing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    let why = said.or_else(|| last_line(log)).unwrap_or_default();
+                    warn!(log = %log.display(), "still waiting for the {name}: {why}");
                 }
                 ready = &mut ready => return ready.with_context(|| format!("{name} is not ready")),
                 event = self.event() => match event? {

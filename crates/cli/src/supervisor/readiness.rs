@@ -1,6 +1,7 @@
 //! When a started platform counts as ready.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -19,25 +20,35 @@ use super::report::Ready;
 const POLL_EVERY: Duration = Duration::from_millis(100);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What a daemon said last about why it is not ready.
+pub type Missing = Arc<Mutex<Option<String>>>;
+
 /// Waits, without a limit, until `/readyz` of the address answers 200: what keeps a daemon from being ready
-/// (a database that is down) is in its log, and may end.
+/// (a database that is down) may end. Meanwhile `missing` holds what it says.
 ///
 /// # Errors
 /// The HTTP client cannot be built.
-pub async fn answers(health: &Url) -> Result<()> {
+pub async fn answers(health: &Url, missing: &Missing) -> Result<()> {
     let url = health.join("readyz")?;
     let client = reqwest::Client::builder()
         .timeout(PROBE_TIMEOUT)
         .no_proxy()
         .build()?;
     loop {
-        if let Ok(response) = client.get(url.clone()).send().await
-            && response.status() == 200
-        {
-            return Ok(());
-        }
+        let said = match client.get(url.clone()).send().await {
+            Ok(response) if response.status() == 200 => return Ok(()),
+            Ok(response) => response.json::<ErrorBody>().await.ok(),
+            Err(_) => None,
+        };
+        *missing.lock().unwrap_or_else(PoisonError::into_inner) = said.map(|body| body.message);
         tokio::time::sleep(POLL_EVERY).await;
     }
+}
+
+/// The part of an error's body that is for people.
+#[derive(Deserialize)]
+struct ErrorBody {
+    message: String,
 }
 
 /// Waits until the clusterer says that every cluster is up.
