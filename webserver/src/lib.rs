@@ -125,7 +125,7 @@ pub async fn run(
         }
         () = lifecycle.turn() => false,
     };
-    let admin = admin::router(has_started, &lifecycle, clock.clone());
+    let admin = admin::router(has_started, lifecycle, clock.clone());
     let servers = [
         serve_with(
             listeners.admin,

@@ -1,5 +1,6 @@
 //! A server backup as its owner experiences it: the command, the progress message, the download.
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::time::Duration;
 
@@ -196,7 +197,7 @@ pub async fn download(platform: &Platform, link: &Url, user: &str) -> Result<(St
         .context("no sandbox")?
         .rest
         .clone();
-    let mut cookies = String::new();
+    let mut jar: BTreeMap<String, String> = BTreeMap::new();
     let mut next = link.clone();
     for _ in 0..10 {
         if next.path().ends_with("/oauth2/authorize") && next.origin() == authorize.origin() {
@@ -213,19 +214,21 @@ pub async fn download(platform: &Platform, link: &Url, user: &str) -> Result<(St
                 .parse()?;
             continue;
         }
+        let cookies: Vec<String> = jar
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let response = browser
             .get(next.clone())
-            .header(COOKIE, &cookies)
+            .header(COOKIE, cookies.join("; "))
             .send()
             .await
             .context("download")?;
         for cookie in response.headers().get_all(SET_COOKIE) {
-            cookies = cookie
-                .to_str()?
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .to_owned();
+            let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
+            if let Some((name, value)) = pair.split_once('=') {
+                jar.insert(name.to_owned(), value.to_owned());
+            }
         }
         if response.status().is_redirection() {
             let location = response
