@@ -19,6 +19,7 @@ export async function checkAccessibility(page, name) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     for (const size of SIZES) {
       await page.setViewportSize(size);
+      await settled(page);
       const where = `${name}, ${colorScheme}, ${size.width} px`;
       await picture(page, `${name}-${colorScheme}-${size.width}`);
       // Evaluated by the debugger: a script element would need a hole in the page's policy.
@@ -34,6 +35,16 @@ export async function checkAccessibility(page, name) {
   }
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: null });
   expect(found.length === 0, `${found.length} faults:\n${[...new Set(found)].join('\n')}`);
+}
+
+/** The page has been drawn in its new theme and size, and nothing moves any more. */
+function settled(page) {
+  return page.evaluate(async () => {
+    const drawn = () => new Promise((resolve) => requestAnimationFrame(resolve));
+    await drawn();
+    await drawn();
+    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
+  });
 }
 
 /** Runs in the page. Fields with an edge of less than 3:1 against what is around them. */
