@@ -18,7 +18,8 @@ use super::plan::Plan;
 use super::report::Ready;
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than a daemon takes to find out that a dependency does not answer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a daemon said last about why it is not ready.
 pub type Missing = Arc<Mutex<Option<String>>>;

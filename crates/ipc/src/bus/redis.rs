@@ -86,7 +86,12 @@ impl Bus for RedisBus {
     }
 
     async fn check(&self) -> Result<(), BusError> {
-        self.run(::redis::pipe().cmd("PING").ignore()).await
+        let run = |mut connection: MultiplexedConnection| async move {
+            ::redis::cmd("PING")
+                .query_async::<()>(&mut connection)
+                .await
+        };
+        Ok(self.link.probe(run).await?)
     }
 }
 

@@ -186,6 +186,13 @@ impl Cache for RedisCache {
 
     /// Writes: a Redis that is full or a replica answers questions all the same.
     async fn check(&self) -> Result<(), CacheError> {
-        self.set("health", "", Duration::from_secs(10)).await
+        let mut command = ::redis::cmd("SET");
+        let kept = milliseconds(Duration::from_secs(10));
+        command.arg("health").arg("").arg("PX").arg(kept);
+        let command = &command;
+        let run = |mut connection: MultiplexedConnection| async move {
+            command.query_async::<()>(&mut connection).await
+        };
+        Ok(self.link.probe(run).await?)
     }
 }

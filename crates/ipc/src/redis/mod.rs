@@ -59,6 +59,29 @@ impl RedisLink {
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
+        self.ask_for(PATIENCE, question).await
+    }
+
+    /// Asks how things stand: again once, at once, as the connection may have broken unseen, and
+    /// then says what is the matter instead of waiting for its end.
+    pub(crate) async fn probe<T, F>(
+        &self,
+        question: impl Fn(MultiplexedConnection) -> F + Send + Sync,
+    ) -> Result<T, RedisFault>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        self.ask_for(Duration::ZERO, question).await
+    }
+
+    async fn ask_for<T, F>(
+        &self,
+        patience: Duration,
+        question: impl Fn(MultiplexedConnection) -> F + Send + Sync,
+    ) -> Result<T, RedisFault>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
         let started = Instant::now();
         let mut backoff = Backoff::new();
         let mut first = true;
@@ -76,11 +99,12 @@ impl RedisLink {
                     }
                 },
             };
-            if !fault.passes() || started.elapsed() >= PATIENCE {
+            let again = std::mem::take(&mut first);
+            if !fault.passes() || (!again && started.elapsed() >= patience) {
                 return Err(fault);
             }
             debug!(%fault, "asking Redis again");
-            if !std::mem::take(&mut first) {
+            if !again {
                 backoff.pause().await;
             }
         }
