@@ -1,7 +1,7 @@
 import createClient, { type Client } from 'openapi-fetch';
 import { createContext } from 'svelte';
-import { en } from '$lib/i18n/en';
-import type { Key, Locale } from '$lib/i18n/locale.svelte';
+import { en } from '$lib/i18n/site/en';
+import type { SiteKey, SiteLocale } from '$lib/i18n/site/locale';
 import type { components, paths } from './schema';
 
 export type InstanceList = components['schemas']['InstanceList'];
@@ -34,24 +34,24 @@ export class ApiError extends Error {
     /** Seconds the server asked to wait. */
     readonly retryAfter: number | null = null,
     /** The text of ours behind `message`, if it is not the server's. */
-    readonly text: Key | null = null
+    readonly text: SiteKey | null = null
   ) {
     super(message);
   }
 
   /** Without an answer, or with one that is not the API's. */
-  static ours(text: Key, status: number, code: string, retryAfter: number | null = null): ApiError {
+  static ours(text: SiteKey, status: number, code: string, retryAfter: number | null = null): ApiError {
     return new ApiError(String(en[text]).replace('{status}', String(status)), status, code, retryAfter, text);
   }
 
   /** What to show; the server's own words are in English. */
-  words({ t }: Locale): string {
+  words({ t }: SiteLocale): string {
     return this.text ? t(this.text, { status: this.status }) : this.message;
   }
 }
 
 /** The words for whatever was caught. */
-export function wordsFor(cause: unknown, locale: Locale): string {
+export function wordsFor(cause: unknown, locale: SiteLocale): string {
   return cause instanceof ApiError ? cause.words(locale) : locale.t('error.broken');
 }
 

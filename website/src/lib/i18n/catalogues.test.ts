@@ -1,50 +1,27 @@
 import { describe, expect, it, vi } from 'vitest';
-import { en } from './en';
-import { LANGUAGES, Locale, type Catalogue, type Code, type Key } from './locale.svelte';
-import { placeholders } from './message';
+import { describeCatalogue, texts } from '../../../tests/catalogue';
+import { KIT, LANGUAGES, Locale, type Code, type Texts } from './locale.svelte';
+import { SITE } from './site/locale';
 
 const codes = Object.keys(LANGUAGES) as Code[];
-const keys = Object.keys(en) as Key[];
 const nowhere = { read: () => null, write: () => undefined };
 
-describe.each(codes)('the catalogue of %s', (code) => {
-  it('has every text, with the same placeholders and code', async () => {
-    const catalogue = await LANGUAGES[code].load();
-    expect(Object.keys(catalogue).sort()).toEqual([...keys].sort());
-    for (const key of keys) {
-      const text = catalogue[key];
-      expect(JSON.stringify(text).length, key).toBeGreaterThan(2);
-      // A number may be part of the words of a plural, as in "two restarts".
-      const names = (message: typeof text) => [...placeholders(message)].filter((name) => name !== 'count').sort();
-      expect(names(text), key).toEqual(names(en[key]));
-      expect(JSON.stringify(text).split('`').length, key).toBe(JSON.stringify(en[key]).split('`').length);
-    }
-  });
+describeCatalogue('kit', KIT);
+describeCatalogue('site', SITE);
 
-  it('has every plural form of the language', async () => {
-    const catalogue = await LANGUAGES[code].load();
-    const forms = new Intl.PluralRules(code).resolvedOptions().pluralCategories;
-    for (const key of keys) {
-      const text = catalogue[key];
-      if (typeof en[key] === 'string') expect(typeof text, key).toBe('string');
-      else expect(Object.keys(text).sort(), key).toEqual([...forms].sort());
-    }
-  });
-
-  it('names commands with what is written on their buttons', async () => {
-    const catalogue = await LANGUAGES[code].load();
-    for (const command of ['start', 'stop', 'restart', 'rolling', 'reshard', 'relaunch'] as const) {
-      expect(catalogue[`command.${command}Title`]).toContain(catalogue[`command.${command}`]);
-    }
-    expect(catalogue['clusters.viewNamed']).toContain(catalogue['clusters.view']);
-    expect(catalogue['operators.healthOf']).toContain(catalogue['operators.health']);
-    expect(catalogue['docs.sendNamed']).toContain(catalogue['docs.send']);
-  });
+it.each(codes)('names commands with what is written on their buttons, in %s', async (code) => {
+  const catalogue = await texts(SITE, code);
+  for (const command of ['start', 'stop', 'restart', 'rolling', 'reshard', 'relaunch'] as const) {
+    expect(catalogue[`command.${command}Title`]).toContain(catalogue[`command.${command}`]);
+  }
+  expect(catalogue['clusters.viewNamed']).toContain(catalogue['clusters.view']);
+  expect(catalogue['operators.healthOf']).toContain(catalogue['operators.health']);
+  expect(catalogue['docs.sendNamed']).toContain(catalogue['docs.send']);
 });
 
 describe('Locale', () => {
   it('chooses plurals, numbers and the direction by the language', async () => {
-    const locale = new Locale(nowhere);
+    const locale = new Locale(SITE, nowhere);
     expect([locale.t('operators.restarts', { count: 1 }), locale.dir]).toEqual(['(1 restart)', 'ltr']);
     expect(locale.t('operators.restarts', { count: 1200 })).toBe('(1,200 restarts)');
     await locale.choose('de');
@@ -56,7 +33,7 @@ describe('Locale', () => {
   });
 
   it('names the largest unit of time that fits', () => {
-    const { ago } = new Locale(nowhere);
+    const { ago } = new Locale(SITE, nowhere);
     const now = Date.parse('2026-01-02T00:00:00Z');
     const at = (seconds: number) => ago(new Date(now - seconds * 1000), now);
     expect(at(0)).toBe('just now');
@@ -65,6 +42,7 @@ describe('Locale', () => {
     expect(at(119)).toBe('1 min. ago');
     expect(at(7200)).toBe('2 hr. ago');
     expect(at(86_400)).toBe('yesterday');
+    expect(at(7 * 86_400)).toMatch(/^12\/2[56]\/25, /);
   });
 
   it('begins with what was chosen here, else with what the browser prefers', async () => {
@@ -74,32 +52,30 @@ describe('Locale', () => {
       write: (key: string, value: string | null) => void kept.set(key, value ?? '')
     };
     const started = async (...preferred: string[]) => {
-      const locale = new Locale(store);
+      const locale = new Locale(SITE, store);
       await locale.start(preferred);
       return locale.code;
     };
     expect(await started('xx', 'de-AT', 'en')).toBe('de');
     expect(await started('toString')).toBe('en');
-    await new Locale(store).choose('ar');
+    await new Locale(SITE, store).choose('ar');
     expect(await started('de')).toBe('ar');
   });
 
   it('keeps the last choice, however late an earlier one arrives', async () => {
-    let arrive = (_: Catalogue) => {};
-    const late = new Promise<Catalogue>((resolve) => (arrive = resolve));
-    const languages = { ...LANGUAGES, de: { load: () => late } };
-    const locale = new Locale(nowhere, languages);
+    let arrive = (_: Texts) => {};
+    const late = new Promise<Texts>((resolve) => (arrive = resolve));
+    const locale = new Locale({ ...KIT, de: () => late }, nowhere);
     const first = locale.choose('de');
     await locale.choose('ar');
-    arrive(en);
+    arrive(KIT.en);
     await first;
     expect(locale.code).toBe('ar');
   });
 
   it('says when the texts cannot be loaded, and stays as it is', async () => {
     const said = vi.spyOn(console, 'error').mockReturnValue();
-    const languages = { ...LANGUAGES, de: { load: () => Promise.reject(new Error('offline')) } };
-    const locale = new Locale(nowhere, languages);
+    const locale = new Locale({ ...KIT, de: () => Promise.reject(new Error('offline')) }, nowhere);
     await locale.choose('ar');
     await locale.choose('de');
     expect([locale.code, locale.missing]).toEqual(['ar', 'de']);

@@ -1,30 +1,43 @@
 import { createContext } from 'svelte';
 import { browserStore, type Store } from '$lib/storage';
-import { en } from './en';
+import { en as kit } from './kit/en';
 import { fill, type Message, type Values } from './message';
 
-export type Key = keyof typeof en;
-export type Catalogue = Record<Key, Message>;
-
-/** Languages by code, in their own words, with how to get their texts. */
+/** Languages by code, in their own words. */
 export const LANGUAGES = {
-  en: { name: 'English', dir: 'ltr', load: async (): Promise<Catalogue> => en },
-  de: { name: 'Deutsch', dir: 'ltr', load: async (): Promise<Catalogue> => (await import('./de')).de },
-  ar: { name: 'العربية', dir: 'rtl', load: async (): Promise<Catalogue> => (await import('./ar')).ar }
+  en: { name: 'English', dir: 'ltr' },
+  de: { name: 'Deutsch', dir: 'ltr' },
+  ar: { name: 'العربية', dir: 'rtl' }
 } as const;
 
 export type Code = keyof typeof LANGUAGES;
-type Languages = Record<Code, { load: () => Promise<Catalogue> }>;
+
+export type KitKey = keyof typeof kit;
+
+/** The texts of a page in one language: those of the kit and its own. */
+export type Texts<Own extends string = never> = Record<KitKey | Own, Message>;
+
+/** The texts of a page in every language; all but the English ones are loaded when asked for. */
+export type Catalogue<Own extends string = never> = { en: Texts<Own> } & Record<
+  Exclude<Code, 'en'>,
+  () => Promise<Texts<Own>>
+>;
+
+export const KIT: Catalogue = {
+  en: kit,
+  de: async () => (await import('./kit/de')).de,
+  ar: async () => (await import('./kit/ar')).ar
+};
 
 const KEY = 'language';
 
 /** The language of the page: texts, numbers, times and the direction of writing. */
-export class Locale {
+export class Locale<Own extends string = never> {
   #code = $state<Code>('en');
-  #texts = $state.raw<Catalogue>(en);
+  #texts: Texts<Own>;
   #missing = $state<Code | null>(null);
+  #catalogue: Catalogue<Own>;
   #store: Store;
-  #languages: Languages;
   /** Counts choices: the last one holds, however long its texts take. */
   #choice = 0;
   #number = $derived(new Intl.NumberFormat(this.#code));
@@ -37,9 +50,10 @@ export class Locale {
     new Intl.RelativeTimeFormat(this.#code, { numeric: 'auto', style: 'short' })
   );
 
-  constructor(store: Store = browserStore, languages: Languages = LANGUAGES) {
+  constructor(catalogue: Catalogue<Own>, store: Store = browserStore) {
+    this.#catalogue = catalogue;
+    this.#texts = $state.raw(catalogue.en);
     this.#store = store;
-    this.#languages = languages;
   }
 
   get code(): Code {
@@ -56,17 +70,18 @@ export class Locale {
   }
 
   /** The text of the key, for `{placeholders}` with values. */
-  t = (key: Key, values: Values = {}): string =>
+  t = (key: KitKey | Own, values: Values = {}): string =>
     fill(this.#texts[key], values, this.#number, this.#plural);
 
   number = (value: number): string => this.#number.format(value);
   time = (at: Date): string => this.#clock.format(at);
   dateTime = (at: Date): string => this.#dateTime.format(at);
 
-  /** `12 sec. ago`, `2 hr. ago`. A clock that runs ahead is read as now. */
+  /** `12 sec. ago`, `2 hr. ago`, after a week the date. A clock that runs ahead is read as now. */
   ago = (then: Date, now: number): string => {
     const seconds = Math.max(0, Math.round((now - then.getTime()) / 1000));
     if (seconds === 0) return this.t('ui.now');
+    if (seconds >= WEEK_S) return this.#dateTime.format(then);
     const [size, unit] = STEPS.find(([size]) => seconds >= size) ?? [1, 'second'];
     return this.#relative.format(-Math.floor(seconds / size), unit);
   };
@@ -88,7 +103,7 @@ export class Locale {
     const choice = ++this.#choice;
     this.#missing = null;
     try {
-      const texts = await this.#languages[code].load();
+      const texts = code === 'en' ? this.#catalogue.en : await this.#catalogue[code]();
       if (choice !== this.#choice) return;
       this.#code = code;
       this.#texts = texts;
@@ -99,6 +114,9 @@ export class Locale {
     }
   }
 }
+
+/** From then on a date says more than a distance. */
+const WEEK_S = 7 * 86_400;
 
 const STEPS: [seconds: number, unit: Intl.RelativeTimeFormatUnit][] = [
   [86_400, 'day'],
@@ -111,11 +129,17 @@ function isCode(text: string): text is Code {
   return Object.hasOwn(LANGUAGES, text);
 }
 
-const [contextual, provideLocale, isProvided] = createContext<Locale>();
+const [contextual, provide, isProvided] = createContext<unknown>();
 
-export { provideLocale };
-
-/** The locale of the page around a component; English where nobody provided one. */
-export function useLocale(): Locale {
-  return isProvided() ? contextual() : new Locale();
+/** Makes it the locale of every component below. */
+export function provideLocale<Own extends string>(locale: Locale<Own>): void {
+  provide(locale);
 }
+
+/** The locale around a component, which has the texts of the page; English where there is none. */
+export function localeAround<Own extends string>(catalogue: Catalogue<Own>): Locale<Own> {
+  return isProvided() ? (contextual() as Locale<Own>) : new Locale(catalogue);
+}
+
+/** The locale for components of the kit. */
+export const useLocale = (): Locale => localeAround(KIT);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Locale } from '$lib/i18n/locale.svelte';
+import { SITE } from '$lib/i18n/site/locale';
 import { logLines, words } from './events';
 
-const { t } = new Locale();
+const { t } = new Locale(SITE);
 
 const names = new Map([
   [0, 'Flare'],

@@ -1,6 +1,9 @@
-import type { Catalogue } from './locale.svelte';
+import { ar as kit } from '../kit/ar';
+import type { SiteTexts } from './locale';
 
-export const ar: Catalogue = {
+export const ar: SiteTexts = {
+  ...kit,
+
   'site.name': 'AntiRaid',
   'site.skip': 'انتقل إلى المحتوى',
   'nav.main': 'التنقل الرئيسي',
@@ -12,12 +15,6 @@ export const ar: Catalogue = {
   'nav.source': 'الشيفرة المصدرية',
   'nav.home': 'الصفحة الرئيسية',
   'footer.build': 'الإصدار {version}',
-  'theme.label': 'المظهر',
-  'theme.system': 'النظام',
-  'theme.light': 'فاتح',
-  'theme.dark': 'داكن',
-  'language.label': 'اللغة',
-  'language.missing': 'تعذّر تحميل نصوص {name}. اخترها مرة أخرى لاحقًا.',
 
   'error.missing': 'هذه الصفحة غير موجودة',
   'error.missingHelp': 'ربما كُتب العنوان خطأً، أو نُقلت الصفحة.',
@@ -26,24 +23,6 @@ export const ar: Catalogue = {
   'error.unreachable': 'تعذّر الوصول إلى الخادم.',
   'error.maintenance': 'الخادم قيد الصيانة. حاول مرة أخرى بعد قليل.',
   'error.status': 'أجاب الخادم بالحالة {status}.',
-
-  'ui.retry': 'حاول مرة أخرى',
-  'ui.close': 'إغلاق',
-  'ui.cancel': 'إلغاء',
-  'ui.clear': 'مسح',
-  'ui.clearNamed': 'مسح {label}',
-  'ui.looking': 'جارٍ البحث…',
-  'ui.nothingFound': 'لا توجد نتائج',
-  'ui.choices': 'الخيارات',
-  'ui.never': 'أبدًا',
-  'ui.now': 'الآن',
-  'ui.unknown': 'غير معروف',
-  'ui.yes': 'نعم',
-  'ui.no': 'لا',
-  'ui.none': '–',
-  'ui.updated': 'آخر تحديث: {when}',
-  'ui.of': 'من {total}',
-  'ui.stale': 'انقطع الاتصال. المعروض هو الحالة عند {time}.',
 
   'status.title': 'الحالة المباشرة',
   'status.page': 'الحالة · AntiRaid',

@@ -1,6 +1,9 @@
-import type { Catalogue } from './locale.svelte';
+import { de as kit } from '../kit/de';
+import type { SiteTexts } from './locale';
 
-export const de: Catalogue = {
+export const de: SiteTexts = {
+  ...kit,
+
   'site.name': 'AntiRaid',
   'site.skip': 'Zum Inhalt springen',
   'nav.main': 'Hauptnavigation',
@@ -12,12 +15,6 @@ export const de: Catalogue = {
   'nav.source': 'Quelltext',
   'nav.home': 'Startseite',
   'footer.build': 'Build {version}',
-  'theme.label': 'Farben',
-  'theme.system': 'System',
-  'theme.light': 'Hell',
-  'theme.dark': 'Dunkel',
-  'language.label': 'Sprache',
-  'language.missing': 'Die Texte für {name} lassen sich nicht laden. Bitte später noch einmal wählen.',
 
   'error.missing': 'Diese Seite gibt es nicht',
   'error.missingHelp': 'Vielleicht ist die Adresse falsch geschrieben, oder die Seite ist umgezogen.',
@@ -27,24 +24,6 @@ export const de: Catalogue = {
   'error.unreachable': 'Der Server ist nicht erreichbar.',
   'error.maintenance': 'Der Server wird gerade gewartet. Bitte bald noch einmal versuchen.',
   'error.status': 'Der Server hat mit Status {status} geantwortet.',
-
-  'ui.retry': 'Noch einmal versuchen',
-  'ui.close': 'Schließen',
-  'ui.cancel': 'Abbrechen',
-  'ui.clear': 'Leeren',
-  'ui.clearNamed': '{label} leeren',
-  'ui.looking': 'Suche läuft …',
-  'ui.nothingFound': 'Nichts gefunden',
-  'ui.choices': 'Auswahl',
-  'ui.never': 'nie',
-  'ui.now': 'gerade eben',
-  'ui.unknown': 'unbekannt',
-  'ui.yes': 'ja',
-  'ui.no': 'nein',
-  'ui.none': '–',
-  'ui.updated': 'Stand: {when}',
-  'ui.of': 'von {total}',
-  'ui.stale': 'Verbindung verloren. Zu sehen ist der Stand von {time}.',
 
   'status.title': 'Aktueller Status',
   'status.page': 'Status · AntiRaid',

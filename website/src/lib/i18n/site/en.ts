@@ -1,11 +1,10 @@
-import type { Message } from './message';
+import { en as kit } from '../kit/en';
+import type { Message } from '../message';
 
-/**
- * Every text of the site. `{name}` is a placeholder, a plural is chosen by `{count}`, and what
- * stands between backticks is shown as code. Whole sentences only: other languages order words
- * otherwise.
- */
+/** The texts of the site, with those of the kit. */
 export const en = {
+  ...kit,
+
   'site.name': 'AntiRaid',
   'site.skip': 'Skip to content',
   'nav.main': 'Main',
@@ -17,12 +16,6 @@ export const en = {
   'nav.source': 'Source',
   'nav.home': 'Home',
   'footer.build': 'build {version}',
-  'theme.label': 'Theme',
-  'theme.system': 'System',
-  'theme.light': 'Light',
-  'theme.dark': 'Dark',
-  'language.label': 'Language',
-  'language.missing': 'The texts for {name} cannot be loaded. Choose it again later.',
 
   'error.missing': 'This page does not exist',
   'error.missingHelp': 'The address may be misspelled, or the page has moved.',
@@ -31,24 +24,6 @@ export const en = {
   'error.unreachable': 'The server cannot be reached.',
   'error.maintenance': 'The server is under maintenance. Try again soon.',
   'error.status': 'The server answered with status {status}.',
-
-  'ui.retry': 'Try again',
-  'ui.close': 'Close',
-  'ui.cancel': 'Cancel',
-  'ui.clear': 'Clear',
-  'ui.clearNamed': 'Clear {label}',
-  'ui.looking': 'Looking…',
-  'ui.nothingFound': 'Nothing found',
-  'ui.choices': 'Choices',
-  'ui.never': 'never',
-  'ui.now': 'just now',
-  'ui.unknown': 'unknown',
-  'ui.yes': 'yes',
-  'ui.no': 'no',
-  'ui.none': '–',
-  'ui.updated': 'Updated {when}',
-  'ui.of': 'of {total}',
-  'ui.stale': 'Connection lost. You see the state of {time}.',
 
   'status.title': 'Live status',
   'status.page': 'Status · AntiRaid',

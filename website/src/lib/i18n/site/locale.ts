@@ -1,0 +1,15 @@
+import { localeAround, type Catalogue, type Locale, type Texts } from '../locale.svelte';
+import { en } from './en';
+
+export type SiteKey = keyof typeof en;
+export type SiteTexts = Texts<SiteKey>;
+export type SiteLocale = Locale<SiteKey>;
+
+export const SITE: Catalogue<SiteKey> = {
+  en,
+  de: async () => (await import('./de')).de,
+  ar: async () => (await import('./ar')).ar
+};
+
+/** The locale for components of the site. */
+export const useLocale = (): SiteLocale => localeAround(SITE);
