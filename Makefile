@@ -23,6 +23,7 @@ export npm_config_fetch_retries ?= 5
 export PIP_RETRIES ?= 10
 
 .DEFAULT_GOAL := daemons
+.DELETE_ON_ERROR:
 .PHONY: daemons buildbot binaries website clients all run test format check bench clean
 
 daemons:
