@@ -115,7 +115,7 @@ pub async fn discord(platform: &Platform, path: &str) -> Result<Value> {
         .get(rest.join(&format!("/api/v10{path}"))?)
         .header(
             "Authorization",
-            format!("Bot {}", splashtail_sandbox::seed::small::bot_token()),
+            format!("Bot {}", splashtail_sandbox_world::seed::small::bot_token()),
         )
         .header("User-Agent", "DiscordBot (https://example.invalid, 1)")
         .send()

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use splashtail::supervisor::report::Ready;
 use splashtail_sandbox::control::client::ControlClient;
-use splashtail_sandbox::openapi::complaints;
+use splashtail_sandbox_world::openapi::complaints;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};

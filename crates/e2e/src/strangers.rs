@@ -18,12 +18,12 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use splashtail_core::clock::{Clock, SystemClock};
-use splashtail_sandbox::clock::SandboxClock;
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::gateway::Settings;
-use splashtail_sandbox::journal::{Entry, Record};
-use splashtail_sandbox::seed::small;
 use splashtail_sandbox::server::{self, Running};
+use splashtail_sandbox_world::clock::SandboxClock;
+use splashtail_sandbox_world::journal::{Entry, Record};
+use splashtail_sandbox_world::seed::small;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout_at};
@@ -252,7 +252,7 @@ impl Stranger {
     ///
     /// # Errors
     /// It does not end, or not with 0.
-    pub async fn stop(mut self) -> Result<Vec<splashtail_sandbox::openapi::Violation>> {
+    pub async fn stop(mut self) -> Result<Vec<splashtail_sandbox_world::openapi::Violation>> {
         self.send("stop", json!({})).await?;
         let deadline = Instant::now() + PATIENCE;
         match timeout_at(deadline, self.child.wait()).await {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use splashtail_e2e::platform::binary;
-use splashtail_sandbox::clock::SandboxClock;
 use splashtail_sandbox::gateway::Settings;
 use splashtail_sandbox::server::{Running, start};
+use splashtail_sandbox_world::clock::SandboxClock;
 use tokio::process::Command;
 
 async fn sandbox() -> Running {

@@ -11,8 +11,8 @@ use splashtail::supervisor::report::Ready;
 use splashtail_e2e::backups::{self, ADMINISTRATOR, Backup, GUILD, StartedBackup};
 use splashtail_e2e::platform::{Engines, Platform, is_alive, signal};
 use splashtail_sandbox::control::types::SessionInfo;
-use splashtail_sandbox::faults::{Action, Match, Rule};
-use splashtail_sandbox::journal::{Entry, Record};
+use splashtail_sandbox_world::faults::{Action, Match, Rule};
+use splashtail_sandbox_world::journal::{Entry, Record};
 use tempfile::TempDir;
 
 const MESSAGES: &str = "/channels/{channel_id}/messages";

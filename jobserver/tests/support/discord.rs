@@ -10,7 +10,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
-use splashtail_sandbox::openapi::judge_request;
+use splashtail_sandbox_world::openapi::judge_request;
 use tokio::sync::watch;
 use url::Url;
 

@@ -23,7 +23,7 @@ use splashtail_core::config::Config;
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::{ApplicationId, GuildId, TaskId, UserId};
 use splashtail_core::lifecycle::Lifecycle;
-use splashtail_sandbox::openapi::judge_request;
+use splashtail_sandbox_world::openapi::judge_request;
 use splashtail_storage::{
     Creation, End, Level, NewLogEntry, NewTask, NewToken, Owner, Priority, Storage, TaskOutput,
     TokenHash, Wanted,

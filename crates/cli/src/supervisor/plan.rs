@@ -14,7 +14,7 @@ use splashtail_core::data_dir::DataDir;
 use splashtail_core::ids::ClusterId;
 use splashtail_core::port_block::PortBlock;
 use splashtail_ipc::bus;
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 use url::Url;
 
 use super::cluster_copy;

@@ -6,7 +6,7 @@ use flate2::{Decompress, FlushDecompress};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use splashtail_sandbox::control::types::Act;
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};

@@ -10,7 +10,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use splashtail_sandbox::control::types::{ClockChange, Interact};
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 use tokio::net::TcpStream;
 
 use crate::events::Client;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use http::StatusCode;
+use splashtail_sandbox_world::world::{AssetKind, Id, World};
 
 use super::Found;
 use super::picture::Format;
-use crate::world::{AssetKind, Id, World};
 
 /// A path of the CDN, taken apart.
 #[derive(Debug)]

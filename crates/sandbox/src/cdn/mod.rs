@@ -12,12 +12,12 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader, Limits};
+use splashtail_sandbox_world::Sandbox;
+use splashtail_sandbox_world::world::Stored;
 use tokio::sync::Semaphore;
 
 use self::address::{Address, Media};
 use self::picture::Format;
-use crate::Sandbox;
-use crate::world::Stored;
 
 /// Side of a drawn picture.
 const DRAWN: u32 = 128;

@@ -8,13 +8,13 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use splashtail_sandbox_world::faults::{ActiveRule, Rule};
+use splashtail_sandbox_world::journal::Entry;
+use splashtail_sandbox_world::openapi::Violation;
 use tokio::net::TcpStream;
 use url::Url;
 
 use super::types::*;
-use crate::faults::{ActiveRule, Rule};
-use crate::journal::Entry;
-use crate::openapi::Violation;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {

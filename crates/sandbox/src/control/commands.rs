@@ -4,9 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-
-use crate::world::permissions::{self as perm, ADMINISTRATOR, USE_APPLICATION_COMMANDS};
-use crate::world::{
+use splashtail_sandbox_world::world::permissions::{
+    self as perm, ADMINISTRATOR, USE_APPLICATION_COMMANDS,
+};
+use splashtail_sandbox_world::world::{
     Application, AssetKind, Attachment, Command, Id, InteractionError, Stored, World,
     clean_filename,
 };

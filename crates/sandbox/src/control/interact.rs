@@ -6,14 +6,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde_json::{Value, json};
+use splashtail_sandbox_world::Sandbox;
+use splashtail_sandbox_world::world::permissions::VIEW_CHANNEL;
+use splashtail_sandbox_world::world::{Id, InteractionError, Message, NewInteraction, World};
 use tokio::time::Instant;
 
 use super::commands::{self, Filled, Resolved};
 use super::types::{Interact, InteractKind, Interacted};
 use super::{Answer, Body, Ctl, Failure, id, known_user};
-use crate::Sandbox;
-use crate::world::permissions::VIEW_CHANNEL;
-use crate::world::{Id, InteractionError, Message, NewInteraction, World};
 
 /// A deferred response that is not there yet.
 const LOADING: u64 = 1 << 7;
@@ -364,7 +364,7 @@ async fn watch(
     started: Instant,
     wait: Duration,
 ) -> Interacted {
-    let mut changes = sandbox.watch_interactions();
+    let mut changes = sandbox.interactions().watch();
     let deadline = started + wait;
     let mut seen = Interacted {
         interaction_id: interaction.to_string(),

@@ -5,17 +5,22 @@
 //! through the dispatcher of the REST API: permissions, audit entries, limits and events follow
 //! from the same code.
 
-mod acts;
+pub mod acts;
 pub mod client;
+mod clock;
 mod commands;
+mod consent;
+mod create;
 mod drills;
+mod faults;
 mod interact;
+mod limits;
+mod lists;
 pub mod page;
-mod place;
-mod steer;
 pub mod types;
-mod upload;
 mod view;
+mod watch;
+mod worlds;
 
 use std::sync::Arc;
 
@@ -28,16 +33,14 @@ use axum::routing::{delete, get, post};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value, json};
+use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::world::Id;
 use tokio_util::sync::CancellationToken;
 
 use page::Page;
 
-use crate::journal::Record;
 use crate::server::Edge;
 use crate::server::http::BODY_TIME;
-
-pub(crate) use acts::{invites_paused, join};
-pub(crate) use place::new_app;
 
 /// Largest body of a control call: a file of ten mebibytes travels in it as base64.
 const MAX_BODY: usize = 16 << 20;
@@ -156,13 +159,13 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
     };
     Router::new()
         .route("/readyz", get(|| async { "ready\n" }))
-        .route("/ctl/world", get(place::show).post(place::load))
-        .route("/ctl/reset", post(place::reset))
-        .route("/ctl/apps", get(place::apps).post(place::create_app))
-        .route("/ctl/overview", get(place::overview))
-        .route("/ctl/users", get(place::users).post(place::create_user))
-        .route("/ctl/guilds", get(place::guilds).post(place::create_guild))
-        .route("/ctl/guilds/{guild}/members", get(place::members))
+        .route("/ctl/world", get(worlds::show).post(worlds::load))
+        .route("/ctl/reset", post(worlds::reset))
+        .route("/ctl/apps", get(create::apps).post(create::create_app))
+        .route("/ctl/overview", get(worlds::overview))
+        .route("/ctl/users", get(lists::users).post(create::create_user))
+        .route("/ctl/guilds", get(lists::guilds).post(create::create_guild))
+        .route("/ctl/guilds/{guild}/members", get(lists::members))
         .route("/ctl/as/{user}/messages", get(view::messages))
         .route("/ctl/as/{user}/commands", get(view::commands))
         .route("/ctl/as/{user}/guild", get(view::guild))
@@ -171,24 +174,24 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
         .route("/ctl/as/{user}/bans", get(view::bans))
         .route("/ctl/as/{user}/dms", get(view::dms))
         .route("/ctl/as/{user}/interact", post(interact::interact))
-        .route("/ctl/as/{user}/consent", post(steer::consent))
+        .route("/ctl/as/{user}/consent", post(consent::consent))
         .route(
             "/ctl/as/{user}/{act}",
             post(acts::act).layer(DefaultBodyLimit::max(MAX_ACT)),
         )
-        .route("/ctl/clock", get(steer::clock).post(steer::set_clock))
+        .route("/ctl/clock", get(clock::clock).post(clock::set_clock))
         .route(
             "/ctl/faults",
-            get(steer::faults)
-                .post(steer::add_fault)
-                .delete(steer::clear_faults),
+            get(faults::faults)
+                .post(faults::add_fault)
+                .delete(faults::clear_faults),
         )
-        .route("/ctl/faults/{id}", delete(steer::remove_fault))
-        .route("/ctl/journal", get(steer::journal))
-        .route("/ctl/sessions", get(steer::sessions))
-        .route("/ctl/limits", get(steer::limits).post(steer::set_limits))
-        .route("/ctl/violations", get(steer::violations))
-        .route("/ctl/settle", post(steer::settle))
+        .route("/ctl/faults/{id}", delete(faults::remove_fault))
+        .route("/ctl/journal", get(watch::journal))
+        .route("/ctl/sessions", get(watch::sessions))
+        .route("/ctl/limits", get(limits::limits).post(limits::set_limits))
+        .route("/ctl/violations", get(watch::violations))
+        .route("/ctl/settle", post(watch::settle))
         .route("/ctl/drills", get(drills::list).post(drills::start))
         .route("/ctl/drills/{id}", get(drills::show).delete(drills::stop))
         .fallback(file)
@@ -244,13 +247,13 @@ fn is_own(headers: &HeaderMap) -> bool {
 }
 
 /// Reads an id of a path or body.
-pub(crate) fn id(text: &str) -> Result<crate::world::Id, Failure> {
-    let id = text.parse().ok().filter(|id: &crate::world::Id| id.0 != 0);
+pub(crate) fn id(text: &str) -> Result<Id, Failure> {
+    let id = text.parse().ok().filter(|id: &Id| id.0 != 0);
     id.ok_or_else(|| Failure::bad(format!("`{text}` is not an id")))
 }
 
 /// A user that exists.
-pub(crate) fn known_user(edge: &Edge, text: &str) -> Result<crate::world::Id, Failure> {
+pub(crate) fn known_user(edge: &Edge, text: &str) -> Result<Id, Failure> {
     let user = id(text)?;
     let known = edge
         .sandbox

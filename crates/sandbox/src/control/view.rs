@@ -10,13 +10,13 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use splashtail_sandbox_world::world::permissions::{
+    self as perm, BAN_MEMBERS, SEND_MESSAGES, VIEW_AUDIT_LOG, VIEW_CHANNEL,
+};
+use splashtail_sandbox_world::world::{AuditEntry, Channel, Guild, Id, Message, World};
 
 use super::commands::{self, Usable};
 use super::{Answer, Ctl, Failure, Parameters, id, known_user};
-use crate::world::permissions::{
-    self as perm, BAN_MEMBERS, SEND_MESSAGES, VIEW_AUDIT_LOG, VIEW_CHANNEL,
-};
-use crate::world::{AuditEntry, Channel, Guild, Id, Message, World};
 
 /// Active threads that the list of channels names, newest first.
 const MAX_THREADS: usize = 200;

@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
+use splashtail_sandbox_world::Sandbox;
+use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::world::{Id, Stamp};
 use tokio_util::sync::CancellationToken;
 
 use super::cast::Stage;
 use super::run::Drill;
 use super::settings::settle;
 use super::types::{DrillReport, NewDrill};
-use crate::Sandbox;
-use crate::journal::Record;
-use crate::world::{Id, Stamp};
 
 /// Drills that are remembered.
 const KEPT: usize = 50;

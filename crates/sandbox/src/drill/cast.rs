@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use splashtail_sandbox_world::world::permissions as perm;
+use splashtail_sandbox_world::world::{EPOCH_MS, Guild, Id, Role, User, World};
+
 use super::board::DrillError;
 use super::types::{Attackers, DrillKind, DrillSettings};
-use crate::control::new_app;
-use crate::world::permissions as perm;
-use crate::world::{EPOCH_MS, Guild, Id, Role, User, World};
 
 /// Accounts that a report names.
 const NAMED: usize = 100;
@@ -160,7 +160,7 @@ impl Stage {
         number: u64,
         above: bool,
     ) -> Result<(), DrillError> {
-        let app = new_app(world, &format!("Leaky bot {number}"));
+        let app = world.new_app(&format!("Leaky bot {number}"));
         let (id, bot) = (app.id, app.bot);
         world.add_app(app);
         let owner = world.guilds.get(&self.guild).map_or(id, |g| g.owner_id);

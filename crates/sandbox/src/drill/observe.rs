@@ -7,15 +7,14 @@
 use std::collections::BTreeSet;
 
 use http::Method;
+use splashtail_sandbox_world::Sandbox;
+use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::world::{AuditEntry, Id, World, action, permissions as perm};
 
 use super::cast::Stage;
 use super::spoils::Spoils;
 use super::tally::Tally;
 use super::types::Defence;
-use crate::Sandbox;
-use crate::control::invites_paused;
-use crate::journal::Record;
-use crate::world::{AuditEntry, Id, World, action, permissions as perm};
 
 /// Least time between two counts of messages while a drill runs: there may be many of both.
 const COUNT_EVERY_MS: i64 = 250;
@@ -153,7 +152,7 @@ impl Observer {
 
 fn paused(world: &World, guild: Id) -> bool {
     let guild = world.guilds.get(&guild);
-    guild.is_some_and(|g| invites_paused(g, world.now()))
+    guild.is_some_and(|g| g.invites_paused(world.now()))
 }
 
 /// What an entry by someone else means for the attackers, if anything.

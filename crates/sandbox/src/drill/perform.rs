@@ -2,16 +2,16 @@
 
 use http::{HeaderValue, Method, header};
 use serde_json::{Value, json};
+use splashtail_sandbox_world::Sandbox;
+use splashtail_sandbox_world::rest::people;
+use splashtail_sandbox_world::rest::{Actor, Request, Response};
+use splashtail_sandbox_world::world::Id;
 
 use super::cast::{Hook, Stage};
 use super::script::{Act, Step};
 use super::spoils::{Post, Spoils};
 use super::tally::Outcome;
 use super::types::Damage;
-use crate::Sandbox;
-use crate::control::join;
-use crate::rest::{Actor, Request, Response};
-use crate::world::Id;
 
 /// How the attackers explain themselves to the audit log.
 const REASON: &str = "drill";
@@ -132,10 +132,8 @@ fn attempt(
     let one = |damage| Ok(Some((damage, 1)));
     match act {
         Act::Join => {
-            let answer = join(sandbox, me, guild);
-            if answer.status >= 400 {
-                return Err(Outcome::Refused(answer.body["code"].to_string()));
-            }
+            let joined = sandbox.with_world(|world| people::join(world, me, guild));
+            joined.map_err(|error| Outcome::Refused(error.code.to_string()))?;
             spoils.joined.insert(me);
             spoils.arrived.push(me);
             one(Damage::MembersJoined)

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
+use splashtail_sandbox_world::Sandbox;
+use splashtail_sandbox_world::world::Id;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +17,7 @@ use super::tally::Tally;
 use super::types::{
     Attackers, Damage, DrillEnd, DrillKind, DrillReport, DrillSettings, DrillState,
 };
-use crate::Sandbox;
-use crate::world::Id;
+use crate::timer::sleep_until;
 
 /// Acts between two turns of the scheduler, when none has to wait.
 const ACTS_PER_TURN: u64 = 64;
@@ -148,7 +149,7 @@ impl Drill {
     /// Waits until `ms` after the start and looks at whatever happens meanwhile. An end, when the
     /// drill is over before.
     async fn wait(&self, sandbox: &Sandbox, ms: i64) -> Option<DrillEnd> {
-        let mut grown = sandbox.journal.watch();
+        let mut grown = sandbox.journal.grown().watch();
         let until = time(self.start_ms + ms);
         let clock = &sandbox.clock;
         loop {
@@ -159,7 +160,7 @@ impl Drill {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Some(DrillEnd::Stopped),
-                () = clock.sleep_until(until) => return None,
+                () = sleep_until(clock, until) => return None,
                 // The journal lives as long as the sandbox.
                 _ = grown.changed() => {}
             }

@@ -1,10 +1,11 @@
 //! What the attackers do, and when: a pure sequence, given what their earlier acts brought.
 
+use splashtail_sandbox_world::world::Id;
+
 use super::cast::{Hook, Stage};
 use super::spoils::Spoils;
 use super::types::{DrillKind, DrillSettings};
 use super::{BULK_BAN, POST_AFTER_MS};
-use crate::world::Id;
 
 /// One thing an attacker does.
 #[derive(Debug, Clone)]

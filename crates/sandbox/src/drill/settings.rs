@@ -1,8 +1,9 @@
 //! Which options fit which kind, their defaults and bounds.
 
+use splashtail_sandbox_world::world::{EPOCH_MS, Stamp};
+
 use super::board::DrillError;
 use super::types::{DrillKind, DrillSettings, NewDrill};
-use crate::world::{EPOCH_MS, Stamp};
 
 pub(super) const MAX_SIZE: u32 = 100_000;
 const RATES: std::ops::RangeInclusive<f64> = 0.01..=1000.0;

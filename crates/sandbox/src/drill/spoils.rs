@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use splashtail_sandbox_world::world::{Id, World};
+
 use super::types::Damage;
-use crate::world::{Id, World};
 
 /// A message of the attackers.
 #[derive(Debug, Clone, Copy)]

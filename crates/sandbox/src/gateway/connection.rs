@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::{Value, json};
+use splashtail_sandbox_world::faults::Action;
+use splashtail_sandbox_world::journal::Record;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -21,9 +23,6 @@ use super::compress::{Encoder, Encoding};
 use super::handshake::{self, Query};
 use super::session::{Next, Order, Session};
 use super::{Gateway, Resumed, Started};
-
-use crate::faults::Action;
-use crate::journal::Record;
 
 /// Largest payload a client may send.
 const MAX_PAYLOAD: usize = 4096;

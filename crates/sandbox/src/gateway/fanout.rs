@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Weak};
 
+use splashtail_sandbox_world::faults::{Action, Facts};
+use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::world::{Event, EventSink, Id, World, intent};
+
 use super::{Gateway, Session};
-use crate::faults::{Action, Facts};
-use crate::journal::Record;
-use crate::world::{Event, EventSink, Id, World, intent};
 
 /// Hands the world's events to the gateway.
 pub struct Sink(Weak<Gateway>);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use splashtail_sandbox_world::world::{Application, Id, Stamp, World, compact, intent};
 
 use super::close::Close;
 use super::session::{Identity, ResumeError, Session};
 use super::{Gateway, Resumed, Started};
-use crate::world::{Application, Id, Stamp, World, compact, intent};
 
 /// Application flags (full or limited) that allow each privileged intent.
 const PRIVILEGED: [(u64, u64); 3] = [

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Gateway, Session};
+use crate::timer::sleep_until;
 
 struct Held {
     session: Arc<Session>,
@@ -69,7 +70,7 @@ impl Gateway {
             let next = self.late.queue().held.keys().next().copied();
             let due = async {
                 match next.and_then(|(ms, _)| DateTime::from_timestamp_millis(ms)) {
-                    Some(at) => self.sandbox.clock.sleep_until(at).await,
+                    Some(at) => sleep_until(&self.sandbox.clock, at).await,
                     None => std::future::pending().await,
                 }
             };

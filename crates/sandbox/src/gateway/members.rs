@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use splashtail_sandbox_world::world::{MemberQuery, intent};
 
 use super::close::Close;
 use super::session::Session;
 use super::{Gateway, Id};
-use crate::world::{MemberQuery, intent};
 
 /// Sandbox time between two requests for all members of a guild.
 const ALL_MEMBERS_MS: i64 = 30_000;

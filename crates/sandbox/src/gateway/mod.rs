@@ -19,6 +19,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use splashtail_sandbox_world::Sandbox;
+use splashtail_sandbox_world::faults::{Action, Facts, Rule};
+use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::world::Id;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,12 +31,8 @@ pub use close::Close;
 pub use fanout::Sink;
 pub use session::{Identity, Order, ReplayLimits, Session};
 
-use crate::Sandbox;
 use crate::control::types::SessionInfo;
-use crate::faults::{Action, Facts, Rule};
-use crate::journal::Record;
 use crate::server::http;
-use crate::world::Id;
 
 /// What may differ between sandboxes.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Default for Settings {
             identify_window_ms: 5_000,
             stall: Duration::from_secs(20),
             reconnect_grace: Duration::from_secs(5),
-            max_guilds_per_shard: crate::world::MAX_GUILDS_PER_SHARD,
+            max_guilds_per_shard: splashtail_sandbox_world::world::MAX_GUILDS_PER_SHARD,
         }
     }
 }
@@ -217,7 +217,9 @@ impl Gateway {
             let (connected, compression, replay, resumes) = session.status();
             let guilds = self.sandbox.with_world(|world| {
                 let bot = session.identity.bot;
-                let mine = |g: &&crate::world::Guild| g.bots.contains(&bot) && session.covers(g.id);
+                let mine = |g: &&splashtail_sandbox_world::world::Guild| {
+                    g.bots.contains(&bot) && session.covers(g.id)
+                };
                 world.guilds.values().filter(mine).count()
             });
             SessionInfo {

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use splashtail_sandbox_world::world::Id;
 use tokio::sync::watch;
 
 use super::close::Close;
-use crate::world::Id;
 
 /// Limits of a session's replay buffer.
 #[derive(Debug, Clone, Copy)]

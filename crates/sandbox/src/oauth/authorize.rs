@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use splashtail_sandbox_world::world::permissions::MANAGE_GUILD;
+use splashtail_sandbox_world::world::{Application, Id, World};
 use url::Url;
 
 use super::grants::{Challenge, Consented, Grants};
 use super::{escape, with_type};
-use crate::world::permissions::MANAGE_GUILD;
-use crate::world::{Application, Id, World};
 
 /// Scopes an application may ask for here.
 const SCOPES: &[&str] = &[
@@ -393,7 +393,7 @@ mod tests {
             flags: 0,
             shards: 1,
             max_concurrency: 1,
-            sessions: crate::world::SessionStarts::default(),
+            sessions: splashtail_sandbox_world::world::SessionStarts::default(),
             global_commands: std::collections::BTreeMap::new(),
             guild_commands: std::collections::BTreeMap::new(),
             emojis: std::collections::BTreeMap::new(),

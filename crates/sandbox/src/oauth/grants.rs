@@ -7,8 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-
-use crate::world::{AccessToken, Id, Stamp, World};
+use splashtail_sandbox_world::world::{AccessToken, Id, Stamp, World};
 
 /// Lifetime of an authorization code.
 const CODE_MS: i64 = 60_000;
@@ -215,8 +214,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::SandboxClock;
-    use crate::world::Addresses;
+    use splashtail_sandbox_world::clock::SandboxClock;
+    use splashtail_sandbox_world::world::Addresses;
 
     const REDIRECT: &str = "http://127.0.0.1:1/ioauth/login";
 

@@ -2,7 +2,6 @@
 
 mod authorize;
 mod grants;
-mod install;
 mod token;
 
 pub(crate) use authorize::{Decision, answer, authorized, consent_form, page};

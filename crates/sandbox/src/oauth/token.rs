@@ -7,9 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::json;
+use splashtail_sandbox_world::world::{Application, Id, World};
 
 use super::grants::{Grants, Issued, TOKEN_S};
-use crate::world::{Application, Id, World};
 
 /// An error of RFC 6749 §5.2.
 struct Refused(StatusCode, &'static str, &'static str);

@@ -9,6 +9,11 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::openapi::{Checker, Violation};
+use splashtail_sandbox_world::seed::UnknownWorld;
+use splashtail_sandbox_world::world::{Addresses, Id};
+use splashtail_sandbox_world::{Sandbox, journal};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -17,12 +22,7 @@ pub use start::{Running, ServeArgs, ServeError, run, start};
 use crate::control::{self, page::Page};
 use crate::drill::Drills;
 use crate::gateway::{Gateway, Settings};
-use crate::journal::Record;
 use crate::oauth::Grants;
-use crate::openapi::{Checker, Violation};
-use crate::seed::UnknownWorld;
-use crate::world::{Addresses, Id};
-use crate::{Sandbox, journal};
 
 /// Violations kept; the first ones say the most.
 const MAX_VIOLATIONS: usize = 10_000;
@@ -128,10 +128,16 @@ impl Edge {
 
     /// Everything that was found wrong, oldest first, once all exchanges so far are judged.
     pub async fn violations(&self) -> Vec<Violation> {
-        if let Some(checker) = self.sandbox.checker.get() {
-            checker.drained().await;
-        }
+        self.judged().await;
         self.found()
+    }
+
+    /// Waits until all exchanges so far are judged.
+    pub(crate) async fn judged(&self) {
+        let sandbox = self.sandbox.clone();
+        let wait = move || sandbox.checker.get().map(Checker::wait);
+        // The only way to fail is a runtime that ends, and then nobody reads the verdict.
+        let _ = tokio::task::spawn_blocking(wait).await;
     }
 
     /// What was found wrong so far, oldest first.
@@ -178,22 +184,6 @@ pub(crate) struct RequestGuard(Arc<Edge>);
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.requests.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl Sandbox {
-    /// Serves this sandbox on `listeners`, without a page, until `shutdown`. Events reach the gateway of the first
-    /// call only.
-    pub async fn serve(
-        self: Arc<Self>,
-        listeners: Listeners,
-        settings: Settings,
-        strict: bool,
-        shutdown: CancellationToken,
-    ) -> Result<(), ServeError> {
-        let edge = Edge::new(self, settings, strict)?;
-        edge.serve(listeners, Page::default(), shutdown).await;
-        Ok(())
     }
 }
 

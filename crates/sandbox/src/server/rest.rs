@@ -10,15 +10,16 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use splashtail_sandbox_world::faults::{Action, Facts};
+use splashtail_sandbox_world::journal::{Caller, Record};
+use splashtail_sandbox_world::rest::limits::Stand;
+use splashtail_sandbox_world::rest::{Actor, Request, VIA, bucket_of, find_route};
+use splashtail_sandbox_world::world::Id;
 use tokio_util::sync::CancellationToken;
 
 use super::Edge;
 use super::http::{BodyError, Cut, truncated};
-use crate::faults::{Action, Facts};
-use crate::journal::{Caller, Record};
-use crate::rest::limits::Stand;
-use crate::rest::{Actor, Request, VIA, bucket_of, find_route};
-use crate::world::Id;
+use crate::timer::sleep;
 use crate::{cdn, oauth};
 
 /// Ten files of ten mebibytes and what goes with them.
@@ -102,7 +103,7 @@ pub(super) async fn handle(
                 return Ok(page(StatusCode::FORBIDDEN, BLOCKED.to_owned()));
             }
             Action::Latency { ms } => {
-                edge.sandbox.clock.sleep(Duration::from_millis(ms)).await;
+                sleep(&edge.sandbox.clock, Duration::from_millis(ms)).await;
             }
             other => spoil.push(other),
         }

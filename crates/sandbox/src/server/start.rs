@@ -8,18 +8,18 @@ use std::time::Duration;
 use splashtail_core::clock::{Clock, SystemClock};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::listen::{self, ListenError};
+use splashtail_sandbox_world::clock::SandboxClock;
+use splashtail_sandbox_world::openapi::{DescriptionError, complaints};
+use splashtail_sandbox_world::seed::UnknownWorld;
+use splashtail_sandbox_world::{Options, Sandbox};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{Edge, Listeners};
-use crate::clock::SandboxClock;
 use crate::control::client::ControlClient;
 use crate::control::page::{Page, PageError};
 use crate::gateway::Settings;
-use crate::openapi::{DescriptionError, complaints};
-use crate::seed::UnknownWorld;
-use crate::{Options, Sandbox};
 
 /// Arguments of a sandbox that serves.
 #[derive(Debug, Clone, clap::Args)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 
 use crate::client::bench;
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use splashtail_sandbox::clock::SandboxClock;
 use splashtail_sandbox::gateway::{ReplayLimits, Settings};
-use splashtail_sandbox::openapi::complaints;
-use splashtail_sandbox::seed::small;
 use splashtail_sandbox::server::{Edge, Running, start};
+use splashtail_sandbox_world::clock::SandboxClock;
+use splashtail_sandbox_world::openapi::complaints;
+use splashtail_sandbox_world::seed::small;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;

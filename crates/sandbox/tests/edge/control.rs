@@ -7,7 +7,7 @@ use splashtail_sandbox::control::client::ControlError;
 use splashtail_sandbox::control::types::{
     Act, ClockChange, Interact, InteractKind, LoadWorld, NewGuild,
 };
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 
 use crate::client::{ALL_INTENTS, Bench, bench};
 
@@ -489,7 +489,7 @@ async fn what_a_client_would_not_send_is_not_sent() {
         {"name": "secret", "description": "For administrators", "default_member_permissions": "0"}]))
     .await;
     let ctl = b.running.client().unwrap();
-    let status = |user: splashtail_sandbox::world::Id, wish: Interact| {
+    let status = |user: splashtail_sandbox_world::world::Id, wish: Interact| {
         let ctl = ctl.clone();
         async move {
             match ctl.interact(&user.to_string(), &wish).await {

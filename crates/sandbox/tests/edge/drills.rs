@@ -7,7 +7,7 @@ use splashtail_sandbox::control::client::{ControlClient, ControlError};
 use splashtail_sandbox::control::types::{
     Act, Damage, Defence, DrillEnd, DrillKind, DrillReport, DrillState, LoadWorld, NewDrill, Side,
 };
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 
 use crate::client::{ALL_INTENTS, Bench, bench, eventually};
 

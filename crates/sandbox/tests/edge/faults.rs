@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use splashtail_sandbox::faults::Rule;
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::faults::Rule;
+use splashtail_sandbox_world::seed::small;
 
 use splashtail_sandbox::control::client::ControlError;
 use splashtail_sandbox::gateway::Settings;

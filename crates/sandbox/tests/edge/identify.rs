@@ -1,7 +1,7 @@
 //! Sheet §4: what is checked when a session is opened, in which order, with which close codes.
 
 use serde_json::{Value, json};
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{ALL_INTENTS, bench, bench_with, settings};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use splashtail_sandbox::control::types::Act;
-use splashtail_sandbox::seed::small;
-use splashtail_sandbox::world::Id;
+use splashtail_sandbox_world::seed::small;
+use splashtail_sandbox_world::world::Id;
 
 use crate::client::{ALL_INTENTS, Bench, Client, bench};
 

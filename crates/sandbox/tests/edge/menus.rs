@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use splashtail_sandbox::control::client::ControlError;
 use splashtail_sandbox::control::types::{Act, Interact};
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 
 use crate::client::{ALL_INTENTS, Bench, Client, bench};
 use crate::control::{callback, register, slash};

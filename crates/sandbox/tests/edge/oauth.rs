@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use splashtail_sandbox::control::types::{Act, Consent};
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 use url::Url;
 
 use crate::client::{Bench, bench};

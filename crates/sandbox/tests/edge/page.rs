@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use splashtail_sandbox::clock::SandboxClock;
 use splashtail_sandbox::control::page::Page;
-use splashtail_sandbox::seed::small;
 use splashtail_sandbox::server::{Edge, Listeners};
-use splashtail_sandbox::world::{Addresses, Id};
-use splashtail_sandbox::{Options, Sandbox};
+use splashtail_sandbox_world::clock::SandboxClock;
+use splashtail_sandbox_world::seed::small;
+use splashtail_sandbox_world::world::{Addresses, Id};
+use splashtail_sandbox_world::{Options, Sandbox};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 

@@ -8,8 +8,8 @@ use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{
     Act, ClockChange, DrillKind, Interact, LoadWorld, NewApp, NewDrill,
 };
-use splashtail_sandbox::journal::{Entry, Record};
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::journal::{Entry, Record};
+use splashtail_sandbox_world::seed::small;
 
 use crate::client::{Bench, Client, bench, eventually};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use splashtail_sandbox::control::types::Act;
-use splashtail_sandbox::seed::small;
+use splashtail_sandbox_world::seed::small;
 
 use crate::client::{ALL_INTENTS, bench};
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
+use splashtail_sandbox::control::acts::{self, Target};
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{Act, Interact, InteractKind};
 
@@ -10,36 +11,7 @@ use super::answer::{Outcome, json};
 use super::names;
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Acts, with what they need (BODY: --body, as in the REST API):
-  people     join, leave, accept_rules           --guild
-             open_dm                             --target USER
-  messages   say                                 --channel --content|BODY
-             edit_message                        --channel --message --content|BODY
-             delete_message, pin, unpin          --channel --message
-             react, unreact                      --channel --message BODY {\"emoji\": \"👍\"}
-             bulk_delete                         --channel BODY {\"messages\": [ids]}
-             typing                              --channel
-  channels   create_channel                      --guild BODY {\"name\": \"…\"}
-             edit_channel                        --channel BODY
-             delete_channel                      --channel
-             edit_overwrite                      --channel --target ROLE|USER BODY
-             create_thread                       --channel [--message] BODY
-  roles      create_role                         --guild [BODY]
-             edit_role                           --guild --target ROLE BODY
-             delete_role                         --guild --target ROLE
-             give_role, take_role                --guild --target USER --role ROLE
-  members    kick, ban, unban                    --guild --target USER [--reason]
-             timeout, edit_member                --guild --target USER BODY
-             bulk_ban                            --guild BODY {\"user_ids\": [ids]}
-             prune                               --guild [BODY {\"days\": 7}]
-  server     edit_guild                          --guild BODY
-             transfer_owner                      --guild --target USER
-             add_bot, remove_bot                 --guild --target APPLICATION|BOT
-             create_webhook, invite              --channel BODY|[BODY]
-  any        request                             BODY {\"method\": \"GET\", \"path\": \"/guilds/…\", \"body\": …}
-
-Prints status and body of each answer; exits 1 when one of them is an error.")]
+#[command(after_help = acts::command_line())]
 pub(super) struct AsArgs {
     /// Id or name.
     user: String,
@@ -199,14 +171,14 @@ async fn target(
     guild: Option<&str>,
     name: &str,
 ) -> Result<String> {
-    match act {
-        "edit_role" | "delete_role" => names::role(client, user, guild, name).await,
-        "add_bot" => names::application(client, name).await,
-        "edit_overwrite" => match names::role(client, user, guild, name).await {
+    match acts::find(act).and_then(|act| act.target()) {
+        Some(Target::Role) => names::role(client, user, guild, name).await,
+        Some(Target::Application) => names::application(client, name).await,
+        Some(Target::RoleOrUser) => match names::role(client, user, guild, name).await {
             Ok(role) => Ok(role),
             Err(no_role) => names::user(client, name).await.map_err(|_| no_role),
         },
-        _ => names::user(client, name).await,
+        Some(Target::User) | None => names::user(client, name).await,
     }
 }
 

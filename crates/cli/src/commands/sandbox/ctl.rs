@@ -10,8 +10,8 @@ use splashtail_sandbox::control::client::{ControlClient, ControlError};
 use splashtail_sandbox::control::types::{
     ClockChange, Consent, LoadWorld, NewApp, NewGuild, NewUser,
 };
-use splashtail_sandbox::faults::Rule;
-use splashtail_sandbox::openapi::complaints;
+use splashtail_sandbox_world::faults::Rule;
+use splashtail_sandbox_world::openapi::complaints;
 
 use super::act::{self, AsArgs, InteractArgs};
 use super::address::ControlAddress;

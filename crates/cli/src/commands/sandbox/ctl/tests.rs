@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use clap::Parser;
 use serde_json::json;
-use splashtail_sandbox::clock::SandboxClock;
 use splashtail_sandbox::gateway::Settings;
-use splashtail_sandbox::openapi::complaints;
-use splashtail_sandbox::rest::{Actor, Request};
 use splashtail_sandbox::server::{Running, start};
+use splashtail_sandbox_world::clock::SandboxClock;
+use splashtail_sandbox_world::openapi::complaints;
+use splashtail_sandbox_world::rest::{Actor, Request};
 
 use super::*;
 
@@ -279,7 +279,7 @@ async fn what_is_pending_is_shown() {
     let path = "/applications/1100000000000000001/commands";
     let ask = json!({"name": "ask", "description": "Asks"});
     let mut request = Request::act(Method::POST, path, &ask);
-    let token = format!("Bot {}", splashtail_sandbox::seed::small::bot_token());
+    let token = format!("Bot {}", splashtail_sandbox_world::seed::small::bot_token());
     request
         .headers
         .insert("authorization", token.parse().unwrap());

@@ -1,0 +1,204 @@
+//! The sandbox's own time: every limit, timeout, session and deadline follows it.
+//!
+//! Time is an affine function of the machine's monotonic clock, so it can be advanced, set,
+//! sped up or frozen while requests run. Gateway heartbeats alone stay in real time.
+
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::signal::Signal;
+use crate::world::EPOCH_MS;
+use chrono::{DateTime, TimeZone, Utc};
+
+/// The moments the clock can show: from Discord's epoch to the year 2150. Snowflakes hold 42 bits
+/// of milliseconds, which last until 2154.
+pub const RANGE_MS: RangeInclusive<i64> = EPOCH_MS..=5_680_281_600_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    anchor: Instant,
+    /// Microseconds since the Unix epoch at `anchor`.
+    at_us: i64,
+    rate: f64,
+}
+
+impl Line {
+    fn at(&self, instant: Instant) -> i64 {
+        let real = instant.saturating_duration_since(self.anchor);
+        let passed = (real.as_secs_f64() * self.rate * 1e6) as i64;
+        within(self.at_us.saturating_add(passed))
+    }
+}
+
+fn within(us: i64) -> i64 {
+    us.clamp(RANGE_MS.start() * 1000, RANGE_MS.end() * 1000)
+}
+
+/// A clock that control calls can move.
+#[derive(Debug)]
+pub struct SandboxClock {
+    line: Mutex<Line>,
+    moved: Signal,
+    machine: fn() -> Instant,
+    started: DateTime<Utc>,
+}
+
+impl SandboxClock {
+    /// A clock that shows `at` now and runs at the speed of the machine.
+    pub fn new(at: DateTime<Utc>) -> Self {
+        Self::on(Instant::now, at)
+    }
+
+    /// The same, on another notion of the machine's time.
+    pub fn on(machine: fn() -> Instant, at: DateTime<Utc>) -> Self {
+        let line = Line {
+            anchor: machine(),
+            at_us: at.timestamp_micros(),
+            rate: 1.0,
+        };
+        Self {
+            line: Mutex::new(line),
+            moved: Signal::default(),
+            machine,
+            started: at,
+        }
+    }
+
+    /// A clock that shows `at` until it is advanced: scripts on it are reproducible.
+    pub fn frozen(at: DateTime<Utc>) -> Self {
+        let clock = Self::new(at);
+        clock.set_rate(0.0);
+        clock.set(at);
+        clock
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> i64 {
+        self.now_us().div_euclid(1000)
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub fn now_us(&self) -> i64 {
+        self.line().at((self.machine)())
+    }
+
+    /// The present, to the microsecond.
+    pub fn now(&self) -> DateTime<Utc> {
+        Utc.timestamp_micros(self.now_us())
+            .single()
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// Seconds of sandbox time that pass in one real second.
+    pub fn rate(&self) -> f64 {
+        self.line().rate
+    }
+
+    /// Moves the clock forward, to the end of [`RANGE_MS`] at most; timers that fall due fire at once.
+    pub fn advance(&self, by: Duration) {
+        let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.change(|line| line.at_us = within(line.at_us.saturating_add(by)));
+    }
+
+    /// Sets the time, within [`RANGE_MS`]. Going back is allowed; ids stay monotonic regardless.
+    pub fn set(&self, to: DateTime<Utc>) {
+        self.change(|line| line.at_us = within(to.timestamp_micros()));
+    }
+
+    /// Changes the speed; 0 freezes the clock.
+    pub fn set_rate(&self, rate: f64) {
+        self.change(|line| line.rate = rate.clamp(0.0, 1e6));
+    }
+
+    fn change(&self, edit: impl FnOnce(&mut Line)) {
+        {
+            let mut line = self.line();
+            let now = (self.machine)();
+            line.at_us = line.at(now);
+            line.anchor = now;
+            edit(&mut line);
+        }
+        self.moved.raise();
+    }
+
+    /// How long the machine takes until the sandbox shows `at`, unless the clock is moved
+    /// meanwhile. Zero when it has come, `None` while the clock stands still.
+    pub fn real_time_until(&self, at: DateTime<Utc>) -> Option<Duration> {
+        let line = self.line();
+        let left = at.timestamp_micros() - line.at((self.machine)());
+        if left <= 0 {
+            return Some(Duration::ZERO);
+        }
+        let year = 86_400.0 * 365.0;
+        (line.rate > 0.0)
+            .then(|| Duration::from_secs_f64((left as f64 / 1e6 / line.rate).min(year)))
+    }
+
+    /// Tells of every move by a control call.
+    pub fn moves(&self) -> &Signal {
+        &self.moved
+    }
+
+    /// Sandbox time since the start; never negative.
+    pub fn elapsed(&self) -> Duration {
+        (self.now() - self.started).to_std().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::LazyLock;
+
+    use super::*;
+
+    thread_local! {
+        static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    /// The machine's time of one test.
+    fn machine() -> Instant {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *START + PASSED.get()
+    }
+
+    fn pass(time: Duration) {
+        PASSED.set(PASSED.get() + time);
+    }
+
+    fn at(ms: i64) -> DateTime<Utc> {
+        Utc.timestamp_millis_opt(ms).unwrap()
+    }
+
+    #[test]
+    fn rate_speeds_time_up() {
+        let clock = SandboxClock::on(machine, at(EPOCH_MS));
+        clock.set_rate(1000.0);
+        pass(Duration::from_millis(90));
+        assert_eq!(clock.now_ms(), EPOCH_MS + 90_000);
+        let left = clock.real_time_until(at(EPOCH_MS + 91_000));
+        assert_eq!(left, Some(Duration::from_millis(1)));
+        clock.set(at(EPOCH_MS + 5));
+        assert_eq!(clock.now_ms(), EPOCH_MS + 5);
+        clock.set_rate(0.0);
+        assert_eq!(clock.real_time_until(at(EPOCH_MS + 6)), None);
+        assert_eq!(clock.real_time_until(at(EPOCH_MS)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn time_ends_with_the_snowflakes() {
+        let clock = SandboxClock::on(machine, at(EPOCH_MS));
+        clock.advance(Duration::MAX);
+        assert_eq!(clock.now_ms(), *RANGE_MS.end());
+        clock.set(at(0));
+        assert_eq!(clock.now_ms(), EPOCH_MS);
+        clock.set_rate(1e6);
+        pass(Duration::from_secs(86_400));
+        assert_eq!(clock.now_ms(), *RANGE_MS.end());
+    }
+}

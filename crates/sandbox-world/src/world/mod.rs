@@ -1,0 +1,151 @@
+//! Everything Discord would know: guilds, channels, messages, people, applications.
+//!
+//! Plain data and rules, no input or output. Every change that the gateway announces goes
+//! through a method here, which queues the event; the REST layer decides whether it may happen.
+
+mod announce;
+mod apps;
+mod assets;
+mod audit;
+mod channels;
+mod events;
+mod guilds;
+mod id;
+mod installs;
+mod interactions;
+mod members;
+mod message_view;
+mod messages;
+pub mod permissions;
+mod scheduled_events;
+mod snapshots;
+mod soundboard;
+mod users;
+mod voice;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+pub use apps::{AccessToken, Application, Command, CommandPermission, SessionStarts};
+pub use assets::{Asset, AssetKind, Assets, Stored, clean_filename};
+pub use audit::{Audit, AuditEntry, AuditLog, Change, action};
+pub use channels::{Channel, Overwrite, Tag, ThreadMember, ThreadState};
+pub use events::compact;
+pub(crate) use events::value;
+pub use events::{Event, EventSink, Payload, intent};
+pub use guilds::{
+    AutomodRule, Ban, Emoji, Guild, Incidents, Integration, Invite, Role, Sticker, VoiceState,
+    Webhook,
+};
+pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
+pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};
+pub use members::{BYPASSES_VERIFICATION, DID_REJOIN, Member, QUARANTINED};
+pub(crate) use message_view::MessageView;
+pub use messages::{
+    Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_SNAPSHOT, HAS_THREAD, IS_CROSSPOST,
+    LOADING, Message, Reaction, SOURCE_DELETED, SUPPRESS_EMBEDS,
+};
+pub use scheduled_events::{EventStatus, ScheduledEvent, Venue};
+pub use snapshots::{MAX_GUILDS_PER_SHARD, MemberQuery};
+pub use soundboard::Sound;
+pub use users::{Presence, User};
+
+use crate::clock::SandboxClock;
+use crate::faults::Faults;
+
+/// Where clients reach the sandbox, as written into answers.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// Origin of REST, CDN and OAuth2, without a trailing slash: `http://127.0.0.1:4400`.
+    pub rest: String,
+    /// `ws://127.0.0.1:4401`.
+    pub gateway: String,
+}
+
+/// The state of everything. All maps that are ever listed are ordered, so that the same script
+/// gives the same answers.
+#[derive(Debug)]
+pub struct World {
+    /// Name of the seed it was built from.
+    pub name: String,
+    pub seed: u64,
+    pub addresses: Addresses,
+    pub(crate) clock: Arc<SandboxClock>,
+    pub(crate) ids: Snowflakes,
+    /// While a seed is built: nothing is announced and time is what the seed says.
+    pub(crate) building: Option<Stamp>,
+
+    pub users: HashMap<Id, User>,
+    pub guilds: BTreeMap<Id, Guild>,
+    /// Channels, threads and direct messages alike.
+    pub channels: HashMap<Id, Channel>,
+    /// By channel, then by id: paging is a range.
+    pub messages: HashMap<Id, BTreeMap<Id, Message>>,
+    pub webhooks: BTreeMap<Id, Webhook>,
+    pub invites: BTreeMap<String, Invite>,
+    pub apps: BTreeMap<Id, Application>,
+    /// Bot token → application.
+    pub bot_tokens: HashMap<String, Id>,
+    /// OAuth2 access token → grant.
+    pub access_tokens: HashMap<String, AccessToken>,
+    pub interactions: BTreeMap<Id, Interaction>,
+    /// Interaction token → interaction.
+    pub interaction_tokens: HashMap<String, Id>,
+    pub presences: HashMap<Id, Presence>,
+    pub assets: Assets,
+    pub(crate) outbox: Vec<Arc<Event>>,
+    /// Rules that make audit entries late or lose them; those of the sandbox.
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) interaction_changes: u64,
+}
+
+impl World {
+    /// A world with nobody in it.
+    pub fn empty(name: &str, seed: u64, addresses: &Addresses, clock: &Arc<SandboxClock>) -> Self {
+        Self {
+            name: name.to_owned(),
+            seed,
+            addresses: addresses.clone(),
+            clock: clock.clone(),
+            ids: Snowflakes::default(),
+            building: None,
+            users: HashMap::new(),
+            guilds: BTreeMap::new(),
+            channels: HashMap::new(),
+            messages: HashMap::new(),
+            webhooks: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            bot_tokens: HashMap::new(),
+            access_tokens: HashMap::new(),
+            interactions: BTreeMap::new(),
+            interaction_tokens: HashMap::new(),
+            presences: HashMap::new(),
+            assets: Assets::new(seed),
+            outbox: Vec::new(),
+            faults: Arc::new(Faults::new(seed)),
+            interaction_changes: 0,
+        }
+    }
+
+    /// The present of the sandbox.
+    pub fn now(&self) -> Stamp {
+        self.building.unwrap_or_else(|| Stamp(self.clock.now_ms()))
+    }
+
+    /// A fresh snowflake.
+    pub fn next_id(&mut self) -> Id {
+        let now = self.now();
+        self.ids.next(now)
+    }
+
+    /// A secret-looking string that depends on the seed and `purpose` alone.
+    pub fn secret(&self, purpose: &str, length: usize) -> String {
+        assets::secret(self.seed, purpose, length)
+    }
+
+    /// The guild a channel or thread belongs to.
+    pub fn guild_of(&self, channel: Id) -> Option<Id> {
+        self.channels.get(&channel)?.guild_id
+    }
+}

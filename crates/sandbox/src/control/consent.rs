@@ -1,0 +1,46 @@
+//! Answering the consent page of OAuth2.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::StatusCode;
+
+use super::types::{Consent, Consented};
+use super::{Answer, Body, Ctl, Failure, id, known_user};
+use crate::oauth::{self, Decision};
+
+/// `POST /ctl/as/{user}/consent`. Without an address it only preselects the user on the page.
+pub(super) async fn consent(
+    State(control): Ctl,
+    Path(user): Path<String>,
+    Body(consent): Body<Consent>,
+) -> Answer<Consented> {
+    let edge = &control.edge;
+    let user = known_user(edge, &user)?;
+    edge.set_visitor(user);
+    let Some((_, query)) = consent.authorize_url.split_once('?') else {
+        if consent.authorize_url.is_empty() {
+            return Ok(Json(Consented {
+                location: String::new(),
+            }));
+        }
+        return Err(Failure::bad("`authorize_url` has no parameters"));
+    };
+    let query = query.split('#').next().unwrap_or_default();
+    let guild = consent.guild_id.as_deref().map(id).transpose()?;
+    let decision = Decision {
+        user,
+        allow: consent.allow,
+        guild,
+    };
+    let location = edge
+        .sandbox
+        .with_world(|world| oauth::answer(world, &edge.grants, query, decision))
+        .map_err(|error| {
+            Failure::new(
+                StatusCode::BAD_REQUEST,
+                "consent_refused",
+                error.to_string(),
+            )
+        })?;
+    Ok(Json(Consented { location }))
+}
