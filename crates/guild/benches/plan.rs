@@ -41,9 +41,7 @@ fn plans(c: &mut Criterion) {
         top_role: None,
         owner: true,
     };
-    let mode = Mode {
-        surplus: Surplus::Delete,
-    };
+    let mode = Mode::all(Surplus::Delete);
     c.bench_function("compare a server with itself", |b| {
         b.iter(|| compare(&whole, &whole));
     });
@@ -51,7 +49,7 @@ fn plans(c: &mut Criterion) {
         b.iter(|| compare(&whole, &other));
     });
     c.bench_function("plan a full rebuild", |b| {
-        b.iter(|| plan(&empty, &whole, facts, mode));
+        b.iter(|| plan(&empty, &whole, facts, &mode));
     });
     c.bench_function("keep a snapshot", |b| b.iter(|| whole.clone()));
     let update = json!({"id": "11001", "type": 0, "name": "renamed", "position": 1, "parent_id": "11000", "flags": 0});

@@ -22,7 +22,9 @@ pub use delta::{Change, Delta};
 pub use event::CONSUMED_EVENTS;
 pub use id::{Id, InvalidId};
 pub use pairing::{Mapping, pair};
-pub use plan::{Effect, Facts, Mode, Operation, Plan, Surplus, Unable, Why, bits, plan, rehearse};
+pub use plan::{
+    Effect, Facts, Mode, Operation, Plan, Rule, Subject, Surplus, Unable, Why, bits, plan, rehearse,
+};
 pub use sight::{HIDDEN_FLAG, HIDDEN_NAME, is_obfuscated};
 pub use structure::{Kind, Parts, Structure};
 pub use three_way::{PutBack, Verdict, put_back};

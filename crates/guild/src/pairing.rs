@@ -2,20 +2,63 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fields::{Follow, Leads};
 use crate::{Id, Kind, Structure};
 
-/// From ids of one state to ids of another. Grows while a plan is carried out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// From ids of one state to ids of another. Grows while a plan is carried out. Travels as a list of
+/// pairs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Pairs", into = "Pairs")]
 pub struct Mapping {
     there: BTreeMap<(Kind, Id), Id>,
     back: BTreeMap<(Kind, Id), Id>,
     renewed: BTreeMap<(Kind, Id), Id>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Pairs {
+    /// Kind, id in the wanted state, id in the live one.
+    pairs: Vec<(Kind, Id, Id)>,
+    /// Kind, id that was, id that is.
+    renewed: Vec<(Kind, Id, Id)>,
+}
+
+impl From<Mapping> for Pairs {
+    fn from(mapping: Mapping) -> Self {
+        let list = |ids: BTreeMap<(Kind, Id), Id>| {
+            let triple = |((kind, from), to)| (kind, from, to);
+            ids.into_iter().map(triple).collect()
+        };
+        Self {
+            pairs: list(mapping.there),
+            renewed: list(mapping.renewed),
+        }
+    }
+}
+
+impl From<Pairs> for Mapping {
+    fn from(pairs: Pairs) -> Self {
+        let mut mapping = Self::default();
+        for (kind, wanted, live) in pairs.pairs {
+            mapping.insert(kind, wanted, live);
+        }
+        for (kind, old, new) in pairs.renewed {
+            mapping.renew(kind, old, new);
+        }
+        mapping
+    }
+}
+
 impl Mapping {
+    /// All pairs: kind, id in the wanted state, id in the live one.
+    pub fn pairs(&self) -> impl Iterator<Item = (Kind, Id, Id)> + '_ {
+        let triple = |(&(kind, wanted), &live): (&(Kind, Id), &Id)| (kind, wanted, live);
+        self.there.iter().map(triple)
+    }
+
     /// The counterpart in the live state of something in the wanted one.
     pub fn live(&self, kind: Kind, wanted: Id) -> Option<Id> {
         self.there.get(&(kind, wanted)).copied()

@@ -9,9 +9,9 @@ use splashtail_guild::{
     plan, put_back, rehearse,
 };
 
-const DELETE: Mode = Mode {
-    surplus: Surplus::Delete,
-};
+fn delete() -> Mode {
+    Mode::all(Surplus::Delete)
+}
 
 /// The bot of these tests: below role 900, with every permission.
 fn all_powerful() -> Facts {
@@ -43,7 +43,7 @@ fn guild(roles: Vec<Value>, channels: Vec<Value>) -> Structure {
 }
 
 fn steps(live: &Structure, wanted: &Structure, facts: Facts) -> Vec<String> {
-    let plan = plan(live, wanted, facts, DELETE);
+    let plan = plan(live, wanted, facts, &delete());
     plan.effects.into_iter().map(|e| e.step).collect()
 }
 
@@ -121,7 +121,7 @@ proptest! {
     #[test]
     fn a_plan_leads_where_it_says(a in draft(), b in draft(), shift in 0_u64..3) {
         let (live, wanted) = (build(&a, 1_000), build(&b, 1_000 + shift * 2));
-        let plan = plan(&live, &wanted, all_powerful(), DELETE);
+        let plan = plan(&live, &wanted, all_powerful(), &delete());
         prop_assert!(plan.unable.is_empty(), "{:?}", plan.unable);
         let reached = rehearse(&live, &plan);
         let left = compare(&reached, &wanted);
@@ -132,7 +132,7 @@ proptest! {
     fn nothing_is_done_where_nothing_differs(a in draft()) {
         let live = build(&a, 1_000);
         prop_assert!(compare(&live, &live).is_empty());
-        let plan = plan(&live, &live, all_powerful(), DELETE);
+        let plan = plan(&live, &live, all_powerful(), &delete());
         prop_assert!(plan.effects.is_empty(), "{:?}", plan.effects);
         prop_assert!(plan.unable.is_empty());
     }
@@ -143,7 +143,7 @@ proptest! {
         let (before, after) = (build(&a, 1_000), build(&b, 1_000));
         let PutBack { wanted, verdicts } = put_back(&before, &after, &after);
         prop_assert!(verdicts.iter().all(|(_, _, _, v)| *v == Verdict::PutBack), "{verdicts:?}");
-        let plan = plan(&after, &wanted, all_powerful(), DELETE);
+        let plan = plan(&after, &wanted, all_powerful(), &delete());
         let reached = rehearse(&after, &plan);
         let left = compare(&reached, &before);
         prop_assert!(left.is_empty(), "{left:#?}");
@@ -200,7 +200,7 @@ fn hidden_channels_are_left_alone_and_named() {
         "position": 0, "parent_id": null,
         "permission_overwrites": [{"id": "1", "type": 0, "allow": "0", "deny": "1024"}]}),
     );
-    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    let plan = plan(&live, &wanted, all_powerful(), &delete());
     assert!(plan.effects.is_empty(), "{:?}", plan.effects);
     let unable: Vec<_> = plan.unable.iter().map(|u| (u.id, u.why)).collect();
     assert_eq!(unable, [(Id::new(20), Why::NotVisible)]);
@@ -232,7 +232,7 @@ fn roles_above_the_bot_and_bits_it_lacks_stay_and_are_named() {
         top_role: Some(Id::new(21)),
         owner: false,
     };
-    let plan = plan(&live, &wanted, facts, DELETE);
+    let plan = plan(&live, &wanted, facts, &delete());
     let unable: Vec<_> = plan.unable.iter().map(|u| (u.id.get(), u.why)).collect();
     assert!(unable.contains(&(20, Why::Hierarchy)), "{unable:?}");
     assert!(
@@ -260,7 +260,7 @@ fn full_categories_take_as_many_as_fit() {
         &guild(vec![], there),
         &guild(vec![], children),
         all_powerful(),
-        DELETE,
+        &delete(),
     );
     let created = plan
         .effects
@@ -288,7 +288,7 @@ fn long_lists_of_overwrites_are_put_one_by_one() {
         names.iter().filter(|n| n.contains("/overwrite/")).count(),
         50
     );
-    let reached = rehearse(&live, &plan(&live, &wanted, all_powerful(), DELETE));
+    let reached = rehearse(&live, &plan(&live, &wanted, all_powerful(), &delete()));
     assert!(compare(&reached, &wanted).is_empty());
 }
 
@@ -319,7 +319,7 @@ fn a_community_comes_between_plain_channels_and_those_that_need_it() {
     };
     assert!(at("channel/21/create") < at("guild/community"));
     assert!(at("guild/community") < at("channel/22/create"));
-    let reached = rehearse(&live, &plan(&live, &wanted, all_powerful(), DELETE));
+    let reached = rehearse(&live, &plan(&live, &wanted, all_powerful(), &delete()));
     assert!(
         compare(&reached, &wanted).is_empty(),
         "{:#?}",
@@ -331,7 +331,7 @@ fn a_community_comes_between_plain_channels_and_those_that_need_it() {
         top_role: None,
         owner: false,
     };
-    let plan = plan(&live, &wanted, facts, DELETE);
+    let plan = plan(&live, &wanted, facts, &delete());
     let named = |why: Why| plan.unable.iter().any(|u| u.why == why);
     assert!(named(Why::NeedsFeature("COMMUNITY")), "{:?}", plan.unable);
     assert!(named(Why::MissingPermissions(bits::ADMINISTRATOR)));
@@ -386,7 +386,7 @@ fn stub(id: u64, parent: Option<u64>) -> Value {
 fn what_was_hidden_once_is_not_surplus_later() {
     let wanted = guild(vec![], vec![stub(20, None)]);
     let live = guild(vec![], vec![channel(20, 0, "vault", 0, None)]);
-    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    let plan = plan(&live, &wanted, all_powerful(), &delete());
     assert!(plan.effects.is_empty(), "{:?}", plan.effects);
     assert_eq!(plan.unable[0].why, Why::NotVisible);
     // Without a list of all channels nobody knows what was there.
@@ -455,7 +455,7 @@ fn spam_makes_room_for_what_is_missing() {
     let spam = (0..500).map(|n| channel(1_000 + n, 0, "spam", n as i64, None));
     let live = guild(vec![], spam.collect());
     let wanted = guild(vec![], vec![channel(20, 0, "general", 0, None)]);
-    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    let plan = plan(&live, &wanted, all_powerful(), &delete());
     assert!(plan.unable.is_empty(), "{:?}", plan.unable);
     let at = plan
         .effects
@@ -479,7 +479,7 @@ fn moves_leave_room_behind() {
         all.extend((0..49).map(|n| channel(200 + n, 0, &format!("b{n}"), n as i64, Some(11))));
         guild(vec![], all)
     };
-    let plan = plan(&build(false), &build(true), all_powerful(), DELETE);
+    let plan = plan(&build(false), &build(true), all_powerful(), &delete());
     assert!(plan.unable.is_empty(), "{:?}", plan.unable);
 }
 
@@ -496,7 +496,7 @@ fn edited_tags_go_by_the_ids_that_the_forum_has() {
         json!([{"id": "81", "name": "bug", "moderated": false},
         {"id": "82", "name": "idea", "moderated": false}]),
     );
-    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    let plan = plan(&live, &wanted, all_powerful(), &delete());
     let Operation::Edit { body, .. } = &plan.effects[0].operation else {
         panic!("{:?}", plan.effects);
     };
@@ -524,7 +524,7 @@ fn inverses_lead_back() {
         vec![role(20, "Mods", 1, 0)],
         vec![channel(31, 0, "other", 0, None)],
     );
-    let there = plan(&before, &after, all_powerful(), DELETE);
+    let there = plan(&before, &after, all_powerful(), &delete());
     let reached = rehearse(&before, &there);
     let mut back = there.clone();
     back.effects = there
@@ -565,7 +565,7 @@ fn voices_are_taken_down_to_what_the_server_can_afford() {
         &guild(vec![], vec![]),
         &loud(384_000),
         all_powerful(),
-        DELETE,
+        &delete(),
     );
     let Operation::Create { body, .. } = &plan.effects[0].operation else {
         panic!("{:?}", plan.effects);
@@ -584,7 +584,7 @@ fn categories_with_hidden_children_stay() {
         vec![channel(10, 4, "Staff", 0, None), stub(20, Some(10))],
     );
     let wanted = guild(vec![], vec![stub(20, Some(10))]);
-    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    let plan = plan(&live, &wanted, all_powerful(), &delete());
     assert!(plan.effects.is_empty(), "{:?}", plan.effects);
 }
 
@@ -592,7 +592,7 @@ fn categories_with_hidden_children_stay() {
 fn a_stage_that_became_a_voice_channel_stays_one() {
     let live = guild(vec![], vec![channel(20, 2, "Stage", 0, None)]);
     let wanted = guild(vec![], vec![channel(30, 13, "Stage", 0, None)]);
-    let plan = plan(&live, &wanted, all_powerful(), DELETE);
+    let plan = plan(&live, &wanted, all_powerful(), &delete());
     assert!(plan.effects.is_empty(), "{:?}", plan.effects);
     assert_eq!(plan.unable[0].why, Why::Impossible);
 }

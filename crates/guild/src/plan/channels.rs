@@ -15,6 +15,11 @@ use crate::{Id, Kind};
 
 impl Draft<'_> {
     pub(super) fn channels(&mut self) {
+        let rule = self.mode.rule(Kind::Channel);
+        if !rule.create && !rule.edit {
+            self.enable_community();
+            return;
+        }
         for id in self.comparison.not_visible.clone() {
             self.unable(Kind::Channel, id, Vec::new(), Why::NotVisible);
         }
@@ -39,16 +44,18 @@ impl Draft<'_> {
                 self.enable_community();
             }
             let missing = self.comparison.missing.contains(&(Kind::Channel, *id));
-            if missing && self.create_channel(*id, channel, &mut room) {
+            if missing && rule.create && self.create_channel(*id, channel, &mut room) {
                 created.insert(*id);
-            } else if !missing {
+            } else if !missing && rule.edit {
                 self.edit_channel(*id, channel, &mut room);
             }
         }
         if community_due {
             self.enable_community();
         }
-        self.sort_channels(&wanted, &created);
+        if rule.edit || !created.is_empty() {
+            self.sort_channels(&wanted, &created);
+        }
     }
 
     fn create_channel(&mut self, id: Id, channel: &Value, room: &mut Room) -> bool {
@@ -121,7 +128,14 @@ impl Draft<'_> {
         let Some(present) = self.live.get(Kind::Channel, live).cloned() else {
             return;
         };
-        let names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
+        let mut names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
+        if !self.mode.overwrites {
+            names.retain(|name| *name != "permission_overwrites");
+        }
+        if self.mode.protects(Kind::Channel, live) {
+            self.unable(Kind::Channel, id, names, Why::Protected);
+            return;
+        }
         let mut body = body::take(channel, &names);
         let moves = names.contains(&"parent_id");
         if moves && !self.find_room(room, Id::read(&channel["parent_id"]), false) {

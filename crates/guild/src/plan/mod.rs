@@ -4,14 +4,17 @@
 pub mod bits;
 mod body;
 mod channels;
+mod mode;
 mod rehearse;
 mod roles;
 mod settings;
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use mode::{Mode, Rule, Surplus};
 pub use rehearse::rehearse;
 
 use crate::compare::{Comparison, compare_paired};
@@ -28,7 +31,7 @@ pub(crate) const MAX_CHILDREN: usize = 50;
 pub(crate) const MAX_OVERWRITES_IN_BODY: usize = 100;
 
 /// What the acting bot is able to do in the live server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Base permissions in the server.
     pub permissions: u64,
@@ -36,18 +39,6 @@ pub struct Facts {
     pub top_role: Option<Id>,
     /// The owner stands above all roles.
     pub owner: bool,
-}
-
-/// What becomes of objects that are there and not wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Surplus {
-    Keep,
-    Delete,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct Mode {
-    pub surplus: Surplus,
 }
 
 /// What is to be done, in order, and what is not.
@@ -60,7 +51,7 @@ pub struct Plan {
 }
 
 /// One call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
     /// Names the effect within its plan, stable for equal inputs: `role/12/create`.
     pub step: String,
@@ -73,7 +64,8 @@ pub struct Effect {
 }
 
 /// Whom an operation is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// Something of the live server.
     Live(Id),
@@ -83,7 +75,8 @@ pub enum Subject {
 
 /// A call's meaning. Ids inside a body belong to the same state as its subject until
 /// [`Operation::resolved`] replaces them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// The subject is what the new object stands for: something wanted, or something that was live
     /// and is made again. Whoever carries it out tells the [`Mapping`] the new id.
@@ -131,6 +124,8 @@ pub struct Unable {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
+    /// It is protected: somebody wants it to stay as it is.
+    Protected,
     /// The bot lacks these permission bits.
     MissingPermissions(u64),
     /// The role stands above the bot's own, or is its own.
@@ -152,7 +147,7 @@ pub enum Why {
 }
 
 /// Plans the way from `live` to `wanted`. Equal inputs give equal plans.
-pub fn plan(live: &Structure, wanted: &Structure, facts: Facts, mode: Mode) -> Plan {
+pub fn plan(live: &Structure, wanted: &Structure, facts: Facts, mode: &Mode) -> Plan {
     let mapping = pair(live, wanted);
     let comparison = compare_paired(live, wanted, &mapping);
     let mut draft = Draft {
@@ -180,7 +175,7 @@ struct Draft<'s> {
     live: &'s Structure,
     wanted: &'s Structure,
     facts: Facts,
-    mode: Mode,
+    mode: &'s Mode,
     comparison: Comparison,
     plan: Plan,
     /// Surplus that is planned to go already, to make room.

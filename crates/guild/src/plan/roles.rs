@@ -10,9 +10,18 @@ use crate::{Id, Kind};
 
 impl Draft<'_> {
     pub(super) fn roles(&mut self) {
-        let created = self.create_roles();
-        self.edit_roles();
-        self.sort_roles(&created);
+        let rule = self.mode.rule(Kind::Role);
+        let created = if rule.create {
+            self.create_roles()
+        } else {
+            Vec::new()
+        };
+        if rule.edit {
+            self.edit_roles();
+        }
+        if rule.edit || !created.is_empty() {
+            self.sort_roles(&created);
+        }
     }
 
     /// Whether a live role may be edited, moved and deleted.
@@ -98,6 +107,10 @@ impl Draft<'_> {
                 continue;
             };
             let names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
+            if self.mode.protects(Kind::Role, live) {
+                self.unable(Kind::Role, wanted, names, Why::Protected);
+                continue;
+            }
             // Managed roles are not given or deleted by hand, but edited like others.
             let everyone = live == self.live.id();
             if !everyone && !self.below_own(live) {

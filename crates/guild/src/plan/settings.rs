@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Draft, Operation, Subject, Surplus, Why, bits, body};
+use super::{Draft, Operation, Subject, Why, bits, body};
 use crate::fields::FEATURES;
 use crate::{Id, Kind};
 
@@ -13,7 +13,9 @@ const COMMUNITY_CHANNELS: [&str; 2] = ["rules_channel_id", "public_updates_chann
 
 impl Draft<'_> {
     fn wants_community(&self) -> bool {
-        self.wanted.has_feature("COMMUNITY") && !self.live.has_feature("COMMUNITY")
+        self.mode.rule(Kind::Guild).edit
+            && self.wanted.has_feature("COMMUNITY")
+            && !self.live.has_feature("COMMUNITY")
     }
 
     /// Whether the server is a community once the plan is carried out.
@@ -85,7 +87,9 @@ impl Draft<'_> {
     }
 
     pub(super) fn settings(&mut self) {
-        self.edit_guild();
+        if self.mode.rule(Kind::Guild).edit {
+            self.edit_guild();
+        }
         for kind in [
             Kind::Emoji,
             Kind::Sticker,
@@ -228,7 +232,11 @@ impl Draft<'_> {
                 bits::MANAGE_GUILD_EXPRESSIONS,
             ),
         };
-        let missing: Vec<Id> = of_kind(&self.comparison.missing, kind);
+        let rule = self.mode.rule(kind);
+        let missing: Vec<Id> = match rule.create {
+            true => of_kind(&self.comparison.missing, kind),
+            false => Vec::new(),
+        };
         for id in missing {
             let Some(object) = self.wanted.get(kind, id).cloned() else {
                 continue;
@@ -259,7 +267,7 @@ impl Draft<'_> {
             .comparison
             .changed
             .iter()
-            .filter(|d| d.kind == kind)
+            .filter(|d| rule.edit && d.kind == kind)
             .cloned()
             .collect();
         for difference in changed {
@@ -288,9 +296,6 @@ impl Draft<'_> {
     /// What is not wanted goes last: a role takes its grants and overwrites along, a channel its
     /// webhooks and invites.
     pub(super) fn surplus(&mut self) {
-        if self.mode.surplus == Surplus::Keep {
-            return;
-        }
         for kind in [
             Kind::AutomodRule,
             Kind::ScheduledEvent,
@@ -300,6 +305,9 @@ impl Draft<'_> {
             Kind::Channel,
             Kind::Role,
         ] {
+            if !self.mode.deletes(kind) {
+                continue;
+            }
             let mut surplus = of_kind(&self.comparison.surplus, kind);
             // Children before their category, so that the way back begins with it.
             surplus.sort_by_key(|id| self.live.get(kind, *id).is_some_and(|o| o["type"] == 4));
@@ -316,7 +324,7 @@ impl Draft<'_> {
 
     /// Deletes one surplus object that `fits` beforehand, because the server is full.
     pub(super) fn make_room(&mut self, kind: Kind, fits: &dyn Fn(&Value) -> bool) -> bool {
-        if self.mode.surplus == Surplus::Keep {
+        if !self.mode.deletes(kind) {
             return false;
         }
         let candidates = of_kind(&self.comparison.surplus, kind);
@@ -334,7 +342,16 @@ impl Draft<'_> {
             let mut hidden = self.live.all(Kind::Hidden);
             hidden.any(|(_, channel)| Id::read(&channel["parent_id"]) == Some(parent))
         };
+        let protects = || {
+            let mut children = self.live.all(Kind::Channel);
+            children.any(|(child, channel)| {
+                Id::read(&channel["parent_id"]) == Some(id) && self.mode.protects(kind, child)
+            })
+        };
         match kind {
+            _ if self.mode.protects(kind, id) => Some(Why::Protected),
+            // A protected channel stays where it stands.
+            Kind::Channel if protects() => Some(Why::Protected),
             _ if object["managed"] == true => Some(Why::Managed),
             Kind::Role if !self.below_own(id) => Some(Why::Hierarchy),
             // Who does not know what was hidden then cannot say that this is new.
