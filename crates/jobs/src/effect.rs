@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -41,31 +42,44 @@ impl Intent {
 /// Marks one effect of one task: 16 hexadecimal digits for the audit log's reason, or for the
 /// object itself, by which a later run recognises what an earlier one did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Nonce(String);
+pub struct Nonce {
+    text: String,
+    intended_at: DateTime<Utc>,
+}
 
 impl Nonce {
-    fn random() -> Result<Self, JobError> {
+    fn random(intended_at: DateTime<Utc>) -> Result<Self, JobError> {
         let bytes = random::bytes::<8>().map_err(|error| {
             JobError::fault("The system has no random numbers").caused_by(error)
         })?;
-        Ok(Self(format!("{:016x}", u64::from_be_bytes(bytes))))
+        let text = format!("{:016x}", u64::from_be_bytes(bytes));
+        Ok(Self { text, intended_at })
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// When the intent was recorded, by the clock of the runner that did: nothing that the effect
+    /// made is older.
+    pub fn intended_at(&self) -> DateTime<Utc> {
+        self.intended_at
     }
 }
 
 /// One that a ledger has.
-impl From<String> for Nonce {
-    fn from(nonce: String) -> Self {
-        Self(nonce)
+impl From<&Item> for Nonce {
+    fn from(item: &Item) -> Self {
+        Self {
+            text: item.nonce.clone(),
+            intended_at: item.intended_at,
+        }
     }
 }
 
 impl fmt::Display for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -104,7 +118,7 @@ impl JobContext {
                 return settled(item);
             }
             Some(item) => {
-                let nonce = Nonce(item.nonce);
+                let nonce = Nonce::from(&item);
                 if let Some(found) = self.in_flight(lookup(nonce.clone())).await? {
                     return self.confirm(name, Outcome::Adopted, found).await;
                 }
@@ -178,7 +192,8 @@ impl JobContext {
     }
 
     async fn intend(&self, name: &str, intent: &Intent) -> Result<Nonce, JobError> {
-        let nonce = Nonce::random()?;
+        let at = self.held().clock.now();
+        let nonce = Nonce::random(at)?;
         let before = intent.before.to_string();
         self.shared().journal.reserve(name, &before).await?;
         let item = NewItem {
@@ -188,7 +203,6 @@ impl JobContext {
             before: &before,
         };
         let (held, ledger) = (self.held(), self.held().storage.ledger());
-        let at = held.clock.now();
         held.write(|| ledger.intend(held.lease, &item, at)).await?;
         held.progress();
         Ok(nonce)

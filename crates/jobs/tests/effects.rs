@@ -198,7 +198,7 @@ async fn survive(fates: Fates) {
             (&*format!("make role/{n:02}"), &json!(n))
         );
         assert!(matches!(item.outcome, Outcome::Done | Outcome::Adopted));
-        let made = server.find(&Nonce::from(item.nonce.clone())).unwrap();
+        let made = server.find(&Nonce::from(item)).unwrap();
         assert_eq!(item.after.as_deref(), Some(&*json!(made).to_string()));
     }
     let tally = world.storage.ledger().tally(id).await.unwrap();
