@@ -78,7 +78,7 @@ impl Acting {
         for pause in LOOKS {
             self.wait(pause).await?;
             let list = self.request(Method::GET, creation.list.clone());
-            let list = list.send().await?;
+            let list = listed(list.send().await?);
             unclaimed = self.unclaimed(&list, creation);
             if !unclaimed.is_empty() || creation.unlisted {
                 // Who may not read it now will not be allowed to in a few seconds.
@@ -125,6 +125,19 @@ impl Acting {
             .cloned()
             .collect()
     }
+}
+
+/// The bare list; Discord wraps the one of sounds, whose ids it names otherwise.
+fn listed(mut list: Value) -> Value {
+    if let Some(items) = list.get_mut("items") {
+        list = items.take();
+    }
+    for object in list.as_array_mut().into_iter().flatten() {
+        if object["id"].is_null() && !object["sound_id"].is_null() {
+            object["id"] = object["sound_id"].clone();
+        }
+    }
+    list
 }
 
 /// The one that is what was asked for, if there is exactly one.

@@ -17,8 +17,12 @@ mod ban;
 mod channel;
 mod create;
 mod fields;
+mod gone;
+mod guild;
 mod member;
 mod message;
+mod order;
+mod part;
 mod role;
 mod webhook;
 
@@ -40,6 +44,7 @@ pub use self::audit::{AUDIT_LAG, AUDIT_SETTLED};
 pub use self::ban::{BULK_BAN, BulkBan};
 pub use self::channel::OverwriteOf;
 pub use self::message::ENFORCED_FOR;
+pub use self::part::Part;
 
 /// Difference between our clock and Discord's that look-ups allow for.
 const CLOCK_SKEW: chrono::Duration = chrono::Duration::seconds(60);

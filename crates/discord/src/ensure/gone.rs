@@ -1,0 +1,26 @@
+use http::Method;
+use splashtail_core::ids::GuildId;
+
+use super::{Acting, EnsureError, Ensured, gone_is_fine};
+
+impl Acting {
+    /// No such role. One that is gone already is [`super::Outcome::Unchanged`].
+    ///
+    /// # Errors
+    /// See [`EnsureError`].
+    pub async fn ensure_no_role(&self, guild: GuildId, role: u64) -> Result<Ensured, EnsureError> {
+        self.remove(format!("/guilds/{guild}/roles/{role}")).await
+    }
+
+    /// No such channel. One that is gone already is [`super::Outcome::Unchanged`].
+    ///
+    /// # Errors
+    /// See [`EnsureError`].
+    pub async fn ensure_no_channel(&self, channel: u64) -> Result<Ensured, EnsureError> {
+        self.remove(format!("/channels/{channel}")).await
+    }
+
+    pub(super) async fn remove(&self, path: String) -> Result<Ensured, EnsureError> {
+        gone_is_fine(self.request(Method::DELETE, path).send().await)
+    }
+}
