@@ -26,6 +26,7 @@ use crate::objects::Objects;
 const DERIVATIONS: usize = 2;
 
 /// `guild_create_backup`.
+#[derive(Clone)]
 pub struct CreateBackup {
     pub discord: Discord,
     pub objects: Objects,
@@ -58,14 +59,14 @@ impl CreateBackup {
     }
 
     /// The password ends here: what goes on is a key that cannot be turned back into it.
-    async fn derive(&self, password: options::Password) -> Result<SecretBytes, PrepareError> {
+    pub async fn derive(&self, password: String) -> Result<SecretBytes, PrepareError> {
         let unavailable = || PrepareError::internal("the key could not be derived");
         let _permit = self
             .derivations
             .acquire()
             .await
             .map_err(|_| unavailable())?;
-        let key = tokio::task::spawn_blocking(move || DerivedKey::generate(&password.0));
+        let key = tokio::task::spawn_blocking(move || DerivedKey::generate(&password));
         let key = key.await.map_err(|_| unavailable())?;
         Ok(SecretBytes::from(key.to_bytes().to_vec()))
     }
@@ -81,7 +82,7 @@ impl Job for CreateBackup {
         let (fields, password) = options::parse(&data, Constraints::of(&self.plan))
             .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
         let secret = match password {
-            Some(password) => Some(self.derive(password).await?),
+            Some(password) => Some(self.derive(password.0).await?),
             None => None,
         };
         Ok(Prepared {
@@ -100,15 +101,7 @@ impl Job for CreateBackup {
             None => None,
             Some(secret) => Some(DerivedKey::from_bytes(secret.as_ref()).ok_or(BackupError::Key)?),
         };
-        let work = Work::new(self.objects.clone(), cx.id(), cx.attempt(), key);
-        let done = Run {
-            job: self,
-            cx,
-            fields: &fields,
-            work: &work,
-        }
-        .run()
-        .await;
+        let done = self.write(cx, &fields, key).await;
         // Parked and handed over alike: the next attempt goes on with what is there.
         let continued = matches!(
             &done,
@@ -134,6 +127,24 @@ impl Job for CreateBackup {
 }
 
 impl CreateBackup {
+    /// Writes the backup that the fields order, in this job or within another, whose work files
+    /// its own are then.
+    pub async fn write(
+        &self,
+        cx: &JobContext,
+        fields: &Fields,
+        key: Option<DerivedKey>,
+    ) -> Result<JobOutput, JobError> {
+        let work = Work::new(self.objects.clone(), cx.id(), cx.attempt(), key);
+        let run = Run {
+            job: self,
+            cx,
+            fields,
+            work: &work,
+        };
+        run.run().await
+    }
+
     async fn clear(&self, task: TaskId) {
         if let Err(error) = work::clear(&self.objects, task).await {
             // The sweep comes back for it, and complains if it cannot either.

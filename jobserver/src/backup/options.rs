@@ -220,7 +220,7 @@ pub fn parse(
     ))
 }
 
-fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidOptions> {
+pub fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidOptions> {
     let Some(given) = given else {
         return Ok(Vec::new());
     };

@@ -8,9 +8,11 @@
 //! A remainder mirrors the object it was taken from. Array elements are keyed by their index:
 //! `{"embeds": {"0": {"footer": {"height": 3}}}}`.
 
+mod join;
 mod schema;
 mod split;
 
+pub use join::join;
 pub use schema::{CHANNEL, GUILD, MEMBER, MESSAGE};
 pub use split::split;
 
