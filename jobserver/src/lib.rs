@@ -6,9 +6,11 @@
 
 pub mod api;
 pub mod backup;
+mod carry_out;
 mod fields;
 mod metrics;
 pub mod objects;
+pub mod restore;
 mod sweep;
 
 use std::net::TcpListener;
@@ -33,6 +35,7 @@ use tracing::info;
 use api::{App, Ready};
 use backup::CreateBackup;
 use objects::Objects;
+use restore::RestoreBackup;
 use sweep::{Look, Sweep};
 
 /// Steps under way have three seconds to end, then their jobs are handed back.
@@ -117,14 +120,22 @@ pub async fn serve_on(
         clock: clock.clone(),
     };
     let sweep = Sweep::new(look, lifecycle.tasks().clone(), shutdown.clone());
+    let backup = CreateBackup::new(
+        discord.clone(),
+        objects.clone(),
+        config.plans.free.clone(),
+        clock.clone(),
+        temporary,
+    );
     let engine = Engine::builder(storage.clone(), clock.clone(), data_key)
-        .register(CreateBackup::new(
+        .register(backup.clone())
+        .register(RestoreBackup {
             discord,
-            objects.clone(),
-            config.plans.free.clone(),
+            objects: objects.clone(),
+            storage: storage.clone(),
             clock,
-            temporary,
-        ))
+            backup,
+        })
         .sweep(sweep)
         .keep(keep(config.jobs.keep_days))
         .capacity(u32::try_from(config.jobs.capacity).unwrap_or(u32::MAX))

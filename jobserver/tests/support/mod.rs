@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod discord;
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -1,0 +1,402 @@
+//! The one executor: carries a plan out in a server, effect by effect, on the ledger of its job.
+//!
+//! Whoever has two states of a server and a plan between them (a restore, an undo, a reverted
+//! attack) ends here. Each effect is recorded before it is made and looked up when nobody knows
+//! whether it was, so a process may die anywhere: the next one goes on with the same plan, makes
+//! nothing twice and forgets nothing. What Discord refuses is noted and passed over; what passes by
+//! itself parks the job. Surplus is deleted only where everything was made that should be there.
+
+mod judge;
+mod perform;
+mod waiting;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use splashtail_core::ids::GuildId;
+use splashtail_discord::Discord;
+use splashtail_discord::ensure::{Ensured, Nonce, Outcome};
+use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure, Subject};
+use splashtail_jobs::{Intent, JobContext, JobError, Level};
+
+use judge::{job_error, stops_everything};
+use waiting::Waiting;
+
+/// A limit that lasts longer is not sat out: other effects go on, then the job is parked.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Effects between two lines of progress.
+const BETWEEN_LINES: usize = 25;
+/// Refusals that get a line of the log each; the report has all.
+const SHOWN_REFUSALS: usize = 30;
+
+/// What carries a plan out.
+#[derive(Clone, Copy)]
+pub struct CarryOut<'a> {
+    pub cx: &'a JobContext,
+    pub discord: &'a Discord,
+    pub guild: GuildId,
+    /// The state that the plan was made for.
+    pub live: &'a Structure,
+    /// What people read in the audit log.
+    pub reason: &'a str,
+}
+
+/// What became of a plan.
+#[derive(Debug)]
+pub struct Carried {
+    /// Which object is which now, new ones included.
+    pub mapping: Mapping,
+    /// Effects that brought the state about; those that found it there are among them.
+    pub done: usize,
+    pub left: Vec<Left>,
+}
+
+/// An effect that was not made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    pub step: String,
+    pub kind: Kind,
+    /// The object's name, where it has one.
+    pub name: String,
+    /// Stable; `discord_<code>` is Discord's own.
+    pub code: String,
+    /// For people.
+    pub why: String,
+}
+
+/// What the ledger keeps of the state before an effect: enough to take it back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Before {
+    pub kind: Kind,
+    /// What it makes is taken back by deleting it.
+    pub creates: bool,
+    /// What it makes stands for this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
+    pub inverse: Vec<Operation>,
+}
+
+/// What the ledger keeps of an effect's result.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Made {
+    /// Of a new object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Id>,
+    pub how: String,
+}
+
+/// One run over the plan.
+struct Run<'a> {
+    order: CarryOut<'a>,
+    total: usize,
+    mapping: Mapping,
+    /// Everything that effects of this job made.
+    owned: BTreeSet<u64>,
+    done: usize,
+    left: Vec<Left>,
+    waiting: Waiting,
+    /// Kinds of which something that should be there could not be made.
+    lost: BTreeSet<Kind>,
+    /// What the last line of progress was about, and when.
+    told: (Option<&'static str>, usize),
+}
+
+impl<'a> CarryOut<'a> {
+    /// Carries the effects out, in their order. `mapping`: the pairs of the plan.
+    ///
+    /// # Errors
+    /// What passes by itself ([`JobError::Transient`]), what nobody knows yet
+    /// ([`JobError::Ambiguous`]), the end of the run; for good only a token that Discord does not
+    /// take and a server that the bot is no longer in.
+    pub async fn run(self, effects: &[Effect], mapping: Mapping) -> Result<Carried, JobError> {
+        let mut run = Run {
+            order: self,
+            total: effects.len(),
+            mapping,
+            owned: BTreeSet::new(),
+            done: 0,
+            left: Vec::new(),
+            waiting: Waiting::default(),
+            lost: BTreeSet::new(),
+            told: (None, 0),
+        };
+        for effect in effects {
+            run.effect(effect).await?;
+        }
+        if let Some(error) = run.waiting.error(run.done, run.total) {
+            let extra = json!({"done": run.done, "of": run.total});
+            self.cx.log(Level::Info, error.to_string(), extra).await;
+            return Err(error);
+        }
+        Ok(Carried {
+            mapping: run.mapping,
+            done: run.done,
+            left: run.left,
+        })
+    }
+}
+
+impl Run<'_> {
+    async fn effect(&mut self, effect: &Effect) -> Result<(), JobError> {
+        if self.waiting.holds(effect) {
+            return Ok(());
+        }
+        let operation = effect.operation.resolved(&self.mapping);
+        let kind = kind_of(&effect.operation);
+        let name = name_of(&effect.operation, self.order.live, &self.mapping);
+        let Some(operation) = operation else {
+            let why = "what it belongs to could not be made";
+            return self.skip(effect, kind, name, "not_made", why).await;
+        };
+        if matches!(operation, Operation::Delete { .. }) && self.lost.contains(&kind) {
+            let why = "it is kept, because not everything could be made that was there before";
+            return self.skip(effect, kind, name, "kept", why).await;
+        }
+        match self.make(effect, &operation, kind, &name).await {
+            Ok(made) => {
+                self.learn(effect, made.id);
+                self.done += 1;
+                Ok(())
+            }
+            Err(JobError::Permanent { code, message, .. }) if !stops_everything(&code) => {
+                if matches!(operation, Operation::Create { .. }) {
+                    self.lost.insert(kind);
+                }
+                self.refused(effect, kind, name, code, message).await;
+                Ok(())
+            }
+            Err(error) => match &error {
+                JobError::Transient {
+                    retry_after: Some(wait),
+                    ..
+                } if *wait > LONGEST_WAIT && kind != Kind::Guild => {
+                    self.waiting.add(effect, *wait, error.to_string());
+                    Ok(())
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn make(
+        &mut self,
+        effect: &Effect,
+        operation: &Operation,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Made, JobError> {
+        let CarryOut {
+            cx,
+            discord,
+            guild,
+            live,
+            reason,
+        } = self.order;
+        let before = Before {
+            kind,
+            creates: matches!(operation, Operation::Create { .. }),
+            subject: match &effect.operation {
+                Operation::Create { subject, .. } => Some(*subject),
+                _ => None,
+            },
+            inverse: effect.inverse.clone(),
+        };
+        let before = serde_json::to_value(&before).map_err(unstorable)?;
+        let what = format!("{} {name}", verb(operation, kind));
+        let intent = Intent::new(what.trim()).before(before);
+        // The lookup is part of `ensure`: it only has to be told that there was an earlier try.
+        let resumed = AtomicBool::new(false);
+        let asked = AtomicBool::new(false);
+        let owned = &self.owned;
+        let act = |nonce: splashtail_jobs::Nonce| {
+            asked.store(true, Ordering::Relaxed);
+            let mark = Nonce::of(&[&cx.id().to_string(), nonce.as_str()]);
+            let acting = discord
+                .acting(mark, nonce.intended_at())
+                .reason(reason)
+                .resumed(resumed.load(Ordering::Relaxed))
+                .owned(owned.iter().copied())
+                .longest_wait(LONGEST_WAIT)
+                .cancelled_by(cx.cancelled());
+            async move {
+                let ensured = perform::perform(&acting, guild, live, operation).await;
+                let Ensured { outcome, object } = ensured.map_err(job_error)?;
+                let id = matches!(operation, Operation::Create { .. });
+                Ok(Made {
+                    id: if id { new_id(kind, &object) } else { None },
+                    how: how(outcome).to_owned(),
+                })
+            }
+        };
+        let lookup = |_| {
+            resumed.store(true, Ordering::Relaxed);
+            async { Ok(None) }
+        };
+        let made = cx.effect(&effect.step, intent, act, lookup).await;
+        if made.is_ok() && asked.load(Ordering::Relaxed) {
+            self.tell(stage(operation, kind)).await;
+        }
+        made
+    }
+
+    /// One line when another kind's turn comes, and now and then in between.
+    async fn tell(&mut self, stage: &'static str) {
+        let (last, at) = self.told;
+        if last == Some(stage) && self.done - at < BETWEEN_LINES {
+            return;
+        }
+        self.told = (Some(stage), self.done);
+        let percent = (self.done * 100).checked_div(self.total).unwrap_or(100);
+        let extra = json!({"done": self.done, "of": self.total, "percent": percent});
+        self.order.cx.log(Level::Info, stage, extra).await;
+    }
+
+    fn learn(&mut self, effect: &Effect, id: Option<Id>) {
+        let (Operation::Create { kind, subject, .. }, Some(id)) = (&effect.operation, id) else {
+            return;
+        };
+        self.owned.insert(id.get());
+        match subject {
+            Subject::Wanted(wanted) => self.mapping.insert(*kind, *wanted, id),
+            Subject::Live(old) => self.mapping.renew(*kind, *old, id),
+        }
+    }
+
+    async fn refused(
+        &mut self,
+        effect: &Effect,
+        kind: Kind,
+        name: String,
+        code: String,
+        why: String,
+    ) {
+        if self.left.len() < SHOWN_REFUSALS {
+            let extra = json!({"what": effect.step, "name": name, "error": why});
+            let message = "Not restored: Discord refused it";
+            self.order.cx.log(Level::Warn, message, extra).await;
+        }
+        self.left.push(Left {
+            step: effect.step.clone(),
+            kind,
+            name,
+            code,
+            why,
+        });
+    }
+
+    async fn skip(
+        &mut self,
+        effect: &Effect,
+        kind: Kind,
+        name: String,
+        code: &str,
+        why: &str,
+    ) -> Result<(), JobError> {
+        let intent = Intent::new(format!("{} {name}", verb(&effect.operation, kind)));
+        let cx = self.order.cx;
+        cx.skip(&effect.step, intent, code, why).await?;
+        if matches!(effect.operation, Operation::Create { .. }) {
+            self.lost.insert(kind);
+        }
+        self.left.push(Left {
+            step: effect.step.clone(),
+            kind,
+            name,
+            code: code.to_owned(),
+            why: why.to_owned(),
+        });
+        Ok(())
+    }
+}
+
+fn unstorable(error: serde_json::Error) -> JobError {
+    JobError::permanent("internal", "An effect cannot be stored").caused_by(error)
+}
+
+fn new_id(kind: Kind, object: &Value) -> Option<Id> {
+    match kind {
+        Kind::Sound => Id::read(&object["sound_id"]).or_else(|| Id::of(object)),
+        _ => Id::of(object),
+    }
+}
+
+fn how(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Created => "created",
+        Outcome::Updated => "updated",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Adopted => "adopted",
+    }
+}
+
+/// The kind of an operation's object; overwrites are their channel's.
+pub fn kind_of(operation: &Operation) -> Kind {
+    match operation {
+        Operation::Create { kind, .. }
+        | Operation::Edit { kind, .. }
+        | Operation::Delete { kind, .. }
+        | Operation::Reorder { kind, .. } => *kind,
+        Operation::PutOverwrite { .. } | Operation::DeleteOverwrite { .. } => Kind::Channel,
+    }
+}
+
+/// What an operation does, for the ledger: `role.create`.
+fn verb(operation: &Operation, kind: Kind) -> String {
+    let verb = match operation {
+        Operation::Create { .. } => "create",
+        Operation::Edit { .. } => "edit",
+        Operation::Delete { .. } => "delete",
+        Operation::Reorder { .. } => "sort",
+        Operation::PutOverwrite { .. } => "overwrite.set",
+        Operation::DeleteOverwrite { .. } => "overwrite.delete",
+    };
+    let kind = json!(kind);
+    format!("{}.{verb}", kind.as_str().unwrap_or_default())
+}
+
+/// What is going on, for people who watch.
+fn stage(operation: &Operation, kind: Kind) -> &'static str {
+    if matches!(operation, Operation::Delete { .. }) {
+        return "Deleting what the backup does not have";
+    }
+    match kind {
+        Kind::Role => "Restoring roles",
+        Kind::Channel | Kind::Hidden | Kind::Thread => "Restoring channels",
+        Kind::Guild => "Restoring the server's settings",
+        Kind::Emoji | Kind::Sticker | Kind::Sound => "Restoring emojis, stickers and sounds",
+        Kind::AutomodRule => "Restoring AutoMod rules",
+        Kind::ScheduledEvent => "Restoring events",
+    }
+}
+
+/// The name of an operation's object, as far as it is known.
+fn name_of(operation: &Operation, live: &Structure, mapping: &Mapping) -> String {
+    let (kind, subject, body) = match operation {
+        Operation::Create {
+            kind,
+            subject,
+            body,
+        }
+        | Operation::Edit {
+            kind,
+            subject,
+            body,
+        } => (*kind, *subject, Some(body)),
+        Operation::Delete { kind, subject } => (*kind, *subject, None),
+        Operation::PutOverwrite { channel, .. } | Operation::DeleteOverwrite { channel, .. } => {
+            (Kind::Channel, *channel, None)
+        }
+        Operation::Reorder { .. } => return String::new(),
+    };
+    let new = body
+        .and_then(|body| body.get("name"))
+        .and_then(Value::as_str);
+    let present = subject
+        .resolved(kind, mapping)
+        .and_then(|id| live.get(kind, id))
+        .and_then(|object| object["name"].as_str());
+    new.or(present).unwrap_or_default().to_owned()
+}

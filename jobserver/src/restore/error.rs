@@ -1,0 +1,96 @@
+//! Why a restore, or a step of it, fails; and what each cause calls for.
+
+use splashtail_core::ids::TaskId;
+use splashtail_discord::DownloadError;
+use splashtail_iblfile as iblfile;
+use splashtail_jobs::JobError;
+use splashtail_storage::StorageError;
+
+use crate::backup::error::BackupError;
+use crate::objects::ObjectError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error(transparent)]
+    Read(#[from] BackupError),
+    #[error("there is no backup {0} of this server")]
+    NoTask(TaskId),
+    #[error("task {0} has not left a backup")]
+    NoFile(TaskId),
+    #[error("the backup cannot be downloaded")]
+    Download(#[source] DownloadError),
+    #[error(transparent)]
+    Container(iblfile::Error),
+    #[error("the file is no backup of a server, but `{0}`")]
+    OtherFile(String),
+    #[error("section `{section}` of the backup is damaged: {why}")]
+    Section { section: String, why: String },
+    /// Named one by one.
+    #[error("nothing was changed, because the restore cannot work: {}", .0.join("; "))]
+    Preflight(Vec<String>),
+    #[error(
+        "nothing was changed: the server is not as it was when the plan was approved; the plan is \
+         {now} now"
+    )]
+    PlanChanged { now: String },
+    #[error("the database failed")]
+    Storage(#[source] StorageError),
+    #[error("a recorded plan cannot be read")]
+    Plan(#[source] serde_json::Error),
+}
+
+impl RestoreError {
+    pub fn section(section: &str, why: impl Into<String>) -> Self {
+        Self::Section {
+            section: section.to_owned(),
+            why: why.into(),
+        }
+    }
+
+    /// Stable code for the job's log.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Read(_) => "read",
+            Self::NoTask(_) => "no_such_backup",
+            Self::NoFile(_) => "no_backup_file",
+            Self::Download(DownloadError::NotAllowed(_)) => "source_not_allowed",
+            Self::Download(DownloadError::TooLarge { .. })
+            | Self::Container(iblfile::Error::TooLarge { .. }) => "too_large",
+            Self::Download(_) => "download",
+            Self::Container(iblfile::Error::WrongPassword) => "wrong_password",
+            Self::Container(iblfile::Error::PasswordRequired) => "password_required",
+            Self::Container(iblfile::Error::UnknownType { .. }) | Self::OtherFile(_) => {
+                "not_a_backup"
+            }
+            Self::Container(_) | Self::Section { .. } => "backup_damaged",
+            Self::Preflight(_) => "preflight",
+            Self::PlanChanged { .. } => "plan_changed",
+            Self::Storage(_) => "unavailable",
+            Self::Plan(_) => "work_damaged",
+        }
+    }
+}
+
+impl From<ObjectError> for RestoreError {
+    fn from(error: ObjectError) -> Self {
+        Self::Read(BackupError::Objects(error))
+    }
+}
+
+impl From<RestoreError> for JobError {
+    fn from(error: RestoreError) -> Self {
+        let (code, message) = (error.code(), error.to_string());
+        match error {
+            RestoreError::Read(error) => error.into(),
+            RestoreError::Storage(error) => JobError::transient(code, message).caused_by(error),
+            RestoreError::Download(DownloadError::Cancelled) => JobError::Cancelled,
+            RestoreError::Download(error) if error.is_transient() => {
+                JobError::transient(code, format!("{message}: {error}")).caused_by(error)
+            }
+            RestoreError::Download(error) => {
+                JobError::permanent(code, format!("{message}: {error}"))
+            }
+            error => JobError::permanent(code, message).caused_by(error),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The job: what an order becomes, and what is left when it ends.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::TaskId;
+use splashtail_core::telemetry::Chain;
+use splashtail_discord::Discord;
+use splashtail_jobs::{
+    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, SecretBytes, TaskRow,
+};
+use splashtail_storage::Storage;
+
+use super::error::RestoreError;
+use super::options::{self, Fields};
+use super::run::Run;
+use super::source;
+use crate::backup::error::BackupError;
+use crate::backup::{self, CreateBackup};
+use crate::objects::Objects;
+
+/// `guild_restore_backup`.
+pub struct RestoreBackup {
+    pub discord: Discord,
+    pub objects: Objects,
+    pub storage: Storage,
+    pub clock: SharedClock,
+    /// Makes the safety backup.
+    pub backup: CreateBackup,
+}
+
+impl RestoreBackup {
+    pub const NAME: &'static str = "guild_restore_backup";
+}
+
+#[async_trait]
+impl Job for RestoreBackup {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    /// Nothing is saved while it is being changed.
+    fn slot_kind(&self) -> &'static str {
+        CreateBackup::NAME
+    }
+
+    async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
+        let most = self.backup.plan.max_body_size;
+        let cdn = self.discord.cdn_base().as_str();
+        let (fields, password) = options::parse(&data, most, cdn)
+            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        let server = fields.server_id;
+        let source = &fields.options.backup_source;
+        let found = source::key(source, server, &self.storage, &*self.clock, &self.objects).await;
+        found.map_err(|error| match &error {
+            RestoreError::NoTask(_) | RestoreError::NoFile(_) => {
+                PrepareError::invalid("no_such_backup", error.to_string())
+            }
+            _ => PrepareError::internal("the backup cannot be looked up"),
+        })?;
+        Ok(Prepared {
+            owner: Owner::Server(server),
+            slot: Some(server),
+            encrypted: false,
+            secret: password.map(|password| SecretBytes::from(password.0.into_bytes())),
+            fields: serde_json::to_value(&fields)
+                .map_err(|_| PrepareError::internal("the fields could not be stored"))?,
+        })
+    }
+
+    async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError> {
+        let fields: Fields = cx.fields()?;
+        let done = Run::run(self, cx, &fields).await;
+        // Parked and handed over alike: the next attempt goes on with what is there.
+        let continued = matches!(
+            &done,
+            Err(JobError::Transient { .. }
+                | JobError::Ambiguous { .. }
+                | JobError::Fault { .. }
+                | JobError::LostLease)
+        );
+        if !continued {
+            self.clear(cx.id()).await;
+        }
+        done.map(Some)
+    }
+
+    async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
+        let removed = async {
+            backup::clear(&self.objects, task.id).await?;
+            self.objects.remove_all(&format!("tasks/{}", task.id)).await
+        };
+        Ok(removed.await.map_err(BackupError::Objects)?)
+    }
+
+    async fn given_up(&self, task: TaskId) {
+        self.clear(task).await;
+    }
+}
+
+impl RestoreBackup {
+    async fn clear(&self, task: TaskId) {
+        if let Err(error) = backup::clear(&self.objects, task).await {
+            // The sweep comes back for it, and complains if it cannot either.
+            tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
+        }
+    }
+}

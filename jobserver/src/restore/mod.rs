@@ -1,0 +1,17 @@
+//! `guild_restore_backup`: a server as a backup has it.
+//!
+//! The file is read whole and the plan made before anything is touched; what cannot work is refused
+//! by name. A safety backup of the server as it is comes first, then the plan is carried out by
+//! [`crate::carry_out`], and a report tells what was not restored and which object is which now.
+
+pub mod error;
+pub mod file;
+mod job;
+pub mod live;
+pub mod options;
+pub mod plan;
+pub mod report;
+mod run;
+mod source;
+
+pub use job::RestoreBackup;

@@ -1,0 +1,382 @@
+//! What a caller may ask for, and the checks before a row is written.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
+
+use crate::backup::coverage::KnownChannel;
+use crate::backup::options::{Password, known_channels};
+use crate::fields;
+
+/// How much of a server a restore may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreMode {
+    /// As the backup says: what is missing is made, what is otherwise is changed, what the backup
+    /// does not have is deleted.
+    #[default]
+    Full,
+    /// What is missing is made and what is otherwise is changed; what is new stays.
+    Diff,
+    /// What is missing is made and what the backup does not have is deleted; what is there stays as
+    /// it is.
+    IgnoreExisting,
+}
+
+/// A part of a server that can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Settings,
+    Roles,
+    Channels,
+    /// Of channels that are there; new ones get theirs in any case.
+    Overwrites,
+    Emojis,
+    Stickers,
+    Sounds,
+    Automod,
+    Events,
+    Messages,
+}
+
+impl Part {
+    pub const ALL: [Self; 10] = [
+        Self::Settings,
+        Self::Roles,
+        Self::Channels,
+        Self::Overwrites,
+        Self::Emojis,
+        Self::Stickers,
+        Self::Sounds,
+        Self::Automod,
+        Self::Events,
+        Self::Messages,
+    ];
+}
+
+/// Where the file is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupSource {
+    /// What this task of the same server left: a backup, or the safety backup of a restore.
+    Task(TaskId),
+    /// An https address at Discord.
+    Address(String),
+}
+
+/// Options of a restore as stored in the job's row. `Decrypt` is never part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Options {
+    pub backup_source: BackupSource,
+    pub channel_restore_mode: RestoreMode,
+    pub role_restore_mode: RestoreMode,
+    pub protected_channels: BTreeSet<ChannelId>,
+    pub protected_roles: BTreeSet<RoleId>,
+    /// Surplus of other kinds is deleted although something of one kind could not be made.
+    pub ignore_restore_errors: bool,
+    pub parts: BTreeSet<Part>,
+    /// Only the plan.
+    pub dry_run: bool,
+    /// Of the plan that was approved; another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_hash: Option<String>,
+}
+
+const OPTION_NAMES: [&str; 10] = [
+    "BackupSource",
+    "ChannelRestoreMode",
+    "RoleRestoreMode",
+    "ProtectedChannels",
+    "ProtectedRoles",
+    "IgnoreRestoreErrors",
+    "Parts",
+    "DryRun",
+    "PlanHash",
+    "Decrypt",
+];
+
+/// The job's fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Fields {
+    #[serde(rename = "ServerID")]
+    pub server_id: GuildId,
+    pub options: Options,
+    /// Largest file, in bytes: the plan's limit when the order was accepted.
+    pub max_body_size: u64,
+    /// Every channel of the server as the caller sees it on the gateway, where those that the bot
+    /// may not see are listed, too. Empty: the caller does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_channels: Vec<KnownChannel>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOptions {
+    #[error("the fields must be an object")]
+    NotAnObject,
+    #[error("ServerID is missing or not a server id")]
+    ServerId,
+    #[error("Options.{name} is not valid: {why}")]
+    Option { name: &'static str, why: String },
+    #[error("Options.BackupSource is missing: `task://<id>` of a backup, or an https address")]
+    NoSource,
+    #[error("Options.BackupSource is neither `task://<id>` nor an https address")]
+    Source,
+    #[error("KnownChannels is not valid: {0}")]
+    KnownChannels(String),
+    #[error("the password is longer than {most} bytes")]
+    PasswordTooLong { most: usize },
+}
+
+impl InvalidOptions {
+    /// Stable code for callers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAnObject => "invalid_data",
+            Self::ServerId => "invalid_server_id",
+            Self::Option { .. } => "invalid_option",
+            Self::NoSource | Self::Source => "invalid_backup_source",
+            Self::KnownChannels(_) => "invalid_known_channels",
+            Self::PasswordTooLong { .. } => "password_too_long",
+        }
+    }
+}
+
+const LONGEST_PASSWORD: usize = 1024;
+const LONGEST_ADDRESS: usize = 2048;
+/// As many channels as a server can have, and more roles.
+const MOST_PROTECTED: usize = 500;
+const PLAN_HASH: usize = 64;
+
+/// Decodes and validates `{ServerID, Options, KnownChannels}`. Names match whatever their case,
+/// unknown ones are ignored. `cdn`: where Discord's files are, if not at its own hosts.
+pub fn parse(
+    data: &Value,
+    max_body_size: u64,
+    cdn: &str,
+) -> Result<(Fields, Option<Password>), InvalidOptions> {
+    let data = data.as_object().ok_or(InvalidOptions::NotAnObject)?;
+    let server_id = fields::get(data, "ServerID")
+        .and_then(|id| serde_json::from_value::<GuildId>(id.clone()).ok())
+        .ok_or(InvalidOptions::ServerId)?;
+    let given = match fields::get(data, "Options") {
+        None => serde_json::Map::new(),
+        Some(Value::Object(given)) => fields::canonical(given, &OPTION_NAMES),
+        Some(_) => return Err(invalid("", "it must be an object")),
+    };
+    let password = match given.get("Decrypt") {
+        None => None,
+        Some(Value::String(password)) if password.is_empty() => None,
+        Some(Value::String(password)) if password.len() > LONGEST_PASSWORD => {
+            return Err(InvalidOptions::PasswordTooLong {
+                most: LONGEST_PASSWORD,
+            });
+        }
+        Some(Value::String(password)) => Some(Password(password.clone())),
+        Some(_) => return Err(invalid("Decrypt", "it must be text")),
+    };
+    let known_channels = known_channels(fields::get(data, "KnownChannels"))
+        .map_err(|error| InvalidOptions::KnownChannels(error.to_string()))?;
+    let channel_restore_mode = mode(given.get("ChannelRestoreMode"), "ChannelRestoreMode")?;
+    let role_restore_mode = mode(given.get("RoleRestoreMode"), "RoleRestoreMode")?;
+    let channel_restore_mode = channel_restore_mode.unwrap_or_default();
+    let options = Options {
+        backup_source: source(given.get("BackupSource"), cdn)?,
+        channel_restore_mode,
+        role_restore_mode: role_restore_mode.unwrap_or(channel_restore_mode),
+        protected_channels: set(given.get("ProtectedChannels"), "ProtectedChannels")?,
+        protected_roles: set(given.get("ProtectedRoles"), "ProtectedRoles")?,
+        ignore_restore_errors: flag(given.get("IgnoreRestoreErrors"), "IgnoreRestoreErrors")?,
+        parts: parts(given.get("Parts"))?,
+        dry_run: flag(given.get("DryRun"), "DryRun")?,
+        plan_hash: plan_hash(given.get("PlanHash"))?,
+    };
+    let fields = Fields {
+        server_id,
+        options,
+        max_body_size,
+        known_channels,
+    };
+    Ok((fields, password))
+}
+
+fn invalid(name: &'static str, why: impl Into<String>) -> InvalidOptions {
+    InvalidOptions::Option {
+        name,
+        why: why.into(),
+    }
+}
+
+/// `task://<id>` and `job://<id>`, also with an empty host or what follows the id of an object's
+/// key, so that the addresses of all generations are read; a bare id; or an https address.
+fn source(given: Option<&Value>, cdn: &str) -> Result<BackupSource, InvalidOptions> {
+    let given = given.and_then(Value::as_str).map(str::trim);
+    let given = given.filter(|given| !given.is_empty());
+    let given = given.ok_or(InvalidOptions::NoSource)?;
+    if let Ok(task) = given.parse() {
+        return Ok(BackupSource::Task(task));
+    }
+    for scheme in ["task://", "job://"] {
+        if let Some(rest) = given.strip_prefix(scheme) {
+            let task = rest.trim_matches('/').parse();
+            return task
+                .map(BackupSource::Task)
+                .map_err(|_| InvalidOptions::Source);
+        }
+    }
+    let allowed = given.starts_with("https://") || given.starts_with(cdn);
+    if given.len() > LONGEST_ADDRESS || !allowed {
+        return Err(InvalidOptions::Source);
+    }
+    // Whether the host is Discord's is the download's to decide.
+    Ok(BackupSource::Address(given.to_owned()))
+}
+
+fn mode(given: Option<&Value>, name: &'static str) -> Result<Option<RestoreMode>, InvalidOptions> {
+    match given {
+        None => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(value) => serde_json::from_value(value.clone())
+            .map(Some)
+            .map_err(|_| invalid(name, "it is `full`, `diff` or `ignore_existing`")),
+    }
+}
+
+fn flag(given: Option<&Value>, name: &'static str) -> Result<bool, InvalidOptions> {
+    match given {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(invalid(name, "it must be true or false")),
+    }
+}
+
+fn set<T: serde::de::DeserializeOwned + Ord>(
+    given: Option<&Value>,
+    name: &'static str,
+) -> Result<BTreeSet<T>, InvalidOptions> {
+    let Some(given) = given else {
+        return Ok(BTreeSet::new());
+    };
+    let ids: Vec<T> =
+        serde_json::from_value(given.clone()).map_err(|error| invalid(name, error.to_string()))?;
+    if ids.len() > MOST_PROTECTED {
+        return Err(invalid(name, format!("more than {MOST_PROTECTED} ids")));
+    }
+    Ok(ids.into_iter().collect())
+}
+
+/// All, when none are named.
+fn parts(given: Option<&Value>) -> Result<BTreeSet<Part>, InvalidOptions> {
+    let named: BTreeSet<Part> = match given {
+        None => BTreeSet::new(),
+        Some(given) => serde_json::from_value(given.clone())
+            .map_err(|error| invalid("Parts", error.to_string()))?,
+    };
+    match named.is_empty() {
+        true => Ok(Part::ALL.into()),
+        false => Ok(named),
+    }
+}
+
+fn plan_hash(given: Option<&Value>) -> Result<Option<String>, InvalidOptions> {
+    match given {
+        None => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => {
+            let text = text.trim().to_ascii_lowercase();
+            let hash = text.len() == PLAN_HASH && text.bytes().all(|b| b.is_ascii_hexdigit());
+            let why = "it is the hash that a dry run gave: 64 hexadecimal digits";
+            hash.then_some(Some(text)).ok_or(invalid("PlanHash", why))
+        }
+        Some(_) => Err(invalid("PlanHash", "it must be text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const CDN: &str = "http://127.0.0.1:4400/";
+    const TASK: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+
+    fn with(options: Value) -> Result<Options, InvalidOptions> {
+        parse(&json!({"ServerID": "1", "Options": options}), 1000, CDN)
+            .map(|(fields, _)| fields.options)
+    }
+
+    #[test]
+    fn names_match_in_any_case_and_the_password_stays_out() {
+        let data = json!({"serverid": "1", "options": {
+            "backupsource": format!("task://{TASK}"), "decrypt": "s3cret", "Unknown": 1,
+            "channelrestoremode": "diff", "protectedchannels": ["5"]}});
+        let (fields, password) = parse(&data, 1000, CDN).unwrap();
+        assert_eq!(password.unwrap().0, "s3cret");
+        assert_eq!(fields.options.channel_restore_mode, RestoreMode::Diff);
+        assert_eq!(fields.options.role_restore_mode, RestoreMode::Diff);
+        assert_eq!(fields.options.parts.len(), Part::ALL.len());
+        let stored = serde_json::to_string(&fields).unwrap();
+        assert!(
+            !stored.contains("s3cret") && !stored.contains("Decrypt"),
+            "{stored}"
+        );
+        assert_eq!(serde_json::from_str::<Fields>(&stored).unwrap(), fields);
+    }
+
+    #[test]
+    fn sources_are_tasks_or_https() {
+        let source = |text: &str| with(json!({"BackupSource": text})).map(|o| o.backup_source);
+        let task = BackupSource::Task(TASK.parse().unwrap());
+        for text in [
+            TASK.to_owned(),
+            format!("task:///{TASK}"),
+            format!("job://{TASK}"),
+        ] {
+            assert_eq!(source(&text).as_ref(), Ok(&task), "{text}");
+        }
+        let address = "https://cdn.discordapp.com/attachments/1/2/a.iblfile";
+        assert_eq!(
+            source(address),
+            Ok(BackupSource::Address(address.to_owned()))
+        );
+        for text in [
+            "file:///etc/passwd",
+            "http://example.com/a",
+            "task://../../x",
+            "task:///other/key",
+            "ftp://x",
+        ] {
+            assert_eq!(source(text), Err(InvalidOptions::Source), "{text}");
+        }
+        assert_eq!(source(" "), Err(InvalidOptions::NoSource));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (options, name) in [
+            (
+                json!({"ChannelRestoreMode": "partial"}),
+                "ChannelRestoreMode",
+            ),
+            (json!({"RoleRestoreMode": 1}), "RoleRestoreMode"),
+            (json!({"Parts": ["everything"]}), "Parts"),
+            (json!({"ProtectedRoles": ["x"]}), "ProtectedRoles"),
+            (json!({"DryRun": "yes"}), "DryRun"),
+            (json!({"PlanHash": "abc"}), "PlanHash"),
+        ] {
+            let mut options = options;
+            options["BackupSource"] = TASK.into();
+            let error = with(options).unwrap_err();
+            assert!(
+                matches!(&error, InvalidOptions::Option { name: of, .. } if *of == name),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! One attempt: the order of its steps and what a person sees of them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use splashtail_guild::Kind;
+use splashtail_iblfile::DerivedKey;
+use splashtail_jobs::{JobContext, JobError, JobOutput, Level, SecretBytes};
+
+use super::error::RestoreError;
+use super::file::{self, BackupFile};
+use super::job::RestoreBackup;
+use super::live::{self, Live};
+use super::options::{BackupSource, Fields, Part};
+use super::plan::RestorePlan;
+use super::report::{self, NotRestored};
+use super::source;
+use crate::backup::error::BackupError;
+use crate::backup::options::{Constraints, Fields as BackupFields, Options as BackupOptions};
+use crate::backup::source::Source;
+use crate::backup::work::Work;
+use crate::carry_out::{Carried, CarryOut};
+
+/// One attempt.
+pub struct Run<'a> {
+    job: &'a RestoreBackup,
+    cx: &'a JobContext,
+    fields: &'a Fields,
+    password: Option<String>,
+    /// Of work files and the safety backup.
+    key: Option<DerivedKey>,
+    work: Work,
+}
+
+/// A look at the server that was recorded: a work file, and the hash of the plan for it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Look {
+    live: String,
+    plan: String,
+    hash: String,
+}
+
+/// The backup that was made beforehand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Safety {
+    filename: String,
+    encrypted: bool,
+}
+
+impl<'a> Run<'a> {
+    pub async fn run(
+        job: &'a RestoreBackup,
+        cx: &'a JobContext,
+        fields: &'a Fields,
+    ) -> Result<JobOutput, JobError> {
+        let password = password(cx)?;
+        let key = match &password {
+            None => None,
+            Some(password) => Some(key(job, cx, password).await?),
+        };
+        let work = Work::new(job.objects.clone(), cx.id(), cx.attempt(), key.clone());
+        let run = Self {
+            job,
+            cx,
+            fields,
+            password,
+            key,
+            work,
+        };
+        run.steps().await
+    }
+
+    async fn steps(&self) -> Result<JobOutput, JobError> {
+        self.work.begin().await?;
+        let source: String = self.cx.step("source", || self.fetch()).await?;
+        let backup = self.open(&source).await?;
+        self.cx.step("opened", || self.tell_opened(&backup)).await?;
+
+        let (_, plan) = self.look("look", &backup).await?;
+        self.cx.step("planned", || self.tell_plan(&plan)).await?;
+        if self.fields.options.dry_run {
+            return self.dry_run(&plan).await;
+        }
+        self.check(&plan)?;
+        let safety = match plan.effects.is_empty() {
+            true => None,
+            false => Some(self.safety_backup(&plan).await?),
+        };
+        // The safety backup took its time, and the server may have changed meanwhile.
+        let (live, plan) = self.look("last_look", &backup).await?;
+        self.check(&plan)?;
+
+        let reason = match &self.fields.options.backup_source {
+            BackupSource::Task(id) => format!("Restore of backup {id}"),
+            BackupSource::Address(_) => "Restore of a backup".to_owned(),
+        };
+        let order = CarryOut {
+            cx: self.cx,
+            discord: &self.job.discord,
+            guild: self.fields.server_id,
+            live: &live.structure,
+            reason: &reason,
+        };
+        let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
+        let report = || self.report(&backup, &plan, &carried, safety.as_ref());
+        let filename: String = self.cx.step("report", report).await?;
+        Ok(JobOutput {
+            filename,
+            segregated: false,
+        })
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source {
+            discord: &self.job.discord,
+            clock: self.job.clock.as_ref(),
+            cancelled: self.cx.cancelled(),
+        }
+    }
+
+    /// Copies the backup aside: its address may end, and its task be deleted, long before this job
+    /// has.
+    async fn fetch(&self) -> Result<String, JobError> {
+        let job = self.job;
+        let from = (&job.storage, &job.objects, self.source());
+        let source = &self.fields.options.backup_source;
+        let most = self.fields.max_body_size;
+        let bytes = source::read(source, self.fields.server_id, most, from).await?;
+        let name = self.work.own("source");
+        self.work.put(&name, bytes).await?;
+        Ok(name)
+    }
+
+    async fn open(&self, source: &str) -> Result<BackupFile, JobError> {
+        let bytes = self.work.get(source).await?;
+        let password = self.password.clone();
+        let most = self.fields.max_body_size;
+        let open = move || file::open(bytes, password.as_deref(), most);
+        let opened = tokio::task::spawn_blocking(open).await;
+        Ok(opened.map_err(BackupError::background)??)
+    }
+
+    async fn tell_opened(&self, backup: &BackupFile) -> Result<(), JobError> {
+        let extra = json!({
+            "made": backup.created_at.to_rfc3339(),
+            "roles": file::count(&backup.wanted, Kind::Role),
+            "channels": file::count(&backup.wanted, Kind::Channel),
+        });
+        self.cx.log(Level::Info, "Read the backup", extra).await;
+        Ok(())
+    }
+
+    /// Reads the server and plans, once per name: a later attempt gets the same plan.
+    async fn look(&self, name: &str, backup: &BackupFile) -> Result<(Live, RestorePlan), JobError> {
+        let look: Look = self.cx.step(name, || self.look_now(name, backup)).await?;
+        let live: Live = self.work.get_json(&look.live).await?;
+        let plan: RestorePlan = self.work.get_json(&look.plan).await?;
+        Ok((live, plan))
+    }
+
+    async fn look_now(&self, name: &str, backup: &BackupFile) -> Result<Look, JobError> {
+        let Fields {
+            server_id,
+            options,
+            known_channels,
+            ..
+        } = self.fields;
+        let wants = |part| options.parts.contains(&part);
+        let live = live::read(self.source(), *server_id, known_channels, wants).await?;
+        let mut plan = RestorePlan::new(&live, &backup.wanted, options);
+        plan.not_restored.extend(self.left_out(backup, &live));
+        let look = Look {
+            live: self.work.own(&format!("{name}/live")),
+            plan: self.work.own(&format!("{name}/plan")),
+            hash: plan.hash.clone(),
+        };
+        self.work.put_json(&look.live, &live).await?;
+        self.work.put_json(&look.plan, &plan).await?;
+        Ok(look)
+    }
+
+    /// What a restore does not do, or cannot know.
+    fn left_out(&self, backup: &BackupFile, live: &Live) -> Vec<NotRestored> {
+        let parts = &self.fields.options.parts;
+        let mut left = Vec::new();
+        let item = |kind: &str, name: String, code: &str, why: String| NotRestored {
+            kind: kind.to_owned(),
+            id: None,
+            name,
+            fields: Vec::new(),
+            code: code.to_owned(),
+            why,
+        };
+        if parts.contains(&Part::Messages) {
+            for (channel, count) in &backup.messages {
+                let name = file::channel_name(&backup.wanted, channel);
+                let why = format!("messages are not restored yet, {count} are in the backup");
+                left.push(item("messages", name, "not_supported", why));
+            }
+            if backup.threads > 0 {
+                let why = format!(
+                    "threads are not restored yet, {} are in the backup",
+                    backup.threads
+                );
+                left.push(item("threads", String::new(), "not_supported", why));
+            }
+        }
+        for (part, kind) in [
+            (Part::Automod, Kind::AutomodRule),
+            (Part::Events, Kind::ScheduledEvent),
+            (Part::Sounds, Kind::Sound),
+        ] {
+            if !parts.contains(&part) {
+                continue;
+            }
+            let kind_name = report::word(kind);
+            if backup.wanted.knows(kind) && !live.structure.knows(kind) {
+                let why = "the bot may not read those of the server".to_owned();
+                left.push(item(&kind_name, String::new(), "not_readable", why));
+            }
+        }
+        left
+    }
+
+    async fn tell_plan(&self, plan: &RestorePlan) -> Result<(), JobError> {
+        let extra = json!({"plan_hash": plan.hash, "counts": plan.counts(),
+                           "botDisplayIgnore": ["plan_hash", "counts"]});
+        self.cx.log(Level::Info, plan.headline(), extra).await;
+        self.tell_not_restored(&plan.not_restored).await;
+        Ok(())
+    }
+
+    async fn tell_not_restored(&self, items: &[NotRestored]) {
+        for (line, count, names) in report::lines(items) {
+            let extra = json!({"count": count, "items": names});
+            self.cx.log(Level::Warn, line, extra).await;
+        }
+    }
+
+    /// Refuses what cannot work, or is not what was approved, before anything is touched.
+    fn check(&self, plan: &RestorePlan) -> Result<(), JobError> {
+        if !plan.refusals.is_empty() {
+            return Err(RestoreError::Preflight(plan.refusals.clone()).into());
+        }
+        match &self.fields.options.plan_hash {
+            Some(approved) if *approved != plan.hash => {
+                let now = plan.hash.clone();
+                Err(RestoreError::PlanChanged { now }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn dry_run(&self, plan: &RestorePlan) -> Result<JobOutput, JobError> {
+        let publish = || self.publish("antiraid-restore-plan", plan.document());
+        let filename: String = self.cx.step("published", publish).await?;
+        Ok(JobOutput {
+            filename,
+            segregated: false,
+        })
+    }
+
+    /// A backup of the server as it is, within this job: with the messages of the channels that
+    /// will be deleted, as far as the server's plan allows, and under the same password.
+    async fn safety_backup(&self, plan: &RestorePlan) -> Result<Safety, JobError> {
+        let constraints = Constraints::of(&self.job.backup.plan);
+        let doomed: Vec<_> = plan
+            .doomed_channels()
+            .into_iter()
+            .filter_map(|id| splashtail_core::ids::ChannelId::new(id.get()))
+            .collect();
+        let fields = BackupFields {
+            server_id: self.fields.server_id,
+            constraints,
+            options: BackupOptions {
+                per_channel: constraints.total_max_messages,
+                max_messages: constraints.total_max_messages,
+                backup_messages: !doomed.is_empty(),
+                backup_attachments: !doomed.is_empty(),
+                channels: doomed,
+                ignore_message_backup_errors: true,
+                rollover_leftovers: true,
+                ..BackupOptions::default()
+            },
+            known_channels: self.fields.known_channels.clone(),
+        };
+        let begun = || async {
+            let message = "Making a safety backup of the server as it is";
+            self.cx.log(Level::Info, message, Value::Null).await;
+            Ok(())
+        };
+        self.cx.step("safety_begun", begun).await?;
+        let key = self.key.clone();
+        let encrypted = key.is_some();
+        let scope = self.cx.scope("safety", Value::Null);
+        let output = self.job.backup.write(&scope, &fields, key).await?;
+        Ok(Safety {
+            filename: output.filename,
+            encrypted,
+        })
+    }
+
+    async fn report(
+        &self,
+        backup: &BackupFile,
+        plan: &RestorePlan,
+        carried: &Carried,
+        safety: Option<&Safety>,
+    ) -> Result<String, JobError> {
+        let refused: Vec<NotRestored> = carried.left.iter().map(NotRestored::from).collect();
+        let mut not_restored = plan.not_restored.clone();
+        not_restored.extend(refused.iter().cloned());
+        let lines: Vec<String> = not_restored.iter().map(NotRestored::line).collect();
+        let document = json!({
+            "kind": "restore_report",
+            "server_id": self.fields.server_id,
+            "backup_made_at": backup.created_at.to_rfc3339(),
+            "plan_hash": plan.hash,
+            "counts": plan.counts(),
+            "effects": plan.effects.len(),
+            "done": carried.done,
+            "not_restored": not_restored,
+            "lines": lines,
+            "safety_backup": safety.map(|safety| json!({
+                "source": format!("task://{}", self.cx.id()),
+                "filename": safety.filename, "encrypted": safety.encrypted})),
+            "ids": report::id_map(&carried.mapping),
+        });
+        let filename = self.publish("antiraid-restore-report", document).await?;
+        self.tell_not_restored(&refused).await;
+        let (done, of) = (carried.done, plan.effects.len());
+        let level = match not_restored.is_empty() {
+            true => Level::Info,
+            false => Level::Warn,
+        };
+        let message = match (of, not_restored.len()) {
+            (0, 0) => "Nothing had to be done".to_owned(),
+            (_, 0) => format!("Restored: all {done} changes were made"),
+            (_, left) => format!(
+                "Restored: {done} of {of} changes were made; {left} things are not as in the \
+                 backup, the report names them"
+            ),
+        };
+        let mut extra = json!({"done": done, "of": of, "notRestored": not_restored.len()});
+        if safety.is_some() {
+            extra["undo"] = format!("restore task://{}", self.cx.id()).into();
+        }
+        self.cx.log(level, message, extra).await;
+        Ok(filename)
+    }
+
+    /// Puts a document where the task's output is.
+    async fn publish(&self, name: &str, document: Value) -> Result<String, JobError> {
+        let made_at = self.job.clock.now().format("%Y-%m-%d-%H-%M-%S");
+        let filename = format!("{name}-{made_at}.json");
+        let text = serde_json::to_vec_pretty(&document).map_err(BackupError::Json)?;
+        self.cx.fence_check().await?;
+        let key = format!("tasks/{}/{filename}", self.cx.id());
+        let put = self.job.objects.put(&key, text.into()).await;
+        put.map_err(BackupError::Objects)?;
+        Ok(filename)
+    }
+}
+
+fn password(cx: &JobContext) -> Result<Option<String>, JobError> {
+    let Some(secret) = cx.secret() else {
+        return Ok(None);
+    };
+    let password = String::from_utf8(secret.as_ref().to_vec());
+    password.map(Some).map_err(|_| BackupError::Key.into())
+}
+
+/// Derived once from the password of the backup that is restored: what this job keeps is locked
+/// like that.
+async fn key(job: &RestoreBackup, cx: &JobContext, password: &str) -> Result<DerivedKey, JobError> {
+    let derive = || async {
+        let derived = job.backup.derive(password.to_owned()).await;
+        derived.map_err(|error| JobError::fault(error.to_string()))
+    };
+    let key: SecretBytes = cx.secret_step("key", derive).await?;
+    Ok(DerivedKey::from_bytes(key.as_ref()).ok_or(BackupError::Key)?)
+}

@@ -1,0 +1,64 @@
+//! The bytes of the backup: what a task of the same server left, or a file at Discord.
+
+use splashtail_core::clock::Clock;
+use splashtail_core::ids::GuildId;
+use splashtail_storage::{Owner, Storage, TaskState};
+
+use super::error::RestoreError;
+use super::options::BackupSource;
+use crate::backup::error::BackupError;
+use crate::backup::source::Source;
+use crate::objects::Objects;
+
+const EXTENSION: &str = ".iblfile";
+
+/// Reads the whole file.
+pub async fn read(
+    source: &BackupSource,
+    server: GuildId,
+    limit: u64,
+    (storage, objects, discord): (&Storage, &Objects, Source<'_>),
+) -> Result<Vec<u8>, RestoreError> {
+    match source {
+        BackupSource::Address(address) => {
+            let read = discord.download(address, limit).await;
+            Ok(read.map_err(RestoreError::Download)?.bytes.into())
+        }
+        BackupSource::Task(_) => {
+            let key = key(source, server, storage, discord.clock, objects).await?;
+            let Some(key) = key else {
+                return Err(BackupError::Incomplete("sources").into());
+            };
+            Ok(objects.get(&key).await?.into())
+        }
+    }
+}
+
+/// The object that a task left; `None` for addresses.
+///
+/// # Errors
+/// The task is another server's, or it has left no backup.
+pub async fn key(
+    source: &BackupSource,
+    server: GuildId,
+    storage: &Storage,
+    clock: &dyn Clock,
+    objects: &Objects,
+) -> Result<Option<String>, RestoreError> {
+    let BackupSource::Task(id) = source else {
+        return Ok(None);
+    };
+    let row = storage.tasks().get(*id, clock.now()).await;
+    let row = row.map_err(RestoreError::Storage)?;
+    // Whoever asks for another server's learns no more than that it is not theirs.
+    let row = row.filter(|row| row.owner == Owner::Server(server));
+    let row = row.ok_or(RestoreError::NoTask(*id))?;
+    if !matches!(row.state, TaskState::Completed | TaskState::Failed) {
+        return Err(RestoreError::NoFile(*id));
+    }
+    // Of a restore it is the backup that it made beforehand, which also a failed one leaves.
+    let left = objects.list(&format!("tasks/{id}")).await?;
+    let mut left = left.into_iter().map(|object| object.key);
+    let file = left.find(|key| key.ends_with(EXTENSION) && key.matches('/').count() == 2);
+    file.map(Some).ok_or(RestoreError::NoFile(*id))
+}

@@ -1,0 +1,146 @@
+//! The sandbox's `small` world below a jobserver, and what is done to it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use splashtail_core::ids::TaskId;
+use splashtail_sandbox::clock::SandboxClock;
+use splashtail_sandbox::control::client::ControlClient;
+use splashtail_sandbox::control::types::{DrillKind, DrillState, NewDrill};
+use splashtail_sandbox::gateway::Settings;
+use splashtail_sandbox::journal::Record;
+use splashtail_sandbox::seed::small;
+use splashtail_sandbox::server::{Running, start};
+use splashtail_storage::TaskRow;
+
+use super::{Jobserver, Setup, setup_with};
+
+pub const GUILD: &str = "1100000000001179648";
+pub const OWNER: &str = "1100000000000000010";
+
+/// A simulated Discord, and a jobserver's data that knows its address.
+pub struct World {
+    pub sandbox: Running,
+    pub control: ControlClient,
+    pub setup: Setup,
+}
+
+pub async fn world() -> World {
+    let clock = Arc::new(SandboxClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
+    clock.set_rate(20.0);
+    let sandbox = start("small", 1, clock, Settings::default(), true).await;
+    let sandbox = sandbox.unwrap();
+    let control = sandbox.client().unwrap();
+    let rest = sandbox.rest.clone();
+    let setup = setup_with(move |config| {
+        config.discord_auth.token = Some(small::bot_token().into());
+        config.discord.api_base = rest.clone();
+        config.discord.cdn_base = rest.clone();
+    });
+    World {
+        sandbox,
+        control,
+        setup,
+    }
+}
+
+impl World {
+    /// As somebody, by the same REST API.
+    pub async fn rest(&self, user: &str, method: &str, path: &str, body: Value) -> Value {
+        let result = self.control.rest(user, method, path, body).await.unwrap();
+        assert!(result.status < 300, "{method} {path}: {result:?}");
+        result.body
+    }
+
+    pub async fn channels(&self) -> Vec<Value> {
+        let path = format!("/guilds/{GUILD}/channels");
+        let list = self.rest(OWNER, "GET", &path, Value::Null).await;
+        list.as_array().unwrap().clone()
+    }
+
+    pub async fn roles(&self) -> Vec<Value> {
+        let path = format!("/guilds/{GUILD}/roles");
+        let list = self.rest(OWNER, "GET", &path, Value::Null).await;
+        list.as_array().unwrap().clone()
+    }
+
+    /// All channels as a bot's cluster would list them.
+    pub async fn known_channels(&self) -> Value {
+        let known =
+            |c: &Value| json!({"id": c["id"], "type": c["type"], "parent_id": c["parent_id"]});
+        self.channels().await.iter().map(known).collect()
+    }
+
+    pub async fn nuke(&self) {
+        let order = NewDrill {
+            size: Some(60),
+            rate: Some(200.0),
+            watch_ms: Some(0),
+            ..NewDrill::new(DrillKind::Nuke, GUILD)
+        };
+        let id = self.control.start_drill(&order).await.unwrap().id;
+        while self.control.drill(id, 1000).await.unwrap().state != DrillState::Finished {}
+    }
+
+    /// How often the bot called a route.
+    pub async fn calls(&self, called: &str, route_: &str) -> usize {
+        let journal = self.control.journal(0).await.unwrap();
+        let is = |record: &Record| match record {
+            Record::Request { method, route, .. } => {
+                method == called && route.as_deref() == Some(route_)
+            }
+            _ => false,
+        };
+        journal.iter().filter(|entry| is(&entry.record)).count()
+    }
+}
+
+impl Jobserver {
+    pub async fn backup(&self, world: &World, options: Value) -> TaskId {
+        let data = json!({"ServerID": GUILD, "Options": options,
+                          "KnownChannels": world.known_channels().await});
+        let client = self.client();
+        let created = client
+            .create_task("guild_create_backup", data, true, None)
+            .await;
+        let id = created.unwrap().task_id;
+        self.completed(id).await;
+        id
+    }
+
+    pub async fn order_restore(&self, world: &World, options: Value) -> TaskId {
+        let data = json!({"ServerID": GUILD, "Options": options,
+                          "KnownChannels": world.known_channels().await});
+        let client = self.client();
+        let created = client
+            .create_task("guild_restore_backup", data, true, None)
+            .await;
+        created.unwrap().task_id
+    }
+
+    /// Its output.
+    pub async fn restore(&self, world: &World, options: Value) -> Value {
+        let id = self.order_restore(world, options).await;
+        self.document(id).await
+    }
+
+    pub async fn failed_restore(&self, world: &World, options: Value) -> (TaskRow, String) {
+        let id = self.order_restore(world, options).await;
+        let row = self.ended(id).await;
+        let last = self.log(id).await.pop().unwrap();
+        (row, format!("{} {}", last.msg, json!(last.extra)))
+    }
+
+    pub async fn document(&self, id: TaskId) -> Value {
+        serde_json::from_slice(&self.file(id).await).unwrap()
+    }
+
+    /// What a restore would still do.
+    pub async fn rest_of(&self, world: &World, backup: TaskId) -> Vec<String> {
+        let options = json!({"BackupSource": format!("task://{backup}"), "DryRun": true});
+        let plan = self.restore(world, options).await;
+        let effects = plan["effects"].as_array().unwrap();
+        let step = |effect: &Value| effect["step"].as_str().unwrap().to_owned();
+        effects.iter().map(step).collect()
+    }
+}
