@@ -1,0 +1,258 @@
+//! Takes events to their servers' mailboxes and has them heard: each server's one after another,
+//! servers side by side.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::{GuildId, ShardId};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::delivery::Delivery;
+use super::event::{Body, Event, Gap};
+use super::kind::{EventKind, EventKinds};
+use super::listener::{Enabled, Subscription};
+use super::mailbox::{BOUNDS, Bounds, Lane, Offered};
+use super::meters::Meters;
+use crate::guilds::{FOLLOWED, Guilds};
+
+/// Workers per processor: one that computes for long keeps few servers from theirs.
+const LANES_PER_PROCESSOR: usize = 2;
+/// Events of a lane that are being waited for. Whoever stalls takes a place for the deadline at most.
+const UNDER_WAY: usize = 1024;
+
+/// The way from the tap to the modules.
+pub struct Router {
+    lanes: Vec<Arc<Worker>>,
+    guilds: Arc<Guilds>,
+    wanted: EventKinds,
+    meters: Arc<Meters>,
+}
+
+struct Worker {
+    lane: Mutex<Lane>,
+    /// Something came.
+    news: Notify,
+    /// Something was taken out.
+    room: Notify,
+    /// It has been said that this lane is full.
+    told_full: AtomicBool,
+}
+
+impl Router {
+    /// Starts the workers, which end with the token; the tracker counts what is being heard.
+    pub fn start(
+        subscriptions: Vec<Subscription>,
+        enabled: Arc<dyn Enabled>,
+        guilds: Arc<Guilds>,
+        clock: SharedClock,
+        running: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Arc<Self> {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let lanes = processors * LANES_PER_PROCESSOR;
+        Self::with(
+            lanes,
+            BOUNDS,
+            subscriptions,
+            enabled,
+            guilds,
+            clock,
+            running,
+            shutdown,
+        )
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what `start` has, and what tests choose"
+    )]
+    pub(super) fn with(
+        lanes: usize,
+        bounds: Bounds,
+        subscriptions: Vec<Subscription>,
+        enabled: Arc<dyn Enabled>,
+        guilds: Arc<Guilds>,
+        clock: SharedClock,
+        running: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Arc<Self> {
+        let meters = Arc::new(Meters::new());
+        let delivery = Delivery::new(
+            subscriptions,
+            enabled,
+            Arc::clone(&guilds),
+            clock,
+            Arc::clone(&meters),
+        );
+        let delivery = Arc::new(delivery);
+        let wanted = delivery.kinds().and(FOLLOWED);
+        let lanes: Vec<_> = (0..lanes.max(1))
+            .map(|_| {
+                Arc::new(Worker {
+                    lane: Mutex::new(Lane::new(bounds)),
+                    news: Notify::new(),
+                    room: Notify::new(),
+                    told_full: AtomicBool::new(false),
+                })
+            })
+            .collect();
+        for worker in &lanes {
+            let work = Arc::clone(worker).work(Arc::clone(&delivery));
+            running.spawn(shutdown.clone().run_until_cancelled_owned(work));
+        }
+        Arc::new(Self {
+            lanes,
+            guilds,
+            wanted,
+            meters,
+        })
+    }
+
+    /// Whether anybody hears of this kind. GUILD_DELETE is two.
+    pub fn wants(&self, kind: EventKind) -> bool {
+        self.wanted.contains(kind)
+    }
+
+    /// Puts an event into its server's mailbox. Waits for room only when it may not be left out.
+    pub async fn offer(&self, event: Event) {
+        if !self.wants(event.kind) {
+            return;
+        }
+        self.meters.event(event.kind);
+        let worker = &self.lanes[place(event.guild, self.lanes.len())];
+        let (kind, mut event) = (event.kind, event);
+        loop {
+            let room = worker.room.notified();
+            let offered = worker.lane().offer(event);
+            match offered {
+                Offered::Taken => break,
+                Offered::Instead(oldest) => {
+                    self.meters.left_out(oldest.kind);
+                    break;
+                }
+                Offered::LeftOut => return self.meters.left_out(kind),
+                Offered::Full(back) => {
+                    self.meters.full();
+                    if !worker.told_full.swap(true, Ordering::Relaxed) {
+                        warn!(guild.id = %back.guild, "a server's events wait for room in its mailbox");
+                    }
+                    event = *back;
+                    room.await;
+                }
+            }
+        }
+        worker.news.notify_one();
+    }
+
+    /// Tells every server of a shard that events may have been missed.
+    pub async fn gap(&self, shard: ShardId, gap: Gap, received: std::time::Duration) {
+        self.meters.gap(gap.cause);
+        if !self.wants(EventKind::Gap) {
+            return;
+        }
+        for guild in self.guilds.of_shard(shard) {
+            self.offer(Event {
+                kind: EventKind::Gap,
+                guild: guild.id(),
+                shard,
+                seq: None,
+                received,
+                body: Body::Gap(gap),
+            })
+            .await;
+        }
+    }
+
+    pub fn guilds(&self) -> &Guilds {
+        &self.guilds
+    }
+
+    /// Events that wait, security and the rest.
+    pub fn waiting(&self) -> (usize, usize) {
+        let waiting = self.lanes.iter().map(|worker| worker.lane().waiting());
+        waiting.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+}
+
+/// Ids of one second differ in their lowest bits alone, those of a shard agree in a few above.
+fn place(guild: GuildId, lanes: usize) -> usize {
+    let mixed = (guild.get() >> 22).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from(mixed).unwrap_or_default() % lanes
+}
+
+impl Worker {
+    fn lane(&self) -> MutexGuard<'_, Lane> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn work(self: Arc<Self>, delivery: Arc<Delivery>) {
+        let mut under_way: FuturesUnordered<BoxFuture<'_, GuildId>> = FuturesUnordered::new();
+        loop {
+            while under_way.len() < UNDER_WAY {
+                let Some(event) = self.lane().next() else {
+                    break;
+                };
+                self.made_room();
+                let guild = event.guild;
+                // Most events concern nobody but the server's state, or are heard at once.
+                match delivery.begin(event) {
+                    None => self.lane().done(guild),
+                    Some(mut heard) => {
+                        let now = poll_fn(|cx| Poll::Ready(heard.as_mut().poll(cx))).await;
+                        match now {
+                            Poll::Ready(()) => self.lane().done(guild),
+                            Poll::Pending => under_way.push(heard.map(move |()| guild).boxed()),
+                        }
+                    }
+                }
+                tokio::task::coop::consume_budget().await;
+            }
+            tokio::select! {
+                biased;
+                Some(guild) = under_way.next() => self.lane().done(guild),
+                () = self.news.notified(), if under_way.len() < UNDER_WAY => {}
+            }
+        }
+    }
+
+    fn made_room(&self) {
+        self.room.notify_waiters();
+        if self.told_full.load(Ordering::Relaxed) {
+            let (security, _) = self.lane().waiting();
+            if security == 0 && self.told_full.swap(false, Ordering::Relaxed) {
+                debug!("no server's events wait for room any more");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Router {
+    /// One that nobody listens to.
+    pub(crate) fn deaf(clock: SharedClock) -> Arc<Self> {
+        let shutdown = CancellationToken::new();
+        let guilds = Arc::default();
+        Self::with(
+            1,
+            BOUNDS,
+            Vec::new(),
+            Arc::new(|_, _| false),
+            guilds,
+            clock,
+            &TaskTracker::new(),
+            &shutdown,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

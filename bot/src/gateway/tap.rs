@@ -1,0 +1,245 @@
+//! What the process learns from the frames that pass: the session's address, the servers of a shard,
+//! gaps, and the events of servers for the router.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::{GuildId, ShardId, UserId};
+use tracing::warn;
+
+use super::upstream::Addresses;
+use crate::events::{Body, Event, EventKind, Gap, GapCause, Head, Router};
+
+/// Opcode of a dispatch (gateway documentation, "Gateway Opcodes").
+const DISPATCH: u64 = 0;
+/// A session that was away for less has missed nothing: Discord sends what it kept.
+const SHORT: Duration = Duration::from_secs(3);
+
+/// Sees every frame that Discord sends to this process's shards.
+pub(super) struct Tap {
+    router: Arc<Router>,
+    clock: SharedClock,
+    sessions: Mutex<BTreeMap<ShardId, Session>>,
+}
+
+/// A shard's session as far as it came here.
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    /// Of the last dispatch that went to the router; what is sent again does not.
+    seq: u64,
+    /// When the session was last known to be alive.
+    alive: Duration,
+}
+
+/// What one connection has shown so far.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    /// Its session has begun or goes on.
+    established: bool,
+}
+
+impl Tap {
+    pub(super) fn new(router: Arc<Router>, clock: SharedClock) -> Self {
+        Self {
+            router,
+            clock,
+            sessions: Mutex::default(),
+        }
+    }
+
+    /// Takes what it can use of a frame. Waits only while a mailbox is full that may leave nothing
+    /// out.
+    pub(super) async fn see(
+        &self,
+        shard: ShardId,
+        addresses: &Addresses,
+        watched: &mut Watched,
+        frame: &Bytes,
+    ) {
+        let received = self.clock.monotonic();
+        let Some(head) = Head::scan(frame).filter(|head| head.op == Some(DISPATCH)) else {
+            self.alive(shard, watched, received);
+            return;
+        };
+        match head.name.as_deref().unwrap_or_default() {
+            b"READY" => {
+                watched.established = true;
+                self.begin(shard, addresses, &head, received, frame).await;
+            }
+            b"RESUMED" => {
+                watched.established = true;
+                self.resumed(shard, &head, received).await;
+            }
+            name => {
+                let kind = EventKind::of_name(name);
+                let is_delete = name == b"GUILD_DELETE";
+                let wanted = is_delete || self.router.wants(kind);
+                if let Some(hole) = self.pass(shard, watched, &head, received) {
+                    if hole {
+                        self.gap(shard, GapCause::Hole, Duration::ZERO, received)
+                            .await;
+                    }
+                    if wanted {
+                        self.route(shard, kind, is_delete, &head, received, frame)
+                            .await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn begin(
+        &self,
+        shard: ShardId,
+        addresses: &Addresses,
+        head: &Head<'_>,
+        received: Duration,
+        frame: &Bytes,
+    ) {
+        #[derive(Deserialize)]
+        struct Whole {
+            d: Ready,
+        }
+        #[derive(Deserialize)]
+        struct Ready {
+            user: Option<Named<UserId>>,
+            #[serde(default)]
+            guilds: Vec<Named<GuildId>>,
+            resume_gateway_url: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Named<T> {
+            id: T,
+        }
+        let session = Session {
+            seq: head.seq.unwrap_or_default(),
+            alive: received,
+        };
+        let before = self.sessions().insert(shard, session);
+        if let Some(before) = before {
+            let lasted = received.saturating_sub(before.alive);
+            self.gap(shard, GapCause::NewSession, lasted, received)
+                .await;
+        }
+        match serde_json::from_slice::<Whole>(frame) {
+            Ok(Whole { d: ready }) => {
+                addresses.note(shard, ready.resume_gateway_url.as_deref());
+                let guilds: Vec<_> = ready.guilds.iter().map(|guild| guild.id).collect();
+                let own_user = ready.user.map(|user| user.id);
+                let gone = self.router.guilds().begin(shard, own_user, &guilds);
+                for guild in gone {
+                    self.router
+                        .offer(Event {
+                            kind: EventKind::GuildGone,
+                            guild,
+                            shard,
+                            seq: None,
+                            received,
+                            body: Body::Raw(Bytes::from_static(b"{}")),
+                        })
+                        .await;
+                }
+            }
+            Err(error) => warn!(shard.id = %shard, %error, "a READY that cannot be read"),
+        }
+    }
+
+    async fn resumed(&self, shard: ShardId, head: &Head<'_>, received: Duration) {
+        let lasted = self.sessions().get_mut(&shard).map(|session| {
+            let lasted = received.saturating_sub(session.alive);
+            session.seq = session.seq.max(head.seq.unwrap_or_default());
+            session.alive = received;
+            lasted
+        });
+        if let Some(lasted) = lasted.filter(|lasted| *lasted >= SHORT) {
+            self.gap(shard, GapCause::Resumed, lasted, received).await;
+        }
+    }
+
+    /// Notes a dispatch. `None` when it has been here before; else whether others are missing before
+    /// it.
+    fn pass(
+        &self,
+        shard: ShardId,
+        watched: &Watched,
+        head: &Head<'_>,
+        received: Duration,
+    ) -> Option<bool> {
+        let mut sessions = self.sessions();
+        let Some(session) = sessions.get_mut(&shard) else {
+            return Some(false);
+        };
+        if watched.established {
+            session.alive = received;
+        }
+        let Some(seq) = head.seq else {
+            return Some(false);
+        };
+        if seq <= session.seq {
+            return None;
+        }
+        let hole = seq > session.seq + 1;
+        session.seq = seq;
+        Some(hole)
+    }
+
+    async fn route(
+        &self,
+        shard: ShardId,
+        kind: EventKind,
+        is_delete: bool,
+        head: &Head<'_>,
+        received: Duration,
+        frame: &Bytes,
+    ) {
+        let Some(place) = head.place(frame) else {
+            return;
+        };
+        let kind = match (is_delete, place.unavailable) {
+            (false, _) => kind,
+            (true, true) => EventKind::GuildUnavailable,
+            (true, false) => EventKind::GuildGone,
+        };
+        let guild = match kind {
+            EventKind::GuildCreate
+            | EventKind::GuildUpdate
+            | EventKind::GuildGone
+            | EventKind::GuildUnavailable => place.id,
+            _ => place.guild_id,
+        };
+        // What belongs to no server protects none.
+        let Some(guild) = guild else { return };
+        self.router
+            .offer(Event {
+                kind,
+                guild,
+                shard,
+                seq: head.seq,
+                received,
+                body: Body::Raw(frame.slice(place.body)),
+            })
+            .await;
+    }
+
+    async fn gap(&self, shard: ShardId, cause: GapCause, lasted: Duration, received: Duration) {
+        self.router
+            .gap(shard, Gap { cause, lasted }, received)
+            .await;
+    }
+
+    fn alive(&self, shard: ShardId, watched: &Watched, received: Duration) {
+        if watched.established
+            && let Some(session) = self.sessions().get_mut(&shard)
+        {
+            session.alive = received;
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<ShardId, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

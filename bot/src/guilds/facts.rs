@@ -1,0 +1,97 @@
+//! The little of a server that is asked for all the time.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_guild::{Kind, Structure};
+
+/// A server as far as it is needed to judge who may do what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub name: String,
+    /// `None` only when Discord named none.
+    pub owner: Option<UserId>,
+    /// By ascending id; everyone's role, whose id is the server's, is one of them.
+    pub roles: Vec<Role>,
+    /// Roles of the bot's own member, everyone's not among them.
+    pub own_roles: Vec<RoleId>,
+    /// When the bot's own member can act again, as Discord writes it (ISO 8601).
+    pub own_timeout: Option<String>,
+    /// As GUILD_CREATE counted them, followed by joins and leaves.
+    pub member_count: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
+    pub id: RoleId,
+    /// Bits that this program does not know are among them.
+    pub permissions: u64,
+    pub position: i64,
+}
+
+impl Facts {
+    /// Takes over settings and roles.
+    pub(super) fn follow(&mut self, structure: &Structure) {
+        let guild = structure.guild();
+        if let Some(name) = guild["name"].as_str() {
+            name.clone_into(&mut self.name);
+        }
+        self.owner = id(&guild["owner_id"]).and_then(UserId::new).or(self.owner);
+        let roles = structure.all(Kind::Role);
+        let role = |(id, role): (splashtail_guild::Id, &Value)| {
+            Some(Role {
+                id: RoleId::new(id.get())?,
+                permissions: role["permissions"]
+                    .as_str()
+                    .and_then(|bits| bits.parse().ok())?,
+                position: role["position"].as_i64().unwrap_or_default(),
+            })
+        };
+        self.roles = roles.filter_map(role).collect();
+    }
+
+    /// What the server as a whole permits to somebody with these roles: owners and administrators get
+    /// no more here than their roles say, and channels may say otherwise.
+    pub fn permissions(&self, guild: GuildId, held: &[RoleId]) -> u64 {
+        let holds = |role: &&Role| role.id.get() == guild.get() || held.contains(&role.id);
+        let held = self.roles.iter().filter(holds);
+        held.fold(0, |all, role| all | role.permissions)
+    }
+}
+
+fn id(value: &Value) -> Option<u64> {
+    splashtail_guild::Id::read(value).map(splashtail_guild::Id::get)
+}
+
+/// A member as GUILD_CREATE and the member events have it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Member {
+    pub(super) user: MemberUser,
+    #[serde(default)]
+    pub(super) roles: Vec<RoleId>,
+    #[serde(default)]
+    pub(super) communication_disabled_until: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MemberUser {
+    pub(super) id: UserId,
+}
+
+/// What of a GUILD_CREATE is no structure.
+#[derive(Debug, Deserialize)]
+pub(super) struct Beginning {
+    #[serde(default)]
+    pub(super) member_count: u64,
+    /// Only read for the bot's own member, so one that cannot be read spoils nothing.
+    #[serde(default)]
+    pub(super) members: Vec<Known>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Known {
+    Member(Member),
+    Other(IgnoredAny),
+}

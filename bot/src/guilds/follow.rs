@@ -1,0 +1,200 @@
+//! How a server's state follows its events.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+use splashtail_core::ids::{GuildId, ShardId, UserId};
+use splashtail_guild::Delta;
+
+use super::facts::{Beginning, Facts, Known, Member};
+use super::guild::Guild;
+use super::{GuildView, Guilds};
+use crate::events::{Event, EventKind, EventKinds, Gap, GapCause, Unreadable};
+
+/// Kinds that change a server's state.
+pub(crate) const FOLLOWED: EventKinds = EventKinds::of(&[
+    EventKind::GuildCreate,
+    EventKind::GuildGone,
+    EventKind::GuildUnavailable,
+    EventKind::GuildUpdate,
+    EventKind::GuildMemberAdd,
+    EventKind::GuildMemberUpdate,
+    EventKind::GuildMemberRemove,
+    EventKind::GuildRoleCreate,
+    EventKind::GuildRoleUpdate,
+    EventKind::GuildRoleDelete,
+    EventKind::ChannelCreate,
+    EventKind::ChannelUpdate,
+    EventKind::ChannelDelete,
+    EventKind::ThreadCreate,
+    EventKind::ThreadUpdate,
+    EventKind::ThreadDelete,
+    EventKind::ThreadListSync,
+    EventKind::GuildEmojisUpdate,
+    EventKind::GuildStickersUpdate,
+    EventKind::GuildSoundboardSoundCreate,
+    EventKind::GuildSoundboardSoundUpdate,
+    EventKind::GuildSoundboardSoundDelete,
+    EventKind::GuildSoundboardSoundsUpdate,
+    EventKind::SoundboardSounds,
+    EventKind::AutoModerationRuleCreate,
+    EventKind::AutoModerationRuleUpdate,
+    EventKind::AutoModerationRuleDelete,
+    EventKind::GuildScheduledEventCreate,
+    EventKind::GuildScheduledEventUpdate,
+    EventKind::GuildScheduledEventDelete,
+]);
+
+/// A server after an event.
+pub(crate) struct Followed {
+    pub(crate) view: GuildView,
+    /// The outage that ended with it.
+    pub(crate) outage: Option<Gap>,
+    pub(crate) read: Result<(), Unreadable>,
+}
+
+impl Guilds {
+    /// A READY: the bot's own user, and the shard's servers, which come one by one. Gives those that
+    /// were there before and are not any more.
+    pub(crate) fn begin(
+        &self,
+        shard: ShardId,
+        own_user: Option<UserId>,
+        guilds: &[GuildId],
+    ) -> Vec<GuildId> {
+        if let Some(own_user) = own_user {
+            // It is the same one for as long as the token is.
+            let _ = self.own_user.set(own_user);
+        }
+        let listed: HashSet<_> = guilds.iter().copied().collect();
+        let mut all = self.all();
+        for id in guilds {
+            all.entry(*id)
+                .or_insert_with(|| Arc::new(Guild::new(*id, shard)));
+        }
+        let of_shard = all.iter().filter(|(_, guild)| guild.shard() == shard);
+        let gone = of_shard
+            .map(|(id, _)| *id)
+            .filter(|id| !listed.contains(id));
+        // They leave with an event of their own.
+        gone.collect()
+    }
+
+    /// Applies an event to its server and gives the server after it. A body that is not what its
+    /// kind promises leaves it as it was.
+    pub(crate) fn follow(&self, event: &Event) -> Followed {
+        let guild = {
+            let mut all = self.all();
+            let known = match event.kind {
+                EventKind::GuildGone => all.remove(&event.guild),
+                _ => all.get(&event.guild).cloned(),
+            };
+            known.unwrap_or_else(|| {
+                let guild = Arc::new(Guild::new(event.guild, event.shard));
+                if event.kind == EventKind::GuildCreate {
+                    all.insert(event.guild, Arc::clone(&guild));
+                }
+                guild
+            })
+        };
+        let since = guild.state().unavailable_since;
+        let (delta, read) = match FOLLOWED.contains(event.kind) {
+            true => match guild.follow(event, self.own_user()) {
+                Ok(delta) => (delta, Ok(())),
+                Err(error) => (Delta::default(), Err(error)),
+            },
+            false => (Delta::default(), Ok(())),
+        };
+        let view = GuildView {
+            guild,
+            delta: Arc::new(delta),
+        };
+        let outage = since.filter(|_| view.is_available()).map(|since| Gap {
+            cause: GapCause::GuildBack,
+            lasted: event.received.saturating_sub(since),
+        });
+        Followed { view, outage, read }
+    }
+}
+
+impl Guild {
+    fn follow(&self, event: &Event, own: Option<UserId>) -> Result<Delta, Unreadable> {
+        match event.kind {
+            EventKind::GuildGone => {
+                self.state().available = false;
+                return Ok(Delta::default());
+            }
+            EventKind::GuildUnavailable => {
+                self.state().unavailable(event.received);
+                return Ok(Delta::default());
+            }
+            EventKind::GuildMemberAdd
+            | EventKind::GuildMemberUpdate
+            | EventKind::GuildMemberRemove => {
+                self.follow_member(event, own)?;
+                return Ok(Delta::default());
+            }
+            _ => {}
+        }
+        let body: Value = event.decode()?;
+        let beginning = match event.kind {
+            EventKind::GuildCreate if body["unavailable"] == true => {
+                self.state().unavailable(event.received);
+                return Ok(Delta::default());
+            }
+            EventKind::GuildCreate => Some(event.decode::<Beginning>()?),
+            _ => None,
+        };
+        let mut state = self.state();
+        let state = &mut *state;
+        let delta = state.structure.apply_event(event.kind.name(), &body);
+        if !delta.is_empty() || beginning.is_some() {
+            let facts = Arc::make_mut(&mut state.facts);
+            facts.follow(&state.structure);
+            if let Some(beginning) = beginning {
+                state.available = true;
+                state.unavailable_since = None;
+                begin(facts, beginning, own);
+            }
+        }
+        Ok(delta)
+    }
+
+    fn follow_member(&self, event: &Event, own: Option<UserId>) -> Result<(), Unreadable> {
+        let is_own = |user: UserId| Some(user) == own;
+        match event.kind {
+            EventKind::GuildMemberRemove => {
+                let mut state = self.state();
+                let facts = Arc::make_mut(&mut state.facts);
+                facts.member_count = facts.member_count.saturating_sub(1);
+            }
+            kind => {
+                let member: Member = event.decode()?;
+                let mut state = self.state();
+                if kind == EventKind::GuildMemberAdd {
+                    Arc::make_mut(&mut state.facts).member_count += 1;
+                }
+                if is_own(member.user.id) {
+                    own_member(Arc::make_mut(&mut state.facts), member);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn begin(facts: &mut Facts, beginning: Beginning, own: Option<UserId>) {
+    facts.member_count = beginning.member_count;
+    for member in beginning.members {
+        match member {
+            Known::Member(member) if Some(member.user.id) == own => own_member(facts, member),
+            _ => {}
+        }
+    }
+}
+
+fn own_member(facts: &mut Facts, member: Member) {
+    facts.own_roles = member.roles;
+    facts.own_timeout = member.communication_disabled_until;
+}

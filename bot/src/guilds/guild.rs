@@ -1,0 +1,73 @@
+//! One server.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use splashtail_core::ids::{GuildId, ShardId};
+use splashtail_guild::{Id, Structure};
+
+use super::facts::Facts;
+
+/// A server's state. Its events are applied one after another; everybody reads.
+#[derive(Debug)]
+pub(crate) struct Guild {
+    id: GuildId,
+    shard: ShardId,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) available: bool,
+    /// Monotonic time of the beginning of an outage, of a server that was there before.
+    pub(super) unavailable_since: Option<Duration>,
+    pub(super) facts: Arc<Facts>,
+    pub(super) structure: Structure,
+}
+
+impl State {
+    pub(super) fn unavailable(&mut self, at: Duration) {
+        if std::mem::replace(&mut self.available, false) {
+            self.unavailable_since = Some(at);
+        }
+    }
+}
+
+impl Guild {
+    pub(super) fn new(id: GuildId, shard: ShardId) -> Self {
+        Self {
+            id,
+            shard,
+            state: Mutex::new(State {
+                available: false,
+                unavailable_since: None,
+                facts: Arc::default(),
+                structure: Structure::empty(Id::new(id.get())),
+            }),
+        }
+    }
+
+    pub(crate) fn id(&self) -> GuildId {
+        self.id
+    }
+
+    pub(crate) fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    pub(crate) fn is_available(&self) -> bool {
+        self.state().available
+    }
+
+    pub(crate) fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.state().facts)
+    }
+
+    pub(crate) fn structure<T>(&self, read: impl FnOnce(&Structure) -> T) -> T {
+        read(&self.state().structure)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
