@@ -2,6 +2,7 @@
 
 use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
+use serde_json::Value;
 use splashtail_core::config::without_slash;
 use splashtail_core::ids::ChannelId;
 
@@ -65,11 +66,17 @@ pub async fn create(
     let data = options
         .job_data(guild, &app.config.plans.free)
         .map_err(BotError::Input)?;
+    run(cx, CREATE_TASK, data).await
+}
+
+/// Starts a task and shows it until it ends.
+pub(super) async fn run(cx: Context<'_>, task: &str, data: Value) -> Result<(), BotError> {
+    let app = cx.data();
     // Discord may deliver an interaction twice; its id makes the second one harmless.
     let key = cx.id().to_string();
     let created = app
         .jobserver
-        .create_task(CREATE_TASK, data, true, Some(&key))
+        .create_task(task, data, true, Some(&key))
         .await?;
 
     let starting = CreateEmbed::new()
@@ -93,7 +100,7 @@ pub async fn create(
 
 /// The channels of the server as the gateway told them, hidden ones included: Discord's lists leave
 /// those out.
-fn known_channels(cx: Context<'_>) -> Vec<KnownChannel> {
+pub(super) fn known_channels(cx: Context<'_>) -> Vec<KnownChannel> {
     let Some(guild) = cx.guild() else {
         return Vec::new();
     };

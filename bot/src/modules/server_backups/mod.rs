@@ -4,12 +4,14 @@ mod create;
 mod follow;
 mod list;
 mod options;
+mod restore;
 mod status;
 
 use splashtail_permissions::CommandExtendedData;
 
 use self::create::create;
 use self::list::list;
+use self::restore::restore;
 use super::{Module, ModuleCommand, extended};
 use crate::app::Context;
 use crate::error::BotError;
@@ -18,6 +20,8 @@ use crate::error::BotError;
 pub const ID: &str = "server_backups";
 /// The kind of task that makes a backup.
 pub const CREATE_TASK: &str = "guild_create_backup";
+/// The kind of task that puts a server back.
+pub const RESTORE_TASK: &str = "guild_restore_backup";
 
 pub fn module() -> Module {
     Module {
@@ -30,24 +34,28 @@ pub fn module() -> Module {
                     CommandExtendedData::kittycat_or_admin(ID, "create"),
                 ),
                 ("list", CommandExtendedData::kittycat_or_admin(ID, "list")),
+                (
+                    "restore",
+                    CommandExtendedData::kittycat_or_admin(ID, "restore"),
+                ),
             ]),
         }],
         ..Module::new(
             ID,
             "Server Backups",
-            "Back up this server and keep the file",
+            "Back up this server, keep the file and put the server back",
         )
     }
 }
 
-/// Back up this server, or list its backups.
+/// Back up this server, list its backups or restore one.
 #[poise::command(
     prefix_command,
     slash_command,
     guild_only,
     aliases("backup"),
     user_cooldown = 5,
-    subcommands("create", "list"),
+    subcommands("create", "list", "restore"),
     subcommand_required
 )]
 async fn backups(_cx: Context<'_>) -> Result<(), BotError> {

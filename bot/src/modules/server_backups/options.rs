@@ -146,13 +146,13 @@ fn special_allocations(list: Option<&str>) -> Result<Map<String, Value>, String>
     Ok(allocations)
 }
 
-fn items(list: &str) -> impl Iterator<Item = &str> {
+pub(super) fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',')
         .map(str::trim)
         .filter(|item| !item.is_empty())
 }
 
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     format!("“{}”", neutralise(cut(text, QUOTED)))
 }
 

@@ -1,0 +1,323 @@
+//! `/backups restore`.
+
+use poise::serenity_prelude as serenity;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
+
+use super::RESTORE_TASK;
+use super::create::{known_channels, run};
+use super::options::{KnownChannel, items, quote};
+use crate::app::Context;
+use crate::error::BotError;
+use crate::ids;
+use crate::reply;
+
+const SLASH_ONLY: &str = "Please run this as the slash command `/backups restore`.";
+/// Names of parts, as the jobserver knows them.
+const PARTS: [&str; 10] = [
+    "settings",
+    "roles",
+    "channels",
+    "overwrites",
+    "emojis",
+    "stickers",
+    "sounds",
+    "automod",
+    "events",
+    "messages",
+];
+
+/// How much a restore may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, poise::ChoiceParameter)]
+pub enum Mode {
+    #[name = "full: exactly as in the backup"]
+    Full,
+    #[name = "diff: put back what is missing or changed, keep what is new"]
+    Diff,
+    #[name = "ignore_existing: leave what is there, delete what is new"]
+    IgnoreExisting,
+}
+
+impl Mode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Diff => "diff",
+            Self::IgnoreExisting => "ignore_existing",
+        }
+    }
+}
+
+/// Put this server back as a backup has it. A safety backup is made first.
+///
+/// As a message it only says how to run it: a password has no place there.
+#[poise::command(
+    prefix_command,
+    slash_command,
+    guild_only,
+    user_cooldown = 20,
+    guild_cooldown = 30
+)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one parameter per option of the slash command"
+)]
+pub async fn restore(
+    cx: Context<'_>,
+    #[description = "Id of a backup of this server, from /backups list"] backup_id: Option<String>,
+    #[description = "A backup file, instead of an id"] backup_file: Option<serenity::Attachment>,
+    #[description = "Of the backup, if it has one"] password: Option<String>,
+    #[description = "What may change (default: full)"] channel_restore_mode: Option<Mode>,
+    #[description = "What may change of roles (default: as channel_restore_mode)"]
+    role_restore_mode: Option<Mode>,
+    #[description = "Channels that stay as they are, separated by commas; this one always does"]
+    protected_channels: Option<String>,
+    #[description = "Roles that stay as they are, separated by commas"] protected_roles: Option<
+        String,
+    >,
+    #[description = "Delete what is new even if something could not be restored (default: no)"]
+    ignore_restore_errors: Option<bool>,
+    #[description = "Parts to restore, separated by commas: settings, roles, channels, … (default: all)"]
+    parts: Option<String>,
+    #[description = "Only show what would be done (default: no)"] dry_run: Option<bool>,
+    #[description = "Hash of the plan that you approve; another plan is refused"] plan_hash: Option<
+        String,
+    >,
+) -> Result<(), BotError> {
+    if let Context::Prefix(_) = cx {
+        return Err(BotError::Input(SLASH_ONLY.to_owned()));
+    }
+    reply::defer(cx).await?;
+    let options = RestoreOptions {
+        backup_id,
+        backup_address: backup_file.map(|file| file.url),
+        password: password.map(Into::into),
+        channels: channel_restore_mode,
+        roles: role_restore_mode,
+        here: ChannelId::new(cx.channel_id().get()),
+        protected_channels,
+        protected_roles,
+        ignore_errors: ignore_restore_errors.unwrap_or(false),
+        parts,
+        dry_run: dry_run.unwrap_or(false),
+        plan_hash,
+        known_channels: known_channels(cx),
+    };
+    let data = options
+        .job_data(ids::guild_of(cx)?)
+        .map_err(BotError::Input)?;
+    run(cx, RESTORE_TASK, data).await
+}
+
+/// What the user typed.
+#[derive(Debug, Clone, Default)]
+struct RestoreOptions {
+    backup_id: Option<String>,
+    backup_address: Option<String>,
+    password: Option<SecretString>,
+    channels: Option<Mode>,
+    roles: Option<Mode>,
+    /// Where the progress is shown: it must not be deleted.
+    here: Option<ChannelId>,
+    protected_channels: Option<String>,
+    protected_roles: Option<String>,
+    ignore_errors: bool,
+    parts: Option<String>,
+    dry_run: bool,
+    plan_hash: Option<String>,
+    known_channels: Vec<KnownChannel>,
+}
+
+impl RestoreOptions {
+    /// The data of a `guild_restore_backup` task.
+    ///
+    /// # Errors
+    /// What is wrong, for the user.
+    fn job_data(self, guild: GuildId) -> Result<Value, String> {
+        let source = match (&self.backup_id, &self.backup_address) {
+            (Some(id), None) => {
+                let id: TaskId = id.trim().parse().map_err(|_| {
+                    format!(
+                        "{} is not the id of a backup. `/backups list` shows them.",
+                        quote(id)
+                    )
+                })?;
+                format!("task://{id}")
+            }
+            (None, Some(address)) => address.clone(),
+            _ => {
+                return Err(
+                    "Give either `backup_id`, which `/backups list` shows, or `backup_file`."
+                        .to_owned(),
+                );
+            }
+        };
+        let mut channels: Vec<ChannelId> = mentioned(
+            "protected_channels",
+            self.protected_channels.as_deref(),
+            "#",
+        )?;
+        channels.extend(self.here);
+        let roles: Vec<RoleId> =
+            mentioned("protected_roles", self.protected_roles.as_deref(), "@&")?;
+        let mode = |mode: Option<Mode>| mode.map_or("", Mode::as_str);
+        let password = self.password.as_ref().map(ExposeSecret::expose_secret);
+        let mut data = json!({
+            "ServerID": guild,
+            "Options": {
+                "BackupSource": source,
+                "Decrypt": password.unwrap_or_default(),
+                "ChannelRestoreMode": mode(self.channels),
+                "RoleRestoreMode": mode(self.roles),
+                "ProtectedChannels": channels,
+                "ProtectedRoles": roles,
+                "IgnoreRestoreErrors": self.ignore_errors,
+                "Parts": parts(self.parts.as_deref())?,
+                "DryRun": self.dry_run,
+                "PlanHash": self.plan_hash.as_deref().map(str::trim).unwrap_or_default(),
+            },
+        });
+        if !self.known_channels.is_empty() {
+            data["KnownChannels"] = json!(self.known_channels);
+        }
+        Ok(data)
+    }
+}
+
+/// Ids or mentions.
+fn mentioned<T: std::str::FromStr>(
+    option: &str,
+    list: Option<&str>,
+    sign: &str,
+) -> Result<Vec<T>, String> {
+    let one = |item| {
+        let id = str::strip_prefix(item, "<").and_then(|rest| rest.strip_prefix(sign));
+        let id = id.and_then(|rest| rest.strip_suffix('>')).unwrap_or(item);
+        id.parse().map_err(|_| {
+            format!(
+                "{} in `{option}` is neither an id nor a mention.",
+                quote(item)
+            )
+        })
+    };
+    items(list.unwrap_or_default()).map(one).collect()
+}
+
+fn parts(list: Option<&str>) -> Result<Vec<&'static str>, String> {
+    let one = |item: &str| {
+        let found = PARTS
+            .into_iter()
+            .find(|part| part.eq_ignore_ascii_case(item));
+        found.ok_or_else(|| {
+            format!(
+                "{} is no part of a server. `parts` takes {}.",
+                quote(item),
+                PARTS.join(", ")
+            )
+        })
+    };
+    items(list.unwrap_or_default()).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+
+    fn data(options: RestoreOptions) -> Result<Value, String> {
+        options.job_data(GuildId::new(1).unwrap())
+    }
+
+    fn of_task() -> RestoreOptions {
+        RestoreOptions {
+            backup_id: Some(format!(" {TASK} ")),
+            here: ChannelId::new(7),
+            ..RestoreOptions::default()
+        }
+    }
+
+    #[test]
+    fn the_channel_of_the_command_is_protected() {
+        insta::assert_json_snapshot!(data(RestoreOptions {
+            channels: Some(Mode::Diff),
+            protected_channels: Some("<#5>, 6".to_owned()),
+            protected_roles: Some("<@&8>".to_owned()),
+            parts: Some("Roles, channels".to_owned()),
+            ..of_task()
+        }).unwrap(), @r#"
+        {
+          "ServerID": "1",
+          "Options": {
+            "BackupSource": "task://0f8fad5b-d9cb-469f-a165-70867728950e",
+            "Decrypt": "",
+            "ChannelRestoreMode": "diff",
+            "RoleRestoreMode": "",
+            "ProtectedChannels": [
+              "5",
+              "6",
+              "7"
+            ],
+            "ProtectedRoles": [
+              "8"
+            ],
+            "IgnoreRestoreErrors": false,
+            "Parts": [
+              "roles",
+              "channels"
+            ],
+            "DryRun": false,
+            "PlanHash": ""
+          }
+        }
+        "#);
+    }
+
+    #[test]
+    fn exactly_one_backup_is_named() {
+        let both = RestoreOptions {
+            backup_address: Some("https://cdn.discordapp.com/a.iblfile".to_owned()),
+            ..of_task()
+        };
+        let file = RestoreOptions {
+            backup_id: None,
+            ..both.clone()
+        };
+        let source = data(file).unwrap()["Options"]["BackupSource"].clone();
+        assert_eq!(source, "https://cdn.discordapp.com/a.iblfile");
+        for options in [both, RestoreOptions::default()] {
+            assert!(data(options).unwrap_err().contains("either `backup_id`"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_quoted() {
+        for (options, said) in [
+            (
+                RestoreOptions {
+                    backup_id: Some("**latest**".to_owned()),
+                    ..of_task()
+                },
+                "is not the id of a backup",
+            ),
+            (
+                RestoreOptions {
+                    protected_roles: Some("<#5>".to_owned()),
+                    ..of_task()
+                },
+                "`protected_roles` is neither",
+            ),
+            (
+                RestoreOptions {
+                    parts: Some("everything".to_owned()),
+                    ..of_task()
+                },
+                "`parts` takes settings, roles",
+            ),
+        ] {
+            let error = data(options).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}
