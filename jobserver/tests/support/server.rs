@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use splashtail_core::ids::TaskId;
-use splashtail_sandbox::clock::SandboxClock;
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{DrillKind, DrillState, NewDrill};
 use splashtail_sandbox::gateway::Settings;
-use splashtail_sandbox::journal::Record;
-use splashtail_sandbox::seed::small;
 use splashtail_sandbox::server::{Running, start};
-use splashtail_storage::TaskRow;
+use splashtail_sandbox_world::clock::SandboxClock;
+use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::seed::small;
+use splashtail_storage::{TaskRow, TaskState};
 
 use super::{Jobserver, Setup, setup_with};
 
 pub const GUILD: &str = "1100000000001179648";
 pub const OWNER: &str = "1100000000000000010";
+const BOT: &str = "1100000000000000001";
 
 /// A simulated Discord, and a jobserver's data that knows its address.
 pub struct World {
@@ -82,16 +83,37 @@ impl World {
         while self.control.drill(id, 1000).await.unwrap().state != DrillState::Finished {}
     }
 
-    /// How often the bot called a route.
-    pub async fn calls(&self, called: &str, route_: &str) -> usize {
+    /// Calls of the bot that changed something.
+    pub async fn effects(&self) -> usize {
         let journal = self.control.journal(0).await.unwrap();
         let is = |record: &Record| match record {
-            Record::Request { method, route, .. } => {
-                method == called && route.as_deref() == Some(route_)
-            }
+            Record::Request {
+                caller,
+                method,
+                status,
+                ..
+            } => caller.kind == "bot" && method != "GET" && *status < 300,
             _ => false,
         };
         journal.iter().filter(|entry| is(&entry.record)).count()
+    }
+
+    pub async fn text_channel(&self) -> Value {
+        let channels = self.channels().await;
+        let text = channels.into_iter().find(|channel| channel["type"] == 0);
+        text.unwrap()
+    }
+
+    /// Leaves the bot these permissions, through its own role and @everyone.
+    pub async fn limit_bot(&self, permissions: u64) {
+        for role in self.roles().await {
+            let own = role["tags"]["bot_id"] == BOT;
+            if own || role["id"] == GUILD {
+                let path = format!("/guilds/{GUILD}/roles/{}", role["id"].as_str().unwrap());
+                let body = json!({"permissions": permissions.to_string()});
+                self.rest(OWNER, "PATCH", &path, body).await;
+            }
+        }
     }
 }
 
@@ -116,6 +138,11 @@ impl Jobserver {
             .create_task("guild_restore_backup", data, true, None)
             .await;
         created.unwrap().task_id
+    }
+
+    pub async fn has_ended(&self, id: TaskId) -> bool {
+        let state = self.row(id).await.state;
+        matches!(state, TaskState::Completed | TaskState::Failed)
     }
 
     /// Its output.
