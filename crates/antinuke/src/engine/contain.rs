@@ -1,0 +1,825 @@
+//! What is done about it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use splashtail_guild::{Id, Kind, Structure};
+
+use super::{Engine, MAX_EVIDENCE, MAX_INCIDENTS, NOBODY, OwnCall, bounded};
+use crate::act::{Act, Instant, Repair, deleted_kind};
+use crate::actor::State;
+use crate::bits::{self, PANIC, POWER};
+use crate::effect::{Alert, Call, Effect, Inverse, Method, Notice, Rung, Timing};
+use crate::entry::action as a;
+use crate::incident::{
+    ActRecord, CallRecord, Incident, IncidentKind, IncidentState, MAX_ACTORS, MAX_CALLS, Rule,
+    Suspect, Times,
+};
+use crate::ladder::{self, Case, Next};
+use crate::members::{permissions, role_bits};
+use crate::moment::{DAY, MINUTE, Moment, SECOND};
+use crate::panic::{self, Panic, Taken};
+use crate::policy::Mode;
+
+/// A step that has no answer for so long is given up for the next.
+pub(super) const STUCK: u64 = 20 * SECOND;
+/// Acts that were on their way when somebody was contained.
+const IN_FLIGHT: u64 = 2 * SECOND;
+/// Punishments in a minute after which something is wrong with us, and only permissions are taken.
+const BREAKER: usize = 10;
+/// People contained in a minute, and colluders, from which on it is more than a few.
+const MANY_CONTAINED: usize = 3;
+const MANY_COLLUDERS: usize = 3;
+const REASON: &str = "AntiRaid: stopped an attack";
+
+impl Engine {
+    /// The incident of an actor: the one that is open, or a new one.
+    pub(super) fn open(
+        &mut self,
+        actor: Id,
+        kind: IncidentKind,
+        rules: &[Rule],
+        structure: &Structure,
+        now: Moment,
+    ) -> Id {
+        let known = self.actors.get(&actor).and_then(|a| a.incident);
+        let known = known.filter(|id| {
+            let found = self.incidents.get(id);
+            let held = self
+                .actors
+                .get(&actor)
+                .is_some_and(|a| a.state != State::Idle);
+            found.is_some_and(|i| i.is_open() && (held || now.since(i.updated) < 10 * MINUTE))
+        });
+        let id = known.unwrap_or_else(|| self.begin(actor, kind, structure, now));
+        if let Some(incident) = self.incidents.get_mut(&id) {
+            if incident.kind == IncidentKind::Actor {
+                incident.kind = kind;
+            }
+            rules.iter().for_each(|rule| incident.note_rule(*rule));
+        }
+        id
+    }
+
+    fn begin(&mut self, actor: Id, kind: IncidentKind, structure: &Structure, now: Moment) -> Id {
+        let last = self.evidence.iter().rev().find(|e| e.actor == actor);
+        let id = last
+            .map(|e| e.act.id)
+            .filter(|id| !self.incidents.contains_key(id));
+        let act = last.map_or(now, |e| e.act.at());
+        let id = id.unwrap_or_else(|| self.own_id(now));
+        while self.incidents.len() >= MAX_INCIDENTS {
+            let idle = self
+                .incidents
+                .keys()
+                .copied()
+                .find(|id| !self.is_needed(*id));
+            let first = idle.or_else(|| self.incidents.keys().next().copied());
+            if let Some(first) = first {
+                self.incidents.remove(&first);
+            }
+        }
+        let incident = Incident {
+            id,
+            guild: self.guild,
+            kind,
+            mode: self.policy.mode,
+            state: IncidentState::Open,
+            suspects: Vec::new(),
+            rules: Vec::new(),
+            acts: Vec::new(),
+            acts_in_all: 0,
+            calls: Vec::new(),
+            panic: false,
+            losses: Vec::new(),
+            by_hand: Vec::new(),
+            times: Times {
+                act,
+                received: now,
+                decided: now,
+                ..Times::default()
+            },
+            updated: now,
+        };
+        self.incidents.insert(id, incident);
+        self.join(id, actor, 0, structure, now);
+        id
+    }
+
+    /// Adds an actor, with what they did lately.
+    pub(super) fn join(
+        &mut self,
+        incident: Id,
+        actor: Id,
+        link: u32,
+        structure: &Structure,
+        now: Moment,
+    ) {
+        let real = actor != NOBODY && actor != self.me && self.is_somebody(actor, structure);
+        let column = self.column(actor, structure, now);
+        let bot = self.sight(structure).is_bot(actor);
+        let acts = self.evidence.iter().filter(|e| e.actor == actor);
+        let acts: Vec<ActRecord> = acts
+            .filter_map(|e| self.record_of(actor, &e.act, e.raw.as_deref(), structure))
+            .collect();
+        let Some(open) = self.incidents.get_mut(&incident) else {
+            return;
+        };
+        let known = open.suspect(actor).is_some();
+        if known || open.suspects.len() >= MAX_ACTORS {
+            return;
+        }
+        acts.into_iter().for_each(|act| open.note_act(act));
+        if real {
+            open.suspects.push(Suspect {
+                id: actor,
+                bot,
+                column,
+                link,
+                contained: None,
+                unreachable: false,
+            });
+        }
+        self.actor(actor).incident = Some(incident);
+    }
+
+    fn is_somebody(&self, actor: Id, structure: &Structure) -> bool {
+        !self.webhooks.contains_key(&actor) && actor != structure.id()
+    }
+
+    fn record_of(
+        &self,
+        actor: Id,
+        act: &Act,
+        raw: Option<&Value>,
+        structure: &Structure,
+    ) -> Option<ActRecord> {
+        let kind = deleted_kind(act.action);
+        let before = kind.zip(act.target).and_then(|(kind, target)| {
+            let object = self.object(kind, target, structure)?;
+            Some((kind, object.clone()))
+        });
+        Some(ActRecord {
+            actor: (actor != NOBODY).then_some(actor),
+            kind: act.kind()?,
+            target: act.target,
+            entry: raw.cloned(),
+            at: act.at(),
+            before,
+        })
+    }
+
+    pub(super) fn add_evidence(
+        &mut self,
+        actor: Id,
+        act: &Act,
+        raw: Option<&Value>,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(id) = self.actors.get(&actor).and_then(|a| a.incident) else {
+            return;
+        };
+        let record = self.record_of(actor, act, raw, structure);
+        let Some((incident, record)) = self.incidents.get_mut(&id).zip(record) else {
+            return;
+        };
+        incident.note_act(record);
+        // What follows is written down with the next change of state, or after a while.
+        if incident.acts_in_all.is_multiple_of(MAX_EVIDENCE as u32 / 8) {
+            incident.updated = now;
+            out.push(Effect::Record(Box::new(incident.clone())));
+        }
+    }
+
+    /// Somebody who was contained acts again.
+    pub(super) fn went_on(
+        &mut self,
+        actor: Id,
+        act: &Act,
+        raw: Option<&Value>,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let state = self.actor_state(actor);
+        let open = self.actors.get(&actor).and_then(|a| a.incident);
+        let Some(incident) = open.filter(|id| self.incidents.contains_key(id)) else {
+            return;
+        };
+        let again = match state {
+            State::Contained { since } => act.at() > since.plus(IN_FLIGHT),
+            State::Watch { .. } => true,
+            State::Acting { .. } | State::Unreachable { .. } => false,
+            State::Idle | State::Suspect { .. } => return,
+        };
+        self.add_evidence(actor, act, raw, structure, now, out);
+        let acts = self
+            .incidents
+            .get(&incident)
+            .is_some_and(|i| i.mode == Mode::On);
+        if again && acts && act.destructive {
+            let held = self.actor(actor);
+            held.state = State::Idle;
+            held.round = held.round.saturating_add(1);
+            if let Some(open) = self.incidents.get_mut(&incident) {
+                open.note_rule(Rule::WentOn);
+            }
+            self.contain(incident, &[actor], structure, now, out);
+            self.publish(incident, false, now, out);
+        }
+    }
+
+    /// Contains suspects of an incident, with as few calls as stop them all.
+    pub(super) fn contain(
+        &mut self,
+        incident: Id,
+        who: &[Id],
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        self.punished.retain(|at| now.since(*at) < MINUTE);
+        let mut open: Vec<Id> = who
+            .iter()
+            .copied()
+            .filter(|user| !self.is_spared(*user, structure) && !self.actor(*user).is_held())
+            .collect();
+        if self.punished.len() >= BREAKER {
+            self.begin_panic(incident, PANIC, structure, now, out);
+            return;
+        }
+        if let Some(known) = self.incidents.get_mut(&incident) {
+            known.state = IncidentState::Containing;
+        }
+        while let Some((role, held)) = self.best_role(&open, structure) {
+            let case_of = held[0];
+            let call = self.with_case(incident, case_of, |case, engine| {
+                ladder::disarm(
+                    &case,
+                    engine.sight(structure),
+                    Rung::DisarmRole,
+                    role,
+                    POWER,
+                )
+            });
+            let Some(call) = call else { break };
+            for user in &held {
+                self.punished.push_back(now);
+                self.actor(*user).state = State::Acting { since: now };
+            }
+            self.issue(incident, call, structure, now, out);
+            open.retain(|user| !held.contains(user));
+        }
+        for user in open {
+            self.contain_one(incident, user, structure, now, out);
+        }
+        let suspects = self
+            .incidents
+            .get(&incident)
+            .map_or(0, |i| i.suspects.len());
+        if suspects >= MANY_COLLUDERS || self.punished.len() > MANY_CONTAINED {
+            self.begin_panic(incident, PANIC, structure, now, out);
+        }
+    }
+
+    /// The role whose power holds most of these people, if one edit of it stops two of them.
+    fn best_role(&self, open: &[Id], structure: &Structure) -> Option<(Id, Vec<Id>)> {
+        let sight = self.sight(structure);
+        if sight.my_permissions() & bits::MANAGE_ROLES == 0 {
+            return None;
+        }
+        let mine = sight.roles(self.me).unwrap_or_default();
+        let people = open.iter().filter(|user| !sight.is_bot(**user));
+        let people: Vec<(Id, &[Id])> = people
+            .filter(|user| {
+                !self
+                    .actors
+                    .get(user)
+                    .is_some_and(|a| a.tried.contains(&Rung::DisarmRole))
+            })
+            .filter_map(|user| Some((*user, self.members.get(*user)?.roles.as_slice())))
+            .collect();
+        let roles: BTreeSet<Id> = people
+            .iter()
+            .flat_map(|(_, roles)| roles.iter().copied())
+            .collect();
+        let candidates = roles.into_iter().filter(|role| {
+            let managed = structure.get(Kind::Role, *role);
+            role_bits(structure, *role) & POWER != 0
+                && sight.is_below_me(*role)
+                && !mine.contains(role)
+                && managed.is_none_or(|r| r["managed"] != true)
+        });
+        let covered = candidates.map(|role| {
+            let held = people.iter().filter(|(user, roles)| {
+                let left: Vec<Id> = roles.iter().copied().filter(|r| *r != role).collect();
+                roles.contains(&role) && permissions(structure, *user, &left) & POWER == 0
+            });
+            (role, held.map(|(user, _)| *user).collect::<Vec<_>>())
+        });
+        let best = covered.max_by_key(|(_, held)| held.len());
+        best.filter(|(_, held)| held.len() >= 2)
+    }
+
+    fn with_case<T>(&self, incident: Id, user: Id, build: impl FnOnce(Case<'_>, &Self) -> T) -> T {
+        let (tried, round, fetched) = match self.actors.get(&user) {
+            Some(actor) => (actor.tried.clone(), actor.round, actor.fetched),
+            None => (BTreeSet::new(), 0, false),
+        };
+        let case = Case {
+            incident,
+            user,
+            tried: &tried,
+            round: if user == self.guild {
+                self.round
+            } else {
+                round
+            },
+            fetched,
+            reason: REASON,
+        };
+        build(case, self)
+    }
+
+    pub(super) fn contain_one(
+        &mut self,
+        incident: Id,
+        user: Id,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let policy = self.policy.clone();
+        let next = self.with_case(incident, user, |case, engine| {
+            ladder::next(case, engine.sight(structure), &policy)
+        });
+        match next {
+            Next::Calls(calls) => {
+                self.punished.push_back(now);
+                self.actor(user).state = State::Acting { since: now };
+                for call in calls {
+                    self.issue(incident, call, structure, now, out);
+                }
+            }
+            Next::Fetch => {
+                let actor = self.actor(user);
+                actor.state = State::Acting { since: now };
+                if !std::mem::replace(&mut actor.asked, true) {
+                    out.push(Effect::FetchMember { user });
+                }
+            }
+            Next::Harmless => self.set_contained(incident, user, now),
+            Next::Beyond(calls) => {
+                let until = now.plus(10 * MINUTE);
+                self.actor(user).state = State::Unreachable { until };
+                if let Some(open) = self.incidents.get_mut(&incident) {
+                    open.state = IncidentState::Unreachable;
+                    let mut suspects = open.suspects.iter_mut();
+                    if let Some(suspect) = suspects.find(|s| s.id == user) {
+                        suspect.unreachable = true;
+                    }
+                }
+                for call in calls {
+                    self.issue(incident, call, structure, now, out);
+                }
+                self.begin_panic(incident, PANIC, structure, now, out);
+                self.publish(incident, true, now, out);
+            }
+        }
+    }
+
+    /// Sends a call, once: the same one is never sent again. In dry run it is only written down.
+    pub(super) fn issue(
+        &mut self,
+        incident: Id,
+        call: Call,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let mine = self.sight(structure).my_permissions();
+        let Some(open) = self.incidents.get_mut(&incident) else {
+            return;
+        };
+        let again = open.calls.iter().any(|known| known.call.key == call.key);
+        if again || open.calls.len() >= MAX_CALLS {
+            return;
+        }
+        open.by_hand.extend(ladder::by_hand(&call, mine));
+        open.calls.push(CallRecord {
+            call: call.clone(),
+            timing: Timing {
+                sent: now,
+                answered: Moment::default(),
+            },
+            outcome: None,
+            returned: false,
+        });
+        if open.mode != Mode::On {
+            open.state = IncidentState::DryRun;
+            let holds = is_containing(call.key.rung);
+            if holds && call.key.actor != self.guild {
+                self.set_contained(incident, call.key.actor, now);
+            }
+            return;
+        }
+        open.times.sent.get_or_insert(now);
+        if let Some(action) = call.action {
+            bounded(&mut self.own, super::MAX_PENDING).push_back(OwnCall {
+                action,
+                target: call.target,
+                by: None,
+                at: now,
+            });
+        }
+        out.push(Effect::Call(Box::new(call)));
+    }
+
+    pub(super) fn set_contained(&mut self, incident: Id, user: Id, now: Moment) {
+        let mut covered = vec![user];
+        if let Some(open) = self.incidents.get_mut(&incident) {
+            let dry = open.mode != Mode::On;
+            for suspect in &mut open.suspects {
+                if suspect.id == user {
+                    suspect.contained = Some(now);
+                } else if dry && suspect.contained.is_none() {
+                    covered.push(suspect.id);
+                    suspect.contained = Some(now);
+                }
+            }
+            let done = open
+                .suspects
+                .iter()
+                .all(|s| s.contained.is_some() || s.unreachable);
+            if done && open.mode == Mode::On && open.state == IncidentState::Containing {
+                open.state = IncidentState::Contained;
+            }
+        }
+        for user in covered {
+            self.actor(user).state = State::Contained { since: now };
+        }
+    }
+
+    /// Puts right what an act did, in an incident.
+    pub(super) fn repair(
+        &mut self,
+        incident: Id,
+        repairs: &[Repair],
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        for repair in repairs {
+            for call in self.repair_calls(incident, repair, structure, now) {
+                self.issue(incident, call, structure, now, out);
+            }
+        }
+    }
+
+    fn repair_calls(
+        &mut self,
+        incident: Id,
+        repair: &Repair,
+        structure: &Structure,
+        now: Moment,
+    ) -> Vec<Call> {
+        let guild = self.guild;
+        let lifted: Vec<Id> = self
+            .timed_out
+            .iter()
+            .filter(|(_, at)| now.since(*at) < 10 * MINUTE)
+            .map(|(user, _)| *user)
+            .collect();
+        self.with_case(incident, guild, |case, engine| {
+            let sight = engine.sight(structure);
+            match repair {
+                Repair::RoleBits { role, gained } => {
+                    // The role's own event may not have come yet.
+                    let now = role_bits(structure, *role) | gained;
+                    let left = now & !gained & sight.my_permissions();
+                    let path = format!("/guilds/{guild}/roles/{role}");
+                    let mut call = case.call(Rung::DisarmRole, *role, Method::Patch, path);
+                    call.body = Some(json!({"permissions": left.to_string()}));
+                    call.action = Some(a::ROLE_UPDATE);
+                    let taken = now & !left;
+                    let role = *role;
+                    call.inverse = Some(Inverse::GiveBits { role, taken, left });
+                    vec![call]
+                }
+                Repair::TakeRole { user, role } if sight.is_below_me(*role) => {
+                    let mut call = ladder::take_one(&case, sight, *user, *role);
+                    call.key.actor = *user;
+                    vec![call]
+                }
+                Repair::TakeRole { .. } => Vec::new(),
+                Repair::HoldBot { bot } => {
+                    let own = crate::members::managed_role_of(structure, *bot);
+                    let own = own.filter(|role| sight.is_below_me(*role));
+                    let call = own.and_then(|role| {
+                        ladder::disarm(&case, sight, Rung::HoldBot, role, u64::MAX)
+                    });
+                    call.map(|mut call| {
+                        call.key.actor = *bot;
+                        call
+                    })
+                    .into_iter()
+                    .collect()
+                }
+                Repair::DeleteInvite { code } => {
+                    let path = format!("/invites/{code}");
+                    let mut call = case.call(Rung::DeleteInvite, guild, Method::Delete, path);
+                    call.action = Some(a::INVITE_DELETE);
+                    call.target = None;
+                    vec![call]
+                }
+                Repair::RestoreOnboarding {
+                    prompts: Some(prompts),
+                } => {
+                    let path = format!("/guilds/{guild}/onboarding");
+                    let mut call = case.call(Rung::RestoreOnboarding, guild, Method::Put, path);
+                    call.body = Some(json!({"prompts": prompts}));
+                    call.action = Some(a::ONBOARDING_UPDATE);
+                    call.target = None;
+                    vec![call]
+                }
+                // What it was is not known: a person has to look.
+                Repair::RestoreOnboarding { prompts: None } => Vec::new(),
+                Repair::DisableRule { rule } => {
+                    let path = format!("/guilds/{guild}/auto-moderation/rules/{rule}");
+                    let mut call = case.call(Rung::DisableRule, *rule, Method::Patch, path);
+                    call.body = Some(json!({"enabled": false}));
+                    call.action = Some(a::AUTOMOD_RULE_UPDATE);
+                    call.inverse = Some(Inverse::EnableRule { rule: *rule });
+                    let lifts = lifted.iter().map(|user| lift(&case, guild, *user));
+                    std::iter::once(call).chain(lifts).collect()
+                }
+            }
+        })
+    }
+
+    /// Lifts a timeout that a rule we just switched off gave.
+    pub(super) fn lift_if_disarmed(
+        &mut self,
+        user: Id,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let recent = self.incidents.values().find(|incident| {
+            let mut calls = incident.calls.iter();
+            calls.any(|c| c.call.key.rung == Rung::DisableRule && now.since(c.timing.sent) < MINUTE)
+        });
+        if let Some(incident) = recent.map(|incident| incident.id) {
+            let guild = self.guild;
+            let call = self.with_case(incident, guild, |case, _| lift(&case, guild, user));
+            self.issue(incident, call, structure, now, out);
+        }
+    }
+
+    /// Something is wrong, and nobody is to blame for it.
+    pub(super) fn repair_without_blame(
+        &mut self,
+        actor: Id,
+        act: &Act,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        for repair in &act.repairs {
+            match repair {
+                Repair::HoldBot { bot } => {
+                    self.hold_bot(*bot, structure, now, out);
+                }
+                repair => {
+                    let by_nobody = act.counts.is_empty();
+                    let whose = if by_nobody { NOBODY } else { actor };
+                    let kind = IncidentKind::Tamper;
+                    let incident = self.open(whose, kind, &[], structure, now);
+                    self.repair(incident, std::slice::from_ref(repair), structure, now, out);
+                    self.publish(incident, false, now, out);
+                }
+            }
+        }
+    }
+
+    /// A new bot holds nothing until somebody says so; its role may come later than its entry.
+    pub(super) fn hold_bot(
+        &mut self,
+        bot: Id,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.is_spared(bot, structure) {
+            return;
+        }
+        let role = crate::members::managed_role_of(structure, bot);
+        let power = role.map_or(0, |role| role_bits(structure, role) & POWER);
+        if power == 0 {
+            if self.held_bots.len() < 64 {
+                self.held_bots.insert(bot, (bot, now));
+            }
+            return;
+        }
+        self.held_bots.remove(&bot);
+        let what = Instant::BotWithPower;
+        let rules = [Rule::Instant { what }];
+        let incident = self.open(bot, IncidentKind::Actor, &rules, structure, now);
+        self.repair(incident, &[Repair::HoldBot { bot }], structure, now, out);
+        let alert = Alert {
+            notice: Notice::BotHeld,
+            incident: Some(incident),
+            about: Some(bot),
+            owner: false,
+        };
+        self.tell(alert, now, out);
+        self.publish(incident, false, now, out);
+    }
+
+    /// Repairs that belong to somebody who is being dealt with already.
+    pub(super) fn repair_in_incident(
+        &mut self,
+        actor: Id,
+        act: &Act,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(incident) = self.actors.get(&actor).and_then(|a| a.incident) {
+            self.repair(incident, &act.repairs, structure, now, out);
+        }
+    }
+
+    /// An incident against nobody who could be punished.
+    pub(super) fn alarm(
+        &mut self,
+        what: Instant,
+        act: Act,
+        raw: &Value,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let structure = Structure::empty(self.guild);
+        let me = self.me;
+        self.note(me, &act, Some(raw), &structure, now);
+        let known = self.actor(me).incident;
+        let known = known.filter(|id| self.incidents.contains_key(id));
+        let rules = [Rule::Instant { what }];
+        let id = self.open(me, IncidentKind::SelfToken, &rules, &structure, now);
+        match known == Some(id) {
+            true => self.add_evidence(me, &act, Some(raw), &structure, now, out),
+            false => self.publish(id, true, now, out),
+        }
+    }
+
+    pub(super) fn begin_panic(
+        &mut self,
+        incident: Id,
+        mask: u64,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let dry = self
+            .incidents
+            .get(&incident)
+            .is_none_or(|i| i.mode != Mode::On);
+        let before = self.panic.as_ref().map_or(0, |panic| panic.mask);
+        let told = self.incidents.get(&incident).is_some_and(|i| i.panic);
+        if mask & !before == 0 || (dry && told) {
+            return;
+        }
+        let suspects = self.incidents.get(&incident).map(|i| i.suspects.clone());
+        let first: Vec<Id> = suspects
+            .iter()
+            .flatten()
+            .filter_map(|suspect| self.members.get(suspect.id))
+            .flat_map(|member| member.roles.iter().copied())
+            .collect();
+        let guild = self.guild;
+        let mask = mask | before;
+        let calls = self.with_case(incident, guild, |case, engine| {
+            panic::begin(&case, engine.sight(structure), mask, &first, now)
+        });
+        if let Some(open) = self.incidents.get_mut(&incident) {
+            open.panic = true;
+        }
+        if !dry {
+            let fresh = calls.iter().filter_map(|call| match call.inverse {
+                Some(Inverse::GiveBits { role, taken, left }) => Some(Taken { role, taken, left }),
+                _ => None,
+            });
+            let fresh: Vec<Taken> = fresh.collect();
+            let panic = self.panic.get_or_insert_with(|| Panic {
+                incident,
+                mask,
+                since: now,
+                renewed: now,
+                confirmed: false,
+                taken: Vec::new(),
+                suspect_roles: Vec::new(),
+            });
+            panic.mask = mask;
+            for taken in fresh {
+                match panic.taken.iter_mut().find(|t| t.role == taken.role) {
+                    Some(known) => {
+                        known.taken |= taken.taken;
+                        known.left = taken.left;
+                    }
+                    None => panic.taken.push(taken),
+                }
+            }
+            panic.suspect_roles.extend(first);
+            self.round = self.round.wrapping_add(1);
+        }
+        for call in calls {
+            self.issue(incident, call, structure, now, out);
+        }
+    }
+
+    pub(super) fn renew_panic(
+        &mut self,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let due = self.panic.as_ref().filter(|panic| panic.needs_renewal(now));
+        let Some(incident) = due.map(|panic| panic.incident) else {
+            return;
+        };
+        let guild = self.guild;
+        self.round = self.round.wrapping_add(1);
+        let call = self.with_case(incident, guild, |case, engine| {
+            panic::pause(&case, engine.sight(structure), Some(now))
+        });
+        if let Some(panic) = &mut self.panic {
+            panic.renewed = now;
+        }
+        self.issue(incident, call, structure, now, out);
+    }
+
+    /// Moves every state on whose time is over.
+    pub(super) fn step_states(
+        &mut self,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut stuck = Vec::new();
+        for (id, actor) in &mut self.actors {
+            actor.state = match actor.state {
+                State::Suspect { until } | State::Unreachable { until } if now >= until => {
+                    State::Idle
+                }
+                State::Watch { until } if now >= until => {
+                    actor.tried.clear();
+                    actor.incident = None;
+                    State::Idle
+                }
+                State::Contained { since } if now.since(since) >= MINUTE => State::Watch {
+                    until: since.plus(DAY),
+                },
+                State::Acting { since } if now.since(since) >= STUCK => {
+                    stuck.push(*id);
+                    State::Idle
+                }
+                state => state,
+            };
+        }
+        for user in stuck {
+            let Some(incident) = self.actor(user).incident else {
+                continue;
+            };
+            let waiting: Vec<Rung> = self
+                .incidents
+                .get(&incident)
+                .into_iter()
+                .flat_map(|i| &i.calls)
+                .filter(|c| c.call.key.actor == user && c.outcome.is_none())
+                .map(|c| c.call.key.rung)
+                .collect();
+            let actor = self.actor(user);
+            actor.tried.extend(waiting);
+            actor.fetched = true;
+            self.contain_one(incident, user, structure, now, out);
+        }
+    }
+}
+
+/// Whether a step, done, holds its actor.
+pub(super) fn is_containing(rung: Rung) -> bool {
+    matches!(
+        rung,
+        Rung::TakeRoles | Rung::Kick | Rung::Ban | Rung::HoldBot | Rung::DisarmRole
+    )
+}
+
+fn lift(case: &Case<'_>, guild: Id, user: Id) -> Call {
+    let path = format!("/guilds/{guild}/members/{user}");
+    let mut call = case.call(Rung::LiftTimeout, user, Method::Patch, path);
+    call.body = Some(json!({"communication_disabled_until": null}));
+    call.action = Some(a::MEMBER_UPDATE);
+    call
+}

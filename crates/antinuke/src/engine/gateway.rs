@@ -1,0 +1,312 @@
+//! Events of the gateway other than entries.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use splashtail_guild::{Id, Kind, Structure};
+
+use super::{Engine, MAX_OBJECTS, MAX_WEBHOOKS, bounded};
+use crate::act::{Act, Count};
+use crate::bits::{PANIC, POWER};
+use crate::effect::{Alert, Effect, Method, Notice, Rung};
+use crate::entry::action as a;
+use crate::incident::{IncidentKind, Rule};
+use crate::ladder::Case;
+use crate::limit::{LimitType, UNIT};
+use crate::members::role_bits;
+use crate::moment::{MINUTE, Moment, SECOND};
+
+const POSTS: usize = 5;
+const POSTS_IN: u64 = 2 * SECOND;
+/// Mentions of everybody by one webhook within a minute.
+const PINGS: usize = 3;
+const CROSSPOSTED: u64 = 1 << 1;
+const CHANNELS: usize = 2000;
+
+impl Engine {
+    pub(super) fn on_event(
+        &mut self,
+        (name, data, before): (&str, &Value, Option<&Value>),
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let user = Id::of(&data["user"]);
+        let had = user.and_then(|user| self.sight(structure).permissions(user));
+        self.learn(name, data, structure, now);
+        match name {
+            "GUILD_MEMBER_UPDATE" => {
+                let Some(user) = user else { return };
+                let has = self.sight(structure).permissions(user).unwrap_or(0);
+                if has & POWER != 0 && had.is_some_and(|had| had & POWER == 0) {
+                    self.seen_deed(a::MEMBER_ROLE_UPDATE, user, now);
+                }
+                if user == self.me {
+                    self.on_own_member(data, now, out);
+                    self.watch_rank(structure, now, out);
+                }
+            }
+            "CHANNEL_DELETE" => self.deleted(
+                Kind::Channel,
+                a::CHANNEL_DELETE,
+                (&data["id"], before),
+                structure,
+                now,
+            ),
+            "GUILD_ROLE_DELETE" => {
+                // A bot's role goes with its bot, without an entry of its own.
+                if before.is_none_or(|role| role["managed"] != true) {
+                    let id = &data["role_id"];
+                    self.deleted(Kind::Role, a::ROLE_DELETE, (id, before), structure, now);
+                }
+                self.watch_rank(structure, now, out);
+            }
+            "AUTO_MODERATION_RULE_DELETE" => {
+                let id = (&data["id"], before);
+                self.deleted(
+                    Kind::AutomodRule,
+                    a::AUTOMOD_RULE_DELETE,
+                    id,
+                    structure,
+                    now,
+                );
+            }
+            "GUILD_SCHEDULED_EVENT_DELETE" => {
+                let id = (&data["id"], before);
+                self.deleted(
+                    Kind::ScheduledEvent,
+                    a::SCHEDULED_EVENT_DELETE,
+                    id,
+                    structure,
+                    now,
+                );
+            }
+            "GUILD_SOUNDBOARD_SOUND_DELETE" => {
+                let id = (&data["sound_id"], before);
+                self.deleted(Kind::Sound, a::SOUND_DELETE, id, structure, now);
+            }
+            "THREAD_DELETE" => {
+                if let Some(id) = Id::of(data) {
+                    self.seen_deed(a::THREAD_DELETE, id, now);
+                }
+            }
+            "GUILD_BAN_ADD" => {
+                if let Some(user) = user {
+                    self.members.leave(user, now);
+                    self.seen_deed(a::MEMBER_BAN_ADD, user, now);
+                }
+            }
+            "GUILD_ROLE_CREATE" | "GUILD_ROLE_UPDATE" => {
+                let bot = Id::read(&data["role"]["tags"]["bot_id"]);
+                if let Some(bot) = bot.filter(|bot| self.held_bots.contains_key(bot)) {
+                    self.hold_bot(bot, structure, now, out);
+                }
+                self.watch_rank(structure, now, out);
+            }
+            "GUILD_CREATE" => self.watch_rank(structure, now, out),
+            "GUILD_DELETE" if data["unavailable"] != true => self.on_expelled(structure, now, out),
+            "AUTO_MODERATION_ACTION_EXECUTION" => {
+                const TIMEOUT: u64 = 3;
+                let timeout = data["action"]["type"].as_u64() == Some(TIMEOUT);
+                if let Some(user) = Id::read(&data["user_id"]).filter(|_| timeout) {
+                    bounded(&mut self.timed_out, MAX_OBJECTS).push_back((user, now));
+                    self.lift_if_disarmed(user, structure, now, out);
+                }
+            }
+            "MESSAGE_CREATE" => self.on_message(data, structure, now, out),
+            "MESSAGE_DELETE" => {
+                self.on_message_deleted(Id::read(&data["channel_id"]), now, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Who is who: needed in every mode.
+    pub(super) fn learn(&mut self, name: &str, data: &Value, structure: &Structure, now: Moment) {
+        match name {
+            "GUILD_CREATE" | "GUILD_MEMBERS_CHUNK" => {
+                for member in data["members"].as_array().into_iter().flatten() {
+                    self.members.learn(structure, member, now, false);
+                }
+            }
+            "GUILD_MEMBER_ADD" | "GUILD_MEMBER_UPDATE" => {
+                self.members.learn(structure, data, now, true);
+            }
+            "GUILD_MEMBER_REMOVE" => {
+                if let Some(user) = Id::of(&data["user"]) {
+                    self.members.leave(user, now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn deleted(
+        &mut self,
+        kind: Kind,
+        action: u16,
+        (id, before): (&Value, Option<&Value>),
+        structure: &Structure,
+        now: Moment,
+    ) {
+        let Some(id) = Id::read(id) else { return };
+        if let Some(object) = before.or_else(|| structure.get(kind, id)) {
+            let buried = (kind, id, Arc::new(object.clone()), now);
+            bounded(&mut self.graveyard, MAX_OBJECTS).push_back(buried);
+        }
+        self.seen_deed(action, id, now);
+    }
+
+    fn on_own_member(&mut self, data: &Value, now: Moment, out: &mut Vec<Effect>) {
+        if data["communication_disabled_until"].is_string() {
+            let alert = Alert {
+                notice: Notice::TimedOut,
+                incident: None,
+                about: Some(self.me),
+                owner: true,
+            };
+            self.tell(alert, now, out);
+        }
+    }
+
+    fn on_expelled(&mut self, structure: &Structure, now: Moment, out: &mut Vec<Effect>) {
+        let guild = self.guild;
+        let incident = self.open(guild, IncidentKind::Tamper, &[], structure, now);
+        out.push(Effect::Alert(Alert {
+            notice: Notice::Expelled,
+            incident: Some(incident),
+            about: None,
+            owner: true,
+        }));
+        self.publish(incident, true, now, out);
+    }
+
+    /// Positions leave no entry: whether the bot was moved down shows only in what is below it.
+    fn watch_rank(&mut self, structure: &Structure, now: Moment, out: &mut Vec<Effect>) {
+        let sight = self.sight(structure);
+        if sight.my_rank().is_none() {
+            return;
+        }
+        let roles = structure.all(Kind::Role).map(|(id, _)| id);
+        let below: std::collections::BTreeSet<Id> =
+            roles.filter(|role| sight.is_below_me(*role)).collect();
+        let Some(before) = self.below.replace(below.clone()) else {
+            return;
+        };
+        let lost = before.difference(&below).filter(|role| {
+            structure.get(Kind::Role, **role).is_some() && role_bits(structure, **role) & POWER != 0
+        });
+        let lost = lost.count();
+        if lost == 0 {
+            return;
+        }
+        let what = crate::act::Instant::Tamper;
+        let guild = self.guild;
+        let rules = [Rule::Instant { what }];
+        let incident = self.open(guild, IncidentKind::Tamper, &rules, structure, now);
+        // One role above the bot may be somebody's tidying; several are an attack on the bot.
+        if lost > 1 {
+            self.begin_panic(incident, PANIC, structure, now, out);
+        }
+        self.publish(incident, true, now, out);
+    }
+
+    fn on_message(
+        &mut self,
+        data: &Value,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(id) = Id::of(data) else { return };
+        if let Some(channel) = Id::read(&data["channel_id"]) {
+            if self.activity.len() >= CHANNELS && !self.activity.contains_key(&channel) {
+                self.activity.pop_first();
+            }
+            self.activity.insert(channel, Moment::of(id));
+        }
+        let pings = data["mention_everyone"] == true;
+        let author = Id::of(&data["author"]);
+        match Id::read(&data["webhook_id"]) {
+            Some(webhook) => {
+                let answer = Id::read(&data["application_id"]) == Some(webhook);
+                let followed = data["flags"].as_u64().unwrap_or(0) & CROSSPOSTED != 0;
+                if !answer && !followed && !self.policy.trusted.users.contains(&webhook) {
+                    self.on_webhook_post(webhook, pings, structure, now, out);
+                }
+            }
+            None if pings => {
+                let Some(author) = author.filter(|author| *author != self.me) else {
+                    return;
+                };
+                let kind = LimitType::EveryonePing;
+                let act = Act {
+                    id,
+                    action: 0,
+                    target: Id::read(&data["channel_id"]),
+                    channel: None,
+                    counts: vec![Count { kind, count: UNIT }],
+                    points: 2 * UNIT,
+                    destructive: false,
+                    needs: 0,
+                    instants: Vec::new(),
+                    repairs: Vec::new(),
+                };
+                self.count(author, act, None, structure, now, out);
+            }
+            None => {}
+        }
+    }
+
+    fn on_webhook_post(
+        &mut self,
+        webhook: Id,
+        pings: bool,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.webhooks.len() >= MAX_WEBHOOKS && !self.webhooks.contains_key(&webhook) {
+            self.webhooks.pop_first();
+        }
+        let posts = self.webhooks.entry(webhook).or_default();
+        bounded(posts, POSTS).push_back(now);
+        let burst =
+            posts.len() == POSTS && posts.front().is_some_and(|at| now.since(*at) <= POSTS_IN);
+        let posted = posts.len();
+        let mut pinged = 0;
+        if pings {
+            let key = (Notice::Incident, webhook);
+            let first = self.told.entry(key).or_insert(now);
+            if now.since(*first) > MINUTE {
+                *first = now;
+            }
+            let recent = self.webhooks.get(&webhook).into_iter().flatten();
+            pinged = recent.filter(|at| now.since(**at) <= MINUTE).count();
+        }
+        if !burst && pinged < PINGS {
+            return;
+        }
+        let known = self.actors.get(&webhook).and_then(|a| a.incident);
+        if known.is_some_and(|id| self.incidents.contains_key(&id)) {
+            return;
+        }
+        let posts = u32::try_from(posted).unwrap_or(u32::MAX);
+        let rules = [Rule::WebhookSpam { posts, ping: pings }];
+        let incident = self.open(webhook, IncidentKind::Webhook, &rules, structure, now);
+        let tried = std::collections::BTreeSet::new();
+        let case = Case {
+            incident,
+            user: self.guild,
+            tried: &tried,
+            round: 0,
+            fetched: false,
+            reason: "AntiRaid: a webhook was used for spam",
+        };
+        let path = format!("/webhooks/{webhook}");
+        let mut call = case.call(Rung::DeleteWebhook, webhook, Method::Delete, path);
+        call.action = Some(a::WEBHOOK_DELETE);
+        self.issue(incident, call, structure, now, out);
+        self.publish(incident, false, now, out);
+    }
+}

@@ -1,0 +1,488 @@
+//! The engine of one guild: events in, effects out. It is serial, and knows time only from what it
+//! is told.
+
+mod answer;
+mod attribute;
+mod command;
+mod contain;
+mod gateway;
+mod judge;
+mod saved;
+mod unexplained;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use splashtail_guild::{Id, Kind, Structure};
+
+use crate::act::Act;
+use crate::actor::{Actor, State};
+use crate::effect::{Alert, CallKey, Effect, Notice, Outcome, Poll, Timing};
+use crate::entry::Entry;
+use crate::incident::Incident;
+use crate::members::{Members, Sight};
+use crate::moment::{DAY, HOUR, MINUTE, Moment, SECOND};
+use crate::panic::Panic;
+use crate::policy::{Mode, Policy};
+use crate::tag::TagKey;
+
+pub use saved::Saved;
+
+/// Entries remembered, so that none counts twice.
+const SEEN: usize = 512;
+/// Actors of one guild that are kept.
+const MAX_ACTORS: usize = 4096;
+/// An entry older than this is history, unless it was asked for.
+const STALE: u64 = 10 * MINUTE;
+/// Deeds waiting for their entry, or the other way round.
+const MAX_PENDING: usize = 512;
+const MAX_EVIDENCE: usize = 256;
+const MAX_OBJECTS: usize = 512;
+const MAX_INCIDENTS: usize = 32;
+const MAX_WEBHOOKS: usize = 256;
+
+/// The stand-in for whoever did what nobody stands for.
+pub const NOBODY: Id = Id::MIN;
+
+/// What the engine is told.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// An audit log entry, from its event or, polled, from the list.
+    Entry {
+        raw: &'a Value,
+        polled: bool,
+    },
+    /// Any other dispatch of the gateway. `before`: the object as it was, where the event deletes or
+    /// replaces one.
+    Event {
+        name: &'a str,
+        data: &'a Value,
+        before: Option<&'a Value>,
+    },
+    /// A member as REST gives it; null when there is none.
+    Member {
+        user: Id,
+        raw: &'a Value,
+    },
+    /// We are about to act ourselves, for a person or of our own accord.
+    OwnCall {
+        action: u16,
+        target: Option<Id>,
+        by: Option<Id>,
+    },
+    /// Events may be missing since then.
+    Gap {
+        lost: Moment,
+    },
+    /// All entries that a poll brought were told.
+    Polled {
+        poll: Poll,
+    },
+    Command(Command),
+    /// Time has passed.
+    Tick,
+}
+
+/// What a person asks for. Whether they may was checked before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    Panic,
+    EndPanic {
+        suspects_too: bool,
+    },
+    ConfirmPanic,
+    /// Give back what was taken in an incident.
+    Return {
+        incident: Id,
+    },
+    /// It was no attack: give back, and forget what was counted.
+    NotAnAttack {
+        incident: Id,
+    },
+    /// Contain the suspects of an incident, whatever mode it ran in.
+    Contain {
+        incident: Id,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct OwnCall {
+    action: u16,
+    target: Option<Id>,
+    by: Option<Id>,
+    at: Moment,
+}
+
+/// A deed seen by its event alone.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    action: u16,
+    target: Id,
+    at: Moment,
+    /// Its id as an act of nobody.
+    id: Id,
+    counted: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Evidence {
+    actor: Id,
+    act: Act,
+    raw: Option<Arc<Value>>,
+}
+
+/// An act whose actor seemed unable to do it: their roles are read anew first.
+#[derive(Debug, Clone)]
+struct Doubt {
+    actor: Id,
+    raw: Arc<Value>,
+    since: Moment,
+}
+
+/// A merged entry and how far its count is known.
+#[derive(Debug, Clone, Copy)]
+struct Merged {
+    action: u16,
+    actor: Id,
+    channel: Option<Id>,
+    known: u64,
+    at: Moment,
+    /// Deletions seen since the count was known.
+    seen_since: u32,
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    guild: Id,
+    me: Id,
+    tags: TagKey,
+    policy: Arc<Policy>,
+    members: Members,
+    seen: (VecDeque<Id>, BTreeSet<Id>),
+    highest: Id,
+    actors: BTreeMap<Id, Actor>,
+    incidents: BTreeMap<Id, Incident>,
+    pending: VecDeque<Pending>,
+    /// Entries whose event has not come yet.
+    explained: VecDeque<(u16, Id, Moment)>,
+    /// Bans without a user, and those with one, of a bulk ban.
+    nulls: Vec<(Arc<Value>, Moment)>,
+    own: VecDeque<OwnCall>,
+    doubts: Vec<Doubt>,
+    evidence: VecDeque<Evidence>,
+    punished: VecDeque<Moment>,
+    panic: Option<Panic>,
+    made: BTreeMap<Id, (Id, Moment)>,
+    inviters: BTreeMap<Id, (Id, Moment)>,
+    /// Bots that were just added: their role is emptied when it shows, in the incident's name.
+    held_bots: BTreeMap<Id, (Id, Moment)>,
+    /// Last sign of life of a channel.
+    activity: BTreeMap<Id, Moment>,
+    graveyard: VecDeque<(Kind, Id, Arc<Value>, Moment)>,
+    merged: BTreeMap<Id, Merged>,
+    webhooks: BTreeMap<Id, VecDeque<Moment>>,
+    timed_out: VecDeque<(Id, Moment)>,
+    unexplained: VecDeque<Moment>,
+    poll_after: Moment,
+    told: BTreeMap<(Notice, Id), Moment>,
+    raid_until: Moment,
+    /// Roles that stood below the bot when it last looked.
+    below: Option<BTreeSet<Id>>,
+    serial: u32,
+    /// Sets apart calls that are against nobody.
+    round: u16,
+}
+
+impl Engine {
+    pub fn new(guild: Id, me: Id, policy: Arc<Policy>, tags: TagKey) -> Self {
+        Self {
+            guild,
+            me,
+            tags,
+            policy,
+            members: Members::default(),
+            seen: <_>::default(),
+            highest: Id::MIN,
+            actors: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            pending: VecDeque::new(),
+            explained: VecDeque::new(),
+            nulls: Vec::new(),
+            own: VecDeque::new(),
+            doubts: Vec::new(),
+            evidence: VecDeque::new(),
+            punished: VecDeque::new(),
+            panic: None,
+            made: BTreeMap::new(),
+            inviters: BTreeMap::new(),
+            held_bots: BTreeMap::new(),
+            activity: BTreeMap::new(),
+            graveyard: VecDeque::new(),
+            merged: BTreeMap::new(),
+            webhooks: BTreeMap::new(),
+            timed_out: VecDeque::new(),
+            unexplained: VecDeque::new(),
+            poll_after: Moment::default(),
+            told: BTreeMap::new(),
+            raid_until: Moment::default(),
+            below: None,
+            serial: 0,
+            round: 0,
+        }
+    }
+
+    pub fn set_policy(&mut self, policy: Arc<Policy>) {
+        self.policy = policy;
+    }
+
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.values()
+    }
+
+    pub fn panic(&self) -> Option<&Panic> {
+        self.panic.as_ref()
+    }
+
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    pub fn actor_state(&self, user: Id) -> State {
+        self.actors
+            .get(&user)
+            .map_or(State::Idle, |actor| actor.state)
+    }
+
+    pub fn actor_count(&self) -> usize {
+        self.actors.len()
+    }
+
+    /// The greatest entry that was told: what a poll after a gap begins with.
+    pub fn highest(&self) -> Id {
+        self.highest
+    }
+
+    /// Bans that belong to a raid count a tenth until then.
+    pub fn raid_until(&mut self, until: Moment) {
+        self.raid_until = until;
+    }
+
+    /// Judges what came. `now` is the pulse of the cluster; it never goes backwards.
+    pub fn decide(&mut self, input: Input<'_>, structure: &Structure, now: Moment) -> Vec<Effect> {
+        let mut out = Vec::new();
+        if self.policy.mode == Mode::Off && !matches!(input, Input::Command(_)) {
+            // Members are learned all the same: switching on must not begin blind.
+            if let Input::Event { name, data, .. } = input {
+                self.learn(name, data, structure, now);
+            }
+            return out;
+        }
+        match input {
+            Input::Entry { raw, polled } => self.on_entry(raw, polled, structure, now, &mut out),
+            Input::Event { name, data, before } => {
+                self.on_event((name, data, before), structure, now, &mut out);
+            }
+            Input::Member { user, raw } => self.on_member(user, raw, structure, now, &mut out),
+            Input::OwnCall { action, target, by } => {
+                let at = now;
+                bounded(&mut self.own, MAX_PENDING).push_back(OwnCall {
+                    action,
+                    target,
+                    by,
+                    at,
+                });
+            }
+            Input::Gap { lost } => {
+                let before = lost.minus(30 * SECOND).id();
+                let after = match self.highest {
+                    Id::MIN => before,
+                    highest => before.min(highest),
+                };
+                out.push(Effect::PollAudit(Poll::Missed { after }));
+                self.below = None;
+            }
+            Input::Polled { poll } => self.on_polled(poll, structure, now, &mut out),
+            Input::Command(command) => self.on_command(command, structure, now, &mut out),
+            Input::Tick => self.on_tick(structure, now, &mut out),
+        }
+        out
+    }
+
+    /// Takes in how a call went.
+    pub fn on_answer(
+        &mut self,
+        key: CallKey,
+        outcome: Outcome,
+        timing: Timing,
+        structure: &Structure,
+    ) -> Vec<Effect> {
+        let mut out = Vec::new();
+        self.answered(key, outcome, timing, structure, &mut out);
+        out
+    }
+
+    /// When [`Input::Tick`] is needed at the latest.
+    pub fn next_wake(&self) -> Option<Moment> {
+        let waits = self.pending.iter().filter(|p| !p.counted);
+        let pending = waits.map(|p| p.at.plus(unexplained::patience(p.action)));
+        let nulls = self.nulls.iter().map(|(_, at)| at.plus(2 * SECOND));
+        let doubts = self.doubts.iter().map(|d| d.since.plus(5 * SECOND));
+        let states = self.actors.values().filter_map(|actor| match actor.state {
+            State::Idle => None,
+            State::Suspect { until } | State::Watch { until } | State::Unreachable { until } => {
+                Some(until)
+            }
+            State::Acting { since } => Some(since.plus(contain::STUCK)),
+            State::Contained { since } => Some(since.plus(MINUTE)),
+        });
+        let panic = self.panic.iter().map(Panic::wakes);
+        let all = pending
+            .chain(nulls)
+            .chain(doubts)
+            .chain(states)
+            .chain(panic);
+        all.min()
+    }
+
+    fn on_tick(&mut self, structure: &Structure, now: Moment, out: &mut Vec<Effect>) {
+        self.expire_pending(structure, now, out);
+        self.settle_nulls(structure, now, out);
+        self.settle_doubts(structure, now, out);
+        self.step_states(structure, now, out);
+        self.renew_panic(structure, now, out);
+        self.forget(now);
+    }
+
+    fn forget(&mut self, now: Moment) {
+        self.members.forget(now);
+        self.evidence
+            .retain(|e| now.since(e.act.at()) < 30 * MINUTE);
+        self.graveyard
+            .retain(|(_, _, _, at)| now.since(*at) < 15 * MINUTE);
+        self.made.retain(|_, (_, at)| now.since(*at) < DAY);
+        self.inviters.retain(|_, (_, at)| now.since(*at) < 30 * DAY);
+        self.held_bots.retain(|_, (_, at)| now.since(*at) < MINUTE);
+        self.merged
+            .retain(|_, merged| now.since(merged.at) < 5 * MINUTE);
+        self.told.retain(|_, at| now.since(*at) < HOUR);
+        self.explained.retain(|(_, _, at)| now.since(*at) < MINUTE);
+        self.own.retain(|own| now.since(own.at) < MINUTE);
+        self.timed_out
+            .retain(|(_, at)| now.since(*at) < 10 * MINUTE);
+        self.webhooks
+            .retain(|_, posts| posts.back().is_some_and(|at| now.since(*at) < MINUTE));
+        for actor in self.actors.values_mut() {
+            actor.windows.forget(now);
+        }
+        self.actors.retain(|_, actor| {
+            actor.state != State::Idle || now.since(actor.windows.last()) < 2 * DAY
+        });
+        while self.incidents.len() > MAX_INCIDENTS {
+            let idle = self.incidents.iter().find(|(id, incident)| {
+                !incident.is_open() || now.since(incident.updated) > DAY && !self.is_needed(**id)
+            });
+            let oldest = idle
+                .or_else(|| self.incidents.iter().next())
+                .map(|(id, _)| *id);
+            let Some(oldest) = oldest else { break };
+            self.incidents.remove(&oldest);
+        }
+    }
+
+    fn is_needed(&self, incident: Id) -> bool {
+        self.actors
+            .values()
+            .any(|a| a.incident == Some(incident) && a.is_held())
+            || self.panic.as_ref().is_some_and(|p| p.incident == incident)
+    }
+
+    fn sight<'a>(&'a self, structure: &'a Structure) -> Sight<'a> {
+        Sight {
+            structure,
+            members: &self.members,
+            me: self.me,
+        }
+    }
+
+    fn actor(&mut self, user: Id) -> &mut Actor {
+        if !self.actors.contains_key(&user) && self.actors.len() >= MAX_ACTORS {
+            self.evict();
+        }
+        self.actors.entry(user).or_default()
+    }
+
+    /// Makes room for many, so that it is seldom needed: those that were quiet for longest go.
+    fn evict(&mut self) {
+        let idle = self.actors.iter().filter(|(id, actor)| {
+            matches!(actor.state, State::Idle | State::Suspect { .. }) && **id != NOBODY
+        });
+        let mut idle: Vec<(Moment, Id)> = idle
+            .map(|(id, actor)| (actor.windows.last(), *id))
+            .collect();
+        idle.sort_unstable();
+        for (_, id) in idle.into_iter().take(MAX_ACTORS / 16) {
+            self.actors.remove(&id);
+        }
+    }
+
+    /// Whether the entry is new.
+    fn is_new(&mut self, entry: &Entry<'_>) -> bool {
+        if !self.seen.1.insert(entry.id) {
+            return false;
+        }
+        self.seen.0.push_back(entry.id);
+        if self.seen.0.len() > SEEN
+            && let Some(oldest) = self.seen.0.pop_front()
+        {
+            self.seen.1.remove(&oldest);
+        }
+        self.highest = self.highest.max(entry.id);
+        true
+    }
+
+    /// An id for something that has none, unique and of this moment.
+    fn own_id(&mut self, now: Moment) -> Id {
+        self.serial = self.serial.wrapping_add(1) & 0x003f_ffff;
+        Id::new(now.id().get() | u64::from(self.serial))
+    }
+
+    /// Tells people, at most once in ten minutes about the same.
+    fn tell(&mut self, alert: Alert, now: Moment, out: &mut Vec<Effect>) {
+        let key = (alert.notice, alert.about.unwrap_or(self.guild));
+        let told = self.told.get(&key);
+        if told.is_none_or(|at| now.since(*at) >= 10 * MINUTE) {
+            self.told.insert(key, now);
+            out.push(Effect::Alert(alert));
+        }
+    }
+
+    /// Writes an incident down and shows it.
+    fn publish(&mut self, id: Id, owner: bool, now: Moment, out: &mut Vec<Effect>) {
+        let Some(incident) = self.incidents.get_mut(&id) else {
+            return;
+        };
+        incident.updated = now;
+        out.push(Effect::Record(Box::new(incident.clone())));
+        out.push(Effect::Alert(Alert {
+            notice: Notice::Incident,
+            incident: Some(id),
+            about: incident.suspects.first().map(|suspect| suspect.id),
+            owner,
+        }));
+    }
+}
+
+/// The queue with room for one more.
+fn bounded<T>(queue: &mut VecDeque<T>, most: usize) -> &mut VecDeque<T> {
+    if queue.len() >= most {
+        queue.pop_front();
+    }
+    queue
+}

@@ -1,0 +1,77 @@
+//! What survives a restart.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use splashtail_guild::Id;
+
+use super::{Engine, NOBODY};
+use crate::actor::{Actor, State};
+use crate::incident::Incident;
+use crate::moment::Moment;
+use crate::panic::Panic;
+use crate::policy::Policy;
+use crate::tag::TagKey;
+
+/// Everything that decides later: windows, states, panic, who invited and made what.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Saved {
+    pub highest: Option<Id>,
+    pub actors: BTreeMap<Id, Actor>,
+    pub seen: Vec<Id>,
+    pub incidents: Vec<Incident>,
+    pub panic: Option<Panic>,
+    pub made: BTreeMap<Id, (Id, Moment)>,
+    pub inviters: BTreeMap<Id, (Id, Moment)>,
+    pub round: u16,
+}
+
+impl Engine {
+    /// The state to be written down. Equal states give equal values.
+    pub fn save(&self) -> Saved {
+        let needed = self.incidents.values().filter(|i| i.is_open());
+        Saved {
+            highest: (self.highest != Id::MIN).then_some(self.highest),
+            actors: self
+                .actors
+                .iter()
+                .filter(|(id, _)| **id != NOBODY)
+                .map(|(id, actor)| (*id, actor.clone()))
+                .collect(),
+            seen: self.seen.0.iter().copied().collect(),
+            incidents: needed.cloned().collect(),
+            panic: self.panic.clone(),
+            made: self.made.clone(),
+            inviters: self.inviters.clone(),
+            round: self.round,
+        }
+    }
+
+    /// Goes on from what was written down. A step that was under way is answered by nobody any more;
+    /// it is not sent again, because its key stands in the incident: when it did not hold, the next
+    /// one follows.
+    pub fn warm(guild: Id, me: Id, policy: Arc<Policy>, tags: TagKey, saved: Saved) -> Self {
+        let mut engine = Self::new(guild, me, policy, tags);
+        engine.highest = saved.highest.unwrap_or(Id::MIN);
+        engine.seen.1 = saved.seen.iter().copied().collect();
+        engine.seen.0 = saved.seen.into();
+        engine.actors = saved.actors;
+        engine.incidents = saved.incidents.into_iter().map(|i| (i.id, i)).collect();
+        engine.panic = saved.panic;
+        engine.made = saved.made;
+        engine.inviters = saved.inviters;
+        engine.round = saved.round;
+        engine
+    }
+
+    /// Whether nothing would be lost by forgetting this guild.
+    pub fn is_idle(&self) -> bool {
+        self.panic.is_none()
+            && self
+                .actors
+                .values()
+                .all(|a| a.state == State::Idle && a.windows.kinds().next().is_none())
+    }
+}

@@ -1,0 +1,128 @@
+//! Restarts, clocks, and what does not depend on a database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use splashtail_antinuke::{
+    Effect, Engine, Mode, Moment, Policy, Pulse, Rung, SECOND, Saved, State,
+};
+use splashtail_guild::Id;
+
+use crate::world::*;
+
+fn restart(world: &mut World) {
+    let text = serde_json::to_string(&world.engine.save()).unwrap();
+    let saved: Saved = serde_json::from_str(&text).unwrap();
+    assert_eq!(saved, world.engine.save());
+    let policy = Policy {
+        mode: Mode::On,
+        ..Policy::default()
+    };
+    world.engine = Engine::warm(GUILD, ME, Arc::new(policy), KEY, saved);
+    let members = json!({"id": GUILD, "members": [
+        member(OWNER, &[]), member(ME, &[MY_ROLE]), member(MOD, &[MOD_ROLE]),
+        member(ADMIN, &[ADMIN_ROLE])]});
+    world.give(splashtail_antinuke::Input::Event {
+        name: "GUILD_CREATE",
+        data: &members,
+        before: None,
+    });
+}
+
+#[test]
+fn windows_are_warm_after_a_restart() {
+    let mut world = World::new();
+    world.delete_channel(MOD, 0);
+    world.delete_channel(MOD, 1);
+    restart(&mut world);
+    world.delete_channel(MOD, 2);
+    assert!(world.is_contained(MOD));
+}
+
+#[test]
+fn case_35_a_kill_between_call_and_answer_leads_to_one_punishment() {
+    let mut world = World::new();
+    world.answers.push((Rung::TakeRoles, None));
+    let entries: Vec<_> = (0..3).map(|n| world.entry(MOD, 12, channel(n))).collect();
+    entries.iter().for_each(|entry| {
+        world.tell(entry);
+    });
+    assert_eq!(world.calls.len(), 1);
+    restart(&mut world);
+    entries.iter().for_each(|entry| {
+        world.give(splashtail_antinuke::Input::Entry {
+            raw: entry,
+            polled: true,
+        });
+    });
+    world.delete_channel(MOD, 5);
+    assert_eq!(world.calls.len(), 1);
+    // Our own entry says that it took effect.
+    let tag = KEY.tag(GUILD, 25, Some(MOD), world.now);
+    let more = json!({"reason": format!("AntiRaid: stopped an attack {tag}"),
+        "changes": [{"key": "$remove", "new_value": [{"id": MOD_ROLE}]}]});
+    world.act_with(ME, 25, MOD, more);
+    assert!(world.is_contained(MOD));
+    world.wait(60 * SECOND);
+    assert_eq!(world.calls.len(), 1);
+}
+
+#[test]
+fn case_35_a_step_that_never_took_effect_is_followed_by_the_next() {
+    let mut world = World::new();
+    world.answers.push((Rung::TakeRoles, None));
+    for n in 0..3 {
+        world.delete_channel(MOD, n);
+    }
+    restart(&mut world);
+    world.wait(30 * SECOND);
+    let rungs: Vec<Rung> = world.calls.iter().map(|c| c.key.rung).collect();
+    assert_eq!(rungs, [Rung::TakeRoles, Rung::Kick]);
+}
+
+#[test]
+fn case_36_a_decision_waits_for_no_record() {
+    let mut world = World::new();
+    for n in 0..3 {
+        world.delete_channel(MOD, n);
+    }
+    let first = world
+        .effects
+        .iter()
+        .find(|effect| matches!(effect, Effect::Call(_) | Effect::Record(_)));
+    assert!(matches!(first, Some(Effect::Call(_))));
+    assert!(
+        world
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Record(_)))
+    );
+}
+
+#[test]
+fn case_37_the_machines_clock_has_no_part_in_time() {
+    let mut pulse = Pulse::default();
+    let id = |ms: u64| Id::new(ms << 22);
+    pulse.see(id(1_000_000), Duration::from_secs(5));
+    assert_eq!(pulse.now(Duration::from_secs(6)), Moment(1_001_000));
+    // Older ids, and ids that come late, move nothing.
+    pulse.see(id(5000), Duration::from_secs(6));
+    pulse.see(id(1_000_500), Duration::from_secs(7));
+    assert_eq!(pulse.now(Duration::from_secs(7)), Moment(1_002_000));
+    pulse.see(id(1_003_000), Duration::from_secs(7));
+    assert_eq!(pulse.now(Duration::from_secs(7)), Moment(1_003_000));
+}
+
+#[test]
+fn a_panic_survives_a_restart_and_is_renewed() {
+    let mut world = World::new();
+    for n in 0..4 {
+        world.delete_channel(HIGH, n);
+    }
+    restart(&mut world);
+    assert!(world.engine.panic().is_some());
+    world.wait(13 * 60 * 60 * SECOND);
+    assert_eq!(world.calls_of(Rung::PauseInvites).len(), 2);
+    assert_eq!(world.engine.actor_state(ADMIN), State::Idle);
+}

@@ -1,0 +1,13 @@
+//! The cases of the design, by number, data in and data out.
+#![allow(clippy::unwrap_used)]
+
+mod actors;
+mod colluders;
+mod durable;
+mod gifts;
+mod ordinary;
+mod properties;
+mod tamper;
+mod undo;
+mod unexplained;
+mod world;

@@ -1,0 +1,118 @@
+//! Attacks on the bot itself.
+
+use serde_json::json;
+use splashtail_antinuke::{HOUR, IncidentKind, Notice, Rung, SECOND, bits};
+
+use crate::world::*;
+
+#[test]
+fn case_23_a_bot_that_is_moved_down_panics_below() {
+    let mut world = World::new();
+    world.set_role(
+        MY_ROLE,
+        4,
+        bits::PANIC & !bits::ADMINISTRATOR | bits::VIEW_AUDIT_LOG,
+    );
+    let incident = world.incident();
+    assert_eq!(incident.kind, IncidentKind::Tamper);
+    assert!(incident.panic);
+    let roles: Vec<_> = world
+        .calls_of(Rung::PanicRole)
+        .iter()
+        .map(|c| c.key.subject)
+        .collect();
+    assert_eq!(roles, [MOD_ROLE], "what is still below");
+    assert!(world.owner_told());
+    world.nobody_punished();
+}
+
+#[test]
+fn case_24_a_bot_in_timeout_says_so_and_goes_on() {
+    let mut world = World::new();
+    let mut raw = member(ME, &[MY_ROLE]);
+    raw["communication_disabled_until"] = json!("2027-09-05T00:00:00+00:00");
+    world.feed("GUILD_MEMBER_UPDATE", raw);
+    assert!(world.told(Notice::TimedOut));
+    for n in 0..3 {
+        world.delete_channel(MOD, n);
+    }
+    assert!(world.is_contained(MOD));
+}
+
+#[test]
+fn case_25_hiding_two_channels_from_the_bot_is_an_attack_and_no_deletion() {
+    let mut world = World::new();
+    for n in 0..2 {
+        let hidden = json!({"id": channel(n), "guild_id": GUILD, "type": 0, "name": "___hidden___",
+            "flags": 1 << 17, "permission_overwrites": [{"id": GUILD, "type": 0, "allow": "0", "deny": "1024"}]});
+        world.feed("CHANNEL_UPDATE", hidden);
+        let more = json!({"options": {"id": MY_ROLE, "type": "0"},
+            "changes": [{"key": "deny", "new_value": "1024"}, {"key": "allow", "new_value": "0"}]});
+        world.act_with(MOD, 13, channel(n), more);
+    }
+    assert!(world.is_contained(MOD));
+    world.wait(10 * SECOND);
+    assert_eq!(world.polls(), 0);
+    assert!(world.incident().acts.iter().all(|act| act.before.is_none()));
+}
+
+#[test]
+fn making_a_channel_private_hides_it_from_nobody_in_particular() {
+    let mut world = World::new();
+    for n in 0..4 {
+        let more = json!({"options": {"id": GUILD, "type": "0"},
+            "changes": [{"key": "deny", "new_value": "1024"}, {"key": "allow", "new_value": "0"}]});
+        world.act_with(MOD, 13, channel(10 * n % 30), more);
+    }
+    world.no_incident();
+}
+
+#[test]
+fn case_26_a_bot_that_is_thrown_out_tells_the_owner() {
+    let mut world = World::new();
+    world.feed("GUILD_DELETE", json!({"id": GUILD}));
+    assert!(world.told(Notice::Expelled));
+    assert!(world.owner_told());
+    assert_eq!(world.incident().kind, IncidentKind::Tamper);
+}
+
+#[test]
+fn an_outage_is_no_expulsion() {
+    let mut world = World::new();
+    world.feed("GUILD_DELETE", json!({"id": GUILD, "unavailable": true}));
+    world.no_incident();
+}
+
+#[test]
+fn whoever_takes_the_bots_rights_is_contained_at_once() {
+    let mut world = World::new();
+    let more = json!({"changes": [{"key": "permissions",
+        "old_value": bits::PANIC.to_string(), "new_value": bits::MANAGE_ROLES.to_string()}]});
+    world.act_with(ADMIN, 31, MY_ROLE, more);
+    assert!(world.is_contained(ADMIN));
+    assert_eq!(world.incident().kind, IncidentKind::Tamper);
+}
+
+#[test]
+fn whoever_frees_somebody_contained_is_contained() {
+    let mut world = World::new();
+    for n in 0..3 {
+        world.delete_channel(MOD, n);
+    }
+    world.wait(HOUR);
+    let more = json!({"changes": [{"key": "$add", "new_value": [{"id": MOD_ROLE}]}]});
+    world.act_with(ADMIN, 25, MOD, more);
+    assert!(world.is_contained(ADMIN));
+}
+
+#[test]
+fn the_owner_may_free_whom_he_likes() {
+    let mut world = World::new();
+    for n in 0..3 {
+        world.delete_channel(MOD, n);
+    }
+    world.wait(HOUR);
+    let more = json!({"changes": [{"key": "$add", "new_value": [{"id": MOD_ROLE}]}]});
+    world.act_with(OWNER, 25, MOD, more);
+    assert_eq!(world.calls.len(), 1);
+}
