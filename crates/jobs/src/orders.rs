@@ -121,7 +121,7 @@ impl Engine {
             idempotency,
             execute,
             priority: priority.unwrap_or_else(|| job.priority()),
-            not_before: run_after,
+            run_after,
             parent,
             actor,
             expires_at: self.inner.keep.map(|keep| created_at + keep),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::engine::{Engine, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
-use crate::sql::{clocked, now};
+use crate::sql::{asked, clocked};
 
 /// Orders that come again and again. When the next one is due is the caller's arithmetic.
 #[async_trait]
@@ -78,15 +78,15 @@ macro_rules! due {
         concat!(
             "SELECT schedule_id, task_name, data, cron, jitter_ms, catch_up, actor, next_at, \
              last_task, ",
-            now!($engine),
+            asked!($engine),
             " AS now FROM schedules WHERE next_at <= ",
-            now!($engine),
+            asked!($engine),
             " AND (next_at, schedule_id) > ($1, $2) ORDER BY next_at, schedule_id LIMIT $3"
         )
     };
 }
 
-const DUE: Sql = clocked!(due);
+pub(crate) const DUE: Sql = clocked!(due);
 
 const ADVANCE: &str = "\
     UPDATE schedules SET next_at = $3, last_task = COALESCE($4, last_task) \

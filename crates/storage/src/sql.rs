@@ -39,6 +39,17 @@ macro_rules! now {
 }
 pub(crate) use now;
 
+/// The same, as one value for the whole statement, which an index can be asked for.
+macro_rules! asked {
+    (sqlite) => {
+        "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)"
+    };
+    (postgres) => {
+        "date_trunc('milliseconds', statement_timestamp())"
+    };
+}
+pub(crate) use asked;
+
 /// So many milliseconds, which the parameter gives, from now.
 macro_rules! after {
     (sqlite, $parameter:expr) => {
@@ -57,7 +68,7 @@ macro_rules! after {
 }
 pub(crate) use after;
 
-/// So many milliseconds before now.
+/// So many milliseconds before a statement was asked.
 macro_rules! before {
     (sqlite, $parameter:expr) => {
         concat!(
@@ -67,7 +78,7 @@ macro_rules! before {
     };
     (postgres, $parameter:expr) => {
         concat!(
-            "date_trunc('milliseconds', clock_timestamp()) - ",
+            "date_trunc('milliseconds', statement_timestamp()) - ",
             $parameter,
             "::bigint * interval '1 millisecond'"
         )

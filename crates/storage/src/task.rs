@@ -92,7 +92,7 @@ pub struct TaskRow {
     /// Who runs it until when; `None` while nobody does.
     pub lease_owner: Option<String>,
     pub lease_until: Option<DateTime<Utc>>,
-    /// From when on it may run, by the clock of whoever set it: for the order and for the eye.
+    /// From when on it may run, by the database's clock; the order within a priority.
     pub run_after: DateTime<Utc>,
     pub slot: Option<Slot>,
     /// The task is invisible from then on, once it has ended. Its end moves this on.

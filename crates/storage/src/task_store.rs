@@ -1,4 +1,4 @@
-mod statements;
+pub(crate) mod statements;
 
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ pub struct NewTask {
     pub execute: bool,
     pub priority: Priority,
     /// Not taken by a runner before, by the database's clock; `None` = at once.
-    pub not_before: Option<DateTime<Utc>>,
+    pub run_after: Option<DateTime<Utc>>,
     /// The task that ordered this one.
     pub parent: Option<TaskId>,
     /// Who is behind it.

@@ -9,7 +9,7 @@ use crate::engine::{Engine, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 use crate::owner::Owner;
-use crate::sql::{clocked, now};
+use crate::sql::{asked, clocked};
 
 /// Most tokens that one [`TokenStore::purge`] removes: nobody waits long for its locks.
 pub const PURGED_AT_ONCE: u32 = 500;
@@ -118,13 +118,13 @@ macro_rules! purge {
         concat!(
             "DELETE FROM web_api_tokens WHERE id IN (SELECT id FROM web_api_tokens \
              WHERE expires_at <= ",
-            now!($engine),
+            asked!($engine),
             " ORDER BY expires_at LIMIT $1)"
         )
     };
 }
 
-const PURGE_TOKENS: Sql = clocked!(purge);
+pub(crate) const PURGE_TOKENS: Sql = clocked!(purge);
 
 #[async_trait]
 impl TokenStore for Engine {

@@ -302,7 +302,7 @@ impl TestServer {
             idempotency: None,
             execute: true,
             priority: Priority::Interactive,
-            not_before: None,
+            run_after: None,
             parent: None,
             actor: None,
             expires_at: None,

@@ -131,7 +131,7 @@ impl Times {
     async fn pass(&self, by: Duration) {
         let ms = i64::try_from(by.as_millis()).unwrap();
         let tasks = "UPDATE tasks SET lease_until = lease_until - $1, \
-            not_before = not_before - $1, created_at = created_at - $1, \
+            run_after = run_after - $1, created_at = created_at - $1, \
             expires_at = expires_at - $1";
         let schedules = "UPDATE schedules SET next_at = next_at - $1";
         let slots = "UPDATE task_slots SET free_after = free_after - $1";
@@ -221,14 +221,17 @@ impl World {
 
     pub fn builder(&self, clock: &ManualClock) -> EngineBuilder {
         let key = DataKey::parse(&"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".into()).unwrap();
-        let timing = Timing {
+        Engine::builder(self.storage.clone(), clock.shared(), key).timing(self.timing())
+    }
+
+    pub fn timing(&self) -> Timing {
+        Timing {
             lease: LEASE,
             heartbeat: HEARTBEAT,
             // A busy machine is no outage.
             deadline: Duration::from_secs(60),
             ..Timing::default()
-        };
-        Engine::builder(self.storage.clone(), clock.shared(), key).timing(timing)
+        }
     }
 
     pub fn engine(&self, job: &Scripted) -> Engine {

@@ -3,6 +3,7 @@
 
 mod guilds;
 mod ledger;
+mod looks;
 mod migrating;
 mod opening;
 mod outages;
@@ -81,7 +82,7 @@ fn task(at_ms: i64) -> NewTask {
         idempotency: None,
         execute: true,
         priority: Priority::Interactive,
-        not_before: None,
+        run_after: None,
         parent: None,
         actor: None,
         expires_at: None,
@@ -129,7 +130,7 @@ async fn claim(storage: &Storage) -> Option<Claimed> {
 async fn time_passes(storage: &Storage, id: TaskId) {
     let over = format!(
         "UPDATE tasks SET lease_until = CASE WHEN lease_until IS NULL THEN NULL ELSE created_at END, \
-         not_before = CASE WHEN not_before IS NULL THEN NULL ELSE created_at END \
+         run_after = created_at \
          WHERE task_id = '{id}' RETURNING log_count"
     );
     storage.number(over).await;

@@ -73,7 +73,7 @@ async fn one_task_can_be_asked_for(storage: Storage) {
 async fn a_task_can_be_put_off(storage: Storage) {
     let at = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
     let order = NewTask {
-        not_before: Some(at),
+        run_after: Some(at),
         ..task(0)
     };
     let row = created(&storage, &order).await;

@@ -15,8 +15,8 @@ use crate::error::StorageError;
 use crate::log_entry::{self, MAX_ENTRIES, NewLogEntry};
 use crate::open::Storage;
 use crate::sql::{
-    DELETE_SECRET, DELETE_STEPS, FREE_SLOT, after, clocked, held, kept, length, now, progress,
-    task_columns,
+    DELETE_SECRET, DELETE_STEPS, FREE_SLOT, after, asked, clocked, held, kept, length, now,
+    progress, task_columns,
 };
 use crate::task;
 
@@ -39,13 +39,14 @@ macro_rules! take {
     };
 }
 
-/// What a runner may take. $3: the names that it knows.
+/// What a runner may take. $3: the names that it knows. The time to compare with is one of the
+/// statement, so that the index ends the look where the waits begin.
 macro_rules! takeable {
     ($engine:ident) => {
         concat!(
-            "state IN ('pending', 'running') AND requested AND (not_before IS NULL OR not_before <= ",
-            now!($engine),
-            ") AND (lease_until IS NULL OR lease_until <= ",
+            "state IN ('pending', 'running') AND requested AND run_after <= ",
+            asked!($engine),
+            " AND (lease_until IS NULL OR lease_until <= ",
             now!($engine),
             ") AND task_name ",
             known!($engine)
@@ -74,21 +75,48 @@ macro_rules! taken {
     };
 }
 
+/// The first of one priority: one walk through the index, past nothing but what others hold.
+macro_rules! first_of {
+    ($engine:ident, $priority:literal, $locked:expr) => {
+        concat!(
+            "SELECT task_id FROM (SELECT task_id FROM tasks WHERE priority = ",
+            $priority,
+            " AND ",
+            takeable!($engine),
+            " ORDER BY run_after, created_at LIMIT 1",
+            $locked,
+            ") AS of_priority"
+        )
+    };
+}
+
+/// A priority is looked at when the ones before it have nothing.
+macro_rules! next {
+    ($engine:ident, $locked:expr) => {
+        concat!(
+            first_of!($engine, "0", $locked),
+            " UNION ALL ",
+            first_of!($engine, "1", $locked),
+            " UNION ALL ",
+            first_of!($engine, "2", $locked),
+            " LIMIT 1"
+        )
+    };
+}
+
 macro_rules! claim {
     ($engine:ident, $locked:expr) => {
         concat!(
             take!($engine),
-            " WHERE task_id = (SELECT task_id FROM tasks WHERE ",
-            takeable!($engine),
-            " ORDER BY priority, run_after LIMIT 1",
-            $locked,
+            " WHERE task_id = (",
+            next!($engine, $locked),
             ")",
             taken!()
         )
     };
 }
 
-const CLAIM: Sql = Sql {
+pub(crate) const CLAIM: Sql = Sql {
     sqlite: claim!(sqlite, ""),
     postgres: claim!(postgres, " FOR UPDATE SKIP LOCKED"),
 };
@@ -146,9 +174,7 @@ const LOST: &str = "\
 macro_rules! park {
     ($engine:ident) => {
         concat!(
-            "UPDATE tasks SET lease_owner = NULL, lease_until = NULL, not_before = ",
-            after!($engine, "$3"),
-            ", run_after = ",
+            "UPDATE tasks SET lease_owner = NULL, lease_until = NULL, run_after = ",
             after!($engine, "$3"),
             ", parks = parks + 1, waits_for = $4, attempts = CASE WHEN $5 THEN attempts ELSE ",
             uncounted!(),

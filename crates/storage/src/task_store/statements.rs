@@ -12,7 +12,9 @@ use crate::engine::{Engine, Sql, Transaction, query};
 use crate::error::StorageError;
 use crate::log_entry::{self, NewLogEntry, TaskLogEntry};
 use crate::open::Storage;
-use crate::sql::{DELETE_SECRET, DELETE_STEPS, before, clocked, kept, length, now, task_columns};
+use crate::sql::{
+    DELETE_SECRET, DELETE_STEPS, asked, before, clocked, kept, length, now, task_columns,
+};
 use crate::task::{self, ExpiryCursor, Slot, TaskCounts, TaskRow};
 
 impl Storage {
@@ -22,16 +24,24 @@ impl Storage {
 }
 
 /// No row: the key was used before.
-const INSERT_TASK: &str = concat!(
-    "INSERT INTO tasks (task_id, task_name, owner, fields, encrypted, state, requested, \
-        slot_guild, slot_kind, client, idempotency, expires_at, created_at, last_updated, \
-        run_after, not_before, priority, parent, actor) \
-     VALUES ($1, $2, $3, $4, $5, 'pending', $6, $8, $9, $10, $11, $12, $7, $7, \
-        COALESCE($13, $7), $13, $14, $15, $16) \
-     ON CONFLICT (client, task_name, idempotency) WHERE idempotency IS NOT NULL DO NOTHING \
-     RETURNING ",
-    task_columns!()
-);
+macro_rules! insert_task {
+    ($engine:ident) => {
+        concat!(
+            "INSERT INTO tasks (task_id, task_name, owner, fields, encrypted, state, requested, \
+                slot_guild, slot_kind, client, idempotency, expires_at, created_at, last_updated, \
+                run_after, priority, parent, actor) \
+             VALUES ($1, $2, $3, $4, $5, 'pending', $6, $8, $9, $10, $11, $12, $7, $7, \
+                COALESCE($13, ",
+            now!($engine),
+            "), $14, $15, $16) \
+             ON CONFLICT (client, task_name, idempotency) WHERE idempotency IS NOT NULL DO NOTHING \
+             RETURNING ",
+            task_columns!()
+        )
+    };
+}
+
+const INSERT_TASK: Sql = clocked!(insert_task);
 
 const INSERT_SECRET: &str = "INSERT INTO job_secrets (task_id, wrapped) VALUES ($1, $2)";
 
@@ -117,14 +127,14 @@ macro_rules! expired {
             "SELECT ",
             task_columns!(),
             " FROM tasks WHERE expires_at <= ",
-            now!($engine),
+            asked!($engine),
             " AND (expires_at, task_id) > ($1, $2) AND state IN ('completed', 'failed') \
               ORDER BY expires_at, task_id LIMIT $3"
         )
     };
 }
 
-const EXPIRED_TASKS: Sql = clocked!(expired);
+pub(crate) const EXPIRED_TASKS: Sql = clocked!(expired);
 
 macro_rules! abandoned {
     ($engine:ident) => {
@@ -137,16 +147,23 @@ macro_rules! abandoned {
     };
 }
 
-const ABANDONED_TASKS: Sql = clocked!(abandoned);
+pub(crate) const ABANDONED_TASKS: Sql = clocked!(abandoned);
 
 const DELETE_TASK: &str =
     "DELETE FROM tasks WHERE task_id = $1 AND state IN ('completed', 'failed')";
 
-const REQUEST_TASK: &str = concat!(
-    "UPDATE tasks SET requested = TRUE, run_after = $2, last_updated = $2 WHERE task_id = $1 \
-     AND state = 'pending' AND NOT requested RETURNING ",
-    task_columns!()
-);
+macro_rules! request_task {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE tasks SET requested = TRUE, last_updated = $2, run_after = ",
+            now!($engine),
+            " WHERE task_id = $1 AND state = 'pending' AND NOT requested RETURNING ",
+            task_columns!()
+        )
+    };
+}
+
+const REQUEST_TASK: Sql = clocked!(request_task);
 
 /// $2 is the time of the closing entry.
 macro_rules! cancel {
@@ -194,7 +211,7 @@ impl TaskStore for Engine {
             .bind(task.idempotency.as_ref().map(|used| used.client.as_str()))
             .bind(task.idempotency.as_ref().map(|used| used.key.as_str()))
             .bind(task.expires_at)
-            .bind(task.not_before)
+            .bind(task.run_after)
             .bind(task.priority as i32)
             .bind(task.parent)
             .bind(task.actor.as_deref());
