@@ -168,22 +168,29 @@ impl JobContext {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<SecretBytes, JobError>>,
     {
+        let wrap = async || self.wrap(name, &body().await?);
+        let wrapped: String = self.step(name, wrap).await?;
+        self.unwrap(name, &wrapped)
+    }
+
+    /// For the record of the step or effect of this name.
+    pub(crate) fn wrap(&self, name: &str, secret: &SecretBytes) -> Result<String, JobError> {
         let (key, full) = (&self.shared.data_key, format!("{}{name}", self.scope));
-        let wrap = async {
-            let secret = body().await?;
-            let wrapped = key.wrap_step(self.id(), &full, &secret).map_err(|error| {
-                JobError::fault("A secret cannot be encrypted").caused_by(error)
-            })?;
-            Ok(STANDARD.encode(wrapped))
-        };
-        let wrapped: String = self.step(name, || wrap).await?;
+        let wrapped = key.wrap_step(self.id(), &full, secret);
+        let wrapped = wrapped
+            .map_err(|error| JobError::fault("A secret cannot be encrypted").caused_by(error))?;
+        Ok(STANDARD.encode(wrapped))
+    }
+
+    pub(crate) fn unwrap(&self, name: &str, wrapped: &str) -> Result<SecretBytes, JobError> {
+        let (key, full) = (&self.shared.data_key, format!("{}{name}", self.scope));
         let wrapped = STANDARD.decode(wrapped).map_err(unreadable)?;
-        key.unwrap_step(self.id(), &full, &wrapped)
-            .map_err(|error| {
-                // A runner with the right key may follow.
-                JobError::transient("secret_unreadable", "A recorded secret cannot be decrypted")
-                    .caused_by(error)
-            })
+        let secret = key.unwrap_step(self.id(), &full, &wrapped);
+        secret.map_err(|error| {
+            // A runner with the right key may follow.
+            JobError::transient("secret_unreadable", "A recorded secret cannot be decrypted")
+                .caused_by(error)
+        })
     }
 
     async fn perform<T: Serialize>(

@@ -7,11 +7,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use splashtail_core::random;
-use splashtail_storage::{Item, NewItem, Outcome, Settled};
+use splashtail_storage::{Intended, Item, NewItem, Outcome, Settled};
 
 use crate::context::JobContext;
 use crate::error::JobError;
 use crate::metrics;
+use crate::secret::SecretBytes;
 
 /// What an effect is about to change, for the ledger.
 #[derive(Debug, Clone)]
@@ -152,6 +153,34 @@ impl JobContext {
         }
     }
 
+    /// As [`JobContext::effect`], for a value that nobody may read, such as a webhook's token: the
+    /// ledger has it wrapped, like the secret of the task, and it opens for this effect alone. What
+    /// the intent says is in clear.
+    ///
+    /// # Errors
+    /// As those of an effect; and the record was wrapped under another key.
+    pub async fn secret_effect<A, Acting, L, Looking>(
+        &self,
+        name: &str,
+        intent: Intent,
+        act: A,
+        lookup: L,
+    ) -> Result<SecretBytes, JobError>
+    where
+        A: FnOnce(Nonce) -> Acting,
+        Acting: Future<Output = Result<SecretBytes, JobError>>,
+        L: Fn(Nonce) -> Looking,
+        Looking: Future<Output = Result<Option<SecretBytes>, JobError>>,
+    {
+        let act = async |nonce| self.wrap(name, &act(nonce).await?);
+        let lookup = async |nonce| match lookup(nonce).await? {
+            Some(found) => self.wrap(name, &found).map(Some),
+            None => Ok(None),
+        };
+        let wrapped: String = self.effect(name, intent, act, lookup).await?;
+        self.unwrap(name, &wrapped)
+    }
+
     /// Notes an effect that is left out, and why.
     ///
     /// # Errors
@@ -203,9 +232,13 @@ impl JobContext {
             before: &before,
         };
         let (held, ledger) = (self.held(), self.held().storage.ledger());
-        held.write(|| ledger.intend(held.lease, &item, at)).await?;
+        let counts = held.write_for(|| ledger.intend(held.lease, &item, at));
+        let Intended { nonce, at } = counts.await?;
         held.progress();
-        Ok(nonce)
+        Ok(Nonce {
+            text: nonce,
+            intended_at: at,
+        })
     }
 
     async fn confirm<T: Serialize>(

@@ -119,10 +119,21 @@ impl Held {
     where
         F: Future<Output = Result<bool, StorageError>>,
     {
-        if self.call(write, "The progress was not stored").await? {
-            Ok(())
-        } else {
-            Err(self.find_out().await)
+        let write = || {
+            let written = write();
+            async { Ok(written.await?.then_some(())) }
+        };
+        self.write_for(write).await
+    }
+
+    /// The same for one that answers something while the lease is held.
+    pub async fn write_for<T, F>(&self, write: impl Fn() -> F) -> Result<T, JobError>
+    where
+        F: Future<Output = Result<Option<T>, StorageError>>,
+    {
+        match self.call(write, "The progress was not stored").await? {
+            Some(answer) => Ok(answer),
+            None => Err(self.find_out().await),
         }
     }
 

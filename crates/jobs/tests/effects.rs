@@ -312,7 +312,7 @@ async fn a_job_can_contain_another() {
     running.abort();
 }
 
-/// What a step makes of a secret survives a crash, and nobody reads it in the database.
+/// What a step or an effect makes of a secret survives a crash, and nobody reads it in the database.
 #[tokio::test]
 async fn recorded_secrets_are_wrapped() {
     const WEBHOOK: &str = "webhook-token-of-channel-five";
@@ -328,6 +328,17 @@ async fn recorded_secrets_are_wrapped() {
                 cx.secret_step("webhook", async || Err(JobError::fault("not again")))
                     .await?
             };
+            assert_eq!(token.as_ref(), WEBHOOK.as_bytes());
+            let known = cx.attempt() > 1;
+            let act = async |_| {
+                if known {
+                    return Err(JobError::fault("not again"));
+                }
+                made().await
+            };
+            let lookup = async |_| Err(JobError::fault("it is settled"));
+            let intent = Intent::new("webhook.create");
+            let token = cx.secret_effect("moved", intent, act, lookup).await?;
             assert_eq!(token.as_ref(), WEBHOOK.as_bytes());
             told.send(()).unwrap();
             if cx.attempt() == 1 {
@@ -354,6 +365,9 @@ async fn recorded_secrets_are_wrapped() {
     world.pass(LEASE).await;
     let second = world.engine(&job).start(CancellationToken::new());
     assert_eq!(world.until_ended(id).await.state, TaskState::Completed);
+    let items = world.storage.ledger().items(id, 0, 9).await.unwrap();
+    assert_eq!(items[0].outcome, Outcome::Done);
+    assert!(!items[0].after.as_deref().unwrap().contains(WEBHOOK));
     second.abort();
 }
 

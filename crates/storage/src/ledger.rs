@@ -12,17 +12,18 @@ use crate::task_queue::Lease;
 /// What tasks change in the world, item by item: before a change is made its intent is here, and
 /// afterwards its outcome. It is kept for as long as the task's row.
 ///
-/// Writes are a runner's, as in [`crate::TaskQueue`]: `false` says that the lease is not held and
-/// that nothing was written. Each is progress.
+/// Writes are a runner's, as in [`crate::TaskQueue`]: `false` or `None` says that the lease is not
+/// held and that nothing was written. Each is progress.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
-    /// Adds an item that is about to be done. One that is there stays as it is.
+    /// Adds an item that is about to be done. One that is there stays as it is. Answers the intent
+    /// that counts, which is the first.
     async fn intend(
         &self,
         lease: Lease,
         item: &NewItem<'_>,
         at: DateTime<Utc>,
-    ) -> Result<bool, StorageError>;
+    ) -> Result<Option<Intended>, StorageError>;
 
     /// Says what became of it. Only the first outcome counts.
     async fn settle(
@@ -48,6 +49,13 @@ pub struct NewItem<'a> {
     pub what: &'a str,
     /// JSON text.
     pub before: &'a str,
+}
+
+/// By what an intent is recognised in the world, and since when it may have taken place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intended {
+    pub nonce: String,
+    pub at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -146,7 +154,20 @@ const COUNT_ITEM: &str = concat!(
 
 const INSERT_ITEM: &str = "\
     INSERT INTO task_items (task_id, seq, name, nonce, what, before, outcome, intended_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, 'intended', $7) ON CONFLICT DO NOTHING";
+    VALUES ($1, $2, $3, $4, $5, $6, 'intended', $7) \
+    ON CONFLICT (task_id, name) DO UPDATE SET nonce = task_items.nonce RETURNING nonce, intended_at";
+
+/// Both in one round trip, which PostgreSQL can.
+const INTEND_ITEM: &str = concat!(
+    "WITH held AS (UPDATE tasks SET item_count = item_count + 1, \
+     step_bytes = step_bytes + octet_length($6), ",
+    progress!(),
+    held!(),
+    " RETURNING task_id, item_count) \
+     INSERT INTO task_items (task_id, seq, name, nonce, what, before, outcome, intended_at) \
+     SELECT task_id, item_count, $3, $4, $5, $6, 'intended', $7 FROM held \
+     ON CONFLICT (task_id, name) DO UPDATE SET nonce = task_items.nonce RETURNING nonce, intended_at"
+);
 
 const COUNT_OUTCOME: &str = concat!(
     "UPDATE tasks SET step_bytes = step_bytes + $3, ",
@@ -157,6 +178,17 @@ const COUNT_OUTCOME: &str = concat!(
 const SETTLE_ITEM: &str = "\
     UPDATE task_items SET outcome = $3, after = $4, code = $5, note = $6, settled_at = $7 \
     WHERE task_id = $1 AND name = $2 AND outcome = 'intended'";
+
+/// Both in one round trip, which PostgreSQL can.
+const COUNT_AND_SETTLE: &str = concat!(
+    "WITH held AS (UPDATE tasks SET step_bytes = step_bytes + COALESCE(octet_length($5), 0), ",
+    progress!(),
+    held!(),
+    " RETURNING task_id), settled AS (\
+     UPDATE task_items SET outcome = $4, after = $5, code = $6, note = $7, settled_at = $8 \
+     FROM held WHERE task_items.task_id = held.task_id AND name = $3 AND outcome = 'intended') \
+     SELECT 1 FROM held"
+);
 
 const READ_ITEMS: &str = "\
     SELECT seq, name, nonce, what, before, after, outcome, code, note, intended_at, settled_at \
@@ -172,7 +204,19 @@ impl LedgerStore for Engine {
         lease: Lease,
         item: &NewItem<'_>,
         at: DateTime<Utc>,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<Option<Intended>, StorageError> {
+        if let Self::Postgres(_) = self {
+            let intend = query(INTEND_ITEM)
+                .bind(lease.task)
+                .bind(lease.fence)
+                .bind(item.name)
+                .bind(item.nonce)
+                .bind(item.what)
+                .bind(item.before)
+                .bind(at);
+            let row = self.fetch_changed(intend).await?;
+            return row.as_ref().map(intended).transpose();
+        }
         let mut tx = self.begin().await?;
         let count = query(COUNT_ITEM)
             .bind(lease.task)
@@ -180,7 +224,7 @@ impl LedgerStore for Engine {
             .bind(bytes(item.before));
         let Some(row) = tx.fetch_optional(count).await? else {
             tx.rollback().await?;
-            return Ok(false);
+            return Ok(None);
         };
         let insert = query(INSERT_ITEM)
             .bind(lease.task)
@@ -190,9 +234,9 @@ impl LedgerStore for Engine {
             .bind(item.what)
             .bind(item.before)
             .bind(at);
-        tx.execute(insert).await?;
+        let stored = tx.fetch_optional(insert).await?;
         tx.commit().await?;
-        Ok(true)
+        stored.as_ref().map(intended).transpose()
     }
 
     async fn settle(
@@ -202,6 +246,18 @@ impl LedgerStore for Engine {
         settled: &Settled<'_>,
         at: DateTime<Utc>,
     ) -> Result<bool, StorageError> {
+        if let Self::Postgres(_) = self {
+            let settle = query(COUNT_AND_SETTLE)
+                .bind(lease.task)
+                .bind(lease.fence)
+                .bind(name)
+                .bind(settled.outcome.as_str())
+                .bind(settled.after)
+                .bind(settled.code)
+                .bind(settled.note)
+                .bind(at);
+            return Ok(self.fetch_changed(settle).await?.is_some());
+        }
         let mut tx = self.begin().await?;
         let count = query(COUNT_OUTCOME)
             .bind(lease.task)
@@ -246,6 +302,13 @@ impl LedgerStore for Engine {
 
 fn bytes(text: &str) -> i64 {
     i64::try_from(text.len()).unwrap_or(i64::MAX)
+}
+
+fn intended(row: &Row) -> Result<Intended, StorageError> {
+    Ok(Intended {
+        nonce: row.get("nonce")?,
+        at: row.get("intended_at")?,
+    })
 }
 
 fn item(row: &Row) -> Result<Item, StorageError> {

@@ -29,7 +29,7 @@ mod contract;
 
 pub use error::{Outage, StorageError};
 pub use guild::{GuildStore, UserRow, UserState, UserStore};
-pub use ledger::{Item, LedgerStore, NewItem, Outcome, Settled, Tally};
+pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled, Tally};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
 pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};

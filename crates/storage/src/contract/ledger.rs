@@ -1,5 +1,5 @@
 use super::*;
-use crate::ledger::{Item, NewItem, Outcome, Settled, Tally};
+use crate::ledger::{Intended, Item, NewItem, Outcome, Settled, Tally};
 use crate::task_queue::{End, Lease};
 
 contract!(
@@ -8,10 +8,12 @@ contract!(
     the_ledger_outlives_the_run_and_goes_with_the_task,
 );
 
+const NONCE: &str = "0123456789abcdef";
+
 fn item(name: &str) -> NewItem<'_> {
     NewItem {
         name,
-        nonce: "0123456789abcdef",
+        nonce: NONCE,
         what: "role.create",
         before: r#"{"z":1,"a":null}"#,
     }
@@ -38,13 +40,22 @@ async fn held(storage: &Storage) -> (TaskId, Lease) {
 async fn an_item_is_intended_and_then_settled_once(storage: Storage) {
     let (id, lease) = held(&storage).await;
     let ledger = storage.ledger();
-    assert!(ledger.intend(lease, &item("b"), t(1)).await.unwrap());
-    assert!(ledger.intend(lease, &item("a"), t(2)).await.unwrap());
+    let intend = async |item: NewItem<'_>, at| ledger.intend(lease, &item, t(at)).await.unwrap();
+    let first = Intended {
+        nonce: NONCE.to_owned(),
+        at: stored(1),
+    };
+    assert_eq!(intend(item("b"), 1).await, Some(first.clone()));
+    let other = NewItem {
+        nonce: "fedcba9876543210",
+        ..item("a")
+    };
+    assert_eq!(intend(other, 2).await.unwrap().nonce, other.nonce);
     let again = NewItem {
         nonce: "other",
         ..item("b")
     };
-    assert!(ledger.intend(lease, &again, t(3)).await.unwrap());
+    assert_eq!(intend(again, 3).await, Some(first));
     let intended = items(&storage, id).await;
     assert_eq!(intended.len(), 2, "in order, and the first nonce stays");
     assert_eq!(
@@ -53,7 +64,7 @@ async fn an_item_is_intended_and_then_settled_once(storage: Storage) {
     );
     assert_eq!(
         (intended[0].nonce.as_str(), intended[0].outcome),
-        ("0123456789abcdef", Outcome::Intended)
+        (NONCE, Outcome::Intended)
     );
     assert_eq!(intended[0].before.to_string(), item("b").before);
     assert_eq!(
@@ -98,10 +109,17 @@ async fn an_item_is_intended_and_then_settled_once(storage: Storage) {
 async fn a_lost_lease_changes_nothing_in_the_ledger(storage: Storage) {
     let (id, stale) = held(&storage).await;
     let ledger = storage.ledger();
-    assert!(ledger.intend(stale, &item("a"), t(1)).await.unwrap());
+    assert!(
+        ledger
+            .intend(stale, &item("a"), t(1))
+            .await
+            .unwrap()
+            .is_some()
+    );
     time_passes(&storage, id).await;
     claim(&storage).await.unwrap();
-    assert!(!ledger.intend(stale, &item("b"), t(2)).await.unwrap());
+    assert_eq!(ledger.intend(stale, &item("b"), t(2)).await.unwrap(), None);
+    assert_eq!(ledger.intend(stale, &item("a"), t(2)).await.unwrap(), None);
     assert!(!ledger.settle(stale, "a", &done("1"), t(2)).await.unwrap());
     let left = items(&storage, id).await;
     assert_eq!((left.len(), left[0].outcome), (1, Outcome::Intended));
@@ -109,11 +127,8 @@ async fn a_lost_lease_changes_nothing_in_the_ledger(storage: Storage) {
 
 async fn the_ledger_outlives_the_run_and_goes_with_the_task(storage: Storage) {
     let (id, lease) = held(&storage).await;
-    storage
-        .ledger()
-        .intend(lease, &item("a"), t(1))
-        .await
-        .unwrap();
+    let ledger = storage.ledger();
+    ledger.intend(lease, &item("a"), t(1)).await.unwrap();
     let end = End::Completed(None);
     let ended = storage.queue().finish(lease, &end, &entry(2, "done")).await;
     assert!(ended.unwrap());
