@@ -1,4 +1,5 @@
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::job::{Job, Sweep};
 use crate::run::run_claimed;
 use crate::secret::DataKey;
 use crate::timing::Timing;
+use crate::unreported::Unreported;
 use crate::upkeep;
 
 /// Runs at a time, when each has the weight 1.
@@ -41,6 +43,7 @@ pub(crate) struct Inner {
     /// How long a task, its log and what it left are kept after its end; `None` = for ever.
     pub keep: Option<Duration>,
     pub sweeps: Vec<Arc<dyn Sweep>>,
+    pub unreported: Option<Unreported>,
     runner: String,
     capacity: u32,
     /// Something may be there to run.
@@ -68,6 +71,7 @@ impl Engine {
             timing: Timing::default(),
             keep: None,
             sweeps: Vec::new(),
+            unreported: None,
             runner: format!("{}-{}", std::process::id(), TaskId::random()),
             capacity: DEFAULT_CAPACITY,
             wake: Notify::new(),
@@ -221,8 +225,13 @@ impl Engine {
     }
 
     async fn drain(&self, mut runs: JoinSet<()>) {
-        for run in self.running().values() {
-            run.held.stop(Stop::Draining);
+        let held: Vec<_> = self
+            .running()
+            .values()
+            .map(|run| run.held.clone())
+            .collect();
+        for run in &held {
+            run.stop(Stop::Draining);
         }
         let Timing {
             grace,
@@ -230,14 +239,22 @@ impl Engine {
             deadline,
             ..
         } = self.inner.timing;
+        let leave = || {
+            if let Some(unreported) = &self.inner.unreported {
+                unreported.leave(&held);
+            }
+        };
         tokio::select! {
             () = async { while runs.join_next().await.is_some() {} } => {}
             // What does not answer by then is dropped: its leases run out.
             () = async {
                 self.inner.clock.sleep(grace + tidy).await;
+                // Nothing but the database is waited for now, and this process may end any moment.
+                leave();
                 tokio::time::sleep(deadline).await;
             } => {}
         }
+        leave();
     }
 
     /// Tells a running engine of a task that may run.
@@ -292,6 +309,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn sweep(mut self, sweep: impl Sweep) -> Self {
         self.0.sweeps.push(Arc::new(sweep));
+        self
+    }
+
+    /// Where runs are noted that ended while the database was silent, so that they do not count as
+    /// crashes: a directory that exists, of this host's engines alone.
+    #[must_use]
+    pub fn unreported(mut self, directory: PathBuf) -> Self {
+        self.0.unreported = Some(Unreported::new(directory, &self.0.runner));
         self
     }
 

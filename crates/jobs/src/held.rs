@@ -40,6 +40,8 @@ pub(crate) struct Held {
     gone: CancellationToken,
     /// Whether this run has recorded anything.
     progressed: AtomicBool,
+    /// The database knows that the run is over.
+    let_go: AtomicBool,
 }
 
 impl Held {
@@ -61,6 +63,7 @@ impl Held {
             reason: OnceLock::new(),
             gone: CancellationToken::new(),
             progressed: AtomicBool::new(false),
+            let_go: AtomicBool::new(false),
         })
     }
 
@@ -107,6 +110,14 @@ impl Held {
 
     pub fn has_progressed(&self) -> bool {
         self.progressed.load(Ordering::Relaxed)
+    }
+
+    pub fn is_let_go(&self) -> bool {
+        self.let_go.load(Ordering::Relaxed)
+    }
+
+    pub fn let_go(&self) {
+        self.let_go.store(true, Ordering::Relaxed);
     }
 
     pub fn progress(&self) {

@@ -8,8 +8,8 @@
 //!
 //! A step may run twice (a crash between its body and its record) but is recorded once. What must
 //! not happen twice is an effect: [`JobContext::effect`] records its intent before the call and
-//! looks up what became of it after a crash. There is no Discord, no HTTP and no object store in here; and no secret outside [`SecretBytes`] and its
-//! wrapped form.
+//! looks up what became of it after a crash. There is no Discord, no HTTP and no object store in
+//! here; and no secret outside [`SecretBytes`] and its wrapped form.
 
 mod context;
 mod deadline;
@@ -25,6 +25,7 @@ mod run;
 mod schedule;
 mod secret;
 mod timing;
+mod unreported;
 mod upkeep;
 
 pub use context::JobContext;

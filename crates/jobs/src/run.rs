@@ -44,7 +44,10 @@ pub(crate) async fn run_claimed(
         let heartbeat = AbortOnDropHandle::new(heartbeat);
         let (attempts, progress) = (claimed.task.attempts, claimed.progress.clone());
         let result = attempt_job(data_key, &*job, &held, claimed).await;
-        let outcome = conclude(&held, &*job, attempts, &progress, result).await;
+        let (outcome, is_told) = conclude(&held, &*job, attempts, &progress, result).await;
+        if is_told {
+            held.let_go();
+        }
         drop(heartbeat);
         metrics::ended(
             held.name,
@@ -111,14 +114,17 @@ async fn attempt_job(
     }
 }
 
-/// Writes down how the attempt ended; the word is for the metrics.
+/// How a run ended, for the metrics; and whether the database knows.
+type Ended = (&'static str, bool);
+
+/// Writes down how the attempt ended.
 async fn conclude(
     held: &Held,
     job: &dyn Job,
     attempts: u32,
     progress: &Progress,
     result: Result<Option<JobOutput>, JobError>,
-) -> &'static str {
+) -> Ended {
     let (end, error) = match result {
         Ok(output) => (End::Completed(output.map(stored)), None),
         Err(JobError::Cancelled | JobError::LostLease) if held.reason().is_some() => {
@@ -148,13 +154,13 @@ async fn conclude(
     };
     let queue = held.storage.queue();
     match held.write(|| queue.finish(held.lease, &end, &entry)).await {
-        Ok(()) if error.is_some() => "failed",
-        Ok(()) => "completed",
+        Ok(()) if error.is_some() => ("failed", true),
+        Ok(()) => ("completed", true),
         Err(JobError::Cancelled | JobError::LostLease) => stand_down(held).await,
         Err(error) => {
             // The lease runs out and the task is taken again: it is then at its last step.
             tracing::error!(error = %Chain(&error), "the end of the task was not stored");
-            "lost"
+            ("lost", false)
         }
     }
 }
@@ -222,7 +228,7 @@ impl Aside {
     }
 }
 
-async fn put_aside(held: &Held, aside: Aside, error: &JobError) -> &'static str {
+async fn put_aside(held: &Held, aside: Aside, error: &JobError) -> Ended {
     tracing::warn!(job.code = error.code(), wait_s = aside.wait.as_secs(), error = %Chain(error),
         "the task is put aside");
     let now = held.clock.now();
@@ -247,17 +253,17 @@ async fn put_aside(held: &Held, aside: Aside, error: &JobError) -> &'static str 
     };
     let queue = held.storage.queue();
     match held.write(|| queue.park(held.lease, &park)).await {
-        Ok(()) => "parked",
+        Ok(()) => ("parked", true),
         Err(JobError::Cancelled | JobError::LostLease) => stand_down(held).await,
         Err(error) => {
             tracing::warn!(error = %Chain(&error), "the lease was not given back");
-            "lost"
+            ("lost", false)
         }
     }
 }
 
 /// The task is not ours any more, or shall not be: let go of what we still hold.
-async fn stand_down(held: &Held) -> &'static str {
+async fn stand_down(held: &Held) -> Ended {
     let queue = held.storage.queue();
     let deadline = held.timing.deadline;
     let (outcome, let_go) = match held.reason() {
@@ -269,29 +275,26 @@ async fn stand_down(held: &Held) -> &'static str {
             let released = within(deadline, queue.release(held.lease)).await;
             ("handed_over", released.map(|_| ()))
         }
-        Some(Stop::Lost) | None => {
-            report_loss(held).await;
-            ("lost", Ok(()))
-        }
+        Some(Stop::Lost) | None => return ("lost", report_loss(held).await),
     };
-    if let Err(error) = let_go {
+    if let Err(error) = &let_go {
         // Both end by themselves when the lease does.
-        tracing::warn!(error = %Chain(&error), "what the run held was not given back");
+        tracing::warn!(error = %Chain(error), "what the run held was not given back");
     }
-    outcome
+    (outcome, let_go.is_ok())
 }
 
-/// Nobody crashed: the attempt is taken back as soon as the database answers again. An engine that
-/// stops does not wait for that.
-async fn report_loss(held: &Held) {
+/// Nobody crashed: the attempt is taken back as soon as the database answers again; whether it was.
+/// An engine that stops does not wait for that.
+async fn report_loss(held: &Held) -> bool {
     loop {
         let report = held.storage.queue().lost(held.lease);
         match within(held.timing.deadline, report).await {
             Err(error) if error.is_unavailable() => held.clock.sleep(held.timing.retry).await,
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "the lost lease counts as a crash");
-                return;
+                return false;
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What an engine does beside its runs: orders what is scheduled, ends what is abandoned, deletes what has expired.
+//! What an engine does beside its runs: orders what is scheduled, ends what is abandoned, deletes
+//! what has expired.
 
 use std::panic::AssertUnwindSafe;
 
@@ -39,6 +40,11 @@ pub(crate) async fn run(engine: Engine, shutdown: CancellationToken) {
 }
 
 async fn sweep(engine: &Engine, after: &mut Option<ExpiryCursor>) {
+    if let Some(unreported) = &engine.inner.unreported
+        && let Err(error) = unreported.report(engine).await
+    {
+        tracing::warn!(error = %Chain(&error), "runs of earlier processes were not looked for");
+    }
     if let Err(error) = schedule::order_due(engine).await {
         tracing::warn!(error = %Chain(&error), "schedules were not looked at");
     }

@@ -1,0 +1,8 @@
+//! What a crash, a pause, a shutdown or an error of a runner does to a task.
+
+mod crashes;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod leases;
+mod stopping;
+mod waiting;
