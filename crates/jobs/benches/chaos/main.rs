@@ -1,0 +1,301 @@
+//! What disturbances cost, on PostgreSQL: `DATABASE_URL` names a server whose user may create
+//! databases and end other connections, and whose processes this one may kill. Nobody else should
+//! use it meanwhile.
+//!
+//! Two processes run jobs of steps and effects without a pause. Before and after each disturbance the
+//! jobs that end within a window are counted; every job that was open when it struck has to be done
+//! in the end, and every effect to have happened once. Lines that begin with `|` are the figures. It
+//! ends within its limit, and fails when anything is lost or done twice.
+//!
+//! `CHAOS_SHORT=1` shortens windows and waits: it shows that all of it works, and its figures are no
+//! figures.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench that cannot go on ends, and its figures are its output"
+)]
+
+mod faults;
+mod orders;
+mod work;
+
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use splashtail_core::ids::TaskId;
+use splashtail_jobs::CreateRequest;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
+use tokio::process::Child;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use faults::Fault;
+use orders::Orders;
+use work::{EFFECTS, Probe, RUNNER, Work, engine, pool, storage};
+
+const RUNNERS: usize = 2;
+/// Share of the undisturbed throughput that has to be back.
+const BUDGET: f64 = 98.0;
+const PROBES: Duration = Duration::from_millis(50);
+
+/// How long everything takes.
+struct Times {
+    warm_up: Duration,
+    window: Duration,
+    /// Of a disturbance that lasts.
+    lasting: Duration,
+    /// Leases end and backoffs are over.
+    recovery: Duration,
+    snapshot: Duration,
+    /// For the jobs that were open when a disturbance struck, and for all at the end.
+    rest: Duration,
+    limit: Duration,
+}
+
+impl Times {
+    fn of_environment() -> Self {
+        let seconds = Duration::from_secs;
+        if std::env::var_os("CHAOS_SHORT").is_some() {
+            return Self {
+                warm_up: seconds(2),
+                window: seconds(3),
+                lasting: seconds(3),
+                recovery: seconds(10),
+                snapshot: seconds(10),
+                rest: seconds(60),
+                limit: seconds(8 * 60),
+            };
+        }
+        Self {
+            warm_up: seconds(5),
+            window: seconds(10),
+            lasting: seconds(10),
+            recovery: seconds(15),
+            snapshot: seconds(60),
+            rest: seconds(120),
+            limit: seconds(15 * 60),
+        }
+    }
+}
+
+/// A whole number, however often the database has to be asked.
+async fn number(pool: &PgPool, statement: &'static str) -> i64 {
+    loop {
+        match sqlx::query_scalar(statement).fetch_one(pool).await {
+            Ok(number) => return number,
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// Jobs that end in a second, over a window.
+async fn throughput(pool: &PgPool, window: Duration) -> f64 {
+    const DONE: &str = "SELECT COUNT(*) FROM tasks WHERE state = 'completed'";
+    let (before, began) = (number(pool, DONE).await, Instant::now());
+    tokio::time::sleep(window).await;
+    let jobs = i32::try_from(number(pool, DONE).await - before).unwrap();
+    f64::from(jobs) / began.elapsed().as_secs_f64()
+}
+
+/// Effects that happened more than once.
+async fn twice(pool: &PgPool) -> i64 {
+    number(
+        pool,
+        "SELECT COUNT(*) - COUNT(DISTINCT (task, name)) FROM made",
+    )
+    .await
+}
+
+async fn open_jobs(pool: &PgPool) -> Vec<Uuid> {
+    let open = "SELECT task_id FROM tasks WHERE state IN ('pending', 'running')";
+    sqlx::query_scalar(open).fetch_all(pool).await.unwrap()
+}
+
+/// How many of them are not done, and do not get done in that time.
+async fn lost(pool: &PgPool, jobs: &[Uuid], rest: Duration) -> i64 {
+    let waiting_since = Instant::now();
+    loop {
+        let left = "SELECT COUNT(*) FROM tasks WHERE task_id = ANY ($1) AND state <> 'completed'";
+        let left: i64 = sqlx::query_scalar(left)
+            .bind(jobs)
+            .fetch_one(pool)
+            .await
+            .unwrap();
+        if left == 0 || waiting_since.elapsed() > rest {
+            return left;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// One row of the table; whether nothing was lost or done twice.
+async fn disturb(
+    fault: Fault,
+    url: &str,
+    pool: &PgPool,
+    runners: &mut [Child],
+    times: &Times,
+) -> bool {
+    let before = throughput(pool, times.window).await;
+    let (open, doubled) = (open_jobs(pool).await, twice(pool).await);
+    fault.strike(url, runners, times.lasting).await;
+    tokio::time::sleep(times.recovery).await;
+    let after = throughput(pool, times.window).await;
+    let lost = lost(pool, &open, times.rest).await;
+    let doubled = twice(pool).await - doubled;
+    let share = after / before * 100.0;
+    let verdict = if share < BUDGET { " (below)" } else { "" };
+    println!(
+        "| {} | {before:.0} | {after:.0} | {share:.1} %{verdict} | {lost} of {} | {doubled} |",
+        fault.name(),
+        open.len()
+    );
+    lost == 0 && doubled == 0
+}
+
+/// From the order to the first line of the job, while the database may not forget anything.
+async fn start_latency(url: &str, time: Duration) -> Vec<Duration> {
+    let (told, mut began) = unbounded_channel();
+    let probing = engine(url, Probe(told)).await;
+    let running = probing.start(CancellationToken::new());
+    let mut old = PgConnection::connect(url).await.unwrap();
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+    sqlx::query(begin).execute(&mut old).await.unwrap();
+    sqlx::query("SELECT COUNT(*) FROM tasks")
+        .execute(&mut old)
+        .await
+        .unwrap();
+    let (start, mut waits) = (Instant::now(), Vec::new());
+    while start.elapsed() < time {
+        let ordered = Instant::now();
+        let request = CreateRequest::new("chaos", "probe", json!({}));
+        probing.create(request).await.unwrap();
+        waits.push(began.recv().await.unwrap() - ordered);
+        tokio::time::sleep(PROBES).await;
+    }
+    sqlx::query("ROLLBACK").execute(&mut old).await.unwrap();
+    running.abort();
+    waits.sort_unstable();
+    waits
+}
+
+async fn prepare(url: &str) -> PgPool {
+    storage(url).await.migrate().await.unwrap();
+    let watch = pool(url, 2);
+    for statement in [
+        "CREATE TABLE made (task UUID NOT NULL, name TEXT NOT NULL, nonce TEXT NOT NULL)",
+        "CREATE INDEX made_by_nonce ON made (nonce)",
+    ] {
+        sqlx::query(statement).execute(&watch).await.unwrap();
+    }
+    watch
+}
+
+/// Whether nothing was lost or done twice.
+async fn chaos(url: &str, times: &Times) -> bool {
+    let watch = prepare(url).await;
+    let ordering = engine(url, Work(watch.clone())).await;
+    let orders = Orders::start(ordering, watch.clone());
+    let mut runners: Vec<Child> = (0..RUNNERS).map(|_| work::start(url)).collect();
+    tokio::time::sleep(times.warm_up).await;
+
+    println!("| Disturbance | jobs/s before | jobs/s after | share | lost | effects twice |");
+    println!("|---|---|---|---|---|---|");
+    let mut whole = true;
+    for fault in Fault::ALL {
+        whole &= disturb(fault, url, &watch, &mut runners, times).await;
+    }
+
+    orders.be_steady();
+    let open = open_jobs(&watch).await;
+    whole &= lost(&watch, &open, times.rest).await == 0;
+    let waits = start_latency(url, times.snapshot).await;
+    let at = |share: usize| waits[(waits.len() - 1) * share / 100].as_secs_f64() * 1000.0;
+    println!("\n| Job start beside a snapshot | orders | p50 | p99 | longest |");
+    println!("|---|---|---|---|---|");
+    println!(
+        "| of up to {} s, beside 20 jobs/s | {} | {:.1} ms | {:.1} ms | {:.1} ms |",
+        times.snapshot.as_secs(),
+        waits.len(),
+        at(50),
+        at(99),
+        at(100)
+    );
+
+    let ordered = i64::try_from(orders.stop().await).unwrap();
+    let open = open_jobs(&watch).await;
+    lost(&watch, &open, times.rest).await;
+    const DONE: &str =
+        "SELECT COUNT(*) FROM tasks WHERE state = 'completed' AND task_name = 'work'";
+    const EFFECTED: &str = "SELECT COUNT(DISTINCT (task, name)) FROM made";
+    let (done, effects) = (number(&watch, DONE).await, number(&watch, EFFECTED).await);
+    let doubled = twice(&watch).await;
+    let missing = done * i64::from(EFFECTS) - effects;
+    println!("\n| In all | jobs lost | effects lost | effects twice |");
+    println!("|---|---|---|---|");
+    println!(
+        "| {ordered} jobs, {effects} effects | {} | {missing} | {doubled} |",
+        ordered - done
+    );
+    for mut runner in runners {
+        runner.kill().await.unwrap();
+    }
+    watch.close().await;
+    whole && ordered == done && missing == 0 && doubled == 0
+}
+
+/// In a database of its own, which is removed whatever happens, within the limit.
+async fn within_limits(server: &str) -> ExitCode {
+    let times = Times::of_environment();
+    let name = format!("chaos_{}", TaskId::random().get().simple());
+    let mut admin = PgConnection::connect(server).await.unwrap();
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(create).execute(&mut admin).await.unwrap();
+    drop(admin);
+    let own = PgConnectOptions::from_str(server).unwrap().database(&name);
+    let url = own.to_url_lossy().to_string();
+    let limit = times.limit;
+    let chaos = tokio::spawn(async move { chaos(&url, &times).await });
+    let abort = chaos.abort_handle();
+    let ended = tokio::time::timeout(limit, chaos).await;
+    abort.abort();
+
+    let mut admin = PgConnection::connect(server).await.unwrap();
+    let drop = AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
+    sqlx::query(drop).execute(&mut admin).await.unwrap();
+    match ended {
+        Ok(Ok(true)) => ExitCode::SUCCESS,
+        Ok(Ok(false)) => {
+            eprintln!("something was lost or done twice");
+            ExitCode::FAILURE
+        }
+        Ok(Err(broken)) => {
+            eprintln!("the bench cannot go on: {broken}");
+            ExitCode::FAILURE
+        }
+        Err(_) => {
+            eprintln!("not over within {} s", limit.as_secs());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if let Ok(url) = std::env::var(RUNNER) {
+        work::run(&url).await;
+        return ExitCode::SUCCESS;
+    }
+    match std::env::var("DATABASE_URL") {
+        Ok(url) => within_limits(&url).await,
+        Err(_) => {
+            eprintln!("DATABASE_URL names no PostgreSQL: nothing was measured");
+            ExitCode::SUCCESS
+        }
+    }
+}
