@@ -6,7 +6,6 @@
 
 mod upload;
 
-use std::error::Error as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
@@ -32,8 +31,8 @@ const PART: usize = 8 << 20;
 /// Why an object was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
-    /// Nobody but the operator can help; trying again at once is pointless.
-    #[error("the object storage is full")]
+    /// Work goes on when the operator has made room.
+    #[error("the object storage is full: its operator has to make room")]
     Full(#[source] object_store::Error),
     #[error("object `{0}` does not exist")]
     Missing(String),
@@ -49,33 +48,19 @@ pub enum ObjectError {
 impl ObjectError {
     fn of(error: object_store::Error, key: &Path) -> Self {
         match error {
+            error if Trouble::of(&error) == Trouble::Full => Self::Full(error),
             error if Trouble::of(&error).is_configuration() => Self::Refused(error),
             object_store::Error::NotFound { .. } => Self::Missing(key.to_string()),
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => Self::Refused(error),
-            error if is_full(&error) => Self::Full(error),
             error => Self::Failed(error),
         }
     }
 
     /// Whether a later attempt may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Refused(_))
+        matches!(self, Self::Full(_) | Self::Failed(_) | Self::Refused(_))
     }
-}
-
-/// Looks through the causes for a full disk or an exhausted quota.
-fn is_full(error: &object_store::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && is_full_disk(error)
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// `ENOSPC`, `EDQUOT` or a file size limit.

@@ -1,6 +1,7 @@
 //! From what a bucket answers to what an operator has to do.
 
 use std::error::Error;
+use std::io;
 
 use splashtail_core::config::ObjectStorage;
 
@@ -21,6 +22,8 @@ pub enum Trouble {
     Forbidden,
     /// Our clock and the server's differ too much.
     Clock,
+    /// The disk behind it, or the quota of the bucket.
+    Full,
     /// It answered something else, or not at all.
     Other(String),
 }
@@ -41,6 +44,12 @@ impl Trouble {
             "SignatureDoesNotMatch" => Self::SecretKey,
             "AccessDenied" => Self::Forbidden,
             "RequestTimeTooSkewed" => Self::Clock,
+            // MinIO, Ceph, SeaweedFS and others: S3 itself is never full.
+            "XMinioStorageFull"
+            | "XMinioAdminBucketQuotaExceeded"
+            | "QuotaExceeded"
+            | "InsufficientStorage" => Self::Full,
+            _ if is_full_disk(error) => Self::Full,
             // A redirect that says nowhere is how a bucket of another region greets.
             "" if text.contains("without LOCATION") => Self::Region(None),
             code => {
@@ -64,6 +73,9 @@ impl Trouble {
     pub fn remedy(&self, storage: &ObjectStorage) -> String {
         let (bucket, region) = match storage {
             ObjectStorage::S3Like { bucket, region, .. } => (bucket, region),
+            ObjectStorage::Local { .. } if *self == Self::Full => {
+                return "object_storage.path: the disk is full: make room".to_owned();
+            }
             ObjectStorage::Local { .. } => {
                 return "object_storage.path: the directory cannot be used".to_owned();
             }
@@ -95,6 +107,9 @@ impl Trouble {
             Self::Clock => "object_storage.endpoint: it refuses the time of this machine: set the \
                             clock right (NTP)"
                 .to_owned(),
+            Self::Full => format!(
+                "object_storage.path: the bucket `{bucket}` is full: make room, or raise its quota"
+            ),
             Self::Other(_) => {
                 format!(
                     "object_storage.endpoint: the bucket `{bucket}` does not answer as it should"
@@ -110,6 +125,23 @@ impl Trouble {
             _ => None,
         }
     }
+}
+
+/// Looks through the causes for a full disk or an exhausted quota.
+fn is_full_disk(error: &object_store::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            )
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Each cause that says something new, innermost last.
@@ -231,6 +263,8 @@ mod tests {
                 "may not use the bucket `backups`: grant it ListBucket",
             ),
             (403, "RequestTimeTooSkewed", "", "clock right"),
+            (507, "XMinioStorageFull", "", "`backups` is full: make room"),
+            (403, "QuotaExceeded", "", "or raise its quota"),
             (
                 503,
                 "SlowDown",

@@ -121,11 +121,8 @@ impl BackupError {
             Self::Discord { source, .. } => judge_discord(source),
             Self::Download { source, .. } => judge_download(source),
             Self::Objects(error) if error.is_transient() => Verdict::Passing(None),
-            Self::Container(iblfile::Error::Io(error)) | Self::File(error)
-                if !is_full_disk(error) =>
-            {
-                Verdict::Passing(None)
-            }
+            // A full disk, too: an operator makes room.
+            Self::Container(iblfile::Error::Io(_)) | Self::File(_) => Verdict::Passing(None),
             Self::Answer { .. } => Verdict::Passing(None),
             Self::Background(_) => Verdict::Fault,
             _ => Verdict::Final,
@@ -278,6 +275,31 @@ mod tests {
         assert_eq!(download(status(404)), Verdict::Refused);
         let too_large = DownloadError::TooLarge { limit: 1 };
         assert_eq!(download(too_large), Verdict::Refused);
+    }
+
+    /// They ended the job, and with it all that it had done.
+    #[test]
+    fn full_storage_and_full_disks_are_waited_for() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let storage = object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(full()),
+        };
+        for (error, expected) in [
+            (
+                BackupError::Objects(ObjectError::Full(storage)),
+                "storage_full",
+            ),
+            (BackupError::File(full()), "disk_full"),
+            (
+                BackupError::Container(iblfile::Error::Io(full())),
+                "disk_full",
+            ),
+        ] {
+            let error = JobError::from(error);
+            assert!(matches!(error, JobError::Transient { .. }), "{error:?}");
+            assert_eq!(error.code(), expected);
+        }
     }
 
     /// Message and causes of a job's failure are printed one after the other.

@@ -101,7 +101,7 @@ fn a_full_disk_is_recognised_behind_its_wrappers() {
         source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
     };
     let error = ObjectError::of(full, &Path::from("x"));
-    assert!(matches!(error, ObjectError::Full(_)) && !error.is_transient());
+    assert!(matches!(error, ObjectError::Full(_)) && error.is_transient());
     let other = object_store::Error::Generic {
         store: "test",
         source: "timeout".into(),

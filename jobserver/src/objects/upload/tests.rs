@@ -194,10 +194,10 @@ async fn an_upload_is_aborted_when_the_storage_runs_full() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, ObjectError::Full(_)) && !error.is_transient(),
+        matches!(error, ObjectError::Full(_)) && error.is_transient(),
         "{error}"
     );
-    assert_eq!(error.to_string(), "the object storage is full");
+    assert!(error.to_string().starts_with("the object storage is full"));
     gone(&bucket).await;
 }
 
