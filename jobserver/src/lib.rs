@@ -75,8 +75,11 @@ pub async fn serve_on(
     .in_lane(Lane::Bulk);
     let data_key = data_key(config.meta.data_key.as_ref())?;
     let objects = Objects::open(&config.object_storage)?;
+    // Files in here have no name; what a killed process leaves is gone with it.
     let temporary = config.data_dir.join("tmp");
     prepare_directory(&temporary)?;
+    let unreported = config.data_dir.join("jobserver");
+    prepare_directory(&unreported)?;
 
     let shutdown = lifecycle.shutdown();
     let cache =
@@ -100,7 +103,7 @@ pub async fn serve_on(
     lifecycle
         .tasks()
         .spawn(readiness.clone().watch(shutdown.clone()));
-    let router = api::router(app.clone(), gate, readiness);
+    let router = api::router(app.clone(), gate, readiness.clone());
     let server = serve(listener, router, shutdown.clone());
     // The predecessor of a reload answers until this process can.
     let turn = lifecycle.turn();
@@ -138,6 +141,7 @@ pub async fn serve_on(
         })
         .sweep(sweep)
         .keep(keep(config.jobs.keep_days))
+        .unreported(unreported)
         .capacity(u32::try_from(config.jobs.capacity).unwrap_or(u32::MAX))
         .build();
     let (runner, stopped) = (engine.clone(), shutdown.clone());
@@ -150,8 +154,11 @@ pub async fn serve_on(
         storage,
         objects,
     });
-    lifecycle.notify_ready();
-    info!(%address, "the jobserver is ready");
+    // What it needs, the bucket above all, is tried before it takes its predecessor's place.
+    if readiness.is_complete(&shutdown).await {
+        lifecycle.notify_ready();
+        info!(%address, "the jobserver is ready");
+    }
     shutdown.cancelled().await;
     stop(lifecycle, server).await
 }
@@ -208,7 +215,6 @@ fn data_key(key: Option<&SecretString>) -> anyhow::Result<DataKey> {
     Ok(DataKey::parse(key)?)
 }
 
-/// Files in here have no name; what a killed process leaves is gone with it.
 fn prepare_directory(path: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(path)
         .with_context(|| format!("data_dir: cannot create {}", path.display()))

@@ -142,6 +142,14 @@ impl Setup {
 
     /// Starts a jobserver on this data.
     pub async fn launch(&self) -> Jobserver {
+        self.launch_as(Lifecycle::manual).await
+    }
+
+    /// The same, in the life that it is to lead.
+    pub async fn launch_as(
+        &self,
+        life: impl FnOnce(CancellationToken) -> Lifecycle + Send + 'static,
+    ) -> Jobserver {
         let storage = Storage::open(&self.config().database(), &CancellationToken::new())
             .await
             .unwrap();
@@ -159,7 +167,7 @@ impl Setup {
         let shutdown = CancellationToken::new();
         let (config, clock, token) = (self.config(), self.clock.clone(), shutdown.clone());
         runtime.spawn(async move {
-            let lifecycle = Lifecycle::manual(token);
+            let lifecycle = life(token);
             splashtail_jobserver::serve_on(listener, config, &lifecycle, clock)
                 .await
                 .unwrap();

@@ -151,6 +151,17 @@ impl Readiness {
             .collect()
     }
 
+    /// Waits until nothing is missing; `false` when the token fires before. For who takes over from
+    /// another process: it does not before it can do the work.
+    pub async fn is_complete(&self, shutdown: &CancellationToken) -> bool {
+        let asking = async {
+            while !self.missing().await.is_empty() {
+                self.clock.sleep(FAILURE_KEPT).await;
+            }
+        };
+        shutdown.run_until_cancelled(asking).await.is_some()
+    }
+
     /// Asks by itself now and then, so that what is missing stands in the log also where nobody
     /// asks. Ends with the token.
     pub async fn watch(self, shutdown: CancellationToken) {
@@ -316,6 +327,32 @@ mod tests {
             (200, json!({"ready": true, "checks": ["bus"]}))
         );
         assert_eq!(probes.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn it_is_complete_when_the_last_thing_is_there_or_nobody_waits() {
+        let clock = clock();
+        let up = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&up);
+        let readiness = Readiness::new(clock.shared()).require("bucket", move || {
+            let up = seen.load(Ordering::Relaxed);
+            async move { up.then_some(()).ok_or_else(|| NotReady::new("it is full")) }
+        });
+        let waiting = |shutdown: &CancellationToken| {
+            let (readiness, shutdown) = (readiness.clone(), shutdown.clone());
+            tokio::spawn(async move { readiness.is_complete(&shutdown).await })
+        };
+        let shutdown = CancellationToken::new();
+        let first = waiting(&shutdown);
+        clock.wait_for_sleepers(1).await;
+        shutdown.cancel();
+        assert!(!first.await.unwrap());
+        let second = waiting(&CancellationToken::new());
+        clock.wait_for_sleepers(1).await;
+        assert!(!second.is_finished());
+        up.store(true, Ordering::Relaxed);
+        clock.advance(FAILURE_KEPT);
+        assert!(second.await.unwrap());
     }
 
     #[tokio::test]
