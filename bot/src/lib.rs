@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod arguments;
+pub mod clicks;
 pub mod cluster;
 pub mod colours;
 pub mod discord_http;

@@ -6,14 +6,10 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
-use serenity::{
-    ComponentInteraction, ComponentInteractionCollector, ComponentInteractionDataKind,
-    CreateInteractionResponse, CreateInteractionResponseMessage,
-};
-use tracing::debug;
+use serenity::{ComponentInteractionCollector, ComponentInteractionDataKind};
 
 use crate::app::Context;
-use crate::discord_http::describe;
+use crate::clicks;
 use crate::error::BotError;
 use crate::reply::{self, EditError};
 
@@ -60,12 +56,12 @@ pub async fn show<P: Pages>(cx: Context<'_>, mut pages: P) -> Result<(), BotErro
             },
         };
         if interaction.user.id != cx.author().id {
-            refuse(cx, &interaction).await;
+            clicks::refuse(cx, &interaction).await;
             continue;
         }
         match click(P::PREFIX, &interaction.data) {
             Click::Page(number) => {
-                acknowledge(cx, &interaction).await;
+                clicks::acknowledge(cx, &interaction).await;
                 current = number;
                 match message.edit(cx, pages.page(number).await?).await {
                     Ok(()) => {}
@@ -74,35 +70,18 @@ pub async fn show<P: Pages>(cx: Context<'_>, mut pages: P) -> Result<(), BotErro
                 }
             }
             Click::Cancel => {
-                acknowledge(cx, &interaction).await;
+                clicks::acknowledge(cx, &interaction).await;
                 // Whoever deleted it first, it is gone.
                 let _ = message.delete(cx).await;
                 return Ok(());
             }
-            Click::Unknown => acknowledge(cx, &interaction).await,
+            Click::Unknown => clicks::acknowledge(cx, &interaction).await,
         }
     }
     let last = pages.page(current).await?.components(Vec::new());
     match message.edit(cx, last).await {
         Ok(()) | Err(EditError::Gone) => Ok(()),
         Err(EditError::Discord(error)) => Err(BotError::Discord(error)),
-    }
-}
-
-async fn acknowledge(cx: Context<'_>, interaction: &ComponentInteraction) {
-    let response = CreateInteractionResponse::Acknowledge;
-    if let Err(error) = interaction.create_response(cx.http(), response).await {
-        debug!(error = describe(&error), "a click was not acknowledged");
-    }
-}
-
-async fn refuse(cx: Context<'_>, interaction: &ComponentInteraction) {
-    let message = CreateInteractionResponseMessage::new()
-        .content("Only the person who ran the command can use these buttons.")
-        .ephemeral(true);
-    let response = CreateInteractionResponse::Message(message);
-    if let Err(error) = interaction.create_response(cx.http(), response).await {
-        debug!(error = describe(&error), "a click was not answered");
     }
 }
 

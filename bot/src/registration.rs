@@ -103,7 +103,8 @@ where
     false
 }
 
-fn describe_commands(commands: &[Command], only: Option<&[&str]>) -> Vec<CreateCommand> {
+/// As Discord is told of them; `only`: those of these names.
+pub fn describe_commands(commands: &[Command], only: Option<&[&str]>) -> Vec<CreateCommand> {
     let chosen = commands
         .iter()
         .filter(|command| only.is_none_or(|names| names.contains(&command.name.as_ref())));
