@@ -39,10 +39,6 @@ macro_rules! snowflakes {
                 }
             }
 
-            pub const fn from_nonzero(id: NonZeroU64) -> Self {
-                Self(id)
-            }
-
             pub const fn get(self) -> u64 {
                 self.0.get()
             }

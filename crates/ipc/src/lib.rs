@@ -5,6 +5,7 @@
 //! Nothing here knows what a message is for: no bot, no job, no cluster state machine.
 
 pub mod args;
+mod backoff;
 pub mod bus;
 pub mod cache;
 pub mod clients;

@@ -69,11 +69,6 @@ impl DataPaths {
         self.root.join("splashtail.db")
     }
 
-    /// The hub's socket. A path longer than a socket address holds is moved by the hub.
-    pub fn bus_socket(&self) -> PathBuf {
-        self.root.join("bus.sock")
-    }
-
     pub fn objects(&self) -> PathBuf {
         self.root.join("objects")
     }

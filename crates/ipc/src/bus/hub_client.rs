@@ -16,7 +16,8 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::oneshot;
 
 use super::subscription::{self, Source};
-use super::{Backoff, Bus, BusError, BusMessage, Subscription, check};
+use super::{Bus, BusError, BusMessage, Subscription, check};
+use crate::backoff::Backoff;
 use crate::hub::chunks::JsonChunks;
 use crate::hub::frame::{
     Frame, LogReply, encode_append, encode_message, encode_read, encode_subscribe,

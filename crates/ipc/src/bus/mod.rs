@@ -4,7 +4,6 @@
 //! until an answer comes. A message may come twice when the sender's connection broke while it
 //! was sent. A message is one JSON document as text.
 
-mod backoff;
 mod hub_client;
 mod redis;
 mod subscription;
@@ -17,7 +16,6 @@ use secrecy::{ExposeSecret, SecretString};
 use splashtail_core::config::BusTarget;
 use splashtail_core::environment::Environment;
 
-pub(crate) use self::backoff::Backoff;
 pub use self::subscription::Subscription;
 use crate::http::NotReady;
 use crate::hub::chunks::{MAX_DEPTH, depth};

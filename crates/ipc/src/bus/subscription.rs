@@ -10,7 +10,8 @@ use splashtail_core::telemetry::Chain;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use super::{Backoff, BusError, BusMessage};
+use super::{BusError, BusMessage};
+use crate::backoff::Backoff;
 
 /// Messages a receiver may be behind before the connection is left unread.
 const QUEUE: usize = 1024;

@@ -5,7 +5,6 @@ mod error;
 mod guests;
 mod limits;
 mod network;
-mod patience;
 mod readiness;
 mod refusals;
 mod serve;

@@ -11,6 +11,7 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use splashtail_core::patience::Patience;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,7 +21,6 @@ use tracing::{debug, warn};
 
 use super::Capacity;
 use super::guests::{Guest, Guests};
-use super::patience::Patience;
 use super::refusals::Refusals;
 
 #[derive(Debug, Clone)]

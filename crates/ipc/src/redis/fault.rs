@@ -57,11 +57,6 @@ impl RedisFault {
         )
     }
 
-    /// Whether Redis was reached at all.
-    pub fn was_answered(&self) -> bool {
-        !matches!(self, Self::Unreachable(_) | Self::Broken(_) | Self::Timeout)
-    }
-
     /// A password may have been changed and a replica may have taken over meanwhile: what
     /// complained about these is not asked again.
     pub(super) fn ends_the_connection(&self) -> bool {

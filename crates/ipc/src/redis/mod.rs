@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 pub use self::fault::RedisFault;
-use crate::bus::Backoff;
+use crate::backoff::Backoff;
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a question is repeated while Redis is away: bridges a restart of Redis.

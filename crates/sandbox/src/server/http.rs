@@ -16,17 +16,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use splashtail_core::patience::Patience;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::patience::Patience;
-
 /// Connections of one listener served at once; further ones wait in its backlog.
 const MAX_CONNECTIONS: usize = 4096;
 /// How long a peer may take nothing of its answer.
 const STALL: Duration = Duration::from_secs(30);
+/// What a peer takes in that time, or its connection ends.
+const LEAST: usize = 16 * 1024;
 /// How long the body of a request may take.
 pub(crate) const BODY_TIME: Duration = Duration::from_secs(60);
 /// Bytes that the bodies in hand may hold together.
@@ -74,7 +75,7 @@ where
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(30))
                 .max_buf_size(64 * 1024)
-                .serve_connection(TokioIo::new(Patience::new(stream, STALL)), service);
+                .serve_connection(TokioIo::new(Patience::new(stream, STALL, LEAST)), service);
             tokio::select! {
                 // Broken requests end their connection and concern nobody else.
                 _ = &mut connection => {}

@@ -1,7 +1,6 @@
 //! Puts a sandbox on the wire: three listeners around one world.
 
 pub(crate) mod http;
-mod patience;
 mod rest;
 mod start;
 

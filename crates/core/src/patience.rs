@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 /// is in memory for it, and its place, would be its own as long as it likes. Time in which nothing
 /// waits for the peer does not count, nor is there a bound on all of it.
 #[derive(Debug)]
-pub(super) struct Patience<S> {
+pub struct Patience<S> {
     stream: S,
     limit: Duration,
     least: usize,
@@ -25,7 +25,7 @@ pub(super) struct Patience<S> {
 }
 
 impl<S> Patience<S> {
-    pub(super) fn new(stream: S, limit: Duration, least: usize) -> Self {
+    pub fn new(stream: S, limit: Duration, least: usize) -> Self {
         Self {
             stream,
             limit,
@@ -35,6 +35,10 @@ impl<S> Patience<S> {
             waited: Duration::ZERO,
             taken: 0,
         }
+    }
+
+    pub fn into_inner(self) -> S {
+        self.stream
     }
 
     /// `taken` says how many bytes a result stands for.
