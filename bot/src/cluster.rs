@@ -12,6 +12,7 @@ use splashtail_ipc::launcher::ShardHealth;
 
 use crate::arguments::Cluster;
 use crate::gateway::Shards;
+use crate::guilds::Guilds;
 use crate::ready::ReadyBoard;
 
 /// Where a guild is, as far as this cluster can tell.
@@ -51,7 +52,8 @@ pub trait ShardView: Send + Sync {
 /// Handles into the running client.
 #[derive(Clone)]
 pub struct Connection {
-    pub cache: Arc<serenity::Cache>,
+    pub clock: SharedClock,
+    pub guilds: Arc<Guilds>,
     pub http: Arc<serenity::Http>,
     pub shards: Shards,
 }
@@ -59,6 +61,7 @@ pub struct Connection {
 pub struct ClusterState {
     pub cluster: Cluster,
     pub ready: ReadyBoard,
+    pub guilds: Arc<Guilds>,
     clock: SharedClock,
     started: Duration,
     connection: OnceLock<Connection>,
@@ -69,6 +72,7 @@ impl ClusterState {
     pub fn new(cluster: Cluster, clock: SharedClock) -> Self {
         Self {
             ready: ReadyBoard::new(&cluster.shards),
+            guilds: Arc::default(),
             cluster,
             started: clock.monotonic(),
             clock,
@@ -111,16 +115,10 @@ impl ShardView for ClusterState {
         if !self.cluster.owns(guild.shard(self.cluster.shard_count)) {
             return GuildPresence::WrongCluster;
         }
-        let Some(connection) = self.connection() else {
-            return GuildPresence::Absent;
-        };
-        let id = serenity::GuildId::new(guild.get());
-        if connection.cache.guild(id).is_some() {
-            GuildPresence::Present
-        } else if connection.cache.unavailable_guilds().get(&id).is_some() {
-            GuildPresence::Unavailable
-        } else {
-            GuildPresence::Absent
+        match self.guilds.get(guild) {
+            Some(guild) if guild.is_available() => GuildPresence::Present,
+            Some(_) => GuildPresence::Unavailable,
+            None => GuildPresence::Absent,
         }
     }
 
@@ -135,26 +133,12 @@ impl ShardView for ClusterState {
             return health.into_values().collect();
         };
         for (shard, record) in &mut health {
+            // Those in an outage count for nobody.
+            let count = self.guilds.count(*shard);
+            (record.guilds, record.users) = (count.guilds, count.members);
             if let Some((up, latency)) = connection.shards.state(*shard).await {
                 record.up = up;
                 record.latency = latency.map_or(0.0, |latency| latency.as_secs_f64() * 1e3);
-            }
-        }
-        for guild in connection.cache.guilds() {
-            // Guilds in an outage are not cached and count for nobody.
-            let Some(members) = connection
-                .cache
-                .guild(guild)
-                .map(|guild| guild.member_count)
-            else {
-                continue;
-            };
-            let Some(guild) = GuildId::new(guild.get()) else {
-                continue;
-            };
-            if let Some(record) = health.get_mut(&guild.shard(self.cluster.shard_count)) {
-                record.guilds += 1;
-                record.users += members;
             }
         }
         health.into_values().collect()

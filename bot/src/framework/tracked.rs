@@ -1,4 +1,5 @@
-//! The framework as the client sees it: with a count of what is running, and with an eye on Ready.
+//! The framework as the client sees it: commands alone, with a count of what is running, and with an
+//! eye on Ready. Events of servers come from the [router](crate::events::Router).
 
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use super::maintenance;
 use crate::app::Data;
 use crate::error::BotError;
 
-/// Every dispatched event holds the tracker until its commands and listeners ended, so that a stop
-/// can wait for them.
+/// Every dispatched event holds the tracker until its commands ended, so that a stop can wait for
+/// them.
 pub struct Tracked {
     inner: poise::Framework<Data, BotError>,
     data: Data,
@@ -37,6 +38,15 @@ impl serenity::Framework for Tracked {
     }
 
     async fn dispatch(&self, cx: serenity::Context, event: FullEvent) {
+        let is_for_commands = matches!(
+            event,
+            FullEvent::Ready { .. }
+                | FullEvent::Message { .. }
+                | FullEvent::InteractionCreate { .. }
+        );
+        if !is_for_commands {
+            return;
+        }
         let _running = self.running.token();
         match &event {
             FullEvent::Ready { .. } => {

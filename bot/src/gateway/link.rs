@@ -1,12 +1,15 @@
 //! One shard's connection and Discord's, for as long as both last.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Deserialize;
+use serde_json::Value;
 use splashtail_core::ids::ShardId;
 use splashtail_ipc::launcher::GatewayRefusal;
 use tokio::net::TcpStream;
@@ -14,10 +17,12 @@ use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tracing::debug;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+use tracing::{debug, warn};
 
 use super::pace::{Pace, Turn};
+use super::tap::{Tap, Watched};
+use super::unpack::Unpack;
 use super::upstream::{Addresses, Upstream};
 
 /// For the answer to a close.
@@ -32,6 +37,9 @@ pub(super) struct Link<'a> {
     pub(super) shard: ShardId,
     pub(super) pace: &'a Pace,
     pub(super) addresses: &'a Addresses,
+    pub(super) tap: &'a Tap,
+    /// Cleared when what comes cannot be unpacked: from then on the process asks for plain text.
+    pub(super) compressed: &'a AtomicBool,
     pub(super) refused: &'a watch::Sender<Option<GatewayRefusal>>,
 }
 
@@ -51,10 +59,9 @@ impl Link<'_> {
     pub(super) async fn pass_on(self, down: Downstream, up: Upstream, first: Option<Message>) {
         let (mut down_sink, mut down_stream) = down.split();
         let (mut up_sink, mut up_stream) = up.split();
-        let begun = AtomicBool::new(false);
         let ended = tokio::select! {
-            ended = self.to_shard(&mut up_stream, &mut down_sink, &begun) => ended,
-            ended = self.to_discord(first, &mut down_stream, &mut up_sink, &begun) => ended,
+            ended = self.to_shard(&mut up_stream, &mut down_sink) => ended,
+            ended = self.to_discord(first, &mut down_stream, &mut up_sink) => ended,
         };
         let ending = async {
             match ended {
@@ -79,8 +86,8 @@ impl Link<'_> {
         &self,
         up: &mut SplitStream<Upstream>,
         down: &mut SplitSink<Downstream, Message>,
-        begun: &AtomicBool,
     ) -> Ended {
+        let (mut unpack, mut watched) = (None, Watched::default());
         loop {
             match up.next().await {
                 Some(Ok(Message::Close(frame))) => {
@@ -95,10 +102,19 @@ impl Link<'_> {
                     return Ended::Up(frame);
                 }
                 Some(Ok(message)) if message.is_text() || message.is_binary() => {
-                    if begun.load(Ordering::Relaxed) && self.addresses.note(self.shard, &message) {
-                        begun.store(false, Ordering::Relaxed);
-                    }
-                    if let Err(error) = down.send(message).await {
+                    let text = match self.text(message, &mut unpack) {
+                        Ok(text) => text,
+                        Err(error) => {
+                            warn!(shard.id = %self.shard, %error, "the gateway's compressed stream cannot be read, asking for an uncompressed one");
+                            self.compressed.store(false, Ordering::Relaxed);
+                            return Ended::Up(None);
+                        }
+                    };
+                    let frame: &Bytes = text.as_ref();
+                    self.tap
+                        .see(self.shard, self.addresses, &mut watched, frame)
+                        .await;
+                    if let Err(error) = down.send(Message::Text(text)).await {
                         debug!(shard.id = %self.shard, %error, "a shard's connection broke");
                         return Ended::Gone;
                     }
@@ -110,13 +126,26 @@ impl Link<'_> {
         }
     }
 
-    /// `begun` tells the other direction that a new session's READY is to come.
+    /// What a shard understands, whatever the gateway chose to send.
+    fn text(&self, message: Message, unpack: &mut Option<Unpack>) -> io::Result<Utf8Bytes> {
+        match message {
+            Message::Text(text) => Ok(text),
+            message => {
+                let unpack = match unpack {
+                    Some(unpack) => unpack,
+                    None => unpack.insert(Unpack::new()?),
+                };
+                let text = unpack.message(&message.into_data())?;
+                Utf8Bytes::try_from(text).map_err(io::Error::other)
+            }
+        }
+    }
+
     async fn to_discord(
         &self,
         mut first: Option<Message>,
         down: &mut SplitStream<Downstream>,
         up: &mut SplitSink<Upstream, Message>,
-        begun: &AtomicBool,
     ) -> Ended {
         let mut held: Option<(Message, BoxFuture<'_, Option<Turn<'_>>>)> = None;
         loop {
@@ -160,8 +189,7 @@ impl Link<'_> {
                 turn = turn => {
                     if let Some((identify, _)) = held.take() {
                         self.addresses.forget(self.shard);
-                        begun.store(true, Ordering::Relaxed);
-                        if let Err(error) = up.send(identify).await {
+                        if let Err(error) = up.send(in_plain_text(identify)).await {
                             return self.broke(&error);
                         }
                     }
@@ -176,6 +204,20 @@ impl Link<'_> {
     fn broke(&self, error: &WsError) -> Ended {
         debug!(shard.id = %self.shard, %error, "a gateway connection broke");
         Ended::Up(None)
+    }
+}
+
+/// serenity asks for messages that are compressed one by one. The connection is compressed as a whole.
+fn in_plain_text(identify: Message) -> Message {
+    let Message::Text(text) = &identify else {
+        return identify;
+    };
+    match serde_json::from_str::<Value>(text) {
+        Ok(mut json) if json["d"]["compress"] == true => {
+            json["d"]["compress"] = false.into();
+            Message::text(json.to_string())
+        }
+        _ => identify,
     }
 }
 

@@ -1,11 +1,14 @@
 //! The bot's gateway connections: serenity's shards connect to a relay of this process, which paces
-//! their identifies and sees why Discord ends a connection. serenity tells neither.
+//! their identifies, sees why Discord ends a connection, and taps what Discord sends: serenity's
+//! models drop what they do not know, and its events come without order or bound.
 
 mod door;
 mod link;
 mod pace;
 mod relay;
 mod shards;
+mod tap;
+mod unpack;
 mod upstream;
 
 pub use pace::{Floors, Pace};

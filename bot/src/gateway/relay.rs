@@ -18,8 +18,8 @@ use splashtail_ipc::launcher::GatewayRefusal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_tungstenite::accept_hdr_async_with_config;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use url::Url;
@@ -27,7 +27,9 @@ use url::Url;
 use super::door::Door;
 use super::link::{Downstream, Link, away, hang_up, is_resume};
 use super::pace::Pace;
-use super::upstream::{Addresses, Upstream, connect, unlimited};
+use super::tap::Tap;
+use super::upstream::{Addresses, Upstream, address, connect, unlimited};
+use crate::events::Router;
 
 /// For a shard of this process to ask for a websocket.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
@@ -58,6 +60,7 @@ impl Relay {
     pub async fn start(
         gateway: &str,
         pace: Arc<Pace>,
+        router: Arc<Router>,
         clock: SharedClock,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
@@ -69,6 +72,8 @@ impl Relay {
             addresses: Addresses::new(gateway),
             door: Door::new()?,
             pace,
+            tap: Tap::new(router, Arc::clone(&clock)),
+            compressed: AtomicBool::new(true),
             clock,
             rng: Mutex::new(StdRng::seed_from_u64(u64::from_le_bytes(random::bytes()?))),
             away: AtomicBool::new(false),
@@ -92,6 +97,9 @@ struct Links {
     addresses: Addresses,
     door: Door,
     pace: Arc<Pace>,
+    tap: Tap,
+    /// Whether to ask for compression.
+    compressed: AtomicBool,
     clock: SharedClock,
     rng: Mutex<StdRng>,
     /// The gateway could not be reached last time.
@@ -149,14 +157,15 @@ impl Links {
             None => None,
         };
         let session = session.filter(|_| first.as_ref().is_some_and(is_resume));
-        let mut gateway = session.unwrap_or_else(|| self.addresses.gateway().clone());
-        gateway.set_query(asked.query.as_deref());
-        match self.reach(shard, &gateway).await {
+        let gateway = session.unwrap_or_else(|| self.addresses.gateway().clone());
+        match self.reach(shard, &gateway, asked.query.as_deref()).await {
             Some(up) => {
                 let link = Link {
                     shard,
                     pace: &self.pace,
                     addresses: &self.addresses,
+                    tap: &self.tap,
+                    compressed: &self.compressed,
                     refused: &self.refused,
                 };
                 link.pass_on(down, up, first).await;
@@ -171,8 +180,9 @@ impl Links {
     }
 
     /// Says once that the gateway is away, however many shards look for it and however often.
-    async fn reach(&self, shard: ShardId, gateway: &Url) -> Option<Upstream> {
-        let problem = match tokio::time::timeout(CONNECT_DEADLINE, connect(gateway)).await {
+    async fn reach(&self, shard: ShardId, gateway: &Url, query: Option<&str>) -> Option<Upstream> {
+        let connecting = self.connect(gateway, query);
+        let problem = match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {
             Ok(Ok(up)) => {
                 if self.away.swap(false, Ordering::Relaxed) {
                     info!("Discord's gateway can be reached again");
@@ -192,6 +202,20 @@ impl Links {
             );
         }
         None
+    }
+
+    /// A gateway that knows no compression may refuse the whole request.
+    async fn connect(&self, gateway: &Url, query: Option<&str>) -> anyhow::Result<Upstream> {
+        let compressed = self.compressed.load(Ordering::Relaxed);
+        match connect(&address(gateway, query, compressed)).await {
+            Err(error) if compressed && is_refusal(&error) => {
+                let up = connect(&address(gateway, query, false)).await?;
+                info!("the gateway does not compress");
+                self.compressed.store(false, Ordering::Relaxed);
+                Ok(up)
+            }
+            answer => answer,
+        }
     }
 
     /// Closes after a pause, or when the shard does.
@@ -214,6 +238,14 @@ impl Links {
             away("the gateway cannot be reached"),
         )
         .await;
+    }
+}
+
+/// Whether a gateway answered that it does not take the request.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(WsError::Http(answer)) => answer.status().is_client_error(),
+        _ => false,
     }
 }
 

@@ -73,6 +73,8 @@ impl Guilds {
             all.entry(*id)
                 .or_insert_with(|| Arc::new(Guild::new(*id, shard)));
         }
+        self.members
+            .forget(|guild| all.get(&guild).is_none_or(|guild| guild.shard() == shard));
         let of_shard = all.iter().filter(|(_, guild)| guild.shard() == shard);
         let gone = of_shard
             .map(|(id, _)| *id)
@@ -99,6 +101,7 @@ impl Guilds {
             })
         };
         let since = guild.state().unavailable_since;
+        self.follow_member(event);
         let (delta, read) = match FOLLOWED.contains(event.kind) {
             true => match guild.follow(event, self.own_user()) {
                 Ok(delta) => (delta, Ok(())),
@@ -115,6 +118,28 @@ impl Guilds {
             lasted: event.received.saturating_sub(since),
         });
         Followed { view, outage, read }
+    }
+}
+
+impl Guilds {
+    /// What cannot be read may have changed anything.
+    fn follow_member(&self, event: &Event) {
+        let guild = event.guild;
+        match event.kind {
+            EventKind::GuildMemberAdd
+            | EventKind::GuildMemberUpdate
+            | EventKind::GuildMemberRemove => {
+                let Ok(member) = event.decode::<Member>() else {
+                    return self.members.forget(|of| of == guild);
+                };
+                let stays = event.kind != EventKind::GuildMemberRemove;
+                let roles = stays.then_some(&member.roles[..]);
+                self.members
+                    .follow((guild, member.user.id), roles, event.received);
+            }
+            EventKind::GuildCreate | EventKind::GuildGone => self.members.forget(|of| of == guild),
+            _ => {}
+        }
     }
 }
 
@@ -148,14 +173,16 @@ impl Guild {
         };
         let mut state = self.state();
         let state = &mut *state;
-        let delta = state.structure.apply_event(event.kind.name(), &body);
+        let delta = state.structure.open().apply_event(event.kind.name(), &body);
         if !delta.is_empty() || beginning.is_some() {
             let facts = Arc::make_mut(&mut state.facts);
-            facts.follow(&state.structure);
+            facts.follow(state.structure.open());
             if let Some(beginning) = beginning {
                 state.available = true;
                 state.unavailable_since = None;
                 begin(facts, beginning, own);
+                // Thousands come one after the other when a shard begins.
+                state.structure.pack();
             }
         }
         Ok(delta)

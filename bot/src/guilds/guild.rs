@@ -7,6 +7,7 @@ use splashtail_core::ids::{GuildId, ShardId};
 use splashtail_guild::{Id, Structure};
 
 use super::facts::Facts;
+use super::stored::Stored;
 
 /// A server's state. Its events are applied one after another; everybody reads.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct State {
     /// Monotonic time of the beginning of an outage, of a server that was there before.
     pub(super) unavailable_since: Option<Duration>,
     pub(super) facts: Arc<Facts>,
-    pub(super) structure: Structure,
+    pub(super) structure: Stored,
 }
 
 impl State {
@@ -42,7 +43,7 @@ impl Guild {
                 available: false,
                 unavailable_since: None,
                 facts: Arc::default(),
-                structure: Structure::empty(Id::new(id.get())),
+                structure: Stored::new(Id::new(id.get())),
             }),
         }
     }
@@ -64,7 +65,12 @@ impl Guild {
     }
 
     pub(crate) fn structure<T>(&self, read: impl FnOnce(&Structure) -> T) -> T {
-        read(&self.state().structure)
+        read(self.state().structure.open())
+    }
+
+    /// Gives back the room that nobody needed since the last call.
+    pub(super) fn rest(&self) {
+        self.state().structure.rest();
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

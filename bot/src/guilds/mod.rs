@@ -3,23 +3,34 @@
 mod facts;
 mod follow;
 mod guild;
+mod members;
+mod stored;
 mod view;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use splashtail_core::ids::{GuildId, ShardId, UserId};
+use splashtail_core::clock::Clock;
+use splashtail_core::ids::{GuildId, RoleId, ShardId, UserId};
+
+use self::members::Members;
 
 pub use facts::{Facts, Role};
 pub(crate) use follow::{FOLLOWED, Followed};
 pub(crate) use guild::Guild;
+pub use members::Ticket;
 pub use view::GuildView;
+
+/// A structure that nobody needed for this long is packed.
+const REST: Duration = Duration::from_mins(2);
 
 /// Every server of this cluster's shards.
 #[derive(Debug, Default)]
 pub struct Guilds {
     own_user: OnceLock<UserId>,
     all: Mutex<HashMap<GuildId, Arc<Guild>>>,
+    members: Members,
 }
 
 /// Servers and members of a shard, outages not counted.
@@ -67,7 +78,37 @@ impl Guilds {
         self.own_user.get().copied()
     }
 
+    /// A member's roles as they were asked for, or changed, in the last minutes. `now` is monotonic.
+    pub fn member_roles(&self, guild: GuildId, user: UserId, now: Duration) -> Option<Vec<RoleId>> {
+        self.members.get((guild, user), now)
+    }
+
+    /// To be called before Discord is asked for a member's roles.
+    pub fn ask_for_member(&self, guild: GuildId, user: UserId, now: Duration) -> Ticket {
+        self.members.ask((guild, user), now)
+    }
+
+    /// Keeps what Discord answered, unless an event has overtaken it.
+    pub fn keep_member(&self, ticket: &Ticket, roles: &[RoleId]) {
+        self.members.answer(ticket, roles);
+    }
+
+    /// Gives back, again and again, the room of structures that nobody needs. Never ends.
+    pub async fn keep_lean(&self, clock: &dyn Clock) {
+        loop {
+            clock.sleep(REST).await;
+            let guilds: Vec<_> = self.all().values().cloned().collect();
+            for guild in guilds {
+                guild.rest();
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     fn all(&self) -> MutexGuard<'_, HashMap<GuildId, Arc<Guild>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

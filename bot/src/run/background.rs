@@ -28,6 +28,13 @@ pub(super) fn start(
             .tasks()
             .spawn(shutdown.clone().run_until_cancelled_owned(tell));
     }
+    let keep_lean = {
+        let (guilds, clock) = (Arc::clone(&app.state.guilds), Arc::clone(&app.clock));
+        async move { guilds.keep_lean(clock.as_ref()).await }
+    };
+    lifecycle
+        .tasks()
+        .spawn(shutdown.clone().run_until_cancelled_owned(keep_lean));
     let first_ready = {
         let (app, lifecycle) = (Arc::clone(app), lifecycle.clone());
         async move {

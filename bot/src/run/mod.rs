@@ -27,6 +27,7 @@ use tracing::{info, warn};
 use crate::app::{App, Command, Data};
 use crate::arguments::{Cluster, ShardPlan};
 use crate::cluster::{ClusterState, Connection};
+use crate::events::Router;
 use crate::fleet_bus::FleetBus;
 use crate::framework::tracked::Tracked;
 use crate::framework::{self, gate::KnownGuilds};
@@ -345,6 +346,17 @@ fn known_gateway(text: &str) -> Option<(u16, String)> {
     Some((limit.parse().ok()?, address.to_owned()))
 }
 
+/// What is known about servers comes from [`Guilds`](crate::guilds::Guilds): serenity keeps nothing but
+/// the bot's own user, which poise asks for.
+fn nothing_cached() -> serenity::cache::Settings {
+    let mut settings = serenity::cache::Settings::default();
+    settings.max_messages = 0;
+    settings.cache_guilds = false;
+    settings.cache_channels = false;
+    settings.cache_users = false;
+    settings
+}
+
 /// What [`connect`] builds.
 struct Gateway {
     shards: Shards,
@@ -382,9 +394,19 @@ async fn connect(
         &floors,
         Arc::clone(&app.clock),
     ));
+    // What is heard of when the process stops ends with the commands.
+    let router = Router::start(
+        Vec::new(),
+        Arc::new(|_, _| true),
+        Arc::clone(&app.state.guilds),
+        Arc::clone(&app.clock),
+        &running,
+        &app.shutdown,
+    );
     let relay = Relay::start(
         &address,
         Arc::clone(&pace),
+        router,
         Arc::clone(&app.clock),
         app.shutdown.clone(),
     )
@@ -394,6 +416,7 @@ async fn connect(
     let intents = framework::intents();
     // The client's own manager stays without shards.
     let client = serenity::ClientBuilder::new_with_http(http, intents)
+        .cache_settings(nothing_cached())
         .await
         .context("the Discord client cannot be built")?;
     framework.init(&client).await;
@@ -412,7 +435,8 @@ async fn connect(
         Arc::clone(&app.clock),
     );
     app.state.connect(Connection {
-        cache: parts.cache,
+        clock: Arc::clone(&app.clock),
+        guilds: Arc::clone(&app.state.guilds),
         http: parts.http,
         shards: shards.clone(),
     });

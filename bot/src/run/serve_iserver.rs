@@ -75,9 +75,7 @@ fn canonical_modules(registry: &Registry) -> anyhow::Result<Value> {
 
 fn record_gauges(state: &ClusterState) {
     #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    if let Some(connection) = state.connection() {
-        metrics::gauge!("bot_guilds").set(connection.cache.guild_count() as f64);
-    }
+    metrics::gauge!("bot_guilds").set(state.guilds.available() as f64);
     metrics::gauge!("bot_ready").set(if state.is_ready() { 1.0 } else { 0.0 });
     metrics::gauge!("bot_uptime_seconds").set(state.uptime().as_secs_f64());
 }

@@ -8,7 +8,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use poise::serenity_prelude as serenity;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_permissions::kittycat::MemberStanding;
@@ -22,7 +21,7 @@ use tracing::error;
 
 pub use self::rows::{GateRows, Rows};
 pub use self::standing::Standing;
-use self::standing::{member_standing, standing};
+use self::standing::{member_standing, not_connected, standing};
 use crate::app::{App, Context};
 use crate::error::BotError;
 use crate::ids;
@@ -192,24 +191,14 @@ impl CommandChecks for App {
         custom: Option<Vec<Permission>>,
     ) -> PermissionResult {
         let Some(connection) = self.state.connection() else {
-            return PermissionResult::DiscordError {
-                error: "not connected".to_owned(),
-            };
+            return not_connected();
         };
         let options = CheckOptions {
             custom_resolved_kittycat_perms: custom,
             ..CheckOptions::default()
         };
         let question = self.question(guild, user, command, options);
-        let discord_user = serenity::UserId::new(user.get());
-        let standing = member_standing(
-            &connection.cache,
-            &connection.http,
-            guild,
-            discord_user,
-            None,
-        )
-        .await;
+        let standing = member_standing(connection, guild, user, None).await;
         decide(&question, standing, self, &self.known_guilds).await
     }
 }

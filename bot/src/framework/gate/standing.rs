@@ -1,11 +1,13 @@
 //! What Discord says about a member.
 
 use poise::serenity_prelude as serenity;
-use splashtail_core::ids::{GuildId, RoleId};
+use splashtail_core::ids::{GuildId, RoleId, UserId};
 use splashtail_permissions::{NativePermissions, PermissionResult};
 
 use crate::app::Context;
+use crate::cluster::Connection;
 use crate::discord_http::describe;
+use crate::guilds::{Facts, Role};
 use crate::ids;
 
 /// What Discord says about the author, or why it is not known.
@@ -18,85 +20,103 @@ pub struct Standing {
     pub roles: Vec<RoleId>,
 }
 
-/// The author in the guild: from the interaction or message and the cache, else from Discord.
+/// The author in the guild: the roles from the interaction or message, the rest as
+/// [`member_standing`].
 pub(super) async fn standing(
     cx: Context<'_>,
     guild: GuildId,
 ) -> Result<Standing, PermissionResult> {
-    let user = cx.author().id;
+    let user = ids::user(cx.author().id);
     let roles = match cx {
         Context::Application(application) => application
             .interaction
             .member
             .as_ref()
-            .map(|member| member.roles.clone()),
-        Context::Prefix(prefix) => prefix
-            .msg
-            .member
-            .as_ref()
-            .map(|member| member.roles.clone()),
+            .map(|member| &member.roles),
+        Context::Prefix(prefix) => prefix.msg.member.as_ref().map(|member| &member.roles),
     };
-    member_standing(cx.cache(), cx.http(), guild, user, roles).await
+    let roles = roles.map(|roles| roles.iter().copied().map(ids::role).collect());
+    let Some(connection) = cx.data().state.connection() else {
+        return Err(not_connected());
+    };
+    member_standing(connection, guild, user, roles).await
 }
 
-/// The same for any member. `roles` are the member's if they are known already.
+pub(super) fn not_connected() -> PermissionResult {
+    PermissionResult::DiscordError {
+        error: "not connected".to_owned(),
+    }
+}
+
+/// The same for any member. `roles` are the member's if they are known already; what the bot does not
+/// know of the guild or the member is asked from Discord.
 pub(super) async fn member_standing(
-    cache: &serenity::Cache,
-    http: &serenity::Http,
+    connection: &Connection,
     guild: GuildId,
-    user: serenity::UserId,
-    roles: Option<Vec<serenity::RoleId>>,
+    user: UserId,
+    roles: Option<Vec<RoleId>>,
 ) -> Result<Standing, PermissionResult> {
-    let guild_id = serenity::GuildId::new(guild.get());
-    let discord_error = |error: &serenity::Error| PermissionResult::DiscordError {
-        error: describe(error),
+    let facts = match connection.guilds.get(guild) {
+        Some(known) if known.is_available() => known.facts(),
+        _ => fetch_facts(&connection.http, guild).await?.into(),
     };
-    let cached = cache.guild(guild_id).map(|cached| {
-        let roles = roles
-            .clone()
-            .or_else(|| cached.members.get(&user).map(|member| member.roles.clone()));
-        (
-            cached.owner_id,
-            permission_bits(cached.roles.values()),
-            roles,
-        )
-    });
-    let (owner, bits, roles) = match cached {
-        Some(cached) => cached,
-        None => {
-            let fetched = http
-                .get_guild(guild_id)
-                .await
-                .map_err(|e| discord_error(&e))?;
-            (
-                fetched.owner_id,
-                permission_bits(fetched.roles.values()),
-                roles,
-            )
-        }
-    };
-    let roles = match roles {
+    let mut roles = match roles {
         Some(roles) => roles,
-        None => {
-            http.get_member(guild_id, user)
-                .await
-                .map_err(|e| discord_error(&e))?
-                .roles
-        }
+        None => member_roles(connection, guild, user).await?,
     };
-    let mut roles: Vec<RoleId> = roles.into_iter().map(ids::role).collect();
+    let native = facts.permissions(guild, &roles);
     roles.extend(RoleId::new(guild.get()));
-    let held = |(role, bits): &(RoleId, u64)| roles.contains(role).then_some(*bits);
-    let native = bits.iter().filter_map(held).fold(0, |all, bits| all | bits);
     Ok(Standing {
-        is_owner: owner == user,
+        is_owner: facts.owner == Some(user),
         native: NativePermissions(native),
         roles,
     })
 }
 
-fn permission_bits<'a>(roles: impl Iterator<Item = &'a serenity::Role>) -> Vec<(RoleId, u64)> {
-    roles
-        .map(|role| (ids::role(role.id), role.permissions.bits()))
-        .collect()
+async fn member_roles(
+    connection: &Connection,
+    guild: GuildId,
+    user: UserId,
+) -> Result<Vec<RoleId>, PermissionResult> {
+    let (guilds, now) = (&connection.guilds, connection.clock.monotonic());
+    if let Some(roles) = guilds.member_roles(guild, user, now) {
+        return Ok(roles);
+    }
+    let ticket = guilds.ask_for_member(guild, user, now);
+    let (guild, user) = (
+        serenity::GuildId::new(guild.get()),
+        serenity::UserId::new(user.get()),
+    );
+    let member = connection
+        .http
+        .get_member(guild, user)
+        .await
+        .map_err(unknown)?;
+    let roles: Vec<_> = member.roles.into_iter().map(ids::role).collect();
+    guilds.keep_member(&ticket, &roles);
+    Ok(roles)
+}
+
+async fn fetch_facts(http: &serenity::Http, guild: GuildId) -> Result<Facts, PermissionResult> {
+    let fetched = http
+        .get_guild(serenity::GuildId::new(guild.get()))
+        .await
+        .map_err(unknown)?;
+    let role = |role: &serenity::Role| Role {
+        id: ids::role(role.id),
+        permissions: role.permissions.bits(),
+        position: role.position.into(),
+    };
+    Ok(Facts {
+        owner: Some(ids::user(fetched.owner_id)),
+        roles: fetched.roles.values().map(role).collect(),
+        ..Facts::default()
+    })
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn unknown(error: serenity::Error) -> PermissionResult {
+    PermissionResult::DiscordError {
+        error: describe(&error),
+    }
 }

@@ -3,7 +3,6 @@ use futures_util::{FutureExt, SinkExt};
 use splashtail_core::clock::ManualClock;
 use splashtail_ipc::launcher::IDENTIFY_REST;
 use tokio::io::AsyncReadExt;
-use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::ORIGIN;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -49,7 +48,8 @@ async fn start(gateway: &Gateway) -> (ManualClock, Relay) {
     let pace = Pace::new(&shards, 2, &Floors::default(), clock.shared());
     let shutdown = CancellationToken::new();
     let address = gateway.address();
-    let relay = Relay::start(&address, Arc::new(pace), clock.shared(), shutdown);
+    let router = Router::deaf(clock.shared());
+    let relay = Relay::start(&address, Arc::new(pace), router, clock.shared(), shutdown);
     (clock, relay.await.unwrap())
 }
 
@@ -265,4 +265,50 @@ async fn an_address_to_resume_at_that_leads_nowhere_is_tried_once() {
     let mut resumes = shard(&relay, FIRST).await;
     say(&mut resumes, RESUME).await;
     assert_eq!(hear(&mut gateway.accept().await).await, RESUME);
+}
+
+/// What the relay asks the gateway for, and a gateway that compresses as Discord does.
+#[tokio::test]
+async fn the_connection_to_discord_is_compressed_and_a_shard_does_not_notice() {
+    let gateway = Gateway::new().await;
+    let (_clock, relay) = start(&gateway).await;
+    let connecting = tokio::spawn(connect_async(format!("{}?v=10", relay.url(FIRST))));
+    let (stream, _) = gateway.0.accept().await.unwrap();
+    let asked = OnceLock::new();
+    #[allow(clippy::result_large_err, reason = "the library's own signature")]
+    let look = |request: &Request, response: Response| {
+        let _ = asked.set(request.uri().query().unwrap_or_default().to_owned());
+        Ok(response)
+    };
+    let discord = accept_hdr_async_with_config(stream, look, None).await;
+    let mut discord = discord.unwrap();
+    assert_eq!(
+        asked.get().unwrap(),
+        "v=10&encoding=json&compress=zstd-stream"
+    );
+    let (mut shard, _) = connecting.await.unwrap().unwrap();
+    let mut packer = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    for text in [r#"{"op":10,"d":{}}"#, r#"{"op":11}"#] {
+        std::io::Write::write_all(&mut packer, text.as_bytes()).unwrap();
+        std::io::Write::flush(&mut packer).unwrap();
+        let packed = std::mem::take(packer.get_mut());
+        discord.send(Message::binary(packed)).await.unwrap();
+        assert_eq!(shard.next().await.unwrap().unwrap(), Message::text(text));
+    }
+    say(
+        &mut shard,
+        r#"{"op":2,"d":{"token":"x","compress":true,"intents":7}}"#,
+    )
+    .await;
+    assert_eq!(
+        hear(&mut discord).await,
+        r#"{"op":2,"d":{"token":"x","compress":false,"intents":7}}"#
+    );
+
+    discord
+        .send(Message::binary(b"no such stream".to_vec()))
+        .await
+        .unwrap();
+    assert_eq!(close_of(&mut shard).await, Some(CloseCode::Away.into()));
+    assert!(!relay.links.compressed.load(Ordering::Relaxed));
 }

@@ -1,0 +1,255 @@
+use async_trait::async_trait;
+use chrono::DateTime;
+use serde_json::{Value, json};
+use splashtail_core::clock::ManualClock;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::events::{EventKinds, Listener, Subscription};
+use crate::guilds::GuildView;
+
+const SHARD: ShardId = ShardId(1);
+const KINDS: EventKinds = EventKinds::of(&[
+    EventKind::GuildCreate,
+    EventKind::GuildGone,
+    EventKind::GuildUnavailable,
+    EventKind::GuildBanAdd,
+    EventKind::MessageCreate,
+    EventKind::Gap,
+]);
+
+struct Tell(mpsc::UnboundedSender<Event>);
+
+#[async_trait]
+impl Listener for Tell {
+    fn kinds(&self) -> EventKinds {
+        KINDS
+    }
+
+    async fn on_event(&self, event: &Event, _: &GuildView) -> anyhow::Result<()> {
+        self.0.send(event.clone())?;
+        Ok(())
+    }
+}
+
+struct Rig {
+    tap: Tap,
+    clock: ManualClock,
+    addresses: Addresses,
+    heard: mpsc::UnboundedReceiver<Event>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let (sender, heard) = mpsc::unbounded_channel();
+        let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+        let subscription = Subscription {
+            module: "tell",
+            listener: Arc::new(Tell(sender)),
+        };
+        let router = Router::start(
+            vec![subscription],
+            Arc::new(|_, _| true),
+            Arc::default(),
+            clock.shared(),
+            &TaskTracker::new(),
+            &CancellationToken::new(),
+        );
+        Self {
+            tap: Tap::new(router, clock.shared()),
+            clock,
+            addresses: Addresses::new("ws://gateway.example".parse().unwrap()),
+            heard,
+        }
+    }
+
+    async fn see(&self, watched: &mut Watched, name: &str, seq: u64, body: Value) {
+        let frame = json!({"t": name, "s": seq, "op": 0, "d": body}).to_string();
+        self.tap
+            .see(SHARD, &self.addresses, watched, &frame.into())
+            .await;
+    }
+
+    async fn ready(&self, guilds: &[u64]) -> Watched {
+        let mut watched = Watched::default();
+        let guilds: Vec<_> = guilds
+            .iter()
+            .map(|id| json!({"id": id.to_string(), "unavailable": true}))
+            .collect();
+        let body = json!({"user": {"id": "5"}, "guilds": guilds, "resume_gateway_url": "ws://east.example"});
+        self.see(&mut watched, "READY", 1, body).await;
+        watched
+    }
+
+    async fn ban(&self, watched: &mut Watched, seq: u64) {
+        self.see(
+            watched,
+            "GUILD_BAN_ADD",
+            seq,
+            json!({"guild_id": "10", "user": {"id": "7"}}),
+        )
+        .await;
+    }
+
+    async fn hear(&mut self) -> (&'static str, u64, Option<u64>) {
+        let event = self.heard.recv().await.unwrap();
+        (event.kind.label(), event.guild.get(), event.seq)
+    }
+
+    async fn gap(&mut self) -> Gap {
+        let event = self.heard.recv().await.unwrap();
+        event.gap().unwrap_or_else(|| panic!("no gap: {event:?}"))
+    }
+}
+
+#[tokio::test]
+async fn a_dispatch_goes_to_its_server_with_its_body_as_it_came() {
+    let mut rig = Rig::new();
+    let mut watched = rig.ready(&[10]).await;
+    assert_eq!(
+        rig.addresses.of_session(SHARD).unwrap().as_str(),
+        "ws://east.example/"
+    );
+    assert_eq!(rig.tap.router.guilds().own_user(), UserId::new(5));
+    let frame = r#"{"t":"GUILD_BAN_ADD","s":2,"op":0,"d":{ "user":{"id":"7","guild_id":"99"}, "guild_id":"10" }}"#;
+    rig.tap
+        .see(SHARD, &rig.addresses, &mut watched, &Bytes::from(frame))
+        .await;
+    let event = rig.heard.recv().await.unwrap();
+    assert_eq!(
+        (event.guild.get(), event.shard, event.seq),
+        (10, SHARD, Some(2))
+    );
+    assert_eq!(
+        event.raw().unwrap(),
+        br#"{ "user":{"id":"7","guild_id":"99"}, "guild_id":"10" }"#
+    );
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_server_and_what_nobody_wants_goes_nowhere() {
+    let mut rig = Rig::new();
+    let mut watched = rig.ready(&[10]).await;
+    rig.see(
+        &mut watched,
+        "MESSAGE_CREATE",
+        2,
+        json!({"content": "a direct message"}),
+    )
+    .await;
+    rig.see(&mut watched, "TYPING_START", 3, json!({"guild_id": "10"}))
+        .await;
+    for frame in [
+        r#"{"op":11}"#,
+        "",
+        r#"{"op":0,"t":"GUILD_BAN_ADD","s":4,"d":[]}"#,
+    ] {
+        rig.tap
+            .see(SHARD, &rig.addresses, &mut watched, &Bytes::from(frame))
+            .await;
+    }
+    rig.ban(&mut watched, 5).await;
+    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(5)));
+}
+
+#[tokio::test]
+async fn what_a_resumed_session_sends_again_is_told_once() {
+    let mut rig = Rig::new();
+    let mut watched = rig.ready(&[10]).await;
+    rig.ban(&mut watched, 2).await;
+    rig.ban(&mut watched, 3).await;
+    rig.clock.advance(Duration::from_secs(2));
+    let mut again = Watched::default();
+    for seq in 2..=4 {
+        rig.ban(&mut again, seq).await;
+    }
+    rig.see(&mut again, "RESUMED", 5, json!({})).await;
+    rig.ban(&mut again, 6).await;
+    for seq in [2, 3, 4, 6] {
+        assert_eq!(
+            rig.hear().await,
+            ("GUILD_BAN_ADD", 10, Some(seq)),
+            "nothing else: it was short"
+        );
+    }
+}
+
+#[tokio::test]
+async fn gaps_are_told_before_what_comes_after_them() {
+    let mut rig = Rig::new();
+    let mut watched = rig.ready(&[10]).await;
+    rig.clock.advance(Duration::from_secs(60));
+    // A heartbeat's answer shows that nothing was missed until then.
+    rig.tap
+        .see(
+            SHARD,
+            &rig.addresses,
+            &mut watched,
+            &Bytes::from(r#"{"op":11}"#),
+        )
+        .await;
+
+    rig.clock.advance(Duration::from_secs(20));
+    let mut resumed = Watched::default();
+    rig.ban(&mut resumed, 2).await;
+    rig.see(&mut resumed, "RESUMED", 3, json!({})).await;
+    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(2)));
+    let lasted = Duration::from_secs(20);
+    assert_eq!(
+        rig.gap().await,
+        Gap {
+            cause: GapCause::Resumed,
+            lasted
+        }
+    );
+
+    rig.ban(&mut resumed, 6).await;
+    assert_eq!(rig.gap().await.cause, GapCause::Hole);
+    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(6)));
+
+    rig.clock.advance(Duration::from_secs(7));
+    let mut anew = rig.ready(&[10, 11]).await;
+    rig.ban(&mut anew, 2).await;
+    assert_eq!(
+        rig.gap().await,
+        Gap {
+            cause: GapCause::NewSession,
+            lasted: Duration::from_secs(7)
+        }
+    );
+    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(2)));
+}
+
+#[tokio::test]
+async fn a_server_that_went_while_nobody_listened_is_gone() {
+    let mut rig = Rig::new();
+    let mut watched = rig.ready(&[10, 11]).await;
+    rig.see(
+        &mut watched,
+        "GUILD_DELETE",
+        2,
+        json!({"id": "11", "unavailable": true}),
+    )
+    .await;
+    assert_eq!(rig.hear().await, ("GUILD_DELETE unavailable", 11, Some(2)));
+    rig.ready(&[11]).await;
+    let mut heard = [rig.hear().await, rig.hear().await, rig.hear().await];
+    heard.sort_unstable();
+    assert_eq!(
+        heard,
+        [
+            ("GUILD_DELETE", 10, None),
+            ("gap", 10, None),
+            ("gap", 11, None)
+        ]
+    );
+    assert!(
+        rig.tap
+            .router
+            .guilds()
+            .get(GuildId::new(10).unwrap())
+            .is_none()
+    );
+}
