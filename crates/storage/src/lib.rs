@@ -16,6 +16,7 @@ mod open;
 mod owner;
 mod permission;
 mod postgres;
+mod protection;
 mod schedule;
 mod sql;
 mod sqlite;
@@ -36,6 +37,7 @@ pub use owner::{InvalidOwner, Owner};
 pub use permission::{
     CommandConfigurationRow, GuildMemberRow, GuildRoleRow, ModuleConfigurationRow, PermissionStore,
 };
+pub use protection::{IncidentRow, ProtectionRow, ProtectionStore};
 pub use schedule::{Due, Schedule, ScheduleStore};
 pub use task::{ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState};
 pub use task_queue::{

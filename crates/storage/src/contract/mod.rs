@@ -8,6 +8,7 @@ mod migrating;
 mod opening;
 mod outages;
 mod permissions;
+mod protections;
 mod queue;
 mod schedules;
 mod setup;

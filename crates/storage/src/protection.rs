@@ -1,0 +1,251 @@
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use splashtail_core::ids::{ChannelId, GuildId, MessageId};
+
+use crate::engine::{Engine, Row, query};
+use crate::error::StorageError;
+use crate::open::Storage;
+
+/// Policies, states and incidents of the anti-nuke engine. Documents are JSON as text; their shape is
+/// the caller's. Every write can be repeated.
+#[async_trait]
+pub trait ProtectionStore: Send + Sync {
+    /// Servers with a row, by ascending id behind `after`.
+    async fn page(
+        &self,
+        after: Option<GuildId>,
+        limit: u32,
+    ) -> Result<Vec<ProtectionRow>, StorageError>;
+
+    async fn get(&self, guild: GuildId) -> Result<Option<ProtectionRow>, StorageError>;
+
+    /// Replaces the policy unless it was changed since the version was read; `None` when it was, else
+    /// the new version.
+    async fn set_policy(
+        &self,
+        guild: GuildId,
+        policy: &str,
+        read: i64,
+        at: DateTime<Utc>,
+    ) -> Result<Option<i64>, StorageError>;
+
+    async fn set_state(
+        &self,
+        guild: GuildId,
+        state: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StorageError>;
+
+    /// Writes an incident, or what became of it. Its message stays.
+    async fn put_incident(&self, incident: &IncidentRow) -> Result<(), StorageError>;
+
+    /// Notes the message that shows an incident.
+    async fn set_alert(
+        &self,
+        guild: GuildId,
+        incident: i64,
+        alert: (ChannelId, MessageId),
+    ) -> Result<(), StorageError>;
+
+    async fn incident(
+        &self,
+        guild: GuildId,
+        incident: i64,
+    ) -> Result<Option<IncidentRow>, StorageError>;
+
+    /// The newest incidents, older than `before` if that is given.
+    async fn incidents(
+        &self,
+        guild: GuildId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<IncidentRow>, StorageError>;
+
+    /// Deletes incidents that did not change since; how many.
+    async fn purge_incidents(&self, before: DateTime<Utc>) -> Result<u64, StorageError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtectionRow {
+    pub guild: GuildId,
+    pub policy: Option<String>,
+    pub version: i64,
+    pub state: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentRow {
+    pub guild: GuildId,
+    /// A snowflake; the newest is the greatest.
+    pub incident: i64,
+    pub kind: String,
+    pub mode: String,
+    pub state: String,
+    pub document: String,
+    pub alert: Option<(ChannelId, MessageId)>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Storage {
+    pub fn protections(&self) -> &dyn ProtectionStore {
+        self.engine()
+    }
+}
+
+const PAGE: &str = "\
+    SELECT guild_id, policy, version, state FROM protections WHERE guild_id > $1 \
+    ORDER BY guild_id LIMIT $2";
+
+const GET: &str = "SELECT guild_id, policy, version, state FROM protections WHERE guild_id = $1";
+
+const BEGIN: &str = "\
+    INSERT INTO protections (guild_id, updated_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
+const SET_POLICY: &str = "\
+    UPDATE protections SET policy = $2, version = version + 1, updated_at = $4 \
+    WHERE guild_id = $1 AND version = $3";
+
+const SET_STATE: &str = "\
+    INSERT INTO protections (guild_id, state, updated_at) VALUES ($1, $2, $3) \
+    ON CONFLICT (guild_id) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at";
+
+const PUT_INCIDENT: &str = "\
+    INSERT INTO protection_incidents (guild_id, incident_id, kind, mode, state, document, \
+        updated_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7) \
+    ON CONFLICT (guild_id, incident_id) DO UPDATE SET kind = excluded.kind, \
+        mode = excluded.mode, state = excluded.state, document = excluded.document, \
+        updated_at = excluded.updated_at";
+
+const SET_ALERT: &str = "\
+    UPDATE protection_incidents SET alert_channel = $3, alert_message = $4 \
+    WHERE guild_id = $1 AND incident_id = $2";
+
+const INCIDENT: &str =
+    "SELECT * FROM protection_incidents WHERE guild_id = $1 AND incident_id = $2";
+
+const INCIDENTS: &str = "\
+    SELECT * FROM protection_incidents WHERE guild_id = $1 AND incident_id < $2 \
+    ORDER BY incident_id DESC LIMIT $3";
+
+const PURGE: &str = "DELETE FROM protection_incidents WHERE updated_at < $1";
+
+#[async_trait]
+impl ProtectionStore for Engine {
+    async fn page(
+        &self,
+        after: Option<GuildId>,
+        limit: u32,
+    ) -> Result<Vec<ProtectionRow>, StorageError> {
+        let after = after.map_or(0, GuildId::to_db);
+        let rows = self.fetch_all(query(PAGE).bind(after).bind(limit)).await?;
+        rows.iter().map(protection).collect()
+    }
+
+    async fn get(&self, guild: GuildId) -> Result<Option<ProtectionRow>, StorageError> {
+        let row = self.fetch_optional(query(GET).bind(guild)).await?;
+        row.as_ref().map(protection).transpose()
+    }
+
+    async fn set_policy(
+        &self,
+        guild: GuildId,
+        policy: &str,
+        read: i64,
+        at: DateTime<Utc>,
+    ) -> Result<Option<i64>, StorageError> {
+        self.execute(query(BEGIN).bind(guild).bind(at)).await?;
+        let set = query(SET_POLICY)
+            .bind(guild)
+            .bind(policy)
+            .bind(read)
+            .bind(at);
+        let changed = self.execute(set).await? == 1;
+        Ok(changed.then_some(read + 1))
+    }
+
+    async fn set_state(
+        &self,
+        guild: GuildId,
+        state: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let set = query(SET_STATE).bind(guild).bind(state).bind(at);
+        self.execute(set).await.map(drop)
+    }
+
+    async fn put_incident(&self, incident: &IncidentRow) -> Result<(), StorageError> {
+        let put = query(PUT_INCIDENT)
+            .bind(incident.guild)
+            .bind(incident.incident)
+            .bind(incident.kind.as_str())
+            .bind(incident.mode.as_str())
+            .bind(incident.state.as_str())
+            .bind(incident.document.as_str())
+            .bind(incident.updated_at);
+        self.execute(put).await.map(drop)
+    }
+
+    async fn set_alert(
+        &self,
+        guild: GuildId,
+        incident: i64,
+        (channel, message): (ChannelId, MessageId),
+    ) -> Result<(), StorageError> {
+        let set = query(SET_ALERT)
+            .bind(guild)
+            .bind(incident)
+            .bind(channel.to_db())
+            .bind(message.to_db());
+        self.execute(set).await.map(drop)
+    }
+
+    async fn incident(
+        &self,
+        guild: GuildId,
+        incident: i64,
+    ) -> Result<Option<IncidentRow>, StorageError> {
+        let row = self.fetch_optional(query(INCIDENT).bind(guild).bind(incident));
+        row.await?.as_ref().map(read).transpose()
+    }
+
+    async fn incidents(
+        &self,
+        guild: GuildId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<IncidentRow>, StorageError> {
+        let before = before.unwrap_or(i64::MAX);
+        let list = query(INCIDENTS).bind(guild).bind(before).bind(limit);
+        self.fetch_all(list).await?.iter().map(read).collect()
+    }
+
+    async fn purge_incidents(&self, before: DateTime<Utc>) -> Result<u64, StorageError> {
+        self.execute(query(PURGE).bind(before)).await
+    }
+}
+
+fn protection(row: &Row) -> Result<ProtectionRow, StorageError> {
+    Ok(ProtectionRow {
+        guild: row.get("guild_id")?,
+        policy: row.get("policy")?,
+        version: row.get("version")?,
+        state: row.get("state")?,
+    })
+}
+
+fn read(row: &Row) -> Result<IncidentRow, StorageError> {
+    let id = |name| row.get::<Option<i64>>(name);
+    let channel = id("alert_channel")?.and_then(|id| ChannelId::from_db(id).ok());
+    let message = id("alert_message")?.and_then(|id| MessageId::from_db(id).ok());
+    Ok(IncidentRow {
+        guild: row.get("guild_id")?,
+        incident: row.get("incident_id")?,
+        kind: row.get("kind")?,
+        mode: row.get("mode")?,
+        state: row.get("state")?,
+        document: row.get("document")?,
+        alert: channel.zip(message),
+        updated_at: row.get("updated_at")?,
+    })
+}
