@@ -25,6 +25,26 @@ impl TagKey {
         Self(key)
     }
 
+    /// A key that only processes with this secret have.
+    pub fn derived(secret: &[u8]) -> Self {
+        let mut key = [0; 32];
+        // A key of any length is taken.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) {
+            mac.update(b"marks of the anti-nuke engine");
+            key.copy_from_slice(&mac.finalize().into_bytes());
+        }
+        Self(key)
+    }
+
+    /// The mark of a button: it holds for this verb and incident, as long as the key does.
+    pub fn button(&self, guild: Id, incident: Id, verb: &str) -> String {
+        let verb = verb.bytes().fold(0_u16, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u16::from(byte))
+        });
+        let mark = self.tag(guild, verb, Some(incident), Moment::default());
+        mark.trim_start_matches('#').to_owned()
+    }
+
     /// The mark of a call: it holds for this guild, action and target, in this minute.
     pub fn tag(&self, guild: Id, action: u16, target: Option<Id>, at: Moment) -> String {
         let minute = at.0 / MINUTE;
