@@ -4,6 +4,7 @@
 //! and [`world::EventSink`] the one way out for events.
 
 pub mod clock;
+pub mod draw;
 pub mod faults;
 pub mod journal;
 pub mod openapi;

@@ -2,6 +2,7 @@
 
 mod files;
 pub mod generated;
+pub mod people;
 mod site;
 pub mod small;
 mod words;

@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use splashtail_sandbox_world::seed::people::{Kind, People};
 use splashtail_sandbox_world::world::permissions as perm;
-use splashtail_sandbox_world::world::{EPOCH_MS, Guild, Id, Role, User, World};
+use splashtail_sandbox_world::world::{Guild, Id, Role, World};
 
 use super::board::DrillError;
-use super::types::{Attackers, DrillKind, DrillSettings};
+use super::targets::Targets;
+use super::types::{ActKind, Attackers, DrillKind, DrillSettings, RaidStyle};
 
 /// Accounts that a report names.
 const NAMED: usize = 100;
+/// Age of accounts that were bought in one lot.
+const BATCH_DAYS: u32 = 540;
+/// Accounts that rogues have ready to be made administrators.
+const ACCOMPLICES: u32 = 3;
 
 /// A webhook of the attackers.
 #[derive(Debug, Clone)]
@@ -48,6 +54,9 @@ pub(super) struct Stage {
     /// Channels the attackers made.
     pub junk: Vec<Id>,
     pub hooks: Vec<Hook>,
+    pub targets: Targets,
+    /// Harmless people who arrive during a raid.
+    pub guests: Vec<Id>,
 }
 
 impl Stage {
@@ -83,22 +92,32 @@ impl Stage {
             people,
             ..Self::default()
         };
-        let age = settings.account_age_days.unwrap_or(0);
+        let mut people = People::new(world, &format!("cast of drill {number}"));
+        let aged = |kind| match settings.account_age_days {
+            Some(days) => Kind::Aged { days },
+            None => kind,
+        };
         match kind {
             DrillKind::Raid => {
-                stage.attackers = accounts(world, "raider", number, settings.size, age);
+                let kind = aged(match settings.style.unwrap_or_default() {
+                    RaidStyle::Fresh => Kind::Fresh,
+                    RaidStyle::Aged => Kind::Ordinary,
+                    RaidStyle::Batch => Kind::Batch { days: BATCH_DAYS },
+                });
+                stage.attackers = cast(&mut people, world, settings.size, kind);
+                stage.guests = cast(&mut people, world, settings.wave, Kind::Ordinary);
             }
             DrillKind::Spam => {
                 stage.attackers = plain_members(world, guild_id, settings.actors as usize);
                 let lacking = settings.actors - stage.attackers.len() as u32;
-                let fresh = accounts(world, "spammer", number, lacking, age);
+                let fresh = cast(&mut people, world, lacking, aged(Kind::Fresh));
                 for user in &fresh {
                     world.add_member(guild_id, *user);
                 }
                 stage.attackers.extend(fresh);
             }
             DrillKind::Nuke => {
-                stage.attackers = accounts(world, "rogue", number, settings.actors, age);
+                stage.attackers = cast(&mut people, world, settings.actors, aged(Kind::Ordinary));
                 stage.arm_rogues(world, settings.above_bot);
             }
             DrillKind::TokenLeak => match main_bot.filter(|_| settings.own_token) {
@@ -107,6 +126,17 @@ impl Stage {
             },
         }
         stage.known = stage.attackers.iter().copied().collect();
+        if let Some(guild) = world.guilds.get(&guild_id) {
+            stage.targets = Targets::of(world, guild, main_bot, &stage.known);
+        }
+        if settings.acts.contains(&ActKind::GrantAdministrator) {
+            let quiet = cast(&mut people, world, ACCOMPLICES, aged(Kind::Ordinary));
+            for user in &quiet {
+                world.add_member(guild_id, *user);
+            }
+            stage.known.extend(&quiet);
+            stage.targets.accomplices = quiet.into();
+        }
         let known = &stage.known;
         stage.members.retain(|m| !known.contains(m));
         stage.people.retain(|m| !known.contains(m));
@@ -204,26 +234,9 @@ impl Stage {
     }
 }
 
-/// Accounts of a certain age that nobody has seen yet. They differ by a millisecond each.
-fn accounts(world: &mut World, word: &str, drill: u64, count: u32, age_days: u32) -> Vec<Id> {
-    let newest = world.now().0 - i64::from(age_days) * 86_400_000;
-    let mut created = newest;
-    let mut made = Vec::with_capacity(count as usize);
-    for n in 1..=count {
-        let id = loop {
-            created -= 1;
-            // A worker of their own keeps them apart from every other id.
-            let id = Id((((created - EPOCH_MS).max(0) as u64) << 22) | (0x1f << 17));
-            if !world.users.contains_key(&id) {
-                break id;
-            }
-        };
-        world
-            .users
-            .insert(id, User::new(id, &format!("{word}-{drill}-{n}")));
-        made.push(id);
-    }
-    made
+/// New accounts of one kind.
+fn cast(people: &mut People, world: &mut World, count: u32, kind: Kind) -> Vec<Id> {
+    (0..count).map(|_| people.join_world(world, kind)).collect()
 }
 
 /// Members that may moderate nothing, in the order of their ids.

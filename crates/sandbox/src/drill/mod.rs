@@ -3,18 +3,24 @@
 //! Attackers act through the dispatcher like everyone else, so permissions, hierarchy, limits,
 //! audit log and events follow. Only the scene is set by hand before the first act: accounts
 //! that are members already, the rogues' role, the application whose token leaks. Pace and
-//! duration are sandbox time, and nothing is drawn at random: the same world, clock and order
-//! give the same acts in the same sequence.
+//! duration are sandbox time, and what is left to chance is drawn from the world's seed: the same
+//! world, clock and order give the same acts in the same sequence.
 
 mod board;
 mod cast;
+mod innocents;
 mod observe;
+mod pace;
 mod perform;
+mod raid;
+mod requests;
 mod run;
 mod script;
 mod settings;
 mod spoils;
 mod tally;
+mod targets;
+mod traces;
 pub mod types;
 
 pub(crate) use board::{DrillError, Drills};

@@ -12,9 +12,11 @@ use splashtail_sandbox_world::journal::Record;
 use splashtail_sandbox_world::world::{AuditEntry, Id, World, action, permissions as perm};
 
 use super::cast::Stage;
+use super::innocents::Bystanders;
+use super::script::Act;
 use super::spoils::Spoils;
-use super::tally::Tally;
-use super::types::Defence;
+use super::tally::{Outcome, Tally};
+use super::types::{Damage, Defence};
 
 /// Least time between two counts of messages while a drill runs: there may be many of both.
 const COUNT_EVERY_MS: i64 = 250;
@@ -45,6 +47,7 @@ pub(super) struct Observer {
     counted_ms: i64,
     /// Attackers not yet seen outside.
     inside: BTreeSet<Id>,
+    pub innocents: Bystanders,
 }
 
 impl Observer {
@@ -57,7 +60,8 @@ impl Observer {
             paused,
             deleting: None,
             counted_ms: start_ms,
-            inside: stage.known.clone(),
+            inside: stage.attackers.iter().copied().collect(),
+            innocents: Bystanders::default(),
         }
     }
 
@@ -93,6 +97,7 @@ impl Observer {
                 if entry.user.is_none_or(|user| stage.known.contains(&user)) {
                     continue;
                 }
+                self.innocents.note(entry, &stage.known);
                 if let Some(defence) = judge(entry, stage, spoils) {
                     tally.defence(at, defence, 1);
                     // A ban may take the messages of its target along, a channel what is in it.
@@ -123,6 +128,13 @@ impl Observer {
             let hooks = spoils.hooks.iter().any(|h| world.webhooks.contains_key(h));
             Sight::Outside { hooks }
         })
+    }
+
+    /// Notes how a harmless newcomer fared.
+    pub fn guest(&mut self, outcome: &Outcome, act: &Act) {
+        if let Act::Join = act {
+            self.innocents.arrived(matches!(outcome, Outcome::Done(_)));
+        }
     }
 
     /// Deletions of messages by others: the log has no entry for those of bots.
@@ -190,6 +202,27 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
         action::ROLE_CREATE if named(&spoils.roles_deleted) => Some(Defence::RolesRestored),
         action::BAN_REMOVE if spoils.banned.contains(&target) => Some(Defence::MembersUnbanned),
         action::WEBHOOK_DELETE if spoils.hooks.contains(&target) => Some(Defence::WebhooksDeleted),
+        action::ROLE_UPDATE
+        | action::CHANNEL_UPDATE
+        | action::OVERWRITE_CREATE
+        | action::OVERWRITE_UPDATE
+        | action::OVERWRITE_DELETE
+        | action::MEMBER_ROLE_UPDATE
+        | action::THREAD_DELETE
+        | action::EMOJI_CREATE
+        | action::STICKER_CREATE
+        | action::AUTOMOD_RULE_CREATE
+        | action::BOT_ADD => {
+            let name = change("name").and_then(|c| c.new.as_ref()?.as_str());
+            let mut traces = spoils.traces.iter();
+            let about = traces.any(|trace| trace.concerns(target, name));
+            about.then_some(Defence::ChangesReverted)
+        }
+        action::GUILD_UPDATE => {
+            let mut traces = spoils.traces.iter();
+            let named = traces.any(|trace| trace.damage() == Damage::ServerEdits);
+            (named && change("name").is_some()).then_some(Defence::ChangesReverted)
+        }
         _ => None,
     }
 }

@@ -1,88 +1,18 @@
 //! From an act to requests, and from their answers to damage.
 
-use http::{HeaderValue, Method, header};
 use serde_json::{Value, json};
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::rest::people;
-use splashtail_sandbox_world::rest::{Actor, Request, Response};
-use splashtail_sandbox_world::world::Id;
+use splashtail_sandbox_world::world::permissions as perm;
+use splashtail_sandbox_world::world::{Guild, Id, World};
 
 use super::cast::{Hook, Stage};
-use super::script::{Act, Step};
+use super::requests::{Call, Hand, id};
+use super::script::{Act, Step, Who};
 use super::spoils::{Post, Spoils};
 use super::tally::Outcome;
+use super::traces::Trace;
 use super::types::Damage;
-
-/// How the attackers explain themselves to the audit log.
-const REASON: &str = "drill";
-const AGENT: HeaderValue = HeaderValue::from_static("DiscordBot (https://drill.example, 1)");
-
-/// Who a request comes from.
-enum Hand<'a> {
-    Person(Id),
-    Token(&'a str),
-    /// A webhook's address is all one needs.
-    Nobody,
-}
-
-struct Call<'a> {
-    sandbox: &'a Sandbox,
-    hand: Hand<'a>,
-}
-
-impl Call<'_> {
-    fn send(
-        &self,
-        method: Method,
-        path: String,
-        query: &str,
-        body: Value,
-    ) -> Result<Value, Outcome> {
-        let mut request = Request::act(method, path, &body);
-        request.query = query.to_owned();
-        let actor = match self.hand {
-            Hand::Person(user) => Actor::User(user),
-            Hand::Token(_) | Hand::Nobody => Actor::Http,
-        };
-        if actor == Actor::Http {
-            request.headers.insert(header::USER_AGENT, AGENT);
-        }
-        if let Hand::Token(token) = self.hand
-            && let Ok(value) = format!("Bot {token}").parse()
-        {
-            request.headers.insert(header::AUTHORIZATION, value);
-        }
-        if !matches!(self.hand, Hand::Nobody) {
-            request = request.with_reason(REASON);
-        }
-        let answer = self.sandbox.dispatch(actor, request);
-        if answer.is_success() {
-            Ok(answer.json())
-        } else {
-            Err(Outcome::Refused(code(&answer)))
-        }
-    }
-
-    fn post(&self, path: String, body: Value) -> Result<Value, Outcome> {
-        self.send(Method::POST, path, "", body)
-    }
-
-    fn delete(&self, path: String) -> Result<Value, Outcome> {
-        self.send(Method::DELETE, path, "", Value::Null)
-    }
-}
-
-/// The JSON error code, or the status where there is none.
-fn code(answer: &Response) -> String {
-    match answer.code {
-        Some(code) if code != 0 => code.to_string(),
-        _ => answer.status.to_string(),
-    }
-}
-
-fn id(body: &Value) -> Option<Id> {
-    body["id"].as_str()?.parse().ok()
-}
 
 /// Carries an act out and notes what it brought.
 pub(super) fn perform(
@@ -94,7 +24,9 @@ pub(super) fn perform(
     match attempt(sandbox, stage, spoils, step) {
         Ok(damage) => Outcome::Done(damage),
         Err(refused) => {
-            if refused == Outcome::Refused("429".to_owned()) {
+            if let Outcome::Refused { code, .. } = &refused
+                && code == "429"
+            {
                 put_back(stage, &step.act);
             }
             refused
@@ -110,6 +42,21 @@ fn put_back(stage: &mut Stage, act: &Act) {
         Act::Ban(user) | Act::Kick(user) => stage.members.push_back(*user),
         Act::BulkBan(users) => stage.members.extend(users),
         Act::DirectMessage { user } => stage.people.push_back(*user),
+        Act::RenameChannel(id) => stage.targets.renames.push_back(*id),
+        Act::HideChannel { channel, .. } => stage.targets.hides.push_back(*channel),
+        Act::EditOverwrite(id) => stage.targets.overwrites.push_back(*id),
+        Act::EditRole(id) => stage.targets.role_edits.push_back(*id),
+        Act::GrantAdministrator(user) => stage.targets.accomplices.push_back(*user),
+        Act::StripRoles(user) => stage.targets.strips.push_back(*user),
+        Act::DeleteEmoji { id, name } => stage.targets.emojis.push_back((*id, name.clone())),
+        Act::DeleteSticker { id, name } => stage.targets.stickers.push_back((*id, name.clone())),
+        Act::DeleteInvite { code, channel } => {
+            stage.targets.invites.push_back((code.clone(), *channel));
+        }
+        Act::DeleteAutomodRule { id, name } => stage.targets.automod.push_back((*id, name.clone())),
+        Act::DeleteIntegration { id, bot } => stage.targets.integrations.push_back((*id, *bot)),
+        Act::DisarmBot { role } => stage.targets.bot_roles.push_back(*role),
+        Act::KickBot(bot) => stage.targets.bot = Some(*bot),
         _ => {}
     }
 }
@@ -118,10 +65,10 @@ fn attempt(
     sandbox: &Sandbox,
     stage: &mut Stage,
     spoils: &mut Spoils,
-    Step { actor, act }: &Step,
+    Step { who, act }: &Step,
 ) -> Result<Option<(Damage, u64)>, Outcome> {
     let guild = stage.guild;
-    let me = stage.attackers[*actor];
+    let me = who.user(stage).unwrap_or_default();
     let token = stage.token.clone();
     let hand = match (&token, act) {
         (_, Act::WebhookPost(_)) => Hand::Nobody,
@@ -133,16 +80,31 @@ fn attempt(
     match act {
         Act::Join => {
             let joined = sandbox.with_world(|world| people::join(world, me, guild));
-            joined.map_err(|error| Outcome::Refused(error.code.to_string()))?;
-            spoils.joined.insert(me);
+            joined.map_err(|error| Outcome::refused(error.code.to_string()))?;
+            if let Who::Guest(_) = who {
+                spoils.guests.insert(me);
+                return Ok(None);
+            }
             spoils.arrived.push(me);
-            one(Damage::MembersJoined)
+            // Who comes back does no new damage.
+            let fresh = spoils.joined.insert(me);
+            Ok(fresh.then_some((Damage::MembersJoined, 1)))
+        }
+        Act::Leave => {
+            call.delete(format!("/users/@me/guilds/{guild}"))?;
+            Ok(None)
         }
         Act::Post { channel, text } => {
             let path = format!("/channels/{channel}/messages");
             let message = call.post(path, json!({"content": text}))?;
             let damage = Damage::MessagesPosted;
             let channel = *channel;
+            if let Who::Guest(_) = who {
+                spoils
+                    .greetings
+                    .extend(id(&message).map(|id| (channel, id)));
+                return Ok(None);
+            }
             spoils.posts.extend(id(&message).map(|id| Post {
                 channel,
                 id,
@@ -183,7 +145,7 @@ fn attempt(
         }
         Act::Ban(user) => {
             let path = format!("/guilds/{guild}/bans/{user}");
-            call.send(Method::PUT, path, "", json!({}))?;
+            call.put(path, json!({}))?;
             spoils.banned.insert(*user);
             one(Damage::MembersBanned)
         }
@@ -222,7 +184,7 @@ fn attempt(
         Act::WebhookPost(hook) => {
             let path = format!("/webhooks/{}/{}", hook.id, hook.token);
             let body = json!({"content": "@everyone https://raid.example/nuked"});
-            let message = call.send(Method::POST, path, "wait=true", body)?;
+            let message = call.send(http::Method::POST, path, "wait=true", body)?;
             let damage = Damage::WebhookMessages;
             let channel = hook.channel;
             spoils.posts.extend(id(&message).map(|id| Post {
@@ -232,5 +194,188 @@ fn attempt(
             }));
             one(damage)
         }
+        _ => {
+            let trace = change(&call, stage, spoils, act)?;
+            let damage = trace.as_ref().map(|trace| (trace.damage(), 1));
+            spoils.traces.extend(trace);
+            Ok(damage)
+        }
     }
+}
+
+/// Acts that change something which can be set right again.
+fn change(
+    call: &Call<'_>,
+    stage: &mut Stage,
+    spoils: &mut Spoils,
+    act: &Act,
+) -> Result<Option<Trace>, Outcome> {
+    let guild = stage.guild;
+    let place = |look: &dyn Fn(&World, &Guild) -> Option<Trace>| {
+        call.sandbox
+            .with_world(|world| look(world, world.guilds.get(&guild)?))
+    };
+    Ok(match act {
+        Act::RenameChannel(id) => {
+            let before = place(&|world, _| {
+                let (channel, name) = (*id, world.channels.get(id)?.name.clone());
+                Some(Trace::Renamed { channel, name })
+            });
+            call.patch(format!("/channels/{id}"), json!({"name": "owned"}))?;
+            before
+        }
+        Act::HideChannel { channel, bot } => {
+            let before = overwrite(call.sandbox, *channel, *bot, Damage::ChannelsHidden);
+            let body = json!({"type": 1, "allow": "0", "deny": perm::VIEW_CHANNEL.to_string()});
+            call.put(format!("/channels/{channel}/permissions/{bot}"), body)?;
+            Some(before)
+        }
+        Act::EditOverwrite(id) => {
+            let before = overwrite(call.sandbox, *id, guild, Damage::OverwritesChanged);
+            let all = perm::VIEW_CHANNEL | perm::SEND_MESSAGES | perm::MENTION_EVERYONE;
+            let body = json!({"type": 0, "allow": all.to_string(), "deny": "0"});
+            call.put(format!("/channels/{id}/permissions/{guild}"), body)?;
+            Some(before)
+        }
+        Act::CreateThread(channel) => {
+            let body = json!({"name": "raided", "type": 11});
+            let made = call.post(format!("/channels/{channel}/threads"), body)?;
+            id(&made).map(Trace::Thread)
+        }
+        Act::EditRole(role) => {
+            let before = place(&|_, guild| {
+                let known = guild.roles.get(role)?;
+                let (name, permissions) = (known.name.clone(), known.permissions);
+                Some(Trace::RoleEdited {
+                    role: *role,
+                    name,
+                    permissions,
+                })
+            });
+            let body = json!({"name": "owned", "permissions": "0"});
+            call.patch(format!("/guilds/{guild}/roles/{role}"), body)?;
+            before
+        }
+        Act::ReorderRoles => {
+            let order = call.sandbox.with_world(|world| lowest_roles(world, guild));
+            if order.len() < 2 {
+                return Ok(None);
+            }
+            let turned = order.iter().rev().zip(1..);
+            let body: Vec<Value> = turned
+                .map(|(id, position)| json!({"id": id, "position": position}))
+                .collect();
+            call.patch(format!("/guilds/{guild}/roles"), body.into())?;
+            let first = !spoils
+                .traces
+                .iter()
+                .any(|t| matches!(t, Trace::Reordered(_)));
+            first.then_some(Trace::Reordered(order))
+        }
+        Act::GrantAdministrator(user) => {
+            let body = json!({"name": "member", "permissions": perm::ADMINISTRATOR.to_string()});
+            let role = id(&call.post(format!("/guilds/{guild}/roles"), body)?).unwrap_or_default();
+            call.put(
+                format!("/guilds/{guild}/members/{user}/roles/{role}"),
+                Value::Null,
+            )?;
+            stage.arms.insert(role);
+            stage.attackers.push(*user);
+            spoils.arrived.push(*user);
+            Some(Trace::Administrator(*user))
+        }
+        Act::StripRoles(user) => {
+            let before = place(&|_, guild| {
+                let roles = &guild.members.get(user)?.roles;
+                let loose = |role: &&Id| guild.roles.get(role).is_some_and(|r| !r.managed);
+                let roles = roles.iter().filter(loose).copied().collect();
+                Some(Trace::Stripped { user: *user, roles })
+            });
+            // Those that are bound to a bot or a subscription cannot be taken by hand.
+            let kept = call.sandbox.with_world(|world| {
+                let guild = world.guilds.get(&guild)?;
+                let roles = guild.members.get(user)?.roles.iter();
+                let bound = |role: &&Id| guild.roles.get(role).is_some_and(|r| r.managed);
+                Some(roles.filter(bound).copied().collect::<Vec<Id>>())
+            });
+            let body = json!({"roles": kept.unwrap_or_default()});
+            call.patch(format!("/guilds/{guild}/members/{user}"), body)?;
+            before
+        }
+        Act::EditServer { name } => {
+            let before = place(&|_, guild| {
+                let name = guild.name.clone();
+                Some(Trace::Server { name })
+            });
+            call.patch(format!("/guilds/{guild}"), json!({"name": name}))?;
+            // What it was called at first is what has to come back.
+            let first = !spoils
+                .traces
+                .iter()
+                .any(|t| matches!(t, Trace::Server { .. }));
+            before.filter(|_| first)
+        }
+        Act::DeleteEmoji { id, name } => {
+            call.delete(format!("/guilds/{guild}/emojis/{id}"))?;
+            Some(Trace::Emoji(name.clone()))
+        }
+        Act::DeleteSticker { id, name } => {
+            call.delete(format!("/guilds/{guild}/stickers/{id}"))?;
+            Some(Trace::Sticker(name.clone()))
+        }
+        Act::DeleteAutomodRule { id, name } => {
+            call.delete(format!("/guilds/{guild}/auto-moderation/rules/{id}"))?;
+            Some(Trace::Automod(name.clone()))
+        }
+        Act::DeleteInvite { code, channel } => {
+            call.delete(format!("/invites/{code}"))?;
+            let (channel, since) = (*channel, stage.since);
+            Some(Trace::Invite { channel, since })
+        }
+        Act::DeleteIntegration { id, bot } => {
+            call.delete(format!("/guilds/{guild}/integrations/{id}"))?;
+            Some(Trace::Integration(*bot))
+        }
+        Act::KickBot(bot) => {
+            call.delete(format!("/guilds/{guild}/members/{bot}"))?;
+            Some(Trace::BotKicked(*bot))
+        }
+        Act::DisarmBot { role } => {
+            let before = place(&|_, guild| {
+                let permissions = guild.roles.get(role)?.permissions;
+                Some(Trace::Disarmed {
+                    role: *role,
+                    permissions,
+                })
+            });
+            let path = format!("/guilds/{guild}/roles/{role}");
+            call.patch(path, json!({"permissions": "0"}))?;
+            before
+        }
+        _ => None,
+    })
+}
+
+fn overwrite(sandbox: &Sandbox, channel: Id, holder: Id, damage: Damage) -> Trace {
+    let before = sandbox.with_world(|world| {
+        let known = world.channels.get(&channel)?.overwrites.get(&holder)?;
+        Some((known.allow, known.deny))
+    });
+    Trace::Overwrite {
+        channel,
+        holder,
+        before,
+        damage,
+    }
+}
+
+/// Up to three roles at the bottom, from the lowest up.
+fn lowest_roles(world: &World, guild: Id) -> Vec<Id> {
+    let guild = world.guilds.get(&guild);
+    let roles = guild.into_iter().flat_map(|g| g.roles.values());
+    let mut roles: Vec<_> = roles
+        .filter(|r| Some(r.id) != guild.map(|g| g.id))
+        .collect();
+    roles.sort_by_key(|r| perm::rank(r));
+    roles.iter().take(3).map(|r| r.id).collect()
 }

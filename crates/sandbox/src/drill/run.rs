@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::cast::Stage;
 use super::observe::{Observer, Sight};
 use super::perform::perform;
-use super::script::Script;
+use super::script::{Script, Who};
 use super::spoils::Spoils;
-use super::tally::Tally;
+use super::tally::{Outcome, Tally};
 use super::types::{
     Attackers, Damage, DrillEnd, DrillKind, DrillReport, DrillSettings, DrillState,
 };
@@ -62,8 +62,9 @@ impl Drill {
         stop: CancellationToken,
     ) -> Self {
         let start_ms = sandbox.clock.now_ms();
+        let seed = sandbox.with_world(|world| world.seed);
         let course = Course {
-            script: Script::new(kind, &settings),
+            script: Script::new(kind, &settings, seed, id),
             spoils: Spoils::default(),
             tally: Tally::new(start_ms),
             observer: Observer::new(sandbox, &stage, start_ms),
@@ -175,8 +176,9 @@ impl Drill {
             spoils,
             tally,
             state,
-            ..
+            observer,
         } = course;
+        let innocents = sandbox.with_world(|world| observer.innocents.report(world, spoils));
         let now = sandbox.clock.now_ms();
         let (attackers, undone) = sandbox.with_world(|world| {
             if world.guilds.contains_key(&stage.guild) {
@@ -216,6 +218,8 @@ impl Drill {
             refused: tally.refused.clone(),
             defended: tally.defended.clone(),
             remains: tally.achieved.iter().filter_map(left).collect(),
+            acts: tally.acts(&undone),
+            innocents,
             undone,
             times,
             timeline_step_ms,
@@ -254,10 +258,30 @@ impl Course {
             return Some(DrillEnd::GuildGone);
         }
         let gone = matches!(sight, Sight::Outside { .. });
-        if let Some(step) = self.script.step(&mut self.stage, &self.spoils, gone) {
-            let outcome = perform(sandbox, &mut self.stage, &mut self.spoils, &step);
-            self.tally.act(sandbox.clock.now_ms(), outcome);
+        let guild = self.stage.guild;
+        let inside = |user: Id| {
+            sandbox.with_world(|world| {
+                let guild = world.guilds.get(&guild);
+                guild.is_some_and(|g| g.members.contains_key(&user))
+            })
+        };
+        let due = self.script.due().unwrap_or_default();
+        let (stage, spoils) = (&mut self.stage, &mut self.spoils);
+        let step = self.script.step(stage, spoils, gone, inside)?;
+        let outcome = perform(sandbox, stage, spoils, &step);
+        if let Who::Guest(_) = step.who {
+            self.observer.guest(&outcome, &step.act);
+            return None;
         }
+        if let Outcome::Refused {
+            wait_ms: Some(wait_ms),
+            ..
+        } = &outcome
+        {
+            self.script.rest(step.who, due, *wait_ms);
+        }
+        let kind = step.act.kind();
+        self.tally.act(sandbox.clock.now_ms(), kind, outcome);
         None
     }
 }

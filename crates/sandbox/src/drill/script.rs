@@ -1,235 +1,362 @@
 //! What the attackers do, and when: a pure sequence, given what their earlier acts brought.
 
+use std::collections::BTreeMap;
+
+use splashtail_sandbox_world::draw::Draw;
 use splashtail_sandbox_world::world::Id;
 
+use super::BULK_BAN;
 use super::cast::{Hook, Stage};
+use super::pace::moments;
+use super::raid::Schedule;
 use super::spoils::Spoils;
-use super::types::{DrillKind, DrillSettings};
-use super::{BULK_BAN, POST_AFTER_MS};
+use super::types::{ActKind, DrillKind, DrillSettings};
 
 /// One thing an attacker does.
 #[derive(Debug, Clone)]
 pub(super) enum Act {
     Join,
+    Leave,
     Post { channel: Id, text: String },
     DirectMessage { user: Id },
     CreateChannel { name: String },
     DeleteChannel { id: Id, name: String },
+    RenameChannel(Id),
+    HideChannel { channel: Id, bot: Id },
+    EditOverwrite(Id),
+    CreateThread(Id),
     DeleteRole { id: Id, name: String },
+    EditRole(Id),
+    ReorderRoles,
+    GrantAdministrator(Id),
+    StripRoles(Id),
     Ban(Id),
     Kick(Id),
     BulkBan(Vec<Id>),
     Prune,
+    EditServer { name: String },
+    DeleteEmoji { id: Id, name: String },
+    DeleteSticker { id: Id, name: String },
+    DeleteInvite { code: String, channel: Id },
+    DeleteAutomodRule { id: Id, name: String },
+    DeleteIntegration { id: Id, bot: Id },
+    DisarmBot { role: Id },
+    KickBot(Id),
     CreateWebhook { channel: Id },
     WebhookPost(Hook),
 }
 
-/// An act with its actor, an index into [`Stage::attackers`].
+impl Act {
+    pub fn kind(&self) -> ActKind {
+        match self {
+            Self::Join => ActKind::Join,
+            Self::Leave => ActKind::Leave,
+            Self::Post { .. } => ActKind::Post,
+            Self::DirectMessage { .. } => ActKind::DirectMessage,
+            Self::CreateChannel { .. } => ActKind::CreateChannel,
+            Self::DeleteChannel { .. } => ActKind::DeleteChannel,
+            Self::RenameChannel(_) => ActKind::RenameChannel,
+            Self::HideChannel { .. } => ActKind::HideChannel,
+            Self::EditOverwrite(_) => ActKind::EditOverwrite,
+            Self::CreateThread(_) => ActKind::CreateThread,
+            Self::DeleteRole { .. } => ActKind::DeleteRole,
+            Self::EditRole(_) => ActKind::EditRole,
+            Self::ReorderRoles => ActKind::ReorderRoles,
+            Self::GrantAdministrator(_) => ActKind::GrantAdministrator,
+            Self::StripRoles(_) => ActKind::StripRoles,
+            Self::Ban(_) => ActKind::Ban,
+            Self::Kick(_) => ActKind::Kick,
+            Self::BulkBan(_) => ActKind::BulkBan,
+            Self::Prune => ActKind::Prune,
+            Self::EditServer { .. } => ActKind::EditServer,
+            Self::DeleteEmoji { .. } => ActKind::DeleteEmoji,
+            Self::DeleteSticker { .. } => ActKind::DeleteSticker,
+            Self::DeleteInvite { .. } => ActKind::DeleteInvite,
+            Self::DeleteAutomodRule { .. } => ActKind::DeleteAutomodRule,
+            Self::DeleteIntegration { .. } => ActKind::DeleteIntegration,
+            Self::DisarmBot { .. } => ActKind::DisarmBot,
+            Self::KickBot(_) => ActKind::KickBot,
+            Self::CreateWebhook { .. } => ActKind::CreateWebhook,
+            Self::WebhookPost(_) => ActKind::WebhookPost,
+        }
+    }
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// An index into [`Stage::attackers`].
+    Attacker(usize),
+    /// A harmless newcomer, an index into [`Stage::guests`].
+    Guest(usize),
+}
+
+impl Who {
+    pub fn user(self, stage: &Stage) -> Option<Id> {
+        match self {
+            Self::Attacker(n) => stage.attackers.get(n).copied(),
+            Self::Guest(n) => stage.guests.get(n).copied(),
+        }
+    }
+}
+
+/// An act with its actor.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
-    pub actor: usize,
+    pub who: Who,
     pub act: Act,
 }
 
-/// Kinds of act in the cycle of someone who destroys.
-#[derive(Debug, Clone, Copy)]
-enum Move {
-    CreateChannel,
-    DeleteChannel,
-    DeleteRole,
-    Ban,
-    Kick,
-    BulkBan,
-    Prune,
-    CreateWebhook,
-    WebhookPost,
-    Post,
-    DirectMessage,
-}
-
-const NUKE: [Move; 10] = [
-    Move::CreateChannel,
-    Move::DeleteChannel,
-    Move::Ban,
-    Move::DeleteRole,
-    Move::CreateWebhook,
-    Move::WebhookPost,
-    Move::Kick,
-    Move::DeleteChannel,
-    Move::Ban,
-    Move::WebhookPost,
+/// The usual cycle of someone who destroys.
+const NUKE: [ActKind; 10] = [
+    ActKind::CreateChannel,
+    ActKind::DeleteChannel,
+    ActKind::Ban,
+    ActKind::DeleteRole,
+    ActKind::CreateWebhook,
+    ActKind::WebhookPost,
+    ActKind::Kick,
+    ActKind::DeleteChannel,
+    ActKind::Ban,
+    ActKind::WebhookPost,
 ];
 
-const TOKEN_LEAK: [Move; 10] = [
-    Move::DirectMessage,
-    Move::CreateChannel,
-    Move::Post,
-    Move::CreateWebhook,
-    Move::WebhookPost,
-    Move::DeleteChannel,
-    Move::BulkBan,
-    Move::DirectMessage,
-    Move::Prune,
-    Move::WebhookPost,
+const TOKEN_LEAK: [ActKind; 10] = [
+    ActKind::DirectMessage,
+    ActKind::CreateChannel,
+    ActKind::Post,
+    ActKind::CreateWebhook,
+    ActKind::WebhookPost,
+    ActKind::DeleteChannel,
+    ActKind::BulkBan,
+    ActKind::DirectMessage,
+    ActKind::Prune,
+    ActKind::WebhookPost,
 ];
 
 /// The sequence, and how far it is.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(super) enum Script {
+    Raid(Schedule),
+    Cycle(Cycle),
+}
+
+/// Acts in turn, by actors in turn.
+#[derive(Debug)]
+pub(super) struct Cycle {
     kind: DrillKind,
-    rate: f64,
-    /// Acts; of a raid, arrivals.
-    size: u64,
-    actors: u64,
-    next: u64,
-    /// Messages of raiders so far.
-    posts: u64,
+    moves: Vec<ActKind>,
+    moments: Vec<i64>,
+    next: usize,
+    actors: usize,
+    /// Actors that were told to wait, and until when.
+    resting: BTreeMap<usize, i64>,
     pruned: bool,
     junk: u64,
 }
 
 impl Script {
-    pub fn new(kind: DrillKind, settings: &DrillSettings) -> Self {
-        Self {
+    /// Draws what is left to chance from `seed`, for this drill alone.
+    pub fn new(kind: DrillKind, settings: &DrillSettings, seed: u64, number: u64) -> Self {
+        let mut draw = Draw::new(seed, &format!("drill {number}"));
+        if kind == DrillKind::Raid {
+            return Self::Raid(Schedule::new(settings, &mut draw));
+        }
+        let usual = match kind {
+            DrillKind::Nuke => &NUKE[..],
+            DrillKind::TokenLeak => &TOKEN_LEAK[..],
+            DrillKind::Raid | DrillKind::Spam => &[ActKind::Post],
+        };
+        Self::Cycle(Cycle {
             kind,
-            rate: settings.rate,
-            size: settings.size.into(),
-            actors: settings.actors.max(1).into(),
+            moves: if settings.acts.is_empty() {
+                usual.to_vec()
+            } else {
+                settings.acts.clone()
+            },
+            moments: moments(settings.pace, settings.size, settings.rate, &mut draw),
             next: 0,
-            posts: 0,
+            actors: settings.actors.max(1) as usize,
+            resting: BTreeMap::new(),
             pruned: false,
             junk: 0,
-        }
+        })
     }
 
-    /// Acts in all.
+    /// Acts of the attackers in all.
     pub fn planned(&self) -> u64 {
-        match self.kind {
-            DrillKind::Raid => self.size * 2,
-            _ => self.size,
+        match self {
+            Self::Raid(raid) => raid.planned(),
+            Self::Cycle(cycle) => cycle.moments.len() as u64,
         }
     }
 
     /// Whether every attacker has had its entry.
     pub fn all_entered(&self) -> bool {
-        self.kind != DrillKind::Raid || self.next == self.size
-    }
-
-    fn at(&self, n: u64) -> i64 {
-        (n as f64 * 1000.0 / self.rate) as i64
+        match self {
+            Self::Raid(raid) => raid.all_entered(),
+            Self::Cycle(_) => true,
+        }
     }
 
     /// When the next act is due, in milliseconds since the first.
     pub fn due(&self) -> Option<i64> {
-        let act = (self.next < self.size).then(|| self.at(self.next));
-        let post = self.next_post();
-        act.into_iter().chain(post).min()
-    }
-
-    fn next_post(&self) -> Option<i64> {
-        let more = self.kind == DrillKind::Raid && self.posts < self.next;
-        more.then(|| self.at(self.posts) + POST_AFTER_MS)
+        match self {
+            Self::Raid(raid) => raid.due(),
+            Self::Cycle(cycle) => cycle.moments.get(cycle.next).copied(),
+        }
     }
 
     /// The act that is due; `None` when it falls away. `gone`: all attackers are out of the
     /// guild, so only their webhooks still speak.
-    pub fn step(&mut self, stage: &mut Stage, spoils: &Spoils, gone: bool) -> Option<Step> {
-        if let Some(post) = self.next_post()
-            && (self.next == self.size || post < self.at(self.next))
-        {
-            let n = self.posts;
-            self.posts += 1;
-            return raid_post(stage, spoils, n);
+    pub fn step(
+        &mut self,
+        stage: &mut Stage,
+        spoils: &Spoils,
+        gone: bool,
+        inside: impl Fn(Id) -> bool,
+    ) -> Option<Step> {
+        match self {
+            Self::Raid(raid) => raid.step(stage, spoils, inside),
+            Self::Cycle(cycle) => cycle.step(stage, gone),
         }
-        let n = self.next;
-        self.next += 1;
-        let actor = (n % self.actors) as usize;
-        let act = match self.kind {
-            DrillKind::Raid => Some(Act::Join),
-            DrillKind::Spam => spam(stage, n, self.actors),
-            DrillKind::Nuke => self.destroy(stage, &NUKE, n, gone),
-            DrillKind::TokenLeak => self.destroy(stage, &TOKEN_LEAK, n, gone),
-        };
-        act.map(|act| Step { actor, act })
     }
 
-    /// The act of the cycle, or the next one for which something is left.
-    fn destroy(&mut self, stage: &mut Stage, cycle: &[Move], n: u64, gone: bool) -> Option<Act> {
-        if gone {
-            return webhook_post(stage, n);
-        }
-        let length = cycle.len() as u64;
-        let moves = (0..length).map(|k| cycle[((n + k) % length) as usize]);
-        moves
-            .into_iter()
-            .find_map(|kind| self.choose(stage, kind, n))
-    }
-
-    fn choose(&mut self, stage: &mut Stage, kind: Move, n: u64) -> Option<Act> {
-        match kind {
-            Move::CreateChannel => {
-                self.junk += 1;
-                let name = format!("nuked-{}", self.junk);
-                Some(Act::CreateChannel { name })
-            }
-            Move::DeleteChannel => {
-                let (id, name) = stage.channels.pop_front()?;
-                Some(Act::DeleteChannel { id, name })
-            }
-            Move::DeleteRole => {
-                let (id, name) = stage.roles.pop_front()?;
-                Some(Act::DeleteRole { id, name })
-            }
-            Move::Ban => stage.members.pop_front().map(Act::Ban),
-            Move::Kick => stage.members.pop_front().map(Act::Kick),
-            Move::BulkBan => {
-                let some = stage.members.len().min(BULK_BAN);
-                let users: Vec<Id> = stage.members.drain(..some).collect();
-                (!users.is_empty()).then_some(Act::BulkBan(users))
-            }
-            Move::Prune => (!std::mem::replace(&mut self.pruned, true)).then_some(Act::Prune),
-            Move::CreateWebhook => {
-                // One for each channel of their own, which nobody else deletes but a defender.
-                let channel = *stage.junk.get(stage.hooks.len())?;
-                Some(Act::CreateWebhook { channel })
-            }
-            Move::WebhookPost => webhook_post(stage, n),
-            Move::Post => {
-                let channel = *pick(&stage.open, n)?;
-                let text = format!("@everyone this server has moved: https://moved.example/{n}");
-                Some(Act::Post { channel, text })
-            }
-            Move::DirectMessage => {
-                let user = stage.people.pop_front()?;
-                Some(Act::DirectMessage { user })
-            }
+    /// Spares an actor that was told to wait, while others are free.
+    pub fn rest(&mut self, who: Who, at: i64, wait_ms: i64) {
+        if let (Self::Cycle(cycle), Who::Attacker(actor)) = (self, who) {
+            cycle.resting.insert(actor, at + wait_ms);
         }
     }
 }
 
-fn pick<T>(items: &[T], n: u64) -> Option<&T> {
+impl Cycle {
+    fn step(&mut self, stage: &mut Stage, gone: bool) -> Option<Step> {
+        let now = *self.moments.get(self.next)?;
+        let n = self.next as u64;
+        self.next += 1;
+        let who = Who::Attacker(self.actor(n as usize, now));
+        let act = match self.kind {
+            DrillKind::Raid | DrillKind::Spam => spam(stage, n, self.actors as u64),
+            DrillKind::Nuke | DrillKind::TokenLeak => self.destroy(stage, n, gone),
+        };
+        act.map(|act| Step { who, act })
+    }
+
+    /// Whoever's turn it is, or the next one who need not wait.
+    fn actor(&mut self, n: usize, now: i64) -> usize {
+        self.resting.retain(|_, until| *until > now);
+        let turns = (0..self.actors).map(|k| (n + k) % self.actors);
+        let mut free = turns.filter(|actor| !self.resting.contains_key(actor));
+        free.next().unwrap_or(n % self.actors)
+    }
+
+    /// The act of the cycle, or the next one for which something is left.
+    fn destroy(&mut self, stage: &mut Stage, n: u64, gone: bool) -> Option<Act> {
+        if gone {
+            return webhook_post(stage, n);
+        }
+        let length = self.moves.len() as u64;
+        (0..length).find_map(|k| {
+            let kind = self.moves[((n + k) % length) as usize];
+            self.choose(stage, kind, n)
+        })
+    }
+
+    fn choose(&mut self, stage: &mut Stage, kind: ActKind, n: u64) -> Option<Act> {
+        let targets = &mut stage.targets;
+        match kind {
+            ActKind::CreateChannel => {
+                self.junk += 1;
+                let name = format!("nuked-{}", self.junk);
+                Some(Act::CreateChannel { name })
+            }
+            ActKind::DeleteChannel => {
+                let (id, name) = stage.channels.pop_front()?;
+                Some(Act::DeleteChannel { id, name })
+            }
+            ActKind::DeleteRole => {
+                let (id, name) = stage.roles.pop_front()?;
+                Some(Act::DeleteRole { id, name })
+            }
+            ActKind::Ban => stage.members.pop_front().map(Act::Ban),
+            ActKind::Kick => stage.members.pop_front().map(Act::Kick),
+            ActKind::BulkBan => {
+                let some = stage.members.len().min(BULK_BAN);
+                let users: Vec<Id> = stage.members.drain(..some).collect();
+                (!users.is_empty()).then_some(Act::BulkBan(users))
+            }
+            ActKind::Prune => (!std::mem::replace(&mut self.pruned, true)).then_some(Act::Prune),
+            ActKind::CreateWebhook => {
+                // One for each channel of their own, which nobody else deletes but a defender.
+                let channel = *stage.junk.get(stage.hooks.len())?;
+                Some(Act::CreateWebhook { channel })
+            }
+            ActKind::WebhookPost => webhook_post(stage, n),
+            ActKind::Post => {
+                let channel = *pick(&stage.open, n)?;
+                let text = format!("@everyone this server has moved: https://moved.example/{n}");
+                Some(Act::Post { channel, text })
+            }
+            ActKind::DirectMessage => {
+                let user = stage.people.pop_front()?;
+                Some(Act::DirectMessage { user })
+            }
+            ActKind::RenameChannel => targets.renames.pop_front().map(Act::RenameChannel),
+            ActKind::HideChannel => {
+                let bot = targets.bot?;
+                let channel = targets.hides.pop_front()?;
+                Some(Act::HideChannel { channel, bot })
+            }
+            ActKind::EditOverwrite => targets.overwrites.pop_front().map(Act::EditOverwrite),
+            ActKind::CreateThread => pick(&stage.open, n).copied().map(Act::CreateThread),
+            ActKind::EditRole => targets.role_edits.pop_front().map(Act::EditRole),
+            ActKind::ReorderRoles => Some(Act::ReorderRoles),
+            ActKind::GrantAdministrator => {
+                targets.accomplices.pop_front().map(Act::GrantAdministrator)
+            }
+            ActKind::StripRoles => targets.strips.pop_front().map(Act::StripRoles),
+            ActKind::EditServer => {
+                self.junk += 1;
+                let name = format!("nuked {}", self.junk);
+                Some(Act::EditServer { name })
+            }
+            ActKind::DeleteEmoji => {
+                let (id, name) = targets.emojis.pop_front()?;
+                Some(Act::DeleteEmoji { id, name })
+            }
+            ActKind::DeleteSticker => {
+                let (id, name) = targets.stickers.pop_front()?;
+                Some(Act::DeleteSticker { id, name })
+            }
+            ActKind::DeleteInvite => {
+                let (code, channel) = targets.invites.pop_front()?;
+                Some(Act::DeleteInvite { code, channel })
+            }
+            ActKind::DeleteAutomodRule => {
+                let (id, name) = targets.automod.pop_front()?;
+                Some(Act::DeleteAutomodRule { id, name })
+            }
+            ActKind::DeleteIntegration => {
+                let (id, bot) = targets.integrations.pop_front()?;
+                Some(Act::DeleteIntegration { id, bot })
+            }
+            ActKind::DisarmBot => {
+                let role = targets.bot_roles.pop_front()?;
+                Some(Act::DisarmBot { role })
+            }
+            ActKind::KickBot => targets.bot.take().map(Act::KickBot),
+            ActKind::Join | ActKind::Leave => None,
+        }
+    }
+}
+
+pub(super) fn pick<T>(items: &[T], n: u64) -> Option<&T> {
     items.get((n % (items.len() as u64).max(1)) as usize)
 }
 
 fn webhook_post(stage: &Stage, n: u64) -> Option<Act> {
     pick(&stage.hooks, n).cloned().map(Act::WebhookPost)
-}
-
-/// Mentions everyone and a few members by name; a raider that did not get in stays silent.
-fn raid_post(stage: &Stage, spoils: &Spoils, n: u64) -> Option<Step> {
-    let actor = usize::try_from(n).ok()?;
-    if !spoils.joined.contains(stage.attackers.get(actor)?) {
-        return None;
-    }
-    let channel = *pick(&stage.open, n)?;
-    let mut text = format!("@everyone join us at https://raid.example/{n}");
-    for user in stage.people.iter().take(3) {
-        text.push_str(&format!(" <@{user}>"));
-    }
-    Some(Step {
-        actor,
-        act: Act::Post { channel, text },
-    })
 }
 
 /// Nearly the same text over and over, in one channel after the other.
@@ -254,58 +381,30 @@ fn pick_member(stage: &Stage, n: u64) -> Option<Id> {
 
 #[cfg(test)]
 mod tests {
+    use splashtail_sandbox_world::world::Stamp;
+
+    use super::super::settings::settle;
+    use super::super::types::NewDrill;
     use super::*;
 
-    fn script(kind: DrillKind, size: u32, rate: f64) -> Script {
-        Script::new(
-            kind,
-            &DrillSettings {
-                size,
-                rate,
-                actors: if kind == DrillKind::Raid { size } else { 1 },
-                watch_ms: 0,
-                account_age_days: None,
-                above_bot: false,
-                own_token: false,
-            },
-        )
+    fn nuke(size: u32, edit: impl FnOnce(&mut NewDrill)) -> Script {
+        let mut order = NewDrill::new(DrillKind::Nuke, "1");
+        (order.size, order.rate) = (Some(size), Some(5.0));
+        edit(&mut order);
+        let settings = settle(&order, Stamp(1_767_225_600_000)).unwrap();
+        Script::new(DrillKind::Nuke, &settings, 1, 1)
     }
 
-    #[test]
-    fn raiders_post_a_second_after_they_were_due_to_join() {
-        let mut stage = Stage {
-            attackers: vec![Id(1), Id(2)],
-            open: vec![Id(9)],
-            ..Stage::default()
-        };
-        let spoils = Spoils {
-            joined: [Id(1), Id(2)].into(),
-            ..Spoils::default()
-        };
-        let mut script = script(DrillKind::Raid, 2, 0.8);
-        let mut seen = Vec::new();
-        while let Some(due) = script.due() {
-            let step = script.step(&mut stage, &spoils, false).unwrap();
-            seen.push((due, step.actor, matches!(step.act, Act::Join)));
-        }
-        assert_eq!(
-            seen,
-            [
-                (0, 0, true),
-                (1000, 0, false),
-                (1250, 1, true),
-                (2250, 1, false)
-            ]
-        );
-        assert_eq!(script.planned(), 4);
+    fn step(script: &mut Script, stage: &mut Stage, gone: bool) -> Option<Step> {
+        script.step(stage, &Spoils::default(), gone, |_| true)
     }
 
     #[test]
     fn a_nuke_never_runs_out_of_acts() {
         let mut stage = Stage::default();
-        let mut script = script(DrillKind::Nuke, 40, 5.0);
+        let mut script = nuke(40, |_| {});
         for _ in 0..40 {
-            let step = script.step(&mut stage, &Spoils::default(), false).unwrap();
+            let step = step(&mut script, &mut stage, false).unwrap();
             assert!(matches!(step.act, Act::CreateChannel { .. }), "{step:?}");
         }
         assert_eq!(script.due(), None);
@@ -315,15 +414,32 @@ mod tests {
     fn only_webhooks_speak_once_all_attackers_are_gone() {
         let mut stage = Stage::default();
         stage.members.push_back(Id(5));
-        let mut script = script(DrillKind::Nuke, 2, 5.0);
-        assert!(script.step(&mut stage, &Spoils::default(), true).is_none());
+        let mut script = nuke(2, |_| {});
+        assert!(step(&mut script, &mut stage, true).is_none());
         let (id, channel) = (Id(7), Id(8));
         stage.hooks.push(Hook {
             id,
             channel,
             token: "t".into(),
         });
-        let step = script.step(&mut stage, &Spoils::default(), true).unwrap();
+        let step = step(&mut script, &mut stage, true).unwrap();
         assert!(matches!(step.act, Act::WebhookPost(hook) if hook.id == Id(7)));
+    }
+
+    #[test]
+    fn whoever_is_told_to_wait_lets_others_go_first() {
+        let mut stage = Stage::default();
+        let mut script = nuke(6, |o| o.actors = Some(3));
+        let mut actors = Vec::new();
+        for n in 0..6 {
+            let now = script.due().unwrap();
+            let step = step(&mut script, &mut stage, false).unwrap();
+            if n == 0 {
+                script.rest(step.who, now, 700);
+            }
+            actors.push(step.who);
+        }
+        let turns = [0, 1, 2, 1, 1, 2].map(Who::Attacker);
+        assert_eq!(actors, turns, "the first rests for three turns");
     }
 }

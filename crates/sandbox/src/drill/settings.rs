@@ -3,10 +3,14 @@
 use splashtail_sandbox_world::world::{EPOCH_MS, Stamp};
 
 use super::board::DrillError;
-use super::types::{DrillKind, DrillSettings, NewDrill};
+use super::types::{ActKind, DrillKind, DrillSettings, NewDrill, Pace};
+use super::wire_name;
 
 pub(super) const MAX_SIZE: u32 = 100_000;
-const RATES: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
+const RATES: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
+/// Of a slow drill: one act in five minutes.
+const SLOW_RATE: f64 = 1.0 / 300.0;
+const MAX_WAVE: u32 = 10_000;
 const MAX_ACTORS: u32 = 1000;
 const MAX_WATCH_MS: u64 = 600_000;
 const MAX_AGE_DAYS: u32 = 3650;
@@ -15,7 +19,7 @@ const WATCH_MS: u64 = 5000;
 /// Size, rate, actors and account age unless told otherwise.
 fn defaults(kind: DrillKind) -> (u32, f64, u32, Option<u32>) {
     match kind {
-        DrillKind::Raid => (50, 5.0, 0, Some(1)),
+        DrillKind::Raid => (50, 5.0, 0, None),
         DrillKind::Spam => (100, 5.0, 5, Some(30)),
         DrillKind::Nuke => (60, 5.0, 1, Some(400)),
         DrillKind::TokenLeak => (60, 10.0, 1, None),
@@ -64,12 +68,36 @@ pub(super) fn settle(order: &NewDrill, now: Stamp) -> Result<DrillSettings, Dril
     )?;
     fits("above_bot", order.above_bot, &[Nuke, TokenLeak])?;
     fits("own_token", order.own_token, &[TokenLeak])?;
+    fits("acts", !order.acts.is_empty(), &[Nuke, TokenLeak])?;
+    fits("style", order.style.is_some(), &[Raid])?;
+    fits("manner", order.manner.is_some(), &[Raid])?;
+    fits("wave", order.wave.is_some(), &[Raid])?;
+    fits("once", order.once, &[Spam])?;
+    let strange = |act: &&ActKind| !ActKind::DESTRUCTIVE.contains(act);
+    if let Some(act) = order.acts.iter().find(strange) {
+        return Err(bad(format!(
+            "`{}` is no act of such a drill",
+            wire_name(act)
+        )));
+    }
+    if order.once && order.actors.is_some() {
+        return Err(bad(
+            "`once` takes as many accounts as acts, so `actors` cannot be",
+        ));
+    }
+    if order.style.is_some() && order.account_age_days.is_some() {
+        return Err(bad(
+            "`style` says how old accounts are, so `account_age_days` cannot be",
+        ));
+    }
     if order.own_token && order.above_bot {
         return Err(bad(
             "`own_token` leaves the bot's role where it is, so `above_bot` cannot be",
         ));
     }
     let (size, rate, actors, age) = defaults(kind);
+    let pace = order.pace.unwrap_or_default();
+    let rate = if pace == Pace::Slow { SLOW_RATE } else { rate };
     let size = bounded("size", order.size.unwrap_or(size), 1, MAX_SIZE)?;
     let rate = bounded(
         "rate",
@@ -80,6 +108,7 @@ pub(super) fn settle(order: &NewDrill, now: Stamp) -> Result<DrillSettings, Dril
     let actors = match kind {
         Raid => size,
         TokenLeak => 1,
+        Spam if order.once => bounded("size", size, 1, MAX_ACTORS)?,
         Spam | Nuke => match order.actors {
             Some(given) => {
                 let given = bounded("actors", given, 1, MAX_ACTORS)?;
@@ -92,6 +121,7 @@ pub(super) fn settle(order: &NewDrill, now: Stamp) -> Result<DrillSettings, Dril
         },
     };
     let age = order.account_age_days.or(age);
+    let wave = bounded("wave", order.wave.unwrap_or(0), 0, MAX_WAVE)?;
     if let Some(days) = age {
         bounded("account_age_days", days, 0, MAX_AGE_DAYS)?;
         // Ids count from Discord's epoch; each account is a millisecond older than the last.
@@ -105,13 +135,23 @@ pub(super) fn settle(order: &NewDrill, now: Stamp) -> Result<DrillSettings, Dril
         actors,
         watch_ms: bounded(
             "watch_ms",
-            order.watch_ms.unwrap_or(WATCH_MS),
+            order.watch_ms.unwrap_or(if pace == Pace::Slow {
+                MAX_WATCH_MS
+            } else {
+                WATCH_MS
+            }),
             0,
             MAX_WATCH_MS,
         )?,
         account_age_days: age,
         above_bot: order.above_bot,
         own_token: order.own_token,
+        acts: order.acts.clone(),
+        pace,
+        style: (kind == Raid && order.account_age_days.is_none())
+            .then(|| order.style.unwrap_or_default()),
+        manner: (kind == Raid).then(|| order.manner.unwrap_or_default()),
+        wave,
     })
 }
 
@@ -137,11 +177,11 @@ mod tests {
         );
         assert_eq!(
             said(Raid, |o| o.rate = Some(1000.5)),
-            "`rate` lies between 0.01 and 1000"
+            "`rate` lies between 0.001 and 1000"
         );
         assert_eq!(
             said(Spam, |o| o.rate = Some(f64::NAN)),
-            "`rate` lies between 0.01 and 1000"
+            "`rate` lies between 0.001 and 1000"
         );
         assert_eq!(
             said(Raid, |o| o.actors = Some(2)),

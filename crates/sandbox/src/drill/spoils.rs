@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use splashtail_sandbox_world::world::{Id, World};
 
+use super::traces::Trace;
 use super::types::Damage;
 
 /// A message of the attackers.
@@ -31,6 +32,12 @@ pub(super) struct Spoils {
     pub banned: BTreeSet<Id>,
     pub kicked: BTreeSet<Id>,
     pub hooks: BTreeSet<Id>,
+    /// Changes to what is still there.
+    pub traces: Vec<Trace>,
+    /// Harmless newcomers who got in.
+    pub guests: BTreeSet<Id>,
+    /// Their messages, by channel and id.
+    pub greetings: Vec<(Id, Id)>,
 }
 
 impl Spoils {
@@ -92,6 +99,9 @@ impl Spoils {
                 absent(&self.hooks, &|w| world.webhooks.contains_key(w)),
             ),
         ]);
+        for trace in &self.traces {
+            *undone.entry(trace.damage()).or_default() += u64::from(trace.is_mended(world, guild));
+        }
         undone.retain(|_, count| *count > 0);
         undone
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::types::{Beat, Damage, Defence, DrillTimes, Side};
+use super::types::{ActKind, ActReport, Beat, Damage, Defence, DrillTimes, Side};
 use super::wire_name;
 
 /// Entries of a timeline; a longer one is drawn in coarser steps.
@@ -13,8 +13,30 @@ const MAX_BEATS: usize = 600;
 pub(super) enum Outcome {
     /// Nothing, or so many units of damage.
     Done(Option<(Damage, u64)>),
-    /// The JSON error code, or the HTTP status where there is none.
-    Refused(String),
+    Refused {
+        /// The JSON error code, or the HTTP status where there is none.
+        code: String,
+        /// Until it may be tried again.
+        wait_ms: Option<i64>,
+    },
+}
+
+impl Outcome {
+    pub fn refused(code: impl Into<String>) -> Self {
+        let (code, wait_ms) = (code.into(), None);
+        Self::Refused { code, wait_ms }
+    }
+}
+
+/// Acts of one kind.
+#[derive(Debug, Default)]
+struct Kind {
+    attempted: u64,
+    succeeded: u64,
+    achieved: u64,
+    damage: Option<Damage>,
+    first_success_ms: Option<i64>,
+    first_defence_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -26,6 +48,7 @@ pub(super) struct Tally {
     pub refused: BTreeMap<String, u64>,
     pub defended: BTreeMap<Defence, u64>,
     pub times: DrillTimes,
+    kinds: BTreeMap<ActKind, Kind>,
     step_ms: i64,
     beats: BTreeMap<(i64, Side, String), u64>,
 }
@@ -40,18 +63,27 @@ impl Tally {
             refused: BTreeMap::new(),
             defended: BTreeMap::new(),
             times: DrillTimes::default(),
+            kinds: BTreeMap::new(),
             step_ms: 1000,
             beats: BTreeMap::new(),
         }
     }
 
-    /// Notes an act that was done at `now_ms`.
-    pub fn act(&mut self, now_ms: i64, outcome: Outcome) {
+    /// Notes an act of this kind that was done at `now_ms`.
+    pub fn act(&mut self, now_ms: i64, kind: ActKind, outcome: Outcome) {
         let at = (now_ms - self.start_ms).max(0);
         self.attempted += 1;
         self.times.last_act_ms = Some(at);
+        let kind = self.kinds.entry(kind).or_default();
+        kind.attempted += 1;
         match outcome {
             Outcome::Done(damage) => {
+                kind.succeeded += 1;
+                kind.first_success_ms.get_or_insert(at);
+                if let Some((damage, count)) = damage {
+                    kind.damage = Some(damage);
+                    kind.achieved += count;
+                }
                 self.succeeded += 1;
                 self.times.first_success_ms.get_or_insert(at);
                 self.times.last_success_ms = Some(at);
@@ -60,7 +92,7 @@ impl Tally {
                     self.beat(at, Side::Attack, wire_name(&damage), count);
                 }
             }
-            Outcome::Refused(code) => {
+            Outcome::Refused { code, .. } => {
                 self.times.first_refusal_ms.get_or_insert(at);
                 self.beat(at, Side::Refused, code.clone(), 1);
                 *self.refused.entry(code).or_default() += 1;
@@ -78,6 +110,12 @@ impl Tally {
         let times = &mut self.times;
         times.first_defence_ms = Some(times.first_defence_ms.map_or(at, |t| t.min(at)));
         times.last_defence_ms = Some(times.last_defence_ms.map_or(at, |t| t.max(at)));
+        for kind in self.kinds.values_mut() {
+            if kind.first_success_ms.is_some_and(|first| first <= at) {
+                let first = kind.first_defence_ms.map_or(at, |t| t.min(at));
+                kind.first_defence_ms = Some(first);
+            }
+        }
         *self.defended.entry(defence).or_default() += count;
         self.beat(at, Side::Defence, wire_name(&defence), count);
     }
@@ -92,6 +130,30 @@ impl Tally {
                 *self.beats.entry((step, side, what)).or_default() += count;
             }
         }
+    }
+
+    /// Acts by kind. What is mended of damage that several kinds did goes to them in their order.
+    pub fn acts(&self, undone: &BTreeMap<Damage, u64>) -> Vec<ActReport> {
+        let mut left = undone.clone();
+        let reports = self.kinds.iter().map(|(act, kind)| {
+            let mended = kind.damage.and_then(|damage| left.get_mut(&damage));
+            let undone = mended.map_or(0, |mended| {
+                let undone = (*mended).min(kind.achieved);
+                *mended -= undone;
+                undone
+            });
+            ActReport {
+                act: *act,
+                attempted: kind.attempted,
+                succeeded: kind.succeeded,
+                achieved: kind.achieved,
+                damage: kind.damage,
+                undone,
+                first_success_ms: kind.first_success_ms,
+                first_defence_ms: kind.first_defence_ms,
+            }
+        });
+        reports.collect()
     }
 
     /// Step length and entries.
@@ -114,10 +176,10 @@ mod tests {
     fn equal_deeds_of_a_second_are_one_entry() {
         let mut tally = Tally::new(10_000);
         let posted = || Outcome::Done(Some((Damage::MessagesPosted, 1)));
-        tally.act(10_000, posted());
-        tally.act(10_999, posted());
-        tally.act(11_000, Outcome::Refused("50013".into()));
-        tally.act(11_500, Outcome::Done(None));
+        tally.act(10_000, ActKind::Post, posted());
+        tally.act(10_999, ActKind::Post, posted());
+        tally.act(11_000, ActKind::Ban, Outcome::refused("50013"));
+        tally.act(11_500, ActKind::Prune, Outcome::Done(None));
         tally.defence(10_200, Defence::AttackersBanned, 2);
         let (step, beats) = tally.timeline();
         let seen: Vec<_> = beats.iter().map(|b| (b.at_ms, &*b.what, b.count)).collect();
@@ -133,13 +195,25 @@ mod tests {
         assert_eq!((tally.attempted, tally.succeeded), (4, 3));
         assert_eq!(tally.times.first_defence_ms, Some(200));
         assert_eq!(tally.times.last_success_ms, Some(1500));
+        let acts = tally.acts(&[(Damage::MessagesPosted, 1)].into());
+        let post = &acts[0];
+        assert_eq!(
+            (post.act, post.attempted, post.undone),
+            (ActKind::Post, 2, 1)
+        );
+        assert_eq!(
+            (post.first_success_ms, post.first_defence_ms),
+            (Some(0), Some(200))
+        );
+        let prune = acts.iter().find(|a| a.act == ActKind::Prune).unwrap();
+        assert_eq!(prune.first_defence_ms, None, "there was none after it");
     }
 
     #[test]
     fn a_long_timeline_gets_coarser_and_loses_nothing() {
         let mut tally = Tally::new(0);
         for second in 0..5000 {
-            tally.act(second * 1000, Outcome::Refused("429".into()));
+            tally.act(second * 1000, ActKind::Post, Outcome::refused("429"));
         }
         let (step, beats) = tally.timeline();
         assert_eq!(step, 16_000);

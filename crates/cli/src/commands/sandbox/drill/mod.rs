@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use splashtail_sandbox::control::client::ControlClient;
-use splashtail_sandbox::control::types::{DrillEnd, DrillKind, DrillReport, DrillState, NewDrill};
+use splashtail_sandbox::control::types::{
+    ActKind, DrillEnd, DrillKind, DrillReport, DrillState, NewDrill, Pace, RaidManner, RaidStyle,
+};
 
 use super::address::ControlAddress;
 use super::names;
@@ -33,6 +35,79 @@ enum Kind {
     TokenLeak,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PaceArg {
+    /// At even intervals
+    Steady,
+    /// With pauses of any length, the same with the same seed
+    Uneven,
+    /// Uneven, over hours of sandbox time: let the clock run faster
+    Slow,
+}
+
+impl From<PaceArg> for Pace {
+    fn from(pace: PaceArg) -> Self {
+        match pace {
+            PaceArg::Steady => Self::Steady,
+            PaceArg::Uneven => Self::Uneven,
+            PaceArg::Slow => Self::Slow,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StyleArg {
+    /// Throwaways of the last three days
+    Fresh,
+    /// Taken over: as old, named and pictured as anyone's
+    Aged,
+    /// Bought in one lot
+    Batch,
+}
+
+impl From<StyleArg> for RaidStyle {
+    fn from(style: StyleArg) -> Self {
+        match style {
+            StyleArg::Fresh => Self::Fresh,
+            StyleArg::Aged => Self::Aged,
+            StyleArg::Batch => Self::Batch,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MannerArg {
+    /// Each posts a second later
+    Post,
+    /// Each leaves a second later
+    JoinLeave,
+    /// Each posts, and comes back when it is kicked
+    Rejoin,
+}
+
+impl From<MannerArg> for RaidManner {
+    fn from(manner: MannerArg) -> Self {
+        match manner {
+            MannerArg::Post => Self::Post,
+            MannerArg::JoinLeave => Self::JoinLeave,
+            MannerArg::Rejoin => Self::Rejoin,
+        }
+    }
+}
+
+/// One kind of act, or all.
+#[derive(Debug, Clone)]
+struct Acts(Vec<ActKind>);
+
+fn acts(text: &str) -> Result<Acts, String> {
+    if text == "all" {
+        return Ok(Acts(ActKind::DESTRUCTIVE.to_vec()));
+    }
+    serde_json::from_value(text.into())
+        .map(|act| Acts(vec![act]))
+        .map_err(|_| "there is no such act".to_owned())
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 the drill ran, 1 it could not, 4 more acts succeeded than --fail-over allows, \
@@ -46,16 +121,18 @@ pub struct DrillArgs {
     /// Default 50 (raid), 100 (spam), 60.
     #[arg(long)]
     size: Option<u32>,
-    /// Acts (in a raid: accounts) per second, 0.01 to 1000. Default 5; token-leak 10.
+    /// Acts (in a raid: accounts) per second, 0.001 to 1000. Default 5; token-leak 10; with
+    /// `--pace slow` one in five minutes.
     #[arg(long)]
     rate: Option<f64>,
     /// Attackers that take turns: members (spam, default 5) or administrators (nuke, default 1).
     #[arg(long)]
     actors: Option<u32>,
     /// Seconds to wait for the defence after the last act.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
-    watch: f64,
-    /// Age of the attackers' new accounts. Default 1 (raid), 30 (spam), 400 (nuke).
+    /// Default 5; with `--pace slow` 600.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    watch: Option<f64>,
+    /// Age of the attackers' new accounts. Default 30 (spam), 400 (nuke); of a raid its style.
     #[arg(long, value_name = "DAYS")]
     account_age_days: Option<u32>,
     /// The attackers' role stands above the bot's instead of just below (nuke, token-leak).
@@ -64,6 +141,28 @@ pub struct DrillArgs {
     /// The leaked token is that of the server's own bot (token-leak).
     #[arg(long)]
     own_token: bool,
+    /// Kinds of act, in turn, separated by commas, or `all` (nuke, token-leak): grant-administrator,
+    /// hide-channel, disarm-bot, kick-bot, create-channel, delete-channel, ban, edit-server,
+    /// create-webhook, webhook-post, rename-channel, edit-overwrite, strip-roles, edit-role,
+    /// reorder-roles, delete-invite, delete-automod-rule, kick, delete-emoji, delete-sticker,
+    /// create-thread, delete-integration, delete-role, bulk-ban, post, direct-message, prune.
+    #[arg(long, value_delimiter = ',', value_parser = acts)]
+    acts: Vec<Acts>,
+    /// How acts follow each other.
+    #[arg(long)]
+    pace: Option<PaceArg>,
+    /// What the raiders' accounts are like. Default: fresh.
+    #[arg(long)]
+    style: Option<StyleArg>,
+    /// What raiders do once they are in. Default: post.
+    #[arg(long)]
+    manner: Option<MannerArg>,
+    /// Harmless people who join at the same time (raid).
+    #[arg(long, value_name = "PEOPLE")]
+    wave: Option<u32>,
+    /// Every account posts but once (spam).
+    #[arg(long)]
+    once: bool,
     /// Print the report as one JSON document.
     #[arg(long)]
     json: bool,
@@ -101,10 +200,16 @@ pub async fn run(args: DrillArgs) -> Result<ExitCode> {
         size: args.size,
         rate: args.rate,
         actors: args.actors,
-        watch_ms: Some((args.watch * 1000.0) as u64),
+        watch_ms: args.watch.map(|seconds| (seconds * 1000.0) as u64),
         account_age_days: args.account_age_days,
         above_bot: args.above_bot,
         own_token: args.own_token,
+        acts: args.acts.into_iter().flat_map(|acts| acts.0).collect(),
+        pace: args.pace.map(Into::into),
+        style: args.style.map(Into::into),
+        manner: args.manner.map(Into::into),
+        wave: args.wave,
+        once: args.once,
     };
     let report = follow(&client, &order).await?;
     output::print(&if args.json {

@@ -93,8 +93,58 @@ pub(super) fn table(report: &DrillReport) -> String {
         &report.defended,
         label,
     );
+    acts(out, report);
+    innocents(out, report);
     moments(out, report);
     text
+}
+
+/// Kinds of act: what came of them, and when the first defence after them came.
+fn acts(out: &mut String, report: &DrillReport) {
+    if report.acts.is_empty() {
+        return;
+    }
+    line(out, "");
+    let row = |out: &mut String, name: &str, cells: [String; 4]| {
+        let [a, b, c, d] = cells;
+        line(out, format!("{name:<LABEL$}{a:>10}{b:>10}{c:>10}{d:>12}"));
+    };
+    let titles = ["tried", "succeeded", "undone", "defence"].map(str::to_owned);
+    row(out, "Acts", titles);
+    for act in &report.acts {
+        let since = act.first_defence_ms.zip(act.first_success_ms);
+        let cells = [
+            act.attempted.to_string(),
+            act.succeeded.to_string(),
+            act.undone.to_string(),
+            since.map_or_else(|| "-".to_owned(), |(defence, act)| seconds(defence - act)),
+        ];
+        row(out, &format!("  {}", label(&act.act)), cells);
+    }
+}
+
+fn innocents(out: &mut String, report: &DrillReport) {
+    let seen = &report.innocents;
+    if seen.arrived == 0 && seen.touched == 0 {
+        return;
+    }
+    line(out, "");
+    line(out, format!("{:<LABEL$}{:>10}", "Innocents", "people"));
+    for (name, count) in [
+        ("came at the same time", u64::from(seen.arrived)),
+        ("turned away", u64::from(seen.turned_away)),
+        ("banned", seen.banned),
+        ("kicked", seen.kicked),
+        ("timed out", seen.timed_out),
+        ("roles taken", seen.roles_taken),
+        ("messages deleted", seen.messages_deleted),
+        ("touched in all", seen.touched),
+    ] {
+        line(
+            out,
+            format!("  {name:<width$}{count:>10}", width = LABEL - 2),
+        );
+    }
 }
 
 /// After the last success, if no attacker can act any more.
@@ -191,7 +241,7 @@ fn seconds(ms: i64) -> String {
 /// The name on the wire, as words.
 fn label(value: &impl Serialize) -> String {
     let name = serde_json::to_value(value).unwrap_or_default();
-    name.as_str().unwrap_or_default().replace('_', " ")
+    name.as_str().unwrap_or_default().replace(['_', '-'], " ")
 }
 
 /// What Discord's documentation calls the codes that drills meet.

@@ -1,80 +1,10 @@
-//! Bodies of `/ctl/drills`, shared by the server, its client, the command line and the page.
+//! What became of a drill.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What the attackers are up to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DrillKind {
-    /// Fresh accounts join, and each posts once.
-    Raid,
-    /// Ordinary members flood the channels.
-    Spam,
-    /// Rogue administrators tear the server down.
-    Nuke,
-    /// The same with the token of a bot.
-    TokenLeak,
-}
-
-impl DrillKind {
-    /// As on the wire and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raid => "raid",
-            Self::Spam => "spam",
-            Self::Nuke => "nuke",
-            Self::TokenLeak => "token-leak",
-        }
-    }
-}
-
-/// `POST /ctl/drills`. Everything but kind and guild has a default, which depends on the kind.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewDrill {
-    pub kind: DrillKind,
-    pub guild_id: String,
-    /// Acts; in a raid accounts, each of which joins and posts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<u32>,
-    /// Acts (in a raid: accounts) per second of sandbox time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate: Option<f64>,
-    /// Attackers that take turns, in spam and nuke.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actors: Option<u32>,
-    /// Sandbox time to wait for the defence after the last act.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watch_ms: Option<u64>,
-    /// Age of accounts made for the drill, as their ids tell it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account_age_days: Option<u32>,
-    /// The attackers' role stands above every bot's instead of just below (nuke, token leak).
-    #[serde(default)]
-    pub above_bot: bool,
-    /// The leaked token is that of the guild's own bot (token leak).
-    #[serde(default)]
-    pub own_token: bool,
-}
-
-impl NewDrill {
-    /// A drill with all defaults.
-    pub fn new(kind: DrillKind, guild_id: impl Into<String>) -> Self {
-        Self {
-            kind,
-            guild_id: guild_id.into(),
-            size: None,
-            rate: None,
-            actors: None,
-            watch_ms: None,
-            account_age_days: None,
-            above_bot: false,
-            own_token: false,
-        }
-    }
-}
+use super::{ActKind, DrillKind, DrillSettings};
 
 /// Answer to [`NewDrill`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +51,22 @@ pub enum Damage {
     MembersKicked,
     MembersPruned,
     WebhooksCreated,
+    ChannelsRenamed,
+    ChannelsHidden,
+    OverwritesChanged,
+    ThreadsCreated,
+    RolesEdited,
+    RolesReordered,
+    AdministratorsMade,
+    MembersStripped,
+    ServerEdits,
+    EmojisDeleted,
+    StickersDeleted,
+    InvitesDeleted,
+    AutomodRulesDeleted,
+    IntegrationsDeleted,
+    BotsDisarmed,
+    BotsKicked,
 }
 
 /// What others did against the attackers.
@@ -141,19 +87,9 @@ pub enum Defence {
     ChannelsRestored,
     RolesRestored,
     MembersUnbanned,
-}
-
-/// The settings a drill runs with, defaults filled in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DrillSettings {
-    pub size: u32,
-    pub rate: f64,
-    pub actors: u32,
-    pub watch_ms: u64,
-    /// Absent when no account is made for the drill.
-    pub account_age_days: Option<u32>,
-    pub above_bot: bool,
-    pub own_token: bool,
+    /// Things set back or made again that attackers had changed or deleted: names, overwrites,
+    /// permissions, roles of members, emojis, rules, bots.
+    ChangesReverted,
 }
 
 /// The attackers as they stand.
@@ -179,6 +115,40 @@ pub struct DrillTimes {
     pub last_act_ms: Option<i64>,
     /// How long the drill took, watching included.
     pub ended_ms: Option<i64>,
+}
+
+/// What became of the acts of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActReport {
+    pub act: ActKind,
+    pub attempted: u64,
+    pub succeeded: u64,
+    /// What they brought, in units of `damage`.
+    pub achieved: u64,
+    pub damage: Option<Damage>,
+    /// How much of it is mended.
+    pub undone: u64,
+    /// Since the first act of the drill.
+    pub first_success_ms: Option<i64>,
+    /// The first deed of defence after that.
+    pub first_defence_ms: Option<i64>,
+}
+
+/// What the defence did to people who had nothing to do with the attack.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Innocents {
+    /// Newcomers among the raiders who are none.
+    pub arrived: u32,
+    /// Of these, how many did not get in.
+    pub turned_away: u32,
+    pub banned: u64,
+    pub kicked: u64,
+    pub timed_out: u64,
+    pub roles_taken: u64,
+    /// Messages of the harmless newcomers.
+    pub messages_deleted: u64,
+    /// People to whom any of it happened.
+    pub touched: u64,
 }
 
 /// Whose deed a [`Beat`] is.
@@ -233,6 +203,11 @@ pub struct DrillReport {
     pub undone: BTreeMap<Damage, u64>,
     /// `achieved` less `undone`.
     pub remains: BTreeMap<Damage, u64>,
+    /// By kind of act, those that were tried.
+    #[serde(default)]
+    pub acts: Vec<ActReport>,
+    #[serde(default)]
+    pub innocents: Innocents,
     pub times: DrillTimes,
     /// Length of a step of the timeline: a second, or more in a long drill.
     pub timeline_step_ms: i64,

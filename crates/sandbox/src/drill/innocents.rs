@@ -1,0 +1,55 @@
+//! What the defence does to people who have nothing to do with the attack.
+
+use std::collections::BTreeSet;
+
+use splashtail_sandbox_world::world::{AuditEntry, Id, World, action};
+
+use super::spoils::Spoils;
+use super::types::Innocents;
+
+/// Counts by the audit log.
+#[derive(Debug, Default)]
+pub(super) struct Bystanders {
+    seen: Innocents,
+    touched: BTreeSet<Id>,
+}
+
+impl Bystanders {
+    /// A harmless newcomer came to the door.
+    pub fn arrived(&mut self, got_in: bool) {
+        self.seen.arrived += 1;
+        self.seen.turned_away += u32::from(!got_in);
+    }
+
+    /// Takes in an entry by someone who is no attacker.
+    pub fn note(&mut self, entry: &AuditEntry, attackers: &BTreeSet<Id>) {
+        let Some(target) = entry.target.filter(|target| !attackers.contains(target)) else {
+            return;
+        };
+        let change = |key: &str| entry.changes.iter().find(|c| c.key == key);
+        let count = match entry.action {
+            action::BAN_ADD => &mut self.seen.banned,
+            action::MEMBER_KICK => &mut self.seen.kicked,
+            action::MEMBER_UPDATE
+                if change("communication_disabled_until").is_some_and(|c| c.new.is_some()) =>
+            {
+                &mut self.seen.timed_out
+            }
+            action::MEMBER_ROLE_UPDATE if change("$remove").is_some() => &mut self.seen.roles_taken,
+            _ => return,
+        };
+        *count += 1;
+        self.touched.insert(target);
+    }
+
+    /// How they fared as of now.
+    pub fn report(&self, world: &World, spoils: &Spoils) -> Innocents {
+        let greetings = spoils.greetings.iter();
+        let gone = greetings.filter(|(channel, id)| world.message(*channel, *id).is_none());
+        Innocents {
+            messages_deleted: gone.count() as u64,
+            touched: self.touched.len() as u64 + u64::from(self.seen.turned_away),
+            ..self.seen
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The schedule of a raid: who arrives when, and what they do then.
+
+use splashtail_sandbox_world::draw::Draw;
+use splashtail_sandbox_world::world::Id;
+
+use super::POST_AFTER_MS;
+use super::cast::Stage;
+use super::pace::moments;
+use super::script::{Act, Step, Who, pick};
+use super::spoils::Spoils;
+use super::types::{DrillSettings, RaidManner};
+
+/// When someone who was kicked tries to come back, after the first arrival.
+const RETURNS_MS: [i64; 3] = [5_000, 15_000, 30_000];
+/// How many of the harmless newcomers say something.
+const TALKATIVE: f64 = 0.4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Join,
+    Post,
+    Leave,
+    Return,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    due: i64,
+    who: Who,
+    deed: Deed,
+}
+
+/// All turns in the order of time.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    turns: Vec<Turn>,
+    next: usize,
+    /// Turn after which no attacker enters any more.
+    entered: usize,
+    planned: u64,
+}
+
+impl Schedule {
+    pub fn new(settings: &DrillSettings, draw: &mut Draw) -> Self {
+        let manner = settings.manner.unwrap_or_default();
+        let arrivals = moments(settings.pace, settings.size, settings.rate, draw);
+        let end = arrivals.last().copied().unwrap_or(0);
+        let mut turns = Vec::new();
+        for (n, at) in arrivals.into_iter().enumerate() {
+            let mut turn = |late, deed| {
+                let (due, who) = (at + late, Who::Attacker(n));
+                turns.push(Turn { due, who, deed });
+            };
+            turn(0, Deed::Join);
+            match manner {
+                RaidManner::Post => turn(POST_AFTER_MS, Deed::Post),
+                RaidManner::JoinLeave => turn(POST_AFTER_MS, Deed::Leave),
+                RaidManner::Rejoin => {
+                    turn(POST_AFTER_MS, Deed::Post);
+                    for late in RETURNS_MS {
+                        turn(late, Deed::Return);
+                    }
+                }
+            }
+        }
+        let planned = turns.len() as u64;
+        for n in 0..settings.wave as usize {
+            let (due, who) = (draw.below(end as u64 + 1) as i64, Who::Guest(n));
+            turns.push(Turn {
+                due,
+                who,
+                deed: Deed::Join,
+            });
+            if draw.chance(TALKATIVE) {
+                let due = due + 2_000 + draw.gap(8_000.0) as i64;
+                turns.push(Turn {
+                    due,
+                    who,
+                    deed: Deed::Post,
+                });
+            }
+        }
+        // Who joins at the moment of another's message comes first, as the lists were made.
+        turns.sort_by_key(|turn| (turn.due, turn.deed != Deed::Join));
+        let enters = |turn: &Turn| {
+            matches!(turn.who, Who::Attacker(_)) && matches!(turn.deed, Deed::Join | Deed::Return)
+        };
+        let entered = turns.iter().rposition(enters).map_or(0, |last| last + 1);
+        Self {
+            turns,
+            next: 0,
+            entered,
+            planned,
+        }
+    }
+
+    /// Acts of the attackers in all.
+    pub fn planned(&self) -> u64 {
+        self.planned
+    }
+
+    pub fn due(&self) -> Option<i64> {
+        self.turns.get(self.next).map(|turn| turn.due)
+    }
+
+    /// Whether every attacker has had its last chance to get in.
+    pub fn all_entered(&self) -> bool {
+        self.next >= self.entered
+    }
+
+    /// The next turn; `None` when it falls away, as for someone who did not get in.
+    pub fn step(
+        &mut self,
+        stage: &Stage,
+        spoils: &Spoils,
+        inside: impl Fn(Id) -> bool,
+    ) -> Option<Step> {
+        let turn = *self.turns.get(self.next)?;
+        self.next += 1;
+        let user = turn.who.user(stage)?;
+        let act = match (turn.deed, turn.who) {
+            (Deed::Join, _) => Act::Join,
+            (Deed::Return, _) => {
+                (spoils.joined.contains(&user) && !inside(user)).then_some(Act::Join)?
+            }
+            (Deed::Leave, _) => spoils.joined.contains(&user).then_some(Act::Leave)?,
+            (Deed::Post, Who::Attacker(n)) => {
+                spoils.joined.contains(&user).then_some(())?;
+                raid_post(stage, n as u64)?
+            }
+            (Deed::Post, Who::Guest(n)) => {
+                spoils.guests.contains(&user).then_some(())?;
+                greeting(stage, n)?
+            }
+        };
+        Some(Step { who: turn.who, act })
+    }
+}
+
+/// Mentions everyone and a few members by name.
+fn raid_post(stage: &Stage, n: u64) -> Option<Act> {
+    let channel = *pick(&stage.open, n)?;
+    let mut text = format!("@everyone join us at https://raid.example/{n}");
+    for user in stage.people.iter().take(3) {
+        text.push_str(&format!(" <@{user}>"));
+    }
+    Some(Act::Post { channel, text })
+}
+
+fn greeting(stage: &Stage, n: usize) -> Option<Act> {
+    const TEXTS: [&str; 5] = [
+        "hi everyone, coming from the stream!",
+        "hello :)",
+        "is this the server from the stream?",
+        "hey, nice place",
+        "o/",
+    ];
+    let channel = *stage.open.first()?;
+    let text = TEXTS[n % TEXTS.len()].to_owned();
+    Some(Act::Post { channel, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::settle;
+    use super::super::types::{DrillKind, NewDrill};
+    use super::*;
+    use splashtail_sandbox_world::world::Stamp;
+
+    fn schedule(edit: impl FnOnce(&mut NewDrill)) -> Schedule {
+        let mut order = NewDrill::new(DrillKind::Raid, "1");
+        edit(&mut order);
+        let settings = settle(&order, Stamp(1_767_225_600_000)).unwrap();
+        Schedule::new(&settings, &mut Draw::new(1, "raid"))
+    }
+
+    fn stage(attackers: u64, guests: u64) -> (Stage, Spoils) {
+        let stage = Stage {
+            attackers: (1..=attackers).map(Id).collect(),
+            guests: (100..100 + guests).map(Id).collect(),
+            open: vec![Id(9)],
+            ..Stage::default()
+        };
+        let spoils = Spoils {
+            joined: stage.attackers.iter().copied().collect(),
+            guests: stage.guests.iter().copied().collect(),
+            ..Spoils::default()
+        };
+        (stage, spoils)
+    }
+
+    #[test]
+    fn raiders_post_a_second_after_they_were_due_to_join() {
+        let mut raid = schedule(|o| (o.size, o.rate) = (Some(2), Some(0.8)));
+        let (stage, spoils) = stage(2, 0);
+        let mut seen = Vec::new();
+        while let Some(due) = raid.due() {
+            let step = raid.step(&stage, &spoils, |_| true).unwrap();
+            seen.push((due, step.who, matches!(step.act, Act::Join)));
+        }
+        let who = Who::Attacker;
+        assert_eq!(
+            seen,
+            [
+                (0, who(0), true),
+                (1000, who(0), false),
+                (1250, who(1), true),
+                (2250, who(1), false)
+            ]
+        );
+        assert_eq!(raid.planned(), 4);
+    }
+
+    #[test]
+    fn whoever_is_kicked_returns_and_others_need_not() {
+        let wish = |o: &mut NewDrill| {
+            (o.size, o.manner) = (Some(1), Some(RaidManner::Rejoin));
+        };
+        let (stage, spoils) = stage(1, 0);
+        let joins = |inside: bool| {
+            let mut raid = schedule(wish);
+            let mut count = 0;
+            while raid.due().is_some() {
+                assert_eq!(raid.all_entered(), raid.next == 5);
+                let step = raid.step(&stage, &spoils, |_| inside);
+                count += usize::from(step.is_some_and(|s| matches!(s.act, Act::Join)));
+            }
+            count
+        };
+        assert_eq!((joins(true), joins(false)), (1, 4));
+    }
+
+    #[test]
+    fn a_wave_of_harmless_people_is_mixed_in_and_is_no_attack() {
+        let mut raid = schedule(|o| (o.size, o.wave) = (Some(20), Some(30)));
+        let (stage, spoils) = stage(20, 30);
+        assert_eq!(raid.planned(), 40);
+        let mut guests = 0;
+        let mut between = false;
+        while raid.due().is_some() {
+            if let Some(Step {
+                who: Who::Guest(_),
+                act: Act::Join,
+            }) = raid.step(&stage, &spoils, |_| true)
+            {
+                guests += 1;
+                between |= !raid.all_entered();
+            }
+        }
+        assert_eq!(guests, 30);
+        assert!(between, "they come at the same time");
+    }
+}

@@ -1,0 +1,96 @@
+//! Requests of attackers, through the dispatcher like everyone's.
+
+use http::{HeaderValue, Method, header};
+use serde_json::Value;
+use splashtail_sandbox_world::Sandbox;
+use splashtail_sandbox_world::rest::{Actor, Request, Response};
+use splashtail_sandbox_world::world::Id;
+
+use super::tally::Outcome;
+
+/// How the attackers explain themselves to the audit log.
+const REASON: &str = "drill";
+const AGENT: HeaderValue = HeaderValue::from_static("DiscordBot (https://drill.example, 1)");
+
+/// Who a request comes from.
+pub(super) enum Hand<'a> {
+    Person(Id),
+    Token(&'a str),
+    /// A webhook's address is all one needs.
+    Nobody,
+}
+
+pub(super) struct Call<'a> {
+    pub sandbox: &'a Sandbox,
+    pub hand: Hand<'a>,
+}
+
+impl Call<'_> {
+    pub fn send(
+        &self,
+        method: Method,
+        path: String,
+        query: &str,
+        body: Value,
+    ) -> Result<Value, Outcome> {
+        let mut request = Request::act(method, path, &body);
+        request.query = query.to_owned();
+        let actor = match self.hand {
+            Hand::Person(user) => Actor::User(user),
+            Hand::Token(_) | Hand::Nobody => Actor::Http,
+        };
+        if actor == Actor::Http {
+            request.headers.insert(header::USER_AGENT, AGENT);
+        }
+        if let Hand::Token(token) = self.hand
+            && let Ok(value) = format!("Bot {token}").parse()
+        {
+            request.headers.insert(header::AUTHORIZATION, value);
+        }
+        if !matches!(self.hand, Hand::Nobody) {
+            request = request.with_reason(REASON);
+        }
+        let answer = self.sandbox.dispatch(actor, request);
+        if answer.is_success() {
+            return Ok(answer.json());
+        }
+        Err(Outcome::Refused {
+            code: code(&answer),
+            wait_ms: wait_ms(&answer),
+        })
+    }
+
+    pub fn post(&self, path: String, body: Value) -> Result<Value, Outcome> {
+        self.send(Method::POST, path, "", body)
+    }
+
+    pub fn put(&self, path: String, body: Value) -> Result<Value, Outcome> {
+        self.send(Method::PUT, path, "", body)
+    }
+
+    pub fn patch(&self, path: String, body: Value) -> Result<Value, Outcome> {
+        self.send(Method::PATCH, path, "", body)
+    }
+
+    pub fn delete(&self, path: String) -> Result<Value, Outcome> {
+        self.send(Method::DELETE, path, "", Value::Null)
+    }
+}
+
+/// The JSON error code, or the status where there is none.
+fn code(answer: &Response) -> String {
+    match answer.code {
+        Some(code) if code != 0 => code.to_string(),
+        _ => answer.status.to_string(),
+    }
+}
+
+fn wait_ms(answer: &Response) -> Option<i64> {
+    let seconds = answer.json()["retry_after"].as_f64()?;
+    Some((seconds * 1000.0).ceil() as i64)
+}
+
+/// The `id` of an answer.
+pub(super) fn id(body: &Value) -> Option<Id> {
+    body["id"].as_str()?.parse().ok()
+}
