@@ -9,6 +9,8 @@ const api = process.env.API_ORIGIN ?? 'http://localhost:8081';
 export default defineConfig({
   plugins: [tailwindcss(), sveltekit(), svelteTesting()],
   server: {
+    // The guides are read from `docs/`.
+    fs: { allow: ['..'] },
     proxy: Object.fromEntries(
       ['/clusters', '/mewld/api', '/jobs', '/openapi', '/entities', '/tasks', '/ioauth', '/auth'].map((path) => [
         path,

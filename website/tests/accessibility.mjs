@@ -3,7 +3,7 @@
 //
 //   CHROMIUM, SCREENSHOTS as for browser.mjs
 //
-// Prints one JSON object: {"states":13,"languages":3}.
+// Prints one JSON object: {"states":22,"languages":3}.
 import { checkAccessibility } from './axe.mjs';
 import { blockedStorage, expect, launch, observed, picture } from './browser.mjs';
 import { fleet, startSite } from './site.mjs';
@@ -14,16 +14,30 @@ const LIST = '/mewld/api/instance-list';
 
 /** Name, address, what the API says, and how the state comes about. */
 const STATES = [
-  { name: 'status', path: '/', ready: (page) => page.locator('[data-cluster="3"]').waitFor() },
+  {
+    name: 'landing',
+    path: '/',
+    ready: (page) => page.getByText(/^Looks after [\d,]+ servers now/).waitFor()
+  },
+  {
+    name: 'menu',
+    path: '/',
+    tell: { '/clusters/health': [412, AWAY] },
+    ready: async (page) => {
+      await page.getByRole('button', { name: 'Menu' }).click();
+      await page.getByRole('combobox', { name: 'Language' }).waitFor();
+    }
+  },
+  { name: 'status', path: '/status', ready: (page) => page.locator('[data-cluster="3"]').waitFor() },
   {
     name: 'status-starting',
-    path: '/',
+    path: '/status',
     tell: { '/clusters/health': [412, AWAY], '/jobs/summary': [500, { code: 'internal', message: 'internal error' }] },
     ready: (page) => page.getByRole('alert').waitFor()
   },
   {
     name: 'status-stale',
-    path: '/',
+    path: '/status',
     ready: async (page, site) => {
       await page.locator('[data-cluster="3"]').waitFor();
       site.tell('/clusters/health', [500, { code: 'internal', message: 'internal error' }]);
@@ -31,8 +45,13 @@ const STATES = [
     }
   },
   {
+    name: 'status-server',
+    path: '/status?guild=1100000000017956864',
+    ready: (page) => page.locator('[data-part="true"]').waitFor()
+  },
+  {
     name: 'status-empty',
-    path: '/',
+    path: '/status',
     tell: {
       '/clusters/health': [200, fleet({ Instances: [], Map: [] })],
       '/jobs/summary': [200, { pending: 0, running: 0, completed: 0, failed: 0 }]
@@ -41,7 +60,7 @@ const STATES = [
   },
   {
     name: 'cluster',
-    path: '/',
+    path: '/status',
     ready: async (page) => {
       await page.locator('[data-cluster="1"] button').click();
       await page.getByRole('dialog').waitFor();
@@ -72,7 +91,8 @@ const STATES = [
     ready: async (page) => {
       await page.locator('[data-cluster="0"] button[aria-expanded]').click();
       await page.locator('[data-shard]').first().waitFor();
-      await page.locator('[data-log] summary').first().click();
+      await page.getByRole('checkbox', { name: 'Show raw answers' }).check();
+      await page.locator('[data-raw]').waitFor();
     }
   },
   {
@@ -81,7 +101,7 @@ const STATES = [
     tell: { '/mewld/api/redis/pub': [409, { code: 'locked', message: 'the cluster is locked' }] },
     ready: async (page) => {
       await page.locator('[data-action="restartproc"]').click();
-      await page.keyboard.type('Yes');
+      await page.keyboard.type('restart launcher');
       await page.keyboard.press('Enter');
       await page.getByRole('dialog').getByRole('alert').waitFor();
     }
@@ -92,6 +112,32 @@ const STATES = [
     tell: { [LIST]: [401, REFUSED] },
     ready: (page) => page.getByRole('alert').waitFor()
   },
+  {
+    name: 'commands',
+    path: '/commands',
+    ready: async (page) => {
+      await page.locator('[data-command="backups create"] summary').click();
+      await page.getByText('Administrator in Discord').waitFor();
+    }
+  },
+  {
+    name: 'commands-none',
+    path: '/commands',
+    ready: async (page) => {
+      await page.locator('[data-command]').first().waitFor();
+      await page.getByRole('searchbox').fill('no such command');
+      await page.getByText('No command of that name.').waitFor();
+    }
+  },
+  {
+    name: 'commands-unknown',
+    path: '/commands',
+    tell: { '/clusters/0/modules': [503, { code: 'cluster_unavailable', message: 'the cluster does not run' }] },
+    ready: (page) => page.getByText('The commands are not known').waitFor()
+  },
+  { name: 'guides', path: '/guides', ready: (page) => page.getByRole('link', { name: 'From a clone to a verified backup' }).waitFor() },
+  { name: 'guide', path: '/guides/operating', ready: (page) => page.getByRole('article').getByRole('table').first().waitFor() },
+  { name: 'accessibility', path: '/accessibility', ready: (page) => page.getByRole('link', { name: 'Report a problem' }).waitFor() },
   { name: 'missing', path: '/no-such-page', ready: (page) => page.getByRole('link', { name: 'Home' }).waitFor() }
 ];
 
@@ -115,10 +161,10 @@ async function checkOutcome(context, site) {
   const { page } = await observed(context);
   await page.goto(`${site.address}/mewld/`, { waitUntil: 'load' });
   await page.locator('[data-action="restartproc"]').click();
-  await page.keyboard.type('Yes');
+  await page.keyboard.type('restart launcher');
   await page.keyboard.press('Enter');
   const dialog = page.getByRole('dialog');
-  await dialog.getByRole('button', { name: 'Sending…' }).waitFor();
+  await dialog.getByRole('button', { name: 'Working…' }).waitFor();
   for (let n = 0; n < 3; n += 1) await page.keyboard.press('Escape');
   expect(await dialog.isVisible(), 'Escape hides a command that is under way');
   answer([409, { code: 'locked', message: 'the cluster is locked' }]);
@@ -129,6 +175,11 @@ async function checkOutcome(context, site) {
   site.tell('/mewld/api/redis/pub', null);
 }
 
+async function chooseLanguage(page, code) {
+  await page.getByRole('button', { name: 'Menu' }).click();
+  await page.getByRole('combobox', { name: 'Language' }).selectOption(code);
+}
+
 /** Each language is chosen once and stays; the right-to-left one mirrors the page. */
 async function checkLanguages(browser, site) {
   const directions = { en: 'ltr', de: 'ltr', ar: 'rtl' };
@@ -136,15 +187,14 @@ async function checkLanguages(browser, site) {
     const context = await browser.newContext({ locale: 'en', viewport: { width: 1280, height: 800 } });
     const { page, problems } = await observed(context);
     await page.goto(site.address, { waitUntil: 'load' });
-    await page.locator('[data-cluster="3"]').waitFor();
-    await page.locator('header select').first().selectOption(code);
-    for (const path of ['/', '/mewld/', '/docs/splashtail']) {
+    await chooseLanguage(page, code);
+    for (const path of ['/', '/status', '/commands', '/mewld/', '/docs/splashtail']) {
       await page.goto(site.address + path, { waitUntil: 'load' });
       await page.waitForFunction(
         ([code, dir]) => document.documentElement.lang === code && document.documentElement.dir === dir,
         [code, dir]
       );
-      await page.locator('[data-cluster], [data-operation]').first().waitFor();
+      await page.locator('[data-cluster], [data-operation], [data-command], [data-servers]').first().waitFor();
       await checkAccessibility(page, `${code}${path.replaceAll('/', '-')}`);
     }
     expect(problems.length === 0, `in ${code} the page reports problems:\n${problems.join('\n')}`);
@@ -156,7 +206,7 @@ async function checkLanguages(browser, site) {
 async function checkBlockedStorage(site) {
   await blockedStorage(async (context) => {
     const { page, problems } = await observed(context);
-    await page.goto(site.address, { waitUntil: 'load' });
+    await page.goto(`${site.address}/status`, { waitUntil: 'load' });
     const refused = await page.evaluate(() => {
       try {
         return localStorage.length < 0;
@@ -166,11 +216,12 @@ async function checkBlockedStorage(site) {
     });
     expect(refused, 'storage is not blocked');
     await page.locator('[data-cluster="3"]').waitFor();
-    await page.locator('header select').nth(1).selectOption('dark');
+    await page.getByRole('button', { name: 'Menu' }).click();
+    await page.getByRole('radio', { name: 'Dark' }).check();
     const dark = await page.evaluate(() => document.documentElement.classList.contains('dark'));
     expect(dark, 'the theme cannot be chosen');
-    await page.locator('header select').first().selectOption('de');
-    await page.getByRole('heading', { name: 'Aktueller Status' }).waitFor();
+    await page.getByRole('combobox', { name: 'Language' }).selectOption('de');
+    await page.getByRole('heading', { name: 'Ein Teil von AntiRaid läuft nicht' }).waitFor();
     for (const path of ['/docs/splashtail', '/mewld/']) {
       await page.goto(site.address + path, { waitUntil: 'load' });
       await page.locator('[data-operation], [data-cluster]').first().waitFor();

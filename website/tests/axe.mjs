@@ -29,6 +29,7 @@ export async function checkAccessibility(page, name) {
         for (const node of nodes) found.push(`${where}: ${id}: ${help}: ${node.html.slice(0, 160)} ${node.failureSummary ?? ''}`);
       }
       for (const faint of await page.evaluate(faintEdges)) found.push(`${where}: ${faint}`);
+      for (const spilled of await page.evaluate(spills)) found.push(`${where}: ${spilled}`);
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       if (width > size.width) found.push(`${where}: the page is ${width} pixels wide`);
     }
@@ -45,6 +46,26 @@ function settled(page) {
     await drawn();
     await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
   });
+}
+
+/** Runs in the page. Texts that run out of the box they stand in. */
+function spills() {
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  while (texts.nextNode()) {
+    const { currentNode: text } = texts;
+    const element = text.parentElement;
+    if (!text.data.trim() || !element.checkVisibility({ visibilityProperty: true }) || element.closest('.sr-only')) continue;
+    const box = element.closest('button, .button, .panel, [role="row"], dialog, [role="status"], [role="alert"]');
+    if (!box || getComputedStyle(box).overflowX === 'auto' || element.closest('pre, .overflow-x-auto, .overflow-y-auto, .truncate')) continue;
+    range.selectNodeContents(text);
+    const [inner, outer] = [range.getBoundingClientRect(), box.getBoundingClientRect()];
+    if (outer.width > 2 && inner.width > 0 && (inner.right > outer.right + 1 || inner.left < outer.left - 1)) {
+      found.push(`a text runs out of its box: ${text.data.trim().slice(0, 80)}`);
+    }
+  }
+  return found;
 }
 
 /** Runs in the page. Fields with an edge of less than 3:1 against what is around them. */

@@ -80,9 +80,18 @@ export async function picture(page, name) {
   await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
 }
 
-/** The first page shows the expected clusters as active, and the counts of jobs. */
-export async function checkFirstPage(page, base, expected) {
+/** The first page says for how many servers the bot works, once that is known. */
+async function checkLanding(page, base) {
   await page.goto(base, { waitUntil: 'load' });
+  await page.getByText(/^Looks after [\d,]+ servers? now/).waitFor();
+  await picture(page, 'landing');
+  await page.getByRole('link', { name: 'Live status' }).click();
+  await page.waitForURL('**/status');
+}
+
+/** The status page shows the expected clusters as active, and the counts of jobs. */
+export async function checkStatus(page, base, expected) {
+  await page.goto(new URL('/status', base).href, { waitUntil: 'load' });
   await page.waitForFunction((expected) => {
     const active = document.querySelectorAll('[data-cluster][data-state="active"]').length;
     return expected === null ? active > 0 : active === expected;
@@ -94,7 +103,7 @@ export async function checkFirstPage(page, base, expected) {
     const count = await page.locator(`[data-jobs="${state}"] dd`).innerText();
     expect(/^[\d,]+$/.test(count), `no count of ${state} jobs: ${count}`);
   }
-  await picture(page, 'first-page');
+  await picture(page, 'status');
 
   // By keyboard: open the details of the first cluster and close them again.
   const view = page.locator('[data-cluster] button').first();
@@ -112,7 +121,7 @@ export async function checkFirstPage(page, base, expected) {
 export async function checkSmallScreen(page) {
   await page.setViewportSize({ width: 360, height: 740 });
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  await picture(page, 'first-page-360');
+  await picture(page, 'status-360');
   expect(width <= 360, `the page is ${width} pixels wide on a screen of 360`);
   await page.setViewportSize({ width: 1280, height: 800 });
 }
@@ -183,7 +192,8 @@ async function main() {
   try {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
     const { page, problems } = await observed(context);
-    const clusters = await checkFirstPage(page, base, expected);
+    await checkLanding(page, base);
+    const clusters = await checkStatus(page, base, expected);
     await checkSmallScreen(page);
     const operations = await checkDocs(page, base);
     expect(problems.length === 0, `the pages report problems:\n${problems.join('\n')}`);

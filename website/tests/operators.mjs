@@ -35,7 +35,7 @@ async function checkHealth(page) {
   await page.keyboard.press('Enter');
   await page.locator('[data-cluster="0"] [data-shard]').first().waitFor();
   const shards = await page.locator('[data-cluster="0"] [data-shard]').count();
-  const up = await page.locator('[data-cluster="0"] [data-shard] .text-good').count();
+  const up = await page.locator('[data-cluster="0"] [data-shard][data-up="true"]').count();
   expect(up === shards, `${up} of ${shards} shards are up`);
   return shards;
 }
@@ -61,7 +61,7 @@ async function checkDialog(page) {
   expect(await button.evaluate((it) => it === document.activeElement), 'the focus is lost');
 }
 
-/** A wrong word sends nothing; "Yes" and Enter restart the cluster. */
+/** A wrong word sends nothing; its name and Enter restart the cluster. */
 async function restart(page) {
   const session = () => page.locator('[data-cluster="0"] [data-session]').getAttribute('data-session');
   const before = await session();
@@ -69,12 +69,12 @@ async function restart(page) {
   await page.keyboard.press('Enter');
   const dialog = page.getByRole('dialog');
   const confirm = dialog.getByRole('button', { name: 'Restart', exact: true });
-  await page.keyboard.type('yes');
-  expect(await confirm.isDisabled(), '"yes" is taken for "Yes"');
+  await page.keyboard.type('Yes');
+  expect((await confirm.getAttribute('aria-disabled')) === 'true', '"Yes" is taken for "Restart"');
   await page.keyboard.press('Enter');
   expect(await dialog.isVisible(), 'a wrong word closes the dialog');
   await page.keyboard.press('Control+A');
-  await page.keyboard.type('Yes');
+  await page.keyboard.type('restart');
   await picture(page, 'operators-confirm');
   await page.keyboard.press('Enter');
   await dialog.waitFor({ state: 'detached' });

@@ -65,11 +65,51 @@ const LOG = [
   { event: 'something_new', detail: { deeply: ['nested'] }, ts: 1_767_225_780_000_000 }
 ];
 
+const command = (qualified_name, changes = {}) => ({
+  name: qualified_name.split(' ').at(-1),
+  qualified_name,
+  description: `What ${qualified_name} does`,
+  nsfw: false,
+  subcommands: [],
+  subcommand_required: false,
+  arguments: [],
+  ...changes
+});
+
+const MODULES = [
+  {
+    id: 'server_backups',
+    name: 'Server backups',
+    description: 'Copies of the server, and what is in them',
+    commands: [
+      {
+        command: command('backups', {
+          subcommand_required: true,
+          subcommands: [
+            command('backups create', {
+              arguments: [
+                { name: 'messages', description: 'Whether messages are kept', required: true, choices: ['all', 'none'] },
+                { name: 'password', description: null, required: false, choices: [] }
+              ]
+            }),
+            command('backups list', { nsfw: true })
+          ]
+        }),
+        extended_data: {
+          '': { default_perms: { checks: [] } },
+          create: { default_perms: { checks: [{ native_perms: ['8'], kittycat_perms: ['server_backups.create'] }] }, is_default_enabled: false }
+        }
+      }
+    ]
+  }
+];
+
 /** `answers[path]` is a status with a body, or a function that makes one. */
 export async function startSite() {
   const usual = {
     '/openapi': [200, JSON.parse(await readFile(DOCUMENT, 'utf8'))],
     '/clusters/health': [200, fleet()],
+    '/clusters/0/modules': [200, MODULES],
     '/jobs/summary': [200, { pending: 1, running: 2, completed: 1300, failed: 4 }],
     '/mewld/api/instance-list': [200, fleet()],
     '/mewld/api/action-logs': [200, LOG],

@@ -8,6 +8,7 @@ export type InstanceList = components['schemas']['InstanceList'];
 export type Instance = components['schemas']['Instance'];
 export type InstanceState = components['schemas']['InstanceState'];
 export type ShardHealth = components['schemas']['ShardHealth'];
+export type CanonicalModule = components['schemas']['CanonicalModule'];
 export type JobsSummary = components['schemas']['JobsSummary'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 
@@ -34,14 +35,23 @@ export class ApiError extends Error {
     /** Seconds the server asked to wait. */
     readonly retryAfter: number | null = null,
     /** The text of ours behind `message`, if it is not the server's. */
-    readonly text: SiteKey | null = null
+    readonly text: SiteKey | null = null,
+    /** Number under which the server logged the request. */
+    readonly request: string | null = null
   ) {
     super(message);
   }
 
   /** Without an answer, or with one that is not the API's. */
-  static ours(text: SiteKey, status: number, code: string, retryAfter: number | null = null): ApiError {
-    return new ApiError(String(en[text]).replace('{status}', String(status)), status, code, retryAfter, text);
+  static ours(
+    text: SiteKey,
+    status: number,
+    code: string,
+    retryAfter: number | null = null,
+    request: string | null = null
+  ): ApiError {
+    const message = String(en[text]).replace('{status}', String(status));
+    return new ApiError(message, status, code, retryAfter, text, request);
   }
 
   /** What to show; the server's own words are in English. */
@@ -77,9 +87,10 @@ export async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
   // A success without a body has no data, and is one all the same.
   if (response.ok && error === undefined) return data as T;
   const wait = retryAfter(response);
-  if (isErrorBody(error)) throw new ApiError(error.message, response.status, error.code, wait);
+  const request = response.headers.get('X-Request-Id');
+  if (isErrorBody(error)) throw new ApiError(error.message, response.status, error.code, wait, null, request);
   const text = MAINTENANCE.includes(response.status) ? 'error.maintenance' : 'error.status';
-  throw ApiError.ours(text, response.status, 'unexpected', wait);
+  throw ApiError.ours(text, response.status, 'unexpected', wait, request);
 }
 
 function retryAfter(response: Response): number | null {

@@ -1,4 +1,4 @@
-import { render, screen, within } from '@testing-library/svelte';
+import { render, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, it } from 'vitest';
 import { ApiError, type InstanceList } from '$lib/api/client';
 import { Poller } from '$lib/polling/poller.svelte';
@@ -18,7 +18,9 @@ async function shown(...answers: (InstanceList | ApiError)[]) {
 describe('Clusters', () => {
   it('says that it is loading', async () => {
     await shown();
-    expect(screen.getByRole('status').textContent).toContain('Loading the state of the clusters');
+    const status = screen.getByRole('status');
+    expect(status.textContent?.trim(), 'what is fast does not flicker').toBe('');
+    await waitFor(() => expect(status.textContent).toContain('Loading the state of the clusters'));
   });
 
   it('shows one row per cluster and their sum', async () => {
@@ -44,7 +46,6 @@ describe('Clusters', () => {
     await fleet.refresh();
     const said = (await screen.findAllByRole('status')).map((status) => status.textContent).join();
     expect(said).toContain('Starting up');
-    expect(said).toContain('You see the state of');
     expect(screen.getByRole('rowheader').textContent).toContain('Flare');
     await fleet.refresh();
     expect((await screen.findByRole('alert')).textContent).toContain('cannot be reached');
@@ -54,7 +55,7 @@ describe('Clusters', () => {
   it('has something to say when there are no clusters', async () => {
     const { fleet } = await shown(instanceList([]));
     await fleet.refresh();
-    expect((await screen.findByRole('status')).textContent).toContain('No clusters');
+    expect(await screen.findByText('No clusters are planned yet.')).toBeTruthy();
   });
 
   it('never reads names as markup', async () => {

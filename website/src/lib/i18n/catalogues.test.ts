@@ -1,16 +1,20 @@
 import { describe, expect, it, vi } from 'vitest';
 import { describeCatalogue, texts } from '../../../tests/catalogue';
-import { KIT, LANGUAGES, Locale, type Code, type Texts } from './locale.svelte';
-import { SITE } from './site/locale';
+import { KIT, LANGUAGES, Locale, type Code, type KitKey, type Texts } from './locale.svelte';
+import { DOCS } from './docs/locale';
+import { OPERATORS, type OperatorsKey } from './operators/locale';
+import { SITE, type SiteKey } from './site/locale';
 
 const codes = Object.keys(LANGUAGES) as Code[];
 const nowhere = { read: () => null, write: () => undefined };
 
 describeCatalogue('kit', KIT);
 describeCatalogue('site', SITE);
+describeCatalogue('operators', OPERATORS);
+describeCatalogue('docs', DOCS);
 
 it.each(codes)('names commands with what is written on their buttons, in %s', async (code) => {
-  const catalogue = await texts(SITE, code);
+  const catalogue = { ...(await texts(SITE, code)), ...(await texts(OPERATORS, code)), ...(await texts(DOCS, code)) };
   for (const command of ['start', 'stop', 'restart', 'rolling', 'reshard', 'relaunch'] as const) {
     expect(catalogue[`command.${command}Title`]).toContain(catalogue[`command.${command}`]);
   }
@@ -21,7 +25,7 @@ it.each(codes)('names commands with what is written on their buttons, in %s', as
 
 describe('Locale', () => {
   it('chooses plurals, numbers and the direction by the language', async () => {
-    const locale = new Locale(SITE, nowhere);
+    const locale = new Locale<OperatorsKey>([OPERATORS], nowhere);
     expect([locale.t('operators.restarts', { count: 1 }), locale.dir]).toEqual(['(1 restart)', 'ltr']);
     expect(locale.t('operators.restarts', { count: 1200 })).toBe('(1,200 restarts)');
     await locale.choose('de');
@@ -32,8 +36,16 @@ describe('Locale', () => {
     expect(locale.t('operators.restarts', { count: 3 })).toContain('إعادات');
   });
 
+  it('has the texts of areas that come later, in the language that was chosen', async () => {
+    const locale = new Locale<SiteKey>([], nowhere);
+    await locale.choose('de');
+    locale.add(SITE);
+    expect(locale.t('nav.home')).toBe('Home');
+    await vi.waitFor(() => expect(locale.t('nav.home')).toBe('Startseite'));
+  });
+
   it('names the largest unit of time that fits', () => {
-    const { ago } = new Locale(SITE, nowhere);
+    const { ago } = new Locale<OperatorsKey>([OPERATORS], nowhere);
     const now = Date.parse('2026-01-02T00:00:00Z');
     const at = (seconds: number) => ago(new Date(now - seconds * 1000), now);
     expect(at(0)).toBe('just now');
@@ -52,20 +64,20 @@ describe('Locale', () => {
       write: (key: string, value: string | null) => void kept.set(key, value ?? '')
     };
     const started = async (...preferred: string[]) => {
-      const locale = new Locale(SITE, store);
+      const locale = new Locale([], store);
       await locale.start(preferred);
       return locale.code;
     };
     expect(await started('xx', 'de-AT', 'en')).toBe('de');
     expect(await started('toString')).toBe('en');
-    await new Locale(SITE, store).choose('ar');
+    await new Locale([], store).choose('ar');
     expect(await started('de')).toBe('ar');
   });
 
   it('keeps the last choice, however late an earlier one arrives', async () => {
-    let arrive = (_: Texts) => {};
-    const late = new Promise<Texts>((resolve) => (arrive = resolve));
-    const locale = new Locale({ ...KIT, de: () => late }, nowhere);
+    let arrive = (_: Texts<KitKey>) => {};
+    const late = new Promise<Texts<KitKey>>((resolve) => (arrive = resolve));
+    const locale = new Locale([{ ...KIT, de: () => late }], nowhere);
     const first = locale.choose('de');
     await locale.choose('ar');
     arrive(KIT.en);
@@ -75,7 +87,7 @@ describe('Locale', () => {
 
   it('says when the texts cannot be loaded, and stays as it is', async () => {
     const said = vi.spyOn(console, 'error').mockReturnValue();
-    const locale = new Locale({ ...KIT, de: () => Promise.reject(new Error('offline')) }, nowhere);
+    const locale = new Locale([{ ...KIT, de: () => Promise.reject(new Error('offline')) }], nowhere);
     await locale.choose('ar');
     await locale.choose('de');
     expect([locale.code, locale.missing]).toEqual(['ar', 'de']);

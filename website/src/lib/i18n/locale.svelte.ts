@@ -14,16 +14,16 @@ export type Code = keyof typeof LANGUAGES;
 
 export type KitKey = keyof typeof kit;
 
-/** The texts of a page in one language: those of the kit and its own. */
-export type Texts<Own extends string = never> = Record<KitKey | Own, Message>;
+/** The texts of an area in one language. */
+export type Texts<Key extends string> = Record<Key, Message>;
 
-/** The texts of a page in every language; all but the English ones are loaded when asked for. */
-export type Catalogue<Own extends string = never> = { en: Texts<Own> } & Record<
+/** The texts of an area in every language; all but the English ones are loaded when needed. */
+export type Catalogue<Key extends string = string> = { en: Texts<Key> } & Record<
   Exclude<Code, 'en'>,
-  () => Promise<Texts<Own>>
+  () => Promise<Texts<Key>>
 >;
 
-export const KIT: Catalogue = {
+export const KIT: Catalogue<KitKey> = {
   en: kit,
   de: async () => (await import('./kit/de')).de,
   ar: async () => (await import('./kit/ar')).ar
@@ -31,16 +31,22 @@ export const KIT: Catalogue = {
 
 const KEY = 'language';
 
-/** The language of the page: texts, numbers, times and the direction of writing. */
-export class Locale<Own extends string = never> {
+/**
+ * The language of the page: texts, numbers, times and the direction of writing. The texts are those of
+ * the areas that are in use (`add`), so that no page loads what only others say.
+ */
+export class Locale<Key extends string = KitKey> {
   #code = $state<Code>('en');
-  #texts: Texts<Own>;
+  /** Of every area, for what another language has not loaded yet. */
+  #english: Record<string, Message> = {};
+  #texts = $state.raw<Record<string, Message>>({});
   #missing = $state<Code | null>(null);
-  #catalogue: Catalogue<Own>;
+  #areas: Catalogue[] = [];
   #store: Store;
   /** Counts choices: the last one holds, however long its texts take. */
   #choice = 0;
   #number = $derived(new Intl.NumberFormat(this.#code));
+  #percent = $derived(new Intl.NumberFormat(this.#code, { style: 'percent' }));
   #plural = $derived(new Intl.PluralRules(this.#code));
   #clock = $derived(new Intl.DateTimeFormat(this.#code, { timeStyle: 'medium' }));
   #dateTime = $derived(
@@ -50,10 +56,17 @@ export class Locale<Own extends string = never> {
     new Intl.RelativeTimeFormat(this.#code, { numeric: 'auto', style: 'short' })
   );
 
-  constructor(catalogue: Catalogue<Own>, store: Store = browserStore) {
-    this.#catalogue = catalogue;
-    this.#texts = $state.raw(catalogue.en);
+  constructor(areas: Catalogue[], store: Store = browserStore) {
     this.#store = store;
+    for (const area of [KIT, ...areas]) this.add(area);
+  }
+
+  /** Has the texts of another area, too. A second time changes nothing. */
+  add(area: Catalogue): void {
+    if (this.#areas.includes(area)) return;
+    this.#areas.push(area);
+    Object.assign(this.#english, area.en);
+    if (this.#code !== 'en') void this.#use(this.#code);
   }
 
   get code(): Code {
@@ -70,10 +83,15 @@ export class Locale<Own extends string = never> {
   }
 
   /** The text of the key, for `{placeholders}` with values. */
-  t = (key: KitKey | Own, values: Values = {}): string =>
-    fill(this.#texts[key], values, this.#number, this.#plural);
+  t = (key: Key | KitKey, values: Values = {}): string =>
+    fill(this.#texts[key] ?? this.#english[key] ?? key, values, this.#number, this.#plural);
 
   number = (value: number): string => this.#number.format(value);
+  /** Of a share from 0 to 1. */
+  percent = (share: number): string => this.#percent.format(share);
+  /** `a, b and c`, `a, b or c`. */
+  list = (items: string[], type: 'conjunction' | 'disjunction'): string =>
+    new Intl.ListFormat(this.#code, { type }).format(items);
   time = (at: Date): string => this.#clock.format(at);
   dateTime = (at: Date): string => this.#dateTime.format(at);
 
@@ -103,10 +121,10 @@ export class Locale<Own extends string = never> {
     const choice = ++this.#choice;
     this.#missing = null;
     try {
-      const texts = code === 'en' ? this.#catalogue.en : await this.#catalogue[code]();
+      const areas = code === 'en' ? [] : await Promise.all(this.#areas.map((area) => area[code]()));
       if (choice !== this.#choice) return;
       this.#code = code;
-      this.#texts = texts;
+      this.#texts = Object.assign({}, ...areas);
     } catch (error) {
       if (choice !== this.#choice) return;
       console.error(`the texts of the language ${code} cannot be loaded`, error);
@@ -132,14 +150,20 @@ function isCode(text: string): text is Code {
 const [contextual, provide, isProvided] = createContext<unknown>();
 
 /** Makes it the locale of every component below. */
-export function provideLocale<Own extends string>(locale: Locale<Own>): void {
-  provide(locale);
+export function provideLocale<Key extends string>(locale: Locale<Key>): void {
+  provide(locale as unknown);
 }
 
-/** The locale around a component, which has the texts of the page; English where there is none. */
-export function localeAround<Own extends string>(catalogue: Catalogue<Own>): Locale<Own> {
-  return isProvided() ? (contextual() as Locale<Own>) : new Locale(catalogue);
+/**
+ * The locale around a component, with the texts of some areas; a new one where there is none. Each area
+ * has a `useLocale` that names them, with the keys they have.
+ */
+export function localeWith<Key extends string>(...areas: Catalogue[]): Locale<Key> {
+  if (!isProvided()) return new Locale<Key>(areas);
+  const locale = contextual() as Locale<Key>;
+  for (const area of areas) locale.add(area);
+  return locale;
 }
 
 /** The locale for components of the kit. */
-export const useLocale = (): Locale => localeAround(KIT);
+export const useLocale = (): Locale => localeWith();

@@ -96,18 +96,19 @@ describe('Operators', () => {
     expect(await screen.findByText('41 ms')).toBeTruthy();
   });
 
-  it('sends a command only after Yes', async () => {
+  it('sends a command only after its name', async () => {
     const { sent } = await shown({ [LIST]: [[200, two()]], [PUBLISH]: [[200, '1']] });
     await screen.findAllByRole('article');
-    let dialog = await ask('Restart cluster 1 (Waffle)', 'yes');
+    let dialog = await ask('Restart cluster 1 (Waffle)', 'Stop');
     const confirm = () => dialog.getByRole('button', { name: 'Restart' });
-    expect(confirm().hasAttribute('disabled')).toBe(true);
+    expect(confirm().getAttribute('aria-disabled')).toBe('true');
+    await fireEvent.click(confirm());
     await fireEvent.click(dialog.getByRole('button', { name: 'Cancel' }));
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
     expect(sent).toEqual([]);
 
-    dialog = await ask('Restart cluster 1 (Waffle)', 'Yes');
-    expect(confirm().hasAttribute('disabled')).toBe(false);
+    dialog = await ask('Restart cluster 1 (Waffle)', ' restart ');
+    expect(confirm().getAttribute('aria-disabled')).toBeNull();
     await fireEvent.click(confirm());
     expect(await screen.findByText('Accepted')).toBeTruthy();
     expect(sent).toEqual([{ scope: 'launcher', action: 'restart', args: { id: 1 } }]);
@@ -119,7 +120,7 @@ describe('Operators', () => {
       [PUBLISH]: [[409, { code: 'reshard_disabled', message: 'the clusterer refused: reshard disabled' }]]
     });
     await screen.findAllByRole('article');
-    const dialog = await ask('Reshard to the number of shards that Discord recommends', 'Yes');
+    const dialog = await ask('Reshard to the number of shards that Discord recommends', 'Reshard');
     await fireEvent.click(dialog.getByRole('button', { name: 'Reshard' }));
     expect(await dialog.findByText('the clusterer refused: reshard disabled')).toBeTruthy();
     expect(sent).toEqual([{ scope: 'launcher', action: 'reshard' }]);
@@ -142,10 +143,10 @@ describe('Operators', () => {
     const pending = new Promise<Response>((resolve) => (answer = resolve));
     const { server } = await shown({ [LIST]: [[200, two()]] });
     await screen.findAllByRole('article');
-    const dialog = await ask('Restart cluster 1 (Waffle)', 'Yes');
+    const dialog = await ask('Restart cluster 1 (Waffle)', ' restart ');
     server.mockImplementationOnce(() => pending);
     await fireEvent.click(dialog.getByRole('button', { name: 'Restart' }));
-    await dialog.findByRole('button', { name: 'Sending…' });
+    await dialog.findByRole('button', { name: 'Working…' });
     const escape = new Event('cancel', { cancelable: true });
     screen.getByRole('dialog').dispatchEvent(escape);
     expect(escape.defaultPrevented).toBe(true);

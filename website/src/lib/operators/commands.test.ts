@@ -3,10 +3,11 @@ import type { Instance } from '$lib/api/client';
 import { clusterRows } from '$lib/clusters/fleet';
 import { instance, instanceList } from '$lib/clusters/samples';
 import { Locale } from '$lib/i18n/locale.svelte';
-import { SITE } from '$lib/i18n/site/locale';
+import { OPERATORS, type OperatorsKey } from '$lib/i18n/operators/locale';
+import { SITE, type SiteKey } from '$lib/i18n/site/locale';
 import { clusterOffers, fleetOffers, type Offer } from './commands';
 
-const { t } = new Locale(SITE);
+const { t } = new Locale<OperatorsKey | SiteKey>([SITE, OPERATORS]);
 
 function offers(changes: Partial<Instance>, fleet = {}) {
   const list = { ...instanceList([instance(0, [0, 1], changes)]), ...fleet };

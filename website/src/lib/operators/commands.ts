@@ -1,4 +1,4 @@
-import type { SiteLocale } from '$lib/i18n/site/locale';
+import type { OperatorsLocale } from '$lib/i18n/operators/locale';
 import type { InstanceList } from '$lib/api/client';
 import type { ClusterRow } from '$lib/clusters/fleet';
 
@@ -21,7 +21,7 @@ export interface Offer extends Command {
   unavailable: string | null;
 }
 
-type T = SiteLocale['t'];
+type T = OperatorsLocale['t'];
 
 export function clusterOffers(row: ClusterRow, list: InstanceList, t: T): Offer[] {
   const cluster = t('command.cluster', { id: String(row.id), name: row.name });

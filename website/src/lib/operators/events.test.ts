@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Locale } from '$lib/i18n/locale.svelte';
-import { SITE } from '$lib/i18n/site/locale';
+import { OPERATORS, type OperatorsKey } from '$lib/i18n/operators/locale';
+import { SITE, type SiteKey } from '$lib/i18n/site/locale';
 import { logLines, words } from './events';
 
-const { t } = new Locale(SITE);
+const { t } = new Locale<OperatorsKey | SiteKey>([SITE, OPERATORS]);
 
 const names = new Map([
   [0, 'Flare'],

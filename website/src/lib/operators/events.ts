@@ -1,4 +1,4 @@
-import type { SiteKey, SiteLocale } from '$lib/i18n/site/locale';
+import type { OperatorsKey, OperatorsLocale } from '$lib/i18n/operators/locale';
 import type { Values } from '$lib/i18n/message';
 import type { LogEntry } from './api';
 
@@ -36,7 +36,7 @@ const GOOD = new Set([
 ]);
 
 /** Newest first. */
-export function logLines(log: LogEntry[], names: Map<number, string>, t: SiteLocale['t']): LogLine[] {
+export function logLines(log: LogEntry[], names: Map<number, string>, t: OperatorsLocale['t']): LogLine[] {
   const sameTime = new Map<unknown, number>();
   const lines = log.map((entry) => {
     const earlier = sameTime.get(entry.ts) ?? 0;
@@ -58,7 +58,7 @@ function tone({ event }: LogEntry): Tone {
 }
 
 /** One sentence; an event that is not known is shown as it is. */
-export function words(entry: LogEntry, names: Map<number, string>, t: SiteLocale['t']): string {
+export function words(entry: LogEntry, names: Map<number, string>, t: OperatorsLocale['t']): string {
   const has = (field: string) => (entry[field] ?? null) !== null;
   /** Numbers of the log are ids and codes: they are written as they are. */
   const of = (field: string): string => {
@@ -72,11 +72,11 @@ export function words(entry: LogEntry, names: Map<number, string>, t: SiteLocale
     const id = of(field);
     return name === undefined ? t('event.clusterUnnamed', { id }) : t('command.cluster', { id, name });
   };
-  const say = (key: SiteKey, values: Values = {}): string => {
+  const say = (key: OperatorsKey, values: Values = {}): string => {
     const text = t(key, { cluster: named('id'), ...values });
     return text.charAt(0).toLocaleUpperCase() + text.slice(1);
   };
-  const why = (without: SiteKey, withReason: SiteKey, values: Values = {}) =>
+  const why = (without: OperatorsKey, withReason: OperatorsKey, values: Values = {}) =>
     has('error') ? say(withReason, { ...values, error: of('error') }) : say(without, values);
 
   switch (entry.event) {

@@ -1,6 +1,6 @@
-import type { Texts } from '../locale.svelte';
+import type { KitKey, Texts } from '../locale.svelte';
 
-export const ar: Texts = {
+export const ar: Texts<KitKey> = {
   'theme.label': 'المظهر',
   'theme.system': 'النظام',
   'theme.light': 'فاتح',
@@ -9,6 +9,15 @@ export const ar: Texts = {
   'language.missing': 'تعذّر تحميل نصوص {name}. اخترها مرة أخرى لاحقًا.',
 
   'ui.retry': 'حاول مرة أخرى',
+  'ui.working': 'جارٍ التنفيذ…',
+  'ui.stillWaiting': 'ما زلنا ننتظر.',
+  'ui.tryNow': 'حاول الآن',
+  'ui.dismiss': 'إخفاء',
+  'ui.request': 'رقم الطلب',
+  'ui.progress': '{label}: {percent}',
+  'ui.menu': 'القائمة',
+  'ui.copy': 'نسخ',
+  'ui.copied': 'تم النسخ',
   'ui.close': 'إغلاق',
   'ui.cancel': 'إلغاء',
   'ui.clear': 'مسح',

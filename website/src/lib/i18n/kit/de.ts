@@ -1,6 +1,6 @@
-import type { Texts } from '../locale.svelte';
+import type { KitKey, Texts } from '../locale.svelte';
 
-export const de: Texts = {
+export const de: Texts<KitKey> = {
   'theme.label': 'Farben',
   'theme.system': 'System',
   'theme.light': 'Hell',
@@ -9,6 +9,15 @@ export const de: Texts = {
   'language.missing': 'Die Texte für {name} lassen sich nicht laden. Bitte später noch einmal wählen.',
 
   'ui.retry': 'Noch einmal versuchen',
+  'ui.working': 'Läuft …',
+  'ui.stillWaiting': 'Das dauert noch.',
+  'ui.tryNow': 'Jetzt versuchen',
+  'ui.dismiss': 'Ausblenden',
+  'ui.request': 'Nummer der Anfrage',
+  'ui.progress': '{label}: {percent}',
+  'ui.menu': 'Menü',
+  'ui.copy': 'Kopieren',
+  'ui.copied': 'Kopiert',
   'ui.close': 'Schließen',
   'ui.cancel': 'Abbrechen',
   'ui.clear': 'Leeren',

@@ -1,8 +1,7 @@
-import { localeAround, type Catalogue, type Locale, type Texts } from '../locale.svelte';
+import { localeWith, type Catalogue, type Locale } from '../locale.svelte';
 import { en } from './en';
 
 export type SiteKey = keyof typeof en;
-export type SiteTexts = Texts<SiteKey>;
 export type SiteLocale = Locale<SiteKey>;
 
 export const SITE: Catalogue<SiteKey> = {
@@ -12,4 +11,4 @@ export const SITE: Catalogue<SiteKey> = {
 };
 
 /** The locale for components of the site. */
-export const useLocale = (): SiteLocale => localeAround(SITE);
+export const useLocale = (): SiteLocale => localeWith(SITE);
