@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::client::{Discord, UserAgent};
 use crate::error::{ApiError, DiscordError, RateLimitScope, Unanswered};
+use crate::form::{Form, Upload};
 use crate::ratelimit::{Lane, Limited, Pass, Standing, Told, read_429};
 use crate::retry::{self, Retry};
 use crate::route::Route;
@@ -42,6 +43,7 @@ pub struct Request {
     route: Route,
     query: Vec<(String, String)>,
     body: Option<Result<Bytes, serde_json::Error>>,
+    content_type: HeaderValue,
     reason: Option<HeaderValue>,
     idempotent: bool,
     repeat_within: Option<Duration>,
@@ -61,6 +63,7 @@ impl Request {
             path,
             query: Vec::new(),
             body: None,
+            content_type: HeaderValue::from_static("application/json"),
             reason: None,
             repeat_within: None,
             repeated: false,
@@ -79,6 +82,19 @@ impl Request {
     /// Sends a JSON body.
     pub fn json(mut self, body: &(impl Serialize + ?Sized)) -> Self {
         self.body = Some(serde_json::to_vec(body).map(Bytes::from));
+        self
+    }
+
+    /// Sends a JSON body with files, as a form.
+    pub fn form(mut self, body: &(impl Serialize + ?Sized), files: &[Upload]) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(body) => {
+                let form = Form::new(&body, files);
+                self.content_type = form.content_type;
+                self.body = Some(Ok(form.body));
+            }
+            Err(error) => self.body = Some(Err(error)),
+        }
         self
     }
 
@@ -287,7 +303,7 @@ impl Request {
         }
         if let Some(Ok(body)) = &self.body {
             request = request
-                .header(CONTENT_TYPE, "application/json")
+                .header(CONTENT_TYPE, self.content_type.clone())
                 .body(body.clone());
         }
         pass.sent();

@@ -45,6 +45,7 @@ pub use self::ban::{BULK_BAN, BulkBan};
 pub use self::channel::OverwriteOf;
 pub use self::message::ENFORCED_FOR;
 pub use self::part::Part;
+pub use self::webhook::Poster;
 
 /// Difference between our clock and Discord's that look-ups allow for.
 const CLOCK_SKEW: chrono::Duration = chrono::Duration::seconds(60);
