@@ -267,3 +267,80 @@ async fn only_a_backup_of_the_same_server_is_taken() {
     let (_, why) = server.failed_restore(&world, options).await;
     assert!(why.contains("not an address of Discord's CDN"), "{why}");
 }
+
+/// Oldest first: who wrote what, without the line that says when.
+async fn written(world: &World, channel: &Value) -> Vec<(String, String)> {
+    let path = format!(
+        "/channels/{}/messages?limit=100",
+        channel["id"].as_str().unwrap()
+    );
+    let list = world.rest(OWNER, "GET", &path, Value::Null).await;
+    let mut list = list.as_array().unwrap().clone();
+    list.reverse();
+    let line = |message: &Value| {
+        let text = message["content"].as_str().unwrap().to_owned();
+        let text = match text.strip_prefix("-# ") {
+            Some(rest) => rest
+                .split_once('\n')
+                .map_or("", |(_, text)| text)
+                .to_owned(),
+            None => text,
+        };
+        (
+            message["author"]["username"].as_str().unwrap().to_owned(),
+            text,
+        )
+    };
+    list.iter().map(line).collect()
+}
+
+/// A deleted channel gets its messages back, in their order and once each, although the jobserver
+/// is killed among them.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_come_back_in_order_and_once() {
+    let world = world().await;
+    let mut server = world.setup.start().await;
+    let channels = format!("/guilds/{GUILD}/channels");
+    let body = json!({"name": "stories", "type": 0});
+    let channel = world.rest(OWNER, "POST", &channels, body).await;
+    let id = channel["id"].as_str().unwrap();
+    let path = format!("/channels/{id}/messages");
+    for n in 0..12 {
+        // Equal neighbours are told apart by their place alone (case 26 of the restore matrix).
+        let body = json!({"content": format!("line {}", n / 2)});
+        world.rest(OWNER, "POST", &path, body).await;
+    }
+    let options = json!({"BackupMessages": true, "Channels": [id], "PerChannel": 50});
+    let (_, source) = saved(&world, &server, options).await;
+    let before = written(&world, &channel).await;
+    let texts = |written: Vec<(String, String)>| -> Vec<String> {
+        written.into_iter().map(|(_, text)| text).collect()
+    };
+    world
+        .rest(OWNER, "DELETE", &format!("/channels/{id}"), Value::Null)
+        .await;
+    let restore = server
+        .order_restore(&world, json!({"BackupSource": source}))
+        .await;
+    let begun = world.effects().await;
+    // The channel, its webhook, three messages.
+    while world.effects().await < begun + 5 {
+        assert!(!server.has_ended(restore).await);
+        tokio::task::yield_now().await;
+    }
+    server.kill();
+    server = world.setup.start().await;
+    let report = server.document(restore).await;
+    let again = channel_named(&world, "stories").await.unwrap();
+    assert_ne!(again["id"], channel["id"]);
+    assert_eq!(
+        texts(written(&world, &again).await),
+        texts(before),
+        "{report:#}"
+    );
+    assert_eq!(report["messages"], 12);
+    assert_eq!(report["ids"]["message"].as_object().unwrap().len(), 12);
+    let hooks = format!("/channels/{}/webhooks", again["id"].as_str().unwrap());
+    let hooks = world.rest(OWNER, "GET", &hooks, Value::Null).await;
+    assert_eq!(hooks, json!([]), "the webhook is gone");
+}

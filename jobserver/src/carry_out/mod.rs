@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::GuildId;
 use splashtail_discord::Discord;
-use splashtail_discord::ensure::{Ensured, Nonce, Outcome};
+use splashtail_discord::ensure::{Acting, Ensured, Nonce, Outcome};
 use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure, Subject};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
-use judge::{job_error, stops_everything};
+pub use judge::{job_error, stops_everything};
 use waiting::Waiting;
 
 /// A limit that lasts longer is not sat out: other effects go on, then the job is parked.
@@ -49,6 +49,8 @@ pub struct CarryOut<'a> {
 pub struct Carried {
     /// Which object is which now, new ones included.
     pub mapping: Mapping,
+    /// Ids of what was made.
+    pub created: BTreeSet<u64>,
     /// Effects that brought the state about; those that found it there are among them.
     pub done: usize,
     pub left: Vec<Left>,
@@ -133,6 +135,7 @@ impl<'a> CarryOut<'a> {
         }
         Ok(Carried {
             mapping: run.mapping,
+            created: run.owned,
             done: run.done,
             left: run.left,
         })
@@ -213,14 +216,9 @@ impl Run<'_> {
         let owned = &self.owned;
         let act = |nonce: splashtail_jobs::Nonce| {
             asked.store(true, Ordering::Relaxed);
-            let mark = Nonce::of(&[&cx.id().to_string(), nonce.as_str()]);
-            let acting = discord
-                .acting(mark, nonce.intended_at())
-                .reason(reason)
+            let acting = acting(cx, discord, &nonce, reason)
                 .resumed(resumed.load(Ordering::Relaxed))
-                .owned(owned.iter().copied())
-                .longest_wait(LONGEST_WAIT)
-                .cancelled_by(cx.cancelled());
+                .owned(owned.iter().copied());
             async move {
                 let ensured = perform::perform(&acting, guild, live, operation).await;
                 let Ensured { outcome, object } = ensured.map_err(job_error)?;
@@ -310,6 +308,21 @@ impl Run<'_> {
         });
         Ok(())
     }
+}
+
+/// An effect of a job, ready to be made.
+pub fn acting(
+    cx: &JobContext,
+    discord: &Discord,
+    nonce: &splashtail_jobs::Nonce,
+    reason: &str,
+) -> Acting {
+    let mark = Nonce::of(&[&cx.id().to_string(), nonce.as_str()]);
+    discord
+        .acting(mark, nonce.intended_at())
+        .reason(reason)
+        .longest_wait(LONGEST_WAIT)
+        .cancelled_by(cx.cancelled())
 }
 
 fn unstorable(error: serde_json::Error) -> JobError {

@@ -1,9 +1,11 @@
 //! What a backup file says: the structure of a server as it was, and what else it holds.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, FixedOffset};
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use splashtail_guild::{Id, Kind, Parts, Structure};
 use splashtail_iblfile::{Archive, FileType, Limits, msgpack};
@@ -12,6 +14,8 @@ use super::error::RestoreError;
 use crate::backup::dialect::{self, join};
 
 const GUILD: &str = "core/guild";
+/// Bytes of an attachment, at most.
+const MOST_UNPACKED: u64 = 64 << 20;
 
 /// A backup that was read and found whole.
 #[derive(Debug)]
@@ -24,6 +28,104 @@ pub struct BackupFile {
     pub threads: usize,
     /// Channels that were hidden from the bot then.
     pub hidden: usize,
+    /// The file itself, in memory.
+    archive: Mutex<Opened>,
+}
+
+/// A message, and what the backup has of its attachments.
+#[derive(Debug)]
+pub struct Saved {
+    pub message: Value,
+    pub files: Vec<SavedFile>,
+}
+
+#[derive(Debug)]
+pub struct SavedFile {
+    id: String,
+    pub name: String,
+    /// As the original names it; empty: not saved.
+    format: String,
+}
+
+impl SavedFile {
+    /// What it is called when it is sent: the original's pictures became JPEGs under their old name.
+    pub fn filename(&self) -> String {
+        match self.format.as_str() {
+            "jpeg_encoded" => {
+                let stem = self
+                    .name
+                    .rsplit_once('.')
+                    .map_or(&*self.name, |(stem, _)| stem);
+                format!("{stem}.jpg")
+            }
+            _ => self.name.clone(),
+        }
+    }
+}
+
+impl BackupFile {
+    /// The messages of a channel, oldest first.
+    ///
+    /// # Errors
+    /// The section is damaged.
+    pub fn saved(&self, channel: &str) -> Result<Vec<Saved>, RestoreError> {
+        let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let section = read_msgpack(&mut archive, &format!("messages/{channel}"))?;
+        let rests = read_json(&mut archive, &format!("ext/messages/{channel}"))?;
+        let entries = section.as_array().into_iter().flatten();
+        let mut saved: Vec<Saved> = entries
+            .filter_map(|entry| {
+                let message = entry.get("message")?;
+                let id = message.get("id").and_then(msgpack::Value::as_str)?;
+                let rest = rests.as_ref().map(|rests| &rests[id]);
+                let files = entry
+                    .get("attachment_metadata")
+                    .map(msgpack::Value::to_json);
+                let files = files
+                    .as_ref()
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten();
+                let text =
+                    |file: &Value, name: &str| file[name].as_str().unwrap_or_default().to_owned();
+                let files = files.map(|file| SavedFile {
+                    id: text(file, "id"),
+                    name: text(file, "name"),
+                    format: text(file, "storage_format"),
+                });
+                Some(Saved {
+                    files: files.collect(),
+                    message: join(message, rest, &dialect::MESSAGE),
+                })
+            })
+            .collect();
+        saved.sort_by_key(|saved| Id::of(&saved.message));
+        Ok(saved)
+    }
+
+    /// The bytes of an attachment as they were uploaded, or as the JPEG that the original made of
+    /// them; `None` when they were not saved.
+    ///
+    /// # Errors
+    /// The section is damaged.
+    pub fn attachment(&self, file: &SavedFile) -> Result<Option<Vec<u8>>, RestoreError> {
+        let name = format!("attachments/{}", file.id);
+        let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        if file.format.is_empty() || file.format == "remote" || !archive.contains(&name) {
+            return Ok(None);
+        }
+        let bytes = archive.read(&name).map_err(RestoreError::Container)?;
+        if file.format != "gzip" {
+            return Ok(Some(bytes));
+        }
+        let mut plain = Vec::new();
+        let unpacked = GzDecoder::new(&*bytes)
+            .take(MOST_UNPACKED)
+            .read_to_end(&mut plain);
+        unpacked.map_err(|error| RestoreError::section(&name, error.to_string()))?;
+        // What is larger than any upload is a bomb, and of no use.
+        Ok((plain.len() < MOST_UNPACKED as usize).then_some(plain))
+    }
 }
 
 /// Opens a file and reads every section that a restore needs, so that damage is found before
@@ -82,15 +184,17 @@ pub fn open(
     let wanted = Structure::from_rest(&guild, parts);
     let wanted = wanted.ok_or_else(|| RestoreError::section(GUILD, "it has no id"))?;
     let threads = read_json(&mut archive, "ext/threads")?;
+    let messages = messages(&mut archive)?;
     Ok(BackupFile {
         wanted,
         created_at,
-        messages: messages(&mut archive)?,
+        messages,
         threads: threads
             .as_ref()
             .and_then(Value::as_array)
             .map_or(0, Vec::len),
         hidden: count,
+        archive: Mutex::new(archive),
     })
 }
 

@@ -8,6 +8,7 @@ pub mod error;
 pub mod file;
 mod job;
 pub mod live;
+mod messages;
 pub mod options;
 pub mod plan;
 pub mod report;

@@ -10,6 +10,7 @@ use super::error::RestoreError;
 use super::file::{self, BackupFile};
 use super::job::RestoreBackup;
 use super::live::{self, Live};
+use super::messages::{Messages, Posted};
 use super::options::{BackupSource, Fields, Part};
 use super::plan::RestorePlan;
 use super::report::{self, NotRestored};
@@ -101,7 +102,21 @@ impl<'a> Run<'a> {
             reason: &reason,
         };
         let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
-        let report = || self.report(&backup, &plan, &carried, safety.as_ref());
+        let mut posted = Posted::default();
+        if self.fields.options.parts.contains(&Part::Messages) {
+            let messages = Messages {
+                cx: self.cx,
+                discord: &self.job.discord,
+                source: self.source(),
+                guild: self.fields.server_id,
+                facts: live.facts,
+                backup: &backup,
+                carried: &carried,
+                reason: &reason,
+            };
+            posted = messages.run().await?;
+        }
+        let report = || self.report(&backup, &plan, &carried, &posted, safety.as_ref());
         let filename: String = self.cx.step("report", report).await?;
         Ok(JobOutput {
             filename,
@@ -191,11 +206,6 @@ impl<'a> Run<'a> {
             why,
         };
         if parts.contains(&Part::Messages) {
-            for (channel, count) in &backup.messages {
-                let name = file::channel_name(&backup.wanted, channel);
-                let why = format!("messages are not restored yet, {count} are in the backup");
-                left.push(item("messages", name, "not_supported", why));
-            }
             if backup.threads > 0 {
                 let why = format!(
                     "threads are not restored yet, {} are in the backup",
@@ -304,9 +314,16 @@ impl<'a> Run<'a> {
         backup: &BackupFile,
         plan: &RestorePlan,
         carried: &Carried,
+        posted: &Posted,
         safety: Option<&Safety>,
     ) -> Result<String, JobError> {
-        let refused: Vec<NotRestored> = carried.left.iter().map(NotRestored::from).collect();
+        let mut refused: Vec<NotRestored> = carried.left.iter().map(NotRestored::from).collect();
+        refused.extend(posted.left.iter().cloned());
+        let mut ids = report::id_map(&carried.mapping);
+        let messages = posted.ids.iter();
+        ids["message"] = messages
+            .map(|(old, new)| (old.clone(), json!(new.to_string())))
+            .collect();
         let mut not_restored = plan.not_restored.clone();
         not_restored.extend(refused.iter().cloned());
         let lines: Vec<String> = not_restored.iter().map(NotRestored::line).collect();
@@ -323,7 +340,8 @@ impl<'a> Run<'a> {
             "safety_backup": safety.map(|safety| json!({
                 "source": format!("task://{}", self.cx.id()),
                 "filename": safety.filename, "encrypted": safety.encrypted})),
-            "ids": report::id_map(&carried.mapping),
+            "messages": posted.messages,
+            "ids": ids,
         });
         let filename = self.publish("antiraid-restore-report", document).await?;
         self.tell_not_restored(&refused).await;

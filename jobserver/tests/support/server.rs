@@ -1,6 +1,7 @@
 //! The sandbox's `small` world below a jobserver, and what is done to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use splashtail_core::ids::TaskId;
@@ -17,6 +18,8 @@ use super::{Jobserver, Setup, setup_with};
 
 pub const GUILD: &str = "1100000000001179648";
 pub const OWNER: &str = "1100000000000000010";
+/// How much faster time goes there.
+const RATE: f64 = 20.0;
 const BOT: &str = "1100000000000000001";
 
 /// A simulated Discord, and a jobserver's data that knows its address.
@@ -28,7 +31,7 @@ pub struct World {
 
 pub async fn world() -> World {
     let clock = Arc::new(SandboxClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
-    clock.set_rate(20.0);
+    clock.set_rate(RATE);
     let sandbox = start("small", 1, clock, Settings::default(), true).await;
     let sandbox = sandbox.unwrap();
     let control = sandbox.client().unwrap();
@@ -48,9 +51,17 @@ pub async fn world() -> World {
 impl World {
     /// As somebody, by the same REST API.
     pub async fn rest(&self, user: &str, method: &str, path: &str, body: Value) -> Value {
-        let result = self.control.rest(user, method, path, body).await.unwrap();
-        assert!(result.status < 300, "{method} {path}: {result:?}");
-        result.body
+        loop {
+            let result = self.control.rest(user, method, path, body.clone()).await;
+            let result = result.unwrap();
+            if result.status == 429 {
+                let wait = result.body["retry_after"].as_f64().unwrap();
+                tokio::time::sleep(Duration::from_secs_f64(wait / RATE)).await;
+                continue;
+            }
+            assert!(result.status < 300, "{method} {path}: {result:?}");
+            return result.body;
+        }
     }
 
     pub async fn channels(&self) -> Vec<Value> {
