@@ -24,8 +24,24 @@ describe('a guide', () => {
     expect((block as { children: Inline[] }).children[0]).toMatchObject({ kind: 'link', href: wanted });
   });
 
-  it.each(['<b>bold</b>', '![a picture](x.png)'])('is refused with %s, which could not be shown', (text) => {
-    expect(() => read(text)).toThrow('cannot show');
+  it('shows what it has no form for as it is written, and comments never', () => {
+    const { blocks } = read('<!-- table: from x.rs -->\n\na <b>bold</b> ![picture](x.png) <!-- y --> end\n\n<div>\n</div>');
+    expect(blocks).toEqual([
+      {
+        kind: 'paragraph',
+        children: [
+          { kind: 'text', text: 'a ' },
+          { kind: 'code', text: '<b>' },
+          { kind: 'text', text: 'bold' },
+          { kind: 'code', text: '</b>' },
+          { kind: 'text', text: ' ' },
+          { kind: 'text', text: '![picture](x.png)' },
+          { kind: 'text', text: ' ' },
+          { kind: 'text', text: ' end' }
+        ]
+      },
+      { kind: 'code', text: '<div>\n</div>' }
+    ]);
   });
 });
 

@@ -5,9 +5,10 @@ import { plain, type Block, type Guide, type Inline } from './tree';
 const SOURCE = 'https://github.com/anti-raid/splashtail/blob/main/';
 
 /**
- * A guide from its Markdown.
+ * A guide from its Markdown. Comments are left out; what this page has no form for is shown as it is
+ * written.
  *
- * @throws when it holds what this page cannot show, so that the build fails and not the reader.
+ * @throws when it does not begin with its title.
  */
 export function readGuide(name: string, markdown: string): Guide {
   const ids = new Map<string, number>();
@@ -54,11 +55,15 @@ function blocks(tokens: Token[], ids: Map<string, number>): Block[] {
         const cells = (row: Tokens.TableCell[]) => row.map((cell) => inlines(cell.tokens));
         return [{ kind: 'table', head: cells(table.header), rows: table.rows.map(cells) }];
       }
+      case 'html':
+        return isComment(token) ? [] : [{ kind: 'code', text: token.raw }];
       default:
-        throw new Error(`a guide holds what the site cannot show (${token.type}): ${token.raw.slice(0, 80)}`);
+        return [{ kind: 'paragraph', children: [{ kind: 'text', text: token.raw }] }];
     }
   });
 }
+
+const isComment = ({ raw }: Token) => /^(\s*<!--[\s\S]*?-->\s*)+$/.test(raw);
 
 function inlines(tokens: Token[]): Inline[] {
   return tokens.flatMap((token): Inline[] => {
@@ -78,8 +83,10 @@ function inlines(tokens: Token[]): Inline[] {
         return [{ kind: token.type, children: inlines(token.tokens ?? []) }];
       case 'link':
         return [{ kind: 'link', href: target(token.href), children: inlines(token.tokens ?? []) }];
+      case 'html':
+        return isComment(token) ? [] : [{ kind: 'code', text: token.raw }];
       default:
-        throw new Error(`a guide holds what the site cannot show (${token.type}): ${token.raw.slice(0, 80)}`);
+        return [{ kind: 'text', text: token.raw }];
     }
   });
 }
