@@ -148,7 +148,7 @@ fn decide(request: &CommandRequest<'_>) -> Result<PermissionResult, PermissionRe
 
 /// The custom permissions the member really has. The negators of both lists stay: a wildcard must
 /// not bring back what was taken from the member.
-fn narrow(custom: &[Permission], member: &[Permission]) -> Vec<Permission> {
+pub fn narrow(custom: &[Permission], member: &[Permission]) -> Vec<Permission> {
     let kept = custom
         .iter()
         .filter(|permission| permission.negator || has_perm(member, permission));

@@ -6,6 +6,7 @@
 
 pub mod checks;
 pub mod command;
+pub mod edit;
 pub mod kittycat;
 pub mod native;
 pub mod result;

@@ -6,7 +6,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
 /// Names of the bits as Discord's settings show them (Discord documentation, "Permissions").
-const NAMES: [(u32, &str); 51] = [
+const NAMES: [(u32, &str); 52] = [
     (0, "Create Invite"),
     (1, "Kick Members"),
     (2, "Ban Members"),
@@ -54,6 +54,7 @@ const NAMES: [(u32, &str); 51] = [
     (44, "Create Events"),
     (45, "Use External Sounds"),
     (46, "Send Voice Messages"),
+    (48, "Set Voice Channel Status"),
     (49, "Create Polls"),
     (50, "Use External Apps"),
     (51, "Pin Messages"),
@@ -71,6 +72,12 @@ impl NativePermissions {
 
     pub const fn is_administrator(self) -> bool {
         self.0 & Self::ADMINISTRATOR.0 != 0
+    }
+
+    /// Without the bits that Discord does not have.
+    pub fn known(self) -> Self {
+        let all = NAMES.iter().fold(0, |all, (bit, _)| all | 1 << bit);
+        Self(self.0 & all)
     }
 
     /// Whether every bit of `listed` is here. The empty set is never held, or a row whose bits all
