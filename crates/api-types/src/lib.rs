@@ -8,6 +8,7 @@ pub mod auth;
 pub mod clusters;
 mod error;
 pub mod modules;
+pub mod settings;
 pub mod tasks;
 
 pub use error::ErrorBody;
