@@ -5,6 +5,10 @@ use splashtail_ipc::clients::ClientError;
 use splashtail_permissions::PermissionResult;
 use splashtail_storage::StorageError;
 
+use crate::configuration::Refusal;
+use crate::markdown::{cut, neutralise};
+use crate::services::NoService;
+
 #[derive(Debug, thiserror::Error)]
 pub enum BotError {
     /// The gate said no.
@@ -19,6 +23,8 @@ pub enum BotError {
     Jobserver(#[from] ClientError),
     #[error("the database failed")]
     Storage(#[from] StorageError),
+    #[error("the bot's code is not sound")]
+    Service(#[from] NoService),
     #[error("Discord refused or failed")]
     Discord(#[source] Box<serenity::Error>),
 }
@@ -26,6 +32,26 @@ pub enum BotError {
 impl From<serenity::Error> for BotError {
     fn from(error: serenity::Error) -> Self {
         Self::Discord(Box::new(error))
+    }
+}
+
+impl From<Refusal> for BotError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(result) => Self::Denied(result),
+            Refusal::Storage(error) => Self::Storage(error),
+            // What was entered is quoted.
+            Refusal::Wrong(wrong) => {
+                let lines = wrong
+                    .iter()
+                    .map(|error| neutralise(&sentence(&error.to_string())));
+                let lines = lines.collect::<Vec<_>>().join("\n");
+                Self::Input(cut(&lines, 2000).to_owned())
+            }
+            other @ (Refusal::NoSetting(_) | Refusal::Busy) => {
+                Self::Input(neutralise(&sentence(&other.to_string())))
+            }
+        }
     }
 }
 
@@ -37,7 +63,7 @@ impl BotError {
             Self::Jobserver(error) => !error
                 .status()
                 .is_some_and(|status| status.is_client_error() && status != 401),
-            Self::Storage(_) | Self::Discord(_) => true,
+            Self::Storage(_) | Self::Service(_) | Self::Discord(_) => true,
         }
     }
 
@@ -64,6 +90,7 @@ impl BotError {
             Self::Storage(_) => {
                 "The database did not answer. Please try again in a minute.".to_owned()
             }
+            Self::Service(_) => "This is a mistake in the bot. It was written down.".to_owned(),
             Self::Discord(error) => discord_text(error),
         }
     }

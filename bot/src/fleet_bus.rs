@@ -55,6 +55,11 @@ impl FleetBus {
         })
     }
 
+    /// The bus, and the channel of the clusters.
+    pub fn bus(&self) -> (Arc<dyn Bus>, &str) {
+        (Arc::clone(&self.bus), &self.channel)
+    }
+
     /// Whether the bus answers now.
     ///
     /// # Errors

@@ -119,8 +119,8 @@ mod tests {
     use splashtail_core::ids;
 
     use super::*;
-    use crate::modules::all;
-    use crate::modules::registry::Registry;
+    use crate::modules::assemble::assemble;
+    use crate::modules::{all, foundation};
 
     fn config(main: Option<u64>) -> Config {
         let mut config = Config::embedded(Path::new("/nowhere"), Environment::Staging);
@@ -140,9 +140,10 @@ mod tests {
         names
     }
 
-    #[test]
-    fn only_cluster_0_and_only_when_asked() {
-        let (_, commands) = Registry::assemble(all()).unwrap();
+    #[tokio::test]
+    async fn only_cluster_0_and_only_when_asked() {
+        let foundation = foundation::for_tests().await;
+        let commands = assemble(&all(&foundation)).unwrap().commands;
         let new = |cluster, bootstrap, register| {
             Registration::new(
                 ClusterId(cluster),
@@ -162,7 +163,21 @@ mod tests {
         assert_eq!(names(&bootstrap), ["help", "ping", "register"]);
         assert_eq!(
             names(&both.global.unwrap()),
-            ["backups", "help", "ping", "register", "simplehelp", "stats"]
+            [
+                "backups",
+                "command_configuration",
+                "commands",
+                "guild_members",
+                "guild_roles",
+                "help",
+                "module_configuration",
+                "modules",
+                "perms",
+                "ping",
+                "register",
+                "simplehelp",
+                "stats"
+            ]
         );
         assert!(new(0, Some("false"), Some("")).bootstrap.is_none());
         let homeless =
@@ -170,9 +185,10 @@ mod tests {
         assert!(homeless.bootstrap.is_none());
     }
 
-    #[test]
-    fn create_has_all_its_options() {
-        let (_, commands) = Registry::assemble(all()).unwrap();
+    #[tokio::test]
+    async fn create_has_all_its_options() {
+        let foundation = foundation::for_tests().await;
+        let commands = assemble(&all(&foundation)).unwrap().commands;
         let described = describe_commands(&commands, Some(&["backups"]));
         let backups = serde_json::to_value(&described[0]).unwrap();
         let create = backups["options"]

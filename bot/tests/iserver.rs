@@ -13,11 +13,13 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 use splashtail_bot::arguments::Cluster;
 use splashtail_bot::cluster::{GuildPresence, ShardView};
-use splashtail_bot::framework::gate::CommandChecks;
-use splashtail_bot::iserver::{CLIENTS, Checks, MAX_BODY, MAX_GUILDS, router};
+use splashtail_bot::framework::check::CommandChecks;
+use splashtail_bot::iserver::{
+    Answering, Answers, CLIENTS, MAX_BODY, MAX_GUILDS, SettingAnswers, SettingQuestion, router,
+};
 use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_core::ids::{ClusterId, GuildId, ShardId, UserId};
-use splashtail_ipc::http::Readiness;
+use splashtail_ipc::http::{ErrorResponse, Readiness};
 use splashtail_ipc::launcher::ShardHealth;
 use splashtail_ipc::signing::{SignatureGate, Signer, Verifier};
 use splashtail_permissions::{Permission, PermissionResult};
@@ -90,6 +92,20 @@ impl CommandChecks for OwnersOnly {
     }
 }
 
+/// Says what it understood.
+struct Echo;
+
+#[async_trait]
+impl SettingAnswers for Echo {
+    async fn answer(&self, question: SettingQuestion) -> Result<Value, ErrorResponse> {
+        if question.setting == "nothing" {
+            let status = StatusCode::NOT_FOUND;
+            return Err(ErrorResponse::new(status, "unknown_setting", "no such"));
+        }
+        Ok(json!({"Ok": {"op": question.op, "fields": question.fields}}))
+    }
+}
+
 fn server(ready: bool) -> Router {
     let cluster = Cluster {
         name: "Flare".to_owned(),
@@ -104,13 +120,16 @@ fn server(ready: bool) -> Router {
         clock(START).shared(),
     );
     let gate = SignatureGate::new(verifier, &CLIENTS, MAX_BODY);
-    let checks = Checks::default();
-    assert!(checks.set(Arc::new(OwnersOnly)).is_ok());
-    let modules = json!({"core": {"id": "core"}, "a": {"id": "a"}});
+    let answers = Answers::default();
+    let answering = Answering {
+        modules: json!({"core": {"id": "core"}, "a": {"id": "a"}}),
+        checks: Arc::new(OwnersOnly),
+        settings: Arc::new(Echo),
+    };
+    assert!(answers.set(answering).is_ok());
     router(
         Arc::new(View { cluster, ready }),
-        modules,
-        checks,
+        answers,
         gate,
         Readiness::new(SystemClock::shared()),
         || "bot_ready 1\n".to_owned(),

@@ -1,16 +1,17 @@
-//! How gateway events become commands and module events.
+//! How gateway events become commands.
 
+pub mod check;
 pub mod errors;
 pub mod gate;
 pub mod maintenance;
+pub mod setting_commands;
 pub mod tracked;
 
 use poise::serenity_prelude as serenity;
-use serenity::{CreateAllowedMentions, FullEvent, GatewayIntents};
-use splashtail_core::telemetry::Chain;
-use tracing::{error, info};
+use serenity::{CreateAllowedMentions, GatewayIntents};
+use tracing::info;
 
-use crate::app::{Command, Context, Data, EventContext};
+use crate::app::{Command, Context, Data};
 use crate::error::BotError;
 
 pub const PREFIX: &str = "%";
@@ -42,11 +43,10 @@ pub fn build(data: Data, commands: Vec<Command>) -> poise::Framework<Data, BotEr
         },
         // Text of others is quoted in our messages; none of it may ring anybody.
         allowed_mentions: Some(CreateAllowedMentions::new()),
-        command_check: Some(|cx| Box::pin(gate::check(cx))),
+        command_check: Some(|cx| Box::pin(check::check(cx))),
         on_error: |error| Box::pin(errors::on_error(error)),
         pre_command: |cx| Box::pin(before(cx)),
         post_command: |cx| Box::pin(after(cx)),
-        event_handler: |cx, event| Box::pin(on_event(cx, event)),
         ..poise::FrameworkOptions::default()
     };
     poise::Framework::builder()
@@ -62,21 +62,6 @@ async fn before(cx: Context<'_>) {
 async fn after(cx: Context<'_>) {
     metrics::counter!("bot_commands_total", "outcome" => "ok").increment(1);
     info!(command = cx.command().qualified_name.as_ref(), user.id = %cx.author().id, "a command ended");
-}
-
-/// Hands the event to every listening module at once. A failing listener concerns nobody else.
-async fn on_event(cx: EventContext<'_>, event: &FullEvent) -> Result<(), BotError> {
-    let listeners = cx
-        .user_data
-        .registry
-        .listeners()
-        .map(|(module, listener)| async move {
-            if let Err(error) = listener(cx, event).await {
-                error!(module, error = %Chain(&error), "a module failed on an event");
-            }
-        });
-    futures_util::future::join_all(listeners).await;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod query;
+mod settings;
 mod start;
 
 use std::sync::{Arc, OnceLock};
@@ -22,11 +23,12 @@ use splashtail_ipc::signing::SignatureGate;
 use tracing::info;
 
 use crate::cluster::ShardView;
-use crate::framework::gate::CommandChecks;
+use crate::framework::check::CommandChecks;
 
 use self::answers::{NO_SHARD, not_ready, unknown_path, unsupported_media_type};
 
 pub use query::{MAX_GUILDS, Query};
+pub use settings::{SettingAnswers, SettingQuestion};
 pub use start::{StartError, bind, verifier};
 
 /// Largest request body: some 45,000 guild ids.
@@ -39,21 +41,26 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 struct Iserver {
     view: Arc<dyn ShardView>,
-    /// The answer to `Modules`: an object keyed by module id, in registration order.
-    modules: Arc<Value>,
-    checks: Checks,
+    answers: Answers,
 }
 
-/// Set once there is something that can check commands, at the latest before a shard is ready.
-pub type Checks = Arc<OnceLock<Arc<dyn CommandChecks>>>;
+/// What else the cluster can answer.
+pub struct Answering {
+    /// The answer to `Modules`: an object keyed by module id, in registration order.
+    pub modules: Value,
+    pub checks: Arc<dyn CommandChecks>,
+    pub settings: Arc<dyn SettingAnswers>,
+}
+
+/// Set once the modules are there, at the latest before a shard is ready.
+pub type Answers = Arc<OnceLock<Answering>>;
 
 /// The routes. `POST /` needs a signature; the others only tell what is no secret on this machine.
 /// `readiness` says what else the cluster needs besides its shards; `metrics` renders the process's
 /// metrics.
 pub fn router(
     view: Arc<dyn ShardView>,
-    modules: Value,
-    checks: Checks,
+    answers: Answers,
     gate: SignatureGate,
     readiness: Readiness,
     metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
@@ -65,11 +72,7 @@ pub fn router(
             false => Err(NotReady::new(NO_SHARD)),
         })
     });
-    let state = Iserver {
-        view,
-        modules: Arc::new(modules),
-        checks,
-    };
+    let state = Iserver { view, answers };
     let questions = Router::new()
         .route("/", post(ask))
         .layer(from_fn_with_state(state.clone(), when_ready));

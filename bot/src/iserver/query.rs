@@ -8,8 +8,9 @@ use splashtail_core::ids::{GuildId, UserId};
 use splashtail_ipc::http::ErrorResponse;
 use splashtail_permissions::Permission;
 
-use super::Iserver;
 use super::answers::{not_ready, wrong_cluster};
+use super::settings::SettingQuestion;
+use super::{Answering, Iserver};
 use crate::cluster::GuildPresence;
 
 /// Guilds one question may be about.
@@ -29,6 +30,8 @@ pub enum Query {
     Health,
     /// Whether a member may run a command: `{"perm_res":…,"is_ok":…}`. A denial is an answer.
     CheckCommandPermission(PermissionQuestion),
+    /// Shows or changes what a guild has set: `{"Ok":…}`, `{"PermissionError":…}` or `{"Err":…}`.
+    SettingsOperation(SettingQuestion),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -76,6 +79,7 @@ impl Query {
             "Modules" => without_fields(&fields).map(|()| Self::Modules),
             "Health" => without_fields(&fields).map(|()| Self::Health),
             "CheckCommandPermission" => permission_question(fields),
+            "SettingsOperation" => read(fields).map(Self::SettingsOperation),
             _ => Err(refuse(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "unknown_query",
@@ -92,6 +96,7 @@ impl Query {
             Self::Modules => "Modules",
             Self::Health => "Health",
             Self::CheckCommandPermission(_) => "CheckCommandPermission",
+            Self::SettingsOperation(_) => "SettingsOperation",
         }
     }
 
@@ -111,14 +116,14 @@ impl Query {
                     |guild: GuildId| (guild.to_string(), view.guild(guild).as_str().into());
                 Value::Object(guilds.into_iter().map(status).collect::<Map<_, _>>())
             }
-            Self::Modules => iserver.modules.as_ref().clone(),
+            Self::Modules => answering(iserver)?.modules.clone(),
             // Numbers and booleans always serialise.
             Self::Health => serde_json::to_value(view.health().await).unwrap_or_default(),
             Self::CheckCommandPermission(question) => {
                 if view.guild(question.guild_id) == GuildPresence::WrongCluster {
                     return Err(wrong_cluster(view.cluster(), question.guild_id));
                 }
-                let checks = iserver.checks.get().ok_or_else(not_ready)?;
+                let checks = &answering(iserver)?.checks;
                 let custom = question.custom_resolved_kittycat_perms.map(|perms| {
                     perms
                         .iter()
@@ -129,8 +134,18 @@ impl Query {
                 let result = checks.check(guild, user, &question.command, custom).await;
                 json!({ "is_ok": result.is_ok(), "perm_res": result })
             }
+            Self::SettingsOperation(question) => {
+                if view.guild(question.guild_id) == GuildPresence::WrongCluster {
+                    return Err(wrong_cluster(view.cluster(), question.guild_id));
+                }
+                answering(iserver)?.settings.answer(question).await?
+            }
         })
     }
+}
+
+fn answering(iserver: &Iserver) -> Result<&Answering, ErrorResponse> {
+    iserver.answers.get().ok_or_else(not_ready)
 }
 
 fn permission_question(fields: Value) -> Result<Query, ErrorResponse> {

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use splashtail_core::lifecycle::Lifecycle;
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::RESTART_PAUSE;
 use crate::app::Data;
 use crate::fleet_bus::FleetBus;
 use crate::gateway::Pace;
-use crate::presence;
+use crate::modules::{Surroundings, Task};
 use crate::registration::Registration;
 
 /// Starts, once per process, what waits for shards to be ready.
 pub(super) fn start(
     app: &Data,
+    tasks: Vec<Task>,
     fleet: Option<Arc<FleetBus>>,
     pace: Arc<Pace>,
     registration: Registration,
@@ -54,23 +55,29 @@ pub(super) fn start(
         .tasks()
         .spawn(shutdown.clone().run_until_cancelled_owned(first_ready));
 
-    let keep_presence = {
+    for task in tasks {
         let app = Arc::clone(app);
-        async move {
+        let keep = async move {
+            app.state.ready.any().await;
             loop {
-                let (state, clock) = (Arc::clone(&app.state), Arc::clone(&app.clock));
-                let texts = app.config.meta.presence.clone();
-                // In a task of its own, so that a panic ends there.
-                let mut task = JoinSet::new();
-                task.spawn(presence::keep(state, texts, clock));
-                if let Some(Err(error)) = task.join_next().await {
-                    error!(%error, "the presence task broke, starting it again");
+                let surroundings = Surroundings {
+                    state: Arc::clone(&app.state),
+                    clock: Arc::clone(&app.clock),
+                };
+                // In a task of its own, so that a panic ends there; it goes with this one.
+                let mut running = JoinSet::new();
+                running.spawn((task.run)(surroundings));
+                match running.join_next().await {
+                    Some(Err(error)) => {
+                        error!(task = task.name, %error, "a task broke, starting it again");
+                    }
+                    _ => warn!(task = task.name, "a task ended, starting it again"),
                 }
                 app.clock.sleep(RESTART_PAUSE).await;
             }
-        }
-    };
-    lifecycle
-        .tasks()
-        .spawn(shutdown.run_until_cancelled_owned(keep_presence));
+        };
+        lifecycle
+            .tasks()
+            .spawn(shutdown.clone().run_until_cancelled_owned(keep));
+    }
 }

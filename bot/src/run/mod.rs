@@ -27,12 +27,16 @@ use tracing::{info, warn};
 use crate::app::{App, Command, Data};
 use crate::arguments::{Cluster, ShardPlan};
 use crate::cluster::{ClusterState, Connection};
+use crate::configuration::Configuration;
 use crate::events::Router;
 use crate::fleet_bus::FleetBus;
+use crate::framework;
+use crate::framework::gate::{Gate, StoredRows};
 use crate::framework::tracked::Tracked;
-use crate::framework::{self, gate::KnownGuilds};
 use crate::gateway::{Ends, Floors, Pace, Parts, Relay, Shards, ShardsEnd};
-use crate::modules::registry::Registry;
+use crate::inputs::{Changes, Kept};
+use crate::modules::Foundation;
+use crate::modules::assemble::{Assembled, assemble};
 use crate::orphan::{listens, orphan_timeout};
 use crate::registration::Registration;
 use crate::{discord_http, iserver, modules};
@@ -125,11 +129,9 @@ async fn operate(
     };
     info!(shards = ?cluster.shards, shard_count = cluster.shard_count, "starting cluster {}", cluster.label());
 
-    let (registry, commands) =
-        Registry::assemble(modules::all()).context("the declaration of a module is wrong")?;
-    let registry = Arc::new(registry);
+    let config = Arc::new(config);
     let state = Arc::new(ClusterState::new(cluster, Arc::clone(&clock)));
-    let checks = iserver::Checks::default();
+    let answers = iserver::Answers::default();
     let fleet = fleet_bus(&config, &state, &surroundings, &clock)?;
     let storage_slot = Arc::new(OnceLock::new());
     let readiness = readiness(fleet.as_ref(), Arc::clone(&storage_slot));
@@ -139,8 +141,7 @@ async fn operate(
     serve_iserver::start(
         &config,
         &state,
-        &registry,
-        checks.clone(),
+        Arc::clone(&answers),
         readiness,
         lifecycle,
         &clock,
@@ -158,7 +159,39 @@ async fn operate(
     };
     // Nobody else sets it.
     let _ = storage_slot.set(storage.clone());
-    let jobserver = jobserver_client(&config, &clock)?;
+    let bus = fleet.as_ref().map(|fleet| fleet.bus());
+    let changes = Changes::new(bus, storage.clone(), Arc::clone(&clock));
+    let foundation = Foundation {
+        changes: Arc::clone(&changes),
+        jobserver: jobserver_client(&config, &clock)?,
+        config: Arc::clone(&config),
+        clock: Arc::clone(&clock),
+        storage: storage.clone(),
+    };
+    let Assembled {
+        registry,
+        commands,
+        tasks,
+        services,
+    } = assemble(&modules::all(&foundation)).context("the declaration of a module is wrong")?;
+    let registry = Arc::new(registry);
+    let rows = StoredRows {
+        storage: storage.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let rows = Kept::new(rows, Arc::clone(&clock));
+    changes.heard_by(Arc::clone(&rows) as _);
+    let following = shutdown
+        .clone()
+        .run_until_cancelled_owned(Arc::clone(&changes).follow());
+    lifecycle.tasks().spawn(following);
+    let gate = Arc::new(Gate::new(Arc::clone(&registry), rows, &config));
+    let configuration = Configuration::new(
+        Arc::clone(&gate),
+        storage.clone(),
+        changes,
+        Arc::clone(&clock),
+    );
     let registration = Registration::new(
         state.cluster.id,
         &config,
@@ -171,14 +204,19 @@ async fn operate(
         clock: Arc::clone(&clock),
         state: Arc::clone(&state),
         registry,
-        storage,
-        jobserver,
-        known_guilds: KnownGuilds::default(),
+        gate,
+        configuration,
+        services,
         shutdown: shutdown.clone(),
     });
 
+    let answering = iserver::Answering {
+        modules: serve_iserver::canonical_modules(&app.registry)?,
+        checks: Arc::clone(&app) as _,
+        settings: Arc::clone(&app) as _,
+    };
     // Nobody else sets it.
-    let _ = checks.set(Arc::clone(&app) as _);
+    let _ = answers.set(answering);
 
     let running = TaskTracker::new();
     let connecting = connect(&app, http, commands, running.clone(), &surroundings);
@@ -191,7 +229,7 @@ async fn operate(
         refused,
         pace,
     } = gateway;
-    background::start(&app, fleet.clone(), pace, registration, lifecycle);
+    background::start(&app, tasks, fleet.clone(), pace, registration, lifecycle);
 
     let orphaned = async {
         match (
@@ -396,8 +434,8 @@ async fn connect(
     ));
     // What is heard of when the process stops ends with the commands.
     let router = Router::start(
-        Vec::new(),
-        Arc::new(|_, _| true),
+        app.registry.listeners(),
+        Arc::clone(&app.gate) as _,
         Arc::clone(&app.state.guilds),
         Arc::clone(&app.clock),
         &running,

@@ -14,14 +14,13 @@ use tracing::error;
 use super::{RESTART_PAUSE, until};
 use crate::cluster::{ClusterState, ShardView};
 use crate::iserver;
-use crate::modules::registry::Registry;
+use crate::registry::Registry;
 
 /// Binds the port and serves until the shutdown.
 pub(super) async fn start(
     config: &Config,
     state: &Arc<ClusterState>,
-    registry: &Registry,
-    checks: iserver::Checks,
+    answers: iserver::Answers,
     readiness: Readiness,
     lifecycle: &Lifecycle,
     clock: &SharedClock,
@@ -38,14 +37,7 @@ pub(super) async fn start(
         meters::render().unwrap_or_default()
     };
     let gate = iserver::verifier(config, cluster, Arc::clone(clock));
-    let router = iserver::router(
-        view,
-        canonical_modules(registry)?,
-        checks,
-        gate,
-        readiness,
-        render,
-    );
+    let router = iserver::router(view, answers, gate, readiness, render);
     let (config, clock) = (config.clone(), Arc::clone(clock));
     lifecycle.tasks().spawn(async move {
         let mut listener = listener;
@@ -65,7 +57,7 @@ pub(super) async fn start(
 }
 
 /// An object keyed by module id, in registration order.
-fn canonical_modules(registry: &Registry) -> anyhow::Result<Value> {
+pub(super) fn canonical_modules(registry: &Registry) -> anyhow::Result<Value> {
     let modules = registry
         .modules()
         .map(|module| Ok((module.id.clone(), serde_json::to_value(module)?)))

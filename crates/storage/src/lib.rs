@@ -1,4 +1,4 @@
-//! What the platform keeps: durable tasks, API tokens, guilds and their permission settings.
+//! What the platform keeps: durable tasks, API tokens, guilds and their settings.
 //!
 //! One trait per concept, written once for SQLite and PostgreSQL, and one contract that both keep.
 //! Callers never see a connection or a transaction: whatever has to happen together is one method.
@@ -14,10 +14,10 @@ mod ledger;
 mod log_entry;
 mod open;
 mod owner;
-mod permission;
 mod postgres;
 mod protection;
 mod schedule;
+mod setting;
 mod sql;
 mod sqlite;
 mod task;
@@ -34,11 +34,11 @@ pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled, Tally};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
 pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};
-pub use permission::{
-    CommandConfigurationRow, GuildMemberRow, GuildRoleRow, ModuleConfigurationRow, PermissionStore,
-};
 pub use protection::{IncidentRow, ProtectionRow, ProtectionStore};
 pub use schedule::{Due, Schedule, ScheduleStore};
+pub use setting::{
+    ChangedEntry, Edit, NewChange, REMEMBERED_CHANGES, SettingRow, SettingStore, Snapshot, Written,
+};
 pub use task::{ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState};
 pub use task_queue::{
     BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,

@@ -4,7 +4,6 @@ use poise::serenity_prelude as serenity;
 use splashtail_core::ids::{GuildId, RoleId, UserId};
 use splashtail_permissions::{NativePermissions, PermissionResult};
 
-use crate::app::Context;
 use crate::cluster::Connection;
 use crate::discord_http::describe;
 use crate::guilds::{Facts, Role};
@@ -18,39 +17,19 @@ pub struct Standing {
     pub native: NativePermissions,
     /// The everyone role, whose id is the guild's, included.
     pub roles: Vec<RoleId>,
+    /// Every role of the guild and its position.
+    pub positions: Vec<(RoleId, i64)>,
 }
 
-/// The author in the guild: the roles from the interaction or message, the rest as
-/// [`member_standing`].
-pub(super) async fn standing(
-    cx: Context<'_>,
-    guild: GuildId,
-) -> Result<Standing, PermissionResult> {
-    let user = ids::user(cx.author().id);
-    let roles = match cx {
-        Context::Application(application) => application
-            .interaction
-            .member
-            .as_ref()
-            .map(|member| &member.roles),
-        Context::Prefix(prefix) => prefix.msg.member.as_ref().map(|member| &member.roles),
-    };
-    let roles = roles.map(|roles| roles.iter().copied().map(ids::role).collect());
-    let Some(connection) = cx.data().state.connection() else {
-        return Err(not_connected());
-    };
-    member_standing(connection, guild, user, roles).await
-}
-
-pub(super) fn not_connected() -> PermissionResult {
+pub fn not_connected() -> PermissionResult {
     PermissionResult::DiscordError {
         error: "not connected".to_owned(),
     }
 }
 
-/// The same for any member. `roles` are the member's if they are known already; what the bot does not
+/// A member in the guild. `roles` are the member's if they are known already; what the bot does not
 /// know of the guild or the member is asked from Discord.
-pub(super) async fn member_standing(
+pub async fn member_standing(
     connection: &Connection,
     guild: GuildId,
     user: UserId,
@@ -70,6 +49,11 @@ pub(super) async fn member_standing(
         is_owner: facts.owner == Some(user),
         native: NativePermissions(native),
         roles,
+        positions: facts
+            .roles
+            .iter()
+            .map(|role| (role.id, role.position))
+            .collect(),
     })
 }
 

@@ -15,8 +15,8 @@ use crate::error::BotError;
 use crate::framework::PREFIX;
 use crate::ids;
 use crate::markdown::{cut, neutralise};
-use crate::modules::registry::Registry;
 use crate::pages::{self, Pages};
+use crate::registry::Registry;
 use crate::reply;
 
 /// Fields of one embed and options of one menu (Discord documentation, "Embed Limits", "Select
@@ -80,11 +80,7 @@ pub async fn simplehelp(
                 .registry
                 .modules()
                 .filter(|module| is_shown(module, is_root));
-            plain(
-                modules
-                    .flat_map(|module| &module.commands)
-                    .map(|entry| &entry.command),
-            )
+            plain(modules.flat_map(commands))
         }
     };
     reply::answer(cx, CreateReply::default().content(text)).await?;
@@ -96,7 +92,17 @@ fn unknown(wanted: &str) -> BotError {
     BotError::Input(format!("There is no command “{wanted}”."))
 }
 
-/// A line for each command that can be run, its path and its description in columns.
+/// The module's commands that somebody can type.
+fn commands(module: &CanonicalModule) -> impl Iterator<Item = &CanonicalCommandData> {
+    let typed = module.commands.iter().filter(|entry| {
+        let root = entry.extended_data.get("");
+        !root.is_some_and(|root| root.virtual_command)
+    });
+    typed.map(|entry| &entry.command)
+}
+
+/// A line for each command that can be run, its path and its description in columns; the paths
+/// alone when that is too long.
 fn plain<'a>(commands: impl Iterator<Item = &'a CanonicalCommandData>) -> String {
     let mut rows = Vec::new();
     commands.for_each(|command| collect_leaves(command, &mut rows));
@@ -108,7 +114,11 @@ fn plain<'a>(commands: impl Iterator<Item = &'a CanonicalCommandData>) -> String
     let lines = rows
         .iter()
         .map(|(path, description)| format!("/{path:width$}  {description}"));
-    let text = lines.collect::<Vec<_>>().join("\n");
+    let mut text = lines.collect::<Vec<_>>().join("\n");
+    if text.chars().count() > MAX_PLAIN {
+        let paths = rows.iter().map(|(path, _)| format!("/{path}"));
+        text = paths.collect::<Vec<_>>().join("\n");
+    }
     format!("```\n{}\n```", cut(&text, MAX_PLAIN))
 }
 
@@ -125,7 +135,7 @@ fn collect_leaves<'a>(command: &'a CanonicalCommandData, rows: &mut Vec<(&'a str
 
 /// Commands of operators are shown to operators.
 fn is_shown(module: &CanonicalModule, is_root: bool) -> bool {
-    !module.virtual_module && !module.commands.is_empty() && (is_root || !module.web_hidden)
+    !module.virtual_module && commands(module).next().is_some() && (is_root || !module.web_hidden)
 }
 
 fn find<'a>(
@@ -142,10 +152,9 @@ fn find<'a>(
     let shown = registry
         .modules()
         .filter(|module| is_shown(module, is_root));
-    let mut commands = shown
-        .flat_map(|module| &module.commands)
-        .map(|entry| &entry.command);
-    let mut found = commands.find(|command| command.name == *root)?;
+    let mut found = shown
+        .flat_map(commands)
+        .find(|command| command.name == *root)?;
     for name in below {
         found = found
             .subcommands
@@ -215,12 +224,8 @@ impl HelpPages {
             .title(&module.name)
             .description(&module.description)
             .colour(colours::BLUE);
-        for command in module.commands.iter().take(MAX_ITEMS) {
-            embed = embed.field(
-                format!("/{}", command.command.name),
-                summary(&command.command),
-                false,
-            );
+        for command in commands(module).take(MAX_ITEMS) {
+            embed = embed.field(format!("/{}", command.name), summary(command), false);
         }
         let embed = embed.footer(serenity::CreateEmbedFooter::new(format!(
             "Page {} of {}. Commands work with / and with {PREFIX}",
@@ -283,15 +288,16 @@ fn summary(command: &CanonicalCommandData) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::modules::all;
+    use crate::modules::{all, assemble::assemble, foundation};
     use crate::reply::shown;
 
-    fn registry() -> Registry {
-        Registry::assemble(all()).unwrap().0
+    async fn registry() -> Registry {
+        let foundation = foundation::for_tests().await;
+        assemble(&all(&foundation)).unwrap().registry
     }
 
-    fn pages(is_root: bool) -> HelpPages {
-        let registry = registry();
+    async fn pages(is_root: bool) -> HelpPages {
+        let registry = registry().await;
         let modules = registry
             .modules()
             .filter(|module| is_shown(module, is_root));
@@ -300,9 +306,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_first_page_has_nothing_before_it() {
-        let page = shown(&pages(false).render(0));
+    #[tokio::test]
+    async fn the_first_page_has_nothing_before_it() {
+        let page = shown(&pages(false).await.render(0));
         assert_eq!(page["embeds"][0]["title"], "Core");
         let buttons = &page["components"][0]["components"];
         assert_eq!(buttons[0]["disabled"], true);
@@ -313,34 +319,39 @@ mod tests {
         assert_eq!(menu["options"][1]["value"], "1");
     }
 
-    #[test]
-    fn the_last_page_has_nothing_behind_it_and_no_page_is_missing() {
-        let pages = pages(false);
+    #[tokio::test]
+    async fn the_last_page_has_nothing_behind_it_and_no_page_is_missing() {
+        let pages = pages(false).await;
         let last = pages.modules.len() - 1;
         let page = shown(&pages.render(last));
         assert_eq!(page["components"][0]["components"][2]["disabled"], true);
         assert_eq!(page, shown(&pages.render(usize::MAX)));
     }
 
-    #[test]
-    fn only_operators_see_their_commands() {
-        let titles = |is_root| {
-            let pages = pages(is_root);
+    #[tokio::test]
+    async fn only_operators_see_their_commands() {
+        let titles = async |is_root| {
+            let pages = pages(is_root).await;
             pages
                 .modules
                 .iter()
                 .map(|module| module.id.clone())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(titles(false), ["core", "server_backups"]);
-        assert_eq!(titles(true), ["core", "server_backups", "root"]);
-        assert!(find(&registry(), "register", false).is_none());
-        assert!(find(&registry(), "register", true).is_some());
+        assert_eq!(titles(false).await, ["core", "server_backups", "settings"]);
+        assert_eq!(
+            titles(true).await,
+            ["core", "server_backups", "settings", "root"]
+        );
+        let registry = registry().await;
+        assert!(find(&registry, "register", false).is_none());
+        assert!(find(&registry, "register", true).is_some());
+        assert!(find(&registry, "acl__core_defaultperms_check", true).is_none());
     }
 
-    #[test]
-    fn commands_are_found_by_path() {
-        let registry = registry();
+    #[tokio::test]
+    async fn commands_are_found_by_path() {
+        let registry = registry().await;
         let name = |wanted: &str| {
             find(&registry, wanted, false).map(|command| command.qualified_name.clone())
         };
@@ -350,26 +361,23 @@ mod tests {
         assert_eq!(name("  "), None);
     }
 
-    #[test]
-    fn plain_help_lists_what_can_be_run() {
-        let registry = registry();
+    #[tokio::test]
+    async fn plain_help_lists_what_can_be_run() {
+        let registry = registry().await;
         let modules = registry.modules().filter(|module| is_shown(module, false));
-        let text = plain(
-            modules
-                .flat_map(|module| &module.commands)
-                .map(|entry| &entry.command),
-        );
+        let text = plain(modules.flat_map(commands));
         assert!(text.starts_with("```\n/help"), "{text}");
-        assert!(
-            text.contains("\n/backups create  Back up this server"),
-            "{text}"
-        );
+        for shown in ["\n/backups create", "\n/perms undo", "\n/guild_roles view"] {
+            assert!(text.contains(shown), "{text}");
+        }
         assert!(!text.contains("register") && text.len() < 2000);
+        let few = plain(find(&registry, "backups", false).into_iter());
+        assert!(few.contains("Back up this server"), "{few}");
     }
 
-    #[test]
-    fn a_command_shows_parameters_and_subcommands() {
-        let registry = registry();
+    #[tokio::test]
+    async fn a_command_shows_parameters_and_subcommands() {
+        let registry = registry().await;
         let backups = serde_json::to_value(describe(find(&registry, "backups", false).unwrap()));
         let names: Vec<_> = backups.unwrap()["fields"]
             .as_array()
@@ -377,7 +385,10 @@ mod tests {
             .iter()
             .map(|field| field["name"].as_str().unwrap().to_owned())
             .collect();
-        assert_eq!(names, ["/backups create", "/backups list"]);
+        assert_eq!(
+            names,
+            ["/backups create", "/backups list", "/backups restore"]
+        );
         let create = find(&registry, "backups create", false).unwrap();
         let create = serde_json::to_value(describe(create)).unwrap();
         let parameters = &create["fields"][0];

@@ -2,26 +2,52 @@
 
 mod help;
 mod ping;
+mod presence;
 mod stats;
 
 use splashtail_permissions::CommandExtendedData;
 
-use super::{Module, ModuleCommand, extended};
+use super::{About, Foundation, Module, ModuleCommand, Task, extended};
 use crate::app::Command;
 
-pub fn module() -> Module {
-    let open = |command: Command| ModuleCommand {
-        command,
-        extended_data: extended([("", CommandExtendedData::none())]),
-    };
-    Module {
-        toggleable: false,
-        commands: vec![
+pub struct Core {
+    /// What the bot is shown to be doing.
+    presence: Vec<String>,
+}
+
+impl Core {
+    pub fn new(foundation: &Foundation) -> Self {
+        Self {
+            presence: foundation.config.meta.presence.clone(),
+        }
+    }
+}
+
+impl Module for Core {
+    fn about(&self) -> About {
+        About {
+            toggleable: false,
+            ..About::new("core", "Core", "Help, statistics and a sign of life")
+        }
+    }
+
+    fn commands(&self) -> Vec<ModuleCommand> {
+        let open = |command: Command| ModuleCommand {
+            command,
+            extended_data: extended([("", CommandExtendedData::none())]),
+        };
+        vec![
             open(help::help()),
             open(help::simplehelp()),
             open(stats::stats()),
             open(ping::ping()),
-        ],
-        ..Module::new("core", "Core", "Help, statistics and a sign of life")
+        ]
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        let texts = self.presence.clone();
+        vec![Task::new("presence", move |surroundings| {
+            presence::keep(surroundings, texts.clone())
+        })]
     }
 }

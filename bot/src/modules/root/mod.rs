@@ -4,18 +4,25 @@ mod register;
 
 use splashtail_permissions::CommandExtendedData;
 
-use super::{Module, ModuleCommand, extended};
+use super::{About, Module, ModuleCommand, extended};
 
-pub fn module() -> Module {
-    Module {
-        toggleable: false,
-        commands_toggleable: false,
-        web_hidden: true,
-        is_root: true,
-        commands: vec![ModuleCommand {
+pub struct Root;
+
+impl Module for Root {
+    fn about(&self) -> About {
+        About {
+            toggleable: false,
+            commands_toggleable: false,
+            web_hidden: true,
+            is_root: true,
+            ..About::new("root", "Root", "Commands of this installation's operators")
+        }
+    }
+
+    fn commands(&self) -> Vec<ModuleCommand> {
+        vec![ModuleCommand {
             command: register::register(),
             extended_data: extended([("", CommandExtendedData::none())]),
-        }],
-        ..Module::new("root", "Root", "Commands of this installation's operators")
+        }]
     }
 }

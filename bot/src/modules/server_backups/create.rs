@@ -6,10 +6,10 @@ use serde_json::Value;
 use splashtail_core::config::without_slash;
 use splashtail_core::ids::ChannelId;
 
-use super::CREATE_TASK;
 use super::follow::{self, StoredTask};
 use super::options::{CreateOptions, KnownChannel};
 use super::status::{Note, Picture};
+use super::{Backups, CREATE_TASK};
 use crate::app::Context;
 use crate::colours;
 use crate::error::BotError;
@@ -50,7 +50,7 @@ pub async fn create(
     }
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
-    let app = cx.data();
+    let backups = cx.data().services.get::<Backups>()?;
     let options = CreateOptions {
         messages: messages.unwrap_or(false),
         attachments: attachments.unwrap_or(false),
@@ -64,7 +64,7 @@ pub async fn create(
         channels: known_channels(cx),
     };
     let data = options
-        .job_data(guild, &app.config.plans.free)
+        .job_data(guild, &backups.config.plans.free)
         .map_err(BotError::Input)?;
     run(cx, CREATE_TASK, data).await
 }
@@ -72,9 +72,10 @@ pub async fn create(
 /// Starts a task and shows it until it ends.
 pub(super) async fn run(cx: Context<'_>, task: &str, data: Value) -> Result<(), BotError> {
     let app = cx.data();
+    let backups = app.services.get::<Backups>()?;
     // Discord may deliver an interaction twice; its id makes the second one harmless.
     let key = cx.id().to_string();
-    let created = app
+    let created = backups
         .jobserver
         .create_task(task, data, true, Some(&key))
         .await?;
@@ -91,10 +92,20 @@ pub(super) async fn run(cx: Context<'_>, task: &str, data: Value) -> Result<(), 
     let mut canvas = Canvas {
         cx,
         message,
-        api: without_slash(&app.config.sites.api).to_owned(),
+        api: without_slash(&backups.config.sites.api).to_owned(),
     };
-    let mut task = StoredTask::new(app.storage.clone(), app.clock.clone(), created.task_id);
-    follow::follow(&mut task, &mut canvas, app.clock.as_ref(), &app.shutdown).await;
+    let mut task = StoredTask::new(
+        backups.storage.clone(),
+        backups.clock.clone(),
+        created.task_id,
+    );
+    follow::follow(
+        &mut task,
+        &mut canvas,
+        backups.clock.as_ref(),
+        &app.shutdown,
+    )
+    .await;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! `/backups list`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
@@ -8,9 +10,9 @@ use splashtail_core::config::without_slash;
 use splashtail_core::ids::GuildId;
 use splashtail_storage::{Owner, TaskCursor, TaskQuery, TaskRow};
 
-use super::CREATE_TASK;
 use super::status::{download_link, icon};
-use crate::app::{App, Context};
+use super::{Backups, CREATE_TASK};
+use crate::app::Context;
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
@@ -29,7 +31,7 @@ pub async fn list(cx: Context<'_>) -> Result<(), BotError> {
     pages::show(
         cx,
         BackupList {
-            app: cx.data(),
+            backups: cx.data().services.get()?,
             guild,
             starts: vec![None],
         },
@@ -37,20 +39,20 @@ pub async fn list(cx: Context<'_>) -> Result<(), BotError> {
     .await
 }
 
-struct BackupList<'a> {
-    app: &'a App,
+struct BackupList {
+    backups: Arc<Backups>,
     guild: GuildId,
     /// Where each page that was reached begins: behind this task.
     starts: Vec<Option<TaskCursor>>,
 }
 
 #[async_trait]
-impl Pages for BackupList<'_> {
+impl Pages for BackupList {
     const PREFIX: &'static str = "bklist";
 
     async fn page(&mut self, number: usize) -> Result<CreateReply, BotError> {
         let number = number.min(self.starts.len() - 1);
-        let now = self.app.clock.now();
+        let now = self.backups.clock.now();
         // One more than a page holds tells whether another page follows.
         let limit = PER_PAGE as u32 + 1;
         let query = TaskQuery {
@@ -59,14 +61,14 @@ impl Pages for BackupList<'_> {
             after: self.starts[number],
             limit,
         };
-        let mut rows = self.app.storage.tasks().list(&query, now).await?;
+        let mut rows = self.backups.storage.tasks().list(&query, now).await?;
         let more = rows.len() > PER_PAGE;
         rows.truncate(PER_PAGE);
         if let Some(last) = rows.last().filter(|_| more) {
             self.starts.truncate(number + 1);
             self.starts.push(Some(last.cursor()));
         }
-        let api = without_slash(&self.app.config.sites.api);
+        let api = without_slash(&self.backups.config.sites.api);
         Ok(render(&rows, number, more, api))
     }
 }

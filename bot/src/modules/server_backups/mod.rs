@@ -7,12 +7,18 @@ mod options;
 mod restore;
 mod status;
 
-use splashtail_permissions::CommandExtendedData;
+use std::sync::Arc;
+
+use splashtail_core::clock::SharedClock;
+use splashtail_core::config::Config;
+use splashtail_ipc::clients::JobserverClient;
+use splashtail_permissions::{CommandExtendedData, NativePermissions};
+use splashtail_storage::Storage;
 
 use self::create::create;
 use self::list::list;
 use self::restore::restore;
-use super::{Module, ModuleCommand, extended};
+use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, extended};
 use crate::app::Context;
 use crate::error::BotError;
 
@@ -23,9 +29,52 @@ pub const CREATE_TASK: &str = "guild_create_backup";
 /// The kind of task that puts a server back.
 pub const RESTORE_TASK: &str = "guild_restore_backup";
 
-pub fn module() -> Module {
-    Module {
-        commands: vec![ModuleCommand {
+pub struct ServerBackups {
+    backups: Arc<Backups>,
+}
+
+/// Orders backups and reads what became of them.
+pub struct Backups {
+    config: Arc<Config>,
+    clock: SharedClock,
+    storage: Storage,
+    jobserver: JobserverClient,
+}
+
+impl ServerBackups {
+    pub fn new(foundation: &Foundation) -> Self {
+        let Foundation {
+            config,
+            clock,
+            storage,
+            jobserver,
+            ..
+        } = foundation.clone();
+        Self {
+            backups: Arc::new(Backups {
+                config,
+                clock,
+                storage,
+                jobserver,
+            }),
+        }
+    }
+}
+
+impl Module for ServerBackups {
+    fn about(&self) -> About {
+        About {
+            docs: include_str!("docs.md"),
+            ..About::new(
+                ID,
+                "Server Backups",
+                "Back up this server, keep the file and put the server back",
+            )
+        }
+    }
+
+    fn commands(&self) -> Vec<ModuleCommand> {
+        vec![ModuleCommand {
             command: backups(),
             extended_data: extended([
                 ("", CommandExtendedData::kittycat_simple(ID, "*")),
@@ -39,12 +88,23 @@ pub fn module() -> Module {
                     CommandExtendedData::kittycat_or_admin(ID, "restore"),
                 ),
             ]),
-        }],
-        ..Module::new(
-            ID,
-            "Server Backups",
-            "Back up this server, keep the file and put the server back",
-        )
+        }]
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let permission = |bit: u64, why| Need {
+            what: Needed::Permission(NativePermissions(1 << bit)),
+            why,
+        };
+        vec![
+            permission(10, "To see the channels that shall be saved"),
+            permission(16, "To read the messages that shall be saved"),
+            permission(34, "To find private threads that nobody added the bot to"),
+        ]
+    }
+
+    fn service(&self) -> Option<Service> {
+        Some(Service::of(&self.backups))
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use splashtail_core::ids::RoleId;
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
@@ -54,7 +53,6 @@ async fn every_migration_meets_rows(database: Database) {
 /// Rows of the first version, as the stores of today show them.
 async fn the_first_rows_are_read(storage: &Storage) {
     let server = GuildId::new(1_100_000_000_001_179_648).unwrap();
-    let owner = UserId::new(1_100_000_000_000_000_010).unwrap();
     let banned = UserId::new(1_100_000_000_000_000_011).unwrap();
     let task = |last: u8| {
         TaskId(Uuid::from_u128(
@@ -97,16 +95,68 @@ async fn the_first_rows_are_read(storage: &Storage) {
     assert!(storage.guilds().exists(guild(u64::MAX)).await.unwrap());
     let row = storage.users().get(banned).await.unwrap().unwrap();
     assert_eq!((row.state.as_str(), row.vote_banned), ("banned", true));
-    let permissions = storage.permissions();
-    assert_eq!(permissions.commands(server).await.unwrap().len(), 2);
-    assert_eq!(permissions.modules(server).await.unwrap().len(), 2);
-    let roles = permissions.roles(server).await.unwrap();
+    permissions_became_settings(storage, server).await;
+}
+
+/// Once each had a table of its own.
+async fn permissions_became_settings(storage: &Storage, server: GuildId) {
+    let read = storage.settings().read(server, None).await.unwrap();
+    assert_eq!(read.version, 1);
+    let rows: Vec<_> = read
+        .rows
+        .iter()
+        .map(|row| (row.setting.as_str(), row.entry.as_str(), row.fields.clone()))
+        .collect();
+    let (command, module) = ("command_configuration", "module_configuration");
+    let (roles, members) = ("guild_roles", "guild_members");
+    let head = "1100000000001179650";
+    let other = "1100000000001179651";
+    let owner = "1100000000000000010";
     assert_eq!(
-        roles[0].role,
-        RoleId::new(1_100_000_000_001_179_650).unwrap()
+        rows,
+        [
+            (
+                command,
+                "backups create",
+                json!({"command": "backups create", "disabled": null, "perms": {"var": 1}})
+            ),
+            (
+                command,
+                "ping",
+                json!({"command": "ping", "disabled": true, "perms": null})
+            ),
+            (
+                members,
+                owner,
+                json!({"user_id": owner, "perm_overrides": ["~global.*"], "public": true})
+            ),
+            (
+                roles,
+                head,
+                json!({"role_id": head, "perms": ["global.*"], "index": 0, "display_name": "Head"})
+            ),
+            (
+                roles,
+                other,
+                json!({"role_id": other, "perms": [], "index": 1, "display_name": null})
+            ),
+            (
+                module,
+                "core",
+                json!({"module": "core", "disabled": null, "default_perms": {"var": 1}})
+            ),
+            (
+                module,
+                "server_backups",
+                json!({"module": "server_backups", "disabled": false, "default_perms": null})
+            ),
+        ]
     );
-    let member = permissions.member(server, owner).await.unwrap().unwrap();
-    assert_eq!(member.perm_overrides, ["~global.*"]);
+    assert_eq!(
+        read.rows[0].updated_by,
+        UserId::new(1_100_000_000_000_000_011)
+    );
+    assert_eq!(read.rows[5].created_by, None);
 }
 
 fn migrations(engine: &Engine) -> &'static Migrator {
@@ -195,12 +245,16 @@ fn columns(migrations: &Migrator) -> Vec<(i64, String, String)> {
                     columns.push((migration.version, table.clone(), column.to_owned()));
                 }
                 [column, ..]
-                    if line.starts_with("    ")
+                    if !table.is_empty()
+                        && line.starts_with("    ")
                         && column.starts_with(|c: char| c.is_ascii_lowercase()) =>
                 {
                     columns.push((migration.version, table.clone(), column.to_owned()));
                 }
                 _ => {}
+            }
+            if line.ends_with(';') {
+                table.clear();
             }
         }
     }

@@ -20,6 +20,7 @@ use super::*;
 use crate::contract::setup::{postgres, sqlite};
 use crate::engine::query;
 use crate::error::{Outage, StorageError};
+use crate::setting::NewChange;
 
 contract!(
     an_abandoned_transaction_leaves_nothing_behind,
@@ -43,25 +44,21 @@ async fn an_abandoned_transaction_leaves_nothing_behind(storage: Storage) {
     );
     // A refused statement spoils the transaction, which nobody rolls back.
     for _ in 0..20 {
-        let again = storage
-            .permissions()
-            .set_role(guild(2), &role(), user(1), t(0))
-            .await;
+        let again = storage.settings().write(&change(guild(2))).await;
         assert!(matches!(again, Err(StorageError::Conflict(_))), "{again:?}");
     }
-    storage
-        .permissions()
-        .set_role(guild(1), &role(), user(1), t(0))
-        .await
-        .unwrap();
+    storage.settings().write(&change(guild(1))).await.unwrap();
 }
 
-fn role() -> crate::permission::GuildRoleRow {
-    crate::permission::GuildRoleRow {
-        role: splashtail_core::ids::RoleId::new(7).unwrap(),
-        perms: Vec::new(),
-        index: 1,
-        display_name: None,
+fn change<'a>(guild: GuildId) -> NewChange<'a> {
+    NewChange {
+        guild,
+        decided_on: 0,
+        by: user(1),
+        way: "discord",
+        at: t(0),
+        undoes: None,
+        edits: &[],
     }
 }
 

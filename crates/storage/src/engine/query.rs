@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use splashtail_core::ids::{GuildId, RoleId, TaskId, UserId};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query as Prepared;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
@@ -121,5 +121,4 @@ values! {
     DateTime<Utc> => Time: std::convert::identity,
     GuildId => Long: GuildId::to_db,
     UserId => Long: UserId::to_db,
-    RoleId => Long: RoleId::to_db,
 }

@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
-use splashtail_core::ids::{GuildId, RoleId, TaskId, UserId};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -135,8 +135,10 @@ made! {
     TaskId: |id, _| Ok(TaskId(id)),
     GuildId: |id, _| GuildId::from_db(id).map_err(StorageError::corrupt),
     UserId: |id, _| UserId::from_db(id).map_err(StorageError::corrupt),
-    RoleId: |id, _| RoleId::from_db(id).map_err(StorageError::corrupt),
     Option<GuildId>: |id: Option<i64>, _| {
         id.map(GuildId::from_db).transpose().map_err(StorageError::corrupt)
+    },
+    Option<UserId>: |id: Option<i64>, _| {
+        id.map(UserId::from_db).transpose().map_err(StorageError::corrupt)
     },
 }

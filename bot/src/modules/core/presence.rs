@@ -1,14 +1,12 @@
 //! What the bot is shown to be doing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use poise::serenity_prelude as serenity;
 use serenity::ActivityData;
-use splashtail_core::clock::SharedClock;
 use splashtail_core::random;
 
-use crate::cluster::ClusterState;
+use crate::modules::Surroundings;
 
 /// Shown when the configuration names none.
 const OWN_TEXTS: [&str; 3] = ["your server", "the audit log", "%help"];
@@ -16,11 +14,10 @@ const OWN_TEXTS: [&str; 3] = ["your server", "the audit log", "%help"];
 const INTERVAL: Duration = Duration::from_secs(300);
 
 /// Shows a random one of the configured texts on every shard, again and again. Never ends.
-pub async fn keep(state: Arc<ClusterState>, mut texts: Vec<String>, clock: SharedClock) {
+pub async fn keep(Surroundings { state, clock }: Surroundings, mut texts: Vec<String>) {
     if texts.is_empty() {
         texts = OWN_TEXTS.map(str::to_owned).into();
     }
-    state.ready.any().await;
     loop {
         clock.sleep(INTERVAL).await;
         let Some(connection) = state.connection() else {

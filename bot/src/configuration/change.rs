@@ -1,0 +1,290 @@
+use std::sync::Arc;
+
+use serde_json::Value;
+use splashtail_storage::{Edit, NewChange, Written};
+
+use super::ask::Trial;
+use super::{Asked, Configuration, Read, Refusal, command_of, entry_of};
+use crate::settings::{Draft, Fields, Operation, Setting, SettingsError};
+
+/// Times that a change is begun anew because somebody else was faster.
+const ATTEMPTS: u32 = 8;
+
+/// What a change did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changed {
+    /// The guild's settings are of this version now; it names the change.
+    pub version: i64,
+    /// The entry as it is now, without secrets; `None` when it is gone.
+    pub fields: Option<Fields>,
+    /// Other entries that had to change along.
+    pub others: usize,
+}
+
+impl Configuration {
+    /// Creates, changes or deletes an entry. What is not given stays as it is on Update, and is
+    /// the default on Create.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; all that is wrong with the fields is told at once.
+    pub async fn change(
+        &self,
+        asked: &Asked,
+        setting: &str,
+        operation: Operation,
+        fields: &Fields,
+    ) -> Result<Changed, Refusal> {
+        let setting = self.setting(setting)?;
+        for _ in 0..ATTEMPTS {
+            let read = self.read(asked.guild).await?;
+            let decided = self.decide(asked, &setting, operation, fields, &read)?;
+            let edits = decided.edits;
+            // Nothing is written, and nothing remembered, when nothing changes.
+            if edits.iter().all(|edit| edit.before == edit.after) {
+                return Ok(Changed {
+                    version: read.version,
+                    fields: decided.after.map(|after| setting.shown(&after)),
+                    others: 0,
+                });
+            }
+            if let Some(version) = self.write(asked, read.version, None, &edits).await? {
+                return Ok(Changed {
+                    version,
+                    fields: decided.after.map(|after| setting.shown(&after)),
+                    others: edits.len() - 1,
+                });
+            }
+        }
+        Err(Refusal::Busy)
+    }
+
+    /// Creates the entry or changes it, whichever it takes.
+    ///
+    /// # Errors
+    /// As [`Configuration::change`].
+    pub async fn set(
+        &self,
+        asked: &Asked,
+        setting: &str,
+        fields: &Fields,
+    ) -> Result<Changed, Refusal> {
+        let known = self.setting(setting)?;
+        let entry = entry_of(fields, known.primary_key)?;
+        let read = self.read(asked.guild).await?;
+        let operation = match read.rows.get(setting, &entry) {
+            Some(_) => Operation::Update,
+            None => Operation::Create,
+        };
+        self.change(asked, setting, operation, fields).await
+    }
+
+    pub(super) fn setting(&self, id: &str) -> Result<Arc<Setting>, Refusal> {
+        let found = self.gate.registry().setting(id);
+        let found = found.map(|(_, setting)| Arc::clone(setting));
+        found.ok_or_else(|| Refusal::NoSetting(id.to_owned()))
+    }
+
+    /// `None`: somebody else was faster.
+    pub(super) async fn write(
+        &self,
+        asked: &Asked,
+        decided_on: i64,
+        undoes: Option<i64>,
+        edits: &[Edit],
+    ) -> Result<Option<i64>, Refusal> {
+        let change = NewChange {
+            guild: asked.guild,
+            decided_on,
+            by: asked.user,
+            way: asked.way.as_str(),
+            at: self.now(),
+            undoes,
+            edits,
+        };
+        match self.storage.settings().write(&change).await? {
+            Written::Stale => Ok(None),
+            Written::At(version) => {
+                self.changes.tell(asked.guild, version).await;
+                metrics::counter!("bot_setting_changes_total", "way" => asked.way.as_str())
+                    .increment(1);
+                Ok(Some(version))
+            }
+        }
+    }
+
+    /// Everything but the writing: a function of what was read.
+    pub(super) fn decide(
+        &self,
+        asked: &Asked,
+        setting: &Setting,
+        operation: Operation,
+        fields: &Fields,
+        read: &Read,
+    ) -> Result<Decided, Refusal> {
+        let trial = Trial::new(&self.gate, asked, read);
+        match asked.command {
+            Some(command) => trial.require(command)?,
+            None => trial.require(&command_of(setting.id, operation))?,
+        }
+        if operation == Operation::View || !setting.supports(operation) {
+            return Err(SettingsError::OperationNotSupported { operation }.into());
+        }
+        let given = setting.read(operation, fields).map_err(Refusal::Wrong)?;
+        let entry = entry_of(&given, setting.primary_key)?;
+        let before = read.rows.get(setting.id, &entry);
+        let column_id = || setting.primary_key.to_owned();
+        let after = match (operation, before) {
+            (Operation::Create, Some(_)) => {
+                return Err(SettingsError::RowExists {
+                    column_id: column_id(),
+                    count: 1,
+                }
+                .into());
+            }
+            (Operation::Update | Operation::Delete, None) => {
+                return Err(SettingsError::RowDoesNotExist {
+                    column_id: column_id(),
+                }
+                .into());
+            }
+            (Operation::Create, None) => {
+                let (current, max) = (read.rows.count(setting.id), setting.max_entries);
+                if current >= max {
+                    return Err(SettingsError::MaximumCountReached { max, current }.into());
+                }
+                Some(given)
+            }
+            (Operation::Update, Some(before)) => {
+                let mut after = before.clone();
+                after.extend(given);
+                Some(after)
+            }
+            _ => None,
+        };
+        let actor = trial.actor();
+        let mut draft = Draft {
+            guild: asked.guild,
+            operation,
+            actor: &actor,
+            rows: &read.rows,
+            before,
+            after,
+            also: Vec::new(),
+            commands: &trial,
+        };
+        if let Some(rules) = &setting.rules {
+            rules.judge(&mut draft)?;
+        }
+        let Draft { after, also, .. } = draft;
+        if let Some(after) = &after {
+            // What rules move out of the way is out of the way.
+            let moved = |other: &str| {
+                also.iter()
+                    .any(|edit| edit.setting == setting.id && edit.entry == other)
+            };
+            let others = read.rows.of(setting.id);
+            let others = others.filter(|(other, _)| *other != entry && !moved(other));
+            setting.check_unique(after, &others.collect::<Vec<_>>())?;
+        }
+        let own = Edit {
+            setting: setting.id.to_owned(),
+            entry,
+            before: before.cloned().map(Value::Object),
+            after: after.clone().map(Value::Object),
+        };
+        let mut edits = vec![own];
+        edits.extend(also);
+        Ok(Decided { after, edits })
+    }
+}
+
+/// What shall be written; the entry itself comes first.
+pub(super) struct Decided {
+    pub after: Option<Fields>,
+    pub edits: Vec<Edit>,
+}
+
+impl Setting {
+    /// The columns that are given and not ignored, and the defaults of a new entry.
+    fn read(&self, operation: Operation, given: &Fields) -> Result<Fields, Vec<SettingsError>> {
+        let mut read = Fields::new();
+        let mut wrong = Vec::new();
+        for column in &self.columns {
+            let is_key = column.id == self.primary_key;
+            if operation == Operation::Delete && !is_key {
+                continue;
+            }
+            if column.is_ignored(operation) && !is_key {
+                if operation == Operation::Create {
+                    let value = column.default.clone().unwrap_or(Value::Null);
+                    read.insert(column.id.to_owned(), value);
+                }
+                continue;
+            }
+            let value = match (given.get(column.id), &column.default) {
+                (Some(value), _) => column.read(value),
+                (None, Some(default)) if operation == Operation::Create => Ok(default.clone()),
+                (None, None) if operation == Operation::Create && column.nullable => {
+                    Ok(Value::Null)
+                }
+                (None, _) if operation == Operation::Create || is_key => {
+                    Err(SettingsError::MissingOrInvalidField {
+                        field: column.id.to_owned(),
+                        src: "request".to_owned(),
+                    })
+                }
+                (None, _) => continue,
+            };
+            match value {
+                Ok(value) => drop(read.insert(column.id.to_owned(), value)),
+                Err(error) => wrong.push(error),
+            }
+        }
+        let known = |field: &&String| self.column(field).is_none() && !field.starts_with("__");
+        wrong.extend(given.keys().filter(known).map(|field| {
+            SettingsError::MissingOrInvalidField {
+                field: field.clone(),
+                src: "there is no such column".to_owned(),
+            }
+        }));
+        match wrong.is_empty() {
+            true => Ok(read),
+            false => Err(wrong),
+        }
+    }
+
+    fn check_unique(
+        &self,
+        fields: &Fields,
+        others: &[(&str, &Fields)],
+    ) -> Result<(), SettingsError> {
+        for column in self.columns.iter().filter(|column| column.unique) {
+            let value = fields.get(column.id).filter(|value| !value.is_null());
+            let same = |(_, other): &&(&str, &Fields)| other.get(column.id) == value;
+            let count = match value {
+                Some(_) => others.iter().filter(same).count(),
+                None => 0,
+            };
+            if count > 0 {
+                return Err(SettingsError::RowExists {
+                    column_id: column.id.to_owned(),
+                    count,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry as it may be shown: of a secret only whether there is one.
+    pub(super) fn shown(&self, fields: &Fields) -> Fields {
+        let shown = self.columns.iter().map(|column| {
+            let value = fields.get(column.id).cloned().unwrap_or(Value::Null);
+            let value = match column.secret && !value.is_null() {
+                true => Value::from("********"),
+                false => value,
+            };
+            (column.id.to_owned(), value)
+        });
+        shown.collect()
+    }
+}

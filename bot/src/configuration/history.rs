@@ -1,0 +1,142 @@
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use splashtail_core::ids::UserId;
+use splashtail_storage::{ChangedEntry, Edit};
+
+use super::ask::Trial;
+use super::{Asked, Changed, Configuration, Refusal, Way, command_of};
+use crate::settings::{Fields, Operation, refuse};
+
+/// A change that was made; secrets are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastChange {
+    pub version: i64,
+    pub at: DateTime<Utc>,
+    pub by: UserId,
+    pub way: String,
+    /// The change that it took back.
+    pub undoes: Option<i64>,
+    pub edits: Vec<PastEdit>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastEdit {
+    pub setting: String,
+    pub entry: String,
+    pub before: Option<Fields>,
+    pub after: Option<Fields>,
+}
+
+impl Configuration {
+    /// Changes before the version `below`, the newest first. What the one who asks may not view is
+    /// left out.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn history(
+        &self,
+        asked: &Asked,
+        below: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<PastChange>, Refusal> {
+        let read = self.read(asked.guild).await?;
+        let trial = Trial::new(&self.gate, asked, &read);
+        let store = self.storage.settings();
+        let entries = store.history(asked.guild, below, limit).await?;
+        let mut past: Vec<PastChange> = Vec::new();
+        for entry in entries {
+            let view = command_of(&entry.edit.setting, Operation::View);
+            if trial.require(&view).is_err() {
+                continue;
+            }
+            let edit = self.past(&entry.edit);
+            match past.last_mut().filter(|last| last.version == entry.version) {
+                Some(last) => last.edits.push(edit),
+                None => past.push(PastChange {
+                    version: entry.version,
+                    at: entry.at,
+                    by: entry.by,
+                    way: entry.way,
+                    undoes: entry.undoes,
+                    edits: vec![edit],
+                }),
+            }
+        }
+        Ok(past)
+    }
+
+    /// Takes a change back: each entry becomes what it was before. That is a change like any other,
+    /// judged by the same rules.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; an entry that was changed again since is in the way.
+    pub async fn roll_back(&self, asked: &Asked, version: i64) -> Result<Changed, Refusal> {
+        let asked = &Asked {
+            way: Way::Rollback,
+            command: None,
+            ..asked.clone()
+        };
+        let done = self.storage.settings().change(asked.guild, version).await?;
+        if done.is_empty() {
+            let text = format!("There is no change {version}, or it is too long ago.");
+            return Err(refuse(text, "no_change").into());
+        }
+        let read = self.read(asked.guild).await?;
+        let mut edits = Vec::new();
+        for ChangedEntry { edit, .. } in done {
+            let setting = self.setting(&edit.setting)?;
+            let now = read.rows.get(&edit.setting, &edit.entry);
+            if now.cloned().map(Value::Object) != edit.after {
+                let text = format!(
+                    "“{}” of {} was changed again since.",
+                    edit.entry, setting.name
+                );
+                return Err(refuse(text, "changed_since").into());
+            }
+            let key = Fields::from_iter([(
+                setting.primary_key.to_owned(),
+                Value::from(edit.entry.as_str()),
+            )]);
+            let (operation, fields) = match (&edit.before, now) {
+                (None, _) => (Operation::Delete, key),
+                (Some(before), Some(_)) => (Operation::Update, object(before)),
+                (Some(before), None) => (Operation::Create, object(before)),
+            };
+            // Whoever could not make it so by hand cannot do it this way either.
+            self.decide(asked, &setting, operation, &fields, &read)?;
+            edits.push(Edit {
+                before: edit.after,
+                after: edit.before,
+                ..edit
+            });
+        }
+        let written = self
+            .write(asked, read.version, Some(version), &edits)
+            .await?;
+        let version = written.ok_or(Refusal::Busy)?;
+        Ok(Changed {
+            version,
+            fields: None,
+            others: edits.len() - 1,
+        })
+    }
+
+    fn past(&self, edit: &Edit) -> PastEdit {
+        let setting = self.gate.registry().setting(&edit.setting);
+        let shown = |fields: &Option<Value>| {
+            let fields = fields.as_ref().map(object)?;
+            // Of a setting that is no more, nobody knows what was secret.
+            setting.map(|(_, setting)| setting.shown(&fields))
+        };
+        PastEdit {
+            setting: edit.setting.clone(),
+            entry: edit.entry.clone(),
+            before: shown(&edit.before),
+            after: shown(&edit.after),
+        }
+    }
+}
+
+fn object(value: &Value) -> Fields {
+    value.as_object().cloned().unwrap_or_default()
+}

@@ -1,0 +1,183 @@
+//! The gate in front of every command, and for those who ask from outside.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use poise::serenity_prelude as serenity;
+use serde_json::Value;
+use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_permissions::{CheckOptions, Permission, PermissionResult};
+
+use super::gate::{Question, Standing, member_standing, not_connected};
+use crate::app::{App, Context};
+use crate::discord_http::{describe, status};
+use crate::error::BotError;
+use crate::ids;
+use crate::settings::{Fields, Format, Kind, Setting};
+
+/// Time for the whole check. An interaction has 3 s until its first answer, which comes after it.
+const DEADLINE: Duration = Duration::from_millis(2000);
+
+/// poise asks once per command of the tree (`backups`, then `backups create`), each time about the
+/// whole tree: the answer is kept.
+pub async fn check(cx: Context<'_>) -> Result<bool, BotError> {
+    let autocomplete = matches!(
+        cx,
+        Context::Application(application)
+            if application.interaction_type == poise::CommandInteractionType::Autocomplete
+    );
+    let kept = cx
+        .invocation_data::<PermissionResult>()
+        .await
+        .map(|result| result.clone());
+    let result = match kept {
+        Some(result) => result,
+        None => {
+            let result = ask(cx).await?;
+            cx.set_invocation_data(result.clone()).await;
+            result
+        }
+    };
+    if result.is_ok() {
+        Ok(true)
+    } else if autocomplete {
+        Ok(false)
+    } else {
+        Err(BotError::Denied(result))
+    }
+}
+
+async fn ask(cx: Context<'_>) -> Result<PermissionResult, BotError> {
+    let guild = ids::guild_of(cx)?;
+    let question = Question {
+        guild,
+        user: ids::user(cx.author().id),
+        command: &cx.command().qualified_name,
+        options: &CheckOptions::default(),
+    };
+    let decision = async {
+        let standing = standing(cx, guild).await;
+        cx.data().gate.decide(&question, &standing).await
+    };
+    Ok(tokio::time::timeout(DEADLINE, decision)
+        .await
+        .unwrap_or_else(|_| too_slow()))
+}
+
+fn too_slow() -> PermissionResult {
+    PermissionResult::GenericError {
+        error: "it took too long, please try again".to_owned(),
+    }
+}
+
+/// The author in the guild, or why it is not known. The roles are those that came with the
+/// interaction or the message.
+pub async fn standing(cx: Context<'_>, guild: GuildId) -> Result<Standing, PermissionResult> {
+    let user = ids::user(cx.author().id);
+    let roles = match cx {
+        Context::Application(application) => application
+            .interaction
+            .member
+            .as_ref()
+            .map(|member| &member.roles),
+        Context::Prefix(prefix) => prefix.msg.member.as_ref().map(|member| &member.roles),
+    };
+    let roles = roles.map(|roles| roles.iter().copied().map(ids::role).collect());
+    let connection = cx.data().state.connection().ok_or_else(not_connected)?;
+    member_standing(connection, guild, user, roles).await
+}
+
+/// The gate's answer for others, outside of any command.
+#[async_trait]
+pub trait CommandChecks: Send + Sync {
+    /// `custom` narrows the member's kittycat permissions to those of an API token.
+    async fn check(
+        &self,
+        guild: GuildId,
+        user: UserId,
+        command: &str,
+        custom: Option<Vec<Permission>>,
+    ) -> PermissionResult;
+}
+
+#[async_trait]
+impl CommandChecks for App {
+    async fn check(
+        &self,
+        guild: GuildId,
+        user: UserId,
+        command: &str,
+        custom: Option<Vec<Permission>>,
+    ) -> PermissionResult {
+        let options = CheckOptions {
+            custom_resolved_kittycat_perms: custom,
+            ..CheckOptions::default()
+        };
+        let question = Question {
+            guild,
+            user,
+            command,
+            options: &options,
+        };
+        let standing = standing_of(self, guild, user).await;
+        self.gate.decide(&question, &standing).await
+    }
+}
+
+/// Any member in the guild.
+pub async fn standing_of(
+    app: &App,
+    guild: GuildId,
+    user: UserId,
+) -> Result<Standing, PermissionResult> {
+    let connection = app.state.connection().ok_or_else(not_connected)?;
+    member_standing(connection, guild, user, None).await
+}
+
+/// Roles of the member that an entry is about; empty for entries about something else. Somebody who
+/// left has everyone's role alone.
+pub async fn target_roles(
+    app: &App,
+    guild: GuildId,
+    setting: &Setting,
+    fields: &Fields,
+) -> Result<Vec<RoleId>, PermissionResult> {
+    let key = setting.column(setting.primary_key);
+    let is_member = key.is_some_and(|column| {
+        matches!(
+            column.kind,
+            Kind::Text {
+                format: Format::User,
+                ..
+            }
+        )
+    });
+    let user = fields.get(setting.primary_key).and_then(Value::as_str);
+    let user: Option<UserId> = user.and_then(|user| user.parse().ok());
+    let Some(user) = user.filter(|_| is_member) else {
+        return Ok(Vec::new());
+    };
+    let connection = app.state.connection().ok_or_else(not_connected)?;
+    let guild_id = serenity::GuildId::new(guild.get());
+    let user_id = serenity::UserId::new(user.get());
+    let mut roles = match connection.http.get_member(guild_id, user_id).await {
+        Ok(member) => member.roles.into_iter().map(ids::role).collect(),
+        Err(error) if status(&error) == Some(404) => Vec::new(),
+        Err(error) => {
+            let error = describe(&error);
+            return Err(PermissionResult::DiscordError { error });
+        }
+    };
+    roles.extend(RoleId::new(guild.get()));
+    Ok(roles)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_is_denied() {
+        assert!(!too_slow().is_ok());
+    }
+}

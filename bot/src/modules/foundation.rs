@@ -1,0 +1,51 @@
+//! What modules are built on.
+
+use std::sync::Arc;
+
+use splashtail_core::clock::SharedClock;
+use splashtail_core::config::Config;
+use splashtail_ipc::clients::JobserverClient;
+use splashtail_storage::Storage;
+
+use crate::inputs::Changes;
+
+/// Given to each module when it is made; it takes what its service needs and nothing else.
+#[derive(Clone)]
+pub struct Foundation {
+    pub config: Arc<Config>,
+    pub clock: SharedClock,
+    pub storage: Storage,
+    pub jobserver: JobserverClient,
+    /// Where what is kept in memory hears of changed settings.
+    pub changes: Arc<Changes>,
+}
+
+/// On an embedded database that goes with the process.
+#[cfg(test)]
+pub async fn for_tests() -> Foundation {
+    use splashtail_core::clock::SystemClock;
+    use splashtail_core::config::DatabaseTarget;
+    use splashtail_ipc::signing::{Signer, tag};
+    use tokio_util::sync::CancellationToken;
+
+    let clock = SystemClock::shared();
+    let place = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
+    std::fs::create_dir(&place).unwrap();
+    let target = DatabaseTarget::Sqlite(place.join("splashtail.db"));
+    let storage = Storage::open(&target, &CancellationToken::new())
+        .await
+        .unwrap();
+    storage.migrate().await.unwrap();
+    let signer = Signer::new("bot", "secret".into(), tag::JOBSERVER, Arc::clone(&clock));
+    let config = Config::embedded(
+        place.as_path(),
+        splashtail_core::environment::Environment::Staging,
+    );
+    Foundation {
+        jobserver: JobserverClient::new(config.meta.jobserver_urls.clone(), &signer).unwrap(),
+        config: Arc::new(config),
+        changes: Changes::new(None, storage.clone(), Arc::clone(&clock)),
+        clock,
+        storage,
+    }
+}

@@ -1,0 +1,256 @@
+//! `module_configuration` and `command_configuration`: what is on, and what it asks for.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use splashtail_permissions::{
+    CheckOptions, CommandConfiguration, ModuleConfiguration, PermissionChecks, PermissionResult,
+};
+
+use super::roles::sentence;
+use crate::framework::gate::{COMMANDS, MODULES};
+use crate::modules::assemble::acl_of_module;
+use crate::settings::{Column, Draft, Kind, Operation, Rules, Setting, SettingsError, refuse};
+
+/// Ten checks of ten permissions of 128 bytes, and their signs.
+const MAX_CHECKS_BYTES: usize = 20_000;
+
+fn disabled() -> Column {
+    Column {
+        nullable: true,
+        ..Column::new(
+            "disabled",
+            "Disabled",
+            "Whether it is off here; empty: as it is by default",
+            Kind::Boolean,
+        )
+    }
+}
+
+fn checks(id: &'static str, name: &'static str) -> Column {
+    Column {
+        nullable: true,
+        ..Column::new(
+            id,
+            name,
+            "Checks as JSON; empty: those of the bot",
+            Kind::Json {
+                max_bytes: MAX_CHECKS_BYTES,
+            },
+        )
+    }
+}
+
+pub fn of_modules() -> Setting {
+    Setting {
+        id: MODULES,
+        name: "Modules",
+        description: "Which modules are on, and what their commands ask for",
+        primary_key: "module",
+        title_template: "{module}",
+        columns: vec![
+            Column {
+                unique: true,
+                ..Column::new("module", "Module", "The module's id", Kind::text(1, 64))
+            },
+            disabled(),
+            checks("default_perms", "Default checks"),
+        ],
+        operations: &Operation::ALL,
+        max_entries: 100,
+        rules: Some(Arc::new(ModuleRules)),
+    }
+}
+
+pub fn of_commands() -> Setting {
+    Setting {
+        id: COMMANDS,
+        name: "Commands",
+        description: "Which commands are on, and what they ask for",
+        primary_key: "command",
+        title_template: "/{command}",
+        columns: vec![
+            Column {
+                unique: true,
+                ..Column::new(
+                    "command",
+                    "Command",
+                    "The command, such as backups create",
+                    Kind::text(1, 128),
+                )
+            },
+            disabled(),
+            checks("perms", "Checks"),
+        ],
+        operations: &Operation::ALL,
+        max_entries: 500,
+        rules: Some(Arc::new(CommandRules)),
+    }
+}
+
+struct ModuleRules;
+
+impl Rules for ModuleRules {
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError> {
+        let module = key(draft, "module");
+        let Some(toggles) = draft.commands.toggles(&module) else {
+            return match draft.operation {
+                // What a module that is no more left behind can go.
+                Operation::Delete => Ok(()),
+                _ => Err(unknown("module", "there is no such module")),
+            };
+        };
+        judge_toggle(draft, toggles.module, "modules")?;
+        let proposed = judge_checks(draft, "default_perms")?;
+        let Some(proposed) = proposed else {
+            return Ok(());
+        };
+        let command = acl_of_module(&module);
+        let custom = CheckOptions {
+            custom_module_configuration: Some(ModuleConfiguration {
+                module,
+                disabled: None,
+                default_perms: proposed,
+            }),
+            ..CheckOptions::default()
+        };
+        judge_oneself(draft, &command, custom)
+    }
+}
+
+struct CommandRules;
+
+impl Rules for CommandRules {
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError> {
+        let command = key(draft, "command");
+        let Some(own) = draft.commands.command(&command) else {
+            return match draft.operation {
+                Operation::Delete => Ok(()),
+                _ => Err(unknown("command", "there is no such command")),
+            };
+        };
+        if own != command {
+            return Err(unknown("command", &format!("its own name is `{own}`")));
+        }
+        let toggles = draft.commands.module_of(&command);
+        let toggles = toggles.and_then(|module| draft.commands.toggles(&module));
+        judge_toggle(draft, toggles.is_some_and(|t| t.commands), "commands")?;
+        let Some(proposed) = judge_checks(draft, "perms")? else {
+            return Ok(());
+        };
+        let custom = CheckOptions {
+            custom_command_configuration: Some(CommandConfiguration {
+                command: command.clone(),
+                perms: proposed,
+                disabled: None,
+            }),
+            ..CheckOptions::default()
+        };
+        judge_oneself(draft, &command, custom)
+    }
+}
+
+fn key(draft: &Draft<'_>, column: &str) -> String {
+    let fields = draft.after.as_ref().or(draft.before);
+    let key = fields.and_then(|fields| fields.get(column)?.as_str());
+    key.unwrap_or_default().to_owned()
+}
+
+fn unknown(field: &str, src: &str) -> SettingsError {
+    SettingsError::MissingOrInvalidField {
+        field: field.to_owned(),
+        src: src.to_owned(),
+    }
+}
+
+/// Switching needs `<commands> enable` or `<commands> disable`, and something that can be switched.
+fn judge_toggle(
+    draft: &Draft<'_>,
+    can_be_switched: bool,
+    commands: &str,
+) -> Result<(), SettingsError> {
+    let (before, after) = draft.values("disabled");
+    if before == after {
+        return Ok(());
+    }
+    if !can_be_switched && !after.is_null() {
+        return Err(refuse(
+            "This cannot be switched on or off.",
+            "not_toggleable",
+        ));
+    }
+    let needed = match after {
+        Value::Bool(true) => vec!["disable"],
+        Value::Bool(false) => vec!["enable"],
+        // Back to the default, whichever that is.
+        _ => vec!["enable", "disable"],
+    };
+    for action in needed {
+        let command = format!("{commands} {action}");
+        allowed(&draft.commands.may_run(&command, &CheckOptions::default()))?;
+    }
+    Ok(())
+}
+
+/// Brings the checks into the form that is stored. `None`: they do not change.
+fn judge_checks(
+    draft: &mut Draft<'_>,
+    column: &str,
+) -> Result<Option<Option<PermissionChecks>>, SettingsError> {
+    let wrong = |error: String| SettingsError::SchemaCheckValidationError {
+        column: column.to_owned(),
+        check: "checks".to_owned(),
+        error,
+        accepted_range: r#"such as {"checks":[{"kittycat_perms":["a.b"]}]}"#.to_owned(),
+    };
+    let given = draft.after.as_ref().and_then(|fields| fields.get(column));
+    let proposed = match given {
+        None | Some(Value::Null) => None,
+        Some(given) => {
+            let read: PermissionChecks =
+                serde_json::from_value(given.clone()).map_err(|error| wrong(error.to_string()))?;
+            Some(
+                read.normalised()
+                    .map_err(|error| wrong(error.to_string()))?,
+            )
+        }
+    };
+    if let (Some(after), Some(proposed)) = (&mut draft.after, &proposed) {
+        // Lists of strings and booleans always serialise.
+        let stored = serde_json::to_value(proposed).unwrap_or_default();
+        after.insert(column.to_owned(), stored);
+    }
+    let (before, after) = draft.values(column);
+    Ok((before != after).then_some(proposed))
+}
+
+/// Checks are changed by who passes them now, and would still pass.
+fn judge_oneself(
+    draft: &Draft<'_>,
+    command: &str,
+    proposed: CheckOptions,
+) -> Result<(), SettingsError> {
+    let switched_off = CheckOptions {
+        ignore_command_disabled: true,
+        ignore_module_disabled: true,
+        ..CheckOptions::default()
+    };
+    allowed(&draft.commands.may_run(command, &switched_off))?;
+    let proposed = CheckOptions {
+        ignore_command_disabled: true,
+        ignore_module_disabled: true,
+        ..proposed
+    };
+    if draft.commands.may_run(command, &proposed).is_ok() {
+        return Ok(());
+    }
+    let text = "you would lock yourself out: you do not pass these checks";
+    Err(refuse(sentence(text), "locked_out"))
+}
+
+fn allowed(result: &PermissionResult) -> Result<(), SettingsError> {
+    match result.is_ok() {
+        true => Ok(()),
+        false => Err(refuse(result.to_string(), result.code())),
+    }
+}

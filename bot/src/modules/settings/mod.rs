@@ -1,0 +1,78 @@
+//! Who may do what in a guild, and which modules and commands it uses.
+//!
+//! Neither the module nor its commands can be switched off: a guild could lock itself out.
+
+mod commands;
+mod configurations;
+mod members;
+mod modules;
+mod perms;
+mod roles;
+
+use splashtail_permissions::CommandExtendedData;
+
+use super::extended;
+use super::module::{About, Module, ModuleCommand};
+use crate::settings::Setting;
+
+/// The module's id.
+pub const ID: &str = "settings";
+
+pub struct SettingsModule;
+
+impl Module for SettingsModule {
+    fn about(&self) -> About {
+        About {
+            docs: include_str!("docs.md"),
+            toggleable: false,
+            commands_toggleable: false,
+            ..About::new(ID, "Settings", "Modules, commands and who may use them")
+        }
+    }
+
+    fn commands(&self) -> Vec<ModuleCommand> {
+        let by = CommandExtendedData::kittycat_or_admin;
+        vec![
+            ModuleCommand {
+                command: modules::modules(),
+                extended_data: extended([
+                    ("", by("modules", "*")),
+                    ("list", by("modules", "list")),
+                    ("enable", by("modules", "enable")),
+                    ("disable", by("modules", "disable")),
+                    ("modperms", by("modules", "modperms")),
+                ]),
+            },
+            ModuleCommand {
+                command: commands::commands(),
+                extended_data: extended([
+                    ("", by("commands", "*")),
+                    ("check", by("commands", "check")),
+                    ("enable", by("commands", "enable")),
+                    ("disable", by("commands", "disable")),
+                    ("modperms", by("commands", "modperms")),
+                ]),
+            },
+            ModuleCommand {
+                command: perms::perms(),
+                extended_data: extended([
+                    ("", by("perms", "*")),
+                    ("list", by("perms", "list")),
+                    ("modrole", by("perms", "modrole")),
+                    ("deleterole", by("perms", "deleterole")),
+                    ("history", by("perms", "history")),
+                    ("undo", by("perms", "undo")),
+                ]),
+            },
+        ]
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        vec![
+            roles::setting(),
+            members::setting(),
+            configurations::of_modules(),
+            configurations::of_commands(),
+        ]
+    }
+}

@@ -1,0 +1,218 @@
+//! `/perms`: custom permissions, and what was changed by whom.
+
+use std::fmt::Write as _;
+
+use poise::CreateReply;
+use poise::serenity_prelude::{CreateEmbed, Role};
+use serde_json::{Value, json};
+
+use crate::app::Context;
+use crate::colours;
+use crate::configuration::PastChange;
+use crate::error::BotError;
+use crate::framework::gate::ROLES;
+use crate::framework::setting_commands::{asked, changed};
+use crate::markdown::{cut, neutralise};
+use crate::reply;
+use crate::settings::{Fields, Operation};
+
+/// Changes that one message shows.
+const SHOWN: u32 = 10;
+/// Longest description of an embed (Discord documentation, "Embed Limits").
+const MAX_DESCRIPTION: usize = 4096;
+
+/// Custom permissions of roles, and what was changed by whom.
+#[poise::command(
+    slash_command,
+    guild_only,
+    subcommands("list", "modrole", "deleterole", "history", "undo"),
+    subcommand_required
+)]
+pub async fn perms(_cx: Context<'_>) -> Result<(), BotError> {
+    Ok(())
+}
+
+/// Show the roles with custom permissions, the strongest first.
+#[poise::command(slash_command, guild_only)]
+async fn list(cx: Context<'_>) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let asked = asked(cx, Some("perms list")).await?;
+    let view = cx
+        .data()
+        .configuration
+        .view(&asked, ROLES, 0, usize::MAX)
+        .await?;
+    let mut rows = view.rows;
+    rows.sort_by_key(|row| row.get("index").and_then(Value::as_i64));
+    let mut text = String::new();
+    for row in &rows {
+        let field = |column: &str| row.get(column).and_then(Value::as_str).unwrap_or_default();
+        let index = row.get("index").and_then(Value::as_i64).unwrap_or_default();
+        let perms = row
+            .get("perms")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let perms: Vec<_> = perms
+            .filter_map(Value::as_str)
+            .map(|perm| format!("`{perm}`"))
+            .collect();
+        let _ = writeln!(
+            text,
+            "{index}. <@&{}> {}: {}",
+            field("role_id"),
+            neutralise(field("display_name")),
+            perms.join(" ")
+        );
+    }
+    if text.is_empty() {
+        "No role has custom permissions. `/perms modrole` gives it some.".clone_into(&mut text);
+    }
+    let embed = CreateEmbed::new()
+        .title("Roles")
+        .description(cut(&text, MAX_DESCRIPTION))
+        .colour(colours::BLUE);
+    reply::answer(cx, CreateReply::default().embed(embed)).await?;
+    Ok(())
+}
+
+/// Give a role custom permissions, or change those it has.
+#[poise::command(slash_command, guild_only)]
+async fn modrole(
+    cx: Context<'_>,
+    #[description = "The role"] role: Role,
+    #[description = "Custom permissions, separated by commas"] perms: String,
+    #[description = "The lower, the stronger (default: below all others)"] index: Option<i64>,
+    #[description = "How the team calls the role"] display_name: Option<String>,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    if let Some(item) = perms
+        .split(',')
+        .find(|item| !item.trim().is_empty() && !item.contains('.'))
+    {
+        let item = neutralise(cut(item.trim(), 100));
+        return Err(BotError::Input(format!(
+            "“{item}” is no permission: it needs a dot, as in `server_backups.create`."
+        )));
+    }
+    let asked = asked(cx, Some("perms modrole")).await?;
+    let mut fields = Fields::from_iter([
+        ("role_id".to_owned(), json!(role.id.to_string())),
+        ("perms".to_owned(), json!(perms)),
+    ]);
+    if let Some(index) = index {
+        fields.insert("index".to_owned(), json!(index));
+    }
+    if let Some(name) = display_name {
+        fields.insert("display_name".to_owned(), json!(name));
+    }
+    let done = cx.data().configuration.set(&asked, ROLES, &fields).await?;
+    changed(cx, ROLES, &done).await
+}
+
+/// Take a role's custom permissions away.
+#[poise::command(slash_command, guild_only)]
+async fn deleterole(
+    cx: Context<'_>,
+    #[description = "The role"] role: Role,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let asked = asked(cx, Some("perms deleterole")).await?;
+    let key = Fields::from_iter([("role_id".to_owned(), json!(role.id.to_string()))]);
+    let app = cx.data();
+    let done = app
+        .configuration
+        .change(&asked, ROLES, Operation::Delete, &key)
+        .await?;
+    changed(cx, ROLES, &done).await
+}
+
+/// Show what was changed in the bot's settings, by whom and how.
+#[poise::command(slash_command, guild_only)]
+async fn history(
+    cx: Context<'_>,
+    #[description = "Show changes before this number"] before: Option<i64>,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let asked = asked(cx, None).await?;
+    let past = cx
+        .data()
+        .configuration
+        .history(&asked, before, SHOWN)
+        .await?;
+    let text: String = past.iter().map(describe).collect();
+    let text = match text.is_empty() {
+        true => "There are no changes that you could see.",
+        false => cut(&text, MAX_DESCRIPTION),
+    };
+    let embed = CreateEmbed::new()
+        .title("Changes")
+        .description(text)
+        .colour(colours::BLUE);
+    reply::answer(cx, CreateReply::default().embed(embed)).await?;
+    Ok(())
+}
+
+/// Take back a change of the bot's settings.
+#[poise::command(slash_command, guild_only)]
+async fn undo(
+    cx: Context<'_>,
+    #[description = "The change's number, from /perms history"] change: i64,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let asked = asked(cx, None).await?;
+    let done = cx.data().configuration.roll_back(&asked, change).await?;
+    let text = format!(
+        "Change {change} was taken back, which is change {}.",
+        done.version
+    );
+    let embed = CreateEmbed::new().description(text).colour(colours::GREEN);
+    reply::answer(cx, CreateReply::default().embed(embed)).await?;
+    Ok(())
+}
+
+fn describe(change: &PastChange) -> String {
+    let mut text = format!(
+        "**{}** <t:{}:R> by <@{}> ({})",
+        change.version,
+        change.at.timestamp(),
+        change.by,
+        change.way
+    );
+    if let Some(undone) = change.undoes {
+        let _ = write!(text, ", takes back {undone}");
+    }
+    for edit in &change.edits {
+        let what = match (&edit.before, &edit.after) {
+            (None, _) => "made",
+            (_, None) => "deleted",
+            _ => "changed",
+        };
+        let entry = neutralise(cut(&edit.entry, 100));
+        let _ = write!(text, "\n{what} `{}` {entry}", edit.setting);
+        let (before, after) = (&edit.before, &edit.after);
+        for column in before
+            .iter()
+            .chain(after)
+            .flat_map(|fields| fields.keys())
+            .collect::<std::collections::BTreeSet<_>>()
+        {
+            let value = |fields: &Option<Fields>| {
+                fields
+                    .as_ref()
+                    .and_then(|fields| fields.get(column))
+                    .filter(|v| !v.is_null())
+                    .map(Value::to_string)
+            };
+            let (old, new) = (value(before), value(after));
+            if old != new {
+                let show = |value: Option<String>| {
+                    neutralise(cut(&value.unwrap_or_else(|| "nothing".to_owned()), 150))
+                };
+                let _ = write!(text, "\n · {column}: {} → {}", show(old), show(new));
+            }
+        }
+    }
+    text.push('\n');
+    text
+}

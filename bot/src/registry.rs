@@ -1,0 +1,116 @@
+//! What the modules declared, as everybody else reads it: the gate, help, the IServer.
+//!
+//! Built once at start by [`crate::modules::assemble`]; nothing here knows a command's code.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use poise::serenity_prelude::GatewayIntents;
+use splashtail_api_types::modules::CanonicalModule;
+use splashtail_permissions::{ExtendedData, ModuleFacts, NativePermissions};
+
+use crate::events::{Listener, Subscription};
+use crate::settings::Setting;
+
+#[derive(Default)]
+pub struct Registry {
+    modules: Vec<Registered>,
+    /// Root command or alias to the place in `modules` and the root command's own name.
+    owners: BTreeMap<String, (usize, String)>,
+}
+
+/// One module.
+pub struct Registered {
+    pub id: &'static str,
+    /// Its commands are for the operators of the installation.
+    pub is_root: bool,
+    /// By root command.
+    pub extended_data: BTreeMap<String, ExtendedData>,
+    pub settings: Vec<Arc<Setting>>,
+    pub needs: Vec<Need>,
+    pub listener: Option<Arc<dyn Listener>>,
+    /// Markdown.
+    pub docs: &'static str,
+    pub canonical: CanonicalModule,
+}
+
+/// Something the bot needs, and what for: a sentence that a guild's owner reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    pub what: Needed,
+    pub why: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    /// In the guild.
+    Permission(NativePermissions),
+    /// Of the application: without it these events do not reach the bot.
+    Intents(GatewayIntents),
+}
+
+impl Registry {
+    pub(crate) fn new(modules: Vec<Registered>, owners: BTreeMap<String, (usize, String)>) -> Self {
+        Self { modules, owners }
+    }
+
+    /// The facts about the module of a root command or alias; `None` when nobody owns it.
+    pub fn facts(&self, root: &str) -> Option<ModuleFacts<'_>> {
+        let (place, name) = self.owners.get(root)?;
+        let module = &self.modules[*place];
+        Some(ModuleFacts {
+            id: module.id,
+            is_loaded: true,
+            is_root: module.is_root,
+            is_default_enabled: module.canonical.is_default_enabled,
+            is_toggleable: module.canonical.toggleable,
+            are_commands_toggleable: module.canonical.commands_toggleable,
+            extended_data: module.extended_data.get(name)?,
+        })
+    }
+
+    /// The qualified name with the root command's own name instead of an alias, if the code knows
+    /// such a command.
+    pub fn command(&self, qualified_name: &str) -> Option<String> {
+        let (root, below) = qualified_name
+            .split_once(' ')
+            .unwrap_or((qualified_name, ""));
+        let (place, name) = self.owners.get(root)?;
+        let data = self.modules[*place].extended_data.get(name)?;
+        match below {
+            "" => Some(name.clone()),
+            below => data.contains_key(below).then(|| format!("{name} {below}")),
+        }
+    }
+
+    /// In registration order.
+    pub fn modules(&self) -> impl Iterator<Item = &CanonicalModule> {
+        self.modules.iter().map(|module| &module.canonical)
+    }
+
+    /// For the router.
+    pub fn listeners(&self) -> Vec<Subscription> {
+        let listening = self.modules.iter().filter_map(|module| {
+            Some(Subscription {
+                module: module.id,
+                listener: Arc::clone(module.listener.as_ref()?),
+            })
+        });
+        listening.collect()
+    }
+
+    pub fn module(&self, id: &str) -> Option<&Registered> {
+        self.modules.iter().find(|module| module.id == id)
+    }
+
+    /// A setting and the module that has it.
+    pub fn setting(&self, id: &str) -> Option<(&'static str, &Arc<Setting>)> {
+        self.settings().find(|(_, setting)| setting.id == id)
+    }
+
+    pub fn settings(&self) -> impl Iterator<Item = (&'static str, &Arc<Setting>)> {
+        self.modules
+            .iter()
+            .flat_map(|module| module.settings.iter().map(|setting| (module.id, setting)))
+    }
+}

@@ -1,0 +1,142 @@
+//! What decides on a change besides the columns.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use splashtail_api_types::settings::{Fields, Operation, SettingsError};
+use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_permissions::edit::{Editor, Rank};
+use splashtail_permissions::{CheckOptions, Permission, PermissionResult};
+use splashtail_storage::Edit;
+
+/// A setting's own word on a change, after its columns were read. A function of the draft: nothing
+/// in here waits for anybody.
+pub trait Rules: Send + Sync {
+    /// May change [`Draft::after`] and add to [`Draft::also`].
+    ///
+    /// # Errors
+    /// Why the change is refused.
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError>;
+}
+
+/// A change that is about to be made.
+pub struct Draft<'a> {
+    pub guild: GuildId,
+    pub operation: Operation,
+    pub actor: &'a Actor,
+    /// Everything that the guild has set.
+    pub rows: &'a GuildRows,
+    /// The entry as it is.
+    pub before: Option<&'a Fields>,
+    /// The entry as it shall be; `None` on Delete.
+    pub after: Option<Fields>,
+    /// What changes along with it.
+    pub also: Vec<Edit>,
+    pub commands: &'a dyn Commands,
+}
+
+/// What rules can ask about commands, as if the actor ran them now.
+pub trait Commands: Send + Sync {
+    /// Whether the actor may run it.
+    fn may_run(&self, command: &str, options: &CheckOptions) -> PermissionResult;
+
+    /// The command's own name, if there is such a command.
+    fn command(&self, name: &str) -> Option<String>;
+
+    /// Whether a guild may switch the module and its commands on and off; `None`: no such module.
+    fn toggles(&self, module: &str) -> Option<Toggles>;
+
+    /// The module of a command.
+    fn module_of(&self, command: &str) -> Option<String>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Toggles {
+    pub module: bool,
+    pub commands: bool,
+}
+
+/// Whoever asks for a change, and what Discord says of the server's roles.
+#[derive(Debug, Clone, Default)]
+pub struct Actor {
+    pub user: Option<UserId>,
+    pub is_owner: bool,
+    /// The everyone role included.
+    pub roles: Vec<RoleId>,
+    /// Resolved.
+    pub kittycat: Vec<Permission>,
+    /// Index of the strongest configured role among `roles`.
+    pub index: Option<i32>,
+    /// Each role of the server.
+    pub ranks: BTreeMap<RoleId, Rank>,
+    /// Roles of the member that the entry is about, where it is about one; the everyone role
+    /// included.
+    pub target_roles: Vec<RoleId>,
+}
+
+impl Actor {
+    pub fn editor(&self) -> Editor<'_> {
+        let held = self.roles.iter().filter_map(|role| self.ranks.get(role));
+        Editor {
+            is_owner: self.is_owner,
+            kittycat: &self.kittycat,
+            highest: held.max().copied(),
+            index: self.index,
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// The value of a column before and after; null where there is none.
+    pub fn values(&self, column: &str) -> (&Value, &Value) {
+        (
+            self.before
+                .and_then(|fields| fields.get(column))
+                .unwrap_or(&Value::Null),
+            self.after
+                .as_ref()
+                .and_then(|fields| fields.get(column))
+                .unwrap_or(&Value::Null),
+        )
+    }
+}
+
+/// A refusal in words, about no column.
+pub fn refuse(message: impl Into<String>, typ: &str) -> SettingsError {
+    SettingsError::Generic {
+        message: message.into(),
+        src: "rules".to_owned(),
+        typ: typ.to_owned(),
+    }
+}
+
+/// All that a guild has set, by setting and entry.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GuildRows(BTreeMap<String, BTreeMap<String, Fields>>);
+
+impl GuildRows {
+    pub fn insert(&mut self, setting: &str, entry: &str, fields: Fields) {
+        let rows = self.0.entry(setting.to_owned()).or_default();
+        rows.insert(entry.to_owned(), fields);
+    }
+
+    /// The rows of a setting, by entry.
+    pub fn of(&self, setting: &str) -> impl Iterator<Item = (&str, &Fields)> {
+        let rows = self.0.get(setting).into_iter().flatten();
+        rows.map(|(entry, fields)| (entry.as_str(), fields))
+    }
+
+    pub fn get(&self, setting: &str, entry: &str) -> Option<&Fields> {
+        self.0.get(setting)?.get(entry)
+    }
+
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Fields>)> {
+        self.0
+            .iter()
+            .map(|(setting, rows)| (setting.as_str(), rows))
+    }
+
+    pub fn count(&self, setting: &str) -> usize {
+        self.0.get(setting).map_or(0, BTreeMap::len)
+    }
+}

@@ -1,0 +1,11 @@
+//! What guilds can set, as data: a module declares a [`Setting`], and everything else follows from
+//! it: slash commands, the settings operation of the IServer, checks of what is entered, history
+//! and rollback. [`crate::configuration`] is where changes are made.
+
+mod declaration;
+mod judge;
+mod values;
+
+pub use declaration::{Column, Format, Kind, Setting, SettingMistake};
+pub use judge::{Actor, Commands, Draft, GuildRows, Rules, Toggles, refuse};
+pub use splashtail_api_types::settings::{Fields, Operation, SettingsError};
