@@ -43,6 +43,9 @@ pub enum Action {
         /// Of a 429, seconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<f64>,
+        /// Of a 429: what the header says when it is not what the body says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header_retry_after: Option<u64>,
         /// Answer an HTML page, as proxies in front of the API do.
         #[serde(default)]
         html: bool,
@@ -57,6 +60,17 @@ pub enum Action {
     Reset,
     /// Run the request, then cut the body in the middle.
     Truncate,
+    /// Answers show this bucket while each route counts by its own: distinct buckets under one hash.
+    /// Without a name, every answer shows another one.
+    Bucket {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// Refuse new websocket handshakes with this status.
+    GwRefuse { status: u16 },
+    /// After a matching GUILD_MEMBER_UPDATE comes a GUILD_MEMBER_ADD for the member, who was there
+    /// all along.
+    GwMemberAgain,
     /// Close the connection with a code; the session stays resumable where Discord's would.
     GwClose { code: u16 },
     /// Drop the TCP connection without a close frame.
@@ -95,6 +109,7 @@ enum Kind {
     Event,
     Audit,
     Outage,
+    Handshake,
 }
 
 impl Action {
@@ -105,14 +120,16 @@ impl Action {
             | Self::Hang
             | Self::Reset
             | Self::Truncate
+            | Self::Bucket { .. }
             | Self::BlockIp => Kind::Request,
+            Self::GwRefuse { .. } => Kind::Handshake,
             Self::GwClose { .. }
             | Self::GwDrop
             | Self::GwZombie
             | Self::GwHeartbeat
             | Self::GwReconnect
             | Self::GwInvalid { .. } => Kind::Session,
-            Self::GwDup | Self::GwDelay { .. } | Self::GwLose => Kind::Event,
+            Self::GwDup | Self::GwDelay { .. } | Self::GwLose | Self::GwMemberAgain => Kind::Event,
             Self::AuditDelay { .. } | Self::AuditLose => Kind::Audit,
             Self::Outage { .. } => Kind::Outage,
         }
@@ -129,6 +146,8 @@ pub enum RuleError {
     Probability,
     #[error("`status` lies between 200 and 599")]
     Status,
+    #[error("`status` of a refused handshake lies between 400 and 599")]
+    Refusal,
     #[error("`scope` is user, global or shared, and of a 429 only")]
     Scope,
     #[error("`retry_after` is a number of seconds, of a 429 only")]
@@ -179,6 +198,9 @@ impl Rule {
             return Err(RuleError::Probability);
         }
         match &self.action {
+            Action::GwRefuse { status } if !(400..600).contains(status) => {
+                return Err(RuleError::Refusal);
+            }
             Action::Status { status, .. } if !(200..600).contains(status) => {
                 return Err(RuleError::Status);
             }
@@ -186,8 +208,12 @@ impl Rule {
                 status,
                 scope,
                 retry_after,
+                header_retry_after,
                 ..
             } => {
+                if header_retry_after.is_some() && *status != 429 {
+                    return Err(RuleError::RetryAfter);
+                }
                 let limited = *status == 429;
                 let scope = scope.as_deref();
                 if scope.is_some_and(|s| !limited || !["user", "global", "shared"].contains(&s)) {
@@ -224,6 +250,7 @@ impl Match {
             Kind::Event => (&["guild", "token", "shard", "event"], "it strikes events"),
             Kind::Audit => (&["guild"], "it strikes audit entries"),
             Kind::Outage => (&[], "the action names the guild"),
+            Kind::Handshake => (&[], "whoever knocks has not said who it is"),
         };
         let given = [
             ("method", self.method.is_some()),
@@ -391,6 +418,17 @@ impl Faults {
         })
     }
 
+    /// The status that refuses a handshake now, if one does.
+    pub fn on_handshake(&self) -> Option<u16> {
+        let struck = self.strike(&Facts::default(), |rule| {
+            rule.action.kind() == Kind::Handshake
+        });
+        struck.iter().find_map(|action| match action {
+            Action::GwRefuse { status } => Some(*status),
+            _ => None,
+        })
+    }
+
     /// Every action that strikes a connection as it opens: rules of the gateway kind that match
     /// the event `HELLO`.
     pub fn on_connect(&self) -> Vec<Action> {
@@ -421,7 +459,7 @@ impl Faults {
 }
 
 /// Uniform in `0..1` (splitmix64).
-fn draw(seed: u64, rule: u64, hit: u64) -> f64 {
+pub(crate) fn draw(seed: u64, rule: u64, hit: u64) -> f64 {
     let mut z = seed ^ rule.rotate_left(32) ^ hit.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -10,7 +10,7 @@ use crate::openapi::Checker;
 use crate::rest::limits::Limits;
 use crate::seed;
 use crate::signal::Signal;
-use crate::world::{Addresses, EventSink, World};
+use crate::world::{Addresses, Conduct, EventSink, World};
 
 /// How a sandbox starts.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Options {
     pub seed: u64,
     pub addresses: Addresses,
     pub clock: Arc<SandboxClock>,
+    /// How every world behaves until it is told otherwise.
+    pub conduct: Conduct,
 }
 
 /// A whole Discord.
@@ -33,6 +35,7 @@ pub struct Sandbox {
     pub limits: Limits,
     /// Set once at start-up when exchanges are to be held against the API description.
     pub checker: OnceLock<Checker>,
+    conduct: Conduct,
     world: Mutex<World>,
     sink: OnceLock<Box<dyn EventSink>>,
     interactions: Signal,
@@ -41,13 +44,15 @@ pub struct Sandbox {
 impl Sandbox {
     /// Builds the world named in `options`.
     pub fn new(options: &Options) -> Result<Arc<Self>, seed::UnknownWorld> {
-        let world = seed::build(
+        let mut world = seed::build(
             &options.world,
             options.seed,
             &options.addresses,
             &options.clock,
         )?;
+        world.conduct = options.conduct.clone();
         Ok(Arc::new(Self {
+            conduct: options.conduct.clone(),
             clock: options.clock.clone(),
             journal: Arc::default(),
             faults: world.faults.clone(),
@@ -64,6 +69,7 @@ impl Sandbox {
         let addresses = self.lock().addresses.clone();
         let mut fresh = seed::build(name, seed, &addresses, &self.clock)?;
         fresh.faults = self.faults.clone();
+        fresh.conduct = self.conduct.clone();
         *self.lock() = fresh;
         self.limits.reset();
         self.interactions.raise();
@@ -82,7 +88,7 @@ impl Sandbox {
         let mut world = self.lock();
         let before = world.interaction_changes;
         let result = act(&mut world);
-        let events = std::mem::take(&mut world.outbox);
+        let events = world.take_events();
         if !events.is_empty()
             && let Some(sink) = self.sink.get()
         {

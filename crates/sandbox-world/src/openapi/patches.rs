@@ -108,6 +108,22 @@ pub const PATCHES: &[Patch] = &[
         },
     },
     Patch {
+        name: "verdicts_on_join_requests",
+        reason: "`action` and `status` of join requests stand with an empty `enum`, which nothing \
+                 would fit",
+        apply: |spec, _| {
+            walk(spec, &mut |object| {
+                if object
+                    .get("enum")
+                    .and_then(Value::as_array)
+                    .is_some_and(Vec::is_empty)
+                {
+                    object.remove("enum");
+                }
+            });
+        },
+    },
+    Patch {
         name: "bans_without_a_body",
         reason: "every field of a ban's body is optional and lifting one has none to give: clients \
                  send no body, and the service takes that",

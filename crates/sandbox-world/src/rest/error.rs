@@ -54,6 +54,10 @@ pub const UNKNOWN_COMMAND: Known = (404, 10063, "Unknown application command");
 pub const UNKNOWN_VOICE_STATE: Known = (404, 10065, "Unknown Voice State");
 pub const UNKNOWN_COMMAND_PERMISSIONS: Known =
     (404, 10066, "Unknown application command permissions");
+pub const UNKNOWN_TEMPLATE: Known = (404, 10057, "Unknown guild template");
+pub const UNKNOWN_STAGE: Known = (404, 10067, "Unknown Stage Instance");
+pub const UNKNOWN_JOIN_REQUEST: Known = (404, 0, "404: Not Found");
+pub const STAGE_OPEN: Known = (400, 150_006, "The Stage is already open");
 pub const UNKNOWN_WELCOME_SCREEN: Known = (404, 10069, "Unknown Guild Welcome Screen");
 pub const UNKNOWN_EVENT: Known = (404, 10070, "Unknown Guild Scheduled Event");
 pub const UNKNOWN_POLL_ANSWER: Known = (404, 10_120, "Unknown Poll Answer");
@@ -61,6 +65,7 @@ pub const UNKNOWN_STICKER_PACK: Known = (404, 10061, "Unknown Sticker Pack");
 pub const UNKNOWN_SOUND: Known = (404, 10097, "Unknown sound");
 pub const NOT_FOR_BOTS: Known = (403, 20001, "Bots cannot use this endpoint");
 pub const ONLY_BOTS: Known = (403, 20002, "Only bots can use this endpoint");
+pub const MAX_USER_GUILDS: Known = (400, 30001, "Maximum number of guilds reached (100)");
 pub const MAX_PINS: Known = (
     400,
     30003,
@@ -78,6 +83,12 @@ pub const MAX_ANIMATED_EMOJIS: Known = (400, 30018, "Maximum number of animated 
 pub const MAX_REACTIONS: Known = (400, 30010, "Maximum number of reactions reached (20)");
 pub const MAX_CHANNELS: Known = (400, 30013, "Maximum number of guild channels reached (500)");
 pub const MAX_INVITES: Known = (400, 30016, "Maximum number of invites reached (1000)");
+pub const HAS_TEMPLATE: Known = (400, 30031, "Guild already has a template");
+pub const MAX_THREAD_MEMBERS: Known = (
+    400,
+    30033,
+    "Maximum number of thread participants has been reached (1000)",
+);
 pub const MAX_COMMANDS: Known = (
     400,
     30032,
@@ -92,6 +103,26 @@ pub const MAX_STRANGER_BANS: Known = (
     400,
     30035,
     "Maximum number of bans for non-guild members have been exceeded",
+);
+pub const MAX_BAN_FETCHES: Known = (
+    429,
+    30037,
+    "Maximum number of bans fetches has been reached",
+);
+pub const MAX_OLD_EDITS: Known = (
+    429,
+    30046,
+    "Maximum number of edits to messages older than 1 hour reached. Try again later",
+);
+pub const MAX_PINNED_THREADS: Known = (
+    400,
+    30047,
+    "Maximum number of pinned threads in a forum channel has been reached",
+);
+pub const MAX_TAGS: Known = (
+    400,
+    30048,
+    "Maximum number of tags in a forum channel has been reached",
 );
 pub const MAX_STICKERS: Known = (400, 30039, "Maximum number of stickers reached (5)");
 pub const MAX_PRUNES: Known = (
@@ -110,6 +141,11 @@ pub const MAX_OVERWRITES: Known = (
     400,
     30060,
     "Maximum number of permission overwrites reached (1000)",
+);
+pub const COMMUNITY_UNMET: Known = (
+    403,
+    40006,
+    "This feature has been temporarily disabled server-side",
 );
 pub const BANNED: Known = (403, 40007, "The user is banned from this guild.");
 pub const ONE_PARENT_CHANGE: Known = (
@@ -184,6 +220,12 @@ pub const THREAD_EXISTS: Known = (
     160004,
     "A thread has already been created for this message",
 );
+pub const MAX_ACTIVE_THREADS: Known = (400, 160006, "Maximum number of active threads reached");
+pub const MAX_ACTIVE_NEWS_THREADS: Known = (
+    400,
+    160007,
+    "Maximum number of active announcement threads reached",
+);
 pub const EVENT_OVER: Known = (400, 180000, "Cannot update a finished event");
 pub const TITLE_BLOCKED: Known = (400, 200001, "Title was blocked by automatic moderation");
 pub const BLOCKED_BY_AUTOMOD: Known = (400, 200000, "Message was blocked by automatic moderation");
@@ -206,6 +248,11 @@ pub const ONBOARDING_UNMET: Known = (
     400,
     350000,
     "Cannot enable onboarding, requirements are not met",
+);
+pub const ONBOARDING_CHANNEL: Known = (
+    400,
+    350003,
+    "Cannot hide a channel that newcomers are shown by onboarding",
 );
 pub const UNREADABLE_FORWARD: Known = (
     403,
@@ -258,6 +305,14 @@ impl ApiError {
         Self::new(status, code, message)
     }
 
+    /// A 429 with a code and message of its own.
+    pub fn known_limit(self, (status, code, message): Known) -> Self {
+        Self {
+            retry: self.retry,
+            ..Self::new(status, code, message)
+        }
+    }
+
     pub fn unauthorized() -> Self {
         Self::new(401, 0, "401: Unauthorized")
     }
@@ -274,7 +329,12 @@ impl ApiError {
     pub fn json(&self) -> Value {
         if let Some(retry) = &self.retry {
             let seconds = retry.after_ms.max(1) as f64 / 1000.0;
-            return json!({"message": self.message, "retry_after": seconds, "global": retry.global});
+            let mut json =
+                json!({"message": self.message, "retry_after": seconds, "global": retry.global});
+            if self.code != 0 {
+                json["code"] = self.code.into();
+            }
+            return json;
         }
         let mut json = json!({"message": self.message, "code": self.code});
         if !self.fields.is_empty() {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::caps::Caps;
 use super::error::{ApiError, Retry};
 use super::routes;
 
@@ -50,14 +51,58 @@ pub struct Rules {
     pub global: Rate,
     /// Answers of 401, 403 and 429 before an address is blocked.
     pub invalid: Rate,
-    /// Changes of a channel's name or topic, without headers of its own.
-    pub hidden_channel_edit: Rate,
-    /// Bans of people who are not in the guild, per guild.
-    pub stranger_bans: Rate,
-    /// Prunes of a guild.
-    pub prunes: Rate,
+    /// Limits that no header tells of.
+    pub hidden: Hidden,
     /// Replacements of route limits, by bucket name.
     pub buckets: BTreeMap<String, Rate>,
+    pub caps: Caps,
+}
+
+/// Limits beside the buckets: of a resource, whoever uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hidden {
+    /// Changes of a channel's name, and apart from them of its topic (discord-api-docs#2190).
+    pub channel_edits: Rate,
+    /// Bans of people who are not in the guild: 30035, for the whole guild (#5002 met 2,000).
+    pub stranger_bans: Rate,
+    /// Prunes of a guild: 30040.
+    pub prunes: Rate,
+    /// Posts of all webhooks of a channel together: `shared` (#367, #4043).
+    pub webhook_posts: Rate,
+    /// Changes of a guild's emojis: `shared` (#2250).
+    pub emojis: Rate,
+    /// Threads started in a guild: `shared`, and the answer names a longer wait than there is
+    /// (#7816).
+    pub threads: Rate,
+    /// Reading the list of bans of a guild that has many: `shared` (#3803).
+    pub ban_list: Rate,
+    /// Looking up single bans: 30037.
+    pub ban_fetches: Rate,
+    /// Edits of messages older than an hour, per channel: 30046.
+    pub old_edits: Rate,
+}
+
+const fn rate(limit: u32, per_ms: i64) -> Rate {
+    Rate { limit, per_ms }
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+impl Default for Hidden {
+    fn default() -> Self {
+        Self {
+            channel_edits: rate(2, HOUR_MS / 6),
+            stranger_bans: rate(1000, 24 * HOUR_MS),
+            prunes: rate(50, 24 * HOUR_MS),
+            webhook_posts: rate(30, 60_000),
+            emojis: rate(50, HOUR_MS),
+            threads: rate(50, HOUR_MS / 12),
+            ban_list: rate(1, 60_000),
+            ban_fetches: rate(1000, HOUR_MS),
+            old_edits: rate(30, HOUR_MS),
+        }
+    }
 }
 
 impl Default for Rules {
@@ -65,27 +110,11 @@ impl Default for Rules {
         Self {
             enabled: true,
             users: true,
-            global: Rate {
-                limit: 50,
-                per_ms: 1000,
-            },
-            invalid: Rate {
-                limit: 10_000,
-                per_ms: 600_000,
-            },
-            hidden_channel_edit: Rate {
-                limit: 2,
-                per_ms: 600_000,
-            },
-            stranger_bans: Rate {
-                limit: 1000,
-                per_ms: 86_400_000,
-            },
-            prunes: Rate {
-                limit: 50,
-                per_ms: 86_400_000,
-            },
+            global: rate(50, 1000),
+            invalid: rate(10_000, 600_000),
+            hidden: Hidden::default(),
             buckets: BTreeMap::new(),
+            caps: Caps::default(),
         }
     }
 }
@@ -112,9 +141,15 @@ impl Rules {
         let named = [
             ("global", &self.global),
             ("invalid", &self.invalid),
-            ("hidden_channel_edit", &self.hidden_channel_edit),
-            ("stranger_bans", &self.stranger_bans),
-            ("prunes", &self.prunes),
+            ("hidden.channel_edits", &self.hidden.channel_edits),
+            ("hidden.stranger_bans", &self.hidden.stranger_bans),
+            ("hidden.prunes", &self.hidden.prunes),
+            ("hidden.webhook_posts", &self.hidden.webhook_posts),
+            ("hidden.emojis", &self.hidden.emojis),
+            ("hidden.threads", &self.hidden.threads),
+            ("hidden.ban_list", &self.hidden.ban_list),
+            ("hidden.ban_fetches", &self.hidden.ban_fetches),
+            ("hidden.old_edits", &self.hidden.old_edits),
         ];
         let buckets = self
             .buckets
@@ -233,6 +268,16 @@ impl Limits {
         self.state().rules.clone()
     }
 
+    /// How much of everything there may be.
+    pub fn caps(&self) -> Caps {
+        self.state().rules.caps
+    }
+
+    /// The limits that no header tells of.
+    pub fn beside(&self) -> Hidden {
+        self.state().rules.hidden
+    }
+
     pub fn set_rules(&self, rules: Rules) {
         self.state().rules = rules;
     }
@@ -334,6 +379,18 @@ impl Limits {
         window.take(rate, now).map_err(|wait| limited(wait, "user"))
     }
 
+    /// Counts against a limit of the resource itself, whoever uses it.
+    pub fn shared(
+        &self,
+        name: &'static str,
+        major: &str,
+        rate: Rate,
+        now: i64,
+    ) -> Result<(), ApiError> {
+        let taken = self.hidden(name, major, rate, now);
+        taken.map_err(|e| limited(e.retry.map_or(1, |r| r.after_ms), "shared"))
+    }
+
     /// Whether an address is blocked for too many invalid requests.
     pub fn blocked(&self, address: IpAddr, now: i64) -> bool {
         let state = self.state();
@@ -373,11 +430,6 @@ fn limited(wait_ms: i64, scope: &'static str) -> ApiError {
         retry: Some(retry),
         ..ApiError::new(429, 0, message)
     }
-}
-
-/// A 429 of a limit on the resource itself.
-pub fn shared(wait_ms: i64) -> ApiError {
-    limited(wait_ms, "shared")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! functions on the locked world.
 
 pub mod body;
+pub mod caps;
 mod cx;
 pub mod error;
 pub mod form;
@@ -153,6 +154,22 @@ impl Sandbox {
             self.judge(&request, &response);
         }
         response
+    }
+
+    /// Milliseconds of the sandbox's clock that a request takes before it has its effect: some are
+    /// slow at Discord.
+    pub fn slowness(&self, method: &Method, path: &str) -> u64 {
+        let Ok((route, params)) = routes::find(method, path) else {
+            return 0;
+        };
+        if !matches!(route.operation, "delete_guild_member" | "delete_guild_role") {
+            return 0;
+        }
+        let id = |name: &str| -> Id {
+            let found = params.iter().find(|(n, _)| *n == name);
+            found.and_then(|(_, v)| v.parse().ok()).unwrap_or_default()
+        };
+        self.with_world(|world| world.slowness_of(route.operation, id))
     }
 
     fn settle(

@@ -1,26 +1,66 @@
 //! What only people do, in a client: bots have no request for it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::error::{self, ApiError};
 use crate::world::permissions::MANAGE_GUILD;
-use crate::world::{Id, World};
+use crate::world::{Door, Entry, Id, NoEntry, World};
 
-/// Joins a guild as with an invite; the new member, or nothing for one who is in it already.
-pub fn join(world: &mut World, user: Id, guild: Id) -> Result<Option<Value>, ApiError> {
-    let now = world.now();
+/// Joins by a door: the new member, the request that waits for a verdict, or nothing for one who is
+/// in already. `answers` is what the person writes where members are approved by hand.
+pub fn join(
+    world: &mut World,
+    user: Id,
+    door: Door<'_>,
+    answers: &str,
+) -> Result<Option<Value>, ApiError> {
+    let entry = world.enter(user, door, answers).map_err(|why| match why {
+        NoEntry::UnknownGuild => error::UNKNOWN_GUILD,
+        NoEntry::UnknownInvite => error::UNKNOWN_INVITE,
+        NoEntry::Banned => error::BANNED,
+        NoEntry::Paused => error::INVITES_PAUSED,
+    })?;
+    Ok(match entry {
+        Entry::Present(_) => None,
+        Entry::Joined(guild) => {
+            let member = world.guilds.get(&guild).and_then(|g| g.members.get(&user));
+            member.map(|m| world.member_json(m))
+        }
+        Entry::Requested(guild, request) => {
+            let place = world.guilds.get(&guild);
+            let request = place.and_then(|g| g.join_requests.get(&request));
+            request.map(|r| world.join_request_json(guild, r))
+        }
+    })
+}
+
+/// Takes back a request to join.
+pub fn withdraw(world: &mut World, user: Id, guild: Id) -> Result<(), ApiError> {
+    if world.withdraw_join_request(guild, user) {
+        Ok(())
+    } else {
+        Err(error::UNKNOWN_JOIN_REQUEST.into())
+    }
+}
+
+/// Takes roles for oneself: what an option of onboarding or a linked role gives.
+pub fn take_for_oneself(
+    world: &mut World,
+    user: Id,
+    guild: Id,
+    roles: &BTreeSet<Id>,
+) -> Result<(), ApiError> {
     let place = world.guilds.get(&guild).ok_or(error::UNKNOWN_GUILD)?;
-    if place.bans.contains_key(&user) {
-        return Err(error::BANNED.into());
+    if !place.members.contains_key(&user) {
+        return Err(error::UNKNOWN_MEMBER.into());
     }
-    if place.invites_paused(now) {
-        return Err(error::INVITES_PAUSED.into());
+    if roles.iter().any(|r| !place.roles.contains_key(r)) {
+        return Err(error::UNKNOWN_ROLE.into());
     }
-    if !world.add_member(guild, user) {
-        return Ok(None);
-    }
-    let member = world.guilds.get(&guild).and_then(|g| g.members.get(&user));
-    Ok(member.map(|m| world.member_json(m)))
+    world.grant_oneself(guild, user, roles);
+    Ok(())
 }
 
 /// Passes the membership screening.

@@ -51,37 +51,49 @@ impl World {
     /// Adds a channel and announces it.
     pub fn add_channel(&mut self, channel: Channel) {
         let id = channel.id;
+        let thread = channel.is_thread();
+        if let Some(guild) = channel.guild_id.filter(|_| !thread) {
+            self.note_sight(guild, channel.parent_id);
+        }
         let Some(guild) = channel.guild_id.and_then(|g| self.guilds.get_mut(&g)) else {
             self.channels.insert(id, channel);
             return;
         };
-        let set = if channel.is_thread() {
+        let set = if thread {
             &mut guild.threads
         } else {
             &mut guild.channels
         };
         set.insert(id);
-        let thread = channel.is_thread();
         self.channels.insert(id, channel);
-        let mut payload = self.channel_json(&self.channels[&id]);
-        if thread {
-            payload["newly_created"] = true.into();
+        if !thread {
+            self.announce_channel(id, "CHANNEL_CREATE");
+            return;
         }
-        let kind = if thread {
-            "THREAD_CREATE"
-        } else {
-            "CHANNEL_CREATE"
-        };
-        self.emit_in(id, kind, intent::GUILDS, payload);
+        let mut payload = self.channel_json(&self.channels[&id]);
+        payload["newly_created"] = true.into();
+        self.emit_in(id, "THREAD_CREATE", intent::GUILDS, payload);
     }
 
-    /// Changes a channel and announces it to those who see it afterwards.
+    /// Changes a channel and announces it: to those who see it afterwards as it is.
     pub fn edit_channel(&mut self, id: Id, edit: impl FnOnce(&mut Channel)) {
-        let Some(channel) = self.channels.get_mut(&id) else {
+        let Some(before) = self.channels.get(&id) else {
             return;
         };
-        edit(channel);
-        let kind = if channel.is_thread() {
+        let mut channel = before.clone();
+        edit(&mut channel);
+        let parents = [before.parent_id, channel.parent_id];
+        let (guild, thread) = (channel.guild_id, channel.is_thread());
+        if let Some(guild) = guild.filter(|_| !thread) {
+            let touched = parents.into_iter().flatten().chain([id]);
+            self.note_sight(guild, touched);
+        }
+        self.channels.insert(id, channel);
+        if guild.is_some() && !thread {
+            self.announce_channel(id, "CHANNEL_UPDATE");
+            return;
+        }
+        let kind = if thread {
             "THREAD_UPDATE"
         } else {
             "CHANNEL_UPDATE"
@@ -95,13 +107,15 @@ impl World {
         let Some(channel) = self.channels.get(&id).cloned() else {
             return;
         };
-        let payload = self.channel_json(&channel);
         let guild_id = channel.guild_id;
         if channel.is_thread() {
             let brief = json!({"id": id, "guild_id": guild_id, "parent_id": channel.parent_id, "type": channel.kind});
             self.emit_in(id, "THREAD_DELETE", intent::GUILDS, brief);
         } else {
-            self.emit_in(id, "CHANNEL_DELETE", intent::GUILDS, payload);
+            if let Some(guild) = guild_id {
+                self.note_sight(guild, channel.parent_id);
+            }
+            self.announce_channel(id, "CHANNEL_DELETE");
         }
         if let Some(guild_id) = guild_id {
             let children: Vec<Id> = self.guilds.get(&guild_id).map_or_else(Vec::new, |g| {
@@ -175,6 +189,23 @@ impl World {
         self.emit(guild, "GUILD_ROLE_CREATE", intent::GUILDS, 0, payload);
     }
 
+    /// Changes a role and announces it, with what its holders see by it and what no longer.
+    pub fn edit_role(&mut self, guild: Id, role: Id, edit: impl FnOnce(&mut Role)) {
+        let place = self.guilds.get(&guild).and_then(|g| g.roles.get(&role));
+        let Some(before) = place else {
+            return;
+        };
+        let mut after = before.clone();
+        edit(&mut after);
+        if after.permissions != before.permissions {
+            self.note_all_sight(guild);
+        }
+        if let Some(place) = self.guilds.get_mut(&guild) {
+            place.roles.insert(role, after);
+        }
+        self.role_updated(guild, role);
+    }
+
     /// Announces a changed role.
     pub fn role_updated(&mut self, guild: Id, role: Id) {
         let Some(state) = self.guilds.get(&guild).and_then(|g| g.roles.get(&role)) else {
@@ -186,6 +217,7 @@ impl World {
 
     /// Removes a role; its members and overwrites lose it without a word in the audit log.
     pub fn delete_role(&mut self, guild_id: Id, role: Id) {
+        self.note_all_sight(guild_id);
         let Some(guild) = self.guilds.get_mut(&guild_id) else {
             return;
         };
@@ -212,11 +244,16 @@ impl World {
             });
         }
         for channel in channels {
-            if self
-                .channels
-                .get(&channel)
-                .is_some_and(|c| c.overwrites.contains_key(&role))
-            {
+            let names = self.channels.get(&channel);
+            if !names.is_some_and(|c| c.overwrites.contains_key(&role)) {
+                continue;
+            }
+            if self.conduct.stale_overwrites {
+                self.announce_channel(channel, "CHANNEL_UPDATE");
+                if let Some(channel) = self.channels.get_mut(&channel) {
+                    channel.overwrites.remove(&role);
+                }
+            } else {
                 self.edit_channel(channel, |c| {
                     c.overwrites.remove(&role);
                 });

@@ -47,6 +47,9 @@ pub mod action {
     pub const MESSAGE_UNPIN: u16 = 75;
     pub const INTEGRATION_CREATE: u16 = 80;
     pub const INTEGRATION_DELETE: u16 = 82;
+    pub const STAGE_CREATE: u16 = 83;
+    pub const STAGE_UPDATE: u16 = 84;
+    pub const STAGE_DELETE: u16 = 85;
     pub const STICKER_CREATE: u16 = 90;
     pub const STICKER_UPDATE: u16 = 91;
     pub const STICKER_DELETE: u16 = 92;
@@ -71,6 +74,9 @@ pub mod action {
     pub const ONBOARDING_UPDATE: u16 = 167;
     pub const VOICE_STATUS_UPDATE: u16 = 192;
     pub const VOICE_STATUS_DELETE: u16 = 193;
+    pub const EVENT_EXCEPTION_CREATE: u16 = 200;
+    pub const EVENT_EXCEPTION_UPDATE: u16 = 201;
+    pub const EVENT_EXCEPTION_DELETE: u16 = 202;
 }
 
 /// One changed property.
@@ -113,8 +119,7 @@ pub struct AuditEntry {
     /// Every value is a string, numbers too.
     pub options: Vec<(&'static str, String)>,
     pub reason: Option<String>,
-    /// From when on the log shows it; `None` when it is lost. Only a fault makes either differ
-    /// from the time of the act.
+    /// From when on the log shows it, some time after the act; `None` when a fault loses it.
     pub shown_from: Option<Stamp>,
 }
 
@@ -220,7 +225,9 @@ impl World {
         let id = self.next_id();
         let now = self.now();
         let limit = now.plus(-KEPT_MS);
+        let (delay_ms, ahead) = self.audit_delay();
         let late_ms = self.faults.on_audit_entry(&guild.to_string());
+        let late_ms = late_ms.map(|ms| ms.saturating_add(delay_ms));
         let entry = AuditEntry {
             id,
             action: audit.action,
@@ -241,6 +248,7 @@ impl World {
         let Some(late_ms) = late_ms else {
             return;
         };
+        let before = self.outbox.len();
         self.emit(
             guild,
             "GUILD_AUDIT_LOG_ENTRY_CREATE",
@@ -248,7 +256,24 @@ impl World {
             perm::VIEW_AUDIT_LOG,
             payload,
         );
-        self.delay_last_event("GUILD_AUDIT_LOG_ENTRY_CREATE", late_ms);
+        if self.outbox.len() > before {
+            self.delay_last_event("GUILD_AUDIT_LOG_ENTRY_CREATE", late_ms);
+            if ahead {
+                self.outbox[..=before].rotate_right(1);
+            }
+        }
+    }
+
+    /// Milliseconds until the next entry appears, and whether it comes ahead of what it explains.
+    fn audit_delay(&mut self) -> (u64, bool) {
+        if self.building.is_some() {
+            return (0, false);
+        }
+        self.audit_written += 1;
+        match self.conduct.audit.of(self.seed, self.audit_written) {
+            Some(ms) => (ms, false),
+            None => (0, true),
+        }
     }
 
     /// Writes an entry of a kind that is counted, in `channel`: a recent one by the same user

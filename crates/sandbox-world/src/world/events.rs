@@ -206,6 +206,24 @@ impl World {
         }
     }
 
+    /// Queues an event of a guild for these bots.
+    pub(crate) fn emit_to_all(
+        &mut self,
+        guild: Id,
+        kind: &'static str,
+        intents: u64,
+        bots: Vec<Id>,
+        payload: Value,
+    ) {
+        self.queue(Some(guild), kind, intents, bots, payload);
+    }
+
+    /// The events of a change that is complete, in the order they happened.
+    pub(crate) fn take_events(&mut self) -> Vec<Arc<Event>> {
+        self.settle_sight();
+        std::mem::take(&mut self.outbox)
+    }
+
     /// Queues an event for one bot user.
     pub fn emit_to(
         &mut self,

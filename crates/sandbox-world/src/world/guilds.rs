@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::audit::AuditLog;
 use super::members::Member;
 use super::permissions as perm;
-use super::{Id, ScheduledEvent, Sound, Stamp, World};
+use super::{Id, JoinRequest, ScheduledEvent, Sound, StageInstance, Stamp, World};
 
 /// A server.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct Guild {
     pub premium_progress_bar_enabled: bool,
     pub preferred_locale: String,
     pub vanity_url_code: Option<String>,
+    /// People who came by the vanity code.
+    pub vanity_uses: u64,
     pub incidents: Option<Incidents>,
     pub roles: BTreeMap<Id, Role>,
     pub members: BTreeMap<Id, Member>,
@@ -59,6 +61,10 @@ pub struct Guild {
     pub voice: BTreeMap<Id, VoiceState>,
     pub scheduled_events: BTreeMap<Id, ScheduledEvent>,
     pub sounds: BTreeMap<Id, Sound>,
+    /// What goes on on stages, by channel.
+    pub stages: BTreeMap<Id, StageInstance>,
+    /// Requests to join, decided ones too.
+    pub join_requests: BTreeMap<Id, JoinRequest>,
     pub audit: AuditLog,
     /// Description and channels of the welcome screen.
     pub welcome_screen: Value,
@@ -112,6 +118,7 @@ impl Guild {
             premium_progress_bar_enabled: false,
             preferred_locale: "en-US".to_owned(),
             vanity_url_code: None,
+            vanity_uses: 0,
             incidents: None,
             roles: [(id, everyone)].into(),
             members: Default::default(),
@@ -127,6 +134,8 @@ impl Guild {
             voice: Default::default(),
             scheduled_events: Default::default(),
             sounds: Default::default(),
+            stages: Default::default(),
+            join_requests: Default::default(),
             audit: Default::default(),
             welcome_screen: Value::Null,
             onboarding: Value::Null,
@@ -145,15 +154,29 @@ impl Guild {
 pub struct Incidents {
     pub invites_disabled_until: Option<Stamp>,
     pub dms_disabled_until: Option<Stamp>,
+    /// When Discord noticed a raid, and spam in direct messages.
+    pub raid_detected_at: Option<Stamp>,
+    pub dm_spam_detected_at: Option<Stamp>,
 }
 
 impl Incidents {
+    /// Whether there is anything to tell of.
+    pub fn any(&self) -> bool {
+        let all = [
+            self.invites_disabled_until,
+            self.dms_disabled_until,
+            self.raid_detected_at,
+            self.dm_spam_detected_at,
+        ];
+        all.iter().any(Option::is_some)
+    }
+
     pub fn json(&self) -> Value {
         json!({
             "invites_disabled_until": self.invites_disabled_until,
             "dms_disabled_until": self.dms_disabled_until,
-            "dm_spam_detected_at": null,
-            "raid_detected_at": null,
+            "dm_spam_detected_at": self.dm_spam_detected_at,
+            "raid_detected_at": self.raid_detected_at,
         })
     }
 }
@@ -314,6 +337,8 @@ pub struct Invite {
     pub max_uses: u64,
     pub uses: u64,
     pub temporary: bool,
+    /// Given to whoever comes by it.
+    pub roles: BTreeSet<Id>,
     pub created_at: Stamp,
 }
 
@@ -510,6 +535,12 @@ impl World {
             })),
             "channel": channel.map(|c| json!({"id": c.id, "type": c.kind, "name": c.name})),
         });
+        let roles = guild.into_iter().flat_map(|g| &g.roles);
+        let roles = roles.filter(|(id, _)| invite.roles.contains(id));
+        let roles: Vec<Value> = roles.map(|(_, r)| invited_role(r)).collect();
+        if !roles.is_empty() {
+            json["roles"] = roles.into();
+        }
         if with_metadata {
             json["uses"] = invite.uses.into();
             json["max_uses"] = invite.max_uses.into();
@@ -542,4 +573,16 @@ impl World {
             "user": self.user_json(integration.added_by),
         })
     }
+}
+
+/// A role as an invite shows it.
+fn invited_role(role: &Role) -> Value {
+    let (primary, secondary, tertiary) = role.colors;
+    json!({
+        "id": role.id, "name": role.name, "position": role.position, "color": primary,
+        "colors": {"primary_color": primary, "secondary_color": secondary,
+            "tertiary_color": tertiary},
+        "icon": role.icon, "unicode_emoji": role.unicode_emoji,
+        "permissions": role.permissions.to_string(),
+    })
 }

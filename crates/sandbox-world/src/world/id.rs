@@ -20,6 +20,11 @@ impl Id {
         Stamp((self.0 >> 22) as i64 + EPOCH_MS)
     }
 
+    /// The first id of a moment.
+    pub fn at(moment: Stamp) -> Self {
+        Self(u64::try_from(moment.0 - EPOCH_MS).unwrap_or(0) << 22)
+    }
+
     /// The shard of `count` that serves this guild.
     pub fn shard(self, count: u32) -> u32 {
         ((self.0 >> 22) % u64::from(count.max(1))) as u32

@@ -33,21 +33,10 @@ impl World {
 
     fn give_managed_role(&mut self, guild_id: Id, bot: Id, name: &str, permissions: u64) {
         let id = self.next_id();
-        let Some(guild) = self.guilds.get_mut(&guild_id) else {
-            return;
-        };
-        let mut moved = Vec::new();
-        for role in guild.roles.values_mut().filter(|r| r.position >= 1) {
-            role.position += 1;
-            moved.push(role.id);
-        }
         let mut role = Role::new(id, name, permissions, 1);
         role.managed = true;
         role.bot = Some(bot);
         self.add_role(guild_id, role);
-        for role in moved {
-            self.role_updated(guild_id, role);
-        }
         self.edit_member(guild_id, bot, |member| {
             member.roles.insert(id);
         });

@@ -305,15 +305,19 @@ impl World {
 
     /// Changes a member and announces the result.
     pub fn edit_member(&mut self, guild_id: Id, user: Id, edit: impl FnOnce(&mut Member)) {
-        let Some(member) = self
-            .guilds
-            .get_mut(&guild_id)
-            .and_then(|g| g.members.get_mut(&user))
-        else {
+        let place = self.guilds.get(&guild_id);
+        let Some(before) = place.and_then(|g| g.members.get(&user)) else {
             return;
         };
-        edit(member);
-        let member = member.clone();
+        let mut member = before.clone();
+        edit(&mut member);
+        let bot = place.is_some_and(|g| g.bots.contains(&user));
+        if bot && member.roles != before.roles {
+            self.note_all_sight(guild_id);
+        }
+        if let Some(place) = self.guilds.get_mut(&guild_id) {
+            place.members.insert(user, member.clone());
+        }
         let mut payload = self.member_json(&member);
         payload["guild_id"] = json!(guild_id);
         self.emit_member_update(guild_id, user, payload);

@@ -8,18 +8,24 @@ mod apps;
 mod assets;
 mod audit;
 mod channels;
+mod conduct;
 mod events;
 mod guilds;
 mod id;
 mod installs;
 mod interactions;
+mod joining;
 mod members;
 mod message_view;
 mod messages;
 pub mod permissions;
 mod scheduled_events;
+mod sight;
 mod snapshots;
 mod soundboard;
+mod stages;
+mod templates;
+mod unknown;
 mod users;
 mod voice;
 
@@ -30,6 +36,7 @@ pub use apps::{AccessToken, Application, Command, CommandPermission, SessionStar
 pub use assets::{Asset, AssetKind, Assets, Stored, clean_filename};
 pub use audit::{Audit, AuditEntry, AuditLog, Change, action};
 pub use channels::{Channel, Overwrite, Tag, ThreadMember, ThreadState};
+pub use conduct::{AuditTiming, Conduct};
 pub use events::compact;
 pub(crate) use events::value;
 pub use events::{Event, EventSink, Payload, intent};
@@ -39,15 +46,20 @@ pub use guilds::{
 };
 pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
 pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};
+pub use joining::{Door, Entry, JoinRequest, NoEntry, Verdict};
 pub use members::{BYPASSES_VERIFICATION, DID_REJOIN, Member, QUARANTINED};
 pub(crate) use message_view::MessageView;
 pub use messages::{
     Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_SNAPSHOT, HAS_THREAD, IS_CROSSPOST,
     LOADING, Message, Reaction, SOURCE_DELETED, SUPPRESS_EMBEDS,
 };
-pub use scheduled_events::{EventStatus, ScheduledEvent, Venue};
+pub use scheduled_events::{EventException, EventStatus, ScheduledEvent, Venue};
+pub use sight::{HIDDEN_NAME, OBFUSCATED};
 pub use snapshots::{MAX_GUILDS_PER_SHARD, MemberQuery};
 pub use soundboard::Sound;
+pub use stages::StageInstance;
+pub use templates::Template;
+pub use unknown::Unknown;
 pub use users::{Presence, User};
 
 use crate::clock::SandboxClock;
@@ -83,6 +95,8 @@ pub struct World {
     pub messages: HashMap<Id, BTreeMap<Id, Message>>,
     pub webhooks: BTreeMap<Id, Webhook>,
     pub invites: BTreeMap<String, Invite>,
+    /// Templates of guilds by code.
+    pub templates: BTreeMap<String, Template>,
     pub apps: BTreeMap<Id, Application>,
     /// Bot token → application.
     pub bot_tokens: HashMap<String, Id>,
@@ -93,6 +107,11 @@ pub struct World {
     pub interaction_tokens: HashMap<String, Id>,
     pub presences: HashMap<Id, Presence>,
     pub assets: Assets,
+    /// What is settable about its behaviour.
+    pub conduct: Conduct,
+    pub(crate) sights: sight::Sights,
+    /// Audit entries so far: what the delay of the next one is drawn by.
+    pub(crate) audit_written: u64,
     pub(crate) outbox: Vec<Arc<Event>>,
     /// Rules that make audit entries late or lose them; those of the sandbox.
     pub(crate) faults: Arc<Faults>,
@@ -115,6 +134,7 @@ impl World {
             messages: HashMap::new(),
             webhooks: BTreeMap::new(),
             invites: BTreeMap::new(),
+            templates: BTreeMap::new(),
             apps: BTreeMap::new(),
             bot_tokens: HashMap::new(),
             access_tokens: HashMap::new(),
@@ -122,6 +142,9 @@ impl World {
             interaction_tokens: HashMap::new(),
             presences: HashMap::new(),
             assets: Assets::new(seed),
+            conduct: Conduct::default(),
+            sights: sight::Sights::default(),
+            audit_written: 0,
             outbox: Vec::new(),
             faults: Arc::new(Faults::new(seed)),
             interaction_changes: 0,

@@ -12,6 +12,7 @@ pub const MANAGE_GUILD: u64 = 1 << 5;
 pub const ADD_REACTIONS: u64 = 1 << 6;
 pub const VIEW_AUDIT_LOG: u64 = 1 << 7;
 pub const STREAM: u64 = 1 << 9;
+pub const PRIORITY_SPEAKER: u64 = 1 << 8;
 pub const VIEW_CHANNEL: u64 = 1 << 10;
 pub const SEND_MESSAGES: u64 = 1 << 11;
 pub const SEND_TTS_MESSAGES: u64 = 1 << 12;

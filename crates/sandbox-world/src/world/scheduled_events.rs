@@ -1,6 +1,6 @@
 //! Scheduled events: what a guild announces, and when it begins and ends by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -34,6 +34,27 @@ impl EventStatus {
     }
 }
 
+/// An occurrence that is moved or called off. Its id is the time at which it would have been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventException {
+    pub id: Id,
+    pub starts: Option<Stamp>,
+    pub ends: Option<Stamp>,
+    pub canceled: bool,
+}
+
+impl EventException {
+    pub fn json(&self, event: Id) -> Value {
+        json!({
+            "event_id": event,
+            "event_exception_id": self.id,
+            "scheduled_start_time": self.starts,
+            "scheduled_end_time": self.ends,
+            "is_canceled": self.canceled,
+        })
+    }
+}
+
 /// A scheduled event.
 #[derive(Debug, Clone)]
 pub struct ScheduledEvent {
@@ -48,6 +69,8 @@ pub struct ScheduledEvent {
     pub venue: Venue,
     /// `recurrence_rule` as answered.
     pub recurrence: Value,
+    /// Occurrences that are not as the rule says.
+    pub exceptions: BTreeMap<Id, EventException>,
     /// Who is interested.
     pub users: BTreeSet<Id>,
 }
@@ -110,7 +133,8 @@ impl World {
             "entity_id": null,
             "entity_metadata": event.location().map(|place| json!({"location": place})),
             "recurrence_rule": event.recurrence,
-            "guild_scheduled_event_exceptions": [],
+            "guild_scheduled_event_exceptions":
+                event.exceptions.values().map(|e| e.json(event.id)).collect::<Vec<_>>(),
         })
     }
 
@@ -127,6 +151,50 @@ impl World {
         let state = self.guilds.get_mut(&guild);
         if let Some(event) = state.and_then(|g| g.scheduled_events.remove(&id)) {
             self.announce_scheduled_event(guild, "GUILD_SCHEDULED_EVENT_DELETE", &event);
+        }
+    }
+
+    /// Stores an exception of a recurring event and announces it.
+    pub fn put_event_exception(&mut self, guild: Id, event: Id, exception: EventException) {
+        self.edit_exceptions(guild, event, |all| {
+            let kind = if all.contains_key(&exception.id) {
+                "GUILD_SCHEDULED_EVENT_EXCEPTION_UPDATE"
+            } else {
+                "GUILD_SCHEDULED_EVENT_EXCEPTION_CREATE"
+            };
+            let json = exception.json(event);
+            all.insert(exception.id, exception);
+            Some((kind, json))
+        });
+    }
+
+    /// Removes an exception of a recurring event and announces it.
+    pub fn drop_event_exception(&mut self, guild: Id, event: Id, exception: Id) {
+        self.edit_exceptions(guild, event, |all| {
+            let gone = all.remove(&exception)?;
+            Some(("GUILD_SCHEDULED_EVENT_EXCEPTION_DELETE", gone.json(event)))
+        });
+    }
+
+    fn edit_exceptions(
+        &mut self,
+        guild: Id,
+        event: Id,
+        edit: impl FnOnce(&mut BTreeMap<Id, EventException>) -> Option<(&'static str, Value)>,
+    ) {
+        let place = self.guilds.get_mut(&guild);
+        let Some(found) = place.and_then(|g| g.scheduled_events.get_mut(&event)) else {
+            return;
+        };
+        let channel = found.channel();
+        let Some((kind, mut payload)) = edit(&mut found.exceptions) else {
+            return;
+        };
+        payload["guild_id"] = json!(guild);
+        let intents = intent::GUILD_SCHEDULED_EVENTS;
+        match channel {
+            Some(channel) => self.emit_in(channel, kind, intents, payload),
+            None => self.emit(guild, kind, intents, 0, payload),
         }
     }
 

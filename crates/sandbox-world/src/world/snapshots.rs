@@ -109,11 +109,13 @@ impl World {
         let mut json = self.guild_json(guild);
         let now = self.now();
         let mut channels = Vec::with_capacity(guild.channels.len());
+        let seen = self.seen_by(guild, bot);
         for id in &guild.channels {
             let Some(channel) = self.channels.get(id) else {
                 continue;
             };
-            channels.push(without_guild(self.channel_json(channel)));
+            let json = self.channel_as_seen(channel, seen.contains(id));
+            channels.push(without_guild(json));
         }
         let threads: Vec<Value> = guild
             .threads
@@ -173,7 +175,8 @@ impl World {
             .collect();
         let sounds = guild.sounds.values();
         json["soundboard_sounds"] = sounds.map(|s| self.sound_json(guild.id, s)).collect();
-        json["stage_instances"] = json!([]);
+        let stages = guild.stages.values();
+        json["stage_instances"] = stages.map(super::StageInstance::json).collect();
         Some(json)
     }
 

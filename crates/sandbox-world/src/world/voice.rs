@@ -7,6 +7,7 @@ use super::{Id, VoiceState, World, intent};
 impl World {
     /// Puts a member into a voice channel and announces it.
     pub fn enter_voice(&mut self, guild: Id, state: VoiceState) {
+        self.note_voice(guild, state.user, Some(state.channel));
         let Some(place) = self.guilds.get_mut(&guild) else {
             return;
         };
@@ -16,12 +17,29 @@ impl World {
 
     /// Takes a member out of voice and announces it; nothing when it was in none.
     pub fn leave_voice(&mut self, guild: Id, user: Id) {
+        self.note_voice(guild, user, None);
         let left = self
             .guilds
             .get_mut(&guild)
             .and_then(|g| g.voice.remove(&user));
         if let Some(state) = left {
             self.announce_voice(guild, &state, true);
+        }
+    }
+
+    /// A bot sees the channel it is connected to: what it enters and leaves may change its sight.
+    fn note_voice(&mut self, guild: Id, user: Id, enters: Option<Id>) {
+        let Some(place) = self.guilds.get(&guild) else {
+            return;
+        };
+        if place.bots.contains(&user) {
+            let left = place.voice.get(&user).map(|v| v.channel);
+            let touched: Vec<Id> = left.into_iter().chain(enters).collect();
+            let parents = touched
+                .iter()
+                .filter_map(|c| self.channels.get(c)?.parent_id);
+            let touched: Vec<Id> = parents.chain(touched.iter().copied()).collect();
+            self.note_sight(guild, touched);
         }
     }
 

@@ -251,8 +251,11 @@ fn strangers_can_be_banned_and_members_pruned_only_so_often() {
     case.sandbox
         .limits
         .set_rules(splashtail_sandbox_world::rest::limits::Rules {
-            stranger_bans: rate(2, 24),
-            prunes: rate(1, 24),
+            hidden: splashtail_sandbox_world::rest::limits::Hidden {
+                stranger_bans: rate(2, 24),
+                prunes: rate(1, 24),
+                ..Default::default()
+            },
             ..Default::default()
         });
     let strangers: Vec<Id> = (0..5).map(|n| Id(STRANGER.0 + n)).collect();

@@ -158,7 +158,7 @@ fn overwrites_are_audited_wherever_they_are_changed() {
 }
 
 #[test]
-fn channels_bots_cannot_see_are_not_announced_to_them() {
+fn channels_bots_cannot_see_are_announced_to_them_as_husks() {
     let case = Case::unlimited();
     case.events();
     let hidden = json!({"name": "hidden", "permission_overwrites": [{"id": GUILD, "type": 0, "deny": perm::VIEW_CHANNEL.to_string(), "allow": "0"}]});
@@ -172,8 +172,9 @@ fn channels_bots_cannot_see_are_not_announced_to_them() {
     let seen = case.events_for(small::APPLICATION, u64::MAX);
     assert_eq!(
         seen.iter().map(|e| e.0).collect::<Vec<_>>(),
-        ["GUILD_AUDIT_LOG_ENTRY_CREATE"]
+        ["CHANNEL_CREATE", "GUILD_AUDIT_LOG_ENTRY_CREATE"]
     );
+    assert_eq!(seen[0].1["name"], "___hidden___");
     case.finish();
 }
 

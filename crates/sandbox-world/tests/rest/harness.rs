@@ -10,7 +10,7 @@ use splashtail_sandbox_world::clock::SandboxClock;
 use splashtail_sandbox_world::openapi::{Checker, Violation, complaints};
 use splashtail_sandbox_world::rest::{Actor, Request, Response};
 use splashtail_sandbox_world::seed::small;
-use splashtail_sandbox_world::world::{Addresses, Event, EventSink, Id, World};
+use splashtail_sandbox_world::world::{Addresses, Conduct, Event, EventSink, Id, World};
 use splashtail_sandbox_world::{Options, Sandbox};
 
 /// Violations go to the test whose exchange is judged: tests run on one checker each.
@@ -50,6 +50,7 @@ impl Case {
             seed: 1,
             addresses,
             clock,
+            conduct: Conduct::prompt(),
         };
         let sandbox = Sandbox::new(&options).unwrap();
         let violations = Arc::new(Mutex::new(Vec::new()));
@@ -162,6 +163,11 @@ impl Case {
         self.sandbox
             .clock
             .advance(std::time::Duration::from_millis(ms));
+    }
+
+    /// The events since the last call.
+    pub fn raw_events(&self) -> Vec<Arc<Event>> {
+        std::mem::take(&mut *self.events.lock().unwrap())
     }
 
     /// Names of the events since the last call.

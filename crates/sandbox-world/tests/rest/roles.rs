@@ -154,6 +154,9 @@ fn a_whole_order_can_be_given_at_once() {
                 .to_owned()
         })
         .collect();
+    // All were made at position 1; the first reordering numbers all roles anew (discord.js#3175).
+    let first = json!([{"id": made[0], "position": 1}]);
+    assert_eq!(case.bot(Method::PATCH, &path, first).status, 200);
     for order in [[3, 0, 5, 1, 4, 2], [0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]] {
         let wanted: Vec<Value> = order
             .iter()

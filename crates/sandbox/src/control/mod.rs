@@ -159,7 +159,12 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
     };
     Router::new()
         .route("/readyz", get(|| async { "ready\n" }))
-        .route("/ctl/world", get(worlds::show).post(worlds::load))
+        .route(
+            "/ctl/world",
+            get(worlds::show)
+                .post(worlds::load)
+                .patch(worlds::set_conduct),
+        )
         .route("/ctl/reset", post(worlds::reset))
         .route("/ctl/apps", get(create::apps).post(create::create_app))
         .route("/ctl/overview", get(worlds::overview))

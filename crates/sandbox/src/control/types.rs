@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use splashtail_sandbox_world::world::Conduct;
 
 pub use crate::drill::types::*;
 
@@ -289,6 +290,9 @@ pub struct LoadWorld {
     pub world: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// How it behaves; default as the sandbox was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conduct: Option<Conduct>,
 }
 
 /// A gateway session.

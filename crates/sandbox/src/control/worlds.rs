@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use splashtail_sandbox_world::world::{Role, User, World};
+use splashtail_sandbox_world::world::{Conduct, Role, User, World};
 
 use super::types::LoadWorld;
 use super::{Answer, Body, Control, Ctl, Failure, Parameters};
@@ -46,6 +46,7 @@ fn summary(world: &World) -> Value {
     json!({
         "world": world.name,
         "seed": world.seed,
+        "conduct": world.conduct,
         "users": users.iter().take(1000).map(|u| u.json()).collect::<Vec<_>>(),
         "guilds": guilds.collect::<Vec<_>>(),
     })
@@ -69,19 +70,44 @@ pub(super) async fn overview(State(control): Ctl) -> Json<Value> {
     })
 }
 
-async fn loaded(control: &Control, name: &str, seed: u64) -> Answer {
+async fn loaded(control: &Control, name: &str, seed: u64, conduct: Option<Conduct>) -> Answer {
     control.edge.drills.clear().await;
     control
         .edge
         .load(name, seed)
         .map_err(|error| Failure::bad(error.to_string()))?;
-    Ok(Json(json!({"world": name, "seed": seed})))
+    let conduct = control.edge.sandbox.with_world(|world| {
+        if let Some(conduct) = conduct {
+            world.conduct = conduct;
+        }
+        world.conduct.clone()
+    });
+    Ok(Json(
+        json!({"world": name, "seed": seed, "conduct": conduct}),
+    ))
 }
 
 /// `POST /ctl/world`: replaces everything by a built-in world.
 pub(super) async fn load(State(control): Ctl, Body(body): Body<LoadWorld>) -> Answer {
     let seed = body.seed.unwrap_or(1);
-    loaded(&control, body.world.as_deref().unwrap_or("small"), seed).await
+    if let Some(conduct) = &body.conduct {
+        conduct.check().map_err(Failure::bad)?;
+    }
+    let name = body.world.as_deref().unwrap_or("small");
+    loaded(&control, name, seed, body.conduct).await
+}
+
+/// `PATCH /ctl/world`: how the world behaves from now on; what is left out takes its default.
+pub(super) async fn set_conduct(
+    State(control): Ctl,
+    Body(conduct): Body<Conduct>,
+) -> Answer<Conduct> {
+    conduct.check().map_err(Failure::bad)?;
+    let detail = serde_json::to_value(&conduct).unwrap_or_default();
+    let set = conduct.clone();
+    control.edge.sandbox.with_world(|world| world.conduct = set);
+    control.note("conduct", detail);
+    Ok(Json(conduct))
 }
 
 /// `POST /ctl/reset`: the present world from its beginning.
@@ -90,5 +116,5 @@ pub(super) async fn reset(State(control): Ctl) -> Answer {
         .edge
         .sandbox
         .with_world(|w| (w.name.clone(), w.seed));
-    loaded(&control, &name, seed).await
+    loaded(&control, &name, seed, None).await
 }

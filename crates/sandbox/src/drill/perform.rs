@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::rest::people;
 use splashtail_sandbox_world::world::permissions as perm;
-use splashtail_sandbox_world::world::{Guild, Id, World};
+use splashtail_sandbox_world::world::{Door, Guild, Id, World};
 
 use super::cast::{Hook, Stage};
 use super::requests::{Call, Hand, id};
@@ -79,7 +79,8 @@ fn attempt(
     let one = |damage| Ok(Some((damage, 1)));
     match act {
         Act::Join => {
-            let joined = sandbox.with_world(|world| people::join(world, me, guild));
+            let joined =
+                sandbox.with_world(|world| people::join(world, me, Door::Guild(guild), ""));
             joined.map_err(|error| Outcome::refused(error.code.to_string()))?;
             if let Who::Guest(_) = who {
                 spoils.guests.insert(me);

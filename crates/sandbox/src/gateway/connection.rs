@@ -67,7 +67,9 @@ struct Live {
 pub(super) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, shutdown: CancellationToken) {
     // Latency matters more than packet count on loopback.
     let _ = stream.set_nodelay(true);
-    let accepted = tokio::time::timeout(Duration::from_secs(10), handshake::accept(stream)).await;
+    let refuse = gateway.sandbox.faults.on_handshake();
+    let accepted = handshake::accept(stream, refuse);
+    let accepted = tokio::time::timeout(Duration::from_secs(10), accepted).await;
     let (ws, query) = match accepted {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(error)) => return debug!(%error, "websocket handshake failed"),

@@ -81,13 +81,18 @@ impl Gateway {
         mut delay_ms: u64,
     ) {
         let mut copies = 1;
+        let mut again = false;
         for action in self.strikes(session, name, guild) {
             match action {
                 Action::GwDup => copies += 1,
                 Action::GwLose => return,
+                Action::GwMemberAgain => again = name == "GUILD_MEMBER_UPDATE",
                 Action::GwDelay { ms } => delay_ms = delay_ms.saturating_add(ms),
                 _ => {}
             }
+        }
+        if again {
+            self.dispatch(session, "GUILD_MEMBER_ADD", text.clone());
         }
         for _ in 0..copies {
             if delay_ms == 0 {

@@ -52,9 +52,16 @@ impl Query {
 )]
 pub(super) async fn accept(
     stream: TcpStream,
+    refuse: Option<u16>,
 ) -> Result<(WebSocketStream<TcpStream>, Query), WsError> {
     let mut query = Query::default();
     let check = |request: &Request, response: Response| {
+        if let Some(status) = refuse {
+            let mut refusal = ErrorResponse::new(Some("upstream connect error".to_owned()));
+            *refusal.status_mut() =
+                http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::SERVICE_UNAVAILABLE);
+            return Err(refusal);
+        }
         if request.uri().path().bytes().any(|b| b != b'/') {
             let mut refusal = ErrorResponse::new(Some("not the gateway".to_owned()));
             *refusal.status_mut() = http::StatusCode::NOT_FOUND;

@@ -115,7 +115,8 @@ impl Request {
     }
 
     /// The redirect address with these parameters and the state; the `done` page without one.
-    fn location(&self, parameters: &[(&str, &str)]) -> String {
+    /// Where the browser goes with the answer of `issuer` (RFC 9207).
+    fn location(&self, issuer: &str, parameters: &[(&str, &str)]) -> String {
         let Some(mut url) = self
             .redirect_uri
             .as_deref()
@@ -129,6 +130,7 @@ impl Request {
             if let Some(state) = &self.state {
                 query.append_pair("state", state);
             }
+            query.append_pair("iss", issuer);
         }
         url.into()
     }
@@ -172,7 +174,8 @@ pub(crate) fn answer(
     }
     if !decision.allow {
         let text = "The resource owner or authorization server denied the request";
-        return Ok(request.location(&[("error", "access_denied"), ("error_description", text)]));
+        let denied = [("error", "access_denied"), ("error_description", text)];
+        return Ok(request.location(&world.addresses.rest, &denied));
     }
     let mut parameters = Vec::new();
     let mut guild_text = String::new();
@@ -188,7 +191,7 @@ pub(crate) fn answer(
         guild_text = guild.to_string();
     }
     if request.redirect_uri.is_none() {
-        return Ok(request.location(&[]));
+        return Ok(request.location(&world.addresses.rest, &[]));
     }
     let code = grants.authorize(
         world,
@@ -204,7 +207,7 @@ pub(crate) fn answer(
     if !guild_text.is_empty() {
         parameters.push(("guild_id", guild_text.as_str()));
     }
-    Ok(request.location(&parameters))
+    Ok(request.location(&world.addresses.rest, &parameters))
 }
 
 /// `GET /oauth2/authorize`.

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 use splashtail_sandbox_world::faults::{Action, Facts};
 use splashtail_sandbox_world::journal::{Caller, Record};
-use splashtail_sandbox_world::rest::limits::Stand;
+use splashtail_sandbox_world::rest::limits::{Stand, hash};
 use splashtail_sandbox_world::rest::{Actor, Request, VIA, bucket_of, find_route};
 use splashtail_sandbox_world::world::Id;
 use tokio_util::sync::CancellationToken;
@@ -90,11 +90,16 @@ pub(super) async fn handle(
                 status,
                 scope,
                 retry_after,
+                header_retry_after,
                 html,
                 body,
             } => {
                 let stand = stand(&edge, &parts, &target, retry_after);
-                let answer = injected(status, scope.as_deref(), retry_after, html, body, stand);
+                let mut answer = injected(status, scope.as_deref(), retry_after, html, body, stand);
+                if let Some(seconds) = header_retry_after {
+                    let headers = answer.headers_mut();
+                    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                }
                 note(&edge, &parts, answer.status());
                 return Ok(answer);
             }
@@ -129,6 +134,12 @@ pub(super) async fn handle(
             return Ok(answer);
         }
     };
+    if let Target::Api(below) = target {
+        let slow = edge.sandbox.slowness(&parts.method, below);
+        if slow > 0 {
+            sleep(&edge.sandbox.clock, Duration::from_millis(slow)).await;
+        }
+    }
     let answer = match target {
         Target::Api(below) => api(&edge, &parts, below, query, bytes, peer),
         Target::OldApi => {
@@ -141,7 +152,7 @@ pub(super) async fn handle(
             answer
         }
     };
-    spoiled(answer, &spoil, guard, shutdown).await
+    spoiled(&edge, answer, &spoil, guard, shutdown).await
 }
 
 fn api(
@@ -375,6 +386,7 @@ fn injected(
 
 /// Loses or breaks an answer whose request has already had its effect.
 async fn spoiled(
+    edge: &Edge,
     answer: Response,
     actions: &[Action],
     guard: super::RequestGuard,
@@ -383,6 +395,19 @@ async fn spoiled(
     let mut answer = answer;
     for action in actions {
         match action {
+            Action::Bucket { name } => {
+                let headers = answer.headers_mut();
+                let shown = match name {
+                    Some(name) => name.clone(),
+                    None => hash(&edge.sandbox.journal.last().to_string()),
+                };
+                let key = HeaderName::from_static("x-ratelimit-bucket");
+                if headers.contains_key(&key)
+                    && let Ok(value) = HeaderValue::from_str(&shown)
+                {
+                    headers.insert(key, value);
+                }
+            }
             Action::Reset => return Err(Cut),
             Action::Hang => {
                 // Whoever waits for the sandbox to settle must not wait for this.

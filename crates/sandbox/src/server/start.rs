@@ -11,6 +11,7 @@ use splashtail_core::listen::{self, ListenError};
 use splashtail_sandbox_world::clock::SandboxClock;
 use splashtail_sandbox_world::openapi::{DescriptionError, complaints};
 use splashtail_sandbox_world::seed::UnknownWorld;
+use splashtail_sandbox_world::world::Conduct;
 use splashtail_sandbox_world::{Options, Sandbox};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -98,6 +99,7 @@ pub async fn run(args: ServeArgs, lifecycle: Lifecycle) -> Result<(), ServeError
         seed: args.seed,
         addresses: addresses.clone(),
         clock: Arc::new(SandboxClock::new(SystemClock.now())),
+        conduct: Conduct::default(),
     };
     let settings = Settings {
         heartbeat_interval: Duration::from_millis(args.heartbeat_ms),
@@ -175,6 +177,8 @@ pub async fn start(
         seed,
         addresses,
         clock,
+        // Scripts that are about something else want things at once and in order.
+        conduct: Conduct::prompt(),
     };
     let edge = Edge::new(Sandbox::new(&options)?, settings, strict)?;
     let shutdown = CancellationToken::new();

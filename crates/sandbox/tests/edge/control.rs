@@ -611,6 +611,7 @@ async fn loading_a_world_ends_sessions_and_forgets_the_old_one() {
     ctl.load_world(&LoadWorld {
         world: Some("small".into()),
         seed: Some(1),
+        ..LoadWorld::default()
     })
     .await
     .unwrap();

@@ -8,7 +8,7 @@ use splashtail_sandbox::control::page::Page;
 use splashtail_sandbox::server::{Edge, Listeners};
 use splashtail_sandbox_world::clock::SandboxClock;
 use splashtail_sandbox_world::seed::small;
-use splashtail_sandbox_world::world::{Addresses, Id};
+use splashtail_sandbox_world::world::{Addresses, Conduct, Id};
 use splashtail_sandbox_world::{Options, Sandbox};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,7 @@ async fn served(page: Page) -> String {
             gateway: "ws://127.0.0.1:9".to_owned(),
         },
         clock: Arc::new(SandboxClock::new("2026-01-01T00:00:00Z".parse().unwrap())),
+        conduct: Conduct::prompt(),
     };
     let edge = Edge::new(Sandbox::new(&options).unwrap(), settings(), false).unwrap();
     tokio::spawn(edge.serve(listeners, page, CancellationToken::new()));

@@ -33,6 +33,7 @@ impl Script {
         let world = LoadWorld {
             world: Some("small".into()),
             seed: Some(seed),
+            ..LoadWorld::default()
         };
         ctl.load_world(&world).await.unwrap();
         let channel = b.channel().await;

@@ -350,7 +350,13 @@ async fn answer(client: &ControlClient, command: CtlCommand) -> Result<Outcome> 
             }
         }
         CtlCommand::World { load, seed, .. } => {
-            client.load_world(&LoadWorld { world: load, seed }).await?
+            client
+                .load_world(&LoadWorld {
+                    world: load,
+                    seed,
+                    ..LoadWorld::default()
+                })
+                .await?
         }
         CtlCommand::Reset => client.reset().await?,
         CtlCommand::Call { method, path, body } => {

@@ -12,12 +12,10 @@ use crate::rest::form::{Form, read_id};
 use crate::world::permissions as perm;
 use crate::world::{Audit, Change, Channel, Guild, Id, Overwrite, Tag, action, intent};
 
-/// Channels of a guild, threads not counted.
-const MAX_CHANNELS: usize = 500;
-/// Channels of a category.
-const MAX_CHILDREN: usize = 50;
 /// Kinds a guild channel can be made as.
 const KINDS: [i64; 7] = [0, 2, 4, 5, 13, 15, 16];
+/// Channel flag: members see it only after a click. Not for stages, not together with `nsfw`.
+const SPOILER: u32 = 1 << 21;
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}/channels", "list_guild_channels", list);
@@ -89,11 +87,13 @@ fn voice_status(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
-    // Every channel is listed, also those the caller cannot see.
-    let channels = guild
-        .channels
-        .iter()
-        .filter_map(|c| cx.world.channels.get(c));
+    // What the caller may not see is left out (change log, "Channel Obfuscation for Users and Bots").
+    let seen = if cx.world.conduct.channel_obfuscation {
+        cx.world.seen_by(guild, cx.me())
+    } else {
+        guild.channels.clone()
+    };
+    let channels = seen.iter().filter_map(|c| cx.world.channels.get(c));
     Reply::ok(
         channels
             .map(|c| cx.world.channel_json(c))
@@ -102,8 +102,15 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 }
 
 fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let channel = cx.channel()?;
+    let id = cx.id("channel_id")?;
     let me = cx.me();
+    // A category is seen by what is in it, a voice channel by whoever is connected.
+    let channel = match cx.channel() {
+        Err(_) if cx.world.sees(id, me) => {
+            cx.world.channels.get(&id).ok_or(error::UNKNOWN_CHANNEL)?
+        }
+        other => other?,
+    };
     let mut json = cx.world.thread_json_for(channel, me);
     if channel.guild_id.is_none() {
         json["recipients"] = channel
@@ -191,8 +198,9 @@ fn known_flags(kind: u8) -> u32 {
     const REQUIRE_TAG: u32 = 1 << 4;
     const HIDE_DOWNLOADS: u32 = 1 << 15;
     match kind {
-        15 => REQUIRE_TAG,
-        16 => REQUIRE_TAG | HIDE_DOWNLOADS,
+        15 => REQUIRE_TAG | SPOILER,
+        16 => REQUIRE_TAG | HIDE_DOWNLOADS | SPOILER,
+        0 | 2 | 5 => SPOILER,
         _ => 0,
     }
 }
@@ -223,6 +231,13 @@ fn read(form: &mut Form<'_>, channel: &mut Channel) {
     }
     if let Some(n) = form.int("flags", 0..=i64::from(u32::MAX)) {
         channel.flags = n as u32 & known_flags(channel.kind);
+    }
+    if channel.nsfw && channel.flags & SPOILER != 0 {
+        form.error(
+            "flags",
+            "INVALID_CHANNEL_FLAGS",
+            "An age-restricted channel cannot be a spoiler channel.",
+        );
     }
     if channel.is_voice() {
         if let Some(n) = form.int("bitrate", 8000..=384_000) {
@@ -259,7 +274,7 @@ fn read_forum(form: &mut Form<'_>, channel: &mut Channel) {
     if let Some(n) = form.choice("default_forum_layout", &[0, 1, 2]) {
         channel.default_forum_layout = n as u8;
     }
-    let Some(list) = form.list("available_tags", 20) else {
+    let Some(list) = form.list("available_tags", 1000) else {
         return;
     };
     let mut tags = Vec::with_capacity(list.len());
@@ -278,17 +293,26 @@ fn read_forum(form: &mut Form<'_>, channel: &mut Channel) {
     channel.available_tags = tags;
 }
 
-/// Gives new tags their ids. No two may have one name.
-fn number_tags(cx: &mut Cx<'_>, channel: &mut Channel) -> Result<(), ApiError> {
+/// Gives new tags their ids: a body names those that stay, any other id is as good as none. No two
+/// may have one name.
+fn number_tags(cx: &mut Cx<'_>, before: &[Tag], channel: &mut Channel) -> Result<(), ApiError> {
+    let most = cx.limits.caps().forum_tags;
+    Cx::refuse_if(channel.available_tags.len() > most, error::MAX_TAGS)?;
     let mut names: Vec<&str> = channel.available_tags.iter().map(|t| &*t.name).collect();
     names.sort_unstable();
     Cx::refuse_if(names.windows(2).any(|w| w[0] == w[1]), error::TAG_NAMES)?;
     for tag in &mut channel.available_tags {
-        if tag.id == Id(0) {
+        if !before.iter().any(|b| b.id == tag.id) {
             tag.id = cx.world.next_id();
         }
     }
     Ok(())
+}
+
+/// Whether the caller may put a channel under `parent`: it has to see and to manage it.
+fn check_destination(cx: &Cx<'_>, parent: Id) -> Result<(), ApiError> {
+    Cx::refuse_if(!cx.world.sees(parent, cx.me()), error::MISSING_ACCESS)?;
+    cx.require_in(parent, perm::MANAGE_CHANNELS)
 }
 
 /// Whether a channel can go under `parent`.
@@ -313,7 +337,9 @@ fn check_parent(cx: &Cx<'_>, guild: Id, child: Id, parent: Id) -> Result<(), Api
         .iter()
         .filter(|c| **c != child)
         .filter_map(|c| cx.world.channels.get(c));
-    if children.filter(|c| c.parent_id == Some(parent)).count() >= MAX_CHILDREN {
+    if children.filter(|c| c.parent_id == Some(parent)).count()
+        >= cx.limits.caps().category_channels
+    {
         return Err(ApiError::field(
             "parent_id",
             "CHANNEL_PARENT_MAX_CHANNELS",
@@ -347,7 +373,8 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         .nullable_id("parent_id")
         .flatten()
         .filter(|_| kind != 4);
-    let given = overwrites::read_list(&mut form, cx.world.guilds.get(&id));
+    let most = cx.limits.caps().overwrites_in_body;
+    let given = overwrites::read_list(&mut form, cx.world.guilds.get(&id), most);
     if matches!(kind, 5 | 13) && !community {
         form.error(
             "type",
@@ -362,6 +389,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     if let Some(parent) = parent {
         check_parent(cx, id, Id(0), parent)?;
+        Cx::refuse_if(!cx.world.sees(parent, me), error::MISSING_ACCESS)?;
         channel.parent_id = Some(parent);
         if given.is_none() {
             channel.overwrites = cx
@@ -372,12 +400,12 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
                 .unwrap_or_default();
         }
     }
-    Cx::refuse_if(count >= MAX_CHANNELS, error::MAX_CHANNELS)?;
+    Cx::refuse_if(count >= cx.limits.caps().channels, error::MAX_CHANNELS)?;
     if let Some(list) = given {
         channel.overwrites = list;
     }
     channel.id = cx.world.next_id();
-    number_tags(cx, &mut channel)?;
+    number_tags(cx, &[], &mut channel)?;
     let mut changes: Vec<Change> = audited(&channel)
         .into_iter()
         .map(|(k, v)| Change::new(k, None, Some(v)))
@@ -425,17 +453,24 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     read(&mut form, &mut channel);
     let parent = form.nullable_id("parent_id");
-    let given = overwrites::read_list(&mut form, cx.world.guilds.get(&guild));
+    let most = cx.limits.caps().overwrites_in_body;
+    let given = overwrites::read_list(&mut form, cx.world.guilds.get(&guild), most);
     form.done()?;
     if channel.bitrate != before.bitrate {
         check_bitrate(cx.world.guilds.get(&guild), &channel)?;
     }
     if let Some(list) = &given {
-        overwrites::check_all(cx, guild, Some(before.id), &before.overwrites, list)?;
+        overwrites::check_all(cx, guild, Some(&before), &before.overwrites, list)?;
+        keep_open(cx, guild, before.id, &before.overwrites, list)?;
     }
     if let Some(parent) = parent.filter(|_| before.kind != 4) {
-        if let Some(parent) = parent {
+        if let Some(parent) = parent.filter(|p| before.parent_id != Some(*p)) {
             check_parent(cx, guild, before.id, parent)?;
+            check_destination(cx, parent)?;
+        }
+        if parent != before.parent_id {
+            // A position that is sent along with another parent has no effect.
+            channel.position = before.position;
         }
         channel.parent_id = parent;
     }
@@ -443,7 +478,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if let Some(list) = given {
         channel.overwrites = list;
     }
-    number_tags(cx, &mut channel)?;
+    number_tags(cx, &before.available_tags, &mut channel)?;
     let changed = guilds::changes(audited(&before), audited(&channel));
     let after = channel.clone();
     cx.world.edit_channel(before.id, |c| *c = channel);
@@ -467,9 +502,32 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::ok(cx.world.channel_json(&after))
 }
 
+/// What newcomers are shown must not be hidden from everyone, even while onboarding is off
+/// (discord-api-docs#7296).
+pub(super) fn keep_open(
+    cx: &Cx<'_>,
+    guild: Id,
+    channel: Id,
+    before: &BTreeMap<Id, Overwrite>,
+    after: &BTreeMap<Id, Overwrite>,
+) -> Result<(), ApiError> {
+    let hides = |list: &BTreeMap<Id, Overwrite>| {
+        list.get(&guild)
+            .is_some_and(|o| o.deny & perm::VIEW_CHANNEL != 0 && o.allow & perm::VIEW_CHANNEL == 0)
+    };
+    let place = cx.world.guilds.get(&guild);
+    let shown = place.map(|g| &g.onboarding["default_channel_ids"]);
+    let shown = shown.and_then(Value::as_array).into_iter().flatten();
+    let text = channel.to_string();
+    Cx::refuse_if(
+        !hides(before) && hides(after) && shown.into_iter().any(|c| *c == *text),
+        error::ONBOARDING_CHANNEL,
+    )
+}
+
 /// Names and topics may change twice in ten minutes, whatever the headers say.
 fn hidden_limit(cx: &Cx<'_>, before: &Channel, after: &Channel) -> Result<(), ApiError> {
-    let rate = cx.limits.rules().hidden_channel_edit;
+    let rate = cx.limits.beside().channel_edits;
     let (key, now) = (before.id.to_string(), cx.now().0);
     if before.name != after.name {
         cx.limits.hidden("update_channel_name", &key, rate, now)?;
@@ -528,19 +586,17 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::ok(json)
 }
 
-/// New positions, and at most one new parent. The audit log is not told.
-fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let id = cx.guild()?.id;
-    cx.require(id, perm::MANAGE_CHANNELS)?;
-    let body = cx.body()?;
-    let list = body.as_array().ok_or_else(|| {
-        ApiError::field(
-            "",
-            "LIST_TYPE_CONVERT",
-            "Only iterables may be used in a ListType",
-        )
-    })?;
-    let mut moves = Vec::new();
+/// A wish of a reordering.
+struct Move {
+    channel: Id,
+    position: Option<i64>,
+    /// Set when it changes.
+    parent: Option<Option<Id>>,
+    sync: bool,
+}
+
+fn read_moves(cx: &Cx<'_>, id: Id, list: &[Value]) -> Result<Vec<Move>, ApiError> {
+    let mut moves = Vec::with_capacity(list.len());
     for (n, entry) in list.iter().enumerate() {
         let channel = entry.get("id").and_then(read_id).ok_or_else(|| {
             ApiError::field(
@@ -562,31 +618,71 @@ fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             .filter(|p| *p != place.parent_id);
         let sync = form.flag("lock_permissions").unwrap_or(false);
         form.done()?;
-        moves.push((channel, position, parent, sync));
+        moves.push(Move {
+            channel,
+            position: position.filter(|p| *p != place.position),
+            parent,
+            sync,
+        });
     }
+    Ok(moves)
+}
+
+/// Places may be given to hidden channels too ("your app can rely on their real values to reorder
+/// channels"); everything else needs Manage Channels where it happens.
+fn check_move(cx: &Cx<'_>, guild: Id, wish: &Move) -> Result<(), ApiError> {
+    let seen = cx.world.sees(wish.channel, cx.me());
+    if wish.parent.is_some() || (wish.position.is_some() && seen) {
+        cx.require_in(wish.channel, perm::MANAGE_CHANNELS)?;
+    }
+    if let Some(Some(parent)) = wish.parent {
+        check_parent(cx, guild, wish.channel, parent)?;
+        check_destination(cx, parent)?;
+    }
+    if wish.sync {
+        cx.require_in(wish.channel, perm::MANAGE_ROLES)?;
+    }
+    Ok(())
+}
+
+/// New positions, and at most one new parent. The audit log is told of overwrites only.
+fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
+    let id = cx.guild()?.id;
+    cx.require(id, perm::MANAGE_CHANNELS)?;
+    let body = cx.body()?;
+    let list = body.as_array().ok_or_else(|| {
+        ApiError::field(
+            "",
+            "LIST_TYPE_CONVERT",
+            "Only iterables may be used in a ListType",
+        )
+    })?;
+    let moves = read_moves(cx, id, list)?;
     Cx::refuse_if(
-        moves.iter().filter(|m| m.2.is_some()).count() > 1,
+        moves.iter().filter(|m| m.parent.is_some()).count() > 1,
         error::ONE_PARENT_CHANGE,
     )?;
-    for (channel, _, parent, _) in &moves {
-        if let Some(Some(parent)) = parent {
-            check_parent(cx, id, *channel, *parent)?;
-        }
+    for wish in &moves {
+        check_move(cx, id, wish)?;
     }
-    for (channel, position, parent, sync) in moves {
-        let target =
-            parent.unwrap_or_else(|| cx.world.channels.get(&channel).and_then(|c| c.parent_id));
-        let synced = target
-            .filter(|_| sync)
-            .and_then(|p| cx.world.channels.get(&p))
-            .map(|p| p.overwrites.clone());
-        cx.world.edit_channel(channel, |c| {
-            c.position = position.unwrap_or(c.position);
-            c.parent_id = target;
-            if let Some(overwrites) = synced {
-                c.overwrites = overwrites;
-            }
-        });
+    for wish in moves {
+        let Some(before) = cx.world.channels.get(&wish.channel).cloned() else {
+            continue;
+        };
+        let mut after = before.clone();
+        after.position = wish.position.unwrap_or(before.position);
+        after.parent_id = wish.parent.unwrap_or(before.parent_id);
+        let parent = after.parent_id.filter(|_| wish.sync);
+        if let Some(parent) = parent.and_then(|p| cx.world.channels.get(&p)) {
+            after.overwrites.clone_from(&parent.overwrites);
+        }
+        let moved = after.position != before.position || after.parent_id != before.parent_id;
+        if !moved && after.overwrites == before.overwrites {
+            continue;
+        }
+        let synced = after.overwrites.clone();
+        cx.world.edit_channel(wish.channel, |c| *c = after);
+        overwrites::audit_difference(cx, id, wish.channel, &before.overwrites, &synced, None);
     }
     Reply::nothing()
 }

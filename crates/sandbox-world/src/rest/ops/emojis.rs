@@ -6,19 +6,13 @@ use serde_json::{Value, json};
 
 use super::Table;
 use super::images;
+use crate::rest::caps::at_tier;
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
-use crate::rest::limits::{self, Rate};
 use crate::rest::routes::Auth;
 use crate::world::permissions as perm;
 use crate::world::{AssetKind, Audit, Change, Emoji, Id, Sticker, Stored, action};
-
-/// Changes of a guild's emojis, whoever makes them; the headers of the routes do not tell.
-const CHANGES: Rate = Rate {
-    limit: 50,
-    per_ms: 3_600_000,
-};
 
 /// Bytes of an emoji.
 const MAX_EMOJI: usize = 256 * 1024;
@@ -77,11 +71,6 @@ pub(super) fn routes(table: &mut Table) {
     table.get("/stickers/{sticker_id}", "get_sticker", get_any_sticker);
 }
 
-/// Emojis of each sort by boost level.
-fn slots(tier: u8) -> usize {
-    [50, 100, 150, 250][usize::from(tier.min(3))]
-}
-
 /// Making is one permission, changing what others made another.
 fn may_create(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
     cx.require(guild, perm::CREATE_GUILD_EXPRESSIONS)
@@ -106,10 +95,9 @@ pub(super) fn signed(cx: &Cx<'_>, guild: Id, mut json: Value) -> Value {
 
 /// Counts a change of the guild's emojis against the limit that all share.
 fn count_change(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
-    let taken = cx
-        .limits
-        .hidden("guild_emojis", &guild.to_string(), CHANGES, cx.now().0);
-    taken.map_err(|e| limits::shared(e.retry.map_or(1, |r| r.after_ms)))
+    let rate = cx.limits.beside().emojis;
+    cx.limits
+        .shared("guild_emojis", &guild.to_string(), rate, cx.now().0)
 }
 
 /// Discord's own stickers: the sandbox has none.
@@ -194,7 +182,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     } else {
         (still, error::MAX_EMOJIS)
     };
-    Cx::refuse_if(used >= slots(tier), full)?;
+    Cx::refuse_if(used >= at_tier(cx.limits.caps().emojis, tier), full)?;
     let emoji = Emoji {
         id: cx.world.next_id(),
         name,
@@ -354,7 +342,7 @@ fn create_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         _ => return Err(error::BAD_FILE.into()),
     };
     Cx::refuse_if(
-        count >= [5, 15, 30, 60][usize::from(tier.min(3))],
+        count >= at_tier(cx.limits.caps().stickers, tier),
         error::MAX_STICKERS,
     )?;
     let sticker = Sticker {

@@ -12,6 +12,9 @@ use crate::rest::form::{Form, LOCALES};
 use crate::world::permissions as perm;
 use crate::world::{AssetKind, Audit, Change, Guild, Id, Incidents, Integration, action};
 
+/// Members that one audit entry of a prune speaks of (discord-api-docs#6428).
+const PRUNED_PER_ENTRY: usize = 1000;
+
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}", "get_guild", get_guild);
     table.patch("/guilds/{guild_id}", "update_guild", update_guild);
@@ -167,6 +170,13 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if toggled("COMMUNITY") || toggled("DISCOVERABLE") {
         cx.require(id, perm::ADMINISTRATOR)?;
     }
+    if toggled("PRUNE_REQUIRES_ADMIN") && owner != me {
+        return Err(error::MISSING_PERMISSIONS.into());
+    }
+    let community = guild.features.contains("COMMUNITY");
+    let homeless = guild.rules_channel_id.is_none() || guild.public_updates_channel_id.is_none();
+    // For good, whatever the message says (discord-api-docs#6015).
+    Cx::refuse_if(community && homeless, error::COMMUNITY_UNMET)?;
     if let Some(next) = new_owner.filter(|n| *n != owner) {
         if owner != me {
             return Err(error::MISSING_PERMISSIONS.into());
@@ -240,10 +250,11 @@ fn settings(form: &mut Form<'_>, guild: &mut Guild) {
         guild.premium_progress_bar_enabled = on;
     }
     if let Some(list) = form.list("features", 100) {
-        const SETTABLE: [&str; 4] = [
+        const SETTABLE: [&str; 5] = [
             "COMMUNITY",
             "DISCOVERABLE",
             "INVITES_DISABLED",
+            "PRUNE_REQUIRES_ADMIN",
             "RAID_ALERTS_DISABLED",
         ];
         let wanted: BTreeSet<&str> = list.iter().filter_map(Value::as_str).collect();
@@ -293,15 +304,6 @@ fn channels_of(form: &mut Form<'_>, guild: &mut Guild, cx: &Cx<'_>) {
         }
         *slot = wanted;
     }
-    if guild.features.contains("COMMUNITY")
-        && (guild.rules_channel_id.is_none() || guild.public_updates_channel_id.is_none())
-    {
-        form.error(
-            "rules_channel_id",
-            "BASE_TYPE_REQUIRED",
-            "This field is required",
-        );
-    }
 }
 
 fn preview(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -326,12 +328,13 @@ fn incidents(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let now = cx.now();
     let body = cx.object()?;
     let mut form = Form::new(&body);
-    let mut measures = cx
-        .world
-        .guilds
-        .get(&id)
-        .and_then(|g| g.incidents.clone())
-        .unwrap_or_default();
+    let before = cx.world.guilds.get(&id).and_then(|g| g.incidents.clone());
+    // A field that is left out is lifted like one that is null.
+    let mut measures = Incidents {
+        invites_disabled_until: None,
+        dms_disabled_until: None,
+        ..before.unwrap_or_default()
+    };
     let slots = [
         (
             "invites_disabled_until",
@@ -354,16 +357,11 @@ fn incidents(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     form.done()?;
     let json = measures.json();
-    let any = measures.invites_disabled_until.is_some() || measures.dms_disabled_until.is_some();
     if let Some(guild) = cx.world.guilds.get_mut(&id) {
-        guild.incidents = any.then_some(measures);
+        guild.incidents = measures.any().then_some(measures);
     }
     cx.world.guild_updated(id);
-    Reply::ok(if any {
-        json
-    } else {
-        Incidents::default().json()
-    })
+    Reply::ok(json)
 }
 
 fn prune_terms(cx: &Cx<'_>, days: i64, roles: &[Id]) -> Result<Vec<Id>, ApiError> {
@@ -379,9 +377,19 @@ fn prune_terms(cx: &Cx<'_>, days: i64, roles: &[Id]) -> Result<Vec<Id>, ApiError
     Ok(cx.world.prunable(guild, days, &roles))
 }
 
+/// With PRUNE_REQUIRES_ADMIN the two permissions are not enough (discord-api-docs#8540).
+fn may_prune(cx: &Cx<'_>) -> Result<(), ApiError> {
+    let guild = cx.guild()?;
+    let needed = if guild.features.contains("PRUNE_REQUIRES_ADMIN") {
+        perm::ADMINISTRATOR
+    } else {
+        perm::KICK_MEMBERS | perm::MANAGE_GUILD
+    };
+    cx.require(guild.id, needed)
+}
+
 fn preview_prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
-    let id = cx.guild()?.id;
-    cx.require(id, perm::KICK_MEMBERS | perm::MANAGE_GUILD)?;
+    may_prune(cx)?;
     let days = cx.query_number("days", 7, 1, 30)?;
     let roles: Vec<Id> = cx
         .query_list("include_roles")
@@ -394,7 +402,7 @@ fn preview_prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 
 fn prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let id = cx.guild()?.id;
-    cx.require(id, perm::KICK_MEMBERS | perm::MANAGE_GUILD)?;
+    may_prune(cx)?;
     let reason = cx.reason()?;
     let me = cx.me();
     let body = cx.object()?;
@@ -410,7 +418,7 @@ fn prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     };
     form.done()?;
     let found = prune_terms(cx, days, &roles)?;
-    let rate = cx.limits.rules().prunes;
+    let rate = cx.limits.beside().prunes;
     let taken = cx
         .limits
         .hidden("prunes", &id.to_string(), rate, cx.now().0);
@@ -418,16 +426,24 @@ fn prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     for user in &found {
         cx.world.remove_member(id, *user);
     }
-    let options = vec![
-        ("delete_member_days", days.to_string()),
-        ("members_removed", found.len().to_string()),
-    ];
-    cx.world.audit(
-        id,
-        Audit::of(action::MEMBER_PRUNE, me)
-            .options(options)
-            .reason(reason.as_deref()),
-    );
+    let mut parts: Vec<&[Id]> = found.chunks(PRUNED_PER_ENTRY).collect();
+    if parts.is_empty() {
+        parts.push(&[]);
+    }
+    for (n, part) in parts.into_iter().enumerate() {
+        let options = vec![
+            ("delete_member_days", days.to_string()),
+            ("members_removed", part.len().to_string()),
+        ];
+        // The first entry alone names who pruned; the others, somebody who was.
+        let actor = part.first().copied().filter(|_| n > 0).unwrap_or(me);
+        cx.world.audit(
+            id,
+            Audit::of(action::MEMBER_PRUNE, actor)
+                .options(options)
+                .reason(reason.as_deref()),
+        );
+    }
     Reply::ok(json!({"pruned": count.then_some(found.len())}))
 }
 
@@ -502,7 +518,7 @@ pub(super) fn audit_integration_gone(
 fn vanity(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild()?;
     cx.require(guild.id, perm::MANAGE_GUILD)?;
-    Reply::ok(json!({"code": guild.vanity_url_code, "uses": 0}))
+    Reply::ok(json!({"code": guild.vanity_url_code, "uses": guild.vanity_uses}))
 }
 
 /// Whether the caller is an application's bot.

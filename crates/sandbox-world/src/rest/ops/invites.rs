@@ -1,16 +1,15 @@
 //! Invites.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::Table;
+use super::{Table, members};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{Audit, Change, Invite, action, intent};
-
-/// Invites of a guild.
-const MAX_INVITES: usize = 1000;
+use crate::world::{Audit, Change, Id, Invite, action, intent};
 
 pub(super) fn routes(table: &mut Table) {
     table.get("/invites/{code}", "invite_resolve", resolve);
@@ -101,20 +100,34 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let max_uses = form.int("max_uses", 0..=100).unwrap_or(0) as u64;
     let temporary = form.flag("temporary").unwrap_or(false);
     let unique = form.flag("unique").unwrap_or(false);
+    let roles: BTreeSet<Id> = form
+        .ids("role_ids", 250)
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
     form.done()?;
+    if !roles.is_empty() {
+        cx.require(guild, perm::MANAGE_ROLES)?;
+        let place = cx.guild_by(guild)?;
+        for role in &roles {
+            let role = place.roles.get(role).ok_or(error::UNKNOWN_ROLE)?;
+            members::check_role(cx, place, role)?;
+        }
+    }
     let same = cx.world.invites.values().find(|i| {
         i.channel == id
             && i.inviter == me
             && i.max_age == max_age
             && i.max_uses == max_uses
             && i.temporary == temporary
+            && i.roles == roles
             && i.alive(now)
     });
     if let Some(invite) = same.filter(|_| !unique) {
         return Reply::ok(cx.world.invite_json(invite, true));
     }
     Cx::refuse_if(
-        list(cx, true, |i| i.guild == guild).len() >= MAX_INVITES,
+        list(cx, true, |i| i.guild == guild).len() >= cx.limits.caps().invites,
         error::MAX_INVITES,
     )?;
     let number = cx.world.next_id();
@@ -128,6 +141,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         max_uses,
         uses: 0,
         temporary,
+        roles,
         created_at: now,
     };
     let json = cx.world.invite_json(&invite, true);
@@ -163,6 +177,14 @@ fn audited(invite: &Invite) -> Vec<(&'static str, Value)> {
         ("max_uses", json!(invite.max_uses)),
         ("max_age", json!(invite.max_age)),
         ("temporary", json!(invite.temporary)),
+        (
+            "role_ids",
+            if invite.roles.is_empty() {
+                Value::Null
+            } else {
+                json!(invite.roles)
+            },
+        ),
     ]
 }
 
@@ -173,7 +195,7 @@ fn revoke(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         .or_else(|_| cx.require(invite.guild, perm::MANAGE_GUILD))?;
     let reason = cx.reason()?;
     let json = cx.world.invite_json(&invite, false);
-    remove(cx, &invite);
+    cx.world.remove_invite(&invite);
     let changes = audited(&invite)
         .into_iter()
         .map(|(k, v)| Change::new(k, Some(v), None))
@@ -185,17 +207,4 @@ fn revoke(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             .reason(reason.as_deref()),
     );
     Reply::ok(json)
-}
-
-fn remove(cx: &mut Cx<'_>, invite: &Invite) {
-    cx.world.invites.remove(&invite.code);
-    let payload =
-        json!({"channel_id": invite.channel, "guild_id": invite.guild, "code": invite.code});
-    cx.world.emit(
-        invite.guild,
-        "INVITE_DELETE",
-        intent::GUILD_INVITES,
-        perm::MANAGE_CHANNELS,
-        payload,
-    );
 }

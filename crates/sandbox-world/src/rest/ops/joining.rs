@@ -10,11 +10,14 @@ use crate::rest::form::Form;
 use crate::world::permissions as perm;
 
 pub(super) fn routes(table: &mut Table) {
-    table.put(
-        "/guilds/{guild_id}/members/{user_id}",
-        "add_guild_member",
-        add,
-    );
+    // Unpublished; members are changed at the same rate.
+    table
+        .put(
+            "/guilds/{guild_id}/members/{user_id}",
+            "add_guild_member",
+            add,
+        )
+        .limit("add_guild_member", 10, 10_000);
 }
 
 /// Lets the owner of an access token in: 201 with the new member, 204 when it already is one.
@@ -62,6 +65,12 @@ fn add(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if present {
         return Reply::nothing();
     }
+    let guilds = cx.world.guilds.values();
+    let joined = guilds.filter(|g| g.members.contains_key(&user)).count();
+    Cx::refuse_if(
+        joined >= cx.limits.caps().user_guilds,
+        error::MAX_USER_GUILDS,
+    )?;
     cx.world.add_member_as(id, user, |member| {
         member.nick = nick;
         // Whoever is given a role need not pass the screening any more.

@@ -35,34 +35,7 @@ pub const LEFT_OUT: &[(&str, &[&str])] = &[
     ),
     ("playing sounds", &["send_soundboard_sound"]),
     ("search of threads", &["thread_search"]),
-    (
-        "server templates",
-        &[
-            "get_guild_template",
-            "list_guild_templates",
-            "create_guild_template",
-            "sync_guild_template",
-            "delete_guild_template",
-            "update_guild_template",
-        ],
-    ),
-    (
-        "join requests and the server guide",
-        &[
-            "get_guild_new_member_welcome",
-            "get_guild_join_requests",
-            "action_guild_join_request",
-        ],
-    ),
-    (
-        "exceptions of recurring events",
-        &[
-            "create_guild_scheduled_event_exception",
-            "delete_guild_scheduled_event_exception",
-            "update_guild_scheduled_event_exception",
-            "list_guild_scheduled_event_exception_users",
-        ],
-    ),
+    ("the server guide", &["get_guild_new_member_welcome"]),
     ("widgets", &["get_guild_widget", "get_guild_widget_png"]),
     (
         "invites for certain people",
@@ -105,15 +78,6 @@ pub const LEFT_OUT: &[(&str, &[&str])] = &[
     (
         "OpenID Connect",
         &["get_public_keys", "get_openid_connect_userinfo"],
-    ),
-    (
-        "stages",
-        &[
-            "create_stage_instance",
-            "get_stage_instance",
-            "delete_stage_instance",
-            "update_stage_instance",
-        ],
     ),
     (
         "webhooks in the form of other services",

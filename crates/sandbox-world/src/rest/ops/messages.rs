@@ -307,8 +307,9 @@ fn same_nonce(cx: &Cx<'_>, channel: Id, draft: &Draft) -> Option<Value> {
 }
 
 fn slowmode(cx: &Cx<'_>, channel: &Channel, bits: u64) -> Result<(), ApiError> {
-    let exempt = perm::MANAGE_MESSAGES | perm::MANAGE_CHANNELS | perm::BYPASS_SLOWMODE;
-    if channel.rate_limit_per_user == 0 || guilds::is_bot(cx) || bits & exempt != 0 {
+    // Channel resource, `rate_limit_per_user`: bots and holders of one permission are unaffected.
+    let spared = guilds::is_bot(cx) || bits & perm::BYPASS_SLOWMODE != 0;
+    if channel.rate_limit_per_user == 0 || spared {
         return Ok(());
     }
     let rate = Rate {
@@ -504,6 +505,7 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     {
         Cx::refuse_if(bits & perm::MANAGE_THREADS == 0, error::ARCHIVED)?;
     }
+    count_old_edit(cx, channel, id)?;
     let draft = read_edit(cx, channel, id, &body, files)?;
     judge_edit(cx, channel, id, &draft)?;
     amend(cx, channel, id, draft)?;
@@ -512,6 +514,19 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         .message(channel, id)
         .ok_or(error::UNKNOWN_MESSAGE)?;
     Reply::ok(cx.world.message_json(message, me))
+}
+
+/// Only so many messages that are older than an hour may be edited in a while.
+fn count_old_edit(cx: &Cx<'_>, channel: Id, id: Id) -> Result<(), ApiError> {
+    let now = cx.now();
+    if id.created().plus(3_600_000) > now {
+        return Ok(());
+    }
+    let rate = cx.limits.beside().old_edits;
+    let taken = cx
+        .limits
+        .hidden("old_edits", &channel.to_string(), rate, now.0);
+    taken.map_err(|e| e.known_limit(error::MAX_OLD_EDITS))
 }
 
 /// Reads the body of an edit against the message that it changes.

@@ -10,12 +10,14 @@ mod commands;
 mod components;
 mod compose;
 mod emojis;
+mod event_exceptions;
 mod followers;
 mod gateway;
 mod guilds;
 mod images;
 mod interactions;
 mod invites;
+mod join_requests;
 mod joining;
 mod left_out;
 mod members;
@@ -29,6 +31,8 @@ mod roles;
 mod scheduled_events;
 mod search;
 mod soundboard;
+mod stages;
+mod templates;
 mod threads;
 mod users;
 mod webhooks;
@@ -136,11 +140,13 @@ pub(super) fn table() -> Vec<Route> {
         channels::routes,
         commands::routes,
         emojis::routes,
+        event_exceptions::routes,
         followers::routes,
         gateway::routes,
         guilds::routes,
         interactions::routes,
         invites::routes,
+        join_requests::routes,
         joining::routes,
         members::routes,
         messages::routes,
@@ -155,6 +161,8 @@ pub(super) fn table() -> Vec<Route> {
         scheduled_events::routes,
         search::routes,
         soundboard::routes,
+        stages::routes,
+        templates::routes,
         threads::routes,
         users::routes,
         webhooks::routes,

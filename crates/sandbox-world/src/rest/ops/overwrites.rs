@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Table;
+use super::{Table, channels};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{Audit, Change, Guild, Id, Overwrite, action};
-
-/// Overwrites of a channel.
-const MAX_OVERWRITES: usize = 1000;
+use crate::world::{Audit, Change, Channel, Guild, Id, Overwrite, action};
 
 pub(super) fn routes(table: &mut Table) {
     table.put(
@@ -29,9 +26,9 @@ pub(super) fn routes(table: &mut Table) {
 
 type List = BTreeMap<Id, Overwrite>;
 
-/// The `permission_overwrites` of a channel body.
-pub(super) fn read_list(form: &mut Form<'_>, guild: Option<&Guild>) -> Option<List> {
-    let list = form.list("permission_overwrites", MAX_OVERWRITES)?;
+/// The `permission_overwrites` of a channel body: at most `most`, the others are put one by one.
+pub(super) fn read_list(form: &mut Form<'_>, guild: Option<&Guild>, most: usize) -> Option<List> {
+    let list = form.list("permission_overwrites", most)?;
     let mut overwrites = List::new();
     for (n, value) in list.iter().enumerate() {
         let mut part = Form::at(value, &format!("permission_overwrites.{n}"));
@@ -63,11 +60,11 @@ pub(super) fn read_list(form: &mut Form<'_>, guild: Option<&Guild>) -> Option<Li
     Some(overwrites)
 }
 
-/// Whether the caller may turn one list into the other.
+/// Whether the caller may turn one list into the other; no channel is one being made.
 pub(super) fn check_all(
     cx: &Cx<'_>,
     guild: Id,
-    channel: Option<Id>,
+    channel: Option<&Channel>,
     before: &List,
     after: &List,
 ) -> Result<(), ApiError> {
@@ -84,16 +81,16 @@ pub(super) fn check_all(
     Ok(())
 }
 
+/// Channel resource, "Edit Channel Permissions": only permissions held in the guild, or in the
+/// parent if there is one, can be allowed or denied, unless the channel has an overwrite that gives
+/// the caller Manage Roles.
 fn check(
     cx: &Cx<'_>,
     guild: Id,
-    channel: Option<Id>,
+    channel: Option<&Channel>,
     before: Option<&Overwrite>,
     after: Option<&Overwrite>,
 ) -> Result<(), ApiError> {
-    let me = cx.me();
-    let base = cx.world.permissions_of(guild, me);
-    let own = channel.map_or(base, |c| cx.world.permissions_in(c, me));
     let bits = |o: Option<&Overwrite>| o.map_or((0, 0), |o| (o.allow, o.deny));
     let ((allow, deny), (new_allow, new_deny)) = (bits(before), bits(after));
     let touched = ((allow ^ new_allow) | (deny ^ new_deny)) & perm::ALL;
@@ -101,14 +98,37 @@ fn check(
         return Ok(());
     }
     // A channel being made carries the maker's bits even without Manage Roles.
-    if channel.is_some() && own & perm::MANAGE_ROLES == 0 {
-        return Err(error::MISSING_PERMISSIONS.into());
+    if let Some(channel) = channel {
+        cx.require_in(channel.id, perm::MANAGE_ROLES)?;
     }
-    let admin = base & perm::ADMINISTRATOR != 0;
-    if touched & !own != 0 || (touched & perm::MANAGE_ROLES != 0 && !admin) {
+    let me = cx.me();
+    let base = cx.world.permissions_of(guild, me);
+    if base & perm::ADMINISTRATOR != 0 {
+        return Ok(());
+    }
+    let held = match channel.and_then(|c| c.parent_id) {
+        Some(parent) => cx.world.permissions_in(parent, me),
+        None => base,
+    };
+    let lifted = channel.is_some_and(|c| manages_by_overwrite(cx, guild, c));
+    // "Setting MANAGE_ROLES permission in channels is only possible for guild administrators."
+    if touched & perm::MANAGE_ROLES != 0 || (touched & !held != 0 && !lifted) {
         return Err(error::MISSING_PERMISSIONS.into());
     }
     Ok(())
+}
+
+fn manages_by_overwrite(cx: &Cx<'_>, guild: Id, channel: &Channel) -> bool {
+    let me = cx.me();
+    let place = cx.world.guilds.get(&guild);
+    let Some(member) = place.and_then(|g| g.members.get(&me)) else {
+        return false;
+    };
+    let mut mine = channel
+        .overwrites
+        .values()
+        .filter(|o| o.id == me || o.id == guild || member.roles.contains(&o.id));
+    mine.any(|o| o.allow & perm::MANAGE_ROLES != 0)
 }
 
 fn named(cx: &Cx<'_>, guild: Id, overwrite: &Overwrite) -> Vec<(&'static str, String)> {
@@ -225,14 +245,16 @@ fn set(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     check(
         cx,
         guild,
-        Some(channel.id),
+        Some(&channel),
         channel.overwrites.get(&id),
         Some(&new),
     )?;
-    let full = channel.overwrites.len() >= MAX_OVERWRITES && !channel.overwrites.contains_key(&id);
+    let full = channel.overwrites.len() >= cx.limits.caps().overwrites
+        && !channel.overwrites.contains_key(&id);
     Cx::refuse_if(full, error::MAX_OVERWRITES)?;
     let mut after = channel.overwrites.clone();
     after.insert(id, new);
+    channels::keep_open(cx, guild, channel.id, &channel.overwrites, &after)?;
     replace(cx, guild, channel.id, channel.overwrites, after, reason)
 }
 
@@ -247,7 +269,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         .get(&id)
         .copied()
         .ok_or(error::UNKNOWN_OVERWRITE)?;
-    check(cx, guild, Some(channel.id), Some(&old), None)?;
+    check(cx, guild, Some(&channel), Some(&old), None)?;
     let mut after = channel.overwrites.clone();
     after.remove(&id);
     replace(cx, guild, channel.id, channel.overwrites, after, reason)

@@ -9,9 +9,6 @@ use crate::rest::error::{self, ApiError};
 use crate::world::permissions as perm;
 use crate::world::{Audit, Id, Message, Stamp, action, intent};
 
-/// Pins of a channel.
-const MAX_PINS: usize = 250;
-
 pub(super) fn routes(table: &mut Table) {
     table.get("/channels/{channel_id}/messages/pins", "list_pins", list);
     table.put(
@@ -106,7 +103,10 @@ fn set(cx: &mut Cx<'_>, on: bool) -> Result<Reply, ApiError> {
     if was == on {
         return Reply::nothing();
     }
-    Cx::refuse_if(on && pinned(cx, channel).len() >= MAX_PINS, error::MAX_PINS)?;
+    Cx::refuse_if(
+        on && pinned(cx, channel).len() >= cx.limits.caps().pins,
+        error::MAX_PINS,
+    )?;
     let now = cx.now();
     if let Some(message) = cx.world.message_mut(channel, id) {
         message.pinned = on.then_some(now);

@@ -9,9 +9,6 @@ use crate::rest::error::{self, ApiError};
 use crate::world::permissions as perm;
 use crate::world::{Id, Reaction, intent};
 
-/// Different reactions on a message.
-const MAX_REACTIONS: usize = 20;
-
 pub(super) fn routes(table: &mut Table) {
     const ONE: &str = "/channels/{channel_id}/messages/{message_id}/reactions/{emoji_name}";
     table
@@ -107,7 +104,7 @@ fn add(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     if known.is_none() {
         cx.require_in(channel, perm::ADD_REACTIONS)?;
         Cx::refuse_if(
-            message.reactions.len() >= MAX_REACTIONS,
+            message.reactions.len() >= cx.limits.caps().reactions,
             error::MAX_REACTIONS,
         )?;
     }

@@ -9,21 +9,16 @@ use super::{guilds, images};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, read_id};
-use crate::rest::limits::Rate;
 use crate::world::permissions as perm;
 use crate::world::{AssetKind, Audit, Change, Guild, Id, Role, Stored, action};
 
-/// Roles of a guild, @everyone included.
-const MAX_ROLES: usize = 250;
-/// Roles a guild may create in two days.
-const CREATES: Rate = Rate {
-    limit: 250,
-    per_ms: 48 * 3_600_000,
-};
-
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}/roles", "list_guild_roles", list);
-    table.post("/guilds/{guild_id}/roles", "create_guild_role", create);
+    // Seen in headers as Limit 250 with a Reset-After of a day and more (Discord.Net#1451): a bucket
+    // of each caller's own in each guild.
+    table
+        .post("/guilds/{guild_id}/roles", "create_guild_role", create)
+        .limit("create_guild_role", 250, 48 * 3_600_000);
     table.patch(
         "/guilds/{guild_id}/roles",
         "bulk_update_guild_roles",
@@ -151,12 +146,12 @@ fn boosted(guild: &Guild, role: &Role, icon: Option<&Option<Stored>>) -> Result<
     )
 }
 
-/// Bits an actor may hand out: those it has itself.
-fn grantable(cx: &Cx<'_>, guild: Id, before: u64, after: u64) -> Result<(), ApiError> {
+/// Whether the caller holds every bit of a `permissions` body: a bit it lacks is refused even where
+/// the role has it already (discord.js#5634).
+fn grantable(cx: &Cx<'_>, guild: Id, wanted: u64) -> Result<(), ApiError> {
     let own = cx.world.permissions_of(guild, cx.me());
     // Unknown bits are kept, but nobody can be said to hold them.
-    let asked = (before ^ after) & perm::ALL;
-    if asked & !own == 0 {
+    if wanted & perm::ALL & !own == 0 {
         Ok(())
     } else {
         Err(error::MISSING_PERMISSIONS.into())
@@ -165,34 +160,27 @@ fn grantable(cx: &Cx<'_>, guild: Id, before: u64, after: u64) -> Result<(), ApiE
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
-    let (id, full) = (guild.id, guild.roles.len() >= MAX_ROLES);
+    let (id, full) = (guild.id, guild.roles.len() >= cx.limits.caps().roles);
     let everyone = guild.roles.get(&id).map_or(0, |r| r.permissions);
     cx.require(id, perm::MANAGE_ROLES)?;
     let reason = cx.reason()?;
     let me = cx.me();
     let body = cx.object()?;
     let mut form = Form::new(&body);
+    // All new roles get position 1; at one position the lower id is higher (role object,
+    // `position`), so a new one is below those that are there. Nothing else moves.
     let mut role = Role::new(Id(0), "new role", everyone, 1);
     let icon = read(&mut form, &mut role);
     form.done()?;
     boosted(cx.guild_inside()?, &role, icon.as_ref())?;
     if form_has(&body, "permissions") {
-        grantable(cx, id, 0, role.permissions)?;
+        grantable(cx, id, role.permissions)?;
     }
     Cx::refuse_if(full, error::MAX_ROLES)?;
-    let now = cx.now().0;
-    cx.limits
-        .hidden("create_guild_role_daily", &id.to_string(), CREATES, now)?;
     role.id = cx.world.next_id();
     role.icon = icon
         .flatten()
         .map(|stored| cx.world.assets.keep(AssetKind::RoleIcon, role.id, stored));
-    // A new role starts at the bottom; everything above moves up.
-    if let Some(guild) = cx.world.guilds.get_mut(&id) {
-        for other in guild.roles.values_mut().filter(|r| r.id != id) {
-            other.position += 1;
-        }
-    }
     let changes = audited(&role)
         .into_iter()
         .map(|(k, v)| Change::new(k, None, Some(v)))
@@ -236,16 +224,15 @@ fn update(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             ..before.clone()
         };
     }
-    grantable(cx, id, before.permissions, role.permissions)?;
+    if form_has(&body, "permissions") {
+        grantable(cx, id, role.permissions)?;
+    }
     if let Some(icon) = icon {
         role.icon = icon.map(|stored| cx.world.assets.keep(AssetKind::RoleIcon, role.id, stored));
     }
     let changed = guilds::changes(audited(&before), audited(&role));
     let (json, role_id) = (role.json(), role.id);
-    if let Some(guild) = cx.world.guilds.get_mut(&id) {
-        guild.roles.insert(role_id, role);
-    }
-    cx.world.role_updated(id, role_id);
+    cx.world.edit_role(id, role_id, |r| *r = role);
     if !changed.is_empty() {
         cx.world.audit(
             id,

@@ -12,9 +12,6 @@ use crate::world::{
     AssetKind, Audit, Change, EventStatus, Id, ScheduledEvent, Stamp, Stored, Venue, action,
 };
 
-/// Events of a guild that are not over.
-const MAX_EVENTS: usize = 100;
-
 pub(super) fn routes(table: &mut Table) {
     const ALL: &str = "/guilds/{guild_id}/scheduled-events";
     const ONE: &str = "/guilds/{guild_id}/scheduled-events/{guild_scheduled_event_id}";
@@ -43,7 +40,7 @@ fn place(cx: &mut Cx<'_>) -> Result<Id, ApiError> {
 }
 
 /// The event in the path, if the caller sees it.
-fn found(cx: &mut Cx<'_>) -> Result<(Id, ScheduledEvent), ApiError> {
+pub(super) fn found(cx: &mut Cx<'_>) -> Result<(Id, ScheduledEvent), ApiError> {
     let guild = place(cx)?;
     let id = cx.id("guild_scheduled_event_id")?;
     let event = cx.guild()?.scheduled_events.get(&id);
@@ -83,7 +80,7 @@ fn permitted(cx: &Cx<'_>, guild: Id, venue: &Venue, bits: u64) -> Result<(), Api
 }
 
 /// One's own events need either permission, those of others the second.
-fn may_change(cx: &Cx<'_>, guild: Id, event: &ScheduledEvent) -> Result<(), ApiError> {
+pub(super) fn may_change(cx: &Cx<'_>, guild: Id, event: &ScheduledEvent) -> Result<(), ApiError> {
     let managed = permitted(cx, guild, &event.venue, perm::MANAGE_EVENTS);
     if event.creator == cx.me() {
         return managed.or_else(|_| permitted(cx, guild, &event.venue, perm::CREATE_EVENTS));
@@ -268,6 +265,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         status: EventStatus::Scheduled,
         venue: venue.unwrap_or(Venue::External(String::new())),
         recurrence: Value::Null,
+        exceptions: Default::default(),
         users: [me].into(),
     };
     // Whoever may make none is told so before anything else is.
@@ -276,7 +274,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     form.done()?;
     let open = cx.guild()?.scheduled_events.values();
     let open = open.filter(|e| !e.status.is_over()).count();
-    Cx::refuse_if(open >= MAX_EVENTS, error::MAX_EVENTS)?;
+    Cx::refuse_if(open >= cx.limits.caps().scheduled_events, error::MAX_EVENTS)?;
     event.id = cx.world.next_id();
     keep_cover(cx, &mut event, cover);
     let (json, id) = (cx.world.scheduled_event_json(guild, &event), event.id);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Table;
 use super::{emojis, guilds, images};
+use crate::rest::caps::at_tier;
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -12,8 +13,6 @@ use crate::world::{AssetKind, Audit, Change, Guild, Id, Sound, Stored, action};
 
 /// Bytes of a sound.
 const MAX_SOUND: usize = 512 * 1024;
-/// Sounds of a guild by boost level.
-const SLOTS: [usize; 4] = [8, 24, 36, 48];
 
 pub(super) fn routes(table: &mut Table) {
     const ALL: &str = "/guilds/{guild_id}/soundboard-sounds";
@@ -143,7 +142,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     read(&mut form, &mut sound);
     let recording = read_recording(&mut form);
     form.done()?;
-    let full = count >= SLOTS[usize::from(tier.min(3))];
+    let full = count >= at_tier(cx.limits.caps().sounds, tier);
     Cx::refuse_if(full, error::MAX_SOUNDS)?;
     sound.id = cx.world.next_id();
     if let Some(stored) = recording {

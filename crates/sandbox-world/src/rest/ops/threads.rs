@@ -15,6 +15,8 @@ use crate::world::{
 /// Minutes until an idle thread is archived.
 pub(super) const DURATIONS: [i64; 4] = [60, 1440, 4320, 10_080];
 
+/// Channel flag of posts: at the top of their forum.
+const PINNED: u32 = 1 << 1;
 /// Channel flag of forums: every post carries a tag.
 const REQUIRE_TAG: u32 = 1 << 4;
 
@@ -236,6 +238,50 @@ fn read_start(form: &mut Form<'_>, parent: &Channel) -> Start {
     }
 }
 
+/// Whether the guild takes another active thread under `parent`.
+fn room(cx: &Cx<'_>, guild: Id, parent: &Channel) -> Result<(), ApiError> {
+    let Some(place) = cx.world.guilds.get(&guild) else {
+        return Ok(());
+    };
+    let caps = cx.limits.caps();
+    let active = place
+        .threads
+        .iter()
+        .filter_map(|t| cx.world.channels.get(t))
+        .filter(|c| c.thread.as_ref().is_some_and(|t| !t.archived));
+    let news = active.clone().filter(|c| c.kind == 10).count();
+    Cx::refuse_if(
+        active.count() >= caps.active_threads,
+        error::MAX_ACTIVE_THREADS,
+    )?;
+    Cx::refuse_if(
+        parent.kind == 5 && news >= caps.active_announcement_threads,
+        error::MAX_ACTIVE_NEWS_THREADS,
+    )
+}
+
+/// Counts a new thread against the limit that the whole guild shares. The wait it names is longer
+/// than the one there is (discord-api-docs#7816).
+fn count_start(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
+    let rate = cx.limits.beside().threads;
+    let taken = cx
+        .limits
+        .shared("guild_threads", &guild.to_string(), rate, cx.now().0);
+    taken.map_err(|mut error| {
+        if let Some(retry) = &mut error.retry {
+            retry.after_ms = retry.after_ms.max(rate.per_ms);
+        }
+        error
+    })
+}
+
+/// A thread may be started now.
+fn may_start(cx: &mut Cx<'_>, guild: Id, parent: &Channel) -> Result<(), ApiError> {
+    cx.world.archive_idle_threads(guild);
+    room(cx, guild, parent)?;
+    count_start(cx, guild)
+}
+
 fn build(cx: &mut Cx<'_>, id: Id, kind: u8, parent: &Channel, start: Start) -> Channel {
     let (me, now) = (cx.me(), cx.now());
     let mut thread = Channel::new(id, kind, parent.guild_id, &start.name);
@@ -310,6 +356,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.require_in(parent.id, needed)?;
     form.done()?;
     automod::judge_title(cx, &parent, &start.name)?;
+    may_start(cx, guild, &parent)?;
     let id = cx.world.next_id();
     let mut thread = build(cx, id, kind, &parent, start);
     if let Some(state) = &mut thread.thread {
@@ -350,6 +397,7 @@ fn post(
     let me = cx.me();
     automod::judge_title(cx, parent, &start.name)?;
     automod::judge_post(cx, parent, draft.content.as_deref().unwrap_or_default())?;
+    may_start(cx, guild, parent)?;
     let id = cx.world.next_id();
     let bits = cx.world.permissions_in(parent.id, me);
     let mut thread = build(cx, id, 11, parent, start);
@@ -405,6 +453,7 @@ fn create_from_message(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         error::THREAD_EXISTS,
     )?;
     automod::judge_title(cx, &parent, &start.name)?;
+    may_start(cx, guild, &parent)?;
     let kind = if parent.kind == 5 { 10 } else { 11 };
     let thread = build(cx, id, kind, &parent, start);
     if let Some(message) = cx.world.message_mut(parent.id, id) {
@@ -483,6 +532,12 @@ pub(super) fn update(cx: &mut Cx<'_>, before: Channel) -> Result<Reply, ApiError
             .any(|k| !matches!(k.as_str(), "archived" | "locked"))
     });
     Cx::refuse_if(state.archived && archived_after && others, error::ARCHIVED)?;
+    if let Some(parent) = &parent {
+        if state.archived && !archived_after {
+            room(cx, guild, parent)?;
+        }
+        may_pin(cx, parent, &before, &channel)?;
+    }
     if archived_after != state.archived {
         thread.archived = archived_after;
         thread.archived_at = if archived_after {
@@ -505,6 +560,29 @@ pub(super) fn update(cx: &mut Cx<'_>, before: Channel) -> Result<Reply, ApiError
     }
     let channel = cx.world.channels.get(&id).ok_or(error::UNKNOWN_CHANNEL)?;
     Reply::ok(cx.world.thread_json_for(channel, me))
+}
+
+/// Whether a forum takes another post at its top.
+fn may_pin(
+    cx: &Cx<'_>,
+    parent: &Channel,
+    before: &Channel,
+    after: &Channel,
+) -> Result<(), ApiError> {
+    let newly = after.flags & PINNED != 0 && before.flags & PINNED == 0;
+    let place = parent.guild_id.and_then(|g| cx.world.guilds.get(&g));
+    let Some(place) = place.filter(|_| newly && parent.is_forum()) else {
+        return Ok(());
+    };
+    let posts = place
+        .threads
+        .iter()
+        .filter_map(|t| cx.world.channels.get(t));
+    let pinned = posts.filter(|c| c.parent_id == Some(parent.id) && c.flags & PINNED != 0);
+    Cx::refuse_if(
+        pinned.count() >= cx.limits.caps().pinned_threads,
+        error::MAX_PINNED_THREADS,
+    )
 }
 
 /// The thread in the path.
@@ -586,9 +664,11 @@ fn change_member(cx: &mut Cx<'_>, add: bool) -> Result<Reply, ApiError> {
             cx.require_in(id, perm::MANAGE_THREADS)?;
         }
     }
+    let full = state.members.len() >= cx.limits.caps().thread_members;
     if has == add {
         return Reply::nothing();
     }
+    Cx::refuse_if(add && full, error::MAX_THREAD_MEMBERS)?;
     let joined = cx.now();
     let new = ThreadMember { user, joined };
     let Some(state) = cx

@@ -13,11 +13,6 @@ use crate::world::{
     AssetKind, Audit, Change, Channel, EPHEMERAL, Id, Message, ThreadState, Webhook, action,
 };
 
-/// Webhooks of a channel.
-const MAX_WEBHOOKS: usize = 15;
-/// Webhooks of a guild.
-const MAX_IN_GUILD: usize = 1000;
-
 pub(super) fn routes(table: &mut Table) {
     table.post("/channels/{channel_id}/webhooks", "create_webhook", create);
     table.get(
@@ -115,8 +110,14 @@ fn name(form: &mut Form<'_>) -> Option<String> {
 pub(super) fn room(cx: &Cx<'_>, guild: Id, channel: Id) -> Result<(), ApiError> {
     let all = cx.world.webhooks.values().filter(|w| w.guild == guild);
     let here = all.clone().filter(|w| w.channel == channel);
-    Cx::refuse_if(here.count() >= MAX_WEBHOOKS, error::MAX_WEBHOOKS)?;
-    Cx::refuse_if(all.count() >= MAX_IN_GUILD, error::MAX_GUILD_WEBHOOKS)
+    Cx::refuse_if(
+        here.count() >= cx.limits.caps().webhooks,
+        error::MAX_WEBHOOKS,
+    )?;
+    Cx::refuse_if(
+        all.count() >= cx.limits.caps().guild_webhooks,
+        error::MAX_GUILD_WEBHOOKS,
+    )
 }
 
 fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
@@ -285,11 +286,12 @@ fn change(cx: &mut Cx<'_>, before: Webhook, may_move: bool) -> Result<Webhook, A
     {
         cx.world.webhooks_updated(before.guild, channel);
     }
-    if !changed.is_empty() && may_move {
-        let me = cx.me();
+    if !changed.is_empty() {
+        // Whoever uses the token is nobody, even a bot (discord-api-docs#7644).
+        let who = Some(cx.me()).filter(|_| may_move);
         cx.world.audit(
             before.guild,
-            Audit::of(action::WEBHOOK_UPDATE, me)
+            Audit::of(action::WEBHOOK_UPDATE, who)
                 .target(before.id)
                 .changes(changed)
                 .reason(reason.as_deref()),
@@ -337,6 +339,12 @@ fn execute(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         return interactions::follow_up(cx);
     }
     let webhook = by_token(cx)?;
+    let (rate, place) = (
+        cx.limits.beside().webhook_posts,
+        webhook.channel.to_string(),
+    );
+    cx.limits
+        .shared("webhook_posts", &place, rate, cx.now().0)?;
     let wait = cx.query_flag("wait", false);
     let body = cx.object()?;
     let files = std::mem::take(&mut cx.files);

@@ -5,6 +5,7 @@ mod plan;
 mod table;
 mod upload;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Json;
@@ -15,7 +16,7 @@ use splashtail_core::text::nearest;
 use splashtail_sandbox_world::rest::error::ApiError;
 use splashtail_sandbox_world::rest::{Actor, people};
 use splashtail_sandbox_world::world::permissions::ADMINISTRATOR;
-use splashtail_sandbox_world::world::{Id, User, World};
+use splashtail_sandbox_world::world::{Door, Id, User, World};
 
 pub use help::{command_line, markdown};
 pub use table::{ACTS, ActSpec, Argument, Click, Sent, Target, Way, find};
@@ -140,23 +141,50 @@ fn unknown(name: &str) -> Failure {
 }
 
 fn clicked(edge: &Edge, user: Id, click: Click, act: &Act) -> Result<ActResult, Failure> {
-    let guild = plan::needed(&act.guild_id, "guild_id")?;
-    let app = match click {
-        Click::AddBot => Some((
-            plan::needed(&act.target_id, "target_id")?,
-            permissions(act)?,
-        )),
-        Click::Join | Click::AcceptRules => None,
-    };
-    let done = edge.sandbox.with_world(|world| match (click, app) {
-        (Click::Join, _) => people::join(world, user, guild),
-        (Click::AcceptRules, _) => people::accept_rules(world, user, guild).map(|()| None),
-        (Click::AddBot, app) => {
-            let (app, permissions) = app.unwrap_or_default();
-            people::add_bot(world, user, guild, app, permissions).map(|()| None)
+    let guild = || plan::needed(&act.guild_id, "guild_id");
+    let text = |key: &str| act.body[key].as_str().unwrap_or_default();
+    let done = match click {
+        Click::Join => {
+            let door = Door::Guild(guild()?);
+            edge.sandbox
+                .with_world(|world| people::join(world, user, door, text("answer")))
         }
-    });
+        Click::UseInvite => {
+            let door = Door::Code(text("code"));
+            edge.sandbox
+                .with_world(|world| people::join(world, user, door, text("answer")))
+        }
+        Click::WithdrawRequest => {
+            let guild = guild()?;
+            let taken = |world: &mut World| people::withdraw(world, user, guild);
+            edge.sandbox.with_world(taken).map(|()| None)
+        }
+        Click::AcceptRules => {
+            let guild = guild()?;
+            let passed = |world: &mut World| people::accept_rules(world, user, guild);
+            edge.sandbox.with_world(passed).map(|()| None)
+        }
+        Click::PickRoles => {
+            let (guild, roles) = (guild()?, roles(act)?);
+            let taken = |world: &mut World| people::take_for_oneself(world, user, guild, &roles);
+            edge.sandbox.with_world(taken).map(|()| None)
+        }
+        Click::AddBot => {
+            let (guild, app) = (guild()?, plan::needed(&act.target_id, "target_id")?);
+            let bits = permissions(act)?;
+            let added = |world: &mut World| people::add_bot(world, user, guild, app, bits);
+            edge.sandbox.with_world(added).map(|()| None)
+        }
+    };
     Ok(answered(done))
+}
+
+fn roles(act: &Act) -> Result<BTreeSet<Id>, Failure> {
+    let list = act.body["role_ids"].as_array();
+    let list = list.ok_or_else(|| Failure::bad("`body.role_ids` is no list"))?;
+    list.iter()
+        .map(|r| id(r.as_str().unwrap_or_default()))
+        .collect()
 }
 
 /// What became of something that only people do.

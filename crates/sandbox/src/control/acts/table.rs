@@ -29,7 +29,10 @@ pub enum Way {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Click {
     Join,
+    UseInvite,
+    WithdrawRequest,
     AcceptRules,
+    PickRoles,
     AddBot,
 }
 
@@ -118,6 +121,9 @@ const BAN: &str = "/guilds/{guild}/bans/{user}";
 #[rustfmt::skip]
 pub static ACTS: &[ActSpec] = &[
     click(PEOPLE, "join", Click::Join, "{guild}", Sent::Nothing),
+    click(PEOPLE, "use_invite", Click::UseInvite, "", Sent::Body(r#"{"code": "…", "answer": "…"}"#)),
+    click(PEOPLE, "withdraw_request", Click::WithdrawRequest, "{guild}", Sent::Nothing),
+    click(PEOPLE, "pick_roles", Click::PickRoles, "{guild}", Sent::Body(r#"{"role_ids": [ids]}"#)),
     click(PEOPLE, "accept_rules", Click::AcceptRules, "{guild}", Sent::Nothing),
     request(PEOPLE, "leave", Method::DELETE, "/users/@me/guilds/{guild}", Sent::Nothing),
     request(PEOPLE, "open_dm", Method::POST, "/users/@me/channels", Sent::Target("recipient_id")),

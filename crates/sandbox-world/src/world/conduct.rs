@@ -1,0 +1,129 @@
+//! What a world does where Discord's behaviour was changed, or cannot be known from outside.
+
+use serde::{Deserialize, Serialize};
+
+/// Set with the world and while it runs; the defaults are the harder choice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conduct {
+    /// Channels without sight are husks on the gateway and absent from REST (in force since
+    /// 16 November 2026). Off: every channel is told to everyone, as before.
+    pub channel_obfuscation: bool,
+    pub audit: AuditTiming,
+    /// A CHANNEL_UPDATE that follows the deletion of a role still names it ("may reference roles or
+    /// guild members that no longer exist in the guild").
+    pub stale_overwrites: bool,
+    /// Kicking a bot waits so many milliseconds for each of its webhooks (40 s for 1,000 were seen,
+    /// discord-api-docs#5846).
+    pub kick_ms_per_webhook: u64,
+    /// Deleting a role waits so many milliseconds for each 1,000 members that hold it (4 to 5 s for
+    /// 35,000 were seen, #1815).
+    pub role_delete_ms_per_1000: u64,
+    /// Frames and requests in the journal carry a digest of what they said.
+    pub digests: bool,
+}
+
+/// When audit entries appear, in the log as well as on the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditTiming {
+    /// Shortest and longest delay in milliseconds of the sandbox's clock, drawn from the seed.
+    pub delay_ms: (u64, u64),
+    /// Share of the entries, 0 to 1, that come at once and before the event they explain.
+    pub ahead: f64,
+}
+
+impl Default for Conduct {
+    fn default() -> Self {
+        Self {
+            channel_obfuscation: true,
+            audit: AuditTiming::default(),
+            stale_overwrites: true,
+            kick_ms_per_webhook: 40,
+            role_delete_ms_per_1000: 130,
+            digests: false,
+        }
+    }
+}
+
+impl Default for AuditTiming {
+    fn default() -> Self {
+        Self {
+            delay_ms: (50, 400),
+            ahead: 0.1,
+        }
+    }
+}
+
+/// The longest delay an audit entry may be given: an hour.
+const MAX_DELAY_MS: u64 = 3_600_000;
+
+impl Conduct {
+    /// Everything at once and in order, as scripts want it that are about something else.
+    pub fn prompt() -> Self {
+        Self {
+            audit: AuditTiming {
+                delay_ms: (0, 0),
+                ahead: 0.0,
+            },
+            kick_ms_per_webhook: 0,
+            role_delete_ms_per_1000: 0,
+            ..Self::default()
+        }
+    }
+
+    /// Whether everything lies within its bounds.
+    ///
+    /// # Errors
+    /// What is wrong, for whoever set it.
+    pub fn check(&self) -> Result<(), String> {
+        let (low, high) = self.audit.delay_ms;
+        if low > high || high > MAX_DELAY_MS {
+            return Err(format!(
+                "`audit.delay_ms` is a shortest and a longest delay, at most {MAX_DELAY_MS}"
+            ));
+        }
+        if self.kick_ms_per_webhook.max(self.role_delete_ms_per_1000) > MAX_DELAY_MS {
+            return Err(format!("a delay is at most {MAX_DELAY_MS} ms"));
+        }
+        if !(0.0..=1.0).contains(&self.audit.ahead) {
+            return Err("`audit.ahead` lies between 0 and 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl super::World {
+    /// Milliseconds that removing a bot or a role takes.
+    pub(crate) fn slowness_of(&self, operation: &str, id: impl Fn(&str) -> super::Id) -> u64 {
+        let Some(guild) = self.guilds.get(&id("guild_id")) else {
+            return 0;
+        };
+        if operation == "delete_guild_role" {
+            let role = id("role_id");
+            let holders = guild.members.values().filter(|m| m.roles.contains(&role));
+            return self.conduct.role_delete_ms_per_1000 * holders.count() as u64 / 1000;
+        }
+        let user = id("user_id");
+        let app = self.apps.values().find(|a| a.bot == user);
+        let Some(app) = app.filter(|_| guild.members.contains_key(&user)) else {
+            return 0;
+        };
+        let webhooks = self.webhooks.values();
+        let theirs = webhooks.filter(|w| w.guild == guild.id && w.app == Some(app.id));
+        self.conduct.kick_ms_per_webhook * theirs.count() as u64
+    }
+}
+
+impl AuditTiming {
+    /// Milliseconds until the entry with this number appears; `None` when it comes ahead of the
+    /// event it explains. Depends on seed and number alone.
+    pub(crate) fn of(&self, seed: u64, number: u64) -> Option<u64> {
+        let draw = |salt| crate::faults::draw(seed, salt, number);
+        if self.ahead > 0.0 && draw(1) < self.ahead {
+            return None;
+        }
+        let (low, high) = self.delay_ms;
+        Some(low + (draw(2) * (high - low + 1) as f64) as u64)
+    }
+}
