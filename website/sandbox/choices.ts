@@ -1,7 +1,10 @@
+import type { SandboxLocale } from './i18n/locale';
 import { avatar, memberName } from './names';
 import type { Session } from './session.svelte';
 import type { Member } from './types';
 import type { Choice } from '$lib/ui/Combobox.svelte';
+
+type T = SandboxLocale['t'];
 
 // What the fields of commands, menus and modals offer, by kind. Lists are cut to what fits a
 // popup: whoever looks for more types a part of its name.
@@ -10,30 +13,30 @@ const MOST = 50;
 
 const holds = (text: string, query: string) => text.toLowerCase().includes(query.toLowerCase());
 
-export function memberChoice(session: Session, member: Member): Choice {
+export function memberChoice(session: Session, member: Member, t: T): Choice {
   return {
     value: member.user.id,
     label: memberName(member),
-    detail: member.user.bot ? 'app' : member.user.username,
+    detail: member.user.bot ? t('choice.app') : member.user.username,
     image: avatar(session.overview?.cdn ?? '', member.user)
   };
 }
 
-export async function users(session: Session, query: string): Promise<Choice[]> {
+export async function users(session: Session, query: string, t: T): Promise<Choice[]> {
   const guild = session.guild?.id ?? '';
   const { members } = await session.control.members(guild, query, MOST);
-  return members.map((member) => memberChoice(session, member));
+  return members.map((member) => memberChoice(session, member, t));
 }
 
-export function roles(session: Session, query: string): Choice[] {
+export function roles(session: Session, query: string, t: T): Choice[] {
   return (session.place?.roles ?? [])
     .filter((role) => holds(role.name, query))
     .sort((a, b) => b.position - a.position)
     .slice(0, MOST)
-    .map((role) => ({ value: role.id, label: `@${role.name.replace(/^@/, '')}`, detail: 'role' }));
+    .map((role) => ({ value: role.id, label: `@${role.name.replace(/^@/, '')}`, detail: t('choice.role') }));
 }
 
-export function channels(session: Session, query: string, types: number[] = []): Choice[] {
+export function channels(session: Session, query: string, t: T, types: number[] = []): Choice[] {
   const fits = (type: number) => (types.length > 0 ? types.includes(type) : true);
   return [...(session.place?.channels ?? []), ...(session.place?.threads ?? [])]
     .filter((channel) => fits(channel.type) && holds(channel.name, query))
@@ -41,12 +44,12 @@ export function channels(session: Session, query: string, types: number[] = []):
     .map((channel) => ({
       value: channel.id,
       label: channel.type === 4 ? channel.name : `#${channel.name}`,
-      detail: channel.type === 4 ? 'category' : undefined
+      detail: channel.type === 4 ? t('choice.category') : undefined
     }));
 }
 
-export async function mentionables(session: Session, query: string): Promise<Choice[]> {
-  return [...(await users(session, query)), ...roles(session, query)].slice(0, MOST);
+export async function mentionables(session: Session, query: string, t: T): Promise<Choice[]> {
+  return [...(await users(session, query, t)), ...roles(session, query, t)].slice(0, MOST);
 }
 
 /** Out of a fixed list. */
@@ -58,17 +61,18 @@ export function fixed(all: Choice[], query: string): Choice[] {
 export function selectable(
   session: Session,
   menu: { type: number; channel_types?: number[] },
-  query: string
+  query: string,
+  t: T
 ): Choice[] | Promise<Choice[]> {
   switch (menu.type) {
     case 5:
-      return users(session, query);
+      return users(session, query, t);
     case 6:
-      return roles(session, query);
+      return roles(session, query, t);
     case 7:
-      return mentionables(session, query);
+      return mentionables(session, query, t);
     default:
-      return channels(session, query, menu.channel_types);
+      return channels(session, query, t, menu.channel_types);
   }
 }
 
@@ -78,21 +82,22 @@ const MOST_MENTIONS = 12;
 /** What a mention that is typed may become; `value` is what is sent. */
 export async function mentioned(
   session: Session,
-  { sign, query }: { sign: '@' | '#'; query: string }
+  { sign, query }: { sign: '@' | '#'; query: string },
+  t: T
 ): Promise<Choice[]> {
   if (sign === '#') {
-    const found = channels(session, query).filter((choice) => choice.label.startsWith('#'));
+    const found = channels(session, query, t).filter((choice) => choice.label.startsWith('#'));
     return found.slice(0, MOST_MENTIONS).map((c) => ({ ...c, value: `<#${c.value}>` }));
   }
-  const people = (await users(session, query)).map((choice) => ({
+  const people = (await users(session, query, t)).map((choice) => ({
     ...choice,
     label: `@${choice.label}`,
     value: `<@${choice.value}>`
   }));
   // @everyone has the id of the server, and is written out.
-  const groups = roles(session, query)
+  const groups = roles(session, query, t)
     .filter((choice) => choice.value !== session.guild?.id)
     .map((choice) => ({ ...choice, value: `<@&${choice.value}>` }));
-  const all = ['@everyone', '@here'].map((name) => ({ value: name, label: name, detail: 'all' }));
+  const all = ['@everyone', '@here'].map((name) => ({ value: name, label: name, detail: t('choice.all') }));
   return [...people, ...groups, ...fixed(all, query)].slice(0, MOST_MENTIONS);
 }

@@ -1,4 +1,5 @@
 import { size } from './chat/system';
+import { Told } from './told';
 import type { Upload } from './types';
 
 /** Discord's limits of one message. */
@@ -17,14 +18,14 @@ function addressOf(file: File): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(new Error(`${file.name} cannot be read.`));
+    reader.onerror = () => reject(new Told('composer.unreadable', { name: file.name }));
     reader.readAsDataURL(file);
   });
 }
 
 /** Reads a file; throws what a person should know when it is too large or unreadable. */
 export async function choose(file: File): Promise<Chosen> {
-  if (file.size > LARGEST) throw new Error(`${file.name} is larger than ${size(LARGEST)}.`);
+  if (file.size > LARGEST) throw new Told('composer.tooLarge', { name: file.name, size: size(LARGEST) });
   const address = await addressOf(file);
   return {
     upload: { filename: file.name, content_base64: address.slice(address.indexOf(',') + 1) },
@@ -36,7 +37,7 @@ export async function choose(file: File): Promise<Chosen> {
 /** Adds files to those already chosen, as many as a message takes. */
 export async function chooseMore(chosen: Chosen[], files: File[]): Promise<Chosen[]> {
   if (chosen.length + files.length > MOST_FILES) {
-    throw new Error(`A message takes ${MOST_FILES} files.`);
+    throw new Told('composer.mostFiles', { count: MOST_FILES });
   }
   return [...chosen, ...(await Promise.all(files.map(choose)))];
 }

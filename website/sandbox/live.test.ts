@@ -51,7 +51,7 @@ async function followed(answers: (Entry[] | Error)[], journal: number[]) {
     {
       onstale: (parts) => seen.push([...parts].join(' ')),
       onreplaced: () => seen.push('replaced'),
-      ontrouble: (message) => seen.push(message ?? 'well again')
+      ontrouble: (cause) => seen.push(cause instanceof Error ? cause.message : 'well again')
     },
     stop.signal
   );

@@ -41,7 +41,7 @@ interface Listener {
   /** The world was replaced: nothing that is known holds any more. */
   onreplaced: () => void;
   /** `null` when the sandbox answers again. */
-  ontrouble: (message: string | null) => void;
+  ontrouble: (cause: unknown) => void;
 }
 
 const WAIT_MS = 25_000;
@@ -78,7 +78,7 @@ export async function follow(
     } catch (cause) {
       if (signal.aborted) return;
       troubled = true;
-      listener.ontrouble(cause instanceof Error ? cause.message : String(cause));
+      listener.ontrouble(cause);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }

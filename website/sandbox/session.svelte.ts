@@ -1,3 +1,6 @@
+import { Locale } from '$lib/i18n/locale.svelte';
+import { SANDBOX, type SandboxKey, type SandboxLocale } from './i18n/locale';
+import { reason, Told } from './told';
 import { Control, ControlError } from './api';
 import { now } from '$lib/ui/now.svelte';
 import { hasMessages, isDirect, isForum, isThread, MAY, may } from './channels';
@@ -25,9 +28,6 @@ const PAGE = 50;
 const FRESH = 200;
 /** Changes within this time are read together. */
 const GATHER_MS = 120;
-
-/** What a refused or failed call says. */
-export const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
 
 /** A guild looked at as one of its users: what is known of it, and what can be done in it. */
 export class Session {
@@ -72,7 +72,10 @@ export class Session {
   /** Newest message that was seen, by direct channel. */
   #seen = new Map<string, string | null | undefined>();
 
-  constructor(control = new Control()) {
+  constructor(
+    control = new Control(),
+    readonly t: SandboxLocale['t'] = new Locale<SandboxKey>([SANDBOX]).t
+  ) {
     this.control = control;
   }
 
@@ -93,7 +96,7 @@ export class Session {
         await this.#open();
         retry = false;
       } catch (cause) {
-        this.trouble = reason(cause);
+        this.trouble = reason(cause, this.t);
         await new Promise((resolve) => setTimeout(resolve, 1500));
       }
     }
@@ -104,7 +107,7 @@ export class Session {
       {
         onstale: (parts) => this.#invalidate(parts),
         onreplaced: () => void this.attempt(() => this.#open()),
-        ontrouble: (message) => (this.trouble = message)
+        ontrouble: (cause) => (this.trouble = cause === null ? null : reason(cause, this.t))
       },
       signal
     );
@@ -135,7 +138,7 @@ export class Session {
       this.notice = '';
       return await work();
     } catch (cause) {
-      this.notice = reason(cause);
+      this.notice = reason(cause, this.t);
       return undefined;
     }
   }
@@ -299,7 +302,7 @@ export class Session {
     const place = parts.delete('place') ? await Promise.allSettled([readers.place()]) : [];
     const others = await Promise.allSettled([...parts].map((part) => readers[part]()));
     const failed = [...place, ...others].find((done) => done.status === 'rejected');
-    if (failed) this.notice = reason(failed.reason);
+    if (failed) this.notice = reason(failed.reason, this.t);
     this.#flushing = false;
     if (this.#stale.size > 0) this.#invalidate(new Set());
   }
@@ -495,7 +498,7 @@ export class Session {
 
   #interaction(wish: Omit<Interact, 'channel_id' | 'guild_id'>): Promise<Interacted> {
     const [user, channel] = [this.user, this.channel];
-    if (!user || !channel) throw new Error('Open a channel first.');
+    if (!user || !channel) throw new Told('chat.openFirst');
     const guild = isDirect(channel) ? undefined : this.guild?.id;
     const place = { guild_id: guild, channel_id: channel.id };
     return this.control.interact(user.id, { ...place, ...wish });

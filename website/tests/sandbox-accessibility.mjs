@@ -4,11 +4,17 @@
 //   CONTROL_URL   origin of the control API, for example http://127.0.0.1:4402
 //   CHROMIUM, SCREENSHOTS as for browser.mjs
 //
-// Prints one JSON object: {"states":9}.
+// Prints one JSON object: {"states":9,"languages":2}.
 import { checkAccessibility } from './axe.mjs';
 import { blockedStorage, expect, launch, observed } from './browser.mjs';
 
 const view = (page, name) => page.getByRole('navigation', { name: 'Views' }).getByRole('button', { name, exact: true });
+
+/** Language, its direction, and how it calls the views. */
+const LANGUAGES = [
+  ['de', 'ltr', 'Ansichten'],
+  ['ar', 'rtl', 'العروض']
+];
 
 /** Name and how the state comes about on a page of 360 pixels that shows the chat. */
 const STATES = [
@@ -94,13 +100,25 @@ async function main() {
       }
       await page.close();
     }
+    for (const [locale, dir, views] of LANGUAGES) {
+      const context = await browser.newContext({ locale });
+      const { page } = await open(context, control);
+      try {
+        await page.waitForFunction((dir) => document.documentElement.dir === dir, dir);
+        await page.getByRole('navigation', { name: views }).waitFor();
+        await checkAccessibility(page, `sandbox-${locale}`);
+      } catch (error) {
+        faults.push(`${locale}: ${error.message}`);
+      }
+      await context.close();
+    }
     expect(faults.length === 0, faults.join('\n'));
     await blockedStorage(async (context) => {
       const { page, problems } = await open(context, control);
       expect(problems.length === 0, `with storage blocked the page reports problems:\n${problems.join('\n')}`);
       await page.close();
     });
-    console.log(JSON.stringify({ states: STATES.length }));
+    console.log(JSON.stringify({ states: STATES.length, languages: LANGUAGES.length }));
   } finally {
     await browser.close();
   }

@@ -1,3 +1,4 @@
+import type { SandboxLocale } from '../i18n/locale';
 import type { Message } from '../types';
 
 /** Message types with content of their own; every other one is a notice. */
@@ -6,37 +7,22 @@ const SPOKEN = new Set([0, 19, 20, 21, 23]);
 export const EPHEMERAL = 1 << 6;
 export const LOADING = 1 << 7;
 
+type T = SandboxLocale['t'];
+
+const NOTICES = [3, 4, 6, 7, 8, 12, 18, 24, 36, 37] as const;
+/** Boosts that reach a level say what every boost says. */
+const BOOSTS = [9, 10, 11];
+
 /** What a notice says after the author's name; `undefined` for ordinary messages. */
-export function notice(message: Message): string | undefined {
-  if (SPOKEN.has(message.type)) return undefined;
-  switch (message.type) {
-    case 3:
-      return 'started a call.';
-    case 4:
-      return `changed the channel name to ${message.content}.`;
-    case 6:
-      return 'pinned a message to this channel.';
-    case 7:
-      return 'joined the server.';
-    case 8:
-    case 9:
-    case 10:
-    case 11:
-      return 'boosted the server.';
-    case 12:
-      return `added ${message.content} to this channel.`;
-    case 18:
-      return `started a thread: ${message.content}`;
-    case 24:
-      return 'was stopped by AutoMod.';
-    case 36:
-      return 'paused invites and messages to newcomers.';
-    case 37:
-      return 'lifted the pause.';
-    default:
-      return message.content || `sent a notice of type ${message.type}.`;
-  }
+export function notice(message: Message, t: T): string | undefined {
+  if (!isNotice(message)) return undefined;
+  const type = BOOSTS.includes(message.type) ? 8 : message.type;
+  const known = NOTICES.find((other) => other === type);
+  if (known) return t(`notice.${known}`, { content: message.content });
+  return message.content || t('notice.other', { type });
 }
+
+const isNotice = (message: Message) => !SPOKEN.has(message.type);
 
 const GROUP_MS = 7 * 60_000;
 
@@ -47,7 +33,7 @@ export function continues(message: Message, before: Message | undefined): boolea
     before.author.id === message.author.id &&
     message.author.username === before.author.username &&
     message.type === 0 &&
-    notice(before) === undefined &&
+    !isNotice(before) &&
     !message.interaction &&
     (message.flags & EPHEMERAL) === (before.flags & EPHEMERAL) &&
     sameDay(message, before) &&

@@ -17,16 +17,14 @@ const UNITS: [seconds: number, unit: Intl.RelativeTimeFormatUnit][] = [
   [1, 'second']
 ];
 
-const relativeFormat = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
-
 /** `3 hours ago`, `in 5 minutes`. */
-export function distance(seconds: number, nowMs: number): string {
+export function distance(seconds: number, nowMs: number, language: string): string {
   const away = Math.round(seconds - nowMs / 1000);
   const [size, unit] = UNITS.find(([size]) => Math.abs(away) >= size) ?? [1, 'second'];
-  return relativeFormat.format(Math.trunc(away / size), unit);
+  return new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(Math.trunc(away / size), unit);
 }
 
-export function timestamp(seconds: number, style: string, nowMs: number): string {
-  if (style === 'R') return distance(seconds, nowMs);
-  return new Intl.DateTimeFormat(undefined, STYLES[style] ?? STYLES.f).format(seconds * 1000);
+export function timestamp(seconds: number, style: string, nowMs: number, language: string): string {
+  if (style === 'R') return distance(seconds, nowMs, language);
+  return new Intl.DateTimeFormat(language, STYLES[style] ?? STYLES.f).format(seconds * 1000);
 }

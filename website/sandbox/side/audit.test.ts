@@ -1,10 +1,19 @@
 import { expect, it } from 'vitest';
 import answers from '../answers.json';
 import { line } from './audit';
+import { Locale } from '$lib/i18n/locale.svelte';
+import { SANDBOX, type SandboxKey } from '../i18n/locale';
+
+const { t } = new Locale<SandboxKey>([SANDBOX], { read: () => null, write: () => undefined });
 
 it('says who did what to whom', () => {
   const { entries, names } = answers.audit;
-  expect(line(entries[0]!, names)).toEqual({ who: 'Adam', did: 'banned', target: 'Sam', changes: [] });
+  expect(line(entries[0]!, names, t)).toEqual({
+    text: '{who} banned {target}',
+    who: 'Adam',
+    target: 'Sam',
+    changes: []
+  });
 });
 
 it('shows changes, and names that are gone', () => {
@@ -19,8 +28,8 @@ it('shows changes, and names that are gone', () => {
       ...['a', 'b', 'c'].map((key) => ({ key, new_value: 'x'.repeat(90) }))
     ]
   };
-  const said = line(entry, {});
-  expect([said.who, said.did, said.target]).toEqual(['7', 'deleted channel', 'general']);
+  const said = line(entry, {}, t);
+  expect([said.who, said.text, said.target]).toEqual(['7', '{who} deleted channel {target}', 'general']);
   expect(said.changes[1]).toBe('rate limit per user: 0 → 5');
   expect(said.changes[2]?.length).toBeLessThan(70);
   expect(said.changes.at(-1)).toBe('and 1 more');
@@ -34,5 +43,5 @@ it('names roles that were given and taken', () => {
     target_id: '8',
     changes: [{ key: '$add', new_value: [{ id: '9', name: 'Manager' }] }]
   };
-  expect(line(entry, { '8': 'Sam' }).changes).toEqual(['gave Manager']);
+  expect(line(entry, { '8': 'Sam' }, t).changes).toEqual(['gave Manager']);
 });

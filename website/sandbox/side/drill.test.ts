@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Drill } from '../types';
 import { bars, duration, parts, state } from './drill';
+import { Locale } from '$lib/i18n/locale.svelte';
+import { SANDBOX, type SandboxKey } from '../i18n/locale';
+
+const locale = new Locale<SandboxKey>([SANDBOX], { read: () => null, write: () => undefined });
 
 const drill: Drill = {
   id: 1,
@@ -30,7 +34,7 @@ const drill: Drill = {
 
 describe('a report', () => {
   it('tells only what happened', () => {
-    expect(parts(drill)).toEqual([
+    expect(parts(drill, locale.t)).toEqual([
       { title: 'Achieved', figures: [{ label: 'channels deleted', count: 10 }] },
       {
         title: 'Refused',
@@ -60,8 +64,8 @@ describe('a report', () => {
   });
 
   it('names states and durations', () => {
-    expect(state(drill)).toBe('Attacking');
-    expect(state({ ...drill, state: 'finished', end: 'attackers_gone' })).toBe('Attackers gone');
-    expect([duration(null), duration(0), duration(1240), duration(185_000)]).toEqual(['–', '0.0 s', '1.2 s', '3 min 5 s']);
+    expect(state(drill, locale.t)).toBe('Attacking');
+    expect(state({ ...drill, state: 'finished', end: 'attackers_gone' }, locale.t)).toBe('Attackers gone');
+    expect([duration(null, locale), duration(0, locale), duration(1240, locale), duration(185_000, locale)]).toEqual(['–', '0.0 s', '1.2 s', '3 min 5 s']);
   });
 });

@@ -1,39 +1,27 @@
+import type { SandboxLocale } from '../i18n/locale';
 import type { Counts, Drill, DrillKind } from '../types';
 
-export const KINDS: Record<DrillKind, { label: string; about: string }> = {
-  raid: { label: 'Raid', about: 'Newcomers join and write, all at once.' },
-  spam: { label: 'Spam', about: 'Members flood the channels.' },
-  nuke: { label: 'Nuke', about: 'A rogue administrator deletes and bans.' },
-  'token-leak': { label: 'Token leak', about: 'A bot of the server is taken over.' }
-};
+type T = SandboxLocale['t'];
+
+export const KINDS: DrillKind[] = ['raid', 'spam', 'nuke', 'token-leak'];
+
+const isKind = (kind: string): kind is DrillKind => (KINDS as string[]).includes(kind);
+
+/** The name of a drill's kind; as it came when the page does not know it. */
+export const kindOf = (drill: Drill, t: T) => (isKind(drill.kind) ? t(`drills.${drill.kind}`) : drill.kind);
 
 /** Whether several accounts can take part. */
 export const hasActors = (kind: DrillKind) => kind === 'spam' || kind === 'nuke';
 
-export function state(drill: Drill): string {
-  if (drill.state === 'attacking') return 'Attacking';
-  if (drill.state === 'watching') return 'Watching the defence';
-  const ends: Record<string, string> = {
-    completed: 'Completed',
-    attackers_gone: 'Attackers gone',
-    stopped: 'Stopped',
-    guild_gone: 'Server gone'
-  };
-  return ends[drill.end ?? ''] ?? 'Finished';
+const ENDS = ['completed', 'attackers_gone', 'stopped', 'guild_gone'] as const;
+
+export function state(drill: Drill, t: T): string {
+  if (drill.state === 'attacking' || drill.state === 'watching') return t(`drills.${drill.state}`);
+  return t(`drills.${ENDS.find((end) => end === drill.end) ?? 'finished'}`);
 }
 
 /** Discord's error codes that attackers meet. */
-const REFUSALS: Record<string, string> = {
-  '10003': 'unknown channel',
-  '10004': 'unknown server',
-  '10007': 'unknown member',
-  '40007': 'banned',
-  '40012': 'invites paused',
-  '50001': 'no access',
-  '50013': 'no permission',
-  '429': 'rate limited',
-  '401': 'token invalid'
-};
+const REFUSALS = ['10003', '10004', '10007', '40007', '40012', '50001', '50013', '429', '401'] as const;
 
 export interface Figure {
   label: string;
@@ -48,13 +36,17 @@ const figures = (counts: Counts, label: (key: string) => string): Figure[] =>
 const words = (key: string) => key.replaceAll('_', ' ');
 
 /** The parts of a report that have something to say. */
-export function parts(drill: Drill): { title: string; figures: Figure[] }[] {
+export function parts(drill: Drill, t: T): { title: string; figures: Figure[] }[] {
+  const refusal = (code: string) => {
+    const known = REFUSALS.find((other) => other === code);
+    return known ? t(`drills.${known}`) : t('drills.error', { code });
+  };
   return [
-    { title: 'Achieved', figures: figures(drill.achieved, words) },
-    { title: 'Refused', figures: figures(drill.refused, (code) => REFUSALS[code] ?? `error ${code}`) },
-    { title: 'Defended', figures: figures(drill.defended, words) },
-    { title: 'Undone', figures: figures(drill.undone, words) },
-    { title: 'Remains', figures: figures(drill.remains, words) }
+    { title: t('drills.achieved'), figures: figures(drill.achieved, words) },
+    { title: t('drills.refused'), figures: figures(drill.refused, refusal) },
+    { title: t('drills.defended'), figures: figures(drill.defended, words) },
+    { title: t('drills.undone'), figures: figures(drill.undone, words) },
+    { title: t('drills.remains'), figures: figures(drill.remains, words) }
   ].filter((part) => part.figures.length > 0);
 }
 
@@ -79,8 +71,8 @@ export function bars(drill: Drill, count: number): { bars: Bar[]; most: number; 
 }
 
 /** `1.2 s`, `3 min 5 s`; `–` when it never happened. */
-export function duration(ms: number | null | undefined): string {
-  if (ms === null || ms === undefined) return '–';
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+export function duration(ms: number | null | undefined, { t, fixed }: Pick<SandboxLocale, 't' | 'fixed'>): string {
+  if (ms === null || ms === undefined) return t('ui.none');
+  if (ms < 60_000) return t('time.s', { s: fixed(ms / 1000, 1) });
+  return t('time.min', { min: Math.floor(ms / 60_000), s: Math.round((ms % 60_000) / 1000) });
 }

@@ -49,6 +49,8 @@ export class Locale<Key extends string = KitKey> {
   #percent = $derived(new Intl.NumberFormat(this.#code, { style: 'percent' }));
   #plural = $derived(new Intl.PluralRules(this.#code));
   #clock = $derived(new Intl.DateTimeFormat(this.#code, { timeStyle: 'medium' }));
+  #hours = $derived(new Intl.DateTimeFormat(this.#code, { timeStyle: 'short' }));
+  #date = $derived(new Intl.DateTimeFormat(this.#code, { dateStyle: 'full' }));
   #dateTime = $derived(
     new Intl.DateTimeFormat(this.#code, { dateStyle: 'short', timeStyle: 'medium' })
   );
@@ -92,6 +94,12 @@ export class Locale<Key extends string = KitKey> {
   /** `a, b and c`, `a, b or c`. */
   list = (items: string[], type: 'conjunction' | 'disjunction'): string =>
     new Intl.ListFormat(this.#code, { type }).format(items);
+  /** With so many digits after the point. */
+  fixed = (value: number, digits: number): string =>
+    new Intl.NumberFormat(this.#code, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  date = (at: Date): string => this.#date.format(at);
+  /** Hours and minutes. */
+  clock = (at: Date): string => this.#hours.format(at);
   time = (at: Date): string => this.#clock.format(at);
   dateTime = (at: Date): string => this.#dateTime.format(at);
 

@@ -1,0 +1,4 @@
+import { describeCatalogue } from '../../tests/catalogue';
+import { SANDBOX } from './locale';
+
+describeCatalogue('sandbox', SANDBOX);
