@@ -77,12 +77,18 @@ impl Event {
     /// # Errors
     /// The body does not have that shape, or this is no dispatch.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Unreadable> {
-        let unreadable = |cause| Unreadable {
+        let raw = self.raw().ok_or(Unreadable {
             kind: self.kind,
-            cause,
-        };
-        let raw = self.raw().ok_or_else(|| unreadable(None))?;
-        serde_json::from_slice(raw).map_err(|error| unreadable(Some(error)))
+            cause: None,
+        })?;
+        serde_json::from_slice(raw).map_err(|error| self.unreadable(error))
+    }
+
+    pub(crate) fn unreadable(&self, cause: serde_json::Error) -> Unreadable {
+        Unreadable {
+            kind: self.kind,
+            cause: Some(cause),
+        }
     }
 
     /// The dispatch's `d`, JSON as it came; `None` for what is no dispatch.

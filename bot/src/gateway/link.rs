@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 use super::pace::{Pace, Turn};
 use super::tap::{Tap, Watched};
 use super::unpack::Unpack;
-use super::upstream::{Addresses, Upstream};
+use super::upstream::Upstream;
 
 /// For the answer to a close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
@@ -36,7 +36,6 @@ pub(super) type Downstream = WebSocketStream<TcpStream>;
 pub(super) struct Link<'a> {
     pub(super) shard: ShardId,
     pub(super) pace: &'a Pace,
-    pub(super) addresses: &'a Addresses,
     pub(super) tap: &'a Tap,
     /// Cleared when what comes cannot be unpacked: from then on the process asks for plain text.
     pub(super) compressed: &'a AtomicBool,
@@ -111,9 +110,7 @@ impl Link<'_> {
                         }
                     };
                     let frame: &Bytes = text.as_ref();
-                    self.tap
-                        .see(self.shard, self.addresses, &mut watched, frame)
-                        .await;
+                    self.tap.see(self.shard, &mut watched, frame).await;
                     if let Err(error) = down.send(Message::Text(text)).await {
                         debug!(shard.id = %self.shard, %error, "a shard's connection broke");
                         return Ended::Gone;
@@ -188,7 +185,7 @@ impl Link<'_> {
                 },
                 turn = turn => {
                     if let Some((identify, _)) = held.take() {
-                        self.addresses.forget(self.shard);
+                        self.tap.addresses().forget(self.shard);
                         if let Err(error) = up.send(in_plain_text(identify)).await {
                             return self.broke(&error);
                         }

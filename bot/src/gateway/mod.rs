@@ -14,3 +14,4 @@ mod upstream;
 pub use pace::{Floors, Pace};
 pub use relay::{Ends, Relay};
 pub use shards::{Parts, Shards, ShardsEnd};
+pub use tap::{Tap, Watched};

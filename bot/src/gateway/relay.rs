@@ -28,7 +28,7 @@ use super::door::Door;
 use super::link::{Downstream, Link, away, hang_up, is_resume};
 use super::pace::Pace;
 use super::tap::Tap;
-use super::upstream::{Addresses, Upstream, address, connect, unlimited};
+use super::upstream::{Upstream, address, connect, unlimited};
 use crate::events::Router;
 
 /// For a shard of this process to ask for a websocket.
@@ -69,10 +69,9 @@ impl Relay {
         let listener = listener.await.context("no port for the gateway relay")?;
         let address = listener.local_addr()?;
         let links = Arc::new(Links {
-            addresses: Addresses::new(gateway),
             door: Door::new()?,
             pace,
-            tap: Tap::new(router, Arc::clone(&clock)),
+            tap: Tap::new(gateway, router, Arc::clone(&clock)),
             compressed: AtomicBool::new(true),
             clock,
             rng: Mutex::new(StdRng::seed_from_u64(u64::from_le_bytes(random::bytes()?))),
@@ -94,7 +93,6 @@ impl Relay {
 }
 
 struct Links {
-    addresses: Addresses,
     door: Door,
     pace: Arc<Pace>,
     tap: Tap,
@@ -147,7 +145,7 @@ impl Links {
         };
         let asked = asked.into_inner().context("a request without an address")?;
         let shard = asked.shard;
-        let session = self.addresses.of_session(shard);
+        let session = self.tap.addresses().of_session(shard);
         let first = match &session {
             Some(_) => tokio::select! {
                 biased;
@@ -157,13 +155,12 @@ impl Links {
             None => None,
         };
         let session = session.filter(|_| first.as_ref().is_some_and(is_resume));
-        let gateway = session.unwrap_or_else(|| self.addresses.gateway().clone());
+        let gateway = session.unwrap_or_else(|| self.tap.addresses().gateway().clone());
         match self.reach(shard, &gateway, asked.query.as_deref()).await {
             Some(up) => {
                 let link = Link {
                     shard,
                     pace: &self.pace,
-                    addresses: &self.addresses,
                     tap: &self.tap,
                     compressed: &self.compressed,
                     refused: &self.refused,
@@ -172,7 +169,7 @@ impl Links {
             }
             None => {
                 // The next time it is the address that the API names.
-                self.addresses.forget(shard);
+                self.tap.addresses().forget(shard);
                 self.put_off(down).await;
             }
         }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{GuildId, ShardId, UserId};
 use tracing::warn;
+use url::Url;
 
 use super::upstream::Addresses;
 use crate::events::{Body, Event, EventKind, Gap, GapCause, Head, Router};
@@ -20,8 +21,9 @@ const DISPATCH: u64 = 0;
 const SHORT: Duration = Duration::from_secs(3);
 
 /// Sees every frame that Discord sends to this process's shards.
-pub(super) struct Tap {
+pub struct Tap {
     router: Arc<Router>,
+    addresses: Addresses,
     clock: SharedClock,
     sessions: Mutex<BTreeMap<ShardId, Session>>,
 }
@@ -37,15 +39,17 @@ struct Session {
 
 /// What one connection has shown so far.
 #[derive(Debug, Default)]
-pub(super) struct Watched {
+pub struct Watched {
     /// Its session has begun or goes on.
     established: bool,
 }
 
 impl Tap {
-    pub(super) fn new(router: Arc<Router>, clock: SharedClock) -> Self {
+    /// `gateway` is the address that Discord's API names.
+    pub fn new(gateway: Url, router: Arc<Router>, clock: SharedClock) -> Self {
         Self {
             router,
+            addresses: Addresses::new(gateway),
             clock,
             sessions: Mutex::default(),
         }
@@ -53,13 +57,7 @@ impl Tap {
 
     /// Takes what it can use of a frame. Waits only while a mailbox is full that may leave nothing
     /// out.
-    pub(super) async fn see(
-        &self,
-        shard: ShardId,
-        addresses: &Addresses,
-        watched: &mut Watched,
-        frame: &Bytes,
-    ) {
+    pub async fn see(&self, shard: ShardId, watched: &mut Watched, frame: &Bytes) {
         let received = self.clock.monotonic();
         let Some(head) = Head::scan(frame).filter(|head| head.op == Some(DISPATCH)) else {
             self.alive(shard, watched, received);
@@ -68,7 +66,7 @@ impl Tap {
         match head.name.as_deref().unwrap_or_default() {
             b"READY" => {
                 watched.established = true;
-                self.begin(shard, addresses, &head, received, frame).await;
+                self.begin(shard, &head, received, frame).await;
             }
             b"RESUMED" => {
                 watched.established = true;
@@ -92,14 +90,11 @@ impl Tap {
         }
     }
 
-    async fn begin(
-        &self,
-        shard: ShardId,
-        addresses: &Addresses,
-        head: &Head<'_>,
-        received: Duration,
-        frame: &Bytes,
-    ) {
+    pub(super) fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    async fn begin(&self, shard: ShardId, head: &Head<'_>, received: Duration, frame: &Bytes) {
         #[derive(Deserialize)]
         struct Whole {
             d: Ready,
@@ -127,7 +122,8 @@ impl Tap {
         }
         match serde_json::from_slice::<Whole>(frame) {
             Ok(Whole { d: ready }) => {
-                addresses.note(shard, ready.resume_gateway_url.as_deref());
+                let address = ready.resume_gateway_url.as_deref();
+                self.addresses.note(shard, address);
                 let guilds: Vec<_> = ready.guilds.iter().map(|guild| guild.id).collect();
                 let own_user = ready.user.map(|user| user.id);
                 let gone = self.router.guilds().begin(shard, own_user, &guilds);

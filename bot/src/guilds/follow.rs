@@ -1,9 +1,11 @@
 //! How a server's state follows its events.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use splashtail_core::ids::{GuildId, ShardId, UserId};
 use splashtail_guild::Delta;
 
@@ -162,14 +164,28 @@ impl Guild {
             }
             _ => {}
         }
-        let body: Value = event.decode()?;
-        let beginning = match event.kind {
-            EventKind::GuildCreate if body["unavailable"] == true => {
-                self.state().unavailable(event.received);
-                return Ok(Delta::default());
+        let (body, beginning) = match event.kind {
+            EventKind::GuildCreate => {
+                let mut fields: BTreeMap<Cow<'_, str>, &RawValue> = event.decode()?;
+                if fields
+                    .get("unavailable")
+                    .is_some_and(|is| is.get() == "true")
+                {
+                    self.state().unavailable(event.received);
+                    return Ok(Delta::default());
+                }
+                // Hundreds of people, who are no part of the structure.
+                for people in ["members", "presences", "voice_states"] {
+                    fields.remove(people);
+                }
+                let value = |(key, raw): (Cow<'_, str>, &RawValue)| {
+                    Ok((key.into_owned(), serde_json::from_str(raw.get())?))
+                };
+                let body = fields.into_iter().map(value).collect::<Result<_, _>>();
+                let body = Value::Object(body.map_err(|error| event.unreadable(error))?);
+                (body, Some(event.decode::<Beginning>()?))
             }
-            EventKind::GuildCreate => Some(event.decode::<Beginning>()?),
-            _ => None,
+            _ => (event.decode()?, None),
         };
         let mut state = self.state();
         let state = &mut *state;

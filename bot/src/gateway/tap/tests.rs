@@ -37,7 +37,6 @@ impl Listener for Tell {
 struct Rig {
     tap: Tap,
     clock: ManualClock,
-    addresses: Addresses,
     heard: mpsc::UnboundedReceiver<Event>,
 }
 
@@ -58,18 +57,19 @@ impl Rig {
             &CancellationToken::new(),
         );
         Self {
-            tap: Tap::new(router, clock.shared()),
+            tap: Tap::new(
+                "ws://gateway.example".parse().unwrap(),
+                router,
+                clock.shared(),
+            ),
             clock,
-            addresses: Addresses::new("ws://gateway.example".parse().unwrap()),
             heard,
         }
     }
 
     async fn see(&self, watched: &mut Watched, name: &str, seq: u64, body: Value) {
         let frame = json!({"t": name, "s": seq, "op": 0, "d": body}).to_string();
-        self.tap
-            .see(SHARD, &self.addresses, watched, &frame.into())
-            .await;
+        self.tap.see(SHARD, watched, &frame.into()).await;
     }
 
     async fn ready(&self, guilds: &[u64]) -> Watched {
@@ -109,14 +109,12 @@ async fn a_dispatch_goes_to_its_server_with_its_body_as_it_came() {
     let mut rig = Rig::new();
     let mut watched = rig.ready(&[10]).await;
     assert_eq!(
-        rig.addresses.of_session(SHARD).unwrap().as_str(),
+        rig.tap.addresses.of_session(SHARD).unwrap().as_str(),
         "ws://east.example/"
     );
     assert_eq!(rig.tap.router.guilds().own_user(), UserId::new(5));
     let frame = r#"{"t":"GUILD_BAN_ADD","s":2,"op":0,"d":{ "user":{"id":"7","guild_id":"99"}, "guild_id":"10" }}"#;
-    rig.tap
-        .see(SHARD, &rig.addresses, &mut watched, &Bytes::from(frame))
-        .await;
+    rig.tap.see(SHARD, &mut watched, &Bytes::from(frame)).await;
     let event = rig.heard.recv().await.unwrap();
     assert_eq!(
         (event.guild.get(), event.shard, event.seq),
@@ -146,9 +144,7 @@ async fn what_belongs_to_no_server_and_what_nobody_wants_goes_nowhere() {
         "",
         r#"{"op":0,"t":"GUILD_BAN_ADD","s":4,"d":[]}"#,
     ] {
-        rig.tap
-            .see(SHARD, &rig.addresses, &mut watched, &Bytes::from(frame))
-            .await;
+        rig.tap.see(SHARD, &mut watched, &Bytes::from(frame)).await;
     }
     rig.ban(&mut watched, 5).await;
     assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(5)));
@@ -183,12 +179,7 @@ async fn gaps_are_told_before_what_comes_after_them() {
     rig.clock.advance(Duration::from_secs(60));
     // A heartbeat's answer shows that nothing was missed until then.
     rig.tap
-        .see(
-            SHARD,
-            &rig.addresses,
-            &mut watched,
-            &Bytes::from(r#"{"op":11}"#),
-        )
+        .see(SHARD, &mut watched, &Bytes::from(r#"{"op":11}"#))
         .await;
 
     rig.clock.advance(Duration::from_secs(20));
