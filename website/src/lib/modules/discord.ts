@@ -47,6 +47,7 @@ export const PERMISSIONS: Record<number, string> = {
   44: 'Create Events',
   45: 'Use External Sounds',
   46: 'Send Voice Messages',
+  48: 'Set Voice Channel Status',
   49: 'Create Polls',
   50: 'Use External Apps',
   51: 'Pin Messages',
