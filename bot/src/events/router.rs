@@ -48,7 +48,8 @@ struct Worker {
 }
 
 impl Router {
-    /// Starts the workers, which end with the token; the tracker counts what is being heard.
+    /// Starts the workers. Once the token is cancelled they end as soon as all that came has been
+    /// heard; the tracker waits for them.
     pub fn start(
         subscriptions: Vec<Subscription>,
         enabled: Arc<dyn Enabled>,
@@ -106,8 +107,8 @@ impl Router {
             })
             .collect();
         for worker in &lanes {
-            let work = Arc::clone(worker).work(Arc::clone(&delivery));
-            running.spawn(shutdown.clone().run_until_cancelled_owned(work));
+            let work = Arc::clone(worker).work(Arc::clone(&delivery), shutdown.clone());
+            running.spawn(work);
         }
         Arc::new(Self {
             lanes,
@@ -194,7 +195,7 @@ impl Worker {
         self.lane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn work(self: Arc<Self>, delivery: Arc<Delivery>) {
+    async fn work(self: Arc<Self>, delivery: Arc<Delivery>, shutdown: CancellationToken) {
         let mut under_way: FuturesUnordered<BoxFuture<'_, GuildId>> = FuturesUnordered::new();
         loop {
             while under_way.len() < UNDER_WAY {
@@ -216,10 +217,15 @@ impl Worker {
                 }
                 tokio::task::coop::consume_budget().await;
             }
+            let ending = shutdown.is_cancelled();
+            if ending && under_way.is_empty() {
+                return;
+            }
             tokio::select! {
                 biased;
                 Some(guild) = under_way.next() => self.lane().done(guild),
                 () = self.news.notified(), if under_way.len() < UNDER_WAY => {}
+                () = shutdown.cancelled(), if !ending => {}
             }
         }
     }

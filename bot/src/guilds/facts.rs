@@ -31,6 +31,14 @@ pub struct Role {
 }
 
 impl Facts {
+    /// Of a guild object that REST answered; without what only the gateway tells. `None` when it has
+    /// no id.
+    pub fn from_rest(guild: &Value) -> Option<Self> {
+        let mut facts = Self::default();
+        facts.follow(&Structure::from_guild(guild)?);
+        Some(facts)
+    }
+
     /// Takes over settings and roles.
     pub(super) fn follow(&mut self, structure: &Structure) {
         let guild = structure.guild();

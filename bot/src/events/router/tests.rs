@@ -54,6 +54,8 @@ type Heard = mpsc::UnboundedReceiver<(u64, &'static str, Option<u64>)>;
 
 struct Rig {
     router: Arc<Router>,
+    running: TaskTracker,
+    shutdown: CancellationToken,
     clock: ManualClock,
     heard: Heard,
 }
@@ -76,6 +78,7 @@ fn rig(stalls: &[u64], breaks: &[u64]) -> Rig {
         rest: 2,
         rest_in_all: 4,
     };
+    let (running, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let router = Router::with(
         1,
         bounds,
@@ -83,11 +86,13 @@ fn rig(stalls: &[u64], breaks: &[u64]) -> Rig {
         Arc::new(|guild: GuildId, module| module == MODULE && guild.get() < 9),
         Arc::default(),
         clock.shared(),
-        &TaskTracker::new(),
-        &CancellationToken::new(),
+        &running,
+        &shutdown,
     );
     Rig {
         router,
+        running,
+        shutdown,
         clock,
         heard,
     }
@@ -231,4 +236,18 @@ async fn every_server_of_a_shard_hears_of_a_gap_and_one_of_its_own_outage() {
     assert_eq!(rig.heard.recv().await, Some((1, "gap", None)));
     assert_eq!(rig.heard.recv().await, Some((1, "GUILD_DELETE", Some(9))));
     assert!(rig.router.guilds().get(guilds[0]).is_none());
+}
+
+#[tokio::test]
+async fn what_came_before_a_stop_is_heard() {
+    let mut rig = rig(&[], &[]);
+    for seq in 1..=4 {
+        rig.router
+            .offer(event(1, EventKind::GuildBanAdd, seq))
+            .await;
+    }
+    rig.shutdown.cancel();
+    rig.running.close();
+    rig.running.wait().await;
+    assert_eq!(numbers(&mut rig.heard, 1, 4).await, [1, 2, 3, 4]);
 }

@@ -1,12 +1,14 @@
 //! What Discord says about a member.
 
+use ::serenity::http::{LightMethod, Request, Route};
 use poise::serenity_prelude as serenity;
+use serde_json::Value;
 use splashtail_core::ids::{GuildId, RoleId, UserId};
 use splashtail_permissions::{NativePermissions, PermissionResult};
 
 use crate::cluster::Connection;
 use crate::discord_http::describe;
-use crate::guilds::{Facts, Role};
+use crate::guilds::Facts;
 use crate::ids;
 
 /// What Discord says about the author, or why it is not known.
@@ -81,20 +83,13 @@ async fn member_roles(
     Ok(roles)
 }
 
+/// As raw JSON: serenity's roles lose the bits that it does not know.
 async fn fetch_facts(http: &serenity::Http, guild: GuildId) -> Result<Facts, PermissionResult> {
-    let fetched = http
-        .get_guild(serenity::GuildId::new(guild.get()))
-        .await
-        .map_err(unknown)?;
-    let role = |role: &serenity::Role| Role {
-        id: ids::role(role.id),
-        permissions: role.permissions.bits(),
-        position: role.position.into(),
-    };
-    Ok(Facts {
-        owner: Some(ids::user(fetched.owner_id)),
-        roles: fetched.roles.values().map(role).collect(),
-        ..Facts::default()
+    let guild_id = serenity::GuildId::new(guild.get());
+    let request = Request::new(Route::Guild { guild_id }, LightMethod::Get);
+    let fetched: Value = http.fire(request).await.map_err(unknown)?;
+    Facts::from_rest(&fetched).ok_or_else(|| PermissionResult::DiscordError {
+        error: "a server without an id".to_owned(),
     })
 }
 
