@@ -8,6 +8,7 @@ pub mod api;
 pub mod backup;
 mod carry_out;
 mod fields;
+mod look;
 mod metrics;
 pub mod objects;
 pub mod restore;

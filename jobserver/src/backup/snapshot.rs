@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, GuildId};
-use splashtail_discord::permissions::{Subject, bits, is_hidden};
+use splashtail_discord::permissions::{Subject, bits};
 use splashtail_discord::snowflake::id;
 
 use super::allocate::{has_threads, short_name};
-use super::coverage::{self, Hidden, KnownChannel};
+use super::coverage::{Hidden, KnownChannel};
 use super::error::BackupError;
 use super::source::Source;
 use super::work::Work;
+use crate::look::Look;
 
 /// What the first step leaves in the journal. The objects themselves are work files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,42 +58,22 @@ pub async fn take(
     known: &[KnownChannel],
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<Snapshot, BackupError> {
-    let me = source
-        .ask("reading the bot's own account", "/users/@me", &[], |me| {
-            me["id"].as_str().map(str::to_owned)
-        })
-        .await?;
-    let member = source
-        .object(
-            "reading the bot's membership of the server",
-            &format!("/guilds/{guild_id}/members/{me}"),
-            &[],
-        )
-        .await?;
-    let path = format!("/guilds/{guild_id}");
-    let with_counts = [("with_counts", "true".to_owned())];
-    let mut guild = source
-        .object("reading the server", &path, &with_counts)
-        .await?;
-    let mut channels = source
-        .list("reading the channels", &format!("{path}/channels"), &[])
-        .await?;
-    let hidden = coverage::hidden(&guild, &channels, known);
-    // Their name and overwrites are not the true ones.
-    channels.retain(|channel| !is_hidden(channel));
-    guild["channels"] = channels.into();
+    let mut look = Look::at(source, guild_id, known).await?;
     for part in ["roles", "stickers"] {
-        if !guild[part].is_array() {
-            let listed = source
-                .list("reading roles and stickers", &format!("{path}/{part}"), &[])
-                .await?;
-            guild[part] = listed.into();
+        if !look.guild[part].is_array() {
+            let path = format!("/guilds/{guild_id}/{part}");
+            let doing = "reading roles and stickers";
+            look.guild[part] = source.list(doing, &path, &[]).await?.into();
         }
     }
-    let subject = Subject::new(&guild, &member, now).ok_or_else(|| BackupError::Answer {
-        doing: "reading the server".into(),
-    })?;
-    let channels = array(&guild["channels"]);
+    let subject = look.subject(now)?;
+    let Look {
+        member,
+        mut guild,
+        channels,
+        hidden,
+        ..
+    } = look;
     let snapshot = Snapshot {
         created_at: now,
         guild: work.own("guild"),
@@ -101,8 +82,9 @@ pub async fn take(
         channels: channels.len(),
         roles: array(&guild["roles"]).len(),
         hidden,
-        thread_parents: thread_parents(channels, &subject),
+        thread_parents: thread_parents(&channels, &subject),
     };
+    guild["channels"] = channels.into();
     work.put_json(&snapshot.guild, &guild).await?;
     work.put_json(&snapshot.member, &member).await?;
     Ok(snapshot)

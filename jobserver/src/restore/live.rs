@@ -1,16 +1,17 @@
 //! The server as it is now, as far as the bot sees it, and what the bot may do there.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use splashtail_core::ids::GuildId;
-use splashtail_discord::permissions::{Hierarchy, Subject, is_hidden};
+use splashtail_discord::permissions::Hierarchy;
 use splashtail_discord::snowflake::{array, id, ids};
 use splashtail_guild::{Facts, Id, Parts, Structure};
 
 use super::options::Part;
-use crate::backup::coverage::{self, KnownChannel};
+use crate::backup::coverage::KnownChannel;
 use crate::backup::error::{BackupError, Verdict};
 use crate::backup::source::Source;
+use crate::look::{self, Look};
 
 /// One look at the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,33 +32,9 @@ pub async fn read(
     known: &[KnownChannel],
     wants: impl Fn(Part) -> bool,
 ) -> Result<Live, BackupError> {
-    let me = source
-        .ask("reading the bot's own account", "/users/@me", &[], |me| {
-            id(&me["id"])
-        })
-        .await?;
+    let look = Look::at(source, server, known).await?;
     let path = format!("/guilds/{server}");
-    let doing = "reading the bot's membership of the server";
-    let member = format!("{path}/members/{me}");
-    let member = source.object(doing, &member, &[]).await?;
-    let guild = source.object("reading the server", &path, &[]).await?;
-    let doing = "reading the channels";
-    let mut channels = source.list(doing, &format!("{path}/channels"), &[]).await?;
-    let hidden = coverage::hidden(&guild, &channels, known);
-    channels.retain(|channel| !is_hidden(channel));
-    let stubs = hidden.iter().map(|hidden| {
-        json!({"id": hidden.id, "type": hidden.kind, "parent_id": hidden.parent_id,
-               "flags": splashtail_guild::HIDDEN_FLAG, "name": splashtail_guild::HIDDEN_NAME})
-    });
-    // Without the caller's list nobody knows whether there are more.
-    let told = !known.is_empty();
-    let gateway = channels.iter().cloned().chain(stubs).collect::<Vec<_>>();
-    let gateway_channels = (told || !hidden.is_empty()).then_some(gateway);
-    let mut parts = Parts {
-        channels: Some(channels),
-        gateway_channels,
-        ..Parts::default()
-    };
+    let mut parts = Parts::default();
     if wants(Part::Automod) {
         let path = format!("{path}/auto-moderation/rules");
         parts.automod_rules = optional(source, "reading the AutoMod rules", &path).await?;
@@ -70,21 +47,18 @@ pub async fn read(
         let path = format!("{path}/soundboard-sounds");
         parts.sounds = optional(source, "reading the sounds", &path).await?;
     }
-    let incomplete = || BackupError::Answer {
-        doing: "reading the server".into(),
-    };
-    let subject = Subject::new(&guild, &member, source.clock.now()).ok_or_else(incomplete)?;
-    let hierarchy = Hierarchy::new(&guild).ok_or_else(incomplete)?;
-    let top_role = ids(&member["roles"])
+    let subject = look.subject(source.clock.now())?;
+    let hierarchy = Hierarchy::new(&look.guild).ok_or_else(look::incomplete)?;
+    let top_role = ids(&look.member["roles"])
         .filter_map(|role| Some((hierarchy.rank_of_role(role).ok()?, role)))
         .max()
         .map(|(_, role)| Id::new(role));
     Ok(Live {
-        structure: Structure::from_rest(&guild, parts).ok_or_else(incomplete)?,
+        structure: look.structure(parts)?,
         facts: Facts {
             permissions: subject.base,
             top_role,
-            owner: id(&guild["owner_id"]) == Some(me),
+            owner: id(&look.guild["owner_id"]) == Some(look.me),
         },
         uncertain: subject.unknown_role.is_some(),
         timed_out: subject.timed_out,
