@@ -4,7 +4,6 @@ use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 use serde_json::Value;
 use splashtail_core::config::without_slash;
-use splashtail_core::ids::ChannelId;
 
 use super::follow::{self, StoredTask};
 use super::options::{CreateOptions, KnownChannel};
@@ -13,6 +12,7 @@ use super::{Backups, CREATE_TASK};
 use crate::app::Context;
 use crate::colours;
 use crate::error::BotError;
+use crate::guilds::GuildView;
 use crate::ids;
 use crate::reply::{self, EditError, Reply};
 
@@ -110,21 +110,15 @@ pub(super) async fn run(cx: Context<'_>, task: &str, data: Value) -> Result<(), 
 }
 
 /// The channels of the server as the gateway told them, hidden ones included: Discord's lists leave
-/// those out.
+/// those out. Empty while nobody knows.
 pub(super) fn known_channels(cx: Context<'_>) -> Vec<KnownChannel> {
-    let Some(guild) = cx.guild() else {
+    let Ok(guild) = ids::guild_of(cx) else {
         return Vec::new();
     };
-    let channels = guild.channels.values().filter_map(|channel| {
-        Some(KnownChannel {
-            id: ChannelId::new(channel.id.get())?,
-            kind: channel.kind.into(),
-            parent_id: channel
-                .parent_id
-                .and_then(|parent| ChannelId::new(parent.get())),
-        })
-    });
-    channels.collect()
+    let view = cx.data().state.guilds.get(guild);
+    let view = view.filter(GuildView::is_available);
+    view.map(|view| view.structure(KnownChannel::all))
+        .unwrap_or_default()
 }
 
 /// The message that shows a task.

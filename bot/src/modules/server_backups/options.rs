@@ -1,10 +1,13 @@
 //! From the options of the command to the job's data.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use splashtail_core::config::Plan;
 use splashtail_core::ids::{ChannelId, GuildId};
+use splashtail_guild::{Id, Kind, Structure};
 
 use crate::markdown::{cut, neutralise};
 
@@ -38,6 +41,29 @@ pub struct KnownChannel {
     pub kind: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<ChannelId>,
+}
+
+impl KnownChannel {
+    /// Those of a server; none when it is not known which there are besides those that can be seen.
+    pub fn all(server: &Structure) -> Vec<Self> {
+        if !server.knows(Kind::Channel) || !server.knows(Kind::Hidden) {
+            return Vec::new();
+        }
+        // Of a channel that was seen before it was hidden there are two objects.
+        let objects = server.all(Kind::Channel).chain(server.all(Kind::Hidden));
+        let channels: BTreeMap<_, _> = objects
+            .filter_map(|(id, channel)| {
+                let parent = Id::read(&channel["parent_id"]);
+                let channel = Self {
+                    id: ChannelId::new(id.get())?,
+                    kind: u8::try_from(channel["type"].as_u64()?).ok()?,
+                    parent_id: parent.and_then(|parent| ChannelId::new(parent.get())),
+                };
+                Some((id, channel))
+            })
+            .collect();
+        channels.into_values().collect()
+    }
 }
 
 impl CreateOptions {
@@ -313,6 +339,27 @@ mod tests {
         };
         assert!(!format!("{options:?}").contains("hunter2"));
         assert_eq!(accepted(options)["Encrypt"], "hunter2");
+    }
+
+    /// A channel that was seen before it was hidden is one channel, and of a list that nobody read
+    /// nothing is told.
+    #[test]
+    fn every_channel_of_the_gateway_is_known_once() {
+        let clear = |id: &str| json!({"id": id, "type": 0, "name": "a", "parent_id": "5"});
+        let hidden = json!({"id": "8", "type": 2, "name": "___hidden___", "flags": 1 << 17,
+            "permission_overwrites": [{"id": "1", "type": 0, "allow": "0", "deny": "1024"}]});
+        let guild = json!({"id": "1", "name": "x", "roles": [], "emojis": [], "stickers": []});
+        let mut server = Structure::from_guild(&guild).unwrap();
+        assert_eq!(KnownChannel::all(&server), []);
+        server.learn(Kind::Channel, vec![clear("7"), clear("8")]);
+        assert_eq!(KnownChannel::all(&server), [], "there may be more");
+        server.learn(Kind::Hidden, vec![hidden]);
+        let known = KnownChannel::all(&server);
+        let shown: Vec<_> = known
+            .iter()
+            .map(|known| (known.id.get(), known.kind, known.parent_id.is_some()))
+            .collect();
+        assert_eq!(shown, [(7, 0, true), (8, 2, false)]);
     }
 
     /// Discord's lists leave out what the bot may not see; the gateway does not.
