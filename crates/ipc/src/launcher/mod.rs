@@ -4,7 +4,6 @@
 //! drop the message; unknown fields and fields of a wrong type count as absent.
 
 mod diag;
-mod presence;
 mod refusal;
 
 use std::time::Duration;
@@ -14,7 +13,6 @@ use serde_json::{Map, Value};
 use splashtail_core::ids::{ClusterId, ShardId};
 
 pub use diag::{DiagReply, DiagRequest, NONCE_LENGTH, nonce};
-pub use presence::Presence;
 pub use refusal::{END_FILE_VARIABLE, GatewayRefusal, REFUSED_EXIT};
 pub use splashtail_api_types::clusters::ShardHealth;
 
