@@ -38,7 +38,7 @@ website/node_modules/.package-lock.json: website/package.json website/package-lo
 	cd website && npm ci --no-audit --no-fund
 	@touch $@
 
-WEBSITE_SOURCES := $(shell find website/src website/static website/sandbox -type f 2>/dev/null) $(wildcard website/*.ts website/*.js website/*.json)
+WEBSITE_SOURCES := $(shell find website/src website/static website/sandbox -type f 2>/dev/null) $(wildcard docs/*.md) $(wildcard website/*.ts website/*.js website/*.json)
 
 website/build/index.html: website/node_modules/.package-lock.json $(WEBSITE_SOURCES)
 	cd website && npm run build:site

@@ -12,7 +12,7 @@ export default defineConfig({
     // The guides are read from `docs/`.
     fs: { allow: ['..'] },
     proxy: Object.fromEntries(
-      ['/clusters', '/mewld/api', '/jobs', '/openapi', '/entities', '/tasks', '/ioauth', '/auth'].map((path) => [
+      ['/clusters', '/mewld/api', '/jobs', '/openapi', '/entities', '/tasks', '/ioauth', '/auth/test'].map((path) => [
         path,
         { target: api, changeOrigin: false }
       ])

@@ -3,14 +3,22 @@
 //
 //   CHROMIUM, SCREENSHOTS as for browser.mjs
 //
-// Prints one JSON object: {"states":22,"languages":3}.
+// Prints one JSON object: {"states":33,"languages":3}.
 import { checkAccessibility } from './axe.mjs';
 import { blockedStorage, expect, launch, observed, picture } from './browser.mjs';
-import { fleet, startSite } from './site.mjs';
+import { fleet, JOB, SERVER, startSite } from './site.mjs';
 
 const AWAY = { code: 'fleet_unavailable', message: "the bot's clusters are starting or out of reach" };
 const REFUSED = { code: 'unauthorized', message: "open the operators' page through its proxy" };
 const LIST = '/mewld/api/instance-list';
+const TASKS = `/entities/${SERVER}/tasks`;
+
+/** Signs in with the form of the page that is open. */
+async function signIn(page) {
+  await page.getByRole('textbox', { name: 'Its ID' }).fill(SERVER);
+  await page.getByLabel('Token', { exact: true }).fill('secret');
+  await page.keyboard.press('Enter');
+}
 
 /** Name, address, what the API says, and how the state comes about. */
 const STATES = [
@@ -134,6 +142,102 @@ const STATES = [
     path: '/commands',
     tell: { '/clusters/0/modules': [503, { code: 'cluster_unavailable', message: 'the cluster does not run' }] },
     ready: (page) => page.getByText('The commands are not known').waitFor()
+  },
+  {
+    name: 'signin',
+    path: '/dashboard',
+    ready: async (page) => {
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByText('An ID has 17 to 20 digits.').waitFor();
+    }
+  },
+  {
+    name: 'signin-refused',
+    path: '/dashboard',
+    tell: { '/auth/test': [401, { code: 'unauthorized', message: 'this token is not valid' }] },
+    ready: async (page) => {
+      await signIn(page);
+      await page.getByRole('alert').getByText('This token is not valid for that ID').waitFor();
+    }
+  },
+  {
+    name: 'dashboard',
+    path: '/dashboard',
+    ready: async (page) => {
+      await signIn(page);
+      await page.getByRole('link', { name: 'Server …9648' }).last().waitFor();
+    }
+  },
+  {
+    name: 'signed-out',
+    path: '/dashboard',
+    ready: async (page) => {
+      await signIn(page);
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.getByRole('button', { name: 'Undo' }).waitFor();
+    }
+  },
+  {
+    name: 'backups',
+    path: `/dashboard/guilds?id=${SERVER}`,
+    ready: async (page) => {
+      await signIn(page);
+      await page.locator('[data-task]').nth(2).waitFor();
+    }
+  },
+  {
+    name: 'backups-none',
+    path: `/dashboard/guilds/backups?id=${SERVER}`,
+    tell: { [TASKS]: [200, { tasks: [] }] },
+    ready: async (page) => {
+      await signIn(page);
+      await page.getByText('Nothing to go back to yet.').waitFor();
+    }
+  },
+  {
+    name: 'backups-over',
+    path: `/dashboard/guilds/backups?id=${SERVER}`,
+    tell: { [TASKS]: [401, { code: 'unauthorized', message: 'this token is not valid' }] },
+    ready: async (page) => {
+      await signIn(page);
+      await page.getByRole('dialog', { name: 'Your session is over' }).waitFor();
+    }
+  },
+  {
+    name: 'backups-foreign',
+    path: '/dashboard/guilds/backups?id=1100000000005373952',
+    ready: async (page) => {
+      await signIn(page);
+      await page.getByText('This token belongs to another server').waitFor();
+    }
+  },
+  {
+    name: 'backup-dialog',
+    path: `/dashboard/guilds/backups?id=${SERVER}`,
+    ready: async (page) => {
+      await signIn(page);
+      await page.getByRole('button', { name: 'Back up now…' }).first().click();
+      await page.getByLabel('Password (not needed)').fill('correct horse');
+      await page.getByRole('button', { name: 'Back up now', exact: true }).click();
+      await page.getByText('The two passwords differ.').waitFor();
+    }
+  },
+  {
+    name: 'job',
+    path: `/dashboard/guilds/job?id=${SERVER}&job=${JOB}`,
+    ready: async (page) => {
+      await signIn(page);
+      await page.getByText('5 channels are hidden from the bot <b>left out</b>').waitFor();
+    }
+  },
+  {
+    name: 'job-missing',
+    path: `/dashboard/guilds/job?id=${SERVER}&job=nothing`,
+    tell: { [`${TASKS}/nothing`]: [404, { code: 'not_found', message: 'no such task' }] },
+    ready: async (page) => {
+      await signIn(page);
+      await page.getByRole('heading', { name: /^This job does not exist/ }).waitFor();
+    }
   },
   { name: 'guides', path: '/guides', ready: (page) => page.getByRole('link', { name: 'From a clone to a verified backup' }).waitFor() },
   { name: 'guide', path: '/guides/operating', ready: (page) => page.getByRole('article').getByRole('table').first().waitFor() },

@@ -104,12 +104,44 @@ const MODULES = [
   }
 ];
 
+export const SERVER = '1100000000001179648';
+export const JOB = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b';
+
+const task = (changes = {}) => ({
+  task_id: JOB,
+  task_name: 'guild_create_backup',
+  expiry: 86_400e9,
+  state: 'completed',
+  created_at: '2026-01-01T00:00:00Z',
+  ...changes
+});
+
+const TASKS = [
+  task({ task_id: '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c', state: 'running' }),
+  task(),
+  task({ task_id: '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5d', task_name: 'some_new_kind', state: 'failed', expiry: null })
+];
+
+export const TASK = task({
+  output: { filename: 'antiraid-backup-1100000000001179648.iblfile', segregated: false },
+  task_info: { name: 'guild_create_backup', task_for: { id: SERVER, target_type: 'Server' }, task_fields: {}, expiry: 86_400e9, valid: true, encrypted: true },
+  task_for: { id: SERVER, target_type: 'Server' },
+  statuses: [
+    { level: 'info', ts: 1_767_225_600.5, msg: 'Reading messages', channel: '1100000000001179700' },
+    { level: 'warn', ts: 1_767_225_601, msg: '5 channels are hidden from the bot <b>left out</b>' },
+    { level: 'info', ts: 1_767_225_602, msg: 'The backup is complete.' }
+  ]
+});
+
 /** `answers[path]` is a status with a body, or a function that makes one. */
 export async function startSite() {
   const usual = {
     '/openapi': [200, JSON.parse(await readFile(DOCUMENT, 'utf8'))],
     '/clusters/health': [200, fleet()],
     '/clusters/0/modules': [200, MODULES],
+    '/auth/test': [200, { target_type: 'Server', id: SERVER, authorized: true, banned: false, data: {} }],
+    [`/entities/${SERVER}/tasks`]: [200, { tasks: TASKS }],
+    [`/entities/${SERVER}/tasks/${JOB}`]: [200, TASK],
     '/jobs/summary': [200, { pending: 1, running: 2, completed: 1300, failed: 4 }],
     '/mewld/api/instance-list': [200, fleet()],
     '/mewld/api/action-logs': [200, LOG],

@@ -57,7 +57,7 @@ async fn every_page_is_accessible_in_every_state_language_and_theme() {
     let report = browser::run_alone("accessibility.mjs", &[]).await.unwrap();
     assert_eq!(
         (&report["states"], &report["languages"]),
-        (&json!(22), &json!(3)),
+        (&json!(33), &json!(3)),
         "{report}"
     );
 }

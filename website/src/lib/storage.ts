@@ -31,3 +31,6 @@ function guarded(area: () => Storage): Store {
 
 /** Kept until somebody clears it. */
 export const browserStore: Store = guarded(() => localStorage);
+
+/** Kept as long as the tab. */
+export const tabStore: Store = guarded(() => sessionStorage);

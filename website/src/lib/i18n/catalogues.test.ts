@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { describeCatalogue, texts } from '../../../tests/catalogue';
 import { KIT, LANGUAGES, Locale, type Code, type KitKey, type Texts } from './locale.svelte';
+import { DASHBOARD } from './dashboard/locale';
 import { DOCS } from './docs/locale';
 import { OPERATORS, type OperatorsKey } from './operators/locale';
 import { SITE, type SiteKey } from './site/locale';
@@ -12,6 +13,7 @@ describeCatalogue('kit', KIT);
 describeCatalogue('site', SITE);
 describeCatalogue('operators', OPERATORS);
 describeCatalogue('docs', DOCS);
+describeCatalogue('dashboard', DASHBOARD);
 
 it.each(codes)('names commands with what is written on their buttons, in %s', async (code) => {
   const catalogue = { ...(await texts(SITE, code)), ...(await texts(OPERATORS, code)), ...(await texts(DOCS, code)) };

@@ -175,5 +175,8 @@ export const ar: Texts<SiteKey> = {
     'الأدلة وردود الخادم بالإنجليزية فقط. لم يختبر هذه الصفحات بعدُ شخص يستخدم قارئ شاشة كل يوم.',
   'accessibility.report': 'أخبرنا',
   'accessibility.reportHelp': 'هناك ما لا يعمل معك؟ اكتب لنا بأي لغة.',
-  'accessibility.reportLink': 'أبلغ عن مشكلة'
+  'accessibility.reportLink': 'أبلغ عن مشكلة',
+
+  'nav.signIn': 'تسجيل الدخول',
+  'nav.dashboard': 'خوادمك'
 };

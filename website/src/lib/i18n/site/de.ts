@@ -189,5 +189,8 @@ export const de: Texts<SiteKey> = {
     'Die Anleitungen und die Antworten des Servers gibt es nur auf Englisch. Noch hat niemand diese Seiten geprüft, der täglich einen Screenreader nutzt.',
   'accessibility.report': 'Sag es uns',
   'accessibility.reportHelp': 'Etwas funktioniert für dich nicht? Schreib ein Issue, in jeder Sprache.',
-  'accessibility.reportLink': 'Ein Problem melden'
+  'accessibility.reportLink': 'Ein Problem melden',
+
+  'nav.signIn': 'Anmelden',
+  'nav.dashboard': 'Deine Server'
 };

@@ -182,5 +182,8 @@ export const en = {
     'The guides and answers of the server are in English only. No person who uses a screen reader every day has tested these pages yet.',
   'accessibility.report': 'Tell us',
   'accessibility.reportHelp': 'Something does not work for you? Write an issue, in any language.',
-  'accessibility.reportLink': 'Report a problem'
+  'accessibility.reportLink': 'Report a problem',
+
+  'nav.signIn': 'Sign in',
+  'nav.dashboard': 'Your servers'
 } satisfies Record<string, Message>;
