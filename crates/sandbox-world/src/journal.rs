@@ -6,9 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::signal::Signal;
 
@@ -48,6 +50,9 @@ pub enum Record {
         /// Decoded `X-Audit-Log-Reason`.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// Of the request's body, see [`digest`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
     },
     /// A gateway frame.
     Frame {
@@ -60,6 +65,9 @@ pub enum Record {
         s: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         t: Option<Cow<'static, str>>,
+        /// Of `d` as compact JSON in the order of its keys, see [`digest`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
     },
     /// A gateway connection ended.
     Closed {
@@ -120,9 +128,15 @@ struct Inner {
     text: usize,
 }
 
+/// The first half of the SHA-256 of what was said, in hexadecimal.
+pub fn digest(said: &[u8]) -> String {
+    hex::encode(&Sha256::digest(said)[..16])
+}
+
 /// The bounded log itself.
 #[derive(Debug, Default)]
 pub struct Journal {
+    digests: AtomicBool,
     inner: Mutex<Inner>,
     grown: Signal,
 }
@@ -130,6 +144,17 @@ pub struct Journal {
 impl Journal {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether entries carry digests, which cost time.
+    pub fn set_digests(&self, on: bool) {
+        self.digests.store(on, Ordering::Relaxed);
+    }
+
+    /// The digest for an entry, when entries carry one.
+    pub fn digest_of(&self, said: impl FnOnce() -> Vec<u8>) -> Option<String> {
+        let wanted = self.digests.load(Ordering::Relaxed);
+        wanted.then(|| digest(&said()))
     }
 
     /// Appends `record`; returns its sequence number (from 1).

@@ -270,6 +270,7 @@ impl Sandbox {
                 bucket: response.bucket.clone(),
                 code: response.code,
                 reason,
+                digest: self.journal.digest_of(|| request.body.to_vec()),
             },
         );
     }

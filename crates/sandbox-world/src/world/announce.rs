@@ -25,6 +25,23 @@ impl World {
         self.emit(guild, "GUILD_UPDATE", intent::GUILDS, 0, payload);
     }
 
+    /// Discord notices a raid, or spam in direct messages, or that neither is there any more.
+    pub fn detect(&mut self, guild: Id, raid: bool, spam: bool) {
+        let now = self.now();
+        let Some(state) = self.guilds.get_mut(&guild) else {
+            return;
+        };
+        let mut incidents = state.incidents.take().unwrap_or_default();
+        if raid || !spam {
+            incidents.raid_detected_at = raid.then_some(now);
+        }
+        if spam || !raid {
+            incidents.dm_spam_detected_at = spam.then_some(now);
+        }
+        state.incidents = incidents.any().then_some(incidents);
+        self.guild_updated(guild);
+    }
+
     /// Starts or ends an outage.
     pub fn set_outage(&mut self, guild: Id, down: bool) {
         let Some(state) = self.guilds.get_mut(&guild) else {

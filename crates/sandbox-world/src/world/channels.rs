@@ -35,6 +35,8 @@ pub struct Channel {
     pub flags: u32,
     pub last_message_id: Option<Id>,
     pub last_pin: Option<Stamp>,
+    /// What goes on in a voice channel, in words.
+    pub voice_status: Option<String>,
     /// Of direct messages.
     pub recipients: Vec<Id>,
     /// Of threads.
@@ -139,6 +141,7 @@ impl Channel {
             flags: 0,
             last_message_id: None,
             last_pin: None,
+            voice_status: None,
             recipients: Vec::new(),
             thread: None,
         }

@@ -13,6 +13,7 @@ mod consent;
 mod create;
 mod drills;
 mod faults;
+mod happen;
 mod interact;
 mod limits;
 mod lists;
@@ -171,6 +172,7 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
         .route("/ctl/users", get(lists::users).post(create::create_user))
         .route("/ctl/guilds", get(lists::guilds).post(create::create_guild))
         .route("/ctl/guilds/{guild}/members", get(lists::members))
+        .route("/ctl/guilds/{guild}/happen", post(happen::happen))
         .route("/ctl/as/{user}/messages", get(view::messages))
         .route("/ctl/as/{user}/commands", get(view::commands))
         .route("/ctl/as/{user}/guild", get(view::guild))

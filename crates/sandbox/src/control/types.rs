@@ -53,7 +53,7 @@ pub struct ActResults {
     pub results: Vec<ActResult>,
 }
 
-/// A REST answer. `body` is null for 204.
+/// A REST answer. `body` is null for 204; the status is 0 when a fault kept the answer back.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ActResult {
     pub status: u16,

@@ -76,12 +76,14 @@ async fn loaded(control: &Control, name: &str, seed: u64, conduct: Option<Conduc
         .edge
         .load(name, seed)
         .map_err(|error| Failure::bad(error.to_string()))?;
-    let conduct = control.edge.sandbox.with_world(|world| {
+    let sandbox = &control.edge.sandbox;
+    let conduct = sandbox.with_world(|world| {
         if let Some(conduct) = conduct {
             world.conduct = conduct;
         }
         world.conduct.clone()
     });
+    sandbox.journal.set_digests(conduct.digests);
     Ok(Json(
         json!({"world": name, "seed": seed, "conduct": conduct}),
     ))
@@ -105,7 +107,9 @@ pub(super) async fn set_conduct(
     conduct.check().map_err(Failure::bad)?;
     let detail = serde_json::to_value(&conduct).unwrap_or_default();
     let set = conduct.clone();
-    control.edge.sandbox.with_world(|world| world.conduct = set);
+    let sandbox = &control.edge.sandbox;
+    sandbox.with_world(|world| world.conduct = set);
+    sandbox.journal.set_digests(conduct.digests);
     control.note("conduct", detail);
     Ok(Json(conduct))
 }

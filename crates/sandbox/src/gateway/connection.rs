@@ -8,6 +8,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::{Value, json};
 use splashtail_sandbox_world::faults::Action;
 use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::world::compact;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -55,6 +56,16 @@ struct Connection {
     zombie: bool,
     /// When a client that was asked to reconnect is closed.
     close_at: Option<Instant>,
+    host: Host,
+}
+
+/// Which address a connection came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Host {
+    /// The one of `GET /gateway`.
+    Main,
+    /// The one that READY names for resuming, where it is another.
+    Resume,
 }
 
 struct Live {
@@ -64,7 +75,12 @@ struct Live {
 }
 
 /// Serves one connection until it ends; never panics on what the client sends.
-pub(super) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, shutdown: CancellationToken) {
+pub(super) async fn serve(
+    gateway: Arc<Gateway>,
+    stream: TcpStream,
+    host: Host,
+    shutdown: CancellationToken,
+) {
     // Latency matters more than packet count on loopback.
     let _ = stream.set_nodelay(true);
     let refuse = gateway.sandbox.faults.on_handshake();
@@ -90,6 +106,7 @@ pub(super) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, shutdown: Ca
         last_beat: Instant::now(),
         zombie: false,
         close_at: None,
+        host,
     };
     let end = tokio::select! {
         end = connection.run(&query) => end.err().unwrap_or(End::Lost),
@@ -255,8 +272,8 @@ impl Connection {
                     3 => self.gateway.update_presence(&session, &payload["d"]),
                     4 => self.gateway.update_voice_state(&session, &payload["d"]),
                     8 => self.gateway.request_members(&session, &payload["d"]),
-                    // Soundboard sounds and channel info: nothing of theirs is simulated.
-                    31 | 43 => Ok(()),
+                    31 => self.gateway.request_sounds(&session, &payload["d"]),
+                    43 => self.gateway.request_channel_info(&session, &payload["d"]),
                     _ => Err(Close::UnknownOpcode),
                 }
                 .map_err(End::Close)
@@ -278,7 +295,9 @@ impl Connection {
                 payload["d"]["shard"][0].as_u64().unwrap_or_default() as u32,
             ),
         };
+        let said = || compact(&payload["d"]).into_bytes();
         self.gateway.record(Record::Frame {
+            digest: self.gateway.sandbox.journal.digest_of(said),
             session,
             shard,
             direction: "in".into(),
@@ -317,6 +336,9 @@ impl Connection {
         if self.live.is_some() {
             return Err(End::Close(Close::AlreadyAuthenticated));
         }
+        if self.host == Host::Resume {
+            return self.send(9, json!(false)).await;
+        }
         let compress = d["compress"] == true;
         let encoding = if compress && self.encoding == Encoding::Plain {
             Encoding::Payload
@@ -343,6 +365,10 @@ impl Connection {
     async fn resume(&mut self, d: &Value) -> Flow {
         if self.live.is_some() {
             return Err(End::Close(Close::AlreadyAuthenticated));
+        }
+        // With a host of their own, sessions go on nowhere else.
+        if self.host == Host::Main && self.gateway.resume_url().is_some() {
+            return self.send(9, json!(false)).await;
         }
         match self
             .gateway

@@ -125,8 +125,10 @@ impl Gateway {
         if let Some(checker) = self.sandbox.checker.get() {
             checker.submit_event(name.into(), text.clone());
         }
+        let digest = self.sandbox.journal.digest_of(|| text.as_bytes().to_vec());
         let s = session.dispatch(name, text);
         self.record(Record::Frame {
+            digest,
             session: session.identity.session_id.clone(),
             shard: session.identity.shard[0],
             direction: "out".into(),

@@ -164,7 +164,7 @@ impl Gateway {
     ) {
         let identity = &session.identity;
         let shard = sharded.then_some((identity.shard[0], identity.shard[1]));
-        let resume_url = &world.addresses.gateway;
+        let resume_url = self.resume_url().unwrap_or(&world.addresses.gateway);
         let ready = world.ready_payload(app.id, shard, &identity.session_id, resume_url);
         self.dispatch(session, "READY", compact(&ready).into());
         if !session.has_intent(intent::GUILDS) {

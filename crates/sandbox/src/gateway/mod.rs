@@ -13,10 +13,11 @@ mod identify;
 mod late;
 mod members;
 mod session;
+mod sounds;
 mod voice;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use splashtail_sandbox_world::Sandbox;
@@ -30,6 +31,8 @@ use tokio_util::task::TaskTracker;
 pub use close::Close;
 pub use fanout::Sink;
 pub use session::{Identity, Order, ReplayLimits, Session};
+
+use connection::Host;
 
 use crate::control::types::SessionInfo;
 use crate::server::http;
@@ -61,7 +64,8 @@ impl Default for Settings {
             missed_heartbeat: 4000,
             session_timeout_ms: 180_000,
             replay: ReplayLimits {
-                frames: 100_000,
+                // A hundred thousand missed ones, and what happens while they are replayed.
+                frames: 120_000,
                 bytes: 160 << 20,
             },
             identify_window_ms: 5_000,
@@ -107,6 +111,8 @@ pub struct Gateway {
     registry: Mutex<Registry>,
     late: late::Late,
     tasks: TaskTracker,
+    /// Address for resuming, when it is another one.
+    resume: OnceLock<String>,
 }
 
 impl Gateway {
@@ -118,6 +124,7 @@ impl Gateway {
             registry: Mutex::default(),
             late: late::Late::default(),
             tasks: TaskTracker::new(),
+            resume: OnceLock::new(),
         });
         gateway.sandbox.set_sink(Box::new(Sink::new(&gateway)));
         gateway
@@ -127,11 +134,45 @@ impl Gateway {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Accepts connections until `shutdown`, then cuts those that are left.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: CancellationToken) {
+    /// Accepts connections until `shutdown`, then cuts those that are left. With a second listener,
+    /// sessions are resumed there and nowhere else.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        resume: Option<TcpListener>,
+        shutdown: CancellationToken,
+    ) {
         self.tasks.spawn(self.clone().sweep(shutdown.clone()));
         self.tasks
             .spawn(self.clone().deliver_late(shutdown.clone()));
+        let main = self.accept(listener, Host::Main, shutdown.clone());
+        match resume {
+            None => main.await,
+            Some(listener) => {
+                if let Ok(address) = listener.local_addr()
+                    && self.resume.set(format!("ws://{address}")).is_err()
+                {
+                    tracing::warn!("there was an address for resuming already");
+                }
+                let second = self.accept(listener, Host::Resume, shutdown.clone());
+                tokio::join!(main, second);
+            }
+        }
+        self.tasks.close();
+        let _ = tokio::time::timeout(Duration::from_secs(3), self.tasks.wait()).await;
+    }
+
+    /// Where READY tells clients to resume, when that is not the address they came to.
+    pub(crate) fn resume_url(&self) -> Option<&str> {
+        self.resume.get().map(String::as_str)
+    }
+
+    async fn accept(
+        self: &Arc<Self>,
+        listener: TcpListener,
+        host: Host,
+        shutdown: CancellationToken,
+    ) {
         let slots = http::slots();
         loop {
             let accepted = tokio::select! {
@@ -139,15 +180,13 @@ impl Gateway {
                 () = shutdown.cancelled() => break,
             };
             if let Some((stream, _, slot)) = accepted {
-                let connection = connection::serve(self.clone(), stream, shutdown.clone());
+                let connection = connection::serve(self.clone(), stream, host, shutdown.clone());
                 self.tasks.spawn(async move {
                     connection.await;
                     drop(slot);
                 });
             }
         }
-        self.tasks.close();
-        let _ = tokio::time::timeout(Duration::from_secs(3), self.tasks.wait()).await;
     }
 
     /// Ends sessions whose resume time is over.

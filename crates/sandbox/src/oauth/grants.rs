@@ -152,6 +152,18 @@ impl Grants {
         issue(&mut self.inner(), world, app, user, scopes, false)
     }
 
+    /// A person withdraws an application's access: every token, code and refresh token is dead.
+    pub fn deauthorise(&self, world: &mut World, app: Id, user: Id) {
+        let mut inner = self.inner();
+        world
+            .access_tokens
+            .retain(|_, g| g.app != app || g.user != user);
+        inner.refresh.retain(|_, r| r.app != app || r.user != user);
+        inner
+            .codes
+            .retain(|_, (c, _)| c.app != app || c.user != user);
+    }
+
     /// Revokes a token of `app` and the other half of its pair. Unknown tokens are no error
     /// (RFC 7009).
     pub fn revoke(&self, world: &mut World, token: &str, app: Id) {

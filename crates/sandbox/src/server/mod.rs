@@ -34,6 +34,8 @@ pub struct Listeners {
     pub gateway: TcpListener,
     /// Control API and page.
     pub control: TcpListener,
+    /// Where sessions are resumed, when that is another address than the gateway's.
+    pub resume: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -47,6 +49,7 @@ impl Listeners {
             rest: TcpListener::from_std(rest)?,
             gateway: TcpListener::from_std(gateway)?,
             control: TcpListener::from_std(control)?,
+            resume: None,
         })
     }
 
@@ -206,7 +209,10 @@ impl Edge {
                 http::route(router.clone(), request)
             })
         };
-        let gateway = self.gateway.clone().serve(listeners.gateway, shutdown);
+        let gateway = self
+            .gateway
+            .clone()
+            .serve(listeners.gateway, listeners.resume, shutdown);
         tokio::join!(rest, control, gateway);
     }
 }

@@ -272,20 +272,93 @@ fn note(edge: &Edge, parts: &http::request::Parts, status: StatusCode) {
         bucket: None,
         code: None,
         reason: None,
+        digest: None,
     });
+}
+
+impl Edge {
+    /// Sends a request of a person in a client: faults strike it like any other, and what is slow
+    /// is slow. `None` when a fault keeps the answer back; the request may have had its effect.
+    pub(crate) async fn request_as(
+        &self,
+        user: Id,
+        request: Request,
+    ) -> Option<splashtail_sandbox_world::rest::Response> {
+        let sandbox = &self.sandbox;
+        let token = user.to_string();
+        let struck = facts_of(self, &request.method, &request.path, Some(&token));
+        let mut answers = true;
+        for action in struck {
+            match action {
+                Action::Status {
+                    status,
+                    scope,
+                    retry_after,
+                    html,
+                    body,
+                    ..
+                } => {
+                    let answer = injected(status, scope.as_deref(), retry_after, html, body, None);
+                    let bytes = axum::body::to_bytes(answer.into_body(), MAX_BODY).await;
+                    return Some(struck_answer(status, user, bytes.ok()?));
+                }
+                Action::BlockIp => {
+                    let page = Bytes::from_static(BLOCKED.as_bytes());
+                    return Some(struck_answer(403, user, page));
+                }
+                Action::Latency { ms } => {
+                    sleep(&sandbox.clock, Duration::from_millis(ms)).await;
+                }
+                Action::Hang | Action::Reset | Action::Truncate => answers = false,
+                _ => {}
+            }
+        }
+        let slow = sandbox.slowness(&request.method, &request.path);
+        if slow > 0 {
+            sleep(&sandbox.clock, Duration::from_millis(slow)).await;
+        }
+        let answer = sandbox.dispatch(Actor::User(user), request);
+        answers.then_some(answer)
+    }
+}
+
+/// What a fault says to a person's client.
+fn struck_answer(status: u16, user: Id, body: Bytes) -> splashtail_sandbox_world::rest::Response {
+    splashtail_sandbox_world::rest::Response {
+        status,
+        headers: Vec::new(),
+        content_type: None,
+        body,
+        route: None,
+        operation: None,
+        bucket: None,
+        code: None,
+        caller: Caller {
+            kind: "user".into(),
+            id: Some(user.to_string()),
+        },
+    }
 }
 
 /// The faults that strike this request.
 fn strikes(edge: &Edge, parts: &http::request::Parts, target: &Target<'_>) -> Vec<Action> {
-    let sandbox = &edge.sandbox;
-    if sandbox.faults.is_empty() {
+    if edge.sandbox.faults.is_empty() {
         return Vec::new();
     }
     let path = match target {
         Target::Api(below) => below,
         _ => parts.uri.path(),
     };
-    let found = find_route(&parts.method, path).ok();
+    let token = caller(edge, &parts.headers);
+    facts_of(edge, &parts.method, path, token.as_deref())
+}
+
+fn facts_of(edge: &Edge, method: &Method, path: &str, token: Option<&str>) -> Vec<Action> {
+    let sandbox = &edge.sandbox;
+    if sandbox.faults.is_empty() {
+        return Vec::new();
+    }
+    let found = find_route(method, path).ok();
     let parameter = |wanted: &str| {
         let (_, parameters) = found.as_ref()?;
         parameters
@@ -299,13 +372,12 @@ fn strikes(edge: &Edge, parts: &http::request::Parts, target: &Target<'_>) -> Ve
             .with_world(|world| world.guild_of(channel))
             .map(|g| g.to_string())
     });
-    let token = caller(edge, &parts.headers);
     sandbox.faults.on_request(&Facts {
-        method: parts.method.as_str(),
+        method: method.as_str(),
         route: found.as_ref().map_or("", |(route, _)| route.template),
         path,
         guild: guild.as_deref(),
-        token: token.as_deref(),
+        token,
         ..Facts::default()
     })
 }

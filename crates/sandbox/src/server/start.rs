@@ -37,6 +37,10 @@ pub struct ServeArgs {
     /// Port of the control API and its page. Anyone who reaches it can act as anyone.
     #[arg(long, default_value_t = 4402)]
     pub control_port: u16,
+    /// Port of a gateway of its own for resuming, as Discord has it; sessions are then resumed
+    /// nowhere else. Default: none.
+    #[arg(long)]
+    pub resume_port: Option<u16>,
     /// World to start with.
     #[arg(long, default_value = "small")]
     pub world: String,
@@ -92,6 +96,11 @@ pub async fn run(args: ServeArgs, lifecycle: Lifecycle) -> Result<(), ServeError
         bind(1, args.gateway_port, "--gateway-port")?,
         bind(2, args.control_port, "--control-port")?,
     )?;
+    let mut listeners = listeners;
+    if let Some(port) = args.resume_port {
+        let listener = TcpListener::bind(SocketAddr::new(args.bind, port)).await?;
+        listeners.resume = Some(listener);
+    }
     let addresses = listeners.addresses()?;
     let control = listeners.control.local_addr()?;
     let options = Options {
@@ -163,6 +172,7 @@ pub async fn start(
         rest: TcpListener::bind(any).await?,
         gateway: TcpListener::bind(any).await?,
         control: TcpListener::bind(any).await?,
+        resume: None,
     };
     let addresses = listeners.addresses()?;
     let control = format!("http://{}", listeners.control.local_addr()?);

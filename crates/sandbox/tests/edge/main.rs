@@ -11,6 +11,7 @@ mod drills;
 mod faults;
 mod identify;
 mod intents;
+mod judging;
 mod members;
 mod menus;
 mod oauth;

@@ -23,6 +23,7 @@ async fn served(page: Page) -> String {
         rest: bind().await.unwrap(),
         gateway: bind().await.unwrap(),
         control: bind().await.unwrap(),
+        resume: None,
     };
     let origin = format!("http://{}", listeners.control.local_addr().unwrap());
     let options = Options {

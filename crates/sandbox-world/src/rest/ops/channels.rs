@@ -69,6 +69,9 @@ fn voice_status(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let status = form.text("status", 0..=500).filter(|s| !s.is_empty());
     form.done()?;
     let payload = json!({"id": id, "guild_id": guild, "status": status});
+    if let Some(channel) = cx.world.channels.get_mut(&id) {
+        channel.voice_status.clone_from(&status);
+    }
     cx.world
         .emit_in(id, "VOICE_CHANNEL_STATUS_UPDATE", intent::GUILDS, payload);
     let (action, options) = match status {

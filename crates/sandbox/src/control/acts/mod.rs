@@ -14,7 +14,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use splashtail_core::text::nearest;
 use splashtail_sandbox_world::rest::error::ApiError;
-use splashtail_sandbox_world::rest::{Actor, people};
+use splashtail_sandbox_world::rest::people;
 use splashtail_sandbox_world::world::permissions::ADMINISTRATOR;
 use splashtail_sandbox_world::world::{Door, Id, User, World};
 
@@ -71,7 +71,7 @@ pub(super) async fn act(
             ..act.clone()
         };
         tracing::trace!(%actor, repetition, act = name, "a user acts");
-        results.push(perform(edge, actor, spec, &step)?);
+        results.push(perform(edge, actor, spec, &step).await?);
         if n % 64 == 63 {
             tokio::task::yield_now().await;
         }
@@ -115,7 +115,7 @@ fn numbered(body: &Value, n: usize) -> Value {
     }
 }
 
-fn perform(edge: &Edge, user: Id, spec: &ActSpec, act: &Act) -> Result<ActResult, Failure> {
+async fn perform(edge: &Edge, user: Id, spec: &ActSpec, act: &Act) -> Result<ActResult, Failure> {
     let mut request = match &spec.way {
         Way::Click(click, _) => return clicked(edge, user, *click, act),
         Way::Request(method, template) => plan::request(method, template, &spec.body, act)?,
@@ -124,11 +124,11 @@ fn perform(edge: &Edge, user: Id, spec: &ActSpec, act: &Act) -> Result<ActResult
     if let Some(reason) = &act.reason {
         request = request.with_reason(reason);
     }
-    let answer = edge.sandbox.dispatch(Actor::User(user), request);
-    Ok(ActResult {
+    let answer = edge.request_as(user, request).await;
+    Ok(answer.map_or_else(ActResult::default, |answer| ActResult {
         status: answer.status,
         body: answer.json(),
-    })
+    }))
 }
 
 fn unknown(name: &str) -> Failure {
@@ -168,6 +168,12 @@ fn clicked(edge: &Edge, user: Id, click: Click, act: &Act) -> Result<ActResult, 
             let (guild, roles) = (guild()?, roles(act)?);
             let taken = |world: &mut World| people::take_for_oneself(world, user, guild, &roles);
             edge.sandbox.with_world(taken).map(|()| None)
+        }
+        Click::Deauthorise => {
+            let app = plan::needed(&act.target_id, "target_id")?;
+            edge.sandbox
+                .with_world(|world| edge.grants.deauthorise(world, app, user));
+            Ok(None)
         }
         Click::AddBot => {
             let (guild, app) = (guild()?, plan::needed(&act.target_id, "target_id")?);

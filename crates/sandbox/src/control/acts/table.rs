@@ -33,6 +33,7 @@ pub enum Click {
     WithdrawRequest,
     AcceptRules,
     PickRoles,
+    Deauthorise,
     AddBot,
 }
 
@@ -124,6 +125,7 @@ pub static ACTS: &[ActSpec] = &[
     click(PEOPLE, "use_invite", Click::UseInvite, "", Sent::Body(r#"{"code": "…", "answer": "…"}"#)),
     click(PEOPLE, "withdraw_request", Click::WithdrawRequest, "{guild}", Sent::Nothing),
     click(PEOPLE, "pick_roles", Click::PickRoles, "{guild}", Sent::Body(r#"{"role_ids": [ids]}"#)),
+    click(PEOPLE, "deauthorise", Click::Deauthorise, "{app}", Sent::Nothing),
     click(PEOPLE, "accept_rules", Click::AcceptRules, "{guild}", Sent::Nothing),
     request(PEOPLE, "leave", Method::DELETE, "/users/@me/guilds/{guild}", Sent::Nothing),
     request(PEOPLE, "open_dm", Method::POST, "/users/@me/channels", Sent::Target("recipient_id")),
