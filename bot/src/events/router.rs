@@ -2,6 +2,7 @@
 //! servers side by side.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -14,7 +15,7 @@ use splashtail_core::ids::{GuildId, ShardId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::delivery::Delivery;
 use super::event::{Body, Event, Gap};
@@ -205,7 +206,12 @@ impl Worker {
                 self.made_room();
                 let guild = event.guild;
                 // Most events concern nobody but the server's state, or are heard at once.
-                match delivery.begin(event) {
+                let begun = catch_unwind(AssertUnwindSafe(|| delivery.begin(event)));
+                let begun = begun.unwrap_or_else(|_| {
+                    error!(guild.id = %guild, "a server's state broke on an event");
+                    None
+                });
+                match begun {
                     None => self.lane().done(guild),
                     Some(mut heard) => {
                         let now = poll_fn(|cx| Poll::Ready(heard.as_mut().poll(cx))).await;

@@ -76,15 +76,20 @@ impl Tap {
                 let kind = EventKind::of_name(name);
                 let is_delete = name == b"GUILD_DELETE";
                 let wanted = is_delete || self.router.wants(kind);
-                if let Some(hole) = self.pass(shard, watched, &head, received) {
-                    if hole {
-                        self.gap(shard, GapCause::Hole, Duration::ZERO, received)
-                            .await;
-                    }
-                    if wanted {
-                        self.route(shard, kind, is_delete, &head, received, frame)
-                            .await;
-                    }
+                let Some(hole) = self.is_new(shard, watched, &head, received) else {
+                    return;
+                };
+                if hole {
+                    self.gap(shard, GapCause::Hole, Duration::ZERO, received)
+                        .await;
+                }
+                if wanted {
+                    self.route(shard, kind, is_delete, &head, received, frame)
+                        .await;
+                }
+                // Only now: the connection may end while a mailbox is full, and then it comes again.
+                if let Some((session, seq)) = self.sessions().get_mut(&shard).zip(head.seq) {
+                    session.seq = session.seq.max(seq);
                 }
             }
         }
@@ -110,11 +115,7 @@ impl Tap {
         struct Named<T> {
             id: T,
         }
-        let session = Session {
-            seq: head.seq.unwrap_or_default(),
-            alive: received,
-        };
-        let before = self.sessions().insert(shard, session);
+        let before = self.sessions().get(&shard).copied();
         if let Some(before) = before {
             let lasted = received.saturating_sub(before.alive);
             self.gap(shard, GapCause::NewSession, lasted, received)
@@ -142,23 +143,27 @@ impl Tap {
             }
             Err(error) => warn!(shard.id = %shard, %error, "a READY that cannot be read"),
         }
+        let session = Session {
+            seq: head.seq.unwrap_or_default(),
+            alive: received,
+        };
+        self.sessions().insert(shard, session);
     }
 
     async fn resumed(&self, shard: ShardId, head: &Head<'_>, received: Duration) {
-        let lasted = self.sessions().get_mut(&shard).map(|session| {
-            let lasted = received.saturating_sub(session.alive);
-            session.seq = session.seq.max(head.seq.unwrap_or_default());
-            session.alive = received;
-            lasted
-        });
+        let alive = self.sessions().get(&shard).map(|session| session.alive);
+        let lasted = alive.map(|alive| received.saturating_sub(alive));
         if let Some(lasted) = lasted.filter(|lasted| *lasted >= SHORT) {
             self.gap(shard, GapCause::Resumed, lasted, received).await;
         }
+        if let Some(session) = self.sessions().get_mut(&shard) {
+            session.seq = session.seq.max(head.seq.unwrap_or_default());
+            session.alive = received;
+        }
     }
 
-    /// Notes a dispatch. `None` when it has been here before; else whether others are missing before
-    /// it.
-    fn pass(
+    /// `None` when a dispatch has been here before; else whether others are missing before it.
+    fn is_new(
         &self,
         shard: ShardId,
         watched: &Watched,
@@ -175,12 +180,7 @@ impl Tap {
         let Some(seq) = head.seq else {
             return Some(false);
         };
-        if seq <= session.seq {
-            return None;
-        }
-        let hole = seq > session.seq + 1;
-        session.seq = seq;
-        Some(hole)
+        (seq > session.seq).then_some(seq > session.seq + 1)
     }
 
     async fn route(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use splashtail_core::ids::{GuildId, ShardId, UserId};
-use splashtail_guild::Delta;
+use splashtail_guild::{Change, Delta, Kind};
 
 use super::facts::{Beginning, Facts, Known, Member};
 use super::guild::Guild;
@@ -190,16 +190,16 @@ impl Guild {
         let mut state = self.state();
         let state = &mut *state;
         let delta = state.structure.open().apply_event(event.kind.name(), &body);
-        if !delta.is_empty() || beginning.is_some() {
-            let facts = Arc::make_mut(&mut state.facts);
-            facts.follow(state.structure.open());
-            if let Some(beginning) = beginning {
-                state.available = true;
-                state.unavailable_since = None;
-                begin(facts, beginning, own);
-                // Thousands come one after the other when a shard begins.
-                state.structure.pack();
-            }
+        let concerns_facts = |change: &Change| matches!(change.kind, Kind::Guild | Kind::Role);
+        if delta.changes().iter().any(concerns_facts) {
+            Arc::make_mut(&mut state.facts).follow(state.structure.open());
+        }
+        if let Some(beginning) = beginning {
+            state.available = true;
+            state.unavailable_since = None;
+            begin(Arc::make_mut(&mut state.facts), beginning, own);
+            // Thousands come one after the other when a shard begins.
+            state.structure.pack();
         }
         Ok(delta)
     }
