@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::error::{self, ApiError};
-use crate::world::permissions::MANAGE_GUILD;
+use crate::world::permissions::{MANAGE_GUILD, READ_MESSAGE_HISTORY, VIEW_CHANNEL};
 use crate::world::{Door, Entry, Id, NoEntry, World};
 
 /// Joins by a door: the new member, the request that waits for a verdict, or nothing for one who is
@@ -43,6 +43,39 @@ pub fn withdraw(world: &mut World, user: Id, guild: Id) -> Result<(), ApiError> 
     } else {
         Err(error::UNKNOWN_JOIN_REQUEST.into())
     }
+}
+
+/// Votes in a poll; what was chosen before counts no more.
+pub fn vote(
+    world: &mut World,
+    user: Id,
+    channel: Id,
+    message: Id,
+    answers: &[u64],
+) -> Result<(), ApiError> {
+    let needed = VIEW_CHANNEL | READ_MESSAGE_HISTORY;
+    if world.permissions_in(channel, user) & needed != needed {
+        return Err(error::MISSING_ACCESS.into());
+    }
+    let found = world
+        .message(channel, message)
+        .ok_or(error::UNKNOWN_MESSAGE)?;
+    let poll = found.poll.as_ref().ok_or(error::NOT_A_POLL)?;
+    let now = world.now().to_string();
+    let ended = poll["expiry"]
+        .as_str()
+        .is_some_and(|end| end <= now.as_str());
+    if ended || poll["results"]["is_finalized"] == true {
+        return Err(error::POLL_EXPIRED.into());
+    }
+    let listed = poll["answers"].as_array().into_iter().flatten();
+    let known: Vec<u64> = listed.filter_map(|a| a["answer_id"].as_u64()).collect();
+    let single = poll["allow_multiselect"] != true;
+    if answers.iter().any(|a| !known.contains(a)) || (single && answers.len() > 1) {
+        return Err(error::UNKNOWN_POLL_ANSWER.into());
+    }
+    world.vote(channel, message, user, answers);
+    Ok(())
 }
 
 /// Takes roles for oneself: what an option of onboarding or a linked role gives.

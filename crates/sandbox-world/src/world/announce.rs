@@ -283,6 +283,7 @@ impl World {
         let id = message.id;
         let now = self.now();
         let guild = self.guild_of(message.channel);
+        let mut opened = false;
         if let Some(channel) = self.channels.get_mut(&message.channel) {
             if message.ephemeral_for.is_none() {
                 channel.last_message_id = Some(id);
@@ -296,8 +297,13 @@ impl World {
                 if thread.archived {
                     thread.archived = false;
                     thread.archived_at = now;
+                    opened = true;
                 }
             }
+        }
+        if opened {
+            let payload = self.channel_json(&self.channels[&message.channel]);
+            self.emit_in(message.channel, "THREAD_UPDATE", intent::GUILDS, payload);
         }
         if let Some(guild) = guild {
             self.touch_member(guild, message.author);

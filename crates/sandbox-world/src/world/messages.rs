@@ -1,6 +1,6 @@
 //! Messages, attachments and reactions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -40,6 +40,8 @@ pub struct Message {
     pub snapshot: Option<Box<Message>>,
     pub reactions: Vec<Reaction>,
     pub poll: Option<Value>,
+    /// Who chose which answer of the poll.
+    pub votes: BTreeMap<u64, BTreeSet<Id>>,
     /// Thread started from this message; it has the same id.
     pub thread: Option<Id>,
     /// The interaction this message responds to.
@@ -131,6 +133,7 @@ impl Message {
             snapshot: None,
             reactions: Vec::new(),
             poll: None,
+            votes: BTreeMap::new(),
             thread: None,
             interaction: None,
             interaction_metadata: None,

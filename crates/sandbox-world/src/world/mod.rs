@@ -28,6 +28,7 @@ mod templates;
 mod unknown;
 mod users;
 mod voice;
+mod votes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -41,6 +41,7 @@ mod soundboard;
 mod table;
 mod threads;
 mod timing;
+mod voting;
 mod webhooks;
 mod wire;
 mod worlds;

@@ -47,7 +47,7 @@ fn expire(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Reply::ok(cx.world.message_json(message, me))
 }
 
-/// Nobody votes in the sandbox.
+/// Who chose an answer, by user id.
 fn voters(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let message = messages::in_path(cx)?;
     let poll = message.poll.as_ref().ok_or(error::UNKNOWN_MESSAGE)?;
@@ -57,5 +57,9 @@ fn voters(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         ids.any(|id| id == answer)
     });
     Cx::refuse_if(!known, error::UNKNOWN_POLL_ANSWER)?;
-    Reply::ok(json!({"users": []}))
+    let limit = cx.query_number("limit", 25, 1, 100)? as usize;
+    let votes = answer.parse().ok().and_then(|a: u64| message.votes.get(&a));
+    let page = cx.page(votes.into_iter().flatten(), limit)?;
+    let users: Vec<_> = page.into_iter().map(|u| cx.world.user_json(u)).collect();
+    Reply::ok(json!({"users": users}))
 }

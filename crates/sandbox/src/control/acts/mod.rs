@@ -169,6 +169,15 @@ fn clicked(edge: &Edge, user: Id, click: Click, act: &Act) -> Result<ActResult, 
             let taken = |world: &mut World| people::take_for_oneself(world, user, guild, &roles);
             edge.sandbox.with_world(taken).map(|()| None)
         }
+        Click::Vote => {
+            let channel = plan::needed(&act.channel_id, "channel_id")?;
+            let message = plan::needed(&act.message_id, "message_id")?;
+            let answers = act.body["answer_ids"].as_array();
+            let answers = answers.ok_or_else(|| Failure::bad("`body.answer_ids` is no list"))?;
+            let answers: Vec<u64> = answers.iter().filter_map(Value::as_u64).collect();
+            let voted = |world: &mut World| people::vote(world, user, channel, message, &answers);
+            edge.sandbox.with_world(voted).map(|()| None)
+        }
         Click::Deauthorise => {
             let app = plan::needed(&act.target_id, "target_id")?;
             edge.sandbox

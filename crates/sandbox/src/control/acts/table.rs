@@ -34,6 +34,7 @@ pub enum Click {
     AcceptRules,
     PickRoles,
     Deauthorise,
+    Vote,
     AddBot,
 }
 
@@ -137,6 +138,7 @@ pub static ACTS: &[ActSpec] = &[
     request(MESSAGES, "unpin", Method::DELETE, PIN, Sent::Nothing),
     request(MESSAGES, "react", Method::PUT, REACTION, Sent::Nothing),
     request(MESSAGES, "unreact", Method::DELETE, REACTION, Sent::Nothing),
+    click(MESSAGES, "vote", Click::Vote, "{channel}{message}", Sent::Body(r#"{"answer_ids": [1]}"#)),
     request(MESSAGES, "typing", Method::POST, "/channels/{channel}/typing", Sent::Nothing),
     request(CHANNELS, "create_channel", Method::POST, "/guilds/{guild}/channels", Sent::Body(r#"{"name": "…"}"#)),
     request(CHANNELS, "edit_channel", Method::PATCH, "/channels/{channel}", Sent::Body(r#"{"name": "…"}"#)),
