@@ -87,13 +87,20 @@ pub const PATCHES: &[Patch] = &[
     },
     Patch {
         name: "media_channels",
-        reason: "`ChannelTypes` lacks 16, GUILD_MEDIA",
+        reason: "`ChannelTypes` lacks 16, GUILD_MEDIA, and so do the types of a guild's channels",
         apply: |spec, _| {
             extend(
                 spec,
                 "/components/schemas/ChannelTypes/anyOf",
                 json!({"const": 16}),
             );
+            for place in [
+                "/components/schemas/GuildChannelResponse/properties/type/enum",
+                "/components/schemas/CreateGuildChannelRequest/properties/type/anyOf/1/enum",
+                "/components/schemas/UpdateGuildChannelRequestPartial/properties/type/anyOf/1/enum",
+            ] {
+                extend(spec, place, json!(16));
+            }
         },
     },
     Patch {

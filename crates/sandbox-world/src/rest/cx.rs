@@ -119,7 +119,7 @@ pub(super) fn is_exempt(world: &World, route: &Route, params: &[(&'static str, S
 }
 
 /// The path without secrets.
-pub(super) fn public_path(path: &str) -> String {
+pub fn public_path(path: &str) -> String {
     let mut steps: Vec<&str> = path.split('/').collect();
     if matches!(steps.get(1), Some(&("webhooks" | "interactions"))) && steps.len() > 3 {
         steps[3] = "…";

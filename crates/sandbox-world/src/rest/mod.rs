@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
-pub use cx::{Caller, Content, Cx, Reply};
+pub use cx::{Caller, Content, Cx, Reply, public_path};
 pub use ops::LEFT_OUT;
 pub use routes::{Auth, Route, all as routes, bucket_of, find as find_route};
 

@@ -1,7 +1,10 @@
 //! Built-in worlds. Their ids are constants, so that every run meets the same things.
 
+pub mod big;
+mod big_talk;
 mod files;
-pub mod generated;
+pub mod many;
+pub mod odd;
 pub mod people;
 mod site;
 pub mod small;
@@ -14,7 +17,7 @@ use crate::world::{Addresses, World};
 
 /// There is no built-in world of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no built-in world `{0}`; there are: small, big, many, empty")]
+#[error("there is no built-in world `{0}`; there are: small, big, odd, many, empty")]
 pub struct UnknownWorld(pub String);
 
 /// Builds a world.
@@ -28,8 +31,9 @@ pub fn build(
     match name {
         "empty" => {}
         "small" => small::build(&mut world),
-        "big" => generated::big(&mut world),
-        "many" => generated::many(&mut world),
+        "big" => big::big(&mut world),
+        "many" => many::many(&mut world),
+        "odd" => odd::odd(&mut world),
         _ => return Err(UnknownWorld(name.to_owned())),
     }
     let ids = world

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::files;
 use crate::draw::Draw;
-use crate::world::{AssetKind, EPOCH_MS, Id, Stored, User, World};
+use crate::world::{AssetKind, EPOCH_MS, Id, Stamp, Stored, User, World};
 
 /// Different pictures that people use.
 const PICTURES: usize = 48;
@@ -84,6 +84,8 @@ pub struct People {
     /// What a batch calls itself.
     stem: String,
     made: u64,
+    /// When the accounts are as old as they are said to be.
+    now: Stamp,
 }
 
 impl People {
@@ -99,7 +101,14 @@ impl People {
                 .collect(),
             stem,
             made: 0,
+            now: world.now(),
         }
+    }
+
+    /// Accounts as they were at a moment: ids of built-in worlds do not depend on the clock.
+    pub fn as_of(mut self, now: Stamp) -> Self {
+        self.now = now;
+        self
     }
 
     /// Puts a new account into the world.
@@ -132,7 +141,7 @@ impl People {
             Kind::Batch { days } => i64::from(days) * DAY_MS + self.draw.below(3_600_000) as i64,
             Kind::Aged { days } => i64::from(days) * DAY_MS + self.made as i64,
         };
-        let mut created = (world.now().0 - age).max(EPOCH_MS + self.made as i64);
+        let mut created = (self.now.0 - age).max(EPOCH_MS + self.made as i64);
         loop {
             let id = Id((((created - EPOCH_MS) as u64) << 22) | WORKER | (self.made & 0xfff));
             if !world.users.contains_key(&id) {

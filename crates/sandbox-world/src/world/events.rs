@@ -83,7 +83,7 @@ pub struct Event {
     /// `None`: goes to shard 0.
     pub guild_id: Option<Id>,
     /// Name of the dispatch, as `MESSAGE_CREATE`. The payload of GUILD_CREATE is only `{id}`:
-    /// each session builds its own through [`World::guild_create_payload`].
+    /// each session builds its own through [`World::guild_create_text`].
     pub kind: &'static str,
     /// A session needs one of these bits; 0 = no intent needed.
     pub intents: u64,

@@ -76,7 +76,41 @@ pub struct Guild {
     pub command_permissions: BTreeMap<(Id, Id), Vec<super::CommandPermission>>,
 }
 
+/// What grows with a guild's people and days.
+#[derive(Default)]
+struct People {
+    members: BTreeMap<Id, Member>,
+    departed: BTreeSet<Id>,
+    bans: BTreeMap<Id, Ban>,
+    audit: AuditLog,
+}
+
 impl Guild {
+    /// Swaps what grows with people and days.
+    fn swap_people(&mut self, people: &mut People) {
+        std::mem::swap(&mut self.members, &mut people.members);
+        std::mem::swap(&mut self.departed, &mut people.departed);
+        std::mem::swap(&mut self.bans, &mut people.bans);
+        std::mem::swap(&mut self.audit, &mut people.audit);
+    }
+
+    /// A copy to edit, without members, bans and audit log: there may be 50,000 of each.
+    pub fn without_people(&mut self) -> Self {
+        let mut people = People::default();
+        self.swap_people(&mut people);
+        let copy = self.clone();
+        self.swap_people(&mut people);
+        copy
+    }
+
+    /// Takes over everything from an edited copy but the people.
+    pub fn become_edited(&mut self, mut edited: Self) {
+        let mut people = People::default();
+        self.swap_people(&mut people);
+        edited.swap_people(&mut people);
+        *self = edited;
+    }
+
     /// Whether nobody gets in by an invite for now.
     pub fn invites_paused(&self, now: Stamp) -> bool {
         let until = self
@@ -195,6 +229,8 @@ pub struct Role {
     pub managed: bool,
     /// The bot a managed role belongs to.
     pub bot: Option<Id>,
+    /// Given by connections of members to other services, never by hand.
+    pub linked: bool,
     pub icon: Option<String>,
     pub unicode_emoji: Option<String>,
     pub flags: u32,
@@ -212,6 +248,7 @@ impl Role {
             mentionable: false,
             managed: false,
             bot: None,
+            linked: false,
             icon: None,
             unicode_emoji: None,
             flags: 0,
@@ -237,6 +274,9 @@ impl Role {
         });
         if let Some(bot) = self.bot {
             role["tags"] = json!({"bot_id": bot});
+        } else if self.linked {
+            // Null means that it is so.
+            role["tags"] = json!({"guild_connections": null});
         }
         role
     }

@@ -56,7 +56,7 @@ pub use messages::{
 };
 pub use scheduled_events::{EventException, EventStatus, ScheduledEvent, Venue};
 pub use sight::{HIDDEN_NAME, OBFUSCATED};
-pub use snapshots::{MAX_GUILDS_PER_SHARD, MemberQuery};
+pub use snapshots::{MAX_GUILDS_PER_SHARD, MemberQuery, MembersAsked};
 pub use soundboard::Sound;
 pub use stages::StageInstance;
 pub use templates::Template;

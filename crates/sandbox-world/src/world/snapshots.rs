@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::permissions as perm;
-use super::{Guild, Id, Member, Role, World, intent};
+use super::{Guild, Id, Member, Role, World, compact, intent};
 
 /// Guilds on one shard beyond which identify is refused (4011).
 pub const MAX_GUILDS_PER_SHARD: usize = 2_500;
@@ -23,6 +23,23 @@ pub enum MemberQuery {
         limit: usize,
     },
     Users(Vec<Id>),
+}
+
+/// An answer to opcode 8 that is being written.
+#[derive(Debug)]
+pub struct MembersAsked {
+    pub guild: Id,
+    found: Vec<Id>,
+    not_found: Vec<Id>,
+    presences: bool,
+    nonce: Option<String>,
+}
+
+impl MembersAsked {
+    /// How many chunks there are; at least one.
+    pub fn chunks(&self) -> usize {
+        self.found.len().div_ceil(CHUNK).max(1)
+    }
 }
 
 impl World {
@@ -92,20 +109,57 @@ impl World {
         ready
     }
 
-    /// The `d` of GUILD_CREATE for one bot's session; `None` when the bot is not in the guild. An
-    /// unavailable guild gives `{id, unavailable: true}`, to be sent as GUILD_DELETE or left out.
-    pub fn guild_create_payload(
+    /// The `d` of GUILD_CREATE for one bot's session; `None` when the bot is not in the guild, or
+    /// the guild is out. Members, of which there may be thousands, are written straight.
+    pub fn guild_create_text(
         &self,
         guild: Id,
         bot: Id,
         intents: u64,
         large_threshold: usize,
-    ) -> Option<Value> {
-        let guild = self.guilds.get(&guild)?;
-        let own = guild.members.get(&bot)?;
-        if guild.unavailable {
-            return Some(json!({"id": guild.id, "unavailable": true}));
+    ) -> Option<String> {
+        let guild = self.guilds.get(&guild).filter(|g| !g.unavailable)?;
+        let mut text = compact(&self.guild_create(guild, bot, intents, large_threshold)?);
+        let presences_wanted = intents & intent::GUILD_PRESENCES != 0;
+        let everyone = presences_wanted && guild.members.len() <= large_threshold;
+        let some = presences_wanted && guild.members.len() <= LARGE_GUILD;
+        let listed = |m: &&Member| {
+            let prominent =
+                || !m.roles.is_empty() || m.nick.is_some() || self.presences.contains_key(&m.user);
+            m.user == bot || guild.voice.contains_key(&m.user) || everyone || (some && prominent())
+        };
+        // In place of the closing brace.
+        text.pop();
+        text.push_str(",\"members\":");
+        self.write_members(&mut text, guild.members.values().filter(listed));
+        text.push('}');
+        Some(text)
+    }
+
+    fn write_members<'w>(&'w self, text: &mut String, members: impl Iterator<Item = &'w Member>) {
+        let mut before = '[';
+        for member in members {
+            text.push(before);
+            // Only maps whose keys are no strings cannot be written, and a member has none.
+            text.push_str(&serde_json::to_string(&self.member_view(member)).unwrap_or_default());
+            before = ',';
         }
+        if before == '[' {
+            text.push('[');
+        }
+        text.push(']');
+    }
+
+    /// All of it but the members.
+    fn guild_create(
+        &self,
+        guild: &Guild,
+        bot: Id,
+        intents: u64,
+        large_threshold: usize,
+    ) -> Option<Value> {
+        let own = guild.members.get(&bot)?;
+        let presences_wanted = intents & intent::GUILD_PRESENCES != 0;
         let mut json = self.guild_json(guild);
         let now = self.now();
         let mut channels = Vec::with_capacity(guild.channels.len());
@@ -127,20 +181,6 @@ impl World {
                 perm::in_channel(guild, c, parent, bot, now) & perm::VIEW_CHANNEL != 0
             })
             .map(|c| self.thread_json_for(c, bot))
-            .collect();
-        let presences_wanted = intents & intent::GUILD_PRESENCES != 0;
-        let everyone = presences_wanted && guild.members.len() <= large_threshold;
-        let some = presences_wanted && guild.members.len() <= LARGE_GUILD;
-        let listed = |m: &&Member| {
-            let prominent =
-                || !m.roles.is_empty() || m.nick.is_some() || self.presences.contains_key(&m.user);
-            m.user == bot || guild.voice.contains_key(&m.user) || everyone || (some && prominent())
-        };
-        let members: Vec<Value> = guild
-            .members
-            .values()
-            .filter(listed)
-            .map(|m| self.member_json(m))
             .collect();
         let presences: Vec<Value> = if presences_wanted {
             let shown = guild
@@ -164,7 +204,6 @@ impl World {
         json["unavailable"] = false.into();
         json["member_count"] = guild.members.len().into();
         json["voice_states"] = voice.into();
-        json["members"] = members.into();
         json["channels"] = channels.into();
         json["threads"] = threads.into();
         json["presences"] = presences.into();
@@ -180,58 +219,67 @@ impl World {
         Some(json)
     }
 
-    /// The `d` of every GUILD_MEMBERS_CHUNK that answers a query; at least one.
-    pub fn member_chunks(
+    /// Whom a query finds; at most one chunk of them is written at a time.
+    pub fn members_asked(
         &self,
         guild: Id,
         query: &MemberQuery,
         presences: bool,
-        nonce: Option<&str>,
-    ) -> Vec<Value> {
-        let Some(state) = self.guilds.get(&guild) else {
-            return Vec::new();
-        };
-        let mut not_found = Vec::new();
-        let found: Vec<&Member> = match query {
-            MemberQuery::Users(ids) => ids
-                .iter()
-                .filter_map(|id| {
-                    let member = state.members.get(id);
-                    if member.is_none() {
-                        not_found.push(*id);
-                    }
-                    member
-                })
-                .collect(),
-            MemberQuery::Prefix { query, limit } => {
-                let limit = if *limit == 0 { usize::MAX } else { *limit };
-                self.members_by_prefix(state, query).take(limit).collect()
+        nonce: Option<String>,
+    ) -> MembersAsked {
+        let (mut found, mut not_found) = (Vec::new(), Vec::new());
+        if let Some(state) = self.guilds.get(&guild) {
+            match query {
+                MemberQuery::Users(ids) => {
+                    let there = |id: &&Id| state.members.contains_key(id);
+                    (found, not_found) = ids.iter().partition(there);
+                }
+                MemberQuery::Prefix { query, limit } => {
+                    let limit = if *limit == 0 { usize::MAX } else { *limit };
+                    let members = self.members_by_prefix(state, query).take(limit);
+                    found = members.map(|m| m.user).collect();
+                }
             }
+        }
+        MembersAsked {
+            guild,
+            found,
+            not_found,
+            presences,
+            nonce,
+        }
+    }
+
+    /// The `d` of one GUILD_MEMBERS_CHUNK. Who has left since the question is left out.
+    pub fn member_chunk(&self, asked: &MembersAsked, index: usize) -> String {
+        let part = asked.found.chunks(CHUNK).nth(index).unwrap_or_default();
+        let state = self.guilds.get(&asked.guild);
+        let members = || {
+            let found = part.iter();
+            found.filter_map(|user| state?.members.get(user))
         };
-        let count = found.len().div_ceil(CHUNK).max(1);
-        (0..count)
-            .map(|index| {
-                let part = found.iter().skip(index * CHUNK).take(CHUNK);
-                let mut chunk = json!({
-                    "guild_id": guild,
-                    "members": part.clone().map(|m| self.member_json(m)).collect::<Vec<_>>(),
-                    "chunk_index": index,
-                    "chunk_count": count,
-                    "not_found": if index == 0 { not_found.clone() } else { Vec::new() },
-                });
-                if presences {
-                    chunk["presences"] = part
-                        .filter_map(|m| {
-                            Some(self.presences.get(&m.user)?.json(m.user, Some(guild)))
-                        })
-                        .collect();
-                }
-                if let Some(nonce) = nonce {
-                    chunk["nonce"] = nonce.into();
-                }
-                chunk
-            })
-            .collect()
+        let mut chunk = json!({
+            "guild_id": asked.guild,
+            "chunk_index": index,
+            "chunk_count": asked.chunks(),
+            "not_found": if index == 0 { &asked.not_found[..] } else { &[] },
+        });
+        if asked.presences {
+            let shown = members().filter_map(|m| {
+                let presence = self.presences.get(&m.user)?;
+                Some(presence.json(m.user, Some(asked.guild)))
+            });
+            chunk["presences"] = shown.collect();
+        }
+        if let Some(nonce) = &asked.nonce {
+            chunk["nonce"] = nonce.as_str().into();
+        }
+        let mut text = compact(&chunk);
+        text.pop();
+        text.push_str(",\"members\":");
+        self.write_members(&mut text, members());
+        text.push('}');
+        text
     }
 
     /// Members whose username, display name or nickname starts with `prefix`, ignoring case.

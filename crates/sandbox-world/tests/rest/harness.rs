@@ -38,6 +38,11 @@ pub fn bot_header() -> &'static str {
 
 impl Case {
     pub fn new() -> Self {
+        Self::of("small")
+    }
+
+    /// In another built-in world.
+    pub fn of(world: &str) -> Self {
         let clock = Arc::new(SandboxClock::frozen(
             Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap(),
         ));
@@ -46,7 +51,7 @@ impl Case {
             gateway: "ws://127.0.0.1:4401".into(),
         };
         let options = Options {
-            world: "small".into(),
+            world: world.into(),
             seed: 1,
             addresses,
             clock,

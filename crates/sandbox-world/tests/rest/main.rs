@@ -25,6 +25,7 @@ mod messages;
 mod moderation;
 mod nasty;
 mod overwriting;
+mod parity;
 mod permissions;
 mod publishing;
 mod reading;

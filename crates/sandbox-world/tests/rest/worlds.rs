@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use chrono::{TimeZone, Utc};
 use splashtail_sandbox_world::clock::SandboxClock;
-use splashtail_sandbox_world::seed::{build, generated, small};
-use splashtail_sandbox_world::world::{Addresses, Id, World};
+use splashtail_sandbox_world::seed::{big, build, odd, small};
+use splashtail_sandbox_world::world::{Addresses, COMPONENTS_V2, Id, World};
+
+use crate::harness::Case;
 
 fn world(name: &str, year: i32) -> World {
     let clock = Arc::new(SandboxClock::frozen(
@@ -89,15 +91,122 @@ fn later_ids_are_greater_than_every_seeded_one_whatever_the_clock_says() {
 }
 
 #[test]
-fn big_is_at_every_limit() {
+fn big_is_at_every_limit_and_varied() {
     let big = world("big", 2026);
-    let guild = &big.guilds[&generated::BIG_GUILD];
+    let guild = &big.guilds[&big::BIG_GUILD];
     assert_eq!((guild.channels.len(), guild.roles.len()), (500, 250));
     assert!(guild.members.len() >= 50_000);
     let mut positions: Vec<i64> = guild.roles.values().map(|r| r.position).collect();
     positions.sort_unstable();
     positions.dedup();
     assert_eq!(positions.len(), 250, "every role has a place of its own");
+    let kinds = |kind: u8| {
+        guild
+            .channels
+            .iter()
+            .filter(|c| big.channels[c].kind == kind)
+            .count()
+    };
+    assert!(
+        [0, 2, 4, 5, 13, 15, 16]
+            .into_iter()
+            .all(|kind| kinds(kind) > 0)
+    );
+    let overwrites = guild
+        .channels
+        .iter()
+        .flat_map(|c| big.channels[c].overwrites.values());
+    let departed = overwrites.filter(|o| o.member && !guild.members.contains_key(&o.id));
+    assert!(departed.count() > 50, "overwrites of people who left");
+    let threads = guild
+        .threads
+        .iter()
+        .filter_map(|t| big.channels[t].thread.as_ref());
+    assert_eq!(threads.filter(|t| t.archived).count(), 250);
+    let messages = || big.messages.values().flat_map(|m| m.values());
+    assert!(messages().count() >= 20_000);
+    assert!(messages().filter(|m| !m.attachments.is_empty()).count() > 300);
+    assert!(messages().any(|m| m.poll.is_some()) && messages().any(|m| m.snapshot.is_some()));
+    assert!(messages().any(|m| m.flags & COMPONENTS_V2 != 0));
+    assert!(guild.automod.len() >= 6 && guild.scheduled_events.len() >= 3);
+    assert!(guild.stickers.len() >= 40 && guild.sounds.len() >= 24 && big.webhooks.len() >= 40);
+    assert!(
+        guild.roles.values().any(|r| r.linked) && guild.roles.values().any(|r| r.icon.is_some())
+    );
+    // What it is like does not depend on when it is looked at.
+    assert_eq!(ids(&big), ids(&world("big", 2031)));
+}
+
+#[test]
+fn odd_holds_what_bug_reports_name() {
+    let odd = world("odd", 2026);
+    let guild = &odd.guilds[&odd::ODD_GUILD];
+    let roles = |name: &str| guild.roles.values().filter(|r| r.name == name).count();
+    assert_eq!((roles("twin"), roles(" ")), (2, 1));
+    assert_eq!(guild.name.chars().count(), 100);
+    let named = |name: &str| {
+        guild
+            .channels
+            .iter()
+            .filter(|c| odd.channels[c].name == name)
+            .count()
+    };
+    assert_eq!(named("twin"), 3);
+    assert_eq!(guild.voice.len(), odd::AUDIENCE);
+    let files = odd
+        .messages
+        .values()
+        .flat_map(|m| m.values())
+        .flat_map(|m| &m.attachments);
+    assert_eq!(
+        files.filter(|f| f.filename == "image.png").count(),
+        odd::FILES
+    );
+    assert!(!guild.features.contains("COMMUNITY"));
+    assert!(guild.channels.iter().any(|c| odd.channels[c].kind == 5));
+    assert_eq!(guild.emojis.values().filter(|e| !e.animated).count(), 50);
+}
+
+/// What anyone can read of the large worlds is as Discord describes it.
+#[test]
+fn answers_about_big_and_odd_fit_the_description() {
+    for name in ["big", "odd"] {
+        let case = Case::of(name);
+        let guild = big::BIG_GUILD;
+        let mut paths = vec![
+            format!("/guilds/{guild}"),
+            format!("/guilds/{guild}/channels"),
+            format!("/guilds/{guild}/roles"),
+            format!("/guilds/{guild}/members?limit=1000"),
+            format!("/guilds/{guild}/emojis"),
+            format!("/guilds/{guild}/stickers"),
+            format!("/guilds/{guild}/soundboard-sounds"),
+            format!("/guilds/{guild}/scheduled-events"),
+            format!("/guilds/{guild}/auto-moderation/rules"),
+            format!("/guilds/{guild}/onboarding"),
+            format!("/guilds/{guild}/invites"),
+            format!("/guilds/{guild}/webhooks"),
+            format!("/guilds/{guild}/threads/active"),
+        ];
+        let rooms: Vec<(Id, u8)> = case.sandbox.with_world(|world| {
+            let rooms = world.guilds[&guild].channels.iter();
+            rooms.map(|c| (*c, world.channels[c].kind)).collect()
+        });
+        let texts = rooms.iter().filter(|(_, kind)| *kind == 0).take(20);
+        paths.extend(texts.map(|(id, _)| format!("/channels/{id}/messages?limit=100")));
+        let forums = rooms.iter().filter(|(_, kind)| *kind == 15).take(3);
+        paths.extend(forums.map(|(id, _)| format!("/channels/{id}/threads/archived/public")));
+        for path in paths {
+            let answer = case.user(
+                small::OWNER,
+                http::Method::GET,
+                &path,
+                serde_json::Value::Null,
+            );
+            assert_eq!(answer.status, 200, "{name} {path}: {}", answer.json());
+        }
+        case.finish();
+    }
 }
 
 #[test]
@@ -112,13 +221,13 @@ fn unknown_worlds_are_named() {
     let error = build("tiny", 0, &addresses, &clock).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no built-in world `tiny`; there are: small, big, many, empty"
+        "there is no built-in world `tiny`; there are: small, big, odd, many, empty"
     );
 }
 
 #[test]
 fn no_two_messages_share_an_id() {
-    for name in ["small", "big", "many"] {
+    for name in ["small", "big", "many", "odd"] {
         let world = world(name, 2026);
         let mut all: Vec<Id> = world
             .messages

@@ -64,6 +64,12 @@ impl Client {
         Ok(client)
     }
 
+    /// Asks for all members of a guild.
+    pub async fn ask_for_everyone(&mut self, guild: &str) -> Result<()> {
+        let ask = json!({"op": 8, "d": {"guild_id": guild, "query": "", "limit": 0}});
+        Ok(self.ws.send(Message::text(ask.to_string())).await?)
+    }
+
     /// The next payload's length; the text is in `room`.
     pub async fn next(&mut self) -> Result<usize> {
         let frame = loop {

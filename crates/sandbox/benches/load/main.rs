@@ -13,6 +13,7 @@ mod peer;
 mod process;
 mod rest;
 mod table;
+mod waits;
 
 use anyhow::Result;
 use table::Row;
@@ -44,6 +45,9 @@ fn main() -> Result<()> {
         }
         if wanted("memory") {
             memory::measure(&mut rows).await?;
+        }
+        if wanted("waits") {
+            waits::measure(&mut rows).await?;
         }
         Ok::<(), anyhow::Error>(())
     })?;

@@ -1,7 +1,7 @@
 //! Memory of a sandbox with 2,500 full guilds, all sent to one client.
 
 use anyhow::Result;
-use splashtail_sandbox_world::seed::generated::MANY_GUILDS;
+use splashtail_sandbox_world::seed::many::MANY_GUILDS;
 
 use crate::events::Client;
 use crate::process::{Sandbox, Watch};

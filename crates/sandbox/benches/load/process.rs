@@ -99,7 +99,7 @@ impl Sandbox {
         let (rest, gateway, control) = (listener()?, listener()?, listener()?);
         let process = Process::start(
             SANDBOX,
-            &["--world", world],
+            &["--world", world, "--heartbeat-ms", "600000"],
             vec![rest.0, gateway.0, control.0],
         )?;
         let url: Url = format!("http://127.0.0.1:{}", control.1).parse()?;

@@ -22,7 +22,7 @@ const CONNECTIONS: usize = 16;
 
 /// A request to repeat; `{n}` in path and body becomes the number of the repetition.
 #[derive(Clone)]
-struct Call {
+pub struct Call {
     method: Method,
     path: String,
     body: String,
@@ -38,7 +38,7 @@ impl Call {
         Self { method, path, body }
     }
 
-    fn get(path: String) -> Self {
+    pub fn get(path: String) -> Self {
         Self::new(Method::GET, path, &Value::Null)
     }
 }
@@ -166,9 +166,9 @@ async fn run(
     Ok((watch.rate(process, count)?, bytes / count))
 }
 
-type Connection = SendRequest<Full<Bytes>>;
+pub type Connection = SendRequest<Full<Bytes>>;
 
-async fn connect(port: u16) -> Result<Connection> {
+pub async fn connect(port: u16) -> Result<Connection> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
@@ -176,14 +176,25 @@ async fn connect(port: u16) -> Result<Connection> {
     Ok(sender)
 }
 
-async fn send(connection: &mut Connection, base: &str, call: &Call, n: usize) -> Result<Bytes> {
+pub async fn send(connection: &mut Connection, base: &str, call: &Call, n: usize) -> Result<Bytes> {
+    send_as(connection, &small::bot_token(), base, call, n).await
+}
+
+/// The same with the token of another bot.
+pub async fn send_as(
+    connection: &mut Connection,
+    token: &str,
+    base: &str,
+    call: &Call,
+    n: usize,
+) -> Result<Bytes> {
     let n = n.to_string();
     let mut request = http::Request::builder()
         .method(call.method.clone())
         .uri(format!("{base}{}", call.path.replace("{n}", &n)))
         .header("host", "sandbox")
         .header("user-agent", "DiscordBot (https://example.test, 1)")
-        .header("authorization", format!("Bot {}", small::bot_token()));
+        .header("authorization", format!("Bot {token}"));
     if !call.body.is_empty() {
         request = request.header("content-type", "application/json");
     }

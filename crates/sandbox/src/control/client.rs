@@ -257,6 +257,11 @@ impl ControlClient {
         self.post("/ctl/apps", body).await
     }
 
+    /// Sets what the gateway grants an application, by its id.
+    pub async fn edit_app(&self, app: &str, body: &EditApp) -> Result<Granted, ControlError> {
+        self.post(&format!("/ctl/apps/{app}"), body).await
+    }
+
     pub async fn apps(&self) -> Result<Vec<App>, ControlError> {
         self.get("/ctl/apps").await
     }

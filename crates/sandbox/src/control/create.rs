@@ -1,12 +1,12 @@
 //! Adding applications, users and guilds.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use serde_json::json;
 use splashtail_sandbox_world::world::permissions::{ADMINISTRATOR, DEFAULT_EVERYONE};
 use splashtail_sandbox_world::world::{Application, Channel, Guild, Id, Role, User};
 
-use super::types::{App, NewApp, NewGuild, NewUser};
+use super::types::{App, EditApp, Granted, NewApp, NewGuild, NewUser};
 use super::{Answer, Body, Ctl, Failure, id};
 
 fn app_json(app: &Application) -> App {
@@ -56,6 +56,61 @@ pub(super) async fn create_app(State(control): Ctl, Body(body): Body<NewApp>) ->
         }
         Ok(Json(answer))
     })
+}
+
+const MAX_SHARDS: u32 = 1_024;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+pub(super) async fn edit_app(
+    State(control): Ctl,
+    Path(app): Path<String>,
+    Body(edit): Body<EditApp>,
+) -> Answer<Granted> {
+    let number = id(&app)?;
+    for (name, value) in [
+        ("shards", edit.shards),
+        ("max_concurrency", edit.max_concurrency),
+    ] {
+        if value.is_some_and(|n| !(1..=MAX_SHARDS).contains(&n)) {
+            return Err(Failure::bad(format!(
+                "`{name}` lies between 1 and {MAX_SHARDS}"
+            )));
+        }
+    }
+    let detail = json!({"id": app, "edit": edit});
+    let granted = control.edge.sandbox.with_world(|world| {
+        let now = world.now();
+        let app = world.apps.get_mut(&number)?;
+        app.shards = edit.shards.unwrap_or(app.shards);
+        app.max_concurrency = edit.max_concurrency.unwrap_or(app.max_concurrency);
+        let starts = &mut app.sessions;
+        if let Some(total) = edit.session_starts {
+            starts.total = total;
+            starts.remaining = starts.remaining.min(total);
+        }
+        if let Some(left) = edit.session_starts_left {
+            starts.remaining = left.min(starts.total);
+            // From now on, even when nobody has identified in this period.
+            starts.reset_at = starts
+                .reset_at
+                .filter(|at| *at > now)
+                .or(Some(now.plus(DAY_MS)));
+        }
+        let fresh = starts.reset_at.is_none_or(|at| at <= now);
+        Some(Granted {
+            shards: app.shards,
+            max_concurrency: app.max_concurrency,
+            session_starts: starts.total,
+            session_starts_left: if fresh {
+                starts.total
+            } else {
+                starts.remaining
+            },
+        })
+    });
+    let granted = granted.ok_or_else(|| Failure::missing("application", &app))?;
+    control.note("edit_app", detail);
+    Ok(Json(granted))
 }
 
 pub(super) async fn create_user(State(control): Ctl, Body(body): Body<NewUser>) -> Answer {

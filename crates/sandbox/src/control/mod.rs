@@ -18,6 +18,7 @@ mod interact;
 mod limits;
 mod lists;
 pub mod page;
+pub(crate) mod routes;
 pub mod types;
 mod view;
 mod watch;
@@ -30,7 +31,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, get};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value, json};
@@ -45,8 +46,6 @@ use crate::server::http::BODY_TIME;
 
 /// Largest body of a control call: a file of ten mebibytes travels in it as base64.
 const MAX_BODY: usize = 16 << 20;
-/// Of an act: ten of them do.
-const MAX_ACT: usize = 144 << 20;
 
 /// What every handler works with.
 #[derive(Clone)]
@@ -158,49 +157,14 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
     let file = move |method: Method, uri: Uri, headers: HeaderMap| {
         std::future::ready(page.answer(&method, &uri, &headers, &pictures))
     };
-    Router::new()
-        .route("/readyz", get(|| async { "ready\n" }))
+    let ready = Router::new().route("/readyz", get(|| async { "ready\n" }));
+    routes::routes()
+        .into_iter()
+        .fold(ready, |router, (path, methods)| router.route(path, methods))
         .route(
-            "/ctl/world",
-            get(worlds::show)
-                .post(worlds::load)
-                .patch(worlds::set_conduct),
+            "/ctl/{*rest}",
+            any(|uri: Uri| async move { routes::unknown(uri.path()) }),
         )
-        .route("/ctl/reset", post(worlds::reset))
-        .route("/ctl/apps", get(create::apps).post(create::create_app))
-        .route("/ctl/overview", get(worlds::overview))
-        .route("/ctl/users", get(lists::users).post(create::create_user))
-        .route("/ctl/guilds", get(lists::guilds).post(create::create_guild))
-        .route("/ctl/guilds/{guild}/members", get(lists::members))
-        .route("/ctl/guilds/{guild}/happen", post(happen::happen))
-        .route("/ctl/as/{user}/messages", get(view::messages))
-        .route("/ctl/as/{user}/commands", get(view::commands))
-        .route("/ctl/as/{user}/guild", get(view::guild))
-        .route("/ctl/as/{user}/threads", get(view::threads))
-        .route("/ctl/as/{user}/audit", get(view::audit))
-        .route("/ctl/as/{user}/bans", get(view::bans))
-        .route("/ctl/as/{user}/dms", get(view::dms))
-        .route("/ctl/as/{user}/interact", post(interact::interact))
-        .route("/ctl/as/{user}/consent", post(consent::consent))
-        .route(
-            "/ctl/as/{user}/{act}",
-            post(acts::act).layer(DefaultBodyLimit::max(MAX_ACT)),
-        )
-        .route("/ctl/clock", get(clock::clock).post(clock::set_clock))
-        .route(
-            "/ctl/faults",
-            get(faults::faults)
-                .post(faults::add_fault)
-                .delete(faults::clear_faults),
-        )
-        .route("/ctl/faults/{id}", delete(faults::remove_fault))
-        .route("/ctl/journal", get(watch::journal))
-        .route("/ctl/sessions", get(watch::sessions))
-        .route("/ctl/limits", get(limits::limits).post(limits::set_limits))
-        .route("/ctl/violations", get(watch::violations))
-        .route("/ctl/settle", post(watch::settle))
-        .route("/ctl/drills", get(drills::list).post(drills::start))
-        .route("/ctl/drills/{id}", get(drills::show).delete(drills::stop))
         .fallback(file)
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
             let message = format!("{} does not take {method}", uri.path());

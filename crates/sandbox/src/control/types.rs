@@ -252,6 +252,33 @@ pub struct App {
     pub redirect_uris: Vec<String>,
 }
 
+/// `POST /ctl/apps/{app}`: what the gateway grants an application from now on, and `GET
+/// /gateway/bot` tells. What is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EditApp {
+    /// Recommended shards; more are told when these do not hold every guild.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<u32>,
+    /// Session starts of a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_starts: Option<u32>,
+    /// Of these, how many are left of the present day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_starts_left: Option<u32>,
+}
+
+/// What the gateway grants an application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    pub shards: u32,
+    pub max_concurrency: u32,
+    pub session_starts: u32,
+    pub session_starts_left: u32,
+}
+
 /// `POST /ctl/users`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

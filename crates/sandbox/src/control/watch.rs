@@ -66,7 +66,10 @@ fn queued(control: &Control) -> Queued {
         .sandbox
         .with_world(|world| world.waiting_interactions());
     let frames = edge.gateway.sessions().into_iter();
-    let frames = frames.map(|s| (s.identity.session_id.to_string(), s.queued()));
+    let frames = frames.map(|s| {
+        let pending = s.queued() + if s.is_ended() { 0 } else { s.owed() };
+        (s.identity.session_id.to_string(), pending)
+    });
     Queued {
         requests: edge.requests(),
         delayed_events: edge.gateway.delayed(),

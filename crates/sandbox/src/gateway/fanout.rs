@@ -43,7 +43,7 @@ impl Gateway {
                 Some(guild) => session.covers(guild),
                 None => session.identity.shard[0] == 0,
             };
-            if !mine {
+            if !mine || event.guild_id.is_some_and(|guild| session.awaits(guild)) {
                 continue;
             }
             let identity = &session.identity;

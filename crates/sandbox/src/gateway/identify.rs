@@ -7,7 +7,7 @@ use splashtail_sandbox_world::world::{Application, Id, Stamp, World, compact, in
 
 use super::close::Close;
 use super::session::{Identity, ResumeError, Session};
-use super::{Gateway, Resumed, Started};
+use super::{Gateway, Resumed, Started, make_way};
 
 /// Application flags (full or limited) that allow each privileged intent.
 const PRIVILEGED: [(u64, u64); 3] = [
@@ -16,6 +16,8 @@ const PRIVILEGED: [(u64, u64); 3] = [
     (intent::MESSAGE_CONTENT, (1 << 18) | (1 << 19)),
 ];
 
+/// Guilds that are told of while the world is held once: the first of them together with READY.
+const GUILDS_AT_ONCE: usize = 16;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What identify asks for, decoded.
@@ -75,7 +77,7 @@ impl Gateway {
         encoding: &'static str,
     ) -> Result<Started, Close> {
         let wish = Wish::decode(d).ok_or(Close::Decode)?;
-        self.sandbox.with_world(|world| {
+        let started = self.sandbox.with_world(|world| {
             let app = world
                 .app_by_token(&wish.token)
                 .ok_or(Close::AuthenticationFailed)?
@@ -107,7 +109,21 @@ impl Gateway {
                 world.set_presence(app.bot, status, activities(&wish.presence));
             }
             Ok(Started::Session(session, connection))
-        })
+        })?;
+        if let Started::Session(session, _) = &started
+            && session.owed() > 0
+        {
+            tokio::spawn(self.clone().tell_the_rest(session.clone()));
+        }
+        Ok(started)
+    }
+
+    /// Tells a session of its further guilds, and lets others at the world in between.
+    async fn tell_the_rest(self: Arc<Self>, session: Arc<Session>) {
+        while !session.is_ended() && session.owed() > 0 {
+            self.sandbox.with_world(|world| self.tell(world, &session));
+            make_way().await;
+        }
     }
 
     /// One identify per window and concurrency key.
@@ -170,8 +186,17 @@ impl Gateway {
         if !session.has_intent(intent::GUILDS) {
             return;
         }
-        for guild in guilds {
-            self.create_guild(world, session, *guild);
+        session.expect(guilds.iter().copied());
+        self.tell(world, session);
+    }
+
+    /// GUILD_CREATE for the next few guilds.
+    fn tell(self: &Arc<Self>, world: &World, session: &Arc<Session>) {
+        for _ in 0..GUILDS_AT_ONCE {
+            let Some(guild) = session.next_untold() else {
+                return;
+            };
+            self.create_guild(world, session, guild);
         }
     }
 
@@ -182,10 +207,9 @@ impl Gateway {
         if world.guilds.get(&guild).is_none_or(|g| g.unavailable) {
             return;
         }
-        let payload = world.guild_create_payload(guild, identity.bot, intents, threshold as usize);
-        if let Some(payload) = payload {
-            let text: Arc<str> = compact(&payload).into();
-            self.publish(session, "GUILD_CREATE", text, Some(guild));
+        let text = world.guild_create_text(guild, identity.bot, intents, threshold as usize);
+        if let Some(text) = text {
+            self.publish(session, "GUILD_CREATE", text.into(), Some(guild));
         }
     }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use splashtail_sandbox_world::world::{MemberQuery, intent};
+use splashtail_sandbox_world::world::{MemberQuery, MembersAsked, World, intent};
 
 use super::close::Close;
 use super::session::Session;
-use super::{Gateway, Id};
+use super::{Gateway, Id, make_way};
 
 /// Sandbox time between two requests for all members of a guild.
 const ALL_MEMBERS_MS: i64 = 30_000;
@@ -32,31 +32,63 @@ impl Gateway {
         let presences = d["presences"] == true && session.has_intent(intent::GUILD_PRESENCES);
         let everyone = matches!(&query, MemberQuery::Prefix { query, .. } if query.is_empty());
         let all = everyone && matches!(&query, MemberQuery::Prefix { limit: 0, .. });
-        self.sandbox.with_world(|world| {
+        let asked = self.sandbox.with_world(|world| {
             let bot = session.identity.bot;
             let mine = world
                 .guilds
                 .get(&guild)
                 .is_some_and(|g| g.bots.contains(&bot));
             if !mine || !session.covers(guild) {
-                return;
+                return None;
             }
             // The first hundred are no less everybody than all of them.
             if everyone && !session.has_intent(intent::GUILD_MEMBERS) {
-                return;
+                return None;
             }
             if all && let Some(left_ms) = self.all_members_wait(bot, guild) {
                 let told = json!({"opcode": 8, "retry_after": left_ms as f64 / 1000.0,
                     "meta": {"guild_id": guild, "nonce": nonce}});
                 self.publish(session, "RATE_LIMITED", told.to_string().into(), None);
-                return;
+                return None;
             }
-            for chunk in world.member_chunks(guild, &query, presences, nonce) {
-                let text = chunk.to_string().into();
-                self.publish(session, "GUILD_MEMBERS_CHUNK", text, Some(guild));
-            }
+            let nonce = nonce.map(str::to_owned);
+            let asked = world.members_asked(guild, &query, presences, nonce);
+            self.send_chunk(world, session, &asked, 0);
+            Some(asked)
         });
+        if let Some(asked) = asked.filter(|asked| asked.chunks() > 1) {
+            session.owe(asked.chunks() as i64 - 1);
+            tokio::spawn(self.clone().send_chunks(session.clone(), asked));
+        }
         Ok(())
+    }
+
+    fn send_chunk(
+        &self,
+        world: &World,
+        session: &Arc<Session>,
+        asked: &MembersAsked,
+        index: usize,
+    ) {
+        let text = world.member_chunk(asked, index);
+        self.publish(
+            session,
+            "GUILD_MEMBERS_CHUNK",
+            text.into(),
+            Some(asked.guild),
+        );
+    }
+
+    /// All but the first chunk; others get at the world in between.
+    async fn send_chunks(self: Arc<Self>, session: Arc<Session>, asked: MembersAsked) {
+        for index in 1..asked.chunks() {
+            if !session.is_ended() {
+                make_way().await;
+                self.sandbox
+                    .with_world(|world| self.send_chunk(world, &session, &asked, index));
+            }
+            session.owe(-1);
+        }
     }
 
     /// Counts a request for everyone; the milliseconds to wait when it comes too early.

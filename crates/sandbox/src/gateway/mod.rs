@@ -342,3 +342,9 @@ pub(crate) fn order_of(action: &Action) -> Option<Order> {
         _ => None,
     }
 }
+
+/// Lets whoever waits for the world have it, on this core too, before the caller takes it again.
+async fn make_way() {
+    std::thread::yield_now();
+    tokio::task::yield_now().await;
+}

@@ -13,12 +13,16 @@ use serde_json::{Value, json};
 use splashtail_sandbox_world::faults::{Action, Facts};
 use splashtail_sandbox_world::journal::{Caller, Record};
 use splashtail_sandbox_world::rest::limits::{Stand, hash};
-use splashtail_sandbox_world::rest::{Actor, Request, VIA, bucket_of, find_route};
+use splashtail_sandbox_world::rest::{
+    Actor, Request, VIA, bucket_of, find_route, public_path, routes,
+};
+
 use splashtail_sandbox_world::world::Id;
 use tokio_util::sync::CancellationToken;
 
 use super::Edge;
 use super::http::{BodyError, Cut, truncated};
+use crate::control::routes::meant;
 use crate::timer::sleep;
 use crate::{cdn, oauth};
 
@@ -172,6 +176,12 @@ fn api(
         address: Some(peer),
     };
     let answer = edge.sandbox.dispatch(Actor::Http, request);
+    if answer.route.is_none() && answer.status == 404 {
+        let mine = routes().iter().filter(|r| r.method == parts.method);
+        let nearest = meant(path, mine.map(|r| r.template));
+        let path = public_path(path);
+        tracing::warn!(method = %parts.method, path, nearest, "a client asked for an unknown route");
+    }
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

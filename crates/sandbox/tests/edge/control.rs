@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use splashtail_sandbox::control::client::ControlError;
 use splashtail_sandbox::control::types::{
-    Act, ClockChange, Interact, InteractKind, LoadWorld, NewGuild,
+    Act, ClockChange, EditApp, Interact, InteractKind, LoadWorld, NewGuild,
 };
 use splashtail_sandbox_world::seed::small;
 
@@ -743,4 +743,58 @@ async fn repetitions_are_spread_in_sandbox_time_and_actors_take_turns() {
         json!(small::MEMBER.to_string()),
     );
     assert_eq!(authors, [&admin, &member, &admin, &member]);
+}
+
+#[tokio::test]
+async fn what_the_gateway_grants_can_be_set_while_it_runs() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let app = small::APPLICATION.to_string();
+    let edit = EditApp {
+        shards: Some(8),
+        max_concurrency: Some(2),
+        session_starts_left: Some(3),
+        ..EditApp::default()
+    };
+    let granted = ctl.edit_app(&app, &edit).await.unwrap();
+    assert_eq!(
+        (granted.session_starts, granted.session_starts_left),
+        (1000, 3)
+    );
+    let told = b.bot("GET", "/gateway/bot").send().await.unwrap();
+    let told: Value = told.json().await.unwrap();
+    assert_eq!(told["shards"], 8);
+    let starts = &told["session_start_limit"];
+    assert_eq!(
+        (&starts["remaining"], &starts["max_concurrency"]),
+        (&json!(3), &json!(2))
+    );
+    // One start is taken, the rest of the day keeps what it was given.
+    b.session(ALL_INTENTS).await;
+    let seen = ctl.edit_app(&app, &EditApp::default()).await.unwrap();
+    assert_eq!(seen.session_starts_left, 2);
+    let none = EditApp {
+        shards: Some(0),
+        ..EditApp::default()
+    };
+    assert!(ctl.edit_app(&app, &none).await.is_err());
+}
+
+#[tokio::test]
+async fn an_unknown_call_fails_with_the_nearest() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let answer = ctl.call::<Value>(http::Method::GET, "/ctl/jurnal", &Value::Null);
+    match answer.await.unwrap_err() {
+        ControlError::Refused {
+            status,
+            code,
+            message,
+            ..
+        } => {
+            assert_eq!((status, code.as_str()), (404, "not_found"));
+            assert!(message.contains("/ctl/journal"), "{message}");
+        }
+        other => panic!("{other}"),
+    }
 }

@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::Value;
 use splashtail_sandbox::control::client::{ControlClient, ControlError};
 use splashtail_sandbox::control::types::{
-    ClockChange, Consent, LoadWorld, NewApp, NewGuild, NewUser,
+    ClockChange, Consent, EditApp, LoadWorld, NewApp, NewGuild, NewUser,
 };
 use splashtail_sandbox_world::faults::Rule;
 use splashtail_sandbox_world::openapi::complaints;
@@ -122,7 +122,7 @@ enum CtlCommand {
     Drills(DrillCommand),
     /// Show the world, or replace it by a built-in one
     World {
-        /// small, big, many or empty.
+        /// small, big, odd, many or empty.
         #[arg(long)]
         load: Option<String>,
         #[arg(long, requires = "load")]
@@ -150,6 +150,22 @@ enum CtlCommand {
         /// Application flags; default: all privileged intents.
         #[arg(long)]
         flags: Option<u64>,
+    },
+    /// Set what the gateway grants an application; shows it
+    EditApp {
+        /// Id or name.
+        app: String,
+        /// Recommended shards.
+        #[arg(long)]
+        shards: Option<u32>,
+        #[arg(long)]
+        max_concurrency: Option<u32>,
+        /// Session starts of a day.
+        #[arg(long)]
+        session_starts: Option<u32>,
+        /// Of these, how many are left.
+        #[arg(long)]
+        session_starts_left: Option<u32>,
     },
     /// Create a user
     CreateUser {
@@ -401,6 +417,22 @@ async fn create(client: &ControlClient, command: CtlCommand) -> Result<Outcome> 
                 permissions,
             };
             Outcome::of(&client.create_app(&app).await?, true)
+        }
+        CtlCommand::EditApp {
+            app,
+            shards,
+            max_concurrency,
+            session_starts,
+            session_starts_left,
+        } => {
+            let app = names::application(client, &app).await?;
+            let edit = EditApp {
+                shards,
+                max_concurrency,
+                session_starts,
+                session_starts_left,
+            };
+            Outcome::of(&client.edit_app(&app, &edit).await?, true)
         }
         CtlCommand::CreateUser {
             username,

@@ -126,9 +126,8 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let me = cx.me();
     let body = cx.object()?;
     let mut form = Form::new(&body);
-    let Some(mut guild) = cx.world.guilds.get(&id).cloned() else {
-        return Err(error::UNKNOWN_GUILD.into());
-    };
+    let place = cx.world.guilds.get_mut(&id).ok_or(error::UNKNOWN_GUILD)?;
+    let mut guild = place.without_people();
     let before = audited(&guild);
     if let Some(name) = form.text("name", 2..=100) {
         guild.name = name;
@@ -181,7 +180,7 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         if owner != me {
             return Err(error::MISSING_PERMISSIONS.into());
         }
-        if !guild.members.contains_key(&next) {
+        if !cx.guild()?.members.contains_key(&next) {
             return Err(error::UNKNOWN_MEMBER.into());
         }
         Cx::refuse_if(guild.bots.contains(&next), error::BOT_OWNER)?;
@@ -197,7 +196,9 @@ fn update_guild(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         }
     }
     let changed = changes(before, audited(&guild));
-    cx.world.guilds.insert(id, guild);
+    if let Some(place) = cx.world.guilds.get_mut(&id) {
+        place.become_edited(guild);
+    }
     cx.world.guild_updated(id);
     if !changed.is_empty() {
         cx.world.audit(
