@@ -1,0 +1,154 @@
+//! What a plan may touch.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+use splashtail_guild::{
+    Effect, Facts, Id, Kind, Mapping, Mode, Operation, Rule, Structure, Surplus, Why, plan,
+};
+
+const ALL: Facts = Facts {
+    permissions: 1 << 3,
+    top_role: None,
+    owner: true,
+};
+
+fn role(id: u64, name: &str, position: u64) -> Value {
+    json!({"id": id.to_string(), "name": name, "position": position, "permissions": "0"})
+}
+
+fn channel(id: u64, name: &str, parent: Option<u64>, kind: u64, overwrites: Value) -> Value {
+    json!({"id": id.to_string(), "type": kind, "name": name, "position": id,
+           "parent_id": parent.map(|id| id.to_string()), "permission_overwrites": overwrites})
+}
+
+fn server(roles: Vec<Value>, channels: Vec<Value>) -> Structure {
+    let mut all = vec![role(1, "@everyone", 0)];
+    all.extend(roles);
+    let guild = json!({"id": "1", "name": "G", "roles": all, "channels": channels});
+    Structure::from_guild(&guild).unwrap()
+}
+
+fn steps(live: &Structure, wanted: &Structure, mode: &Mode) -> Vec<String> {
+    let effects = plan(live, wanted, ALL, mode).effects;
+    effects.into_iter().map(|effect| effect.step).collect()
+}
+
+const EVERYTHING: Rule = Rule {
+    create: true,
+    edit: true,
+    surplus: Surplus::Delete,
+};
+
+fn deny(role: u64) -> Value {
+    json!([{"id": role.to_string(), "type": 0, "allow": "0", "deny": "1024"}])
+}
+
+/// Roles that are left alone still tell whom overwrites are for.
+#[test]
+fn a_kind_without_a_rule_stays_and_is_led_to() {
+    let live = server(vec![role(50, "Mod", 1)], vec![]);
+    let wanted = server(
+        vec![role(5, "Mod", 1), role(6, "Gone", 2)],
+        vec![channel(9, "c", None, 0, deny(5))],
+    );
+    let mode = Mode::nothing().with(Kind::Channel, EVERYTHING);
+    let planned = plan(&live, &wanted, ALL, &mode);
+    let [effect] = planned.effects.as_slice() else {
+        panic!("{:?}", planned.effects);
+    };
+    let Some(Operation::Create { body, .. }) = effect.operation.resolved(&planned.mapping) else {
+        panic!("{effect:?}");
+    };
+    assert_eq!(body["permission_overwrites"][0]["id"], "50");
+    assert_eq!(steps(&live, &wanted, &Mode::nothing()), [""; 0]);
+}
+
+#[test]
+fn each_liberty_is_its_own() {
+    let live = server(vec![role(5, "renamed", 1), role(7, "new", 2)], vec![]);
+    let wanted = server(vec![role(5, "Mod", 1), role(6, "lost", 2)], vec![]);
+    let with = |create, edit, surplus| {
+        let rule = Rule {
+            create,
+            edit,
+            surplus,
+        };
+        steps(&live, &wanted, &Mode::nothing().with(Kind::Role, rule))
+    };
+    assert_eq!(with(true, false, Surplus::Keep)[0], "role/6/create");
+    assert!(with(false, true, Surplus::Keep).contains(&"role/5/edit".to_owned()));
+    assert_eq!(with(false, false, Surplus::Delete), ["role/7/delete"]);
+}
+
+/// New channels get their overwrites in any case: without them they would be open to everybody.
+#[test]
+fn overwrites_alone_may_be_left() {
+    let live = server(vec![], vec![channel(9, "c", None, 0, json!([]))]);
+    let wanted = server(
+        vec![],
+        vec![
+            channel(9, "c", None, 0, deny(1)),
+            channel(10, "d", None, 0, deny(1)),
+        ],
+    );
+    let mut mode = Mode::all(Surplus::Keep);
+    mode.overwrites = false;
+    let planned = plan(&live, &wanted, ALL, &mode);
+    assert!(
+        planned
+            .effects
+            .iter()
+            .all(|effect| effect.step != "channel/9/edit")
+    );
+    let made = planned
+        .effects
+        .iter()
+        .find_map(|effect| match &effect.operation {
+            Operation::Create { body, .. } => Some(body.clone()),
+            _ => None,
+        });
+    assert_eq!(made.unwrap()["permission_overwrites"], deny(1));
+    mode.overwrites = true;
+    assert!(steps(&live, &wanted, &mode).contains(&"channel/9/edit".to_owned()));
+}
+
+#[test]
+fn what_is_protected_stays_with_the_category_it_stands_in() {
+    let live = server(
+        vec![role(5, "renamed", 1), role(7, "new", 2)],
+        vec![
+            channel(20, "category", None, 4, json!([])),
+            channel(21, "log", Some(20), 0, json!([])),
+            channel(22, "other", None, 0, json!([])),
+        ],
+    );
+    let wanted = server(vec![role(5, "Mod", 1)], vec![]);
+    let mode = Mode::all(Surplus::Delete)
+        .protect(Kind::Role, Id::new(5))
+        .protect(Kind::Channel, Id::new(21));
+    let planned = plan(&live, &wanted, ALL, &mode);
+    let steps: Vec<_> = planned.effects.iter().map(|e| e.step.as_str()).collect();
+    assert_eq!(steps, ["channel/22/delete", "role/7/delete"]);
+    let kept = planned
+        .unable
+        .iter()
+        .filter(|unable| unable.why == Why::Protected);
+    let kept: Vec<_> = kept.map(|unable| unable.id.get()).collect();
+    assert_eq!(kept, [5, 21, 20]);
+}
+
+/// A successor reads what its predecessor planned.
+#[test]
+fn plans_travel_as_json() {
+    let live = server(vec![role(5, "renamed", 1), role(7, "new", 2)], vec![]);
+    let wanted = server(
+        vec![role(5, "Mod", 1), role(6, "lost", 2)],
+        vec![channel(9, "c", None, 0, deny(6))],
+    );
+    let planned = plan(&live, &wanted, ALL, &Mode::all(Surplus::Delete));
+    let text = serde_json::to_string(&(&planned.effects, &planned.mapping)).unwrap();
+    let (effects, mapping): (Vec<Effect>, Mapping) = serde_json::from_str(&text).unwrap();
+    assert_eq!(effects, planned.effects);
+    assert_eq!(mapping, planned.mapping);
+}
