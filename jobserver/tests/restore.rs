@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use splashtail_core::ids::TaskId;
+use splashtail_sandbox_world::faults::{Action, Match, Rule};
 use splashtail_storage::TaskState;
 use support::Jobserver;
 use support::server::{GUILD, OWNER, World, world};
@@ -346,4 +347,120 @@ async fn messages_come_back_in_order_and_once() {
     let hooks = format!("/channels/{}/webhooks", again["id"].as_str().unwrap());
     let hooks = world.rest(OWNER, "GET", &hooks, Value::Null).await;
     assert_eq!(hooks, json!([]), "the webhook is gone");
+}
+
+/// Cases 5 and 20 of the restore matrix: a limit of hours holds up what stands under it and nothing
+/// else, and the job says so and waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_limit_holds_up_only_what_it_concerns() {
+    let world = world().await;
+    let mut server = world.setup.start().await;
+    let guild = format!("/guilds/{GUILD}");
+    let roles = format!("{guild}/roles");
+    let role = world
+        .rest(OWNER, "POST", &roles, json!({"name": "keeper"}))
+        .await;
+    let apart = json!({"name": "apart", "type": 0});
+    let apart = world
+        .rest(OWNER, "POST", &format!("{guild}/channels"), apart)
+        .await;
+    let before = state(&world).await;
+    let (backup, source) = saved(&world, &server, json!({})).await;
+    for path in [
+        format!("{roles}/{}", role["id"].as_str().unwrap()),
+        format!("/channels/{}", apart["id"].as_str().unwrap()),
+    ] {
+        world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    }
+    let limited = Rule {
+        matches: Match {
+            method: Some("POST".to_owned()),
+            route: Some("/guilds/{guild_id}/roles".to_owned()),
+            ..Match::default()
+        },
+        action: Action::Status {
+            status: 429,
+            scope: Some("user".to_owned()),
+            retry_after: Some(7200.0),
+            html: false,
+            body: None,
+        },
+        times: Some(1),
+        probability: 1.0,
+    };
+    world.control.add_fault(&limited).await.unwrap();
+    let id = server
+        .order_restore(&world, json!({"BackupSource": source}))
+        .await;
+    let says = |line: &splashtail_storage::TaskLogEntry| line.msg.contains("wait for a limit");
+    while !server.log(id).await.iter().any(says) {
+        assert!(!server.has_ended(id).await, "{:#?}", server.log(id).await);
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        channel_named(&world, "apart").await.is_some(),
+        "it does not depend on the role"
+    );
+    let named = |roles: Vec<Value>| roles.iter().any(|role| role["name"] == "keeper");
+    assert!(!named(world.roles().await));
+    assert!(!server.has_ended(id).await, "a limit never ends a job");
+
+    server.kill();
+    world.setup.wake().await;
+    server = world.setup.start().await;
+    let report = server.document(id).await;
+    assert_eq!(state(&world).await, before, "{report:#}");
+    assert_eq!(server.rest_of(&world, backup).await, [""; 0]);
+}
+
+/// What Discord lists apart is saved and put back, with its references led to what is there now.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_and_events_come_back() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let guild = format!("/guilds/{GUILD}");
+    let alerts = json!({"name": "alerts", "type": 0});
+    let alerts = world
+        .rest(OWNER, "POST", &format!("{guild}/channels"), alerts)
+        .await;
+    let rules = format!("{guild}/auto-moderation/rules");
+    let rule = json!({"name": "words", "event_type": 1, "trigger_type": 1, "enabled": true,
+        "trigger_metadata": {"keyword_filter": ["bad"]},
+        "actions": [{"type": 2, "metadata": {"channel_id": alerts["id"]}}]});
+    let rule = world.rest(OWNER, "POST", &rules, rule).await;
+    let events = format!("{guild}/scheduled-events");
+    let event = json!({"name": "fair", "privacy_level": 2, "entity_type": 3,
+        "scheduled_start_time": "2027-05-01T10:00:00Z", "scheduled_end_time": "2027-05-01T12:00:00Z",
+        "entity_metadata": {"location": "harbour"}});
+    let event = world.rest(OWNER, "POST", &events, event).await;
+    let (backup, source) = saved(&world, &server, json!({})).await;
+    for path in [
+        format!("{rules}/{}", rule["id"].as_str().unwrap()),
+        format!("{events}/{}", event["id"].as_str().unwrap()),
+        format!("/channels/{}", alerts["id"].as_str().unwrap()),
+    ] {
+        world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    }
+    let report = server
+        .restore(&world, json!({"BackupSource": source}))
+        .await;
+    let now = world.rest(OWNER, "GET", &rules, Value::Null).await;
+    let found = now
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|now| now["name"] == "words");
+    let found = found.unwrap_or_else(|| panic!("{report:#}"));
+    let channel = channel_named(&world, "alerts").await.unwrap();
+    assert_eq!(found["actions"][0]["metadata"]["channel_id"], channel["id"]);
+    assert_eq!(found["enabled"], true);
+    let now = world.rest(OWNER, "GET", &events, Value::Null).await;
+    assert!(
+        now.as_array()
+            .unwrap()
+            .iter()
+            .any(|event| event["name"] == "fair"),
+        "{report:#}"
+    );
+    assert_eq!(server.rest_of(&world, backup).await, [""; 0]);
 }

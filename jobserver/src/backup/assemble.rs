@@ -27,6 +27,8 @@ pub struct Parts<'a> {
     pub fields: &'a Fields,
     pub encrypted: bool,
     pub snapshot: &'a Snapshot,
+    /// Sections and their work files.
+    pub lists: &'a [(String, String)],
     pub assets: &'a [Asset],
     pub threads: Vec<Value>,
     pub messages: Option<&'a Walked>,
@@ -97,6 +99,9 @@ pub async fn assemble(
     let options = parts.fields.options.section(parts.encrypted);
     target.add_msgpack("backup_opts", &options).await?;
     guild(work, &parts, &mut target).await?;
+    for (section, object) in parts.lists {
+        target.add(section, work.get(object).await?).await?;
+    }
     for asset in parts.assets {
         target
             .add(asset.section(), work.get(asset.section()).await?)

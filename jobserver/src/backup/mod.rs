@@ -13,6 +13,7 @@ pub mod coverage;
 pub mod dialect;
 pub mod error;
 mod job;
+mod lists;
 pub mod options;
 mod pages;
 mod run;

@@ -12,6 +12,7 @@ use super::assets;
 use super::coverage::{self, Coverage, LeftOut, Why};
 use super::error::{BackupError, Verdict};
 use super::job::CreateBackup;
+use super::lists::{self, Lists};
 use super::options::{Asset, Fields};
 use super::snapshot::{self, Private, Snapshot, ThreadParent, image_hash, short};
 use super::source::Source;
@@ -48,6 +49,7 @@ impl Run<'_> {
         self.work.begin().await?;
         let options = &self.fields.options;
         let snapshot: Snapshot = self.cx.step("snapshot", || self.snapshot()).await?;
+        let lists: Lists = self.cx.step("lists", || self.lists()).await?;
         let mut assets = Vec::new();
         for asset in &options.backup_guild_assets {
             let step = format!("asset/{}", asset.field());
@@ -90,7 +92,13 @@ impl Run<'_> {
         let filename: String = self
             .cx
             .step("assemble", || {
-                self.assemble(&snapshot, &assets, &threads, messages.as_ref(), coverage)
+                self.assemble(
+                    (&snapshot, &lists),
+                    &assets,
+                    &threads,
+                    messages.as_ref(),
+                    coverage,
+                )
             })
             .await?;
         self.cx
@@ -141,6 +149,17 @@ impl Run<'_> {
             self.log(Level::Warn, Why::Hidden.message(), extra).await;
         }
         Ok(taken)
+    }
+
+    /// Lists that the bot may not read are reported and left out.
+    async fn lists(&self) -> Result<Lists, JobError> {
+        let lists = lists::read(self.source(), self.work, self.fields.server_id).await?;
+        for (what, error) in &lists.refused {
+            let extra = json!({"what": what, "error": error});
+            let message = "A part of the server is not in the backup: the bot may not read it";
+            self.log(Level::Warn, message, extra).await;
+        }
+        Ok(lists)
     }
 
     /// One image that cannot be had is reported and left out.
@@ -393,7 +412,7 @@ impl Run<'_> {
 
     async fn assemble(
         &self,
-        snapshot: &Snapshot,
+        (snapshot, lists): (&Snapshot, &Lists),
         assets: &[Asset],
         threads: &Threads,
         messages: Option<&Walked>,
@@ -403,6 +422,7 @@ impl Run<'_> {
             fields: self.fields,
             encrypted: self.cx.secret().is_some(),
             snapshot,
+            lists: &lists.saved,
             assets,
             threads: threads::read(self.work, &threads.objects).await?,
             messages,

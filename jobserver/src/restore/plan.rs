@@ -154,14 +154,19 @@ fn mode(options: &Options) -> Mode {
         surplus: Surplus::Keep,
     };
     let others = rule(options.channel_restore_mode);
+    // Their files are in no backup, so nothing could bring back what was deleted.
+    let files = Rule {
+        surplus: Surplus::Keep,
+        ..others
+    };
     let mut mode = Mode::nothing();
     for (part, kind, rule) in [
         (Part::Settings, Kind::Guild, settings),
         (Part::Roles, Kind::Role, rule(options.role_restore_mode)),
         (Part::Channels, Kind::Channel, others),
-        (Part::Emojis, Kind::Emoji, others),
-        (Part::Stickers, Kind::Sticker, others),
-        (Part::Sounds, Kind::Sound, others),
+        (Part::Emojis, Kind::Emoji, files),
+        (Part::Stickers, Kind::Sticker, files),
+        (Part::Sounds, Kind::Sound, files),
         (Part::Automod, Kind::AutomodRule, others),
         (Part::Events, Kind::ScheduledEvent, others),
     ] {

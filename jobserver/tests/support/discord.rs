@@ -94,6 +94,12 @@ impl FakeDiscord {
             .route("/api/v10/guilds/{guild}", get(guild))
             .route("/api/v10/guilds/{guild}/members/{user}", get(member))
             .route("/api/v10/guilds/{guild}/channels", get(channels))
+            .route(
+                "/api/v10/guilds/{guild}/auto-moderation/rules",
+                get(nothing),
+            )
+            .route("/api/v10/guilds/{guild}/scheduled-events", get(nothing))
+            .route("/api/v10/guilds/{guild}/soundboard-sounds", get(no_sounds))
             .route("/api/v10/guilds/{guild}/threads/active", get(active))
             .route(
                 "/api/v10/channels/{channel}/threads/archived/public",
@@ -206,6 +212,14 @@ async fn member() -> Response {
                       "joined_at": "2024-01-01T00:00:00.000000+00:00"}),
     )
     .into_response()
+}
+
+async fn nothing() -> Response {
+    axum::Json(json!([])).into_response()
+}
+
+async fn no_sounds() -> Response {
+    axum::Json(json!({"items": []})).into_response()
 }
 
 async fn channels(State(fake): Shared) -> Response {

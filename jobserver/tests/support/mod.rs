@@ -118,16 +118,25 @@ impl Setup {
         config
     }
 
+    /// Parked tasks are due now.
+    pub async fn wake(&self) {
+        self.sql("UPDATE tasks SET run_after = 0").await;
+    }
+
     /// They end by the database's clock, which nobody can move.
     async fn end_leases(&self) {
+        let end = "UPDATE tasks SET lease_until = 0 WHERE lease_until IS NOT NULL";
+        self.sql(end).await;
+    }
+
+    async fn sql(&self, sql: &'static str) {
         let options = sqlx::sqlite::SqliteConnectOptions::new()
             .filename(self.data().join("splashtail.db"))
             .busy_timeout(Duration::from_secs(60));
         let mut connection = sqlx::SqliteConnection::connect_with(&options)
             .await
             .unwrap();
-        let end = sqlx::query("UPDATE tasks SET lease_until = 0 WHERE lease_until IS NOT NULL");
-        end.execute(&mut connection).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 
