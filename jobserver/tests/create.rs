@@ -154,7 +154,8 @@ async fn without_messages_only_the_structure_is_read() {
     let mut backup = Backup::open(server.file(created.task_id).await, None);
     assert_eq!(
         backup.names().join(" "),
-        "backup_opts dbg/bot dbg/basePerms core/guild ext/guild ext/threads ext/coverage meta"
+        "backup_opts dbg/bot dbg/basePerms core/guild ext/guild ext/automod_rules \
+         ext/scheduled_events ext/sounds ext/threads ext/coverage meta"
     );
     assert_eq!(backup.msgpack("backup_opts")["Encrypt"], "");
     assert!(

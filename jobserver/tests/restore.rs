@@ -23,11 +23,9 @@ fn names(list: &[Value]) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Roles and channels, without the one that is hidden from the bot and so in no backup.
 async fn state(world: &World) -> (BTreeMap<String, usize>, BTreeMap<String, usize>) {
-    let mut channels = names(&world.channels().await);
-    channels.remove("0 \"vault\"");
-    (names(&world.roles().await), channels)
+    let channels = world.seen_channels().await;
+    (names(&world.roles().await), names(&channels))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,6 +33,10 @@ async fn a_nuked_server_is_as_it_was() {
     let world = world().await;
     let server = world.setup.start().await;
     let before = state(&world).await;
+    let seen = world.seen_channels().await;
+    let is_seen = |channel: &Value| seen.iter().any(|seen| seen["id"] == channel["id"]);
+    let all = world.channels().await;
+    let hidden: Vec<&Value> = all.iter().filter(|channel| !is_seen(channel)).collect();
     let backup = server.backup(&world, json!({})).await;
     assert_eq!(
         server.rest_of(&world, backup).await,
@@ -58,6 +60,14 @@ async fn a_nuked_server_is_as_it_was() {
     let live: Vec<&Value> = channels.iter().map(|channel| &channel["id"]).collect();
     assert!(old.values().all(|id| live.contains(&id)), "{old:?}");
     assert_eq!(report["safety_backup"]["encrypted"], false);
+    // What the bot could not see it could not save: it is named.
+    let told = report["not_restored"].as_array().unwrap();
+    for channel in hidden {
+        let named = told
+            .iter()
+            .any(|item| item["id"] == channel["id"] && item["code"] == "not_visible");
+        assert!(named, "{channel} {told:#?}");
+    }
 }
 
 /// A backup of everything, and its source.
@@ -382,6 +392,7 @@ async fn a_long_limit_holds_up_only_what_it_concerns() {
             status: 429,
             scope: Some("user".to_owned()),
             retry_after: Some(7200.0),
+            header_retry_after: None,
             html: false,
             body: None,
         },

@@ -76,19 +76,19 @@ impl<'a> Run<'a> {
         let backup = self.open(&source).await?;
         self.cx.step("opened", || self.tell_opened(&backup)).await?;
 
-        let (_, plan) = self.look("look", &backup).await?;
+        let (mut live, mut plan) = self.look("look", &backup).await?;
         self.cx.step("planned", || self.tell_plan(&plan)).await?;
         if self.fields.options.dry_run {
             return self.dry_run(&plan).await;
         }
         self.check(&plan)?;
-        let safety = match plan.effects.is_empty() {
-            true => None,
-            false => Some(self.safety_backup(&plan).await?),
-        };
-        // The safety backup took its time, and the server may have changed meanwhile.
-        let (live, plan) = self.look("last_look", &backup).await?;
-        self.check(&plan)?;
+        let mut safety = None;
+        if !plan.effects.is_empty() {
+            safety = Some(self.safety_backup(&plan).await?);
+            // It took its time, and the server may have changed meanwhile.
+            (live, plan) = self.look("last_look", &backup).await?;
+            self.check(&plan)?;
+        }
 
         let reason = match &self.fields.options.backup_source {
             BackupSource::Task(id) => format!("Restore of backup {id}"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use splashtail_core::clock::{Clock as _, SystemClock};
 use splashtail_core::ids::TaskId;
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{DrillKind, DrillState, NewDrill};
@@ -30,7 +31,8 @@ pub struct World {
 }
 
 pub async fn world() -> World {
-    let clock = Arc::new(SandboxClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
+    // Ids tell when an object was made: the simulated Discord and the jobserver live in one time.
+    let clock = Arc::new(SandboxClock::new(SystemClock.now()));
     clock.set_rate(RATE);
     let sandbox = start("small", 1, clock, Settings::default(), true).await;
     let sandbox = sandbox.unwrap();
@@ -68,6 +70,17 @@ impl World {
         let path = format!("/guilds/{GUILD}/channels");
         let list = self.rest(OWNER, "GET", &path, Value::Null).await;
         list.as_array().unwrap().clone()
+    }
+
+    /// The channels that the bot sees.
+    pub async fn seen_channels(&self) -> Vec<Value> {
+        let path = format!("api/v10/guilds/{GUILD}/channels");
+        let url = self.sandbox.rest.join(&path).unwrap();
+        let request = reqwest::Client::new()
+            .get(url)
+            .header("authorization", format!("Bot {}", small::bot_token()))
+            .header("user-agent", "DiscordBot (https://example.invalid, 1)");
+        request.send().await.unwrap().json().await.unwrap()
     }
 
     pub async fn roles(&self) -> Vec<Value> {
