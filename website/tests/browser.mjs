@@ -7,6 +7,7 @@
 //   DOWNLOAD_URL       a download link; when set, the file is fetched through the consent page
 //   DOWNLOAD_USER      id of the sandbox user who consents
 //   DOWNLOAD_DIR       where the file is saved
+//   SERVER_ID, SERVER_TOKEN  a server and its token; when set, a backup is started on its page
 //   SCREENSHOTS        directory for pictures of the pages
 //
 // Prints one JSON object: {"clusters":2,"operations":13,"download":{"path":…,"filename":…}|null}.
@@ -142,6 +143,31 @@ export async function checkDocs(page, base) {
   return described;
 }
 
+/** With a token of a server: a wrong one is refused, the right one starts a backup and sees its end. */
+async function checkJobs(page, base, server, token) {
+  await page.goto(new URL('/dashboard', base).href, { waitUntil: 'load' });
+  await page.getByRole('textbox', { name: 'Its ID' }).fill(server);
+  const field = page.getByLabel('Token', { exact: true });
+  await field.fill('wrong');
+  await page.keyboard.press('Enter');
+  await page.getByText('This token is not valid for that ID').waitFor();
+  await field.fill(token);
+  await page.keyboard.press('Enter');
+  await page.locator(`main a[href="/dashboard/guilds/backups?id=${server}"]`).first().click();
+  await page.getByRole('button', { name: 'Back up now…' }).first().click();
+  await page.getByRole('button', { name: 'Back up now', exact: true }).click();
+  await page.waitForURL('**/job?**');
+  await page.getByRole('link', { name: 'Download' }).waitFor();
+  // The page is the same after it is loaded again: the token is the tab's.
+  await page.reload({ waitUntil: 'load' });
+  await page.getByRole('link', { name: 'Download' }).waitFor();
+  await picture(page, 'job');
+  const lines = await page.locator('[data-line]').count();
+  expect(lines > 0, 'the job has no log');
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+}
+
 /** An address that is no page says so and leads home. */
 async function checkMissingPage(page, base) {
   const answer = await page.goto(new URL('/no-such-page', base).href, { waitUntil: 'load' });
@@ -200,6 +226,7 @@ async function main() {
     // The browser reports the 404 itself as a problem.
     await checkMissingPage(page, base);
     await checkErrorPage(page, base);
+    if (process.env.SERVER_TOKEN) await checkJobs(page, base, process.env.SERVER_ID, process.env.SERVER_TOKEN);
 
     const url = process.env.DOWNLOAD_URL;
     const file = url

@@ -179,7 +179,7 @@ export const de: Texts<SiteKey> = {
   'accessibility.axe':
     'Jede Seite in ihren Zuständen mit axe, hell und dunkel, bei 360 und 1280 Pixeln, in drei Sprachen, eine davon von rechts nach links.',
   'accessibility.edges':
-    'Dass Felder einen sichtbaren Rand haben und nichts breiter ist als der Bildschirm, auch mit längeren Wörtern und doppelter Schriftgröße.',
+    'Dass Felder einen sichtbaren Rand haben, kein Text aus seinem Kasten läuft und nichts breiter ist als der Bildschirm.',
   'accessibility.keyboard':
     'Dass Dialoge und Menüs mit der Tastatur allein gehen und den Fokus zurückgeben.',
   'accessibility.blocked':

@@ -174,7 +174,7 @@ export const en = {
   'accessibility.axe':
     'Every page in its states with axe, light and dark, at 360 and 1280 pixels, in three languages, one of them written from right to left.',
   'accessibility.edges':
-    'That fields have an edge that can be seen, and that nothing is wider than the screen, also with longer words and twice the text size.',
+    'That fields have an edge that can be seen, that no text runs out of its box, and that nothing is wider than the screen.',
   'accessibility.keyboard': 'That dialogs and menus work with the keyboard alone and give the focus back.',
   'accessibility.blocked': 'That pages work with storage blocked and with motion reduced.',
   'accessibility.gaps': 'What we know to be missing',
