@@ -175,6 +175,7 @@ mod tests {
                 "perms",
                 "ping",
                 "register",
+                "settings",
                 "simplehelp",
                 "stats"
             ]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use poise::serenity_prelude::GatewayIntents;
+use serde_json::{Value, json};
 use splashtail_api_types::modules::CanonicalModule;
 use splashtail_permissions::{ExtendedData, ModuleFacts, NativePermissions};
 
@@ -39,6 +40,21 @@ pub struct Registered {
 pub struct Need {
     pub what: Needed,
     pub why: &'static str,
+}
+
+impl Need {
+    /// `{"permission":"1024","name":"View Channels","why":…}` or `{"intents":"2","why":…}`.
+    pub fn describe(&self) -> Value {
+        let why = self.why;
+        match self.what {
+            Needed::Permission(permission) => {
+                json!({ "permission": permission, "name": permission.to_string(), "why": why })
+            }
+            Needed::Intents(intents) => {
+                json!({ "intents": intents.bits().to_string(), "why": why })
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +100,11 @@ impl Registry {
     }
 
     /// In registration order.
+    pub fn all(&self) -> impl Iterator<Item = &Registered> {
+        self.modules.iter()
+    }
+
+    /// The same as others are told of them.
     pub fn modules(&self) -> impl Iterator<Item = &CanonicalModule> {
         self.modules.iter().map(|module| &module.canonical)
     }

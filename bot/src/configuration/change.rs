@@ -8,7 +8,7 @@ use super::{Asked, Configuration, Read, Refusal, command_of, entry_of};
 use crate::settings::{Draft, Fields, Operation, Setting, SettingsError};
 
 /// Times that a change is begun anew because somebody else was faster.
-const ATTEMPTS: u32 = 8;
+pub(super) const ATTEMPTS: u32 = 8;
 
 /// What a change did.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,6 +7,7 @@
 mod ask;
 mod change;
 mod history;
+mod transfer;
 mod view;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::settings::{Fields, GuildRows, Operation, SettingsError};
 
 pub use change::Changed;
 pub use history::{PastChange, PastEdit};
+pub use transfer::MAX_FILE;
 pub use view::View;
 
 pub struct Configuration {
@@ -163,3 +165,6 @@ fn entry_of(fields: &Fields, primary_key: &str) -> Result<String, SettingsError>
 fn command_of(setting: &str, operation: Operation) -> String {
     format!("{setting} {}", operation.as_str())
 }
+
+#[cfg(test)]
+mod tests;

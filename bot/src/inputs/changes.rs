@@ -144,7 +144,26 @@ impl Changes {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+    use serde_json::json;
+    use splashtail_core::ids::UserId;
+    use splashtail_storage::{Edit, NewChange};
+
     use super::*;
+    use crate::modules::foundation;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<(GuildId, i64)>>);
+
+    impl Hear for Heard {
+        fn changed(&self, guild: GuildId, version: i64) {
+            self.0.lock().unwrap().push((guild, version));
+        }
+
+        fn all_changed(&self) {
+            panic!("too many");
+        }
+    }
 
     #[test]
     fn a_message_is_a_small_object() {
@@ -155,5 +174,36 @@ mod tests {
         let text = serde_json::json!(news).to_string();
         assert_eq!(text, r#"{"guild":"7","version":3}"#);
         assert_eq!(serde_json::from_str::<News>(&text).unwrap(), news);
+    }
+
+    #[tokio::test]
+    async fn a_look_finds_what_no_message_told() {
+        let foundation = foundation::for_tests().await;
+        let (storage, guild) = (&foundation.storage, GuildId::new(7).unwrap());
+        let at = DateTime::UNIX_EPOCH;
+        storage.guilds().ensure(guild, at).await.unwrap();
+        let edits = [Edit {
+            setting: "colours".to_owned(),
+            entry: "wall".to_owned(),
+            before: None,
+            after: Some(json!({})),
+        }];
+        let change = NewChange {
+            guild,
+            decided_on: 0,
+            by: UserId::new(1).unwrap(),
+            way: "discord",
+            at,
+            undoes: None,
+            edits: &edits,
+        };
+        // By another cluster.
+        storage.settings().write(&change).await.unwrap();
+        let heard = Arc::new(Heard::default());
+        foundation.changes.heard_by(Arc::clone(&heard) as _);
+        assert!(foundation.changes.look(OVERLAP).await);
+        assert_eq!(*heard.0.lock().unwrap(), [(guild, 1)]);
+        foundation.changes.tell(guild, 2).await;
+        assert_eq!(*heard.0.lock().unwrap(), [(guild, 1), (guild, 2)]);
     }
 }

@@ -366,6 +366,7 @@ mod tests {
                 "perms",
                 "ping",
                 "register",
+                "settings",
                 "simplehelp",
                 "stats"
             ]

@@ -14,7 +14,7 @@ use tracing::error;
 use super::{RESTART_PAUSE, until};
 use crate::cluster::{ClusterState, ShardView};
 use crate::iserver;
-use crate::registry::Registry;
+use crate::registry::{Need, Registry};
 
 /// Binds the port and serves until the shutdown.
 pub(super) async fn start(
@@ -56,11 +56,17 @@ pub(super) async fn start(
     Ok(())
 }
 
-/// An object keyed by module id, in registration order.
+/// An object keyed by module id, in registration order. Besides what the API shows each module says
+/// what it needs and why, and brings its page.
 pub(super) fn canonical_modules(registry: &Registry) -> anyhow::Result<Value> {
     let modules = registry
-        .modules()
-        .map(|module| Ok((module.id.clone(), serde_json::to_value(module)?)))
+        .all()
+        .map(|module| {
+            let mut described = serde_json::to_value(&module.canonical)?;
+            described["needs"] = module.needs.iter().map(Need::describe).collect();
+            described["docs"] = module.docs.into();
+            Ok((module.id.to_owned(), described))
+        })
         .collect::<Result<_, serde_json::Error>>()?;
     Ok(Value::Object(modules))
 }

@@ -120,6 +120,18 @@ impl GuildRows {
         rows.insert(entry.to_owned(), fields);
     }
 
+    /// Puts an entry in place of the one before; `None` takes it out.
+    pub fn set(&mut self, setting: &str, entry: &str, fields: Option<Fields>) {
+        match fields {
+            Some(fields) => self.insert(setting, entry, fields),
+            None => {
+                if let Some(rows) = self.0.get_mut(setting) {
+                    rows.remove(entry);
+                }
+            }
+        }
+    }
+
     /// The rows of a setting, by entry.
     pub fn of(&self, setting: &str) -> impl Iterator<Item = (&str, &Fields)> {
         let rows = self.0.get(setting).into_iter().flatten();

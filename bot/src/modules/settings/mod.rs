@@ -8,6 +8,7 @@ mod members;
 mod modules;
 mod perms;
 mod roles;
+mod transfer;
 
 use splashtail_permissions::CommandExtendedData;
 
@@ -62,6 +63,14 @@ impl Module for SettingsModule {
                     ("deleterole", by("perms", "deleterole")),
                     ("history", by("perms", "history")),
                     ("undo", by("perms", "undo")),
+                ]),
+            },
+            ModuleCommand {
+                command: transfer::settings(),
+                extended_data: extended([
+                    ("", by("settings", "*")),
+                    ("export", by("settings", "export")),
+                    ("import", by("settings", "import")),
                 ]),
             },
         ]
