@@ -30,6 +30,8 @@ pub struct Member {
 #[derive(Debug, Default)]
 pub struct Members {
     known: BTreeMap<Id, Member>,
+    /// All members of the server, known or not, as somebody else counts them.
+    pub(crate) told: u64,
 }
 
 /// A role's place: of two at one position the one with the lower id is higher.
@@ -262,7 +264,11 @@ impl Sight<'_> {
     pub fn member_count(&self) -> u64 {
         let here = self.members.iter().filter(|(_, m)| m.gone.is_none());
         let told = self.structure.guild()["approximate_member_count"].as_u64();
-        told.unwrap_or(0).max(here.count() as u64)
+        let told = told.unwrap_or(0).max(self.members.told);
+        match told {
+            0 => here.count() as u64,
+            told => told,
+        }
     }
 }
 

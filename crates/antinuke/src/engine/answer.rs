@@ -40,6 +40,11 @@ impl Engine {
         let body = record.call.body.clone();
         if outcome == Outcome::Done {
             incident.times.acknowledged.get_or_insert(now);
+            // Against nobody, done is over.
+            let open = incident.state == IncidentState::Open && incident.suspects.is_empty();
+            if open && incident.calls.iter().all(|c| c.outcome.is_some()) {
+                incident.state = IncidentState::Contained;
+            }
         }
         if key.actor == self.guild || !is_containing(key.rung) {
             self.publish(key.incident, false, now, out);

@@ -768,6 +768,7 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let mut stuck = Vec::new();
+        let mut over = Vec::new();
         for (id, actor) in &mut self.actors {
             actor.state = match actor.state {
                 State::Suspect { until } | State::Unreachable { until } if now >= until => {
@@ -778,9 +779,12 @@ impl Engine {
                     actor.incident = None;
                     State::Idle
                 }
-                State::Contained { since } if now.since(since) >= MINUTE => State::Watch {
-                    until: since.plus(DAY),
-                },
+                State::Contained { since } if now.since(since) >= MINUTE => {
+                    over.extend(actor.incident);
+                    State::Watch {
+                        until: since.plus(DAY),
+                    }
+                }
                 State::Acting { since } if now.since(since) >= STUCK => {
                     stuck.push(*id);
                     State::Idle
@@ -788,6 +792,10 @@ impl Engine {
                 state => state,
             };
         }
+        // What came in meanwhile as evidence is written down with it.
+        over.dedup();
+        let late = over.iter().filter_map(|id| self.incidents.get(id));
+        out.extend(late.map(|incident| Effect::Record(Box::new(incident.clone()))));
         for user in stuck {
             let Some(incident) = self.actor(user).incident else {
                 continue;

@@ -269,6 +269,23 @@ impl Engine {
         self.highest
     }
 
+    /// Whether anybody can be held responsible at all.
+    pub fn may_read_audit_log(&self, structure: &Structure) -> bool {
+        self.sight(structure).my_permissions() & crate::bits::VIEW_AUDIT_LOG != 0
+    }
+
+    /// Somebody was told of an incident.
+    pub fn note_alerted(&mut self, incident: Id, at: Moment) {
+        if let Some(incident) = self.incidents.get_mut(&incident) {
+            incident.times.alerted.get_or_insert(at);
+        }
+    }
+
+    /// How many members the server has; what it may do without alarm grows with them.
+    pub fn count_members(&mut self, members: u64) {
+        self.members.told = members;
+    }
+
     /// Bans that belong to a raid count a tenth until then.
     pub fn raid_until(&mut self, until: Moment) {
         self.raid_until = until;

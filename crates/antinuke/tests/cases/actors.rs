@@ -46,6 +46,10 @@ fn case_2_an_administrator_loses_after_three_and_what_is_in_flight() {
     assert_eq!(lost, 3);
     assert_eq!(world.calls.len(), 1, "what is in flight changes nothing");
     assert_eq!(world.incident().acts_in_all, 20);
+    assert!(
+        lost <= 3,
+        "the fourth decides, and is lost with what is in flight"
+    );
 }
 
 #[test]

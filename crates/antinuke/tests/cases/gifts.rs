@@ -1,7 +1,7 @@
 //! Power that is given: to oneself, to all, by onboarding, invites and bots. And AutoMod as a weapon.
 
 use serde_json::json;
-use splashtail_antinuke::{Instant, Notice, Rule, Rung, SECOND, bits};
+use splashtail_antinuke::{IncidentState, Instant, Notice, Rule, Rung, SECOND, bits};
 use splashtail_guild::Id;
 
 use crate::world::*;
@@ -151,6 +151,7 @@ fn case_31_a_webhook_used_for_spam_goes_and_its_creator_is_not_charged() {
     assert_eq!(world.calls.len(), 1);
     assert_eq!(world.calls[0].path, format!("/webhooks/{hook}"));
     assert!(world.incident().suspects.is_empty());
+    assert_eq!(world.incident().state, IncidentState::Contained);
     assert!(!world.is_contained(MOD));
 }
 
