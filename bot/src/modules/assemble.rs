@@ -346,7 +346,10 @@ mod tests {
             .modules()
             .map(|module| module.id.as_str())
             .collect();
-        assert_eq!(ids, ["core", "server_backups", "settings", "root"]);
+        assert_eq!(
+            ids,
+            ["core", "antinuke", "server_backups", "settings", "root"]
+        );
         let mut names: Vec<_> = commands
             .iter()
             .map(|command| command.name.as_ref())
@@ -361,10 +364,12 @@ mod tests {
                 "guild_members",
                 "guild_roles",
                 "help",
+                "limits",
                 "module_configuration",
                 "modules",
                 "perms",
                 "ping",
+                "protection",
                 "register",
                 "settings",
                 "simplehelp",

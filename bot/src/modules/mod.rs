@@ -1,6 +1,7 @@
 //! The bot's features. Each is one directory that declares everything about itself: see
 //! [`Module`].
 
+pub mod antinuke;
 pub mod assemble;
 pub mod core;
 pub mod foundation;
@@ -20,6 +21,7 @@ pub use crate::services::{Service, Services};
 pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
     vec![
         Box::new(core::Core::new(foundation)),
+        Box::new(antinuke::Antinuke::new(foundation)),
         Box::new(server_backups::ServerBackups::new(foundation)),
         Box::new(settings::SettingsModule),
         Box::new(root::Root),

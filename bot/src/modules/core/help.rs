@@ -338,10 +338,13 @@ mod tests {
                 .map(|module| module.id.clone())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(titles(false).await, ["core", "server_backups", "settings"]);
+        assert_eq!(
+            titles(false).await,
+            ["core", "antinuke", "server_backups", "settings"]
+        );
         assert_eq!(
             titles(true).await,
-            ["core", "server_backups", "settings", "root"]
+            ["core", "antinuke", "server_backups", "settings", "root"]
         );
         let registry = registry().await;
         assert!(find(&registry, "register", false).is_none());

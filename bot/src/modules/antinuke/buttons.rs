@@ -1,0 +1,115 @@
+//! Buttons under an incident. They work as long as the message is there.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use splashtail_antinuke::{Command, Input, owner};
+use splashtail_discord::Lane;
+use splashtail_guild::Id;
+use subtle::ConstantTimeEq as _;
+
+use super::server::Server;
+use super::service::Protection;
+
+const MESSAGE_COMPONENT: u64 = 3;
+const ADMINISTRATOR: u64 = 1 << 3;
+const EPHEMERAL: u64 = 1 << 6;
+
+/// Answers a press of one of our buttons; other interactions are nobody's here.
+///
+/// # Errors
+/// Discord did not take the answer.
+pub(super) async fn pressed(
+    protection: &Arc<Protection>,
+    server: &Arc<Server>,
+    data: &Value,
+) -> anyhow::Result<()> {
+    let id = data["data"]["custom_id"].as_str().unwrap_or_default();
+    let ours = data["type"].as_u64() == Some(MESSAGE_COMPONENT);
+    let Some(rest) = id.strip_prefix("an:").filter(|_| ours) else {
+        return Ok(());
+    };
+    let said = match command(protection, server, rest, data) {
+        Ok((command, said)) => {
+            protection.tell(server, Input::Command(command));
+            said
+        }
+        Err(refusal) => refusal,
+    };
+    let (Some(interaction), Some(token)) = (Id::of(data), data["token"].as_str()) else {
+        return Ok(());
+    };
+    let answer = json!({"type": 4, "data": {"content": said, "flags": EPHEMERAL}});
+    let path = format!("/interactions/{interaction}/{token}/callback");
+    let post = protection.discord()?.post(path).lane(Lane::Interactive);
+    post.json(&answer).send_empty().await?;
+    Ok(())
+}
+
+/// What the press asks for, or why it is refused.
+fn command(
+    protection: &Protection,
+    server: &Server,
+    rest: &str,
+    data: &Value,
+) -> Result<(Command, &'static str), &'static str> {
+    const BROKEN: &str = "This button is not from me.";
+    let mut parts = rest.split(':');
+    let (verb, incident, mac) = (parts.next(), parts.next(), parts.next());
+    let (verb, mac) = verb.zip(mac).ok_or(BROKEN)?;
+    let incident: Id = incident.and_then(|id| id.parse().ok()).ok_or(BROKEN)?;
+    let wanted = protection
+        .tags
+        .button(Id::new(server.guild.get()), incident, verb);
+    if !bool::from(wanted.as_bytes().ct_eq(mac.as_bytes())) {
+        return Err(BROKEN);
+    }
+    let user = Id::of(&data["member"]["user"]).ok_or(BROKEN)?;
+    let permissions = data["member"]["permissions"].as_str();
+    let permissions: u64 = permissions.and_then(|p| p.parse().ok()).unwrap_or(0);
+    let (is_owner, is_trusted, is_suspect, known) = server.read(|engine, structure| {
+        let found = engine.incidents().find(|i| i.id == incident);
+        let roles = engine.members().get(user).map(|m| m.roles.clone());
+        let mut all = engine.incidents();
+        (
+            owner(structure) == Some(user),
+            engine.policy().trusts(user, &roles.unwrap_or_default()),
+            all.any(|i| i.is_open() && i.suspect(user).is_some()),
+            found.is_some(),
+        )
+    });
+    if !known {
+        return Err("That is too long ago for a button. See `/protection incidents`.");
+    }
+    let soothing = matches!(verb, "undo" | "fine" | "calm");
+    let may = match soothing {
+        // Giving power back is for those whom the attack cannot have in its hands.
+        true => is_owner || is_trusted,
+        false => is_owner || is_trusted || permissions & ADMINISTRATOR != 0,
+    };
+    if !may || (is_suspect && !is_owner) {
+        return Err(match soothing {
+            true => "Only the owner and those they trust can do that.",
+            false => "Only the owner, those they trust and administrators can do that.",
+        });
+    }
+    match verb {
+        "undo" => Ok((Command::Return { incident }, "Given back.")),
+        "fine" => Ok((
+            Command::NotAnAttack { incident },
+            "Noted: it was no attack. What was taken is given back.",
+        )),
+        "contain" => Ok((Command::Contain { incident }, "They are being stopped.")),
+        "panic" => Ok((
+            Command::Panic,
+            "Panic: dangerous permissions are going off.",
+        )),
+        "calm" => Ok((
+            Command::EndPanic {
+                suspects_too: is_owner,
+            },
+            "The panic is over. Permissions come back.",
+        )),
+        _ => Err(BROKEN),
+    }
+}

@@ -1,0 +1,182 @@
+//! What the engine wants done, done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use splashtail_antinuke::{Call, Effect, Input, Method, Outcome, Poll, Rung, Timing};
+use splashtail_core::telemetry::Chain;
+use splashtail_discord::{Discord, DiscordError, Lane, Request};
+use splashtail_guild::Id;
+use tracing::{info, warn};
+
+use super::server::Server;
+use super::service::Protection;
+
+/// A step of containment that would wait longer leaves its turn to the next.
+const IMPATIENT: Duration = Duration::from_millis(500);
+/// What is not against somebody may wait for its turn.
+const PATIENT: Duration = Duration::from_secs(120);
+const PAGE: usize = 100;
+const PAGES: usize = 5;
+
+impl Protection {
+    pub(super) fn carry_out(self: &Arc<Self>, server: &Arc<Server>, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Call(call) => {
+                    let (protection, server) = (Arc::clone(self), Arc::clone(server));
+                    tokio::spawn(async move { protection.call(&server, *call).await });
+                }
+                Effect::FetchMember { user } => {
+                    let (protection, server) = (Arc::clone(self), Arc::clone(server));
+                    tokio::spawn(async move { protection.fetch(&server, user).await });
+                }
+                Effect::PollAudit(poll) => {
+                    let (protection, server) = (Arc::clone(self), Arc::clone(server));
+                    tokio::spawn(async move { protection.poll(&server, poll).await });
+                }
+                Effect::Alert(alert) => self.alerts.push(server.guild, alert),
+                Effect::Record(incident) => self.record(server, *incident),
+            }
+        }
+    }
+
+    async fn call(self: Arc<Self>, server: &Arc<Server>, call: Call) {
+        let sent = self.now();
+        let outcome = match self.discord() {
+            Ok(discord) => {
+                let reason = match call.action {
+                    Some(action) => {
+                        let guild = Id::new(server.guild.get());
+                        let tag = self.tags.tag(guild, action, call.target, sent);
+                        format!("{} {tag}", call.reason)
+                    }
+                    None => call.reason.clone(),
+                };
+                let answer = request(discord, &call).reason(&reason).send_empty().await;
+                outcome(&call, answer)
+            }
+            Err(error) => {
+                warn!(error = %format!("{error:#}"), "protection cannot reach Discord");
+                Outcome::Down
+            }
+        };
+        let answered = self.now();
+        let label = match outcome {
+            Outcome::Done => "done",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Limited { .. } => "limited",
+            Outcome::Down => "down",
+        };
+        metrics::counter!("bot_antinuke_calls_total", "outcome" => label).increment(1);
+        info!(
+            guild.id = %server.guild,
+            incident.id = %call.key.incident,
+            call.rung = ?call.key.rung,
+            call.outcome = label,
+            call.took_ms = answered.since(sent),
+            "protection acted"
+        );
+        let timing = Timing { sent, answered };
+        let effects =
+            server.ask(|engine, structure| engine.on_answer(call.key, outcome, timing, structure));
+        server.is_unsaved();
+        self.carry_out(server, effects);
+    }
+
+    async fn fetch(self: Arc<Self>, server: &Arc<Server>, user: Id) {
+        let Ok(discord) = self.discord() else { return };
+        let path = format!("/guilds/{}/members/{user}", server.guild);
+        let member = match discord.get(path).longest_wait(IMPATIENT).send().await {
+            Ok(member) => member,
+            Err(error) if error.is_not_found() => Value::Null,
+            // Without an answer the engine goes on by itself after a while.
+            Err(error) => {
+                warn!(guild.id = %server.guild, error = %Chain(&error), "a member is not known");
+                return;
+            }
+        };
+        let raw = &member;
+        self.tell(server, Input::Member { user, raw });
+    }
+
+    /// Tells the engine what the log says, oldest first.
+    async fn poll(self: Arc<Self>, server: &Arc<Server>, poll: Poll) {
+        let Ok(discord) = self.discord() else { return };
+        let (action, mut after, lane) = match poll {
+            // After a new session every server asks: attacks that are seen go first.
+            Poll::Missed { after } => (None, after, Lane::Bulk),
+            Poll::Unexplained { action, after } | Poll::Grown { action, after } => {
+                (Some(action), after, Lane::Interactive)
+            }
+        };
+        for _ in 0..PAGES {
+            let path = format!("/guilds/{}/audit-logs", server.guild);
+            let mut request = discord
+                .get(path)
+                .query("after", after)
+                .query("limit", PAGE)
+                .lane(lane)
+                .longest_wait(PATIENT);
+            if let Some(action) = action {
+                request = request.query("action_type", action);
+            }
+            let page = match request.send().await {
+                Ok(page) => page,
+                Err(error) => {
+                    warn!(guild.id = %server.guild, error = %Chain(&error), "the audit log cannot be read");
+                    break;
+                }
+            };
+            let entries = page["audit_log_entries"].as_array();
+            let mut entries: Vec<&Value> = entries.into_iter().flatten().collect();
+            entries.sort_by_key(|entry| Id::of(entry));
+            for raw in &entries {
+                self.tell(server, Input::Entry { raw, polled: true });
+            }
+            let last = entries.last().and_then(|entry| Id::of(entry));
+            match last.filter(|_| entries.len() == PAGE) {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        self.tell(server, Input::Polled { poll });
+    }
+}
+
+fn request(discord: &Discord, call: &Call) -> Request {
+    let request = match call.method {
+        // Every body sets absolute values.
+        Method::Patch => discord.patch(call.path.clone()).idempotent(true),
+        Method::Put => discord.put(call.path.clone()),
+        Method::Delete => discord.delete(call.path.clone()),
+    };
+    let request = match &call.body {
+        Some(body) => request.json(body),
+        None => request,
+    };
+    let against_somebody = matches!(
+        call.key.rung,
+        Rung::TakeRoles | Rung::Kick | Rung::Ban | Rung::HoldBot | Rung::DisarmRole
+    );
+    request.longest_wait(if against_somebody { IMPATIENT } else { PATIENT })
+}
+
+fn outcome(call: &Call, answer: Result<(), DiscordError>) -> Outcome {
+    let error = match answer {
+        Ok(()) => return Outcome::Done,
+        Err(error) => error,
+    };
+    warn!(call.rung = ?call.key.rung, error = %Chain(&error), "a step of protection failed");
+    match &error {
+        DiscordError::Api(refused) => Outcome::Refused {
+            status: refused.status.as_u16(),
+            code: refused.code,
+        },
+        DiscordError::RateLimited { retry_after, .. } => Outcome::Limited {
+            ms: u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX),
+        },
+        _ => Outcome::Down,
+    }
+}

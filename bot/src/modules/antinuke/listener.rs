@@ -1,0 +1,108 @@
+//! Events of the gateway on their way into the engine.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use splashtail_antinuke::{Input, Mode};
+use splashtail_guild::{Id, Kind};
+
+use super::buttons;
+use super::service::Protection;
+use crate::events::{Event, EventKind, EventKinds, GapCause, Listener};
+use crate::guilds::GuildView;
+
+/// A session that went on after less than this has sent everything again by itself.
+const SHORT: std::time::Duration = std::time::Duration::from_secs(3);
+
+pub(super) struct Ear(pub(super) Arc<Protection>);
+
+#[async_trait]
+impl Listener for Ear {
+    fn kinds(&self) -> EventKinds {
+        EventKinds::of(&[
+            EventKind::GuildAuditLogEntryCreate,
+            EventKind::GuildBanAdd,
+            EventKind::GuildMemberAdd,
+            EventKind::GuildMemberUpdate,
+            EventKind::GuildMemberRemove,
+            EventKind::GuildCreate,
+            EventKind::GuildGone,
+            EventKind::GuildRoleCreate,
+            EventKind::GuildRoleUpdate,
+            EventKind::GuildRoleDelete,
+            EventKind::ChannelDelete,
+            EventKind::ThreadDelete,
+            EventKind::AutoModerationRuleDelete,
+            EventKind::AutoModerationActionExecution,
+            EventKind::GuildScheduledEventDelete,
+            EventKind::GuildSoundboardSoundDelete,
+            EventKind::MessageCreate,
+            EventKind::MessageDelete,
+            EventKind::InteractionCreate,
+            EventKind::Gap,
+        ])
+    }
+
+    async fn on_event(&self, event: &Event, guild: &GuildView) -> anyhow::Result<()> {
+        let protection = &self.0;
+        let Some(server) = protection.load(guild).await else {
+            return Ok(());
+        };
+        if let Some(gap) = event.gap() {
+            let long = gap.cause != GapCause::Resumed || gap.lasted >= SHORT;
+            let now = protection.now();
+            // Without any id of Discord's there is nothing to go back from.
+            if long && now.0 > 0 {
+                let ms = u64::try_from(gap.lasted.as_millis()).unwrap_or(u64::MAX);
+                let lost = now.minus(ms);
+                protection.tell(&server, Input::Gap { lost });
+            }
+            return Ok(());
+        }
+        let data: Value = event.decode()?;
+        let dated = matches!(
+            event.kind,
+            EventKind::GuildAuditLogEntryCreate
+                | EventKind::MessageCreate
+                | EventKind::InteractionCreate
+        );
+        if let Some(id) = Id::of(&data).filter(|_| dated) {
+            protection.see(id);
+        }
+        match event.kind {
+            EventKind::GuildAuditLogEntryCreate => {
+                let input = Input::Entry {
+                    raw: &data,
+                    polled: false,
+                };
+                protection.tell(&server, input);
+                let took = protection.clock.monotonic().saturating_sub(event.received);
+                metrics::histogram!("bot_antinuke_decision_seconds").record(took);
+            }
+            EventKind::InteractionCreate => {
+                buttons::pressed(protection, &server, &data).await?;
+            }
+            kind => {
+                // Of a hidden channel the last clear form counts, not what stands for it now.
+                let before = guild.delta().changes().iter().rev();
+                let before = before.filter(|change| change.kind != Kind::Hidden);
+                let mut before = before.filter_map(|change| change.before.as_deref());
+                let input = Input::Event {
+                    name: kind.name(),
+                    data: &data,
+                    before: before.next(),
+                };
+                protection.tell(&server, input);
+            }
+        }
+        if event.kind == EventKind::GuildGone {
+            protection.write_soon(&server);
+            // Otherwise it is needed until its owner was told.
+            if server.read(|engine, _| engine.policy().mode == Mode::Off) {
+                protection.forget(guild.id());
+            }
+        }
+        Ok(())
+    }
+}

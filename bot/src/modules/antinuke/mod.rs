@@ -1,0 +1,122 @@
+//! Protection against those who tear a server down from within.
+
+mod alerts;
+mod buttons;
+mod carry_out;
+mod commands;
+mod keep;
+mod listener;
+mod server;
+mod service;
+mod text;
+
+use std::sync::Arc;
+
+use splashtail_permissions::{CommandExtendedData, NativePermissions};
+
+use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
+use crate::events::Listener;
+
+pub use self::service::{ChangeError, Protection};
+
+/// The module's id, and the namespace of its permissions.
+pub const ID: &str = "antinuke";
+
+pub struct Antinuke {
+    protection: Arc<Protection>,
+}
+
+impl Antinuke {
+    pub fn new(foundation: &Foundation) -> Self {
+        let Foundation {
+            config,
+            clock,
+            storage,
+            ..
+        } = foundation.clone();
+        Self {
+            protection: Arc::new(Protection::new(config, clock, storage)),
+        }
+    }
+}
+
+impl Module for Antinuke {
+    fn about(&self) -> About {
+        About {
+            docs: include_str!("docs.md"),
+            // Its own mode switches it, which only the owner can weaken.
+            toggleable: false,
+            ..About::new(
+                ID,
+                "Protection",
+                "Stops those who tear this server down from within",
+            )
+        }
+    }
+
+    fn commands(&self) -> Vec<ModuleCommand> {
+        let by = CommandExtendedData::kittycat_or_admin;
+        vec![
+            ModuleCommand {
+                command: commands::protection(),
+                extended_data: extended([
+                    ("", by(ID, "*")),
+                    ("status", by(ID, "status")),
+                    ("mode", by(ID, "mode")),
+                    ("alerts", by(ID, "alerts")),
+                    ("trust", by(ID, "trust")),
+                    ("untrust", by(ID, "untrust")),
+                    ("incidents", by(ID, "incidents")),
+                ]),
+            },
+            ModuleCommand {
+                command: commands::limits(),
+                extended_data: extended([
+                    ("", by("limits", "*")),
+                    ("view", by("limits", "view")),
+                    ("set", by("limits", "set")),
+                    ("reset", by("limits", "reset")),
+                ]),
+            },
+        ]
+    }
+
+    fn listener(&self) -> Option<Arc<dyn Listener>> {
+        Some(Arc::new(listener::Ear(Arc::clone(&self.protection))))
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        let (tick, write, alert) = (
+            Arc::clone(&self.protection),
+            Arc::clone(&self.protection),
+            Arc::clone(&self.protection),
+        );
+        vec![
+            Task::new("antinuke.tick", move |_| Arc::clone(&tick).tick()),
+            Task::new("antinuke.write", move |_| Arc::clone(&write).write()),
+            Task::new("antinuke.alert", move |_| Arc::clone(&alert).alert()),
+        ]
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let permission = |bit: u64, why| Need {
+            what: Needed::Permission(NativePermissions(1 << bit)),
+            why,
+        };
+        vec![
+            permission(7, "To see in the audit log who did what"),
+            permission(28, "To take the roles of somebody who attacks"),
+            permission(1, "To remove somebody whose roles cannot be taken"),
+            permission(2, "To ban somebody who goes on"),
+            permission(29, "To delete webhooks that are used for spam"),
+            permission(
+                5,
+                "To pause invites, and to switch hostile AutoMod rules off",
+            ),
+        ]
+    }
+
+    fn service(&self) -> Option<Service> {
+        Some(Service::of(&self.protection))
+    }
+}

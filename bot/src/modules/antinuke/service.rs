@@ -1,0 +1,215 @@
+//! The engines of all servers of this cluster, and the time they go by.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use secrecy::ExposeSecret as _;
+use splashtail_antinuke::{Incident, Input, Moment, Policy, Pulse, TagKey};
+use splashtail_core::clock::SharedClock;
+use splashtail_core::config::Config;
+use splashtail_core::ids::GuildId;
+use splashtail_core::telemetry::Chain;
+use splashtail_discord::{Discord, Lane};
+use splashtail_guild::Id;
+use splashtail_storage::{ProtectionRow, Storage, StorageError};
+use tracing::warn;
+
+use super::alerts::Alerts;
+use super::server::Server;
+use crate::guilds::GuildView;
+
+/// How long an event waits for what was written down about its server, once per process.
+const LOADING: Duration = Duration::from_secs(2);
+
+pub struct Protection {
+    pub(super) config: Arc<Config>,
+    pub(super) clock: SharedClock,
+    pub(super) storage: Storage,
+    pub(super) tags: TagKey,
+    pub(super) alerts: Alerts,
+    me: Option<Id>,
+    discord: OnceLock<Discord>,
+    pulse: Mutex<Pulse>,
+    servers: Mutex<HashMap<GuildId, Arc<Server>>>,
+    /// The latest of each incident that is not written down yet.
+    pub(super) unwritten: Mutex<BTreeMap<(GuildId, Id), Incident>>,
+}
+
+/// The policy was changed by somebody else meanwhile.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    #[error("somebody else changed it at the same time")]
+    Raced,
+    #[error("the server is not known yet")]
+    NoServer,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Protection {
+    pub fn new(config: Arc<Config>, clock: SharedClock, storage: Storage) -> Self {
+        // Whoever has the token must not be able to make marks: they need another secret.
+        let secret = config
+            .client_secret("bot")
+            .map(|secret| secret.expose_secret().as_bytes().to_vec());
+        let token = config.discord_auth.token.as_ref();
+        Self {
+            me: token.and_then(|token| own_id(token.expose_secret())),
+            tags: TagKey::derived(&secret.unwrap_or_default()),
+            config,
+            clock,
+            storage,
+            alerts: Alerts::default(),
+            discord: OnceLock::new(),
+            pulse: Mutex::default(),
+            servers: Mutex::default(),
+            unwritten: Mutex::default(),
+        }
+    }
+
+    /// The client through which everything is done to servers.
+    pub(super) fn discord(&self) -> anyhow::Result<&Discord> {
+        if let Some(discord) = self.discord.get() {
+            return Ok(discord);
+        }
+        let token = self.config.discord_auth.token.as_ref();
+        let token = token.context("there is no bot token")?;
+        let made = Discord::new(
+            self.config.discord_api(),
+            &self.config.discord.cdn_base,
+            token,
+            Arc::clone(&self.clock),
+        )?;
+        Ok(self.discord.get_or_init(|| made.in_lane(Lane::Containment)))
+    }
+
+    /// The present by Discord's clock.
+    pub fn now(&self) -> Moment {
+        self.lock_pulse().now(self.clock.monotonic())
+    }
+
+    pub(super) fn see(&self, id: Id) {
+        self.lock_pulse().see(id, self.clock.monotonic());
+    }
+
+    pub(super) fn server(&self, guild: GuildId) -> Option<Arc<Server>> {
+        self.lock_servers().get(&guild).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Server>> {
+        self.lock_servers().values().cloned().collect()
+    }
+
+    pub(super) fn forget(&self, guild: GuildId) {
+        self.lock_servers().remove(&guild);
+    }
+
+    /// The server's engine, warm. A database that does not answer delays it once and no longer than
+    /// [`LOADING`]; it then begins with the defaults.
+    pub(super) async fn load(&self, view: &GuildView) -> Option<Arc<Server>> {
+        if let Some(known) = self.server(view.id()) {
+            known.see(view);
+            return Some(known);
+        }
+        let me = self.me?;
+        let row = self.read(view.id()).await;
+        let server = Server::new(me, view, self.tags.clone(), row);
+        let mut servers = self.lock_servers();
+        let server = servers.entry(view.id()).or_insert_with(|| Arc::new(server));
+        server.see(view);
+        Some(Arc::clone(server))
+    }
+
+    async fn read(&self, guild: GuildId) -> Option<ProtectionRow> {
+        let reading = self.storage.protections().get(guild);
+        match tokio::time::timeout(LOADING, reading).await {
+            Ok(Ok(row)) => row,
+            Ok(Err(error)) => {
+                warn!(%guild, error = %Chain(&error), "protection begins with the defaults");
+                None
+            }
+            Err(_) => {
+                warn!(%guild, "protection begins with the defaults: the database is silent");
+                None
+            }
+        }
+    }
+
+    /// Tells the engine of a server and does what it wants done.
+    pub(super) fn tell(self: &Arc<Self>, server: &Arc<Server>, input: Input<'_>) {
+        let now = self.now();
+        let effects = server.ask(|engine, structure| engine.decide(input, structure, now));
+        // Most events leave nothing behind that a restart would miss.
+        let counted = matches!(
+            input,
+            Input::Entry { .. } | Input::Member { .. } | Input::Command(_)
+        );
+        if counted || !effects.is_empty() {
+            server.is_unsaved();
+        }
+        self.carry_out(server, effects);
+    }
+
+    /// Changes a server's policy and has its engine go by it at once.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn change(
+        &self,
+        guild: GuildId,
+        change: impl FnOnce(&mut Policy) + Send,
+    ) -> Result<Arc<Policy>, ChangeError> {
+        let server = self.server(guild).ok_or(ChangeError::NoServer)?;
+        let mut policy = server.read(|engine, _| (**engine.policy()).clone());
+        change(&mut policy);
+        let read = server.version.load(std::sync::atomic::Ordering::Acquire);
+        let text = serde_json::to_string(&policy).unwrap_or_default();
+        let store = self.storage.protections();
+        let version = store
+            .set_policy(guild, &text, read, self.clock.now())
+            .await?;
+        let version = version.ok_or(ChangeError::Raced)?;
+        server
+            .version
+            .store(version, std::sync::atomic::Ordering::Release);
+        let policy = Arc::new(policy);
+        server.ask(|engine, _| engine.set_policy(Arc::clone(&policy)));
+        Ok(policy)
+    }
+
+    fn lock_pulse(&self) -> MutexGuard<'_, Pulse> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_servers(&self) -> MutexGuard<'_, HashMap<GuildId, Arc<Server>>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A bot's token begins with its user's id, in Base64 (Discord's docs do not promise it; every
+/// library relies on it).
+fn own_id(token: &str) -> Option<Id> {
+    let token = token.trim().strip_prefix("Bot ").unwrap_or(token.trim());
+    let first = token.split('.').next()?.trim_end_matches('=');
+    let bytes = base64::engine::general_purpose::STANDARD_NO_PAD
+        .decode(first)
+        .ok()?;
+    std::str::from_utf8(&bytes).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_tells_whose_it_is() {
+        let me = Some(Id::new(1_100_000_000_000_000_001));
+        let plain = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.sandbox.small";
+        assert_eq!(own_id(plain), me);
+        assert_eq!(own_id("Bot MTEwMDAwMDAwMDAwMDAwMDAwMQ==.x.y"), me);
+        assert_eq!(own_id("nonsense"), None);
+    }
+}
