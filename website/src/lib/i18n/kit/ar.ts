@@ -16,8 +16,6 @@ export const ar: Texts<KitKey> = {
   'ui.request': 'رقم الطلب',
   'ui.progress': '{label}: {percent}',
   'ui.menu': 'القائمة',
-  'ui.copy': 'نسخ',
-  'ui.copied': 'تم النسخ',
   'ui.close': 'إغلاق',
   'ui.cancel': 'إلغاء',
   'ui.clear': 'مسح',

@@ -16,8 +16,6 @@ export const de: Texts<KitKey> = {
   'ui.request': 'Nummer der Anfrage',
   'ui.progress': '{label}: {percent}',
   'ui.menu': 'Menü',
-  'ui.copy': 'Kopieren',
-  'ui.copied': 'Kopiert',
   'ui.close': 'Schließen',
   'ui.cancel': 'Abbrechen',
   'ui.clear': 'Leeren',

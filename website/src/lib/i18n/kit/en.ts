@@ -21,8 +21,6 @@ export const en = {
   'ui.request': 'Request number',
   'ui.progress': '{label}: {percent}',
   'ui.menu': 'Menu',
-  'ui.copy': 'Copy',
-  'ui.copied': 'Copied',
   'ui.close': 'Close',
   'ui.cancel': 'Cancel',
   'ui.clear': 'Clear',

@@ -49,7 +49,6 @@ export const ar: Texts<OperatorsKey> = {
   'operators.notLocked': 'غير مقفلة.',
 
   'command.refused': 'لم يُقبل الأمر',
-  'command.sending': 'جارٍ الإرسال…',
   'command.type': 'اكتب `{word}` للمتابعة',
   'command.cluster': 'المجموعة {id} ({name})',
   'command.busyRolling': 'ليس الآن: هناك إعادة تشغيل متتابعة جارية.',

@@ -38,7 +38,6 @@ export const de: Texts<OperatorsKey> = {
   'operators.notLocked': 'Nicht gesperrt.',
 
   'command.refused': 'Der Befehl wurde nicht angenommen',
-  'command.sending': 'Wird gesendet …',
   'command.type': 'Zum Fortfahren `{word}` eingeben',
   'command.cluster': 'Cluster {id} ({name})',
   'command.busyRolling': 'Nicht jetzt: Ein Neustart reihum ist im Gange.',

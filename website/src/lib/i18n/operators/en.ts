@@ -38,7 +38,6 @@ export const en = {
   'operators.notLocked': 'Not locked.',
 
   'command.refused': 'The command was not accepted',
-  'command.sending': 'Sending…',
   'command.type': 'Type `{word}` to go on',
   'command.cluster': 'cluster {id} ({name})',
   'command.busyRolling': 'Not now: a rolling restart is under way.',

@@ -45,7 +45,6 @@ export const de: Texts<SiteKey> = {
   'clusters.details': 'Einzelheiten',
   'clusters.view': 'Ansehen',
   'clusters.viewNamed': 'Ansehen: {name}',
-  'clusters.named': 'Cluster {id}',
   'clusters.title': 'Cluster {id} · {name}',
   'clusters.launchedFully': 'Ganz gestartet',
   'clusters.stopping': 'Wird beendet',
@@ -166,7 +165,6 @@ export const de: Texts<SiteKey> = {
   'commands.discord': '{permission} in Discord',
   'commands.ours': 'das Recht {permission} in AntiRaid',
   'commands.unknownBit': 'Berechtigung {bit}',
-  'commands.module': 'Modul {name}',
   'accessibility.page': 'Barrierefreiheit · AntiRaid',
   'accessibility.description':
     'Was AntiRaid tut, damit alle diese Seite nutzen können, und wie das geprüft wird.',

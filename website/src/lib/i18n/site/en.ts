@@ -44,7 +44,6 @@ export const en = {
   'clusters.details': 'Details',
   'clusters.view': 'View',
   'clusters.viewNamed': 'View {name}',
-  'clusters.named': 'Cluster {id}',
   'clusters.title': 'Cluster {id} · {name}',
   'clusters.launchedFully': 'Launched fully',
   'clusters.stopping': 'Stopping',
@@ -161,7 +160,6 @@ export const en = {
   'commands.discord': '{permission} in Discord',
   'commands.ours': 'the right {permission} in AntiRaid',
   'commands.unknownBit': 'permission {bit}',
-  'commands.module': 'Module {name}',
   'accessibility.page': 'Accessibility · AntiRaid',
   'accessibility.description':
     'What AntiRaid does so that everybody can use this site, and how it is tested.',
