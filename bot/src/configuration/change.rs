@@ -230,7 +230,7 @@ impl Setting {
                 (None, _) if operation == Operation::Create || is_key => {
                     Err(SettingsError::MissingOrInvalidField {
                         field: column.id.to_owned(),
-                        src: "request".to_owned(),
+                        src: "it is not given".to_owned(),
                     })
                 }
                 (None, _) => continue,

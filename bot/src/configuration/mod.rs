@@ -156,7 +156,7 @@ fn entry_of(fields: &Fields, primary_key: &str) -> Result<String, SettingsError>
         Some(Value::String(entry)) => Ok(entry.clone()),
         _ => Err(SettingsError::MissingOrInvalidField {
             field: primary_key.to_owned(),
-            src: "primary_key".to_owned(),
+            src: "it is not given".to_owned(),
         }),
     }
 }

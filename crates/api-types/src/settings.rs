@@ -125,7 +125,7 @@ pub enum SettingsError {
         error: String,
         accepted_range: String,
     },
-    #[error("`{field}` is missing or cannot be used")]
+    #[error("`{field}` cannot be used: {src}")]
     MissingOrInvalidField { field: String, src: String },
     #[error("there is already an entry with this `{column_id}`")]
     RowExists { column_id: String, count: usize },
