@@ -100,6 +100,10 @@ impl Module for ServerBackups {
             permission(10, "To see the channels that shall be saved"),
             permission(16, "To read the messages that shall be saved"),
             permission(34, "To find private threads that nobody added the bot to"),
+            permission(4, "To restore channels"),
+            permission(28, "To restore roles and who may do what in channels"),
+            permission(5, "To restore the server's settings and AutoMod rules"),
+            permission(29, "To post the messages of channels that were deleted"),
         ]
     }
 
