@@ -239,7 +239,8 @@ mod tests {
     #[test]
     fn the_truth_table_of_roles() {
         type Role = Option<(i32, &'static str)>;
-        let rows: [(bool, Option<i32>, Option<i64>, Role, Role, &str); 19] = [
+        type Row = (bool, Option<i32>, Option<i64>, Role, Role, &'static str);
+        let rows: [Row; 19] = [
             (
                 false,
                 Some(10),
