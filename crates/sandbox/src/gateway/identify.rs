@@ -17,7 +17,7 @@ const PRIVILEGED: [(u64, u64); 3] = [
 ];
 
 /// Guilds that are told of while the world is held once: the first of them together with READY.
-const GUILDS_AT_ONCE: usize = 16;
+const GUILDS_AT_ONCE: usize = 4;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What identify asks for, decoded.
