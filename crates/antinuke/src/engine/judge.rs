@@ -12,15 +12,23 @@ use crate::bits::{ADMINISTRATOR, POWER};
 use crate::effect::Effect;
 use crate::entry::{Entry, action as a};
 use crate::incident::{IncidentKind, Rule};
-use crate::limit::{Column, LimitType as T, NEVER};
+use crate::limit::{Column, LimitType as T, NEVER, UNIT};
 use crate::links::{HOLDS, JOINED, Party, points as link_points};
 use crate::members::{owner, role_bits};
 use crate::moment::{DAY, MINUTE, Moment, SECOND};
 use crate::policy::Measure;
 use crate::window::{DESTRUCTIVE, DISCOUNTED, FURTHER, Mark, Span};
 
-/// A channel in which nobody wrote for so long is hardly missed.
+/// A channel in which nobody wrote for so long is hardly missed, where others are written in.
 const SILENT: u64 = 30 * DAY;
+/// Kinds of channel of which silence says something: text, announcements, forum, media. Voice is
+/// used without a word, and a category never holds one.
+const WRITTEN_IN: [u64; 4] = [0, 5, 15, 16];
+/// At least so many written-in channels, and one in so many of all, make a server lively.
+const LIVELY: usize = 3;
+const LIVELY_SHARE: usize = 4;
+/// Silent channels are tidied by hand: in a minute at most so many times the limit are spared.
+const TIDIED: u32 = 2;
 /// Actors that are compared with each other.
 const MAX_PARTIES: usize = 32;
 
@@ -264,13 +272,10 @@ impl Engine {
             }
         }
         match act.action {
-            a::CHANNEL_DELETE => {
-                let last = self.last_activity(target, structure);
-                match last.is_some_and(|last| act.at().since(last) > SILENT) {
-                    true => QUARTER,
-                    false => FULL,
-                }
-            }
+            a::CHANNEL_DELETE => match self.is_tidying(actor, target, act.at(), structure) {
+                true => QUARTER,
+                false => FULL,
+            },
             a::MEMBER_BAN_ADD | a::MEMBER_KICK | a::MEMBER_UPDATE => {
                 let sight = self.sight(structure);
                 let raid = act.at() <= self.raid_until && !sight.is_staff(target, act.at());
@@ -312,11 +317,44 @@ impl Engine {
         }
     }
 
-    fn last_activity(&self, channel: Id, structure: &Structure) -> Option<Moment> {
-        let object = self.object(Kind::Channel, channel, structure)?;
+    /// Whether a channel's end is housekeeping. Silence is judged against the rest of the server:
+    /// where nearly everything is quiet it says nothing about this channel. And whoever goes faster
+    /// than people tidy is not tidying.
+    fn is_tidying(&self, actor: Id, channel: Id, at: Moment, structure: &Structure) -> bool {
+        let Some(object) = self.object(Kind::Channel, channel, structure) else {
+            return false;
+        };
+        let silent = |id, object| {
+            self.last_activity(id, object)
+                .is_some_and(|last| at.since(last) > SILENT)
+        };
+        if !silent(channel, object) {
+            return false;
+        }
+        let (mut all, mut lively) = (0, 0);
+        for (id, object) in structure.all(Kind::Channel) {
+            if is_written_in(object) {
+                all += 1;
+                lively += usize::from(!silent(id, object));
+            }
+        }
+        if lively < LIVELY || lively * LIVELY_SHARE < all {
+            return false;
+        }
+        let how = self.measure(actor, structure, at);
+        let [limit, ..] = self.policy.spans(T::ChannelRemove, how);
+        let lately = self.evidence.iter().filter(|e| {
+            e.actor == actor && e.act.action == a::CHANNEL_DELETE && e.act.at().apart(at) <= MINUTE
+        });
+        let lately = u32::try_from(lately.count()).unwrap_or(u32::MAX);
+        limit == NEVER || lately < (limit / UNIT).saturating_mul(TIDIED)
+    }
+
+    /// When somebody wrote in a channel last, or it was made; `None` where nobody writes.
+    fn last_activity(&self, channel: Id, object: &Value) -> Option<Moment> {
         let last = Id::read(&object["last_message_id"]).unwrap_or(channel);
         let seen = self.activity.get(&channel).copied().unwrap_or_default();
-        Some(Moment::of(last).max(seen))
+        is_written_in(object).then(|| Moment::of(last).max(seen))
     }
 
     /// An object as it is, or as it was before it was deleted lately.
@@ -585,4 +623,9 @@ impl Engine {
         }
         rules
     }
+}
+
+fn is_written_in(channel: &Value) -> bool {
+    let kind = channel["type"].as_u64();
+    kind.is_some_and(|kind| WRITTEN_IN.contains(&kind))
 }

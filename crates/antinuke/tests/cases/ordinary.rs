@@ -42,6 +42,58 @@ fn case_40_clearing_silent_channels_counts_a_quarter() {
     world.no_incident();
 }
 
+/// All but the first `lively` of thirty channels are silent.
+fn quiet_but_for(lively: u64) -> World {
+    let mut world = World::new();
+    let silent = world.now.minus(40 * DAY).id();
+    for n in lively..30 {
+        world.feed(
+            "CHANNEL_UPDATE",
+            json!({"id": channel(n), "guild_id": GUILD, "type": 0, "flags": 0,
+            "name": "old", "last_message_id": silent, "permission_overwrites": []}),
+        );
+    }
+    world
+}
+
+#[test]
+fn in_a_server_that_is_quiet_as_a_whole_silence_excuses_nothing() {
+    let mut world = quiet_but_for(6);
+    for n in 20..23 {
+        world.delete_channel(ADMIN, n);
+    }
+    world.no_incident();
+    world.delete_channel(ADMIN, 23);
+    assert!(world.is_contained(ADMIN), "the fourth is one too many");
+}
+
+#[test]
+fn whoever_deletes_silent_channels_fast_is_not_tidying() {
+    let mut world = quiet_but_for(10);
+    for n in 15..22 {
+        world.delete_channel(ADMIN, n);
+    }
+    world.no_incident();
+    world.delete_channel(ADMIN, 22);
+    assert!(world.is_contained(ADMIN), "six a quarter, two whole");
+}
+
+#[test]
+fn a_category_is_not_silent() {
+    let mut world = World::new();
+    world.wait(60 * DAY);
+    for n in 0..4 {
+        let id = Id::new(2990 + n);
+        world.feed(
+            "CHANNEL_CREATE",
+            json!({"id": id, "guild_id": GUILD, "type": 4, "name": "c",
+            "permission_overwrites": []}),
+        );
+        world.act(ADMIN, 12, id);
+    }
+    assert!(world.is_contained(ADMIN));
+}
+
 #[test]
 fn a_channel_in_which_somebody_wrote_lately_is_not_silent() {
     let mut world = World::new();
