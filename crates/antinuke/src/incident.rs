@@ -135,6 +135,9 @@ pub struct Incident {
     pub guild: Id,
     pub kind: IncidentKind,
     pub mode: Mode,
+    /// A person had it acted upon, whatever the mode of the server.
+    #[serde(default)]
+    pub asked_for: bool,
     pub state: IncidentState,
     pub suspects: Vec<Suspect>,
     pub rules: Vec<Rule>,

@@ -31,7 +31,7 @@ impl Engine {
                 let incident = self.open(guild, IncidentKind::Tamper, &[], structure, now);
                 // A person asks for it, so it is done in every mode.
                 if let Some(open) = self.incidents.get_mut(&incident) {
-                    open.mode = Mode::On;
+                    (open.mode, open.asked_for) = (Mode::On, true);
                 }
                 self.begin_panic(incident, PANIC, structure, now, out);
                 self.publish(incident, false, now, out);
@@ -57,7 +57,7 @@ impl Engine {
             Command::Contain { incident } => {
                 let suspects = match self.incidents.get_mut(&incident) {
                     Some(open) => {
-                        open.mode = Mode::On;
+                        (open.mode, open.asked_for) = (Mode::On, true);
                         // What was only written down can now be sent.
                         open.calls.retain(|call| call.outcome.is_some());
                         open.suspects.iter_mut().for_each(|s| s.contained = None);

@@ -49,7 +49,7 @@ impl Engine {
                 .actors
                 .get(&actor)
                 .is_some_and(|a| a.state != State::Idle);
-            found.is_some_and(|i| i.is_open() && (held || now.since(i.updated) < 10 * MINUTE))
+            found.is_some_and(|i| self.goes_on(i) && (held || now.since(i.updated) < 10 * MINUTE))
         });
         let id = known.unwrap_or_else(|| self.begin(actor, kind, structure, now));
         if let Some(incident) = self.incidents.get_mut(&id) {
@@ -59,6 +59,27 @@ impl Engine {
             rules.iter().for_each(|rule| incident.note_rule(*rule));
         }
         id
+    }
+
+    /// Whether more can come to an incident: one of a dry run would have nothing done about it when
+    /// protection is on by now.
+    pub(super) fn goes_on(&self, incident: &Incident) -> bool {
+        incident.is_open() && (incident.asked_for || incident.mode == self.policy.mode)
+    }
+
+    /// In a dry run nobody was stopped: whoever would have been is judged anew once protection is on.
+    pub(super) fn part_from_dry_runs(&mut self) {
+        if self.policy.mode != Mode::On {
+            return;
+        }
+        for actor in self.actors.values_mut() {
+            let found = actor.incident.and_then(|id| self.incidents.get(&id));
+            if found.is_some_and(|incident| incident.mode != Mode::On) {
+                actor.incident = None;
+                actor.state = State::Idle;
+                actor.tried.clear();
+            }
+        }
     }
 
     fn begin(&mut self, actor: Id, kind: IncidentKind, structure: &Structure, now: Moment) -> Id {
@@ -84,6 +105,7 @@ impl Engine {
             guild: self.guild,
             kind,
             mode: self.policy.mode,
+            asked_for: false,
             state: IncidentState::Open,
             suspects: Vec::new(),
             rules: Vec::new(),

@@ -124,7 +124,7 @@ impl Engine {
         }
         let shares = parties.iter().find_map(|(other, link)| {
             let known = self.actors.get(other)?.incident?;
-            let open = self.incidents.get(&known).is_some_and(|i| i.is_open());
+            let open = self.incidents.get(&known).is_some_and(|i| self.goes_on(i));
             open.then_some((known, *link))
         });
         if let Some((known, link)) = shares.filter(|_| self.actor(actor).incident.is_none()) {

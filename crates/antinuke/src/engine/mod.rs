@@ -236,6 +236,7 @@ impl Engine {
 
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
+        self.part_from_dry_runs();
     }
 
     pub fn policy(&self) -> &Arc<Policy> {

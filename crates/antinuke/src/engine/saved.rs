@@ -63,6 +63,7 @@ impl Engine {
         engine.made = saved.made;
         engine.inviters = saved.inviters;
         engine.round = saved.round;
+        engine.part_from_dry_runs();
         engine
     }
 

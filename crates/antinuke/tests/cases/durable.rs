@@ -126,3 +126,61 @@ fn a_panic_survives_a_restart_and_is_renewed() {
     assert_eq!(world.calls_of(Rung::PauseInvites).len(), 2);
     assert_eq!(world.engine.actor_state(ADMIN), State::Idle);
 }
+
+/// The same policy in another mode.
+fn switch(world: &mut World, mode: Mode) {
+    let policy = Policy {
+        mode,
+        ..(**world.engine.policy()).clone()
+    };
+    world.engine.set_policy(Arc::new(policy));
+}
+
+#[test]
+fn whoever_was_seen_in_a_dry_run_is_stopped_once_protection_is_on() {
+    let mut world = World::with(|policy| policy.mode = Mode::DryRun);
+    for n in 0..4 {
+        world.delete_channel(ADMIN, n);
+    }
+    assert!(world.calls.is_empty());
+    switch(&mut world, Mode::On);
+    world.delete_channel(ADMIN, 4);
+    assert!(
+        world
+            .calls
+            .iter()
+            .any(|call| call.key.rung == Rung::TakeRoles)
+    );
+    assert!(world.is_contained(ADMIN));
+    let modes: Vec<Mode> = world.engine.incidents().map(|i| i.mode).collect();
+    assert_eq!(modes, [Mode::DryRun, Mode::On]);
+}
+
+#[test]
+fn a_friend_of_one_seen_in_a_dry_run_is_stopped_for_real() {
+    let mut world = World::with(|policy| policy.mode = Mode::DryRun);
+    let same = json!({"reason": "cleaning up"});
+    for n in 0..4 {
+        world.act_with(ADMIN, 12, channel(n), same.clone());
+    }
+    switch(&mut world, Mode::On);
+    for n in 4..10 {
+        world.act_with(MOD, 12, channel(n), same.clone());
+    }
+    assert!(world.is_contained(MOD));
+    assert!(world.calls.iter().any(|call| call.key.actor == MOD));
+}
+
+#[test]
+fn nothing_is_done_any_more_after_a_switch_to_a_dry_run() {
+    let mut world = World::new();
+    for n in 0..4 {
+        world.delete_channel(ADMIN, n);
+    }
+    let before = world.calls.len();
+    switch(&mut world, Mode::DryRun);
+    for n in 4..8 {
+        world.delete_channel(MOD, n);
+    }
+    assert_eq!(world.calls.len(), before);
+}
