@@ -25,15 +25,15 @@ impl TagKey {
         Self(key)
     }
 
-    /// A key that only processes with this secret have.
-    pub fn derived(secret: &[u8]) -> Self {
-        let mut key = [0; 32];
-        // A key of any length is taken.
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) {
-            mac.update(b"marks of the anti-nuke engine");
-            key.copy_from_slice(&mac.finalize().into_bytes());
+    /// A key that only processes with this secret have; `None` without a secret, because everybody
+    /// could make such marks.
+    pub fn derived(secret: &[u8]) -> Option<Self> {
+        if secret.is_empty() {
+            return None;
         }
-        Self(key)
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
+        mac.update(b"marks of the anti-nuke engine");
+        Some(Self(mac.finalize().into_bytes().into()))
     }
 
     /// The mark of a button: it holds for this verb and incident, as long as the key does.
@@ -84,6 +84,12 @@ impl TagKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_derived_from_nothing() {
+        assert!(TagKey::derived(b"").is_none());
+        assert!(TagKey::derived(b"a secret").is_some());
+    }
 
     #[test]
     fn a_mark_holds_for_one_act_and_a_short_time() {

@@ -84,7 +84,10 @@ impl Protection {
             (Notice::Incident, None) => return Ok(()),
             (Notice::Incident, Some(incident)) => {
                 let pause = incident.times.acknowledged;
-                text::incident(incident, &self.tags, pause)
+                let Some(tags) = self.tags() else {
+                    return Ok(());
+                };
+                text::incident(incident, tags, pause)
             }
             (notice, _) => text::notice(notice, alert.about),
         };

@@ -58,9 +58,8 @@ fn command(
     let (verb, incident, mac) = (parts.next(), parts.next(), parts.next());
     let (verb, mac) = verb.zip(mac).ok_or(BROKEN)?;
     let incident: Id = incident.and_then(|id| id.parse().ok()).ok_or(BROKEN)?;
-    let wanted = protection
-        .tags
-        .button(Id::new(server.guild.get()), incident, verb);
+    let tags = protection.tags().ok_or(BROKEN)?;
+    let wanted = tags.button(Id::new(server.guild.get()), incident, verb);
     if !bool::from(wanted.as_bytes().ct_eq(mac.as_bytes())) {
         return Err(BROKEN);
     }

@@ -46,10 +46,10 @@ impl Protection {
         let sent = self.now();
         let outcome = match self.discord() {
             Ok(discord) => {
-                let reason = match call.action {
-                    Some(action) => {
+                let reason = match call.action.zip(self.tags()) {
+                    Some((action, tags)) => {
                         let guild = Id::new(server.guild.get());
-                        let tag = self.tags.tag(guild, action, call.target, sent);
+                        let tag = tags.tag(guild, action, call.target, sent);
                         format!("{} {tag}", call.reason)
                     }
                     None => call.reason.clone(),

@@ -381,6 +381,7 @@ async fn change(
     changed.map_err(|error| match error {
         ChangeError::Storage(error) => BotError::Storage(error),
         ChangeError::NoServer => unknown(),
+        ChangeError::NoIdentity(error) => BotError::Input(error.to_string()),
         ChangeError::Raced => BotError::Input(
             "Somebody changed it at the same time. Please look and try again.".to_owned(),
         ),

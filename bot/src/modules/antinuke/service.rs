@@ -28,14 +28,23 @@ pub struct Protection {
     pub(super) config: Arc<Config>,
     pub(super) clock: SharedClock,
     pub(super) storage: Storage,
-    pub(super) tags: TagKey,
     pub(super) alerts: Alerts,
-    me: Option<Id>,
+    /// Who the bot is, and what its marks are made with.
+    identity: Result<(Id, TagKey), NoIdentity>,
     discord: OnceLock<Discord>,
     pulse: Mutex<Pulse>,
     servers: Mutex<HashMap<GuildId, Arc<Server>>>,
     /// The latest of each incident that is not written down yet.
     pub(super) unwritten: Mutex<BTreeMap<(GuildId, Id), Incident>>,
+}
+
+/// Why this bot cannot judge anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoIdentity {
+    #[error("protection does not work: there is no bot token that says whose it is")]
+    NoToken,
+    #[error("protection does not work: `meta.jobserver_secrets` has no secret for `bot`")]
+    NoSecret,
 }
 
 /// The policy was changed by somebody else meanwhile.
@@ -46,19 +55,19 @@ pub enum ChangeError {
     #[error("the server is not known yet")]
     NoServer,
     #[error(transparent)]
+    NoIdentity(#[from] NoIdentity),
+    #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
 impl Protection {
     pub fn new(config: Arc<Config>, clock: SharedClock, storage: Storage) -> Self {
-        // Whoever has the token must not be able to make marks: they need another secret.
-        let secret = config
-            .client_secret("bot")
-            .map(|secret| secret.expose_secret().as_bytes().to_vec());
-        let token = config.discord_auth.token.as_ref();
+        let identity = identify(&config);
+        if let Err(error) = &identity {
+            warn!("{error}");
+        }
         Self {
-            me: token.and_then(|token| own_id(token.expose_secret())),
-            tags: TagKey::derived(&secret.unwrap_or_default()),
+            identity,
             config,
             clock,
             storage,
@@ -84,6 +93,10 @@ impl Protection {
             Arc::clone(&self.clock),
         )?;
         Ok(self.discord.get_or_init(|| made.in_lane(Lane::Containment)))
+    }
+
+    pub(super) fn tags(&self) -> Option<&TagKey> {
+        self.identity.as_ref().ok().map(|(_, tags)| tags)
     }
 
     /// The present by Discord's clock.
@@ -114,9 +127,9 @@ impl Protection {
             known.see(view);
             return Some(known);
         }
-        let me = self.me?;
+        let (me, tags) = self.identity.as_ref().ok()?;
         let row = self.read(view.id()).await;
-        let server = Server::new(me, view, self.tags.clone(), row);
+        let server = Server::new(*me, view, tags.clone(), row);
         let mut servers = self.lock_servers();
         let server = servers.entry(view.id()).or_insert_with(|| Arc::new(server));
         server.see(view);
@@ -162,6 +175,9 @@ impl Protection {
         guild: GuildId,
         change: impl FnOnce(&mut Policy) + Send,
     ) -> Result<Arc<Policy>, ChangeError> {
+        if let Err(error) = self.identity {
+            return Err(error.into());
+        }
         let server = self.server(guild).ok_or(ChangeError::NoServer)?;
         let mut policy = server.read(|engine, _| (**engine.policy()).clone());
         change(&mut policy);
@@ -187,6 +203,16 @@ impl Protection {
     fn lock_servers(&self) -> MutexGuard<'_, HashMap<GuildId, Arc<Server>>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whoever has the token must not be able to make marks: they need another secret.
+fn identify(config: &Config) -> Result<(Id, TagKey), NoIdentity> {
+    let token = config.discord_auth.token.as_ref();
+    let me = token.and_then(|token| own_id(token.expose_secret()));
+    let me = me.ok_or(NoIdentity::NoToken)?;
+    let secret = config.client_secret("bot");
+    let tags = secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes()));
+    Ok((me, tags.ok_or(NoIdentity::NoSecret)?))
 }
 
 /// A bot's token begins with its user's id, in Base64 (Discord's docs do not promise it; every
