@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use splashtail_antinuke::{Engine, Moment, Policy, Saved, TagKey};
+use splashtail_antinuke::{Engine, Mode, Moment, Policy, Saved, TagKey};
 use splashtail_core::ids::GuildId;
 use splashtail_guild::{Id, Structure};
 use splashtail_storage::ProtectionRow;
@@ -16,6 +16,8 @@ pub(super) struct Server {
     inner: Mutex<Inner>,
     /// When the engine wants to be asked again, by the pulse.
     wake: AtomicU64,
+    /// Whether anything is judged here at all.
+    judges: AtomicBool,
     /// Something changed since it was written down.
     dirty: AtomicBool,
     /// Of the policy, as it was read.
@@ -39,6 +41,7 @@ impl Server {
         let saved = saved.unwrap_or_default();
         Self {
             guild: view.id(),
+            judges: AtomicBool::new(policy.mode != Mode::Off),
             inner: Mutex::new(Inner {
                 engine: Engine::warm(guild, me, Arc::new(policy), tags, saved),
                 view: view.clone(),
@@ -55,6 +58,16 @@ impl Server {
         let mut inner = self.lock();
         inner.view = view.clone();
         inner.engine.count_members(members);
+    }
+
+    pub(super) fn judges(&self) -> bool {
+        self.judges.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_policy(&self, policy: Arc<Policy>) {
+        self.judges
+            .store(policy.mode != Mode::Off, Ordering::Relaxed);
+        self.ask(|engine, _| engine.set_policy(policy));
     }
 
     /// Asks the engine, which may change.

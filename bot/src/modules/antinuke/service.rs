@@ -192,7 +192,7 @@ impl Protection {
             .version
             .store(version, std::sync::atomic::Ordering::Release);
         let policy = Arc::new(policy);
-        server.ask(|engine, _| engine.set_policy(Arc::clone(&policy)));
+        server.set_policy(Arc::clone(&policy));
         Ok(policy)
     }
 
