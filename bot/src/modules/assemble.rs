@@ -10,7 +10,7 @@ use splashtail_api_types::modules::{
 use splashtail_permissions::{CommandExtendedData, ExtendedData};
 
 use super::extended;
-use super::module::{About, Module, ModuleCommand, Task};
+use super::module::{About, Module, ModuleCommand, Running, Task};
 use crate::app::Command;
 use crate::framework::setting_commands;
 use crate::registry::{Registered, Registry};
@@ -42,6 +42,8 @@ pub struct Assembled {
     /// For the framework.
     pub commands: Vec<Command>,
     pub tasks: Vec<Task>,
+    /// For the end of the process.
+    pub closing: Vec<Running>,
     pub services: Services,
 }
 
@@ -115,6 +117,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
         registry: Registry::new(registered, owners),
         commands,
         tasks: modules.iter().flat_map(|module| module.tasks()).collect(),
+        closing: modules.iter().filter_map(|m| m.closing()).collect(),
         services: modules.iter().filter_map(|m| m.service()).collect(),
     })
 }

@@ -41,6 +41,11 @@ pub trait Module: Send + Sync {
         Vec::new()
     }
 
+    /// What is done once when the process stops, after the last event was heard. It has a second.
+    fn closing(&self) -> Option<Running> {
+        None
+    }
+
     /// What the bot needs for this feature, and why.
     fn needs(&self) -> Vec<Need> {
         Vec::new()

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use futures_util::future::join_all;
 use poise::serenity_prelude as serenity;
 use secrecy::SecretString;
 use serenity::Framework as _;
@@ -43,7 +44,7 @@ use crate::{discord_http, iserver, modules};
 
 /// Time that commands get to end after SIGTERM. The clusterer kills after 5 s.
 const COMMAND_GRACE: Duration = Duration::from_millis(3000);
-/// Time to close the gateway connections.
+/// Time to close the gateway connections, and for modules to write down what they hold.
 const CLOSE_GRACE: Duration = Duration::from_millis(1000);
 const TASK_GRACE: Duration = Duration::from_millis(500);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
@@ -172,6 +173,7 @@ async fn operate(
         registry,
         commands,
         tasks,
+        closing,
         services,
     } = assemble(&modules::all(&foundation)).context("the declaration of a module is wrong")?;
     let registry = Arc::new(registry);
@@ -273,11 +275,15 @@ async fn operate(
     {
         warn!(commands = running.len(), "commands were still running");
     }
-    if tokio::time::timeout(CLOSE_GRACE, shards.shut_down())
-        .await
-        .is_err()
-    {
+    let (disconnected, closed) = tokio::join!(
+        tokio::time::timeout(CLOSE_GRACE, shards.shut_down()),
+        tokio::time::timeout(CLOSE_GRACE, join_all(closing)),
+    );
+    if disconnected.is_err() {
         warn!("the gateway connections were not closed in time");
+    }
+    if closed.is_err() {
+        warn!("not everything was written down in time");
     }
     outcome
 }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use splashtail_permissions::{CommandExtendedData, NativePermissions};
 
-use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
+use super::{
+    About, Foundation, Module, ModuleCommand, Need, Needed, Running, Service, Task, extended,
+};
 use crate::events::Listener;
 
 pub use self::service::{ChangeError, Protection};
@@ -96,6 +98,11 @@ impl Module for Antinuke {
             Task::new("antinuke.write", move |_| Arc::clone(&write).write()),
             Task::new("antinuke.alert", move |_| Arc::clone(&alert).alert()),
         ]
+    }
+
+    fn closing(&self) -> Option<Running> {
+        let protection = Arc::clone(&self.protection);
+        Some(Box::pin(async move { protection.close().await }))
     }
 
     fn needs(&self) -> Vec<Need> {
