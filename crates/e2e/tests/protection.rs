@@ -1,0 +1,111 @@
+//! Protection against a nuke, in a dry run and switched on, through the real bot.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::{Value, json};
+use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER};
+use splashtail_e2e::platform::{Engines, Platform};
+use splashtail_sandbox::control::types::{DrillKind, DrillReport, DrillState, NewDrill};
+
+async fn say(platform: &Platform, user: &str, name: &str, options: Value) -> String {
+    let answer = backups::command(platform, GUILD, user, name, options).await;
+    let answer = answer.unwrap();
+    serde_json::to_string(&answer.messages).unwrap()
+}
+
+async fn nuke(platform: &Platform) -> u64 {
+    let order = NewDrill {
+        size: Some(24),
+        rate: Some(8.0),
+        // Until everything was seen; the test ends it.
+        watch_ms: Some(600_000),
+        ..NewDrill::new(DrillKind::Nuke, GUILD)
+    };
+    platform.control.start_drill(&order).await.unwrap().id
+}
+
+/// The drill once all acts were tried and it is as wanted.
+async fn until(platform: &Platform, id: u64, wanted: fn(&DrillReport) -> bool) -> DrillReport {
+    loop {
+        let report = platform.control.drill(id, 100).await.unwrap();
+        if report.attempted == report.planned && wanted(&report) {
+            return report;
+        }
+        assert_ne!(report.state, DrillState::Finished, "{report:#?}");
+    }
+}
+
+/// The line of the list that tells of this attacker, once it says what is wanted: incidents are
+/// written down behind the decision.
+async fn listed(platform: &Platform, attacker: &str, wanted: &str) {
+    loop {
+        let said = say(platform, OWNER, "protection incidents", json!({})).await;
+        let mut lines = said.split("\\n");
+        if lines.any(|line| line.contains(attacker) && line.contains(wanted)) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn alerted(platform: &Platform, channel: &str, attacker: &str, wanted: &str) {
+    let path = format!("/channels/{channel}/messages");
+    loop {
+        let messages = backups::discord(platform, &path).await.unwrap();
+        let tells = |message: &Value| {
+            let embed = &message["embeds"][0];
+            let (title, text) = (embed["title"].as_str(), embed["description"].as_str());
+            title.is_some_and(|title| title.starts_with(wanted))
+                && text.is_some_and(|text| text.contains(attacker))
+        };
+        if messages.as_array().unwrap().iter().any(tells) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attacker_is_seen_in_a_dry_run_and_stopped_when_protection_is_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = Platform::start(dir, Engines::Embedded, &[]).await.unwrap();
+
+    // Choices are numbered. A rogue administrator cannot weaken protection.
+    let off = json!({"mode": 0});
+    let refused = say(&platform, ADMINISTRATOR, "protection mode", off).await;
+    assert!(refused.contains("Only the owner"), "{refused}");
+    // A server with a community cannot lose this channel.
+    let guild = backups::discord(&platform, &format!("/guilds/{GUILD}")).await;
+    let guild = guild.unwrap();
+    let staff = guild["public_updates_channel_id"].as_str().unwrap();
+    let alerts = json!({"channel": staff});
+    let there = say(&platform, OWNER, "protection alerts", alerts).await;
+    assert!(there.contains("Alerts go to"), "{there}");
+
+    let drill = nuke(&platform).await;
+    let dry = until(&platform, drill, |_| true).await;
+    let attacker = dry.attackers.ids[0].clone();
+    listed(&platform, &attacker, "would have been stopped").await;
+    alerted(&platform, staff, &attacker, "Would have been stopped").await;
+    let dry = platform.control.stop_drill(drill).await.unwrap();
+    assert_eq!(dry.times.first_defence_ms, None, "{dry:#?}");
+    assert!(dry.defended.is_empty(), "{dry:#?}");
+    assert_eq!(dry.attackers.active, 1, "{dry:#?}");
+
+    let on = say(&platform, OWNER, "protection mode", json!({"mode": 2})).await;
+    assert!(on.contains("Protection is on"), "{on}");
+
+    let drill = nuke(&platform).await;
+    let contained = |report: &DrillReport| report.attackers.active == 0;
+    let stopped = until(&platform, drill, contained).await;
+    let attacker = stopped.attackers.ids[0].clone();
+    listed(&platform, &attacker, ", stopped").await;
+    alerted(&platform, staff, &attacker, "Stopped").await;
+    let member = format!("/guilds/{GUILD}/members/{attacker}");
+    let member = backups::discord(&platform, &member).await.unwrap();
+    assert_eq!(member["roles"], json!([]), "their roles are off");
+    let stopped = platform.control.stop_drill(drill).await.unwrap();
+    assert!(stopped.times.first_defence_ms.is_some(), "{stopped:#?}");
+    assert!(stopped.succeeded < dry.succeeded, "{stopped:#?}");
+    assert!(platform.stop().await.unwrap().is_empty());
+}
