@@ -7,19 +7,19 @@ use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER};
 use splashtail_e2e::platform::{Engines, Platform};
 use splashtail_sandbox::control::types::{DrillKind, DrillReport, DrillState, NewDrill};
 
-async fn say(platform: &Platform, user: &str, name: &str, options: Value) -> String {
-    let answer = backups::command(platform, GUILD, user, name, options).await;
+async fn say(platform: &Platform, guild: &str, user: &str, name: &str, options: Value) -> String {
+    let answer = backups::command(platform, guild, user, name, options).await;
     let answer = answer.unwrap();
     serde_json::to_string(&answer.messages).unwrap()
 }
 
-async fn nuke(platform: &Platform) -> u64 {
+async fn nuke(platform: &Platform, guild: &str) -> u64 {
     let order = NewDrill {
         size: Some(24),
         rate: Some(8.0),
         // Until everything was seen; the test ends it.
         watch_ms: Some(600_000),
-        ..NewDrill::new(DrillKind::Nuke, GUILD)
+        ..NewDrill::new(DrillKind::Nuke, guild)
     };
     platform.control.start_drill(&order).await.unwrap().id
 }
@@ -37,9 +37,9 @@ async fn until(platform: &Platform, id: u64, wanted: fn(&DrillReport) -> bool) -
 
 /// The line of the list that tells of this attacker, once it says what is wanted: incidents are
 /// written down behind the decision.
-async fn listed(platform: &Platform, attacker: &str, wanted: &str) {
+async fn listed(platform: &Platform, guild: &str, attacker: &str, wanted: &str) {
     loop {
-        let said = say(platform, OWNER, "protection incidents", json!({})).await;
+        let said = say(platform, guild, OWNER, "protection incidents", json!({})).await;
         let mut lines = said.split("\\n");
         if lines.any(|line| line.contains(attacker) && line.contains(wanted)) {
             return;
@@ -72,40 +72,71 @@ async fn an_attacker_is_seen_in_a_dry_run_and_stopped_when_protection_is_on() {
 
     // Choices are numbered. A rogue administrator cannot weaken protection.
     let off = json!({"mode": 0});
-    let refused = say(&platform, ADMINISTRATOR, "protection mode", off).await;
+    let refused = say(&platform, GUILD, ADMINISTRATOR, "protection mode", off).await;
     assert!(refused.contains("Only the owner"), "{refused}");
     // A server with a community cannot lose this channel.
     let guild = backups::discord(&platform, &format!("/guilds/{GUILD}")).await;
     let guild = guild.unwrap();
     let staff = guild["public_updates_channel_id"].as_str().unwrap();
     let alerts = json!({"channel": staff});
-    let there = say(&platform, OWNER, "protection alerts", alerts).await;
+    let there = say(&platform, GUILD, OWNER, "protection alerts", alerts).await;
     assert!(there.contains("Alerts go to"), "{there}");
 
-    let drill = nuke(&platform).await;
+    let drill = nuke(&platform, GUILD).await;
     let dry = until(&platform, drill, |_| true).await;
     let attacker = dry.attackers.ids[0].clone();
-    listed(&platform, &attacker, "would have been stopped").await;
+    listed(&platform, GUILD, &attacker, "would have been stopped").await;
     alerted(&platform, staff, &attacker, "Would have been stopped").await;
     let dry = platform.control.stop_drill(drill).await.unwrap();
     assert_eq!(dry.times.first_defence_ms, None, "{dry:#?}");
     assert!(dry.defended.is_empty(), "{dry:#?}");
     assert_eq!(dry.attackers.active, 1, "{dry:#?}");
 
-    let on = say(&platform, OWNER, "protection mode", json!({"mode": 2})).await;
+    let on = say(
+        &platform,
+        GUILD,
+        OWNER,
+        "protection mode",
+        json!({"mode": 2}),
+    )
+    .await;
     assert!(on.contains("Protection is on"), "{on}");
 
-    let drill = nuke(&platform).await;
-    let contained = |report: &DrillReport| report.attackers.active == 0;
-    let stopped = until(&platform, drill, contained).await;
-    let attacker = stopped.attackers.ids[0].clone();
-    listed(&platform, &attacker, ", stopped").await;
-    alerted(&platform, staff, &attacker, "Stopped").await;
-    let member = format!("/guilds/{GUILD}/members/{attacker}");
-    let member = backups::discord(&platform, &member).await.unwrap();
-    assert_eq!(member["roles"], json!([]), "their roles are off");
-    let stopped = platform.control.stop_drill(drill).await.unwrap();
-    assert!(stopped.times.first_defence_ms.is_some(), "{stopped:#?}");
+    let stopped = stopped(&platform, GUILD).await;
+    alerted(&platform, staff, &stopped.attackers.ids[0], "Stopped").await;
     assert!(stopped.succeeded < dry.succeeded, "{stopped:#?}");
     assert!(platform.stop().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attacker_whom_nobody_knew_is_stopped_at_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = Platform::start(dir, Engines::Embedded, &[]).await.unwrap();
+    let on = say(
+        &platform,
+        GUILD,
+        OWNER,
+        "protection mode",
+        json!({"mode": 2}),
+    )
+    .await;
+    assert!(on.contains("Protection is on"), "{on}");
+    let stopped = stopped(&platform, GUILD).await;
+    assert!(stopped.succeeded < stopped.planned, "{stopped:#?}");
+    assert!(platform.stop().await.unwrap().is_empty());
+}
+
+/// Nukes a server with protection on. The report ends when the attacker was stopped.
+async fn stopped(platform: &Platform, guild: &str) -> DrillReport {
+    let drill = nuke(platform, guild).await;
+    let contained = |report: &DrillReport| report.attackers.active == 0;
+    let report = until(platform, drill, contained).await;
+    let attacker = &report.attackers.ids[0];
+    listed(platform, guild, attacker, ", stopped").await;
+    let member = format!("/guilds/{guild}/members/{attacker}");
+    let member = backups::discord(platform, &member).await.unwrap();
+    assert_eq!(member["roles"], json!([]), "their roles are off");
+    let report = platform.control.stop_drill(drill).await.unwrap();
+    assert!(report.times.first_defence_ms.is_some(), "{report:#?}");
+    report
 }
