@@ -133,6 +133,9 @@ impl Protection {
             let mut entries: Vec<&Value> = entries.into_iter().flatten().collect();
             entries.sort_by_key(|entry| Id::of(entry));
             for raw in &entries {
+                if let Some(id) = Id::of(raw) {
+                    self.see(id);
+                }
                 self.tell(server, Input::Entry { raw, polled: true });
             }
             let last = entries.last().and_then(|entry| Id::of(entry));

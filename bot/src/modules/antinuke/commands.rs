@@ -374,7 +374,7 @@ async fn complete(_cx: Context<'_>, typed: &str) -> CreateAutocompleteResponse {
 async fn change(
     cx: Context<'_>,
     guild: GuildId,
-    change: impl FnOnce(&mut Policy) + Send,
+    change: impl Fn(&mut Policy) + Send + Sync,
 ) -> Result<std::sync::Arc<Policy>, BotError> {
     let protection = cx.data().services.get::<Protection>()?;
     let changed = protection.change(guild, change).await;
@@ -382,6 +382,10 @@ async fn change(
         ChangeError::Storage(error) => BotError::Storage(error),
         ChangeError::NoServer => unknown(),
         ChangeError::NoIdentity(error) => BotError::Input(error.to_string()),
+        ChangeError::Unread => BotError::Input(
+            "I cannot read what was set here before, so I change nothing. Please try again soon."
+                .to_owned(),
+        ),
         ChangeError::Raced => BotError::Input(
             "Somebody changed it at the same time. Please look and try again.".to_owned(),
         ),

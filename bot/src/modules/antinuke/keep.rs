@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use splashtail_antinuke::{Incident, Input};
 use splashtail_core::telemetry::Chain;
 use splashtail_storage::{IncidentRow, StorageError};
@@ -12,6 +13,9 @@ use super::server::Server;
 use super::service::Protection;
 
 const TICK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_secs(1);
+/// Servers that are read at the same time.
+const READS: usize = 8;
 const WRITE: Duration = Duration::from_millis(500);
 /// Incidents are deleted when nothing happened to them for so long.
 const KEPT: chrono::Duration = chrono::Duration::days(90);
@@ -58,7 +62,29 @@ impl Protection {
         }
     }
 
+    /// Reads what could not be read, and what others may have changed. Never ends.
+    pub(super) async fn know(self: Arc<Self>) {
+        loop {
+            self.clock.sleep(LOOK).await;
+            self.know_all().await;
+        }
+    }
+
+    pub(super) async fn know_all(self: &Arc<Self>) {
+        let now = self.clock.monotonic();
+        let unsure = self.all().into_iter().filter(|s| s.is_unsure(now));
+        let read = async |server: Arc<Server>| {
+            self.refresh(&server).await;
+            self.catch_up(&server);
+        };
+        stream::iter(unsure).for_each_concurrent(READS, read).await;
+    }
+
     pub(super) fn record(&self, server: &Server, incident: Incident) {
+        // It will be told again what was done, and then by its own policy.
+        if server.is_cold() {
+            return;
+        }
         let key = (server.guild, incident.id);
         let mut unwritten = self
             .unwritten
@@ -77,7 +103,7 @@ impl Protection {
         });
     }
 
-    async fn write_all(&self) -> Result<(), StorageError> {
+    pub(super) async fn write_all(&self) -> Result<(), StorageError> {
         loop {
             let next = {
                 let unwritten = self
@@ -114,11 +140,6 @@ impl Protection {
             server,
             done: false,
         };
-        // A server in which nothing was counted needs no row.
-        if saved.actors.is_empty() && saved.incidents.is_empty() && saved.panic.is_none() {
-            writing.done = true;
-            return Ok(());
-        }
         let text = serde_json::to_string(&saved).unwrap_or_default();
         let store = self.storage.protections();
         let written = store.set_state(server.guild, &text, self.clock.now()).await;

@@ -122,7 +122,9 @@ impl Listener for Ear {
                 protection.tell(&server, input);
             }
         }
-        if event.kind == EventKind::GuildGone {
+        if event.kind != EventKind::GuildGone {
+            protection.catch_up(&server);
+        } else {
             protection.write_soon(&server);
             // Otherwise it is needed until its owner was told.
             if server.read(|engine, _| engine.policy().mode == Mode::Off) {

@@ -8,6 +8,8 @@ mod keep;
 mod listener;
 mod server;
 mod service;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::sync::Arc;
@@ -88,13 +90,15 @@ impl Module for Antinuke {
     }
 
     fn tasks(&self) -> Vec<Task> {
-        let (tick, write, alert) = (
+        let (tick, know, write, alert) = (
+            Arc::clone(&self.protection),
             Arc::clone(&self.protection),
             Arc::clone(&self.protection),
             Arc::clone(&self.protection),
         );
         vec![
             Task::new("antinuke.tick", move |_| Arc::clone(&tick).tick()),
+            Task::new("antinuke.know", move |_| Arc::clone(&know).know()),
             Task::new("antinuke.write", move |_| Arc::clone(&write).write()),
             Task::new("antinuke.alert", move |_| Arc::clone(&alert).alert()),
         ]

@@ -1,14 +1,22 @@
 //! One server's engine.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use splashtail_antinuke::{Engine, Mode, Moment, Policy, Saved, TagKey};
 use splashtail_core::ids::GuildId;
 use splashtail_guild::{Id, Structure};
 use splashtail_storage::ProtectionRow;
+use tracing::error;
 
 use crate::guilds::GuildView;
+
+/// Between two attempts to read a server that could not be read; twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A policy that somebody else changed holds here after so long.
+const MAX_AGE: Duration = Duration::from_secs(300);
 
 /// The engine is asked by one event at a time; everything else waits for its turn.
 pub(super) struct Server {
@@ -20,35 +28,163 @@ pub(super) struct Server {
     judges: AtomicBool,
     /// Something changed since it was written down.
     dirty: AtomicBool,
-    /// Of the policy, as it was read.
-    pub(super) version: AtomicI64,
 }
 
 struct Inner {
     engine: Engine,
     view: GuildView,
+    /// Of the policy, as it was read.
+    version: i64,
+    knowledge: Knowledge,
+    /// A state is written down, or about to be.
+    has_state: bool,
+    /// When the row is to be read again, by the monotonic clock.
+    read_next: Duration,
+    pause: Duration,
+    /// The log is to be read from here: what came later may not have been told.
+    missed: Option<Moment>,
+}
+
+/// What is known of what was written down. Nothing is overwritten that was not understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    /// The database did not answer yet: all is judged by the defaults, in a dry run.
+    Nothing,
+    /// The policy cannot be used: the same.
+    NoPolicy,
+    /// The policy holds, the state begins anew and is not written.
+    NoState,
+    All,
 }
 
 impl Server {
-    /// From what was written down; a document of another program's version counts as none.
-    pub(super) fn new(me: Id, view: &GuildView, tags: TagKey, row: Option<ProtectionRow>) -> Self {
+    /// Of which nothing was read yet.
+    pub(super) fn new(me: Id, view: &GuildView, tags: TagKey) -> Self {
         let guild = Id::new(view.id().get());
-        let read = |text: Option<&String>| text.map(String::as_str).unwrap_or("{}").to_owned();
-        let policy = read(row.as_ref().and_then(|row| row.policy.as_ref()));
-        let policy: Policy = serde_json::from_str(&policy).unwrap_or_default();
-        let saved = row.as_ref().and_then(|row| row.state.as_deref());
-        let saved = saved.and_then(|text| serde_json::from_str::<Saved>(text).ok());
-        let saved = saved.unwrap_or_default();
         Self {
             guild: view.id(),
-            judges: AtomicBool::new(policy.mode != Mode::Off),
+            judges: AtomicBool::new(true),
             inner: Mutex::new(Inner {
-                engine: Engine::warm(guild, me, Arc::new(policy), tags, saved),
+                engine: Engine::new(guild, me, Arc::default(), tags),
                 view: view.clone(),
+                version: 0,
+                knowledge: Knowledge::Nothing,
+                has_state: false,
+                read_next: Duration::ZERO,
+                pause: FIRST_PAUSE,
+                missed: None,
             }),
             wake: AtomicU64::new(u64::MAX),
             dirty: AtomicBool::new(false),
-            version: AtomicI64::new(row.map_or(0, |row| row.version)),
+        }
+    }
+
+    /// Takes in what was written down. The state is taken once: later it is this process's own.
+    pub(super) fn learn(&self, row: Option<ProtectionRow>, now: Duration) {
+        let mut inner = self.lock();
+        inner.read_next = now + MAX_AGE;
+        inner.pause = FIRST_PAUSE;
+        let fresh = matches!(inner.knowledge, Knowledge::Nothing | Knowledge::NoPolicy);
+        let Some(row) = row else {
+            // What was counted by the defaults was counted rightly.
+            if fresh {
+                inner.knowledge = Knowledge::All;
+            }
+            return;
+        };
+        let ProtectionRow {
+            version,
+            policy,
+            state,
+            ..
+        } = row;
+        if !fresh && version <= inner.version {
+            return;
+        }
+        let policy = policy.map_or(Ok(Policy::default()), |text| serde_json::from_str(&text));
+        let policy = match policy {
+            Ok(policy) => Arc::new(policy),
+            Err(error) => {
+                error!(guild.id = %self.guild, %error, "a server's policy cannot be read");
+                if inner.knowledge == Knowledge::Nothing {
+                    inner.knowledge = Knowledge::NoPolicy;
+                }
+                return;
+            }
+        };
+        inner.version = version;
+        if !fresh {
+            self.go_by(&mut inner.engine, policy);
+            return;
+        }
+        inner.has_state = state.is_some();
+        let saved = state.map_or(Ok(Saved::default()), |text| serde_json::from_str(&text));
+        let saved: Saved = match saved {
+            Ok(saved) => {
+                inner.knowledge = Knowledge::All;
+                saved
+            }
+            Err(error) => {
+                error!(guild.id = %self.guild, %error, "a server's state cannot be read");
+                inner.knowledge = Knowledge::NoState;
+                Saved::default()
+            }
+        };
+        // What was told so far was judged by the defaults, and is told again.
+        let told = inner.engine.first().map(Moment::of);
+        let known = saved.highest.map(Moment::of);
+        inner.missed = known.into_iter().chain(told).min();
+        inner.engine.resume(Arc::clone(&policy), saved);
+        self.go_by(&mut inner.engine, policy);
+    }
+
+    fn go_by(&self, engine: &mut Engine, policy: Arc<Policy>) {
+        let judges = policy.mode != Mode::Off;
+        self.judges.store(judges, Ordering::Relaxed);
+        engine.set_policy(policy);
+        let wake = engine.next_wake().map_or(u64::MAX, |wake| wake.0);
+        self.wake.store(wake, Ordering::Relaxed);
+    }
+
+    /// It could not be read: it will be tried again.
+    pub(super) fn is_unread(&self, now: Duration) {
+        let mut inner = self.lock();
+        inner.read_next = now + inner.pause;
+        inner.pause = (inner.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// Whether it is time to read it again.
+    pub(super) fn is_unsure(&self, now: Duration) -> bool {
+        self.lock().read_next <= now
+    }
+
+    pub(super) fn knows_policy(&self) -> bool {
+        let knowledge = self.lock().knowledge;
+        !matches!(knowledge, Knowledge::Nothing | Knowledge::NoPolicy)
+    }
+
+    /// Nothing was read of it yet.
+    pub(super) fn is_cold(&self) -> bool {
+        self.lock().knowledge == Knowledge::Nothing
+    }
+
+    /// From when on the log has to be read, once.
+    pub(super) fn take_missed(&self) -> Option<Moment> {
+        self.lock().missed.take()
+    }
+
+    /// The policy and its version.
+    pub(super) fn policy(&self) -> (Policy, i64) {
+        let inner = self.lock();
+        ((**inner.engine.policy()).clone(), inner.version)
+    }
+
+    /// Goes by a policy from now on, unless a later one came meanwhile.
+    pub(super) fn set_policy(&self, policy: Arc<Policy>, version: i64) {
+        let mut inner = self.lock();
+        if version > inner.version {
+            inner.version = version;
+            self.go_by(&mut inner.engine, policy);
         }
     }
 
@@ -64,16 +200,10 @@ impl Server {
         self.judges.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_policy(&self, policy: Arc<Policy>) {
-        self.judges
-            .store(policy.mode != Mode::Off, Ordering::Relaxed);
-        self.ask(|engine, _| engine.set_policy(policy));
-    }
-
     /// Asks the engine, which may change.
     pub(super) fn ask<T>(&self, ask: impl FnOnce(&mut Engine, &Structure) -> T) -> T {
         let mut inner = self.lock();
-        let Inner { engine, view } = &mut *inner;
+        let Inner { engine, view, .. } = &mut *inner;
         let answer = view.structure(|structure| ask(engine, structure));
         let wake = engine.next_wake().map_or(u64::MAX, |wake| wake.0);
         self.wake.store(wake, Ordering::Relaxed);
@@ -92,13 +222,18 @@ impl Server {
         self.wake.load(Ordering::Relaxed) <= now.0
     }
 
-    /// Its state, when it changed since this was asked last.
+    /// Its state, when it changed since this was asked last and may replace what is written.
     pub(super) fn changed(&self) -> Option<Saved> {
-        if !self.dirty.swap(false, Ordering::Relaxed) {
+        let mut inner = self.lock();
+        let may = inner.knowledge == Knowledge::All;
+        if !may || !self.dirty.swap(false, Ordering::Relaxed) {
             return None;
         }
-        let inner = self.lock();
-        Some(inner.engine.save())
+        let saved = inner.engine.save();
+        let empty = saved.actors.is_empty() && saved.incidents.is_empty() && saved.panic.is_none();
+        // A server in which nothing was ever counted needs no row.
+        inner.has_state |= !empty;
+        inner.has_state.then_some(saved)
     }
 
     /// Something is to be written down.

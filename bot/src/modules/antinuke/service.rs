@@ -14,7 +14,7 @@ use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{Discord, Lane};
 use splashtail_guild::Id;
-use splashtail_storage::{ProtectionRow, Storage, StorageError};
+use splashtail_storage::{Storage, StorageError};
 use tracing::warn;
 
 use super::alerts::Alerts;
@@ -23,6 +23,8 @@ use crate::guilds::GuildView;
 
 /// How long an event waits for what was written down about its server, once per process.
 const LOADING: Duration = Duration::from_secs(2);
+/// Attempts to change a policy that others change at the same time.
+const ATTEMPTS: usize = 4;
 
 pub struct Protection {
     pub(super) config: Arc<Config>,
@@ -54,6 +56,8 @@ pub enum ChangeError {
     Raced,
     #[error("the server is not known yet")]
     NoServer,
+    #[error("what was set here cannot be read")]
+    Unread,
     #[error(transparent)]
     NoIdentity(#[from] NoIdentity),
     #[error(transparent)]
@@ -120,34 +124,45 @@ impl Protection {
         self.lock_servers().remove(&guild);
     }
 
-    /// The server's engine, warm. A database that does not answer delays it once and no longer than
-    /// [`LOADING`]; it then begins with the defaults.
+    /// The server's engine. A database that does not answer delays it once and no longer than
+    /// [`LOADING`]; it then judges by the defaults until the database answers.
     pub(super) async fn load(&self, view: &GuildView) -> Option<Arc<Server>> {
         if let Some(known) = self.server(view.id()) {
             known.see(view);
             return Some(known);
         }
         let (me, tags) = self.identity.as_ref().ok()?;
-        let row = self.read(view.id()).await;
-        let server = Server::new(*me, view, tags.clone(), row);
+        let server = Server::new(*me, view, tags.clone());
+        self.refresh(&server).await;
         let mut servers = self.lock_servers();
         let server = servers.entry(view.id()).or_insert_with(|| Arc::new(server));
         server.see(view);
         Some(Arc::clone(server))
     }
 
-    async fn read(&self, guild: GuildId) -> Option<ProtectionRow> {
+    /// Reads what is written down of a server; what is known stays when nothing is read.
+    pub(super) async fn refresh(&self, server: &Server) {
+        let guild = server.guild;
         let reading = self.storage.protections().get(guild);
-        match tokio::time::timeout(LOADING, reading).await {
-            Ok(Ok(row)) => row,
+        let answer = tokio::time::timeout(LOADING, reading).await;
+        let now = self.clock.monotonic();
+        match answer {
+            Ok(Ok(row)) => return server.learn(row, now),
             Ok(Err(error)) => {
-                warn!(%guild, error = %Chain(&error), "protection begins with the defaults");
-                None
+                warn!(guild.id = %guild, error = %Chain(&error), "what protection knew cannot be read");
             }
             Err(_) => {
-                warn!(%guild, "protection begins with the defaults: the database is silent");
-                None
+                warn!(guild.id = %guild, "what protection knew cannot be read: the database is silent");
             }
+        }
+        server.is_unread(now);
+    }
+
+    /// Has the log read where something may have been missed.
+    pub(super) fn catch_up(self: &Arc<Self>, server: &Arc<Server>) {
+        if let Some(lost) = server.take_missed() {
+            self.see(lost.id());
+            self.tell(server, Input::Gap { lost });
         }
     }
 
@@ -166,34 +181,40 @@ impl Protection {
         self.carry_out(server, effects);
     }
 
-    /// Changes a server's policy and has its engine go by it at once.
+    /// Changes a server's policy and has its engine go by it at once. When somebody else was faster,
+    /// `change` is applied to what they made of it.
     ///
     /// # Errors
     /// See [`ChangeError`].
     pub async fn change(
         &self,
         guild: GuildId,
-        change: impl FnOnce(&mut Policy) + Send,
+        change: impl Fn(&mut Policy) + Send + Sync,
     ) -> Result<Arc<Policy>, ChangeError> {
         if let Err(error) = self.identity {
             return Err(error.into());
         }
         let server = self.server(guild).ok_or(ChangeError::NoServer)?;
-        let mut policy = server.read(|engine, _| (**engine.policy()).clone());
-        change(&mut policy);
-        let read = server.version.load(std::sync::atomic::Ordering::Acquire);
-        let text = serde_json::to_string(&policy).unwrap_or_default();
-        let store = self.storage.protections();
-        let version = store
-            .set_policy(guild, &text, read, self.clock.now())
-            .await?;
-        let version = version.ok_or(ChangeError::Raced)?;
-        server
-            .version
-            .store(version, std::sync::atomic::Ordering::Release);
-        let policy = Arc::new(policy);
-        server.set_policy(Arc::clone(&policy));
-        Ok(policy)
+        for _ in 0..ATTEMPTS {
+            if !server.knows_policy() {
+                self.refresh(&server).await;
+            }
+            if !server.knows_policy() {
+                return Err(ChangeError::Unread);
+            }
+            let (mut policy, read) = server.policy();
+            change(&mut policy);
+            let text = serde_json::to_string(&policy).unwrap_or_default();
+            let store = self.storage.protections();
+            let now = self.clock.now();
+            if let Some(version) = store.set_policy(guild, &text, read, now).await? {
+                let policy = Arc::new(policy);
+                server.set_policy(Arc::clone(&policy), version);
+                return Ok(policy);
+            }
+            self.refresh(&server).await;
+        }
+        Err(ChangeError::Raced)
     }
 
     fn lock_pulse(&self) -> MutexGuard<'_, Pulse> {

@@ -270,6 +270,11 @@ impl Engine {
         self.highest
     }
 
+    /// The oldest entry that is still remembered.
+    pub fn first(&self) -> Option<Id> {
+        self.seen.1.first().copied()
+    }
+
     /// Whether anybody can be held responsible at all.
     pub fn may_read_audit_log(&self, structure: &Structure) -> bool {
         self.sight(structure).my_permissions() & crate::bits::VIEW_AUDIT_LOG != 0

@@ -67,6 +67,19 @@ impl Engine {
         engine
     }
 
+    /// Begins anew from what was written down, when it could be read only after events had come.
+    /// What was learnt of members and channels stays; what was counted meanwhile counts no more, and
+    /// is to be told again (see [`Input::Gap`](super::Input::Gap)).
+    pub fn resume(&mut self, policy: Arc<Policy>, saved: Saved) {
+        let tags = self.tags.clone();
+        let warm = Self::warm(self.guild, self.me, policy, tags, saved);
+        let cold = std::mem::replace(self, warm);
+        self.members = cold.members;
+        self.activity = cold.activity;
+        self.graveyard = cold.graveyard;
+        self.below = cold.below;
+    }
+
     /// Whether nothing would be lost by forgetting this guild.
     pub fn is_idle(&self) -> bool {
         self.panic.is_none()
