@@ -126,6 +126,10 @@ impl Policy {
         let points = self.points.iter().map(|(c, s)| ("points", *c, *s));
         for (name, column, Spans(bounds)) in rows.chain(points) {
             let given = bounds.iter().filter(|b| **b != crate::limit::NEVER);
+            if given.clone().any(|bound| *bound == 0) {
+                // Otherwise the next ordinary act of anybody is an attack.
+                problems.push(format!("{name} ({column:?}): at least 1"));
+            }
             if given.clone().any(|bound| *bound > MAX_BOUND) {
                 problems.push(format!("{name} ({column:?}): at most {MAX_BOUND}"));
             }
@@ -241,6 +245,9 @@ mod tests {
         let row = [(Column::Bot, Spans([7, 3, 1_000_000]))];
         policy.limits.insert(LimitType::Ban, row.into());
         assert_eq!(policy.problems().len(), 2);
+        let row = [(Column::Bot, Spans([0, 0, NEVER]))];
+        policy.limits.insert(LimitType::Ban, row.into());
+        assert_eq!(policy.problems(), ["ban (Bot): at least 1"]);
         let text = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), policy);
         assert_eq!(

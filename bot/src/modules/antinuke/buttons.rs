@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use splashtail_antinuke::{Command, Input, owner};
+use splashtail_antinuke::{Command, Input, Mode, owner};
 use splashtail_discord::Lane;
 use splashtail_guild::Id;
 use subtle::ConstantTimeEq as _;
@@ -46,6 +46,32 @@ pub(super) async fn pressed(
     Ok(())
 }
 
+/// Who pressed a button.
+#[derive(Debug, Clone, Copy, Default)]
+struct Presser {
+    is_owner: bool,
+    is_trusted: bool,
+    is_suspect: bool,
+    is_administrator: bool,
+    /// Protection is on here, not a dry run.
+    is_real: bool,
+}
+
+/// Why it is not theirs to press. Giving power back is for those whom the attack cannot have in its
+/// hands; taking it where nothing is to be done too. Where protection is on, any administrator can
+/// call for panic, which takes from all alike.
+fn refusal(verb: &str, who: Presser) -> Option<&'static str> {
+    let alarm = verb == "panic" && who.is_real;
+    let may = who.is_owner || who.is_trusted || alarm && who.is_administrator;
+    if may && (who.is_owner || !who.is_suspect) {
+        return None;
+    }
+    Some(match alarm {
+        true => "Only the owner, those they trust and administrators can do that.",
+        false => "Only the owner and those they trust can do that.",
+    })
+}
+
 /// What the press asks for, or why it is refused.
 fn command(
     protection: &Protection,
@@ -66,31 +92,24 @@ fn command(
     let user = Id::of(&data["member"]["user"]).ok_or(BROKEN)?;
     let permissions = data["member"]["permissions"].as_str();
     let permissions: u64 = permissions.and_then(|p| p.parse().ok()).unwrap_or(0);
-    let (is_owner, is_trusted, is_suspect, known) = server.read(|engine, structure| {
-        let found = engine.incidents().find(|i| i.id == incident);
+    let (who, known) = server.read(|engine, structure| {
+        let known = engine.incidents().any(|i| i.id == incident);
         let roles = engine.members().get(user).map(|m| m.roles.clone());
         let mut all = engine.incidents();
-        (
-            owner(structure) == Some(user),
-            engine.policy().trusts(user, &roles.unwrap_or_default()),
-            all.any(|i| i.is_open() && i.suspect(user).is_some()),
-            found.is_some(),
-        )
+        let who = Presser {
+            is_owner: owner(structure) == Some(user),
+            is_trusted: engine.policy().trusts(user, &roles.unwrap_or_default()),
+            is_suspect: all.any(|i| i.is_open() && i.suspect(user).is_some()),
+            is_administrator: permissions & ADMINISTRATOR != 0,
+            is_real: engine.policy().mode == Mode::On,
+        };
+        (who, known)
     });
     if !known {
         return Err("That is too long ago for a button. See `/protection incidents`.");
     }
-    let soothing = matches!(verb, "undo" | "fine" | "calm");
-    let may = match soothing {
-        // Giving power back is for those whom the attack cannot have in its hands.
-        true => is_owner || is_trusted,
-        false => is_owner || is_trusted || permissions & ADMINISTRATOR != 0,
-    };
-    if !may || (is_suspect && !is_owner) {
-        return Err(match soothing {
-            true => "Only the owner and those they trust can do that.",
-            false => "Only the owner, those they trust and administrators can do that.",
-        });
+    if let Some(refusal) = refusal(verb, who) {
+        return Err(refusal);
     }
     match verb {
         "undo" => Ok((Command::Return { incident }, "Given back.")),
@@ -105,10 +124,50 @@ fn command(
         )),
         "calm" => Ok((
             Command::EndPanic {
-                suspects_too: is_owner,
+                suspects_too: who.is_owner,
             },
             "The panic is over. Permissions come back.",
         )),
         _ => Err(BROKEN),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_administrator_can_do_no_more_than_raise_the_alarm_where_protection_is_on() {
+        let dry = Presser {
+            is_administrator: true,
+            ..Presser::default()
+        };
+        let real = Presser {
+            is_real: true,
+            ..dry
+        };
+        for verb in ["undo", "fine", "calm", "contain", "panic"] {
+            assert!(refusal(verb, dry).is_some(), "{verb}");
+            assert_eq!(refusal(verb, real).is_none(), verb == "panic", "{verb}");
+        }
+    }
+
+    #[test]
+    fn a_suspect_presses_nothing_unless_they_own_the_server() {
+        let suspect = Presser {
+            is_suspect: true,
+            is_trusted: true,
+            is_administrator: true,
+            is_real: true,
+            ..Presser::default()
+        };
+        let owner = Presser {
+            is_owner: true,
+            ..suspect
+        };
+        for verb in ["undo", "fine", "calm", "contain", "panic"] {
+            assert!(refusal(verb, suspect).is_some(), "{verb}");
+            assert!(refusal(verb, owner).is_none(), "{verb}");
+        }
     }
 }

@@ -4,8 +4,7 @@ use poise::CreateReply;
 use poise::serenity_prelude as serenity;
 use serenity::{AutocompleteChoice, CreateAutocompleteResponse, CreateEmbed};
 use splashtail_antinuke::{
-    Column, Incident, IncidentState, LimitType, MAX_BOUND, MAX_TRUSTED, Mode, NEVER, Policy, Spans,
-    owner,
+    Column, Incident, IncidentState, LimitType, MAX_TRUSTED, Mode, NEVER, Policy, Spans, owner,
 };
 use splashtail_core::ids::GuildId;
 use splashtail_guild::Id;
@@ -118,9 +117,7 @@ async fn mode(
         ModeChoice::DryRun => Mode::DryRun,
         ModeChoice::On => Mode::On,
     };
-    if mode != Mode::On {
-        owner_only(cx, guild, "weaken protection")?;
-    }
+    owner_only(cx, guild, "switch protection")?;
     change(cx, guild, |policy| policy.mode = mode).await?;
     let said = match mode {
         Mode::On => "Protection is on.",
@@ -138,6 +135,7 @@ async fn alerts(
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
+    owner_only(cx, guild, "say where alerts go")?;
     let id = Id::new(channel.get());
     let protection = cx.data().services.get::<Protection>()?;
     let server = protection.server(guild).ok_or_else(unknown)?;
@@ -183,6 +181,7 @@ async fn untrust(
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
+    owner_only(cx, guild, "end trust")?;
     let id = Id::new(user.get());
     change(cx, guild, |policy| {
         policy.trusted.users.remove(&id);
@@ -294,40 +293,24 @@ async fn set(
     limit_type: String,
     #[description = "Whose limit"] of: ColumnChoice,
     #[description = "In a minute"]
-    #[min = 0]
+    #[min = 1]
     #[max = 100_000]
     minute: u32,
     #[description = "In an hour"]
-    #[min = 0]
+    #[min = 1]
     #[max = 100_000]
     hour: u32,
     #[description = "In a day"]
-    #[min = 0]
+    #[min = 1]
     #[max = 100_000]
     day: u32,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let kind = kind(&limit_type)?;
+    owner_only(cx, guild, "change limits")?;
     let bounds = [minute, hour, day];
-    if !bounds.is_sorted() || bounds.iter().any(|bound| *bound > MAX_BOUND) {
-        return Err(BotError::Input(
-            "A longer time cannot have a lower limit: minute, hour and day have to grow."
-                .to_owned(),
-        ));
-    }
     let column = Column::from(of);
-    let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(unknown)?;
-    let before = server.read(|engine, _| {
-        let own = engine.policy().limits.get(&kind);
-        let own = own.and_then(|row| row.get(&column)).copied();
-        own.unwrap_or_else(|| kind.default_spans(column))
-    });
-    let higher = before.0.iter().zip(bounds).any(|(old, new)| new > *old);
-    if higher {
-        owner_only(cx, guild, "raise a limit")?;
-    }
     change(cx, guild, |policy| {
         let row = policy.limits.entry(kind).or_default();
         row.insert(column, Spans(bounds));
@@ -348,7 +331,7 @@ async fn reset(
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let kind = kind(&limit_type)?;
-    owner_only(cx, guild, "take a limit back")?;
+    owner_only(cx, guild, "change limits")?;
     change(cx, guild, |policy| {
         policy.limits.remove(&kind);
     })
@@ -382,6 +365,7 @@ async fn change(
         ChangeError::Storage(error) => BotError::Storage(error),
         ChangeError::NoServer => unknown(),
         ChangeError::NoIdentity(error) => BotError::Input(error.to_string()),
+        ChangeError::Unusable(problems) => BotError::Input(format!("{}.", problems.join("; "))),
         ChangeError::Unread => BotError::Input(
             "I cannot read what was set here before, so I change nothing. Please try again soon."
                 .to_owned(),
@@ -396,7 +380,8 @@ fn unknown() -> BotError {
     BotError::Input("I am still getting to know this server. Please try again soon.".to_owned())
 }
 
-/// A rogue administrator cannot weaken protection: only the owner can.
+/// Whoever can change the policy can turn it against others or away from themselves, so no
+/// administrator can: only the owner.
 fn owner_only(cx: Context<'_>, guild: GuildId, what: &str) -> Result<(), BotError> {
     let protection = cx.data().services.get::<Protection>()?;
     let server = protection.server(guild).ok_or_else(unknown)?;

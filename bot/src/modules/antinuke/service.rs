@@ -56,6 +56,9 @@ pub enum ChangeError {
     Raced,
     #[error("the server is not known yet")]
     NoServer,
+    /// What is wrong with the policy that was asked for.
+    #[error("that cannot be set")]
+    Unusable(Vec<String>),
     #[error("what was set here cannot be read")]
     Unread,
     #[error(transparent)]
@@ -204,6 +207,10 @@ impl Protection {
             }
             let (mut policy, read) = server.policy();
             change(&mut policy);
+            let problems = policy.problems();
+            if !problems.is_empty() {
+                return Err(ChangeError::Unusable(problems));
+            }
             let text = serde_json::to_string(&policy).unwrap_or_default();
             let store = self.storage.protections();
             let now = self.clock.now();
