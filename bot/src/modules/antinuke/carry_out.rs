@@ -111,6 +111,7 @@ impl Protection {
                 (Some(action), after, Lane::Interactive)
             }
         };
+        let mut read = true;
         for _ in 0..PAGES {
             let path = format!("/guilds/{}/audit-logs", server.guild);
             let mut request = discord
@@ -126,6 +127,7 @@ impl Protection {
                 Ok(page) => page,
                 Err(error) => {
                     warn!(guild.id = %server.guild, error = %Chain(&error), "the audit log cannot be read");
+                    read = false;
                     break;
                 }
             };
@@ -144,7 +146,7 @@ impl Protection {
                 None => break,
             }
         }
-        self.tell(server, Input::Polled { poll });
+        self.tell(server, Input::Polled { poll, read });
     }
 }
 

@@ -54,7 +54,7 @@ impl Engine {
         if !self.is_new(&entry) {
             return;
         }
-        self.explain(&entry, now);
+        self.explain(&entry, structure, now, out);
         if !polled && now.since(entry.at()) > STALE {
             return;
         }
@@ -319,7 +319,9 @@ impl Engine {
                 self.count(other, act, Some(&doubt.raw), structure, now, out);
             }
             // Still unable: whoever it was, it was not they.
-            (false, None) => self.by_nobody(act, Some(&doubt.raw), structure, now, out),
+            (false, None) => {
+                self.by_nobody(act, Some(&doubt.raw), structure, now, out);
+            }
         }
     }
 

@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    fn set_state(&mut self, incident: Id, state: IncidentState) {
+    pub(super) fn set_state(&mut self, incident: Id, state: IncidentState) {
         if let Some(incident) = self.incidents.get_mut(&incident) {
             incident.state = state;
         }
@@ -91,21 +91,9 @@ impl Engine {
         let Some(open) = self.incidents.get_mut(&incident) else {
             return;
         };
-        let mut inverses = Vec::new();
-        for record in open.calls.iter_mut().rev() {
-            let panics = matches!(record.call.key.rung, Rung::PanicRole | Rung::PauseInvites);
-            let done = record.outcome == Some(Outcome::Done) && !record.returned && !panics;
-            if let Some(inverse) = record.call.inverse.clone().filter(|_| done) {
-                record.returned = true;
-                inverses.push((record.call.key, inverse));
-            }
-        }
         let suspects: Vec<Id> = open.suspects.iter().map(|s| s.id).collect();
-        for (key, inverse) in inverses {
-            if let Some(call) = self.inverse_call(key, inverse, structure) {
-                self.issue(incident, call, structure, now, out);
-            }
-        }
+        let panics = |key: &CallKey| matches!(key.rung, Rung::PanicRole | Rung::PauseInvites);
+        self.take_back(incident, |call| !panics(&call.key), structure, now, out);
         if self.panic.as_ref().is_some_and(|p| p.incident == incident) {
             self.end_panic(true, structure, now, out);
         }
@@ -116,6 +104,36 @@ impl Engine {
         }
         self.set_state(incident, IncidentState::Returned);
         self.publish(incident, false, now, out);
+    }
+
+    /// Takes back the calls of an incident that were done and are meant, newest first.
+    pub(super) fn take_back(
+        &mut self,
+        incident: Id,
+        meant: impl Fn(&Call) -> bool,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(open) = self.incidents.get_mut(&incident) else {
+            return;
+        };
+        let mut inverses = Vec::new();
+        for record in open.calls.iter_mut().rev() {
+            let done = record.outcome == Some(Outcome::Done) && !record.returned;
+            if done
+                && meant(&record.call)
+                && let Some(inverse) = record.call.inverse.clone()
+            {
+                record.returned = true;
+                inverses.push((record.call.key, inverse));
+            }
+        }
+        for (key, inverse) in inverses {
+            if let Some(call) = self.inverse_call(key, inverse, structure) {
+                self.issue(incident, call, structure, now, out);
+            }
+        }
     }
 
     fn inverse_call(&self, key: CallKey, inverse: Inverse, structure: &Structure) -> Option<Call> {
@@ -188,7 +206,7 @@ impl Engine {
         Some(made)
     }
 
-    fn end_panic(
+    pub(super) fn end_panic(
         &mut self,
         suspects_too: bool,
         structure: &Structure,

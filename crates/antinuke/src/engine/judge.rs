@@ -143,7 +143,8 @@ impl Engine {
         self.publish(incident, false, now, out);
     }
 
-    /// Puts an act into somebody's windows and keeps it as evidence.
+    /// Puts an act into somebody's windows and keeps it as evidence. What it counts first is given
+    /// back, so that it can be taken out again.
     pub(super) fn note(
         &mut self,
         actor: Id,
@@ -151,7 +152,7 @@ impl Engine {
         raw: Option<&Value>,
         structure: &Structure,
         now: Moment,
-    ) {
+    ) -> Option<Mark> {
         let discount = self.discount(actor, act, structure);
         let target = act.target.unwrap_or(act.id);
         let common = self.parent_of(target, structure).unwrap_or(target);
@@ -159,6 +160,7 @@ impl Engine {
         if discount != FULL {
             flags |= DISCOUNTED;
         }
+        let mut noted = None;
         if discount != NOTHING {
             for (place, count) in act.counts.iter().enumerate() {
                 let first = place == 0;
@@ -171,6 +173,7 @@ impl Engine {
                     flags: if first { flags } else { FURTHER | DISCOUNTED },
                 };
                 self.actor(actor).windows.add(mark);
+                noted.get_or_insert(mark);
             }
         }
         if let Some(target) = act.target
@@ -190,6 +193,7 @@ impl Engine {
             raw: raw.map(|raw| Arc::new(raw.clone())),
         });
         let _ = now;
+        noted
     }
 
     /// Who gave whom what, who invited whom, and the words they use.

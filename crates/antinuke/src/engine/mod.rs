@@ -6,6 +6,7 @@ mod attribute;
 mod command;
 mod contain;
 mod gateway;
+mod inquiry;
 mod judge;
 mod saved;
 mod unexplained;
@@ -27,6 +28,8 @@ use crate::moment::{DAY, HOUR, MINUTE, Moment, SECOND};
 use crate::panic::Panic;
 use crate::policy::{Mode, Policy};
 use crate::tag::TagKey;
+use crate::window::Mark;
+use inquiry::Inquiry;
 
 pub use saved::Saved;
 
@@ -76,9 +79,11 @@ pub enum Input<'a> {
     Gap {
         lost: Moment,
     },
-    /// All entries that a poll brought were told.
+    /// A poll is over, and all entries that it brought were told. `read`: the log was read to its
+    /// end, so what it does not say is not there.
     Polled {
         poll: Poll,
+        read: bool,
     },
     Command(Command),
     /// Time has passed.
@@ -124,7 +129,20 @@ struct Pending {
     at: Moment,
     /// Its id as an act of nobody.
     id: Id,
-    counted: bool,
+    patience: Patience,
+}
+
+/// How far a deed without an entry was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// Its entry is waited for.
+    Waiting,
+    /// The log is asked first.
+    Asking,
+    /// It counts for nobody, unless its kind does not count.
+    Counted(Option<Mark>),
+    /// Something was taken back for it, in this incident.
+    Answered(Id),
 }
 
 #[derive(Debug, Clone)]
@@ -186,6 +204,10 @@ pub struct Engine {
     webhooks: BTreeMap<Id, VecDeque<Moment>>,
     timed_out: VecDeque<(Id, Moment)>,
     unexplained: VecDeque<Moment>,
+    /// What the log is asked of deeds without entries, by action.
+    inquiries: BTreeMap<u16, Inquiry>,
+    /// When a panic over nobody ends, because entries came for the deeds.
+    relief: Option<Moment>,
     poll_after: Moment,
     told: BTreeMap<(Notice, Id), Moment>,
     raid_until: Moment,
@@ -225,6 +247,8 @@ impl Engine {
             webhooks: BTreeMap::new(),
             timed_out: VecDeque::new(),
             unexplained: VecDeque::new(),
+            inquiries: BTreeMap::new(),
+            relief: None,
             poll_after: Moment::default(),
             told: BTreeMap::new(),
             raid_until: Moment::default(),
@@ -331,10 +355,13 @@ impl Engine {
                 out.push(Effect::PollAudit(Poll::Missed { after }));
                 self.below = None;
             }
-            Input::Polled { poll } => self.on_polled(poll, structure, now, &mut out),
+            Input::Polled { poll, read } => {
+                self.on_polled(poll, read, structure, now, &mut out);
+            }
             Input::Command(command) => self.on_command(command, structure, now, &mut out),
             Input::Tick => self.on_tick(structure, now, &mut out),
         }
+        self.inquire(structure, now, &mut out);
         out
     }
 
@@ -353,7 +380,10 @@ impl Engine {
 
     /// When [`Input::Tick`] is needed at the latest.
     pub fn next_wake(&self) -> Option<Moment> {
-        let waits = self.pending.iter().filter(|p| !p.counted);
+        let waits = self
+            .pending
+            .iter()
+            .filter(|p| p.patience == Patience::Waiting);
         let pending = waits.map(|p| p.at.plus(unexplained::patience(p.action)));
         let nulls = self.nulls.iter().map(|(_, at)| at.plus(2 * SECOND));
         let doubts = self.doubts.iter().map(|d| d.since.plus(5 * SECOND));
@@ -366,16 +396,19 @@ impl Engine {
             State::Contained { since } => Some(since.plus(MINUTE)),
         });
         let panic = self.panic.iter().map(Panic::wakes);
+        let inquiries = self.inquiry_wakes();
         let all = pending
             .chain(nulls)
             .chain(doubts)
             .chain(states)
-            .chain(panic);
+            .chain(panic)
+            .chain(inquiries);
         all.min()
     }
 
     fn on_tick(&mut self, structure: &Structure, now: Moment, out: &mut Vec<Effect>) {
         self.expire_pending(structure, now, out);
+        self.relieve(structure, now, out);
         self.settle_nulls(structure, now, out);
         self.settle_doubts(structure, now, out);
         self.step_states(structure, now, out);

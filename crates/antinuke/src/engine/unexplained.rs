@@ -1,23 +1,27 @@
 //! Deeds without an entry: they count for nobody, and only permissions are taken for them.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 use splashtail_guild::{Id, Structure};
 
-use super::{Engine, MAX_PENDING, NOBODY, Pending, bounded};
-use crate::act::{Act, Count, Repair, stopped_by};
+use super::{Engine, MAX_PENDING, NOBODY, Patience, Pending, bounded};
+use crate::act::{Act, Count, Repair};
 use crate::bits;
-use crate::effect::{Alert, Effect, Notice, Poll};
+use crate::effect::{Alert, Call, Effect, Inverse, Notice};
 use crate::entry::{Entry, action as a};
 use crate::incident::IncidentKind;
 use crate::limit::{LimitType as T, UNIT};
 use crate::moment::{HOUR, MINUTE, Moment, SECOND};
+use crate::window::Mark;
 
 /// Entries of a deed come before or after its event; so long they are waited for.
 const PATIENCE: u64 = 2 * SECOND;
 /// A role held without an entry takes longer to explain.
 const ROLE_PATIENCE: u64 = 10 * SECOND;
+/// An entry that comes later than this explains a deed no more.
+const EXPLAINED_FOR: u64 = 10 * MINUTE;
+/// From the entry that explains enough to the return of what was taken: more of them follow, and
+/// Discord tells of the roles as they are now.
+const RELIEF: u64 = 2 * SECOND;
 const BLIND_AT: usize = 10;
 
 pub(super) fn patience(action: u16) -> u64 {
@@ -52,28 +56,45 @@ impl Engine {
             target,
             at: now,
             id,
-            counted: false,
+            patience: Patience::Waiting,
         });
     }
 
     /// An entry explains a deed: what was counted for nobody is taken back.
-    pub(super) fn explain(&mut self, entry: &Entry<'_>, now: Moment) {
+    pub(super) fn explain(
+        &mut self,
+        entry: &Entry<'_>,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(target) = entry.target else { return };
         let place = self
             .pending
             .iter()
             .position(|p| p.action == entry.action && p.target == target);
-        match place.and_then(|place| self.pending.remove(place)) {
-            Some(pending) if pending.counted => {
-                if let Some(nobody) = self.actors.get_mut(&NOBODY) {
-                    nobody.windows.remove(pending.id.get());
+        let Some(deed) = place.and_then(|place| self.pending.remove(place)) else {
+            let known = (entry.action, target, now);
+            bounded(&mut self.explained, MAX_PENDING).push_back(known);
+            return;
+        };
+        match deed.patience {
+            Patience::Waiting | Patience::Asking => {}
+            Patience::Counted(mark) => {
+                if let Some((nobody, mark)) = self.actors.get_mut(&NOBODY).zip(mark) {
+                    nobody.windows.remove(&mark);
                 }
-                self.unexplained.pop_back();
+                let of_it = |e: &super::Evidence| e.actor == NOBODY && e.act.id == deed.id;
+                self.evidence.retain(|e| !of_it(e));
+                let place = self.unexplained.iter().position(|at| *at == deed.at);
+                place.map(|place| self.unexplained.remove(place));
+                self.relief.get_or_insert(now.plus(RELIEF));
             }
-            Some(_) => {}
-            None => {
-                let known = (entry.action, target, now);
-                bounded(&mut self.explained, MAX_PENDING).push_back(known);
+            // What was taken for want of an entry goes back; the entry is judged by itself.
+            Patience::Answered(incident) => {
+                let his = |call: &Call| matches!(&call.inverse, Some(Inverse::GiveRoles { user, .. }) if *user == target);
+                self.take_back(incident, his, structure, now, out);
+                self.publish(incident, false, now, out);
             }
         }
     }
@@ -85,21 +106,17 @@ impl Engine {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        self.pending.retain(|p| now.since(p.at) <= MINUTE);
-        let late: Vec<Pending> = self
-            .pending
-            .iter_mut()
-            .filter(|p| !p.counted && now.since(p.at) >= patience(p.action))
-            .map(|p| {
-                p.counted = true;
-                *p
-            })
-            .collect();
+        self.pending.retain(|p| now.since(p.at) <= EXPLAINED_FOR);
+        let due =
+            |p: &Pending| p.patience == Patience::Waiting && now.since(p.at) >= patience(p.action);
+        let late: Vec<Pending> = self.pending.iter().filter(|p| due(p)).copied().collect();
         for deed in late {
             if deed.action == a::MEMBER_ROLE_UPDATE {
-                self.on_unexplained_power(deed.target, structure, now, out);
+                self.set_patience(deed.id, Patience::Asking);
+                self.begin_inquiry(deed.action, deed.at, true, now);
                 continue;
             }
+            self.set_patience(deed.id, Patience::Counted(None));
             let (kind, points) = match deed.action {
                 a::CHANNEL_DELETE => (T::ChannelRemove, 8),
                 a::ROLE_DELETE => (T::RoleRemove, 8),
@@ -122,12 +139,38 @@ impl Engine {
                 instants: Vec::new(),
                 repairs: Vec::new(),
             };
-            self.by_nobody(act, None, structure, now, out);
+            let mark = self.by_nobody(act, None, structure, now, out);
+            self.set_patience(deed.id, Patience::Counted(mark));
         }
     }
 
-    /// Counts for nobody. When that is more than an administrator may, the log is read once, and
-    /// then the permission goes that the act needs.
+    fn set_patience(&mut self, deed: Id, patience: Patience) {
+        if let Some(pending) = self.pending.iter_mut().find(|p| p.id == deed) {
+            pending.patience = patience;
+        }
+    }
+
+    /// Powers without an entry of which the log, read since, says nothing.
+    pub(super) fn on_powers_unexplained(
+        &mut self,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let asked = self
+            .pending
+            .iter()
+            .filter(|p| p.patience == Patience::Asking && p.action == a::MEMBER_ROLE_UPDATE);
+        let asked: Vec<Pending> = asked.copied().collect();
+        for deed in asked {
+            let incident = self.on_unexplained_power(deed.target, structure, now, out);
+            let patience = incident.map_or(Patience::Counted(None), Patience::Answered);
+            self.set_patience(deed.id, patience);
+        }
+    }
+
+    /// Counts for nobody. When that is more than an administrator may, the log is asked, and then
+    /// the permission goes that the act needs. What was counted is given back.
     pub(super) fn by_nobody(
         &mut self,
         act: Act,
@@ -135,108 +178,31 @@ impl Engine {
         structure: &Structure,
         now: Moment,
         out: &mut Vec<Effect>,
-    ) {
-        let action = act.action;
-        let after = act.at().minus(5 * SECOND).id();
+    ) -> Option<Mark> {
         // A harmless act without a user is a webhook's token or a race.
         if act.points == 0 {
-            return;
+            return None;
         }
-        bounded(&mut self.unexplained, BLIND_AT).push_back(now);
-        self.note(NOBODY, &act, raw, structure, now);
+        bounded(&mut self.unexplained, BLIND_AT).push_back(act.at());
+        let noted = self.note(NOBODY, &act, raw, structure, now);
         let blind = self.unexplained.len() == BLIND_AT
             && self
                 .unexplained
                 .iter()
                 .all(|at| now.since(*at) <= 10 * MINUTE);
-        let may_read = self.sight(structure).my_permissions() & bits::VIEW_AUDIT_LOG != 0;
-        if blind || !may_read {
-            let alert = Alert {
-                notice: Notice::Blind,
-                incident: None,
-                about: None,
-                owner: false,
-            };
-            self.tell(alert, now, out);
+        if blind || !self.may_read_audit_log(structure) {
+            self.tell_of_blindness(now, out);
         }
-        let at = act.at();
-        let rules = self.rules_of(NOBODY, &act, structure, at);
-        if rules.is_empty() {
-            return;
+        if self.rules_of(NOBODY, &act, structure, act.at()).is_empty() {
+            return noted;
         }
         let known = self.actor(NOBODY).incident;
         if known.is_some_and(|id| self.incidents.contains_key(&id)) && self.panic.is_some() {
             self.add_evidence(NOBODY, &act, raw, structure, now, out);
-            return;
+            return noted;
         }
-        let asked = self.actor(NOBODY).asked;
-        if !may_read || (asked && now >= self.poll_after) {
-            self.panic_over_nobody(structure, now, out);
-        } else if !asked {
-            self.poll_after = now.plus(5 * SECOND);
-            self.actor(NOBODY).asked = true;
-            out.push(Effect::PollAudit(Poll::Unexplained { action, after }));
-        }
-    }
-
-    pub(super) fn on_polled(
-        &mut self,
-        poll: Poll,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let Poll::Unexplained { action, .. } = poll else {
-            return;
-        };
-        if action == a::MEMBER_BAN_ADD && !self.nulls.is_empty() {
-            let first = self.nulls.iter().filter_map(|(raw, _)| Id::of(raw)).min();
-            let at = Moment::of(first.unwrap_or(Id::MIN));
-            let actor = self.bulk_banner_at(at, structure);
-            self.give_nulls(actor, structure, now, out);
-        }
-        self.panic_over_nobody(structure, now, out);
-        self.actor(NOBODY).asked = false;
-    }
-
-    fn bulk_banner_at(&self, at: Moment, structure: &Structure) -> Option<Id> {
-        let bans = self.evidence.iter().filter(|e| {
-            e.act.action == a::MEMBER_BAN_ADD && e.actor != NOBODY && e.act.at().apart(at) <= SECOND
-        });
-        let users: BTreeSet<Id> = bans.map(|e| e.actor).collect();
-        let both = bits::BAN_MEMBERS | bits::MANAGE_GUILD;
-        let only = (users.len() == 1)
-            .then(|| users.first().copied())
-            .flatten()?;
-        let had = self.sight(structure).recent_permissions(only, at)?;
-        (had & both == both).then_some(only)
-    }
-
-    /// Takes from all what the unexplained acts need, if they are still too many.
-    fn panic_over_nobody(&mut self, structure: &Structure, now: Moment, out: &mut Vec<Effect>) {
-        let last = self.actor(NOBODY).windows.last();
-        let kinds: Vec<T> = self.actor(NOBODY).windows.kinds().collect();
-        let mut mask = 0;
-        let mut rules = Vec::new();
-        for kind in kinds {
-            let found = self.rules_of_kind(NOBODY, kind, structure, last);
-            if !found.is_empty() {
-                mask |= stopped_by(kind);
-                rules.extend(found);
-            }
-        }
-        let points = self.rules_of_points(NOBODY, structure, last);
-        if mask == 0 && !points.is_empty() {
-            let kinds = self.actor(NOBODY).windows.kinds();
-            mask = kinds.fold(0, |mask, kind| mask | stopped_by(kind));
-        }
-        rules.extend(points);
-        if rules.is_empty() || now.since(last) > MINUTE {
-            return;
-        }
-        let incident = self.open(NOBODY, IncidentKind::Unattributed, &rules, structure, now);
-        self.begin_panic(incident, mask | bits::ADMINISTRATOR, structure, now, out);
-        self.publish(incident, true, now, out);
+        self.begin_inquiry(act.action, act.at(), raw.is_some(), now);
+        noted
     }
 
     /// Power that nobody gave: it is taken back, whoever has it.
@@ -246,16 +212,13 @@ impl Engine {
         structure: &Structure,
         now: Moment,
         out: &mut Vec<Effect>,
-    ) {
-        let sight = self.sight(structure);
-        let may_read = sight.my_permissions() & bits::VIEW_AUDIT_LOG != 0;
+    ) -> Option<Id> {
+        let may_read = self.may_read_audit_log(structure);
         let blind = self.told.contains_key(&(Notice::Blind, self.guild));
-        let Some(member) = self.members.here(user) else {
-            return;
-        };
+        let member = self.members.here(user)?;
         let recent = member.empowered.is_some_and(|at| now.since(at) < HOUR);
         if !may_read || blind || !recent || self.is_spared(user, structure) {
-            return;
+            return None;
         }
         let roles = member.roles.iter().copied();
         let armed: Vec<Id> = roles
@@ -266,7 +229,7 @@ impl Engine {
             .map(|role| Repair::TakeRole { user, role });
         let repairs: Vec<Repair> = repairs.collect();
         if repairs.is_empty() {
-            return;
+            return None;
         }
         let incident = self.open(NOBODY, IncidentKind::Tamper, &[], structure, now);
         self.repair(incident, &repairs, structure, now, out);
@@ -278,5 +241,6 @@ impl Engine {
         };
         self.tell(alert, now, out);
         self.publish(incident, false, now, out);
+        Some(incident)
     }
 }

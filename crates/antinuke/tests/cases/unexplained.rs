@@ -1,8 +1,8 @@
 //! Deeds without entries, entries without users.
 
 use serde_json::json;
-use splashtail_antinuke::{Effect, IncidentKind, Input, Notice, Poll, Rung, SECOND, bits};
-use splashtail_guild::Id;
+use splashtail_antinuke::{Command, Effect, IncidentKind, Input, Notice, Poll, Rung, SECOND, bits};
+use splashtail_guild::{Id, Kind};
 
 use crate::world::*;
 
@@ -21,45 +21,155 @@ fn case_4_the_order_of_entries_does_not_matter() {
     assert_eq!(forward.calls.len(), backward.calls.len());
 }
 
+fn channels_go(world: &mut World, n: std::ops::Range<u64>) {
+    for n in n {
+        let gone = json!({"id": channel(n), "guild_id": GUILD});
+        world.feed("CHANNEL_DELETE", gone);
+    }
+}
+
+fn last_poll(world: &World) -> Poll {
+    let polls = world.effects.iter().rev().find_map(|effect| match effect {
+        Effect::PollAudit(poll) => Some(*poll),
+        _ => None,
+    });
+    polls.expect("the log was asked")
+}
+
+/// The log is read, and is as it was.
+fn nothing_read(world: &mut World) {
+    let (poll, read) = (last_poll(world), true);
+    world.give(Input::Polled { poll, read });
+}
+
 #[test]
 fn case_5_a_late_entry_takes_its_deed_from_nobody() {
     let mut world = World::new();
-    for n in 0..3 {
-        world.feed(
-            "CHANNEL_DELETE",
-            json!({"id": channel(n), "guild_id": GUILD}),
-        );
-    }
+    channels_go(&mut world, 0..3);
     world.wait(5 * SECOND);
     for n in 0..3 {
-        world.act(ADMIN, 12, channel(n));
+        world.act(OWNER, 12, channel(n));
     }
-    world.feed(
-        "CHANNEL_DELETE",
-        json!({"id": channel(9), "guild_id": GUILD}),
-    );
+    channels_go(&mut world, 9..10);
     world.wait(5 * SECOND);
     world.no_incident();
     assert_eq!(world.polls(), 0);
 }
 
 #[test]
+fn case_5_beyond_the_limit_a_log_that_lags_takes_nothing_from_anybody() {
+    let mut world = World::new();
+    channels_go(&mut world, 0..4);
+    world.wait(3 * SECOND);
+    assert_eq!(world.polls(), 1);
+    nothing_read(&mut world);
+    world.no_incident();
+    for n in 0..4 {
+        world.act(OWNER, 12, channel(n));
+    }
+    world.wait(60 * SECOND);
+    world.no_incident();
+    assert!(world.told(Notice::Owner), "he is told of what he does");
+}
+
+#[test]
+fn a_log_that_cannot_be_read_says_nothing() {
+    let mut world = World::new();
+    channels_go(&mut world, 0..5);
+    for _ in 0..14 {
+        world.wait(5 * SECOND);
+        let (poll, read) = (last_poll(&world), false);
+        world.give(Input::Polled { poll, read });
+    }
+    assert!(world.polls() > 5, "it is tried again");
+    world.no_incident();
+    assert!(world.told(Notice::Blind));
+    let polls = world.polls();
+    world.wait(60 * SECOND);
+    assert_eq!(world.polls(), polls, "not for ever");
+}
+
+/// Discord tells of roles what was done to them.
+fn roles_follow(world: &mut World, from: usize) {
+    let edits = world.calls[from..].iter();
+    let edits: Vec<(Id, u64)> = edits
+        .filter(|call| matches!(call.key.rung, Rung::PanicRole | Rung::Return))
+        .map(|call| (call.key.subject, permissions_of(call)))
+        .collect();
+    for (role, permissions) in edits {
+        let mut now = world.structure.get(Kind::Role, role).unwrap().clone();
+        now["permissions"] = permissions.to_string().into();
+        world.feed("GUILD_ROLE_UPDATE", json!({"guild_id": GUILD, "role": now}));
+    }
+}
+
+fn powers(world: &World) -> Vec<u64> {
+    let of = |role| {
+        let role = world.structure.get(Kind::Role, role).unwrap();
+        let all: u64 = role["permissions"].as_str().unwrap().parse().unwrap();
+        // The bot has it not, so a person returns it.
+        all & !bits::ADMINISTRATOR
+    };
+    [MOD_ROLE, ADMIN_ROLE, BOT_ROLE].map(of).to_vec()
+}
+
+#[test]
+fn entries_that_come_after_the_panic_end_it() {
+    for channels in [5, 30] {
+        let mut world = World::new();
+        let before = powers(&world);
+        channels_go(&mut world, 0..channels);
+        world.wait(3 * SECOND);
+        // More than the ring holds.
+        for n in 0..channels {
+            let role = json!({"guild_id": GUILD, "role_id": Id::new(8000 + n)});
+            world.feed("GUILD_ROLE_DELETE", role);
+        }
+        for _ in 0..4 {
+            world.wait(5 * SECOND);
+            nothing_read(&mut world);
+        }
+        assert!(world.engine.panic().is_some());
+        roles_follow(&mut world, 0);
+        assert_ne!(powers(&world), before, "{channels}");
+        let sent = world.calls.len();
+        for n in 0..channels {
+            world.act(OWNER, 12, channel(n));
+            world.act(OWNER, 32, Id::new(8000 + n));
+        }
+        world.wait(5 * SECOND);
+        assert!(world.engine.panic().is_none(), "{channels}");
+        roles_follow(&mut world, sent);
+        assert_eq!(powers(&world), before);
+        world.nobody_punished();
+    }
+}
+
+#[test]
+fn a_panic_that_somebody_confirmed_is_theirs_to_end() {
+    let mut world = World::new();
+    channels_go(&mut world, 0..5);
+    world.wait(3 * SECOND);
+    world.wait(10 * SECOND);
+    nothing_read(&mut world);
+    world.give(Input::Command(Command::ConfirmPanic));
+    for n in 0..5 {
+        world.act(OWNER, 12, channel(n));
+    }
+    world.wait(5 * SECOND);
+    assert!(world.engine.panic().is_some());
+}
+
+#[test]
 fn case_6_deeds_without_entries_take_permissions_and_punish_nobody() {
     let mut world = World::new();
-    for n in 0..5 {
-        world.feed(
-            "CHANNEL_DELETE",
-            json!({"id": channel(n), "guild_id": GUILD}),
-        );
-    }
+    channels_go(&mut world, 0..5);
     world.wait(3 * SECOND);
-    let poll = world.effects.iter().find_map(|effect| match effect {
-        Effect::PollAudit(poll) => Some(*poll),
-        _ => None,
-    });
-    let poll = poll.expect("the log is read first");
-    assert!(world.calls.is_empty());
-    world.give(Input::Polled { poll });
+    nothing_read(&mut world);
+    assert!(world.calls.is_empty(), "the log may lag");
+    world.wait(10 * SECOND);
+    assert_eq!(world.polls(), 2);
+    nothing_read(&mut world);
     assert_eq!(world.incident().kind, IncidentKind::Unattributed);
     let taken = world.calls_of(Rung::PanicRole);
     let admin = taken.iter().find(|c| c.key.subject == ADMIN_ROLE).unwrap();
@@ -113,7 +223,7 @@ fn case_8_a_bulk_ban_by_nobody_takes_the_permission_from_all() {
         .collect();
     assert_eq!(polls.len(), 1);
     assert!(matches!(polls[0], Poll::Unexplained { action: 22, .. }));
-    world.give(Input::Polled { poll: polls[0] });
+    nothing_read(&mut world);
     let roles = world.calls_of(Rung::PanicRole);
     let moderator = roles.iter().find(|c| c.key.subject == MOD_ROLE).unwrap();
     assert_eq!(permissions_of(moderator) & bits::BAN_MEMBERS, 0);
@@ -168,8 +278,10 @@ fn power_that_nobody_gave_is_taken_back() {
     world.add_member(user(1), &[]);
     world.feed("GUILD_MEMBER_UPDATE", member(user(1), &[ADMIN_ROLE]));
     world.wait(5 * SECOND);
-    assert!(world.calls.is_empty(), "its entry may be late");
-    world.wait(10 * SECOND);
+    assert_eq!(world.polls(), 0, "its entry may be late");
+    world.wait(6 * SECOND);
+    assert!(world.calls.is_empty(), "the log is asked first");
+    nothing_read(&mut world);
     let taken = world.calls_of(Rung::TakeRole);
     assert_eq!(taken.len(), 1);
     assert!(
@@ -179,6 +291,40 @@ fn power_that_nobody_gave_is_taken_back() {
     );
     assert!(world.told(Notice::UnexplainedPower));
     world.nobody_punished();
+}
+
+#[test]
+fn power_whose_giver_cannot_be_read_stays() {
+    let mut world = World::new();
+    world.add_member(user(1), &[]);
+    world.feed("GUILD_MEMBER_UPDATE", member(user(1), &[ADMIN_ROLE]));
+    for _ in 0..14 {
+        world.wait(11 * SECOND);
+        let (poll, read) = (last_poll(&world), false);
+        world.give(Input::Polled { poll, read });
+    }
+    world.no_incident();
+}
+
+#[test]
+fn power_whose_giver_shows_late_goes_back_to_whom_it_was_given() {
+    let mut world = World::new();
+    for n in 1..3 {
+        world.add_member(user(n), &[]);
+        world.feed("GUILD_MEMBER_UPDATE", member(user(n), &[ADMIN_ROLE]));
+    }
+    world.wait(11 * SECOND);
+    nothing_read(&mut world);
+    assert_eq!(world.calls_of(Rung::TakeRole).len(), 2);
+    for n in 1..3 {
+        world.feed("GUILD_MEMBER_UPDATE", member(user(n), &[]));
+    }
+    let more = json!({"changes": [{"key": "$add", "new_value": [{"id": ADMIN_ROLE}]}]});
+    world.act_with(OWNER, 25, user(1), more);
+    let back = world.calls_of(Rung::Return);
+    assert_eq!(back.len(), 1);
+    assert!(back[0].path.ends_with(&format!("/members/{}", user(1))));
+    assert_eq!(roles_of(back[0]), [ADMIN_ROLE]);
 }
 
 #[test]
