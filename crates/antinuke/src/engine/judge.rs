@@ -153,7 +153,7 @@ impl Engine {
         structure: &Structure,
         now: Moment,
     ) -> Option<Mark> {
-        let discount = self.discount(actor, act, structure);
+        let discount = self.discount(actor, act, raw, structure);
         let target = act.target.unwrap_or(act.id);
         let common = self.parent_of(target, structure).unwrap_or(target);
         let mut flags = if act.destructive { DESTRUCTIVE } else { 0 };
@@ -191,6 +191,7 @@ impl Engine {
             actor,
             act: act.clone(),
             raw: raw.map(|raw| Arc::new(raw.clone())),
+            counted: discount != NOTHING,
         });
         let _ = now;
         noted
@@ -258,7 +259,13 @@ impl Engine {
     }
 
     /// What was taken from an act because it does little harm.
-    fn discount(&self, actor: Id, act: &Act, structure: &Structure) -> Discount {
+    fn discount(
+        &self,
+        actor: Id,
+        act: &Act,
+        raw: Option<&Value>,
+        structure: &Structure,
+    ) -> Discount {
         let Some(target) = act.target else {
             return FULL;
         };
@@ -295,29 +302,19 @@ impl Engine {
                     && act.counts.len() == 1
                     && self.evidence.iter().rev().any(|e| {
                         e.actor == actor
+                            && e.counted
                             && e.act.action == act.action
                             && e.act.at().apart(act.at()) <= 5 * SECOND
                             && e.act.points == act.points
                             && e.act.target.is_some_and(|other| {
                                 other != target
                                     && self.parent_of(other, structure) == parent
-                                    && self.same_overwrite(e, act)
+                                    && is_same_overwrite(e.raw.as_deref(), raw)
                             })
                     });
                 if again { NOTHING } else { FULL }
             }
             _ => FULL,
-        }
-    }
-
-    /// Whether two overwrite acts are about the same role or member.
-    fn same_overwrite(&self, one: &Evidence, other: &Act) -> bool {
-        let whom = |raw: &Value| Id::read(&raw["options"]["id"]);
-        let of_other = self.evidence.iter().rev().find(|e| e.act.id == other.id);
-        match (&one.raw, of_other.and_then(|e| e.raw.as_ref())) {
-            (Some(one), Some(other)) => whom(one) == whom(other),
-            // The later one is not noted yet: its category and bits have to do.
-            _ => true,
         }
     }
 
@@ -632,4 +629,14 @@ impl Engine {
 fn is_written_in(channel: &Value) -> bool {
     let kind = channel["type"].as_u64();
     kind.is_some_and(|kind| WRITTEN_IN.contains(&kind))
+}
+
+/// Whether two entries say the same of the same role or member. Of what is unknown nothing is the
+/// same.
+fn is_same_overwrite(one: Option<&Value>, other: Option<&Value>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else {
+        return false;
+    };
+    let whom = |raw: &Value| Id::read(&raw["options"]["id"]);
+    whom(one).is_some() && whom(one) == whom(other) && one["changes"] == other["changes"]
 }

@@ -150,6 +150,8 @@ struct Evidence {
     actor: Id,
     act: Act,
     raw: Option<Arc<Value>>,
+    /// It was not one with another act.
+    counted: bool,
 }
 
 /// An act whose actor seemed unable to do it: their roles are read anew first.

@@ -141,6 +141,40 @@ fn one_category_synced_to_its_channels_counts_once() {
 }
 
 #[test]
+fn other_overwrites_of_the_same_category_each_count() {
+    let mut world = World::new();
+    for n in 0..9 {
+        let more = json!({"options": {"id": Id::new(2700 + n), "type": "0"},
+            "changes": [{"key": "allow", "old_value": "1024"}]});
+        world.act_with(MOD, 15, channel(n), more);
+    }
+    assert!(world.is_contained(MOD), "nine are one too many");
+}
+
+#[test]
+fn the_same_overwrite_with_other_bits_counts() {
+    let mut world = World::new();
+    for n in 0..9 {
+        let more = json!({"options": {"id": MOD_ROLE, "type": "0"},
+            "changes": [{"key": "allow", "new_value": (1024_u64 << n).to_string()}]});
+        world.act_with(MOD, 14, channel(n), more);
+    }
+    assert!(world.is_contained(MOD));
+}
+
+#[test]
+fn what_counts_once_is_over_after_five_seconds() {
+    let mut world = World::new();
+    let more = json!({"options": {"id": MOD_ROLE, "type": "0"},
+        "changes": [{"key": "allow", "old_value": "1024"}]});
+    for n in 0..18 {
+        world.act_with(MOD, 15, channel(n % 10), more.clone());
+        world.wait(3 * SECOND);
+    }
+    assert!(world.is_contained(MOD), "every other one counts");
+}
+
+#[test]
 fn case_40_a_moderators_day_of_three_hundred_acts() {
     let mut world = World::new();
     world.add_role(Id::new(2700), 1, 0);
