@@ -54,9 +54,10 @@ fn a_kind_without_a_rule_stays_and_is_led_to() {
     );
     let mode = Mode::nothing().with(Kind::Channel, EVERYTHING);
     let planned = plan(&live, &wanted, ALL, &mode);
-    let [effect] = planned.effects.as_slice() else {
+    let [effect, sorted] = planned.effects.as_slice() else {
         panic!("{:?}", planned.effects);
     };
+    assert_eq!(sorted.step, "channel/reorder");
     let Some(Operation::Create { body, .. }) = effect.operation.resolved(&planned.mapping) else {
         panic!("{effect:?}");
     };
@@ -151,4 +152,34 @@ fn plans_travel_as_json() {
     let (effects, mapping): (Vec<Effect>, Mapping) = serde_json::from_str(&text).unwrap();
     assert_eq!(effects, planned.effects);
     assert_eq!(mapping, planned.mapping);
+}
+
+/// As many roles below the bot's own as it has positions below it, or more.
+#[test]
+fn roles_are_numbered_anew_where_places_are_too_few() {
+    let order = |top: u64| {
+        let bot = role(9, "Bot", top);
+        let live = server(vec![role(5, "A", 1), bot.clone()], vec![]);
+        let wanted = vec![role(5, "A", 1), role(6, "B", 2), role(7, "C", 3), bot];
+        let facts = Facts {
+            owner: false,
+            top_role: Some(Id::new(9)),
+            ..ALL
+        };
+        let mode = Mode::nothing().with(Kind::Role, EVERYTHING);
+        let effects = plan(&live, &server(wanted, vec![]), facts, &mode).effects;
+        let sorts = effects.into_iter().filter_map(|effect| {
+            let places = match effect.operation {
+                Operation::Reorder { positions, .. } => positions,
+                _ => return None,
+            };
+            let places = places.into_iter().map(|(_, at)| at).collect();
+            Some((effect.step, places))
+        });
+        sorts.collect::<Vec<(String, Vec<i64>)>>()
+    };
+    let sorted = ("role/reorder".to_owned(), vec![1, 2, 3]);
+    assert_eq!(order(4), std::slice::from_ref(&sorted));
+    let numbered = ("role/renumber".to_owned(), vec![1]);
+    assert_eq!(order(3), [numbered, sorted]);
 }

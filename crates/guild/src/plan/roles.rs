@@ -239,6 +239,7 @@ impl Draft<'_> {
         if desired == present {
             return;
         }
+        self.renumber_roles(&present);
         let places = |order: &[Subject]| {
             let numbered = (1_i64..).zip(order.iter().copied());
             numbered
@@ -273,6 +274,31 @@ impl Draft<'_> {
 }
 
 impl Draft<'_> {
+    /// New roles share a position with others, so there can be more roles below the bot's own than
+    /// positions, and a place at the bot's own position is refused. Any call that sorts numbers all
+    /// roles anew, the bot's own too: one that moves nothing makes room.
+    fn renumber_roles(&mut self, present: &[Subject]) {
+        let position = |id: Id| self.live.get(Kind::Role, id)?["position"].as_i64();
+        let top = self.facts.top_role.and_then(position).unwrap_or(i64::MAX);
+        let places = i64::try_from(present.len()).unwrap_or(i64::MAX);
+        let Some(lowest) = present.first().filter(|_| places >= top) else {
+            return;
+        };
+        if self.facts.owner {
+            return;
+        }
+        // A new one is at 1.
+        let at = lowest.resolved(Kind::Role, &self.plan.mapping);
+        let at = at.and_then(position).unwrap_or(1);
+        let operation = Operation::Reorder {
+            kind: Kind::Role,
+            positions: vec![(*lowest, at)],
+        };
+        let everyone = (Kind::Role, self.live.id());
+        let step = "role/renumber".to_owned();
+        self.act(step, bits::MANAGE_ROLES, everyone, operation, None);
+    }
+
     /// Where the bot's own role and those above stand is not the bot's to decide: they are named
     /// when they should stand elsewhere, below one that it may move or among themselves.
     fn report_fixed_roles(&mut self) {
