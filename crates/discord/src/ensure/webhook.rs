@@ -2,6 +2,7 @@ use http::Method;
 use serde_json::Value;
 use splashtail_core::ids::{ApplicationId, ChannelId, GuildId};
 
+use super::audit::LOOKS;
 use super::create::{Creation, Likeness, stored_name};
 use super::{Acting, EnsureError, Ensured, Outcome};
 use crate::form::Upload;
@@ -89,7 +90,7 @@ impl Acting {
         files: &[Upload],
     ) -> Result<Ensured, EnsureError> {
         if self.resumed
-            && let Some(message) = self.posted(poster, after).await?
+            && let Some(message) = self.posted_before(poster, after).await?
         {
             return Ok(Ensured::new(Outcome::Adopted, message));
         }
@@ -111,6 +112,22 @@ impl Acting {
             Some(message) => Ok(Ensured::new(Outcome::Adopted, message)),
             None => Err(error.into()),
         }
+    }
+
+    /// What an earlier try posted. `None`: nothing, for as long as Discord may still be working on
+    /// what its sender heard no answer to.
+    async fn posted_before(
+        &self,
+        poster: &Poster,
+        after: u64,
+    ) -> Result<Option<Value>, EnsureError> {
+        for pause in LOOKS {
+            self.wait(pause).await?;
+            if let Some(message) = self.posted(poster, after).await? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
     }
 
     /// The webhook's first message after that one.

@@ -7,3 +7,4 @@ mod fake;
 mod hidden;
 mod members;
 mod messages;
+mod webhooks;
