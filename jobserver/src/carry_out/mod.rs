@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::GuildId;
 use splashtail_discord::Discord;
-use splashtail_discord::ensure::{Acting, Ensured, Nonce, Outcome};
+use splashtail_discord::ensure::{Acting, Ensured, Nonce, Outcome, Viewer};
 use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure, Subject};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
@@ -40,6 +40,8 @@ pub struct CarryOut<'a> {
     pub guild: GuildId,
     /// The state that the plan was made for.
     pub live: &'a Structure,
+    /// The bot, for whom channels are listed.
+    pub viewer: &'a Viewer,
     /// What people read in the audit log.
     pub reason: &'a str,
 }
@@ -196,6 +198,7 @@ impl Run<'_> {
             discord,
             guild,
             live,
+            viewer,
             reason,
         } = self.order;
         let before = Before {
@@ -218,6 +221,7 @@ impl Run<'_> {
             asked.store(true, Ordering::Relaxed);
             let acting = acting(cx, discord, &nonce, reason)
                 .resumed(resumed.load(Ordering::Relaxed))
+                .viewer(viewer)
                 .owned(owned.iter().copied());
             async move {
                 let ensured = perform::perform(&acting, guild, live, operation).await;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::GuildId;
+use splashtail_discord::ensure::Viewer;
 use splashtail_discord::permissions::Hierarchy;
 use splashtail_discord::snowflake::{array, id, ids};
 use splashtail_guild::{Facts, Id, Parts, Structure};
@@ -18,6 +19,9 @@ use crate::look::{self, Look};
 pub struct Live {
     pub structure: Structure,
     pub facts: Facts,
+    /// The bot.
+    #[serde(default)]
+    pub viewer: Viewer,
     /// Permissions of the bot that depend on roles that Discord did not list: not known.
     pub uncertain: bool,
     /// The bot may not do anything until its timeout ends.
@@ -59,6 +63,11 @@ pub async fn read(
             permissions: subject.base,
             top_role,
             owner: id(&look.guild["owner_id"]) == Some(look.me),
+        },
+        viewer: Viewer {
+            user: subject.user,
+            roles: subject.roles,
+            all: subject.all,
         },
         uncertain: subject.unknown_role.is_some(),
         timed_out: subject.timed_out,

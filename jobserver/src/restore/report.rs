@@ -34,8 +34,8 @@ impl NotRestored {
     /// `role Moderator (5): it stands above …`.
     pub fn line(&self) -> String {
         let mut line = self.kind.replace('_', " ");
-        for part in [Some(self.name.as_str()).filter(|name| !name.is_empty())] {
-            line.push_str(&part.map(|name| format!(" {name}")).unwrap_or_default());
+        if !self.name.is_empty() {
+            line.push_str(&format!(" {}", self.name));
         }
         if let Some(id) = &self.id {
             line.push_str(&format!(" ({id})"));

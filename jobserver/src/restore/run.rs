@@ -99,6 +99,7 @@ impl<'a> Run<'a> {
             discord: &self.job.discord,
             guild: self.fields.server_id,
             live: &live.structure,
+            viewer: &live.viewer,
             reason: &reason,
         };
         let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
@@ -205,14 +206,10 @@ impl<'a> Run<'a> {
             code: code.to_owned(),
             why,
         };
-        if parts.contains(&Part::Messages) {
-            if backup.threads > 0 {
-                let why = format!(
-                    "threads are not restored yet, {} are in the backup",
-                    backup.threads
-                );
-                left.push(item("threads", String::new(), "not_supported", why));
-            }
+        if parts.contains(&Part::Messages) && backup.threads > 0 {
+            let threads = backup.threads;
+            let why = format!("threads are not restored yet, {threads} are in the backup");
+            left.push(item("threads", String::new(), "not_supported", why));
         }
         for (part, kind) in [
             (Part::Automod, Kind::AutomodRule),

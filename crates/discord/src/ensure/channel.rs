@@ -1,4 +1,5 @@
 use http::Method;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::GuildId;
 
@@ -16,6 +17,38 @@ pub enum OverwriteOf {
     Role(u64),
     /// A member's.
     Member(u64),
+}
+
+/// Whom Discord lists channels for. One that is not told is sure to see only what nobody is denied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Viewer {
+    /// The user.
+    pub user: u64,
+    /// Roles held.
+    pub roles: Vec<u64>,
+    /// Owner or administrator: sees everything.
+    pub all: bool,
+}
+
+impl Viewer {
+    /// Whether the list may lack a channel with these overwrites.
+    fn may_miss(&self, channel: &Value) -> bool {
+        let overwrites = array(&channel["permission_overwrites"]).iter();
+        let (mut denied, mut allowed) = (false, false);
+        for overwrite in overwrites {
+            let (target, whose) = (id(&overwrite["id"]), &overwrite["type"]);
+            let is_member = *whose == 1 || *whose == "1";
+            let own = is_member && target == Some(self.user);
+            let role = !is_member && target.is_some_and(|role| self.roles.contains(&role));
+            let denies = bit_set(&overwrite["deny"]) & bits::VIEW_CHANNEL != 0;
+            if own && denies {
+                return !self.all;
+            }
+            denied |= denies;
+            allowed |= (own || role) && bit_set(&overwrite["allow"]) & bits::VIEW_CHANNEL != 0;
+        }
+        denied && !allowed && !self.all
+    }
 }
 
 impl OverwriteOf {
@@ -60,7 +93,7 @@ impl Acting {
             list: channels,
             action: CHANNEL_CREATE,
             like: &like,
-            unlisted: may_be_hidden(want),
+            unlisted: self.viewer.may_miss(want),
         })
         .await
     }
@@ -142,16 +175,42 @@ fn plain_name(name: &Value) -> String {
     parts.join("-")
 }
 
-/// Whoever lacks sight of a channel does not find it in the list.
-fn may_be_hidden(want: &Value) -> bool {
-    array(&want["permission_overwrites"])
-        .iter()
-        .any(|overwrite| bit_set(&overwrite["deny"]) & bits::VIEW_CHANNEL != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever lacks sight of a channel does not find it in the list.
+    #[test]
+    fn it_is_known_which_channels_are_listed() {
+        let bot = Viewer {
+            user: 9,
+            roles: vec![5],
+            all: false,
+        };
+        let everything = Viewer {
+            all: true,
+            ..bot.clone()
+        };
+        let view = bits::VIEW_CHANNEL.to_string();
+        let allow =
+            |id: &str, kind: u8| json!({"id": id, "type": kind, "allow": view, "deny": "0"});
+        let deny = |id: &str, kind: u8| json!({"id": id, "type": kind, "allow": "0", "deny": view});
+        for (overwrites, missed) in [
+            (json!([]), false),
+            (json!([allow("5", 0)]), false),
+            (json!([deny("1", 0)]), true),
+            (json!([deny("1", 0), allow("5", 0)]), false),
+            (json!([deny("1", 0), allow("5", 1)]), true),
+            (json!([deny("1", 0), allow("6", 0)]), true),
+            (json!([allow("9", 1), deny("1", 0)]), false),
+            (json!([allow("5", 0), deny("9", 1)]), true),
+            (json!([deny("5", 0), allow("9", 1)]), false),
+        ] {
+            let channel = json!({"permission_overwrites": overwrites});
+            assert_eq!(bot.may_miss(&channel), missed, "{channel}");
+            assert!(!everything.may_miss(&channel), "{channel}");
+        }
+    }
 
     #[test]
     fn names_are_compared_as_discord_stores_them() {

@@ -42,7 +42,7 @@ use crate::request::{LONGEST_WAIT, REASON_CHARACTERS, Request};
 
 pub use self::audit::{AUDIT_LAG, AUDIT_SETTLED};
 pub use self::ban::{BULK_BAN, BulkBan};
-pub use self::channel::OverwriteOf;
+pub use self::channel::{OverwriteOf, Viewer};
 pub use self::message::ENFORCED_FOR;
 pub use self::part::Part;
 pub use self::webhook::Poster;
@@ -188,6 +188,7 @@ pub struct Acting {
     reason: String,
     resumed: bool,
     owned: HashSet<u64>,
+    viewer: Viewer,
     longest_wait: Option<Duration>,
     cancelled: Option<CancellationToken>,
 }
@@ -203,6 +204,7 @@ impl Discord {
             reason: String::new(),
             resumed: false,
             owned: HashSet::new(),
+            viewer: Viewer::default(),
             longest_wait: None,
             cancelled: None,
         }
@@ -226,6 +228,12 @@ impl Acting {
     /// much they are like it.
     pub fn owned(mut self, ids: impl IntoIterator<Item = u64>) -> Self {
         self.owned.extend(ids);
+        self
+    }
+
+    /// Who the bot is, so that it is known which new channels the list is sure to show.
+    pub fn viewer(mut self, viewer: &Viewer) -> Self {
+        self.viewer = viewer.clone();
         self
     }
 
