@@ -12,6 +12,7 @@ use crate::cdn::Downloader;
 use crate::error::DiscordError;
 use crate::ratelimit::{Lane, Load, RateLimits};
 use crate::request::Request;
+use crate::skew::Skew;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) authorization: HeaderValue,
     pub(crate) limits: RateLimits,
     pub(crate) clock: SharedClock,
+    pub(crate) skew: Skew,
     downloader: Downloader,
 }
 
@@ -95,6 +97,7 @@ impl Discord {
             downloader: Downloader::new(cdn_base, clock.clone())
                 .map_err(|_| bad("the HTTP client cannot be set up"))?,
             clock,
+            skew: Skew::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),

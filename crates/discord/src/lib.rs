@@ -17,6 +17,7 @@ mod ratelimit;
 mod request;
 mod retry;
 mod route;
+mod skew;
 pub mod snowflake;
 
 pub use cdn::{Download, DownloadError};

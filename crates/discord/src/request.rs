@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use url::Url;
 
-use crate::client::{Discord, UserAgent};
+use crate::client::{Discord, Inner, UserAgent};
 use crate::error::{ApiError, DiscordError, RateLimitScope, Unanswered};
 use crate::form::{Form, Upload};
 use crate::ratelimit::{Lane, Limited, Pass, Standing, Told, read_429};
@@ -307,7 +307,7 @@ impl Request {
                 .body(body.clone());
         }
         pass.sent();
-        let exchange = Box::pin(exchange(request, pass));
+        let exchange = Box::pin(exchange(inner, request, pass));
         let Some(token) = &self.cancelled else {
             return exchange.await;
         };
@@ -439,7 +439,11 @@ impl Request {
 }
 
 /// Sends, learns from the headers as soon as they are there, and reads the body.
-async fn exchange(request: reqwest::RequestBuilder, pass: Pass<'_>) -> Result<Answer, Failure> {
+async fn exchange(
+    inner: &Inner,
+    request: reqwest::RequestBuilder,
+    pass: Pass<'_>,
+) -> Result<Answer, Failure> {
     let response = match request.send().await {
         Ok(response) => response,
         Err(error) if error.is_builder() => {
@@ -453,6 +457,7 @@ async fn exchange(request: reqwest::RequestBuilder, pass: Pass<'_>) -> Result<An
         Err(error) => return Err(Failure::network(error)),
     };
     let (status, headers) = (response.status(), response.headers().clone());
+    inner.skew.learn(&headers, inner.clock.now());
     let told = Told::read(&headers);
     if status != StatusCode::TOO_MANY_REQUESTS {
         pass.answered(status, told.as_ref(), None);

@@ -47,7 +47,7 @@ pub use self::message::ENFORCED_FOR;
 pub use self::part::Part;
 pub use self::webhook::Poster;
 
-/// Difference between our clock and Discord's that look-ups allow for.
+/// Difference between clocks that look-ups allow for, beyond what Discord's answers tell of ours.
 const CLOCK_SKEW: chrono::Duration = chrono::Duration::seconds(60);
 
 /// Marks one effect, so that it is recognised whoever looks it up: in the audit log reason, and as
@@ -280,7 +280,8 @@ impl Acting {
     /// The smallest id that an object made by this effect can have.
     fn earliest_id(&self) -> u64 {
         const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
-        let since = (self.since - CLOCK_SKEW).timestamp_millis() - DISCORD_EPOCH_MS;
+        let since = self.since - self.discord.inner.skew.ahead() - CLOCK_SKEW;
+        let since = since.timestamp_millis() - DISCORD_EPOCH_MS;
         u64::try_from(since).unwrap_or_default() << 22
     }
 

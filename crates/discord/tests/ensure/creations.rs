@@ -115,6 +115,28 @@ async fn a_creation_without_an_answer_is_left_to_the_next_run() {
     assert!(looked_for >= AUDIT_LAG, "{looked_for:?}");
 }
 
+/// A clock that is ahead by minutes dates the intent behind what was made after it.
+#[tokio::test]
+async fn a_creation_is_found_though_our_clock_is_ahead() {
+    let fake = Fake::new().await;
+    fake.hides_the_audit_log().await;
+    let roles = format!("{G}/roles");
+    let ours = made(-299, 1);
+    let role = json!([{"id": ours, "name": "Mod"}]);
+    let list = fake.template(200, role);
+    let list = list.insert_header("date", "Sun, 01 Nov 2026 11:55:01 GMT");
+    Mock::given(method("GET"))
+        .and(path(&roles))
+        .respond_with(list)
+        .mount(&fake.server)
+        .await;
+    let acting = fake.acting().resumed(true);
+    let ensured = fake.role(acting, json!({"name": "Mod"})).await.unwrap();
+    assert_eq!(ensured.outcome, Outcome::Adopted);
+    assert_eq!(ensured.object["id"], json!(ours));
+    assert_eq!(fake.posts().await, 0);
+}
+
 /// It appears in the list some seconds after the connection was given up.
 #[tokio::test]
 async fn what_discord_finishes_later_is_found() {

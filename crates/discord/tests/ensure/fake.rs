@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use splashtail_core::clock::ManualClock;
+use splashtail_core::clock::{Clock as _, ManualClock};
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_discord::Discord;
 use splashtail_discord::ensure::{Acting, EnsureError, Ensured, Nonce};
@@ -71,10 +71,18 @@ impl Fake {
     pub async fn answers_times(&self, verb: &str, at: &str, status: u16, body: Value, times: u64) {
         Mock::given(method(verb))
             .and(path(at))
-            .respond_with(ResponseTemplate::new(status).set_body_json(body))
+            .respond_with(self.template(status, body))
             .up_to_n_times(times)
             .mount(&self.server)
             .await;
+    }
+
+    /// An answer by the clock of the one who asks.
+    pub fn template(&self, status: u16, body: Value) -> ResponseTemplate {
+        let date = self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT");
+        ResponseTemplate::new(status)
+            .set_body_json(body)
+            .insert_header("date", date.to_string().as_str())
     }
 
     /// Method and path of everything that was asked.
