@@ -38,6 +38,8 @@ use discord::{FakeDiscord, GUILD};
 pub struct HastyClock;
 
 const SHORTER: u32 = 4;
+/// Of blocking work of a jobserver that is killed.
+const LONGEST_END: Duration = Duration::from_secs(60);
 
 impl Clock for HastyClock {
     fn now(&self) -> DateTime<Utc> {
@@ -212,8 +214,13 @@ impl Drop for Jobserver {
 }
 
 impl Jobserver {
-    /// Every task ends where it stands, as under SIGKILL, and its leases are over.
-    pub fn kill(self) {
+    /// Every task ends where it stands, as under SIGKILL, and its leases are over. What it has sent
+    /// is still on its way; it sends nothing after this.
+    pub fn kill(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            let end = std::thread::spawn(|| runtime.shutdown_timeout(LONGEST_END));
+            end.join().unwrap();
+        }
         self.killed.store(true, Ordering::Release);
     }
 
