@@ -46,7 +46,21 @@ pub async fn create(
     user: &str,
     options: Value,
 ) -> Result<StartedBackup> {
-    let seen = command(platform, guild, user, "backups create", options).await?;
+    start(platform, guild, user, "backups create", options).await
+}
+
+/// Any command that starts a task and shows it, in the first text channel of a guild.
+///
+/// # Errors
+/// The bot did not answer, or refused; the message then holds what it said.
+pub async fn start(
+    platform: &Platform,
+    guild: &str,
+    user: &str,
+    name: &str,
+    options: Value,
+) -> Result<StartedBackup> {
+    let seen = command(platform, guild, user, name, options).await?;
     // The sandbox, like Discord, takes no answer after 3 s.
     seen.ack_ms.context("the bot did not answer")?;
     let message = seen

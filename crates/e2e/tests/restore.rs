@@ -1,0 +1,341 @@
+//! A server is damaged and put back by a command, while the jobserver dies in the middle.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER, PLAIN_MEMBER, StartedBackup};
+use splashtail_e2e::platform::{Engines, Platform, is_alive, signal};
+use splashtail_sandbox_world::journal::{Entry, Record};
+use tempfile::TempDir;
+
+/// The bot, in the sandbox.
+const BOT: &str = "1100000000000000001";
+const LIMIT: Duration = Duration::from_secs(240);
+
+async fn read(platform: &Platform, path: &str) -> Value {
+    backups::discord(platform, path).await.unwrap()
+}
+
+/// A server as people see it: objects by name, references by the name of what they lead to. Shares
+/// no code with the platform.
+async fn portrait(platform: &Platform) -> BTreeMap<String, Value> {
+    let guild = read(platform, &format!("/guilds/{GUILD}")).await;
+    let channels = read(platform, &format!("/guilds/{GUILD}/channels")).await;
+    let channels = channels.as_array().unwrap();
+    let mut roles = guild["roles"].as_array().unwrap().clone();
+    let number = |id: &Value| id.as_str().unwrap().parse::<u64>().unwrap();
+    roles.sort_by_key(|role| {
+        (
+            role["position"].as_i64(),
+            std::cmp::Reverse(number(&role["id"])),
+        )
+    });
+    let mut names: BTreeMap<&str, String> = BTreeMap::new();
+    for object in roles.iter().chain(channels) {
+        names.insert(object["id"].as_str().unwrap(), object["name"].to_string());
+    }
+    let named = |id: &Value| match id.as_str() {
+        Some(id) => json!(names.get(id).cloned().unwrap_or_else(|| id.to_owned())),
+        None => Value::Null,
+    };
+    let mut portrait = BTreeMap::new();
+    let mut add = |key: String, value: Value| {
+        let mut twin = 0;
+        while portrait.contains_key(&format!("{key} {twin}")) {
+            twin += 1;
+        }
+        portrait.insert(format!("{key} {twin}"), value);
+    };
+    let take = |object: &Value, fields: &[&str]| -> Value {
+        let field = |name: &&str| ((*name).to_owned(), object[*name].clone());
+        Value::Object(fields.iter().map(field).collect())
+    };
+    for (rank, role) in roles.iter().enumerate() {
+        let mut value = take(
+            role,
+            &["permissions", "color", "colors", "hoist", "mentionable"],
+        );
+        value["rank"] = json!(rank);
+        add(format!("role {}", role["name"]), value);
+    }
+    for channel in channels {
+        let fields = [
+            "topic",
+            "nsfw",
+            "rate_limit_per_user",
+            "bitrate",
+            "user_limit",
+            "flags",
+            "default_auto_archive_duration",
+            "default_sort_order",
+            "default_forum_layout",
+        ];
+        let mut value = take(channel, &fields);
+        let mut overwrites: Vec<String> = channel["permission_overwrites"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|o| format!("{} {} {}", named(&o["id"]), o["allow"], o["deny"]))
+            .collect();
+        overwrites.sort();
+        value["overwrites"] = json!(overwrites);
+        let tags = channel["available_tags"].as_array().into_iter().flatten();
+        value["tags"] = tags
+            .map(|tag| take(tag, &["name", "moderated", "emoji_name"]))
+            .collect();
+        let parent = named(&channel["parent_id"]);
+        add(
+            format!(
+                "channel {} {} in {parent}",
+                channel["type"], channel["name"]
+            ),
+            value,
+        );
+    }
+    let settings = [
+        "name",
+        "description",
+        "verification_level",
+        "explicit_content_filter",
+        "afk_timeout",
+        "default_message_notifications",
+        "preferred_locale",
+        "system_channel_flags",
+    ];
+    let mut value = take(&guild, &settings);
+    for reference in ["system_channel_id", "afk_channel_id", "rules_channel_id"] {
+        value[reference] = named(&guild[reference]);
+    }
+    add("server".to_owned(), value);
+    portrait
+}
+
+/// Something that the administrator does, as anybody's client would.
+async fn act(platform: &Platform, method: &str, path: &str, body: Value) -> Value {
+    loop {
+        let result = platform
+            .control
+            .rest(ADMINISTRATOR, method, path, body.clone());
+        let result = result.await.unwrap();
+        if result.status == 429 {
+            let wait = result.body["retry_after"].as_f64().unwrap();
+            tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+            continue;
+        }
+        assert!(result.status < 300, "{method} {path}: {result:?}");
+        return result.body;
+    }
+}
+
+const LOST_CHANNELS: [&str; 3] = ["media", "Lounge", "announcements"];
+const LOST_ROLES: [&str; 2] = ["Manager", "Regular"];
+const NEW_CHANNELS: usize = 8;
+const NEW_ROLES: usize = 3;
+
+/// Deletes, renames and adds.
+async fn damage(platform: &Platform) {
+    let channels = format!("/guilds/{GUILD}/channels");
+    let roles = format!("/guilds/{GUILD}/roles");
+    let id = |object: &Value| object["id"].as_str().unwrap().to_owned();
+    let mut deleted = (0, 0);
+    for channel in read(platform, &channels).await.as_array().unwrap() {
+        let path = format!("/channels/{}", id(channel));
+        if LOST_CHANNELS.contains(&channel["name"].as_str().unwrap()) {
+            act(platform, "DELETE", &path, Value::Null).await;
+            deleted.0 += 1;
+        } else if channel["name"] == "archive" {
+            let body = json!({"name": "raided", "topic": "Ahoy"});
+            act(platform, "PATCH", &path, body).await;
+        }
+    }
+    for role in read(platform, &roles).await.as_array().unwrap() {
+        if LOST_ROLES.contains(&role["name"].as_str().unwrap()) {
+            let path = format!("{roles}/{}", id(role));
+            act(platform, "DELETE", &path, Value::Null).await;
+            deleted.1 += 1;
+        }
+    }
+    assert_eq!(deleted, (LOST_CHANNELS.len(), LOST_ROLES.len()));
+    for n in 0..NEW_CHANNELS {
+        let body = json!({"name": format!("spam-{n}"), "type": 0});
+        act(platform, "POST", &channels, body).await;
+    }
+    for n in 0..NEW_ROLES {
+        let body = json!({"name": format!("Spam {n}"), "permissions": "8"});
+        act(platform, "POST", &roles, body).await;
+    }
+}
+
+/// `/backups restore` by the owner, as soon as the last one is long enough ago.
+async fn restore(platform: &Platform, options: &Value) -> StartedBackup {
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let options = options.clone();
+        match backups::start(platform, GUILD, OWNER, "backups restore", options).await {
+            Ok(started) => return started,
+            Err(error) => assert!(tokio::time::Instant::now() < deadline, "{error:#}"),
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// How often the bot did such a thing, by Discord's audit log.
+async fn audited(platform: &Platform, action: u8) -> usize {
+    let path = format!("/guilds/{GUILD}/audit-logs?user_id={BOT}&action_type={action}&limit=100");
+    let log = read(platform, &path).await;
+    let entries = log["audit_log_entries"].as_array().unwrap();
+    let marks: BTreeSet<&str> = entries
+        .iter()
+        .map(|entry| {
+            entry["reason"]
+                .as_str()
+                .unwrap()
+                .rsplit_once('[')
+                .unwrap()
+                .1
+        })
+        .collect();
+    assert_eq!(
+        marks.len(),
+        entries.len(),
+        "one effect, one entry: {entries:#?}"
+    );
+    entries.len()
+}
+
+/// What the bot's applications changed below the server so far.
+async fn changes(platform: &Platform) -> usize {
+    let journal = platform.control.journal(0).await.unwrap();
+    let is_change = |entry: &&Entry| {
+        let Record::Request {
+            caller,
+            method,
+            path,
+            status,
+            ..
+        } = &entry.record
+        else {
+            return false;
+        };
+        let structure = path.contains("/roles") || path.contains("/channels");
+        let message = path.contains("/messages");
+        caller.kind == "bot" && method != "GET" && structure && !message && *status < 300
+    };
+    journal.iter().filter(is_change).count()
+}
+
+/// The task's embed once it shows an end.
+async fn ended(platform: &Platform, task: &StartedBackup) -> String {
+    let path = format!("/channels/{}/messages/{}", task.channel_id, task.message_id);
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let message = read(platform, &path).await;
+        let text = message["embeds"][0]["description"]
+            .as_str()
+            .unwrap_or_default();
+        if text.contains("state: completed") || text.contains("state: failed") {
+            return text.to_owned();
+        }
+        let late = tokio::time::Instant::now() > deadline;
+        assert!(!late, "not in time:\n{text}\n{}", platform.logs());
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+async fn story(engines: Engines, dir: TempDir) {
+    let platform = Platform::start(dir, engines, &[]).await.unwrap();
+    let before = portrait(&platform).await;
+    let backup = backups::create(&platform, GUILD, ADMINISTRATOR, json!({}))
+        .await
+        .unwrap();
+    backups::finished(&platform, &backup).await.unwrap();
+
+    // Whoever may not is refused, and what cannot be is said.
+    let options = json!({"backup_id": backup.job_id});
+    let refused = backups::command(
+        &platform,
+        GUILD,
+        PLAIN_MEMBER,
+        "backups restore",
+        options.clone(),
+    );
+    let refused = refused.await.unwrap();
+    assert!(backups::create_refused(&refused), "{refused:?}");
+    let nothing = backups::command(
+        &platform,
+        GUILD,
+        ADMINISTRATOR,
+        "backups restore",
+        json!({}),
+    );
+    let nothing = json!(nothing.await.unwrap().messages).to_string();
+    assert!(nothing.contains("backup_file"), "{nothing}");
+
+    damage(&platform).await;
+    let damaged = portrait(&platform).await;
+    assert_ne!(damaged, before);
+
+    let mut dry = options.clone();
+    dry["dry_run"] = json!(true);
+    let begun = changes(&platform).await;
+    let shown = restore(&platform, &dry).await;
+    let text = ended(&platform, &shown).await;
+    assert!(text.contains("state: completed"), "{text}");
+    assert_eq!(portrait(&platform).await, damaged, "{text}");
+    assert_eq!(changes(&platform).await, begun);
+
+    let restore = restore(&platform, &options).await;
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    while changes(&platform).await < begun + 3 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{}",
+            platform.logs()
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let old = platform.ready.pids.daemon("jobserver").unwrap();
+    signal(old, Signal::SIGKILL).unwrap();
+    let at_its_end = changes(&platform).await;
+    let text = ended(&platform, &restore).await;
+    assert!(!is_alive(old));
+    assert!(text.contains("state: completed"), "{text}");
+    assert!(changes(&platform).await > at_its_end, "it died too late");
+
+    let after = portrait(&platform).await;
+    for (key, value) in &before {
+        assert_eq!(after.get(key), Some(value), "{key}\n{text}");
+    }
+    let more: Vec<_> = after
+        .keys()
+        .filter(|key| !before.contains_key(*key))
+        .collect();
+    assert!(more.is_empty(), "{more:?}\n{text}");
+    for (action, times) in [
+        (10, LOST_CHANNELS.len()),
+        (12, NEW_CHANNELS),
+        (30, LOST_ROLES.len()),
+        (32, NEW_ROLES),
+    ] {
+        assert_eq!(audited(&platform, action).await, times, "{action}");
+    }
+    let survivors = platform.stop().await.unwrap();
+    assert!(survivors.is_empty(), "processes left behind: {survivors:?}");
+}
+
+#[tokio::test]
+async fn on_sqlite_the_socket_hub_and_local_objects() {
+    story(Engines::Embedded, TempDir::new().unwrap()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs DATABASE_URL and REDIS_URL; `make test` provides both"]
+async fn on_postgresql_redis_and_an_s3_compatible_server() {
+    let dir = TempDir::new().unwrap();
+    let engines = Engines::production(dir.path()).await.unwrap();
+    story(engines, dir).await;
+}
