@@ -1,12 +1,14 @@
 //! Buttons under an incident. They work as long as the message is there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use splashtail_antinuke::{Command, Input, Mode, owner};
 use splashtail_discord::Lane;
 use splashtail_guild::Id;
 use subtle::ConstantTimeEq as _;
+use tracing::warn;
 
 use super::server::Server;
 use super::service::Protection;
@@ -14,36 +16,45 @@ use super::service::Protection;
 const MESSAGE_COMPONENT: u64 = 3;
 const ADMINISTRATOR: u64 = 1 << 3;
 const EPHEMERAL: u64 = 1 << 6;
+/// Discord drops an interaction that is not answered in time (Discord documentation, "Receiving and
+/// Responding").
+const ANSWERABLE: Duration = Duration::from_secs(3);
 
-/// Answers a press of one of our buttons; other interactions are nobody's here.
-///
-/// # Errors
-/// Discord did not take the answer.
-pub(super) async fn pressed(
-    protection: &Arc<Protection>,
-    server: &Arc<Server>,
-    data: &Value,
-) -> anyhow::Result<()> {
+/// Does what a press of one of our buttons asks for, and answers it; other interactions are nobody's
+/// here. Whoever calls does not wait for Discord.
+pub(super) fn pressed(protection: &Arc<Protection>, server: &Arc<Server>, data: &Value) {
     let id = data["data"]["custom_id"].as_str().unwrap_or_default();
     let ours = data["type"].as_u64() == Some(MESSAGE_COMPONENT);
     let Some(rest) = id.strip_prefix("an:").filter(|_| ours) else {
-        return Ok(());
+        return;
     };
-    let said = match command(protection, server, rest, data) {
-        Ok((command, said)) => {
-            protection.tell(server, Input::Command(command));
-            said
-        }
-        Err(refusal) => refusal,
+    let (command, said) = match command(protection, server, rest, data) {
+        Ok((command, said)) => (Some(command), said),
+        Err(refusal) => (None, refusal),
     };
-    let (Some(interaction), Some(token)) = (Id::of(data), data["token"].as_str()) else {
-        return Ok(());
-    };
-    let answer = json!({"type": 4, "data": {"content": said, "flags": EPHEMERAL}});
-    let path = format!("/interactions/{interaction}/{token}/callback");
-    let post = protection.discord()?.post(path).lane(Lane::Interactive);
-    post.json(&answer).send_empty().await?;
-    Ok(())
+    if let (Some(interaction), Some(token)) = (Id::of(data), data["token"].as_str()) {
+        let path = format!("/interactions/{interaction}/{token}/callback");
+        let (protection, guild) = (Arc::clone(protection), server.guild);
+        tokio::spawn(async move {
+            if let Err(error) = protection.answer(path, said).await {
+                warn!(guild.id = %guild, error = %format!("{error:#}"), "a button was not answered");
+            }
+        });
+    }
+    if let Some(command) = command {
+        protection.tell(server, Input::Command(command));
+    }
+}
+
+impl Protection {
+    async fn answer(&self, path: String, said: &str) -> anyhow::Result<()> {
+        let answer = json!({"type": 4, "data": {"content": said, "flags": EPHEMERAL}});
+        let post = self.discord()?.post(path).lane(Lane::Interactive);
+        // Discord takes no answer later.
+        let post = post.longest_wait(ANSWERABLE).json(&answer);
+        post.send_empty().await?;
+        Ok(())
+    }
 }
 
 /// Who pressed a button.

@@ -107,7 +107,7 @@ impl Listener for Ear {
                 metrics::histogram!("bot_antinuke_decision_seconds").record(took);
             }
             EventKind::InteractionCreate => {
-                buttons::pressed(protection, &server, &data).await?;
+                buttons::pressed(protection, &server, &data);
             }
             kind => {
                 // Of a hidden channel the last clear form counts, not what stands for it now.
