@@ -126,6 +126,9 @@ pub struct Times {
     pub sent: Option<Moment>,
     pub acknowledged: Option<Moment>,
     pub alerted: Option<Moment>,
+    /// The owner was told in private.
+    #[serde(default)]
+    pub owner_told: Option<Moment>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,11 @@
 //! Telling people.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use splashtail_antinuke::{Alert, Incident, Mode, Notice, owner};
+use splashtail_antinuke::{Alert, Incident, IncidentState, Mode, Notice, Policy, owner};
 use splashtail_core::ids::{ChannelId, GuildId, MessageId};
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{DiscordError, Lane, snowflake};
@@ -18,36 +18,149 @@ use super::text;
 
 /// Several changes of one incident are one edit.
 const TOGETHER: Duration = Duration::from_millis(300);
-const MAX_WAITING: usize = 1000;
+const MAX_WAITING: usize = 5000;
+/// Of one server.
+const MAX_OF_ONE: usize = 200;
 const MAX_MESSAGES: usize = 5000;
 const LONGEST: Duration = Duration::from_secs(60);
+/// Servers that are told something at the same time; one server's alerts go one after another.
+const AT_ONCE: usize = 32;
+/// What Discord does not take is tried again, each time after twice as long.
+const ATTEMPTS: u32 = 7;
+const PAUSE: Duration = Duration::from_secs(2);
+/// An alert does not wait longer for the database.
+const LOOKING: Duration = Duration::from_secs(2);
 
 /// What is to be told, and where it was told before.
 #[derive(Default)]
 pub struct Alerts {
-    waiting: Mutex<VecDeque<(GuildId, Alert)>>,
-    messages: Mutex<BTreeMap<(GuildId, Id), (ChannelId, MessageId)>>,
+    queue: Mutex<Queue>,
+    /// The oldest incident comes first.
+    messages: Mutex<BTreeMap<(Id, GuildId), (ChannelId, MessageId)>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(GuildId, Telling)>,
+    /// Servers that are told something now.
+    busy: BTreeSet<GuildId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Telling {
+    alert: Alert,
+    attempts: u32,
+    not_before: Duration,
+    channel_told: bool,
+    owner_told: bool,
+}
+
+/// A server's turn to be told, until it is dropped.
+struct Turn<'a>(&'a Alerts, GuildId);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.lock().busy.remove(&self.1);
+    }
 }
 
 impl Alerts {
     pub(super) fn push(&self, guild: GuildId, alert: Alert) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = waiting.len() >= MAX_WAITING;
-        let again = waiting.iter_mut().find(|(known, waits)| {
-            *known == guild && waits.notice == alert.notice && waits.incident == alert.incident
-        });
-        match again {
-            Some((_, waits)) => waits.owner |= alert.owner,
-            None if full => {
-                metrics::counter!("bot_antinuke_alerts_dropped_total").increment(1);
+        let first = Telling {
+            alert,
+            attempts: 0,
+            not_before: Duration::ZERO,
+            channel_told: false,
+            owner_told: false,
+        };
+        let mut queue = self.lock();
+        match queue.find(guild, alert) {
+            Some(waits) => {
+                let owner = waits.alert.owner || alert.owner;
+                let not_before = waits.not_before;
+                *waits = Telling {
+                    not_before,
+                    owner_told: waits.owner_told,
+                    ..first
+                };
+                waits.alert.owner = owner;
             }
-            None => waiting.push_back((guild, alert)),
+            None => queue.add(guild, first),
         }
     }
 
-    fn take(&self) -> Vec<(GuildId, Alert)> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.drain(..).collect()
+    /// What could not be told waits for another attempt, unless there is news of the same.
+    fn again(&self, guild: GuildId, telling: Telling) {
+        let mut queue = self.lock();
+        match queue.find(guild, telling.alert) {
+            Some(news) => {
+                news.alert.owner |= telling.alert.owner;
+                news.owner_told |= telling.owner_told;
+                news.not_before = telling.not_before;
+            }
+            None => queue.add(guild, telling),
+        }
+    }
+
+    /// What can be told now, by server; each has its turn until it is told to be [`done`](Turn).
+    fn take(&self, now: Duration) -> BTreeMap<GuildId, Vec<Telling>> {
+        let mut queue = self.lock();
+        let room = AT_ONCE.saturating_sub(queue.busy.len());
+        let mut taken: BTreeMap<GuildId, Vec<Telling>> = BTreeMap::new();
+        let waiting = std::mem::take(&mut queue.waiting);
+        for (guild, telling) in waiting {
+            let has_turn = taken.contains_key(&guild) || taken.len() < room;
+            let later = telling.not_before > now || queue.busy.contains(&guild);
+            match has_turn && !later {
+                true => taken.entry(guild).or_default().push(telling),
+                false => queue.waiting.push_back((guild, telling)),
+            }
+        }
+        queue.busy.extend(taken.keys());
+        taken
+    }
+
+    /// The message that shows an incident.
+    pub(super) fn message(&self, guild: GuildId, incident: Id) -> Option<(ChannelId, MessageId)> {
+        let messages = self.messages.lock();
+        let messages = messages.unwrap_or_else(PoisonError::into_inner);
+        messages.get(&(incident, guild)).copied()
+    }
+
+    fn remember(&self, guild: GuildId, incident: Id, at: (ChannelId, MessageId)) {
+        let messages = self.messages.lock();
+        let mut messages = messages.unwrap_or_else(PoisonError::into_inner);
+        messages.insert((incident, guild), at);
+        if messages.len() > MAX_MESSAGES {
+            messages.pop_first();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn find(&mut self, guild: GuildId, alert: Alert) -> Option<&mut Telling> {
+        let same = |waits: &Alert| {
+            let both = waits.notice == alert.notice && waits.incident == alert.incident;
+            // An incident may come to be about somebody else.
+            both && (alert.notice == Notice::Incident || waits.about == alert.about)
+        };
+        let found = self.waiting.iter_mut();
+        let mut found = found.filter(|(known, waits)| *known == guild && same(&waits.alert));
+        found.next().map(|(_, waits)| waits)
+    }
+
+    fn add(&mut self, guild: GuildId, telling: Telling) {
+        let own = self.waiting.iter().filter(|(known, _)| *known == guild);
+        if self.waiting.len() >= MAX_WAITING || own.count() >= MAX_OF_ONE {
+            metrics::counter!("bot_antinuke_alerts_dropped_total").increment(1);
+            warn!(guild.id = %guild, "an alert is dropped: too many wait");
+            return;
+        }
+        self.waiting.push_back((guild, telling));
     }
 }
 
@@ -56,21 +169,45 @@ impl Protection {
     pub(super) async fn alert(self: Arc<Self>) {
         loop {
             self.clock.sleep(TOGETHER).await;
-            for (guild, alert) in self.alerts.take() {
-                let Some(server) = self.server(guild) else {
-                    continue;
-                };
-                if let Err(error) = self.tell_people(&server, alert).await {
-                    warn!(guild.id = %guild, error = %Chain(&error), "an alert was not delivered");
-                }
-                if alert.notice == Notice::Expelled {
-                    self.forget(guild);
-                }
+            for (guild, tellings) in self.alerts.take(self.clock.monotonic()) {
+                let protection = Arc::clone(&self);
+                tokio::spawn(async move {
+                    let _turn = Turn(&protection.alerts, guild);
+                    for telling in tellings {
+                        protection.tell_or_retry(guild, telling).await;
+                    }
+                });
             }
         }
     }
 
-    async fn tell_people(&self, server: &Server, alert: Alert) -> Result<(), DiscordError> {
+    async fn tell_or_retry(&self, guild: GuildId, mut telling: Telling) {
+        let Some(server) = self.server(guild) else {
+            return;
+        };
+        if let Err(error) = self.tell_people(&server, &mut telling).await {
+            let passing = error.is_transient() || error.is_ambiguous();
+            if passing && telling.attempts < ATTEMPTS {
+                let pause = PAUSE * 2_u32.pow(telling.attempts);
+                telling.attempts += 1;
+                telling.not_before = self.clock.monotonic() + pause;
+                self.alerts.again(guild, telling);
+                return;
+            }
+            metrics::counter!("bot_antinuke_alerts_dropped_total").increment(1);
+            warn!(guild.id = %guild, error = %Chain(&error), "an alert was not delivered");
+        }
+        if telling.alert.notice == Notice::Expelled {
+            self.forget(guild);
+        }
+    }
+
+    async fn tell_people(
+        &self,
+        server: &Server,
+        telling: &mut Telling,
+    ) -> Result<(), DiscordError> {
+        let alert = telling.alert;
         let incident = alert.incident.and_then(|id| self.incident(server, id));
         let (policy, owner, name) = server.read(|engine, structure| {
             let name = structure.guild()["name"].as_str().unwrap_or("this server");
@@ -92,27 +229,34 @@ impl Protection {
             (notice, _) => text::notice(notice, alert.about),
         };
         let channel = policy.alert_channel.and_then(|id| ChannelId::new(id.get()));
-        let mut told = false;
-        if let Some(channel) = channel {
+        let mut failed = None;
+        if let Some(channel) = channel.filter(|_| !telling.channel_told) {
             match self.show(server, channel, incident.as_ref(), &shown).await {
-                Ok(()) => told = true,
+                Ok(()) => telling.channel_told = true,
+                Err(error) if error.is_transient() || error.is_ambiguous() => failed = Some(error),
                 Err(error) => {
                     warn!(guild.id = %server.guild, error = %Chain(&error), "the alert channel does not take alerts");
                 }
             }
         }
-        // In dry run nobody is written to who did not ask for it.
-        let real = policy.mode == Mode::On || alert.notice == Notice::Expelled;
-        let first = alert.owner || !told;
-        let opened = incident.as_ref().is_none_or(|i| i.times.alerted.is_none());
-        if let Some(owner) = owner.filter(|_| real && first && opened) {
+        let wanted = is_for_owner(&policy, alert, incident.as_ref(), telling.channel_told);
+        if let Some(owner) = owner.filter(|_| wanted && !telling.owner_told) {
             self.write_to(owner, &name, shown).await?;
+            telling.owner_told = true;
         }
         if let Some(incident) = incident {
-            let now = self.now();
-            server.ask(|engine, _| engine.note_alerted(incident.id, now));
+            let (now, told) = (self.now(), *telling);
+            server.ask(|engine, _| {
+                if told.channel_told || told.owner_told {
+                    engine.note_alerted(incident.id, now);
+                }
+                if told.owner_told {
+                    engine.note_owner_told(incident.id, now);
+                }
+            });
+            server.is_unsaved();
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     fn incident(&self, server: &Server, id: Id) -> Option<Incident> {
@@ -130,12 +274,10 @@ impl Protection {
         let Ok(discord) = self.discord() else {
             return Ok(());
         };
-        let key = incident.map(|incident| (server.guild, incident.id));
-        let known = key.and_then(|key| {
-            let messages = self.alerts.messages.lock();
-            let messages = messages.unwrap_or_else(PoisonError::into_inner);
-            messages.get(&key).copied()
-        });
+        let known = match incident {
+            Some(incident) => self.shown(server.guild, incident).await,
+            None => None,
+        };
         if let Some((channel, message)) = known {
             let path = format!("/channels/{channel}/messages/{message}");
             let edit = discord.patch(path).idempotent(true).lane(Lane::Interactive);
@@ -145,8 +287,8 @@ impl Protection {
             }
         }
         let mut body = shown.clone();
-        if let Some((_, incident)) = key {
-            body["nonce"] = incident.to_string().into();
+        if let Some(incident) = incident {
+            body["nonce"] = incident.id.to_string().into();
             body["enforce_nonce"] = true.into();
         }
         let post = discord
@@ -156,22 +298,32 @@ impl Protection {
             .json(&body);
         let message = post.send().await?;
         let id = snowflake::typed::<MessageId>(&message["id"]);
-        if let Some((key, id)) = key.zip(id) {
-            {
-                let messages = self.alerts.messages.lock();
-                let mut messages = messages.unwrap_or_else(PoisonError::into_inner);
-                if messages.len() >= MAX_MESSAGES {
-                    messages.pop_first();
-                }
-                messages.insert(key, (channel, id));
-            }
+        if let Some((incident, id)) = incident.zip(id) {
+            self.alerts
+                .remember(server.guild, incident.id, (channel, id));
+            // If the incident is not written down yet, this is written behind it.
             let store = self.storage.protections();
-            let incident = key.1.get().cast_signed();
-            if let Err(error) = store.set_alert(key.0, incident, (channel, id)).await {
+            let incident = incident.id.get().cast_signed();
+            let set = store.set_alert(server.guild, incident, (channel, id));
+            if let Ok(Err(error)) = tokio::time::timeout(LOOKING, set).await {
                 warn!(error = %Chain(&error), "where an alert stands is not written down");
             }
         }
         Ok(())
+    }
+
+    /// The message that shows an incident already, perhaps by another process.
+    async fn shown(&self, guild: GuildId, incident: &Incident) -> Option<(ChannelId, MessageId)> {
+        if let Some(known) = self.alerts.message(guild, incident.id) {
+            return Some(known);
+        }
+        incident.times.alerted?;
+        let store = self.storage.protections();
+        let reading = store.incident(guild, incident.id.get().cast_signed());
+        let row = tokio::time::timeout(LOOKING, reading).await;
+        let at = row.ok()?.ok()??.alert?;
+        self.alerts.remember(guild, incident.id, at);
+        Some(at)
     }
 
     async fn write_to(&self, user: Id, name: &str, shown: Value) -> Result<(), DiscordError> {
@@ -196,5 +348,120 @@ impl Protection {
             .longest_wait(LONGEST)
             .json(&body);
         post.send_empty().await
+    }
+}
+
+/// Whether the owner hears of it in private. Of an attack they do once, wherever else it is told:
+/// whoever reads the alert channel may be the attacker.
+fn is_for_owner(
+    policy: &Policy,
+    alert: Alert,
+    incident: Option<&Incident>,
+    channel_told: bool,
+) -> bool {
+    use IncidentState::{Contained, Failed, Unreachable};
+    let acted = incident.is_some_and(|i| i.mode == Mode::On);
+    let settled = incident.is_some_and(|i| matches!(i.state, Contained | Unreachable | Failed));
+    // In dry run nobody is written to who did not ask for it.
+    let real = policy.mode == Mode::On || alert.notice == Notice::Expelled || acted;
+    let knows = incident.is_some_and(|i| i.times.owner_told.is_some());
+    real && !knows && (alert.owner || !channel_told || acted && settled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(user: u64) -> Alert {
+        Alert {
+            notice: Notice::Trusted,
+            incident: None,
+            about: Some(Id::new(user)),
+            owner: false,
+        }
+    }
+
+    fn guild(id: u64) -> GuildId {
+        GuildId::new(id).unwrap()
+    }
+
+    #[test]
+    fn servers_are_told_beside_each_other_and_each_one_thing_after_another() {
+        let alerts = Alerts::default();
+        for id in 1..=AT_ONCE as u64 + 1 {
+            alerts.push(guild(id), about(1));
+        }
+        alerts.push(guild(1), about(2));
+        alerts.push(guild(1), about(2));
+        let taken = alerts.take(Duration::ZERO);
+        assert_eq!(taken.len(), AT_ONCE);
+        assert_eq!(taken[&guild(1)].len(), 2, "no notice is taken for another");
+        alerts.push(guild(1), about(3));
+        assert!(alerts.take(Duration::ZERO).is_empty(), "all are busy");
+        drop(Turn(&alerts, guild(1)));
+        drop(Turn(&alerts, guild(2)));
+        assert_eq!(alerts.take(Duration::ZERO).len(), 2);
+    }
+
+    #[test]
+    fn what_was_not_delivered_waits_and_knows_who_was_told() {
+        let alerts = Alerts::default();
+        alerts.push(guild(1), about(1));
+        let mut failed = alerts.take(Duration::ZERO)[&guild(1)][0];
+        failed.owner_told = true;
+        failed.attempts = 1;
+        failed.not_before = PAUSE;
+        alerts.again(guild(1), failed);
+        drop(Turn(&alerts, guild(1)));
+        assert!(alerts.take(Duration::ZERO).is_empty(), "not yet");
+        assert_eq!(alerts.take(PAUSE)[&guild(1)], [failed]);
+    }
+
+    #[test]
+    fn the_message_of_the_oldest_incident_is_forgotten_first() {
+        let alerts = Alerts::default();
+        let at = (ChannelId::new(1).unwrap(), MessageId::new(2).unwrap());
+        for incident in 1..=MAX_MESSAGES as u64 + 1 {
+            alerts.remember(
+                guild(MAX_MESSAGES as u64 + 2 - incident),
+                Id::new(incident),
+                at,
+            );
+        }
+        let (oldest, newest) = (guild(MAX_MESSAGES as u64 + 1), guild(1));
+        assert_eq!(alerts.message(oldest, Id::new(1)), None);
+        let last = Id::new(MAX_MESSAGES as u64 + 1);
+        assert_eq!(alerts.message(newest, last), Some(at));
+    }
+
+    #[test]
+    fn the_owner_is_told_of_a_stopped_attack_wherever_else_it_is_told() {
+        let on = Policy {
+            mode: Mode::On,
+            ..Policy::default()
+        };
+        let told = json!({"id": "9", "guild": "10", "kind": "actor", "mode": "on",
+            "state": "contained", "suspects": [], "rules": [], "acts": [], "acts_in_all": 3,
+            "calls": [], "panic": false, "losses": [], "by_hand": [], "updated": 5,
+            "times": {"act": 1, "received": 1, "decided": 1, "alerted": 2}});
+        let mut incident: Incident = serde_json::from_value(told).unwrap();
+        let alert = Alert {
+            notice: Notice::Incident,
+            incident: Some(incident.id),
+            about: None,
+            owner: false,
+        };
+        assert!(is_for_owner(&on, alert, Some(&incident), true));
+        incident.times.owner_told = Some(splashtail_antinuke::Moment(3));
+        assert!(!is_for_owner(&on, alert, Some(&incident), true), "once");
+        incident.times.owner_told = None;
+        incident.mode = Mode::DryRun;
+        incident.state = IncidentState::DryRun;
+        assert!(!is_for_owner(
+            &Policy::default(),
+            alert,
+            Some(&incident),
+            false
+        ));
     }
 }

@@ -116,7 +116,12 @@ impl Protection {
             };
             let Some((key, incident)) = next else { break };
             let row = row(key.0, &incident, self.clock.now());
-            self.storage.protections().put_incident(&row).await?;
+            let store = self.storage.protections();
+            store.put_incident(&row).await?;
+            // It may have been shown before there was a row to note that in.
+            if let Some(at) = self.alerts.message(key.0, key.1) {
+                store.set_alert(key.0, row.incident, at).await?;
+            }
             let mut unwritten = self
                 .unwritten
                 .lock()

@@ -212,3 +212,19 @@ async fn a_state_that_is_over_replaces_what_was_written() {
     protection.write_all().await.unwrap();
     assert_eq!(world.written().await.1, Saved::default());
 }
+
+#[tokio::test]
+async fn after_a_start_the_log_is_read_from_where_it_had_got_to_once() {
+    let world = World::new().await;
+    world.set(r#"{"mode":"on"}"#, &state()).await;
+    let protection = world.start();
+    let server = protection.load(&view()).await.unwrap();
+    let last = Moment::of(state().highest.unwrap());
+    assert_eq!(server.take_missed(), Some(last));
+    assert_eq!(server.take_missed(), None);
+
+    // Of a server in which nothing was ever seen nothing was missed.
+    let cold = World::new().await.start();
+    let server = cold.load(&view()).await.unwrap();
+    assert_eq!(server.take_missed(), None);
+}

@@ -313,6 +313,13 @@ impl Engine {
         }
     }
 
+    /// The owner was told of an incident in private.
+    pub fn note_owner_told(&mut self, incident: Id, at: Moment) {
+        if let Some(incident) = self.incidents.get_mut(&incident) {
+            incident.times.owner_told.get_or_insert(at);
+        }
+    }
+
     /// How many members the server has; what it may do without alarm grows with them.
     pub fn count_members(&mut self, members: u64) {
         self.members.told = members;
