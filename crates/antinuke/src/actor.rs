@@ -93,7 +93,7 @@ impl Actor {
 }
 
 /// FNV-1a: only equality matters.
-fn fold_text(text: &str) -> u32 {
+pub fn fold_text(text: &str) -> u32 {
     let bytes = text.trim().bytes();
     bytes.fold(0x811c_9dc5, |hash: u32, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

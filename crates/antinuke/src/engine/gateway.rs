@@ -5,22 +5,16 @@ use std::sync::Arc;
 use serde_json::Value;
 use splashtail_guild::{Id, Kind, Structure};
 
-use super::{Engine, MAX_OBJECTS, MAX_WEBHOOKS, bounded};
+use super::{Engine, MAX_OBJECTS, bounded};
 use crate::act::{Act, Count};
 use crate::bits::{PANIC, POWER};
-use crate::effect::{Alert, Effect, Method, Notice, Rung};
+use crate::effect::{Alert, Effect, Notice};
 use crate::entry::action as a;
 use crate::incident::{IncidentKind, Rule};
-use crate::ladder::Case;
 use crate::limit::{LimitType, UNIT};
 use crate::members::role_bits;
-use crate::moment::{MINUTE, Moment, SECOND};
+use crate::moment::Moment;
 
-const POSTS: usize = 5;
-const POSTS_IN: u64 = 2 * SECOND;
-/// Mentions of everybody by one webhook within a minute.
-const PINGS: usize = 3;
-const CROSSPOSTED: u64 = 1 << 1;
 const CHANNELS: usize = 2000;
 
 impl Engine {
@@ -229,11 +223,7 @@ impl Engine {
         let author = Id::of(&data["author"]);
         match Id::read(&data["webhook_id"]) {
             Some(webhook) => {
-                let answer = Id::read(&data["application_id"]) == Some(webhook);
-                let followed = data["flags"].as_u64().unwrap_or(0) & CROSSPOSTED != 0;
-                if !answer && !followed && !self.policy.trusted.users.contains(&webhook) {
-                    self.on_webhook_post(webhook, pings, structure, now, out);
-                }
+                self.on_webhook_post(webhook, data, structure, now, out);
             }
             None if pings => {
                 let Some(author) = author.filter(|author| *author != self.me) else {
@@ -256,57 +246,5 @@ impl Engine {
             }
             None => {}
         }
-    }
-
-    fn on_webhook_post(
-        &mut self,
-        webhook: Id,
-        pings: bool,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        if self.webhooks.len() >= MAX_WEBHOOKS && !self.webhooks.contains_key(&webhook) {
-            self.webhooks.pop_first();
-        }
-        let posts = self.webhooks.entry(webhook).or_default();
-        bounded(posts, POSTS).push_back(now);
-        let burst =
-            posts.len() == POSTS && posts.front().is_some_and(|at| now.since(*at) <= POSTS_IN);
-        let posted = posts.len();
-        let mut pinged = 0;
-        if pings {
-            let key = (Notice::Incident, webhook);
-            let first = self.told.entry(key).or_insert(now);
-            if now.since(*first) > MINUTE {
-                *first = now;
-            }
-            let recent = self.webhooks.get(&webhook).into_iter().flatten();
-            pinged = recent.filter(|at| now.since(**at) <= MINUTE).count();
-        }
-        if !burst && pinged < PINGS {
-            return;
-        }
-        let known = self.actors.get(&webhook).and_then(|a| a.incident);
-        if known.is_some_and(|id| self.incidents.contains_key(&id)) {
-            return;
-        }
-        let posts = u32::try_from(posted).unwrap_or(u32::MAX);
-        let rules = [Rule::WebhookSpam { posts, ping: pings }];
-        let incident = self.open(webhook, IncidentKind::Webhook, &rules, structure, now);
-        let tried = std::collections::BTreeSet::new();
-        let case = Case {
-            incident,
-            user: self.guild,
-            tried: &tried,
-            round: 0,
-            fetched: false,
-            reason: "AntiRaid: a webhook was used for spam",
-        };
-        let path = format!("/webhooks/{webhook}");
-        let mut call = case.call(Rung::DeleteWebhook, webhook, Method::Delete, path);
-        call.action = Some(a::WEBHOOK_DELETE);
-        self.issue(incident, call, structure, now, out);
-        self.publish(incident, false, now, out);
     }
 }

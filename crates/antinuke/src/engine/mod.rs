@@ -10,6 +10,7 @@ mod inquiry;
 mod judge;
 mod saved;
 mod unexplained;
+mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -203,7 +204,7 @@ pub struct Engine {
     activity: BTreeMap<Id, Moment>,
     graveyard: VecDeque<(Kind, Id, Arc<Value>, Moment)>,
     merged: BTreeMap<Id, Merged>,
-    webhooks: BTreeMap<Id, VecDeque<Moment>>,
+    webhooks: BTreeMap<Id, webhook::Posts>,
     timed_out: VecDeque<(Id, Moment)>,
     unexplained: VecDeque<Moment>,
     /// What the log is asked of deeds without entries, by action.
@@ -442,7 +443,7 @@ impl Engine {
         self.timed_out
             .retain(|(_, at)| now.since(*at) < 10 * MINUTE);
         self.webhooks
-            .retain(|_, posts| posts.back().is_some_and(|at| now.since(*at) < MINUTE));
+            .retain(|_, posts| posts.last().is_some_and(|at| now.since(at) < MINUTE));
         for actor in self.actors.values_mut() {
             actor.windows.forget(now);
         }

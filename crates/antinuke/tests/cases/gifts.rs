@@ -136,23 +136,82 @@ fn case_30_a_rule_that_hits_all_is_switched_off_and_its_timeouts_lifted() {
     assert!(world.is_contained(MOD));
 }
 
-#[test]
-fn case_31_a_webhook_used_for_spam_goes_and_its_creator_is_not_charged() {
-    let mut world = World::new();
-    let hook = Id::new(8100);
-    world.act(MOD, 50, hook);
+const HOOK: Id = Id::new(8100);
+
+/// A webhook posts five times within half a second.
+fn burst(world: &mut World, more: impl Fn(u64) -> serde_json::Value) {
     for n in 0..5 {
         let id = world.id();
-        let post = json!({"id": id, "guild_id": GUILD, "channel_id": channel(n), "webhook_id": hook,
-            "author": {"id": hook}, "mention_everyone": false});
+        let mut post = json!({"id": id, "guild_id": GUILD, "channel_id": channel(n),
+            "webhook_id": HOOK, "author": {"id": HOOK}, "content": format!("line {n}"),
+            "mention_everyone": false, "mention_roles": [], "mentions": []});
+        for (key, value) in more(n).as_object().unwrap() {
+            post[key] = value.clone();
+        }
         world.feed("MESSAGE_CREATE", post);
         world.wait(100);
     }
-    assert_eq!(world.calls.len(), 1);
-    assert_eq!(world.calls[0].path, format!("/webhooks/{hook}"));
-    assert!(world.incident().suspects.is_empty());
-    assert_eq!(world.incident().state, IncidentState::Contained);
-    assert!(!world.is_contained(MOD));
+}
+
+#[test]
+fn case_31_a_webhook_used_for_spam_goes_and_its_creator_is_not_charged() {
+    let one = |n| n == 2;
+    let signs: [&dyn Fn(u64) -> serde_json::Value; 5] = [
+        &|_| json!({"content": "free nitro"}),
+        &|_| json!({"content": "", "embeds": [{"title": "free nitro"}]}),
+        &|n| json!({"mention_everyone": one(n)}),
+        &|n| json!({"mention_roles": if one(n) { vec![MOD_ROLE] } else { vec![] }}),
+        &|n| json!({"content": format!("{n}: https://Discord.gg/abc")}),
+    ];
+    for sign in signs {
+        let mut world = World::new();
+        world.act(MOD, 50, HOOK);
+        burst(&mut world, sign);
+        assert_eq!(world.calls.len(), 1);
+        assert_eq!(world.calls[0].path, format!("/webhooks/{HOOK}"));
+        assert!(world.incident().suspects.is_empty());
+        assert_eq!(world.incident().state, IncidentState::Contained);
+        assert!(!world.is_contained(MOD));
+    }
+}
+
+#[test]
+fn a_bridge_is_fast_and_no_spam() {
+    let mut world = World::new();
+    for _ in 0..10 {
+        burst(&mut world, |_| json!({}));
+    }
+    // Without the intent for contents every post looks alike.
+    burst(&mut world, |_| json!({"content": "", "embeds": []}));
+    world.no_incident();
+}
+
+#[test]
+fn our_own_webhooks_are_no_spam() {
+    let mut world = World::new();
+    burst(
+        &mut world,
+        |_| json!({"application_id": ME, "content": "restored", "mention_everyone": true}),
+    );
+    world.no_incident();
+}
+
+#[test]
+fn posts_without_a_ping_make_a_ping_no_worse() {
+    let mut world = World::new();
+    for (n, ping) in [false, false, false, true, false, true, false, true]
+        .into_iter()
+        .enumerate()
+    {
+        world.no_incident();
+        let id = world.id();
+        let post = json!({"id": id, "guild_id": GUILD, "channel_id": channel(0),
+            "webhook_id": HOOK, "author": {"id": HOOK}, "content": n.to_string(),
+            "mention_everyone": ping});
+        world.feed("MESSAGE_CREATE", post);
+        world.wait(5 * SECOND);
+    }
+    assert_eq!(world.calls.len(), 1, "the third ping is one too many");
 }
 
 #[test]
