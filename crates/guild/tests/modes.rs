@@ -183,3 +183,78 @@ fn roles_are_numbered_anew_where_places_are_too_few() {
     let numbered = ("role/renumber".to_owned(), vec![1]);
     assert_eq!(order(3), [numbered, sorted]);
 }
+
+/// What somebody may not give stays as it is, in roles and in overwrites, and is named.
+#[test]
+fn nobody_gains_what_the_orderer_lacks() {
+    let with = |id: u64, name: &str, permissions: u64| {
+        let mut role = role(id, name, 1);
+        role["permissions"] = permissions.to_string().into();
+        role
+    };
+    let overwrite = |allow: u64, deny: u64| json!([{"id": "5", "type": 0, "allow": allow.to_string(), "deny": deny.to_string()}]);
+    let live = server(
+        vec![with(5, "Mod", 1 << 5)],
+        vec![
+            channel(8, "a", None, 0, overwrite(0, 1 << 10)),
+            channel(9, "b", None, 0, overwrite(1 << 11, 1 << 10)),
+        ],
+    );
+    let wanted = server(
+        vec![
+            with(5, "Mod", 1 << 3 | 1 << 2),
+            with(6, "New", 1 << 3 | 1 << 2),
+        ],
+        vec![
+            channel(8, "a", None, 0, json!([])),
+            channel(9, "b", None, 0, overwrite(1 << 2 | 1 << 13, 0)),
+            channel(10, "c", None, 0, overwrite(1 << 2 | 1 << 13, 0)),
+        ],
+    );
+    let bodies = |grants: u64| {
+        let mut mode = Mode::all(Surplus::Keep);
+        mode.grants = grants;
+        let planned = plan(&live, &wanted, ALL, &mode);
+        let mut bodies = std::collections::BTreeMap::new();
+        for effect in planned.effects {
+            if let Operation::Create { body, .. } | Operation::Edit { body, .. } = effect.operation
+            {
+                let said = match body.get("permission_overwrites") {
+                    Some(Value::Array(list)) if list.is_empty() => json!([]),
+                    Some(list) => json!([list[0]["allow"], list[0]["deny"]]),
+                    None => body.get("permissions").cloned().unwrap_or_default(),
+                };
+                bodies.insert(effect.step, said);
+            }
+        }
+        let withheld = planned.unable.iter().filter_map(|unable| match unable.why {
+            Why::Withheld(set) => Some((unable.id.get(), set)),
+            _ => None,
+        });
+        (json!(bodies), withheld.collect::<Vec<_>>())
+    };
+    let (all, withheld) = bodies(1 << 3);
+    assert_eq!(withheld, []);
+    assert_eq!(
+        all,
+        json!({"role/5/edit": "12", "role/6/create": "12", "channel/8/edit": [],
+               "channel/9/edit": ["8196", "0"], "channel/10/create": ["8196", "0"]})
+    );
+    let (masked, mut withheld) = bodies(1 << 2);
+    withheld.sort_unstable();
+    assert_eq!(
+        masked,
+        json!({"role/5/edit": "4", "role/6/create": "4",
+               "channel/9/edit": ["4", "1024"], "channel/10/create": ["4", "0"]})
+    );
+    assert_eq!(
+        withheld,
+        [
+            (5, 8),
+            (6, 8),
+            (8, 1 << 10),
+            (9, 1 << 13 | 1 << 10),
+            (10, 1 << 13)
+        ]
+    );
+}

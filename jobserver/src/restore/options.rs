@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
+use splashtail_discord::permissions::bits;
 
 use crate::backup::coverage::KnownChannel;
 use crate::backup::options::{Password, known_channels};
@@ -112,6 +113,10 @@ pub struct Fields {
     /// may not see are listed, too. Empty: the caller does not know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_channels: Vec<KnownChannel>,
+    /// What the caller may do in the server as a whole when the order was accepted; the owner may
+    /// everything. A restore gives nobody more than that.
+    #[serde(default)]
+    pub caller_permissions: u64,
 }
 
 /// Why a request was refused.
@@ -129,6 +134,13 @@ pub enum InvalidOptions {
     Source,
     #[error("KnownChannels is not valid: {0}")]
     KnownChannels(String),
+    #[error("CallerPermissions is not valid: it must be a set of permissions in decimal, as text")]
+    CallerPermissions,
+    #[error(
+        "only the server's owner and administrators may restore a file: nobody knows who made it. \
+         Give the id of a backup of this server instead"
+    )]
+    ForeignFile,
     #[error("the password is longer than {most} bytes")]
     PasswordTooLong { most: usize },
 }
@@ -142,6 +154,8 @@ impl InvalidOptions {
             Self::Option { .. } => "invalid_option",
             Self::NoSource | Self::Source => "invalid_backup_source",
             Self::KnownChannels(_) => "invalid_known_channels",
+            Self::CallerPermissions => "invalid_caller_permissions",
+            Self::ForeignFile => "file_not_allowed",
             Self::PasswordTooLong { .. } => "password_too_long",
         }
     }
@@ -153,7 +167,7 @@ const LONGEST_ADDRESS: usize = 2048;
 const MOST_PROTECTED: usize = 500;
 const PLAN_HASH: usize = 64;
 
-/// Decodes and validates `{ServerID, Options, KnownChannels}`. Names match whatever their case,
+/// Decodes and validates `{ServerID, Options, KnownChannels, CallerPermissions}`. Names match whatever their case,
 /// unknown ones are ignored. `cdn`: where Discord's files are, if not at its own hosts.
 pub fn parse(
     data: &Value,
@@ -182,6 +196,13 @@ pub fn parse(
     };
     let known_channels = known_channels(fields::get(data, "KnownChannels"))
         .map_err(|error| InvalidOptions::KnownChannels(error.to_string()))?;
+    let caller_permissions = match fields::get(data, "CallerPermissions") {
+        None => 0,
+        Some(set) => set
+            .as_str()
+            .and_then(|set| set.parse::<u64>().ok())
+            .ok_or(InvalidOptions::CallerPermissions)?,
+    };
     let channel_restore_mode = mode(given.get("ChannelRestoreMode"), "ChannelRestoreMode")?;
     let role_restore_mode = mode(given.get("RoleRestoreMode"), "RoleRestoreMode")?;
     let channel_restore_mode = channel_restore_mode.unwrap_or_default();
@@ -196,11 +217,16 @@ pub fn parse(
         dry_run: flag(given.get("DryRun"), "DryRun")?,
         plan_hash: plan_hash(given.get("PlanHash"))?,
     };
+    let is_file = matches!(options.backup_source, BackupSource::Address(_));
+    if is_file && caller_permissions & bits::ADMINISTRATOR == 0 {
+        return Err(InvalidOptions::ForeignFile);
+    }
     let fields = Fields {
         server_id,
         options,
         max_body_size,
         known_channels,
+        caller_permissions,
     };
     Ok((fields, password))
 }
@@ -307,8 +333,12 @@ mod tests {
     const TASK: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
     fn with(options: Value) -> Result<Options, InvalidOptions> {
-        parse(&json!({"ServerID": "1", "Options": options}), 1000, CDN)
-            .map(|(fields, _)| fields.options)
+        parse(
+            &json!({"ServerID": "1", "Options": options, "CallerPermissions": "8"}),
+            1000,
+            CDN,
+        )
+        .map(|(fields, _)| fields.options)
     }
 
     #[test]
@@ -355,6 +385,22 @@ mod tests {
             assert_eq!(source(text), Err(InvalidOptions::Source), "{text}");
         }
         assert_eq!(source(" "), Err(InvalidOptions::NoSource));
+    }
+
+    #[test]
+    fn files_are_for_administrators() {
+        let by = |caller: Value| {
+            let source = "https://cdn.discordapp.com/attachments/1/2/a.iblfile";
+            let data = json!({"ServerID": "1", "Options": {"BackupSource": source},
+                              "CallerPermissions": caller});
+            parse(&data, 1000, CDN).map(|(fields, _)| fields.caller_permissions)
+        };
+        assert_eq!(by(json!("8")), Ok(8));
+        assert_eq!(by(json!(u64::MAX.to_string())), Ok(u64::MAX));
+        for caller in [json!("268435488"), json!("0"), Value::Null] {
+            assert_eq!(by(caller), Err(InvalidOptions::ForeignFile));
+        }
+        assert_eq!(by(json!(8)), Err(InvalidOptions::CallerPermissions));
     }
 
     #[test]

@@ -28,8 +28,10 @@ pub struct RestorePlan {
 
 impl RestorePlan {
     /// Plans the way from the live server to the wanted one. Equal inputs give equal plans.
-    pub fn new(live: &Live, wanted: &Structure, options: &Options) -> Self {
-        let mode = mode(options);
+    /// `grants`: permission bits that it may give.
+    pub fn new(live: &Live, wanted: &Structure, options: &Options, grants: u64) -> Self {
+        let mut mode = mode(options);
+        mode.grants = grants;
         let planned = plan(&live.structure, wanted, live.facts, &mode);
         let lacking = planned
             .unable

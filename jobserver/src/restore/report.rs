@@ -86,6 +86,11 @@ fn reason(why: Why) -> (&'static str, String) {
             let names = bits::names(set).join(", ");
             return ("missing_permissions", format!("the bot lacks {names}"));
         }
+        Why::Withheld(set) => {
+            let names = bits::names(set).join(", ");
+            let why = format!("whoever ordered this lacks {names}, and may not give them");
+            return ("caller_lacks_permissions", why);
+        }
         Why::Hierarchy => (
             "hierarchy",
             "it stands above the bot's own role, or is that role",

@@ -178,11 +178,12 @@ impl<'a> Run<'a> {
             server_id,
             options,
             known_channels,
+            caller_permissions,
             ..
         } = self.fields;
         let wants = |part| options.parts.contains(&part);
         let live = live::read(self.source(), *server_id, known_channels, wants).await?;
-        let mut plan = RestorePlan::new(&live, &backup.wanted, options);
+        let mut plan = RestorePlan::new(&live, &backup.wanted, options, *caller_permissions);
         plan.not_restored.extend(self.left_out(backup, &live));
         let look = Look {
             live: self.work.own(&format!("{name}/live")),

@@ -155,7 +155,13 @@ impl Jobserver {
     }
 
     pub async fn order_restore(&self, world: &World, options: Value) -> TaskId {
+        self.order_restore_by(u64::MAX, world, options).await
+    }
+
+    /// As a member with these permissions.
+    pub async fn order_restore_by(&self, caller: u64, world: &World, options: Value) -> TaskId {
         let data = json!({"ServerID": GUILD, "Options": options,
+                          "CallerPermissions": caller.to_string(),
                           "KnownChannels": world.known_channels().await});
         let client = self.client();
         let created = client

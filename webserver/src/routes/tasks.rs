@@ -21,6 +21,8 @@ const DEFAULT_PAGE: u32 = 50;
 const MAX_PAGE: u32 = 100;
 /// The field of a server's task that names the server.
 const SERVER_FIELD: &str = "ServerID";
+/// What the caller may do in Discord: told by the bot, and nobody's own to say.
+const CALLER_FIELD: &str = "CallerPermissions";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -161,6 +163,16 @@ fn owned_by(
             "these tasks belong to servers: use a server's token",
         ));
     };
+    if fields
+        .keys()
+        .any(|name| name.eq_ignore_ascii_case(CALLER_FIELD))
+    {
+        return Err(ApiError::Invalid {
+            code: "invalid_body",
+            message: format!("`{CALLER_FIELD}` cannot be given"),
+            context: Some((CALLER_FIELD, "is not the caller's to say".to_owned())),
+        });
+    }
     let spellings: Vec<String> = fields
         .keys()
         .filter(|name| name.eq_ignore_ascii_case(SERVER_FIELD))
@@ -257,6 +269,12 @@ mod tests {
             checked(&caller, json!({"ServerID": "5", "serverId": "6"})),
             Err(400)
         );
+        for name in ["CallerPermissions", "callerpermissions"] {
+            assert_eq!(
+                checked(&caller, json!({"ServerID": "5", name: "8"})),
+                Err(400)
+            );
+        }
         let user = of(Owner::User(UserId::new(5).unwrap()));
         assert_eq!(checked(&user, json!({"ServerID": "5"})), Err(403));
     }

@@ -10,6 +10,8 @@ use super::create::{known_channels, run};
 use super::options::{KnownChannel, items, quote};
 use crate::app::Context;
 use crate::error::BotError;
+use crate::framework::check;
+use crate::framework::gate::Standing;
 use crate::ids;
 use crate::reply;
 
@@ -89,7 +91,10 @@ pub async fn restore(
         return Err(BotError::Input(SLASH_ONLY.to_owned()));
     }
     reply::defer(cx).await?;
+    let guild = ids::guild_of(cx)?;
+    let standing = check::standing(cx, guild).await.map_err(BotError::Denied)?;
     let options = RestoreOptions {
+        caller: caller_permissions(&standing),
         backup_id,
         backup_address: backup_file.map(|file| file.url),
         password: password.map(Into::into),
@@ -104,10 +109,16 @@ pub async fn restore(
         plan_hash,
         known_channels: known_channels(cx),
     };
-    let data = options
-        .job_data(ids::guild_of(cx)?)
-        .map_err(BotError::Input)?;
+    let data = options.job_data(guild).map_err(BotError::Input)?;
     run(cx, RESTORE_TASK, data).await
+}
+
+/// What a restore may give at most. The owner may everything.
+fn caller_permissions(standing: &Standing) -> u64 {
+    match standing.is_owner {
+        true => u64::MAX,
+        false => standing.native.0,
+    }
 }
 
 /// What the user typed.
@@ -127,6 +138,8 @@ struct RestoreOptions {
     dry_run: bool,
     plan_hash: Option<String>,
     known_channels: Vec<KnownChannel>,
+    /// Permissions of the user in the server.
+    caller: u64,
 }
 
 impl RestoreOptions {
@@ -165,6 +178,7 @@ impl RestoreOptions {
         let password = self.password.as_ref().map(ExposeSecret::expose_secret);
         let mut data = json!({
             "ServerID": guild,
+            "CallerPermissions": self.caller.to_string(),
             "Options": {
                 "BackupSource": source,
                 "Decrypt": password.unwrap_or_default(),
@@ -222,6 +236,8 @@ fn parts(list: Option<&str>) -> Result<Vec<&'static str>, String> {
 
 #[cfg(test)]
 mod tests {
+    use splashtail_permissions::NativePermissions;
+
     use super::*;
 
     const TASK: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
@@ -245,10 +261,12 @@ mod tests {
             protected_channels: Some("<#5>, 6".to_owned()),
             protected_roles: Some("<@&8>".to_owned()),
             parts: Some("Roles, channels".to_owned()),
+            caller: 1 << 5,
             ..of_task()
         }).unwrap(), @r#"
         {
           "ServerID": "1",
+          "CallerPermissions": "32",
           "Options": {
             "BackupSource": "task://0f8fad5b-d9cb-469f-a165-70867728950e",
             "Decrypt": "",
@@ -272,6 +290,18 @@ mod tests {
           }
         }
         "#);
+    }
+
+    #[test]
+    fn a_restore_gives_no_more_than_its_caller_has() {
+        let standing = |is_owner| Standing {
+            is_owner,
+            native: NativePermissions(1 << 5),
+            roles: Vec::new(),
+            positions: Vec::new(),
+        };
+        assert_eq!(caller_permissions(&standing(false)), 1 << 5);
+        assert_eq!(caller_permissions(&standing(true)), u64::MAX);
     }
 
     #[test]

@@ -172,6 +172,11 @@ impl Draft<'_> {
             body.insert("flags".to_owned(), settable_flags(channel));
         }
         let mut singly = Vec::new();
+        if body.contains_key("permission_overwrites") && self.frees(&present, channel) != 0 {
+            body.shift_remove("permission_overwrites");
+            let why = Why::Withheld(self.frees(&present, channel));
+            self.unable(Kind::Channel, id, vec!["permission_overwrites"], why);
+        }
         if body.contains_key("permission_overwrites") {
             let all = self.fit_overwrites(id, Some(&present), channel);
             if self.mean_the_same(&present, &all) {
@@ -374,6 +379,23 @@ impl Draft<'_> {
         }
     }
 
+    /// Bits that whoever ordered the plan may not give, and that some would gain because their whole
+    /// overwrite, which denies them, is not wanted.
+    fn frees(&self, present: &Value, channel: &Value) -> u64 {
+        let list = |channel: &Value| channel["permission_overwrites"].as_array().cloned();
+        let wanted = list(channel).unwrap_or_default();
+        let stays = |old: &Value| {
+            let whom = Id::of(old).and_then(|whom| match body::is_member(old) {
+                true => Some(whom),
+                false => self.plan.mapping.wanted(Kind::Role, whom),
+            });
+            whom.is_some() && wanted.iter().any(|new| Id::of(new) == whom)
+        };
+        let old = list(present).unwrap_or_default();
+        let gone = old.iter().filter(|old| !stays(old));
+        self.withheld(gone.fold(0, |all, old| all | bit_set(&old["deny"])))
+    }
+
     /// A channel's wanted overwrites, with bits that the bot lacks as they are now. Those for roles
     /// that are gone are left out.
     fn fit_overwrites(&mut self, id: Id, present: Option<&Value>, channel: &Value) -> Vec<Value> {
@@ -382,7 +404,7 @@ impl Draft<'_> {
             .cloned()
             .unwrap_or_default();
         let mut fitted = Vec::with_capacity(list.len());
-        let mut lacking = 0;
+        let (mut lacking, mut withheld) = (0, 0);
         for mut overwrite in list {
             let member = body::is_member(&overwrite);
             let whom = Id::of(&overwrite);
@@ -409,6 +431,14 @@ impl Draft<'_> {
                     cannot |= (wanted ^ now) & bits::MANAGE_ROLES;
                 }
                 lacking |= cannot;
+                // Who is allowed more, or denied less, gains.
+                let gain = match key {
+                    "allow" => wanted & !now,
+                    _ => now & !wanted,
+                };
+                let kept = self.withheld(gain);
+                withheld |= kept;
+                cannot |= kept;
                 overwrite[key] = (wanted & !cannot | now & cannot).to_string().into();
             }
             if bit_set(&overwrite["allow"]) | bit_set(&overwrite["deny"]) != 0 {
@@ -422,6 +452,10 @@ impl Draft<'_> {
                 vec!["permission_overwrites"],
                 Why::MissingPermissions(lacking),
             );
+        }
+        if withheld != 0 {
+            let why = Why::Withheld(withheld);
+            self.unable(Kind::Channel, id, vec!["permission_overwrites"], why);
         }
         fitted
     }

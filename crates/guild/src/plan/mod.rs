@@ -128,6 +128,8 @@ pub enum Why {
     Protected,
     /// The bot lacks these permission bits.
     MissingPermissions(u64),
+    /// Whoever ordered the plan lacks these permission bits, and may not give them.
+    Withheld(u64),
     /// The role stands above the bot's own, or is its own.
     Hierarchy,
     /// Roles of applications, boosters and subscriptions come and go with their owners.
@@ -196,6 +198,15 @@ impl Draft<'_> {
         }
     }
 
+    /// Which bits of a gain whoever ordered the plan may not give.
+    fn withheld(&self, gain: u64) -> u64 {
+        if self.mode.grants & bits::ADMINISTRATOR != 0 {
+            0
+        } else {
+            gain & !self.mode.grants
+        }
+    }
+
     /// Adds an effect, or says which permission it lacks.
     fn act(
         &mut self,
@@ -234,12 +245,20 @@ impl Draft<'_> {
         });
     }
 
-    /// Takes a permission set down to what the bot may give, and says what was taken.
-    fn mask(&mut self, kind: Kind, id: Id, field: &'static str, set: u64) -> u64 {
-        let lacking = self.missing(set);
-        if lacking != 0 {
-            self.unable(kind, id, vec![field], Why::MissingPermissions(lacking));
+    /// Takes a permission set from `old` as near to `new` as the bot and whoever ordered the plan
+    /// may, and says what is missing.
+    fn mask(&mut self, (kind, id): (Kind, Id), field: &'static str, old: u64, new: u64) -> u64 {
+        let lacking = self.missing(old ^ new);
+        let withheld = self.withheld(new & !old);
+        for (set, why) in [
+            (lacking, Why::MissingPermissions(lacking)),
+            (withheld, Why::Withheld(withheld)),
+        ] {
+            if set != 0 {
+                self.unable(kind, id, vec![field], why);
+            }
         }
-        set & !lacking
+        let stays = lacking | withheld;
+        new & !stays | old & stays
     }
 }

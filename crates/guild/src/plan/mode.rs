@@ -38,6 +38,9 @@ pub struct Mode {
     /// Whether overwrites of channels that are there may be changed. New channels get theirs in any
     /// case: without them they would be open to everybody.
     pub overwrites: bool,
+    /// Permission bits that roles, or members by overwrites, may gain: those of whoever ordered the
+    /// plan. ADMINISTRATOR stands for all.
+    pub grants: u64,
 }
 
 impl Mode {
@@ -47,6 +50,7 @@ impl Mode {
             rules: BTreeMap::new(),
             protected: BTreeSet::new(),
             overwrites: true,
+            grants: u64::MAX,
         }
     }
 

@@ -71,7 +71,8 @@ impl Draft<'_> {
                 self.unable(Kind::Role, id, Vec::new(), Why::Full);
                 continue;
             }
-            let set = self.mask(Kind::Role, id, "permissions", bit_set(&role["permissions"]));
+            let set = bit_set(&role["permissions"]);
+            let set = self.mask((Kind::Role, id), "permissions", 0, set);
             let mut body = body::create(Kind::Role, &role);
             // Left out, it would be a copy of @everyone's.
             body.insert("permissions".to_owned(), set.to_string().into());
@@ -119,21 +120,11 @@ impl Draft<'_> {
             }
             let mut body = body::take(&role, &names);
             if names.contains(&"permissions") {
-                // Bits that the bot lacks stay as they are.
                 let (old, new) = (
                     bit_set(&present["permissions"]),
                     bit_set(&role["permissions"]),
                 );
-                let lacking = self.missing(old ^ new);
-                if lacking != 0 {
-                    self.unable(
-                        Kind::Role,
-                        wanted,
-                        vec!["permissions"],
-                        Why::MissingPermissions(lacking),
-                    );
-                }
-                let set = new & !lacking | old & lacking;
+                let set = self.mask((Kind::Role, wanted), "permissions", old, new);
                 body.insert("permissions".to_owned(), set.to_string().into());
                 if set == old {
                     body.shift_remove("permissions");
