@@ -35,9 +35,10 @@ pub trait Job: Send + Sync + 'static {
     /// Does the work, in steps. What happens outside of steps happens again after a crash.
     async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError>;
 
-    /// Clears away what runs of a task left behind that is not run again: it was cancelled, or the
-    /// last of its runs each killed their runner.
-    async fn given_up(&self, _task: TaskId) {}
+    /// Clears away what runs of a task need among themselves, because it is over: its end is stored.
+    /// Never before: a run that follows a stop or a kill goes on with what is there. A process that
+    /// dies in between calls it for none; may be called again for what is gone already.
+    async fn ended(&self, _task: TaskId) {}
 
     /// Removes what an ended task left outside of the database, because its time is over: its row
     /// goes when this has succeeded. May be called again for what is gone already.

@@ -14,7 +14,7 @@ use splashtail_storage::{
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::job::Job;
-use crate::run::give_up;
+use crate::run::tidy_up;
 
 /// An order for a task.
 #[derive(Clone)]
@@ -192,7 +192,7 @@ impl Engine {
             self.stop_cancelled(id);
             // A run that is under way tidies up itself; but there may be none.
             if let Some(job) = self.inner.jobs.get(cancelled.task.name.as_str()) {
-                give_up(&**job, id).await;
+                tidy_up(&**job, id).await;
             }
         }
         Ok(cancelled.task.state)

@@ -44,11 +44,14 @@ pub(crate) async fn run_claimed(
         let heartbeat = AbortOnDropHandle::new(heartbeat);
         let (attempts, progress) = (claimed.task.attempts, claimed.progress.clone());
         let result = attempt_job(data_key, &*job, &held, claimed).await;
-        let (outcome, is_told) = conclude(&held, &*job, attempts, &progress, result).await;
+        let (outcome, is_told) = conclude(&held, attempts, &progress, result).await;
         if is_told {
             held.let_go();
         }
         drop(heartbeat);
+        if OVER.contains(&outcome) {
+            tidy_up(&*job, held.lease.task).await;
+        }
         metrics::ended(
             held.name,
             outcome,
@@ -73,7 +76,6 @@ async fn attempt_job(
         ..
     } = claimed;
     if task.attempts > MAX_ATTEMPTS {
-        give_up(job, task.id).await;
         let message = format!(
             "Given up: its runner died {MAX_ATTEMPTS} times in a row before anything was recorded"
         );
@@ -114,13 +116,15 @@ async fn attempt_job(
     }
 }
 
+/// How runs end after which there is none.
+const OVER: [&str; 3] = ["completed", "failed", "cancelled"];
+
 /// How a run ended, for the metrics; and whether the database knows.
 type Ended = (&'static str, bool);
 
 /// Writes down how the attempt ended.
 async fn conclude(
     held: &Held,
-    job: &dyn Job,
     attempts: u32,
     progress: &Progress,
     result: Result<Option<JobOutput>, JobError>,
@@ -140,7 +144,6 @@ async fn conclude(
             if attempts < MAX_ATTEMPTS {
                 return put_aside(held, Aside::faulty(attempts), &error).await;
             }
-            give_up(job, held.lease.task).await;
             (End::Failed, Some(error))
         }
     };
@@ -166,15 +169,15 @@ async fn conclude(
 }
 
 /// Lets the job clear away what it left. Its end does not depend on that.
-pub(crate) async fn give_up(job: &dyn Job, task: TaskId) {
-    if AssertUnwindSafe(job.given_up(task))
+pub(crate) async fn tidy_up(job: &dyn Job, task: TaskId) {
+    if AssertUnwindSafe(job.ended(task))
         .catch_unwind()
         .await
         .is_err()
     {
         // The panic hook has written the details.
         tracing::error!(job.id = %task, job.name = job.name(),
-            "what a task that was given up left was not cleared away");
+            "what a task that is over left was not cleared away");
     }
 }
 

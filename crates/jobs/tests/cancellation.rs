@@ -132,7 +132,7 @@ async fn what_does_not_run_is_cancelled_too_and_never_runs() {
         TaskState::Failed
     );
     assert_eq!(world.last_code(orphan).await, "cancelled");
-    let cleared = job.given_up.lock().unwrap().clone();
+    let cleared = job.ended.lock().unwrap().clone();
     assert_eq!(cleared, [pending, orphan], "what they left, once each");
 
     let running = engine.start(CancellationToken::new());

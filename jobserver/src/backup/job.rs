@@ -101,16 +101,7 @@ impl Job for CreateBackup {
             None => None,
             Some(secret) => Some(DerivedKey::from_bytes(secret.as_ref()).ok_or(BackupError::Key)?),
         };
-        let done = self.write(cx, &fields, key).await;
-        // Parked and handed over alike: the next attempt goes on with what is there.
-        let continued = matches!(
-            &done,
-            Err(JobError::Transient { .. } | JobError::Fault { .. } | JobError::LostLease)
-        );
-        if !continued {
-            self.clear(cx.id()).await;
-        }
-        done.map(Some)
+        self.write(cx, &fields, key).await.map(Some)
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
@@ -121,8 +112,11 @@ impl Job for CreateBackup {
         Ok(removed.await.map_err(BackupError::Objects)?)
     }
 
-    async fn given_up(&self, task: TaskId) {
-        self.clear(task).await;
+    async fn ended(&self, task: TaskId) {
+        if let Err(error) = work::clear(&self.objects, task).await {
+            // The sweep comes back for it, and complains if it cannot either.
+            tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
+        }
     }
 }
 
@@ -143,12 +137,5 @@ impl CreateBackup {
             work: &work,
         };
         run.run().await
-    }
-
-    async fn clear(&self, task: TaskId) {
-        if let Err(error) = work::clear(&self.objects, task).await {
-            // The sweep comes back for it, and complains if it cannot either.
-            tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
-        }
     }
 }

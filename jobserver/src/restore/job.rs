@@ -70,19 +70,7 @@ impl Job for RestoreBackup {
 
     async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError> {
         let fields: Fields = cx.fields()?;
-        let done = Run::run(self, cx, &fields).await;
-        // Parked and handed over alike: the next attempt goes on with what is there.
-        let continued = matches!(
-            &done,
-            Err(JobError::Transient { .. }
-                | JobError::Ambiguous { .. }
-                | JobError::Fault { .. }
-                | JobError::LostLease)
-        );
-        if !continued {
-            self.clear(cx.id()).await;
-        }
-        done.map(Some)
+        Run::run(self, cx, &fields).await.map(Some)
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
@@ -93,13 +81,7 @@ impl Job for RestoreBackup {
         Ok(removed.await.map_err(BackupError::Objects)?)
     }
 
-    async fn given_up(&self, task: TaskId) {
-        self.clear(task).await;
-    }
-}
-
-impl RestoreBackup {
-    async fn clear(&self, task: TaskId) {
+    async fn ended(&self, task: TaskId) {
         if let Err(error) = backup::clear(&self.objects, task).await {
             // The sweep comes back for it, and complains if it cannot either.
             tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");

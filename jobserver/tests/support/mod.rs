@@ -280,10 +280,14 @@ impl Jobserver {
     }
 
     /// Waits until the job has ended.
+    /// When its work files are gone, too.
     pub async fn ended(&self, id: TaskId) -> TaskRow {
+        let (work, desk) = (format!("tasks/{id}/work/"), format!("work/{id}/"));
+        let is_work = |path: &String| path.starts_with(&work) || path.starts_with(&desk);
         loop {
             let row = self.row(id).await;
-            if matches!(row.state, TaskState::Completed | TaskState::Failed) {
+            let is_over = matches!(row.state, TaskState::Completed | TaskState::Failed);
+            if is_over && !self.stored().iter().any(is_work) {
                 return row;
             }
             self.clock.sleep(Duration::from_millis(400)).await;

@@ -132,8 +132,11 @@ async fn a_task_that_kills_its_runners_fails_in_the_end() {
     assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
     assert_eq!(world.last_code(id).await, "attempts_exhausted");
     assert!(entries.try_recv().is_err(), "it was not run a sixth time");
+    while job.ended.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(
-        *job.given_up.lock().unwrap(),
+        *job.ended.lock().unwrap(),
         [id],
         "what it left can be cleared away"
     );
@@ -180,12 +183,12 @@ async fn a_task_that_always_panics_fails_in_the_end() {
     running.abort();
 }
 
-/// What a job does when it is given up is its own; the end is recorded all the same.
+/// What a job does when it has ended is its own; the end is recorded all the same.
 #[tokio::test]
-async fn a_panic_while_giving_up_does_not_keep_a_task_from_its_end() {
+async fn a_panic_while_tidying_up_does_not_keep_a_task_from_its_end() {
     let world = World::new().await;
     let job = Scripted::new(|_| Box::pin(async { panic!("for the process log") }));
-    job.given_up_panics.store(true, Ordering::SeqCst);
+    job.ended_panics.store(true, Ordering::SeqCst);
     let engine = world.engine(&job);
     let running = engine.start(CancellationToken::new());
     let id = create(&engine).await;
@@ -256,4 +259,38 @@ async fn a_task_runs_to_its_output() {
     assert_eq!(log[0].extra["server"], 1);
     shutdown.cancel();
     running.await.unwrap();
+}
+
+/// A run that follows a stop needs what is there: only when the end is stored it is cleared away.
+#[tokio::test]
+async fn nothing_is_cleared_away_before_the_end_is_stored() {
+    let world = World::new().await;
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let job = Scripted::new(move |cx| {
+        let entered = entered.clone();
+        Box::pin(async move {
+            entered.send(()).unwrap();
+            if cx.attempt() > 1 {
+                return Ok(None);
+            }
+            // As a call does that is cut off: it does not know what for.
+            cx.cancelled().cancelled().await;
+            Err(JobError::Cancelled)
+        })
+    });
+    let stop = CancellationToken::new();
+    let first = world.engine(&job).start(stop.clone());
+    let id = create(&world.engine(&job)).await;
+    assert_eq!(meanwhile(&world.clock, entries.recv()).await, Some(()));
+    stop.cancel();
+    meanwhile(&world.clock, first).await.unwrap();
+    assert_eq!(*job.ended.lock().unwrap(), [], "another run goes on");
+
+    let second = world.engine(&job).start(CancellationToken::new());
+    assert_eq!(world.until_ended(id).await.state, TaskState::Completed);
+    while job.ended.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*job.ended.lock().unwrap(), [id]);
+    second.abort();
 }

@@ -35,8 +35,8 @@ type Body = dyn for<'a> Fn(&'a JobContext) -> BoxFuture<'a, Ended> + Send + Sync
 pub struct Scripted {
     body: Arc<Body>,
     pub prepared: Arc<Mutex<u32>>,
-    pub given_up: Arc<Mutex<Vec<TaskId>>>,
-    pub given_up_panics: Arc<AtomicBool>,
+    pub ended: Arc<Mutex<Vec<TaskId>>>,
+    pub ended_panics: Arc<AtomicBool>,
     pub deleted: Arc<Mutex<Vec<TaskId>>>,
     /// Those whose remains cannot be removed.
     pub stuck: Arc<Mutex<BTreeSet<TaskId>>>,
@@ -51,8 +51,8 @@ impl Scripted {
         Self {
             body: Arc::new(body),
             prepared: Arc::default(),
-            given_up: Arc::default(),
-            given_up_panics: Arc::default(),
+            ended: Arc::default(),
+            ended_panics: Arc::default(),
             deleted: Arc::default(),
             stuck: Arc::default(),
             unprepared: Arc::default(),
@@ -107,9 +107,9 @@ impl Job for Scripted {
         Ok(())
     }
 
-    async fn given_up(&self, task: TaskId) {
-        self.given_up.lock().unwrap().push(task);
-        assert!(!self.given_up_panics.load(Ordering::SeqCst), "scripted");
+    async fn ended(&self, task: TaskId) {
+        self.ended.lock().unwrap().push(task);
+        assert!(!self.ended_panics.load(Ordering::SeqCst), "scripted");
     }
 }
 
