@@ -359,6 +359,132 @@ async fn messages_come_back_in_order_and_once() {
     assert_eq!(hooks, json!([]), "the webhook is gone");
 }
 
+/// Channels with some messages each, in the order of their ids, and a backup of them; then they are
+/// deleted.
+async fn lost_channels(world: &World, server: &Jobserver, names: &[&str]) -> String {
+    let channels = format!("/guilds/{GUILD}/channels");
+    let mut ids = Vec::new();
+    for name in names {
+        let body = json!({"name": name, "type": 0});
+        let channel = world.rest(OWNER, "POST", &channels, body).await;
+        let id = channel["id"].as_str().unwrap().to_owned();
+        for n in 0..4 {
+            let body = json!({"content": format!("{name} {n}")});
+            let path = format!("/channels/{id}/messages");
+            world.rest(OWNER, "POST", &path, body).await;
+        }
+        ids.push(id);
+    }
+    let options = json!({"BackupMessages": true, "Channels": ids, "PerChannel": 50});
+    let (_, source) = saved(world, server, options).await;
+    for id in ids {
+        let path = format!("/channels/{id}");
+        world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    }
+    source
+}
+
+fn left_messages(report: &Value) -> Vec<&Value> {
+    let left = report["not_restored"].as_array().unwrap();
+    left.iter()
+        .filter(|item| item["kind"] == "messages")
+        .collect()
+}
+
+/// The webhook of the first channel is gone when the second one's turn comes; a jobserver that is
+/// killed then must not take the first channel for lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_channel_stays_finished() {
+    let world = world().await;
+    let mut server = world.setup.start().await;
+    let source = lost_channels(&world, &server, &["first", "second"]).await;
+    let options = json!({"BackupSource": source});
+    let restore = server.order_restore(&world, options).await;
+    loop {
+        assert!(!server.has_ended(restore).await);
+        if let Some(second) = channel_named(&world, "second").await
+            && !written(&world, &second).await.is_empty()
+        {
+            break;
+        }
+    }
+    server.kill();
+    server = world.setup.start().await;
+    let report = server.document(restore).await;
+    assert_eq!(left_messages(&report), [&Value::Null; 0], "{report:#}");
+    assert_eq!(report["messages"], 8);
+    assert_eq!(report["ids"]["message"].as_object().unwrap().len(), 8);
+    for name in ["first", "second"] {
+        let channel = channel_named(&world, name).await.unwrap();
+        assert_eq!(written(&world, &channel).await.len(), 4);
+    }
+}
+
+/// A channel that the bot may not look into is named, and the others get their messages.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_closed_channel_costs_its_own_messages() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let source = lost_channels(&world, &server, &["first", "second"]).await;
+    let closed = Rule {
+        matches: Match {
+            method: Some("GET".to_owned()),
+            route: Some("/channels/{channel_id}/webhooks".to_owned()),
+            ..Match::default()
+        },
+        action: Action::Status {
+            status: 403,
+            scope: None,
+            retry_after: None,
+            header_retry_after: None,
+            html: false,
+            body: Some(json!({"code": 50001, "message": "Missing Access"})),
+        },
+        times: Some(1),
+        probability: 1.0,
+    };
+    world.control.add_fault(&closed).await.unwrap();
+    let options = json!({"BackupSource": source});
+    let report = server.restore(&world, options).await;
+    let left = left_messages(&report);
+    assert_eq!(left.len(), 1, "{report:#}");
+    assert_eq!(left[0]["code"], "missing_access");
+    assert_eq!(report["messages"], 4);
+    let second = channel_named(&world, "second").await.unwrap();
+    assert_eq!(written(&world, &second).await.len(), 4);
+}
+
+/// Whoever may restore gives nobody more than they have, whatever the backup says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_gives_nobody_what_its_caller_lacks() {
+    const KICK_MEMBERS: u64 = 1 << 1;
+    let world = world().await;
+    let server = world.setup.start().await;
+    let roles = format!("/guilds/{GUILD}/roles");
+    let strong = json!({"name": "strong", "permissions": (1u64 << 3 | KICK_MEMBERS).to_string()});
+    let role = world.rest(OWNER, "POST", &roles, strong).await;
+    let (_, source) = saved(&world, &server, json!({})).await;
+    let path = format!("{roles}/{}", role["id"].as_str().unwrap());
+    world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    let options = json!({"BackupSource": source});
+    let id = server.order_restore_by(KICK_MEMBERS, &world, options).await;
+    let report = server.document(id).await;
+    let again = world.roles().await;
+    let again = again.iter().find(|role| role["name"] == "strong").unwrap();
+    assert_eq!(again["permissions"], KICK_MEMBERS.to_string(), "{report:#}");
+    let left = report["not_restored"].as_array().unwrap();
+    let told = |item: &&Value| item["code"] == "caller_lacks_permissions";
+    assert!(
+        left.iter()
+            .any(|item| told(&item) && item["name"] == "strong")
+    );
+    let file = json!({"ServerID": GUILD, "CallerPermissions": "2", "Options":
+        {"BackupSource": "https://cdn.discordapp.com/attachments/1/2/a.iblfile"}});
+    let body = json!({"args": {"name": "guild_restore_backup", "data": file}});
+    let (status, answer) = server.call("create_task", body.to_string()).await;
+    assert_eq!((status, &answer["code"]), (400, &json!("file_not_allowed")));
+}
+
 /// Cases 5 and 20 of the restore matrix: a limit of hours holds up what stands under it and nothing
 /// else, and the job says so and waits.
 #[tokio::test(flavor = "multi_thread")]

@@ -39,7 +39,7 @@ pub struct Saved {
     pub files: Vec<SavedFile>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SavedFile {
     id: String,
     pub name: String,

@@ -1,5 +1,7 @@
 //! One attempt: the order of its steps and what a person sees of them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_guild::Kind;
@@ -73,7 +75,7 @@ impl<'a> Run<'a> {
     async fn steps(&self) -> Result<JobOutput, JobError> {
         self.work.begin().await?;
         let source: String = self.cx.step("source", || self.fetch()).await?;
-        let backup = self.open(&source).await?;
+        let backup = Arc::new(self.open(&source).await?);
         self.cx.step("opened", || self.tell_opened(&backup)).await?;
 
         let (mut live, mut plan) = self.look("look", &backup).await?;

@@ -7,20 +7,24 @@
 mod render;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use splashtail_core::ids::{ApplicationId, ChannelId, GuildId};
-use splashtail_discord::ensure::{Acting, EnsureError, Ensured, Poster};
+use splashtail_discord::ensure::{Acting, Ensured, Poster};
 use splashtail_discord::permissions::bits;
 use splashtail_discord::snowflake::{id, typed};
 use splashtail_discord::{Discord, Upload};
 use splashtail_guild::{Facts, Id, Kind};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
+use tokio::sync::OnceCell;
+
 use super::file::{BackupFile, Saved};
 use super::report::NotRestored;
+use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::carry_out::{self, Carried};
 use render::{Frame, pieces};
@@ -34,11 +38,14 @@ const MAX_FILE: usize = 10 << 20;
 const MAX_UPLOAD: usize = 24 << 20;
 /// Codes after which nothing more can be posted there: the webhook or the channel is gone, or the
 /// bot may not.
-const HOPELESS: [&str; 4] = [
+const HOPELESS: [&str; 6] = [
     "discord_10015",
     "discord_10003",
     "discord_50001",
     "discord_50013",
+    // As reading the channel's webhooks tells the same.
+    "missing_access",
+    "not_found",
 ];
 
 /// What posts messages.
@@ -48,7 +55,7 @@ pub struct Messages<'a> {
     pub source: Source<'a>,
     pub guild: GuildId,
     pub facts: Facts,
-    pub backup: &'a BackupFile,
+    pub backup: &'a Arc<BackupFile>,
     pub carried: &'a Carried,
     pub reason: &'a str,
 }
@@ -60,6 +67,22 @@ pub struct Posted {
     /// Old id and new one; of several posts the first.
     pub ids: Vec<(String, u64)>,
     pub left: Vec<NotRestored>,
+}
+
+/// The webhook of one channel.
+struct Hook {
+    channel: ChannelId,
+    webhook: u64,
+    /// With its token, once something has to be posted.
+    poster: OnceCell<Poster>,
+}
+
+/// What a webhook has posted so far.
+#[derive(Debug, Default)]
+struct Trail {
+    /// The last one.
+    after: u64,
+    owned: BTreeSet<u64>,
 }
 
 impl Messages<'_> {
@@ -110,7 +133,7 @@ impl Messages<'_> {
             }
             return Ok(posted);
         }
-        let application = self.application().await?;
+        let application = self.cx.step("application", || self.application()).await?;
         for (wanted, name, live) in channels {
             self.channel(application, &wanted, &name, live, &mut posted)
                 .await?;
@@ -149,12 +172,12 @@ impl Messages<'_> {
             }
             Err(error) => return Err(error),
         };
-        if let Some(poster) = self.poster(channel, webhook).await? {
-            self.post_all(&poster, wanted, name, posted).await?;
-        } else {
-            let why = "the webhook that posts them was deleted".to_owned();
-            posted.left.push(left(name, wanted, "discord_10015", why));
-        }
+        let hook = Hook {
+            channel,
+            webhook,
+            poster: OnceCell::new(),
+        };
+        self.post_all(&hook, wanted, name, posted).await?;
         let step = format!("webhook/{wanted}/delete");
         let nothing = BTreeSet::new();
         let gone = self.effect(
@@ -162,7 +185,10 @@ impl Messages<'_> {
             "webhook.delete",
             Value::Null,
             &nothing,
-            |acting| async move { acting.ensure_no_webhook(webhook).await },
+            |acting| async move {
+                let gone = acting.ensure_no_webhook(webhook).await;
+                gone.map_err(carry_out::job_error)
+            },
         );
         match gone.await {
             Err(JobError::Permanent { code, .. }) if !carry_out::stops_everything(&code) => Ok(()),
@@ -187,16 +213,17 @@ impl Messages<'_> {
             Value::Null,
             &nothing,
             |acting| async move {
-                acting
-                    .ensure_webhook(self.guild, channel, application, want, &[])
-                    .await
+                let made = acting.ensure_webhook(self.guild, channel, application, want, &[]);
+                made.await.map_err(carry_out::job_error)
             },
         );
         made.await?
             .ok_or_else(|| JobError::transient("discord", "Discord named no webhook"))
     }
 
-    async fn poster(&self, channel: ChannelId, webhook: u64) -> Result<Option<Poster>, JobError> {
+    /// Asked for within an effect only: what was posted by an earlier run needs no webhook, which
+    /// may be deleted by now.
+    async fn poster(&self, channel: ChannelId, webhook: u64) -> Result<Poster, JobError> {
         let path = format!("/channels/{channel}/webhooks");
         let list = self
             .source
@@ -204,24 +231,28 @@ impl Messages<'_> {
             .await?;
         let ours = list.iter().find(|found| id(&found["id"]) == Some(webhook));
         let token = ours.and_then(|webhook| webhook["token"].as_str());
-        Ok(token.map(|token| Poster {
+        let token = token.ok_or_else(|| {
+            JobError::permanent("discord_10015", "the webhook that posts them was deleted")
+        })?;
+        Ok(Poster {
             webhook,
             token: token.to_owned(),
             channel: channel.get(),
             thread: None,
-        }))
+        })
     }
 
     async fn post_all(
         &self,
-        poster: &Poster,
+        hook: &Hook,
         wanted: &str,
         name: &str,
         posted: &mut Posted,
     ) -> Result<(), JobError> {
-        let all = self.backup.saved(wanted)?;
-        let mut owned = BTreeSet::new();
-        let mut after = 0;
+        let (backup, section) = (Arc::clone(self.backup), wanted.to_owned());
+        let all = tokio::task::spawn_blocking(move || backup.saved(&section)).await;
+        let all = all.map_err(BackupError::background)??;
+        let mut trail = Trail::default();
         let begun = posted.messages;
         let told = || async {
             let extra = json!({"channel": name, "messages": all.len()});
@@ -234,11 +265,9 @@ impl Messages<'_> {
             .step(&format!("message/{wanted}/begun"), told)
             .await?;
         for saved in &all {
-            match self.post(poster, wanted, saved, after, &owned).await {
+            match self.post(hook, wanted, saved, &mut trail).await {
                 Ok(None) => {}
-                Ok(Some((first, last))) => {
-                    after = last;
-                    owned.extend([first, last]);
+                Ok(Some(first)) => {
                     posted.messages += 1;
                     let old = saved.message["id"].as_str().unwrap_or_default();
                     posted.ids.push((old.to_owned(), first));
@@ -261,17 +290,16 @@ impl Messages<'_> {
         Ok(())
     }
 
-    /// The first and the last post of a message; `None` for what is not posted.
+    /// The first post of a message; `None` for what is not posted.
     async fn post(
         &self,
-        poster: &Poster,
+        hook: &Hook,
         wanted: &str,
         saved: &Saved,
-        mut after: u64,
-        owned: &BTreeSet<u64>,
-    ) -> Result<Option<(u64, u64)>, JobError> {
+        trail: &mut Trail,
+    ) -> Result<Option<u64>, JobError> {
         let old = saved.message["id"].as_str().unwrap_or_default();
-        let (files, lost) = self.files(saved)?;
+        let (files, lost) = self.files(saved).await?;
         let frame = Frame {
             mapping: &self.carried.mapping,
             cdn: self.discord.cdn_base().as_str().trim_end_matches('/'),
@@ -282,29 +310,34 @@ impl Messages<'_> {
         for (index, piece) in pieces(&saved.message, &frame).into_iter().enumerate() {
             let step = format!("message/{wanted}/{old}/{index}");
             let files: &[Upload] = if piece.last { &files } else { &[] };
-            let body = &piece.body;
+            let (body, after) = (&piece.body, trail.after);
             let post = |acting: Acting| async move {
-                acting
-                    .ensure_webhook_message(poster, after, body, files)
-                    .await
+                let poster = || self.poster(hook.channel, hook.webhook);
+                let poster = hook.poster.get_or_try_init(poster).await?;
+                let posted = acting.ensure_webhook_message(poster, after, body, files);
+                posted.await.map_err(carry_out::job_error)
             };
             let before = json!({"message": old});
             let new = self
-                .effect(&step, "message.post", before, owned, post)
+                .effect(&step, "message.post", before, &trail.owned, post)
                 .await?;
             let new =
                 new.ok_or_else(|| JobError::transient("discord", "Discord named no message"))?;
             first.get_or_insert(new);
-            after = new;
+            // Whether or not the rest of the message follows.
+            trail.after = new;
+            trail.owned.insert(new);
         }
-        Ok(first.map(|first| (first, after)))
+        Ok(first)
     }
 
     /// What can be uploaded, and the names of what cannot.
-    fn files(&self, saved: &Saved) -> Result<(Vec<Upload>, Vec<String>), JobError> {
+    async fn files(&self, saved: &Saved) -> Result<(Vec<Upload>, Vec<String>), JobError> {
         let (mut files, mut lost, mut total) = (Vec::new(), Vec::new(), 0);
         for file in &saved.files {
-            let bytes = self.backup.attachment(file)?;
+            let (backup, wanted) = (Arc::clone(self.backup), file.clone());
+            let bytes = tokio::task::spawn_blocking(move || backup.attachment(&wanted)).await;
+            let bytes = bytes.map_err(BackupError::background)??;
             let fits = bytes.filter(|bytes| {
                 files.len() < MAX_FILES
                     && bytes.len() <= MAX_FILE
@@ -335,7 +368,7 @@ impl Messages<'_> {
     ) -> Result<Option<u64>, JobError>
     where
         F: FnOnce(Acting) -> Fut,
-        Fut: Future<Output = Result<Ensured, EnsureError>>,
+        Fut: Future<Output = Result<Ensured, JobError>>,
     {
         let resumed = AtomicBool::new(false);
         let act = |nonce: splashtail_jobs::Nonce| {
@@ -344,7 +377,7 @@ impl Messages<'_> {
                 .owned(owned.iter().copied());
             let ensured = ensure(acting);
             async move {
-                let ensured = ensured.await.map_err(carry_out::job_error)?;
+                let ensured = ensured.await?;
                 Ok(id(&ensured.object["id"]).map(|id| id.to_string()))
             }
         };
