@@ -16,6 +16,9 @@ pub struct Waiting {
     classes: HashSet<(Kind, Discriminant<Operation>)>,
     /// What is yet to be made: whatever names it waits, too.
     ids: HashSet<String>,
+    /// Something of the kind that has to go first waits: what comes behind it in the plan may find
+    /// no room until then, and would be refused for good.
+    crowded: HashSet<Kind>,
     effects: usize,
     wait: Option<Duration>,
     why: String,
@@ -44,8 +47,14 @@ impl Waiting {
             operation,
             Operation::Delete { .. } | Operation::Reorder { .. }
         );
-        let holds = last || self.classes.contains(&class) || self.is_named_in(operation);
+        let holds = last
+            || self.classes.contains(&class)
+            || self.needs_room(operation)
+            || self.is_named_in(operation);
         if holds {
+            if let Operation::Delete { kind, .. } = operation {
+                self.crowded.insert(*kind);
+            }
             self.hold(effect);
         }
         holds
@@ -65,6 +74,18 @@ impl Waiting {
         if let Operation::Create { subject, .. } = &effect.operation {
             let (Subject::Wanted(id) | Subject::Live(id)) = subject;
             self.ids.insert(id.to_string());
+        }
+    }
+
+    /// Whether it takes a place of a kind, in the server or in a category, that something waiting
+    /// has yet to leave.
+    fn needs_room(&self, operation: &Operation) -> bool {
+        match operation {
+            Operation::Create { kind, .. } => self.crowded.contains(kind),
+            Operation::Edit { kind, body, .. } => {
+                self.crowded.contains(kind) && body.contains_key("parent_id")
+            }
+            _ => false,
         }
     }
 
@@ -154,5 +175,35 @@ mod tests {
             matches!(error, JobError::Transient { retry_after: Some(wait), .. }
             if wait == Duration::from_secs(3600))
         );
+    }
+
+    /// A full server: a channel goes before another one can be made.
+    #[test]
+    fn what_needs_room_waits_for_what_leaves() {
+        let mut waiting = Waiting::default();
+        let role = create(Kind::Role, 7, json!({"name": "a"}));
+        waiting.add(&role, Duration::from_secs(172_800), "roles".to_owned());
+        let channel = create(Kind::Channel, 10, json!({"name": "c"}));
+        assert!(!waiting.holds(&channel), "there is room so far");
+        let leaves = Effect {
+            operation: Operation::Delete {
+                kind: Kind::Channel,
+                subject: Subject::Live(Id::new(50)),
+            },
+            ..channel
+        };
+        assert!(waiting.holds(&leaves));
+        assert!(waiting.holds(&create(Kind::Channel, 11, json!({"name": "d"}))));
+        let edit = |body: Value| Effect {
+            operation: Operation::Edit {
+                kind: Kind::Channel,
+                subject: Subject::Wanted(Id::new(12)),
+                body: body.as_object().unwrap().clone(),
+            },
+            ..leaves.clone()
+        };
+        assert!(waiting.holds(&edit(json!({"parent_id": "13"}))));
+        assert!(!waiting.holds(&edit(json!({"topic": "t"}))));
+        assert!(!waiting.holds(&create(Kind::Emoji, 14, json!({"name": "e"}))));
     }
 }
