@@ -4,7 +4,8 @@
 //! attack) ends here. Each effect is recorded before it is made and looked up when nobody knows
 //! whether it was, so a process may die anywhere: the next one goes on with the same plan, makes
 //! nothing twice and forgets nothing. What Discord refuses is noted and passed over; what passes by
-//! itself parks the job. Surplus is deleted only where everything was made that should be there.
+//! itself parks the job. Surplus is deleted only where everything was made that should be there, unless
+//! the order says otherwise.
 
 mod judge;
 mod perform;
@@ -44,6 +45,8 @@ pub struct CarryOut<'a> {
     pub viewer: &'a Viewer,
     /// What people read in the audit log.
     pub reason: &'a str,
+    /// Surplus is deleted although something could not be made.
+    pub despite_losses: bool,
 }
 
 /// What became of a plan.
@@ -156,7 +159,8 @@ impl Run<'_> {
             let why = "what it belongs to could not be made";
             return self.skip(effect, kind, name, "not_made", why).await;
         };
-        if matches!(operation, Operation::Delete { .. }) && self.lost.contains(&kind) {
+        let keeps = !self.order.despite_losses && self.lost.contains(&kind);
+        if keeps && matches!(operation, Operation::Delete { .. }) {
             let why = "it is kept, because not everything could be made that was there before";
             return self.skip(effect, kind, name, "kept", why).await;
         }
@@ -200,6 +204,7 @@ impl Run<'_> {
             live,
             viewer,
             reason,
+            ..
         } = self.order;
         let before = Before {
             kind,

@@ -77,7 +77,7 @@ pub struct Options {
     pub role_restore_mode: RestoreMode,
     pub protected_channels: BTreeSet<ChannelId>,
     pub protected_roles: BTreeSet<RoleId>,
-    /// Surplus of other kinds is deleted although something of one kind could not be made.
+    /// Surplus is deleted although something of its kind could not be made; else it is kept then.
     pub ignore_restore_errors: bool,
     pub parts: BTreeSet<Part>,
     /// Only the plan.

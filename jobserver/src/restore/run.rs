@@ -103,6 +103,7 @@ impl<'a> Run<'a> {
             live: &live.structure,
             viewer: &live.viewer,
             reason: &reason,
+            despite_losses: self.fields.options.ignore_restore_errors,
         };
         let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
         let mut posted = Posted::default();
