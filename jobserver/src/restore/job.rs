@@ -19,6 +19,9 @@ use crate::backup::error::BackupError;
 use crate::backup::{self, CreateBackup};
 use crate::objects::Objects;
 
+/// Of an engine's capacity, in runs of jobs that hold little.
+const WEIGHT: u32 = 8;
+
 /// `guild_restore_backup`.
 pub struct RestoreBackup {
     pub discord: Discord,
@@ -42,6 +45,11 @@ impl Job for RestoreBackup {
     /// Nothing is saved while it is being changed.
     fn slot_kind(&self) -> &'static str {
         CreateBackup::NAME
+    }
+
+    /// It holds the whole file in memory.
+    fn weight(&self) -> u32 {
+        WEIGHT
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
