@@ -52,20 +52,12 @@ impl Unreported {
         let done = if left.is_empty() {
             remove(&self.file)
         } else {
-            self.write(&left)
+            write(&self.file, &left)
         };
         if let Err(error) = done {
             tracing::warn!(runs = left.len(), error = %Chain(&error),
                 "runs that ended in order will count as crashes");
         }
-    }
-
-    /// Whole or not at all: a reader may be there already.
-    fn write(&self, left: &[Left]) -> io::Result<()> {
-        let text = serde_json::to_vec(left)?;
-        let draft = self.file.with_extension("draft");
-        std::fs::write(&draft, text)?;
-        std::fs::rename(draft, &self.file)
     }
 
     /// Reports what others left. What cannot be reported now is left for the next time.
@@ -81,13 +73,18 @@ impl Unreported {
                     Vec::new()
                 }
             };
-            for Left { task, fence } in left {
+            for (told, Left { task, fence }) in left.iter().enumerate() {
+                let (task, fence) = (*task, *fence);
                 let lease = Lease { task, fence };
                 let lost = engine.inner.storage.queue().lost(lease);
                 if let Err(error) = within(engine.inner.timing.deadline, lost).await {
                     tracing::warn!(job.id = %task, error = %Chain(&error),
                         "a run that ended in order was not reported, trying again later");
-                    return Ok(());
+                    // What was told is not told again.
+                    return match left.get(told..) {
+                        Some(untold) if told > 0 => write(&path, untold),
+                        _ => Ok(()),
+                    };
                 }
             }
             remove(&path)?;
@@ -116,6 +113,14 @@ fn read(path: &Path) -> io::Result<Vec<Left>> {
         return Err(io::Error::other(format!("it has {bytes} bytes")));
     }
     Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+}
+
+/// Whole or not at all: a reader may be there already.
+fn write(path: &Path, left: &[Left]) -> io::Result<()> {
+    let text = serde_json::to_vec(left)?;
+    let draft = path.with_extension("draft");
+    std::fs::write(&draft, text)?;
+    std::fs::rename(draft, path)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
