@@ -67,7 +67,8 @@ pub enum Verdict {
     Stopped,
 }
 
-fn judge_discord(error: &DiscordError) -> Verdict {
+/// The one table of what Discord's answers call for: reads and effects ask it alike.
+pub fn judge_discord(error: &DiscordError) -> Verdict {
     match error {
         DiscordError::Cancelled => Verdict::Stopped,
         DiscordError::RateLimited { retry_after, .. } => Verdict::Passing(Some(*retry_after)),
@@ -86,7 +87,8 @@ fn judge_discord(error: &DiscordError) -> Verdict {
     }
 }
 
-fn judge_download(error: &DownloadError) -> Verdict {
+/// As [`judge_discord`], of its file hosts.
+pub fn judge_download(error: &DownloadError) -> Verdict {
     match error {
         DownloadError::Cancelled => Verdict::Stopped,
         error if error.is_transient() => Verdict::Passing(None),
@@ -260,6 +262,8 @@ mod tests {
             (403, 0, Verdict::Passing(None)),
             (404, 0, Verdict::Passing(None)),
             (400, 0, Verdict::Final),
+            (408, 0, Verdict::Passing(None)),
+            (425, 0, Verdict::Passing(None)),
             (401, 0, Verdict::Final),
             (530, 0, Verdict::Passing(None)),
             (501, 0, Verdict::Passing(None)),

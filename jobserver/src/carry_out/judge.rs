@@ -4,6 +4,8 @@ use splashtail_discord::DiscordError;
 use splashtail_discord::ensure::EnsureError;
 use splashtail_jobs::JobError;
 
+use crate::backup::error::{Verdict, judge_discord};
+
 const TOKEN: &str = "discord_token";
 const GUILD: &str = "unknown_guild";
 /// Discord's code of a server that is not there, or that the bot is not in.
@@ -39,25 +41,19 @@ pub fn job_error(error: EnsureError) -> JobError {
 }
 
 fn discord(error: DiscordError, message: String) -> JobError {
-    match &error {
-        DiscordError::Cancelled => JobError::Cancelled,
-        DiscordError::RateLimited { retry_after, .. } => {
-            JobError::transient("rate_limited", message).retry_after(*retry_after)
+    let verdict = judge_discord(&error);
+    match (&error, verdict) {
+        (_, Verdict::Stopped) => JobError::Cancelled,
+        (DiscordError::Ambiguous { .. }, _) => {
+            JobError::ambiguous("discord", message).caused_by(error)
         }
-        DiscordError::Ambiguous { .. } => JobError::ambiguous("discord", message).caused_by(error),
-        DiscordError::Unavailable { .. }
-        | DiscordError::Network { .. }
-        | DiscordError::Malformed { .. } => {
-            JobError::transient("discord", message).caused_by(error)
+        (_, Verdict::Passing(Some(wait))) => {
+            JobError::transient("rate_limited", message).retry_after(wait)
         }
-        DiscordError::TooLarge { .. } | DiscordError::BadRequest { .. } => {
-            JobError::permanent("request", message).caused_by(error)
-        }
-        DiscordError::Api(api) => match (api.status.as_u16(), api.code) {
+        (_, Verdict::Passing(None)) => JobError::transient("discord", message).caused_by(error),
+        (DiscordError::Api(api), _) => match (api.status.as_u16(), api.code) {
             (401, _) => JobError::permanent(TOKEN, message),
             (_, UNKNOWN_GUILD) => JobError::permanent(GUILD, message),
-            // Something on the way answered, not the API.
-            (403 | 404, 0) => JobError::transient("discord", message),
             (status, 0) => JobError::permanent(format!("discord_{status}"), message),
             (_, code) => {
                 let fields = api.errors.as_ref().map(|errors| format!(": {errors}"));
@@ -65,6 +61,7 @@ fn discord(error: DiscordError, message: String) -> JobError {
                 JobError::permanent(format!("discord_{code}"), cut(&message))
             }
         },
+        _ => JobError::permanent("request", message).caused_by(error),
     }
 }
 
@@ -112,7 +109,12 @@ mod tests {
 
     #[test]
     fn what_passes_is_waited_for() {
-        assert!(matches!(api(403, 0), JobError::Transient { .. }));
+        for status in [403, 404, 408, 425, 503] {
+            assert!(
+                matches!(api(status, 0), JobError::Transient { .. }),
+                "{status}"
+            );
+        }
         let wait = Duration::from_secs(172_800);
         let limited = DiscordError::RateLimited {
             route: "POST /guilds/{id}/roles".into(),

@@ -6,7 +6,7 @@ use splashtail_iblfile as iblfile;
 use splashtail_jobs::JobError;
 use splashtail_storage::StorageError;
 
-use crate::backup::error::BackupError;
+use crate::backup::error::{BackupError, Verdict, judge_download};
 use crate::objects::ObjectError;
 
 #[derive(Debug, thiserror::Error)]
@@ -83,12 +83,15 @@ impl From<RestoreError> for JobError {
         match error {
             RestoreError::Read(error) => error.into(),
             RestoreError::Storage(error) => JobError::transient(code, message).caused_by(error),
-            RestoreError::Download(DownloadError::Cancelled) => JobError::Cancelled,
-            RestoreError::Download(error) if error.is_transient() => {
-                JobError::transient(code, format!("{message}: {error}")).caused_by(error)
-            }
             RestoreError::Download(error) => {
-                JobError::permanent(code, format!("{message}: {error}"))
+                let message = format!("{message}: {error}");
+                match judge_download(&error) {
+                    Verdict::Stopped => JobError::Cancelled,
+                    Verdict::Passing(_) => JobError::transient(code, message).caused_by(error),
+                    Verdict::Refused | Verdict::Fault | Verdict::Final => {
+                        JobError::permanent(code, message)
+                    }
+                }
             }
             error => JobError::permanent(code, message).caused_by(error),
         }
