@@ -454,6 +454,47 @@ async fn one_closed_channel_costs_its_own_messages() {
     assert_eq!(written(&world, &second).await.len(), 4);
 }
 
+/// Who lost a role keeps what is new, unless told otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn surplus_goes_despite_losses_only_when_told() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let roles = format!("/guilds/{GUILD}/roles");
+    let old = world
+        .rest(OWNER, "POST", &roles, json!({"name": "old"}))
+        .await;
+    let (_, source) = saved(&world, &server, json!({})).await;
+    let path = format!("{roles}/{}", old["id"].as_str().unwrap());
+    world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    world
+        .rest(OWNER, "POST", &roles, json!({"name": "new"}))
+        .await;
+    for (ignores, stays) in [(false, true), (true, false)] {
+        let refused = Rule {
+            matches: Match {
+                method: Some("POST".to_owned()),
+                route: Some("/guilds/{guild_id}/roles".to_owned()),
+                ..Match::default()
+            },
+            action: Action::Status {
+                status: 400,
+                scope: None,
+                retry_after: None,
+                header_retry_after: None,
+                html: false,
+                body: Some(json!({"code": 30005, "message": "Maximum number of roles reached"})),
+            },
+            times: Some(1),
+            probability: 1.0,
+        };
+        world.control.add_fault(&refused).await.unwrap();
+        let options = json!({"BackupSource": source, "IgnoreRestoreErrors": ignores});
+        let report = server.restore(&world, options).await;
+        let is_there = world.roles().await.iter().any(|role| role["name"] == "new");
+        assert_eq!(is_there, stays, "{report:#}");
+    }
+}
+
 /// Whoever may restore gives nobody more than they have, whatever the backup says.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_gives_nobody_what_its_caller_lacks() {
