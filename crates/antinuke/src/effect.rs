@@ -152,6 +152,8 @@ pub enum Notice {
     /// A role with power was held by somebody without an entry, and taken back.
     UnexplainedPower,
     BotHeld,
+    /// The audit log was not read to its end: acts may be missing from what is told of an attack.
+    Unread,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

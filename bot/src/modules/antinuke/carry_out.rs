@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use splashtail_antinuke::{Call, Effect, Input, Method, Outcome, Poll, Rung, Timing};
+use splashtail_antinuke::{
+    Alert, Call, Effect, Input, Method, Notice, Outcome, Poll, Rung, Timing,
+};
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{Discord, DiscordError, Lane, Request};
 use splashtail_guild::Id;
@@ -19,6 +21,9 @@ const IMPATIENT: Duration = Duration::from_millis(500);
 const PATIENT: Duration = Duration::from_secs(120);
 const PAGE: usize = 100;
 const PAGES: usize = 5;
+/// Attempts to read what may have been missed.
+const READINGS: u32 = 5;
+const READING_PAUSE: Duration = Duration::from_secs(10);
 
 impl Protection {
     pub(super) fn carry_out(self: &Arc<Self>, server: &Arc<Server>, effects: Vec<Effect>) {
@@ -101,22 +106,55 @@ impl Protection {
         self.tell(server, Input::Member { user, raw });
     }
 
-    /// Tells the engine what the log says, oldest first.
+    /// Tells the engine what the log says. What may have been missed is asked for again when Discord
+    /// does not answer.
     async fn poll(self: Arc<Self>, server: &Arc<Server>, poll: Poll) {
-        let Ok(discord) = self.discord() else { return };
-        let (action, mut after, lane) = match poll {
+        let (action, mut after, lane, attempts) = match poll {
             // After a new session every server asks: attacks that are seen go first.
-            Poll::Missed { after } => (None, after, Lane::Bulk),
+            Poll::Missed { after } => (None, after, Lane::Bulk, READINGS),
             Poll::Unexplained { action, after } | Poll::Grown { action, after } => {
-                (Some(action), after, Lane::Interactive)
+                (Some(action), after, Lane::Interactive, 1)
             }
         };
-        let mut read = true;
+        let mut reading = Reading::Failed;
+        for attempt in 1..=attempts {
+            reading = self.read_log(server, action, &mut after, lane).await;
+            if reading != Reading::Failed || attempt == attempts {
+                break;
+            }
+            self.clock.sleep(READING_PAUSE * attempt).await;
+        }
+        // The engine tells by itself when it may not read the log at all.
+        let partly = matches!(reading, Reading::Cut | Reading::Failed);
+        if partly && matches!(poll, Poll::Missed { .. }) {
+            let alert = Alert {
+                notice: Notice::Unread,
+                incident: None,
+                about: None,
+                owner: false,
+            };
+            self.alerts.push(server.guild, alert);
+        }
+        let read = reading == Reading::Whole;
+        self.tell(server, Input::Polled { poll, read });
+    }
+
+    /// Tells the engine the entries behind `after`, oldest first, and moves it on.
+    async fn read_log(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        action: Option<u16>,
+        after: &mut Id,
+        lane: Lane,
+    ) -> Reading {
+        let Ok(discord) = self.discord() else {
+            return Reading::Failed;
+        };
         for _ in 0..PAGES {
             let path = format!("/guilds/{}/audit-logs", server.guild);
             let mut request = discord
                 .get(path)
-                .query("after", after)
+                .query("after", *after)
                 .query("limit", PAGE)
                 .lane(lane)
                 .longest_wait(PATIENT);
@@ -127,8 +165,10 @@ impl Protection {
                 Ok(page) => page,
                 Err(error) => {
                     warn!(guild.id = %server.guild, error = %Chain(&error), "the audit log cannot be read");
-                    read = false;
-                    break;
+                    return match error.is_transient() {
+                        true => Reading::Failed,
+                        false => Reading::Refused,
+                    };
                 }
             };
             let entries = page["audit_log_entries"].as_array();
@@ -142,12 +182,24 @@ impl Protection {
             }
             let last = entries.last().and_then(|entry| Id::of(entry));
             match last.filter(|_| entries.len() == PAGE) {
-                Some(last) => after = last,
-                None => break,
+                Some(last) => *after = last,
+                None => return Reading::Whole,
             }
         }
-        self.tell(server, Input::Polled { poll, read });
+        warn!(guild.id = %server.guild, "the audit log holds more than is read at once");
+        Reading::Cut
     }
+}
+
+/// How far the audit log was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Whole,
+    /// There is more than [`PAGES`] pages.
+    Cut,
+    Refused,
+    /// Another try may help.
+    Failed,
 }
 
 fn request(discord: &Discord, call: &Call) -> Request {

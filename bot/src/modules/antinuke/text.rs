@@ -253,6 +253,9 @@ pub(super) fn notice(notice: Notice, about: Option<Id>) -> Value {
         Notice::BotHeld => format!(
             "{whom} is a new bot with dangerous permissions. They are off until you give them."
         ),
+        Notice::Unread => "I could not read the whole audit log: there was too much of it, or \
+                           Discord did not answer. An attack may be larger than I say, or missing."
+            .to_owned(),
         Notice::Incident => String::new(),
     };
     json!({"embeds": [{"description": text, "color": colours::RED.0}],
@@ -271,7 +274,12 @@ mod tests {
 
     #[test]
     fn every_notice_says_something() {
-        for told in [Notice::Owner, Notice::Blind, Notice::Expelled] {
+        for told in [
+            Notice::Owner,
+            Notice::Blind,
+            Notice::Expelled,
+            Notice::Unread,
+        ] {
             let text = notice(told, None)["embeds"][0]["description"].clone();
             assert!(text.as_str().is_some_and(|text| text.len() > 20));
         }
