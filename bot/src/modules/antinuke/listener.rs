@@ -29,6 +29,13 @@ struct Message {
     mention_everyone: bool,
 }
 
+impl Message {
+    /// Nobody can attack with it.
+    fn is_plain(&self) -> bool {
+        self.webhook_id.is_none() && !self.mention_everyone
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Author {
     id: Id,
@@ -84,7 +91,15 @@ impl Listener for Ear {
             EventKind::MessageCreate | EventKind::MessageDelete if !server.judges() => {
                 return Ok(());
             }
-            EventKind::MessageCreate => serde_json::to_value(event.decode::<Message>()?)?,
+            EventKind::MessageCreate => {
+                let message: Message = event.decode()?;
+                if message.is_plain() {
+                    protection.see(message.id);
+                    server.note_message(message.channel_id, message.id);
+                    return Ok(());
+                }
+                serde_json::to_value(message)?
+            }
             _ => event.decode()?,
         };
         let dated = matches!(
@@ -150,6 +165,7 @@ mod tests {
             "embeds": [{"title": "x"}], "attachments": [], "mentions": [], "mention_roles": [],
         });
         let view: Message = serde_json::from_str(&whole.to_string()).unwrap();
+        assert!(!view.is_plain());
         let view = serde_json::to_value(view).unwrap();
         for field in [
             "id",
@@ -165,6 +181,6 @@ mod tests {
 
         let plain = r#"{"id": "5", "channel_id": "6", "author": {"id": "8"}}"#;
         let view: Message = serde_json::from_str(plain).unwrap();
-        assert!(!view.mention_everyone && view.webhook_id.is_none());
+        assert!(view.is_plain());
     }
 }

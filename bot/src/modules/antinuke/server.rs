@@ -200,6 +200,11 @@ impl Server {
         self.judges.load(Ordering::Relaxed)
     }
 
+    /// A message was written; nothing is judged, so the structure is not opened.
+    pub(super) fn note_message(&self, channel: Id, message: Id) {
+        self.lock().engine.note_message(channel, message);
+    }
+
     /// Asks the engine, which may change.
     pub(super) fn ask<T>(&self, ask: impl FnOnce(&mut Engine, &Structure) -> T) -> T {
         let mut inner = self.lock();

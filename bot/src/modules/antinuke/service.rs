@@ -171,6 +171,10 @@ impl Protection {
 
     /// Tells the engine of a server and does what it wants done.
     pub(super) fn tell(self: &Arc<Self>, server: &Arc<Server>, input: Input<'_>) {
+        // Where protection is off members are learnt, and people obeyed.
+        if !server.judges() && !matches!(input, Input::Event { .. } | Input::Command(_)) {
+            return;
+        }
         let now = self.now();
         let effects = server.ask(|engine, structure| engine.decide(input, structure, now));
         // Most events leave nothing behind that a restart would miss.

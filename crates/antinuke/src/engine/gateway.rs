@@ -205,6 +205,15 @@ impl Engine {
         self.publish(incident, true, now, out);
     }
 
+    /// A message was written. All that counts of one by a person who pings nobody; it need not be
+    /// told in any other way.
+    pub fn note_message(&mut self, channel: Id, message: Id) {
+        if self.activity.len() >= CHANNELS && !self.activity.contains_key(&channel) {
+            self.activity.pop_first();
+        }
+        self.activity.insert(channel, Moment::of(message));
+    }
+
     fn on_message(
         &mut self,
         data: &Value,
@@ -214,10 +223,7 @@ impl Engine {
     ) {
         let Some(id) = Id::of(data) else { return };
         if let Some(channel) = Id::read(&data["channel_id"]) {
-            if self.activity.len() >= CHANNELS && !self.activity.contains_key(&channel) {
-                self.activity.pop_first();
-            }
-            self.activity.insert(channel, Moment::of(id));
+            self.note_message(channel, id);
         }
         let pings = data["mention_everyone"] == true;
         let author = Id::of(&data["author"]);
