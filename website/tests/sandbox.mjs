@@ -105,8 +105,9 @@ async function complete(page) {
 async function beOlivia(page) {
   await page.locator('#user').focus();
   await pick(page, page.getByLabel('Acting as'), 'olivia', /Olivia/);
+  // The list of the one before stands until hers has come.
+  await message(page, 'Hello Ada Lovelace').waitFor({ state: 'detached' });
   await message(page, 'Hello from the').waitFor();
-  expect((await message(page, 'Hello Ada Lovelace').count()) === 0, 'a private answer is seen by others');
   await pick(page, page.getByLabel('Acting as'), 'adam', /Adam/);
   await message(page, 'Hello Ada Lovelace').waitFor();
 }
