@@ -44,12 +44,13 @@ pub fn catches_all<'a>(properties: impl Iterator<Item = (&'a str, &'a Value)>) -
         match key {
             "regex_patterns" | "$add_regex_patterns" => {
                 for pattern in texts(value) {
-                    let built = RegexBuilder::new(pattern)
-                        .case_insensitive(true)
-                        .size_limit(1 << 20)
-                        .build();
-                    if let Ok(pattern) = built {
-                        note(&mut hits, |line| pattern.is_match(line));
+                    let built = RegexBuilder::new(pattern).case_insensitive(true).build();
+                    match built {
+                        Ok(pattern) => note(&mut hits, |line| pattern.is_match(line)),
+                        // Too large to be tried: it may match anything.
+                        Err(regex::Error::CompiledTooBig(_)) => note(&mut hits, |_| true),
+                        // Discord takes no pattern that is none.
+                        Err(_) => {}
                     }
                 }
             }
@@ -112,6 +113,7 @@ mod tests {
             "trigger_metadata",
             json!({"regex_patterns": ["\\w"]})
         ));
+        assert!(caught("regex_patterns", json!([".{0,999}\\w{0,999}"])));
         assert!(!caught(
             "regex_patterns",
             json!(["discord\\.gg/\\w+", "(("])
