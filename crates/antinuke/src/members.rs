@@ -79,9 +79,10 @@ impl Members {
             false => old.and_then(|m| m.empowered),
         };
         let joined = raw["joined_at"].as_str().and_then(rfc3339);
+        let kept = old.map_or((0, Moment::default()), |m| m.before);
         let before = match had {
-            Some(had) if live && had & !power != 0 => (had, now.plus(MINUTE)),
-            _ => old.map_or((0, Moment::default()), |m| m.before),
+            Some(had) if live && had & !power != 0 => remembered(kept, had, now),
+            _ => kept,
         };
         let member = Member {
             bot: raw["user"]["bot"] == true || old.is_some_and(|m| m.bot),
@@ -108,6 +109,24 @@ impl Members {
         if let Some(member) = self.known.get_mut(&user) {
             member.before = (permissions(structure, user, &member.roles), until);
             member.roles = left;
+        }
+    }
+
+    /// A role lost bits, or is gone: what its holders could do still explains their acts.
+    pub fn lost_bits(&mut self, structure: &Structure, role: Id, had: u64, now: Moment) {
+        let lost = had & !role_bits(structure, role);
+        if lost == 0 {
+            return;
+        }
+        let all = match lost & bits::ADMINISTRATOR {
+            0 => lost,
+            _ => u64::MAX,
+        };
+        for (user, member) in &mut self.known {
+            if role == structure.id() || member.roles.contains(&role) {
+                let had = all | permissions(structure, *user, &member.roles);
+                member.before = remembered(member.before, had, now);
+            }
         }
     }
 
@@ -143,6 +162,12 @@ impl Members {
         let here = self.known.values().filter(|m| m.gone.is_none());
         here.filter(|m| m.roles.contains(&role)).count()
     }
+}
+
+/// What was taken within the minute, all steps of it together.
+fn remembered((before, until): (u64, Moment), had: u64, now: Moment) -> (u64, Moment) {
+    let still = if now <= until { before } else { 0 };
+    (still | had, now.plus(MINUTE))
 }
 
 /// Base permissions of somebody with these roles; all bits for the owner and administrators.

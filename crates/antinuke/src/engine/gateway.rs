@@ -28,6 +28,12 @@ impl Engine {
         let user = Id::of(&data["user"]);
         let had = user.and_then(|user| self.sight(structure).permissions(user));
         self.learn(name, data, structure, now);
+        if let ("GUILD_ROLE_UPDATE" | "GUILD_ROLE_DELETE", Some(role)) = (name, before)
+            && let Some(id) = Id::of(role)
+        {
+            let had = crate::bits::read(&role["permissions"]);
+            self.members.lost_bits(structure, id, had, now);
+        }
         match name {
             "GUILD_MEMBER_UPDATE" => {
                 let Some(user) = user else { return };

@@ -116,3 +116,17 @@ fn the_owner_may_free_whom_he_likes() {
     world.act_with(OWNER, 25, MOD, more);
     assert_eq!(world.calls.len(), 1);
 }
+
+#[test]
+fn whoever_disarms_himself_is_still_who_did_it() {
+    let mut world = World::new();
+    world.add_role(user(1), 3, bits::BAN_MEMBERS | bits::KICK_MEMBERS);
+    world.add_role(user(2), 3, bits::MANAGE_GUILD);
+    world.add_member(user(9), &[user(1), user(2)]);
+    world.set_role(user(1), 3, 0);
+    world.set_role(user(2), 3, 0);
+    for n in 0..12 {
+        world.act(user(9), 22, user(200 + n));
+    }
+    assert!(world.is_contained(user(9)));
+}

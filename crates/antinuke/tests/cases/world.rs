@@ -198,6 +198,11 @@ impl World {
                     .get(splashtail_guild::Kind::Role, id)
                     .cloned()
             }),
+            "GUILD_ROLE_UPDATE" => Id::of(&data["role"]).and_then(|id| {
+                self.structure
+                    .get(splashtail_guild::Kind::Role, id)
+                    .cloned()
+            }),
             _ => None,
         };
         self.structure.apply_event(name, &data);
