@@ -179,8 +179,10 @@ impl Engine {
         now: Moment,
         out: &mut Vec<Effect>,
     ) -> Option<Mark> {
-        // A harmless act without a user is a webhook's token or a race.
-        if act.points == 0 {
+        // Whoever has a webhook's URL changes and deletes it without a user, and no permission that
+        // could be taken would stop that (discord-api-docs#7644).
+        let by_url = (a::WEBHOOK_CREATE..=a::WEBHOOK_DELETE).contains(&act.action);
+        if act.points == 0 || by_url {
             return None;
         }
         bounded(&mut self.unexplained, BLIND_AT).push_back(act.at());

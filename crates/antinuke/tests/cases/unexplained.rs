@@ -387,3 +387,16 @@ fn an_actor_who_could_not_have_done_it_is_not_blamed() {
     assert!(!world.is_contained(PLAIN));
     world.nobody_punished();
 }
+
+#[test]
+fn webhooks_deleted_by_their_urls_cost_nobody_a_permission() {
+    let mut world = World::new();
+    for n in 0..30 {
+        world.act(None, 52, Id::new(8100 + n));
+    }
+    for _ in 0..4 {
+        world.wait(5 * SECOND);
+    }
+    world.no_incident();
+    assert_eq!(world.polls(), 0);
+}
