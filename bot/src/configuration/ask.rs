@@ -58,7 +58,6 @@ impl<'a> Trial<'a> {
             ranks: ranks
                 .map(|(role, position)| (*role, Rank::new(*position, role.get())))
                 .collect(),
-            target_roles: self.asked.target_roles.clone(),
         }
     }
 }

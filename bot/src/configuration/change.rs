@@ -36,7 +36,11 @@ impl Configuration {
     ) -> Result<Changed, Refusal> {
         let setting = self.setting(setting)?;
         for _ in 0..ATTEMPTS {
-            let read = self.read(asked.guild).await?;
+            let mut read = self.read(asked.guild).await?;
+            self.permit(asked, &setting, operation, &read)?;
+            let entry = fields.get(setting.primary_key).and_then(Value::as_str);
+            let about = entry.map(|entry| (setting.as_ref(), entry));
+            read.members = self.members_of(asked.guild, about).await?;
             let decided = self.decide(asked, &setting, operation, fields, &read)?;
             let edits = decided.edits;
             // Nothing is written, and nothing remembered, when nothing changes.
@@ -112,6 +116,20 @@ impl Configuration {
         }
     }
 
+    fn permit(
+        &self,
+        asked: &Asked,
+        setting: &Setting,
+        operation: Operation,
+        read: &Read,
+    ) -> Result<(), Refusal> {
+        let trial = Trial::new(&self.gate, asked, read);
+        match asked.command {
+            Some(command) => trial.require(command),
+            None => trial.require(&command_of(setting.id, operation)),
+        }
+    }
+
     /// Everything but the writing: a function of what was read.
     pub(super) fn decide(
         &self,
@@ -121,11 +139,8 @@ impl Configuration {
         fields: &Fields,
         read: &Read,
     ) -> Result<Decided, Refusal> {
+        self.permit(asked, setting, operation, read)?;
         let trial = Trial::new(&self.gate, asked, read);
-        match asked.command {
-            Some(command) => trial.require(command)?,
-            None => trial.require(&command_of(setting.id, operation))?,
-        }
         if operation == Operation::View || !setting.supports(operation) {
             return Err(SettingsError::OperationNotSupported { operation }.into());
         }
@@ -167,6 +182,7 @@ impl Configuration {
             operation,
             actor: &actor,
             rows: &read.rows,
+            members: &read.members,
             before,
             after,
             also: Vec::new(),

@@ -6,10 +6,13 @@
 
 mod ask;
 mod change;
+mod goal;
 mod history;
+mod members;
 mod transfer;
 mod view;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -19,7 +22,7 @@ use splashtail_core::ids::{GuildId, RoleId, UserId};
 use splashtail_permissions::{Permission, PermissionResult};
 use splashtail_storage::{Snapshot, Storage, StorageError};
 
-use crate::framework::gate::{Gate, PermissionRows, Standing};
+use crate::framework::gate::{Gate, MemberRoles, PermissionRows, Standing};
 use crate::inputs::Changes;
 use crate::settings::{Fields, GuildRows, Operation, SettingsError};
 
@@ -32,6 +35,7 @@ pub struct Configuration {
     gate: Arc<Gate>,
     storage: Storage,
     changes: Arc<Changes>,
+    members: Arc<dyn MemberRoles>,
     clock: SharedClock,
 }
 
@@ -47,8 +51,6 @@ pub struct Asked {
     pub way: Way,
     /// The command that has to be allowed; `None`: `<setting> <operation>`.
     pub command: Option<&'static str>,
-    /// Roles of the member that the entry is about, where it is about one.
-    pub target_roles: Vec<RoleId>,
 }
 
 /// How a change was asked for.
@@ -104,6 +106,8 @@ struct Read {
     version: i64,
     rows: GuildRows,
     permissions: PermissionRows,
+    /// Roles of the members that the entries in question are about, everyone's included.
+    members: BTreeMap<UserId, Vec<RoleId>>,
 }
 
 impl Configuration {
@@ -111,12 +115,14 @@ impl Configuration {
         gate: Arc<Gate>,
         storage: Storage,
         changes: Arc<Changes>,
+        members: Arc<dyn MemberRoles>,
         clock: SharedClock,
     ) -> Self {
         Self {
             gate,
             storage,
             changes,
+            members,
             clock,
         }
     }
@@ -142,6 +148,7 @@ impl Configuration {
             version,
             rows: all,
             permissions,
+            members: BTreeMap::new(),
         })
     }
 

@@ -11,6 +11,22 @@ use crate::modules::{all, assemble::assemble, foundation};
 /// Roles by id and position: everyone 0, members 10, moderators 20, heads 30.
 const POSITIONS: [(u64, i64); 4] = [(1, 0), (10, 10), (20, 20), (30, 30)];
 
+/// Roles of members: 200 is a moderator, 300 a member, of 404 nothing is known, others left.
+struct Held;
+
+#[async_trait::async_trait]
+impl MemberRoles for Held {
+    async fn roles(&self, _: GuildId, user: UserId) -> Result<Vec<RoleId>, PermissionResult> {
+        let held: &[u64] = match user.get() {
+            200 => &[20, 1],
+            300 => &[10, 1],
+            404 => return Err(crate::framework::gate::not_connected()),
+            _ => &[1],
+        };
+        Ok(held.iter().copied().filter_map(RoleId::new).collect())
+    }
+}
+
 async fn configuration() -> Configuration {
     let foundation = foundation::for_tests().await;
     let registry = Arc::new(assemble(&all(&foundation)).unwrap().registry);
@@ -25,6 +41,7 @@ async fn configuration() -> Configuration {
         gate,
         foundation.storage.clone(),
         Arc::clone(&foundation.changes),
+        Arc::new(Held),
         Arc::clone(&foundation.clock),
     )
 }
@@ -43,7 +60,6 @@ fn asked(user: u64, is_owner: bool, native: u64, roles: &[u64]) -> Asked {
         custom: None,
         way: Way::Discord,
         command: None,
-        target_roles: vec![id(1)],
     }
 }
 
@@ -227,6 +243,46 @@ async fn members_are_changed_by_who_holds_it_and_shown_by_themselves() {
         .await
         .unwrap();
     assert_eq!(myself.fields.unwrap()["perm_overrides"], json!([]));
+}
+
+/// Nobody gets back what was taken from them with a clear, whichever way they ask for it.
+#[tokio::test]
+async fn a_cleared_member_stays_cleared_by_import_and_by_undo() {
+    let c = &configuration().await;
+    role(c, &owner(), "20", "global.*", Some(5)).await.unwrap();
+    let free = c.export(&owner()).await.unwrap();
+    let clear = fields(json!({"user_id": "200", "perm_overrides": "global.@clear"}));
+    let cleared = c.set(&owner(), MEMBERS, &clear).await.unwrap();
+    let emptied =
+        "form: 1\nguild: '1'\nsettings: {guild_members: [{user_id: '200', perm_overrides: []}]}";
+    let without = "form: 1\nguild: '1'\nsettings: {guild_members: []}";
+    for (text, replace) in [(emptied, false), (without, true), (free.as_str(), true)] {
+        let tried = c.import(&moderator(), text, replace).await;
+        let view = c.view(&owner(), MEMBERS, 0, 9).await.unwrap();
+        assert_eq!(
+            view.rows[0]["perm_overrides"][0], "global.@clear",
+            "{tried:?}"
+        );
+    }
+    let undone = told(c.roll_back(&moderator(), cleared.version).await);
+    assert!(undone.contains("do not hold"), "{undone}");
+    // The owner can do it in all of these ways.
+    c.import(&owner(), emptied, false).await.unwrap();
+    let version = c.history(&owner(), None, 1).await.unwrap()[0].version;
+    c.roll_back(&owner(), version).await.unwrap();
+    c.roll_back(&owner(), cleared.version).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_whom_nothing_is_known_nothing_is_changed() {
+    let c = &configuration().await;
+    let given = fields(json!({"user_id": "404", "perm_overrides": "a.b"}));
+    let refused = c.set(&owner(), MEMBERS, &given).await;
+    assert_eq!(told(refused), "discord_error");
+    let text =
+        "form: 1\nguild: '1'\nsettings: {guild_members: [{user_id: '404', perm_overrides: [a.b]}]}";
+    assert_eq!(told(c.import(&owner(), text, false).await), "discord_error");
+    assert_eq!(c.view(&owner(), MEMBERS, 0, 9).await.unwrap().count, 0);
 }
 
 #[tokio::test]

@@ -1,16 +1,15 @@
 //! A guild's whole configuration as one readable file, and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use splashtail_core::ids::GuildId;
-use splashtail_storage::Edit;
 
 use super::ask::Trial;
 use super::change::ATTEMPTS;
+use super::goal::Goal;
 use super::{Asked, Changed, Configuration, Read, Refusal, Way, command_of, entry_of};
-use crate::framework::gate::PermissionRows;
 use crate::settings::{Fields, Operation, refuse};
 
 /// The form of the file; others are refused.
@@ -18,11 +17,8 @@ const FORM: u32 = 1;
 /// Largest file that is read, in bytes.
 pub const MAX_FILE: usize = 256 * 1024;
 
-/// Times that a file's entries are gone through.
-const PASSES: usize = 4;
-
 /// The file.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     form: u32,
@@ -88,7 +84,8 @@ impl Configuration {
                 command: None,
                 ..asked.clone()
             };
-            let edits = self.edits(asked, &file, replace, &mut read)?;
+            let goals = self.goals(file.clone(), replace, &read)?;
+            let edits = self.reach(asked, &goals, &mut read).await?;
             if edits.is_empty() {
                 return Ok(Changed {
                     version: read.version,
@@ -107,62 +104,30 @@ impl Configuration {
         Err(Refusal::Busy)
     }
 
-    /// What changes, one edit per entry. Later entries are judged on the earlier ones.
-    fn edits(
-        &self,
-        asked: &Asked,
-        file: &File,
-        replace: bool,
-        read: &mut Read,
-    ) -> Result<Vec<Edit>, Refusal> {
-        let mut edits: Vec<Edit> = Vec::new();
-        // An entry can move one that was there before it: it is put right the next time.
-        for _ in 0..PASSES {
-            if !self.pass(asked, file, replace, read, &mut edits)? {
-                break;
-            }
-        }
-        edits.retain(|edit| edit.before != edit.after);
-        Ok(edits)
-    }
-
-    /// Whether anything had to change.
-    fn pass(
-        &self,
-        asked: &Asked,
-        file: &File,
-        replace: bool,
-        read: &mut Read,
-        edits: &mut Vec<Edit>,
-    ) -> Result<bool, Refusal> {
-        let mut changed = false;
-        for (id, rows) in &file.settings {
-            let setting = self.setting(id)?;
-            let mut named = Vec::new();
+    /// What the file wants.
+    fn goals(&self, file: File, replace: bool, read: &Read) -> Result<Vec<Goal>, Refusal> {
+        let mut goals = Vec::new();
+        for (id, rows) in file.settings {
+            let setting = self.setting(&id)?;
+            let mut named = BTreeSet::new();
             for row in rows {
-                let entry = entry_of(row, setting.primary_key)?;
-                let operation = match read.rows.get(id, &entry) {
-                    Some(_) => Operation::Update,
-                    None => Operation::Create,
-                };
-                let decided = self.decide(asked, &setting, operation, row, read)?;
-                changed |= apply(&decided.edits, read, edits)?;
-                named.push(entry);
+                let entry = entry_of(&row, setting.primary_key)?;
+                named.insert(entry.clone());
+                goals.push(Goal {
+                    setting: Arc::clone(&setting),
+                    entry,
+                    fields: Some(row),
+                });
             }
-            let surplus: Vec<String> = match replace {
-                false => Vec::new(),
-                true => {
-                    let all = read.rows.of(id).map(|(entry, _)| entry.to_owned());
-                    all.filter(|entry| !named.contains(entry)).collect()
-                }
-            };
-            for entry in surplus {
-                let key = Fields::from_iter([(setting.primary_key.to_owned(), entry.into())]);
-                let decided = self.decide(asked, &setting, Operation::Delete, &key, read)?;
-                changed |= apply(&decided.edits, read, edits)?;
-            }
+            let all = read.rows.of(&id).map(|(entry, _)| entry);
+            let surplus = all.filter(|entry| replace && !named.contains(*entry));
+            goals.extend(surplus.map(|entry| Goal {
+                setting: Arc::clone(&setting),
+                entry: entry.to_owned(),
+                fields: None,
+            }));
         }
-        Ok(changed)
+        Ok(goals)
     }
 }
 
@@ -177,34 +142,4 @@ fn parse(text: &str) -> Result<File, Refusal> {
         FORM => Ok(file),
         form => Err(wrong(format!("The file has form {form}, known is {FORM}."))),
     }
-}
-
-/// Makes the edits in memory and adds them to those before. `false`: they change nothing.
-fn apply(made: &[Edit], read: &mut Read, edits: &mut Vec<Edit>) -> Result<bool, Refusal> {
-    if made.iter().all(|edit| edit.before == edit.after) {
-        return Ok(false);
-    }
-    for edit in made {
-        let fields = edit.after.as_ref().and_then(Value::as_object).cloned();
-        read.rows.set(&edit.setting, &edit.entry, fields);
-        let same = |known: &&mut Edit| known.setting == edit.setting && known.entry == edit.entry;
-        match edits.iter_mut().find(same) {
-            Some(known) => known.after.clone_from(&edit.after),
-            None => edits.push(edit.clone()),
-        }
-    }
-    let rows: Vec<(&str, &str, Value)> = read
-        .rows
-        .settings()
-        .flat_map(|(setting, rows)| {
-            rows.iter().map(move |(entry, fields)| {
-                (setting, entry.as_str(), Value::Object(fields.clone()))
-            })
-        })
-        .collect();
-    let rows = rows
-        .iter()
-        .map(|(setting, entry, fields)| (*setting, *entry, fields));
-    read.permissions = PermissionRows::read(rows)?;
-    Ok(true)
 }

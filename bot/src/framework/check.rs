@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use poise::serenity_prelude as serenity;
-use serde_json::Value;
-use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_core::ids::{GuildId, UserId};
 use splashtail_permissions::{CheckOptions, Permission, PermissionResult};
 
 use super::gate::{Question, Standing, member_standing, not_connected};
 use crate::app::{App, Context};
-use crate::discord_http::{describe, status};
 use crate::error::BotError;
 use crate::ids;
-use crate::settings::{Fields, Format, Kind, Setting};
 
 /// Time for the whole check. An interaction has 3 s until its first answer, which comes after it.
 const DEADLINE: Duration = Duration::from_millis(2000);
@@ -132,44 +128,6 @@ pub async fn standing_of(
 ) -> Result<Standing, PermissionResult> {
     let connection = app.state.connection().ok_or_else(not_connected)?;
     member_standing(connection, guild, user, None).await
-}
-
-/// Roles of the member that an entry is about; empty for entries about something else. Somebody who
-/// left has everyone's role alone.
-pub async fn target_roles(
-    app: &App,
-    guild: GuildId,
-    setting: &Setting,
-    fields: &Fields,
-) -> Result<Vec<RoleId>, PermissionResult> {
-    let key = setting.column(setting.primary_key);
-    let is_member = key.is_some_and(|column| {
-        matches!(
-            column.kind,
-            Kind::Text {
-                format: Format::User,
-                ..
-            }
-        )
-    });
-    let user = fields.get(setting.primary_key).and_then(Value::as_str);
-    let user: Option<UserId> = user.and_then(|user| user.parse().ok());
-    let Some(user) = user.filter(|_| is_member) else {
-        return Ok(Vec::new());
-    };
-    let connection = app.state.connection().ok_or_else(not_connected)?;
-    let guild_id = serenity::GuildId::new(guild.get());
-    let user_id = serenity::UserId::new(user.get());
-    let mut roles = match connection.http.get_member(guild_id, user_id).await {
-        Ok(member) => member.roles.into_iter().map(ids::role).collect(),
-        Err(error) if status(&error) == Some(404) => Vec::new(),
-        Err(error) => {
-            let error = describe(&error);
-            return Err(PermissionResult::DiscordError { error });
-        }
-    };
-    roles.extend(RoleId::new(guild.get()));
-    Ok(roles)
 }
 
 #[cfg(test)]

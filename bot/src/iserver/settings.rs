@@ -59,11 +59,6 @@ impl SettingAnswers for App {
             Ok(standing) => standing,
             Err(denied) => return Ok(denied_by(&denied)),
         };
-        let target = check::target_roles(self, guild, setting, &question.fields).await;
-        let target_roles = match target {
-            Ok(roles) => roles,
-            Err(denied) => return Ok(denied_by(&denied)),
-        };
         let custom = question.custom_resolved_kittycat_perms.map(|perms| {
             let perms = perms.iter().map(|text| Permission::parse(text));
             perms.collect()
@@ -75,7 +70,6 @@ impl SettingAnswers for App {
             custom,
             way: Way::Api,
             command: None,
-            target_roles,
         };
         let id = setting.id;
         let fields = &question.fields;

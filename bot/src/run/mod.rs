@@ -192,6 +192,7 @@ async fn operate(
         Arc::clone(&gate),
         storage.clone(),
         changes,
+        Arc::clone(&state) as _,
         Arc::clone(&clock),
     );
     let registration = Registration::new(

@@ -156,6 +156,21 @@ impl Setting {
         self.columns.iter().find(|column| column.id == id)
     }
 
+    /// Whether each entry is about the member whom its primary key names.
+    pub fn is_about_members(&self) -> bool {
+        let of_user = |kind| {
+            matches!(
+                kind,
+                Kind::Text {
+                    format: Format::User,
+                    ..
+                }
+            )
+        };
+        self.column(self.primary_key)
+            .is_some_and(|column| of_user(column.kind))
+    }
+
     pub fn supports(&self, operation: Operation) -> bool {
         self.operations.contains(&operation)
     }

@@ -26,6 +26,9 @@ pub struct Draft<'a> {
     pub actor: &'a Actor,
     /// Everything that the guild has set.
     pub rows: &'a GuildRows,
+    /// Roles of members whose entries are changed, the everyone role included. Of a member who is not
+    /// here nothing is known.
+    pub members: &'a BTreeMap<UserId, Vec<RoleId>>,
     /// The entry as it is.
     pub before: Option<&'a Fields>,
     /// The entry as it shall be; `None` on Delete.
@@ -69,9 +72,6 @@ pub struct Actor {
     pub index: Option<i32>,
     /// Each role of the server.
     pub ranks: BTreeMap<RoleId, Rank>,
-    /// Roles of the member that the entry is about, where it is about one; the everyone role
-    /// included.
-    pub target_roles: Vec<RoleId>,
 }
 
 impl Actor {

@@ -16,7 +16,7 @@ use splashtail_permissions::{
 use tracing::error;
 
 pub use self::rows::{COMMANDS, MEMBERS, MODULES, PermissionRows, ROLES, StoredRows};
-pub use self::standing::{Standing, member_standing, not_connected};
+pub use self::standing::{MemberRoles, Standing, member_standing, not_connected};
 use crate::events::Enabled;
 use crate::inputs::Kept;
 use crate::registry::Registry;

@@ -1,15 +1,20 @@
 //! What Discord says about a member.
 
 use ::serenity::http::{LightMethod, Request, Route};
+use async_trait::async_trait;
 use poise::serenity_prelude as serenity;
 use serde_json::Value;
 use splashtail_core::ids::{GuildId, RoleId, UserId};
 use splashtail_permissions::{NativePermissions, PermissionResult};
 
-use crate::cluster::Connection;
-use crate::discord_http::describe;
+use crate::cluster::{ClusterState, Connection};
+use crate::discord_http::{code, describe};
 use crate::guilds::Facts;
 use crate::ids;
+
+/// Discord documentation, "JSON Error Codes".
+const UNKNOWN_MEMBER: isize = 10_007;
+const UNKNOWN_USER: isize = 10_013;
 
 /// What Discord says about the author, or why it is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +26,30 @@ pub struct Standing {
     pub roles: Vec<RoleId>,
     /// Every role of the guild and its position.
     pub positions: Vec<(RoleId, i64)>,
+}
+
+/// Which roles members hold.
+#[async_trait]
+pub trait MemberRoles: Send + Sync {
+    /// The everyone role included, which is all that somebody has who is not in the guild.
+    ///
+    /// # Errors
+    /// It is not known.
+    async fn roles(&self, guild: GuildId, user: UserId) -> Result<Vec<RoleId>, PermissionResult>;
+}
+
+#[async_trait]
+impl MemberRoles for ClusterState {
+    async fn roles(&self, guild: GuildId, user: UserId) -> Result<Vec<RoleId>, PermissionResult> {
+        let connection = self.connection().ok_or_else(not_connected)?;
+        let mut roles = match member_roles(connection, guild, user).await {
+            Ok(roles) => roles,
+            Err(error) if matches!(code(&error), Some(UNKNOWN_MEMBER | UNKNOWN_USER)) => Vec::new(),
+            Err(error) => return Err(unknown(error)),
+        };
+        roles.extend(RoleId::new(guild.get()));
+        Ok(roles)
+    }
 }
 
 pub fn not_connected() -> PermissionResult {
@@ -43,7 +72,9 @@ pub async fn member_standing(
     };
     let mut roles = match roles {
         Some(roles) => roles,
-        None => member_roles(connection, guild, user).await?,
+        None => member_roles(connection, guild, user)
+            .await
+            .map_err(unknown)?,
     };
     let native = facts.permissions(guild, &roles);
     roles.extend(RoleId::new(guild.get()));
@@ -63,7 +94,7 @@ async fn member_roles(
     connection: &Connection,
     guild: GuildId,
     user: UserId,
-) -> Result<Vec<RoleId>, PermissionResult> {
+) -> Result<Vec<RoleId>, serenity::Error> {
     let (guilds, now) = (&connection.guilds, connection.clock.monotonic());
     if let Some(roles) = guilds.member_roles(guild, user, now) {
         return Ok(roles);
@@ -73,11 +104,7 @@ async fn member_roles(
         serenity::GuildId::new(guild.get()),
         serenity::UserId::new(user.get()),
     );
-    let member = connection
-        .http
-        .get_member(guild, user)
-        .await
-        .map_err(unknown)?;
+    let member = connection.http.get_member(guild, user).await?;
     let roles: Vec<_> = member.roles.into_iter().map(ids::role).collect();
     guilds.keep_member(&ticket, &roles);
     Ok(roles)

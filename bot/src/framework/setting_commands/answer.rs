@@ -30,7 +30,6 @@ pub async fn asked(cx: Context<'_>, command: Option<&'static str>) -> Result<Ask
         custom: None,
         way: Way::Discord,
         command,
-        target_roles: Vec::new(),
     })
 }
 

@@ -13,7 +13,6 @@ pub use self::answer::{asked, changed, shown};
 use self::pages::Entries;
 use crate::app::{Command, Context, Data};
 use crate::error::BotError;
-use crate::framework::check;
 use crate::settings::{Operation, Setting};
 use crate::{pages as turning, reply};
 
@@ -88,14 +87,11 @@ async fn run(application: ApplicationContext<'_, Data, BotError>) -> Result<(), 
         return Ok(());
     };
     reply::defer(cx).await?;
-    let mut asked = asked(cx, None).await?;
+    let asked = asked(cx, None).await?;
     if *operation == Operation::View {
         return turning::show(cx, Entries::new(cx.data(), asked, setting)).await;
     }
     let fields = options::read(setting, application.args);
-    asked.target_roles = check::target_roles(cx.data(), asked.guild, setting, &fields)
-        .await
-        .map_err(BotError::Denied)?;
     let configuration = &cx.data().configuration;
     let done = configuration
         .change(&asked, setting.id, *operation, &fields)

@@ -62,7 +62,15 @@ impl Rules for MemberRules {
             permissions(fields.and_then(|fields| fields.get("perm_overrides")))
         };
         let (before, after) = (overrides(draft.before), overrides(draft.after.as_ref()));
-        let positions = positions(draft);
+        // What somebody holds follows from their roles too; whoever is not known is not changed.
+        let roles = member.and_then(|member| draft.members.get(&member));
+        if before != after && roles.is_none() {
+            return Err(refuse(
+                "It is not known which roles the member has, please try again.",
+                "unknown_member",
+            ));
+        }
+        let positions = positions(draft, roles.map_or(&[][..], Vec::as_slice));
         let is_public = |value: &Value| value.as_bool().unwrap_or(false);
         let (was, will) = draft.values("public");
         let change = MemberChange {
@@ -78,10 +86,10 @@ impl Rules for MemberRules {
 }
 
 /// The configured roles of the member whom the entry is about.
-fn positions(draft: &Draft<'_>) -> Vec<Position> {
+fn positions(draft: &Draft<'_>, roles: &[RoleId]) -> Vec<Position> {
     let held = draft.rows.of(ROLES).filter_map(|(entry, fields)| {
         let role: RoleId = entry.parse().ok()?;
-        let held = draft.actor.target_roles.contains(&role);
+        let held = roles.contains(&role);
         held.then(|| Position {
             id: entry.to_owned(),
             index: fields

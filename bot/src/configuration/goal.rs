@@ -1,0 +1,121 @@
+//! Several entries changed as one.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use splashtail_storage::Edit;
+
+use super::{Asked, Configuration, Read, Refusal};
+use crate::framework::gate::PermissionRows;
+use crate::settings::{Fields, Operation, Setting};
+
+/// Times that the goals are gone through.
+const PASSES: usize = 4;
+
+/// How an entry shall be.
+pub(super) struct Goal {
+    pub setting: Arc<Setting>,
+    pub entry: String,
+    /// Columns that are not named stay as they are; `None`: there shall be no such entry.
+    pub fields: Option<Fields>,
+}
+
+impl Configuration {
+    /// What changes, with all that has to move along, one edit per entry. Each goal is judged as if
+    /// it had been entered by hand, later ones on the earlier ones.
+    pub(super) async fn reach(
+        &self,
+        asked: &Asked,
+        goals: &[Goal],
+        read: &mut Read,
+    ) -> Result<Vec<Edit>, Refusal> {
+        let open = goals.iter().filter(|goal| !goal.is_reached(read));
+        let about = open.map(|goal| (goal.setting.as_ref(), goal.entry.as_str()));
+        read.members = self.members_of(asked.guild, about).await?;
+        let mut edits: Vec<Edit> = Vec::new();
+        // An entry can move one that was there before it: it is put right the next time.
+        for _ in 0..PASSES {
+            let mut changed = false;
+            for goal in goals {
+                changed |= self.approach(asked, goal, read, &mut edits)?;
+            }
+            if !changed {
+                break;
+            }
+        }
+        edits.retain(|edit| edit.before != edit.after);
+        Ok(edits)
+    }
+
+    /// Whether anything had to change.
+    fn approach(
+        &self,
+        asked: &Asked,
+        goal: &Goal,
+        read: &mut Read,
+        edits: &mut Vec<Edit>,
+    ) -> Result<bool, Refusal> {
+        let setting = &goal.setting;
+        let is_there = read.rows.get(setting.id, &goal.entry).is_some();
+        let key = || {
+            (
+                setting.primary_key.to_owned(),
+                Value::from(goal.entry.as_str()),
+            )
+        };
+        let decided = match (&goal.fields, is_there) {
+            (Some(fields), true) => self.decide(asked, setting, Operation::Update, fields, read)?,
+            (Some(fields), false) => {
+                self.decide(asked, setting, Operation::Create, fields, read)?
+            }
+            (None, true) => {
+                let key = Fields::from_iter([key()]);
+                self.decide(asked, setting, Operation::Delete, &key, read)?
+            }
+            (None, false) => return Ok(false),
+        };
+        apply(&decided.edits, read, edits)
+    }
+}
+
+impl Goal {
+    fn is_reached(&self, read: &Read) -> bool {
+        match (read.rows.get(self.setting.id, &self.entry), &self.fields) {
+            (None, None) => true,
+            (Some(now), Some(wanted)) => wanted
+                .iter()
+                .all(|(column, value)| now.get(column) == Some(value)),
+            _ => false,
+        }
+    }
+}
+
+/// Makes the edits in memory and adds them to those before. `false`: they change nothing.
+fn apply(made: &[Edit], read: &mut Read, edits: &mut Vec<Edit>) -> Result<bool, Refusal> {
+    if made.iter().all(|edit| edit.before == edit.after) {
+        return Ok(false);
+    }
+    for edit in made {
+        let fields = edit.after.as_ref().and_then(Value::as_object).cloned();
+        read.rows.set(&edit.setting, &edit.entry, fields);
+        let same = |known: &&mut Edit| known.setting == edit.setting && known.entry == edit.entry;
+        match edits.iter_mut().find(same) {
+            Some(known) => known.after.clone_from(&edit.after),
+            None => edits.push(edit.clone()),
+        }
+    }
+    let rows: Vec<(&str, &str, Value)> = read
+        .rows
+        .settings()
+        .flat_map(|(setting, rows)| {
+            rows.iter().map(move |(entry, fields)| {
+                (setting, entry.as_str(), Value::Object(fields.clone()))
+            })
+        })
+        .collect();
+    let rows = rows
+        .iter()
+        .map(|(setting, entry, fields)| (*setting, *entry, fields));
+    read.permissions = PermissionRows::read(rows)?;
+    Ok(true)
+}
