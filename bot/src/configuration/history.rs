@@ -4,6 +4,8 @@ use splashtail_core::ids::UserId;
 use splashtail_storage::{ChangedEntry, Edit};
 
 use super::ask::Trial;
+use super::change::ATTEMPTS;
+use super::goal::Goal;
 use super::{Asked, Changed, Configuration, Refusal, Way, command_of};
 use crate::settings::{Fields, Operation, refuse};
 
@@ -65,8 +67,8 @@ impl Configuration {
         Ok(past)
     }
 
-    /// Takes a change back: each entry becomes what it was before. That is a change like any other,
-    /// judged by the same rules.
+    /// Takes a change back: each entry becomes what it was before, and others move along as they
+    /// have to. That is a change like any other, judged by the same rules.
     ///
     /// # Errors
     /// See [`Refusal`]; an entry that was changed again since is in the way.
@@ -81,44 +83,40 @@ impl Configuration {
             let text = format!("There is no change {version}, or it is too long ago.");
             return Err(refuse(text, "no_change").into());
         }
-        let read = self.read(asked.guild).await?;
-        let mut edits = Vec::new();
-        for ChangedEntry { edit, .. } in done {
-            let setting = self.setting(&edit.setting)?;
-            let now = read.rows.get(&edit.setting, &edit.entry);
-            if now.cloned().map(Value::Object) != edit.after {
-                let text = format!(
-                    "“{}” of {} was changed again since.",
-                    edit.entry, setting.name
-                );
-                return Err(refuse(text, "changed_since").into());
+        for _ in 0..ATTEMPTS {
+            let mut read = self.read(asked.guild).await?;
+            let mut goals = Vec::new();
+            for ChangedEntry { edit, .. } in &done {
+                let setting = self.setting(&edit.setting)?;
+                let now = read.rows.get(&edit.setting, &edit.entry);
+                if now != edit.after.as_ref().and_then(Value::as_object) {
+                    let text = format!(
+                        "“{}” of {} was changed again since.",
+                        edit.entry, setting.name
+                    );
+                    return Err(refuse(text, "changed_since").into());
+                }
+                goals.push(Goal {
+                    setting,
+                    entry: edit.entry.clone(),
+                    fields: edit.before.as_ref().map(object),
+                });
             }
-            let key = Fields::from_iter([(
-                setting.primary_key.to_owned(),
-                Value::from(edit.entry.as_str()),
-            )]);
-            let (operation, fields) = match (&edit.before, now) {
-                (None, _) => (Operation::Delete, key),
-                (Some(before), Some(_)) => (Operation::Update, object(before)),
-                (Some(before), None) => (Operation::Create, object(before)),
-            };
-            // Whoever could not make it so by hand cannot do it this way either.
-            self.decide(asked, &setting, operation, &fields, &read)?;
-            edits.push(Edit {
-                before: edit.after,
-                after: edit.before,
-                ..edit
-            });
+            // What goes makes room first.
+            goals.sort_by_key(|goal| goal.fields.is_some());
+            let edits = self.reach(asked, &goals, &mut read).await?;
+            let written = self
+                .write(asked, read.version, Some(version), &edits)
+                .await?;
+            if let Some(version) = written {
+                return Ok(Changed {
+                    version,
+                    fields: None,
+                    others: edits.len().saturating_sub(1),
+                });
+            }
         }
-        let written = self
-            .write(asked, read.version, Some(version), &edits)
-            .await?;
-        let version = written.ok_or(Refusal::Busy)?;
-        Ok(Changed {
-            version,
-            fields: None,
-            others: edits.len() - 1,
-        })
+        Err(Refusal::Busy)
     }
 
     fn past(&self, edit: &Edit) -> PastEdit {

@@ -150,6 +150,24 @@ async fn roles_move_out_of_the_way_as_far_as_they_have_to() {
 }
 
 #[tokio::test]
+async fn what_has_to_move_along_moves_when_a_change_is_taken_back() {
+    let (owner, c) = (owner(), &configuration().await);
+    role(c, &owner, "10", "", Some(5)).await.unwrap();
+    role(c, &owner, "20", "", Some(9)).await.unwrap();
+    let key = fields(json!({"role_id": "10"}));
+    let deleted = c.change(&owner, ROLES, Operation::Delete, &key).await;
+    role(c, &owner, "20", "", Some(5)).await.unwrap();
+    role(c, &owner, "30", "", Some(6)).await.unwrap();
+    let undone = c.roll_back(&owner, deleted.unwrap().version).await.unwrap();
+    let at = |role: &str, index| (role.to_owned(), index);
+    assert_eq!(order(c).await, [at("10", 5), at("20", 6), at("30", 7)]);
+    assert_eq!(undone.others, 2);
+    // It is one change, which can be taken back in turn.
+    c.roll_back(&owner, undone.version).await.unwrap();
+    assert_eq!(order(c).await, [at("20", 5), at("30", 6)]);
+}
+
+#[tokio::test]
 async fn nobody_gives_what_they_lack() {
     let configuration = &configuration().await;
     let give = async |asked: &Asked, at: &str, perms: &str, index| {
