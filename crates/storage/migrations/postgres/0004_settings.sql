@@ -40,6 +40,10 @@ CREATE TABLE setting_changes (
     CHECK (before IS NOT NULL OR after IS NOT NULL)
 );
 
+-- What is written between a copy and the end of its table would be lost.
+LOCK TABLE guild_command_configurations, guild_module_configurations, guild_roles, guild_members
+    IN ACCESS EXCLUSIVE MODE;
+
 INSERT INTO settings (guild_id, setting, entry, fields, created_at, created_by, updated_at,
     updated_by)
 SELECT guild_id, 'command_configuration', command,
