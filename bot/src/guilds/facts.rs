@@ -18,7 +18,8 @@ pub struct Facts {
     pub own_roles: Vec<RoleId>,
     /// When the bot's own member can act again, as Discord writes it (ISO 8601).
     pub own_timeout: Option<String>,
-    /// As GUILD_CREATE counted them, followed by joins and leaves.
+    /// As GUILD_CREATE counted them, followed by joins and leaves, each counted once as far as is
+    /// known who is there.
     pub member_count: u64,
 }
 
@@ -102,4 +103,13 @@ pub(super) struct Beginning {
 pub(super) enum Known {
     Member(Member),
     Other(IgnoredAny),
+}
+
+impl Known {
+    pub(super) fn id(&self) -> Option<UserId> {
+        match self {
+            Self::Member(member) => Some(member.user.id),
+            Self::Other(_) => None,
+        }
+    }
 }

@@ -197,6 +197,8 @@ impl Guild {
         if let Some(beginning) = beginning {
             state.available = true;
             state.unavailable_since = None;
+            let members = beginning.members.iter().filter_map(Known::id);
+            state.membership.begin(members);
             begin(Arc::make_mut(&mut state.facts), beginning, own);
             // Thousands come one after the other when a shard begins.
             state.structure.pack();
@@ -205,23 +207,21 @@ impl Guild {
     }
 
     fn follow_member(&self, event: &Event, own: Option<UserId>) -> Result<(), Unreadable> {
-        let is_own = |user: UserId| Some(user) == own;
+        let member: Member = event.decode()?;
+        let user = member.user.id;
+        let mut state = self.state();
         match event.kind {
-            EventKind::GuildMemberRemove => {
-                let mut state = self.state();
+            EventKind::GuildMemberAdd if state.membership.tell(user, true) => {
+                Arc::make_mut(&mut state.facts).member_count += 1;
+            }
+            EventKind::GuildMemberRemove if state.membership.tell(user, false) => {
                 let facts = Arc::make_mut(&mut state.facts);
                 facts.member_count = facts.member_count.saturating_sub(1);
             }
-            kind => {
-                let member: Member = event.decode()?;
-                let mut state = self.state();
-                if kind == EventKind::GuildMemberAdd {
-                    Arc::make_mut(&mut state.facts).member_count += 1;
-                }
-                if is_own(member.user.id) {
-                    own_member(Arc::make_mut(&mut state.facts), member);
-                }
-            }
+            _ => {}
+        }
+        if event.kind != EventKind::GuildMemberRemove && Some(user) == own {
+            own_member(Arc::make_mut(&mut state.facts), member);
         }
         Ok(())
     }

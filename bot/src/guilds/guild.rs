@@ -7,6 +7,7 @@ use splashtail_core::ids::{GuildId, ShardId};
 use splashtail_guild::{Id, Structure};
 
 use super::facts::Facts;
+use super::membership::Membership;
 use super::stored::Stored;
 
 /// A server's state. Its events are applied one after another; everybody reads.
@@ -23,6 +24,7 @@ pub(super) struct State {
     /// Monotonic time of the beginning of an outage, of a server that was there before.
     pub(super) unavailable_since: Option<Duration>,
     pub(super) facts: Arc<Facts>,
+    pub(super) membership: Membership,
     pub(super) structure: Stored,
 }
 
@@ -43,6 +45,7 @@ impl Guild {
                 available: false,
                 unavailable_since: None,
                 facts: Arc::default(),
+                membership: Membership::default(),
                 structure: Stored::new(Id::new(id.get())),
             }),
         }

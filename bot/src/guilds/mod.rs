@@ -4,6 +4,7 @@ mod facts;
 mod follow;
 mod guild;
 mod members;
+mod membership;
 mod stored;
 mod view;
 

@@ -86,7 +86,10 @@ fn facts_and_structure_follow_the_events() {
 
     for (kind, user, count) in [
         (EventKind::GuildMemberAdd, "9", 4),
+        (EventKind::GuildMemberAdd, "9", 4),
         (EventKind::GuildMemberRemove, "9", 3),
+        (EventKind::GuildMemberRemove, "9", 3),
+        (EventKind::GuildMemberAdd, "5", 3),
     ] {
         guilds
             .follow(&event(
