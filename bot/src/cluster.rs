@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use poise::serenity_prelude as serenity;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{ClusterId, GuildId, ShardId};
+use splashtail_discord::Discord;
 use splashtail_ipc::launcher::ShardHealth;
 
 use crate::arguments::Cluster;
@@ -54,7 +55,10 @@ pub trait ShardView: Send + Sync {
 pub struct Connection {
     pub clock: SharedClock,
     pub guilds: Arc<Guilds>,
+    /// Answers interactions and registers commands.
     pub http: Arc<serenity::Http>,
+    /// Everything else that is asked of Discord.
+    pub discord: Discord,
     pub shards: Shards,
 }
 

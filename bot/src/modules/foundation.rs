@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
+use splashtail_discord::Discord;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_storage::Storage;
 
@@ -15,6 +16,8 @@ pub struct Foundation {
     pub config: Arc<Config>,
     pub clock: SharedClock,
     pub storage: Storage,
+    /// Everything that is done to servers; it keeps the process's limits at Discord, so there is one.
+    pub discord: Discord,
     pub jobserver: JobserverClient,
     /// Where what is kept in memory hears of changed settings.
     pub changes: Arc<Changes>,
@@ -41,7 +44,12 @@ pub async fn for_tests() -> Foundation {
         place.as_path(),
         splashtail_core::environment::Environment::Staging,
     );
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // Nobody listens there.
+    let nowhere = "http://127.0.0.1:9".parse().unwrap();
+    let discord = Discord::new(&nowhere, &nowhere, &"token".into(), Arc::clone(&clock));
     Foundation {
+        discord: discord.unwrap(),
         jobserver: JobserverClient::new(config.meta.jobserver_urls.clone(), &signer).unwrap(),
         config: Arc::new(config),
         changes: Changes::new(None, storage.clone(), Arc::clone(&clock)),

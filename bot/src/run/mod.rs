@@ -15,6 +15,7 @@ use serenity::Framework as _;
 use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::{BusTarget, Config};
 use splashtail_core::lifecycle::Lifecycle;
+use splashtail_discord::Discord;
 use splashtail_ipc::bus;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_ipc::http::{NotReady, Readiness};
@@ -119,6 +120,8 @@ async fn operate(
     )?;
     let api = config.discord_api().clone();
     let http = discord_http::http(&api, &token);
+    let discord = Discord::new(&api, &config.discord.cdn_base, &token, Arc::clone(&clock))
+        .context("the client for Discord cannot be made")?;
     if discord_http::is_direct(&api) {
         info!("talking to Discord directly, without a proxy: meant for small installations");
     }
@@ -168,6 +171,7 @@ async fn operate(
         config: Arc::clone(&config),
         clock: Arc::clone(&clock),
         storage: storage.clone(),
+        discord: discord.clone(),
     };
     let Assembled {
         registry,
@@ -222,7 +226,14 @@ async fn operate(
     let _ = answers.set(answering);
 
     let running = TaskTracker::new();
-    let connecting = connect(&app, http, commands, running.clone(), &surroundings);
+    let connecting = connect(
+        &app,
+        http,
+        discord,
+        commands,
+        running.clone(),
+        &surroundings,
+    );
     let Some(gateway) = until(&shutdown, connecting).await.transpose()? else {
         return Ok(());
     };
@@ -415,6 +426,7 @@ struct Gateway {
 async fn connect(
     app: &Data,
     http: serenity::Http,
+    discord: Discord,
     commands: Vec<Command>,
     running: TaskTracker,
     surroundings: &Surroundings,
@@ -483,6 +495,7 @@ async fn connect(
         clock: Arc::clone(&app.clock),
         guilds: Arc::clone(&app.state.guilds),
         http: parts.http,
+        discord,
         shards: shards.clone(),
     });
     Ok(Gateway {

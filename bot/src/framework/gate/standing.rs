@@ -1,20 +1,22 @@
 //! What Discord says about a member.
 
-use ::serenity::http::{LightMethod, Request, Route};
+use std::time::Duration;
+
 use async_trait::async_trait;
-use poise::serenity_prelude as serenity;
+use serde::Deserialize;
 use serde_json::Value;
 use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_discord::{Discord, DiscordError};
 use splashtail_permissions::{NativePermissions, PermissionResult};
 
 use crate::cluster::{ClusterState, Connection};
-use crate::discord_http::{code, describe};
 use crate::guilds::Facts;
-use crate::ids;
 
+/// For an answer of Discord, the line before it included.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Discord documentation, "JSON Error Codes".
-const UNKNOWN_MEMBER: isize = 10_007;
-const UNKNOWN_USER: isize = 10_013;
+const UNKNOWN_MEMBER: u64 = 10_007;
+const UNKNOWN_USER: u64 = 10_013;
 
 /// What Discord says about the author, or why it is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +46,8 @@ impl MemberRoles for ClusterState {
         let connection = self.connection().ok_or_else(not_connected)?;
         let mut roles = match member_roles(connection, guild, user).await {
             Ok(roles) => roles,
-            Err(error) if matches!(code(&error), Some(UNKNOWN_MEMBER | UNKNOWN_USER)) => Vec::new(),
-            Err(error) => return Err(unknown(error)),
+            Err(error) if error.is_nobody() => Vec::new(),
+            Err(error) => return Err(error.into()),
         };
         roles.extend(RoleId::new(guild.get()));
         Ok(roles)
@@ -68,13 +70,11 @@ pub async fn member_standing(
 ) -> Result<Standing, PermissionResult> {
     let facts = match connection.guilds.get(guild) {
         Some(known) if known.is_available() => known.facts(),
-        _ => fetch_facts(&connection.http, guild).await?.into(),
+        _ => fetch_facts(&connection.discord, guild).await?.into(),
     };
     let mut roles = match roles {
         Some(roles) => roles,
-        None => member_roles(connection, guild, user)
-            .await
-            .map_err(unknown)?,
+        None => member_roles(connection, guild, user).await?,
     };
     let native = facts.permissions(guild, &roles);
     roles.extend(RoleId::new(guild.get()));
@@ -94,35 +94,111 @@ async fn member_roles(
     connection: &Connection,
     guild: GuildId,
     user: UserId,
-) -> Result<Vec<RoleId>, serenity::Error> {
+) -> Result<Vec<RoleId>, NoAnswer> {
     let (guilds, now) = (&connection.guilds, connection.clock.monotonic());
     if let Some(roles) = guilds.member_roles(guild, user, now) {
         return Ok(roles);
     }
     let ticket = guilds.ask_for_member(guild, user, now);
-    let (guild, user) = (
-        serenity::GuildId::new(guild.get()),
-        serenity::UserId::new(user.get()),
-    );
-    let member = connection.http.get_member(guild, user).await?;
-    let roles: Vec<_> = member.roles.into_iter().map(ids::role).collect();
+    let roles = fetch_roles(&connection.discord, guild, user).await?;
     guilds.keep_member(&ticket, &roles);
     Ok(roles)
 }
 
-/// As raw JSON: serenity's roles lose the bits that it does not know.
-async fn fetch_facts(http: &serenity::Http, guild: GuildId) -> Result<Facts, PermissionResult> {
-    let guild_id = serenity::GuildId::new(guild.get());
-    let request = Request::new(Route::Guild { guild_id }, LightMethod::Get);
-    let fetched: Value = http.fire(request).await.map_err(unknown)?;
-    Facts::from_rest(&fetched).ok_or_else(|| PermissionResult::DiscordError {
-        error: "a server without an id".to_owned(),
-    })
+async fn fetch_roles(
+    discord: &Discord,
+    guild: GuildId,
+    user: UserId,
+) -> Result<Vec<RoleId>, NoAnswer> {
+    #[derive(Deserialize)]
+    struct Member {
+        roles: Vec<RoleId>,
+    }
+    let member = fetch(discord, format!("/guilds/{guild}/members/{user}")).await?;
+    let member = Member::deserialize(&member).map_err(|_| NoAnswer::Unreadable)?;
+    Ok(member.roles)
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn unknown(error: serenity::Error) -> PermissionResult {
-    PermissionResult::DiscordError {
-        error: describe(&error),
+async fn fetch_facts(discord: &Discord, guild: GuildId) -> Result<Facts, PermissionResult> {
+    let fetched = fetch(discord, format!("/guilds/{guild}")).await?;
+    Ok(Facts::from_rest(&fetched).ok_or(NoAnswer::Unreadable)?)
+}
+
+async fn fetch(discord: &Discord, path: String) -> Result<Value, NoAnswer> {
+    let asking = discord.get(path).longest_wait(PATIENCE).send();
+    let answer = tokio::time::timeout(PATIENCE, asking).await;
+    Ok(answer.map_err(|_| NoAnswer::TooSlow)??)
+}
+
+/// What Discord did not say.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error(transparent)]
+    Discord(#[from] DiscordError),
+    #[error("Discord did not answer in time")]
+    TooSlow,
+    #[error("Discord's answer is unreadable")]
+    Unreadable,
+}
+
+impl NoAnswer {
+    /// There is no such member, which is an answer of its own.
+    fn is_nobody(&self) -> bool {
+        matches!(self, Self::Discord(error)
+            if matches!(error.code(), Some(UNKNOWN_MEMBER | UNKNOWN_USER)))
+    }
+}
+
+impl From<NoAnswer> for PermissionResult {
+    fn from(error: NoAnswer) -> Self {
+        Self::DiscordError {
+            error: error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use splashtail_core::clock::SystemClock;
+    use wiremock::matchers::{header, method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    async fn asked(status: u16, body: Value) -> Result<Vec<RoleId>, NoAnswer> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .and(path("/api/v10/guilds/1/members/2"))
+            .and(header("authorization", "Bot token"))
+            .respond_with(ResponseTemplate::new(status).set_body_json(body))
+            .mount(&server)
+            .await;
+        let address = server.uri().parse().unwrap();
+        let clock = SystemClock::shared();
+        let discord = Discord::new(&address, &address, &"token".into(), clock).unwrap();
+        let (guild, user) = (GuildId::new(1).unwrap(), UserId::new(2).unwrap());
+        fetch_roles(&discord, guild, user).await
+    }
+
+    #[tokio::test]
+    async fn only_who_is_known_to_be_absent_is_nobody() {
+        let roles = asked(200, json!({"roles": ["7"], "new": {}}))
+            .await
+            .unwrap();
+        assert_eq!(roles, [RoleId::new(7).unwrap()]);
+        for (status, code, nobody) in [
+            (404, 10_007, true),
+            (404, 10_013, true),
+            (404, 10_004, false),
+            (404, 0, false),
+            (403, 50_001, false),
+        ] {
+            let refused = asked(status, json!({"code": code, "message": "no"})).await;
+            assert_eq!(refused.unwrap_err().is_nobody(), nobody, "{code}");
+        }
+        let odd = asked(200, json!({"roles": "none"})).await.unwrap_err();
+        assert!(!odd.is_nobody());
     }
 }
