@@ -6,7 +6,6 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -163,30 +162,12 @@ impl Request {
         serde_json::from_slice(&answer.body).map_err(unreadable)
     }
 
-    /// The answer as a type.
-    ///
-    /// # Errors
-    /// See [`DiscordError`].
-    pub async fn send_as<T: DeserializeOwned>(self) -> Result<T, DiscordError> {
-        let unreadable = self.unreadable();
-        let answer = self.answer().await?;
-        serde_json::from_slice(&answer.body).map_err(unreadable)
-    }
-
     /// Only whether it succeeded; what `204` routes need.
     ///
     /// # Errors
     /// See [`DiscordError`].
     pub async fn send_empty(self) -> Result<(), DiscordError> {
         self.answer().await.map(drop)
-    }
-
-    /// The answer's bytes.
-    ///
-    /// # Errors
-    /// See [`DiscordError`].
-    pub async fn send_bytes(self) -> Result<Bytes, DiscordError> {
-        self.answer().await.map(|answer| answer.body)
     }
 
     /// An answer that says yes and cannot be read leaves open what was made.

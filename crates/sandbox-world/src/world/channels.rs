@@ -166,11 +166,6 @@ impl Channel {
         matches!(self.kind, 0..=2 | 5 | 10..=13)
     }
 
-    /// Whether a private thread.
-    pub fn is_private_thread(&self) -> bool {
-        self.kind == 12
-    }
-
     fn thread_json(&self, thread: &ThreadState) -> Value {
         let mut metadata = json!({
             "archived": thread.archived,

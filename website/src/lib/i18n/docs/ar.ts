@@ -15,7 +15,6 @@ export const ar: Texts<DocsKey> = {
   'docs.anyone': 'متاح للجميع.',
   'docs.parameters': 'المعاملات',
   'docs.required': 'إلزامي',
-  'docs.body': 'المحتوى',
   'docs.bodyOf': 'المحتوى بصيغة JSON',
   'docs.answers': 'الإجابات',
   'docs.shape': 'شكل {name}',

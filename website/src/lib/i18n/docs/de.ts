@@ -16,7 +16,6 @@ export const de: Texts<DocsKey> = {
   'docs.anyone': 'Alle dürfen fragen.',
   'docs.parameters': 'Parameter',
   'docs.required': 'nötig',
-  'docs.body': 'Inhalt',
   'docs.bodyOf': 'Inhalt als JSON',
   'docs.answers': 'Antworten',
   'docs.shape': 'Form von {name}',

@@ -15,7 +15,6 @@ export const en = {
   'docs.anyone': 'Anybody may ask.',
   'docs.parameters': 'Parameters',
   'docs.required': 'required',
-  'docs.body': 'Body',
   'docs.bodyOf': 'Body, as JSON',
   'docs.answers': 'Answers',
   'docs.shape': 'Shape of {name}',
