@@ -123,7 +123,7 @@ async fn stopping_beside_a_silent_database_is_no_crash() {
     let engine = || {
         let builder = world.builder(&world.clock).register(job.clone());
         let timing = Timing {
-            deadline: Duration::from_millis(50),
+            deadline: Duration::from_millis(500),
             ..world.timing()
         };
         builder
