@@ -84,6 +84,10 @@ impl Actor {
         self.favours.push(Favour { whom, at, points });
     }
 
+    pub fn is_contained(&self) -> bool {
+        matches!(self.state, State::Contained { .. } | State::Watch { .. })
+    }
+
     pub fn is_held(&self) -> bool {
         matches!(
             self.state,

@@ -164,6 +164,17 @@ impl Incident {
         !matches!(self.state, IncidentState::Closed | IncidentState::Returned)
     }
 
+    /// Nothing is under way any more once everybody is held or out of reach.
+    pub(crate) fn settle(&mut self) {
+        let done = |s: &Suspect| s.contained.is_some() || s.unreachable;
+        if self.mode == Mode::On
+            && self.state == IncidentState::Containing
+            && self.suspects.iter().all(done)
+        {
+            self.state = IncidentState::Contained;
+        }
+    }
+
     pub(crate) fn note_rule(&mut self, rule: Rule) {
         let same = |known: &&mut Rule| match (**known, rule) {
             (

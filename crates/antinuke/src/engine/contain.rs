@@ -7,7 +7,7 @@ use splashtail_guild::{Id, Kind, Structure};
 
 use super::{Engine, MAX_EVIDENCE, MAX_INCIDENTS, NOBODY, OwnCall, bounded};
 use crate::act::{Act, Instant, Repair, deleted_kind};
-use crate::actor::State;
+use crate::actor::{Actor, State};
 use crate::bits::{self, PANIC, POWER};
 use crate::effect::{Alert, Call, Effect, Inverse, Method, Notice, Rung, Timing};
 use crate::entry::action as a;
@@ -274,6 +274,19 @@ impl Engine {
         }
         if let Some(known) = self.incidents.get_mut(&incident) {
             known.state = IncidentState::Containing;
+            // Nobody is left to hold when all were held before: no answer will come that says so.
+            if open.is_empty() {
+                for suspect in known.suspects.iter_mut().filter(|s| who.contains(&s.id)) {
+                    if self
+                        .actors
+                        .get(&suspect.id)
+                        .is_some_and(Actor::is_contained)
+                    {
+                        suspect.contained.get_or_insert(now);
+                    }
+                }
+                known.settle();
+            }
         }
         while let Some((role, held)) = self.best_role(&open, structure) {
             let case_of = held[0];
@@ -471,13 +484,7 @@ impl Engine {
                     suspect.contained = Some(now);
                 }
             }
-            let done = open
-                .suspects
-                .iter()
-                .all(|s| s.contained.is_some() || s.unreachable);
-            if done && open.mode == Mode::On && open.state == IncidentState::Containing {
-                open.state = IncidentState::Contained;
-            }
+            open.settle();
         }
         for user in covered {
             self.actor(user).state = State::Contained { since: now };
