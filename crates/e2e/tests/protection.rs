@@ -2,10 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER};
 use splashtail_e2e::platform::{Engines, Platform};
 use splashtail_sandbox::control::types::{DrillKind, DrillReport, DrillState, NewDrill};
+
+/// Far longer than a busy machine needs: what has not come by then never does.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn in_time(what: &str, waiting: impl Future<Output = ()>) {
+    let waited = tokio::time::timeout(PATIENCE, waiting).await;
+    waited.unwrap_or_else(|_| panic!("never came: {what}"));
+}
 
 async fn say(platform: &Platform, guild: &str, user: &str, name: &str, options: Value) -> String {
     let answer = backups::command(platform, guild, user, name, options).await;
@@ -38,31 +48,37 @@ async fn until(platform: &Platform, id: u64, wanted: fn(&DrillReport) -> bool) -
 /// The line of the list that tells of this attacker, once it says what is wanted: incidents are
 /// written down behind the decision.
 async fn listed(platform: &Platform, guild: &str, attacker: &str, wanted: &str) {
-    loop {
-        let said = say(platform, guild, OWNER, "protection incidents", json!({})).await;
-        let mut lines = said.split("\\n");
-        if lines.any(|line| line.contains(attacker) && line.contains(wanted)) {
-            return;
+    let waiting = async {
+        loop {
+            let said = say(platform, guild, OWNER, "protection incidents", json!({})).await;
+            let mut lines = said.split("\\n");
+            if lines.any(|line| line.contains(attacker) && line.contains(wanted)) {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    in_time(wanted, waiting).await;
 }
 
 async fn alerted(platform: &Platform, channel: &str, attacker: &str, wanted: &str) {
     let path = format!("/channels/{channel}/messages");
-    loop {
-        let messages = backups::discord(platform, &path).await.unwrap();
-        let tells = |message: &Value| {
-            let embed = &message["embeds"][0];
-            let (title, text) = (embed["title"].as_str(), embed["description"].as_str());
-            title.is_some_and(|title| title.starts_with(wanted))
-                && text.is_some_and(|text| text.contains(attacker))
-        };
-        if messages.as_array().unwrap().iter().any(tells) {
-            return;
+    let waiting = async {
+        loop {
+            let messages = backups::discord(platform, &path).await.unwrap();
+            let tells = |message: &Value| {
+                let embed = &message["embeds"][0];
+                let (title, text) = (embed["title"].as_str(), embed["description"].as_str());
+                title.is_some_and(|title| title.starts_with(wanted))
+                    && text.is_some_and(|text| text.contains(attacker))
+            };
+            if messages.as_array().unwrap().iter().any(tells) {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    in_time(wanted, waiting).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
