@@ -1,7 +1,7 @@
 //! Several that share one attack, and many that only look so.
 
 use serde_json::json;
-use splashtail_antinuke::{HOUR, IncidentKind, Rung, bits};
+use splashtail_antinuke::{HOUR, IncidentKind, IncidentState, Rung, bits};
 use splashtail_guild::Id;
 
 use crate::world::*;
@@ -118,6 +118,12 @@ fn whoever_armed_an_attacker_belongs_to_the_attack() {
     }
     assert!(world.is_contained(ADMIN) && world.is_contained(user(1)));
     assert_eq!(world.incident().kind, IncidentKind::Colluders);
+    // What was on its way still comes: nobody is left to hold, and nothing is under way.
+    for n in 6..12 {
+        let by = if n % 2 == 0 { ADMIN } else { user(1) };
+        world.delete_channel(by, n);
+    }
+    assert_eq!(world.incident().state, IncidentState::Contained);
 }
 
 #[test]
