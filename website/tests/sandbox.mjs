@@ -191,7 +191,7 @@ async function drill(page) {
   await report.getByText(/(\d+) of \1 acts/).waitFor();
   await report.getByText('members joined').first().waitFor();
   await picture(page, 'sandbox-drill');
-  return await report.getByRole('status').innerText();
+  return await report.locator('[role=status]:not(.sr-only)').innerText();
 }
 
 async function smallScreen(page) {
