@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use splashtail_guild::{Id, Kind, Structure};
 
 use super::{Engine, MAX_EVIDENCE, MAX_INCIDENTS, NOBODY, OwnCall, bounded};
-use crate::act::{Act, Instant, Repair, deleted_kind};
+use crate::act::{Act, Instant, deleted_kind};
 use crate::actor::{Actor, State};
 use crate::bits::{self, PANIC, POWER};
-use crate::effect::{Alert, Call, Effect, Inverse, Method, Notice, Rung, Timing};
-use crate::entry::action as a;
+use crate::effect::{Call, Effect, Rung, Timing};
 use crate::incident::{
     ActRecord, CallRecord, Incident, IncidentKind, IncidentState, MAX_ACTORS, MAX_CALLS, Rule,
     Suspect, Times,
@@ -18,7 +17,6 @@ use crate::incident::{
 use crate::ladder::{self, Case, Next};
 use crate::members::{permissions, role_bits};
 use crate::moment::{DAY, MINUTE, Moment, SECOND};
-use crate::panic::{self, Panic, Taken};
 use crate::policy::Mode;
 
 /// A step that has no answer for so long is given up for the next.
@@ -358,7 +356,12 @@ impl Engine {
         best.filter(|(_, held)| held.len() >= 2)
     }
 
-    fn with_case<T>(&self, incident: Id, user: Id, build: impl FnOnce(Case<'_>, &Self) -> T) -> T {
+    pub(super) fn with_case<T>(
+        &self,
+        incident: Id,
+        user: Id,
+        build: impl FnOnce(Case<'_>, &Self) -> T,
+    ) -> T {
         let (tried, round, fetched) = match self.actors.get(&user) {
             Some(actor) => (actor.tried.clone(), actor.round, actor.fetched),
             None => (BTreeSet::new(), 0, false),
@@ -491,196 +494,6 @@ impl Engine {
         }
     }
 
-    /// Puts right what an act did, in an incident.
-    pub(super) fn repair(
-        &mut self,
-        incident: Id,
-        repairs: &[Repair],
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        for repair in repairs {
-            for call in self.repair_calls(incident, repair, structure, now) {
-                self.issue(incident, call, structure, now, out);
-            }
-        }
-    }
-
-    fn repair_calls(
-        &mut self,
-        incident: Id,
-        repair: &Repair,
-        structure: &Structure,
-        now: Moment,
-    ) -> Vec<Call> {
-        let guild = self.guild;
-        let lifted: Vec<Id> = self
-            .timed_out
-            .iter()
-            .filter(|(_, at)| now.since(*at) < 10 * MINUTE)
-            .map(|(user, _)| *user)
-            .collect();
-        self.with_case(incident, guild, |case, engine| {
-            let sight = engine.sight(structure);
-            match repair {
-                Repair::RoleBits { role, gained } => {
-                    // The role's own event may not have come yet.
-                    let now = role_bits(structure, *role) | gained;
-                    let left = now & !gained & sight.my_permissions();
-                    let path = format!("/guilds/{guild}/roles/{role}");
-                    let mut call = case.call(Rung::DisarmRole, *role, Method::Patch, path);
-                    call.body = Some(json!({"permissions": left.to_string()}));
-                    call.action = Some(a::ROLE_UPDATE);
-                    let taken = now & !left;
-                    let role = *role;
-                    call.inverse = Some(Inverse::GiveBits { role, taken, left });
-                    vec![call]
-                }
-                Repair::TakeRole { user, role } if sight.is_below_me(*role) => {
-                    let mut call = ladder::take_one(&case, sight, *user, *role);
-                    call.key.actor = *user;
-                    vec![call]
-                }
-                Repair::TakeRole { .. } => Vec::new(),
-                Repair::HoldBot { bot } => {
-                    let own = crate::members::managed_role_of(structure, *bot);
-                    let own = own.filter(|role| sight.is_below_me(*role));
-                    let call = own.and_then(|role| {
-                        ladder::disarm(&case, sight, Rung::HoldBot, role, u64::MAX)
-                    });
-                    call.map(|mut call| {
-                        call.key.actor = *bot;
-                        call
-                    })
-                    .into_iter()
-                    .collect()
-                }
-                Repair::DeleteInvite { code } => {
-                    let path = format!("/invites/{code}");
-                    let mut call = case.call(Rung::DeleteInvite, guild, Method::Delete, path);
-                    call.action = Some(a::INVITE_DELETE);
-                    call.target = None;
-                    vec![call]
-                }
-                Repair::RestoreOnboarding {
-                    prompts: Some(prompts),
-                } => {
-                    let path = format!("/guilds/{guild}/onboarding");
-                    let mut call = case.call(Rung::RestoreOnboarding, guild, Method::Put, path);
-                    call.body = Some(json!({"prompts": prompts}));
-                    call.action = Some(a::ONBOARDING_UPDATE);
-                    call.target = None;
-                    vec![call]
-                }
-                // What it was is not known: a person has to look.
-                Repair::RestoreOnboarding { prompts: None } => Vec::new(),
-                Repair::DisableRule { rule } => {
-                    let path = format!("/guilds/{guild}/auto-moderation/rules/{rule}");
-                    let mut call = case.call(Rung::DisableRule, *rule, Method::Patch, path);
-                    call.body = Some(json!({"enabled": false}));
-                    call.action = Some(a::AUTOMOD_RULE_UPDATE);
-                    call.inverse = Some(Inverse::EnableRule { rule: *rule });
-                    let lifts = lifted.iter().map(|user| lift(&case, guild, *user));
-                    std::iter::once(call).chain(lifts).collect()
-                }
-            }
-        })
-    }
-
-    /// Lifts a timeout that a rule we just switched off gave.
-    pub(super) fn lift_if_disarmed(
-        &mut self,
-        user: Id,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let recent = self.incidents.values().find(|incident| {
-            let mut calls = incident.calls.iter();
-            calls.any(|c| c.call.key.rung == Rung::DisableRule && now.since(c.timing.sent) < MINUTE)
-        });
-        if let Some(incident) = recent.map(|incident| incident.id) {
-            let guild = self.guild;
-            let call = self.with_case(incident, guild, |case, _| lift(&case, guild, user));
-            self.issue(incident, call, structure, now, out);
-        }
-    }
-
-    /// Something is wrong, and nobody is to blame for it.
-    pub(super) fn repair_without_blame(
-        &mut self,
-        actor: Id,
-        act: &Act,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        for repair in &act.repairs {
-            match repair {
-                Repair::HoldBot { bot } => {
-                    self.hold_bot(*bot, structure, now, out);
-                }
-                repair => {
-                    let by_nobody = act.counts.is_empty();
-                    let whose = if by_nobody { NOBODY } else { actor };
-                    let kind = IncidentKind::Tamper;
-                    let incident = self.open(whose, kind, &[], structure, now);
-                    self.repair(incident, std::slice::from_ref(repair), structure, now, out);
-                    self.publish(incident, false, now, out);
-                }
-            }
-        }
-    }
-
-    /// A new bot holds nothing until somebody says so; its role may come later than its entry.
-    pub(super) fn hold_bot(
-        &mut self,
-        bot: Id,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        if self.is_spared(bot, structure) {
-            return;
-        }
-        let role = crate::members::managed_role_of(structure, bot);
-        let power = role.map_or(0, |role| role_bits(structure, role) & POWER);
-        if power == 0 {
-            if self.held_bots.len() < 64 {
-                self.held_bots.insert(bot, (bot, now));
-            }
-            return;
-        }
-        self.held_bots.remove(&bot);
-        let what = Instant::BotWithPower;
-        let rules = [Rule::Instant { what }];
-        let incident = self.open(bot, IncidentKind::Actor, &rules, structure, now);
-        self.repair(incident, &[Repair::HoldBot { bot }], structure, now, out);
-        let alert = Alert {
-            notice: Notice::BotHeld,
-            incident: Some(incident),
-            about: Some(bot),
-            owner: false,
-        };
-        self.tell(alert, now, out);
-        self.publish(incident, false, now, out);
-    }
-
-    /// Repairs that belong to somebody who is being dealt with already.
-    pub(super) fn repair_in_incident(
-        &mut self,
-        actor: Id,
-        act: &Act,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        if let Some(incident) = self.actors.get(&actor).and_then(|a| a.incident) {
-            self.repair(incident, &act.repairs, structure, now, out);
-        }
-    }
-
     /// An incident against nobody who could be punished.
     pub(super) fn alarm(
         &mut self,
@@ -701,92 +514,6 @@ impl Engine {
             true => self.add_evidence(me, &act, Some(raw), &structure, now, out),
             false => self.publish(id, true, now, out),
         }
-    }
-
-    pub(super) fn begin_panic(
-        &mut self,
-        incident: Id,
-        mask: u64,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let dry = self
-            .incidents
-            .get(&incident)
-            .is_none_or(|i| i.mode != Mode::On);
-        let before = self.panic.as_ref().map_or(0, |panic| panic.mask);
-        let told = self.incidents.get(&incident).is_some_and(|i| i.panic);
-        if mask & !before == 0 || (dry && told) {
-            return;
-        }
-        let suspects = self.incidents.get(&incident).map(|i| i.suspects.clone());
-        let first: Vec<Id> = suspects
-            .iter()
-            .flatten()
-            .filter_map(|suspect| self.members.get(suspect.id))
-            .flat_map(|member| member.roles.iter().copied())
-            .collect();
-        let guild = self.guild;
-        let mask = mask | before;
-        let calls = self.with_case(incident, guild, |case, engine| {
-            panic::begin(&case, engine.sight(structure), mask, &first, now)
-        });
-        if let Some(open) = self.incidents.get_mut(&incident) {
-            open.panic = true;
-        }
-        if !dry {
-            let fresh = calls.iter().filter_map(|call| match call.inverse {
-                Some(Inverse::GiveBits { role, taken, left }) => Some(Taken { role, taken, left }),
-                _ => None,
-            });
-            let fresh: Vec<Taken> = fresh.collect();
-            let panic = self.panic.get_or_insert_with(|| Panic {
-                incident,
-                mask,
-                since: now,
-                renewed: now,
-                confirmed: false,
-                taken: Vec::new(),
-                suspect_roles: Vec::new(),
-            });
-            panic.mask = mask;
-            for taken in fresh {
-                match panic.taken.iter_mut().find(|t| t.role == taken.role) {
-                    Some(known) => {
-                        known.taken |= taken.taken;
-                        known.left = taken.left;
-                    }
-                    None => panic.taken.push(taken),
-                }
-            }
-            panic.suspect_roles.extend(first);
-            self.round = self.round.wrapping_add(1);
-        }
-        for call in calls {
-            self.issue(incident, call, structure, now, out);
-        }
-    }
-
-    pub(super) fn renew_panic(
-        &mut self,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let due = self.panic.as_ref().filter(|panic| panic.needs_renewal(now));
-        let Some(incident) = due.map(|panic| panic.incident) else {
-            return;
-        };
-        let guild = self.guild;
-        self.round = self.round.wrapping_add(1);
-        let call = self.with_case(incident, guild, |case, engine| {
-            panic::pause(&case, engine.sight(structure), Some(now))
-        });
-        if let Some(panic) = &mut self.panic {
-            panic.renewed = now;
-        }
-        self.issue(incident, call, structure, now, out);
     }
 
     /// Moves every state on whose time is over.
@@ -851,12 +578,4 @@ pub(super) fn is_containing(rung: Rung) -> bool {
         rung,
         Rung::TakeRoles | Rung::Kick | Rung::Ban | Rung::HoldBot | Rung::DisarmRole
     )
-}
-
-fn lift(case: &Case<'_>, guild: Id, user: Id) -> Call {
-    let path = format!("/guilds/{guild}/members/{user}");
-    let mut call = case.call(Rung::LiftTimeout, user, Method::Patch, path);
-    call.body = Some(json!({"communication_disabled_until": null}));
-    call.action = Some(a::MEMBER_UPDATE);
-    call
 }

@@ -8,6 +8,8 @@ mod contain;
 mod gateway;
 mod inquiry;
 mod judge;
+mod panicking;
+mod repair;
 mod saved;
 mod unexplained;
 mod webhook;
