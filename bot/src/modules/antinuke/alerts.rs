@@ -271,9 +271,7 @@ impl Protection {
         incident: Option<&Incident>,
         shown: &Value,
     ) -> Result<(), DiscordError> {
-        let Ok(discord) = self.discord() else {
-            return Ok(());
-        };
+        let discord = &self.discord;
         let known = match incident {
             Some(incident) => self.shown(server.guild, incident).await,
             None => None,
@@ -327,9 +325,7 @@ impl Protection {
     }
 
     async fn write_to(&self, user: Id, name: &str, shown: Value) -> Result<(), DiscordError> {
-        let Ok(discord) = self.discord() else {
-            return Ok(());
-        };
+        let discord = &self.discord;
         let open = discord
             .post("/users/@me/channels")
             .lane(Lane::Interactive)

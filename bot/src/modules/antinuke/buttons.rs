@@ -49,7 +49,7 @@ pub(super) fn pressed(protection: &Arc<Protection>, server: &Arc<Server>, data: 
 impl Protection {
     async fn answer(&self, path: String, said: &str) -> anyhow::Result<()> {
         let answer = json!({"type": 4, "data": {"content": said, "flags": EPHEMERAL}});
-        let post = self.discord()?.post(path).lane(Lane::Interactive);
+        let post = self.discord.post(path).lane(Lane::Interactive);
         // Discord takes no answer later.
         let post = post.longest_wait(ANSWERABLE).json(&answer);
         post.send_empty().await?;

@@ -49,24 +49,16 @@ impl Protection {
 
     async fn call(self: Arc<Self>, server: &Arc<Server>, call: Call) {
         let sent = self.now();
-        let outcome = match self.discord() {
-            Ok(discord) => {
-                let reason = match call.action.zip(self.tags()) {
-                    Some((action, tags)) => {
-                        let guild = Id::new(server.guild.get());
-                        let tag = tags.tag(guild, action, call.target, sent);
-                        format!("{} {tag}", call.reason)
-                    }
-                    None => call.reason.clone(),
-                };
-                let answer = request(discord, &call).reason(&reason).send_empty().await;
-                outcome(&call, answer)
+        let reason = match call.action.zip(self.tags()) {
+            Some((action, tags)) => {
+                let guild = Id::new(server.guild.get());
+                let tag = tags.tag(guild, action, call.target, sent);
+                format!("{} {tag}", call.reason)
             }
-            Err(error) => {
-                warn!(error = %format!("{error:#}"), "protection cannot reach Discord");
-                Outcome::Down
-            }
+            None => call.reason.clone(),
         };
+        let request = request(&self.discord, &call).reason(&reason);
+        let outcome = outcome(&call, request.send_empty().await);
         let answered = self.now();
         let label = match outcome {
             Outcome::Done => "done",
@@ -91,9 +83,8 @@ impl Protection {
     }
 
     async fn fetch(self: Arc<Self>, server: &Arc<Server>, user: Id) {
-        let Ok(discord) = self.discord() else { return };
         let path = format!("/guilds/{}/members/{user}", server.guild);
-        let member = match discord.get(path).longest_wait(IMPATIENT).send().await {
+        let member = match self.discord.get(path).longest_wait(IMPATIENT).send().await {
             Ok(member) => member,
             Err(error) if error.is_not_found() => Value::Null,
             // Without an answer the engine goes on by itself after a while.
@@ -147,12 +138,10 @@ impl Protection {
         after: &mut Id,
         lane: Lane,
     ) -> Reading {
-        let Ok(discord) = self.discord() else {
-            return Reading::Failed;
-        };
         for _ in 0..PAGES {
             let path = format!("/guilds/{}/audit-logs", server.guild);
-            let mut request = discord
+            let mut request = self
+                .discord
                 .get(path)
                 .query("after", *after)
                 .query("limit", PAGE)

@@ -137,7 +137,7 @@ impl Protection {
         Ok(())
     }
 
-    async fn write_state(&self, server: &Server) -> Result<(), StorageError> {
+    pub(super) async fn write_state(&self, server: &Server) -> Result<(), StorageError> {
         let Some(saved) = server.changed() else {
             return Ok(());
         };
@@ -185,100 +185,5 @@ fn row(
         document: serde_json::to_string(incident).unwrap_or_default(),
         alert: None,
         updated_at: at,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use futures_util::FutureExt as _;
-    use serde_json::{Value, json};
-    use splashtail_core::config::Config;
-    use splashtail_core::ids::{GuildId, ShardId, UserId};
-    use splashtail_guild::Id;
-
-    use super::super::listener::Ear;
-    use super::super::service::{ChangeError, NoIdentity};
-    use super::*;
-    use crate::events::{Body, Event, EventKind, Listener as _};
-    use crate::guilds::{GuildView, Guilds};
-    use crate::modules::foundation::for_tests;
-
-    const ATTACKER: u64 = 7;
-
-    fn guild() -> GuildId {
-        GuildId::new(10).unwrap()
-    }
-
-    fn event(kind: EventKind, body: &Value) -> Event {
-        Event {
-            kind,
-            guild: guild(),
-            shard: ShardId(0),
-            seq: Some(1),
-            received: Duration::from_secs(1),
-            body: Body::Raw(Bytes::from(body.to_string())),
-        }
-    }
-
-    fn known() -> GuildView {
-        let guilds = Guilds::default();
-        guilds.begin(ShardId(0), UserId::new(5), &[guild()]);
-        let whole = json!({"id": "10", "name": "Harbour", "owner_id": "1", "member_count": 3,
-            "features": [], "channels": [], "members": [],
-            "roles": [{"id": "10", "name": "@everyone", "permissions": "0", "position": 0}]});
-        let followed = guilds.follow(&event(EventKind::GuildCreate, &whole));
-        followed.read.unwrap();
-        guilds.get(guild()).unwrap()
-    }
-
-    fn with_identity(config: &Config, secret: &str) -> Arc<Config> {
-        let mut config = config.clone();
-        let token = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.sandbox.small";
-        config.discord_auth.token = Some(token.into());
-        let secrets = &mut config.meta.jobserver_secrets;
-        secrets.insert("bot".to_owned(), secret.into());
-        Arc::new(config)
-    }
-
-    #[tokio::test]
-    async fn what_was_counted_last_is_written_down_when_the_process_stops() {
-        let foundation = for_tests().await;
-        let config = with_identity(&foundation.config, "a secret of the bot and the jobserver");
-        let storage = foundation.storage.clone();
-        let protection = Arc::new(Protection::new(config, foundation.clock, storage.clone()));
-        let entry = json!({"id": "1500000000000000000", "guild_id": "10", "action_type": 12,
-            "user_id": ATTACKER.to_string(), "target_id": "30", "changes": []});
-        let entry = event(EventKind::GuildAuditLogEntryCreate, &entry);
-        let ear = Ear(Arc::clone(&protection));
-        ear.on_event(&entry, &known()).await.unwrap();
-        assert!(storage.protections().get(guild()).await.unwrap().is_none());
-
-        // A write that was dropped when the process stopped does not count as one.
-        let server = protection.server(guild()).unwrap();
-        let _ = protection.write_state(&server).now_or_never();
-        protection.close().await;
-        let row = storage.protections().get(guild()).await.unwrap().unwrap();
-        let state: splashtail_antinuke::Saved = serde_json::from_str(&row.state.unwrap()).unwrap();
-        assert!(state.actors.contains_key(&Id::new(ATTACKER)), "{state:?}");
-    }
-
-    #[tokio::test]
-    async fn without_a_secret_nothing_can_be_switched_on() {
-        let foundation = for_tests().await;
-        for config in [
-            with_identity(&foundation.config, ""),
-            Arc::clone(&foundation.config),
-        ] {
-            let (clock, storage) = (foundation.clock.clone(), foundation.storage.clone());
-            let protection = Protection::new(config, clock, storage);
-            assert!(protection.load(&known()).await.is_none());
-            let refused = protection.change(guild(), |_| ()).await;
-            let why = match refused {
-                Err(ChangeError::NoIdentity(why)) => why,
-                other => panic!("{other:?}"),
-            };
-            assert!(matches!(why, NoIdentity::NoSecret | NoIdentity::NoToken));
-        }
     }
 }

@@ -36,10 +36,11 @@ impl Antinuke {
             config,
             clock,
             storage,
+            discord,
             ..
         } = foundation.clone();
         Self {
-            protection: Arc::new(Protection::new(config, clock, storage)),
+            protection: Arc::new(Protection::new(&config, clock, storage, &discord)),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The engines of all servers of this cluster, and the time they go by.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use base64::Engine as _;
 use secrecy::ExposeSecret as _;
 use splashtail_antinuke::{Incident, Input, Moment, Policy, Pulse, TagKey};
@@ -27,13 +26,13 @@ const LOADING: Duration = Duration::from_secs(2);
 const ATTEMPTS: usize = 4;
 
 pub struct Protection {
-    pub(super) config: Arc<Config>,
     pub(super) clock: SharedClock,
     pub(super) storage: Storage,
     pub(super) alerts: Alerts,
     /// Who the bot is, and what its marks are made with.
     identity: Result<(Id, TagKey), NoIdentity>,
-    discord: OnceLock<Discord>,
+    /// Through which everything is done to servers.
+    pub(super) discord: Discord,
     pulse: Mutex<Pulse>,
     servers: Mutex<HashMap<GuildId, Arc<Server>>>,
     /// The latest of each incident that is not written down yet.
@@ -68,38 +67,21 @@ pub enum ChangeError {
 }
 
 impl Protection {
-    pub fn new(config: Arc<Config>, clock: SharedClock, storage: Storage) -> Self {
-        let identity = identify(&config);
+    pub fn new(config: &Config, clock: SharedClock, storage: Storage, discord: &Discord) -> Self {
+        let identity = identify(config);
         if let Err(error) = &identity {
             warn!("{error}");
         }
         Self {
             identity,
-            config,
             clock,
             storage,
             alerts: Alerts::default(),
-            discord: OnceLock::new(),
+            discord: discord.in_lane(Lane::Containment),
             pulse: Mutex::default(),
             servers: Mutex::default(),
             unwritten: Mutex::default(),
         }
-    }
-
-    /// The client through which everything is done to servers.
-    pub(super) fn discord(&self) -> anyhow::Result<&Discord> {
-        if let Some(discord) = self.discord.get() {
-            return Ok(discord);
-        }
-        let token = self.config.discord_auth.token.as_ref();
-        let token = token.context("there is no bot token")?;
-        let made = Discord::new(
-            self.config.discord_api(),
-            &self.config.discord.cdn_base,
-            token,
-            Arc::clone(&self.clock),
-        )?;
-        Ok(self.discord.get_or_init(|| made.in_lane(Lane::Containment)))
     }
 
     pub(super) fn tags(&self) -> Option<&TagKey> {

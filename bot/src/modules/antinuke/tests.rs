@@ -3,20 +3,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use splashtail_antinuke::{Mode, Moment, Saved};
 use splashtail_core::clock::ManualClock;
 use splashtail_core::config::{Config, DatabaseTarget};
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::{GuildId, ShardId, UserId};
+use splashtail_discord::Discord;
 use splashtail_guild::Id;
 use splashtail_storage::Storage;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::Ear;
-use super::service::{ChangeError, Protection};
+use super::service::{ChangeError, NoIdentity, Protection};
 use crate::events::{Body, Event, EventKind, Listener as _};
 use crate::guilds::{GuildView, Guilds};
+use crate::modules::foundation::for_tests;
 
 const ACTOR: u64 = 7;
 const ENTRY: u64 = 1_500_000_000_000_000_000;
@@ -50,7 +53,8 @@ fn view() -> GuildView {
 struct World {
     clock: ManualClock,
     storage: Storage,
-    config: Arc<Config>,
+    config: Config,
+    discord: Discord,
 }
 
 impl World {
@@ -69,7 +73,8 @@ impl World {
         Self {
             clock: ManualClock::new("2026-11-30T12:00:00Z".parse().unwrap()),
             storage,
-            config: Arc::new(config),
+            config,
+            discord: for_tests().await.discord,
         }
     }
 
@@ -80,8 +85,13 @@ impl World {
     }
 
     fn start(&self) -> Arc<Protection> {
-        let (config, storage) = (Arc::clone(&self.config), self.storage.clone());
-        Arc::new(Protection::new(config, self.clock.shared(), storage))
+        self.start_with(&self.config)
+    }
+
+    fn start_with(&self, config: &Config) -> Arc<Protection> {
+        let (clock, storage) = (self.clock.shared(), self.storage.clone());
+        let protection = Protection::new(config, clock, storage, &self.discord);
+        Arc::new(protection)
     }
 
     async fn set(&self, policy: &str, state: &Saved) {
@@ -227,4 +237,43 @@ async fn after_a_start_the_log_is_read_from_where_it_had_got_to_once() {
     let cold = World::new().await.start();
     let server = cold.load(&view()).await.unwrap();
     assert_eq!(server.take_missed(), None);
+}
+
+#[tokio::test]
+async fn what_was_counted_last_is_written_down_when_the_process_stops() {
+    let world = World::new().await;
+    let protection = world.start();
+    hear_of_an_act(&protection).await;
+    let store = world.storage.protections();
+    assert!(store.get(guild()).await.unwrap().is_none());
+
+    // A write that was dropped when the process stopped does not count as one.
+    let server = protection.server(guild()).unwrap();
+    let _ = protection.write_state(&server).now_or_never();
+    protection.close().await;
+    let row = store.get(guild()).await.unwrap().unwrap();
+    let state: Saved = serde_json::from_str(&row.state.unwrap()).unwrap();
+    assert!(state.actors.contains_key(&Id::new(ACTOR)), "{state:?}");
+}
+
+#[tokio::test]
+async fn without_a_secret_nothing_can_be_switched_on() {
+    let world = World::new().await;
+    let mut no_secret = Config::clone(&world.config);
+    let secrets = &mut no_secret.meta.jobserver_secrets;
+    secrets.insert("bot".to_owned(), "".into());
+    let mut no_token = Config::clone(&world.config);
+    no_token.discord_auth.token = None;
+    for (config, expected) in [
+        (no_secret, NoIdentity::NoSecret),
+        (no_token, NoIdentity::NoToken),
+    ] {
+        let protection = world.start_with(&config);
+        assert!(protection.load(&view()).await.is_none());
+        let refused = protection.change(guild(), |_| ()).await;
+        match refused {
+            Err(ChangeError::NoIdentity(why)) => assert_eq!(why, expected),
+            other => panic!("{other:?}"),
+        }
+    }
 }
