@@ -201,7 +201,7 @@ async fn the_sweep_clears_up_after_dead_tasks_alone() {
     for path in [
         format!("work/{over}/begun"),
         format!("work/{over}/draft.1#3"),
-        format!("tasks/{over}/work/guild.1"),
+        ["tasks", &over.to_string(), "work", "guild.1"].join("/"),
         foreign.to_owned(),
     ] {
         let path = server.objects.join(path);
