@@ -351,7 +351,7 @@ async fn latency() {
         .await
         .unwrap();
     let mut figures = Vec::new();
-    for address in [gateway.clone(), relay.url(SHARD)] {
+    for address in [format!("{gateway}/"), relay.url(SHARD)] {
         let (mut socket, _) = connect_async(format!("{address}?v=10")).await.unwrap();
         let mut trips = Vec::new();
         for _ in 0..TRIPS {
