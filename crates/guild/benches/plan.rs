@@ -1,8 +1,21 @@
-//! What it takes to compare and plan a server at Discord's limits: 250 roles, 500 channels.
+//! What it takes to compare and plan a server at Discord's limits, 250 roles and 500 channels, and the sandbox's
+//! world `big`, whose channels are of every kind.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a program of its own"
+)]
+
+use std::sync::Arc;
+
+use chrono::{TimeZone, Utc};
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use splashtail_guild::{Facts, Mode, Structure, Surplus, bits, compare, plan};
+use splashtail_sandbox_world::clock::SandboxClock;
+use splashtail_sandbox_world::seed;
+use splashtail_sandbox_world::world::Addresses;
 
 const ROLES: u64 = 249;
 const CHANNELS: u64 = 500;
@@ -27,12 +40,48 @@ fn server(first: u64) -> Structure {
     roles.extend((0..ROLES).map(role));
     let guild = json!({"id": "1", "name": "Harbour", "features": ["COMMUNITY"], "roles": roles,
         "channels": (0..CHANNELS).map(channel).collect::<Vec<_>>()});
-    Structure::from_guild(&guild).unwrap_or_else(|| Structure::empty(splashtail_guild::Id::new(1)))
+    Structure::from_guild(&guild).unwrap()
+}
+
+/// The guild of the world `big`, as its administrator's bot is told of it.
+fn big() -> Structure {
+    let addresses = Addresses {
+        rest: "http://127.0.0.1:1".to_owned(),
+        gateway: "ws://127.0.0.1:2".to_owned(),
+    };
+    let clock = Arc::new(SandboxClock::new(
+        Utc.with_ymd_and_hms(2026, 11, 30, 0, 0, 0).unwrap(),
+    ));
+    let world = seed::build("big", 1, &addresses, &clock).unwrap();
+    let bot = *world.guilds[&seed::big::BIG_GUILD]
+        .members
+        .keys()
+        .find(|user| world.users[user].bot)
+        .unwrap();
+    let text = world.guild_create_text(seed::big::BIG_GUILD, bot, u64::MAX, 250);
+    Structure::from_guild(&serde_json::from_str(&text.unwrap()).unwrap()).unwrap()
+}
+
+/// Bytes that are resident now.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// Megabytes of one of what is made, from the growth by 50.
+fn megabytes<T>(make: impl Fn() -> T) -> f64 {
+    const COUNT: u32 = 50;
+    let before = resident();
+    let kept: Vec<T> = (0..COUNT).map(|_| make()).collect();
+    let grown = resident().saturating_sub(before);
+    drop(kept);
+    f64::from(u32::try_from(grown / 1024).unwrap()) / 1024.0 / f64::from(COUNT)
 }
 
 fn plans(c: &mut Criterion) {
     let whole = server(10_000);
     let other = server(50_000);
+    let big = big();
     let bare = json!({"id": "1", "name": "Harbour", "features": ["COMMUNITY"], "roles": [
         {"id": "1", "name": "@everyone", "position": 0, "permissions": "1024"}], "channels": []});
     let empty = Structure::from_guild(&bare).unwrap_or_else(|| whole.clone());
@@ -51,6 +100,16 @@ fn plans(c: &mut Criterion) {
     c.bench_function("plan a full rebuild", |b| {
         b.iter(|| plan(&empty, &whole, facts, &mode));
     });
+    let nothing = Structure::empty(big.id());
+    c.bench_function("plan a full rebuild of `big`", |b| {
+        b.iter(|| plan(&nothing, &big, facts, &mode));
+    });
+    println!("\n| Memory | MB |\n|---|---|");
+    let text = serde_json::to_string(&big).unwrap();
+    let read = || serde_json::from_str::<Structure>(&text).unwrap();
+    println!("| the structure of `big` | {:.1} |", megabytes(read));
+    let planned = || plan(&nothing, &big, facts, &mode);
+    println!("| its plan | {:.1} |\n", megabytes(planned));
     c.bench_function("keep a snapshot", |b| b.iter(|| whole.clone()));
     let update = json!({"id": "11001", "type": 0, "name": "renamed", "position": 1, "parent_id": "11000", "flags": 0});
     c.bench_function("follow a CHANNEL_UPDATE", |b| {
