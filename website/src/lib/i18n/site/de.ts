@@ -82,27 +82,28 @@ export const de: Texts<SiteKey> = {
   'nav.accessibility': 'Barrierefreiheit',
   'landing.page': 'AntiRaid',
   'landing.description':
-    'AntiRaid bewahrt geprüfte Kopien von Discord-Servern auf und sagt ehrlich, was ihnen fehlt.',
-  'landing.claim': 'Dein Server, wieder wie zuvor.',
+    'AntiRaid stoppt, wer einen Discord-Server zerstört, stellt ihn wieder her und sagt ehrlich, was verloren ist.',
+  'landing.claim': 'Angreifer gestoppt. Dein Server, wieder wie zuvor.',
   'landing.lead':
-    'AntiRaid bewahrt Kopien deines Discord-Servers auf, die beweisen, dass sie ganz sind, und arbeitet weiter, was immer abstürzt oder neu startet.',
+    'AntiRaid zählt, was jeder Moderator und jeder Bot tut, nimmt Angreifern die Rechte, bevor der Rest weg ist, und bewahrt Kopien deines Servers auf, die beweisen, dass sie ganz sind.',
   'landing.start': 'Die erste Sicherung machen',
+  'landing.protect': 'Schutz einrichten',
   'landing.commands': 'Alle Befehle ansehen',
   'landing.servers': { one: 'Betreut gerade {count} Server.', other: 'Betreut gerade {count} Server.' },
   'landing.live': 'Aktueller Status',
   'landing.lines': 'Was es kann',
+  'landing.stops': 'Stoppt, wer angreift',
+  'landing.stopsHelp':
+    'Ein gestohlenes Konto oder ein Bot, der Kanäle löscht, verliert nach den ersten paar seine Rollen. Ausprobieren kannst du es zuerst im Probelauf.',
+  'landing.restores': 'Bringt zurück, was fehlt',
+  'landing.restoresHelp':
+    'Eine Wiederherstellung zeigt ihren Plan, bevor sie etwas anrührt, ändert nur, was anders ist, und geht nach jedem Absturz weiter, wo sie war.',
   'landing.backups': 'Sicherungen, die man prüfen kann',
   'landing.backupsHelp':
-    'Aufbau, Nachrichten und Dateien eines Servers in einer Datei, die jeder mit dem Passwort prüfen kann.',
+    'Aufbau, Nachrichten und Dateien eines Servers in einer Datei, die jeder mit dem Passwort prüfen kann. Das Passwort wird nie gespeichert.',
   'landing.honest': 'Ehrlich über Lücken',
   'landing.honestHelp':
     'Ein Kanal, den der Bot nicht sehen darf, gilt nie als gelöscht, und jede Sicherung sagt, wie viele sie nicht lesen konnte.',
-  'landing.resumes': 'Macht nach einem Absturz weiter',
-  'landing.resumesHelp':
-    'Eine Sicherung geht bei dem Schritt weiter, bei dem sie war, auf jedem Rechner, der noch läuft.',
-  'landing.secret': 'Dein Passwort bleibt deins',
-  'landing.secretHelp':
-    'Eine verschlüsselte Sicherung öffnet nur dein Passwort. Es wird nie gespeichert, also kann es auch niemand zurückgeben.',
   'landing.drill': 'Einen Angriff ausprobieren',
   'landing.drillHelp':
     'Die Sandbox ist ein Discord auf dem eigenen Rechner, samt Raids und Nukes zum Ausprobieren.',

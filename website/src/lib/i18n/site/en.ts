@@ -81,26 +81,28 @@ export const en = {
   'nav.accessibility': 'Accessibility',
   'landing.page': 'AntiRaid',
   'landing.description':
-    'AntiRaid keeps verified copies of Discord servers, and says honestly what they lack.',
-  'landing.claim': 'Your server, back the way it was.',
+    'AntiRaid stops whoever tears a Discord server down, puts it back, and says honestly what is lost.',
+  'landing.claim': 'Attackers stopped. Your server, back the way it was.',
   'landing.lead':
-    'AntiRaid keeps copies of your Discord server that prove they are whole, and goes on with its work whatever is killed or restarted.',
+    'AntiRaid counts what every moderator and every bot does, takes the rights of whoever attacks before the rest is gone, and keeps copies of your server that prove they are whole.',
   'landing.start': 'Make the first backup',
+  'landing.protect': 'Set up protection',
   'landing.commands': 'See all commands',
   'landing.servers': { one: 'Looks after {count} server now.', other: 'Looks after {count} servers now.' },
   'landing.live': 'Live status',
   'landing.lines': 'What it does',
+  'landing.stops': 'Stops whoever attacks',
+  'landing.stopsHelp':
+    'A stolen account or a bot that deletes channels loses its roles after the first few. You try it in a dry run first.',
+  'landing.restores': 'Puts back what is gone',
+  'landing.restoresHelp':
+    'A restore shows its plan before it touches anything, changes only what differs, and goes on where it was after any crash.',
   'landing.backups': 'Backups you can check',
   'landing.backupsHelp':
-    'Structure, messages and files of a server in one file that anybody with the password can verify.',
+    'Structure, messages and files of a server in one file that anybody with the password can verify. The password is never stored.',
   'landing.honest': 'Honest about gaps',
   'landing.honestHelp':
     'A channel that is hidden from the bot is never called gone, and a backup says how many it could not read.',
-  'landing.resumes': 'Goes on after a crash',
-  'landing.resumesHelp': 'A backup continues at the step it was in, on any machine that is left.',
-  'landing.secret': 'Your password stays yours',
-  'landing.secretHelp':
-    'An encrypted backup opens with your password only. It is never stored, so nobody can give it back.',
   'landing.drill': 'Try an attack',
   'landing.drillHelp':
     'The sandbox is a Discord on your own machine, with raids and nukes to run against it.',
