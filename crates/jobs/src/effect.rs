@@ -49,19 +49,11 @@ pub struct Nonce {
 }
 
 impl Nonce {
-    fn random(intended_at: DateTime<Utc>) -> Result<Self, JobError> {
-        let bytes = random::bytes::<8>().map_err(|error| {
-            JobError::fault("The system has no random numbers").caused_by(error)
-        })?;
-        let text = format!("{:016x}", u64::from_be_bytes(bytes));
-        Ok(Self { text, intended_at })
-    }
-
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// When the intent was recorded, by the clock of the runner that did: nothing that the effect
+    /// When the intent was recorded, on the clock of the runner that asks: nothing that the effect
     /// made is older.
     pub fn intended_at(&self) -> DateTime<Utc> {
         self.intended_at
@@ -221,23 +213,22 @@ impl JobContext {
     }
 
     async fn intend(&self, name: &str, intent: &Intent) -> Result<Nonce, JobError> {
-        let at = self.held().clock.now();
-        let nonce = Nonce::random(at)?;
+        let nonce = random_nonce()?;
         let before = intent.before.to_string();
         self.shared().journal.reserve(name, &before).await?;
         let item = NewItem {
             name,
-            nonce: nonce.as_str(),
+            nonce: &nonce,
             what: &intent.what,
             before: &before,
         };
         let (held, ledger) = (self.held(), self.held().storage.ledger());
-        let counts = held.write_for(|| ledger.intend(held.lease, &item, at));
-        let Intended { nonce, at } = counts.await?;
+        let counts = held.write_for(|| ledger.intend(held.lease, &item));
+        let Intended { nonce, ago } = counts.await?;
         held.progress();
         Ok(Nonce {
             text: nonce,
-            intended_at: at,
+            intended_at: held.clock.now() - ago,
         })
     }
 
@@ -263,13 +254,18 @@ impl JobContext {
 
     async fn settle(&self, name: String, settled: &Settled<'_>) -> Result<(), JobError> {
         let (held, ledger) = (self.held(), self.held().storage.ledger());
-        let at = held.clock.now();
-        held.write(|| ledger.settle(held.lease, &name, settled, at))
+        held.write(|| ledger.settle(held.lease, &name, settled))
             .await?;
         held.progress();
         metrics::effect(held.name, settled.outcome.as_str());
         Ok(())
     }
+}
+
+fn random_nonce() -> Result<String, JobError> {
+    let bytes = random::bytes::<8>()
+        .map_err(|error| JobError::fault("The system has no random numbers").caused_by(error))?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
 }
 
 /// What an earlier run made of it.

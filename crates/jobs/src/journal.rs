@@ -108,12 +108,17 @@ impl Journal {
         Ok(found.map(|step| step.output))
     }
 
-    /// What the ledger has about an effect, once.
+    /// What the ledger has about an effect, once; when it was intended is of this runner's clock.
     pub async fn item(&self, held: &Held, name: &str) -> Result<Option<Item>, JobError> {
         let read = async |after| {
             let ledger = held.storage.ledger();
-            held.read(|| ledger.items(held.lease.task, after, ITEMS_PER_PAGE))
-                .await
+            let read = held.read(|| ledger.items(held.lease.task, after, ITEMS_PER_PAGE));
+            let mut items = read.await?;
+            let now = held.clock.now();
+            for item in &mut items {
+                item.intended_at = now - item.intended_ago;
+            }
+            Ok(items)
         };
         self.items.lock().await.take(name, read).await
     }

@@ -1,19 +1,20 @@
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use splashtail_core::ids::TaskId;
 
-use crate::engine::{Engine, Row, query};
+use crate::engine::{Engine, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
-use crate::sql::{held, progress};
+use crate::sql::{ago, clocked, held, now, progress};
 use crate::task_queue::Lease;
 
 /// What tasks change in the world, item by item: before a change is made its intent is here, and
 /// afterwards its outcome. It is kept for as long as the task's row.
 ///
 /// Writes are a runner's, as in [`crate::TaskQueue`]: `false` or `None` says that the lease is not
-/// held and that nothing was written. Each is progress.
+/// held and that nothing was written. Each is progress. Times are of the database's clock, which all
+/// runners share.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
     /// Adds an item that is about to be done. One that is there stays as it is. Answers the intent
@@ -22,7 +23,6 @@ pub trait LedgerStore: Send + Sync {
         &self,
         lease: Lease,
         item: &NewItem<'_>,
-        at: DateTime<Utc>,
     ) -> Result<Option<Intended>, StorageError>;
 
     /// Says what became of it. Only the first outcome counts.
@@ -31,7 +31,6 @@ pub trait LedgerStore: Send + Sync {
         lease: Lease,
         name: &str,
         settled: &Settled<'_>,
-        at: DateTime<Utc>,
     ) -> Result<bool, StorageError>;
 
     /// The items behind `after` (0: from the first), in the order of their intents.
@@ -51,11 +50,11 @@ pub struct NewItem<'a> {
     pub before: &'a str,
 }
 
-/// By what an intent is recognised in the world, and since when it may have taken place.
+/// By what an intent is recognised in the world, and for how long it may have taken place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intended {
     pub nonce: String,
-    pub at: DateTime<Utc>,
+    pub ago: TimeDelta,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +82,8 @@ pub struct Item {
     pub code: Option<String>,
     pub note: Option<String>,
     pub intended_at: DateTime<Utc>,
+    /// How long before it was read.
+    pub intended_ago: TimeDelta,
     pub settled_at: Option<DateTime<Utc>>,
 }
 
@@ -152,10 +153,19 @@ const COUNT_ITEM: &str = concat!(
     " RETURNING item_count"
 );
 
-const INSERT_ITEM: &str = "\
-    INSERT INTO task_items (task_id, seq, name, nonce, what, before, outcome, intended_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, 'intended', $7) \
-    ON CONFLICT (task_id, name) DO UPDATE SET nonce = task_items.nonce RETURNING nonce, intended_at";
+macro_rules! insert_item {
+    ($engine:ident) => {
+        concat!(
+            "INSERT INTO task_items (task_id, seq, name, nonce, what, before, outcome, intended_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'intended', ",
+            now!($engine),
+            ") ON CONFLICT (task_id, name) DO UPDATE SET nonce = task_items.nonce RETURNING nonce, ",
+            ago!($engine, "task_items.intended_at"),
+            " AS intended_ago"
+        )
+    };
+}
+const INSERT_ITEM: Sql = clocked!(insert_item);
 
 /// Both in one round trip, which PostgreSQL can.
 const INTEND_ITEM: &str = concat!(
@@ -165,8 +175,11 @@ const INTEND_ITEM: &str = concat!(
     held!(),
     " RETURNING task_id, item_count) \
      INSERT INTO task_items (task_id, seq, name, nonce, what, before, outcome, intended_at) \
-     SELECT task_id, item_count, $3, $4, $5, $6, 'intended', $7 FROM held \
-     ON CONFLICT (task_id, name) DO UPDATE SET nonce = task_items.nonce RETURNING nonce, intended_at"
+     SELECT task_id, item_count, $3, $4, $5, $6, 'intended', ",
+    now!(postgres),
+    " FROM held ON CONFLICT (task_id, name) DO UPDATE SET nonce = task_items.nonce RETURNING nonce, ",
+    ago!(postgres, "task_items.intended_at"),
+    " AS intended_ago"
 );
 
 const COUNT_OUTCOME: &str = concat!(
@@ -175,9 +188,16 @@ const COUNT_OUTCOME: &str = concat!(
     held!()
 );
 
-const SETTLE_ITEM: &str = "\
-    UPDATE task_items SET outcome = $3, after = $4, code = $5, note = $6, settled_at = $7 \
-    WHERE task_id = $1 AND name = $2 AND outcome = 'intended'";
+macro_rules! settle_item {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE task_items SET outcome = $3, after = $4, code = $5, note = $6, settled_at = ",
+            now!($engine),
+            " WHERE task_id = $1 AND name = $2 AND outcome = 'intended'"
+        )
+    };
+}
+const SETTLE_ITEM: Sql = clocked!(settle_item);
 
 /// Both in one round trip, which PostgreSQL can.
 const COUNT_AND_SETTLE: &str = concat!(
@@ -185,14 +205,22 @@ const COUNT_AND_SETTLE: &str = concat!(
     progress!(),
     held!(),
     " RETURNING task_id), settled AS (\
-     UPDATE task_items SET outcome = $4, after = $5, code = $6, note = $7, settled_at = $8 \
-     FROM held WHERE task_items.task_id = held.task_id AND name = $3 AND outcome = 'intended') \
+     UPDATE task_items SET outcome = $4, after = $5, code = $6, note = $7, settled_at = ",
+    now!(postgres),
+    " FROM held WHERE task_items.task_id = held.task_id AND name = $3 AND outcome = 'intended') \
      SELECT 1 FROM held"
 );
 
-const READ_ITEMS: &str = "\
-    SELECT seq, name, nonce, what, before, after, outcome, code, note, intended_at, settled_at \
-    FROM task_items WHERE task_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+macro_rules! read_items {
+    ($engine:ident) => {
+        concat!(
+            "SELECT seq, name, nonce, what, before, after, outcome, code, note, intended_at, settled_at, ",
+            ago!($engine, "intended_at"),
+            " AS intended_ago FROM task_items WHERE task_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+        )
+    };
+}
+const READ_ITEMS: Sql = clocked!(read_items);
 
 const COUNT_ITEMS: &str =
     "SELECT outcome, COUNT(*) AS items FROM task_items WHERE task_id = $1 GROUP BY outcome";
@@ -203,7 +231,6 @@ impl LedgerStore for Engine {
         &self,
         lease: Lease,
         item: &NewItem<'_>,
-        at: DateTime<Utc>,
     ) -> Result<Option<Intended>, StorageError> {
         if let Self::Postgres(_) = self {
             let intend = query(INTEND_ITEM)
@@ -212,8 +239,7 @@ impl LedgerStore for Engine {
                 .bind(item.name)
                 .bind(item.nonce)
                 .bind(item.what)
-                .bind(item.before)
-                .bind(at);
+                .bind(item.before);
             let row = self.fetch_changed(intend).await?;
             return row.as_ref().map(intended).transpose();
         }
@@ -232,8 +258,7 @@ impl LedgerStore for Engine {
             .bind(item.name)
             .bind(item.nonce)
             .bind(item.what)
-            .bind(item.before)
-            .bind(at);
+            .bind(item.before);
         let stored = tx.fetch_optional(insert).await?;
         tx.commit().await?;
         stored.as_ref().map(intended).transpose()
@@ -244,7 +269,6 @@ impl LedgerStore for Engine {
         lease: Lease,
         name: &str,
         settled: &Settled<'_>,
-        at: DateTime<Utc>,
     ) -> Result<bool, StorageError> {
         if let Self::Postgres(_) = self {
             let settle = query(COUNT_AND_SETTLE)
@@ -254,8 +278,7 @@ impl LedgerStore for Engine {
                 .bind(settled.outcome.as_str())
                 .bind(settled.after)
                 .bind(settled.code)
-                .bind(settled.note)
-                .bind(at);
+                .bind(settled.note);
             return Ok(self.fetch_changed(settle).await?.is_some());
         }
         let mut tx = self.begin().await?;
@@ -273,8 +296,7 @@ impl LedgerStore for Engine {
             .bind(settled.outcome.as_str())
             .bind(settled.after)
             .bind(settled.code)
-            .bind(settled.note)
-            .bind(at);
+            .bind(settled.note);
         tx.execute(settle).await?;
         tx.commit().await?;
         Ok(true)
@@ -307,8 +329,12 @@ fn bytes(text: &str) -> i64 {
 fn intended(row: &Row) -> Result<Intended, StorageError> {
     Ok(Intended {
         nonce: row.get("nonce")?,
-        at: row.get("intended_at")?,
+        ago: ago(row)?,
     })
+}
+
+fn ago(row: &Row) -> Result<TimeDelta, StorageError> {
+    Ok(TimeDelta::milliseconds(row.get("intended_ago")?))
 }
 
 fn item(row: &Row) -> Result<Item, StorageError> {
@@ -323,6 +349,7 @@ fn item(row: &Row) -> Result<Item, StorageError> {
         code: row.get("code")?,
         note: row.get("note")?,
         intended_at: row.get("intended_at")?,
+        intended_ago: ago(row)?,
         settled_at: row.get("settled_at")?,
     })
 }

@@ -86,6 +86,24 @@ macro_rules! before {
 }
 pub(crate) use before;
 
+/// How many milliseconds ago a column's time was.
+macro_rules! ago {
+    (sqlite, $column:literal) => {
+        concat!(
+            "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - ",
+            $column
+        )
+    };
+    (postgres, $column:literal) => {
+        concat!(
+            "CAST(EXTRACT(EPOCH FROM clock_timestamp() - ",
+            $column,
+            ") * 1000 AS BIGINT)"
+        )
+    };
+}
+pub(crate) use ago;
+
 /// What an end sets: a task is kept for as long as its order said, from now on.
 macro_rules! kept {
     ($engine:ident) => {
