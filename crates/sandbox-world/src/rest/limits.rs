@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 use super::caps::Caps;
 use super::error::{ApiError, Retry};
 use super::routes;
+use super::window::Window;
+
+pub use super::window::Rate;
 
 /// What a limit counts separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,13 +33,6 @@ pub struct Bucket {
     pub limit: u32,
     pub per_ms: i64,
     pub major: Major,
-}
-
-/// A limit in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Rate {
-    pub limit: u32,
-    pub per_ms: i64,
 }
 
 /// Everything that can be set.
@@ -83,24 +79,20 @@ pub struct Hidden {
     pub old_edits: Rate,
 }
 
-const fn rate(limit: u32, per_ms: i64) -> Rate {
-    Rate { limit, per_ms }
-}
-
 const HOUR_MS: i64 = 3_600_000;
 
 impl Default for Hidden {
     fn default() -> Self {
         Self {
-            channel_edits: rate(2, HOUR_MS / 6),
-            stranger_bans: rate(1000, 24 * HOUR_MS),
-            prunes: rate(50, 24 * HOUR_MS),
-            webhook_posts: rate(30, 60_000),
-            emojis: rate(50, HOUR_MS),
-            threads: rate(50, HOUR_MS / 12),
-            ban_list: rate(1, 60_000),
-            ban_fetches: rate(1000, HOUR_MS),
-            old_edits: rate(30, HOUR_MS),
+            channel_edits: Rate::fixed(2, HOUR_MS / 6),
+            stranger_bans: Rate::fixed(1000, 24 * HOUR_MS),
+            prunes: Rate::fixed(50, 24 * HOUR_MS),
+            webhook_posts: Rate::fixed(30, 60_000),
+            emojis: Rate::fixed(50, HOUR_MS),
+            threads: Rate::fixed(50, HOUR_MS / 12),
+            ban_list: Rate::fixed(1, 60_000),
+            ban_fetches: Rate::fixed(1000, HOUR_MS),
+            old_edits: Rate::fixed(30, HOUR_MS),
         }
     }
 }
@@ -110,8 +102,8 @@ impl Default for Rules {
         Self {
             enabled: true,
             users: true,
-            global: rate(50, 1000),
-            invalid: rate(10_000, 600_000),
+            global: Rate::fixed(50, 1000),
+            invalid: Rate::fixed(10_000, 600_000),
             hidden: Hidden::default(),
             buckets: BTreeMap::new(),
             caps: Caps::default(),
@@ -155,43 +147,21 @@ impl Rules {
             .buckets
             .iter()
             .map(|(name, rate)| (name.as_str(), rate));
-        let mut all = named.into_iter().chain(buckets);
-        match all.find(|(_, rate)| !(1..=MAX_PER_MS).contains(&rate.per_ms)) {
-            Some((name, _)) => Err(format!(
-                "`per_ms` of `{name}` lies between 1 and {MAX_PER_MS}"
-            )),
-            None => Ok(()),
+        for (name, rate) in named.into_iter().chain(buckets) {
+            if !(1..=MAX_PER_MS).contains(&rate.per_ms) {
+                return Err(format!(
+                    "`per_ms` of `{name}` lies between 1 and {MAX_PER_MS}"
+                ));
+            }
+            if rate.sliding && rate.limit == 0 {
+                return Err(format!(
+                    "`{name}` cannot slide with a `limit` of 0: nothing would ever come back"
+                ));
+            }
         }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    used: u32,
-    resets_at: i64,
-}
-
-impl Window {
-    /// Counts one use; `Err` with the wait when there is none left.
-    fn take(&mut self, rate: Rate, now: i64) -> Result<(), i64> {
-        if now >= self.resets_at {
-            *self = Self {
-                used: 0,
-                resets_at: now + rate.per_ms,
-            };
-        }
-        if self.used >= rate.limit {
-            return Err(self.resets_at - now);
-        }
-        self.used += 1;
         Ok(())
     }
 }
-
-const FRESH: Window = Window {
-    used: 0,
-    resets_at: i64::MIN,
-};
 
 /// Whose use is counted, of what, where.
 type Key = (String, &'static str, String);
@@ -295,14 +265,14 @@ impl Limits {
     /// Windows in use, in a stable order.
     pub fn windows(&self, now: i64) -> Vec<WindowInfo> {
         let state = self.state();
-        let live = state.windows.iter().filter(|(_, w)| w.resets_at > now);
+        let live = state.windows.iter().filter(|(_, w)| w.is_live(now));
         let mut all: Vec<WindowInfo> = live
             .map(|((caller, bucket, major), w)| WindowInfo {
                 caller: caller.clone(),
                 bucket: (*bucket).to_owned(),
                 major: major.clone(),
-                used: w.used,
-                resets_at_ms: w.resets_at,
+                used: w.used(now),
+                resets_at_ms: w.resets_at(now),
             })
             .collect();
         all.sort_by(|a, b| (&a.caller, &a.bucket, &a.major).cmp(&(&b.caller, &b.bucket, &b.major)));
@@ -316,7 +286,7 @@ impl Limits {
             return Ok(());
         }
         let rate = state.rules.global;
-        let window = state.global.entry(caller.to_owned()).or_insert(FRESH);
+        let window = state.global.entry(caller.to_owned()).or_default();
         window
             .take(rate, now)
             .map_err(|wait| limited(wait, "global"))
@@ -335,12 +305,9 @@ impl Limits {
             return (None, Ok(()));
         }
         if state.windows.len() > 50_000 {
-            state.windows.retain(|_, w| w.resets_at > now);
+            state.windows.retain(|_, w| w.is_live(now));
         }
-        let given = Rate {
-            limit: bucket.limit,
-            per_ms: bucket.per_ms,
-        };
+        let given = Rate::fixed(bucket.limit, bucket.per_ms);
         let rate = state
             .rules
             .buckets
@@ -348,13 +315,13 @@ impl Limits {
             .copied()
             .unwrap_or(given);
         let key = (caller.to_owned(), bucket.name, major.to_owned());
-        let window = state.windows.entry(key).or_insert(FRESH);
+        let window = state.windows.entry(key).or_default();
         let taken = window.take(rate, now);
         let stand = Stand {
             limit: rate.limit,
-            remaining: rate.limit.saturating_sub(window.used),
-            resets_at_ms: window.resets_at,
-            reset_after_ms: window.resets_at - now,
+            remaining: rate.limit.saturating_sub(window.used(now)),
+            resets_at_ms: window.resets_at(now),
+            reset_after_ms: window.resets_at(now) - now,
             bucket: hash(bucket.name),
         };
         (Some(stand), taken.map_err(|wait| limited(wait, "user")))
@@ -375,7 +342,7 @@ impl Limits {
         let window = state
             .windows
             .entry((String::new(), name, major.to_owned()))
-            .or_insert(FRESH);
+            .or_default();
         window.take(rate, now).map_err(|wait| limited(wait, "user"))
     }
 
@@ -399,7 +366,7 @@ impl Limits {
             && state
                 .invalid
                 .get(&address)
-                .is_some_and(|w| w.resets_at > now && w.used >= limit)
+                .is_some_and(|w| w.is_live(now) && w.used(now) >= limit)
     }
 
     /// Notes an answer of 401, 403 or 429 (but not of a shared limit).
@@ -407,11 +374,7 @@ impl Limits {
         let mut state = self.state();
         let rate = state.rules.invalid;
         // Over the limit the window simply stays full until it ends.
-        let _ = state
-            .invalid
-            .entry(address)
-            .or_insert(FRESH)
-            .take(rate, now);
+        let _ = state.invalid.entry(address).or_default().take(rate, now);
     }
 }
 

@@ -13,6 +13,7 @@ pub mod limits;
 mod ops;
 pub mod people;
 mod routes;
+mod window;
 
 use std::net::IpAddr;
 

@@ -244,9 +244,8 @@ fn caps() {
 #[test]
 fn strangers_can_be_banned_and_members_pruned_only_so_often() {
     let case = Case::new();
-    let rate = |limit, hours: i64| splashtail_sandbox_world::rest::limits::Rate {
-        limit,
-        per_ms: hours * 3_600_000,
+    let rate = |limit, hours: i64| {
+        splashtail_sandbox_world::rest::limits::Rate::fixed(limit, hours * 3_600_000)
     };
     case.sandbox
         .limits

@@ -12,10 +12,7 @@ use splashtail_sandbox_world::world::{Ban, Id, Role};
 
 use crate::harness::{Case, GUILD, code};
 
-const WIDE: Rate = Rate {
-    limit: 10_000,
-    per_ms: 1000,
-};
+const WIDE: Rate = Rate::fixed(10_000, 1000);
 
 fn header(answer: &Response, name: &str) -> String {
     let found = answer.headers.iter().find(|(n, _)| *n == name);
@@ -113,10 +110,7 @@ fn a_long_list_of_bans_is_read_once_a_minute_by_the_whole_guild() {
 fn threads_are_started_at_a_shared_rate_that_names_too_long_a_wait() {
     // discord-api-docs#7816
     let case = Case::new();
-    let threads = Rate {
-        limit: 2,
-        per_ms: 300_000,
-    };
+    let threads = Rate::fixed(2, 300_000);
     let hidden = Hidden {
         threads,
         ..Hidden::default()
@@ -151,10 +145,7 @@ fn threads_are_started_at_a_shared_rate_that_names_too_long_a_wait() {
 fn old_messages_and_single_bans_have_limits_of_their_own() {
     // Error codes 30046 and 30037; how many is not told.
     let case = Case::new();
-    let few = Rate {
-        limit: 1,
-        per_ms: 3_600_000,
-    };
+    let few = Rate::fixed(1, 3_600_000);
     let hidden = Hidden {
         old_edits: few,
         ban_fetches: few,
@@ -304,4 +295,76 @@ fn new_roles_stand_at_one_and_nothing_else_moves() {
     let told = case.events();
     assert!(told.iter().all(|(kind, _)| *kind != "GUILD_ROLE_UPDATE"));
     case.finish();
+}
+
+#[test]
+fn a_sliding_bucket_gives_back_one_by_one_and_says_so() {
+    // discord-api-docs#7680: Reset-After moves, Retry-After is the next single use.
+    let case = Case::new();
+    case.sandbox.limits.set_rules(Rules {
+        buckets: [("create_message".to_owned(), Rate::sliding(5, 5000))].into(),
+        ..Rules::default()
+    });
+    let path = format!("/channels/{}/messages", case.channel("general"));
+    let say = || case.bot(Method::POST, &path, json!({"content": "x"}));
+    let stand = |answer: &Response| {
+        let left = header(answer, "X-RateLimit-Remaining");
+        (left, header(answer, "X-RateLimit-Reset-After"))
+    };
+    let seen = |left: &str, reset: &str| (left.to_owned(), reset.to_owned());
+    assert_eq!(stand(&say()), seen("4", "1.000"));
+    assert_eq!(stand(&say()), seen("3", "2.000"));
+    for _ in 0..3 {
+        assert_eq!(say().status, 200);
+    }
+    case.advance_ms(500);
+    let over = say();
+    assert_eq!(
+        (over.status, &over.json()["retry_after"]),
+        (429, &json!(0.5))
+    );
+    assert_eq!(stand(&over), seen("0", "4.500"));
+    case.advance_ms(500);
+    assert_eq!(stand(&say()), seen("0", "5.000"), "one was back, not five");
+    assert_eq!(say().status, 429);
+    case.advance_ms(5000);
+    assert_eq!(stand(&say()), seen("4", "1.000"));
+    case.finish();
+}
+
+#[test]
+fn hidden_limits_can_slide_too() {
+    let case = Case::new();
+    let hidden = Hidden {
+        channel_edits: Rate::sliding(2, 600_000),
+        ..Hidden::default()
+    };
+    case.sandbox
+        .limits
+        .set_rules(rules(&[], hidden, Caps::default()));
+    let path = format!("/channels/{}", case.channel("general"));
+    let rename = |n: u32| case.bot(Method::PATCH, &path, json!({"name": format!("name-{n}")}));
+    assert_eq!((rename(0).status, rename(1).status), (200, 200));
+    case.advance_ms(100_000);
+    let over = rename(2);
+    assert_eq!(
+        (over.status, &over.json()["retry_after"]),
+        (429, &json!(200.0))
+    );
+    case.advance_ms(200_000);
+    assert_eq!((rename(2).status, rename(3).status), (200, 429));
+    case.finish();
+}
+
+#[test]
+fn a_window_without_uses_cannot_slide() {
+    let hidden = Hidden {
+        prunes: Rate::sliding(0, 1000),
+        ..Hidden::default()
+    };
+    let refused = rules(&[], hidden, Caps::default()).check().unwrap_err();
+    assert!(
+        refused.starts_with("`hidden.prunes` cannot slide"),
+        "{refused}"
+    );
 }

@@ -207,10 +207,7 @@ fn limits_of_the_api_name_what_they_came_through() {
 fn too_many_invalid_requests_block_the_address() {
     let case = Case::new();
     case.sandbox.limits.set_rules(Rules {
-        invalid: Rate {
-            limit: 3,
-            per_ms: 600_000,
-        },
+        invalid: Rate::fixed(3, 600_000),
         ..Rules::default()
     });
     for _ in 0..3 {
@@ -456,10 +453,7 @@ fn minor_parameters_and_methods_share_a_bucket() {
 #[test]
 fn whoever_makes_roles_has_250_in_two_days_and_reads_it_in_the_headers() {
     let case = Case::new();
-    let wide = Rate {
-        limit: 10_000,
-        per_ms: 1000,
-    };
+    let wide = Rate::fixed(10_000, 1000);
     case.sandbox.limits.set_rules(Rules {
         global: wide,
         buckets: [("delete_guild_role".to_owned(), wide)].into(),
@@ -531,16 +525,10 @@ fn each_users_token_lists_guilds_once_a_second() {
 #[test]
 fn shared_refusals_do_not_lead_to_a_block() {
     let case = Case::new();
-    let wide = Rate {
-        limit: 10_000,
-        per_ms: 1000,
-    };
+    let wide = Rate::fixed(10_000, 1000);
     case.sandbox.limits.set_rules(Rules {
         global: wide,
-        invalid: Rate {
-            limit: 2,
-            per_ms: 600_000,
-        },
+        invalid: Rate::fixed(2, 600_000),
         buckets: [("update_guild_emoji".to_owned(), wide)].into(),
         ..Rules::default()
     });

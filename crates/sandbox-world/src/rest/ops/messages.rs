@@ -312,10 +312,7 @@ fn slowmode(cx: &Cx<'_>, channel: &Channel, bits: u64) -> Result<(), ApiError> {
     if channel.rate_limit_per_user == 0 || spared {
         return Ok(());
     }
-    let rate = Rate {
-        limit: 1,
-        per_ms: i64::from(channel.rate_limit_per_user) * 1000,
-    };
+    let rate = Rate::fixed(1, i64::from(channel.rate_limit_per_user) * 1000);
     let key = format!("{}/{}", channel.id, cx.me());
     let taken = cx.limits.hidden("slowmode", &key, rate, cx.now().0);
     taken.map_err(|e| ApiError {
