@@ -3,6 +3,7 @@
 pub mod big;
 mod big_talk;
 mod files;
+pub mod huge;
 pub mod many;
 pub mod odd;
 pub mod people;
@@ -17,7 +18,7 @@ use crate::world::{Addresses, World};
 
 /// There is no built-in world of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no built-in world `{0}`; there are: small, big, odd, many, empty")]
+#[error("there is no built-in world `{0}`; there are: small, big, odd, many, huge, empty")]
 pub struct UnknownWorld(pub String);
 
 /// Builds a world.
@@ -34,6 +35,7 @@ pub fn build(
         "big" => big::big(&mut world),
         "many" => many::many(&mut world),
         "odd" => odd::odd(&mut world),
+        "huge" => huge::huge(&mut world),
         _ => return Err(UnknownWorld(name.to_owned())),
     }
     let ids = world

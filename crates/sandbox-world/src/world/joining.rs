@@ -72,15 +72,18 @@ impl Verdict {
     }
 }
 
+/// Features of a guild that approves its members by hand.
+pub const APPROVAL_BY_HAND: [&str; 2] = [
+    "MEMBER_VERIFICATION_GATE_ENABLED",
+    "MEMBER_VERIFICATION_MANUAL_APPROVAL",
+];
+
 impl Guild {
     /// Whether newcomers wait for somebody's verdict.
     pub fn approves_by_hand(&self) -> bool {
-        [
-            "MEMBER_VERIFICATION_GATE_ENABLED",
-            "MEMBER_VERIFICATION_MANUAL_APPROVAL",
-        ]
-        .iter()
-        .all(|f| self.features.contains(*f))
+        APPROVAL_BY_HAND
+            .iter()
+            .all(|feature| self.features.contains(*feature))
     }
 }
 

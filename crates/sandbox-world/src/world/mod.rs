@@ -47,7 +47,7 @@ pub use guilds::{
 };
 pub use id::{EPOCH_MS, Id, Snowflakes, Stamp};
 pub use interactions::{Callback, Interaction, InteractionError, NewInteraction};
-pub use joining::{Door, Entry, JoinRequest, NoEntry, Verdict};
+pub use joining::{APPROVAL_BY_HAND, Door, Entry, JoinRequest, NoEntry, Verdict};
 pub use members::{BYPASSES_VERIFICATION, DID_REJOIN, Member, QUARANTINED};
 pub(crate) use message_view::MessageView;
 pub use messages::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{TimeZone, Utc};
 use splashtail_sandbox_world::clock::SandboxClock;
-use splashtail_sandbox_world::seed::{big, build, odd, small};
+use splashtail_sandbox_world::seed::{big, build, huge, odd, small};
 use splashtail_sandbox_world::world::{Addresses, COMPONENTS_V2, Id, World};
 
 use crate::harness::Case;
@@ -221,7 +221,7 @@ fn unknown_worlds_are_named() {
     let error = build("tiny", 0, &addresses, &clock).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no built-in world `tiny`; there are: small, big, odd, many, empty"
+        "there is no built-in world `tiny`; there are: small, big, odd, many, huge, empty"
     );
 }
 
@@ -251,4 +251,19 @@ fn recommended_shards_hold_every_guild() {
     another.id = Id(another.id.0 + (1 << 22));
     world.guilds.insert(another.id, another);
     assert_eq!(world.shards_needed(small::APPLICATION), 2);
+}
+
+#[test]
+fn a_bot_is_told_of_the_huge_guild_in_more_than_64_mib() {
+    let world = world("huge", 2026);
+    let guild = &world.guilds[&huge::HUGE_GUILD];
+    assert_eq!(guild.channels.len(), 500);
+    assert!(guild.roles.len() <= 250, "{}", guild.roles.len());
+    let bot = guild.bots[0];
+    // GUILDS and GUILD_VOICE_STATES, and nobody but those in voice.
+    let text = world.guild_create_text(guild.id, bot, (1 << 0) | (1 << 7), 50);
+    let text = text.unwrap();
+    assert!(text.len() >= huge::HUGE_BYTES, "{}", text.len());
+    assert!(text.len() < 100 << 20, "{}", text.len());
+    assert!(!text.contains("___hidden___"), "the bot sees every channel");
 }
