@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderValue, Method};
@@ -30,6 +30,13 @@ impl UserAgent {
     );
 }
 
+/// Told of what a client does.
+pub trait Witness: Send + Sync {
+    /// A request that may change something is about to be sent, perhaps not for the first time.
+    /// `path` is as it was given, below the API's version. Must not block.
+    fn sends(&self, method: &Method, path: &str);
+}
+
 /// Discord's REST API and CDN in the name of one bot. Clones share their rate limits.
 #[derive(Clone)]
 pub struct Discord {
@@ -45,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) limits: RateLimits,
     pub(crate) clock: SharedClock,
     pub(crate) skew: Skew,
+    pub(crate) witness: OnceLock<Arc<dyn Witness>>,
     downloader: Downloader,
 }
 
@@ -98,11 +106,18 @@ impl Discord {
                 .map_err(|_| bad("the HTTP client cannot be set up"))?,
             clock,
             skew: Skew::default(),
+            witness: OnceLock::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
             lane: Lane::default(),
         })
+    }
+
+    /// Has the witness told of what all clones of this client do. There is one: `false` when
+    /// somebody else is it already.
+    pub fn witnessed_by(&self, witness: Arc<dyn Witness>) -> bool {
+        self.inner.witness.set(witness).is_ok()
     }
 
     /// The same client for another purpose: requests made from it stand in this lane.

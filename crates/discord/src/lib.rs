@@ -21,7 +21,7 @@ mod skew;
 pub mod snowflake;
 
 pub use cdn::{Download, DownloadError};
-pub use client::{Discord, UserAgent};
+pub use client::{Discord, UserAgent, Witness};
 pub use error::{ApiError, DiscordError, RateLimitScope, Unanswered};
 pub use form::Upload;
 pub use ratelimit::{Lane, Load};

@@ -287,6 +287,9 @@ impl Request {
                 .header(CONTENT_TYPE, self.content_type.clone())
                 .body(body.clone());
         }
+        if let Some(witness) = inner.witness.get().filter(|_| !self.method.is_safe()) {
+            witness.sends(&self.method, &self.path);
+        }
         pass.sent();
         let exchange = Box::pin(exchange(inner, request, pass));
         let Some(token) = &self.cancelled else {

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Once;
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
 use splashtail_core::clock::{ManualClock, SystemClock};
-use splashtail_discord::{Discord, DiscordError, DownloadError, Lane, RateLimitScope};
+use splashtail_discord::{Discord, DiscordError, DownloadError, Lane, RateLimitScope, Witness};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use wiremock::matchers::{header, method, path, query_param};
@@ -77,6 +77,30 @@ async fn requests_carry_what_discord_demands() {
             .unwrap()
             .starts_with("DiscordBot (https://")
     );
+}
+
+#[tokio::test]
+async fn a_witness_hears_of_whatever_may_change_something() {
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+    impl Witness for Heard {
+        fn sends(&self, method: &http::Method, path: &str) {
+            self.0.lock().unwrap().push(format!("{method} {path}"));
+        }
+    }
+    let (server, discord) = fake().await;
+    Mock::given(wiremock::matchers::any())
+        .respond_with(status(204))
+        .mount(&server)
+        .await;
+    let heard = Arc::new(Heard::default());
+    let clone = discord.in_lane(Lane::Containment);
+    assert!(discord.witnessed_by(Arc::clone(&heard) as _));
+    assert!(!clone.witnessed_by(Arc::default() as Arc<Heard>));
+    discord.get("/channels/1").send_empty().await.unwrap();
+    let deleted = clone.delete("/channels/1").query("a", 1).send_empty();
+    deleted.await.unwrap();
+    assert_eq!(*heard.0.lock().unwrap(), ["DELETE /channels/1"]);
 }
 
 #[tokio::test]
