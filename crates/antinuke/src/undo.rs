@@ -1,16 +1,25 @@
 //! What an attack changed, as two states: before it, and as the attacker left it. Together with the
 //! present they say what to put back ([`splashtail_guild::put_back`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use splashtail_guild::{Id, Kind, Structure};
 
+use crate::bits;
 use crate::entry::{Entry, action as a};
 use crate::incident::Incident;
 
-/// An object as it was before and as the attacker left it.
-type Forms = (Option<Value>, Option<Value>);
+/// An object as it was before, and as the attacker left it.
+#[derive(Default)]
+struct Forms {
+    before: Option<Value>,
+    after: Option<Value>,
+    /// The attacker made it: however it ended, nothing was there before.
+    made: bool,
+    /// Holders of overwrites that the attacker changed.
+    holders: BTreeSet<Id>,
+}
 
 /// The two states, made from the present and the incident's acts. What the acts do not name is in
 /// both as it is now.
@@ -18,37 +27,50 @@ pub fn forms(incident: &Incident, now: &Structure) -> (Structure, Structure) {
     let mut touched: BTreeMap<(Kind, Id), Forms> = BTreeMap::new();
     let mut acts: Vec<_> = incident.acts.iter().collect();
     acts.sort_by_key(|act| act.at);
+    // What is gone is as it was last, until acts before that say otherwise.
+    let mut last: BTreeMap<(Kind, Id), &Value> = BTreeMap::new();
+    for act in &acts {
+        if let (Some((kind, object)), Some(target)) = (&act.before, act.target) {
+            last.insert((*kind, target), object);
+        }
+    }
     for act in acts {
         let Some(entry) = act.entry.as_ref().and_then(Entry::read) else {
             // Without an entry it is known only that it is gone, and what it was.
             if let (Some((kind, before)), Some(target)) = (&act.before, act.target) {
-                let forms = touched.entry((*kind, target));
-                forms.or_insert_with(|| (Some(before.clone()), None)).1 = None;
+                let fresh = || Forms {
+                    before: Some(before.clone()),
+                    ..Forms::default()
+                };
+                touched.entry((*kind, target)).or_insert_with(fresh).after = None;
             }
             continue;
         };
         let Some((kind, id)) = subject(&entry, now) else {
             continue;
         };
-        let present = now.get(kind, id).cloned();
-        let forms = touched
-            .entry((kind, id))
-            .or_insert_with(|| (present.clone(), present.clone()));
-        match step(entry.action) {
-            Step::Made => forms.0 = None,
-            Step::Gone => {
-                let known = act.before.as_ref().map(|(_, object)| object.clone());
-                forms.0 = forms.0.take().or(known);
-                forms.1 = None;
+        let forms = touched.entry((kind, id)).or_insert_with(|| {
+            let object = now.get(kind, id).or_else(|| last.get(&(kind, id)).copied());
+            Forms {
+                before: object.cloned(),
+                after: object.cloned(),
+                ..Forms::default()
             }
+        });
+        match step(entry.action) {
+            Step::Made => {
+                forms.before = None;
+                forms.made = true;
+            }
+            Step::Gone => gone(forms, act.before.as_ref().map(|(_, object)| object)),
             Step::Changed => change(forms, &entry),
             Step::Overwrite => overwrite(forms, &entry),
         }
     }
     let (mut before, mut after) = (now.clone(), now.clone());
-    for ((kind, id), (old, left)) in touched {
-        put(&mut before, kind, id, old);
-        put(&mut after, kind, id, left);
+    for ((kind, id), forms) in touched {
+        put(&mut before, kind, id, forms.before);
+        put(&mut after, kind, id, forms.after);
     }
     (before, after)
 }
@@ -94,44 +116,89 @@ fn field(key: &str) -> Option<&str> {
     }
 }
 
-fn change((before, after): &mut Forms, entry: &Entry<'_>) {
+/// What was before is what stood there before the attacker's first change, or before the first one
+/// after somebody else's.
+fn change(forms: &mut Forms, entry: &Entry<'_>) {
     for change in entry.changes() {
         let Some(field) = field(change.key) else {
             continue;
         };
-        // The first change holds what was before the attack, the last what it left.
-        let seen = after.as_ref().map(|object| object[field].clone());
-        if let Some(object) = before {
-            let earlier = seen.as_ref() != Some(&object[field]);
-            if !earlier {
-                object[field] = change.old.clone();
-            }
+        let (Some(before), Some(after)) = (&mut forms.before, &mut forms.after) else {
+            return;
+        };
+        let changed_before = before[field] != after[field];
+        if !changed_before || after[field] != *change.old {
+            before[field] = change.old.clone();
         }
-        if let Some(object) = after {
-            object[field] = change.new.clone();
+        after[field] = change.new.clone();
+    }
+}
+
+/// It is wanted again as it was when it went, less what the attacker had changed of it.
+fn gone(forms: &mut Forms, object: Option<&Value>) {
+    let left = forms.after.take();
+    if forms.made {
+        return;
+    }
+    let (Some(object), Some(before)) = (object, &mut forms.before) else {
+        forms.before = forms.before.take().or_else(|| object.cloned());
+        return;
+    };
+    let Some(left) = left else { return };
+    for (field, value) in object.as_object().into_iter().flatten() {
+        if field != "permission_overwrites" && left[field] != *value {
+            before[field] = value.clone();
+        }
+    }
+    for whom in &forms.holders {
+        let (last, left) = (overwrite_of(object, *whom), overwrite_of(&left, *whom));
+        if !is_same(last, left) {
+            set_overwrite(&mut forms.before, *whom, last.cloned());
         }
     }
 }
 
-fn overwrite((before, after): &mut Forms, entry: &Entry<'_>) {
+/// The same for one holder's overwrite. An entry names only the bit sets that changed.
+fn overwrite(forms: &mut Forms, entry: &Entry<'_>) {
     let Some(whom) = Id::read(entry.option("id")) else {
         return;
     };
     let kind = entry.number("type").unwrap_or(0);
-    let side = |new: bool| {
-        let mut bits = json!({"id": whom, "type": kind, "allow": "0", "deny": "0"});
-        for change in entry.changes() {
-            let value = if new { change.new } else { change.old };
-            if matches!(change.key, "allow" | "deny") && !value.is_null() {
-                bits[change.key] = value.clone();
+    let standing = forms.after.as_ref().and_then(|c| overwrite_of(c, whom));
+    let blank = json!({"id": whom, "type": kind, "allow": "0", "deny": "0"});
+    let mut old = standing.unwrap_or(&blank).clone();
+    let mut new = old.clone();
+    for change in entry.changes() {
+        if matches!(change.key, "allow" | "deny") {
+            for (side, value) in [(&mut old, change.old), (&mut new, change.new)] {
+                if !value.is_null() {
+                    side[change.key] = value.clone();
+                }
             }
         }
-        bits
-    };
-    let old = (entry.action != a::OVERWRITE_CREATE).then(|| side(false));
-    let new = (entry.action != a::OVERWRITE_DELETE).then(|| side(true));
-    set_overwrite(before, whom, old);
-    set_overwrite(after, whom, new);
+    }
+    let was = (entry.action != a::OVERWRITE_CREATE).then_some(old);
+    let goes_on = forms.holders.contains(&whom) && is_same(standing, was.as_ref());
+    if !goes_on {
+        set_overwrite(&mut forms.before, whom, was);
+    }
+    let left = (entry.action != a::OVERWRITE_DELETE).then_some(new);
+    set_overwrite(&mut forms.after, whom, left);
+    forms.holders.insert(whom);
+}
+
+fn is_same(one: Option<&Value>, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => ["allow", "deny"]
+            .iter()
+            .all(|set| bits::read(&one[*set]) == bits::read(&other[*set])),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
+fn overwrite_of(channel: &Value, whom: Id) -> Option<&Value> {
+    let list = channel["permission_overwrites"].as_array()?;
+    list.iter().find(|known| Id::of(known) == Some(whom))
 }
 
 fn set_overwrite(channel: &mut Option<Value>, whom: Id, overwrite: Option<Value>) {
