@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use splashtail_antinuke::TagKey;
 use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::Config;
 use splashtail_core::lifecycle::Lifecycle;
@@ -131,6 +132,8 @@ pub async fn serve_on(
         clock.clone(),
         temporary,
     );
+    let secret = config.client_secret("bot");
+    let marks = secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes()));
     let engine = Engine::builder(storage.clone(), clock.clone(), data_key)
         .register(backup.clone())
         .register(RestoreBackup {
@@ -139,6 +142,7 @@ pub async fn serve_on(
             storage: storage.clone(),
             clock,
             backup,
+            marks,
         })
         .sweep(sweep)
         .keep(keep(config.jobs.keep_days))

@@ -7,11 +7,13 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use splashtail_antinuke::{Moment, TagKey};
 use splashtail_core::ids::TaskId;
+use splashtail_guild::Id;
 use splashtail_sandbox_world::faults::{Action, Match, Rule};
 use splashtail_storage::TaskState;
 use support::Jobserver;
-use support::server::{GUILD, OWNER, World, world};
+use support::server::{BOT, GUILD, OWNER, World, world};
 
 /// What two objects of a kind are compared by.
 fn names(list: &[Value]) -> BTreeMap<String, usize> {
@@ -60,6 +62,7 @@ async fn a_nuked_server_is_as_it_was() {
     let live: Vec<&Value> = channels.iter().map(|channel| &channel["id"]).collect();
     assert!(old.values().all(|id| live.contains(&id)), "{old:?}");
     assert_eq!(report["safety_backup"]["encrypted"], false);
+    assert_eq!(unsigned(&world).await, [json!(null); 0]);
     // What the bot could not see it could not save: it is named.
     let told = report["not_restored"].as_array().unwrap();
     for channel in hidden {
@@ -68,6 +71,36 @@ async fn a_nuked_server_is_as_it_was() {
             .any(|item| item["id"] == channel["id"] && item["code"] == "not_visible");
         assert!(named, "{channel} {told:#?}");
     }
+}
+
+/// Entries in the bot's name that its own protection would take for a thief's.
+async fn unsigned(world: &World) -> Vec<Value> {
+    let key = TagKey::derived(b"secret of bot").unwrap();
+    let path = format!("/guilds/{GUILD}/audit-logs?user_id={BOT}&limit=100");
+    let mut unsigned = Vec::new();
+    let (mut before, mut signed) = (String::new(), 0);
+    loop {
+        let page = format!("{path}{before}");
+        let log = world.rest(OWNER, "GET", &page, Value::Null).await;
+        let entries = log["audit_log_entries"].as_array().unwrap();
+        for entry in entries {
+            let id = Id::of(entry).unwrap();
+            let action = u16::try_from(entry["action_type"].as_u64().unwrap()).unwrap();
+            let reason = entry["reason"].as_str().unwrap_or_default();
+            let about = (action, Id::read(&entry["target_id"]));
+            let guild = GUILD.parse().unwrap();
+            match key.effect_in(reason, guild, about, Moment::of(id)) {
+                Some(_) => signed += 1,
+                None => unsigned.push(entry.clone()),
+            }
+        }
+        match entries.last() {
+            Some(last) => before = format!("&before={}", last["id"].as_str().unwrap()),
+            None => break,
+        }
+    }
+    assert!(signed > 0, "the restore left no entry");
+    unsigned
 }
 
 /// A backup of everything, and its source.

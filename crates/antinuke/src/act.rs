@@ -19,7 +19,7 @@ const PRUNED: u64 = 10;
 const SILENCING: u64 = 3600;
 
 /// A count of one type, in twentieths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     pub kind: T,
     pub count: u32,
@@ -55,7 +55,8 @@ impl Instant {
 }
 
 /// What is put right at once, whoever did it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Repair {
     /// Take these bits back from a role.
     RoleBits {
@@ -83,7 +84,7 @@ pub enum Repair {
 }
 
 /// One act, as it counts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Act {
     pub id: Id,
     pub action: u16,

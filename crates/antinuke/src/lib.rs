@@ -24,12 +24,12 @@ mod tag;
 pub mod undo;
 mod window;
 
-pub use act::Instant;
+pub use act::{Act, Count, Instant, Repair};
 pub use actor::{Actor, State};
 pub use effect::{
     Alert, Call, CallKey, Effect, Inverse, Method, Notice, Outcome, Poll, Rung, Timing,
 };
-pub use engine::{Command, Engine, Input, NOBODY, Saved};
+pub use engine::{Command, Engine, Input, NOBODY, Saved, SavedAct};
 pub use incident::{
     ActRecord, CallRecord, Incident, IncidentKind, IncidentState, Loss, Rule, Suspect, Times,
 };
@@ -38,5 +38,5 @@ pub use members::{Member, Members, managed_role_of, owner};
 pub use moment::{DAY, HOUR, MINUTE, Moment, Pulse, SECOND};
 pub use panic::{Panic, Taken};
 pub use policy::{Answer, MAX_BOUND, MAX_TRUSTED, Maintenance, Mode, Policy, Trusted};
-pub use tag::TagKey;
+pub use tag::{Marked, TagKey};
 pub use window::{Span, Windows};

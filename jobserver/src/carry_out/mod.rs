@@ -9,6 +9,7 @@
 
 mod judge;
 mod perform;
+mod reason;
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure, Subject}
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
 pub use judge::{job_error, stops_everything};
+pub use reason::Reason;
 use waiting::Waiting;
 
 /// A limit that lasts longer is not sat out: other effects go on, then the job is parked.
@@ -43,8 +45,7 @@ pub struct CarryOut<'a> {
     pub live: &'a Structure,
     /// The bot, for whom channels are listed.
     pub viewer: &'a Viewer,
-    /// What people read in the audit log.
-    pub reason: &'a str,
+    pub reason: Reason<'a>,
     /// Surplus is deleted although something could not be made.
     pub despite_losses: bool,
 }
@@ -222,9 +223,10 @@ impl Run<'_> {
         let resumed = AtomicBool::new(false);
         let asked = AtomicBool::new(false);
         let owned = &self.owned;
+        let target = target_of(operation, guild);
         let act = |nonce: splashtail_jobs::Nonce| {
             asked.store(true, Ordering::Relaxed);
-            let acting = acting(cx, discord, &nonce, reason)
+            let acting = acting(cx, discord, &nonce, &reason, target)
                 .resumed(resumed.load(Ordering::Relaxed))
                 .viewer(viewer)
                 .owned(owned.iter().copied());
@@ -319,19 +321,38 @@ impl Run<'_> {
     }
 }
 
-/// An effect of a job, ready to be made.
+/// An effect of a job, ready to be made. `target`: what its audit log entries will name, or `None`
+/// where it makes something new.
 pub fn acting(
     cx: &JobContext,
     discord: &Discord,
     nonce: &splashtail_jobs::Nonce,
-    reason: &str,
+    reason: &Reason<'_>,
+    target: Option<Id>,
 ) -> Acting {
     let mark = Nonce::of(&[&cx.id().to_string(), nonce.as_str()]);
+    let reason = reason.of(mark.as_str(), target);
     discord
         .acting(mark, nonce.intended_at())
-        .reason(reason)
+        .reason(&reason)
         .longest_wait(LONGEST_WAIT)
         .cancelled_by(cx.cancelled())
+}
+
+/// What the audit log will name as the target of a resolved operation.
+fn target_of(operation: &Operation, guild: GuildId) -> Option<Id> {
+    let subject = match operation {
+        Operation::Create { .. } => return None,
+        Operation::Reorder { .. } => return Some(Id::new(guild.get())),
+        Operation::Edit { subject, .. } | Operation::Delete { subject, .. } => subject,
+        Operation::PutOverwrite { channel, .. } | Operation::DeleteOverwrite { channel, .. } => {
+            channel
+        }
+    };
+    match subject {
+        Subject::Live(id) => Some(*id),
+        Subject::Wanted(_) => None,
+    }
 }
 
 fn unstorable(error: serde_json::Error) -> JobError {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
+use splashtail_antinuke::TagKey;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
@@ -30,6 +31,8 @@ pub struct RestoreBackup {
     pub clock: SharedClock,
     /// Makes the safety backup.
     pub backup: CreateBackup,
+    /// What the bot knows its own jobs by.
+    pub marks: Option<TagKey>,
 }
 
 impl RestoreBackup {

@@ -21,7 +21,7 @@ use crate::backup::error::BackupError;
 use crate::backup::options::{Constraints, Fields as BackupFields, Options as BackupOptions};
 use crate::backup::source::Source;
 use crate::backup::work::Work;
-use crate::carry_out::{Carried, CarryOut};
+use crate::carry_out::{Carried, CarryOut, Reason};
 
 /// One attempt.
 pub struct Run<'a> {
@@ -96,13 +96,19 @@ impl<'a> Run<'a> {
             BackupSource::Task(id) => format!("Restore of backup {id}"),
             BackupSource::Address(_) => "Restore of a backup".to_owned(),
         };
+        let reason = Reason {
+            text: &reason,
+            guild: self.fields.server_id,
+            marks: self.job.marks.as_ref(),
+            clock: self.job.clock.as_ref(),
+        };
         let order = CarryOut {
             cx: self.cx,
             discord: &self.job.discord,
             guild: self.fields.server_id,
             live: &live.structure,
             viewer: &live.viewer,
-            reason: &reason,
+            reason,
             despite_losses: self.fields.options.ignore_restore_errors,
         };
         let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
@@ -116,7 +122,7 @@ impl<'a> Run<'a> {
                 facts: live.facts,
                 backup: &backup,
                 carried: &carried,
-                reason: &reason,
+                reason,
             };
             posted = messages.run().await?;
         }

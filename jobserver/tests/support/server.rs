@@ -21,7 +21,7 @@ pub const GUILD: &str = "1100000000001179648";
 pub const OWNER: &str = "1100000000000000010";
 /// How much faster time goes there.
 const RATE: f64 = 20.0;
-const BOT: &str = "1100000000000000001";
+pub const BOT: &str = "1100000000000000001";
 
 /// A simulated Discord, and a jobserver's data that knows its address.
 pub struct World {

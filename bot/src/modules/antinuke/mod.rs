@@ -6,6 +6,7 @@ mod carry_out;
 mod commands;
 mod keep;
 mod listener;
+mod own_calls;
 mod server;
 mod service;
 #[cfg(test)]

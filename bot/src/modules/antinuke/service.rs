@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 use splashtail_antinuke::{Incident, Input, Moment, Policy, Pulse, TagKey};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
@@ -17,6 +18,7 @@ use splashtail_storage::{Storage, StorageError};
 use tracing::warn;
 
 use super::alerts::Alerts;
+use super::own_calls::OwnCalls;
 use super::server::Server;
 use crate::guilds::GuildView;
 
@@ -33,6 +35,7 @@ pub struct Protection {
     identity: Result<(Id, TagKey), NoIdentity>,
     /// Through which everything is done to servers.
     pub(super) discord: Discord,
+    own_calls: Arc<OwnCalls>,
     pulse: Mutex<Pulse>,
     servers: Mutex<HashMap<GuildId, Arc<Server>>>,
     /// The latest of each incident that is not written down yet.
@@ -72,8 +75,11 @@ impl Protection {
         if let Err(error) = &identity {
             warn!("{error}");
         }
+        let own_calls = Arc::new(OwnCalls::new(Arc::clone(&clock)));
+        discord.witnessed_by(Arc::clone(&own_calls) as _);
         Self {
             identity,
+            own_calls,
             clock,
             storage,
             alerts: Alerts::default(),
@@ -158,7 +164,14 @@ impl Protection {
             return;
         }
         let now = self.now();
-        let effects = server.ask(|engine, structure| engine.decide(input, structure, now));
+        let effects = server.ask(|engine, structure| {
+            if let Input::Entry { raw, .. } = input
+                && let Some(own) = self.own_call(server, raw, now)
+            {
+                engine.decide(own, structure, now);
+            }
+            engine.decide(input, structure, now)
+        });
         // Most events leave nothing behind that a restart would miss.
         let counted = matches!(
             input,
@@ -168,6 +181,23 @@ impl Protection {
             server.is_unsaved();
         }
         self.carry_out(server, effects);
+    }
+
+    /// The call of this process that an entry in the bot's name tells of.
+    fn own_call(&self, server: &Server, entry: &Value, now: Moment) -> Option<Input<'static>> {
+        let (me, _) = self.identity.as_ref().ok()?;
+        Id::read(&entry["user_id"]).filter(|user| user == me)?;
+        let action = u16::try_from(entry["action_type"].as_u64()?).ok()?;
+        let age = Duration::from_millis(now.since(Moment::of(Id::of(entry)?)));
+        let guild = Id::new(server.guild.get());
+        let ago = self.own_calls.find(guild, entry, age)?;
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        Some(Input::OwnCall {
+            action,
+            target: Id::read(&entry["target_id"]),
+            by: None,
+            at: Some(now.minus(ago)),
+        })
     }
 
     /// Changes a server's policy and has its engine go by it at once. When somebody else was faster,

@@ -257,6 +257,29 @@ async fn what_was_counted_last_is_written_down_when_the_process_stops() {
 }
 
 #[tokio::test]
+async fn what_this_process_did_is_not_taken_for_a_thiefs() {
+    let world = World::new().await;
+    let protection = world.start();
+    let ear = Ear(Arc::clone(&protection));
+    // Told before it is sent; nobody answers.
+    let _ = world
+        .discord
+        .delete("/channels/30")
+        .send_empty()
+        .now_or_never();
+    let deleted = async |serial: u64, target: &str| {
+        let entry = json!({"id": (ENTRY + serial).to_string(), "guild_id": "10", "action_type": 12,
+            "user_id": "1100000000000000001", "target_id": target});
+        let entry = event(EventKind::GuildAuditLogEntryCreate, &entry);
+        ear.on_event(&entry, &view()).await.unwrap();
+        let server = protection.server(guild()).unwrap();
+        server.read(|engine, _| engine.incidents().count())
+    };
+    assert_eq!(deleted(0, "30").await, 0);
+    assert_eq!(deleted(1, "31").await, 1);
+}
+
+#[tokio::test]
 async fn without_a_secret_nothing_can_be_switched_on() {
     let world = World::new().await;
     let mut no_secret = Config::clone(&world.config);

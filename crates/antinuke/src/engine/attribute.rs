@@ -6,15 +6,13 @@ use serde_json::Value;
 use splashtail_guild::{Id, Structure};
 
 use super::{Doubt, Engine, Merged, NOBODY, STALE, bounded};
-use crate::act::{self, Act, Instant};
+use crate::act::{self, Act};
 use crate::bits;
-use crate::effect::{Alert, Effect, Notice, Outcome, Poll, Timing};
+use crate::effect::{Alert, Effect, Notice, Poll};
 use crate::entry::{Entry, action as a};
 use crate::members::owner;
 use crate::moment::{MINUTE, Moment, SECOND};
 
-/// How long a call of ours explains an entry in our name.
-const OWN_CALL: u64 = 10 * SECOND;
 /// A bulk ban leaves one entry per user within so long.
 const BULK: u64 = 10 * SECOND;
 const DOUBT: u64 = 5 * SECOND;
@@ -22,7 +20,7 @@ const MAX_DOUBTS: usize = 64;
 const MAX_NULLS: usize = 1000;
 
 /// Whose act it is.
-enum Whose {
+pub(super) enum Whose {
     Actor(Id),
     /// Nobody stands for it.
     Nobody,
@@ -145,24 +143,6 @@ impl Engine {
                 Whose::Later
             }
             None => Whose::Nobody,
-        }
-    }
-
-    /// An entry in our own name: a mark, or a call that was announced, says that we did it.
-    fn own(&self, entry: &Entry<'_>) -> Whose {
-        let same = self.own.iter().rev().find(|own| {
-            own.action == entry.action
-                && (own.target == entry.target || own.target.is_none())
-                && own.at.apart(entry.at()) <= OWN_CALL
-        });
-        let reason = entry.reason().unwrap_or_default();
-        let marked = self
-            .tags
-            .holds(reason, self.guild, entry.action, entry.target, entry.at());
-        match same {
-            Some(own) => own.by.map_or(Whose::Context, Whose::Actor),
-            None if marked || is_jobs_mark(reason) => Whose::Context,
-            None => Whose::SelfToken,
         }
     }
 
@@ -333,33 +313,6 @@ impl Engine {
         found.map(|e| e.actor)
     }
 
-    /// An entry of ours says that a call took effect, whatever became of its answer.
-    fn confirm(
-        &mut self,
-        entry: &Entry<'_>,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        if entry.user != Some(self.me) {
-            return;
-        }
-        let calls = self.incidents.values().flat_map(|i| &i.calls);
-        let mut waiting = calls.filter(|c| {
-            c.outcome.is_none()
-                && c.call.action == Some(entry.action)
-                && c.call.target == entry.target
-        });
-        let found = waiting.next().map(|c| (c.call.key, c.timing.sent));
-        if let Some((key, sent)) = found {
-            let timing = Timing {
-                sent,
-                answered: now,
-            };
-            self.answered(key, Outcome::Done, timing, structure, out);
-        }
-    }
-
     fn on_context(
         &mut self,
         entry: &Entry<'_>,
@@ -373,20 +326,6 @@ impl Engine {
             bounded(&mut self.timed_out, super::MAX_OBJECTS).push_back((user, now));
             self.lift_if_disarmed(user, structure, now, out);
         }
-    }
-
-    /// Somebody acts with our token: nobody here can be punished for it.
-    fn on_self_token(
-        &mut self,
-        entry: &Entry<'_>,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(act) = act::read(entry, Some(self.me), self.sight(structure)) else {
-            return;
-        };
-        self.alarm(Instant::SelfToken, act, entry.raw, now, out);
     }
 
     /// A merged entry grows without another event: what it counts is compared with what was counted.
@@ -496,10 +435,4 @@ impl Engine {
         let mut kinds = act.counts.iter();
         kinds.any(|c| self.policy.is_maintained(actor, c.kind, act.at()))
     }
-}
-
-/// The mark that durable jobs put at the end of a reason: 24 hexadecimal digits in brackets.
-fn is_jobs_mark(reason: &str) -> bool {
-    let inner = reason.strip_suffix(']').and_then(|r| r.rsplit_once('['));
-    inner.is_some_and(|(_, mark)| mark.len() == 24 && mark.bytes().all(|b| b.is_ascii_hexdigit()))
 }

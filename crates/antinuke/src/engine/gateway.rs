@@ -7,12 +7,11 @@ use splashtail_guild::{Id, Kind, Structure};
 
 use super::{Engine, MAX_OBJECTS, bounded};
 use crate::act::{Act, Count};
-use crate::bits::{PANIC, POWER};
+use crate::bits::POWER;
 use crate::effect::{Alert, Effect, Notice};
 use crate::entry::action as a;
-use crate::incident::{IncidentKind, Rule};
+use crate::incident::IncidentKind;
 use crate::limit::{LimitType, UNIT};
-use crate::members::role_bits;
 use crate::moment::Moment;
 
 const CHANNELS: usize = 2000;
@@ -178,36 +177,6 @@ impl Engine {
             about: None,
             owner: true,
         }));
-        self.publish(incident, true, now, out);
-    }
-
-    /// Positions leave no entry: whether the bot was moved down shows only in what is below it.
-    fn watch_rank(&mut self, structure: &Structure, now: Moment, out: &mut Vec<Effect>) {
-        let sight = self.sight(structure);
-        if sight.my_rank().is_none() {
-            return;
-        }
-        let roles = structure.all(Kind::Role).map(|(id, _)| id);
-        let below: std::collections::BTreeSet<Id> =
-            roles.filter(|role| sight.is_below_me(*role)).collect();
-        let Some(before) = self.below.replace(below.clone()) else {
-            return;
-        };
-        let lost = before.difference(&below).filter(|role| {
-            structure.get(Kind::Role, **role).is_some() && role_bits(structure, **role) & POWER != 0
-        });
-        let lost = lost.count();
-        if lost == 0 {
-            return;
-        }
-        let what = crate::act::Instant::Tamper;
-        let guild = self.guild;
-        let rules = [Rule::Instant { what }];
-        let incident = self.open(guild, IncidentKind::Tamper, &rules, structure, now);
-        // One role above the bot may be somebody's tidying; several are an attack on the bot.
-        if lost > 1 {
-            self.begin_panic(incident, PANIC, structure, now, out);
-        }
         self.publish(incident, true, now, out);
     }
 

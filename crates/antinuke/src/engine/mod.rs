@@ -8,7 +8,9 @@ mod contain;
 mod gateway;
 mod inquiry;
 mod judge;
+mod own;
 mod panicking;
+mod rank;
 mod repair;
 mod saved;
 mod unexplained;
@@ -34,7 +36,7 @@ use crate::tag::TagKey;
 use crate::window::Mark;
 use inquiry::Inquiry;
 
-pub use saved::Saved;
+pub use saved::{Saved, SavedAct};
 
 /// Entries remembered, so that none counts twice.
 const SEEN: usize = 512;
@@ -72,11 +74,13 @@ pub enum Input<'a> {
         user: Id,
         raw: &'a Value,
     },
-    /// We are about to act ourselves, for a person or of our own accord.
+    /// We act ourselves, for a person or of our own accord. `at`: when the call was made, if that is
+    /// not now.
     OwnCall {
         action: u16,
         target: Option<Id>,
         by: Option<Id>,
+        at: Option<Moment>,
     },
     /// Events may be missing since then.
     Gap {
@@ -194,6 +198,8 @@ pub struct Engine {
     /// Bans without a user, and those with one, of a bulk ban.
     nulls: Vec<(Arc<Value>, Moment)>,
     own: VecDeque<OwnCall>,
+    /// Effects of jobs, what they made, and when.
+    effects: VecDeque<(Box<str>, Id, Moment)>,
     doubts: Vec<Doubt>,
     evidence: VecDeque<Evidence>,
     punished: VecDeque<Moment>,
@@ -216,8 +222,7 @@ pub struct Engine {
     poll_after: Moment,
     told: BTreeMap<(Notice, Id), Moment>,
     raid_until: Moment,
-    /// Roles that stood below the bot when it last looked.
-    below: Option<BTreeSet<Id>>,
+    place: Option<rank::Place>,
     serial: u32,
     /// Sets apart calls that are against nobody.
     round: u16,
@@ -239,6 +244,7 @@ impl Engine {
             explained: VecDeque::new(),
             nulls: Vec::new(),
             own: VecDeque::new(),
+            effects: VecDeque::new(),
             doubts: Vec::new(),
             evidence: VecDeque::new(),
             punished: VecDeque::new(),
@@ -257,7 +263,7 @@ impl Engine {
             poll_after: Moment::default(),
             told: BTreeMap::new(),
             raid_until: Moment::default(),
-            below: None,
+            place: None,
             serial: 0,
             round: 0,
         }
@@ -349,8 +355,13 @@ impl Engine {
                 self.on_event((name, data, before), structure, now, &mut out);
             }
             Input::Member { user, raw } => self.on_member(user, raw, structure, now, &mut out),
-            Input::OwnCall { action, target, by } => {
-                let at = now;
+            Input::OwnCall {
+                action,
+                target,
+                by,
+                at,
+            } => {
+                let at = at.unwrap_or(now);
                 bounded(&mut self.own, MAX_PENDING).push_back(OwnCall {
                     action,
                     target,
@@ -365,7 +376,7 @@ impl Engine {
                     highest => before.min(highest),
                 };
                 out.push(Effect::PollAudit(Poll::Missed { after }));
-                self.below = None;
+                self.place = None;
             }
             Input::Polled { poll, read } => {
                 self.on_polled(poll, read, structure, now, &mut out);
@@ -409,12 +420,14 @@ impl Engine {
         });
         let panic = self.panic.iter().map(Panic::wakes);
         let inquiries = self.inquiry_wakes();
+        let rank = self.place.iter().filter_map(rank::Place::wakes);
         let all = pending
             .chain(nulls)
             .chain(doubts)
             .chain(states)
             .chain(panic)
-            .chain(inquiries);
+            .chain(inquiries)
+            .chain(rank);
         all.min()
     }
 
@@ -423,6 +436,7 @@ impl Engine {
         self.relieve(structure, now, out);
         self.settle_nulls(structure, now, out);
         self.settle_doubts(structure, now, out);
+        self.settle_rank(structure, now, out);
         self.step_states(structure, now, out);
         self.renew_panic(structure, now, out);
         self.forget(now);
@@ -442,6 +456,8 @@ impl Engine {
         self.told.retain(|_, at| now.since(*at) < HOUR);
         self.explained.retain(|(_, _, at)| now.since(*at) < MINUTE);
         self.own.retain(|own| now.since(own.at) < MINUTE);
+        // As long as their marks can hold.
+        self.effects.retain(|(_, _, at)| now.since(*at) < 3 * HOUR);
         self.timed_out
             .retain(|(_, at)| now.since(*at) < 10 * MINUTE);
         self.webhooks

@@ -4,15 +4,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use splashtail_guild::Id;
 
-use super::{Engine, NOBODY};
+use super::{Engine, Evidence, NOBODY};
+use crate::act::Act;
 use crate::actor::{Actor, State};
 use crate::incident::Incident;
 use crate::moment::Moment;
 use crate::panic::Panic;
 use crate::policy::Policy;
 use crate::tag::TagKey;
+
+/// Acts of the last half hour that are written down: what an attack began with belongs to its
+/// incident, although the process was another.
+const MAX_ACTS: usize = 128;
+
+/// An act that somebody did lately.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedAct {
+    pub actor: Id,
+    pub act: Act,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<Value>,
+    pub counted: bool,
+}
 
 /// Everything that decides later: windows, states, panic, who invited and made what.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +37,8 @@ pub struct Saved {
     pub highest: Option<Id>,
     pub actors: BTreeMap<Id, Actor>,
     pub seen: Vec<Id>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<SavedAct>,
     pub incidents: Vec<Incident>,
     pub panic: Option<Panic>,
     pub made: BTreeMap<Id, (Id, Moment)>,
@@ -41,12 +59,27 @@ impl Engine {
                 .map(|(id, actor)| (*id, actor.clone()))
                 .collect(),
             seen: self.seen.0.iter().copied().collect(),
+            acts: self.acts_of_people(),
             incidents: needed.cloned().collect(),
             panic: self.panic.clone(),
             made: self.made.clone(),
             inviters: self.inviters.clone(),
             round: self.round,
         }
+    }
+
+    /// The newest, oldest first. What nobody stands for is not kept, as its counts are not.
+    fn acts_of_people(&self) -> Vec<SavedAct> {
+        let people = self.evidence.iter().filter(|e| e.actor != NOBODY);
+        let newest = people.rev().take(MAX_ACTS).map(|e| SavedAct {
+            actor: e.actor,
+            act: e.act.clone(),
+            entry: e.raw.as_deref().cloned(),
+            counted: e.counted,
+        });
+        let mut acts: Vec<SavedAct> = newest.collect();
+        acts.reverse();
+        acts
     }
 
     /// Goes on from what was written down. A step that was under way is answered by nobody any more;
@@ -58,6 +91,13 @@ impl Engine {
         engine.seen.1 = saved.seen.iter().copied().collect();
         engine.seen.0 = saved.seen.into();
         engine.actors = saved.actors;
+        let evidence = saved.acts.into_iter().map(|saved| Evidence {
+            actor: saved.actor,
+            act: saved.act,
+            raw: saved.entry.map(Arc::new),
+            counted: saved.counted,
+        });
+        engine.evidence = evidence.collect();
         engine.incidents = saved.incidents.into_iter().map(|i| (i.id, i)).collect();
         engine.panic = saved.panic;
         engine.made = saved.made;
@@ -77,7 +117,7 @@ impl Engine {
         self.members = cold.members;
         self.activity = cold.activity;
         self.graveyard = cold.graveyard;
-        self.below = cold.below;
+        self.place = cold.place;
     }
 
     /// Whether nothing would be lost by forgetting this guild.

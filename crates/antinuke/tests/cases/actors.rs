@@ -165,44 +165,6 @@ fn case_22_dangerous_roles_in_reach_are_taken_from_somebody_above() {
 }
 
 #[test]
-fn case_27_entries_in_our_name_that_we_did_not_make_blame_nobody() {
-    let mut world = World::new();
-    world.act(ME, 12, channel(0));
-    world.act(ME, 12, channel(1));
-    let incident = world.incident();
-    assert_eq!(incident.kind, IncidentKind::SelfToken);
-    assert_eq!(incident.acts_in_all, 2);
-    assert!(incident.suspects.is_empty());
-    assert!(world.owner_told());
-    assert!(world.calls.is_empty());
-}
-
-#[test]
-fn entries_of_ours_are_known_by_their_mark_or_by_their_call() {
-    let mut world = World::new();
-    let tag = KEY.tag(GUILD, 12, Some(channel(0)), world.now);
-    world.act_with(
-        ME,
-        12,
-        channel(0),
-        json!({"reason": format!("AntiRaid: cleaned up {tag}")}),
-    );
-    let reason = "restored [0123456789abcdef01234567]";
-    world.act_with(ME, 12, channel(3), json!({"reason": reason}));
-    world.no_incident();
-    // What a moderator orders through the bot counts for the moderator.
-    for n in 4..7 {
-        world.give(splashtail_antinuke::Input::OwnCall {
-            action: 12,
-            target: Some(channel(n)),
-            by: Some(MOD),
-        });
-        world.act(ME, 12, channel(n));
-    }
-    assert!(world.is_contained(MOD));
-}
-
-#[test]
 fn case_28_the_owner_is_spoken_of_and_never_touched() {
     let mut world = World::new();
     for n in 0..30 {

@@ -38,6 +38,9 @@ fn windows_are_warm_after_a_restart() {
     restart(&mut world);
     world.delete_channel(MOD, 2);
     assert!(world.is_contained(MOD));
+    // The incident tells of all three.
+    let targets: Vec<_> = world.incident().acts.iter().map(|act| act.target).collect();
+    assert_eq!(targets, [0, 1, 2].map(|n| Some(channel(n))));
 }
 
 #[test]

@@ -3,10 +3,14 @@
 
 mod actors;
 mod colluders;
+mod days;
 mod durable;
 mod gifts;
 mod ordinary;
+mod own;
 mod properties;
+mod restored;
+mod table;
 mod tamper;
 mod undo;
 mod unexplained;

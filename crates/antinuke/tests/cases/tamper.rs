@@ -5,14 +5,14 @@ use splashtail_antinuke::{HOUR, IncidentKind, Notice, Rung, SECOND, bits};
 
 use crate::world::*;
 
+const MINE: u64 = bits::PANIC & !bits::ADMINISTRATOR | bits::VIEW_AUDIT_LOG;
+
 #[test]
 fn case_23_a_bot_that_is_moved_down_panics_below() {
     let mut world = World::new();
-    world.set_role(
-        MY_ROLE,
-        4,
-        bits::PANIC & !bits::ADMINISTRATOR | bits::VIEW_AUDIT_LOG,
-    );
+    world.set_role(MY_ROLE, 4, MINE);
+    world.no_incident();
+    world.wait(3 * SECOND / 2);
     let incident = world.incident();
     assert_eq!(incident.kind, IncidentKind::Tamper);
     assert!(incident.panic);
@@ -24,6 +24,72 @@ fn case_23_a_bot_that_is_moved_down_panics_below() {
     assert_eq!(roles, [MOD_ROLE], "what is still below");
     assert!(world.owner_told());
     world.nobody_punished();
+}
+
+#[test]
+fn roles_that_are_dragged_pass_through_orders_that_nobody_wanted() {
+    // The owner drags two roles: Discord tells of each role by itself.
+    let moves = [
+        (MY_ROLE, 4, MINE),
+        (ADMIN_ROLE, 6, bits::ADMINISTRATOR),
+        (MOD_ROLE, 7, bits::BAN_MEMBERS),
+        (ADMIN_ROLE, 8, bits::ADMINISTRATOR),
+        (MY_ROLE, 10, MINE),
+    ];
+    let mut world = World::new();
+    for (role, position, bits) in moves {
+        world.set_role(role, position, bits);
+        world.wait(SECOND);
+    }
+    world.wait(10 * SECOND);
+    world.no_incident();
+    // When it ends in an order in which the bot stands low, that is found.
+    let mut world = World::new();
+    for (role, position, bits) in &moves[..4] {
+        world.set_role(*role, *position, *bits);
+        world.wait(SECOND);
+    }
+    world.no_incident();
+    world.wait(SECOND);
+    assert_eq!(world.incident().kind, IncidentKind::Tamper);
+    assert!(world.incident().panic);
+}
+
+#[test]
+fn a_bot_that_loses_rank_and_rights_does_not_wait() {
+    let mut world = World::new();
+    world.set_role(MY_ROLE, 4, MINE & !bits::BAN_MEMBERS);
+    assert!(world.incident().panic);
+    // Rights that go while the order is in doubt end the doubt.
+    let mut world = World::new();
+    world.set_role(MY_ROLE, 4, MINE);
+    world.wait(SECOND);
+    world.no_incident();
+    world.set_role(MY_ROLE, 4, MINE & !bits::BAN_MEMBERS);
+    assert!(world.incident().panic);
+}
+
+#[test]
+fn nobody_puts_the_judgement_off_by_changing_roles_all_the_time() {
+    let mut world = World::new();
+    world.set_role(MY_ROLE, 4, MINE);
+    for n in 0..4 {
+        world.wait(SECOND);
+        world.set_role(HIGH_ROLE, 20 + n, bits::ADMINISTRATOR);
+        world.no_incident();
+    }
+    world.wait(SECOND);
+    assert!(world.incident().panic);
+}
+
+#[test]
+fn one_role_above_the_bot_is_told_and_nothing_more() {
+    let mut world = World::new();
+    world.set_role(ADMIN_ROLE, 11, bits::ADMINISTRATOR);
+    world.wait(2 * SECOND);
+    assert!(!world.incident().panic);
+    assert!(world.calls.is_empty());
+    assert!(world.owner_told());
 }
 
 #[test]

@@ -468,7 +468,8 @@ fn meta_secrets() -> Vec<Key> {
             ClientSecrets(|draft| &mut draft.config.meta.jobserver_secrets),
             "One secret per client (api, bot, cli) of 32 or more random characters. Empty here and\n\
              below: generated once into secrets.yaml of the data directory. Machines that share a\n\
-             database need the same values.",
+             database need the same values. With `bot`'s, bot and jobserver also mark what they do in\n\
+             servers, which tells it from what somebody does who has the bot's token.",
         )
         .generated()
         .pair(),

@@ -26,7 +26,7 @@ use super::file::{BackupFile, Saved};
 use super::report::NotRestored;
 use crate::backup::error::BackupError;
 use crate::backup::source::Source;
-use crate::carry_out::{self, Carried};
+use crate::carry_out::{self, Carried, Reason};
 use render::{Frame, pieces};
 
 const NAME: &str = "Message restore";
@@ -57,7 +57,7 @@ pub struct Messages<'a> {
     pub facts: Facts,
     pub backup: &'a Arc<BackupFile>,
     pub carried: &'a Carried,
-    pub reason: &'a str,
+    pub reason: Reason<'a>,
 }
 
 /// What became of them.
@@ -182,7 +182,7 @@ impl Messages<'_> {
         let nothing = BTreeSet::new();
         let gone = self.effect(
             &step,
-            "webhook.delete",
+            ("webhook.delete", Some(Id::new(webhook))),
             Value::Null,
             &nothing,
             |acting| async move {
@@ -209,7 +209,7 @@ impl Messages<'_> {
         let want = &want;
         let made = self.effect(
             &step,
-            "webhook.create",
+            ("webhook.create", None),
             Value::Null,
             &nothing,
             |acting| async move {
@@ -319,7 +319,7 @@ impl Messages<'_> {
             };
             let before = json!({"message": old});
             let new = self
-                .effect(&step, "message.post", before, &trail.owned, post)
+                .effect(&step, ("message.post", None), before, &trail.owned, post)
                 .await?;
             let new =
                 new.ok_or_else(|| JobError::transient("discord", "Discord named no message"))?;
@@ -357,11 +357,11 @@ impl Messages<'_> {
         Ok((files, lost))
     }
 
-    /// One effect; the id of what it made.
+    /// One effect; the id of what it made. `target`: see [`carry_out::acting`].
     async fn effect<F, Fut>(
         &self,
         step: &str,
-        what: &str,
+        (what, target): (&str, Option<Id>),
         before: Value,
         owned: &BTreeSet<u64>,
         ensure: F,
@@ -372,7 +372,7 @@ impl Messages<'_> {
     {
         let resumed = AtomicBool::new(false);
         let act = |nonce: splashtail_jobs::Nonce| {
-            let acting = carry_out::acting(self.cx, self.discord, &nonce, self.reason)
+            let acting = carry_out::acting(self.cx, self.discord, &nonce, &self.reason, target)
                 .resumed(resumed.load(Ordering::Relaxed))
                 .owned(owned.iter().copied());
             let ensured = ensure(acting);

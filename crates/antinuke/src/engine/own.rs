@@ -1,0 +1,117 @@
+//! What stands in the log in our own name: ours, or somebody's who has our token.
+
+use splashtail_guild::Structure;
+
+use super::attribute::Whose;
+use super::{Engine, bounded};
+use crate::act::{self, Instant};
+use crate::effect::{Effect, Outcome, Timing};
+use crate::entry::{Entry, action as a};
+use crate::moment::{Moment, SECOND};
+use crate::tag::Marked;
+
+/// How long a call of ours explains an entry in our name.
+const OWN_CALL: u64 = 10 * SECOND;
+/// Effects of jobs that made something, remembered so that each makes it once.
+const MAX_EFFECTS: usize = 2048;
+/// Types of entry whose routes take no reason, so that a job's call cannot be marked: messages
+/// deleted one by one, events deleted, permissions of commands, exceptions of events.
+const TAKE_NO_REASON: [u16; 6] = [
+    a::MESSAGE_DELETE,
+    a::SCHEDULED_EVENT_DELETE,
+    a::COMMAND_PERMISSION_UPDATE,
+    200,
+    201,
+    202,
+];
+
+impl Engine {
+    /// An entry in our own name: a mark, or a call that was announced, says that we did it.
+    pub(super) fn own(&mut self, entry: &Entry<'_>) -> Whose {
+        let mut same = self.own.iter().rev().filter(|own| {
+            own.action == entry.action
+                && (own.target == entry.target || own.target.is_none())
+                && own.at.apart(entry.at()) <= OWN_CALL
+        });
+        let last = same.next().copied();
+        // Who commanded it was told once, the call itself perhaps again and without a name.
+        let by = last.and_then(|own| own.by.or_else(|| same.find_map(|own| own.by)));
+        if last.is_some() {
+            return by.map_or(Whose::Context, Whose::Actor);
+        }
+        let Some(reason) = entry.reason() else {
+            return match TAKE_NO_REASON.contains(&entry.action) {
+                true => Whose::Context,
+                false => Whose::SelfToken,
+            };
+        };
+        let marked = self
+            .tags
+            .holds(reason, self.guild, entry.action, entry.target, entry.at());
+        match marked || self.is_of_a_job(entry, reason) {
+            true => Whose::Context,
+            false => Whose::SelfToken,
+        }
+    }
+
+    /// Whether a job of ours signed it. A signature for something new holds for the first that
+    /// shows it: whoever reads it in the log and uses it again is not us.
+    fn is_of_a_job(&mut self, entry: &Entry<'_>, reason: &str) -> bool {
+        let about = (entry.action, entry.target);
+        match self.tags.effect_in(reason, self.guild, about, entry.at()) {
+            None => false,
+            Some(Marked::Known) => true,
+            Some(Marked::Made(effect)) => {
+                let target = entry.target.unwrap_or(entry.id);
+                let known = self.effects.iter().find(|(name, ..)| &**name == effect);
+                if let Some((_, made, _)) = known {
+                    return *made == target;
+                }
+                let made = (effect.into(), target, entry.at());
+                bounded(&mut self.effects, MAX_EFFECTS).push_back(made);
+                true
+            }
+        }
+    }
+
+    /// An entry of ours says that a call took effect, whatever became of its answer.
+    pub(super) fn confirm(
+        &mut self,
+        entry: &Entry<'_>,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        if entry.user != Some(self.me) {
+            return;
+        }
+        let calls = self.incidents.values().flat_map(|i| &i.calls);
+        let mut waiting = calls.filter(|c| {
+            c.outcome.is_none()
+                && c.call.action == Some(entry.action)
+                && c.call.target == entry.target
+        });
+        let found = waiting.next().map(|c| (c.call.key, c.timing.sent));
+        if let Some((key, sent)) = found {
+            let timing = Timing {
+                sent,
+                answered: now,
+            };
+            self.answered(key, Outcome::Done, timing, structure, out);
+        }
+    }
+
+    /// Somebody acts with our token: nobody here can be punished for it.
+    pub(super) fn on_self_token(
+        &mut self,
+        entry: &Entry<'_>,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(act) = act::read(entry, Some(self.me), self.sight(structure)) else {
+            return;
+        };
+        self.alarm(Instant::SelfToken, act, entry.raw, now, out);
+    }
+}

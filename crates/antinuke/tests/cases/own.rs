@@ -1,0 +1,145 @@
+//! Case 27 and what belongs to it: acts in the bot's own name.
+
+use serde_json::json;
+use splashtail_antinuke::{IncidentKind, Input, SECOND};
+
+use crate::world::*;
+
+#[test]
+fn case_27_entries_in_our_name_that_we_did_not_make_blame_nobody() {
+    let mut world = World::new();
+    world.act(ME, 12, channel(0));
+    world.act(ME, 12, channel(1));
+    let incident = world.incident();
+    assert_eq!(incident.kind, IncidentKind::SelfToken);
+    assert_eq!(incident.acts_in_all, 2);
+    assert!(incident.suspects.is_empty());
+    assert!(world.owner_told());
+    assert!(world.calls.is_empty());
+}
+
+#[test]
+fn entries_of_ours_are_known_by_their_mark_or_by_their_call() {
+    let mut world = World::new();
+    let tag = KEY.tag(GUILD, 12, Some(channel(0)), world.now);
+    world.act_with(
+        ME,
+        12,
+        channel(0),
+        json!({"reason": format!("AntiRaid: cleaned up {tag}")}),
+    );
+    let effect = "0123456789abcdef01234567";
+    let mark = KEY.effect(GUILD, effect, Some(channel(3)), world.now);
+    let reason = format!("restored {mark} [{effect}]");
+    world.act_with(ME, 12, channel(3), json!({"reason": reason}));
+    world.no_incident();
+    // What a moderator orders through the bot counts for the moderator.
+    for n in 4..7 {
+        world.give(Input::OwnCall {
+            action: 12,
+            target: Some(channel(n)),
+            by: Some(MOD),
+            at: None,
+        });
+        world.act(ME, 12, channel(n));
+    }
+    assert!(world.is_contained(MOD));
+}
+
+#[test]
+fn case_27_what_only_looks_like_a_job_of_ours_is_not_ours() {
+    for reason in [
+        "restored [0123456789abcdef01234567]",
+        "restored #AAAAAAAA [0123456789abcdef01234567]",
+    ] {
+        let mut world = World::new();
+        world.act_with(ME, 12, channel(3), json!({"reason": reason}));
+        assert_eq!(world.incident().kind, IncidentKind::SelfToken, "{reason}");
+    }
+}
+
+#[test]
+fn case_27_a_jobs_mark_read_in_the_log_is_of_no_use_to_a_thief() {
+    let mut world = World::new();
+    let marked = |target, at| {
+        let mark = KEY.effect(GUILD, "effect", target, at);
+        json!({"reason": format!("restored {mark} [effect]")})
+    };
+    let known = marked(Some(channel(3)), world.now);
+    world.act_with(ME, 11, channel(3), known.clone());
+    world.act_with(ME, 14, channel(3), known.clone());
+    // One effect may leave several entries about its object.
+    let made = marked(None, world.now);
+    world.act_with(ME, 10, channel(70), made.clone());
+    world.act_with(ME, 10, channel(70), made.clone());
+    world.no_incident();
+    world.wait(SECOND);
+    for (action, target, mark) in [
+        (12, channel(4), &known),
+        (10, channel(71), &made),
+        (12, channel(70), &made),
+    ] {
+        let before = world.engine.incidents().map(|i| i.acts_in_all).sum::<u32>();
+        world.act_with(ME, action, target, mark.clone());
+        assert_eq!(world.incident().kind, IncidentKind::SelfToken);
+        assert!(world.incident().acts_in_all > before, "{action}");
+    }
+    world.nobody_punished();
+}
+
+#[test]
+fn what_takes_no_reason_cannot_be_marked_and_alarms_nobody() {
+    let mut world = World::new();
+    for action in [72, 102, 121, 200, 201, 202] {
+        world.act(ME, action, user(action.into()));
+    }
+    world.no_incident();
+    // A route that takes a reason is no excuse.
+    world.act(ME, 112, user(1));
+    assert_eq!(world.incident().kind, IncidentKind::SelfToken);
+}
+
+#[test]
+fn a_call_of_the_bot_that_gave_no_reason_is_the_bots() {
+    let mut world = World::new();
+    let call = |by| Input::OwnCall {
+        action: 112,
+        target: Some(user(1)),
+        by,
+        at: None,
+    };
+    world.give(call(None));
+    world.act(ME, 112, user(1));
+    world.no_incident();
+    // The command that was told counts for the moderator, although the call was told as well.
+    for n in 0..5 {
+        let by = |by| Input::OwnCall {
+            action: 112,
+            target: Some(user(n)),
+            by,
+            at: None,
+        };
+        world.give(by(Some(MOD)));
+        world.give(by(None));
+        world.act(ME, 112, user(n));
+    }
+    assert!(world.is_contained(MOD));
+    // An entry that comes late is explained by the call that was made then.
+    let mut world = World::new();
+    let (entry, at) = (world.entry(ME, 112, user(1)), Some(world.now));
+    world.wait(30 * SECOND);
+    world.give(Input::OwnCall {
+        action: 112,
+        target: Some(user(1)),
+        by: None,
+        at,
+    });
+    world.tell(&entry);
+    world.no_incident();
+    // It explains nothing for long.
+    let mut world = World::new();
+    world.give(call(None));
+    world.wait(11 * SECOND);
+    world.act(ME, 112, user(1));
+    assert_eq!(world.incident().kind, IncidentKind::SelfToken);
+}

@@ -1,0 +1,73 @@
+use splashtail_antinuke::{Moment, TagKey};
+use splashtail_core::clock::Clock;
+use splashtail_core::ids::GuildId;
+use splashtail_guild::Id;
+
+/// Characters of the text: mark and nonce have to fit behind it.
+const TEXT_CHARACTERS: usize = 400;
+
+/// What people read in the audit log, signed: by its mark the bot knows its own jobs from somebody
+/// who has its token.
+#[derive(Clone, Copy)]
+pub struct Reason<'a> {
+    pub text: &'a str,
+    pub guild: GuildId,
+    /// `None` where bot and jobserver share no secret: there the bot judges nothing.
+    pub marks: Option<&'a TagKey>,
+    pub clock: &'a dyn Clock,
+}
+
+impl Reason<'_> {
+    /// For one effect, about to be made. `target`: what audit log entries about it will name, or
+    /// `None` where it makes something new.
+    pub(super) fn of(&self, effect: &str, target: Option<Id>) -> String {
+        let text: String = self.text.chars().take(TEXT_CHARACTERS).collect();
+        let Some(marks) = self.marks else {
+            return text;
+        };
+        let now = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or_default();
+        let guild = Id::new(self.guild.get());
+        let mark = marks.effect(guild, effect, target, Moment::from_unix_ms(now));
+        format!("{text} {mark}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use splashtail_antinuke::Marked;
+    use splashtail_core::clock::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn the_bot_knows_what_a_job_of_its_own_did() {
+        let key = TagKey::derived(b"shared").unwrap();
+        let now = "2026-11-30T12:00:00Z".parse().unwrap();
+        let clock = ManualClock::new(now).shared();
+        let text = "A restore ".repeat(100);
+        let reason = Reason {
+            text: &text,
+            guild: GuildId::new(10).unwrap(),
+            marks: Some(&key),
+            clock: clock.as_ref(),
+        };
+        let at = Moment::from_unix_ms(now.timestamp_millis().try_into().unwrap());
+        let nonce = "0123456789abcdef01234567";
+        let read = |target: Option<u64>, action, about| {
+            let written = format!("{} [{nonce}]", reason.of(nonce, target.map(Id::new)));
+            assert!(written.chars().count() <= 512, "{written}");
+            let about = (action, Some(Id::new(about)));
+            let found = key.effect_in(&written, Id::new(10), about, at);
+            found.map(|found| found == Marked::Made(nonce))
+        };
+        assert_eq!(read(Some(5), 31, 5), Some(false));
+        assert_eq!(read(Some(5), 31, 6), None);
+        assert_eq!(read(None, 30, 7), Some(true));
+        let unsigned = Reason {
+            text: "Restore",
+            marks: None,
+            ..reason
+        };
+        assert_eq!(unsigned.of(nonce, None), "Restore");
+    }
+}
