@@ -4,124 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use splashtail_sandbox_world::world::permissions::{
-    self as perm, ADMINISTRATOR, USE_APPLICATION_COMMANDS,
-};
+use splashtail_sandbox_world::world::permissions as perm;
 use splashtail_sandbox_world::world::{
-    Application, AssetKind, Attachment, Command, Id, InteractionError, Stored, World,
-    clean_filename,
+    AssetKind, Attachment, Id, InteractionError, Stored, World, clean_filename,
 };
 
-/// A command with its application.
-pub(super) struct Usable<'w> {
-    pub(super) app: &'w Application,
-    pub(super) command: &'w Command,
-}
-
-/// Commands that a user may use: guild commands hide global ones of the same name and type.
-pub(super) fn usable<'w>(
-    world: &'w World,
-    guild: Option<Id>,
-    channel: Option<Id>,
-    user: Id,
-) -> Vec<Usable<'w>> {
-    let mut found: Vec<Usable<'w>> = Vec::new();
-    let direct = channel.and_then(|c| world.channels.get(&c));
-    for app in world.apps.values() {
-        // In direct messages only the bot on the other side is asked.
-        let there = match guild {
-            Some(guild) => {
-                let guild = world.guilds.get(&guild);
-                guild.is_some_and(|g| g.members.contains_key(&app.bot))
-            }
-            None => direct.is_some_and(|c| c.recipients.contains(&app.bot)),
-        };
-        if !there {
-            continue;
-        }
-        let own = guild
-            .and_then(|g| app.guild_commands.get(&g))
-            .into_iter()
-            .flat_map(|c| c.values());
-        let own: Vec<&Command> = own.collect();
-        let global = app.global_commands.values().filter(|command| {
-            let hidden = own
-                .iter()
-                .any(|o| o.name == command.name && o.kind == command.kind);
-            !hidden && (guild.is_some() || command.dm_permission)
-        });
-        let all: Vec<&Command> = own.iter().copied().chain(global).collect();
-        found.extend(
-            all.into_iter()
-                .filter(|c| may_use(world, app, c, guild, channel, user))
-                .map(|command| Usable { app, command }),
-        );
-    }
-    found.sort_by(|a, b| (&a.command.name, a.command.id).cmp(&(&b.command.name, b.command.id)));
-    found
-}
-
-/// Discord's order: administrators always; then the guild's rules for the command; then the
-/// permissions the command asks for by default.
-fn may_use(
-    world: &World,
-    app: &Application,
-    command: &Command,
-    guild: Option<Id>,
-    channel: Option<Id>,
-    user: Id,
-) -> bool {
-    let Some(guild_id) = guild else { return true };
-    let Some(guild) = world.guilds.get(&guild_id) else {
-        return false;
-    };
-    let Some(member) = guild.members.get(&user) else {
-        return false;
-    };
-    let bits = match channel {
-        Some(channel) => world.permissions_in(channel, user),
-        None => perm::in_guild(guild, user, world.now()),
-    };
-    if bits & ADMINISTRATOR != 0 {
-        return true;
-    }
-    if bits & USE_APPLICATION_COMMANDS == 0 {
-        return false;
-    }
-    let rules = guild
-        .command_permissions
-        .get(&(app.id, command.id))
-        .or_else(|| guild.command_permissions.get(&(app.id, app.id)));
-    if let Some(rules) = rules {
-        let rule = |kind: u8, id: Id| {
-            rules
-                .iter()
-                .find(|r| r.kind == kind && r.id == id)
-                .map(|r| r.allowed)
-        };
-        let all_channels = Id(guild_id.0 - 1);
-        let here = channel
-            .and_then(|c| rule(3, c))
-            .or_else(|| rule(3, all_channels));
-        if here == Some(false) {
-            return false;
-        }
-        let roles: Vec<bool> = member.roles.iter().filter_map(|r| rule(1, *r)).collect();
-        let by_role = if roles.is_empty() {
-            None
-        } else {
-            Some(roles.contains(&true))
-        };
-        if let Some(allowed) = rule(2, user).or(by_role).or_else(|| rule(1, guild_id)) {
-            return allowed;
-        }
-    }
-    match command.default_member_permissions {
-        None => true,
-        Some(0) => false,
-        Some(needed) => bits & needed == needed,
-    }
-}
+use super::usable::{exists, usable};
 
 /// The data of a slash command or its autocompletion, and the application it goes to.
 pub(super) struct Built {
@@ -232,22 +120,6 @@ pub(super) fn context_menu(
     Ok(Built { app, data })
 }
 
-fn exists(world: &World, guild: Option<Id>, name: &str) -> bool {
-    let here = |app: &Application| {
-        guild.is_none_or(|g| {
-            world
-                .guilds
-                .get(&g)
-                .is_some_and(|g| g.members.contains_key(&app.bot))
-        })
-    };
-    let named = |command: &Command| command.kind == 1 && command.name == name;
-    world.apps.values().filter(|a| here(a)).any(|app| {
-        let own = guild.and_then(|g| app.guild_commands.get(&g));
-        app.global_commands.values().any(named) || own.is_some_and(|c| c.values().any(named))
-    })
-}
-
 fn is_branch(option: &Value) -> bool {
     matches!(option["type"].as_u64(), Some(1 | 2))
 }
@@ -311,6 +183,8 @@ fn convert(
             .map_or_else(|| value.to_string(), str::to_owned);
         text.parse().map_err(|_| format!("`{text}` is not an id"))
     };
+    let choices: &[Value] = option["choices"].as_array().map_or(&[], Vec::as_slice);
+    let value = picked(choices, value);
     let converted = match kind {
         3 => {
             let text = value
@@ -328,7 +202,10 @@ fn convert(
                 Value::String(text) => text.parse::<f64>().ok(),
                 other => other.as_f64(),
             };
-            let number = number.ok_or("it is not a number")?;
+            let number = number.ok_or_else(|| match choices {
+                [] => "it is not a number".to_owned(),
+                choices => none_of(choices),
+            })?;
             if kind == 4 && number.fract() != 0.0 {
                 return Err("it is not a whole number".to_owned());
             }
@@ -371,11 +248,40 @@ fn convert(
         11 => json!(resolved.attachment(world, value)?),
         _ => return Err(format!("options of type {kind} are not known")),
     };
-    let choices = option["choices"].as_array().filter(|c| !c.is_empty());
-    if choices.is_some_and(|c| !c.iter().any(|c| same(&c["value"], &converted))) {
-        return Err("it is none of the choices".to_owned());
+    if !choices.is_empty() && !choices.iter().any(|c| same(&c["value"], &converted)) {
+        return Err(none_of(choices));
     }
     Ok(converted)
+}
+
+/// What a choice stands for when it is given by its name, as it stands on the screen. A value comes
+/// before a name that reads the same, a name before one that differs in case.
+fn picked<'v>(choices: &'v [Value], given: &'v Value) -> &'v Value {
+    let Some(text) = given.as_str() else {
+        return given;
+    };
+    let value = |choice: &&Value| match &choice["value"] {
+        Value::String(value) => value == text,
+        value => value.as_f64().is_some_and(|v| text.parse() == Ok(v)),
+    };
+    let name = |choice: &&Value| choice["name"] == text;
+    let loosely = |choice: &&Value| {
+        let name = choice["name"].as_str().unwrap_or_default();
+        name.to_lowercase() == text.to_lowercase()
+    };
+    let found = choices
+        .iter()
+        .find(value)
+        .or_else(|| choices.iter().find(name))
+        .or_else(|| choices.iter().find(loosely));
+    found.map_or(given, |choice| &choice["value"])
+}
+
+/// Discord has at most 25 choices.
+fn none_of(choices: &[Value]) -> String {
+    let names = choices.iter().filter_map(|c| c["name"].as_str());
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    format!("it is none of the choices: {}", names.join(", "))
 }
 
 /// Numbers are the same whether written as integers or not.

@@ -20,6 +20,7 @@ mod lists;
 pub mod page;
 pub(crate) mod routes;
 pub mod types;
+mod usable;
 mod view;
 mod watch;
 mod worlds;

@@ -15,7 +15,7 @@ use splashtail_sandbox_world::world::permissions::{
 };
 use splashtail_sandbox_world::world::{AuditEntry, Channel, Guild, Id, Message, World};
 
-use super::commands::{self, Usable};
+use super::usable::{Usable, usable};
 use super::{Answer, Ctl, Failure, Parameters, id, known_user};
 
 /// Active threads that the list of channels names, newest first.
@@ -116,7 +116,7 @@ pub(super) async fn commands(
     let guild = place.guild_id.as_deref().map(id).transpose()?;
     let channel = place.channel_id.as_deref().map(id).transpose()?;
     control.edge.sandbox.with_world(|world| {
-        let usable = commands::usable(world, guild, channel, user);
+        let usable = usable(world, guild, channel, user);
         let json = |Usable { app, command }: &Usable<'_>| {
             let mut json = command.json(app.id);
             json["application"] = json!({"id": app.id, "name": app.name});

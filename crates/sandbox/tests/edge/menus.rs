@@ -6,7 +6,7 @@ use splashtail_sandbox::control::types::{Act, Interact};
 use splashtail_sandbox_world::seed::small;
 
 use crate::client::{ALL_INTENTS, Bench, Client, bench};
-use crate::control::{callback, register, slash};
+use crate::interacting::{callback, register, slash};
 use crate::oauth::{REDIRECT, code, exchange};
 
 const DIRECT: Option<&str> = None;
