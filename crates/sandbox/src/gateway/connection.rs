@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use splashtail_sandbox_world::faults::Action;
 use splashtail_sandbox_world::journal::Record;
 use splashtail_sandbox_world::world::compact;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
@@ -24,6 +23,7 @@ use super::compress::{Encoder, Encoding};
 use super::handshake::{self, Query};
 use super::session::{Next, Order, Session};
 use super::{Gateway, Resumed, Started};
+use crate::server::wire::Wire;
 
 /// Largest payload a client may send.
 const MAX_PAYLOAD: usize = 4096;
@@ -46,7 +46,7 @@ type Flow = Result<(), End>;
 
 struct Connection {
     gateway: Arc<Gateway>,
-    ws: WebSocketStream<TcpStream>,
+    ws: WebSocketStream<Wire>,
     encoder: Encoder,
     encoding: Encoding,
     live: Option<Live>,
@@ -77,12 +77,10 @@ struct Live {
 /// Serves one connection until it ends; never panics on what the client sends.
 pub(super) async fn serve(
     gateway: Arc<Gateway>,
-    stream: TcpStream,
+    stream: Wire,
     host: Host,
     shutdown: CancellationToken,
 ) {
-    // Latency matters more than packet count on loopback.
-    let _ = stream.set_nodelay(true);
     let refuse = gateway.sandbox.faults.on_handshake();
     let accepted = handshake::accept(stream, refuse);
     let accepted = tokio::time::timeout(Duration::from_secs(10), accepted).await;

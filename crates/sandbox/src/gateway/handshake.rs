@@ -1,12 +1,12 @@
 //! The websocket upgrade: any spelling of the root path, any order of parameters.
 
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::compress::Encoding;
+use crate::server::wire::Wire;
 
 /// The parameters of the connection's address.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -51,9 +51,9 @@ impl Query {
     reason = "the callback's type is the library's"
 )]
 pub(super) async fn accept(
-    stream: TcpStream,
+    stream: Wire,
     refuse: Option<u16>,
-) -> Result<(WebSocketStream<TcpStream>, Query), WsError> {
+) -> Result<(WebSocketStream<Wire>, Query), WsError> {
     let mut query = Query::default();
     let check = |request: &Request, response: Response| {
         if let Some(status) = refuse {

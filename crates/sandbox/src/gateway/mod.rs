@@ -35,7 +35,8 @@ pub use session::{Identity, Order, ReplayLimits, Session};
 use connection::Host;
 
 use crate::control::types::SessionInfo;
-use crate::server::http;
+use crate::server::wire::Wire;
+use crate::server::{Tls, http};
 
 /// What may differ between sandboxes.
 #[derive(Debug, Clone)]
@@ -140,21 +141,23 @@ impl Gateway {
         self: Arc<Self>,
         listener: TcpListener,
         resume: Option<TcpListener>,
+        tls: Option<Tls>,
         shutdown: CancellationToken,
     ) {
         self.tasks.spawn(self.clone().sweep(shutdown.clone()));
         self.tasks
             .spawn(self.clone().deliver_late(shutdown.clone()));
-        let main = self.accept(listener, Host::Main, shutdown.clone());
+        let main = self.accept(listener, Host::Main, tls.as_ref(), shutdown.clone());
         match resume {
             None => main.await,
             Some(listener) => {
+                let scheme = if tls.is_some() { "wss" } else { "ws" };
                 if let Ok(address) = listener.local_addr()
-                    && self.resume.set(format!("ws://{address}")).is_err()
+                    && self.resume.set(format!("{scheme}://{address}")).is_err()
                 {
                     tracing::warn!("there was an address for resuming already");
                 }
-                let second = self.accept(listener, Host::Resume, shutdown.clone());
+                let second = self.accept(listener, Host::Resume, tls.as_ref(), shutdown.clone());
                 tokio::join!(main, second);
             }
         }
@@ -171,6 +174,7 @@ impl Gateway {
         self: &Arc<Self>,
         listener: TcpListener,
         host: Host,
+        tls: Option<&Tls>,
         shutdown: CancellationToken,
     ) {
         let slots = http::slots();
@@ -180,9 +184,12 @@ impl Gateway {
                 () = shutdown.cancelled() => break,
             };
             if let Some((stream, _, slot)) = accepted {
-                let connection = connection::serve(self.clone(), stream, host, shutdown.clone());
+                let (gateway, tls, shutdown) = (self.clone(), tls.cloned(), shutdown.clone());
                 self.tasks.spawn(async move {
-                    connection.await;
+                    match Wire::open(stream, tls.as_ref()).await {
+                        Ok(stream) => connection::serve(gateway, stream, host, shutdown).await,
+                        Err(error) => tracing::debug!(%error, "no encrypted connection"),
+                    }
                     drop(slot);
                 });
             }

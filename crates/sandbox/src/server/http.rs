@@ -22,6 +22,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::tls::Tls;
+use super::wire::Wire;
+
 /// Connections of one listener served at once; further ones wait in its backlog.
 const MAX_CONNECTIONS: usize = 4096;
 /// How long a peer may take nothing of its answer.
@@ -44,8 +47,12 @@ pub(crate) fn slots() -> Arc<Semaphore> {
 pub(crate) struct Cut;
 
 /// Serves `handler` until `shutdown`; requests that run then get two seconds to finish.
-pub(crate) async fn serve<H, F>(listener: TcpListener, shutdown: CancellationToken, handler: H)
-where
+pub(crate) async fn serve<H, F>(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    shutdown: CancellationToken,
+    handler: H,
+) where
     H: Fn(Request<Incoming>, IpAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response, Cut>> + Send + 'static,
 {
@@ -59,9 +66,12 @@ where
         let Some((stream, peer, slot)) = accepted else {
             continue;
         };
-        let (handler, shutdown) = (handler.clone(), shutdown.clone());
+        let (handler, shutdown, tls) = (handler.clone(), shutdown.clone(), tls.clone());
         tasks.spawn(async move {
-            let _ = stream.set_nodelay(true);
+            let stream = match Wire::open(stream, tls.as_ref()).await {
+                Ok(stream) => stream,
+                Err(error) => return tracing::debug!(%error, "no encrypted connection"),
+            };
             let cut = Arc::new(AtomicBool::new(false));
             let service = service_fn(|request| {
                 let (answer, cut) = (handler(request, peer), cut.clone());
@@ -86,7 +96,7 @@ where
             }
             if cut.load(Ordering::Acquire) {
                 let stream = connection.into_parts().io.into_inner().into_inner();
-                let _ = stream.set_zero_linger();
+                let _ = stream.tcp().set_zero_linger();
             }
             drop(slot);
         });

@@ -3,6 +3,9 @@
 pub(crate) mod http;
 mod rest;
 mod start;
+pub(crate) mod struck;
+mod tls;
+pub(crate) mod wire;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +19,8 @@ use splashtail_sandbox_world::{Sandbox, journal};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use start::{Running, ServeArgs, ServeError, run, start};
+pub use start::{Running, ServeArgs, ServeError, run, start, start_on};
+pub use tls::{Tls, TlsError};
 
 use crate::control::{self, page::Page};
 use crate::drill::Drills;
@@ -36,6 +40,8 @@ pub struct Listeners {
     pub control: TcpListener,
     /// Where sessions are resumed, when that is another address than the gateway's.
     pub resume: Option<TcpListener>,
+    /// Of all but the control API.
+    pub tls: Option<Tls>,
 }
 
 impl Listeners {
@@ -50,14 +56,16 @@ impl Listeners {
             gateway: TcpListener::from_std(gateway)?,
             control: TcpListener::from_std(control)?,
             resume: None,
+            tls: None,
         })
     }
 
     /// What answers advertise: the addresses that are really bound.
     pub fn addresses(&self) -> std::io::Result<Addresses> {
+        let secure = if self.tls.is_some() { "s" } else { "" };
         Ok(Addresses {
-            rest: format!("http://{}", self.rest.local_addr()?),
-            gateway: format!("ws://{}", self.gateway.local_addr()?),
+            rest: format!("http{secure}://{}", self.rest.local_addr()?),
+            gateway: format!("ws{secure}://{}", self.gateway.local_addr()?),
         })
     }
 }
@@ -199,20 +207,29 @@ impl Edge {
     ) {
         let rest = {
             let (edge, shutdown) = (self.clone(), shutdown.clone());
-            http::serve(listeners.rest, shutdown.clone(), move |request, peer| {
-                rest::handle(edge.clone(), request, peer, shutdown.clone())
-            })
+            let tls = listeners.tls.clone();
+            http::serve(
+                listeners.rest,
+                tls,
+                shutdown.clone(),
+                move |request, peer| rest::handle(edge.clone(), request, peer, shutdown.clone()),
+            )
         };
         let control = {
             let router = control::router(self.clone(), page, shutdown.clone());
-            http::serve(listeners.control, shutdown.clone(), move |request, _| {
-                http::route(router.clone(), request)
-            })
+            http::serve(
+                listeners.control,
+                None,
+                shutdown.clone(),
+                move |request, _| http::route(router.clone(), request),
+            )
         };
-        let gateway = self
-            .gateway
-            .clone()
-            .serve(listeners.gateway, listeners.resume, shutdown);
+        let gateway = self.gateway.clone().serve(
+            listeners.gateway,
+            listeners.resume,
+            listeners.tls,
+            shutdown,
+        );
         tokio::join!(rest, control, gateway);
     }
 }

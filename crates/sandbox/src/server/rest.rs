@@ -9,19 +9,16 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
-use serde_json::{Value, json};
-use splashtail_sandbox_world::faults::{Action, Facts};
+use serde_json::json;
+use splashtail_sandbox_world::faults::Action;
 use splashtail_sandbox_world::journal::{Caller, Record};
 use splashtail_sandbox_world::rest::limits::{Stand, hash};
-use splashtail_sandbox_world::rest::{
-    Actor, Request, VIA, bucket_of, find_route, public_path, routes,
-};
-
-use splashtail_sandbox_world::world::Id;
+use splashtail_sandbox_world::rest::{Actor, Request, bucket_of, find_route, public_path, routes};
 use tokio_util::sync::CancellationToken;
 
 use super::Edge;
 use super::http::{BodyError, Cut, truncated};
+use super::struck::{DEFAULT_WAIT, api_error, blocked, injected, insert_all, strikes_on};
 use crate::control::routes::meant;
 use crate::timer::sleep;
 use crate::{cdn, oauth};
@@ -30,11 +27,6 @@ use crate::{cdn, oauth};
 const MAX_UPLOAD: usize = 108 << 20;
 /// A picture of ten mebibytes in a `data:` URI and what goes with it.
 const MAX_BODY: usize = 16 << 20;
-
-/// Seconds to wait that a 429 of a fault names when the rule does not.
-const DEFAULT_WAIT: f64 = 1.0;
-
-const BLOCKED: &str = "<!DOCTYPE html>\n<title>Access denied</title>\n<h1>Access denied</h1>\n";
 
 /// What a path of this listener is.
 enum Target<'a> {
@@ -99,7 +91,8 @@ pub(super) async fn handle(
                 body,
             } => {
                 let stand = stand(&edge, &parts, &target, retry_after);
-                let mut answer = injected(status, scope.as_deref(), retry_after, html, body, stand);
+                let answer = injected(status, scope.as_deref(), retry_after, html, body, stand);
+                let mut answer = answer.map(Body::from);
                 if let Some(seconds) = header_retry_after {
                     let headers = answer.headers_mut();
                     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -109,7 +102,7 @@ pub(super) async fn handle(
             }
             Action::BlockIp => {
                 note(&edge, &parts, StatusCode::FORBIDDEN);
-                return Ok(page(StatusCode::FORBIDDEN, BLOCKED.to_owned()));
+                return Ok(blocked().map(Body::from));
             }
             Action::Latency { ms } => {
                 sleep(&edge.sandbox.clock, Duration::from_millis(ms)).await;
@@ -134,6 +127,7 @@ pub(super) async fn handle(
                 ),
                 BodyError::NoRoom => injected(503, None, None, false, None, None),
             };
+            let answer = answer.map(Body::from);
             note(&edge, &parts, answer.status());
             return Ok(answer);
         }
@@ -148,7 +142,7 @@ pub(super) async fn handle(
         Target::Api(below) => api(&edge, &parts, below, query, bytes, peer),
         Target::OldApi => {
             let body = json!({"message": "Invalid API version", "code": 50041});
-            api_error(StatusCode::BAD_REQUEST, &body)
+            api_error(StatusCode::BAD_REQUEST, &body).map(Body::from)
         }
         _ => {
             let answer = pages(&edge, &parts, &target, path, query, &bytes).await;
@@ -193,15 +187,6 @@ fn api(
     response
 }
 
-fn insert_all(headers: &mut HeaderMap, all: impl IntoIterator<Item = (&'static str, String)>) {
-    for (name, value) in all {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
-            headers.insert(name, value);
-        }
-    }
-}
-
 async fn pages(
     edge: &Edge,
     parts: &http::request::Parts,
@@ -238,7 +223,7 @@ async fn pages(
         (Target::Other, _) => not_found(),
         _ => {
             let body = json!({"message": "405: Method Not Allowed", "code": 0});
-            api_error(StatusCode::METHOD_NOT_ALLOWED, &body)
+            api_error(StatusCode::METHOD_NOT_ALLOWED, &body).map(Body::from)
         }
     }
 }
@@ -248,24 +233,7 @@ fn not_found() -> Response {
         StatusCode::NOT_FOUND,
         &json!({"message": "404: Not Found", "code": 0}),
     )
-}
-
-fn api_error(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
-}
-
-fn page(status: StatusCode, text: String) -> Response {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/html; charset=UTF-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    .map(Body::from)
 }
 
 /// Journals what does not go through the dispatcher.
@@ -286,70 +254,6 @@ fn note(edge: &Edge, parts: &http::request::Parts, status: StatusCode) {
     });
 }
 
-impl Edge {
-    /// Sends a request of a person in a client: faults strike it like any other, and what is slow
-    /// is slow. `None` when a fault keeps the answer back; the request may have had its effect.
-    pub(crate) async fn request_as(
-        &self,
-        user: Id,
-        request: Request,
-    ) -> Option<splashtail_sandbox_world::rest::Response> {
-        let sandbox = &self.sandbox;
-        let token = user.to_string();
-        let struck = facts_of(self, &request.method, &request.path, Some(&token));
-        let mut answers = true;
-        for action in struck {
-            match action {
-                Action::Status {
-                    status,
-                    scope,
-                    retry_after,
-                    html,
-                    body,
-                    ..
-                } => {
-                    let answer = injected(status, scope.as_deref(), retry_after, html, body, None);
-                    let bytes = axum::body::to_bytes(answer.into_body(), MAX_BODY).await;
-                    return Some(struck_answer(status, user, bytes.ok()?));
-                }
-                Action::BlockIp => {
-                    let page = Bytes::from_static(BLOCKED.as_bytes());
-                    return Some(struck_answer(403, user, page));
-                }
-                Action::Latency { ms } => {
-                    sleep(&sandbox.clock, Duration::from_millis(ms)).await;
-                }
-                Action::Hang | Action::Reset | Action::Truncate => answers = false,
-                _ => {}
-            }
-        }
-        let slow = sandbox.slowness(&request.method, &request.path);
-        if slow > 0 {
-            sleep(&sandbox.clock, Duration::from_millis(slow)).await;
-        }
-        let answer = sandbox.dispatch(Actor::User(user), request);
-        answers.then_some(answer)
-    }
-}
-
-/// What a fault says to a person's client.
-fn struck_answer(status: u16, user: Id, body: Bytes) -> splashtail_sandbox_world::rest::Response {
-    splashtail_sandbox_world::rest::Response {
-        status,
-        headers: Vec::new(),
-        content_type: None,
-        body,
-        route: None,
-        operation: None,
-        bucket: None,
-        code: None,
-        caller: Caller {
-            kind: "user".into(),
-            id: Some(user.to_string()),
-        },
-    }
-}
-
 /// The faults that strike this request.
 fn strikes(edge: &Edge, parts: &http::request::Parts, target: &Target<'_>) -> Vec<Action> {
     if edge.sandbox.faults.is_empty() {
@@ -360,36 +264,7 @@ fn strikes(edge: &Edge, parts: &http::request::Parts, target: &Target<'_>) -> Ve
         _ => parts.uri.path(),
     };
     let token = caller(edge, &parts.headers);
-    facts_of(edge, &parts.method, path, token.as_deref())
-}
-
-fn facts_of(edge: &Edge, method: &Method, path: &str, token: Option<&str>) -> Vec<Action> {
-    let sandbox = &edge.sandbox;
-    if sandbox.faults.is_empty() {
-        return Vec::new();
-    }
-    let found = find_route(method, path).ok();
-    let parameter = |wanted: &str| {
-        let (_, parameters) = found.as_ref()?;
-        parameters
-            .iter()
-            .find(|(name, _)| *name == wanted)
-            .map(|(_, value)| value.clone())
-    };
-    let guild = parameter("guild_id").or_else(|| {
-        let channel: Id = parameter("channel_id")?.parse().ok()?;
-        sandbox
-            .with_world(|world| world.guild_of(channel))
-            .map(|g| g.to_string())
-    });
-    sandbox.faults.on_request(&Facts {
-        method: method.as_str(),
-        route: found.as_ref().map_or("", |(route, _)| route.template),
-        path,
-        guild: guild.as_deref(),
-        token,
-        ..Facts::default()
-    })
+    strikes_on(&edge.sandbox, &parts.method, path, token.as_deref())
 }
 
 fn caller(edge: &Edge, headers: &HeaderMap) -> Option<String> {
@@ -417,53 +292,6 @@ fn stand(
     let (bucket, _) = bucket_of(route, &parameters, now);
     let wait_ms = (wait.unwrap_or(DEFAULT_WAIT) * 1000.0).max(0.0) as i64;
     Some(Stand::spent(&bucket, wait_ms, now))
-}
-
-fn injected(
-    status: u16,
-    scope: Option<&str>,
-    retry_after: Option<f64>,
-    html: bool,
-    body: Option<Value>,
-    stand: Option<Stand>,
-) -> Response {
-    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let reason = code.canonical_reason().unwrap_or("Error");
-    if html {
-        return page(
-            code,
-            format!("<html><head><title>{status} {reason}</title></head></html>\n"),
-        );
-    }
-    if status != 429 {
-        let body =
-            body.unwrap_or_else(|| json!({"message": format!("{status}: {reason}"), "code": 0}));
-        return api_error(code, &body);
-    }
-    let scope = scope.unwrap_or("user");
-    let wait = retry_after.unwrap_or(DEFAULT_WAIT).max(0.0);
-    let message = match scope {
-        "shared" => "The resource is being rate limited.",
-        _ => "You are being rate limited.",
-    };
-    let body = body.unwrap_or_else(
-        || json!({"message": message, "retry_after": wait, "global": scope == "global"}),
-    );
-    let mut response = api_error(code, &body);
-    let headers = response.headers_mut();
-    headers.insert(header::VIA, HeaderValue::from_static(VIA.1));
-    headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.ceil() as u64));
-    if let Some(stand) = stand.filter(|_| scope != "global") {
-        insert_all(headers, stand.headers());
-    }
-    if let Ok(scope) = HeaderValue::from_str(scope) {
-        headers.insert(HeaderName::from_static("x-ratelimit-scope"), scope);
-    }
-    if scope == "global" {
-        let name = HeaderName::from_static("x-ratelimit-global");
-        headers.insert(name, HeaderValue::from_static("true"));
-    }
-    response
 }
 
 /// Loses or breaks an answer whose request has already had its effect.

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Edge, Listeners};
+use super::{Edge, Listeners, Tls, TlsError};
 use crate::control::client::ControlClient;
 use crate::control::page::{Page, PageError};
 use crate::gateway::Settings;
@@ -53,6 +53,16 @@ pub struct ServeArgs {
     /// How long a gateway session waits to be resumed, in seconds of the sandbox's clock.
     #[arg(long, default_value_t = 180)]
     pub session_timeout_s: u32,
+    /// Serve REST and gateway as https and wss, with an authority whose certificate is in
+    /// `ca.pem` of this directory; clients have to trust it.
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "data/sandbox"
+    )]
+    pub tls: Option<PathBuf>,
     /// Built page to serve at the control port; default: `share/splashtail/sandbox` of the
     /// installation, else `website/build-sandbox`.
     #[arg(long, value_name = "DIR")]
@@ -76,6 +86,8 @@ pub enum ServeError {
     Description(#[from] DescriptionError),
     #[error(transparent)]
     Page(#[from] PageError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("{} exchanges violate Discord's API description:\n{}", .0.len(), .0.join("\n"))]
     Violations(Vec<String>),
     #[error("the control API would be open to the network: bind the sandbox to a loopback address")]
@@ -97,6 +109,9 @@ pub async fn run(args: ServeArgs, lifecycle: Lifecycle) -> Result<(), ServeError
         bind(2, args.control_port, "--control-port")?,
     )?;
     let mut listeners = listeners;
+    if let Some(dir) = &args.tls {
+        listeners.tls = Some(Tls::load(dir, args.bind)?);
+    }
     if let Some(port) = args.resume_port {
         let listener = TcpListener::bind(SocketAddr::new(args.bind, port)).await?;
         listeners.resume = Some(listener);
@@ -173,15 +188,9 @@ pub async fn start(
         gateway: TcpListener::bind(any).await?,
         control: TcpListener::bind(any).await?,
         resume: None,
+        tls: None,
     };
     let addresses = listeners.addresses()?;
-    let control = format!("http://{}", listeners.control.local_addr()?);
-    let parse = |text: &str| Url::parse(text).map_err(std::io::Error::other);
-    let (rest, gateway, control) = (
-        parse(&addresses.rest)?,
-        parse(&addresses.gateway)?,
-        parse(&control)?,
-    );
     let options = Options {
         world: world.to_owned(),
         seed,
@@ -190,7 +199,28 @@ pub async fn start(
         // Scripts that are about something else want things at once and in order.
         conduct: Conduct::prompt(),
     };
-    let edge = Edge::new(Sandbox::new(&options)?, settings, strict)?;
+    start_on(listeners, &options, settings, strict)
+}
+
+/// Starts a sandbox, without a page, on these listeners. What `options` advertises may be other
+/// addresses, in front of them.
+///
+/// # Errors
+/// There is no such world, or a listener has no address.
+pub fn start_on(
+    listeners: Listeners,
+    options: &Options,
+    settings: Settings,
+    strict: bool,
+) -> Result<Running, ServeError> {
+    let control = format!("http://{}", listeners.control.local_addr()?);
+    let parse = |text: &str| Url::parse(text).map_err(std::io::Error::other);
+    let (rest, gateway, control) = (
+        parse(&options.addresses.rest)?,
+        parse(&options.addresses.gateway)?,
+        parse(&control)?,
+    );
+    let edge = Edge::new(Sandbox::new(options)?, settings, strict)?;
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(
         edge.clone()

@@ -102,6 +102,7 @@ async fn sessions_are_resumed_at_the_address_that_ready_names() {
         gateway: bind().await.unwrap(),
         control: bind().await.unwrap(),
         resume: Some(resume),
+        tls: None,
     };
     let addresses = listeners.addresses().unwrap();
     let first = addresses.gateway.clone();

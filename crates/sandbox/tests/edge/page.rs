@@ -24,6 +24,7 @@ async fn served(page: Page) -> String {
         gateway: bind().await.unwrap(),
         control: bind().await.unwrap(),
         resume: None,
+        tls: None,
     };
     let origin = format!("http://{}", listeners.control.local_addr().unwrap());
     let options = Options {
