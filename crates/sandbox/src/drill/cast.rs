@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use splashtail_sandbox_world::seed::people::{Kind, People};
 use splashtail_sandbox_world::world::permissions as perm;
-use splashtail_sandbox_world::world::{Guild, Id, Role, World};
+use splashtail_sandbox_world::world::{APPROVAL_BY_HAND, Guild, Id, Role, World};
 
 use super::board::DrillError;
 use super::targets::Targets;
-use super::types::{ActKind, Attackers, DrillKind, DrillSettings, RaidStyle};
+use super::types::{ActKind, Attackers, DrillKind, DrillSettings, RaidManner, RaidStyle};
 
 /// Accounts that a report names.
 const NAMED: usize = 100;
@@ -106,6 +106,9 @@ impl Stage {
                 });
                 stage.attackers = cast(&mut people, world, settings.size, kind);
                 stage.guests = cast(&mut people, world, settings.wave, Kind::Ordinary);
+                if settings.manner == Some(RaidManner::Request) {
+                    approve_by_hand(world, guild_id);
+                }
             }
             DrillKind::Spam => {
                 stage.attackers = plain_members(world, guild_id, settings.actors as usize);
@@ -231,6 +234,17 @@ impl Stage {
                 .map(Id::to_string)
                 .collect(),
         }
+    }
+}
+
+/// From now on newcomers wait for somebody's verdict.
+fn approve_by_hand(world: &mut World, guild_id: Id) {
+    if let Some(guild) = world.guilds.get_mut(&guild_id)
+        && !guild.approves_by_hand()
+    {
+        let features = APPROVAL_BY_HAND.map(str::to_owned);
+        guild.features.extend(features);
+        world.guild_updated(guild_id);
     }
 }
 

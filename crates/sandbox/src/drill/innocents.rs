@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use splashtail_sandbox_world::world::{AuditEntry, Id, World, action};
+use splashtail_sandbox_world::world::{AuditEntry, Id, Verdict, World, action};
 
 use super::spoils::Spoils;
 use super::types::Innocents;
@@ -43,12 +43,27 @@ impl Bystanders {
     }
 
     /// How they fared as of now.
-    pub fn report(&self, world: &World, spoils: &Spoils) -> Innocents {
+    pub fn report(
+        &self,
+        world: &World,
+        guild: Id,
+        attackers: &BTreeSet<Id>,
+        spoils: &Spoils,
+    ) -> Innocents {
         let greetings = spoils.greetings.iter();
         let gone = greetings.filter(|(channel, id)| world.message(*channel, *id).is_none());
+        let guild = world.guilds.get(&guild);
+        let requests = guild.into_iter().flat_map(|g| g.join_requests.values());
+        let rejected = requests.filter(|r| {
+            r.status == Verdict::Rejected
+                && !attackers.contains(&r.user)
+                && spoils.asked.contains_key(&r.user)
+        });
+        let turned_away = self.seen.turned_away + rejected.count() as u32;
         Innocents {
+            turned_away,
             messages_deleted: gone.count() as u64,
-            touched: self.touched.len() as u64 + u64::from(self.seen.turned_away),
+            touched: self.touched.len() as u64 + u64::from(turned_away),
             ..self.seen
         }
     }

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use http::Method;
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::journal::Record;
-use splashtail_sandbox_world::world::{AuditEntry, Id, World, action, permissions as perm};
+use splashtail_sandbox_world::world::{
+    AuditEntry, Guild, Id, Verdict, World, action, permissions as perm,
+};
 
 use super::cast::Stage;
 use super::innocents::Bystanders;
@@ -27,8 +29,8 @@ pub(super) enum Sight {
     GuildGone,
     /// No attacker is in the guild.
     Outside {
-        /// One of their webhooks lives.
-        hooks: bool,
+        /// One of their webhooks lives, or a request of theirs waits for a verdict.
+        hold: bool,
     },
     Inside,
 }
@@ -118,6 +120,13 @@ impl Observer {
                 tally.defence(at, Defence::MessagesDeleted, gone);
                 self.counted_ms = now;
             }
+            for (verdict, at) in verdicts(guild, stage, spoils) {
+                let at = at.clamp(self.start_ms, now.max(self.start_ms));
+                match verdict {
+                    Verdict::Rejected => tally.defence(at, Defence::RequestsRejected, 1),
+                    _ => tally.gain(at, Damage::MembersJoined, 1),
+                }
+            }
             self.inside.extend(spoils.arrived.drain(..));
             while let Some(first) = self.inside.first() {
                 if guild.members.contains_key(first) {
@@ -126,13 +135,17 @@ impl Observer {
                 self.inside.pop_first();
             }
             let hooks = spoils.hooks.iter().any(|h| world.webhooks.contains_key(h));
-            Sight::Outside { hooks }
+            let mut asked = spoils.asked.keys();
+            let waits = asked.any(|user| stage.known.contains(user));
+            Sight::Outside {
+                hold: hooks || waits,
+            }
         })
     }
 
     /// Notes how a harmless newcomer fared.
     pub fn guest(&mut self, outcome: &Outcome, act: &Act) {
-        if let Act::Join = act {
+        if let Act::Join | Act::AskToJoin = act {
             self.innocents.arrived(matches!(outcome, Outcome::Done(_)));
         }
     }
@@ -160,6 +173,30 @@ impl Observer {
             }
         }
     }
+}
+
+/// What became of the attackers' requests since the last look, and when. Whoever was let in has
+/// arrived; a request that is gone was decided by nobody.
+fn verdicts(guild: &Guild, stage: &Stage, spoils: &mut Spoils) -> Vec<(Verdict, i64)> {
+    let mut given = Vec::new();
+    let (joined, arrived) = (&mut spoils.joined, &mut spoils.arrived);
+    spoils.asked.retain(|user, request| {
+        if !stage.known.contains(user) {
+            return true;
+        }
+        let Some(request) = guild.join_requests.get(request) else {
+            return false;
+        };
+        let Some((_, at)) = request.reviewed else {
+            return true;
+        };
+        given.push((request.status, at.0));
+        if request.status == Verdict::Approved && joined.insert(*user) {
+            arrived.push(*user);
+        }
+        false
+    });
+    given
 }
 
 fn paused(world: &World, guild: Id) -> bool {

@@ -1,5 +1,7 @@
 //! From an act to requests, and from their answers to damage.
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::rest::people;
@@ -14,14 +16,25 @@ use super::tally::Outcome;
 use super::traces::Trace;
 use super::types::Damage;
 
-/// Carries an act out and notes what it brought.
+/// Carries an act out and notes what it brought; also the milliseconds until its answer was there.
 pub(super) fn perform(
     sandbox: &Sandbox,
     stage: &mut Stage,
     spoils: &mut Spoils,
     step: &Step,
-) -> Outcome {
-    match attempt(sandbox, stage, spoils, step) {
+) -> (Outcome, u64) {
+    let token = stage.token.clone();
+    let hand = match (&token, &step.act) {
+        (_, Act::WebhookPost(_)) => Hand::Nobody,
+        (Some(token), _) => Hand::Token(token),
+        (None, _) => Hand::Person(step.who.user(stage).unwrap_or_default()),
+    };
+    let call = Call {
+        sandbox,
+        hand,
+        took_ms: Cell::default(),
+    };
+    let outcome = match attempt(&call, stage, spoils, step) {
         Ok(damage) => Outcome::Done(damage),
         Err(refused) => {
             if let Outcome::Refused { code, .. } = &refused
@@ -31,7 +44,8 @@ pub(super) fn perform(
             }
             refused
         }
-    }
+    };
+    (outcome, call.took_ms.get())
 }
 
 /// Whoever is told to wait tries that target again later.
@@ -62,27 +76,33 @@ fn put_back(stage: &mut Stage, act: &Act) {
 }
 
 fn attempt(
-    sandbox: &Sandbox,
+    call: &Call<'_>,
     stage: &mut Stage,
     spoils: &mut Spoils,
     Step { who, act }: &Step,
 ) -> Result<Option<(Damage, u64)>, Outcome> {
     let guild = stage.guild;
     let me = who.user(stage).unwrap_or_default();
-    let token = stage.token.clone();
-    let hand = match (&token, act) {
-        (_, Act::WebhookPost(_)) => Hand::Nobody,
-        (Some(token), _) => Hand::Token(token),
-        (None, _) => Hand::Person(me),
-    };
-    let call = Call { sandbox, hand };
     let one = |damage| Ok(Some((damage, 1)));
     match act {
-        Act::Join => {
-            let joined =
-                sandbox.with_world(|world| people::join(world, me, Door::Guild(guild), ""));
-            joined.map_err(|error| Outcome::refused(error.code.to_string()))?;
-            if let Who::Guest(_) = who {
+        Act::Join | Act::AskToJoin => {
+            let door = Door::Guild(guild);
+            let entered = call
+                .sandbox
+                .with_world(|world| people::join(world, me, door, "I like it here"));
+            let entered = entered.map_err(|error| Outcome::refused(error.code.to_string()))?;
+            let guest = matches!(who, Who::Guest(_));
+            // Where members are approved by hand, everybody who comes only asks.
+            let request = entered.filter(|answer| answer["application_status"].is_string());
+            if let Some(request) = request.as_ref().and_then(id) {
+                spoils.asked.insert(me, request);
+                if guest {
+                    return Ok(None);
+                }
+                let new = spoils.requests.insert(request);
+                return Ok(new.then_some((Damage::RequestsMade, 1)));
+            }
+            if guest {
                 spoils.guests.insert(me);
                 return Ok(None);
             }
@@ -106,6 +126,7 @@ fn attempt(
                     .extend(id(&message).map(|id| (channel, id)));
                 return Ok(None);
             }
+            spoils.spoke.insert(me);
             spoils.posts.extend(id(&message).map(|id| Post {
                 channel,
                 id,
@@ -196,7 +217,7 @@ fn attempt(
             one(damage)
         }
         _ => {
-            let trace = change(&call, stage, spoils, act)?;
+            let trace = change(call, stage, spoils, act)?;
             let damage = trace.as_ref().map(|trace| (trace.damage(), 1));
             spoils.traces.extend(trace);
             Ok(damage)

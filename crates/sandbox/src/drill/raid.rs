@@ -12,12 +12,17 @@ use super::types::{DrillSettings, RaidManner};
 
 /// When someone who was kicked tries to come back, after the first arrival.
 const RETURNS_MS: [i64; 3] = [5_000, 15_000, 30_000];
+/// When someone who asked to join looks whether the door is open, after asking.
+const LOOKS_MS: [i64; 4] = [1_000, 5_000, 15_000, 30_000];
 /// How many of the harmless newcomers say something.
 const TALKATIVE: f64 = 0.4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
     Join,
+    Ask,
+    /// Once, by whoever was let in meanwhile.
+    PostIfIn,
     Post,
     Leave,
     Return,
@@ -51,8 +56,19 @@ impl Schedule {
                 let (due, who) = (at + late, Who::Attacker(n));
                 turns.push(Turn { due, who, deed });
             };
-            turn(0, Deed::Join);
+            turn(
+                0,
+                match manner {
+                    RaidManner::Request => Deed::Ask,
+                    _ => Deed::Join,
+                },
+            );
             match manner {
+                RaidManner::Request => {
+                    for late in LOOKS_MS {
+                        turn(late, Deed::PostIfIn);
+                    }
+                }
                 RaidManner::Post => turn(POST_AFTER_MS, Deed::Post),
                 RaidManner::JoinLeave => turn(POST_AFTER_MS, Deed::Leave),
                 RaidManner::Rejoin => {
@@ -63,14 +79,18 @@ impl Schedule {
                 }
             }
         }
-        let planned = turns.len() as u64;
+        // Of several looks at the door at most one is an act.
+        let looks = turns.iter().filter(|turn| turn.deed == Deed::PostIfIn);
+        let idle = looks.count() / LOOKS_MS.len() * (LOOKS_MS.len() - 1);
+        let planned = (turns.len() - idle) as u64;
         for n in 0..settings.wave as usize {
             let (due, who) = (draw.below(end as u64 + 1) as i64, Who::Guest(n));
-            turns.push(Turn {
-                due,
-                who,
-                deed: Deed::Join,
-            });
+            let deed = if manner == RaidManner::Request {
+                Deed::Ask
+            } else {
+                Deed::Join
+            };
+            turns.push(Turn { due, who, deed });
             if draw.chance(TALKATIVE) {
                 let due = due + 2_000 + draw.gap(8_000.0) as i64;
                 turns.push(Turn {
@@ -81,9 +101,10 @@ impl Schedule {
             }
         }
         // Who joins at the moment of another's message comes first, as the lists were made.
-        turns.sort_by_key(|turn| (turn.due, turn.deed != Deed::Join));
+        turns.sort_by_key(|turn| (turn.due, !matches!(turn.deed, Deed::Join | Deed::Ask)));
         let enters = |turn: &Turn| {
-            matches!(turn.who, Who::Attacker(_)) && matches!(turn.deed, Deed::Join | Deed::Return)
+            matches!(turn.who, Who::Attacker(_))
+                && matches!(turn.deed, Deed::Join | Deed::Ask | Deed::Return)
         };
         let entered = turns.iter().rposition(enters).map_or(0, |last| last + 1);
         Self {
@@ -120,6 +141,12 @@ impl Schedule {
         let user = turn.who.user(stage)?;
         let act = match (turn.deed, turn.who) {
             (Deed::Join, _) => Act::Join,
+            (Deed::Ask, _) => Act::AskToJoin,
+            (Deed::PostIfIn, Who::Attacker(n)) => {
+                (inside(user) && !spoils.spoke.contains(&user)).then_some(())?;
+                raid_post(stage, n as u64)?
+            }
+            (Deed::PostIfIn, Who::Guest(_)) => return None,
             (Deed::Return, _) => {
                 (spoils.joined.contains(&user) && !inside(user)).then_some(Act::Join)?
             }
@@ -129,7 +156,9 @@ impl Schedule {
                 raid_post(stage, n as u64)?
             }
             (Deed::Post, Who::Guest(n)) => {
-                spoils.guests.contains(&user).then_some(())?;
+                let in_there = spoils.guests.contains(&user)
+                    || (spoils.asked.contains_key(&user) && inside(user));
+                in_there.then_some(())?;
                 greeting(stage, n)?
             }
         };
@@ -228,6 +257,34 @@ mod tests {
             count
         };
         assert_eq!((joins(true), joins(false)), (1, 4));
+    }
+
+    #[test]
+    fn whoever_asked_to_join_posts_once_when_let_in() {
+        let wish = |o: &mut NewDrill| {
+            (o.size, o.manner) = (Some(2), Some(RaidManner::Request));
+        };
+        let acts = |let_in_at: i64| {
+            let mut raid = schedule(wish);
+            assert_eq!(raid.planned(), 4, "each asks and posts");
+            let (stage, mut spoils) = stage(2, 0);
+            spoils.joined.clear();
+            let mut acts = Vec::new();
+            while let Some(due) = raid.due() {
+                let step = raid.step(&stage, &spoils, |_| due >= let_in_at);
+                let Some(step) = step else { continue };
+                if let Act::Post { .. } = step.act {
+                    spoils.spoke.extend(step.who.user(&stage));
+                }
+                acts.push((due, matches!(step.act, Act::AskToJoin)));
+            }
+            acts
+        };
+        let asked = [(0, true), (200, true)];
+        assert_eq!(acts(i64::MAX), asked);
+        let mut seen = asked.to_vec();
+        seen.extend([(5000, false), (5200, false)]);
+        assert_eq!(acts(3000), seen);
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Requests of attackers, through the dispatcher like everyone's.
+//! Requests of attackers, through the dispatcher like everyone's, and struck by the same faults.
+
+use std::cell::Cell;
 
 use http::{HeaderValue, Method, header};
 use serde_json::Value;
@@ -7,7 +9,10 @@ use splashtail_sandbox_world::rest::{Actor, Request, Response};
 use splashtail_sandbox_world::world::Id;
 
 use super::tally::Outcome;
+use crate::server::struck::Struck;
 
+/// What a refusal is called when a fault kept the answer back.
+const NO_ANSWER: &str = "no answer";
 /// How the attackers explain themselves to the audit log.
 const REASON: &str = "drill";
 const AGENT: HeaderValue = HeaderValue::from_static("DiscordBot (https://drill.example, 1)");
@@ -23,6 +28,8 @@ pub(super) enum Hand<'a> {
 pub(super) struct Call<'a> {
     pub sandbox: &'a Sandbox,
     pub hand: Hand<'a>,
+    /// Milliseconds that its requests took: whoever waits for an answer does nothing else.
+    pub took_ms: Cell<u64>,
 }
 
 impl Call<'_> {
@@ -50,7 +57,16 @@ impl Call<'_> {
         if !matches!(self.hand, Hand::Nobody) {
             request = request.with_reason(REASON);
         }
-        let answer = self.sandbox.dispatch(actor, request);
+        let struck = Struck::draw(self.sandbox, self.caller(), &request);
+        self.took_ms
+            .set(self.took_ms.get().saturating_add(struck.late_ms));
+        let answer = match struck.answer {
+            Some(answer) => answer,
+            None => self.sandbox.dispatch(actor, request),
+        };
+        if struck.kept_back {
+            return Err(Outcome::refused(NO_ANSWER));
+        }
         if answer.is_success() {
             return Ok(answer.json());
         }
@@ -58,6 +74,17 @@ impl Call<'_> {
             code: code(&answer),
             wait_ms: wait_ms(&answer),
         })
+    }
+
+    /// Whom rules of faults take the sender for.
+    fn caller(&self) -> Option<Id> {
+        match self.hand {
+            Hand::Person(user) => Some(user),
+            Hand::Token(token) => self
+                .sandbox
+                .with_world(|world| world.app_by_token(token).map(|app| app.id)),
+            Hand::Nobody => None,
+        }
     }
 
     pub fn post(&self, path: String, body: Value) -> Result<Value, Outcome> {

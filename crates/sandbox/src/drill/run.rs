@@ -178,7 +178,11 @@ impl Drill {
             state,
             observer,
         } = course;
-        let innocents = sandbox.with_world(|world| observer.innocents.report(world, spoils));
+        let innocents = sandbox.with_world(|world| {
+            observer
+                .innocents
+                .report(world, stage.guild, &stage.known, spoils)
+        });
         let now = sandbox.clock.now_ms();
         let (attackers, undone) = sandbox.with_world(|world| {
             if world.guilds.contains_key(&stage.guild) {
@@ -244,7 +248,7 @@ impl Course {
     fn look(&mut self, sandbox: &Sandbox) -> Option<DrillEnd> {
         match self.sight(sandbox, false) {
             Sight::GuildGone => Some(DrillEnd::GuildGone),
-            Sight::Outside { hooks: false } if self.script.all_entered() => {
+            Sight::Outside { hold: false } if self.script.all_entered() => {
                 Some(DrillEnd::AttackersGone)
             }
             _ => None,
@@ -268,10 +272,14 @@ impl Course {
         let due = self.script.due().unwrap_or_default();
         let (stage, spoils) = (&mut self.stage, &mut self.spoils);
         let step = self.script.step(stage, spoils, gone, inside)?;
-        let outcome = perform(sandbox, stage, spoils, &step);
+        let (outcome, took_ms) = perform(sandbox, stage, spoils, &step);
         if let Who::Guest(_) = step.who {
             self.observer.guest(&outcome, &step.act);
             return None;
+        }
+        if took_ms > 0 {
+            let took = i64::try_from(took_ms).unwrap_or(i64::MAX);
+            self.script.await_answer(step.who, due, took);
         }
         if let Outcome::Refused {
             wait_ms: Some(wait_ms),

@@ -16,16 +16,34 @@ use super::types::{ActKind, DrillKind, DrillSettings};
 #[derive(Debug, Clone)]
 pub(super) enum Act {
     Join,
+    /// Joins a guild that approves its members by hand.
+    AskToJoin,
     Leave,
-    Post { channel: Id, text: String },
-    DirectMessage { user: Id },
-    CreateChannel { name: String },
-    DeleteChannel { id: Id, name: String },
+    Post {
+        channel: Id,
+        text: String,
+    },
+    DirectMessage {
+        user: Id,
+    },
+    CreateChannel {
+        name: String,
+    },
+    DeleteChannel {
+        id: Id,
+        name: String,
+    },
     RenameChannel(Id),
-    HideChannel { channel: Id, bot: Id },
+    HideChannel {
+        channel: Id,
+        bot: Id,
+    },
     EditOverwrite(Id),
     CreateThread(Id),
-    DeleteRole { id: Id, name: String },
+    DeleteRole {
+        id: Id,
+        name: String,
+    },
     EditRole(Id),
     ReorderRoles,
     GrantAdministrator(Id),
@@ -34,15 +52,36 @@ pub(super) enum Act {
     Kick(Id),
     BulkBan(Vec<Id>),
     Prune,
-    EditServer { name: String },
-    DeleteEmoji { id: Id, name: String },
-    DeleteSticker { id: Id, name: String },
-    DeleteInvite { code: String, channel: Id },
-    DeleteAutomodRule { id: Id, name: String },
-    DeleteIntegration { id: Id, bot: Id },
-    DisarmBot { role: Id },
+    EditServer {
+        name: String,
+    },
+    DeleteEmoji {
+        id: Id,
+        name: String,
+    },
+    DeleteSticker {
+        id: Id,
+        name: String,
+    },
+    DeleteInvite {
+        code: String,
+        channel: Id,
+    },
+    DeleteAutomodRule {
+        id: Id,
+        name: String,
+    },
+    DeleteIntegration {
+        id: Id,
+        bot: Id,
+    },
+    DisarmBot {
+        role: Id,
+    },
     KickBot(Id),
-    CreateWebhook { channel: Id },
+    CreateWebhook {
+        channel: Id,
+    },
     WebhookPost(Hook),
 }
 
@@ -50,6 +89,7 @@ impl Act {
     pub fn kind(&self) -> ActKind {
         match self {
             Self::Join => ActKind::Join,
+            Self::AskToJoin => ActKind::AskToJoin,
             Self::Leave => ActKind::Leave,
             Self::Post { .. } => ActKind::Post,
             Self::DirectMessage { .. } => ActKind::DirectMessage,
@@ -151,6 +191,10 @@ pub(super) struct Cycle {
     actors: usize,
     /// Actors that were told to wait, and until when.
     resting: BTreeMap<usize, i64>,
+    /// Actors that wait for an answer, and until when.
+    busy: BTreeMap<usize, i64>,
+    /// How much later than planned everything is because all of them waited.
+    late_ms: i64,
     pruned: bool,
     junk: u64,
 }
@@ -178,6 +222,8 @@ impl Script {
             next: 0,
             actors: settings.actors.max(1) as usize,
             resting: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            late_ms: 0,
             pruned: false,
             junk: 0,
         })
@@ -203,7 +249,7 @@ impl Script {
     pub fn due(&self) -> Option<i64> {
         match self {
             Self::Raid(raid) => raid.due(),
-            Self::Cycle(cycle) => cycle.moments.get(cycle.next).copied(),
+            Self::Cycle(cycle) => cycle.due(),
         }
     }
 
@@ -225,14 +271,23 @@ impl Script {
     /// Spares an actor that was told to wait, while others are free.
     pub fn rest(&mut self, who: Who, at: i64, wait_ms: i64) {
         if let (Self::Cycle(cycle), Who::Attacker(actor)) = (self, who) {
-            cycle.resting.insert(actor, at + wait_ms);
+            cycle.resting.insert(actor, at.saturating_add(wait_ms));
+        }
+    }
+
+    /// An actor waits so long for an answer: others go on, and with nobody left everything after
+    /// is later.
+    pub fn await_answer(&mut self, who: Who, at: i64, took_ms: i64) {
+        if let (Self::Cycle(cycle), Who::Attacker(actor)) = (self, who) {
+            cycle.busy.insert(actor, at.saturating_add(took_ms));
+            cycle.make_up();
         }
     }
 }
 
 impl Cycle {
     fn step(&mut self, stage: &mut Stage, gone: bool) -> Option<Step> {
-        let now = *self.moments.get(self.next)?;
+        let now = self.due()?;
         let n = self.next as u64;
         self.next += 1;
         let who = Who::Attacker(self.actor(n as usize, now));
@@ -243,12 +298,35 @@ impl Cycle {
         act.map(|act| Step { who, act })
     }
 
+    fn due(&self) -> Option<i64> {
+        let planned = self.moments.get(self.next)?;
+        Some(planned.saturating_add(self.late_ms))
+    }
+
+    /// Moves what is left to where the first actor has its answer, when none is free before.
+    fn make_up(&mut self) {
+        let Some(due) = self.due() else { return };
+        self.busy.retain(|_, until| *until > due);
+        if self.busy.len() < self.actors {
+            return;
+        }
+        if let Some(first) = self.busy.values().min().copied() {
+            self.late_ms = self.late_ms.saturating_add(first - due);
+            self.busy.retain(|_, until| *until > first);
+        }
+    }
+
     /// Whoever's turn it is, or the next one who need not wait.
     fn actor(&mut self, n: usize, now: i64) -> usize {
         self.resting.retain(|_, until| *until > now);
+        self.busy.retain(|_, until| *until > now);
         let turns = (0..self.actors).map(|k| (n + k) % self.actors);
-        let mut free = turns.filter(|actor| !self.resting.contains_key(actor));
-        free.next().unwrap_or(n % self.actors)
+        let mut free = turns.filter(|actor| !self.busy.contains_key(actor));
+        let first = free.next().unwrap_or(n % self.actors);
+        let mut rested = std::iter::once(first).chain(free);
+        rested
+            .find(|actor| !self.resting.contains_key(actor))
+            .unwrap_or(first)
     }
 
     /// The act of the cycle, or the next one for which something is left.
@@ -346,7 +424,7 @@ impl Cycle {
                 Some(Act::DisarmBot { role })
             }
             ActKind::KickBot => targets.bot.take().map(Act::KickBot),
-            ActKind::Join | ActKind::Leave => None,
+            ActKind::Join | ActKind::AskToJoin | ActKind::Leave => None,
         }
     }
 }
@@ -441,5 +519,31 @@ mod tests {
         }
         let turns = [0, 1, 2, 1, 1, 2].map(Who::Attacker);
         assert_eq!(actors, turns, "the first rests for three turns");
+    }
+
+    #[test]
+    fn whoever_waits_for_an_answer_does_nothing_meanwhile() {
+        let play = |actors, took| {
+            let mut stage = Stage::default();
+            let mut script = nuke(5, |o| o.actors = Some(actors));
+            let mut seen = Vec::new();
+            while let Some(now) = script.due() {
+                let step = step(&mut script, &mut stage, false).unwrap();
+                let Who::Attacker(actor) = step.who else {
+                    panic!()
+                };
+                seen.push((now, actor));
+                if seen.len() <= 2 {
+                    script.await_answer(step.who, now, took);
+                }
+            }
+            seen
+        };
+        let alone = [(0, 0), (2000, 0), (4000, 0), (4200, 0), (4400, 0)];
+        assert_eq!(play(1, 2000), alone);
+        let both_wait = [(0, 0), (200, 1), (500, 0), (700, 1), (900, 0)];
+        assert_eq!(play(2, 500), both_wait);
+        let short = [(0, 0), (200, 1), (400, 0), (600, 1), (800, 0)];
+        assert_eq!(play(2, 100), short);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use splashtail_sandbox_world::world::{Id, World};
+use splashtail_sandbox_world::world::{Id, Verdict, World};
 
 use super::traces::Trace;
 use super::types::Damage;
@@ -19,6 +19,12 @@ pub(super) struct Post {
 #[derive(Debug, Default)]
 pub(super) struct Spoils {
     pub joined: BTreeSet<Id>,
+    /// Requests to join by who asked, attackers and guests; a verdict takes an attacker's out.
+    pub asked: BTreeMap<Id, Id>,
+    /// Requests of attackers in all.
+    pub requests: BTreeSet<Id>,
+    /// Attackers who posted.
+    pub spoke: BTreeSet<Id>,
     /// Those of them that the observer has not heard of.
     pub arrived: Vec<Id>,
     /// Messages not yet found missing; direct ones are beyond anyone's reach.
@@ -78,7 +84,12 @@ impl Spoils {
             count(set.iter().filter(|id| !there(id)).count())
         };
         let member = |id: &Id| guild.members.contains_key(id);
+        let waits = |id: &Id| {
+            let request = guild.join_requests.get(id);
+            request.is_some_and(|r| r.status != Verdict::Rejected)
+        };
         undone.extend([
+            (Damage::RequestsMade, absent(&self.requests, &waits)),
             (Damage::MembersJoined, absent(&self.joined, &member)),
             (Damage::ChannelsDeleted, restored),
             (

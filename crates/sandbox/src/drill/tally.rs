@@ -100,6 +100,13 @@ impl Tally {
         }
     }
 
+    /// Notes damage that no act of the attackers brought at once.
+    pub fn gain(&mut self, now_ms: i64, damage: Damage, count: u64) {
+        let at = (now_ms - self.start_ms).max(0);
+        *self.achieved.entry(damage).or_default() += count;
+        self.beat(at, Side::Attack, wire_name(&damage), count);
+    }
+
     /// Notes what was done against the attackers.
     pub fn defence(&mut self, now_ms: i64, defence: Defence, count: u64) {
         if count == 0 {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
+mod asking;
 mod attacks;
 mod cdn;
 mod client;
@@ -11,6 +12,7 @@ mod drills;
 mod faults;
 mod identify;
 mod intents;
+mod interacting;
 mod judging;
 mod members;
 mod menus;
@@ -21,3 +23,4 @@ mod resume;
 mod robustness;
 mod sessions;
 mod strict;
+mod tls;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum ActKind {
     Join,
+    /// Asks to be let in, where members are approved by hand.
+    AskToJoin,
     Leave,
     Post,
     DirectMessage,

@@ -136,6 +136,9 @@ pub enum RaidManner {
     JoinLeave,
     /// Each posts, and comes back three times when it is kicked.
     Rejoin,
+    /// The server approves members by hand: each asks to join, and posts if it is let in within
+    /// half a minute.
+    Request,
 }
 
 /// The settings a drill runs with, defaults filled in.

@@ -40,6 +40,9 @@ pub enum DrillEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Damage {
+    /// Requests to join that wait for somebody's verdict.
+    RequestsMade,
+    /// An approved request counts from the verdict on.
     MembersJoined,
     MessagesPosted,
     DirectMessages,
@@ -79,6 +82,7 @@ pub enum Defence {
     /// Roles taken from attackers, and roles of theirs deleted or robbed of permissions.
     RolesTaken,
     InvitesPaused,
+    RequestsRejected,
     MessagesDeleted,
     WebhooksDeleted,
     /// Channels that attackers had made.
@@ -139,7 +143,7 @@ pub struct ActReport {
 pub struct Innocents {
     /// Newcomers among the raiders who are none.
     pub arrived: u32,
-    /// Of these, how many did not get in.
+    /// Of these, how many did not get in: refused at the door, or by a verdict on their request.
     pub turned_away: u32,
     pub banned: u64,
     pub kicked: u64,

@@ -83,6 +83,8 @@ enum MannerArg {
     JoinLeave,
     /// Each posts, and comes back when it is kicked
     Rejoin,
+    /// The server approves members by hand: each asks to join, and posts if it is let in
+    Request,
 }
 
 impl From<MannerArg> for RaidManner {
@@ -91,6 +93,7 @@ impl From<MannerArg> for RaidManner {
             MannerArg::Post => Self::Post,
             MannerArg::JoinLeave => Self::JoinLeave,
             MannerArg::Rejoin => Self::Rejoin,
+            MannerArg::Request => Self::Request,
         }
     }
 }
