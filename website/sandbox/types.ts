@@ -329,7 +329,19 @@ export interface NewDrill {
   rate?: number;
   actors?: number;
   above_bot?: boolean;
+  own_token?: boolean;
+  once?: boolean;
+  acts?: string[];
+  pace?: Pace;
+  style?: RaidStyle;
+  manner?: RaidManner;
+  wave?: number;
+  watch_ms?: number;
 }
+
+export type Pace = 'steady' | 'uneven' | 'slow';
+export type RaidStyle = 'fresh' | 'aged' | 'batch';
+export type RaidManner = 'post' | 'join-leave' | 'rejoin' | 'request';
 
 export type Counts = Record<string, number>;
 
@@ -355,4 +367,17 @@ export interface Drill {
   remains: Counts;
   times: Record<string, number | null>;
   timeline: { at_ms: number; side: string; what: string; count: number }[];
+  /** By kind of act, those that were tried. */
+  acts: ActOfDrill[];
+  /** What the defence did to people who were not in it. */
+  innocents: Counts;
+}
+
+export interface ActOfDrill {
+  act: string;
+  attempted: number;
+  succeeded: number;
+  undone: number;
+  first_success_ms: number | null;
+  first_defence_ms: number | null;
 }

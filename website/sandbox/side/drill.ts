@@ -1,5 +1,5 @@
 import type { SandboxLocale } from '../i18n/locale';
-import type { Counts, Drill, DrillKind } from '../types';
+import type { ActOfDrill, Counts, Drill, DrillKind, NewDrill, Pace, RaidManner, RaidStyle } from '../types';
 
 type T = SandboxLocale['t'];
 
@@ -12,6 +12,86 @@ export const kindOf = (drill: Drill, t: T) => (isKind(drill.kind) ? t(`drills.${
 
 /** Whether several accounts can take part. */
 export const hasActors = (kind: DrillKind) => kind === 'spam' || kind === 'nuke';
+
+export const PACES: Pace[] = ['steady', 'uneven', 'slow'];
+export const STYLES: RaidStyle[] = ['fresh', 'aged', 'batch'];
+export const MANNERS: RaidManner[] = ['post', 'join-leave', 'rejoin', 'request'];
+
+/** What a nuke or a leaked token can do, as the sandbox names it. */
+export const ACTS = [
+  'grant-administrator',
+  'hide-channel',
+  'disarm-bot',
+  'kick-bot',
+  'create-channel',
+  'delete-channel',
+  'ban',
+  'edit-server',
+  'create-webhook',
+  'webhook-post',
+  'rename-channel',
+  'edit-overwrite',
+  'strip-roles',
+  'edit-role',
+  'reorder-roles',
+  'delete-invite',
+  'delete-automod-rule',
+  'kick',
+  'delete-emoji',
+  'delete-sticker',
+  'create-thread',
+  'delete-integration',
+  'delete-role',
+  'bulk-ban',
+  'post',
+  'direct-message',
+  'prune'
+];
+
+/** What the form holds; an empty field is left to the sandbox. */
+export interface Wishes {
+  kind: DrillKind;
+  size?: number | null;
+  rate?: number | null;
+  actors?: number | null;
+  wave?: number | null;
+  watch?: number | null;
+  pace: Pace;
+  style: RaidStyle;
+  manner: RaidManner;
+  acts: string[];
+  above: boolean;
+  own: boolean;
+  once: boolean;
+}
+
+export const destroys = (kind: DrillKind) => kind === 'nuke' || kind === 'token-leak';
+
+/** The order: nothing in it that a drill of this kind knows nothing of. */
+export function order(wishes: Wishes, guild: string): NewDrill {
+  const { kind } = wishes;
+  const drill: NewDrill = {
+    kind,
+    guild_id: guild,
+    size: wishes.size ?? undefined,
+    rate: wishes.rate ?? undefined,
+    watch_ms: typeof wishes.watch === 'number' ? Math.round(wishes.watch * 1000) : undefined,
+    pace: wishes.pace === 'steady' ? undefined : wishes.pace
+  };
+  if (kind === 'raid') {
+    drill.style = wishes.style;
+    drill.manner = wishes.manner;
+    drill.wave = wishes.wave ?? undefined;
+  }
+  if (kind === 'spam' && wishes.once) drill.once = true;
+  else if (hasActors(kind)) drill.actors = wishes.actors ?? undefined;
+  if (destroys(kind)) {
+    if (wishes.acts.length > 0) drill.acts = wishes.acts;
+    if (kind === 'token-leak' && wishes.own) drill.own_token = true;
+    else drill.above_bot = wishes.above;
+  }
+  return drill;
+}
 
 const ENDS = ['completed', 'attackers_gone', 'stopped', 'guild_gone'] as const;
 
@@ -49,6 +129,17 @@ export function parts(drill: Drill, t: T): { title: string; figures: Figure[] }[
     { title: t('drills.remains'), figures: figures(drill.remains, words) }
   ].filter((part) => part.figures.length > 0);
 }
+
+/** How long after its first success the first defence against an act came. */
+export const delay = (act: ActOfDrill) =>
+  act.first_defence_ms === null || act.first_success_ms === null
+    ? null
+    : act.first_defence_ms - act.first_success_ms;
+
+/** What happened to innocents, when anything did. */
+export const innocents = (drill: Drill): Figure[] => figures(drill.innocents, words);
+
+export const actName = (act: string) => act.replaceAll('-', ' ');
 
 export interface Bar {
   attack: number;
