@@ -9,6 +9,7 @@
 
 mod engine;
 mod error;
+mod guarded;
 mod guild;
 mod ledger;
 mod log_entry;
@@ -29,6 +30,9 @@ mod token;
 mod contract;
 
 pub use error::{Outage, StorageError};
+pub use guarded::{
+    Answer, Ending, GuardedRequest, GuardedStore, MOST_ANSWERS, MOST_OPEN, NewRequest, RequestState,
+};
 pub use guild::{GuildStore, UserRow, UserState, UserStore};
 pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled, Tally};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
