@@ -17,6 +17,9 @@ pub enum BotError {
     /// The user gave something that cannot be used; the text tells what, and may quote it.
     #[error("unusable input")]
     Input(String),
+    /// Others have to agree first; the text tells whom it waits for.
+    #[error("others have to agree")]
+    Guarded(String),
     #[error("the command only works in a server")]
     NoGuild,
     #[error("the jobserver did not take the job")]
@@ -48,6 +51,8 @@ impl From<Refusal> for BotError {
                 let lines = lines.collect::<Vec<_>>().join("\n");
                 Self::Input(cut(&lines, 2000).to_owned())
             }
+            // Our own words, with mentions in them.
+            Refusal::Guarded(text) => Self::Guarded(text),
             other @ (Refusal::NoSetting(_) | Refusal::Busy) => {
                 Self::Input(neutralise(&sentence(&other.to_string())))
             }
@@ -59,7 +64,7 @@ impl BotError {
     /// Whether the fault is on our side and belongs into the log.
     pub fn is_ours(&self) -> bool {
         match self {
-            Self::Denied(_) | Self::Input(_) | Self::NoGuild => false,
+            Self::Denied(_) | Self::Input(_) | Self::Guarded(_) | Self::NoGuild => false,
             Self::Jobserver(error) => !error
                 .status()
                 .is_some_and(|status| status.is_client_error() && status != 401),
@@ -71,7 +76,7 @@ impl BotError {
     pub fn user_text(&self) -> String {
         match self {
             Self::Denied(result) => result.to_string(),
-            Self::Input(text) => text.clone(),
+            Self::Input(text) | Self::Guarded(text) => text.clone(),
             Self::NoGuild => "This command only works in a server.".to_owned(),
             Self::Jobserver(error) if error.is_unreachable() => {
                 "The service that runs backups is not available right now. Please try again in a \

@@ -22,6 +22,7 @@ pub mod markdown;
 pub mod modules;
 pub mod orphan;
 pub mod pages;
+pub mod presses;
 pub mod ready;
 pub mod registration;
 pub mod registry;

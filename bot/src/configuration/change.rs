@@ -51,7 +51,7 @@ impl Configuration {
                     others: 0,
                 });
             }
-            if let Some(version) = self.write(asked, read.version, None, &edits).await? {
+            if let Some(version) = self.write(asked, &read, None, &edits).await? {
                 return Ok(Changed {
                     version,
                     fields: decided.after.map(|after| setting.shown(&after)),
@@ -92,13 +92,14 @@ impl Configuration {
     pub(super) async fn write(
         &self,
         asked: &Asked,
-        decided_on: i64,
+        read: &Read,
         undoes: Option<i64>,
         edits: &[Edit],
     ) -> Result<Option<i64>, Refusal> {
+        self.guard(asked, read, edits).await?;
         let change = NewChange {
             guild: asked.guild,
-            decided_on,
+            decided_on: read.version,
             by: asked.user,
             way: asked.way.as_str(),
             at: self.now(),

@@ -105,9 +105,7 @@ impl Configuration {
             // What goes makes room first.
             goals.sort_by_key(|goal| goal.fields.is_some());
             let edits = self.reach(asked, &goals, &mut read).await?;
-            let written = self
-                .write(asked, read.version, Some(version), &edits)
-                .await?;
+            let written = self.write(asked, &read, Some(version), &edits).await?;
             if let Some(version) = written {
                 return Ok(Changed {
                     version,

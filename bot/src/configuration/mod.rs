@@ -7,6 +7,7 @@
 mod ask;
 mod change;
 mod goal;
+mod guard;
 mod history;
 mod members;
 mod transfer;
@@ -27,6 +28,9 @@ use crate::inputs::Changes;
 use crate::settings::{Fields, GuildRows, Operation, SettingsError};
 
 pub use change::Changed;
+pub use guard::{
+    AgreedChanges, Applied, Guard, Proposal, ProposeError, Proposed, digest, record, recorded,
+};
 pub use history::{PastChange, PastEdit};
 pub use transfer::MAX_FILE;
 pub use view::View;
@@ -37,6 +41,7 @@ pub struct Configuration {
     changes: Arc<Changes>,
     members: Arc<dyn MemberRoles>,
     clock: SharedClock,
+    guard: Option<Arc<dyn Guard>>,
 }
 
 /// Who asks, and how.
@@ -83,6 +88,9 @@ pub enum Refusal {
     /// Everything that is wrong, at least one.
     #[error("{}", told(.0))]
     Wrong(Vec<SettingsError>),
+    /// Others have to agree; the text says whom it waits for.
+    #[error("{0}")]
+    Guarded(String),
     /// Somebody else changed the same again and again.
     #[error("others are changing the settings right now, please try again")]
     Busy,
@@ -124,6 +132,7 @@ impl Configuration {
             changes,
             members,
             clock,
+            guard: None,
         }
     }
 

@@ -27,7 +27,7 @@ impl MemberRoles for Held {
     }
 }
 
-async fn configuration() -> Configuration {
+pub(super) async fn configuration() -> Configuration {
     let foundation = foundation::for_tests().await;
     let registry = Arc::new(assemble(&all(&foundation)).unwrap().registry);
     let rows = StoredRows {
@@ -63,20 +63,20 @@ fn asked(user: u64, is_owner: bool, native: u64, roles: &[u64]) -> Asked {
     }
 }
 
-fn owner() -> Asked {
+pub(super) fn owner() -> Asked {
     asked(100, true, 0, &[])
 }
 
 /// Administrator with the moderators' role.
-fn moderator() -> Asked {
+pub(super) fn moderator() -> Asked {
     asked(200, false, 8, &[20])
 }
 
-fn fields(value: Value) -> Fields {
+pub(super) fn fields(value: Value) -> Fields {
     value.as_object().cloned().unwrap()
 }
 
-fn told(refusal: Result<Changed, Refusal>) -> String {
+pub(super) fn told(refusal: Result<Changed, Refusal>) -> String {
     match refusal {
         Ok(changed) => panic!("allowed: {changed:?}"),
         Err(Refusal::Denied(denied)) => denied.code().to_owned(),

@@ -93,7 +93,7 @@ impl Configuration {
                     others: 0,
                 });
             }
-            if let Some(version) = self.write(asked, read.version, None, &edits).await? {
+            if let Some(version) = self.write(asked, &read, None, &edits).await? {
                 return Ok(Changed {
                     version,
                     fields: None,

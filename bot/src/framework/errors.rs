@@ -155,6 +155,7 @@ impl Failure {
                 }
             }
             BotError::Input(_) => Self::new("This does not work", error.user_text()),
+            BotError::Guarded(_) => Self::new("Others have to agree", error.user_text()),
             BotError::Jobserver(_) => Self::new("The job was not started", error.user_text()),
             error => Self::new(title, error.user_text()),
         }

@@ -13,7 +13,7 @@ use tracing::error;
 use crate::app::App;
 use crate::configuration::{Asked, Refusal, Way};
 use crate::framework::check;
-use crate::settings::{Fields, Operation};
+use crate::settings::{Fields, Operation, refuse};
 
 /// Rows that one View answers.
 const MAX_ROWS: usize = 500;
@@ -100,6 +100,10 @@ impl SettingAnswers for App {
             Err(Refusal::Denied(denied)) => Ok(denied_by(&denied)),
             Err(Refusal::Wrong(errors)) => {
                 Ok(json!({ "Err": { "error": errors.first(), "errors": errors } }))
+            }
+            Err(Refusal::Guarded(text)) => {
+                let error = refuse(text, "guarded");
+                Ok(json!({ "Err": { "error": error, "errors": [error] } }))
             }
             Err(Refusal::NoSetting(_)) => Err(no_setting()),
             Err(Refusal::Busy) => Err(ErrorResponse::new(

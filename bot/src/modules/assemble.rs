@@ -10,6 +10,7 @@ use splashtail_api_types::modules::{
 use splashtail_permissions::{CommandExtendedData, ExtendedData};
 
 use super::extended;
+use super::guarded::Operation;
 use super::module::{About, Module, ModuleCommand, Running, Task};
 use crate::app::Command;
 use crate::framework::setting_commands;
@@ -42,6 +43,8 @@ pub struct Assembled {
     /// For the framework.
     pub commands: Vec<Command>,
     pub tasks: Vec<Task>,
+    /// For the desk where requests are agreed to.
+    pub guarded: Vec<Arc<dyn Operation>>,
     /// For the end of the process.
     pub closing: Vec<Running>,
     pub services: Services,
@@ -117,6 +120,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
         registry: Registry::new(registered, owners),
         commands,
         tasks: modules.iter().flat_map(|module| module.tasks()).collect(),
+        guarded: modules.iter().flat_map(|m| m.guarded()).collect(),
         closing: modules.iter().filter_map(|m| m.closing()).collect(),
         services: modules.iter().filter_map(|m| m.service()).collect(),
     })
@@ -351,7 +355,14 @@ mod tests {
             .collect();
         assert_eq!(
             ids,
-            ["core", "antinuke", "server_backups", "settings", "root"]
+            [
+                "core",
+                "antinuke",
+                "guarded",
+                "server_backups",
+                "settings",
+                "root"
+            ]
         );
         let mut names: Vec<_> = commands
             .iter()
@@ -364,6 +375,8 @@ mod tests {
                 "backups",
                 "command_configuration",
                 "commands",
+                "guarded",
+                "guarded_operations",
                 "guild_members",
                 "guild_roles",
                 "help",

@@ -5,6 +5,7 @@ pub mod antinuke;
 pub mod assemble;
 pub mod core;
 pub mod foundation;
+pub mod guarded;
 mod module;
 pub mod root;
 pub mod server_backups;
@@ -19,9 +20,12 @@ pub use crate::services::{Service, Services};
 
 /// All modules, in the order of help pages and listings.
 pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
+    let antinuke = antinuke::Antinuke::new(foundation);
+    let guarded = guarded::Guarded::new(foundation, antinuke.people());
     vec![
         Box::new(core::Core::new(foundation)),
-        Box::new(antinuke::Antinuke::new(foundation)),
+        Box::new(antinuke),
+        Box::new(guarded),
         Box::new(server_backups::ServerBackups::new(foundation)),
         Box::new(settings::SettingsModule),
         Box::new(root::Root),

@@ -9,6 +9,7 @@ use splashtail_permissions::ExtendedData;
 use crate::app::Command;
 use crate::cluster::ClusterState;
 use crate::events::Listener;
+use crate::modules::guarded::Operation;
 use crate::registry::Need;
 use crate::services::Service;
 use crate::settings::Setting;
@@ -34,6 +35,11 @@ pub trait Module: Send + Sync {
     /// it is given the event and the guild's state, and nothing else.
     fn listener(&self) -> Option<Arc<dyn Listener>> {
         None
+    }
+
+    /// What is only done here when more than one person agrees to it, where a guild wants it so.
+    fn guarded(&self) -> Vec<Arc<dyn Operation>> {
+        Vec::new()
     }
 
     /// What runs as long as the process does.

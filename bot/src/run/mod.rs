@@ -39,6 +39,7 @@ use crate::gateway::{Ends, Floors, Pace, Parts, Relay, Shards, ShardsEnd};
 use crate::inputs::{Changes, Kept};
 use crate::modules::Foundation;
 use crate::modules::assemble::{Assembled, assemble};
+use crate::modules::guarded::Desk;
 use crate::orphan::{listens, orphan_timeout};
 use crate::registration::Registration;
 use crate::{discord_http, iserver, modules};
@@ -177,6 +178,7 @@ async fn operate(
         registry,
         commands,
         tasks,
+        guarded,
         closing,
         services,
     } = assemble(&modules::all(&foundation)).context("the declaration of a module is wrong")?;
@@ -199,6 +201,9 @@ async fn operate(
         Arc::clone(&state) as _,
         Arc::clone(&clock),
     );
+    let desk = services.get::<Desk>().context("a module is missing")?;
+    desk.operate(guarded);
+    let configuration = configuration.guarded_by(Arc::new(desk));
     let registration = Registration::new(
         state.cluster.id,
         &config,

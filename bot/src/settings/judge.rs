@@ -17,6 +17,14 @@ pub trait Rules: Send + Sync {
     /// # Errors
     /// Why the change is refused.
     fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError>;
+
+    /// What becomes weaker by such a change of an entry, in a line for people: protection that goes
+    /// off, a higher limit, somebody who is trusted. Where the guild wants it so, others then have to
+    /// agree. `None`: nothing.
+    fn weakens(&self, before: Option<&Fields>, after: Option<&Fields>) -> Option<String> {
+        let _ = (before, after);
+        None
+    }
 }
 
 /// A change that is about to be made.

@@ -7,6 +7,7 @@ mod commands;
 mod keep;
 mod listener;
 mod own_calls;
+mod people;
 mod server;
 mod service;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use splashtail_permissions::{CommandExtendedData, NativePermissions};
 
+use super::guarded::People;
 use super::{
     About, Foundation, Module, ModuleCommand, Need, Needed, Running, Service, Task, extended,
 };
@@ -43,6 +45,11 @@ impl Antinuke {
         Self {
             protection: Arc::new(Protection::new(&config, clock, storage, &discord)),
         }
+    }
+
+    /// Who is trusted where.
+    pub fn people(&self) -> Arc<dyn People> {
+        Arc::clone(&self.protection) as _
     }
 }
 

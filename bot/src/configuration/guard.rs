@@ -1,0 +1,300 @@
+//! Changes that weaken what protects a server, where more than one person has to agree to those.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::{GuildId, UserId};
+use splashtail_storage::{Edit, NewChange, Storage, StorageError, Written};
+
+use super::change::ATTEMPTS;
+use super::{Asked, Configuration, Read, Refusal};
+use crate::inputs::Changes;
+use crate::settings::{GuildRows, Setting};
+
+/// Has others agree.
+#[async_trait]
+pub trait Guard: Send + Sync {
+    /// Whether a guild that has set this wants weakening changes to be agreed to.
+    fn is_on(&self, rows: &GuildRows) -> bool;
+
+    /// Asks the others.
+    ///
+    /// # Errors
+    /// They cannot be asked; nothing is changed.
+    async fn propose(&self, proposal: Proposal) -> Result<Proposed, ProposeError>;
+}
+
+/// A change that waits for others to agree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    pub guild: GuildId,
+    pub by: UserId,
+    /// What would become weaker, line by line.
+    pub summary: Vec<String>,
+    pub edits: Vec<Edit>,
+    pub digest: String,
+}
+
+/// What is told to the one who asked for the change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposed(pub String);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("the database failed")]
+    Storage(#[from] StorageError),
+}
+
+/// What came of a change that was agreed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    At(i64),
+    /// It was so already.
+    Already,
+    /// An entry is not any more what it was when the change was shown.
+    Changed,
+    /// Others change the settings again and again.
+    Busy,
+}
+
+impl Configuration {
+    /// From now on changes that weaken protection are proposed, where `guard` says so.
+    #[must_use]
+    pub fn guarded_by(mut self, guard: Arc<dyn Guard>) -> Self {
+        self.guard = Some(guard);
+        self
+    }
+
+    /// # Errors
+    /// [`Refusal::Guarded`]: others are asked, nothing is changed yet.
+    pub(super) async fn guard(
+        &self,
+        asked: &Asked,
+        read: &Read,
+        edits: &[Edit],
+    ) -> Result<(), Refusal> {
+        let Some(guard) = &self.guard else {
+            return Ok(());
+        };
+        let lines = edits.iter().filter_map(|edit| {
+            let (_, setting) = self.gate.registry().setting(&edit.setting)?;
+            weakening(setting, edit)
+        });
+        let summary: Vec<String> = lines.collect();
+        if summary.is_empty() || !guard.is_on(&before(&read.rows, edits)) {
+            return Ok(());
+        }
+        let proposal = Proposal {
+            guild: asked.guild,
+            by: asked.user,
+            summary,
+            digest: digest(edits),
+            edits: edits.to_vec(),
+        };
+        match guard.propose(proposal).await {
+            Ok(Proposed(text)) => Err(Refusal::Guarded(text)),
+            Err(ProposeError::Refused(text)) => Err(Refusal::Guarded(text)),
+            Err(ProposeError::Storage(error)) => Err(error.into()),
+        }
+    }
+}
+
+fn weakening(setting: &Setting, edit: &Edit) -> Option<String> {
+    let rules = setting.rules.as_ref()?;
+    let fields = |value: &Option<Value>| value.as_ref().and_then(Value::as_object).cloned();
+    let (before, after) = (fields(&edit.before), fields(&edit.after));
+    rules.weakens(before.as_ref(), after.as_ref())
+}
+
+/// The rows as they were: while a change is worked out they may be made already in memory.
+fn before(rows: &GuildRows, edits: &[Edit]) -> GuildRows {
+    let mut rows = rows.clone();
+    for edit in edits {
+        let fields = edit.before.as_ref().and_then(Value::as_object).cloned();
+        rows.set(&edit.setting, &edit.entry, fields);
+    }
+    rows
+}
+
+/// Of what is changed, and of what it is now.
+pub fn digest(edits: &[Edit]) -> String {
+    let mut parts: BTreeMap<(&str, &str), Value> = BTreeMap::new();
+    for edit in edits {
+        let key = (edit.setting.as_str(), edit.entry.as_str());
+        parts.insert(key, json!([sorted(&edit.before), sorted(&edit.after)]));
+    }
+    let parts: Vec<Value> = parts
+        .into_iter()
+        .map(|((setting, entry), change)| json!([setting, entry, change]))
+        .collect();
+    let digest = Sha256::digest(Value::Array(parts).to_string());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sorted(fields: &Option<Value>) -> Option<BTreeMap<&String, &Value>> {
+    let fields = fields.as_ref()?.as_object()?;
+    Some(fields.iter().collect())
+}
+
+/// Edits as a value, for the record.
+pub fn record(edits: &[Edit]) -> Value {
+    let edits = edits.iter().map(|edit| {
+        json!({"setting": edit.setting, "entry": edit.entry, "before": edit.before,
+               "after": edit.after})
+    });
+    Value::Array(edits.collect())
+}
+
+/// What [`record`] made; `None` when it is nothing of that kind.
+pub fn recorded(value: &Value) -> Option<Vec<Edit>> {
+    let edit = |value: &Value| {
+        let side = |key: &str| value.get(key).filter(|side| !side.is_null()).cloned();
+        Some(Edit {
+            setting: value["setting"].as_str()?.to_owned(),
+            entry: value["entry"].as_str()?.to_owned(),
+            before: side("before"),
+            after: side("after"),
+        })
+    };
+    value.as_array()?.iter().map(edit).collect()
+}
+
+/// Makes changes that were agreed to.
+pub struct AgreedChanges {
+    pub storage: Storage,
+    pub changes: Arc<Changes>,
+    pub clock: SharedClock,
+}
+
+impl AgreedChanges {
+    /// Makes all edits as they were agreed to, or none. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn apply(
+        &self,
+        guild: GuildId,
+        by: UserId,
+        edits: &[Edit],
+    ) -> Result<Applied, StorageError> {
+        for _ in 0..ATTEMPTS {
+            let snapshot = self.storage.settings().read(guild, None).await?;
+            let now = |edit: &Edit| {
+                let mut rows = snapshot.rows.iter();
+                let same = |row: &&splashtail_storage::SettingRow| {
+                    row.setting == edit.setting && row.entry == edit.entry
+                };
+                rows.find(same).map(|row| row.fields.clone())
+            };
+            if edits.iter().all(|edit| now(edit) == edit.after) {
+                return Ok(Applied::Already);
+            }
+            if edits.iter().any(|edit| now(edit) != edit.before) {
+                return Ok(Applied::Changed);
+            }
+            let change = NewChange {
+                guild,
+                decided_on: snapshot.version,
+                by,
+                way: "agreed",
+                at: self.clock.now(),
+                undoes: None,
+                edits,
+            };
+            if let Written::At(version) = self.storage.settings().write(&change).await? {
+                self.changes.tell(guild, version).await;
+                return Ok(Applied::At(version));
+            }
+        }
+        Ok(Applied::Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+    use splashtail_core::clock::SystemClock;
+
+    use super::super::tests::{configuration, fields, moderator, owner, told};
+    use super::*;
+    use crate::settings::Operation;
+
+    /// The one setting with something that can become weaker.
+    const SETTING: &str = "guarded_operations";
+
+    /// On where the guild's own entry says so; keeps what was proposed.
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<Proposal>>);
+
+    #[async_trait]
+    impl Guard for Kept {
+        fn is_on(&self, rows: &GuildRows) -> bool {
+            let entry = rows.get(SETTING, "server");
+            entry.is_some_and(|entry| entry["enabled"] == true)
+        }
+
+        async fn propose(&self, proposal: Proposal) -> Result<Proposed, ProposeError> {
+            self.0.lock().unwrap().push(proposal);
+            Ok(Proposed("others are asked".to_owned()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_weakens_is_proposed_and_made_as_it_was_shown() {
+        let kept = Arc::new(Kept::default());
+        let configuration = configuration().await.guarded_by(Arc::clone(&kept) as _);
+        let (c, owner) = (&configuration, owner());
+        let set = |enabled, above| {
+            let given = json!({"scope": "server", "enabled": enabled, "mass_ban_above": above});
+            fields(given)
+        };
+        let refused = c.set(&moderator(), SETTING, &set(true, 10)).await;
+        assert!(told(refused).contains("Only the owner"));
+        let on = c.set(&owner, SETTING, &set(true, 10)).await.unwrap();
+        // Neither on its own nor by another way.
+        let off = c.set(&owner, SETTING, &set(false, 10)).await;
+        assert_eq!(told(off), "others are asked");
+        let undone = c.roll_back(&owner, on.version).await;
+        assert_eq!(told(undone), "others are asked");
+        let file = "form: 1\nguild: '1'\nsettings:\n  guarded_operations:\n  - {scope: server, \
+                    enabled: false, mass_ban_above: 10}\n";
+        let imported = c.import(&owner, file, false).await;
+        assert_eq!(told(imported), "others are asked");
+        let key = fields(json!({"scope": "server"}));
+        let deleted = c.change(&owner, SETTING, Operation::Delete, &key).await;
+        assert_eq!(told(deleted), "others are asked");
+        c.set(&owner, SETTING, &set(true, 5)).await.unwrap();
+
+        let proposals = std::mem::take(&mut *kept.0.lock().unwrap());
+        assert_eq!(proposals.len(), 4);
+        assert_eq!(proposals[0].digest, proposals[2].digest, "the same change");
+        assert_ne!(proposals[0].digest, proposals[3].digest);
+        let agreed = AgreedChanges {
+            storage: configuration.storage.clone(),
+            changes: Arc::clone(&configuration.changes),
+            clock: SystemClock::shared(),
+        };
+        let edits = recorded(&record(&proposals[0].edits)).unwrap();
+        assert_eq!(digest(&edits), proposals[0].digest);
+        let apply = |edits: Vec<Edit>| {
+            let (agreed, owner) = (&agreed, &owner);
+            async move { agreed.apply(owner.guild, owner.user, &edits).await.unwrap() }
+        };
+        assert_eq!(apply(edits).await, Applied::Changed, "it is 5 by now");
+        let refused = c.set(&owner, SETTING, &set(false, 5)).await;
+        told(refused);
+        let edits = kept.0.lock().unwrap()[0].edits.clone();
+        assert!(matches!(apply(edits.clone()).await, Applied::At(_)));
+        assert_eq!(apply(edits).await, Applied::Already, "once");
+        let past = c.history(&owner, None, 1).await.unwrap();
+        assert_eq!(past[0].way, "agreed");
+    }
+}

@@ -1,0 +1,451 @@
+//! Where requests are made, answered and carried out.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::{ChannelId, GuildId, MessageId, UserId};
+use splashtail_core::telemetry::Chain;
+use splashtail_discord::{Discord, DiscordError, Lane, snowflake};
+use splashtail_storage::{
+    Answer, Ending, GuardedRequest, NewRequest, RequestState, Storage, StorageError,
+};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::circle::{Circle, People};
+use super::operation::{Operation, Performed};
+use super::rules::{self, Heard, Standing, Word};
+use super::setting::{ENTRY, GUARDED, Wanted};
+use super::text::{self, Shown};
+
+/// Whoever took a request is done with it by then, or somebody else goes on.
+const TURN: TimeDelta = TimeDelta::seconds(60);
+/// For one message.
+const LONGEST: Duration = Duration::from_secs(30);
+/// People who are told in private.
+const TOLD: usize = 20;
+
+pub struct Desk {
+    pub(super) storage: Storage,
+    pub(super) clock: SharedClock,
+    pub(super) discord: Discord,
+    people: Arc<dyn People>,
+    operations: OnceLock<Vec<Arc<dyn Operation>>>,
+}
+
+/// What somebody wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    pub guild: GuildId,
+    /// [`Operation::id`].
+    pub operation: &'static str,
+    /// What it takes, without secrets.
+    pub arguments: Value,
+    /// What it would do, line by line.
+    pub summary: Vec<String>,
+    /// Of what it would do.
+    pub digest: String,
+    pub by: UserId,
+    /// Where it is shown when there is no channel for alerts.
+    pub here: Option<ChannelId>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// For the one who asked.
+    #[error("{0}")]
+    Refused(&'static str),
+    #[error("the database failed")]
+    Storage(#[from] StorageError),
+}
+
+const UNKNOWN: &str = "I am still getting to know this server. Please try again soon.";
+const TOO_MANY: &str =
+    "Too many requests wait for an answer already: `/guarded pending` shows them. Withdraw some.";
+
+impl Desk {
+    pub fn new(
+        storage: Storage,
+        clock: SharedClock,
+        discord: &Discord,
+        people: Arc<dyn People>,
+    ) -> Self {
+        Self {
+            storage,
+            clock,
+            discord: discord.in_lane(Lane::Interactive),
+            people,
+            operations: OnceLock::new(),
+        }
+    }
+
+    /// To be called once, with what all modules declare.
+    pub fn operate(&self, operations: Vec<Arc<dyn Operation>>) {
+        // Whoever calls again changes nothing.
+        let _ = self.operations.set(operations);
+    }
+
+    pub fn circle(&self, guild: GuildId) -> Option<Circle> {
+        self.people.circle(guild)
+    }
+
+    /// What the guild wants, from the database itself.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn wanted(&self, guild: GuildId) -> Result<Wanted, StorageError> {
+        let read = self.storage.settings().read(guild, Some(GUARDED)).await?;
+        let row = read.rows.iter().find(|row| row.entry == ENTRY);
+        Ok(Wanted::of(row.and_then(|row| row.fields.as_object())))
+    }
+
+    /// Asks the trusted set. Answers what the one who asked is told.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn ask(self: &Arc<Self>, ask: Ask) -> Result<String, AskError> {
+        let circle = self.circle(ask.guild).ok_or(AskError::Refused(UNKNOWN))?;
+        let store = self.storage.guarded();
+        let open = store.list(ask.guild, true, u32::MAX >> 1).await?;
+        let now = self.now();
+        let mut same = open.iter().filter(|request| !rules::is_over(request, now));
+        let same = same.find(|r| r.operation == ask.operation && r.digest == ask.digest);
+        if let Some(same) = same {
+            return Ok(asked_already(same));
+        }
+        let request = NewRequest {
+            id: Uuid::new_v4(),
+            guild: ask.guild,
+            operation: ask.operation.to_owned(),
+            arguments: ask.arguments,
+            summary: ask.summary,
+            digest: ask.digest,
+            asked_by: ask.by,
+            asked_at: now,
+            expires_at: rules::expires_at(ask.by, now, &circle),
+        };
+        if !store.ask(&request).await? {
+            return Err(AskError::Refused(TOO_MANY));
+        }
+        info!(guild.id = %ask.guild, request.id = %request.id, operation = ask.operation,
+            "asked others to agree");
+        metrics::counter!("bot_guarded_requests_total", "operation" => ask.operation).increment(1);
+        if circle.has(ask.by) {
+            let agree = answer(ask.by, Word::Agree, now);
+            store.answer(request.id, &agree).await?;
+        }
+        let Some(stored) = store.get(request.id).await? else {
+            return Err(AskError::Refused(UNKNOWN));
+        };
+        let place = self.post(&stored, &circle, ask.here).await;
+        self.announce(stored, circle.clone(), place);
+        Ok(asked(&request, &circle, place))
+    }
+
+    /// Takes somebody's word on a request, and carries it out when that is enough. Answers what they
+    /// are told.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn hear(
+        &self,
+        (guild, id): (GuildId, Uuid),
+        user: UserId,
+        word: Word,
+    ) -> Result<String, StorageError> {
+        const GONE: &str = "There is no such request in this server.";
+        const OVER: &str = "That is decided already.";
+        let (store, now) = (self.storage.guarded(), self.now());
+        let request = store.get(id).await?.filter(|found| found.guild == guild);
+        let Some(request) = request else {
+            return Ok(GONE.to_owned());
+        };
+        let Some(circle) = self.circle(guild) else {
+            return Ok(UNKNOWN.to_owned());
+        };
+        if request.state != RequestState::Open {
+            return Ok(OVER.to_owned());
+        }
+        if rules::is_over(&request, now) {
+            self.expire(&request).await?;
+            return Ok("Its time is over. Ask again.".to_owned());
+        }
+        match rules::hears(word, user, request.asked_by, &circle) {
+            Heard::Counts => {}
+            Heard::NotTrusted => {
+                return Ok(
+                    "Only the owner and the people they trust by name decide that: \
+                           `/protection trust`."
+                        .to_owned(),
+                );
+            }
+            Heard::NotTheirs => {
+                return Ok("Only whoever asked and the owner can withdraw it.".to_owned());
+            }
+        }
+        if !store.answer(id, &answer(user, word, now)).await? {
+            return Ok(OVER.to_owned());
+        }
+        let ends = match word {
+            Word::Withdraw => Some(RequestState::Withdrawn),
+            // The others' refusals are heard, and the owner's ends it.
+            Word::Refuse if circle.is_owner(user) => Some(RequestState::Refused),
+            Word::Refuse | Word::Agree => None,
+        };
+        if let Some(state) = ends {
+            self.drop(&request, state).await?;
+            return Ok("Nothing is done.".to_owned());
+        }
+        let answers = store.answers(id).await?;
+        let agreement = match rules::judge(&answers, &circle, now) {
+            Standing::Agreed(agreement) => agreement,
+            Standing::Waits { .. } => {
+                self.refresh(&request, &circle).await;
+                return Ok(match word {
+                    Word::Agree => "Noted: you agree. It still waits for somebody else.",
+                    _ => "Noted: you do not agree.",
+                }
+                .to_owned());
+            }
+        };
+        if !store.take(id, now + TURN).await? {
+            return Ok(OVER.to_owned());
+        }
+        info!(guild.id = %guild, request.id = %id, ?agreement, "agreed");
+        self.perform(&request).await
+    }
+
+    /// Carries out what was agreed to and was taken by us. Answers what came of it.
+    ///
+    /// # Errors
+    /// The database failed; it is tried again after [`TURN`].
+    pub(super) async fn perform(&self, request: &GuardedRequest) -> Result<String, StorageError> {
+        let Some(operation) = self.operation(&request.operation) else {
+            // Of another version of this program, which will.
+            return Ok("Agreed. It is carried out soon.".to_owned());
+        };
+        let (state, text) = match operation.perform(request).await {
+            Performed::Done(text) => (RequestState::Done, text),
+            Performed::Failed(text) => (RequestState::Failed, text),
+            Performed::Later => {
+                return Ok("Agreed. It is carried out as soon as that is possible.".to_owned());
+            }
+        };
+        metrics::counter!("bot_guarded_ends_total", "state" => state.as_str()).increment(1);
+        let end = self.ending(state, Some(text.clone()));
+        let store = self.storage.guarded();
+        store.end(request.id, RequestState::Running, &end).await?;
+        self.show_again(request.id).await?;
+        Ok(text)
+    }
+
+    pub(super) async fn expire(&self, request: &GuardedRequest) -> Result<(), StorageError> {
+        self.drop(request, RequestState::Expired).await
+    }
+
+    async fn drop(
+        &self,
+        request: &GuardedRequest,
+        state: RequestState,
+    ) -> Result<(), StorageError> {
+        metrics::counter!("bot_guarded_ends_total", "state" => state.as_str()).increment(1);
+        let (store, end) = (self.storage.guarded(), self.ending(state, None));
+        if store.end(request.id, RequestState::Open, &end).await? {
+            if let Some(operation) = self.operation(&request.operation) {
+                operation.dropped(request).await;
+            }
+            self.show_again(request.id).await?;
+        }
+        Ok(())
+    }
+
+    /// A request as it is shown.
+    pub(super) async fn shown(
+        &self,
+        request: &GuardedRequest,
+        circle: &Circle,
+    ) -> Result<Shown, StorageError> {
+        let answers = self.storage.guarded().answers(request.id).await?;
+        let name = self.name(request);
+        Ok(Shown::new(request, &answers, circle, name, self.now()))
+    }
+
+    async fn show_again(&self, id: Uuid) -> Result<(), StorageError> {
+        if let Some(request) = self.storage.guarded().get(id).await? {
+            let circle = self.circle(request.guild).unwrap_or_default();
+            self.refresh(&request, &circle).await;
+        }
+        Ok(())
+    }
+
+    /// Brings the request's message up to date.
+    async fn refresh(&self, request: &GuardedRequest, circle: &Circle) {
+        let Some((channel, message)) = request.message else {
+            return;
+        };
+        let shown = match self.shown(request, circle).await {
+            Ok(shown) => shown,
+            Err(error) => {
+                warn!(request.id = %request.id, error = %Chain(&error), "a request cannot be read");
+                return;
+            }
+        };
+        let path = format!("/channels/{channel}/messages/{message}");
+        let edit = self.discord.patch(path).idempotent(true);
+        let edited = edit.longest_wait(LONGEST).json(&shown.body()).send_empty();
+        match edited.await {
+            Err(error) if !error.is_not_found() => {
+                warn!(request.id = %request.id, error = %Chain(&error), "a request is not shown");
+            }
+            _ => {}
+        }
+    }
+
+    /// Posts a new request where the staff reads, else where it was asked for.
+    async fn post(
+        &self,
+        request: &GuardedRequest,
+        circle: &Circle,
+        here: Option<ChannelId>,
+    ) -> Option<ChannelId> {
+        let shown = self.shown(request, circle).await.ok()?;
+        let body = shown.calling(circle, request.asked_by);
+        for channel in circle.alert_channel.into_iter().chain(here) {
+            match self.post_in(channel, request.id, &body).await {
+                Ok(message) => {
+                    if let Some(message) = message {
+                        self.remember(request.id, (channel, message)).await;
+                    }
+                    return Some(channel);
+                }
+                Err(error) => {
+                    warn!(request.id = %request.id, channel.id = %channel, error = %Chain(&error), "a request was not posted");
+                }
+            }
+        }
+        None
+    }
+
+    async fn remember(&self, request: Uuid, at: (ChannelId, MessageId)) {
+        if let Err(error) = self.storage.guarded().set_message(request, at).await {
+            warn!(request.id = %request, error = %Chain(&error), "where a request is shown is not known");
+        }
+    }
+
+    async fn post_in(
+        &self,
+        channel: ChannelId,
+        request: Uuid,
+        body: &Value,
+    ) -> Result<Option<MessageId>, DiscordError> {
+        const REMEMBERED: Duration = Duration::from_secs(60);
+        let mut body = body.clone();
+        // Discord takes 25 characters.
+        body["nonce"] = request.simple().to_string()[..25].into();
+        body["enforce_nonce"] = true.into();
+        let post = self.discord.post(format!("/channels/{channel}/messages"));
+        let post = post.idempotent_within(REMEMBERED).longest_wait(LONGEST);
+        let message = post.json(&body).send().await?;
+        Ok(snowflake::typed(&message["id"]))
+    }
+
+    /// Tells the trusted set in private, beside everything else.
+    fn announce(
+        self: &Arc<Self>,
+        request: GuardedRequest,
+        circle: Circle,
+        place: Option<ChannelId>,
+    ) {
+        let desk = Arc::clone(self);
+        let place = match place {
+            Some(channel) => format!("in <#{channel}>"),
+            None => "there with `/guarded pending`".to_owned(),
+        };
+        tokio::spawn(async move {
+            let body = text::announcement(&request, &circle, desk.name(&request), &place);
+            let others = circle.all().filter(|user| *user != request.asked_by);
+            for user in others.take(TOLD) {
+                if let Err(error) = desk.write_to(user, &body).await {
+                    // They may take no messages, or be a bot.
+                    info!(user.id = %user, error = %Chain(&error), "somebody was not told in private");
+                }
+            }
+        });
+    }
+
+    async fn write_to(&self, user: UserId, body: &Value) -> Result<(), DiscordError> {
+        let open = self.discord.post("/users/@me/channels").idempotent(true);
+        let open = open
+            .longest_wait(LONGEST)
+            .json(&json!({"recipient_id": user}));
+        let channel = open.send().await?;
+        let Some(channel) = snowflake::id(&channel["id"]) else {
+            return Ok(());
+        };
+        let post = self.discord.post(format!("/channels/{channel}/messages"));
+        post.longest_wait(LONGEST).json(body).send_empty().await
+    }
+
+    fn operation(&self, id: &str) -> Option<&Arc<dyn Operation>> {
+        let mut all = self.operations.get()?.iter();
+        all.find(|operation| operation.id() == id)
+    }
+
+    fn name<'a>(&'a self, request: &'a GuardedRequest) -> &'a str {
+        let operation = self.operation(&request.operation);
+        operation.map_or(&request.operation, |operation| operation.name())
+    }
+
+    fn ending(&self, state: RequestState, outcome: Option<String>) -> Ending {
+        Ending {
+            state,
+            outcome,
+            at: self.now(),
+        }
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Until when whoever takes a request has to be done.
+    pub(super) fn turn(&self) -> DateTime<Utc> {
+        self.now() + TURN
+    }
+}
+
+fn answer(user: UserId, word: Word, at: DateTime<Utc>) -> Answer {
+    Answer {
+        user,
+        answer: word.as_str().to_owned(),
+        at,
+    }
+}
+
+fn asked(request: &NewRequest, circle: &Circle, place: Option<ChannelId>) -> String {
+    let place = match place {
+        Some(channel) => format!("in <#{channel}>"),
+        None => "with `/guarded pending`".to_owned(),
+    };
+    let who = match circle.has(request.asked_by) {
+        true => "One more trusted person has",
+        false => "Two people whom the owner trusts have",
+    };
+    let until = request.expires_at.timestamp();
+    let alone = match circle.is_owner(request.asked_by) {
+        true => " As the owner you can also agree again after 24 hours, alone.",
+        false => "",
+    };
+    format!("{who} to agree {place}, open until <t:{until}:f>.{alone} Nothing is done so far.")
+}
+
+fn asked_already(request: &GuardedRequest) -> String {
+    let place = match request.message {
+        Some((channel, _)) => format!("in <#{channel}>"),
+        None => "with `/guarded pending`".to_owned(),
+    };
+    format!("That was asked for already and waits for answers {place}.")
+}

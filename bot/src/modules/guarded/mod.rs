@@ -1,0 +1,109 @@
+//! What one person alone does not do: two people of the trusted set agree within 15 minutes, or the
+//! owner alone after 24 hours.
+
+mod changes;
+mod circle;
+mod commands;
+mod desk;
+mod keep;
+mod operation;
+mod presses;
+mod rules;
+mod setting;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::sync::Arc;
+
+use splashtail_permissions::CommandExtendedData;
+
+use self::changes::ChangeSettings;
+use super::{About, Foundation, Module, ModuleCommand, Service, Task, extended};
+use crate::configuration::AgreedChanges;
+use crate::events::Listener;
+use crate::settings::Setting;
+
+pub use self::circle::{Circle, People};
+pub use self::desk::{Ask, AskError, Desk};
+pub use self::operation::{Operation, Performed};
+
+/// The module's id, and the namespace of its permissions.
+pub const ID: &str = "guarded";
+
+pub struct Guarded {
+    desk: Arc<Desk>,
+    changes: Arc<dyn Operation>,
+}
+
+impl Guarded {
+    pub fn new(foundation: &Foundation, people: Arc<dyn People>) -> Self {
+        let Foundation {
+            clock,
+            storage,
+            discord,
+            changes,
+            ..
+        } = foundation.clone();
+        let agreed = AgreedChanges {
+            storage: storage.clone(),
+            changes,
+            clock: Arc::clone(&clock),
+        };
+        Self {
+            desk: Arc::new(Desk::new(storage, clock, &discord, people)),
+            changes: Arc::new(ChangeSettings(agreed)),
+        }
+    }
+}
+
+impl Module for Guarded {
+    fn about(&self) -> About {
+        About {
+            docs: include_str!("docs.md"),
+            // Otherwise an administrator could switch off what guards against administrators.
+            toggleable: false,
+            commands_toggleable: false,
+            ..About::new(
+                ID,
+                "Guarded operations",
+                "Has a second trusted person agree to what could harm this server",
+            )
+        }
+    }
+
+    fn commands(&self) -> Vec<ModuleCommand> {
+        let by = CommandExtendedData::kittycat_or_admin;
+        vec![ModuleCommand {
+            command: commands::guarded(),
+            extended_data: extended([
+                ("", by(ID, "*")),
+                ("status", by(ID, "status")),
+                // The trusted set answers there, whatever else they may do.
+                ("pending", CommandExtendedData::none()),
+                ("set", by(ID, "set")),
+            ]),
+        }]
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        vec![setting::setting()]
+    }
+
+    fn listener(&self) -> Option<Arc<dyn Listener>> {
+        Some(Arc::new(presses::Ear(Arc::clone(&self.desk))))
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        let desk = Arc::clone(&self.desk);
+        vec![Task::new("guarded.keep", move |_| Arc::clone(&desk).keep())]
+    }
+
+    fn guarded(&self) -> Vec<Arc<dyn Operation>> {
+        vec![Arc::clone(&self.changes)]
+    }
+
+    fn service(&self) -> Option<Service> {
+        Some(Service::of(&self.desk))
+    }
+}

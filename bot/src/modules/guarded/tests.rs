@@ -1,0 +1,242 @@
+//! Requests on a database, without Discord: nothing is posted, everything else happens.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use splashtail_core::clock::ManualClock;
+use splashtail_core::ids::{GuildId, UserId};
+use splashtail_storage::{GuardedRequest, RequestState};
+use uuid::Uuid;
+
+use super::rules::Word;
+use super::*;
+use crate::modules::foundation;
+
+fn guild() -> GuildId {
+    GuildId::new(1).unwrap()
+}
+
+fn user(id: u64) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+/// Owner 1; 2 and 3 are named.
+struct Three;
+
+impl People for Three {
+    fn circle(&self, _: GuildId) -> Option<Circle> {
+        Some(Circle {
+            owner: Some(user(1)),
+            named: [user(2), user(3)].into(),
+            ..Circle::default()
+        })
+    }
+}
+
+/// Counts how often it was done; the first `away` times something is away.
+#[derive(Default)]
+struct Counted {
+    away: AtomicU32,
+    done: AtomicU32,
+    dropped: AtomicU32,
+}
+
+#[async_trait]
+impl Operation for Counted {
+    fn id(&self) -> &'static str {
+        "counted"
+    }
+
+    fn name(&self) -> &'static str {
+        "Count"
+    }
+
+    async fn perform(&self, _: &GuardedRequest) -> Performed {
+        let away = self.away.load(Ordering::SeqCst);
+        if away > 0 {
+            self.away.store(away - 1, Ordering::SeqCst);
+            return Performed::Later;
+        }
+        self.done.fetch_add(1, Ordering::SeqCst);
+        Performed::Done("Counted.".to_owned())
+    }
+
+    async fn dropped(&self, _: &GuardedRequest) {
+        self.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+struct Bench {
+    desk: Arc<Desk>,
+    clock: ManualClock,
+    counted: Arc<Counted>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let foundation = foundation::for_tests().await;
+        let begun = DateTime::<Utc>::from_timestamp(1_700_000_000, 0).unwrap();
+        let clock = ManualClock::new(begun);
+        let desk = Desk::new(
+            foundation.storage.clone(),
+            Arc::new(clock.clone()),
+            &foundation.discord,
+            Arc::new(Three),
+        );
+        let counted = Arc::new(Counted::default());
+        desk.operate(vec![Arc::clone(&counted) as _]);
+        Self {
+            desk: Arc::new(desk),
+            clock,
+            counted,
+        }
+    }
+
+    async fn ask(&self, by: u64) -> Uuid {
+        let ask = Ask {
+            guild: guild(),
+            operation: "counted",
+            arguments: json!({}),
+            summary: vec!["1 to count".to_owned()],
+            digest: format!("digest {by}"),
+            by: user(by),
+            here: None,
+        };
+        self.desk.ask(ask).await.unwrap();
+        let store = self.desk.storage.guarded();
+        store.list(guild(), true, 1).await.unwrap()[0].id
+    }
+
+    async fn say(&self, request: Uuid, by: u64, word: Word) -> String {
+        let heard = self.desk.hear((guild(), request), user(by), word).await;
+        heard.unwrap()
+    }
+
+    async fn state(&self, request: Uuid) -> RequestState {
+        let row = self.desk.storage.guarded().get(request).await;
+        row.unwrap().unwrap().state
+    }
+
+    fn minutes_pass(&self, minutes: u64) {
+        let time = std::time::Duration::from_secs(minutes * 60);
+        self.clock.advance(time);
+    }
+
+    fn done(&self) -> u32 {
+        self.counted.done.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn two_trusted_people_have_it_done_once() {
+    let bench = Bench::new().await;
+    let request = bench.ask(2).await;
+    let alone = bench.say(request, 2, Word::Agree).await;
+    assert!(alone.contains("still waits"), "{alone}");
+    let stranger = bench.say(request, 9, Word::Agree).await;
+    assert!(stranger.contains("Only the owner"), "{stranger}");
+    assert_eq!(bench.done(), 0);
+    let (one, two) = tokio::join!(
+        bench.say(request, 3, Word::Agree),
+        bench.say(request, 1, Word::Agree),
+    );
+    assert_eq!(bench.done(), 1, "{one} {two}");
+    assert_eq!(bench.state(request).await, RequestState::Done);
+    let late = bench.say(request, 1, Word::Withdraw).await;
+    assert!(late.contains("decided already"), "{late}");
+    let answers = bench.desk.storage.guarded().answers(request).await.unwrap();
+    assert!(answers.len() >= 3, "{answers:?}");
+}
+
+#[tokio::test]
+async fn an_administrator_who_is_not_trusted_needs_two_others() {
+    let bench = Bench::new().await;
+    let request = bench.ask(9).await;
+    let own = bench.say(request, 9, Word::Agree).await;
+    assert!(own.contains("Only the owner"), "{own}");
+    bench.say(request, 2, Word::Agree).await;
+    assert_eq!(bench.done(), 0);
+    bench.say(request, 3, Word::Agree).await;
+    assert_eq!(bench.done(), 1);
+}
+
+#[tokio::test]
+async fn after_15_minutes_it_is_over() {
+    let bench = Bench::new().await;
+    let pressed_late = bench.ask(2).await;
+    bench.minutes_pass(15);
+    let late = bench.say(pressed_late, 3, Word::Agree).await;
+    assert!(late.contains("time is over"), "{late}");
+    let forgotten = bench.ask(3).await;
+    bench.minutes_pass(14);
+    bench.desk.look().await.unwrap();
+    assert_eq!(bench.state(forgotten).await, RequestState::Open);
+    bench.minutes_pass(1);
+    bench.desk.look().await.unwrap();
+    assert_eq!(bench.state(forgotten).await, RequestState::Expired);
+    assert_eq!(bench.state(pressed_late).await, RequestState::Expired);
+    assert_eq!(bench.done(), 0);
+    assert_eq!(bench.counted.dropped.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn the_owner_alone_agrees_again_after_24_hours() {
+    let bench = Bench::new().await;
+    let request = bench.ask(1).await;
+    bench.minutes_pass(23 * 60);
+    let early = bench.say(request, 1, Word::Agree).await;
+    assert!(early.contains("still waits"), "{early}");
+    bench.desk.look().await.unwrap();
+    bench.minutes_pass(60);
+    assert_eq!(bench.say(request, 1, Word::Agree).await, "Counted.");
+    assert_eq!(bench.done(), 1);
+}
+
+#[tokio::test]
+async fn withdrawn_and_refused_requests_are_over() {
+    let bench = Bench::new().await;
+    let withdrawn = bench.ask(2).await;
+    bench.say(withdrawn, 2, Word::Withdraw).await;
+    let refused = bench.ask(3).await;
+    bench.say(refused, 2, Word::Refuse).await;
+    assert_eq!(bench.state(refused).await, RequestState::Open, "heard");
+    bench.say(refused, 1, Word::Refuse).await;
+    for (request, state) in [
+        (withdrawn, RequestState::Withdrawn),
+        (refused, RequestState::Refused),
+    ] {
+        assert_eq!(bench.state(request).await, state);
+        bench.say(request, 3, Word::Agree).await;
+        bench.say(request, 1, Word::Agree).await;
+    }
+    assert_eq!(bench.done(), 0);
+}
+
+#[tokio::test]
+async fn what_was_agreed_to_is_done_later_by_whoever_is_there() {
+    let bench = Bench::new().await;
+    bench.counted.away.store(1, Ordering::SeqCst);
+    let request = bench.ask(2).await;
+    let said = bench.say(request, 3, Word::Agree).await;
+    assert!(said.contains("as soon as"), "{said}");
+    bench.desk.look().await.unwrap();
+    assert_eq!(bench.done(), 0, "its turn is not over");
+    bench.minutes_pass(1);
+    bench.desk.look().await.unwrap();
+    bench.desk.look().await.unwrap();
+    assert_eq!(bench.done(), 1);
+    assert_eq!(bench.state(request).await, RequestState::Done);
+}
+
+#[tokio::test]
+async fn the_same_is_asked_for_once() {
+    let bench = Bench::new().await;
+    let first = bench.ask(2).await;
+    assert_eq!(bench.ask(2).await, first);
+    bench
+        .clock
+        .advance(TimeDelta::minutes(16).to_std().unwrap());
+    assert_ne!(bench.ask(2).await, first, "that one is over");
+}
