@@ -19,6 +19,7 @@ mod postgres;
 mod protection;
 mod schedule;
 mod setting;
+mod setup;
 mod sql;
 mod sqlite;
 mod task;
@@ -43,6 +44,7 @@ pub use schedule::{Due, Schedule, ScheduleStore};
 pub use setting::{
     ChangedEntry, Edit, NewChange, REMEMBERED_CHANGES, SettingRow, SettingStore, Snapshot, Written,
 };
+pub use setup::SetupStore;
 pub use task::{ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState};
 pub use task_queue::{
     BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,

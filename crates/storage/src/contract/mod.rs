@@ -13,6 +13,7 @@ mod queue;
 mod schedules;
 mod settings;
 mod setup;
+mod setups;
 mod tasks;
 mod tokens;
 
