@@ -15,6 +15,7 @@ use tracing::warn;
 use super::server::Server;
 use super::service::Protection;
 use super::text;
+use crate::text;
 
 /// Several changes of one incident are one edit.
 const TOGETHER: Duration = Duration::from_millis(300);
@@ -209,12 +210,14 @@ impl Protection {
     ) -> Result<(), DiscordError> {
         let alert = telling.alert;
         let incident = alert.incident.and_then(|id| self.incident(server, id));
-        let (policy, owner, name) = server.read(|engine, structure| {
-            let name = structure.guild()["name"].as_str().unwrap_or("this server");
+        let (policy, owner, name, language) = server.read(|engine, structure| {
+            let known = structure.guild();
+            let preferred = known["preferred_locale"].as_str();
             (
                 Arc::clone(engine.policy()),
                 owner(structure),
-                name.to_owned(),
+                known["name"].as_str().unwrap_or_default().to_owned(),
+                self.languages.of(server.guild, preferred),
             )
         });
         let shown = match (alert.notice, &incident) {
@@ -224,9 +227,9 @@ impl Protection {
                 let Some(tags) = self.tags() else {
                     return Ok(());
                 };
-                text::incident(incident, tags, pause)
+                text::incident(language, incident, tags, pause)
             }
-            (notice, _) => text::notice(notice, alert.about),
+            (notice, _) => text::notice(language, notice, alert.about),
         };
         let channel = policy.alert_channel.and_then(|id| ChannelId::new(id.get()));
         let mut failed = None;
@@ -241,7 +244,9 @@ impl Protection {
         }
         let wanted = is_for_owner(&policy, alert, incident.as_ref(), telling.channel_told);
         if let Some(owner) = owner.filter(|_| wanted && !telling.owner_told) {
-            self.write_to(owner, &name, shown).await?;
+            let name = crate::markdown::neutralise(&name);
+            let whereabouts = text!(language, "notice-in", server = name);
+            self.write_to(owner, whereabouts, shown).await?;
             telling.owner_told = true;
         }
         if let Some(incident) = incident {
@@ -324,7 +329,12 @@ impl Protection {
         Some(at)
     }
 
-    async fn write_to(&self, user: Id, name: &str, shown: Value) -> Result<(), DiscordError> {
+    async fn write_to(
+        &self,
+        user: Id,
+        whereabouts: String,
+        shown: Value,
+    ) -> Result<(), DiscordError> {
         let discord = &self.discord;
         let open = discord
             .post("/users/@me/channels")
@@ -337,7 +347,7 @@ impl Protection {
             return Ok(());
         };
         let mut body = shown;
-        body["content"] = format!("In **{}**:", crate::markdown::neutralise(name)).into();
+        body["content"] = whereabouts.into();
         let post = discord
             .post(format!("/channels/{channel}/messages"))
             .lane(Lane::Interactive)

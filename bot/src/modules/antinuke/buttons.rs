@@ -12,6 +12,8 @@ use tracing::warn;
 
 use super::server::Server;
 use super::service::Protection;
+use crate::catalogue::Language;
+use crate::text;
 
 const MESSAGE_COMPONENT: u64 = 3;
 const ADMINISTRATOR: u64 = 1 << 3;
@@ -28,9 +30,14 @@ pub(super) fn pressed(protection: &Arc<Protection>, server: &Arc<Server>, data: 
     let Some(rest) = id.strip_prefix("an:").filter(|_| ours) else {
         return;
     };
-    let (command, said) = match command(protection, server, rest, data) {
-        Ok((command, said)) => (Some(command), said),
-        Err(refusal) => (None, refusal),
+    let language = data["locale"].as_str().and_then(Language::of);
+    let (language, asked) = (
+        language.unwrap_or_default(),
+        command(protection, server, rest, data),
+    );
+    let (command, said) = match asked {
+        Ok(command) => (Some(command), done(language, command)),
+        Err(refusal) => (None, refused(language, refusal)),
     };
     if let (Some(interaction), Some(token)) = (Id::of(data), data["token"].as_str()) {
         let path = format!("/interactions/{interaction}/{token}/callback");
@@ -47,7 +54,7 @@ pub(super) fn pressed(protection: &Arc<Protection>, server: &Arc<Server>, data: 
 }
 
 impl Protection {
-    async fn answer(&self, path: String, said: &str) -> anyhow::Result<()> {
+    async fn answer(&self, path: String, said: String) -> anyhow::Result<()> {
         let answer = json!({"type": 4, "data": {"content": said, "flags": EPHEMERAL}});
         let post = self.discord.post(path).lane(Lane::Interactive);
         // Discord takes no answer later.
@@ -68,19 +75,49 @@ struct Presser {
     is_real: bool,
 }
 
+/// Why a press does nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Broken,
+    /// For the owner, those they trust and administrators.
+    NotAlarming,
+    /// For the owner and those they trust.
+    NotTrusted,
+    TooOld,
+}
+
 /// Why it is not theirs to press. Giving power back is for those whom the attack cannot have in its
 /// hands; taking it where nothing is to be done too. Where protection is on, any administrator can
 /// call for panic, which takes from all alike.
-fn refusal(verb: &str, who: Presser) -> Option<&'static str> {
+fn refusal(verb: &str, who: Presser) -> Option<Refusal> {
     let alarm = verb == "panic" && who.is_real;
     let may = who.is_owner || who.is_trusted || alarm && who.is_administrator;
     if may && (who.is_owner || !who.is_suspect) {
         return None;
     }
     Some(match alarm {
-        true => "Only the owner, those they trust and administrators can do that.",
-        false => "Only the owner and those they trust can do that.",
+        true => Refusal::NotAlarming,
+        false => Refusal::NotTrusted,
     })
+}
+
+fn refused(language: Language, refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Broken => text!(language, "button-broken"),
+        Refusal::NotAlarming => text!(language, "button-owner-trusted-administrators"),
+        Refusal::NotTrusted => text!(language, "button-owner-trusted"),
+        Refusal::TooOld => text!(language, "button-too-old"),
+    }
+}
+
+fn done(language: Language, command: Command) -> String {
+    match command {
+        Command::Return { .. } => text!(language, "button-did-undo"),
+        Command::NotAnAttack { .. } => text!(language, "button-did-fine"),
+        Command::Contain { .. } => text!(language, "button-did-contain"),
+        Command::Panic | Command::ConfirmPanic => text!(language, "button-did-panic"),
+        Command::EndPanic { .. } => text!(language, "button-did-calm"),
+    }
 }
 
 /// What the press asks for, or why it is refused.
@@ -89,18 +126,19 @@ fn command(
     server: &Server,
     rest: &str,
     data: &Value,
-) -> Result<(Command, &'static str), &'static str> {
-    const BROKEN: &str = "This button is not from me.";
+) -> Result<Command, Refusal> {
     let mut parts = rest.split(':');
     let (verb, incident, mac) = (parts.next(), parts.next(), parts.next());
-    let (verb, mac) = verb.zip(mac).ok_or(BROKEN)?;
-    let incident: Id = incident.and_then(|id| id.parse().ok()).ok_or(BROKEN)?;
-    let tags = protection.tags().ok_or(BROKEN)?;
+    let (verb, mac) = verb.zip(mac).ok_or(Refusal::Broken)?;
+    let incident: Id = incident
+        .and_then(|id| id.parse().ok())
+        .ok_or(Refusal::Broken)?;
+    let tags = protection.tags().ok_or(Refusal::Broken)?;
     let wanted = tags.button(Id::new(server.guild.get()), incident, verb);
     if !bool::from(wanted.as_bytes().ct_eq(mac.as_bytes())) {
-        return Err(BROKEN);
+        return Err(Refusal::Broken);
     }
-    let user = Id::of(&data["member"]["user"]).ok_or(BROKEN)?;
+    let user = Id::of(&data["member"]["user"]).ok_or(Refusal::Broken)?;
     let permissions = data["member"]["permissions"].as_str();
     let permissions: u64 = permissions.and_then(|p| p.parse().ok()).unwrap_or(0);
     let (who, known) = server.read(|engine, structure| {
@@ -117,29 +155,20 @@ fn command(
         (who, known)
     });
     if !known {
-        return Err("That is too long ago for a button. See `/protection incidents`.");
+        return Err(Refusal::TooOld);
     }
     if let Some(refusal) = refusal(verb, who) {
         return Err(refusal);
     }
     match verb {
-        "undo" => Ok((Command::Return { incident }, "Given back.")),
-        "fine" => Ok((
-            Command::NotAnAttack { incident },
-            "Noted: it was no attack. What was taken is given back.",
-        )),
-        "contain" => Ok((Command::Contain { incident }, "They are being stopped.")),
-        "panic" => Ok((
-            Command::Panic,
-            "Panic: dangerous permissions are going off.",
-        )),
-        "calm" => Ok((
-            Command::EndPanic {
-                suspects_too: who.is_owner,
-            },
-            "The panic is over. Permissions come back.",
-        )),
-        _ => Err(BROKEN),
+        "undo" => Ok(Command::Return { incident }),
+        "fine" => Ok(Command::NotAnAttack { incident }),
+        "contain" => Ok(Command::Contain { incident }),
+        "panic" => Ok(Command::Panic),
+        "calm" => Ok(Command::EndPanic {
+            suspects_too: who.is_owner,
+        }),
+        _ => Err(Refusal::Broken),
     }
 }
 

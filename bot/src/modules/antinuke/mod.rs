@@ -24,7 +24,8 @@ use super::{
 };
 use crate::events::Listener;
 
-pub use self::service::{ChangeError, Protection};
+pub use self::commands::change_refused;
+pub use self::service::{ChangeError, NoIdentity, Protection};
 
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "antinuke";
@@ -35,15 +36,8 @@ pub struct Antinuke {
 
 impl Antinuke {
     pub fn new(foundation: &Foundation) -> Self {
-        let Foundation {
-            config,
-            clock,
-            storage,
-            discord,
-            ..
-        } = foundation.clone();
         Self {
-            protection: Arc::new(Protection::new(&config, clock, storage, &discord)),
+            protection: Arc::new(Protection::new(foundation)),
         }
     }
 

@@ -20,7 +20,9 @@ use tracing::warn;
 use super::alerts::Alerts;
 use super::own_calls::OwnCalls;
 use super::server::Server;
+use crate::catalogue::ServerLanguages;
 use crate::guilds::GuildView;
+use crate::modules::Foundation;
 
 /// How long an event waits for what was written down about its server, once per process.
 const LOADING: Duration = Duration::from_secs(2);
@@ -36,6 +38,7 @@ pub struct Protection {
     /// Through which everything is done to servers.
     pub(super) discord: Discord,
     own_calls: Arc<OwnCalls>,
+    pub(super) languages: ServerLanguages,
     pulse: Mutex<Pulse>,
     servers: Mutex<HashMap<GuildId, Arc<Server>>>,
     /// The latest of each incident that is not written down yet.
@@ -70,8 +73,16 @@ pub enum ChangeError {
 }
 
 impl Protection {
-    pub fn new(config: &Config, clock: SharedClock, storage: Storage, discord: &Discord) -> Self {
-        let identity = identify(config);
+    pub fn new(foundation: &Foundation) -> Self {
+        let Foundation {
+            config,
+            clock,
+            storage,
+            discord,
+            languages,
+            ..
+        } = foundation.clone();
+        let identity = identify(&config);
         if let Err(error) = &identity {
             warn!("{error}");
         }
@@ -84,10 +95,21 @@ impl Protection {
             storage,
             alerts: Alerts::default(),
             discord: discord.in_lane(Lane::Containment),
+            languages,
             pulse: Mutex::default(),
             servers: Mutex::default(),
             unwritten: Mutex::default(),
         }
+    }
+
+    /// Why nothing can be judged, if so.
+    pub fn broken(&self) -> Option<NoIdentity> {
+        self.identity.as_ref().err().copied()
+    }
+
+    /// What holds in a server; `None` while it is not known.
+    pub fn policy(&self, guild: GuildId) -> Option<Policy> {
+        Some(self.server(guild)?.policy().0)
     }
 
     pub(super) fn tags(&self) -> Option<&TagKey> {

@@ -7,25 +7,31 @@ use splashtail_antinuke::{
 };
 use splashtail_guild::Id;
 
+use crate::catalogue::Language;
 use crate::colours;
+use crate::text;
 
 const NAMED: usize = 5;
 
 /// The message of an incident, as it is now.
-pub(super) fn incident(incident: &Incident, tags: &TagKey, acknowledged: Option<Moment>) -> Value {
-    let mut lines = vec![what_was_done(incident, acknowledged)];
-    lines.extend(incident.rules.iter().take(3).map(rule));
+pub(super) fn incident(
+    language: Language,
+    incident: &Incident,
+    tags: &TagKey,
+    acknowledged: Option<Moment>,
+) -> Value {
+    let mut lines = vec![what_was_done(language, incident, acknowledged)];
+    lines.extend(incident.rules.iter().take(3).map(|r| rule(language, r)));
     if incident.panic {
         lines.push(match incident.mode {
-            Mode::On => "**Panic**: dangerous permissions of all roles below me are off, invites \
-                         are paused. They come back when you end it."
-                .to_owned(),
-            _ => "It would have been a panic: all dangerous permissions off.".to_owned(),
+            Mode::On => text!(language, "alert-panic"),
+            _ => text!(language, "alert-panic-dry-run"),
         });
     }
     if !incident.losses.is_empty() {
-        let lost: Vec<&str> = incident.losses.iter().map(|loss| loss_of(*loss)).collect();
-        lines.push(format!("Lost for good: {}.", lost.join(", ")));
+        let lost = incident.losses.iter().map(|loss| loss_of(language, *loss));
+        let lost: Vec<String> = lost.collect();
+        lines.push(text!(language, "alert-lost", what = lost.join(", ")));
     }
     if !incident.by_hand.is_empty() {
         let roles: Vec<String> = incident
@@ -34,109 +40,109 @@ pub(super) fn incident(incident: &Incident, tags: &TagKey, acknowledged: Option<
             .take(NAMED)
             .map(|(role, _)| format!("<@&{role}>"))
             .collect();
-        lines.push(format!(
-            "Only you can give back some permissions of {}: I do not have them.",
-            roles.join(", ")
-        ));
+        lines.push(text!(language, "alert-by-hand", roles = roles.join(", ")));
     }
     let human = incident.suspects.iter().any(|s| !s.bot);
     if human && incident.mode == Mode::On {
-        lines.push(
-            "Their account may be stolen: no roles back before they have a new password."
-                .to_owned(),
-        );
+        lines.push(text!(language, "alert-stolen"));
     }
     let colour = match incident.state {
         IncidentState::DryRun | IncidentState::Returned | IncidentState::Closed => colours::GREEN.0,
         _ => colours::RED.0,
     };
+    let footer = text!(language, "alert-footer", id = incident.id.to_string());
     json!({
-        "embeds": [{"title": title(incident), "description": lines.join("\n"), "color": colour,
-            "footer": {"text": format!("Incident {}", incident.id)}}],
-        "components": buttons(incident, tags),
+        "embeds": [{"title": title(language, incident), "description": lines.join("\n"),
+            "color": colour, "footer": {"text": footer}}],
+        "components": buttons(language, incident, tags),
         "allowed_mentions": {"parse": []},
     })
 }
 
-fn title(incident: &Incident) -> String {
+fn title(language: Language, incident: &Incident) -> String {
     let stopped = match incident.state {
-        IncidentState::DryRun => "Would have been stopped",
-        IncidentState::Unreachable | IncidentState::Failed => "Not stopped",
-        IncidentState::Returned | IncidentState::Closed => "Over",
-        IncidentState::Contained => "Stopped",
-        IncidentState::Open | IncidentState::Containing => "Under attack",
+        IncidentState::DryRun => text!(language, "alert-would-stop"),
+        IncidentState::Unreachable | IncidentState::Failed => text!(language, "alert-not-stopped"),
+        IncidentState::Returned | IncidentState::Closed => text!(language, "alert-over"),
+        IncidentState::Contained => text!(language, "alert-stopped"),
+        IncidentState::Open | IncidentState::Containing => text!(language, "alert-under-attack"),
     };
     let times = incident.acts.iter().map(|act| act.at);
     let span = times.clone().min().zip(times.max());
     let span = span.map_or(0, |(first, last)| last.since(first));
-    let deeds = match incident.acts_in_all {
-        1 => "1 act".to_owned(),
-        n => format!("{n} acts"),
-    };
+    let acts = incident.acts_in_all;
     match incident.kind {
-        IncidentKind::Unattributed => format!("{stopped}: {deeds} by nobody knows whom"),
-        IncidentKind::Webhook => format!("{stopped}: spam through a webhook"),
-        IncidentKind::SelfToken => "Somebody else uses my token".to_owned(),
-        IncidentKind::Tamper => format!("{stopped}: an attack on the bot itself"),
-        IncidentKind::Actor | IncidentKind::Colluders => {
-            format!("{stopped}: {deeds} in {:.1} s", span as f64 / 1000.0)
+        IncidentKind::Unattributed => {
+            text!(
+                language,
+                "alert-title-nobody",
+                stopped = stopped,
+                acts = acts
+            )
         }
+        IncidentKind::Webhook => text!(language, "alert-title-webhook", stopped = stopped),
+        IncidentKind::SelfToken => text!(language, "alert-title-token"),
+        IncidentKind::Tamper => text!(language, "alert-title-tamper", stopped = stopped),
+        IncidentKind::Actor | IncidentKind::Colluders => text!(
+            language,
+            "alert-title-deeds",
+            stopped = stopped,
+            acts = acts,
+            seconds = seconds(language, span)
+        ),
     }
 }
 
-fn what_was_done(incident: &Incident, acknowledged: Option<Moment>) -> String {
+fn seconds(language: Language, ms: u64) -> String {
+    language.decimal(ms as f64 / 1000.0, 1)
+}
+
+fn what_was_done(language: Language, incident: &Incident, acknowledged: Option<Moment>) -> String {
     let who: Vec<String> = incident
         .suspects
         .iter()
         .take(NAMED)
         .map(|suspect| format!("<@{}>", suspect.id))
         .collect();
+    let who = who.join(", ");
     let who = match (incident.suspects.len(), incident.kind) {
-        (0, IncidentKind::SelfToken) => {
-            return "Entries stand in the audit log in my name that I did not make. **Reset the \
-                    bot's token now.**"
-                .to_owned();
-        }
-        (0, IncidentKind::Unattributed) => {
-            return "The audit log names nobody, so nobody was punished: the permission that was \
-                    used is off for all."
-                .to_owned();
-        }
-        (0, _) => return "Nobody was punished.".to_owned(),
-        (n, _) if n > NAMED => format!("{} and {} more", who.join(", "), n - NAMED),
-        _ => who.join(", "),
+        (0, IncidentKind::SelfToken) => return text!(language, "alert-token"),
+        (0, IncidentKind::Unattributed) => return text!(language, "alert-unattributed"),
+        (0, _) => return text!(language, "alert-nobody"),
+        (n, _) if n > NAMED => text!(language, "alert-more", who = who, more = n - NAMED),
+        _ => who,
     };
     let done = incident
         .calls
         .iter()
         .rfind(|c| c.outcome == Some(Outcome::Done));
-    let did = match incident.calls.last().map(|c| c.call.key.rung) {
-        Some(Rung::Kick) => "removed from the server",
-        Some(Rung::Ban) => "banned",
-        Some(Rung::HoldBot) => "without any permission",
-        _ => "without their roles",
-    };
+    let rung = incident.calls.last().map(|c| c.call.key.rung);
     let delay = done
         .and(acknowledged)
-        .map(|at| at.since(incident.times.act));
+        .map(|at| seconds(language, at.since(incident.times.act)));
     match (incident.state, delay) {
-        (IncidentState::DryRun, _) => format!(
-            "{who} would be {did} now. This is a dry run: nothing was done. Switch protection on \
-             with `/protection mode`."
-        ),
-        (IncidentState::Unreachable | IncidentState::Failed, _) => format!(
-            "{who}: I am not able to stop them, their role stands above mine or Discord refused. \
-             **Take their roles yourself now**, and move my role to the top."
-        ),
-        (_, Some(ms)) => format!(
-            "{who}: {did}, {:.1} s after the act that decided.",
-            ms as f64 / 1000.0
-        ),
-        _ => format!("{who}: being stopped."),
+        (IncidentState::DryRun, _) => match rung {
+            Some(Rung::Kick) => text!(language, "alert-dry-removed", who = who),
+            Some(Rung::Ban) => text!(language, "alert-dry-banned", who = who),
+            Some(Rung::HoldBot) => text!(language, "alert-dry-held", who = who),
+            _ => text!(language, "alert-dry-roles", who = who),
+        },
+        (IncidentState::Unreachable | IncidentState::Failed, _) => {
+            text!(language, "alert-unreachable", who = who)
+        }
+        (_, Some(delay)) => match rung {
+            Some(Rung::Kick) => {
+                text!(language, "alert-did-removed", who = who, seconds = delay)
+            }
+            Some(Rung::Ban) => text!(language, "alert-did-banned", who = who, seconds = delay),
+            Some(Rung::HoldBot) => text!(language, "alert-did-held", who = who, seconds = delay),
+            _ => text!(language, "alert-did-roles", who = who, seconds = delay),
+        },
+        _ => text!(language, "alert-stopping", who = who),
     }
 }
 
-fn rule(rule: &Rule) -> String {
+fn rule(language: Language, rule: &Rule) -> String {
     match rule {
         Rule::Limit {
             kind,
@@ -144,80 +150,93 @@ fn rule(rule: &Rule) -> String {
             limit,
             together,
             ..
-        } => format!(
-            "{} {} where {} are normal{}.",
-            number(*count),
-            kind.name().replace('_', " "),
-            number(*limit),
-            if *together { ", together" } else { "" }
+        } => {
+            let kind = kind.name().replace('_', " ");
+            let (count, limit) = (number(language, *count), number(language, *limit));
+            match together {
+                true => text!(
+                    language,
+                    "alert-limit-together",
+                    count = count,
+                    kind = kind,
+                    limit = limit
+                ),
+                false => text!(
+                    language,
+                    "alert-limit",
+                    count = count,
+                    kind = kind,
+                    limit = limit
+                ),
+            }
+        }
+        Rule::Points { points, limit, .. } => text!(
+            language,
+            "alert-points",
+            points = number(language, *points),
+            limit = number(language, *limit)
         ),
-        Rule::Points { points, limit, .. } => format!(
-            "{} points of harm where {} are normal.",
-            number(*points),
-            number(*limit)
-        ),
-        Rule::Instant { what } => instant(*what).to_owned(),
-        Rule::WebhookSpam { posts, .. } => format!("{posts} messages at once through a webhook."),
-        Rule::WentOn => "They went on after they were stopped.".to_owned(),
+        Rule::Instant { what } => instant(language, *what),
+        Rule::WebhookSpam { posts, .. } => {
+            text!(language, "alert-webhook-posts", posts = *posts)
+        }
+        Rule::WentOn => text!(language, "alert-went-on"),
     }
 }
 
-fn number(units: u32) -> String {
-    let (whole, part) = (units / UNIT, units % UNIT);
-    match part {
-        0 => whole.to_string(),
-        _ => format!("{:.1}", f64::from(units) / f64::from(UNIT)),
-    }
+fn number(language: Language, units: u32) -> String {
+    let decimals = usize::from(!units.is_multiple_of(UNIT));
+    language.decimal(f64::from(units) / f64::from(UNIT), decimals)
 }
 
-fn instant(what: Instant) -> &'static str {
+fn instant(language: Language, what: Instant) -> String {
     match what {
-        Instant::OwnRightsRaised => "They gave themselves dangerous permissions.",
-        Instant::PowerToMany => "They gave dangerous permissions to many at once.",
-        Instant::Tamper => "They took rights from the bot, or moved it down.",
-        Instant::Prune => "They pruned members.",
-        Instant::Vanity => "They changed the vanity link.",
-        Instant::CatchAllAutomod => "They made an AutoMod rule that hits everybody.",
-        Instant::PowerByOnboarding => "They let onboarding give dangerous permissions.",
-        Instant::PowerByInvite => "They made an invite that gives dangerous permissions.",
-        Instant::FreedContained => "They freed somebody who had been stopped.",
-        Instant::SelfToken => "Somebody else acts with the bot's token.",
-        Instant::BotWithPower => "A new bot came with dangerous permissions: it is held.",
+        Instant::OwnRightsRaised => text!(language, "alert-own-rights"),
+        Instant::PowerToMany => text!(language, "alert-power-to-many"),
+        Instant::Tamper => text!(language, "alert-tamper"),
+        Instant::Prune => text!(language, "alert-prune"),
+        Instant::Vanity => text!(language, "alert-vanity"),
+        Instant::CatchAllAutomod => text!(language, "alert-automod"),
+        Instant::PowerByOnboarding => text!(language, "alert-onboarding"),
+        Instant::PowerByInvite => text!(language, "alert-invite"),
+        Instant::FreedContained => text!(language, "alert-freed"),
+        Instant::SelfToken => text!(language, "alert-self-token"),
+        Instant::BotWithPower => text!(language, "alert-new-bot"),
     }
 }
 
-fn loss_of(loss: Loss) -> &'static str {
+fn loss_of(language: Language, loss: Loss) -> String {
     match loss {
-        Loss::Messages => "messages",
-        Loss::Memberships => "memberships",
-        Loss::Vanity => "the vanity link",
-        Loss::Ids => "ids of roles",
-        Loss::WebhookUrls => "webhook addresses",
-        Loss::InviteCodes => "invite codes",
-        Loss::Subscribers => "subscribers of events",
+        Loss::Messages => text!(language, "loss-messages"),
+        Loss::Memberships => text!(language, "loss-memberships"),
+        Loss::Vanity => text!(language, "loss-vanity"),
+        Loss::Ids => text!(language, "loss-ids"),
+        Loss::WebhookUrls => text!(language, "loss-webhooks"),
+        Loss::InviteCodes => text!(language, "loss-invites"),
+        Loss::Subscribers => text!(language, "loss-subscribers"),
     }
 }
 
 /// Verbs and labels of the buttons an incident has now.
-fn verbs(incident: &Incident) -> Vec<(&'static str, &'static str, u8)> {
+fn verbs(language: Language, incident: &Incident) -> Vec<(&'static str, String, u8)> {
     const GREY: u8 = 2;
     const RED: u8 = 4;
     let mut verbs = Vec::new();
     match incident.state {
-        IncidentState::DryRun => verbs.push(("contain", "Stop them now", RED)),
+        IncidentState::DryRun => verbs.push(("contain", text!(language, "button-contain"), RED)),
         IncidentState::Returned | IncidentState::Closed => return verbs,
-        _ => verbs.push(("undo", "Undo", GREY)),
+        _ => verbs.push(("undo", text!(language, "button-undo"), GREY)),
     }
-    verbs.push(("fine", "Not an attack", GREY));
+    verbs.push(("fine", text!(language, "button-fine"), GREY));
     verbs.push(match incident.panic && incident.mode == Mode::On {
-        true => ("calm", "End panic", GREY),
-        false => ("panic", "Panic", RED),
+        true => ("calm", text!(language, "button-calm"), GREY),
+        false => ("panic", text!(language, "button-panic"), RED),
     });
     verbs
 }
 
-fn buttons(incident: &Incident, tags: &TagKey) -> Value {
-    let row: Vec<Value> = verbs(incident)
+fn buttons(language: Language, incident: &Incident, tags: &TagKey) -> Value {
+    let row: Vec<Value> = verbs(language, incident)
         .into_iter()
         .map(|(verb, label, style)| {
             let mac = tags.button(incident.guild, incident.id, verb);
@@ -231,31 +250,20 @@ fn buttons(incident: &Incident, tags: &TagKey) -> Value {
     }
 }
 
-pub(super) fn notice(notice: Notice, about: Option<Id>) -> Value {
-    let whom = about.map_or_else(|| "Somebody".to_owned(), |id| format!("<@{id}>"));
+pub(super) fn notice(language: Language, notice: Notice, about: Option<Id>) -> Value {
+    let who = about.map_or_else(
+        || text!(language, "notice-somebody"),
+        |id| format!("<@{id}>"),
+    );
     let text = match notice {
-        Notice::Owner => format!(
-            "{whom} owns this server and does what would be an attack by anybody else. If it is \
-             not you, your account is stolen."
-        ),
-        Notice::Trusted => format!("{whom} is trusted, and does more than is normal."),
-        Notice::Blind => "The audit log does not tell who does things here. I can take \
-                          permissions, but hold nobody responsible. Does my role still have \
-                          View Audit Log?"
-            .to_owned(),
-        Notice::TimedOut => "Somebody timed me out. I go on as far as Discord lets me.".to_owned(),
-        Notice::Expelled => "I was removed from your server. Add me again if that was not \
-                             you; what I knew of it is kept."
-            .to_owned(),
-        Notice::UnexplainedPower => {
-            format!("{whom} had dangerous permissions that nobody gave. I took them back.")
-        }
-        Notice::BotHeld => format!(
-            "{whom} is a new bot with dangerous permissions. They are off until you give them."
-        ),
-        Notice::Unread => "I could not read the whole audit log: there was too much of it, or \
-                           Discord did not answer. An attack may be larger than I say, or missing."
-            .to_owned(),
+        Notice::Owner => text!(language, "notice-owner", who = who),
+        Notice::Trusted => text!(language, "notice-trusted", who = who),
+        Notice::Blind => text!(language, "notice-blind"),
+        Notice::TimedOut => text!(language, "notice-timed-out"),
+        Notice::Expelled => text!(language, "notice-expelled"),
+        Notice::UnexplainedPower => text!(language, "notice-unexplained-power", who = who),
+        Notice::BotHeld => text!(language, "notice-bot-held", who = who),
+        Notice::Unread => text!(language, "notice-unread"),
         Notice::Incident => String::new(),
     };
     json!({"embeds": [{"description": text, "color": colours::RED.0}],
@@ -268,8 +276,9 @@ mod tests {
 
     #[test]
     fn halves_are_written_as_such() {
-        assert_eq!(number(60), "3");
-        assert_eq!(number(70), "3.5");
+        assert_eq!(number(Language::English, 60), "3");
+        assert_eq!(number(Language::English, 70), "3.5");
+        assert_eq!(number(Language::German, 70), "3,5");
     }
 
     #[test]
@@ -280,8 +289,10 @@ mod tests {
             Notice::Expelled,
             Notice::Unread,
         ] {
-            let text = notice(told, None)["embeds"][0]["description"].clone();
-            assert!(text.as_str().is_some_and(|text| text.len() > 20));
+            for language in Language::ALL {
+                let text = notice(language, told, None)["embeds"][0]["description"].clone();
+                assert!(text.as_str().is_some_and(|text| text.len() > 20));
+            }
         }
     }
 }
