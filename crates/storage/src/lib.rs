@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod guarded;
 mod guild;
+mod history;
 mod ledger;
 mod log_entry;
 mod open;
@@ -19,7 +20,6 @@ mod postgres;
 mod protection;
 mod schedule;
 mod setting;
-mod setup;
 mod sql;
 mod sqlite;
 mod task;
@@ -35,6 +35,7 @@ pub use guarded::{
     Answer, Ending, GuardedRequest, GuardedStore, MOST_ANSWERS, MOST_OPEN, NewRequest, RequestState,
 };
 pub use guild::{GuildStore, UserRow, UserState, UserStore};
+pub use history::{HistoryRow, HistoryStore};
 pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled, Tally};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
 pub use open::Storage;
@@ -44,7 +45,6 @@ pub use schedule::{Due, Schedule, ScheduleStore};
 pub use setting::{
     ChangedEntry, Edit, NewChange, REMEMBERED_CHANGES, SettingRow, SettingStore, Snapshot, Written,
 };
-pub use setup::SetupStore;
 pub use task::{ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState};
 pub use task_queue::{
     BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,

@@ -3,6 +3,7 @@
 
 mod guarded;
 mod guilds;
+mod histories;
 mod ledger;
 mod looks;
 mod migrating;
@@ -13,7 +14,6 @@ mod queue;
 mod schedules;
 mod settings;
 mod setup;
-mod setups;
 mod tasks;
 mod tokens;
 
