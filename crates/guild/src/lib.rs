@@ -10,7 +10,9 @@ mod compare;
 mod delta;
 mod event;
 mod fields;
+mod history;
 mod id;
+mod merge;
 mod pairing;
 mod plan;
 mod sight;
@@ -20,6 +22,7 @@ mod three_way;
 pub use compare::{Comparison, Difference, FieldChange, compare};
 pub use delta::{Change, Delta};
 pub use event::CONSUMED_EVENTS;
+pub use history::History;
 pub use id::{Id, InvalidId};
 pub use pairing::{Mapping, pair};
 pub use plan::{

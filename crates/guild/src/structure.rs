@@ -301,6 +301,11 @@ impl Structure {
         delta.push(kind, id, before, after);
     }
 
+    /// Sets an object as it is known from elsewhere, or removes it.
+    pub fn place(&mut self, kind: Kind, id: Id, object: Option<Value>) {
+        self.set(kind, id, object.map(Arc::new), &mut Delta::default());
+    }
+
     /// Applies changes noted elsewhere, in their order, whatever stands there now.
     pub fn apply(&mut self, delta: &Delta) {
         for Change {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::compare::COMPARED;
 use crate::delta::Delta;
 use crate::fields::fields;
+use crate::merge::{merge_bits, merge_overwrites};
 use crate::pairing::within;
 use crate::{Id, Kind, Structure};
 
@@ -31,7 +32,7 @@ pub struct PutBack {
 }
 
 /// Takes back what led from `before` to `after`, as far as it still stands in `now`: field by field
-/// where an object was changed.
+/// where an object was changed, and bit by bit in permissions and overwrites.
 pub fn put_back(before: &Structure, after: &Structure, now: &Structure) -> PutBack {
     let mut back = PutBack {
         wanted: now.clone(),
@@ -51,7 +52,8 @@ pub fn put_back(before: &Structure, after: &Structure, now: &Structure) -> PutBa
         ids.dedup();
         for id in ids {
             let hidden = states.iter().any(|state| state.is_hidden(id));
-            if kind == Kind::Channel && hidden && after.get(kind, id).is_some() {
+            let is_there = now.is_hidden(id) || hidden && after.get(kind, id).is_some();
+            if kind == Kind::Channel && is_there {
                 continue;
             }
             let forms = states.map(|state| state.get(kind, id));
@@ -96,6 +98,18 @@ fn judge(
             let open = differing(kind, id, (before, old), (now, present));
             let mut object = present.clone();
             for field in attacked {
+                let merged = match field {
+                    "permissions" => merge_bits(&old[field], &changed[field], &present[field]),
+                    "permission_overwrites" => {
+                        merge_overwrites(&old[field], &changed[field], &present[field])
+                    }
+                    _ => None,
+                };
+                if let Some((value, verdict)) = merged {
+                    object[field] = value;
+                    back.verdicts.push((kind, id, Some(field), verdict));
+                    continue;
+                }
                 let verdict = match (since.contains(&field), open.contains(&field)) {
                     (false, _) => Verdict::PutBack,
                     (true, false) => Verdict::Done,

@@ -1,0 +1,197 @@
+//! A server's latest past: what it was before what happened just now.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::delta::Delta;
+use crate::{Id, Kind, Structure};
+
+/// Deltas with their times, oldest first. Times are the caller's, in milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    deltas: VecDeque<(u64, Delta)>,
+    /// From when on it is whole.
+    begins: u64,
+}
+
+impl History {
+    /// Changed objects that are kept.
+    pub const MAX_CHANGES: usize = 4000;
+
+    pub fn new(begins: u64) -> Self {
+        Self {
+            deltas: VecDeque::new(),
+            begins,
+        }
+    }
+
+    pub fn begins(&self) -> u64 {
+        self.begins
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.deltas.is_empty()
+    }
+
+    /// Adds what changed. It happened no earlier than what was noted before.
+    pub fn note(&mut self, at: u64, delta: Delta) {
+        if !delta.is_empty() {
+            let last = self.deltas.back().map_or(self.begins, |(at, _)| *at);
+            self.deltas.push_back((at.max(last), delta));
+        }
+    }
+
+    /// When the oldest change happened that is kept.
+    pub fn oldest(&self) -> Option<u64> {
+        self.deltas.front().map(|(at, _)| *at)
+    }
+
+    /// Forgets what is older, and the older half of what is too much. Whether anything was forgotten.
+    pub fn forget(&mut self, before: u64) -> bool {
+        let mut all: usize = self.deltas.iter().map(|(_, d)| d.changes().len()).sum();
+        let room = match all > Self::MAX_CHANGES {
+            true => Self::MAX_CHANGES / 2,
+            false => usize::MAX,
+        };
+        let mut forgot = false;
+        while let Some((at, delta)) = self.deltas.front() {
+            if *at >= before && all <= room {
+                break;
+            }
+            all -= delta.changes().len();
+            // Of what happened at the same time a part is gone.
+            self.begins = at.saturating_add(1);
+            self.deltas.pop_front();
+            forgot = true;
+        }
+        forgot
+    }
+
+    /// The server as it was then, or as early as is known; and when that is.
+    pub fn back(&self, now: &Structure, at: u64) -> (u64, Structure) {
+        let mut then = now.clone();
+        for (_, delta) in self.deltas.iter().rev().take_while(|(when, _)| *when >= at) {
+            then.apply(&delta.inverse());
+        }
+        (at.max(self.begins), then)
+    }
+
+    /// What was noted since an earlier form of this history; `None` when something was forgotten.
+    pub fn behind(&self, earlier: &Self) -> Option<Vec<(u64, Delta)>> {
+        let same = self.begins == earlier.begins;
+        same.then(|| {
+            self.deltas
+                .iter()
+                .skip(earlier.deltas.len())
+                .cloned()
+                .collect()
+        })
+    }
+
+    /// Where it leads from the server that it begins with.
+    pub fn forward(&self, base: &Structure) -> Structure {
+        let mut then = base.clone();
+        self.deltas.iter().for_each(|(_, delta)| then.apply(delta));
+        then
+    }
+
+    /// Puts an earlier history before this one. `start`: the server where this one begins; `past`:
+    /// where the earlier one ends. What lies between happened at some time between.
+    pub fn follow(&mut self, earlier: Self, past: &Structure, start: &Structure) {
+        let between = past.changes_to(start);
+        let mut deltas = earlier.deltas;
+        if !between.is_empty() {
+            deltas.push_back((self.begins, between));
+        }
+        deltas.append(&mut self.deltas);
+        self.deltas = deltas;
+        self.begins = earlier.begins;
+    }
+}
+
+impl Structure {
+    /// What leads from this state to another one of the same server.
+    pub fn changes_to(&self, other: &Self) -> Delta {
+        let mut delta = Delta::default();
+        for kind in Kind::ALL {
+            let ids: BTreeSet<Id> = self
+                .all(kind)
+                .chain(other.all(kind))
+                .map(|(id, _)| id)
+                .collect();
+            let shared = |value: &Value| Arc::new(value.clone());
+            for id in ids {
+                let (before, after) = (self.get(kind, id), other.get(kind, id));
+                if before != after {
+                    delta.push(kind, id, before.map(shared), after.map(shared));
+                }
+            }
+        }
+        delta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn guild() -> Structure {
+        Structure::from_guild(&json!({"id": "1", "name": "Harbour", "roles": [
+            {"id": "1", "name": "@everyone"}, {"id": "2", "name": "a"}, {"id": "3", "name": "b"}]}))
+        .unwrap()
+    }
+
+    fn delete(guild: &mut Structure, role: u64) -> Delta {
+        let data = json!({"guild_id": "1", "role_id": role.to_string()});
+        guild.apply_event("GUILD_ROLE_DELETE", &data)
+    }
+
+    #[test]
+    fn one_can_go_back_as_far_as_it_is_kept() {
+        let (first, mut now) = (guild(), guild());
+        let mut history = History::new(5);
+        history.note(10, delete(&mut now, 2));
+        let second = now.clone();
+        history.note(20, delete(&mut now, 3));
+        assert_eq!(history.back(&now, 30), (30, now.clone()));
+        assert_eq!(history.back(&now, 20), (20, second.clone()));
+        assert_eq!(history.back(&now, 7), (7, first.clone()));
+        assert_eq!(history.back(&now, 1), (5, first));
+        assert!(history.forget(15));
+        assert_eq!(history.back(&now, 7), (11, second));
+    }
+
+    #[test]
+    fn a_restart_in_between_is_bridged() {
+        let mut now = guild();
+        let mut earlier = History::new(0);
+        earlier.note(10, delete(&mut now, 2));
+        let past = now.clone();
+        let text = serde_json::to_string(&earlier).unwrap();
+        // Nobody saw this one.
+        drop(delete(&mut now, 3));
+        let start = now.clone();
+        let mut history = History::new(50);
+        history.follow(serde_json::from_str(&text).unwrap(), &past, &start);
+        assert_eq!(history.back(&now, 5).1, guild());
+        assert_eq!(history.back(&now, 20).1, past);
+        assert_eq!(history.forward(&guild()), now);
+    }
+
+    #[test]
+    fn it_does_not_grow_for_ever() {
+        let (mut now, mut history) = (guild(), History::new(0));
+        for n in 0..=History::MAX_CHANGES as u64 {
+            let role = json!({"role": {"id": "2", "name": n.to_string()}});
+            history.note(n, now.apply_event("GUILD_ROLE_UPDATE", &role));
+            let full = n == History::MAX_CHANGES as u64;
+            assert_eq!(history.forget(0), full);
+        }
+        assert_eq!(history.deltas.len(), History::MAX_CHANGES / 2);
+    }
+}
