@@ -1,5 +1,11 @@
 //! What an attack changed, as two states: before it, and as the attacker left it. Together with the
-//! present they say what to put back ([`splashtail_guild::put_back`]).
+//! present they say what to put back ([`splashtail_guild::put_back`]). What stands in no structure,
+//! such as bans, is told apart ([`deeds`]).
+
+mod cascade;
+mod deeds;
+mod pinned;
+mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +15,9 @@ use splashtail_guild::{Id, Kind, Structure};
 use crate::bits;
 use crate::entry::{Entry, action as a};
 use crate::incident::Incident;
+
+pub use deeds::{ByHand, Deeds, RoleDeeds, deeds};
+pub use pinned::{MAX_HOLDERS, MAX_LOST_ROLES, Pinned};
 
 /// An object as it was before, and as the attacker left it.
 #[derive(Default)]
@@ -21,10 +30,69 @@ struct Forms {
     holders: BTreeSet<Id>,
 }
 
-/// The two states, made from the present and the incident's acts. What the acts do not name is in
-/// both as it is now.
+impl Forms {
+    fn is_lost(&self) -> bool {
+        self.before.is_some() && self.after.is_none()
+    }
+}
+
+/// What an incident's acts touched.
+type Touched = BTreeMap<(Kind, Id), Forms>;
+
+/// Objects that were lost and are there again under another id.
+pub type Rebuilt = BTreeMap<(Kind, Id), Id>;
+
+/// What is known besides the incident.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The server as it was before the first act.
+    pub pinned: Option<&'a Pinned>,
+    /// What was put back before, by the id under which it was lost. What became of it since is for
+    /// people to say.
+    pub rebuilt: &'a Rebuilt,
+}
+
+/// The states that an incident lies between.
+#[derive(Debug, Clone)]
+pub struct Attack {
+    pub before: Structure,
+    pub after: Structure,
+    /// Lost objects that people have made anew, or that were put back.
+    pub rebuilt: Rebuilt,
+}
+
+/// The two states, made from the present and the incident's acts alone. What the acts do not name is
+/// in both as it is now.
 pub fn forms(incident: &Incident, now: &Structure) -> (Structure, Structure) {
-    let mut touched: BTreeMap<(Kind, Id), Forms> = BTreeMap::new();
+    let known = Known {
+        pinned: None,
+        rebuilt: &Rebuilt::new(),
+    };
+    let Attack { before, after, .. } = attack(incident, now, known);
+    (before, after)
+}
+
+/// The two states, made from the present, the incident's acts and what is known besides.
+pub fn attack(incident: &Incident, now: &Structure, known: Known<'_>) -> Attack {
+    let mut touched = touched(incident, now, known.pinned);
+    if let Some(pinned) = known.pinned {
+        cascade::add(&mut touched, &pinned.structure, now);
+    }
+    let rebuilt = twins::find(&mut touched, now, known);
+    let (mut before, mut after) = (now.clone(), now.clone());
+    for ((kind, id), forms) in touched {
+        before.place(kind, id, forms.before);
+        after.place(kind, id, forms.after);
+    }
+    Attack {
+        before,
+        after,
+        rebuilt,
+    }
+}
+
+fn touched(incident: &Incident, now: &Structure, pinned: Option<&Pinned>) -> Touched {
+    let mut touched = Touched::new();
     let mut acts: Vec<_> = incident.acts.iter().collect();
     acts.sort_by_key(|act| act.at);
     // What is gone is as it was last, until acts before that say otherwise.
@@ -51,6 +119,8 @@ pub fn forms(incident: &Incident, now: &Structure) -> (Structure, Structure) {
         };
         let forms = touched.entry((kind, id)).or_insert_with(|| {
             let object = now.get(kind, id).or_else(|| last.get(&(kind, id)).copied());
+            // After a restart nobody remembers what an object was like that is gone.
+            let object = object.or_else(|| pinned?.structure.get(kind, id));
             Forms {
                 before: object.cloned(),
                 after: object.cloned(),
@@ -67,12 +137,7 @@ pub fn forms(incident: &Incident, now: &Structure) -> (Structure, Structure) {
             Step::Overwrite => overwrite(forms, &entry),
         }
     }
-    let (mut before, mut after) = (now.clone(), now.clone());
-    for ((kind, id), forms) in touched {
-        put(&mut before, kind, id, forms.before);
-        put(&mut after, kind, id, forms.after);
-    }
-    (before, after)
+    touched
 }
 
 enum Step {
@@ -85,8 +150,8 @@ enum Step {
 fn step(action: u16) -> Step {
     match action {
         a::OVERWRITE_CREATE..=a::OVERWRITE_DELETE => Step::Overwrite,
-        a::CHANNEL_CREATE | a::ROLE_CREATE | 100 | 140 => Step::Made,
-        a::CHANNEL_DELETE | a::ROLE_DELETE | 102 | 142 => Step::Gone,
+        a::CHANNEL_CREATE | a::ROLE_CREATE | 60 | 90 | 100 | 130 | 140 => Step::Made,
+        a::CHANNEL_DELETE | a::ROLE_DELETE | 62 | 92 | 102 | 132 | 142 => Step::Gone,
         _ => Step::Changed,
     }
 }
@@ -96,6 +161,9 @@ fn subject(entry: &Entry<'_>, now: &Structure) -> Option<(Kind, Id)> {
         a::GUILD_UPDATE => return Some((Kind::Guild, now.id())),
         10..=15 => Kind::Channel,
         30..=32 => Kind::Role,
+        60..=62 => Kind::Emoji,
+        90..=92 => Kind::Sticker,
+        130..=132 => Kind::Sound,
         100..=102 => Kind::ScheduledEvent,
         140..=142 => Kind::AutomodRule,
         _ => return None,
@@ -207,28 +275,4 @@ fn set_overwrite(channel: &mut Option<Value>, whom: Id, overwrite: Option<Value>
         list.retain(|known| Id::of(known) != Some(whom));
         list.extend(overwrite);
     }
-}
-
-/// Sets or removes an object by the event that would tell of it.
-fn put(state: &mut Structure, kind: Kind, id: Id, object: Option<Value>) {
-    let guild = state.id();
-    let (name, data) = match (kind, object) {
-        (Kind::Guild, Some(object)) => ("GUILD_UPDATE", object),
-        (Kind::Role, Some(object)) => (
-            "GUILD_ROLE_UPDATE",
-            json!({"guild_id": guild, "role": object}),
-        ),
-        (Kind::Role, None) => (
-            "GUILD_ROLE_DELETE",
-            json!({"guild_id": guild, "role_id": id}),
-        ),
-        (Kind::Channel, Some(object)) => ("CHANNEL_UPDATE", object),
-        (Kind::Channel, None) => ("CHANNEL_DELETE", json!({"id": id})),
-        (Kind::AutomodRule, Some(object)) => ("AUTO_MODERATION_RULE_UPDATE", object),
-        (Kind::AutomodRule, None) => ("AUTO_MODERATION_RULE_DELETE", json!({"id": id})),
-        (Kind::ScheduledEvent, Some(object)) => ("GUILD_SCHEDULED_EVENT_UPDATE", object),
-        (Kind::ScheduledEvent, None) => ("GUILD_SCHEDULED_EVENT_DELETE", json!({"id": id})),
-        _ => return,
-    };
-    state.apply_event(name, &data);
 }
