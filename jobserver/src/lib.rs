@@ -12,6 +12,7 @@ mod look;
 mod metrics;
 pub mod objects;
 pub mod restore;
+mod revert;
 mod sweep;
 
 use std::net::TcpListener;
@@ -38,6 +39,7 @@ use api::{App, Ready};
 use backup::CreateBackup;
 use objects::Objects;
 use restore::RestoreBackup;
+use revert::RevertIncident;
 use sweep::{Look, Sweep};
 
 /// Steps under way have three seconds to end, then their jobs are handed back.
@@ -136,6 +138,13 @@ pub async fn serve_on(
     let marks = secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes()));
     let engine = Engine::builder(storage.clone(), clock.clone(), data_key)
         .register(backup.clone())
+        .register(RevertIncident {
+            discord: discord.clone(),
+            objects: objects.clone(),
+            storage: storage.clone(),
+            clock: clock.clone(),
+            marks: marks.clone(),
+        })
         .register(RestoreBackup {
             discord,
             objects: objects.clone(),

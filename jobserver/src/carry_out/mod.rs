@@ -366,7 +366,8 @@ fn new_id(kind: Kind, object: &Value) -> Option<Id> {
     }
 }
 
-fn how(outcome: Outcome) -> &'static str {
+/// How an effect's state came about, for the ledger.
+pub fn how(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Created => "created",
         Outcome::Updated => "updated",
@@ -403,7 +404,7 @@ fn verb(operation: &Operation, kind: Kind) -> String {
 /// What is going on, for people who watch.
 fn stage(operation: &Operation, kind: Kind) -> &'static str {
     if matches!(operation, Operation::Delete { .. }) {
-        return "Deleting what the backup does not have";
+        return "Deleting what was not there before";
     }
     match kind {
         Kind::Role => "Restoring roles",

@@ -20,6 +20,19 @@ impl Acting {
         self.remove(format!("/channels/{channel}")).await
     }
 
+    /// No such invite. One that is gone already is [`super::Outcome::Unchanged`]. A code is part of a
+    /// path: one that is none is [`EnsureError::Incomplete`].
+    ///
+    /// # Errors
+    /// See [`EnsureError`].
+    pub async fn ensure_no_invite(&self, code: &str) -> Result<Ensured, EnsureError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        if code.is_empty() || !code.bytes().all(plain) {
+            return Err(EnsureError::Incomplete("invite"));
+        }
+        self.remove(format!("/invites/{code}")).await
+    }
+
     pub(super) async fn remove(&self, path: String) -> Result<Ensured, EnsureError> {
         gone_is_fine(self.request(Method::DELETE, path).send().await)
     }

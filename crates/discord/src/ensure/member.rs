@@ -83,6 +83,26 @@ impl Acting {
         Ok(Ensured::new(Outcome::Updated, object))
     }
 
+    /// A member with this nickname, or none.
+    ///
+    /// # Errors
+    /// See [`EnsureError`].
+    pub async fn ensure_nickname(
+        &self,
+        guild: GuildId,
+        member: &Value,
+        nickname: Option<&str>,
+    ) -> Result<Ensured, EnsureError> {
+        let user = user(member)?;
+        if member["nick"].as_str() == nickname {
+            return Ok(Ensured::new(Outcome::Unchanged, member.clone()));
+        }
+        let request = self.request(Method::PATCH, format!("/guilds/{guild}/members/{user}"));
+        let request = request.json(&json!({"nick": nickname}));
+        let object = request.idempotent(true).send().await?;
+        Ok(Ensured::new(Outcome::Updated, object))
+    }
+
     /// A user who is no member. Whoever left already is [`Outcome::Unchanged`].
     ///
     /// # Errors

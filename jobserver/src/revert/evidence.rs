@@ -1,0 +1,143 @@
+//! What is known of an incident: its record, the server as it was before, and what was put back.
+
+use serde::{Deserialize, Serialize};
+use splashtail_antinuke::Incident;
+use splashtail_antinuke::undo::{Pinned, Rebuilt};
+use splashtail_core::clock::Clock;
+use splashtail_core::ids::{GuildId, TaskId};
+use splashtail_guild::{Id, Kind, Subject};
+use splashtail_jobs::JobError;
+use splashtail_storage::{IncidentRow, Owner, Storage, StorageError, TaskQuery, TaskState};
+
+use super::job::RevertIncident;
+use super::options::Fields;
+use crate::carry_out::{Before, Made};
+
+/// Jobs and ledger items that are looked through for what was put back before.
+const EARLIER: u32 = 50;
+const ITEMS: u32 = 500;
+/// A pinned structure, unpacked.
+const MOST_BYTES: u64 = 64 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    #[error("there is no incident {0} in this server")]
+    NoIncident(Id),
+    #[error("the incident was written by another version of this program and cannot be read")]
+    Unreadable(#[source] serde_json::Error),
+    #[error("the database failed")]
+    Storage(#[from] StorageError),
+}
+
+impl From<EvidenceError> for JobError {
+    fn from(error: EvidenceError) -> Self {
+        let message = error.to_string();
+        match error {
+            EvidenceError::NoIncident(_) => JobError::permanent("no_such_incident", message),
+            EvidenceError::Unreadable(_) => JobError::permanent("incident_unreadable", message),
+            EvidenceError::Storage(error) => {
+                JobError::transient("unavailable", message).caused_by(error)
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Evidence {
+    pub incident: Incident,
+    /// Absent where the bot did not see the server before: then only what acts name comes back.
+    pub pinned: Option<Pinned>,
+    /// As pairs: JSON has no maps with such keys.
+    rebuilt: Vec<(Kind, Id, Id)>,
+}
+
+impl Evidence {
+    pub fn rebuilt(&self) -> Rebuilt {
+        let pair = |(kind, old, new): &(Kind, Id, Id)| ((*kind, *old), *new);
+        self.rebuilt.iter().map(pair).collect()
+    }
+
+    pub async fn read(
+        storage: &Storage,
+        clock: &dyn Clock,
+        fields: &Fields,
+        task: TaskId,
+    ) -> Result<Self, EvidenceError> {
+        let row = row(storage, fields.server_id, fields.incident).await?;
+        let incident = serde_json::from_str(&row.document).map_err(EvidenceError::Unreadable)?;
+        let store = storage.histories();
+        let packed = store.pinned(fields.server_id, row.incident).await?;
+        let pinned = packed.and_then(|packed| match unpack(&packed) {
+            Ok(pinned) => Some(pinned),
+            Err(error) => {
+                tracing::warn!(%error, "a pinned structure cannot be read: going on without it");
+                None
+            }
+        });
+        let rebuilt = earlier(storage, clock, fields, task).await?;
+        Ok(Self {
+            incident,
+            pinned,
+            rebuilt,
+        })
+    }
+}
+
+/// The incident's row.
+///
+/// # Errors
+/// There is none.
+pub async fn row(
+    storage: &Storage,
+    server: GuildId,
+    incident: Id,
+) -> Result<IncidentRow, EvidenceError> {
+    let store = storage.protections();
+    let row = store.incident(server, incident.get().cast_signed()).await?;
+    row.ok_or(EvidenceError::NoIncident(incident))
+}
+
+fn unpack(packed: &[u8]) -> std::io::Result<Pinned> {
+    use std::io::Read as _;
+    let reader = zstd::stream::Decoder::new(packed)?;
+    Ok(serde_json::from_reader(reader.take(MOST_BYTES))?)
+}
+
+/// What earlier jobs for the same incident made again, by what their ledgers say.
+async fn earlier(
+    storage: &Storage,
+    clock: &dyn Clock,
+    fields: &Fields,
+    task: TaskId,
+) -> Result<Vec<(Kind, Id, Id)>, EvidenceError> {
+    let query = TaskQuery {
+        name: Some(RevertIncident::NAME),
+        ..TaskQuery::newest(Owner::Server(fields.server_id), EARLIER)
+    };
+    let rows = storage.tasks().list(&query, clock.now()).await?;
+    let mut made = Vec::new();
+    for row in rows {
+        let same = row.fields["Incident"] == fields.incident.json();
+        if row.id == task || !same || row.state == TaskState::Pending {
+            continue;
+        }
+        let mut after = 0;
+        loop {
+            let items = storage.ledger().items(row.id, after, ITEMS).await?;
+            for item in &items {
+                let before = serde_json::from_value::<Before>(item.before.clone());
+                let done = item.after.as_deref().map(serde_json::from_str::<Made>);
+                if let (Ok(before), Some(Ok(done))) = (before, done)
+                    && let (Some(Subject::Wanted(old)), Some(new)) = (before.subject, done.id)
+                {
+                    made.push((before.kind, old, new));
+                }
+            }
+            match items.last().filter(|_| items.len() == ITEMS as usize) {
+                Some(last) => after = last.seq,
+                None => break,
+            }
+        }
+    }
+    Ok(made)
+}

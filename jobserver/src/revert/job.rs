@@ -1,0 +1,84 @@
+use async_trait::async_trait;
+use serde_json::Value;
+use splashtail_antinuke::TagKey;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::TaskId;
+use splashtail_core::telemetry::Chain;
+use splashtail_discord::Discord;
+use splashtail_jobs::{
+    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
+};
+use splashtail_storage::Storage;
+
+use super::evidence::{self, EvidenceError};
+use super::options::{self, Fields};
+use super::run::Run;
+use crate::backup::error::BackupError;
+use crate::backup::{self, CreateBackup};
+use crate::objects::Objects;
+
+/// `guild_revert_incident`.
+pub struct RevertIncident {
+    pub discord: Discord,
+    pub objects: Objects,
+    pub storage: Storage,
+    pub clock: SharedClock,
+    /// Signs the reasons of what it does.
+    pub marks: Option<TagKey>,
+}
+
+impl RevertIncident {
+    pub const NAME: &'static str = "guild_revert_incident";
+}
+
+#[async_trait]
+impl Job for RevertIncident {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    /// Nothing else changes or saves the server meanwhile.
+    fn slot_kind(&self) -> &'static str {
+        CreateBackup::NAME
+    }
+
+    async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
+        let fields = options::parse(&data)
+            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        let found = evidence::row(&self.storage, fields.server_id, fields.incident).await;
+        found.map_err(|error| match &error {
+            EvidenceError::NoIncident(_) => {
+                PrepareError::invalid("no_such_incident", error.to_string())
+            }
+            _ => PrepareError::internal("the incident cannot be looked up"),
+        })?;
+        Ok(Prepared {
+            owner: Owner::Server(fields.server_id),
+            slot: Some(fields.server_id),
+            encrypted: false,
+            secret: None,
+            fields: serde_json::to_value(&fields)
+                .map_err(|_| PrepareError::internal("the fields could not be stored"))?,
+        })
+    }
+
+    async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError> {
+        let fields: Fields = cx.fields()?;
+        Run::run(self, cx, &fields).await.map(Some)
+    }
+
+    async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
+        let removed = async {
+            backup::clear(&self.objects, task.id).await?;
+            self.objects.remove_all(&format!("tasks/{}", task.id)).await
+        };
+        Ok(removed.await.map_err(BackupError::Objects)?)
+    }
+
+    async fn ended(&self, task: TaskId) {
+        if let Err(error) = backup::clear(&self.objects, task).await {
+            // The sweep comes back for it, and complains if it cannot either.
+            tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
+        }
+    }
+}
