@@ -7,7 +7,6 @@ use splashtail_core::config::Config;
 use splashtail_core::ids::UserId;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalogue::ServerLanguages;
 use crate::cluster::ClusterState;
 use crate::configuration::Configuration;
 use crate::error::BotError;
@@ -23,7 +22,6 @@ pub struct App {
     pub gate: Arc<Gate>,
     pub configuration: Configuration,
     pub services: Services,
-    pub languages: ServerLanguages,
     pub shutdown: CancellationToken,
 }
 

@@ -4,11 +4,9 @@
 
 pub mod app;
 pub mod arguments;
-pub mod catalogue;
 pub mod clicks;
 pub mod cluster;
 pub mod colours;
-pub mod components;
 pub mod configuration;
 pub mod discord_http;
 pub mod error;

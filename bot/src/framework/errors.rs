@@ -8,13 +8,11 @@ use tracing::{debug, error, info, warn};
 use url::Url;
 
 use crate::app::{Context, FrameworkError};
-use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::discord_http::{describe, once_more};
 use crate::error::BotError;
 use crate::markdown::{cut, neutralise};
 use crate::reply;
-use crate::text;
 
 /// Longest description of an embed (Discord documentation, "Embed Limits").
 const MAX_DESCRIPTION: usize = 4096;
@@ -29,31 +27,20 @@ pub async fn on_error(error: FrameworkError<'_>) {
         }
         FrameworkError::Command { error, ctx, .. } => {
             log(ctx, &error, "a command failed");
-            report(ctx, |language| {
-                Failure::of(language, &error, text!(language, "error-title"))
-            })
-            .await;
+            report(ctx, Failure::of(&error, "The command failed")).await;
         }
         FrameworkError::CommandCheckFailed { error, ctx, .. } => {
             let Some(error) = error else { return };
             log(ctx, &error, "a command was not run");
-            report(ctx, |language| {
-                Failure::of(language, &error, text!(language, "error-denied"))
-            })
-            .await;
+            report(ctx, Failure::of(&error, "You cannot run this command")).await;
         }
         FrameworkError::CommandPanic { payload, ctx, .. } => {
-            let panic = payload.as_deref().unwrap_or("unknown");
+            let panic = payload.as_deref().unwrap_or("no message");
             error!(
                 command = ctx.command().qualified_name.as_ref(),
                 panic, "a command panicked"
             );
-            report(ctx, |language| Failure {
-                title: text!(language, "error-broken"),
-                text: text!(language, "error-panicked"),
-                code: None,
-            })
-            .await;
+            report(ctx, Failure::new("Something broke", PANICKED)).await;
         }
         FrameworkError::CooldownHit {
             remaining_cooldown,
@@ -61,20 +48,13 @@ pub async fn on_error(error: FrameworkError<'_>) {
             ..
         } => {
             let seconds = remaining_cooldown.as_secs() + 1;
-            report(ctx, |language| Failure {
-                title: text!(language, "error-too-fast"),
-                text: text!(language, "error-wait", seconds = seconds),
-                code: None,
-            })
-            .await;
+            let text = format!("Please wait {seconds} s before you run this command again.");
+            report(ctx, Failure::new("Too fast", text)).await;
         }
         FrameworkError::ArgumentParse {
             error, input, ctx, ..
         } => {
-            report(ctx, |language| {
-                bad_argument(language, &error.to_string(), input.as_deref())
-            })
-            .await;
+            report(ctx, bad_argument(&error.to_string(), input.as_deref())).await;
         }
         FrameworkError::SubcommandRequired { ctx } => {
             let names: Vec<_> = ctx
@@ -83,31 +63,19 @@ pub async fn on_error(error: FrameworkError<'_>) {
                 .iter()
                 .map(|sub| format!("`{}`", sub.qualified_name))
                 .collect();
-            report(ctx, |language| Failure {
-                title: text!(language, "error-subcommands"),
-                text: text!(language, "error-choose", names = names.join(", ")),
-                code: None,
-            })
-            .await;
+            let text = format!("Choose one of: {}", names.join(", "));
+            report(ctx, Failure::new("This command has subcommands", text)).await;
         }
         FrameworkError::GuildOnly { ctx, .. } => {
-            report(ctx, |language| {
-                Failure::of(language, &BotError::NoGuild, text!(language, "error-title"))
-            })
-            .await;
+            report(ctx, Failure::of(&BotError::NoGuild, "The command failed")).await;
         }
         FrameworkError::MissingBotPermissions {
             missing_permissions,
             ctx,
             ..
         } => {
-            let missing = missing_permissions.to_string();
-            report(ctx, |language| Failure {
-                title: text!(language, "error-bot-may-not"),
-                text: text!(language, "error-bot-lacks", permissions = missing.as_str()),
-                code: None,
-            })
-            .await;
+            let text = format!("The bot lacks these permissions here: {missing_permissions}");
+            report(ctx, Failure::new("The bot may not do this", text)).await;
         }
         FrameworkError::CommandStructureMismatch {
             description, ctx, ..
@@ -116,11 +84,10 @@ pub async fn on_error(error: FrameworkError<'_>) {
                 command = ctx.command().qualified_name.as_ref(),
                 description, "Discord's copy of a command is not ours"
             );
-            report(ctx.into(), |language| Failure {
-                title: text!(language, "error-old-form"),
-                text: text!(language, "error-reload"),
-                code: None,
-            })
+            report(
+                ctx.into(),
+                Failure::new("The command is out of date", OUT_OF_DATE),
+            )
             .await;
         }
         FrameworkError::UnknownCommand { .. } => {}
@@ -137,6 +104,10 @@ pub async fn on_error(error: FrameworkError<'_>) {
         }
     }
 }
+
+const PANICKED: &str = "This is a mistake in the bot. It was written down and will be looked at.";
+const OUT_OF_DATE: &str =
+    "Discord still shows an older form of this command. Please reload Discord and try again.";
 
 fn log(cx: Context<'_>, error: &BotError, message: &str) {
     let outcome = if error.is_ours() { "failed" } else { "refused" };
@@ -158,86 +129,87 @@ fn log(cx: Context<'_>, error: &BotError, message: &str) {
 /// What is shown.
 #[derive(Debug, PartialEq, Eq)]
 struct Failure {
-    title: String,
+    title: &'static str,
     text: String,
     /// The code of a denial.
     code: Option<&'static str>,
 }
 
 impl Failure {
-    fn of(language: Language, error: &BotError, title: String) -> Self {
-        let (title, code) = match error {
-            BotError::Denied(result) => (text!(language, "error-denied"), Some(result.code())),
-            BotError::Input(_) => (text!(language, "error-input"), None),
-            BotError::Guarded(_) => (text!(language, "error-guarded"), None),
-            BotError::Jobserver(_) => (text!(language, "error-job"), None),
-            _ => (title, None),
-        };
+    fn new(title: &'static str, text: impl Into<String>) -> Self {
         Self {
             title,
-            text: error.user_text(language),
-            code,
+            text: text.into(),
+            code: None,
         }
     }
 
-    fn embed(&self, language: Language) -> CreateEmbed {
+    fn of(error: &BotError, title: &'static str) -> Self {
+        match error {
+            BotError::Denied(result) => {
+                let title = "You cannot run this command";
+                Self {
+                    title,
+                    text: error.user_text(),
+                    code: Some(result.code()),
+                }
+            }
+            BotError::Input(_) => Self::new("This does not work", error.user_text()),
+            BotError::Guarded(_) => Self::new("Others have to agree", error.user_text()),
+            BotError::Jobserver(_) => Self::new("The job was not started", error.user_text()),
+            error => Self::new(title, error.user_text()),
+        }
+    }
+
+    fn embed(&self) -> CreateEmbed {
         let embed = CreateEmbed::new()
-            .title(&self.title)
+            .title(self.title)
             .description(cut(&self.text, MAX_DESCRIPTION))
             .colour(colours::RED);
         match self.code {
-            Some(code) => embed.field(text!(language, "error-code"), format!("`{code}`"), false),
+            Some(code) => embed.field("Code", format!("`{code}`"), false),
             None => embed,
         }
     }
 }
 
-fn bad_argument(language: Language, problem: &str, input: Option<&str>) -> Failure {
+fn bad_argument(problem: &str, input: Option<&str>) -> Failure {
     let problem = neutralise(problem);
     let text = match input {
         Some(input) => format!("`{}`: {problem}", cut(input, 100).replace('`', "'")),
         None => problem,
     };
-    Failure {
-        title: text!(language, "error-option"),
-        text,
-        code: None,
-    }
+    Failure::new("An option cannot be used", text)
 }
 
-fn support_button(language: Language, support: &Url) -> CreateActionRow {
-    let label = text!(language, "error-support");
-    CreateActionRow::Buttons(vec![CreateButton::new_link(support.as_str()).label(label)])
+fn support_button(support: &Url) -> CreateActionRow {
+    CreateActionRow::Buttons(vec![
+        CreateButton::new_link(support.as_str()).label("Support server"),
+    ])
 }
 
 /// Fills the deferred answer, or sends the first one for the user's eyes only. Autocomplete has no
 /// place for messages.
-async fn report(cx: Context<'_>, failure: impl FnOnce(Language) -> Failure) {
-    let answered = match cx {
-        Context::Application(application)
-            if application.interaction_type == poise::CommandInteractionType::Autocomplete =>
-        {
-            return;
-        }
-        Context::Application(application) => application
-            .has_sent_initial_response
-            .load(std::sync::atomic::Ordering::SeqCst),
-        Context::Prefix(_) => false,
-    };
-    // Where the answer was deferred, everybody reads it.
-    let language = match answered {
-        true => catalogue::of_server(cx),
-        false => catalogue::of_reader(cx),
-    };
-    let support = &cx.data().config.meta.support_server;
+async fn report(cx: Context<'_>, failure: Failure) {
+    if let Context::Application(application) = cx
+        && application.interaction_type == poise::CommandInteractionType::Autocomplete
+    {
+        return;
+    }
     let message = CreateReply::default()
         .content("")
-        .embed(failure(language).embed(language))
-        .components(vec![support_button(language, support)])
+        .embed(failure.embed())
+        .components(vec![support_button(&cx.data().config.meta.support_server)])
         .ephemeral(true);
-    let sent = match answered {
-        true => reply::answer(cx, message).await.map(drop),
-        false => once_more(|| cx.send(message.clone())).await.map(drop),
+    let sent = match cx {
+        Context::Application(application)
+            if application
+                .has_sent_initial_response
+                .load(std::sync::atomic::Ordering::SeqCst) =>
+        {
+            reply::answer(cx, message).await.map(drop)
+        }
+        _ => once_more(|| cx.send(message.clone())).await.map(drop),
     };
     if let Err(error) = sent {
         warn!(error = describe(&error), "an error reply was not sent");
@@ -252,7 +224,7 @@ mod tests {
     use super::*;
 
     fn shown(failure: &Failure) -> serde_json::Value {
-        serde_json::to_value(failure.embed(Language::English)).unwrap()
+        serde_json::to_value(failure.embed()).unwrap()
     }
 
     #[test]
@@ -260,7 +232,7 @@ mod tests {
         let error = BotError::Denied(PermissionResult::CommandDisabled {
             command: "ping".into(),
         });
-        insta::assert_json_snapshot!(shown(&Failure::of(Language::English, &error, "x".into())), @r#"
+        insta::assert_json_snapshot!(shown(&Failure::of(&error, "x")), @r#"
         {
           "title": "You cannot run this command",
           "type": "rich",
@@ -279,11 +251,7 @@ mod tests {
 
     #[test]
     fn long_texts_fit() {
-        let failure = Failure {
-            title: "t".into(),
-            text: "ä".repeat(5000),
-            code: None,
-        };
+        let failure = Failure::new("t", "ä".repeat(5000));
         let description = shown(&failure)["description"]
             .as_str()
             .unwrap()
@@ -294,18 +262,14 @@ mod tests {
 
     #[test]
     fn bad_arguments_are_quoted_harmlessly() {
-        let failure = bad_argument(
-            Language::English,
-            "expected a **number**",
-            Some("`x` @everyone"),
-        );
+        let failure = bad_argument("expected a **number**", Some("`x` @everyone"));
         assert_eq!(failure.text, r"`'x' @everyone`: expected a \*\*number\*\*");
     }
 
     #[test]
     fn storage_failures_say_nothing_of_the_database() {
         let cause = StorageError::Address("postgres://user:secret@db".to_owned());
-        let failure = Failure::of(Language::English, &BotError::Storage(cause), "t".into());
+        let failure = Failure::of(&BotError::Storage(cause), "The command failed");
         insta::assert_snapshot!(failure.text, @"The database did not answer. Please try again in a minute.");
     }
 }

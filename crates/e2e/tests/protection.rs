@@ -50,7 +50,7 @@ async fn until(platform: &Platform, id: u64, wanted: fn(&DrillReport) -> bool) -
 async fn listed(platform: &Platform, guild: &str, attacker: &str, wanted: &str) {
     let waiting = async {
         loop {
-            let said = say(platform, guild, OWNER, "protection incidents", json!({})).await;
+            let said = say(platform, guild, OWNER, "incidents list", json!({})).await;
             let mut lines = said.split("\\n");
             if lines.any(|line| line.contains(attacker) && line.contains(wanted)) {
                 return;

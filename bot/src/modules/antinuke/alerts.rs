@@ -15,7 +15,6 @@ use tracing::warn;
 use super::server::Server;
 use super::service::Protection;
 use super::text;
-use crate::text;
 
 /// Several changes of one incident are one edit.
 const TOGETHER: Duration = Duration::from_millis(300);
@@ -209,15 +208,16 @@ impl Protection {
         telling: &mut Telling,
     ) -> Result<(), DiscordError> {
         let alert = telling.alert;
-        let incident = alert.incident.and_then(|id| self.incident(server, id));
-        let (policy, owner, name, language) = server.read(|engine, structure| {
-            let known = structure.guild();
-            let preferred = known["preferred_locale"].as_str();
+        let incident = match alert.incident {
+            Some(id) => self.incident(server, id).await,
+            None => None,
+        };
+        let (policy, owner, name) = server.read(|engine, structure| {
+            let name = structure.guild()["name"].as_str().unwrap_or("this server");
             (
                 Arc::clone(engine.policy()),
                 owner(structure),
-                known["name"].as_str().unwrap_or_default().to_owned(),
-                self.languages.of(server.guild, preferred),
+                name.to_owned(),
             )
         });
         let shown = match (alert.notice, &incident) {
@@ -227,9 +227,10 @@ impl Protection {
                 let Some(tags) = self.tags() else {
                     return Ok(());
                 };
-                text::incident(language, incident, tags, pause)
+                let put_back = self.put_backs.get(server.guild, incident.id);
+                text::incident(incident, tags, pause, put_back.as_ref())
             }
-            (notice, _) => text::notice(language, notice, alert.about),
+            (notice, _) => text::notice(notice, alert.about),
         };
         let channel = policy.alert_channel.and_then(|id| ChannelId::new(id.get()));
         let mut failed = None;
@@ -244,9 +245,7 @@ impl Protection {
         }
         let wanted = is_for_owner(&policy, alert, incident.as_ref(), telling.channel_told);
         if let Some(owner) = owner.filter(|_| wanted && !telling.owner_told) {
-            let name = crate::markdown::neutralise(&name);
-            let whereabouts = text!(language, "notice-in", server = name);
-            self.write_to(owner, whereabouts, shown).await?;
+            self.write_to(owner, &name, shown).await?;
             telling.owner_told = true;
         }
         if let Some(incident) = incident {
@@ -264,8 +263,16 @@ impl Protection {
         failed.map_or(Ok(()), Err)
     }
 
-    fn incident(&self, server: &Server, id: Id) -> Option<Incident> {
-        server.read(|engine, _| engine.incidents().find(|i| i.id == id).cloned())
+    /// An incident, as far as it is known; of one that is long over what was written down.
+    async fn incident(&self, server: &Server, id: Id) -> Option<Incident> {
+        let known = server.read(|engine, _| engine.incidents().find(|i| i.id == id).cloned());
+        if known.is_some() {
+            return known;
+        }
+        let store = self.storage.protections();
+        let reading = store.incident(server.guild, id.get().cast_signed());
+        let row = tokio::time::timeout(LOOKING, reading).await.ok()?.ok()??;
+        serde_json::from_str(&row.document).ok()
     }
 
     /// One message per incident, changed in place.
@@ -329,12 +336,7 @@ impl Protection {
         Some(at)
     }
 
-    async fn write_to(
-        &self,
-        user: Id,
-        whereabouts: String,
-        shown: Value,
-    ) -> Result<(), DiscordError> {
+    async fn write_to(&self, user: Id, name: &str, shown: Value) -> Result<(), DiscordError> {
         let discord = &self.discord;
         let open = discord
             .post("/users/@me/channels")
@@ -347,7 +349,7 @@ impl Protection {
             return Ok(());
         };
         let mut body = shown;
-        body["content"] = whereabouts.into();
+        body["content"] = format!("In **{}**:", crate::markdown::neutralise(name)).into();
         let post = discord
             .post(format!("/channels/{channel}/messages"))
             .lane(Lane::Interactive)

@@ -10,10 +10,10 @@ use splashtail_guild::Id;
 use subtle::ConstantTimeEq as _;
 use tracing::warn;
 
+use super::progress::Parts;
+use super::put_back::Order;
 use super::server::Server;
 use super::service::Protection;
-use crate::catalogue::Language;
-use crate::text;
 
 const MESSAGE_COMPONENT: u64 = 3;
 const ADMINISTRATOR: u64 = 1 << 3;
@@ -30,14 +30,9 @@ pub(super) fn pressed(protection: &Arc<Protection>, server: &Arc<Server>, data: 
     let Some(rest) = id.strip_prefix("an:").filter(|_| ours) else {
         return;
     };
-    let language = data["locale"].as_str().and_then(Language::of);
-    let (language, asked) = (
-        language.unwrap_or_default(),
-        command(protection, server, rest, data),
-    );
-    let (command, said) = match asked {
-        Ok(command) => (Some(command), done(language, command)),
-        Err(refusal) => (None, refused(language, refusal)),
+    let (command, said) = match command(protection, server, rest, data) {
+        Ok((command, said)) => (Some(command), said),
+        Err(refusal) => (None, refusal),
     };
     if let (Some(interaction), Some(token)) = (Id::of(data), data["token"].as_str()) {
         let path = format!("/interactions/{interaction}/{token}/callback");
@@ -48,13 +43,25 @@ pub(super) fn pressed(protection: &Arc<Protection>, server: &Arc<Server>, data: 
             }
         });
     }
-    if let Some(command) = command {
-        protection.tell(server, Input::Command(command));
+    match command {
+        Some(Press::Command(command)) => protection.tell(server, Input::Command(command)),
+        Some(Press::PutBack(order)) => {
+            tokio::spawn(Arc::clone(protection).put_back(Arc::clone(server), order));
+        }
+        None => {}
     }
 }
 
+/// What a press asks for.
+enum Press {
+    /// Of the engine.
+    Command(Command),
+    /// Of the jobserver.
+    PutBack(Order),
+}
+
 impl Protection {
-    async fn answer(&self, path: String, said: String) -> anyhow::Result<()> {
+    async fn answer(&self, path: String, said: &str) -> anyhow::Result<()> {
         let answer = json!({"type": 4, "data": {"content": said, "flags": EPHEMERAL}});
         let post = self.discord.post(path).lane(Lane::Interactive);
         // Discord takes no answer later.
@@ -75,49 +82,19 @@ struct Presser {
     is_real: bool,
 }
 
-/// Why a press does nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    Broken,
-    /// For the owner, those they trust and administrators.
-    NotAlarming,
-    /// For the owner and those they trust.
-    NotTrusted,
-    TooOld,
-}
-
 /// Why it is not theirs to press. Giving power back is for those whom the attack cannot have in its
 /// hands; taking it where nothing is to be done too. Where protection is on, any administrator can
 /// call for panic, which takes from all alike.
-fn refusal(verb: &str, who: Presser) -> Option<Refusal> {
+fn refusal(verb: &str, who: Presser) -> Option<&'static str> {
     let alarm = verb == "panic" && who.is_real;
     let may = who.is_owner || who.is_trusted || alarm && who.is_administrator;
     if may && (who.is_owner || !who.is_suspect) {
         return None;
     }
     Some(match alarm {
-        true => Refusal::NotAlarming,
-        false => Refusal::NotTrusted,
+        true => "Only the owner, those they trust and administrators can do that.",
+        false => "Only the owner and those they trust can do that.",
     })
-}
-
-fn refused(language: Language, refusal: Refusal) -> String {
-    match refusal {
-        Refusal::Broken => text!(language, "button-broken"),
-        Refusal::NotAlarming => text!(language, "button-owner-trusted-administrators"),
-        Refusal::NotTrusted => text!(language, "button-owner-trusted"),
-        Refusal::TooOld => text!(language, "button-too-old"),
-    }
-}
-
-fn done(language: Language, command: Command) -> String {
-    match command {
-        Command::Return { .. } => text!(language, "button-did-undo"),
-        Command::NotAnAttack { .. } => text!(language, "button-did-fine"),
-        Command::Contain { .. } => text!(language, "button-did-contain"),
-        Command::Panic | Command::ConfirmPanic => text!(language, "button-did-panic"),
-        Command::EndPanic { .. } => text!(language, "button-did-calm"),
-    }
 }
 
 /// What the press asks for, or why it is refused.
@@ -126,19 +103,18 @@ fn command(
     server: &Server,
     rest: &str,
     data: &Value,
-) -> Result<Command, Refusal> {
+) -> Result<(Press, &'static str), &'static str> {
+    const BROKEN: &str = "This button is not from me.";
     let mut parts = rest.split(':');
     let (verb, incident, mac) = (parts.next(), parts.next(), parts.next());
-    let (verb, mac) = verb.zip(mac).ok_or(Refusal::Broken)?;
-    let incident: Id = incident
-        .and_then(|id| id.parse().ok())
-        .ok_or(Refusal::Broken)?;
-    let tags = protection.tags().ok_or(Refusal::Broken)?;
+    let (verb, mac) = verb.zip(mac).ok_or(BROKEN)?;
+    let incident: Id = incident.and_then(|id| id.parse().ok()).ok_or(BROKEN)?;
+    let tags = protection.tags().ok_or(BROKEN)?;
     let wanted = tags.button(Id::new(server.guild.get()), incident, verb);
     if !bool::from(wanted.as_bytes().ct_eq(mac.as_bytes())) {
-        return Err(Refusal::Broken);
+        return Err(BROKEN);
     }
-    let user = Id::of(&data["member"]["user"]).ok_or(Refusal::Broken)?;
+    let user = Id::of(&data["member"]["user"]).ok_or(BROKEN)?;
     let permissions = data["member"]["permissions"].as_str();
     let permissions: u64 = permissions.and_then(|p| p.parse().ok()).unwrap_or(0);
     let (who, known) = server.read(|engine, structure| {
@@ -154,21 +130,60 @@ fn command(
         };
         (who, known)
     });
-    if !known {
-        return Err(Refusal::TooOld);
-    }
     if let Some(refusal) = refusal(verb, who) {
         return Err(refusal);
     }
+    if let Some(order) = put_back(verb, incident, data) {
+        return Ok((
+            Press::PutBack(order),
+            "The message of the incident shows how far it is.",
+        ));
+    }
+    if !known {
+        return Err("That is too long ago for a button. See `/incidents list`.");
+    }
+    let (command, said) = match verb {
+        "undo" => (Command::Return { incident }, "Given back."),
+        "fine" => (
+            Command::NotAnAttack { incident },
+            "Noted: it was no attack. What was taken is given back.",
+        ),
+        "contain" => (Command::Contain { incident }, "They are being stopped."),
+        "panic" => (
+            Command::Panic,
+            "Panic: dangerous permissions are going off.",
+        ),
+        "calm" => (
+            Command::EndPanic {
+                suspects_too: who.is_owner,
+            },
+            "The panic is over. Permissions come back.",
+        ),
+        _ => return Err(BROKEN),
+    };
+    Ok((Press::Command(command), said))
+}
+
+/// The put-back that a press orders: all of it, what is chosen, or the plan that was shown.
+fn put_back(verb: &str, incident: Id, data: &Value) -> Option<Order> {
+    let order = |parts, look, approved| Order {
+        incident,
+        parts,
+        look,
+        approved,
+    };
     match verb {
-        "undo" => Ok(Command::Return { incident }),
-        "fine" => Ok(Command::NotAnAttack { incident }),
-        "contain" => Ok(Command::Contain { incident }),
-        "panic" => Ok(Command::Panic),
-        "calm" => Ok(Command::EndPanic {
-            suspects_too: who.is_owner,
-        }),
-        _ => Err(Refusal::Broken),
+        "back" => Some(order(Parts::ALL, false, None)),
+        "parts" => {
+            let chosen = data["data"]["values"].as_array().into_iter().flatten();
+            let parts = Parts::of(chosen.filter_map(Value::as_str));
+            Some(order(parts, true, None))
+        }
+        approved => {
+            let (hash, parts) = approved.strip_prefix("now-")?.split_once('-')?;
+            let parts = Parts::from_hex(parts)?;
+            Some(order(parts, false, Some(hash.to_owned())))
+        }
     }
 }
 
@@ -186,7 +201,7 @@ mod tests {
             is_real: true,
             ..dry
         };
-        for verb in ["undo", "fine", "calm", "contain", "panic"] {
+        for verb in ["undo", "fine", "calm", "contain", "panic", "back", "parts"] {
             assert!(refusal(verb, dry).is_some(), "{verb}");
             assert_eq!(refusal(verb, real).is_none(), verb == "panic", "{verb}");
         }
@@ -205,9 +220,27 @@ mod tests {
             is_owner: true,
             ..suspect
         };
-        for verb in ["undo", "fine", "calm", "contain", "panic"] {
+        for verb in ["undo", "fine", "calm", "contain", "panic", "back", "parts"] {
             assert!(refusal(verb, suspect).is_some(), "{verb}");
             assert!(refusal(verb, owner).is_none(), "{verb}");
+        }
+    }
+
+    #[test]
+    fn a_plan_is_approved_with_the_parts_that_it_has() {
+        let incident = Id::new(5);
+        let now = put_back("now-abcdef0123456789-82", incident, &Value::Null).unwrap();
+        assert_eq!(now.approved.as_deref(), Some("abcdef0123456789"));
+        assert_eq!(now.parts.names(), ["roles", "bans"]);
+        let chosen = json!({"data": {"values": ["bans"]}});
+        let chosen = put_back("parts", incident, &chosen).unwrap();
+        assert_eq!((chosen.parts.names(), chosen.look), (vec!["bans"], true));
+        assert_eq!(
+            put_back("back", incident, &Value::Null).unwrap().parts,
+            Parts::ALL
+        );
+        for other in ["undo", "now-abc", "now-abc-0"] {
+            assert_eq!(put_back(other, incident, &Value::Null), None, "{other}");
         }
     }
 }

@@ -3,23 +3,17 @@
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
 use serenity::{AutocompleteChoice, CreateAutocompleteResponse, CreateEmbed};
-use splashtail_antinuke::{
-    Column, Incident, IncidentState, LimitType, MAX_TRUSTED, Mode, NEVER, Policy, Spans, owner,
-};
+use splashtail_antinuke::{Column, LimitType, MAX_TRUSTED, Mode, NEVER, Policy, Spans, owner};
 use splashtail_core::ids::GuildId;
 use splashtail_guild::Id;
 
-use super::service::{ChangeError, NoIdentity, Protection};
+use super::service::{ChangeError, Protection};
 use crate::app::Context;
-use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
-use crate::markdown::{cut, neutralise};
 use crate::reply;
-use crate::text;
 
-const LISTED: u32 = 10;
 /// Fields of one embed (Discord documentation, "Embed Limits").
 const FIELDS: usize = 25;
 
@@ -57,7 +51,7 @@ impl From<ColumnChoice> for Column {
 #[poise::command(
     slash_command,
     guild_only,
-    subcommands("status", "mode", "alerts", "trust", "untrust", "incidents"),
+    subcommands("status", "mode", "alerts", "trust", "untrust"),
     subcommand_required
 )]
 pub async fn protection(_cx: Context<'_>) -> Result<(), BotError> {
@@ -68,51 +62,43 @@ pub async fn protection(_cx: Context<'_>) -> Result<(), BotError> {
 #[poise::command(slash_command, guild_only)]
 async fn status(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_server(cx));
+    let guild = ids::guild_of(cx)?;
     let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(|| unknown(language))?;
+    let server = protection.server(guild).ok_or_else(unknown)?;
     let (policy, coverage, audit) = server.read(|engine, structure| {
         let audit = engine.may_read_audit_log(structure);
         (engine.policy().clone(), structure.coverage(), audit)
     });
     let mut lines = vec![match policy.mode {
-        Mode::On => text!(language, "protection-is-on"),
-        Mode::DryRun => text!(language, "protection-is-dry-run"),
-        Mode::Off => text!(language, "protection-is-off"),
+        Mode::On => "Protection is **on**: attackers are stopped.".to_owned(),
+        Mode::DryRun => "This is a **dry run**: everything is judged and written down, nothing is \
+                         done. The owner switches it on with `/protection mode`."
+            .to_owned(),
+        Mode::Off => "Protection is **off**.".to_owned(),
     }];
     lines.push(match policy.alert_channel {
-        Some(channel) => {
-            text!(
-                language,
-                "protection-alerts-to",
-                channel = format!("<#{channel}>")
-            )
-        }
-        None => text!(language, "protection-no-alerts"),
+        Some(channel) => format!("Alerts go to <#{channel}>."),
+        None => "There is no channel for alerts: set one with `/protection alerts`.".to_owned(),
     });
     if !audit {
-        lines.push(text!(language, "protection-no-audit-log"));
+        lines.push(
+            "I lack **View Audit Log**: without it nobody can be held responsible.".to_owned(),
+        );
     }
     let (all, seen) = coverage;
     if seen < all {
-        lines.push(text!(
-            language,
-            "protection-coverage",
-            seen = seen,
-            all = all
+        lines.push(format!(
+            "I see {seen} of {all} channels; what happens in the others to messages and webhooks \
+             is hidden from me."
         ));
     }
     let trusted = policy.trusted.users.iter().map(|id| format!("<@{id}>"));
     let roles = policy.trusted.roles.iter().map(|id| format!("<@&{id}>"));
     let trusted: Vec<String> = trusted.chain(roles).take(20).collect();
     if !trusted.is_empty() {
-        lines.push(text!(
-            language,
-            "protection-trusted",
-            who = trusted.join(", ")
-        ));
+        lines.push(format!("Trusted: {}.", trusted.join(", ")));
     }
-    show(cx, text!(language, "protection-title"), lines).await
+    show(cx, "Protection", lines).await
 }
 
 /// Switch protection on, off or to a dry run.
@@ -122,22 +108,20 @@ async fn mode(
     #[description = "What protection does"] mode: ModeChoice,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_server(cx));
+    let guild = ids::guild_of(cx)?;
     let mode = match mode {
         ModeChoice::Off => Mode::Off,
         ModeChoice::DryRun => Mode::DryRun,
         ModeChoice::On => Mode::On,
     };
-    owner_only(cx, guild, |language| {
-        text!(language, "protection-owner-mode")
-    })?;
+    owner_only(cx, guild, "switch protection")?;
     change(cx, guild, |policy| policy.mode = mode).await?;
     let said = match mode {
-        Mode::On => text!(language, "protection-now-on"),
-        Mode::DryRun => text!(language, "protection-now-dry-run"),
-        Mode::Off => text!(language, "protection-now-off"),
+        Mode::On => "Protection is on.",
+        Mode::DryRun => "Protection judges and writes down, and does nothing.",
+        Mode::Off => "Protection is off.",
     };
-    show(cx, text!(language, "protection-title"), vec![said]).await
+    show(cx, "Protection", vec![said.to_owned()]).await
 }
 
 /// Choose where alerts go.
@@ -147,29 +131,21 @@ async fn alerts(
     #[description = "A channel that only staff can read"] channel: serenity::ChannelId,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_server(cx));
-    owner_only(cx, guild, |language| {
-        text!(language, "protection-owner-alerts")
-    })?;
+    let guild = ids::guild_of(cx)?;
+    owner_only(cx, guild, "say where alerts go")?;
     let id = Id::new(channel.get());
     let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(|| unknown(language))?;
+    let server = protection.server(guild).ok_or_else(unknown)?;
     let known = server.read(|_, structure| {
         structure.get(splashtail_guild::Kind::Channel, id).is_some() && !structure.is_hidden(id)
     });
     if !known {
-        return Err(BotError::Input(text!(
-            language,
-            "protection-channel-hidden"
-        )));
+        return Err(BotError::Input(
+            "I cannot see that channel. Let my role view it and send messages there.".to_owned(),
+        ));
     }
     change(cx, guild, |policy| policy.alert_channel = Some(id)).await?;
-    let said = text!(
-        language,
-        "protection-alerts-to",
-        channel = format!("<#{id}>")
-    );
-    show(cx, text!(language, "protection-title"), vec![said]).await
+    show(cx, "Protection", vec![format!("Alerts go to <#{id}>.")]).await
 }
 
 /// Never stop somebody; what they do only raises an alarm.
@@ -179,10 +155,8 @@ async fn trust(
     #[description = "A person or a bot"] user: serenity::UserId,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_server(cx));
-    owner_only(cx, guild, |language| {
-        text!(language, "protection-owner-trust")
-    })?;
+    let guild = ids::guild_of(cx)?;
+    owner_only(cx, guild, "trust somebody")?;
     let id = Id::new(user.get());
     let policy = change(cx, guild, |policy| {
         if policy.trusted.users.len() < MAX_TRUSTED {
@@ -190,10 +164,10 @@ async fn trust(
         }
     });
     let said = match policy.await?.trusted.users.contains(&id) {
-        true => text!(language, "protection-trusts", who = format!("<@{id}>")),
-        false => text!(language, "protection-trusts-enough", most = MAX_TRUSTED),
+        true => format!("<@{id}> is trusted: nothing they do is stopped."),
+        false => format!("At most {MAX_TRUSTED} can be trusted."),
     };
-    show(cx, text!(language, "protection-title"), vec![said]).await
+    show(cx, "Protection", vec![said]).await
 }
 
 /// Treat somebody as everybody else again.
@@ -203,73 +177,14 @@ async fn untrust(
     #[description = "A person or a bot"] user: serenity::UserId,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_server(cx));
-    owner_only(cx, guild, |language| {
-        text!(language, "protection-owner-untrust")
-    })?;
+    let guild = ids::guild_of(cx)?;
+    owner_only(cx, guild, "end trust")?;
     let id = Id::new(user.get());
     change(cx, guild, |policy| {
         policy.trusted.users.remove(&id);
     })
     .await?;
-    let said = text!(language, "protection-trusts-not", who = format!("<@{id}>"));
-    show(cx, text!(language, "protection-title"), vec![said]).await
-}
-
-/// List what was stopped, or would have been.
-#[poise::command(slash_command, guild_only)]
-async fn incidents(cx: Context<'_>) -> Result<(), BotError> {
-    reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_server(cx));
-    let protection = cx.data().services.get::<Protection>()?;
-    let store = protection.storage.protections();
-    let rows = store.incidents(guild, None, LISTED).await?;
-    let lines = rows.iter().map(|row| {
-        match serde_json::from_str::<Incident>(&row.document) {
-            Ok(incident) => line(language, &incident),
-            // Written by another version of this program.
-            Err(_) => format!("`{}` {}", row.incident, row.state),
-        }
-    });
-    let mut lines: Vec<String> = lines.collect();
-    if lines.is_empty() {
-        lines.push(text!(language, "incidents-none"));
-    }
-    show(cx, text!(language, "incidents-title"), lines).await
-}
-
-fn line(language: Language, incident: &Incident) -> String {
-    let who: Vec<String> = incident
-        .suspects
-        .iter()
-        .take(3)
-        .map(|suspect| format!("<@{}>", suspect.id))
-        .collect();
-    let who = match who.is_empty() {
-        true => text!(language, "incidents-nobody"),
-        false => who.join(", "),
-    };
-    let state = match incident.state {
-        IncidentState::DryRun => text!(language, "incident-state-dry-run"),
-        IncidentState::Contained => text!(language, "incident-state-contained"),
-        IncidentState::Unreachable | IncidentState::Failed => {
-            text!(language, "incident-state-not-stopped")
-        }
-        IncidentState::Open | IncidentState::Containing => {
-            text!(language, "incident-state-under-way")
-        }
-        IncidentState::Returned => text!(language, "incident-state-returned"),
-        IncidentState::Closed => text!(language, "incident-state-closed"),
-    };
-    let at = incident.times.act.unix_ms() / 1000;
-    text!(
-        language,
-        "incidents-line",
-        when = format!("<t:{at}:R>"),
-        who = who,
-        acts = incident.acts_in_all,
-        state = state
-    )
+    show(cx, "Protection", vec![format!("<@{id}> is not trusted.")]).await
 }
 
 /// See and change what is normal here.
@@ -290,13 +205,13 @@ async fn view(
     #[description = "Whose limits"] of: Option<ColumnChoice>,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_server(cx));
+    let guild = ids::guild_of(cx)?;
     let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(|| unknown(language))?;
+    let server = protection.server(guild).ok_or_else(unknown)?;
     let policy = server.read(|engine, _| engine.policy().clone());
     let column = of.map_or(Column::Moderator, Column::from);
     let mut embed = CreateEmbed::new()
-        .title(text!(language, "limits-title"))
+        .title("Limits: in a minute, an hour, a day")
         .colour(colours::GREEN);
     let set = LimitType::ALL.iter().filter_map(|kind| {
         let own = policy.limits.get(kind).and_then(|row| row.get(&column));
@@ -305,32 +220,17 @@ async fn view(
         some.then(|| (kind.name(), spans, own.is_some()))
     });
     for (name, spans, own) in set.take(FIELDS) {
-        let [minute, hour, day] = spans.0.map(|most| bound(language, most));
-        let bounds = match own {
-            true => text!(
-                language,
-                "limits-row-set",
-                minute = minute,
-                hour = hour,
-                day = day
-            ),
-            false => text!(
-                language,
-                "limits-row",
-                minute = minute,
-                hour = hour,
-                day = day
-            ),
-        };
-        embed = embed.field(name, bounds, true);
+        let [minute, hour, day] = spans.0.map(bound);
+        let mark = if own { " (set here)" } else { "" };
+        embed = embed.field(name, format!("{minute} / {hour} / {day}{mark}"), true);
     }
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())
 }
 
-fn bound(language: Language, bound: u32) -> String {
+fn bound(bound: u32) -> String {
     match bound {
-        NEVER => text!(language, "limits-any"),
+        NEVER => "any".to_owned(),
         bound => bound.to_string(),
     }
 }
@@ -357,11 +257,9 @@ async fn set(
     day: u32,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_server(cx));
-    let kind = kind(language, &limit_type)?;
-    owner_only(cx, guild, |language| {
-        text!(language, "protection-owner-limits")
-    })?;
+    let guild = ids::guild_of(cx)?;
+    let kind = kind(&limit_type)?;
+    owner_only(cx, guild, "change limits")?;
     let bounds = [minute, hour, day];
     let column = Column::from(of);
     change(cx, guild, |policy| {
@@ -369,15 +267,8 @@ async fn set(
         row.insert(column, Spans(bounds));
     })
     .await?;
-    let said = text!(
-        language,
-        "limits-set",
-        kind = kind.name(),
-        minute = minute,
-        hour = hour,
-        day = day
-    );
-    show(cx, text!(language, "limits-heading"), vec![said]).await
+    let said = format!("`{}`: {minute} / {hour} / {day}.", kind.name());
+    show(cx, "Limits", vec![said]).await
 }
 
 /// Go back to the default of one type.
@@ -389,25 +280,20 @@ async fn reset(
     limit_type: String,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_server(cx));
-    let kind = kind(language, &limit_type)?;
-    owner_only(cx, guild, |language| {
-        text!(language, "protection-owner-limits")
-    })?;
+    let guild = ids::guild_of(cx)?;
+    let kind = kind(&limit_type)?;
+    owner_only(cx, guild, "change limits")?;
     change(cx, guild, |policy| {
         policy.limits.remove(&kind);
     })
     .await?;
-    let said = text!(language, "limits-reset", kind = kind.name());
-    show(cx, text!(language, "limits-heading"), vec![said]).await
+    let said = format!("`{}` has its default again.", kind.name());
+    show(cx, "Limits", vec![said]).await
 }
 
-fn kind(language: Language, name: &str) -> Result<LimitType, BotError> {
+fn kind(name: &str) -> Result<LimitType, BotError> {
     let known = name.trim().parse::<LimitType>();
-    known.map_err(|_| {
-        let typed = neutralise(cut(name.trim(), 50));
-        BotError::Input(text!(language, "limits-no-type", kind = typed))
-    })
+    known.map_err(|error| BotError::Input(format!("{error}. See `/limits view`.")))
 }
 
 #[allow(clippy::unused_async, reason = "the framework wants it so")]
@@ -424,51 +310,42 @@ async fn change(
     guild: GuildId,
     change: impl Fn(&mut Policy) + Send + Sync,
 ) -> Result<std::sync::Arc<Policy>, BotError> {
-    let language = catalogue::of_server(cx);
     let protection = cx.data().services.get::<Protection>()?;
     let changed = protection.change(guild, change).await;
-    changed.map_err(|error| change_refused(language, error))
-}
-
-/// What is said when a policy was not changed.
-pub fn change_refused(language: Language, error: ChangeError) -> BotError {
-    match error {
+    changed.map_err(|error| match error {
         ChangeError::Storage(error) => BotError::Storage(error),
-        ChangeError::NoServer => unknown(language),
-        ChangeError::NoIdentity(NoIdentity::NoToken) => {
-            BotError::Input(text!(language, "protection-no-token"))
-        }
-        ChangeError::NoIdentity(NoIdentity::NoSecret) => {
-            BotError::Input(text!(language, "protection-no-secret"))
-        }
+        ChangeError::NoServer => unknown(),
+        ChangeError::NoIdentity(error) => BotError::Input(error.to_string()),
         ChangeError::Unusable(problems) => BotError::Input(format!("{}.", problems.join("; "))),
-        ChangeError::Unread => BotError::Input(text!(language, "protection-unreadable")),
-        ChangeError::Raced => BotError::Input(text!(language, "protection-raced")),
-    }
+        ChangeError::Unread => BotError::Input(
+            "I cannot read what was set here before, so I change nothing. Please try again soon."
+                .to_owned(),
+        ),
+        ChangeError::Raced => BotError::Input(
+            "Somebody changed it at the same time. Please look and try again.".to_owned(),
+        ),
+    })
 }
 
-fn unknown(language: Language) -> BotError {
-    BotError::Input(text!(language, "protection-unknown-server"))
+fn unknown() -> BotError {
+    BotError::Input("I am still getting to know this server. Please try again soon.".to_owned())
 }
 
 /// Whoever can change the policy can turn it against others or away from themselves, so no
 /// administrator can: only the owner.
-fn owner_only(
-    cx: Context<'_>,
-    guild: GuildId,
-    refusal: fn(Language) -> String,
-) -> Result<(), BotError> {
-    let language = catalogue::of_server(cx);
+fn owner_only(cx: Context<'_>, guild: GuildId, what: &str) -> Result<(), BotError> {
     let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(|| unknown(language))?;
+    let server = protection.server(guild).ok_or_else(unknown)?;
     let owner = server.read(|_, structure| owner(structure));
     match owner == Some(Id::new(cx.author().id.get())) {
         true => Ok(()),
-        false => Err(BotError::Input(refusal(language))),
+        false => Err(BotError::Input(format!(
+            "Only the owner of the server can {what}."
+        ))),
     }
 }
 
-async fn show(cx: Context<'_>, title: String, lines: Vec<String>) -> Result<(), BotError> {
+async fn show(cx: Context<'_>, title: &str, lines: Vec<String>) -> Result<(), BotError> {
     let embed = CreateEmbed::new()
         .title(title)
         .description(lines.join("\n"))

@@ -57,7 +57,11 @@ impl Protection {
 
     /// The last of everything, when the process stops.
     pub(super) async fn close(&self) {
-        if let Err(error) = self.write_all().await {
+        let written = async {
+            self.write_all().await?;
+            self.remember_all().await
+        };
+        if let Err(error) = written.await {
             warn!(error = %Chain(&error), "what protection knew last is not written down");
         }
     }
@@ -85,6 +89,7 @@ impl Protection {
         if server.is_cold() {
             return;
         }
+        server.past(|past| past.pin(&incident));
         let key = (server.guild, incident.id);
         let mut unwritten = self
             .unwritten

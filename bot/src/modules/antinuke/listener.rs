@@ -45,14 +45,23 @@ impl Listener for Ear {
             EventKind::GuildMemberUpdate,
             EventKind::GuildMemberRemove,
             EventKind::GuildCreate,
+            EventKind::GuildUpdate,
             EventKind::GuildGone,
             EventKind::GuildRoleCreate,
             EventKind::GuildRoleUpdate,
             EventKind::GuildRoleDelete,
+            EventKind::ChannelCreate,
+            EventKind::ChannelUpdate,
             EventKind::ChannelDelete,
             EventKind::ThreadDelete,
+            EventKind::GuildEmojisUpdate,
+            EventKind::GuildStickersUpdate,
+            EventKind::AutoModerationRuleCreate,
+            EventKind::AutoModerationRuleUpdate,
             EventKind::AutoModerationRuleDelete,
             EventKind::AutoModerationActionExecution,
+            EventKind::GuildScheduledEventCreate,
+            EventKind::GuildScheduledEventUpdate,
             EventKind::GuildScheduledEventDelete,
             EventKind::GuildSoundboardSoundDelete,
             EventKind::MessageCreate,
@@ -64,9 +73,17 @@ impl Listener for Ear {
 
     async fn on_event(&self, event: &Event, guild: &GuildView) -> anyhow::Result<()> {
         let protection = &self.0;
+        // What is seen first is no change.
+        let known = protection.server(guild.id()).is_some();
         let Some(server) = protection.load(guild).await else {
             return Ok(());
         };
+        if known && server.judges() {
+            server.note(guild, protection.now());
+        }
+        if only_remembered(event.kind) {
+            return Ok(());
+        }
         if let Some(gap) = event.gap() {
             let long = gap.cause != GapCause::Resumed || gap.lasted >= SHORT;
             let now = protection.now();
@@ -140,6 +157,22 @@ impl Listener for Ear {
         }
         Ok(())
     }
+}
+
+/// Events that say how a server was, and of which the audit log tells who did it.
+const fn only_remembered(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::GuildUpdate
+            | EventKind::ChannelCreate
+            | EventKind::ChannelUpdate
+            | EventKind::GuildEmojisUpdate
+            | EventKind::GuildStickersUpdate
+            | EventKind::AutoModerationRuleCreate
+            | EventKind::AutoModerationRuleUpdate
+            | EventKind::GuildScheduledEventCreate
+            | EventKind::GuildScheduledEventUpdate
+    )
 }
 
 #[cfg(test)]

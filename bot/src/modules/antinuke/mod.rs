@@ -4,15 +4,20 @@ mod alerts;
 mod buttons;
 mod carry_out;
 mod commands;
+mod incidents;
 mod keep;
 mod listener;
 mod own_calls;
+mod past;
 mod people;
+mod progress;
+mod put_back;
 mod server;
 mod service;
 #[cfg(test)]
 mod tests;
 mod text;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -24,8 +29,7 @@ use super::{
 };
 use crate::events::Listener;
 
-pub use self::commands::change_refused;
-pub use self::service::{ChangeError, NoIdentity, Protection};
+pub use self::service::{ChangeError, Protection};
 
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "antinuke";
@@ -36,8 +40,17 @@ pub struct Antinuke {
 
 impl Antinuke {
     pub fn new(foundation: &Foundation) -> Self {
+        let Foundation {
+            config,
+            clock,
+            storage,
+            discord,
+            jobserver,
+            ..
+        } = foundation.clone();
+        let protection = Protection::new(&config, clock, storage, &discord, jobserver);
         Self {
-            protection: Arc::new(Protection::new(foundation)),
+            protection: Arc::new(protection),
         }
     }
 
@@ -73,7 +86,15 @@ impl Module for Antinuke {
                     ("alerts", by(ID, "alerts")),
                     ("trust", by(ID, "trust")),
                     ("untrust", by(ID, "untrust")),
-                    ("incidents", by(ID, "incidents")),
+                ]),
+            },
+            ModuleCommand {
+                command: incidents::incidents(),
+                extended_data: extended([
+                    ("", by(ID, "incidents")),
+                    ("list", by(ID, "incidents")),
+                    ("view", by(ID, "incidents")),
+                    ("export", by(ID, "incidents")),
                 ]),
             },
             ModuleCommand {
@@ -93,7 +114,8 @@ impl Module for Antinuke {
     }
 
     fn tasks(&self) -> Vec<Task> {
-        let (tick, know, write, alert) = (
+        let (tick, know, write, alert, remember) = (
+            Arc::clone(&self.protection),
             Arc::clone(&self.protection),
             Arc::clone(&self.protection),
             Arc::clone(&self.protection),
@@ -103,6 +125,9 @@ impl Module for Antinuke {
             Task::new("antinuke.tick", move |_| Arc::clone(&tick).tick()),
             Task::new("antinuke.know", move |_| Arc::clone(&know).know()),
             Task::new("antinuke.write", move |_| Arc::clone(&write).write()),
+            Task::new("antinuke.remember", move |_| {
+                Arc::clone(&remember).remember()
+            }),
             Task::new("antinuke.alert", move |_| Arc::clone(&alert).alert()),
         ]
     }

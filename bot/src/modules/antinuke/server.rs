@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use splashtail_antinuke::{Engine, Mode, Moment, Policy, Saved, TagKey};
 use splashtail_core::ids::GuildId;
-use splashtail_guild::{Id, Structure};
+use splashtail_guild::{Id, Kind, Structure};
 use splashtail_storage::ProtectionRow;
 use tracing::error;
 
+use super::past::{Past, Writing};
 use crate::guilds::GuildView;
 
 /// Between two attempts to read a server that could not be read; twice as long each time.
@@ -43,6 +44,7 @@ struct Inner {
     pause: Duration,
     /// The log is to be read from here: what came later may not have been told.
     missed: Option<Moment>,
+    past: Past,
 }
 
 /// What is known of what was written down. Nothing is overwritten that was not understood.
@@ -59,7 +61,7 @@ enum Knowledge {
 
 impl Server {
     /// Of which nothing was read yet.
-    pub(super) fn new(me: Id, view: &GuildView, tags: TagKey) -> Self {
+    pub(super) fn new(me: Id, view: &GuildView, tags: TagKey, now: Moment) -> Self {
         let guild = Id::new(view.id().get());
         Self {
             guild: view.id(),
@@ -73,6 +75,7 @@ impl Server {
                 read_next: Duration::ZERO,
                 pause: FIRST_PAUSE,
                 missed: None,
+                past: Past::new(now),
             }),
             wake: AtomicU64::new(u64::MAX),
             dirty: AtomicBool::new(false),
@@ -244,6 +247,36 @@ impl Server {
     /// Something is to be written down.
     pub(super) fn is_unsaved(&self) {
         self.dirty.store(true, Ordering::Relaxed);
+    }
+
+    /// Remembers what an event changed, and who held the roles that it deleted.
+    pub(super) fn note(&self, view: &GuildView, now: Moment) {
+        let changes = view.delta().changes();
+        if changes.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        let Inner { engine, past, .. } = &mut *inner;
+        for change in changes
+            .iter()
+            .filter(|c| c.kind == Kind::Role && c.after.is_none())
+        {
+            let all = engine.members().iter();
+            let holders = all.filter(|(_, m)| m.gone.is_none() && m.roles.contains(&change.id));
+            past.note_holders(change.id, holders.map(|(user, _)| user).collect(), now);
+        }
+        past.note(view.delta(), view.structure(Structure::clone), now);
+    }
+
+    pub(super) fn past<T>(&self, ask: impl FnOnce(&mut Past) -> T) -> T {
+        ask(&mut self.lock().past)
+    }
+
+    /// What is to be written of its past.
+    pub(super) fn take_past(&self) -> Option<Writing> {
+        let mut inner = self.lock();
+        let Inner { view, past, .. } = &mut *inner;
+        past.take(|| view.structure(Structure::clone))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -14,15 +14,15 @@ use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{Discord, Lane};
 use splashtail_guild::Id;
+use splashtail_ipc::clients::JobserverClient;
 use splashtail_storage::{Storage, StorageError};
 use tracing::warn;
 
 use super::alerts::Alerts;
 use super::own_calls::OwnCalls;
+use super::put_back::PutBacks;
 use super::server::Server;
-use crate::catalogue::ServerLanguages;
 use crate::guilds::GuildView;
-use crate::modules::Foundation;
 
 /// How long an event waits for what was written down about its server, once per process.
 const LOADING: Duration = Duration::from_secs(2);
@@ -33,12 +33,12 @@ pub struct Protection {
     pub(super) clock: SharedClock,
     pub(super) storage: Storage,
     pub(super) alerts: Alerts,
+    pub(super) put_backs: PutBacks,
     /// Who the bot is, and what its marks are made with.
     identity: Result<(Id, TagKey), NoIdentity>,
     /// Through which everything is done to servers.
     pub(super) discord: Discord,
     own_calls: Arc<OwnCalls>,
-    pub(super) languages: ServerLanguages,
     pulse: Mutex<Pulse>,
     servers: Mutex<HashMap<GuildId, Arc<Server>>>,
     /// The latest of each incident that is not written down yet.
@@ -73,16 +73,14 @@ pub enum ChangeError {
 }
 
 impl Protection {
-    pub fn new(foundation: &Foundation) -> Self {
-        let Foundation {
-            config,
-            clock,
-            storage,
-            discord,
-            languages,
-            ..
-        } = foundation.clone();
-        let identity = identify(&config);
+    pub fn new(
+        config: &Config,
+        clock: SharedClock,
+        storage: Storage,
+        discord: &Discord,
+        jobserver: JobserverClient,
+    ) -> Self {
+        let identity = identify(config);
         if let Err(error) = &identity {
             warn!("{error}");
         }
@@ -94,22 +92,12 @@ impl Protection {
             clock,
             storage,
             alerts: Alerts::default(),
+            put_backs: PutBacks::new(jobserver),
             discord: discord.in_lane(Lane::Containment),
-            languages,
             pulse: Mutex::default(),
             servers: Mutex::default(),
             unwritten: Mutex::default(),
         }
-    }
-
-    /// Why nothing can be judged, if so.
-    pub fn broken(&self) -> Option<NoIdentity> {
-        self.identity.as_ref().err().copied()
-    }
-
-    /// What holds in a server; `None` while it is not known.
-    pub fn policy(&self, guild: GuildId) -> Option<Policy> {
-        Some(self.server(guild)?.policy().0)
     }
 
     pub(super) fn tags(&self) -> Option<&TagKey> {
@@ -139,18 +127,20 @@ impl Protection {
 
     /// The server's engine. A database that does not answer delays it once and no longer than
     /// [`LOADING`]; it then judges by the defaults until the database answers.
-    pub(super) async fn load(&self, view: &GuildView) -> Option<Arc<Server>> {
+    pub(super) async fn load(self: &Arc<Self>, view: &GuildView) -> Option<Arc<Server>> {
         if let Some(known) = self.server(view.id()) {
             known.see(view);
             return Some(known);
         }
         let (me, tags) = self.identity.as_ref().ok()?;
-        let server = Server::new(*me, view, tags.clone());
+        let server = Server::new(*me, view, tags.clone(), self.now());
         self.refresh(&server).await;
         let mut servers = self.lock_servers();
         let server = servers.entry(view.id()).or_insert_with(|| Arc::new(server));
         server.see(view);
-        Some(Arc::clone(server))
+        let server = Arc::clone(server);
+        tokio::spawn(Arc::clone(self).follow_again(Arc::clone(&server)));
+        Some(server)
     }
 
     /// Reads what is written down of a server; what is known stays when nothing is read.

@@ -10,17 +10,16 @@ use splashtail_core::clock::ManualClock;
 use splashtail_core::config::{Config, DatabaseTarget};
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::{GuildId, ShardId, UserId};
+use splashtail_discord::Discord;
 use splashtail_guild::Id;
+use splashtail_ipc::clients::JobserverClient;
 use splashtail_storage::Storage;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::Ear;
 use super::service::{ChangeError, NoIdentity, Protection};
-use crate::catalogue::ServerLanguages;
 use crate::events::{Body, Event, EventKind, Listener as _};
 use crate::guilds::{GuildView, Guilds};
-use crate::inputs::Changes;
-use crate::modules::Foundation;
 use crate::modules::foundation::for_tests;
 
 const ACTOR: u64 = 7;
@@ -56,7 +55,8 @@ struct World {
     clock: ManualClock,
     storage: Storage,
     config: Config,
-    foundation: Foundation,
+    discord: Discord,
+    jobserver: JobserverClient,
 }
 
 impl World {
@@ -72,20 +72,13 @@ impl World {
         config.discord_auth.token = Some(token.into());
         let secrets = &mut config.meta.jobserver_secrets;
         secrets.insert("bot".to_owned(), "a secret of the two".into());
-        let clock = ManualClock::new("2026-11-30T12:00:00Z".parse().unwrap());
-        let changes = Changes::new(None, storage.clone(), clock.shared());
-        let foundation = Foundation {
-            languages: ServerLanguages::new(storage.clone(), &changes, clock.shared()),
-            changes,
-            clock: clock.shared(),
-            storage: storage.clone(),
-            ..for_tests().await
-        };
+        let foundation = for_tests().await;
         Self {
-            clock,
+            clock: ManualClock::new("2026-11-30T12:00:00Z".parse().unwrap()),
             storage,
             config,
-            foundation,
+            discord: foundation.discord,
+            jobserver: foundation.jobserver,
         }
     }
 
@@ -100,9 +93,10 @@ impl World {
     }
 
     fn start_with(&self, config: &Config) -> Arc<Protection> {
-        let mut foundation = self.foundation.clone();
-        foundation.config = Arc::new(config.clone());
-        Arc::new(Protection::new(&foundation))
+        let (clock, storage) = (self.clock.shared(), self.storage.clone());
+        let jobserver = self.jobserver.clone();
+        let protection = Protection::new(config, clock, storage, &self.discord, jobserver);
+        Arc::new(protection)
     }
 
     async fn set(&self, policy: &str, state: &Saved) {
@@ -274,7 +268,6 @@ async fn what_this_process_did_is_not_taken_for_a_thiefs() {
     let ear = Ear(Arc::clone(&protection));
     // Told before it is sent; nobody answers.
     let _ = world
-        .foundation
         .discord
         .delete("/channels/30")
         .send_empty()

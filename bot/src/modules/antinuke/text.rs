@@ -7,31 +7,31 @@ use splashtail_antinuke::{
 };
 use splashtail_guild::Id;
 
-use crate::catalogue::Language;
+use super::progress::{PARTS, Progress, Stage};
 use crate::colours;
-use crate::text;
 
 const NAMED: usize = 5;
 
 /// The message of an incident, as it is now.
 pub(super) fn incident(
-    language: Language,
     incident: &Incident,
     tags: &TagKey,
     acknowledged: Option<Moment>,
+    put_back: Option<&Progress>,
 ) -> Value {
-    let mut lines = vec![what_was_done(language, incident, acknowledged)];
-    lines.extend(incident.rules.iter().take(3).map(|r| rule(language, r)));
+    let mut lines = vec![what_was_done(incident, acknowledged)];
+    lines.extend(incident.rules.iter().take(3).map(rule));
     if incident.panic {
         lines.push(match incident.mode {
-            Mode::On => text!(language, "alert-panic"),
-            _ => text!(language, "alert-panic-dry-run"),
+            Mode::On => "**Panic**: dangerous permissions of all roles below me are off, invites \
+                         are paused. They come back when you end it."
+                .to_owned(),
+            _ => "It would have been a panic: all dangerous permissions off.".to_owned(),
         });
     }
     if !incident.losses.is_empty() {
-        let lost = incident.losses.iter().map(|loss| loss_of(language, *loss));
-        let lost: Vec<String> = lost.collect();
-        lines.push(text!(language, "alert-lost", what = lost.join(", ")));
+        let lost: Vec<&str> = incident.losses.iter().map(|loss| loss_of(*loss)).collect();
+        lines.push(format!("Lost for good: {}.", lost.join(", ")));
     }
     if !incident.by_hand.is_empty() {
         let roles: Vec<String> = incident
@@ -40,109 +40,110 @@ pub(super) fn incident(
             .take(NAMED)
             .map(|(role, _)| format!("<@&{role}>"))
             .collect();
-        lines.push(text!(language, "alert-by-hand", roles = roles.join(", ")));
+        lines.push(format!(
+            "Only you can give back some permissions of {}: I do not have them.",
+            roles.join(", ")
+        ));
     }
+    lines.extend(put_back.map(Progress::text));
     let human = incident.suspects.iter().any(|s| !s.bot);
     if human && incident.mode == Mode::On {
-        lines.push(text!(language, "alert-stolen"));
+        lines.push(
+            "Their account may be stolen: no roles back before they have a new password."
+                .to_owned(),
+        );
     }
     let colour = match incident.state {
         IncidentState::DryRun | IncidentState::Returned | IncidentState::Closed => colours::GREEN.0,
         _ => colours::RED.0,
     };
-    let footer = text!(language, "alert-footer", id = incident.id.to_string());
     json!({
-        "embeds": [{"title": title(language, incident), "description": lines.join("\n"),
-            "color": colour, "footer": {"text": footer}}],
-        "components": buttons(language, incident, tags),
+        "embeds": [{"title": title(incident), "description": lines.join("\n"), "color": colour,
+            "footer": {"text": format!("Incident {}", incident.id)}}],
+        "components": components(incident, tags, put_back),
         "allowed_mentions": {"parse": []},
     })
 }
 
-fn title(language: Language, incident: &Incident) -> String {
+fn title(incident: &Incident) -> String {
     let stopped = match incident.state {
-        IncidentState::DryRun => text!(language, "alert-would-stop"),
-        IncidentState::Unreachable | IncidentState::Failed => text!(language, "alert-not-stopped"),
-        IncidentState::Returned | IncidentState::Closed => text!(language, "alert-over"),
-        IncidentState::Contained => text!(language, "alert-stopped"),
-        IncidentState::Open | IncidentState::Containing => text!(language, "alert-under-attack"),
+        IncidentState::DryRun => "Would have been stopped",
+        IncidentState::Unreachable | IncidentState::Failed => "Not stopped",
+        IncidentState::Returned | IncidentState::Closed => "Over",
+        IncidentState::Contained => "Stopped",
+        IncidentState::Open | IncidentState::Containing => "Under attack",
     };
     let times = incident.acts.iter().map(|act| act.at);
     let span = times.clone().min().zip(times.max());
     let span = span.map_or(0, |(first, last)| last.since(first));
-    let acts = incident.acts_in_all;
+    let deeds = match incident.acts_in_all {
+        1 => "1 act".to_owned(),
+        n => format!("{n} acts"),
+    };
     match incident.kind {
-        IncidentKind::Unattributed => {
-            text!(
-                language,
-                "alert-title-nobody",
-                stopped = stopped,
-                acts = acts
-            )
+        IncidentKind::Unattributed => format!("{stopped}: {deeds} by nobody knows whom"),
+        IncidentKind::Webhook => format!("{stopped}: spam through a webhook"),
+        IncidentKind::SelfToken => "Somebody else uses my token".to_owned(),
+        IncidentKind::Tamper => format!("{stopped}: an attack on the bot itself"),
+        IncidentKind::Actor | IncidentKind::Colluders => {
+            format!("{stopped}: {deeds} in {:.1} s", span as f64 / 1000.0)
         }
-        IncidentKind::Webhook => text!(language, "alert-title-webhook", stopped = stopped),
-        IncidentKind::SelfToken => text!(language, "alert-title-token"),
-        IncidentKind::Tamper => text!(language, "alert-title-tamper", stopped = stopped),
-        IncidentKind::Actor | IncidentKind::Colluders => text!(
-            language,
-            "alert-title-deeds",
-            stopped = stopped,
-            acts = acts,
-            seconds = seconds(language, span)
-        ),
     }
 }
 
-fn seconds(language: Language, ms: u64) -> String {
-    language.decimal(ms as f64 / 1000.0, 1)
-}
-
-fn what_was_done(language: Language, incident: &Incident, acknowledged: Option<Moment>) -> String {
+fn what_was_done(incident: &Incident, acknowledged: Option<Moment>) -> String {
     let who: Vec<String> = incident
         .suspects
         .iter()
         .take(NAMED)
         .map(|suspect| format!("<@{}>", suspect.id))
         .collect();
-    let who = who.join(", ");
     let who = match (incident.suspects.len(), incident.kind) {
-        (0, IncidentKind::SelfToken) => return text!(language, "alert-token"),
-        (0, IncidentKind::Unattributed) => return text!(language, "alert-unattributed"),
-        (0, _) => return text!(language, "alert-nobody"),
-        (n, _) if n > NAMED => text!(language, "alert-more", who = who, more = n - NAMED),
-        _ => who,
+        (0, IncidentKind::SelfToken) => {
+            return "Entries stand in the audit log in my name that I did not make. **Reset the \
+                    bot's token now.**"
+                .to_owned();
+        }
+        (0, IncidentKind::Unattributed) => {
+            return "The audit log names nobody, so nobody was punished: the permission that was \
+                    used is off for all."
+                .to_owned();
+        }
+        (0, _) => return "Nobody was punished.".to_owned(),
+        (n, _) if n > NAMED => format!("{} and {} more", who.join(", "), n - NAMED),
+        _ => who.join(", "),
     };
     let done = incident
         .calls
         .iter()
         .rfind(|c| c.outcome == Some(Outcome::Done));
-    let rung = incident.calls.last().map(|c| c.call.key.rung);
+    let did = match incident.calls.last().map(|c| c.call.key.rung) {
+        Some(Rung::Kick) => "removed from the server",
+        Some(Rung::Ban) => "banned",
+        Some(Rung::HoldBot) => "without any permission",
+        _ => "without their roles",
+    };
     let delay = done
         .and(acknowledged)
-        .map(|at| seconds(language, at.since(incident.times.act)));
+        .map(|at| at.since(incident.times.act));
     match (incident.state, delay) {
-        (IncidentState::DryRun, _) => match rung {
-            Some(Rung::Kick) => text!(language, "alert-dry-removed", who = who),
-            Some(Rung::Ban) => text!(language, "alert-dry-banned", who = who),
-            Some(Rung::HoldBot) => text!(language, "alert-dry-held", who = who),
-            _ => text!(language, "alert-dry-roles", who = who),
-        },
-        (IncidentState::Unreachable | IncidentState::Failed, _) => {
-            text!(language, "alert-unreachable", who = who)
-        }
-        (_, Some(delay)) => match rung {
-            Some(Rung::Kick) => {
-                text!(language, "alert-did-removed", who = who, seconds = delay)
-            }
-            Some(Rung::Ban) => text!(language, "alert-did-banned", who = who, seconds = delay),
-            Some(Rung::HoldBot) => text!(language, "alert-did-held", who = who, seconds = delay),
-            _ => text!(language, "alert-did-roles", who = who, seconds = delay),
-        },
-        _ => text!(language, "alert-stopping", who = who),
+        (IncidentState::DryRun, _) => format!(
+            "{who} would be {did} now. This is a dry run: nothing was done. Switch protection on \
+             with `/protection mode`."
+        ),
+        (IncidentState::Unreachable | IncidentState::Failed, _) => format!(
+            "{who}: I am not able to stop them, their role stands above mine or Discord refused. \
+             **Take their roles yourself now**, and move my role to the top."
+        ),
+        (_, Some(ms)) => format!(
+            "{who}: {did}, {:.1} s after the act that decided.",
+            ms as f64 / 1000.0
+        ),
+        _ => format!("{who}: being stopped."),
     }
 }
 
-fn rule(language: Language, rule: &Rule) -> String {
+fn rule(rule: &Rule) -> String {
     match rule {
         Rule::Limit {
             kind,
@@ -150,120 +151,144 @@ fn rule(language: Language, rule: &Rule) -> String {
             limit,
             together,
             ..
-        } => {
-            let kind = kind.name().replace('_', " ");
-            let (count, limit) = (number(language, *count), number(language, *limit));
-            match together {
-                true => text!(
-                    language,
-                    "alert-limit-together",
-                    count = count,
-                    kind = kind,
-                    limit = limit
-                ),
-                false => text!(
-                    language,
-                    "alert-limit",
-                    count = count,
-                    kind = kind,
-                    limit = limit
-                ),
-            }
-        }
-        Rule::Points { points, limit, .. } => text!(
-            language,
-            "alert-points",
-            points = number(language, *points),
-            limit = number(language, *limit)
+        } => format!(
+            "{} {} where {} are normal{}.",
+            number(*count),
+            kind.name().replace('_', " "),
+            number(*limit),
+            if *together { ", together" } else { "" }
         ),
-        Rule::Instant { what } => instant(language, *what),
-        Rule::WebhookSpam { posts, .. } => {
-            text!(language, "alert-webhook-posts", posts = *posts)
-        }
-        Rule::WentOn => text!(language, "alert-went-on"),
+        Rule::Points { points, limit, .. } => format!(
+            "{} points of harm where {} are normal.",
+            number(*points),
+            number(*limit)
+        ),
+        Rule::Instant { what } => instant(*what).to_owned(),
+        Rule::WebhookSpam { posts, .. } => format!("{posts} messages at once through a webhook."),
+        Rule::WentOn => "They went on after they were stopped.".to_owned(),
     }
 }
 
-fn number(language: Language, units: u32) -> String {
-    let decimals = usize::from(!units.is_multiple_of(UNIT));
-    language.decimal(f64::from(units) / f64::from(UNIT), decimals)
+fn number(units: u32) -> String {
+    let (whole, part) = (units / UNIT, units % UNIT);
+    match part {
+        0 => whole.to_string(),
+        _ => format!("{:.1}", f64::from(units) / f64::from(UNIT)),
+    }
 }
 
-fn instant(language: Language, what: Instant) -> String {
+fn instant(what: Instant) -> &'static str {
     match what {
-        Instant::OwnRightsRaised => text!(language, "alert-own-rights"),
-        Instant::PowerToMany => text!(language, "alert-power-to-many"),
-        Instant::Tamper => text!(language, "alert-tamper"),
-        Instant::Prune => text!(language, "alert-prune"),
-        Instant::Vanity => text!(language, "alert-vanity"),
-        Instant::CatchAllAutomod => text!(language, "alert-automod"),
-        Instant::PowerByOnboarding => text!(language, "alert-onboarding"),
-        Instant::PowerByInvite => text!(language, "alert-invite"),
-        Instant::FreedContained => text!(language, "alert-freed"),
-        Instant::SelfToken => text!(language, "alert-self-token"),
-        Instant::BotWithPower => text!(language, "alert-new-bot"),
+        Instant::OwnRightsRaised => "They gave themselves dangerous permissions.",
+        Instant::PowerToMany => "They gave dangerous permissions to many at once.",
+        Instant::Tamper => "They took rights from the bot, or moved it down.",
+        Instant::Prune => "They pruned members.",
+        Instant::Vanity => "They changed the vanity link.",
+        Instant::CatchAllAutomod => "They made an AutoMod rule that hits everybody.",
+        Instant::PowerByOnboarding => "They let onboarding give dangerous permissions.",
+        Instant::PowerByInvite => "They made an invite that gives dangerous permissions.",
+        Instant::FreedContained => "They freed somebody who had been stopped.",
+        Instant::SelfToken => "Somebody else acts with the bot's token.",
+        Instant::BotWithPower => "A new bot came with dangerous permissions: it is held.",
     }
 }
 
-fn loss_of(language: Language, loss: Loss) -> String {
+fn loss_of(loss: Loss) -> &'static str {
     match loss {
-        Loss::Messages => text!(language, "loss-messages"),
-        Loss::Memberships => text!(language, "loss-memberships"),
-        Loss::Vanity => text!(language, "loss-vanity"),
-        Loss::Ids => text!(language, "loss-ids"),
-        Loss::WebhookUrls => text!(language, "loss-webhooks"),
-        Loss::InviteCodes => text!(language, "loss-invites"),
-        Loss::Subscribers => text!(language, "loss-subscribers"),
+        Loss::Messages => "messages",
+        Loss::Memberships => "memberships",
+        Loss::Vanity => "the vanity link",
+        Loss::Ids => "ids of roles",
+        Loss::WebhookUrls => "webhook addresses",
+        Loss::InviteCodes => "invite codes",
+        Loss::Subscribers => "subscribers of events",
     }
 }
+
+const GREY: u8 = 2;
+const GREEN: u8 = 3;
+const RED: u8 = 4;
 
 /// Verbs and labels of the buttons an incident has now.
-fn verbs(language: Language, incident: &Incident) -> Vec<(&'static str, String, u8)> {
-    const GREY: u8 = 2;
-    const RED: u8 = 4;
+fn verbs(incident: &Incident, put_back: Option<&Progress>) -> Vec<(String, &'static str, u8)> {
     let mut verbs = Vec::new();
-    match incident.state {
-        IncidentState::DryRun => verbs.push(("contain", text!(language, "button-contain"), RED)),
-        IncidentState::Returned | IncidentState::Closed => return verbs,
-        _ => verbs.push(("undo", text!(language, "button-undo"), GREY)),
+    let mut add = |verb: &str, label, style| verbs.push((verb.to_owned(), label, style));
+    // What an attacker did stays undone or not, whatever is given back to them.
+    let under_way = put_back.is_some_and(|progress| !progress.is_over());
+    if incident.state != IncidentState::Closed && !under_way {
+        add("back", "Put back", GREEN);
     }
-    verbs.push(("fine", text!(language, "button-fine"), GREY));
-    verbs.push(match incident.panic && incident.mode == Mode::On {
-        true => ("calm", text!(language, "button-calm"), GREY),
-        false => ("panic", text!(language, "button-panic"), RED),
-    });
+    match incident.state {
+        IncidentState::DryRun => add("contain", "Stop them now", RED),
+        IncidentState::Returned | IncidentState::Closed => return verbs,
+        _ => add("undo", "Undo", GREY),
+    }
+    add("fine", "Not an attack", GREY);
+    match incident.panic && incident.mode == Mode::On {
+        true => add("calm", "End panic", GREY),
+        false => add("panic", "Panic", RED),
+    }
     verbs
 }
 
-fn buttons(language: Language, incident: &Incident, tags: &TagKey) -> Value {
-    let row: Vec<Value> = verbs(language, incident)
+fn components(incident: &Incident, tags: &TagKey, put_back: Option<&Progress>) -> Value {
+    let custom_id = |verb: &str| {
+        let mac = tags.button(incident.guild, incident.id, verb);
+        format!("an:{verb}:{}:{mac}", incident.id)
+    };
+    let button = |verb: &str, label: &str, style: u8| json!({"type": 2, "style": style, "label": label, "custom_id": custom_id(verb)});
+    let first: Vec<Value> = verbs(incident, put_back)
         .into_iter()
-        .map(|(verb, label, style)| {
-            let mac = tags.button(incident.guild, incident.id, verb);
-            json!({"type": 2, "style": style, "label": label,
-                "custom_id": format!("an:{verb}:{}:{mac}", incident.id)})
-        })
+        .map(|(verb, label, style)| button(&verb, label, style))
         .collect();
-    match row.is_empty() {
-        true => json!([]),
-        false => json!([{"type": 1, "components": row}]),
+    let mut rows = Vec::new();
+    if !first.is_empty() {
+        rows.push(json!({"type": 1, "components": first}));
     }
+    // A plan is decided on: as it is, or with other parts.
+    if let Some(Progress {
+        parts,
+        stage: Stage::Shown { hash, .. },
+        ..
+    }) = put_back
+    {
+        let now = format!("now-{hash}-{}", parts.hex());
+        rows.push(json!({"type": 1, "components": [button(&now, "Yes, put it back", GREEN)]}));
+        let chosen = parts.names();
+        let option = |(name, label): &(&str, &str)| json!({"label": label, "value": name, "default": chosen.contains(name)});
+        let options: Vec<Value> = PARTS.iter().map(option).collect();
+        rows.push(json!({"type": 1, "components": [{
+            "type": 3, "custom_id": custom_id("parts"), "placeholder": "What is put back",
+            "min_values": 1, "max_values": options.len(), "options": options}]}));
+    }
+    rows.into()
 }
 
-pub(super) fn notice(language: Language, notice: Notice, about: Option<Id>) -> Value {
-    let who = about.map_or_else(
-        || text!(language, "notice-somebody"),
-        |id| format!("<@{id}>"),
-    );
+pub(super) fn notice(notice: Notice, about: Option<Id>) -> Value {
+    let whom = about.map_or_else(|| "Somebody".to_owned(), |id| format!("<@{id}>"));
     let text = match notice {
-        Notice::Owner => text!(language, "notice-owner", who = who),
-        Notice::Trusted => text!(language, "notice-trusted", who = who),
-        Notice::Blind => text!(language, "notice-blind"),
-        Notice::TimedOut => text!(language, "notice-timed-out"),
-        Notice::Expelled => text!(language, "notice-expelled"),
-        Notice::UnexplainedPower => text!(language, "notice-unexplained-power", who = who),
-        Notice::BotHeld => text!(language, "notice-bot-held", who = who),
-        Notice::Unread => text!(language, "notice-unread"),
+        Notice::Owner => format!(
+            "{whom} owns this server and does what would be an attack by anybody else. If it is \
+             not you, your account is stolen."
+        ),
+        Notice::Trusted => format!("{whom} is trusted, and does more than is normal."),
+        Notice::Blind => "The audit log does not tell who does things here. I can take \
+                          permissions, but hold nobody responsible. Does my role still have \
+                          View Audit Log?"
+            .to_owned(),
+        Notice::TimedOut => "Somebody timed me out. I go on as far as Discord lets me.".to_owned(),
+        Notice::Expelled => "I was removed from your server. Add me again if that was not \
+                             you; what I knew of it is kept."
+            .to_owned(),
+        Notice::UnexplainedPower => {
+            format!("{whom} had dangerous permissions that nobody gave. I took them back.")
+        }
+        Notice::BotHeld => format!(
+            "{whom} is a new bot with dangerous permissions. They are off until you give them."
+        ),
+        Notice::Unread => "I could not read the whole audit log: there was too much of it, or \
+                           Discord did not answer. An attack may be larger than I say, or missing."
+            .to_owned(),
         Notice::Incident => String::new(),
     };
     json!({"embeds": [{"description": text, "color": colours::RED.0}],
@@ -276,9 +301,8 @@ mod tests {
 
     #[test]
     fn halves_are_written_as_such() {
-        assert_eq!(number(Language::English, 60), "3");
-        assert_eq!(number(Language::English, 70), "3.5");
-        assert_eq!(number(Language::German, 70), "3,5");
+        assert_eq!(number(60), "3");
+        assert_eq!(number(70), "3.5");
     }
 
     #[test]
@@ -289,10 +313,8 @@ mod tests {
             Notice::Expelled,
             Notice::Unread,
         ] {
-            for language in Language::ALL {
-                let text = notice(language, told, None)["embeds"][0]["description"].clone();
-                assert!(text.as_str().is_some_and(|text| text.len() > 20));
-            }
+            let text = notice(told, None)["embeds"][0]["description"].clone();
+            assert!(text.as_str().is_some_and(|text| text.len() > 20));
         }
     }
 }

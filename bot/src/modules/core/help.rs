@@ -10,7 +10,6 @@ use serenity::{
 use splashtail_api_types::modules::{CanonicalCommandData, CanonicalModule};
 
 use crate::app::Context;
-use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
 use crate::framework::PREFIX;
@@ -19,7 +18,6 @@ use crate::markdown::{cut, neutralise};
 use crate::pages::{self, Pages};
 use crate::registry::Registry;
 use crate::reply;
-use crate::text;
 
 /// Fields of one embed and options of one menu (Discord documentation, "Embed Limits", "Select
 /// Menus").
@@ -37,14 +35,12 @@ pub async fn help(
     command: Option<String>,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (app, language) = (cx.data(), catalogue::of_server(cx));
+    let app = cx.data();
     let is_root = app.is_root_user(ids::user(cx.author().id));
     match command {
         Some(wanted) => {
-            let found = find(&app.registry, &wanted, is_root);
-            let found = found.ok_or_else(|| unknown(language, &wanted))?;
-            let embed = describe(language, found);
-            reply::answer(cx, CreateReply::default().embed(embed)).await?;
+            let found = find(&app.registry, &wanted, is_root).ok_or_else(|| unknown(&wanted))?;
+            reply::answer(cx, CreateReply::default().embed(describe(found))).await?;
             Ok(())
         }
         None => {
@@ -55,7 +51,6 @@ pub async fn help(
             pages::show(
                 cx,
                 HelpPages {
-                    language,
                     modules: modules.cloned().collect(),
                 },
             )
@@ -73,29 +68,28 @@ pub async fn simplehelp(
     command: Option<String>,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (app, language) = (cx.data(), catalogue::of_server(cx));
+    let app = cx.data();
     let is_root = app.is_root_user(ids::user(cx.author().id));
     let text = match command {
         Some(wanted) => {
-            let found = find(&app.registry, &wanted, is_root);
-            let found = found.ok_or_else(|| unknown(language, &wanted))?;
-            plain(language, std::iter::once(found))
+            let found = find(&app.registry, &wanted, is_root).ok_or_else(|| unknown(&wanted))?;
+            plain(std::iter::once(found))
         }
         None => {
             let modules = app
                 .registry
                 .modules()
                 .filter(|module| is_shown(module, is_root));
-            plain(language, modules.flat_map(commands))
+            plain(modules.flat_map(commands))
         }
     };
     reply::answer(cx, CreateReply::default().content(text)).await?;
     Ok(())
 }
 
-fn unknown(language: Language, wanted: &str) -> BotError {
+fn unknown(wanted: &str) -> BotError {
     let wanted = neutralise(cut(wanted.trim(), 100));
-    BotError::Input(text!(language, "help-unknown", name = wanted))
+    BotError::Input(format!("There is no command “{wanted}”."))
 }
 
 /// The module's commands that somebody can type.
@@ -109,12 +103,9 @@ fn commands(module: &CanonicalModule) -> impl Iterator<Item = &CanonicalCommandD
 
 /// A line for each command that can be run, its path and its description in columns; the paths
 /// alone when that is too long.
-fn plain<'a>(
-    language: Language,
-    commands: impl Iterator<Item = &'a CanonicalCommandData>,
-) -> String {
+fn plain<'a>(commands: impl Iterator<Item = &'a CanonicalCommandData>) -> String {
     let mut rows = Vec::new();
-    commands.for_each(|command| collect_leaves(language, command, &mut rows));
+    commands.for_each(|command| collect_leaves(command, &mut rows));
     let width = rows
         .iter()
         .map(|(path, _)| path.len())
@@ -131,24 +122,15 @@ fn plain<'a>(
     format!("```\n{}\n```", cut(&text, MAX_PLAIN))
 }
 
-fn collect_leaves<'a>(
-    language: Language,
-    command: &'a CanonicalCommandData,
-    rows: &mut Vec<(&'a str, String)>,
-) {
+fn collect_leaves<'a>(command: &'a CanonicalCommandData, rows: &mut Vec<(&'a str, &'a str)>) {
     if command.subcommands.is_empty() {
-        let description = description(language, command).unwrap_or_default();
+        let description = command.description.as_deref().unwrap_or_default();
         rows.push((&command.qualified_name, description));
     }
-    for subcommand in &command.subcommands {
-        collect_leaves(language, subcommand, rows);
-    }
-}
-
-/// What a command does, as Discord shows it in this language.
-fn description(language: Language, command: &CanonicalCommandData) -> Option<String> {
-    let localised = catalogue::description(language, &command.qualified_name);
-    localised.or_else(|| command.description.clone())
+    command
+        .subcommands
+        .iter()
+        .for_each(|subcommand| collect_leaves(subcommand, rows));
 }
 
 /// Commands of operators are shown to operators.
@@ -182,30 +164,31 @@ fn find<'a>(
     Some(found)
 }
 
-fn describe(language: Language, command: &CanonicalCommandData) -> CreateEmbed {
-    let or_none = |description: Option<String>| {
-        description.unwrap_or_else(|| text!(language, "help-no-description"))
-    };
+fn describe(command: &CanonicalCommandData) -> CreateEmbed {
+    let description = command.description.as_deref().unwrap_or("No description.");
     let mut embed = CreateEmbed::new()
         .title(format!("/{}", command.qualified_name))
-        .description(or_none(description(language, command)))
+        .description(description)
         .colour(colours::BLUE);
     if !command.arguments.is_empty() {
         let lines = command.arguments.iter().map(|argument| {
-            let name = &argument.name;
-            let means = catalogue::option(language, &command.qualified_name, name);
-            let means = or_none(means.or_else(|| argument.description.clone()));
-            match argument.required {
-                true => format!("`{name}`: {means}"),
-                false => format!("`{name}` {}: {means}", text!(language, "help-optional")),
-            }
+            let need = if argument.required { "" } else { " (optional)" };
+            let description = argument.description.as_deref().unwrap_or("no description");
+            format!("`{}`{need}: {description}", argument.name)
         });
-        embed = embed.field(text!(language, "help-parameters"), join_lines(lines), false);
+        embed = embed.field("Parameters", join_lines(lines), false);
     }
     // One place is taken by the parameters.
     for subcommand in command.subcommands.iter().take(MAX_ITEMS - 1) {
-        let name = format!("/{}", subcommand.qualified_name);
-        embed = embed.field(name, or_none(description(language, subcommand)), false);
+        let description = subcommand
+            .description
+            .as_deref()
+            .unwrap_or("No description.");
+        embed = embed.field(
+            format!("/{}", subcommand.qualified_name),
+            description,
+            false,
+        );
     }
     embed
 }
@@ -218,7 +201,6 @@ fn join_lines(lines: impl Iterator<Item = String>) -> String {
 
 /// One page per module.
 struct HelpPages {
-    language: Language,
     modules: Vec<CanonicalModule>,
 }
 
@@ -236,39 +218,34 @@ impl HelpPages {
         let last = self.modules.len().saturating_sub(1);
         let number = number.min(last);
         let Some(module) = self.modules.get(number) else {
-            return CreateReply::default().content(text!(self.language, "help-none"));
+            return CreateReply::default().content("There are no commands.");
         };
-        let language = self.language;
         let mut embed = CreateEmbed::new()
-            .title(module_name(language, module))
-            .description(module_description(language, module))
+            .title(&module.name)
+            .description(&module.description)
             .colour(colours::BLUE);
         for command in commands(module).take(MAX_ITEMS) {
-            let name = format!("/{}", command.name);
-            embed = embed.field(name, summary(language, command), false);
+            embed = embed.field(format!("/{}", command.name), summary(command), false);
         }
-        let footer = text!(
-            language,
-            "help-page",
-            number = number + 1,
-            of = last + 1,
-            prefix = PREFIX
-        );
-        let embed = embed.footer(serenity::CreateEmbedFooter::new(footer));
+        let embed = embed.footer(serenity::CreateEmbedFooter::new(format!(
+            "Page {} of {}. Commands work with / and with {PREFIX}",
+            number + 1,
+            last + 1
+        )));
         CreateReply::default()
             .embed(embed)
             .components(self.controls(number, last))
     }
 
     fn controls(&self, number: usize, last: usize) -> Vec<CreateActionRow> {
-        let (prefix, language) = (Self::PREFIX, self.language);
+        let prefix = Self::PREFIX;
         let previous = match number.checked_sub(1) {
             Some(target) => CreateButton::new(format!("{prefix}:{target}")),
             None => CreateButton::new(format!("{prefix}:none")).disabled(true),
         };
         let next = CreateButton::new(format!("{prefix}:{}", number + 1)).disabled(number >= last);
         let cancel = CreateButton::new(format!("{prefix}:cancel"))
-            .label(text!(language, "page-cancel"))
+            .label("Cancel")
             .style(serenity::ButtonStyle::Danger);
         let options = self
             .modules
@@ -276,46 +253,36 @@ impl HelpPages {
             .take(MAX_ITEMS)
             .enumerate()
             .map(|(at, module)| {
-                let description = module_description(language, module);
-                CreateSelectMenuOption::new(module_name(language, module), at.to_string())
-                    .description(cut(&description, 100))
+                CreateSelectMenuOption::new(&module.name, at.to_string())
+                    .description(cut(&module.description, 100))
                     .default_selection(at == number)
             });
         let kind = CreateSelectMenuKind::String {
             options: options.collect(),
         };
         let menu = CreateSelectMenu::new(format!("{prefix}:selectmenu"), kind)
-            .placeholder(text!(language, "help-choose"));
+            .placeholder("Choose a module");
         vec![
-            CreateActionRow::Buttons(vec![
-                previous.label(text!(language, "page-previous")),
-                cancel,
-                next.label(text!(language, "page-next")),
-            ]),
+            CreateActionRow::Buttons(vec![previous.label("Previous"), cancel, next.label("Next")]),
             CreateActionRow::SelectMenu(menu),
         ]
     }
 }
 
-fn module_name(language: Language, module: &CanonicalModule) -> String {
-    catalogue::module(language, &module.id).unwrap_or_else(|| module.name.clone())
-}
-
-fn module_description(language: Language, module: &CanonicalModule) -> String {
-    let localised = catalogue::module_description(language, &module.id);
-    localised.unwrap_or_else(|| module.description.clone())
-}
-
-fn summary(language: Language, command: &CanonicalCommandData) -> String {
-    let or_none = |description: Option<String>| {
-        description.unwrap_or_else(|| text!(language, "help-no-description"))
-    };
-    let own = or_none(description(language, command));
+fn summary(command: &CanonicalCommandData) -> String {
+    let description = command
+        .description
+        .as_deref()
+        .unwrap_or("No description.")
+        .to_owned();
     let subcommands = command.subcommands.iter().map(|subcommand| {
-        let description = or_none(description(language, subcommand));
+        let description = subcommand
+            .description
+            .as_deref()
+            .unwrap_or("no description");
         format!("`{}`: {description}", subcommand.name)
     });
-    join_lines(std::iter::once(own).chain(subcommands))
+    join_lines(std::iter::once(description).chain(subcommands))
 }
 
 #[cfg(test)]
@@ -335,7 +302,6 @@ mod tests {
             .modules()
             .filter(|module| is_shown(module, is_root));
         HelpPages {
-            language: Language::English,
             modules: modules.cloned().collect(),
         }
     }
@@ -374,26 +340,11 @@ mod tests {
         };
         assert_eq!(
             titles(false).await,
-            [
-                "core",
-                "setup",
-                "antinuke",
-                "guarded",
-                "server_backups",
-                "settings"
-            ]
+            ["core", "antinuke", "server_backups", "settings"]
         );
         assert_eq!(
             titles(true).await,
-            [
-                "core",
-                "setup",
-                "antinuke",
-                "guarded",
-                "server_backups",
-                "settings",
-                "root"
-            ]
+            ["core", "antinuke", "server_backups", "settings", "root"]
         );
         let registry = registry().await;
         assert!(find(&registry, "register", false).is_none());
@@ -417,26 +368,20 @@ mod tests {
     async fn plain_help_lists_what_can_be_run() {
         let registry = registry().await;
         let modules = registry.modules().filter(|module| is_shown(module, false));
-        let text = plain(Language::English, modules.flat_map(commands));
+        let text = plain(modules.flat_map(commands));
         assert!(text.starts_with("```\n/help"), "{text}");
         for shown in ["\n/backups create", "\n/perms undo", "\n/guild_roles view"] {
             assert!(text.contains(shown), "{text}");
         }
         assert!(!text.contains("register") && text.len() < 2000);
-        let few = plain(
-            Language::English,
-            find(&registry, "backups", false).into_iter(),
-        );
+        let few = plain(find(&registry, "backups", false).into_iter());
         assert!(few.contains("Back up this server"), "{few}");
     }
 
     #[tokio::test]
     async fn a_command_shows_parameters_and_subcommands() {
         let registry = registry().await;
-        let backups = serde_json::to_value(describe(
-            Language::English,
-            find(&registry, "backups", false).unwrap(),
-        ));
+        let backups = serde_json::to_value(describe(find(&registry, "backups", false).unwrap()));
         let names: Vec<_> = backups.unwrap()["fields"]
             .as_array()
             .unwrap()
@@ -448,7 +393,7 @@ mod tests {
             ["/backups create", "/backups list", "/backups restore"]
         );
         let create = find(&registry, "backups create", false).unwrap();
-        let create = serde_json::to_value(describe(Language::English, create)).unwrap();
+        let create = serde_json::to_value(describe(create)).unwrap();
         let parameters = &create["fields"][0];
         assert_eq!(parameters["name"], "Parameters");
         assert!(

@@ -17,6 +17,7 @@ use splashtail_storage::Storage;
 
 use self::create::create;
 use self::list::list;
+pub(super) use self::options::KnownChannel;
 use self::restore::restore;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, extended};
 use crate::app::Context;

@@ -14,7 +14,6 @@ use splashtail_permissions::CommandExtendedData;
 
 use super::extended;
 use super::module::{About, Module, ModuleCommand};
-use crate::catalogue;
 use crate::settings::Setting;
 
 /// The module's id.
@@ -83,7 +82,6 @@ impl Module for SettingsModule {
             members::setting(),
             configurations::of_modules(),
             configurations::of_commands(),
-            catalogue::setting(),
         ]
     }
 }

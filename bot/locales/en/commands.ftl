@@ -1,1 +1,0 @@
-# English names and descriptions of commands stand in the code, beside what they do.

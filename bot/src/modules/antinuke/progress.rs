@@ -1,0 +1,249 @@
+//! What became of a put-back, as its job's row and log tell it.
+
+use serde_json::Value;
+use splashtail_core::ids::TaskId;
+use splashtail_storage::{Level, TaskLogEntry, TaskRow, TaskState};
+
+use crate::markdown::neutralise;
+
+/// What the jobserver calls the output of a job that only shows its plan.
+const PLAN_FILE: &str = "antiraid-put-back-plan";
+/// A line of a job in an alert, in characters.
+const LINE: usize = 200;
+const ASKS: usize = 6;
+const BAR: u64 = 10;
+
+/// Parts that can be put back by themselves: as the jobserver knows them, and for people.
+pub(super) const PARTS: [(&str, &str); 9] = [
+    ("settings", "Settings of the server"),
+    ("roles", "Roles"),
+    ("channels", "Channels and their permissions"),
+    ("expressions", "Emojis, stickers and sounds"),
+    ("automod", "AutoMod rules"),
+    ("events", "Events"),
+    ("members", "Roles, names and timeouts of members"),
+    ("bans", "Bans"),
+    ("others", "Webhooks, invites and threads"),
+];
+
+/// Parts by their places in [`PARTS`], one bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Parts(u16);
+
+impl Parts {
+    pub(super) const ALL: Self = Self((1 << PARTS.len()) - 1);
+
+    pub(super) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let bit = |name: &str| {
+            let found = PARTS.iter().position(|(known, _)| *known == name);
+            found.map_or(0, |at| 1 << at)
+        };
+        match names.fold(0, |all, name| all | bit(name)) {
+            0 => Self::ALL,
+            some => Self(some),
+        }
+    }
+
+    pub(super) fn names(self) -> Vec<&'static str> {
+        let all = PARTS.iter().enumerate();
+        let chosen = all.filter(|(at, _)| self.0 & 1 << at != 0);
+        chosen.map(|(_, (name, _))| *name).collect()
+    }
+
+    pub(super) fn hex(self) -> String {
+        format!("{:x}", self.0)
+    }
+
+    pub(super) fn from_hex(text: &str) -> Option<Self> {
+        let bits = u16::from_str_radix(text, 16).ok()?;
+        (bits != 0 && bits & !Self::ALL.0 == 0).then_some(Self(bits))
+    }
+}
+
+/// A put-back, as an alert shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Absent while it is ordered, and when it could not be.
+    pub(super) task: Option<TaskId>,
+    pub(super) parts: Parts,
+    pub(super) stage: Stage,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stage {
+    Ordered,
+    Running {
+        line: String,
+        done: u64,
+        of: u64,
+    },
+    /// The plan, for a person to decide on. `hash`: its beginning.
+    Shown {
+        hash: String,
+        line: String,
+        asks: Vec<String>,
+    },
+    Done {
+        line: String,
+    },
+    Failed {
+        line: String,
+    },
+}
+
+impl Progress {
+    pub(super) fn ordered(parts: Parts) -> Self {
+        Self {
+            task: None,
+            parts,
+            stage: Stage::Ordered,
+        }
+    }
+
+    pub(super) fn failed(parts: Parts, line: &str) -> Self {
+        Self {
+            task: None,
+            parts,
+            stage: Stage::Failed { line: cut(line) },
+        }
+    }
+
+    /// From a job and its log, oldest entry first.
+    pub(super) fn of(row: &TaskRow, log: &[TaskLogEntry]) -> Self {
+        let named = row.fields["parts"]
+            .as_array()
+            .or(row.fields["Parts"].as_array());
+        let names = named.into_iter().flatten().filter_map(Value::as_str);
+        Self {
+            task: Some(row.id),
+            parts: Parts::of(names),
+            stage: stage(row, log),
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Shown { .. } | Stage::Done { .. } | Stage::Failed { .. }
+        )
+    }
+
+    /// For the alert.
+    pub(super) fn text(&self) -> String {
+        match &self.stage {
+            Stage::Ordered => "**Putting back**: begins.".to_owned(),
+            Stage::Running { line, done, of } => {
+                let percent = (done * 100).checked_div(*of).unwrap_or(0).min(100);
+                let full = percent * BAR / 100;
+                let bar: String = (0..BAR)
+                    .map(|at| if at < full { '▰' } else { '▱' })
+                    .collect();
+                format!("**Putting back**: {bar} {percent} %, {done} of {of}. {line}.")
+            }
+            Stage::Shown { line, asks, .. } => {
+                let asks: Vec<String> = asks.iter().map(|ask| format!("\n- {ask}")).collect();
+                let why = match asks.is_empty() {
+                    true => String::new(),
+                    false => format!("\nLook first, because{}", asks.concat()),
+                };
+                format!("**Put back?** {line}.{why}")
+            }
+            Stage::Done { line } => format!("**{line}.**"),
+            Stage::Failed { line } => format!("**Not put back**: {line}."),
+        }
+    }
+}
+
+fn stage(row: &TaskRow, log: &[TaskLogEntry]) -> Stage {
+    let told = |wanted: fn(&&TaskLogEntry) -> bool| log.iter().rev().find(wanted);
+    let last = log.last().map_or("it ended", |entry| entry.msg.as_str());
+    match row.state {
+        TaskState::Failed => Stage::Failed {
+            line: cut(&why(log)),
+        },
+        TaskState::Completed => {
+            let file = row.output.as_ref().map(|output| output.filename.as_str());
+            let plan = told(|entry| entry.extra.contains_key("plan_hash"));
+            match plan.filter(|_| file.is_some_and(|name| name.starts_with(PLAN_FILE))) {
+                None => Stage::Done { line: cut(last) },
+                Some(plan) if plan.extra["plan_hash"].is_null() => Stage::Done { line: cut(last) },
+                Some(plan) => {
+                    let asks = plan.extra.get("asks").and_then(Value::as_array);
+                    let asks = asks.into_iter().flatten().filter_map(Value::as_str);
+                    let hash = plan.extra["plan_hash"].as_str().unwrap_or_default();
+                    Stage::Shown {
+                        hash: hash.chars().take(16).collect(),
+                        line: cut(&plan.msg),
+                        asks: asks.take(ASKS).map(cut).collect(),
+                    }
+                }
+            }
+        }
+        TaskState::Pending | TaskState::Running => {
+            let number = |entry: &TaskLogEntry, key: &str| {
+                entry.extra.get(key).and_then(Value::as_u64).unwrap_or(0)
+            };
+            match told(|entry| entry.extra.contains_key("of")) {
+                Some(entry) => Stage::Running {
+                    line: cut(&entry.msg),
+                    done: number(entry, "done"),
+                    of: number(entry, "of"),
+                },
+                None => Stage::Ordered,
+            }
+        }
+    }
+}
+
+/// What ended it, with the cause that the log has.
+fn why(log: &[TaskLogEntry]) -> String {
+    let Some(last) = log.iter().rev().find(|entry| entry.level == Level::Error) else {
+        return "it failed".to_owned();
+    };
+    match last.extra.get("error").and_then(Value::as_str) {
+        Some(error) => error.to_owned(),
+        None => last.msg.clone(),
+    }
+}
+
+fn cut(line: &str) -> String {
+    let line = neutralise(line.trim_end_matches('.'));
+    match line.char_indices().nth(LINE) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_travel_as_a_number() {
+        let some = Parts::of(["bans", "roles", "nonsense"].into_iter());
+        assert_eq!(some.names(), ["roles", "bans"]);
+        assert_eq!(Parts::from_hex(&some.hex()), Some(some));
+        assert_eq!(Parts::of(std::iter::empty()), Parts::ALL);
+        assert_eq!(Parts::from_hex("ffff"), None);
+        assert_eq!(Parts::from_hex("0"), None);
+    }
+
+    #[test]
+    fn a_bar_says_how_far_it_is() {
+        let mut progress = Progress::ordered(Parts::ALL);
+        progress.stage = Stage::Running {
+            line: "Restoring channels".to_owned(),
+            done: 12,
+            of: 40,
+        };
+        let text = progress.text();
+        assert!(text.contains("▰▰▰▱▱▱▱▱▱▱ 30 %, 12 of 40"), "{text}");
+        progress.stage = Stage::Shown {
+            hash: "a".to_owned(),
+            line: "3 to make again".to_owned(),
+            asks: vec!["30 things are changed".to_owned()],
+        };
+        let text = progress.text();
+        assert!(text.ends_with("because\n- 30 things are changed"), "{text}");
+    }
+}

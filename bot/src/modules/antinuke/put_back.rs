@@ -1,0 +1,241 @@
+//! *Put back*: orders the job that undoes an attack, and shows how far it is in the alert.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use splashtail_antinuke::{Alert, Notice};
+use splashtail_core::ids::{GuildId, TaskId};
+use splashtail_core::telemetry::Chain;
+use splashtail_guild::Id;
+use splashtail_ipc::clients::JobserverClient;
+use splashtail_storage::{Owner, StorageError, TaskLogEntry, TaskQuery, TaskRow};
+use tracing::{info, warn};
+
+use super::past::Past;
+use super::progress::{Parts, Progress};
+use super::server::Server;
+use super::service::Protection;
+use crate::error::BotError;
+use crate::modules::server_backups::KnownChannel;
+
+/// The kind of task that undoes an attack.
+pub(super) const TASK: &str = "guild_revert_incident";
+const POLL: Duration = Duration::from_secs(1);
+/// Between two edits of the alert.
+const BETWEEN_EDITS: Duration = Duration::from_millis(2500);
+/// A job that waits for a limit of Discord's longer than this is looked at again after a restart.
+const PATIENCE: Duration = Duration::from_hours(12);
+/// Jobs of a server that are looked through.
+const LOOKED_AT: u32 = 50;
+const LOG: u32 = 500;
+const MAX_KNOWN: usize = 5000;
+/// How long an order waits for what it needs to be written down.
+const WRITING: Duration = Duration::from_millis(100);
+const WRITINGS: usize = 30;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) incident: Id,
+    pub(super) parts: Parts,
+    /// Only the plan.
+    pub(super) look: bool,
+    /// The beginning of the hash of the plan that was shown.
+    pub(super) approved: Option<String>,
+}
+
+/// How far put-backs are.
+pub(super) struct PutBacks {
+    pub(super) jobserver: JobserverClient,
+    /// The oldest incident comes first.
+    known: Mutex<BTreeMap<(Id, GuildId), Progress>>,
+}
+
+impl PutBacks {
+    pub(super) fn new(jobserver: JobserverClient) -> Self {
+        Self {
+            jobserver,
+            known: Mutex::default(),
+        }
+    }
+
+    pub(super) fn get(&self, guild: GuildId, incident: Id) -> Option<Progress> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&(incident, guild)).cloned()
+    }
+
+    /// Whether it is another one than before.
+    fn set(&self, guild: GuildId, incident: Id, progress: Progress) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.insert((incident, guild), progress.clone());
+        if known.len() > MAX_KNOWN {
+            known.pop_first();
+        }
+        before.as_ref() != Some(&progress)
+    }
+}
+
+impl Protection {
+    /// Orders a put-back and follows it. Pressing twice orders one.
+    pub(super) async fn put_back(self: Arc<Self>, server: Arc<Server>, order: Order) {
+        let (guild, incident, parts) = (server.guild, order.incident, order.parts);
+        self.show_progress(guild, incident, Progress::ordered(parts));
+        let ordered = self.order(&server, &order).await;
+        match ordered {
+            Ok(row) => {
+                info!(guild.id = %guild, incident.id = %incident, task.id = %row.id, "putting back");
+                self.follow(guild, incident, row).await;
+            }
+            Err(error) => {
+                warn!(guild.id = %guild, error = %Chain(&error), "a put-back was not ordered");
+                let failed = Progress::failed(parts, &error.user_text());
+                self.show_progress(guild, incident, failed);
+            }
+        }
+    }
+
+    async fn order(&self, server: &Server, order: &Order) -> Result<TaskRow, BotError> {
+        let guild = server.guild;
+        let latest = self.latest(guild, order.incident).await?;
+        if let Some(row) = latest.as_ref().filter(|row| !row.state.is_terminal()) {
+            return Ok(row.clone());
+        }
+        // The jobserver reads what was written down.
+        self.write_all().await?;
+        for _ in 0..WRITINGS {
+            if server.past(|past| Past::is_pinned(past)) {
+                break;
+            }
+            self.clock.sleep(WRITING).await;
+        }
+        let mut data = json!({
+            "ServerID": guild,
+            "Incident": order.incident,
+            "Parts": order.parts.names(),
+            "DryRun": order.look,
+            "PlanHash": order.approved.as_deref().unwrap_or_default(),
+        });
+        let channels = server.read(|_, structure| KnownChannel::all(structure));
+        if !channels.is_empty() {
+            data["KnownChannels"] = json!(channels);
+        }
+        // One per press on what was shown: whoever presses twice, or two people at once, get one.
+        let before = latest.map(|row| row.id.to_string()).unwrap_or_default();
+        let key = format!(
+            "pb:{}:{}:{}:{}{}",
+            order.incident,
+            before.get(..8).unwrap_or_default(),
+            order.parts.hex(),
+            if order.look { "look" } else { "" },
+            order.approved.as_deref().unwrap_or_default(),
+        );
+        let jobserver = &self.put_backs.jobserver;
+        let created = jobserver.create_task(TASK, data, true, Some(&key)).await?;
+        let row = self
+            .storage
+            .tasks()
+            .get(created.task_id, self.clock.now())
+            .await?;
+        row.ok_or(BotError::Input("the job is gone".to_owned()))
+    }
+
+    /// The latest put-back of an incident.
+    async fn latest(&self, guild: GuildId, incident: Id) -> Result<Option<TaskRow>, StorageError> {
+        let rows = self.put_back_rows(guild).await?;
+        let of = |row: &TaskRow| row.fields["Incident"] == incident.json();
+        Ok(rows.into_iter().find(of))
+    }
+
+    async fn put_back_rows(&self, guild: GuildId) -> Result<Vec<TaskRow>, StorageError> {
+        let query = TaskQuery {
+            name: Some(TASK),
+            ..TaskQuery::newest(Owner::Server(guild), LOOKED_AT)
+        };
+        self.storage.tasks().list(&query, self.clock.now()).await
+    }
+
+    /// Goes on following what was under way when the process before this one ended.
+    pub(super) async fn follow_again(self: Arc<Self>, server: Arc<Server>) {
+        let incidents: Vec<Id> =
+            server.read(|engine, _| engine.incidents().map(|i| i.id).collect());
+        if incidents.is_empty() {
+            return;
+        }
+        let rows = match self.put_back_rows(server.guild).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                warn!(guild.id = %server.guild, error = %Chain(&error), "put-backs cannot be looked up");
+                return;
+            }
+        };
+        for incident in incidents {
+            let of = |row: &&TaskRow| row.fields["Incident"] == incident.json();
+            if let Some(row) = rows.iter().find(of).cloned() {
+                let protection = Arc::clone(&self);
+                let guild = server.guild;
+                tokio::spawn(async move { protection.follow(guild, incident, row).await });
+            }
+        }
+    }
+
+    /// Shows how far a job is until it ends.
+    async fn follow(self: &Arc<Self>, guild: GuildId, incident: Id, first: TaskRow) {
+        let (store, task) = (self.storage.tasks(), first.id);
+        let begun = self.clock.monotonic();
+        let mut shown: Option<Duration> = None;
+        let (mut row, mut log) = (first, Vec::new());
+        loop {
+            match self.read_on(task, &mut log).await {
+                Ok(()) => {
+                    let progress = Progress::of(&row, &log);
+                    let over = progress.is_over();
+                    let now = self.clock.monotonic();
+                    let due = shown.is_none_or(|at| now.saturating_sub(at) >= BETWEEN_EDITS);
+                    if (due || over) && self.show_progress(guild, incident, progress) {
+                        shown = Some(now);
+                    }
+                    if over || now.saturating_sub(begun) >= PATIENCE {
+                        return;
+                    }
+                }
+                Err(error) => warn!(task.id = %task, error = %Chain(&error), "cannot read a task"),
+            }
+            self.clock.sleep(POLL).await;
+            match store.get(task, self.clock.now()).await {
+                Ok(Some(now)) => row = now,
+                Ok(None) => return,
+                Err(error) => warn!(task.id = %task, error = %Chain(&error), "cannot read a task"),
+            }
+        }
+    }
+
+    /// Reads on: whoever reads the row first misses no entry of a job that has ended.
+    async fn read_on(&self, task: TaskId, log: &mut Vec<TaskLogEntry>) -> Result<(), StorageError> {
+        loop {
+            let after = log.last().map_or(0, |entry| entry.seq);
+            let more = self.storage.tasks().log(task, after, LOG).await?;
+            let whole = more.len() < LOG as usize;
+            log.extend(more);
+            if whole {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether there was anything new to show.
+    fn show_progress(&self, guild: GuildId, incident: Id, progress: Progress) -> bool {
+        let new = self.put_backs.set(guild, incident, progress);
+        if new {
+            let alert = Alert {
+                notice: Notice::Incident,
+                incident: Some(incident),
+                about: None,
+                owner: false,
+            };
+            self.alerts.push(guild, alert);
+        }
+        new
+    }
+}
