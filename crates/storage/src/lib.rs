@@ -45,7 +45,9 @@ pub use schedule::{Due, Schedule, ScheduleStore};
 pub use setting::{
     ChangedEntry, Edit, NewChange, REMEMBERED_CHANGES, SettingRow, SettingStore, Snapshot, Written,
 };
-pub use task::{ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState};
+pub use task::{
+    Advance, ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState,
+};
 pub use task_queue::{
     BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,
     Wanted,

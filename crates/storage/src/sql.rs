@@ -6,7 +6,7 @@ macro_rules! task_columns {
     () => {
         "task_id, task_name, owner, fields, encrypted, state, output, requested, attempts, fence, \
          lease_owner, lease_until, run_after, slot_guild, slot_kind, expires_at, created_at, \
-         last_updated, log_count"
+         last_updated, log_count, progress, deadline_at"
     };
 }
 pub(crate) use task_columns;

@@ -98,8 +98,36 @@ pub struct TaskRow {
     /// The task is invisible from then on, once it has ended. Its end moves this on.
     pub expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
-    /// The last change of state or log.
+    /// The last change of state, log or advance.
     pub last_updated: DateTime<Utc>,
+    /// How far it is, as its runner told last.
+    pub advance: Option<Advance>,
+    /// It is given up then, by the database's clock; `None` = never.
+    pub deadline_at: Option<DateTime<Utc>>,
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advance {
+    /// Of what `done` and `total` are numbers, such as `messages`.
+    pub what: String,
+    pub done: u64,
+    /// At least 1; may change while the task learns how much there is.
+    pub total: u64,
+    /// An estimate; `None` while nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
+}
+
+impl Advance {
+    /// Hundredths that are done. Only what is complete has all of them.
+    pub fn percent(&self) -> u8 {
+        if self.done >= self.total {
+            return 100;
+        }
+        let hundredths = u128::from(self.done) * 100 / u128::from(self.total.max(1));
+        u8::try_from(hundredths.min(99)).unwrap_or(99)
+    }
 }
 
 impl TaskRow {
@@ -183,5 +211,7 @@ pub(crate) fn read(row: &Row) -> Result<TaskRow, StorageError> {
         expires_at: row.get("expires_at")?,
         created_at: row.get("created_at")?,
         last_updated: row.get("last_updated")?,
+        advance: row.maybe_json("progress")?,
+        deadline_at: row.get("deadline_at")?,
     })
 }

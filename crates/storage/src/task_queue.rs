@@ -8,7 +8,7 @@ use splashtail_core::ids::TaskId;
 
 use crate::error::StorageError;
 use crate::log_entry::NewLogEntry;
-use crate::task::{TaskOutput, TaskRow, TaskState};
+use crate::task::{Advance, TaskOutput, TaskRow, TaskState};
 
 /// Tasks as runners see them.
 ///
@@ -55,6 +55,14 @@ pub trait TaskQueue: Send + Sync {
     /// Appends to the log. After [`crate::MAX_ENTRIES`] entries one note says so, and further
     /// ones are dropped (still answering `true`).
     async fn append(&self, lease: Lease, entry: &NewLogEntry) -> Result<bool, StorageError>;
+
+    /// Tells how far the task is. It proves no progress: only records do.
+    async fn advance(
+        &self,
+        lease: Lease,
+        advance: &Advance,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StorageError>;
 
     /// Ends the task: state, output, last log entry, end of its secret, its slot and its steps in
     /// one transaction.

@@ -52,6 +52,9 @@ pub trait TaskStore: Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Vec<TaskRow>, StorageError>;
 
+    /// The newest tasks, whoever owns them. It walks through all: for the directory of one operator.
+    async fn newest(&self, limit: u32) -> Result<Vec<TaskRow>, StorageError>;
+
     /// The entries behind `after` (0: from the first), oldest first.
     async fn log(
         &self,
@@ -74,6 +77,10 @@ pub trait TaskStore: Send + Sync {
     /// clock.
     async fn abandoned(&self, age: Duration, limit: u32) -> Result<Vec<TaskId>, StorageError>;
 
+    /// Tasks that have not ended and whose deadline has passed by the database's clock, the most
+    /// overdue first.
+    async fn overdue(&self, limit: u32) -> Result<Vec<TaskId>, StorageError>;
+
     /// Removes an ended task and its log; `false` when it is not there or has not ended.
     async fn delete(&self, id: TaskId) -> Result<bool, StorageError>;
 }
@@ -95,6 +102,8 @@ pub struct NewTask {
     pub priority: Priority,
     /// Not taken by a runner before, by the database's clock; `None` = at once.
     pub run_after: Option<DateTime<Utc>>,
+    /// How long after it may first run it is given up; `None` = never.
+    pub deadline: Option<Duration>,
     /// The task that ordered this one.
     pub parent: Option<TaskId>,
     /// Who is behind it.

@@ -303,6 +303,7 @@ impl TestServer {
             execute: true,
             priority: Priority::Interactive,
             run_after: None,
+            deadline: None,
             parent: None,
             actor: None,
             expires_at: None,

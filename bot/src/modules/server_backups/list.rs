@@ -166,6 +166,8 @@ mod tests {
             slot: None,
             created_at: at,
             last_updated: at,
+            advance: None,
+            deadline_at: None,
         }
     }
 

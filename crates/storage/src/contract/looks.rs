@@ -6,7 +6,7 @@ use super::*;
 use crate::engine::{Engine, Sql};
 use crate::schedule::DUE;
 use crate::task_queue::statements::CLAIM;
-use crate::task_store::statements::{ABANDONED_TASKS, EXPIRED_TASKS};
+use crate::task_store::statements::{ABANDONED_TASKS, EXPIRED_TASKS, OVERDUE_TASKS};
 use crate::token::PURGE_TOKENS;
 
 contract!(looks_pass_over_nothing_that_waits);
@@ -23,7 +23,7 @@ struct Look {
     indexes: &'static [&'static str],
 }
 
-const LOOKS: [Look; 5] = [
+const LOOKS: [Look; 6] = [
     Look {
         sql: CLAIM,
         values: &["'me'", "6000", r#"'["backup"]'"#],
@@ -38,6 +38,11 @@ const LOOKS: [Look; 5] = [
         sql: ABANDONED_TASKS,
         values: &["86400000", "100"],
         indexes: &["tasks_not_started"],
+    },
+    Look {
+        sql: OVERDUE_TASKS,
+        values: &["100"],
+        indexes: &["tasks_by_deadline"],
     },
     Look {
         sql: DUE,
@@ -160,9 +165,9 @@ async fn fill(engine: &Engine) {
         let id = id.replace("KIND", kind);
         format!(
             "INSERT INTO tasks (task_id, task_name, owner, fields, encrypted, state, requested, \
-                 run_after, priority, expires_at, created_at, last_updated) {numbers} \
+                 run_after, priority, expires_at, deadline_at, created_at, last_updated) {numbers} \
              SELECT {id}, 'backup', 'u/1', '{{}}', FALSE, '{state}', {requested}, {at}, \
-                 {priority}, {at}, {at}, {at} FROM numbers"
+                 {priority}, {at}, {at}, {at}, {at} FROM numbers"
         )
     };
     let schedule = format!(

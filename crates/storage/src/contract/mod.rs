@@ -86,6 +86,7 @@ fn task(at_ms: i64) -> NewTask {
         execute: true,
         priority: Priority::Interactive,
         run_after: None,
+        deadline: None,
         parent: None,
         actor: None,
         expires_at: None,

@@ -2,8 +2,8 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::log_entry::MAX_ENTRIES;
-use crate::task::{TaskOutput, TaskState};
-use crate::task_queue::{BYTES_PER_PAGE, End, Park, Progress, STEPS_PER_PAGE};
+use crate::task::{Advance, TaskOutput, TaskState};
+use crate::task_queue::{BYTES_PER_PAGE, End, Lease, Park, Progress, STEPS_PER_PAGE};
 
 contract!(
     a_task_is_claimed_by_one_runner,
@@ -18,6 +18,7 @@ contract!(
     only_crashes_without_progress_count,
     the_log_is_bounded,
     finishing_removes_what_only_a_running_task_needs,
+    a_runner_tells_how_far_it_is,
     only_known_names_are_claimed,
 );
 
@@ -474,4 +475,28 @@ async fn only_known_names_are_claimed(storage: Storage) {
             .unwrap()
             .is_none()
     );
+}
+
+async fn a_runner_tells_how_far_it_is(storage: Storage) {
+    let row = created(&storage, &task(0)).await;
+    assert_eq!(row.advance, None);
+    let lease = claim(&storage).await.unwrap().lease;
+    let advance = Advance {
+        what: "messages".to_owned(),
+        done: 5,
+        total: 10,
+        seconds_left: Some(3),
+    };
+    let queue = storage.queue();
+    assert!(queue.advance(lease, &advance, t(7)).await.unwrap());
+    let told = storage.tasks().get(row.id, t(8)).await.unwrap().unwrap();
+    assert_eq!(
+        (told.advance, told.last_updated),
+        (Some(advance.clone()), stored(7))
+    );
+    let stale = Lease {
+        fence: lease.fence - 1,
+        ..lease
+    };
+    assert!(!queue.advance(stale, &advance, t(9)).await.unwrap());
 }

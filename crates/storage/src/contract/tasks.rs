@@ -22,6 +22,7 @@ contract!(
     expired_tasks_are_invisible_and_can_be_removed,
     expired_tasks_are_read_in_pages,
     abandoned_tasks_are_found,
+    overdue_tasks_are_found_until_they_have_ended,
     an_unknown_task_is_no_error,
 );
 
@@ -535,4 +536,46 @@ async fn an_unknown_task_is_no_error(storage: Storage) {
         None
     );
     storage.queue().free_slot(id).await.unwrap();
+}
+
+/// Counted from the time from which on they may run.
+async fn overdue_tasks_are_found_until_they_have_ended(storage: Storage) {
+    let tasks = storage.tasks();
+    let with = |deadline, execute| NewTask {
+        deadline,
+        execute,
+        ..task(0)
+    };
+    let long = Some(Duration::from_secs(3600));
+    let (now, no_time) = (
+        created(&storage, &with(long, true)).await,
+        Some(Duration::ZERO),
+    );
+    assert_eq!(
+        now.deadline_at,
+        Some(now.run_after + Duration::from_secs(3600))
+    );
+    assert_eq!(created(&storage, &with(None, true)).await.deadline_at, None);
+    let later = NewTask {
+        run_after: Some(t(90_000_000_000)),
+        ..with(no_time, true)
+    };
+    let later = created(&storage, &later).await;
+    assert_eq!(later.deadline_at, Some(stored(90_000_000_000)));
+    let over = created(&storage, &with(no_time, true)).await;
+    assert_eq!(tasks.overdue(9).await.unwrap(), [over.id]);
+    tasks.cancel(over.id, &entry(1, "deadline")).await.unwrap();
+    assert_eq!(tasks.overdue(9).await.unwrap(), []);
+
+    let waiting = created(&storage, &with(long, false)).await;
+    let hours = format!(
+        "UPDATE tasks SET run_after = created_at, deadline_at = created_at \
+         WHERE task_id = '{}' RETURNING log_count",
+        waiting.id
+    );
+    storage.number(hours).await;
+    let Start::Started(started) = tasks.start(waiting.id, t(2)).await.unwrap() else {
+        panic!("not started")
+    };
+    assert_eq!(started.deadline_at, Some(started.run_after));
 }

@@ -18,7 +18,7 @@ use crate::sql::{
     DELETE_SECRET, DELETE_STEPS, FREE_SLOT, after, asked, clocked, held, kept, length, now,
     progress, task_columns,
 };
-use crate::task;
+use crate::task::{self, Advance};
 
 impl Storage {
     pub fn queue(&self) -> &dyn TaskQueue {
@@ -251,6 +251,8 @@ const RECORD_STEP: &str = concat!(
      SELECT 1 FROM held"
 );
 
+const ADVANCE: &str = concat!("UPDATE tasks SET last_updated = $3, progress = $4", held!());
+
 macro_rules! finish {
     ($engine:ident) => {
         concat!(
@@ -392,6 +394,21 @@ impl TaskQueue for Engine {
         insert_counted(&mut tx, lease.task, row.get("log_count")?, entry).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    async fn advance(
+        &self,
+        lease: Lease,
+        advance: &Advance,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StorageError> {
+        let advance = serde_json::to_string(advance).map_err(StorageError::corrupt)?;
+        let advance = query(ADVANCE)
+            .bind(lease.task)
+            .bind(lease.fence)
+            .bind(at)
+            .bind(advance);
+        Ok(self.execute(advance).await? == 1)
     }
 
     async fn finish(

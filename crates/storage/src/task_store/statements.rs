@@ -23,17 +23,37 @@ impl Storage {
     }
 }
 
+/// So many milliseconds after a time that a parameter gives, or after now.
+macro_rules! later {
+    (sqlite, $from:expr, $by:expr) => {
+        concat!("COALESCE(", $from, ", ", now!(sqlite), ") + ", $by)
+    };
+    (postgres, $from:expr, $by:expr) => {
+        concat!(
+            "COALESCE(",
+            $from,
+            "::timestamptz, ",
+            now!(postgres),
+            ") + ",
+            $by,
+            "::bigint * interval '1 millisecond'"
+        )
+    };
+}
+
 /// No row: the key was used before.
 macro_rules! insert_task {
     ($engine:ident) => {
         concat!(
             "INSERT INTO tasks (task_id, task_name, owner, fields, encrypted, state, requested, \
                 slot_guild, slot_kind, client, idempotency, expires_at, created_at, last_updated, \
-                run_after, priority, parent, actor) \
+                run_after, priority, parent, actor, deadline_at) \
              VALUES ($1, $2, $3, $4, $5, 'pending', $6, $8, $9, $10, $11, $12, $7, $7, \
                 COALESCE($13, ",
             now!($engine),
-            "), $14, $15, $16) \
+            "), $14, $15, $16, ",
+            later!($engine, "$13", "$17"),
+            ") \
              ON CONFLICT (client, task_name, idempotency) WHERE idempotency IS NOT NULL DO NOTHING \
              RETURNING ",
             task_columns!()
@@ -115,6 +135,12 @@ const LIST_TASKS: &str = concat!(
       ORDER BY created_at DESC, task_id DESC LIMIT $6"
 );
 
+const NEWEST_TASKS: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM tasks ORDER BY created_at DESC, task_id DESC LIMIT $1"
+);
+
 const READ_LOG: &str = "\
     SELECT seq, level, ts, msg, extra FROM task_log \
     WHERE task_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
@@ -149,6 +175,18 @@ macro_rules! abandoned {
 
 pub(crate) const ABANDONED_TASKS: Sql = clocked!(abandoned);
 
+macro_rules! overdue {
+    ($engine:ident) => {
+        concat!(
+            "SELECT task_id FROM tasks WHERE deadline_at <= ",
+            asked!($engine),
+            " AND state IN ('pending', 'running') ORDER BY deadline_at LIMIT $1"
+        )
+    };
+}
+
+pub(crate) const OVERDUE_TASKS: Sql = clocked!(overdue);
+
 const DELETE_TASK: &str =
     "DELETE FROM tasks WHERE task_id = $1 AND state IN ('completed', 'failed')";
 
@@ -157,6 +195,9 @@ macro_rules! request_task {
         concat!(
             "UPDATE tasks SET requested = TRUE, last_updated = $2, run_after = ",
             now!($engine),
+            ", deadline_at = deadline_at + (",
+            now!($engine),
+            " - run_after)",
             " WHERE task_id = $1 AND state = 'pending' AND NOT requested RETURNING ",
             task_columns!()
         )
@@ -214,7 +255,8 @@ impl TaskStore for Engine {
             .bind(task.run_after)
             .bind(task.priority as i32)
             .bind(task.parent)
-            .bind(task.actor.as_deref());
+            .bind(task.actor.as_deref())
+            .bind(task.deadline.map(length));
         let mut tx = self.begin().await?;
         let Some(row) = tx.fetch_optional(insert).await? else {
             tx.rollback().await?;
@@ -334,6 +376,11 @@ impl TaskStore for Engine {
         found.iter().map(task::read).collect()
     }
 
+    async fn newest(&self, limit: u32) -> Result<Vec<TaskRow>, StorageError> {
+        let found = self.fetch_all(query(NEWEST_TASKS).bind(limit)).await?;
+        found.iter().map(task::read).collect()
+    }
+
     async fn log(
         &self,
         id: TaskId,
@@ -370,6 +417,11 @@ impl TaskStore for Engine {
     async fn abandoned(&self, age: Duration, limit: u32) -> Result<Vec<TaskId>, StorageError> {
         let abandoned = query(ABANDONED_TASKS).bind(length(age)).bind(limit);
         let found = self.fetch_all(abandoned).await?;
+        found.iter().map(|row| row.get("task_id")).collect()
+    }
+
+    async fn overdue(&self, limit: u32) -> Result<Vec<TaskId>, StorageError> {
+        let found = self.fetch_all(query(OVERDUE_TASKS).bind(limit)).await?;
         found.iter().map(|row| row.get("task_id")).collect()
     }
 
