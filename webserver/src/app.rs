@@ -11,6 +11,8 @@ use splashtail_ipc::cache::{self, Cache, CacheError};
 use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, JobserverClient};
 use splashtail_ipc::signing::{Signer, tag};
 use splashtail_storage::Storage;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
 use crate::fleet::Fleet;
@@ -25,6 +27,8 @@ use crate::site::Site;
 
 /// The name under which this daemon signs its calls.
 const CLIENT: &str = "api";
+/// Logs that are followed at a time.
+const FOLLOWERS: usize = 1024;
 const SUMMARY_PERIOD: Duration = Duration::from_secs(1);
 
 pub type AppState = Arc<App>;
@@ -43,6 +47,10 @@ pub struct App {
     pub objects: Objects,
     pub links: LinkSigner,
     pub summary: Fresh<JobsSummary, ApiError>,
+    /// Places for those who follow a log.
+    pub followers: Arc<Semaphore>,
+    /// Fires when the server stops.
+    pub shutdown: CancellationToken,
     pub site: Site,
     /// The OpenAPI document as JSON.
     pub document: Bytes,
@@ -76,6 +84,7 @@ impl App {
         site: Site,
         proxy: DeployProxy,
         clock: SharedClock,
+        shutdown: CancellationToken,
     ) -> Result<Self, AppError> {
         let secret = config
             .client_secret(CLIENT)
@@ -96,6 +105,8 @@ impl App {
             objects: Objects::open(&config.object_storage)?,
             links: LinkSigner::new(meta.link_key.clone().ok_or(AppError::NoLinkKey)?),
             summary: Fresh::new(SUMMARY_PERIOD, clock.clone()),
+            followers: Arc::new(Semaphore::new(FOLLOWERS)),
+            shutdown,
             site,
             proxy,
             document: openapi::render(routes::document(), &config)?,

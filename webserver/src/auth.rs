@@ -8,11 +8,11 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use splashtail_api_types::tasks::TargetType;
 use splashtail_core::ids::UserId;
+use splashtail_jobs::render;
 use splashtail_storage::{Owner, TokenHash, UserState};
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::render;
 
 const USER_AUTH: HeaderName = HeaderName::from_static("user-auth");
 const SERVER_AUTH: HeaderName = HeaderName::from_static("server-auth");

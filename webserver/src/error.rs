@@ -55,6 +55,8 @@ pub enum ApiError {
     ClusterUnavailable,
     #[error("this cluster runs on another host, and only the webserver there can ask it")]
     ClusterElsewhere,
+    #[error("too many logs are followed at this time")]
+    Crowded,
     #[error("the range lies outside the file")]
     Range { size: u64 },
     /// Another daemon said no to what the caller asked for.
@@ -164,6 +166,7 @@ impl ApiError {
             Self::FleetUnavailable => (StatusCode::PRECONDITION_FAILED, "fleet_unavailable"),
             Self::ClusterUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "cluster_unavailable"),
             Self::ClusterElsewhere => (StatusCode::SERVICE_UNAVAILABLE, "cluster_elsewhere"),
+            Self::Crowded => (StatusCode::SERVICE_UNAVAILABLE, "crowded"),
             Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
             Self::Refused { status, body, .. } => (*status, &body.code),
             Self::Unreachable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -190,9 +193,10 @@ impl ApiError {
         match self {
             Self::RateLimited(exceeded) => Some(exceeded.retry_after()),
             Self::FleetUnavailable => Some(FLEET_RETRY),
-            Self::ClusterUnavailable | Self::Unreachable { .. } | Self::Upstream { .. } => {
-                Some(OUTAGE_RETRY)
-            }
+            Self::ClusterUnavailable
+            | Self::Crowded
+            | Self::Unreachable { .. }
+            | Self::Upstream { .. } => Some(OUTAGE_RETRY),
             Self::Storage(StorageError::Unavailable(_)) => Some(OUTAGE_RETRY),
             Self::Cache(error) if error.passes() => Some(OUTAGE_RETRY),
             Self::Refused { retry_after, .. } => *retry_after,

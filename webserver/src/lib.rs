@@ -18,7 +18,6 @@ mod objects;
 mod openapi;
 mod operators;
 mod rate_limit;
-mod render;
 mod routes;
 mod site;
 
@@ -105,7 +104,14 @@ pub async fn run(
             Err(StorageError::Stopped) => return Ok(()),
             reached => reached.context("the database cannot be used")?,
         };
-        let app = App::new(config.clone(), storage, site, proxy, clock.clone())?;
+        let app = App::new(
+            config.clone(),
+            storage,
+            site,
+            proxy,
+            clock.clone(),
+            shutdown.clone(),
+        )?;
         let app = Arc::new(app);
         // Nobody else sets it.
         let _ = app_router.set(layers::wrap(routes::router(&app), &app));

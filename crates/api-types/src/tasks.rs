@@ -142,6 +142,21 @@ pub struct PartialTask {
     pub created_at: DateTime<Utc>,
 }
 
+/// How far a running task is, as it told last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskProgress {
+    /// Of what `done` and `total` are numbers.
+    #[schema(example = "messages")]
+    pub what: String,
+    pub done: u64,
+    pub total: u64,
+    /// 100 only when all is done.
+    #[schema(maximum = 100)]
+    pub percent: u8,
+    /// An estimate; `null` while nothing is known.
+    pub seconds_left: Option<u64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Task {
     #[schema(value_type = Uuid)]
@@ -156,6 +171,12 @@ pub struct Task {
     /// Oldest first.
     pub statuses: Vec<StatusEntry>,
     pub task_for: TaskFor,
+    /// `null` before it has told any.
+    #[serde(default)]
+    pub progress: Option<TaskProgress>,
+    /// When the task is given up, if it has not ended; `null` = never.
+    #[serde(default)]
+    pub deadline: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -16,6 +16,7 @@ use crate::error::JobError;
 use crate::held::Held;
 use crate::journal::Journal;
 use crate::metrics;
+use crate::pace::Pace;
 use crate::secret::{DataKey, SecretBytes};
 
 /// What a running job has at hand.
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     secret: Option<SecretBytes>,
     data_key: DataKey,
     used: Mutex<HashSet<String>>,
+    pace: Mutex<Pace>,
 }
 
 impl JobContext {
@@ -55,6 +57,7 @@ impl JobContext {
                 secret,
                 data_key,
                 used: Mutex::default(),
+                pace: Mutex::default(),
             }),
             scope: String::new(),
             fields: None,
@@ -244,6 +247,24 @@ impl JobContext {
             Err(error) => {
                 tracing::warn!(job.id = %self.id(), error = %Chain(&error), "a log line was lost");
             }
+        }
+    }
+
+    /// Tells whoever watches how far the job is: `done` of `total`, of what. May be called as often
+    /// as something is done; about once a second it is written down, with an estimate of the time
+    /// left. As with the log, progress does not fail for its report.
+    pub async fn advance(&self, what: &str, done: u64, total: u64) {
+        let (held, queue) = (self.held(), self.held().storage.queue());
+        let advance = {
+            let pace = self.shared.pace.lock();
+            let mut pace = pace.unwrap_or_else(PoisonError::into_inner);
+            pace.tell(held.clock.monotonic(), what, done, total)
+        };
+        let Some(advance) = advance else { return };
+        let at = held.clock.now();
+        let told = held.write(|| queue.advance(held.lease, &advance, at)).await;
+        if let Err(error) = told {
+            tracing::debug!(job.id = %self.id(), error = %Chain(&error), "an advance was lost");
         }
     }
 

@@ -119,6 +119,33 @@ impl Engine {
         self.drain(runs).await;
     }
 
+    /// Runs this one task and no other until it has ended, or until `shutdown` as [`Engine::run`]
+    /// does. Waits that it has to sit out are waited for; there is no upkeep.
+    pub async fn run_only(&self, task: TaskId, shutdown: CancellationToken) {
+        let (mut runs, scan) = (JoinSet::new(), self.inner.timing.scan);
+        while !shutdown.is_cancelled() {
+            while runs.try_join_next().is_some() {}
+            if runs.is_empty() {
+                if let Ok(Some(taken)) = self.claim(Some(task), &shutdown).await {
+                    self.begin(&mut runs, taken);
+                    continue;
+                }
+                let row = self.inner.storage.tasks();
+                let row = row.get(task, self.inner.clock.now());
+                let row = within(self.inner.timing.deadline, row).await;
+                if row.is_ok_and(|row| row.is_none_or(|row| row.state.is_terminal())) {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                Some(_) = runs.join_next() => {}
+                () = self.inner.clock.sleep(scan) => {}
+            }
+        }
+        self.drain(runs).await;
+    }
+
     /// What to ask the database for: one task, or any (`Some(None)`). Nothing while there is no
     /// capacity, or nothing to be expected.
     #[allow(clippy::option_option, reason = "whether to ask, and for what")]

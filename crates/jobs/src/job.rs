@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::Value;
 use splashtail_core::ids::{GuildId, TaskId};
@@ -6,6 +8,8 @@ use splashtail_storage::{Owner, Priority, TaskRow};
 use crate::context::JobContext;
 use crate::error::{JobError, PrepareError};
 use crate::secret::SecretBytes;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A kind of task.
 #[async_trait]
@@ -22,6 +26,12 @@ pub trait Job: Send + Sync + 'static {
     /// How much of an engine's capacity a run of it takes, at least 1.
     fn weight(&self) -> u32 {
         1
+    }
+
+    /// How long after it was started a task is given up, whatever it waits for; `None` = never.
+    /// It has to leave room for every wait that Discord may dictate.
+    fn deadline(&self) -> Option<Duration> {
+        Some(DAY)
     }
 
     fn priority(&self) -> Priority {

@@ -16,11 +16,14 @@ mod deadline;
 mod effect;
 mod engine;
 mod error;
+pub mod follow;
 mod held;
 mod job;
 mod journal;
 mod metrics;
 mod orders;
+mod pace;
+pub mod render;
 mod run;
 mod schedule;
 mod secret;
@@ -37,6 +40,7 @@ pub use orders::CreateRequest;
 pub use schedule::{InvalidCron, first_at};
 pub use secret::{DataKey, InvalidDataKey, SecretBytes};
 pub use splashtail_storage::{
-    IDEMPOTENCY_KEY_LEN, Item, Level, Outcome, Owner, Priority, Schedule, Tally, TaskRow, TaskState,
+    Advance, IDEMPOTENCY_KEY_LEN, Item, Level, Outcome, Owner, Priority, Schedule, Tally, TaskRow,
+    TaskState,
 };
 pub use timing::{MAX_ATTEMPTS, Timing};

@@ -4,16 +4,17 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use splashtail_api_types::tasks::{TaskCreateResponse, TaskFor, TaskInfo};
+use splashtail_api_types::tasks::TaskCreateResponse;
 use splashtail_core::ids::TaskId;
 use splashtail_storage::{
-    Creation, IDEMPOTENCY_KEY_LEN, Idempotency, Level, NewLogEntry, NewTask, Owner, Priority, Slot,
-    Start, TaskRow, TaskState,
+    Creation, IDEMPOTENCY_KEY_LEN, Idempotency, Level, NewLogEntry, NewTask, Priority, Slot, Start,
+    TaskRow, TaskState,
 };
 
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::job::Job;
+use crate::render;
 use crate::run::tidy_up;
 
 /// An order for a task.
@@ -122,6 +123,7 @@ impl Engine {
             execute,
             priority: priority.unwrap_or_else(|| job.priority()),
             run_after,
+            deadline: job.deadline(),
             parent,
             actor,
             expires_at: self.inner.keep.map(|keep| created_at + keep),
@@ -222,22 +224,8 @@ fn taken(slot: Option<&Slot>, by: TaskId) -> EngineError {
 }
 
 fn response(row: TaskRow) -> TaskCreateResponse {
-    let expiry = row.expiry().map_or(0, |expiry| {
-        i64::try_from(expiry.as_nanos()).unwrap_or(i64::MAX)
-    });
     TaskCreateResponse {
         task_id: row.id,
-        task_info: TaskInfo {
-            name: row.name,
-            task_for: match row.owner {
-                Owner::Server(id) => TaskFor::server(id),
-                Owner::User(id) => TaskFor::user(id),
-            },
-            task_fields: row.fields,
-            expiry,
-            valid: true,
-            resumable: true,
-            encrypted: row.encrypted,
-        },
+        task_info: render::task_info(row),
     }
 }

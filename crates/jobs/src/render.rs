@@ -1,12 +1,12 @@
-//! From stored rows to public shapes.
+//! From stored rows to public shapes: whoever shows a task, shows it alike.
 
 use serde_json::Value;
 use splashtail_api_types::tasks::{
     JobsSummary, PartialTask, StatusEntry, StatusLevel, TargetType, Task, TaskFor, TaskInfo,
-    TaskOutput, TaskState,
+    TaskOutput, TaskProgress, TaskState,
 };
 use splashtail_storage::{
-    Level, Owner, TaskCounts, TaskLogEntry, TaskOutput as StoredOutput, TaskRow,
+    Advance, Level, Owner, TaskCounts, TaskLogEntry, TaskOutput as StoredOutput, TaskRow,
     TaskState as StoredState,
 };
 
@@ -38,27 +38,42 @@ pub fn partial_task(row: &TaskRow) -> PartialTask {
 }
 
 pub fn task(row: TaskRow, log: Vec<TaskLogEntry>) -> Task {
-    let expiry = expiry(&row);
-    let task_for = owner(row.owner);
     Task {
         task_id: row.id,
         task_name: row.name.clone(),
-        expiry,
+        expiry: expiry(&row),
         state: state(row.state),
         created_at: row.created_at,
-        output: row.output.map(output),
-        task_info: TaskInfo {
-            name: row.name,
-            task_for: task_for.clone(),
-            task_fields: row.fields,
-            expiry: expiry.unwrap_or(0),
-            valid: true,
-            // The engine journals every kind.
-            resumable: true,
-            encrypted: row.encrypted,
-        },
+        output: row.output.clone().map(output),
         statuses: log.into_iter().map(status_entry).collect(),
-        task_for,
+        task_for: owner(row.owner),
+        progress: row.advance.as_ref().map(progress),
+        deadline: row.deadline_at,
+        task_info: task_info(row),
+    }
+}
+
+pub fn task_info(row: TaskRow) -> TaskInfo {
+    let expiry = expiry(&row).unwrap_or(0);
+    TaskInfo {
+        name: row.name,
+        task_for: owner(row.owner),
+        task_fields: row.fields,
+        expiry,
+        valid: true,
+        // The engine journals every kind.
+        resumable: true,
+        encrypted: row.encrypted,
+    }
+}
+
+pub fn progress(advance: &Advance) -> TaskProgress {
+    TaskProgress {
+        what: advance.what.clone(),
+        done: advance.done,
+        total: advance.total,
+        percent: advance.percent(),
+        seconds_left: advance.seconds_left,
     }
 }
 
@@ -102,7 +117,7 @@ fn state(state: StoredState) -> TaskState {
     clippy::cast_precision_loss,
     reason = "milliseconds of this era are below 2^53"
 )]
-fn status_entry(entry: TaskLogEntry) -> StatusEntry {
+pub fn status_entry(entry: TaskLogEntry) -> StatusEntry {
     let bot_display_ignore = entry.extra.get("botDisplayIgnore").and_then(|names| {
         let names = names.as_array()?.iter();
         Some(names.filter_map(Value::as_str).map(str::to_owned).collect())

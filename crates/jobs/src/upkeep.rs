@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deadline::{CallError, within};
 use crate::engine::Engine;
+use crate::run::tidy_up;
 use crate::schedule;
 
-/// Abandoned tasks that one sweep ends.
-const ABANDONED: u32 = 100;
+/// Abandoned tasks, and overdue ones, that one sweep ends.
+const ENDED_AT_ONCE: u32 = 100;
 /// Expired tasks that are read at a time.
 const BATCH: u32 = 50;
 /// Batches of one sweep. What is left waits for the next.
@@ -51,6 +52,9 @@ async fn sweep(engine: &Engine, after: &mut Option<ExpiryCursor>) {
     if let Err(error) = abandoned(engine).await {
         tracing::warn!(error = %Chain(&error), "abandoned tasks were not looked for");
     }
+    if let Err(error) = overdue(engine).await {
+        tracing::warn!(error = %Chain(&error), "overdue tasks were not looked for");
+    }
     match expired(engine, after).await {
         Ok(0) => {}
         Ok(deleted) => tracing::info!(jobs = deleted, "deleted what has expired"),
@@ -82,11 +86,30 @@ async fn tokens(engine: &Engine) -> Result<(), CallError> {
 async fn abandoned(engine: &Engine) -> Result<(), CallError> {
     let (tasks, timing) = (engine.inner.storage.tasks(), engine.inner.timing);
     let now = engine.inner.clock.now();
-    let found = tasks.abandoned(timing.abandon, ABANDONED);
+    let found = tasks.abandoned(timing.abandon, ENDED_AT_ONCE);
     for id in within(timing.deadline, found).await? {
         let extra = Map::from_iter([("code".to_owned(), Value::from("never_started"))]);
         let entry = NewLogEntry::new(Level::Error, now, "Nobody started this task", extra);
         within(timing.deadline, tasks.cancel(id, &entry)).await?;
+    }
+    Ok(())
+}
+
+/// Gives up tasks whose deadline has passed: what they recorded stays in their log and ledger.
+async fn overdue(engine: &Engine) -> Result<(), CallError> {
+    let (tasks, deadline) = (engine.inner.storage.tasks(), engine.inner.timing.deadline);
+    for id in within(deadline, tasks.overdue(ENDED_AT_ONCE)).await? {
+        let extra = Map::from_iter([("code".to_owned(), Value::from("deadline"))]);
+        let message = "Given up: it did not end within its deadline";
+        let entry = NewLogEntry::new(Level::Error, engine.inner.clock.now(), message, extra);
+        let ended = within(deadline, tasks.cancel(id, &entry)).await?;
+        if let Some(ended) = ended.filter(|ended| ended.changed) {
+            tracing::warn!(job.id = %id, job.name = %ended.task.name, "a task passed its deadline");
+            engine.stop_cancelled(id);
+            if let Some(job) = engine.inner.jobs.get(ended.task.name.as_str()) {
+                tidy_up(&**job, id).await;
+            }
+        }
     }
     Ok(())
 }

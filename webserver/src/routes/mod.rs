@@ -48,6 +48,8 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(tasks::list_tasks))
         .routes(routes!(tasks::get_task))
         .routes(limit(routes!(tasks::create_task), CREATE_TASK))
+        .routes(routes!(tasks::cancel_task))
+        .routes(routes!(tasks::follow_task))
         .routes(limit(routes!(download::get_download_link), DOWNLOAD))
         .routes(routes!(output::get_output))
         .routes(limit(routes!(ioauth::login), IOAUTH))

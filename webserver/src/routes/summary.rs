@@ -1,10 +1,10 @@
 use axum::Json;
 use axum::extract::State;
 use splashtail_api_types::tasks::JobsSummary;
+use splashtail_jobs::render;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::render;
 
 /// How many tasks are in each state.
 ///

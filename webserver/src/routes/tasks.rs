@@ -1,12 +1,21 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
-use http::{HeaderMap, HeaderName};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use splashtail_api_types::ErrorBody;
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
 use splashtail_core::ids::TaskId;
+use splashtail_jobs::follow::{self, Told};
+use splashtail_jobs::render;
 use splashtail_storage::{MAX_ENTRIES, Owner, TaskQuery, TaskRow};
 use utoipa::IntoParams;
 
@@ -14,8 +23,10 @@ use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathOf, QueryOf};
-use crate::render;
 
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Between two signs of life to whoever follows a log.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const DEFAULT_PAGE: u32 = 50;
 const MAX_PAGE: u32 = 100;
@@ -150,6 +161,101 @@ pub async fn create_task(
     Ok(Json(created))
 }
 
+/// Cancel a task.
+///
+/// A task that has ended stays as it is.
+#[utoipa::path(post, path = "/entities/{id}/tasks/{task}/cancel", tag = "Tasks", operation_id = "cancel_task",
+    params(
+        ("id" = String, Path, description = "The server or user that the token belongs to"),
+        ("task" = uuid::Uuid, Path, description = "The task"),
+    ),
+    security(("User" = []), ("Server" = [])),
+    responses(
+        (status = 204, description = "The task has ended"),
+        (status = 403, description = "The token belongs to somebody else", body = ErrorBody),
+        (status = 404, description = "No such task of this owner", body = ErrorBody),
+        (status = 502, description = "The jobserver answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "The jobserver cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn cancel_task(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((id, task)): PathOf<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    caller.require(&id)?;
+    let row = owned(&app, &caller, &task).await?;
+    app.jobserver
+        .cancel_task(row.id)
+        .await
+        .map_err(|error| ApiError::from_daemon("jobserver", error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LogQuery {
+    /// Only what is behind this entry; as the header `Last-Event-ID`, which wins.
+    after: Option<i64>,
+}
+
+/// Follow a task's log.
+///
+/// Server-sent events: `entry` (a `StatusEntry`) under its number, `progress` (a `TaskProgress`), and
+/// `end` with the task's state. The stream ends after a quarter of an hour at the latest; with
+/// `Last-Event-ID` it goes on.
+#[utoipa::path(get, path = "/entities/{id}/tasks/{task}/log", tag = "Tasks", operation_id = "follow_task",
+    params(
+        ("id" = String, Path, description = "The server or user that the token belongs to"),
+        ("task" = uuid::Uuid, Path, description = "The task"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last entry that is known"),
+        LogQuery,
+    ),
+    security(("User" = []), ("Server" = [])),
+    responses(
+        (status = 200, description = "The log while it grows", content_type = "text/event-stream", body = String),
+        (status = 400, description = "The query is not valid", body = ErrorBody),
+        (status = 403, description = "The token belongs to somebody else", body = ErrorBody),
+        (status = 404, description = "No such task of this owner", body = ErrorBody),
+        (status = 503, description = "Too many logs are followed at this time; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn follow_task(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((id, task)): PathOf<(String, String)>,
+    QueryOf(query): QueryOf<LogQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    caller.require(&id)?;
+    let row = owned(&app, &caller, &task).await?;
+    let known = headers.get(LAST_EVENT_ID);
+    let known = known.and_then(|known| known.to_str().ok()?.trim().parse().ok());
+    let after = known.or(query.after).unwrap_or_default();
+    let place = Arc::clone(&app.followers).try_acquire_owned();
+    let place = place.map_err(|_| ApiError::Crowded)?;
+    let (clock, shutdown) = (app.clock.clone(), app.shutdown.clone());
+    let told = follow::follow(app.storage.clone(), clock, shutdown, row.id, after);
+    let events = told.map(move |told| {
+        // Held for as long as somebody listens.
+        let _place = &place;
+        Ok::<_, Infallible>(event(told))
+    });
+    Ok(Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response())
+}
+
+fn event(told: Told) -> Event {
+    let (event, data) = match told {
+        Told::Entry(number, entry) => (
+            Event::default().event("entry").id(number.to_string()),
+            json!(entry),
+        ),
+        Told::Progress(progress) => (Event::default().event("progress"), json!(progress)),
+        Told::End(state) => (Event::default().event("end"), json!({"state": state})),
+    };
+    event.data(data.to_string())
+}
+
 /// The fields with exactly one server field, which is the caller's.
 ///
 /// Readers of these fields may ignore the case of their names, so a second spelling must not get
@@ -213,6 +319,13 @@ fn idempotency_key(caller: &Caller, key: &[u8]) -> String {
     hex::encode(hash.finalize())
 }
 
+async fn owned(app: &AppState, caller: &Caller, task: &str) -> Result<TaskRow, ApiError> {
+    let task: TaskId = task.parse().map_err(|_| ApiError::NotFound("task"))?;
+    visible(app, caller, task)
+        .await?
+        .ok_or(ApiError::NotFound("task"))
+}
+
 /// The row if it belongs to the caller.
 async fn visible(
     app: &AppState,
@@ -225,7 +338,6 @@ async fn visible(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use splashtail_core::ids::{GuildId, UserId};
 
     use super::*;

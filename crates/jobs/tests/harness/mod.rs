@@ -219,6 +219,15 @@ impl World {
         self.times.pass(by).await;
     }
 
+    /// The time of every task is over.
+    pub async fn reach_deadlines(&self) {
+        let Times::Sqlite(pool) = &self.times else {
+            unreachable!("of SQLite only")
+        };
+        let reached = sqlx::query("UPDATE tasks SET deadline_at = created_at");
+        reached.execute(pool).await.unwrap();
+    }
+
     pub fn builder(&self, clock: &ManualClock) -> EngineBuilder {
         let key = DataKey::parse(&"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".into()).unwrap();
         Engine::builder(self.storage.clone(), clock.shared(), key).timing(self.timing())
