@@ -6,7 +6,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::block::{self, HEADER_LEN, Header, MAGIC};
-use crate::crypto::{self, Keyring, NONCE_LEN, TAG_LEN};
+use crate::crypto::{self, Keyring, NONCE_LEN, SALT_LEN, TAG_LEN};
+use crate::gcm::{Sealed, Unsealed};
 use crate::members::{self, Member, Members, Window};
 use crate::{Error, Limits, Meta, PROTOCOL_REV6, PROTOCOL_REV7, Result};
 
@@ -87,8 +88,8 @@ pub struct SectionInfo {
 enum Bytes<R> {
     /// In the source, from this offset on.
     Source(R, u64),
-    /// Decrypted in memory, from this offset on.
-    Memory(Cursor<Vec<u8>>, u64),
+    /// Encrypted in the source: decrypted where it is read.
+    Sealed(Box<Unsealed<R>>),
 }
 
 /// An opened container.
@@ -150,22 +151,18 @@ impl<R: Read + Seek> Archive<R> {
         limits: &Limits,
     ) -> Result<Self> {
         let base = HEADER_LEN as u64;
+        header.check(&digest(&mut source)?)?;
         let (mut bytes, len) = match header.kind {
-            EncryptionKind::None => {
-                header.check(&digest(&mut source)?)?;
-                (Bytes::Source(source, base), total - base)
-            }
-            EncryptionKind::Aes256 | EncryptionKind::Pem => {
-                let size = usize::try_from(total - base)
-                    .map_err(|_| Error::corrupt("the file is larger than memory"))?;
-                let mut payload = vec![0; size];
-                source.read_exact(&mut payload).map_err(Error::reading)?;
-                header.check(&Sha256::digest(&payload))?;
-                let range = block::decrypt_payload(header.kind, &mut payload, &mut keys)?;
-                payload.truncate(range.end);
+            EncryptionKind::None => (Bytes::Source(source, base), total - base),
+            EncryptionKind::Pem => return Err(Error::UnsupportedEncryption("pem")),
+            EncryptionKind::Aes256 => {
+                let (salt, sealed) = sealed(&mut source, base, total)?;
+                let fits = |key: &[u8; 32]| Ok(sealed.opens(key, &mut source)?.then_some(()));
+                let (key, ()) = keys.find(salt, fits)?;
+                let len = sealed.len;
                 (
-                    Bytes::Memory(Cursor::new(payload), range.start as u64),
-                    range.len() as u64,
+                    Bytes::Sealed(Box::new(Unsealed::new(source, &sealed, &key))),
+                    len,
                 )
             }
         };
@@ -342,6 +339,18 @@ impl<R: Read + Seek> Archive<R> {
         self.members.get(name).is_some()
     }
 
+    /// One section, to be read bit by bit. Sections that are encrypted each by itself are
+    /// decrypted in memory first, because a part of one proves nothing.
+    pub fn section(&mut self, name: &str) -> Result<Box<dyn Read + '_>> {
+        let own = self.container == Container::PerSection || self.sealed.contains(name);
+        if own {
+            return Ok(Box::new(Cursor::new(self.read(name)?)));
+        }
+        let member =
+            find(&self.members, name).map_err(|_| Error::NoSuchSection(name.to_owned()))?;
+        self.bytes.window(member)
+    }
+
     /// Reads and decrypts one section.
     pub fn read(&mut self, name: &str) -> Result<Vec<u8>> {
         let member =
@@ -368,15 +377,26 @@ impl<R: Read + Seek> Bytes<R> {
     fn index(&mut self, len: u64, limits: &Limits) -> Result<Members> {
         match self {
             Self::Source(source, base) => members::index(Window::new(source, *base, len)?, limits),
-            Self::Memory(memory, base) => members::index(Window::new(memory, *base, len)?, limits),
+            Self::Sealed(sealed) => members::index(Window::new(&mut **sealed, 0, len)?, limits),
         }
     }
 
     fn read(&mut self, member: &Member) -> Result<Vec<u8>> {
         match self {
             Self::Source(source, base) => members::read(source, *base, member),
-            Self::Memory(memory, base) => members::read(memory, *base, member),
+            Self::Sealed(sealed) => members::read(&mut **sealed, 0, member),
         }
+    }
+
+    fn window(&mut self, member: &Member) -> Result<Box<dyn Read + '_>> {
+        Ok(match self {
+            Self::Source(source, base) => {
+                Box::new(Window::new(source, *base + member.offset, member.size)?)
+            }
+            Self::Sealed(sealed) => {
+                Box::new(Window::new(&mut **sealed, member.offset, member.size)?)
+            }
+        })
     }
 
     fn peek_block(&mut self, member: &Member) -> Result<Option<Header>> {
@@ -393,6 +413,32 @@ impl<R: Read + Seek> Bytes<R> {
             Ok(None)
         }
     }
+}
+
+/// Where the parts of an encrypted payload are.
+fn sealed(
+    source: &mut (impl Read + Seek),
+    base: u64,
+    total: u64,
+) -> Result<([u8; SALT_LEN], Sealed)> {
+    let head = base + (SALT_LEN + NONCE_LEN) as u64;
+    let end = total.saturating_sub(TAG_LEN as u64);
+    let Some(len) = end.checked_sub(head) else {
+        return Err(Error::corrupt("an encrypted part is too short"));
+    };
+    let (mut salt, mut nonce, mut tag) = ([0; SALT_LEN], [0; NONCE_LEN], [0; TAG_LEN]);
+    source.seek(SeekFrom::Start(base))?;
+    source.read_exact(&mut salt).map_err(Error::reading)?;
+    source.read_exact(&mut nonce).map_err(Error::reading)?;
+    source.seek(SeekFrom::Start(end))?;
+    source.read_exact(&mut tag).map_err(Error::reading)?;
+    let sealed = Sealed {
+        nonce,
+        start: head,
+        len,
+        tag,
+    };
+    Ok((salt, sealed))
 }
 
 fn find<'a>(members: &'a Members, name: &str) -> Result<&'a Member> {

@@ -93,10 +93,15 @@ pub(crate) fn rev6_key(password: &str) -> [u8; 32] {
     Sha256::digest(password.as_bytes()).into()
 }
 
-/// Encrypts `data` in place and returns nonce and tag.
-pub(crate) fn encrypt(key: &[u8; 32], data: &mut [u8]) -> Result<([u8; NONCE_LEN], [u8; TAG_LEN])> {
+pub(crate) fn nonce() -> [u8; NONCE_LEN] {
     let mut nonce = [0; NONCE_LEN];
     rand::rng().fill_bytes(&mut nonce);
+    nonce
+}
+
+/// Encrypts `data` in place and returns nonce and tag.
+pub(crate) fn encrypt(key: &[u8; 32], data: &mut [u8]) -> Result<([u8; NONCE_LEN], [u8; TAG_LEN])> {
+    let nonce = nonce();
     let tag = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key))
         .encrypt_inout_detached(&nonce.into(), &[], data.into())
         .map_err(|_| Error::TooLarge {
@@ -163,12 +168,24 @@ impl Keyring {
         Ok(self.forms.iter().map(String::as_str))
     }
 
-    /// [`decrypt`] with the key for a block's salt; the length of the plaintext. A ring made of a
-    /// single key cannot serve another salt.
+    /// [`decrypt`] with the key for a block's salt; the length of the plaintext.
     pub(crate) fn open(&mut self, salt: [u8; SALT_LEN], sealed: &mut [u8]) -> Result<usize> {
+        let (_, len) = self.find(salt, |key| Ok(decrypt(key, sealed)?.map(|data| data.len())))?;
+        Ok(len)
+    }
+
+    /// The key for a block's salt that fits, and what it gave. A ring made of a single key cannot
+    /// serve another salt.
+    pub(crate) fn find<T>(
+        &mut self,
+        salt: [u8; SALT_LEN],
+        mut fits: impl FnMut(&[u8; 32]) -> Result<Option<T>>,
+    ) -> Result<([u8; 32], T)> {
         if let Some(last) = self.last.as_ref().filter(|last| last.salt == salt) {
-            let opened = decrypt(&last.key, sealed)?;
-            return opened.map(|data| data.len()).ok_or(Error::WrongPassword);
+            let opened = fits(&last.key)?;
+            return opened
+                .map(|found| (last.key, found))
+                .ok_or(Error::WrongPassword);
         }
         if self.forms.is_empty() && self.last.is_some() {
             return Err(Error::WrongPassword);
@@ -176,16 +193,17 @@ impl Keyring {
         let mut found = None;
         for (at, password) in self.forms()?.enumerate() {
             let key = DerivedKey::derive(password, salt);
-            if let Some(data) = decrypt(&key.key, sealed)? {
-                found = Some((at, key, data.len()));
+            if let Some(given) = fits(&key.key)? {
+                found = Some((at, key, given));
                 break;
             }
         }
-        let (at, key, len) = found.ok_or(Error::WrongPassword)?;
+        let (at, key, given) = found.ok_or(Error::WrongPassword)?;
         // The others are wrong for all blocks of the file.
         self.forms = vec![self.forms.swap_remove(at)];
+        let right = key.key;
         self.last = Some(key);
-        Ok(len)
+        Ok((right, given))
     }
 }
 

@@ -12,6 +12,7 @@ mod archive;
 pub mod block;
 mod crypto;
 mod error;
+mod gcm;
 mod limits;
 mod members;
 mod meta;

@@ -1,7 +1,6 @@
 /// Bounds applied while reading and writing, so that a hostile file cannot exhaust memory.
 ///
-/// An encrypted full-file container is decrypted in one piece, so `max_total` is also the most
-/// memory that opening one takes.
+/// Of a full-file container, encrypted or not, no more than one section is in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Largest container, in bytes.

@@ -5,8 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use sha2::{Digest as _, Sha256};
 
 use crate::archive::EncryptionKind;
-use crate::block::{self, HEADER_LEN, Header};
-use crate::crypto::Encryption;
+use crate::block::{HEADER_LEN, Header};
+use crate::crypto::{self, DerivedKey, Encryption};
+use crate::gcm::{PIECE, Pass};
 use crate::members::{padding, ustar_header};
 use crate::{Error, Limits, Meta, Result};
 
@@ -14,14 +15,16 @@ use crate::{Error, Limits, Meta, Result};
 ///
 /// Sections go straight to the target, in the order they are added. [`Writer::finish`] adds `meta`
 /// and the end marker, encrypts, and writes the block header last, so an unfinished file is never
-/// mistaken for a complete one. Encryption is one-shot: it holds the whole archive in memory,
-/// which [`Limits::max_total`] bounds.
+/// mistaken for a complete one. Little more than the section that is added is in memory, whatever
+/// the size of the whole.
 pub struct Writer<T> {
     target: T,
     limits: Limits,
     names: HashSet<String>,
     /// Archive bytes written so far, the block header not counted.
     written: u64,
+    /// The section that was begun, and its length so far.
+    open: Option<(String, u64)>,
 }
 
 impl<T> fmt::Debug for Writer<T> {
@@ -42,6 +45,7 @@ impl<T: Read + Write + Seek> Writer<T> {
             limits,
             names: HashSet::new(),
             written: 0,
+            open: None,
         })
     }
 
@@ -58,38 +62,87 @@ impl<T: Read + Write + Seek> Writer<T> {
     /// Adds a section. Names are unique; `meta` and `sec/…` belong to the container.
     pub fn add(&mut self, name: &str, data: &[u8]) -> Result<()> {
         self.check_name(name)?;
+        self.abandon()?;
         self.member(name, data)
     }
 
     /// Adds a section of unknown length from a reader; returns its length.
     pub fn add_reader(&mut self, name: &str, mut data: impl Read) -> Result<u64> {
+        self.begin(name)?;
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match data.read(&mut buffer) {
+                Ok(0) => return self.end(),
+                Ok(read) => self.append(&buffer[..read])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.abandon()?;
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// Begins a section whose length is not known yet. What is appended until [`Writer::end`] is
+    /// its content; a section that was not ended is not in the file.
+    pub fn begin(&mut self, name: &str) -> Result<()> {
         self.check_name(name)?;
-        let start = HEADER_LEN as u64 + self.written;
-        self.target.write_all(&ustar_header(name, 0)?)?;
-        let mut capped = (&mut data).take(self.limits.max_member.saturating_add(1));
-        let size = io::copy(&mut capped, &mut self.target)?;
-        if let Err(error) = self.check_size(name, size) {
-            self.target.seek(SeekFrom::Start(start))?;
+        self.abandon()?;
+        let header = ustar_header(name, 0)?;
+        self.target.write_all(&header)?;
+        self.open = Some((name.to_owned(), 0));
+        Ok(())
+    }
+
+    /// # Errors
+    /// It becomes too large: the section is given up then.
+    pub fn append(&mut self, data: &[u8]) -> Result<()> {
+        let Some((name, size)) = &mut self.open else {
+            return Err(Error::BadSectionName(String::new()));
+        };
+        *size += data.len() as u64;
+        let (name, size) = (name.clone(), *size);
+        if let Err(error) = self.check_size(&name, size) {
+            self.abandon()?;
             return Err(error);
         }
+        Ok(self.target.write_all(data)?)
+    }
+
+    /// Ends the section; its length.
+    pub fn end(&mut self) -> Result<u64> {
+        let Some((name, size)) = self.open.take() else {
+            return Err(Error::BadSectionName(String::new()));
+        };
         self.target.write_all(&vec![0; padding(size)])?;
         let end = self.target.stream_position()?;
+        let start = HEADER_LEN as u64 + self.written;
         self.target.seek(SeekFrom::Start(start))?;
-        self.target.write_all(&ustar_header(name, size)?)?;
+        self.target.write_all(&ustar_header(&name, size)?)?;
         self.target.seek(SeekFrom::Start(end))?;
         self.written = end - HEADER_LEN as u64;
-        self.names.insert(name.to_owned());
+        self.names.insert(name);
         Ok(size)
+    }
+
+    /// Goes back to before a section that was not ended.
+    fn abandon(&mut self) -> Result<()> {
+        if self.open.take().is_some() {
+            let start = HEADER_LEN as u64 + self.written;
+            self.target.seek(SeekFrom::Start(start))?;
+        }
+        Ok(())
     }
 
     /// Completes the file and gives the target back, positioned at its end.
     pub fn finish(mut self, meta: &Meta, encryption: &Encryption) -> Result<T> {
+        self.abandon()?;
         self.member("meta", &meta.to_bytes())?;
         self.target.write_all(&[0; 1024])?;
         self.written += 1024;
         let (kind, digest) = match encryption {
             Encryption::None => (EncryptionKind::None, self.digest()?),
-            Encryption::Aes256(_) => self.encrypt(encryption)?,
+            Encryption::Aes256(key) => self.encrypt(key)?,
         };
         let end = self.target.stream_position()?;
         self.target.seek(SeekFrom::Start(0))?;
@@ -112,18 +165,37 @@ impl<T: Read + Write + Seek> Writer<T> {
         Ok(digest.finalize().into())
     }
 
-    fn encrypt(&mut self, encryption: &Encryption) -> Result<(EncryptionKind, [u8; 32])> {
-        let mut data = vec![0; usize::try_from(self.written).unwrap_or(usize::MAX)];
-        self.target.seek(SeekFrom::Start(HEADER_LEN as u64))?;
-        self.target.read_exact(&mut data)?;
-        let (kind, head, tag) = block::seal_in_place(&mut data, encryption)?;
-        self.target.seek(SeekFrom::Start(HEADER_LEN as u64))?;
-        let mut digest = Sha256::new();
-        for part in [&head, &data, &tag] {
-            digest.update(part);
-            self.target.write_all(part)?;
+    /// Encrypts the archive where it is. It moves on by salt and nonce meanwhile, so each piece is
+    /// read before the one in front of it is written.
+    fn encrypt(&mut self, key: &DerivedKey) -> Result<(EncryptionKind, [u8; 32])> {
+        let nonce = crypto::nonce();
+        let mut pass = Pass::new(key.key(), &nonce);
+        let base = HEADER_LEN as u64;
+        let head: Vec<u8> = key.salt().into_iter().chain(nonce).collect();
+        let (mut digest, mut waiting) = (Sha256::new(), head.clone());
+        let (mut read_at, mut write_at) = (0, 0);
+        let mut left = self.written;
+        loop {
+            let take = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+            let mut piece = vec![0; take];
+            self.target.seek(SeekFrom::Start(base + read_at))?;
+            self.target.read_exact(&mut piece)?;
+            pass.encrypt(&mut piece)?;
+            read_at += take as u64;
+            left -= take as u64;
+            self.target.seek(SeekFrom::Start(base + write_at))?;
+            self.target.write_all(&waiting)?;
+            digest.update(&waiting);
+            write_at += waiting.len() as u64;
+            if take == 0 {
+                break;
+            }
+            waiting = piece;
         }
-        Ok((kind, digest.finalize().into()))
+        let tag = pass.tag();
+        self.target.write_all(&tag)?;
+        digest.update(tag);
+        Ok((EncryptionKind::Aes256, digest.finalize().into()))
     }
 
     fn member(&mut self, name: &str, data: &[u8]) -> Result<()> {

@@ -44,6 +44,13 @@ pub fn encode_into(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
+/// What an array of so many elements begins with; [`encode`] each of them behind it.
+pub fn array_header(len: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    put(rmp::write_array_len(&mut out, len));
+    out
+}
+
 fn time(out: &mut Vec<u8>, seconds: i64, nanoseconds: u32) {
     // chrono counts a leap second as nanoseconds beyond a second; the format has no such notion.
     let nanoseconds = nanoseconds.min(999_999_999);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 pub use decode::decode;
-pub use encode::{encode, encode_into};
+pub use encode::{array_header, encode, encode_into};
 
 /// One MessagePack value; maps keep the order of their entries.
 ///
