@@ -8,15 +8,17 @@ pub mod api;
 pub mod backup;
 mod carry_out;
 mod fields;
+pub mod local;
 mod look;
 mod metrics;
 pub mod objects;
+pub mod prune;
 pub mod restore;
 mod revert;
 mod sweep;
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,20 +26,21 @@ use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use splashtail_antinuke::TagKey;
 use splashtail_core::clock::{SharedClock, SystemClock};
-use splashtail_core::config::Config;
+use splashtail_core::config::{Config, Plan};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::listen;
 use splashtail_discord::{Discord, Lane};
 use splashtail_ipc::cache::{self, Cache};
 use splashtail_ipc::http::{NotReady, Readiness, serve};
 use splashtail_ipc::signing::{ReplayCache, SignatureGate, Verifier, tag};
-use splashtail_jobs::{DataKey, Engine};
+use splashtail_jobs::{DataKey, Engine, EngineBuilder};
 use splashtail_storage::Storage;
 use tracing::info;
 
 use api::{App, Ready};
 use backup::CreateBackup;
 use objects::Objects;
+use prune::MessagePrune;
 use restore::RestoreBackup;
 use revert::RevertIncident;
 use sweep::{Look, Sweep};
@@ -98,10 +101,7 @@ pub async fn serve_on(
     )
     .with_replay_cache(replays);
     let gate = SignatureGate::new(verifier, &api::CLIENTS, api::BODY_LIMIT);
-    let app = App {
-        metrics: splashtail_core::meters::install().cloned(),
-        ..App::default()
-    };
+    let app = App::new(clock.clone(), shutdown.clone());
     let address = listener.local_addr()?;
     let readiness = readiness(&app, cache, &objects);
     lifecycle
@@ -127,32 +127,18 @@ pub async fn serve_on(
         clock: clock.clone(),
     };
     let sweep = Sweep::new(look, lifecycle.tasks().clone(), shutdown.clone());
-    let backup = CreateBackup::new(
-        discord.clone(),
-        objects.clone(),
-        config.plans.free.clone(),
-        clock.clone(),
-        temporary,
-    );
     let secret = config.client_secret("bot");
-    let marks = secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes()));
-    let engine = Engine::builder(storage.clone(), clock.clone(), data_key)
-        .register(backup.clone())
-        .register(RevertIncident {
-            discord: discord.clone(),
-            objects: objects.clone(),
-            storage: storage.clone(),
-            clock: clock.clone(),
-            marks: marks.clone(),
-        })
-        .register(RestoreBackup {
-            discord,
-            objects: objects.clone(),
-            storage: storage.clone(),
-            clock,
-            backup,
-            marks,
-        })
+    let workshop = Workshop {
+        discord,
+        objects: objects.clone(),
+        storage: storage.clone(),
+        clock: clock.clone(),
+        plan: config.plans.free.clone(),
+        temporary,
+        marks: secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes())),
+    };
+    let engine = workshop
+        .register(Engine::builder(storage.clone(), clock, data_key))
         .sweep(sweep)
         .keep(keep(config.jobs.keep_days))
         .unreported(unreported)
@@ -175,6 +161,64 @@ pub async fn serve_on(
     }
     shutdown.cancelled().await;
     stop(lifecycle, server).await
+}
+
+/// What all kinds of jobs work with.
+struct Workshop {
+    discord: Discord,
+    objects: Objects,
+    storage: Storage,
+    clock: SharedClock,
+    plan: Plan,
+    /// Where files are put together.
+    temporary: PathBuf,
+    /// By which the bot knows what jobs do.
+    marks: Option<TagKey>,
+}
+
+impl Workshop {
+    /// Every kind of job that there is.
+    fn register(self, engine: EngineBuilder) -> EngineBuilder {
+        let Self {
+            discord,
+            objects,
+            storage,
+            clock,
+            plan,
+            temporary,
+            marks,
+        } = self;
+        let backup = CreateBackup::new(
+            discord.clone(),
+            objects.clone(),
+            plan,
+            clock.clone(),
+            temporary,
+        );
+        engine
+            .register(backup.clone())
+            .register(MessagePrune {
+                discord: discord.clone(),
+                objects: objects.clone(),
+                clock: clock.clone(),
+                marks: marks.clone(),
+            })
+            .register(RevertIncident {
+                discord: discord.clone(),
+                objects: objects.clone(),
+                storage: storage.clone(),
+                clock: clock.clone(),
+                marks: marks.clone(),
+            })
+            .register(RestoreBackup {
+                discord,
+                objects,
+                storage,
+                clock,
+                backup,
+                marks,
+            })
+    }
 }
 
 /// Without one of these no call can be answered or no job go on.

@@ -8,6 +8,8 @@ use splashtail_core::config::{Component, Config, LoadOptions};
 use splashtail_core::environment::Environment;
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::telemetry;
+use splashtail_jobserver::local::compare::CompareArgs;
+use splashtail_jobserver::local::{self, LocalArgs};
 
 /// Runs backups and other long work durably.
 #[derive(Debug, Parser)]
@@ -19,14 +21,33 @@ struct Arguments {
     /// staging or prod.
     #[arg(long, value_name = "ENVIRONMENT")]
     env: Option<Environment>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run jobs in this process, without any server; what `splashtail localjobs` does
+    Localjobs(LocalArgs),
+    /// Say how two backups differ; what `splashtail backup diff` does
+    Compare(CompareArgs),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    telemetry::init("jobserver");
+    let mut arguments = Arguments::parse();
+    let command = arguments.command.take();
+    // Whoever runs a job by hand is shown its log; ours only on request.
+    if command.is_none() || std::env::var_os("RUST_LOG").is_some() {
+        telemetry::init("jobserver");
+    }
     // An error means that a provider is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    match command {
+        Some(Command::Localjobs(arguments)) => return local::run(arguments).await,
+        Some(Command::Compare(arguments)) => return local::compare::run(&arguments),
+        None => {}
+    }
     match start(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

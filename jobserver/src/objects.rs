@@ -14,6 +14,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::multipart::MultipartStore;
@@ -161,6 +162,20 @@ impl Objects {
         let key = Path::from(key);
         let read = async { self.store.get(&key).await?.bytes().await };
         read.await.map_err(|error| ObjectError::of(error, &key))
+    }
+
+    /// The bytes of an object, part by part.
+    pub async fn read(
+        &self,
+        key: &str,
+    ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError> {
+        let key = Path::from(key);
+        let found = self.store.get(&key).await;
+        let found = found.map_err(|error| ObjectError::of(error, &key))?;
+        let parts = found.into_stream();
+        Ok(parts
+            .map_err(move |error| ObjectError::of(error, &key))
+            .boxed())
     }
 
     /// Removes everything below a prefix; what is already gone does not matter.

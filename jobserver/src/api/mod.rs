@@ -1,4 +1,6 @@
-//! The control API: `POST /ipc/{name}`, signed.
+//! The control API: `POST /ipc/{name}` and `GET /tasks/{id}/log`, signed.
+
+mod watch;
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,19 +13,26 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value, json};
+use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::{ErrorResponse, Limits, Readiness, harden};
 use splashtail_ipc::signing::{Caller, SignatureGate};
 use splashtail_jobs::{CreateRequest, Engine, EngineError, PrepareError};
 use splashtail_storage::Storage;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::objects::Objects;
+use crate::prune::MessagePrune;
+use crate::restore::RestoreBackup;
 use crate::{fields, metrics};
 
 /// Clients that may control jobs.
 pub const CLIENTS: [&str; 3] = ["api", "bot", "cli"];
+/// Kinds that can say what they would do.
+const PLANNED: [&str; 2] = [RestoreBackup::NAME, MessagePrune::NAME];
 /// Largest body of a call.
 pub const BODY_LIMIT: usize = 1 << 20;
 
@@ -35,13 +44,27 @@ pub struct Ready {
 }
 
 /// Handlers' state. Until [`Ready`] is set, calls are answered 503.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct App {
     pub ready: Arc<OnceLock<Ready>>,
     pub metrics: Option<PrometheusHandle>,
+    clock: SharedClock,
+    followers: Arc<Semaphore>,
+    /// Fires when the server stops: those who follow are sent away.
+    shutdown: CancellationToken,
 }
 
 impl App {
+    pub fn new(clock: SharedClock, shutdown: CancellationToken) -> Self {
+        Self {
+            ready: Arc::default(),
+            metrics: splashtail_core::meters::install().cloned(),
+            clock,
+            followers: watch::followers(),
+            shutdown,
+        }
+    }
+
     fn ready(&self) -> Result<&Ready, ErrorResponse> {
         self.ready
             .get()
@@ -51,7 +74,9 @@ impl App {
 
 /// All routes, the control calls behind the gate.
 pub fn router(app: App, gate: SignatureGate, readiness: Readiness) -> Router {
-    let calls = Router::new().route("/ipc/{name}", post(call));
+    let calls = Router::new()
+        .route("/ipc/{name}", post(call))
+        .route("/tasks/{id}/log", get(watch::follow));
     let router = gate
         .protect(calls)
         .route("/", get(async || "jobserver"))
@@ -91,6 +116,9 @@ async fn call(
         "create_task" => ("create_task", create(&app, caller, &body).await),
         "execute_task" => ("execute_task", execute(&app, &body).await),
         "cancel_task" => ("cancel_task", cancel(&app, &body).await),
+        "plan_task" => ("plan_task", plan(&app, caller, &body).await),
+        "get_task" => ("get_task", watch::get(&app, &body).await),
+        "list_tasks" => ("list_tasks", watch::list(&app, &body).await),
         _ => (
             "unknown",
             Err(bad(
@@ -108,15 +136,7 @@ type Answer = Result<Response, ErrorResponse>;
 
 async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let args = arguments(body)?;
-    let data = fields::get(&args, "data")
-        .filter(|data| data.as_object().is_some_and(|data| !data.is_empty()))
-        .cloned()
-        .ok_or_else(|| {
-            bad(
-                "invalid_args",
-                "args.data must be an object with the fields",
-            )
-        })?;
+    let data = data(&args)?;
     let request = CreateRequest {
         execute: flag(&args, "execute")?,
         idempotency_key: optional_text(&args, "idempotency_key")?,
@@ -124,6 +144,48 @@ async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
     };
     let created = app.ready()?.engine.create(request).await.map_err(refusal)?;
     Ok(Json(json!({"tcr": created})).into_response())
+}
+
+/// As `create_task`, of a kind that changes a server: what it would do is its output, and nothing is
+/// changed, whatever the options say. It runs at once.
+async fn plan(app: &App, caller: Caller, body: &[u8]) -> Answer {
+    let args = arguments(body)?;
+    let (name, mut data) = (text(&args, "name")?, data(&args)?);
+    if !PLANNED.contains(&name.as_str()) {
+        let kinds = PLANNED.join(" and ");
+        let message = format!("there are plans of {kinds}, not of {name:?}");
+        return Err(bad("nothing_to_plan", message));
+    }
+    let options = data
+        .as_object_mut()
+        .map(|data| {
+            let named = data
+                .keys()
+                .find(|name| name.eq_ignore_ascii_case("Options"));
+            let named = named.cloned().unwrap_or_else(|| "Options".to_owned());
+            data.entry(named).or_insert_with(|| json!({}))
+        })
+        .and_then(Value::as_object_mut)
+        .ok_or_else(|| bad("invalid_option", "Options must be an object"))?;
+    options.retain(|name, _| !name.eq_ignore_ascii_case("DryRun"));
+    options.insert("DryRun".to_owned(), true.into());
+    let request = CreateRequest {
+        idempotency_key: optional_text(&args, "idempotency_key")?,
+        ..CreateRequest::new(&caller.client, &name, data)
+    };
+    let created = app.ready()?.engine.create(request).await.map_err(refusal)?;
+    Ok(Json(json!({"tcr": created})).into_response())
+}
+
+fn data(args: &Map<String, Value>) -> Result<Value, ErrorResponse> {
+    let data = fields::get(args, "data");
+    let data = data.filter(|data| data.as_object().is_some_and(|data| !data.is_empty()));
+    data.cloned().ok_or_else(|| {
+        bad(
+            "invalid_args",
+            "args.data must be an object with the fields",
+        )
+    })
 }
 
 async fn execute(app: &App, body: &[u8]) -> Answer {

@@ -363,10 +363,12 @@ struct Progress {
 }
 
 /// The walk through all pages.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Collection {
     shares: Vec<Share>,
     progress: Vec<Progress>,
+    /// What each channel may still contribute of its own share.
+    allocated: Vec<u32>,
     phase: Phase,
     at: usize,
     /// What the current channel may still contribute in this phase.
@@ -381,6 +383,7 @@ impl Collection {
     pub fn new(shares: Vec<Share>, options: &Options) -> Self {
         Self {
             progress: vec![Progress::default(); shares.len()],
+            allocated: shares.iter().map(|share| share.messages).collect(),
             shares,
             phase: Phase::Allocated,
             at: 0,
@@ -400,6 +403,24 @@ impl Collection {
         self.progress[share].collected
     }
 
+    /// Messages collected so far, and how many it may become: what channels turned out not to have
+    /// counts no more.
+    pub fn expected(&self) -> (u64, u64) {
+        let shares = self.progress.iter().zip(&self.allocated);
+        shares.fold((0, 0), |(done, of), (progress, left)| {
+            let to_come = if progress.closed { 0 } else { *left };
+            let collected = u64::from(progress.collected);
+            (done + collected, of + collected + u64::from(to_come))
+        })
+    }
+
+    /// The next page of a channel's own share. Those of different channels can be read side by side:
+    /// what each gets does not depend on the others.
+    pub fn next_of(&self, share: usize) -> Option<PageRequest> {
+        let allocated = self.phase == Phase::Allocated;
+        allocated.then(|| self.request(share, self.allocated[share]))?
+    }
+
     /// The next page, or `None` when everything is collected. Asking again without recording an
     /// answer gives the same page.
     pub fn next_page(&mut self) -> Option<PageRequest> {
@@ -413,50 +434,67 @@ impl Collection {
                 };
                 continue;
             }
-            let grant = *self.grant.get_or_insert_with(|| {
-                let share = &self.shares[self.at];
-                match self.phase {
-                    Phase::Allocated => share.messages,
-                    Phase::Empty if share.messages == 0 && !share.special => {
-                        self.per_channel.min(self.unused)
+            let grant = match self.phase {
+                Phase::Allocated => self.allocated[self.at],
+                _ => *self.grant.get_or_insert_with(|| {
+                    let share = &self.shares[self.at];
+                    match self.phase {
+                        Phase::Empty if share.messages == 0 && !share.special => {
+                            self.per_channel.min(self.unused)
+                        }
+                        Phase::Older if !share.special => self.unused,
+                        _ => 0,
                     }
-                    Phase::Older if !share.special => self.unused,
-                    _ => 0,
-                }
-            });
-            let progress = &self.progress[self.at];
-            // A limit of 0 would mean 50 to Discord.
-            let limit = grant.min(PAGE);
-            if limit == 0 || progress.closed {
-                self.at += 1;
-                self.grant = None;
-                continue;
+                }),
+            };
+            let request = self.request(self.at, grant);
+            if request.is_some() {
+                return request;
             }
-            let (page, before) = (progress.pages, progress.oldest);
-            return Some(PageRequest {
-                share: self.at,
-                page,
-                before,
-                limit,
-            });
+            self.at += 1;
+            self.grant = None;
         }
         None
     }
 
-    /// Whether this answer is the last of its channel for now.
-    pub fn completes(&self, request: &PageRequest, count: u32) -> bool {
-        count < request.limit || self.grant.is_none_or(|grant| grant <= count)
+    fn request(&self, share: usize, grant: u32) -> Option<PageRequest> {
+        let progress = &self.progress[share];
+        // A limit of 0 would mean 50 to Discord.
+        let limit = grant.min(PAGE);
+        (limit > 0 && !progress.closed).then_some(PageRequest {
+            share,
+            page: progress.pages,
+            before: progress.oldest,
+            limit,
+        })
     }
 
-    /// Records the answer to a request of [`Collection::next_page`].
+    /// What is left of the grant under which a page was asked for.
+    fn granted(&self, request: &PageRequest) -> u32 {
+        match self.phase {
+            Phase::Allocated => self.allocated[request.share],
+            _ => self.grant.unwrap_or_default(),
+        }
+    }
+
+    /// Whether this answer is the last of its channel for now.
+    pub fn completes(&self, request: &PageRequest, count: u32) -> bool {
+        count < request.limit || self.granted(request) <= count
+    }
+
+    /// Records the answer to a request of [`Collection::next_of`] or [`Collection::next_page`].
     pub fn record(&mut self, request: &PageRequest, count: u32, oldest: Option<MessageId>) {
+        let left = self.granted(request).saturating_sub(count);
+        match self.phase {
+            Phase::Allocated => self.allocated[request.share] = left,
+            _ => self.grant = Some(left),
+        }
         let progress = &mut self.progress[request.share];
         progress.pages += u32::from(count > 0);
         progress.collected += count;
         progress.oldest = oldest.or(progress.oldest);
         progress.closed = count < request.limit || oldest.is_none();
         self.unused = self.unused.saturating_sub(count);
-        self.grant = self.grant.map(|grant| grant.saturating_sub(count));
     }
 
     /// The channel failed: what was read is kept, the rest of its share goes back to the pool.

@@ -6,8 +6,8 @@ use std::io::{Seek as _, SeekFrom};
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
-use splashtail_core::ids::AttachmentId;
+use serde_json::Value;
+use splashtail_core::ids::{AttachmentId, ChannelId};
 use splashtail_discord::permissions::Subject;
 use splashtail_iblfile::msgpack::{self, Value as Msgpack};
 use splashtail_iblfile::{FileType, Limits, Meta, Writer};
@@ -19,6 +19,7 @@ use super::dialect::{self, split};
 use super::error::BackupError;
 use super::options::{Asset, Fields};
 use super::pages::Page;
+use super::run::PeopleList;
 use super::snapshot::Snapshot;
 use super::work::Work;
 
@@ -30,6 +31,7 @@ pub struct Parts<'a> {
     /// Sections and their work files.
     pub lists: &'a [(String, String)],
     pub assets: &'a [Asset],
+    pub people: &'a [PeopleList],
     pub threads: Vec<Value>,
     pub messages: Option<&'a Walked>,
     pub coverage: &'a Coverage,
@@ -43,6 +45,7 @@ pub struct Walked {
 }
 
 /// Work files of a page.
+#[derive(Debug)]
 pub struct PageFiles {
     pub messages: String,
     /// One per round over its attachments.
@@ -53,17 +56,47 @@ pub struct PageFiles {
 struct Target(Option<Writer<File>>);
 
 impl Target {
-    async fn add(&mut self, name: &str, data: Vec<u8>) -> Result<(), BackupError> {
+    /// What blocks is done on a thread for it.
+    async fn with<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Writer<File>) -> splashtail_iblfile::Result<T> + Send + 'static,
+    ) -> Result<T, BackupError> {
         let mut writer = self.0.take().ok_or(BackupError::Incomplete("sections"))?;
-        let name = name.to_owned();
         let (writer, done) = tokio::task::spawn_blocking(move || {
-            let done = writer.add(&name, &data);
+            let done = work(&mut writer);
             (writer, done)
         })
         .await
         .map_err(BackupError::background)?;
         self.0 = Some(writer);
         done.map_err(BackupError::Container)
+    }
+
+    async fn add(&mut self, name: &str, data: Vec<u8>) -> Result<(), BackupError> {
+        let name = name.to_owned();
+        self.with(move |writer| writer.add(&name, &data)).await
+    }
+
+    /// Begins a section that is written part by part.
+    async fn begin(&mut self, name: &str, start: Vec<u8>) -> Result<(), BackupError> {
+        let name = name.to_owned();
+        self.with(move |writer| {
+            writer.begin(&name)?;
+            writer.append(&start)
+        })
+        .await
+    }
+
+    async fn append(&mut self, data: Vec<u8>) -> Result<(), BackupError> {
+        self.with(move |writer| writer.append(&data)).await
+    }
+
+    async fn end(&mut self, end: &'static [u8]) -> Result<(), BackupError> {
+        self.with(move |writer| {
+            writer.append(end)?;
+            writer.end().map(drop)
+        })
+        .await
     }
 
     fn contains(&self, name: &str) -> bool {
@@ -101,6 +134,9 @@ pub async fn assemble(
     guild(work, &parts, &mut target).await?;
     for (section, object) in parts.lists {
         target.add(section, work.get(object).await?).await?;
+    }
+    for list in parts.people {
+        people(work, list, &mut target).await?;
     }
     for asset in parts.assets {
         target
@@ -171,7 +207,21 @@ async fn guild(work: &Work, parts: &Parts<'_>, target: &mut Target) -> Result<()
     Ok(())
 }
 
-/// The messages of one channel, its attachments, and what the dialect does not hold of them.
+/// A list of people, page by page.
+async fn people(work: &Work, list: &PeopleList, target: &mut Target) -> Result<(), BackupError> {
+    target.begin(list.section, b"[".to_vec()).await?;
+    for (number, page) in list.pages.iter().enumerate() {
+        let mut entries = work.get(page).await?;
+        if number > 0 {
+            entries.insert(0, b',');
+        }
+        target.append(entries).await?;
+    }
+    target.end(b"]").await
+}
+
+/// The messages of one channel, its attachments, and what the dialect does not hold of them. One
+/// page at a time is in memory.
 async fn messages(
     work: &Work,
     read: &Walked,
@@ -182,8 +232,10 @@ async fn messages(
         return Ok(());
     }
     let channel = read.collection.shares()[at].channel.id;
-    let mut entries = Vec::new();
-    let mut rests = Map::new();
+    let collected = read.collection.collected(at);
+    let header = msgpack::array_header(collected);
+    target.begin(&format!("messages/{channel}"), header).await?;
+    let (mut count, mut has_rests) = (0, false);
     let mut saved: HashSet<AttachmentId> = HashSet::new();
     for files in &read.pages[at] {
         let mut page: Page = work.get_json(&files.messages).await?;
@@ -191,35 +243,33 @@ async fn messages(
             let round: BTreeMap<AttachmentId, Outcome> = work.get_json(object).await?;
             page.attachments.extend(round);
         }
+        let mut entries = Vec::new();
         for message in &page.messages {
             let (section, rest) = split(message, &dialect::MESSAGE);
-            if let (Some(rest), Some(id)) = (rest, message["id"].as_str()) {
-                rests.insert(id.to_owned(), rest);
-            }
-            entries.push(Msgpack::object([
+            has_rests |= rest.is_some() && message["id"].is_string();
+            let entry = Msgpack::object([
                 ("message", section),
                 (
                     "attachment_metadata",
                     attachments::metadata(message, &page.attachments),
                 ),
-            ]));
+            ]);
+            msgpack::encode_into(&mut entries, &entry);
+            count += 1;
         }
+        target.append(entries).await?;
         for (id, outcome) in page.attachments {
             if matches!(outcome, Outcome::Saved { .. }) {
                 saved.insert(id);
             }
         }
     }
-    if entries.len() != usize::try_from(read.collection.collected(at)).unwrap_or_default() {
+    if count != collected {
         return Err(BackupError::Incomplete("messages"));
     }
-    target
-        .add_msgpack(&format!("messages/{channel}"), &Msgpack::Array(entries))
-        .await?;
-    if !rests.is_empty() {
-        target
-            .add_json(&format!("ext/messages/{channel}"), &rests)
-            .await?;
+    target.end(b"").await?;
+    if has_rests {
+        rests(work, &read.pages[at], channel, target).await?;
     }
     let mut saved: Vec<_> = saved.into_iter().collect();
     saved.sort();
@@ -231,4 +281,34 @@ async fn messages(
         }
     }
     Ok(())
+}
+
+/// What the dialect does not hold of a channel's messages: one JSON object, by their ids.
+async fn rests(
+    work: &Work,
+    pages: &[PageFiles],
+    channel: ChannelId,
+    target: &mut Target,
+) -> Result<(), BackupError> {
+    let name = format!("ext/messages/{channel}");
+    target.begin(&name, b"{".to_vec()).await?;
+    let mut first = true;
+    for files in pages {
+        let page: Page = work.get_json(&files.messages).await?;
+        let mut entries = Vec::new();
+        for message in &page.messages {
+            let (_, rest) = split(message, &dialect::MESSAGE);
+            let (Some(rest), Some(id)) = (rest, message["id"].as_str()) else {
+                continue;
+            };
+            if !std::mem::take(&mut first) {
+                entries.push(b',');
+            }
+            serde_json::to_writer(&mut entries, id).map_err(BackupError::Json)?;
+            entries.push(b':');
+            serde_json::to_writer(&mut entries, &rest).map_err(BackupError::Json)?;
+        }
+        target.append(entries).await?;
+    }
+    target.end(b"}").await
 }

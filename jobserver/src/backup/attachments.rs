@@ -15,6 +15,7 @@ use splashtail_core::ids::AttachmentId;
 use splashtail_discord::DownloadError;
 use splashtail_discord::snowflake::id;
 use splashtail_iblfile::msgpack;
+use tokio::sync::Semaphore;
 
 use super::error::{BackupError, Verdict};
 use super::options::Constraints;
@@ -218,6 +219,7 @@ pub async fn save(
     messages: &[Value],
     only: Option<&[AttachmentId]>,
     mut budget: Budget,
+    downloads: &Semaphore,
 ) -> Result<Round, BackupError> {
     let mut round = Round::default();
     let mut seen = HashSet::new();
@@ -246,6 +248,8 @@ pub async fn save(
             if failures.load(Ordering::Relaxed) >= HOPELESS {
                 return Ok((wanted.id, None));
             }
+            // Shared with other pages, and closed by nobody.
+            let _permit = downloads.acquire().await.ok();
             let result = save_one(source, work, doing, &wanted).await;
             match result {
                 Ok(outcome) => {

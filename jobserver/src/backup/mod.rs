@@ -14,6 +14,7 @@ pub mod dialect;
 pub mod error;
 mod job;
 mod lists;
+pub mod members;
 pub mod options;
 mod pages;
 mod run;

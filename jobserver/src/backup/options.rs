@@ -63,9 +63,11 @@ pub struct Options {
     pub ignore_message_backup_errors: bool,
     pub rollover_leftovers: bool,
     pub special_allocations: BTreeMap<ChannelId, u32>,
+    /// Roles, names and timeouts of members, and bans.
+    pub backup_members: bool,
 }
 
-const OPTION_NAMES: [&str; 10] = [
+const OPTION_NAMES: [&str; 11] = [
     "Channels",
     "PerChannel",
     "MaxMessages",
@@ -75,6 +77,7 @@ const OPTION_NAMES: [&str; 10] = [
     "IgnoreMessageBackupErrors",
     "RolloverLeftovers",
     "SpecialAllocations",
+    "BackupMembers",
     "Encrypt",
 ];
 
@@ -267,6 +270,7 @@ fn decode(mut given: serde_json::Map<String, Value>) -> Result<Options, InvalidO
         ignore_message_backup_errors: one(given, "IgnoreMessageBackupErrors")?,
         rollover_leftovers: one(given, "RolloverLeftovers")?,
         special_allocations: one(given, "SpecialAllocations")?,
+        backup_members: one(given, "BackupMembers")?,
     })
 }
 
@@ -355,6 +359,7 @@ impl Options {
             ),
             ("RolloverLeftovers", self.rollover_leftovers.into()),
             ("SpecialAllocations", M::Map(allocations)),
+            ("BackupMembers", self.backup_members.into()),
             ("Encrypt", if encrypted { "SET" } else { "" }.into()),
         ])
     }

@@ -13,6 +13,7 @@ use super::coverage::{self, Coverage, LeftOut, Why};
 use super::error::{BackupError, Verdict};
 use super::job::CreateBackup;
 use super::lists::{self, Lists};
+use super::members::{self, People, PeoplePage};
 use super::options::{Asset, Fields};
 use super::snapshot::{self, Private, Snapshot, ThreadParent, image_hash, short};
 use super::source::Source;
@@ -33,6 +34,15 @@ pub struct Run<'a> {
     pub work: &'a Work,
 }
 
+/// People of one kind, as far as they were listed.
+pub struct PeopleList {
+    pub section: &'static str,
+    /// Work files with them.
+    pub pages: Vec<String>,
+    pub count: u64,
+    pub bytes: u64,
+}
+
 /// All threads, as far as they were listed.
 #[derive(Default)]
 struct Threads {
@@ -50,6 +60,7 @@ impl Run<'_> {
         let options = &self.fields.options;
         let snapshot: Snapshot = self.cx.step("snapshot", || self.snapshot()).await?;
         let lists: Lists = self.cx.step("lists", || self.lists()).await?;
+        let people = self.people(&snapshot).await?;
         let mut assets = Vec::new();
         for asset in &options.backup_guild_assets {
             let step = format!("asset/{}", asset.field());
@@ -81,7 +92,8 @@ impl Run<'_> {
                     .step("left_out", || self.left_out(&snapshot, &threads, &shares))
                     .await?,
             );
-            messages = Some(self.messages(shares, &mut coverage).await?);
+            let bytes = people.iter().map(|list| list.bytes).sum();
+            messages = Some(self.messages(shares, &mut coverage, bytes).await?);
         } else {
             let left_out = || self.left_out(&snapshot, &threads, &[]);
             coverage
@@ -94,7 +106,7 @@ impl Run<'_> {
             .step("assemble", || {
                 self.assemble(
                     (&snapshot, &lists),
-                    &assets,
+                    (&assets, &people),
                     &threads,
                     messages.as_ref(),
                     coverage,
@@ -158,6 +170,71 @@ impl Run<'_> {
             let extra = json!({"what": what, "error": error});
             let message = "A part of the server is not in the backup: the bot may not read it";
             self.log(Level::Warn, message, extra).await;
+        }
+        Ok(lists)
+    }
+
+    /// Members and bans, on request. A list that the bot may not read is reported and left out.
+    async fn people(&self, snapshot: &Snapshot) -> Result<Vec<PeopleList>, JobError> {
+        let mut lists = Vec::new();
+        if !self.fields.options.backup_members {
+            return Ok(lists);
+        }
+        for people in People::ALL {
+            let mut list = PeopleList {
+                section: people.section(),
+                pages: Vec::new(),
+                count: 0,
+                bytes: 0,
+            };
+            let (mut after, mut refused) = (None, None);
+            for number in 0..members::MOST_PAGES {
+                let step = format!("{}/{number}", people.section());
+                let (source, server) = (self.source(), self.fields.server_id);
+                let read = || async {
+                    Ok(members::page(source, self.work, server, people, number, after).await?)
+                };
+                let page: PeoplePage = self.cx.step(&step, read).await?;
+                list.count += page.count;
+                list.bytes += page.bytes;
+                list.pages.extend(page.object);
+                after = page.after;
+                refused = refused.or(page.refused);
+                let known = if people == People::Members {
+                    snapshot.members
+                } else {
+                    0
+                };
+                let total = known.max(list.count + u64::from(after.is_some()));
+                self.cx.advance(people.name(), list.count, total).await;
+                if after.is_none() {
+                    break;
+                }
+            }
+            let told = || async {
+                let what = people.name();
+                match &refused {
+                    Some(error) => {
+                        let extra = json!({"what": what, "error": error});
+                        let message =
+                            "A part of the server is not in the backup: the bot may not read it";
+                        self.log(Level::Warn, message, extra).await;
+                    }
+                    None => {
+                        let extra = json!({"what": what, "count": list.count});
+                        self.log(Level::Info, "Read the people of the server", extra)
+                            .await;
+                    }
+                }
+                Ok(())
+            };
+            self.cx
+                .step(&format!("{}/told", people.section()), told)
+                .await?;
+            // Not to have read a list is not the same as an empty one.
+            if refused.is_none() {
+                lists.push(list);
+            }
         }
         Ok(lists)
     }
@@ -413,7 +490,7 @@ impl Run<'_> {
     async fn assemble(
         &self,
         (snapshot, lists): (&Snapshot, &Lists),
-        assets: &[Asset],
+        (assets, people): (&[Asset], &[PeopleList]),
         threads: &Threads,
         messages: Option<&Walked>,
         coverage: &Coverage,
@@ -424,6 +501,7 @@ impl Run<'_> {
             snapshot,
             lists: &lists.saved,
             assets,
+            people,
             threads: threads::read(self.work, &threads.objects).await?,
             messages,
             coverage,

@@ -25,6 +25,9 @@ pub struct Snapshot {
     /// Channels that were listed.
     pub channels: usize,
     pub roles: usize,
+    /// About how many members there are.
+    #[serde(default)]
+    pub members: u64,
     /// Channels that exist beside them.
     #[serde(default)]
     pub hidden: Vec<Hidden>,
@@ -81,6 +84,9 @@ pub async fn take(
         name: guild["name"].as_str().unwrap_or_default().to_owned(),
         channels: channels.len(),
         roles: array(&guild["roles"]).len(),
+        members: guild["approximate_member_count"]
+            .as_u64()
+            .unwrap_or_default(),
         hidden,
         thread_parents: thread_parents(&channels, &subject),
     };

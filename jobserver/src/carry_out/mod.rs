@@ -169,6 +169,8 @@ impl Run<'_> {
             Ok(made) => {
                 self.learn(effect, made.id);
                 self.done += 1;
+                let (done, total) = (self.done as u64, self.total as u64);
+                self.order.cx.advance("changes", done, total).await;
                 Ok(())
             }
             Err(JobError::Permanent { code, message, .. }) if !stops_everything(&code) => {

@@ -1,5 +1,7 @@
 //! The job: what an order becomes, and what is left when it ends.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::Value;
 use splashtail_antinuke::TagKey;
@@ -43,6 +45,11 @@ impl RestoreBackup {
 impl Job for RestoreBackup {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    /// Room for the roles that a server may get in two days, several times over.
+    fn deadline(&self) -> Option<Duration> {
+        Some(Duration::from_secs(14 * 24 * 60 * 60))
     }
 
     /// Nothing is saved while it is being changed.

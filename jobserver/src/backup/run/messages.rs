@@ -1,12 +1,15 @@
 //! The walk over messages and their attachments.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use splashtail_core::ids::AttachmentId;
 use splashtail_jobs::{JobError, Level};
+use tokio::sync::Semaphore;
 
 use super::Run;
 use crate::backup::allocate::{Candidate, Collection, PageRequest, Share};
@@ -16,6 +19,11 @@ use crate::backup::coverage::{self, Coverage, LeftOut, Why};
 use crate::backup::error::Verdict;
 use crate::backup::pages::{self, Page, PageOutcome};
 
+/// Channels that are read side by side. Each has limits of its own at Discord, five pages in five
+/// seconds, so that this many come to a third of what a bot may ask for in all.
+const CHANNELS: usize = 16;
+/// Attachments that are loaded at a time.
+const DOWNLOADS: usize = 4;
 /// Rounds in a row that bring nothing, before the rest of a page's attachments is left out; only on
 /// request, else they are waited for.
 const BARREN_ROUNDS: usize = 4;
@@ -67,62 +75,82 @@ struct ReadPage<'a> {
     completes: bool,
 }
 
+/// What the channels that are read side by side have in common.
+struct Reading {
+    collection: Mutex<Collection>,
+    channels: Vec<Mutex<Channel>>,
+    total: Mutex<Tally>,
+    refused: Mutex<Vec<LeftOut>>,
+    /// Attachments are held in memory while they are saved.
+    downloads: Semaphore,
+}
+
+/// What was read of one channel.
+#[derive(Debug, Default)]
+struct Channel {
+    tally: Tally,
+    files: Vec<PageFiles>,
+}
+
+impl Reading {
+    fn new(collection: Collection, bytes: u64) -> Self {
+        let channels = collection.shares().iter().map(|_| Mutex::default());
+        let total = Tally {
+            bytes,
+            ..Tally::default()
+        };
+        Self {
+            channels: channels.collect(),
+            collection: Mutex::new(collection),
+            total: Mutex::new(total),
+            refused: Mutex::default(),
+            downloads: Semaphore::new(DOWNLOADS),
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Collection) -> T) -> T {
+        work(&mut lock(&self.collection))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Run<'_> {
-    /// What is missing of them is added to `coverage`.
+    /// Reads all messages. Every channel's share is its own, so they are read side by side, as fast
+    /// as Discord's limits of each let them; what is left over then depends on all, and goes to one
+    /// channel after the other. What is missing of them is added to `coverage`; `bytes`: what the
+    /// backup has already.
     pub(super) async fn messages(
         &self,
         shares: Vec<Share>,
         coverage: &mut Coverage,
+        bytes: u64,
     ) -> Result<Walked, JobError> {
-        let with_attachments = self.fields.options.backup_attachments;
-        let mut collection = Collection::new(shares, &self.fields.options);
-        let mut channels = vec![Tally::default(); collection.shares().len()];
-        let mut files: Vec<Vec<PageFiles>> = channels.iter().map(|_| Vec::new()).collect();
-        let mut total = Tally::default();
-        while let Some(request) = collection.next_page() {
-            let channel = collection.shares()[request.share].channel.clone();
-            let step = format!("messages/{}/{}", channel.id, request.page);
-            let so_far = channels[request.share];
-            let page: PageOutcome = self
-                .cx
-                .step(&step, || self.page(&collection, &request, so_far))
-                .await?;
-            if let Some(why) = page.failed {
-                coverage.left_out.push(LeftOut {
-                    id: channel.id,
-                    name: channel.name,
-                    kind: None,
-                    why: Why::Refused,
-                    detail: Some(why),
-                });
-                collection.fail(&request);
-                continue;
-            }
-            let mut tally = so_far;
-            tally.add_page(&page);
-            let mut rounds = Vec::new();
-            if with_attachments && page.files > 0 {
-                let read = ReadPage {
-                    channel: &channel,
-                    number: request.page,
-                    outcome: &page,
-                    completes: collection.completes(&request, page.count),
-                };
-                rounds = self.attachments(&read, &mut tally, total.bytes).await?;
-            }
-            total.messages += tally.messages - so_far.messages;
-            total.bytes += tally.bytes - so_far.bytes;
-            total.saved += tally.saved - so_far.saved;
-            total.lost += tally.lost - so_far.lost;
-            channels[request.share] = tally;
-            if let Some(messages) = page.object.clone() {
-                files[request.share].push(PageFiles {
-                    messages,
-                    attachments: rounds,
-                });
-            }
-            collection.record(&request, page.count, page.oldest);
+        let collection = Collection::new(shares, &self.fields.options);
+        let reading = Reading::new(collection, bytes);
+        let reading = &reading;
+        let count = reading.channels.len();
+        let mut channels = stream::iter(0..count)
+            .map(|share| async move {
+                while let Some(request) = reading.with(|walk| walk.next_of(share)) {
+                    self.read(reading, &request).await?;
+                }
+                Ok::<_, JobError>(())
+            })
+            .buffer_unordered(CHANNELS);
+        while let Some(read) = channels.next().await {
+            read?;
         }
+        drop(channels);
+        while let Some(request) = reading.with(Collection::next_page) {
+            self.read(reading, &request).await?;
+        }
+        let total = *lock(&reading.total);
+        let mut refused = std::mem::take(&mut *lock(&reading.refused));
+        refused.sort_by_key(|left| left.id);
+        coverage.left_out.extend(refused);
         coverage.attachments_lost = total.lost;
         let summary = || async {
             let extra = json!({"messages": total.messages, "attachments": total.saved,
@@ -131,19 +159,76 @@ impl Run<'_> {
             Ok(())
         };
         self.cx.step("messages/read", summary).await?;
+        let files = |channel: &Mutex<Channel>| std::mem::take(&mut lock(channel).files);
         Ok(Walked {
-            collection,
-            pages: files,
+            pages: reading.channels.iter().map(files).collect(),
+            collection: reading.with(|walk| walk.clone()),
         })
+    }
+
+    /// One page, with its attachments.
+    async fn read(&self, reading: &Reading, request: &PageRequest) -> Result<(), JobError> {
+        let at = request.share;
+        let channel = reading.with(|walk| walk.shares()[at].channel.clone());
+        let step = format!("messages/{}/{}", channel.id, request.page);
+        let so_far = lock(&reading.channels[at]).tally;
+        let page: PageOutcome = self
+            .cx
+            .step(&step, || self.page(reading, request, so_far))
+            .await?;
+        if let Some(why) = page.failed {
+            lock(&reading.refused).push(LeftOut {
+                id: channel.id,
+                name: channel.name,
+                kind: None,
+                why: Why::Refused,
+                detail: Some(why),
+            });
+            reading.with(|walk| walk.fail(request));
+            return Ok(());
+        }
+        let mut tally = so_far;
+        tally.add_page(&page);
+        let mut rounds = Vec::new();
+        if self.fields.options.backup_attachments && page.files > 0 {
+            let read = ReadPage {
+                channel: &channel,
+                number: request.page,
+                outcome: &page,
+                completes: reading.with(|walk| walk.completes(request, page.count)),
+            };
+            rounds = self.attachments(&read, &mut tally, reading).await?;
+        }
+        {
+            let mut total = lock(&reading.total);
+            total.messages += tally.messages - so_far.messages;
+            total.bytes += page.bytes;
+            total.saved += tally.saved - so_far.saved;
+            total.lost += tally.lost - so_far.lost;
+            let mut channel = lock(&reading.channels[at]);
+            channel.tally = tally;
+            if let Some(messages) = page.object.clone() {
+                channel.files.push(PageFiles {
+                    messages,
+                    attachments: rounds,
+                });
+            }
+        }
+        let (done, expected) = reading.with(|walk| {
+            walk.record(request, page.count, page.oldest);
+            walk.expected()
+        });
+        self.cx.advance("messages", done, expected).await;
+        Ok(())
     }
 
     async fn page(
         &self,
-        collection: &Collection,
+        reading: &Reading,
         request: &PageRequest,
         so_far: Tally,
     ) -> Result<PageOutcome, JobError> {
-        let channel = &collection.shares()[request.share].channel;
+        let channel = &reading.with(|walk| walk.shares()[request.share].channel.clone());
         let read = pages::read(self.source(), self.work, channel, request).await;
         let outcome = match read {
             Err(error) if self.may_ignore(&error) => {
@@ -162,7 +247,8 @@ impl Run<'_> {
         let mut tally = so_far;
         tally.add_page(&outcome);
         let attachments_follow = self.fields.options.backup_attachments && outcome.files > 0;
-        if collection.completes(request, outcome.count) && !attachments_follow {
+        let completes = reading.with(|walk| walk.completes(request, outcome.count));
+        if completes && !attachments_follow {
             self.log_channel(channel, tally).await;
         }
         Ok(outcome)
@@ -187,14 +273,12 @@ impl Run<'_> {
         &self,
         page: &ReadPage<'_>,
         tally: &mut Tally,
-        bytes: u64,
+        reading: &Reading,
     ) -> Result<Vec<String>, JobError> {
         let mut objects = Vec::new();
         let mut before = RoundOutcome::default();
         let mut barren = 0;
         let performed = AtomicBool::new(false);
-        // What was read before this page, and what its attachments added.
-        let mut used = bytes;
         for number in 0.. {
             let step = format!("attachments/{}/{}/{number}", page.channel.id, page.number);
             let round = self
@@ -205,7 +289,7 @@ impl Run<'_> {
                     }
                     let only = (number > 0).then_some(&before.pending[..]);
                     let last = barren + 1 >= BARREN_ROUNDS;
-                    let round = self.round(page, number, only, used, last).await?;
+                    let round = self.round(page, number, only, reading, last).await?;
                     if page.completes && round.pending.is_empty() {
                         let mut tally = *tally;
                         tally.add_round(&round);
@@ -215,7 +299,7 @@ impl Run<'_> {
                 })
                 .await?;
             tally.add_round(&round);
-            used += round.bytes;
+            lock(&reading.total).bytes += round.bytes;
             objects.extend(round.object.clone());
             let is_barren = round.saved + round.lost == 0;
             barren = if is_barren { barren + 1 } else { 0 };
@@ -241,11 +325,14 @@ impl Run<'_> {
         page: &ReadPage<'_>,
         number: usize,
         only: Option<&[AttachmentId]>,
-        bytes: u64,
+        reading: &Reading,
         last: bool,
     ) -> Result<RoundOutcome, JobError> {
         let channel = coverage::shown(&page.channel.name, page.channel.id);
-        let budget = Budget::new(&self.fields.constraints, bytes);
+        // What others save meanwhile counts when they have: the hard total of the file is checked
+        // when it is put together.
+        let used = lock(&reading.total).bytes + page.outcome.bytes;
+        let budget = Budget::new(&self.fields.constraints, used);
         let mut read: Page = match &page.outcome.object {
             Some(object) => self.work.get_json(object).await?,
             None => Page::default(),
@@ -264,8 +351,16 @@ impl Run<'_> {
         }
         let doing = format!("reading attachments of {channel}");
         let (source, messages) = (self.source(), &read.messages);
-        let mut round =
-            attachments::save(source, self.work, &doing, messages, only, budget).await?;
+        let mut round = attachments::save(
+            source,
+            self.work,
+            &doing,
+            messages,
+            only,
+            budget,
+            &reading.downloads,
+        )
+        .await?;
         let mut failure = None;
         if let Some(error) = round.failure.take() {
             let patient = !self.fields.options.ignore_message_backup_errors;

@@ -1,0 +1,80 @@
+//! The job: what an order becomes, and what is left when it ends.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use splashtail_antinuke::TagKey;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::TaskId;
+use splashtail_core::telemetry::Chain;
+use splashtail_discord::Discord;
+use splashtail_jobs::{
+    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
+};
+
+use super::options::{self, Fields};
+use super::run::Run;
+use crate::backup::error::BackupError;
+use crate::backup::work::Work;
+use crate::backup::{self};
+use crate::objects::Objects;
+
+/// `message_prune`.
+#[derive(Clone)]
+pub struct MessagePrune {
+    pub discord: Discord,
+    pub objects: Objects,
+    pub clock: SharedClock,
+    /// By which the bot knows what jobs do.
+    pub marks: Option<TagKey>,
+}
+
+impl MessagePrune {
+    pub const NAME: &'static str = "message_prune";
+}
+
+#[async_trait]
+impl Job for MessagePrune {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
+        let fields = options::parse(&data)
+            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        Ok(Prepared {
+            owner: Owner::Server(fields.server_id),
+            slot: Some(fields.server_id),
+            encrypted: false,
+            secret: None,
+            fields: serde_json::to_value(&fields)
+                .map_err(|_| PrepareError::internal("the fields could not be stored"))?,
+        })
+    }
+
+    async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError> {
+        let fields: Fields = cx.fields()?;
+        let work = Work::new(self.objects.clone(), cx.id(), cx.attempt(), None);
+        let run = Run {
+            job: self,
+            cx,
+            fields: &fields,
+            work: &work,
+        };
+        run.run().await.map(Some)
+    }
+
+    async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
+        let removed = async {
+            backup::clear(&self.objects, task.id).await?;
+            self.objects.remove_all(&format!("tasks/{}", task.id)).await
+        };
+        Ok(removed.await.map_err(BackupError::Objects)?)
+    }
+
+    async fn ended(&self, task: TaskId) {
+        if let Err(error) = backup::clear(&self.objects, task).await {
+            // The sweep comes back for it, and complains if it cannot either.
+            tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
+        }
+    }
+}
