@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use splashtail::commands::{backup, bot, clusters, config, doctor, migrate, sandbox, token, up};
+use splashtail::commands::{
+    backup, bot, clusters, config, doctor, localjobs, migrate, sandbox, token, up,
+};
 
 /// Runs AntiRaid: the bot, its clusterer, the jobserver, the API with the dashboard, and a
 /// simulated Discord to try it all on.
@@ -23,6 +25,8 @@ enum Command {
     Webserver(up::WebserverArgs),
     /// Start the jobserver
     Jobs(up::DaemonArgs),
+    /// Run backups, restores and other jobs from here, without any server of ours
+    Localjobs(localjobs::LocalJobsArgs),
     /// Start one bot cluster without a clusterer
     Bot(bot::BotArgs),
     /// See and command the bot's clusters
@@ -35,7 +39,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// API tokens
     Token(token::TokenArgs),
-    /// Look into backup files
+    /// Look into backup files, check, convert and rehearse them
     Backup(backup::BackupArgs),
     /// Start the simulated Discord alone, or act in a running one
     Sandbox(sandbox::SandboxArgs),
@@ -50,13 +54,14 @@ async fn main() -> ExitCode {
         Command::Up(args) => up::up(args).await,
         Command::Webserver(args) => up::webserver(args).await,
         Command::Jobs(args) => up::jobs(args).await,
+        Command::Localjobs(args) => localjobs::run(args),
         Command::Bot(args) => bot::run(args),
         Command::Clusters(args) => clusters::run(args).await,
         Command::Config(args) => config::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Token(args) => token::run(args).await,
-        Command::Backup(args) => backup::run(args),
+        Command::Backup(args) => backup::run(args).await,
         Command::Sandbox(args) => sandbox::run(args).await,
     };
     outcome.unwrap_or_else(|error| {

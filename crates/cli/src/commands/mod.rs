@@ -6,6 +6,7 @@ pub mod clusters;
 pub mod config;
 pub mod doctor;
 pub mod finding;
+pub mod localjobs;
 pub mod migrate;
 pub mod output;
 pub mod probe;

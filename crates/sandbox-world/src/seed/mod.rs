@@ -2,6 +2,7 @@
 
 pub mod big;
 mod big_talk;
+pub mod blank;
 mod files;
 pub mod huge;
 pub mod many;
@@ -18,7 +19,7 @@ use crate::world::{Addresses, World};
 
 /// There is no built-in world of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no built-in world `{0}`; there are: small, big, odd, many, huge, empty")]
+#[error("there is no built-in world `{0}`; there are: small, big, odd, many, huge, blank, empty")]
 pub struct UnknownWorld(pub String);
 
 /// Builds a world.
@@ -31,6 +32,7 @@ pub fn build(
     let mut world = World::empty(name, seed, addresses, clock);
     match name {
         "empty" => {}
+        "blank" => blank::blank(&mut world),
         "small" => small::build(&mut world),
         "big" => big::big(&mut world),
         "many" => many::many(&mut world),

@@ -221,7 +221,7 @@ fn unknown_worlds_are_named() {
     let error = build("tiny", 0, &addresses, &clock).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no built-in world `tiny`; there are: small, big, odd, many, huge, empty"
+        "there is no built-in world `tiny`; there are: small, big, odd, many, huge, blank, empty"
     );
 }
 

@@ -1,17 +1,21 @@
 //! `splashtail backup`: looks into backup files and checks them, without any daemon.
 
-use std::fs::File;
-use std::io::{BufReader, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+mod convert;
+mod extract;
+mod inspect;
+mod open;
+mod rehearse;
+mod verify;
 
-use anyhow::Context as _;
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
-use splashtail_core::text;
-use splashtail_iblfile::{Archive, EncryptionKind, Error, Limits, msgpack};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
-const PASSWORD_VARIABLE: &str = "SPLASHTAIL_BACKUP_PASSWORD";
+use anyhow::anyhow;
+use splashtail_iblfile::Error;
+
+use crate::supervisor::sibling;
 
 const CORRUPT: u8 = 2;
 const PASSWORD: u8 = 3;
@@ -39,6 +43,63 @@ enum BackupCommand {
         #[command(flatten)]
         file: BackupFile,
     },
+    /// Write the sections of a backup file into a directory, readable
+    Extract {
+        #[command(flatten)]
+        file: BackupFile,
+        /// The directory; it is made, and nothing in it is overwritten.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Only sections whose name begins so; may be repeated.
+        #[arg(long, value_name = "NAME")]
+        section: Vec<String>,
+    },
+    /// Say how two backups differ
+    Diff {
+        /// The older one.
+        before: PathBuf,
+        /// The newer one.
+        after: PathBuf,
+        /// File with the password of both.
+        #[arg(long, value_name = "PATH")]
+        password_file: Option<PathBuf>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a file of any revision as one of the present revision, under the same password
+    Convert {
+        #[command(flatten)]
+        file: BackupFile,
+        /// The new file.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Write a file under another password, or without one
+    Rekey {
+        #[command(flatten)]
+        file: BackupFile,
+        /// The new file.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+        /// File with the new password; without it the new password is asked for.
+        #[arg(long, value_name = "PATH", conflicts_with = "no_password")]
+        new_password_file: Option<PathBuf>,
+        /// Leave the new file readable for everybody.
+        #[arg(long)]
+        no_password: bool,
+    },
+    /// Restore a file into an empty simulated server and say what would be missing
+    Rehearse {
+        #[command(flatten)]
+        file: BackupFile,
+        /// Post the messages, too, at the speed that Discord allows.
+        #[arg(long)]
+        messages: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,14 +112,31 @@ struct BackupFile {
     password_file: Option<PathBuf>,
 }
 
-type Opened = Archive<BufReader<File>>;
-
 /// Exit codes: 0 fine, 1 the file cannot be read, 2 corrupt, 3 wrong or missing password,
 /// 4 a kind of file that is not known.
-pub fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
+pub async fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
     let outcome = match &args.command {
-        BackupCommand::Inspect { file, json } => inspect(file, *json),
-        BackupCommand::Verify { file } => verify(file),
+        BackupCommand::Inspect { file, json } => inspect::inspect(file, *json),
+        BackupCommand::Verify { file } => verify::verify(file),
+        BackupCommand::Extract { file, to, section } => extract::extract(file, to, section),
+        BackupCommand::Convert { file, output } => convert::convert(file, output),
+        BackupCommand::Rekey {
+            file,
+            output,
+            new_password_file,
+            no_password,
+        } => {
+            let new = new_password_file.as_deref();
+            convert::rekey(file, output, new, *no_password)
+        }
+        BackupCommand::Diff { .. } => return diff(&args.command),
+        BackupCommand::Rehearse {
+            file,
+            messages,
+            json,
+        } => {
+            return rehearse::rehearse(file, *messages, *json).await;
+        }
     };
     let error = match outcome {
         Ok(()) => return Ok(ExitCode::SUCCESS),
@@ -69,6 +147,30 @@ pub fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
     };
     writeln!(std::io::stderr(), "error: {error:#}").ok();
     Ok(ExitCode::from(code))
+}
+
+/// The jobserver's binary knows what the sections mean: it takes over.
+fn diff(command: &BackupCommand) -> anyhow::Result<ExitCode> {
+    let BackupCommand::Diff {
+        before,
+        after,
+        password_file,
+        json,
+    } = command
+    else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let program = sibling("splashtail-jobserver")?;
+    let mut comparing = Command::new(&program);
+    comparing.arg("compare").args([before, after]);
+    if let Some(path) = password_file {
+        comparing.arg("--password-file").arg(path);
+    }
+    if *json {
+        comparing.arg("--json");
+    }
+    let error = comparing.exec();
+    Err(anyhow!(error).context(format!("cannot start {}", program.display())))
 }
 
 fn exit_code(error: &Error) -> Option<u8> {
@@ -82,196 +184,11 @@ fn exit_code(error: &Error) -> Option<u8> {
     }
 }
 
-fn inspect(file: &BackupFile, as_json: bool) -> anyhow::Result<()> {
-    let mut archive = open(file)?;
-    let mut sections = Vec::new();
-    for section in archive.sections() {
-        let digest = Sha256::digest(archive.read(&section.name)?);
-        sections.push((section.name, section.size, hex(&digest)));
-    }
-    let mut out = std::io::stdout().lock();
-    if as_json {
-        let sections: Vec<_> = sections
-            .iter()
-            .map(|(name, size, sha256)| json!({"name": name, "size": size, "sha256": sha256}))
-            .collect();
-        let whole = json!({
-            "revision": archive.revision().number(),
-            "container": archive.container().as_str(),
-            "encryption": archive.encryption().id(),
-            "meta": archive.meta(),
-            "sections": sections,
-        });
-        writeln!(out, "{whole}")?;
-        return Ok(());
-    }
-    let meta = archive.meta();
-    writeln!(
-        out,
-        "type        {} (version {})",
-        meta.file_type, meta.version
-    )?;
-    writeln!(out, "created     {}", meta.created_at.to_rfc3339())?;
-    writeln!(
-        out,
-        "container   rev{}, {}",
-        archive.revision().number(),
-        archive.container().as_str().replace('_', " ")
-    )?;
-    let encryption = match archive.encryption() {
-        EncryptionKind::None => "none",
-        other => other.id(),
-    };
-    writeln!(out, "encryption  {encryption}")?;
-    for (key, value) in &meta.extra {
-        writeln!(out, "{key:<11} {value}")?;
-    }
-    let width = sections
-        .iter()
-        .map(|(name, ..)| name.len())
-        .max()
-        .unwrap_or_default();
-    writeln!(out, "\n{:<width$}  {:>10}  sha256", "section", "bytes")?;
-    for (name, size, sha256) in &sections {
-        writeln!(out, "{name:<width$}  {size:>10}  {sha256}")?;
-    }
-    Ok(())
-}
-
-fn verify(file: &BackupFile) -> anyhow::Result<()> {
-    let mut archive = open(file)?;
-    let sections = archive.sections();
-    let mut attachments = Vec::new();
-    for section in &sections {
-        let data = archive.read(&section.name)?;
-        let found = decode_section(&section.name, &data)
-            .with_context(|| format!("section `{}`", section.name))?;
-        attachments.extend(found);
-    }
-    let saved = attachments.len();
-    for attachment in attachments {
-        let data = archive
-            .read(&attachment.section)
-            .with_context(|| format!("attachment `{}` is announced", attachment.section))?;
-        attachment.check(&data)?;
-    }
-    writeln!(
-        std::io::stdout(),
-        "{}: intact, {} sections decoded, {saved} attachments complete",
-        file.file.display(),
-        sections.len()
-    )?;
-    Ok(())
-}
-
-/// An attachment that a message section says was stored.
-struct Attachment {
-    section: String,
-    gzip: bool,
-    size: Option<u64>,
-}
-
-impl Attachment {
-    fn of(metadata: &msgpack::Value) -> Option<Self> {
-        let format = metadata.get("storage_format")?.as_str()?;
-        if !matches!(format, "uncompressed" | "gzip" | "jpeg_encoded") {
-            return None;
-        }
-        let id = metadata.get("id")?.as_str()?;
-        // A re-encoded image has another size than the file it was made from.
-        let size = metadata.get("size").and_then(msgpack::Value::as_u64);
-        Some(Self {
-            section: format!("attachments/{id}"),
-            gzip: format == "gzip",
-            size: size.filter(|_| format != "jpeg_encoded"),
-        })
-    }
-
-    fn check(&self, stored: &[u8]) -> Result<(), Error> {
-        let length = if self.gzip {
-            let mut plain = flate2::read::GzDecoder::new(stored);
-            std::io::copy(&mut plain.by_ref().take(1 << 30), &mut std::io::sink())
-                .map_err(|_| Error::Corrupt(format!("section `{}` is not gzip", self.section)))?
-        } else {
-            stored.len() as u64
-        };
-        match self.size {
-            Some(size) if size != length => Err(Error::Corrupt(format!(
-                "section `{}` holds {length} bytes instead of {size}",
-                self.section
-            ))),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Decodes by what the name says the section holds; returns the attachments it refers to.
-fn decode_section(name: &str, data: &[u8]) -> Result<Vec<Attachment>, Error> {
-    let msgpack = name == "backup_opts"
-        || ["core/", "dbg/", "messages/"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix));
-    if msgpack {
-        let value = msgpack::decode(data)?;
-        let messages = value.as_array().filter(|_| name.starts_with("messages/"));
-        return Ok(messages
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.get("attachment_metadata")?.as_array())
-            .flatten()
-            .filter_map(Attachment::of)
-            .collect());
-    }
-    if name == "meta" || name.starts_with("ext/") {
-        serde_json::from_slice::<serde::de::IgnoredAny>(data)
-            .map_err(|error| Error::Corrupt(format!("section `{name}`: {error}")))?;
-    }
-    Ok(Vec::new())
-}
-
-/// Opens without a password first: only an encrypted file makes us look for one.
-fn open(file: &BackupFile) -> anyhow::Result<Opened> {
-    match try_open(&file.file, None) {
-        Err(error) if matches!(error.downcast_ref(), Some(Error::PasswordRequired)) => {
-            try_open(&file.file, Some(&password(file)?))
-        }
-        done => done,
-    }
-}
-
-fn try_open(path: &Path, password: Option<&str>) -> anyhow::Result<Opened> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Archive::open(BufReader::new(file), password, Limits::default())
-        .with_context(|| path.display().to_string())
-}
-
-fn password(file: &BackupFile) -> anyhow::Result<String> {
-    if let Some(path) = &file.password_file {
-        let text = text::read(path)
-            .with_context(|| format!("cannot read the password file {}", path.display()))?;
-        return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
-    }
-    if let Ok(password) = std::env::var(PASSWORD_VARIABLE) {
-        return Ok(password);
-    }
-    match rpassword::prompt_password(format!("Password of {}: ", file.file.display())) {
-        Ok(password) => Ok(password),
-        Err(_) => Err(anyhow::Error::new(Error::PasswordRequired).context(format!(
-            "no terminal to ask on; use --password-file or {PASSWORD_VARIABLE}"
-        ))),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::verify::verify;
     use super::*;
 
     fn vector(name: &str) -> PathBuf {
