@@ -90,6 +90,10 @@ impl CommandChecks for OwnersOnly {
             }
         }
     }
+
+    async fn permissions(&self, _: GuildId, user: UserId) -> Option<u64> {
+        (user.get() == 7).then_some(u64::MAX)
+    }
 }
 
 /// Says what it understood.
@@ -260,12 +264,13 @@ async fn permission_questions() {
         .to_string()
     };
     let allowed = ask(&question(1, 7)).await;
-    let expected = json!({"is_ok": true, "perm_res": {"var": "OkWithMessage", "message": "owner"}});
+    let expected = json!({"is_ok": true, "permissions": u64::MAX.to_string(),
+        "perm_res": {"var": "OkWithMessage", "message": "owner"}});
     assert_eq!((allowed.status, allowed.json()), (200, expected));
     // A denial is an answer, not an error.
     let denied = ask(&question(1, 8)).await;
     let result = json!({"var": "CommandDisabled", "command": "limits add"});
-    let expected = json!({"is_ok": false, "perm_res": result});
+    let expected = json!({"is_ok": false, "perm_res": result, "permissions": null});
     assert_eq!((denied.status, denied.json()), (200, expected));
     let misdirected = ask(&question(1 << 22, 7)).await;
     assert_eq!(

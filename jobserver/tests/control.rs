@@ -117,7 +117,7 @@ async fn wrong_calls_say_what_is_wrong_and_change_nothing() {
         ),
         (
             "create_task",
-            create("message_prune", data()),
+            create("message_move", data()),
             400,
             "unknown_task",
         ),

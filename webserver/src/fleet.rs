@@ -6,11 +6,11 @@ use std::time::Duration;
 use http::StatusCode;
 use moka::future::Cache;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use splashtail_api_types::clusters::{ClusterHealth, Instance, InstanceList};
 use splashtail_api_types::modules::CanonicalModule;
 use splashtail_core::clock::SharedClock;
-use splashtail_core::ids::{ClusterId, UserId};
+use splashtail_core::ids::{ClusterId, GuildId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient};
 use tracing::warn;
@@ -112,19 +112,7 @@ impl Fleet {
     /// 404 for an unknown cluster, 503 for one that does not run or runs on another host.
     pub async fn modules(&self, cluster: ClusterId) -> Result<Arc<Vec<CanonicalModule>>, ApiError> {
         let list = self.instances().await?;
-        let instance = list
-            .instances
-            .iter()
-            .find(|instance| instance.cluster_id == cluster)
-            .ok_or(ApiError::NotFound("cluster"))?;
-        if !answers(instance) {
-            return Err(ApiError::ClusterUnavailable);
-        }
-        // IServers listen on the loopback of their own host.
-        let process = instance.process.as_ref();
-        if process.is_some_and(|process| process.host.is_some()) {
-            return Err(ApiError::ClusterElsewhere);
-        }
+        let instance = reachable(&list, cluster)?;
         let key = (cluster, instance.session_id.clone());
         if let Some(modules) = self.modules.get(&key).await {
             return Ok(modules);
@@ -143,6 +131,86 @@ impl Fleet {
         self.modules.insert(key, modules.clone()).await;
         Ok(modules)
     }
+
+    /// What somebody may do in a server, and whether they may run a command of the bot there.
+    ///
+    /// # Errors
+    /// As [`Fleet::modules`]; 404 when the bot is not in the server.
+    pub async fn standing(
+        &self,
+        guild: GuildId,
+        user: UserId,
+        command: &str,
+    ) -> Result<MemberStanding, ApiError> {
+        let list = self.instances().await?;
+        let shard = guild.shard(list.shard_count);
+        let mut clusters = list.map.iter();
+        let cluster = clusters.find(|cluster| cluster.shards.contains(&shard));
+        let cluster = cluster.ok_or(ApiError::FleetUnavailable)?.id;
+        reachable(&list, cluster)?;
+        let query = json!({"GuildsStatus": {"guilds": [guild]}});
+        let asked = self.iservers.query(cluster, &query).await;
+        let status: Map<String, Value> =
+            asked.map_err(|error| ApiError::from_daemon("cluster", error))?;
+        match status.get(&guild.to_string()).and_then(Value::as_str) {
+            Some("present") => {}
+            Some("unavailable") => return Err(ApiError::ClusterUnavailable),
+            _ => return Err(ApiError::NotFound("server")),
+        }
+        let query = json!({"CheckCommandPermission":
+            {"guild_id": guild, "user_id": user, "command": command}});
+        let asked = self.iservers.query(cluster, &query).await;
+        asked.map_err(|error| ApiError::from_daemon("cluster", error))
+    }
+}
+
+/// # Errors
+/// 404 for an unknown cluster, 503 for one that does not run or runs on another host.
+fn reachable(list: &InstanceList, cluster: ClusterId) -> Result<&Instance, ApiError> {
+    let mut instances = list.instances.iter();
+    let instance = instances.find(|instance| instance.cluster_id == cluster);
+    let instance = instance.ok_or(ApiError::NotFound("cluster"))?;
+    if !answers(instance) {
+        return Err(ApiError::ClusterUnavailable);
+    }
+    // IServers listen on the loopback of their own host.
+    let process = instance.process.as_ref();
+    if process.is_some_and(|process| process.host.is_some()) {
+        return Err(ApiError::ClusterElsewhere);
+    }
+    Ok(instance)
+}
+
+/// What the bot says of somebody in a server.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct MemberStanding {
+    /// Whether they may run the command that was asked for.
+    is_ok: bool,
+    /// Their permissions in the server as a whole; the owner has all. `None`: they are not there.
+    #[serde(default, deserialize_with = "decimal")]
+    pub permissions: Option<u64>,
+}
+
+impl MemberStanding {
+    /// Their permissions.
+    ///
+    /// # Errors
+    /// They may not run the command.
+    pub fn allowed(&self) -> Result<u64, ApiError> {
+        match (self.is_ok, self.permissions) {
+            (true, Some(permissions)) => Ok(permissions),
+            _ => Err(ApiError::Forbidden(
+                "you may not do that in this server; its administrators can let you",
+            )),
+        }
+    }
+}
+
+/// A set of permissions, in decimal, as text.
+fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom))
+        .transpose()
 }
 
 /// A clusterer that is away and one that is not ready are the same to whoever asks.
@@ -156,4 +224,28 @@ fn refused(error: ClientError) -> ApiError {
 
 fn answers(instance: &Instance) -> bool {
     instance.active && !instance.currently_killing && instance.cluster_health.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(answer: Value) -> Result<u64, u16> {
+        let standing: MemberStanding = serde_json::from_value(answer).unwrap();
+        standing.allowed().map_err(|error| error.status().as_u16())
+    }
+
+    #[test]
+    fn only_a_clear_yes_of_the_bot_allows() {
+        let yes = json!({"is_ok": true, "permissions": "18446744073709551615", "perm_res": {}});
+        assert_eq!(standing(yes), Ok(u64::MAX));
+        for no in [
+            json!({"is_ok": false, "permissions": "8"}),
+            json!({"is_ok": true, "permissions": null}),
+            // An older bot does not say.
+            json!({"is_ok": true}),
+        ] {
+            assert_eq!(standing(no.clone()), Err(403), "{no}");
+        }
+    }
 }

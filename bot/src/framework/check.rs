@@ -94,6 +94,10 @@ pub trait CommandChecks: Send + Sync {
         command: &str,
         custom: Option<Vec<Permission>>,
     ) -> PermissionResult;
+
+    /// What a member may do in the server as a whole; the owner may everything. `None`: it is not
+    /// known, or they are no member.
+    async fn permissions(&self, guild: GuildId, user: UserId) -> Option<u64>;
 }
 
 #[async_trait]
@@ -117,6 +121,15 @@ impl CommandChecks for App {
         };
         let standing = standing_of(self, guild, user).await;
         self.gate.decide(&question, &standing).await
+    }
+
+    async fn permissions(&self, guild: GuildId, user: UserId) -> Option<u64> {
+        let standing = standing_of(self, guild, user).await.ok()?;
+        Some(if standing.is_owner {
+            u64::MAX
+        } else {
+            standing.native.0
+        })
     }
 }
 

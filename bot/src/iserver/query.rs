@@ -28,7 +28,8 @@ pub enum Query {
     Modules,
     /// One record per shard, as in a diag reply.
     Health,
-    /// Whether a member may run a command: `{"perm_res":…,"is_ok":…}`. A denial is an answer.
+    /// Whether a member may run a command: `{"perm_res":…,"is_ok":…,"permissions":"…"|null}`. A
+    /// denial is an answer.
     CheckCommandPermission(PermissionQuestion),
     /// Shows or changes what a guild has set: `{"Ok":…}`, `{"PermissionError":…}` or `{"Err":…}`.
     SettingsOperation(SettingQuestion),
@@ -132,7 +133,9 @@ impl Query {
                 });
                 let (guild, user) = (question.guild_id, question.user_id);
                 let result = checks.check(guild, user, &question.command, custom).await;
-                json!({ "is_ok": result.is_ok(), "perm_res": result })
+                let permissions = checks.permissions(guild, user).await;
+                let permissions = permissions.map(|permissions| permissions.to_string());
+                json!({ "is_ok": result.is_ok(), "perm_res": result, "permissions": permissions })
             }
             Self::SettingsOperation(question) => {
                 if view.guild(question.guild_id) == GuildPresence::WrongCluster {

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod clusters;
 pub mod docs;
 pub mod download;
+pub mod guild_jobs;
 pub mod ioauth;
 pub mod mewld;
 pub mod output;
@@ -49,6 +50,9 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(tasks::get_task))
         .routes(limit(routes!(tasks::create_task), CREATE_TASK))
         .routes(routes!(tasks::cancel_task))
+        .routes(routes!(guild_jobs::list_guild_jobs))
+        .routes(routes!(guild_jobs::get_guild_job))
+        .routes(limit(routes!(guild_jobs::create_guild_job), CREATE_TASK))
         .routes(routes!(tasks::follow_task))
         .routes(limit(routes!(download::get_download_link), DOWNLOAD))
         .routes(routes!(output::get_output))

@@ -16,7 +16,7 @@ use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
 use splashtail_core::ids::TaskId;
 use splashtail_jobs::follow::{self, Told};
 use splashtail_jobs::render;
-use splashtail_storage::{MAX_ENTRIES, Owner, TaskQuery, TaskRow};
+use splashtail_storage::{MAX_ENTRIES, Owner, TaskCursor, TaskQuery, TaskRow};
 use utoipa::IntoParams;
 
 use crate::app::AppState;
@@ -27,25 +27,25 @@ use crate::extract::{JsonBody, PathOf, QueryOf};
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Between two signs of life to whoever follows a log.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const DEFAULT_PAGE: u32 = 50;
 const MAX_PAGE: u32 = 100;
 /// The field of a server's task that names the server.
-const SERVER_FIELD: &str = "ServerID";
+pub(super) const SERVER_FIELD: &str = "ServerID";
 /// What the caller may do in Discord: told by the bot, and nobody's own to say.
-const CALLER_FIELD: &str = "CallerPermissions";
+pub(super) const CALLER_FIELD: &str = "CallerPermissions";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// At most 100; 50 when absent.
     #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// The last task of the page before.
     #[param(value_type = Option<uuid::Uuid>)]
-    after: Option<TaskId>,
+    pub(super) after: Option<TaskId>,
     /// Only tasks of this kind.
-    name: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 /// Tasks of a server or user, newest first.
@@ -64,28 +64,11 @@ pub async fn list_tasks(
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Json<TaskList>, ApiError> {
     caller.require(&id)?;
-    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(ApiError::Invalid {
-            code: "invalid_query",
-            message: format!("`limit` is at least 1 and at most {MAX_PAGE}"),
-            context: Some(("limit", format!("{limit} is out of range [1..{MAX_PAGE}]"))),
-        });
-    }
-    let after = match query.after {
-        None => None,
-        Some(id) => {
-            let row = visible(&app, &caller, id).await?.ok_or_else(|| {
-                ApiError::invalid("unknown_cursor", "`after` is not one of these tasks")
-            })?;
-            Some(row.cursor())
-        }
-    };
     let query = TaskQuery {
         owner: caller.owner,
         name: query.name.as_deref(),
-        after,
-        limit,
+        limit: page_limit(&query)?,
+        after: cursor(&app, caller.owner, query.after).await?,
     };
     let rows = app.storage.tasks().list(&query, app.clock.now()).await?;
     Ok(Json(TaskList {
@@ -111,14 +94,8 @@ pub async fn get_task(
     PathOf((id, task)): PathOf<(String, String)>,
 ) -> Result<Json<Task>, ApiError> {
     caller.require(&id)?;
-    let task: TaskId = task.parse().map_err(|_| ApiError::NotFound("task"))?;
-    let row = visible(&app, &caller, task)
-        .await?
-        .ok_or(ApiError::NotFound("task"))?;
-    // The note that the log is full, and the entry that ends the task, come on top.
-    let entries = u32::try_from(MAX_ENTRIES + 2).unwrap_or(u32::MAX);
-    let log = app.storage.tasks().log(task, 0, entries).await?;
-    Ok(Json(render::task(row, log)))
+    let row = owned(&app, caller.owner, &task).await?;
+    whole(&app, row).await.map(Json)
 }
 
 /// Start a task.
@@ -183,7 +160,7 @@ pub async fn cancel_task(
     PathOf((id, task)): PathOf<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     caller.require(&id)?;
-    let row = owned(&app, &caller, &task).await?;
+    let row = owned(&app, caller.owner, &task).await?;
     app.jobserver
         .cancel_task(row.id)
         .await
@@ -226,7 +203,7 @@ pub async fn follow_task(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     caller.require(&id)?;
-    let row = owned(&app, &caller, &task).await?;
+    let row = owned(&app, caller.owner, &task).await?;
     let known = headers.get(LAST_EVENT_ID);
     let known = known.and_then(|known| known.to_str().ok()?.trim().parse().ok());
     let after = known.or(query.after).unwrap_or_default();
@@ -269,16 +246,7 @@ fn owned_by(
             "these tasks belong to servers: use a server's token",
         ));
     };
-    if fields
-        .keys()
-        .any(|name| name.eq_ignore_ascii_case(CALLER_FIELD))
-    {
-        return Err(ApiError::Invalid {
-            code: "invalid_body",
-            message: format!("`{CALLER_FIELD}` cannot be given"),
-            context: Some((CALLER_FIELD, "is not the caller's to say".to_owned())),
-        });
-    }
+    refuse_caller_field(&fields)?;
     let spellings: Vec<String> = fields
         .keys()
         .filter(|name| name.eq_ignore_ascii_case(SERVER_FIELD))
@@ -310,7 +278,7 @@ fn owned_by(
 }
 
 /// Keys of different callers never meet; the jobserver takes 64 characters.
-fn idempotency_key(caller: &Caller, key: &[u8]) -> String {
+pub(super) fn idempotency_key(caller: &Caller, key: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(b"api\0");
     hash.update(caller.key());
@@ -319,21 +287,71 @@ fn idempotency_key(caller: &Caller, key: &[u8]) -> String {
     hex::encode(hash.finalize())
 }
 
-async fn owned(app: &AppState, caller: &Caller, task: &str) -> Result<TaskRow, ApiError> {
+/// # Errors
+/// The caller says what the caller may do.
+pub(super) fn refuse_caller_field(fields: &Map<String, Value>) -> Result<(), ApiError> {
+    let mut names = fields.keys();
+    if names.any(|name| name.eq_ignore_ascii_case(CALLER_FIELD)) {
+        return Err(ApiError::Invalid {
+            code: "invalid_body",
+            message: format!("`{CALLER_FIELD}` cannot be given"),
+            context: Some((CALLER_FIELD, "is not the caller's to say".to_owned())),
+        });
+    }
+    Ok(())
+}
+
+/// # Errors
+/// It is none.
+pub(super) fn page_limit(query: &ListQuery) -> Result<u32, ApiError> {
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(ApiError::Invalid {
+            code: "invalid_query",
+            message: format!("`limit` is at least 1 and at most {MAX_PAGE}"),
+            context: Some(("limit", format!("{limit} is out of range [1..{MAX_PAGE}]"))),
+        });
+    }
+    Ok(limit)
+}
+
+/// Where a page goes on.
+///
+/// # Errors
+/// The task is not one of the owner's.
+pub(super) async fn cursor(
+    app: &AppState,
+    owner: Owner,
+    after: Option<TaskId>,
+) -> Result<Option<TaskCursor>, ApiError> {
+    let Some(id) = after else { return Ok(None) };
+    let row = visible(app, owner, id)
+        .await?
+        .ok_or_else(|| ApiError::invalid("unknown_cursor", "`after` is not one of these tasks"))?;
+    Ok(Some(row.cursor()))
+}
+
+/// # Errors
+/// There is no such task of this owner.
+pub(super) async fn owned(app: &AppState, owner: Owner, task: &str) -> Result<TaskRow, ApiError> {
     let task: TaskId = task.parse().map_err(|_| ApiError::NotFound("task"))?;
-    visible(app, caller, task)
+    visible(app, owner, task)
         .await?
         .ok_or(ApiError::NotFound("task"))
 }
 
-/// The row if it belongs to the caller.
-async fn visible(
-    app: &AppState,
-    caller: &Caller,
-    task: TaskId,
-) -> Result<Option<TaskRow>, ApiError> {
+/// With its whole log.
+pub(super) async fn whole(app: &AppState, row: TaskRow) -> Result<Task, ApiError> {
+    // The note that the log is full, and the entry that ends the task, come on top.
+    let entries = u32::try_from(MAX_ENTRIES + 2).unwrap_or(u32::MAX);
+    let log = app.storage.tasks().log(row.id, 0, entries).await?;
+    Ok(render::task(row, log))
+}
+
+/// The row if it is the owner's.
+async fn visible(app: &AppState, owner: Owner, task: TaskId) -> Result<Option<TaskRow>, ApiError> {
     let row = app.storage.tasks().get(task, app.clock.now()).await?;
-    Ok(row.filter(|row| row.owner == caller.owner))
+    Ok(row.filter(|row| row.owner == owner))
 }
 
 #[cfg(test)]

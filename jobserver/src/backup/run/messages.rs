@@ -331,7 +331,7 @@ impl Run<'_> {
         let channel = coverage::shown(&page.channel.name, page.channel.id);
         // What others save meanwhile counts when they have: the hard total of the file is checked
         // when it is put together.
-        let used = lock(&reading.total).bytes + page.outcome.bytes;
+        let used = lock(&reading.total).bytes;
         let budget = Budget::new(&self.fields.constraints, used);
         let mut read: Page = match &page.outcome.object {
             Some(object) => self.work.get_json(object).await?,

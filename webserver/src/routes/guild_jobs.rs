@@ -1,0 +1,237 @@
+//! Jobs of a server, for its members: the bot says who may do what there.
+
+use axum::Json;
+use axum::extract::State;
+use http::HeaderMap;
+use serde_json::{Map, Value};
+use splashtail_api_types::ErrorBody;
+use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
+use splashtail_core::ids::GuildId;
+use splashtail_jobs::render;
+use splashtail_storage::{Owner, TaskQuery};
+
+use super::tasks::{
+    self, CALLER_FIELD, IDEMPOTENCY_KEY, ListQuery, SERVER_FIELD, idempotency_key, page_limit,
+};
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::extract::{JsonBody, PathOf, QueryOf};
+use crate::fleet::MemberStanding;
+
+/// Discord's bits of Administrator and Manage Messages.
+const PRUNE: u64 = 1 << 3 | 1 << 13;
+/// Whoever may see the list of backups may see jobs.
+const LOOK: &str = "backups list";
+
+/// What ordering a kind of job takes.
+enum Right {
+    /// That of a command of the bot.
+    Command(&'static str),
+    /// One of these permissions in the server.
+    Permissions(u64),
+}
+
+fn right(job: &str) -> Option<Right> {
+    Some(match job {
+        "guild_create_backup" => Right::Command("backups create"),
+        "guild_restore_backup" => Right::Command("backups restore"),
+        "message_prune" => Right::Permissions(PRUNE),
+        _ => return None,
+    })
+}
+
+/// Start a job in a server.
+///
+/// The token is a user's: whoever may run the bot's matching command there may start the job, and
+/// nothing is given by it that the user could not give. The body holds the job's own fields;
+/// `ServerID` may be left out.
+#[utoipa::path(post, path = "/guilds/{guild_id}/jobs/{name}", tag = "Tasks", operation_id = "create_guild_job",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("name" = String, Path, description = "Kind of job, for example `guild_create_backup`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key create one job"),
+    ),
+    request_body(content = Object, description = "The job's fields"),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "Created and started", body = TaskCreateResponse),
+        (status = 400, description = "No such kind of job, or its fields are not valid", body = ErrorBody),
+        (status = 403, description = "The user may not do that in this server", body = ErrorBody),
+        (status = 404, description = "The bot is not in this server", body = ErrorBody),
+        (status = 409, description = "The server runs such a job already", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn create_guild_job(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, name)): PathOf<(String, String)>,
+    headers: HeaderMap,
+    JsonBody(fields): JsonBody<Map<String, Value>>,
+) -> Result<Json<TaskCreateResponse>, ApiError> {
+    let guild = server(&guild)?;
+    let right = right(&name)
+        .ok_or_else(|| ApiError::invalid("unknown_task", "there is no such kind of job"))?;
+    let mut fields = of_server(guild, fields)?;
+    let permissions = match right {
+        Right::Command(command) => standing(&app, &caller, guild, command).await?.allowed()?,
+        Right::Permissions(needed) => {
+            let standing = standing(&app, &caller, guild, LOOK).await?;
+            let permissions = standing.permissions.unwrap_or_default();
+            if permissions & needed == 0 {
+                return Err(ApiError::Forbidden(
+                    "this takes Manage Messages in the server",
+                ));
+            }
+            permissions
+        }
+    };
+    fields.insert(CALLER_FIELD.to_owned(), permissions.to_string().into());
+    let key = headers
+        .get(IDEMPOTENCY_KEY)
+        .map(|key| idempotency_key(&caller, key.as_bytes()));
+    let created = app
+        .jobserver
+        .create_task(&name, Value::Object(fields), true, key.as_deref())
+        .await
+        .map_err(|error| ApiError::from_daemon("jobserver", error))?;
+    Ok(Json(created))
+}
+
+/// Jobs of a server, newest first.
+#[utoipa::path(get, path = "/guilds/{guild_id}/jobs", tag = "Tasks", operation_id = "list_guild_jobs",
+    params(("guild_id" = String, Path, description = "The server"), ListQuery),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "One page", body = TaskList),
+        (status = 400, description = "The query is not valid", body = ErrorBody),
+        (status = 403, description = "The user may not look at them", body = ErrorBody),
+        (status = 404, description = "The bot is not in this server", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn list_guild_jobs(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf(guild): PathOf<String>,
+    QueryOf(query): QueryOf<ListQuery>,
+) -> Result<Json<TaskList>, ApiError> {
+    let guild = server(&guild)?;
+    let limit = page_limit(&query)?;
+    standing(&app, &caller, guild, LOOK).await?.allowed()?;
+    let owner = Owner::Server(guild);
+    let query = TaskQuery {
+        owner,
+        name: query.name.as_deref(),
+        after: tasks::cursor(&app, owner, query.after).await?,
+        limit,
+    };
+    let rows = app.storage.tasks().list(&query, app.clock.now()).await?;
+    Ok(Json(TaskList {
+        tasks: rows.iter().map(render::partial_task).collect(),
+    }))
+}
+
+/// A job of a server with its whole log.
+#[utoipa::path(get, path = "/guilds/{guild_id}/jobs/{id}", tag = "Tasks", operation_id = "get_guild_job",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("id" = uuid::Uuid, Path, description = "The job"),
+    ),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "The job", body = Task),
+        (status = 403, description = "The user may not look at it", body = ErrorBody),
+        (status = 404, description = "No such job of this server, or the bot is not there", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn get_guild_job(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, id)): PathOf<(String, String)>,
+) -> Result<Json<Task>, ApiError> {
+    let guild = server(&guild)?;
+    standing(&app, &caller, guild, LOOK).await?.allowed()?;
+    let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
+    tasks::whole(&app, row).await.map(Json)
+}
+
+fn server(id: &str) -> Result<GuildId, ApiError> {
+    id.parse().map_err(|_| ApiError::NotFound("server"))
+}
+
+async fn standing(
+    app: &AppState,
+    caller: &Caller,
+    guild: GuildId,
+    command: &str,
+) -> Result<MemberStanding, ApiError> {
+    let Owner::User(user) = caller.owner else {
+        return Err(ApiError::Forbidden(
+            "a server's token has no user: use `/entities/{id}/tasks`",
+        ));
+    };
+    app.fleet.standing(guild, user, command).await
+}
+
+/// The fields, of this server and no other, and without what only the bot can say.
+fn of_server(
+    guild: GuildId,
+    mut fields: Map<String, Value>,
+) -> Result<Map<String, Value>, ApiError> {
+    let own = Value::from(guild.to_string());
+    for (name, value) in &fields {
+        if name.eq_ignore_ascii_case(SERVER_FIELD) && *value != own {
+            return Err(ApiError::Forbidden(
+                "the job would belong to another server",
+            ));
+        }
+    }
+    tasks::refuse_caller_field(&fields)?;
+    fields.retain(|name, _| !name.eq_ignore_ascii_case(SERVER_FIELD));
+    fields.insert(SERVER_FIELD.to_owned(), own);
+    Ok(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn checked(fields: Value) -> Result<Value, u16> {
+        let Value::Object(fields) = fields else {
+            panic!("an object")
+        };
+        let checked = of_server(GuildId::new(5).unwrap(), fields);
+        checked
+            .map(Value::Object)
+            .map_err(|error| error.status().as_u16())
+    }
+
+    /// The original checked the server of the path and ran on that of the body.
+    #[test]
+    fn a_job_is_of_the_server_of_its_path() {
+        assert_eq!(
+            checked(json!({"a": 1})),
+            Ok(json!({"a": 1, "ServerID": "5"}))
+        );
+        assert_eq!(
+            checked(json!({"serverid": "5"})),
+            Ok(json!({"ServerID": "5"}))
+        );
+        for other in [
+            json!({"ServerID": "6"}),
+            json!({"ServerID": "5", "serverid": "6"}),
+            json!({"ServerID": 5}),
+        ] {
+            assert_eq!(checked(other), Err(403));
+        }
+        assert_eq!(checked(json!({"callerpermissions": "8"})), Err(400));
+    }
+}
