@@ -34,6 +34,7 @@ export const ar: Texts<SandboxKey> = {
   'world.many': '2,500 خادم',
   'world.odd': 'خادم واحد من الحالات الحدّية: أسماء متساوية وقنوات مخفية وأماكن ممتلئة',
   'world.huge': 'خادم واحد تبلغ رسالته الأولى إلى البوت 64 م.ب',
+  'world.blank': 'خادم واحد جديد وفارغ مع البوت',
   'world.empty': 'لا شيء',
   'world.load': 'حمّل',
   'channels.find': 'ابحث عن قناة',

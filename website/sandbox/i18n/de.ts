@@ -35,6 +35,7 @@ export const de: Texts<SandboxKey> = {
   'world.many': '2.500 Server',
   'world.odd': 'ein Server voller Grenzfälle: gleiche Namen, verborgene Kanäle, volle Plätze',
   'world.huge': 'ein Server, dessen erste Nachricht an einen Bot 64 MB groß ist',
+  'world.blank': 'ein neuer, leerer Server mit dem Bot',
   'world.empty': 'nichts',
   'world.load': 'Laden',
   'channels.find': 'Kanal suchen',

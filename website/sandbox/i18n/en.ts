@@ -35,6 +35,7 @@ export const en = {
   'world.many': '2,500 servers',
   'world.odd': 'one server of edge cases: equal names, hidden channels, full slots',
   'world.huge': 'one server whose first message to a bot takes 64 MB',
+  'world.blank': 'one new, empty server with the bot',
   'world.empty': 'nothing',
   'world.load': 'Load',
   'channels.find': 'Find a channel',

@@ -71,7 +71,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::backup::dialect::{GUILD, split};
+    use crate::backup::dialect::{GUILD, MESSAGE, split};
 
     /// What says nothing: absent, null, empty and zero are one.
     fn telling(json: &Json) -> Json {
@@ -120,6 +120,105 @@ mod tests {
         let channel = &joined["channels"][0];
         assert_eq!(channel["permission_overwrites"][0]["deny"], "2048");
         assert_eq!(joined["channels"][0]["topic"], Json::Null);
+    }
+
+    /// What a message can be, in Discord's own JSON.
+    fn messages() -> [(&'static str, Json); 8] {
+        let message = |rest: Json| {
+            let mut message = json!({"id": "5", "channel_id": "9", "type": 0, "content": "",
+                "timestamp": "2025-03-01T12:00:00.123000+00:00", "flags": 0,
+                "author": {"id": "7", "username": "a", "clan": {"tag": "X"}}});
+            let fields = rest.as_object().cloned().unwrap_or_default();
+            message.as_object_mut().unwrap().extend(fields);
+            message
+        };
+        [
+            (
+                "forward",
+                message(json!({"flags": 16384,
+                "message_reference": {"type": 1, "message_id": "3", "channel_id": "8"},
+                "message_snapshots": [{"message": {"type": 0, "content": "older", "flags": 0,
+                    "timestamp": "2025-02-01T12:00:00+00:00", "mentions": [],
+                    "attachments": [{"id": "6", "filename": "f.png", "url": "https://x"}],
+                    "sticker_items": [{"id": "4", "name": "s", "format_type": 3}]}}]})),
+            ),
+            (
+                "poll",
+                message(json!({"poll": {"question": {"text": "Which?"},
+                "answers": [{"answer_id": 1, "poll_media": {"text": "A", "emoji": {"name": "🅰"}}}],
+                "expiry": "2025-03-02T12:00:00+00:00", "allow_multiselect": true, "layout_type": 1,
+                "results": {"is_finalized": true, "answer_counts":
+                    [{"id": 1, "count": 3, "me_voted": true}]}}})),
+            ),
+            (
+                "components v2",
+                message(json!({"flags": 32768, "components": [
+                {"type": 17, "id": 1, "accent_color": 5, "components": [
+                    {"type": 10, "id": 2, "content": "# Title"},
+                    {"type": 9, "id": 3, "components": [{"type": 10, "id": 4, "content": "x"}],
+                     "accessory": {"type": 11, "id": 5, "media": {"url": "https://x"}}},
+                    {"type": 12, "id": 6, "items": [{"media": {"url": "https://y"}}]}]}]})),
+            ),
+            (
+                "stickers",
+                message(json!({"sticker_items": [
+                {"id": "4", "name": "wave", "format_type": 1},
+                {"id": "5", "name": "own", "format_type": 4}]})),
+            ),
+            (
+                "pinned, with reactions",
+                message(json!({"pinned": true, "reactions": [
+                {"count": 3, "count_details": {"burst": 1, "normal": 2}, "burst_colors": ["#fff"],
+                 "me": true, "me_burst": false, "emoji": {"id": "8", "name": "e", "animated": true}},
+                {"count": 1, "emoji": {"id": null, "name": "👍"}}]})),
+            ),
+            (
+                "reply",
+                message(json!({"type": 19,
+                "message_reference": {"type": 0, "message_id": "3", "channel_id": "9", "guild_id": "1"},
+                "referenced_message": {"id": "3", "channel_id": "9", "type": 0, "content": "older",
+                    "timestamp": "2025-02-01T12:00:00+00:00", "author": {"id": "6", "username": "b"},
+                    "components": [{"type": 1, "components": [{"type": 2, "style": 5}]}]}})),
+            ),
+            (
+                "voice message",
+                message(json!({"flags": 8192, "attachments": [{"id": "6",
+                "filename": "voice-message.ogg", "size": 900, "url": "https://x", "proxy_url": "https://y",
+                "duration_secs": 1.5, "waveform": "AAAA", "content_type": "audio/ogg"}]})),
+            ),
+            (
+                "command",
+                message(json!({"type": 20, "application_id": "7", "webhook_id": "7",
+                "interaction_metadata": {"id": "2", "type": 2, "user": {"id": "6", "username": "b"}},
+                "embeds": [{"type": "rich", "title": "T", "color": 5, "flags": 32,
+                    "fields": [{"name": "n", "value": "v", "inline": true}]}],
+                "resolved": {"users": {"6": {"id": "6"}}}, "role_subscription_data": {"tier_name": "t"}})),
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_message_comes_back_whole() {
+        let timed = |mut message: Json| {
+            // One instant has many spellings; the section keeps the instant.
+            let at = message["timestamp"]
+                .as_str()
+                .map(chrono::DateTime::parse_from_rfc3339);
+            if let Some(Ok(at)) = at {
+                message["timestamp"] = at.timestamp_micros().into();
+            }
+            message
+        };
+        for (kind, message) in messages() {
+            let (section, rest) = split(&message, &MESSAGE);
+            let mut joined = timed(telling(&join(&section, rest.as_ref(), &MESSAGE)));
+            let mut wanted = timed(telling(&message));
+            for message in [&mut joined, &mut wanted] {
+                let referenced = message["referenced_message"].take();
+                message["referenced_message"] = timed(referenced);
+            }
+            assert_eq!(telling(&joined), telling(&wanted), "{kind}");
+        }
     }
 
     #[test]
