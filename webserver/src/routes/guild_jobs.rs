@@ -46,10 +46,10 @@ fn right(job: &str) -> Option<Right> {
 /// The token is a user's: whoever may run the bot's matching command there may start the job, and
 /// nothing is given by it that the user could not give. The body holds the job's own fields;
 /// `ServerID` may be left out.
-#[utoipa::path(post, path = "/guilds/{guild_id}/jobs/{name}", tag = "Tasks", operation_id = "create_guild_job",
+#[utoipa::path(post, path = "/guilds/{guild_id}/jobs/{job}", tag = "Tasks", operation_id = "create_guild_job",
     params(
         ("guild_id" = String, Path, description = "The server"),
-        ("name" = String, Path, description = "Kind of job, for example `guild_create_backup`"),
+        ("job" = String, Path, description = "Kind of job, for example `guild_create_backup`"),
         ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key create one job"),
     ),
     request_body(content = Object, description = "The job's fields"),
@@ -136,10 +136,10 @@ pub async fn list_guild_jobs(
 }
 
 /// A job of a server with its whole log.
-#[utoipa::path(get, path = "/guilds/{guild_id}/jobs/{id}", tag = "Tasks", operation_id = "get_guild_job",
+#[utoipa::path(get, path = "/guilds/{guild_id}/jobs/{job}", tag = "Tasks", operation_id = "get_guild_job",
     params(
         ("guild_id" = String, Path, description = "The server"),
-        ("id" = uuid::Uuid, Path, description = "The job"),
+        ("job" = uuid::Uuid, Path, description = "The job"),
     ),
     security(("User" = [])),
     responses(

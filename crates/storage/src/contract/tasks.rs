@@ -557,11 +557,11 @@ async fn overdue_tasks_are_found_until_they_have_ended(storage: Storage) {
     );
     assert_eq!(created(&storage, &with(None, true)).await.deadline_at, None);
     let later = NewTask {
-        run_after: Some(t(90_000_000_000)),
+        run_after: Some(t(2_000_000_000_000)),
         ..with(no_time, true)
     };
     let later = created(&storage, &later).await;
-    assert_eq!(later.deadline_at, Some(stored(90_000_000_000)));
+    assert_eq!(later.deadline_at, Some(stored(2_000_000_000_000)));
     let over = created(&storage, &with(no_time, true)).await;
     assert_eq!(tasks.overdue(9).await.unwrap(), [over.id]);
     tasks.cancel(over.id, &entry(1, "deadline")).await.unwrap();
