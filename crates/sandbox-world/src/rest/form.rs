@@ -7,6 +7,12 @@ use serde_json::Value;
 use super::error::{ApiError, FieldError};
 use crate::world::{Id, Stamp};
 
+/// Code and message for what should be a list.
+const NO_LIST: (&str, &str) = (
+    "LIST_TYPE_CONVERT",
+    "Only iterables may be used in a ListType",
+);
+
 /// Languages Discord speaks.
 pub const LOCALES: [&str; 34] = [
     "ar", "bg", "cs", "da", "de", "el", "en-GB", "en-US", "es-419", "es-ES", "fi", "fr", "he",
@@ -316,15 +322,17 @@ impl<'v> Form<'v> {
                 None
             }
             _ => {
-                self.error(
-                    key,
-                    "LIST_TYPE_CONVERT",
-                    "Only iterables may be used in a ListType",
-                );
+                self.error(key, NO_LIST.0, NO_LIST.1);
                 None
             }
         }
     }
+}
+
+/// A body that must be a list.
+pub fn listed(body: &Value) -> Result<&[Value], ApiError> {
+    let list = body.as_array().map(Vec::as_slice);
+    list.ok_or_else(|| ApiError::field("", NO_LIST.0, NO_LIST.1))
 }
 
 /// An id as text or number.

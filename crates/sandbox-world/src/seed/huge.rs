@@ -3,7 +3,7 @@
 use super::people::{Kind, People};
 use super::small::{self, OWNER};
 use crate::world::permissions as perm;
-use crate::world::{Channel, Guild, Id, Member, Overwrite, Stamp, VoiceState, World};
+use crate::world::{Channel, Guild, Id, Member, Overwrite, Stamp, World};
 
 /// The guild of `huge`: the first one of `small`.
 pub const HUGE_GUILD: Id = small::GUILDS[0];
@@ -68,18 +68,6 @@ pub(super) fn huge(world: &mut World) {
             fill(channel);
             channel.user_limit = AUDIENCE as u32;
         });
-        for user in audience {
-            let session = site.world.secret(&format!("voice {user}"), 32);
-            let state = VoiceState {
-                user: *user,
-                channel: stage,
-                session: session.to_lowercase(),
-                self_mute: true,
-                self_deaf: false,
-                suppress: true,
-                request_to_speak: None,
-            };
-            site.guild().voice.insert(*user, state);
-        }
+        site.listen(stage, audience);
     }
 }

@@ -5,7 +5,7 @@ use super::people::{Kind, People};
 use super::site::{MINUTE, Site, TALK_MS, at};
 use super::small::{self, MEMBER, OWNER};
 use crate::world::permissions as perm;
-use crate::world::{AssetKind, Emoji, Guild, Id, Member, Overwrite, Stamp, VoiceState, World};
+use crate::world::{AssetKind, Emoji, Guild, Id, Member, Overwrite, Stamp, World};
 
 /// The guild of `odd`: the first one of `small`.
 pub const ODD_GUILD: Id = small::GUILDS[0];
@@ -123,19 +123,7 @@ fn channels(site: &mut Site<'_>, manager: Id, bot: Id) {
 
 fn stage(site: &mut Site<'_>, audience: &[Id]) {
     let stage = site.channel(13, "Stage", None, |c| c.user_limit = 10_000);
-    for user in audience {
-        let session = site.world.secret(&format!("voice {user}"), 32);
-        let state = VoiceState {
-            user: *user,
-            channel: stage,
-            session: session.to_lowercase(),
-            self_mute: true,
-            self_deaf: false,
-            suppress: true,
-            request_to_speak: None,
-        };
-        site.guild().voice.insert(*user, state);
-    }
+    site.listen(stage, audience);
 }
 
 /// Every slot for emojis that do not move is taken, and two share a name.

@@ -8,7 +8,7 @@ use super::small::{APPLICATION, HUMANS};
 use super::words;
 use crate::world::{
     AssetKind, Attachment, Channel, Guild, Id, Message, Reaction, Role, Stamp, Stored,
-    ThreadMember, ThreadState, World,
+    ThreadMember, ThreadState, VoiceState, World,
 };
 
 /// Builder of one guild: ids count up from the guild's own block.
@@ -79,6 +79,23 @@ impl Site<'_> {
         self.guild().channels.insert(id);
         self.world.channels.insert(id, channel);
         id
+    }
+
+    /// Puts people into a stage, where they are silent.
+    pub(super) fn listen(&mut self, stage: Id, audience: &[Id]) {
+        for user in audience {
+            let session = self.world.secret(&format!("voice {user}"), 32);
+            let state = VoiceState {
+                user: *user,
+                channel: stage,
+                session: session.to_lowercase(),
+                self_mute: true,
+                self_deaf: false,
+                suppress: true,
+                request_to_speak: None,
+            };
+            self.guild().voice.insert(*user, state);
+        }
     }
 
     pub(super) fn thread(

@@ -96,6 +96,18 @@ impl Change {
         }
     }
 
+    /// Of something new.
+    pub fn made(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Vec<Self> {
+        let fields = fields.into_iter();
+        fields.map(|(k, v)| Self::new(k, None, Some(v))).collect()
+    }
+
+    /// Of something that is no more.
+    pub fn gone(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Vec<Self> {
+        let fields = fields.into_iter();
+        fields.map(|(k, v)| Self::new(k, Some(v), None)).collect()
+    }
+
     fn json(&self) -> Value {
         let mut json = json!({"key": self.key});
         if let Some(old) = &self.old {

@@ -347,10 +347,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     rule.id = cx.world.next_id();
     let (json, id) = (rule.json(guild), rule.id);
-    let changes = audited(&rule)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let changes = Change::made(audited(&rule));
     announce(cx, "AUTO_MODERATION_RULE_CREATE", guild, &rule);
     cx.world.audit(
         guild,
@@ -402,10 +399,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         state.automod.remove(&rule.id);
     }
     announce(cx, "AUTO_MODERATION_RULE_DELETE", guild, &rule);
-    let changes = audited(&rule)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None))
-        .collect();
+    let changes = Change::gone(audited(&rule));
     cx.world.audit(
         guild,
         Audit::of(action::AUTOMOD_RULE_DELETE, me)

@@ -8,7 +8,7 @@ use super::Table;
 use super::apps;
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
-use crate::rest::form::{Form, LOCALES};
+use crate::rest::form::{Form, LOCALES, listed};
 use crate::world::permissions as perm;
 use crate::world::{Audit, Change, Command, CommandPermission, Id, action, intent};
 
@@ -528,13 +528,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 fn replace(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (app, guild) = scope(cx)?;
     let body = cx.body()?;
-    let list = body.as_array().ok_or_else(|| {
-        ApiError::field(
-            "",
-            "LIST_TYPE_CONVERT",
-            "Only iterables may be used in a ListType",
-        )
-    })?;
+    let list = listed(&body)?;
     let mut form = Form::new(&body);
     let mut wanted: Vec<Command> = Vec::with_capacity(list.len());
     for (n, value) in list.iter().enumerate() {

@@ -361,10 +361,7 @@ fn create_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         .assets
         .keep_by_id(AssetKind::Sticker, sticker.id, stored);
     let json = cx.world.sticker_json(id, &sticker);
-    let changes = audited(&sticker)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let changes = Change::made(audited(&sticker));
     let new = sticker.id;
     if let Some(guild) = cx.world.guilds.get_mut(&id) {
         guild.stickers.insert(new, sticker);
@@ -426,10 +423,7 @@ fn delete_sticker(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     cx.world.assets.forget(AssetKind::Sticker, sticker.id);
     cx.world.expressions_updated(id, true);
-    let changes = audited(&sticker)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None))
-        .collect();
+    let changes = Change::gone(audited(&sticker));
     cx.world.audit(
         id,
         Audit::of(action::STICKER_DELETE, me)

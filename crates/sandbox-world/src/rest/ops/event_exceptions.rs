@@ -105,10 +105,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     form.done()?;
     let id = exception.id;
     let json = exception.json(event.id);
-    let made = audited(&exception)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)));
-    let made = made.collect();
+    let made = Change::made(audited(&exception));
     cx.world.put_event_exception(guild, event.id, exception);
     note(
         cx,
@@ -150,10 +147,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let (guild, event) = place(cx)?;
     let gone = exception(cx, &event)?;
     cx.world.drop_event_exception(guild, event.id, gone.id);
-    let changes = audited(&gone)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None));
-    let changes = changes.collect();
+    let changes = Change::gone(audited(&gone));
     note(
         cx,
         guild,

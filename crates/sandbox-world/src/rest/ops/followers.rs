@@ -129,10 +129,7 @@ fn follow(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         app: None,
         source: Some(from),
     };
-    let changes = webhooks::audited(&webhook)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let changes = Change::made(webhooks::audited(&webhook));
     cx.world.webhooks.insert(id, webhook);
     cx.world.webhooks_updated(guild, target);
     let (created, why) = (action::WEBHOOK_CREATE, reason.as_deref());

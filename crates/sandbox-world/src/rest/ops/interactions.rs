@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Table;
+use super::webhooks::answer;
 use super::{components, compose, messages};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
@@ -276,14 +277,6 @@ fn answered(cx: &Cx<'_>) -> Result<Interaction, ApiError> {
     Cx::refuse_if(!interaction.alive(cx.now()), error::BAD_WEBHOOK_TOKEN)?;
     Cx::refuse_if(interaction.callback.is_none(), error::UNKNOWN_WEBHOOK)?;
     Ok(interaction.clone())
-}
-
-fn answer(cx: &Cx<'_>, channel: Id, id: Id) -> Result<Reply, ApiError> {
-    let message = cx
-        .world
-        .message(channel, id)
-        .ok_or(error::UNKNOWN_MESSAGE)?;
-    Reply::ok(cx.world.message_json(message, message.author))
 }
 
 pub(super) fn follow_up(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {

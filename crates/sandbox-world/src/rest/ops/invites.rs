@@ -155,10 +155,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         perm::MANAGE_CHANNELS,
         event,
     );
-    let changes = audited(&invite)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let changes = Change::made(audited(&invite));
     cx.world.audit(
         guild,
         Audit::of(action::INVITE_CREATE, me)
@@ -196,10 +193,7 @@ fn revoke(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let reason = cx.reason()?;
     let json = cx.world.invite_json(&invite, false);
     cx.world.remove_invite(&invite);
-    let changes = audited(&invite)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None))
-        .collect();
+    let changes = Change::gone(audited(&invite));
     cx.world.audit(
         invite.guild,
         Audit::of(action::INVITE_DELETE, me)

@@ -8,7 +8,7 @@ use super::Table;
 use super::{guilds, images};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
-use crate::rest::form::{Form, read_id};
+use crate::rest::form::{Form, listed, read_id};
 use crate::world::permissions as perm;
 use crate::world::{AssetKind, Audit, Change, Guild, Id, Role, Stored, action};
 
@@ -181,10 +181,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     role.icon = icon
         .flatten()
         .map(|stored| cx.world.assets.keep(AssetKind::RoleIcon, role.id, stored));
-    let changes = audited(&role)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let changes = Change::made(audited(&role));
     let (json, role_id) = (role.json(), role.id);
     cx.world.add_role(id, role);
     cx.world.audit(
@@ -251,13 +248,7 @@ fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.require(id, perm::MANAGE_ROLES)?;
     let me = cx.me();
     let body = cx.body()?;
-    let list = body.as_array().ok_or_else(|| {
-        ApiError::field(
-            "",
-            "LIST_TYPE_CONVERT",
-            "Only iterables may be used in a ListType",
-        )
-    })?;
+    let list = listed(&body)?;
     let mut wanted = Vec::new();
     for (n, entry) in list.iter().enumerate() {
         let role = entry.get("id").and_then(read_id);
@@ -350,10 +341,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     Cx::refuse_if(role.id == id || role.managed, error::INVALID_ROLE)?;
     let reason = cx.reason()?;
     cx.world.delete_role(id, role.id);
-    let changes = audited(&role)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None))
-        .collect();
+    let changes = Change::gone(audited(&role));
     cx.world.audit(
         id,
         Audit::of(action::ROLE_DELETE, me)

@@ -278,10 +278,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     event.id = cx.world.next_id();
     keep_cover(cx, &mut event, cover);
     let (json, id) = (cx.world.scheduled_event_json(guild, &event), event.id);
-    let changes = audited(&event)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let changes = Change::made(audited(&event));
     cx.world
         .put_scheduled_event(guild, "GUILD_SCHEDULED_EVENT_CREATE", event);
     let created = action::SCHEDULED_EVENT_CREATE;
@@ -365,10 +362,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let reason = cx.reason()?;
     let me = cx.me();
     cx.world.delete_scheduled_event(guild, event.id);
-    let changes = audited(&event)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None))
-        .collect();
+    let changes = Change::gone(audited(&event));
     let (deleted, id) = (action::SCHEDULED_EVENT_DELETE, Some(event.id));
     let why = reason.as_deref();
     cx.world.audit(

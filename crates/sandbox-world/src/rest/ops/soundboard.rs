@@ -149,10 +149,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         let assets = &mut cx.world.assets;
         assets.keep_by_id(AssetKind::Sound, sound.id, stored);
     }
-    let changes = audited(&sound)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let changes = Change::made(audited(&sound));
     let (json, new) = (cx.world.sound_json(id, &sound), sound.id);
     cx.world
         .put_sound(id, "GUILD_SOUNDBOARD_SOUND_CREATE", sound);
@@ -201,10 +198,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let reason = cx.reason()?;
     let me = cx.me();
     cx.world.delete_sound(id, sound.id);
-    let changes = audited(&sound)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None))
-        .collect();
+    let changes = Change::gone(audited(&sound));
     let (deleted, why) = (action::SOUND_DELETE, reason.as_deref());
     cx.world.audit(
         id,

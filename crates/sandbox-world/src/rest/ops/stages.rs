@@ -89,10 +89,8 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         event,
     };
     cx.world.put_stage("STAGE_INSTANCE_CREATE", stage.clone());
-    let made = audited(&stage)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)));
-    note(cx, action::STAGE_CREATE, &stage, made.collect())?;
+    let made = Change::made(audited(&stage));
+    note(cx, action::STAGE_CREATE, &stage, made)?;
     Reply::ok(stage.json())
 }
 
@@ -122,9 +120,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.require_in(stage.channel, MODERATOR)?;
     let (guild, channel): (Id, Id) = (stage.guild, stage.channel);
     cx.world.end_stage(guild, channel);
-    let gone = audited(&stage)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None));
-    note(cx, action::STAGE_DELETE, &stage, gone.collect())?;
+    let gone = Change::gone(audited(&stage));
+    note(cx, action::STAGE_DELETE, &stage, gone)?;
     Reply::nothing()
 }

@@ -157,10 +157,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         source: None,
     };
     let json = cx.world.webhook_json(&webhook, true);
-    let changes = audited(&webhook)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let changes = Change::made(audited(&webhook));
     cx.world.webhooks.insert(new, webhook);
     cx.world.webhooks_updated(guild, id);
     cx.world.audit(
@@ -315,10 +312,7 @@ fn delete_by_token(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
 fn delete_as(cx: &mut Cx<'_>, webhook: &Webhook, who: Option<Id>) -> Result<Reply, ApiError> {
     let reason = cx.reason()?;
     remove(cx, webhook);
-    let changes = audited(webhook)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None))
-        .collect();
+    let changes = Change::gone(audited(webhook));
     cx.world.audit(
         webhook.guild,
         Audit::of(action::WEBHOOK_DELETE, who)
@@ -475,7 +469,8 @@ fn own_message(cx: &Cx<'_>, webhook: &Webhook) -> Result<(Id, Id), ApiError> {
     Ok((message.channel, message.id))
 }
 
-fn answer(cx: &Cx<'_>, channel: Id, id: Id) -> Result<Reply, ApiError> {
+/// A message as whoever sent it sees it.
+pub(super) fn answer(cx: &Cx<'_>, channel: Id, id: Id) -> Result<Reply, ApiError> {
     let message = cx
         .world
         .message(channel, id)

@@ -227,10 +227,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     }
     channel.id = cx.world.next_id();
     number_tags(cx, &[], &mut channel)?;
-    let mut changes: Vec<Change> = audited(&channel)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let mut changes: Vec<Change> = Change::made(audited(&channel));
     changes.retain(|c| c.new.is_some());
     changes.push(Change::new(
         "permission_overwrites",
@@ -388,10 +385,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     } else {
         (action::CHANNEL_DELETE, audited(&channel))
     };
-    let mut changes: Vec<Change> = view
-        .into_iter()
-        .map(|(k, v)| Change::new(k, Some(v), None))
-        .collect();
+    let mut changes: Vec<Change> = Change::gone(view);
     changes.retain(|c| c.old.is_some());
     if !channel.is_thread() {
         let old = channel.overwrites.values().map(Overwrite::json).collect();

@@ -6,7 +6,7 @@ use super::super::overwrites;
 use super::{check_destination, check_parent};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
-use crate::rest::form::{Form, read_id};
+use crate::rest::form::{Form, listed, read_id};
 use crate::world::Id;
 use crate::world::permissions as perm;
 
@@ -74,13 +74,7 @@ pub(super) fn reorder(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let id = cx.guild()?.id;
     cx.require(id, perm::MANAGE_CHANNELS)?;
     let body = cx.body()?;
-    let list = body.as_array().ok_or_else(|| {
-        ApiError::field(
-            "",
-            "LIST_TYPE_CONVERT",
-            "Only iterables may be used in a ListType",
-        )
-    })?;
+    let list = listed(&body)?;
     let moves = read_moves(cx, id, list)?;
     Cx::refuse_if(
         moves.iter().filter(|m| m.parent.is_some()).count() > 1,

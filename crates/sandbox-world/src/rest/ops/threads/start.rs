@@ -107,10 +107,7 @@ fn build(cx: &mut Cx<'_>, id: Id, kind: u8, parent: &Channel, start: Start) -> C
 /// Stores a new thread and writes its entry.
 fn open(cx: &mut Cx<'_>, guild: Id, thread: Channel, reason: Option<&str>) {
     let (me, id) = (cx.me(), thread.id);
-    let mut changes: Vec<Change> = audited(&thread)
-        .into_iter()
-        .map(|(k, v)| Change::new(k, None, Some(v)))
-        .collect();
+    let mut changes: Vec<Change> = Change::made(audited(&thread));
     changes.retain(|c| c.new.is_some());
     cx.world.add_channel(thread);
     cx.world.audit(
