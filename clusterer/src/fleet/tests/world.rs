@@ -1,5 +1,7 @@
 //! Simulated processes, gateway and bus around a fleet.
 
+mod invariants;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use splashtail_core::ids::ShardId;
 use splashtail_ipc::launcher::{Incoming, LauncherReply};
 
 use super::super::*;
+use invariants::check_moves;
 
 pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -262,35 +265,6 @@ impl World {
             .filter(|process| process.launched)
             .count();
         self.least_alive = self.least_alive.min(launched);
-    }
-
-    /// An end that the event reports has happened already.
-    fn places_before(&self, event: &Event) -> Vec<Place> {
-        let mut places = self.places();
-        if let Event::Exited {
-            cluster,
-            incarnation,
-            ..
-        }
-        | Event::SpawnFailed {
-            cluster,
-            incarnation,
-            ..
-        } = event
-            && let Some(index) = self.fleet.current(*cluster, *incarnation)
-        {
-            places[index].occupied = false;
-        }
-        places
-    }
-
-    fn places(&self) -> Vec<Place> {
-        let place = |cluster: &Cluster| Place {
-            state: cluster.state,
-            incarnation: cluster.incarnation,
-            occupied: cluster.occupied,
-        };
-        self.fleet.clusters().iter().map(place).collect()
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
@@ -678,58 +652,5 @@ impl World {
         let now = self.now();
         self.fleet.adopt(now, saved);
         self.event(Event::Tick);
-    }
-
-    pub(super) fn check_invariants(&self) {
-        let mut shards = self.shards_alive();
-        let count = shards.len();
-        shards.sort_unstable();
-        shards.dedup();
-        assert_eq!(shards.len(), count, "a shard runs in two processes");
-        for (incarnation, process) in &self.processes {
-            let cluster = &self.fleet.clusters()[self.fleet.index(process.cluster).unwrap()];
-            assert_eq!(cluster.incarnation, *incarnation, "a process nobody knows");
-            assert!(cluster.occupied);
-            assert!(process.started <= self.time);
-        }
-        for cluster in self.fleet.clusters() {
-            let lives = self.processes.contains_key(&cluster.incarnation);
-            assert_eq!(cluster.occupied, lives, "{cluster:?}");
-            let wants = matches!(
-                cluster.state,
-                State::Launching { .. } | State::Running { .. } | State::Stopping { .. }
-            );
-            assert_eq!(wants, lives, "{cluster:?}");
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Place {
-    state: State,
-    incarnation: u64,
-    occupied: bool,
-}
-
-/// What one event may do to a cluster.
-fn check_moves(before: &[Place], after: &[Place]) {
-    for (id, (was, is)) in before.iter().zip(after).enumerate() {
-        let same = was.incarnation == is.incarnation;
-        assert!(
-            same || !was.occupied,
-            "cluster {id} started beside its old process"
-        );
-        let launching = matches!(was.state, State::Launching { .. });
-        let running = matches!(was.state, State::Running { .. });
-        let stopping = matches!(was.state, State::Stopping { .. });
-        let legal = match is.state {
-            State::Running { .. } => same && (launching || running),
-            State::Stopping { .. } => same && (launching || running || stopping),
-            // Its start comes after an end or a decision, never out of a life.
-            State::Launching { .. } => (same && launching) || !running,
-            State::Queued { .. } => !launching && !running,
-            State::Stopped | State::Backoff { .. } | State::Refused => !is.occupied,
-        };
-        assert!(legal, "cluster {id}: {was:?} became {is:?}");
     }
 }
