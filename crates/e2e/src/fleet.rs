@@ -33,6 +33,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use crate::platform::{binary, is_alive, signal};
+use crate::transcript::Witness;
 
 const SECRET: &str = "a-secret-of-the-api-with-enough-characters";
 /// Bot of the sandbox's `small` world (decisions, "Sandbox" 33).
@@ -64,6 +65,7 @@ pub struct Layout {
 
 /// Everything ends when it is dropped.
 pub struct Fleet {
+    _witness: Witness,
     pub sandbox: Running,
     pub bus: Arc<dyn Bus>,
     pub channel: String,
@@ -165,6 +167,7 @@ impl Fleet {
             hosts.push(Host::start(dir, port, &common, &address, range).await?);
         }
         Ok(Self {
+            _witness: Witness::near(&sandbox.edge),
             bus: bus::connect(&target, &channel)?,
             sandbox,
             channel,

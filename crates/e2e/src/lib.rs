@@ -6,3 +6,5 @@ pub mod fleet;
 pub mod object_server;
 pub mod platform;
 pub mod strangers;
+pub mod tapped;
+pub mod transcript;

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::browser::website;
 use crate::object_server::{ACCESS_KEY, BUCKET, ObjectServer, SECRET_KEY};
+use crate::transcript::Witness;
 
 /// The one user who may open the clusters' dashboard.
 pub const OPERATOR: &str = "1100000000000000010";
@@ -95,6 +96,8 @@ async fn create_database(admin: &str, name: &str) -> Result<()> {
 
 /// A running platform. Dropping it kills the supervisor, which takes everything along.
 pub struct Platform {
+    // Asks the sandbox, so it goes before the platform does.
+    _witness: Witness,
     child: Child,
     pub ready: Ready,
     pub control: ControlClient,
@@ -165,8 +168,10 @@ impl Platform {
             .as_ref()
             .context("no sandbox was started")?
             .control;
+        let witness = Witness::of(control);
         let control = ControlClient::new(control)?;
         Ok(Self {
+            _witness: witness,
             child,
             ready,
             control,

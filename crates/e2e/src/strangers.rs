@@ -28,6 +28,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout_at};
 
+use crate::tapped::{self, Tapped};
+use crate::transcript::Witness;
+
 /// Longer than any step takes, back-off of the slowest library included.
 const PATIENCE: Duration = Duration::from_secs(120);
 const STDERR_LINES: usize = 40;
@@ -84,15 +87,57 @@ fn example(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+fn settings() -> Settings {
+    Settings {
+        reconnect_grace: Duration::from_secs(1),
+        ..Settings::default()
+    }
+}
+
+type Lines = tokio::io::Lines<BufReader<ChildStdout>>;
+type Tail = Arc<Mutex<VecDeque<String>>>;
+
+/// Starts the program of a library, and keeps the end of its log.
+fn launch(library: Library, sandbox: &Running) -> Result<(Child, ChildStdin, Lines, Tail)> {
+    let mut child = library
+        .command()?
+        .env("SANDBOX_REST", sandbox.rest.as_str().trim_end_matches('/'))
+        .env("SANDBOX_TOKEN", small::bot_token())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("{library:?} cannot be started"))?;
+    let stdin = child.stdin.take().context("no stdin")?;
+    let stdout = child.stdout.take().context("no stdout")?;
+    let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
+    let stderr = Arc::new(Mutex::new(VecDeque::new()));
+    let tail = stderr.clone();
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+            if tail.len() == STDERR_LINES {
+                tail.pop_front();
+            }
+            tail.push_back(line);
+        }
+    });
+    Ok((child, stdin, BufReader::new(stdout).lines(), stderr))
+}
+
 /// A library at work on a sandbox of its own.
 pub struct Stranger {
+    _witness: Witness,
     child: Child,
     stdin: ChildStdin,
-    stdout: tokio::io::Lines<BufReader<ChildStdout>>,
-    stderr: Arc<Mutex<VecDeque<String>>>,
+    stdout: Lines,
+    stderr: Tail,
     seen: Vec<Value>,
     asked: u64,
     sandbox: Running,
+    _tap: Option<Tapped>,
     pub control: ControlClient,
 }
 
@@ -102,48 +147,46 @@ impl Stranger {
     /// # Errors
     /// The program is not installed.
     pub async fn start(library: Library) -> Result<Self> {
-        let settings = Settings {
-            reconnect_grace: Duration::from_secs(1),
-            ..Settings::default()
-        };
         let clock = Arc::new(SandboxClock::new(SystemClock.now()));
-        let sandbox = server::start("small", 1, clock, settings, true).await?;
-        let mut child = library
-            .command()?
-            .env("SANDBOX_REST", sandbox.rest.as_str().trim_end_matches('/'))
-            .env("SANDBOX_TOKEN", small::bot_token())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{library:?} cannot be started"))?;
-        let stdin = child.stdin.take().context("no stdin")?;
-        let stdout = child.stdout.take().context("no stdout")?;
-        let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
-        let stderr = Arc::new(Mutex::new(VecDeque::new()));
-        let tail = stderr.clone();
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-                if tail.len() == STDERR_LINES {
-                    tail.pop_front();
-                }
-                tail.push_back(line);
-            }
-        });
+        let sandbox = server::start("small", 1, clock, settings(), true).await?;
+        Self::on(library, sandbox, None)
+    }
+
+    /// The same with the bot's tap between the program and the gateway.
+    ///
+    /// # Errors
+    /// The program is not installed, or the tap does not start.
+    pub async fn behind_the_tap(library: Library) -> Result<Self> {
+        let (sandbox, tap) = tapped::start(settings()).await?;
+        Self::on(library, sandbox, Some(tap))
+    }
+
+    fn on(library: Library, sandbox: Running, tap: Option<Tapped>) -> Result<Self> {
+        let (child, stdin, stdout, stderr) = launch(library, &sandbox)?;
         let control = sandbox.client()?;
         Ok(Self {
+            _witness: Witness::near(&sandbox.edge),
             child,
             stdin,
-            stdout: BufReader::new(stdout).lines(),
+            stdout,
             stderr,
             seen: Vec::new(),
             asked: 0,
             sandbox,
+            _tap: tap,
             control,
         })
+    }
+
+    /// Starts the program once more, after its end, and forgets what it reported.
+    ///
+    /// # Errors
+    /// It does not end in order.
+    pub async fn restart(&mut self, library: Library) -> Result<()> {
+        self.end().await?;
+        (self.child, self.stdin, self.stdout, self.stderr) = launch(library, &self.sandbox)?;
+        self.seen.clear();
+        Ok(())
     }
 
     /// Everything reported so far, oldest first.
@@ -253,15 +296,20 @@ impl Stranger {
     /// # Errors
     /// It does not end, or not with 0.
     pub async fn stop(mut self) -> Result<Vec<splashtail_sandbox_world::openapi::Violation>> {
-        self.send("stop", json!({})).await?;
-        let deadline = Instant::now() + PATIENCE;
-        match timeout_at(deadline, self.child.wait()).await {
-            Ok(Ok(status)) if status.success() => {}
-            outcome => bail!(self.failure(&format!("stop: {outcome:?}"))),
-        }
+        self.end().await?;
         let violations = self.control.violations().await?;
         self.sandbox.stop().await;
         Ok(violations)
+    }
+
+    /// Has the program log out, and waits for its end.
+    async fn end(&mut self) -> Result<()> {
+        self.send("stop", json!({})).await?;
+        let deadline = Instant::now() + PATIENCE;
+        match timeout_at(deadline, self.child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            outcome => bail!(self.failure(&format!("stop: {outcome:?}"))),
+        }
     }
 
     /// Keeps the program from running, launchers included, until [`Self::go_on`]: what happens

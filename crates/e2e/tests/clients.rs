@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use splashtail_e2e::backups::{ADMINISTRATOR, GUILD, OTHER_GUILDS, OWNER, PLAIN_MEMBER as MEMBER};
 use splashtail_e2e::strangers::{Library, Stranger, frames, replayed};
-use splashtail_sandbox::control::types::{Act, Interact, InteractKind};
+use splashtail_sandbox::control::types::{Act, EditApp, Interact, InteractKind, SessionInfo};
 
 const BOT: &str = "1100000000000000001";
 const MANAGER: &str = "1100000000000000012";
@@ -41,6 +41,100 @@ async fn twilight() {
 #[ignore = "needs the built examples; `make test` provides them"]
 async fn serenity() {
     story(Library::Serenity, 1, "payload").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the installed client; `make test` provides it"]
+async fn discord_py_behind_the_tap() {
+    story_behind_the_tap(Library::DiscordPy, 4, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the installed client; `make test` provides it"]
+async fn discord_js_behind_the_tap() {
+    story_behind_the_tap(Library::DiscordJs, 4, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the built examples; `make test` provides them"]
+async fn twilight_behind_the_tap() {
+    story_behind_the_tap(Library::Twilight, 1, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the built examples; `make test` provides them"]
+async fn serenity_behind_the_tap() {
+    story_behind_the_tap(Library::Serenity, 1, 1).await;
+}
+
+/// What passes the bot's relay is what the library would see without it. `fewer` is how many shards
+/// it has once Discord recommends two.
+async fn story_behind_the_tap(library: Library, shards: usize, fewer: usize) {
+    // The relay asks for this, whatever the library asks for.
+    let compression = "zstd-stream";
+    let mut client = Stranger::behind_the_tap(library).await.unwrap();
+    let rules = json!({"users": false});
+    let _: Value = client
+        .control
+        .call(http::Method::POST, "/ctl/limits", &rules)
+        .await
+        .unwrap();
+    logs_in(&mut client, shards, compression).await;
+    reads_messages(&mut client).await;
+    knows_members(&mut client).await;
+    answers_interactions(&mut client).await;
+    resumes(&mut client, shards).await;
+    survives_invalid_sessions(&mut client, shards).await;
+
+    let two = EditApp {
+        shards: Some(2),
+        ..EditApp::default()
+    };
+    client.control.edit_app(BOT, &two).await.unwrap();
+    client.restart(library).await.unwrap();
+    logs_in(&mut client, fewer, compression).await;
+    reads_messages(&mut client).await;
+
+    let violations = client.stop().await.unwrap();
+    let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+/// Op 9: a session that may go on does, and one that may not is followed by another.
+async fn survives_invalid_sessions(client: &mut Stranger, shards: usize) {
+    let general = channel(client, GUILD, "general").await;
+    let resumed = |seen: &[Value]| seen.iter().filter(|e| e["event"] == "resumed").count();
+    let before = session_ids(client).await;
+    let already = resumed(client.seen());
+    let rule = json!({"action": {"type": "gw_invalid", "resumable": true}});
+    let rule = serde_json::from_value(rule).unwrap();
+    client.control.add_fault(&rule).await.unwrap();
+    client
+        .when("resumed after op 9", |seen| {
+            (resumed(seen) >= already + shards).then_some(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(session_ids(client).await, before);
+
+    let rule = json!({"action": {"type": "gw_invalid", "resumable": false}});
+    let rule = serde_json::from_value(rule).unwrap();
+    client.control.add_fault(&rule).await.unwrap();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(120);
+    loop {
+        let sessions = client.control.sessions().await.unwrap();
+        let new = |s: &&SessionInfo| s.connected && !before.contains(&s.session_id);
+        if sessions.iter().filter(new).count() == shards {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{sessions:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let id = say(client, &general, "a new session hears this").await;
+    client
+        .event("message", |e| e["message"] == id)
+        .await
+        .unwrap();
 }
 
 /// `shards` and `compression` are how the library is expected to connect.
@@ -83,7 +177,9 @@ async fn logs_in(client: &mut Stranger, shards: usize, compression: &str) {
             "roles": 6, "owner": OWNER});
         assert_eq!(seen, expected);
     }
-    let sessions = client.control.sessions().await.unwrap();
+    let mut sessions = client.control.sessions().await.unwrap();
+    // Not every library says goodbye before its program starts again.
+    sessions.retain(|session| session.connected);
     assert_eq!(sessions.len(), shards, "{sessions:?}");
     for session in sessions {
         assert_eq!(session.compression, compression);

@@ -6,13 +6,20 @@ import json
 import os
 import sys
 import traceback
+import urllib.request
 
 import discord
+import yarl
 from discord import app_commands
+from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-# The one thing that is told to the library: where Discord is. The gateway's address it asks for.
+# The one thing that is told to the library: where Discord is. The gateway's address it asks for,
+# except after an invalid session, when it takes the one it was written with.
 Route.BASE = os.environ["SANDBOX_REST"] + "/api/v10"
+agent = {"User-Agent": "DiscordBot (https://example.invalid, 1)"}
+with urllib.request.urlopen(urllib.request.Request(Route.BASE + "/gateway", headers=agent)) as answer:
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(json.load(answer)["url"])
 
 WORDS = ["anchor", "ahoy", "buoy"]
 
