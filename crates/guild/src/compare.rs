@@ -62,7 +62,7 @@ impl Comparison {
 }
 
 /// Kinds that are compared and planned. Threads live and die with messages.
-pub(crate) const COMPARED: [Kind; 8] = [
+pub(crate) const COMPARED: [Kind; 13] = [
     Kind::Guild,
     Kind::Role,
     Kind::Channel,
@@ -71,6 +71,11 @@ pub(crate) const COMPARED: [Kind; 8] = [
     Kind::Sound,
     Kind::AutomodRule,
     Kind::ScheduledEvent,
+    Kind::Widget,
+    Kind::WelcomeScreen,
+    Kind::Onboarding,
+    Kind::Webhook,
+    Kind::Invite,
 ];
 
 /// Compares two states of one server, or of two.
@@ -122,7 +127,7 @@ pub(crate) fn compare_paired(
         }
         for (id, _) in live.all(kind) {
             let hidden = kind == Kind::Channel && live.is_hidden(id);
-            if mapping.wanted(kind, id).is_none() && !hidden {
+            if mapping.wanted(kind, id).is_none() && !hidden && !kind.is_single() {
                 found.surplus.push((kind, id));
             }
         }

@@ -47,6 +47,12 @@ pub(crate) enum Shape {
     Features,
     /// A channel's type.
     Type,
+    /// Channels of the welcome screen, in their order.
+    WelcomeChannels,
+    /// What newcomers are asked, with the roles and channels of the answers.
+    Prompts,
+    /// A picture or a sound: read as a hash, or not at all, and set by bytes.
+    File,
 }
 
 /// A settable field.
@@ -108,6 +114,10 @@ const GUILD: &[Field] = &[
     field("rules_channel_id", Shape::Ref(Kind::Channel)),
     field("public_updates_channel_id", Shape::Ref(Kind::Channel)),
     field("features", Shape::Features),
+    field("icon", Shape::File),
+    field("splash", Shape::File),
+    field("discovery_splash", Shape::File),
+    field("banner", Shape::File),
 ];
 
 const ROLE: &[Field] = &[
@@ -117,6 +127,7 @@ const ROLE: &[Field] = &[
     field("hoist", Shape::Flag),
     field("mentionable", Shape::Flag),
     field("unicode_emoji", Shape::Text),
+    field("icon", Shape::File),
 ];
 
 /// @everyone has permissions and nothing else.
@@ -155,12 +166,14 @@ const CHANNEL: &[Field] = &[
 const EMOJI: &[Field] = &[
     field("name", Shape::Text),
     field("roles", Shape::Refs(Kind::Role)),
+    created("image", Shape::File),
 ];
 
 const STICKER: &[Field] = &[
     field("name", Shape::Text),
     field("tags", Shape::Text),
     field("description", Shape::Text),
+    created("file", Shape::File),
 ];
 
 const SOUND: &[Field] = &[
@@ -168,6 +181,7 @@ const SOUND: &[Field] = &[
     field("volume", Shape::Plain),
     field("emoji_id", Shape::Ref(Kind::Emoji)),
     field("emoji_name", Shape::Plain),
+    created("sound", Shape::File),
 ];
 
 const AUTOMOD: &[Field] = &[
@@ -191,9 +205,42 @@ const EVENT: &[Field] = &[
     field("channel_id", Shape::Ref(Kind::Channel)),
     field("entity_metadata", Shape::Plain),
     field("recurrence_rule", Shape::Plain),
+    field("image", Shape::File),
 ];
 
-const fn table(kind: Kind) -> &'static [Field] {
+const WIDGET: &[Field] = &[
+    field("enabled", Shape::Flag),
+    field("channel_id", Shape::Ref(Kind::Channel)),
+];
+
+const WELCOME_SCREEN: &[Field] = &[
+    field("enabled", Shape::Flag),
+    field("description", Shape::Text),
+    field("welcome_channels", Shape::WelcomeChannels),
+];
+
+const ONBOARDING: &[Field] = &[
+    field("prompts", Shape::Prompts),
+    field("default_channel_ids", Shape::Refs(Kind::Channel)),
+    field("enabled", Shape::Flag),
+    field("mode", Shape::Number(0)),
+];
+
+const WEBHOOK: &[Field] = &[
+    field("name", Shape::Text),
+    field("channel_id", Shape::Ref(Kind::Channel)),
+    field("avatar", Shape::File),
+];
+
+/// An invite cannot be changed.
+const INVITE: &[Field] = &[
+    created("channel_id", Shape::Ref(Kind::Channel)),
+    created("max_uses", Shape::Number(0)),
+    created("temporary", Shape::Flag),
+    created("expires_at", Shape::Plain),
+];
+
+pub(crate) const fn table(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Guild => GUILD,
         Kind::Role => ROLE,
@@ -203,6 +250,11 @@ const fn table(kind: Kind) -> &'static [Field] {
         Kind::Sound => SOUND,
         Kind::AutomodRule => AUTOMOD,
         Kind::ScheduledEvent => EVENT,
+        Kind::Widget => WIDGET,
+        Kind::WelcomeScreen => WELCOME_SCREEN,
+        Kind::Onboarding => ONBOARDING,
+        Kind::Webhook => WEBHOOK,
+        Kind::Invite => INVITE,
         // Seen only as shadows, or made by messages.
         Kind::Hidden | Kind::Thread => &[],
     }
@@ -273,6 +325,9 @@ impl Shape {
             }
             // An announcement channel is a text channel that publishes.
             Self::Type => value.clone(),
+            Self::File => crate::files::canonical(object, name),
+            Self::WelcomeChannels => welcome_channels(value, follow),
+            Self::Prompts => prompts(value, follow),
         }
     }
 }
@@ -361,4 +416,51 @@ fn actions(list: &Value, follow: Follow<'_>) -> Value {
         Some(action)
     };
     list.filter_map(action).collect()
+}
+
+fn welcome_channels(list: &Value, follow: Follow<'_>) -> Value {
+    let list = list.as_array().into_iter().flatten();
+    let channel = |shown: &Value| {
+        let channel = reference(Kind::Channel, &shown["channel_id"], follow)?;
+        Some(
+            json!({"channel_id": channel, "description": shown["description"],
+                    "emoji": reaction(shown, follow)}),
+        )
+    };
+    list.filter_map(channel).collect()
+}
+
+/// Without ids: they are given anew.
+fn prompts(list: &Value, follow: Follow<'_>) -> Value {
+    let list = list.as_array().into_iter().flatten();
+    let ids = |kind: Kind, ids: &Value| {
+        let ids = ids.as_array().into_iter().flatten();
+        let led = ids.filter_map(|id| reference(kind, id, follow));
+        let mut led: Vec<String> = led.map(|id| id.to_string()).collect();
+        led.sort_unstable();
+        led
+    };
+    let option = |option: &Value| {
+        let emoji = &option["emoji"];
+        let emoji = json!({"emoji_id": emoji["id"], "emoji_name": emoji["name"]});
+        json!({
+            "title": option["title"],
+            "description": option["description"].as_str().unwrap_or_default(),
+            "roles": ids(Kind::Role, &option["role_ids"]),
+            "channels": ids(Kind::Channel, &option["channel_ids"]),
+            "emoji": reaction(&emoji, follow),
+        })
+    };
+    let prompt = |prompt: &Value| {
+        let options = prompt["options"].as_array().into_iter().flatten();
+        json!({
+            "title": prompt["title"],
+            "type": prompt["type"].as_u64().unwrap_or(0),
+            "single_select": prompt["single_select"] == true,
+            "required": prompt["required"] == true,
+            "in_onboarding": prompt["in_onboarding"] == true,
+            "options": options.map(option).collect::<Vec<_>>(),
+        })
+    };
+    list.map(prompt).collect()
 }

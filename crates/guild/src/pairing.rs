@@ -123,6 +123,9 @@ pub fn pair(live: &Structure, wanted: &Structure) -> Mapping {
     let mut mapping = Mapping::default();
     mapping.insert(Kind::Guild, wanted.id(), live.id());
     mapping.insert(Kind::Role, wanted.id(), live.id());
+    for kind in [Kind::Widget, Kind::WelcomeScreen, Kind::Onboarding] {
+        mapping.insert(kind, wanted.id(), live.id());
+    }
     pair_kind(&mut mapping, live, wanted, Kind::Role, &role_tag);
     pair_kind(
         &mut mapping,
@@ -162,9 +165,24 @@ pub fn pair(live: &Structure, wanted: &Structure) -> Mapping {
             },
         );
     }
-    for kind in [Kind::Emoji, Kind::Sticker, Kind::Sound] {
-        let name = |object: &Value, _: Follow<'_>| Some(object["name"].to_string());
-        pair_kind(&mut mapping, live, wanted, kind, &name);
+    for (kind, field) in [
+        (Kind::Emoji, "image"),
+        (Kind::Sticker, "file"),
+        (Kind::Sound, "sound"),
+    ] {
+        let file = |object: &Value, _: Follow<'_>| {
+            let digest = crate::files::digest(object, field)?;
+            Some(format!("{} {digest}", object["name"]))
+        };
+        pair_kind(&mut mapping, live, wanted, kind, &file);
+        // Where nobody knows the bytes of one side, the name has to do.
+        let named = |object: &Value, _: Follow<'_>| Some(object["name"].to_string());
+        let unknown = |object: &Value, _: Follow<'_>| {
+            let known = crate::files::digest(object, field).is_some();
+            (!known).then(|| object["name"].to_string())
+        };
+        pair_sides(&mut mapping, kind, (live, &named), (wanted, &unknown));
+        pair_sides(&mut mapping, kind, (live, &unknown), (wanted, &named));
     }
     let rule =
         |rule: &Value, _: Follow<'_>| Some(format!("{} {}", rule["trigger_type"], rule["name"]));
@@ -181,6 +199,18 @@ pub fn pair(live: &Structure, wanted: &Structure) -> Mapping {
         ))
     };
     pair_kind(&mut mapping, live, wanted, Kind::ScheduledEvent, &event);
+    let webhook = |webhook: &Value, follow: Follow<'_>| {
+        let channel = led_channel(webhook, follow)?;
+        Some(format!("{channel} {}", webhook["name"]))
+    };
+    pair_kind(&mut mapping, live, wanted, Kind::Webhook, &webhook);
+    // A code that is gone is gone: another way into the same channel stands for it.
+    let invite = |invite: &Value, follow: Follow<'_>| {
+        let channel = led_channel(invite, follow)?;
+        let (endless, temporary) = (invite["expires_at"].is_null(), &invite["temporary"]);
+        Some(format!("{channel} {endless} {temporary}"))
+    };
+    pair_kind(&mut mapping, live, wanted, Kind::Invite, &invite);
     mapping
 }
 
@@ -193,6 +223,15 @@ fn pair_kind(
     kind: Kind,
     identity: Identity<'_>,
 ) {
+    pair_sides(mapping, kind, (live, identity), (wanted, identity));
+}
+
+fn pair_sides(
+    mapping: &mut Mapping,
+    kind: Kind,
+    (live, mine): (&Structure, Identity<'_>),
+    (wanted, theirs): (&Structure, Identity<'_>),
+) {
     for (id, _) in wanted.all(kind) {
         let free = mapping.live(kind, id).is_none() && mapping.wanted(kind, id).is_none();
         if free && live.get(kind, id).is_some() {
@@ -204,21 +243,15 @@ fn pair_kind(
         .map(|(id, _)| id)
         .filter(|id| mapping.wanted(kind, *id).is_some() || live.is_hidden(*id))
         .collect();
-    let mine = group(
-        live,
-        kind,
-        &|id| taken.contains(&id),
-        identity,
-        &within(live),
-    );
-    let theirs = {
+    let present = group(live, kind, &|id| taken.contains(&id), mine, &within(live));
+    let missing = {
         let follow = mapping.follow(wanted);
         let paired = |id| mapping.live(kind, id).is_some() || wanted.is_hidden(id);
-        group(wanted, kind, &paired, identity, &follow)
+        group(wanted, kind, &paired, theirs, &follow)
     };
     let mut found = Vec::new();
-    for (key, wanted) in theirs {
-        let live = mine.get(&key).into_iter().flatten();
+    for (key, wanted) in missing {
+        let live = present.get(&key).into_iter().flatten();
         found.extend(wanted.into_iter().zip(live.copied()));
     }
     for (wanted, live) in found {
@@ -244,6 +277,13 @@ fn group(
         }
     }
     groups
+}
+
+fn led_channel(object: &Value, follow: Follow<'_>) -> Option<Id> {
+    match follow(Kind::Channel, Id::read(&object["channel_id"])?) {
+        Leads::To(id) => Some(id),
+        Leads::Nowhere | Leads::Gone => None,
+    }
 }
 
 /// What ties a managed role to its owner.

@@ -26,10 +26,18 @@ pub enum Kind {
     Sound,
     AutomodRule,
     ScheduledEvent,
+    /// Settings of the widget, under the server's own id; of the next two there is one each as well.
+    Widget,
+    WelcomeScreen,
+    Onboarding,
+    /// One that people made. Its token is no part of it.
+    Webhook,
+    /// Under a number made of its code.
+    Invite,
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Guild,
         Self::Role,
         Self::Channel,
@@ -40,7 +48,20 @@ impl Kind {
         Self::Sound,
         Self::AutomodRule,
         Self::ScheduledEvent,
+        Self::Widget,
+        Self::WelcomeScreen,
+        Self::Onboarding,
+        Self::Webhook,
+        Self::Invite,
     ];
+
+    /// Whether a server has exactly one, under its own id.
+    pub fn is_single(self) -> bool {
+        matches!(
+            self,
+            Self::Guild | Self::Widget | Self::WelcomeScreen | Self::Onboarding
+        )
+    }
 }
 
 /// Lists inside a guild object, and what they hold.

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{MAX_OVERWRITES_IN_BODY, Operation, Subject};
+use super::{MAX_OVERWRITES_IN_BODY, Operation, Subject, newcomers};
 use crate::fields::{SETTABLE_CHANNEL_FLAGS, Shape, fields, shape};
 use crate::pairing::Mapping;
-use crate::{Id, Kind};
+use crate::{Id, Kind, files};
 
 /// The named fields of an object, as they are; what it does not have is sent as null.
 pub(super) fn take(object: &Value, names: &[&'static str]) -> Map<String, Value> {
@@ -36,6 +36,20 @@ pub(super) fn create(kind: Kind, object: &Value) -> Map<String, Value> {
     let mut body = take(object, &names);
     // What is absent gets its default by not being sent.
     body.retain(|_, value| !value.is_null());
+    for name in files::file_fields(kind) {
+        if let Some(digest) = files::digest(object, name) {
+            body.insert(name.to_owned(), files::placeholder(digest));
+        } else {
+            body.shift_remove(name);
+        }
+    }
+    body
+}
+
+/// Fields of the present, as a way back sends them. Pictures whose bytes nobody has are left out.
+pub(super) fn back(kind: Kind, object: &Value, names: &[&'static str]) -> Map<String, Value> {
+    let mut body = take(object, names);
+    files::name_bytes(kind, object, &mut body);
     body
 }
 
@@ -202,6 +216,8 @@ fn lead(kind: Kind, subject: Subject, body: &mut Map<String, Value>, mapping: &M
             Some(Shape::Reaction) if !value["emoji_id"].is_null() => {
                 value["emoji_id"] = live(Kind::Emoji, &value["emoji_id"]).unwrap_or(Value::Null);
             }
+            Some(Shape::Prompts) => newcomers::lead_prompts(value, &live),
+            Some(Shape::WelcomeChannels) => newcomers::lead_welcome(value, &live),
             Some(Shape::Actions) => {
                 let list = value.as_array().cloned().unwrap_or_default();
                 let led = list.into_iter().filter_map(|mut action| {

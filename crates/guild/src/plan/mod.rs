@@ -5,11 +5,14 @@ pub mod bits;
 mod body;
 mod channels;
 mod mode;
+mod newcomers;
+mod occurrence;
+mod others;
 mod rehearse;
 mod roles;
 mod settings;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,7 +62,7 @@ pub struct Effect {
     /// Permission bits that the call needs.
     pub needs: u64,
     /// What takes it back, in order; empty for a create, which is taken back by deleting what it
-    /// made, and where a file would be needed. Ids are live ones throughout.
+    /// made, and where bytes would be needed that nobody has. Ids are live ones throughout.
     pub inverse: Vec<Operation>,
 }
 
@@ -144,6 +147,8 @@ pub enum Why {
     NeedsFile,
     /// It takes a higher boost tier; the nearest value that goes is taken.
     NeedsBoosts,
+    /// The event is over, and is not repeated.
+    Over,
     /// Discord does not let anybody.
     Impossible,
 }
@@ -164,7 +169,9 @@ pub fn plan(live: &Structure, wanted: &Structure, facts: Facts, mode: &Mode) -> 
             mapping,
         },
         gone: BTreeSet::new(),
+        filled: BTreeMap::new(),
     };
+    draft.release_defaults();
     draft.roles();
     draft.channels();
     draft.settings();
@@ -182,6 +189,8 @@ struct Draft<'s> {
     plan: Plan,
     /// Surplus that is planned to go already, to make room.
     gone: BTreeSet<(Kind, Id)>,
+    /// Places that are planned to be taken; of emojis, by whether they move.
+    filled: BTreeMap<(Kind, bool), usize>,
 }
 
 impl Draft<'_> {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use crate::{Id, Kind};
 
 /// What becomes of objects that are there and not wanted.
@@ -41,6 +43,8 @@ pub struct Mode {
     /// Permission bits that roles, or members by overwrites, may gain: those of whoever ordered the
     /// plan. ADMINISTRATOR stands for all.
     pub grants: u64,
+    /// What lies before is over: Discord takes no event of the past. Without it nothing is.
+    pub now: Option<DateTime<Utc>>,
 }
 
 impl Mode {
@@ -51,6 +55,7 @@ impl Mode {
             protected: BTreeSet::new(),
             overwrites: true,
             grants: u64::MAX,
+            now: None,
         }
     }
 

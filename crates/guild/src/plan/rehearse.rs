@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Operation, Plan, Subject};
 use crate::delta::Delta;
-use crate::{Id, Kind, Structure};
+use crate::{Id, Kind, Structure, files};
 
 /// Ids that Discord gives in the twenty-second century: none of either state.
 const BEYOND: u64 = 1 << 62;
@@ -61,7 +61,7 @@ impl Stage {
                     if key == "color" {
                         object.shift_remove("colors");
                     }
-                    object.insert(key, value);
+                    files::take_in(kind, object, &key, value);
                 }
             }),
             Operation::Delete {
@@ -104,7 +104,11 @@ impl Stage {
         None
     }
 
-    fn create(&mut self, kind: Kind, mut body: Map<String, Value>) -> Id {
+    fn create(&mut self, kind: Kind, asked: Map<String, Value>) -> Id {
+        let mut body = Map::new();
+        for (key, value) in asked {
+            files::take_in(kind, &mut body, &key, value);
+        }
         self.next += 1;
         let id = Id::new(self.next);
         body.insert("id".to_owned(), id.json());

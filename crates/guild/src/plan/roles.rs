@@ -76,6 +76,8 @@ impl Draft<'_> {
             let mut body = body::create(Kind::Role, &role);
             // Left out, it would be a copy of @everyone's.
             body.insert("permissions".to_owned(), set.to_string().into());
+            self.report_lost((Kind::Role, id), &role, &body);
+            self.fit_files((Kind::Role, id), &role, &mut body);
             self.fit_role(id, &mut body);
             let operation = Operation::Create {
                 kind: Kind::Role,
@@ -130,6 +132,7 @@ impl Draft<'_> {
                     body.shift_remove("permissions");
                 }
             }
+            self.fit_files((Kind::Role, wanted), &role, &mut body);
             self.fit_role(wanted, &mut body);
             if body.is_empty() {
                 continue;
@@ -142,7 +145,7 @@ impl Draft<'_> {
             let inverse = Operation::Edit {
                 kind: Kind::Role,
                 subject: Subject::Live(live),
-                body: body::take(&present, &sent),
+                body: body::back(Kind::Role, &present, &sent),
             };
             let operation = Operation::Edit {
                 kind: Kind::Role,

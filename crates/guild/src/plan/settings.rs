@@ -1,10 +1,11 @@
 //! The server's own settings, its expressions, rules and events, and what goes last.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::others::by_people;
 use super::{Draft, Operation, Subject, Why, bits, body};
 use crate::fields::FEATURES;
-use crate::{Id, Kind};
+use crate::{Id, Kind, files};
 
 /// Features that only administrators switch, and one that only the owner does.
 const ADMINISTRATORS: [&str; 2] = ["COMMUNITY", "DISCOVERABLE"];
@@ -96,8 +97,13 @@ impl Draft<'_> {
             Kind::Sound,
             Kind::AutomodRule,
             Kind::ScheduledEvent,
+            Kind::Webhook,
+            Kind::Invite,
         ] {
             self.others(kind);
+        }
+        for kind in [Kind::Widget, Kind::WelcomeScreen, Kind::Onboarding] {
+            self.edit_single(kind);
         }
     }
 
@@ -117,6 +123,7 @@ impl Draft<'_> {
         );
         let names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
         let mut body = body::take(&then, &names);
+        self.fit_files((Kind::Guild, id), &then, &mut body);
         let community = self.will_be_community();
         if community {
             // A community keeps its channels, its filter and a verification level.
@@ -159,7 +166,7 @@ impl Draft<'_> {
             .filter(|n| body.contains_key(**n))
             .copied()
             .collect();
-        let mut back = body::take(&now, &sent);
+        let mut back = body::back(Kind::Guild, &now, &sent);
         if back.contains_key("features") {
             back.insert("features".to_owned(), switched(&now).into());
         }
@@ -222,81 +229,12 @@ impl Draft<'_> {
         }
     }
 
-    /// What has no order and no hierarchy.
-    fn others(&mut self, kind: Kind) {
-        let (create, edit) = match kind {
-            Kind::AutomodRule => (bits::MANAGE_GUILD, bits::MANAGE_GUILD),
-            Kind::ScheduledEvent => (bits::CREATE_EVENTS, bits::MANAGE_EVENTS),
-            _ => (
-                bits::CREATE_GUILD_EXPRESSIONS,
-                bits::MANAGE_GUILD_EXPRESSIONS,
-            ),
-        };
-        let rule = self.mode.rule(kind);
-        let missing: Vec<Id> = match rule.create {
-            true => of_kind(&self.comparison.missing, kind),
-            false => Vec::new(),
-        };
-        for id in missing {
-            let Some(object) = self.wanted.get(kind, id).cloned() else {
-                continue;
-            };
-            if matches!(kind, Kind::Emoji | Kind::Sticker | Kind::Sound) {
-                // Whoever carries the plan out adds the bytes, if they were kept.
-                self.unable(kind, id, Vec::new(), Why::NeedsFile);
-                continue;
-            }
-            let mut body = body::create(kind, &object);
-            if kind == Kind::AutomodRule {
-                body.insert("enabled".to_owned(), json!(object["enabled"] == true));
-            }
-            let operation = Operation::Create {
-                kind,
-                subject: Subject::Wanted(id),
-                body,
-            };
-            self.act(
-                format!("{}/{id}/create", word(kind)),
-                create,
-                (kind, id),
-                operation,
-                None,
-            );
-        }
-        let changed: Vec<_> = self
-            .comparison
-            .changed
-            .iter()
-            .filter(|d| rule.edit && d.kind == kind)
-            .cloned()
-            .collect();
-        for difference in changed {
-            let (Some(now), Some(then)) = (
-                self.live.get(kind, difference.live),
-                self.wanted.get(kind, difference.wanted),
-            ) else {
-                continue;
-            };
-            let names: Vec<_> = difference.fields.iter().map(|f| f.field).collect();
-            let operation = Operation::Edit {
-                kind,
-                subject: Subject::Wanted(difference.wanted),
-                body: body::take(then, &names),
-            };
-            let inverse = Operation::Edit {
-                kind,
-                subject: Subject::Live(difference.live),
-                body: body::take(now, &names),
-            };
-            let step = format!("{}/{}/edit", word(kind), difference.live);
-            self.act(step, edit, (kind, difference.wanted), operation, [inverse]);
-        }
-    }
-
     /// What is not wanted goes last: a role takes its grants and overwrites along, a channel its
     /// webhooks and invites.
     pub(super) fn surplus(&mut self) {
         for kind in [
+            Kind::Invite,
+            Kind::Webhook,
             Kind::AutomodRule,
             Kind::ScheduledEvent,
             Kind::Sound,
@@ -353,6 +291,13 @@ impl Draft<'_> {
             // A protected channel stays where it stands.
             Kind::Channel if protects() => Some(Why::Protected),
             _ if object["managed"] == true => Some(Why::Managed),
+            Kind::Webhook if !by_people(object) => Some(Why::Managed),
+            // Its code dies with it, and members gave it to others.
+            Kind::Invite => Some(Why::Impossible),
+            // Nothing could bring it back.
+            Kind::Emoji | Kind::Sticker | Kind::Sound if !self.has_bytes(kind, id) => {
+                Some(Why::NeedsFile)
+            }
             Kind::Role if !self.below_own(id) => Some(Why::Hierarchy),
             // Who does not know what was hidden then cannot say that this is new.
             Kind::Channel if !self.wanted.knows(Kind::Hidden) => Some(Why::NotVisible),
@@ -382,18 +327,22 @@ impl Draft<'_> {
             Kind::Role => bits::MANAGE_ROLES,
             Kind::AutomodRule => bits::MANAGE_GUILD,
             Kind::ScheduledEvent => bits::MANAGE_EVENTS,
+            Kind::Webhook => bits::MANAGE_WEBHOOKS,
+            Kind::Invite => bits::MANAGE_GUILD,
             _ => bits::MANAGE_GUILD_EXPRESSIONS,
         };
         let operation = Operation::Delete {
             kind,
             subject: Subject::Live(id),
         };
-        let inverse = match kind {
-            Kind::Emoji | Kind::Sticker | Kind::Sound => Vec::new(),
-            kind => body::make_again(kind, id, object),
-        };
+        let inverse = body::make_again(kind, id, object);
         let step = format!("{}/{id}/delete", word(kind));
         self.act(step, needs, (kind, id), operation, inverse)
+    }
+
+    fn has_bytes(&self, kind: Kind, id: Id) -> bool {
+        let mut fields = files::file_fields(kind);
+        fields.any(|field| self.live.file(kind, id, field).is_some())
     }
 
     /// Whether a live channel stays one of the two that a community cannot lose.
@@ -414,13 +363,13 @@ fn switched(guild: &Value) -> Vec<&'static str> {
     FEATURES.iter().copied().filter(on).collect()
 }
 
-fn of_kind(list: &[(Kind, Id)], kind: Kind) -> Vec<Id> {
+pub(super) fn of_kind(list: &[(Kind, Id)], kind: Kind) -> Vec<Id> {
     let of = list.iter().filter(|(k, _)| *k == kind);
     of.map(|(_, id)| *id).collect()
 }
 
 /// A kind in the names of steps.
-fn word(kind: Kind) -> &'static str {
+pub(super) fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Guild => "guild",
         Kind::Role => "role",
@@ -431,5 +380,10 @@ fn word(kind: Kind) -> &'static str {
         Kind::Sound => "sound",
         Kind::AutomodRule => "automod",
         Kind::ScheduledEvent => "event",
+        Kind::Widget => "widget",
+        Kind::WelcomeScreen => "welcome_screen",
+        Kind::Onboarding => "onboarding",
+        Kind::Webhook => "webhook",
+        Kind::Invite => "invite",
     }
 }
