@@ -183,7 +183,92 @@ async fn read(response: reqwest::Response, limit: u64) -> Result<Download, Downl
     })
 }
 
+/// A picture or a sound of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuildFile<'a> {
+    /// One of the server's own: `icons`, `banners`, `splashes` or `discovery-splashes`.
+    Image {
+        /// Directory on the CDN.
+        directory: &'a str,
+        /// The server.
+        guild: u64,
+        /// As its settings name it.
+        hash: &'a str,
+    },
+    /// A role's icon.
+    RoleIcon {
+        /// The role.
+        role: u64,
+        /// As the role names it.
+        hash: &'a str,
+    },
+    /// An event's cover.
+    EventImage {
+        /// The event.
+        event: u64,
+        /// As the event names it.
+        hash: &'a str,
+    },
+    /// An emoji.
+    Emoji {
+        /// The emoji.
+        id: u64,
+        /// Whether it moves.
+        animated: bool,
+    },
+    /// A sticker.
+    Sticker {
+        /// The sticker.
+        id: u64,
+        /// `format_type`: PNG, APNG, Lottie, GIF.
+        format: u64,
+    },
+    /// A webhook's picture.
+    Avatar {
+        /// The webhook.
+        webhook: u64,
+        /// As the webhook names it.
+        hash: &'a str,
+    },
+    /// A sound of the soundboard.
+    Sound {
+        /// The sound.
+        id: u64,
+    },
+}
+
 impl Discord {
+    /// Where a file is, at its full size (Discord docs, "CDN Endpoints").
+    pub fn file_address(&self, file: GuildFile<'_>) -> String {
+        let base = self.cdn_base().as_str().trim_end_matches('/');
+        let image = |directory: &str, owner: u64, hash: &str| {
+            let kind = if hash.starts_with("a_") { "gif" } else { "png" };
+            format!("{base}/{directory}/{owner}/{hash}.{kind}?size=4096")
+        };
+        match file {
+            GuildFile::Image {
+                directory,
+                guild,
+                hash,
+            } => image(directory, guild, hash),
+            GuildFile::Avatar { webhook, hash } => image("avatars", webhook, hash),
+            GuildFile::RoleIcon { role, hash } => image("role-icons", role, hash),
+            GuildFile::EventImage { event, hash } => image("guild-events", event, hash),
+            GuildFile::Emoji { id, animated: true } => format!("{base}/emojis/{id}.gif"),
+            GuildFile::Emoji { id, .. } => format!("{base}/emojis/{id}.png"),
+            GuildFile::Sticker { id, format: 3 } => format!("{base}/stickers/{id}.json"),
+            GuildFile::Sticker { id, format: 4 } => {
+                // GIFs are at the other host only.
+                let discords = self.cdn_base().host_str() == Some(CDN_HOSTS[0]);
+                let other = format!("https://{}", CDN_HOSTS[1]);
+                let base = if discords { &other } else { base };
+                format!("{base}/stickers/{id}.gif")
+            }
+            GuildFile::Sticker { id, .. } => format!("{base}/stickers/{id}.png"),
+            GuildFile::Sound { id } => format!("{base}/soundboard-sounds/{id}"),
+        }
+    }
+
     /// Downloads a file of at most `limit` bytes from the CDN. Only the configured CDN and
     /// Discord's own hosts are contacted; network failures and 5xx are tried three times.
     pub async fn download(

@@ -40,6 +40,41 @@ impl Form {
             part(&mut body, &boundary, &name, Some(&file.filename), kind);
             body.extend_from_slice(&file.bytes);
         }
+        Self::closed(body, &boundary)
+    }
+
+    /// Plain fields and one file, as stickers are sent (Discord docs, "Create Guild Sticker").
+    pub(crate) fn fields(fields: &[(&str, &str)], file: &Upload) -> Self {
+        let mut digested = Vec::new();
+        for (name, value) in fields {
+            digested.extend_from_slice(name.as_bytes());
+            digested.extend_from_slice(value.as_bytes());
+        }
+        let boundary = boundary(&digested, std::slice::from_ref(file));
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            part(
+                &mut body,
+                &boundary,
+                name,
+                None,
+                "text/plain; charset=utf-8",
+            );
+            body.extend_from_slice(value.as_bytes());
+            body.extend_from_slice(b"\r\n");
+        }
+        let kind = match file.filename.rsplit_once('.') {
+            Some((_, "png")) => "image/png",
+            Some((_, "gif")) => "image/gif",
+            Some((_, "json")) => "application/json",
+            _ => "application/octet-stream",
+        };
+        part(&mut body, &boundary, "file", Some(&file.filename), kind);
+        body.extend_from_slice(&file.bytes);
+        Self::closed(body, &boundary)
+    }
+
+    fn closed(mut body: Vec<u8>, boundary: &str) -> Self {
         body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
         let content_type = format!("multipart/form-data; boundary={boundary}");
         let content_type = HeaderValue::try_from(content_type)

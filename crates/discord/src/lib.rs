@@ -20,7 +20,7 @@ mod route;
 mod skew;
 pub mod snowflake;
 
-pub use cdn::{Download, DownloadError};
+pub use cdn::{Download, DownloadError, GuildFile};
 pub use client::{Discord, UserAgent, Witness};
 pub use error::{ApiError, DiscordError, RateLimitScope, Unanswered};
 pub use form::Upload;

@@ -97,6 +97,14 @@ impl Request {
         self
     }
 
+    /// Sends plain fields and one file, as a form.
+    pub fn fields(mut self, fields: &[(&str, &str)], file: &Upload) -> Self {
+        let form = Form::fields(fields, file);
+        self.content_type = form.content_type;
+        self.body = Some(Ok(form.body));
+        self
+    }
+
     /// The reason shown in the audit log, cut to 512 characters. Blank reasons are not sent.
     pub fn reason(mut self, reason: &str) -> Self {
         let cut: String = reason.trim().chars().take(REASON_CHARACTERS).collect();

@@ -90,6 +90,7 @@ impl Acting {
             guild,
             post: channels.clone(),
             body: want,
+            file: None,
             list: channels,
             action: CHANNEL_CREATE,
             like: &like,

@@ -5,6 +5,8 @@ use tracing::warn;
 
 use super::audit::{LOOKS, Makers};
 use super::{Acting, Doubt, EnsureError, Ensured, Outcome};
+use crate::form::Upload;
+use crate::request::Request;
 use crate::snowflake::{array, id};
 
 /// Whether an object can be what a creation made.
@@ -26,6 +28,8 @@ pub(super) struct Creation<'a> {
     /// Where to post `body`.
     pub(super) post: String,
     pub(super) body: &'a Value,
+    /// Sent with the body's texts as a form.
+    pub(super) file: Option<&'a Upload>,
     /// Where such objects are listed.
     pub(super) list: String,
     /// Type of the audit log entry.
@@ -44,12 +48,7 @@ impl Acting {
         {
             return Ok(Ensured::new(Outcome::Adopted, object));
         }
-        let made = self
-            .request(Method::POST, creation.post.clone())
-            .json(creation.body)
-            .send()
-            .await;
-        let error = match made {
+        let error = match self.post_of(&creation).send().await {
             Ok(object) => return Ok(Ensured::new(Outcome::Created, object)),
             Err(error) if error.is_ambiguous() => error,
             Err(error) => return Err(error.into()),
@@ -68,6 +67,18 @@ impl Acting {
                 Err(error.into())
             }
         }
+    }
+
+    fn post_of(&self, creation: &Creation<'_>) -> Request {
+        let post = self.request(Method::POST, creation.post.clone());
+        let Some(file) = creation.file else {
+            return post.json(creation.body);
+        };
+        let fields = creation.body.as_object().into_iter().flatten();
+        let fields: Vec<(&str, &str)> = fields
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+            .collect();
+        post.fields(&fields, file)
     }
 
     /// What an earlier try made. `None`: it made nothing, because all that was made since the
@@ -127,10 +138,12 @@ impl Acting {
     }
 }
 
-/// The bare list; Discord wraps the one of sounds, whose ids it names otherwise.
+/// The bare list; Discord wraps those of threads and of sounds, whose ids it names otherwise.
 fn listed(mut list: Value) -> Value {
-    if let Some(items) = list.get_mut("items") {
-        list = items.take();
+    for wrapped in ["items", "threads"] {
+        if let Some(items) = list.get_mut(wrapped) {
+            list = items.take();
+        }
     }
     for object in list.as_array_mut().into_iter().flatten() {
         if object["id"].is_null() && !object["sound_id"].is_null() {

@@ -21,9 +21,11 @@ mod gone;
 mod guild;
 mod member;
 mod message;
+mod newcomers;
 mod order;
 mod part;
 mod role;
+mod thread;
 mod webhook;
 
 use std::collections::HashSet;
@@ -44,6 +46,7 @@ pub use self::audit::{AUDIT_LAG, AUDIT_SETTLED};
 pub use self::ban::{BULK_BAN, BulkBan};
 pub use self::channel::{OverwriteOf, Viewer};
 pub use self::message::ENFORCED_FOR;
+pub use self::newcomers::Single;
 pub use self::part::Part;
 pub use self::webhook::Poster;
 

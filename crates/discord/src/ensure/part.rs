@@ -3,6 +3,7 @@ use splashtail_core::ids::GuildId;
 
 use super::create::{Creation, Likeness, stored_name};
 use super::{Acting, EnsureError, Ensured};
+use crate::form::Upload;
 use crate::snowflake::id;
 
 /// Parts of a server that have a list of their own, a name, and neither order nor hierarchy.
@@ -10,7 +11,7 @@ use crate::snowflake::id;
 pub enum Part {
     /// An emoji; made from `image`, a data URL.
     Emoji,
-    /// A sticker; these routes change and delete, files are sent otherwise.
+    /// A sticker; a new one takes a file, see [`Acting::ensure_sticker`].
     Sticker,
     /// A sound of the soundboard, known by its `sound_id`; made from `sound`, a data URL.
     Sound,
@@ -78,6 +79,31 @@ impl Acting {
             let id = part.id(now).ok_or(EnsureError::Incomplete(part.what()))?;
             return self.change(format!("{list}/{id}"), want, now).await;
         }
+        self.make_part(guild, part, want, None).await
+    }
+
+    /// A sticker with these texts, made from a file. One that is there is
+    /// [`Acting::ensure_part`]'s matter.
+    ///
+    /// # Errors
+    /// See [`EnsureError`].
+    pub async fn ensure_sticker(
+        &self,
+        guild: GuildId,
+        want: &Value,
+        file: &Upload,
+    ) -> Result<Ensured, EnsureError> {
+        self.make_part(guild, Part::Sticker, want, Some(file)).await
+    }
+
+    async fn make_part(
+        &self,
+        guild: GuildId,
+        part: Part,
+        want: &Value,
+        file: Option<&Upload>,
+    ) -> Result<Ensured, EnsureError> {
+        let list = format!("/guilds/{guild}/{}", part.list());
         let like = |object: &Value| {
             if stored_name(&object["name"]) == stored_name(&want["name"]) {
                 Likeness::Alike
@@ -90,6 +116,7 @@ impl Acting {
             guild,
             post: list.clone(),
             body: want,
+            file,
             list,
             action: part.created(),
             like: &like,

@@ -43,6 +43,7 @@ impl Acting {
             guild,
             post: roles.clone(),
             body: want,
+            file: None,
             list: roles,
             action: ROLE_CREATE,
             like: &like,

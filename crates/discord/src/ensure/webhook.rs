@@ -6,6 +6,7 @@ use super::audit::LOOKS;
 use super::create::{Creation, Likeness, stored_name};
 use super::{Acting, EnsureError, Ensured, Outcome};
 use crate::form::Upload;
+use crate::request::Request;
 use crate::snowflake::{array, id, typed};
 
 const WEBHOOK_CREATE: u64 = 50;
@@ -68,6 +69,38 @@ impl Acting {
             guild,
             post: webhooks.clone(),
             body: want,
+            file: None,
+            list: webhooks,
+            action: WEBHOOK_CREATE,
+            like: &like,
+            unlisted: false,
+        })
+        .await
+    }
+
+    pub(super) async fn make_hook(
+        &self,
+        guild: GuildId,
+        want: &Value,
+    ) -> Result<Ensured, EnsureError> {
+        let channel =
+            id(&want["channel_id"]).ok_or(EnsureError::Incomplete("webhook's channel"))?;
+        let mut body = want.clone();
+        if let Some(body) = body.as_object_mut() {
+            body.shift_remove("channel_id");
+        }
+        let like =
+            |webhook: &Value| match stored_name(&webhook["name"]) == stored_name(&want["name"]) {
+                true => Likeness::Alike,
+                false => Likeness::Perhaps,
+            };
+        let webhooks = format!("/channels/{channel}/webhooks");
+        self.create(Creation {
+            what: "webhook",
+            guild,
+            post: webhooks.clone(),
+            body: &body,
+            file: None,
             list: webhooks,
             action: WEBHOOK_CREATE,
             like: &like,
@@ -94,16 +127,11 @@ impl Acting {
         {
             return Ok(Ensured::new(Outcome::Adopted, message));
         }
-        let path = format!("/webhooks/{}/{}", poster.webhook, poster.token);
-        let mut post = self.request(Method::POST, path).query("wait", true);
-        if let Some(thread) = poster.thread {
-            post = post.query("thread_id", thread);
-        }
-        let post = match files {
-            [] => post.json(body),
-            files => post.form(body, files),
-        };
-        let error = match post.send().await {
+        let error = match self
+            .post_by(poster, poster.thread, body, files)
+            .send()
+            .await
+        {
             Ok(message) => return Ok(Ensured::new(Outcome::Created, message)),
             Err(error) if error.is_ambiguous() => error,
             Err(error) => return Err(error.into()),
@@ -111,6 +139,24 @@ impl Acting {
         match self.posted(poster, after).await? {
             Some(message) => Ok(Ensured::new(Outcome::Adopted, message)),
             None => Err(error.into()),
+        }
+    }
+
+    pub(super) fn post_by(
+        &self,
+        poster: &Poster,
+        thread: Option<u64>,
+        body: &Value,
+        files: &[Upload],
+    ) -> Request {
+        let path = format!("/webhooks/{}/{}", poster.webhook, poster.token);
+        let mut post = self.request(Method::POST, path).query("wait", true);
+        if let Some(thread) = thread {
+            post = post.query("thread_id", thread);
+        }
+        match files {
+            [] => post.json(body),
+            files => post.form(body, files),
         }
     }
 
