@@ -152,11 +152,22 @@ async fn without_messages_only_the_structure_is_read() {
     let server = setup.start().await;
     let created = server.create(json!({"MaxMessages": 100})).await;
     let mut backup = Backup::open(server.file(created.task_id).await, None);
+    let names = backup.names();
+    let (files, rest): (Vec<_>, Vec<_>) = names.into_iter().partition(|n| n.starts_with("files/"));
     assert_eq!(
-        backup.names().join(" "),
+        rest.join(" "),
         "backup_opts dbg/bot dbg/basePerms core/guild ext/guild ext/automod_rules \
-         ext/scheduled_events ext/sounds ext/threads ext/coverage meta"
+         ext/scheduled_events ext/sounds ext/widget ext/welcome_screen ext/onboarding \
+         ext/webhooks ext/invites ext/files ext/threads ext/coverage meta"
     );
+    let index = backup.json("ext/files");
+    let kept: Vec<String> = index
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| format!("files/{}", file["digest"].as_str().unwrap()))
+        .collect();
+    assert_eq!(files, kept, "the server's own pictures");
     assert_eq!(backup.msgpack("backup_opts")["Encrypt"], "");
     assert!(
         setup

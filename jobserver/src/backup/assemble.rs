@@ -17,6 +17,7 @@ use super::attachments::{self, Outcome};
 use super::coverage::Coverage;
 use super::dialect::{self, split};
 use super::error::BackupError;
+use super::files::Kept;
 use super::options::{Asset, Fields};
 use super::pages::Page;
 use super::run::PeopleList;
@@ -32,6 +33,7 @@ pub struct Parts<'a> {
     pub lists: &'a [(String, String)],
     pub assets: &'a [Asset],
     pub people: &'a [PeopleList],
+    pub files: &'a [Kept],
     pub threads: Vec<Value>,
     pub messages: Option<&'a Walked>,
     pub coverage: &'a Coverage,
@@ -143,6 +145,7 @@ pub async fn assemble(
             .add(asset.section(), work.get(asset.section()).await?)
             .await?;
     }
+    files(work, parts.files, &mut target).await?;
     if let Some(read) = parts.messages {
         let shares = read.collection.shares();
         let allocation = shares
@@ -185,6 +188,21 @@ pub async fn assemble(
     })
     .await
     .map_err(BackupError::background)?
+}
+
+/// Each file once, however many have it.
+async fn files(work: &Work, kept: &[Kept], target: &mut Target) -> Result<(), BackupError> {
+    if kept.is_empty() {
+        return Ok(());
+    }
+    target.add_json(super::files::INDEX, &kept).await?;
+    for digest in kept.iter().filter_map(|file| file.digest.as_deref()) {
+        let name = super::files::section(digest);
+        if !target.contains(&name) {
+            target.add(&name, work.get(&name).await?).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn guild(work: &Work, parts: &Parts<'_>, target: &mut Target) -> Result<(), BackupError> {

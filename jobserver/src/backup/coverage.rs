@@ -214,11 +214,16 @@ pub struct Coverage {
     pub messages: bool,
     pub left_out: Vec<LeftOut>,
     pub attachments_lost: u32,
+    /// Pictures and sounds of the server itself.
+    pub files_lost: u32,
 }
 
 impl Coverage {
     pub fn is_complete(&self) -> bool {
-        self.hidden.is_empty() && self.left_out.is_empty() && self.attachments_lost == 0
+        self.hidden.is_empty()
+            && self.left_out.is_empty()
+            && self.attachments_lost == 0
+            && self.files_lost == 0
     }
 
     /// One line for people: "42 of 47 channels; 5 are hidden from the bot".
@@ -272,10 +277,17 @@ impl Coverage {
                 "may have private threads that the bot cannot see",
             ],
         );
-        let lost = usize::try_from(self.attachments_lost).unwrap_or(usize::MAX);
+        let lost = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         add(
-            lost,
+            lost(self.attachments_lost),
             ["attachment was not saved", "attachments were not saved"],
+        );
+        add(
+            lost(self.files_lost),
+            [
+                "picture or sound was not saved",
+                "pictures or sounds were not saved",
+            ],
         );
         line
     }
@@ -321,6 +333,9 @@ impl Coverage {
         if self.attachments_lost > 0 {
             summary["attachmentsLost"] = self.attachments_lost.into();
         }
+        if self.files_lost > 0 {
+            summary["filesLost"] = self.files_lost.into();
+        }
         summary
     }
 
@@ -335,6 +350,7 @@ impl Coverage {
             "messages": self.messages,
             "left_out": self.left_out,
             "attachments_lost": self.attachments_lost,
+            "files_lost": self.files_lost,
         })
     }
 }

@@ -117,7 +117,8 @@ pub async fn page(
     Ok(page)
 }
 
-fn kept(people: People, entry: &Value) -> Value {
+/// What is kept of one.
+pub fn kept(people: People, entry: &Value) -> Value {
     let mut kept = Map::new();
     kept.insert("user".to_owned(), some(&entry["user"], &USER));
     let rest = match people {

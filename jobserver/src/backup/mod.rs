@@ -12,6 +12,7 @@ mod attachments;
 pub mod coverage;
 pub mod dialect;
 pub mod error;
+pub mod files;
 mod job;
 mod lists;
 pub mod members;
@@ -20,7 +21,7 @@ mod pages;
 mod run;
 mod snapshot;
 pub mod source;
-mod threads;
+pub mod threads;
 pub mod work;
 
 pub use job::CreateBackup;

@@ -9,7 +9,7 @@ use splashtail_core::ids::{ChannelId, GuildId};
 use splashtail_iblfile::msgpack;
 
 use super::coverage::KnownChannel;
-use crate::fields;
+use crate::request::{Head, InvalidRequest, Password};
 
 /// Images of a guild that can be part of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,7 +63,8 @@ pub struct Options {
     pub ignore_message_backup_errors: bool,
     pub rollover_leftovers: bool,
     pub special_allocations: BTreeMap<ChannelId, u32>,
-    /// Roles, names and timeouts of members, and bans.
+    /// Who has which roles, nicknames and timeouts, and who is banned. The original knows none of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub backup_members: bool,
 }
 
@@ -123,140 +124,37 @@ pub struct Fields {
     pub known_channels: Vec<KnownChannel>,
 }
 
-/// A password on its way to the key derivation; it is never stored or printed.
-pub struct Password(pub String);
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Password(..)")
-    }
-}
-
-/// Why a request was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidOptions {
-    #[error("the fields must be an object")]
-    NotAnObject,
-    #[error("ServerID is missing or not a server id")]
-    ServerId,
-    #[error("Options.{name} is not valid: {why}")]
-    Option { name: String, why: String },
-    #[error("PerChannel is {given}, but must be at least {least}")]
-    PerChannelTooSmall { given: u32, least: u32 },
-    #[error("MaxMessages is {given}, but this plan allows {most}")]
-    TooManyMessages { given: u32, most: u32 },
-    #[error("PerChannel is {per_channel}, which is more than MaxMessages ({max_messages})")]
-    PerChannelTooLarge { per_channel: u32, max_messages: u32 },
-    #[error("attachments can only be saved together with messages")]
-    AttachmentsWithoutMessages,
-    #[error("the special allocation of channel {channel} is {given}, but must be 0 to {most}")]
-    SpecialAllocation {
-        channel: ChannelId,
-        given: u32,
-        most: u32,
-    },
-    #[error("KnownChannels is not valid: {0}")]
-    KnownChannels(String),
-    #[error("the password is longer than {most} bytes")]
-    PasswordTooLong { most: usize },
-}
-
-impl InvalidOptions {
-    /// Stable code for callers.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotAnObject => "invalid_data",
-            Self::ServerId => "invalid_server_id",
-            Self::Option { .. } => "invalid_option",
-            Self::PerChannelTooSmall { .. } => "per_channel_too_small",
-            Self::TooManyMessages { .. } => "too_many_messages",
-            Self::PerChannelTooLarge { .. } => "per_channel_too_large",
-            Self::AttachmentsWithoutMessages => "attachments_without_messages",
-            Self::SpecialAllocation { .. } => "invalid_special_allocation",
-            Self::KnownChannels(_) => "invalid_known_channels",
-            Self::PasswordTooLong { .. } => "password_too_long",
-        }
-    }
-}
-
-const LONGEST_PASSWORD: usize = 1024;
-/// Twice what a server can have; the row keeps them.
-const MOST_KNOWN_CHANNELS: usize = 1000;
-
 /// Decodes and validates `{ServerID, Options, KnownChannels}`. Names match whatever their case, unknown ones are
 /// ignored, and constraints sent along are replaced by the plan's.
 pub fn parse(
     data: &Value,
     constraints: Constraints,
-) -> Result<(Fields, Option<Password>), InvalidOptions> {
-    let data = data.as_object().ok_or(InvalidOptions::NotAnObject)?;
-    let server_id = fields::get(data, "ServerID")
-        .and_then(|id| serde_json::from_value::<GuildId>(id.clone()).ok())
-        .ok_or(InvalidOptions::ServerId)?;
-    let given = match fields::get(data, "Options") {
-        None => serde_json::Map::new(),
-        Some(Value::Object(given)) => fields::canonical(given, &OPTION_NAMES),
-        Some(_) => return Err(invalid("", "it must be an object")),
-    };
-    let password = match given.get("Encrypt") {
-        None => None,
-        Some(Value::String(password)) if password.is_empty() => None,
-        Some(Value::String(password)) if password.len() > LONGEST_PASSWORD => {
-            return Err(InvalidOptions::PasswordTooLong {
-                most: LONGEST_PASSWORD,
-            });
-        }
-        Some(Value::String(password)) => Some(Password(password.clone())),
-        Some(_) => return Err(invalid("Encrypt", "it must be text")),
-    };
-    let known_channels = known_channels(fields::get(data, "KnownChannels"))?;
-    let mut options = decode(given)?;
+) -> Result<(Fields, Option<Password>), InvalidRequest> {
+    let head = Head::read(data, &OPTION_NAMES, "Encrypt")?;
+    let mut options = decode(head.options)?;
     complete(&mut options, &constraints)?;
     Ok((
         Fields {
-            server_id,
+            server_id: head.server_id,
             constraints,
             options,
-            known_channels,
+            known_channels: head.known_channels,
         },
-        password,
+        head.password,
     ))
 }
 
-pub fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidOptions> {
-    let Some(given) = given else {
-        return Ok(Vec::new());
-    };
-    let mut known: Vec<KnownChannel> = serde_json::from_value(given.clone())
-        .map_err(|error| InvalidOptions::KnownChannels(error.to_string()))?;
-    if known.len() > MOST_KNOWN_CHANNELS {
-        let why = format!("there are more than {MOST_KNOWN_CHANNELS}");
-        return Err(InvalidOptions::KnownChannels(why));
-    }
-    known.sort_by_key(|channel| channel.id);
-    known.dedup_by_key(|channel| channel.id);
-    Ok(known)
-}
-
-fn invalid(name: &str, why: impl Into<String>) -> InvalidOptions {
-    InvalidOptions::Option {
-        name: name.to_owned(),
-        why: why.into(),
-    }
-}
-
 /// One option at a time, so that the message names the one that is wrong.
-fn decode(mut given: serde_json::Map<String, Value>) -> Result<Options, InvalidOptions> {
+fn decode(mut given: serde_json::Map<String, Value>) -> Result<Options, InvalidRequest> {
     fn one<T: serde::de::DeserializeOwned + Default>(
         given: &mut serde_json::Map<String, Value>,
         name: &str,
-    ) -> Result<T, InvalidOptions> {
+    ) -> Result<T, InvalidRequest> {
         match given.remove(name) {
             None => Ok(T::default()),
             // The value itself may be anything, so only the reason is repeated.
-            Some(value) => {
-                serde_json::from_value(value).map_err(|error| invalid(name, error.to_string()))
-            }
+            Some(value) => serde_json::from_value(value)
+                .map_err(|error| InvalidRequest::option(name, error.to_string())),
         }
     }
     let given = &mut given;
@@ -275,7 +173,7 @@ fn decode(mut given: serde_json::Map<String, Value>) -> Result<Options, InvalidO
 }
 
 /// Fills defaults and checks, in the order that decides which of several mistakes is reported.
-fn complete(options: &mut Options, limits: &Constraints) -> Result<(), InvalidOptions> {
+fn complete(options: &mut Options, limits: &Constraints) -> Result<(), InvalidRequest> {
     if options.max_messages == 0 {
         options.max_messages = limits.total_max_messages;
     }
@@ -285,26 +183,26 @@ fn complete(options: &mut Options, limits: &Constraints) -> Result<(), InvalidOp
     let (per_channel, max_messages) = (options.per_channel, options.max_messages);
     if per_channel < limits.min_per_channel {
         let least = limits.min_per_channel;
-        return Err(InvalidOptions::PerChannelTooSmall {
+        return Err(InvalidRequest::PerChannelTooSmall {
             given: per_channel,
             least,
         });
     }
     if max_messages > limits.total_max_messages {
         let most = limits.total_max_messages;
-        return Err(InvalidOptions::TooManyMessages {
+        return Err(InvalidRequest::TooManyMessages {
             given: max_messages,
             most,
         });
     }
     if per_channel > max_messages {
-        return Err(InvalidOptions::PerChannelTooLarge {
+        return Err(InvalidRequest::PerChannelTooLarge {
             per_channel,
             max_messages,
         });
     }
     if options.backup_attachments && !options.backup_messages {
-        return Err(InvalidOptions::AttachmentsWithoutMessages);
+        return Err(InvalidRequest::AttachmentsWithoutMessages);
     }
     options.backup_guild_assets.sort();
     options.backup_guild_assets.dedup();
@@ -312,7 +210,7 @@ fn complete(options: &mut Options, limits: &Constraints) -> Result<(), InvalidOp
     options.channels.dedup();
     for (&channel, &given) in &options.special_allocations {
         if given > max_messages {
-            return Err(InvalidOptions::SpecialAllocation {
+            return Err(InvalidRequest::SpecialAllocation {
                 channel,
                 given,
                 most: max_messages,
@@ -359,7 +257,6 @@ impl Options {
             ),
             ("RolloverLeftovers", self.rollover_leftovers.into()),
             ("SpecialAllocations", M::Map(allocations)),
-            ("BackupMembers", self.backup_members.into()),
             ("Encrypt", if encrypted { "SET" } else { "" }.into()),
         ])
     }
@@ -380,7 +277,7 @@ mod tests {
         max_body_size: 100_000_000,
     };
 
-    fn with(options: Value) -> Result<Options, InvalidOptions> {
+    fn with(options: Value) -> Result<Options, InvalidRequest> {
         parse(&json!({"ServerID": "1", "Options": options}), LIMITS).map(|(f, _)| f.options)
     }
 
@@ -480,9 +377,9 @@ mod tests {
             "invalid_special_allocation"
         );
         let bad = parse(&json!({"Options": {}}), LIMITS).err().unwrap();
-        assert_eq!(bad, InvalidOptions::ServerId);
+        assert_eq!(bad, InvalidRequest::ServerId);
         let bad = parse(&json!({"ServerID": "0"}), LIMITS).err().unwrap();
-        assert_eq!(bad, InvalidOptions::ServerId);
+        assert_eq!(bad, InvalidRequest::ServerId);
     }
 
     #[test]
@@ -498,6 +395,9 @@ mod tests {
             .keys()
             .map(String::as_str)
             .collect();
-        assert_eq!(keys, OPTION_NAMES);
+        let known = OPTION_NAMES
+            .into_iter()
+            .filter(|name| *name != "BackupMembers");
+        assert_eq!(keys, known.collect::<Vec<_>>());
     }
 }

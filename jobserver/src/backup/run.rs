@@ -11,6 +11,7 @@ use super::assemble::{self, Parts, Walked};
 use super::assets;
 use super::coverage::{self, Coverage, LeftOut, Why};
 use super::error::{BackupError, Verdict};
+use super::files::Kept;
 use super::job::CreateBackup;
 use super::lists::{self, Lists};
 use super::members::{self, People, PeoplePage};
@@ -20,6 +21,7 @@ use super::source::Source;
 use super::threads::{self, Archive, ThreadPage};
 use super::work::Work;
 
+mod files;
 mod messages;
 
 /// Channels and threads that a plan can hold; the journal bounds it.
@@ -59,7 +61,7 @@ impl Run<'_> {
         self.work.begin().await?;
         let options = &self.fields.options;
         let snapshot: Snapshot = self.cx.step("snapshot", || self.snapshot()).await?;
-        let lists: Lists = self.cx.step("lists", || self.lists()).await?;
+        let lists: Lists = self.cx.step("lists", || self.lists(&snapshot)).await?;
         let people = self.people(&snapshot).await?;
         let mut assets = Vec::new();
         for asset in &options.backup_guild_assets {
@@ -72,7 +74,9 @@ impl Run<'_> {
                 assets.push(*asset);
             }
         }
+        let files = self.files(&snapshot, &lists).await?;
         let threads = self.threads(&snapshot).await?;
+        let lost = files.iter().filter(|file| file.digest.is_none());
         let mut coverage = Coverage {
             visible: snapshot.channels,
             hidden: snapshot.hidden.clone(),
@@ -80,6 +84,7 @@ impl Run<'_> {
             messages: options.backup_messages,
             left_out: threads.left_out.clone(),
             attachments_lost: 0,
+            files_lost: u32::try_from(lost.count()).unwrap_or(u32::MAX),
         };
         let mut messages = None;
         if options.backup_messages {
@@ -92,7 +97,8 @@ impl Run<'_> {
                     .step("left_out", || self.left_out(&snapshot, &threads, &shares))
                     .await?,
             );
-            let bytes = people.iter().map(|list| list.bytes).sum();
+            let bytes = people.iter().map(|list| list.bytes).sum::<u64>()
+                + files.iter().map(|file| file.bytes).sum::<u64>();
             messages = Some(self.messages(shares, &mut coverage, bytes).await?);
         } else {
             let left_out = || self.left_out(&snapshot, &threads, &[]);
@@ -106,7 +112,7 @@ impl Run<'_> {
             .step("assemble", || {
                 self.assemble(
                     (&snapshot, &lists),
-                    (&assets, &people),
+                    (&assets, &people, &files),
                     &threads,
                     messages.as_ref(),
                     coverage,
@@ -164,8 +170,10 @@ impl Run<'_> {
     }
 
     /// Lists that the bot may not read are reported and left out.
-    async fn lists(&self) -> Result<Lists, JobError> {
-        let lists = lists::read(self.source(), self.work, self.fields.server_id).await?;
+    async fn lists(&self, snapshot: &Snapshot) -> Result<Lists, JobError> {
+        let guild: Value = self.work.get_json(&snapshot.guild).await?;
+        let server = self.fields.server_id;
+        let lists = lists::read(self.source(), self.work, &guild, server).await?;
         for (what, error) in &lists.refused {
             let extra = json!({"what": what, "error": error});
             let message = "A part of the server is not in the backup: the bot may not read it";
@@ -490,7 +498,7 @@ impl Run<'_> {
     async fn assemble(
         &self,
         (snapshot, lists): (&Snapshot, &Lists),
-        (assets, people): (&[Asset], &[PeopleList]),
+        (assets, people, files): (&[Asset], &[PeopleList], &[Kept]),
         threads: &Threads,
         messages: Option<&Walked>,
         coverage: &Coverage,
@@ -501,6 +509,7 @@ impl Run<'_> {
             snapshot,
             lists: &lists.saved,
             assets,
+            files,
             people,
             threads: threads::read(self.work, &threads.objects).await?,
             messages,

@@ -7,6 +7,7 @@
 //! itself parks the job. Surplus is deleted only where everything was made that should be there, unless
 //! the order says otherwise.
 
+mod files;
 mod judge;
 mod perform;
 mod reason;
@@ -24,6 +25,8 @@ use splashtail_discord::ensure::{Acting, Ensured, Nonce, Outcome, Viewer};
 use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure, Subject};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
+pub use files::Files;
+use files::Loaded;
 pub use judge::{job_error, stops_everything};
 pub use reason::Reason;
 use waiting::Waiting;
@@ -48,6 +51,8 @@ pub struct CarryOut<'a> {
     pub reason: Reason<'a>,
     /// Surplus is deleted although something could not be made.
     pub despite_losses: bool,
+    /// Bytes of pictures and sounds that the plan names.
+    pub files: &'a dyn Files,
 }
 
 /// What became of a plan.
@@ -207,6 +212,7 @@ impl Run<'_> {
             live,
             viewer,
             reason,
+            files,
             ..
         } = self.order;
         let before = Before {
@@ -233,7 +239,16 @@ impl Run<'_> {
                 .viewer(viewer)
                 .owned(owned.iter().copied());
             async move {
-                let ensured = perform::perform(&acting, guild, live, operation).await;
+                let loaded = Loaded::of(files, operation).await?;
+                let act = perform::Perform {
+                    acting: &acting,
+                    guild,
+                    live,
+                    files: &loaded,
+                    at: nonce.intended_at(),
+                    own: viewer.user,
+                };
+                let ensured = act.perform(operation).await;
                 let Ensured { outcome, object } = ensured.map_err(job_error)?;
                 let id = matches!(operation, Operation::Create { .. });
                 Ok(Made {
@@ -363,6 +378,8 @@ fn unstorable(error: serde_json::Error) -> JobError {
 
 fn new_id(kind: Kind, object: &Value) -> Option<Id> {
     match kind {
+        // It has a code and no id.
+        Kind::Invite => None,
         Kind::Sound => Id::read(&object["sound_id"]).or_else(|| Id::of(object)),
         _ => Id::of(object),
     }
@@ -415,6 +432,8 @@ fn stage(operation: &Operation, kind: Kind) -> &'static str {
         Kind::Emoji | Kind::Sticker | Kind::Sound => "Restoring emojis, stickers and sounds",
         Kind::AutomodRule => "Restoring AutoMod rules",
         Kind::ScheduledEvent => "Restoring events",
+        Kind::Widget | Kind::WelcomeScreen | Kind::Onboarding => "Restoring what newcomers see",
+        Kind::Webhook | Kind::Invite => "Restoring webhooks and invites",
     }
 }
 

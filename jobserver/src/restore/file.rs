@@ -11,7 +11,12 @@ use splashtail_guild::{Id, Kind, Parts, Structure};
 use splashtail_iblfile::{Archive, FileType, Limits, msgpack};
 
 use super::error::RestoreError;
+use super::people::Everybody;
 use crate::backup::dialect::{self, join};
+use crate::backup::files::{self, Kept};
+use crate::backup::members::People;
+use crate::backup::options::Asset;
+use crate::parts::LISTED;
 
 const GUILD: &str = "core/guild";
 /// Bytes of an attachment, at most.
@@ -22,12 +27,16 @@ const MOST_UNPACKED: u64 = 64 << 20;
 pub struct BackupFile {
     pub wanted: Structure,
     pub created_at: DateTime<FixedOffset>,
+    /// Members and bans, where they were saved.
+    pub everybody: Everybody,
     /// Sections with messages: channel and how many there are.
     pub messages: BTreeMap<String, usize>,
-    /// Threads, archived ones included.
-    pub threads: usize,
+    /// Threads and posts, archived ones included.
+    pub threads: Vec<Value>,
     /// Channels that were hidden from the bot then.
     pub hidden: usize,
+    /// Sections with the bytes of pictures and sounds, by digest.
+    files: BTreeMap<String, String>,
     /// The file itself, in memory.
     archive: Mutex<Opened>,
 }
@@ -103,6 +112,19 @@ impl BackupFile {
         Ok(saved)
     }
 
+    /// The bytes of a picture or sound of the server.
+    ///
+    /// # Errors
+    /// The section is damaged.
+    pub fn file(&self, digest: &str) -> Result<Option<Vec<u8>>, RestoreError> {
+        let Some(section) = self.files.get(digest) else {
+            return Ok(None);
+        };
+        let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = archive.read(section).map_err(RestoreError::Container)?;
+        Ok(Some(bytes))
+    }
+
     /// The bytes of an attachment as they were uploaded, or as the JPEG that the original made of
     /// them; `None` when they were not saved.
     ///
@@ -167,35 +189,72 @@ pub fn open(
     if let Some(hidden) = hidden {
         gateway = Some(channels.iter().cloned().chain(hidden).collect());
     }
-    let mut parts = Parts {
+    let parts = Parts {
         channels: Some(channels),
         gateway_channels: gateway,
         ..Parts::default()
     };
-    for (name, into) in [
-        ("ext/automod_rules", &mut parts.automod_rules),
-        ("ext/scheduled_events", &mut parts.scheduled_events),
-        ("ext/sounds", &mut parts.sounds),
-    ] {
-        if let Some(Value::Array(list)) = read_json(&mut archive, name)? {
-            *into = Some(list);
+    let wanted = Structure::from_rest(&guild, parts);
+    let mut wanted = wanted.ok_or_else(|| RestoreError::section(GUILD, "it has no id"))?;
+    for listed in LISTED {
+        if let Some(Value::Array(list)) = read_json(&mut archive, listed.section)? {
+            wanted.learn(listed.kind, list);
         }
     }
-    let wanted = Structure::from_rest(&guild, parts);
-    let wanted = wanted.ok_or_else(|| RestoreError::section(GUILD, "it has no id"))?;
+    let files = files(&mut archive, &mut wanted)?;
     let threads = read_json(&mut archive, "ext/threads")?;
+    let everybody = Everybody {
+        members: list(&mut archive, People::Members.section())?,
+        bans: list(&mut archive, People::Banned.section())?,
+    };
     let messages = messages(&mut archive)?;
     Ok(BackupFile {
+        everybody,
         wanted,
         created_at,
         messages,
-        threads: threads
-            .as_ref()
-            .and_then(Value::as_array)
-            .map_or(0, Vec::len),
+        threads: match threads {
+            Some(Value::Array(threads)) => threads,
+            _ => Vec::new(),
+        },
         hidden: count,
+        files,
         archive: Mutex::new(archive),
     })
+}
+
+/// Tells the structure which bytes are in the file, and where they are. The original kept the
+/// server's own pictures, as JPEGs.
+fn files(
+    archive: &mut Opened,
+    wanted: &mut Structure,
+) -> Result<BTreeMap<String, String>, RestoreError> {
+    let mut sections = BTreeMap::new();
+    let index = read_json(archive, files::INDEX)?.unwrap_or_else(|| json!([]));
+    let index: Vec<Kept> = serde_json::from_value(index)
+        .map_err(|error| RestoreError::section(files::INDEX, error.to_string()))?;
+    for kept in index {
+        let Some(digest) = kept.digest else { continue };
+        let section = files::section(&digest);
+        if !archive.contains(&section) {
+            return Err(RestoreError::section(&section, "it is not there"));
+        }
+        wanted.learn_file(kept.kind, kept.id, &kept.field, &digest);
+        sections.insert(digest, section);
+    }
+    let server = wanted.id();
+    for asset in [Asset::Icon, Asset::Banner, Asset::Splash] {
+        let (field, section) = (asset.field(), asset.section());
+        let named = !wanted.guild()[field].is_null();
+        let known = wanted.file(Kind::Guild, server, field).is_some();
+        if named && !known && archive.contains(section) {
+            let bytes = archive.read(section).map_err(RestoreError::Container)?;
+            let digest = files::digest(&bytes);
+            wanted.learn_file(Kind::Guild, server, field, &digest);
+            sections.insert(digest, section.to_owned());
+        }
+    }
+    Ok(sections)
 }
 
 type Opened = Archive<Cursor<Vec<u8>>>;
@@ -244,6 +303,14 @@ fn read_json(archive: &mut Opened, name: &str) -> Result<Option<Value>, RestoreE
     value
         .map(Some)
         .map_err(|error| RestoreError::section(name, error.to_string()))
+}
+
+fn list(archive: &mut Opened, name: &str) -> Result<Option<Vec<Value>>, RestoreError> {
+    match read_json(archive, name)? {
+        None => Ok(None),
+        Some(Value::Array(list)) => Ok(Some(list)),
+        Some(_) => Err(RestoreError::section(name, "it is no list")),
+    }
 }
 
 /// What the file holds of a kind, whether the live server is known to have it or not.

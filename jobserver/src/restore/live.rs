@@ -1,18 +1,27 @@
 //! The server as it is now, as far as the bot sees it, and what the bot may do there.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::GuildId;
 use splashtail_discord::ensure::Viewer;
 use splashtail_discord::permissions::Hierarchy;
-use splashtail_discord::snowflake::{array, id, ids};
-use splashtail_guild::{Facts, Id, Parts, Structure};
+use splashtail_discord::snowflake::{id, ids};
+use splashtail_guild::{Facts, Id, Kind, Parts, Structure, pair};
 
-use super::options::Part;
+use super::people::Everybody;
 use crate::backup::coverage::KnownChannel;
 use crate::backup::error::{BackupError, Verdict};
+use crate::backup::files::{self, Addressed};
+use crate::backup::members::{self, People};
 use crate::backup::source::Source;
+use crate::backup::threads::MOST_PAGES;
 use crate::look::{self, Look};
+use crate::parts::{LISTED, Part};
+
+/// Members or bans that Discord lists at a time.
+const PEOPLE: usize = 1000;
 
 /// One look at the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +31,12 @@ pub struct Live {
     /// The bot.
     #[serde(default)]
     pub viewer: Viewer,
+    /// Threads of channels whose threads the backup has, too.
+    #[serde(default)]
+    pub threads: Vec<Value>,
+    /// Members and bans, when they are restored.
+    #[serde(default)]
+    pub everybody: Everybody,
     /// Permissions of the bot that depend on roles that Discord did not list: not known.
     pub uncertain: bool,
     /// The bot may not do anything until its timeout ends.
@@ -34,23 +49,32 @@ pub async fn read(
     source: Source<'_>,
     server: GuildId,
     known: &[KnownChannel],
+    (wanted, saved): (&Structure, &[Value]),
     wants: impl Fn(Part) -> bool,
 ) -> Result<Live, BackupError> {
     let look = Look::at(source, server, known).await?;
-    let path = format!("/guilds/{server}");
-    let mut parts = Parts::default();
-    if wants(Part::Automod) {
-        let path = format!("{path}/auto-moderation/rules");
-        parts.automod_rules = optional(source, "reading the AutoMod rules", &path).await?;
+    let mut structure = look.structure(Parts::default())?;
+    for listed in LISTED.iter().filter(|listed| wants(listed.part)) {
+        // Not known is not the same as empty.
+        if let Ok(list) = listed.read(source, &look.guild, server).await? {
+            structure.learn(listed.kind, list);
+        }
     }
-    if wants(Part::Events) {
-        let path = format!("{path}/scheduled-events");
-        parts.scheduled_events = optional(source, "reading the events", &path).await?;
+    let kinds: Vec<Kind> = Part::ALL
+        .into_iter()
+        .filter(|part| wants(*part))
+        .flat_map(|part| part.kinds().iter().copied())
+        .collect();
+    learn_files(source, &mut structure, wanted, &kinds).await?;
+    let mut everybody = Everybody::default();
+    if wants(Part::Members) {
+        everybody.members = people(source, server, People::Members).await?;
+        everybody.bans = people(source, server, People::Banned).await?;
     }
-    if wants(Part::Sounds) {
-        let path = format!("{path}/soundboard-sounds");
-        parts.sounds = optional(source, "reading the sounds", &path).await?;
-    }
+    let threads = match wants(Part::Threads) && !saved.is_empty() {
+        true => threads(source, server, &structure, (wanted, saved)).await?,
+        false => Vec::new(),
+    };
     let subject = look.subject(source.clock.now())?;
     let hierarchy = Hierarchy::new(&look.guild).ok_or_else(look::incomplete)?;
     let top_role = ids(&look.member["roles"])
@@ -58,7 +82,7 @@ pub async fn read(
         .max()
         .map(|(_, role)| Id::new(role));
     Ok(Live {
-        structure: look.structure(parts)?,
+        structure,
         facts: Facts {
             permissions: subject.base,
             top_role,
@@ -69,27 +93,158 @@ pub async fn read(
             roles: subject.roles,
             all: subject.all,
         },
+        threads,
+        everybody,
         uncertain: subject.unknown_role.is_some(),
         timed_out: subject.timed_out,
     })
 }
 
-/// `None` when the bot may not read it.
-async fn optional(
+/// All of a list; `None` when the bot may not read it.
+async fn people(
     source: Source<'_>,
-    doing: &str,
-    path: &str,
+    server: GuildId,
+    list: People,
 ) -> Result<Option<Vec<Value>>, BackupError> {
-    let read = source
-        .ask(doing, path, &[], |answer| match answer {
-            Value::Array(items) => Some(items),
-            answer if answer["items"].is_array() => Some(array(&answer["items"]).to_vec()),
-            _ => None,
-        })
-        .await;
-    match read {
-        Ok(list) => Ok(Some(list)),
-        Err(error) if error.verdict() == Verdict::Refused => Ok(None),
-        Err(error) => Err(error),
+    let (mut all, mut after) = (Vec::new(), 0);
+    let path = format!("/guilds/{server}/{}", list.name());
+    let doing = format!("reading the {}", list.name());
+    for _ in 0..members::MOST_PAGES {
+        let query = [("limit", PEOPLE.to_string()), ("after", after.to_string())];
+        let page = match source.list(&doing, &path, &query).await {
+            Err(error) if error.verdict() == Verdict::Refused => return Ok(None),
+            page => page?,
+        };
+        let last = page.iter().filter_map(|one| id(&one["user"]["id"])).max();
+        all.extend(page.iter().map(|one| members::kept(list, one)));
+        match last {
+            Some(last) if page.len() >= PEOPLE && last > after => after = last,
+            _ => break,
+        }
+    }
+    Ok(Some(all))
+}
+
+/// Lists the threads of channels that are there, as far as the bot may: the active ones at once,
+/// the archived ones of each channel for itself.
+async fn threads(
+    source: Source<'_>,
+    server: GuildId,
+    live: &Structure,
+    (wanted, saved): (&Structure, &[Value]),
+) -> Result<Vec<Value>, BackupError> {
+    let mapping = pair(live, wanted);
+    let parents: BTreeSet<Id> = saved
+        .iter()
+        .filter_map(|thread| mapping.live(Kind::Channel, Id::read(&thread["parent_id"])?))
+        .filter(|parent| !live.is_hidden(*parent))
+        .collect();
+    if parents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = |answer: Value| {
+        let threads = answer["threads"].as_array()?.clone();
+        Some((threads, answer["has_more"] == true))
+    };
+    let path = format!("/guilds/{server}/threads/active");
+    let (active, _) = source
+        .ask("listing the active threads", &path, &[], list)
+        .await?;
+    let of =
+        |thread: &Value| Id::read(&thread["parent_id"]).is_some_and(|id| parents.contains(&id));
+    let mut found: Vec<Value> = active.into_iter().filter(of).collect();
+    for parent in &parents {
+        let mut archives = vec!["public"];
+        // Other kinds have none.
+        if live
+            .get(Kind::Channel, *parent)
+            .is_some_and(|c| c["type"] == 0)
+        {
+            archives.push("private");
+        }
+        for archive in archives {
+            let path = format!("/channels/{parent}/threads/archived/{archive}");
+            let doing = "listing archived threads";
+            let mut before: Option<String> = None;
+            for _ in 0..MOST_PAGES {
+                let mut query = vec![("limit", "100".to_owned())];
+                query.extend(before.take().map(|before| ("before", before)));
+                let (page, more) = match source.ask(doing, &path, &query, list).await {
+                    // What cannot be seen is not found again.
+                    Err(error) if error.verdict() == Verdict::Refused => break,
+                    page => page?,
+                };
+                let last = page
+                    .last()
+                    .map(|t| &t["thread_metadata"]["archive_timestamp"]);
+                before = last.and_then(|at| at.as_str()).map(str::to_owned);
+                found.extend(page);
+                if !more || before.is_none() {
+                    break;
+                }
+            }
+        }
+    }
+    for thread in &mut found {
+        // It is the bot's own, and changes by itself.
+        if let Some(thread) = thread.as_object_mut() {
+            thread.shift_remove("member");
+        }
+    }
+    Ok(found)
+}
+
+/// Says which bytes the server's pictures and sounds are. One that the backup has under the same
+/// name, or hash, is the same; the others are read.
+async fn learn_files(
+    source: Source<'_>,
+    live: &mut Structure,
+    wanted: &Structure,
+    kinds: &[Kind],
+) -> Result<(), BackupError> {
+    let all = files::of(source.discord, live, |kind| kinds.contains(&kind));
+    let mut open = Vec::new();
+    for file in all {
+        match twin(live, wanted, &file) {
+            Twin::Known(digest) => live.learn_file(file.kind, file.id, file.field, &digest),
+            // As good as its bytes.
+            Twin::Named => {}
+            Twin::None => open.push(file),
+        }
+    }
+    for (at, bytes) in files::download(source, &open).await? {
+        if let Ok(bytes) = bytes {
+            let file = &open[at];
+            let digest = files::digest(&bytes);
+            live.learn_file(file.kind, file.id, file.field, &digest);
+        }
+    }
+    Ok(())
+}
+
+/// What the backup has of a file of the server's.
+enum Twin {
+    /// The same one, with its bytes.
+    Known(String),
+    /// The same one, without its bytes.
+    Named,
+    None,
+}
+
+fn twin(live: &Structure, wanted: &Structure, file: &Addressed) -> Twin {
+    let (kind, field) = (file.kind, file.field);
+    let object = live.get(kind, file.id);
+    let hash = object.and_then(|object| object[field].as_str());
+    let same = match hash {
+        // The same picture has the same hash, whoever has it.
+        Some(hash) => wanted.all(kind).find(|(_, other)| other[field] == hash),
+        None => wanted.get(kind, file.id).map(|object| (file.id, object)),
+    };
+    match same {
+        None => Twin::None,
+        Some((id, _)) => match wanted.file(kind, id, field) {
+            Some(digest) => Twin::Known(digest.to_owned()),
+            None => Twin::Named,
+        },
     }
 }

@@ -6,13 +6,17 @@
 
 pub mod error;
 pub mod file;
+mod floor;
 mod job;
 pub mod live;
+mod members;
 mod messages;
 pub mod options;
+mod people;
 pub mod plan;
 pub mod report;
 mod run;
 mod source;
+mod threads;
 
 pub use job::RestoreBackup;

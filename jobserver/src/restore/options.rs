@@ -8,8 +8,9 @@ use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
 use splashtail_discord::permissions::bits;
 
 use crate::backup::coverage::KnownChannel;
-use crate::backup::options::{Password, known_channels};
 use crate::fields;
+pub use crate::parts::Part;
+use crate::request::{Head, InvalidRequest, Password};
 
 /// How much of a server a restore may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,38 +25,6 @@ pub enum RestoreMode {
     /// What is missing is made and what the backup does not have is deleted; what is there stays as
     /// it is.
     IgnoreExisting,
-}
-
-/// A part of a server that can be chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Part {
-    Settings,
-    Roles,
-    Channels,
-    /// Of channels that are there; new ones get theirs in any case.
-    Overwrites,
-    Emojis,
-    Stickers,
-    Sounds,
-    Automod,
-    Events,
-    Messages,
-}
-
-impl Part {
-    pub const ALL: [Self; 10] = [
-        Self::Settings,
-        Self::Roles,
-        Self::Channels,
-        Self::Overwrites,
-        Self::Emojis,
-        Self::Stickers,
-        Self::Sounds,
-        Self::Automod,
-        Self::Events,
-        Self::Messages,
-    ];
 }
 
 /// Where the file is.
@@ -119,49 +88,6 @@ pub struct Fields {
     pub caller_permissions: u64,
 }
 
-/// Why a request was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidOptions {
-    #[error("the fields must be an object")]
-    NotAnObject,
-    #[error("ServerID is missing or not a server id")]
-    ServerId,
-    #[error("Options.{name} is not valid: {why}")]
-    Option { name: &'static str, why: String },
-    #[error("Options.BackupSource is missing: `task://<id>` of a backup, or an https address")]
-    NoSource,
-    #[error("Options.BackupSource is neither `task://<id>` nor an https address")]
-    Source,
-    #[error("KnownChannels is not valid: {0}")]
-    KnownChannels(String),
-    #[error("CallerPermissions is not valid: it must be a set of permissions in decimal, as text")]
-    CallerPermissions,
-    #[error(
-        "only the server's owner and administrators may restore a file: nobody knows who made it. \
-         Give the id of a backup of this server instead"
-    )]
-    ForeignFile,
-    #[error("the password is longer than {most} bytes")]
-    PasswordTooLong { most: usize },
-}
-
-impl InvalidOptions {
-    /// Stable code for callers.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotAnObject => "invalid_data",
-            Self::ServerId => "invalid_server_id",
-            Self::Option { .. } => "invalid_option",
-            Self::NoSource | Self::Source => "invalid_backup_source",
-            Self::KnownChannels(_) => "invalid_known_channels",
-            Self::CallerPermissions => "invalid_caller_permissions",
-            Self::ForeignFile => "file_not_allowed",
-            Self::PasswordTooLong { .. } => "password_too_long",
-        }
-    }
-}
-
-const LONGEST_PASSWORD: usize = 1024;
 const LONGEST_ADDRESS: usize = 2048;
 /// As many channels as a server can have, and more roles.
 const MOST_PROTECTED: usize = 500;
@@ -173,35 +99,15 @@ pub fn parse(
     data: &Value,
     max_body_size: u64,
     cdn: &str,
-) -> Result<(Fields, Option<Password>), InvalidOptions> {
-    let data = data.as_object().ok_or(InvalidOptions::NotAnObject)?;
-    let server_id = fields::get(data, "ServerID")
-        .and_then(|id| serde_json::from_value::<GuildId>(id.clone()).ok())
-        .ok_or(InvalidOptions::ServerId)?;
-    let given = match fields::get(data, "Options") {
-        None => serde_json::Map::new(),
-        Some(Value::Object(given)) => fields::canonical(given, &OPTION_NAMES),
-        Some(_) => return Err(invalid("", "it must be an object")),
-    };
-    let password = match given.get("Decrypt") {
-        None => None,
-        Some(Value::String(password)) if password.is_empty() => None,
-        Some(Value::String(password)) if password.len() > LONGEST_PASSWORD => {
-            return Err(InvalidOptions::PasswordTooLong {
-                most: LONGEST_PASSWORD,
-            });
-        }
-        Some(Value::String(password)) => Some(Password(password.clone())),
-        Some(_) => return Err(invalid("Decrypt", "it must be text")),
-    };
-    let known_channels = known_channels(fields::get(data, "KnownChannels"))
-        .map_err(|error| InvalidOptions::KnownChannels(error.to_string()))?;
-    let caller_permissions = match fields::get(data, "CallerPermissions") {
+) -> Result<(Fields, Option<Password>), InvalidRequest> {
+    let head = Head::read(data, &OPTION_NAMES, "Decrypt")?;
+    let given = &head.options;
+    let caller_permissions = match fields::get(head.data, "CallerPermissions") {
         None => 0,
         Some(set) => set
             .as_str()
             .and_then(|set| set.parse::<u64>().ok())
-            .ok_or(InvalidOptions::CallerPermissions)?,
+            .ok_or(InvalidRequest::CallerPermissions)?,
     };
     let channel_restore_mode = mode(given.get("ChannelRestoreMode"), "ChannelRestoreMode")?;
     let role_restore_mode = mode(given.get("RoleRestoreMode"), "RoleRestoreMode")?;
@@ -219,31 +125,24 @@ pub fn parse(
     };
     let is_file = matches!(options.backup_source, BackupSource::Address(_));
     if is_file && caller_permissions & bits::ADMINISTRATOR == 0 {
-        return Err(InvalidOptions::ForeignFile);
+        return Err(InvalidRequest::ForeignFile);
     }
     let fields = Fields {
-        server_id,
+        server_id: head.server_id,
         options,
         max_body_size,
-        known_channels,
+        known_channels: head.known_channels,
         caller_permissions,
     };
-    Ok((fields, password))
-}
-
-fn invalid(name: &'static str, why: impl Into<String>) -> InvalidOptions {
-    InvalidOptions::Option {
-        name,
-        why: why.into(),
-    }
+    Ok((fields, head.password))
 }
 
 /// `task://<id>` and `job://<id>`, also with an empty host or what follows the id of an object's
 /// key, so that the addresses of all generations are read; a bare id; or an https address.
-fn source(given: Option<&Value>, cdn: &str) -> Result<BackupSource, InvalidOptions> {
+fn source(given: Option<&Value>, cdn: &str) -> Result<BackupSource, InvalidRequest> {
     let given = given.and_then(Value::as_str).map(str::trim);
     let given = given.filter(|given| !given.is_empty());
-    let given = given.ok_or(InvalidOptions::NoSource)?;
+    let given = given.ok_or(InvalidRequest::NoSource)?;
     if let Ok(task) = given.parse() {
         return Ok(BackupSource::Task(task));
     }
@@ -252,64 +151,70 @@ fn source(given: Option<&Value>, cdn: &str) -> Result<BackupSource, InvalidOptio
             let task = rest.trim_matches('/').parse();
             return task
                 .map(BackupSource::Task)
-                .map_err(|_| InvalidOptions::Source);
+                .map_err(|_| InvalidRequest::Source);
         }
     }
     let allowed = given.starts_with("https://") || given.starts_with(cdn);
     if given.len() > LONGEST_ADDRESS || !allowed {
-        return Err(InvalidOptions::Source);
+        return Err(InvalidRequest::Source);
     }
     // Whether the host is Discord's is the download's to decide.
     Ok(BackupSource::Address(given.to_owned()))
 }
 
-fn mode(given: Option<&Value>, name: &'static str) -> Result<Option<RestoreMode>, InvalidOptions> {
+fn mode(given: Option<&Value>, name: &'static str) -> Result<Option<RestoreMode>, InvalidRequest> {
     match given {
         None => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(value) => serde_json::from_value(value.clone())
             .map(Some)
-            .map_err(|_| invalid(name, "it is `full`, `diff` or `ignore_existing`")),
+            .map_err(|_| InvalidRequest::option(name, "it is `full`, `diff` or `ignore_existing`")),
     }
 }
 
-fn flag(given: Option<&Value>, name: &'static str) -> Result<bool, InvalidOptions> {
+fn flag(given: Option<&Value>, name: &'static str) -> Result<bool, InvalidRequest> {
     match given {
         None => Ok(false),
         Some(Value::Bool(flag)) => Ok(*flag),
-        Some(_) => Err(invalid(name, "it must be true or false")),
+        Some(_) => Err(InvalidRequest::option(name, "it must be true or false")),
     }
 }
 
 fn set<T: serde::de::DeserializeOwned + Ord>(
     given: Option<&Value>,
     name: &'static str,
-) -> Result<BTreeSet<T>, InvalidOptions> {
+) -> Result<BTreeSet<T>, InvalidRequest> {
     let Some(given) = given else {
         return Ok(BTreeSet::new());
     };
-    let ids: Vec<T> =
-        serde_json::from_value(given.clone()).map_err(|error| invalid(name, error.to_string()))?;
+    let ids: Vec<T> = serde_json::from_value(given.clone())
+        .map_err(|error| InvalidRequest::option(name, error.to_string()))?;
     if ids.len() > MOST_PROTECTED {
-        return Err(invalid(name, format!("more than {MOST_PROTECTED} ids")));
+        return Err(InvalidRequest::option(
+            name,
+            format!("more than {MOST_PROTECTED} ids"),
+        ));
     }
     Ok(ids.into_iter().collect())
 }
 
-/// All, when none are named.
-fn parts(given: Option<&Value>) -> Result<BTreeSet<Part>, InvalidOptions> {
+/// All but those that have to be chosen, when none are named.
+fn parts(given: Option<&Value>) -> Result<BTreeSet<Part>, InvalidRequest> {
     let named: BTreeSet<Part> = match given {
         None => BTreeSet::new(),
         Some(given) => serde_json::from_value(given.clone())
-            .map_err(|error| invalid("Parts", error.to_string()))?,
+            .map_err(|error| InvalidRequest::option("Parts", error.to_string()))?,
     };
     match named.is_empty() {
-        true => Ok(Part::ALL.into()),
+        true => Ok(Part::ALL
+            .into_iter()
+            .filter(|part| part.is_usual())
+            .collect()),
         false => Ok(named),
     }
 }
 
-fn plan_hash(given: Option<&Value>) -> Result<Option<String>, InvalidOptions> {
+fn plan_hash(given: Option<&Value>) -> Result<Option<String>, InvalidRequest> {
     match given {
         None => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
@@ -317,9 +222,10 @@ fn plan_hash(given: Option<&Value>) -> Result<Option<String>, InvalidOptions> {
             let text = text.trim().to_ascii_lowercase();
             let hash = text.len() == PLAN_HASH && text.bytes().all(|b| b.is_ascii_hexdigit());
             let why = "it is the hash that a dry run gave: 64 hexadecimal digits";
-            hash.then_some(Some(text)).ok_or(invalid("PlanHash", why))
+            hash.then_some(Some(text))
+                .ok_or(InvalidRequest::option("PlanHash", why))
         }
-        Some(_) => Err(invalid("PlanHash", "it must be text")),
+        Some(_) => Err(InvalidRequest::option("PlanHash", "it must be text")),
     }
 }
 
@@ -332,7 +238,7 @@ mod tests {
     const CDN: &str = "http://127.0.0.1:4400/";
     const TASK: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
-    fn with(options: Value) -> Result<Options, InvalidOptions> {
+    fn with(options: Value) -> Result<Options, InvalidRequest> {
         parse(
             &json!({"ServerID": "1", "Options": options, "CallerPermissions": "8"}),
             1000,
@@ -350,7 +256,7 @@ mod tests {
         assert_eq!(password.unwrap().0, "s3cret");
         assert_eq!(fields.options.channel_restore_mode, RestoreMode::Diff);
         assert_eq!(fields.options.role_restore_mode, RestoreMode::Diff);
-        assert_eq!(fields.options.parts.len(), Part::ALL.len());
+        assert_eq!(fields.options.parts.len(), Part::ALL.len() - 1);
         let stored = serde_json::to_string(&fields).unwrap();
         assert!(
             !stored.contains("s3cret") && !stored.contains("Decrypt"),
@@ -382,9 +288,9 @@ mod tests {
             "task:///other/key",
             "ftp://x",
         ] {
-            assert_eq!(source(text), Err(InvalidOptions::Source), "{text}");
+            assert_eq!(source(text), Err(InvalidRequest::Source), "{text}");
         }
-        assert_eq!(source(" "), Err(InvalidOptions::NoSource));
+        assert_eq!(source(" "), Err(InvalidRequest::NoSource));
     }
 
     #[test]
@@ -398,9 +304,9 @@ mod tests {
         assert_eq!(by(json!("8")), Ok(8));
         assert_eq!(by(json!(u64::MAX.to_string())), Ok(u64::MAX));
         for caller in [json!("268435488"), json!("0"), Value::Null] {
-            assert_eq!(by(caller), Err(InvalidOptions::ForeignFile));
+            assert_eq!(by(caller), Err(InvalidRequest::ForeignFile));
         }
-        assert_eq!(by(json!(8)), Err(InvalidOptions::CallerPermissions));
+        assert_eq!(by(json!(8)), Err(InvalidRequest::CallerPermissions));
     }
 
     #[test]
@@ -420,7 +326,7 @@ mod tests {
             options["BackupSource"] = TASK.into();
             let error = with(options).unwrap_err();
             assert!(
-                matches!(&error, InvalidOptions::Option { name: of, .. } if *of == name),
+                matches!(&error, InvalidRequest::Option { name: of, .. } if *of == name),
                 "{error}"
             );
         }

@@ -1,18 +1,24 @@
 //! From two states of a server to the plan of a restore, with the hash by which it is approved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use splashtail_discord::permissions::bits;
 use splashtail_guild::{
-    Effect, Id, Kind, Mapping, Mode, Operation, Rule, Structure, Surplus, Why, plan,
+    Effect, Id, Kind, Mapping, Mode, Operation, Rule, Structure, Subject, Surplus, Why, plan,
 };
 
+use super::file::BackupFile;
+use super::floor::{floor, shown};
 use super::live::Live;
 use super::options::{Options, Part, RestoreMode};
+use super::people::{People, PeoplePlan};
 use super::report::{NotRestored, word};
+use super::threads::{ThreadPlan, Threads};
 use crate::carry_out::kind_of;
 
 /// What will be done, in order, and what will not.
@@ -21,6 +27,13 @@ pub struct RestorePlan {
     pub hash: String,
     pub effects: Vec<Effect>,
     pub mapping: Mapping,
+    #[serde(default)]
+    pub threads: ThreadPlan,
+    #[serde(default)]
+    pub people: PeoplePlan,
+    /// The least that it takes by Discord's limits, in seconds.
+    #[serde(default)]
+    pub at_least_seconds: u64,
     pub not_restored: Vec<NotRestored>,
     /// Why nothing at all can be done, each reason by name.
     pub refusals: Vec<String>,
@@ -29,9 +42,15 @@ pub struct RestorePlan {
 impl RestorePlan {
     /// Plans the way from the live server to the wanted one. Equal inputs give equal plans.
     /// `grants`: permission bits that it may give.
-    pub fn new(live: &Live, wanted: &Structure, options: &Options, grants: u64) -> Self {
+    pub fn new(
+        live: &Live,
+        wanted: &Structure,
+        (options, grants): (&Options, u64),
+        now: DateTime<Utc>,
+    ) -> Self {
         let mut mode = mode(options);
         mode.grants = grants;
+        mode.now = Some(now);
         let planned = plan(&live.structure, wanted, live.facts, &mode);
         let lacking = planned
             .unable
@@ -66,13 +85,130 @@ impl RestorePlan {
                     .to_owned(),
             );
         }
-        Self {
-            hash: hash(&planned.effects),
+        let mut plan = Self {
+            hash: String::new(),
+            threads: ThreadPlan::default(),
+            people: PeoplePlan::default(),
+            at_least_seconds: 0,
             not_restored: planned.unable.iter().map(NotRestored::from).collect(),
             effects: planned.effects,
             mapping: planned.mapping,
             refusals,
+        };
+        plan.hash = plan.hash();
+        plan
+    }
+
+    /// With what becomes of threads, members and bans.
+    #[must_use]
+    pub fn with_contents(
+        mut self,
+        live: &Live,
+        backup: &BackupFile,
+        (options, grants): (&Options, u64),
+        now: DateTime<Utc>,
+    ) -> Self {
+        if options.parts.contains(&Part::Threads) {
+            let made = self.made(Kind::Channel);
+            let protected = |channel: Id| {
+                let mut all = options.protected_channels.iter();
+                all.any(|protected| protected.get() == channel.get())
+            };
+            let threads = Threads {
+                saved: &backup.threads,
+                live: &live.threads,
+                wanted: &backup.wanted,
+                present: &live.structure,
+                mapping: &self.mapping,
+                made: &made,
+                protected: &protected,
+                mode: options.channel_restore_mode,
+            };
+            let (planned, left) = threads.plan();
+            self.not_restored.extend(left);
+            self.threads = planned;
         }
+        if options.parts.contains(&Part::Members) {
+            let made = self.made(Kind::Role);
+            let people = People {
+                saved: &backup.everybody,
+                live: &live.everybody,
+                wanted: &backup.wanted,
+                present: &live.structure,
+                mapping: &self.mapping,
+                made: &made,
+                facts: live.facts,
+                own: live.viewer.user,
+                grants,
+                mode: options.role_restore_mode,
+                now,
+            };
+            let (planned, left) = people.plan();
+            self.not_restored.extend(left);
+            self.people = planned;
+        }
+        self.at_least_seconds = floor(&self, &self.posted(backup, options)).as_secs();
+        self.hash = self.hash();
+        self
+    }
+
+    /// How many messages are posted, by channel and thread.
+    fn posted(&self, backup: &BackupFile, options: &Options) -> Vec<u64> {
+        if !options.parts.contains(&Part::Messages) {
+            return Vec::new();
+        }
+        let channels = self.made(Kind::Channel).into_iter();
+        let places = channels.chain(self.threads.make.iter().copied());
+        let count = |id: Id| backup.messages.get(&id.to_string());
+        places
+            .filter_map(count)
+            .map(|count| *count as u64)
+            .collect()
+    }
+
+    /// Objects of the backup that the plan makes.
+    fn made(&self, kind: Kind) -> BTreeSet<Id> {
+        let made = self
+            .effects
+            .iter()
+            .filter_map(|effect| match &effect.operation {
+                Operation::Create {
+                    kind: of,
+                    subject: Subject::Wanted(id),
+                    ..
+                } if *of == kind => Some(*id),
+                _ => None,
+            });
+        made.collect()
+    }
+
+    /// Of everything that is done and of what it replaces: a server that changed where the plan
+    /// touches it gives another hash.
+    fn hash(&self) -> String {
+        let mut effects: Vec<Value> = self
+            .effects
+            .iter()
+            .map(|effect| {
+                sorted(&json!({"step": effect.step, "operation": effect.operation,
+                               "inverse": effect.inverse}))
+            })
+            .collect();
+        let (threads, people) = (&self.threads, &self.people);
+        if !threads.is_empty() {
+            effects.push(sorted(
+                &json!({"make": threads.make, "change": threads.change}),
+            ));
+        }
+        if !people.is_empty() {
+            effects.push(sorted(&json!(people)));
+        }
+        let digest = Sha256::digest(Value::Array(effects).to_string());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.effects.is_empty() && self.threads.is_empty() && self.people.is_empty()
     }
 
     /// How many effects of each sort there are: `role: {create: 3}`.
@@ -81,6 +217,16 @@ impl RestorePlan {
         for effect in &self.effects {
             let kind = counts.entry(word(kind_of(&effect.operation))).or_default();
             *kind.entry(verb(&effect.operation)).or_default() += 1;
+        }
+        let others = [
+            ("thread", "create", self.threads.make.len()),
+            ("thread", "edit", self.threads.change.len()),
+            ("member", "edit", self.people.members.len()),
+            ("ban", "create", self.people.bans.len()),
+        ];
+        for (kind, verb, count) in others.into_iter().filter(|(.., count)| *count > 0) {
+            let of = counts.entry(kind.to_owned()).or_default();
+            of.insert(verb, count as u64);
         }
         json!(counts)
     }
@@ -91,13 +237,18 @@ impl RestorePlan {
             let is = |effect: &&Effect| verb(&effect.operation) == wanted;
             self.effects.iter().filter(is).count()
         };
-        if self.effects.is_empty() {
+        if self.is_empty() {
             return "The server is as in the backup already".to_owned();
         }
+        let floor = shown(Duration::from_secs(self.at_least_seconds));
         format!(
-            "{} to make, {} to change, {} to delete, {} left as they are",
-            of("create"),
-            of("edit") + of("sort") + of("overwrite"),
+            "{} to make, {} to change, {} to delete, {} left as they are; it takes {floor} at least",
+            of("create") + self.threads.make.len() + self.people.bans.len(),
+            of("edit")
+                + of("sort")
+                + of("overwrite")
+                + self.threads.change.len()
+                + self.people.members.len(),
             of("delete"),
             self.not_restored.len()
         )
@@ -126,8 +277,9 @@ impl RestorePlan {
             .map(|effect| json!({"step": effect.step, "operation": effect.operation}))
             .collect();
         json!({"kind": "restore_plan", "plan_hash": self.hash, "summary": self.headline(),
-               "counts": self.counts(), "refusals": self.refusals,
-               "not_restored": self.not_restored, "effects": effects})
+               "counts": self.counts(), "at_least_seconds": self.at_least_seconds,
+               "refusals": self.refusals,
+               "not_restored": self.not_restored, "effects": effects, "threads": self.threads, "people": self.people})
     }
 }
 
@@ -156,24 +308,15 @@ fn mode(options: &Options) -> Mode {
         surplus: Surplus::Keep,
     };
     let others = rule(options.channel_restore_mode);
-    // Their files are in no backup, so nothing could bring back what was deleted.
-    let files = Rule {
-        surplus: Surplus::Keep,
-        ..others
-    };
     let mut mode = Mode::nothing();
-    for (part, kind, rule) in [
-        (Part::Settings, Kind::Guild, settings),
-        (Part::Roles, Kind::Role, rule(options.role_restore_mode)),
-        (Part::Channels, Kind::Channel, others),
-        (Part::Emojis, Kind::Emoji, files),
-        (Part::Stickers, Kind::Sticker, files),
-        (Part::Sounds, Kind::Sound, files),
-        (Part::Automod, Kind::AutomodRule, others),
-        (Part::Events, Kind::ScheduledEvent, others),
-    ] {
-        if options.parts.contains(&part) {
-            mode = mode.with(kind, rule);
+    for part in &options.parts {
+        for kind in part.kinds() {
+            let rule = match kind {
+                Kind::Guild => settings,
+                Kind::Role => rule(options.role_restore_mode),
+                _ => others,
+            };
+            mode = mode.with(*kind, rule);
         }
     }
     mode.overwrites = options.parts.contains(&Part::Overwrites);
@@ -184,20 +327,6 @@ fn mode(options: &Options) -> Mode {
         mode = mode.protect(Kind::Role, Id::new(role.get()));
     }
     mode
-}
-
-/// Of everything that is done and of what it replaces: a server that changed where the plan touches
-/// it gives another hash.
-fn hash(effects: &[Effect]) -> String {
-    let effects: Vec<Value> = effects
-        .iter()
-        .map(|effect| {
-            sorted(&json!({"step": effect.step, "operation": effect.operation,
-                           "inverse": effect.inverse}))
-        })
-        .collect();
-    let digest = Sha256::digest(Value::Array(effects).to_string());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// With the keys of all objects in order.

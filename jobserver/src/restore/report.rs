@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use splashtail_discord::permissions::bits;
-use splashtail_guild::{Kind, Mapping, Unable, Why};
+use splashtail_guild::{Effect, Kind, Mapping, Operation, Unable, Why};
 
 use crate::carry_out::Left;
 
@@ -109,6 +109,7 @@ fn reason(why: Why) -> (&'static str, String) {
             "needs_boosts",
             "it takes a higher boost tier; the nearest value that goes is taken",
         ),
+        Why::Over => ("over", "the event is over"),
         Why::Impossible => ("impossible", "Discord lets nobody set it"),
     };
     (code, why.to_owned())
@@ -141,10 +142,47 @@ pub fn lines(items: &[NotRestored]) -> Vec<(String, usize, String)> {
     groups.into_iter().map(line).collect()
 }
 
+/// What is there again under another address, so that somebody has to tell somebody.
+pub fn renewed(effects: &[Effect], left: &[Left]) -> Vec<NotRestored> {
+    let mut items = Vec::new();
+    for effect in effects {
+        let Operation::Create { kind, body, .. } = &effect.operation else {
+            continue;
+        };
+        let (code, why) = match kind {
+            Kind::Webhook => (
+                "new_address",
+                "it has a new address: whoever posts with it has to be given that one",
+            ),
+            Kind::Invite => (
+                "new_code",
+                "it has a new code: links with the old one lead nowhere",
+            ),
+            _ => continue,
+        };
+        if left.iter().any(|left| left.step == effect.step) {
+            continue;
+        }
+        let name = body.get("name").and_then(Value::as_str);
+        items.push(NotRestored {
+            kind: word(*kind),
+            id: None,
+            name: name.unwrap_or_default().to_owned(),
+            fields: Vec::new(),
+            code: code.to_owned(),
+            why: why.to_owned(),
+        });
+    }
+    items
+}
+
 /// Old ids to new ones, by kind.
 pub fn id_map(mapping: &Mapping) -> Value {
     let mut kinds: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-    for (kind, wanted, live) in mapping.pairs() {
+    let many = mapping
+        .pairs()
+        .filter(|(kind, ..)| *kind == Kind::Guild || !kind.is_single());
+    for (kind, wanted, live) in many {
         let ids = kinds.entry(word(kind)).or_default();
         ids.insert(wanted.to_string(), live.json());
     }

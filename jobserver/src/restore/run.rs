@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_guild::Kind;
@@ -12,6 +14,7 @@ use super::error::RestoreError;
 use super::file::{self, BackupFile};
 use super::job::RestoreBackup;
 use super::live::{self, Live};
+use super::members::{Members, Settled};
 use super::messages::{Messages, Posted};
 use super::options::{BackupSource, Fields, Part};
 use super::plan::RestorePlan;
@@ -21,7 +24,8 @@ use crate::backup::error::BackupError;
 use crate::backup::options::{Constraints, Fields as BackupFields, Options as BackupOptions};
 use crate::backup::source::Source;
 use crate::backup::work::Work;
-use crate::carry_out::{Carried, CarryOut, Reason};
+use crate::carry_out::{Carried, CarryOut, Files, Reason};
+use crate::parts::LISTED;
 
 /// One attempt.
 pub struct Run<'a> {
@@ -40,6 +44,18 @@ struct Look {
     live: String,
     plan: String,
     hash: String,
+}
+
+/// The backup's pictures and sounds.
+struct FileBytes<'a>(&'a Arc<BackupFile>);
+
+#[async_trait]
+impl Files for FileBytes<'_> {
+    async fn bytes(&self, digest: &str) -> Result<Option<Bytes>, JobError> {
+        let (backup, digest) = (Arc::clone(self.0), digest.to_owned());
+        let read = tokio::task::spawn_blocking(move || backup.file(&digest)).await;
+        Ok(read.map_err(BackupError::background)??.map(Bytes::from))
+    }
 }
 
 /// The backup that was made beforehand.
@@ -85,7 +101,7 @@ impl<'a> Run<'a> {
         }
         self.check(&plan)?;
         let mut safety = None;
-        if !plan.effects.is_empty() {
+        if !plan.is_empty() {
             safety = Some(self.safety_backup(&plan).await?);
             // It took its time, and the server may have changed meanwhile.
             (live, plan) = self.look("last_look", &backup).await?;
@@ -110,23 +126,41 @@ impl<'a> Run<'a> {
             viewer: &live.viewer,
             reason,
             despite_losses: self.fields.options.ignore_restore_errors,
+            files: &FileBytes(&backup),
         };
         let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
         let mut posted = Posted::default();
-        if self.fields.options.parts.contains(&Part::Messages) {
+        let parts = &self.fields.options.parts;
+        if parts.contains(&Part::Messages) || parts.contains(&Part::Threads) {
             let messages = Messages {
                 cx: self.cx,
                 discord: &self.job.discord,
                 source: self.source(),
                 guild: self.fields.server_id,
-                facts: live.facts,
+                live: &live,
                 backup: &backup,
                 carried: &carried,
+                threads: &plan.threads,
+                parts,
                 reason,
             };
             posted = messages.run().await?;
         }
-        let report = || self.report(&backup, &plan, &carried, &posted, safety.as_ref());
+        let mut settled = Settled::default();
+        if !plan.people.is_empty() {
+            let members = Members {
+                cx: self.cx,
+                discord: &self.job.discord,
+                guild: self.fields.server_id,
+                mapping: &carried.mapping,
+                plan: &plan.people,
+                reason,
+            };
+            settled = members.run().await?;
+        }
+        posted.left.append(&mut settled.left);
+        let contents = (&posted, &settled);
+        let report = || self.report(&backup, &plan, &carried, contents, safety.as_ref());
         let filename: String = self.cx.step("report", report).await?;
         Ok(JobOutput {
             filename,
@@ -191,8 +225,11 @@ impl<'a> Run<'a> {
             ..
         } = self.fields;
         let wants = |part| options.parts.contains(&part);
-        let live = live::read(self.source(), *server_id, known_channels, wants).await?;
-        let mut plan = RestorePlan::new(&live, &backup.wanted, options, *caller_permissions);
+        let saved = (&backup.wanted, backup.threads.as_slice());
+        let live = live::read(self.source(), *server_id, known_channels, saved, wants).await?;
+        let (order, now) = ((options, *caller_permissions), self.job.clock.now());
+        let plan = RestorePlan::new(&live, &backup.wanted, order, now);
+        let mut plan = plan.with_contents(&live, backup, order, now);
         plan.not_restored.extend(self.left_out(backup, &live));
         let look = Look {
             live: self.work.own(&format!("{name}/live")),
@@ -216,19 +253,8 @@ impl<'a> Run<'a> {
             code: code.to_owned(),
             why,
         };
-        if parts.contains(&Part::Messages) && backup.threads > 0 {
-            let threads = backup.threads;
-            let why = format!("threads are not restored yet, {threads} are in the backup");
-            left.push(item("threads", String::new(), "not_supported", why));
-        }
-        for (part, kind) in [
-            (Part::Automod, Kind::AutomodRule),
-            (Part::Events, Kind::ScheduledEvent),
-            (Part::Sounds, Kind::Sound),
-        ] {
-            if !parts.contains(&part) {
-                continue;
-            }
+        for listed in LISTED.iter().filter(|listed| parts.contains(&listed.part)) {
+            let kind = listed.kind;
             let kind_name = report::word(kind);
             if backup.wanted.knows(kind) && !live.structure.knows(kind) {
                 let why = "the bot may not read those of the server".to_owned();
@@ -296,6 +322,7 @@ impl<'a> Run<'a> {
                 channels: doomed,
                 ignore_message_backup_errors: true,
                 rollover_leftovers: true,
+                backup_members: self.fields.options.parts.contains(&Part::Members),
                 ..BackupOptions::default()
             },
             known_channels: self.fields.known_channels.clone(),
@@ -321,17 +348,21 @@ impl<'a> Run<'a> {
         backup: &BackupFile,
         plan: &RestorePlan,
         carried: &Carried,
-        posted: &Posted,
+        (posted, settled): (&Posted, &Settled),
         safety: Option<&Safety>,
     ) -> Result<String, JobError> {
         let mut refused: Vec<NotRestored> = carried.left.iter().map(NotRestored::from).collect();
         refused.extend(posted.left.iter().cloned());
-        let mut ids = report::id_map(&carried.mapping);
+        let mut ids = report::id_map(match posted.mapping.pairs().next() {
+            Some(_) => &posted.mapping,
+            None => &carried.mapping,
+        });
         let messages = posted.ids.iter();
         ids["message"] = messages
             .map(|(old, new)| (old.clone(), json!(new.to_string())))
             .collect();
         let mut not_restored = plan.not_restored.clone();
+        refused.extend(report::renewed(&plan.effects, &carried.left));
         not_restored.extend(refused.iter().cloned());
         let lines: Vec<String> = not_restored.iter().map(NotRestored::line).collect();
         let document = json!({
@@ -348,11 +379,18 @@ impl<'a> Run<'a> {
                 "source": format!("task://{}", self.cx.id()),
                 "filename": safety.filename, "encrypted": safety.encrypted})),
             "messages": posted.messages,
+            "threads": posted.threads,
+            "members": settled.members,
+            "bans": settled.bans,
             "ids": ids,
         });
         let filename = self.publish("antiraid-restore-report", document).await?;
         self.tell_not_restored(&refused).await;
-        let (done, of) = (carried.done, plan.effects.len());
+        let unset = posted.left.iter().filter(|item| item.kind == "thread");
+        let threads = plan.threads.make.len() + plan.threads.change.len();
+        let done =
+            carried.done + threads.saturating_sub(unset.count()) + settled.members + settled.bans;
+        let of = plan.effects.len() + threads + plan.people.members.len() + plan.people.bans.len();
         let level = match not_restored.is_empty() {
             true => Level::Info,
             false => Level::Warn,

@@ -100,6 +100,11 @@ impl FakeDiscord {
             )
             .route("/api/v10/guilds/{guild}/scheduled-events", get(nothing))
             .route("/api/v10/guilds/{guild}/soundboard-sounds", get(no_sounds))
+            .route("/api/v10/guilds/{guild}/webhooks", get(nothing))
+            .route("/api/v10/guilds/{guild}/invites", get(nothing))
+            .route("/api/v10/guilds/{guild}/widget", get(single))
+            .route("/api/v10/guilds/{guild}/onboarding", get(single))
+            .route("/api/v10/guilds/{guild}/welcome-screen", get(single))
             .route("/api/v10/guilds/{guild}/threads/active", get(active))
             .route(
                 "/api/v10/channels/{channel}/threads/archived/public",
@@ -216,6 +221,10 @@ async fn member() -> Response {
 
 async fn nothing() -> Response {
     axum::Json(json!([])).into_response()
+}
+
+async fn single() -> Response {
+    axum::Json(json!({})).into_response()
 }
 
 async fn no_sounds() -> Response {

@@ -268,7 +268,9 @@ fn renamed(inner: &str, mapping: &Mapping) -> Option<String> {
         let (head, id) = inner.split_at(colon + 1);
         (head, id, Kind::Emoji)
     };
-    let new = mapping.live(kind, id.parse().ok()?)?;
+    let id = id.parse().ok()?;
+    let thread = || mapping.live(Kind::Thread, id).filter(|_| head == "#");
+    let new = mapping.live(kind, id).or_else(thread)?;
     Some(format!("{head}{new}"))
 }
 

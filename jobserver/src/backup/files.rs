@@ -1,0 +1,262 @@
+//! Pictures and sounds of a server: its own, those of roles and events, emojis, stickers and sounds.
+//! Their bytes are kept by digest, so what is there twice is kept once.
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use splashtail_discord::{Discord, GuildFile};
+use splashtail_guild::{Id, Kind, Structure, file_fields};
+
+use super::assets;
+use super::error::{BackupError, Verdict};
+use super::source::Source;
+use super::work::Work;
+
+/// Kinds that have files.
+pub const KINDS: [Kind; 7] = [
+    Kind::Guild,
+    Kind::Role,
+    Kind::Emoji,
+    Kind::Sticker,
+    Kind::Sound,
+    Kind::ScheduledEvent,
+    Kind::Webhook,
+];
+/// The section that says which file is whose.
+pub const INDEX: &str = "ext/files";
+/// Files that one step saves.
+pub const BATCH: usize = 50;
+/// Downloads at a time.
+const PARALLEL: usize = 4;
+/// Twice what Discord takes for an emoji, a sticker or a sound (512 KiB).
+const LARGEST_EXPRESSION: u64 = 1 << 20;
+/// They take at most this part of a backup's size, so that messages have room.
+const SHARE: u64 = 3;
+
+/// A file, and where its bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    pub kind: Kind,
+    pub id: Id,
+    pub field: &'static str,
+    pub name: String,
+    address: String,
+    most: u64,
+}
+
+/// What became of a file, as the backup says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub kind: Kind,
+    pub id: Id,
+    pub field: String,
+    /// Of its bytes, which are section `files/<digest>`; `None`: they were not to be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    #[serde(default)]
+    pub bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Name of the section, and of the work file.
+pub fn section(digest: &str) -> String {
+    format!("files/{digest}")
+}
+
+pub fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes that files may take of a backup of at most this size.
+pub fn room(max_body_size: u64) -> u64 {
+    max_body_size / SHARE
+}
+
+/// All files of these kinds, in an order that is always the same.
+pub fn of(
+    discord: &Discord,
+    structure: &Structure,
+    kinds: impl Fn(Kind) -> bool,
+) -> Vec<Addressed> {
+    let mut files = Vec::new();
+    for kind in KINDS.into_iter().filter(|kind| kinds(*kind)) {
+        for (id, object) in structure.all(kind) {
+            for field in file_fields(kind) {
+                let Some((file, most)) = file(kind, id, field, object) else {
+                    continue;
+                };
+                files.push(Addressed {
+                    kind,
+                    id,
+                    field,
+                    name: object["name"].as_str().unwrap_or_default().to_owned(),
+                    address: discord.file_address(file),
+                    most,
+                });
+            }
+        }
+    }
+    files
+}
+
+fn file<'o>(kind: Kind, id: Id, field: &str, object: &'o Value) -> Option<(GuildFile<'o>, u64)> {
+    let own = id.get();
+    let hash = || object[field].as_str().filter(|hash| !hash.is_empty());
+    Some(match kind {
+        Kind::Emoji => {
+            let animated = object["animated"] == true;
+            (GuildFile::Emoji { id: own, animated }, LARGEST_EXPRESSION)
+        }
+        Kind::Sticker => {
+            let format = object["format_type"].as_u64().unwrap_or(1);
+            (GuildFile::Sticker { id: own, format }, LARGEST_EXPRESSION)
+        }
+        Kind::Sound => (GuildFile::Sound { id: own }, LARGEST_EXPRESSION),
+        Kind::Role => {
+            let icon = GuildFile::RoleIcon {
+                role: own,
+                hash: hash()?,
+            };
+            (icon, assets::LARGEST_FILE)
+        }
+        Kind::ScheduledEvent => {
+            let image = GuildFile::EventImage {
+                event: own,
+                hash: hash()?,
+            };
+            (image, assets::LARGEST_FILE)
+        }
+        Kind::Webhook => {
+            let avatar = GuildFile::Avatar {
+                webhook: own,
+                hash: hash()?,
+            };
+            (avatar, assets::LARGEST_FILE)
+        }
+        Kind::Guild => {
+            let directory = match field {
+                "icon" => "icons",
+                "splash" => "splashes",
+                "discovery_splash" => "discovery-splashes",
+                "banner" => "banners",
+                _ => return None,
+            };
+            let image = GuildFile::Image {
+                directory,
+                guild: own,
+                hash: hash()?,
+            };
+            (image, assets::LARGEST_FILE)
+        }
+        _ => return None,
+    })
+}
+
+/// Downloads files, some at a time, each with its bytes or the reason why there are none.
+///
+/// # Errors
+/// The CDN is away.
+pub async fn download(
+    source: Source<'_>,
+    files: &[Addressed],
+) -> Result<Vec<(usize, Result<Bytes, String>)>, BackupError> {
+    let mut found = Vec::with_capacity(files.len());
+    let mut downloads = stream::iter(0..files.len())
+        .map(|at| async move {
+            let file = &files[at];
+            let doing = format!("reading a picture or sound ({})", file.name);
+            let bytes = source.download(&file.address, file.most).await;
+            match bytes.map_err(BackupError::download(doing)) {
+                Ok(file) => Ok((at, Ok(file.bytes))),
+                Err(error) if error.verdict() == Verdict::Refused => {
+                    Ok((at, Err(error.describe())))
+                }
+                Err(error) => Err(error),
+            }
+        })
+        .buffer_unordered(PARALLEL);
+    while let Some(one) = downloads.next().await {
+        found.push(one?);
+    }
+    found.sort_by_key(|(at, _)| *at);
+    Ok(found)
+}
+
+/// Saves files as work files, as far as `room` goes.
+pub async fn save(
+    source: Source<'_>,
+    work: &Work,
+    files: &[Addressed],
+    mut room: u64,
+) -> Result<Vec<Kept>, BackupError> {
+    let mut kept = Vec::with_capacity(files.len());
+    for (at, bytes) in download(source, files).await? {
+        let file = &files[at];
+        let mut one = Kept {
+            kind: file.kind,
+            id: file.id,
+            field: file.field.to_owned(),
+            digest: None,
+            bytes: 0,
+            why: None,
+        };
+        match bytes {
+            Ok(bytes) if bytes.len() as u64 <= room => {
+                let digest = digest(&bytes);
+                one.bytes = bytes.len() as u64;
+                room -= one.bytes;
+                work.put(&section(&digest), bytes).await?;
+                one.digest = Some(digest);
+            }
+            Ok(_) => one.why = Some("the backup has no room for more files".to_owned()),
+            Err(why) => one.why = Some(why),
+        }
+        kept.push(one);
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_has_no_picture_has_no_file() {
+        let role = json!({"id": "5", "icon": null});
+        assert_eq!(file(Kind::Role, Id::new(5), "icon", &role), None);
+        let event = json!({"id": "6", "image": ""});
+        assert_eq!(
+            file(Kind::ScheduledEvent, Id::new(6), "image", &event),
+            None
+        );
+        let guild = json!({"id": "1", "icon": "a_b", "banner": null});
+        let (icon, _) = file(Kind::Guild, Id::new(1), "icon", &guild).unwrap();
+        assert_eq!(
+            icon,
+            GuildFile::Image {
+                directory: "icons",
+                guild: 1,
+                hash: "a_b"
+            }
+        );
+        assert_eq!(file(Kind::Guild, Id::new(1), "banner", &guild), None);
+        let emoji = json!({"id": "7", "animated": true});
+        let (emoji, most) = file(Kind::Emoji, Id::new(7), "image", &emoji).unwrap();
+        assert_eq!(
+            (emoji, most),
+            (
+                GuildFile::Emoji {
+                    id: 7,
+                    animated: true
+                },
+                1 << 20
+            )
+        );
+    }
+}

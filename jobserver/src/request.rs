@@ -1,0 +1,157 @@
+//! What every order of a backup or a restore has: a server, options, perhaps a password, and the
+//! channels that its caller knows of; and every reason why one is refused.
+
+use serde_json::{Map, Value};
+use splashtail_core::ids::{ChannelId, GuildId};
+
+use crate::backup::coverage::KnownChannel;
+use crate::fields;
+
+const LONGEST_PASSWORD: usize = 1024;
+/// Twice what a server can have; the row keeps them.
+const MOST_KNOWN_CHANNELS: usize = 1000;
+
+/// A password on its way to the key derivation; it is never stored or printed.
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRequest {
+    #[error("the fields must be an object")]
+    NotAnObject,
+    #[error("ServerID is missing or not a server id")]
+    ServerId,
+    #[error("Options.{name} is not valid: {why}")]
+    Option { name: String, why: String },
+    #[error("PerChannel is {given}, but must be at least {least}")]
+    PerChannelTooSmall { given: u32, least: u32 },
+    #[error("MaxMessages is {given}, but this plan allows {most}")]
+    TooManyMessages { given: u32, most: u32 },
+    #[error("PerChannel is {per_channel}, which is more than MaxMessages ({max_messages})")]
+    PerChannelTooLarge { per_channel: u32, max_messages: u32 },
+    #[error("attachments can only be saved together with messages")]
+    AttachmentsWithoutMessages,
+    #[error("the special allocation of channel {channel} is {given}, but must be 0 to {most}")]
+    SpecialAllocation {
+        channel: ChannelId,
+        given: u32,
+        most: u32,
+    },
+    #[error("Options.BackupSource is missing: `task://<id>` of a backup, or an https address")]
+    NoSource,
+    #[error("Options.BackupSource is neither `task://<id>` nor an https address")]
+    Source,
+    #[error("KnownChannels is not valid: {0}")]
+    KnownChannels(String),
+    #[error("CallerPermissions is not valid: it must be a set of permissions in decimal, as text")]
+    CallerPermissions,
+    #[error(
+        "only the server's owner and administrators may restore a file: nobody knows who made it. \
+         Give the id of a backup of this server instead"
+    )]
+    ForeignFile,
+    #[error("the password is longer than {most} bytes")]
+    PasswordTooLong { most: usize },
+}
+
+impl InvalidRequest {
+    /// Stable code for callers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAnObject => "invalid_data",
+            Self::ServerId => "invalid_server_id",
+            Self::Option { .. } => "invalid_option",
+            Self::PerChannelTooSmall { .. } => "per_channel_too_small",
+            Self::TooManyMessages { .. } => "too_many_messages",
+            Self::PerChannelTooLarge { .. } => "per_channel_too_large",
+            Self::AttachmentsWithoutMessages => "attachments_without_messages",
+            Self::SpecialAllocation { .. } => "invalid_special_allocation",
+            Self::NoSource | Self::Source => "invalid_backup_source",
+            Self::KnownChannels(_) => "invalid_known_channels",
+            Self::CallerPermissions => "invalid_caller_permissions",
+            Self::ForeignFile => "file_not_allowed",
+            Self::PasswordTooLong { .. } => "password_too_long",
+        }
+    }
+
+    pub fn option(name: &str, why: impl Into<String>) -> Self {
+        Self::Option {
+            name: name.to_owned(),
+            why: why.into(),
+        }
+    }
+}
+
+/// What every order has.
+#[derive(Debug)]
+pub struct Head<'d> {
+    /// All fields.
+    pub data: &'d Map<String, Value>,
+    pub server_id: GuildId,
+    /// Under the names that were asked for.
+    pub options: Map<String, Value>,
+    pub password: Option<Password>,
+    pub known_channels: Vec<KnownChannel>,
+}
+
+impl<'d> Head<'d> {
+    /// Names match whatever their case, unknown ones are ignored. `password`: the option that has
+    /// it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn read(
+        data: &'d Value,
+        names: &[&'static str],
+        password: &'static str,
+    ) -> Result<Self, InvalidRequest> {
+        let data = data.as_object().ok_or(InvalidRequest::NotAnObject)?;
+        let server_id = fields::get(data, "ServerID")
+            .and_then(|id| serde_json::from_value::<GuildId>(id.clone()).ok())
+            .ok_or(InvalidRequest::ServerId)?;
+        let mut options = match fields::get(data, "Options") {
+            None => Map::new(),
+            Some(Value::Object(given)) => fields::canonical(given, names),
+            Some(_) => return Err(InvalidRequest::option("", "it must be an object")),
+        };
+        let password = match options.shift_remove(password) {
+            None => None,
+            Some(Value::String(password)) if password.is_empty() => None,
+            Some(Value::String(password)) if password.len() > LONGEST_PASSWORD => {
+                return Err(InvalidRequest::PasswordTooLong {
+                    most: LONGEST_PASSWORD,
+                });
+            }
+            Some(Value::String(password)) => Some(Password(password)),
+            Some(_) => return Err(InvalidRequest::option(password, "it must be text")),
+        };
+        Ok(Self {
+            data,
+            server_id,
+            options,
+            password,
+            known_channels: known_channels(fields::get(data, "KnownChannels"))?,
+        })
+    }
+}
+
+fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidRequest> {
+    let Some(given) = given else {
+        return Ok(Vec::new());
+    };
+    let mut known: Vec<KnownChannel> = serde_json::from_value(given.clone())
+        .map_err(|error| InvalidRequest::KnownChannels(error.to_string()))?;
+    if known.len() > MOST_KNOWN_CHANNELS {
+        let why = format!("there are more than {MOST_KNOWN_CHANNELS}");
+        return Err(InvalidRequest::KnownChannels(why));
+    }
+    known.sort_by_key(|channel| channel.id);
+    known.dedup_by_key(|channel| channel.id);
+    Ok(known)
+}

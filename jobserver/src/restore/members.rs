@@ -1,0 +1,230 @@
+//! Members and bans put right: the last thing that a restore does, since roles have to be there.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use splashtail_core::ids::{GuildId, UserId};
+use splashtail_discord::Discord;
+use splashtail_discord::ensure::{BULK_BAN, EnsureError};
+use splashtail_guild::{Kind, Mapping};
+use splashtail_jobs::{Intent, JobContext, JobError, Level};
+
+use super::people::{Ban, MemberChange, PeoplePlan};
+use super::report::NotRestored;
+use crate::carry_out::{self, Reason};
+
+/// Changes between two lines of progress.
+const BETWEEN_LINES: usize = 100;
+/// "Unknown Member": gone meanwhile.
+const GONE: &str = "discord_10007";
+/// "Maximum number of bans for non-guild members have been exceeded"; nobody knows until when.
+const STRANGERS: &str = "discord_30035";
+
+/// What puts people right.
+pub struct Members<'a> {
+    pub cx: &'a JobContext,
+    pub discord: &'a Discord,
+    pub guild: GuildId,
+    pub mapping: &'a Mapping,
+    pub plan: &'a PeoplePlan,
+    pub reason: Reason<'a>,
+}
+
+/// What became of them.
+#[derive(Debug, Default)]
+pub struct Settled {
+    pub members: usize,
+    pub bans: usize,
+    pub left: Vec<NotRestored>,
+}
+
+/// What a bulk of bans came to.
+#[derive(Debug, Serialize, Deserialize)]
+struct Banned {
+    banned: usize,
+    /// Refused one by one: they stand above the bot.
+    failed: Vec<UserId>,
+    left: Vec<UserId>,
+    /// Why the rest was not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped: Option<(String, String)>,
+}
+
+impl Members<'_> {
+    /// # Errors
+    /// As those of [`carry_out::CarryOut::run`].
+    pub async fn run(&self) -> Result<Settled, JobError> {
+        let mut settled = Settled::default();
+        for (at, change) in self.plan.members.iter().enumerate() {
+            if at % BETWEEN_LINES == 0 {
+                let step = format!("member/told/{at}");
+                let of = self.plan.members.len();
+                let tell = || async {
+                    let extra = json!({"done": at, "of": of});
+                    self.cx.log(Level::Info, "Restoring members", extra).await;
+                    Ok(())
+                };
+                self.cx.step(&step, tell).await?;
+            }
+            match self.member(change).await {
+                Ok(()) => settled.members += 1,
+                Err(JobError::Permanent { code, .. }) if code == GONE => {}
+                Err(JobError::Permanent { code, message, .. })
+                    if !carry_out::stops_everything(&code) =>
+                {
+                    let id = change.user.to_string();
+                    settled
+                        .left
+                        .push(lacking("member", Some(id), &change.name, &code, message));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.bans(&mut settled).await?;
+        Ok(settled)
+    }
+
+    async fn member(&self, change: &MemberChange) -> Result<(), JobError> {
+        let give = change.give.iter();
+        let give = give.filter_map(|role| self.mapping.live(Kind::Role, *role));
+        let give: Vec<u64> = give.map(|role| role.get()).collect();
+        let take: Vec<u64> = change.take.iter().map(|role| role.get()).collect();
+        let (give, take, user) = (&give, &take, change.user.get());
+        let want = Value::Object(change.body.clone());
+        let want = &want;
+        let act = |nonce: splashtail_jobs::Nonce| async move {
+            let acting = carry_out::acting(
+                self.cx,
+                self.discord,
+                &nonce,
+                &self.reason,
+                Some(change.user),
+            );
+            let set = acting.ensure_member(self.guild, user, give, take, want);
+            let set = set.await.map_err(carry_out::job_error)?;
+            Ok(json!(format!("{:?}", set.outcome)))
+        };
+        let step = format!("member/{user}");
+        let before = json!({"take": change.give, "give": change.take, "fields": change.body});
+        let intent = Intent::new(format!("member.edit {}", change.name)).before(before);
+        // The values are absolute: it may be done twice.
+        let made: Value = self
+            .cx
+            .effect(&step, intent, act, |_| async { Ok(None) })
+            .await?;
+        drop(made);
+        Ok(())
+    }
+
+    /// Bans of one reason together: a call has one reason for all.
+    async fn bans(&self, settled: &mut Settled) -> Result<(), JobError> {
+        let groups = self
+            .plan
+            .bans
+            .chunk_by(|one, other| one.reason == other.reason);
+        let chunks: Vec<&[Ban]> = groups.flat_map(|group| group.chunks(BULK_BAN)).collect();
+        for (number, chunk) in chunks.into_iter().enumerate() {
+            let done = match self.ban(number, chunk).await {
+                Ok(done) => done,
+                Err(JobError::Permanent { code, message, .. })
+                    if !carry_out::stops_everything(&code) =>
+                {
+                    let why = format!("{} bans: {message}", chunk.len());
+                    settled.left.push(lacking("bans", None, "", &code, why));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            settled.bans += done.banned;
+            for user in done.failed {
+                let why = "Discord does not let the bot ban them".to_owned();
+                let id = Some(user.to_string());
+                settled.left.push(lacking("ban", id, "", "refused", why));
+            }
+            if let Some((code, message)) = done.stopped {
+                let count = done.left.len();
+                let why = match code.as_str() {
+                    STRANGERS => format!(
+                        "{count} bans: Discord takes no more bans of people outside the server \
+                         for some hours; restore the members again later"
+                    ),
+                    _ => format!("{count} bans: {message}"),
+                };
+                settled.left.push(lacking("bans", None, "", &code, why));
+            }
+        }
+        Ok(())
+    }
+
+    async fn ban(&self, number: usize, chunk: &[Ban]) -> Result<Banned, JobError> {
+        let users: Vec<UserId> = chunk
+            .iter()
+            .filter_map(|ban| UserId::new(ban.user.get()))
+            .collect();
+        let reason = chunk.first().and_then(|ban| ban.reason.as_deref());
+        let reason = Reason {
+            text: reason.unwrap_or(self.reason.text),
+            ..self.reason
+        };
+        // A mark holds for one target, and a bulk has many.
+        let target = match chunk {
+            [one] => Some(one.user),
+            _ => None,
+        };
+        let users = &users;
+        let asked = AtomicBool::new(false);
+        let act = |nonce: splashtail_jobs::Nonce| {
+            asked.store(true, Ordering::Relaxed);
+            async move {
+                let acting = carry_out::acting(self.cx, self.discord, &nonce, &reason, target);
+                let done = acting
+                    .ensure_all_banned(self.guild, users, 0, &HashSet::new())
+                    .await;
+                let stopped = match done.stopped {
+                    None => None,
+                    Some(error) => match carry_out::job_error(EnsureError::from(error)) {
+                        JobError::Permanent { code, message, .. }
+                            if !carry_out::stops_everything(&code) =>
+                        {
+                            Some((code, message))
+                        }
+                        // Who is banned already is skipped the next time.
+                        error => return Err(error),
+                    },
+                };
+                Ok(Banned {
+                    banned: done.banned.len() + done.already.len(),
+                    failed: done.failed,
+                    left: done.left,
+                    stopped,
+                })
+            }
+        };
+        let intent =
+            Intent::new(format!("ban.create {}", users.len())).before(json!({"users": users}));
+        let done: Banned = self
+            .cx
+            .effect(&format!("ban/{number}"), intent, act, |_| async {
+                Ok(None)
+            })
+            .await?;
+        if asked.load(Ordering::Relaxed) {
+            let extra = json!({"bans": done.banned});
+            self.cx.log(Level::Info, "Restoring bans", extra).await;
+        }
+        Ok(done)
+    }
+}
+
+fn lacking(kind: &str, id: Option<String>, name: &str, code: &str, why: String) -> NotRestored {
+    NotRestored {
+        kind: kind.to_owned(),
+        id,
+        name: name.to_owned(),
+        fields: Vec::new(),
+        code: code.to_owned(),
+        why,
+    }
+}

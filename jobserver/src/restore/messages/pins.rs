@@ -1,0 +1,86 @@
+//! What was pinned, the oldest first, without the notices that pinning leaves.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use serde_json::Value;
+use splashtail_discord::snowflake::{array, id};
+use splashtail_guild::Id;
+use splashtail_jobs::JobError;
+
+use super::{Messages, Posted, left, refused};
+use crate::backup::error::BackupError;
+use crate::carry_out;
+
+/// "Somebody pinned a message".
+const NOTICE: u64 = 6;
+const PAGE: usize = 100;
+
+impl Messages<'_> {
+    pub(super) async fn pin(
+        &self,
+        place: u64,
+        (wanted, name): (Id, &str),
+        pinned: &[u64],
+        posted: &mut Posted,
+    ) -> Result<(), JobError> {
+        let nothing = BTreeSet::new();
+        for (at, message) in pinned.iter().copied().enumerate() {
+            let step = format!("message/{wanted}/pin/{message}");
+            let pin = |acting: splashtail_discord::ensure::Acting| async move {
+                let pinned = acting.ensure_pinned(place, message).await;
+                pinned.map_err(carry_out::job_error)
+            };
+            let made = self.effect(&step, ("message.pin", None), Value::Null, &nothing, pin);
+            if let Err((code, why)) = refused(made.await)? {
+                let rest = pinned.len() - at;
+                let why = format!("{rest} pinned messages are not pinned again: {why}");
+                let id = wanted.to_string();
+                posted.left.push(left(name, &id, &code, why));
+                break;
+            }
+        }
+        match pinned.last() {
+            None => Ok(()),
+            Some(last) => {
+                let step = format!("message/{wanted}/notices");
+                self.cx.step(&step, || self.clear(place, *last)).await
+            }
+        }
+    }
+
+    /// Deletes the notices of our pins. Each pin makes one, so one page is all there are of them.
+    async fn clear(&self, place: u64, after: u64) -> Result<(), JobError> {
+        let path = format!("/channels/{place}/messages");
+        let query = [("after", after.to_string()), ("limit", PAGE.to_string())];
+        let doing = "looking for notices of pins";
+        let page = match self.source.list(doing, &path, &query).await {
+            // They are an ornament that is lacking nobody.
+            Err(error) if error.verdict() == crate::backup::error::Verdict::Refused => {
+                return Ok(());
+            }
+            page => page?,
+        };
+        let own = self.live.viewer.user;
+        let notices = array(&Value::Array(page)).to_vec();
+        let ours = notices.iter().filter(|message| {
+            message["type"].as_u64() == Some(NOTICE) && id(&message["author"]["id"]) == Some(own)
+        });
+        for notice in ours.filter_map(|message| id(&message["id"])) {
+            let gone = self
+                .discord
+                .request(Method::DELETE, format!("{path}/{notice}"))
+                .repeated(true)
+                .cancelled_by(self.cx.cancelled())
+                .send_empty()
+                .await;
+            match gone.map_err(BackupError::discord("deleting a notice")) {
+                Err(error) if error.verdict() != crate::backup::error::Verdict::Refused => {
+                    return Err(error.into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
