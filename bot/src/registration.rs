@@ -202,7 +202,8 @@ mod tests {
                 "max_messages",
                 "per_channel",
                 "special_allocations",
-                "password"
+                "password",
+                "members"
             ]
         );
     }

@@ -44,6 +44,9 @@ pub async fn create(
     #[description = "Encrypts the backup; whoever loses it loses the backup"] password: Option<
         String,
     >,
+    #[description = "Keep who has which roles and who is banned (default: no)"] members: Option<
+        bool,
+    >,
 ) -> Result<(), BotError> {
     if let Context::Prefix(_) = cx {
         return Err(BotError::Input(SLASH_ONLY.to_owned()));
@@ -54,6 +57,7 @@ pub async fn create(
     let options = CreateOptions {
         messages: messages.unwrap_or(false),
         attachments: attachments.unwrap_or(false),
+        members: members.unwrap_or(false),
         assets: backup_guild_assets,
         rollover_leftovers: rollover_leftovers.unwrap_or(true),
         ignore_errors: ignore_message_backup_errors.unwrap_or(false),

@@ -19,6 +19,8 @@ const QUOTED: usize = 60;
 pub struct CreateOptions {
     pub messages: bool,
     pub attachments: bool,
+    /// Roles, nicknames and timeouts of members, and bans.
+    pub members: bool,
     /// `None` = all.
     pub assets: Option<String>,
     pub rollover_leftovers: bool,
@@ -98,6 +100,9 @@ impl CreateOptions {
                 "Encrypt": password.unwrap_or_default(),
             },
         });
+        if self.members {
+            data["Options"]["BackupMembers"] = true.into();
+        }
         if !self.channels.is_empty() {
             data["KnownChannels"] = json!(self.channels);
         }
@@ -232,6 +237,15 @@ mod tests {
           }
         }
         "#);
+    }
+
+    #[test]
+    fn members_are_kept_when_asked_for() {
+        let options = CreateOptions {
+            members: true,
+            ..options()
+        };
+        assert_eq!(accepted(options)["BackupMembers"], true);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::reply;
 
 const SLASH_ONLY: &str = "Please run this as the slash command `/backups restore`.";
 /// Names of parts, as the jobserver knows them.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 15] = [
     "settings",
     "roles",
     "channels",
@@ -27,7 +27,12 @@ const PARTS: [&str; 10] = [
     "sounds",
     "automod",
     "events",
+    "welcome",
+    "webhooks",
+    "invites",
+    "threads",
     "messages",
+    "members",
 ];
 
 /// How much a restore may change.
@@ -80,7 +85,7 @@ pub async fn restore(
     >,
     #[description = "Delete what is new even if something could not be restored (default: no)"]
     ignore_restore_errors: Option<bool>,
-    #[description = "Parts to restore, separated by commas: settings, roles, channels, … (default: all)"]
+    #[description = "Parts to restore, separated by commas: settings, roles, … (default: all but members)"]
     parts: Option<String>,
     #[description = "Only show what would be done (default: no)"] dry_run: Option<bool>,
     #[description = "Hash of the plan that you approve; another plan is refused"] plan_hash: Option<
