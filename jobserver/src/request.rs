@@ -141,7 +141,8 @@ impl<'d> Head<'d> {
     }
 }
 
-fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidRequest> {
+/// Channels as the caller knows them from the gateway.
+pub fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidRequest> {
     let Some(given) = given else {
         return Ok(Vec::new());
     };

@@ -28,7 +28,9 @@ fn guild(id: u64, extra: Value) -> Structure {
 }
 
 fn all(surplus: Surplus) -> Mode {
-    Mode::all(surplus)
+    let mut mode = Mode::all(surplus);
+    mode.keeps_unsaved = true;
+    mode
 }
 
 fn creates(plan: &Plan, kind: Kind) -> Vec<&serde_json::Map<String, Value>> {

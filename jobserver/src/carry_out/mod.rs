@@ -25,8 +25,8 @@ use splashtail_discord::ensure::{Acting, Ensured, Nonce, Outcome, Viewer};
 use splashtail_guild::{Effect, Id, Kind, Mapping, Operation, Structure, Subject};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
-pub use files::Files;
 use files::Loaded;
+pub use files::{Files, NoFiles};
 pub use judge::{job_error, stops_everything};
 pub use reason::Reason;
 use waiting::Waiting;

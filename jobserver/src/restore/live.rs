@@ -43,13 +43,17 @@ pub struct Live {
     pub timed_out: bool,
 }
 
-/// Reads the server. Lists that only some restores need are read when they are chosen, and left out
+/// What a backup has: the structure, and its threads.
+pub type Backup<'a> = (&'a Structure, &'a [Value]);
+
+/// Reads the server. `backup`: what it will be compared with, by the bytes of pictures and sounds and by
+/// its threads. Lists that only some restores need are read when they are chosen, and left out
 /// when the bot may not.
 pub async fn read(
     source: Source<'_>,
     server: GuildId,
     known: &[KnownChannel],
-    (wanted, saved): (&Structure, &[Value]),
+    backup: Option<Backup<'_>>,
     wants: impl Fn(Part) -> bool,
 ) -> Result<Live, BackupError> {
     let look = Look::at(source, server, known).await?;
@@ -65,15 +69,17 @@ pub async fn read(
         .filter(|part| wants(*part))
         .flat_map(|part| part.kinds().iter().copied())
         .collect();
-    learn_files(source, &mut structure, wanted, &kinds).await?;
+    if let Some((wanted, _)) = backup {
+        learn_files(source, &mut structure, wanted, &kinds).await?;
+    }
     let mut everybody = Everybody::default();
     if wants(Part::Members) {
         everybody.members = people(source, server, People::Members).await?;
         everybody.bans = people(source, server, People::Banned).await?;
     }
-    let threads = match wants(Part::Threads) && !saved.is_empty() {
-        true => threads(source, server, &structure, (wanted, saved)).await?,
-        false => Vec::new(),
+    let threads = match backup.filter(|(_, saved)| wants(Part::Threads) && !saved.is_empty()) {
+        Some(backup) => threads(source, server, &structure, backup).await?,
+        None => Vec::new(),
     };
     let subject = look.subject(source.clock.now())?;
     let hierarchy = Hierarchy::new(&look.guild).ok_or_else(look::incomplete)?;
@@ -131,7 +137,7 @@ async fn threads(
     source: Source<'_>,
     server: GuildId,
     live: &Structure,
-    (wanted, saved): (&Structure, &[Value]),
+    (wanted, saved): Backup<'_>,
 ) -> Result<Vec<Value>, BackupError> {
     let mapping = pair(live, wanted);
     let parents: BTreeSet<Id> = saved

@@ -51,6 +51,7 @@ impl RestorePlan {
         let mut mode = mode(options);
         mode.grants = grants;
         mode.now = Some(now);
+        mode.keeps_unsaved = true;
         let planned = plan(&live.structure, wanted, live.facts, &mode);
         let lacking = planned
             .unable

@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
             ..
         } = self.fields;
         let wants = |part| options.parts.contains(&part);
-        let saved = (&backup.wanted, backup.threads.as_slice());
+        let saved = Some((&backup.wanted, backup.threads.as_slice()));
         let live = live::read(self.source(), *server_id, known_channels, saved, wants).await?;
         let (order, now) = ((options, *caller_permissions), self.job.clock.now());
         let plan = RestorePlan::new(&live, &backup.wanted, order, now);

@@ -8,8 +8,8 @@ use splashtail_core::ids::GuildId;
 use splashtail_guild::{Id, Kind};
 
 use crate::backup::coverage::KnownChannel;
-use crate::backup::options::known_channels;
 use crate::fields;
+use crate::request::known_channels;
 
 const PLAN_HASH: usize = 64;
 /// Objects that can be named one by one.
@@ -54,7 +54,12 @@ impl Part {
             Kind::Emoji | Kind::Sticker | Kind::Sound => Self::Expressions,
             Kind::AutomodRule => Self::Automod,
             Kind::ScheduledEvent => Self::Events,
-            Kind::Thread => Self::Others,
+            Kind::Thread
+            | Kind::Widget
+            | Kind::WelcomeScreen
+            | Kind::Onboarding
+            | Kind::Webhook
+            | Kind::Invite => Self::Others,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::plan::RevertPlan;
 use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::backup::work::Work;
-use crate::carry_out::{Carried, CarryOut, Reason};
+use crate::carry_out::{Carried, CarryOut, NoFiles, Reason};
 use crate::restore::error::RestoreError;
 use crate::restore::live::{self, Live};
 use crate::restore::options::Part as RestorePart;
@@ -77,6 +77,7 @@ impl<'a> Run<'a> {
             reason,
             // What an attacker made goes whatever else is lacking.
             despite_losses: true,
+            files: &NoFiles,
         };
         let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
         let people = People {
@@ -112,7 +113,7 @@ impl<'a> Run<'a> {
             _ => false,
         };
         let known = &self.fields.known_channels;
-        let live = live::read(self.source(), self.fields.server_id, known, wants).await?;
+        let live = live::read(self.source(), self.fields.server_id, known, None, wants).await?;
         let mut plan = RevertPlan::new(&evidence, &live, self.fields);
         let (incident, now) = (&evidence.incident, &live.structure);
         let again = asks::banned_again(&plan, incident, now.id(), self.source()).await?;

@@ -43,6 +43,8 @@ pub struct Mode {
     /// Permission bits that roles, or members by overwrites, may gain: those of whoever ordered the
     /// plan. ADMINISTRATOR stands for all.
     pub grants: u64,
+    /// Pictures and sounds whose bytes nobody has are not deleted: nothing could bring them back.
+    pub keeps_unsaved: bool,
     /// What lies before is over: Discord takes no event of the past. Without it nothing is.
     pub now: Option<DateTime<Utc>>,
 }
@@ -55,6 +57,7 @@ impl Mode {
             protected: BTreeSet::new(),
             overwrites: true,
             grants: u64::MAX,
+            keeps_unsaved: false,
             now: None,
         }
     }

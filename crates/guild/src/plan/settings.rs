@@ -294,8 +294,9 @@ impl Draft<'_> {
             Kind::Webhook if !by_people(object) => Some(Why::Managed),
             // Its code dies with it, and members gave it to others.
             Kind::Invite => Some(Why::Impossible),
-            // Nothing could bring it back.
-            Kind::Emoji | Kind::Sticker | Kind::Sound if !self.has_bytes(kind, id) => {
+            Kind::Emoji | Kind::Sticker | Kind::Sound
+                if self.mode.keeps_unsaved && !self.has_bytes(kind, id) =>
+            {
                 Some(Why::NeedsFile)
             }
             Kind::Role if !self.below_own(id) => Some(Why::Hierarchy),
