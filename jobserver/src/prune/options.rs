@@ -8,8 +8,9 @@ use splashtail_core::ids::{ChannelId, GuildId};
 
 use super::filter::{Filter, Trait};
 use crate::backup::coverage::KnownChannel;
-use crate::backup::options::{self as backup, known_channels};
+use crate::backup::options::{self as backup};
 use crate::fields;
+use crate::request::known_channels;
 
 /// Most messages of one order.
 pub const TOTAL_MAX_MESSAGES: u32 = 1000;
