@@ -73,12 +73,7 @@ async fn story_behind_the_tap(library: Library, shards: usize, fewer: usize) {
     // The relay asks for this, whatever the library asks for.
     let compression = "zstd-stream";
     let mut client = Stranger::behind_the_tap(library).await.unwrap();
-    let rules = json!({"users": false});
-    let _: Value = client
-        .control
-        .call(http::Method::POST, "/ctl/limits", &rules)
-        .await
-        .unwrap();
+    talk_freely(&client).await;
     logs_in(&mut client, shards, compression).await;
     reads_messages(&mut client).await;
     knows_members(&mut client).await;
@@ -95,9 +90,7 @@ async fn story_behind_the_tap(library: Library, shards: usize, fewer: usize) {
     logs_in(&mut client, fewer, compression).await;
     reads_messages(&mut client).await;
 
-    let violations = client.stop().await.unwrap();
-    let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
-    assert!(violations.is_empty(), "{}", violations.join("\n"));
+    ends_clean(client).await;
 }
 
 /// Op 9: a session that may go on does, and one that may not is followed by another.
@@ -140,13 +133,7 @@ async fn survives_invalid_sessions(client: &mut Stranger, shards: usize) {
 /// `shards` and `compression` are how the library is expected to connect.
 async fn story(library: Library, shards: usize, compression: &str) {
     let mut client = Stranger::start(library).await.unwrap();
-    // People may talk as fast as this script does.
-    let rules = json!({"users": false});
-    let _: Value = client
-        .control
-        .call(http::Method::POST, "/ctl/limits", &rules)
-        .await
-        .unwrap();
+    talk_freely(&client).await;
 
     logs_in(&mut client, shards, compression).await;
     reads_messages(&mut client).await;
@@ -158,6 +145,20 @@ async fn story(library: Library, shards: usize, compression: &str) {
     answers_interactions(&mut client).await;
     resumes(&mut client, shards).await;
 
+    ends_clean(client).await;
+}
+
+/// People may talk as fast as this script does.
+async fn talk_freely(client: &Stranger) {
+    let rules = json!({"users": false});
+    let _: Value = client
+        .control
+        .call(http::Method::POST, "/ctl/limits", &rules)
+        .await
+        .unwrap();
+}
+
+async fn ends_clean(client: Stranger) {
     let violations = client.stop().await.unwrap();
     let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
     assert!(violations.is_empty(), "{}", violations.join("\n"));

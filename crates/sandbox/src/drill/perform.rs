@@ -9,12 +9,13 @@ use splashtail_sandbox_world::world::permissions as perm;
 use splashtail_sandbox_world::world::{Door, Guild, Id, World};
 
 use super::cast::{Hook, Stage};
-use super::requests::{Call, Hand, id};
+use super::requests::{Call, Hand, NO_ANSWER, id};
 use super::script::{Act, Step, Who};
 use super::spoils::{Post, Spoils};
 use super::tally::Outcome;
 use super::traces::Trace;
 use super::types::Damage;
+use crate::server::struck::joining;
 
 /// Carries an act out and notes what it brought; also the milliseconds until its answer was there.
 pub(super) fn perform(
@@ -87,10 +88,14 @@ fn attempt(
     match act {
         Act::Join | Act::AskToJoin => {
             let door = Door::Guild(guild);
+            let kept_back = call.knock(&joining(guild))?;
             let entered = call
                 .sandbox
                 .with_world(|world| people::join(world, me, door, "I like it here"));
             let entered = entered.map_err(|error| Outcome::refused(error.code.to_string()))?;
+            if kept_back {
+                return Err(Outcome::refused(NO_ANSWER));
+            }
             let guest = matches!(who, Who::Guest(_));
             // Where members are approved by hand, everybody who comes only asks.
             let request = entered.filter(|answer| answer["application_status"].is_string());

@@ -12,7 +12,7 @@ use super::tally::Outcome;
 use crate::server::struck::Struck;
 
 /// What a refusal is called when a fault kept the answer back.
-const NO_ANSWER: &str = "no answer";
+pub(super) const NO_ANSWER: &str = "no answer";
 /// How the attackers explain themselves to the audit log.
 const REASON: &str = "drill";
 const AGENT: HeaderValue = HeaderValue::from_static("DiscordBot (https://drill.example, 1)");
@@ -57,9 +57,7 @@ impl Call<'_> {
         if !matches!(self.hand, Hand::Nobody) {
             request = request.with_reason(REASON);
         }
-        let struck = Struck::draw(self.sandbox, self.caller(), &request);
-        self.took_ms
-            .set(self.took_ms.get().saturating_add(struck.late_ms));
+        let struck = self.strike(&request);
         let answer = match struck.answer {
             Some(answer) => answer,
             None => self.sandbox.dispatch(actor, request),
@@ -70,10 +68,26 @@ impl Call<'_> {
         if answer.is_success() {
             return Ok(answer.json());
         }
-        Err(Outcome::Refused {
-            code: code(&answer),
-            wait_ms: wait_ms(&answer),
-        })
+        Err(refusal(&answer))
+    }
+
+    /// For what is clicked, and is no request of the API: whether the answer will be kept back.
+    ///
+    /// # Errors
+    /// A fault answers instead.
+    pub fn knock(&self, request: &Request) -> Result<bool, Outcome> {
+        let struck = self.strike(request);
+        match struck.answer {
+            Some(answer) => Err(refusal(&answer)),
+            None => Ok(struck.kept_back),
+        }
+    }
+
+    fn strike(&self, request: &Request) -> Struck {
+        let struck = Struck::draw(self.sandbox, self.caller(), request);
+        let took = self.took_ms.get().saturating_add(struck.late_ms);
+        self.took_ms.set(took);
+        struck
     }
 
     /// Whom rules of faults take the sender for.
@@ -101,6 +115,13 @@ impl Call<'_> {
 
     pub fn delete(&self, path: String) -> Result<Value, Outcome> {
         self.send(Method::DELETE, path, "", Value::Null)
+    }
+}
+
+fn refusal(answer: &Response) -> Outcome {
+    Outcome::Refused {
+        code: code(answer),
+        wait_ms: wait_ms(answer),
     }
 }
 

@@ -11,7 +11,7 @@ use splashtail_sandbox_world::faults::{Action, Facts};
 use splashtail_sandbox_world::journal::Caller;
 use splashtail_sandbox_world::rest::limits::Stand;
 use splashtail_sandbox_world::rest::{Actor, Request, Response, VIA, find_route};
-use splashtail_sandbox_world::world::Id;
+use splashtail_sandbox_world::world::{Id, World};
 
 use super::Edge;
 use crate::timer::sleep;
@@ -66,7 +66,32 @@ impl Struck {
     }
 }
 
+/// What a client sends when its user joins a server that lets everyone in.
+pub(crate) fn joining(guild: Id) -> Request {
+    let path = format!("/guilds/{guild}/members/@me");
+    Request::act(Method::PUT, path, &Value::Null)
+}
+
 impl Edge {
+    /// Does what a person clicks, for which bots have no request: faults strike it as they strike
+    /// the `request` that a client would send. `None` when a fault keeps the answer back.
+    pub(crate) async fn click_as<T>(
+        &self,
+        user: Id,
+        request: &Request,
+        click: impl FnOnce() -> T,
+    ) -> Option<Result<T, Response>> {
+        let struck = Struck::draw(&self.sandbox, Some(user), request);
+        if struck.late_ms > 0 {
+            sleep(&self.sandbox.clock, Duration::from_millis(struck.late_ms)).await;
+        }
+        if let Some(answer) = struck.answer {
+            return Some(Err(answer));
+        }
+        let done = click();
+        (!struck.kept_back).then_some(Ok(done))
+    }
+
     /// Sends a request of a person in a client: faults strike it like any other, and what is slow
     /// is slow. `None` when a fault keeps the answer back; the request may have had its effect.
     pub(crate) async fn request_as(&self, user: Id, request: Request) -> Option<Response> {
@@ -125,10 +150,8 @@ pub(super) fn strikes_on(
             .map(|(_, value)| value.clone())
     };
     let guild = parameter("guild_id").or_else(|| {
-        let channel: Id = parameter("channel_id")?.parse().ok()?;
-        sandbox
-            .with_world(|world| world.guild_of(channel))
-            .map(|g| g.to_string())
+        let guild = sandbox.with_world(|world| guild_in(world, path))?;
+        Some(guild.to_string())
     });
     sandbox.faults.on_request(&Facts {
         method: method.as_str(),
@@ -138,6 +161,18 @@ pub(super) fn strikes_on(
         token,
         ..Facts::default()
     })
+}
+
+/// The guild that a path leads into, whether or not bots have a route of that name.
+fn guild_in(world: &World, path: &str) -> Option<Id> {
+    let mut steps = path.split('/').skip(1);
+    let (kind, name) = (steps.next()?, steps.next()?);
+    match kind {
+        "guilds" => name.parse().ok(),
+        "channels" => world.guild_of(name.parse().ok()?),
+        "invites" => world.invites.get(name).map(|invite| invite.guild),
+        _ => None,
+    }
 }
 
 /// The answer of a fault.

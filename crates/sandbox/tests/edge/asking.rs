@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{
-    ActKind, Damage, Defence, DrillEnd, DrillKind, NewDrill, RaidManner,
+    Act, ActKind, Damage, Defence, DrillEnd, DrillKind, NewDrill, RaidManner,
 };
 use splashtail_sandbox_world::seed::small;
 
@@ -156,4 +156,33 @@ async fn whoever_waits_for_an_answer_attacks_slower() {
     b.clock.advance(Duration::from_secs(2));
     let report = end(&ctl, id).await;
     assert_eq!(report.times.last_act_ms, Some(4000));
+}
+
+#[tokio::test]
+async fn faults_strike_what_people_click() {
+    let (b, ctl) = frozen().await;
+    let join = format!("/guilds/{}/members/@me", small::GUILDS[0]);
+    let down = json!({"match": {"route": join}, "action": {"type": "status", "status": 503},
+        "times": 2});
+    fault(&ctl, down).await;
+    let newcomer = Act {
+        guild_id: Some(small::GUILDS[0].to_string()),
+        actors: Some(vec!["1400000000000000001".to_owned()]),
+        ..Act::default()
+    };
+    let owner = small::OWNER.to_string();
+    let joined = ctl.act(&owner, "join", &newcomer).await.unwrap();
+    assert_eq!(joined.results[0].status, 503);
+    let report = play(&b, &ctl, &order(DrillKind::Raid, 2, 10.0)).await;
+    assert_eq!(report.refused, [("503".into(), 1)].into());
+    assert_eq!(report.achieved[&Damage::MembersJoined], 1);
+
+    // By the guild that the path leads into; the answer is lost, not the effect.
+    let mute = json!({"match": {"guild": small::GUILDS[0].to_string()},
+        "action": {"type": "hang"}, "times": 1});
+    fault(&ctl, mute).await;
+    let joined = ctl.act(&owner, "join", &newcomer).await.unwrap();
+    assert_eq!(joined.results[0].status, 0);
+    let again = ctl.act(&owner, "join", &newcomer).await.unwrap();
+    assert_eq!(again.results[0].status, 204, "is in already");
 }

@@ -81,6 +81,7 @@ impl From<Kind> for InteractKind {
 #[command(after_help = "\
 Examples:
   ctl interact adam slash \"backups create\" --guild Harbour --channel general messages:true
+  ctl interact adam slash mode --guild Harbour --channel general mode:on
   ctl interact adam autocomplete \"backups create\" --guild Harbour --channel general --focused name name:ni
   ctl interact adam button confirm --guild Harbour --channel general
   ctl interact adam select menu --guild Harbour --channel general first second
@@ -112,7 +113,8 @@ pub(super) struct InteractArgs {
     /// Real time to wait for the answer.
     #[arg(long, default_value_t = 5000)]
     wait_ms: u64,
-    /// Options or fields as `name:value`; plain values for a select menu.
+    /// Options or fields as `name:value`, a choice by its name or value; plain values for a select
+    /// menu.
     values: Vec<String>,
 }
 

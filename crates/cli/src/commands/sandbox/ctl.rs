@@ -108,7 +108,8 @@ enum CtlCommand {
     /// Rate limits: their rules, and those in use
     Limits {
         /// Replace the rules; those left out get their default: `{"enabled": false}`,
-        /// `{"buckets": {"create_message": {"limit": 1, "per_ms": 60000}}}`.
+        /// `{"buckets": {"create_message": {"limit": 1, "per_ms": 60000}}}`. With `"sliding": true` uses
+        /// come back one by one.
         #[arg(long, value_parser = json, value_name = "JSON")]
         set: Option<Value>,
     },

@@ -13,6 +13,7 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use serde_json::{Value, json};
 use splashtail_core::text::nearest;
+use splashtail_sandbox_world::rest::Response;
 use splashtail_sandbox_world::rest::error::ApiError;
 use splashtail_sandbox_world::rest::people;
 use splashtail_sandbox_world::world::permissions::ADMINISTRATOR;
@@ -117,7 +118,15 @@ fn numbered(body: &Value, n: usize) -> Value {
 
 async fn perform(edge: &Edge, user: Id, spec: &ActSpec, act: &Act) -> Result<ActResult, Failure> {
     let mut request = match &spec.way {
-        Way::Click(click, _) => return clicked(edge, user, *click, act),
+        Way::Click(click, _) => {
+            let request = plan::click(*click, act);
+            let done = edge.click_as(user, &request, || clicked(edge, user, *click, act));
+            return match done.await {
+                None => Ok(ActResult::default()),
+                Some(Ok(done)) => done,
+                Some(Err(answer)) => Ok(told(&answer)),
+            };
+        }
         Way::Request(method, template) => plan::request(method, template, &spec.body, act)?,
         Way::Any => plan::any(act)?,
     };
@@ -125,10 +134,14 @@ async fn perform(edge: &Edge, user: Id, spec: &ActSpec, act: &Act) -> Result<Act
         request = request.with_reason(reason);
     }
     let answer = edge.request_as(user, request).await;
-    Ok(answer.map_or_else(ActResult::default, |answer| ActResult {
+    Ok(answer.as_ref().map_or_else(ActResult::default, told))
+}
+
+fn told(answer: &Response) -> ActResult {
+    ActResult {
         status: answer.status,
         body: answer.json(),
-    }))
+    }
 }
 
 fn unknown(name: &str) -> Failure {

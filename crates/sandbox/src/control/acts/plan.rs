@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use splashtail_sandbox_world::rest::Request;
 use splashtail_sandbox_world::world::Id;
 
-use super::table::{Argument, Piece, Sent, brackets, pieces};
+use super::table::{Argument, Click, Piece, Sent, brackets, pieces};
 use super::upload;
 use crate::control::types::Act;
 use crate::control::{Failure, id};
@@ -25,6 +25,32 @@ pub(super) fn request(
         Sent::Target(key) => json!({*key: needed(&act.target_id, "target_id")?}),
     };
     upload::request(method.clone(), path(template, act)?, &body, &act.files)
+}
+
+/// What a client sends when its user clicks this, for rules of faults to look at: bots have no such
+/// request.
+pub(super) fn click(click: Click, act: &Act) -> Request {
+    let of = |id: &Option<String>| id.clone().unwrap_or_default();
+    let (guild, channel) = (of(&act.guild_id), of(&act.channel_id));
+    let (message, target) = (of(&act.message_id), of(&act.target_id));
+    let code = act.body["code"].as_str().unwrap_or_default();
+    let (method, path) = match click {
+        Click::Join => (Method::PUT, format!("/guilds/{guild}/members/@me")),
+        Click::UseInvite => (Method::POST, format!("/invites/{code}")),
+        Click::WithdrawRequest => (Method::DELETE, format!("/guilds/{guild}/requests/@me")),
+        Click::AcceptRules => (Method::PUT, format!("/guilds/{guild}/requests/@me")),
+        Click::PickRoles => (
+            Method::POST,
+            format!("/guilds/{guild}/onboarding-responses"),
+        ),
+        Click::Vote => (
+            Method::PUT,
+            format!("/channels/{channel}/polls/{message}/answers/@me"),
+        ),
+        Click::Deauthorise => (Method::DELETE, format!("/oauth2/tokens/{target}")),
+        Click::AddBot => (Method::POST, "/oauth2/authorize".to_owned()),
+    };
+    Request::act(method, path, &Value::Null)
 }
 
 /// The request that the body describes.
