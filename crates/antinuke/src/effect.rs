@@ -143,6 +143,8 @@ pub enum Notice {
     Owner,
     /// Somebody trusted went beyond what is normal.
     Trusted,
+    /// Somebody went beyond a limit about which nothing is done here.
+    OnlyTold,
     /// Deeds have no entries: nobody can be held responsible.
     Blind,
     /// The bot was timed out.

@@ -64,8 +64,8 @@ impl Case<'_> {
     }
 }
 
-/// The next step against somebody.
-pub fn next(case: Case<'_>, sight: Sight<'_>, policy: &Policy) -> Next {
+/// The next step against somebody; `ladder` is what is done to people, rung by rung.
+pub fn next(case: Case<'_>, sight: Sight<'_>, policy: &Policy, ladder: &[Answer]) -> Next {
     let mine = sight.my_permissions();
     if sight.is_bot(case.user) {
         return bot(case, sight, mine);
@@ -79,19 +79,20 @@ pub fn next(case: Case<'_>, sight: Sight<'_>, policy: &Policy) -> Next {
             false => Next::Beyond(Vec::new()),
         };
     };
-    if member.gone.is_some() && policy.answer != Answer::Ban && case.tried.is_empty() {
+    let bans_first = ladder.first() == Some(&Answer::Ban);
+    if member.gone.is_some() && !bans_first && case.tried.is_empty() {
         return Next::Harmless;
     }
     let roles = member.roles.clone();
     if !sight.outranks(case.user, &roles) {
         return Next::Beyond(beyond(&case, sight, &roles, mine));
     }
-    let order: &[Rung] = match policy.answer {
-        Answer::TakeRoles => &[Rung::TakeRoles, Rung::Kick, Rung::Ban],
-        Answer::Kick => &[Rung::Kick, Rung::Ban, Rung::TakeRoles],
-        Answer::Ban => &[Rung::Ban, Rung::Kick, Rung::TakeRoles],
-    };
-    for rung in order.iter().copied().filter(|rung| case.may(*rung)) {
+    let order = ladder.iter().map(|answer| match answer {
+        Answer::TakeRoles => Rung::TakeRoles,
+        Answer::Kick => Rung::Kick,
+        Answer::Ban => Rung::Ban,
+    });
+    for rung in order.filter(|rung| case.may(*rung)) {
         let calls = match rung {
             Rung::TakeRoles if mine & bits::MANAGE_ROLES != 0 => {
                 take_roles(&case, sight, policy, &roles)

@@ -29,7 +29,7 @@ pub use actor::{Actor, State};
 pub use effect::{
     Alert, Call, CallKey, Effect, Inverse, Method, Notice, Outcome, Poll, Rung, Timing,
 };
-pub use engine::{Command, Engine, Input, NOBODY, Saved, SavedAct};
+pub use engine::{Command, Engine, Input, NOBODY, Nearness, Saved, SavedAct};
 pub use incident::{
     ActRecord, CallRecord, Incident, IncidentKind, IncidentState, Loss, Rule, Suspect, Times,
 };

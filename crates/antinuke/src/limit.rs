@@ -121,6 +121,16 @@ pub enum Column {
     Bot,
 }
 
+impl Column {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Moderator => "moderator",
+            Self::Administrator => "administrator",
+            Self::Bot => "bot",
+        }
+    }
+}
+
 /// The most that is normal within a minute, an hour and a day; of points within a minute, ten
 /// minutes and a day. More is a hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use splashtail_guild::Id;
 
+use crate::incident::Rule;
 use crate::limit::{Column, LimitType, Spans, default_points};
 use crate::moment::Moment;
 
@@ -38,6 +39,17 @@ pub enum Answer {
     Ban,
 }
 
+impl Answer {
+    /// Rung by rung: the next one when one is refused, or they go on.
+    pub const fn ladder(self) -> &'static [Self] {
+        match self {
+            Self::TakeRoles => &[Self::TakeRoles, Self::Kick, Self::Ban],
+            Self::Kick => &[Self::Kick, Self::Ban, Self::TakeRoles],
+            Self::Ban => &[Self::Ban, Self::Kick, Self::TakeRoles],
+        }
+    }
+}
+
 /// Acts of some types by somebody that are meant to be many for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Maintenance {
@@ -64,6 +76,9 @@ pub struct Policy {
     pub points: BTreeMap<Column, Spans>,
     pub trusted: Trusted,
     pub answer: Answer,
+    /// What is done rung by rung about too much of a type, in place of what the answer leads to. No
+    /// rung at all: people are told, and nothing is done.
+    pub actions: BTreeMap<LimitType, Vec<Answer>>,
     /// Given to whoever loses their roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine_role: Option<Id>,
@@ -108,6 +123,33 @@ impl Policy {
         scale(spans, how, how.share, 2)
     }
 
+    /// Whether people are only told when there is too much of a type. It counts for nothing else.
+    pub fn only_tells(&self, kind: LimitType) -> bool {
+        self.actions.get(&kind).is_some_and(Vec::is_empty)
+    }
+
+    /// Whether a rule is one of which people are told, and nothing is done about it.
+    pub fn is_only_told(&self, rule: &Rule) -> bool {
+        matches!(rule, Rule::Limit { kind, .. } if self.only_tells(*kind))
+    }
+
+    /// What is done rung by rung when these rules were broken: the hardest of what each of them asks
+    /// for. Points come from acts, so they ask for something only where no other rule does.
+    pub fn ladder(&self, rules: &[Rule]) -> &[Answer] {
+        let broken = rules.iter().filter(|rule| **rule != Rule::WentOn);
+        let named = broken.filter(|rule| !matches!(rule, Rule::Points { .. }));
+        let asked = named.map(|rule| self.actions_of(rule).unwrap_or(self.answer.ladder()));
+        let hardest = asked.max_by_key(|ladder| (ladder.first().copied(), ladder.len()));
+        hardest.unwrap_or(self.answer.ladder())
+    }
+
+    fn actions_of(&self, rule: &Rule) -> Option<&[Answer]> {
+        match rule {
+            Rule::Limit { kind, .. } => self.actions.get(kind).map(Vec::as_slice),
+            _ => None,
+        }
+    }
+
     pub fn trusts(&self, user: Id, roles: &[Id]) -> bool {
         let trusted = &self.trusted;
         trusted.users.contains(&user) || roles.iter().any(|role| trusted.roles.contains(role))
@@ -128,15 +170,22 @@ impl Policy {
             let given = bounds.iter().filter(|b| **b != crate::limit::NEVER);
             if given.clone().any(|bound| *bound == 0) {
                 // Otherwise the next ordinary act of anybody is an attack.
-                problems.push(format!("{name} ({column:?}): at least 1"));
+                problems.push(format!("{name} ({}): at least 1", column.name()));
             }
             if given.clone().any(|bound| *bound > MAX_BOUND) {
-                problems.push(format!("{name} ({column:?}): at most {MAX_BOUND}"));
+                problems.push(format!("{name} ({}): at most {MAX_BOUND}", column.name()));
             }
-            if !bounds.is_sorted() {
+            if !given.is_sorted() {
                 problems.push(format!(
-                    "{name} ({column:?}): a longer time cannot have a lower limit"
+                    "{name} ({}): a longer time cannot have a lower limit",
+                    column.name()
                 ));
+            }
+        }
+        for (kind, ladder) in &self.actions {
+            let again = |(at, rung): (usize, &Answer)| ladder[..at].contains(rung);
+            if ladder.iter().enumerate().any(again) {
+                problems.push(format!("{}: nothing is done twice", kind.name()));
             }
         }
         if self.trusted.users.len() + self.trusted.roles.len() > MAX_TRUSTED {
@@ -239,6 +288,47 @@ mod tests {
     }
 
     #[test]
+    fn the_hardest_of_what_broken_rules_ask_for_is_done() {
+        let broken = |kind| Rule::Limit {
+            kind,
+            span: crate::window::Span::Minute,
+            count: 60,
+            limit: 40,
+            together: false,
+        };
+        let (ban, kick, invite) = (LimitType::Ban, LimitType::Kick, LimitType::InviteCreate);
+        let mut policy = Policy::default();
+        policy.actions.insert(ban, vec![Answer::Ban]);
+        policy.actions.insert(kick, vec![Answer::TakeRoles]);
+        policy.actions.insert(invite, Vec::new());
+        let ladder = |kinds: &[LimitType]| {
+            let rules: Vec<Rule> = kinds.iter().map(|kind| broken(*kind)).collect();
+            policy.ladder(&rules).to_vec()
+        };
+        let default = Answer::TakeRoles.ladder();
+        assert_eq!(ladder(&[]), default);
+        assert_eq!(ladder(&[LimitType::RoleAdd]), default);
+        assert_eq!(ladder(&[ban]), [Answer::Ban]);
+        assert_eq!(ladder(&[kick]), [Answer::TakeRoles]);
+        assert_eq!(ladder(&[kick, invite]), [Answer::TakeRoles]);
+        assert_eq!(ladder(&[kick, LimitType::RoleAdd]), default);
+        assert_eq!(ladder(&[kick, ban]), [Answer::Ban]);
+        let points = Rule::Points {
+            span: crate::window::Span::Minute,
+            points: 60,
+            limit: 40,
+            together: false,
+        };
+        assert_eq!(policy.ladder(&[points]), default);
+        assert_eq!(policy.ladder(&[points, broken(kick)]), [Answer::TakeRoles]);
+        assert!(policy.is_only_told(&broken(invite)) && !policy.is_only_told(&broken(ban)));
+        assert!(!policy.is_only_told(&Rule::WentOn));
+        assert!(policy.problems().is_empty());
+        policy.actions.insert(ban, vec![Answer::Ban, Answer::Ban]);
+        assert_eq!(policy.problems(), ["ban: nothing is done twice"]);
+    }
+
+    #[test]
     fn absurd_limits_are_named() {
         let mut policy = Policy::default();
         assert!(policy.problems().is_empty());
@@ -247,7 +337,7 @@ mod tests {
         assert_eq!(policy.problems().len(), 2);
         let row = [(Column::Bot, Spans([0, 0, NEVER]))];
         policy.limits.insert(LimitType::Ban, row.into());
-        assert_eq!(policy.problems(), ["ban (Bot): at least 1"]);
+        assert_eq!(policy.problems(), ["ban (bot): at least 1"]);
         let text = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), policy);
         assert_eq!(

@@ -391,7 +391,9 @@ impl Engine {
     ) {
         let policy = self.policy.clone();
         let next = self.with_case(incident, user, |case, engine| {
-            ladder::next(case, engine.sight(structure), &policy)
+            let open = engine.incidents.get(&incident);
+            let rules = open.map_or(&[][..], |open| &open.rules);
+            ladder::next(case, engine.sight(structure), &policy, policy.ladder(rules))
         });
         match next {
             Next::Calls(calls) => {

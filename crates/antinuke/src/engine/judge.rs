@@ -9,7 +9,7 @@ use super::{Engine, Evidence, MAX_EVIDENCE, MAX_OBJECTS, NOBODY, bounded};
 use crate::act::{Act, Instant};
 use crate::actor::{State, fold_id};
 use crate::bits::{ADMINISTRATOR, POWER};
-use crate::effect::Effect;
+use crate::effect::{Alert, Effect, Notice};
 use crate::entry::{Entry, action as a};
 use crate::incident::{IncidentKind, Rule};
 use crate::limit::{Column, LimitType as T, NEVER, UNIT};
@@ -118,6 +118,17 @@ impl Engine {
         };
         let mut all = rules;
         all.extend(&shared);
+        if all.iter().all(|rule| self.policy.is_only_told(rule)) {
+            let alert = Alert {
+                notice: Notice::OnlyTold,
+                incident: None,
+                about: Some(actor),
+                owner: false,
+            };
+            self.tell(alert, now, out);
+            self.repair_without_blame(actor, act, structure, now, out);
+            return;
+        }
         if self.actor(actor).is_held() && shared.is_empty() {
             self.repair_in_incident(actor, act, structure, now, out);
             return;
@@ -164,10 +175,11 @@ impl Engine {
         if discount != NOTHING {
             for (place, count) in act.counts.iter().enumerate() {
                 let first = place == 0;
+                let harms = first && !self.policy.only_tells(count.kind);
                 let mark = Mark {
                     entry: act.id.get(),
                     target: fold_id(common),
-                    points: if first { discount.of(act.points) } else { 0 },
+                    points: if harms { discount.of(act.points) } else { 0 },
                     count: discount.of(count.count),
                     kind: count.kind as u8,
                     flags: if first { flags } else { FURTHER | DISCOUNTED },
@@ -396,7 +408,7 @@ impl Engine {
         }
     }
 
-    fn measure(&self, user: Id, structure: &Structure, at: Moment) -> Measure {
+    pub(super) fn measure(&self, user: Id, structure: &Structure, at: Moment) -> Measure {
         let state = self.actor_state(user);
         let roles = self.members.get(user).map(|m| m.roles.clone());
         Measure {

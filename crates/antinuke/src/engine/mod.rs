@@ -8,6 +8,7 @@ mod contain;
 mod gateway;
 mod inquiry;
 mod judge;
+mod near;
 mod own;
 mod panicking;
 mod rank;
@@ -36,6 +37,7 @@ use crate::tag::TagKey;
 use crate::window::Mark;
 use inquiry::Inquiry;
 
+pub use near::Nearness;
 pub use saved::{Saved, SavedAct};
 
 /// Entries remembered, so that none counts twice.

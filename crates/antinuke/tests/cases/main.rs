@@ -1,6 +1,7 @@
 //! The cases of the design, by number, data in and data out.
 #![allow(clippy::unwrap_used)]
 
+mod actions;
 mod actors;
 mod colluders;
 mod days;
