@@ -8,6 +8,7 @@ pub mod clicks;
 pub mod cluster;
 pub mod colours;
 pub mod configuration;
+pub mod confirm;
 pub mod discord_http;
 pub mod error;
 pub mod events;

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
-use serenity::{ComponentInteractionCollector, ComponentInteractionDataKind};
+use serenity::{
+    ComponentInteractionCollector, ComponentInteractionDataKind, CreateActionRow, CreateButton,
+};
 
 use crate::app::Context;
 use crate::clicks;
@@ -105,6 +107,22 @@ fn decide(target: Option<&str>, value: Option<&str>) -> Click {
         Some(number) => page(number),
         None => Click::Unknown,
     }
+}
+
+/// Previous and next; none where there is one page.
+pub fn buttons(prefix: &str, page: usize, pages: usize) -> Vec<CreateActionRow> {
+    if pages == 1 && page == 0 {
+        return Vec::new();
+    }
+    let previous = match page.checked_sub(1) {
+        Some(target) => CreateButton::new(format!("{prefix}:{target}")),
+        None => CreateButton::new(format!("{prefix}:none")).disabled(true),
+    };
+    let next = CreateButton::new(format!("{prefix}:{}", page + 1)).disabled(page + 1 >= pages);
+    vec![CreateActionRow::Buttons(vec![
+        previous.label("Previous"),
+        next.label("Next"),
+    ])]
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use splashtail_api_types::modules::CanonicalModule;
 use splashtail_permissions::{ExtendedData, ModuleFacts, NativePermissions};
 
 use crate::events::{Listener, Subscription};
+use crate::guilds::FOLLOWED;
 use crate::settings::Setting;
 
 #[derive(Default)]
@@ -43,7 +44,17 @@ pub struct Need {
 }
 
 impl Need {
-    /// `{"permission":"1024","name":"View Channels","why":…}` or `{"intents":"2","why":…}`.
+    /// `**View Audit Log**: why`
+    pub fn words(&self) -> String {
+        let what = match self.what {
+            Needed::Permission(permission) => permission.to_string(),
+            Needed::Intents(intents) => names(intents),
+        };
+        format!("**{what}**: {}", self.why)
+    }
+
+    /// `{"permission":"1024","name":"View Channels","why":…}` or
+    /// `{"intents":"2","name":"Guild Members","why":…}`.
     pub fn describe(&self) -> Value {
         let why = self.why;
         match self.what {
@@ -51,7 +62,8 @@ impl Need {
                 json!({ "permission": permission, "name": permission.to_string(), "why": why })
             }
             Needed::Intents(intents) => {
-                json!({ "intents": intents.bits().to_string(), "why": why })
+                let bits = intents.bits().to_string();
+                json!({ "intents": bits, "name": names(intents), "why": why })
             }
         }
     }
@@ -109,6 +121,20 @@ impl Registry {
         self.modules.iter().map(|module| &module.canonical)
     }
 
+    /// What the gateway is asked for: what servers are followed by, what modules hear, and what they
+    /// say that they need besides.
+    pub fn intents(&self) -> GatewayIntents {
+        let heard = self.modules.iter().filter_map(|m| m.listener.as_ref());
+        let heard = heard.map(|listener| listener.kinds().intents());
+        let needed = self.modules.iter().flat_map(|module| &module.needs);
+        let needed = needed.filter_map(|need| match need.what {
+            Needed::Intents(intents) => Some(intents),
+            Needed::Permission(_) => None,
+        });
+        let all = heard.chain(needed);
+        all.fold(FOLLOWED.intents(), |all, some| all | some)
+    }
+
     /// For the router.
     pub fn listeners(&self) -> Vec<Subscription> {
         let listening = self.modules.iter().filter_map(|module| {
@@ -134,4 +160,18 @@ impl Registry {
             .iter()
             .flat_map(|module| module.settings.iter().map(|setting| (module.id, setting)))
     }
+}
+
+fn names(intents: GatewayIntents) -> String {
+    let names = intents.iter_names().map(|(name, _)| words(name));
+    names.collect::<Vec<_>>().join(" + ")
+}
+
+/// `MESSAGE_CONTENT` as people write it.
+fn words(name: &str) -> String {
+    let words = name.split('_').map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        format!("{first}{}", rest.to_lowercase())
+    });
+    words.collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,14 +11,16 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use chrono::DateTime;
 use serde_json::{Value, json};
+use splashtail_api_types::guilds::BaseGuildUserInfo;
 use splashtail_bot::arguments::Cluster;
 use splashtail_bot::cluster::{GuildPresence, ShardView};
 use splashtail_bot::framework::check::CommandChecks;
 use splashtail_bot::iserver::{
-    Answering, Answers, CLIENTS, MAX_BODY, MAX_GUILDS, SettingAnswers, SettingQuestion, router,
+    Answering, Answers, CLIENTS, Caches, GuildAnswers, MAX_BODY, MAX_GUILDS, SettingAnswers,
+    SettingQuestion, router,
 };
 use splashtail_core::clock::{ManualClock, SystemClock};
-use splashtail_core::ids::{ClusterId, GuildId, ShardId, UserId};
+use splashtail_core::ids::{ClusterId, GuildId, RoleId, ShardId, UserId};
 use splashtail_ipc::http::{ErrorResponse, Readiness};
 use splashtail_ipc::launcher::ShardHealth;
 use splashtail_ipc::signing::{SignatureGate, Signer, Verifier};
@@ -110,7 +112,58 @@ impl SettingAnswers for Echo {
     }
 }
 
+/// One member, 7, of guild 1.
+struct OneGuild;
+
+#[async_trait]
+impl GuildAnswers for OneGuild {
+    async fn info(&self, guild: GuildId, user: UserId) -> Result<BaseGuildUserInfo, ErrorResponse> {
+        let missing = |code: &str| ErrorResponse::new(StatusCode::NOT_FOUND, code, "not here");
+        match (guild.get(), user.get()) {
+            (1, 7) => Ok(BaseGuildUserInfo {
+                owner_id: user,
+                name: "Harbour".to_owned(),
+                icon: None,
+                roles: BTreeMap::new(),
+                user_roles: vec![RoleId::new(900).unwrap()],
+                bot_roles: Vec::new(),
+            }),
+            (1, _) => Err(missing("unknown_member")),
+            _ => Err(missing("unknown_guild")),
+        }
+    }
+}
+
+/// What was invalidated and toggled.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Caches for Told {
+    fn invalidate(&self, guild: GuildId, user: Option<UserId>) {
+        self.0.lock().unwrap().push(format!("{guild} {user:?}"));
+    }
+
+    fn toggle(
+        &self,
+        guild: Option<GuildId>,
+        module: &str,
+        enabled: bool,
+    ) -> Result<(), ErrorResponse> {
+        if module == "core" {
+            let status = StatusCode::CONFLICT;
+            return Err(ErrorResponse::new(status, "not_toggleable", "it stays"));
+        }
+        let told = format!("{guild:?} {module} {enabled}");
+        self.0.lock().unwrap().push(told);
+        Ok(())
+    }
+}
+
 fn server(ready: bool) -> Router {
+    server_that_tells(ready, Arc::default())
+}
+
+fn server_that_tells(ready: bool, told: Arc<Told>) -> Router {
     let cluster = Cluster {
         name: "Flare".to_owned(),
         shards: vec![ShardId(0), ShardId(1)],
@@ -129,6 +182,8 @@ fn server(ready: bool) -> Router {
         modules: json!({"core": {"id": "core"}, "a": {"id": "a"}}),
         checks: Arc::new(OwnersOnly),
         settings: Arc::new(Echo),
+        guilds: Arc::new(OneGuild),
+        caches: told,
     };
     assert!(answers.set(answering).is_ok());
     router(
@@ -278,6 +333,83 @@ async fn permission_questions() {
         (421, "wrong_cluster")
     );
     assert_eq!(misdirected.json()["context"]["shard"], "1");
+}
+
+#[tokio::test]
+async fn members_of_guilds() {
+    let about = |guild: u64, user: u64| {
+        json!({"BaseGuildUserInfo": {"guild_id": guild.to_string(), "user_id": user.to_string()}})
+            .to_string()
+    };
+    let known = ask(&about(1, 7)).await;
+    let expected = json!({"owner_id": "7", "name": "Harbour", "icon": null, "roles": {},
+        "user_roles": ["900"], "bot_roles": []});
+    assert_eq!((known.status, known.json()), (200, expected));
+    for (guild, user, status, code) in [
+        (1, 8, 404, "unknown_member"),
+        (3, 7, 404, "unknown_guild"),
+        (1 << 22, 7, 421, "wrong_cluster"),
+    ] {
+        let refused = ask(&about(guild, user)).await;
+        assert_eq!((refused.status, refused.code().as_str()), (status, code));
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_is_told_that_it_is_old() {
+    let told = Arc::new(Told::default());
+    let ask = async |query: Value| {
+        let request = signed(
+            &signer("api", 0),
+            Some("application/json"),
+            &query.to_string(),
+        );
+        send(server_that_tells(true, Arc::clone(&told)), request).await
+    };
+    for query in [
+        json!({"InvalidatePermissions": {"guild_id": "1"}}),
+        json!({"InvalidatePermissions": {"guild_id": "1", "user_id": "7"}}),
+        json!({"ToggleModule": {"guild_id": "1", "module": "limits", "enabled": true}}),
+        json!({"ToggleModule": {"guild_id": null, "module": "limits", "enabled": false}}),
+    ] {
+        let answer = ask(query.clone()).await;
+        let expected = json!({"message": ""});
+        assert_eq!((answer.status, answer.json()), (200, expected), "{query}");
+    }
+    let heard = ["1 None", "1 Some(UserId(7))"].map(str::to_owned);
+    assert_eq!(told.0.lock().unwrap()[..2], heard);
+    assert_eq!(told.0.lock().unwrap()[3], "None limits false");
+    let elsewhere = (1_u64 << 22).to_string();
+    for (query, status, code) in [
+        (
+            json!({"ToggleModule": {"module": "core", "enabled": false}}),
+            409,
+            "not_toggleable",
+        ),
+        (
+            json!({"ToggleModule": {"module": "limits"}}),
+            422,
+            "invalid_query",
+        ),
+        (json!({"InvalidatePermissions": {}}), 422, "invalid_query"),
+        (
+            json!({"InvalidatePermissions": {"guild_id": elsewhere.as_str()}}),
+            421,
+            "wrong_cluster",
+        ),
+        (
+            json!({"ToggleModule": {"guild_id": elsewhere, "module": "x", "enabled": true}}),
+            421,
+            "wrong_cluster",
+        ),
+    ] {
+        let answer = ask(query.clone()).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{query}"
+        );
+    }
 }
 
 #[tokio::test]

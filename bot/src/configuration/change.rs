@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use splashtail_core::ids::{ChannelId, GuildId, RoleId};
 use splashtail_storage::{Edit, NewChange, Written};
 
 use super::ask::Trial;
 use super::{Asked, Configuration, Read, Refusal, command_of, entry_of};
-use crate::settings::{Draft, Fields, Operation, Setting, SettingsError};
+use crate::settings::{
+    Actor, Column, Draft, Fields, Format, Kind, Operation, Setting, SettingsError,
+};
 
 /// Times that a change is begun anew because somebody else was faster.
 pub(super) const ATTEMPTS: u32 = 8;
@@ -13,8 +16,10 @@ pub(super) const ATTEMPTS: u32 = 8;
 /// What a change did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Changed {
-    /// The guild's settings are of this version now; it names the change.
+    /// The guild's settings are of this version now; it names the change, if there was one.
     pub version: i64,
+    /// Whether anything had to change.
+    pub made: bool,
     /// The entry as it is now, without secrets; `None` when it is gone.
     pub fields: Option<Fields>,
     /// Other entries that had to change along.
@@ -47,6 +52,7 @@ impl Configuration {
             if edits.iter().all(|edit| edit.before == edit.after) {
                 return Ok(Changed {
                     version: read.version,
+                    made: false,
                     fields: decided.after.map(|after| setting.shown(&after)),
                     others: 0,
                 });
@@ -54,6 +60,7 @@ impl Configuration {
             if let Some(version) = self.write(asked, &read, None, &edits).await? {
                 return Ok(Changed {
                     version,
+                    made: true,
                     fields: decided.after.map(|after| setting.shown(&after)),
                     others: edits.len() - 1,
                 });
@@ -73,12 +80,20 @@ impl Configuration {
         fields: &Fields,
     ) -> Result<Changed, Refusal> {
         let known = self.setting(setting)?;
-        let entry = entry_of(fields, known.primary_key)?;
+        let entry = entry_of(fields, &known)?;
         let read = self.read(asked.guild).await?;
-        let operation = match read.rows.get(setting, &entry) {
-            Some(_) => Operation::Update,
-            None => Operation::Create,
-        };
+        let stored = read.rows.get(setting, &entry);
+        let operation = known.way_to(stored.is_some());
+        if let Some(stored) = stored.filter(|_| !known.supports(operation)) {
+            // All there is to it is that it is there.
+            self.permit(asked, &known, Operation::Create, &read)?;
+            return Ok(Changed {
+                version: read.version,
+                made: false,
+                fields: Some(known.shown(stored)),
+                others: 0,
+            });
+        }
         self.change(asked, setting, operation, fields).await
     }
 
@@ -146,8 +161,13 @@ impl Configuration {
             return Err(SettingsError::OperationNotSupported { operation }.into());
         }
         let given = setting.read(operation, fields).map_err(Refusal::Wrong)?;
-        let entry = entry_of(&given, setting.primary_key)?;
-        let before = read.rows.get(setting.id, &entry);
+        let entry = entry_of(&given, setting)?;
+        let stored = read.rows.get(setting.id, &entry);
+        let untouched = setting.untouched();
+        let before = match operation {
+            Operation::Update => stored.or(untouched.as_ref()),
+            _ => stored,
+        };
         let column_id = || setting.primary_key.to_owned();
         let after = match (operation, before) {
             (Operation::Create, Some(_)) => {
@@ -178,8 +198,12 @@ impl Configuration {
             _ => None,
         };
         let actor = trial.actor();
+        if let Some(after) = &after {
+            self.check_objects(setting, before, after, &actor, asked.guild)?;
+        }
         let mut draft = Draft {
             guild: asked.guild,
+            now: self.now(),
             operation,
             actor: &actor,
             rows: &read.rows,
@@ -206,13 +230,61 @@ impl Configuration {
         let own = Edit {
             setting: setting.id.to_owned(),
             entry,
-            before: before.cloned().map(Value::Object),
+            before: stored.cloned().map(Value::Object),
             after: after.clone().map(Value::Object),
         };
         let mut edits = vec![own];
         edits.extend(also);
         Ok(Decided { after, edits })
     }
+
+    /// What is newly named has to be there: nobody points the bot at another server's channel.
+    fn check_objects(
+        &self,
+        setting: &Setting,
+        before: Option<&Fields>,
+        after: &Fields,
+        actor: &Actor,
+        guild: GuildId,
+    ) -> Result<(), SettingsError> {
+        for column in &setting.columns {
+            let Kind::Text { format, .. } = column.kind else {
+                continue;
+            };
+            let known: Vec<String> = before
+                .map(|b| named(b, column).collect())
+                .unwrap_or_default();
+            let is_there = |id: &String| match format {
+                Format::Channel => id
+                    .parse::<ChannelId>()
+                    .is_ok_and(|id| self.guilds.has_channel(guild, id)),
+                // Rules of its own setting say what may be done with a role's entry.
+                Format::Role if column.id != setting.primary_key => id
+                    .parse::<RoleId>()
+                    .is_ok_and(|id| actor.ranks.contains_key(&id)),
+                _ => true,
+            };
+            let mut new = named(after, column).filter(|id| !known.contains(id));
+            if new.any(|id| !is_there(&id)) {
+                return Err(SettingsError::MissingOrInvalidField {
+                    field: column.id.to_owned(),
+                    src: "I do not see it in this server".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The ids that a column names.
+fn named(fields: &Fields, column: &Column) -> impl Iterator<Item = String> {
+    let value = fields.get(column.id);
+    let items = match value {
+        Some(Value::Array(items)) => items.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    items.iter().filter_map(Value::as_str).map(str::to_owned)
 }
 
 /// What shall be written; the entry itself comes first.
@@ -240,7 +312,9 @@ impl Setting {
             }
             let value = match (given.get(column.id), &column.default) {
                 (Some(value), _) => column.read(value),
-                (None, Some(default)) if operation == Operation::Create => Ok(default.clone()),
+                (None, Some(default)) if operation == Operation::Create || is_key => {
+                    Ok(default.clone())
+                }
                 (None, None) if operation == Operation::Create && column.nullable => {
                     Ok(Value::Null)
                 }
@@ -267,6 +341,14 @@ impl Setting {
         match wrong.is_empty() {
             true => Ok(read),
             false => Err(wrong),
+        }
+    }
+
+    /// The operation that makes an entry what it shall be.
+    pub(super) fn way_to(&self, is_there: bool) -> Operation {
+        match is_there || self.is_single() {
+            true => Operation::Update,
+            false => Operation::Create,
         }
     }
 

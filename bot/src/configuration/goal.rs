@@ -55,6 +55,9 @@ impl Configuration {
         read: &mut Read,
         edits: &mut Vec<Edit>,
     ) -> Result<bool, Refusal> {
+        if goal.is_reached(read) {
+            return Ok(false);
+        }
         let setting = &goal.setting;
         let is_there = read.rows.get(setting.id, &goal.entry).is_some();
         let key = || {
@@ -64,9 +67,8 @@ impl Configuration {
             )
         };
         let decided = match (&goal.fields, is_there) {
-            (Some(fields), true) => self.decide(asked, setting, Operation::Update, fields, read)?,
-            (Some(fields), false) => {
-                self.decide(asked, setting, Operation::Create, fields, read)?
+            (Some(fields), _) => {
+                self.decide(asked, setting, setting.way_to(is_there), fields, read)?
             }
             (None, true) => {
                 let key = Fields::from_iter([key()]);

@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(told(undone), "others are asked");
         let file = "form: 1\nguild: '1'\nsettings:\n  guarded_operations:\n  - {scope: server, \
                     enabled: false, mass_ban_above: 10}\n";
-        let imported = c.import(&owner, file, false).await;
+        let imported = c.import(&owner, file, false, None).await;
         assert_eq!(told(imported), "others are asked");
         let key = fields(json!({"scope": "server"}));
         let deleted = c.change(&owner, SETTING, Operation::Delete, &key).await;

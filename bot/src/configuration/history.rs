@@ -109,6 +109,7 @@ impl Configuration {
             if let Some(version) = written {
                 return Ok(Changed {
                     version,
+                    made: true,
                     fields: None,
                     others: edits.len().saturating_sub(1),
                 });
@@ -117,7 +118,7 @@ impl Configuration {
         Err(Refusal::Busy)
     }
 
-    fn past(&self, edit: &Edit) -> PastEdit {
+    pub(super) fn past(&self, edit: &Edit) -> PastEdit {
         let setting = self.gate.registry().setting(&edit.setting);
         let shown = |fields: &Option<Value>| {
             let fields = fields.as_ref().map(object)?;

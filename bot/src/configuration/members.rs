@@ -23,7 +23,7 @@ impl Configuration {
         let about = entries.filter(|(setting, _)| setting.is_about_members());
         let about: BTreeSet<UserId> = about.filter_map(|(_, entry)| entry.parse().ok()).collect();
         let roles = about.into_iter().map(|user| async move {
-            let roles = self.members.roles(guild, user).await;
+            let roles = self.guilds.roles(guild, user).await;
             roles.map(|roles| (user, roles)).map_err(Refusal::Denied)
         });
         stream::iter(roles)

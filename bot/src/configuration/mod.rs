@@ -23,23 +23,23 @@ use splashtail_core::ids::{GuildId, RoleId, UserId};
 use splashtail_permissions::{Permission, PermissionResult};
 use splashtail_storage::{Snapshot, Storage, StorageError};
 
-use crate::framework::gate::{Gate, MemberRoles, PermissionRows, Standing};
+use crate::framework::gate::{Gate, GuildKnowledge, PermissionRows, Standing};
 use crate::inputs::Changes;
-use crate::settings::{Fields, GuildRows, Operation, SettingsError};
+use crate::settings::{Fields, GuildRows, Operation, Setting, SettingsError};
 
 pub use change::Changed;
 pub use guard::{
     AgreedChanges, Applied, Guard, Proposal, ProposeError, Proposed, digest, record, recorded,
 };
 pub use history::{PastChange, PastEdit};
-pub use transfer::MAX_FILE;
+pub use transfer::{MAX_FILE, Plan};
 pub use view::View;
 
 pub struct Configuration {
     gate: Arc<Gate>,
     storage: Storage,
     changes: Arc<Changes>,
-    members: Arc<dyn MemberRoles>,
+    guilds: Arc<dyn GuildKnowledge>,
     clock: SharedClock,
     guard: Option<Arc<dyn Guard>>,
 }
@@ -123,14 +123,14 @@ impl Configuration {
         gate: Arc<Gate>,
         storage: Storage,
         changes: Arc<Changes>,
-        members: Arc<dyn MemberRoles>,
+        guilds: Arc<dyn GuildKnowledge>,
         clock: SharedClock,
     ) -> Self {
         Self {
             gate,
             storage,
             changes,
-            members,
+            guilds,
             clock,
             guard: None,
         }
@@ -161,17 +161,23 @@ impl Configuration {
         })
     }
 
+    /// What is kept of a guild's settings may be out of date.
+    pub fn doubt(&self, guild: GuildId) {
+        self.changes.doubt(guild);
+    }
+
     fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 }
 
-/// The value of a row's primary key.
-fn entry_of(fields: &Fields, primary_key: &str) -> Result<String, SettingsError> {
-    match fields.get(primary_key) {
+/// The value of a row's primary key, which needs no word where there is only one.
+fn entry_of(fields: &Fields, setting: &Setting) -> Result<String, SettingsError> {
+    let key = fields.get(setting.primary_key);
+    match key.or_else(|| setting.single_key()) {
         Some(Value::String(entry)) => Ok(entry.clone()),
         _ => Err(SettingsError::MissingOrInvalidField {
-            field: primary_key.to_owned(),
+            field: setting.primary_key.to_owned(),
             src: "it is not given".to_owned(),
         }),
     }

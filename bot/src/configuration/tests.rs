@@ -1,12 +1,14 @@
 use serde_json::json;
 use splashtail_core::config::Config;
-use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_core::ids::{ChannelId, GuildId, RoleId, UserId};
 use splashtail_permissions::NativePermissions;
 
 use super::*;
 use crate::framework::gate::{COMMANDS, MEMBERS, MODULES, ROLES, StoredRows};
 use crate::inputs::Kept;
 use crate::modules::{all, assemble::assemble, foundation};
+
+mod protection;
 
 /// Roles by id and position: everyone 0, members 10, moderators 20, heads 30.
 const POSITIONS: [(u64, i64); 4] = [(1, 0), (10, 10), (20, 20), (30, 30)];
@@ -15,7 +17,11 @@ const POSITIONS: [(u64, i64); 4] = [(1, 0), (10, 10), (20, 20), (30, 30)];
 struct Held;
 
 #[async_trait::async_trait]
-impl MemberRoles for Held {
+impl GuildKnowledge for Held {
+    fn has_channel(&self, _: GuildId, channel: ChannelId) -> bool {
+        channel.get() == 50
+    }
+
     async fn roles(&self, _: GuildId, user: UserId) -> Result<Vec<RoleId>, PermissionResult> {
         let held: &[u64] = match user.get() {
             200 => &[20, 1],
@@ -28,7 +34,13 @@ impl MemberRoles for Held {
 }
 
 pub(super) async fn configuration() -> Configuration {
-    let foundation = foundation::for_tests().await;
+    let mut foundation = foundation::for_tests().await;
+    let mut config = Config::clone(&foundation.config);
+    // Whose bot it is, without which protection cannot be set.
+    config.discord_auth.token = Some("MTEwMDAwMDAwMDAwMDAwMDAwMQ.sandbox.small".into());
+    let secrets = &mut config.meta.jobserver_secrets;
+    secrets.insert("bot".to_owned(), "a secret of the two".into());
+    foundation.config = Arc::new(config);
     let registry = Arc::new(assemble(&all(&foundation)).unwrap().registry);
     let rows = StoredRows {
         storage: foundation.storage.clone(),
@@ -275,7 +287,7 @@ async fn a_cleared_member_stays_cleared_by_import_and_by_undo() {
         "form: 1\nguild: '1'\nsettings: {guild_members: [{user_id: '200', perm_overrides: []}]}";
     let without = "form: 1\nguild: '1'\nsettings: {guild_members: []}";
     for (text, replace) in [(emptied, false), (without, true), (free.as_str(), true)] {
-        let tried = c.import(&moderator(), text, replace).await;
+        let tried = c.import(&moderator(), text, replace, None).await;
         let view = c.view(&owner(), MEMBERS, 0, 9).await.unwrap();
         assert_eq!(
             view.rows[0]["perm_overrides"][0], "global.@clear",
@@ -285,7 +297,7 @@ async fn a_cleared_member_stays_cleared_by_import_and_by_undo() {
     let undone = told(c.roll_back(&moderator(), cleared.version).await);
     assert!(undone.contains("do not hold"), "{undone}");
     // The owner can do it in all of these ways.
-    c.import(&owner(), emptied, false).await.unwrap();
+    c.import(&owner(), emptied, false, None).await.unwrap();
     let version = c.history(&owner(), None, 1).await.unwrap()[0].version;
     c.roll_back(&owner(), version).await.unwrap();
     c.roll_back(&owner(), cleared.version).await.unwrap();
@@ -299,7 +311,10 @@ async fn of_whom_nothing_is_known_nothing_is_changed() {
     assert_eq!(told(refused), "discord_error");
     let text =
         "form: 1\nguild: '1'\nsettings: {guild_members: [{user_id: '404', perm_overrides: [a.b]}]}";
-    assert_eq!(told(c.import(&owner(), text, false).await), "discord_error");
+    assert_eq!(
+        told(c.import(&owner(), text, false, None).await),
+        "discord_error"
+    );
     assert_eq!(c.view(&owner(), MEMBERS, 0, 9).await.unwrap().count, 0);
 }
 
@@ -424,12 +439,12 @@ async fn a_configuration_survives_its_file() {
         text.contains("guild_roles:") && text.contains("- ~limits.*"),
         "{text}"
     );
-    let same = here.import(&owner(), &text, true).await.unwrap();
+    let same = here.import(&owner(), &text, true, None).await.unwrap();
     assert_eq!((same.version, same.others), (3, 0), "nothing changes");
 
     let there = &configuration().await;
     role(there, &owner(), "30", "", None).await.unwrap();
-    let kept = there.import(&owner(), &text, false).await.unwrap();
+    let kept = there.import(&owner(), &text, false, None).await.unwrap();
     assert_eq!(
         (kept.version, kept.others),
         (2, 4),
@@ -438,7 +453,7 @@ async fn a_configuration_survives_its_file() {
     let indexes =
         |order: Vec<(String, i64)>| order.into_iter().map(|(role, _)| role).collect::<Vec<_>>();
     assert_eq!(indexes(order(there).await), ["20", "10", "30"]);
-    there.import(&owner(), &text, true).await.unwrap();
+    there.import(&owner(), &text, true, None).await.unwrap();
     assert_eq!(there.export(&owner()).await.unwrap(), text);
     // All at once, and back.
     there.roll_back(&owner(), 2).await.unwrap_err();
@@ -446,8 +461,22 @@ async fn a_configuration_survives_its_file() {
     there.roll_back(&owner(), 2).await.unwrap();
     assert_eq!(indexes(order(there).await), ["30"]);
 
-    let refused = there.import(&moderator(), &text, false).await;
+    let refused = there.import(&moderator(), &text, false, None).await;
     assert!(told(refused).contains("configured role"));
+    // A plan changes nothing, and holds for what it was made on.
+    let plan = there.plan_import(&owner(), &text, true).await.unwrap();
+    assert_eq!(plan.shown.len(), 4);
+    assert_eq!(indexes(order(there).await), ["30"]);
+    let moved = role(there, &owner(), "30", "a.b", None).await.unwrap();
+    let old = there.import(&owner(), &text, true, Some(&plan)).await;
+    assert!(told(old).contains("changed since"));
+    there.roll_back(&owner(), moved.version).await.unwrap();
+    let approved = there
+        .import(&owner(), &text, true, Some(&plan))
+        .await
+        .unwrap();
+    assert_eq!(approved.others, 4);
+    there.roll_back(&owner(), approved.version).await.unwrap();
     assert_eq!(indexes(order(there).await), ["30"], "nothing by halves");
     for broken in [
         "",
@@ -456,6 +485,9 @@ async fn a_configuration_survives_its_file() {
         "[",
         "form: 1\nguild: '1'\nsettings: {x: [{}]}",
     ] {
-        there.import(&owner(), broken, false).await.unwrap_err();
+        there
+            .import(&owner(), broken, false, None)
+            .await
+            .unwrap_err();
     }
 }

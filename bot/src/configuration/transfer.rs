@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use splashtail_core::ids::GuildId;
+use splashtail_storage::Edit;
 
 use super::ask::Trial;
 use super::change::ATTEMPTS;
 use super::goal::Goal;
-use super::{Asked, Changed, Configuration, Read, Refusal, Way, command_of, entry_of};
+use super::{Asked, Changed, Configuration, PastEdit, Read, Refusal, Way, command_of, entry_of};
 use crate::settings::{Fields, Operation, refuse};
 
 /// The form of the file; others are refused.
@@ -25,6 +26,26 @@ struct File {
     guild: GuildId,
     /// Rows by setting.
     settings: BTreeMap<String, Vec<Fields>>,
+}
+
+/// What an import would do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The guild that the file is of.
+    pub from: GuildId,
+    /// What would change, without secrets.
+    pub shown: Vec<PastEdit>,
+    edits: Vec<Edit>,
+}
+
+impl Asked {
+    fn for_import(&self) -> Self {
+        Self {
+            way: Way::Import,
+            command: None,
+            ..self.clone()
+        }
+    }
 }
 
 impl Configuration {
@@ -61,9 +82,44 @@ impl Configuration {
         })
     }
 
-    /// Makes the guild's configuration what a file says, as one change. Each entry is judged as if
-    /// it had been entered by hand. Entries that the file does not name stay, unless `replace` is
-    /// set: then those of its settings are deleted.
+    /// What a file would change, without changing it. Each entry is judged as if it had been entered
+    /// by hand. Entries that the file does not name stay, unless `replace` is set: then those of its
+    /// settings are deleted.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn plan_import(
+        &self,
+        asked: &Asked,
+        text: &str,
+        replace: bool,
+    ) -> Result<Plan, Refusal> {
+        let (_, plan) = self.prepare(asked, &parse(text)?, replace).await?;
+        Ok(plan)
+    }
+
+    async fn prepare(
+        &self,
+        asked: &Asked,
+        file: &File,
+        replace: bool,
+    ) -> Result<(Read, Plan), Refusal> {
+        let mut read = self.read(asked.guild).await?;
+        if let Some(command) = asked.command {
+            Trial::new(&self.gate, asked, &read).require(command)?;
+        }
+        let goals = self.goals(file.clone(), replace, &read)?;
+        let edits = self.reach(&asked.for_import(), &goals, &mut read).await?;
+        let plan = Plan {
+            from: file.guild,
+            shown: edits.iter().map(|edit| self.past(edit)).collect(),
+            edits,
+        };
+        Ok((read, plan))
+    }
+
+    /// Makes the guild's configuration what a file says, as one change: exactly what `approved` shows,
+    /// where that is given.
     ///
     /// # Errors
     /// See [`Refusal`]; nothing is changed then.
@@ -72,33 +128,28 @@ impl Configuration {
         asked: &Asked,
         text: &str,
         replace: bool,
+        approved: Option<&Plan>,
     ) -> Result<Changed, Refusal> {
         let file = parse(text)?;
         for _ in 0..ATTEMPTS {
-            let mut read = self.read(asked.guild).await?;
-            if let Some(command) = asked.command {
-                Trial::new(&self.gate, asked, &read).require(command)?;
+            let (read, plan) = self.prepare(asked, &file, replace).await?;
+            if approved.is_some_and(|approved| approved.edits != plan.edits) {
+                let text = "The settings were changed since this was planned. Please look again.";
+                return Err(refuse(text, "changed_since").into());
             }
-            let asked = &Asked {
-                way: Way::Import,
-                command: None,
-                ..asked.clone()
+            let changed = |version, made| Changed {
+                version,
+                made,
+                fields: None,
+                others: plan.edits.len(),
             };
-            let goals = self.goals(file.clone(), replace, &read)?;
-            let edits = self.reach(asked, &goals, &mut read).await?;
-            if edits.is_empty() {
-                return Ok(Changed {
-                    version: read.version,
-                    fields: None,
-                    others: 0,
-                });
+            if plan.edits.is_empty() {
+                return Ok(changed(read.version, false));
             }
-            if let Some(version) = self.write(asked, &read, None, &edits).await? {
-                return Ok(Changed {
-                    version,
-                    fields: None,
-                    others: edits.len(),
-                });
+            let asked = asked.for_import();
+            let written = self.write(&asked, &read, None, &plan.edits).await?;
+            if let Some(version) = written {
+                return Ok(changed(version, true));
             }
         }
         Err(Refusal::Busy)
@@ -111,7 +162,7 @@ impl Configuration {
             let setting = self.setting(&id)?;
             let mut named = BTreeSet::new();
             for row in rows {
-                let entry = entry_of(&row, setting.primary_key)?;
+                let entry = entry_of(&row, &setting)?;
                 named.insert(entry.clone());
                 goals.push(Goal {
                     setting: Arc::clone(&setting),

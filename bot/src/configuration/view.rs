@@ -31,10 +31,13 @@ impl Configuration {
             Some(command) => trial.require(command)?,
             None => trial.require(&command_of(setting.id, Operation::View))?,
         }
-        let rows = read.rows.of(setting.id).skip(offset).take(limit);
         let count = read.rows.count(setting.id);
+        let untouched = setting.untouched().filter(|_| count == 0);
+        let stored = read.rows.of(setting.id).map(|(_, fields)| fields);
+        let rows = stored.chain(&untouched).skip(offset).take(limit);
+        let count = count.max(usize::from(untouched.is_some()));
         Ok(View {
-            rows: rows.map(|(_, fields)| setting.shown(fields)).collect(),
+            rows: rows.map(|fields| setting.shown(fields)).collect(),
             count,
             is_full: count >= setting.max_entries,
         })

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod event;
+mod intents;
 mod kind;
 mod listener;
 mod mailbox;

@@ -8,24 +8,13 @@ pub mod setting_commands;
 pub mod tracked;
 
 use poise::serenity_prelude as serenity;
-use serenity::{CreateAllowedMentions, GatewayIntents};
+use serenity::CreateAllowedMentions;
 use tracing::info;
 
 use crate::app::{Command, Context, Data};
 use crate::error::BotError;
 
 pub const PREFIX: &str = "%";
-
-/// Everything but presences, typing and direct messages.
-pub fn intents() -> GatewayIntents {
-    GatewayIntents::all()
-        - GatewayIntents::GUILD_PRESENCES
-        - GatewayIntents::GUILD_MESSAGE_TYPING
-        - GatewayIntents::DIRECT_MESSAGE_TYPING
-        - GatewayIntents::DIRECT_MESSAGES
-        - GatewayIntents::DIRECT_MESSAGE_REACTIONS
-        - GatewayIntents::DIRECT_MESSAGE_POLLS
-}
 
 /// The framework, which hands `data` to commands from the first Ready on. Owners are the
 /// application's owners, looked up at start, and the configured root users.
@@ -62,24 +51,4 @@ async fn before(cx: Context<'_>) {
 async fn after(cx: Context<'_>) {
     metrics::counter!("bot_commands_total", "outcome" => "ok").increment(1);
     info!(command = cx.command().qualified_name.as_ref(), user.id = %cx.author().id, "a command ended");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intents_leave_out_what_nobody_reads() {
-        let intents = intents();
-        assert!(intents.contains(GatewayIntents::MESSAGE_CONTENT | GatewayIntents::GUILD_MEMBERS));
-        assert!(intents.contains(GatewayIntents::GUILD_MODERATION));
-        for absent in [
-            GatewayIntents::GUILD_PRESENCES,
-            GatewayIntents::GUILD_MESSAGE_TYPING,
-            GatewayIntents::DIRECT_MESSAGE_TYPING,
-            GatewayIntents::DIRECT_MESSAGES,
-        ] {
-            assert!(!intents.intersects(absent), "{absent:?}");
-        }
-    }
 }

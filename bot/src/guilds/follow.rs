@@ -76,7 +76,7 @@ impl Guilds {
                 .or_insert_with(|| Arc::new(Guild::new(*id, shard)));
         }
         self.members
-            .forget(|guild| all.get(&guild).is_none_or(|guild| guild.shard() == shard));
+            .forget(|guild, _| all.get(&guild).is_none_or(|guild| guild.shard() == shard));
         let of_shard = all.iter().filter(|(_, guild)| guild.shard() == shard);
         let gone = of_shard
             .map(|(id, _)| *id)
@@ -132,14 +132,16 @@ impl Guilds {
             | EventKind::GuildMemberUpdate
             | EventKind::GuildMemberRemove => {
                 let Ok(member) = event.decode::<Member>() else {
-                    return self.members.forget(|of| of == guild);
+                    return self.members.forget(|of, _| of == guild);
                 };
                 let stays = event.kind != EventKind::GuildMemberRemove;
                 let roles = stays.then_some(&member.roles[..]);
                 self.members
                     .follow((guild, member.user.id), roles, event.received);
             }
-            EventKind::GuildCreate | EventKind::GuildGone => self.members.forget(|of| of == guild),
+            EventKind::GuildCreate | EventKind::GuildGone => {
+                self.members.forget(|of, _| of == guild)
+            }
             _ => {}
         }
     }

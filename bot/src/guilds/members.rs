@@ -102,9 +102,11 @@ impl Members {
         }
     }
 
-    /// Events of these servers may have been missed.
-    pub(super) fn forget(&self, of: impl Fn(GuildId) -> bool) {
-        self.kept().entries.retain(|(guild, _), _| !of(*guild));
+    /// Of these something may have been missed.
+    pub(super) fn forget(&self, of: impl Fn(GuildId, UserId) -> bool) {
+        self.kept()
+            .entries
+            .retain(|(guild, user), _| !of(*guild, *user));
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -153,7 +155,7 @@ mod tests {
             assert_eq!(members.get(key(1), now), event.map(|roles| roles.to_vec()));
         }
         let ticket = members.ask(key(1), now);
-        members.forget(|_| true);
+        members.forget(|_, _| true);
         members.answer(&ticket, &[role(5)]);
         assert_eq!(members.get(key(1), now), None);
     }

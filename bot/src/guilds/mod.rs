@@ -94,6 +94,12 @@ impl Guilds {
         self.members.answer(ticket, roles);
     }
 
+    /// A member's roles, or those of all members, are asked for anew.
+    pub fn forget_members(&self, guild: GuildId, user: Option<UserId>) {
+        self.members
+            .forget(|of, member| of == guild && user.is_none_or(|user| user == member));
+    }
+
     /// Gives back, again and again, the room of structures that nobody needs. Never ends.
     pub async fn keep_lean(&self, clock: &dyn Clock) {
         loop {

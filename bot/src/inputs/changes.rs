@@ -22,6 +22,9 @@ pub trait Hear: Send + Sync {
     /// The guild's settings are of this version, or of a later one. News may be old or come twice.
     fn changed(&self, guild: GuildId, version: i64);
 
+    /// Something of the guild was changed by somebody who raised no version.
+    fn doubted(&self, guild: GuildId);
+
     /// Anything may have changed.
     fn all_changed(&self);
 }
@@ -74,6 +77,11 @@ impl Changes {
             // The others find it at their next look.
             warn!(guild.id = %guild, error = %Chain(&error), "a change was not told to other clusters");
         }
+    }
+
+    /// To be called when a guild's settings may not be what is kept of them here.
+    pub fn doubt(&self, guild: GuildId) {
+        self.lock().iter().for_each(|hearer| hearer.doubted(guild));
     }
 
     /// Listens and looks. Never ends.
@@ -159,6 +167,8 @@ mod tests {
         fn changed(&self, guild: GuildId, version: i64) {
             self.0.lock().unwrap().push((guild, version));
         }
+
+        fn doubted(&self, _: GuildId) {}
 
         fn all_changed(&self) {
             panic!("too many");

@@ -43,6 +43,8 @@ struct State<V> {
     value: Option<Read<V>>,
     /// The newest version that anybody spoke of.
     heard: i64,
+    /// How often the value was doubted.
+    doubts: u64,
     /// When the background may try again.
     not_before: Duration,
 }
@@ -50,6 +52,8 @@ struct State<V> {
 struct Read<V> {
     value: Arc<V>,
     version: i64,
+    /// Those before it was read.
+    doubts: u64,
     at: Duration,
 }
 
@@ -77,11 +81,13 @@ impl<V: Send + Sync + 'static> Kept<V> {
             return Ok(value);
         }
         let at = self.clock.monotonic();
+        let doubts = slot.lock().doubts;
         let (version, value) = self.source.load(guild).await?;
         let value = Arc::new(value);
         slot.lock().value = Some(Read {
             value: Arc::clone(&value),
             version,
+            doubts,
             at,
         });
         Ok(value)
@@ -116,6 +122,7 @@ impl<V: Send + Sync + 'static> Kept<V> {
                 state: Mutex::new(State {
                     value: None,
                     heard: 0,
+                    doubts: 0,
                     not_before: Duration::ZERO,
                 }),
             })
@@ -133,6 +140,14 @@ impl<V: Send + Sync + 'static> Hear for Kept<V> {
         }
     }
 
+    fn doubted(&self, guild: GuildId) {
+        if let Some(slot) = self.slots.get(&guild) {
+            let mut state = slot.lock();
+            state.doubts += 1;
+            state.not_before = Duration::ZERO;
+        }
+    }
+
     fn all_changed(&self) {
         self.slots.invalidate_all();
     }
@@ -142,7 +157,8 @@ impl<V> Slot<V> {
     fn fresh(&self, now: Duration) -> Option<Arc<V>> {
         let state = self.lock();
         let read = state.value.as_ref()?;
-        let fresh = read.version >= state.heard && now.saturating_sub(read.at) < MAX_AGE;
+        let told = read.version >= state.heard && read.doubts == state.doubts;
+        let fresh = told && now.saturating_sub(read.at) < MAX_AGE;
         fresh.then(|| Arc::clone(&read.value))
     }
 
@@ -241,6 +257,10 @@ mod tests {
         assert_eq!((world.ask().await, world.reads()), (3, 3));
         world.kept.all_changed();
         assert_eq!((world.ask().await, world.reads()), (3, 4));
+        // Somebody wrote without raising the version.
+        world.kept.doubted(guild());
+        assert_eq!((world.ask().await, world.reads()), (3, 5));
+        assert_eq!((world.ask().await, world.reads()), (3, 5));
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use splashtail_core::ids::GuildId;
 use splashtail_ipc::http::ErrorResponse;
+use splashtail_permissions::PermissionResult;
 
 use crate::arguments::Cluster;
 
@@ -30,6 +31,18 @@ pub fn unsupported_media_type() -> ErrorResponse {
         "unsupported_media_type",
         message,
     )
+}
+
+pub fn unknown_guild() -> ErrorResponse {
+    let message = "the bot is not in this guild";
+    ErrorResponse::new(StatusCode::NOT_FOUND, "unknown_guild", message)
+}
+
+/// Discord did not say what had to be known.
+pub fn upstream(cause: &PermissionResult) -> ErrorResponse {
+    let status = StatusCode::GATEWAY_TIMEOUT;
+    let response = ErrorResponse::new(status, "discord", cause.to_string());
+    response.retry_after(RETRY_AFTER_S)
 }
 
 /// Says which shard to look for.

@@ -1,6 +1,8 @@
 //! The small HTTP server inside the cluster that answers typed questions about it.
 
 mod answers;
+mod caches;
+mod guild_info;
 mod query;
 mod settings;
 mod start;
@@ -27,6 +29,8 @@ use crate::framework::check::CommandChecks;
 
 use self::answers::{NO_SHARD, not_ready, unknown_path, unsupported_media_type};
 
+pub use caches::Caches;
+pub use guild_info::GuildAnswers;
 pub use query::{MAX_GUILDS, Query};
 pub use settings::{SettingAnswers, SettingQuestion};
 pub use start::{StartError, bind, verifier};
@@ -50,6 +54,8 @@ pub struct Answering {
     pub modules: Value,
     pub checks: Arc<dyn CommandChecks>,
     pub settings: Arc<dyn SettingAnswers>,
+    pub guilds: Arc<dyn GuildAnswers>,
+    pub caches: Arc<dyn Caches>,
 }
 
 /// Set once the modules are there, at the latest before a shard is ready.

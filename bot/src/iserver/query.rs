@@ -31,6 +31,12 @@ pub enum Query {
     /// Whether a member may run a command: `{"perm_res":…,"is_ok":…,"permissions":"…"|null}`. A
     /// denial is an answer.
     CheckCommandPermission(PermissionQuestion),
+    /// A guild, its roles and those of a member.
+    BaseGuildUserInfo(GuildUser),
+    /// A module was switched, in one guild or on this cluster: `{"message":""}`.
+    ToggleModule(Toggle),
+    /// What is known of a guild's settings, or of a member's roles, is out of date: `{"message":""}`.
+    InvalidatePermissions(Invalidation),
     /// Shows or changes what a guild has set: `{"Ok":…}`, `{"PermissionError":…}` or `{"Err":…}`.
     SettingsOperation(SettingQuestion),
 }
@@ -44,6 +50,29 @@ pub struct PermissionQuestion {
     /// Of an API token that asks for the user.
     #[serde(default)]
     custom_resolved_kittycat_perms: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct GuildUser {
+    guild_id: GuildId,
+    user_id: UserId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Toggle {
+    /// All of this cluster, when there is none.
+    #[serde(default)]
+    guild_id: Option<GuildId>,
+    module: String,
+    enabled: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Invalidation {
+    guild_id: GuildId,
+    /// All members, when there is none.
+    #[serde(default)]
+    user_id: Option<UserId>,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +109,9 @@ impl Query {
             "Modules" => without_fields(&fields).map(|()| Self::Modules),
             "Health" => without_fields(&fields).map(|()| Self::Health),
             "CheckCommandPermission" => permission_question(fields),
+            "BaseGuildUserInfo" => read(fields).map(Self::BaseGuildUserInfo),
+            "ToggleModule" => read(fields).map(Self::ToggleModule),
+            "InvalidatePermissions" => read(fields).map(Self::InvalidatePermissions),
             "SettingsOperation" => read(fields).map(Self::SettingsOperation),
             _ => Err(refuse(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -97,7 +129,22 @@ impl Query {
             Self::Modules => "Modules",
             Self::Health => "Health",
             Self::CheckCommandPermission(_) => "CheckCommandPermission",
+            Self::BaseGuildUserInfo(_) => "BaseGuildUserInfo",
+            Self::ToggleModule(_) => "ToggleModule",
+            Self::InvalidatePermissions(_) => "InvalidatePermissions",
             Self::SettingsOperation(_) => "SettingsOperation",
+        }
+    }
+
+    /// The only guild that it is about.
+    const fn guild(&self) -> Option<GuildId> {
+        match self {
+            Self::GuildsExist(_) | Self::GuildsStatus(_) | Self::Modules | Self::Health => None,
+            Self::CheckCommandPermission(question) => Some(question.guild_id),
+            Self::BaseGuildUserInfo(question) => Some(question.guild_id),
+            Self::ToggleModule(toggle) => toggle.guild_id,
+            Self::InvalidatePermissions(invalidation) => Some(invalidation.guild_id),
+            Self::SettingsOperation(question) => Some(question.guild_id),
         }
     }
 
@@ -107,6 +154,11 @@ impl Query {
     /// 421 when a question about one guild is for another cluster.
     pub(super) async fn answer(self, iserver: &Iserver) -> Result<Value, ErrorResponse> {
         let view = iserver.view.as_ref();
+        if let Some(guild) = self.guild()
+            && view.guild(guild) == GuildPresence::WrongCluster
+        {
+            return Err(wrong_cluster(view.cluster(), guild));
+        }
         Ok(match self {
             Self::GuildsExist(guilds) => guilds
                 .into_iter()
@@ -121,9 +173,6 @@ impl Query {
             // Numbers and booleans always serialise.
             Self::Health => serde_json::to_value(view.health().await).unwrap_or_default(),
             Self::CheckCommandPermission(question) => {
-                if view.guild(question.guild_id) == GuildPresence::WrongCluster {
-                    return Err(wrong_cluster(view.cluster(), question.guild_id));
-                }
                 let checks = &answering(iserver)?.checks;
                 let custom = question.custom_resolved_kittycat_perms.map(|perms| {
                     perms
@@ -137,14 +186,31 @@ impl Query {
                 let permissions = permissions.map(|permissions| permissions.to_string());
                 json!({ "is_ok": result.is_ok(), "perm_res": result, "permissions": permissions })
             }
+            Self::BaseGuildUserInfo(GuildUser { guild_id, user_id }) => {
+                let guilds = &answering(iserver)?.guilds;
+                let info = guilds.info(guild_id, user_id).await?;
+                // Texts, numbers and booleans always serialise.
+                serde_json::to_value(info).unwrap_or_default()
+            }
+            Self::ToggleModule(toggle) => {
+                let caches = &answering(iserver)?.caches;
+                caches.toggle(toggle.guild_id, &toggle.module, toggle.enabled)?;
+                done()
+            }
+            Self::InvalidatePermissions(Invalidation { guild_id, user_id }) => {
+                answering(iserver)?.caches.invalidate(guild_id, user_id);
+                done()
+            }
             Self::SettingsOperation(question) => {
-                if view.guild(question.guild_id) == GuildPresence::WrongCluster {
-                    return Err(wrong_cluster(view.cluster(), question.guild_id));
-                }
                 answering(iserver)?.settings.answer(question).await?
             }
         })
     }
+}
+
+/// There is nothing to say about it.
+fn done() -> Value {
+    json!({ "message": "" })
 }
 
 fn answering(iserver: &Iserver) -> Result<&Answering, ErrorResponse> {

@@ -381,12 +381,17 @@ mod tests {
                 "guild_roles",
                 "help",
                 "incidents",
+                "limitactions",
                 "limits",
                 "module_configuration",
                 "modules",
                 "perms",
                 "ping",
                 "protection",
+                "protection_limits",
+                "protection_maintenance",
+                "protection_policy",
+                "protection_trust",
                 "register",
                 "settings",
                 "simplehelp",
@@ -408,6 +413,39 @@ mod tests {
             "a guild could lock itself out"
         );
         assert!(registry.facts("nothing").is_none());
+    }
+
+    #[tokio::test]
+    async fn the_gateway_is_asked_for_what_modules_declare_and_no_more() {
+        use poise::serenity_prelude::GatewayIntents as Intents;
+
+        let foundation = foundation::for_tests().await;
+        let assembled = assemble(&crate::modules::all(&foundation)).unwrap();
+        let intents = assembled.registry.intents();
+        for needed in [
+            Intents::GUILDS,
+            Intents::GUILD_MEMBERS,
+            Intents::GUILD_MODERATION,
+            Intents::GUILD_EMOJIS_AND_STICKERS,
+            Intents::GUILD_SCHEDULED_EVENTS,
+            Intents::AUTO_MODERATION_CONFIGURATION,
+            Intents::AUTO_MODERATION_EXECUTION,
+            Intents::GUILD_MESSAGES,
+            Intents::MESSAGE_CONTENT,
+        ] {
+            assert!(intents.contains(needed), "{needed:?}");
+        }
+        for absent in [
+            Intents::GUILD_PRESENCES,
+            Intents::GUILD_MESSAGE_TYPING,
+            Intents::DIRECT_MESSAGES,
+            Intents::DIRECT_MESSAGE_TYPING,
+        ] {
+            assert!(!intents.intersects(absent), "{absent:?}");
+        }
+        let nothing = assemble_all(vec![module("a", vec![])]).unwrap();
+        let nothing = nothing.registry.intents();
+        assert!(!nothing.contains(Intents::GUILD_MESSAGES) && nothing.contains(Intents::GUILDS));
     }
 
     #[test]

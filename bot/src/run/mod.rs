@@ -226,6 +226,8 @@ async fn operate(
         modules: serve_iserver::canonical_modules(&app.registry)?,
         checks: Arc::clone(&app) as _,
         settings: Arc::clone(&app) as _,
+        guilds: Arc::clone(&app) as _,
+        caches: Arc::clone(&app) as _,
     };
     // Nobody else sets it.
     let _ = answers.set(answering);
@@ -475,7 +477,7 @@ async fn connect(
     .await?;
     let framework = framework::build(Arc::clone(app), commands);
     let mut framework = Tracked::new(framework, Arc::clone(app), running);
-    let intents = framework::intents();
+    let intents = app.registry.intents();
     // The client's own manager stays without shards.
     let client = serenity::ClientBuilder::new_with_http(http, intents)
         .cache_settings(nothing_cached())

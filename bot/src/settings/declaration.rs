@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use splashtail_api_types::settings::{
-    CanonicalColumn, CanonicalSetting, ColumnType, InnerType, Operation, Suggestions,
+    CanonicalColumn, CanonicalSetting, ColumnType, Fields, InnerType, Operation, Suggestions,
 };
 
 use super::judge::Rules;
@@ -16,7 +16,13 @@ const MAX_COLUMNS: usize = 25;
 const MAX_NAME: usize = 32;
 const MAX_DESCRIPTION: usize = 100;
 
+/// The largest number that every reader of JSON keeps exact (RFC 8259, section 6).
+const EXACT: u64 = (1 << 53) - 1;
+
 /// Rows that each guild can have, one per value of the primary key.
+///
+/// A primary key with a default makes a setting of one row, which is there from the beginning with the
+/// defaults of its columns: it can be shown and updated at once, and deleting it brings these back.
 pub struct Setting {
     /// Also the name of its slash command. Never changes: rows name it.
     pub id: &'static str,
@@ -69,7 +75,16 @@ pub enum Kind {
         min: i64,
         max: i64,
     },
+    Float {
+        min: f64,
+        max: f64,
+    },
+    /// Any of these, by name and bit; stored as their sum.
+    Bitflag(&'static [(&'static str, u64)]),
     Boolean,
+    /// A moment, stored as RFC 3339 in UTC to the second; typed as `2026-11-30`, `2026-11-30 18:00`,
+    /// with an offset, in seconds since 1970 or as Discord writes it, `<t:1796061600>`.
+    Timestamp,
     /// Whole seconds; typed as `90`, `5m`, `2h30m` or `7d`.
     Interval {
         min_s: i64,
@@ -91,6 +106,10 @@ pub enum Format {
     User,
     Role,
     Channel,
+    /// One of Unicode's, or one of a server: `<:name:id>`.
+    Emoji,
+    /// Whom or what a row is for: see [`splashtail_permissions::Modifier`].
+    Modifier,
 }
 
 /// A setting whose declaration contradicts itself. It ends the start: the tests meet it first.
@@ -171,6 +190,28 @@ impl Setting {
             .is_some_and(|column| of_user(column.kind))
     }
 
+    /// Whether there is one row at all times.
+    pub fn is_single(&self) -> bool {
+        self.single_key().is_some()
+    }
+
+    /// The key of the only row, where there can be no other.
+    pub fn single_key(&self) -> Option<&Value> {
+        self.column(self.primary_key)?.default.as_ref()
+    }
+
+    /// The row of a setting of one row that nobody has touched.
+    pub fn untouched(&self) -> Option<Fields> {
+        self.is_single().then(|| {
+            let columns = self.columns.iter();
+            let defaults = columns.map(|column| {
+                let value = column.default.clone().unwrap_or(Value::Null);
+                (column.id.to_owned(), value)
+            });
+            defaults.collect()
+        })
+    }
+
     pub fn supports(&self, operation: Operation) -> bool {
         self.operations.contains(&operation)
     }
@@ -205,6 +246,20 @@ impl Setting {
             if !ids.insert(column.id) {
                 return mistake(format!("two columns are called `{}`", column.id));
             }
+            if let Kind::Bitflag(flags) = column.kind {
+                let all = flags.iter().fold(0, |all, (_, bit)| all | bit);
+                let each = flags.iter().all(|(_, bit)| bit.is_power_of_two());
+                if !each || all.count_ones() as usize != flags.len() || all > EXACT {
+                    return mistake(format!("flags of `{}` are no bits of their own", column.id));
+                }
+            }
+            let given = column.default.is_some() || column.nullable;
+            if self.is_single() && !given {
+                return mistake(format!("`{}` has no default in the only row", column.id));
+            }
+        }
+        if self.is_single() && (self.max_entries != 1 || self.supports(Operation::Create)) {
+            return mistake("its only row can be made again".to_owned());
         }
         match self.column(self.primary_key) {
             Some(Column {
@@ -247,7 +302,15 @@ impl Column {
                 kind: format.as_str().to_owned(),
             },
             Kind::Integer { min, max } => InnerType::Integer { min, max },
+            Kind::Float { min, max } => InnerType::Float { min, max },
+            Kind::Bitflag(flags) => InnerType::BitFlag {
+                values: flags
+                    .iter()
+                    .map(|(name, bit)| ((*name).to_owned(), *bit))
+                    .collect(),
+            },
             Kind::Boolean => InnerType::Boolean {},
+            Kind::Timestamp => InnerType::Timestamp {},
             Kind::Interval { min_s, max_s } => InnerType::Interval { min_s, max_s },
             Kind::Json { max_bytes } => InnerType::Json { max_bytes },
         };
@@ -283,12 +346,16 @@ impl Format {
             Self::User => "User",
             Self::Role => "Role",
             Self::Channel => "Channel",
+            Self::Emoji => "Emoji",
+            Self::Modifier => "Modifier",
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn setting(columns: Vec<Column>) -> Setting {
@@ -326,6 +393,12 @@ mod tests {
             ..thing()
         };
         let many = (0..26).map(|_| thing()).collect();
+        let flags = |flags| Column::new("parts", "Parts", "Which", Kind::Bitflag(flags));
+        let two_in_one = flags(&[("a", 3)]);
+        let shared = flags(&[("a", 1), ("b", 1)]);
+        let too_large = flags(&[("a", 1 << 53)]);
+        let sound = flags(&[("a", 1), ("b", 1 << 52)]);
+        assert_eq!(setting(vec![thing(), sound]).check(), Ok(()));
         for columns in [
             vec![],
             vec![flag()],
@@ -334,8 +407,35 @@ mod tests {
             vec![undescribed],
             vec![thing(), thing()],
             many,
+            vec![thing(), two_in_one],
+            vec![thing(), shared],
+            vec![thing(), too_large],
         ] {
             setting(columns).check().unwrap_err();
         }
+    }
+
+    #[test]
+    fn the_only_row_is_there_from_the_beginning() {
+        let only = || Column {
+            default: Some(json!("it")),
+            ..thing()
+        };
+        let colour = |default| Column {
+            default,
+            ..Column::new("colour", "Colour", "Its colour", Kind::text(1, 9))
+        };
+        let single = |columns| Setting {
+            operations: &[Operation::View, Operation::Update, Operation::Delete],
+            max_entries: 1,
+            ..setting(columns)
+        };
+        let whole = single(vec![only(), colour(Some(json!("red")))]);
+        assert_eq!(whole.check(), Ok(()));
+        let row = whole.untouched().unwrap();
+        assert_eq!(Value::Object(row), json!({"thing": "it", "colour": "red"}));
+        assert_eq!(setting(vec![thing()]).untouched(), None);
+        setting(vec![only()]).check().unwrap_err();
+        single(vec![only(), colour(None)]).check().unwrap_err();
     }
 }

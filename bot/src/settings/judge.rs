@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use splashtail_api_types::settings::{Fields, Operation, SettingsError};
 use splashtail_core::ids::{GuildId, RoleId, UserId};
@@ -30,6 +31,7 @@ pub trait Rules: Send + Sync {
 /// A change that is about to be made.
 pub struct Draft<'a> {
     pub guild: GuildId,
+    pub now: DateTime<Utc>,
     pub operation: Operation,
     pub actor: &'a Actor,
     /// Everything that the guild has set.
@@ -37,7 +39,7 @@ pub struct Draft<'a> {
     /// Roles of members whose entries are changed, the everyone role included. Of a member who is not
     /// here nothing is known.
     pub members: &'a BTreeMap<UserId, Vec<RoleId>>,
-    /// The entry as it is.
+    /// The entry as it is; of a setting of one row that nobody has touched, its defaults.
     pub before: Option<&'a Fields>,
     /// The entry as it shall be; `None` on Delete.
     pub after: Option<Fields>,
@@ -95,6 +97,11 @@ impl Actor {
 }
 
 impl Draft<'_> {
+    /// Whether anything about the entry changes.
+    pub fn is_change(&self) -> bool {
+        self.before != self.after.as_ref()
+    }
+
     /// The value of a column before and after; null where there is none.
     pub fn values(&self, column: &str) -> (&Value, &Value) {
         (

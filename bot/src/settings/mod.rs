@@ -3,9 +3,11 @@
 //! and rollback. [`crate::configuration`] is where changes are made.
 
 mod declaration;
+mod forms;
 mod judge;
 mod values;
 
 pub use declaration::{Column, Format, Kind, Setting, SettingMistake};
+pub use forms::interval;
 pub use judge::{Actor, Commands, Draft, GuildRows, Rules, Toggles, refuse};
 pub use splashtail_api_types::settings::{Fields, Operation, SettingsError};

@@ -1,11 +1,13 @@
 //! From what somebody entered to what a column holds.
 
 use serde_json::Value;
-use splashtail_core::ids::{ChannelId, RoleId, UserId};
-use splashtail_permissions::Permission;
+use splashtail_permissions::{Modifier, Permission};
 
-use super::SettingsError;
 use super::declaration::{Column, Format, Kind};
+use super::{SettingsError, forms};
+
+/// Allowed values that a refusal names.
+const SHOWN: usize = 25;
 
 impl Column {
     /// The value to store. Texts are taken for other kinds where they can be read as such, so that
@@ -69,9 +71,31 @@ impl Column {
                 let number = number.ok_or_else(|| self.type_error("a whole number", given))?;
                 self.within(number, min, max)
             }
+            Kind::Float { min, max } => {
+                let number = match given {
+                    Value::String(text) => text.trim().parse().ok(),
+                    other => other.as_f64(),
+                };
+                let number = number.filter(|number: &f64| number.is_finite());
+                let number = number.ok_or_else(|| self.type_error("a number", given))?;
+                match (min..=max).contains(&number) {
+                    true => Ok(Value::from(number)),
+                    false => Err(self.out_of_range(number, min, max)),
+                }
+            }
+            Kind::Bitflag(flags) => self.read_flags(given, flags),
+            Kind::Timestamp => {
+                let moment = match given {
+                    Value::String(text) => forms::moment(text),
+                    other => other.as_i64().and_then(forms::moment_of),
+                };
+                let expected = "a moment such as 2026-11-30 18:00";
+                let moment = moment.ok_or_else(|| self.type_error(expected, given))?;
+                Ok(Value::String(moment))
+            }
             Kind::Interval { min_s, max_s } => {
                 let seconds = match given {
-                    Value::String(text) => read_interval(text),
+                    Value::String(text) => forms::interval(text),
                     other => other.as_i64(),
                 };
                 let seconds =
@@ -126,7 +150,11 @@ impl Column {
         }
         if !allowed.is_empty() && !allowed.contains(&text.as_str()) {
             let error = "it is none of the allowed values";
-            return Err(self.check_error("allowed_values", error, &allowed.join(", ")));
+            let mut range = allowed[..allowed.len().min(SHOWN)].join(", ");
+            if allowed.len() > SHOWN {
+                range.push_str(", …");
+            }
+            return Err(self.check_error("allowed_values", error, &range));
         }
         let wrong =
             |expected: &str| self.check_error("format", "it is not in the right form", expected);
@@ -138,20 +166,86 @@ impl Column {
                     Err(self.check_error("permission", &error.to_string(), "namespace.permission"))
                 }
             },
-            Format::User => id::<UserId>(&text, &["<@!", "<@"]).ok_or_else(|| wrong("a user's id")),
-            Format::Role => id::<RoleId>(&text, &["<@&"]).ok_or_else(|| wrong("a role's id")),
-            Format::Channel => {
-                id::<ChannelId>(&text, &["<#"]).ok_or_else(|| wrong("a channel's id"))
+            Format::User => forms::user(&text).ok_or_else(|| wrong("a user's id")),
+            Format::Role => forms::role(&text).ok_or_else(|| wrong("a role's id")),
+            Format::Channel => forms::channel(&text).ok_or_else(|| wrong("a channel's id")),
+            Format::Emoji => {
+                let expected = "an emoji, or <:name:id> of one of a server";
+                forms::emoji(&text).ok_or_else(|| wrong(expected))
+            }
+            Format::Modifier => {
+                let expected = "user/<id>, channel/<id>, role/<id>, global or \
+                                custom/<key>/<value>/<specificity>";
+                let modifier = text.trim().parse::<Modifier>();
+                let modifier = modifier.map_err(|_| wrong(expected))?;
+                Ok(Value::String(modifier.to_string()))
             }
         }
     }
 
-    fn within(&self, number: i64, min: i64, max: i64) -> Result<Value, SettingsError> {
-        if (min..=max).contains(&number) {
-            return Ok(Value::from(number));
+    /// The sum of bits as it is, or their names in a list or between commas.
+    fn read_flags(
+        &self,
+        given: &Value,
+        flags: &[(&'static str, u64)],
+    ) -> Result<Value, SettingsError> {
+        let all = flags.iter().fold(0, |all, (_, bit)| all | bit);
+        let names: Vec<&str> = match given {
+            Value::Number(_) => {
+                let sum = given.as_u64().filter(|sum| sum & !all == 0);
+                return sum.map(Value::from).ok_or_else(|| self.unknown_flag(flags));
+            }
+            Value::String(text) => text.split(',').map(str::trim).collect(),
+            Value::Array(items) => {
+                let names = items.iter().map(Value::as_str).collect::<Option<_>>();
+                names.ok_or_else(|| self.type_error("names", given))?
+            }
+            other => return Err(self.type_error("a list of names", other)),
+        };
+        let mut sum = 0;
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            let known = flags.iter().find(|(known, _)| *known == name);
+            let (_, bit) = known.ok_or_else(|| self.unknown_flag(flags))?;
+            sum |= bit;
         }
+        Ok(Value::from(sum))
+    }
+
+    fn unknown_flag(&self, flags: &[(&'static str, u64)]) -> SettingsError {
+        let names: Vec<_> = flags.iter().map(|(name, _)| *name).collect();
+        self.check_error("flags", "it names what there is not", &names.join(", "))
+    }
+
+    /// A stored value as people read it.
+    pub fn words(&self, value: &Value) -> String {
+        match (value, self.kind) {
+            (Value::Array(items), _) => {
+                let items = items.iter().map(|item| self.words(item));
+                items.collect::<Vec<_>>().join(", ")
+            }
+            (value, Kind::Bitflag(flags)) => {
+                let sum = value.as_u64().unwrap_or_default();
+                let set = flags.iter().filter(|(_, bit)| sum & bit != 0);
+                match set.map(|(name, _)| *name).collect::<Vec<_>>() {
+                    none if none.is_empty() => "none".to_owned(),
+                    names => names.join(", "),
+                }
+            }
+            (Value::String(text), _) => text.clone(),
+            (other, _) => other.to_string(),
+        }
+    }
+
+    fn within(&self, number: i64, min: i64, max: i64) -> Result<Value, SettingsError> {
+        match (min..=max).contains(&number) {
+            true => Ok(Value::from(number)),
+            false => Err(self.out_of_range(number, min, max)),
+        }
+    }
+
+    fn out_of_range<T: std::fmt::Display>(&self, number: T, min: T, max: T) -> SettingsError {
         let error = format!("{number} is out of range");
-        Err(self.check_error("range", &error, &format!("{min} to {max}")))
+        self.check_error("range", &error, &format!("{min} to {max}"))
     }
 
     fn type_error(&self, expected: &str, got: &Value) -> SettingsError {
@@ -178,46 +272,6 @@ impl Column {
             accepted_range: range.to_owned(),
         }
     }
-}
-
-/// An id, bare or as a mention.
-fn id<T: std::str::FromStr + std::fmt::Display>(text: &str, openings: &[&str]) -> Option<Value> {
-    let text = text.trim();
-    let bare = openings
-        .iter()
-        .find_map(|opening| text.strip_prefix(opening)?.strip_suffix('>'))
-        .unwrap_or(text);
-    bare.parse::<T>()
-        .ok()
-        .map(|id| Value::String(id.to_string()))
-}
-
-/// `90`, `90s`, `5m`, `2h30m`, `7d`, `1w`: whole seconds.
-fn read_interval(text: &str) -> Option<i64> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(seconds);
-    }
-    let mut sum: i64 = 0;
-    let mut digits = String::new();
-    for letter in text.chars().filter(|letter| !letter.is_whitespace()) {
-        if letter.is_ascii_digit() {
-            digits.push(letter);
-            continue;
-        }
-        let unit = match letter.to_ascii_lowercase() {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        let number: i64 = digits.parse().ok()?;
-        sum = sum.checked_add(number.checked_mul(unit)?)?;
-        digits.clear();
-    }
-    (digits.is_empty() && !text.is_empty()).then_some(sum)
 }
 
 #[cfg(test)]
@@ -248,6 +302,10 @@ mod tests {
             format: Format::Plain,
         };
         let json = Kind::Json { max_bytes: 9 };
+        let half = Kind::Float { min: 0.0, max: 0.5 };
+        let days = Kind::Bitflag(&[("sat", 1), ("mon", 2), ("sun", 4)]);
+        let at = Kind::Timestamp;
+        let evening = Some(json!("2026-11-30T18:00:00Z"));
         let role = Kind::of(Format::Role);
         for (kind, given, expected) in [
             (digit, json!(9), Some(json!(9))),
@@ -265,6 +323,77 @@ mod tests {
             (hour, json!("5m3"), None),
             (hour, json!("m"), None),
             (hour, json!("99999999999999999w"), None),
+            (half, json!(0.5), Some(json!(0.5))),
+            (half, json!(" 0.25 "), Some(json!(0.25))),
+            (half, json!(0), Some(json!(0.0))),
+            (half, json!(0.51), None),
+            (half, json!("NaN"), None),
+            (half, json!("inf"), None),
+            (half, json!("half"), None),
+            (days, json!(5), Some(json!(5))),
+            (days, json!("sat, sun"), Some(json!(5))),
+            (days, json!(["mon"]), Some(json!(2))),
+            (days, json!(""), Some(json!(0))),
+            (days, json!([]), Some(json!(0))),
+            (days, json!(8), None),
+            (days, json!(-1), None),
+            (days, json!(1.5), None),
+            (days, json!("sat,yesterday"), None),
+            (days, json!([1]), None),
+            (days, json!(true), None),
+            (at, json!("2026-11-30T19:00:00.9+01:00"), evening.clone()),
+            (at, json!("2026-11-30 18:00"), evening.clone()),
+            (at, json!("2026-11-30 18:00:00"), evening.clone()),
+            (at, json!("<t:1796061600:R>"), evening.clone()),
+            (at, json!("<t:1796061600>"), evening.clone()),
+            (at, json!(1_796_061_600), evening),
+            (at, json!("2026-11-30"), Some(json!("2026-11-30T00:00:00Z"))),
+            (at, json!("2026-13-30"), None),
+            (at, json!("tomorrow"), None),
+            (at, json!(i64::MAX), None),
+            (at, json!(-1), None),
+            (at, json!("<t:soon>"), None),
+            (at, json!(false), None),
+            (Kind::of(Format::Emoji), json!("🔨"), Some(json!("🔨"))),
+            (
+                Kind::of(Format::Emoji),
+                json!("👩\u{200d}🚒"),
+                Some(json!("👩\u{200d}🚒")),
+            ),
+            (Kind::of(Format::Emoji), json!("🇩🇪"), Some(json!("🇩🇪"))),
+            (
+                Kind::of(Format::Emoji),
+                json!("1\u{fe0f}\u{20e3}"),
+                Some(json!("1\u{fe0f}\u{20e3}")),
+            ),
+            (
+                Kind::of(Format::Emoji),
+                json!("<a:wave_1:12>"),
+                Some(json!("<a:wave_1:12>")),
+            ),
+            (Kind::of(Format::Emoji), json!("<:wave:0>"), None),
+            (Kind::of(Format::Emoji), json!("<:w:12>"), None),
+            (Kind::of(Format::Emoji), json!("<:wave:12"), None),
+            (Kind::of(Format::Emoji), json!("1"), None),
+            (Kind::of(Format::Emoji), json!("hammer"), None),
+            (Kind::of(Format::Emoji), json!("🔨🔨"), None),
+            (
+                Kind::of(Format::Modifier),
+                json!("user/7"),
+                Some(json!("user/7")),
+            ),
+            (
+                Kind::of(Format::Modifier),
+                json!("<@&7>"),
+                Some(json!("role/7")),
+            ),
+            (
+                Kind::of(Format::Modifier),
+                json!("custom/a/b/4"),
+                Some(json!("custom/a/b/4")),
+            ),
+            (Kind::of(Format::Modifier), json!("custom/a/4"), None),
+            (Kind::of(Format::Modifier), json!("user/all"), None),
             (Kind::Boolean, json!("true"), Some(json!(true))),
             (Kind::Boolean, json!(false), Some(json!(false))),
             (Kind::Boolean, json!(1), None),
@@ -314,5 +443,15 @@ mod tests {
             ..column(Kind::Boolean)
         };
         assert_eq!(maybe.read(&Value::Null), Ok(Value::Null));
+    }
+
+    #[test]
+    fn flags_are_shown_by_name() {
+        let days = column(Kind::Bitflag(&[("sat", 1), ("mon", 2), ("sun", 4)]));
+        assert_eq!(days.words(&json!(5)), "sat, sun");
+        assert_eq!(days.words(&json!(0)), "none");
+        let list = column(Kind::text(1, 9));
+        assert_eq!(list.words(&json!(["a", "b"])), "a, b");
+        assert_eq!(column(Kind::Boolean).words(&json!(true)), "true");
     }
 }

@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod clusters;
 mod error;
+pub mod guilds;
 pub mod modules;
 pub mod settings;
 pub mod tasks;

@@ -1,5 +1,7 @@
 //! What guilds can set: descriptions, operations and what is wrong with a request.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -78,7 +80,19 @@ pub enum InnerType {
         min: i64,
         max: i64,
     },
+    /// Never infinite, never not a number.
+    Float {
+        min: f64,
+        max: f64,
+    },
+    /// The sum of the bits that are set.
+    BitFlag {
+        /// Bit by name.
+        values: BTreeMap<String, u64>,
+    },
     Boolean {},
+    /// RFC 3339, in UTC, to the second.
+    Timestamp {},
     /// Whole seconds.
     Interval {
         min_s: i64,

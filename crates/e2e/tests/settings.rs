@@ -369,4 +369,16 @@ async fn by_the_settings_operation(platform: &Platform, regular: &str) {
         (options.len(), &options[0]["id"]),
         (4, &json!("guild_roles"))
     );
+    let options = modules["antinuke"]["config_options"].as_array().unwrap();
+    let ids: Vec<_> = options.iter().map(|option| &option["id"]).collect();
+    assert_eq!(
+        ids,
+        [
+            "protection_policy",
+            "protection_trust",
+            "protection_limits",
+            "limitactions",
+            "protection_maintenance"
+        ]
+    );
 }

@@ -40,7 +40,7 @@ pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled, Tally};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
 pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};
-pub use protection::{IncidentRow, ProtectionRow, ProtectionStore};
+pub use protection::{IncidentRow, ProtectionStore};
 pub use schedule::{Due, Schedule, ScheduleStore};
 pub use setting::{
     ChangedEntry, Edit, NewChange, REMEMBERED_CHANGES, SettingRow, SettingStore, Snapshot, Written,

@@ -6,28 +6,12 @@ use crate::engine::{Engine, Row, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 
-/// Policies, states and incidents of the anti-nuke engine. Documents are JSON as text; their shape is
-/// the caller's. Every write can be repeated.
+/// States and incidents of the anti-nuke engine. Documents are JSON as text; their shape is the
+/// caller's. Every write can be repeated.
 #[async_trait]
 pub trait ProtectionStore: Send + Sync {
-    /// Servers with a row, by ascending id behind `after`.
-    async fn page(
-        &self,
-        after: Option<GuildId>,
-        limit: u32,
-    ) -> Result<Vec<ProtectionRow>, StorageError>;
-
-    async fn get(&self, guild: GuildId) -> Result<Option<ProtectionRow>, StorageError>;
-
-    /// Replaces the policy unless it was changed since the version was read; `None` when it was, else
-    /// the new version.
-    async fn set_policy(
-        &self,
-        guild: GuildId,
-        policy: &str,
-        read: i64,
-        at: DateTime<Utc>,
-    ) -> Result<Option<i64>, StorageError>;
+    /// What the engine of a server knew last.
+    async fn state(&self, guild: GuildId) -> Result<Option<String>, StorageError>;
 
     async fn set_state(
         &self,
@@ -66,14 +50,6 @@ pub trait ProtectionStore: Send + Sync {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProtectionRow {
-    pub guild: GuildId,
-    pub policy: Option<String>,
-    pub version: i64,
-    pub state: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncidentRow {
     pub guild: GuildId,
     /// A snowflake; the newest is the greatest.
@@ -92,21 +68,10 @@ impl Storage {
     }
 }
 
-const PAGE: &str = "\
-    SELECT guild_id, policy, version, state FROM protections WHERE guild_id > $1 \
-    ORDER BY guild_id LIMIT $2";
-
-const GET: &str = "SELECT guild_id, policy, version, state FROM protections WHERE guild_id = $1";
-
-const BEGIN: &str = "\
-    INSERT INTO protections (guild_id, updated_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-
-const SET_POLICY: &str = "\
-    UPDATE protections SET policy = $2, version = version + 1, updated_at = $4 \
-    WHERE guild_id = $1 AND version = $3";
+const STATE: &str = "SELECT state FROM protection_states WHERE guild_id = $1";
 
 const SET_STATE: &str = "\
-    INSERT INTO protections (guild_id, state, updated_at) VALUES ($1, $2, $3) \
+    INSERT INTO protection_states (guild_id, state, updated_at) VALUES ($1, $2, $3) \
     ON CONFLICT (guild_id) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at";
 
 const PUT_INCIDENT: &str = "\
@@ -132,36 +97,9 @@ const PURGE: &str = "DELETE FROM protection_incidents WHERE updated_at < $1";
 
 #[async_trait]
 impl ProtectionStore for Engine {
-    async fn page(
-        &self,
-        after: Option<GuildId>,
-        limit: u32,
-    ) -> Result<Vec<ProtectionRow>, StorageError> {
-        let after = after.map_or(0, GuildId::to_db);
-        let rows = self.fetch_all(query(PAGE).bind(after).bind(limit)).await?;
-        rows.iter().map(protection).collect()
-    }
-
-    async fn get(&self, guild: GuildId) -> Result<Option<ProtectionRow>, StorageError> {
-        let row = self.fetch_optional(query(GET).bind(guild)).await?;
-        row.as_ref().map(protection).transpose()
-    }
-
-    async fn set_policy(
-        &self,
-        guild: GuildId,
-        policy: &str,
-        read: i64,
-        at: DateTime<Utc>,
-    ) -> Result<Option<i64>, StorageError> {
-        self.execute(query(BEGIN).bind(guild).bind(at)).await?;
-        let set = query(SET_POLICY)
-            .bind(guild)
-            .bind(policy)
-            .bind(read)
-            .bind(at);
-        let changed = self.execute(set).await? == 1;
-        Ok(changed.then_some(read + 1))
+    async fn state(&self, guild: GuildId) -> Result<Option<String>, StorageError> {
+        let row = self.fetch_optional(query(STATE).bind(guild)).await?;
+        row.map(|row| row.get("state")).transpose()
     }
 
     async fn set_state(
@@ -223,15 +161,6 @@ impl ProtectionStore for Engine {
     async fn purge_incidents(&self, before: DateTime<Utc>) -> Result<u64, StorageError> {
         self.execute(query(PURGE).bind(before)).await
     }
-}
-
-fn protection(row: &Row) -> Result<ProtectionRow, StorageError> {
-    Ok(ProtectionRow {
-        guild: row.get("guild_id")?,
-        policy: row.get("policy")?,
-        version: row.get("version")?,
-        state: row.get("state")?,
-    })
 }
 
 fn read(row: &Row) -> Result<IncidentRow, StorageError> {

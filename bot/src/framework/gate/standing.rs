@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
-use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_core::ids::{ChannelId, GuildId, RoleId, UserId};
 use splashtail_discord::{Discord, DiscordError};
+use splashtail_guild::{Id, Kind};
 use splashtail_permissions::{NativePermissions, PermissionResult};
 
 use crate::cluster::{ClusterState, Connection};
@@ -30,9 +31,14 @@ pub struct Standing {
     pub positions: Vec<(RoleId, i64)>,
 }
 
-/// Which roles members hold.
+/// What Discord says of guilds, for those who judge changes.
 #[async_trait]
-pub trait MemberRoles: Send + Sync {
+pub trait GuildKnowledge: Send + Sync {
+    /// Whether the guild has the channel, and the bot sees it.
+    fn has_channel(&self, guild: GuildId, channel: ChannelId) -> bool;
+
+    /// Which roles a member holds.
+    ///
     /// The everyone role included, which is all that somebody has who is not in the guild.
     ///
     /// # Errors
@@ -41,14 +47,21 @@ pub trait MemberRoles: Send + Sync {
 }
 
 #[async_trait]
-impl MemberRoles for ClusterState {
+impl GuildKnowledge for ClusterState {
+    fn has_channel(&self, guild: GuildId, channel: ChannelId) -> bool {
+        let known = self.connection().and_then(|c| c.guilds.get(guild));
+        known.is_some_and(|known| {
+            let id = Id::new(channel.get());
+            known.structure(|structure| {
+                structure.get(Kind::Channel, id).is_some() && !structure.is_hidden(id)
+            })
+        })
+    }
+
     async fn roles(&self, guild: GuildId, user: UserId) -> Result<Vec<RoleId>, PermissionResult> {
         let connection = self.connection().ok_or_else(not_connected)?;
-        let mut roles = match member_roles(connection, guild, user).await {
-            Ok(roles) => roles,
-            Err(error) if error.is_nobody() => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
+        let roles = roles_of_member(connection, guild, user).await?;
+        let mut roles = roles.unwrap_or_default();
         roles.extend(RoleId::new(guild.get()));
         Ok(roles)
     }
@@ -88,6 +101,19 @@ pub async fn member_standing(
             .map(|role| (role.id, role.position))
             .collect(),
     })
+}
+
+/// A member's roles, everyone's not among them; `None` for somebody who is not in the guild.
+pub async fn roles_of_member(
+    connection: &Connection,
+    guild: GuildId,
+    user: UserId,
+) -> Result<Option<Vec<RoleId>>, PermissionResult> {
+    match member_roles(connection, guild, user).await {
+        Ok(roles) => Ok(Some(roles)),
+        Err(error) if error.is_nobody() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn member_roles(

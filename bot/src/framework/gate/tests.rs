@@ -252,3 +252,48 @@ async fn whether_a_module_is_on_is_known_without_waiting() {
     }
     assert_eq!(world.loads(), 1);
 }
+
+#[tokio::test]
+async fn a_module_that_is_off_altogether_is_off_whatever_a_guild_has_set() {
+    let on = json!({"module": "server_backups", "disabled": false, "default_perms": null});
+    let world = world(given(&[("module_configuration", "server_backups", on)])).await;
+    let (gate, backups) = (&world.gate, "server_backups");
+    assert_eq!(gate.switch("nothing", false), Err(NoToggle::NoModule));
+    for fixed in ["core", "settings", "antinuke"] {
+        assert_eq!(gate.switch(fixed, false), Err(NoToggle::Fixed), "{fixed}");
+    }
+    gate.switch(backups, false).unwrap();
+    let denied = world.ask("backups list", standing(true, 8)).await;
+    assert_eq!(denied, "module_disabled");
+    assert!(!gate.is_enabled(guild(), backups));
+    gate.switch(backups, true).unwrap();
+    let allowed = world.ask("backups list", standing(true, 8)).await;
+    assert_eq!(allowed, "ok_with_message");
+    assert!(gate.is_enabled(guild(), backups));
+}
+
+/// A verdict for a token once stood for the user's own, and the other way round.
+#[tokio::test]
+async fn a_token_and_its_user_have_verdicts_of_their_own() {
+    let member = json!({"user_id": "7", "perm_overrides": ["server_backups.*"]});
+    let world = world(given(&[("guild_members", "7", member)])).await;
+    let of = async |custom: Option<&str>| {
+        let options = CheckOptions {
+            custom_resolved_kittycat_perms: custom.map(|text| vec![Permission::parse(text)]),
+            ..CheckOptions::default()
+        };
+        let question = Question {
+            guild: guild(),
+            user: UserId::new(7).unwrap(),
+            command: "backups create",
+            options: &options,
+        };
+        let standing = standing(false, 0);
+        world.gate.decide(&question, &standing).await.is_ok()
+    };
+    for _ in 0..2 {
+        assert!(!of(Some("server_backups.list")).await);
+        assert!(of(None).await);
+        assert!(of(Some("server_backups.create")).await);
+    }
+}

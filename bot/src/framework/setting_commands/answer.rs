@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
-use serde_json::Value;
 
 use crate::app::Context;
 use crate::colours;
@@ -14,7 +13,7 @@ use crate::framework::check;
 use crate::ids;
 use crate::markdown::{cut, neutralise};
 use crate::reply;
-use crate::settings::Fields;
+use crate::settings::{Fields, Setting};
 
 /// The author as the one who asks. `command` is the command that has to be allowed.
 ///
@@ -35,41 +34,37 @@ pub async fn asked(cx: Context<'_>, command: Option<&'static str>) -> Result<Ask
 
 /// Says what was done.
 pub async fn changed(cx: Context<'_>, setting: &str, done: &Changed) -> Result<(), BotError> {
-    let registry = &cx.data().registry;
-    let name = registry
-        .setting(setting)
-        .map_or(setting, |(_, setting)| setting.name);
-    let embed = CreateEmbed::new()
-        .title(format!("{name}: change {}", done.version))
-        .colour(colours::GREEN);
-    let mut text = match &done.fields {
+    let known = cx.data().registry.setting(setting);
+    let name = known.map_or(setting, |(_, setting)| setting.name);
+    let title = match done.made {
+        true => format!("{name}: change {}", done.version),
+        false => format!("{name}: as it was"),
+    };
+    let embed = CreateEmbed::new().title(title).colour(colours::GREEN);
+    let mut text = match done.fields.as_ref().zip(known) {
         None => "Deleted.".to_owned(),
-        Some(fields) => shown(fields),
+        Some((fields, (_, setting))) => shown(setting, fields),
     };
     if done.others > 0 {
         let _ = write!(text, "\nOther entries that moved: {}.", done.others);
     }
-    let _ = write!(text, "\n`/perms undo {}` takes it back.", done.version);
+    if done.made {
+        let _ = write!(text, "\n`/perms undo {}` takes it back.", done.version);
+    }
     reply::answer(cx, CreateReply::default().embed(embed.description(text))).await?;
     Ok(())
 }
 
 /// A line for each column that is set.
-pub fn shown(fields: &Fields) -> String {
-    let set = fields.iter().filter(|(_, value)| !value.is_null());
-    let lines = set.map(|(column, value)| {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            Value::Array(items) => {
-                let items = items.iter().map(|item| {
-                    item.as_str()
-                        .map_or_else(|| item.to_string(), str::to_owned)
-                });
-                items.collect::<Vec<_>>().join(", ")
-            }
-            other => other.to_string(),
-        };
-        format!("**{column}**: {}", neutralise(cut(&value, 300)))
+pub fn shown(setting: &Setting, fields: &Fields) -> String {
+    let columns = setting.columns.iter().filter_map(|column| {
+        let value = fields.get(column.id).filter(|value| !value.is_null())?;
+        let words = column.words(value);
+        Some(format!(
+            "**{}**: {}",
+            column.id,
+            neutralise(cut(&words, 300))
+        ))
     });
-    lines.collect::<Vec<_>>().join("\n")
+    columns.collect::<Vec<_>>().join("\n")
 }

@@ -64,6 +64,10 @@ pub fn of(module: &str, setting: &Arc<Setting>) -> (Command, ExtendedData) {
 fn describe(setting: &Setting, operation: Operation) -> String {
     let what = setting.name.to_lowercase();
     match operation {
+        Operation::Update if setting.is_single() => {
+            format!("Change {what}: what you leave out stays")
+        }
+        Operation::Delete if setting.is_single() => format!("Set {what} back to the defaults"),
         Operation::View => format!("Show what is set of {what}"),
         Operation::Create => format!("Add an entry to {what}"),
         Operation::Update => format!("Change an entry of {what}: what you leave out stays"),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
 use serde_json::Value;
-use serenity::{CreateActionRow, CreateButton, CreateEmbed};
+use serenity::CreateEmbed;
 
 use super::answer::shown;
 use crate::app::App;
@@ -12,7 +12,7 @@ use crate::colours;
 use crate::configuration::Asked;
 use crate::error::BotError;
 use crate::markdown::{cut, neutralise};
-use crate::pages::Pages;
+use crate::pages::{Pages, buttons};
 use crate::settings::{Fields, Setting};
 
 /// Entries on a page: with titles and values they stay below the 6000 characters of a message.
@@ -58,31 +58,15 @@ impl Pages for Entries<'_> {
             ));
         }
         for row in &view.rows {
-            let values = shown(row);
+            let values = shown(&self.setting, row);
             embed = embed.field(title(&self.setting, row), cut(&values, MAX_FIELD), false);
         }
         let footer = format!("Page {} of {pages}, entries: {}", number + 1, view.count);
         let embed = embed.footer(serenity::CreateEmbedFooter::new(footer));
         Ok(CreateReply::default()
             .embed(embed)
-            .components(buttons(number, pages)))
+            .components(buttons(Self::PREFIX, number, pages)))
     }
-}
-
-fn buttons(page: usize, pages: usize) -> Vec<CreateActionRow> {
-    if pages == 1 && page == 0 {
-        return Vec::new();
-    }
-    let prefix = Entries::PREFIX;
-    let previous = match page.checked_sub(1) {
-        Some(target) => CreateButton::new(format!("{prefix}:{target}")),
-        None => CreateButton::new(format!("{prefix}:none")).disabled(true),
-    };
-    let next = CreateButton::new(format!("{prefix}:{}", page + 1)).disabled(page + 1 >= pages);
-    vec![CreateActionRow::Buttons(vec![
-        previous.label("Previous"),
-        next.label("Next"),
-    ])]
 }
 
 /// The template with the row's values in it.

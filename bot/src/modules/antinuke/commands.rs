@@ -1,21 +1,23 @@
-//! `/protection` and `/limits`.
+//! `/protection`, and what it has in common with `/limits`.
 
+use chrono::TimeDelta;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
-use serenity::{AutocompleteChoice, CreateAutocompleteResponse, CreateEmbed};
-use splashtail_antinuke::{Column, LimitType, MAX_TRUSTED, Mode, NEVER, Policy, Spans, owner};
+use serde_json::{Value, json};
+use serenity::CreateEmbed;
+use splashtail_antinuke::Mode;
 use splashtail_core::ids::GuildId;
-use splashtail_guild::Id;
 
-use super::service::{ChangeError, Protection};
+use super::service::Protection;
+use super::settings::{MAINTENANCE, POLICY, TRUST};
 use crate::app::Context;
 use crate::colours;
+use crate::configuration::Changed;
 use crate::error::BotError;
+use crate::framework::setting_commands::asked;
 use crate::ids;
 use crate::reply;
-
-/// Fields of one embed (Discord documentation, "Embed Limits").
-const FIELDS: usize = 25;
+use crate::settings::{Operation, interval};
 
 #[derive(Debug, Clone, Copy, poise::ChoiceParameter)]
 enum ModeChoice {
@@ -27,31 +29,11 @@ enum ModeChoice {
     On,
 }
 
-#[derive(Debug, Clone, Copy, poise::ChoiceParameter)]
-enum ColumnChoice {
-    #[name = "moderators"]
-    Moderator,
-    #[name = "administrators"]
-    Administrator,
-    #[name = "bots"]
-    Bot,
-}
-
-impl From<ColumnChoice> for Column {
-    fn from(choice: ColumnChoice) -> Self {
-        match choice {
-            ColumnChoice::Moderator => Self::Moderator,
-            ColumnChoice::Administrator => Self::Administrator,
-            ColumnChoice::Bot => Self::Bot,
-        }
-    }
-}
-
 /// What stops somebody who tears this server down.
 #[poise::command(
     slash_command,
     guild_only,
-    subcommands("status", "mode", "alerts", "trust", "untrust"),
+    subcommands("status", "mode", "alerts", "trust", "untrust", "maintenance"),
     subcommand_required
 )]
 pub async fn protection(_cx: Context<'_>) -> Result<(), BotError> {
@@ -108,20 +90,16 @@ async fn mode(
     #[description = "What protection does"] mode: ModeChoice,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let guild = ids::guild_of(cx)?;
-    let mode = match mode {
-        ModeChoice::Off => Mode::Off,
-        ModeChoice::DryRun => Mode::DryRun,
-        ModeChoice::On => Mode::On,
+    let (mode, said) = match mode {
+        ModeChoice::Off => ("off", "Protection is off."),
+        ModeChoice::DryRun => {
+            let said = "Protection judges and writes down, and does nothing.";
+            ("dry_run", said)
+        }
+        ModeChoice::On => ("on", "Protection is on."),
     };
-    owner_only(cx, guild, "switch protection")?;
-    change(cx, guild, |policy| policy.mode = mode).await?;
-    let said = match mode {
-        Mode::On => "Protection is on.",
-        Mode::DryRun => "Protection judges and writes down, and does nothing.",
-        Mode::Off => "Protection is off.",
-    };
-    show(cx, "Protection", vec![said.to_owned()]).await
+    let done = set(cx, "protection mode", POLICY, json!({"mode": mode})).await?;
+    show_done(cx, "Protection", said, &done).await
 }
 
 /// Choose where alerts go.
@@ -131,21 +109,10 @@ async fn alerts(
     #[description = "A channel that only staff can read"] channel: serenity::ChannelId,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let guild = ids::guild_of(cx)?;
-    owner_only(cx, guild, "say where alerts go")?;
-    let id = Id::new(channel.get());
-    let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(unknown)?;
-    let known = server.read(|_, structure| {
-        structure.get(splashtail_guild::Kind::Channel, id).is_some() && !structure.is_hidden(id)
-    });
-    if !known {
-        return Err(BotError::Input(
-            "I cannot see that channel. Let my role view it and send messages there.".to_owned(),
-        ));
-    }
-    change(cx, guild, |policy| policy.alert_channel = Some(id)).await?;
-    show(cx, "Protection", vec![format!("Alerts go to <#{id}>.")]).await
+    let fields = json!({"alert_channel": channel.to_string()});
+    let done = set(cx, "protection alerts", POLICY, fields).await?;
+    let said = format!("Alerts go to <#{channel}>.");
+    show_done(cx, "Protection", &said, &done).await
 }
 
 /// Never stop somebody; what they do only raises an alarm.
@@ -155,19 +122,10 @@ async fn trust(
     #[description = "A person or a bot"] user: serenity::UserId,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let guild = ids::guild_of(cx)?;
-    owner_only(cx, guild, "trust somebody")?;
-    let id = Id::new(user.get());
-    let policy = change(cx, guild, |policy| {
-        if policy.trusted.users.len() < MAX_TRUSTED {
-            policy.trusted.users.insert(id);
-        }
-    });
-    let said = match policy.await?.trusted.users.contains(&id) {
-        true => format!("<@{id}> is trusted: nothing they do is stopped."),
-        false => format!("At most {MAX_TRUSTED} can be trusted."),
-    };
-    show(cx, "Protection", vec![said]).await
+    let who = json!({"who": format!("user/{user}")});
+    let done = set(cx, "protection trust", TRUST, who).await?;
+    let said = format!("<@{user}> is trusted: nothing they do is stopped.");
+    show_done(cx, "Protection", &said, &done).await
 }
 
 /// Treat somebody as everybody else again.
@@ -177,172 +135,90 @@ async fn untrust(
     #[description = "A person or a bot"] user: serenity::UserId,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let guild = ids::guild_of(cx)?;
-    owner_only(cx, guild, "end trust")?;
-    let id = Id::new(user.get());
-    change(cx, guild, |policy| {
-        policy.trusted.users.remove(&id);
-    })
-    .await?;
-    show(cx, "Protection", vec![format!("<@{id}> is not trusted.")]).await
+    let who = json!({"who": format!("user/{user}")});
+    let done = delete(cx, "protection untrust", TRUST, who).await?;
+    let said = format!("<@{user}> is not trusted.");
+    show_done(cx, "Protection", &said, &done).await
 }
 
-/// See and change what is normal here.
-#[poise::command(
-    slash_command,
-    guild_only,
-    subcommands("view", "set", "reset"),
-    subcommand_required
-)]
-pub async fn limits(_cx: Context<'_>) -> Result<(), BotError> {
+/// Say that much is normal of somebody for a while, such as when you rebuild the server.
+#[poise::command(slash_command, guild_only)]
+async fn maintenance(
+    cx: Context<'_>,
+    #[description = "A person or a bot"] user: serenity::UserId,
+    #[description = "Types of acts, separated by commas, such as channel_add, channel_update"]
+    kinds: String,
+    #[description = "How long, such as 45m or 2h; two hours at most"] length: String,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let wrong = || {
+        let text = "A length is a number and a unit, such as `45m` or `2h`.";
+        BotError::Input(text.to_owned())
+    };
+    let length = interval(&length).ok_or_else(wrong)?;
+    let length = TimeDelta::try_seconds(length).ok_or_else(wrong)?;
+    let until = cx.data().clock.now().checked_add_signed(length);
+    let until = until.ok_or_else(wrong)?;
+    let fields = json!({"actor": user.to_string(), "kinds": kinds, "until": until.timestamp()});
+    let done = set(cx, "protection maintenance", MAINTENANCE, fields).await?;
+    let at = until.timestamp();
+    let said = format!("Until <t:{at}:t> (<t:{at}:R>) these acts of <@{user}> are not counted.");
+    show_done(cx, "Protection", &said, &done).await
+}
+
+/// Changes an entry of a setting or makes it, and has the engine go by it before it is said.
+pub(super) async fn set(
+    cx: Context<'_>,
+    command: &'static str,
+    setting: &str,
+    fields: Value,
+) -> Result<Changed, BotError> {
+    let asked = asked(cx, Some(command)).await?;
+    let fields = fields.as_object().cloned().unwrap_or_default();
+    let configuration = &cx.data().configuration;
+    let done = configuration.set(&asked, setting, &fields).await?;
+    go_by(cx, asked.guild).await?;
+    Ok(done)
+}
+
+pub(super) async fn delete(
+    cx: Context<'_>,
+    command: &'static str,
+    setting: &str,
+    key: Value,
+) -> Result<Changed, BotError> {
+    let asked = asked(cx, Some(command)).await?;
+    let key = key.as_object().cloned().unwrap_or_default();
+    let configuration = &cx.data().configuration;
+    let done = configuration.change(&asked, setting, Operation::Delete, &key);
+    let done = done.await?;
+    go_by(cx, asked.guild).await?;
+    Ok(done)
+}
+
+async fn go_by(cx: Context<'_>, guild: GuildId) -> Result<(), BotError> {
+    let protection = cx.data().services.get::<Protection>()?;
+    if let Some(server) = protection.server(guild) {
+        protection.refresh(&server).await;
+    }
     Ok(())
 }
 
-/// Show what moderators, administrators and bots may do.
-#[poise::command(slash_command, guild_only)]
-async fn view(
+pub(super) async fn show_done(
     cx: Context<'_>,
-    #[description = "Whose limits"] of: Option<ColumnChoice>,
+    title: &str,
+    said: &str,
+    done: &Changed,
 ) -> Result<(), BotError> {
-    reply::defer(cx).await?;
-    let guild = ids::guild_of(cx)?;
-    let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(unknown)?;
-    let policy = server.read(|engine, _| engine.policy().clone());
-    let column = of.map_or(Column::Moderator, Column::from);
-    let mut embed = CreateEmbed::new()
-        .title("Limits: in a minute, an hour, a day")
-        .colour(colours::GREEN);
-    let set = LimitType::ALL.iter().filter_map(|kind| {
-        let own = policy.limits.get(kind).and_then(|row| row.get(&column));
-        let spans = own.copied().unwrap_or_else(|| kind.default_spans(column));
-        let some = spans.0.iter().any(|bound| *bound != NEVER);
-        some.then(|| (kind.name(), spans, own.is_some()))
-    });
-    for (name, spans, own) in set.take(FIELDS) {
-        let [minute, hour, day] = spans.0.map(bound);
-        let mark = if own { " (set here)" } else { "" };
-        embed = embed.field(name, format!("{minute} / {hour} / {day}{mark}"), true);
+    let mut lines = vec![said.to_owned()];
+    if done.made {
+        lines.push(format!("`/perms undo {}` takes it back.", done.version));
     }
-    reply::answer(cx, CreateReply::default().embed(embed)).await?;
-    Ok(())
+    show(cx, title, lines).await
 }
 
-fn bound(bound: u32) -> String {
-    match bound {
-        NEVER => "any".to_owned(),
-        bound => bound.to_string(),
-    }
-}
-
-/// Set what is normal of one type.
-#[poise::command(slash_command, guild_only)]
-async fn set(
-    cx: Context<'_>,
-    #[description = "Type of act"]
-    #[autocomplete = "complete"]
-    limit_type: String,
-    #[description = "Whose limit"] of: ColumnChoice,
-    #[description = "In a minute"]
-    #[min = 1]
-    #[max = 100_000]
-    minute: u32,
-    #[description = "In an hour"]
-    #[min = 1]
-    #[max = 100_000]
-    hour: u32,
-    #[description = "In a day"]
-    #[min = 1]
-    #[max = 100_000]
-    day: u32,
-) -> Result<(), BotError> {
-    reply::defer(cx).await?;
-    let guild = ids::guild_of(cx)?;
-    let kind = kind(&limit_type)?;
-    owner_only(cx, guild, "change limits")?;
-    let bounds = [minute, hour, day];
-    let column = Column::from(of);
-    change(cx, guild, |policy| {
-        let row = policy.limits.entry(kind).or_default();
-        row.insert(column, Spans(bounds));
-    })
-    .await?;
-    let said = format!("`{}`: {minute} / {hour} / {day}.", kind.name());
-    show(cx, "Limits", vec![said]).await
-}
-
-/// Go back to the default of one type.
-#[poise::command(slash_command, guild_only)]
-async fn reset(
-    cx: Context<'_>,
-    #[description = "Type of act"]
-    #[autocomplete = "complete"]
-    limit_type: String,
-) -> Result<(), BotError> {
-    reply::defer(cx).await?;
-    let guild = ids::guild_of(cx)?;
-    let kind = kind(&limit_type)?;
-    owner_only(cx, guild, "change limits")?;
-    change(cx, guild, |policy| {
-        policy.limits.remove(&kind);
-    })
-    .await?;
-    let said = format!("`{}` has its default again.", kind.name());
-    show(cx, "Limits", vec![said]).await
-}
-
-fn kind(name: &str) -> Result<LimitType, BotError> {
-    let known = name.trim().parse::<LimitType>();
-    known.map_err(|error| BotError::Input(format!("{error}. See `/limits view`.")))
-}
-
-#[allow(clippy::unused_async, reason = "the framework wants it so")]
-async fn complete(_cx: Context<'_>, typed: &str) -> CreateAutocompleteResponse {
-    let typed = typed.to_lowercase();
-    let names = LimitType::ALL.iter().map(|kind| kind.name());
-    let found = names.filter(|name| name.contains(&typed)).take(FIELDS);
-    let choices = found.map(|name| AutocompleteChoice::new(name, name));
-    CreateAutocompleteResponse::new().set_choices(choices.collect())
-}
-
-async fn change(
-    cx: Context<'_>,
-    guild: GuildId,
-    change: impl Fn(&mut Policy) + Send + Sync,
-) -> Result<std::sync::Arc<Policy>, BotError> {
-    let protection = cx.data().services.get::<Protection>()?;
-    let changed = protection.change(guild, change).await;
-    changed.map_err(|error| match error {
-        ChangeError::Storage(error) => BotError::Storage(error),
-        ChangeError::NoServer => unknown(),
-        ChangeError::NoIdentity(error) => BotError::Input(error.to_string()),
-        ChangeError::Unusable(problems) => BotError::Input(format!("{}.", problems.join("; "))),
-        ChangeError::Unread => BotError::Input(
-            "I cannot read what was set here before, so I change nothing. Please try again soon."
-                .to_owned(),
-        ),
-        ChangeError::Raced => BotError::Input(
-            "Somebody changed it at the same time. Please look and try again.".to_owned(),
-        ),
-    })
-}
-
-fn unknown() -> BotError {
+pub(super) fn unknown() -> BotError {
     BotError::Input("I am still getting to know this server. Please try again soon.".to_owned())
-}
-
-/// Whoever can change the policy can turn it against others or away from themselves, so no
-/// administrator can: only the owner.
-fn owner_only(cx: Context<'_>, guild: GuildId, what: &str) -> Result<(), BotError> {
-    let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(unknown)?;
-    let owner = server.read(|_, structure| owner(structure));
-    match owner == Some(Id::new(cx.author().id.get())) {
-        true => Ok(()),
-        false => Err(BotError::Input(format!(
-            "Only the owner of the server can {what}."
-        ))),
-    }
 }
 
 async fn show(cx: Context<'_>, title: &str, lines: Vec<String>) -> Result<(), BotError> {

@@ -66,10 +66,13 @@ impl Protection {
         }
     }
 
-    /// Reads what could not be read, and what others may have changed. Never ends.
+    /// Reads what could not be read, and what was or may have been changed. Never ends.
     pub(super) async fn know(self: Arc<Self>) {
         loop {
-            self.clock.sleep(LOOK).await;
+            tokio::select! {
+                () = self.clock.sleep(LOOK) => {}
+                () = self.news.notified() => {}
+            }
             self.know_all().await;
         }
     }

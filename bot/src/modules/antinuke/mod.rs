@@ -6,18 +6,22 @@ mod carry_out;
 mod commands;
 mod incidents;
 mod keep;
+mod limits;
 mod listener;
 mod own_calls;
 mod past;
 mod people;
+mod policy;
 mod progress;
 mod put_back;
 mod server;
 mod service;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod text;
 mod timeline;
+mod weaker;
 
 use std::sync::Arc;
 
@@ -28,8 +32,9 @@ use super::{
     About, Foundation, Module, ModuleCommand, Need, Needed, Running, Service, Task, extended,
 };
 use crate::events::Listener;
+use crate::settings::Setting;
 
-pub use self::service::{ChangeError, Protection};
+pub use self::service::Protection;
 
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "antinuke";
@@ -46,12 +51,13 @@ impl Antinuke {
             storage,
             discord,
             jobserver,
+            changes,
             ..
         } = foundation.clone();
         let protection = Protection::new(&config, clock, storage, &discord, jobserver);
-        Self {
-            protection: Arc::new(protection),
-        }
+        let protection = Arc::new(protection);
+        changes.heard_by(Arc::clone(&protection) as _);
+        Self { protection }
     }
 
     /// Who is trusted where.
@@ -86,6 +92,7 @@ impl Module for Antinuke {
                     ("alerts", by(ID, "alerts")),
                     ("trust", by(ID, "trust")),
                     ("untrust", by(ID, "untrust")),
+                    ("maintenance", by(ID, "maintenance")),
                 ]),
             },
             ModuleCommand {
@@ -98,15 +105,20 @@ impl Module for Antinuke {
                 ]),
             },
             ModuleCommand {
-                command: commands::limits(),
+                command: limits::limits(),
                 extended_data: extended([
                     ("", by("limits", "*")),
                     ("view", by("limits", "view")),
                     ("set", by("limits", "set")),
                     ("reset", by("limits", "reset")),
+                    ("hit", by("limits", "hit")),
                 ]),
             },
         ]
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        settings::all(self.protection.identity())
     }
 
     fn listener(&self) -> Option<Arc<dyn Listener>> {

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use splashtail_antinuke::{Engine, Mode, Moment, Policy, Saved, TagKey};
 use splashtail_core::ids::GuildId;
+use splashtail_core::telemetry::Chain;
 use splashtail_guild::{Id, Kind, Structure};
-use splashtail_storage::ProtectionRow;
+use splashtail_storage::Snapshot;
 use tracing::error;
 
 use super::past::{Past, Writing};
+use super::policy;
 use crate::guilds::GuildView;
 
 /// Between two attempts to read a server that could not be read; twice as long each time.
@@ -34,12 +36,14 @@ pub(super) struct Server {
 struct Inner {
     engine: Engine,
     view: GuildView,
-    /// Of the policy, as it was read.
+    /// Of the server's settings, as they were read.
     version: i64,
+    /// The newest that anybody spoke of.
+    heard: i64,
     knowledge: Knowledge,
     /// A state is written down, or about to be.
     has_state: bool,
-    /// When the row is to be read again, by the monotonic clock.
+    /// When the settings are to be read again, by the monotonic clock.
     read_next: Duration,
     pause: Duration,
     /// The log is to be read from here: what came later may not have been told.
@@ -70,6 +74,7 @@ impl Server {
                 engine: Engine::new(guild, me, Arc::default(), tags),
                 view: view.clone(),
                 version: 0,
+                heard: 0,
                 knowledge: Knowledge::Nothing,
                 has_state: false,
                 read_next: Duration::ZERO,
@@ -83,32 +88,21 @@ impl Server {
     }
 
     /// Takes in what was written down. The state is taken once: later it is this process's own.
-    pub(super) fn learn(&self, row: Option<ProtectionRow>, now: Duration) {
+    pub(super) fn learn(&self, settings: &Snapshot, state: Option<String>, now: Duration) {
         let mut inner = self.lock();
-        inner.read_next = now + MAX_AGE;
+        let version = settings.version;
+        // What was told while this was read may be newer.
+        let outdated = version < inner.heard;
+        inner.read_next = if outdated { now } else { now + MAX_AGE };
         inner.pause = FIRST_PAUSE;
         let fresh = matches!(inner.knowledge, Knowledge::Nothing | Knowledge::NoPolicy);
-        let Some(row) = row else {
-            // What was counted by the defaults was counted rightly.
-            if fresh {
-                inner.knowledge = Knowledge::All;
-            }
-            return;
-        };
-        let ProtectionRow {
-            version,
-            policy,
-            state,
-            ..
-        } = row;
-        if !fresh && version <= inner.version {
+        if !fresh && version < inner.version {
             return;
         }
-        let policy = policy.map_or(Ok(Policy::default()), |text| serde_json::from_str(&text));
-        let policy = match policy {
+        let policy = match policy::read(&settings.rows) {
             Ok(policy) => Arc::new(policy),
             Err(error) => {
-                error!(guild.id = %self.guild, %error, "a server's policy cannot be read");
+                error!(guild.id = %self.guild, error = %Chain(&error), "a server's policy cannot be read");
                 if inner.knowledge == Knowledge::Nothing {
                     inner.knowledge = Knowledge::NoPolicy;
                 }
@@ -117,7 +111,14 @@ impl Server {
         };
         inner.version = version;
         if !fresh {
-            self.go_by(&mut inner.engine, policy);
+            if policy != *inner.engine.policy() {
+                self.go_by(&mut inner.engine, policy);
+            }
+            return;
+        }
+        if state.is_none() && *policy == Policy::default() {
+            // What was counted by the defaults was counted rightly.
+            inner.knowledge = Knowledge::All;
             return;
         }
         inner.has_state = state.is_some();
@@ -161,9 +162,28 @@ impl Server {
         self.lock().read_next <= now
     }
 
-    pub(super) fn knows_policy(&self) -> bool {
+    /// Its settings are of this version, or of a later one.
+    pub(super) fn hear(&self, version: i64) {
+        let mut inner = self.lock();
+        inner.heard = inner.heard.max(version);
+        if inner.version < inner.heard {
+            inner.read_next = Duration::ZERO;
+        }
+    }
+
+    /// Its settings may be of any version.
+    pub(super) fn doubt(&self) {
+        self.lock().read_next = Duration::ZERO;
+    }
+
+    /// Whether its state has to be read with its settings.
+    pub(super) fn is_fresh(&self) -> bool {
         let knowledge = self.lock().knowledge;
-        !matches!(knowledge, Knowledge::Nothing | Knowledge::NoPolicy)
+        matches!(knowledge, Knowledge::Nothing | Knowledge::NoPolicy)
+    }
+
+    pub(super) fn knows_policy(&self) -> bool {
+        !self.is_fresh()
     }
 
     /// Nothing was read of it yet.
@@ -176,19 +196,9 @@ impl Server {
         self.lock().missed.take()
     }
 
-    /// The policy and its version.
-    pub(super) fn policy(&self) -> (Policy, i64) {
-        let inner = self.lock();
-        ((**inner.engine.policy()).clone(), inner.version)
-    }
-
-    /// Goes by a policy from now on, unless a later one came meanwhile.
-    pub(super) fn set_policy(&self, policy: Arc<Policy>, version: i64) {
-        let mut inner = self.lock();
-        if version > inner.version {
-            inner.version = version;
-            self.go_by(&mut inner.engine, policy);
-        }
+    #[cfg(test)]
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(self.lock().engine.policy())
     }
 
     /// The server as it is from now on.

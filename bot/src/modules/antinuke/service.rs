@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use splashtail_antinuke::{Incident, Input, Moment, Policy, Pulse, TagKey};
+use splashtail_antinuke::{Incident, Input, Moment, Pulse, TagKey};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
 use splashtail_core::ids::GuildId;
@@ -16,6 +16,7 @@ use splashtail_discord::{Discord, Lane};
 use splashtail_guild::Id;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_storage::{Storage, StorageError};
+use tokio::sync::Notify;
 use tracing::warn;
 
 use super::alerts::Alerts;
@@ -23,11 +24,10 @@ use super::own_calls::OwnCalls;
 use super::put_back::PutBacks;
 use super::server::Server;
 use crate::guilds::GuildView;
+use crate::inputs::Hear;
 
 /// How long an event waits for what was written down about its server, once per process.
 const LOADING: Duration = Duration::from_secs(2);
-/// Attempts to change a policy that others change at the same time.
-const ATTEMPTS: usize = 4;
 
 pub struct Protection {
     pub(super) clock: SharedClock,
@@ -43,6 +43,8 @@ pub struct Protection {
     servers: Mutex<HashMap<GuildId, Arc<Server>>>,
     /// The latest of each incident that is not written down yet.
     pub(super) unwritten: Mutex<BTreeMap<(GuildId, Id), Incident>>,
+    /// Somebody changed the settings of a server.
+    pub(super) news: Notify,
 }
 
 /// Why this bot cannot judge anything.
@@ -52,24 +54,6 @@ pub enum NoIdentity {
     NoToken,
     #[error("protection does not work: `meta.jobserver_secrets` has no secret for `bot`")]
     NoSecret,
-}
-
-/// The policy was changed by somebody else meanwhile.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
-    #[error("somebody else changed it at the same time")]
-    Raced,
-    #[error("the server is not known yet")]
-    NoServer,
-    /// What is wrong with the policy that was asked for.
-    #[error("that cannot be set")]
-    Unusable(Vec<String>),
-    #[error("what was set here cannot be read")]
-    Unread,
-    #[error(transparent)]
-    NoIdentity(#[from] NoIdentity),
-    #[error(transparent)]
-    Storage(#[from] StorageError),
 }
 
 impl Protection {
@@ -97,7 +81,13 @@ impl Protection {
             pulse: Mutex::default(),
             servers: Mutex::default(),
             unwritten: Mutex::default(),
+            news: Notify::new(),
         }
+    }
+
+    /// Whether it can judge anything.
+    pub(super) fn identity(&self) -> Result<(), NoIdentity> {
+        self.identity.as_ref().map(drop).map_err(|error| *error)
     }
 
     pub(super) fn tags(&self) -> Option<&TagKey> {
@@ -146,11 +136,18 @@ impl Protection {
     /// Reads what is written down of a server; what is known stays when nothing is read.
     pub(super) async fn refresh(&self, server: &Server) {
         let guild = server.guild;
-        let reading = self.storage.protections().get(guild);
+        let reading = async {
+            let settings = self.storage.settings().read(guild, None).await?;
+            let state = match server.is_fresh() {
+                true => self.storage.protections().state(guild).await?,
+                false => None,
+            };
+            Ok::<_, StorageError>((settings, state))
+        };
         let answer = tokio::time::timeout(LOADING, reading).await;
         let now = self.clock.monotonic();
         match answer {
-            Ok(Ok(row)) => return server.learn(row, now),
+            Ok(Ok((settings, state))) => return server.learn(&settings, state, now),
             Ok(Err(error)) => {
                 warn!(guild.id = %guild, error = %Chain(&error), "what protection knew cannot be read");
             }
@@ -212,52 +209,33 @@ impl Protection {
         })
     }
 
-    /// Changes a server's policy and has its engine go by it at once. When somebody else was faster,
-    /// `change` is applied to what they made of it.
-    ///
-    /// # Errors
-    /// See [`ChangeError`].
-    pub async fn change(
-        &self,
-        guild: GuildId,
-        change: impl Fn(&mut Policy) + Send + Sync,
-    ) -> Result<Arc<Policy>, ChangeError> {
-        if let Err(error) = self.identity {
-            return Err(error.into());
-        }
-        let server = self.server(guild).ok_or(ChangeError::NoServer)?;
-        for _ in 0..ATTEMPTS {
-            if !server.knows_policy() {
-                self.refresh(&server).await;
-            }
-            if !server.knows_policy() {
-                return Err(ChangeError::Unread);
-            }
-            let (mut policy, read) = server.policy();
-            change(&mut policy);
-            let problems = policy.problems();
-            if !problems.is_empty() {
-                return Err(ChangeError::Unusable(problems));
-            }
-            let text = serde_json::to_string(&policy).unwrap_or_default();
-            let store = self.storage.protections();
-            let now = self.clock.now();
-            if let Some(version) = store.set_policy(guild, &text, read, now).await? {
-                let policy = Arc::new(policy);
-                server.set_policy(Arc::clone(&policy), version);
-                return Ok(policy);
-            }
-            self.refresh(&server).await;
-        }
-        Err(ChangeError::Raced)
-    }
-
     fn lock_pulse(&self) -> MutexGuard<'_, Pulse> {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_servers(&self) -> MutexGuard<'_, HashMap<GuildId, Arc<Server>>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hear for Protection {
+    fn changed(&self, guild: GuildId, version: i64) {
+        if let Some(server) = self.server(guild) {
+            server.hear(version);
+            self.news.notify_one();
+        }
+    }
+
+    fn doubted(&self, guild: GuildId) {
+        if let Some(server) = self.server(guild) {
+            server.doubt();
+            self.news.notify_one();
+        }
+    }
+
+    fn all_changed(&self) {
+        self.all().iter().for_each(|server| server.doubt());
+        self.news.notify_one();
     }
 }
 

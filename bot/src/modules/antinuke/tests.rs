@@ -13,13 +13,15 @@ use splashtail_core::ids::{GuildId, ShardId, UserId};
 use splashtail_discord::Discord;
 use splashtail_guild::Id;
 use splashtail_ipc::clients::JobserverClient;
-use splashtail_storage::Storage;
+use splashtail_storage::{Edit, NewChange, Storage, Written};
 use tokio_util::sync::CancellationToken;
 
 use super::listener::Ear;
-use super::service::{ChangeError, NoIdentity, Protection};
+use super::service::{NoIdentity, Protection};
+use super::settings::POLICY;
 use crate::events::{Body, Event, EventKind, Listener as _};
 use crate::guilds::{GuildView, Guilds};
+use crate::inputs::Hear as _;
 use crate::modules::foundation::for_tests;
 
 const ACTOR: u64 = 7;
@@ -99,19 +101,42 @@ impl World {
         Arc::new(protection)
     }
 
-    async fn set(&self, policy: &str, state: &Saved) {
-        let store = self.storage.protections();
+    async fn set(&self, policy: Value, state: &Saved) {
+        self.set_policy(policy, 0).await;
         let now = self.clock.shared().now();
-        store.set_policy(guild(), policy, 0, now).await.unwrap();
         let state = serde_json::to_string(state).unwrap();
+        let store = self.storage.protections();
         store.set_state(guild(), &state, now).await.unwrap();
     }
 
-    async fn written(&self) -> (String, Saved) {
-        let row = self.storage.protections().get(guild()).await;
-        let row = row.unwrap().unwrap();
-        let state = serde_json::from_str(&row.state.unwrap()).unwrap();
-        (row.policy.unwrap(), state)
+    /// As another cluster would. The version it has then.
+    async fn set_policy(&self, policy: Value, decided_on: i64) -> i64 {
+        let at = self.clock.shared().now();
+        self.storage.guilds().ensure(guild(), at).await.unwrap();
+        let edits = [Edit {
+            setting: POLICY.to_owned(),
+            entry: "server".to_owned(),
+            before: None,
+            after: Some(policy),
+        }];
+        let change = NewChange {
+            guild: guild(),
+            decided_on,
+            by: UserId::new(1).unwrap(),
+            way: "discord",
+            at,
+            undoes: None,
+            edits: &edits,
+        };
+        match self.storage.settings().write(&change).await.unwrap() {
+            Written::At(version) => version,
+            Written::Stale => panic!("stale"),
+        }
+    }
+
+    async fn written(&self) -> Saved {
+        let state = self.storage.protections().state(guild()).await;
+        serde_json::from_str(&state.unwrap().unwrap()).unwrap()
     }
 }
 
@@ -137,21 +162,19 @@ async fn a_server_that_could_not_be_read_is_read_later_and_not_overwritten() {
     let protection = world.start();
     hear_of_an_act(&protection).await;
     let server = protection.server(guild()).unwrap();
-    assert_eq!(server.policy().0.mode, Mode::DryRun);
-    let refused = protection.change(guild(), |policy| policy.mode = Mode::On);
-    assert!(matches!(refused.await, Err(ChangeError::Unread)));
+    assert_eq!(server.policy().mode, Mode::DryRun);
 
     world.storage.migrate().await.unwrap();
-    world.set(r#"{"mode":"on"}"#, &state()).await;
+    world.set(json!({"mode": "on"}), &state()).await;
     protection.write_all().await.unwrap();
-    assert_eq!(world.written().await.1, state(), "nothing was overwritten");
+    assert_eq!(world.written().await, state(), "nothing was overwritten");
 
     world.clock.advance(Duration::from_secs(5));
     protection.know_all().await;
-    assert_eq!(server.policy().0.mode, Mode::On);
+    assert_eq!(server.policy().mode, Mode::On);
     hear_of_an_act(&protection).await;
     protection.write_all().await.unwrap();
-    let (_, written) = world.written().await;
+    let written = world.written().await;
     assert_eq!(written.inviters, state().inviters);
     let counted = &written.actors[&Id::new(ACTOR)];
     assert_eq!(
@@ -164,22 +187,30 @@ async fn a_server_that_could_not_be_read_is_read_later_and_not_overwritten() {
 #[tokio::test]
 async fn a_policy_that_cannot_be_read_is_neither_followed_nor_replaced() {
     let world = World::new().await;
-    let newer = r#"{"mode":"on","answer":"of a later version"}"#;
-    world.set(newer, &state()).await;
+    let newer = json!({"mode": "on", "answer": "of a later version"});
+    world.set(newer.clone(), &state()).await;
     let protection = world.start();
     hear_of_an_act(&protection).await;
     let server = protection.server(guild()).unwrap();
-    assert_eq!(server.policy().0.mode, Mode::DryRun);
+    assert_eq!(server.policy().mode, Mode::DryRun);
     protection.write_all().await.unwrap();
-    let refused = protection.change(guild(), |policy| policy.mode = Mode::Off);
-    assert!(matches!(refused.await, Err(ChangeError::Unread)));
-    assert_eq!(world.written().await, (newer.to_owned(), state()));
+    assert_eq!(world.written().await, state());
+    let settings = world.storage.settings().read(guild(), None).await.unwrap();
+    assert_eq!(settings.rows[0].fields, newer);
+    // Once it is put right it holds, with what was counted before.
+    let version = world.set_policy(json!({"mode": "on"}), 1).await;
+    protection.changed(guild(), version);
+    protection.know_all().await;
+    assert_eq!(server.policy().mode, Mode::On);
+    hear_of_an_act(&protection).await;
+    protection.write_all().await.unwrap();
+    assert_eq!(world.written().await.inviters, state().inviters);
 }
 
 #[tokio::test]
 async fn a_state_that_cannot_be_read_leaves_the_policy_in_force() {
     let world = World::new().await;
-    world.set(r#"{"mode":"on"}"#, &state()).await;
+    world.set(json!({"mode": "on"}), &state()).await;
     let store = world.storage.protections();
     let now = world.clock.shared().now();
     store
@@ -190,48 +221,76 @@ async fn a_state_that_cannot_be_read_leaves_the_policy_in_force() {
     hear_of_an_act(&protection).await;
     protection.write_all().await.unwrap();
     let server = protection.server(guild()).unwrap();
-    assert_eq!(server.policy().0.mode, Mode::On);
-    let row = store.get(guild()).await.unwrap().unwrap();
-    assert_eq!(row.state.as_deref(), Some(r#"{"actors":7}"#));
+    assert_eq!(server.policy().mode, Mode::On);
+    let state = store.state(guild()).await.unwrap();
+    assert_eq!(state.as_deref(), Some(r#"{"actors":7}"#));
 }
 
 #[tokio::test]
-async fn a_change_is_made_to_what_others_made_of_the_policy() {
+async fn engines_everywhere_follow_a_change_at_once() {
     let world = World::new().await;
     let (here, there) = (world.start(), world.start());
     for protection in [&here, &there] {
         protection.load(&view()).await.unwrap();
     }
-    let on = here.change(guild(), |policy| policy.mode = Mode::On);
-    on.await.unwrap();
-    let channel = Id::new(30);
-    let both = there.change(guild(), |policy| policy.alert_channel = Some(channel));
-    let both = both.await.unwrap();
-    assert_eq!((both.mode, both.alert_channel), (Mode::On, Some(channel)));
-
-    // And who was not asked learns of it after a while.
-    world.clock.advance(Duration::from_secs(301));
+    let mode = |protection: &Arc<Protection>| protection.server(guild()).unwrap().policy().mode;
+    let version = world.set_policy(json!({"mode": "on"}), 0).await;
+    here.changed(guild(), version);
+    there.changed(guild(), version);
+    for protection in [&here, &there] {
+        protection.know_all().await;
+        assert_eq!(mode(protection), Mode::On);
+    }
+    // Old news is none.
+    let version = world.set_policy(json!({"mode": "off"}), version).await;
+    here.changed(guild(), version - 1);
     here.know_all().await;
-    let server = here.server(guild()).unwrap();
-    assert_eq!(server.policy().0.alert_channel, Some(channel));
+    assert_eq!(mode(&here), Mode::On);
+    here.all_changed();
+    here.know_all().await;
+    assert_eq!(mode(&here), Mode::Off);
+
+    // And who was told nothing learns of it after a while.
+    world.clock.advance(Duration::from_secs(301));
+    there.know_all().await;
+    assert_eq!(mode(&there), Mode::Off);
+}
+
+#[tokio::test]
+async fn the_task_that_reads_is_woken_by_news() {
+    let world = World::new().await;
+    let protection = world.start();
+    let server = protection.load(&view()).await.unwrap();
+    let reading = tokio::spawn(Arc::clone(&protection).know());
+    let version = world.set_policy(json!({"mode": "on"}), 0).await;
+    // The clock stands still: only the news can wake it.
+    protection.changed(guild(), version);
+    let followed = async {
+        while server.policy().mode != Mode::On {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), followed).await;
+    reading.abort();
+    waited.unwrap();
 }
 
 #[tokio::test]
 async fn a_state_that_is_over_replaces_what_was_written() {
     let world = World::new().await;
-    world.set(r#"{"mode":"on"}"#, &state()).await;
+    world.set(json!({"mode": "on"}), &state()).await;
     let protection = world.start();
     let server = protection.load(&view()).await.unwrap();
     server.ask(|engine, _| engine.resume(Arc::default(), Saved::default()));
     server.is_unsaved();
     protection.write_all().await.unwrap();
-    assert_eq!(world.written().await.1, Saved::default());
+    assert_eq!(world.written().await, Saved::default());
 }
 
 #[tokio::test]
 async fn after_a_start_the_log_is_read_from_where_it_had_got_to_once() {
     let world = World::new().await;
-    world.set(r#"{"mode":"on"}"#, &state()).await;
+    world.set(json!({"mode": "on"}), &state()).await;
     let protection = world.start();
     let server = protection.load(&view()).await.unwrap();
     let last = Moment::of(state().highest.unwrap());
@@ -250,14 +309,13 @@ async fn what_was_counted_last_is_written_down_when_the_process_stops() {
     let protection = world.start();
     hear_of_an_act(&protection).await;
     let store = world.storage.protections();
-    assert!(store.get(guild()).await.unwrap().is_none());
+    assert_eq!(store.state(guild()).await.unwrap(), None);
 
     // A write that was dropped when the process stopped does not count as one.
     let server = protection.server(guild()).unwrap();
     let _ = protection.write_state(&server).now_or_never();
     protection.close().await;
-    let row = store.get(guild()).await.unwrap().unwrap();
-    let state: Saved = serde_json::from_str(&row.state.unwrap()).unwrap();
+    let state = world.written().await;
     assert!(state.actors.contains_key(&Id::new(ACTOR)), "{state:?}");
 }
 
@@ -298,10 +356,6 @@ async fn without_a_secret_nothing_can_be_switched_on() {
     ] {
         let protection = world.start_with(&config);
         assert!(protection.load(&view()).await.is_none());
-        let refused = protection.change(guild(), |_| ()).await;
-        match refused {
-            Err(ChangeError::NoIdentity(why)) => assert_eq!(why, expected),
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(protection.identity(), Err(expected));
     }
 }

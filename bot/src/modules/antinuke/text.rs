@@ -169,7 +169,7 @@ fn rule(rule: &Rule) -> String {
     }
 }
 
-fn number(units: u32) -> String {
+pub(super) fn number(units: u32) -> String {
     let (whole, part) = (units / UNIT, units % UNIT);
     match part {
         0 => whole.to_string(),
@@ -272,6 +272,10 @@ pub(super) fn notice(notice: Notice, about: Option<Id>) -> Value {
              not you, your account is stolen."
         ),
         Notice::Trusted => format!("{whom} is trusted, and does more than is normal."),
+        Notice::OnlyTold => format!(
+            "{whom} does more of something than is normal here. `/limits hit` says of what. Nothing \
+             is done about it: `/limitactions view` shows what is set."
+        ),
         Notice::Blind => "The audit log does not tell who does things here. I can take \
                           permissions, but hold nobody responsible. Does my role still have \
                           View Audit Log?"

@@ -16,13 +16,17 @@ use crate::framework::PREFIX;
 use crate::ids;
 use crate::markdown::{cut, neutralise};
 use crate::pages::{self, Pages};
-use crate::registry::Registry;
+use crate::registry::{Need, Registry};
 use crate::reply;
 
 /// Fields of one embed and options of one menu (Discord documentation, "Embed Limits", "Select
 /// Menus").
 const MAX_ITEMS: usize = 25;
 const MAX_FIELD: usize = 1024;
+/// An embed has 6000 characters in all: these for a module's page, those for its commands, the rest
+/// for what it needs, short descriptions and names.
+const MAX_DOCS: usize = 1500;
+const MAX_COMMANDS: usize = 1800;
 /// Of the 2000 characters of a message.
 const MAX_PLAIN: usize = 1900;
 
@@ -43,19 +47,7 @@ pub async fn help(
             reply::answer(cx, CreateReply::default().embed(describe(found))).await?;
             Ok(())
         }
-        None => {
-            let modules = app
-                .registry
-                .modules()
-                .filter(|module| is_shown(module, is_root));
-            pages::show(
-                cx,
-                HelpPages {
-                    modules: modules.cloned().collect(),
-                },
-            )
-            .await
-        }
+        None => pages::show(cx, HelpPages::of(&app.registry, is_root)).await,
     }
 }
 
@@ -201,7 +193,14 @@ fn join_lines(lines: impl Iterator<Item = String>) -> String {
 
 /// One page per module.
 struct HelpPages {
-    modules: Vec<CanonicalModule>,
+    modules: Vec<Page>,
+}
+
+struct Page {
+    module: CanonicalModule,
+    /// Markdown.
+    docs: &'static str,
+    needs: Vec<Need>,
 }
 
 #[async_trait]
@@ -214,18 +213,48 @@ impl Pages for HelpPages {
 }
 
 impl HelpPages {
+    fn of(registry: &Registry, is_root: bool) -> Self {
+        let shown = registry
+            .all()
+            .filter(|module| is_shown(&module.canonical, is_root));
+        let pages = shown.map(|module| Page {
+            module: module.canonical.clone(),
+            docs: module.docs,
+            needs: module.needs.clone(),
+        });
+        Self {
+            modules: pages.collect(),
+        }
+    }
+
     fn render(&self, number: usize) -> CreateReply {
         let last = self.modules.len().saturating_sub(1);
         let number = number.min(last);
-        let Some(module) = self.modules.get(number) else {
+        let Some(page) = self.modules.get(number) else {
             return CreateReply::default().content("There are no commands.");
         };
+        let module = &page.module;
         let mut embed = CreateEmbed::new()
             .title(&module.name)
-            .description(&module.description)
+            .description(page.text())
             .colour(colours::BLUE);
-        for command in commands(module).take(MAX_ITEMS) {
-            embed = embed.field(format!("/{}", command.name), summary(command), false);
+        // One place is taken by what the module needs.
+        let mut room = MAX_COMMANDS;
+        for command in commands(module).take(MAX_ITEMS - 1) {
+            let summary = summary(command);
+            let short = command.description.as_deref().unwrap_or("No description.");
+            let text = match room.checked_sub(summary.chars().count()) {
+                Some(left) => {
+                    room = left;
+                    summary
+                }
+                None => short.to_owned(),
+            };
+            embed = embed.field(format!("/{}", command.name), text, false);
+        }
+        if !page.needs.is_empty() {
+            let needs = page.needs.iter().map(Need::words);
+            embed = embed.field("What it needs, and why", join_lines(needs), false);
         }
         let embed = embed.footer(serenity::CreateEmbedFooter::new(format!(
             "Page {} of {}. Commands work with / and with {PREFIX}",
@@ -247,16 +276,16 @@ impl HelpPages {
         let cancel = CreateButton::new(format!("{prefix}:cancel"))
             .label("Cancel")
             .style(serenity::ButtonStyle::Danger);
-        let options = self
-            .modules
-            .iter()
-            .take(MAX_ITEMS)
-            .enumerate()
-            .map(|(at, module)| {
-                CreateSelectMenuOption::new(&module.name, at.to_string())
-                    .description(cut(&module.description, 100))
-                    .default_selection(at == number)
-            });
+        let options =
+            self.modules
+                .iter()
+                .take(MAX_ITEMS)
+                .enumerate()
+                .map(|(at, Page { module, .. })| {
+                    CreateSelectMenuOption::new(&module.name, at.to_string())
+                        .description(cut(&module.description, 100))
+                        .default_selection(at == number)
+                });
         let kind = CreateSelectMenuKind::String {
             options: options.collect(),
         };
@@ -266,6 +295,22 @@ impl HelpPages {
             CreateActionRow::Buttons(vec![previous.label("Previous"), cancel, next.label("Next")]),
             CreateActionRow::SelectMenu(menu),
         ]
+    }
+}
+
+impl Page {
+    /// What the module says about itself: its page, without the title, as far as it fits.
+    fn text(&self) -> String {
+        let about = &self.module.description;
+        let docs = self.docs.trim();
+        let body = match docs.split_once('\n') {
+            Some((title, body)) if title.starts_with("# ") => body.trim(),
+            _ => docs,
+        };
+        match body {
+            "" => about.clone(),
+            body => format!("{about}\n\n{}", cut(body, MAX_DOCS)),
+        }
     }
 }
 
@@ -297,13 +342,7 @@ mod tests {
     }
 
     async fn pages(is_root: bool) -> HelpPages {
-        let registry = registry().await;
-        let modules = registry
-            .modules()
-            .filter(|module| is_shown(module, is_root));
-        HelpPages {
-            modules: modules.cloned().collect(),
-        }
+        HelpPages::of(&registry().await, is_root)
     }
 
     #[tokio::test]
@@ -329,13 +368,47 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_page_says_what_the_module_needs_and_fits() {
+        let pages = pages(true).await;
+        for number in 0..pages.modules.len() {
+            let page = shown(&pages.render(number));
+            let embed = &page["embeds"][0];
+            let fields = embed["fields"].as_array().unwrap();
+            let texts = fields
+                .iter()
+                .flat_map(|field| [&field["name"], &field["value"]]);
+            let texts = texts.chain([&embed["title"], &embed["description"]]);
+            let length: usize = texts
+                .map(|text| text.as_str().unwrap().chars().count())
+                .sum();
+            // The footer is short.
+            assert!(
+                length < 5900 && fields.len() <= MAX_ITEMS,
+                "{length}: {embed}"
+            );
+        }
+        let antinuke = shown(&pages.render(1));
+        let embed = &antinuke["embeds"][0];
+        let needs = embed["fields"].as_array().unwrap().last().unwrap();
+        let needs = needs["value"].as_str().unwrap();
+        assert!(needs.contains("**View Audit Log**: To see in the audit log who did what"));
+        let text = embed["description"].as_str().unwrap();
+        assert!(
+            text.contains("AntiRaid counts") && !text.contains("# Protection"),
+            "{text}"
+        );
+        let core = shown(&pages.render(0));
+        assert!(core.to_string().contains("**Message Content**"), "{core}");
+    }
+
+    #[tokio::test]
     async fn only_operators_see_their_commands() {
         let titles = async |is_root| {
             let pages = pages(is_root).await;
             pages
                 .modules
                 .iter()
-                .map(|module| module.id.clone())
+                .map(|page| page.module.id.clone())
                 .collect::<Vec<_>>()
         };
         assert_eq!(

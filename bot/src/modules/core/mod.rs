@@ -5,9 +5,10 @@ mod ping;
 mod presence;
 mod stats;
 
+use poise::serenity_prelude::GatewayIntents;
 use splashtail_permissions::CommandExtendedData;
 
-use super::{About, Foundation, Module, ModuleCommand, Task, extended};
+use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Task, extended};
 use crate::app::Command;
 
 pub struct Core {
@@ -42,6 +43,13 @@ impl Module for Core {
             open(stats::stats()),
             open(ping::ping()),
         ]
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need {
+            what: Needed::Intents(GatewayIntents::GUILD_MESSAGES | GatewayIntents::MESSAGE_CONTENT),
+            why: "To read commands that are written as messages",
+        }]
     }
 
     fn tasks(&self) -> Vec<Task> {

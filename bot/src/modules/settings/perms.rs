@@ -1,5 +1,6 @@
 //! `/perms`: custom permissions, and what was changed by whom.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use poise::CreateReply;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::Context;
 use crate::colours;
-use crate::configuration::PastChange;
+use crate::configuration::{PastChange, PastEdit};
 use crate::error::BotError;
 use crate::framework::gate::ROLES;
 use crate::framework::setting_commands::{asked, changed};
@@ -19,7 +20,7 @@ use crate::settings::{Fields, Operation};
 /// Changes that one message shows.
 const SHOWN: u32 = 10;
 /// Longest description of an embed (Discord documentation, "Embed Limits").
-const MAX_DESCRIPTION: usize = 4096;
+pub const MAX_DESCRIPTION: usize = 4096;
 
 /// Custom permissions of roles, and what was changed by whom.
 #[poise::command(
@@ -183,36 +184,36 @@ fn describe(change: &PastChange) -> String {
         let _ = write!(text, ", takes back {undone}");
     }
     for edit in &change.edits {
-        let what = match (&edit.before, &edit.after) {
-            (None, _) => "made",
-            (_, None) => "deleted",
-            _ => "changed",
-        };
-        let entry = neutralise(cut(&edit.entry, 100));
-        let _ = write!(text, "\n{what} `{}` {entry}", edit.setting);
-        let (before, after) = (&edit.before, &edit.after);
-        for column in before
-            .iter()
-            .chain(after)
-            .flat_map(|fields| fields.keys())
-            .collect::<std::collections::BTreeSet<_>>()
-        {
-            let value = |fields: &Option<Fields>| {
-                fields
-                    .as_ref()
-                    .and_then(|fields| fields.get(column))
-                    .filter(|v| !v.is_null())
-                    .map(Value::to_string)
-            };
-            let (old, new) = (value(before), value(after));
-            if old != new {
-                let show = |value: Option<String>| {
-                    neutralise(cut(&value.unwrap_or_else(|| "nothing".to_owned()), 150))
-                };
-                let _ = write!(text, "\n · {column}: {} → {}", show(old), show(new));
-            }
-        }
+        text.push('\n');
+        text.push_str(&describe_edit(edit));
     }
     text.push('\n');
+    text
+}
+
+/// What became of an entry: a line, and one for each column that changed.
+pub fn describe_edit(edit: &PastEdit) -> String {
+    let what = match (&edit.before, &edit.after) {
+        (None, _) => "made",
+        (_, None) => "deleted",
+        _ => "changed",
+    };
+    let entry = neutralise(cut(&edit.entry, 100));
+    let mut text = format!("{what} `{}` {entry}", edit.setting);
+    let (before, after) = (&edit.before, &edit.after);
+    let columns = before.iter().chain(after).flat_map(|fields| fields.keys());
+    for column in columns.collect::<BTreeSet<_>>() {
+        let value = |fields: &Option<Fields>| {
+            let value = fields.as_ref().and_then(|fields| fields.get(column));
+            value.filter(|value| !value.is_null()).map(Value::to_string)
+        };
+        let (old, new) = (value(before), value(after));
+        if old != new {
+            let show = |value: Option<String>| {
+                neutralise(cut(&value.unwrap_or_else(|| "nothing".to_owned()), 150))
+            };
+            let _ = write!(text, "\n · {column}: {} → {}", show(old), show(new));
+        }
+    }
     text
 }

@@ -96,6 +96,56 @@ async fn the_first_rows_are_read(storage: &Storage) {
     let row = storage.users().get(banned).await.unwrap().unwrap();
     assert_eq!((row.state.as_str(), row.vote_banned), ("banned", true));
     permissions_became_settings(storage, server).await;
+    policies_became_settings(storage, guild(1_100_000_000_005_373_952)).await;
+    let protections = storage.protections();
+    let state = protections.state(server).await.unwrap();
+    assert_eq!(state.as_deref(), Some(r#"{"highest":"1"}"#));
+}
+
+/// Once they were one document beside the settings.
+async fn policies_became_settings(storage: &Storage, server: GuildId) {
+    let read = storage.settings().read(server, None).await.unwrap();
+    assert_eq!(read.version, 1);
+    let rows: Vec<_> = read
+        .rows
+        .iter()
+        .map(|row| (row.setting.as_str(), row.entry.as_str(), row.fields.clone()))
+        .collect();
+    let (limits, trust) = ("protection_limits", "protection_trust");
+    assert_eq!(
+        rows,
+        [
+            (
+                limits,
+                "ban/bot",
+                json!({"limit": "ban/bot", "minute": 1, "hour": 2, "day": 3})
+            ),
+            (
+                limits,
+                "ban/moderator",
+                json!({"limit": "ban/moderator", "minute": 4, "hour": 5, "day": null})
+            ),
+            (
+                limits,
+                "points/administrator",
+                json!({"limit": "points/administrator", "minute": 10, "hour": 20, "day": 30})
+            ),
+            (
+                "protection_maintenance",
+                "7",
+                json!({"actor": "7", "kinds": ["ban", "kick"], "until": "2025-12-14T00:00:00Z"})
+            ),
+            (
+                "protection_policy",
+                "server",
+                json!({"policy": "server", "mode": "off", "answer": "ban", "alert_channel": "30",
+                    "quarantine_role": "31"})
+            ),
+            (trust, "role/9", json!({"who": "role/9"})),
+            (trust, "user/7", json!({"who": "user/7"})),
+            (trust, "user/8", json!({"who": "user/8"})),
+        ]
+    );
 }
 
 /// Once each had a table of its own.
@@ -149,6 +199,12 @@ async fn permissions_became_settings(storage: &Storage, server: GuildId) {
                 module,
                 "server_backups",
                 json!({"module": "server_backups", "disabled": false, "default_perms": null})
+            ),
+            (
+                "protection_policy",
+                "server",
+                json!({"policy": "server", "mode": "on", "answer": "take_roles",
+                    "alert_channel": null, "quarantine_role": null})
             ),
         ]
     );

@@ -4,7 +4,7 @@ use super::*;
 use crate::protection::IncidentRow;
 
 contract!(
-    policies_change_once_per_version,
+    the_latest_state_of_a_server_is_kept,
     incidents_are_replaced_and_listed_newest_first,
 );
 
@@ -12,29 +12,17 @@ fn guild(id: u64) -> GuildId {
     GuildId::new(id).unwrap()
 }
 
-async fn policies_change_once_per_version(storage: Storage) {
+async fn the_latest_state_of_a_server_is_kept(storage: Storage) {
     let store = storage.protections();
-    assert_eq!(store.get(guild(1)).await.unwrap(), None);
-    assert!(store.page(None, 10).await.unwrap().is_empty());
-    let set = |policy, read| store.set_policy(guild(1), policy, read, t(1));
-    assert_eq!(set(r#"{"mode":"on"}"#, 0).await.unwrap(), Some(1));
-    assert_eq!(set(r#"{"mode":"off"}"#, 0).await.unwrap(), None);
-    assert_eq!(set(r#"{"mode":"off"}"#, 1).await.unwrap(), Some(2));
-    store
-        .set_state(guild(1), r#"{"z":1,"a":2}"#, t(2))
-        .await
-        .unwrap();
-    store.set_state(guild(7), "{}", t(2)).await.unwrap();
-    store.set_state(guild(7), "{}", t(3)).await.unwrap();
-    let row = store.get(guild(1)).await.unwrap().unwrap();
-    assert_eq!(row.policy.as_deref(), Some(r#"{"mode":"off"}"#));
-    assert_eq!(row.state.as_deref(), Some(r#"{"z":1,"a":2}"#));
-    assert_eq!(row.version, 2);
-    let first = store.page(None, 1).await.unwrap();
-    assert_eq!(first, [row]);
-    let second = store.page(Some(first[0].guild), 1).await.unwrap();
-    assert_eq!(second[0].guild, guild(7));
-    assert_eq!((second[0].version, second[0].policy.clone()), (0, None));
+    assert_eq!(store.state(guild(1)).await.unwrap(), None);
+    let set = async |id, state, at| store.set_state(guild(id), state, t(at)).await.unwrap();
+    set(1, "{}", 1).await;
+    set(1, r#"{"z":1,"a":2}"#, 2).await;
+    set(7, "{}", 3).await;
+    let state = async |id| store.state(guild(id)).await.unwrap();
+    assert_eq!(state(1).await.as_deref(), Some(r#"{"z":1,"a":2}"#));
+    assert_eq!(state(7).await.as_deref(), Some("{}"));
+    assert_eq!(state(2).await, None, "another guild's");
 }
 
 async fn incidents_are_replaced_and_listed_newest_first(storage: Storage) {

@@ -2,6 +2,7 @@
 //! them? One attempt each, no retry, and the reason on failure.
 
 mod discord;
+mod modules;
 mod objects;
 mod platform;
 mod redis;
@@ -28,13 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// time.
 pub async fn everything(loaded: &Loaded, platform: Option<&Ready>) -> Vec<Finding> {
     let config = &loaded.config;
-    let (database, redis, objects, discord, daemons, clusterers) = tokio::join!(
+    let (database, redis, objects, discord, daemons, clusterers, modules) = tokio::join!(
         database(config),
         redis::all(config),
         objects::objects(config),
         discord::discord(config, platform),
         platform::daemons(config, platform),
         platform::clusterers(loaded, platform),
+        modules::needs(config, platform),
     );
     let mut findings = vec![database];
     findings.extend(redis);
@@ -43,6 +45,7 @@ pub async fn everything(loaded: &Loaded, platform: Option<&Ready>) -> Vec<Findin
     findings.extend(platform::cluster_file(loaded));
     findings.extend(daemons);
     findings.extend(clusterers);
+    findings.extend(modules);
     findings
 }
 
