@@ -7,6 +7,7 @@ use splashtail_storage::StorageError;
 
 use crate::configuration::Refusal;
 use crate::markdown::{cut, neutralise};
+use crate::reply::Failed;
 use crate::services::NoService;
 
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +30,18 @@ pub enum BotError {
     #[error("the bot's code is not sound")]
     Service(#[from] NoService),
     #[error("Discord refused or failed")]
-    Discord(#[source] Box<serenity::Error>),
+    Discord(#[source] Failed),
 }
 
 impl From<serenity::Error> for BotError {
     fn from(error: serenity::Error) -> Self {
-        Self::Discord(Box::new(error))
+        Self::Discord(error.into())
+    }
+}
+
+impl From<Failed> for BotError {
+    fn from(error: Failed) -> Self {
+        Self::Discord(error)
     }
 }
 
@@ -102,17 +109,10 @@ impl BotError {
 }
 
 /// Discord's own complaint about our request is safe to show and often the user's to fix.
-fn discord_text(error: &serenity::Error) -> String {
-    match error {
-        serenity::Error::Http(serenity::HttpError::UnsuccessfulRequest(response))
-            if response.status_code.as_u16() == 403 =>
-        {
-            format!(
-                "Discord did not allow it: {}.",
-                response.error.message.trim_end_matches('.')
-            )
-        }
-        _ => "Discord did not answer as expected. Please try again.".to_owned(),
+fn discord_text(error: &Failed) -> String {
+    match error.not_allowed() {
+        Some(why) => format!("Discord did not allow it: {}.", why.trim_end_matches('.')),
+        None => "Discord did not answer as expected. Please try again.".to_owned(),
     }
 }
 

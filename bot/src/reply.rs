@@ -1,13 +1,20 @@
 //! The one message a command answers with, and later changes of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
+use serde::Serialize;
+use serde_json::Value;
 use serenity::{ChannelId, EditInteractionResponse, EditMessage, MessageId};
+use splashtail_discord::{Discord, DiscordError, Lane, snowflake};
 
 use crate::app::Context;
-use crate::discord_http::{code, once_more, status};
+use crate::discord_http::{code, describe, once_more, status};
+
+/// A message is not worth a longer wait: who asked has gone on.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Discord's error codes (Discord documentation, "JSON Error Codes").
 const UNKNOWN_CHANNEL: isize = 10003;
@@ -29,7 +36,55 @@ pub enum EditError {
     #[error("the message is gone")]
     Gone,
     #[error("the message was not changed")]
-    Discord(#[source] Box<serenity::Error>),
+    Discord(#[source] Failed),
+}
+
+/// Discord did not take a message.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// As the answer of an interaction.
+    #[error(transparent)]
+    Interaction(Box<serenity::Error>),
+    /// As a message of a channel.
+    #[error(transparent)]
+    Message(Box<DiscordError>),
+}
+
+impl Failed {
+    /// Without the address, which can hold an interaction's token.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Interaction(error) => describe(error),
+            Self::Message(error) => error.to_string(),
+        }
+    }
+
+    /// What Discord says does not allow it.
+    pub fn not_allowed(&self) -> Option<String> {
+        match self {
+            Self::Interaction(error) => match error.as_ref() {
+                serenity::Error::Http(serenity::HttpError::UnsuccessfulRequest(response))
+                    if response.status_code.as_u16() == 403 =>
+                {
+                    Some(response.error.message.clone())
+                }
+                _ => None,
+            },
+            Self::Message(error) => error.is_forbidden().then(|| error.to_string()),
+        }
+    }
+}
+
+impl From<serenity::Error> for Failed {
+    fn from(error: serenity::Error) -> Self {
+        Self::Interaction(Box::new(error))
+    }
+}
+
+impl From<DiscordError> for Failed {
+    fn from(error: DiscordError) -> Self {
+        Self::Message(Box::new(error))
+    }
 }
 
 /// Tells Discord that an answer is coming. An interaction without any answer is dropped after 3
@@ -45,7 +100,7 @@ pub async fn defer(cx: Context<'_>) -> Result<(), serenity::Error> {
 ///
 /// # Errors
 /// Discord did not take it.
-pub async fn answer(cx: Context<'_>, reply: CreateReply) -> Result<Reply, serenity::Error> {
+pub async fn answer(cx: Context<'_>, reply: CreateReply) -> Result<Reply, Failed> {
     let (channel, message) = match cx {
         Context::Application(application) => {
             if application.has_sent_initial_response.load(Ordering::SeqCst) {
@@ -63,12 +118,18 @@ pub async fn answer(cx: Context<'_>, reply: CreateReply) -> Result<Reply, sereni
                 (message.channel_id, message.id)
             }
         }
-        Context::Prefix(_) => {
-            let message = once_more(|| cx.send(reply.clone()))
-                .await?
-                .into_message()
-                .await?;
-            (message.channel_id, message.id)
+        Context::Prefix(prefix) => {
+            let asked = prefix.msg;
+            let message = cx.reply_builder(reply).to_prefix(asked.into());
+            let mut body = json(&message)?;
+            // One answer to one message, however often it has to be sent.
+            body["nonce"] = asked.id.to_string().into();
+            body["enforce_nonce"] = true.into();
+            let post = discord(cx)?.post(format!("/channels/{}/messages", asked.channel_id));
+            let post = post.lane(Lane::Interactive).longest_wait(LONGEST);
+            let sent = post.idempotent_within(LONGEST).json(&body).send().await?;
+            let id = snowflake::id(&sent["id"]).ok_or(UNREADABLE)?;
+            (asked.channel_id, MessageId::new(id))
         }
     };
     Ok(Reply {
@@ -100,13 +161,10 @@ impl Reply {
                 Err(error) => return Err(error.into()),
             }
         }
-        once_more(|| {
-            let edit = cx
-                .reply_builder(reply.clone())
-                .to_prefix_edit(EditMessage::new());
-            self.channel.edit_message(cx.http(), self.message, edit)
-        })
-        .await?;
+        let edit = cx.reply_builder(reply).to_prefix_edit(EditMessage::new());
+        let patch = discord(cx)?.patch(self.path()).idempotent(true);
+        let patch = patch.lane(Lane::Interactive).longest_wait(LONGEST);
+        patch.json(&json(&edit)?).send_empty().await?;
         Ok(())
     }
 
@@ -122,18 +180,47 @@ impl Reply {
         {
             return Ok(());
         }
-        Ok(self.channel.delete_message(cx.http(), self.message).await?)
+        let delete = discord(cx)?.delete(self.path());
+        let delete = delete.lane(Lane::Interactive).longest_wait(LONGEST);
+        Ok(delete.send_empty().await?)
     }
+
+    fn path(&self) -> String {
+        format!("/channels/{}/messages/{}", self.channel, self.message)
+    }
+}
+
+const UNREADABLE: serenity::Error = serenity::Error::Other("Discord's answer is unreadable");
+const NOT_CONNECTED: serenity::Error = serenity::Error::Other("not connected");
+
+fn discord<'a>(cx: Context<'a>) -> Result<&'a Discord, serenity::Error> {
+    let connection = cx.data().state.connection();
+    connection
+        .map(|connection| &connection.discord)
+        .ok_or(NOT_CONNECTED)
+}
+
+/// A message as the framework would send it.
+fn json(message: &impl Serialize) -> Result<Value, serenity::Error> {
+    Ok(serde_json::to_value(message)?)
 }
 
 impl From<serenity::Error> for EditError {
     fn from(error: serenity::Error) -> Self {
         let gone = matches!(code(&error), Some(UNKNOWN_MESSAGE | UNKNOWN_CHANNEL))
             || matches!(status(&error), Some(403));
-        if gone {
-            Self::Gone
-        } else {
-            Self::Discord(Box::new(error))
+        match gone {
+            true => Self::Gone,
+            false => Self::Discord(error.into()),
+        }
+    }
+}
+
+impl From<DiscordError> for EditError {
+    fn from(error: DiscordError) -> Self {
+        match error.is_not_found() || error.is_forbidden() {
+            true => Self::Gone,
+            false => Self::Discord(error.into()),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::colours;
 use crate::discord_http::{describe, once_more};
 use crate::error::BotError;
 use crate::markdown::{cut, neutralise};
-use crate::reply;
+use crate::reply::{self, Failed};
 
 /// Longest description of an embed (Discord documentation, "Embed Limits").
 const MAX_DESCRIPTION: usize = 4096;
@@ -117,7 +117,7 @@ fn log(cx: Context<'_>, error: &BotError, message: &str) {
     match error {
         BotError::Discord(cause) => {
             // Its own text can hold the address of an interaction, and that its token.
-            error!(command, user.id = %user, error = describe(cause), "{message}");
+            error!(command, user.id = %user, error = cause.describe(), "{message}");
         }
         error if error.is_ours() => {
             error!(command, user.id = %user, error = %Chain(error), "{message}");
@@ -203,16 +203,17 @@ async fn report(cx: Context<'_>, failure: Failure) {
         .ephemeral(true);
     let sent = match cx {
         Context::Application(application)
-            if application
+            if !application
                 .has_sent_initial_response
                 .load(std::sync::atomic::Ordering::SeqCst) =>
         {
-            reply::answer(cx, message).await.map(drop)
+            let sent = once_more(|| cx.send(message.clone())).await;
+            sent.map(drop).map_err(Failed::from)
         }
-        _ => once_more(|| cx.send(message.clone())).await.map(drop),
+        _ => reply::answer(cx, message).await.map(drop),
     };
     if let Err(error) = sent {
-        warn!(error = describe(&error), "an error reply was not sent");
+        warn!(error = error.describe(), "an error reply was not sent");
     }
 }
 

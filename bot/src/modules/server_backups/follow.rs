@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::status::{Note, Picture};
-use crate::discord_http::describe;
 use crate::reply::EditError;
 
 const POLL: Duration = Duration::from_secs(1);
@@ -90,7 +89,7 @@ async fn run(
                 Err(EditError::Gone) => return Ending::MessageGone,
                 Err(EditError::Discord(error)) => {
                     // Tried again after the pause.
-                    warn!(task.id = %picture.task, error = describe(&error), "a status was not shown");
+                    warn!(task.id = %picture.task, error = error.describe(), "a status was not shown");
                 }
             }
         }
@@ -114,7 +113,7 @@ async fn leave(canvas: &mut dyn Canvas, picture: &Picture, note: Note, ending: E
         Ok(()) => ending,
         Err(EditError::Gone) => Ending::MessageGone,
         Err(EditError::Discord(error)) => {
-            warn!(task.id = %picture.task, error = describe(&error), "a last status was not shown");
+            warn!(task.id = %picture.task, error = error.describe(), "a last status was not shown");
             ending
         }
     }
@@ -311,7 +310,7 @@ mod tests {
 
     #[tokio::test]
     async fn failures_of_discord_and_of_the_database_are_survived() {
-        let discord = || EditError::Discord(Box::new(poise::serenity_prelude::Error::Other("x")));
+        let discord = || EditError::from(poise::serenity_prelude::Error::Other("x"));
         let steps = vec![Step::Broken, Step::Broken, Step::State(Completed)];
         let (ending, drawn) =
             run_script(steps, vec![discord(), discord()], &CancellationToken::new()).await;
