@@ -102,7 +102,7 @@ mod tests {
         let none = json!(null);
         let mode = |mode: &str| json!({"policy": "server", "mode": mode, "answer": "kick"});
         let alerts = |channel: Value| json!({"mode": "on", "alert_channel": channel});
-        let limit = |minute: Value| {
+        let bounds = |minute: Value| {
             json!({"limit": "ban/bot", "minute": minute, "hour": 9,
             "day": 9})
         };
@@ -130,10 +130,10 @@ mod tests {
             (trust, none.clone(), trusted.clone(), true),
             (trust, trusted, none.clone(), false),
             // A bot may ban ten people in a minute by default.
-            (limit, none.clone(), limit(json!(11)), true),
-            (limit, none.clone(), limit(json!(9)), false),
-            (limit, limit(json!(9)), limit(json!(null)), true),
-            (limit, limit(json!(9)), none.clone(), true),
+            (limit, none.clone(), bounds(json!(11)), true),
+            (limit, none.clone(), bounds(json!(9)), false),
+            (limit, bounds(json!(9)), bounds(json!(null)), true),
+            (limit, bounds(json!(9)), none.clone(), true),
             (actions, steps("ban", "kick"), steps("kick", "ban"), true),
             (actions, none.clone(), steps("nothing", "nothing"), true),
             (maintenance, none, pause, true),

@@ -398,7 +398,7 @@ mod tests {
             "{text}"
         );
         let core = shown(&pages.render(0));
-        assert!(core.to_string().contains("**Message Content**"), "{core}");
+        assert!(core.to_string().contains("Message Content**"), "{core}");
     }
 
     #[tokio::test]
@@ -413,11 +413,18 @@ mod tests {
         };
         assert_eq!(
             titles(false).await,
-            ["core", "antinuke", "server_backups", "settings"]
+            ["core", "antinuke", "guarded", "server_backups", "settings"]
         );
         assert_eq!(
             titles(true).await,
-            ["core", "antinuke", "server_backups", "settings", "root"]
+            [
+                "core",
+                "antinuke",
+                "guarded",
+                "server_backups",
+                "settings",
+                "root"
+            ]
         );
         let registry = registry().await;
         assert!(find(&registry, "register", false).is_none());
