@@ -675,3 +675,53 @@ async fn rules_and_events_come_back() {
     );
     assert_eq!(server.rest_of(&world, backup).await, [""; 0]);
 }
+
+/// Case 8 of the restore matrix: Discord does not take an overwrite for somebody who is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overwrite_for_nobody_costs_no_channel() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let channels = format!("/guilds/{GUILD}/channels");
+    let member = json!({"id": "1100000000000000013", "type": 1, "allow": "1024", "deny": "0"});
+    let everyone = json!({"id": GUILD, "type": 0, "allow": "0", "deny": "2048"});
+    let body = json!({"name": "crew", "permission_overwrites": [everyone, member]});
+    let crew = world.rest(OWNER, "POST", &channels, body).await;
+    let (_, source) = saved(&world, &server, json!({})).await;
+    let path = format!("/channels/{}", crew["id"].as_str().unwrap());
+    world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    let refusing = |method: &str, route: &str, code: u64| Rule {
+        matches: Match {
+            method: Some(method.to_owned()),
+            route: Some(route.to_owned()),
+            ..Match::default()
+        },
+        action: Action::Status {
+            status: 400,
+            scope: None,
+            retry_after: None,
+            header_retry_after: None,
+            html: false,
+            body: Some(json!({"code": code, "message": "Unknown role or user."})),
+        },
+        times: Some(1),
+        probability: 1.0,
+    };
+    let create = refusing("POST", "/guilds/{guild_id}/channels", 50_035);
+    world.control.add_fault(&create).await.unwrap();
+    let put = "/channels/{channel_id}/permissions/{overwrite_id}";
+    world
+        .control
+        .add_fault(&refusing("PUT", put, 10_013))
+        .await
+        .unwrap();
+    let report = server
+        .restore(&world, json!({"BackupSource": source}))
+        .await;
+    let crew = channel_named(&world, "crew").await;
+    let crew = crew.unwrap_or_else(|| panic!("{report:#}"));
+    let overwrites = crew["permission_overwrites"].as_array().unwrap();
+    assert_eq!(overwrites.len(), 1, "{report:#}");
+    assert_eq!(overwrites[0]["deny"], "2048");
+    let lines = report["lines"].to_string();
+    assert!(lines.contains("1100000000000000013"), "{lines}");
+}

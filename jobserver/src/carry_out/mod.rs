@@ -7,6 +7,7 @@
 //! itself parks the job. Surplus is deleted only where everything was made that should be there, unless
 //! the order says otherwise.
 
+mod departed;
 mod files;
 mod judge;
 mod perform;
@@ -179,6 +180,12 @@ impl Run<'_> {
                 Ok(())
             }
             Err(JobError::Permanent { code, message, .. }) if !stops_everything(&code) => {
+                let plain = self.without_members(effect, &operation, &name, &code);
+                if let Some(made) = plain.await? {
+                    self.learn(effect, made.id);
+                    self.done += 1;
+                    return Ok(());
+                }
                 if matches!(operation, Operation::Create { .. }) {
                     self.lost.insert(kind);
                 }
