@@ -36,6 +36,8 @@ pub struct Case<'a> {
     pub round: u16,
     /// Their roles were asked for and nobody has them.
     pub fetched: bool,
+    /// What they did was read in the log: it may have been answered already.
+    pub late: bool,
     pub reason: &'a str,
 }
 
@@ -84,6 +86,11 @@ pub fn next(case: Case<'_>, sight: Sight<'_>, policy: &Policy, ladder: &[Answer]
         return Next::Harmless;
     }
     let roles = member.roles.clone();
+    let armed = permissions(sight.structure, case.user, &roles) & POWER != 0
+        || !powerful_overwrites(sight, case.user).is_empty();
+    if case.late && !armed && case.tried.is_empty() {
+        return Next::Harmless;
+    }
     if !sight.outranks(case.user, &roles) {
         return Next::Beyond(beyond(&case, sight, &roles, mine));
     }

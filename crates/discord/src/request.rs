@@ -49,6 +49,9 @@ pub struct Request {
     repeated: bool,
     lane: Lane,
     longest_wait: Duration,
+    /// How often it is tried, and the pause between, where it is not the usual one.
+    tries: u32,
+    pause: Option<Duration>,
     cancelled: Option<CancellationToken>,
 }
 
@@ -68,6 +71,8 @@ impl Request {
             repeated: false,
             lane,
             longest_wait: LONGEST_WAIT,
+            tries: retry::ATTEMPTS,
+            pause: None,
             cancelled: None,
         }
     }
@@ -147,6 +152,13 @@ impl Request {
     /// later, it gives up at once with [`DiscordError::RateLimited`].
     pub fn longest_wait(mut self, longest_wait: Duration) -> Self {
         self.longest_wait = longest_wait;
+        self
+    }
+
+    /// Tries again only once when Discord fails, after this pause: for a caller who knows another way.
+    pub fn once_more_after(mut self, pause: Duration) -> Self {
+        self.tries = 2;
+        self.pause = Some(pause);
         self
     }
 
@@ -247,7 +259,7 @@ impl Request {
                     Retry::Unsafe | Retry::Safe => Unanswered::Status(answer.status),
                 },
                 Err(Failure::NeverSent(source)) => {
-                    if attempts >= retry::ATTEMPTS {
+                    if attempts >= self.tries {
                         return Err(self.given_up(Unanswered::Network(source), attempts));
                     }
                     self.pause(attempts, &source.to_string()).await?;
@@ -256,7 +268,7 @@ impl Request {
                 Err(Failure::Unbuilt(source)) => return Err(self.bad(source.to_string())),
                 Err(Failure::Unanswered(cause)) => cause,
             };
-            let last = attempts >= retry::ATTEMPTS || !cause.passes();
+            let last = attempts >= self.tries || !cause.passes();
             let why = cause.to_string();
             match self.repeat_within {
                 _ if self.idempotent && last => return Err(self.given_up(cause, attempts)),
@@ -318,7 +330,7 @@ impl Request {
     }
 
     async fn pause(&self, attempts: u32, cause: &str) -> Result<(), DiscordError> {
-        let pause = retry::pause(attempts + 1);
+        let pause = self.pause.unwrap_or_else(|| retry::pause(attempts + 1));
         warn!(
             discord.route = self.route.template,
             attempt = attempts,

@@ -104,6 +104,23 @@ async fn a_witness_hears_of_whatever_may_change_something() {
 }
 
 #[tokio::test]
+async fn who_knows_another_way_tries_once_more() {
+    let (server, discord) = fake().await;
+    Mock::given(method("DELETE"))
+        .respond_with(status(503))
+        .expect(2)
+        .mount(&server)
+        .await;
+    let call = discord.delete("/guilds/1/members/2");
+    let call = call.once_more_after(Duration::from_millis(1)).send_empty();
+    let error = call.await.unwrap_err();
+    assert!(
+        matches!(error, DiscordError::Unavailable { attempts: 2, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn refusals_keep_code_and_message() {
     let (server, discord) = fake().await;
     Mock::given(method("GET"))

@@ -17,6 +17,9 @@ use super::service::Protection;
 
 /// A step of containment that would wait longer leaves its turn to the next.
 const IMPATIENT: Duration = Duration::from_millis(500);
+/// A step of containment that Discord fails at is tried once more after this; then it is the next one's
+/// turn.
+const ONCE_MORE: Duration = Duration::from_millis(250);
 /// What is not against somebody may wait for its turn.
 const PATIENT: Duration = Duration::from_secs(120);
 const PAGE: usize = 100;
@@ -206,7 +209,10 @@ fn request(discord: &Discord, call: &Call) -> Request {
         call.key.rung,
         Rung::TakeRoles | Rung::Kick | Rung::Ban | Rung::HoldBot | Rung::DisarmRole
     );
-    request.longest_wait(if against_somebody { IMPATIENT } else { PATIENT })
+    match against_somebody {
+        true => request.longest_wait(IMPATIENT).once_more_after(ONCE_MORE),
+        false => request.longest_wait(PATIENT),
+    }
 }
 
 fn outcome(call: &Call, answer: Result<(), DiscordError>) -> Outcome {

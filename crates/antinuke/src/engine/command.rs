@@ -145,6 +145,7 @@ impl Engine {
             tried: &tried,
             round: key.round,
             fetched: false,
+            late: false,
             reason: REASON,
         };
         let call = |subject, method, path| {
@@ -226,6 +227,7 @@ impl Engine {
             tried: &tried,
             round,
             fetched: false,
+            late: false,
             reason: REASON,
         };
         let sight = self.sight(structure);

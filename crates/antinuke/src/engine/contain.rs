@@ -20,7 +20,7 @@ use crate::moment::{DAY, MINUTE, Moment, SECOND};
 use crate::policy::Mode;
 
 /// A step that has no answer for so long is given up for the next.
-pub(super) const STUCK: u64 = 20 * SECOND;
+pub(super) const STUCK: u64 = 2 * SECOND;
 /// Acts that were on their way when somebody was contained.
 const IN_FLIGHT: u64 = 2 * SECOND;
 /// Punishments in a minute after which something is wrong with us, and only permissions are taken.
@@ -29,6 +29,9 @@ const BREAKER: usize = 10;
 const MANY_CONTAINED: usize = 3;
 const MANY_COLLUDERS: usize = 3;
 const REASON: &str = "AntiRaid: stopped an attack";
+
+/// Suspects whose acts were read in the log.
+const MAX_LATE: usize = 256;
 
 impl Engine {
     /// The incident of an actor: the one that is open, or a new one.
@@ -261,6 +264,9 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         self.punished.retain(|at| now.since(*at) < MINUTE);
+        if self.reads_log && self.late.len() < MAX_LATE {
+            self.late.extend(who);
+        }
         let mut open: Vec<Id> = who
             .iter()
             .copied()
@@ -376,6 +382,7 @@ impl Engine {
                 round
             },
             fetched,
+            late: self.late.contains(&user),
             reason: REASON,
         };
         build(case, self)

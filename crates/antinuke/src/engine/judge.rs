@@ -64,6 +64,9 @@ impl Engine {
             return;
         }
         self.note(actor, &act, raw, structure, now);
+        if !self.reads_log {
+            self.late.remove(&actor);
+        }
         if let Some(raw) = raw.and_then(Entry::read) {
             self.note_ties(actor, &raw, &act, structure, now);
         }

@@ -225,6 +225,10 @@ pub struct Engine {
     told: BTreeMap<(Notice, Id), Moment>,
     raid_until: Moment,
     place: Option<rank::Place>,
+    /// The entry that is judged was read in the log.
+    reads_log: bool,
+    /// Suspects of whom that was so. Whoever holds no power any more is not punished for it.
+    late: BTreeSet<Id>,
     serial: u32,
     /// Sets apart calls that are against nobody.
     round: u16,
@@ -266,6 +270,8 @@ impl Engine {
             told: BTreeMap::new(),
             raid_until: Moment::default(),
             place: None,
+            reads_log: false,
+            late: BTreeSet::new(),
             serial: 0,
             round: 0,
         }
@@ -352,7 +358,11 @@ impl Engine {
             return out;
         }
         match input {
-            Input::Entry { raw, polled } => self.on_entry(raw, polled, structure, now, &mut out),
+            Input::Entry { raw, polled } => {
+                self.reads_log = polled;
+                self.on_entry(raw, polled, structure, now, &mut out);
+                self.reads_log = false;
+            }
             Input::Event { name, data, before } => {
                 self.on_event((name, data, before), structure, now, &mut out);
             }
@@ -464,6 +474,9 @@ impl Engine {
             .retain(|(_, at)| now.since(*at) < 10 * MINUTE);
         self.webhooks
             .retain(|_, posts| posts.last().is_some_and(|at| now.since(at) < MINUTE));
+        let actors = &self.actors;
+        self.late
+            .retain(|user| actors.get(user).is_some_and(Actor::is_held));
         for actor in self.actors.values_mut() {
             actor.windows.forget(now);
         }

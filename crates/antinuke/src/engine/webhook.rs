@@ -140,6 +140,7 @@ impl Engine {
             tried: &tried,
             round: 0,
             fetched: false,
+            late: false,
             reason: "AntiRaid: a webhook was used for spam",
         };
         let path = format!("/webhooks/{webhook}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use splashtail_antinuke::{
-    Effect, Engine, Mode, Moment, Policy, Pulse, Rung, SECOND, Saved, State,
+    Effect, Engine, IncidentState, MINUTE, Mode, Moment, Policy, Pulse, Rung, SECOND, Saved, State,
 };
 use splashtail_guild::Id;
 
@@ -41,6 +41,34 @@ fn windows_are_warm_after_a_restart() {
     // The incident tells of all three.
     let targets: Vec<_> = world.incident().acts.iter().map(|act| act.target).collect();
     assert_eq!(targets, [0, 1, 2].map(|n| Some(channel(n))));
+}
+
+/// Nothing was written down, and the log is read.
+fn read_after_a_start(roles: &[Id]) -> World {
+    let mut world = World::new();
+    let entries: Vec<_> = (0..3).map(|n| world.entry(MOD, 12, channel(n))).collect();
+    world.feed("GUILD_MEMBER_UPDATE", member(MOD, roles));
+    for raw in &entries {
+        let polled = true;
+        world.give(splashtail_antinuke::Input::Entry { raw, polled });
+    }
+    world
+}
+
+#[test]
+fn what_the_log_tells_is_punished_when_it_was_not_before() {
+    let world = read_after_a_start(&[MOD_ROLE]);
+    assert_eq!(world.calls_of(Rung::TakeRoles).len(), 1);
+    assert!(world.is_contained(MOD));
+    // Somebody took their roles already; that was us, and the answer never came.
+    let mut world = read_after_a_start(&[]);
+    assert!(world.calls.is_empty(), "{:#?}", world.calls);
+    assert!(world.is_contained(MOD));
+    assert_eq!(world.incident().state, IncidentState::Contained);
+    // Whoever goes on before our eyes is stopped.
+    world.wait(2 * MINUTE);
+    world.delete_channel(MOD, 5);
+    assert_eq!(world.against(MOD).len(), 1);
 }
 
 #[test]
