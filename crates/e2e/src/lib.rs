@@ -1,5 +1,6 @@
 //! Whole-system tests: the real binaries, started as an operator starts them.
 
+pub mod attack;
 pub mod backups;
 pub mod browser;
 pub mod fleet;

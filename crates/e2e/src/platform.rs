@@ -102,7 +102,14 @@ pub struct Platform {
     pub ready: Ready,
     pub control: ControlClient,
     dir: TempDir,
-    _engines: Engines,
+    engines: Engines,
+}
+
+/// Where the platform keeps its rows.
+#[derive(Debug)]
+pub enum Database<'a> {
+    Sqlite(PathBuf),
+    Postgres(&'a str),
 }
 
 impl Platform {
@@ -176,13 +183,21 @@ impl Platform {
             ready,
             control,
             dir,
-            _engines: engines,
+            engines,
         })
     }
 
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    #[must_use]
+    pub fn database(&self) -> Database<'_> {
+        match &self.engines {
+            Engines::Embedded => Database::Sqlite(self.dir().join("data/splashtail.db")),
+            Engines::Production { database_url, .. } => Database::Postgres(database_url),
+        }
     }
 
     /// The tails of every log, for the message of a failed test.
