@@ -192,7 +192,8 @@ impl Scene {
             }
             _ if model.gone_by_attacker.is_some() => {}
             Step::Set { field, value } => {
-                let (field, new) = (FIELDS[field], json!(format!("text {value}")));
+                // Two channels of one name would stand for each other.
+                let (field, new) = (FIELDS[field], json!(format!("text {value} of {n}")));
                 let cell = model.cells.get_mut(field).unwrap();
                 let old = cell.now.clone();
                 if old == new {
