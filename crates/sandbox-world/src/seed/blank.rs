@@ -1,21 +1,20 @@
-//! `blank`: one server that its owner has just made, with nothing in it but the bot.
+//! `blank`: one server with nothing in it but its people and the bot.
 
 use super::site::Site;
 use super::small::{self, APPLICATION, OWNER};
 use crate::world::permissions as perm;
 use crate::world::{Guild, Id, Integration, World};
 
-/// The server.
-pub const GUILD: Id = small::GUILDS[0];
+/// The server: none of another world, so that nothing of theirs is taken for its own.
+pub const GUILD: Id = Id(1_100_000_000_269_615_104);
+/// Its objects are numbered apart from those of all other worlds.
+const BLOCK: u64 = 99;
 
 pub(super) fn blank(world: &mut World) {
     small::people(world, 1);
     let guild = Guild::new(GUILD, "Blank", OWNER);
-    let mut site = small::open(world, guild, 0);
+    let mut site = small::open(world, guild, BLOCK);
     bot(&mut site);
-    let text = site.channel(4, "Text Channels", None, |_| {});
-    let general = site.channel(0, "general", Some(text), |_| {});
-    site.guild().system_channel_id = Some(general);
 }
 
 /// As somebody adds it who wants it to restore a server.
