@@ -7,7 +7,7 @@
 mod upload;
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +29,9 @@ pub use upload::Desk;
 /// Parts of a large upload; S3 wants at least 5 MiB each.
 const PART: usize = 8 << 20;
 
+/// Written to a file at a time.
+const PIECE: usize = 1 << 20;
+
 /// Why an object was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
@@ -42,7 +45,7 @@ pub enum ObjectError {
     Refused(#[source] object_store::Error),
     #[error("the object storage failed")]
     Failed(#[source] object_store::Error),
-    #[error("the finished file could not be read back")]
+    #[error("a temporary file could not be read or written")]
     File(#[source] io::Error),
 }
 
@@ -178,6 +181,24 @@ impl Objects {
             .boxed())
     }
 
+    /// Copies an object into a file, and goes back to the file's beginning.
+    pub async fn fetch(&self, key: &str, mut file: File) -> Result<File, ObjectError> {
+        let mut parts = self.read(key).await?;
+        let mut piece = Vec::new();
+        loop {
+            let part = parts.try_next().await?;
+            let last = part.is_none();
+            piece.extend_from_slice(&part.unwrap_or_default());
+            if last || piece.len() >= PIECE {
+                let data = std::mem::take(&mut piece);
+                file = write_part(file, data, last).await?;
+            }
+            if last {
+                return Ok(file);
+            }
+        }
+    }
+
     /// Removes everything below a prefix; what is already gone does not matter.
     pub async fn remove_all(&self, prefix: &str) -> Result<(), ObjectError> {
         let prefix = Path::from(prefix);
@@ -217,6 +238,20 @@ impl Objects {
             .try_collect()
             .await
             .map_err(|error| ObjectError::of(error, &prefix))
+    }
+}
+
+async fn write_part(mut file: File, data: Vec<u8>, last: bool) -> Result<File, ObjectError> {
+    let written = tokio::task::spawn_blocking(move || {
+        file.write_all(&data)?;
+        if last {
+            file.rewind()?;
+        }
+        Ok(file)
+    });
+    match written.await {
+        Ok(written) => written.map_err(ObjectError::File),
+        Err(panicked) => Err(ObjectError::File(io::Error::other(panicked))),
     }
 }
 

@@ -14,7 +14,6 @@ use super::error::{BackupError, Verdict};
 use super::files::Kept;
 use super::job::CreateBackup;
 use super::lists::{self, Lists};
-use super::members::{self, People, PeoplePage};
 use super::options::{Asset, Fields};
 use super::snapshot::{self, Private, Snapshot, ThreadParent, image_hash, short};
 use super::source::Source;
@@ -23,6 +22,9 @@ use super::work::Work;
 
 mod files;
 mod messages;
+mod people;
+
+pub use people::PeopleList;
 
 /// Channels and threads that a plan can hold; the journal bounds it.
 const MOST_CHANNELS: usize = 3000;
@@ -34,15 +36,6 @@ pub struct Run<'a> {
     pub cx: &'a JobContext,
     pub fields: &'a Fields,
     pub work: &'a Work,
-}
-
-/// People of one kind, as far as they were listed.
-pub struct PeopleList {
-    pub section: &'static str,
-    /// Work files with them.
-    pub pages: Vec<String>,
-    pub count: u64,
-    pub bytes: u64,
 }
 
 /// All threads, as far as they were listed.
@@ -178,71 +171,6 @@ impl Run<'_> {
             let extra = json!({"what": what, "error": error});
             let message = "A part of the server is not in the backup: the bot may not read it";
             self.log(Level::Warn, message, extra).await;
-        }
-        Ok(lists)
-    }
-
-    /// Members and bans, on request. A list that the bot may not read is reported and left out.
-    async fn people(&self, snapshot: &Snapshot) -> Result<Vec<PeopleList>, JobError> {
-        let mut lists = Vec::new();
-        if !self.fields.options.backup_members {
-            return Ok(lists);
-        }
-        for people in People::ALL {
-            let mut list = PeopleList {
-                section: people.section(),
-                pages: Vec::new(),
-                count: 0,
-                bytes: 0,
-            };
-            let (mut after, mut refused) = (None, None);
-            for number in 0..members::MOST_PAGES {
-                let step = format!("{}/{number}", people.section());
-                let (source, server) = (self.source(), self.fields.server_id);
-                let read = || async {
-                    Ok(members::page(source, self.work, server, people, number, after).await?)
-                };
-                let page: PeoplePage = self.cx.step(&step, read).await?;
-                list.count += page.count;
-                list.bytes += page.bytes;
-                list.pages.extend(page.object);
-                after = page.after;
-                refused = refused.or(page.refused);
-                let known = if people == People::Members {
-                    snapshot.members
-                } else {
-                    0
-                };
-                let total = known.max(list.count + u64::from(after.is_some()));
-                self.cx.advance(people.name(), list.count, total).await;
-                if after.is_none() {
-                    break;
-                }
-            }
-            let told = || async {
-                let what = people.name();
-                match &refused {
-                    Some(error) => {
-                        let extra = json!({"what": what, "error": error});
-                        let message =
-                            "A part of the server is not in the backup: the bot may not read it";
-                        self.log(Level::Warn, message, extra).await;
-                    }
-                    None => {
-                        let extra = json!({"what": what, "count": list.count});
-                        self.log(Level::Info, "Read the people of the server", extra)
-                            .await;
-                    }
-                }
-                Ok(())
-            };
-            self.cx
-                .step(&format!("{}/told", people.section()), told)
-                .await?;
-            // Not to have read a list is not the same as an empty one.
-            if refused.is_none() {
-                lists.push(list);
-            }
         }
         Ok(lists)
     }

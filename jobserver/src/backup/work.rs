@@ -5,6 +5,7 @@
 //! the pages of an encrypted backup are never stored readable.
 
 use std::fs::File;
+use std::path::Path;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -93,6 +94,24 @@ impl Work {
             .map_err(BackupError::Container)
     }
 
+    /// Keeps a backup file as it is: it brings its own checksum, and its own encryption.
+    pub async fn put_file(&self, name: &str, file: File) -> Result<(), BackupError> {
+        let desk = Desk {
+            prefix: &self.desk,
+            name: self.attempt,
+        };
+        Ok(self
+            .objects
+            .put_file(&self.object(name), file, desk)
+            .await?)
+    }
+
+    /// What [`Work::put_file`] kept, in a file of `directory` that has no name.
+    pub async fn get_file(&self, name: &str, directory: &Path) -> Result<File, BackupError> {
+        let file = temporary(directory).await?;
+        Ok(self.objects.fetch(&self.object(name), file).await?)
+    }
+
     /// Returns the size as written.
     pub async fn put_json(&self, name: &str, value: &impl Serialize) -> Result<u64, BackupError> {
         let json = serde_json::to_vec(value).map_err(BackupError::Json)?;
@@ -127,4 +146,12 @@ impl Work {
     fn object(&self, name: &str) -> String {
         format!("{}/{name}", self.prefix)
     }
+}
+
+/// A file without a name: it is gone with whoever holds it.
+pub async fn temporary(directory: &Path) -> Result<File, BackupError> {
+    let directory = directory.to_owned();
+    let made = tokio::task::spawn_blocking(move || tempfile::tempfile_in(directory)).await;
+    made.map_err(BackupError::background)?
+        .map_err(BackupError::File)
 }

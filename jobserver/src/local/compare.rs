@@ -72,8 +72,9 @@ fn differences(args: &CompareArgs) -> anyhow::Result<Vec<Found>> {
 
 fn open(path: &Path, password: Option<&str>) -> anyhow::Result<BackupFile> {
     let shown = path.display();
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
-    file::open(bytes, password, LARGEST).map_err(|error| match error {
+    let opened = std::fs::File::open(path);
+    let opened = opened.with_context(|| format!("cannot read {shown}"))?;
+    file::open(opened, password, LARGEST).map_err(|error| match error {
         RestoreError::Container(splashtail_iblfile::Error::PasswordRequired) => anyhow!(
             "{shown} has a password: use --password-file or the variable {PASSWORD_VARIABLE}"
         ),

@@ -1,7 +1,8 @@
 //! What a backup file says: the structure of a server as it was, and what else it holds.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read as _};
+use std::fs::File;
+use std::io::{BufReader, Read as _};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, FixedOffset};
@@ -37,7 +38,7 @@ pub struct BackupFile {
     pub hidden: usize,
     /// Sections with the bytes of pictures and sounds, by digest.
     files: BTreeMap<String, String>,
-    /// The file itself, in memory.
+    /// The file itself; a section at a time is in memory.
     archive: Mutex<Opened>,
 }
 
@@ -156,13 +157,13 @@ impl BackupFile {
 /// # Errors
 /// A file that is damaged, locked or none of a server.
 pub fn open(
-    bytes: Vec<u8>,
+    file: File,
     password: Option<&str>,
     max_body_size: u64,
 ) -> Result<BackupFile, RestoreError> {
     let limits = Limits::with_total(max_body_size);
     let mut archive =
-        Archive::open(Cursor::new(bytes), password, limits).map_err(RestoreError::Container)?;
+        Archive::open(BufReader::new(file), password, limits).map_err(RestoreError::Container)?;
     let (file_type, created_at) = {
         let meta = archive.meta();
         (meta.file_type.clone(), meta.created_at)
@@ -257,7 +258,7 @@ fn files(
     Ok(sections)
 }
 
-type Opened = Archive<Cursor<Vec<u8>>>;
+type Opened = Archive<BufReader<File>>;
 
 /// Channels as the gateway would have listed them beside the visible ones; `None` when whoever made
 /// the backup did not know of them.

@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
 
     async fn steps(&self) -> Result<JobOutput, JobError> {
         self.work.begin().await?;
-        let source: String = self.cx.step("source", || self.fetch()).await?;
+        let source: String = self.cx.step("source_file", || self.fetch()).await?;
         let backup = Arc::new(self.open(&source).await?);
         self.cx.step("opened", || self.tell_opened(&backup)).await?;
 
@@ -183,17 +183,21 @@ impl<'a> Run<'a> {
         let from = (&job.storage, &job.objects, self.source());
         let source = &self.fields.options.backup_source;
         let most = self.fields.max_body_size;
-        let bytes = source::read(source, self.fields.server_id, most, from).await?;
+        let (server, directory) = (self.fields.server_id, &job.backup.temporary);
+        let file = source::read(source, server, most, directory, from).await?;
         let name = self.work.own("source");
-        self.work.put(&name, bytes).await?;
+        self.work.put_file(&name, file).await?;
         Ok(name)
     }
 
     async fn open(&self, source: &str) -> Result<BackupFile, JobError> {
-        let bytes = self.work.get(source).await?;
+        let file = self
+            .work
+            .get_file(source, &self.job.backup.temporary)
+            .await?;
         let password = self.password.clone();
         let most = self.fields.max_body_size;
-        let open = move || file::open(bytes, password.as_deref(), most);
+        let open = move || file::open(file, password.as_deref(), most);
         let opened = tokio::task::spawn_blocking(open).await;
         Ok(opened.map_err(BackupError::background)??)
     }

@@ -1,5 +1,10 @@
 //! The bytes of the backup: what a task of the same server left, or a file at Discord.
 
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::path::Path;
+
+use bytes::Bytes;
 use splashtail_core::clock::Clock;
 use splashtail_core::ids::GuildId;
 use splashtail_storage::{Owner, Storage, TaskState};
@@ -8,30 +13,44 @@ use super::error::RestoreError;
 use super::options::BackupSource;
 use crate::backup::error::BackupError;
 use crate::backup::source::Source;
+use crate::backup::work::temporary;
 use crate::objects::Objects;
 
 const EXTENSION: &str = ".iblfile";
 
-/// Reads the whole file.
+/// Copies the file into one of `directory` that has no name.
 pub async fn read(
     source: &BackupSource,
     server: GuildId,
     limit: u64,
+    directory: &Path,
     (storage, objects, discord): (&Storage, &Objects, Source<'_>),
-) -> Result<Vec<u8>, RestoreError> {
+) -> Result<File, RestoreError> {
+    let file = temporary(directory).await?;
     match source {
         BackupSource::Address(address) => {
             let read = discord.download(address, limit).await;
-            Ok(read.map_err(RestoreError::Download)?.bytes.into())
+            let bytes = read.map_err(RestoreError::Download)?.bytes;
+            Ok(filled(file, bytes).await?)
         }
         BackupSource::Task(_) => {
             let key = key(source, server, storage, discord.clock, objects).await?;
             let Some(key) = key else {
                 return Err(BackupError::Incomplete("sources").into());
             };
-            Ok(objects.get(&key).await?.into())
+            Ok(objects.fetch(&key, file).await?)
         }
     }
+}
+
+async fn filled(mut file: File, bytes: Bytes) -> Result<File, BackupError> {
+    let written = tokio::task::spawn_blocking(move || {
+        file.write_all(&bytes)?;
+        file.rewind()?;
+        Ok(file)
+    });
+    let written = written.await.map_err(BackupError::background)?;
+    written.map_err(BackupError::File)
 }
 
 /// The object that a task left; `None` for addresses.
