@@ -20,6 +20,7 @@ mod postgres;
 mod protection;
 mod schedule;
 mod setting;
+mod setup;
 mod sql;
 mod sqlite;
 mod task;
@@ -45,6 +46,7 @@ pub use schedule::{Due, Schedule, ScheduleStore};
 pub use setting::{
     ChangedEntry, Edit, NewChange, REMEMBERED_CHANGES, SettingRow, SettingStore, Snapshot, Written,
 };
+pub use setup::SetupStore;
 pub use task::{
     Advance, ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow, TaskState,
 };

@@ -14,6 +14,7 @@ mod queue;
 mod schedules;
 mod settings;
 mod setup;
+mod setups;
 mod tasks;
 mod tokens;
 
