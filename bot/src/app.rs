@@ -7,6 +7,7 @@ use splashtail_core::config::Config;
 use splashtail_core::ids::UserId;
 use tokio_util::sync::CancellationToken;
 
+use crate::catalogue::ServerLanguages;
 use crate::cluster::ClusterState;
 use crate::configuration::Configuration;
 use crate::error::BotError;
@@ -22,6 +23,7 @@ pub struct App {
     pub gate: Arc<Gate>,
     pub configuration: Configuration,
     pub services: Services,
+    pub languages: ServerLanguages,
     pub shutdown: CancellationToken,
 }
 

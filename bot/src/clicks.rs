@@ -6,7 +6,9 @@ use serenity::{ComponentInteraction, CreateInteractionResponse, CreateInteractio
 use tracing::debug;
 
 use crate::app::Context;
+use crate::catalogue::Language;
 use crate::discord_http::describe;
+use crate::text;
 
 /// The message stays as it is until it is edited.
 pub async fn acknowledge(cx: Context<'_>, click: &ComponentInteraction) {
@@ -18,8 +20,9 @@ pub async fn acknowledge(cx: Context<'_>, click: &ComponentInteraction) {
 
 /// Tells somebody else than the command's author.
 pub async fn refuse(cx: Context<'_>, click: &ComponentInteraction) {
+    let language = Language::of(&click.locale).unwrap_or_default();
     let message = CreateInteractionResponseMessage::new()
-        .content("Only the person who ran the command can use these buttons.")
+        .content(text!(language, "page-not-yours"))
         .ephemeral(true);
     let response = CreateInteractionResponse::Message(message);
     if let Err(error) = click.create_response(cx.http(), response).await {

@@ -5,10 +5,12 @@ use splashtail_ipc::clients::ClientError;
 use splashtail_permissions::PermissionResult;
 use splashtail_storage::StorageError;
 
+use crate::catalogue::Language;
 use crate::configuration::Refusal;
 use crate::markdown::{cut, neutralise};
 use crate::reply::Failed;
 use crate::services::NoService;
+use crate::text;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BotError {
@@ -80,49 +82,79 @@ impl BotError {
     }
 
     /// What the user reads. It names no cause inside the platform: no SQL, no address, no token.
-    pub fn user_text(&self) -> String {
+    pub fn user_text(&self, language: Language) -> String {
         match self {
-            Self::Denied(result) => result.to_string(),
+            Self::Denied(result) => denial(language, result),
             Self::Input(text) | Self::Guarded(text) => text.clone(),
-            Self::NoGuild => "This command only works in a server.".to_owned(),
+            Self::NoGuild => text!(language, "error-no-guild"),
             Self::Jobserver(error) if error.is_unreachable() => {
-                "The service that runs backups is not available right now. Please try again in a \
-                 minute."
-                    .to_owned()
+                text!(language, "error-jobserver-away")
             }
             Self::Jobserver(ClientError::Status { status, body, .. })
                 if matches!(status.as_u16(), 400 | 409 | 413 | 422 | 429) =>
             {
-                sentence(&body.message)
+                match body.message.trim() {
+                    "" => text!(language, "error-job-refused"),
+                    message => sentence(message),
+                }
             }
-            Self::Jobserver(_) => {
-                "The service that runs backups could not take the job. Please try again later."
-                    .to_owned()
-            }
-            Self::Storage(_) => {
-                "The database did not answer. Please try again in a minute.".to_owned()
-            }
-            Self::Service(_) => "This is a mistake in the bot. It was written down.".to_owned(),
-            Self::Discord(error) => discord_text(error),
+            Self::Jobserver(_) => text!(language, "error-jobserver-failed"),
+            Self::Storage(_) => text!(language, "error-database"),
+            Self::Service(_) => text!(language, "error-service"),
+            Self::Discord(error) => discord_text(language, error),
         }
     }
 }
 
+/// Why the gate said no, with the conditions as they are written down.
+fn denial(language: Language, result: &PermissionResult) -> String {
+    use PermissionResult as P;
+    match result {
+        P::MissingKittycatPerms { check } => {
+            format!("{}\n\n{check}", text!(language, "denied-kittycat"))
+        }
+        P::MissingNativePerms { check } => {
+            format!("{}\n\n{check}", text!(language, "denied-native"))
+        }
+        P::MissingAnyPerms { check } => format!("{}\n\n{check}", text!(language, "denied-any")),
+        P::NoChecksSucceeded { checks } => {
+            format!("{}\n\n{checks}", text!(language, "denied-none"))
+        }
+        P::MissingMinChecks { checks } => {
+            format!("{}\n\n{checks}", text!(language, "denied-few"))
+        }
+        P::CommandDisabled { command } => {
+            text!(language, "denied-command-disabled", command = command)
+        }
+        P::UnknownModule { module } => text!(language, "denied-unknown-module", module = module),
+        P::ModuleNotFound {} => text!(language, "denied-no-module"),
+        P::ModuleDisabled { module } => {
+            text!(language, "denied-module-disabled", module = module)
+        }
+        P::SudoNotGranted {} => text!(language, "denied-operators"),
+        P::DiscordError { .. } => text!(language, "denied-discord"),
+        P::GenericError { error } => text!(language, "denied-unchecked", reason = error),
+        // No denials.
+        P::Ok {} | P::OkWithMessage { .. } => result.to_string(),
+    }
+}
+
 /// Discord's own complaint about our request is safe to show and often the user's to fix.
-fn discord_text(error: &Failed) -> String {
+fn discord_text(language: Language, error: &Failed) -> String {
     match error.not_allowed() {
-        Some(why) => format!("Discord did not allow it: {}.", why.trim_end_matches('.')),
-        None => "Discord did not answer as expected. Please try again.".to_owned(),
+        Some(why) => {
+            let reason = why.trim_end_matches('.');
+            text!(language, "error-discord-refused", reason = reason)
+        }
+        None => text!(language, "error-discord-failed"),
     }
 }
 
 /// The message as a sentence: first letter large, a full stop at the end.
 fn sentence(message: &str) -> String {
     let mut letters = message.trim().chars();
-    let Some(first) = letters.next() else {
-        return "The job was refused.".to_owned();
-    };
-    let mut text: String = first.to_uppercase().chain(letters).collect();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    let mut text: String = first.chain(letters).collect();
     if !text.ends_with(['.', '!', '?']) {
         text.push('.');
     }
@@ -148,14 +180,17 @@ mod tests {
         for status in [400, 409, 422] {
             let error = refused(status, "a backup of this server is already running");
             assert_eq!(
-                error.user_text(),
+                error.user_text(Language::English),
                 "A backup of this server is already running."
             );
             assert!(!error.is_ours());
         }
         for status in [401, 500, 503] {
             let error = refused(status, "postgres://user:secret@db refused");
-            assert!(!error.user_text().contains("postgres"), "{status}");
+            assert!(
+                !error.user_text(Language::English).contains("postgres"),
+                "{status}"
+            );
             assert!(error.is_ours(), "{status}");
         }
     }

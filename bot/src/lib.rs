@@ -4,9 +4,11 @@
 
 pub mod app;
 pub mod arguments;
+pub mod catalogue;
 pub mod clicks;
 pub mod cluster;
 pub mod colours;
+pub mod components;
 pub mod configuration;
 pub mod confirm;
 pub mod discord_http;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use splashtail_api_types::modules::CanonicalModule;
 use splashtail_permissions::{ExtendedData, ModuleFacts, NativePermissions};
 
+use crate::components::Presses;
 use crate::events::{Listener, Subscription};
 use crate::guilds::FOLLOWED;
 use crate::settings::Setting;
@@ -31,6 +32,7 @@ pub struct Registered {
     pub settings: Vec<Arc<Setting>>,
     pub needs: Vec<Need>,
     pub listener: Option<Arc<dyn Listener>>,
+    pub presses: Vec<Presses>,
     /// Markdown.
     pub docs: &'static str,
     pub canonical: CanonicalModule,
@@ -144,6 +146,12 @@ impl Registry {
             })
         });
         listening.collect()
+    }
+
+    /// What is done with presses whose custom id begins so.
+    pub fn presses(&self, prefix: &str) -> Option<Presses> {
+        let mut all = self.modules.iter().flat_map(|module| &module.presses);
+        all.find(|presses| presses.prefix == prefix).copied()
     }
 
     pub fn module(&self, id: &str) -> Option<&Registered> {

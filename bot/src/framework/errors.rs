@@ -8,11 +8,13 @@ use tracing::{debug, error, info, warn};
 use url::Url;
 
 use crate::app::{Context, FrameworkError};
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::discord_http::{describe, once_more};
 use crate::error::BotError;
 use crate::markdown::{cut, neutralise};
 use crate::reply::{self, Failed};
+use crate::text;
 
 /// Longest description of an embed (Discord documentation, "Embed Limits").
 const MAX_DESCRIPTION: usize = 4096;
@@ -27,20 +29,31 @@ pub async fn on_error(error: FrameworkError<'_>) {
         }
         FrameworkError::Command { error, ctx, .. } => {
             log(ctx, &error, "a command failed");
-            report(ctx, Failure::of(&error, "The command failed")).await;
+            report(ctx, |language| {
+                Failure::of(language, &error, text!(language, "error-title"))
+            })
+            .await;
         }
         FrameworkError::CommandCheckFailed { error, ctx, .. } => {
             let Some(error) = error else { return };
             log(ctx, &error, "a command was not run");
-            report(ctx, Failure::of(&error, "You cannot run this command")).await;
+            report(ctx, |language| {
+                Failure::of(language, &error, text!(language, "error-denied"))
+            })
+            .await;
         }
         FrameworkError::CommandPanic { payload, ctx, .. } => {
-            let panic = payload.as_deref().unwrap_or("no message");
+            let panic = payload.as_deref().unwrap_or("unknown");
             error!(
                 command = ctx.command().qualified_name.as_ref(),
                 panic, "a command panicked"
             );
-            report(ctx, Failure::new("Something broke", PANICKED)).await;
+            report(ctx, |language| Failure {
+                title: text!(language, "error-broken"),
+                text: text!(language, "error-panicked"),
+                code: None,
+            })
+            .await;
         }
         FrameworkError::CooldownHit {
             remaining_cooldown,
@@ -48,13 +61,20 @@ pub async fn on_error(error: FrameworkError<'_>) {
             ..
         } => {
             let seconds = remaining_cooldown.as_secs() + 1;
-            let text = format!("Please wait {seconds} s before you run this command again.");
-            report(ctx, Failure::new("Too fast", text)).await;
+            report(ctx, |language| Failure {
+                title: text!(language, "error-too-fast"),
+                text: text!(language, "error-wait", seconds = seconds),
+                code: None,
+            })
+            .await;
         }
         FrameworkError::ArgumentParse {
             error, input, ctx, ..
         } => {
-            report(ctx, bad_argument(&error.to_string(), input.as_deref())).await;
+            report(ctx, |language| {
+                bad_argument(language, &error.to_string(), input.as_deref())
+            })
+            .await;
         }
         FrameworkError::SubcommandRequired { ctx } => {
             let names: Vec<_> = ctx
@@ -63,19 +83,31 @@ pub async fn on_error(error: FrameworkError<'_>) {
                 .iter()
                 .map(|sub| format!("`{}`", sub.qualified_name))
                 .collect();
-            let text = format!("Choose one of: {}", names.join(", "));
-            report(ctx, Failure::new("This command has subcommands", text)).await;
+            report(ctx, |language| Failure {
+                title: text!(language, "error-subcommands"),
+                text: text!(language, "error-choose", names = names.join(", ")),
+                code: None,
+            })
+            .await;
         }
         FrameworkError::GuildOnly { ctx, .. } => {
-            report(ctx, Failure::of(&BotError::NoGuild, "The command failed")).await;
+            report(ctx, |language| {
+                Failure::of(language, &BotError::NoGuild, text!(language, "error-title"))
+            })
+            .await;
         }
         FrameworkError::MissingBotPermissions {
             missing_permissions,
             ctx,
             ..
         } => {
-            let text = format!("The bot lacks these permissions here: {missing_permissions}");
-            report(ctx, Failure::new("The bot may not do this", text)).await;
+            let missing = missing_permissions.to_string();
+            report(ctx, |language| Failure {
+                title: text!(language, "error-bot-may-not"),
+                text: text!(language, "error-bot-lacks", permissions = missing.as_str()),
+                code: None,
+            })
+            .await;
         }
         FrameworkError::CommandStructureMismatch {
             description, ctx, ..
@@ -84,10 +116,11 @@ pub async fn on_error(error: FrameworkError<'_>) {
                 command = ctx.command().qualified_name.as_ref(),
                 description, "Discord's copy of a command is not ours"
             );
-            report(
-                ctx.into(),
-                Failure::new("The command is out of date", OUT_OF_DATE),
-            )
+            report(ctx.into(), |language| Failure {
+                title: text!(language, "error-old-form"),
+                text: text!(language, "error-reload"),
+                code: None,
+            })
             .await;
         }
         FrameworkError::UnknownCommand { .. } => {}
@@ -104,10 +137,6 @@ pub async fn on_error(error: FrameworkError<'_>) {
         }
     }
 }
-
-const PANICKED: &str = "This is a mistake in the bot. It was written down and will be looked at.";
-const OUT_OF_DATE: &str =
-    "Discord still shows an older form of this command. Please reload Discord and try again.";
 
 fn log(cx: Context<'_>, error: &BotError, message: &str) {
     let outcome = if error.is_ours() { "failed" } else { "refused" };
@@ -129,88 +158,90 @@ fn log(cx: Context<'_>, error: &BotError, message: &str) {
 /// What is shown.
 #[derive(Debug, PartialEq, Eq)]
 struct Failure {
-    title: &'static str,
+    title: String,
     text: String,
     /// The code of a denial.
     code: Option<&'static str>,
 }
 
 impl Failure {
-    fn new(title: &'static str, text: impl Into<String>) -> Self {
+    fn of(language: Language, error: &BotError, title: String) -> Self {
+        let (title, code) = match error {
+            BotError::Denied(result) => (text!(language, "error-denied"), Some(result.code())),
+            BotError::Input(_) => (text!(language, "error-input"), None),
+            BotError::Guarded(_) => (text!(language, "error-guarded"), None),
+            BotError::Jobserver(_) => (text!(language, "error-job"), None),
+            _ => (title, None),
+        };
         Self {
             title,
-            text: text.into(),
-            code: None,
+            text: error.user_text(language),
+            code,
         }
     }
 
-    fn of(error: &BotError, title: &'static str) -> Self {
-        match error {
-            BotError::Denied(result) => {
-                let title = "You cannot run this command";
-                Self {
-                    title,
-                    text: error.user_text(),
-                    code: Some(result.code()),
-                }
-            }
-            BotError::Input(_) => Self::new("This does not work", error.user_text()),
-            BotError::Guarded(_) => Self::new("Others have to agree", error.user_text()),
-            BotError::Jobserver(_) => Self::new("The job was not started", error.user_text()),
-            error => Self::new(title, error.user_text()),
-        }
-    }
-
-    fn embed(&self) -> CreateEmbed {
+    fn embed(&self, language: Language) -> CreateEmbed {
         let embed = CreateEmbed::new()
-            .title(self.title)
+            .title(&self.title)
             .description(cut(&self.text, MAX_DESCRIPTION))
             .colour(colours::RED);
         match self.code {
-            Some(code) => embed.field("Code", format!("`{code}`"), false),
+            Some(code) => embed.field(text!(language, "error-code"), format!("`{code}`"), false),
             None => embed,
         }
     }
 }
 
-fn bad_argument(problem: &str, input: Option<&str>) -> Failure {
+fn bad_argument(language: Language, problem: &str, input: Option<&str>) -> Failure {
     let problem = neutralise(problem);
     let text = match input {
         Some(input) => format!("`{}`: {problem}", cut(input, 100).replace('`', "'")),
         None => problem,
     };
-    Failure::new("An option cannot be used", text)
+    Failure {
+        title: text!(language, "error-option"),
+        text,
+        code: None,
+    }
 }
 
-fn support_button(support: &Url) -> CreateActionRow {
-    CreateActionRow::Buttons(vec![
-        CreateButton::new_link(support.as_str()).label("Support server"),
-    ])
+fn support_button(language: Language, support: &Url) -> CreateActionRow {
+    let label = text!(language, "error-support");
+    CreateActionRow::Buttons(vec![CreateButton::new_link(support.as_str()).label(label)])
 }
 
 /// Fills the deferred answer, or sends the first one for the user's eyes only. Autocomplete has no
 /// place for messages.
-async fn report(cx: Context<'_>, failure: Failure) {
-    if let Context::Application(application) = cx
-        && application.interaction_type == poise::CommandInteractionType::Autocomplete
-    {
-        return;
-    }
+async fn report(cx: Context<'_>, failure: impl FnOnce(Language) -> Failure) {
+    let answered = match cx {
+        Context::Application(application)
+            if application.interaction_type == poise::CommandInteractionType::Autocomplete =>
+        {
+            return;
+        }
+        Context::Application(application) => application
+            .has_sent_initial_response
+            .load(std::sync::atomic::Ordering::SeqCst),
+        Context::Prefix(_) => false,
+    };
+    // Where the answer was deferred, everybody reads it.
+    let language = match answered {
+        true => catalogue::of_server(cx),
+        false => catalogue::of_reader(cx),
+    };
+    let support = &cx.data().config.meta.support_server;
     let message = CreateReply::default()
         .content("")
-        .embed(failure.embed())
-        .components(vec![support_button(&cx.data().config.meta.support_server)])
+        .embed(failure(language).embed(language))
+        .components(vec![support_button(language, support)])
         .ephemeral(true);
-    let sent = match cx {
-        Context::Application(application)
-            if !application
-                .has_sent_initial_response
-                .load(std::sync::atomic::Ordering::SeqCst) =>
-        {
+    let sent = match answered {
+        true => reply::answer(cx, message).await.map(drop),
+        false if matches!(cx, Context::Application(_)) => {
             let sent = once_more(|| cx.send(message.clone())).await;
             sent.map(drop).map_err(Failed::from)
         }
-        _ => reply::answer(cx, message).await.map(drop),
+        false => reply::answer(cx, message).await.map(drop),
     };
     if let Err(error) = sent {
         warn!(error = error.describe(), "an error reply was not sent");
@@ -225,7 +256,7 @@ mod tests {
     use super::*;
 
     fn shown(failure: &Failure) -> serde_json::Value {
-        serde_json::to_value(failure.embed()).unwrap()
+        serde_json::to_value(failure.embed(Language::English)).unwrap()
     }
 
     #[test]
@@ -233,7 +264,7 @@ mod tests {
         let error = BotError::Denied(PermissionResult::CommandDisabled {
             command: "ping".into(),
         });
-        insta::assert_json_snapshot!(shown(&Failure::of(&error, "x")), @r#"
+        insta::assert_json_snapshot!(shown(&Failure::of(Language::English, &error, "x".into())), @r#"
         {
           "title": "You cannot run this command",
           "type": "rich",
@@ -252,7 +283,11 @@ mod tests {
 
     #[test]
     fn long_texts_fit() {
-        let failure = Failure::new("t", "ä".repeat(5000));
+        let failure = Failure {
+            title: "t".into(),
+            text: "ä".repeat(5000),
+            code: None,
+        };
         let description = shown(&failure)["description"]
             .as_str()
             .unwrap()
@@ -263,14 +298,18 @@ mod tests {
 
     #[test]
     fn bad_arguments_are_quoted_harmlessly() {
-        let failure = bad_argument("expected a **number**", Some("`x` @everyone"));
+        let failure = bad_argument(
+            Language::English,
+            "expected a **number**",
+            Some("`x` @everyone"),
+        );
         assert_eq!(failure.text, r"`'x' @everyone`: expected a \*\*number\*\*");
     }
 
     #[test]
     fn storage_failures_say_nothing_of_the_database() {
         let cause = StorageError::Address("postgres://user:secret@db".to_owned());
-        let failure = Failure::of(&BotError::Storage(cause), "The command failed");
+        let failure = Failure::of(Language::English, &BotError::Storage(cause), "t".into());
         insta::assert_snapshot!(failure.text, @"The database did not answer. Please try again in a minute.");
     }
 }

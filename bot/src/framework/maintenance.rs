@@ -11,10 +11,12 @@ use serenity::{
 use tracing::debug;
 
 use crate::app::App;
+use crate::catalogue::Language;
 use crate::cluster::{ShardView, Totals};
 use crate::colours;
 use crate::discord_http::{describe, once_more};
 use crate::ids;
+use crate::text;
 
 pub fn applies(app: &App, user: serenity::UserId) -> bool {
     let user = ids::user(user);
@@ -24,7 +26,8 @@ pub fn applies(app: &App, user: serenity::UserId) -> bool {
 }
 
 pub async fn answer_command(cx: &serenity::Context, app: &App, command: &CommandInteraction) {
-    let (text, embeds) = notice(app).await;
+    let language = Language::of(&command.locale).unwrap_or_default();
+    let (text, embeds) = notice(app, language).await;
     let sent = once_more(|| {
         let message = CreateInteractionResponseMessage::new()
             .content(text.clone())
@@ -41,7 +44,10 @@ pub async fn answer_command(cx: &serenity::Context, app: &App, command: &Command
 }
 
 pub async fn answer_message(cx: &serenity::Context, app: &App, message: &Message) {
-    let (text, embeds) = notice(app).await;
+    let guild = message.guild_id.map(ids::guild);
+    let view = guild.and_then(|guild| app.state.guilds.get(guild));
+    let language = view.map(|view| app.languages.of_view(&view));
+    let (text, embeds) = notice(app, language.unwrap_or_default()).await;
     let sent = once_more(|| {
         let reply = CreateMessage::new()
             .content(text.clone())
@@ -56,38 +62,42 @@ pub async fn answer_message(cx: &serenity::Context, app: &App, message: &Message
     }
 }
 
-async fn notice(app: &App) -> (String, Vec<CreateEmbed>) {
+async fn notice(app: &App, language: Language) -> (String, Vec<CreateEmbed>) {
     let state = &app.state;
     let totals = state
         .fleet()
         .totals(state.cluster.id, &state.health().await);
-    let text = format!("Support: {}", app.config.meta.support_server);
-    (
-        text,
-        embeds(totals, &state.cluster.label(), state.uptime()).into(),
-    )
+    let support = app.config.meta.support_server.as_str();
+    let text = text!(language, "maintenance-support", link = support);
+    let cluster = state.cluster.label();
+    let embeds = embeds(language, totals, &cluster, state.uptime());
+    (text, embeds.into())
 }
 
-fn embeds(totals: Totals, cluster: &str, uptime: Duration) -> [CreateEmbed; 3] {
-    let statistics = format!(
-        "**Servers:** {}\n**Shards:** {}\n**Clusters:** {}\n**Cluster:** {cluster}\n**Uptime:** {}",
-        totals.guilds,
-        totals.shards,
-        totals.clusters,
-        spell_uptime(uptime)
-    );
+fn embeds(language: Language, totals: Totals, cluster: &str, uptime: Duration) -> [CreateEmbed; 3] {
+    let statistics = [
+        (text!(language, "stats-servers"), totals.guilds.to_string()),
+        (text!(language, "stats-shards"), totals.shards.to_string()),
+        (
+            text!(language, "stats-clusters"),
+            totals.clusters.to_string(),
+        ),
+        (text!(language, "stats-cluster"), cluster.to_owned()),
+        (text!(language, "stats-uptime"), spell_uptime(uptime)),
+    ];
+    let statistics = statistics.map(|(name, value)| format!("**{name}:** {value}"));
     [
         CreateEmbed::new()
-            .title("Under maintenance")
-            .description("The bot is being worked on. Please come back in a while.")
+            .title(text!(language, "maintenance-title"))
+            .description(text!(language, "maintenance-text"))
             .colour(colours::RED),
         CreateEmbed::new()
-            .title("Updates")
-            .description("The support server says when the bot is back.")
+            .title(text!(language, "maintenance-updates"))
+            .description(text!(language, "maintenance-updates-text"))
             .colour(colours::BLUE),
         CreateEmbed::new()
-            .title("Statistics")
-            .description(statistics)
+            .title(text!(language, "maintenance-statistics"))
+            .description(statistics.join("\n"))
             .colour(colours::RED),
     ]
 }
@@ -119,7 +129,12 @@ mod tests {
             shards: 4,
             clusters: 2,
         };
-        let embeds = embeds(totals, "Flare (0 of 1)", Duration::from_secs(61));
+        let embeds = embeds(
+            Language::English,
+            totals,
+            "Flare (0 of 1)",
+            Duration::from_secs(61),
+        );
         let json = serde_json::to_value(&embeds[2]).unwrap();
         insta::assert_snapshot!(json["description"].as_str().unwrap(), @r"
         **Servers:** 7

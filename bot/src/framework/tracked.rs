@@ -11,6 +11,7 @@ use tracing::info;
 
 use super::maintenance;
 use crate::app::Data;
+use crate::components;
 use crate::error::BotError;
 
 /// Every dispatched event holds the tracker until its commands ended, so that a stop can wait for
@@ -70,6 +71,9 @@ impl serenity::Framework for Tracked {
             } if maintenance::applies(&self.data, command.user.id) => {
                 return;
             }
+            FullEvent::InteractionCreate {
+                interaction: Interaction::Component(press),
+            } => components::dispatch(&self.data, &cx.http, press).await,
             FullEvent::Message { new_message }
                 if !new_message.author.bot
                     && new_message.content.starts_with(super::PREFIX)

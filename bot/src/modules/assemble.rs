@@ -13,6 +13,7 @@ use super::extended;
 use super::guarded::Operation;
 use super::module::{About, Module, ModuleCommand, Running, Task};
 use crate::app::Command;
+use crate::catalogue;
 use crate::framework::setting_commands;
 use crate::registry::{Registered, Registry};
 use crate::services::Services;
@@ -31,6 +32,8 @@ pub enum DeclarationError {
     Undescribed { command: String, path: String },
     #[error("`{0}` belongs to a virtual module or command and is not virtual")]
     NotVirtual(String),
+    #[error("presses of `{0}` belong to two modules")]
+    PressesTwice(&'static str),
     #[error("two settings are called `{0}`")]
     SettingTwice(&'static str),
     #[error("a setting is declared wrongly")]
@@ -71,6 +74,15 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
                 return Err(DeclarationError::SettingTwice(setting.id));
             }
         }
+        for presses in module.presses() {
+            let taken = |known: &Registered| {
+                let mut others = known.presses.iter();
+                others.any(|other| other.prefix == presses.prefix)
+            };
+            if registered.iter().any(taken) {
+                return Err(DeclarationError::PressesTwice(presses.prefix));
+            }
+        }
         let mut declared = module.commands();
         declared.extend(settings.iter().map(|setting| {
             let (command, extended_data) = setting_commands::of(about.id, setting);
@@ -88,12 +100,14 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
             settings,
             needs: module.needs(),
             listener: module.listener(),
+            presses: module.presses(),
             docs: about.docs,
         };
         for mut declared in declared {
             let command = &mut declared.command;
             command.category = Some(about.id.into());
             qualify(command, "");
+            catalogue::localise(command);
             check_paths(command, &declared.extended_data)?;
             check_virtual(command, &declared.extended_data, about.virtual_module)?;
             for name in std::iter::once(&command.name).chain(command.aliases.iter()) {
@@ -357,6 +371,7 @@ mod tests {
             ids,
             [
                 "core",
+                "setup",
                 "antinuke",
                 "guarded",
                 "server_backups",
@@ -379,6 +394,7 @@ mod tests {
                 "guarded_operations",
                 "guild_members",
                 "guild_roles",
+                "health",
                 "help",
                 "incidents",
                 "limitactions",
@@ -393,7 +409,9 @@ mod tests {
                 "protection_policy",
                 "protection_trust",
                 "register",
+                "server_language",
                 "settings",
+                "setup",
                 "simplehelp",
                 "stats"
             ]

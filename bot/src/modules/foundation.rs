@@ -8,6 +8,7 @@ use splashtail_discord::Discord;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_storage::Storage;
 
+use crate::catalogue::ServerLanguages;
 use crate::inputs::Changes;
 
 /// Given to each module when it is made; it takes what its service needs and nothing else.
@@ -21,6 +22,8 @@ pub struct Foundation {
     pub jobserver: JobserverClient,
     /// Where what is kept in memory hears of changed settings.
     pub changes: Arc<Changes>,
+    /// In which language servers are written to.
+    pub languages: ServerLanguages,
 }
 
 /// On an embedded database that goes with the process.
@@ -48,11 +51,13 @@ pub async fn for_tests() -> Foundation {
     // Nobody listens there.
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
     let discord = Discord::new(&nowhere, &nowhere, &"token".into(), Arc::clone(&clock));
+    let changes = Changes::new(None, storage.clone(), Arc::clone(&clock));
     Foundation {
+        languages: ServerLanguages::new(storage.clone(), &changes, Arc::clone(&clock)),
         discord: discord.unwrap(),
         jobserver: JobserverClient::new(config.meta.jobserver_urls.clone(), &signer).unwrap(),
         config: Arc::new(config),
-        changes: Changes::new(None, storage.clone(), Arc::clone(&clock)),
+        changes,
         clock,
         storage,
     }

@@ -10,6 +10,7 @@ mod module;
 pub mod root;
 pub mod server_backups;
 pub mod settings;
+pub mod setup;
 
 use splashtail_permissions::{CommandExtendedData, ExtendedData};
 
@@ -24,6 +25,7 @@ pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
     let guarded = guarded::Guarded::new(foundation, antinuke.people());
     vec![
         Box::new(core::Core::new(foundation)),
+        Box::new(setup::SetupModule::new(foundation)),
         Box::new(antinuke),
         Box::new(guarded),
         Box::new(server_backups::ServerBackups::new(foundation)),

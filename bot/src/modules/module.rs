@@ -8,6 +8,7 @@ use splashtail_permissions::ExtendedData;
 
 use crate::app::Command;
 use crate::cluster::ClusterState;
+use crate::components::Presses;
 use crate::events::Listener;
 use crate::modules::guarded::Operation;
 use crate::registry::Need;
@@ -39,6 +40,11 @@ pub trait Module: Send + Sync {
 
     /// What is only done here when more than one person agrees to it, where a guild wants it so.
     fn guarded(&self) -> Vec<Arc<dyn Operation>> {
+        Vec::new()
+    }
+
+    /// What is done with presses of buttons and menus that keep nothing in memory.
+    fn presses(&self) -> Vec<Presses> {
         Vec::new()
     }
 

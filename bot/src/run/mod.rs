@@ -28,6 +28,7 @@ use tracing::{info, warn};
 
 use crate::app::{App, Command, Data};
 use crate::arguments::{Cluster, ShardPlan};
+use crate::catalogue::ServerLanguages;
 use crate::cluster::{ClusterState, Connection};
 use crate::configuration::Configuration;
 use crate::events::Router;
@@ -166,8 +167,10 @@ async fn operate(
     let _ = storage_slot.set(storage.clone());
     let bus = fleet.as_ref().map(|fleet| fleet.bus());
     let changes = Changes::new(bus, storage.clone(), Arc::clone(&clock));
+    let languages = ServerLanguages::new(storage.clone(), &changes, Arc::clone(&clock));
     let foundation = Foundation {
         changes: Arc::clone(&changes),
+        languages: languages.clone(),
         jobserver: jobserver_client(&config, &clock)?,
         config: Arc::clone(&config),
         clock: Arc::clone(&clock),
@@ -219,6 +222,7 @@ async fn operate(
         gate,
         configuration,
         services,
+        languages,
         shutdown: shutdown.clone(),
     });
 

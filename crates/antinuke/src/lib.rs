@@ -26,6 +26,7 @@ mod window;
 
 pub use act::{Act, Count, Instant, Repair};
 pub use actor::{Actor, State};
+pub use bits::POWER;
 pub use effect::{
     Alert, Call, CallKey, Effect, Inverse, Method, Notice, Outcome, Poll, Rung, Timing,
 };

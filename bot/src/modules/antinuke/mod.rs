@@ -34,7 +34,8 @@ use super::{
 use crate::events::Listener;
 use crate::settings::Setting;
 
-pub use self::service::Protection;
+pub use self::service::{NoIdentity, Protection};
+pub use self::settings::POLICY;
 
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "antinuke";

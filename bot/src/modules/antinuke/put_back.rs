@@ -17,6 +17,7 @@ use super::past::Past;
 use super::progress::{Parts, Progress};
 use super::server::Server;
 use super::service::Protection;
+use crate::catalogue::Language;
 use crate::error::BotError;
 use crate::modules::server_backups::KnownChannel;
 
@@ -90,7 +91,7 @@ impl Protection {
             }
             Err(error) => {
                 warn!(guild.id = %guild, error = %Chain(&error), "a put-back was not ordered");
-                let failed = Progress::failed(parts, &error.user_text());
+                let failed = Progress::failed(parts, &error.user_text(Language::default()));
                 self.show_progress(guild, incident, failed);
             }
         }

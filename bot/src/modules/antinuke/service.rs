@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use splashtail_antinuke::{Incident, Input, Moment, Pulse, TagKey};
+use splashtail_antinuke::{Incident, Input, Moment, Policy, Pulse, TagKey};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
 use splashtail_core::ids::GuildId;
@@ -83,6 +83,17 @@ impl Protection {
             unwritten: Mutex::default(),
             news: Notify::new(),
         }
+    }
+
+    /// Why nothing can be judged, if so.
+    pub fn broken(&self) -> Option<NoIdentity> {
+        self.identity().err()
+    }
+
+    /// What holds in a server; `None` while it is not known.
+    pub fn policy(&self, guild: GuildId) -> Option<Policy> {
+        let server = self.server(guild)?;
+        Some(server.read(|engine, _| Policy::clone(engine.policy())))
     }
 
     /// Whether it can judge anything.

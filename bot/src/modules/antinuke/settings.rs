@@ -14,7 +14,7 @@ use crate::settings::{
     Column, Draft, Fields, Format, Kind, Operation, Rules, Setting, SettingsError, refuse,
 };
 
-pub(super) const POLICY: &str = "protection_policy";
+pub const POLICY: &str = "protection_policy";
 pub(super) const TRUST: &str = "protection_trust";
 pub(super) const LIMITS: &str = "protection_limits";
 pub(super) const MAINTENANCE: &str = "protection_maintenance";

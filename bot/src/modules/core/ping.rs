@@ -7,24 +7,27 @@ use poise::serenity_prelude::CreateEmbed;
 use splashtail_core::ids::ShardId;
 
 use crate::app::Context;
+use crate::catalogue;
 use crate::colours;
 use crate::error::BotError;
 use crate::reply::{self, EditError};
+use crate::text;
 
 /// Show how quickly the bot answers.
 #[poise::command(prefix_command, slash_command, user_cooldown = 1)]
 pub async fn ping(cx: Context<'_>) -> Result<(), BotError> {
     let clock = &cx.data().clock;
+    let language = catalogue::of_server(cx);
     let gateway_us = latency(cx).await.as_micros();
     let embed = || {
         CreateEmbed::new()
-            .title("Pong!")
+            .title(text!(language, "ping-title"))
             .colour(colours::GREEN)
             .field(
-                "Gateway",
+                text!(language, "ping-gateway"),
                 // Zero until the first heartbeat came back.
                 if gateway_us == 0 {
-                    "not known yet".to_owned()
+                    text!(language, "ping-unknown")
                 } else {
                     format!("{gateway_us} µs")
                 },
@@ -34,7 +37,11 @@ pub async fn ping(cx: Context<'_>) -> Result<(), BotError> {
     let started = clock.monotonic();
     let message = reply::answer(cx, CreateReply::default().embed(embed())).await?;
     let send_ms = clock.monotonic().saturating_sub(started).as_millis();
-    let measured = embed().field("Sending", format!("{send_ms} ms"), true);
+    let measured = embed().field(
+        text!(language, "ping-sending"),
+        format!("{send_ms} ms"),
+        true,
+    );
     match message
         .edit(cx, CreateReply::default().embed(measured))
         .await

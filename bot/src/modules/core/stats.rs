@@ -4,12 +4,14 @@ use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::cluster::{ShardView, Totals};
 use crate::colours;
 use crate::error::BotError;
 use crate::framework::maintenance::spell_uptime;
 use crate::markdown::{neutralise, shorten};
 use crate::reply;
+use crate::text;
 
 /// Show what the bot is and how much it does.
 #[poise::command(prefix_command, slash_command, user_cooldown = 1)]
@@ -20,34 +22,68 @@ pub async fn stats(cx: Context<'_>) -> Result<(), BotError> {
         .fleet()
         .totals(state.cluster.id, &state.health().await);
     let cluster = &state.cluster;
-    let cluster = format!("{} ({} of {})", cluster.name, cluster.id, cluster.count);
+    let language = catalogue::of_server(cx);
+    let cluster = text!(
+        language,
+        "stats-cluster-value",
+        name = cluster.name.as_str(),
+        id = cluster.id.to_string(),
+        count = cluster.count.to_string()
+    );
     let name = cx.cache().current_user().name.clone();
-    let embed = embed(&name, totals, &cluster, &spell_uptime(state.uptime()));
+    let uptime = spell_uptime(state.uptime());
+    let embed = embed(language, &name, totals, &cluster, &uptime);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())
 }
 
-fn embed(name: &str, totals: Totals, cluster: &str, uptime: &str) -> CreateEmbed {
+fn embed(
+    language: Language,
+    name: &str,
+    totals: Totals,
+    cluster: &str,
+    uptime: &str,
+) -> CreateEmbed {
     let message = shorten(&neutralise(env!("SPLASHTAIL_BUILD_COMMIT_MESSAGE")), 200);
     let built_on = concat!(
         env!("SPLASHTAIL_BUILD_BUILT_ON"),
         ", ",
         env!("SPLASHTAIL_BUILD_TARGET")
     );
+    let fields = [
+        (text!(language, "stats-name"), neutralise(name)),
+        (
+            text!(language, "stats-version"),
+            env!("CARGO_PKG_VERSION").to_owned(),
+        ),
+        (
+            text!(language, "stats-rustc"),
+            env!("SPLASHTAIL_BUILD_RUSTC").to_owned(),
+        ),
+        (
+            text!(language, "stats-commit"),
+            env!("SPLASHTAIL_BUILD_COMMIT").to_owned(),
+        ),
+        (text!(language, "stats-uptime"), uptime.to_owned()),
+        (text!(language, "stats-cluster"), cluster.to_owned()),
+        (text!(language, "stats-servers"), totals.guilds.to_string()),
+        (text!(language, "stats-users"), totals.users.to_string()),
+        (text!(language, "stats-shards"), totals.shards.to_string()),
+        (
+            text!(language, "stats-clusters"),
+            totals.clusters.to_string(),
+        ),
+        (text!(language, "stats-message"), message),
+        (text!(language, "stats-built"), built_on.to_owned()),
+        (
+            text!(language, "stats-profile"),
+            env!("SPLASHTAIL_BUILD_PROFILE").to_owned(),
+        ),
+    ];
     CreateEmbed::new()
-        .title("Bot Stats")
+        .title(text!(language, "stats-title"))
         .colour(colours::BLUE)
-        .field("Bot name", neutralise(name), true)
-        .field("Bot version", env!("CARGO_PKG_VERSION"), true)
-        .field("rustc", env!("SPLASHTAIL_BUILD_RUSTC"), true)
-        .field("Git Commit", env!("SPLASHTAIL_BUILD_COMMIT"), true)
-        .field("Uptime", uptime, true)
-        .field("Cluster", cluster, true)
-        .field("Servers", totals.guilds.to_string(), true)
-        .field("Users", totals.users.to_string(), true)
-        .field("Commit Message", message, true)
-        .field("Built On", built_on, true)
-        .field("Cargo Profile", env!("SPLASHTAIL_BUILD_PROFILE"), true)
+        .fields(fields.map(|(name, value)| (name, value, true)))
 }
 
 #[cfg(test)]
@@ -62,7 +98,13 @@ mod tests {
             shards: 4,
             clusters: 2,
         };
-        let embed = serde_json::to_value(embed("splashtail", totals, "Flare (0 of 2)", "0h1m0s"));
+        let embed = serde_json::to_value(embed(
+            Language::English,
+            "splashtail",
+            totals,
+            "Flare (0 of 2)",
+            "0h1m0s",
+        ));
         let embed = embed.unwrap();
         let fields = embed["fields"].as_array().unwrap();
         let names: Vec<_> = fields
@@ -72,17 +114,19 @@ mod tests {
         assert_eq!(
             names,
             [
-                "Bot name",
-                "Bot version",
+                "Name",
+                "Version",
                 "rustc",
-                "Git Commit",
+                "Git commit",
                 "Uptime",
                 "Cluster",
                 "Servers",
                 "Users",
-                "Commit Message",
-                "Built On",
-                "Cargo Profile"
+                "Shards",
+                "Clusters",
+                "Commit message",
+                "Built on",
+                "Cargo profile"
             ]
         );
         for field in fields {

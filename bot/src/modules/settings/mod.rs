@@ -14,6 +14,7 @@ use splashtail_permissions::CommandExtendedData;
 
 use super::extended;
 use super::module::{About, Module, ModuleCommand};
+use crate::catalogue;
 use crate::settings::Setting;
 
 /// The module's id.
@@ -82,6 +83,7 @@ impl Module for SettingsModule {
             members::setting(),
             configurations::of_modules(),
             configurations::of_commands(),
+            catalogue::setting(),
         ]
     }
 }

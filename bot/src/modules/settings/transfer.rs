@@ -8,6 +8,7 @@ use splashtail_discord::DownloadError;
 
 use super::perms::{self, MAX_DESCRIPTION};
 use crate::app::Context;
+use crate::catalogue;
 use crate::configuration::{Asked, MAX_FILE, Plan};
 use crate::error::BotError;
 use crate::framework::setting_commands::asked;
@@ -81,7 +82,7 @@ async fn import(
             CreateEmbed::new().description(text).colour(colours::GREEN)
         }
         Err(refusal) => {
-            let text = BotError::from(refusal).user_text();
+            let text = BotError::from(refusal).user_text(catalogue::of_server(cx));
             CreateEmbed::new().description(text).colour(colours::RED)
         }
     };

@@ -90,6 +90,14 @@ impl JobserverClient {
             .await
     }
 
+    /// Whether a jobserver is there and says that it is ready.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; 503 when it is not.
+    pub async fn ready(&self) -> Result<(), ClientError> {
+        self.transport.done(Call::get("/readyz")).await
+    }
+
     /// Idempotent: cancelling a task that ended changes nothing.
     ///
     /// # Errors

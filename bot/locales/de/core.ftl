@@ -1,0 +1,32 @@
+# Hilfe, Statistik, ein Lebenszeichen und was rund um jeden Befehl gesagt wird.
+
+ping-title = Pong!
+ping-gateway = Gateway
+ping-unknown = noch nicht bekannt
+ping-sending = Senden
+
+stats-title = Statistik des Bots
+stats-name = Name
+stats-version = Version
+stats-rustc = rustc
+stats-commit = Git-Commit
+stats-uptime = Laufzeit
+stats-cluster = Cluster
+stats-cluster-value = { $name } ({ $id } von { $count })
+stats-servers = Server
+stats-users = Mitglieder
+stats-shards = Shards
+stats-clusters = Cluster insgesamt
+stats-message = Commit-Nachricht
+stats-built = Gebaut auf
+stats-profile = Cargo-Profil
+
+
+page-not-yours = Diese Knöpfe sind für die Person, die den Befehl ausgeführt hat.
+
+maintenance-support = Hilfe: { $link }
+maintenance-title = Wartung
+maintenance-text = Am Bot wird gearbeitet. Bitte komm später wieder.
+maintenance-updates = Neues
+maintenance-updates-text = Auf dem Hilfe-Server steht, wann der Bot wieder da ist.
+maintenance-statistics = Statistik

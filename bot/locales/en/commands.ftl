@@ -1,0 +1,1 @@
+# English names and descriptions of commands stand in the code, beside what they do.

@@ -1,0 +1,32 @@
+# Help, statistics, a sign of life, and what is said around every command.
+
+ping-title = Pong!
+ping-gateway = Gateway
+ping-unknown = not known yet
+ping-sending = Sending
+
+stats-title = Bot statistics
+stats-name = Name
+stats-version = Version
+stats-rustc = rustc
+stats-commit = Git commit
+stats-uptime = Uptime
+stats-cluster = Cluster
+stats-cluster-value = { $name } ({ $id } of { $count })
+stats-servers = Servers
+stats-users = Users
+stats-shards = Shards
+stats-clusters = Clusters
+stats-message = Commit message
+stats-built = Built on
+stats-profile = Cargo profile
+
+
+page-not-yours = Only the person who ran the command can use these buttons.
+
+maintenance-support = Support: { $link }
+maintenance-title = Under maintenance
+maintenance-text = The bot is being worked on. Please come back in a while.
+maintenance-updates = Updates
+maintenance-updates-text = The support server says when the bot is back.
+maintenance-statistics = Statistics

@@ -1,0 +1,260 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use fluent_syntax::ast::{Entry, Expression, InlineExpression, Pattern, PatternElement};
+
+use splashtail_permissions::NativePermissions;
+
+use super::bundles::FILES;
+use super::prose::{self, Source};
+use super::*;
+use crate::app::Command;
+use crate::modules::assemble::assemble;
+use crate::modules::{Needed, all, foundation};
+use crate::text;
+
+/// Placeholders by key; attributes have keys of their own.
+type Keys = BTreeMap<String, BTreeSet<String>>;
+
+fn keys(language: Language) -> Keys {
+    let mut keys = Keys::new();
+    for (area, texts) in FILES {
+        let resource = fluent_syntax::parser::parse(texts[language as usize]);
+        let resource = resource.unwrap_or_else(|(_, errors)| panic!("{area}: {errors:?}"));
+        for entry in resource.body {
+            let Entry::Message(message) = entry else {
+                let comment = matches!(
+                    entry,
+                    Entry::Comment(_) | Entry::GroupComment(_) | Entry::ResourceComment(_)
+                );
+                assert!(comment, "{area}: neither a text nor a comment: {entry:?}");
+                continue;
+            };
+            let id = message.id.name.to_owned();
+            let attributes = message.attributes.iter();
+            let attributes = attributes.map(|a| (format!("{id}.{}", a.id.name), &a.value));
+            let own = message.value.iter().map(|value| (id.clone(), value));
+            for (key, pattern) in own.chain(attributes) {
+                let mut names = BTreeSet::new();
+                collect(pattern, &mut names);
+                assert!(
+                    keys.insert(key.clone(), names).is_none(),
+                    "{key} is there twice"
+                );
+            }
+        }
+    }
+    keys
+}
+
+fn collect(pattern: &Pattern<&str>, names: &mut BTreeSet<String>) {
+    let inline = |inline: &InlineExpression<&str>, names: &mut BTreeSet<String>| match inline {
+        InlineExpression::VariableReference { id } => {
+            names.insert(id.name.to_owned());
+        }
+        InlineExpression::StringLiteral { .. } => {}
+        other => panic!("neither a placeholder nor a text: {other:?}"),
+    };
+    for element in &pattern.elements {
+        let PatternElement::Placeable { expression } = element else {
+            continue;
+        };
+        match expression {
+            Expression::Inline(expression) => inline(expression, names),
+            Expression::Select { selector, variants } => {
+                inline(selector, names);
+                variants
+                    .iter()
+                    .for_each(|variant| collect(&variant.value, names));
+            }
+        }
+    }
+}
+
+/// Of which the code itself has the English ones.
+fn is_of_code(key: &str) -> bool {
+    let mut areas = ["command-", "module-", "need-", "permission-"].into_iter();
+    areas.any(|area| key.starts_with(area))
+}
+
+#[test]
+fn every_language_has_every_text_with_the_same_placeholders() {
+    let english = keys(Language::English);
+    assert!(english.keys().all(|key| !is_of_code(key)));
+    for language in Language::ALL {
+        let mut own = keys(language);
+        own.retain(|key, _| !is_of_code(key));
+        assert_eq!(own, english, "{language:?}");
+    }
+}
+
+#[test]
+fn every_text_that_is_said_exists_and_every_text_is_said() {
+    let english = keys(Language::English);
+    let mut said = BTreeSet::new();
+    for source in prose::sources() {
+        for (key, names) in source.said() {
+            let wanted = english.get(&key);
+            assert_eq!(wanted, Some(&names), "`{key}` in {}", source.path);
+            said.insert(key);
+        }
+    }
+    let unsaid: Vec<_> = english.keys().filter(|key| !said.contains(*key)).collect();
+    assert!(unsaid.is_empty(), "nobody says {unsaid:?}");
+}
+
+/// Where every word that people read comes from the catalogue.
+const MOVED: &[&str] = &[
+    "clicks.rs",
+    "error.rs",
+    "components.rs",
+    "framework/errors.rs",
+    "framework/maintenance.rs",
+    "modules/core/ping.rs",
+    "modules/core/stats.rs",
+    "modules/setup",
+];
+
+#[test]
+fn no_prose_is_left_where_texts_come_from_the_catalogue() {
+    let sources = prose::sources();
+    let is_of = |source: &Source, moved: &str| {
+        source.path == moved || source.path.starts_with(&format!("{moved}/"))
+    };
+    for moved in MOVED {
+        assert!(
+            sources.iter().any(|source| is_of(source, moved)),
+            "no {moved}"
+        );
+    }
+    let of_moved = sources
+        .iter()
+        .filter(|source| MOVED.iter().any(|moved| is_of(source, moved)));
+    let left: Vec<_> = of_moved
+        .flat_map(|source| {
+            let prose = source.prose().into_iter();
+            prose.map(|prose| format!("{}: {prose}", source.path))
+        })
+        .collect();
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+/// Modules all of whose commands have words in every language.
+const LOCALISED: &[&str] = &["setup"];
+
+#[tokio::test]
+async fn commands_are_localised() {
+    let foundation = foundation::for_tests().await;
+    let assembled = assemble(&all(&foundation)).unwrap();
+    let (registry, commands) = (assembled.registry, assembled.commands);
+    let of_modules = commands.iter().filter(|command| {
+        let module = command.category.as_deref().unwrap_or_default();
+        LOCALISED.contains(&module)
+    });
+    let mut lacking = BTreeSet::new();
+    let mut known = BTreeSet::new();
+    for module in registry.all().filter(|m| LOCALISED.contains(&m.id)) {
+        known.insert(format!("module-{}", module.id));
+        known.insert(format!("module-{}.description", module.id));
+        for need in &module.needs {
+            if let Needed::Permission(NativePermissions(bits)) = need.what {
+                known.insert(format!("need-{}-{}", module.id, bits.trailing_zeros()));
+                known.insert(format!("permission-{}", bits.trailing_zeros()));
+            }
+        }
+    }
+    for command in of_modules {
+        learn(command, &mut known);
+        localised(command, &mut lacking);
+    }
+    for language in Language::ALL
+        .into_iter()
+        .filter(|l| *l != Language::default())
+    {
+        let own = keys(language);
+        let own = own.keys().filter(|key| is_of_code(key)).cloned().collect();
+        let missing: Vec<_> = known.difference(&own).collect();
+        assert!(missing.is_empty(), "{language:?} lacks {missing:#?}");
+    }
+    assert!(lacking.is_empty(), "unusable: {lacking:#?}");
+}
+
+fn learn(command: &Command, known: &mut BTreeSet<String>) {
+    let key = format!("command-{}", command.qualified_name.replace(' ', "-"));
+    known.insert(key.clone());
+    known.insert(format!("{key}.description"));
+    for option in &command.parameters {
+        known.insert(format!("{key}.option-{}", option.name));
+        known.insert(format!("{key}.about-{}", option.name));
+        for number in 0..option.choices.len() {
+            known.insert(format!("{key}.choice-{}-{number}", option.name));
+        }
+    }
+    command.subcommands.iter().for_each(|sub| learn(sub, known));
+}
+
+/// Names and descriptions within Discord's bounds ("Application Command Naming").
+fn localised(command: &Command, lacking: &mut BTreeSet<String>) {
+    let is_name = |name: &str| {
+        let length = name.chars().count();
+        let letter = |c: char| (c.is_alphanumeric() && !c.is_uppercase()) || c == '-' || c == '_';
+        (1..=32).contains(&length) && name.chars().all(letter)
+    };
+    let is_description = |text: &str| (1..=100).contains(&text.chars().count());
+    let mut judge = |fine: bool, text: &str| {
+        if !fine {
+            lacking.insert(format!("/{}: {text}", command.qualified_name));
+        }
+    };
+    for (_, name) in command.name_localizations.iter() {
+        judge(is_name(name), name);
+    }
+    for (_, text) in command.description_localizations.iter() {
+        judge(is_description(text), text);
+    }
+    let mut names = BTreeSet::new();
+    for option in &command.parameters {
+        for (locale, name) in option.name_localizations.iter() {
+            judge(is_name(name) && names.insert((locale, name)), name);
+        }
+        for (_, text) in option.description_localizations.iter() {
+            judge(is_description(text), text);
+        }
+        for choice in option.choices.iter() {
+            for (_, text) in choice.localizations.iter() {
+                // Discord takes more, and cuts what it shows.
+                judge((1..=32).contains(&text.chars().count()), text);
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for sub in &command.subcommands {
+        for (locale, name) in sub.name_localizations.iter() {
+            judge(names.insert((locale, name)), name);
+        }
+    }
+    command
+        .subcommands
+        .iter()
+        .for_each(|sub| localised(sub, lacking));
+}
+
+#[test]
+fn texts_are_filled_and_numbers_decide() {
+    assert_eq!(
+        text!(Language::German, "words-more-roles", roles = "a", more = 2),
+        "a und 2 weitere"
+    );
+    assert_eq!(text!(Language::English, "ping-title"), "Pong!");
+}
+
+#[test]
+fn settings_choose_a_language_that_exists() {
+    let setting = setting();
+    setting.check().unwrap();
+    for language in Language::ALL {
+        for (column, value) in entry(language) {
+            let column = setting.column(&column).unwrap();
+            assert_eq!(column.read(&value).unwrap(), value);
+        }
+    }
+}
