@@ -306,6 +306,36 @@ async fn everything_is_as_it_was_and_a_second_time_nothing_is_left() {
     assert_eq!(again["effects"], json!([]), "{again:#}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_put_back_is_taken_back_and_made_again() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let (was, pinned) = (portrait(&world).await, before(&world).await);
+    attack(&world).await;
+    record(&world, &server, &pinned).await;
+    let nuked = portrait(&world).await;
+    // Channels are renamed only twice in ten minutes.
+    let parts = json!({"Parts": ["roles", "members", "bans"]});
+    let plan = shown(&world, &server, parts.clone()).await;
+    let mut approved = parts.clone();
+    approved["PlanHash"] = plan["plan_hash"].clone();
+    let first = order(&world, &server, approved).await;
+    server.completed(first).await;
+    let back = put_back(&world, &server, json!({"Undo": first.to_string()})).await;
+    assert_eq!(back["not_restored"], json!([]), "{back:#}");
+    let about_people = |state: BTreeMap<String, Value>| {
+        let other = |key: &String| key.starts_with("channel");
+        let kept = state.into_iter().filter(|(key, _)| !other(key));
+        kept.collect::<BTreeMap<_, _>>()
+    };
+    let after = about_people(portrait(&world).await);
+    assert_same(&after, &about_people(nuked), &back);
+    // What was put back and taken back can be put back again.
+    put_back(&world, &server, parts).await;
+    let held = portrait(&world).await[&format!("member {MANAGER}")].clone();
+    assert_eq!(held, was[&format!("member {MANAGER}")]);
+}
+
 /// Cases 38 and 39 of the protection's matrix: between attack, put-back and the next put-back people
 /// change what was rebuilt.
 #[tokio::test(flavor = "multi_thread")]

@@ -107,6 +107,12 @@ impl History {
             deltas.push_back((self.begins, between));
         }
         deltas.append(&mut self.deltas);
+        // Clocks of two processes may differ.
+        let mut last = 0;
+        for (at, _) in &mut deltas {
+            last = last.max(*at);
+            *at = last;
+        }
         self.deltas = deltas;
         self.begins = earlier.begins;
     }

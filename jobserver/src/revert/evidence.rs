@@ -7,7 +7,7 @@ use splashtail_core::clock::Clock;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_guild::{Id, Kind, Subject};
 use splashtail_jobs::JobError;
-use splashtail_storage::{IncidentRow, Owner, Storage, StorageError, TaskQuery, TaskState};
+use splashtail_storage::{IncidentRow, Item, Owner, Storage, StorageError, TaskQuery, TaskState};
 
 use super::job::RevertIncident;
 use super::options::Fields;
@@ -116,28 +116,44 @@ async fn earlier(
     };
     let rows = storage.tasks().list(&query, clock.now()).await?;
     let mut made = Vec::new();
+    // What was taken back is not there again.
+    let undone: Vec<String> = rows
+        .iter()
+        .filter(|row| row.state == TaskState::Completed)
+        .filter_map(|row| row.fields["Undo"].as_str().map(str::to_owned))
+        .collect();
     for row in rows {
         let same = row.fields["Incident"] == fields.incident.json();
-        if row.id == task || !same || row.state == TaskState::Pending {
+        let counts = row.fields["Undo"].is_null() && !undone.contains(&row.id.to_string());
+        if row.id == task || !same || !counts || row.state == TaskState::Pending {
             continue;
         }
-        let mut after = 0;
-        loop {
-            let items = storage.ledger().items(row.id, after, ITEMS).await?;
-            for item in &items {
-                let before = serde_json::from_value::<Before>(item.before.clone());
-                let done = item.after.as_deref().map(serde_json::from_str::<Made>);
-                if let (Ok(before), Some(Ok(done))) = (before, done)
-                    && let (Some(Subject::Wanted(old)), Some(new)) = (before.subject, done.id)
-                {
-                    made.push((before.kind, old, new));
-                }
-            }
-            match items.last().filter(|_| items.len() == ITEMS as usize) {
-                Some(last) => after = last.seq,
-                None => break,
+        for item in items(storage, row.id).await? {
+            let before = serde_json::from_value::<Before>(item.before);
+            let done = item.after.as_deref().map(serde_json::from_str::<Made>);
+            if let (Ok(before), Some(Ok(done))) = (before, done)
+                && let (Some(Subject::Wanted(old)), Some(new)) = (before.subject, done.id)
+            {
+                made.push((before.kind, old, new));
             }
         }
     }
     Ok(made)
+}
+
+/// A job's whole ledger, oldest first.
+///
+/// # Errors
+/// The database fails.
+pub async fn items(storage: &Storage, task: TaskId) -> Result<Vec<Item>, StorageError> {
+    let mut all: Vec<Item> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |item| item.seq);
+        let page = storage.ledger().items(task, after, ITEMS).await?;
+        let whole = page.len() < ITEMS as usize;
+        all.extend(page);
+        if whole {
+            return Ok(all);
+        }
+    }
 }

@@ -6,11 +6,13 @@
 //! done unseen is shown first.
 
 mod asks;
+mod back;
 mod evidence;
 mod job;
 mod options;
 mod people;
 mod plan;
 mod run;
+mod since;
 
 pub use job::RevertIncident;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use splashtail_core::ids::GuildId;
+use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_guild::{Id, Kind};
 
 use crate::backup::coverage::KnownChannel;
@@ -81,6 +81,9 @@ pub struct Fields {
     /// Of the plan that was approved. Without it a plan that has to be shown first is only shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_hash: Option<String>,
+    /// Takes back what this earlier job of the same incident did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<TaskId>,
     /// Every channel of the server as the gateway lists them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_channels: Vec<KnownChannel>,
@@ -138,6 +141,7 @@ pub fn parse(data: &Value) -> Result<Fields, InvalidFields> {
         objects,
         dry_run: flag(data, "DryRun")?,
         plan_hash: plan_hash(fields::get(data, "PlanHash"))?,
+        undo: undo(fields::get(data, "Undo"))?,
         known_channels: known_channels
             .map_err(|error| invalid("KnownChannels", error.to_string()))?,
     })
@@ -167,6 +171,18 @@ fn flag(data: &Map<String, Value>, name: &'static str) -> Result<bool, InvalidFi
         None => Ok(false),
         Some(Value::Bool(flag)) => Ok(*flag),
         Some(_) => Err(invalid(name, "it must be true or false")),
+    }
+}
+
+fn undo(given: Option<&Value>) -> Result<Option<TaskId>, InvalidFields> {
+    match given {
+        None => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(given) => {
+            let task = given.as_str().and_then(|text| text.parse().ok());
+            task.map(Some)
+                .ok_or_else(|| invalid("Undo", "it must be the id of a task"))
+        }
     }
 }
 
@@ -216,6 +232,7 @@ mod tests {
             ("Objects", json!(["0"]), "invalid_option"),
             ("PlanHash", json!("abc"), "invalid_option"),
             ("DryRun", json!("yes"), "invalid_option"),
+            ("Undo", json!("yes"), "invalid_option"),
         ] {
             let mut data = json!({"ServerID": "1", "Incident": "5"});
             data[field] = value;

@@ -113,6 +113,35 @@ impl PeopleEffect {
         all
     }
 
+    /// What takes it back; `None` for what is deleted for good.
+    pub fn inverse(&self) -> Option<Self> {
+        match self.clone() {
+            Self::LiftBan { user, .. } => Some(Self::Ban { user }),
+            Self::Ban { user } => Some(Self::LiftBan {
+                user,
+                at: Moment::default(),
+            }),
+            Self::Roles { user, give, take } => Some(Self::Roles {
+                user,
+                give: take,
+                take: give,
+            }),
+            Self::Timeout { user, was, set } => Some(Self::Timeout {
+                user,
+                was: set,
+                set: was,
+            }),
+            Self::Nickname { user, was, set } => Some(Self::Nickname {
+                user,
+                was: set,
+                set: was,
+            }),
+            Self::DeleteWebhook { .. } | Self::DeleteInvite { .. } | Self::DeleteThread { .. } => {
+                None
+            }
+        }
+    }
+
     pub fn target(&self) -> Option<Id> {
         match self {
             Self::LiftBan { user, .. }

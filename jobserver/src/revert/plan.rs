@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use splashtail_antinuke::undo::{self, ByHand, Deeds, Known};
 use splashtail_guild::{
-    Effect, Id, Kind, Mapping, Mode, Operation, PutBack, Structure, Surplus, Verdict, plan,
-    put_back,
+    Effect, Id, Kind, Mapping, Mode, Operation, PutBack, Structure, Subject, Surplus, Verdict,
+    plan, put_back,
 };
 
 use super::asks::Ask;
@@ -80,9 +80,13 @@ impl RevertPlan {
         for ((kind, old), new) in &attack.rebuilt {
             planned_mapping.insert(*kind, *old, *new);
         }
+        let mut effects = planned.effects;
+        for operation in effects.iter_mut().flat_map(|effect| &mut effect.inverse) {
+            with_its_name(operation, now);
+        }
         let mut reverting = Self {
             hash: String::new(),
-            effects: planned.effects,
+            effects,
             mapping: planned_mapping,
             people: people(&deeds, fields),
             left,
@@ -202,6 +206,23 @@ fn without_namesakes(now: &Structure, wanted: &Structure) -> Structure {
         }
     }
     renamed
+}
+
+/// What goes is made again under its own name, should this be taken back.
+fn with_its_name(operation: &mut Operation, now: &Structure) {
+    if let Operation::Create {
+        kind,
+        subject,
+        body,
+    } = operation
+        && body
+            .get("name")
+            .and_then(Value::as_str)
+            .is_some_and(|name| name.starts_with('\0'))
+    {
+        let (Subject::Live(id) | Subject::Wanted(id)) = *subject;
+        body.insert("name".to_owned(), name_of(now, *kind, id).into());
+    }
 }
 
 fn name_of(state: &Structure, kind: Kind, id: Id) -> String {

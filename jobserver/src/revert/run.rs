@@ -1,13 +1,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use splashtail_guild::{Effect, Kind};
 use splashtail_jobs::{JobContext, JobError, JobOutput, Level};
+use splashtail_storage::Outcome;
 
 use super::asks::{self, Ask};
-use super::evidence::Evidence;
+use super::back;
+use super::evidence::{self, Evidence, EvidenceError};
 use super::job::RevertIncident;
 use super::options::{Fields, Part};
 use super::people::{People, PeopleEffect};
 use super::plan::RevertPlan;
+use super::since;
 use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::backup::work::Work;
@@ -61,7 +65,10 @@ impl<'a> Run<'a> {
             return Ok(output(filename));
         }
         self.check(&plan, &live)?;
-        let text = format!("Put back after incident {}", self.fields.incident);
+        let text = match self.fields.undo {
+            None => format!("Put back after incident {}", self.fields.incident),
+            Some(_) => format!("Took back a put-back of incident {}", self.fields.incident),
+        };
         let reason = Reason {
             text: &text,
             guild: self.fields.server_id,
@@ -79,7 +86,8 @@ impl<'a> Run<'a> {
             despite_losses: true,
             files: &NoFiles,
         };
-        let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
+        let (effects, since) = self.look_again(&plan, &live).await?;
+        let carried = order.run(&effects, plan.mapping.clone()).await?;
         let people = People {
             cx: self.cx,
             discord: &self.job.discord,
@@ -87,7 +95,8 @@ impl<'a> Run<'a> {
             reason,
             mapping: &carried.mapping,
         };
-        let (helped, refused) = people.run(&plan.people).await?;
+        let (helped, mut refused) = people.run(&plan.people).await?;
+        refused.extend(since);
         let report = || self.report(&plan, &carried, helped, &refused);
         let filename: String = self.cx.step("report", report).await?;
         Ok(output(filename))
@@ -101,11 +110,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Reads all there is to know and plans, once: a later attempt gets the same plan.
-    async fn plan(&self) -> Result<Planned, JobError> {
-        let job = self.job;
-        let clock = job.clock.as_ref();
-        let evidence = Evidence::read(&job.storage, clock, self.fields, self.cx.id()).await?;
+    /// The server as it is now, with the lists that are needed.
+    async fn look(&self) -> Result<Live, JobError> {
         let wants = |part| match part {
             RestorePart::Automod => self.fields.parts.contains(&Part::Automod),
             RestorePart::Events => self.fields.parts.contains(&Part::Events),
@@ -113,7 +119,24 @@ impl<'a> Run<'a> {
             _ => false,
         };
         let known = &self.fields.known_channels;
-        let live = live::read(self.source(), self.fields.server_id, known, None, wants).await?;
+        Ok(live::read(self.source(), self.fields.server_id, known, None, wants).await?)
+    }
+
+    /// Reads all there is to know and plans, once: a later attempt gets the same plan.
+    async fn plan(&self) -> Result<Planned, JobError> {
+        let job = self.job;
+        let clock = job.clock.as_ref();
+        if let Some(task) = self.fields.undo {
+            let mut plan = back::plan(&job.storage, clock, self.fields, task).await?;
+            let live = self.look().await?;
+            // Members get and lose roles as they are called now.
+            for (role, _) in live.structure.all(Kind::Role) {
+                plan.mapping.insert(Kind::Role, role, role);
+            }
+            return self.keep(&live, &plan).await;
+        }
+        let evidence = Evidence::read(&job.storage, clock, self.fields, self.cx.id()).await?;
+        let live = self.look().await?;
         let mut plan = RevertPlan::new(&evidence, &live, self.fields);
         let (incident, now) = (&evidence.incident, &live.structure);
         let again = asks::banned_again(&plan, incident, now.id(), self.source()).await?;
@@ -121,13 +144,39 @@ impl<'a> Run<'a> {
         plan.asks = asks::of(&plan, incident, now);
         let foreign = asks::foreign_posts(&plan, incident, now, self.source()).await?;
         plan.asks.extend(foreign);
+        self.keep(&live, &plan).await
+    }
+
+    async fn keep(&self, live: &Live, plan: &RevertPlan) -> Result<Planned, JobError> {
         let planned = Planned {
             live: self.work.own("live"),
             plan: self.work.own("plan"),
         };
-        self.work.put_json(&planned.live, &live).await?;
-        self.work.put_json(&planned.plan, &plan).await?;
+        self.work.put_json(&planned.live, live).await?;
+        self.work.put_json(&planned.plan, plan).await?;
         Ok(planned)
+    }
+
+    /// The effects that are still meant now: the plan may be hours old.
+    async fn look_again(
+        &self,
+        plan: &RevertPlan,
+        planned: &Live,
+    ) -> Result<(Vec<Effect>, Vec<NotRestored>), JobError> {
+        let items = evidence::items(&self.job.storage, self.cx.id()).await;
+        let items = items.map_err(EvidenceError::Storage)?;
+        let done = items
+            .into_iter()
+            .filter(|item| item.outcome != Outcome::Intended);
+        let settled = done.map(|item| item.name).collect();
+        let now = self.look().await?;
+        let states = (&planned.structure, &now.structure);
+        Ok(since::still_meant(
+            &plan.effects,
+            &plan.mapping,
+            states,
+            &settled,
+        ))
     }
 
     async fn tell_plan(&self, plan: &RevertPlan) -> Result<(), JobError> {
@@ -200,11 +249,15 @@ impl<'a> Run<'a> {
             true => Level::Info,
             false => Level::Warn,
         };
+        let what = match self.fields.undo {
+            None => "Put back",
+            Some(_) => "Taken back",
+        };
         let message = match (of, left.len()) {
             (0, 0) => "There was nothing to put back".to_owned(),
-            (_, 0) => format!("Put back: all {done} changes were made"),
+            (_, 0) => format!("{what}: all {done} changes were made"),
             (_, left) => format!(
-                "Put back: {done} of {of} changes were made; {left} things are not as before, the \
+                "{what}: {done} of {of} changes were made; {left} things are not as before, the \
                  report names them"
             ),
         };
