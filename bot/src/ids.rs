@@ -1,7 +1,7 @@
 //! serenity's ids as ours.
 
 use poise::serenity_prelude as serenity;
-use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_core::ids::{ChannelId, GuildId, MessageId, RoleId, UserId};
 
 use crate::app::Context;
 use crate::error::BotError;
@@ -16,7 +16,13 @@ macro_rules! convert {
     )+};
 }
 
-convert!(guild: GuildId => GuildId, user: UserId => UserId, role: RoleId => RoleId);
+convert!(
+    guild: GuildId => GuildId,
+    user: UserId => UserId,
+    role: RoleId => RoleId,
+    channel: ChannelId => ChannelId,
+    message: MessageId => MessageId,
+);
 
 /// The guild in which a command was run.
 ///

@@ -41,6 +41,7 @@ use crate::inputs::{Changes, Kept};
 use crate::modules::Foundation;
 use crate::modules::assemble::{Assembled, assemble};
 use crate::modules::guarded::Desk;
+use crate::modules::server_backups::Backups;
 use crate::orphan::{listens, orphan_timeout};
 use crate::registration::Registration;
 use crate::{discord_http, iserver, modules};
@@ -225,6 +226,12 @@ async fn operate(
         languages,
         shutdown: shutdown.clone(),
     });
+
+    let backups = app
+        .services
+        .get::<Backups>()
+        .context("a module is missing")?;
+    backups.reach(Arc::clone(&app) as _, shutdown.clone());
 
     let answering = iserver::Answering {
         modules: serve_iserver::canonical_modules(&app.registry)?,

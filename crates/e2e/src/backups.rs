@@ -110,6 +110,120 @@ pub async fn command(
     Ok(platform.control.interact(user, &interact).await?)
 }
 
+/// Presses the button of a message that is labelled so.
+///
+/// # Errors
+/// There is no such button, or the control API refuses.
+pub async fn press(
+    platform: &Platform,
+    guild: &str,
+    user: &str,
+    message: &Value,
+    label: &str,
+) -> Result<Interacted> {
+    let rows = message["components"].as_array().into_iter().flatten();
+    let mut buttons = rows
+        .filter_map(|row| row["components"].as_array())
+        .flatten();
+    let button = buttons.find(|button| button["label"] == label);
+    let button = button.with_context(|| format!("no button {label}: {message}"))?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let interact = Interact {
+        custom_id: text(&button["custom_id"]),
+        message_id: text(&message["id"]),
+        ..blank(
+            guild,
+            text(&message["channel_id"]).context("no channel")?,
+            InteractKind::Button,
+        )
+    };
+    Ok(platform.control.interact(user, &interact).await?)
+}
+
+/// Fills in a form that was shown in the channel.
+///
+/// # Errors
+/// There is no such form, or the control API refuses.
+pub async fn fill(
+    platform: &Platform,
+    guild: &str,
+    user: &str,
+    (channel, modal): (&str, &Value),
+    values: Value,
+) -> Result<Interacted> {
+    let interact = Interact {
+        custom_id: modal["custom_id"].as_str().map(str::to_owned),
+        values,
+        ..blank(guild, channel.to_owned(), InteractKind::Modal)
+    };
+    Ok(platform.control.interact(user, &interact).await?)
+}
+
+fn blank(guild: &str, channel_id: String, kind: InteractKind) -> Interact {
+    Interact {
+        kind,
+        guild_id: Some(guild.to_owned()),
+        channel_id,
+        name: None,
+        custom_id: None,
+        message_id: None,
+        target_id: None,
+        options: Map::new(),
+        focused: None,
+        values: Value::Null,
+        wait_ms: 60_000,
+    }
+}
+
+/// The message of a restore once it shows the plan.
+///
+/// # Errors
+/// It does not come in time.
+pub async fn planned(platform: &Platform, restore: &StartedBackup) -> Result<Value> {
+    let path = format!(
+        "/channels/{}/messages/{}",
+        restore.channel_id, restore.message_id
+    );
+    let deadline = tokio::time::Instant::now() + JOB_LIMIT;
+    loop {
+        let message = discord(platform, &path).await?;
+        if message["embeds"][0]["title"] == "Restore: the plan" {
+            return Ok(message);
+        }
+        if tokio::time::Instant::now() > deadline {
+            bail!("no plan in time: {message}\n{}", platform.logs());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Looks at the plan, presses *Restore* and types the server's name.
+///
+/// # Errors
+/// The restore was not begun.
+pub async fn confirm(
+    platform: &Platform,
+    guild: &str,
+    user: &str,
+    restore: &StartedBackup,
+) -> Result<()> {
+    let plan = planned(platform, restore).await?;
+    let pressed = press(platform, guild, user, &plan, "Restore").await?;
+    let modal = pressed.modal.context("no form")?;
+    let name = discord(platform, &format!("/guilds/{guild}")).await?["name"].clone();
+    let place = (restore.channel_id.as_str(), &modal);
+    let wrong = fill(platform, guild, user, place, json!({"name": "another"})).await?;
+    let text = serde_json::to_string(&wrong.messages)?;
+    ensure!(text.contains("not the server's name"), "{text}");
+    let pressed = press(platform, guild, user, &plan, "Restore").await?;
+    let modal = pressed.modal.context("no form")?;
+    let place = (restore.channel_id.as_str(), &modal);
+    let begun = fill(platform, guild, user, place, json!({"name": name})).await?;
+    let text = serde_json::to_string(&begun.messages)?;
+    ensure!(text.contains("has begun"), "{text}");
+    Ok(())
+}
+
 fn job_id(text: &str) -> Option<String> {
     text.match_indices('-').find_map(|(at, _)| {
         let candidate = text.get(at.checked_sub(8)?..at + 28)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER, PLAIN_MEMBER};
 use splashtail_e2e::platform::{Engines, Platform};
-use splashtail_sandbox::control::types::{Interact, InteractKind, Interacted};
+use splashtail_sandbox::control::types::Interacted;
 
 /// Far longer than a busy machine needs: what has not come by then never does.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -44,31 +44,9 @@ async fn titled(platform: &Platform, channel: &str, title: &str) -> Value {
     found.unwrap_or_else(|_| panic!("never came: {title}\n{}", platform.logs()))
 }
 
-fn button(message: &Value, label: &str) -> String {
-    let rows = message["components"].as_array().unwrap().iter();
-    let buttons = rows.flat_map(|row| row["components"].as_array().unwrap());
-    let mut found = buttons.filter(|button| button["label"] == label);
-    let button = found
-        .next()
-        .unwrap_or_else(|| panic!("no {label}: {message}"));
-    button["custom_id"].as_str().unwrap().to_owned()
-}
-
 async fn press(platform: &Platform, user: &str, message: &Value, label: &str) -> Interacted {
-    let interact = Interact {
-        kind: InteractKind::Button,
-        guild_id: Some(GUILD.to_owned()),
-        channel_id: message["channel_id"].as_str().unwrap().to_owned(),
-        name: None,
-        custom_id: Some(button(message, label)),
-        message_id: Some(message["id"].as_str().unwrap().to_owned()),
-        target_id: None,
-        options: serde_json::Map::new(),
-        focused: None,
-        values: Value::Null,
-        wait_ms: 60_000,
-    };
-    platform.control.interact(user, &interact).await.unwrap()
+    let pressed = backups::press(platform, GUILD, user, message, label).await;
+    pressed.unwrap()
 }
 
 fn said(seen: &Interacted) -> String {
@@ -141,4 +119,77 @@ async fn the_owner_alone_cannot_switch_it_off_again() {
     let status = say(&platform, OWNER, "guarded status", json!({})).await;
     assert!(status.contains("are **off**"), "{status}");
     assert!(platform.stop().await.unwrap().is_empty());
+}
+
+async fn channels(platform: &Platform) -> Vec<String> {
+    let path = format!("/guilds/{GUILD}/channels");
+    let channels = backups::discord(platform, &path).await.unwrap();
+    let channels = channels.as_array().unwrap().iter();
+    let mut names: Vec<String> = channels
+        .map(|channel| channel["name"].to_string())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A channel that a backup does not have.
+async fn vandalise(platform: &Platform, name: &str) {
+    let path = format!("/guilds/{GUILD}/channels");
+    let body = json!({"name": name, "type": 0});
+    let made = platform
+        .control
+        .rest(ADMINISTRATOR, "POST", &path, body)
+        .await;
+    assert!(made.unwrap().status < 300);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_people_put_a_server_back_and_one_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = Platform::start(dir, Engines::Embedded, &[]).await.unwrap();
+    let backup = backups::create(&platform, GUILD, ADMINISTRATOR, json!({}))
+        .await
+        .unwrap();
+    backups::finished(&platform, &backup).await.unwrap();
+    let before = channels(&platform).await;
+    vandalise(&platform, "spam").await;
+    let staff = guarded(&platform).await;
+
+    let options = json!({"backup_id": backup.job_id});
+    let restore = backups::start(&platform, GUILD, ADMINISTRATOR, "backups restore", options).await;
+    let plan = backups::planned(&platform, &restore.unwrap())
+        .await
+        .unwrap();
+    let buttons = plan["components"].to_string();
+    assert!(!buttons.contains("bk:ask"), "nobody restores alone: {plan}");
+    let request = titled(&platform, &staff, "A second person has to agree").await;
+    assert!(
+        request.to_string().contains("channel: delete 1"),
+        "{request}"
+    );
+    let alone = press(&platform, ADMINISTRATOR, &request, "Agree").await;
+    assert!(said(&alone).contains("still waits"), "{alone:?}");
+    assert_ne!(channels(&platform).await, before);
+    let second = press(&platform, OWNER, &request, "Agree").await;
+    assert!(
+        said(&second).contains("The restore has begun"),
+        "{second:?}"
+    );
+    let late = press_if_there(&platform, OWNER, &staff).await;
+    assert!(!late, "a request that is over has no buttons");
+    let restored = async {
+        while channels(&platform).await != before {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    };
+    let restored = tokio::time::timeout(PATIENCE, restored).await;
+    restored.unwrap_or_else(|_| panic!("not restored\n{}", platform.logs()));
+    assert!(platform.stop().await.unwrap().is_empty());
+}
+
+async fn press_if_there(platform: &Platform, user: &str, channel: &str) -> bool {
+    let done = titled(platform, channel, "Agreed and done").await;
+    backups::press(platform, GUILD, user, &done, "Agree")
+        .await
+        .is_ok()
 }

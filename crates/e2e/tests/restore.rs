@@ -289,6 +289,8 @@ async fn story(engines: Engines, dir: TempDir) {
     assert_eq!(changes(&platform).await, begun);
 
     let restore = restore(&platform, &options).await;
+    let confirmed = backups::confirm(&platform, GUILD, OWNER, &restore).await;
+    confirmed.unwrap();
     let deadline = tokio::time::Instant::now() + LIMIT;
     while changes(&platform).await < begun + 3 {
         assert!(

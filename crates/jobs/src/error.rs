@@ -160,6 +160,11 @@ pub enum EngineError {
     Mismatch(TaskId),
     #[error("task {id} is {state}, not pending")]
     NotPending { id: TaskId, state: TaskState },
+    #[error("task {id} is {state}, it has not ended")]
+    NotEnded { id: TaskId, state: TaskState },
+    /// What it left outside of the database is still there, in part; its row, too.
+    #[error("what the task left was not removed")]
+    NotDeleted(#[source] JobError),
     #[error("the task's secret cannot be encrypted")]
     Wrap(#[source] RandomError),
     #[error("the database failed")]
@@ -177,6 +182,8 @@ impl EngineError {
             Self::NotFound(_) => "not_found",
             Self::Mismatch(_) => "task_mismatch",
             Self::NotPending { .. } => "not_pending",
+            Self::NotEnded { .. } => "not_ended",
+            Self::NotDeleted(_) => "not_deleted",
             Self::Storage(error) if error.is_unavailable() => "unavailable",
             Self::Prepare(PrepareError::Internal { .. }) | Self::Wrap(_) | Self::Storage(_) => {
                 "internal"

@@ -200,6 +200,30 @@ impl Engine {
         Ok(cancelled.task.state)
     }
 
+    /// Deletes a task of this owner that has ended: first what it left elsewhere, then its rows. One
+    /// that is gone already is as it shall be.
+    ///
+    /// # Errors
+    /// It has not ended, or is another's; [`EngineError::NotDeleted`]: to be tried again.
+    pub async fn delete(&self, id: TaskId, owner: Owner) -> Result<(), EngineError> {
+        let (tasks, now) = (self.inner.storage.tasks(), self.inner.clock.now());
+        let Some(row) = tasks.get(id, now).await? else {
+            return Ok(());
+        };
+        if row.owner != owner {
+            return Err(EngineError::Mismatch(id));
+        }
+        if !row.state.is_terminal() {
+            let state = row.state;
+            return Err(EngineError::NotEnded { id, state });
+        }
+        let job = self.job(&row.name)?;
+        job.deleted(&row).await.map_err(EngineError::NotDeleted)?;
+        tasks.delete(id).await?;
+        tracing::info!(job.id = %id, job.name = %row.name, "deleted on request");
+        Ok(())
+    }
+
     fn job(&self, name: &str) -> Result<&dyn Job, EngineError> {
         let job = self.inner.jobs.get(name);
         job.map(|job| &**job)

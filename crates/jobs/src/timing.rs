@@ -40,7 +40,8 @@ impl Default for Timing {
             deadline: Duration::from_secs(5),
             grace: Duration::from_secs(3),
             tidy: Duration::from_millis(500),
-            abandon: Duration::from_secs(24 * 60 * 60),
+            // Whoever has to agree alone has 48 hours.
+            abandon: Duration::from_secs(72 * 60 * 60),
             sweep: Duration::from_secs(60),
         }
     }

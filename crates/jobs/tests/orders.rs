@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use harness::{NAME, Scripted, World, create, meanwhile, order};
 use serde_json::json;
 use splashtail_core::clock::Clock as _;
-use splashtail_core::ids::TaskId;
-use splashtail_jobs::{CreateRequest, EngineError, JobError, Schedule, Sweep, TaskState, first_at};
+use splashtail_core::ids::{GuildId, TaskId};
+use splashtail_jobs::{
+    CreateRequest, EngineError, JobError, Owner, Schedule, Sweep, TaskState, first_at,
+};
 use tokio_util::sync::CancellationToken;
 
 fn idle_job() -> Scripted {
@@ -189,10 +191,33 @@ async fn a_task_that_nobody_starts_ends_after_a_day() {
     assert_eq!(world.until_ended(started).await.state, TaskState::Completed);
     two_sweeps(&world, &sweeps).await;
     assert_eq!(world.row(id).await.state, TaskState::Pending);
-    world.pass(Duration::from_secs(24 * 60 * 60)).await;
+    world.pass(Duration::from_secs(72 * 60 * 60)).await;
     assert_eq!(world.until_ended(id).await.state, TaskState::Failed);
     assert_eq!(world.last_code(id).await, "never_started");
     running.abort();
+}
+
+/// Only its owner's, only when it has ended, and with what it left.
+#[tokio::test]
+async fn a_task_is_deleted_on_request_with_all_that_it_left() {
+    let world = World::new().await;
+    let engine = world.builder(&world.clock).register(idle_job()).build();
+    let waiting = CreateRequest {
+        execute: false,
+        ..order(json!({"ServerID": 1}))
+    };
+    let id = engine.create(waiting).await.unwrap().task_id;
+    let owner = world.row(id).await.owner;
+    let early = engine.delete(id, owner).await.unwrap_err();
+    assert_eq!(early.code(), "not_ended");
+    engine.cancel(id).await.unwrap();
+    let other = Owner::Server(GuildId::new(999).unwrap());
+    let theirs = engine.delete(id, other).await.unwrap_err();
+    assert_eq!(theirs.code(), "task_mismatch");
+    engine.delete(id, owner).await.unwrap();
+    let gone = world.storage.tasks().get(id, world.clock.now()).await;
+    assert_eq!(gone.unwrap(), None);
+    engine.delete(id, owner).await.unwrap();
 }
 
 /// Rows, logs and what jobs left go together, in bounded batches; a failing removal is repeated, and

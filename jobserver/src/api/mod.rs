@@ -1,5 +1,6 @@
 //! The control API: `POST /ipc/{name}` and `GET /tasks/{id}/log`, signed.
 
+mod guarded;
 mod watch;
 
 use std::sync::{Arc, OnceLock};
@@ -14,12 +15,12 @@ use http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value, json};
 use splashtail_core::clock::SharedClock;
-use splashtail_core::ids::TaskId;
+use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::{ErrorResponse, Limits, Readiness, harden};
 use splashtail_ipc::signing::{Caller, SignatureGate};
 use splashtail_jobs::{CreateRequest, Engine, EngineError, PrepareError};
-use splashtail_storage::Storage;
+use splashtail_storage::{Owner, Storage};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -119,6 +120,7 @@ async fn call(
         "plan_task" => ("plan_task", plan(&app, caller, &body).await),
         "get_task" => ("get_task", watch::get(&app, &body).await),
         "list_tasks" => ("list_tasks", watch::list(&app, &body).await),
+        "delete_task" => ("delete_task", delete(&app, &body).await),
         _ => (
             "unknown",
             Err(bad(
@@ -137,10 +139,12 @@ type Answer = Result<Response, ErrorResponse>;
 async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let args = arguments(body)?;
     let data = data(&args)?;
+    let name = text(&args, "name")?;
+    guarded::check(&caller.client, &name, &data, &app.ready()?.storage).await?;
     let request = CreateRequest {
         execute: flag(&args, "execute")?,
         idempotency_key: optional_text(&args, "idempotency_key")?,
-        ..CreateRequest::new(&caller.client, &text(&args, "name")?, data)
+        ..CreateRequest::new(&caller.client, &name, data)
     };
     let created = app.ready()?.engine.create(request).await.map_err(refusal)?;
     Ok(Json(json!({"tcr": created})).into_response())
@@ -211,6 +215,15 @@ async fn cancel(app: &App, body: &[u8]) -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+async fn delete(app: &App, body: &[u8]) -> Answer {
+    let args = arguments(body)?;
+    let (id, server) = (task_id(&args)?, server_id(&args)?);
+    let owner = Owner::Server(server);
+    let deleted = app.ready()?.engine.delete(id, owner).await;
+    deleted.map_err(refusal)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 /// `{"args": {…}}`, with something in it.
 fn arguments(body: &[u8]) -> Result<Map<String, Value>, ErrorResponse> {
     let body: Value = serde_json::from_slice(body)
@@ -253,6 +266,12 @@ fn task_id(args: &Map<String, Value>) -> Result<TaskId, ErrorResponse> {
         .map_err(|_| bad("invalid_args", "args.task_id must be the id of a task"))
 }
 
+fn server_id(args: &Map<String, Value>) -> Result<GuildId, ErrorResponse> {
+    text(args, "server_id")?
+        .parse()
+        .map_err(|_| bad("invalid_args", "args.server_id must be the id of a server"))
+}
+
 fn bad(code: &str, message: impl Into<String>) -> ErrorResponse {
     ErrorResponse::new(StatusCode::BAD_REQUEST, code, message)
 }
@@ -268,7 +287,13 @@ fn refusal(error: EngineError) -> ErrorResponse {
         | EngineError::IdempotencyKey
         | EngineError::Mismatch(_) => StatusCode::BAD_REQUEST,
         EngineError::NotFound(_) => StatusCode::NOT_FOUND,
-        EngineError::SlotTaken { .. } | EngineError::NotPending { .. } => StatusCode::CONFLICT,
+        EngineError::SlotTaken { .. }
+        | EngineError::NotPending { .. }
+        | EngineError::NotEnded { .. } => StatusCode::CONFLICT,
+        EngineError::NotDeleted(_) => {
+            error!(error = %Chain(&error), "a task was not deleted");
+            return unavailable("what the task left could not be removed yet");
+        }
         EngineError::Prepare(PrepareError::Internal { .. })
         | EngineError::Wrap(_)
         | EngineError::Storage(_) => {

@@ -270,7 +270,8 @@ impl<'a> Run<'a> {
 
     async fn tell_plan(&self, plan: &RestorePlan) -> Result<(), JobError> {
         let extra = json!({"plan_hash": plan.hash, "counts": plan.counts(),
-                           "botDisplayIgnore": ["plan_hash", "counts"]});
+                           "refusals": plan.refusals,
+                           "botDisplayIgnore": ["plan_hash", "counts", "refusals"]});
         self.cx.log(Level::Info, plan.headline(), extra).await;
         self.tell_not_restored(&plan.not_restored).await;
         Ok(())

@@ -470,7 +470,12 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            ["/backups create", "/backups list", "/backups restore"]
+            [
+                "/backups create",
+                "/backups list",
+                "/backups restore",
+                "/backups delete"
+            ]
         );
         let create = find(&registry, "backups create", false).unwrap();
         let create = serde_json::to_value(describe(create)).unwrap();

@@ -3,18 +3,18 @@
 use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 use serde_json::Value;
-use splashtail_core::config::without_slash;
+use splashtail_core::ids::TaskId;
 
-use super::follow::{self, StoredTask};
+use super::board::Board;
+use super::follow::Ending;
 use super::options::{CreateOptions, KnownChannel};
-use super::status::{Note, Picture};
 use super::{Backups, CREATE_TASK};
 use crate::app::Context;
 use crate::colours;
 use crate::error::BotError;
 use crate::guilds::GuildView;
 use crate::ids;
-use crate::reply::{self, EditError, Reply};
+use crate::reply;
 
 const SLASH_ONLY: &str = "Please run this as the slash command `/backups create`.";
 
@@ -70,11 +70,18 @@ pub async fn create(
     let data = options
         .job_data(guild, &backups.config.plans.free)
         .map_err(BotError::Input)?;
-    run(cx, CREATE_TASK, data).await
+    run(cx, CREATE_TASK, data).await.map(drop)
+}
+
+/// What became of a task that was started and shown.
+pub(super) struct Ran {
+    pub task: TaskId,
+    pub board: Board,
+    pub ending: Ending,
 }
 
 /// Starts a task and shows it until it ends.
-pub(super) async fn run(cx: Context<'_>, task: &str, data: Value) -> Result<(), BotError> {
+pub(super) async fn run(cx: Context<'_>, task: &str, data: Value) -> Result<Ran, BotError> {
     let app = cx.data();
     let backups = app.services.get::<Backups>()?;
     // Discord may deliver an interaction twice; its id makes the second one harmless.
@@ -92,25 +99,15 @@ pub(super) async fn run(cx: Context<'_>, task: &str, data: Value) -> Result<(), 
         ))
         .colour(colours::DARK_GREEN);
     let message = reply::answer(cx, CreateReply::default().embed(starting)).await?;
-
-    let mut canvas = Canvas {
-        cx,
-        message,
-        api: without_slash(&backups.config.sites.api).to_owned(),
-    };
-    let mut task = StoredTask::new(
-        backups.storage.clone(),
-        backups.clock.clone(),
-        created.task_id,
-    );
-    follow::follow(
-        &mut task,
-        &mut canvas,
-        backups.clock.as_ref(),
-        &app.shutdown,
-    )
-    .await;
-    Ok(())
+    let mut board = Board::of_answer(&backups.discord, cx, &message, backups.api());
+    let ending = backups
+        .follow(created.task_id, &mut board, &app.shutdown)
+        .await;
+    Ok(Ran {
+        task: created.task_id,
+        board,
+        ending,
+    })
 }
 
 /// The channels of the server as the gateway told them, hidden ones included: Discord's lists leave
@@ -123,20 +120,4 @@ pub(super) fn known_channels(cx: Context<'_>) -> Vec<KnownChannel> {
     let view = view.filter(GuildView::is_available);
     view.map(|view| view.structure(KnownChannel::all))
         .unwrap_or_default()
-}
-
-/// The message that shows a task.
-struct Canvas<'a> {
-    cx: Context<'a>,
-    message: Reply,
-    api: String,
-}
-
-#[async_trait::async_trait]
-impl follow::Canvas for Canvas<'_> {
-    async fn draw(&mut self, picture: &Picture, note: Option<Note>) -> Result<(), EditError> {
-        self.message
-            .edit(self.cx, picture.reply(&self.api, note))
-            .await
-    }
 }

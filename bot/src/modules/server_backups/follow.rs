@@ -10,8 +10,8 @@ use splashtail_storage::{Storage, StorageError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::board::BoardError;
 use super::status::{Note, Picture};
-use crate::reply::EditError;
 
 const POLL: Duration = Duration::from_secs(1);
 /// Time between two edits of the message.
@@ -23,7 +23,7 @@ const BATCH: u32 = 200;
 /// Where a picture of the task is drawn.
 #[async_trait]
 pub trait Canvas: Send {
-    async fn draw(&mut self, picture: &Picture, note: Option<Note>) -> Result<(), EditError>;
+    async fn draw(&mut self, picture: &Picture, note: Option<Note>) -> Result<(), BoardError>;
 }
 
 /// Where news of the task come from.
@@ -86,10 +86,10 @@ async fn run(
             last_edit = Some(now);
             match canvas.draw(&picture, None).await {
                 Ok(()) => drawn = Some(picture.clone()),
-                Err(EditError::Gone) => return Ending::MessageGone,
-                Err(EditError::Discord(error)) => {
+                Err(BoardError::Gone) => return Ending::MessageGone,
+                Err(BoardError::Discord(error)) => {
                     // Tried again after the pause.
-                    warn!(task.id = %picture.task, error = error.describe(), "a status was not shown");
+                    warn!(task.id = %picture.task, error = %Chain(&error), "a status was not shown");
                 }
             }
         }
@@ -111,9 +111,9 @@ async fn run(
 async fn leave(canvas: &mut dyn Canvas, picture: &Picture, note: Note, ending: Ending) -> Ending {
     match canvas.draw(picture, Some(note)).await {
         Ok(()) => ending,
-        Err(EditError::Gone) => Ending::MessageGone,
-        Err(EditError::Discord(error)) => {
-            warn!(task.id = %picture.task, error = error.describe(), "a last status was not shown");
+        Err(BoardError::Gone) => Ending::MessageGone,
+        Err(BoardError::Discord(error)) => {
+            warn!(task.id = %picture.task, error = %Chain(&error), "a last status was not shown");
             ending
         }
     }
@@ -156,6 +156,7 @@ impl Source for StoredTask {
             }
         }
         picture.state = row.state;
+        picture.advance = row.advance;
         picture.filename = row.output.map(|output| output.filename);
         Ok(true)
     }
@@ -215,12 +216,12 @@ mod tests {
     struct Wall {
         clock: ManualClock,
         drawn: Vec<(u64, TaskState, i64, Option<Note>)>,
-        fail: VecDeque<EditError>,
+        fail: VecDeque<BoardError>,
     }
 
     #[async_trait]
     impl Canvas for Wall {
-        async fn draw(&mut self, picture: &Picture, note: Option<Note>) -> Result<(), EditError> {
+        async fn draw(&mut self, picture: &Picture, note: Option<Note>) -> Result<(), BoardError> {
             if let Some(error) = self.fail.pop_front() {
                 return Err(error);
             }
@@ -235,7 +236,7 @@ mod tests {
 
     async fn run_script(
         steps: Vec<Step>,
-        fail: Vec<EditError>,
+        fail: Vec<BoardError>,
         shutdown: &CancellationToken,
     ) -> (Ending, Drawn) {
         let clock = ManualClock::new(DateTime::UNIX_EPOCH);
@@ -304,13 +305,14 @@ mod tests {
     #[tokio::test]
     async fn a_deleted_message_ends_it() {
         let steps = vec![Step::State(Running)];
-        let (ending, _) = run_script(steps, vec![EditError::Gone], &CancellationToken::new()).await;
+        let (ending, _) =
+            run_script(steps, vec![BoardError::Gone], &CancellationToken::new()).await;
         assert_eq!(ending, Ending::MessageGone);
     }
 
     #[tokio::test]
     async fn failures_of_discord_and_of_the_database_are_survived() {
-        let discord = || EditError::from(poise::serenity_prelude::Error::Other("x"));
+        let discord = || BoardError::Discord(splashtail_discord::DiscordError::Cancelled);
         let steps = vec![Step::Broken, Step::Broken, Step::State(Completed)];
         let (ending, drawn) =
             run_script(steps, vec![discord(), discord()], &CancellationToken::new()).await;

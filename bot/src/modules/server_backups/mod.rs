@@ -1,27 +1,44 @@
 //! Backups of a whole server: made by the jobserver, asked for and shown here.
 
+mod begin;
+mod board;
+mod confirm;
 mod create;
+mod delete;
+mod figures;
 mod follow;
 mod list;
 mod options;
+mod presses;
 mod restore;
+mod restore_operation;
 mod status;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use splashtail_core::clock::SharedClock;
-use splashtail_core::config::Config;
+use splashtail_core::config::{Config, without_slash};
+use splashtail_core::ids::TaskId;
+use splashtail_discord::Discord;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_permissions::{CommandExtendedData, NativePermissions};
 use splashtail_storage::Storage;
+use tokio_util::sync::CancellationToken;
 
+use self::board::Board;
 use self::create::create;
+use self::delete::delete;
+use self::follow::{Ending, StoredTask};
 use self::list::list;
 pub(super) use self::options::KnownChannel;
 use self::restore::restore;
+use self::restore_operation::Restore;
+use super::guarded::Operation;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, extended};
 use crate::app::Context;
 use crate::error::BotError;
+use crate::events::Listener;
+use crate::framework::check::CommandChecks;
 
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "server_backups";
@@ -40,6 +57,48 @@ pub struct Backups {
     clock: SharedClock,
     storage: Storage,
     jobserver: JobserverClient,
+    discord: Discord,
+    reach: OnceLock<Reach>,
+}
+
+/// What there is only once everything has been put together.
+struct Reach {
+    checks: Arc<dyn CommandChecks>,
+    shutdown: CancellationToken,
+}
+
+impl Backups {
+    /// To be called once, before the first button can be pressed.
+    pub fn reach(&self, checks: Arc<dyn CommandChecks>, shutdown: CancellationToken) {
+        // Whoever calls again changes nothing.
+        let _ = self.reach.set(Reach { checks, shutdown });
+    }
+
+    /// Public address of the API, without a slash at its end.
+    fn api(&self) -> String {
+        without_slash(&self.config.sites.api).to_owned()
+    }
+
+    /// Shows a task until it ends.
+    async fn follow(
+        &self,
+        task: TaskId,
+        board: &mut Board,
+        shutdown: &CancellationToken,
+    ) -> Ending {
+        let (storage, clock) = (self.storage.clone(), Arc::clone(&self.clock));
+        let mut task = StoredTask::new(storage, clock, task);
+        follow::follow(&mut task, board, self.clock.as_ref(), shutdown).await
+    }
+
+    /// The same beside whatever called.
+    fn follow_beside(self: &Arc<Self>, task: TaskId, mut board: Board) {
+        let Some(shutdown) = self.reach.get().map(|reach| reach.shutdown.clone()) else {
+            return;
+        };
+        let backups = Arc::clone(self);
+        tokio::spawn(async move { backups.follow(task, &mut board, &shutdown).await });
+    }
 }
 
 impl ServerBackups {
@@ -49,6 +108,7 @@ impl ServerBackups {
             clock,
             storage,
             jobserver,
+            discord,
             ..
         } = foundation.clone();
         Self {
@@ -57,6 +117,8 @@ impl ServerBackups {
                 clock,
                 storage,
                 jobserver,
+                discord,
+                reach: OnceLock::new(),
             }),
         }
     }
@@ -85,6 +147,10 @@ impl Module for ServerBackups {
                 ),
                 ("list", CommandExtendedData::kittycat_or_admin(ID, "list")),
                 (
+                    "delete",
+                    CommandExtendedData::kittycat_or_admin(ID, "delete"),
+                ),
+                (
                     "restore",
                     CommandExtendedData::kittycat_or_admin(ID, "restore"),
                 ),
@@ -108,19 +174,27 @@ impl Module for ServerBackups {
         ]
     }
 
+    fn listener(&self) -> Option<Arc<dyn Listener>> {
+        Some(Arc::new(presses::Ear(Arc::clone(&self.backups))))
+    }
+
+    fn guarded(&self) -> Vec<Arc<dyn Operation>> {
+        vec![Arc::new(Restore(Arc::clone(&self.backups)))]
+    }
+
     fn service(&self) -> Option<Service> {
         Some(Service::of(&self.backups))
     }
 }
 
-/// Back up this server, list its backups or restore one.
+/// Back up this server, list its backups, restore or delete one.
 #[poise::command(
     prefix_command,
     slash_command,
     guild_only,
     aliases("backup"),
     user_cooldown = 5,
-    subcommands("create", "list", "restore"),
+    subcommands("create", "list", "restore", "delete"),
     subcommand_required
 )]
 async fn backups(_cx: Context<'_>) -> Result<(), BotError> {

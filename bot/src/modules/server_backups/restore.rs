@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
 
 use super::RESTORE_TASK;
+use super::confirm::look_first;
 use super::create::{known_channels, run};
 use super::options::{KnownChannel, items, quote};
 use crate::app::Context;
@@ -88,9 +89,8 @@ pub async fn restore(
     #[description = "Parts to restore, separated by commas: settings, roles, … (default: all but members)"]
     parts: Option<String>,
     #[description = "Only show what would be done (default: no)"] dry_run: Option<bool>,
-    #[description = "Hash of the plan that you approve; another plan is refused"] plan_hash: Option<
-        String,
-    >,
+    #[description = "Hash of a plan that you have looked at; another plan is refused"]
+    plan_hash: Option<String>,
 ) -> Result<(), BotError> {
     if let Context::Prefix(_) = cx {
         return Err(BotError::Input(SLASH_ONLY.to_owned()));
@@ -114,8 +114,12 @@ pub async fn restore(
         plan_hash,
         known_channels: known_channels(cx),
     };
+    let approved = options.plan_hash.clone();
     let data = options.job_data(guild).map_err(BotError::Input)?;
-    run(cx, RESTORE_TASK, data).await
+    match dry_run.unwrap_or(false) {
+        true => run(cx, RESTORE_TASK, data).await.map(drop),
+        false => look_first(cx, data, approved.as_deref().map(str::trim)).await,
+    }
 }
 
 /// What a restore may give at most. The owner may everything.

@@ -1,15 +1,14 @@
-//! A task as an embed.
+//! A task as people see it: how far it is, what it holds, what it lacks.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use poise::CreateReply;
-use poise::serenity_prelude as serenity;
-use serde_json::{Map, Value};
-use serenity::{CreateActionRow, CreateButton, CreateEmbed, ReactionType};
+use serde_json::{Map, Value, json};
 use splashtail_core::ids::TaskId;
-use splashtail_storage::{Level, TaskLogEntry, TaskState};
+use splashtail_storage::{Advance, Level, TaskLogEntry, TaskState};
 
+use super::figures::{self, Progress, Saved};
 use crate::colours;
 use crate::markdown::{cut, neutralise, shorten};
 
@@ -46,6 +45,12 @@ pub struct Picture {
     pub filename: Option<String>,
     /// How much of the server the backup holds, when something is missing.
     coverage: Option<String>,
+    /// How far it is, as its runner tells.
+    pub advance: Option<Advance>,
+    /// The same out of its log, where the runner does not.
+    progress: Option<Progress>,
+    saved: Saved,
+    warnings: usize,
     entries: VecDeque<TaskLogEntry>,
 }
 
@@ -56,6 +61,10 @@ impl Picture {
             state: TaskState::Pending,
             filename: None,
             coverage: None,
+            advance: None,
+            progress: None,
+            saved: Saved::default(),
+            warnings: 0,
             entries: VecDeque::new(),
         }
     }
@@ -65,7 +74,11 @@ impl Picture {
         if let Some(headline) = entry.extra.get(COVERAGE).map(|told| &told["headline"]) {
             let incomplete = entry.level == Level::Warn;
             self.coverage = headline.as_str().filter(|_| incomplete).map(str::to_owned);
+        } else {
+            self.warnings += usize::from(entry.level == Level::Warn);
         }
+        self.saved.learn(&entry.extra);
+        self.progress = Progress::learn(self.progress, &entry).or(self.progress);
         self.entries.push_back(entry);
         if self.entries.len() > MAX_ENTRIES {
             self.entries.pop_front();
@@ -77,38 +90,64 @@ impl Picture {
         self.entries.back().map_or(0, |entry| entry.seq)
     }
 
-    /// `api` is the public address of the API without a slash at its end.
-    pub fn reply(&self, api: &str, note: Option<Note>) -> CreateReply {
+    /// The message. `api` is the public address of the API without a slash at its end.
+    pub fn body(&self, api: &str, note: Option<Note>) -> Value {
         let link = self
             .filename
             .as_ref()
             .map(|_| download_link(api, self.task));
-        let embed = CreateEmbed::new()
-            .title(TITLE)
-            .description(self.description(link.as_deref(), note))
-            .colour(colours::DARK_GREEN);
-        let buttons = link.map(|link| CreateActionRow::Buttons(vec![download_button(&link)]));
-        CreateReply::default()
-            .embed(embed)
-            .components(buttons.into_iter().collect())
+        let embed = json!({
+            "title": TITLE,
+            "description": self.description(link.as_deref(), note),
+            "color": colours::DARK_GREEN.0,
+        });
+        let mut buttons = vec![json!({"type": 2, "style": 2, "label": "Details",
+                                      "custom_id": format!("bk:log:{}:0", self.task)})];
+        if let Some(link) = link {
+            buttons.push(
+                json!({"type": 2, "style": 5, "label": "Download", "url": link,
+                                "emoji": {"name": "\u{1F4E5}"}}),
+            );
+        }
+        json!({"content": "", "embeds": [embed], "allowed_mentions": {"parse": []},
+               "components": [{"type": 1, "components": buttons}]})
     }
 
     fn description(&self, link: Option<&str>, note: Option<Note>) -> String {
-        let mut head = format!(
+        let mut text = format!(
             "{} Task state: {}\nTask ID: {}\n",
             icon(self.state),
             self.state.as_str(),
             self.task
         );
+        if !self.state.is_terminal() {
+            let told = self.advance.as_ref().map(figures::line_of);
+            if let Some(line) = told.or(self.progress.map(Progress::line)) {
+                let _ = write!(text, "\n{line}\n");
+            }
+        }
+        if let Some(newest) = self.newest() {
+            let newest = neutralise(&shorten(&newest, MAX_LINE));
+            let _ = write!(text, "\n{newest}\n");
+        }
+        if let Some(saved) = self.saved.line() {
+            let _ = write!(text, "\nSaved: {saved}\n");
+        }
         if let Some(coverage) = &self.coverage {
             let coverage = neutralise(&shorten(coverage, MAX_COVERAGE));
-            head.push_str(&format!(":warning: {coverage}\n"));
+            let _ = writeln!(text, ":warning: {coverage}");
         }
-        head.push('\n');
+        match self.warnings {
+            0 => {}
+            1 => text.push_str(":warning: 1 warning, see Details\n"),
+            more => {
+                let _ = writeln!(text, ":warning: {more} warnings, see Details");
+            }
+        }
         let mut foot = String::new();
         if let (Some(link), Some(filename)) = (link, &self.filename) {
             let filename = neutralise(cut(filename, 100));
-            foot = format!("\n\n:link: [Download {filename}]({link})");
+            foot = format!("\n:link: [Download {filename}]({link})");
         }
         match note {
             None => {}
@@ -119,31 +158,48 @@ impl Picture {
                 "\n\nThe bot restarts; the task goes on. `/backups list` shows how it ended.",
             ),
         }
-        let room = MAX_DESCRIPTION - length(&head) - length(&foot).min(MAX_DESCRIPTION / 2);
-        let lines = self.lines(room);
-        cut(&format!("{head}{lines}{foot}"), MAX_DESCRIPTION).to_owned()
+        let room = MAX_DESCRIPTION.saturating_sub(length(&foot));
+        cut(&format!("{}{foot}", cut(&text, room)), MAX_DESCRIPTION).to_owned()
     }
 
-    /// The newest lines that fit.
-    fn lines(&self, room: usize) -> String {
-        let mut lines: VecDeque<String> = VecDeque::new();
-        let mut total = 0;
-        let drop_oldest = |lines: &mut VecDeque<String>, total: &mut usize, limit: usize| {
-            while *total > limit
-                && let Some(oldest) = lines.pop_front()
-            {
-                *total -= length(&oldest) + 1;
+    /// The newest line; of what failed, why.
+    fn newest(&self) -> Option<String> {
+        let mut told = self.entries.iter().rev();
+        let newest = match self.state {
+            TaskState::Failed => {
+                let error = told.find(|entry| entry.level == Level::Error);
+                error.or(self.entries.back())?
             }
+            // What is missing stands below.
+            _ => told.find(|entry| !entry.extra.contains_key(COVERAGE))?,
         };
-        for entry in &self.entries {
-            drop_oldest(&mut lines, &mut total, MAX_LINES);
-            let line = line(entry);
-            total += length(&line) + 1;
-            lines.push_back(line);
-        }
-        drop_oldest(&mut lines, &mut total, room);
-        Vec::from(lines).join("\n")
+        let cause = newest.extra.get("error").and_then(Value::as_str);
+        Some(match cause.filter(|_| newest.level == Level::Error) {
+            Some(cause) => format!("{}: {cause}", newest.msg),
+            None => newest.msg.clone(),
+        })
     }
+}
+
+/// The newest lines of a log that fit into `room` characters.
+pub fn log_lines<'a>(entries: impl IntoIterator<Item = &'a TaskLogEntry>, room: usize) -> String {
+    let mut lines: VecDeque<String> = VecDeque::new();
+    let mut total = 0;
+    let drop_oldest = |lines: &mut VecDeque<String>, total: &mut usize, limit: usize| {
+        while *total > limit
+            && let Some(oldest) = lines.pop_front()
+        {
+            *total -= length(&oldest) + 1;
+        }
+    };
+    for entry in entries {
+        drop_oldest(&mut lines, &mut total, MAX_LINES);
+        let line = line(entry);
+        total += length(&line) + 1;
+        lines.push_back(line);
+    }
+    drop_oldest(&mut lines, &mut total, room);
+    Vec::from(lines).join("\n")
 }
 
 pub fn icon(state: TaskState) -> &'static str {
@@ -157,12 +213,6 @@ pub fn icon(state: TaskState) -> &'static str {
 
 pub fn download_link(api: &str, task: TaskId) -> String {
     format!("{api}/tasks/{task}/ioauth/download-link")
-}
-
-pub fn download_button(link: &str) -> CreateButton {
-    CreateButton::new_link(link)
-        .label("Download")
-        .emoji(ReactionType::Unicode("\u{1F4E5}".to_owned()))
 }
 
 fn line(entry: &TaskLogEntry) -> String {
@@ -206,24 +256,24 @@ fn length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::reply::shown;
 
     fn task() -> TaskId {
         "0f8fad5b-d9cb-469f-a165-70867728950e".parse().unwrap()
+    }
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(1_700_000_000_600 + second * 1000).unwrap()
     }
 
     fn entry(seq: i64, msg: &str, extra: Value) -> TaskLogEntry {
         let Value::Object(extra) = extra else {
             panic!()
         };
-        let ts = DateTime::from_timestamp_millis(1_700_000_000_600).unwrap();
         TaskLogEntry {
             seq,
             level: Level::Info,
-            ts,
+            ts: at(seq),
             msg: msg.to_owned(),
             extra,
         }
@@ -239,69 +289,70 @@ mod tests {
     }
 
     #[test]
-    fn a_running_task() {
+    fn a_running_task_shows_how_far_it_is_and_what_it_has() {
+        let server = json!({"server": "x", "roles": 27, "channels": 42});
+        let channel = json!({"channelId": "5", "messages": 1200, "attachments": 3,
+                             "bytes": 3_400_000});
         let picture = picture(vec![
-            entry(1, "Backing up server", json!({})),
-            entry(
-                2,
-                "Read messages",
-                json!({"count": 100, "channel": "9", "alloc": {"a": 1}, "botDisplayIgnore": ["alloc"]}),
-            ),
+            entry(1, "Read the server's settings", server),
+            entry(2, "Saved the messages of a channel", channel),
+            entry(3, "Working", json!({"done": 10, "of": 40})),
+            entry(63, "Working on", json!({"done": 20, "of": 40})),
         ]);
-        insta::assert_json_snapshot!(shown(&picture.reply("http://localhost:8081", None)), @r#"
-        {
-          "embeds": [
-            {
-              "title": "Task Status",
-              "type": "rich",
-              "description": ":hourglass_flowing_sand: Task state: running\nTask ID: 0f8fad5b-d9cb-469f-a165-70867728950e\n\n`info` Backing up server | <t:1700000001:R>\n`info` Read messages channel=\"9\", count=100 | <t:1700000001:R>",
-              "color": 2067276
-            }
-          ],
-          "components": []
-        }
-        "#);
+        insta::assert_snapshot!(picture.description(None, None), @r"
+        :hourglass_flowing_sand: Task state: running
+        Task ID: 0f8fad5b-d9cb-469f-a165-70867728950e
+
+        ▰▰▰▰▰▰▱▱▱▱▱▱ 50 %, about 2 min left
+
+        Working on
+
+        Saved: 42 channels, 27 roles, 1,200 messages, 3 attachments, 3.4 MB
+        ");
     }
 
     #[test]
-    fn a_completed_task_has_a_link_and_a_button() {
-        let mut picture = picture(vec![entry(1, "Done", json!({}))]);
+    fn a_completed_task_has_a_link_and_buttons() {
+        let mut picture = picture(vec![entry(1, "Done", json!({"done": 1, "of": 2}))]);
         picture.state = TaskState::Completed;
         picture.filename = Some("antiraid-backup.iblfile".to_owned());
-        insta::assert_json_snapshot!(shown(&picture.reply("https://api.example.org", None)), @r#"
-        {
-          "embeds": [
-            {
-              "title": "Task Status",
-              "type": "rich",
-              "description": ":white_check_mark: Task state: completed\nTask ID: 0f8fad5b-d9cb-469f-a165-70867728950e\n\n`info` Done | <t:1700000001:R>\n\n:link: [Download antiraid-backup.iblfile](https://api.example.org/tasks/0f8fad5b-d9cb-469f-a165-70867728950e/ioauth/download-link)",
-              "color": 2067276
-            }
-          ],
-          "components": [
-            {
-              "type": 1,
-              "components": [
-                {
-                  "type": 2,
-                  "style": 5,
-                  "url": "https://api.example.org/tasks/0f8fad5b-d9cb-469f-a165-70867728950e/ioauth/download-link",
-                  "label": "Download",
-                  "emoji": {
-                    "name": "📥"
-                  },
-                  "disabled": false
-                }
-              ]
-            }
-          ]
-        }
-        "#);
+        let body = picture.body("https://api.example.org", None);
+        let text = body["embeds"][0]["description"].as_str().unwrap();
+        assert!(
+            text.contains("[Download antiraid-backup.iblfile](https://api.example.org/tasks/"),
+            "{text}"
+        );
+        assert!(!text.contains('%'), "it has ended: {text}");
+        let buttons = &body["components"][0]["components"];
+        assert_eq!(buttons[0]["label"], "Details");
+        assert_eq!(
+            buttons[1]["url"],
+            "https://api.example.org/tasks/0f8fad5b-d9cb-469f-a165-70867728950e/ioauth/download-link"
+        );
+    }
+
+    #[test]
+    fn a_failed_task_says_why() {
+        let error = TaskLogEntry {
+            level: Level::Error,
+            ..entry(
+                1,
+                "The job failed",
+                json!({"error": "it lacks **View**", "code": "x"}),
+            )
+        };
+        let mut picture = picture(vec![error, entry(2, "Cleared away", json!({}))]);
+        picture.state = TaskState::Failed;
+        let text = picture.description(None, None);
+        assert!(
+            text.contains(r"The job failed: it lacks \*\*View"),
+            "{text}"
+        );
     }
 
     /// "completed" alone would promise a whole server.
     #[test]
-    fn what_is_missing_stands_above_the_log() {
+    fn what_is_missing_is_said() {
         let told = |level, headline: &str| TaskLogEntry {
             level,
             ..entry(
@@ -311,15 +362,33 @@ mod tests {
             )
         };
         let headline = "42 of 47 channels; 5 are hidden from the bot";
-        let mut picture = picture(vec![told(Level::Warn, headline)]);
+        let warned = TaskLogEntry {
+            level: Level::Warn,
+            ..entry(1, "Channels are hidden from the bot", json!({}))
+        };
+        let mut picture = picture(vec![warned, told(Level::Warn, headline)]);
         picture.state = TaskState::Completed;
         let text = picture.description(None, None);
-        assert!(
-            text.contains(&format!("8950e\n:warning: {headline}\n\n`warn`")),
-            "{text}"
-        );
+        let both = format!(":warning: {headline}\n:warning: 1 warning, see Details");
+        assert!(text.contains(&both), "{text}");
         picture.push(told(Level::Info, "All 47 channels"));
-        assert!(!picture.description(None, None).contains(":warning:"));
+        assert!(!picture.description(None, None).contains("42 of 47"));
+    }
+
+    #[test]
+    fn numbers_of_channels_add_up_and_give_way_to_the_sum() {
+        let of = |id: &str, messages: u64| json!({"channelId": id, "messages": messages, "attachments": 0, "bytes": 5});
+        let mut picture = picture(vec![
+            entry(1, "a", of("1", 100)),
+            entry(2, "a", of("2", 23)),
+        ]);
+        assert_eq!(picture.saved.line().as_deref(), Some("123 messages"));
+        let sum = json!({"messages": 124, "attachments": 1, "attachmentsLost": 0, "bytes": 9});
+        picture.push(entry(3, "Read all messages", sum));
+        assert_eq!(
+            picture.saved.line().as_deref(),
+            Some("124 messages, 1 attachment, 0.1 MB")
+        );
     }
 
     #[test]
@@ -342,15 +411,13 @@ mod tests {
 
     #[test]
     fn old_lines_make_room() {
-        let picture = picture(
-            (1..=300)
-                .map(|seq| entry(seq, &format!("entry {seq}"), json!({})))
-                .collect(),
-        );
-        let text = picture.description(None, None);
+        let entries: Vec<_> = (1..=300)
+            .map(|seq| entry(seq, &format!("entry {seq}"), json!({})))
+            .collect();
+        let text = log_lines(&entries, 2000);
         assert!(text.contains("entry 300 ") && !text.contains("entry 1 "));
-        assert!((2400..2700).contains(&length(&text)), "{}", length(&text));
-        assert_eq!(picture.last_seq(), 300);
+        assert!((1900..=2000).contains(&length(&text)), "{}", length(&text));
+        assert_eq!(picture(entries).last_seq(), 300);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use splashtail_api_types::tasks::TaskCreateResponse;
-use splashtail_core::ids::TaskId;
+use splashtail_core::ids::{GuildId, TaskId};
 use url::Url;
 
 use super::ClientError;
@@ -106,6 +106,18 @@ impl JobserverClient {
         let body = json!({ "args": { "task_id": task.to_string() } });
         self.transport
             .done(Call::post("/ipc/cancel_task", &body).repeatable(true))
+            .await
+    }
+
+    /// Deletes a task of a server that has ended, with everything it left: its files, its log, its
+    /// row. Deleting what is gone changes nothing.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; 409 when it has not ended.
+    pub async fn delete_task(&self, task: TaskId, server: GuildId) -> Result<(), ClientError> {
+        let body = json!({ "args": { "task_id": task.to_string(), "server_id": server } });
+        self.transport
+            .done(Call::post("/ipc/delete_task", &body).repeatable(true))
             .await
     }
 }

@@ -1,0 +1,316 @@
+//! Buttons under backups and restores, and the form in which the server's name is typed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
+use splashtail_core::telemetry::Chain;
+use splashtail_discord::DiscordError;
+use splashtail_storage::{Owner, StorageError, TaskRow, TaskState};
+use tracing::{error, warn};
+
+use super::begin::Begun;
+use super::board::Board;
+use super::confirm::FRESH;
+use super::status::log_lines;
+use super::{Backups, CREATE_TASK, RESTORE_TASK};
+use crate::colours;
+use crate::events::{Event, EventKind, EventKinds, Listener};
+use crate::guilds::GuildView;
+use crate::markdown::{cut, neutralise};
+use crate::presses::{Form, Press, parts};
+
+const PREFIX: &str = "bk";
+/// The field of the form.
+const NAME: &str = "name";
+/// Longest message (Discord documentation, "Create Message").
+const MESSAGE: usize = 2000;
+/// Entries of a log that are read at a time.
+const BATCH: u32 = 200;
+/// The newest entries that are shown at most.
+const SHOWN: usize = 200;
+
+pub(super) struct Ear(pub(super) Arc<Backups>);
+
+#[async_trait]
+impl Listener for Ear {
+    fn kinds(&self) -> EventKinds {
+        EventKinds::of(&[EventKind::InteractionCreate])
+    }
+
+    async fn on_event(&self, event: &Event, guild: &GuildView) -> anyhow::Result<()> {
+        let data: Value = event.decode()?;
+        let Some(press) = Press::read(&data) else {
+            return Ok(());
+        };
+        let Some(wish) = Wish::read(&press.custom_id) else {
+            return Ok(());
+        };
+        let backups = Arc::clone(&self.0);
+        let server = guild.facts().name.clone();
+        // Whoever calls does not wait for Discord.
+        tokio::spawn(async move {
+            if let Err(failure) = backups.pressed(&press, &wish, &server).await {
+                failure.log(&press);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// What a button is for: `bk:<verb>:<task>:<user>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wish {
+    verb: String,
+    task: TaskId,
+    /// Who may press it; `None`: everybody who sees it.
+    user: Option<UserId>,
+}
+
+impl Wish {
+    fn read(custom_id: &str) -> Option<Self> {
+        let (verb, rest) = parts(custom_id, PREFIX)?;
+        let (task, user) = rest.split_once(':')?;
+        Some(Self {
+            verb: verb.to_owned(),
+            task: task.parse().ok()?,
+            user: match user {
+                "0" => None,
+                user => Some(user.parse().ok()?),
+            },
+        })
+    }
+}
+
+enum Failure {
+    Discord(DiscordError),
+    Storage(StorageError),
+}
+
+impl From<DiscordError> for Failure {
+    fn from(error: DiscordError) -> Self {
+        Self::Discord(error)
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl Failure {
+    fn log(&self, press: &Press) {
+        let guild = press.guild;
+        match self {
+            Self::Discord(error) => {
+                warn!(guild.id = %guild, error = %Chain(error), "a button was not answered");
+            }
+            Self::Storage(error) => {
+                error!(guild.id = %guild, error = %Chain(error), "a button was not obeyed");
+            }
+        }
+    }
+}
+
+const AWAY: &str = "The service that runs backups is not available right now. Please try again in a \
+                    minute.";
+const NOT_YOURS: &str = "Only the person who ran the command can use these buttons.";
+
+impl Backups {
+    async fn pressed(
+        self: &Arc<Self>,
+        press: &Press,
+        wish: &Wish,
+        server: &str,
+    ) -> Result<(), Failure> {
+        let discord = &self.discord;
+        if wish.user.is_some_and(|user| user != press.user) {
+            return Ok(press.say(discord, NOT_YOURS).await?);
+        }
+        // Nothing before it waits for the database: a form is an answer of 3 seconds.
+        if wish.verb == "ask" {
+            let label = format!("Type {}", cut(server, 38));
+            let form = Form {
+                custom_id: &format!("{PREFIX}:go:{}:{}", wish.task, press.user),
+                title: "Put this server back",
+                field: NAME,
+                label: &label,
+                placeholder: cut(server, 100),
+            };
+            return Ok(press.ask(discord, &form).await?);
+        }
+        press.defer(discord).await?;
+        let text = self.obey(press, wish, server).await?;
+        Ok(press.fill(discord, &text).await?)
+    }
+
+    async fn obey(
+        self: &Arc<Self>,
+        press: &Press,
+        wish: &Wish,
+        server: &str,
+    ) -> Result<String, Failure> {
+        const GONE: &str = "There is no such task in this server any more.";
+        let Some(row) = self.row(press.guild, wish.task).await? else {
+            return Ok(GONE.to_owned());
+        };
+        Ok(match wish.verb.as_str() {
+            "log" => self.log(&row).await?,
+            "go" => self.restore(press, &row, server).await,
+            "no" => {
+                self.give_up(press, &row).await;
+                "Nothing is restored.".to_owned()
+            }
+            "del" => self.delete(press, &row).await,
+            "keep" => {
+                self.show(press, "Delete a backup", "It is kept.").await;
+                "It is kept.".to_owned()
+            }
+            _ => "This button is not from me.".to_owned(),
+        })
+    }
+
+    /// A backup or restore of this server.
+    pub(super) async fn row(
+        &self,
+        guild: GuildId,
+        task: TaskId,
+    ) -> Result<Option<TaskRow>, StorageError> {
+        let row = self.storage.tasks().get(task, self.clock.now()).await?;
+        Ok(row.filter(|row| {
+            let ours = [CREATE_TASK, RESTORE_TASK].contains(&row.name.as_str());
+            ours && row.owner == Owner::Server(guild)
+        }))
+    }
+
+    async fn log(&self, row: &TaskRow) -> Result<String, StorageError> {
+        let mut entries = std::collections::VecDeque::new();
+        loop {
+            let after = entries
+                .back()
+                .map_or(0, |entry: &splashtail_storage::TaskLogEntry| entry.seq);
+            let page = self.storage.tasks().log(row.id, after, BATCH).await?;
+            let last = page.len() < BATCH as usize;
+            entries.extend(page);
+            while entries.len() > SHOWN {
+                entries.pop_front();
+            }
+            if last {
+                break;
+            }
+        }
+        let text = log_lines(&entries, MESSAGE);
+        Ok(match text.is_empty() {
+            true => "Nothing is written down so far.".to_owned(),
+            false => text,
+        })
+    }
+
+    async fn restore(self: &Arc<Self>, press: &Press, row: &TaskRow, server: &str) -> String {
+        let typed = press.typed(NAME).unwrap_or_default().trim();
+        if typed != server.trim() {
+            return format!(
+                "That is not the server's name, which is {}. Nothing is restored.",
+                neutralise(server)
+            );
+        }
+        if let Err(why) = self.may(press, "backups restore").await {
+            return why;
+        }
+        if row.state == TaskState::Pending && self.clock.now() - row.created_at > FRESH {
+            self.give_up(press, row).await;
+            return "The plan is too old. Run `/backups restore` again.".to_owned();
+        }
+        match self.begin(row.id).await {
+            Begun::Begun => {
+                let board = match press.message {
+                    Some(message) => Board::at(&self.discord, press.channel, message, self.api()),
+                    None => Board::new_in(&self.discord, press.channel, self.api()),
+                };
+                self.follow_beside(row.id, board);
+                "The restore has begun.".to_owned()
+            }
+            Begun::Already => "The restore has begun already.".to_owned(),
+            Begun::Refused(why) => format!("Not restored: {why}"),
+            Begun::Later => AWAY.to_owned(),
+        }
+    }
+
+    async fn give_up(&self, press: &Press, row: &TaskRow) {
+        if row.state == TaskState::Pending
+            && let Err(error) = self.jobserver.cancel_task(row.id).await
+        {
+            // Nobody starts it, so the jobserver gives it up by itself.
+            warn!(job.id = %row.id, error = %Chain(&error), "a restore that nobody wants was not cancelled");
+        }
+        self.show(press, "Restore", "Nothing is restored.").await;
+    }
+
+    async fn delete(&self, press: &Press, row: &TaskRow) -> String {
+        if let Err(why) = self.may(press, "backups delete").await {
+            return why;
+        }
+        match self.jobserver.delete_task(row.id, press.guild).await {
+            Ok(()) => {
+                let text = format!("Backup `{}` is deleted.", row.id);
+                self.show(press, "Delete a backup", &text).await;
+                text
+            }
+            Err(splashtail_ipc::clients::ClientError::Status { status, body, .. })
+                if status.is_client_error() =>
+            {
+                format!("Not deleted: {}.", body.message)
+            }
+            Err(error) => {
+                warn!(job.id = %row.id, error = %Chain(&error), "a backup was not deleted");
+                AWAY.to_owned()
+            }
+        }
+    }
+
+    /// Whoever could run the command may have lost it since.
+    async fn may(&self, press: &Press, command: &str) -> Result<(), String> {
+        let Some(reach) = self.reach.get() else {
+            return Err(AWAY.to_owned());
+        };
+        let result = reach
+            .checks
+            .check(press.guild, press.user, command, None)
+            .await;
+        match result.is_ok() {
+            true => Ok(()),
+            false => Err(format!("{result}")),
+        }
+    }
+
+    /// Puts a last word in place of the message with the buttons.
+    async fn show(&self, press: &Press, title: &str, text: &str) {
+        let Some(message) = press.message else { return };
+        let embed = json!({"title": title, "description": text, "color": colours::BLUE.0});
+        let body = json!({"content": "", "embeds": [embed], "components": [],
+                          "allowed_mentions": {"parse": []}});
+        let mut board = Board::at(&self.discord, press.channel, message, self.api());
+        if let Err(error) = board.show(&body).await {
+            warn!(guild.id = %press.guild, error = %Chain(&error), "a message stays as it was");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buttons_are_read_and_nothing_else() {
+        const TASK: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let wish = Wish::read(&format!("bk:ask:{TASK}:10")).unwrap();
+        assert_eq!((wish.verb.as_str(), wish.user), ("ask", UserId::new(10)));
+        assert_eq!(Wish::read(&format!("bk:log:{TASK}:0")).unwrap().user, None);
+        for other in ["bklist:1", "bk:log", "bk:log:1:0", "gd:agree:1", "bk:log:1"] {
+            assert_eq!(Wish::read(other), None, "{other}");
+        }
+        assert_eq!(Wish::read(&format!("bk:ask:{TASK}:x")), None);
+    }
+}
