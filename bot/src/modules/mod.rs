@@ -23,12 +23,13 @@ pub use crate::services::{Service, Services};
 pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
     let antinuke = antinuke::Antinuke::new(foundation);
     let guarded = guarded::Guarded::new(foundation, antinuke.people());
+    let backups = server_backups::ServerBackups::new(foundation, antinuke.people());
     vec![
         Box::new(core::Core::new(foundation)),
         Box::new(setup::SetupModule::new(foundation)),
         Box::new(antinuke),
         Box::new(guarded),
-        Box::new(server_backups::ServerBackups::new(foundation)),
+        Box::new(backups),
         Box::new(settings::SettingsModule),
         Box::new(root::Root),
     ]

@@ -23,7 +23,9 @@ mod journal;
 mod metrics;
 mod orders;
 mod pace;
+mod planning;
 pub mod render;
+mod retention;
 mod run;
 mod schedule;
 mod secret;
@@ -37,10 +39,11 @@ pub use engine::{Engine, EngineBuilder};
 pub use error::{EngineError, JobError, PrepareError};
 pub use job::{Job, JobOutput, Prepared, Sweep};
 pub use orders::CreateRequest;
+pub use planning::{MOST_SCHEDULES, NewSchedule};
 pub use schedule::{InvalidCron, first_at};
 pub use secret::{DataKey, InvalidDataKey, SecretBytes};
 pub use splashtail_storage::{
-    Advance, IDEMPOTENCY_KEY_LEN, Item, Level, Outcome, Owner, Priority, Schedule, Tally, TaskRow,
-    TaskState,
+    Advance, IDEMPOTENCY_KEY_LEN, Item, Keep, Level, Outcome, Owner, Priority, Schedule, Tally,
+    TaskRow, TaskState,
 };
 pub use timing::{MAX_ATTEMPTS, Timing};

@@ -224,7 +224,7 @@ impl Engine {
         Ok(())
     }
 
-    fn job(&self, name: &str) -> Result<&dyn Job, EngineError> {
+    pub(crate) fn job(&self, name: &str) -> Result<&dyn Job, EngineError> {
         let job = self.inner.jobs.get(name);
         job.map(|job| &**job)
             .ok_or_else(|| EngineError::UnknownName(name.to_owned()))

@@ -12,6 +12,7 @@ use crate::deadline::{CallError, within};
 use crate::engine::Engine;
 use crate::error::{EngineError, PrepareError};
 use crate::orders::CreateRequest;
+use crate::retention::complain;
 
 /// An order that is later than this was missed: nobody was there.
 const LATE: TimeDelta = TimeDelta::minutes(10);
@@ -46,7 +47,12 @@ pub fn first_at(
 }
 
 /// Spread over the schedules, and the same each time it is asked for.
-fn next(id: uuid::Uuid, cron: &str, jitter: Duration, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub(crate) fn next(
+    id: uuid::Uuid,
+    cron: &str,
+    jitter: Duration,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
     let cron = Cron::from_str(cron).ok()?;
     let at = cron.find_next_occurrence(&now, false).ok()?;
     let span = u64::try_from(jitter.as_millis()).unwrap_or(u64::MAX);
@@ -103,6 +109,7 @@ async fn order_one(engine: &Engine, due: &Due) -> Result<(), CallError> {
             Err(error) if is_final(&error) => {
                 tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name,
                     error = %Chain(&error), "a scheduled order was refused");
+                complain(engine, schedule, &error.to_string()).await;
             }
             Err(error) => {
                 tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name,
@@ -113,6 +120,7 @@ async fn order_one(engine: &Engine, due: &Due) -> Result<(), CallError> {
     } else {
         tracing::warn!(schedule.id = %schedule.id, job.name = %schedule.name, due_at = %due.at,
             "a scheduled order was missed and is left out");
+        complain(engine, schedule, "it was missed, because nothing ran then").await;
     }
     let schedules = engine.inner.storage.schedules();
     let advanced = schedules.advance(schedule, turn.next_at, task);
@@ -151,6 +159,8 @@ mod tests {
             actor: None,
             next_at: None,
             last_task: None,
+            guild: None,
+            keep: splashtail_storage::Keep::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::deadline::{CallError, within};
 use crate::engine::Engine;
 use crate::run::tidy_up;
-use crate::schedule;
+use crate::{retention, schedule};
 
 /// Abandoned tasks, and overdue ones, that one sweep ends.
 const ENDED_AT_ONCE: u32 = 100;
@@ -48,6 +48,9 @@ async fn sweep(engine: &Engine, after: &mut Option<ExpiryCursor>) {
     }
     if let Err(error) = schedule::order_due(engine).await {
         tracing::warn!(error = %Chain(&error), "schedules were not looked at");
+    }
+    if let Err(error) = retention::settle_ends(engine).await {
+        tracing::warn!(error = %Chain(&error), "ends of scheduled tasks were not seen to");
     }
     if let Err(error) = abandoned(engine).await {
         tracing::warn!(error = %Chain(&error), "abandoned tasks were not looked for");
@@ -138,7 +141,7 @@ async fn expired(engine: &Engine, after: &mut Option<ExpiryCursor>) -> Result<u6
 }
 
 /// Whether nothing is left of the task but its rows.
-async fn let_go(engine: &Engine, task: &TaskRow) -> bool {
+pub(crate) async fn let_go(engine: &Engine, task: &TaskRow) -> bool {
     // One of a kind that this version does not know: another one will.
     let Some(job) = engine.inner.jobs.get(task.name.as_str()) else {
         return false;

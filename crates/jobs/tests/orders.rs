@@ -311,6 +311,8 @@ fn monthly(guild: u64) -> Schedule {
         actor: Some("u/1".to_owned()),
         next_at: None,
         last_task: None,
+        guild: None,
+        keep: splashtail_jobs::Keep::default(),
     }
 }
 

@@ -4,6 +4,7 @@ mod guarded;
 mod watch;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -17,9 +18,10 @@ use serde_json::{Map, Value, json};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_core::telemetry::Chain;
+use splashtail_ipc::clients::ScheduleOrder;
 use splashtail_ipc::http::{ErrorResponse, Limits, Readiness, harden};
 use splashtail_ipc::signing::{Caller, SignatureGate};
-use splashtail_jobs::{CreateRequest, Engine, EngineError, PrepareError};
+use splashtail_jobs::{CreateRequest, Engine, EngineError, Keep, NewSchedule, PrepareError};
 use splashtail_storage::{Owner, Storage};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -121,6 +123,8 @@ async fn call(
         "get_task" => ("get_task", watch::get(&app, &body).await),
         "list_tasks" => ("list_tasks", watch::list(&app, &body).await),
         "delete_task" => ("delete_task", delete(&app, &body).await),
+        "put_schedule" => ("put_schedule", put_schedule(&app, &body).await),
+        "remove_schedule" => ("remove_schedule", remove_schedule(&app, &body).await),
         _ => (
             "unknown",
             Err(bad(
@@ -221,6 +225,42 @@ async fn delete(app: &App, body: &[u8]) -> Answer {
     let owner = Owner::Server(server);
     let deleted = app.ready()?.engine.delete(id, owner).await;
     deleted.map_err(refusal)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn put_schedule(app: &App, body: &[u8]) -> Answer {
+    let args = Value::Object(arguments(body)?);
+    let order: ScheduleOrder = serde_json::from_value(args)
+        .map_err(|error| bad("invalid_args", format!("args: {error}")))?;
+    let schedule = NewSchedule {
+        id: order.schedule_id,
+        name: order.name,
+        data: order.data,
+        cron: order.cron,
+        jitter: Duration::from_millis(order.jitter_ms),
+        keep: Keep {
+            count: order.keep_count,
+            days: order.keep_days,
+        },
+        actor: order.actor,
+    };
+    let stored = app.ready()?.engine.schedule(schedule).await;
+    stored.map_err(refusal)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn remove_schedule(app: &App, body: &[u8]) -> Answer {
+    let args = arguments(body)?;
+    let id = text(&args, "schedule_id")?;
+    let id = id.parse().map_err(|_| {
+        bad(
+            "invalid_args",
+            "args.schedule_id must be the id of a schedule",
+        )
+    })?;
+    let engine = &app.ready()?.engine;
+    let removed = engine.unschedule(id, server_id(&args)?).await;
+    removed.map_err(refusal)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

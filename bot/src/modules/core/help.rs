@@ -474,7 +474,8 @@ mod tests {
                 "/backups create",
                 "/backups list",
                 "/backups restore",
-                "/backups delete"
+                "/backups delete",
+                "/backups schedule"
             ]
         );
         let create = find(&registry, "backups create", false).unwrap();

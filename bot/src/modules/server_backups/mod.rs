@@ -12,7 +12,9 @@ mod options;
 mod presses;
 mod restore;
 mod restore_operation;
+mod schedule;
 mod status;
+mod tell;
 
 use std::sync::{Arc, OnceLock};
 
@@ -33,8 +35,9 @@ use self::list::list;
 pub(super) use self::options::KnownChannel;
 use self::restore::restore;
 use self::restore_operation::Restore;
-use super::guarded::Operation;
-use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, extended};
+use self::schedule::schedule;
+use super::guarded::{Operation, People};
+use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
 use crate::app::Context;
 use crate::error::BotError;
 use crate::events::Listener;
@@ -58,6 +61,7 @@ pub struct Backups {
     storage: Storage,
     jobserver: JobserverClient,
     discord: Discord,
+    people: Arc<dyn People>,
     reach: OnceLock<Reach>,
 }
 
@@ -102,7 +106,7 @@ impl Backups {
 }
 
 impl ServerBackups {
-    pub fn new(foundation: &Foundation) -> Self {
+    pub fn new(foundation: &Foundation, people: Arc<dyn People>) -> Self {
         let Foundation {
             config,
             clock,
@@ -118,6 +122,7 @@ impl ServerBackups {
                 storage,
                 jobserver,
                 discord,
+                people,
                 reach: OnceLock::new(),
             }),
         }
@@ -146,6 +151,22 @@ impl Module for ServerBackups {
                     CommandExtendedData::kittycat_or_admin(ID, "create"),
                 ),
                 ("list", CommandExtendedData::kittycat_or_admin(ID, "list")),
+                (
+                    "schedule",
+                    CommandExtendedData::kittycat_or_admin(ID, "schedule"),
+                ),
+                (
+                    "schedule add",
+                    CommandExtendedData::kittycat_or_admin(ID, "schedule"),
+                ),
+                (
+                    "schedule list",
+                    CommandExtendedData::kittycat_or_admin(ID, "schedule"),
+                ),
+                (
+                    "schedule remove",
+                    CommandExtendedData::kittycat_or_admin(ID, "schedule"),
+                ),
                 (
                     "delete",
                     CommandExtendedData::kittycat_or_admin(ID, "delete"),
@@ -178,6 +199,13 @@ impl Module for ServerBackups {
         Some(Arc::new(presses::Ear(Arc::clone(&self.backups))))
     }
 
+    fn tasks(&self) -> Vec<Task> {
+        let backups = Arc::clone(&self.backups);
+        vec![Task::new("server_backups.tell", move |around| {
+            Arc::clone(&backups).tell(around.state)
+        })]
+    }
+
     fn guarded(&self) -> Vec<Arc<dyn Operation>> {
         vec![Arc::new(Restore(Arc::clone(&self.backups)))]
     }
@@ -194,7 +222,7 @@ impl Module for ServerBackups {
     guild_only,
     aliases("backup"),
     user_cooldown = 5,
-    subcommands("create", "list", "restore", "delete"),
+    subcommands("create", "list", "restore", "delete", "schedule"),
     subcommand_required
 )]
 async fn backups(_cx: Context<'_>) -> Result<(), BotError> {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use splashtail_api_types::tasks::TaskCreateResponse;
 use splashtail_core::ids::{GuildId, TaskId};
 use url::Url;
+use uuid::Uuid;
 
 use super::ClientError;
 use super::transport::{Call, Transport, Whom, http_client};
@@ -120,4 +121,50 @@ impl JobserverClient {
             .done(Call::post("/ipc/delete_task", &body).repeatable(true))
             .await
     }
+
+    /// Stores a schedule: see [`ScheduleOrder`]. Repeating it under the same id changes nothing.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; 400 when it is not usable.
+    pub async fn put_schedule(&self, order: &ScheduleOrder) -> Result<(), ClientError> {
+        let body = json!({ "args": order });
+        self.transport
+            .done(Call::post("/ipc/put_schedule", &body).repeatable(true))
+            .await
+    }
+
+    /// Takes a server's schedule back; taking back what is gone changes nothing.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn remove_schedule(&self, id: Uuid, server: GuildId) -> Result<(), ClientError> {
+        let body = json!({ "args": { "schedule_id": id, "server_id": server } });
+        self.transport
+            .done(Call::post("/ipc/remove_schedule", &body).repeatable(true))
+            .await
+    }
+}
+
+/// Something that shall be ordered again and again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleOrder {
+    pub schedule_id: Uuid,
+    /// Kind of task.
+    pub name: String,
+    /// As of one order; no secrets.
+    pub data: Value,
+    /// Five fields of cron, in UTC.
+    pub cron: String,
+    /// At most so long after that time.
+    pub jitter_ms: u64,
+    /// So many of what it made stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_count: Option<u32>,
+    /// What is younger stays, and the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
+    /// Who is behind it, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
 }

@@ -1,0 +1,126 @@
+//! Telling the staff what went wrong with scheduled backups.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use splashtail_core::ids::{ChannelId, GuildId};
+use splashtail_core::telemetry::Chain;
+use splashtail_discord::{DiscordError, Lane, snowflake};
+use splashtail_storage::{Schedule, StorageError};
+use tracing::warn;
+use uuid::Uuid;
+
+use super::{Backups, CREATE_TASK};
+use crate::cluster::ClusterState;
+use crate::colours;
+use crate::markdown::{cut, neutralise};
+
+const LOOK: Duration = Duration::from_secs(30);
+/// A schedule that is due for so long and was not ordered is late: no jobserver runs.
+const LATE: Duration = Duration::from_secs(30 * 60);
+/// Schedules that are read at a time.
+const BATCH: u32 = 100;
+/// For one message.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Characters of a reason.
+const WHY: usize = 1000;
+
+impl Backups {
+    /// Tells of what went wrong in the servers of this cluster. Never ends.
+    pub(super) async fn tell(self: Arc<Self>, state: Arc<ClusterState>) {
+        loop {
+            self.clock.sleep(LOOK).await;
+            if let Err(error) = self.tell_all(&state).await {
+                warn!(error = %Chain(&error), "schedules were not looked at");
+            }
+        }
+    }
+
+    async fn tell_all(&self, state: &ClusterState) -> Result<(), StorageError> {
+        let store = self.storage.schedules();
+        let ours = |schedule: &Schedule| {
+            let guild = schedule.guild.filter(|_| schedule.name == CREATE_TASK)?;
+            state.guilds.get(guild).map(|_| guild)
+        };
+        let mut after: Option<Uuid> = None;
+        loop {
+            let troubles = store.troubles(after, BATCH).await?;
+            for trouble in &troubles {
+                let Some(guild) = ours(&trouble.schedule) else {
+                    continue;
+                };
+                let why = neutralise(cut(&trouble.text, WHY));
+                let text = format!("A scheduled backup was not made: {why}.");
+                if self.tell_one(guild, &trouble.schedule, &text).await {
+                    store.tell(trouble).await?;
+                }
+            }
+            match troubles.last() {
+                Some(last) if troubles.len() == BATCH as usize => after = Some(last.schedule.id),
+                _ => break,
+            }
+        }
+        let mut after: Option<Uuid> = None;
+        loop {
+            let late = store.late(LATE, after, BATCH).await?;
+            for schedule in &late {
+                let Some((guild, due)) = ours(schedule).zip(schedule.next_at) else {
+                    continue;
+                };
+                let due = due.timestamp();
+                let text = format!(
+                    "The backup of <t:{due}:f> is late: the service that makes backups does not \
+                     run. It is made as soon as that runs again."
+                );
+                if self.tell_one(guild, schedule, &text).await {
+                    store.tell_late(schedule).await?;
+                }
+            }
+            match late.last() {
+                Some(last) if late.len() == BATCH as usize => after = Some(last.id),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Whether that is done with: told, or there is nobody who could be.
+    async fn tell_one(&self, guild: GuildId, schedule: &Schedule, text: &str) -> bool {
+        let Some(circle) = self.people.circle(guild) else {
+            return false;
+        };
+        let text = format!("{text}\n`/backups schedule list` shows `{}`.", schedule.id);
+        let embed = json!({"title": "Scheduled backups", "description": text,
+                           "color": colours::RED.0});
+        let body = json!({"embeds": [embed], "allowed_mentions": {"parse": []}});
+        if let Some(channel) = circle.alert_channel {
+            match self.post(channel, &body).await {
+                Ok(()) => return true,
+                Err(error) if error.is_transient() => return false,
+                Err(error) => {
+                    warn!(guild.id = %guild, error = %Chain(&error), "the alert channel does not take alerts");
+                }
+            }
+        }
+        let Some(owner) = circle.owner else {
+            return true;
+        };
+        let open = self.discord.post("/users/@me/channels").idempotent(true);
+        let open = open.lane(Lane::Interactive).longest_wait(LONGEST);
+        let channel = match open.json(&json!({"recipient_id": owner})).send().await {
+            Ok(channel) => snowflake::typed::<ChannelId>(&channel["id"]),
+            Err(error) => return !error.is_transient(),
+        };
+        let Some(channel) = channel else { return true };
+        match self.post(channel, &body).await {
+            Ok(()) => true,
+            Err(error) => !error.is_transient(),
+        }
+    }
+
+    async fn post(&self, channel: ChannelId, body: &Value) -> Result<(), DiscordError> {
+        let post = self.discord.post(format!("/channels/{channel}/messages"));
+        let post = post.lane(Lane::Interactive).longest_wait(LONGEST);
+        post.json(body).send_empty().await
+    }
+}
