@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use splashtail_api_types::tasks::TaskCreateResponse;
 use splashtail_core::ids::TaskId;
 use splashtail_storage::{
-    Creation, IDEMPOTENCY_KEY_LEN, Idempotency, Level, NewLogEntry, NewTask, Priority, Slot, Start,
-    TaskRow, TaskState,
+    Creation, IDEMPOTENCY_KEY_LEN, Idempotency, Level, NewLogEntry, NewTask, Owner, Priority, Slot,
+    Start, TaskRow, TaskState,
 };
 
 use crate::engine::Engine;
