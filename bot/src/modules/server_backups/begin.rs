@@ -11,7 +11,7 @@ use super::{Backups, RESTORE_TASK};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Begun {
-    Begun,
+    Now,
     /// By an earlier call.
     Already,
     /// It cannot be; why, as a sentence.
@@ -25,7 +25,7 @@ impl Backups {
     pub(super) async fn begin(&self, task: TaskId) -> Begun {
         let begun = self.jobserver.execute_task(RESTORE_TASK, task, Map::new());
         let error = match begun.await {
-            Ok(()) => return Begun::Begun,
+            Ok(()) => return Begun::Now,
             Err(error) => error,
         };
         let refused = match &error {

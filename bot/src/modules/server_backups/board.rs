@@ -79,7 +79,7 @@ impl Board {
                 token,
                 ..
             } = application.interaction;
-            board.token = Some((application_id.get(), token.to_string()));
+            board.token = Some((application_id.get(), token.clone()));
         }
         board
     }

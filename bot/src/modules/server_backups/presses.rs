@@ -224,7 +224,7 @@ impl Backups {
             return "The plan is too old. Run `/backups restore` again.".to_owned();
         }
         match self.begin(row.id).await {
-            Begun::Begun => {
+            Begun::Now => {
                 let board = match press.message {
                     Some(message) => Board::at(&self.discord, press.channel, message, self.api()),
                     None => Board::new_in(&self.discord, press.channel, self.api()),

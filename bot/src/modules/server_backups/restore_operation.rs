@@ -42,7 +42,7 @@ impl Operation for Restore {
         };
         let channel = snowflake::typed::<ChannelId>(&request.arguments["channel"]);
         match self.0.begin(task).await {
-            Begun::Begun => {
+            Begun::Now => {
                 if let Some(channel) = channel {
                     let board = Board::new_in(&self.0.discord, channel, self.0.api());
                     self.0.follow_beside(task, board);
