@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_plan_is_read_from_its_entry() {
         let extra = json!({"plan_hash": "ab", "refusals": ["no role"],
-                           "counts": {"channel": {"delete": 3, "create": 1}, "role": {"edit": 2}}});
+                           "counts": {"channel": {"create": 1, "delete": 3}, "role": {"edit": 2}}});
         let plan = Plan::read("1 to make, 2 to change, 3 to delete", &extra).unwrap();
         assert_eq!(
             plan.lines,
