@@ -193,6 +193,7 @@ impl Reply {
 const UNREADABLE: serenity::Error = serenity::Error::Other("Discord's answer is unreadable");
 const NOT_CONNECTED: serenity::Error = serenity::Error::Other("not connected");
 
+#[allow(clippy::result_large_err, reason = "the framework's own error")]
 fn discord<'a>(cx: Context<'a>) -> Result<&'a Discord, serenity::Error> {
     let connection = cx.data().state.connection();
     connection
@@ -201,6 +202,7 @@ fn discord<'a>(cx: Context<'a>) -> Result<&'a Discord, serenity::Error> {
 }
 
 /// A message as the framework would send it.
+#[allow(clippy::result_large_err, reason = "the framework's own error")]
 fn json(message: &impl Serialize) -> Result<Value, serenity::Error> {
     Ok(serde_json::to_value(message)?)
 }

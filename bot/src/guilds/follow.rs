@@ -140,7 +140,7 @@ impl Guilds {
                     .follow((guild, member.user.id), roles, event.received);
             }
             EventKind::GuildCreate | EventKind::GuildGone => {
-                self.members.forget(|of, _| of == guild)
+                self.members.forget(|of, _| of == guild);
             }
             _ => {}
         }

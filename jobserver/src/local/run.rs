@@ -213,6 +213,7 @@ async fn completed(
 }
 
 /// Ctrl-C lets what is under way end and hands the job back; a second one waits for nothing.
+#[allow(clippy::disallowed_methods, reason = "it was asked for twice")]
 async fn interrupts(shutdown: CancellationToken) {
     let terminated = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
