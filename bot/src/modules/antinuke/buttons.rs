@@ -164,26 +164,48 @@ fn command(
     Ok((Press::Command(command), said))
 }
 
-/// The put-back that a press orders: all of it, what is chosen, or the plan that was shown.
+/// The put-back that a press orders: all of it, what is chosen, or the plan that was shown; or the
+/// way back from one.
 fn put_back(verb: &str, incident: Id, data: &Value) -> Option<Order> {
-    let order = |parts, look, approved| Order {
+    let all = Order {
         incident,
-        parts,
-        look,
-        approved,
+        parts: Parts::ALL,
+        look: false,
+        approved: None,
+        undo: None,
     };
-    match verb {
-        "back" => Some(order(Parts::ALL, false, None)),
+    let (what, rest) = verb.split_once('-').unwrap_or((verb, ""));
+    match what {
+        "back" => Some(all),
         "parts" => {
             let chosen = data["data"]["values"].as_array().into_iter().flatten();
-            let parts = Parts::of(chosen.filter_map(Value::as_str));
-            Some(order(parts, true, None))
+            Some(Order {
+                parts: Parts::of(chosen.filter_map(Value::as_str)),
+                look: true,
+                ..all
+            })
         }
-        approved => {
-            let (hash, parts) = approved.strip_prefix("now-")?.split_once('-')?;
-            let parts = Parts::from_hex(parts)?;
-            Some(order(parts, false, Some(hash.to_owned())))
+        "now" => {
+            let (hash, parts) = rest.split_once('-')?;
+            Some(Order {
+                parts: Parts::from_hex(parts)?,
+                approved: Some(hash.to_owned()),
+                ..all
+            })
         }
+        "unback" => Some(Order {
+            undo: Some(rest.parse().ok()?),
+            ..all
+        }),
+        "gone" => {
+            let (hash, task) = rest.split_once('-')?;
+            Some(Order {
+                approved: Some(hash.to_owned()),
+                undo: Some(task.parse().ok()?),
+                ..all
+            })
+        }
+        _ => None,
     }
 }
 
@@ -239,7 +261,14 @@ mod tests {
             put_back("back", incident, &Value::Null).unwrap().parts,
             Parts::ALL
         );
-        for other in ["undo", "now-abc", "now-abc-0"] {
+        let task = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let undo = put_back(&format!("unback-{task}"), incident, &Value::Null).unwrap();
+        assert_eq!((undo.undo, undo.approved), (task.parse().ok(), None));
+        let gone = format!("gone-abcdef0123456789-{task}");
+        let gone = put_back(&gone, incident, &Value::Null).unwrap();
+        assert_eq!(gone.undo, undo.undo);
+        assert_eq!(gone.approved.as_deref(), Some("abcdef0123456789"));
+        for other in ["undo", "now-abc", "now-abc-0", "unback-5"] {
             assert_eq!(put_back(other, incident, &Value::Null), None, "{other}");
         }
     }

@@ -79,7 +79,7 @@ impl Listener for Ear {
             return Ok(());
         };
         if known && server.judges() {
-            server.note(guild, protection.now());
+            server.note(guild, protection.dated());
         }
         if only_remembered(event.kind) {
             return Ok(());

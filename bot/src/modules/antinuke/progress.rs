@@ -66,6 +66,8 @@ pub(super) struct Progress {
     /// Absent while it is ordered, and when it could not be.
     pub(super) task: Option<TaskId>,
     pub(super) parts: Parts,
+    /// It takes this one back.
+    pub(super) undoes: Option<TaskId>,
     pub(super) stage: Stage,
 }
 
@@ -96,6 +98,7 @@ impl Progress {
         Self {
             task: None,
             parts,
+            undoes: None,
             stage: Stage::Ordered,
         }
     }
@@ -104,6 +107,7 @@ impl Progress {
         Self {
             task: None,
             parts,
+            undoes: None,
             stage: Stage::Failed { line: cut(line) },
         }
     }
@@ -117,6 +121,7 @@ impl Progress {
         Self {
             task: Some(row.id),
             parts: Parts::of(names),
+            undoes: row.fields["Undo"].as_str().and_then(|id| id.parse().ok()),
             stage: stage(row, log),
         }
     }
@@ -146,7 +151,11 @@ impl Progress {
                     true => String::new(),
                     false => format!("\nLook first, because{}", asks.concat()),
                 };
-                format!("**Put back?** {line}.{why}")
+                let what = match self.undoes {
+                    None => "Put back?",
+                    Some(_) => "Take it back?",
+                };
+                format!("**{what}** {line}.{why}")
             }
             Stage::Done { line } => format!("**{line}.**"),
             Stage::Failed { line } => format!("**Not put back**: {line}."),

@@ -45,6 +45,8 @@ pub(super) struct Order {
     pub(super) look: bool,
     /// The beginning of the hash of the plan that was shown.
     pub(super) approved: Option<String>,
+    /// Takes back what this put-back did.
+    pub(super) undo: Option<TaskId>,
 }
 
 /// How far put-backs are.
@@ -118,6 +120,9 @@ impl Protection {
             "DryRun": order.look,
             "PlanHash": order.approved.as_deref().unwrap_or_default(),
         });
+        if let Some(undo) = order.undo {
+            data["Undo"] = undo.to_string().into();
+        }
         let channels = server.read(|_, structure| KnownChannel::all(structure));
         if !channels.is_empty() {
             data["KnownChannels"] = json!(channels);
@@ -129,7 +134,11 @@ impl Protection {
             order.incident,
             before.get(..8).unwrap_or_default(),
             order.parts.hex(),
-            if order.look { "look" } else { "" },
+            match (order.look, order.undo) {
+                (true, _) => "look",
+                (false, Some(_)) => "undo",
+                (false, None) => "",
+            },
             order.approved.as_deref().unwrap_or_default(),
         );
         let jobserver = &self.put_backs.jobserver;

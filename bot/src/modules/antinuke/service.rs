@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use splashtail_antinuke::{Incident, Input, Moment, Policy, Pulse, TagKey};
+use splashtail_antinuke::{DAY, Incident, Input, Moment, Policy, Pulse, TagKey};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
 use splashtail_core::ids::GuildId;
@@ -28,6 +28,9 @@ use crate::inputs::Hear;
 
 /// How long an event waits for what was written down about its server, once per process.
 const LOADING: Duration = Duration::from_secs(2);
+
+/// No id of today is older; a pulse that saw none counts from nothing.
+const TOLD: u64 = 5 * 365 * DAY;
 
 pub struct Protection {
     pub(super) clock: SharedClock,
@@ -110,6 +113,16 @@ impl Protection {
         self.lock_pulse().now(self.clock.monotonic())
     }
 
+    /// The present for what is only remembered: before Discord told its time, by our own clock.
+    pub(super) fn dated(&self) -> Moment {
+        let now = self.now();
+        if now.0 > TOLD {
+            return now;
+        }
+        let ms = self.clock.now().timestamp_millis();
+        Moment::from_unix_ms(u64::try_from(ms).unwrap_or_default())
+    }
+
     pub(super) fn see(&self, id: Id) {
         self.lock_pulse().see(id, self.clock.monotonic());
     }
@@ -134,7 +147,7 @@ impl Protection {
             return Some(known);
         }
         let (me, tags) = self.identity.as_ref().ok()?;
-        let server = Server::new(*me, view, tags.clone(), self.now());
+        let server = Server::new(*me, view, tags.clone(), self.dated());
         self.refresh(&server).await;
         let mut servers = self.lock_servers();
         let server = servers.entry(view.id()).or_insert_with(|| Arc::new(server));

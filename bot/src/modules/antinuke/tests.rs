@@ -53,9 +53,9 @@ fn view() -> GuildView {
     guilds.get(guild()).unwrap()
 }
 
-struct World {
+pub(super) struct World {
     clock: ManualClock,
-    storage: Storage,
+    pub(super) storage: Storage,
     config: Config,
     discord: Discord,
     jobserver: JobserverClient,
@@ -84,13 +84,13 @@ impl World {
         }
     }
 
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let world = Self::without_tables().await;
         world.storage.migrate().await.unwrap();
         world
     }
 
-    fn start(&self) -> Arc<Protection> {
+    pub(super) fn start(&self) -> Arc<Protection> {
         self.start_with(&self.config)
     }
 

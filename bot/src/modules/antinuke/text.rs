@@ -245,23 +245,49 @@ fn components(incident: &Incident, tags: &TagKey, put_back: Option<&Progress>) -
     if !first.is_empty() {
         rows.push(json!({"type": 1, "components": first}));
     }
-    // A plan is decided on: as it is, or with other parts.
-    if let Some(Progress {
-        parts,
-        stage: Stage::Shown { hash, .. },
-        ..
-    }) = put_back
-    {
-        let now = format!("now-{hash}-{}", parts.hex());
-        rows.push(json!({"type": 1, "components": [button(&now, "Yes, put it back", GREEN)]}));
-        let chosen = parts.names();
-        let option = |(name, label): &(&str, &str)| json!({"label": label, "value": name, "default": chosen.contains(name)});
-        let options: Vec<Value> = PARTS.iter().map(option).collect();
-        rows.push(json!({"type": 1, "components": [{
-            "type": 3, "custom_id": custom_id("parts"), "placeholder": "What is put back",
-            "min_values": 1, "max_values": options.len(), "options": options}]}));
-    }
+    rows.extend(
+        put_back
+            .map(|progress| decisions(progress, &custom_id))
+            .into_iter()
+            .flatten(),
+    );
     rows.into()
+}
+
+/// What can be done about a put-back: a plan is decided on as it is, or with other parts; what was
+/// done can be taken back.
+fn decisions(progress: &Progress, custom_id: &dyn Fn(&str) -> String) -> Vec<Value> {
+    let row = |component: Value| json!({"type": 1, "components": [component]});
+    let button = |verb: &str, label: &str, style: u8| {
+        row(json!({"type": 2, "style": style, "label": label, "custom_id": custom_id(verb)}))
+    };
+    match (&progress.stage, progress.undoes, progress.task) {
+        (Stage::Shown { hash, .. }, Some(undoes), _) => {
+            vec![button(
+                &format!("gone-{hash}-{undoes}"),
+                "Yes, take it back",
+                RED,
+            )]
+        }
+        (Stage::Shown { hash, .. }, None, _) => {
+            let now = format!("now-{hash}-{}", progress.parts.hex());
+            let chosen = progress.parts.names();
+            let option = |(name, label): &(&str, &str)| json!({"label": label, "value": name, "default": chosen.contains(name)});
+            let options: Vec<Value> = PARTS.iter().map(option).collect();
+            let menu = json!({
+                "type": 3, "custom_id": custom_id("parts"), "placeholder": "What is put back",
+                "min_values": 1, "max_values": options.len(), "options": options});
+            vec![button(&now, "Yes, put it back", GREEN), row(menu)]
+        }
+        (Stage::Done { .. }, None, Some(task)) => {
+            vec![button(
+                &format!("unback-{task}"),
+                "Take the put-back back",
+                GREY,
+            )]
+        }
+        _ => Vec::new(),
+    }
 }
 
 pub(super) fn notice(notice: Notice, about: Option<Id>) -> Value {
