@@ -28,7 +28,7 @@ struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Run jobs in this process, without any server; what `splashtail localjobs` does
-    Localjobs(LocalArgs),
+    Localjobs(Box<LocalArgs>),
     /// Say how two backups differ; what `splashtail backup diff` does
     Compare(CompareArgs),
 }
@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
     // An error means that a provider is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
-        Some(Command::Localjobs(arguments)) => return local::run(arguments).await,
+        Some(Command::Localjobs(arguments)) => return local::run(*arguments).await,
         Some(Command::Compare(arguments)) => return local::compare::run(&arguments),
         None => {}
     }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use splashtail_antinuke::Moment;
 use splashtail_antinuke::undo::Pinned;
+use splashtail_core::clock::{Clock as _, SystemClock};
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_guild::{Id, Parts, Structure};
 use splashtail_storage::IncidentRow;
@@ -227,7 +228,7 @@ async fn record(world: &World, server: &Jobserver, before: &Before) {
         state: "contained".to_owned(),
         document: document.to_string(),
         alert: None,
-        updated_at: chrono::Utc::now(),
+        updated_at: SystemClock.now(),
     };
     let pinned = serde_json::to_vec(&before.pinned).unwrap();
     let pinned = zstd::encode_all(&pinned[..], 1).unwrap();

@@ -4,9 +4,8 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use serde_json::{Value, json};
-use splashtail_core::clock::SystemClock;
+use splashtail_core::clock::{Clock as _, SystemClock};
 use splashtail_core::config::DatabaseTarget;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER, PLAIN_MEMBER};
@@ -188,7 +187,7 @@ async fn change(storage: &Storage, decided_on: i64, perms: &[&str]) -> i64 {
         decided_on,
         by: OWNER.parse::<UserId>().unwrap(),
         way: "api",
-        at: Utc::now(),
+        at: SystemClock.now(),
         undoes: None,
         edits: &edits,
     };

@@ -18,7 +18,7 @@ fn main() {
     let megabytes = sizes.filter_map(|size| size.parse().ok()).next();
     let megabytes: u64 = megabytes.unwrap_or(512);
     let file = std::env::temp_dir().join(format!("splashtail-bench-{}", std::process::id()));
-    let limits = Limits::with_total(megabytes * 2 << 20);
+    let limits = Limits::with_total((megabytes * 2) << 20);
     // The key derivation alone takes 64 MiB.
     let key = DerivedKey::derive("correct horse", *b"saltsalt");
     let began = Instant::now();

@@ -1,5 +1,4 @@
 use super::*;
-use std::io::{Seek as _, Write as _};
 
 fn local() -> (tempfile::TempDir, Objects) {
     let directory = tempfile::tempdir().unwrap();
