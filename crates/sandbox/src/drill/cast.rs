@@ -57,6 +57,8 @@ pub(super) struct Stage {
     pub targets: Targets,
     /// Harmless people who arrive during a raid.
     pub guests: Vec<Id>,
+    /// Features that the guild has for the time of the drill.
+    pub lent: Vec<String>,
 }
 
 impl Stage {
@@ -107,7 +109,7 @@ impl Stage {
                 stage.attackers = cast(&mut people, world, settings.size, kind);
                 stage.guests = cast(&mut people, world, settings.wave, Kind::Ordinary);
                 if settings.manner == Some(RaidManner::Request) {
-                    approve_by_hand(world, guild_id);
+                    stage.lent = approve_by_hand(world, guild_id);
                 }
             }
             DrillKind::Spam => {
@@ -211,6 +213,24 @@ impl Stage {
         Ok(())
     }
 
+    /// Takes down what would spoil the next drill: how newcomers are let in.
+    pub fn clear(&mut self, world: &mut World) {
+        let lent = std::mem::take(&mut self.lent);
+        if let Some(guild) = world.guilds.get_mut(&self.guild)
+            && !lent.is_empty()
+        {
+            guild.features.retain(|feature| !lent.contains(feature));
+            world.guild_updated(self.guild);
+        }
+    }
+
+    /// Attackers in the guild.
+    pub fn inside(&self, world: &World) -> Vec<Id> {
+        let guild = world.guilds.get(&self.guild);
+        let member = |id: &Id| guild.is_some_and(|g| g.members.contains_key(id));
+        self.attackers.iter().copied().filter(member).collect()
+    }
+
     /// How the attackers stand.
     pub fn attackers(&self, world: &World) -> Attackers {
         let guild = world.guilds.get(&self.guild);
@@ -237,15 +257,20 @@ impl Stage {
     }
 }
 
-/// From now on newcomers wait for somebody's verdict.
-fn approve_by_hand(world: &mut World, guild_id: Id) {
-    if let Some(guild) = world.guilds.get_mut(&guild_id)
-        && !guild.approves_by_hand()
-    {
-        let features = APPROVAL_BY_HAND.map(str::to_owned);
-        guild.features.extend(features);
+/// From now on newcomers wait for somebody's verdict; the features this took.
+fn approve_by_hand(world: &mut World, guild_id: Id) -> Vec<String> {
+    let Some(guild) = world.guilds.get_mut(&guild_id) else {
+        return Vec::new();
+    };
+    let lacking = APPROVAL_BY_HAND
+        .into_iter()
+        .filter(|f| !guild.features.contains(*f));
+    let lacking: Vec<String> = lacking.map(str::to_owned).collect();
+    if !lacking.is_empty() {
+        guild.features.extend(lacking.iter().cloned());
         world.guild_updated(guild_id);
     }
+    lacking
 }
 
 /// New accounts of one kind.

@@ -7,6 +7,16 @@ use splashtail_sandbox_world::world::{AuditEntry, Id, Verdict, World, action};
 use super::spoils::Spoils;
 use super::types::Innocents;
 
+/// What came of a knock at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// In, or waiting for a verdict.
+    Admitted,
+    TurnedAway,
+    /// Kept out by a fault.
+    Struck,
+}
+
 /// Counts by the audit log.
 #[derive(Debug, Default)]
 pub(super) struct Bystanders {
@@ -16,9 +26,13 @@ pub(super) struct Bystanders {
 
 impl Bystanders {
     /// A harmless newcomer came to the door.
-    pub fn arrived(&mut self, got_in: bool) {
+    pub fn arrived(&mut self, how: Arrival) {
         self.seen.arrived += 1;
-        self.seen.turned_away += u32::from(!got_in);
+        match how {
+            Arrival::Admitted => {}
+            Arrival::TurnedAway => self.seen.turned_away += 1,
+            Arrival::Struck => self.seen.struck += 1,
+        }
     }
 
     /// Takes in an entry by someone who is no attacker.

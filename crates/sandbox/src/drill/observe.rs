@@ -14,7 +14,8 @@ use splashtail_sandbox_world::world::{
 };
 
 use super::cast::Stage;
-use super::innocents::Bystanders;
+use super::innocents::{Arrival, Bystanders};
+use super::perform::Performed;
 use super::script::Act;
 use super::spoils::Spoils;
 use super::tally::{Outcome, Tally};
@@ -143,10 +144,15 @@ impl Observer {
         })
     }
 
-    /// Notes how a harmless newcomer fared.
-    pub fn guest(&mut self, outcome: &Outcome, act: &Act) {
+    /// Notes how a harmless newcomer fared. Of faults the defence is innocent.
+    pub fn guest(&mut self, performed: &Performed, act: &Act) {
         if let Act::Join | Act::AskToJoin = act {
-            self.innocents.arrived(matches!(outcome, Outcome::Done(_)));
+            self.innocents
+                .arrived(match (&performed.outcome, performed.struck) {
+                    (Outcome::Done(_) | Outcome::Unheard(_), _) => Arrival::Admitted,
+                    (Outcome::Refused { .. }, true) => Arrival::Struck,
+                    (Outcome::Refused { .. }, false) => Arrival::TurnedAway,
+                });
         }
     }
 

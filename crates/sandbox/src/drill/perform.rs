@@ -1,7 +1,5 @@
 //! From an act to requests, and from their answers to damage.
 
-use std::cell::Cell;
-
 use serde_json::{Value, json};
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::rest::people;
@@ -9,7 +7,7 @@ use splashtail_sandbox_world::world::permissions as perm;
 use splashtail_sandbox_world::world::{Door, Guild, Id, World};
 
 use super::cast::{Hook, Stage};
-use super::requests::{Call, Hand, NO_ANSWER, id};
+use super::requests::{Call, Hand, id};
 use super::script::{Act, Step, Who};
 use super::spoils::{Post, Spoils};
 use super::tally::Outcome;
@@ -17,25 +15,32 @@ use super::traces::Trace;
 use super::types::Damage;
 use crate::server::struck::joining;
 
-/// Carries an act out and notes what it brought; also the milliseconds until its answer was there.
+/// How an act went.
+#[derive(Debug)]
+pub(super) struct Performed {
+    pub outcome: Outcome,
+    /// Milliseconds until its answer was there.
+    pub took_ms: u64,
+    /// A fault refused it or kept its answer back.
+    pub struck: bool,
+}
+
+/// Carries an act out and notes what it brought, also when nobody tells the attacker.
 pub(super) fn perform(
     sandbox: &Sandbox,
     stage: &mut Stage,
     spoils: &mut Spoils,
     step: &Step,
-) -> (Outcome, u64) {
+) -> Performed {
     let token = stage.token.clone();
     let hand = match (&token, &step.act) {
         (_, Act::WebhookPost(_)) => Hand::Nobody,
         (Some(token), _) => Hand::Token(token),
         (None, _) => Hand::Person(step.who.user(stage).unwrap_or_default()),
     };
-    let call = Call {
-        sandbox,
-        hand,
-        took_ms: Cell::default(),
-    };
+    let call = Call::new(sandbox, hand);
     let outcome = match attempt(&call, stage, spoils, step) {
+        Ok(damage) if call.unheard.get() => Outcome::Unheard(damage),
         Ok(damage) => Outcome::Done(damage),
         Err(refused) => {
             if let Outcome::Refused { code, .. } = &refused
@@ -46,7 +51,11 @@ pub(super) fn perform(
             refused
         }
     };
-    (outcome, call.took_ms.get())
+    Performed {
+        outcome,
+        took_ms: call.took_ms.get(),
+        struck: call.struck.get(),
+    }
 }
 
 /// Whoever is told to wait tries that target again later.
@@ -88,14 +97,14 @@ fn attempt(
     match act {
         Act::Join | Act::AskToJoin => {
             let door = Door::Guild(guild);
-            let kept_back = call.knock(&joining(guild))?;
+            call.knock(&joining(guild))?;
             let entered = call
                 .sandbox
                 .with_world(|world| people::join(world, me, door, "I like it here"));
-            let entered = entered.map_err(|error| Outcome::refused(error.code.to_string()))?;
-            if kept_back {
-                return Err(Outcome::refused(NO_ANSWER));
-            }
+            let entered = entered.or_else(|error| {
+                call.heard()?;
+                Err(Outcome::refused(error.code.to_string()))
+            })?;
             let guest = matches!(who, Who::Guest(_));
             // Where members are approved by hand, everybody who comes only asks.
             let request = entered.filter(|answer| answer["application_status"].is_string());
@@ -131,7 +140,6 @@ fn attempt(
                     .extend(id(&message).map(|id| (channel, id)));
                 return Ok(None);
             }
-            spoils.spoke.insert(me);
             spoils.posts.extend(id(&message).map(|id| Post {
                 channel,
                 id,
@@ -155,8 +163,10 @@ fn attempt(
         Act::CreateChannel { name } => {
             let path = format!("/guilds/{guild}/channels");
             let channel = id(&call.post(path, json!({"name": name, "type": 0}))?);
-            stage.junk.extend(channel);
             spoils.channels_created.extend(channel);
+            if call.heard().is_ok() {
+                stage.junk.extend(channel);
+            }
             one(Damage::ChannelsCreated)
         }
         Act::DeleteChannel { id, name } => {
@@ -201,8 +211,11 @@ fn attempt(
             let path = format!("/channels/{channel}/webhooks");
             let made = call.post(path, json!({"name": "Announcements"}));
             let made = made.inspect_err(|_| stage.junk.retain(|c| c != channel))?;
-            if let (Some(id), Some(token)) = (id(&made), made["token"].as_str()) {
-                spoils.hooks.insert(id);
+            spoils.hooks.extend(id(&made));
+            if call.heard().is_err() {
+                // Nobody told them the address.
+                stage.junk.retain(|c| c != channel);
+            } else if let (Some(id), Some(token)) = (id(&made), made["token"].as_str()) {
                 let (channel, token) = (*channel, token.to_owned());
                 stage.hooks.push(Hook { id, channel, token });
             }

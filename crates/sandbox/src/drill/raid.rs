@@ -1,5 +1,7 @@
 //! The schedule of a raid: who arrives when, and what they do then.
 
+use std::collections::BTreeSet;
+
 use splashtail_sandbox_world::draw::Draw;
 use splashtail_sandbox_world::world::Id;
 
@@ -43,6 +45,8 @@ pub(super) struct Schedule {
     /// Turn after which no attacker enters any more.
     entered: usize,
     planned: u64,
+    /// Attackers who waited to be let in and have had their say, whatever came of it.
+    spoke: BTreeSet<Id>,
 }
 
 impl Schedule {
@@ -112,6 +116,7 @@ impl Schedule {
             next: 0,
             entered,
             planned,
+            spoke: BTreeSet::new(),
         }
     }
 
@@ -143,7 +148,7 @@ impl Schedule {
             (Deed::Join, _) => Act::Join,
             (Deed::Ask, _) => Act::AskToJoin,
             (Deed::PostIfIn, Who::Attacker(n)) => {
-                (inside(user) && !spoils.spoke.contains(&user)).then_some(())?;
+                (inside(user) && self.spoke.insert(user)).then_some(())?;
                 raid_post(stage, n as u64)?
             }
             (Deed::PostIfIn, Who::Guest(_)) => return None,
@@ -273,9 +278,6 @@ mod tests {
             while let Some(due) = raid.due() {
                 let step = raid.step(&stage, &spoils, |_| due >= let_in_at);
                 let Some(step) = step else { continue };
-                if let Act::Post { .. } = step.act {
-                    spoils.spoke.extend(step.who.user(&stage));
-                }
                 acts.push((due, matches!(step.act, Act::AskToJoin)));
             }
             acts

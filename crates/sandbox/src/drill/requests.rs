@@ -30,9 +30,28 @@ pub(super) struct Call<'a> {
     pub hand: Hand<'a>,
     /// Milliseconds that its requests took: whoever waits for an answer does nothing else.
     pub took_ms: Cell<u64>,
+    /// A fault kept the last answer back: what it would have said is for the books, and the sender
+    /// must not act on it.
+    pub unheard: Cell<bool>,
+    /// A fault refused a request or kept its answer back.
+    pub struck: Cell<bool>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    pub fn new(sandbox: &'a Sandbox, hand: Hand<'a>) -> Self {
+        Self {
+            sandbox,
+            hand,
+            took_ms: Cell::default(),
+            unheard: Cell::default(),
+            struck: Cell::default(),
+        }
+    }
+
+    /// The answer to a request that had its effect, whether or not the sender gets to hear it.
+    ///
+    /// # Errors
+    /// It was refused, or an answer before it was kept back.
     pub fn send(
         &self,
         method: Method,
@@ -40,6 +59,7 @@ impl Call<'_> {
         query: &str,
         body: Value,
     ) -> Result<Value, Outcome> {
+        self.heard()?;
         let mut request = Request::act(method, path, &body);
         request.query = query.to_owned();
         let actor = match self.hand {
@@ -62,31 +82,40 @@ impl Call<'_> {
             Some(answer) => answer,
             None => self.sandbox.dispatch(actor, request),
         };
-        if struck.kept_back {
-            return Err(Outcome::refused(NO_ANSWER));
-        }
         if answer.is_success() {
             return Ok(answer.json());
         }
+        self.heard()?;
         Err(refusal(&answer))
     }
 
-    /// For what is clicked, and is no request of the API: whether the answer will be kept back.
+    /// For what is clicked, and is no request of the API.
     ///
     /// # Errors
     /// A fault answers instead.
-    pub fn knock(&self, request: &Request) -> Result<bool, Outcome> {
-        let struck = self.strike(request);
-        match struck.answer {
+    pub fn knock(&self, request: &Request) -> Result<(), Outcome> {
+        match self.strike(request).answer {
             Some(answer) => Err(refusal(&answer)),
-            None => Ok(struck.kept_back),
+            None => Ok(()),
         }
+    }
+
+    /// # Errors
+    /// An answer was kept back, so there is nothing to go on with.
+    pub fn heard(&self) -> Result<(), Outcome> {
+        if self.unheard.get() {
+            return Err(Outcome::refused(NO_ANSWER));
+        }
+        Ok(())
     }
 
     fn strike(&self, request: &Request) -> Struck {
         let struck = Struck::draw(self.sandbox, self.caller(), request);
         let took = self.took_ms.get().saturating_add(struck.late_ms);
         self.took_ms.set(took);
+        self.unheard.set(struck.kept_back);
+        let faulty = struck.kept_back || struck.answer.is_some();
+        self.struck.set(self.struck.get() || faulty);
         struck
     }
 

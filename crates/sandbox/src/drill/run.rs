@@ -1,5 +1,6 @@
 //! A drill under way: paces the script, watches the answer, and closes with a report.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cast::Stage;
 use super::observe::{Observer, Sight};
-use super::perform::perform;
+use super::perform::{Performed, perform};
 use super::script::{Script, Who};
 use super::spoils::Spoils;
 use super::tally::{Outcome, Tally};
@@ -111,6 +112,7 @@ impl Drill {
         {
             let mut stand = self.stand();
             if let Stand::Running(course) = &mut *stand {
+                sandbox.with_world(|world| course.stage.clear(world));
                 course.state = DrillState::Finished;
                 let report = self.write(sandbox, course, Some(end));
                 *stand = Stand::Finished(Box::new(report));
@@ -184,21 +186,23 @@ impl Drill {
                 .report(world, stage.guild, &stage.known, spoils)
         });
         let now = sandbox.clock.now_ms();
-        let (attackers, undone) = sandbox.with_world(|world| {
+        let (attackers, undone, passed) = sandbox.with_world(|world| {
             if world.guilds.contains_key(&stage.guild) {
                 let undone = spoils.undone(world, stage.guild, stage.since);
-                (stage.attackers(world), undone)
+                let passed = spoils.passed(world, stage.guild);
+                (stage.attackers(world), undone, passed)
             } else {
                 let total = stage.attackers.len() as u32;
                 let none = Attackers {
                     total,
                     ..Attackers::default()
                 };
-                (none, spoils.gone.clone())
+                (none, spoils.gone.clone(), BTreeMap::new())
             }
         });
         let left = |(damage, count): (&Damage, &u64)| {
-            let left = count.saturating_sub(undone.get(damage).copied().unwrap_or(0));
+            let less = [&undone, &passed].map(|all| all.get(damage).copied().unwrap_or(0));
+            let left = count.saturating_sub(less.iter().sum());
             (left > 0).then_some((*damage, left))
         };
         let (timeline_step_ms, timeline) = tally.timeline();
@@ -249,7 +253,10 @@ impl Course {
         match self.sight(sandbox, false) {
             Sight::GuildGone => Some(DrillEnd::GuildGone),
             Sight::Outside { hold: false } if self.script.all_entered() => {
-                Some(DrillEnd::AttackersGone)
+                // What the books say is not enough for a verdict.
+                let (stage, spoils) = (&self.stage, &mut self.spoils);
+                spoils.arrived = sandbox.with_world(|world| stage.inside(world));
+                spoils.arrived.is_empty().then_some(DrillEnd::AttackersGone)
             }
             _ => None,
         }
@@ -272,11 +279,14 @@ impl Course {
         let due = self.script.due().unwrap_or_default();
         let (stage, spoils) = (&mut self.stage, &mut self.spoils);
         let step = self.script.step(stage, spoils, gone, inside)?;
-        let (outcome, took_ms) = perform(sandbox, stage, spoils, &step);
+        let performed = perform(sandbox, stage, spoils, &step);
         if let Who::Guest(_) = step.who {
-            self.observer.guest(&outcome, &step.act);
+            self.observer.guest(&performed, &step.act);
             return None;
         }
+        let Performed {
+            outcome, took_ms, ..
+        } = performed;
         if took_ms > 0 {
             let took = i64::try_from(took_ms).unwrap_or(i64::MAX);
             self.script.await_answer(step.who, due, took);

@@ -15,7 +15,7 @@ pub(super) struct Post {
     pub damage: Damage,
 }
 
-/// From the answers to the attackers' requests.
+/// From what the attackers' requests did, whether or not they were told.
 #[derive(Debug, Default)]
 pub(super) struct Spoils {
     pub joined: BTreeSet<Id>,
@@ -23,9 +23,7 @@ pub(super) struct Spoils {
     pub asked: BTreeMap<Id, Id>,
     /// Requests of attackers in all.
     pub requests: BTreeSet<Id>,
-    /// Attackers who posted.
-    pub spoke: BTreeSet<Id>,
-    /// Those of them that the observer has not heard of.
+    /// Attackers who got in, and whom the observer has not heard of.
     pub arrived: Vec<Id>,
     /// Messages not yet found missing; direct ones are beyond anyone's reach.
     pub posts: Vec<Post>,
@@ -115,6 +113,18 @@ impl Spoils {
         }
         undone.retain(|_, count| *count > 0);
         undone
+    }
+}
+
+impl Spoils {
+    /// Damage that has become another: whoever was let in waits no more, and counts as a member.
+    pub fn passed(&self, world: &World, guild: Id) -> BTreeMap<Damage, u64> {
+        let requests = world.guilds.get(&guild).map(|guild| &guild.join_requests);
+        let approved = self.requests.iter().filter(|id| {
+            let request = requests.and_then(|all| all.get(id));
+            request.is_some_and(|request| request.status == Verdict::Approved)
+        });
+        [(Damage::RequestsMade, approved.count() as u64)].into()
     }
 }
 

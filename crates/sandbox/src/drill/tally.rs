@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::requests::NO_ANSWER;
 use super::types::{ActKind, ActReport, Beat, Damage, Defence, DrillTimes, Side};
 use super::wire_name;
 
@@ -13,6 +14,8 @@ const MAX_BEATS: usize = 600;
 pub(super) enum Outcome {
     /// Nothing, or so many units of damage.
     Done(Option<(Damage, u64)>),
+    /// It had its effect, and the answer was kept back.
+    Unheard(Option<(Damage, u64)>),
     Refused {
         /// The JSON error code, or the HTTP status where there is none.
         code: String,
@@ -76,28 +79,37 @@ impl Tally {
         self.times.last_act_ms = Some(at);
         let kind = self.kinds.entry(kind).or_default();
         kind.attempted += 1;
-        match outcome {
-            Outcome::Done(damage) => {
-                kind.succeeded += 1;
-                kind.first_success_ms.get_or_insert(at);
-                if let Some((damage, count)) = damage {
-                    kind.damage = Some(damage);
-                    kind.achieved += count;
-                }
-                self.succeeded += 1;
-                self.times.first_success_ms.get_or_insert(at);
-                self.times.last_success_ms = Some(at);
-                if let Some((damage, count)) = damage {
-                    *self.achieved.entry(damage).or_default() += count;
-                    self.beat(at, Side::Attack, wire_name(&damage), count);
-                }
+        let (effect, answered) = match &outcome {
+            Outcome::Done(damage) => (Some(*damage), true),
+            Outcome::Unheard(damage) => (Some(*damage), false),
+            Outcome::Refused { .. } => (None, false),
+        };
+        if let Some(damage) = effect {
+            kind.succeeded += u64::from(answered);
+            kind.first_success_ms.get_or_insert(at);
+            if let Some((damage, count)) = damage {
+                kind.damage = Some(damage);
+                kind.achieved += count;
             }
-            Outcome::Refused { code, .. } => {
-                self.times.first_refusal_ms.get_or_insert(at);
-                self.beat(at, Side::Refused, code.clone(), 1);
-                *self.refused.entry(code).or_default() += 1;
+            self.succeeded += u64::from(answered);
+            self.times.first_success_ms.get_or_insert(at);
+            self.times.last_success_ms = Some(at);
+            if let Some((damage, count)) = damage {
+                *self.achieved.entry(damage).or_default() += count;
+                self.beat(at, Side::Attack, wire_name(&damage), count);
             }
         }
+        match outcome {
+            Outcome::Done(_) => {}
+            Outcome::Unheard(_) => self.refusal(at, NO_ANSWER.to_owned()),
+            Outcome::Refused { code, .. } => self.refusal(at, code),
+        }
+    }
+
+    fn refusal(&mut self, at: i64, code: String) {
+        self.times.first_refusal_ms.get_or_insert(at);
+        self.beat(at, Side::Refused, code.clone(), 1);
+        *self.refused.entry(code).or_default() += 1;
     }
 
     /// Notes damage that no act of the attackers brought at once.

@@ -1,11 +1,11 @@
-//! Raids where members are approved by hand, and attackers whom faults strike.
+//! Raids where members are approved by hand.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{
-    Act, ActKind, Damage, Defence, DrillEnd, DrillKind, NewDrill, RaidManner,
+    ActKind, Damage, Defence, DrillEnd, DrillKind, NewDrill, RaidManner,
 };
 use splashtail_sandbox_world::seed::small;
 
@@ -13,7 +13,7 @@ use crate::client::eventually;
 use crate::drills::{acts, as_owner, end, frozen, guild, order, play, start};
 
 /// Requests that wait for a verdict, by who asked.
-async fn waiting(ctl: &ControlClient) -> Vec<(String, String)> {
+pub async fn waiting(ctl: &ControlClient) -> Vec<(String, String)> {
     let owner = small::OWNER.to_string();
     let path = guild("/requests");
     let answer = ctl.rest(&owner, "GET", &path, Value::Null).await;
@@ -25,14 +25,14 @@ async fn waiting(ctl: &ControlClient) -> Vec<(String, String)> {
         .collect()
 }
 
-async fn decide(ctl: &ControlClient, user: &str, verdict: &str) {
+pub async fn decide(ctl: &ControlClient, user: &str, verdict: &str) {
     let open = waiting(ctl).await;
     let (_, request) = open.iter().find(|(asked, _)| asked == user).unwrap();
     let path = guild(&format!("/requests/{request}"));
     as_owner(ctl, "PATCH", path, json!({"action": verdict})).await;
 }
 
-fn raid(size: u32, wave: u32) -> NewDrill {
+pub fn raid(size: u32, wave: u32) -> NewDrill {
     NewDrill {
         manner: Some(RaidManner::Request),
         wave: Some(wave),
@@ -77,6 +77,13 @@ async fn verdicts_let_raiders_in_or_end_it() {
     assert_eq!(report.achieved, achieved.into());
     assert_eq!(report.defended, [(Defence::RequestsRejected, 1)].into());
     assert_eq!(report.undone, [(Damage::RequestsMade, 1)].into());
+    // Whoever was let in waits no more.
+    let remains = [
+        (Damage::RequestsMade, 1),
+        (Damage::MembersJoined, 1),
+        (Damage::MessagesPosted, 1),
+    ];
+    assert_eq!(report.remains, remains.into());
     let asked = report.acts.iter().find(|a| a.act == ActKind::AskToJoin);
     let asked = asked.unwrap();
     assert_eq!((asked.attempted, asked.succeeded, asked.undone), (3, 3, 1));
@@ -103,86 +110,32 @@ async fn a_wave_that_is_refused_ends_the_raid_by_request() {
     assert_eq!(report.remains, [].into());
 }
 
-async fn fault(ctl: &ControlClient, rule: Value) {
-    let rule = serde_json::from_value(rule).unwrap();
-    ctl.add_fault(&rule).await.unwrap();
-}
-
-fn nuke(act: ActKind, size: u32) -> NewDrill {
-    NewDrill {
-        acts: vec![act],
-        ..order(DrillKind::Nuke, size, 5.0)
-    }
-}
-
 #[tokio::test]
-async fn faults_strike_attackers_like_everyone() {
+async fn whoever_is_refused_has_had_its_say() {
     let (b, ctl) = frozen().await;
-    let route = "/guilds/{guild_id}/bans/{user_id}";
-    let down = json!({"match": {"route": route}, "action": {"type": "status", "status": 503},
-        "times": 1});
-    fault(&ctl, down).await;
-    let report = play(&b, &ctl, &nuke(ActKind::Ban, 2)).await;
-    assert_eq!(report.refused, [("503".into(), 1)].into());
-    assert_eq!(report.achieved, [(Damage::MembersBanned, 1)].into());
-
-    // The answer is lost, not the effect.
-    let path = guild("/channels");
-    let mute = json!({"match": {"method": "POST", "route": path}, "action": {"type": "hang"},
-        "times": 1});
-    fault(&ctl, mute).await;
-    let report = play(&b, &ctl, &nuke(ActKind::CreateChannel, 1)).await;
-    assert_eq!(report.refused, [("no answer".into(), 1)].into());
-    let owner = small::OWNER.to_string();
-    let channels = ctl.rest(&owner, "GET", &path, Value::Null).await.unwrap();
-    let channels = channels.body;
-    let mut made = channels.as_array().unwrap().iter();
-    assert!(made.any(|c| c["name"] == "nuked-1"));
-}
-
-#[tokio::test]
-async fn whoever_waits_for_an_answer_attacks_slower() {
-    let (b, ctl) = frozen().await;
-    let slow = json!({"match": {"method": "POST", "route": guild("/channels")},
-        "action": {"type": "latency", "ms": 2000}});
-    fault(&ctl, slow).await;
-    let id = start(&ctl, &nuke(ActKind::CreateChannel, 3)).await;
-    acts(&ctl, id, 1).await;
-    b.clock.advance(Duration::from_millis(1999));
-    ctl.settle(5000).await.unwrap();
-    acts(&ctl, id, 1).await;
-    b.clock.advance(Duration::from_millis(1));
-    acts(&ctl, id, 2).await;
-    b.clock.advance(Duration::from_secs(2));
+    let id = start(&ctl, &raid(1, 0)).await;
+    let seen = acts(&ctl, id, 1).await;
+    decide(&ctl, &seen.attackers.ids[0], "APPROVED").await;
+    let silence = guild(&format!("/members/{}", seen.attackers.ids[0]));
+    let until = json!({"communication_disabled_until": "2026-01-02T00:00:00Z"});
+    as_owner(&ctl, "PATCH", silence, until).await;
+    b.clock.advance(Duration::from_secs(60));
     let report = end(&ctl, id).await;
-    assert_eq!(report.times.last_act_ms, Some(4000));
+    assert_eq!((report.planned, report.attempted), (2, 2), "{report:?}");
+    assert_eq!(report.refused, [("50013".into(), 1)].into());
 }
 
 #[tokio::test]
-async fn faults_strike_what_people_click() {
+async fn a_raid_by_request_leaves_the_door_as_it_was() {
     let (b, ctl) = frozen().await;
-    let join = format!("/guilds/{}/members/@me", small::GUILDS[0]);
-    let down = json!({"match": {"route": join}, "action": {"type": "status", "status": 503},
-        "times": 2});
-    fault(&ctl, down).await;
-    let newcomer = Act {
-        guild_id: Some(small::GUILDS[0].to_string()),
-        actors: Some(vec!["1400000000000000001".to_owned()]),
-        ..Act::default()
-    };
-    let owner = small::OWNER.to_string();
-    let joined = ctl.act(&owner, "join", &newcomer).await.unwrap();
-    assert_eq!(joined.results[0].status, 503);
-    let report = play(&b, &ctl, &order(DrillKind::Raid, 2, 10.0)).await;
-    assert_eq!(report.refused, [("503".into(), 1)].into());
-    assert_eq!(report.achieved[&Damage::MembersJoined], 1);
-
-    // By the guild that the path leads into; the answer is lost, not the effect.
-    let mute = json!({"match": {"guild": small::GUILDS[0].to_string()},
-        "action": {"type": "hang"}, "times": 1});
-    fault(&ctl, mute).await;
-    let joined = ctl.act(&owner, "join", &newcomer).await.unwrap();
-    assert_eq!(joined.results[0].status, 0);
-    let again = ctl.act(&owner, "join", &newcomer).await.unwrap();
-    assert_eq!(again.results[0].status, 204, "is in already");
+    let achieved = [(Damage::MembersJoined, 3), (Damage::MessagesPosted, 3)].into();
+    let report = play(&b, &ctl, &raid(2, 0)).await;
+    assert_eq!(report.remains, [(Damage::RequestsMade, 2)].into());
+    let report = play(&b, &ctl, &order(DrillKind::Raid, 3, 10.0)).await;
+    assert_eq!(report.achieved, achieved);
+    // Stopped in the middle, too.
+    let id = start(&ctl, &raid(2, 0)).await;
+    ctl.stop_drill(id).await.unwrap();
+    let report = play(&b, &ctl, &order(DrillKind::Raid, 3, 10.0)).await;
+    assert_eq!(report.achieved, achieved);
 }

@@ -23,4 +23,5 @@ mod resume;
 mod robustness;
 mod sessions;
 mod strict;
+mod struck;
 mod tls;

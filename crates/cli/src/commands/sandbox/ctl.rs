@@ -123,7 +123,7 @@ enum CtlCommand {
     Drills(DrillCommand),
     /// Show the world, or replace it by a built-in one
     World {
-        /// small, big, odd, many, huge or empty.
+        /// small, big, odd, many, huge, blank or empty.
         #[arg(long)]
         load: Option<String>,
         #[arg(long, requires = "load")]

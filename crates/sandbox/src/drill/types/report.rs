@@ -143,8 +143,11 @@ pub struct ActReport {
 pub struct Innocents {
     /// Newcomers among the raiders who are none.
     pub arrived: u32,
-    /// Of these, how many did not get in: refused at the door, or by a verdict on their request.
+    /// Of these, whom the server did not let in: refused at the door, or by a verdict on their request.
     pub turned_away: u32,
+    /// Of these, whom a fault kept out: no deed of the defence.
+    #[serde(default)]
+    pub struck: u32,
     pub banned: u64,
     pub kicked: u64,
     pub timed_out: u64,
@@ -196,16 +199,17 @@ pub struct DrillReport {
     pub attempted: u64,
     /// Acts that were answered with success. One act may do damage in several units.
     pub succeeded: u64,
-    /// From the answers the attackers got.
+    /// What the acts did, also those whose answer a fault kept back.
     pub achieved: BTreeMap<Damage, u64>,
-    /// Refused acts by JSON error code, or by HTTP status where there is none (`429`).
+    /// Refused acts by JSON error code, or by HTTP status where there is none (`429`); as `no
+    /// answer` those whose answer was kept back, which may have had their effect.
     pub refused: BTreeMap<String, u64>,
     /// What everyone else did against them: from the audit log, and from the requests of others
     /// for what the log does not show (deleted messages, paused invites).
     pub defended: BTreeMap<Defence, u64>,
     /// Damage that is mended: from the world as it is now.
     pub undone: BTreeMap<Damage, u64>,
-    /// `achieved` less `undone`.
+    /// `achieved` less `undone`, and less the requests that were let in: those are members now.
     pub remains: BTreeMap<Damage, u64>,
     /// By kind of act, those that were tried.
     #[serde(default)]

@@ -130,7 +130,8 @@ fn innocents(out: &mut String, report: &DrillReport) {
     }
     line(out, "");
     line(out, format!("{:<LABEL$}{:>10}", "Innocents", "people"));
-    for (name, count) in [
+    let struck = ("kept out by faults", u64::from(seen.struck));
+    let by_defence = [
         ("came at the same time", u64::from(seen.arrived)),
         ("turned away", u64::from(seen.turned_away)),
         ("banned", seen.banned),
@@ -139,7 +140,9 @@ fn innocents(out: &mut String, report: &DrillReport) {
         ("roles taken", seen.roles_taken),
         ("messages deleted", seen.messages_deleted),
         ("touched in all", seen.touched),
-    ] {
+    ];
+    let faults = Some(struck).filter(|(_, count)| *count > 0);
+    for (name, count) in by_defence.into_iter().chain(faults) {
         line(
             out,
             format!("  {name:<width$}{count:>10}", width = LABEL - 2),
