@@ -136,6 +136,11 @@ impl Action {
     }
 }
 
+/// Most that anything can be late, in milliseconds: a day.
+pub const MAX_LATE_MS: u64 = 86_400_000;
+/// Longest wait that a 429 can name, in seconds.
+pub const MAX_WAIT: f64 = 86_400.0;
+
 /// The event that stands for a new connection.
 const HELLO: &str = "HELLO";
 
@@ -152,6 +157,10 @@ pub enum RuleError {
     Scope,
     #[error("`retry_after` is a number of seconds, of a 429 only")]
     RetryAfter,
+    #[error("`ms` is at most {MAX_LATE_MS}, a day")]
+    Late,
+    #[error("`retry_after` is at most {MAX_WAIT} seconds, a day")]
+    Wait,
     #[error("{0} is no code that a connection can be closed with: 1000 to 1014 or 3000 to 4999")]
     CloseCode(u16),
     #[error("such a rule does not look at `match.{0}`: {1}")]
@@ -222,6 +231,14 @@ impl Rule {
                 if retry_after.is_some_and(|s| !limited || s < 0.0) {
                     return Err(RuleError::RetryAfter);
                 }
+                if retry_after.is_some_and(|s| s > MAX_WAIT) {
+                    return Err(RuleError::Wait);
+                }
+            }
+            Action::Latency { ms } | Action::GwDelay { ms } | Action::AuditDelay { ms }
+                if *ms > MAX_LATE_MS =>
+            {
+                return Err(RuleError::Late);
             }
             // RFC 6455 §7.4: 1005, 1006 and 1015 are never sent, 1004 means nothing.
             Action::GwClose { code } if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) => {
@@ -573,6 +590,22 @@ mod tests {
             (
                 serde_json::json!({"type": "gw_close", "code": 1006}),
                 "1006",
+            ),
+            (
+                serde_json::json!({"type": "status", "status": 429, "retry_after": 1e300}),
+                "retry",
+            ),
+            (
+                serde_json::json!({"type": "latency", "ms": u64::MAX}),
+                "`ms`",
+            ),
+            (
+                serde_json::json!({"type": "gw_delay", "ms": MAX_LATE_MS + 1}),
+                "`ms`",
+            ),
+            (
+                serde_json::json!({"type": "audit_delay", "ms": u64::MAX}),
+                "`ms`",
             ),
             (
                 serde_json::json!({"type": "gw_close", "code": 5000}),

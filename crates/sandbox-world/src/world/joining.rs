@@ -88,19 +88,27 @@ impl Guild {
 }
 
 impl World {
+    /// Where an invite that can still be used, or a vanity code, leads.
+    pub fn guild_behind(&self, code: &str) -> Option<Id> {
+        let now = self.now();
+        let invite = self.invites.get(code).filter(|i| i.alive(now));
+        invite.map(|invite| invite.guild).or_else(|| {
+            let mut guilds = self.guilds.values();
+            let vain = guilds.find(|g| g.vanity_url_code.as_deref() == Some(code));
+            vain.map(|guild| guild.id)
+        })
+    }
+
     /// Lets a person in, or says why not. What the person `answers` goes into a request.
     pub fn enter(&mut self, user: Id, door: Door<'_>, answers: &str) -> Result<Entry, NoEntry> {
         let now = self.now();
         let (guild_id, code) = match door {
             Door::Guild(guild) => (guild, None),
-            Door::Code(code) => match self.invites.get(code).filter(|i| i.alive(now)) {
-                Some(invite) => (invite.guild, Some(code)),
-                None => {
-                    let mut vain = self.guilds.values();
-                    let vain = vain.find(|g| g.vanity_url_code.as_deref() == Some(code));
-                    (vain.ok_or(NoEntry::UnknownInvite)?.id, None)
-                }
-            },
+            Door::Code(code) => {
+                let guild = self.guild_behind(code).ok_or(NoEntry::UnknownInvite)?;
+                let invite = self.invites.get(code).filter(|i| i.alive(now));
+                (guild, invite.map(|_| code))
+            }
         };
         let guild = self.guilds.get(&guild_id).ok_or(NoEntry::UnknownGuild)?;
         if guild.bans.contains_key(&user) {

@@ -170,7 +170,7 @@ fn guild_in(world: &World, path: &str) -> Option<Id> {
     match kind {
         "guilds" => name.parse().ok(),
         "channels" => world.guild_of(name.parse().ok()?),
-        "invites" => world.invites.get(name).map(|invite| invite.guild),
+        "invites" => world.guild_behind(name),
         _ => None,
     }
 }
@@ -250,5 +250,38 @@ pub(super) fn insert_all(
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
             headers.insert(name, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use splashtail_sandbox_world::clock::SandboxClock;
+    use splashtail_sandbox_world::seed::{self, small};
+    use splashtail_sandbox_world::world::Addresses;
+
+    use super::*;
+
+    #[test]
+    fn a_path_leads_into_a_guild_by_its_id_its_channels_and_its_addresses() {
+        let clock = Arc::new(SandboxClock::frozen(chrono::DateTime::UNIX_EPOCH));
+        let nowhere = Addresses {
+            rest: String::new(),
+            gateway: String::new(),
+        };
+        let mut world = seed::build("small", 1, &nowhere, &clock).unwrap();
+        let guild = small::GUILDS[1];
+        let place = world.guilds.get_mut(&guild).unwrap();
+        place.vanity_url_code = Some("harbour".to_owned());
+        let channel = *place.channels.first().unwrap();
+        for path in [
+            format!("/guilds/{guild}/members/@me"),
+            format!("/channels/{channel}"),
+            "/invites/harbour".to_owned(),
+        ] {
+            assert_eq!(guild_in(&world, &path), Some(guild), "{path}");
+        }
+        assert_eq!(guild_in(&world, "/invites/elsewhere"), None);
     }
 }
