@@ -1,8 +1,9 @@
 //! Certificates for `https` and `wss`, by an authority that is good for this machine alone.
 
-use std::io::Write as _;
+use std::fs::Permissions;
+use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -145,34 +146,31 @@ fn write(path: &Path, text: &str, mode: u32, once: bool) -> Result<(), TlsError>
         path: path.to_owned(),
         source,
     };
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&draft)
-        .map_err(failed)?;
-    let written = file
+    let dir = path.parent().unwrap_or(Path::new("."));
+    // A name that nothing has: a draft may be left over, and be another name of the file itself.
+    let draft = tempfile::Builder::new()
+        .prefix("draft-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(dir);
+    let mut draft = draft.map_err(failed)?;
+    let written = draft
         .write_all(text.as_bytes())
-        .and_then(|()| file.sync_all());
-    let placed = written.and_then(|()| {
-        if once {
-            match std::fs::hard_link(&draft, path) {
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-                _ => std::fs::remove_file(&draft),
-            }
-        } else {
-            std::fs::rename(&draft, path)
-        }
-    });
-    placed.map_err(failed)
+        .and_then(|()| draft.as_file().sync_all());
+    written.map_err(failed)?;
+    let placed = if once {
+        draft.persist_noclobber(path)
+    } else {
+        draft.persist(path)
+    };
+    match placed {
+        Err(refused) if once && refused.error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(refused) => Err(failed(refused.error)),
+        Ok(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -193,6 +191,20 @@ mod tests {
             2,
             "no drafts stay"
         );
+    }
+
+    #[test]
+    fn what_a_killed_start_left_behind_harms_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        Tls::load(dir.path(), LOCAL).unwrap();
+        let key = dir.path().join(AUTHORITY_KEY);
+        let before = std::fs::read_to_string(&key).unwrap();
+        // Killed between giving the file its name and taking the draft's away.
+        let draft = format!("ca.{}.new", std::process::id());
+        std::fs::hard_link(&key, dir.path().join(draft)).unwrap();
+        std::fs::remove_file(dir.path().join(AUTHORITY)).unwrap();
+        Tls::load(dir.path(), LOCAL).unwrap();
+        assert_eq!(std::fs::read_to_string(&key).unwrap(), before);
     }
 
     #[test]
