@@ -153,7 +153,7 @@ fn fill(
             continue;
         };
         let kind = option["type"].as_u64().unwrap_or(3);
-        let value = if filled.focused.is_some() && matches!(kind, 3 | 4 | 10) {
+        let value = if focused && matches!(kind, 3 | 4 | 10) {
             // What is being typed is sent as it stands.
             value.clone()
         } else {

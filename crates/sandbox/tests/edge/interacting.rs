@@ -300,6 +300,41 @@ async fn autocompletion_marks_the_option_being_typed() {
 }
 
 #[tokio::test]
+async fn only_what_is_being_typed_is_sent_as_it_stands() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    register(
+        &b,
+        json!([{"name": "pick", "description": "Picks", "options": [
+        {"type": 4, "name": "mode", "description": "Which", "choices": [
+            {"name": "On", "value": 1}, {"name": "Off", "value": 0}]},
+        {"type": 10, "name": "share", "description": "How much"},
+        {"type": 4, "name": "what", "description": "Thing", "autocomplete": true}]}]),
+    )
+    .await;
+    let mut client = b.session(ALL_INTENTS).await;
+    let ctl = b.running.client().unwrap();
+    let wish = Interact {
+        kind: InteractKind::Autocomplete,
+        focused: Some("what".to_owned()),
+        ..slash(
+            &channel,
+            "pick",
+            json!({"mode": "On", "share": "0.5", "what": "4x"}),
+        )
+    };
+    let asked = tokio::spawn(async move { ctl.interact(&small::ADMIN.to_string(), &wish).await });
+    let d = client.until("INTERACTION_CREATE").await;
+    let sent = json!([{"name": "mode", "type": 4, "value": 1},
+        {"name": "share", "type": 10, "value": 0.5},
+        {"name": "what", "type": 4, "value": "4x", "focused": true}]);
+    assert_eq!(d["data"]["options"], sent);
+    let none = json!({"type": 8, "data": {"choices": []}});
+    assert_eq!(callback(&b, &d, none).await, 204);
+    asked.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_choice_goes_by_the_name_on_the_screen() {
     let b = bench().await;
     let channel = b.channel().await;
