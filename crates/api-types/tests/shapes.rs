@@ -104,7 +104,8 @@ fn task() {
             {"level": "info", "ts": 1705858621.25, "msg": "Backing up channel", "channelId": "9"},
             {"level": "error", "ts": 1705858622.0, "msg": "x", "botDisplayIgnore": ["raw"], "error": "e", "raw": {"a": 1}}
         ],
-        "task_for": {"id": "1100000000001179648", "target_type": "Server"}
+        "task_for": {"id": "1100000000001179648", "target_type": "Server"},
+        "progress": null, "deadline": null
     });
     let task: Task = round_trip(&wire);
     assert!(task.state.is_terminal());

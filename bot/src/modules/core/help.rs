@@ -387,7 +387,11 @@ mod tests {
                 "{length}: {embed}"
             );
         }
-        let antinuke = shown(&pages.render(1));
+        let place = pages
+            .modules
+            .iter()
+            .position(|page| page.module.id == "antinuke");
+        let antinuke = shown(&pages.render(place.unwrap()));
         let embed = &antinuke["embeds"][0];
         let needs = embed["fields"].as_array().unwrap().last().unwrap();
         let needs = needs["value"].as_str().unwrap();
@@ -413,12 +417,20 @@ mod tests {
         };
         assert_eq!(
             titles(false).await,
-            ["core", "antinuke", "guarded", "server_backups", "settings"]
+            [
+                "core",
+                "setup",
+                "antinuke",
+                "guarded",
+                "server_backups",
+                "settings"
+            ]
         );
         assert_eq!(
             titles(true).await,
             [
                 "core",
+                "setup",
                 "antinuke",
                 "guarded",
                 "server_backups",
