@@ -15,6 +15,7 @@ use splashtail_guild::{Id, Kind, Structure};
 use crate::bits;
 use crate::entry::{Entry, action as a};
 use crate::incident::Incident;
+use crate::moment::Moment;
 
 pub use deeds::{ByHand, Deeds, RoleDeeds, deeds};
 pub use pinned::{MAX_HOLDERS, MAX_LOST_ROLES, Pinned};
@@ -26,6 +27,8 @@ struct Forms {
     after: Option<Value>,
     /// The attacker made it: however it ended, nothing was there before.
     made: bool,
+    /// When it was deleted last, where an act tells.
+    gone_at: Option<Moment>,
     /// Holders of overwrites that the attacker changed.
     holders: BTreeSet<Id>,
 }
@@ -110,7 +113,9 @@ fn touched(incident: &Incident, now: &Structure, pinned: Option<&Pinned>) -> Tou
                     before: Some(before.clone()),
                     ..Forms::default()
                 };
-                touched.entry((*kind, target)).or_insert_with(fresh).after = None;
+                let forms = touched.entry((*kind, target)).or_insert_with(fresh);
+                forms.after = None;
+                forms.gone_at = Some(act.at);
             }
             continue;
         };
@@ -132,7 +137,10 @@ fn touched(incident: &Incident, now: &Structure, pinned: Option<&Pinned>) -> Tou
                 forms.before = None;
                 forms.made = true;
             }
-            Step::Gone => gone(forms, act.before.as_ref().map(|(_, object)| object)),
+            Step::Gone => {
+                forms.gone_at = Some(act.at);
+                gone(forms, act.before.as_ref().map(|(_, object)| object));
+            }
             Step::Changed => change(forms, &entry),
             Step::Overwrite => overwrite(forms, &entry),
         }

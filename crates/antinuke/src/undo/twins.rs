@@ -6,6 +6,7 @@ use serde_json::Value;
 use splashtail_guild::{Id, Kind, Structure};
 
 use super::{Known, Rebuilt, Touched};
+use crate::moment::Moment;
 
 /// Takes lost objects that are there again out of what was touched, and has everything else lead to
 /// what stands for them now.
@@ -17,20 +18,22 @@ pub(super) fn find(touched: &mut Touched, now: &Structure, known: Known<'_>) -> 
         .map(|(key, _)| *key)
         .collect();
     // Categories first: they tell channels of one name apart.
-    let mut lost: Vec<(Kind, Id, Value)> = touched
+    let mut lost: Vec<(Kind, Id, Value, Option<Moment>)> = touched
         .iter()
         .filter(|(_, forms)| forms.is_lost())
-        .filter_map(|((kind, id), forms)| Some((*kind, *id, forms.before.clone()?)))
+        .filter_map(|((kind, id), forms)| Some((*kind, *id, forms.before.clone()?, forms.gone_at)))
         .collect();
-    lost.sort_by_key(|(kind, id, object)| (*kind, object["type"] != 4, *id));
+    lost.sort_by_key(|(kind, id, object, _)| (*kind, object["type"] != 4, *id));
     let mut taken: BTreeSet<(Kind, Id)> =
         known.rebuilt.iter().map(|((k, _), v)| (*k, *v)).collect();
-    for (kind, id, object) in lost {
+    for (kind, id, object, gone_at) in lost {
         let there = known.rebuilt.get(&(kind, id)).copied().or_else(|| {
             let mut all = now.all(kind);
             let same = |(other, present): &(Id, &Value)| {
-                // Ids grow with time: it was made after what it stands for.
+                // Ids grow with time: it was made when what it stands for was gone. A sibling of
+                // the same name is older than that.
                 *other > id
+                    && gone_at.is_none_or(|gone_at| Moment::of(*other) >= gone_at)
                     && !made.contains(&(kind, *other))
                     && !taken.contains(&(kind, *other))
                     && is_new(known, kind, *other)

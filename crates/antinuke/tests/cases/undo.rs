@@ -135,3 +135,31 @@ fn case_39_bits_that_a_person_set_in_a_panic_stay_and_ours_return() {
     let pauses = world.calls_of(Rung::PauseInvites);
     assert!(pauses.last().unwrap().body.as_ref().unwrap()["invites_disabled_until"].is_null());
 }
+
+/// Without a pinned structure only ids tell a sibling of the same name from what was made anew.
+#[test]
+fn a_sibling_of_the_same_name_is_not_what_was_rebuilt() {
+    let mut world = World::new();
+    for n in 0..3 {
+        world.delete_channel(MOD, n);
+    }
+    let deleted = world
+        .incident()
+        .acts
+        .iter()
+        .map(|act| act.at)
+        .max()
+        .unwrap();
+    let twin = |at: splashtail_antinuke::Moment| {
+        json!({"id": at.id(), "guild_id": GUILD, "type": 0, "flags": 0, "name": "channel 0",
+               "parent_id": "2900", "permission_overwrites": []})
+    };
+    let wants_it_back = |world: &World| {
+        let (before, _) = undo::forms(world.incident(), &world.structure);
+        before.get(Kind::Channel, channel(0)).is_some()
+    };
+    world.feed("CHANNEL_CREATE", twin(deleted.minus(HOUR)));
+    assert!(wants_it_back(&world), "it was there all along");
+    world.feed("CHANNEL_CREATE", twin(deleted.plus(1)));
+    assert!(!wants_it_back(&world), "somebody made it anew");
+}
