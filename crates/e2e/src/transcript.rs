@@ -1,7 +1,8 @@
 //! What everybody did and was told, for the message of a failed test: taken from the sandbox's
 //! journal when a test panics, and bounded.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,10 @@ use url::Url;
 const LINES: usize = 30;
 /// Actors, those that did most first.
 const ACTORS: usize = 12;
+/// People for whom the test acted, who come before them.
+const PEOPLE: usize = 8;
+/// The part of what Discord's description forbids, which comes before everybody.
+const VIOLATIONS: &str = "violations";
 /// Longest line.
 const WIDTH: usize = 200;
 /// Entries of the journal that are looked at, the last ones.
@@ -218,11 +223,18 @@ impl Part {
     }
 }
 
-/// Everybody's part, those who did most first.
+/// Violations, the people for whom the test acted, and everybody else, those who did most first.
 pub fn transcript(entries: &[Entry], names: &BTreeMap<String, String>) -> String {
     let begin = entries.first().map_or(0, |entry| entry.at_ms);
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+    let mut people = BTreeSet::new();
     for entry in entries {
+        if let Record::Control { detail, .. } = &entry.record
+            && let Some(user) = detail["user"].as_str()
+        {
+            let who = named(names, user);
+            people.extend([format!("person {who}"), format!("user {who}")]);
+        }
         let stamp = format!(
             "{:>7} {:>9.3}",
             entry.seq,
@@ -231,11 +243,15 @@ pub fn transcript(entries: &[Entry], names: &BTreeMap<String, String>) -> String
         let (actor, what) = told(&entry.record, names);
         parts.entry(actor).or_default().add(stamp, what);
     }
-    let mut parts: Vec<(String, Part)> = parts.into_iter().collect();
-    parts.sort_by_key(|(_, part)| std::cmp::Reverse(part.count));
-    let left = parts.len().saturating_sub(ACTORS);
+    let (mut first, mut others): (Vec<_>, Vec<_>) = parts
+        .into_iter()
+        .partition(|(actor, _)| actor == VIOLATIONS || people.contains(actor));
+    first.sort_by_key(|(actor, part)| (actor != VIOLATIONS, Reverse(part.count)));
+    others.extend(first.split_off(first.len().min(PEOPLE)));
+    others.sort_by_key(|(_, part)| Reverse(part.count));
+    let left = others.len().saturating_sub(ACTORS);
     let mut text = String::from("=== what everybody did and was told (number, seconds)\n");
-    for (actor, part) in parts.iter().take(ACTORS) {
+    for (actor, part) in first.iter().chain(others.iter().take(ACTORS)) {
         let _ = writeln!(text, "--- {actor}: the last of {}", part.count);
         for line in &part.lines {
             let told = cut(&format!("{}  {}", line.stamp, line.what));
@@ -302,7 +318,7 @@ fn told(record: &Record, names: &BTreeMap<String, String>) -> (String, String) {
             };
             (who, format!("{act} {detail}"))
         }
-        Record::Violation(violation) => ("violations".to_owned(), violation.to_string()),
+        Record::Violation(violation) => (VIOLATIONS.to_owned(), violation.to_string()),
     }
 }
 
@@ -384,6 +400,40 @@ mod tests {
         assert_eq!(text.lines().count(), 1 + ACTORS * (LINES + 1) + 1);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH + 1));
         assert!(text.ends_with("--- and 88 others\n"));
+    }
+
+    #[test]
+    fn violations_and_the_people_of_the_test_are_never_cut() {
+        let mut entries = Vec::new();
+        for actor in 100..200 {
+            entries.extend([1, 2, 3].map(|n| request(n, &actor.to_string(), 204)));
+        }
+        let record = |record| Entry {
+            seq: 9,
+            at_ms: 0,
+            record,
+        };
+        entries.push(record(Record::Control {
+            act: "say".to_owned(),
+            detail: json!({"user": "7", "channel_id": "6"}),
+        }));
+        entries.push(request(10, "7", 403));
+        let violation = json!({"operation": "PUT /guilds/{guild_id}/bans/{user_id}", "side": "request",
+            "pointer": "/", "message": "no number", "status": 200});
+        entries.push(record(Record::Violation(
+            serde_json::from_value(violation).unwrap(),
+        )));
+        let names = [("7".to_owned(), "adam".to_owned())].into();
+        let text = transcript(&entries, &names);
+        let parts: Vec<&str> = text.lines().filter(|l| l.starts_with("---")).collect();
+        let first = [
+            "--- violations: the last of 1",
+            "--- person adam (7): the last of 1",
+            "--- user adam (7): the last of 1",
+        ];
+        assert_eq!(parts[..3], first);
+        assert_eq!(parts.len(), 3 + ACTORS + 1);
+        assert_eq!(parts[3 + ACTORS], "--- and 88 others");
     }
 
     #[test]
