@@ -13,7 +13,15 @@ use super::spoils::{Post, Spoils};
 use super::tally::Outcome;
 use super::traces::Trace;
 use super::types::Damage;
-use crate::server::struck::joining;
+use crate::server::struck::{Struck, joining};
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    Made(Performed),
+    /// Its first request is on its way, and befallen by this when it arrives.
+    Sent(Struck),
+}
 
 /// How an act went.
 #[derive(Debug)]
@@ -25,21 +33,27 @@ pub(super) struct Performed {
     pub struck: bool,
 }
 
-/// Carries an act out and notes what it brought, also when nobody tells the attacker.
+/// Carries an act out and notes what it brought, also when nobody tells the attacker. A slow one is
+/// only sent, and carried out by another call with what it was `sent` with.
 pub(super) fn perform(
     sandbox: &Sandbox,
     stage: &mut Stage,
     spoils: &mut Spoils,
     step: &Step,
-) -> Performed {
+    sent: Option<Struck>,
+) -> Attempt {
     let token = stage.token.clone();
     let hand = match (&token, &step.act) {
         (_, Act::WebhookPost(_)) => Hand::Nobody,
         (Some(token), _) => Hand::Token(token),
         (None, _) => Hand::Person(step.who.user(stage).unwrap_or_default()),
     };
-    let call = Call::new(sandbox, hand);
-    let outcome = match attempt(&call, stage, spoils, step) {
+    let call = Call::new(sandbox, hand, sent);
+    let attempted = attempt(&call, stage, spoils, step);
+    if let Some(struck) = call.on_its_way() {
+        return Attempt::Sent(struck);
+    }
+    let outcome = match attempted {
         Ok(damage) if call.unheard.get() => Outcome::Unheard(damage),
         Ok(damage) => Outcome::Done(damage),
         Err(refused) => {
@@ -51,11 +65,11 @@ pub(super) fn perform(
             refused
         }
     };
-    Performed {
+    Attempt::Made(Performed {
         outcome,
         took_ms: call.took_ms.get(),
         struck: call.struck.get(),
-    }
+    })
 }
 
 /// Whoever is told to wait tries that target again later.
@@ -210,7 +224,11 @@ fn attempt(
         Act::CreateWebhook { channel } => {
             let path = format!("/channels/{channel}/webhooks");
             let made = call.post(path, json!({"name": "Announcements"}));
-            let made = made.inspect_err(|_| stage.junk.retain(|c| c != channel))?;
+            let made = made.inspect_err(|_| {
+                if !call.is_on_its_way() {
+                    stage.junk.retain(|c| c != channel);
+                }
+            })?;
             spoils.hooks.extend(id(&made));
             if call.heard().is_err() {
                 // Nobody told them the address.

@@ -1,6 +1,6 @@
 //! The schedule of a raid: who arrives when, and what they do then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use splashtail_sandbox_world::draw::Draw;
 use splashtail_sandbox_world::world::Id;
@@ -37,6 +37,14 @@ struct Turn {
     deed: Deed,
 }
 
+impl Turn {
+    /// An attacker may get in by it.
+    fn enters(&self) -> bool {
+        matches!(self.who, Who::Attacker(_))
+            && matches!(self.deed, Deed::Join | Deed::Ask | Deed::Return)
+    }
+}
+
 /// All turns in the order of time.
 #[derive(Debug)]
 pub(super) struct Schedule {
@@ -45,6 +53,11 @@ pub(super) struct Schedule {
     /// Turn after which no attacker enters any more.
     entered: usize,
     planned: u64,
+    /// Who waits for an answer, and until when.
+    busy: BTreeMap<Who, i64>,
+    /// Turns of those, by when they come and in their order.
+    late: BTreeMap<(i64, u64), Turn>,
+    put_off: u64,
     /// Attackers who waited to be let in and have had their say, whatever came of it.
     spoke: BTreeSet<Id>,
 }
@@ -106,16 +119,18 @@ impl Schedule {
         }
         // Who joins at the moment of another's message comes first, as the lists were made.
         turns.sort_by_key(|turn| (turn.due, !matches!(turn.deed, Deed::Join | Deed::Ask)));
-        let enters = |turn: &Turn| {
-            matches!(turn.who, Who::Attacker(_))
-                && matches!(turn.deed, Deed::Join | Deed::Ask | Deed::Return)
-        };
-        let entered = turns.iter().rposition(enters).map_or(0, |last| last + 1);
+        let entered = turns
+            .iter()
+            .rposition(Turn::enters)
+            .map_or(0, |last| last + 1);
         Self {
             turns,
             next: 0,
             entered,
             planned,
+            busy: BTreeMap::new(),
+            late: BTreeMap::new(),
+            put_off: 0,
             spoke: BTreeSet::new(),
         }
     }
@@ -126,12 +141,32 @@ impl Schedule {
     }
 
     pub fn due(&self) -> Option<i64> {
-        self.turns.get(self.next).map(|turn| turn.due)
+        let planned = self.turns.get(self.next).map(|turn| turn.due);
+        let late = self.late.first_key_value().map(|((due, _), _)| *due);
+        planned.into_iter().chain(late).min()
     }
 
     /// Whether every attacker has had its last chance to get in.
     pub fn all_entered(&self) -> bool {
-        self.next >= self.entered
+        self.next >= self.entered && !self.late.values().any(Turn::enters)
+    }
+
+    /// Whoever waits for an answer has its turn when it is there.
+    pub fn await_answer(&mut self, who: Who, until: i64) {
+        self.busy.insert(who, until);
+    }
+
+    fn take(&mut self) -> Option<Turn> {
+        let planned = self.turns.get(self.next).copied();
+        let late = self.late.first_entry();
+        match (planned, late) {
+            (Some(planned), Some(late)) if late.key().0 < planned.due => Some(late.remove()),
+            (Some(planned), _) => {
+                self.next += 1;
+                Some(planned)
+            }
+            (None, late) => late.map(|late| late.remove()),
+        }
     }
 
     /// The next turn; `None` when it falls away, as for someone who did not get in.
@@ -141,8 +176,16 @@ impl Schedule {
         spoils: &Spoils,
         inside: impl Fn(Id) -> bool,
     ) -> Option<Step> {
-        let turn = *self.turns.get(self.next)?;
-        self.next += 1;
+        let turn = self.take()?;
+        if let Some(until) = self.busy.get(&turn.who).copied() {
+            if until > turn.due {
+                let turn = Turn { due: until, ..turn };
+                self.put_off += 1;
+                self.late.insert((until, self.put_off), turn);
+                return None;
+            }
+            self.busy.remove(&turn.who);
+        }
         let user = turn.who.user(stage)?;
         let act = match (turn.deed, turn.who) {
             (Deed::Join, _) => Act::Join,

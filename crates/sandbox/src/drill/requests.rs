@@ -1,6 +1,6 @@
 //! Requests of attackers, through the dispatcher like everyone's, and struck by the same faults.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use http::{HeaderValue, Method, header};
 use serde_json::Value;
@@ -15,6 +15,8 @@ use crate::server::struck::Struck;
 pub(super) const NO_ANSWER: &str = "no answer";
 /// How the attackers explain themselves to the audit log.
 const REASON: &str = "drill";
+/// Milliseconds after which a client of theirs gives up on an answer, as the common ones do.
+const PATIENCE_MS: u64 = 15_000;
 const AGENT: HeaderValue = HeaderValue::from_static("DiscordBot (https://drill.example, 1)");
 
 /// Who a request comes from.
@@ -28,7 +30,12 @@ pub(super) enum Hand<'a> {
 pub(super) struct Call<'a> {
     pub sandbox: &'a Sandbox,
     pub hand: Hand<'a>,
-    /// Milliseconds that its requests took: whoever waits for an answer does nothing else.
+    /// What befalls the first request, drawn before it was sent on its way.
+    drawn: RefCell<Option<Struck>>,
+    /// A slow first request is on its way, and has had no effect yet.
+    sent: RefCell<Option<Struck>>,
+    first: Cell<bool>,
+    /// Milliseconds that its requests took since: whoever waits for an answer does nothing else.
     pub took_ms: Cell<u64>,
     /// A fault kept the last answer back: what it would have said is for the books, and the sender
     /// must not act on it.
@@ -38,10 +45,14 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub fn new(sandbox: &'a Sandbox, hand: Hand<'a>) -> Self {
+    /// With what befalls its first request, when that has arrived after a while.
+    pub fn new(sandbox: &'a Sandbox, hand: Hand<'a>, drawn: Option<Struck>) -> Self {
         Self {
             sandbox,
             hand,
+            drawn: RefCell::new(drawn),
+            sent: RefCell::default(),
+            first: Cell::new(true),
             took_ms: Cell::default(),
             unheard: Cell::default(),
             struck: Cell::default(),
@@ -77,7 +88,7 @@ impl<'a> Call<'a> {
         if !matches!(self.hand, Hand::Nobody) {
             request = request.with_reason(REASON);
         }
-        let struck = self.strike(&request);
+        let struck = self.strike(&request)?;
         let answer = match struck.answer {
             Some(answer) => answer,
             None => self.sandbox.dispatch(actor, request),
@@ -94,7 +105,7 @@ impl<'a> Call<'a> {
     /// # Errors
     /// A fault answers instead.
     pub fn knock(&self, request: &Request) -> Result<(), Outcome> {
-        match self.strike(request).answer {
+        match self.strike(request)?.answer {
             Some(answer) => Err(refusal(&answer)),
             None => Ok(()),
         }
@@ -109,14 +120,41 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    fn strike(&self, request: &Request) -> Struck {
-        let struck = Struck::draw(self.sandbox, self.caller(), request);
-        let took = self.took_ms.get().saturating_add(struck.late_ms);
-        self.took_ms.set(took);
+    /// What is to be done again when its first request arrives, if that is slow.
+    pub fn on_its_way(&self) -> Option<Struck> {
+        self.sent.borrow_mut().take()
+    }
+
+    pub fn is_on_its_way(&self) -> bool {
+        self.sent.borrow().is_some()
+    }
+
+    /// # Errors
+    /// It is the first, and takes a while to arrive. What a later one of the same act takes is only
+    /// waited for.
+    fn strike(&self, request: &Request) -> Result<Struck, Outcome> {
+        let first = self.first.replace(false);
+        let struck = match self.drawn.borrow_mut().take() {
+            Some(drawn) => drawn,
+            None => {
+                let struck = Struck::draw(self.sandbox, self.caller(), request);
+                if first && struck.late_ms > 0 {
+                    *self.sent.borrow_mut() = Some(struck);
+                    return Err(Outcome::refused(NO_ANSWER));
+                }
+                let took = self.took_ms.get().saturating_add(struck.late_ms);
+                self.took_ms.set(took);
+                struck
+            }
+        };
+        if struck.hangs {
+            let took = self.took_ms.get().saturating_add(PATIENCE_MS);
+            self.took_ms.set(took);
+        }
         self.unheard.set(struck.kept_back);
         let faulty = struck.kept_back || struck.answer.is_some();
         self.struck.set(self.struck.get() || faulty);
-        struck
+        Ok(struck)
     }
 
     /// Whom rules of faults take the sender for.

@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::cast::Stage;
 use super::observe::{Observer, Sight};
-use super::perform::{Performed, perform};
-use super::script::{Script, Who};
+use super::perform::{Attempt, perform};
+use super::script::{Act, Script, Step, Who};
 use super::spoils::Spoils;
 use super::tally::{Outcome, Tally};
 use super::types::{
     Attackers, Damage, DrillEnd, DrillKind, DrillReport, DrillSettings, DrillState,
 };
+use crate::server::struck::Struck;
 use crate::timer::sleep_until;
 
 /// Acts between two turns of the scheduler, when none has to wait.
@@ -32,6 +33,9 @@ struct Course {
     tally: Tally,
     observer: Observer,
     state: DrillState,
+    /// Acts whose request is slow, by when it arrives and in their order.
+    sent: BTreeMap<(i64, u64), (Step, Struck)>,
+    acts: u64,
 }
 
 #[derive(Debug)]
@@ -70,6 +74,8 @@ impl Drill {
             tally: Tally::new(start_ms),
             observer: Observer::new(sandbox, &stage, start_ms),
             state: DrillState::Attacking,
+            sent: BTreeMap::new(),
+            acts: 0,
             stage,
         };
         Self {
@@ -123,7 +129,7 @@ impl Drill {
 
     async fn attack_and_watch(&self, sandbox: &Sandbox) -> DrillEnd {
         let mut acts = 0_u64;
-        while let Some(due) = self.course(|c| c.script.due()).flatten() {
+        while let Some(due) = self.course(|c| c.due()).flatten() {
             if let Some(end) = self.wait(sandbox, due).await {
                 return end;
             }
@@ -153,7 +159,7 @@ impl Drill {
     /// drill is over before.
     async fn wait(&self, sandbox: &Sandbox, ms: i64) -> Option<DrillEnd> {
         let mut grown = sandbox.journal.grown().watch();
-        let until = time(self.start_ms + ms);
+        let until = time(self.start_ms.saturating_add(ms));
         let clock = &sandbox.clock;
         loop {
             grown.mark_unchanged();
@@ -179,6 +185,7 @@ impl Drill {
             tally,
             state,
             observer,
+            ..
         } = course;
         let innocents = sandbox.with_world(|world| {
             observer
@@ -248,11 +255,23 @@ impl Course {
         observer.look(sandbox, stage, spoils, tally, thorough)
     }
 
+    /// When the next thing happens, in milliseconds since the first act.
+    fn due(&self) -> Option<i64> {
+        let arrives = self.sent.first_key_value().map(|((due, _), _)| *due);
+        self.script.due().into_iter().chain(arrives).min()
+    }
+
+    /// Whether every attacker has had its last chance to get in.
+    fn all_entered(&self) -> bool {
+        let enters = |(step, _): &(Step, Struck)| matches!(step.act, Act::Join | Act::AskToJoin);
+        self.script.all_entered() && !self.sent.values().any(enters)
+    }
+
     /// Whether the drill is over, as far as the world shows.
     fn look(&mut self, sandbox: &Sandbox) -> Option<DrillEnd> {
         match self.sight(sandbox, false) {
             Sight::GuildGone => Some(DrillEnd::GuildGone),
-            Sight::Outside { hold: false } if self.script.all_entered() => {
+            Sight::Outside { hold: false } if self.all_entered() => {
                 // What the books say is not enough for a verdict.
                 let (stage, spoils) = (&self.stage, &mut self.spoils);
                 spoils.arrived = sandbox.with_world(|world| stage.inside(world));
@@ -276,21 +295,36 @@ impl Course {
                 guild.is_some_and(|g| g.members.contains_key(&user))
             })
         };
-        let due = self.script.due().unwrap_or_default();
+        let due = self.due().unwrap_or_default();
         let (stage, spoils) = (&mut self.stage, &mut self.spoils);
-        let step = self.script.step(stage, spoils, gone, inside)?;
-        let performed = perform(sandbox, stage, spoils, &step);
+        let arrived = self.sent.first_entry().filter(|e| e.key().0 <= due);
+        let (step, struck) = match arrived {
+            Some(arrived) => {
+                let (step, struck) = arrived.remove();
+                (step, Some(struck))
+            }
+            None => (self.script.step(stage, spoils, gone, inside)?, None),
+        };
+        let performed = match perform(sandbox, stage, spoils, &step, struck) {
+            Attempt::Made(performed) => performed,
+            Attempt::Sent(struck) => {
+                let late = i64::try_from(struck.late_ms).unwrap_or(i64::MAX);
+                self.script.await_answer(step.who, due, late);
+                self.acts += 1;
+                let arrives = (due.saturating_add(late), self.acts);
+                self.sent.insert(arrives, (step, struck));
+                return None;
+            }
+        };
+        if performed.took_ms > 0 {
+            let took = i64::try_from(performed.took_ms).unwrap_or(i64::MAX);
+            self.script.await_answer(step.who, due, took);
+        }
         if let Who::Guest(_) = step.who {
             self.observer.guest(&performed, &step.act);
             return None;
         }
-        let Performed {
-            outcome, took_ms, ..
-        } = performed;
-        if took_ms > 0 {
-            let took = i64::try_from(took_ms).unwrap_or(i64::MAX);
-            self.script.await_answer(step.who, due, took);
-        }
+        let outcome = performed.outcome;
         if let Outcome::Refused {
             wait_ms: Some(wait_ms),
             ..

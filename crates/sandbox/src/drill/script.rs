@@ -123,7 +123,7 @@ impl Act {
 }
 
 /// Who acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
     /// An index into [`Stage::attackers`].
     Attacker(usize),
@@ -278,9 +278,14 @@ impl Script {
     /// An actor waits so long for an answer: others go on, and with nobody left everything after
     /// is later.
     pub fn await_answer(&mut self, who: Who, at: i64, took_ms: i64) {
-        if let (Self::Cycle(cycle), Who::Attacker(actor)) = (self, who) {
-            cycle.busy.insert(actor, at.saturating_add(took_ms));
-            cycle.make_up();
+        let until = at.saturating_add(took_ms);
+        match (self, who) {
+            (Self::Raid(raid), _) => raid.await_answer(who, until),
+            (Self::Cycle(cycle), Who::Attacker(actor)) => {
+                cycle.busy.insert(actor, until);
+                cycle.make_up();
+            }
+            (Self::Cycle(_), Who::Guest(_)) => {}
         }
     }
 }

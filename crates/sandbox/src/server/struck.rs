@@ -30,6 +30,8 @@ pub(crate) struct Struck {
     pub answer: Option<Response>,
     /// It runs, and nobody learns what came of it.
     pub kept_back: bool,
+    /// And the connection stays open, so that whoever sent it goes on waiting.
+    pub hangs: bool,
 }
 
 impl Struck {
@@ -56,7 +58,8 @@ impl Struck {
                     return struck;
                 }
                 Action::Latency { ms } => struck.late_ms = struck.late_ms.saturating_add(ms),
-                Action::Hang | Action::Reset | Action::Truncate => struck.kept_back = true,
+                Action::Hang => (struck.kept_back, struck.hangs) = (true, true),
+                Action::Reset | Action::Truncate => struck.kept_back = true,
                 _ => {}
             }
         }

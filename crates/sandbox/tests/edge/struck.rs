@@ -48,21 +48,80 @@ async fn faults_strike_attackers_like_everyone() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_an_answer_attacks_slower() {
+async fn a_slow_request_of_an_attacker_arrives_late_like_anybodys() {
     let (b, ctl) = frozen().await;
     let slow = json!({"match": {"method": "POST", "route": guild("/channels")},
         "action": {"type": "latency", "ms": 2000}});
     fault(&ctl, slow).await;
     let id = start(&ctl, &nuke(ActKind::CreateChannel, 3)).await;
-    acts(&ctl, id, 1).await;
     b.clock.advance(Duration::from_millis(1999));
+    ctl.settle(5000).await.unwrap();
+    let seen = acts(&ctl, id, 0).await;
+    assert_eq!(seen.achieved, [].into());
+    b.clock.advance(Duration::from_millis(1));
+    acts(&ctl, id, 1).await;
+    b.clock.advance(Duration::from_secs(4));
+    let report = end(&ctl, id).await;
+    assert_eq!(report.achieved, [(Damage::ChannelsCreated, 3)].into());
+    assert_eq!(report.times.first_success_ms, Some(2000));
+    assert_eq!(report.times.last_act_ms, Some(6000));
+}
+
+#[tokio::test]
+async fn whoever_is_banned_while_its_request_travels_gets_nothing() {
+    let (b, ctl) = frozen().await;
+    let slow = json!({"match": {"method": "POST", "route": guild("/channels")},
+        "action": {"type": "latency", "ms": 2000}});
+    fault(&ctl, slow).await;
+    let watched = NewDrill {
+        actors: Some(2),
+        ..nuke(ActKind::CreateChannel, 2)
+    };
+    let id = start(&ctl, &watched).await;
+    b.clock.advance(Duration::from_millis(200));
+    ctl.settle(5000).await.unwrap();
+    let rogue = ctl.drill(id, 0).await.unwrap().attackers.ids[0].clone();
+    as_owner(&ctl, "PUT", guild(&format!("/bans/{rogue}")), json!({})).await;
+    b.clock.advance(Duration::from_secs(3));
+    let report = end(&ctl, id).await;
+    assert_eq!((report.attempted, report.succeeded), (2, 1), "{report:?}");
+    assert_eq!(report.achieved, [(Damage::ChannelsCreated, 1)].into());
+}
+
+#[tokio::test]
+async fn raiders_on_a_slow_line_post_once_they_are_in() {
+    let (b, ctl) = frozen().await;
+    let route = guild("/members/@me");
+    let slow = json!({"match": {"route": route}, "action": {"type": "latency", "ms": 4000}});
+    fault(&ctl, slow).await;
+    let id = start(&ctl, &order(DrillKind::Raid, 2, 10.0)).await;
+    b.clock.advance(Duration::from_millis(3999));
+    ctl.settle(5000).await.unwrap();
+    let seen = ctl.drill(id, 0).await.unwrap();
+    assert_eq!((seen.end, seen.attackers.in_guild), (None, 0));
+    b.clock.advance(Duration::from_millis(1));
+    acts(&ctl, id, 2).await;
+    b.clock.advance(Duration::from_secs(10));
+    let report = end(&ctl, id).await;
+    let achieved = [(Damage::MembersJoined, 2), (Damage::MessagesPosted, 2)];
+    assert_eq!(report.achieved, achieved.into());
+    assert_eq!(report.times.first_success_ms, Some(4000));
+}
+
+#[tokio::test]
+async fn whoever_never_hears_gives_up_after_a_while() {
+    let (b, ctl) = frozen().await;
+    let mute = json!({"match": {"method": "POST", "route": guild("/channels")},
+        "action": {"type": "hang"}, "times": 1});
+    fault(&ctl, mute).await;
+    let id = start(&ctl, &nuke(ActKind::CreateChannel, 2)).await;
+    acts(&ctl, id, 1).await;
+    b.clock.advance(Duration::from_millis(14_999));
     ctl.settle(5000).await.unwrap();
     acts(&ctl, id, 1).await;
     b.clock.advance(Duration::from_millis(1));
-    acts(&ctl, id, 2).await;
-    b.clock.advance(Duration::from_secs(2));
     let report = end(&ctl, id).await;
-    assert_eq!(report.times.last_act_ms, Some(4000));
+    assert_eq!(report.times.last_act_ms, Some(15_000));
 }
 
 #[tokio::test]
