@@ -1,0 +1,51 @@
+//! A guild of more than 64 MiB over the wire, which common clients refuse by default.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
+use splashtail_sandbox::server::start;
+use splashtail_sandbox_world::clock::SandboxClock;
+use splashtail_sandbox_world::seed::{huge, small};
+use tokio_tungstenite::connect_async_with_config;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::client::settings;
+
+/// Longer than the largest answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[tokio::test]
+async fn a_client_that_takes_large_messages_gets_the_huge_guild() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let begin = "2026-01-01T00:00:00Z".parse().unwrap();
+    let clock = Arc::new(SandboxClock::frozen(begin));
+    // Checking every event against the description would take minutes.
+    let running = start("huge", 1, clock, settings(), false).await.unwrap();
+    let boundless = WebSocketConfig::default()
+        .max_message_size(None)
+        .max_frame_size(None);
+    let address = format!("{}?v=10&encoding=json", running.gateway);
+    let connected = connect_async_with_config(address, Some(boundless), false).await;
+    let (mut socket, _) = connected.unwrap();
+    let identify = json!({"op": 2, "d": {"token": small::bot_token(), "intents": 129,
+        "shard": [0, 1], "properties": {"os": "linux", "browser": "test", "device": "test"}}});
+    socket
+        .send(Message::text(identify.to_string()))
+        .await
+        .unwrap();
+    let largest = async {
+        loop {
+            let message = socket.next().await.unwrap().unwrap();
+            if message.len() >= huge::HUGE_BYTES {
+                return message.into_text().unwrap();
+            }
+            assert!(!message.is_close(), "{message}");
+        }
+    };
+    let text = tokio::time::timeout(PATIENCE, largest).await.unwrap();
+    let id = format!("\"id\":\"{}\"", huge::HUGE_GUILD);
+    assert!(text.contains("\"GUILD_CREATE\"") && text.contains(&id));
+}
