@@ -73,8 +73,23 @@ async fn alert_channel(platform: &Platform) -> String {
     staff
 }
 
+/// Until protection has read what the server has set: on the first start the database is made meanwhile.
+async fn known(platform: &Platform) {
+    let waiting = async {
+        while say(platform, OWNER, "guarded status", json!({}))
+            .await
+            .contains("getting to know")
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let known = tokio::time::timeout(PATIENCE, waiting).await;
+    known.unwrap_or_else(|_| panic!("the server stays unknown\n{}", platform.logs()));
+}
+
 /// Guarded, with the administrator trusted.
 async fn guarded(platform: &Platform) -> String {
+    known(platform).await;
     let staff = alert_channel(platform).await;
     let trusted = json!({"user": ADMINISTRATOR});
     let trusted = say(platform, OWNER, "protection trust", trusted).await;
