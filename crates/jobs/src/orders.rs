@@ -68,11 +68,23 @@ impl fmt::Debug for CreateRequest {
     }
 }
 
+/// Whether options name a server that an owner is not. To prepare them would tell, too, but costs a
+/// key derivation.
+fn names_another(data: &Value, owner: Owner) -> bool {
+    let named = match &data["ServerID"] {
+        Value::String(id) => id.parse().ok(),
+        Value::Number(id) => id.as_u64(),
+        _ => None,
+    };
+    named.is_some_and(|named| !matches!(owner, Owner::Server(server) if server.get() == named))
+}
+
 impl Engine {
     /// Validates and stores a task.
     ///
     /// # Errors
     /// Nothing was stored. [`EngineError::SlotTaken`]: the guild has such a task already.
+    /// [`EngineError::Mismatch`]: the first order under the key was another owner's.
     pub async fn create(&self, request: CreateRequest) -> Result<TaskCreateResponse, EngineError> {
         let CreateRequest {
             client,
@@ -99,6 +111,9 @@ impl Engine {
         if let Some(idempotency) = &idempotency
             && let Some(first) = tasks.repeated(&name, idempotency).await?
         {
+            if names_another(&data, first.owner) {
+                return Err(EngineError::Mismatch(first.id));
+            }
             return Ok(response(first));
         }
         let prepared = job.prepare(data).await?;
@@ -131,6 +146,9 @@ impl Engine {
         };
         let row = match tasks.create(&task).await? {
             Creation::Created(row) => row,
+            Creation::Repeated(row) if row.owner != task.owner => {
+                return Err(EngineError::Mismatch(row.id));
+            }
             Creation::Repeated(row) => return Ok(response(row)),
             Creation::SlotTaken { by } => return Err(taken(task.slot.as_ref(), by)),
         };

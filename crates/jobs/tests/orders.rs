@@ -101,6 +101,8 @@ async fn a_repeated_order_gets_the_first_answer() {
         ..request(json!({"ServerID": 3}))
     };
     assert_ne!(engine.create(other).await.unwrap().task_id, first.task_id);
+    let stranger = engine.create(request(json!({"ServerID": 2}))).await;
+    assert_eq!(stranger.unwrap_err().code(), "task_mismatch");
     // After it has ended, too.
     let running = engine.start(CancellationToken::new());
     world.until_ended(first.task_id).await;

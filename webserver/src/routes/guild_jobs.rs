@@ -91,7 +91,7 @@ pub async fn create_guild_job(
     fields.insert(CALLER_FIELD.to_owned(), permissions.to_string().into());
     let key = headers
         .get(IDEMPOTENCY_KEY)
-        .map(|key| idempotency_key(&caller, key.as_bytes()));
+        .map(|key| idempotency_key(&caller, Some(guild), key.as_bytes()));
     let created = app
         .jobserver
         .create_task(&name, Value::Object(fields), true, key.as_deref())

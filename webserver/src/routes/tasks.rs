@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use splashtail_api_types::ErrorBody;
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
-use splashtail_core::ids::TaskId;
+use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_jobs::follow::{self, Told};
 use splashtail_jobs::render;
 use splashtail_storage::{MAX_ENTRIES, Owner, TaskCursor, TaskQuery, TaskRow};
@@ -129,7 +129,7 @@ pub async fn create_task(
     let fields = owned_by(&caller, fields)?;
     let key = headers
         .get(IDEMPOTENCY_KEY)
-        .map(|key| idempotency_key(&caller, key.as_bytes()));
+        .map(|key| idempotency_key(&caller, None, key.as_bytes()));
     let created = app
         .jobserver
         .create_task(&name, Value::Object(fields), true, key.as_deref())
@@ -277,12 +277,14 @@ fn owned_by(
     Ok(fields)
 }
 
-/// Keys of different callers never meet; the jobserver takes 64 characters.
-pub(super) fn idempotency_key(caller: &Caller, key: &[u8]) -> String {
+/// Keys of different callers, or for different servers, never meet; the jobserver takes 64
+/// characters.
+pub(super) fn idempotency_key(caller: &Caller, server: Option<GuildId>, key: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(b"api\0");
     hash.update(caller.key());
     hash.update(b"\0");
+    hash.update(server.map_or(0, GuildId::get).to_be_bytes());
     hash.update(key);
     hex::encode(hash.finalize())
 }
@@ -356,7 +358,7 @@ async fn visible(app: &AppState, owner: Owner, task: TaskId) -> Result<Option<Ta
 
 #[cfg(test)]
 mod tests {
-    use splashtail_core::ids::{GuildId, UserId};
+    use splashtail_core::ids::UserId;
 
     use super::*;
 
@@ -411,9 +413,14 @@ mod tests {
 
     #[test]
     fn idempotency_keys_of_two_callers_differ_and_fit() {
-        let key = idempotency_key(&server(5), b"k");
+        let of = |caller: u64, guild: Option<u64>, key: &[u8]| {
+            idempotency_key(&server(caller), guild.and_then(GuildId::new), key)
+        };
+        let key = of(5, None, b"k");
         assert_eq!(key.len(), 64);
-        assert_ne!(key, idempotency_key(&server(6), b"k"));
-        assert_ne!(key, idempotency_key(&server(5), b"l"));
+        for other in [of(6, None, b"k"), of(5, None, b"l"), of(5, Some(7), b"k")] {
+            assert_ne!(key, other);
+        }
+        assert_ne!(of(5, Some(7), b"k"), of(5, Some(8), b"k"));
     }
 }
