@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use splashtail_discord::{Discord, GuildFile};
 use splashtail_guild::{Id, Kind, Structure, file_fields};
+use tokio::sync::Semaphore;
 
 use super::assets;
 use super::error::{BackupError, Verdict};
@@ -30,6 +31,9 @@ pub const INDEX: &str = "ext/files";
 pub const BATCH: usize = 50;
 /// Downloads at a time.
 const PARALLEL: usize = 4;
+/// Bytes of downloads that are held at a time, counted by the most that each may have.
+const IN_FLIGHT: usize = 32 << 20;
+const FULL: &str = "the backup has no room for more files";
 /// Twice what Discord takes for an emoji, a sticker or a sound (512 KiB).
 const LARGEST_EXPRESSION: u64 = 1 << 20;
 /// They take at most this part of a backup's size, so that messages have room.
@@ -156,34 +160,45 @@ fn file<'o>(kind: Kind, id: Id, field: &str, object: &'o Value) -> Option<(Guild
     })
 }
 
-/// Downloads files, some at a time, each with its bytes or the reason why there are none.
+/// Downloads files, some at a time, and gives each to `each` as it arrives: its place in the list, and
+/// its bytes or the reason why there are none. What is being downloaded or is not yet taken is at
+/// most [`IN_FLIGHT`] bytes.
 ///
 /// # Errors
-/// The CDN is away.
-pub async fn download(
+/// The CDN is away, or `each` fails.
+pub async fn download<F>(
     source: Source<'_>,
     files: &[Addressed],
-) -> Result<Vec<(usize, Result<Bytes, String>)>, BackupError> {
-    let mut found = Vec::with_capacity(files.len());
+    mut each: impl FnMut(usize, Result<Bytes, String>) -> F,
+) -> Result<(), BackupError>
+where
+    F: Future<Output = Result<(), BackupError>>,
+{
+    let room = Semaphore::new(IN_FLIGHT);
+    let room = &room;
     let mut downloads = stream::iter(0..files.len())
         .map(|at| async move {
             let file = &files[at];
+            let most = usize::try_from(file.most).unwrap_or(IN_FLIGHT);
+            let most = u32::try_from(most.min(IN_FLIGHT)).unwrap_or(u32::MAX);
+            // It is never closed.
+            let held = room.acquire_many(most).await.ok();
             let doing = format!("reading a picture or sound ({})", file.name);
             let bytes = source.download(&file.address, file.most).await;
-            match bytes.map_err(BackupError::download(doing)) {
-                Ok(file) => Ok((at, Ok(file.bytes))),
-                Err(error) if error.verdict() == Verdict::Refused => {
-                    Ok((at, Err(error.describe())))
-                }
-                Err(error) => Err(error),
-            }
+            let bytes = match bytes.map_err(BackupError::download(doing)) {
+                Ok(file) => Ok(file.bytes),
+                Err(error) if error.verdict() == Verdict::Refused => Err(error.describe()),
+                Err(error) => return Err(error),
+            };
+            Ok((at, bytes, held))
         })
         .buffer_unordered(PARALLEL);
     while let Some(one) = downloads.next().await {
-        found.push(one?);
+        let (at, bytes, held) = one?;
+        each(at, bytes).await?;
+        drop(held);
     }
-    found.sort_by_key(|(at, _)| *at);
-    Ok(found)
+    Ok(())
 }
 
 /// Saves files as work files, as far as `room` goes.
@@ -194,30 +209,50 @@ pub async fn save(
     mut room: u64,
 ) -> Result<Vec<Kept>, BackupError> {
     let mut kept = Vec::with_capacity(files.len());
-    for (at, bytes) in download(source, files).await? {
-        let file = &files[at];
-        let mut one = Kept {
-            kind: file.kind,
-            id: file.id,
-            field: file.field.to_owned(),
-            digest: None,
-            bytes: 0,
-            why: None,
-        };
-        match bytes {
-            Ok(bytes) if bytes.len() as u64 <= room => {
-                let digest = digest(&bytes);
-                one.bytes = bytes.len() as u64;
-                room -= one.bytes;
-                work.put(&section(&digest), bytes).await?;
-                one.digest = Some(digest);
-            }
-            Ok(_) => one.why = Some("the backup has no room for more files".to_owned()),
-            Err(why) => one.why = Some(why),
-        }
-        kept.push(one);
+    if room == 0 {
+        let full = |file: &Addressed| file.kept(Err(FULL.to_owned()));
+        return Ok(files.iter().map(full).collect());
     }
-    Ok(kept)
+    download(source, files, |at, bytes| {
+        let bytes = bytes.and_then(|bytes| match bytes.len() as u64 <= room {
+            true => Ok(bytes),
+            false => Err(FULL.to_owned()),
+        });
+        let known = bytes
+            .as_ref()
+            .map(|bytes| (digest(bytes), bytes.len() as u64));
+        room -= known.as_ref().map_or(0, |(_, bytes)| *bytes);
+        let one = files[at].kept(known.map_err(Clone::clone));
+        let put = one.digest.as_deref().map(section).zip(bytes.ok());
+        kept.push((at, one));
+        async move {
+            if let Some((section, bytes)) = put {
+                work.put(&section, bytes).await?;
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    kept.sort_by_key(|(at, _)| *at);
+    Ok(kept.into_iter().map(|(_, one)| one).collect())
+}
+
+impl Addressed {
+    /// What became of it: digest and size of its bytes, or why there are none.
+    fn kept(&self, bytes: Result<(String, u64), String>) -> Kept {
+        let (digest, bytes, why) = match bytes {
+            Ok((digest, bytes)) => (Some(digest), bytes, None),
+            Err(why) => (None, 0, Some(why)),
+        };
+        Kept {
+            kind: self.kind,
+            id: self.id,
+            field: self.field.to_owned(),
+            digest,
+            bytes,
+            why,
+        }
+    }
 }
 
 #[cfg(test)]

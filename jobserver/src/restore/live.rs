@@ -218,14 +218,15 @@ async fn learn_files(
             Twin::None => open.push(file),
         }
     }
-    for (at, bytes) in files::download(source, &open).await? {
+    files::download(source, &open, |at, bytes| {
         if let Ok(bytes) = bytes {
             let file = &open[at];
             let digest = files::digest(&bytes);
             live.learn_file(file.kind, file.id, file.field, &digest);
         }
-    }
-    Ok(())
+        std::future::ready(Ok(()))
+    })
+    .await
 }
 
 /// What the backup has of a file of the server's.
