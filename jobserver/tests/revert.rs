@@ -13,6 +13,7 @@ use splashtail_antinuke::undo::Pinned;
 use splashtail_core::clock::{Clock as _, SystemClock};
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_guild::{Id, Parts, Structure};
+use splashtail_sandbox_world::faults::{Action, Match, Rule};
 use splashtail_storage::IncidentRow;
 use support::Jobserver;
 use support::server::{GUILD, OWNER, World, world};
@@ -367,7 +368,9 @@ async fn what_people_changed_since_stays() {
     by_owner("DELETE", &ban, Value::Null).await;
     by_owner("PUT", &ban, json!({})).await;
 
-    let report = put_back(&world, &server, json!({})).await;
+    let plan = shown(&world, &server, json!({})).await;
+    let first = order(&world, &server, json!({"PlanHash": plan["plan_hash"]})).await;
+    let report = server.document(first).await;
     let friends = role(&world, "Friends").await;
     let permissions: u64 = friends["permissions"].as_str().unwrap().parse().unwrap();
     assert_ne!(permissions & 1 << 5, 0, "the lost bits return: {report:#}");
@@ -402,6 +405,9 @@ async fn what_people_changed_since_stays() {
     let path = format!("/channels/{}", id(&channel(&world, "Lounge").await));
     by_owner("DELETE", &path, Value::Null).await;
     let was = portrait(&world).await;
+    // To look at how it would be taken back takes nothing back.
+    let look = json!({"Undo": first.to_string(), "DryRun": true});
+    shown(&world, &server, look).await;
     let again = order(&world, &server, json!({})).await;
     let again = server.document(again).await;
     // Members are looked at one by one, and are as they should be.
@@ -433,6 +439,98 @@ async fn a_jobserver_that_dies_makes_nothing_twice() {
     let report = server.document(id).await;
     assert_same(&portrait(&world).await, &was, &report);
     assert_eq!(report["not_restored"], json!([]), "{report:#}");
+}
+
+fn limit(method: &str, route: &str) -> Rule {
+    Rule {
+        matches: Match {
+            method: Some(method.to_owned()),
+            route: Some(route.to_owned()),
+            ..Match::default()
+        },
+        action: Action::Status {
+            status: 429,
+            scope: Some("user".to_owned()),
+            retry_after: Some(86_400.0),
+            header_retry_after: None,
+            html: false,
+            body: None,
+        },
+        times: None,
+        probability: 1.0,
+    }
+}
+
+/// A put-back that waits until its roles may be made.
+async fn parked(world: &World, server: &Jobserver) -> TaskId {
+    let plan = shown(world, server, json!({})).await;
+    let roles = limit("POST", "/guilds/{guild_id}/roles");
+    world.control.add_fault(&roles).await.unwrap();
+    let id = order(world, server, json!({"PlanHash": plan["plan_hash"]})).await;
+    let says = |line: &splashtail_storage::TaskLogEntry| line.msg.contains("wait for a limit");
+    while !server.log(id).await.iter().any(says) {
+        assert!(!server.has_ended(id).await, "{:#?}", server.log(id).await);
+        tokio::task::yield_now().await;
+    }
+    id
+}
+
+async fn woken(world: &World, server: Jobserver, id: TaskId) -> Value {
+    server.kill();
+    world.control.clear_faults().await.unwrap();
+    world.setup.wake().await;
+    world.setup.start().await.document(id).await
+}
+
+fn left_of<'r>(report: &'r Value, kind: &str) -> Vec<&'r Value> {
+    let left = report["not_restored"].as_array().unwrap().iter();
+    left.filter(|item| item["kind"] == kind).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn victims_are_free_while_roles_wait_and_what_is_posted_meanwhile_stays() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let pinned = before(&world).await;
+    attack(&world).await;
+    record(&world, &server, &pinned).await;
+    let doomed = id(&channel(&world, "general").await);
+    let waits = parked(&world, &server).await;
+    let bans = get(&world, &format!("/guilds/{GUILD}/bans")).await;
+    assert_eq!(bans, json!([]), "nobody stays banned for a role's sake");
+    let row = server.row(waits).await;
+    let time = row.deadline_at.unwrap() - row.created_at;
+    assert!(time.num_days() > 4, "{time}");
+    let path = format!("/channels/{doomed}/messages");
+    let post = json!({"content": "is anybody there?"});
+    world.rest(OWNER, "POST", &path, post).await;
+    let report = woken(&world, server, waits).await;
+    let channels = world.channels().await;
+    assert!(channels.iter().any(|c| id(c) == doomed), "{report:#}");
+    let left = left_of(&report, "channel");
+    assert_eq!((left.len(), &left[0]["code"]), (1, &json!("changed_since")));
+    assert!(world.roles().await.iter().any(|r| r["name"] == "Regular"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_somebody_bans_while_the_job_waits_stays_banned() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let pinned = before(&world).await;
+    attack(&world).await;
+    record(&world, &server, &pinned).await;
+    let bans = limit("DELETE", "/guilds/{guild_id}/bans/{user_id}");
+    let fault = world.control.add_fault(&bans).await.unwrap().id;
+    let waits = parked(&world, &server).await;
+    world.control.remove_fault(fault).await.unwrap();
+    let ban = format!("/guilds/{GUILD}/bans/{SPARE}");
+    world.rest(OWNER, "DELETE", &ban, Value::Null).await;
+    world.rest(OWNER, "PUT", &ban, json!({})).await;
+    let report = woken(&world, server, waits).await;
+    let bans = get(&world, &format!("/guilds/{GUILD}/bans")).await;
+    assert_eq!(bans.as_array().unwrap().len(), 1, "{report:#}");
+    let left = left_of(&report, "ban");
+    assert_eq!((left.len(), &left[0]["code"]), (1, &json!("changed_since")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

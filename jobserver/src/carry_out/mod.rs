@@ -9,7 +9,9 @@
 
 mod departed;
 mod files;
+mod guard;
 mod judge;
+mod ledger;
 mod perform;
 mod reason;
 mod waiting;
@@ -18,7 +20,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use splashtail_core::ids::GuildId;
 use splashtail_discord::Discord;
@@ -28,7 +30,9 @@ use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
 use files::Loaded;
 pub use files::{Files, NoFiles};
+pub use guard::{Guard, NoGuard, Objection};
 pub use judge::{job_error, stops_everything};
+pub use ledger::{Before, Made};
 pub use reason::Reason;
 use waiting::Waiting;
 
@@ -54,6 +58,8 @@ pub struct CarryOut<'a> {
     pub despite_losses: bool,
     /// Bytes of pictures and sounds that the plan names.
     pub files: &'a dyn Files,
+    /// Asked right before each effect.
+    pub guard: &'a dyn Guard,
 }
 
 /// What became of a plan.
@@ -81,27 +87,6 @@ pub struct Left {
     pub why: String,
 }
 
-/// What the ledger keeps of the state before an effect: enough to take it back.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Before {
-    pub kind: Kind,
-    /// What it makes is taken back by deleting it.
-    pub creates: bool,
-    /// What it makes stands for this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Subject>,
-    pub inverse: Vec<Operation>,
-}
-
-/// What the ledger keeps of an effect's result.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Made {
-    /// Of a new object.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<Id>,
-    pub how: String,
-}
-
 /// One run over the plan.
 struct Run<'a> {
     order: CarryOut<'a>,
@@ -109,6 +94,8 @@ struct Run<'a> {
     mapping: Mapping,
     /// Everything that effects of this job made.
     owned: BTreeSet<u64>,
+    /// The same of invites.
+    codes: BTreeSet<String>,
     done: usize,
     left: Vec<Left>,
     waiting: Waiting,
@@ -131,6 +118,7 @@ impl<'a> CarryOut<'a> {
             total: effects.len(),
             mapping,
             owned: BTreeSet::new(),
+            codes: BTreeSet::new(),
             done: 0,
             left: Vec::new(),
             waiting: Waiting::default(),
@@ -172,8 +160,19 @@ impl Run<'_> {
             return self.skip(effect, kind, name, "kept", why).await;
         }
         match self.make(effect, &operation, kind, &name).await {
+            Ok(made) if made.is_left() => {
+                let (code, why) = made.why_left().unwrap_or_default();
+                self.left.push(Left {
+                    step: effect.step.clone(),
+                    kind,
+                    name,
+                    code: code.to_owned(),
+                    why: why.to_owned(),
+                });
+                Ok(())
+            }
             Ok(made) => {
-                self.learn(effect, made.id);
+                self.learn(effect, made);
                 self.done += 1;
                 let (done, total) = (self.done as u64, self.total as u64);
                 self.order.cx.advance("changes", done, total).await;
@@ -182,7 +181,7 @@ impl Run<'_> {
             Err(JobError::Permanent { code, message, .. }) if !stops_everything(&code) => {
                 let plain = self.without_members(effect, &operation, &name, &code);
                 if let Some(made) = plain.await? {
-                    self.learn(effect, made.id);
+                    self.learn(effect, made);
                     self.done += 1;
                     return Ok(());
                 }
@@ -220,6 +219,7 @@ impl Run<'_> {
             viewer,
             reason,
             files,
+            guard,
             ..
         } = self.order;
         let before = Before {
@@ -237,7 +237,7 @@ impl Run<'_> {
         // The lookup is part of `ensure`: it only has to be told that there was an earlier try.
         let resumed = AtomicBool::new(false);
         let asked = AtomicBool::new(false);
-        let owned = &self.owned;
+        let (owned, codes) = (&self.owned, &self.codes);
         let target = target_of(operation, guild);
         let act = |nonce: splashtail_jobs::Nonce| {
             asked.store(true, Ordering::Relaxed);
@@ -246,6 +246,9 @@ impl Run<'_> {
                 .viewer(viewer)
                 .owned(owned.iter().copied());
             async move {
+                if let Some(objection) = guard.objection(operation).await? {
+                    return Ok(Made::left(&objection));
+                }
                 let loaded = Loaded::of(files, operation).await?;
                 let act = perform::Perform {
                     acting: &acting,
@@ -254,12 +257,17 @@ impl Run<'_> {
                     files: &loaded,
                     at: nonce.intended_at(),
                     own: viewer.user,
+                    codes,
                 };
                 let ensured = act.perform(operation).await;
                 let Ensured { outcome, object } = ensured.map_err(job_error)?;
                 let id = matches!(operation, Operation::Create { .. });
                 Ok(Made {
                     id: if id { new_id(kind, &object) } else { None },
+                    code: match kind {
+                        Kind::Invite => object["code"].as_str().map(str::to_owned),
+                        _ => None,
+                    },
                     how: how(outcome).to_owned(),
                 })
             }
@@ -287,7 +295,9 @@ impl Run<'_> {
         self.order.cx.log(Level::Info, stage, extra).await;
     }
 
-    fn learn(&mut self, effect: &Effect, id: Option<Id>) {
+    fn learn(&mut self, effect: &Effect, made: Made) {
+        let Made { id, code, .. } = made;
+        self.codes.extend(code);
         let (Operation::Create { kind, subject, .. }, Some(id)) = (&effect.operation, id) else {
             return;
         };

@@ -1,5 +1,7 @@
 //! From an operation to the call that brings its state about.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use splashtail_core::ids::GuildId;
@@ -24,6 +26,8 @@ pub struct Perform<'a> {
     pub at: DateTime<Utc>,
     /// The bot.
     pub own: u64,
+    /// Codes of invites that this job has made.
+    pub codes: &'a BTreeSet<String>,
 }
 
 impl Perform<'_> {
@@ -130,7 +134,9 @@ impl Perform<'_> {
         let seconds = seconds.map_or(0, |left| left.min(LONGEST_INVITE));
         let body = json!({"max_age": seconds, "max_uses": want["max_uses"].as_u64().unwrap_or(0),
                           "temporary": want["temporary"] == true, "unique": true});
-        self.acting.ensure_invite(channel, self.own, &body).await
+        let known: Vec<&str> = self.codes.iter().map(String::as_str).collect();
+        let ensured = self.acting.ensure_invite(channel, self.own, &known, &body);
+        ensured.await
     }
 
     /// An object as it was when the plan was made. What this job made itself was not there: of that

@@ -24,7 +24,7 @@ use crate::backup::error::BackupError;
 use crate::backup::options::{Constraints, Fields as BackupFields, Options as BackupOptions};
 use crate::backup::source::Source;
 use crate::backup::work::Work;
-use crate::carry_out::{Carried, CarryOut, Files, Reason};
+use crate::carry_out::{Carried, CarryOut, Files, NoGuard, Reason};
 use crate::parts::LISTED;
 
 /// One attempt.
@@ -126,6 +126,7 @@ impl<'a> Run<'a> {
             viewer: &live.viewer,
             reason,
             despite_losses: self.fields.options.ignore_restore_errors,
+            guard: &NoGuard,
             files: &FileBytes(&backup),
         };
         let carried = order.run(&plan.effects, plan.mapping.clone()).await?;

@@ -13,6 +13,8 @@ use crate::carry_out::kind_of;
 
 const MOST_OBJECTS: usize = 25;
 const MOST_UNBANS: usize = 50;
+/// Others than the attackers wrote in what is deleted.
+pub const FOREIGN_CONTENT: &str = "foreign_content";
 /// Channels that are looked into for what others posted.
 const LOOKED_INTO: usize = 25;
 
@@ -136,7 +138,7 @@ pub async fn foreign_posts(
             let name = now.get(Kind::Channel, channel);
             let name = name.and_then(|c| c["name"].as_str()).unwrap_or_default();
             let text = format!("others have written in #{name}, which is deleted");
-            return Ok(Some(ask("foreign_content", text)));
+            return Ok(Some(ask(FOREIGN_CONTENT, text)));
         }
     }
     Ok(None)

@@ -14,6 +14,9 @@ use super::plan::RevertPlan;
 use crate::carry_out::{Before, Made};
 use crate::restore::report::NotRestored;
 
+/// Begins the names of steps, which go on with that of what they take back.
+const UNDO: &str = "undo/";
+
 /// The way back, newest first. It is always shown before it is done.
 ///
 /// # Errors
@@ -57,13 +60,21 @@ pub async fn plan(
     Ok(plan)
 }
 
+/// The name of the effect that a step takes back.
+pub fn undone_step(step: &str) -> Option<&str> {
+    let (name, _) = step.strip_prefix(UNDO)?.rsplit_once('/')?;
+    Some(name)
+}
+
 fn add(plan: &mut RevertPlan, item: &Item) {
     if !matches!(item.outcome, Outcome::Done | Outcome::Adopted) {
         return;
     }
     let made = item.after.as_deref().map(serde_json::from_str::<Made>);
-    let Some(Ok(made)) = made.filter(|made| made.as_ref().is_ok_and(|m| m.how != "unchanged"))
-    else {
+    let Some(Ok(made)) = made.filter(|made| {
+        made.as_ref()
+            .is_ok_and(|m| m.how != "unchanged" && !m.is_left())
+    }) else {
         return;
     };
     if let Ok(before) = serde_json::from_value::<Before>(item.before.clone()) {
@@ -77,7 +88,7 @@ fn add(plan: &mut RevertPlan, item: &Item) {
         };
         for (at, operation) in operations.into_iter().enumerate() {
             plan.effects.push(Effect {
-                step: format!("undo/{}/{at}", item.name),
+                step: format!("{UNDO}{}/{at}", item.name),
                 operation,
                 needs: 0,
                 inverse: Vec::new(),

@@ -1,5 +1,7 @@
 //! What is known of an incident: its record, the server as it was before, and what was put back.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use splashtail_antinuke::Incident;
 use splashtail_antinuke::undo::{Pinned, Rebuilt};
@@ -7,8 +9,11 @@ use splashtail_core::clock::Clock;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_guild::{Id, Kind, Subject};
 use splashtail_jobs::JobError;
-use splashtail_storage::{IncidentRow, Item, Owner, Storage, StorageError, TaskQuery, TaskState};
+use splashtail_storage::{
+    IncidentRow, Item, Outcome, Owner, Storage, StorageError, TaskQuery, TaskRow, TaskState,
+};
 
+use super::back;
 use super::job::RevertIncident;
 use super::options::Fields;
 use crate::carry_out::{Before, Made};
@@ -115,30 +120,48 @@ async fn earlier(
         ..TaskQuery::newest(Owner::Server(fields.server_id), EARLIER)
     };
     let rows = storage.tasks().list(&query, clock.now()).await?;
-    let mut made = Vec::new();
-    // What was taken back is not there again.
-    let undone: Vec<String> = rows
-        .iter()
-        .filter(|row| row.state == TaskState::Completed)
-        .filter_map(|row| row.fields["Undo"].as_str().map(str::to_owned))
-        .collect();
-    for row in rows {
-        let same = row.fields["Incident"] == fields.incident.json();
-        let counts = row.fields["Undo"].is_null() && !undone.contains(&row.id.to_string());
-        if row.id == task || !same || !counts || row.state == TaskState::Pending {
-            continue;
-        }
+    let of_incident = |row: &&TaskRow| {
+        row.id != task
+            && row.fields["Incident"] == fields.incident.json()
+            && row.state != TaskState::Pending
+    };
+    let (mut made, mut gone) = (Vec::new(), BTreeSet::new());
+    for row in rows.iter().filter(of_incident) {
+        let undoes = row.fields["Undo"].as_str();
         for item in items(storage, row.id).await? {
-            let before = serde_json::from_value::<Before>(item.before);
-            let done = item.after.as_deref().map(serde_json::from_str::<Made>);
-            if let (Ok(before), Some(Ok(done))) = (before, done)
-                && let (Some(Subject::Wanted(old)), Some(new)) = (before.subject, done.id)
-            {
-                made.push((before.kind, old, new));
+            match undoes {
+                Some(task) => gone.extend(taken_back(task, &item)),
+                None => made.extend(made_again(&row.id.to_string(), &item)),
             }
         }
     }
-    Ok(made)
+    // What was taken back is not there again.
+    made.retain(|(effect, _)| !gone.contains(effect));
+    Ok(made.into_iter().map(|(_, ids)| ids).collect())
+}
+
+/// A job, and the name of one of its effects.
+type EffectOf = (String, String);
+
+/// What an effect of a put-back made again, and what stands for it.
+fn made_again(task: &str, item: &Item) -> Option<(EffectOf, (Kind, Id, Id))> {
+    let before = Before::of(item)?;
+    match (before.subject, Made::of(item)?.id) {
+        (Some(Subject::Wanted(old)), Some(new)) => {
+            let effect = (task.to_owned(), item.name.clone());
+            Some((effect, (before.kind, old, new)))
+        }
+        _ => None,
+    }
+}
+
+/// The effect that another one has taken back: one that was only planned, was refused or was left
+/// has not.
+fn taken_back(task: &str, item: &Item) -> Option<EffectOf> {
+    if !matches!(item.outcome, Outcome::Done | Outcome::Adopted) || Made::of(item)?.is_left() {
+        return None;
+    }
+    Some((task.to_owned(), back::undone_step(&item.name)?.to_owned()))
 }
 
 /// A job's whole ledger, oldest first.

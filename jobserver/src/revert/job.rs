@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::Value;
 use splashtail_antinuke::TagKey;
@@ -35,6 +37,11 @@ impl RevertIncident {
 impl Job for RevertIncident {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    /// Room for the roles that a server may get in two days, several times over.
+    fn deadline(&self) -> Option<Duration> {
+        Some(Duration::from_secs(14 * 24 * 60 * 60))
     }
 
     /// Nothing else changes or saves the server meanwhile.

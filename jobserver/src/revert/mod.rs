@@ -14,5 +14,6 @@ mod people;
 mod plan;
 mod run;
 mod since;
+mod since_plan;
 
 pub use job::RevertIncident;

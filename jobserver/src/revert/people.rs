@@ -16,7 +16,8 @@ use splashtail_guild::{Id, Kind, Mapping};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
 use super::options::Part;
-use crate::carry_out::{Made, Reason, acting, how, job_error, stops_everything};
+use super::since_plan::SincePlan;
+use crate::carry_out::{Made, Objection, Reason, acting, how, job_error, stops_everything};
 use crate::restore::report::NotRestored;
 
 /// Between two lines of progress.
@@ -204,6 +205,17 @@ pub struct People<'a> {
     pub reason: Reason<'a>,
     /// Which role is which now.
     pub mapping: &'a Mapping,
+    /// What others did since the plan was made.
+    pub since_plan: &'a SincePlan<'a>,
+}
+
+/// The effects that need nothing that is yet to be made, and the others.
+pub fn by_need(effects: &[PeopleEffect]) -> (Vec<PeopleEffect>, Vec<PeopleEffect>) {
+    let ready = |effect: &PeopleEffect| match effect {
+        PeopleEffect::Roles { give, .. } => give.is_empty(),
+        _ => true,
+    };
+    effects.iter().cloned().partition(ready)
 }
 
 /// What became of one.
@@ -247,17 +259,32 @@ impl People<'_> {
         let target = effect.target().map(|id| id.to_string()).unwrap_or_default();
         let intent = Intent::new(format!("{kind}.{verb} {target}").trim()).before(before);
         let act = |nonce: splashtail_jobs::Nonce| async move {
+            if let Some(objection) = self.objection(effect).await? {
+                return Ok(Made::left(&objection));
+            }
             let acting = acting(self.cx, self.discord, &nonce, &self.reason, effect.target());
             let how = match self.perform(&acting, effect).await.map_err(job_error)? {
                 Done::Ensured(outcome) => how(outcome).to_owned(),
                 Done::Left(code, why) => format!("left:{code}:{why}"),
             };
-            Ok(Made { id: None, how })
+            Ok(Made {
+                id: None,
+                code: None,
+                how,
+            })
         };
         // Each brings a state about, and may be repeated.
         self.cx
             .effect(&effect.step(), intent, act, |_| async { Ok(None) })
             .await
+    }
+
+    async fn objection(self, effect: &PeopleEffect) -> Result<Option<Objection>, JobError> {
+        match effect {
+            PeopleEffect::LiftBan { user, at } => self.since_plan.banned(*user, *at).await,
+            PeopleEffect::DeleteThread { thread } => self.since_plan.posted_in(*thread).await,
+            _ => Ok(None),
+        }
     }
 
     async fn perform(self, acting: &Acting, effect: &PeopleEffect) -> Result<Done, EnsureError> {

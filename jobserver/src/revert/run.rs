@@ -1,5 +1,7 @@
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use splashtail_antinuke::Incident;
 use splashtail_guild::{Effect, Kind};
 use splashtail_jobs::{JobContext, JobError, JobOutput, Level};
 use splashtail_storage::Outcome;
@@ -9,9 +11,10 @@ use super::back;
 use super::evidence::{self, Evidence, EvidenceError};
 use super::job::RevertIncident;
 use super::options::{Fields, Part};
-use super::people::{People, PeopleEffect};
+use super::people::{People, PeopleEffect, by_need};
 use super::plan::RevertPlan;
 use super::since;
+use super::since_plan::SincePlan;
 use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::backup::work::Work;
@@ -32,6 +35,9 @@ pub struct Run<'a> {
 /// What was recorded: names of work files.
 #[derive(Debug, Serialize, Deserialize)]
 struct Planned {
+    /// By the clock here; absent in plans of an earlier version.
+    #[serde(default)]
+    at: Option<DateTime<Utc>>,
     live: String,
     plan: String,
 }
@@ -75,6 +81,13 @@ impl<'a> Run<'a> {
             marks: self.job.marks.as_ref(),
             clock: self.job.clock.as_ref(),
         };
+        let since_plan = SincePlan::new(
+            self.source(),
+            self.fields.server_id,
+            self.incident().await?,
+            (&plan, planned.at),
+            &live,
+        );
         let order = CarryOut {
             cx: self.cx,
             discord: &self.job.discord,
@@ -85,21 +98,42 @@ impl<'a> Run<'a> {
             // What an attacker made goes whatever else is lacking.
             despite_losses: true,
             files: &NoFiles,
+            guard: &since_plan,
         };
         let (effects, since) = self.look_again(&plan, &live).await?;
-        let carried = order.run(&effects, plan.mapping.clone()).await?;
         let people = People {
             cx: self.cx,
             discord: &self.job.discord,
             guild: self.fields.server_id,
             reason,
-            mapping: &carried.mapping,
+            mapping: &plan.mapping,
+            since_plan: &since_plan,
         };
-        let (helped, mut refused) = people.run(&plan.people).await?;
+        // Roles may take two days; a victim stays banned for none of them.
+        let (first, later) = by_need(&plan.people);
+        let helped = match people.run(&first).await {
+            // What passes by itself does not keep the rest waiting.
+            Err(error) if !matches!(error, JobError::Transient { .. }) => return Err(error),
+            helped => helped,
+        };
+        let carried = order.run(&effects, plan.mapping.clone()).await?;
+        let mapping = &carried.mapping;
+        let (more, left) = People { mapping, ..people }.run(&later).await?;
+        let (helped, mut refused) = helped?;
+        let helped = helped + more;
+        refused.extend(left);
         refused.extend(since);
         let report = || self.report(&plan, &carried, helped, &refused);
         let filename: String = self.cx.step("report", report).await?;
         Ok(output(filename))
+    }
+
+    /// Whom the incident is about.
+    async fn incident(&self) -> Result<Incident, JobError> {
+        let (server, incident) = (self.fields.server_id, self.fields.incident);
+        let row = evidence::row(&self.job.storage, server, incident).await?;
+        let read = serde_json::from_str(&row.document);
+        Ok(read.map_err(EvidenceError::Unreadable)?)
     }
 
     fn source(&self) -> Source<'_> {
@@ -126,6 +160,7 @@ impl<'a> Run<'a> {
     async fn plan(&self) -> Result<Planned, JobError> {
         let job = self.job;
         let clock = job.clock.as_ref();
+        let at = clock.now();
         if let Some(task) = self.fields.undo {
             let mut plan = back::plan(&job.storage, clock, self.fields, task).await?;
             let live = self.look().await?;
@@ -133,7 +168,7 @@ impl<'a> Run<'a> {
             for (role, _) in live.structure.all(Kind::Role) {
                 plan.mapping.insert(Kind::Role, role, role);
             }
-            return self.keep(&live, &plan).await;
+            return self.keep(at, &live, &plan).await;
         }
         let evidence = Evidence::read(&job.storage, clock, self.fields, self.cx.id()).await?;
         let live = self.look().await?;
@@ -144,11 +179,17 @@ impl<'a> Run<'a> {
         plan.asks = asks::of(&plan, incident, now);
         let foreign = asks::foreign_posts(&plan, incident, now, self.source()).await?;
         plan.asks.extend(foreign);
-        self.keep(&live, &plan).await
+        self.keep(at, &live, &plan).await
     }
 
-    async fn keep(&self, live: &Live, plan: &RevertPlan) -> Result<Planned, JobError> {
+    async fn keep(
+        &self,
+        at: DateTime<Utc>,
+        live: &Live,
+        plan: &RevertPlan,
+    ) -> Result<Planned, JobError> {
         let planned = Planned {
+            at: Some(at),
             live: self.work.own("live"),
             plan: self.work.own("plan"),
         };

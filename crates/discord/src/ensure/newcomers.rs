@@ -96,7 +96,7 @@ impl Acting {
     }
 
     /// A way into a channel. Its code is Discord's choice. `inviter`: the bot, whose earlier try is
-    /// looked for.
+    /// looked for. `known`: codes of other effects of the caller's, or of before.
     ///
     /// # Errors
     /// See [`EnsureError`].
@@ -104,6 +104,7 @@ impl Acting {
         &self,
         channel: u64,
         inviter: u64,
+        known: &[&str],
         want: &Value,
     ) -> Result<Ensured, EnsureError> {
         let path = format!("/channels/{channel}/invites");
@@ -114,9 +115,11 @@ impl Acting {
             let ours = |invite: &&Value| {
                 let made = invite["created_at"].as_str();
                 let made = made.and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
-                id(&invite["inviter"]["id"]) == Some(inviter)
+                let code = invite["code"].as_str().unwrap_or_default();
+                !known.contains(&code)
+                    && id(&invite["inviter"]["id"]) == Some(inviter)
                     && made.is_some_and(|at| at.timestamp_millis() >= since)
-                    && ["max_uses", "temporary"]
+                    && ["max_age", "max_uses", "temporary"]
                         .iter()
                         .all(|f| invite[*f] == want[*f])
             };

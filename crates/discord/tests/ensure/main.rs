@@ -5,6 +5,7 @@
 mod creations;
 mod fake;
 mod hidden;
+mod invites;
 mod members;
 mod messages;
 mod webhooks;

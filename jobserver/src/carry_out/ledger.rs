@@ -1,0 +1,61 @@
+//! What an effect leaves in the ledger of its job.
+
+use serde::{Deserialize, Serialize};
+use splashtail_guild::{Id, Kind, Operation, Subject};
+use splashtail_storage::Item;
+
+use super::guard::Objection;
+
+/// What the ledger keeps of the state before an effect: enough to take it back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Before {
+    pub kind: Kind,
+    /// What it makes is taken back by deleting it.
+    pub creates: bool,
+    /// What it makes stands for this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
+    pub inverse: Vec<Operation>,
+}
+
+impl Before {
+    pub fn of(item: &Item) -> Option<Self> {
+        serde_json::from_value(item.before.clone()).ok()
+    }
+}
+
+/// What the ledger keeps of an effect's result.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Made {
+    /// Of a new object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Id>,
+    /// Of a new invite, which has no id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    pub how: String,
+}
+
+impl Made {
+    pub fn of(item: &Item) -> Option<Self> {
+        serde_json::from_str(item.after.as_deref()?).ok()
+    }
+
+    /// Nothing was done, on purpose.
+    pub fn left(objection: &Objection) -> Self {
+        Self {
+            id: None,
+            code: None,
+            how: format!("left:{}:{}", objection.code, objection.why),
+        }
+    }
+
+    pub fn is_left(&self) -> bool {
+        self.how.starts_with("left:")
+    }
+
+    /// Code and text of why nothing was done.
+    pub fn why_left(&self) -> Option<(&str, &str)> {
+        self.how.strip_prefix("left:")?.split_once(':')
+    }
+}
