@@ -154,6 +154,8 @@ pub enum Notice {
     /// A role with power was held by somebody without an entry, and taken back.
     UnexplainedPower,
     BotHeld,
+    /// Somebody was given a role that the owner trusts, and not by the owner.
+    TrustGiven,
     /// The audit log was not read to its end: acts may be missing from what is told of an attack.
     Unread,
 }

@@ -75,6 +75,9 @@ impl Protection {
 #[derive(Debug, Clone, Copy, Default)]
 struct Presser {
     is_owner: bool,
+    /// By name: whoever manages roles could give themselves one.
+    is_named: bool,
+    /// By name or by a role.
     is_trusted: bool,
     is_suspect: bool,
     is_administrator: bool,
@@ -87,13 +90,16 @@ struct Presser {
 /// call for panic, which takes from all alike.
 fn refusal(verb: &str, who: Presser) -> Option<&'static str> {
     let alarm = verb == "panic" && who.is_real;
-    let may = who.is_owner || who.is_trusted || alarm && who.is_administrator;
+    let stops = matches!(verb, "panic" | "contain");
+    let may =
+        who.is_owner || who.is_named || stops && who.is_trusted || alarm && who.is_administrator;
     if may && (who.is_owner || !who.is_suspect) {
         return None;
     }
-    Some(match alarm {
-        true => "Only the owner, those they trust and administrators can do that.",
-        false => "Only the owner and those they trust can do that.",
+    Some(match (alarm, stops) {
+        (true, _) => "Only the owner, those they trust and administrators can do that.",
+        (false, true) => "Only the owner and those they trust can do that.",
+        (false, false) => "Only the owner and the people they trust by name can do that.",
     })
 }
 
@@ -123,6 +129,7 @@ fn command(
         let mut all = engine.incidents();
         let who = Presser {
             is_owner: owner(structure) == Some(user),
+            is_named: engine.policy().trusted.users.contains(&user),
             is_trusted: engine.policy().trusts(user, &roles.unwrap_or_default()),
             is_suspect: all.any(|i| i.is_open() && i.suspect(user).is_some()),
             is_administrator: permissions & ADMINISTRATOR != 0,
@@ -233,6 +240,7 @@ mod tests {
     fn a_suspect_presses_nothing_unless_they_own_the_server() {
         let suspect = Presser {
             is_suspect: true,
+            is_named: true,
             is_trusted: true,
             is_administrator: true,
             is_real: true,
@@ -245,6 +253,27 @@ mod tests {
         for verb in ["undo", "fine", "calm", "contain", "panic", "back", "parts"] {
             assert!(refusal(verb, suspect).is_some(), "{verb}");
             assert!(refusal(verb, owner).is_none(), "{verb}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_role_gives_no_power_back() {
+        let by_role = Presser {
+            is_trusted: true,
+            ..Presser::default()
+        };
+        let by_name = Presser {
+            is_named: true,
+            ..by_role
+        };
+        for verb in [
+            "undo", "fine", "calm", "back", "parts", "now-x", "unback-x", "gone-x",
+        ] {
+            assert!(refusal(verb, by_role).is_some(), "{verb}");
+            assert!(refusal(verb, by_name).is_none(), "{verb}");
+        }
+        for verb in ["contain", "panic"] {
+            assert!(refusal(verb, by_role).is_none(), "{verb}");
         }
     }
 

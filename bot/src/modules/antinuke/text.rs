@@ -316,6 +316,10 @@ pub(super) fn notice(notice: Notice, about: Option<Id>) -> Value {
         Notice::BotHeld => format!(
             "{whom} is a new bot with dangerous permissions. They are off until you give them."
         ),
+        Notice::TrustGiven => format!(
+            "{whom} was given a role that is trusted here, and not by the owner: they are never \
+             stopped now. `/protection untrust` takes the trust from the role."
+        ),
         Notice::Unread => "I could not read the whole audit log: there was too much of it, or \
                            Discord did not answer. An attack may be larger than I say, or missing."
             .to_owned(),
@@ -341,6 +345,7 @@ mod tests {
             Notice::Owner,
             Notice::Blind,
             Notice::Expelled,
+            Notice::TrustGiven,
             Notice::Unread,
         ] {
             let text = notice(told, None)["embeds"][0]["description"].clone();

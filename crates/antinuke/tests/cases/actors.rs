@@ -191,6 +191,25 @@ fn trusted_people_raise_an_alarm_later_and_are_never_touched() {
 }
 
 #[test]
+fn a_trusted_role_that_somebody_else_than_the_owner_gives_is_told_at_once() {
+    let trusted = Id::new(2700);
+    let given = json!({"changes": [{"key": "$add", "new_value": [{"id": trusted}]}]});
+    for (by, told) in [(ADMIN, true), (OWNER, false)] {
+        let mut world = World::with(|policy| {
+            policy.trusted.roles.insert(trusted);
+        });
+        world.add_role(trusted, 1, 0);
+        world.act_with(by, 25, user(1), given.clone());
+        assert_eq!(world.told(Notice::TrustGiven), told);
+        assert_eq!(world.owner_told(), told);
+    }
+    let mut world = World::new();
+    world.add_role(trusted, 1, 0);
+    world.act_with(ADMIN, 25, user(1), given);
+    assert!(!world.told(Notice::TrustGiven), "nobody trusts that role");
+}
+
+#[test]
 fn case_29_one_channel_an_hour_ends_at_the_thirteenth() {
     let mut world = World::new();
     for n in 0..12 {
