@@ -1,6 +1,6 @@
 //! *Put back*: orders the job that undoes an attack, and shows how far it is in the alert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +54,23 @@ pub(super) struct PutBacks {
     pub(super) jobserver: JobserverClient,
     /// The oldest incident comes first.
     known: Mutex<BTreeMap<(Id, GuildId), Progress>>,
+    /// Jobs that are being followed.
+    followed: Mutex<BTreeSet<TaskId>>,
+}
+
+/// Whoever has it is the only one who follows a job.
+struct Following<'a> {
+    put_backs: &'a PutBacks,
+    task: TaskId,
+}
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        let followed = self.put_backs.followed.lock();
+        followed
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.task);
+    }
 }
 
 impl PutBacks {
@@ -61,7 +78,20 @@ impl PutBacks {
         Self {
             jobserver,
             known: Mutex::default(),
+            followed: Mutex::default(),
         }
+    }
+
+    /// `None`: somebody follows it already.
+    fn begin_to_follow(&self, task: TaskId) -> Option<Following<'_>> {
+        let followed = self.followed.lock();
+        let is_first = followed
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(task);
+        is_first.then_some(Following {
+            put_backs: self,
+            task,
+        })
     }
 
     pub(super) fn get(&self, guild: GuildId, incident: Id) -> Option<Progress> {
@@ -190,8 +220,11 @@ impl Protection {
         }
     }
 
-    /// Shows how far a job is until it ends.
+    /// Shows how far a job is until it ends. One does that for each job, however often it is called.
     async fn follow(self: &Arc<Self>, guild: GuildId, incident: Id, first: TaskRow) {
+        let Some(_following) = self.put_backs.begin_to_follow(first.id) else {
+            return;
+        };
         let (store, task) = (self.storage.tasks(), first.id);
         let begun = self.clock.monotonic();
         let mut shown: Option<Duration> = None;
