@@ -331,8 +331,11 @@ impl Setting {
                 Err(error) => wrong.push(error),
             }
         }
-        let known = |field: &&String| self.column(field).is_none() && !field.starts_with("__");
-        wrong.extend(given.keys().filter(known).map(|field| {
+        let unknown = |field: &&String| {
+            let is_known = self.column(field).is_some() || self.is_retired(field);
+            !is_known && !field.starts_with("__")
+        };
+        wrong.extend(given.keys().filter(unknown).map(|field| {
             SettingsError::MissingOrInvalidField {
                 field: field.clone(),
                 src: "there is no such column".to_owned(),

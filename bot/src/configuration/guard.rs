@@ -13,7 +13,7 @@ use splashtail_storage::{Edit, NewChange, Storage, StorageError, Written};
 use super::change::ATTEMPTS;
 use super::{Asked, Configuration, Read, Refusal};
 use crate::inputs::Changes;
-use crate::settings::{GuildRows, Setting};
+use crate::settings::{EntryChange, GuildRows, Setting, Weaker};
 
 /// Has others agree.
 #[async_trait]
@@ -82,14 +82,21 @@ impl Configuration {
         let Some(guard) = &self.guard else {
             return Ok(());
         };
-        let lines = edits.iter().filter_map(|edit| {
-            let (_, setting) = self.gate.registry().setting(&edit.setting)?;
-            weakening(setting, edit)
-        });
-        let summary: Vec<String> = lines.collect();
-        if summary.is_empty() || !guard.is_on(&before(&read.rows, edits)) {
+        let rows_before = with(&read.rows, edits, |edit| &edit.before);
+        if !guard.is_on(&rows_before) {
             return Ok(());
         }
+        let rows_after = with(&read.rows, edits, |edit| &edit.after);
+        let weaker = edits.iter().filter_map(|edit| {
+            let (_, setting) = self.gate.registry().setting(&edit.setting)?;
+            weakening(setting, edit, (&rows_before, &rows_after))
+        });
+        let mut weaker: Vec<Weaker> = weaker.collect();
+        if weaker.is_empty() {
+            return Ok(());
+        }
+        weaker.sort_by_key(|weaker| weaker.gravity);
+        let summary = weaker.into_iter().map(|weaker| weaker.line).collect();
         let proposal = Proposal {
             guild: asked.guild,
             by: asked.user,
@@ -105,18 +112,26 @@ impl Configuration {
     }
 }
 
-fn weakening(setting: &Setting, edit: &Edit) -> Option<String> {
+fn weakening(
+    setting: &Setting,
+    edit: &Edit,
+    (rows_before, rows_after): (&GuildRows, &GuildRows),
+) -> Option<Weaker> {
     let rules = setting.rules.as_ref()?;
-    let fields = |value: &Option<Value>| value.as_ref().and_then(Value::as_object).cloned();
-    let (before, after) = (fields(&edit.before), fields(&edit.after));
-    rules.weakens(before.as_ref(), after.as_ref())
+    rules.weakens(&EntryChange {
+        before: edit.before.as_ref().and_then(Value::as_object),
+        after: edit.after.as_ref().and_then(Value::as_object),
+        rows_before,
+        rows_after,
+    })
 }
 
-/// The rows as they were: while a change is worked out they may be made already in memory.
-fn before(rows: &GuildRows, edits: &[Edit]) -> GuildRows {
+/// The rows before the edits or after them: while a change is worked out they may be made already in
+/// memory.
+fn with(rows: &GuildRows, edits: &[Edit], side: fn(&Edit) -> &Option<Value>) -> GuildRows {
     let mut rows = rows.clone();
     for edit in edits {
-        let fields = edit.before.as_ref().and_then(Value::as_object).cloned();
+        let fields = side(edit).as_ref().and_then(Value::as_object).cloned();
         rows.set(&edit.setting, &edit.entry, fields);
     }
     rows
@@ -252,15 +267,12 @@ mod tests {
         let kept = Arc::new(Kept::default());
         let configuration = configuration().await.guarded_by(Arc::clone(&kept) as _);
         let (c, owner) = (&configuration, owner());
-        let set = |enabled, above| {
-            let given = json!({"scope": "server", "enabled": enabled, "mass_ban_above": above});
-            fields(given)
-        };
-        let refused = c.set(&moderator(), SETTING, &set(true, 10)).await;
+        let set = |enabled| fields(json!({"scope": "server", "enabled": enabled}));
+        let refused = c.set(&moderator(), SETTING, &set(true)).await;
         assert!(told(refused).contains("Only the owner"));
-        let on = c.set(&owner, SETTING, &set(true, 10)).await.unwrap();
+        let on = c.set(&owner, SETTING, &set(true)).await.unwrap();
         // Neither on its own nor by another way.
-        let off = c.set(&owner, SETTING, &set(false, 10)).await;
+        let off = c.set(&owner, SETTING, &set(false)).await;
         assert_eq!(told(off), "others are asked");
         let undone = c.roll_back(&owner, on.version).await;
         assert_eq!(told(undone), "others are asked");
@@ -271,7 +283,6 @@ mod tests {
         let key = fields(json!({"scope": "server"}));
         let deleted = c.change(&owner, SETTING, Operation::Delete, &key).await;
         assert_eq!(told(deleted), "others are asked");
-        c.set(&owner, SETTING, &set(true, 5)).await.unwrap();
 
         let proposals = std::mem::take(&mut *kept.0.lock().unwrap());
         assert_eq!(proposals.len(), 4);
@@ -282,16 +293,19 @@ mod tests {
             changes: Arc::clone(&configuration.changes),
             clock: SystemClock::shared(),
         };
-        let edits = recorded(&record(&proposals[0].edits)).unwrap();
+        let mut edits = recorded(&record(&proposals[0].edits)).unwrap();
         assert_eq!(digest(&edits), proposals[0].digest);
         let apply = |edits: Vec<Edit>| {
             let (agreed, owner) = (&agreed, &owner);
             async move { agreed.apply(owner.guild, owner.user, &edits).await.unwrap() }
         };
-        assert_eq!(apply(edits).await, Applied::Changed, "it is 5 by now");
-        let refused = c.set(&owner, SETTING, &set(false, 5)).await;
-        told(refused);
-        let edits = kept.0.lock().unwrap()[0].edits.clone();
+        let shown = std::mem::replace(&mut edits[0].before, Some(json!({"scope": "server"})));
+        assert_eq!(
+            apply(edits.clone()).await,
+            Applied::Changed,
+            "it is another"
+        );
+        edits[0].before = shown;
         assert!(matches!(apply(edits.clone()).await, Applied::At(_)));
         assert_eq!(apply(edits).await, Applied::Already, "once");
         let past = c.history(&owner, None, 1).await.unwrap();

@@ -66,6 +66,9 @@ impl Configuration {
             if rows.is_empty() || trial.require(&view).is_err() {
                 continue;
             }
+            for row in &mut rows {
+                row.retain(|column, _| !setting.is_retired(column));
+            }
             for column in setting.columns.iter().filter(|column| column.secret) {
                 rows.iter_mut().for_each(|row| drop(row.remove(column.id)));
             }

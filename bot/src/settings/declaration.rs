@@ -19,6 +19,9 @@ const MAX_DESCRIPTION: usize = 100;
 /// The largest number that every reader of JSON keeps exact (RFC 8259, section 6).
 const EXACT: u64 = (1 << 53) - 1;
 
+/// Columns that there were once, by setting.
+const RETIRED: [(&str, &str); 1] = [("guarded_operations", "mass_ban_above")];
+
 /// Rows that each guild can have, one per value of the primary key.
 ///
 /// A primary key with a default makes a setting of one row, which is there from the beginning with the
@@ -171,6 +174,12 @@ impl Kind {
 }
 
 impl Setting {
+    /// Whether there was such a column once. Rows, exports and the past may still have it; it says
+    /// nothing.
+    pub fn is_retired(&self, column: &str) -> bool {
+        RETIRED.contains(&(self.id, column))
+    }
+
     pub fn column(&self, id: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.id == id)
     }

@@ -19,12 +19,49 @@ pub trait Rules: Send + Sync {
     /// Why the change is refused.
     fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError>;
 
-    /// What becomes weaker by such a change of an entry, in a line for people: protection that goes
-    /// off, a higher limit, somebody who is trusted. Where the guild wants it so, others then have to
-    /// agree. `None`: nothing.
-    fn weakens(&self, before: Option<&Fields>, after: Option<&Fields>) -> Option<String> {
-        let _ = (before, after);
+    /// What becomes weaker by such a change of an entry: protection that goes off, a higher limit,
+    /// somebody who is trusted. Where the guild wants it so, others then have to agree. `None`: nothing.
+    fn weakens(&self, change: &EntryChange<'_>) -> Option<Weaker> {
+        let _ = change;
         None
+    }
+}
+
+/// A change of one entry, among everything that the guild has set before it and after it: what an
+/// entry comes to can depend on others.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryChange<'a> {
+    pub before: Option<&'a Fields>,
+    pub after: Option<&'a Fields>,
+    pub rows_before: &'a GuildRows,
+    pub rows_after: &'a GuildRows,
+}
+
+/// What a change makes weaker.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Weaker {
+    pub gravity: Gravity,
+    /// For people.
+    pub line: String,
+}
+
+/// How bad that is; the worst comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gravity {
+    /// Somebody is never stopped any more.
+    Trust,
+    /// Something goes off, or is done by halves.
+    Off,
+    /// Less is done, or later.
+    Less,
+}
+
+impl Gravity {
+    pub const fn of(self, line: String) -> Weaker {
+        Weaker {
+            gravity: self,
+            line,
+        }
     }
 }
 

@@ -9,5 +9,7 @@ mod values;
 
 pub use declaration::{Column, Format, Kind, Setting, SettingMistake};
 pub use forms::interval;
-pub use judge::{Actor, Commands, Draft, GuildRows, Rules, Toggles, refuse};
+pub use judge::{
+    Actor, Commands, Draft, EntryChange, Gravity, GuildRows, Rules, Toggles, Weaker, refuse,
+};
 pub use splashtail_api_types::settings::{Fields, Operation, SettingsError};

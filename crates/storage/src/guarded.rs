@@ -4,14 +4,15 @@ use serde_json::Value;
 use splashtail_core::ids::{ChannelId, GuildId, MessageId, UserId};
 use uuid::Uuid;
 
-use crate::engine::{Engine, Row, Sql, query};
+use crate::engine::{Engine, Query, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 
 /// Requests of one guild that can wait for answers at a time.
 pub const MOST_OPEN: u32 = 20;
-/// Answers to one request that are recorded.
-pub const MOST_ANSWERS: u32 = 100;
+/// Answers of one person to one request that are recorded. Whoever gives more replaces their latest:
+/// nobody keeps another from being heard.
+pub const MOST_ANSWERS: u32 = 10;
 
 /// What is done only when more than one person agrees: requests and each answer to them. Who may
 /// answer and what it takes is the caller's to judge. Every move happens once, whoever else makes it
@@ -34,12 +35,14 @@ pub trait GuardedStore: Send + Sync {
     /// All answers, the oldest first.
     async fn answers(&self, id: Uuid) -> Result<Vec<Answer>, StorageError>;
 
-    /// Records an answer. `false`: the request does not wait for answers, or there are
-    /// [`MOST_ANSWERS`] already.
-    async fn answer(&self, id: Uuid, answer: &Answer) -> Result<bool, StorageError>;
-
-    /// Hands an open request to whoever calls, to be done until `until`. `false`: it is not open.
-    async fn take(&self, id: Uuid, until: DateTime<Utc>) -> Result<bool, StorageError>;
+    /// Records an answer and moves the request as `judge` says, in one step: no word is there whose
+    /// consequence is not. `None`: the request does not wait for answers, and nothing is recorded.
+    async fn answer(
+        &self,
+        id: Uuid,
+        answer: &Answer,
+        judge: Judge<'_>,
+    ) -> Result<Option<Move>, StorageError>;
 
     /// Hands a request to whoever calls that somebody else took and was not done with in time:
     /// `seen` is the time that they had. `false`: it has moved on since.
@@ -110,6 +113,19 @@ pub struct Answer {
     /// The caller's word for it.
     pub answer: String,
     pub at: DateTime<Utc>,
+}
+
+/// What all answers come to, the newest included and the oldest first.
+pub type Judge<'a> = &'a (dyn Fn(&[Answer]) -> Move + Send + Sync);
+
+/// What becomes of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Move {
+    /// It waits for more answers.
+    Stay,
+    /// It is handed to whoever calls, to be done until then.
+    Take(DateTime<Utc>),
+    End(Ending),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,8 +235,13 @@ const LOCK_REQUEST: Sql = Sql {
 
 const ANSWER: &str = "\
     INSERT INTO guarded_answers (request_id, seq, user_id, answer, answered_at) \
-    SELECT $1, COUNT(*) + 1, $2, $3, $4 FROM guarded_answers WHERE request_id = $1 \
-    HAVING COUNT(*) < $5";
+    SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4 FROM guarded_answers WHERE request_id = $1";
+
+/// Makes room for one more.
+const REPLACE: &str = "\
+    DELETE FROM guarded_answers WHERE request_id = $1 AND user_id = $2 \
+    AND seq = (SELECT MAX(seq) FROM guarded_answers WHERE request_id = $1 AND user_id = $2) \
+    AND (SELECT COUNT(*) FROM guarded_answers WHERE request_id = $1 AND user_id = $2) >= $3";
 
 const TAKE: &str = "\
     UPDATE guarded_requests SET state = 'running', run_until = $2 \
@@ -289,36 +310,39 @@ impl GuardedStore for Engine {
 
     async fn answers(&self, id: Uuid) -> Result<Vec<Answer>, StorageError> {
         let rows = self.fetch_all(query(ANSWERS).bind(id)).await?;
-        let answer = |row: &Row| {
-            Ok(Answer {
-                user: row.get("user_id")?,
-                answer: row.get("answer")?,
-                at: row.get("answered_at")?,
-            })
-        };
-        rows.iter().map(answer).collect()
+        rows.iter().map(read_answer).collect()
     }
 
-    async fn answer(&self, id: Uuid, answer: &Answer) -> Result<bool, StorageError> {
+    async fn answer(
+        &self,
+        id: Uuid,
+        answer: &Answer,
+        judge: Judge<'_>,
+    ) -> Result<Option<Move>, StorageError> {
         let mut tx = self.begin().await?;
         let open = tx.fetch_optional(query(LOCK_REQUEST).bind(id)).await?;
         if open.is_none() {
             tx.rollback().await?;
-            return Ok(false);
+            return Ok(None);
         }
+        let replace = query(REPLACE).bind(id).bind(answer.user);
+        tx.execute(replace.bind(MOST_ANSWERS)).await?;
         let add = query(ANSWER)
             .bind(id)
             .bind(answer.user)
             .bind(&answer.answer)
-            .bind(answer.at)
-            .bind(MOST_ANSWERS);
-        let added = tx.execute(add).await? == 1;
+            .bind(answer.at);
+        tx.execute(add).await?;
+        let rows = tx.fetch_all(query(ANSWERS).bind(id)).await?;
+        let answers: Vec<Answer> = rows.iter().map(read_answer).collect::<Result<_, _>>()?;
+        let to = judge(&answers);
+        match &to {
+            Move::Stay => {}
+            Move::Take(until) => drop(tx.execute(query(TAKE).bind(id).bind(*until)).await?),
+            Move::End(end) => drop(tx.execute(ending(id, RequestState::Open, end)).await?),
+        }
         tx.commit().await?;
-        Ok(added)
-    }
-
-    async fn take(&self, id: Uuid, until: DateTime<Utc>) -> Result<bool, StorageError> {
-        Ok(self.execute(query(TAKE).bind(id).bind(until)).await? == 1)
+        Ok(Some(to))
     }
 
     async fn take_over(
@@ -332,13 +356,7 @@ impl GuardedStore for Engine {
     }
 
     async fn end(&self, id: Uuid, from: RequestState, end: &Ending) -> Result<bool, StorageError> {
-        let end = query(END)
-            .bind(id)
-            .bind(from.as_str())
-            .bind(end.state.as_str())
-            .bind(end.outcome.as_deref())
-            .bind(end.at);
-        Ok(self.execute(end).await? == 1)
+        Ok(self.execute(ending(id, from, end)).await? == 1)
     }
 
     async fn set_message(
@@ -365,6 +383,23 @@ impl GuardedStore for Engine {
     async fn purge(&self, before: DateTime<Utc>) -> Result<u64, StorageError> {
         self.execute(query(PURGE).bind(before)).await
     }
+}
+
+fn ending(id: Uuid, from: RequestState, end: &Ending) -> Query {
+    query(END)
+        .bind(id)
+        .bind(from.as_str())
+        .bind(end.state.as_str())
+        .bind(end.outcome.as_deref())
+        .bind(end.at)
+}
+
+fn read_answer(row: &Row) -> Result<Answer, StorageError> {
+    Ok(Answer {
+        user: row.get("user_id")?,
+        answer: row.get("answer")?,
+        at: row.get("answered_at")?,
+    })
 }
 
 fn read(row: &Row) -> Result<GuardedRequest, StorageError> {

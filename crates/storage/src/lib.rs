@@ -33,7 +33,8 @@ mod contract;
 
 pub use error::{Outage, StorageError};
 pub use guarded::{
-    Answer, Ending, GuardedRequest, GuardedStore, MOST_ANSWERS, MOST_OPEN, NewRequest, RequestState,
+    Answer, Ending, GuardedRequest, GuardedStore, Judge, MOST_ANSWERS, MOST_OPEN, Move, NewRequest,
+    RequestState,
 };
 pub use guild::{GuildStore, UserRow, UserState, UserStore};
 pub use history::{HistoryRow, HistoryStore};

@@ -174,6 +174,13 @@ impl ActionFields {
     }
 }
 
+/// The first answer of a row of the policy, or what counts without one.
+pub(super) fn answer_of(fields: Option<&Fields>) -> Answer {
+    let answer = fields.and_then(|fields| fields.get("answer"));
+    let answer = answer.and_then(|answer| Answer::deserialize(answer).ok());
+    answer.unwrap_or_default()
+}
+
 /// The steps of a row; `None` when it cannot be read.
 pub(super) fn ladder_of(fields: &Fields) -> Option<Vec<Answer>> {
     let fields = ActionFields::deserialize(&Value::Object(fields.clone()));

@@ -11,7 +11,8 @@ use splashtail_permissions::Modifier;
 use super::service::NoIdentity;
 use super::{policy, weaker};
 use crate::settings::{
-    Column, Draft, Fields, Format, Kind, Operation, Rules, Setting, SettingsError, refuse,
+    Column, Draft, EntryChange, Format, Kind, Operation, Rules, Setting, SettingsError, Weaker,
+    refuse,
 };
 
 pub const POLICY: &str = "protection_policy";
@@ -21,7 +22,7 @@ pub(super) const MAINTENANCE: &str = "protection_maintenance";
 pub(super) const ACTIONS: &str = "limitactions";
 
 /// The key of the only row of [`POLICY`].
-const SERVER: &str = "server";
+pub(super) const SERVER: &str = "server";
 /// Longest time in which much is normal of somebody.
 const LONGEST_MAINTENANCE: TimeDelta = TimeDelta::hours(2);
 
@@ -311,8 +312,8 @@ impl Rules for OwnersOnly {
         }
     }
 
-    fn weakens(&self, before: Option<&Fields>, after: Option<&Fields>) -> Option<String> {
-        (self.weakens)(before, after)
+    fn weakens(&self, change: &EntryChange<'_>) -> Option<Weaker> {
+        (self.weakens)(change)
     }
 }
 

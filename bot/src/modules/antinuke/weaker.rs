@@ -2,18 +2,20 @@
 //! others have to agree to them.
 
 use serde_json::Value;
-use splashtail_antinuke::{Answer, Spans, default_points};
+use splashtail_antinuke::{Spans, default_points};
 
-use super::policy::{ladder_of, parse_limit, spans_of};
-use crate::settings::Fields;
+use super::policy::{answer_of, ladder_of, parse_limit, spans_of};
+use super::settings::{POLICY, SERVER};
+use crate::settings::{EntryChange, Fields, Gravity, GuildRows, Weaker};
 
-/// A line for people; `None`: nothing becomes weaker.
-pub(super) type Weakens = fn(Option<&Fields>, Option<&Fields>) -> Option<String>;
+/// `None`: nothing becomes weaker.
+pub(super) type Weakens = fn(&EntryChange<'_>) -> Option<Weaker>;
 
 const MODES: [&str; 3] = ["off", "dry_run", "on"];
 const ANSWERS: [&str; 3] = ["take_roles", "kick", "ban"];
 
-pub(super) fn policy(before: Option<&Fields>, after: Option<&Fields>) -> Option<String> {
+pub(super) fn policy(change: &EntryChange<'_>) -> Option<Weaker> {
+    let (before, after) = (change.before, change.after);
     let text = |fields: Option<&Fields>, column: &str, default: &'static str| {
         let value = fields.and_then(|fields| fields.get(column)?.as_str());
         value.unwrap_or(default).to_owned()
@@ -38,20 +40,23 @@ pub(super) fn policy(before: Option<&Fields>, after: Option<&Fields>) -> Option<
             false => format!("Alerts go to <#{there}>, no more to <#{here}>."),
         });
     }
-    (!lines.is_empty()).then(|| lines.join(" "))
+    let line = lines.join(" ");
+    (!line.is_empty()).then(|| Gravity::Off.of(line))
 }
 
-pub(super) fn trust(before: Option<&Fields>, after: Option<&Fields>) -> Option<String> {
+pub(super) fn trust(change: &EntryChange<'_>) -> Option<Weaker> {
+    let (before, after) = (change.before, change.after);
     let who = after.filter(|_| before.is_none())?.get("who")?.as_str()?;
     let who = match who.split_once('/') {
         Some(("user", id)) => format!("<@{id}>"),
         Some(("role", id)) => format!("Everybody with <@&{id}>"),
         _ => who.to_owned(),
     };
-    Some(format!("{who} is never stopped."))
+    Some(Gravity::Trust.of(format!("{who} is never stopped.")))
 }
 
-pub(super) fn limit(before: Option<&Fields>, after: Option<&Fields>) -> Option<String> {
+pub(super) fn limit(change: &EntryChange<'_>) -> Option<Weaker> {
+    let (before, after) = (change.before, change.after);
     let name = before.or(after)?.get("limit")?.as_str()?;
     let (kind, column) = parse_limit(name)?;
     let default = match kind {
@@ -64,27 +69,30 @@ pub(super) fn limit(before: Option<&Fields>, after: Option<&Fields>) -> Option<S
         .iter()
         .zip(after)
         .any(|(before, after)| after > *before);
-    higher.then(|| format!("The limit {name} is higher."))
+    higher.then(|| Gravity::Less.of(format!("The limit {name} is higher.")))
 }
 
-pub(super) fn actions(before: Option<&Fields>, after: Option<&Fields>) -> Option<String> {
+pub(super) fn actions(change: &EntryChange<'_>) -> Option<Weaker> {
+    let (before, after) = (change.before, change.after);
     let kind = before.or(after)?.get("limit_type")?.as_str()?;
-    let steps = |fields: Option<&Fields>| {
+    // Without an entry the first answer of the whole server counts.
+    let steps = |fields: Option<&Fields>, rows: &GuildRows| {
         let set = fields.and_then(ladder_of);
-        set.unwrap_or_else(|| Answer::default().ladder().to_vec())
+        set.unwrap_or_else(|| answer_of(rows.get(POLICY, SERVER)).ladder().to_vec())
     };
-    let (before, after) = (steps(before), steps(after));
+    let before = steps(before, change.rows_before);
+    let after = steps(after, change.rows_after);
     let softer = after.first() < before.first() || after.len() < before.len();
-    softer.then(|| format!("Less is done about too much {kind}."))
+    softer.then(|| Gravity::Less.of(format!("Less is done about too much {kind}.")))
 }
 
-pub(super) fn maintenance(before: Option<&Fields>, after: Option<&Fields>) -> Option<String> {
+pub(super) fn maintenance(change: &EntryChange<'_>) -> Option<Weaker> {
+    let (before, after) = (change.before, change.after);
     let after = after.filter(|after| before != Some(after))?;
     let actor = after.get("actor")?.as_str()?;
     let until = after.get("until").and_then(Value::as_str)?;
-    Some(format!(
-        "Some acts of <@{actor}> are not counted until {until}."
-    ))
+    let line = format!("Some acts of <@{actor}> are not counted until {until}.");
+    Some(Gravity::Trust.of(line))
 }
 
 #[cfg(test)]
@@ -94,7 +102,42 @@ mod tests {
     use super::*;
 
     fn weakens(of: Weakens, before: &Value, after: &Value) -> bool {
-        of(before.as_object(), after.as_object()).is_some()
+        weakens_among(of, (before, &json!(null)), (after, &json!(null)))
+    }
+
+    /// The entry, and the policy that is set.
+    fn weakens_among(of: Weakens, before: (&Value, &Value), after: (&Value, &Value)) -> bool {
+        let rows = |policy: &Value| {
+            let mut rows = GuildRows::default();
+            rows.set(POLICY, SERVER, policy.as_object().cloned());
+            rows
+        };
+        let (rows_before, rows_after) = (rows(before.1), rows(after.1));
+        let weaker = of(&EntryChange {
+            before: before.0.as_object(),
+            after: after.0.as_object(),
+            rows_before: &rows_before,
+            rows_after: &rows_after,
+        });
+        weaker.is_some()
+    }
+
+    #[test]
+    fn without_actions_of_its_own_a_type_has_the_servers_answer() {
+        let none = json!(null);
+        let ban = json!({"policy": "server", "mode": "on", "answer": "ban"});
+        let steps = |first: &str| json!({"limit_type": "ban", "first": first, "second": "nothing", "third": "nothing"});
+        let full = json!({"limit_type": "ban", "first": "kick", "second": "ban",
+                          "third": "take_roles"});
+        // The default alone would not be weaker: it takes roles first.
+        assert!(!weakens(actions, &none, &full));
+        assert!(weakens_among(actions, (&none, &ban), (&full, &ban)));
+        let hard = json!({"limit_type": "ban", "first": "ban", "second": "kick",
+                          "third": "take_roles"});
+        assert!(!weakens_among(actions, (&none, &ban), (&hard, &ban)));
+        assert!(weakens_among(actions, (&hard, &none), (&none, &none)));
+        assert!(!weakens_among(actions, (&full, &ban), (&none, &ban)));
+        assert!(weakens_among(actions, (&none, &ban), (&steps("ban"), &ban)));
     }
 
     #[test]

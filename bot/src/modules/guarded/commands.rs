@@ -45,10 +45,8 @@ async fn status(cx: Context<'_>) -> Result<(), BotError> {
                   owner turns them on with `/guarded set`."
             .to_owned(),
         true => format!(
-            "Guarded operations are **on**. A restore, a ban of more than {} people at once, \
-             weaker protection and trust in somebody need two trusted people within {} minutes, or \
-             the owner alone after {} hours.",
-            wanted.mass_ban_above,
+            "Guarded operations are **on**. A restore, weaker protection and trust in somebody need \
+             two trusted people within {} minutes, or the owner alone after {} hours.",
             rules::TOGETHER.num_minutes(),
             rules::ALONE.num_hours(),
         ),
@@ -114,9 +112,13 @@ async fn pending(cx: Context<'_>) -> Result<(), BotError> {
         message = message.content(format!("The newest {SHOWN}; {more} more wait."));
     }
     let mut rows = Vec::new();
+    let beside = open.len().min(SHOWN) - 1;
     for (place, request) in open.iter().take(SHOWN).enumerate() {
-        let shown = desk.shown(request, &circle).await?;
+        let shown = desk.shown(request, &circle, beside).await?;
         message = message.embed(shown.embed());
+        if let Some(whole) = shown.attachment(place + 1) {
+            message = message.attachment(whole);
+        }
         rows.push(shown.row(place + 1));
     }
     reply::answer(cx, message.components(rows)).await?;
@@ -128,10 +130,6 @@ async fn pending(cx: Context<'_>) -> Result<(), BotError> {
 async fn set(
     cx: Context<'_>,
     #[description = "Whether a second trusted person has to agree"] on: bool,
-    #[description = "Bans at once that need nobody else (default: 10)"]
-    #[min = 1]
-    #[max = 1000]
-    mass_ban_above: Option<i64>,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
@@ -139,9 +137,6 @@ async fn set(
     let mut fields = Fields::new();
     fields.insert("scope".to_owned(), json!(ENTRY));
     fields.insert("enabled".to_owned(), json!(on));
-    if let Some(above) = mass_ban_above {
-        fields.insert("mass_ban_above".to_owned(), json!(above));
-    }
     let configuration = &cx.data().configuration;
     configuration.set(&asked, GUARDED, &fields).await?;
     let mut lines = vec![match on {

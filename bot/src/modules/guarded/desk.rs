@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{ChannelId, GuildId, MessageId, UserId};
 use splashtail_core::telemetry::Chain;
-use splashtail_discord::{Discord, DiscordError, Lane, snowflake};
+use splashtail_discord::{Discord, DiscordError, Lane, Request, Upload, snowflake};
 use splashtail_storage::{
-    Answer, Ending, GuardedRequest, NewRequest, RequestState, Storage, StorageError,
+    Answer, Ending, GuardedRequest, Move, NewRequest, RequestState, Storage, StorageError,
 };
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::circle::{Circle, People};
 use super::operation::{Operation, Performed};
 use super::rules::{self, Heard, Standing, Word};
-use super::setting::{ENTRY, GUARDED, Wanted};
+use super::setting::Wanted;
 use super::text::{self, Shown};
 
 /// Whoever took a request is done with it by then, or somebody else goes on.
@@ -97,9 +97,7 @@ impl Desk {
     /// # Errors
     /// The database failed.
     pub async fn wanted(&self, guild: GuildId) -> Result<Wanted, StorageError> {
-        let read = self.storage.settings().read(guild, Some(GUARDED)).await?;
-        let row = read.rows.iter().find(|row| row.entry == ENTRY);
-        Ok(Wanted::of(row.and_then(|row| row.fields.as_object())))
+        Wanted::stored(&self.storage, guild).await
     }
 
     /// Asks the trusted set. Answers what the one who asked is told.
@@ -135,7 +133,8 @@ impl Desk {
         metrics::counter!("bot_guarded_requests_total", "operation" => ask.operation).increment(1);
         if circle.has(ask.by) {
             let agree = answer(ask.by, Word::Agree, now);
-            store.answer(request.id, &agree).await?;
+            // One alone is never enough.
+            store.answer(request.id, &agree, &|_| Move::Stay).await?;
         }
         let Some(stored) = store.get(request.id).await? else {
             return Err(AskError::Refused(UNKNOWN));
@@ -186,36 +185,36 @@ impl Desk {
                 return Ok("Only whoever asked and the owner can withdraw it.".to_owned());
             }
         }
-        if !store.answer(id, &answer(user, word, now)).await? {
-            return Ok(OVER.to_owned());
-        }
-        let ends = match word {
-            Word::Withdraw => Some(RequestState::Withdrawn),
-            // The others' refusals are heard, and the owner's ends it.
-            Word::Refuse if circle.is_owner(user) => Some(RequestState::Refused),
-            Word::Refuse | Word::Agree => None,
+        let judge = |answers: &[Answer]| {
+            if let Some(state) = rules::ended(answers, request.asked_by, &circle) {
+                return Move::End(self.ending(state, None));
+            }
+            match rules::judge(answers, &circle, now) {
+                Standing::Agreed(_) => Move::Take(now + TURN),
+                Standing::Waits { .. } => Move::Stay,
+            }
         };
-        if let Some(state) = ends {
-            self.drop(&request, state).await?;
-            return Ok("Nothing is done.".to_owned());
-        }
-        let answers = store.answers(id).await?;
-        let agreement = match rules::judge(&answers, &circle, now) {
-            Standing::Agreed(agreement) => agreement,
-            Standing::Waits { .. } => {
+        let given = answer(user, word, now);
+        Ok(match store.answer(id, &given, &judge).await? {
+            // By somebody else, at the same time.
+            None => OVER.to_owned(),
+            Some(Move::End(end)) => {
+                self.dropped(&request, end.state).await?;
+                "Nothing is done.".to_owned()
+            }
+            Some(Move::Take(_)) => {
+                info!(guild.id = %guild, request.id = %id, "agreed");
+                self.perform(&request).await?
+            }
+            Some(Move::Stay) => {
                 self.refresh(&request, &circle).await;
-                return Ok(match word {
+                match word {
                     Word::Agree => "Noted: you agree. It still waits for somebody else.",
                     _ => "Noted: you do not agree.",
                 }
-                .to_owned());
+                .to_owned()
             }
-        };
-        if !store.take(id, now + TURN).await? {
-            return Ok(OVER.to_owned());
-        }
-        info!(guild.id = %guild, request.id = %id, ?agreement, "agreed");
-        self.perform(&request).await
+        })
     }
 
     /// Carries out what was agreed to and was taken by us. Answers what came of it.
@@ -242,35 +241,49 @@ impl Desk {
         Ok(text)
     }
 
+    /// Ends a request whose time is over, as its answers say.
     pub(super) async fn expire(&self, request: &GuardedRequest) -> Result<(), StorageError> {
-        self.drop(request, RequestState::Expired).await
+        let store = self.storage.guarded();
+        let answers = store.answers(request.id).await?;
+        let circle = self.circle(request.guild).unwrap_or_default();
+        let state = rules::ended(&answers, request.asked_by, &circle);
+        let end = self.ending(state.unwrap_or(RequestState::Expired), None);
+        if store.end(request.id, RequestState::Open, &end).await? {
+            self.dropped(request, end.state).await?;
+        }
+        Ok(())
     }
 
-    async fn drop(
+    /// It has ended and will never be done.
+    async fn dropped(
         &self,
         request: &GuardedRequest,
         state: RequestState,
     ) -> Result<(), StorageError> {
         metrics::counter!("bot_guarded_ends_total", "state" => state.as_str()).increment(1);
-        let (store, end) = (self.storage.guarded(), self.ending(state, None));
-        if store.end(request.id, RequestState::Open, &end).await? {
-            if let Some(operation) = self.operation(&request.operation) {
-                operation.dropped(request).await;
-            }
-            self.show_again(request.id).await?;
+        if let Some(operation) = self.operation(&request.operation) {
+            operation.dropped(request).await;
         }
-        Ok(())
+        self.show_again(request.id).await
     }
 
-    /// A request as it is shown.
+    /// A request as it is shown, beside others in the same message.
     pub(super) async fn shown(
         &self,
         request: &GuardedRequest,
         circle: &Circle,
+        beside: usize,
     ) -> Result<Shown, StorageError> {
         let answers = self.storage.guarded().answers(request.id).await?;
         let name = self.name(request);
-        Ok(Shown::new(request, &answers, circle, name, self.now()))
+        Ok(Shown::new(
+            request,
+            &answers,
+            circle,
+            name,
+            self.now(),
+            beside,
+        ))
     }
 
     async fn show_again(&self, id: Uuid) -> Result<(), StorageError> {
@@ -286,7 +299,7 @@ impl Desk {
         let Some((channel, message)) = request.message else {
             return;
         };
-        let shown = match self.shown(request, circle).await {
+        let shown = match self.shown(request, circle, 0).await {
             Ok(shown) => shown,
             Err(error) => {
                 warn!(request.id = %request.id, error = %Chain(&error), "a request cannot be read");
@@ -311,10 +324,11 @@ impl Desk {
         circle: &Circle,
         here: Option<ChannelId>,
     ) -> Option<ChannelId> {
-        let shown = self.shown(request, circle).await.ok()?;
+        let shown = self.shown(request, circle, 0).await.ok()?;
         let body = shown.calling(circle, request.asked_by);
+        let file = shown.file();
         for channel in circle.alert_channel.into_iter().chain(here) {
-            match self.post_in(channel, request.id, &body).await {
+            match self.post_in(channel, request.id, &body, &file).await {
                 Ok(message) => {
                     if let Some(message) = message {
                         self.remember(request.id, (channel, message)).await;
@@ -340,6 +354,7 @@ impl Desk {
         channel: ChannelId,
         request: Uuid,
         body: &Value,
+        file: &Option<Upload>,
     ) -> Result<Option<MessageId>, DiscordError> {
         const REMEMBERED: Duration = Duration::from_secs(60);
         let mut body = body.clone();
@@ -348,7 +363,7 @@ impl Desk {
         body["enforce_nonce"] = true.into();
         let post = self.discord.post(format!("/channels/{channel}/messages"));
         let post = post.idempotent_within(REMEMBERED).longest_wait(LONGEST);
-        let message = post.json(&body).send().await?;
+        let message = with_file(post, &body, file).send().await?;
         Ok(snowflake::typed(&message["id"]))
     }
 
@@ -365,10 +380,10 @@ impl Desk {
             None => "there with `/guarded pending`".to_owned(),
         };
         tokio::spawn(async move {
-            let body = text::announcement(&request, &circle, desk.name(&request), &place);
+            let (body, file) = text::announcement(&request, &circle, desk.name(&request), &place);
             let others = circle.all().filter(|user| *user != request.asked_by);
             for user in others.take(TOLD) {
-                if let Err(error) = desk.write_to(user, &body).await {
+                if let Err(error) = desk.write_to(user, &body, &file).await {
                     // They may take no messages, or be a bot.
                     info!(user.id = %user, error = %Chain(&error), "somebody was not told in private");
                 }
@@ -376,7 +391,12 @@ impl Desk {
         });
     }
 
-    async fn write_to(&self, user: UserId, body: &Value) -> Result<(), DiscordError> {
+    async fn write_to(
+        &self,
+        user: UserId,
+        body: &Value,
+        file: &Option<Upload>,
+    ) -> Result<(), DiscordError> {
         let open = self.discord.post("/users/@me/channels").idempotent(true);
         let open = open
             .longest_wait(LONGEST)
@@ -386,7 +406,9 @@ impl Desk {
             return Ok(());
         };
         let post = self.discord.post(format!("/channels/{channel}/messages"));
-        post.longest_wait(LONGEST).json(body).send_empty().await
+        with_file(post.longest_wait(LONGEST), body, file)
+            .send_empty()
+            .await
     }
 
     fn operation(&self, id: &str) -> Option<&Arc<dyn Operation>> {
@@ -414,6 +436,13 @@ impl Desk {
     /// Until when whoever takes a request has to be done.
     pub(super) fn turn(&self) -> DateTime<Utc> {
         self.now() + TURN
+    }
+}
+
+fn with_file(post: Request, body: &Value, file: &Option<Upload>) -> Request {
+    match file {
+        Some(file) => post.form(body, std::slice::from_ref(file)),
+        None => post.json(body),
     }
 }
 

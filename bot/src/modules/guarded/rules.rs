@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use splashtail_core::ids::UserId;
-use splashtail_storage::{Answer, GuardedRequest};
+use splashtail_storage::{Answer, GuardedRequest, RequestState};
 
 use super::circle::Circle;
 
@@ -86,6 +86,19 @@ pub fn hears(word: Word, user: UserId, asker: UserId, circle: &Circle) -> Heard 
         (false, Word::Withdraw) => Heard::NotTheirs,
         (false, _) => Heard::NotTrusted,
     }
+}
+
+/// How a request ended by a word that is final: whoever asked, or the owner, takes it back, or the
+/// owner refuses. No agreement before or after it counts.
+pub fn ended(answers: &[Answer], asker: UserId, circle: &Circle) -> Option<RequestState> {
+    answers.iter().find_map(|answer| {
+        let is_owner = circle.is_owner(answer.user);
+        match Word::read(&answer.answer)? {
+            Word::Withdraw if is_owner || answer.user == asker => Some(RequestState::Withdrawn),
+            Word::Refuse if is_owner => Some(RequestState::Refused),
+            _ => None,
+        }
+    })
 }
 
 /// What the answers so far come to. `answers` are all of them, the oldest first. Whoever is not in the

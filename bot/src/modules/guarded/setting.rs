@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use splashtail_core::ids::GuildId;
+use splashtail_storage::{Storage, StorageError};
 
 use crate::settings::{
-    Column, Draft, Fields, Format, GuildRows, Kind, Operation, Rules, Setting, SettingsError,
-    refuse,
+    Column, Draft, EntryChange, Fields, Format, Gravity, GuildRows, Kind, Operation, Rules,
+    Setting, SettingsError, Weaker, refuse,
 };
 
 /// The setting's id.
 pub const GUARDED: &str = "guarded_operations";
 /// Its one entry.
 pub const ENTRY: &str = "server";
-/// Bans of one order that need nobody's agreement, unless something else is set.
-pub const MASS_BAN_ABOVE: i64 = 10;
-const MOST_BANS: i64 = 1000;
 
 pub fn setting() -> Setting {
     Setting {
@@ -45,18 +44,6 @@ pub fn setting() -> Setting {
                     Kind::Boolean,
                 )
             },
-            Column {
-                default: Some(Value::from(MASS_BAN_ABOVE)),
-                ..Column::new(
-                    "mass_ban_above",
-                    "Mass ban above",
-                    "Bans at once that need nobody else",
-                    Kind::Integer {
-                        min: 1,
-                        max: MOST_BANS,
-                    },
-                )
-            },
         ],
         operations: &Operation::ALL,
         max_entries: 1,
@@ -77,19 +64,12 @@ impl Rules for OwnersOnly {
         }
     }
 
-    fn weakens(&self, before: Option<&Fields>, after: Option<&Fields>) -> Option<String> {
-        let (before, after) = (Wanted::of(before), Wanted::of(after));
-        if !before.is_on {
-            return None;
-        }
-        match (after.is_on, after.mass_ban_above > before.mass_ban_above) {
-            (false, _) => Some("Guarded operations go off: one person alone is enough.".to_owned()),
-            (true, true) => Some(format!(
-                "Mass bans need nobody else up to {} people, so far {}.",
-                after.mass_ban_above, before.mass_ban_above
-            )),
-            (true, false) => None,
-        }
+    fn weakens(&self, change: &EntryChange<'_>) -> Option<Weaker> {
+        let (before, after) = (Wanted::of(change.before), Wanted::of(change.after));
+        (before.is_on && !after.is_on).then(|| Weaker {
+            gravity: Gravity::Off,
+            line: "Guarded operations go off: one person alone is enough.".to_owned(),
+        })
     }
 }
 
@@ -97,7 +77,6 @@ impl Rules for OwnersOnly {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     pub is_on: bool,
-    pub mass_ban_above: i64,
 }
 
 impl Wanted {
@@ -106,10 +85,17 @@ impl Wanted {
         let get = |column: &str| fields.and_then(|fields| fields.get(column));
         Self {
             is_on: get("enabled").and_then(Value::as_bool).unwrap_or(false),
-            mass_ban_above: get("mass_ban_above")
-                .and_then(Value::as_i64)
-                .unwrap_or(MASS_BAN_ABOVE),
         }
+    }
+
+    /// From the database itself.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn stored(storage: &Storage, guild: GuildId) -> Result<Self, StorageError> {
+        let read = storage.settings().read(guild, Some(GUARDED)).await?;
+        let row = read.rows.iter().find(|row| row.entry == ENTRY);
+        Ok(Self::of(row.and_then(|row| row.fields.as_object())))
     }
 
     pub fn by(rows: &GuildRows) -> Self {
@@ -123,25 +109,26 @@ mod tests {
 
     use super::*;
 
-    fn entry(enabled: bool, above: i64) -> Fields {
-        let fields = json!({"scope": ENTRY, "enabled": enabled, "mass_ban_above": above});
-        fields.as_object().cloned().unwrap()
-    }
-
     #[test]
-    fn going_off_or_up_is_weaker_and_nothing_else_is() {
-        let weakens = |before: Option<Fields>, after: Option<Fields>| {
-            OwnersOnly
-                .weakens(before.as_ref(), after.as_ref())
-                .is_some()
+    fn going_off_is_weaker_and_nothing_else_is() {
+        let entry = |enabled: bool| {
+            let fields = json!({"scope": ENTRY, "enabled": enabled, "mass_ban_above": 10});
+            fields.as_object().cloned()
         };
-        let on = || Some(entry(true, 10));
-        assert!(weakens(on(), Some(entry(false, 10))));
-        assert!(weakens(on(), None));
-        assert!(weakens(on(), Some(entry(true, 11))));
-        assert!(!weakens(on(), Some(entry(true, 9))));
-        assert!(!weakens(Some(entry(false, 10)), None));
-        assert!(!weakens(None, on()));
+        let rows = GuildRows::default();
+        let weakens = |before: Option<Fields>, after: Option<Fields>| {
+            let change = EntryChange {
+                before: before.as_ref(),
+                after: after.as_ref(),
+                rows_before: &rows,
+                rows_after: &rows,
+            };
+            OwnersOnly.weakens(&change).is_some()
+        };
+        assert!(weakens(entry(true), entry(false)));
+        assert!(weakens(entry(true), None));
+        assert!(!weakens(entry(false), None));
+        assert!(!weakens(None, entry(true)));
         assert!(!Wanted::of(None).is_on, "off by default");
     }
 }

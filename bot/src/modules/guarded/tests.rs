@@ -240,3 +240,83 @@ async fn the_same_is_asked_for_once() {
         .advance(TimeDelta::minutes(16).to_std().unwrap());
     assert_ne!(bench.ask(2).await, first, "that one is over");
 }
+
+#[tokio::test]
+async fn nobody_keeps_the_owner_from_refusing() {
+    let bench = Bench::new().await;
+    let request = bench.ask(2).await;
+    for _ in 0..100 {
+        bench.say(request, 2, Word::Agree).await;
+    }
+    assert_eq!(
+        bench.say(request, 1, Word::Refuse).await,
+        "Nothing is done."
+    );
+    assert_eq!(bench.state(request).await, RequestState::Refused);
+    assert_eq!(bench.done(), 0);
+    assert_eq!(bench.counted.dropped.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_final_word_that_ended_nothing_yet_still_does() {
+    let bench = Bench::new().await;
+    let request = bench.ask(2).await;
+    let store = bench.desk.storage.guarded();
+    // As a process left it that stopped between the word and the end.
+    let refuse = splashtail_storage::Answer {
+        user: user(1),
+        answer: Word::Refuse.as_str().to_owned(),
+        at: bench.desk.now(),
+    };
+    let stay = |_: &[splashtail_storage::Answer]| splashtail_storage::Move::Stay;
+    store.answer(request, &refuse, &stay).await.unwrap();
+    bench.say(request, 3, Word::Agree).await;
+    assert_eq!(bench.state(request).await, RequestState::Refused);
+    assert_eq!(bench.done(), 0);
+}
+
+/// What `docs/guarded.md` promises, and what stands behind it.
+#[tokio::test]
+async fn everything_that_the_docs_promise_is_guarded() {
+    use crate::settings::{EntryChange, GuildRows};
+
+    const DOCS: &str = include_str!("../../../../docs/guarded.md");
+    let foundation = foundation::for_tests().await;
+    let all = crate::modules::assemble::assemble(&crate::modules::all(&foundation)).unwrap();
+    let operations: Vec<_> = all.guarded.iter().map(|operation| operation.id()).collect();
+    let weakens = |setting: &str, before: serde_json::Value, after: serde_json::Value| {
+        let (_, setting) = all.registry.setting(setting).unwrap();
+        let rows = GuildRows::default();
+        let change = EntryChange {
+            before: before.as_object(),
+            after: after.as_object(),
+            rows_before: &rows,
+            rows_after: &rows,
+        };
+        let rules = setting.rules.as_ref().unwrap();
+        operations.contains(&"settings") && rules.weakens(&change).is_some()
+    };
+    let (_, promised) = DOCS.split_once("## What is guarded\n\n").unwrap();
+    let promised = promised.split("\n\n").next().unwrap();
+    for promise in promised.split("\n- ") {
+        let promise = promise.trim_start_matches("- ");
+        let is_kept = match promise.split([':', ',']).next().unwrap() {
+            "`/backups restore`" => operations.contains(&"restore"),
+            "settings that weaken protection" => weakens(
+                "protection_policy",
+                json!({"mode": "on"}),
+                json!({"mode": "off"}),
+            ),
+            "trust in somebody" => {
+                weakens("protection_trust", json!(null), json!({"who": "user/7"}))
+            }
+            "turning guarded operations off" => weakens(
+                "guarded_operations",
+                json!({"scope": "server", "enabled": true}),
+                json!(null),
+            ),
+            _ => false,
+        };
+        assert!(is_kept, "nothing guards: {promise}");
+    }
+}

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use poise::serenity_prelude as serenity;
 use serde_json::{Value, json};
-use serenity::{ButtonStyle, CreateActionRow, CreateButton, CreateEmbed};
+use serenity::{ButtonStyle, CreateActionRow, CreateAttachment, CreateButton, CreateEmbed};
 use splashtail_core::ids::UserId;
+use splashtail_discord::Upload;
 use splashtail_storage::{Answer, GuardedRequest, RequestState};
 use uuid::Uuid;
 
@@ -15,10 +16,14 @@ use crate::markdown::cut;
 
 /// First part of the custom ids of our buttons: `gd:<word>:<request>`.
 pub const PREFIX: &str = "gd";
-/// Lines of what it would do.
-const LINES: usize = 15;
-/// Characters of one.
+/// Characters of one line of what it would do.
 const LINE: usize = 300;
+/// Characters of a description (Discord documentation, "Embed Limits": 4096), with some to spare.
+const DESCRIPTION: usize = 4000;
+/// Characters of all embeds of a message (the same: 6000), with some to spare for titles.
+const ALL_EMBEDS: usize = 5400;
+/// What was answered is shown in full up to here, and outcomes.
+const OUTCOME: usize = 500;
 /// People who are called to a request.
 const CALLED: usize = 20;
 
@@ -28,40 +33,54 @@ pub struct Shown {
     text: String,
     is_open: bool,
     id: Uuid,
+    /// The whole list, where not all of it is in the text.
+    whole: Option<String>,
 }
 
 impl Shown {
+    /// `beside` others in the same message.
     pub fn new(
         request: &GuardedRequest,
         answers: &[Answer],
         circle: &Circle,
         name: &str,
         now: DateTime<Utc>,
+        beside: usize,
     ) -> Self {
         let mut lines: Vec<String> = Vec::new();
-        let told = request.summary.iter().take(LINES);
-        lines.extend(told.map(|line| format!("- {}", cut(line, LINE))));
-        let more = request.summary.len().saturating_sub(LINES);
-        if more > 0 {
-            lines.push(format!("- and {more} more"));
-        }
         let (by, at) = (request.asked_by, request.asked_at.timestamp());
         lines.push(format!("\nAsked for by <@{by}> <t:{at}:R>."));
-        lines.extend(heard(answers));
+        lines.extend(heard(answers, if beside == 0 { 10 } else { 3 }));
         let is_open = request.state == RequestState::Open;
         if is_open {
             lines.push(waits(request, answers, circle, now));
         }
         if let Some(outcome) = &request.outcome {
-            lines.push(format!("\n**{outcome}**"));
+            lines.push(format!("\n**{}**", cut(outcome, OUTCOME)));
         }
         lines.push(format!("\n`{}`", short(&request.digest)));
+        let rest = lines.join("\n");
+        let budget = DESCRIPTION.min(ALL_EMBEDS / (beside + 1));
+        let told = told(&request.summary, budget.saturating_sub(length(&rest)));
         Self {
             title: format!("{}: {name}", title(request.state)),
-            text: lines.join("\n"),
+            text: format!("{}{rest}", told.text),
             is_open,
             id: request.id,
+            whole: told.whole,
         }
+    }
+
+    /// The whole list as a file, where not all of it is in the text.
+    pub fn file(&self) -> Option<Upload> {
+        self.whole.as_deref().map(whole_file)
+    }
+
+    /// The same for an answer to a command, numbered as the embeds are.
+    pub fn attachment(&self, number: usize) -> Option<CreateAttachment> {
+        let whole = self.whole.as_deref()?;
+        let name = format!("request-{number}.txt");
+        Some(CreateAttachment::bytes(whole.to_owned().into_bytes(), name))
     }
 
     /// Called to when it is new.
@@ -140,9 +159,57 @@ const fn title(state: RequestState) -> &'static str {
     }
 }
 
-fn heard(answers: &[Answer]) -> Vec<String> {
-    const SHOWN: usize = 10;
-    let newest = answers.len().saturating_sub(SHOWN);
+/// As Discord counts, or more.
+fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+struct Told {
+    text: String,
+    whole: Option<String>,
+}
+
+/// What a request would do, as far as there is room for it.
+fn told(summary: &[String], room: usize) -> Told {
+    /// For the line that says that there is more.
+    const MORE: usize = 60;
+    let line = |text: &String| format!("- {}\n", cut(text, LINE));
+    let is_cut = |text: &String| text.chars().count() > LINE;
+    let all: String = summary.iter().map(line).collect();
+    if length(&all) <= room && !summary.iter().any(is_cut) {
+        return Told {
+            text: all,
+            whole: None,
+        };
+    }
+    let (mut text, mut shown, mut left) = (String::new(), 0, room.saturating_sub(MORE));
+    for next in summary.iter().map(line) {
+        let Some(rest) = left.checked_sub(length(&next)) else {
+            break;
+        };
+        left = rest;
+        text.push_str(&next);
+        shown += 1;
+    }
+    let more = summary.len() - shown;
+    if more > 0 {
+        text.push_str(&format!("- and **{more} more**: see the file\n"));
+    }
+    Told {
+        text,
+        whole: Some(summary.iter().map(|line| format!("{line}\n")).collect()),
+    }
+}
+
+fn whole_file(whole: &str) -> Upload {
+    Upload {
+        filename: "request.txt".to_owned(),
+        bytes: whole.to_owned().into(),
+    }
+}
+
+fn heard(answers: &[Answer], most: usize) -> Vec<String> {
+    let newest = answers.len().saturating_sub(most);
     let line = |answer: &Answer| {
         let (user, at) = (answer.user, answer.at.timestamp());
         let said = match Word::read(&answer.answer) {
@@ -195,19 +262,23 @@ fn short(digest: &str) -> &str {
     cut(digest, 12)
 }
 
-/// For somebody who is told in private.
-pub fn announcement(request: &GuardedRequest, circle: &Circle, name: &str, place: &str) -> Value {
+/// For somebody who is told in private, and the whole list where not all of it is in the text.
+pub fn announcement(
+    request: &GuardedRequest,
+    circle: &Circle,
+    name: &str,
+    place: &str,
+) -> (Value, Option<Upload>) {
     let server = crate::markdown::neutralise(&circle.name);
-    let lines = request.summary.iter().take(LINES);
-    let lines: Vec<String> = lines.map(|line| format!("- {}", cut(line, LINE))).collect();
-    let text = format!(
-        "<@{}> asks for it in **{server}**:\n{}\nAnswer {place}.",
-        request.asked_by,
-        lines.join("\n")
-    );
-    json!({"embeds": [{"title": format!("A second person has to agree: {name}"),
+    let head = format!("<@{}> asks for it in **{server}**:\n", request.asked_by);
+    let foot = format!("Answer {place}.");
+    let room = DESCRIPTION.saturating_sub(length(&head) + length(&foot));
+    let told = told(&request.summary, room);
+    let text = format!("{head}{}{foot}", told.text);
+    let body = json!({"embeds": [{"title": format!("A second person has to agree: {name}"),
                        "description": text, "color": colours::BLUE.0}],
-           "allowed_mentions": {"parse": []}})
+           "allowed_mentions": {"parse": []}});
+    (body, told.whole.as_deref().map(whole_file))
 }
 
 #[cfg(test)]
@@ -254,7 +325,7 @@ mod tests {
         }];
         let now = DateTime::UNIX_EPOCH;
         let open = request(RequestState::Open);
-        let shown = Shown::new(&open, &answers, &circle, "Restore a backup", now);
+        let shown = Shown::new(&open, &answers, &circle, "Restore a backup", now, 0);
         let body = shown.calling(&circle, open.asked_by);
         insta::assert_snapshot!(body["embeds"][0]["description"].as_str().unwrap(), @r"
         - 3 channels to delete
@@ -270,7 +341,45 @@ mod tests {
             body["components"][0]["components"][0]["custom_id"],
             "gd:agree:00000000000000000000000000000000"
         );
-        let done = Shown::new(&request(RequestState::Done), &[], &circle, "x", now);
+        let done = Shown::new(&request(RequestState::Done), &[], &circle, "x", now, 0);
         assert_eq!(done.body()["components"], json!([]));
+        assert_eq!(shown.file(), None);
+    }
+
+    #[test]
+    fn approvers_get_all_of_a_long_list_within_discords_limits() {
+        let circle = Circle::default();
+        let summary: Vec<String> = (0..200)
+            .map(|line| format!("{line} {}", "a long line ".repeat(20)))
+            .collect();
+        let long = GuardedRequest {
+            summary: summary.clone(),
+            outcome: Some("o".repeat(3000)),
+            ..request(RequestState::Open)
+        };
+        let answers: Vec<Answer> = (1..30)
+            .map(|by| Answer {
+                user: user(1_100_000_000_000_000_000 + by),
+                answer: "agree".to_owned(),
+                at: DateTime::UNIX_EPOCH,
+            })
+            .collect();
+        let size = |shown: &Shown| length(&shown.text) + length(&shown.title);
+        let now = DateTime::UNIX_EPOCH;
+        let shown = Shown::new(&long, &answers, &circle, "Weaken protection", now, 0);
+        assert!(length(&shown.text) <= 4096);
+        assert!(shown.text.starts_with("- 0 a long line"), "the worst first");
+        let file = String::from_utf8(shown.file().unwrap().bytes.to_vec()).unwrap();
+        assert_eq!(file.lines().collect::<Vec<_>>(), summary);
+        let five = Shown::new(&long, &answers, &circle, "Weaken protection", now, 4);
+        assert!(5 * size(&five) <= 6000, "{}", size(&five));
+        let (body, file) = announcement(&long, &circle, "Weaken protection", "here");
+        let text = body["embeds"][0]["description"].as_str().unwrap();
+        assert!(
+            length(text) <= 4096 && text.contains("see the file"),
+            "{text}"
+        );
+        let file = String::from_utf8(file.unwrap().bytes.to_vec()).unwrap();
+        assert_eq!(file.lines().count(), 200);
     }
 }

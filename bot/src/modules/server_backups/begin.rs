@@ -1,13 +1,14 @@
 //! Starting a task that waits for somebody's word.
 
 use serde_json::Map;
-use splashtail_core::ids::TaskId;
+use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::clients::ClientError;
 use splashtail_storage::TaskState;
 use tracing::warn;
 
 use super::{Backups, RESTORE_TASK};
+use crate::modules::guarded::Wanted;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Begun {
@@ -20,7 +21,23 @@ pub(super) enum Begun {
     Later,
 }
 
+const GUARDED: &str = "guarded operations are on by now, so others have to agree. Run `/backups \
+                       restore` again: they are asked.";
+
 impl Backups {
+    /// Starts a restore on one person's word, where that is enough at this moment: it may have been
+    /// planned when it was.
+    pub(super) async fn begin_alone(&self, guild: GuildId, task: TaskId) -> Begun {
+        match Wanted::stored(&self.storage, guild).await {
+            Ok(wanted) if wanted.is_on => Begun::Refused(GUARDED.to_owned()),
+            Ok(_) => self.begin(task).await,
+            Err(error) => {
+                warn!(job.id = %task, error = %Chain(&error), "a restore was not started yet");
+                Begun::Later
+            }
+        }
+    }
+
     /// Starts a restore that was only created so far. Repeating it changes nothing.
     pub(super) async fn begin(&self, task: TaskId) -> Begun {
         let begun = self.jobserver.execute_task(RESTORE_TASK, task, Map::new());
@@ -47,6 +64,63 @@ impl Backups {
                 warn!(job.id = %task, error = %Chain(&error), "a restore was not looked up");
                 Begun::Later
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+    use splashtail_core::ids::UserId;
+    use splashtail_storage::{Edit, NewChange, Written};
+
+    use super::*;
+    use crate::modules::foundation;
+    use crate::modules::guarded::{Circle, People};
+    use crate::modules::server_backups::ServerBackups;
+
+    struct Nobody;
+
+    impl People for Nobody {
+        fn circle(&self, _: GuildId) -> Option<Circle> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plan_from_before_the_guard_is_not_carried_out_by_one_person() {
+        let foundation = foundation::for_tests().await;
+        let backups = ServerBackups::new(&foundation, Arc::new(Nobody)).backups;
+        let guild = GuildId::new(1).unwrap();
+        let task: TaskId = "0f8fad5b-d9cb-469f-a165-70867728950e".parse().unwrap();
+        let before = backups.begin_alone(guild, task).await;
+        assert_eq!(before, Begun::Later, "there is no jobserver here");
+
+        let edits = [Edit {
+            setting: "guarded_operations".to_owned(),
+            entry: "server".to_owned(),
+            before: None,
+            after: Some(json!({"scope": "server", "enabled": true})),
+        }];
+        let guilds = foundation.storage.guilds();
+        guilds.ensure(guild, foundation.clock.now()).await.unwrap();
+        let settings = foundation.storage.settings();
+        let read = settings.read(guild, None).await.unwrap();
+        let on = NewChange {
+            guild,
+            decided_on: read.version,
+            by: UserId::new(1).unwrap(),
+            way: "command",
+            at: foundation.clock.now(),
+            undoes: None,
+            edits: &edits,
+        };
+        assert!(matches!(settings.write(&on).await.unwrap(), Written::At(_)));
+        match backups.begin_alone(guild, task).await {
+            Begun::Refused(why) => assert!(why.contains("others have to agree"), "{why}"),
+            begun => panic!("{begun:?}"),
         }
     }
 }

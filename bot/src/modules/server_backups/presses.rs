@@ -223,7 +223,11 @@ impl Backups {
             self.give_up(press, row).await;
             return "The plan is too old. Run `/backups restore` again.".to_owned();
         }
-        match self.begin(row.id).await {
+        let begun = match row.state {
+            TaskState::Pending => self.begin_alone(press.guild, row.id).await,
+            _ => self.begin(row.id).await,
+        };
+        match begun {
             Begun::Now => {
                 let board = match press.message {
                     Some(message) => Board::at(&self.discord, press.channel, message, self.api()),

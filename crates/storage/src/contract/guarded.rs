@@ -2,12 +2,13 @@ use splashtail_core::ids::{ChannelId, MessageId};
 use uuid::Uuid;
 
 use super::*;
-use crate::guarded::{Answer, Ending, MOST_ANSWERS, MOST_OPEN, NewRequest, RequestState};
+use crate::guarded::{Answer, Ending, MOST_ANSWERS, MOST_OPEN, Move, NewRequest, RequestState};
 
 contract!(
     requests_move_once_and_keep_every_answer,
     what_is_late_is_due_and_taken_over_by_one,
     open_requests_and_answers_are_bounded,
+    a_word_and_its_end_are_one,
 );
 
 fn request(id: u128, asked_ms: i64) -> NewRequest {
@@ -32,6 +33,14 @@ fn answer(by: u64, at_ms: i64) -> Answer {
     }
 }
 
+fn stay(_: &[Answer]) -> Move {
+    Move::Stay
+}
+
+fn take(_: &[Answer]) -> Move {
+    Move::Take(stored(100))
+}
+
 fn ending(state: RequestState) -> Ending {
     Ending {
         state,
@@ -50,14 +59,16 @@ async fn requests_move_once_and_keep_every_answer(storage: Storage) {
     assert_eq!(ids, [second.id, first.id], "newest first");
     assert!(store.list(guild(2), false, 9).await.unwrap().is_empty());
 
-    assert!(store.answer(first.id, &answer(10, 1)).await.unwrap());
-    assert!(store.answer(first.id, &answer(11, 2)).await.unwrap());
-    assert!(store.answer(first.id, &answer(10, 3)).await.unwrap());
+    for given in [answer(10, 1), answer(11, 2)] {
+        let heard = store.answer(first.id, &given, &stay).await.unwrap();
+        assert_eq!(heard, Some(Move::Stay));
+    }
     let at = (ChannelId::new(3).unwrap(), MessageId::new(4).unwrap());
     store.set_message(first.id, at).await.unwrap();
-    assert!(store.take(first.id, stored(100)).await.unwrap());
-    assert!(!store.take(first.id, stored(100)).await.unwrap(), "once");
-    assert!(!store.answer(first.id, &answer(12, 4)).await.unwrap());
+    let taken = store.answer(first.id, &answer(10, 3), &take).await.unwrap();
+    assert_eq!(taken, Some(Move::Take(stored(100))));
+    let again = store.answer(first.id, &answer(12, 4), &take).await.unwrap();
+    assert_eq!(again, None, "once");
     let answers = store.answers(first.id).await.unwrap();
     assert_eq!(answers, [answer(10, 1), answer(11, 2), answer(10, 3)]);
     let (open, running) = (RequestState::Open, RequestState::Running);
@@ -83,7 +94,8 @@ async fn what_is_late_is_due_and_taken_over_by_one(storage: Storage) {
     let (open, taken) = (request(1, 0), request(2, 0));
     assert!(store.ask(&open).await.unwrap());
     assert!(store.ask(&taken).await.unwrap());
-    assert!(store.take(taken.id, stored(100)).await.unwrap());
+    let word = store.answer(taken.id, &answer(10, 1), &take).await;
+    assert!(word.unwrap().is_some());
     assert!(store.due(stored(99), 9).await.unwrap().is_empty());
     let late = store.due(stored(100), 9).await.unwrap();
     assert_eq!((late.len(), late[0].id), (1, taken.id));
@@ -107,8 +119,35 @@ async fn open_requests_and_answers_are_bounded(storage: Storage) {
         ..more.clone()
     };
     assert!(store.ask(&elsewhere).await.unwrap());
-    for _ in 0..MOST_ANSWERS {
-        assert!(store.answer(more.id, &answer(1, 1)).await.unwrap());
+    for at in 0..3 * i64::from(MOST_ANSWERS) {
+        let heard = store.answer(more.id, &answer(1, at), &stay).await.unwrap();
+        assert_eq!(heard, Some(Move::Stay));
     }
-    assert!(!store.answer(more.id, &answer(2, 1)).await.unwrap());
+    let other = store.answer(more.id, &answer(2, 99), &stay).await.unwrap();
+    assert_eq!(other, Some(Move::Stay), "nobody is shut out by another");
+    let kept = store.answers(more.id).await.unwrap();
+    assert_eq!(kept.len(), MOST_ANSWERS as usize + 1);
+    assert_eq!(kept[0], answer(1, 0), "the first word");
+    let latest = answer(1, 3 * i64::from(MOST_ANSWERS) - 1);
+    assert_eq!(kept[kept.len() - 2..], [latest, answer(2, 99)]);
+}
+
+async fn a_word_and_its_end_are_one(storage: Storage) {
+    let store = storage.guarded();
+    let asked = request(1, 0);
+    assert!(store.ask(&asked).await.unwrap());
+    let refused = |answers: &[Answer]| {
+        assert_eq!(answers, [answer(10, 1)], "the word itself is judged, too");
+        Move::End(ending(RequestState::Refused))
+    };
+    let heard = store.answer(asked.id, &answer(10, 1), &refused).await;
+    assert_eq!(
+        heard.unwrap(),
+        Some(Move::End(ending(RequestState::Refused)))
+    );
+    let row = store.get(asked.id).await.unwrap().unwrap();
+    assert_eq!(row.state, RequestState::Refused);
+    let late = store.answer(asked.id, &answer(11, 2), &take).await.unwrap();
+    assert_eq!(late, None);
+    assert_eq!(store.answers(asked.id).await.unwrap().len(), 1);
 }

@@ -233,6 +233,10 @@ impl Transaction {
         self.0.fetch_optional(&query).await
     }
 
+    pub async fn fetch_all(&mut self, query: Query) -> Result<Vec<Row>, StorageError> {
+        self.0.fetch_all(&query).await
+    }
+
     /// # Errors
     /// Those of a connection that is lost or silent leave open whether it happened.
     pub async fn commit(mut self) -> Result<(), StorageError> {
