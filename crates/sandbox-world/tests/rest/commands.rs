@@ -138,6 +138,11 @@ fn commands_have_limits() {
             .collect();
         json!([{"type": 3, "name": "o", "description": "d", "choices": all}])
     };
+    let translated = |n: usize| {
+        let choice =
+            json!({"name": "c", "value": "c", "name_localizations": {"de": "ß".repeat(n)}});
+        json!([{"type": 3, "name": "o", "description": "d", "choices": [choice]}])
+    };
     let nested = |kind: u8, inner: Value| json!([{"type": kind, "name": "g", "description": "d", "options": inner}]);
     let sub = json!([{"type": 1, "name": "s", "description": "d"}]);
     // 25 options of 100 + 2..3 characters each come to less than 8000; with full choices to more.
@@ -187,6 +192,21 @@ fn commands_have_limits() {
         (
             "26 choices",
             command(json!({"options": choices(26)})),
+            false,
+        ),
+        (
+            "a translated choice of 100",
+            command(json!({"options": translated(100)})),
+            true,
+        ),
+        (
+            "a translated choice of 101",
+            command(json!({"options": translated(101)})),
+            false,
+        ),
+        (
+            "a translated name of 33",
+            command(json!({"name_localizations": {"de": "x".repeat(33)}})),
             false,
         ),
         (

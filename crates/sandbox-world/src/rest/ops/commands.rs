@@ -202,7 +202,8 @@ fn read(form: &mut Form<'_>, command: &mut Command, fresh: bool) {
         ),
     ] {
         if form.has(key) {
-            *slot = localizations(form, key);
+            let most = if key.starts_with("name") { 32 } else { 100 };
+            *slot = localizations(form, key, most);
         }
     }
     if form.has("default_member_permissions") {
@@ -310,7 +311,8 @@ fn option(part: &mut Form<'_>, depth: u8, out: &mut Vec<Value>) -> i64 {
     });
     for key in ["name_localizations", "description_localizations"] {
         if part.raw(key).is_some() {
-            json[key] = localizations(part, key);
+            let most = if key.starts_with("name") { 32 } else { 100 };
+            json[key] = localizations(part, key, most);
         }
     }
     if kind == 1 || kind == 2 {
@@ -374,7 +376,7 @@ fn read_choice(inner: &mut Form<'_>, kind: i64) -> Value {
     inner.require("value");
     let mut json = json!({"name": inner.text("name", 1..=100)});
     if inner.raw("name_localizations").is_some() {
-        json["name_localizations"] = localizations(inner, "name_localizations");
+        json["name_localizations"] = localizations(inner, "name_localizations", 100);
     }
     json["value"] = match inner.raw("value") {
         Some(Value::Number(n)) if matches!(kind, 4 | 10) => n.clone().into(),
@@ -388,8 +390,8 @@ fn read_choice(inner: &mut Form<'_>, kind: i64) -> Value {
     json
 }
 
-/// Texts by language.
-fn localizations(form: &mut Form<'_>, key: &str) -> Value {
+/// Texts by language, each as long as the text that it translates may be.
+fn localizations(form: &mut Form<'_>, key: &str, most: usize) -> Value {
     let Some(given) = form.raw(key) else {
         return Value::Null;
     };
@@ -405,7 +407,6 @@ fn localizations(form: &mut Form<'_>, key: &str) -> Value {
     let mut texts = Map::new();
     for language in map.keys() {
         if LOCALES.contains(&language.as_str()) {
-            let most = if key.starts_with("name") { 32 } else { 100 };
             if let Some(text) = part.text(language, 1..=most) {
                 texts.insert(language.clone(), text.into());
             }
