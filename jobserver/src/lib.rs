@@ -8,6 +8,7 @@ pub mod api;
 pub mod backup;
 mod carry_out;
 mod fields;
+mod guarded;
 pub mod local;
 mod look;
 mod metrics;
@@ -41,6 +42,7 @@ use tracing::info;
 
 use api::{App, Ready};
 use backup::CreateBackup;
+use guarded::GuardedServers;
 use objects::Objects;
 use prune::MessagePrune;
 use restore::RestoreBackup;
@@ -142,6 +144,7 @@ pub async fn serve_on(
     let engine = workshop
         .register(Engine::builder(storage.clone(), clock, data_key))
         .sweep(sweep)
+        .guard(GuardedServers(storage.clone()))
         .keep(keep(config.jobs.keep_days))
         .unreported(unreported)
         .capacity(u32::try_from(config.jobs.capacity).unwrap_or(u32::MAX))

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::deadline::{CallError, within};
+use crate::guard::Guard;
 use crate::held::{Held, Stop};
 use crate::job::{Job, Sweep};
 use crate::run::run_claimed;
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     /// How long a task, its log and what it left are kept after its end; `None` = for ever.
     pub keep: Option<Duration>,
     pub sweeps: Vec<Arc<dyn Sweep>>,
+    pub guard: Option<Arc<dyn Guard>>,
     pub unreported: Option<Unreported>,
     runner: String,
     capacity: u32,
@@ -71,6 +73,7 @@ impl Engine {
             timing: Timing::default(),
             keep: None,
             sweeps: Vec::new(),
+            guard: None,
             unreported: None,
             runner: format!("{}-{}", std::process::id(), TaskId::random()),
             capacity: DEFAULT_CAPACITY,
@@ -336,6 +339,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn sweep(mut self, sweep: impl Sweep) -> Self {
         self.0.sweeps.push(Arc::new(sweep));
+        self
+    }
+
+    /// Who is asked about orders that change a server; without one, nobody is.
+    #[must_use]
+    pub fn guard(mut self, guard: impl Guard) -> Self {
+        self.0.guard = Some(Arc::new(guard));
         self
     }
 

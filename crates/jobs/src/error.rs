@@ -154,6 +154,9 @@ pub enum EngineError {
     /// The guild has one already.
     #[error("server {guild} has such a task already: {by}")]
     SlotTaken { guild: GuildId, by: TaskId },
+    /// It would change a server, and this caller's word is not enough there.
+    #[error("{0}")]
+    Guarded(String),
     #[error("there is no task {0}")]
     NotFound(TaskId),
     #[error("task {0} has another name or owner")]
@@ -179,6 +182,7 @@ impl EngineError {
             Self::IdempotencyKey => "invalid_idempotency_key",
             Self::Prepare(PrepareError::Invalid { code, .. }) => code,
             Self::SlotTaken { .. } => "slot_taken",
+            Self::Guarded(_) => "guarded",
             Self::NotFound(_) => "not_found",
             Self::Mismatch(_) => "task_mismatch",
             Self::NotPending { .. } => "not_pending",

@@ -38,6 +38,12 @@ pub trait Job: Send + Sync + 'static {
         Priority::Interactive
     }
 
+    /// Whether a run of an order with these fields, as [`Job::prepare`] left them, changes its server:
+    /// an engine's [`crate::Guard`] is asked about such orders.
+    fn changes_server(&self, _fields: &Value) -> bool {
+        false
+    }
+
     /// Turns a caller's data into what is stored. Nothing is shared between calls: each gets a
     /// value of its own. Secrets move from the fields into [`Prepared::secret`].
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError>;

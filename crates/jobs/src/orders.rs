@@ -101,6 +101,7 @@ impl Engine {
         let idempotency = idempotency_key
             .map(|key| {
                 if usable(&key) {
+                    let client = client.clone();
                     Ok(Idempotency { client, key })
                 } else {
                     Err(EngineError::IdempotencyKey)
@@ -117,6 +118,8 @@ impl Engine {
             return Ok(response(first));
         }
         let prepared = job.prepare(data).await?;
+        self.admit(&client, job, prepared.owner, &prepared.fields)
+            .await?;
         let id = TaskId::random();
         let wrapped = prepared
             .secret
@@ -160,11 +163,17 @@ impl Engine {
     }
 
     /// Starts a task that was created without being run. `data`, when it is not empty, must belong
-    /// to the same owner; what runs are the options that were stored.
+    /// to the same owner; what runs are the options that were stored. `client`: who starts it.
     ///
     /// # Errors
     /// There is no such task, it is another's, or it is not pending.
-    pub async fn execute(&self, name: &str, id: TaskId, data: Value) -> Result<(), EngineError> {
+    pub async fn execute(
+        &self,
+        client: &str,
+        name: &str,
+        id: TaskId,
+        data: Value,
+    ) -> Result<(), EngineError> {
         let job = self.job(name)?;
         let (tasks, now) = (self.inner.storage.tasks(), self.inner.clock.now());
         let row = tasks.get(id, now).await?.ok_or(EngineError::NotFound(id))?;
@@ -182,6 +191,7 @@ impl Engine {
                 state: row.state,
             });
         }
+        self.admit(client, job, row.owner, &row.fields).await?;
         match tasks.start(id, now).await? {
             Start::Started(_) => {
                 self.hint(id);
@@ -240,6 +250,23 @@ impl Engine {
         tasks.delete(id).await?;
         tracing::info!(job.id = %id, job.name = %row.name, "deleted on request");
         Ok(())
+    }
+
+    /// # Errors
+    /// The order would change a server, and the guard does not take this client's word for it.
+    pub(crate) async fn admit(
+        &self,
+        client: &str,
+        job: &dyn Job,
+        owner: Owner,
+        fields: &Value,
+    ) -> Result<(), EngineError> {
+        match &self.inner.guard {
+            Some(guard) if job.changes_server(fields) => {
+                guard.admit(client, job.name(), owner).await
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn job(&self, name: &str) -> Result<&dyn Job, EngineError> {

@@ -33,16 +33,19 @@ pub struct NewSchedule {
 }
 
 impl Engine {
-    /// Stores a schedule whose orders are valid today. One order is made for all times that were
+    /// Stores a schedule of this client whose orders are valid today. One order is made for all times that were
     /// missed.
     ///
     /// # Errors
     /// The order or the times are not usable, or the server has [`MOST_SCHEDULES`] already.
-    pub async fn schedule(&self, new: NewSchedule) -> Result<Schedule, EngineError> {
+    pub async fn schedule(&self, client: &str, new: NewSchedule) -> Result<Schedule, EngineError> {
         let invalid = |code: &str, text: String| {
             EngineError::from(PrepareError::invalid(code.to_owned(), text))
         };
-        let prepared = self.job(&new.name)?.prepare(new.data.clone()).await?;
+        let job = self.job(&new.name)?;
+        let prepared = job.prepare(new.data.clone()).await?;
+        self.admit(client, job, prepared.owner, &prepared.fields)
+            .await?;
         if prepared.secret.is_some() {
             let text = "a schedule keeps no password".to_owned();
             return Err(invalid("secret_in_schedule", text));

@@ -134,7 +134,9 @@ async fn order_one(engine: &Engine, due: &Due) -> Result<(), CallError> {
 fn is_final(error: &EngineError) -> bool {
     matches!(
         error,
-        EngineError::Prepare(PrepareError::Invalid { .. }) | EngineError::SlotTaken { .. }
+        EngineError::Prepare(PrepareError::Invalid { .. })
+            | EngineError::SlotTaken { .. }
+            | EngineError::Guarded(_)
     )
 }
 

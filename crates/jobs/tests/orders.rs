@@ -149,24 +149,27 @@ async fn executing_asks_for_the_same_task_still_pending() {
 
     let fields = json!({"ServerID": 1});
     let other_name = engine
-        .execute("nonsense", id, fields.clone())
+        .execute("bot", "nonsense", id, fields.clone())
         .await
         .unwrap_err();
     assert_eq!(other_name.code(), "unknown_task");
     let unknown = engine
-        .execute(NAME, TaskId::random(), fields.clone())
+        .execute("bot", NAME, TaskId::random(), fields.clone())
         .await
         .unwrap_err();
     assert_eq!(unknown.code(), "not_found");
     let other_owner = engine
-        .execute(NAME, id, json!({"ServerID": 2}))
+        .execute("bot", NAME, id, json!({"ServerID": 2}))
         .await
         .unwrap_err();
     assert_eq!(other_owner.code(), "task_mismatch");
-    engine.execute(NAME, id, fields.clone()).await.unwrap();
+    engine
+        .execute("bot", NAME, id, fields.clone())
+        .await
+        .unwrap();
     world.until_ended(id).await;
     // The original ran a finished task again.
-    let again = engine.execute(NAME, id, fields).await.unwrap_err();
+    let again = engine.execute("bot", NAME, id, fields).await.unwrap_err();
     assert_eq!(again.code(), "not_pending");
     assert_eq!(world.row(id).await.state, TaskState::Completed);
     running.abort();

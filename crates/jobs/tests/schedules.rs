@@ -56,7 +56,7 @@ async fn a_success_makes_the_oldest_go_with_what_it_left() {
     let world = World::new().await;
     let job = idle_job();
     let engine = world.engine(&job);
-    let stored = engine.schedule(monthly()).await.unwrap();
+    let stored = engine.schedule("bot", monthly()).await.unwrap();
     assert!(stored.next_at.is_some());
     let running = engine.start(CancellationToken::new());
     let mut last = None;
@@ -83,7 +83,7 @@ async fn a_failure_is_noted_with_its_reason() {
         Box::pin(async { Err(JobError::permanent("no_view", "The bot may see nothing")) })
     });
     let engine = world.engine(&job);
-    let stored = engine.schedule(monthly()).await.unwrap();
+    let stored = engine.schedule("bot", monthly()).await.unwrap();
     let running = engine.start(CancellationToken::new());
     world.pass(32 * DAY).await;
     settled(&world, None).await;
@@ -99,7 +99,7 @@ async fn what_cannot_be_scheduled_is_refused_by_name() {
     let world = World::new().await;
     let engine = world.engine(&idle_job());
     let refused = async |new: NewSchedule| {
-        let error = engine.schedule(new).await.unwrap_err();
+        let error = engine.schedule("bot", new).await.unwrap_err();
         error.code().to_owned()
     };
     let with = |cron: &str| NewSchedule {
@@ -116,10 +116,10 @@ async fn what_cannot_be_scheduled_is_refused_by_name() {
     assert_eq!(refused(secret).await, "secret_in_schedule");
 
     let first = monthly();
-    let stored: Schedule = engine.schedule(first.clone()).await.unwrap();
-    assert_eq!(engine.schedule(first).await.unwrap(), stored, "once");
+    let stored: Schedule = engine.schedule("bot", first.clone()).await.unwrap();
+    assert_eq!(engine.schedule("bot", first).await.unwrap(), stored, "once");
     for _ in 1..MOST_SCHEDULES {
-        engine.schedule(monthly()).await.unwrap();
+        engine.schedule("bot", monthly()).await.unwrap();
     }
     assert_eq!(refused(monthly()).await, "too_many_schedules");
     let other = GuildId::new(8).unwrap();

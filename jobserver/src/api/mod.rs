@@ -1,6 +1,6 @@
 //! The control API: `POST /ipc/{name}` and `GET /tasks/{id}/log`, signed.
 
-mod guarded;
+mod order;
 mod watch;
 
 use std::sync::{Arc, OnceLock};
@@ -117,13 +117,13 @@ async fn call(
 ) -> Response {
     let (label, answer) = match name.as_str() {
         "create_task" => ("create_task", create(&app, caller, &body).await),
-        "execute_task" => ("execute_task", execute(&app, &body).await),
+        "execute_task" => ("execute_task", execute(&app, caller, &body).await),
         "cancel_task" => ("cancel_task", cancel(&app, &body).await),
         "plan_task" => ("plan_task", plan(&app, caller, &body).await),
         "get_task" => ("get_task", watch::get(&app, &body).await),
         "list_tasks" => ("list_tasks", watch::list(&app, &body).await),
         "delete_task" => ("delete_task", delete(&app, &body).await),
-        "put_schedule" => ("put_schedule", put_schedule(&app, &body).await),
+        "put_schedule" => ("put_schedule", put_schedule(&app, caller, &body).await),
         "remove_schedule" => ("remove_schedule", remove_schedule(&app, &body).await),
         _ => (
             "unknown",
@@ -142,9 +142,8 @@ type Answer = Result<Response, ErrorResponse>;
 
 async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let args = arguments(body)?;
-    let data = data(&args)?;
+    let data = Value::Object(data(&args)?);
     let name = text(&args, "name")?;
-    guarded::check(&caller.client, &name, &data, &app.ready()?.storage).await?;
     let request = CreateRequest {
         execute: flag(&args, "execute")?,
         idempotency_key: optional_text(&args, "idempotency_key")?,
@@ -158,25 +157,13 @@ async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
 /// changed, whatever the options say. It runs at once.
 async fn plan(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let args = arguments(body)?;
-    let (name, mut data) = (text(&args, "name")?, data(&args)?);
+    let (name, data) = (text(&args, "name")?, data(&args)?);
     if !PLANNED.contains(&name.as_str()) {
         let kinds = PLANNED.join(" and ");
         let message = format!("there are plans of {kinds}, not of {name:?}");
         return Err(bad("nothing_to_plan", message));
     }
-    let options = data
-        .as_object_mut()
-        .map(|data| {
-            let named = data
-                .keys()
-                .find(|name| name.eq_ignore_ascii_case("Options"));
-            let named = named.cloned().unwrap_or_else(|| "Options".to_owned());
-            data.entry(named).or_insert_with(|| json!({}))
-        })
-        .and_then(Value::as_object_mut)
-        .ok_or_else(|| bad("invalid_option", "Options must be an object"))?;
-    options.retain(|name, _| !name.eq_ignore_ascii_case("DryRun"));
-    options.insert("DryRun".to_owned(), true.into());
+    let data = Value::Object(order::dry(data)?);
     let request = CreateRequest {
         idempotency_key: optional_text(&args, "idempotency_key")?,
         ..CreateRequest::new(&caller.client, &name, data)
@@ -185,18 +172,18 @@ async fn plan(app: &App, caller: Caller, body: &[u8]) -> Answer {
     Ok(Json(json!({"tcr": created})).into_response())
 }
 
-fn data(args: &Map<String, Value>) -> Result<Value, ErrorResponse> {
-    let data = fields::get(args, "data");
-    let data = data.filter(|data| data.as_object().is_some_and(|data| !data.is_empty()));
-    data.cloned().ok_or_else(|| {
-        bad(
+/// The fields of an order, in the one form in which they are checked and carried out.
+fn data(args: &Map<String, Value>) -> Result<Map<String, Value>, ErrorResponse> {
+    match fields::get(args, "data") {
+        Some(Value::Object(data)) if !data.is_empty() => order::canonical(data.clone()),
+        _ => Err(bad(
             "invalid_args",
             "args.data must be an object with the fields",
-        )
-    })
+        )),
+    }
 }
 
-async fn execute(app: &App, body: &[u8]) -> Answer {
+async fn execute(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let mut args = arguments(body)?;
     let (name, id) = (text(&args, "name")?, task_id(&args)?);
     // What is left are the task's own fields.
@@ -207,7 +194,12 @@ async fn execute(app: &App, body: &[u8]) -> Answer {
     });
     app.ready()?
         .engine
-        .execute(&name, id, Value::Object(args))
+        .execute(
+            &caller.client,
+            &name,
+            id,
+            Value::Object(order::canonical(args)?),
+        )
         .await
         .map_err(refusal)?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -228,14 +220,18 @@ async fn delete(app: &App, body: &[u8]) -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn put_schedule(app: &App, body: &[u8]) -> Answer {
+async fn put_schedule(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let args = Value::Object(arguments(body)?);
     let order: ScheduleOrder = serde_json::from_value(args)
         .map_err(|error| bad("invalid_args", format!("args: {error}")))?;
+    let data = match order.data {
+        Value::Object(data) => Value::Object(order::canonical(data)?),
+        other => other,
+    };
     let schedule = NewSchedule {
         id: order.schedule_id,
         name: order.name,
-        data: order.data,
+        data,
         cron: order.cron,
         jitter: Duration::from_millis(order.jitter_ms),
         keep: Keep {
@@ -244,7 +240,7 @@ async fn put_schedule(app: &App, body: &[u8]) -> Answer {
         },
         actor: order.actor,
     };
-    let stored = app.ready()?.engine.schedule(schedule).await;
+    let stored = app.ready()?.engine.schedule(&caller.client, schedule).await;
     stored.map_err(refusal)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -328,6 +324,7 @@ fn refusal(error: EngineError) -> ErrorResponse {
         | EngineError::Mismatch(_) => StatusCode::BAD_REQUEST,
         EngineError::NotFound(_) => StatusCode::NOT_FOUND,
         EngineError::SlotTaken { .. }
+        | EngineError::Guarded(_)
         | EngineError::NotPending { .. }
         | EngineError::NotEnded { .. } => StatusCode::CONFLICT,
         EngineError::NotDeleted(_) => {

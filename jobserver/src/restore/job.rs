@@ -62,6 +62,10 @@ impl Job for RestoreBackup {
         WEIGHT
     }
 
+    fn changes_server(&self, fields: &Value) -> bool {
+        fields["Options"]["DryRun"] != true
+    }
+
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
         let most = self.backup.plan.max_body_size;
         let cdn = self.discord.cdn_base().as_str();

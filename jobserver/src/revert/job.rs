@@ -49,6 +49,10 @@ impl Job for RevertIncident {
         CreateBackup::NAME
     }
 
+    fn changes_server(&self, fields: &Value) -> bool {
+        fields["DryRun"] != true
+    }
+
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
         let fields = options::parse(&data)
             .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;

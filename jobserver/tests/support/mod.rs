@@ -246,10 +246,20 @@ impl Jobserver {
 
     /// A signed call with any body; status and body of the answer.
     pub async fn call(&self, name: &str, body: impl Into<Vec<u8>>) -> (u16, Value) {
+        self.call_as("bot", name, body).await
+    }
+
+    /// The same, of another client.
+    pub async fn call_as(
+        &self,
+        client: &str,
+        name: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> (u16, Value) {
         let url = self.url.join(&format!("/ipc/{name}")).unwrap();
         let http = reqwest::Client::new();
         let mut request = http.post(url).body(body.into()).build().unwrap();
-        self.signer("bot").sign(&mut request).unwrap();
+        self.signer(client).sign(&mut request).unwrap();
         let answer = http.execute(request).await.unwrap();
         let status = answer.status().as_u16();
         (status, answer.json().await.unwrap_or_default())
