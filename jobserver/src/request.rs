@@ -2,7 +2,8 @@
 //! channels that its caller knows of; and every reason why one is refused.
 
 use serde_json::{Map, Value};
-use splashtail_core::ids::{ChannelId, GuildId};
+use splashtail_core::ids::{ChannelId, GuildId, UserId};
+use splashtail_discord::permissions::bits;
 
 use crate::backup::coverage::KnownChannel;
 use crate::fields;
@@ -51,6 +52,8 @@ pub enum InvalidRequest {
     KnownChannels(String),
     #[error("CallerPermissions is not valid: it must be a set of permissions in decimal, as text")]
     CallerPermissions,
+    #[error("CallerID is not valid: it must be the id of a user")]
+    CallerId,
     #[error(
         "only the server's owner and administrators may restore a file: nobody knows who made it. \
          Give the id of a backup of this server instead"
@@ -75,6 +78,7 @@ impl InvalidRequest {
             Self::NoSource | Self::Source => "invalid_backup_source",
             Self::KnownChannels(_) => "invalid_known_channels",
             Self::CallerPermissions => "invalid_caller_permissions",
+            Self::CallerId => "invalid_caller_id",
             Self::ForeignFile => "file_not_allowed",
             Self::PasswordTooLong { .. } => "password_too_long",
         }
@@ -88,26 +92,58 @@ impl InvalidRequest {
     }
 }
 
+/// Who is behind an order, as the daemon that passes it on tells: nobody says it of themselves. What
+/// is not told is nobody and nothing. Each kind goes by it in its own way: a backup shows what the bot
+/// sees to whoever may order one, a restore gives nobody more than its caller has, and a prune deletes
+/// only where its caller may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// In the server as a whole; its owner has every one.
+    pub permissions: u64,
+    pub user: Option<UserId>,
+}
+
+impl Caller {
+    /// # Errors
+    /// What is told is not readable.
+    pub fn read(data: &Map<String, Value>) -> Result<Self, InvalidRequest> {
+        let permissions = match fields::get(data, "CallerPermissions") {
+            None => 0,
+            Some(set) => set
+                .as_str()
+                .and_then(|set| set.parse::<u64>().ok())
+                .ok_or(InvalidRequest::CallerPermissions)?,
+        };
+        let user = fields::get(data, "CallerID").map(|user| serde_json::from_value(user.clone()));
+        let user = user.transpose().map_err(|_| InvalidRequest::CallerId)?;
+        Ok(Self { permissions, user })
+    }
+
+    /// Whether no channel is closed to them.
+    pub const fn is_administrator(self) -> bool {
+        self.permissions & bits::ADMINISTRATOR != 0
+    }
+}
+
 /// What every order has.
 #[derive(Debug)]
-pub struct Head<'d> {
-    /// All fields.
-    pub data: &'d Map<String, Value>,
+pub struct Head {
     pub server_id: GuildId,
+    pub caller: Caller,
     /// Under the names that were asked for.
     pub options: Map<String, Value>,
     pub password: Option<Password>,
     pub known_channels: Vec<KnownChannel>,
 }
 
-impl<'d> Head<'d> {
+impl Head {
     /// Names match whatever their case, unknown ones are ignored. `password`: the option that has
     /// it.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn read(
-        data: &'d Value,
+        data: &Value,
         names: &[&'static str],
         password: &'static str,
     ) -> Result<Self, InvalidRequest> {
@@ -132,8 +168,8 @@ impl<'d> Head<'d> {
             Some(_) => return Err(InvalidRequest::option(password, "it must be text")),
         };
         Ok(Self {
-            data,
             server_id,
+            caller: Caller::read(data)?,
             options,
             password,
             known_channels: known_channels(fields::get(data, "KnownChannels"))?,

@@ -14,8 +14,14 @@ const SPAMMER: &str = "1100000000000000013";
 const OTHER: &str = "1100000000000000014";
 
 async fn order(server: &Jobserver, world: &World, options: Value) -> TaskId {
-    let data = json!({"ServerID": GUILD, "Options": options,
-                      "KnownChannels": world.known_channels().await});
+    order_by(server, world, json!({"CallerPermissions": "8"}), options).await
+}
+
+async fn order_by(server: &Jobserver, world: &World, caller: Value, options: Value) -> TaskId {
+    let mut data = json!({"ServerID": GUILD, "Options": options,
+                          "KnownChannels": world.known_channels().await});
+    let told = data.as_object_mut().unwrap();
+    told.extend(caller.as_object().unwrap().clone());
     let client = server.client();
     let created = client.create_task("message_prune", data, true, None).await;
     created.unwrap().task_id
@@ -150,6 +156,43 @@ async fn without_manage_messages_nothing_is_begun() {
     assert_eq!(last.extra["code"], "missing_permissions", "{last:?}");
     assert!(last.msg.contains("Manage Messages"), "{last:?}");
     assert_eq!(world.effects().await, 0);
+}
+
+/// The bot may delete everywhere; whoever orders it may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_where_the_caller_may_not_delete() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let general = channel(&world, "general").await;
+    let path = format!("/guilds/{GUILD}/channels");
+    let closed = json!({"name": "closed", "type": 0});
+    let closed = world.rest(OWNER, "POST", &path, closed).await["id"].clone();
+    let closed = closed.as_str().unwrap();
+    let path = format!("/guilds/{GUILD}/roles");
+    let role = json!({"name": "Sweepers", "permissions": (1_u64 << 13).to_string()});
+    let role = world.rest(OWNER, "POST", &path, role).await["id"].clone();
+    let role = role.as_str().unwrap();
+    let path = format!("/guilds/{GUILD}/members/{OTHER}/roles/{role}");
+    world.rest(OWNER, "PUT", &path, Value::Null).await;
+    let path = format!("/channels/{closed}/permissions/{role}");
+    let deny = json!({"type": 0, "allow": "0", "deny": (1_u64 << 13).to_string()});
+    world.rest(OWNER, "PUT", &path, deny).await;
+    let open = post(&world, SPAMMER, &general, "spam").await;
+    post(&world, SPAMMER, closed, "spam").await;
+
+    let options = json!({"UserID": SPAMMER, "PruneFrom": "1h"});
+    let caller = json!({"CallerID": OTHER, "CallerPermissions": (1_u64 << 13).to_string()});
+    let id = order_by(&server, &world, caller, options.clone()).await;
+    let report = server.document(id).await;
+    assert_eq!(report.as_object().unwrap().len(), 1, "{report}");
+    assert_eq!(ids(&report[&general]), [open]);
+    assert_eq!(newest(&world, closed, "").await.len(), 1);
+
+    let stranger = json!({"CallerID": "1100000000000999999", "CallerPermissions": "8192"});
+    let id = order_by(&server, &world, stranger, options).await;
+    assert_eq!(server.ended(id).await.state, TaskState::Failed);
+    let last = server.log(id).await.pop().unwrap();
+    assert_eq!(last.extra["code"], "missing_permissions", "{last:?}");
 }
 
 /// What one jobserver deleted, its successor reports; and it deletes nothing else.

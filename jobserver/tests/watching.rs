@@ -144,7 +144,8 @@ async fn tasks_are_shown_to_those_who_sign() {
 async fn a_plan_is_a_dry_run() {
     let setup = setup();
     let server = setup.start().await;
-    let data = json!({"ServerID": GUILD.to_string(), "options": {"dryrun": false}});
+    let data = json!({"ServerID": GUILD.to_string(), "CallerPermissions": "8",
+                      "options": {"dryrun": false}});
     let (status, planned) = call(
         &server,
         "plan_task",

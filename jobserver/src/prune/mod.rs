@@ -7,6 +7,7 @@
 mod filter;
 mod job;
 mod options;
+mod rights;
 mod run;
 mod walk;
 

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use splashtail_core::ids::{ChannelId, GuildId};
+use splashtail_core::ids::{ChannelId, GuildId, UserId};
 
 use super::filter::{Filter, Trait};
 use crate::backup::coverage::KnownChannel;
 use crate::backup::options::{self as backup};
 use crate::fields;
-use crate::request::known_channels;
+use crate::request::{Caller, InvalidRequest, known_channels};
 
 /// Most messages of one order.
 pub const TOTAL_MAX_MESSAGES: u32 = 1000;
@@ -88,6 +88,22 @@ pub struct Fields {
     pub options: Options,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_channels: Vec<KnownChannel>,
+    /// What whoever ordered it may do in the server as a whole. Administrators delete wherever the
+    /// bot may.
+    #[serde(default)]
+    pub caller_permissions: u64,
+    /// All others only where this user may.
+    #[serde(rename = "CallerID", default, skip_serializing_if = "Option::is_none")]
+    pub caller_id: Option<UserId>,
+}
+
+impl Fields {
+    pub const fn caller(&self) -> Caller {
+        Caller {
+            permissions: self.caller_permissions,
+            user: self.caller_id,
+        }
+    }
 }
 
 /// Why a request was refused.
@@ -113,12 +129,20 @@ pub enum InvalidOptions {
     },
     #[error("KnownChannels is not valid: {0}")]
     KnownChannels(String),
+    #[error(transparent)]
+    Caller(#[from] InvalidRequest),
+    #[error(
+        "nobody says who deletes: CallerID is missing, and CallerPermissions has no Administrator"
+    )]
+    NoCaller,
 }
 
 impl InvalidOptions {
     /// Stable code for callers.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Caller(error) => error.code(),
+            Self::NoCaller => "caller_missing",
             Self::NotAnObject => "invalid_data",
             Self::ServerId => "invalid_server_id",
             Self::Option { .. } => "invalid_option",
@@ -131,7 +155,7 @@ impl InvalidOptions {
     }
 }
 
-/// Decodes and validates `{ServerID, Options, KnownChannels}`. Names match whatever their case,
+/// Decodes and validates `{ServerID, Options, KnownChannels, CallerPermissions, CallerID}`. Names match whatever their case,
 /// unknown ones are ignored.
 pub fn parse(data: &Value) -> Result<Fields, InvalidOptions> {
     let data = data.as_object().ok_or(InvalidOptions::NotAnObject)?;
@@ -147,10 +171,16 @@ pub fn parse(data: &Value) -> Result<Fields, InvalidOptions> {
         .map_err(|error| InvalidOptions::KnownChannels(error.to_string()))?;
     let mut options = decode(&given)?;
     complete(&mut options)?;
+    let caller = Caller::read(data)?;
+    if !caller.is_administrator() && caller.user.is_none() {
+        return Err(InvalidOptions::NoCaller);
+    }
     Ok(Fields {
         server_id,
         options,
         known_channels,
+        caller_permissions: caller.permissions,
+        caller_id: caller.user,
     })
 }
 
@@ -312,7 +342,8 @@ mod tests {
     use super::*;
 
     fn with(options: Value) -> Result<Options, InvalidOptions> {
-        parse(&json!({"ServerID": "1", "options": options})).map(|fields| fields.options)
+        parse(&json!({"ServerID": "1", "options": options, "CallerID": "7"}))
+            .map(|fields| fields.options)
     }
 
     #[test]
@@ -353,6 +384,38 @@ mod tests {
                 "{bad}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn somebody_is_behind_every_order() {
+        let by = |caller: Value| {
+            let mut data = json!({"ServerID": "1"});
+            let (Value::Object(data), Value::Object(caller)) = (&mut data, caller) else {
+                unreachable!()
+            };
+            data.extend(caller);
+            parse(&Value::Object(data.clone())).map(|fields| fields.caller())
+        };
+        let (admin, mods) = (json!("8"), json!("8192"));
+        assert!(
+            by(json!({"CallerPermissions": admin}))
+                .unwrap()
+                .is_administrator()
+        );
+        let moderator = by(json!({"CallerPermissions": mods, "CallerID": "7"})).unwrap();
+        assert_eq!(
+            (moderator.permissions, moderator.user),
+            (8192, UserId::new(7))
+        );
+        for nobody in [json!({}), json!({"CallerPermissions": mods})] {
+            assert_eq!(by(nobody), Err(InvalidOptions::NoCaller));
+        }
+        let code = |caller| by(caller).unwrap_err().code();
+        assert_eq!(
+            code(json!({"CallerPermissions": 8})),
+            "invalid_caller_permissions"
+        );
+        assert_eq!(code(json!({"CallerID": "me"})), "invalid_caller_id");
     }
 
     #[test]

