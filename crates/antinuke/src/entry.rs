@@ -33,6 +33,7 @@ pub mod action {
     pub const WEBHOOK_DELETE: u16 = 52;
     pub const MESSAGE_DELETE: u16 = 72;
     pub const MESSAGE_BULK_DELETE: u16 = 73;
+    pub const MESSAGE_PIN: u16 = 74;
     pub const SCHEDULED_EVENT_DELETE: u16 = 102;
     pub const THREAD_DELETE: u16 = 112;
     pub const COMMAND_PERMISSION_UPDATE: u16 = 121;

@@ -63,16 +63,24 @@ impl TagKey {
         letters(&mac.finalize().into_bytes())
     }
 
-    /// The mark of a durable job's effect, for this hour. It holds for entries about `target` alone;
-    /// without one for what the effect makes, of which no id is known beforehand. `effect` is what
-    /// stands in brackets behind the mark.
-    pub fn effect(&self, guild: Id, effect: &str, target: Option<Id>, at: Moment) -> String {
+    /// The mark of a durable job's effect, for this hour. It holds for entries of what the effect
+    /// leaves alone. `effect` is what stands in brackets behind the mark.
+    pub fn effect(&self, guild: Id, effect: &str, leaves: impl Into<Leaves>, at: Moment) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
             return String::new();
         };
-        mac.update(b"effect of a job");
+        let (sort, target) = match leaves.into() {
+            Leaves::About(target) => (&b"effect of a job"[..], target.get()),
+            Leaves::New => (&b"effect of a job"[..], 0),
+            Leaves::Bans => (&b"bans of a job"[..], 0),
+            Leaves::InviteGone => (&b"invite deleted by a job"[..], 0),
+            Leaves::Pin => (&b"pin of a job"[..], 0),
+            Leaves::MessageGone => (&b"message deleted by a job"[..], 0),
+            Leaves::Onboarding => (&b"onboarding set by a job"[..], 0),
+        };
+        mac.update(sort);
         mac.update(&guild.get().to_be_bytes());
-        mac.update(&target.map_or(0, Id::get).to_be_bytes());
+        mac.update(&target.to_be_bytes());
         mac.update(&(at.0 / HOUR).to_be_bytes());
         mac.update(effect.as_bytes());
         letters(&mac.finalize().into_bytes())
@@ -93,15 +101,19 @@ impl TagKey {
         if effect.len() > LONGEST_EFFECT {
             return None;
         }
-        let holds = |target| {
+        let holds = |leaves: Leaves| {
             [at.minus(HOUR), at, at.plus(HOUR)]
                 .into_iter()
-                .any(|at| self.effect(guild, effect, target, at) == given)
+                .any(|at| self.effect(guild, effect, leaves, at) == given)
         };
-        if target.is_some() && holds(target) {
+        if target.is_some_and(|target| holds(Leaves::About(target))) {
             return Some(Marked::Known);
         }
-        (makes(action) && holds(None)).then_some(Marked::Made(effect))
+        let leaves = Leaves::without_target(action).filter(|leaves| holds(*leaves))?;
+        Some(match leaves {
+            Leaves::Bans | Leaves::Onboarding => Marked::Many(effect),
+            _ => Marked::Made(effect),
+        })
     }
 
     /// Whether a reason ends in the mark of such an act, at most a minute off.
@@ -123,6 +135,46 @@ impl TagKey {
     }
 }
 
+/// What an effect of a job may leave in the audit log: what its mark is signed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaves {
+    /// Entries of any type about one object.
+    About(Id),
+    /// One new object, whose id nobody knows beforehand.
+    New,
+    /// Bans of a bulk: one entry per user, most of them without the name of who did it.
+    Bans,
+    /// The end of one invite, which has no id.
+    InviteGone,
+    /// One pinned message: the entry names its author.
+    Pin,
+    /// One deleted message: the entry names its author.
+    MessageGone,
+    /// Onboarding and its prompts, which have ids of their own.
+    Onboarding,
+}
+
+impl From<Option<Id>> for Leaves {
+    fn from(target: Option<Id>) -> Self {
+        target.map_or(Self::New, Self::About)
+    }
+}
+
+impl Leaves {
+    /// What leaves entries of this type about objects that the job cannot name when it signs.
+    const fn without_target(action: u16) -> Option<Self> {
+        Some(match action {
+            a::MEMBER_BAN_ADD => Self::Bans,
+            a::INVITE_DELETE => Self::InviteGone,
+            a::MESSAGE_PIN => Self::Pin,
+            a::MESSAGE_DELETE => Self::MessageGone,
+            a::ONBOARDING_PROMPT_CREATE..=a::ONBOARDING_UPDATE => Self::Onboarding,
+            _ if makes(action) => Self::New,
+            _ => return None,
+        })
+    }
+}
+
 /// What an effect's mark holds for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marked<'a> {
@@ -130,10 +182,12 @@ pub enum Marked<'a> {
     Known,
     /// Whatever this effect made: one object, no other.
     Made(&'a str),
+    /// One of many that this effect is about.
+    Many(&'a str),
 }
 
 /// Whether entries of this type are about something new, whose id nobody knew before.
-fn makes(action: u16) -> bool {
+const fn makes(action: u16) -> bool {
     matches!(
         action,
         a::CHANNEL_CREATE
@@ -194,6 +248,47 @@ mod tests {
         assert_eq!(read(10), Some(Marked::Made("abc")));
         for action in [11, 12, 20, 22, 25, 31, 32] {
             assert_eq!(read(action), None, "{action}");
+        }
+    }
+
+    /// What each effect of a job leaves, as Discord writes it, is known; and nothing else is.
+    #[test]
+    fn the_mark_of_an_effect_holds_for_the_entries_that_it_leaves() {
+        let key = TagKey::new([7; 32]);
+        let (guild, at, some) = (Id::new(1), Moment(HOUR * 1000), Some(Id::new(5)));
+        let (made, many) = (Some(Marked::Made("abc")), Some(Marked::Many("abc")));
+        let groups = [
+            (Leaves::Bans, many, &[(22, some)][..]),
+            (Leaves::InviteGone, made, &[(42, None)]),
+            (Leaves::Pin, made, &[(74, some)]),
+            (Leaves::MessageGone, made, &[(72, some)]),
+            (
+                Leaves::Onboarding,
+                many,
+                &[
+                    (163, some),
+                    (164, some),
+                    (165, some),
+                    (166, None),
+                    (167, None),
+                    (167, Some(guild)),
+                ],
+            ),
+            (Leaves::New, made, &[(10, some), (30, some), (40, None)]),
+        ];
+        for (leaves, marked, entries) in groups {
+            let reason = format!("Restore {} [abc]", key.effect(guild, "abc", leaves, at));
+            for about in entries {
+                let found = key.effect_in(&reason, guild, *about, at);
+                assert_eq!(found, marked, "{leaves:?} {about:?}");
+            }
+            let others = groups.iter().filter(|(other, ..)| *other != leaves);
+            let others = others.flat_map(|(.., entries)| entries.iter().copied());
+            let never = [1, 11, 12, 20, 21, 23, 25, 31, 32, 73].map(|action| (action, some));
+            for about in others.chain(never) {
+                let found = key.effect_in(&reason, guild, about, at);
+                assert_eq!(found, None, "{leaves:?} {about:?}");
+            }
         }
     }
 

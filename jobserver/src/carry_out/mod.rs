@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use splashtail_antinuke::Leaves;
 use splashtail_core::ids::GuildId;
 use splashtail_discord::Discord;
 use splashtail_discord::ensure::{Acting, Ensured, Nonce, Outcome, Viewer};
@@ -238,10 +239,10 @@ impl Run<'_> {
         let resumed = AtomicBool::new(false);
         let asked = AtomicBool::new(false);
         let (owned, codes) = (&self.owned, &self.codes);
-        let target = target_of(operation, guild);
+        let leaves = leaves(operation, guild);
         let act = |nonce: splashtail_jobs::Nonce| {
             asked.store(true, Ordering::Relaxed);
-            let acting = acting(cx, discord, &nonce, &reason, target)
+            let acting = acting(cx, discord, &nonce, &reason, leaves)
                 .resumed(resumed.load(Ordering::Relaxed))
                 .viewer(viewer)
                 .owned(owned.iter().copied());
@@ -355,17 +356,16 @@ impl Run<'_> {
     }
 }
 
-/// An effect of a job, ready to be made. `target`: what its audit log entries will name, or `None`
-/// where it makes something new.
+/// An effect of a job, ready to be made. `leaves`: the entries that the audit log will have of it.
 pub fn acting(
     cx: &JobContext,
     discord: &Discord,
     nonce: &splashtail_jobs::Nonce,
     reason: &Reason<'_>,
-    target: Option<Id>,
+    leaves: impl Into<Leaves>,
 ) -> Acting {
     let mark = Nonce::of(&[&cx.id().to_string(), nonce.as_str()]);
-    let reason = reason.of(mark.as_str(), target);
+    let reason = reason.of(mark.as_str(), leaves);
     discord
         .acting(mark, nonce.intended_at())
         .reason(&reason)
@@ -373,19 +373,27 @@ pub fn acting(
         .cancelled_by(cx.cancelled())
 }
 
-/// What the audit log will name as the target of a resolved operation.
-fn target_of(operation: &Operation, guild: GuildId) -> Option<Id> {
+/// What the audit log will have of a resolved operation.
+fn leaves(operation: &Operation, guild: GuildId) -> Leaves {
     let subject = match operation {
-        Operation::Create { .. } => return None,
-        Operation::Reorder { .. } => return Some(Id::new(guild.get())),
+        Operation::Create {
+            kind: Kind::Onboarding,
+            ..
+        }
+        | Operation::Edit {
+            kind: Kind::Onboarding,
+            ..
+        } => return Leaves::Onboarding,
+        Operation::Create { .. } => return Leaves::New,
+        Operation::Reorder { .. } => return Leaves::About(Id::new(guild.get())),
         Operation::Edit { subject, .. } | Operation::Delete { subject, .. } => subject,
         Operation::PutOverwrite { channel, .. } | Operation::DeleteOverwrite { channel, .. } => {
             channel
         }
     };
     match subject {
-        Subject::Live(id) => Some(*id),
-        Subject::Wanted(_) => None,
+        Subject::Live(id) => Leaves::About(*id),
+        Subject::Wanted(_) => Leaves::New,
     }
 }
 

@@ -1,4 +1,4 @@
-use splashtail_antinuke::{Moment, TagKey};
+use splashtail_antinuke::{Leaves, Moment, TagKey};
 use splashtail_core::clock::Clock;
 use splashtail_core::ids::GuildId;
 use splashtail_guild::Id;
@@ -18,16 +18,15 @@ pub struct Reason<'a> {
 }
 
 impl Reason<'_> {
-    /// For one effect, about to be made. `target`: what audit log entries about it will name, or
-    /// `None` where it makes something new.
-    pub(super) fn of(&self, effect: &str, target: Option<Id>) -> String {
+    /// For one effect, about to be made, which leaves such entries in the audit log.
+    pub(super) fn of(&self, effect: &str, leaves: impl Into<Leaves>) -> String {
         let text: String = self.text.chars().take(TEXT_CHARACTERS).collect();
         let Some(marks) = self.marks else {
             return text;
         };
         let now = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or_default();
         let guild = Id::new(self.guild.get());
-        let mark = marks.effect(guild, effect, target, Moment::from_unix_ms(now));
+        let mark = marks.effect(guild, effect, leaves, Moment::from_unix_ms(now));
         format!("{text} {mark}")
     }
 }

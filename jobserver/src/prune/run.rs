@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use splashtail_antinuke::Leaves;
 use splashtail_core::ids::{ChannelId, MessageId};
 use splashtail_discord::permissions::Subject;
 use splashtail_discord::snowflake::{array, id};
@@ -385,7 +386,8 @@ impl Run<'_> {
         );
         let intent = Intent::new(what).before(json!([message]));
         let act = |nonce| {
-            let acting = acting(self.cx, &self.job.discord, &nonce, &self.reason(), None);
+            let leaves = Leaves::MessageGone;
+            let acting = acting(self.cx, &self.job.discord, &nonce, &self.reason(), leaves);
             async move {
                 let gone = acting
                     .ensure_no_message(channel.id.get(), message.get())

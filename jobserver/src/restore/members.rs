@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use splashtail_antinuke::Leaves;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_discord::Discord;
 use splashtail_discord::ensure::{BULK_BAN, EnsureError};
@@ -100,7 +101,7 @@ impl Members<'_> {
                 self.discord,
                 &nonce,
                 &self.reason,
-                Some(change.user),
+                Leaves::About(change.user),
             );
             let set = acting.ensure_member(self.guild, user, give, take, want);
             let set = set.await.map_err(carry_out::job_error)?;
@@ -168,17 +169,16 @@ impl Members<'_> {
             text: reason.unwrap_or(self.reason.text),
             ..self.reason
         };
-        // A mark holds for one target, and a bulk has many.
-        let target = match chunk {
-            [one] => Some(one.user),
-            _ => None,
+        let leaves = match chunk {
+            [one] => Leaves::About(one.user),
+            _ => Leaves::Bans,
         };
         let users = &users;
         let asked = AtomicBool::new(false);
         let act = |nonce: splashtail_jobs::Nonce| {
             asked.store(true, Ordering::Relaxed);
             async move {
-                let acting = carry_out::acting(self.cx, self.discord, &nonce, &reason, target);
+                let acting = carry_out::acting(self.cx, self.discord, &nonce, &reason, leaves);
                 let done = acting
                     .ensure_all_banned(self.guild, users, 0, &HashSet::new())
                     .await;

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use splashtail_antinuke::Moment;
 use splashtail_antinuke::undo::Deeds;
+use splashtail_antinuke::{Leaves, Moment};
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_discord::Discord;
 use splashtail_discord::ensure::{Acting, EnsureError, Ensured, Outcome};
@@ -156,6 +156,14 @@ impl PeopleEffect {
         }
     }
 
+    /// What the audit log will have of it.
+    fn leaves(&self) -> Leaves {
+        match self {
+            Self::DeleteInvite { .. } => Leaves::InviteGone,
+            _ => self.target().into(),
+        }
+    }
+
     pub const fn part(&self) -> Part {
         match self {
             Self::LiftBan { .. } | Self::Ban { .. } => Part::Bans,
@@ -262,7 +270,8 @@ impl People<'_> {
             if let Some(objection) = self.objection(effect).await? {
                 return Ok(Made::left(&objection));
             }
-            let acting = acting(self.cx, self.discord, &nonce, &self.reason, effect.target());
+            let leaves = effect.leaves();
+            let acting = acting(self.cx, self.discord, &nonce, &self.reason, leaves);
             let how = match self.perform(&acting, effect).await.map_err(job_error)? {
                 Done::Ensured(outcome) => how(outcome).to_owned(),
                 Done::Left(code, why) => format!("left:{code}:{why}"),

@@ -14,7 +14,7 @@ use crate::members::owner;
 use crate::moment::{MINUTE, Moment, SECOND};
 
 /// A bulk ban leaves one entry per user within so long.
-const BULK: u64 = 10 * SECOND;
+pub(super) const BULK: u64 = 10 * SECOND;
 const DOUBT: u64 = 5 * SECOND;
 const MAX_DOUBTS: usize = 64;
 const MAX_NULLS: usize = 1000;
@@ -140,6 +140,9 @@ impl Engine {
         match entry.user {
             Some(user) => Whose::Actor(user),
             None if entry.action == a::MEMBER_BAN_ADD => {
+                if self.is_of_own_bulk(entry) {
+                    return Whose::Context;
+                }
                 self.on_null_ban(entry, structure, now, out);
                 Whose::Later
             }
@@ -196,6 +199,13 @@ impl Engine {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        if self.nulls.is_empty() {
+            return;
+        }
+        // The one in our name may have come after them.
+        let mut nulls = std::mem::take(&mut self.nulls);
+        nulls.retain(|(raw, _)| !Entry::read(raw).is_some_and(|entry| self.is_of_own_bulk(&entry)));
+        self.nulls = nulls;
         let due = self
             .nulls
             .iter()

@@ -2,7 +2,7 @@
 
 use splashtail_guild::Structure;
 
-use super::attribute::Whose;
+use super::attribute::{BULK, Whose};
 use super::{Engine, bounded};
 use crate::act::{self, Instant};
 use crate::effect::{Effect, Outcome, Timing};
@@ -61,6 +61,13 @@ impl Engine {
         match self.tags.effect_in(reason, self.guild, about, entry.at()) {
             None => false,
             Some(Marked::Known) => true,
+            Some(Marked::Many(effect)) => {
+                let at = entry.at();
+                self.effects.retain(|(name, ..)| &**name != effect);
+                let seen = (effect.into(), entry.id, at);
+                bounded(&mut self.effects, MAX_EFFECTS).push_back(seen);
+                true
+            }
             Some(Marked::Made(effect)) => {
                 let target = entry.target.unwrap_or(entry.id);
                 let known = self.effects.iter().find(|(name, ..)| &**name == effect);
@@ -72,6 +79,20 @@ impl Engine {
                 true
             }
         }
+    }
+
+    /// Whether a ban in nobody's name belongs to a bulk of a job, of which another stands in ours at
+    /// that time: whoever reads the mark in the log cannot use it later.
+    pub(super) fn is_of_own_bulk(&self, entry: &Entry<'_>) -> bool {
+        let (about, at) = ((entry.action, entry.target), entry.at());
+        let marked = entry
+            .reason()
+            .and_then(|reason| self.tags.effect_in(reason, self.guild, about, at));
+        let Some(Marked::Many(effect)) = marked else {
+            return false;
+        };
+        let mut own = self.effects.iter();
+        own.any(|(name, _, seen)| &**name == effect && seen.apart(at) <= BULK)
     }
 
     /// An entry of ours says that a call took effect, whatever became of its answer.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
+use splashtail_antinuke::Leaves;
 use splashtail_core::ids::{ApplicationId, ChannelId, GuildId};
 use splashtail_discord::Discord;
 use splashtail_discord::ensure::{Acting, Ensured, Poster};
@@ -224,7 +225,7 @@ impl Messages<'_> {
         let nothing = BTreeSet::new();
         let gone = self.effect(
             &step,
-            ("webhook.delete", Some(Id::new(webhook))),
+            ("webhook.delete", Leaves::About(Id::new(webhook))),
             Value::Null,
             &nothing,
             |acting| async move {
@@ -248,7 +249,7 @@ impl Messages<'_> {
         let want = &want;
         let made = self.effect(
             &step,
-            ("webhook.create", None),
+            ("webhook.create", Leaves::New),
             Value::Null,
             &nothing,
             |acting| async move {
@@ -287,11 +288,11 @@ impl Messages<'_> {
         })
     }
 
-    /// One effect; the id of what it made. `target`: see [`carry_out::acting`].
+    /// One effect; the id of what it made. `leaves`: see [`carry_out::acting`].
     async fn effect<F, Fut>(
         &self,
         step: &str,
-        (what, target): (&str, Option<Id>),
+        (what, leaves): (&str, Leaves),
         before: Value,
         owned: &BTreeSet<u64>,
         ensure: F,
@@ -302,7 +303,7 @@ impl Messages<'_> {
     {
         let resumed = AtomicBool::new(false);
         let act = |nonce: splashtail_jobs::Nonce| {
-            let acting = carry_out::acting(self.cx, self.discord, &nonce, &self.reason, target)
+            let acting = carry_out::acting(self.cx, self.discord, &nonce, &self.reason, leaves)
                 .resumed(resumed.load(Ordering::Relaxed))
                 .owned(owned.iter().copied());
             let ensured = ensure(acting);

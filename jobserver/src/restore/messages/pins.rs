@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use http::Method;
 use serde_json::Value;
+use splashtail_antinuke::Leaves;
 use splashtail_discord::snowflake::{array, id};
 use splashtail_guild::Id;
 use splashtail_jobs::JobError;
@@ -31,7 +32,13 @@ impl Messages<'_> {
                 let pinned = acting.ensure_pinned(place, message).await;
                 pinned.map_err(carry_out::job_error)
             };
-            let made = self.effect(&step, ("message.pin", None), Value::Null, &nothing, pin);
+            let made = self.effect(
+                &step,
+                ("message.pin", Leaves::Pin),
+                Value::Null,
+                &nothing,
+                pin,
+            );
             if let Err((code, why)) = refused(made.await)? {
                 let rest = pinned.len() - at;
                 let why = format!("{rest} pinned messages are not pinned again: {why}");

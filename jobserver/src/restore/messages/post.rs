@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::json;
+use splashtail_antinuke::Leaves;
 use splashtail_discord::Upload;
 use splashtail_discord::ensure::Acting;
 use splashtail_guild::Id;
@@ -162,7 +163,13 @@ impl Messages<'_> {
             };
             let before = json!({"message": step});
             let new = self
-                .effect(&step, ("message.post", None), before, &trail.owned, post)
+                .effect(
+                    &step,
+                    ("message.post", Leaves::New),
+                    before,
+                    &trail.owned,
+                    post,
+                )
                 .await?;
             let new =
                 new.ok_or_else(|| JobError::transient("discord", "Discord named no message"))?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
+use splashtail_antinuke::Leaves;
 use splashtail_discord::ensure::Acting;
 use splashtail_guild::{Id, Kind};
 use splashtail_jobs::{JobError, Level};
@@ -129,7 +130,7 @@ impl Messages<'_> {
         };
         let step = format!("thread/{old}/create");
         let before = json!({"thread": id});
-        let made = self.effect(&step, ("thread.create", None), before, owned, make);
+        let made = self.effect(&step, ("thread.create", Leaves::New), before, owned, make);
         let made = made.await?;
         made.ok_or_else(|| JobError::transient("discord", "Discord named no thread"))
     }
@@ -178,7 +179,7 @@ impl Messages<'_> {
         };
         let step = format!("thread/{old}/create");
         let before = json!({"thread": old.to_string()});
-        let made = self.effect(&step, ("thread.create", None), before, posts, make);
+        let made = self.effect(&step, ("thread.create", Leaves::New), before, posts, make);
         let made = made.await?;
         let new = made.ok_or_else(|| JobError::transient("discord", "Discord named no post"))?;
         posts.insert(new);
@@ -213,7 +214,7 @@ impl Messages<'_> {
             let set = acting.ensure_thread_fields(new, want, now).await;
             set.map_err(carry_out::job_error)
         };
-        let target = Some(Id::new(new));
+        let target = Leaves::About(Id::new(new));
         let step = format!("thread/{old}/close");
         let nothing = BTreeSet::new();
         let made = self.effect(&step, ("thread.edit", target), Value::Null, &nothing, set);
@@ -227,7 +228,7 @@ impl Messages<'_> {
     pub(super) async fn change_threads(&self, posted: &mut Posted) -> Result<(), JobError> {
         let nothing = BTreeSet::new();
         for change in &self.threads.change {
-            let (live, target) = (change.live.get(), Some(change.live));
+            let (live, target) = (change.live.get(), Leaves::About(change.live));
             let now = self.live.threads.iter();
             let now = now.clone().find(|now| Id::of(now) == Some(change.live));
             let now = now.cloned().unwrap_or_default();
