@@ -11,6 +11,9 @@ use crate::moment::{HOUR, MINUTE, Moment};
 const LENGTH: usize = 8;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
+/// Characters of a job's nonce.
+const NONCE: usize = 24;
+
 /// Longer names of effects are nobody's.
 const LONGEST_EFFECT: usize = 32;
 
@@ -133,6 +136,30 @@ impl TagKey {
             .into_iter()
             .any(|at| self.tag(guild, action, target, at) == given)
     }
+}
+
+/// A reason without the marks of jobs at its end: what is kept of it is given again, under another
+/// mark.
+pub fn unmarked(reason: &str) -> &str {
+    let mut rest = reason.trim_end();
+    while let Some(before) = without_mark(rest) {
+        rest = before.trim_end();
+    }
+    rest
+}
+
+fn without_mark(reason: &str) -> Option<&str> {
+    let (before, nonce) = reason.strip_suffix(']')?.rsplit_once('[')?;
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if nonce.len() != NONCE || !nonce.bytes().all(hex) {
+        return None;
+    }
+    let before = before.trim_end();
+    // Without a secret there is only the nonce.
+    let mark = before.rsplit_once('#').filter(|(_, mark)| {
+        mark.len() == LENGTH && mark.bytes().all(|byte| ALPHABET.contains(&byte))
+    });
+    Some(mark.map_or(before, |(before, _)| before))
 }
 
 /// What an effect of a job may leave in the audit log: what its mark is signed for.
@@ -289,6 +316,24 @@ mod tests {
                 let found = key.effect_in(&reason, guild, about, at);
                 assert_eq!(found, None, "{leaves:?} {about:?}");
             }
+        }
+    }
+
+    #[test]
+    fn marks_are_taken_off_a_reason_and_nothing_else() {
+        let nonce = "[0123456789abcdef01234567]";
+        for (written, plain) in [
+            (format!("spam #ABCDEFG2 {nonce}"), "spam"),
+            (format!("spam #ABCDEFG2 {nonce} #ABCDEFG3 {nonce}"), "spam"),
+            (format!("spam {nonce}"), "spam"),
+            (format!("#ABCDEFG2 {nonce}"), ""),
+            (nonce.to_owned(), ""),
+            (format!("é #1 {nonce}"), "é #1"),
+            ("spam #ABCDEFG2".to_owned(), "spam #ABCDEFG2"),
+            ("spam [once]".to_owned(), "spam [once]"),
+            (String::new(), ""),
+        ] {
+            assert_eq!(unmarked(&written), plain, "{written}");
         }
     }
 

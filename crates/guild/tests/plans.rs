@@ -617,3 +617,24 @@ fn long_lists_that_are_there_are_never_open_in_between() {
         ["channel/20/overwrite/1149"]
     );
 }
+
+/// Where onboarding cannot be set again afterwards, it is not switched off.
+#[test]
+fn onboarding_lets_go_of_channels_only_in_a_community() {
+    let state = |features: Value, defaults: Value| {
+        let mut state = guild(vec![], vec![channel(20, 0, "rules", 0, None)]);
+        let features = json!({"id": "1", "features": features, "explicit_content_filter": 0});
+        state.apply_event("GUILD_UPDATE", &features);
+        let onboarding = json!({"id": "1", "guild_id": "1", "enabled": true, "mode": 0,
+            "prompts": [], "default_channel_ids": defaults});
+        state.learn(Kind::Onboarding, vec![onboarding]);
+        state
+    };
+    for (features, lets_go) in [(json!(["COMMUNITY"]), true), (json!([]), false)] {
+        let live = state(features.clone(), json!(["20"]));
+        let wanted = state(features, json!([]));
+        let names = steps(&live, &wanted, all_powerful());
+        let released = names.iter().any(|step| step == "onboarding/release");
+        assert_eq!(released, lets_go, "{names:?}");
+    }
+}

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use splashtail_antinuke::unmarked;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_discord::snowflake::id;
 
@@ -123,7 +124,14 @@ pub fn kept(people: People, entry: &Value) -> Value {
     kept.insert("user".to_owned(), some(&entry["user"], &USER));
     let rest = match people {
         People::Members => some(entry, &MEMBER),
-        People::Banned => some(entry, &["reason"]),
+        People::Banned => {
+            let mut ban = some(entry, &["reason"]);
+            if let Some(reason) = entry["reason"].as_str() {
+                // A restored one ends in the marks of the restore.
+                ban["reason"] = unmarked(reason).into();
+            }
+            ban
+        }
     };
     if let Value::Object(rest) = rest {
         kept.extend(rest);
@@ -158,5 +166,8 @@ mod tests {
         let ban = json!({"reason": "spam", "user": {"id": "6", "username": "b", "flags": 4}});
         let expected = json!({"user": {"id": "6", "username": "b"}, "reason": "spam"});
         assert_eq!(kept(People::Banned, &ban), expected);
+        let mut restored = ban;
+        restored["reason"] = "spam #ABCDEFG2 [0123456789abcdef01234567]".into();
+        assert_eq!(kept(People::Banned, &restored), expected);
     }
 }

@@ -102,6 +102,8 @@ struct Run<'a> {
     waiting: Waiting,
     /// Kinds of which something that should be there could not be made.
     lost: BTreeSet<Kind>,
+    /// Onboarding was switched off, and is not set again yet.
+    released: bool,
     /// What the last line of progress was about, and when.
     told: (Option<&'static str>, usize),
 }
@@ -124,6 +126,7 @@ impl<'a> CarryOut<'a> {
             left: Vec::new(),
             waiting: Waiting::default(),
             lost: BTreeSet::new(),
+            released: false,
             told: (None, 0),
         };
         for effect in effects {
@@ -174,6 +177,9 @@ impl Run<'_> {
             }
             Ok(made) => {
                 self.learn(effect, made);
+                if let Some(on) = switches_onboarding(&effect.operation) {
+                    self.released = !on;
+                }
                 self.done += 1;
                 let (done, total) = (self.done as u64, self.total as u64);
                 self.order.cx.advance("changes", done, total).await;
@@ -189,6 +195,10 @@ impl Run<'_> {
                 if matches!(operation, Operation::Create { .. }) {
                     self.lost.insert(kind);
                 }
+                let message = match self.rests(effect) {
+                    true => format!("{message}; onboarding is switched off until it is set again"),
+                    false => message,
+                };
                 self.refused(effect, kind, name, code, message).await;
                 Ok(())
             }
@@ -203,6 +213,11 @@ impl Run<'_> {
                 _ => Err(error),
             },
         }
+    }
+
+    /// Whether onboarding was switched off to let go of channels, and this would have set it again.
+    fn rests(&self, effect: &Effect) -> bool {
+        self.released && switches_onboarding(&effect.operation).is_some()
     }
 
     async fn make(
@@ -239,7 +254,7 @@ impl Run<'_> {
         let resumed = AtomicBool::new(false);
         let asked = AtomicBool::new(false);
         let (owned, codes) = (&self.owned, &self.codes);
-        let leaves = leaves(operation, guild);
+        let leaves = reason::leaves(operation, guild);
         let act = |nonce: splashtail_jobs::Nonce| {
             asked.store(true, Ordering::Relaxed);
             let acting = acting(cx, discord, &nonce, &reason, leaves)
@@ -373,27 +388,15 @@ pub fn acting(
         .cancelled_by(cx.cancelled())
 }
 
-/// What the audit log will have of a resolved operation.
-fn leaves(operation: &Operation, guild: GuildId) -> Leaves {
-    let subject = match operation {
-        Operation::Create {
+/// Whether an operation leaves onboarding on; `None` where it does not set it.
+fn switches_onboarding(operation: &Operation) -> Option<bool> {
+    match operation {
+        Operation::Edit {
             kind: Kind::Onboarding,
+            body,
             ..
-        }
-        | Operation::Edit {
-            kind: Kind::Onboarding,
-            ..
-        } => return Leaves::Onboarding,
-        Operation::Create { .. } => return Leaves::New,
-        Operation::Reorder { .. } => return Leaves::About(Id::new(guild.get())),
-        Operation::Edit { subject, .. } | Operation::Delete { subject, .. } => subject,
-        Operation::PutOverwrite { channel, .. } | Operation::DeleteOverwrite { channel, .. } => {
-            channel
-        }
-    };
-    match subject {
-        Subject::Live(id) => Leaves::About(*id),
-        Subject::Wanted(_) => Leaves::New,
+        } => Some(body.get("enabled") != Some(&Value::Bool(false))),
+        _ => None,
     }
 }
 

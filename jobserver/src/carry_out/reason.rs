@@ -1,7 +1,7 @@
 use splashtail_antinuke::{Leaves, Moment, TagKey};
 use splashtail_core::clock::Clock;
 use splashtail_core::ids::GuildId;
-use splashtail_guild::Id;
+use splashtail_guild::{Id, Kind, Operation, Subject};
 
 /// Characters of the text: mark and nonce have to fit behind it.
 const TEXT_CHARACTERS: usize = 400;
@@ -28,6 +28,30 @@ impl Reason<'_> {
         let guild = Id::new(self.guild.get());
         let mark = marks.effect(guild, effect, leaves, Moment::from_unix_ms(now));
         format!("{text} {mark}")
+    }
+}
+
+/// What the audit log will have of a resolved operation.
+pub(super) fn leaves(operation: &Operation, guild: GuildId) -> Leaves {
+    let subject = match operation {
+        Operation::Create {
+            kind: Kind::Onboarding,
+            ..
+        }
+        | Operation::Edit {
+            kind: Kind::Onboarding,
+            ..
+        } => return Leaves::Onboarding,
+        Operation::Create { .. } => return Leaves::New,
+        Operation::Reorder { .. } => return Leaves::About(Id::new(guild.get())),
+        Operation::Edit { subject, .. } | Operation::Delete { subject, .. } => subject,
+        Operation::PutOverwrite { channel, .. } | Operation::DeleteOverwrite { channel, .. } => {
+            channel
+        }
+    };
+    match subject {
+        Subject::Live(id) => Leaves::About(*id),
+        Subject::Wanted(_) => Leaves::New,
     }
 }
 
@@ -68,5 +92,45 @@ mod tests {
             ..reason
         };
         assert_eq!(unsigned.of(nonce, None), "Restore");
+    }
+
+    #[test]
+    fn an_operation_is_signed_for_what_it_leaves() {
+        let guild = GuildId::new(10).unwrap();
+        let (id, whom) = (Subject::Live(Id::new(5)), Subject::Live(Id::new(6)));
+        let edit = |kind, subject| Operation::Edit {
+            kind,
+            subject,
+            body: serde_json::Map::new(),
+        };
+        let create = |kind| Operation::Create {
+            kind,
+            subject: Subject::Wanted(Id::new(5)),
+            body: serde_json::Map::new(),
+        };
+        let kind = Kind::Channel;
+        let (about, guild_itself) = (Leaves::About(Id::new(5)), Leaves::About(Id::new(10)));
+        let onboarding = edit(Kind::Onboarding, Subject::Live(Id::new(10)));
+        for (operation, expected) in [
+            (create(kind), Leaves::New),
+            (create(Kind::Invite), Leaves::New),
+            (edit(kind, id), about),
+            (
+                edit(Kind::WelcomeScreen, Subject::Live(Id::new(10))),
+                guild_itself,
+            ),
+            (onboarding, Leaves::Onboarding),
+            (Operation::Delete { kind, subject: id }, about),
+            (Operation::DeleteOverwrite { channel: id, whom }, about),
+            (
+                Operation::Reorder {
+                    kind,
+                    positions: Vec::new(),
+                },
+                guild_itself,
+            ),
+        ] {
+            assert_eq!(leaves(&operation, guild), expected, "{operation:?}");
+        }
     }
 }

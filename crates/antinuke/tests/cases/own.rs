@@ -1,7 +1,7 @@
 //! Case 27 and what belongs to it: acts in the bot's own name.
 
 use serde_json::json;
-use splashtail_antinuke::{IncidentKind, Input, SECOND};
+use splashtail_antinuke::{IncidentKind, Input, Leaves, SECOND};
 
 use crate::world::*;
 
@@ -85,6 +85,56 @@ fn case_27_a_jobs_mark_read_in_the_log_is_of_no_use_to_a_thief() {
         assert!(world.incident().acts_in_all > before, "{action}");
     }
     world.nobody_punished();
+}
+
+fn signed(world: &World, leaves: Leaves) -> serde_json::Value {
+    let mark = KEY.effect(GUILD, "effect", leaves, world.now);
+    json!({"reason": format!("spam {mark} [effect]")})
+}
+
+/// Each entry as Discord writes it, with the target that it names.
+#[test]
+fn what_a_job_leaves_about_things_it_cannot_name_alarms_nobody() {
+    let entries = [
+        (Leaves::InviteGone, ME, 42, json!(null)),
+        (Leaves::Pin, ME, 74, json!(user(1))),
+        (Leaves::MessageGone, ME, 72, json!(user(1))),
+        (Leaves::Onboarding, ME, 163, json!(user(2))),
+        (Leaves::Onboarding, ME, 164, json!(user(3))),
+        (Leaves::Onboarding, ME, 167, json!(GUILD)),
+        (Leaves::Onboarding, ME, 167, json!(null)),
+        (Leaves::About(user(4)), ME, 22, json!(user(4))),
+    ];
+    for (leaves, by, action, target) in entries {
+        let mut world = World::new();
+        let mut more = signed(&world, leaves);
+        more["target_id"] = target;
+        world.act_with(by, action, user(9), more);
+        world.wait(20 * SECOND);
+        world.no_incident();
+    }
+}
+
+/// Of a bulk one entry has our name, at any place, and the others none.
+#[test]
+fn a_bulk_ban_of_a_job_is_ours_and_its_mark_serves_nobody_later() {
+    let mut world = World::new();
+    let mark = signed(&world, Leaves::Bans);
+    for n in 0..30 {
+        let by = (n == 7).then_some(ME);
+        world.act_with(by, 22, user(200 + n), mark.clone());
+    }
+    world.wait(15 * SECOND);
+    world.no_incident();
+    world.nobody_punished();
+    // Somebody read it in the log.
+    for n in 0..30 {
+        let by = (n == 0).then_some(ADMIN);
+        world.act_with(by, 22, user(300 + n), mark.clone());
+    }
+    world.wait(3 * SECOND);
+    assert!(world.is_contained(ADMIN));
+    assert_eq!(world.incident().acts_in_all, 30);
 }
 
 #[test]

@@ -14,7 +14,8 @@ impl Draft<'_> {
     pub(super) fn release_defaults(&mut self) {
         let kind = Kind::Onboarding;
         let known = self.live.knows(kind) && self.wanted.knows(kind);
-        if !self.mode.rule(kind).edit || !known {
+        // Without the feature it could not be set again afterwards.
+        if !self.mode.rule(kind).edit || !known || !self.will_be_community() {
             return;
         }
         let (Some(now), Some(then)) = (

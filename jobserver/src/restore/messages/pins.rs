@@ -5,17 +5,19 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::Value;
 use splashtail_antinuke::Leaves;
-use splashtail_discord::snowflake::{array, id};
+use splashtail_discord::snowflake::id;
 use splashtail_guild::Id;
 use splashtail_jobs::JobError;
 
 use super::{Messages, Posted, left, refused};
-use crate::backup::error::BackupError;
+use crate::backup::error::{BackupError, Verdict};
 use crate::carry_out;
 
 /// "Somebody pinned a message".
 const NOTICE: u64 = 6;
 const PAGE: usize = 100;
+/// More than that is not looked through for notices.
+const MOST_PAGES: usize = 50;
 
 impl Messages<'_> {
     pub(super) async fn pin(
@@ -23,6 +25,7 @@ impl Messages<'_> {
         place: u64,
         (wanted, name): (Id, &str),
         pinned: &[u64],
+        last: u64,
         posted: &mut Posted,
     ) -> Result<(), JobError> {
         let nothing = BTreeSet::new();
@@ -47,32 +50,44 @@ impl Messages<'_> {
                 break;
             }
         }
-        match pinned.last() {
-            None => Ok(()),
-            Some(last) => {
-                let step = format!("message/{wanted}/notices");
-                self.cx.step(&step, || self.clear(place, *last)).await
-            }
+        if pinned.is_empty() {
+            return Ok(());
         }
+        let step = format!("message/{wanted}/notices");
+        let count = pinned.len();
+        self.cx.step(&step, || self.clear(place, last, count)).await
     }
 
-    /// Deletes the notices of our pins. Each pin makes one, so one page is all there are of them.
-    async fn clear(&self, place: u64, after: u64) -> Result<(), JobError> {
-        let path = format!("/channels/{place}/messages");
-        let query = [("after", after.to_string()), ("limit", PAGE.to_string())];
-        let doing = "looking for notices of pins";
-        let page = match self.source.list(doing, &path, &query).await {
-            // They are an ornament that is lacking nobody.
-            Err(error) if error.verdict() == crate::backup::error::Verdict::Refused => {
-                return Ok(());
+    /// Deletes the notices of our pins: they stand behind the last message that was posted, among
+    /// what people wrote meanwhile.
+    async fn clear(&self, place: u64, last: u64, count: usize) -> Result<(), JobError> {
+        let (mut after, mut found) = (last, 0);
+        for _ in 0..MOST_PAGES {
+            let path = format!("/channels/{place}/messages");
+            let query = [("after", after.to_string()), ("limit", PAGE.to_string())];
+            let doing = "looking for notices of pins";
+            let page = match self.source.list(doing, &path, &query).await {
+                // They are an ornament that is lacking nobody.
+                Err(error) if error.verdict() == Verdict::Refused => return Ok(()),
+                page => page?,
+            };
+            found += self.clear_page(&path, &page).await?;
+            let newest = page.iter().filter_map(|message| id(&message["id"])).max();
+            match newest {
+                Some(newest) if page.len() >= PAGE && found < count => after = newest,
+                _ => break,
             }
-            page => page?,
-        };
+        }
+        Ok(())
+    }
+
+    /// How many of a page were notices of ours.
+    async fn clear_page(&self, path: &str, page: &[Value]) -> Result<usize, JobError> {
         let own = self.live.viewer.user;
-        let notices = array(&Value::Array(page)).to_vec();
-        let ours = notices.iter().filter(|message| {
+        let ours = page.iter().filter(|message| {
             message["type"].as_u64() == Some(NOTICE) && id(&message["author"]["id"]) == Some(own)
         });
+        let mut found = 0;
         for notice in ours.filter_map(|message| id(&message["id"])) {
             let gone = self
                 .discord
@@ -82,12 +97,12 @@ impl Messages<'_> {
                 .send_empty()
                 .await;
             match gone.map_err(BackupError::discord("deleting a notice")) {
-                Err(error) if error.verdict() != crate::backup::error::Verdict::Refused => {
+                Err(error) if error.verdict() != Verdict::Refused => {
                     return Err(error.into());
                 }
-                _ => {}
+                _ => found += 1,
             }
         }
-        Ok(())
+        Ok(found)
     }
 }

@@ -107,7 +107,8 @@ impl Messages<'_> {
             }
         }
         let place = thread.unwrap_or(hook.channel.get());
-        self.pin(place, (wanted, name), &pinned, posted).await
+        self.pin(place, (wanted, name), &pinned, trail.after, posted)
+            .await
     }
 
     /// The first post of a message; `None` for what is not posted.

@@ -208,18 +208,19 @@ impl Messages<'_> {
         // As it was made: what is not said here is sent.
         let now = json!({"archived": false, "locked": false, "flags": 0, "rate_limit_per_user": 0,
                          "invitable": want.get("invitable")});
-        let want = Value::Object(want);
-        let (want, now) = (&want, &now);
-        let set = |acting: Acting| async move {
-            let set = acting.ensure_thread_fields(new, want, now).await;
-            set.map_err(carry_out::job_error)
-        };
         let target = Leaves::About(Id::new(new));
-        let step = format!("thread/{old}/close");
         let nothing = BTreeSet::new();
-        let made = self.effect(&step, ("thread.edit", target), Value::Null, &nothing, set);
-        if let Err((code, why)) = refused(made.await)? {
-            posted.left.push(lacking(thread, &code, why));
+        for (verb, want) in apart(want) {
+            let (want, now) = (&want, &now);
+            let set = |acting: Acting| async move {
+                let set = acting.ensure_thread_fields(new, want, now).await;
+                set.map_err(carry_out::job_error)
+            };
+            let step = format!("thread/{old}/{verb}");
+            let made = self.effect(&step, ("thread.edit", target), Value::Null, &nothing, set);
+            if let Err((code, why)) = refused(made.await)? {
+                posted.left.push(lacking(thread, &code, why));
+            }
         }
         Ok(())
     }
@@ -277,5 +278,31 @@ impl Messages<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// What closes a thread, and before it what pins it: a forum that has too many pinned posts refuses
+/// that alone (30047).
+fn apart(mut want: Map<String, Value>) -> Vec<(&'static str, Value)> {
+    let flags = want.shift_remove("flags").filter(|flags| *flags != 0);
+    let pin = flags.map(|flags| ("pin", json!({"flags": flags})));
+    pin.into_iter()
+        .chain([("close", Value::Object(want))])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_is_pinned_apart_from_being_closed() {
+        let fields = |flags: u64| {
+            let fields = json!({"locked": true, "flags": flags, "archived": true});
+            fields.as_object().cloned().unwrap()
+        };
+        let close = ("close", json!({"locked": true, "archived": true}));
+        assert_eq!(apart(fields(0)), std::slice::from_ref(&close));
+        assert_eq!(apart(fields(2)), [("pin", json!({"flags": 2})), close]);
     }
 }
