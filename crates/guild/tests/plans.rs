@@ -638,3 +638,45 @@ fn onboarding_lets_go_of_channels_only_in_a_community() {
         assert_eq!(released, lets_go, "{names:?}");
     }
 }
+
+/// An invite is made again without what only its maker could give it, and that is told.
+#[test]
+fn invites_that_gave_roles_are_made_without_and_named() {
+    let state = |invites: Vec<Value>| {
+        let mut state = guild(vec![], vec![channel(20, 0, "rules", 0, None)]);
+        state.learn(Kind::Invite, invites);
+        state
+    };
+    let invite = |id: &str, code: &str, more: Value| {
+        let mut invite = json!({"id": id, "code": code, "channel_id": "20", "channel": {"id": "20"},
+            "max_uses": 0, "uses": 0, "temporary": false, "expires_at": null});
+        for (field, value) in more.as_object().unwrap() {
+            invite[field] = value.clone();
+        }
+        invite
+    };
+    let wanted = state(vec![
+        invite("31", "plain", json!({"roles": []})),
+        invite(
+            "32",
+            "giving",
+            json!({"roles": [{"id": "7", "name": "member"}]}),
+        ),
+        invite("33", "stream", json!({"target_type": 1})),
+    ]);
+    let plan = plan(&state(vec![]), &wanted, all_powerful(), &delete());
+    let made = plan
+        .effects
+        .iter()
+        .filter(|e| e.step.starts_with("invite/"));
+    assert_eq!(made.count(), 3);
+    let lost = plan
+        .unable
+        .iter()
+        .map(|u| (u.kind, u.fields.clone(), u.why));
+    let lacks = |field| (Kind::Invite, vec![field], Why::PlainInvite);
+    assert_eq!(
+        lost.collect::<Vec<_>>(),
+        [lacks("roles"), lacks("target_type")]
+    );
+}

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn an_operation_is_signed_for_what_it_leaves() {
         let guild = GuildId::new(10).unwrap();
-        let (id, whom) = (Subject::Live(Id::new(5)), Subject::Live(Id::new(6)));
+        let (id, whom) = (Subject::Live(Id::new(5)), Id::new(6));
         let edit = |kind, subject| Operation::Edit {
             kind,
             subject,

@@ -110,6 +110,11 @@ fn reason(why: Why) -> (&'static str, String) {
             "it takes a higher boost tier; the nearest value that goes is taken",
         ),
         Why::Over => ("over", "the event is over"),
+        Why::PlainInvite => (
+            "plain_invite",
+            "the new invite only leads into the channel: it gives no roles, and leads to no \
+             stream or application",
+        ),
         Why::Impossible => ("impossible", "Discord lets nobody set it"),
     };
     (code, why.to_owned())

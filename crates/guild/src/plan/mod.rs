@@ -149,6 +149,8 @@ pub enum Why {
     NeedsBoosts,
     /// The event is over, and is not repeated.
     Over,
+    /// Invites are made anew without what the old one did beside leading in.
+    PlainInvite,
     /// Discord does not let anybody.
     Impossible,
 }

@@ -62,6 +62,10 @@ impl Draft<'_> {
                     continue;
                 };
                 body.insert("max_uses".to_owned(), uses.into());
+                let lost = lost_of_invite(&object);
+                if !lost.is_empty() {
+                    self.unable(kind, id, lost, Why::PlainInvite);
+                }
             }
             if matches!(kind, Kind::Emoji | Kind::Sticker | Kind::Sound) {
                 let bytes = files::file_fields(kind).any(|field| body.contains_key(field));
@@ -223,6 +227,17 @@ impl Draft<'_> {
 /// of no use to anybody else.
 pub(super) fn by_people(webhook: &Value) -> bool {
     webhook["type"].as_u64().unwrap_or(1) == 1 && webhook["application_id"].is_null()
+}
+
+/// What an invite does that one made anew does not: it gives roles, or leads to a stream or an
+/// application.
+fn lost_of_invite(invite: &Value) -> Vec<&'static str> {
+    let says = |field: &&str| match &invite[*field] {
+        Value::Null => false,
+        Value::Array(list) => !list.is_empty(),
+        _ => true,
+    };
+    ["roles", "target_type"].into_iter().filter(says).collect()
 }
 
 /// Zero is without end; `None` when it is used up.
