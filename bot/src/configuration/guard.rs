@@ -299,7 +299,7 @@ mod tests {
             let (agreed, owner) = (&agreed, &owner);
             async move { agreed.apply(owner.guild, owner.user, &edits).await.unwrap() }
         };
-        let shown = std::mem::replace(&mut edits[0].before, Some(json!({"scope": "server"})));
+        let shown = edits[0].before.replace(json!({"scope": "server"}));
         assert_eq!(
             apply(edits.clone()).await,
             Applied::Changed,
