@@ -23,7 +23,7 @@ const BETWEEN_ACTS: Duration = Duration::from_millis(150);
 const PREY: usize = 24;
 const INCIDENTS: &str =
     "SELECT document FROM protection_incidents WHERE guild_id = $1 ORDER BY incident_id";
-const STATE: &str = "SELECT state FROM protections WHERE guild_id = $1";
+const STATE: &str = "SELECT state FROM protection_states WHERE guild_id = $1";
 
 /// Waits until there is something to see.
 ///

@@ -236,24 +236,31 @@ fn job_id(text: &str) -> Option<String> {
 /// Reads Discord's REST API as the bot.
 ///
 /// # Errors
-/// Anything but a 200.
+/// Anything but a 200; a limit is waited for.
 pub async fn discord(platform: &Platform, path: &str) -> Result<Value> {
     let rest = &platform.ready.sandbox.as_ref().context("no sandbox")?.rest;
-    let response = reqwest::Client::new()
-        .get(rest.join(&format!("/api/v10{path}"))?)
-        .header(
-            "Authorization",
-            format!("Bot {}", splashtail_sandbox_world::seed::small::bot_token()),
-        )
-        .header("User-Agent", "DiscordBot (https://example.invalid, 1)")
-        .send()
-        .await?;
-    ensure!(
-        response.status() == 200,
-        "GET {path}: {}",
-        response.status()
-    );
-    Ok(response.json().await?)
+    let deadline = tokio::time::Instant::now() + JOB_LIMIT;
+    loop {
+        let response = reqwest::Client::new()
+            .get(rest.join(&format!("/api/v10{path}"))?)
+            .header(
+                "Authorization",
+                format!("Bot {}", splashtail_sandbox_world::seed::small::bot_token()),
+            )
+            .header("User-Agent", "DiscordBot (https://example.invalid, 1)")
+            .send()
+            .await?;
+        let status = response.status();
+        // The bot's own calls and these share limits.
+        if status == 429 && tokio::time::Instant::now() < deadline {
+            let after = response.headers().get("Retry-After");
+            let after = after.and_then(|after| after.to_str().ok()?.parse().ok());
+            tokio::time::sleep(Duration::from_secs_f64(after.unwrap_or(1.0))).await;
+            continue;
+        }
+        ensure!(status == 200, "GET {path}: {status}");
+        return Ok(response.json().await?);
+    }
 }
 
 async fn first_text_channel(platform: &Platform, guild: &str) -> Result<String> {
