@@ -367,7 +367,7 @@ async fn by_the_settings_operation(platform: &Platform, regular: &str) {
     let options = modules["settings"]["config_options"].as_array().unwrap();
     assert_eq!(
         (options.len(), &options[0]["id"]),
-        (4, &json!("guild_roles"))
+        (5, &json!("guild_roles"))
     );
     let options = modules["antinuke"]["config_options"].as_array().unwrap();
     let ids: Vec<_> = options.iter().map(|option| &option["id"]).collect();

@@ -71,16 +71,25 @@ async fn shown(platform: &Platform, message: &Value, wanted: &str) -> String {
 }
 
 /// A question to a cluster, as the webserver asks it.
+/// The answer, once the cluster is up.
 async fn ask(platform: &Platform, cluster: u16, question: &Value) -> (u16, Value) {
     let secret = backups::client_secret(platform, "api").unwrap();
     let tag = format!("iserver:{cluster}");
     let signer = Signer::new("api", secret.into(), tag, SystemClock::shared());
     let client = reqwest::Client::new();
     let url = platform.ready.iserver[&cluster].clone();
-    let mut request = client.post(url).json(question).build().unwrap();
-    signer.sign(&mut request).unwrap();
-    let answer = client.execute(request).await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    let answered = async {
+        loop {
+            let mut request = client.post(url.clone()).json(question).build().unwrap();
+            signer.sign(&mut request).unwrap();
+            let answer = client.execute(request).await.unwrap();
+            if answer.status() != 503 {
+                return (answer.status().as_u16(), answer.json().await.unwrap());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.unwrap()
 }
 
 async fn rows(platform: &Platform, setting: &str) -> Vec<Value> {
