@@ -209,6 +209,14 @@ async fn a_backup_is_made_looked_at_and_rehearsed_without_any_daemon() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_job_is_resumed() {
     let desk = Desk::new().await;
+    // Slow enough to be met in the middle.
+    let control = desk.sandbox.client().unwrap();
+    let slow = json!({"match": {"method": "GET", "route": "/channels/{channel_id}/messages"},
+        "action": {"type": "latency", "ms": 500}});
+    control
+        .add_fault(&serde_json::from_value(slow).unwrap())
+        .await
+        .unwrap();
     let mut child = desk
         .job(&[
             "run",
@@ -246,6 +254,7 @@ async fn an_interrupted_job_is_resumed() {
     assert_eq!(status.code(), Some(130));
     let listed = finished(&mut desk.splashtail(&["localjobs", "list", "--json"])).await;
     assert_eq!(events(&listed)[0]["state"], "running");
+    control.clear_faults().await.unwrap();
     let resumed = finished(&mut desk.job(&["resume", "--output", "b.iblfile"])).await;
     let told = events(&resumed);
     assert_eq!(resumed.status.code(), Some(0), "{told:#?}");
