@@ -1,4 +1,4 @@
-//! What every order of a backup or a restore has: a server, options, perhaps a password, and the
+//! What every order of a backup, a restore or a prune has: a server, options, perhaps a password, and the
 //! channels that its caller knows of; and every reason why one is refused.
 
 use serde_json::{Map, Value};
@@ -137,15 +137,15 @@ pub struct Head {
 }
 
 impl Head {
-    /// Names match whatever their case, unknown ones are ignored. `password`: the option that has
-    /// it.
+    /// Names match whatever their case, unknown ones are ignored. `password`: the option that
+    /// has it, where one may.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn read(
         data: &Value,
         names: &[&'static str],
-        password: &'static str,
+        password: Option<&'static str>,
     ) -> Result<Self, InvalidRequest> {
         let data = data.as_object().ok_or(InvalidRequest::NotAnObject)?;
         let server_id = fields::get(data, "ServerID")
@@ -156,16 +156,17 @@ impl Head {
             Some(Value::Object(given)) => fields::canonical(given, names),
             Some(_) => return Err(InvalidRequest::option("", "it must be an object")),
         };
-        let password = match options.shift_remove(password) {
+        let password = password.and_then(|name| Some((name, options.shift_remove(name)?)));
+        let password = match password {
             None => None,
-            Some(Value::String(password)) if password.is_empty() => None,
-            Some(Value::String(password)) if password.len() > LONGEST_PASSWORD => {
+            Some((_, Value::String(password))) if password.is_empty() => None,
+            Some((_, Value::String(password))) if password.len() > LONGEST_PASSWORD => {
                 return Err(InvalidRequest::PasswordTooLong {
                     most: LONGEST_PASSWORD,
                 });
             }
-            Some(Value::String(password)) => Some(Password(password)),
-            Some(_) => return Err(InvalidRequest::option(password, "it must be text")),
+            Some((_, Value::String(password))) => Some(Password(password)),
+            Some((name, _)) => return Err(InvalidRequest::option(name, "it must be text")),
         };
         Ok(Self {
             server_id,

@@ -8,7 +8,6 @@ use serde_json::Value;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Plan;
 use splashtail_core::ids::TaskId;
-use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
 use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{
@@ -105,18 +104,11 @@ impl Job for CreateBackup {
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
-        let removed = async {
-            work::clear(&self.objects, task.id).await?;
-            self.objects.remove_all(&format!("tasks/{}", task.id)).await
-        };
-        Ok(removed.await.map_err(BackupError::Objects)?)
+        work::remove(&self.objects, task.id).await
     }
 
     async fn ended(&self, task: TaskId) {
-        if let Err(error) = work::clear(&self.objects, task).await {
-            // The sweep comes back for it, and complains if it cannot either.
-            tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
-        }
+        work::clear_up(&self.objects, task).await;
     }
 }
 

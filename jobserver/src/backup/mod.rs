@@ -25,4 +25,4 @@ pub mod threads;
 pub mod work;
 
 pub use job::CreateBackup;
-pub use work::{DESKS, clear};
+pub use work::{DESKS, clear, clear_up, remove};

@@ -130,7 +130,7 @@ pub fn parse(
     data: &Value,
     constraints: Constraints,
 ) -> Result<(Fields, Option<Password>), InvalidRequest> {
-    let head = Head::read(data, &OPTION_NAMES, "Encrypt")?;
+    let head = Head::read(data, &OPTION_NAMES, Some("Encrypt"))?;
     let mut options = decode(head.options)?;
     complete(&mut options, &constraints)?;
     Ok((

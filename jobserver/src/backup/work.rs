@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
 use splashtail_iblfile::{DerivedKey, Encryption, block};
+use splashtail_jobs::JobError;
 
 use super::error::BackupError;
 use crate::objects::{Desk, ObjectError, Objects};
@@ -37,6 +38,23 @@ pub async fn clear(objects: &Objects, task: TaskId) -> Result<(), ObjectError> {
     objects.remove_all(&prefix(task)).await?;
     objects.abort_uploads(&desk).await?;
     objects.remove_all(&desk).await
+}
+
+/// Its end is stored: removes the work files of a task of any kind.
+pub async fn clear_up(objects: &Objects, task: TaskId) {
+    if let Err(error) = clear(objects, task).await {
+        // The sweep comes back for it, and complains if it cannot either.
+        tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
+    }
+}
+
+/// Its time is over: removes everything that a task of any kind left in the object store.
+pub async fn remove(objects: &Objects, task: TaskId) -> Result<(), JobError> {
+    let removed = async {
+        clear(objects, task).await?;
+        objects.remove_all(&format!("tasks/{task}")).await
+    };
+    Ok(removed.await.map_err(BackupError::Objects)?)
 }
 
 /// The work files of one job.

@@ -37,6 +37,9 @@ pub use ledger::{Before, Made};
 pub use reason::Reason;
 use waiting::Waiting;
 
+/// Of jobs that rebuild servers: room for the roles that a server may get in two days, several times
+/// over.
+pub const DEADLINE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// A limit that lasts longer is not sat out: other effects go on, then the job is parked.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Effects between two lines of progress.

@@ -5,7 +5,6 @@ use serde_json::Value;
 use splashtail_antinuke::TagKey;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
-use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
 use splashtail_jobs::{
     Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
@@ -13,9 +12,8 @@ use splashtail_jobs::{
 
 use super::options::{self, Fields};
 use super::run::Run;
-use crate::backup::error::BackupError;
+use crate::backup;
 use crate::backup::work::Work;
-use crate::backup::{self};
 use crate::objects::Objects;
 
 /// `message_prune`.
@@ -68,17 +66,10 @@ impl Job for MessagePrune {
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
-        let removed = async {
-            backup::clear(&self.objects, task.id).await?;
-            self.objects.remove_all(&format!("tasks/{}", task.id)).await
-        };
-        Ok(removed.await.map_err(BackupError::Objects)?)
+        backup::remove(&self.objects, task.id).await
     }
 
     async fn ended(&self, task: TaskId) {
-        if let Err(error) = backup::clear(&self.objects, task).await {
-            // The sweep comes back for it, and complains if it cannot either.
-            tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
-        }
+        backup::clear_up(&self.objects, task).await;
     }
 }

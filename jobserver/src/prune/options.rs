@@ -9,8 +9,7 @@ use splashtail_core::ids::{ChannelId, GuildId, UserId};
 use super::filter::{Filter, Trait};
 use crate::backup::coverage::KnownChannel;
 use crate::backup::options::{self as backup};
-use crate::fields;
-use crate::request::{Caller, InvalidRequest, known_channels};
+use crate::request::{Caller, Head, InvalidRequest};
 
 /// Most messages of one order.
 pub const TOTAL_MAX_MESSAGES: u32 = 1000;
@@ -46,7 +45,7 @@ pub struct Options {
     pub reason: String,
 }
 
-const OPTION_NAMES: [&str; 15] = [
+const OPTION_NAMES: [&str; 14] = [
     "Channels",
     "PerChannel",
     "MaxMessages",
@@ -61,7 +60,6 @@ const OPTION_NAMES: [&str; 15] = [
     "Pinned",
     "DryRun",
     "Reason",
-    "ServerID",
 ];
 
 impl Options {
@@ -109,28 +107,10 @@ impl Fields {
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOptions {
-    #[error("the fields must be an object")]
-    NotAnObject,
-    #[error("ServerID is missing or not a server id")]
-    ServerId,
-    #[error("Options.{name} is not valid: {why}")]
-    Option { name: &'static str, why: String },
-    #[error("PerChannel is {given}, but must be at least {MIN_PER_CHANNEL}")]
-    PerChannelTooSmall { given: u32 },
+    #[error(transparent)]
+    Request(#[from] InvalidRequest),
     #[error("MaxMessages is {given}, but must be at most {TOTAL_MAX_MESSAGES}")]
     TooManyMessages { given: u32 },
-    #[error("PerChannel is {per_channel}, which is more than MaxMessages ({max_messages})")]
-    PerChannelTooLarge { per_channel: u32, max_messages: u32 },
-    #[error("the special allocation of channel {channel} is {given}, but must be 0 to {most}")]
-    SpecialAllocation {
-        channel: ChannelId,
-        given: u32,
-        most: u32,
-    },
-    #[error("KnownChannels is not valid: {0}")]
-    KnownChannels(String),
-    #[error(transparent)]
-    Caller(#[from] InvalidRequest),
     #[error(
         "nobody says who deletes: CallerID is missing, and CallerPermissions has no Administrator"
     )]
@@ -141,16 +121,9 @@ impl InvalidOptions {
     /// Stable code for callers.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Caller(error) => error.code(),
+            Self::Request(error) => error.code(),
             Self::NoCaller => "caller_missing",
-            Self::NotAnObject => "invalid_data",
-            Self::ServerId => "invalid_server_id",
-            Self::Option { .. } => "invalid_option",
-            Self::PerChannelTooSmall { .. } => "per_channel_too_small",
             Self::TooManyMessages { .. } => "too_many_messages",
-            Self::PerChannelTooLarge { .. } => "per_channel_too_large",
-            Self::SpecialAllocation { .. } => "invalid_special_allocation",
-            Self::KnownChannels(_) => "invalid_known_channels",
         }
     }
 }
@@ -158,37 +131,24 @@ impl InvalidOptions {
 /// Decodes and validates `{ServerID, Options, KnownChannels, CallerPermissions, CallerID}`. Names match whatever their case,
 /// unknown ones are ignored.
 pub fn parse(data: &Value) -> Result<Fields, InvalidOptions> {
-    let data = data.as_object().ok_or(InvalidOptions::NotAnObject)?;
-    let server_id = fields::get(data, "ServerID")
-        .and_then(|id| serde_json::from_value::<GuildId>(id.clone()).ok())
-        .ok_or(InvalidOptions::ServerId)?;
-    let given = match fields::get(data, "Options") {
-        None => Map::new(),
-        Some(Value::Object(given)) => fields::canonical(given, &OPTION_NAMES),
-        Some(_) => return Err(invalid("", "it must be an object")),
-    };
-    let known_channels = known_channels(fields::get(data, "KnownChannels"))
-        .map_err(|error| InvalidOptions::KnownChannels(error.to_string()))?;
-    let mut options = decode(&given)?;
+    let head = Head::read(data, &OPTION_NAMES, None)?;
+    let mut options = decode(&head.options)?;
     complete(&mut options)?;
-    let caller = Caller::read(data)?;
+    let caller = head.caller;
     if !caller.is_administrator() && caller.user.is_none() {
         return Err(InvalidOptions::NoCaller);
     }
     Ok(Fields {
-        server_id,
+        server_id: head.server_id,
         options,
-        known_channels,
+        known_channels: head.known_channels,
         caller_permissions: caller.permissions,
         caller_id: caller.user,
     })
 }
 
-fn invalid(name: &'static str, why: impl Into<String>) -> InvalidOptions {
-    InvalidOptions::Option {
-        name,
-        why: why.into(),
-    }
+fn invalid(name: &str, why: impl Into<String>) -> InvalidOptions {
+    InvalidRequest::option(name, why).into()
 }
 
 fn one<T: serde::de::DeserializeOwned + Default>(
@@ -295,21 +255,27 @@ fn complete(options: &mut Options) -> Result<(), InvalidOptions> {
         });
     }
     if per_channel < MIN_PER_CHANNEL && per_channel < max_messages {
-        return Err(InvalidOptions::PerChannelTooSmall { given: per_channel });
+        return Err(InvalidRequest::PerChannelTooSmall {
+            given: per_channel,
+            least: MIN_PER_CHANNEL,
+        }
+        .into());
     }
     if per_channel > max_messages {
-        return Err(InvalidOptions::PerChannelTooLarge {
+        return Err(InvalidRequest::PerChannelTooLarge {
             per_channel,
             max_messages,
-        });
+        }
+        .into());
     }
     for (&channel, &given) in &options.special_allocations {
         if given > max_messages {
-            return Err(InvalidOptions::SpecialAllocation {
+            return Err(InvalidRequest::SpecialAllocation {
                 channel,
                 given,
                 most: max_messages,
-            });
+            }
+            .into());
         }
     }
     let filter = &options.filter;
@@ -440,7 +406,7 @@ mod tests {
         assert_eq!(code(json!({"Only": ["gifs"]})), "invalid_option");
         assert_eq!(
             parse(&json!({"Options": {}})),
-            Err(InvalidOptions::ServerId)
+            Err(InvalidRequest::ServerId.into())
         );
         let users = |given: Value| with(given).unwrap().filter.users.len();
         assert_eq!(users(json!({"userid": "5", "Users": ["6", "5"]})), 2);

@@ -7,7 +7,6 @@ use serde_json::Value;
 use splashtail_antinuke::TagKey;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
-use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
 use splashtail_jobs::{
     Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, SecretBytes, TaskRow,
@@ -18,8 +17,8 @@ use super::error::RestoreError;
 use super::options::{self, Fields};
 use super::run::Run;
 use super::source;
-use crate::backup::error::BackupError;
 use crate::backup::{self, CreateBackup};
+use crate::carry_out;
 use crate::objects::Objects;
 
 /// Of an engine's capacity, in runs of jobs that hold little.
@@ -47,9 +46,8 @@ impl Job for RestoreBackup {
         Self::NAME
     }
 
-    /// Room for the roles that a server may get in two days, several times over.
     fn deadline(&self) -> Option<Duration> {
-        Some(Duration::from_secs(14 * 24 * 60 * 60))
+        Some(carry_out::DEADLINE)
     }
 
     /// Nothing is saved while it is being changed.
@@ -96,17 +94,10 @@ impl Job for RestoreBackup {
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
-        let removed = async {
-            backup::clear(&self.objects, task.id).await?;
-            self.objects.remove_all(&format!("tasks/{}", task.id)).await
-        };
-        Ok(removed.await.map_err(BackupError::Objects)?)
+        backup::remove(&self.objects, task.id).await
     }
 
     async fn ended(&self, task: TaskId) {
-        if let Err(error) = backup::clear(&self.objects, task).await {
-            // The sweep comes back for it, and complains if it cannot either.
-            tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
-        }
+        backup::clear_up(&self.objects, task).await;
     }
 }

@@ -98,7 +98,7 @@ pub fn parse(
     max_body_size: u64,
     cdn: &str,
 ) -> Result<(Fields, Option<Password>), InvalidRequest> {
-    let head = Head::read(data, &OPTION_NAMES, "Decrypt")?;
+    let head = Head::read(data, &OPTION_NAMES, Some("Decrypt"))?;
     let given = &head.options;
     let channel_restore_mode = mode(given.get("ChannelRestoreMode"), "ChannelRestoreMode")?;
     let role_restore_mode = mode(given.get("RoleRestoreMode"), "RoleRestoreMode")?;

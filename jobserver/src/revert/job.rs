@@ -5,7 +5,6 @@ use serde_json::Value;
 use splashtail_antinuke::TagKey;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
-use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
 use splashtail_jobs::{
     Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
@@ -15,8 +14,8 @@ use splashtail_storage::Storage;
 use super::evidence::{self, EvidenceError};
 use super::options::{self, Fields};
 use super::run::Run;
-use crate::backup::error::BackupError;
 use crate::backup::{self, CreateBackup};
+use crate::carry_out;
 use crate::objects::Objects;
 
 /// `guild_revert_incident`.
@@ -39,9 +38,8 @@ impl Job for RevertIncident {
         Self::NAME
     }
 
-    /// Room for the roles that a server may get in two days, several times over.
     fn deadline(&self) -> Option<Duration> {
-        Some(Duration::from_secs(14 * 24 * 60 * 60))
+        Some(carry_out::DEADLINE)
     }
 
     /// Nothing else changes or saves the server meanwhile.
@@ -79,17 +77,10 @@ impl Job for RevertIncident {
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
-        let removed = async {
-            backup::clear(&self.objects, task.id).await?;
-            self.objects.remove_all(&format!("tasks/{}", task.id)).await
-        };
-        Ok(removed.await.map_err(BackupError::Objects)?)
+        backup::remove(&self.objects, task.id).await
     }
 
     async fn ended(&self, task: TaskId) {
-        if let Err(error) = backup::clear(&self.objects, task).await {
-            // The sweep comes back for it, and complains if it cannot either.
-            tracing::debug!(job.id = %task, error = %Chain(&error), "work files were left behind");
-        }
+        backup::clear_up(&self.objects, task).await;
     }
 }

@@ -10,10 +10,7 @@ use splashtail_core::ids::{GuildId, UserId};
 use splashtail_jobs::render;
 use splashtail_storage::{Owner, TaskQuery};
 
-use super::tasks::{
-    self, CALLER_FIELD, CALLER_ID_FIELD, IDEMPOTENCY_KEY, ListQuery, SERVER_FIELD, idempotency_key,
-    page_limit,
-};
+use super::tasks::{self, CALLER_FIELD, CALLER_ID_FIELD, ListQuery, SERVER_FIELD, page_limit};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -94,15 +91,7 @@ pub async fn create_guild_job(
         CALLER_ID_FIELD.to_owned(),
         user(&caller)?.to_string().into(),
     );
-    let key = headers
-        .get(IDEMPOTENCY_KEY)
-        .map(|key| idempotency_key(&caller, Some(guild), key.as_bytes()));
-    let created = app
-        .jobserver
-        .create_task(&name, Value::Object(fields), true, key.as_deref())
-        .await
-        .map_err(|error| ApiError::from_daemon("jobserver", error))?;
-    Ok(Json(created))
+    tasks::order(&app, &caller, Some(guild), &headers, &name, fields).await
 }
 
 /// Jobs of a server, newest first.

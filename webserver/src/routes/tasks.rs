@@ -27,7 +27,7 @@ use crate::extract::{JsonBody, PathOf, QueryOf};
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Between two signs of life to whoever follows a log.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const DEFAULT_PAGE: u32 = 50;
 const MAX_PAGE: u32 = 100;
 /// The field of a server's task that names the server.
@@ -137,15 +137,26 @@ pub async fn create_task(
         // The operator issues a server's token: it stands for the server, in all its channels.
         fields.insert(CALLER_FIELD.to_owned(), ADMINISTRATOR.into());
     }
+    order(&app, &caller, None, &headers, &name, fields).await
+}
+
+/// Has the jobserver create and start a job, once for an `Idempotency-Key` of this caller and server.
+pub(super) async fn order(
+    app: &AppState,
+    caller: &Caller,
+    guild: Option<GuildId>,
+    headers: &HeaderMap,
+    name: &str,
+    fields: Map<String, Value>,
+) -> Result<Json<TaskCreateResponse>, ApiError> {
     let key = headers
         .get(IDEMPOTENCY_KEY)
-        .map(|key| idempotency_key(&caller, None, key.as_bytes()));
-    let created = app
-        .jobserver
-        .create_task(&name, Value::Object(fields), true, key.as_deref())
+        .map(|key| idempotency_key(caller, guild, key.as_bytes()));
+    app.jobserver
+        .create_task(name, Value::Object(fields), true, key.as_deref())
         .await
-        .map_err(|error| ApiError::from_daemon("jobserver", error))?;
-    Ok(Json(created))
+        .map(Json)
+        .map_err(|error| ApiError::from_daemon("jobserver", error))
 }
 
 /// Cancel a task.
@@ -289,7 +300,7 @@ fn owned_by(
 
 /// Keys of different callers, or for different servers, never meet; the jobserver takes 64
 /// characters.
-pub(super) fn idempotency_key(caller: &Caller, server: Option<GuildId>, key: &[u8]) -> String {
+fn idempotency_key(caller: &Caller, server: Option<GuildId>, key: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(b"api\0");
     hash.update(caller.key());
