@@ -7,7 +7,7 @@ use splashtail_storage::StorageError;
 
 use crate::catalogue::Language;
 use crate::configuration::Refusal;
-use crate::markdown::{cut, neutralise};
+use crate::markdown::{neutralise, shorten};
 use crate::reply::Failed;
 use crate::services::NoService;
 use crate::text;
@@ -58,7 +58,7 @@ impl From<Refusal> for BotError {
                     .iter()
                     .map(|error| neutralise(&sentence(&error.to_string())));
                 let lines = lines.collect::<Vec<_>>().join("\n");
-                Self::Input(cut(&lines, 2000).to_owned())
+                Self::Input(shorten(&lines, 2000).into_owned())
             }
             // Our own words, with mentions in them.
             Refusal::Guarded(text) => Self::Guarded(text),

@@ -5,12 +5,9 @@
 pub mod app;
 pub mod arguments;
 pub mod catalogue;
-pub mod clicks;
 pub mod cluster;
 pub mod colours;
-pub mod components;
 pub mod configuration;
-pub mod confirm;
 pub mod discord_http;
 pub mod error;
 pub mod events;

@@ -1,4 +1,6 @@
-//! Text of others inside our own messages.
+//! Text of others inside our own messages, and what fits into them.
+
+use std::borrow::Cow;
 
 /// Makes the text harmless in a Discord message: no formatting, no links behind words, no
 /// mentions, no line breaks.
@@ -21,19 +23,36 @@ pub fn neutralise(text: &str) -> String {
     safe
 }
 
-/// The first `limit` characters, with `...` behind them if there were more.
-pub fn shorten(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}...", &text[..end]),
-    }
-}
+/// Longest text of an embed's description and of a message (Discord documentation, "Embed Limits",
+/// "Create Message").
+pub const DESCRIPTION: usize = 4096;
+pub const MESSAGE: usize = 2000;
+/// Of a field of an embed.
+pub const FIELD: usize = 1024;
+/// Of the title of an embed, and of the name of a field.
+pub const TITLE: usize = 256;
+/// Of a button.
+pub const LABEL: usize = 80;
+/// Of all texts of a message's embeds together.
+pub const EMBEDS: usize = 6000;
 
-/// At most `limit` characters, without any mark.
-pub fn cut(text: &str, limit: usize) -> &str {
-    text.char_indices()
-        .nth(limit)
-        .map_or(text, |(end, _)| &text[..end])
+/// The text, or as much of it as fits, with `…` for the rest. It is measured as Discord's clients do, in
+/// UTF-16, so it fits however Discord counts.
+pub fn shorten(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.encode_utf16().count() <= limit {
+        return text.into();
+    }
+    // One place is for the mark.
+    let mut room = limit.saturating_sub(1);
+    let end = text.char_indices().find(|(_, letter)| {
+        let fits = letter.len_utf16() <= room;
+        room = room.saturating_sub(letter.len_utf16());
+        !fits
+    });
+    let kept = end.map_or(text, |(end, _)| &text[..end]);
+    // What joins nothing, or escapes the mark, goes too.
+    let joins = |letter: char| matches!(letter, '\u{200d}' | '\\') || letter.is_whitespace();
+    format!("{}…", kept.trim_end_matches(joins)).into()
 }
 
 #[cfg(test)]
@@ -62,10 +81,28 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_characters() {
-        assert_eq!(shorten("äöü", 3), "äöü");
-        assert_eq!(shorten("äöüß", 3), "äöü...");
-        assert_eq!(cut("äöüß", 2), "äö");
-        assert_eq!(cut("ä", 2), "ä");
+    fn what_does_not_fit_is_cut_with_a_mark() {
+        for (text, limit, cut) in [
+            ("äöü", 3, "äöü"),
+            ("äöüß", 3, "äö…"),
+            ("two words", 5, "two…"),
+            (r"a\*b", 3, "a…"),
+            ("👩\u{200d}🚀👩\u{200d}🚀", 6, "👩\u{200d}🚀…"),
+            ("👩\u{200d}🚀👩\u{200d}🚀", 4, "👩…"),
+            ("שלום עולם", 5, "שלום…"),
+            ("", 0, ""),
+            ("a", 0, "…"),
+        ] {
+            assert_eq!(shorten(text, limit), cut, "{text} in {limit}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_is_longer_than_it_may_be(text in ".*", limit in 1_usize..50) {
+            let cut = shorten(&text, limit);
+            proptest::prop_assert!(cut.encode_utf16().count() <= limit);
+            proptest::prop_assert!(cut == text || cut.ends_with('…'));
+        }
     }
 }

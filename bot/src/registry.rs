@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use splashtail_api_types::modules::CanonicalModule;
 use splashtail_permissions::{ExtendedData, ModuleFacts, NativePermissions};
 
-use crate::components::Presses;
 use crate::events::{Listener, Subscription};
 use crate::guilds::FOLLOWED;
+use crate::presses::Presses;
 use crate::settings::Setting;
 
 #[derive(Default)]
@@ -148,10 +148,13 @@ impl Registry {
         listening.collect()
     }
 
-    /// What is done with presses whose custom id begins so.
-    pub fn presses(&self, prefix: &str) -> Option<Presses> {
-        let mut all = self.modules.iter().flat_map(|module| &module.presses);
-        all.find(|presses| presses.prefix == prefix).copied()
+    /// What is done with presses whose custom id begins so, and the module that does it.
+    pub fn presses(&self, prefix: &str) -> Option<(&'static str, &Presses)> {
+        let mut all = self.modules.iter().flat_map(|module| {
+            let presses = module.presses.iter();
+            presses.map(move |presses| (module.id, presses))
+        });
+        all.find(|(_, presses)| presses.prefix == prefix)
     }
 
     pub fn module(&self, id: &str) -> Option<&Registered> {

@@ -23,6 +23,11 @@ stats-profile = Cargo-Profil
 
 
 page-not-yours = Diese Knöpfe sind für die Person, die den Befehl ausgeführt hat.
+page-previous = Zurück
+page-next = Weiter
+page-cancel = Schließen
+page-of = Seite { $number } von { $pages }
+press-stale = Dieser Knopf stammt von einer anderen Version von mir und tut nichts mehr. Führe den Befehl noch einmal aus.
 
 maintenance-support = Hilfe: { $link }
 maintenance-title = Wartung

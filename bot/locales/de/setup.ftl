@@ -97,9 +97,3 @@ health-shards = { $down } von { $all } meiner Verbindungen zu Discord sind unter
 health-prune = Wer Mitglieder kicken darf, kann Tausende auf einmal aussieben. Verlange dafür Administrator, in den Sicherheitseinstellungen des Servers.
 health-second-factor = Moderatoren brauchen keinen zweiten Faktor: Ein gestohlenes Passwort genügt. Verlange ihn in den Sicherheitseinstellungen des Servers.
 health-speak = Lass mich dort schreiben
-
-protection-channel-hidden = Diesen Kanal sehe ich nicht. Lass meine Rolle ihn sehen und dort schreiben.
-protection-unknown-server = Ich lerne diesen Server gerade erst kennen. Bitte versuche es bald noch einmal.
-protection-no-token = Der Schutz geht nicht: Es gibt kein Token, das sagt, zu welchem Bot es gehört.
-protection-no-secret = Der Schutz geht nicht: Die Betreiber müssen dem Bot ein eigenes Geheimnis geben.
-button-broken = Dieser Knopf ist nicht von mir.

@@ -23,6 +23,11 @@ stats-profile = Cargo profile
 
 
 page-not-yours = Only the person who ran the command can use these buttons.
+page-previous = Previous
+page-next = Next
+page-cancel = Cancel
+page-of = Page { $number } of { $pages }
+press-stale = This button is of another version of me and does nothing any more. Run the command again.
 
 maintenance-support = Support: { $link }
 maintenance-title = Under maintenance

@@ -97,9 +97,3 @@ health-shards = { $down } of { $all } of my connections to Discord are down; the
 health-prune = Whoever may kick members can prune thousands at once. Turn on "Require Administrator to prune" in the server's safety settings.
 health-second-factor = Moderators need no second factor: a stolen password is enough. Turn on the requirement in the server's safety settings.
 health-speak = Let me write there
-
-protection-channel-hidden = I cannot see that channel. Let my role view it and send messages there.
-protection-unknown-server = I am still getting to know this server. Please try again soon.
-protection-no-token = Protection does not work: there is no bot token that says whose it is.
-protection-no-secret = Protection does not work: the operators of this bot have to give it a secret of its own.
-button-broken = This button is not from me.

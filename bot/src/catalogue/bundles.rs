@@ -26,7 +26,9 @@ macro_rules! files {
     };
 }
 
-files!["commands", "core", "errors", "setup"];
+files![
+    "antinuke", "commands", "core", "errors", "settings", "setup"
+];
 
 static BUNDLES: LazyLock<[Bundle; 2]> = LazyLock::new(|| Language::ALL.map(bundle));
 

@@ -12,23 +12,33 @@ const UNREAD: &[&str] = &[
     "Task::new",
     "anyhow!",
     "bail!",
+    "command",
     "concat!",
     "context",
     "counter!",
     "debug!",
+    "debug_struct",
+    "delete",
     "env!",
     "error!",
     "gauge!",
     "histogram!",
     "include_str!",
+    INDEX,
     "info!",
+    KEY,
     "log",
     "permission",
+    "set",
     "set_policy",
     "text!",
     "warn!",
     "with_context",
 ];
+
+/// Around the name of a field that is looked up, and around one that is given a value.
+const INDEX: &str = "[]";
+const KEY: &str = ":";
 
 /// A file of the bot, without its tests.
 pub struct Source {
@@ -126,17 +136,28 @@ impl Source {
                     if let Some(open) = open.last_mut() {
                         open.literals.push((found.len(), end));
                     }
+                    let mut around: Vec<_> = open.iter().map(|open| open.name.clone()).collect();
+                    if text.get(end) == Some(&':') {
+                        around.push(KEY.to_owned());
+                    }
                     found.push(Literal {
                         text: rest.iter().take(length).collect(),
-                        around: open.iter().map(|open| open.name.clone()).collect(),
+                        around,
                         behind: String::new(),
                     });
                     word.clear();
                     length + 2
                 }
                 ('(' | '[' | '{', _) => {
+                    let mut name = std::mem::take(&mut word);
+                    let indexes = |name: &str| {
+                        !name.ends_with(['!', '#']) && !matches!(name, "" | "in" | "return")
+                    };
+                    if *letter == '[' && indexes(&name) {
+                        INDEX.clone_into(&mut name);
+                    }
                     open.push(Open {
-                        name: std::mem::take(&mut word),
+                        name,
                         literals: Vec::new(),
                     });
                     1
@@ -225,6 +246,7 @@ fn what_is_said_and_what_is_prose() {
         fn f<'a>(cx: &'a str) -> String {
             warn!(error = %g("x"), "a log is nothing");
             let quoted = text!(cx, "some-key", name = h(1, "inner-key"), other = ['"'; 2]);
+            let value = json!({"A key": row["Field"], "title": "The title"});
             say("Here is prose").label("Stop").id("an:{verb}").sum(format!("{a}: {b}"))
         }
     "##;
@@ -232,7 +254,7 @@ fn what_is_said_and_what_is_prose() {
         path: String::new(),
         text: text.to_owned(),
     };
-    assert_eq!(source.prose(), ["Here is prose", "Stop"]);
+    assert_eq!(source.prose(), ["The title", "Here is prose", "Stop"]);
     let names = ["name", "other"].map(str::to_owned).into_iter().collect();
     assert_eq!(source.said(), [("some-key".to_owned(), names)]);
 }

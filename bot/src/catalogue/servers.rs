@@ -70,11 +70,7 @@ pub fn of_server(cx: Context<'_>) -> Language {
     let Ok(guild) = ids::guild_of(cx) else {
         return of_reader(cx);
     };
-    let app = cx.data();
-    match app.state.guilds.get(guild) {
-        Some(view) => app.languages.of_view(&view),
-        None => app.languages.of(guild, None),
-    }
+    cx.data().language_of(guild)
 }
 
 /// The language of what only the author of the command reads.

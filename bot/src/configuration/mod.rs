@@ -23,7 +23,10 @@ use splashtail_core::ids::{GuildId, RoleId, UserId};
 use splashtail_permissions::{Permission, PermissionResult};
 use splashtail_storage::{Snapshot, Storage, StorageError};
 
-use crate::framework::gate::{Gate, GuildKnowledge, PermissionRows, Standing};
+use crate::cluster::ClusterState;
+use crate::framework::gate::{
+    Gate, GuildKnowledge, PermissionRows, Standing, member_standing, not_connected,
+};
 use crate::inputs::Changes;
 use crate::settings::{Fields, GuildRows, Operation, Setting, SettingsError};
 
@@ -56,6 +59,29 @@ pub struct Asked {
     pub way: Way,
     /// The command that has to be allowed; `None`: `<setting> <operation>`.
     pub command: Option<&'static str>,
+}
+
+impl Asked {
+    /// A member who asks in Discord. `roles` are the member's if they are known already.
+    ///
+    /// # Errors
+    /// Discord does not say who they are.
+    pub async fn in_discord(
+        state: &ClusterState,
+        (guild, user): (GuildId, UserId),
+        roles: Option<Vec<RoleId>>,
+        command: Option<&'static str>,
+    ) -> Result<Self, PermissionResult> {
+        let connection = state.connection().ok_or_else(not_connected)?;
+        Ok(Self {
+            guild,
+            user,
+            standing: member_standing(connection, guild, user, roles).await?,
+            custom: None,
+            way: Way::Discord,
+            command,
+        })
+    }
 }
 
 /// How a change was asked for.

@@ -38,6 +38,14 @@ pub struct Plan {
     edits: Vec<Edit>,
 }
 
+#[cfg(test)]
+impl Plan {
+    pub(crate) fn empty(from: GuildId) -> Self {
+        let (shown, edits) = (Vec::new(), Vec::new());
+        Self { from, shown, edits }
+    }
+}
+
 impl Asked {
     fn for_import(&self) -> Self {
         Self {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use splashtail_core::ids::GuildId;
 
 use super::event::Event;
@@ -38,6 +39,13 @@ where
     fn is_enabled(&self, guild: GuildId, module: &'static str) -> bool {
         self(guild, module)
     }
+}
+
+/// Who answers interactions. They have no place in the mailboxes: Discord drops one that is unanswered
+/// for 3 seconds.
+pub trait Interactions: Send + Sync {
+    /// Takes an INTERACTION_CREATE's `d`, JSON as it came. Waits for nothing.
+    fn hear(self: Arc<Self>, interaction: Bytes);
 }
 
 /// A listener as the router knows it.

@@ -14,6 +14,6 @@ pub use delivery::DEADLINE;
 pub(crate) use event::Body;
 pub use event::{Event, Gap, GapCause, Unreadable};
 pub use kind::{Class, EventKind, EventKinds};
-pub use listener::{Enabled, Listener, Subscription};
+pub use listener::{Enabled, Interactions, Listener, Subscription};
 pub use router::Router;
 pub(crate) use scan::Head;

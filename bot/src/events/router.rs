@@ -4,9 +4,10 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -20,7 +21,7 @@ use tracing::{debug, error, warn};
 use super::delivery::Delivery;
 use super::event::{Body, Event, Gap};
 use super::kind::{EventKind, EventKinds};
-use super::listener::{Enabled, Subscription};
+use super::listener::{Enabled, Interactions, Subscription};
 use super::mailbox::{BOUNDS, Bounds, Lane, Offered};
 use super::meters::Meters;
 use crate::guilds::{FOLLOWED, Guilds};
@@ -36,6 +37,7 @@ pub struct Router {
     guilds: Arc<Guilds>,
     wanted: EventKinds,
     meters: Arc<Meters>,
+    interactions: OnceLock<Arc<dyn Interactions>>,
 }
 
 struct Worker {
@@ -116,6 +118,7 @@ impl Router {
             guilds,
             wanted,
             meters,
+            interactions: OnceLock::new(),
         })
     }
 
@@ -153,6 +156,19 @@ impl Router {
             }
         }
         worker.news.notify_one();
+    }
+
+    /// To be called once, before the first frame comes.
+    pub fn answered_by(&self, interactions: Arc<dyn Interactions>) {
+        // Whoever calls again changes nothing.
+        let _ = self.interactions.set(interactions);
+    }
+
+    /// Hands an interaction to who answers it, of servers and of private messages alike.
+    pub fn interaction(&self, body: Bytes) {
+        if let Some(interactions) = self.interactions.get() {
+            Arc::clone(interactions).hear(body);
+        }
     }
 
     /// Tells every server of a shard that events may have been missed.

@@ -12,7 +12,7 @@ use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::discord_http::{describe, once_more};
 use crate::error::BotError;
-use crate::markdown::{cut, neutralise};
+use crate::markdown::{neutralise, shorten};
 use crate::reply::{self, Failed};
 use crate::text;
 
@@ -183,7 +183,7 @@ impl Failure {
     fn embed(&self, language: Language) -> CreateEmbed {
         let embed = CreateEmbed::new()
             .title(&self.title)
-            .description(cut(&self.text, MAX_DESCRIPTION))
+            .description(shorten(&self.text, MAX_DESCRIPTION))
             .colour(colours::RED);
         match self.code {
             Some(code) => embed.field(text!(language, "error-code"), format!("`{code}`"), false),
@@ -195,7 +195,7 @@ impl Failure {
 fn bad_argument(language: Language, problem: &str, input: Option<&str>) -> Failure {
     let problem = neutralise(problem);
     let text = match input {
-        Some(input) => format!("`{}`: {problem}", cut(input, 100).replace('`', "'")),
+        Some(input) => format!("`{}`: {problem}", shorten(input, 100).replace('`', "'")),
         None => problem,
     };
     Failure {

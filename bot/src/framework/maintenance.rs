@@ -8,6 +8,7 @@ use serenity::{
     CommandInteraction, CreateEmbed, CreateInteractionResponse, CreateInteractionResponseMessage,
     CreateMessage, Message,
 };
+use splashtail_core::ids::UserId;
 use tracing::debug;
 
 use crate::app::App;
@@ -18,8 +19,7 @@ use crate::discord_http::{describe, once_more};
 use crate::ids;
 use crate::text;
 
-pub fn applies(app: &App, user: serenity::UserId) -> bool {
-    let user = ids::user(user);
+pub fn applies(app: &App, user: UserId) -> bool {
     app.config.meta.maintenance
         && !app.config.discord_auth.can_use_bot.contains(&user)
         && !app.is_root_user(user)

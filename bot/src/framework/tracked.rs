@@ -11,8 +11,8 @@ use tracing::info;
 
 use super::maintenance;
 use crate::app::Data;
-use crate::components;
 use crate::error::BotError;
+use crate::ids;
 
 /// Every dispatched event holds the tracker until its commands ended, so that a stop can wait for
 /// them.
@@ -62,22 +62,23 @@ impl serenity::Framework for Tracked {
             }
             FullEvent::InteractionCreate {
                 interaction: Interaction::Command(command),
-            } if maintenance::applies(&self.data, command.user.id) => {
+            } if maintenance::applies(&self.data, ids::user(command.user.id)) => {
                 maintenance::answer_command(&cx, &self.data, command).await;
                 return;
             }
             FullEvent::InteractionCreate {
                 interaction: Interaction::Autocomplete(command),
-            } if maintenance::applies(&self.data, command.user.id) => {
+            } if maintenance::applies(&self.data, ids::user(command.user.id)) => {
                 return;
             }
+            // Of the desk.
             FullEvent::InteractionCreate {
-                interaction: Interaction::Component(press),
-            } => components::dispatch(&self.data, &cx.http, press).await,
+                interaction: Interaction::Component(_) | Interaction::Modal(_),
+            } => return,
             FullEvent::Message { new_message }
                 if !new_message.author.bot
                     && new_message.content.starts_with(super::PREFIX)
-                    && maintenance::applies(&self.data, new_message.author.id) =>
+                    && maintenance::applies(&self.data, ids::user(new_message.author.id)) =>
             {
                 maintenance::answer_message(&cx, &Arc::clone(&self.data), new_message).await;
                 return;

@@ -83,6 +83,11 @@ impl Tap {
                     self.gap(shard, GapCause::Hole, Duration::ZERO, received)
                         .await;
                 }
+                if kind == EventKind::InteractionCreate
+                    && let Some(place) = head.place(frame)
+                {
+                    self.router.interaction(frame.slice(place.body));
+                }
                 if wanted {
                     self.route(shard, kind, is_delete, &head, received, frame)
                         .await;

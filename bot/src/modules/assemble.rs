@@ -32,7 +32,7 @@ pub enum DeclarationError {
     Undescribed { command: String, path: String },
     #[error("`{0}` belongs to a virtual module or command and is not virtual")]
     NotVirtual(String),
-    #[error("presses of `{0}` belong to two modules")]
+    #[error("presses of `{0}` are declared twice")]
     PressesTwice(&'static str),
     #[error("two settings are called `{0}`")]
     SettingTwice(&'static str),
@@ -61,6 +61,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
     let mut registered: Vec<Registered> = Vec::new();
     let mut owners = BTreeMap::new();
     let mut commands = Vec::new();
+    let mut pressed = BTreeSet::new();
     for module in modules {
         let about = module.about();
         if registered.iter().any(|known| known.id == about.id) {
@@ -75,11 +76,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
             }
         }
         for presses in module.presses() {
-            let taken = |known: &Registered| {
-                let mut others = known.presses.iter();
-                others.any(|other| other.prefix == presses.prefix)
-            };
-            if registered.iter().any(taken) {
+            if !pressed.insert(presses.prefix) {
                 return Err(DeclarationError::PressesTwice(presses.prefix));
             }
         }

@@ -30,7 +30,7 @@ pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
         Box::new(antinuke),
         Box::new(guarded),
         Box::new(backups),
-        Box::new(settings::SettingsModule),
+        Box::new(settings::SettingsModule::new(foundation)),
         Box::new(root::Root),
     ]
 }

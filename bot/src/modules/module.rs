@@ -8,9 +8,9 @@ use splashtail_permissions::ExtendedData;
 
 use crate::app::Command;
 use crate::cluster::ClusterState;
-use crate::components::Presses;
 use crate::events::Listener;
 use crate::modules::guarded::Operation;
+use crate::presses::Presses;
 use crate::registry::Need;
 use crate::services::Service;
 use crate::settings::Setting;
@@ -43,7 +43,7 @@ pub trait Module: Send + Sync {
         Vec::new()
     }
 
-    /// What is done with presses of buttons and menus that keep nothing in memory.
+    /// Its buttons, menus and forms.
     fn presses(&self) -> Vec<Presses> {
         Vec::new()
     }

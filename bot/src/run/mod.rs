@@ -40,11 +40,11 @@ use crate::gateway::{Ends, Floors, Pace, Parts, Relay, Shards, ShardsEnd};
 use crate::inputs::{Changes, Kept};
 use crate::modules::Foundation;
 use crate::modules::assemble::{Assembled, assemble};
-use crate::modules::guarded::Desk;
+use crate::modules::guarded;
 use crate::modules::server_backups::Backups;
 use crate::orphan::{listens, orphan_timeout};
-use crate::registration::Registration;
-use crate::{discord_http, iserver, modules};
+use crate::registration::{Registration, describe_commands};
+use crate::{discord_http, iserver, modules, presses};
 
 /// Time that commands get to end after SIGTERM. The clusterer kills after 5 s.
 const COMMAND_GRACE: Duration = Duration::from_millis(3000);
@@ -205,7 +205,9 @@ async fn operate(
         Arc::clone(&state) as _,
         Arc::clone(&clock),
     );
-    let desk = services.get::<Desk>().context("a module is missing")?;
+    let desk = services
+        .get::<guarded::Desk>()
+        .context("a module is missing")?;
     desk.operate(guarded);
     let configuration = configuration.guarded_by(Arc::new(desk));
     let registration = Registration::new(
@@ -224,6 +226,7 @@ async fn operate(
         configuration,
         services,
         languages,
+        described: describe_commands(&commands, None),
         shutdown: shutdown.clone(),
     });
 
@@ -478,6 +481,11 @@ async fn connect(
         &running,
         &app.shutdown,
     );
+    router.answered_by(presses::Desk::new(
+        Arc::clone(app),
+        discord.clone(),
+        running.clone(),
+    ));
     let relay = Relay::start(
         &address,
         Arc::clone(&pace),

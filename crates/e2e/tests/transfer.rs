@@ -31,8 +31,14 @@ fn text(messages: &[Value]) -> String {
     serde_json::to_string(messages).unwrap().replace(r"\\", "")
 }
 
-/// Presses a button of a message. What the presser alone was told.
-async fn press(platform: &Platform, user: &str, message: &Value, button: &str) -> String {
+/// Presses the button of a question that gives this answer. What the presser alone was told.
+async fn press(platform: &Platform, user: &str, message: &Value, answer: &str) -> String {
+    let buttons = message["components"][0]["components"].as_array();
+    let mut ids = buttons
+        .unwrap()
+        .iter()
+        .filter_map(|button| button["custom_id"].as_str());
+    let button = ids.find(|id| id.split(':').nth(2) == Some(answer)).unwrap();
     let id = |key: &str| message[key].as_str().unwrap().to_owned();
     let interact = Interact {
         kind: InteractKind::Button,
@@ -146,9 +152,9 @@ async fn settings_come_back_from_a_file_after_a_look_at_the_plan() {
         Vec::<Value>::new()
     );
     let message = &planned[0];
-    let stranger = press(platform, ADMINISTRATOR, message, "confirm:yes").await;
+    let stranger = press(platform, ADMINISTRATOR, message, "yes").await;
     assert!(stranger.contains("Only the person who ran"), "{stranger}");
-    press(platform, OWNER, message, "confirm:yes").await;
+    press(platform, OWNER, message, "yes").await;
     shown(platform, message, "Entries changed: 2").await;
     assert_eq!(rows(platform, "protection_policy").await[0]["mode"], "on");
     assert_eq!(rows(platform, "protection_limits").await[0]["day"], 4);
@@ -160,7 +166,7 @@ async fn settings_come_back_from_a_file_after_a_look_at_the_plan() {
     assert!(same.contains("as the file says already"), "{same}");
     say(platform, OWNER, "protection mode", json!({"mode": 1})).await;
     let planned = say(platform, OWNER, "settings import", upload).await;
-    press(platform, OWNER, &planned[0], "confirm:no").await;
+    press(platform, OWNER, &planned[0], "no").await;
     shown(platform, &planned[0], "Nothing was done").await;
     assert_eq!(
         rows(platform, "protection_policy").await[0]["mode"],

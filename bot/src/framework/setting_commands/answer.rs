@@ -5,15 +5,18 @@ use std::fmt::Write as _;
 use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 
-use crate::app::Context;
+use crate::app::{App, Context};
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::configuration::{Asked, Changed, Way};
 use crate::error::BotError;
 use crate::framework::check;
 use crate::ids;
-use crate::markdown::{cut, neutralise};
+use crate::markdown::{neutralise, shorten};
+use crate::presses::Press;
 use crate::reply;
 use crate::settings::{Fields, Setting};
+use crate::text;
 
 /// The author as the one who asks. `command` is the command that has to be allowed.
 ///
@@ -32,27 +35,57 @@ pub async fn asked(cx: Context<'_>, command: Option<&'static str>) -> Result<Ask
     })
 }
 
+/// Whoever pressed a button as the one who asks.
+///
+/// # Errors
+/// Discord does not say who they are.
+pub async fn asked_by(
+    app: &App,
+    press: &Press,
+    command: Option<&'static str>,
+) -> Result<Asked, BotError> {
+    let roles = press.roles.clone();
+    let asked = Asked::in_discord(&app.state, (press.guild()?, press.user), roles, command);
+    asked.await.map_err(BotError::Denied)
+}
+
 /// Says what was done.
 pub async fn changed(cx: Context<'_>, setting: &str, done: &Changed) -> Result<(), BotError> {
     let known = cx.data().registry.setting(setting);
     let name = known.map_or(setting, |(_, setting)| setting.name);
+    let language = catalogue::of_server(cx);
     let title = match done.made {
-        true => format!("{name}: change {}", done.version),
-        false => format!("{name}: as it was"),
+        true => text!(
+            language,
+            "changed-title",
+            name = name,
+            version = done.version.to_string()
+        ),
+        false => text!(language, "changed-nothing", name = name),
     };
     let embed = CreateEmbed::new().title(title).colour(colours::GREEN);
     let mut text = match done.fields.as_ref().zip(known) {
-        None => "Deleted.".to_owned(),
+        None => text!(language, "changed-deleted"),
         Some((fields, (_, setting))) => shown(setting, fields),
     };
     if done.others > 0 {
-        let _ = write!(text, "\nOther entries that moved: {}.", done.others);
+        let moved = text!(language, "changed-others", others = done.others);
+        let _ = write!(text, "\n{moved}");
     }
     if done.made {
-        let _ = write!(text, "\n`/perms undo {}` takes it back.", done.version);
+        let _ = write!(text, "\n{}", takes_back(language, done.version));
     }
     reply::answer(cx, CreateReply::default().embed(embed.description(text))).await?;
     Ok(())
+}
+
+/// How a change is taken back.
+pub fn takes_back(language: Language, version: i64) -> String {
+    text!(
+        language,
+        "changed-takes-back",
+        version = version.to_string()
+    )
 }
 
 /// A line for each column that is set.
@@ -63,7 +96,7 @@ pub fn shown(setting: &Setting, fields: &Fields) -> String {
         Some(format!(
             "**{}**: {}",
             column.id,
-            neutralise(cut(&words, 300))
+            neutralise(&shorten(&words, 300))
         ))
     });
     columns.collect::<Vec<_>>().join("\n")

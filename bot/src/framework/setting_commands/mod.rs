@@ -9,8 +9,8 @@ use std::sync::Arc;
 use poise::{ApplicationContext, BoxFuture, FrameworkError};
 use splashtail_permissions::{CommandExtendedData, ExtendedData};
 
-pub use self::answer::{asked, changed, shown};
-use self::pages::Entries;
+pub use self::answer::{asked, asked_by, changed, shown, takes_back};
+pub use self::pages::Entries;
 use crate::app::{Command, Context, Data};
 use crate::error::BotError;
 use crate::settings::{Operation, Setting};
@@ -91,10 +91,10 @@ async fn run(application: ApplicationContext<'_, Data, BotError>) -> Result<(), 
         return Ok(());
     };
     reply::defer(cx).await?;
-    let asked = asked(cx, None).await?;
     if *operation == Operation::View {
-        return turning::show(cx, Entries::new(cx.data(), asked, setting)).await;
+        return turning::show::<Entries>(cx, setting.id).await;
     }
+    let asked = asked(cx, None).await?;
     let fields = options::read(setting, application.args);
     let configuration = &cx.data().configuration;
     let done = configuration

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
@@ -7,65 +5,62 @@ use serde_json::Value;
 use serenity::CreateEmbed;
 
 use super::answer::shown;
-use crate::app::App;
 use crate::colours;
-use crate::configuration::Asked;
+use crate::configuration::Refusal;
 use crate::error::BotError;
-use crate::markdown::{cut, neutralise};
-use crate::pages::{Pages, buttons};
+use crate::markdown::{neutralise, shorten};
+use crate::pages::{Pages, Reader};
 use crate::settings::{Fields, Setting};
+use crate::text;
 
 /// Entries on a page: with titles and values they stay below the 6000 characters of a message.
 const PER_PAGE: usize = 5;
 const MAX_FIELD: usize = 1000;
 
-/// The entries of a setting.
-pub struct Entries<'a> {
-    app: &'a App,
-    asked: Asked,
-    setting: Arc<Setting>,
-}
-
-impl<'a> Entries<'a> {
-    pub fn new(app: &'a App, asked: Asked, setting: &Arc<Setting>) -> Self {
-        Self {
-            app,
-            asked,
-            setting: Arc::clone(setting),
-        }
-    }
-}
+/// The entries of the setting that the pages are about.
+pub struct Entries;
 
 #[async_trait]
-impl Pages for Entries<'_> {
+impl Pages for Entries {
     const PREFIX: &'static str = "setting";
 
-    async fn page(&mut self, number: usize) -> Result<CreateReply, BotError> {
-        let (asked, id) = (&self.asked, self.setting.id);
+    fn command(setting: &str) -> Option<String> {
+        Some(format!("{setting} view"))
+    }
+
+    async fn page(reader: &Reader, number: usize) -> Result<CreateReply, BotError> {
+        let app = &reader.app;
+        let known = app.registry.setting(&reader.turning.about);
+        let Some((_, setting)) = known else {
+            return Err(Refusal::NoSetting(reader.turning.about.clone()).into());
+        };
+        let language = reader.turning.language;
+        let (asked, id) = (reader.asked().await?, setting.id);
         let offset = number.saturating_mul(PER_PAGE);
-        let view = self
-            .app
-            .configuration
-            .view(asked, id, offset, PER_PAGE)
-            .await?;
+        let view = app.configuration.view(&asked, id, offset, PER_PAGE).await?;
         let pages = view.count.div_ceil(PER_PAGE).max(1);
-        let mut embed = CreateEmbed::new()
-            .title(self.setting.name)
-            .colour(colours::BLUE);
+        let mut embed = CreateEmbed::new().title(setting.name).colour(colours::BLUE);
         if view.count == 0 {
-            embed = embed.description(format!(
-                "Nothing is set yet. `/{id} create` adds the first entry."
-            ));
+            embed = embed.description(text!(language, "entries-none", setting = id));
         }
         for row in &view.rows {
-            let values = shown(&self.setting, row);
-            embed = embed.field(title(&self.setting, row), cut(&values, MAX_FIELD), false);
+            let values = shown(setting, row);
+            embed = embed.field(title(setting, row), shorten(&values, MAX_FIELD), false);
         }
-        let footer = format!("Page {} of {pages}, entries: {}", number + 1, view.count);
+        let footer = text!(
+            language,
+            "entries-foot",
+            page = reader.turning.of(number, pages),
+            count = view.count
+        );
         let embed = embed.footer(serenity::CreateEmbedFooter::new(footer));
         Ok(CreateReply::default()
             .embed(embed)
-            .components(buttons(Self::PREFIX, number, pages)))
+            .components(
+                reader
+                    .turning
+                    .buttons(Self::PREFIX, number, number + 1 < pages),
+            ))
     }
 }
 
@@ -79,5 +74,5 @@ fn title(setting: &Setting, row: &Fields) -> String {
         };
         title = title.replace(&format!("{{{column}}}"), &value);
     }
-    neutralise(cut(&title, 200))
+    neutralise(&shorten(&title, 200))
 }

@@ -15,6 +15,8 @@ use tracing::warn;
 use super::server::Server;
 use super::service::Protection;
 use super::text;
+use crate::markdown::{neutralise, shorten};
+use crate::text;
 
 /// Several changes of one incident are one edit.
 const TOGETHER: Duration = Duration::from_millis(300);
@@ -28,6 +30,8 @@ const AT_ONCE: usize = 32;
 /// What Discord does not take is tried again, each time after twice as long.
 const ATTEMPTS: u32 = 7;
 const PAUSE: Duration = Duration::from_secs(2);
+/// Longest name of a server that is shown whole.
+const NAME: usize = 100;
 /// An alert does not wait longer for the database.
 const LOOKING: Duration = Duration::from_secs(2);
 
@@ -213,13 +217,14 @@ impl Protection {
             None => None,
         };
         let (policy, owner, name) = server.read(|engine, structure| {
-            let name = structure.guild()["name"].as_str().unwrap_or("this server");
+            let name = structure.guild()["name"].as_str().unwrap_or_default();
             (
                 Arc::clone(engine.policy()),
                 owner(structure),
                 name.to_owned(),
             )
         });
+        let language = self.language(server).await;
         let shown = match (alert.notice, &incident) {
             (Notice::Incident, None) => return Ok(()),
             (Notice::Incident, Some(incident)) => {
@@ -228,9 +233,9 @@ impl Protection {
                     return Ok(());
                 };
                 let put_back = self.put_backs.get(server.guild, incident.id);
-                text::incident(incident, tags, pause, put_back.as_ref())
+                text::incident(language, incident, tags, pause, put_back.as_ref())
             }
-            (notice, _) => text::notice(notice, alert.about),
+            (notice, _) => text::notice(language, notice, alert.about),
         };
         let channel = policy.alert_channel.and_then(|id| ChannelId::new(id.get()));
         let mut failed = None;
@@ -245,7 +250,10 @@ impl Protection {
         }
         let wanted = is_for_owner(&policy, alert, incident.as_ref(), telling.channel_told);
         if let Some(owner) = owner.filter(|_| wanted && !telling.owner_told) {
-            self.write_to(owner, &name, shown).await?;
+            let name = neutralise(&shorten(&name, NAME));
+            let mut shown = shown;
+            shown["content"] = text!(language, "notice-in-server", server = name).into();
+            self.write_to(owner, shown).await?;
             telling.owner_told = true;
         }
         if let Some(incident) = incident {
@@ -336,7 +344,7 @@ impl Protection {
         Some(at)
     }
 
-    async fn write_to(&self, user: Id, name: &str, shown: Value) -> Result<(), DiscordError> {
+    async fn write_to(&self, user: Id, shown: Value) -> Result<(), DiscordError> {
         let discord = &self.discord;
         let open = discord
             .post("/users/@me/channels")
@@ -348,13 +356,11 @@ impl Protection {
         let Some(channel) = snowflake::id(&channel["id"]) else {
             return Ok(());
         };
-        let mut body = shown;
-        body["content"] = format!("In **{}**:", crate::markdown::neutralise(name)).into();
         let post = discord
             .post(format!("/channels/{channel}/messages"))
             .lane(Lane::Interactive)
             .longest_wait(LONGEST)
-            .json(&body);
+            .json(&shown);
         post.send_empty().await
     }
 }

@@ -11,13 +11,16 @@ use splashtail_core::ids::GuildId;
 use super::service::Protection;
 use super::settings::{MAINTENANCE, POLICY, TRUST};
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::configuration::Changed;
 use crate::error::BotError;
-use crate::framework::setting_commands::asked;
+use crate::framework::setting_commands::{asked, takes_back};
 use crate::ids;
+use crate::markdown::{DESCRIPTION, shorten};
 use crate::reply;
 use crate::settings::{Operation, interval};
+use crate::text;
 
 #[derive(Debug, Clone, Copy, poise::ChoiceParameter)]
 enum ModeChoice {
@@ -46,41 +49,43 @@ async fn status(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(unknown)?;
+    let language = catalogue::of_server(cx);
+    let server = protection.server(guild).ok_or_else(|| unknown(language))?;
     let (policy, coverage, audit) = server.read(|engine, structure| {
         let audit = engine.may_read_audit_log(structure);
         (engine.policy().clone(), structure.coverage(), audit)
     });
     let mut lines = vec![match policy.mode {
-        Mode::On => "Protection is **on**: attackers are stopped.".to_owned(),
-        Mode::DryRun => "This is a **dry run**: everything is judged and written down, nothing is \
-                         done. The owner switches it on with `/protection mode`."
-            .to_owned(),
-        Mode::Off => "Protection is **off**.".to_owned(),
+        Mode::On => text!(language, "protection-is-on"),
+        Mode::DryRun => text!(language, "protection-is-dry"),
+        Mode::Off => text!(language, "protection-is-off"),
     }];
     lines.push(match policy.alert_channel {
-        Some(channel) => format!("Alerts go to <#{channel}>."),
-        None => "There is no channel for alerts: set one with `/protection alerts`.".to_owned(),
+        Some(channel) => text!(
+            language,
+            "protection-alerts",
+            channel = format!("<#{channel}>")
+        ),
+        None => text!(language, "protection-alerts-none"),
     });
     if !audit {
-        lines.push(
-            "I lack **View Audit Log**: without it nobody can be held responsible.".to_owned(),
-        );
+        lines.push(text!(language, "protection-no-audit-log"));
     }
     let (all, seen) = coverage;
     if seen < all {
-        lines.push(format!(
-            "I see {seen} of {all} channels; what happens in the others to messages and webhooks \
-             is hidden from me."
-        ));
+        lines.push(text!(language, "protection-sight", seen = seen, all = all));
     }
     let trusted = policy.trusted.users.iter().map(|id| format!("<@{id}>"));
     let roles = policy.trusted.roles.iter().map(|id| format!("<@&{id}>"));
     let trusted: Vec<String> = trusted.chain(roles).take(20).collect();
     if !trusted.is_empty() {
-        lines.push(format!("Trusted: {}.", trusted.join(", ")));
+        lines.push(text!(
+            language,
+            "protection-trusted",
+            people = trusted.join(", ")
+        ));
     }
-    show(cx, "Protection", lines).await
+    show(cx, text!(language, "protection-title"), lines).await
 }
 
 /// Switch protection on, off or to a dry run.
@@ -90,16 +95,14 @@ async fn mode(
     #[description = "What protection does"] mode: ModeChoice,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
+    let language = catalogue::of_server(cx);
     let (mode, said) = match mode {
-        ModeChoice::Off => ("off", "Protection is off."),
-        ModeChoice::DryRun => {
-            let said = "Protection judges and writes down, and does nothing.";
-            ("dry_run", said)
-        }
-        ModeChoice::On => ("on", "Protection is on."),
+        ModeChoice::Off => ("off", text!(language, "protection-set-off")),
+        ModeChoice::DryRun => ("dry_run", text!(language, "protection-set-dry")),
+        ModeChoice::On => ("on", text!(language, "protection-set-on")),
     };
     let done = set(cx, "protection mode", POLICY, json!({"mode": mode})).await?;
-    show_done(cx, "Protection", said, &done).await
+    show_done(cx, text!(language, "protection-title"), said, &done).await
 }
 
 /// Choose where alerts go.
@@ -111,8 +114,16 @@ async fn alerts(
     reply::defer(cx).await?;
     let fields = json!({"alert_channel": channel.to_string()});
     let done = set(cx, "protection alerts", POLICY, fields).await?;
-    let said = format!("Alerts go to <#{channel}>.");
-    show_done(cx, "Protection", &said, &done).await
+    let channel = format!("<#{channel}>");
+    let said = |language| text!(language, "protection-alerts", channel = channel.as_str());
+    let language = catalogue::of_server(cx);
+    show_done(
+        cx,
+        text!(language, "protection-title"),
+        said(language),
+        &done,
+    )
+    .await
 }
 
 /// Never stop somebody; what they do only raises an alarm.
@@ -124,8 +135,16 @@ async fn trust(
     reply::defer(cx).await?;
     let who = json!({"who": format!("user/{user}")});
     let done = set(cx, "protection trust", TRUST, who).await?;
-    let said = format!("<@{user}> is trusted: nothing they do is stopped.");
-    show_done(cx, "Protection", &said, &done).await
+    let user = format!("<@{user}>");
+    let said = |language| text!(language, "protection-trusts", who = user.as_str());
+    let language = catalogue::of_server(cx);
+    show_done(
+        cx,
+        text!(language, "protection-title"),
+        said(language),
+        &done,
+    )
+    .await
 }
 
 /// Treat somebody as everybody else again.
@@ -137,8 +156,16 @@ async fn untrust(
     reply::defer(cx).await?;
     let who = json!({"who": format!("user/{user}")});
     let done = delete(cx, "protection untrust", TRUST, who).await?;
-    let said = format!("<@{user}> is not trusted.");
-    show_done(cx, "Protection", &said, &done).await
+    let user = format!("<@{user}>");
+    let said = |language| text!(language, "protection-trusts-not", who = user.as_str());
+    let language = catalogue::of_server(cx);
+    show_done(
+        cx,
+        text!(language, "protection-title"),
+        said(language),
+        &done,
+    )
+    .await
 }
 
 /// Say that much is normal of somebody for a while, such as when you rebuild the server.
@@ -151,10 +178,8 @@ async fn maintenance(
     #[description = "How long, such as 45m or 2h; two hours at most"] length: String,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let wrong = || {
-        let text = "A length is a number and a unit, such as `45m` or `2h`.";
-        BotError::Input(text.to_owned())
-    };
+    let language = catalogue::of_reader(cx);
+    let wrong = || BotError::Input(text!(language, "protection-length"));
     let length = interval(&length).ok_or_else(wrong)?;
     let length = TimeDelta::try_seconds(length).ok_or_else(wrong)?;
     let until = cx.data().clock.now().checked_add_signed(length);
@@ -162,8 +187,23 @@ async fn maintenance(
     let fields = json!({"actor": user.to_string(), "kinds": kinds, "until": until.timestamp()});
     let done = set(cx, "protection maintenance", MAINTENANCE, fields).await?;
     let at = until.timestamp();
-    let said = format!("Until <t:{at}:t> (<t:{at}:R>) these acts of <@{user}> are not counted.");
-    show_done(cx, "Protection", &said, &done).await
+    let said = |language| {
+        text!(
+            language,
+            "protection-maintenance",
+            at = format!("<t:{at}:t>"),
+            when = format!("<t:{at}:R>"),
+            who = format!("<@{user}>")
+        )
+    };
+    let language = catalogue::of_server(cx);
+    show_done(
+        cx,
+        text!(language, "protection-title"),
+        said(language),
+        &done,
+    )
+    .await
 }
 
 /// Changes an entry of a setting or makes it, and has the engine go by it before it is said.
@@ -206,25 +246,25 @@ async fn go_by(cx: Context<'_>, guild: GuildId) -> Result<(), BotError> {
 
 pub(super) async fn show_done(
     cx: Context<'_>,
-    title: &str,
-    said: &str,
+    title: String,
+    said: String,
     done: &Changed,
 ) -> Result<(), BotError> {
-    let mut lines = vec![said.to_owned()];
+    let mut lines = vec![said];
     if done.made {
-        lines.push(format!("`/perms undo {}` takes it back.", done.version));
+        lines.push(takes_back(catalogue::of_server(cx), done.version));
     }
     show(cx, title, lines).await
 }
 
-pub(super) fn unknown() -> BotError {
-    BotError::Input("I am still getting to know this server. Please try again soon.".to_owned())
+pub(super) fn unknown(language: Language) -> BotError {
+    BotError::Input(text!(language, "protection-unknown-server"))
 }
 
-async fn show(cx: Context<'_>, title: &str, lines: Vec<String>) -> Result<(), BotError> {
+async fn show(cx: Context<'_>, title: String, lines: Vec<String>) -> Result<(), BotError> {
     let embed = CreateEmbed::new()
         .title(title)
-        .description(lines.join("\n"))
+        .description(shorten(&lines.join("\n"), DESCRIPTION))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())

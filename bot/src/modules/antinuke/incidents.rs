@@ -5,20 +5,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
-use serenity::{CreateActionRow, CreateAttachment, CreateButton, CreateEmbed};
+use serenity::{CreateAttachment, CreateEmbed};
 use splashtail_antinuke::{Incident, IncidentState};
-use splashtail_core::ids::GuildId;
+use splashtail_guild::Id;
 use splashtail_storage::IncidentRow;
 
-use super::progress::Progress;
 use super::service::Protection;
+use super::text::acts;
 use super::timeline;
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
-use crate::pages::{self, Pages};
+use crate::pages::{self, Pages, Reader};
 use crate::reply;
+use crate::text;
 
 const PER_PAGE: usize = 10;
 /// Lines of the timeline that a message shows.
@@ -49,12 +51,7 @@ pub async fn incidents(_cx: Context<'_>) -> Result<(), BotError> {
 #[poise::command(slash_command, guild_only)]
 async fn list(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let pages = IncidentList {
-        protection: cx.data().services.get()?,
-        guild: ids::guild_of(cx)?,
-        starts: vec![None],
-    };
-    pages::show(cx, pages).await
+    pages::show::<IncidentList>(cx, "").await
 }
 
 /// Show one: who did what, and what was done about it.
@@ -65,18 +62,23 @@ async fn view(
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let (protection, incident) = find(cx, &incident).await?;
+    let language = catalogue::of_server(cx);
     let put_back = protection.put_backs.get(ids::guild_of(cx)?, incident.id);
-    let mut lines = head(&incident);
-    lines.extend(put_back.as_ref().map(Progress::text));
-    let all = timeline::lines(&incident);
+    let mut lines = head(language, &incident);
+    lines.extend(put_back.map(|put_back| put_back.text(language)));
+    let all = timeline::lines(language, &incident);
     let hidden = all.len().saturating_sub(SHOWN);
     lines.push(String::new());
     lines.extend(all.into_iter().take(SHOWN));
     if hidden > 0 {
-        lines.push(format!("… and {hidden} more: `/incidents export` has all."));
+        lines.push(text!(language, "incidents-more-lines", hidden = hidden));
     }
     let embed = CreateEmbed::new()
-        .title(format!("Incident {}", incident.id))
+        .title(text!(
+            language,
+            "incident-foot",
+            id = incident.id.to_string()
+        ))
         .description(joined(&lines))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
@@ -92,16 +94,21 @@ async fn export(
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let (_, incident) = find(cx, &incident).await?;
+    let language = catalogue::of_server(cx);
     let (bytes, extension) = match format.unwrap_or(Format::Text) {
-        Format::Text => (document(&incident).into_bytes(), "txt"),
+        Format::Text => (document(language, &incident).into_bytes(), "txt"),
         Format::Json => {
             let json = serde_json::to_vec_pretty(&incident);
-            (json.map_err(|_| unreadable(incident.id))?, "json")
+            (json.map_err(|_| unreadable(language, incident.id))?, "json")
         }
     };
     let name = format!("incident-{}.{extension}", incident.id);
     let reply = CreateReply::default()
-        .content(format!("Incident {}.", incident.id))
+        .content(text!(
+            language,
+            "incident-foot",
+            id = incident.id.to_string()
+        ))
         .attachment(CreateAttachment::bytes(bytes, name));
     reply::answer(cx, reply).await?;
     Ok(())
@@ -111,11 +118,11 @@ async fn export(
 async fn find(cx: Context<'_>, typed: &str) -> Result<(Arc<Protection>, Incident), BotError> {
     let guild = ids::guild_of(cx)?;
     let protection = cx.data().services.get::<Protection>()?;
-    let id: splashtail_guild::Id = typed.trim().parse().map_err(|_| {
-        BotError::Input(
-            "That is not the id of an incident. `/incidents list` shows them.".to_owned(),
-        )
-    })?;
+    let language = catalogue::of_reader(cx);
+    let id: Id = typed
+        .trim()
+        .parse()
+        .map_err(|_| BotError::Input(text!(language, "incidents-no-id")))?;
     let live = protection.server(guild).and_then(|server| {
         server.read(|engine, _| engine.incidents().find(|i| i.id == id).cloned())
     });
@@ -124,134 +131,130 @@ async fn find(cx: Context<'_>, typed: &str) -> Result<(Arc<Protection>, Incident
     }
     let store = protection.storage.protections();
     let row = store.incident(guild, id.get().cast_signed()).await?;
-    let row = row.ok_or_else(|| {
-        BotError::Input("There is no such incident here. `/incidents list` shows them.".to_owned())
-    })?;
-    let incident = serde_json::from_str(&row.document).map_err(|_| unreadable(id))?;
+    let row = row.ok_or_else(|| BotError::Input(text!(language, "incidents-unknown")))?;
+    let incident = serde_json::from_str(&row.document).map_err(|_| unreadable(language, id))?;
     Ok((protection, incident))
 }
 
-fn unreadable(id: splashtail_guild::Id) -> BotError {
-    BotError::Input(format!(
-        "Incident {id} was written by another version of me and cannot be read."
-    ))
+fn unreadable(language: Language, id: Id) -> BotError {
+    BotError::Input(text!(language, "incidents-unreadable", id = id.to_string()))
 }
 
-struct IncidentList {
-    protection: Arc<Protection>,
-    guild: GuildId,
-    /// Where each page that was reached begins: behind this incident.
-    starts: Vec<Option<i64>>,
-}
+pub(super) struct IncidentList;
 
 #[async_trait]
 impl Pages for IncidentList {
     const PREFIX: &'static str = "inlist";
 
-    async fn page(&mut self, number: usize) -> Result<CreateReply, BotError> {
-        let number = number.min(self.starts.len() - 1);
-        // One more than a page holds tells whether another page follows.
-        let limit = PER_PAGE as u32 + 1;
-        let store = self.protection.storage.protections();
-        let mut rows = store
-            .incidents(self.guild, self.starts[number], limit)
-            .await?;
-        let more = rows.len() > PER_PAGE;
-        rows.truncate(PER_PAGE);
-        if let Some(last) = rows.last().filter(|_| more) {
-            self.starts.truncate(number + 1);
-            self.starts.push(Some(last.incident));
-        }
-        let text = match (rows.is_empty(), number) {
-            (true, 0) => "Nothing so far.".to_owned(),
-            (true, _) => "There are no more.".to_owned(),
-            (false, _) => joined(&rows.iter().map(line_of_row).collect::<Vec<_>>()),
+    fn command(_: &str) -> Option<String> {
+        pages::command("incidents list")
+    }
+
+    async fn page(reader: &Reader, number: usize) -> Result<CreateReply, BotError> {
+        let protection = reader.app.services.get::<Protection>()?;
+        let (guild, store) = (reader.guild()?, protection.storage.protections());
+        let (mut after, mut at) = (None, 0);
+        let (rows, more) = loop {
+            // One more than a page holds tells whether another page follows.
+            let mut rows = store.incidents(guild, after, PER_PAGE as u32 + 1).await?;
+            let more = rows.len() > PER_PAGE;
+            rows.truncate(PER_PAGE);
+            match rows.last().filter(|_| more && at < number) {
+                Some(last) => after = Some(last.incident),
+                None => break (rows, more),
+            }
+            at += 1;
+        };
+        let language = reader.turning.language;
+        let text = match (rows.is_empty(), at) {
+            (true, 0) => text!(language, "incidents-none"),
+            (true, _) => text!(language, "incidents-no-more"),
+            (false, _) => {
+                let lines = rows.iter().map(|row| line_of_row(language, row));
+                joined(&lines.collect::<Vec<_>>())
+            }
         };
         let embed = CreateEmbed::new()
-            .title("Incidents")
+            .title(text!(language, "incidents-title"))
             .description(text)
             .colour(colours::BLUE);
         let reply = CreateReply::default().embed(embed);
-        Ok(reply.components(turning(Self::PREFIX, number, more)))
+        Ok(reply.components(reader.turning.buttons(Self::PREFIX, at, more)))
     }
 }
 
-/// None when there is only one page.
-fn turning(prefix: &str, page: usize, more: bool) -> Vec<CreateActionRow> {
-    if page == 0 && !more {
-        return Vec::new();
-    }
-    let previous = match page.checked_sub(1) {
-        Some(target) => CreateButton::new(format!("{prefix}:{target}")),
-        None => CreateButton::new(format!("{prefix}:none")).disabled(true),
-    };
-    let next = CreateButton::new(format!("{prefix}:{}", page + 1)).disabled(!more);
-    vec![CreateActionRow::Buttons(vec![
-        previous.label("Newer"),
-        next.label("Older"),
-    ])]
-}
-
-fn line_of_row(row: &IncidentRow) -> String {
+fn line_of_row(language: Language, row: &IncidentRow) -> String {
     match serde_json::from_str::<Incident>(&row.document) {
-        Ok(incident) => line(&incident),
+        Ok(incident) => line(language, &incident),
         // Written by another version of this program.
         Err(_) => format!("`{}` {}", row.incident, row.state),
     }
 }
 
 /// One line of the list.
-pub(super) fn line(incident: &Incident) -> String {
+fn line(language: Language, incident: &Incident) -> String {
     let at = incident.times.act.unix_ms() / 1000;
-    format!(
-        "`{}` <t:{at}:R> {}: {} acts, {}",
-        incident.id,
-        who(incident),
-        incident.acts_in_all,
-        state(incident.state)
+    text!(
+        language,
+        "incidents-line",
+        id = incident.id.to_string(),
+        when = format!("<t:{at}:R>"),
+        who = who(language, incident),
+        acts = acts(language, incident),
+        state = state(language, incident.state)
     )
 }
 
-fn who(incident: &Incident) -> String {
+fn who(language: Language, incident: &Incident) -> String {
     let some = incident.suspects.iter().take(3);
     let some: Vec<String> = some.map(|suspect| format!("<@{}>", suspect.id)).collect();
     let more = incident.suspects.len().saturating_sub(some.len());
     match (some.is_empty(), more) {
-        (true, _) => "nobody known".to_owned(),
+        (true, _) => text!(language, "incidents-nobody"),
         (false, 0) => some.join(", "),
-        (false, more) => format!("{} and {more} more", some.join(", ")),
+        (false, more) => text!(
+            language,
+            "incident-and-more",
+            people = some.join(", "),
+            more = more
+        ),
     }
 }
 
-const fn state(state: IncidentState) -> &'static str {
+fn state(language: Language, state: IncidentState) -> String {
     match state {
-        IncidentState::DryRun => "would have been stopped",
-        IncidentState::Contained => "stopped",
-        IncidentState::Unreachable | IncidentState::Failed => "**not stopped**",
-        IncidentState::Open | IncidentState::Containing => "under way",
-        IncidentState::Returned => "given back",
-        IncidentState::Closed => "closed",
+        IncidentState::DryRun => text!(language, "incidents-would-stop"),
+        IncidentState::Contained => text!(language, "incidents-stopped"),
+        IncidentState::Unreachable | IncidentState::Failed => {
+            text!(language, "incidents-not-stopped")
+        }
+        IncidentState::Open | IncidentState::Containing => text!(language, "incidents-under-way"),
+        IncidentState::Returned => text!(language, "incidents-given-back"),
+        IncidentState::Closed => text!(language, "incidents-closed"),
     }
 }
 
-fn head(incident: &Incident) -> Vec<String> {
-    let mut lines = vec![format!("{}: {}", who(incident), state(incident.state))];
-    lines.extend(timeline::times(incident));
+fn head(language: Language, incident: &Incident) -> Vec<String> {
+    let (who, state) = (who(language, incident), state(language, incident.state));
+    let mut lines = vec![format!("{who}: {state}")];
+    lines.extend(timeline::times(language, incident));
     lines
 }
 
 /// Everything, for a file.
-fn document(incident: &Incident) -> String {
-    let mut lines = vec![format!("Incident {}", incident.id)];
-    lines.extend(head(incident));
+fn document(language: Language, incident: &Incident) -> String {
+    let mut lines = vec![text!(
+        language,
+        "incident-foot",
+        id = incident.id.to_string()
+    )];
+    lines.extend(head(language, incident));
     lines.push(String::new());
-    lines.extend(timeline::lines(incident));
+    lines.extend(timeline::lines(language, incident));
     let recorded = u32::try_from(incident.acts.len()).unwrap_or(u32::MAX);
     if incident.acts_in_all > recorded {
-        lines.push(format!(
-            "{} more acts were counted and not kept.",
-            incident.acts_in_all - recorded
-        ));
+        let more = incident.acts_in_all - recorded;
+        lines.push(text!(language, "incidents-more-acts", more = more));
     }
     lines.push(String::new());
     lines.join("\n")

@@ -1,14 +1,11 @@
 //! `/limits`.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
 use serde_json::json;
 use serenity::{AutocompleteChoice, CreateAutocompleteResponse, CreateEmbed};
 use splashtail_antinuke::{Column, LimitType, NEVER, Nearness, Span, State};
-use splashtail_core::ids::GuildId;
 
 use super::commands::{delete, set, show_done, unknown};
 use super::policy::POINTS;
@@ -16,16 +13,21 @@ use super::service::Protection;
 use super::settings::LIMITS;
 use super::text::number;
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
-use crate::pages::{self, Pages};
+use crate::markdown::shorten;
+use crate::pages::{self, Pages, Reader};
 use crate::reply;
+use crate::text;
 
 /// Fields of one embed (Discord documentation, "Embed Limits").
 const FIELDS: usize = 25;
 /// Lines of one page.
 const PER_PAGE: usize = 10;
+/// Longest name that is quoted.
+const NAME: usize = 50;
 /// Of a limit, in hundredths.
 const HALF: u32 = 50;
 
@@ -69,11 +71,12 @@ async fn view(
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let protection = cx.data().services.get::<Protection>()?;
-    let server = protection.server(guild).ok_or_else(unknown)?;
+    let language = catalogue::of_server(cx);
+    let server = protection.server(guild).ok_or_else(|| unknown(language))?;
     let policy = server.read(|engine, _| engine.policy().clone());
     let column = of.map_or(Column::Moderator, Column::from);
     let mut embed = CreateEmbed::new()
-        .title("Limits: in a minute, an hour, a day")
+        .title(text!(language, "limits-view-title"))
         .colour(colours::GREEN);
     let set = LimitType::ALL.iter().filter_map(|kind| {
         let own = policy.limits.get(kind).and_then(|row| row.get(&column));
@@ -82,17 +85,20 @@ async fn view(
         some.then(|| (kind.name(), spans, own.is_some()))
     });
     for (name, spans, own) in set.take(FIELDS) {
-        let [minute, hour, day] = spans.0.map(bound);
-        let mark = if own { " (set here)" } else { "" };
-        embed = embed.field(name, format!("{minute} / {hour} / {day}{mark}"), true);
+        let spans = spans.0.map(|span| bound(language, span)).join(" / ");
+        let spans = match own {
+            true => text!(language, "limits-own", spans = spans),
+            false => spans,
+        };
+        embed = embed.field(name, spans, true);
     }
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())
 }
 
-fn bound(bound: u32) -> String {
+fn bound(language: Language, bound: u32) -> String {
     match bound {
-        NEVER => "any".to_owned(),
+        NEVER => text!(language, "limits-any"),
         bound => bound.to_string(),
     }
 }
@@ -119,12 +125,20 @@ async fn set_limit(
     day: u32,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let kind = kind(&limit_type)?;
+    let kind = kind(catalogue::of_reader(cx), &limit_type)?;
     let limit = format!("{}/{}", kind.name(), Column::from(of).name());
     let fields = json!({"limit": limit, "minute": minute, "hour": hour, "day": day});
     let done = set(cx, "limits set", LIMITS, fields).await?;
-    let said = format!("`{limit}`: {minute} / {hour} / {day}.");
-    show_done(cx, "Limits", &said, &done).await
+    let language = catalogue::of_server(cx);
+    let said = text!(
+        language,
+        "limits-set",
+        limit = limit,
+        minute = minute,
+        hour = hour,
+        day = day
+    );
+    show_done(cx, text!(language, "limits-title"), said, &done).await
 }
 
 /// Go back to the default of one type.
@@ -137,89 +151,101 @@ async fn reset(
     #[description = "Whose limit"] of: ColumnChoice,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let kind = kind(&limit_type)?;
+    let kind = kind(catalogue::of_reader(cx), &limit_type)?;
     let limit = format!("{}/{}", kind.name(), Column::from(of).name());
     let done = delete(cx, "limits reset", LIMITS, json!({"limit": limit})).await?;
-    let said = format!("`{limit}` has its default again.");
-    show_done(cx, "Limits", &said, &done).await
+    let language = catalogue::of_server(cx);
+    let said = text!(language, "limits-reset", limit = limit);
+    show_done(cx, text!(language, "limits-title"), said, &done).await
 }
 
 /// Show who is near a limit now, or beyond it.
 #[poise::command(slash_command, guild_only)]
 async fn hit(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let guild = ids::guild_of(cx)?;
-    let protection = cx.data().services.get::<Protection>()?;
-    pages::show(cx, Hits { protection, guild }).await
+    pages::show::<Hits>(cx, "").await
 }
 
 /// Whoever used half of a limit or more, as it is when a page is looked at.
-struct Hits {
-    protection: Arc<Protection>,
-    guild: GuildId,
-}
+pub(super) struct Hits;
 
 #[async_trait]
 impl Pages for Hits {
     const PREFIX: &'static str = "hit";
 
-    async fn page(&mut self, number: usize) -> Result<CreateReply, BotError> {
-        let server = self.protection.server(self.guild).ok_or_else(unknown)?;
-        let now = self.protection.now();
+    fn command(_: &str) -> Option<String> {
+        pages::command("limits hit")
+    }
+
+    async fn page(reader: &Reader, number: usize) -> Result<CreateReply, BotError> {
+        let protection = reader.app.services.get::<Protection>()?;
+        let language = reader.turning.language;
+        let server = protection.server(reader.guild()?);
+        let server = server.ok_or_else(|| unknown(language))?;
+        let now = protection.now();
         let near = server.read(|engine, structure| engine.near_limits(HALF, structure, now));
         let count = near.len().div_ceil(PER_PAGE).max(1);
         let shown = near
             .iter()
             .skip(number.saturating_mul(PER_PAGE))
             .take(PER_PAGE);
-        let lines: Vec<String> = shown.map(line).collect();
+        let lines: Vec<String> = shown.map(|near| line(language, near)).collect();
         let text = match lines.is_empty() {
-            true => "Nobody is near a limit.".to_owned(),
+            true => text!(language, "limits-near-none"),
             false => lines.join("\n"),
         };
-        let footer = format!(
-            "Page {} of {count}, people and bots: {}",
-            number + 1,
-            near.len()
+        let footer = text!(
+            language,
+            "limits-near-foot",
+            page = reader.turning.of(number, count),
+            count = near.len()
         );
         let embed = CreateEmbed::new()
-            .title("Near a limit, or beyond it")
+            .title(text!(language, "limits-near-title"))
             .description(text)
             .footer(serenity::CreateEmbedFooter::new(footer))
             .colour(colours::BLUE);
-        let buttons = pages::buttons(Self::PREFIX, number, count);
+        let buttons = reader
+            .turning
+            .buttons(Self::PREFIX, number, number + 1 < count);
         Ok(CreateReply::default().embed(embed).components(buttons))
     }
 }
 
 /// `<@7>: 5 of 6 ban in an hour (83 %)`
-fn line(near: &Nearness) -> String {
+fn line(language: Language, near: &Nearness) -> String {
     let span = match near.span {
-        Span::Minute => "a minute",
-        Span::TenMinutes => "ten minutes",
-        Span::Hour => "an hour",
-        Span::Day => "a day",
+        Span::Minute => text!(language, "span-minute"),
+        Span::TenMinutes => text!(language, "span-ten-minutes"),
+        Span::Hour => text!(language, "span-hour"),
+        Span::Day => text!(language, "span-day"),
     };
-    let kind = near.kind.map_or(POINTS, LimitType::name);
+    let line = text!(
+        language,
+        "limits-near",
+        who = format!("<@{}>", near.user),
+        count = number(language, near.count),
+        limit = number(language, near.limit),
+        kind = near.kind.map_or(POINTS, LimitType::name),
+        span = span,
+        used = near.used()
+    );
     let state = match near.state {
-        State::Idle | State::Suspect { .. } => "",
-        State::Acting { .. } => ", being stopped",
-        State::Contained { .. } => ", stopped",
-        State::Unreachable { .. } => ", **could not be stopped**",
-        State::Watch { .. } => ", stopped within the last day",
+        State::Idle | State::Suspect { .. } => return line,
+        State::Acting { .. } => text!(language, "limits-being-stopped"),
+        State::Contained { .. } => text!(language, "limits-stopped"),
+        State::Unreachable { .. } => text!(language, "limits-not-stopped"),
+        State::Watch { .. } => text!(language, "limits-watched"),
     };
-    format!(
-        "<@{}>: {} of {} `{kind}` in {span} ({} %){state}",
-        near.user,
-        number(near.count),
-        number(near.limit),
-        near.used(),
-    )
+    text!(language, "limits-near-state", line = line, state = state)
 }
 
-fn kind(name: &str) -> Result<LimitType, BotError> {
+fn kind(language: Language, name: &str) -> Result<LimitType, BotError> {
     let known = name.trim().parse::<LimitType>();
-    known.map_err(|error| BotError::Input(format!("{error}. See `/limits view`.")))
+    known.map_err(|_| {
+        let kind = shorten(name, NAME).replace('`', "'");
+        BotError::Input(text!(language, "limits-unknown", kind = kind))
+    })
 }
 
 #[allow(clippy::unused_async, reason = "the framework wants it so")]
@@ -248,7 +274,10 @@ mod tests {
             limit: 6 * UNIT,
             state: State::Idle,
         };
-        assert_eq!(line(&near), "<@7>: 5 of 6 `ban` in an hour (83 %)");
+        assert_eq!(
+            line(Language::English, &near),
+            "<@7>: 5 of 6 `ban` in an hour (83 %)"
+        );
         let points = Nearness {
             kind: None,
             span: Span::TenMinutes,
@@ -259,6 +288,6 @@ mod tests {
             ..near
         };
         let expected = "<@7>: 6.5 of 6 `points` in ten minutes (108 %), stopped";
-        assert_eq!(line(&points), expected);
+        assert_eq!(line(Language::English, &points), expected);
     }
 }

@@ -8,7 +8,6 @@ use serde_json::Value;
 use splashtail_antinuke::{Input, Mode};
 use splashtail_guild::{Id, Kind};
 
-use super::buttons;
 use super::service::Protection;
 use crate::events::{Event, EventKind, EventKinds, GapCause, Listener};
 use crate::guilds::GuildView;
@@ -130,9 +129,8 @@ impl Listener for Ear {
                 let took = protection.clock.monotonic().saturating_sub(event.received);
                 metrics::histogram!("bot_antinuke_decision_seconds").record(took);
             }
-            EventKind::InteractionCreate => {
-                buttons::pressed(protection, &server, &data);
-            }
+            // It dates what comes after it, and nothing else.
+            EventKind::InteractionCreate => {}
             kind => {
                 // Of a hidden channel the last clear form counts, not what stands for it now.
                 let before = guild.delta().changes().iter().rev();

@@ -1,5 +1,6 @@
 //! Protection against those who tear a server down from within.
 
+mod acts;
 mod alerts;
 mod buttons;
 mod carry_out;
@@ -32,6 +33,8 @@ use super::{
     About, Foundation, Module, ModuleCommand, Need, Needed, Running, Service, Task, extended,
 };
 use crate::events::Listener;
+use crate::pages;
+use crate::presses::Presses;
 use crate::settings::Setting;
 
 pub use self::service::{NoIdentity, Protection};
@@ -53,9 +56,10 @@ impl Antinuke {
             discord,
             jobserver,
             changes,
+            languages,
             ..
         } = foundation.clone();
-        let protection = Protection::new(&config, clock, storage, &discord, jobserver);
+        let protection = Protection::new(&config, clock, storage, &discord, jobserver, languages);
         let protection = Arc::new(protection);
         changes.heard_by(Arc::clone(&protection) as _);
         Self { protection }
@@ -124,6 +128,14 @@ impl Module for Antinuke {
 
     fn listener(&self) -> Option<Arc<dyn Listener>> {
         Some(Arc::new(listener::Ear(Arc::clone(&self.protection))))
+    }
+
+    fn presses(&self) -> Vec<Presses> {
+        vec![
+            buttons::presses(&self.protection),
+            pages::presses::<incidents::IncidentList>(),
+            pages::presses::<limits::Hits>(),
+        ]
     }
 
     fn tasks(&self) -> Vec<Task> {

@@ -4,7 +4,9 @@ use serde_json::Value;
 use splashtail_core::ids::TaskId;
 use splashtail_storage::{Level, TaskLogEntry, TaskRow, TaskState};
 
-use crate::markdown::neutralise;
+use crate::catalogue::Language;
+use crate::markdown::{neutralise, shorten};
+use crate::text;
 
 /// What the jobserver calls the output of a job that only shows its plan.
 const PLAN_FILE: &str = "antiraid-put-back-plan";
@@ -13,18 +15,33 @@ const LINE: usize = 200;
 const ASKS: usize = 6;
 const BAR: u64 = 10;
 
-/// Parts that can be put back by themselves: as the jobserver knows them, and for people.
-pub(super) const PARTS: [(&str, &str); 9] = [
-    ("settings", "Settings of the server"),
-    ("roles", "Roles"),
-    ("channels", "Channels and their permissions"),
-    ("expressions", "Emojis, stickers and sounds"),
-    ("automod", "AutoMod rules"),
-    ("events", "Events"),
-    ("members", "Roles, names and timeouts of members"),
-    ("bans", "Bans"),
-    ("others", "Webhooks, invites and threads"),
+/// Parts that can be put back by themselves, as the jobserver knows them.
+pub(super) const PARTS: [&str; 9] = [
+    "settings",
+    "roles",
+    "channels",
+    "expressions",
+    "automod",
+    "events",
+    "members",
+    "bans",
+    "others",
 ];
+
+/// A part for people.
+pub(super) fn part(language: Language, name: &str) -> String {
+    match name {
+        "settings" => text!(language, "part-settings"),
+        "roles" => text!(language, "part-roles"),
+        "channels" => text!(language, "part-channels"),
+        "expressions" => text!(language, "part-expressions"),
+        "automod" => text!(language, "part-automod"),
+        "events" => text!(language, "part-events"),
+        "members" => text!(language, "part-members"),
+        "bans" => text!(language, "part-bans"),
+        _ => text!(language, "part-others"),
+    }
+}
 
 /// Parts by their places in [`PARTS`], one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +52,7 @@ impl Parts {
 
     pub(super) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let bit = |name: &str| {
-            let found = PARTS.iter().position(|(known, _)| *known == name);
+            let found = PARTS.iter().position(|known| *known == name);
             found.map_or(0, |at| 1 << at)
         };
         match names.fold(0, |all, name| all | bit(name)) {
@@ -47,7 +64,7 @@ impl Parts {
     pub(super) fn names(self) -> Vec<&'static str> {
         let all = PARTS.iter().enumerate();
         let chosen = all.filter(|(at, _)| self.0 & 1 << at != 0);
-        chosen.map(|(_, (name, _))| *name).collect()
+        chosen.map(|(_, name)| *name).collect()
     }
 
     pub(super) fn hex(self) -> String {
@@ -85,11 +102,13 @@ pub(super) enum Stage {
         line: String,
         asks: Vec<String>,
     },
+    /// `line`: the last of its log.
     Done {
-        line: String,
+        line: Option<String>,
     },
+    /// `line`: what ended it.
     Failed {
-        line: String,
+        line: Option<String>,
     },
 }
 
@@ -108,7 +127,9 @@ impl Progress {
             task: None,
             parts,
             undoes: None,
-            stage: Stage::Failed { line: cut(line) },
+            stage: Stage::Failed {
+                line: Some(cut(line)),
+            },
         }
     }
 
@@ -134,48 +155,66 @@ impl Progress {
     }
 
     /// For the alert.
-    pub(super) fn text(&self) -> String {
+    pub(super) fn text(&self, language: Language) -> String {
         match &self.stage {
-            Stage::Ordered => "**Putting back**: begins.".to_owned(),
+            Stage::Ordered => text!(language, "putback-ordered"),
             Stage::Running { line, done, of } => {
                 let percent = (done * 100).checked_div(*of).unwrap_or(0).min(100);
                 let full = percent * BAR / 100;
                 let bar: String = (0..BAR)
                     .map(|at| if at < full { '▰' } else { '▱' })
                     .collect();
-                format!("**Putting back**: {bar} {percent} %, {done} of {of}. {line}.")
+                text!(
+                    language,
+                    "putback-running",
+                    bar = bar,
+                    percent = percent,
+                    done = *done,
+                    of = *of,
+                    line = line
+                )
             }
             Stage::Shown { line, asks, .. } => {
-                let asks: Vec<String> = asks.iter().map(|ask| format!("\n- {ask}")).collect();
-                let why = match asks.is_empty() {
-                    true => String::new(),
-                    false => format!("\nLook first, because{}", asks.concat()),
-                };
                 let what = match self.undoes {
-                    None => "Put back?",
-                    Some(_) => "Take it back?",
+                    None => text!(language, "putback-shown", line = line),
+                    Some(_) => text!(language, "putback-shown-undo", line = line),
                 };
-                format!("**{what}** {line}.{why}")
+                if asks.is_empty() {
+                    return what;
+                }
+                let asks: Vec<String> = asks.iter().map(|ask| format!("\n- {ask}")).collect();
+                let first = text!(language, "putback-look-first");
+                format!("{what}\n{first}{}", asks.concat())
             }
-            Stage::Done { line } => format!("**{line}.**"),
-            Stage::Failed { line } => format!("**Not put back**: {line}."),
+            Stage::Done { line } => {
+                let line = line
+                    .clone()
+                    .unwrap_or_else(|| text!(language, "putback-ended"));
+                text!(language, "putback-done", line = line)
+            }
+            Stage::Failed { line } => {
+                let line = line
+                    .clone()
+                    .unwrap_or_else(|| text!(language, "putback-broken"));
+                text!(language, "putback-failed", line = line)
+            }
         }
     }
 }
 
 fn stage(row: &TaskRow, log: &[TaskLogEntry]) -> Stage {
     let told = |wanted: fn(&&TaskLogEntry) -> bool| log.iter().rev().find(wanted);
-    let last = log.last().map_or("it ended", |entry| entry.msg.as_str());
+    let last = || log.last().map(|entry| cut(&entry.msg));
     match row.state {
         TaskState::Failed => Stage::Failed {
-            line: cut(&why(log)),
+            line: why(log).map(cut),
         },
         TaskState::Completed => {
             let file = row.output.as_ref().map(|output| output.filename.as_str());
             let plan = told(|entry| entry.extra.contains_key("plan_hash"));
             match plan.filter(|_| file.is_some_and(|name| name.starts_with(PLAN_FILE))) {
-                None => Stage::Done { line: cut(last) },
-                Some(plan) if plan.extra["plan_hash"].is_null() => Stage::Done { line: cut(last) },
+                None => Stage::Done { line: last() },
+                Some(plan) if plan.extra["plan_hash"].is_null() => Stage::Done { line: last() },
                 Some(plan) => {
                     let asks = plan.extra.get("asks").and_then(Value::as_array);
                     let asks = asks.into_iter().flatten().filter_map(Value::as_str);
@@ -205,22 +244,14 @@ fn stage(row: &TaskRow, log: &[TaskLogEntry]) -> Stage {
 }
 
 /// What ended it, with the cause that the log has.
-fn why(log: &[TaskLogEntry]) -> String {
-    let Some(last) = log.iter().rev().find(|entry| entry.level == Level::Error) else {
-        return "it failed".to_owned();
-    };
-    match last.extra.get("error").and_then(Value::as_str) {
-        Some(error) => error.to_owned(),
-        None => last.msg.clone(),
-    }
+fn why(log: &[TaskLogEntry]) -> Option<&str> {
+    let last = log.iter().rev().find(|entry| entry.level == Level::Error)?;
+    let error = last.extra.get("error").and_then(Value::as_str);
+    Some(error.unwrap_or(&last.msg))
 }
 
 fn cut(line: &str) -> String {
-    let line = neutralise(line.trim_end_matches('.'));
-    match line.char_indices().nth(LINE) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
-    }
+    neutralise(&shorten(line.trim_end_matches('.'), LINE))
 }
 
 #[cfg(test)]
@@ -245,14 +276,14 @@ mod tests {
             done: 12,
             of: 40,
         };
-        let text = progress.text();
+        let text = progress.text(Language::English);
         assert!(text.contains("▰▰▰▱▱▱▱▱▱▱ 30 %, 12 of 40"), "{text}");
         progress.stage = Stage::Shown {
             hash: "a".to_owned(),
             line: "3 to make again".to_owned(),
             asks: vec!["30 things are changed".to_owned()],
         };
-        let text = progress.text();
+        let text = progress.text(Language::English);
         assert!(text.ends_with("because\n- 30 things are changed"), "{text}");
     }
 }

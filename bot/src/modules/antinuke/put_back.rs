@@ -17,9 +17,9 @@ use super::past::Past;
 use super::progress::{Parts, Progress};
 use super::server::Server;
 use super::service::Protection;
-use crate::catalogue::Language;
 use crate::error::BotError;
 use crate::modules::server_backups::KnownChannel;
+use crate::text;
 
 /// The kind of task that undoes an attack.
 pub(super) const TASK: &str = "guild_revert_incident";
@@ -123,7 +123,8 @@ impl Protection {
             }
             Err(error) => {
                 warn!(guild.id = %guild, error = %Chain(&error), "a put-back was not ordered");
-                let failed = Progress::failed(parts, &error.user_text(Language::default()));
+                let language = self.language(&server).await;
+                let failed = Progress::failed(parts, &error.user_text(language));
                 self.show_progress(guild, incident, failed);
             }
         }
@@ -178,7 +179,11 @@ impl Protection {
             .tasks()
             .get(created.task_id, self.clock.now())
             .await?;
-        row.ok_or(BotError::Input("the job is gone".to_owned()))
+        if let Some(row) = row {
+            return Ok(row);
+        }
+        let language = self.language(server).await;
+        Err(BotError::Input(text!(language, "putback-gone")))
     }
 
     /// The latest put-back of an incident.

@@ -23,11 +23,15 @@ use super::alerts::Alerts;
 use super::own_calls::OwnCalls;
 use super::put_back::PutBacks;
 use super::server::Server;
+use crate::catalogue::{Language, ServerLanguages};
 use crate::guilds::GuildView;
 use crate::inputs::Hear;
 
 /// How long an event waits for what was written down about its server, once per process.
 const LOADING: Duration = Duration::from_secs(2);
+
+/// How long something to be told waits for the language it is told in.
+const SAYING: Duration = Duration::from_secs(2);
 
 /// No id of today is older; a pulse that saw none counts from nothing.
 const TOLD: u64 = 5 * 365 * DAY;
@@ -35,6 +39,7 @@ const TOLD: u64 = 5 * 365 * DAY;
 pub struct Protection {
     pub(super) clock: SharedClock,
     pub(super) storage: Storage,
+    languages: ServerLanguages,
     pub(super) alerts: Alerts,
     pub(super) put_backs: PutBacks,
     /// Who the bot is, and what its marks are made with.
@@ -66,6 +71,7 @@ impl Protection {
         storage: Storage,
         discord: &Discord,
         jobserver: JobserverClient,
+        languages: ServerLanguages,
     ) -> Self {
         let identity = identify(config);
         if let Err(error) = &identity {
@@ -78,6 +84,7 @@ impl Protection {
             own_calls,
             clock,
             storage,
+            languages,
             alerts: Alerts::default(),
             put_backs: PutBacks::new(jobserver),
             discord: discord.in_lane(Lane::Containment),
@@ -85,6 +92,20 @@ impl Protection {
             servers: Mutex::default(),
             unwritten: Mutex::default(),
             news: Notify::new(),
+        }
+    }
+
+    /// The language of what everybody in a server reads. A database that does not answer is not
+    /// waited for.
+    pub(super) async fn language(&self, server: &Server) -> Language {
+        let preferred = server.read(|_, structure| {
+            let locale = structure.guild()["preferred_locale"].as_str();
+            locale.map(str::to_owned)
+        });
+        let set = self.languages.set_of(server.guild);
+        match tokio::time::timeout(SAYING, set).await {
+            Ok(Ok(Some(set))) => set,
+            _ => self.languages.of(server.guild, preferred.as_deref()),
         }
     }
 

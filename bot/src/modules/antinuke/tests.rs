@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::listener::Ear;
 use super::service::{NoIdentity, Protection};
 use super::settings::POLICY;
+use crate::catalogue::ServerLanguages;
 use crate::events::{Body, Event, EventKind, Listener as _};
 use crate::guilds::{GuildView, Guilds};
 use crate::inputs::Hear as _;
@@ -59,6 +60,7 @@ pub(super) struct World {
     config: Config,
     discord: Discord,
     jobserver: JobserverClient,
+    languages: ServerLanguages,
 }
 
 impl World {
@@ -81,6 +83,7 @@ impl World {
             config,
             discord: foundation.discord,
             jobserver: foundation.jobserver,
+            languages: foundation.languages,
         }
     }
 
@@ -97,7 +100,14 @@ impl World {
     fn start_with(&self, config: &Config) -> Arc<Protection> {
         let (clock, storage) = (self.clock.shared(), self.storage.clone());
         let jobserver = self.jobserver.clone();
-        let protection = Protection::new(config, clock, storage, &self.discord, jobserver);
+        let protection = Protection::new(
+            config,
+            clock,
+            storage,
+            &self.discord,
+            jobserver,
+            self.languages.clone(),
+        );
         Arc::new(protection)
     }
 

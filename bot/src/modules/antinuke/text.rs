@@ -7,110 +7,128 @@ use splashtail_antinuke::{
 };
 use splashtail_guild::Id;
 
-use super::progress::{PARTS, Progress, Stage};
+use super::acts;
+use super::buttons::PREFIX;
+use super::progress::{self, PARTS, Progress, Stage};
+use crate::catalogue::Language;
 use crate::colours;
+use crate::markdown::{DESCRIPTION, LABEL, shorten};
+use crate::text;
 
 const NAMED: usize = 5;
+const RULES: usize = 3;
 
 /// The message of an incident, as it is now.
 pub(super) fn incident(
+    language: Language,
     incident: &Incident,
     tags: &TagKey,
     acknowledged: Option<Moment>,
     put_back: Option<&Progress>,
 ) -> Value {
-    let mut lines = vec![what_was_done(incident, acknowledged)];
-    lines.extend(incident.rules.iter().take(3).map(rule));
+    let mut lines = vec![what_was_done(language, incident, acknowledged)];
+    let rules = incident.rules.iter().take(RULES);
+    lines.extend(rules.map(|of| rule(language, of)));
     if incident.panic {
         lines.push(match incident.mode {
-            Mode::On => "**Panic**: dangerous permissions of all roles below me are off, invites \
-                         are paused. They come back when you end it."
-                .to_owned(),
-            _ => "It would have been a panic: all dangerous permissions off.".to_owned(),
+            Mode::On => text!(language, "incident-panic"),
+            _ => text!(language, "incident-panic-dry"),
         });
     }
     if !incident.losses.is_empty() {
-        let lost: Vec<&str> = incident.losses.iter().map(|loss| loss_of(*loss)).collect();
-        lines.push(format!("Lost for good: {}.", lost.join(", ")));
+        let losses = incident.losses.iter();
+        let losses: Vec<String> = losses.map(|loss| loss_of(language, *loss)).collect();
+        lines.push(text!(language, "incident-lost", losses = losses.join(", ")));
     }
     if !incident.by_hand.is_empty() {
-        let roles: Vec<String> = incident
-            .by_hand
-            .iter()
-            .take(NAMED)
-            .map(|(role, _)| format!("<@&{role}>"))
-            .collect();
-        lines.push(format!(
-            "Only you can give back some permissions of {}: I do not have them.",
-            roles.join(", ")
+        let roles = incident.by_hand.iter().take(NAMED);
+        let roles: Vec<String> = roles.map(|(role, _)| format!("<@&{role}>")).collect();
+        lines.push(text!(
+            language,
+            "incident-by-hand",
+            roles = roles.join(", ")
         ));
     }
-    lines.extend(put_back.map(Progress::text));
+    lines.extend(put_back.map(|progress| progress.text(language)));
     let human = incident.suspects.iter().any(|s| !s.bot);
     if human && incident.mode == Mode::On {
-        lines.push(
-            "Their account may be stolen: no roles back before they have a new password."
-                .to_owned(),
-        );
+        lines.push(text!(language, "incident-password"));
     }
     let colour = match incident.state {
         IncidentState::DryRun | IncidentState::Returned | IncidentState::Closed => colours::GREEN.0,
         _ => colours::RED.0,
     };
+    let foot = text!(language, "incident-foot", id = incident.id.to_string());
     json!({
-        "embeds": [{"title": title(incident), "description": lines.join("\n"), "color": colour,
-            "footer": {"text": format!("Incident {}", incident.id)}}],
-        "components": components(incident, tags, put_back),
+        "embeds": [{"title": title(language, incident),
+            "description": shorten(&lines.join("\n"), DESCRIPTION), "color": colour,
+            "footer": {"text": foot}}],
+        "components": components(language, incident, tags, put_back),
         "allowed_mentions": {"parse": []},
     })
 }
 
-fn title(incident: &Incident) -> String {
-    let stopped = match incident.state {
-        IncidentState::DryRun => "Would have been stopped",
-        IncidentState::Unreachable | IncidentState::Failed => "Not stopped",
-        IncidentState::Returned | IncidentState::Closed => "Over",
-        IncidentState::Contained => "Stopped",
-        IncidentState::Open | IncidentState::Containing => "Under attack",
+/// How many acts an incident has.
+pub(super) fn acts(language: Language, incident: &Incident) -> String {
+    text!(language, "incident-acts", count = incident.acts_in_all)
+}
+
+fn title(language: Language, incident: &Incident) -> String {
+    let state = match incident.state {
+        IncidentState::DryRun => text!(language, "incident-would-stop"),
+        IncidentState::Unreachable | IncidentState::Failed => {
+            text!(language, "incident-not-stopped")
+        }
+        IncidentState::Returned | IncidentState::Closed => text!(language, "incident-over"),
+        IncidentState::Contained => text!(language, "incident-stopped"),
+        IncidentState::Open | IncidentState::Containing => {
+            text!(language, "incident-under-attack")
+        }
     };
     let times = incident.acts.iter().map(|act| act.at);
     let span = times.clone().min().zip(times.max());
     let span = span.map_or(0, |(first, last)| last.since(first));
-    let deeds = match incident.acts_in_all {
-        1 => "1 act".to_owned(),
-        n => format!("{n} acts"),
-    };
+    let acts = acts(language, incident);
     match incident.kind {
-        IncidentKind::Unattributed => format!("{stopped}: {deeds} by nobody knows whom"),
-        IncidentKind::Webhook => format!("{stopped}: spam through a webhook"),
-        IncidentKind::SelfToken => "Somebody else uses my token".to_owned(),
-        IncidentKind::Tamper => format!("{stopped}: an attack on the bot itself"),
-        IncidentKind::Actor | IncidentKind::Colluders => {
-            format!("{stopped}: {deeds} in {:.1} s", span as f64 / 1000.0)
+        IncidentKind::Unattributed => {
+            text!(
+                language,
+                "incident-title-unattributed",
+                state = state,
+                acts = acts
+            )
         }
+        IncidentKind::Webhook => text!(language, "incident-title-webhook", state = state),
+        IncidentKind::SelfToken => text!(language, "incident-title-token"),
+        IncidentKind::Tamper => text!(language, "incident-title-tamper", state = state),
+        IncidentKind::Actor | IncidentKind::Colluders => text!(
+            language,
+            "incident-title",
+            state = state,
+            acts = acts,
+            seconds = seconds(language, span)
+        ),
     }
 }
 
-fn what_was_done(incident: &Incident, acknowledged: Option<Moment>) -> String {
-    let who: Vec<String> = incident
-        .suspects
-        .iter()
-        .take(NAMED)
-        .map(|suspect| format!("<@{}>", suspect.id))
-        .collect();
+/// With one decimal.
+fn seconds(language: Language, ms: u64) -> String {
+    language.decimal(ms as f64 / 1000.0, 1)
+}
+
+fn what_was_done(language: Language, incident: &Incident, acknowledged: Option<Moment>) -> String {
+    let suspects = incident.suspects.iter().take(NAMED);
+    let who: Vec<String> = suspects.map(|s| format!("<@{}>", s.id)).collect();
     let who = match (incident.suspects.len(), incident.kind) {
-        (0, IncidentKind::SelfToken) => {
-            return "Entries stand in the audit log in my name that I did not make. **Reset the \
-                    bot's token now.**"
-                .to_owned();
-        }
-        (0, IncidentKind::Unattributed) => {
-            return "The audit log names nobody, so nobody was punished: the permission that was \
-                    used is off for all."
-                .to_owned();
-        }
-        (0, _) => return "Nobody was punished.".to_owned(),
-        (n, _) if n > NAMED => format!("{} and {} more", who.join(", "), n - NAMED),
+        (0, IncidentKind::SelfToken) => return text!(language, "incident-token"),
+        (0, IncidentKind::Unattributed) => return text!(language, "incident-unattributed"),
+        (0, _) => return text!(language, "incident-nobody"),
+        (n, _) if n > NAMED => text!(
+            language,
+            "incident-and-more",
+            people = who.join(", "),
+            more = n - NAMED
+        ),
         _ => who.join(", "),
     };
     let done = incident
@@ -118,32 +136,31 @@ fn what_was_done(incident: &Incident, acknowledged: Option<Moment>) -> String {
         .iter()
         .rfind(|c| c.outcome == Some(Outcome::Done));
     let did = match incident.calls.last().map(|c| c.call.key.rung) {
-        Some(Rung::Kick) => "removed from the server",
-        Some(Rung::Ban) => "banned",
-        Some(Rung::HoldBot) => "without any permission",
-        _ => "without their roles",
+        Some(Rung::Kick) => text!(language, "did-kick"),
+        Some(Rung::Ban) => text!(language, "did-ban"),
+        Some(Rung::HoldBot) => text!(language, "did-hold-bot"),
+        _ => text!(language, "did-take-roles"),
     };
     let delay = done
         .and(acknowledged)
         .map(|at| at.since(incident.times.act));
     match (incident.state, delay) {
-        (IncidentState::DryRun, _) => format!(
-            "{who} would be {did} now. This is a dry run: nothing was done. Switch protection on \
-             with `/protection mode`."
+        (IncidentState::DryRun, _) => text!(language, "incident-would-be", who = who, did = did),
+        (IncidentState::Unreachable | IncidentState::Failed, _) => {
+            text!(language, "incident-unable", who = who)
+        }
+        (_, Some(ms)) => text!(
+            language,
+            "incident-done",
+            who = who,
+            did = did,
+            seconds = seconds(language, ms)
         ),
-        (IncidentState::Unreachable | IncidentState::Failed, _) => format!(
-            "{who}: I am not able to stop them, their role stands above mine or Discord refused. \
-             **Take their roles yourself now**, and move my role to the top."
-        ),
-        (_, Some(ms)) => format!(
-            "{who}: {did}, {:.1} s after the act that decided.",
-            ms as f64 / 1000.0
-        ),
-        _ => format!("{who}: being stopped."),
+        _ => text!(language, "incident-being-stopped", who = who),
     }
 }
 
-fn rule(rule: &Rule) -> String {
+fn rule(language: Language, rule: &Rule) -> String {
     match rule {
         Rule::Limit {
             kind,
@@ -151,57 +168,71 @@ fn rule(rule: &Rule) -> String {
             limit,
             together,
             ..
-        } => format!(
-            "{} {} where {} are normal{}.",
-            number(*count),
-            kind.name().replace('_', " "),
-            number(*limit),
-            if *together { ", together" } else { "" }
+        } => {
+            let (act, count) = (acts::name(language, *kind), number(language, *count));
+            let limit = number(language, *limit);
+            match together {
+                true => text!(
+                    language,
+                    "rule-limit-together",
+                    count = count,
+                    act = act,
+                    limit = limit
+                ),
+                false => text!(
+                    language,
+                    "rule-limit",
+                    count = count,
+                    act = act,
+                    limit = limit
+                ),
+            }
+        }
+        Rule::Points { points, limit, .. } => text!(
+            language,
+            "rule-points",
+            points = number(language, *points),
+            limit = number(language, *limit)
         ),
-        Rule::Points { points, limit, .. } => format!(
-            "{} points of harm where {} are normal.",
-            number(*points),
-            number(*limit)
-        ),
-        Rule::Instant { what } => instant(*what).to_owned(),
-        Rule::WebhookSpam { posts, .. } => format!("{posts} messages at once through a webhook."),
-        Rule::WentOn => "They went on after they were stopped.".to_owned(),
+        Rule::Instant { what } => instant(language, *what),
+        Rule::WebhookSpam { posts, .. } => text!(language, "rule-webhook-spam", posts = *posts),
+        Rule::WentOn => text!(language, "rule-went-on"),
     }
 }
 
-pub(super) fn number(units: u32) -> String {
+pub(super) fn number(language: Language, units: u32) -> String {
     let (whole, part) = (units / UNIT, units % UNIT);
     match part {
         0 => whole.to_string(),
-        _ => format!("{:.1}", f64::from(units) / f64::from(UNIT)),
+        _ => language.decimal(f64::from(units) / f64::from(UNIT), 1),
     }
 }
 
-fn instant(what: Instant) -> &'static str {
+fn instant(language: Language, what: Instant) -> String {
     match what {
-        Instant::OwnRightsRaised => "They gave themselves dangerous permissions.",
-        Instant::PowerToMany => "They gave dangerous permissions to many at once.",
-        Instant::Tamper => "They took rights from the bot, or moved it down.",
-        Instant::Prune => "They pruned members.",
-        Instant::Vanity => "They changed the vanity link.",
-        Instant::CatchAllAutomod => "They made an AutoMod rule that hits everybody.",
-        Instant::PowerByOnboarding => "They let onboarding give dangerous permissions.",
-        Instant::PowerByInvite => "They made an invite that gives dangerous permissions.",
-        Instant::FreedContained => "They freed somebody who had been stopped.",
-        Instant::SelfToken => "Somebody else acts with the bot's token.",
-        Instant::BotWithPower => "A new bot came with dangerous permissions: it is held.",
+        Instant::OwnRightsRaised => text!(language, "rule-own-rights"),
+        Instant::PowerToMany => text!(language, "rule-power-to-many"),
+        Instant::Tamper => text!(language, "rule-tamper"),
+        Instant::Prune => text!(language, "rule-prune"),
+        Instant::Vanity => text!(language, "rule-vanity"),
+        Instant::CatchAllAutomod => text!(language, "rule-catch-all"),
+        Instant::PowerByOnboarding => text!(language, "rule-onboarding"),
+        Instant::PowerByInvite => text!(language, "rule-invite"),
+        Instant::FreedContained => text!(language, "rule-freed"),
+        Instant::SelfToken => text!(language, "rule-token"),
+        Instant::BotWithPower => text!(language, "rule-bot-with-power"),
     }
 }
 
-fn loss_of(loss: Loss) -> &'static str {
+fn loss_of(language: Language, loss: Loss) -> String {
     match loss {
-        Loss::Messages => "messages",
-        Loss::Memberships => "memberships",
-        Loss::Vanity => "the vanity link",
-        Loss::Ids => "ids of roles",
-        Loss::WebhookUrls => "webhook addresses",
-        Loss::InviteCodes => "invite codes",
-        Loss::Subscribers => "subscribers of events",
+        Loss::Messages => text!(language, "loss-messages"),
+        Loss::Memberships => text!(language, "loss-memberships"),
+        Loss::Vanity => text!(language, "loss-vanity"),
+        Loss::Ids => text!(language, "loss-ids"),
+        Loss::WebhookUrls => text!(language, "loss-webhooks"),
+        Loss::InviteCodes => text!(language, "loss-invites"),
+        Loss::Subscribers => text!(language, "loss-subscribers"),
     }
 }
 
@@ -210,119 +241,113 @@ const GREEN: u8 = 3;
 const RED: u8 = 4;
 
 /// Verbs and labels of the buttons an incident has now.
-fn verbs(incident: &Incident, put_back: Option<&Progress>) -> Vec<(String, &'static str, u8)> {
+fn verbs(
+    language: Language,
+    incident: &Incident,
+    put_back: Option<&Progress>,
+) -> Vec<(&'static str, String, u8)> {
     let mut verbs = Vec::new();
-    let mut add = |verb: &str, label, style| verbs.push((verb.to_owned(), label, style));
+    let mut add = |verb, label, style| verbs.push((verb, label, style));
     // What an attacker did stays undone or not, whatever is given back to them.
     let under_way = put_back.is_some_and(|progress| !progress.is_over());
     if incident.state != IncidentState::Closed && !under_way {
-        add("back", "Put back", GREEN);
+        add("back", text!(language, "button-back"), GREEN);
     }
     match incident.state {
-        IncidentState::DryRun => add("contain", "Stop them now", RED),
+        IncidentState::DryRun => add("contain", text!(language, "button-contain"), RED),
         IncidentState::Returned | IncidentState::Closed => return verbs,
-        _ => add("undo", "Undo", GREY),
+        _ => add("undo", text!(language, "button-undo"), GREY),
     }
-    add("fine", "Not an attack", GREY);
+    add("fine", text!(language, "button-fine"), GREY);
     match incident.panic && incident.mode == Mode::On {
-        true => add("calm", "End panic", GREY),
-        false => add("panic", "Panic", RED),
+        true => add("calm", text!(language, "button-calm"), GREY),
+        false => add("panic", text!(language, "button-panic"), RED),
     }
     verbs
 }
 
-fn components(incident: &Incident, tags: &TagKey, put_back: Option<&Progress>) -> Value {
+fn components(
+    language: Language,
+    incident: &Incident,
+    tags: &TagKey,
+    put_back: Option<&Progress>,
+) -> Value {
     let custom_id = |verb: &str| {
         let mac = tags.button(incident.guild, incident.id, verb);
-        format!("an:{verb}:{}:{mac}", incident.id)
+        format!("{PREFIX}:{verb}:{}:{mac}", incident.id)
     };
-    let button = |verb: &str, label: &str, style: u8| json!({"type": 2, "style": style, "label": label, "custom_id": custom_id(verb)});
-    let first: Vec<Value> = verbs(incident, put_back)
+    let first: Vec<Value> = verbs(language, incident, put_back)
         .into_iter()
-        .map(|(verb, label, style)| button(&verb, label, style))
+        .map(|(verb, label, style)| button(&custom_id(verb), &label, style))
         .collect();
     let mut rows = Vec::new();
     if !first.is_empty() {
         rows.push(json!({"type": 1, "components": first}));
     }
-    rows.extend(
-        put_back
-            .map(|progress| decisions(progress, &custom_id))
-            .into_iter()
-            .flatten(),
-    );
+    let decisions = put_back.map(|progress| decisions(language, progress, &custom_id));
+    rows.extend(decisions.into_iter().flatten());
     rows.into()
+}
+
+fn button(custom_id: &str, label: &str, style: u8) -> Value {
+    json!({"type": 2, "style": style, "label": shorten(label, LABEL), "custom_id": custom_id})
 }
 
 /// What can be done about a put-back: a plan is decided on as it is, or with other parts; what was
 /// done can be taken back.
-fn decisions(progress: &Progress, custom_id: &dyn Fn(&str) -> String) -> Vec<Value> {
+fn decisions(
+    language: Language,
+    progress: &Progress,
+    custom_id: &dyn Fn(&str) -> String,
+) -> Vec<Value> {
     let row = |component: Value| json!({"type": 1, "components": [component]});
-    let button = |verb: &str, label: &str, style: u8| {
-        row(json!({"type": 2, "style": style, "label": label, "custom_id": custom_id(verb)}))
-    };
+    let button = |verb: &str, label: &str, style| row(button(&custom_id(verb), label, style));
     match (&progress.stage, progress.undoes, progress.task) {
         (Stage::Shown { hash, .. }, Some(undoes), _) => {
-            vec![button(
-                &format!("gone-{hash}-{undoes}"),
-                "Yes, take it back",
-                RED,
-            )]
+            let label = text!(language, "button-take-back");
+            vec![button(&format!("gone-{hash}-{undoes}"), &label, RED)]
         }
         (Stage::Shown { hash, .. }, None, _) => {
             let now = format!("now-{hash}-{}", progress.parts.hex());
             let chosen = progress.parts.names();
-            let option = |(name, label): &(&str, &str)| json!({"label": label, "value": name, "default": chosen.contains(name)});
+            let option = |name: &&str| {
+                let label = progress::part(language, name);
+                json!({"label": label, "value": name, "default": chosen.contains(name)})
+            };
             let options: Vec<Value> = PARTS.iter().map(option).collect();
             let menu = json!({
-                "type": 3, "custom_id": custom_id("parts"), "placeholder": "What is put back",
+                "type": 3, "custom_id": custom_id("parts"),
+                "placeholder": text!(language, "menu-parts"),
                 "min_values": 1, "max_values": options.len(), "options": options});
-            vec![button(&now, "Yes, put it back", GREEN), row(menu)]
+            vec![
+                button(&now, &text!(language, "button-now"), GREEN),
+                row(menu),
+            ]
         }
         (Stage::Done { .. }, None, Some(task)) => {
-            vec![button(
-                &format!("unback-{task}"),
-                "Take the put-back back",
-                GREY,
-            )]
+            let label = text!(language, "button-unback");
+            vec![button(&format!("unback-{task}"), &label, GREY)]
         }
         _ => Vec::new(),
     }
 }
 
-pub(super) fn notice(notice: Notice, about: Option<Id>) -> Value {
-    let whom = about.map_or_else(|| "Somebody".to_owned(), |id| format!("<@{id}>"));
+pub(super) fn notice(language: Language, notice: Notice, about: Option<Id>) -> Value {
+    let whom = match about {
+        Some(id) => format!("<@{id}>"),
+        None => text!(language, "notice-somebody"),
+    };
     let text = match notice {
-        Notice::Owner => format!(
-            "{whom} owns this server and does what would be an attack by anybody else. If it is \
-             not you, your account is stolen."
-        ),
-        Notice::Trusted => format!("{whom} is trusted, and does more than is normal."),
-        Notice::OnlyTold => format!(
-            "{whom} does more of something than is normal here. `/limits hit` says of what. Nothing \
-             is done about it: `/limitactions view` shows what is set."
-        ),
-        Notice::Blind => "The audit log does not tell who does things here. I can take \
-                          permissions, but hold nobody responsible. Does my role still have \
-                          View Audit Log?"
-            .to_owned(),
-        Notice::TimedOut => "Somebody timed me out. I go on as far as Discord lets me.".to_owned(),
-        Notice::Expelled => "I was removed from your server. Add me again if that was not \
-                             you; what I knew of it is kept."
-            .to_owned(),
-        Notice::UnexplainedPower => {
-            format!("{whom} had dangerous permissions that nobody gave. I took them back.")
-        }
-        Notice::BotHeld => format!(
-            "{whom} is a new bot with dangerous permissions. They are off until you give them."
-        ),
-        Notice::TrustGiven => format!(
-            "{whom} was given a role that is trusted here, and not by the owner: they are never \
-             stopped now. `/protection untrust` takes the trust from the role."
-        ),
-        Notice::Unread => "I could not read the whole audit log: there was too much of it, or \
-                           Discord did not answer. An attack may be larger than I say, or missing."
-            .to_owned(),
+        Notice::Owner => text!(language, "notice-owner", whom = whom),
+        Notice::Trusted => text!(language, "notice-trusted", whom = whom),
+        Notice::OnlyTold => text!(language, "notice-only-told", whom = whom),
+        Notice::Blind => text!(language, "notice-blind"),
+        Notice::TimedOut => text!(language, "notice-timed-out"),
+        Notice::Expelled => text!(language, "notice-expelled"),
+        Notice::UnexplainedPower => text!(language, "notice-unexplained", whom = whom),
+        Notice::BotHeld => text!(language, "notice-bot-held", whom = whom),
+        Notice::TrustGiven => text!(language, "notice-trust-given", whom = whom),
+        Notice::Unread => text!(language, "notice-unread"),
         Notice::Incident => String::new(),
     };
     json!({"embeds": [{"description": text, "color": colours::RED.0}],
@@ -335,8 +360,9 @@ mod tests {
 
     #[test]
     fn halves_are_written_as_such() {
-        assert_eq!(number(60), "3");
-        assert_eq!(number(70), "3.5");
+        assert_eq!(number(Language::English, 60), "3");
+        assert_eq!(number(Language::English, 70), "3.5");
+        assert_eq!(number(Language::German, 70), "3,5");
     }
 
     #[test]
@@ -348,8 +374,10 @@ mod tests {
             Notice::TrustGiven,
             Notice::Unread,
         ] {
-            let text = notice(told, None)["embeds"][0]["description"].clone();
-            assert!(text.as_str().is_some_and(|text| text.len() > 20));
+            for language in Language::ALL {
+                let text = notice(language, told, None)["embeds"][0]["description"].clone();
+                assert!(text.as_str().is_some_and(|text| text.len() > 20));
+            }
         }
     }
 }

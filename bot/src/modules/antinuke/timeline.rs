@@ -2,48 +2,55 @@
 
 use splashtail_antinuke::{ActRecord, CallRecord, Incident, Moment, Outcome, Rung};
 
-use crate::markdown::neutralise;
+use super::acts;
+use crate::catalogue::Language;
+use crate::markdown::{neutralise, shorten};
+use crate::text;
+
+/// Longest name that is shown whole.
+const NAME: usize = 100;
 
 /// Acts and calls in the order in which they were; times count from the first act, in seconds.
-pub(super) fn lines(incident: &Incident) -> Vec<String> {
+pub(super) fn lines(language: Language, incident: &Incident) -> Vec<String> {
     let first = begin(incident);
     let mut all: Vec<(Moment, u8, String)> = Vec::new();
     for act in &incident.acts {
-        all.push((act.at, 0, act_line(act)));
+        all.push((act.at, 0, act_line(language, act)));
     }
     for call in &incident.calls {
         let at = match call.timing.sent {
             Moment(0) => incident.times.decided,
             sent => sent,
         };
-        all.push((at, 1, call_line(call)));
+        all.push((at, 1, call_line(language, call)));
     }
     all.sort_by_key(|(at, rank, _)| (*at, *rank));
-    all.into_iter()
-        .map(|(at, _, line)| format!("{} {line}", seconds(at.since(first))))
+    let all = all.into_iter();
+    all.map(|(at, _, line)| format!("{} {line}", seconds(language, at.since(first))))
         .collect()
 }
 
 /// When what happened, as far as it is known.
-pub(super) fn times(incident: &Incident) -> Vec<String> {
+pub(super) fn times(language: Language, incident: &Incident) -> Vec<String> {
     let times = &incident.times;
     let from = times.act;
-    let at = from.unix_ms() / 1000;
+    let after = |moment: Moment| seconds(language, moment.since(from));
     let mut parts = vec![
-        format!("heard of {}", seconds(times.received.since(from))),
-        format!("decided {}", seconds(times.decided.since(from))),
+        text!(language, "timeline-heard", time = after(times.received)),
+        text!(language, "timeline-judged", time = after(times.decided)),
     ];
-    for (what, moment) in [
-        ("first call sent", times.sent),
-        ("answered", times.acknowledged),
-        ("alert", times.alerted),
-        ("owner told", times.owner_told),
-    ] {
-        parts.extend(moment.map(|moment| format!("{what} {}", seconds(moment.since(from)))));
-    }
+    let sent = times.sent.map(after);
+    parts.extend(sent.map(|time| text!(language, "timeline-sent", time = time)));
+    let answered = times.acknowledged.map(after);
+    parts.extend(answered.map(|time| text!(language, "timeline-answered", time = time)));
+    let alerted = times.alerted.map(after);
+    parts.extend(alerted.map(|time| text!(language, "timeline-alert", time = time)));
+    let owner = times.owner_told.map(after);
+    parts.extend(owner.map(|time| text!(language, "timeline-owner", time = time)));
+    let when = format!("<t:{}:F>", from.unix_ms() / 1000);
     vec![
-        format!("The act that decided: <t:{at}:F>."),
-        format!("After it: {}.", parts.join(", ")),
+        text!(language, "timeline-decided", when = when),
+        text!(language, "timeline-after", parts = parts.join(", ")),
     ]
 }
 
@@ -52,22 +59,23 @@ fn begin(incident: &Incident) -> Moment {
     acts.unwrap_or(incident.times.act)
 }
 
-fn seconds(ms: u64) -> String {
-    format!("{}.{:03} s", ms / 1000, ms % 1000)
+fn seconds(language: Language, ms: u64) -> String {
+    format!("{} s", language.decimal(ms as f64 / 1000.0, 3))
 }
 
-fn act_line(act: &ActRecord) -> String {
-    let who = act
-        .actor
-        .map_or_else(|| "nobody".to_owned(), |id| format!("<@{id}>"));
-    let what = act.kind.name().replace('_', " ");
+fn act_line(language: Language, act: &ActRecord) -> String {
+    let who = match act.actor {
+        Some(id) => format!("<@{id}>"),
+        None => text!(language, "timeline-nobody"),
+    };
+    let what = acts::name(language, act.kind);
     let name = act
         .before
         .as_ref()
         .and_then(|(_, object)| object["name"].as_str());
     let name = name.or_else(|| act.entry.as_ref().and_then(named));
     let name = name
-        .map(|name| format!(" {}", neutralise(name)))
+        .map(|name| format!(" {}", neutralise(&shorten(name, NAME))))
         .unwrap_or_default();
     let target = act.target.map(|id| format!(" ({id})")).unwrap_or_default();
     format!("{who}: {what}{name}{target}")
@@ -82,44 +90,57 @@ fn named(entry: &serde_json::Value) -> Option<&str> {
         .or(change["new_value"].as_str())
 }
 
-fn call_line(record: &CallRecord) -> String {
+fn call_line(language: Language, record: &CallRecord) -> String {
     let key = &record.call.key;
     let what = match key.rung {
-        Rung::TakeRoles => "roles taken",
-        Rung::DropOverwrite => "permissions in a channel taken",
-        Rung::Kick => "removed",
-        Rung::Ban => "banned",
-        Rung::HoldBot => "bot disarmed",
-        Rung::DisarmRole => "role disarmed",
-        Rung::TakeRole => "role taken",
-        Rung::DeleteWebhook => "webhook deleted",
-        Rung::DeleteInvite => "invite deleted",
-        Rung::DisableRule => "AutoMod rule switched off",
-        Rung::LiftTimeout => "timeout lifted",
-        Rung::RestoreOnboarding => "onboarding put back",
-        Rung::PanicRole => "panic: role disarmed",
-        Rung::PauseInvites => "panic: invites paused",
-        Rung::Return => "given back",
+        Rung::TakeRoles => text!(language, "step-take-roles"),
+        Rung::DropOverwrite => text!(language, "step-drop-overwrite"),
+        Rung::Kick => text!(language, "step-kick"),
+        Rung::Ban => text!(language, "step-ban"),
+        Rung::HoldBot => text!(language, "step-hold-bot"),
+        Rung::DisarmRole => text!(language, "step-disarm-role"),
+        Rung::TakeRole => text!(language, "step-take-role"),
+        Rung::DeleteWebhook => text!(language, "step-delete-webhook"),
+        Rung::DeleteInvite => text!(language, "step-delete-invite"),
+        Rung::DisableRule => text!(language, "step-disable-rule"),
+        Rung::LiftTimeout => text!(language, "step-lift-timeout"),
+        Rung::RestoreOnboarding => text!(language, "step-onboarding"),
+        Rung::PanicRole => text!(language, "step-panic-role"),
+        Rung::PauseInvites => text!(language, "step-pause-invites"),
+        Rung::Return => text!(language, "step-return"),
     };
     let outcome = match record.outcome {
-        None => "not sent".to_owned(),
+        None => text!(language, "outcome-not-sent"),
         Some(Outcome::Done) => {
             let took = record.timing.answered.since(record.timing.sent);
-            format!("done in {took} ms")
+            text!(language, "outcome-done", ms = took)
         }
-        Some(Outcome::Refused { status, code }) => format!("refused ({status}, {code})"),
-        Some(Outcome::Limited { ms }) => format!("rate limited for {ms} ms"),
-        Some(Outcome::Down) => "no answer".to_owned(),
+        Some(Outcome::Refused { status, code }) => text!(
+            language,
+            "outcome-refused",
+            status = status.to_string(),
+            code = code.to_string()
+        ),
+        Some(Outcome::Limited { ms }) => text!(language, "outcome-limited", ms = ms),
+        Some(Outcome::Down) => text!(language, "outcome-down"),
     };
-    let taken_back = if record.returned {
-        ", taken back later"
-    } else {
-        ""
-    };
-    format!(
-        "→ AntiRaid: {what} ({}): {outcome}{taken_back}",
-        key.subject
-    )
+    let subject = key.subject.to_string();
+    match record.returned {
+        true => text!(
+            language,
+            "timeline-call-returned",
+            what = what,
+            subject = subject,
+            outcome = outcome
+        ),
+        false => text!(
+            language,
+            "timeline-call",
+            what = what,
+            subject = subject,
+            outcome = outcome
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -144,18 +165,18 @@ mod tests {
             "panic": false, "losses": [], "by_hand": [], "updated": 5,
             "times": {"act": 2000, "received": 2050, "decided": 2051, "sent": 2100}});
         let incident: Incident = serde_json::from_value(incident).unwrap();
-        let lines = lines(&incident);
+        let lines = lines(Language::English, &incident);
         assert_eq!(lines.len(), 3);
-        assert_eq!(lines[0], "0.000 s <@7>: channel remove general (30)");
+        assert_eq!(lines[0], "0.000 s <@7>: channel deleted general (30)");
         assert_eq!(
             lines[1],
             "1.100 s → AntiRaid: roles taken (7): done in 80 ms"
         );
         assert!(
-            lines[2].starts_with("1.500 s <@7>: channel remove late\\*r\\*"),
+            lines[2].starts_with("1.500 s <@7>: channel deleted late\\*r\\*"),
             "{lines:?}"
         );
-        let times = times(&incident);
+        let times = times(Language::English, &incident);
         assert!(times[1].contains("heard of 0.050 s, decided 0.051 s, first call sent 0.100 s"));
     }
 }

@@ -4,8 +4,7 @@ use async_trait::async_trait;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
 use serenity::{
-    CreateActionRow, CreateButton, CreateEmbed, CreateSelectMenu, CreateSelectMenuKind,
-    CreateSelectMenuOption,
+    CreateActionRow, CreateEmbed, CreateSelectMenu, CreateSelectMenuKind, CreateSelectMenuOption,
 };
 use splashtail_api_types::modules::{CanonicalCommandData, CanonicalModule};
 
@@ -14,8 +13,8 @@ use crate::colours;
 use crate::error::BotError;
 use crate::framework::PREFIX;
 use crate::ids;
-use crate::markdown::{cut, neutralise};
-use crate::pages::{self, Pages};
+use crate::markdown::{neutralise, shorten};
+use crate::pages::{self, Pages, Reader, Turning};
 use crate::registry::{Need, Registry};
 use crate::reply;
 
@@ -47,7 +46,7 @@ pub async fn help(
             reply::answer(cx, CreateReply::default().embed(describe(found))).await?;
             Ok(())
         }
-        None => pages::show(cx, HelpPages::of(&app.registry, is_root)).await,
+        None => pages::show::<HelpPages>(cx, "").await,
     }
 }
 
@@ -80,7 +79,7 @@ pub async fn simplehelp(
 }
 
 fn unknown(wanted: &str) -> BotError {
-    let wanted = neutralise(cut(wanted.trim(), 100));
+    let wanted = neutralise(&shorten(wanted.trim(), 100));
     BotError::Input(format!("There is no command “{wanted}”."))
 }
 
@@ -111,7 +110,7 @@ fn plain<'a>(commands: impl Iterator<Item = &'a CanonicalCommandData>) -> String
         let paths = rows.iter().map(|(path, _)| format!("/{path}"));
         text = paths.collect::<Vec<_>>().join("\n");
     }
-    format!("```\n{}\n```", cut(&text, MAX_PLAIN))
+    format!("```\n{}\n```", shorten(&text, MAX_PLAIN))
 }
 
 fn collect_leaves<'a>(command: &'a CanonicalCommandData, rows: &mut Vec<(&'a str, &'a str)>) {
@@ -188,11 +187,11 @@ fn describe(command: &CanonicalCommandData) -> CreateEmbed {
 /// The lines that fit into a field.
 fn join_lines(lines: impl Iterator<Item = String>) -> String {
     let text = lines.collect::<Vec<_>>().join("\n");
-    cut(&text, MAX_FIELD).to_owned()
+    shorten(&text, MAX_FIELD).into_owned()
 }
 
 /// One page per module.
-struct HelpPages {
+pub(super) struct HelpPages {
     modules: Vec<Page>,
 }
 
@@ -207,8 +206,15 @@ struct Page {
 impl Pages for HelpPages {
     const PREFIX: &'static str = "hnav";
 
-    async fn page(&mut self, number: usize) -> Result<CreateReply, BotError> {
-        Ok(self.render(number))
+    fn command(_: &str) -> Option<String> {
+        None
+    }
+
+    async fn page(reader: &Reader, number: usize) -> Result<CreateReply, BotError> {
+        let turning = &reader.turning;
+        let is_root = reader.app.is_root_user(turning.user);
+        let pages = Self::of(&reader.app.registry, is_root);
+        Ok(pages.render(turning, number))
     }
 }
 
@@ -227,7 +233,7 @@ impl HelpPages {
         }
     }
 
-    fn render(&self, number: usize) -> CreateReply {
+    fn render(&self, turning: &Turning, number: usize) -> CreateReply {
         let last = self.modules.len().saturating_sub(1);
         let number = number.min(last);
         let Some(page) = self.modules.get(number) else {
@@ -263,19 +269,11 @@ impl HelpPages {
         )));
         CreateReply::default()
             .embed(embed)
-            .components(self.controls(number, last))
+            .components(self.controls(turning, number, last))
     }
 
-    fn controls(&self, number: usize, last: usize) -> Vec<CreateActionRow> {
+    fn controls(&self, turning: &Turning, number: usize, last: usize) -> Vec<CreateActionRow> {
         let prefix = Self::PREFIX;
-        let previous = match number.checked_sub(1) {
-            Some(target) => CreateButton::new(format!("{prefix}:{target}")),
-            None => CreateButton::new(format!("{prefix}:none")).disabled(true),
-        };
-        let next = CreateButton::new(format!("{prefix}:{}", number + 1)).disabled(number >= last);
-        let cancel = CreateButton::new(format!("{prefix}:cancel"))
-            .label("Cancel")
-            .style(serenity::ButtonStyle::Danger);
         let options =
             self.modules
                 .iter()
@@ -283,16 +281,19 @@ impl HelpPages {
                 .enumerate()
                 .map(|(at, Page { module, .. })| {
                     CreateSelectMenuOption::new(&module.name, at.to_string())
-                        .description(cut(&module.description, 100))
+                        .description(shorten(&module.description, 100))
                         .default_selection(at == number)
                 });
         let kind = CreateSelectMenuKind::String {
             options: options.collect(),
         };
-        let menu = CreateSelectMenu::new(format!("{prefix}:selectmenu"), kind)
-            .placeholder("Choose a module");
+        let menu = CreateSelectMenu::new(turning.menu(prefix), kind).placeholder("Choose a module");
         vec![
-            CreateActionRow::Buttons(vec![previous.label("Previous"), cancel, next.label("Next")]),
+            CreateActionRow::Buttons(vec![
+                turning.previous(prefix, number),
+                turning.cancel(prefix),
+                turning.next(prefix, number, number < last),
+            ]),
             CreateActionRow::SelectMenu(menu),
         ]
     }
@@ -309,7 +310,7 @@ impl Page {
         };
         match body {
             "" => about.clone(),
-            body => format!("{about}\n\n{}", cut(body, MAX_DOCS)),
+            body => format!("{about}\n\n{}", shorten(body, MAX_DOCS)),
         }
     }
 }
@@ -332,7 +333,10 @@ fn summary(command: &CanonicalCommandData) -> String {
 
 #[cfg(test)]
 mod tests {
+    use splashtail_core::ids::UserId;
+
     use super::*;
+    use crate::catalogue::Language;
     use crate::modules::{all, assemble::assemble, foundation};
     use crate::reply::shown;
 
@@ -341,20 +345,28 @@ mod tests {
         assemble(&all(&foundation)).unwrap().registry
     }
 
+    fn turning() -> Turning {
+        Turning {
+            user: UserId::new(7).unwrap(),
+            language: Language::English,
+            about: String::new(),
+        }
+    }
+
     async fn pages(is_root: bool) -> HelpPages {
         HelpPages::of(&registry().await, is_root)
     }
 
     #[tokio::test]
     async fn the_first_page_has_nothing_before_it() {
-        let page = shown(&pages(false).await.render(0));
+        let page = shown(&pages(false).await.render(&turning(), 0));
         assert_eq!(page["embeds"][0]["title"], "Core");
         let buttons = &page["components"][0]["components"];
         assert_eq!(buttons[0]["disabled"], true);
-        assert_eq!(buttons[1]["custom_id"], "hnav:cancel");
-        assert_eq!(buttons[2]["custom_id"], "hnav:1");
+        assert_eq!(buttons[1]["custom_id"], "hnav:7:cancel:");
+        assert_eq!(buttons[2]["custom_id"], "hnav:7:1:");
         let menu = &page["components"][1]["components"][0];
-        assert_eq!(menu["custom_id"], "hnav:selectmenu");
+        assert_eq!(menu["custom_id"], "hnav:7:menu:");
         assert_eq!(menu["options"][1]["value"], "1");
     }
 
@@ -362,16 +374,16 @@ mod tests {
     async fn the_last_page_has_nothing_behind_it_and_no_page_is_missing() {
         let pages = pages(false).await;
         let last = pages.modules.len() - 1;
-        let page = shown(&pages.render(last));
+        let page = shown(&pages.render(&turning(), last));
         assert_eq!(page["components"][0]["components"][2]["disabled"], true);
-        assert_eq!(page, shown(&pages.render(usize::MAX)));
+        assert_eq!(page, shown(&pages.render(&turning(), usize::MAX)));
     }
 
     #[tokio::test]
     async fn a_page_says_what_the_module_needs_and_fits() {
         let pages = pages(true).await;
         for number in 0..pages.modules.len() {
-            let page = shown(&pages.render(number));
+            let page = shown(&pages.render(&turning(), number));
             let embed = &page["embeds"][0];
             let fields = embed["fields"].as_array().unwrap();
             let texts = fields
@@ -391,7 +403,7 @@ mod tests {
             .modules
             .iter()
             .position(|page| page.module.id == "antinuke");
-        let antinuke = shown(&pages.render(place.unwrap()));
+        let antinuke = shown(&pages.render(&turning(), place.unwrap()));
         let embed = &antinuke["embeds"][0];
         let needs = embed["fields"].as_array().unwrap().last().unwrap();
         let needs = needs["value"].as_str().unwrap();
@@ -401,7 +413,7 @@ mod tests {
             text.contains("AntiRaid counts") && !text.contains("# Protection"),
             "{text}"
         );
-        let core = shown(&pages.render(0));
+        let core = shown(&pages.render(&turning(), 0));
         assert!(core.to_string().contains("Message Content**"), "{core}");
     }
 

@@ -10,6 +10,8 @@ use splashtail_permissions::CommandExtendedData;
 
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Task, extended};
 use crate::app::Command;
+use crate::pages;
+use crate::presses::Presses;
 
 pub struct Core {
     /// What the bot is shown to be doing.
@@ -43,6 +45,10 @@ impl Module for Core {
             open(stats::stats()),
             open(ping::ping()),
         ]
+    }
+
+    fn presses(&self) -> Vec<Presses> {
+        vec![pages::presses::<help::HelpPages>()]
     }
 
     fn needs(&self) -> Vec<Need> {

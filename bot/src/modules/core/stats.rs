@@ -44,7 +44,7 @@ fn embed(
     cluster: &str,
     uptime: &str,
 ) -> CreateEmbed {
-    let message = shorten(&neutralise(env!("SPLASHTAIL_BUILD_COMMIT_MESSAGE")), 200);
+    let message = neutralise(&shorten(env!("SPLASHTAIL_BUILD_COMMIT_MESSAGE"), 200));
     let built_on = concat!(
         env!("SPLASHTAIL_BUILD_BUILT_ON"),
         ", ",

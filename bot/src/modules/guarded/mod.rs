@@ -21,7 +21,7 @@ use splashtail_permissions::CommandExtendedData;
 use self::changes::ChangeSettings;
 use super::{About, Foundation, Module, ModuleCommand, Service, Task, extended};
 use crate::configuration::AgreedChanges;
-use crate::events::Listener;
+use crate::presses::Presses;
 use crate::settings::Setting;
 
 pub use self::circle::{Circle, People};
@@ -91,8 +91,8 @@ impl Module for Guarded {
         vec![setting::setting()]
     }
 
-    fn listener(&self) -> Option<Arc<dyn Listener>> {
-        Some(Arc::new(presses::Ear(Arc::clone(&self.desk))))
+    fn presses(&self) -> Vec<Presses> {
+        vec![presses::presses(&self.desk)]
     }
 
     fn tasks(&self) -> Vec<Task> {

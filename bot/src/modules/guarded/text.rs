@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::circle::Circle;
 use super::rules::{self, Standing, Word};
 use crate::colours;
-use crate::markdown::cut;
+use crate::markdown::shorten;
 
 /// First part of the custom ids of our buttons: `gd:<word>:<request>`.
 pub const PREFIX: &str = "gd";
@@ -56,7 +56,7 @@ impl Shown {
             lines.push(waits(request, answers, circle, now));
         }
         if let Some(outcome) = &request.outcome {
-            lines.push(format!("\n**{}**", cut(outcome, OUTCOME)));
+            lines.push(format!("\n**{}**", shorten(outcome, OUTCOME)));
         }
         lines.push(format!("\n`{}`", short(&request.digest)));
         let rest = lines.join("\n");
@@ -173,8 +173,8 @@ struct Told {
 fn told(summary: &[String], room: usize) -> Told {
     /// For the line that says that there is more.
     const MORE: usize = 60;
-    let line = |text: &String| format!("- {}\n", cut(text, LINE));
-    let is_cut = |text: &String| text.chars().count() > LINE;
+    let line = |text: &String| format!("- {}\n", shorten(text, LINE));
+    let is_cut = |text: &String| length(text) > LINE;
     let all: String = summary.iter().map(line).collect();
     if length(&all) <= room && !summary.iter().any(is_cut) {
         return Told {
@@ -259,7 +259,7 @@ fn waits(
 }
 
 fn short(digest: &str) -> &str {
-    cut(digest, 12)
+    digest.get(..12).unwrap_or(digest)
 }
 
 /// For somebody who is told in private, and the whole list where not all of it is in the text.

@@ -4,6 +4,8 @@ mod register;
 
 use splashtail_permissions::CommandExtendedData;
 
+use crate::presses::Presses;
+
 use super::{About, Module, ModuleCommand, extended};
 
 pub struct Root;
@@ -17,6 +19,10 @@ impl Module for Root {
             is_root: true,
             ..About::new("root", "Root", "Commands of this installation's operators")
         }
+    }
+
+    fn presses(&self) -> Vec<Presses> {
+        vec![register::presses()]
     }
 
     fn commands(&self) -> Vec<ModuleCommand> {

@@ -1,25 +1,21 @@
 //! Makes slash commands known to Discord, or unknown, at an operator's click.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use futures_util::StreamExt;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
-use serenity::{
-    ButtonStyle, ComponentInteraction, ComponentInteractionCollector, CreateActionRow,
-    CreateButton, GuildId,
-};
+use serenity::{ButtonStyle, CreateActionRow, CreateButton, GuildId};
+use splashtail_core::ids::UserId;
 use tracing::{info, warn};
 
-use crate::app::Context;
-use crate::clicks;
+use crate::app::{App, Context};
 use crate::discord_http::{describe, once_more};
 use crate::error::BotError;
-use crate::registration::describe_commands;
-use crate::reply::{self, EditError, Reply};
+use crate::ids;
+use crate::presses::{Change, Press, Presses, Reaction};
+use crate::reply;
 
-/// How long the buttons wait for a click.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PREFIX: &str = "register";
 
 /// What a button does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,48 +28,35 @@ struct Choice {
 /// Register or unregister this bot's slash commands.
 #[poise::command(prefix_command, slash_command, hide_in_help)]
 pub async fn register(cx: Context<'_>) -> Result<(), BotError> {
-    let message = reply::answer(cx, question(cx.guild_id())).await?;
-    let Some(click) = authors_click(cx, &message).await else {
-        let over = "Nobody chose anything. Run `register` again to try once more.";
-        return told(message.edit(cx, plain(over)).await);
-    };
-    clicks::acknowledge(cx, &click).await;
-    let Some(choice) = chosen(&click.data.custom_id, cx.guild_id()) else {
-        return Ok(());
-    };
-    told(message.edit(cx, plain("Working on it…")).await)?;
-    let text = carry_out(cx, choice).await;
-    told(message.edit(cx, plain(&text)).await)
+    reply::answer(cx, question(cx.guild_id(), ids::user(cx.author().id))).await?;
+    Ok(())
 }
 
-/// `None` when nobody clicks in time, or this process stops.
-async fn authors_click(cx: Context<'_>, message: &Reply) -> Option<ComponentInteraction> {
-    let clicks = ComponentInteractionCollector::new(cx.serenity_context())
-        .message_id(message.message)
-        .timeout(PATIENCE)
-        .stream();
-    let mut clicks = std::pin::pin!(clicks);
-    let shutdown = &cx.data().shutdown;
-    loop {
-        let click = tokio::select! {
-            () = shutdown.cancelled() => return None,
-            click = clicks.next() => click?,
+pub fn presses() -> Presses {
+    Presses::new(PREFIX, |app, press| {
+        let guild = press.guild().ok().map(|guild| GuildId::new(guild.get()));
+        let Some((user, choice)) = chosen(press, guild) else {
+            return Reaction::stale(press);
         };
-        if click.user.id == cx.author().id {
-            return Some(click);
+        // Whoever was an operator may have ceased to be one.
+        if user != press.user || !app.is_root_user(user) {
+            return Reaction::not_yours(press);
         }
-        clicks::refuse(cx, &click).await;
-    }
+        let app = Arc::clone(app);
+        Reaction::change(async move { Change::show(plain(&carry_out(&app, choice).await)) })
+    })
 }
 
 /// Does it; what there is to say about it.
-async fn carry_out(cx: Context<'_>, choice: Choice) -> String {
-    let commands = if choice.register {
-        describe_commands(&cx.framework().options().commands, None)
-    } else {
-        Vec::new()
+async fn carry_out(app: &App, choice: Choice) -> String {
+    let commands = match choice.register {
+        true => app.described.clone(),
+        false => Vec::new(),
     };
-    let http = cx.http();
+    let Some(connection) = app.state.connection() else {
+        return "The bot is not connected yet. Please try again.".to_owned();
+    };
+    let http = &connection.http;
     let done = match choice.guild {
         Some(guild) => once_more(|| http.create_guild_commands(guild, &commands)).await,
         None => once_more(|| http.create_global_commands(&commands)).await,
@@ -98,37 +81,43 @@ async fn carry_out(cx: Context<'_>, choice: Choice) -> String {
     }
 }
 
-fn question(guild: Option<GuildId>) -> CreateReply {
+fn question(guild: Option<GuildId>, user: UserId) -> CreateReply {
     CreateReply::default()
         .content("What shall be done with this bot's slash commands?")
-        .components(buttons(guild))
+        .components(buttons(guild, user))
 }
 
 /// Those of the server only where there is one.
-fn buttons(guild: Option<GuildId>) -> Vec<CreateActionRow> {
-    let button = |id: &str, label: &str, style| CreateButton::new(id).label(label).style(style);
+fn buttons(guild: Option<GuildId>, user: UserId) -> Vec<CreateActionRow> {
+    let button = |what: &str, label: &str, style| {
+        let button = CreateButton::new(format!("{PREFIX}:{user}:{what}"));
+        button.label(label).style(style)
+    };
+    let (on, off) = (ButtonStyle::Primary, ButtonStyle::Danger);
     let mut buttons = vec![
-        button("register.global", "Register globally", ButtonStyle::Primary),
-        button(
-            "unregister.global",
-            "Unregister globally",
-            ButtonStyle::Danger,
-        ),
+        button("on:global", "Register globally", on),
+        button("off:global", "Unregister globally", off),
     ];
     if guild.is_some() {
         buttons.extend([
-            button("register.guild", "Register here", ButtonStyle::Primary),
-            button("unregister.guild", "Unregister here", ButtonStyle::Danger),
+            button("on:guild", "Register here", on),
+            button("off:guild", "Unregister here", off),
         ]);
     }
     vec![CreateActionRow::Buttons(buttons)]
 }
 
-fn chosen(custom_id: &str, guild: Option<GuildId>) -> Option<Choice> {
-    let (verb, place) = custom_id.split_once('.')?;
+/// What a press asks for, and who ran the command.
+fn chosen(press: &Press, guild: Option<GuildId>) -> Option<(UserId, Choice)> {
+    let [user, verb, place] = press.parts()?;
+    let choice = choice(verb, place, guild)?;
+    Some((user.parse().ok()?, choice))
+}
+
+fn choice(verb: &str, place: &str, guild: Option<GuildId>) -> Option<Choice> {
     let register = match verb {
-        "register" => true,
-        "unregister" => false,
+        "on" => true,
+        "off" => false,
         _ => return None,
     };
     let guild = match place {
@@ -143,14 +132,6 @@ fn plain(text: &str) -> CreateReply {
     CreateReply::default().content(text).components(Vec::new())
 }
 
-/// A message that somebody deleted needs no more words.
-fn told(edited: Result<(), EditError>) -> Result<(), BotError> {
-    match edited {
-        Ok(()) | Err(EditError::Gone) => Ok(()),
-        Err(EditError::Discord(error)) => Err(BotError::Discord(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,11 +139,16 @@ mod tests {
     #[test]
     fn every_button_is_understood_where_it_is_shown() {
         for guild in [None, Some(GuildId::new(5))] {
-            let rows = serde_json::to_value(buttons(guild)).unwrap();
+            let rows = serde_json::to_value(buttons(guild, UserId::new(7).unwrap())).unwrap();
             let buttons = rows[0]["components"].as_array().unwrap();
             let choices: Vec<_> = buttons
                 .iter()
-                .map(|button| chosen(button["custom_id"].as_str().unwrap(), guild).unwrap())
+                .map(|button| {
+                    let id = button["custom_id"].as_str().unwrap();
+                    let what = id.strip_prefix("register:7:").unwrap();
+                    let (verb, place) = what.split_once(':').unwrap();
+                    choice(verb, place, guild).unwrap()
+                })
                 .collect();
             let everywhere = [true, false].map(|register| Choice {
                 register,
@@ -172,8 +158,8 @@ mod tests {
             assert!(choices[2..].iter().all(|choice| choice.guild == guild));
             assert_eq!(choices.len(), if guild.is_some() { 4 } else { 2 });
         }
-        assert_eq!(chosen("register.guild", None), None);
-        assert_eq!(chosen("register", None), None);
-        assert_eq!(chosen("other.global", None), None);
+        assert_eq!(choice("on", "guild", None), None);
+        assert_eq!(choice("on", "", None), None);
+        assert_eq!(choice("other", "global", None), None);
     }
 }

@@ -1,13 +1,10 @@
 //! `/backups list`.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
-use serenity::{CreateActionRow, CreateButton, CreateEmbed};
+use serenity::CreateEmbed;
 use splashtail_core::config::without_slash;
-use splashtail_core::ids::GuildId;
 use splashtail_storage::{Owner, TaskCursor, TaskQuery, TaskRow};
 
 use super::status::{download_link, icon};
@@ -15,9 +12,8 @@ use super::{Backups, CREATE_TASK};
 use crate::app::Context;
 use crate::colours;
 use crate::error::BotError;
-use crate::ids;
-use crate::markdown::{cut, neutralise};
-use crate::pages::{self, Pages};
+use crate::markdown::{neutralise, shorten};
+use crate::pages::{self, Pages, Reader};
 use crate::reply;
 
 /// With the header it makes the 10 embeds that fit into one message.
@@ -27,53 +23,49 @@ const PER_PAGE: usize = 9;
 #[poise::command(prefix_command, slash_command, guild_only, user_cooldown = 5)]
 pub async fn list(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let guild = ids::guild_of(cx)?;
-    pages::show(
-        cx,
-        BackupList {
-            backups: cx.data().services.get()?,
-            guild,
-            starts: vec![None],
-        },
-    )
-    .await
+    pages::show::<BackupList>(cx, "").await
 }
 
-struct BackupList {
-    backups: Arc<Backups>,
-    guild: GuildId,
-    /// Where each page that was reached begins: behind this task.
-    starts: Vec<Option<TaskCursor>>,
-}
+pub(super) struct BackupList;
 
 #[async_trait]
 impl Pages for BackupList {
     const PREFIX: &'static str = "bklist";
 
-    async fn page(&mut self, number: usize) -> Result<CreateReply, BotError> {
-        let number = number.min(self.starts.len() - 1);
-        let now = self.backups.clock.now();
-        // One more than a page holds tells whether another page follows.
-        let limit = PER_PAGE as u32 + 1;
-        let query = TaskQuery {
-            owner: Owner::Server(self.guild),
-            name: Some(CREATE_TASK),
-            after: self.starts[number],
-            limit,
+    fn command(_: &str) -> Option<String> {
+        pages::command("backups list")
+    }
+
+    async fn page(reader: &Reader, number: usize) -> Result<CreateReply, BotError> {
+        let backups = reader.app.services.get::<Backups>()?;
+        let guild = reader.guild()?;
+        let now = backups.clock.now();
+        let mut after: Option<TaskCursor> = None;
+        let mut at = 0;
+        let (rows, more) = loop {
+            // One more than a page holds tells whether another page follows.
+            let query = TaskQuery {
+                owner: Owner::Server(guild),
+                name: Some(CREATE_TASK),
+                after,
+                limit: PER_PAGE as u32 + 1,
+            };
+            let mut rows = backups.storage.tasks().list(&query, now).await?;
+            let more = rows.len() > PER_PAGE;
+            rows.truncate(PER_PAGE);
+            match rows.last().filter(|_| more && at < number) {
+                Some(last) => after = Some(last.cursor()),
+                None => break (rows, more),
+            }
+            at += 1;
         };
-        let mut rows = self.backups.storage.tasks().list(&query, now).await?;
-        let more = rows.len() > PER_PAGE;
-        rows.truncate(PER_PAGE);
-        if let Some(last) = rows.last().filter(|_| more) {
-            self.starts.truncate(number + 1);
-            self.starts.push(Some(last.cursor()));
-        }
-        let api = without_slash(&self.backups.config.sites.api);
-        Ok(render(&rows, number, more, api))
+        let api = without_slash(&backups.config.sites.api);
+        let buttons = reader.turning.buttons(Self::PREFIX, at, more);
+        Ok(render(&rows, at, api).components(buttons))
     }
 }
 
-fn render(rows: &[TaskRow], page: usize, more: bool, api: &str) -> CreateReply {
+fn render(rows: &[TaskRow], page: usize, api: &str) -> CreateReply {
     let header = CreateEmbed::new()
         .title("Backups of this server")
         .colour(colours::BLUE);
@@ -88,24 +80,7 @@ fn render(rows: &[TaskRow], page: usize, more: bool, api: &str) -> CreateReply {
     for row in rows {
         reply = reply.embed(embed(row, api));
     }
-    reply.components(buttons(page, more))
-}
-
-/// None when there is only one page.
-fn buttons(page: usize, more: bool) -> Vec<CreateActionRow> {
-    if page == 0 && !more {
-        return Vec::new();
-    }
-    let prefix = BackupList::PREFIX;
-    let previous = match page.checked_sub(1) {
-        Some(target) => CreateButton::new(format!("{prefix}:{target}")),
-        None => CreateButton::new(format!("{prefix}:none")).disabled(true),
-    };
-    let next = CreateButton::new(format!("{prefix}:{}", page + 1)).disabled(!more);
-    vec![CreateActionRow::Buttons(vec![
-        previous.label("Previous"),
-        next.label("Next"),
-    ])]
+    reply
 }
 
 fn embed(row: &TaskRow, api: &str) -> CreateEmbed {
@@ -119,7 +94,7 @@ fn embed(row: &TaskRow, api: &str) -> CreateEmbed {
         text.push_str(" | encrypted");
     }
     if let Some(output) = &row.output {
-        let filename = neutralise(cut(&output.filename, 100));
+        let filename = neutralise(&shorten(&output.filename, 100));
         text.push_str(&format!(
             "\n:link: [Download {filename}]({})",
             download_link(api, row.id)
@@ -134,8 +109,8 @@ fn embed(row: &TaskRow, api: &str) -> CreateEmbed {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use serde_json::{Value, json};
-    use splashtail_core::ids::TaskId;
+    use serde_json::Value;
+    use splashtail_core::ids::{GuildId, TaskId};
     use splashtail_storage::{TaskOutput, TaskState};
 
     use super::*;
@@ -173,8 +148,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_says_how_to_begin() {
-        let page = shown(&render(&[], 0, false, "https://a"));
-        assert_eq!(page["components"], json!([]));
+        let page = shown(&render(&[], 0, "https://a"));
         assert!(
             page["embeds"][0]["description"]
                 .as_str()
@@ -184,42 +158,10 @@ mod tests {
     }
 
     #[test]
-    fn one_page_needs_no_buttons() {
-        let rows = vec![row(TaskState::Completed); PER_PAGE];
-        let page = shown(&render(&rows, 0, false, "https://a"));
-        assert_eq!(page["embeds"].as_array().unwrap().len(), 10);
-        assert_eq!(page["components"], json!([]));
-    }
-
-    #[test]
-    fn the_last_page_does_not_lead_further() {
-        let page = shown(&render(&[row(TaskState::Failed)], 2, false, "https://a"));
-        insta::assert_json_snapshot!(page["components"][0]["components"], @r#"
-        [
-          {
-            "type": 2,
-            "style": 1,
-            "custom_id": "bklist:1",
-            "label": "Previous",
-            "disabled": false
-          },
-          {
-            "type": 2,
-            "style": 1,
-            "custom_id": "bklist:3",
-            "label": "Next",
-            "disabled": true
-          }
-        ]
-        "#);
-    }
-
-    #[test]
     fn entries_link_to_what_can_be_downloaded() {
         let page = shown(&render(
             &[row(TaskState::Completed), row(TaskState::Running)],
             0,
-            false,
             "https://a",
         ));
         insta::assert_snapshot!(page["embeds"][1]["description"].as_str().unwrap(), @r"

@@ -40,8 +40,9 @@ use super::guarded::{Operation, People};
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
 use crate::app::Context;
 use crate::error::BotError;
-use crate::events::Listener;
 use crate::framework::check::CommandChecks;
+use crate::pages;
+use crate::presses::Presses;
 
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "server_backups";
@@ -195,8 +196,9 @@ impl Module for ServerBackups {
         ]
     }
 
-    fn listener(&self) -> Option<Arc<dyn Listener>> {
-        Some(Arc::new(presses::Ear(Arc::clone(&self.backups))))
+    fn presses(&self) -> Vec<Presses> {
+        let of_list = pages::presses::<list::BackupList>();
+        vec![presses::presses(&self.backups), of_list]
     }
 
     fn tasks(&self) -> Vec<Task> {

@@ -9,7 +9,7 @@ use splashtail_core::config::Plan;
 use splashtail_core::ids::{ChannelId, GuildId};
 use splashtail_guild::{Id, Kind, Structure};
 
-use crate::markdown::{cut, neutralise};
+use crate::markdown::{neutralise, shorten};
 
 const ASSETS: [&str; 3] = ["icon", "splash", "banner"];
 /// Quoted of what a user typed.
@@ -184,7 +184,7 @@ pub(super) fn items(list: &str) -> impl Iterator<Item = &str> {
 }
 
 pub(super) fn quote(text: &str) -> String {
-    format!("“{}”", neutralise(cut(text, QUOTED)))
+    format!("“{}”", neutralise(&shorten(text, QUOTED)))
 }
 
 #[cfg(test)]

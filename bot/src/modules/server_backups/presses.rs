@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
-use splashtail_discord::DiscordError;
 use splashtail_storage::{Owner, StorageError, TaskRow, TaskState};
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::begin::Begun;
 use super::board::Board;
@@ -16,10 +14,10 @@ use super::confirm::FRESH;
 use super::status::log_lines;
 use super::{Backups, CREATE_TASK, RESTORE_TASK};
 use crate::colours;
-use crate::events::{Event, EventKind, EventKinds, Listener};
-use crate::guilds::GuildView;
-use crate::markdown::{cut, neutralise};
-use crate::presses::{Form, Press, parts};
+use crate::error::BotError;
+use crate::markdown::neutralise;
+use crate::presses::{Form, Press, Presses, Reaction};
+use crate::text;
 
 const PREFIX: &str = "bk";
 /// The field of the form.
@@ -31,32 +29,32 @@ const BATCH: u32 = 200;
 /// The newest entries that are shown at most.
 const SHOWN: usize = 200;
 
-pub(super) struct Ear(pub(super) Arc<Backups>);
-
-#[async_trait]
-impl Listener for Ear {
-    fn kinds(&self) -> EventKinds {
-        EventKinds::of(&[EventKind::InteractionCreate])
-    }
-
-    async fn on_event(&self, event: &Event, guild: &GuildView) -> anyhow::Result<()> {
-        let data: Value = event.decode()?;
-        let Some(press) = Press::read(&data) else {
-            return Ok(());
+pub(super) fn presses(backups: &Arc<Backups>) -> Presses {
+    let backups = Arc::clone(backups);
+    Presses::new(PREFIX, move |app, press| {
+        let Some((guild, wish)) = press.guild().ok().zip(Wish::read(press)) else {
+            return Reaction::stale(press);
         };
-        let Some(wish) = Wish::read(&press.custom_id) else {
-            return Ok(());
+        if wish.user.is_some_and(|user| user != press.user) {
+            return Reaction::not_yours(press);
+        }
+        let known = app.state.guilds.get(guild);
+        let server = known.map(|guild| guild.facts().name.clone());
+        let Some(server) = server else {
+            return Reaction::Refuse(text!(press.language, "protection-unknown-server"));
         };
-        let backups = Arc::clone(&self.0);
-        let server = guild.facts().name.clone();
-        // Whoever calls does not wait for Discord.
-        tokio::spawn(async move {
-            if let Err(failure) = backups.pressed(&press, &wish, &server).await {
-                failure.log(&press);
-            }
-        });
-        Ok(())
-    }
+        if wish.verb == "ask" {
+            return Reaction::Ask(Form {
+                custom_id: format!("{PREFIX}:go:{}:{}", wish.task, press.user),
+                title: "Put this server back".to_owned(),
+                field: NAME,
+                label: format!("Type {server}"),
+                placeholder: server,
+            });
+        }
+        let (backups, press) = (Arc::clone(&backups), Arc::clone(press));
+        Reaction::say(async move { backups.obey(&press, guild, &wish, &server).await })
+    })
 }
 
 /// What a button is for: `bk:<verb>:<task>:<user>`.
@@ -69,9 +67,11 @@ struct Wish {
 }
 
 impl Wish {
-    fn read(custom_id: &str) -> Option<Self> {
-        let (verb, rest) = parts(custom_id, PREFIX)?;
-        let (task, user) = rest.split_once(':')?;
+    fn read(press: &Press) -> Option<Self> {
+        press.parts().and_then(Self::of)
+    }
+
+    fn of([verb, task, user]: [&str; 3]) -> Option<Self> {
         Some(Self {
             verb: verb.to_owned(),
             task: task.parse().ok()?,
@@ -83,92 +83,34 @@ impl Wish {
     }
 }
 
-enum Failure {
-    Discord(DiscordError),
-    Storage(StorageError),
-}
-
-impl From<DiscordError> for Failure {
-    fn from(error: DiscordError) -> Self {
-        Self::Discord(error)
-    }
-}
-
-impl From<StorageError> for Failure {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
-    }
-}
-
-impl Failure {
-    fn log(&self, press: &Press) {
-        let guild = press.guild;
-        match self {
-            Self::Discord(error) => {
-                warn!(guild.id = %guild, error = %Chain(error), "a button was not answered");
-            }
-            Self::Storage(error) => {
-                error!(guild.id = %guild, error = %Chain(error), "a button was not obeyed");
-            }
-        }
-    }
-}
-
 const AWAY: &str = "The service that runs backups is not available right now. Please try again in a \
                     minute.";
-const NOT_YOURS: &str = "Only the person who ran the command can use these buttons.";
 
 impl Backups {
-    async fn pressed(
-        self: &Arc<Self>,
-        press: &Press,
-        wish: &Wish,
-        server: &str,
-    ) -> Result<(), Failure> {
-        let discord = &self.discord;
-        if wish.user.is_some_and(|user| user != press.user) {
-            return Ok(press.say(discord, NOT_YOURS).await?);
-        }
-        // Nothing before it waits for the database: a form is an answer of 3 seconds.
-        if wish.verb == "ask" {
-            let label = format!("Type {}", cut(server, 38));
-            let form = Form {
-                custom_id: &format!("{PREFIX}:go:{}:{}", wish.task, press.user),
-                title: "Put this server back",
-                field: NAME,
-                label: &label,
-                placeholder: cut(server, 100),
-            };
-            return Ok(press.ask(discord, &form).await?);
-        }
-        press.defer(discord).await?;
-        let text = self.obey(press, wish, server).await?;
-        Ok(press.fill(discord, &text).await?)
-    }
-
     async fn obey(
         self: &Arc<Self>,
         press: &Press,
+        guild: GuildId,
         wish: &Wish,
         server: &str,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, BotError> {
         const GONE: &str = "There is no such task in this server any more.";
-        let Some(row) = self.row(press.guild, wish.task).await? else {
+        let Some(row) = self.row(guild, wish.task).await? else {
             return Ok(GONE.to_owned());
         };
         Ok(match wish.verb.as_str() {
             "log" => self.log(&row).await?,
-            "go" => self.restore(press, &row, server).await,
+            "go" => self.restore(press, guild, &row, server).await,
             "no" => {
                 self.give_up(press, &row).await;
                 "Nothing is restored.".to_owned()
             }
-            "del" => self.delete(press, &row).await,
+            "del" => self.delete(press, guild, &row).await,
             "keep" => {
                 self.show(press, "Delete a backup", "It is kept.").await;
                 "It is kept.".to_owned()
             }
-            _ => "This button is not from me.".to_owned(),
+            _ => text!(press.language, "press-stale"),
         })
     }
 
@@ -208,7 +150,13 @@ impl Backups {
         })
     }
 
-    async fn restore(self: &Arc<Self>, press: &Press, row: &TaskRow, server: &str) -> String {
+    async fn restore(
+        self: &Arc<Self>,
+        press: &Press,
+        guild: GuildId,
+        row: &TaskRow,
+        server: &str,
+    ) -> String {
         let typed = press.typed(NAME).unwrap_or_default().trim();
         if typed != server.trim() {
             return format!(
@@ -216,7 +164,7 @@ impl Backups {
                 neutralise(server)
             );
         }
-        if let Err(why) = self.may(press, "backups restore").await {
+        if let Err(why) = self.may(press, guild, "backups restore").await {
             return why;
         }
         if row.state == TaskState::Pending && self.clock.now() - row.created_at > FRESH {
@@ -224,7 +172,7 @@ impl Backups {
             return "The plan is too old. Run `/backups restore` again.".to_owned();
         }
         let begun = match row.state {
-            TaskState::Pending => self.begin_alone(press.guild, row.id).await,
+            TaskState::Pending => self.begin_alone(guild, row.id).await,
             _ => self.begin(row.id).await,
         };
         match begun {
@@ -252,11 +200,11 @@ impl Backups {
         self.show(press, "Restore", "Nothing is restored.").await;
     }
 
-    async fn delete(&self, press: &Press, row: &TaskRow) -> String {
-        if let Err(why) = self.may(press, "backups delete").await {
+    async fn delete(&self, press: &Press, guild: GuildId, row: &TaskRow) -> String {
+        if let Err(why) = self.may(press, guild, "backups delete").await {
             return why;
         }
-        match self.jobserver.delete_task(row.id, press.guild).await {
+        match self.jobserver.delete_task(row.id, guild).await {
             Ok(()) => {
                 let text = format!("Backup `{}` is deleted.", row.id);
                 self.show(press, "Delete a backup", &text).await;
@@ -275,14 +223,11 @@ impl Backups {
     }
 
     /// Whoever could run the command may have lost it since.
-    async fn may(&self, press: &Press, command: &str) -> Result<(), String> {
+    async fn may(&self, press: &Press, guild: GuildId, command: &str) -> Result<(), String> {
         let Some(reach) = self.reach.get() else {
             return Err(AWAY.to_owned());
         };
-        let result = reach
-            .checks
-            .check(press.guild, press.user, command, None)
-            .await;
+        let result = reach.checks.check(guild, press.user, command, None).await;
         match result.is_ok() {
             true => Ok(()),
             false => Err(format!("{result}")),
@@ -297,7 +242,7 @@ impl Backups {
                           "allowed_mentions": {"parse": []}});
         let mut board = Board::at(&self.discord, press.channel, message, self.api());
         if let Err(error) = board.show(&body).await {
-            warn!(guild.id = %press.guild, error = %Chain(&error), "a message stays as it was");
+            warn!(channel.id = %press.channel, error = %Chain(&error), "a message stays as it was");
         }
     }
 }
@@ -309,12 +254,11 @@ mod tests {
     #[test]
     fn buttons_are_read_and_nothing_else() {
         const TASK: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
-        let wish = Wish::read(&format!("bk:ask:{TASK}:10")).unwrap();
+        let wish = Wish::of(["ask", TASK, "10"]).unwrap();
         assert_eq!((wish.verb.as_str(), wish.user), ("ask", UserId::new(10)));
-        assert_eq!(Wish::read(&format!("bk:log:{TASK}:0")).unwrap().user, None);
-        for other in ["bklist:1", "bk:log", "bk:log:1:0", "gd:agree:1", "bk:log:1"] {
-            assert_eq!(Wish::read(other), None, "{other}");
+        assert_eq!(Wish::of(["log", TASK, "0"]).unwrap().user, None);
+        for other in [["log", "1", "0"], ["agree", TASK, "x"], ["log", TASK, ""]] {
+            assert_eq!(Wish::of(other), None, "{other:?}");
         }
-        assert_eq!(Wish::read(&format!("bk:ask:{TASK}:x")), None);
     }
 }

@@ -10,7 +10,7 @@ use splashtail_storage::{Advance, Level, TaskLogEntry, TaskState};
 
 use super::figures::{self, Progress, Saved};
 use crate::colours;
-use crate::markdown::{cut, neutralise, shorten};
+use crate::markdown::{neutralise, shorten};
 
 pub const TITLE: &str = "Task Status";
 
@@ -146,7 +146,7 @@ impl Picture {
         }
         let mut foot = String::new();
         if let (Some(link), Some(filename)) = (link, &self.filename) {
-            let filename = neutralise(cut(filename, 100));
+            let filename = neutralise(&shorten(filename, 100));
             foot = format!("\n:link: [Download {filename}]({link})");
         }
         match note {
@@ -159,7 +159,7 @@ impl Picture {
             ),
         }
         let room = MAX_DESCRIPTION.saturating_sub(length(&foot));
-        cut(&format!("{}{foot}", cut(&text, room)), MAX_DESCRIPTION).to_owned()
+        shorten(&format!("{}{foot}", shorten(&text, room)), MAX_DESCRIPTION).into_owned()
     }
 
     /// The newest line; of what failed, why.
@@ -395,7 +395,7 @@ mod tests {
     fn lines_are_cut_in_characters_and_made_harmless() {
         let text = line(&entry(1, &"ä".repeat(600), json!({})));
         assert!(
-            text.starts_with(&format!("`info` {}... | <t:", "ä".repeat(500))),
+            text.starts_with(&format!("`info` {}… | <t:", "ä".repeat(499))),
             "{text}"
         );
         let text = line(&entry(

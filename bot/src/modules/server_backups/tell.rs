@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Backups, CREATE_TASK};
 use crate::cluster::ClusterState;
 use crate::colours;
-use crate::markdown::{cut, neutralise};
+use crate::markdown::{neutralise, shorten};
 
 const LOOK: Duration = Duration::from_secs(30);
 /// A schedule that is due for so long and was not ordered is late: no jobserver runs.
@@ -50,7 +50,7 @@ impl Backups {
                 let Some(guild) = ours(&trouble.schedule) else {
                     continue;
                 };
-                let why = neutralise(cut(&trouble.text, WHY));
+                let why = neutralise(&shorten(&trouble.text, WHY));
                 let text = format!("A scheduled backup was not made: {why}.");
                 if self.tell_one(guild, &trouble.schedule, &text).await {
                     store.tell(trouble).await?;

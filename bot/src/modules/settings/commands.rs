@@ -11,7 +11,7 @@ use crate::colours;
 use crate::error::BotError;
 use crate::framework::gate::{COMMANDS, Question};
 use crate::framework::setting_commands::{asked, changed};
-use crate::markdown::{cut, neutralise};
+use crate::markdown::{neutralise, shorten};
 use crate::reply;
 use crate::settings::Fields;
 
@@ -44,7 +44,7 @@ async fn check(
     };
     let result = cx.data().gate.decide(&question, &Ok(asked.standing)).await;
     let embed = CreateEmbed::new()
-        .title(format!("/{}", neutralise(cut(&command, 100))))
+        .title(format!("/{}", neutralise(&shorten(&command, 100))))
         .description(result.to_string())
         .field("Code", format!("`{}`", result.code()), true)
         .colour(match result.is_ok() {

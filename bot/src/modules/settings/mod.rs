@@ -4,23 +4,36 @@
 
 mod commands;
 mod configurations;
+mod imports;
 mod members;
 mod modules;
 mod perms;
 mod roles;
 mod transfer;
 
+use std::sync::Arc;
+
 use splashtail_permissions::CommandExtendedData;
 
-use super::extended;
+use self::imports::Imports;
 use super::module::{About, Module, ModuleCommand};
-use crate::catalogue;
+use super::{Foundation, Service, extended};
+use crate::framework::setting_commands::Entries;
+use crate::presses::Presses;
 use crate::settings::Setting;
+use crate::{catalogue, pages};
 
 /// The module's id.
 pub const ID: &str = "settings";
 
-pub struct SettingsModule;
+pub struct SettingsModule(Arc<Imports>);
+
+impl SettingsModule {
+    pub fn new(foundation: &Foundation) -> Self {
+        let clock = Arc::clone(&foundation.clock);
+        Self(Arc::new(Imports::new(clock)))
+    }
+}
 
 impl Module for SettingsModule {
     fn about(&self) -> About {
@@ -75,6 +88,14 @@ impl Module for SettingsModule {
                 ]),
             },
         ]
+    }
+
+    fn presses(&self) -> Vec<Presses> {
+        vec![pages::presses::<Entries>(), transfer::presses()]
+    }
+
+    fn service(&self) -> Option<Service> {
+        Some(Service::of(&self.0))
     }
 
     fn settings(&self) -> Vec<Setting> {

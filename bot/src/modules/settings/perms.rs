@@ -13,7 +13,7 @@ use crate::configuration::{PastChange, PastEdit};
 use crate::error::BotError;
 use crate::framework::gate::ROLES;
 use crate::framework::setting_commands::{asked, changed};
-use crate::markdown::{cut, neutralise};
+use crate::markdown::{neutralise, shorten};
 use crate::reply;
 use crate::settings::{Fields, Operation};
 
@@ -71,7 +71,7 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
     }
     let embed = CreateEmbed::new()
         .title("Roles")
-        .description(cut(&text, MAX_DESCRIPTION))
+        .description(shorten(&text, MAX_DESCRIPTION))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())
@@ -91,7 +91,7 @@ async fn modrole(
         .split(',')
         .find(|item| !item.trim().is_empty() && !item.contains('.'))
     {
-        let item = neutralise(cut(item.trim(), 100));
+        let item = neutralise(&shorten(item.trim(), 100));
         return Err(BotError::Input(format!(
             "“{item}” is no permission: it needs a dot, as in `server_backups.create`."
         )));
@@ -143,8 +143,8 @@ async fn history(
         .await?;
     let text: String = past.iter().map(describe).collect();
     let text = match text.is_empty() {
-        true => "There are no changes that you could see.",
-        false => cut(&text, MAX_DESCRIPTION),
+        true => "There are no changes that you could see.".into(),
+        false => shorten(&text, MAX_DESCRIPTION),
     };
     let embed = CreateEmbed::new()
         .title("Changes")
@@ -198,7 +198,7 @@ pub fn describe_edit(edit: &PastEdit) -> String {
         (_, None) => "deleted",
         _ => "changed",
     };
-    let entry = neutralise(cut(&edit.entry, 100));
+    let entry = neutralise(&shorten(&edit.entry, 100));
     let mut text = format!("{what} `{}` {entry}", edit.setting);
     let (before, after) = (&edit.before, &edit.after);
     let columns = before.iter().chain(after).flat_map(|fields| fields.keys());
@@ -210,7 +210,10 @@ pub fn describe_edit(edit: &PastEdit) -> String {
         let (old, new) = (value(before), value(after));
         if old != new {
             let show = |value: Option<String>| {
-                neutralise(cut(&value.unwrap_or_else(|| "nothing".to_owned()), 150))
+                neutralise(&shorten(
+                    &value.unwrap_or_else(|| "nothing".to_owned()),
+                    150,
+                ))
             };
             let _ = write!(text, "\n · {column}: {} → {}", show(old), show(new));
         }

@@ -1,21 +1,30 @@
 //! `/settings`: all of them as one file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use poise::CreateReply;
-use poise::serenity_prelude::{Attachment, CreateAttachment, CreateEmbed, CreateEmbedFooter};
+use poise::serenity_prelude as serenity;
+use serenity::{
+    Attachment, ButtonStyle, CreateActionRow, CreateAttachment, CreateButton, CreateEmbed,
+    CreateEmbedFooter,
+};
+use splashtail_core::ids::UserId;
 use splashtail_discord::DownloadError;
+use uuid::Uuid;
 
+use super::imports::{Import, Imports};
 use super::perms::{self, MAX_DESCRIPTION};
-use crate::app::Context;
-use crate::catalogue;
+use crate::app::{App, Context};
+use crate::colours;
 use crate::configuration::{Asked, MAX_FILE, Plan};
 use crate::error::BotError;
-use crate::framework::setting_commands::asked;
-use crate::markdown::cut;
-use crate::reply::{self, EditError};
-use crate::{colours, confirm, framework};
+use crate::framework::setting_commands::{asked, asked_by};
+use crate::markdown::shorten;
+use crate::presses::{Change, Press, Presses, Reaction};
+use crate::reply;
 
+const PREFIX: &str = "import";
 /// Until the file has come from Discord.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -65,32 +74,88 @@ async fn import(
     }
     let shown = CreateReply::default().embed(describe(&plan, &asked));
     let label = format!("Change {}", plan.shown.len());
-    let Some(message) = confirm::ask(cx, shown, &label).await? else {
-        return Ok(());
+    let (guild, user) = (asked.guild, asked.user);
+    let text = text.into();
+    let import = Import {
+        guild,
+        user,
+        text,
+        replace,
+        plan,
     };
-    // Some time has passed.
-    let asked = framework::setting_commands::asked(cx, asked.command).await?;
-    let done = configuration
-        .import(&asked, &text, replace, Some(&plan))
-        .await;
-    let embed = match done {
-        Ok(done) => {
-            let text = format!(
-                "Entries changed: {}. `/perms undo {}` takes it back.",
-                done.others, done.version
-            );
-            CreateEmbed::new().description(text).colour(colours::GREEN)
+    let id = cx.data().services.get::<Imports>()?.ask(import).simple();
+    let button = |verb: &str| CreateButton::new(format!("{PREFIX}:{user}:{verb}:{id}"));
+    let buttons = vec![
+        button("yes").label(label).style(ButtonStyle::Danger),
+        button("no").label("Cancel").style(ButtonStyle::Secondary),
+    ];
+    let buttons = vec![CreateActionRow::Buttons(buttons)];
+    reply::answer(cx, shown.components(buttons)).await?;
+    Ok(())
+}
+
+/// What becomes of the question.
+pub(super) fn presses() -> Presses {
+    Presses::new(PREFIX, |app, press| {
+        let Some((user, wanted, id)) = read_press(press) else {
+            return Reaction::stale(press);
+        };
+        if user != press.user {
+            return Reaction::not_yours(press);
         }
-        Err(refusal) => {
-            let text = BotError::from(refusal).user_text(catalogue::of_server(cx));
-            CreateEmbed::new().description(text).colour(colours::RED)
-        }
+        let (app, press) = (Arc::clone(app), Arc::clone(press));
+        Reaction::change(async move {
+            let imports = app.services.get::<Imports>()?;
+            let said = |text: &str, colour| {
+                let embed = CreateEmbed::new().description(text).colour(colour);
+                Change::show(CreateReply::default().embed(embed).components(Vec::new()))
+            };
+            let Some(import) = imports.take(id, press.guild()?, user) else {
+                return said(
+                    "This is no longer open. Run `/settings import` again.",
+                    colours::RED,
+                );
+            };
+            if !wanted {
+                return said("Nothing was done.", colours::BLUE);
+            }
+            match carry_out(&app, &press, &import).await {
+                Ok(text) => said(&text, colours::GREEN),
+                Err(refusal) => {
+                    let language = press.language_here(&app);
+                    said(&refusal.user_text(language), colours::RED)
+                }
+            }
+        })
+    })
+}
+
+/// Who was asked, whether they want it, and which question it is.
+fn read_press(press: &Press) -> Option<(UserId, bool, Uuid)> {
+    let [user, verb, id] = press.parts()?;
+    let wanted = match verb {
+        "yes" => true,
+        "no" => false,
+        _ => return None,
     };
-    let said = CreateReply::default().embed(embed).components(Vec::new());
-    match message.edit(cx, said).await {
-        Ok(()) | Err(EditError::Gone) => Ok(()),
-        Err(EditError::Discord(error)) => Err(BotError::Discord(error)),
-    }
+    Some((user.parse().ok()?, wanted, id.parse().ok()?))
+}
+
+/// Some time has passed: everything is judged again.
+async fn carry_out(app: &App, press: &Press, import: &Import) -> Result<String, BotError> {
+    let asked = asked_by(app, press, Some("settings import")).await?;
+    let Import {
+        text,
+        replace,
+        plan,
+        ..
+    } = import;
+    let done = app.configuration.import(&asked, text, *replace, Some(plan));
+    let done = done.await?;
+    Ok(format!(
+        "Entries changed: {}. `/perms undo {}` takes it back.",
+        done.others, done.version
+    ))
 }
 
 /// The file that somebody uploaded.
@@ -125,7 +190,7 @@ fn describe(plan: &Plan, asked: &Asked) -> CreateEmbed {
     let footer = format!("Entries that would change: {}", plan.shown.len());
     CreateEmbed::new()
         .title("Nothing is changed yet")
-        .description(cut(&text, MAX_DESCRIPTION))
+        .description(shorten(&text, MAX_DESCRIPTION))
         .footer(CreateEmbedFooter::new(footer))
         .colour(colours::BLUE)
 }

@@ -25,8 +25,8 @@ use self::greet::Greeter;
 use self::service::Setup;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, extended};
 use crate::catalogue::ServerLanguages;
-use crate::components::Presses;
 use crate::events::Listener;
+use crate::presses::Presses;
 
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "setup";
@@ -95,7 +95,7 @@ impl Module for SetupModule {
     }
 
     fn presses(&self) -> Vec<Presses> {
-        vec![press::SETUP, press::HEALTH]
+        vec![press::set_up(), press::heal()]
     }
 
     fn needs(&self) -> Vec<Need> {

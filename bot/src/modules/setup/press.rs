@@ -1,8 +1,8 @@
 //! Presses under `/setup` and `/health`.
 
-use futures_util::FutureExt as _;
-use poise::serenity_prelude as serenity;
-use serenity::{ComponentInteractionDataKind, EditInteractionResponse};
+use std::sync::Arc;
+
+use poise::CreateReply;
 use splashtail_antinuke::Mode;
 use splashtail_core::ids::{ChannelId, GuildId};
 use splashtail_guild::Id;
@@ -13,25 +13,37 @@ use super::look::{Alerts, Look};
 use super::page::Page;
 use super::service::Setup;
 use super::step::Step;
+use crate::app::Data;
 use crate::catalogue::Language;
-use crate::components::{Press, Presses};
-use crate::configuration::{Asked, Way};
 use crate::error::BotError;
-use crate::framework::gate::member_standing;
-use crate::ids;
+use crate::framework::setting_commands::asked_by;
 use crate::modules::antinuke::POLICY;
+use crate::presses::{Change, Press, Presses, Reaction};
 use crate::settings::Fields;
 use crate::text;
 
-pub const SETUP: Presses = Presses {
-    prefix: "setup",
-    act: |press| set_up(press).boxed(),
-};
+pub fn set_up() -> Presses {
+    Presses::new("setup", |app, press| {
+        react(app, press, |app, press, guild, wish| async move {
+            let setup = app.services.get::<Setup>()?;
+            match (wish, wish.step()) {
+                // The last step leads to what is still open.
+                (Wish::Next(_), None) => setup.resume(&app, guild, press.language).await,
+                (_, step) => setup.page(&app, guild, press.language, step).await,
+            }
+        })
+    })
+}
 
-pub const HEALTH: Presses = Presses {
-    prefix: "health",
-    act: |press| heal(press).boxed(),
-};
+pub fn heal() -> Presses {
+    Presses::new("health", |app, press| {
+        react(app, press, |app, press, guild, _| async move {
+            let setup = app.services.get::<Setup>()?;
+            let may_act = is_owner(&app, &press, guild)?;
+            setup.report(&app, guild, press.language, may_act).await
+        })
+    })
+}
 
 /// What a press asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +62,7 @@ enum Wish {
 
 impl Wish {
     fn read(press: &Press) -> Option<Self> {
-        let mut parts = press.parts();
+        let mut parts = press.custom_id.split(':').skip(1);
         let (verb, detail) = (parts.next()?, parts.next().unwrap_or_default());
         match verb {
             "go" => Step::parse(chosen(press)?).map(|step| Self::Look(Some(step))),
@@ -80,85 +92,61 @@ impl Wish {
 }
 
 fn chosen(press: &Press) -> Option<&str> {
-    match &press.interaction.data.kind {
-        ComponentInteractionDataKind::StringSelect { values } => values.first().map(String::as_str),
-        _ => None,
-    }
+    press.values.first().map(String::as_str)
 }
 
 fn chosen_channel(press: &Press) -> Option<ChannelId> {
-    match &press.interaction.data.kind {
-        ComponentInteractionDataKind::ChannelSelect { values } => {
-            values.first().and_then(|id| ChannelId::new(id.get()))
-        }
-        _ => None,
-    }
-}
-
-async fn set_up(press: Press) -> Result<(), BotError> {
-    let (guild, wish) = begin(&press).await?;
-    let setup = press.app.services.get::<Setup>()?;
-    carry_out(&press, guild, wish).await?;
-    let page = match (wish, wish.step()) {
-        // The last step leads to what is still open.
-        (Wish::Next(_), None) => setup.resume(&press.app, guild, press.language).await?,
-        (_, step) => setup.page(&press.app, guild, press.language, step).await?,
-    };
-    show(&press, page).await
-}
-
-async fn heal(press: Press) -> Result<(), BotError> {
-    let (guild, wish) = begin(&press).await?;
-    let setup = press.app.services.get::<Setup>()?;
-    carry_out(&press, guild, wish).await?;
-    let may_act = is_owner(&press, guild)?;
-    let page = setup
-        .report(&press.app, guild, press.language, may_act)
-        .await?;
-    show(&press, page).await
-}
-
-async fn show(press: &Press, page: Page) -> Result<(), BotError> {
-    let edit = EditInteractionResponse::new()
-        .embed(page.embed)
-        .components(page.components);
-    Ok(press.show(edit).await?)
+    chosen(press)?.parse().ok()
 }
 
 /// Who may press is decided now, not when the message was written.
-async fn begin(press: &Press) -> Result<(GuildId, Wish), BotError> {
+fn react<F>(
+    app: &Data,
+    press: &Arc<Press>,
+    page: impl FnOnce(Data, Arc<Press>, GuildId, Wish) -> F + Send + 'static,
+) -> Reaction
+where
+    F: Future<Output = Result<Page, BotError>> + Send,
+{
     let language = press.language;
-    let guild = press.interaction.guild_id.map(ids::guild);
-    let guild = guild.ok_or(BotError::NoGuild)?;
-    let wish = Wish::read(press);
-    let wish = wish.ok_or_else(|| BotError::Input(text!(language, "button-broken")))?;
-    let refusal = match wish {
-        Wish::Look(_) => (!may_read(press, guild)?).then(|| text!(language, "setup-not-yours")),
-        _ => (!is_owner(press, guild)?).then(|| text!(language, "setup-owner")),
+    let Some(wish) = Wish::read(press) else {
+        return Reaction::stale(press);
     };
-    if let Some(refusal) = refusal {
-        return Err(BotError::Input(refusal));
-    }
-    press.defer().await?;
-    Ok((guild, wish))
+    let judged = press.guild().and_then(|guild| {
+        let refusal = match wish {
+            Wish::Look(_) => {
+                (!may_read(app, press, guild)?).then(|| text!(language, "setup-not-yours"))
+            }
+            _ => (!is_owner(app, press, guild)?).then(|| text!(language, "setup-owner")),
+        };
+        refusal.map_or(Ok(guild), |refusal| Err(BotError::Input(refusal)))
+    });
+    let guild = match judged {
+        Ok(guild) => guild,
+        Err(error) => return Reaction::Refuse(error.user_text(language)),
+    };
+    let (app, press) = (Arc::clone(app), Arc::clone(press));
+    Reaction::change(async move {
+        carry_out(&app, &press, guild, wish).await?;
+        let Page { embed, components } = page(app, press, guild, wish).await?;
+        Change::show(CreateReply::default().embed(embed).components(components))
+    })
 }
 
-fn is_owner(press: &Press, guild: GuildId) -> Result<bool, BotError> {
-    let look = Look::at(&press.app, guild)?;
+fn is_owner(app: &Data, press: &Press, guild: GuildId) -> Result<bool, BotError> {
+    let look = Look::at(app, guild)?;
     let look = look.ok_or_else(|| unknown(press.language))?;
-    Ok(look.owner == Some(ids::user(press.interaction.user.id)))
+    Ok(look.owner == Some(press.user))
 }
 
-fn may_read(press: &Press, guild: GuildId) -> Result<bool, BotError> {
-    let member = press.interaction.member.as_ref();
-    let permissions = member.and_then(|member| member.permissions);
-    let permissions = NativePermissions(permissions.map_or(0, |held| held.bits()));
+fn may_read(app: &Data, press: &Press, guild: GuildId) -> Result<bool, BotError> {
+    let permissions = press.permissions;
     let manages = permissions.holds(NativePermissions::MANAGE_GUILD);
-    Ok(manages || permissions.is_administrator() || is_owner(press, guild)?)
+    Ok(manages || permissions.is_administrator() || is_owner(app, press, guild)?)
 }
 
-async fn carry_out(press: &Press, guild: GuildId, wish: Wish) -> Result<(), BotError> {
-    let (app, language) = (&press.app, press.language);
+async fn carry_out(app: &Data, press: &Press, guild: GuildId, wish: Wish) -> Result<(), BotError> {
+    let language = press.language;
     let setup = app.services.get::<Setup>()?;
     match wish {
         Wish::Look(_) => Ok(()),
@@ -166,13 +154,15 @@ async fn carry_out(press: &Press, guild: GuildId, wish: Wish) -> Result<(), BotE
         Wish::Anew => setup.forget(guild).await,
         Wish::Alerts(channel) => {
             alert_channel::judge(app, guild, language, Id::new(channel.get()))?;
-            send_alerts_to(press, guild, channel).await
+            send_alerts_to(app, press, guild, channel).await
         }
         Wish::Make => {
-            let nonce = press.interaction.message.id.to_string();
+            let nonce = press
+                .message
+                .map_or_else(String::new, |message| message.to_string());
             let made = alert_channel::make(app, guild, language, &nonce).await?;
             let made = ChannelId::new(made.get()).ok_or_else(|| unknown(language))?;
-            send_alerts_to(press, guild, made).await
+            send_alerts_to(app, press, guild, made).await
         }
         Wish::Speak => alert_channel::allow(app, guild, language).await,
         Wish::Mode(mode) => {
@@ -181,56 +171,44 @@ async fn carry_out(press: &Press, guild: GuildId, wish: Wish) -> Result<(), BotE
                 Mode::DryRun => "dry_run",
                 Mode::Off => "off",
             };
-            set_policy(press, guild, "protection mode", ("mode", word.into())).await?;
-            settle(press, guild, |look| look.mode == mode).await
+            set_policy(app, press, "protection mode", ("mode", word.into())).await?;
+            settle(app, guild, |look| look.mode == mode).await
         }
     }
 }
 
-async fn send_alerts_to(press: &Press, guild: GuildId, channel: ChannelId) -> Result<(), BotError> {
+async fn send_alerts_to(
+    app: &Data,
+    press: &Press,
+    guild: GuildId,
+    channel: ChannelId,
+) -> Result<(), BotError> {
     let entry = ("alert_channel", channel.to_string());
-    set_policy(press, guild, "protection alerts", entry).await?;
+    set_policy(app, press, "protection alerts", entry).await?;
     let wanted = Alerts::Fine(Id::new(channel.get()));
-    settle(press, guild, |look| look.alerts == wanted).await
+    settle(app, guild, |look| look.alerts == wanted).await
 }
 
 /// As the command of that name does it, with all its checks.
 async fn set_policy(
+    app: &Data,
     press: &Press,
-    guild: GuildId,
     command: &'static str,
     (column, value): (&str, String),
 ) -> Result<(), BotError> {
-    let (app, user) = (&press.app, ids::user(press.interaction.user.id));
-    let member = press.interaction.member.as_ref();
-    let roles = member.map(|member| member.roles.iter().copied().map(ids::role).collect());
-    let connection = app.state.connection();
-    let connection = connection.ok_or_else(|| unknown(press.language))?;
-    let standing = member_standing(connection, guild, user, roles).await;
-    let asked = Asked {
-        guild,
-        user,
-        standing: standing.map_err(BotError::Denied)?,
-        custom: None,
-        way: Way::Discord,
-        command: Some(command),
-    };
+    let asked = asked_by(app, press, Some(command)).await?;
     let fields = Fields::from_iter([(column.to_owned(), value.into())]);
     app.configuration.set(&asked, POLICY, &fields).await?;
     Ok(())
 }
 
 /// Waits a little until what was set holds.
-async fn settle(
-    press: &Press,
-    guild: GuildId,
-    is_so: impl Fn(&Look) -> bool,
-) -> Result<(), BotError> {
+async fn settle(app: &Data, guild: GuildId, is_so: impl Fn(&Look) -> bool) -> Result<(), BotError> {
     for _ in 0..LOOKS {
-        if Look::at(&press.app, guild)?.is_some_and(|look| is_so(&look)) {
+        if Look::at(app, guild)?.is_some_and(|look| is_so(&look)) {
             break;
         }
-        press.app.clock.sleep(PAUSE).await;
+        app.clock.sleep(PAUSE).await;
     }
     Ok(())
 }
