@@ -27,7 +27,7 @@ macro_rules! files {
 }
 
 files![
-    "antinuke", "commands", "core", "errors", "settings", "setup"
+    "antinuke", "backups", "commands", "core", "errors", "guarded", "settings", "setup",
 ];
 
 static BUNDLES: LazyLock<[Bundle; 2]> = LazyLock::new(|| Language::ALL.map(bundle));

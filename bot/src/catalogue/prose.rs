@@ -9,8 +9,10 @@ use std::path::Path;
 const UNREAD: &[&str] = &[
     "#",
     "About::new",
+    "Column::new",
     "Task::new",
     "anyhow!",
+    "asked",
     "bail!",
     "command",
     "concat!",
@@ -21,6 +23,7 @@ const UNREAD: &[&str] = &[
     "delete",
     "env!",
     "error!",
+    "extended",
     "gauge!",
     "histogram!",
     "include_str!",
@@ -28,6 +31,7 @@ const UNREAD: &[&str] = &[
     "info!",
     KEY,
     "log",
+    "may",
     "permission",
     "set",
     "set_policy",
@@ -150,10 +154,9 @@ impl Source {
                 }
                 ('(' | '[' | '{', _) => {
                     let mut name = std::mem::take(&mut word);
-                    let indexes = |name: &str| {
-                        !name.ends_with(['!', '#']) && !matches!(name, "" | "in" | "return")
-                    };
-                    if *letter == '[' && indexes(&name) {
+                    let before = at.checked_sub(1).map(|before| text[before]);
+                    let indexes = |c: char| c.is_alphanumeric() || matches!(c, '_' | ']' | ')');
+                    if *letter == '[' && before.is_some_and(indexes) {
                         INDEX.clone_into(&mut name);
                     }
                     open.push(Open {

@@ -22,8 +22,9 @@ impl People for Protection {
                 alert_channel: policy.alert_channel.and_then(|id| ChannelId::new(id.get())),
                 name: structure.guild()["name"]
                     .as_str()
-                    .unwrap_or("this server")
+                    .unwrap_or_default()
                     .to_owned(),
+                language: self.language_known(guild, structure),
             }
         }))
     }

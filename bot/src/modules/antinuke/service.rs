@@ -13,7 +13,7 @@ use splashtail_core::config::Config;
 use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{Discord, Lane};
-use splashtail_guild::Id;
+use splashtail_guild::{Id, Structure};
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_storage::{Storage, StorageError};
 use tokio::sync::Notify;
@@ -98,15 +98,17 @@ impl Protection {
     /// The language of what everybody in a server reads. A database that does not answer is not
     /// waited for.
     pub(super) async fn language(&self, server: &Server) -> Language {
-        let preferred = server.read(|_, structure| {
-            let locale = structure.guild()["preferred_locale"].as_str();
-            locale.map(str::to_owned)
-        });
         let set = self.languages.set_of(server.guild);
         match tokio::time::timeout(SAYING, set).await {
             Ok(Ok(Some(set))) => set,
-            _ => self.languages.of(server.guild, preferred.as_deref()),
+            _ => server.read(|_, structure| self.language_known(server.guild, structure)),
         }
+    }
+
+    /// The same from memory.
+    pub(super) fn language_known(&self, guild: GuildId, structure: &Structure) -> Language {
+        let locale = structure.guild()["preferred_locale"].as_str();
+        self.languages.of(guild, locale)
     }
 
     /// Why nothing can be judged, if so.

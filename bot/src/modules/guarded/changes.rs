@@ -10,10 +10,13 @@ use tracing::{error, warn};
 use super::desk::{Ask, AskError, Desk};
 use super::operation::{Operation, Performed};
 use super::setting::Wanted;
+use crate::catalogue::Language;
 use crate::configuration::{
     AgreedChanges, Applied, Guard, Proposal, ProposeError, Proposed, digest, record, recorded,
 };
+use crate::framework::setting_commands::takes_back;
 use crate::settings::GuildRows;
+use crate::text;
 
 const ID: &str = "settings";
 
@@ -35,7 +38,7 @@ impl Guard for Arc<Desk> {
         };
         match self.ask(ask).await {
             Ok(text) => Ok(Proposed(text)),
-            Err(AskError::Refused(text)) => Err(ProposeError::Refused(text.to_owned())),
+            Err(AskError::Refused(text)) => Err(ProposeError::Refused(text)),
             Err(AskError::Storage(error)) => Err(error.into()),
         }
     }
@@ -50,27 +53,24 @@ impl Operation for ChangeSettings {
         ID
     }
 
-    fn name(&self) -> &'static str {
-        "Weaken protection"
+    fn name(&self, language: Language) -> String {
+        text!(language, "guarded-name-settings")
     }
 
-    async fn perform(&self, request: &GuardedRequest) -> Performed {
+    async fn perform(&self, request: &GuardedRequest, language: Language) -> Performed {
         let edits = recorded(&request.arguments);
         let Some(edits) = edits.filter(|edits| digest(edits) == request.digest) else {
             error!(request.id = %request.id, "what was agreed to cannot be read");
-            return Performed::Failed("What was agreed to cannot be read.".to_owned());
+            return Performed::Failed(text!(language, "guarded-unreadable"));
         };
         let applied = self.0.apply(request.guild, request.asked_by, &edits).await;
         match applied {
-            Ok(Applied::At(version)) => Performed::Done(format!(
-                "The settings are changed. `/perms undo {version}` takes it back."
-            )),
-            Ok(Applied::Already) => Performed::Done("The settings are changed.".to_owned()),
-            Ok(Applied::Changed) => Performed::Failed(
-                "Not done: the settings are not any more what they were when it was shown. Ask \
-                 again."
-                    .to_owned(),
-            ),
+            Ok(Applied::At(version)) => {
+                let done = text!(language, "guarded-settings-done");
+                Performed::Done(format!("{done} {}", takes_back(language, version)))
+            }
+            Ok(Applied::Already) => Performed::Done(text!(language, "guarded-settings-done")),
+            Ok(Applied::Changed) => Performed::Failed(text!(language, "guarded-settings-changed")),
             Ok(Applied::Busy) => Performed::Later,
             Err(error) => {
                 warn!(request.id = %request.id, error = %Chain(&error), "a change was not made yet");

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use splashtail_core::ids::{ChannelId, GuildId, UserId};
 
+use crate::catalogue::Language;
+
 /// Where the people of a server are known.
 pub trait People: Send + Sync {
     /// `None` while the server is not known yet.
@@ -20,6 +22,8 @@ pub struct Circle {
     pub alert_channel: Option<ChannelId>,
     /// Of the server.
     pub name: String,
+    /// Of what everybody there reads.
+    pub language: Language,
 }
 
 impl Circle {

@@ -9,6 +9,7 @@ use super::desk::Desk;
 use super::rules;
 use super::setting::{ENTRY, GUARDED};
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
 use crate::framework::check;
@@ -16,6 +17,7 @@ use crate::framework::setting_commands::asked;
 use crate::ids;
 use crate::reply;
 use crate::settings::Fields;
+use crate::text;
 
 /// Rows of buttons in one message (Discord documentation, "Component Reference").
 const SHOWN: usize = 5;
@@ -39,41 +41,37 @@ async fn status(cx: Context<'_>) -> Result<(), BotError> {
     let guild = ids::guild_of(cx)?;
     let desk = cx.data().services.get::<Desk>()?;
     let wanted = desk.wanted(guild).await?;
-    let circle = desk.circle(guild).ok_or_else(unknown)?;
+    let language = catalogue::of_server(cx);
+    let circle = desk.circle(guild).ok_or_else(|| unknown(language))?;
     let mut lines = vec![match wanted.is_on {
-        false => "Guarded operations are **off**: whoever may do something does it alone. The \
-                  owner turns them on with `/guarded set`."
-            .to_owned(),
-        true => format!(
-            "Guarded operations are **on**. A restore, weaker protection and trust in somebody need \
-             two trusted people within {} minutes, or the owner alone after {} hours.",
-            rules::TOGETHER.num_minutes(),
-            rules::ALONE.num_hours(),
+        false => text!(language, "guarded-off"),
+        true => text!(
+            language,
+            "guarded-on",
+            minutes = rules::TOGETHER.num_minutes(),
+            hours = rules::ALONE.num_hours()
         ),
     }];
-    lines.extend(people(&circle));
+    lines.extend(people(language, &circle));
     say(cx, lines).await
 }
 
-fn people(circle: &Circle) -> Vec<String> {
+fn people(language: Language, circle: &Circle) -> Vec<String> {
     const NAMED: usize = 30;
     let names: Vec<String> = circle.all().map(|user| format!("<@{user}>")).collect();
     let more = names.len().saturating_sub(NAMED);
-    let mut text = format!(
-        "The trusted set: {}",
-        names[..names.len() - more].join(", ")
-    );
+    let mut people = names[..names.len() - more].join(", ");
     if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text.push_str(". People only; roles and bots do not count here.");
-    let mut lines = vec![text];
-    if circle.all().count() < 2 {
-        lines.push(
-            "Nobody else is trusted by name: name people with `/protection trust`, or the owner \
-             waits 24 hours each time."
-                .to_owned(),
+        people = text!(
+            language,
+            "guarded-people-more",
+            people = people,
+            more = more
         );
+    }
+    let mut lines = vec![text!(language, "guarded-people", people = people)];
+    if circle.all().count() < 2 {
+        lines.push(text!(language, "guarded-alone"));
     }
     lines
 }
@@ -84,13 +82,13 @@ async fn pending(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let desk = cx.data().services.get::<Desk>()?;
-    let circle = desk.circle(guild).ok_or_else(unknown)?;
+    let language = catalogue::of_server(cx);
+    let circle = desk.circle(guild).ok_or_else(|| unknown(language))?;
     if !circle.has(ids::user(cx.author().id)) {
         let standing = check::standing(cx, guild).await.map_err(BotError::Denied)?;
         if standing.native.0 & ADMINISTRATOR == 0 {
-            return Err(BotError::Input(
-                "Only the owner, the people they trust and administrators see this.".to_owned(),
-            ));
+            let own = catalogue::of_reader(cx);
+            return Err(BotError::Input(text!(own, "guarded-not-yours")));
         }
     }
     let open = desk
@@ -104,12 +102,17 @@ async fn pending(cx: Context<'_>) -> Result<(), BotError> {
         .filter(|request| !rules::is_over(request, now))
         .collect();
     if open.is_empty() {
-        return say(cx, vec!["Nothing waits for anybody.".to_owned()]).await;
+        return say(cx, vec![text!(language, "guarded-nothing-waits")]).await;
     }
     let more = open.len().saturating_sub(SHOWN);
     let mut message = CreateReply::default();
     if more > 0 {
-        message = message.content(format!("The newest {SHOWN}; {more} more wait."));
+        message = message.content(text!(
+            language,
+            "guarded-newest",
+            shown = SHOWN,
+            more = more
+        ));
     }
     let mut rows = Vec::new();
     let beside = open.len().min(SHOWN) - 1;
@@ -139,24 +142,26 @@ async fn set(
     fields.insert("enabled".to_owned(), json!(on));
     let configuration = &cx.data().configuration;
     configuration.set(&asked, GUARDED, &fields).await?;
+    let language = catalogue::of_server(cx);
     let mut lines = vec![match on {
-        true => "Guarded operations are on.".to_owned(),
-        false => "Guarded operations are off.".to_owned(),
+        true => text!(language, "guarded-set-on"),
+        false => text!(language, "guarded-set-off"),
     }];
     if on {
         let desk = cx.data().services.get::<Desk>()?;
-        lines.extend(people(&desk.circle(guild).ok_or_else(unknown)?));
+        let circle = desk.circle(guild).ok_or_else(|| unknown(language))?;
+        lines.extend(people(language, &circle));
     }
     say(cx, lines).await
 }
 
-fn unknown() -> BotError {
-    BotError::Input("I am still getting to know this server. Please try again soon.".to_owned())
+fn unknown(language: Language) -> BotError {
+    BotError::Input(text!(language, "protection-unknown-server"))
 }
 
 async fn say(cx: Context<'_>, lines: Vec<String>) -> Result<(), BotError> {
     let embed = CreateEmbed::new()
-        .title("Guarded operations")
+        .title(text!(catalogue::of_server(cx), "guarded-title"))
         .description(lines.join("\n"))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;

@@ -20,6 +20,8 @@ use super::operation::{Operation, Performed};
 use super::rules::{self, Heard, Standing, Word};
 use super::setting::Wanted;
 use super::text::{self, Shown};
+use crate::catalogue::Language;
+use crate::text;
 
 /// Whoever took a request is done with it by then, or somebody else goes on.
 const TURN: TimeDelta = TimeDelta::seconds(60);
@@ -57,14 +59,14 @@ pub struct Ask {
 pub enum AskError {
     /// For the one who asked.
     #[error("{0}")]
-    Refused(&'static str),
+    Refused(String),
     #[error("the database failed")]
     Storage(#[from] StorageError),
 }
 
-const UNKNOWN: &str = "I am still getting to know this server. Please try again soon.";
-const TOO_MANY: &str =
-    "Too many requests wait for an answer already: `/guarded pending` shows them. Withdraw some.";
+fn unknown(language: Language) -> String {
+    text!(language, "protection-unknown-server")
+}
 
 impl Desk {
     pub fn new(
@@ -105,14 +107,16 @@ impl Desk {
     /// # Errors
     /// See [`AskError`].
     pub async fn ask(self: &Arc<Self>, ask: Ask) -> Result<String, AskError> {
-        let circle = self.circle(ask.guild).ok_or(AskError::Refused(UNKNOWN))?;
+        let circle = self.circle(ask.guild);
+        let circle = circle.ok_or_else(|| AskError::Refused(unknown(Language::default())))?;
+        let language = circle.language;
         let store = self.storage.guarded();
         let open = store.list(ask.guild, true, u32::MAX >> 1).await?;
         let now = self.now();
         let mut same = open.iter().filter(|request| !rules::is_over(request, now));
         let same = same.find(|r| r.operation == ask.operation && r.digest == ask.digest);
         if let Some(same) = same {
-            return Ok(asked_already(same));
+            return Ok(asked_already(language, same));
         }
         let request = NewRequest {
             id: Uuid::new_v4(),
@@ -126,7 +130,7 @@ impl Desk {
             expires_at: rules::expires_at(ask.by, now, &circle),
         };
         if !store.ask(&request).await? {
-            return Err(AskError::Refused(TOO_MANY));
+            return Err(AskError::Refused(text!(language, "guarded-too-many")));
         }
         info!(guild.id = %ask.guild, request.id = %request.id, operation = ask.operation,
             "asked others to agree");
@@ -137,7 +141,7 @@ impl Desk {
             store.answer(request.id, &agree, &|_| Move::Stay).await?;
         }
         let Some(stored) = store.get(request.id).await? else {
-            return Err(AskError::Refused(UNKNOWN));
+            return Err(AskError::Refused(unknown(language)));
         };
         let place = self.post(&stored, &circle, ask.here).await;
         self.announce(stored, circle.clone(), place);
@@ -154,36 +158,28 @@ impl Desk {
         (guild, id): (GuildId, Uuid),
         user: UserId,
         word: Word,
+        language: Language,
     ) -> Result<String, StorageError> {
-        const GONE: &str = "There is no such request in this server.";
-        const OVER: &str = "That is decided already.";
+        let over = || text!(language, "guarded-over");
         let (store, now) = (self.storage.guarded(), self.now());
         let request = store.get(id).await?.filter(|found| found.guild == guild);
         let Some(request) = request else {
-            return Ok(GONE.to_owned());
+            return Ok(text!(language, "guarded-gone"));
         };
         let Some(circle) = self.circle(guild) else {
-            return Ok(UNKNOWN.to_owned());
+            return Ok(unknown(language));
         };
         if request.state != RequestState::Open {
-            return Ok(OVER.to_owned());
+            return Ok(over());
         }
         if rules::is_over(&request, now) {
             self.expire(&request).await?;
-            return Ok("Its time is over. Ask again.".to_owned());
+            return Ok(text!(language, "guarded-too-late"));
         }
         match rules::hears(word, user, request.asked_by, &circle) {
             Heard::Counts => {}
-            Heard::NotTrusted => {
-                return Ok(
-                    "Only the owner and the people they trust by name decide that: \
-                           `/protection trust`."
-                        .to_owned(),
-                );
-            }
-            Heard::NotTheirs => {
-                return Ok("Only whoever asked and the owner can withdraw it.".to_owned());
-            }
+            Heard::NotTrusted => return Ok(text!(language, "guarded-not-trusted")),
+            Heard::NotTheirs => return Ok(text!(language, "guarded-not-theirs")),
         }
         let judge = |answers: &[Answer]| {
             if let Some(state) = rules::ended(answers, request.asked_by, &circle) {
@@ -197,10 +193,10 @@ impl Desk {
         let given = answer(user, word, now);
         Ok(match store.answer(id, &given, &judge).await? {
             // By somebody else, at the same time.
-            None => OVER.to_owned(),
+            None => over(),
             Some(Move::End(end)) => {
                 self.dropped(&request, end.state).await?;
-                "Nothing is done.".to_owned()
+                text!(language, "guarded-nothing-done")
             }
             Some(Move::Take(_)) => {
                 info!(guild.id = %guild, request.id = %id, "agreed");
@@ -209,10 +205,9 @@ impl Desk {
             Some(Move::Stay) => {
                 self.refresh(&request, &circle).await;
                 match word {
-                    Word::Agree => "Noted: you agree. It still waits for somebody else.",
-                    _ => "Noted: you do not agree.",
+                    Word::Agree => text!(language, "guarded-noted-agree"),
+                    _ => text!(language, "guarded-noted-refuse"),
                 }
-                .to_owned()
             }
         })
     }
@@ -222,15 +217,17 @@ impl Desk {
     /// # Errors
     /// The database failed; it is tried again after [`TURN`].
     pub(super) async fn perform(&self, request: &GuardedRequest) -> Result<String, StorageError> {
+        let circle = self.circle(request.guild).unwrap_or_default();
+        let language = circle.language;
         let Some(operation) = self.operation(&request.operation) else {
             // Of another version of this program, which will.
-            return Ok("Agreed. It is carried out soon.".to_owned());
+            return Ok(text!(language, "guarded-soon"));
         };
-        let (state, text) = match operation.perform(request).await {
+        let (state, text) = match operation.perform(request, language).await {
             Performed::Done(text) => (RequestState::Done, text),
             Performed::Failed(text) => (RequestState::Failed, text),
             Performed::Later => {
-                return Ok("Agreed. It is carried out as soon as that is possible.".to_owned());
+                return Ok(text!(language, "guarded-later"));
             }
         };
         metrics::counter!("bot_guarded_ends_total", "state" => state.as_str()).increment(1);
@@ -275,12 +272,12 @@ impl Desk {
         beside: usize,
     ) -> Result<Shown, StorageError> {
         let answers = self.storage.guarded().answers(request.id).await?;
-        let name = self.name(request);
+        let name = self.name(request, circle.language);
         Ok(Shown::new(
             request,
             &answers,
             circle,
-            name,
+            &name,
             self.now(),
             beside,
         ))
@@ -375,12 +372,9 @@ impl Desk {
         place: Option<ChannelId>,
     ) {
         let desk = Arc::clone(self);
-        let place = match place {
-            Some(channel) => format!("in <#{channel}>"),
-            None => "there with `/guarded pending`".to_owned(),
-        };
         tokio::spawn(async move {
-            let (body, file) = text::announcement(&request, &circle, desk.name(&request), &place);
+            let name = desk.name(&request, circle.language);
+            let (body, file) = text::announcement(&request, &circle, &name, place);
             let others = circle.all().filter(|user| *user != request.asked_by);
             for user in others.take(TOLD) {
                 if let Err(error) = desk.write_to(user, &body, &file).await {
@@ -416,9 +410,11 @@ impl Desk {
         all.find(|operation| operation.id() == id)
     }
 
-    fn name<'a>(&'a self, request: &'a GuardedRequest) -> &'a str {
-        let operation = self.operation(&request.operation);
-        operation.map_or(&request.operation, |operation| operation.name())
+    fn name(&self, request: &GuardedRequest, language: Language) -> String {
+        match self.operation(&request.operation) {
+            Some(operation) => operation.name(language),
+            None => request.operation.clone(),
+        }
     }
 
     fn ending(&self, state: RequestState, outcome: Option<String>) -> Ending {
@@ -455,26 +451,27 @@ fn answer(user: UserId, word: Word, at: DateTime<Utc>) -> Answer {
 }
 
 fn asked(request: &NewRequest, circle: &Circle, place: Option<ChannelId>) -> String {
-    let place = match place {
-        Some(channel) => format!("in <#{channel}>"),
-        None => "with `/guarded pending`".to_owned(),
-    };
-    let who = match circle.has(request.asked_by) {
-        true => "One more trusted person has",
-        false => "Two people whom the owner trusts have",
-    };
-    let until = request.expires_at.timestamp();
-    let alone = match circle.is_owner(request.asked_by) {
-        true => " As the owner you can also agree again after 24 hours, alone.",
-        false => "",
-    };
-    format!("{who} to agree {place}, open until <t:{until}:f>.{alone} Nothing is done so far.")
+    let language = circle.language;
+    let place = whereto(language, place);
+    let until = format!("<t:{}:f>", request.expires_at.timestamp());
+    match (
+        circle.is_owner(request.asked_by),
+        circle.has(request.asked_by),
+    ) {
+        (true, _) => text!(language, "guarded-ask-owner", place = place, until = until),
+        (false, true) => text!(language, "guarded-ask-one", place = place, until = until),
+        (false, false) => text!(language, "guarded-ask-two", place = place, until = until),
+    }
 }
 
-fn asked_already(request: &GuardedRequest) -> String {
-    let place = match request.message {
-        Some((channel, _)) => format!("in <#{channel}>"),
-        None => "with `/guarded pending`".to_owned(),
-    };
-    format!("That was asked for already and waits for answers {place}.")
+fn asked_already(language: Language, request: &GuardedRequest) -> String {
+    let place = whereto(language, request.message.map(|(channel, _)| channel));
+    text!(language, "guarded-asked-already", place = place)
+}
+
+fn whereto(language: Language, place: Option<ChannelId>) -> String {
+    match place {
+        Some(channel) => text!(language, "guarded-where", channel = format!("<#{channel}>")),
+        None => text!(language, "guarded-where-command"),
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn presses(desk: &Arc<Desk>) -> Presses {
         let Some((guild, word, id)) = wish else {
             return Reaction::stale(press);
         };
-        let (desk, user) = (Arc::clone(&desk), press.user);
-        Reaction::say(async move { Ok(desk.hear((guild, id), user, word).await?) })
+        let (desk, user, language) = (Arc::clone(&desk), press.user, press.language);
+        Reaction::say(async move { Ok(desk.hear((guild, id), user, word, language).await?) })
     })
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::rules::Word;
 use super::*;
+use crate::catalogue::Language;
 use crate::modules::foundation;
 
 fn guild() -> GuildId {
@@ -49,11 +50,11 @@ impl Operation for Counted {
         "counted"
     }
 
-    fn name(&self) -> &'static str {
-        "Count"
+    fn name(&self, _: Language) -> String {
+        "Count".to_owned()
     }
 
-    async fn perform(&self, _: &GuardedRequest) -> Performed {
+    async fn perform(&self, _: &GuardedRequest, _: Language) -> Performed {
         let away = self.away.load(Ordering::SeqCst);
         if away > 0 {
             self.away.store(away - 1, Ordering::SeqCst);
@@ -110,7 +111,10 @@ impl Bench {
     }
 
     async fn say(&self, request: Uuid, by: u64, word: Word) -> String {
-        let heard = self.desk.hear((guild(), request), user(by), word).await;
+        let heard = self
+            .desk
+            .hear((guild(), request), user(by), word, Language::English)
+            .await;
         heard.unwrap()
     }
 

@@ -4,15 +4,17 @@ use chrono::{DateTime, Utc};
 use poise::serenity_prelude as serenity;
 use serde_json::{Value, json};
 use serenity::{ButtonStyle, CreateActionRow, CreateAttachment, CreateButton, CreateEmbed};
-use splashtail_core::ids::UserId;
+use splashtail_core::ids::{ChannelId, UserId};
 use splashtail_discord::Upload;
 use splashtail_storage::{Answer, GuardedRequest, RequestState};
 use uuid::Uuid;
 
 use super::circle::Circle;
 use super::rules::{self, Standing, Word};
+use crate::catalogue::Language;
 use crate::colours;
-use crate::markdown::shorten;
+use crate::markdown::{neutralise, shorten};
+use crate::text;
 
 /// First part of the custom ids of our buttons: `gd:<word>:<request>`.
 pub const PREFIX: &str = "gd";
@@ -24,11 +26,14 @@ const DESCRIPTION: usize = 4000;
 const ALL_EMBEDS: usize = 5400;
 /// What was answered is shown in full up to here, and outcomes.
 const OUTCOME: usize = 500;
+/// Longest name of a server that is shown whole.
+const NAME: usize = 100;
 /// People who are called to a request.
 const CALLED: usize = 20;
 
 /// A request as people see it.
 pub struct Shown {
+    language: Language,
     title: String,
     text: String,
     is_open: bool,
@@ -47,10 +52,12 @@ impl Shown {
         now: DateTime<Utc>,
         beside: usize,
     ) -> Self {
-        let mut lines: Vec<String> = Vec::new();
+        let language = circle.language;
         let (by, at) = (request.asked_by, request.asked_at.timestamp());
-        lines.push(format!("\nAsked for by <@{by}> <t:{at}:R>."));
-        lines.extend(heard(answers, if beside == 0 { 10 } else { 3 }));
+        let (who, when) = (format!("<@{by}>"), format!("<t:{at}:R>"));
+        let asked = text!(language, "guarded-asked-by", who = who, when = when);
+        let mut lines = vec![format!("\n{asked}")];
+        lines.extend(heard(language, answers, if beside == 0 { 10 } else { 3 }));
         let is_open = request.state == RequestState::Open;
         if is_open {
             lines.push(waits(request, answers, circle, now));
@@ -61,9 +68,14 @@ impl Shown {
         lines.push(format!("\n`{}`", short(&request.digest)));
         let rest = lines.join("\n");
         let budget = DESCRIPTION.min(ALL_EMBEDS / (beside + 1));
-        let told = told(&request.summary, budget.saturating_sub(length(&rest)));
+        let told = told(
+            language,
+            &request.summary,
+            budget.saturating_sub(length(&rest)),
+        );
         Self {
-            title: format!("{}: {name}", title(request.state)),
+            language,
+            title: title(language, request.state, name),
             text: format!("{}{rest}", told.text),
             is_open,
             id: request.id,
@@ -108,7 +120,7 @@ impl Shown {
     }
 
     fn button(&self, word: Word, style: u8) -> Value {
-        json!({"type": 2, "style": style, "label": label(word),
+        json!({"type": 2, "style": style, "label": label(self.language, word),
                "custom_id": custom_id(word, self.id)})
     }
 
@@ -124,7 +136,12 @@ impl Shown {
     pub fn row(&self, number: usize) -> CreateActionRow {
         let button = |word: Word, style| {
             CreateButton::new(custom_id(word, self.id))
-                .label(format!("{} {number}", label(word)))
+                .label(text!(
+                    self.language,
+                    "guarded-numbered",
+                    label = label(self.language, word),
+                    number = number
+                ))
                 .style(style)
         };
         CreateActionRow::Buttons(vec![
@@ -139,23 +156,23 @@ pub fn custom_id(word: Word, request: Uuid) -> String {
     format!("{PREFIX}:{}:{}", word.as_str(), request.simple())
 }
 
-const fn label(word: Word) -> &'static str {
+fn label(language: Language, word: Word) -> String {
     match word {
-        Word::Agree => "Agree",
-        Word::Refuse => "Refuse",
-        Word::Withdraw => "Withdraw",
+        Word::Agree => text!(language, "guarded-agree"),
+        Word::Refuse => text!(language, "guarded-refuse"),
+        Word::Withdraw => text!(language, "guarded-withdraw"),
     }
 }
 
-const fn title(state: RequestState) -> &'static str {
+fn title(language: Language, state: RequestState, name: &str) -> String {
     match state {
-        RequestState::Open => "A second person has to agree",
-        RequestState::Running => "Agreed",
-        RequestState::Done => "Agreed and done",
-        RequestState::Failed => "Agreed, but not done",
-        RequestState::Refused => "Refused",
-        RequestState::Withdrawn => "Withdrawn",
-        RequestState::Expired => "Nobody else agreed in time",
+        RequestState::Open => text!(language, "guarded-open", name = name),
+        RequestState::Running => text!(language, "guarded-running", name = name),
+        RequestState::Done => text!(language, "guarded-done", name = name),
+        RequestState::Failed => text!(language, "guarded-failed", name = name),
+        RequestState::Refused => text!(language, "guarded-refused", name = name),
+        RequestState::Withdrawn => text!(language, "guarded-withdrawn", name = name),
+        RequestState::Expired => text!(language, "guarded-expired", name = name),
     }
 }
 
@@ -170,7 +187,7 @@ struct Told {
 }
 
 /// What a request would do, as far as there is room for it.
-fn told(summary: &[String], room: usize) -> Told {
+fn told(language: Language, summary: &[String], room: usize) -> Told {
     /// For the line that says that there is more.
     const MORE: usize = 60;
     let line = |text: &String| format!("- {}\n", shorten(text, LINE));
@@ -193,7 +210,8 @@ fn told(summary: &[String], room: usize) -> Told {
     }
     let more = summary.len() - shown;
     if more > 0 {
-        text.push_str(&format!("- and **{more} more**: see the file\n"));
+        text.push_str(&text!(language, "guarded-more", more = more));
+        text.push('\n');
     }
     Told {
         text,
@@ -208,17 +226,19 @@ fn whole_file(whole: &str) -> Upload {
     }
 }
 
-fn heard(answers: &[Answer], most: usize) -> Vec<String> {
+fn heard(language: Language, answers: &[Answer], most: usize) -> Vec<String> {
     let newest = answers.len().saturating_sub(most);
     let line = |answer: &Answer| {
         let (user, at) = (answer.user, answer.at.timestamp());
-        let said = match Word::read(&answer.answer) {
-            Some(Word::Agree) => "agreed",
-            Some(Word::Refuse) => "refused",
-            Some(Word::Withdraw) => "took it back",
-            None => "answered",
-        };
-        format!("<@{user}> {said} <t:{at}:R>.")
+        let (who, when) = (format!("<@{user}>"), format!("<t:{at}:R>"));
+        match Word::read(&answer.answer) {
+            Some(Word::Agree) => text!(language, "guarded-agreed-by", who = who, when = when),
+            Some(Word::Refuse) => text!(language, "guarded-refused-by", who = who, when = when),
+            Some(Word::Withdraw) => {
+                text!(language, "guarded-withdrawn-by", who = who, when = when)
+            }
+            None => text!(language, "guarded-answered-by", who = who, when = when),
+        }
     };
     answers[newest..].iter().map(line).collect()
 }
@@ -230,31 +250,38 @@ fn waits(
     circle: &Circle,
     now: DateTime<Utc>,
 ) -> String {
+    let language = circle.language;
     let until = request.expires_at.timestamp();
     let minutes = rules::TOGETHER.num_minutes();
+    let (today, dated) = (format!("<t:{until}:t>"), format!("<t:{until}:f>"));
     match rules::judge(answers, circle, now) {
         Standing::Waits {
             agreed,
             alone_from: Some(from),
         } if circle.is_owner(request.asked_by) => {
-            let from = from.timestamp();
-            let two = match agreed.is_empty() {
-                true => "Two trusted people",
-                false => "One more trusted person",
-            };
-            format!(
-                "{two} within {minutes} minutes is enough, or the owner alone who agrees again \
-                 after <t:{from}:f>. Open until <t:{until}:f>."
-            )
+            let from = format!("<t:{}:f>", from.timestamp());
+            match agreed.is_empty() {
+                true => text!(
+                    language,
+                    "guarded-two-or-alone",
+                    minutes = minutes,
+                    from = from,
+                    until = dated
+                ),
+                false => text!(
+                    language,
+                    "guarded-one-or-alone",
+                    minutes = minutes,
+                    from = from,
+                    until = dated
+                ),
+            }
         }
         Standing::Waits { agreed, .. } => match agreed.is_empty() {
-            true => format!(
-                "Two people whom the owner trusts have to agree within {minutes} minutes. Open \
-                 until <t:{until}:t>."
-            ),
-            false => format!("One more trusted person has to agree. Open until <t:{until}:t>."),
+            true => text!(language, "guarded-two", minutes = minutes, until = today),
+            false => text!(language, "guarded-one", until = today),
         },
-        Standing::Agreed(_) => "Agreed.".to_owned(),
+        Standing::Agreed(_) => text!(language, "guarded-agreed"),
     }
 }
 
@@ -267,15 +294,26 @@ pub fn announcement(
     request: &GuardedRequest,
     circle: &Circle,
     name: &str,
-    place: &str,
+    place: Option<ChannelId>,
 ) -> (Value, Option<Upload>) {
-    let server = crate::markdown::neutralise(&circle.name);
-    let head = format!("<@{}> asks for it in **{server}**:\n", request.asked_by);
-    let foot = format!("Answer {place}.");
+    let language = circle.language;
+    let server = neutralise(&shorten(&circle.name, NAME));
+    let who = format!("<@{}>", request.asked_by);
+    let head = text!(language, "guarded-told-head", who = who, server = server);
+    let foot = match place {
+        Some(channel) => {
+            text!(
+                language,
+                "guarded-told-there",
+                channel = format!("<#{channel}>")
+            )
+        }
+        None => text!(language, "guarded-told-command"),
+    };
     let room = DESCRIPTION.saturating_sub(length(&head) + length(&foot));
-    let told = told(&request.summary, room);
-    let text = format!("{head}{}{foot}", told.text);
-    let body = json!({"embeds": [{"title": format!("A second person has to agree: {name}"),
+    let told = told(language, &request.summary, room.saturating_sub(1));
+    let text = format!("{head}\n{}{foot}", told.text);
+    let body = json!({"embeds": [{"title": title(language, RequestState::Open, name),
                        "description": text, "color": colours::BLUE.0}],
            "allowed_mentions": {"parse": []}});
     (body, told.whole.as_deref().map(whole_file))
@@ -373,7 +411,7 @@ mod tests {
         assert_eq!(file.lines().collect::<Vec<_>>(), summary);
         let five = Shown::new(&long, &answers, &circle, "Weaken protection", now, 4);
         assert!(5 * size(&five) <= 6000, "{}", size(&five));
-        let (body, file) = announcement(&long, &circle, "Weaken protection", "here");
+        let (body, file) = announcement(&long, &circle, "Weaken protection", None);
         let text = body["embeds"][0]["description"].as_str().unwrap();
         assert!(
             length(text) <= 4096 && text.contains("see the file"),

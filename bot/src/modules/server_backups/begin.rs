@@ -8,7 +8,9 @@ use splashtail_storage::TaskState;
 use tracing::warn;
 
 use super::{Backups, RESTORE_TASK};
+use crate::catalogue::Language;
 use crate::modules::guarded::Wanted;
+use crate::text;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Begun {
@@ -21,16 +23,18 @@ pub(super) enum Begun {
     Later,
 }
 
-const GUARDED: &str = "guarded operations are on by now, so others have to agree. Run `/backups \
-                       restore` again: they are asked.";
-
 impl Backups {
     /// Starts a restore on one person's word, where that is enough at this moment: it may have been
     /// planned when it was.
-    pub(super) async fn begin_alone(&self, guild: GuildId, task: TaskId) -> Begun {
+    pub(super) async fn begin_alone(
+        &self,
+        guild: GuildId,
+        task: TaskId,
+        language: Language,
+    ) -> Begun {
         match Wanted::stored(&self.storage, guild).await {
-            Ok(wanted) if wanted.is_on => Begun::Refused(GUARDED.to_owned()),
-            Ok(_) => self.begin(task).await,
+            Ok(wanted) if wanted.is_on => Begun::Refused(text!(language, "restore-guarded")),
+            Ok(_) => self.begin(task, language).await,
             Err(error) => {
                 warn!(job.id = %task, error = %Chain(&error), "a restore was not started yet");
                 Begun::Later
@@ -39,7 +43,7 @@ impl Backups {
     }
 
     /// Starts a restore that was only created so far. Repeating it changes nothing.
-    pub(super) async fn begin(&self, task: TaskId) -> Begun {
+    pub(super) async fn begin(&self, task: TaskId, language: Language) -> Begun {
         let begun = self.jobserver.execute_task(RESTORE_TASK, task, Map::new());
         let error = match begun.await {
             Ok(()) => return Begun::Now,
@@ -59,7 +63,7 @@ impl Backups {
         match row {
             // Another call, or another process, has started it.
             Ok(Some(row)) if row.state != TaskState::Failed => Begun::Already,
-            Ok(_) => Begun::Refused("it was cancelled, or given up after a long time.".to_owned()),
+            Ok(_) => Begun::Refused(text!(language, "restore-cancelled")),
             Err(error) => {
                 warn!(job.id = %task, error = %Chain(&error), "a restore was not looked up");
                 Begun::Later
@@ -95,7 +99,7 @@ mod tests {
         let backups = ServerBackups::new(&foundation, Arc::new(Nobody)).backups;
         let guild = GuildId::new(1).unwrap();
         let task: TaskId = "0f8fad5b-d9cb-469f-a165-70867728950e".parse().unwrap();
-        let before = backups.begin_alone(guild, task).await;
+        let before = backups.begin_alone(guild, task, Language::English).await;
         assert_eq!(before, Begun::Later, "there is no jobserver here");
 
         let edits = [Edit {
@@ -118,7 +122,7 @@ mod tests {
             edits: &edits,
         };
         assert!(matches!(settings.write(&on).await.unwrap(), Written::At(_)));
-        match backups.begin_alone(guild, task).await {
+        match backups.begin_alone(guild, task, Language::English).await {
             Begun::Refused(why) => assert!(why.contains("others have to agree"), "{why}"),
             begun => panic!("{begun:?}"),
         }

@@ -11,6 +11,7 @@ use splashtail_discord::{Discord, DiscordError, Lane, snowflake};
 use super::follow::Canvas;
 use super::status::{Note, Picture};
 use crate::app::Context;
+use crate::catalogue::Language;
 use crate::ids;
 use crate::reply::Reply;
 
@@ -33,7 +34,12 @@ pub struct Board {
     posted: u32,
     /// Public address of the API, without a slash at its end.
     api: String,
+    /// Of what it says.
+    language: Language,
 }
+
+/// The public address of the API, and the language in which a task is shown.
+pub type Shown = (String, Language);
 
 #[derive(Debug, thiserror::Error)]
 pub enum BoardError {
@@ -46,7 +52,12 @@ pub enum BoardError {
 
 impl Board {
     /// A message of the bot that is there already.
-    pub fn at(discord: &Discord, channel: ChannelId, message: MessageId, api: String) -> Self {
+    pub fn at(
+        discord: &Discord,
+        channel: ChannelId,
+        message: MessageId,
+        (api, language): Shown,
+    ) -> Self {
         Self {
             discord: discord.in_lane(Lane::Interactive),
             channel,
@@ -54,11 +65,12 @@ impl Board {
             token: None,
             posted: 0,
             api,
+            language,
         }
     }
 
     /// Posted where it is first shown.
-    pub fn new_in(discord: &Discord, channel: ChannelId, api: String) -> Self {
+    pub fn new_in(discord: &Discord, channel: ChannelId, (api, language): Shown) -> Self {
         Self {
             discord: discord.in_lane(Lane::Interactive),
             channel,
@@ -66,13 +78,14 @@ impl Board {
             token: None,
             posted: 0,
             api,
+            language,
         }
     }
 
     /// The answer of a command.
-    pub fn of_answer(discord: &Discord, cx: Context<'_>, reply: &Reply, api: String) -> Self {
+    pub fn of_answer(discord: &Discord, cx: Context<'_>, reply: &Reply, shown: Shown) -> Self {
         let (channel, message) = (ids::channel(reply.channel), ids::message(reply.message));
-        let mut board = Self::at(discord, channel, message, api);
+        let mut board = Self::at(discord, channel, message, shown);
         if let Context::Application(application) = cx {
             let serenity::CommandInteraction {
                 application_id,
@@ -151,7 +164,7 @@ fn is_closed(error: &DiscordError) -> bool {
 #[async_trait]
 impl Canvas for Board {
     async fn draw(&mut self, picture: &Picture, note: Option<Note>) -> Result<(), BoardError> {
-        let body = picture.body(&self.api, note);
+        let body = picture.body(self.language, &self.api, note);
         self.show(&body).await
     }
 }
@@ -170,7 +183,12 @@ mod tests {
         let address = server.uri().parse().unwrap();
         let discord = Discord::new(&address, &address, &"token".into(), SystemClock::shared());
         let (channel, message) = (ChannelId::new(5).unwrap(), MessageId::new(6).unwrap());
-        let mut board = Board::at(&discord.unwrap(), channel, message, String::new());
+        let mut board = Board::at(
+            &discord.unwrap(),
+            channel,
+            message,
+            (String::new(), Language::English),
+        );
         board.token = token.map(|token| (7, token.to_owned()));
         board
     }

@@ -13,16 +13,20 @@ use super::restore_operation;
 use super::status::download_link;
 use super::{Backups, RESTORE_TASK};
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
-use crate::markdown::neutralise;
+use crate::markdown::{DESCRIPTION, neutralise, shorten};
 use crate::modules::guarded::{Ask, AskError, Desk};
+use crate::text;
 
 /// Entries of a log that are looked through for the plan.
 const LOOKED_AT: u32 = 200;
 /// A plan that is older has to be looked at again.
 pub(super) const FRESH: TimeDelta = TimeDelta::minutes(15);
+/// Of a hash that somebody typed.
+const HASH: usize = 100;
 /// Reasons of the jobserver that are shown.
 const REFUSALS: usize = 10;
 
@@ -30,8 +34,10 @@ const REFUSALS: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     pub hash: String,
-    /// Line by line.
-    pub lines: Vec<String>,
+    /// All of it, as the jobserver says it.
+    pub summary: String,
+    /// How much of which kind: kind, what is done with it, count.
+    pub counts: Vec<(String, String, String)>,
     /// Why it cannot be done at all.
     pub refusals: Vec<String>,
 }
@@ -40,30 +46,40 @@ impl Plan {
     /// From the entry of the log that tells it.
     fn read(message: &str, extra: &Value) -> Option<Self> {
         let hash = extra["plan_hash"].as_str()?.to_owned();
-        let mut lines = vec![message.to_owned()];
-        for (kind, counts) in extra["counts"].as_object().into_iter().flatten() {
+        let mut counts = Vec::new();
+        for (kind, of_kind) in extra["counts"].as_object().into_iter().flatten() {
             let kind = kind.replace('_', " ");
-            for (verb, count) in counts.as_object().into_iter().flatten() {
-                lines.push(format!("{}: {} {count}", kind, doing(verb)));
+            for (verb, count) in of_kind.as_object().into_iter().flatten() {
+                counts.push((kind.clone(), verb.clone(), count.to_string()));
             }
         }
         let refusals = extra["refusals"].as_array().into_iter().flatten();
         let refusals = refusals.filter_map(Value::as_str).take(REFUSALS);
         Some(Self {
             hash,
-            lines,
+            summary: message.to_owned(),
+            counts,
             refusals: refusals.map(str::to_owned).collect(),
         })
     }
 }
 
-fn doing(verb: &str) -> &'static str {
-    match verb {
-        "create" => "make",
-        "edit" => "change",
-        "delete" => "delete",
-        "overwrite" => "permissions of",
-        _ => "order",
+impl Plan {
+    /// Line by line.
+    fn lines(&self, language: Language) -> Vec<String> {
+        let counts = self.counts.iter().map(|(kind, verb, count)| {
+            let (kind, count) = (kind.as_str(), count.as_str());
+            match verb.as_str() {
+                "create" => text!(language, "plan-make", kind = kind, count = count),
+                "edit" => text!(language, "plan-change", kind = kind, count = count),
+                "delete" => text!(language, "plan-delete", kind = kind, count = count),
+                "overwrite" => text!(language, "plan-permissions", kind = kind, count = count),
+                _ => text!(language, "plan-order", kind = kind, count = count),
+            }
+        });
+        std::iter::once(self.summary.clone())
+            .chain(counts)
+            .collect()
     }
 }
 
@@ -106,18 +122,18 @@ pub(super) async fn look_first(
     let Some(plan) = backups.plan_of(look).await? else {
         return Ok(());
     };
-    let shown = |text: String, buttons: &[Value]| body(&backups.api(), look, &plan, text, buttons);
+    let language = catalogue::of_server(cx);
+    let shown = |text: String, buttons: &[Value]| {
+        body(language, &backups.api(), look, &plan, text, buttons)
+    };
     if !plan.refusals.is_empty() {
         let why: Vec<String> = plan.refusals.iter().map(|why| neutralise(why)).collect();
-        let text = format!("It cannot be restored: {}.", why.join("; "));
+        let text = text!(language, "restore-impossible", why = why.join("; "));
         return show(&mut board, &shown(text, &[])).await;
     }
     if let Some(approved) = approved.filter(|hash| !hash.eq_ignore_ascii_case(&plan.hash)) {
-        let text = format!(
-            "This is not the plan that you have looked at (`{}`): the server changed meanwhile. \
-             Nothing is restored.",
-            neutralise(approved)
-        );
+        let hash = format!("`{}`", neutralise(&shorten(approved, HASH)));
+        let text = text!(language, "restore-other-plan", hash = hash);
         return show(&mut board, &shown(text, &[])).await;
     }
     data["Options"]["PlanHash"] = plan.hash.as_str().into();
@@ -134,25 +150,22 @@ pub(super) async fn look_first(
             guild,
             operation: restore_operation::ID,
             arguments: restore_operation::arguments(restore, board.channel()),
-            summary: plan.lines.clone(),
+            summary: plan.lines(language),
             digest: plan.hash.clone(),
             by,
             here: Some(board.channel()),
         };
         let text = match desk.ask(ask).await {
             Ok(text) => text,
-            Err(AskError::Refused(text)) => text.to_owned(),
+            Err(AskError::Refused(text)) => text,
             Err(AskError::Storage(error)) => return Err(error.into()),
         };
         return show(&mut board, &shown(text, &[])).await;
     }
-    let text =
-        "Nothing is changed so far. *Restore* asks for the server's name; a safety backup is \
-                made first."
-            .to_owned();
+    let text = text!(language, "restore-ask");
     let buttons = [
-        button(4, "Restore", "ask", restore, by),
-        button(2, "Cancel", "no", restore, by),
+        button(4, &text!(language, "restore-yes"), "ask", restore, by),
+        button(2, &text!(language, "restore-no"), "no", restore, by),
     ];
     show(&mut board, &shown(text, &buttons)).await
 }
@@ -172,20 +185,30 @@ async fn show(board: &mut super::board::Board, body: &Value) -> Result<(), BotEr
     Ok(())
 }
 
-fn body(api: &str, look: TaskId, plan: &Plan, text: String, buttons: &[Value]) -> Value {
-    let lines: Vec<String> = plan
-        .lines
+fn body(
+    language: Language,
+    api: &str,
+    look: TaskId,
+    plan: &Plan,
+    text: String,
+    buttons: &[Value],
+) -> Value {
+    let lines = plan.lines(language);
+    let lines: Vec<String> = lines
         .iter()
         .map(|line| format!("- {}", neutralise(line)))
         .collect();
-    let description = format!("{}\n\n{text}\n\n`{}`", lines.join("\n"), plan.hash);
-    let embed = json!({"title": "Restore: the plan", "description": description,
+    let foot = format!("\n\n{text}\n\n`{}`", plan.hash);
+    let room = DESCRIPTION.saturating_sub(foot.encode_utf16().count());
+    let description = format!("{}{foot}", shorten(&lines.join("\n"), room));
+    let embed = json!({"title": text!(language, "restore-plan-title"), "description": description,
                        "color": colours::BLUE.0});
     let mut all = buttons.to_vec();
-    all.push(json!({"type": 2, "style": 2, "label": "Details",
+    let details = text!(language, "task-details");
+    all.push(json!({"type": 2, "style": 2, "label": details,
                     "custom_id": format!("bk:log:{look}:0")}));
-    all.push(json!({"type": 2, "style": 5, "label": "Download the plan",
-                    "url": download_link(api, look)}));
+    let download = text!(language, "task-download-plan");
+    all.push(json!({"type": 2, "style": 5, "label": download, "url": download_link(api, look)}));
     json!({"content": "", "embeds": [embed], "allowed_mentions": {"parse": []},
            "components": [{"type": 1, "components": all}]})
 }
@@ -206,7 +229,7 @@ mod tests {
                            "counts": {"channel": {"create": 1, "delete": 3}, "role": {"edit": 2}}});
         let plan = Plan::read("1 to make, 2 to change, 3 to delete", &extra).unwrap();
         assert_eq!(
-            plan.lines,
+            plan.lines(Language::English),
             [
                 "1 to make, 2 to change, 3 to delete",
                 "channel: make 1",

@@ -4,19 +4,21 @@ use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 use serde_json::Value;
 use splashtail_core::ids::TaskId;
+use splashtail_storage::TaskState;
 
 use super::board::Board;
 use super::follow::Ending;
 use super::options::{CreateOptions, KnownChannel};
+use super::status::head;
 use super::{Backups, CREATE_TASK};
 use crate::app::Context;
+use crate::catalogue;
 use crate::colours;
 use crate::error::BotError;
 use crate::guilds::GuildView;
 use crate::ids;
 use crate::reply;
-
-const SLASH_ONLY: &str = "Please run this as the slash command `/backups create`.";
+use crate::text;
 
 /// Back up this server: settings, roles, channels and, if you want, messages.
 ///
@@ -49,7 +51,8 @@ pub async fn create(
     >,
 ) -> Result<(), BotError> {
     if let Context::Prefix(_) = cx {
-        return Err(BotError::Input(SLASH_ONLY.to_owned()));
+        let language = catalogue::of_reader(cx);
+        return Err(BotError::Input(text!(language, "backups-slash-create")));
     }
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
@@ -68,7 +71,7 @@ pub async fn create(
         channels: known_channels(cx),
     };
     let data = options
-        .job_data(guild, &backups.config.plans.free)
+        .job_data(catalogue::of_reader(cx), guild, &backups.config.plans.free)
         .map_err(BotError::Input)?;
     run(cx, CREATE_TASK, data).await.map(drop)
 }
@@ -91,15 +94,13 @@ pub(super) async fn run(cx: Context<'_>, task: &str, data: Value) -> Result<Ran,
         .create_task(task, data, true, Some(&key))
         .await?;
 
+    let language = catalogue::of_server(cx);
     let starting = CreateEmbed::new()
-        .title(super::status::TITLE)
-        .description(format!(
-            ":hourglass: Task state: pending\nTask ID: {}",
-            created.task_id
-        ))
+        .title(text!(language, "task-title"))
+        .description(head(language, TaskState::Pending, created.task_id))
         .colour(colours::DARK_GREEN);
     let message = reply::answer(cx, CreateReply::default().embed(starting)).await?;
-    let mut board = Board::of_answer(&backups.discord, cx, &message, backups.api());
+    let mut board = Board::of_answer(&backups.discord, cx, &message, (backups.api(), language));
     let ending = backups
         .follow(created.task_id, &mut board, &app.shutdown)
         .await;

@@ -1,10 +1,11 @@
 //! How far a task is and what it has saved, out of its log.
 
-use std::fmt::Write as _;
-
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use splashtail_storage::{Advance, TaskLogEntry};
+
+use crate::catalogue::Language;
+use crate::text;
 
 /// Parts of the bar.
 const BAR: u64 = 12;
@@ -46,8 +47,8 @@ impl Progress {
         })
     }
 
-    pub fn line(self) -> String {
-        bar(self.done, self.of, self.left())
+    pub fn line(self, language: Language) -> String {
+        bar(language, self.done, self.of, self.left())
     }
 
     /// By how fast it went so far.
@@ -60,34 +61,48 @@ impl Progress {
 }
 
 /// The same for what a runner tells.
-pub(super) fn line_of(advance: &Advance) -> String {
+pub(super) fn line_of(language: Language, advance: &Advance) -> String {
     let of = advance.total.max(1);
-    bar(advance.done.min(of), of, advance.seconds_left)
+    bar(language, advance.done.min(of), of, advance.seconds_left)
 }
 
-fn bar(done: u64, of: u64, left: Option<u64>) -> String {
+fn bar(language: Language, done: u64, of: u64, left: Option<u64>) -> String {
     // No more than what is done of it, whatever the numbers.
     let part = |parts: u64| u128::from(done) * u128::from(parts) / u128::from(of);
     let filled = part(BAR);
-    let mut line: String = (0..u128::from(BAR))
+    let bar: String = (0..u128::from(BAR))
         .map(|place| match place < filled {
             true => '▰',
             false => '▱',
         })
         .collect();
-    let _ = write!(line, " {} %", part(100));
-    if let Some(left) = left.and_then(span) {
-        let _ = write!(line, ", about {left} left");
+    let percent = part(100).to_string();
+    match left.and_then(|left| span(language, left)) {
+        Some(time) => text!(
+            language,
+            "task-left",
+            bar = bar,
+            percent = percent,
+            time = time
+        ),
+        None => text!(language, "task-percent", bar = bar, percent = percent),
     }
-    line
 }
 
-fn span(seconds: u64) -> Option<String> {
+fn span(language: Language, seconds: u64) -> Option<String> {
     match seconds {
         0 => None,
-        1..60 => Some(format!("{seconds} s")),
-        60..5400 => Some(format!("{} min", seconds.div_ceil(60))),
-        _ => Some(format!("{} h", seconds.div_ceil(3600))),
+        1..60 => Some(text!(language, "time-seconds", count = seconds)),
+        60..5400 => Some(text!(
+            language,
+            "time-minutes",
+            count = seconds.div_ceil(60)
+        )),
+        _ => Some(text!(
+            language,
+            "time-hours",
+            count = seconds.div_ceil(3600)
+        )),
     }
 }
 
@@ -113,35 +128,57 @@ impl Saved {
         }
     }
 
-    pub fn line(self) -> Option<String> {
-        let counted = [
-            (self.channels, "channel"),
-            (self.roles, "role"),
-            (self.messages, "message"),
-            (self.attachments, "attachment"),
-        ];
-        let mut parts: Vec<String> = counted
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| match count {
-                1 => format!("1 {what}"),
-                count => format!("{} {what}s", thousands(count)),
-            })
-            .collect();
+    pub fn line(self, language: Language) -> Option<String> {
+        let mut parts = Vec::new();
+        let shown = |count| thousands(language, count);
+        if self.channels > 0 {
+            let (count, shown) = (self.channels, shown(self.channels));
+            parts.push(text!(
+                language,
+                "saved-channels",
+                count = count,
+                shown = shown
+            ));
+        }
+        if self.roles > 0 {
+            let (count, shown) = (self.roles, shown(self.roles));
+            parts.push(text!(language, "saved-roles", count = count, shown = shown));
+        }
+        if self.messages > 0 {
+            let (count, shown) = (self.messages, shown(self.messages));
+            parts.push(text!(
+                language,
+                "saved-messages",
+                count = count,
+                shown = shown
+            ));
+        }
         if self.attachments > 0 {
+            let (count, shown) = (self.attachments, shown(self.attachments));
+            parts.push(text!(
+                language,
+                "saved-attachments",
+                count = count,
+                shown = shown
+            ));
             let tenths = self.bytes.div_ceil(100_000);
-            parts.push(format!("{}.{} MB", tenths / 10, tenths % 10));
+            let size = language.decimal(tenths as f64 / 10.0, 1);
+            parts.push(text!(language, "saved-size", size = size));
         }
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
 
-fn thousands(number: u64) -> String {
+fn thousands(language: Language, number: u64) -> String {
+    let mark = match language {
+        Language::English => ',',
+        Language::German => '.',
+    };
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
+            text.push(mark);
         }
         text.push(digit);
     }
@@ -165,7 +202,9 @@ mod tests {
                 at: at(seconds),
                 from: (10, at(0)),
             };
-            progress.left().and_then(span)
+            progress
+                .left()
+                .and_then(|left| span(Language::English, left))
         };
         assert_eq!(left(10, 60), None, "nothing is known yet");
         assert_eq!(left(60, 10).as_deref(), Some("10 s"));

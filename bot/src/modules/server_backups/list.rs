@@ -7,14 +7,16 @@ use serenity::CreateEmbed;
 use splashtail_core::config::without_slash;
 use splashtail_storage::{Owner, TaskCursor, TaskQuery, TaskRow};
 
-use super::status::{download_link, icon};
+use super::status::{download_link, icon, words};
 use super::{Backups, CREATE_TASK};
 use crate::app::Context;
+use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
 use crate::markdown::{neutralise, shorten};
 use crate::pages::{self, Pages, Reader};
 use crate::reply;
+use crate::text;
 
 /// With the header it makes the 10 embeds that fit into one message.
 const PER_PAGE: usize = 9;
@@ -61,42 +63,55 @@ impl Pages for BackupList {
         };
         let api = without_slash(&backups.config.sites.api);
         let buttons = reader.turning.buttons(Self::PREFIX, at, more);
-        Ok(render(&rows, at, api).components(buttons))
+        let language = reader.turning.language;
+        Ok(render(language, &rows, at, api).components(buttons))
     }
 }
 
-fn render(rows: &[TaskRow], page: usize, api: &str) -> CreateReply {
-    let header = CreateEmbed::new()
-        .title("Backups of this server")
-        .colour(colours::BLUE);
-    let header = match (rows.is_empty(), page) {
-        (true, 0) => {
-            header.description("There are none yet. `/backups create` makes the first one.")
-        }
-        (true, _) => header.description("There are no more."),
-        (false, page) => header.description(format!("Newest first, page {}.", page + 1)),
+fn render(language: Language, rows: &[TaskRow], page: usize, api: &str) -> CreateReply {
+    let text = match (rows.is_empty(), page) {
+        (true, 0) => text!(language, "backups-none"),
+        (true, _) => text!(language, "backups-no-more"),
+        (false, page) => text!(language, "backups-page", page = page + 1),
     };
+    let header = CreateEmbed::new()
+        .title(text!(language, "backups-title"))
+        .description(text)
+        .colour(colours::BLUE);
     let mut reply = CreateReply::default().embed(header);
     for row in rows {
-        reply = reply.embed(embed(row, api));
+        reply = reply.embed(embed(language, row, api));
     }
     reply
 }
 
-fn embed(row: &TaskRow, api: &str) -> CreateEmbed {
+fn embed(language: Language, row: &TaskRow, api: &str) -> CreateEmbed {
     let created = row.created_at.timestamp();
-    let mut text = format!(
-        "{} {} | created <t:{created}:f> (<t:{created}:R>)",
-        icon(row.state),
-        row.state.as_str()
-    );
-    if row.encrypted {
-        text.push_str(" | encrypted");
-    }
+    let (at, since) = (format!("<t:{created}:f>"), format!("<t:{created}:R>"));
+    let (icon, state) = (icon(row.state), words(language, row.state));
+    let mut text = match row.encrypted {
+        true => text!(
+            language,
+            "backups-line-encrypted",
+            icon = icon,
+            state = state,
+            at = at,
+            since = since
+        ),
+        false => text!(
+            language,
+            "backups-line",
+            icon = icon,
+            state = state,
+            at = at,
+            since = since
+        ),
+    };
     if let Some(output) = &row.output {
         let filename = neutralise(&shorten(&output.filename, 100));
+        let label = text!(language, "task-download-file", file = filename);
         text.push_str(&format!(
-            "\n:link: [Download {filename}]({})",
+            "\n:link: [{label}]({})",
             download_link(api, row.id)
         ));
     }
@@ -148,7 +163,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_says_how_to_begin() {
-        let page = shown(&render(&[], 0, "https://a"));
+        let page = shown(&render(Language::English, &[], 0, "https://a"));
         assert!(
             page["embeds"][0]["description"]
                 .as_str()
@@ -160,6 +175,7 @@ mod tests {
     #[test]
     fn entries_link_to_what_can_be_downloaded() {
         let page = shown(&render(
+            Language::English,
             &[row(TaskState::Completed), row(TaskState::Running)],
             0,
             "https://a",

@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::{Config, without_slash};
-use splashtail_core::ids::TaskId;
+use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_discord::Discord;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_permissions::{CommandExtendedData, NativePermissions};
@@ -39,6 +39,7 @@ use self::schedule::schedule;
 use super::guarded::{Operation, People};
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
 use crate::app::Context;
+use crate::catalogue::{Language, ServerLanguages};
 use crate::error::BotError;
 use crate::framework::check::CommandChecks;
 use crate::pages;
@@ -63,6 +64,7 @@ pub struct Backups {
     jobserver: JobserverClient,
     discord: Discord,
     people: Arc<dyn People>,
+    languages: ServerLanguages,
     reach: OnceLock<Reach>,
 }
 
@@ -77,6 +79,12 @@ impl Backups {
     pub fn reach(&self, checks: Arc<dyn CommandChecks>, shutdown: CancellationToken) {
         // Whoever calls again changes nothing.
         let _ = self.reach.set(Reach { checks, shutdown });
+    }
+
+    /// Of what everybody in a server reads.
+    fn language_of(&self, guild: GuildId) -> Language {
+        let circle = self.people.circle(guild);
+        circle.map_or_else(|| self.languages.of(guild, None), |circle| circle.language)
     }
 
     /// Public address of the API, without a slash at its end.
@@ -114,6 +122,7 @@ impl ServerBackups {
             storage,
             jobserver,
             discord,
+            languages,
             ..
         } = foundation.clone();
         Self {
@@ -124,6 +133,7 @@ impl ServerBackups {
                 jobserver,
                 discord,
                 people,
+                languages,
                 reach: OnceLock::new(),
             }),
         }

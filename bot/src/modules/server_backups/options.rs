@@ -9,7 +9,9 @@ use splashtail_core::config::Plan;
 use splashtail_core::ids::{ChannelId, GuildId};
 use splashtail_guild::{Id, Kind, Structure};
 
+use crate::catalogue::Language;
 use crate::markdown::{neutralise, shorten};
+use crate::text;
 
 const ASSETS: [&str; 3] = ["icon", "splash", "banner"];
 /// Quoted of what a user typed.
@@ -74,14 +76,17 @@ impl CreateOptions {
     ///
     /// # Errors
     /// What is wrong, for the user.
-    pub fn job_data(self, guild: GuildId, plan: &Plan) -> Result<Value, String> {
+    pub fn job_data(
+        self,
+        language: Language,
+        guild: GuildId,
+        plan: &Plan,
+    ) -> Result<Value, String> {
         if self.attachments && !self.messages {
-            return Err(
-                "Attachments belong to messages: set `messages` to true as well.".to_owned(),
-            );
+            return Err(text!(language, "option-attachments"));
         }
-        let max_messages = positive("max_messages", self.max_messages)?;
-        let per_channel = match positive("per_channel", self.per_channel)? {
+        let max_messages = positive(language, "max_messages", self.max_messages)?;
+        let per_channel = match positive(language, "per_channel", self.per_channel)? {
             0 if max_messages > 0 => plan.default_per_channel.min(max_messages),
             per_channel => per_channel,
         };
@@ -93,10 +98,10 @@ impl CreateOptions {
                 "MaxMessages": max_messages,
                 "BackupMessages": self.messages,
                 "BackupAttachments": self.attachments,
-                "BackupGuildAssets": assets(self.assets.as_deref())?,
+                "BackupGuildAssets": assets(language, self.assets.as_deref())?,
                 "IgnoreMessageBackupErrors": self.ignore_errors,
                 "RolloverLeftovers": self.rollover_leftovers,
-                "SpecialAllocations": special_allocations(self.special_allocations.as_deref())?,
+                "SpecialAllocations": special_allocations(language, self.special_allocations.as_deref())?,
                 "Encrypt": password.unwrap_or_default(),
             },
         });
@@ -111,17 +116,17 @@ impl CreateOptions {
 }
 
 /// Zero means "as the plan says" to the jobserver.
-fn positive(name: &str, value: Option<i64>) -> Result<u64, String> {
+fn positive(language: Language, name: &str, value: Option<i64>) -> Result<u64, String> {
     match value {
         None => Ok(0),
         Some(value) => match u64::try_from(value) {
             Ok(value) if value > 0 => Ok(value),
-            _ => Err(format!("`{name}` has to be at least 1.")),
+            _ => Err(text!(language, "option-positive", option = name)),
         },
     }
 }
 
-fn assets(list: Option<&str>) -> Result<Vec<&'static str>, String> {
+fn assets(language: Language, list: Option<&str>) -> Result<Vec<&'static str>, String> {
     let Some(list) = list else {
         return Ok(ASSETS.to_vec());
     };
@@ -134,11 +139,7 @@ fn assets(list: Option<&str>) -> Result<Vec<&'static str>, String> {
     let mut assets = Vec::new();
     for name in names {
         let Some(asset) = ASSETS.into_iter().find(|asset| *asset == name) else {
-            return Err(format!(
-                "{} is no image of a server. `backup_guild_assets` takes `icon`, `splash` and \
-                 `banner`, separated by commas, or `none`.",
-                quote(&name)
-            ));
+            return Err(text!(language, "option-asset", what = quote(&name)));
         };
         if !assets.contains(&asset) {
             assets.push(asset);
@@ -148,7 +149,10 @@ fn assets(list: Option<&str>) -> Result<Vec<&'static str>, String> {
 }
 
 /// Reads `channel=number,…`; a channel is its id or its mention.
-fn special_allocations(list: Option<&str>) -> Result<Map<String, Value>, String> {
+fn special_allocations(
+    language: Language,
+    list: Option<&str>,
+) -> Result<Map<String, Value>, String> {
     let mut allocations = Map::new();
     for item in items(list.unwrap_or_default()) {
         let parsed = item.split_once('=').and_then(|(channel, number)| {
@@ -160,18 +164,14 @@ fn special_allocations(list: Option<&str>) -> Result<Map<String, Value>, String>
             Some((channel, number.trim().parse::<u32>().ok()?))
         });
         let Some((channel, number)) = parsed else {
-            return Err(format!(
-                "{} in `special_allocations` is not of the form `channel=number`.",
-                quote(item)
-            ));
+            return Err(text!(language, "option-allocation", what = quote(item)));
         };
         if allocations
             .insert(channel.to_string(), number.into())
             .is_some()
         {
-            return Err(format!(
-                "<#{channel}> occurs twice in `special_allocations`."
-            ));
+            let channel = format!("<#{channel}>");
+            return Err(text!(language, "option-twice", channel = channel));
         }
     }
     Ok(allocations)
@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn data(options: CreateOptions) -> Result<Value, String> {
-        options.job_data(guild(), &Plan::default())
+        options.job_data(Language::English, guild(), &Plan::default())
     }
 
     fn accepted(options: CreateOptions) -> Value {

@@ -13,17 +13,18 @@ use super::board::Board;
 use super::confirm::FRESH;
 use super::status::log_lines;
 use super::{Backups, CREATE_TASK, RESTORE_TASK};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
-use crate::markdown::neutralise;
+use crate::markdown::{MESSAGE, neutralise, shorten};
 use crate::presses::{Form, Press, Presses, Reaction};
 use crate::text;
 
 const PREFIX: &str = "bk";
 /// The field of the form.
 const NAME: &str = "name";
-/// Longest message (Discord documentation, "Create Message").
-const MESSAGE: usize = 2000;
+/// Longest name of a server that is shown whole.
+const SERVER: usize = 100;
 /// Entries of a log that are read at a time.
 const BATCH: u32 = 200;
 /// The newest entries that are shown at most.
@@ -46,9 +47,9 @@ pub(super) fn presses(backups: &Arc<Backups>) -> Presses {
         if wish.verb == "ask" {
             return Reaction::Ask(Form {
                 custom_id: format!("{PREFIX}:go:{}:{}", wish.task, press.user),
-                title: "Put this server back".to_owned(),
+                title: text!(press.language, "restore-form"),
                 field: NAME,
-                label: format!("Type {server}"),
+                label: text!(press.language, "restore-type", server = server.as_str()),
                 placeholder: server,
             });
         }
@@ -83,9 +84,6 @@ impl Wish {
     }
 }
 
-const AWAY: &str = "The service that runs backups is not available right now. Please try again in a \
-                    minute.";
-
 impl Backups {
     async fn obey(
         self: &Arc<Self>,
@@ -94,21 +92,25 @@ impl Backups {
         wish: &Wish,
         server: &str,
     ) -> Result<String, BotError> {
-        const GONE: &str = "There is no such task in this server any more.";
+        let language = press.language;
         let Some(row) = self.row(guild, wish.task).await? else {
-            return Ok(GONE.to_owned());
+            return Ok(text!(language, "task-gone"));
         };
         Ok(match wish.verb.as_str() {
-            "log" => self.log(&row).await?,
+            "log" => self.log(&row, language).await?,
             "go" => self.restore(press, guild, &row, server).await,
             "no" => {
                 self.give_up(press, &row).await;
-                "Nothing is restored.".to_owned()
+                text!(language, "restore-nothing")
             }
             "del" => self.delete(press, guild, &row).await,
             "keep" => {
-                self.show(press, "Delete a backup", "It is kept.").await;
-                "It is kept.".to_owned()
+                self.show(press, |language| {
+                    let kept = text!(language, "delete-kept");
+                    (text!(language, "delete-title"), kept)
+                })
+                .await;
+                text!(language, "delete-kept")
             }
             _ => text!(press.language, "press-stale"),
         })
@@ -127,7 +129,7 @@ impl Backups {
         }))
     }
 
-    async fn log(&self, row: &TaskRow) -> Result<String, StorageError> {
+    async fn log(&self, row: &TaskRow, language: Language) -> Result<String, StorageError> {
         let mut entries = std::collections::VecDeque::new();
         loop {
             let after = entries
@@ -145,7 +147,7 @@ impl Backups {
         }
         let text = log_lines(&entries, MESSAGE);
         Ok(match text.is_empty() {
-            true => "Nothing is written down so far.".to_owned(),
+            true => text!(language, "task-no-log"),
             false => text,
         })
     }
@@ -157,36 +159,36 @@ impl Backups {
         row: &TaskRow,
         server: &str,
     ) -> String {
+        let language = press.language;
         let typed = press.typed(NAME).unwrap_or_default().trim();
         if typed != server.trim() {
-            return format!(
-                "That is not the server's name, which is {}. Nothing is restored.",
-                neutralise(server)
-            );
+            let server = neutralise(&shorten(server, SERVER));
+            return text!(language, "restore-wrong-name", server = server);
         }
         if let Err(why) = self.may(press, guild, "backups restore").await {
             return why;
         }
         if row.state == TaskState::Pending && self.clock.now() - row.created_at > FRESH {
             self.give_up(press, row).await;
-            return "The plan is too old. Run `/backups restore` again.".to_owned();
+            return text!(language, "restore-too-old");
         }
         let begun = match row.state {
-            TaskState::Pending => self.begin_alone(guild, row.id).await,
-            _ => self.begin(row.id).await,
+            TaskState::Pending => self.begin_alone(guild, row.id, language).await,
+            _ => self.begin(row.id, language).await,
         };
         match begun {
             Begun::Now => {
+                let shown = (self.api(), self.language_of(guild));
                 let board = match press.message {
-                    Some(message) => Board::at(&self.discord, press.channel, message, self.api()),
-                    None => Board::new_in(&self.discord, press.channel, self.api()),
+                    Some(message) => Board::at(&self.discord, press.channel, message, shown),
+                    None => Board::new_in(&self.discord, press.channel, shown),
                 };
                 self.follow_beside(row.id, board);
-                "The restore has begun.".to_owned()
+                text!(language, "restore-begun")
             }
-            Begun::Already => "The restore has begun already.".to_owned(),
-            Begun::Refused(why) => format!("Not restored: {why}"),
-            Begun::Later => AWAY.to_owned(),
+            Begun::Already => text!(language, "restore-already"),
+            Begun::Refused(why) => text!(language, "restore-refused", why = why),
+            Begun::Later => text!(language, "backups-away"),
         }
     }
 
@@ -197,27 +199,36 @@ impl Backups {
             // Nobody starts it, so the jobserver gives it up by itself.
             warn!(job.id = %row.id, error = %Chain(&error), "a restore that nobody wants was not cancelled");
         }
-        self.show(press, "Restore", "Nothing is restored.").await;
+        self.show(press, |language| {
+            let nothing = text!(language, "restore-nothing");
+            (text!(language, "restore-title"), nothing)
+        })
+        .await;
     }
 
     async fn delete(&self, press: &Press, guild: GuildId, row: &TaskRow) -> String {
+        let language = press.language;
         if let Err(why) = self.may(press, guild, "backups delete").await {
             return why;
         }
         match self.jobserver.delete_task(row.id, guild).await {
             Ok(()) => {
-                let text = format!("Backup `{}` is deleted.", row.id);
-                self.show(press, "Delete a backup", &text).await;
-                text
+                let id = format!("`{}`", row.id);
+                self.show(press, |language| {
+                    let done = text!(language, "delete-done", id = id.as_str());
+                    (text!(language, "delete-title"), done)
+                })
+                .await;
+                text!(language, "delete-done", id = id.as_str())
             }
             Err(splashtail_ipc::clients::ClientError::Status { status, body, .. })
                 if status.is_client_error() =>
             {
-                format!("Not deleted: {}.", body.message)
+                text!(language, "delete-refused", why = body.message)
             }
             Err(error) => {
                 warn!(job.id = %row.id, error = %Chain(&error), "a backup was not deleted");
-                AWAY.to_owned()
+                text!(language, "backups-away")
             }
         }
     }
@@ -225,22 +236,31 @@ impl Backups {
     /// Whoever could run the command may have lost it since.
     async fn may(&self, press: &Press, guild: GuildId, command: &str) -> Result<(), String> {
         let Some(reach) = self.reach.get() else {
-            return Err(AWAY.to_owned());
+            return Err(text!(press.language, "backups-away"));
         };
         let result = reach.checks.check(guild, press.user, command, None).await;
         match result.is_ok() {
             true => Ok(()),
-            false => Err(format!("{result}")),
+            false => Err(BotError::Denied(result).user_text(press.language)),
         }
     }
 
     /// Puts a last word in place of the message with the buttons.
-    async fn show(&self, press: &Press, title: &str, text: &str) {
+    async fn show(&self, press: &Press, said: impl Fn(Language) -> (String, String)) {
         let Some(message) = press.message else { return };
+        let language = press
+            .guild()
+            .map_or(press.language, |guild| self.language_of(guild));
+        let (title, text) = said(language);
         let embed = json!({"title": title, "description": text, "color": colours::BLUE.0});
         let body = json!({"content": "", "embeds": [embed], "components": [],
                           "allowed_mentions": {"parse": []}});
-        let mut board = Board::at(&self.discord, press.channel, message, self.api());
+        let mut board = Board::at(
+            &self.discord,
+            press.channel,
+            message,
+            (self.api(), language),
+        );
         if let Err(error) = board.show(&body).await {
             warn!(channel.id = %press.channel, error = %Chain(&error), "a message stays as it was");
         }

@@ -10,13 +10,14 @@ use super::confirm::look_first;
 use super::create::{known_channels, run};
 use super::options::{KnownChannel, items, quote};
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::error::BotError;
 use crate::framework::check;
 use crate::framework::gate::Standing;
 use crate::ids;
 use crate::reply;
+use crate::text;
 
-const SLASH_ONLY: &str = "Please run this as the slash command `/backups restore`.";
 /// Names of parts, as the jobserver knows them.
 const PARTS: [&str; 15] = [
     "settings",
@@ -93,7 +94,10 @@ pub async fn restore(
     plan_hash: Option<String>,
 ) -> Result<(), BotError> {
     if let Context::Prefix(_) = cx {
-        return Err(BotError::Input(SLASH_ONLY.to_owned()));
+        return Err(BotError::Input(text!(
+            catalogue::of_reader(cx),
+            "backups-slash-restore"
+        )));
     }
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
@@ -115,7 +119,9 @@ pub async fn restore(
         known_channels: known_channels(cx),
     };
     let approved = options.plan_hash.clone();
-    let data = options.job_data(guild).map_err(BotError::Input)?;
+    let data = options
+        .job_data(catalogue::of_reader(cx), guild)
+        .map_err(BotError::Input)?;
     match dry_run.unwrap_or(false) {
         true => run(cx, RESTORE_TASK, data).await.map(drop),
         false => look_first(cx, data, approved.as_deref().map(str::trim)).await,
@@ -156,33 +162,33 @@ impl RestoreOptions {
     ///
     /// # Errors
     /// What is wrong, for the user.
-    fn job_data(self, guild: GuildId) -> Result<Value, String> {
+    fn job_data(self, language: Language, guild: GuildId) -> Result<Value, String> {
         let source = match (&self.backup_id, &self.backup_address) {
             (Some(id), None) => {
-                let id: TaskId = id.trim().parse().map_err(|_| {
-                    format!(
-                        "{} is not the id of a backup. `/backups list` shows them.",
-                        quote(id)
-                    )
-                })?;
+                let id: TaskId = id
+                    .trim()
+                    .parse()
+                    .map_err(|_| text!(language, "backups-unknown", what = quote(id)))?;
                 format!("task://{id}")
             }
             (None, Some(address)) => address.clone(),
             _ => {
-                return Err(
-                    "Give either `backup_id`, which `/backups list` shows, or `backup_file`."
-                        .to_owned(),
-                );
+                return Err(text!(language, "option-source"));
             }
         };
         let mut channels: Vec<ChannelId> = mentioned(
+            language,
             "protected_channels",
             self.protected_channels.as_deref(),
             "#",
         )?;
         channels.extend(self.here);
-        let roles: Vec<RoleId> =
-            mentioned("protected_roles", self.protected_roles.as_deref(), "@&")?;
+        let roles: Vec<RoleId> = mentioned(
+            language,
+            "protected_roles",
+            self.protected_roles.as_deref(),
+            "@&",
+        )?;
         let mode = |mode: Option<Mode>| mode.map_or("", Mode::as_str);
         let password = self.password.as_ref().map(ExposeSecret::expose_secret);
         let mut data = json!({
@@ -196,7 +202,7 @@ impl RestoreOptions {
                 "ProtectedChannels": channels,
                 "ProtectedRoles": roles,
                 "IgnoreRestoreErrors": self.ignore_errors,
-                "Parts": parts(self.parts.as_deref())?,
+                "Parts": parts(language, self.parts.as_deref())?,
                 "DryRun": self.dry_run,
                 "PlanHash": self.plan_hash.as_deref().map(str::trim).unwrap_or_default(),
             },
@@ -210,6 +216,7 @@ impl RestoreOptions {
 
 /// Ids or mentions.
 fn mentioned<T: std::str::FromStr>(
+    language: Language,
     option: &str,
     list: Option<&str>,
     sign: &str,
@@ -218,26 +225,25 @@ fn mentioned<T: std::str::FromStr>(
         let id = str::strip_prefix(item, "<").and_then(|rest| rest.strip_prefix(sign));
         let id = id.and_then(|rest| rest.strip_suffix('>')).unwrap_or(item);
         id.parse().map_err(|_| {
-            format!(
-                "{} in `{option}` is neither an id nor a mention.",
-                quote(item)
+            text!(
+                language,
+                "option-mention",
+                what = quote(item),
+                option = option
             )
         })
     };
     items(list.unwrap_or_default()).map(one).collect()
 }
 
-fn parts(list: Option<&str>) -> Result<Vec<&'static str>, String> {
+fn parts(language: Language, list: Option<&str>) -> Result<Vec<&'static str>, String> {
     let one = |item: &str| {
         let found = PARTS
             .into_iter()
             .find(|part| part.eq_ignore_ascii_case(item));
         found.ok_or_else(|| {
-            format!(
-                "{} is no part of a server. `parts` takes {}.",
-                quote(item),
-                PARTS.join(", ")
-            )
+            let all = PARTS.join(", ");
+            text!(language, "option-part", what = quote(item), parts = all)
         })
     };
     items(list.unwrap_or_default()).map(one).collect()
@@ -252,7 +258,7 @@ mod tests {
     const TASK: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
     fn data(options: RestoreOptions) -> Result<Value, String> {
-        options.job_data(GuildId::new(1).unwrap())
+        options.job_data(Language::English, GuildId::new(1).unwrap())
     }
 
     fn of_task() -> RestoreOptions {

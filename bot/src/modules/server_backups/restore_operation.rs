@@ -13,7 +13,9 @@ use tracing::warn;
 use super::Backups;
 use super::begin::Begun;
 use super::board::Board;
+use crate::catalogue::Language;
 use crate::modules::guarded::{Operation, Performed};
+use crate::text;
 
 pub(super) const ID: &str = "restore";
 
@@ -32,25 +34,26 @@ impl Operation for Restore {
         ID
     }
 
-    fn name(&self) -> &'static str {
-        "Restore a backup"
+    fn name(&self, language: Language) -> String {
+        text!(language, "guarded-name-restore")
     }
 
-    async fn perform(&self, request: &GuardedRequest) -> Performed {
+    async fn perform(&self, request: &GuardedRequest, language: Language) -> Performed {
         let Some(task) = task(request) else {
-            return Performed::Failed("What was agreed to cannot be read.".to_owned());
+            return Performed::Failed(text!(language, "guarded-unreadable"));
         };
+        let begun = || text!(language, "restore-begun-task", task = task.to_string());
         let channel = snowflake::typed::<ChannelId>(&request.arguments["channel"]);
-        match self.0.begin(task).await {
+        match self.0.begin(task, language).await {
             Begun::Now => {
                 if let Some(channel) = channel {
-                    let board = Board::new_in(&self.0.discord, channel, self.0.api());
+                    let board = Board::new_in(&self.0.discord, channel, (self.0.api(), language));
                     self.0.follow_beside(task, board);
                 }
-                Performed::Done(format!("The restore has begun: task `{task}`."))
+                Performed::Done(begun())
             }
-            Begun::Already => Performed::Done(format!("The restore has begun: task `{task}`.")),
-            Begun::Refused(why) => Performed::Failed(format!("Not restored: {why}")),
+            Begun::Already => Performed::Done(begun()),
+            Begun::Refused(why) => Performed::Failed(text!(language, "restore-refused", why = why)),
             Begun::Later => Performed::Later,
         }
     }

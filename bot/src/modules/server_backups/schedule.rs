@@ -11,10 +11,12 @@ use uuid::Uuid;
 use super::options::{CreateOptions, quote};
 use super::{Backups, CREATE_TASK};
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
 use crate::reply;
+use crate::text;
 
 /// Backups of all servers do not begin at the same second.
 const JITTER_MS: u64 = 10 * 60 * 1000;
@@ -102,7 +104,7 @@ async fn add(
         ..CreateOptions::default()
     };
     let data = options
-        .job_data(guild, &backups.config.plans.free)
+        .job_data(catalogue::of_reader(cx), guild, &backups.config.plans.free)
         .map_err(BotError::Input)?;
     let by = ids::user(cx.author().id);
     let order = ScheduleOrder {
@@ -117,10 +119,12 @@ async fn add(
     };
     backups.jobserver.put_schedule(&order).await?;
     let stored = backups.storage.schedules().get(order.schedule_id).await?;
-    let line = stored.map_or_else(|| "It is stored.".to_owned(), |stored| line(&stored));
-    let told = "When one fails or is late, it is told where alerts go: `/protection alerts`. \
-                Scheduled backups have no password.";
-    say(cx, vec![line, told.to_owned()]).await
+    let language = catalogue::of_server(cx);
+    let line = match stored {
+        Some(stored) => line(language, &stored),
+        None => text!(language, "schedule-stored"),
+    };
+    say(cx, vec![line, text!(language, "schedule-told")]).await
 }
 
 /// The same for a command that Discord delivers twice.
@@ -142,9 +146,11 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
     let guild = ids::guild_of(cx)?;
     let backups = cx.data().services.get::<Backups>()?;
     let schedules = backups.storage.schedules().of_guild(guild).await?;
-    let mut lines: Vec<String> = schedules.iter().map(line).collect();
+    let language = catalogue::of_server(cx);
+    let lines = schedules.iter().map(|schedule| line(language, schedule));
+    let mut lines: Vec<String> = lines.collect();
     if lines.is_empty() {
-        lines.push("There are none. `/backups schedule add` makes one.".to_owned());
+        lines.push(text!(language, "schedule-none"));
     }
     say(cx, lines).await
 }
@@ -162,41 +168,47 @@ async fn remove(
     let wanted = schedule_id.trim().parse::<Uuid>().ok();
     let found = known.iter().find(|schedule| Some(schedule.id) == wanted);
     let Some(found) = found else {
-        return Err(BotError::Input(format!(
-            "{} is not the id of a schedule of this server. `/backups schedule list` shows them.",
-            quote(&schedule_id)
-        )));
+        let what = quote(&schedule_id);
+        let own = catalogue::of_reader(cx);
+        return Err(BotError::Input(text!(own, "schedule-unknown", what = what)));
     };
     backups.jobserver.remove_schedule(found.id, guild).await?;
-    let text = format!("`{}` is removed. The backups that it made stay.", found.id);
+    let language = catalogue::of_server(cx);
+    let text = text!(language, "schedule-removed", id = found.id.to_string());
     say(cx, vec![text]).await
 }
 
-fn line(schedule: &Schedule) -> String {
-    let next = match schedule.next_at {
-        Some(at) => format!("next <t:{0}:f> (<t:{0}:R>)", at.timestamp()),
-        None => "never again".to_owned(),
+fn line(language: Language, schedule: &Schedule) -> String {
+    let next = match schedule.next_at.map(|at| at.timestamp()) {
+        Some(at) => text!(
+            language,
+            "schedule-next",
+            at = format!("<t:{at}:f>"),
+            when = format!("<t:{at}:R>")
+        ),
+        None => text!(language, "schedule-never"),
     };
-    let mut keeps = Vec::new();
-    if let Some(count) = schedule.keep.count {
-        keeps.push(format!("the newest {count}"));
-    }
-    if let Some(days) = schedule.keep.days {
-        keeps.push(format!("{days} days"));
-    }
-    let keeps = match keeps.is_empty() {
-        true => "all".to_owned(),
-        false => keeps.join(", at most "),
+    let keeps = match (schedule.keep.count, schedule.keep.days) {
+        (Some(count), Some(days)) => {
+            text!(language, "schedule-keeps-both", count = count, days = days)
+        }
+        (Some(count), None) => text!(language, "schedule-keeps-newest", count = count),
+        (None, Some(days)) => text!(language, "schedule-keeps-days", days = days),
+        (None, None) => text!(language, "schedule-keeps-all"),
     };
-    format!(
-        "`{}`\n`{}` UTC, {next}, keeps {keeps}",
-        schedule.id, schedule.cron
-    )
+    let line = text!(
+        language,
+        "schedule-line",
+        cron = schedule.cron.as_str(),
+        next = next,
+        keeps = keeps
+    );
+    format!("`{}`\n{line}", schedule.id)
 }
 
 async fn say(cx: Context<'_>, lines: Vec<String>) -> Result<(), BotError> {
     let embed = CreateEmbed::new()
-        .title("Scheduled backups")
+        .title(text!(catalogue::of_server(cx), "schedule-title"))
         .description(lines.join("\n\n"))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;

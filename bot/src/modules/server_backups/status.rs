@@ -9,13 +9,11 @@ use splashtail_core::ids::TaskId;
 use splashtail_storage::{Advance, Level, TaskLogEntry, TaskState};
 
 use super::figures::{self, Progress, Saved};
+use crate::catalogue::Language;
 use crate::colours;
-use crate::markdown::{neutralise, shorten};
+use crate::markdown::{DESCRIPTION, neutralise, shorten};
+use crate::text;
 
-pub const TITLE: &str = "Task Status";
-
-/// Longest description of an embed (Discord documentation, "Embed Limits").
-const MAX_DESCRIPTION: usize = 4096;
 /// Characters of one line before they are made harmless.
 const MAX_LINE: usize = 500;
 /// Oldest lines are dropped while there is more than this before the next one.
@@ -91,38 +89,35 @@ impl Picture {
     }
 
     /// The message. `api` is the public address of the API without a slash at its end.
-    pub fn body(&self, api: &str, note: Option<Note>) -> Value {
+    pub fn body(&self, language: Language, api: &str, note: Option<Note>) -> Value {
         let link = self
             .filename
             .as_ref()
             .map(|_| download_link(api, self.task));
         let embed = json!({
-            "title": TITLE,
-            "description": self.description(link.as_deref(), note),
+            "title": text!(language, "task-title"),
+            "description": self.description(language, link.as_deref(), note),
             "color": colours::DARK_GREEN.0,
         });
-        let mut buttons = vec![json!({"type": 2, "style": 2, "label": "Details",
+        let details = text!(language, "task-details");
+        let mut buttons = vec![json!({"type": 2, "style": 2, "label": details,
                                       "custom_id": format!("bk:log:{}:0", self.task)})];
         if let Some(link) = link {
-            buttons.push(
-                json!({"type": 2, "style": 5, "label": "Download", "url": link,
-                                "emoji": {"name": "\u{1F4E5}"}}),
-            );
+            let label = text!(language, "task-download");
+            buttons.push(json!({"type": 2, "style": 5, "label": label, "url": link,
+                                "emoji": {"name": "\u{1F4E5}"}}));
         }
         json!({"content": "", "embeds": [embed], "allowed_mentions": {"parse": []},
                "components": [{"type": 1, "components": buttons}]})
     }
 
-    fn description(&self, link: Option<&str>, note: Option<Note>) -> String {
-        let mut text = format!(
-            "{} Task state: {}\nTask ID: {}\n",
-            icon(self.state),
-            self.state.as_str(),
-            self.task
-        );
+    fn description(&self, language: Language, link: Option<&str>, note: Option<Note>) -> String {
+        let mut text = head(language, self.state, self.task);
         if !self.state.is_terminal() {
-            let told = self.advance.as_ref().map(figures::line_of);
-            if let Some(line) = told.or(self.progress.map(Progress::line)) {
+            let told = self.advance.as_ref();
+            let told = told.map(|advance| figures::line_of(language, advance));
+            let told = told.or(self.progress.map(|progress| progress.line(language)));
+            if let Some(line) = told {
                 let _ = write!(text, "\n{line}\n");
             }
         }
@@ -130,36 +125,33 @@ impl Picture {
             let newest = neutralise(&shorten(&newest, MAX_LINE));
             let _ = write!(text, "\n{newest}\n");
         }
-        if let Some(saved) = self.saved.line() {
-            let _ = write!(text, "\nSaved: {saved}\n");
+        if let Some(counts) = self.saved.line(language) {
+            let saved = text!(language, "task-saved", counts = counts);
+            let _ = write!(text, "\n{saved}\n");
         }
         if let Some(coverage) = &self.coverage {
             let coverage = neutralise(&shorten(coverage, MAX_COVERAGE));
             let _ = writeln!(text, ":warning: {coverage}");
         }
-        match self.warnings {
-            0 => {}
-            1 => text.push_str(":warning: 1 warning, see Details\n"),
-            more => {
-                let _ = writeln!(text, ":warning: {more} warnings, see Details");
-            }
+        if self.warnings > 0 {
+            let warnings = text!(language, "task-warnings", count = self.warnings);
+            let _ = writeln!(text, ":warning: {warnings}");
         }
         let mut foot = String::new();
         if let (Some(link), Some(filename)) = (link, &self.filename) {
             let filename = neutralise(&shorten(filename, 100));
-            foot = format!("\n:link: [Download {filename}]({link})");
+            let label = text!(language, "task-download-file", file = filename);
+            foot = format!("\n:link: [{label}]({link})");
         }
-        match note {
-            None => {}
-            Some(Note::TooLong) => foot.push_str(
-                "\n\nThis message no longer follows the task. `/backups list` shows how it ended.",
-            ),
-            Some(Note::Restarting) => foot.push_str(
-                "\n\nThe bot restarts; the task goes on. `/backups list` shows how it ended.",
-            ),
+        let note = note.map(|note| match note {
+            Note::TooLong => text!(language, "task-too-long"),
+            Note::Restarting => text!(language, "task-restarting"),
+        });
+        if let Some(note) = note {
+            let _ = write!(foot, "\n\n{note}");
         }
-        let room = MAX_DESCRIPTION.saturating_sub(length(&foot));
-        shorten(&format!("{}{foot}", shorten(&text, room)), MAX_DESCRIPTION).into_owned()
+        let room = DESCRIPTION.saturating_sub(length(&foot));
+        format!("{}{foot}", shorten(&text, room))
     }
 
     /// The newest line; of what failed, why.
@@ -200,6 +192,27 @@ pub fn log_lines<'a>(entries: impl IntoIterator<Item = &'a TaskLogEntry>, room: 
     }
     drop_oldest(&mut lines, &mut total, room);
     Vec::from(lines).join("\n")
+}
+
+/// What it is, and how it stands.
+pub fn head(language: Language, state: TaskState, task: TaskId) -> String {
+    let shown = text!(
+        language,
+        "task-state",
+        icon = icon(state),
+        state = words(language, state)
+    );
+    let id = text!(language, "task-id", id = task.to_string());
+    format!("{shown}\n{id}\n")
+}
+
+pub fn words(language: Language, state: TaskState) -> String {
+    match state {
+        TaskState::Pending => text!(language, "task-pending"),
+        TaskState::Running => text!(language, "task-running"),
+        TaskState::Completed => text!(language, "task-completed"),
+        TaskState::Failed => text!(language, "task-failed"),
+    }
 }
 
 pub fn icon(state: TaskState) -> &'static str {
@@ -251,7 +264,7 @@ fn rounded(ts: DateTime<Utc>) -> i64 {
 }
 
 fn length(text: &str) -> usize {
-    text.chars().count()
+    text.encode_utf16().count()
 }
 
 #[cfg(test)]
@@ -299,7 +312,7 @@ mod tests {
             entry(3, "Working", json!({"done": 10, "of": 40})),
             entry(63, "Working on", json!({"done": 20, "of": 40})),
         ]);
-        insta::assert_snapshot!(picture.description(None, None), @r"
+        insta::assert_snapshot!(picture.description(Language::English, None, None), @r"
         :hourglass_flowing_sand: Task state: running
         Task ID: 0f8fad5b-d9cb-469f-a165-70867728950e
 
@@ -316,7 +329,7 @@ mod tests {
         let mut picture = picture(vec![entry(1, "Done", json!({"done": 1, "of": 2}))]);
         picture.state = TaskState::Completed;
         picture.filename = Some("antiraid-backup.iblfile".to_owned());
-        let body = picture.body("https://api.example.org", None);
+        let body = picture.body(Language::English, "https://api.example.org", None);
         let text = body["embeds"][0]["description"].as_str().unwrap();
         assert!(
             text.contains("[Download antiraid-backup.iblfile](https://api.example.org/tasks/"),
@@ -343,7 +356,7 @@ mod tests {
         };
         let mut picture = picture(vec![error, entry(2, "Cleared away", json!({}))]);
         picture.state = TaskState::Failed;
-        let text = picture.description(None, None);
+        let text = picture.description(Language::English, None, None);
         assert!(
             text.contains(r"The job failed: it lacks \*\*View"),
             "{text}"
@@ -368,11 +381,15 @@ mod tests {
         };
         let mut picture = picture(vec![warned, told(Level::Warn, headline)]);
         picture.state = TaskState::Completed;
-        let text = picture.description(None, None);
+        let text = picture.description(Language::English, None, None);
         let both = format!(":warning: {headline}\n:warning: 1 warning, see Details");
         assert!(text.contains(&both), "{text}");
         picture.push(told(Level::Info, "All 47 channels"));
-        assert!(!picture.description(None, None).contains("42 of 47"));
+        assert!(
+            !picture
+                .description(Language::English, None, None)
+                .contains("42 of 47")
+        );
     }
 
     #[test]
@@ -382,11 +399,14 @@ mod tests {
             entry(1, "a", of("1", 100)),
             entry(2, "a", of("2", 23)),
         ]);
-        assert_eq!(picture.saved.line().as_deref(), Some("123 messages"));
+        assert_eq!(
+            picture.saved.line(Language::English).as_deref(),
+            Some("123 messages")
+        );
         let sum = json!({"messages": 124, "attachments": 1, "attachmentsLost": 0, "bytes": 9});
         picture.push(entry(3, "Read all messages", sum));
         assert_eq!(
-            picture.saved.line().as_deref(),
+            picture.saved.line(Language::English).as_deref(),
             Some("124 messages, 1 attachment, 0.1 MB")
         );
     }
@@ -431,8 +451,8 @@ mod tests {
         picture.filename = Some("*".repeat(5000));
         let link = "https://api.example.org/".repeat(20);
         for note in [None, Some(Note::TooLong), Some(Note::Restarting)] {
-            let text = picture.description(Some(&link), note);
-            assert!(length(&text) <= MAX_DESCRIPTION, "{}", length(&text));
+            let text = picture.description(Language::English, Some(&link), note);
+            assert!(length(&text) <= DESCRIPTION, "{}", length(&text));
             assert!(text.contains("Download"));
         }
     }

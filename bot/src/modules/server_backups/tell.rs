@@ -12,9 +12,11 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{Backups, CREATE_TASK};
+use crate::catalogue::Language;
 use crate::cluster::ClusterState;
 use crate::colours;
 use crate::markdown::{neutralise, shorten};
+use crate::text;
 
 const LOOK: Duration = Duration::from_secs(30);
 /// A schedule that is due for so long and was not ordered is late: no jobserver runs.
@@ -51,8 +53,8 @@ impl Backups {
                     continue;
                 };
                 let why = neutralise(&shorten(&trouble.text, WHY));
-                let text = format!("A scheduled backup was not made: {why}.");
-                if self.tell_one(guild, &trouble.schedule, &text).await {
+                let said = |language| text!(language, "schedule-failed", why = why.as_str());
+                if self.tell_one(guild, &trouble.schedule, said).await {
                     store.tell(trouble).await?;
                 }
             }
@@ -68,12 +70,9 @@ impl Backups {
                 let Some((guild, due)) = ours(schedule).zip(schedule.next_at) else {
                     continue;
                 };
-                let due = due.timestamp();
-                let text = format!(
-                    "The backup of <t:{due}:f> is late: the service that makes backups does not \
-                     run. It is made as soon as that runs again."
-                );
-                if self.tell_one(guild, schedule, &text).await {
+                let due = format!("<t:{}:f>", due.timestamp());
+                let said = |language| text!(language, "schedule-late", due = due.as_str());
+                if self.tell_one(guild, schedule, said).await {
                     store.tell_late(schedule).await?;
                 }
             }
@@ -85,12 +84,19 @@ impl Backups {
     }
 
     /// Whether that is done with: told, or there is nobody who could be.
-    async fn tell_one(&self, guild: GuildId, schedule: &Schedule, text: &str) -> bool {
+    async fn tell_one(
+        &self,
+        guild: GuildId,
+        schedule: &Schedule,
+        said: impl Fn(Language) -> String,
+    ) -> bool {
         let Some(circle) = self.people.circle(guild) else {
             return false;
         };
-        let text = format!("{text}\n`/backups schedule list` shows `{}`.", schedule.id);
-        let embed = json!({"title": "Scheduled backups", "description": text,
+        let language = circle.language;
+        let see = text!(language, "schedule-see", id = schedule.id.to_string());
+        let text = format!("{}\n{see}", said(language));
+        let embed = json!({"title": text!(language, "schedule-title"), "description": text,
                            "color": colours::RED.0});
         let body = json!({"embeds": [embed], "allowed_mentions": {"parse": []}});
         if let Some(channel) = circle.alert_channel {

@@ -1,0 +1,121 @@
+# Sicherungen und Wiederherstellungen: /backups, Fortschritt, Pläne, Berichte und Zeitpläne.
+
+task-title = Stand des Auftrags
+task-state = { $icon } Auftrag: { $state }
+task-id = Auftrags-Id: { $id }
+task-pending = wartet
+task-running = läuft
+task-completed = fertig
+task-failed = gescheitert
+task-percent = { $bar } { $percent } %
+task-left = { $bar } { $percent } %, noch etwa { $time }
+time-seconds = { $count } s
+time-minutes = { $count } min
+time-hours = { $count } h
+task-saved = Gesichert: { $counts }
+saved-channels = { $count ->
+    [one] { $shown } Kanal
+   *[other] { $shown } Kanäle
+}
+saved-roles = { $count ->
+    [one] { $shown } Rolle
+   *[other] { $shown } Rollen
+}
+saved-messages = { $count ->
+    [one] { $shown } Nachricht
+   *[other] { $shown } Nachrichten
+}
+saved-attachments = { $count ->
+    [one] { $shown } Anhang
+   *[other] { $shown } Anhänge
+}
+saved-size = { $size } MB
+task-warnings = { $count ->
+    [one] { $count } Warnung, siehe Details
+   *[other] { $count } Warnungen, siehe Details
+}
+task-details = Details
+task-download = Herunterladen
+task-download-file = { $file } herunterladen
+task-download-plan = Plan herunterladen
+task-too-long = Diese Nachricht folgt dem Auftrag nicht mehr. `/backups list` zeigt, wie er ausging.
+task-restarting = Der Bot startet neu; der Auftrag geht weiter. `/backups list` zeigt, wie er ausging.
+task-gone = Diesen Auftrag gibt es auf diesem Server nicht mehr.
+task-no-log = Bisher ist nichts aufgeschrieben.
+backups-away = Der Dienst für Sicherungen ist gerade nicht da. Bitte versuche es in einer Minute noch einmal.
+
+backups-slash-create = Bitte benutze dafür den Slash-Befehl `/backups create`.
+backups-slash-restore = Bitte benutze dafür den Slash-Befehl `/backups restore`.
+backups-title = Sicherungen dieses Servers
+backups-none = Es gibt noch keine. `/backups create` macht die erste.
+backups-no-more = Mehr gibt es nicht.
+backups-page = Neueste zuerst, Seite { $page }.
+backups-line = { $icon } { $state } | erstellt { $at } ({ $since })
+backups-line-encrypted = { $icon } { $state } | erstellt { $at } ({ $since }) | verschlüsselt
+backups-unknown = { $what } ist nicht die Id einer Sicherung dieses Servers. `/backups list` zeigt sie.
+
+option-attachments = Anhänge gehören zu Nachrichten: Setze auch `messages` auf wahr.
+option-positive = `{ $option }` muss mindestens 1 sein.
+option-asset = { $what } ist kein Bild eines Servers. `backup_guild_assets` nimmt `icon`, `splash` und `banner`, durch Kommas getrennt, oder `none`.
+option-allocation = { $what } in `special_allocations` hat nicht die Form `Kanal=Zahl`.
+option-twice = { $channel } kommt in `special_allocations` zweimal vor.
+option-source = Gib entweder `backup_id` an, das `/backups list` zeigt, oder `backup_file`.
+option-mention = { $what } in `{ $option }` ist weder eine Id noch eine Erwähnung.
+option-part = { $what } ist kein Teil eines Servers. `parts` nimmt { $parts }.
+
+delete-title = Eine Sicherung löschen
+delete-backup = Die Sicherung vom { $at } wäre für immer weg.
+delete-report = Die Sicherheitskopie der Wiederherstellung vom { $at } und ihr Bericht, ohne die sie nicht rückgängig zu machen ist, wären für immer weg.
+delete-running = Diese Sicherung wird noch gemacht. Warte, bis sie fertig ist.
+delete-yes = Löschen
+delete-no = Behalten
+delete-kept = Sie bleibt.
+delete-done = Sicherung { $id } ist gelöscht.
+delete-refused = Nicht gelöscht: { $why }.
+
+restore-title = Wiederherstellen
+restore-plan-title = Wiederherstellen: der Plan
+restore-impossible = Das lässt sich nicht wiederherstellen: { $why }.
+restore-other-plan = Das ist nicht der Plan, den du dir angesehen hast ({ $hash }): Der Server hat sich inzwischen geändert. Nichts wird wiederhergestellt.
+restore-ask = Bisher ist nichts geändert. *Wiederherstellen* fragt nach dem Namen des Servers; zuerst wird eine Sicherheitskopie gemacht.
+restore-yes = Wiederherstellen
+restore-no = Abbrechen
+restore-form = Diesen Server wiederherstellen
+restore-type = Tippe { $server }
+restore-wrong-name = Das ist nicht der Name des Servers: Er heißt { $server }. Nichts wird wiederhergestellt.
+restore-nothing = Nichts wird wiederhergestellt.
+restore-too-old = Der Plan ist zu alt. Benutze `/backups restore` noch einmal.
+restore-begun = Die Wiederherstellung hat begonnen.
+restore-begun-task = Die Wiederherstellung hat begonnen: Auftrag `{ $task }`.
+restore-already = Die Wiederherstellung hat schon begonnen.
+restore-refused = Nicht wiederhergestellt: { $why }
+restore-guarded = Inzwischen sind gesicherte Vorgänge an, also müssen andere zustimmen. Benutze `/backups restore` noch einmal: Sie werden gefragt.
+restore-cancelled = Der Auftrag wurde abgebrochen oder nach langer Zeit aufgegeben.
+plan-make = { $kind }: { $count } anlegen
+plan-change = { $kind }: { $count } ändern
+plan-delete = { $kind }: { $count } löschen
+plan-permissions = { $kind }: Rechte von { $count }
+plan-order = { $kind }: { $count } ordnen
+
+schedule-title = Geplante Sicherungen
+schedule-stored = Der Zeitplan ist gespeichert.
+schedule-told = Wenn eine scheitert oder sich verspätet, steht es dort, wohin Alarme gehen: `/protection alerts`. Geplante Sicherungen haben kein Passwort.
+schedule-none = Es gibt keine. `/backups schedule add` legt eine an.
+schedule-unknown = { $what } ist nicht die Id eines Zeitplans dieses Servers. `/backups schedule list` zeigt sie.
+schedule-removed = `{ $id }` ist entfernt. Die Sicherungen daraus bleiben.
+schedule-line = `{ $cron }` UTC, { $next }, behält { $keeps }
+schedule-next = das nächste Mal { $at } ({ $when })
+schedule-never = nie wieder
+schedule-keeps-all = alle
+schedule-keeps-newest = die neuesten { $count }
+schedule-keeps-days = { $days ->
+    [one] { $days } Tag lang
+   *[other] { $days } Tage lang
+}
+schedule-keeps-both = die neuesten { $count }, höchstens { $days ->
+    [one] { $days } Tag
+   *[other] { $days } Tage
+}
+schedule-failed = Eine geplante Sicherung wurde nicht gemacht: { $why }.
+schedule-late = Die Sicherung vom { $due } ist verspätet: Der Dienst für Sicherungen läuft nicht. Sie wird gemacht, sobald er wieder läuft.
+schedule-see = `/backups schedule list` zeigt `{ $id }`.

@@ -1,0 +1,63 @@
+# Anfragen, denen eine zweite Vertrauensperson zustimmen muss.
+
+guarded-title = Gesicherte Vorgänge
+guarded-off = Gesicherte Vorgänge sind **aus**: Wer etwas darf, tut es allein. Der Eigentümer schaltet sie mit `/guarded set` an.
+guarded-on = Gesicherte Vorgänge sind **an**. Eine Wiederherstellung, schwächerer Schutz und Vertrauen in jemanden brauchen zwei Vertrauenspersonen innerhalb von { $minutes } Minuten, oder den Eigentümer allein nach { $hours } Stunden.
+guarded-people = Die Vertrauenspersonen: { $people }. Nur Menschen; Rollen und Bots zählen hier nicht.
+guarded-people-more = { $people } und { $more } weitere
+guarded-alone = Sonst wird niemandem namentlich vertraut: Nenne Leute mit `/protection trust`, oder der Eigentümer wartet jedes Mal 24 Stunden.
+guarded-not-yours = Das sehen nur der Eigentümer, seine Vertrauenspersonen und Administratoren.
+guarded-nothing-waits = Nichts wartet auf jemanden.
+guarded-newest = Die neuesten { $shown }; { $more } weitere warten.
+guarded-set-on = Gesicherte Vorgänge sind an.
+guarded-set-off = Gesicherte Vorgänge sind aus.
+
+guarded-agree = Zustimmen
+guarded-refuse = Ablehnen
+guarded-withdraw = Zurückziehen
+guarded-numbered = { $label } { $number }
+guarded-open = Eine zweite Person muss zustimmen: { $name }
+guarded-running = Zugestimmt: { $name }
+guarded-done = Zugestimmt und getan: { $name }
+guarded-failed = Zugestimmt, aber nicht getan: { $name }
+guarded-refused = Abgelehnt: { $name }
+guarded-withdrawn = Zurückgezogen: { $name }
+guarded-expired = Niemand sonst hat rechtzeitig zugestimmt: { $name }
+guarded-asked-by = Angefragt von { $who } { $when }.
+guarded-more = - und **{ $more } weitere**: siehe die Datei
+guarded-agreed-by = { $who } hat { $when } zugestimmt.
+guarded-refused-by = { $who } hat { $when } abgelehnt.
+guarded-withdrawn-by = { $who } hat es { $when } zurückgezogen.
+guarded-answered-by = { $who } hat { $when } geantwortet.
+guarded-two-or-alone = Zwei Vertrauenspersonen innerhalb von { $minutes } Minuten genügen, oder der Eigentümer allein, wenn er nach { $from } noch einmal zustimmt. Offen bis { $until }.
+guarded-one-or-alone = Eine weitere Vertrauensperson innerhalb von { $minutes } Minuten genügt, oder der Eigentümer allein, wenn er nach { $from } noch einmal zustimmt. Offen bis { $until }.
+guarded-two = Zwei Personen, denen der Eigentümer vertraut, müssen innerhalb von { $minutes } Minuten zustimmen. Offen bis { $until }.
+guarded-one = Eine weitere Vertrauensperson muss zustimmen. Offen bis { $until }.
+guarded-agreed = Zugestimmt.
+guarded-told-head = { $who } bittet darum auf **{ $server }**:
+guarded-told-there = Antworte in { $channel }.
+guarded-told-command = Antworte dort mit `/guarded pending`.
+
+guarded-too-many = Es warten schon zu viele Anfragen auf eine Antwort: `/guarded pending` zeigt sie. Zieh welche zurück.
+guarded-gone = Eine solche Anfrage gibt es auf diesem Server nicht.
+guarded-over = Das ist schon entschieden.
+guarded-too-late = Die Zeit dafür ist vorbei. Frag noch einmal.
+guarded-not-trusted = Das entscheiden nur der Eigentümer und alle, denen er namentlich vertraut: `/protection trust`.
+guarded-not-theirs = Zurückziehen können es nur, wer gefragt hat, und der Eigentümer.
+guarded-nothing-done = Es wird nichts getan.
+guarded-noted-agree = Notiert: Du stimmst zu. Es wartet noch auf jemand anderen.
+guarded-noted-refuse = Notiert: Du stimmst nicht zu.
+guarded-soon = Zugestimmt. Es wird bald ausgeführt.
+guarded-later = Zugestimmt. Es wird ausgeführt, sobald das geht.
+guarded-where = in { $channel }
+guarded-where-command = mit `/guarded pending`
+guarded-ask-one = Eine weitere Vertrauensperson muss zustimmen, { $place }, offen bis { $until }. Bisher ist nichts getan.
+guarded-ask-two = Zwei Personen, denen der Eigentümer vertraut, müssen zustimmen, { $place }, offen bis { $until }. Bisher ist nichts getan.
+guarded-ask-owner = Eine weitere Vertrauensperson muss zustimmen, { $place }, offen bis { $until }. Als Eigentümer kannst du auch nach 24 Stunden allein noch einmal zustimmen. Bisher ist nichts getan.
+guarded-asked-already = Darum wurde schon gebeten; es wartet auf Antworten { $place }.
+
+guarded-name-settings = Schutz schwächen
+guarded-name-restore = Sicherung wiederherstellen
+guarded-unreadable = Was vereinbart wurde, ist nicht lesbar.
+guarded-settings-done = Die Einstellungen sind geändert.
+guarded-settings-changed = Nicht getan: Die Einstellungen sind nicht mehr, wie sie waren, als es gezeigt wurde. Frag noch einmal.

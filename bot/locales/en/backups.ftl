@@ -1,0 +1,121 @@
+# Backups and restores: /backups, progress, plans, reports and schedules.
+
+task-title = Task status
+task-state = { $icon } Task state: { $state }
+task-id = Task ID: { $id }
+task-pending = pending
+task-running = running
+task-completed = completed
+task-failed = failed
+task-percent = { $bar } { $percent } %
+task-left = { $bar } { $percent } %, about { $time } left
+time-seconds = { $count } s
+time-minutes = { $count } min
+time-hours = { $count } h
+task-saved = Saved: { $counts }
+saved-channels = { $count ->
+    [one] { $shown } channel
+   *[other] { $shown } channels
+}
+saved-roles = { $count ->
+    [one] { $shown } role
+   *[other] { $shown } roles
+}
+saved-messages = { $count ->
+    [one] { $shown } message
+   *[other] { $shown } messages
+}
+saved-attachments = { $count ->
+    [one] { $shown } attachment
+   *[other] { $shown } attachments
+}
+saved-size = { $size } MB
+task-warnings = { $count ->
+    [one] { $count } warning, see Details
+   *[other] { $count } warnings, see Details
+}
+task-details = Details
+task-download = Download
+task-download-file = Download { $file }
+task-download-plan = Download the plan
+task-too-long = This message no longer follows the task. `/backups list` shows how it ended.
+task-restarting = The bot restarts; the task goes on. `/backups list` shows how it ended.
+task-gone = There is no such task in this server any more.
+task-no-log = Nothing is written down so far.
+backups-away = The service that runs backups is not available right now. Please try again in a minute.
+
+backups-slash-create = Please run this as the slash command `/backups create`.
+backups-slash-restore = Please run this as the slash command `/backups restore`.
+backups-title = Backups of this server
+backups-none = There are none yet. `/backups create` makes the first one.
+backups-no-more = There are no more.
+backups-page = Newest first, page { $page }.
+backups-line = { $icon } { $state } | created { $at } ({ $since })
+backups-line-encrypted = { $icon } { $state } | created { $at } ({ $since }) | encrypted
+backups-unknown = { $what } is not the id of a backup of this server. `/backups list` shows them.
+
+option-attachments = Attachments belong to messages: set `messages` to true as well.
+option-positive = `{ $option }` has to be at least 1.
+option-asset = { $what } is no image of a server. `backup_guild_assets` takes `icon`, `splash` and `banner`, separated by commas, or `none`.
+option-allocation = { $what } in `special_allocations` is not of the form `channel=number`.
+option-twice = { $channel } occurs twice in `special_allocations`.
+option-source = Give either `backup_id`, which `/backups list` shows, or `backup_file`.
+option-mention = { $what } in `{ $option }` is neither an id nor a mention.
+option-part = { $what } is no part of a server. `parts` takes { $parts }.
+
+delete-title = Delete a backup
+delete-backup = The backup of { $at } would be gone for good.
+delete-report = The restore's safety backup and its report, without which it cannot be undone, of { $at } would be gone for good.
+delete-running = That backup is still being made. Wait until it has ended.
+delete-yes = Delete
+delete-no = Keep
+delete-kept = It is kept.
+delete-done = Backup { $id } is deleted.
+delete-refused = Not deleted: { $why }.
+
+restore-title = Restore
+restore-plan-title = Restore: the plan
+restore-impossible = It cannot be restored: { $why }.
+restore-other-plan = This is not the plan that you have looked at ({ $hash }): the server changed meanwhile. Nothing is restored.
+restore-ask = Nothing is changed so far. *Restore* asks for the server's name; a safety backup is made first.
+restore-yes = Restore
+restore-no = Cancel
+restore-form = Put this server back
+restore-type = Type { $server }
+restore-wrong-name = That is not the server's name, which is { $server }. Nothing is restored.
+restore-nothing = Nothing is restored.
+restore-too-old = The plan is too old. Run `/backups restore` again.
+restore-begun = The restore has begun.
+restore-begun-task = The restore has begun: task `{ $task }`.
+restore-already = The restore has begun already.
+restore-refused = Not restored: { $why }
+restore-guarded = guarded operations are on by now, so others have to agree. Run `/backups restore` again: they are asked.
+restore-cancelled = it was cancelled, or given up after a long time.
+plan-make = { $kind }: make { $count }
+plan-change = { $kind }: change { $count }
+plan-delete = { $kind }: delete { $count }
+plan-permissions = { $kind }: permissions of { $count }
+plan-order = { $kind }: order { $count }
+
+schedule-title = Scheduled backups
+schedule-stored = It is stored.
+schedule-told = When one fails or is late, it is told where alerts go: `/protection alerts`. Scheduled backups have no password.
+schedule-none = There are none. `/backups schedule add` makes one.
+schedule-unknown = { $what } is not the id of a schedule of this server. `/backups schedule list` shows them.
+schedule-removed = `{ $id }` is removed. The backups that it made stay.
+schedule-line = `{ $cron }` UTC, { $next }, keeps { $keeps }
+schedule-next = next { $at } ({ $when })
+schedule-never = never again
+schedule-keeps-all = all
+schedule-keeps-newest = the newest { $count }
+schedule-keeps-days = { $days ->
+    [one] { $days } day
+   *[other] { $days } days
+}
+schedule-keeps-both = the newest { $count }, at most { $days ->
+    [one] { $days } day
+   *[other] { $days } days
+}
+schedule-failed = A scheduled backup was not made: { $why }.
+schedule-late = The backup of { $due } is late: the service that makes backups does not run. It is made as soon as that runs again.
+schedule-see = `/backups schedule list` shows `{ $id }`.

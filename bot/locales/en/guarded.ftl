@@ -1,0 +1,63 @@
+# Requests that a second trusted person has to agree to.
+
+guarded-title = Guarded operations
+guarded-off = Guarded operations are **off**: whoever may do something does it alone. The owner turns them on with `/guarded set`.
+guarded-on = Guarded operations are **on**. A restore, weaker protection and trust in somebody need two trusted people within { $minutes } minutes, or the owner alone after { $hours } hours.
+guarded-people = The trusted set: { $people }. People only; roles and bots do not count here.
+guarded-people-more = { $people } and { $more } more
+guarded-alone = Nobody else is trusted by name: name people with `/protection trust`, or the owner waits 24 hours each time.
+guarded-not-yours = Only the owner, the people they trust and administrators see this.
+guarded-nothing-waits = Nothing waits for anybody.
+guarded-newest = The newest { $shown }; { $more } more wait.
+guarded-set-on = Guarded operations are on.
+guarded-set-off = Guarded operations are off.
+
+guarded-agree = Agree
+guarded-refuse = Refuse
+guarded-withdraw = Withdraw
+guarded-numbered = { $label } { $number }
+guarded-open = A second person has to agree: { $name }
+guarded-running = Agreed: { $name }
+guarded-done = Agreed and done: { $name }
+guarded-failed = Agreed, but not done: { $name }
+guarded-refused = Refused: { $name }
+guarded-withdrawn = Withdrawn: { $name }
+guarded-expired = Nobody else agreed in time: { $name }
+guarded-asked-by = Asked for by { $who } { $when }.
+guarded-more = - and **{ $more } more**: see the file
+guarded-agreed-by = { $who } agreed { $when }.
+guarded-refused-by = { $who } refused { $when }.
+guarded-withdrawn-by = { $who } took it back { $when }.
+guarded-answered-by = { $who } answered { $when }.
+guarded-two-or-alone = Two trusted people within { $minutes } minutes is enough, or the owner alone who agrees again after { $from }. Open until { $until }.
+guarded-one-or-alone = One more trusted person within { $minutes } minutes is enough, or the owner alone who agrees again after { $from }. Open until { $until }.
+guarded-two = Two people whom the owner trusts have to agree within { $minutes } minutes. Open until { $until }.
+guarded-one = One more trusted person has to agree. Open until { $until }.
+guarded-agreed = Agreed.
+guarded-told-head = { $who } asks for it in **{ $server }**:
+guarded-told-there = Answer in { $channel }.
+guarded-told-command = Answer there with `/guarded pending`.
+
+guarded-too-many = Too many requests wait for an answer already: `/guarded pending` shows them. Withdraw some.
+guarded-gone = There is no such request in this server.
+guarded-over = That is decided already.
+guarded-too-late = Its time is over. Ask again.
+guarded-not-trusted = Only the owner and the people they trust by name decide that: `/protection trust`.
+guarded-not-theirs = Only whoever asked and the owner can withdraw it.
+guarded-nothing-done = Nothing is done.
+guarded-noted-agree = Noted: you agree. It still waits for somebody else.
+guarded-noted-refuse = Noted: you do not agree.
+guarded-soon = Agreed. It is carried out soon.
+guarded-later = Agreed. It is carried out as soon as that is possible.
+guarded-where = in { $channel }
+guarded-where-command = with `/guarded pending`
+guarded-ask-one = One more trusted person has to agree { $place }, open until { $until }. Nothing is done so far.
+guarded-ask-two = Two people whom the owner trusts have to agree { $place }, open until { $until }. Nothing is done so far.
+guarded-ask-owner = One more trusted person has to agree { $place }, open until { $until }. As the owner you can also agree again after 24 hours, alone. Nothing is done so far.
+guarded-asked-already = That was asked for already and waits for answers { $place }.
+
+guarded-name-settings = Weaken protection
+guarded-name-restore = Restore a backup
+guarded-unreadable = What was agreed to cannot be read.
+guarded-settings-done = The settings are changed.
+guarded-settings-changed = Not done: the settings are not any more what they were when it was shown. Ask again.
