@@ -2,11 +2,18 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use http::StatusCode;
 use serde_json::{Value, json};
-use splashtail_sandbox_world::faults::{Action, ActiveRule, Rule};
+use splashtail_sandbox_world::faults::{Action, ActiveRule, Rule, TooMany};
 use splashtail_sandbox_world::world::Id;
 
 use super::{Answer, Body, Control, Ctl, Failure, id};
+
+impl From<TooMany> for Failure {
+    fn from(error: TooMany) -> Self {
+        Self::new(StatusCode::CONFLICT, "too_many_faults", error.to_string())
+    }
+}
 
 pub(super) async fn faults(State(control): Ctl) -> Json<Vec<ActiveRule>> {
     Json(control.edge.sandbox.faults.list())
@@ -25,8 +32,8 @@ pub(super) async fn add_fault(State(control): Ctl, Body(rule): Body<Rule>) -> An
         }
     }
     let detail = serde_json::to_value(&rule).unwrap_or_default();
+    let number = edge.sandbox.faults.add(rule.clone())?;
     control.note("fault", detail);
-    let number = edge.sandbox.faults.add(rule.clone());
     if rule.strikes_at_once() {
         edge.gateway.strike(number, &rule);
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
-use splashtail_sandbox_world::faults::Action;
+use splashtail_sandbox_world::faults::{Action, later};
 use splashtail_sandbox_world::journal::{Caller, Record};
 use splashtail_sandbox_world::rest::limits::{Stand, hash};
 use splashtail_sandbox_world::rest::{Actor, Request, bucket_of, find_route, public_path, routes};
@@ -80,6 +80,8 @@ pub(super) async fn handle(
     let target = Target::of(path);
     let struck = strikes(&edge, &parts, &target);
     let mut spoil = Vec::new();
+    let mut late_ms = 0;
+    let mut refusal = None;
     for action in struck {
         match action {
             Action::Status {
@@ -97,18 +99,23 @@ pub(super) async fn handle(
                     let headers = answer.headers_mut();
                     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 }
-                note(&edge, &parts, answer.status());
-                return Ok(answer);
+                refusal = Some(answer);
+                break;
             }
             Action::BlockIp => {
-                note(&edge, &parts, StatusCode::FORBIDDEN);
-                return Ok(blocked().map(Body::from));
+                refusal = Some(blocked().map(Body::from));
+                break;
             }
-            Action::Latency { ms } => {
-                sleep(&edge.sandbox.clock, Duration::from_millis(ms)).await;
-            }
+            Action::Latency { ms } => late_ms = later(late_ms, ms),
             other => spoil.push(other),
         }
+    }
+    if late_ms > 0 {
+        sleep(&edge.sandbox.clock, Duration::from_millis(late_ms)).await;
+    }
+    if let Some(answer) = refusal {
+        note(&edge, &parts, answer.status());
+        return Ok(answer);
     }
     let kind = parts.headers.get(header::CONTENT_TYPE);
     let limit = match kind.map(HeaderValue::as_bytes) {

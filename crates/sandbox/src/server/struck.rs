@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use splashtail_sandbox_world::Sandbox;
-use splashtail_sandbox_world::faults::{Action, Facts};
+use splashtail_sandbox_world::faults::{Action, Facts, later};
 use splashtail_sandbox_world::journal::Caller;
 use splashtail_sandbox_world::rest::limits::Stand;
 use splashtail_sandbox_world::rest::{Actor, Request, Response, VIA, find_route};
@@ -50,22 +50,29 @@ impl Struck {
                     ..
                 } => {
                     let answer = injected(status, scope.as_deref(), retry_after, html, body, None);
-                    struck.answer = Some(spoken(answer, caller));
-                    return struck;
+                    return Self::answered(struck.late_ms, spoken(answer, caller));
                 }
                 Action::BlockIp => {
-                    struck.answer = Some(spoken(blocked(), caller));
-                    return struck;
+                    return Self::answered(struck.late_ms, spoken(blocked(), caller));
                 }
-                Action::Latency { ms } => struck.late_ms = struck.late_ms.saturating_add(ms),
+                Action::Latency { ms } => struck.late_ms = later(struck.late_ms, ms),
                 Action::Hang => (struck.kept_back, struck.hangs) = (true, true),
                 Action::Reset | Action::Truncate => struck.kept_back = true,
                 _ => {}
             }
         }
         let slow = sandbox.slowness(&request.method, &request.path);
-        struck.late_ms = struck.late_ms.saturating_add(slow);
+        struck.late_ms = later(struck.late_ms, slow);
         struck
+    }
+
+    /// The answer arrives, whatever other rules would have done to that of the request.
+    fn answered(late_ms: u64, answer: Response) -> Self {
+        Self {
+            late_ms,
+            answer: Some(answer),
+            ..Self::default()
+        }
     }
 }
 

@@ -503,6 +503,92 @@ async fn a_delay_lasts_a_day_at_most() {
 }
 
 #[tokio::test]
+async fn latencies_add_up_to_a_day_at_most() {
+    let b = bench().await;
+    for _ in 0..3 {
+        fault(
+            &b,
+            json!({"action": {"type": "latency", "ms": MAX_LATE_MS}}),
+        )
+        .await;
+    }
+    let guild = small::GUILDS[0];
+    let request = b.bot("GET", &format!("/guilds/{guild}")).send();
+    let act = splashtail_sandbox::control::types::Act {
+        guild_id: Some(guild.to_string()),
+        body: json!({"name": "Renamed"}),
+        ..Default::default()
+    };
+    let ctl = b.running.client().unwrap();
+    let owner = small::OWNER.to_string();
+    let answers = async { tokio::join!(request, ctl.act(&owner, "edit_guild", &act)) };
+    tokio::pin!(answers);
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut answers).await;
+    assert!(early.is_err(), "the clock stands still");
+    b.clock.advance(Duration::from_millis(MAX_LATE_MS));
+    let (read, renamed) = answers.await;
+    assert_eq!(read.unwrap().status(), 200);
+    assert_eq!(renamed.unwrap().results[0].status, 200);
+}
+
+#[tokio::test]
+async fn rules_out_of_bounds_are_refused_with_a_message() {
+    let b = bench().await;
+    let url = b.running.control.join("/ctl/faults").unwrap();
+    for (action, says) in [
+        (
+            json!({"type": "status", "status": 429, "header_retry_after": u64::MAX}),
+            "`header_retry_after` lies between 0 and 86400 seconds, a day",
+        ),
+        (
+            json!({"type": "status", "status": 429, "body": {"retry_after": 1e18}}),
+            "`body.retry_after` lies between 0 and 86400 seconds, a day",
+        ),
+        (
+            json!({"type": "bucket", "name": "a b"}),
+            "`name` has 1 to 100 letters, digits, `-` or `_`",
+        ),
+    ] {
+        let rule = json!({"action": action});
+        let refused = b.http.post(url.clone()).json(&rule).send().await.unwrap();
+        assert_eq!(refused.status(), 400, "{says}");
+        let body: Value = refused.json().await.unwrap();
+        assert_eq!(
+            (&body["code"], &body["message"]),
+            (&json!("bad_request"), &json!(says))
+        );
+    }
+    assert!(
+        b.running
+            .client()
+            .unwrap()
+            .faults()
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// A rule that answers is heard, whatever a rule before it does to answers.
+#[tokio::test]
+async fn an_injected_answer_is_heard_by_people_as_over_the_network() {
+    let b = bench().await;
+    fault(&b, json!({"action": {"type": "hang"}})).await;
+    fault(&b, json!({"action": {"type": "status", "status": 503}})).await;
+    let read = b.bot("GET", "/gateway").send().await.unwrap();
+    assert_eq!(read.status(), 503);
+    let act = splashtail_sandbox::control::types::Act {
+        guild_id: Some(small::GUILDS[0].to_string()),
+        body: json!({"name": "Renamed"}),
+        ..Default::default()
+    };
+    let ctl = b.running.client().unwrap();
+    let owner = small::OWNER.to_string();
+    let renamed = ctl.act(&owner, "edit_guild", &act).await.unwrap();
+    assert_eq!(renamed.results[0].status, 503);
+}
+
+#[tokio::test]
 async fn events_that_fall_due_together_keep_their_order() {
     let b = bench().await;
     let channel = b.channel().await;

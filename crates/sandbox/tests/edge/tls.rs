@@ -157,7 +157,7 @@ async fn a_handshake_can_be_refused_encrypted() {
     let rule: Rule =
         serde_json::from_value(json!({"action": {"type": "gw_refuse", "status": 503}, "times": 1}))
             .unwrap();
-    s.edge.sandbox.faults.add(rule);
+    s.edge.sandbox.faults.add(rule).unwrap();
     let Err(Error::Http(refused)) = s.connect(&s.addresses.gateway).await else {
         panic!("it was not refused over HTTP");
     };

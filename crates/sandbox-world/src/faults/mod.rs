@@ -1,0 +1,281 @@
+//! Injected misbehaviour: rules that match requests, sessions or events and say what goes wrong.
+//!
+//! A rule with a probability draws from the seed, its own number and its hit count, so the same
+//! script meets the same faults.
+
+mod check;
+mod rule;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+pub use check::{MAX_LATE_MS, MAX_WAIT, RuleError, later};
+pub use rule::{Action, Facts, Match, Rule};
+
+use rule::{HELLO, Kind};
+
+/// A rule in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActiveRule {
+    pub id: u64,
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// Times it matched.
+    pub matched: u64,
+    /// Times it struck.
+    pub struck: u64,
+}
+
+impl ActiveRule {
+    /// Counts a match and draws whether it strikes; `false` once it is spent.
+    fn hit(&mut self, seed: u64) -> bool {
+        if self.rule.times.is_some_and(|t| self.struck >= u64::from(t)) {
+            return false;
+        }
+        self.matched += 1;
+        let strikes = draw(seed, self.id, self.matched) < self.rule.probability;
+        self.struck += u64::from(strikes);
+        strikes
+    }
+}
+
+/// Rules that can be in force at a time.
+pub const MAX_RULES: usize = 1000;
+
+/// [`MAX_RULES`] are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{MAX_RULES} rules are in force; delete some first")]
+pub struct TooMany;
+
+/// All rules in force, in the order they were given.
+#[derive(Debug)]
+pub struct Faults {
+    seed: AtomicU64,
+    rules: Mutex<(u64, Vec<ActiveRule>)>,
+}
+
+impl Faults {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed: seed.into(),
+            rules: Mutex::default(),
+        }
+    }
+
+    fn rules(&self) -> MutexGuard<'_, (u64, Vec<ActiveRule>)> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Installs a rule; returns its id.
+    ///
+    /// # Errors
+    /// There are as many as there can be.
+    pub fn add(&self, rule: Rule) -> Result<u64, TooMany> {
+        let mut rules = self.rules();
+        if rules.1.len() >= MAX_RULES {
+            return Err(TooMany);
+        }
+        rules.0 += 1;
+        let id = rules.0;
+        rules.1.push(ActiveRule {
+            id,
+            rule,
+            matched: 0,
+            struck: 0,
+        });
+        Ok(id)
+    }
+
+    /// Removes a rule; `None` when there is no such rule.
+    pub fn remove(&self, id: u64) -> Option<ActiveRule> {
+        let mut rules = self.rules();
+        let at = rules.1.iter().position(|r| r.id == id)?;
+        Some(rules.1.remove(at))
+    }
+
+    /// Removes every rule, as when a world is loaded with this seed.
+    pub fn restart(&self, seed: u64) {
+        self.seed.store(seed, Ordering::Relaxed);
+        self.clear();
+    }
+
+    /// Removes every rule and starts numbering at 1 again.
+    pub fn clear(&self) {
+        *self.rules() = (0, Vec::new());
+    }
+
+    /// Whether a rule that strikes at once does strike what it matches.
+    pub fn hit(&self, id: u64) -> bool {
+        let seed = self.seed.load(Ordering::Relaxed);
+        let mut rules = self.rules();
+        let rule = rules.1.iter_mut().find(|r| r.id == id);
+        rule.is_some_and(|rule| rule.hit(seed))
+    }
+
+    /// Whether no rule is in force.
+    pub fn is_empty(&self) -> bool {
+        self.rules().1.is_empty()
+    }
+
+    pub fn list(&self) -> Vec<ActiveRule> {
+        self.rules().1.clone()
+    }
+
+    /// Every action that strikes this request, in order.
+    pub fn on_request(&self, facts: &Facts<'_>) -> Vec<Action> {
+        self.strike(facts, |rule| rule.action.kind() == Kind::Request)
+    }
+
+    /// Every action that strikes this dispatch, in order.
+    pub fn on_event(&self, facts: &Facts<'_>) -> Vec<Action> {
+        self.strike(facts, |rule| rule.action.kind() == Kind::Event)
+    }
+
+    /// What happens to an audit entry that is being written: how many milliseconds late it
+    /// appears, `None` when it never does.
+    pub fn on_audit_entry(&self, guild: &str) -> Option<u64> {
+        let facts = Facts {
+            guild: Some(guild),
+            event: "GUILD_AUDIT_LOG_ENTRY_CREATE",
+            ..Facts::default()
+        };
+        let struck = self.strike(&facts, |rule| rule.action.kind() == Kind::Audit);
+        struck.iter().try_fold(0_u64, |late, action| match action {
+            Action::AuditDelay { ms } => Some(later(late, *ms)),
+            _ => None,
+        })
+    }
+
+    /// The status that refuses a handshake now, if one does.
+    pub fn on_handshake(&self) -> Option<u16> {
+        let struck = self.strike(&Facts::default(), |rule| {
+            rule.action.kind() == Kind::Handshake
+        });
+        struck.iter().find_map(|action| match action {
+            Action::GwRefuse { status } => Some(*status),
+            _ => None,
+        })
+    }
+
+    /// Every action that strikes a connection as it opens: rules of the gateway kind that match
+    /// the event `HELLO`.
+    pub fn on_connect(&self) -> Vec<Action> {
+        let facts = Facts {
+            event: HELLO,
+            ..Facts::default()
+        };
+        self.strike(&facts, |rule| {
+            rule.action.kind() == Kind::Session && !rule.strikes_at_once()
+        })
+    }
+
+    fn strike(&self, facts: &Facts<'_>, wanted: impl Fn(&Rule) -> bool) -> Vec<Action> {
+        let mut rules = self.rules();
+        if rules.1.is_empty() {
+            return Vec::new();
+        }
+        let seed = self.seed.load(Ordering::Relaxed);
+        let mut struck = Vec::new();
+        for rule in &mut rules.1 {
+            let applies = wanted(&rule.rule) && rule.rule.matches.applies(facts);
+            if applies && rule.hit(seed) {
+                struck.push(rule.rule.action.clone());
+            }
+        }
+        struck
+    }
+}
+
+/// Uniform in `0..1` (splitmix64).
+pub(crate) fn draw(seed: u64, rule: u64, hit: u64) -> f64 {
+    let mut z = seed ^ rule.rotate_left(32) ^ hit.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^= z >> 31;
+    (z >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(json: serde_json::Value) -> Rule {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn rules_in_force_are_bounded() {
+        let faults = Faults::new(1);
+        let hang = rule(serde_json::json!({"action": {"type": "hang"}}));
+        for n in 1..=MAX_RULES as u64 {
+            assert_eq!(faults.add(hang.clone()), Ok(n));
+        }
+        assert_eq!(faults.add(hang.clone()), Err(TooMany));
+        faults.remove(1);
+        assert!(faults.add(hang).is_ok());
+    }
+
+    #[test]
+    fn audit_entries_are_a_day_late_at_most() {
+        let faults = Faults::new(1);
+        for _ in 0..2 {
+            let late = serde_json::json!({"action": {"type": "audit_delay", "ms": MAX_LATE_MS}});
+            faults.add(rule(late)).unwrap();
+        }
+        assert_eq!(faults.on_audit_entry("1"), Some(MAX_LATE_MS));
+    }
+
+    #[test]
+    fn a_rule_strikes_as_often_as_it_says() {
+        let faults = Faults::new(1);
+        faults
+            .add(rule(serde_json::json!({
+            "match": {"method": "post", "route": "/channels/{channel_id}/messages"},
+            "action": {"type": "status", "status": 503, "html": true}, "times": 2})))
+            .unwrap();
+        let facts = Facts {
+            method: "POST",
+            route: "/channels/{channel_id}/messages",
+            ..Facts::default()
+        };
+        assert!(
+            faults
+                .on_request(&Facts {
+                    method: "GET",
+                    ..facts
+                })
+                .is_empty()
+        );
+        assert_eq!(faults.on_request(&facts).len(), 1);
+        assert_eq!(faults.on_request(&facts).len(), 1);
+        assert!(faults.on_request(&facts).is_empty(), "spent");
+    }
+
+    #[test]
+    fn probability_is_reproducible() {
+        let run = || {
+            let faults = Faults::new(7);
+            faults
+                .add(rule(
+                    serde_json::json!({"action": {"type": "gw_lose"}, "probability": 0.5}),
+                ))
+                .unwrap();
+            (0..1000)
+                .map(|_| {
+                    faults
+                        .on_event(&Facts {
+                            event: "MESSAGE_CREATE",
+                            ..Facts::default()
+                        })
+                        .len()
+                })
+                .collect::<Vec<_>>()
+        };
+        let struck: usize = run().iter().sum();
+        assert!((400..600).contains(&struck), "{struck}");
+        assert_eq!(run(), run());
+    }
+}
