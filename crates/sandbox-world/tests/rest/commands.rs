@@ -154,7 +154,44 @@ fn commands_have_limits() {
             json!({"type": 3, "name": format!("o{i}"), "description": "d", "choices": all})
         })
         .collect();
+    // Each text counts in its longest language (discord-api-docs#5343): 130 + 2 × the longer text.
+    let spoken = |count: usize, de: usize, fr: usize| -> Value {
+        let option = |n: usize| {
+            let names = json!({"de": "n".repeat(30)});
+            let texts = json!({"de": "d".repeat(de), "fr": "f".repeat(fr)});
+            json!({"type": 3, "name": format!("o{n}"), "description": "d",
+                "name_localizations": names, "description_localizations": texts,
+                "choices": [{"name": "c", "value": "v".repeat(100), "name_localizations": texts}]})
+        };
+        (0..count).map(option).collect()
+    };
     let rows = [
+        (
+            "8,005 characters in the longest languages",
+            command(json!({"name": "four", "options": spoken(25, 95, 90)})),
+            false,
+        ),
+        (
+            "7,955 characters in the longest languages, and more in all",
+            command(json!({"name": "four", "options": spoken(25, 94, 94)})),
+            true,
+        ),
+        (
+            "8,000 characters with a translated description",
+            command(
+                json!({"name": "four", "description_localizations": {"de": "d".repeat(46)},
+                "options": spoken(25, 94, 94)}),
+            ),
+            true,
+        ),
+        (
+            "8,001 characters with a translated description",
+            command(
+                json!({"name": "four", "description_localizations": {"de": "d".repeat(47)},
+                "options": spoken(25, 94, 94)}),
+            ),
+            false,
+        ),
         (
             "a name of 32",
             command(json!({"name": "x".repeat(32)})),

@@ -12,7 +12,7 @@ use crate::rest::form::{Form, LOCALES, listed};
 use crate::world::permissions as perm;
 use crate::world::{Audit, Change, Command, CommandPermission, Id, action, intent};
 
-/// Characters of names, descriptions and values of one command.
+/// Characters of names, descriptions and values of one command, each in its longest language.
 const MAX_TOTAL: usize = 8000;
 /// New commands a scope may get in a day.
 const MAX_CREATES: u32 = 200;
@@ -228,9 +228,13 @@ fn read(form: &mut Form<'_>, command: &mut Command, fresh: bool) {
     if form.has("options") {
         command.options = options(form, 0);
     }
-    let total = characters(
-        &json!({"name": command.name, "description": command.description, "options": command.options}),
-    );
+    let total = characters(&json!({
+        "name": command.name,
+        "name_localizations": command.name_localizations,
+        "description": command.description,
+        "description_localizations": command.description_localizations,
+        "options": command.options,
+    }));
     if total > MAX_TOTAL {
         form.error(
             "options",
@@ -240,12 +244,17 @@ fn read(form: &mut Form<'_>, command: &mut Command, fresh: bool) {
     }
 }
 
-/// Characters of all names, descriptions and values in a command.
+/// Characters of all names, descriptions and values in a command. Of a text in several languages
+/// the longest counts, the default among them (discord-api-docs#5343).
 fn characters(value: &Value) -> usize {
     let own: usize = ["name", "description", "value"]
         .iter()
-        .filter_map(|k| value.get(k)?.as_str())
-        .map(|t| t.chars().count())
+        .map(|key| {
+            let languages = value[format!("{key}_localizations")].as_object();
+            let texts = languages.into_iter().flat_map(Map::values);
+            let texts = texts.chain([&value[*key]]).filter_map(Value::as_str);
+            texts.map(|text| text.chars().count()).max().unwrap_or(0)
+        })
         .sum();
     let lists = ["options", "choices"]
         .iter()
