@@ -240,6 +240,7 @@ impl Site<'_> {
             width: size.map(|s| s.0),
             height: size.map(|s| s.1),
             ephemeral: false,
+            spoiler: false,
         };
         self.world
             .assets

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::users::UserView;
-use super::{Attachment, Id, Message, Reaction, Stamp, World};
+use super::{Attachment, Id, Message, Reaction, SPOILER_FILE, Stamp, World};
 
 /// The message object.
 #[derive(Debug, Serialize)]
@@ -103,6 +103,8 @@ struct AttachmentView<'w> {
     description: Option<&'w str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     ephemeral: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flags: Option<u32>,
 }
 
 /// A reaction as one viewer gets it.
@@ -256,6 +258,7 @@ impl World {
             height: size.map(|s| s.1),
             description: attachment.description.as_deref(),
             ephemeral: attachment.ephemeral,
+            flags: attachment.spoiler.then_some(SPOILER_FILE),
         }
     }
 }

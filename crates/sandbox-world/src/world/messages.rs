@@ -65,7 +65,12 @@ pub struct Attachment {
     pub width: Option<u32>,
     pub height: Option<u32>,
     pub ephemeral: bool,
+    pub spoiler: bool,
 }
+
+/// Attachment flag: it is shown on request. The prefix `SPOILER_` of a name sets it, and a name
+/// without it says nothing.
+pub const SPOILER_FILE: u32 = 1 << 3;
 
 /// A reaction and who gave it, in order.
 #[derive(Debug, Clone)]

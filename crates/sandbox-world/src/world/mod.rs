@@ -52,7 +52,7 @@ pub use members::{BYPASSES_VERIFICATION, DID_REJOIN, Member, QUARANTINED};
 pub(crate) use message_view::MessageView;
 pub use messages::{
     Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_SNAPSHOT, HAS_THREAD, IS_CROSSPOST,
-    LOADING, Message, Reaction, SOURCE_DELETED, SUPPRESS_EMBEDS,
+    LOADING, Message, Reaction, SOURCE_DELETED, SPOILER_FILE, SUPPRESS_EMBEDS,
 };
 pub use scheduled_events::{EventException, EventStatus, ScheduledEvent, Venue};
 pub use sight::{HIDDEN_NAME, OBFUSCATED};

@@ -121,6 +121,40 @@ fn bodies_are_checked_with_the_path_of_every_problem() {
     case.finish();
 }
 
+/// Discord changes of 2026: a flag says what a spoiler is, and the prefix of a name sets it.
+#[test]
+fn files_are_spoilers_by_their_flag() {
+    let case = Case::unlimited();
+    let general = case.channel("general");
+    let payload = json!({"attachments": [{"id": "0", "is_spoiler": true}, {"id": "1", "is_spoiler": false},
+        {"id": "2", "filename": "plain.txt"}]});
+    let path = format!("/channels/{general}/messages");
+    let files: [(&str, &[u8]); 4] = [
+        ("end.txt", b"he dies"),
+        ("SPOILER_end.txt", b"she too"),
+        ("SPOILER_start.txt", b"renamed"),
+        ("start.txt", b"they meet"),
+    ];
+    let sent = case.upload(Method::POST, &path, &payload, &files);
+    let message = sent.json();
+    let seen: Vec<_> = message["attachments"].as_array().unwrap().iter().collect();
+    let flags = seen
+        .iter()
+        .map(|a| (a["filename"].as_str().unwrap(), a["flags"].as_u64()));
+    assert_eq!(
+        flags.collect::<Vec<_>>(),
+        [
+            ("end.txt", Some(8)),
+            ("SPOILER_end.txt", Some(8)),
+            ("plain.txt", None),
+            ("start.txt", None)
+        ]
+    );
+    let read = case.get(&format!("{path}/{}", message["id"].as_str().unwrap()));
+    assert_eq!(read.json()["attachments"], message["attachments"]);
+    case.finish();
+}
+
 #[test]
 fn attachments_come_back_byte_for_byte_through_a_signed_link() {
     let case = Case::unlimited();

@@ -374,6 +374,7 @@ impl Resolved {
             width: None,
             height: None,
             ephemeral: true,
+            spoiler: name.starts_with("SPOILER_"),
         };
         let stored = Stored {
             bytes: Bytes::from(bytes),

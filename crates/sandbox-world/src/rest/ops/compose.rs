@@ -4,21 +4,18 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{components, images};
+use super::components;
+use super::files::{self, Upload};
 use crate::rest::body::File;
 use crate::rest::cx::Cx;
 use crate::rest::error::{self, ApiError};
-use crate::rest::form::{Form, read_id};
-use crate::world::{AssetKind, Attachment, COMPONENTS_V2, Id, Message, Stamp, Stored, World};
+use crate::rest::form::Form;
+use crate::world::{COMPONENTS_V2, Id, Message, Stamp};
 
 /// Characters of a message.
 pub const MAX_CONTENT: usize = 2000;
 /// Characters of all embeds together.
 const MAX_EMBED_TOTAL: usize = 6000;
-/// Files of a message.
-const MAX_FILES: usize = 10;
-/// Bytes of a file without boosts.
-pub const MAX_FILE: usize = 10 * 1024 * 1024;
 /// Schemes of addresses that embeds lead to, and of pictures in them.
 const WEB: [&str; 2] = ["http", "https"];
 const MEDIA: [&str; 3] = ["http", "https", "attachment"];
@@ -41,7 +38,7 @@ pub struct Draft {
     /// Attachments to keep (edits), as given.
     pub kept: Option<Vec<Id>>,
     pub mentions: Mentions,
-    files: Vec<(File, Option<String>)>,
+    pub(super) files: Vec<Upload>,
 }
 
 /// `allowed_mentions`.
@@ -148,7 +145,7 @@ fn read_onto(
     if form.has("embeds") || form.has("embed") {
         draft.embeds = Some(embeds(&mut form));
     }
-    attachments(&mut form, &mut draft, files);
+    files::read(&mut form, &mut draft, files);
     let flags = draft.flags.unwrap_or(0) | base.map_or(0, |m| m.flags);
     let v2 = flags & COMPONENTS_V2 != 0;
     if form.has("components") {
@@ -161,7 +158,7 @@ fn read_onto(
     draft.poll = poll(&mut form, now);
     draft.mentions = mentions(&mut form);
     form.done()?;
-    if draft.files.iter().any(|(f, _)| f.bytes.len() > MAX_FILE) {
+    if draft.files.iter().any(Upload::is_too_big) {
         return Err(error::FILE_TOO_BIG.into());
     }
     Ok(draft)
@@ -173,10 +170,7 @@ fn file_names(draft: &Draft, base: Option<&Message>) -> BTreeSet<String> {
         let kept = draft.kept.as_ref();
         kept.is_none_or(|kept| kept.contains(&a.id))
     });
-    let come = draft.files.iter().flat_map(|(file, _)| {
-        let stored = crate::world::clean_filename(&file.name);
-        [file.name.clone(), stored]
-    });
+    let come = draft.files.iter().flat_map(Upload::names);
     stay.map(|a| a.filename.clone()).chain(come).collect()
 }
 
@@ -387,173 +381,6 @@ fn mentions(form: &mut Form<'_>) -> Mentions {
         everyone: parses("everyone"),
         replied_user,
     }
-}
-
-fn attachments(form: &mut Form<'_>, draft: &mut Draft, files: Vec<File>) {
-    if files.len() > MAX_FILES {
-        form.error(
-            "files",
-            "BASE_TYPE_MAX_LENGTH",
-            "Must be 10 or fewer in length.",
-        );
-        return;
-    }
-    let mut files: Vec<(Option<u64>, File, Option<String>)> = files
-        .into_iter()
-        .map(|f| {
-            (
-                f.field
-                    .trim_start_matches("files[")
-                    .trim_end_matches(']')
-                    .parse()
-                    .ok(),
-                f,
-                None,
-            )
-        })
-        .collect();
-    if form.has("attachments") {
-        let list = form.list("attachments", MAX_FILES).unwrap_or_default();
-        let mut kept = Vec::new();
-        for entry in list {
-            let Some(id) = entry.get("id").and_then(read_id) else {
-                continue;
-            };
-            match files.iter_mut().find(|(n, _, _)| *n == Some(id.0)) {
-                Some((_, file, description)) => {
-                    if let Some(name) = entry["filename"].as_str() {
-                        name.clone_into(&mut file.name);
-                    }
-                    *description = entry["description"].as_str().map(str::to_owned);
-                }
-                None => kept.push(id),
-            }
-        }
-        draft.kept = Some(kept);
-    }
-    draft.files = files
-        .into_iter()
-        .map(|(_, file, description)| (file, description))
-        .collect();
-}
-
-/// What kind of file the CDN says it is.
-fn content_type(file: &File) -> Option<String> {
-    if let Some(kind) = images::sniff(&file.bytes) {
-        return Some(kind.to_owned());
-    }
-    let extension = file
-        .name
-        .rsplit_once('.')
-        .map(|(_, e)| e.to_ascii_lowercase());
-    let known = match extension.as_deref() {
-        Some("txt" | "log") => "text/plain; charset=utf-8",
-        Some("json") => "application/json; charset=utf-8",
-        Some("html") => "text/html; charset=utf-8",
-        Some("csv") => "text/csv; charset=utf-8",
-        Some("md") => "text/markdown; charset=utf-8",
-        Some("mp4") => "video/mp4",
-        Some("zip") => "application/zip",
-        Some("pdf") => "application/pdf",
-        _ => {
-            return file
-                .content_type
-                .clone()
-                .filter(|c| c != "application/octet-stream");
-        }
-    };
-    Some(known.to_owned())
-}
-
-/// Stores the draft's files and attaches them; `attachment://` links in embeds and components then
-/// lead there.
-pub fn attach(world: &mut World, draft: &mut Draft, message: &mut Message) {
-    for (file, description) in std::mem::take(&mut draft.files) {
-        let id = world.next_id();
-        let size = images::dimensions(&file.bytes);
-        let kind = content_type(&file);
-        let attachment = Attachment {
-            id,
-            filename: crate::world::clean_filename(&file.name),
-            description,
-            content_type: kind.clone(),
-            size: file.bytes.len() as u64,
-            width: size.map(|s| s.0),
-            height: size.map(|s| s.1),
-            ephemeral: message.ephemeral_for.is_some(),
-        };
-        let content_type = kind.unwrap_or_else(|| "application/octet-stream".to_owned());
-        world.assets.keep_by_id(
-            AssetKind::Attachment,
-            id,
-            Stored {
-                bytes: file.bytes,
-                content_type,
-            },
-        );
-        message.attachments.push(attachment);
-    }
-    for embed in &mut message.embeds {
-        for key in ["image", "thumbnail", "video"] {
-            let Some(name) = embed[key]["url"]
-                .as_str()
-                .and_then(|u| u.strip_prefix("attachment://"))
-            else {
-                continue;
-            };
-            let found = message.attachments.iter().find(|a| a.filename == name);
-            if let Some(attachment) = found {
-                embed[key] = json!({
-                    "url": world.attachment_url(message.channel, attachment),
-                    "width": attachment.width.unwrap_or(0), "height": attachment.height.unwrap_or(0),
-                });
-            }
-        }
-    }
-    let mut layout = Value::Array(std::mem::take(&mut message.components));
-    components::visit(&mut layout, &mut |component| {
-        // Looking by index would make what is not there.
-        let items = component.get_mut("items").and_then(Value::as_array_mut);
-        for media in items
-            .into_iter()
-            .flatten()
-            .filter_map(|i| i.get_mut("media"))
-        {
-            lead(world, message, media);
-        }
-        for key in ["media", "file"] {
-            if let Some(media) = component.get_mut(key) {
-                lead(world, message, media);
-            }
-        }
-    });
-    if let Value::Array(components) = layout {
-        message.components = components;
-    }
-    // Keys of embeds that were never set came into being by looking.
-    for embed in &mut message.embeds {
-        if let Some(map) = embed.as_object_mut() {
-            map.retain(|_, v| !v.is_null());
-        }
-    }
-}
-
-/// Turns an `attachment://` address of a media item into that of the file.
-fn lead(world: &World, message: &Message, media: &mut Value) {
-    let name = media["url"].as_str();
-    let Some(name) = name.and_then(|url| url.strip_prefix("attachment://")) else {
-        return;
-    };
-    let stored = crate::world::clean_filename(name);
-    let mut found = message.attachments.iter();
-    let Some(file) = found.find(|a| a.filename == name || a.filename == stored) else {
-        return;
-    };
-    let url = world.attachment_url(message.channel, file);
-    *media = json!({
-        "id": file.id, "url": url, "proxy_url": url, "width": file.width, "height": file.height,
-        "content_type": file.content_type, "attachment_id": file.id,
-    });
 }
 
 /// Finds whom the text mentions, as far as it is allowed to.

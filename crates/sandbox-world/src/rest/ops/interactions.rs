@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Table;
 use super::webhooks::answer;
-use super::{components, compose, messages};
+use super::{components, compose, files, messages};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -244,7 +244,7 @@ fn respond(
     draft.flags = None;
     messages::fill(&mut message, &mut draft, bits);
     compose::resolve_mentions(cx, &mut message, &draft.mentions, everyone);
-    compose::attach(cx.world, &mut draft, &mut message);
+    files::attach(cx.world, &mut draft, &mut message);
     cx.world.add_message(message)
 }
 

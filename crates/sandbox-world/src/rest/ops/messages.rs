@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Table;
 use super::compose::{self, Draft};
-use super::{automod, followers, guilds};
+use super::{automod, files, followers, guilds};
 use crate::rest::body::File;
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
@@ -226,7 +226,7 @@ fn create(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         shown.channel = channel.id;
         shown.attachments = cx.world.copy_attachments(&shown.attachments);
     }
-    compose::attach(cx.world, &mut draft, &mut message);
+    files::attach(cx.world, &mut draft, &mut message);
     if let Caller::Bot { app, .. } = cx.caller
         && (message.components.iter().any(|c| !c.is_null()) || message.poll.is_some())
     {
@@ -467,7 +467,7 @@ pub(super) fn amend_quietly(
     }
     let everyone = message.mention_everyone;
     compose::resolve_mentions(cx, &mut message, &draft.mentions, everyone);
-    compose::attach(cx.world, &mut draft, &mut message);
+    files::attach(cx.world, &mut draft, &mut message);
     Cx::refuse_if(message.is_empty(), error::EMPTY_MESSAGE)?;
     message.edited = Some(now);
     if let Some(slot) = cx.world.message_mut(channel, id) {

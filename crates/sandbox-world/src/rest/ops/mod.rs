@@ -11,6 +11,7 @@ mod components;
 mod compose;
 mod emojis;
 mod event_exceptions;
+mod files;
 mod followers;
 mod gateway;
 mod guilds;

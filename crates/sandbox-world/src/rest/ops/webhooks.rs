@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Table;
-use super::{compose, images, interactions, messages};
+use super::{compose, files, images, interactions, messages};
 use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
@@ -392,7 +392,7 @@ fn execute(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         &draft.mentions,
         everyone & perm::MENTION_EVERYONE != 0,
     );
-    compose::attach(cx.world, &mut draft, &mut message);
+    files::attach(cx.world, &mut draft, &mut message);
     let id = cx.world.add_message(message);
     if !wait {
         return Reply::nothing();

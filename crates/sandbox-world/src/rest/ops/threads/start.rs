@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{automod, compose, messages};
+use super::super::{automod, compose, files, messages};
 use super::{DURATIONS, REQUIRE_TAG, audited};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
@@ -203,7 +203,7 @@ fn post(
         &draft.mentions,
         bits & perm::MENTION_EVERYONE != 0,
     );
-    compose::attach(cx.world, &mut draft, &mut message);
+    files::attach(cx.world, &mut draft, &mut message);
     cx.world.add_message(message);
     if let Some(forum) = cx.world.channels.get_mut(&parent.id) {
         forum.last_message_id = Some(id);
