@@ -70,7 +70,9 @@ impl Sandbox {
         let mut fresh = seed::build(name, seed, &addresses, &self.clock)?;
         fresh.faults = self.faults.clone();
         fresh.conduct = self.conduct.clone();
-        *self.lock() = fresh;
+        // The old one may be large: it goes when the lock is free again.
+        let old = std::mem::replace(&mut *self.lock(), fresh);
+        drop(old);
         self.limits.reset();
         self.interactions.raise();
         Ok(())

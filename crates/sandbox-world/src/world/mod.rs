@@ -4,6 +4,7 @@
 //! through a method here, which queues the event; the REST layer decides whether it may happen.
 
 mod announce;
+mod apart;
 mod apps;
 mod assets;
 mod audit;

@@ -267,3 +267,19 @@ fn a_bot_is_told_of_the_huge_guild_in_more_than_64_mib() {
     assert!(text.len() < 100 << 20, "{}", text.len());
     assert!(!text.contains("___hidden___"), "the bot sees every channel");
 }
+
+/// What GUILD_CREATE says is the same from a copy of the guild alone.
+#[test]
+fn a_guild_apart_is_told_of_like_in_its_world() {
+    for (name, intents) in [("small", 0), ("small", 1 << 8), ("big", 0), ("odd", 1 << 8)] {
+        let mut world = world(name, 2026);
+        let guilds: Vec<Id> = world.guilds.keys().copied().collect();
+        let bot = small::APPLICATION;
+        for guild in guilds {
+            let apart = world.apart(guild).unwrap();
+            let told = |world: &World| world.guild_create_text(guild, bot, intents, 250).unwrap();
+            assert!(told(&apart) == told(&world), "{name} {guild}");
+        }
+    }
+    assert!(world("huge", 2026).bulk(huge::HUGE_GUILD, 0) > 500_000);
+}

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use splashtail_sandbox_world::world::{Conduct, Role, User, World};
@@ -72,10 +73,14 @@ pub(super) async fn overview(State(control): Ctl) -> Json<Value> {
 
 async fn loaded(control: &Control, name: &str, seed: u64, conduct: Option<Conduct>) -> Answer {
     control.edge.drills.clear().await;
-    control
-        .edge
-        .load(name, seed)
-        .map_err(|error| Failure::bad(error.to_string()))?;
+    let (edge, wanted) = (control.edge.clone(), name.to_owned());
+    let built = tokio::task::spawn_blocking(move || edge.load(&wanted, seed)).await;
+    let built = built.map_err(|error| {
+        tracing::error!(%error, world = name, "a world could not be built");
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Failure::new(status, "internal", "the world could not be built")
+    })?;
+    built.map_err(|error| Failure::bad(error.to_string()))?;
     let sandbox = &control.edge.sandbox;
     let conduct = sandbox.with_world(|world| {
         if let Some(conduct) = conduct {

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Weak};
 
-use splashtail_sandbox_world::faults::{Action, Facts};
+use splashtail_sandbox_world::faults::{Action, Facts, later};
 use splashtail_sandbox_world::journal::Record;
 use splashtail_sandbox_world::world::{Event, EventSink, Id, World, intent};
 
+use super::untold::{Hears, Held};
 use super::{Gateway, Session};
 
 /// Hands the world's events to the gateway.
@@ -43,20 +44,34 @@ impl Gateway {
                 Some(guild) => session.covers(guild),
                 None => session.identity.shard[0] == 0,
             };
-            if !mine || event.guild_id.is_some_and(|guild| session.awaits(guild)) {
+            let hears = event
+                .guild_id
+                .map_or(Hears::Now, |g| session.untold.hears(g));
+            if !mine || hears == Hears::Never {
                 continue;
             }
             let identity = &session.identity;
             if let ("GUILD_CREATE", Some(guild)) = (event.kind, event.guild_id) {
                 // The event only says that there is a guild; each session sees its own extract.
                 if event.visible(identity.bot) && session.has_intent(intent::GUILDS) {
-                    self.create_guild(world, session, guild);
+                    self.appears(world, session, guild, hears);
                 }
                 continue;
             }
             if let Some(payload) = event.payload_for(identity.bot, identity.intents) {
-                let text = payload.text().clone();
-                self.publish_late(session, event.kind, text, event.guild_id, event.late_ms);
+                let (text, late_ms) = (payload.text().clone(), event.late_ms);
+                match event.guild_id.filter(|_| hears == Hears::Later) {
+                    Some(guild) => {
+                        let name = event.kind;
+                        let held = Held {
+                            name,
+                            text,
+                            late_ms,
+                        };
+                        session.untold.hold(guild, held);
+                    }
+                    None => self.publish_late(session, event.kind, text, event.guild_id, late_ms),
+                }
             }
         }
     }
@@ -72,7 +87,7 @@ impl Gateway {
         self.publish_late(session, name, text, guild, 0);
     }
 
-    fn publish_late(
+    pub(super) fn publish_late(
         &self,
         session: &Arc<Session>,
         name: &'static str,
@@ -87,7 +102,7 @@ impl Gateway {
                 Action::GwDup => copies += 1,
                 Action::GwLose => return,
                 Action::GwMemberAgain => again = name == "GUILD_MEMBER_UPDATE",
-                Action::GwDelay { ms } => delay_ms = delay_ms.saturating_add(ms),
+                Action::GwDelay { ms } => delay_ms = later(delay_ms, ms),
                 _ => {}
             }
         }

@@ -7,6 +7,7 @@ use splashtail_sandbox_world::world::{Application, Id, Stamp, World, compact, in
 
 use super::close::Close;
 use super::session::{Identity, ResumeError, Session};
+use super::untold::Hears;
 use super::{Gateway, Resumed, Started, make_way};
 
 /// Application flags (full or limited) that allow each privileged intent.
@@ -19,6 +20,13 @@ const PRIVILEGED: [(u64, u64); 3] = [
 /// Guilds that are told of while the world is held once: the first of them together with READY.
 const GUILDS_AT_ONCE: usize = 4;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A guild whose GUILD_CREATE is to be written without the world.
+struct Apart {
+    guild: Id,
+    /// It alone.
+    world: World,
+}
 
 /// What identify asks for, decoded.
 struct Wish {
@@ -77,6 +85,7 @@ impl Gateway {
         encoding: &'static str,
     ) -> Result<Started, Close> {
         let wish = Wish::decode(d).ok_or(Close::Decode)?;
+        let mut apart = None;
         let started = self.sandbox.with_world(|world| {
             let app = world
                 .app_by_token(&wish.token)
@@ -103,7 +112,7 @@ impl Gateway {
                 return Err(Close::AuthenticationFailed);
             }
             let session = self.open(world, &app, &wish, shard, intents);
-            self.greet(world, &session, &app, &guilds, !wish.shard.is_null());
+            apart = self.greet(world, &session, &app, &guilds, !wish.shard.is_null());
             let connection = session.attach(encoding);
             if let Some(status) = wish.presence["status"].as_str() {
                 world.set_presence(app.bot, status, activities(&wish.presence));
@@ -113,16 +122,38 @@ impl Gateway {
         if let Started::Session(session, _) = &started
             && session.owed() > 0
         {
-            tokio::spawn(self.clone().tell_the_rest(session.clone()));
+            tokio::spawn(self.clone().tell_the_rest(session.clone(), apart));
         }
         Ok(started)
     }
 
-    /// Tells a session of its further guilds, and lets others at the world in between.
-    async fn tell_the_rest(self: Arc<Self>, session: Arc<Session>) {
-        while !session.is_ended() && session.owed() > 0 {
-            self.sandbox.with_world(|world| self.tell(world, &session));
+    /// Tells a session of its further guilds, and lets others at the world in between, and while
+    /// what is large is written.
+    async fn tell_the_rest(self: Arc<Self>, session: Arc<Session>, mut apart: Option<Apart>) {
+        while !session.is_ended() {
+            if let Some(Apart { guild, world }) = apart.take() {
+                let text = written(guild, world, &session.identity).await;
+                let told = |_: &mut World| self.tell_apart(&session, guild, text);
+                self.sandbox.with_world(told);
+            } else if session.untold.is_any() {
+                apart = self.sandbox.with_world(|world| self.tell(world, &session));
+            } else {
+                return;
+            }
             make_way().await;
+        }
+    }
+
+    /// GUILD_CREATE of a guild that was written apart, and what has happened in it since.
+    fn tell_apart(&self, session: &Arc<Session>, guild: Id, text: Option<String>) {
+        let Some(held) = session.untold.wrote(guild) else {
+            return;
+        };
+        if let Some(text) = text {
+            self.publish(session, "GUILD_CREATE", text.into(), Some(guild));
+        }
+        for event in held {
+            self.publish_late(session, event.name, event.text, Some(guild), event.late_ms);
         }
     }
 
@@ -169,39 +200,62 @@ impl Gateway {
         session
     }
 
-    /// READY, then one GUILD_CREATE per available guild.
+    /// READY, then one GUILD_CREATE per available guild, the first ones at once.
     fn greet(
         self: &Arc<Self>,
-        world: &World,
+        world: &mut World,
         session: &Arc<Session>,
         app: &Application,
         guilds: &[Id],
         sharded: bool,
-    ) {
+    ) -> Option<Apart> {
         let identity = &session.identity;
         let shard = sharded.then_some((identity.shard[0], identity.shard[1]));
         let resume_url = self.resume_url().unwrap_or(&world.addresses.gateway);
         let ready = world.ready_payload(app.id, shard, &identity.session_id, resume_url);
         self.dispatch(session, "READY", compact(&ready).into());
         if !session.has_intent(intent::GUILDS) {
-            return;
+            return None;
         }
-        session.expect(guilds.iter().copied());
-        self.tell(world, session);
+        session.untold.expect(guilds.iter().copied());
+        self.tell(world, session)
     }
 
-    /// GUILD_CREATE for the next few guilds.
-    fn tell(self: &Arc<Self>, world: &World, session: &Arc<Session>) {
+    /// GUILD_CREATE for the next few guilds. One that takes a while to write is copied, and what
+    /// happens in it held back until the caller has written it.
+    fn tell(self: &Arc<Self>, world: &mut World, session: &Arc<Session>) -> Option<Apart> {
         for _ in 0..GUILDS_AT_ONCE {
-            let Some(guild) = session.next_untold() else {
-                return;
-            };
+            let guild = session.untold.next()?;
+            if world.bulk(guild, session.identity.intents) >= self.settings.apart
+                && let Some(copy) = world.apart(guild)
+            {
+                session.untold.write(guild);
+                return Some(Apart { guild, world: copy });
+            }
             self.create_guild(world, session, guild);
+        }
+        None
+    }
+
+    /// A guild comes, or is back.
+    pub(super) fn appears(
+        self: &Arc<Self>,
+        world: &World,
+        session: &Arc<Session>,
+        guild: Id,
+        hears: Hears,
+    ) {
+        let bulk = world.bulk(guild, session.identity.intents);
+        if hears == Hears::Now && bulk < self.settings.apart {
+            self.create_guild(world, session, guild);
+        } else {
+            session.untold.expect([guild]);
+            tokio::spawn(self.clone().tell_the_rest(session.clone(), None));
         }
     }
 
     /// GUILD_CREATE as this session sees it; nothing while the guild is out.
-    pub(super) fn create_guild(self: &Arc<Self>, world: &World, session: &Arc<Session>, guild: Id) {
+    fn create_guild(self: &Arc<Self>, world: &World, session: &Arc<Session>, guild: Id) {
         let identity = &session.identity;
         let (intents, threshold) = (identity.intents, identity.large_threshold);
         if world.guilds.get(&guild).is_none_or(|g| g.unavailable) {
@@ -273,6 +327,15 @@ impl Gateway {
             .with_world(|world| world.set_presence(session.identity.bot, shown, activities(d)));
         Ok(())
     }
+}
+
+/// The text of a GUILD_CREATE, written on a thread for what takes long.
+async fn written(guild: Id, world: World, identity: &Identity) -> Option<String> {
+    let (bot, intents) = (identity.bot, identity.intents);
+    let threshold = identity.large_threshold as usize;
+    let write = move || world.guild_create_text(guild, bot, intents, threshold);
+    // The only way to fail is a runtime that ends, and then nobody reads it.
+    tokio::task::spawn_blocking(write).await.ok().flatten()
 }
 
 fn activities(presence: &Value) -> Value {

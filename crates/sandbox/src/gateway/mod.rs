@@ -14,6 +14,7 @@ mod late;
 mod members;
 mod session;
 mod sounds;
+mod untold;
 mod voice;
 
 use std::collections::{BTreeMap, HashMap};
@@ -56,6 +57,9 @@ pub struct Settings {
     pub reconnect_grace: Duration,
     /// Guilds on one shard beyond which identify is refused (4011).
     pub max_guilds_per_shard: usize,
+    /// Objects (overwrites, voice states, members) from which on a guild's GUILD_CREATE is written
+    /// while the world goes on.
+    pub apart: usize,
 }
 
 impl Default for Settings {
@@ -73,6 +77,7 @@ impl Default for Settings {
             stall: Duration::from_secs(20),
             reconnect_grace: Duration::from_secs(5),
             max_guilds_per_shard: splashtail_sandbox_world::world::MAX_GUILDS_PER_SHARD,
+            apart: 20_000,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! falls behind the buffer loses its session instead of growing it, so memory per session is
 //! bounded whatever the client does.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,7 @@ use splashtail_sandbox_world::world::Id;
 use tokio::sync::watch;
 
 use super::close::Close;
+use super::untold::Untold;
 
 /// Limits of a session's replay buffer.
 #[derive(Debug, Clone, Copy)]
@@ -104,8 +105,8 @@ pub struct Session {
     state: Mutex<State>,
     wake: watch::Sender<u64>,
     ended: AtomicBool,
-    /// Guilds the session has not been told of yet.
-    untold: Mutex<BTreeSet<Id>>,
+    /// Guilds of which it has not been told yet.
+    pub untold: Untold,
     /// Pieces of answers that are still being written.
     pieces: AtomicU64,
     next_connection: AtomicU64,
@@ -128,7 +129,7 @@ impl Session {
             state: Mutex::default(),
             wake: watch::Sender::new(0),
             ended: AtomicBool::new(false),
-            untold: Mutex::default(),
+            untold: Untold::default(),
             pieces: AtomicU64::new(0),
             next_connection: AtomicU64::new(1),
         }
@@ -138,26 +139,6 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn untold(&self) -> MutexGuard<'_, BTreeSet<Id>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Guilds that are to be told of, in the order of their ids.
-    pub fn expect(&self, guilds: impl IntoIterator<Item = Id>) {
-        self.untold().extend(guilds);
-    }
-
-    /// The next guild to tell of.
-    pub fn next_untold(&self) -> Option<Id> {
-        self.untold().pop_first()
-    }
-
-    /// Whether the session has yet to hear of a guild: until then nothing in it concerns it, as
-    /// what it is told then holds all that has happened.
-    pub fn awaits(&self, guild: Id) -> bool {
-        self.untold().contains(&guild)
-    }
-
     /// Counts pieces of an answer that follow, or (negative) have followed.
     pub fn owe(&self, pieces: i64) {
         self.pieces.fetch_add(pieces as u64, Ordering::AcqRel);
@@ -165,7 +146,7 @@ impl Session {
 
     /// Guilds and pieces of answers that are still to be written.
     pub fn owed(&self) -> u64 {
-        self.untold().len() as u64 + self.pieces.load(Ordering::Acquire)
+        self.untold.len() as u64 + self.pieces.load(Ordering::Acquire)
     }
 
     /// Whether `guild` belongs to the session's shard.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
+use splashtail_sandbox::gateway::Settings;
 use splashtail_sandbox::server::start;
 use splashtail_sandbox_world::clock::SandboxClock;
 use splashtail_sandbox_world::seed::{huge, small};
@@ -12,7 +13,7 @@ use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use crate::client::settings;
+use crate::client::{ALL_INTENTS, bench_with, settings};
 
 /// Longer than the largest answer takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -48,4 +49,39 @@ async fn a_client_that_takes_large_messages_gets_the_huge_guild() {
     let text = tokio::time::timeout(PATIENCE, largest).await.unwrap();
     let id = format!("\"id\":\"{}\"", huge::HUGE_GUILD);
     assert!(text.contains("\"GUILD_CREATE\"") && text.contains(&id));
+}
+
+/// As if all guilds were huge.
+#[tokio::test]
+async fn guilds_that_are_written_apart_are_told_of_in_order() {
+    let b = bench_with(Settings {
+        apart: 0,
+        ..settings()
+    })
+    .await;
+    let channel = b.channel().await;
+    let mut client = b.client("?v=10").await;
+    client.hello().await;
+    client.identify(json!({"intents": ALL_INTENTS})).await;
+    client.until("READY").await;
+    let ctl = b.running.client().unwrap();
+    // Whether this comes before, while or after the guild is written: it is told of once.
+    b.say(&channel, "meanwhile").await;
+    let mut guilds = Vec::new();
+    for _ in small::GUILDS {
+        guilds.push(client.until("GUILD_CREATE").await["id"].clone());
+    }
+    let ids = small::GUILDS.map(|id| json!(id.to_string()));
+    assert_eq!(guilds, ids);
+    b.say(&channel, "after").await;
+    while client.until("MESSAGE_CREATE").await["content"] != "after" {}
+    // One that goes and comes back is told of again.
+    let guild = small::GUILDS[0].to_string();
+    let outage = json!({"action": {"type": "outage", "guild": guild}});
+    let rule = serde_json::from_value(outage).unwrap();
+    let rule = ctl.add_fault(&rule).await.unwrap().id;
+    assert_eq!(client.until("GUILD_DELETE").await["unavailable"], true);
+    ctl.remove_fault(rule).await.unwrap();
+    assert_eq!(client.until("GUILD_CREATE").await["id"], json!(guild));
+    ctl.settle(5000).await.unwrap();
 }
