@@ -19,6 +19,11 @@ pub struct Conduct {
     /// Deleting a role waits so many milliseconds for each 1,000 members that hold it (4 to 5 s for
     /// 35,000 were seen, #1815).
     pub role_delete_ms_per_1000: u64,
+    /// Raiders of a drill who have joined when Discord notices by itself that there is a raid
+    /// (`raid_detected_at`); 0: it never does. When it really does is unknown.
+    pub raid_noticed_after: u32,
+    /// Direct messages of a drill after which it notices those (`dm_spam_detected_at`); 0: never.
+    pub dm_spam_noticed_after: u32,
     /// Frames and requests in the journal carry a digest of what they said.
     pub digests: bool,
 }
@@ -41,6 +46,8 @@ impl Default for Conduct {
             stale_overwrites: true,
             kick_ms_per_webhook: 40,
             role_delete_ms_per_1000: 130,
+            raid_noticed_after: 50,
+            dm_spam_noticed_after: 50,
             digests: false,
         }
     }

@@ -51,8 +51,8 @@ pub(super) struct Stage {
     pub members: VecDeque<Id>,
     /// People to write to.
     pub people: VecDeque<Id>,
-    /// Channels the attackers made.
-    pub junk: Vec<Id>,
+    /// Channels the attackers made, those left out that have a webhook or are about to.
+    pub junk: VecDeque<Id>,
     pub hooks: Vec<Hook>,
     pub targets: Targets,
     /// Harmless people who arrive during a raid.

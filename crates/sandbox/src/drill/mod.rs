@@ -6,9 +6,12 @@
 //! duration are sandbox time, and what is left to chance is drawn from the world's seed: the same
 //! world, clock and order give the same acts in the same sequence.
 
+mod act;
 mod board;
 mod cast;
+mod cycle;
 mod innocents;
+mod notices;
 mod observe;
 mod pace;
 mod perform;

@@ -13,10 +13,10 @@ use splashtail_sandbox_world::world::{
     AuditEntry, Guild, Id, Verdict, World, action, permissions as perm,
 };
 
+use super::act::Act;
 use super::cast::Stage;
 use super::innocents::{Arrival, Bystanders};
 use super::perform::Performed;
-use super::script::Act;
 use super::spoils::Spoils;
 use super::tally::{Outcome, Tally};
 use super::types::{Damage, Defence};
@@ -144,14 +144,14 @@ impl Observer {
         })
     }
 
-    /// Notes how a harmless newcomer fared. Of faults the defence is innocent.
+    /// Notes how a harmless newcomer fared, told or not. Of faults the defence is innocent.
     pub fn guest(&mut self, performed: &Performed, act: &Act) {
         if let Act::Join | Act::AskToJoin = act {
             self.innocents
                 .arrived(match (&performed.outcome, performed.struck) {
-                    (Outcome::Done(_) | Outcome::Unheard(_), _) => Arrival::Admitted,
-                    (Outcome::Refused { .. }, true) => Arrival::Struck,
-                    (Outcome::Refused { .. }, false) => Arrival::TurnedAway,
+                    (Outcome::Done(_), _) => Arrival::Admitted,
+                    (Outcome::Refused(_), true) => Arrival::Struck,
+                    (Outcome::Refused(_), false) => Arrival::TurnedAway,
                 });
         }
     }

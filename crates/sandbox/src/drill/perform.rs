@@ -6,11 +6,11 @@ use splashtail_sandbox_world::rest::people;
 use splashtail_sandbox_world::world::permissions as perm;
 use splashtail_sandbox_world::world::{Door, Guild, Id, World};
 
+use super::act::{Act, Step, Who};
 use super::cast::{Hook, Stage};
 use super::requests::{Call, Hand, id};
-use super::script::{Act, Step, Who};
 use super::spoils::{Post, Spoils};
-use super::tally::Outcome;
+use super::tally::{Outcome, Refusal};
 use super::traces::Trace;
 use super::types::Damage;
 use crate::server::struck::{Struck, joining};
@@ -27,10 +27,25 @@ pub(super) enum Attempt {
 #[derive(Debug)]
 pub(super) struct Performed {
     pub outcome: Outcome,
+    /// Its actor was told; otherwise a fault kept the answer back.
+    pub heard: bool,
     /// Milliseconds until its answer was there.
     pub took_ms: u64,
-    /// A fault refused it or kept its answer back.
+    /// A fault refused it.
     pub struck: bool,
+}
+
+#[cfg(test)]
+impl Performed {
+    /// At once, and no fault struck it.
+    pub fn told(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            heard: true,
+            took_ms: 0,
+            struck: false,
+        }
+    }
 }
 
 /// Carries an act out and notes what it brought, also when nobody tells the attacker. A slow one is
@@ -53,26 +68,23 @@ pub(super) fn perform(
     if let Some(struck) = call.on_its_way() {
         return Attempt::Sent(struck);
     }
-    let outcome = match attempted {
-        Ok(damage) if call.unheard.get() => Outcome::Unheard(damage),
-        Ok(damage) => Outcome::Done(damage),
-        Err(refused) => {
-            if let Outcome::Refused { code, .. } = &refused
-                && code == "429"
-            {
-                put_back(stage, &step.act);
-            }
-            refused
-        }
-    };
+    let outcome = attempted.map_or_else(|refused| refused, Outcome::Done);
+    let heard = !call.unheard.get();
+    if heard
+        && let Outcome::Refused(refusal) = &outcome
+        && refusal.passing
+    {
+        put_back(stage, &step.act);
+    }
     Attempt::Made(Performed {
         outcome,
+        heard,
         took_ms: call.took_ms.get(),
         struck: call.struck.get(),
     })
 }
 
-/// Whoever is told to wait tries that target again later.
+/// Whoever is told that it came at a bad moment tries that target again later.
 fn put_back(stage: &mut Stage, act: &Act) {
     match act {
         Act::DeleteChannel { id, name } => stage.channels.push_back((*id, name.clone())),
@@ -95,6 +107,8 @@ fn put_back(stage: &mut Stage, act: &Act) {
         Act::DeleteIntegration { id, bot } => stage.targets.integrations.push_back((*id, *bot)),
         Act::DisarmBot { role } => stage.targets.bot_roles.push_back(*role),
         Act::KickBot(bot) => stage.targets.bot = Some(*bot),
+        Act::CreateWebhook { channel } => stage.junk.push_back(*channel),
+        Act::Prune => stage.targets.prune = true,
         _ => {}
     }
 }
@@ -115,10 +129,7 @@ fn attempt(
             let entered = call
                 .sandbox
                 .with_world(|world| people::join(world, me, door, "I like it here"));
-            let entered = entered.or_else(|error| {
-                call.heard()?;
-                Err(Outcome::refused(error.code.to_string()))
-            })?;
+            let entered = entered.map_err(|error| Refusal::of(error.code.to_string()))?;
             let guest = matches!(who, Who::Guest(_));
             // Where members are approved by hand, everybody who comes only asks.
             let request = entered.filter(|answer| answer["application_status"].is_string());
@@ -223,17 +234,11 @@ fn attempt(
         }
         Act::CreateWebhook { channel } => {
             let path = format!("/channels/{channel}/webhooks");
-            let made = call.post(path, json!({"name": "Announcements"}));
-            let made = made.inspect_err(|_| {
-                if !call.is_on_its_way() {
-                    stage.junk.retain(|c| c != channel);
-                }
-            })?;
+            let made = call.post(path, json!({"name": "Announcements"}))?;
             spoils.hooks.extend(id(&made));
-            if call.heard().is_err() {
-                // Nobody told them the address.
-                stage.junk.retain(|c| c != channel);
-            } else if let (Some(id), Some(token)) = (id(&made), made["token"].as_str()) {
+            if call.heard().is_ok()
+                && let (Some(id), Some(token)) = (id(&made), made["token"].as_str())
+            {
                 let (channel, token) = (*channel, token.to_owned());
                 stage.hooks.push(Hook { id, channel, token });
             }

@@ -6,16 +6,24 @@ use splashtail_sandbox_world::draw::Draw;
 use splashtail_sandbox_world::world::Id;
 
 use super::POST_AFTER_MS;
+use super::act::{Act, Step, Who};
 use super::cast::Stage;
 use super::pace::moments;
-use super::script::{Act, Step, Who, pick};
 use super::spoils::Spoils;
+use super::tally::Refusal;
+use super::targets::pick;
 use super::types::{DrillSettings, RaidManner};
 
 /// When someone who was kicked tries to come back, after the first arrival.
 const RETURNS_MS: [i64; 3] = [5_000, 15_000, 30_000];
 /// When someone who asked to join looks whether the door is open, after asking.
 const LOOKS_MS: [i64; 4] = [1_000, 5_000, 15_000, 30_000];
+/// How often a raider tries again to post, when it is told that it came at a bad moment.
+const TRIES: u8 = 3;
+/// How long it waits when nobody says how long.
+const RETRY_MS: i64 = 1_000;
+/// Whoever is to wait longer gives up.
+const MOST_PATIENCE_MS: i64 = 60_000;
 /// How many of the harmless newcomers say something.
 const TALKATIVE: f64 = 0.4;
 
@@ -32,12 +40,23 @@ enum Deed {
 
 #[derive(Debug, Clone, Copy)]
 struct Turn {
+    /// When it was meant to be, had its actor got in at once.
+    planned: i64,
     due: i64,
     who: Who,
     deed: Deed,
 }
 
 impl Turn {
+    fn new(due: i64, who: Who, deed: Deed) -> Self {
+        Self {
+            planned: due,
+            due,
+            who,
+            deed,
+        }
+    }
+
     /// An attacker may get in by it.
     fn enters(&self) -> bool {
         matches!(self.who, Who::Attacker(_))
@@ -53,13 +72,17 @@ pub(super) struct Schedule {
     /// Turn after which no attacker enters any more.
     entered: usize,
     planned: u64,
-    /// Who waits for an answer, and until when.
+    /// Who waits for an answer, or was told to wait, and until when.
     busy: BTreeMap<Who, i64>,
+    /// By how much the turns of someone are later whose entry took a while.
+    lag: BTreeMap<Who, i64>,
     /// Turns of those, by when they come and in their order.
     late: BTreeMap<(i64, u64), Turn>,
     put_off: u64,
-    /// Attackers who waited to be let in and have had their say, whatever came of it.
-    spoke: BTreeSet<Id>,
+    /// Attackers who waited to be let in and have had their say.
+    spoke: BTreeSet<Who>,
+    /// How often someone tried again.
+    tries: BTreeMap<Who, u8>,
 }
 
 impl Schedule {
@@ -70,8 +93,7 @@ impl Schedule {
         let mut turns = Vec::new();
         for (n, at) in arrivals.into_iter().enumerate() {
             let mut turn = |late, deed| {
-                let (due, who) = (at + late, Who::Attacker(n));
-                turns.push(Turn { due, who, deed });
+                turns.push(Turn::new(at + late, Who::Attacker(n), deed));
             };
             turn(
                 0,
@@ -107,14 +129,10 @@ impl Schedule {
             } else {
                 Deed::Join
             };
-            turns.push(Turn { due, who, deed });
+            turns.push(Turn::new(due, who, deed));
             if draw.chance(TALKATIVE) {
                 let due = due + 2_000 + draw.gap(8_000.0) as i64;
-                turns.push(Turn {
-                    due,
-                    who,
-                    deed: Deed::Post,
-                });
+                turns.push(Turn::new(due, who, Deed::Post));
             }
         }
         // Who joins at the moment of another's message comes first, as the lists were made.
@@ -129,13 +147,15 @@ impl Schedule {
             entered,
             planned,
             busy: BTreeMap::new(),
+            lag: BTreeMap::new(),
             late: BTreeMap::new(),
             put_off: 0,
             spoke: BTreeSet::new(),
+            tries: BTreeMap::new(),
         }
     }
 
-    /// Acts of the attackers in all.
+    /// Acts of the attackers in all, those included that they try anew.
     pub fn planned(&self) -> u64 {
         self.planned
     }
@@ -151,9 +171,52 @@ impl Schedule {
         self.next >= self.entered && !self.late.values().any(Turn::enters)
     }
 
-    /// Whoever waits for an answer has its turn when it is there.
-    pub fn await_answer(&mut self, who: Who, until: i64) {
-        self.busy.insert(who, until);
+    /// Whether anything is planned, the turns of guests who are late left out.
+    pub fn goes_on(&self) -> bool {
+        let attacks = |turn: &Turn| matches!(turn.who, Who::Attacker(_));
+        self.next < self.turns.len() || self.late.values().any(attacks)
+    }
+
+    /// Whoever waits for an answer has its turn when it is there, and what it does once it is in
+    /// follows as long after as it would have.
+    pub fn await_answer(&mut self, Step { who, act }: &Step, at: i64, took_ms: i64) {
+        self.busy.insert(*who, at.saturating_add(took_ms));
+        if let Act::Join | Act::AskToJoin = act {
+            self.lag.insert(*who, took_ms);
+        }
+    }
+
+    /// Whoever comes at a bad moment with its message tries again when it may.
+    pub fn refused(&mut self, Step { who, act }: &Step, at: i64, refusal: &Refusal) {
+        let (Who::Attacker(_), Act::Post { .. }) = (who, act) else {
+            return;
+        };
+        let wait_ms = refusal.wait_ms.unwrap_or(RETRY_MS);
+        let tries = self.tries.entry(*who).or_default();
+        if !refusal.passing || wait_ms > MOST_PATIENCE_MS || *tries >= TRIES {
+            return;
+        }
+        *tries += 1;
+        let until = at.saturating_add(wait_ms);
+        self.busy.insert(*who, until);
+        let lag = self.lag.get(who).copied().unwrap_or(0);
+        let deed = if self.spoke.remove(who) {
+            Deed::PostIfIn
+        } else {
+            Deed::Post
+        };
+        self.planned += 1;
+        self.postpone(Turn {
+            planned: until.saturating_sub(lag),
+            due: until,
+            who: *who,
+            deed,
+        });
+    }
+
+    fn postpone(&mut self, turn: Turn) {
+        self.put_off += 1;
+        self.late.insert((turn.due, self.put_off), turn);
     }
 
     fn take(&mut self) -> Option<Turn> {
@@ -177,21 +240,19 @@ impl Schedule {
         inside: impl Fn(Id) -> bool,
     ) -> Option<Step> {
         let turn = self.take()?;
-        if let Some(until) = self.busy.get(&turn.who).copied() {
-            if until > turn.due {
-                let turn = Turn { due: until, ..turn };
-                self.put_off += 1;
-                self.late.insert((until, self.put_off), turn);
-                return None;
-            }
-            self.busy.remove(&turn.who);
+        let lag = self.lag.get(&turn.who).copied().unwrap_or(0);
+        let free = self.busy.get(&turn.who).copied().unwrap_or(0);
+        let due = turn.planned.saturating_add(lag).max(free);
+        if due > turn.due {
+            self.postpone(Turn { due, ..turn });
+            return None;
         }
         let user = turn.who.user(stage)?;
         let act = match (turn.deed, turn.who) {
             (Deed::Join, _) => Act::Join,
             (Deed::Ask, _) => Act::AskToJoin,
             (Deed::PostIfIn, Who::Attacker(n)) => {
-                (inside(user) && self.spoke.insert(user)).then_some(())?;
+                (inside(user) && self.spoke.insert(turn.who)).then_some(())?;
                 raid_post(stage, n as u64)?
             }
             (Deed::PostIfIn, Who::Guest(_)) => return None,
@@ -238,118 +299,4 @@ fn greeting(stage: &Stage, n: usize) -> Option<Act> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::settings::settle;
-    use super::super::types::{DrillKind, NewDrill};
-    use super::*;
-    use splashtail_sandbox_world::world::Stamp;
-
-    fn schedule(edit: impl FnOnce(&mut NewDrill)) -> Schedule {
-        let mut order = NewDrill::new(DrillKind::Raid, "1");
-        edit(&mut order);
-        let settings = settle(&order, Stamp(1_767_225_600_000)).unwrap();
-        Schedule::new(&settings, &mut Draw::new(1, "raid"))
-    }
-
-    fn stage(attackers: u64, guests: u64) -> (Stage, Spoils) {
-        let stage = Stage {
-            attackers: (1..=attackers).map(Id).collect(),
-            guests: (100..100 + guests).map(Id).collect(),
-            open: vec![Id(9)],
-            ..Stage::default()
-        };
-        let spoils = Spoils {
-            joined: stage.attackers.iter().copied().collect(),
-            guests: stage.guests.iter().copied().collect(),
-            ..Spoils::default()
-        };
-        (stage, spoils)
-    }
-
-    #[test]
-    fn raiders_post_a_second_after_they_were_due_to_join() {
-        let mut raid = schedule(|o| (o.size, o.rate) = (Some(2), Some(0.8)));
-        let (stage, spoils) = stage(2, 0);
-        let mut seen = Vec::new();
-        while let Some(due) = raid.due() {
-            let step = raid.step(&stage, &spoils, |_| true).unwrap();
-            seen.push((due, step.who, matches!(step.act, Act::Join)));
-        }
-        let who = Who::Attacker;
-        assert_eq!(
-            seen,
-            [
-                (0, who(0), true),
-                (1000, who(0), false),
-                (1250, who(1), true),
-                (2250, who(1), false)
-            ]
-        );
-        assert_eq!(raid.planned(), 4);
-    }
-
-    #[test]
-    fn whoever_is_kicked_returns_and_others_need_not() {
-        let wish = |o: &mut NewDrill| {
-            (o.size, o.manner) = (Some(1), Some(RaidManner::Rejoin));
-        };
-        let (stage, spoils) = stage(1, 0);
-        let joins = |inside: bool| {
-            let mut raid = schedule(wish);
-            let mut count = 0;
-            while raid.due().is_some() {
-                assert_eq!(raid.all_entered(), raid.next == 5);
-                let step = raid.step(&stage, &spoils, |_| inside);
-                count += usize::from(step.is_some_and(|s| matches!(s.act, Act::Join)));
-            }
-            count
-        };
-        assert_eq!((joins(true), joins(false)), (1, 4));
-    }
-
-    #[test]
-    fn whoever_asked_to_join_posts_once_when_let_in() {
-        let wish = |o: &mut NewDrill| {
-            (o.size, o.manner) = (Some(2), Some(RaidManner::Request));
-        };
-        let acts = |let_in_at: i64| {
-            let mut raid = schedule(wish);
-            assert_eq!(raid.planned(), 4, "each asks and posts");
-            let (stage, mut spoils) = stage(2, 0);
-            spoils.joined.clear();
-            let mut acts = Vec::new();
-            while let Some(due) = raid.due() {
-                let step = raid.step(&stage, &spoils, |_| due >= let_in_at);
-                let Some(step) = step else { continue };
-                acts.push((due, matches!(step.act, Act::AskToJoin)));
-            }
-            acts
-        };
-        let asked = [(0, true), (200, true)];
-        assert_eq!(acts(i64::MAX), asked);
-        let mut seen = asked.to_vec();
-        seen.extend([(5000, false), (5200, false)]);
-        assert_eq!(acts(3000), seen);
-    }
-
-    #[test]
-    fn a_wave_of_harmless_people_is_mixed_in_and_is_no_attack() {
-        let mut raid = schedule(|o| (o.size, o.wave) = (Some(20), Some(30)));
-        let (stage, spoils) = stage(20, 30);
-        assert_eq!(raid.planned(), 40);
-        let mut guests = 0;
-        let mut between = false;
-        while raid.due().is_some() {
-            if let Some(Step {
-                who: Who::Guest(_),
-                act: Act::Join,
-            }) = raid.step(&stage, &spoils, |_| true)
-            {
-                guests += 1;
-                between |= !raid.all_entered();
-            }
-        }
-        assert_eq!(guests, 30);
-        assert!(between, "they come at the same time");
-    }
-}
+mod tests;

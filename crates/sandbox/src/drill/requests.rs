@@ -8,11 +8,11 @@ use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::rest::{Actor, Request, Response};
 use splashtail_sandbox_world::world::Id;
 
-use super::tally::Outcome;
+use super::tally::{Outcome, Refusal};
 use crate::server::struck::Struck;
 
-/// What a refusal is called when a fault kept the answer back.
-pub(super) const NO_ANSWER: &str = "no answer";
+/// What stopped an act that could not go on because a fault kept an answer back.
+const NO_ANSWER: &str = "no answer";
 /// How the attackers explain themselves to the audit log.
 const REASON: &str = "drill";
 /// Milliseconds after which a client of theirs gives up on an answer, as the common ones do.
@@ -40,7 +40,7 @@ pub(super) struct Call<'a> {
     /// A fault kept the last answer back: what it would have said is for the books, and the sender
     /// must not act on it.
     pub unheard: Cell<bool>,
-    /// A fault refused a request or kept its answer back.
+    /// A fault refused a request.
     pub struck: Cell<bool>,
 }
 
@@ -96,7 +96,6 @@ impl<'a> Call<'a> {
         if answer.is_success() {
             return Ok(answer.json());
         }
-        self.heard()?;
         Err(refusal(&answer))
     }
 
@@ -115,7 +114,7 @@ impl<'a> Call<'a> {
     /// An answer was kept back, so there is nothing to go on with.
     pub fn heard(&self) -> Result<(), Outcome> {
         if self.unheard.get() {
-            return Err(Outcome::refused(NO_ANSWER));
+            return Err(Refusal::of(NO_ANSWER).into());
         }
         Ok(())
     }
@@ -123,10 +122,6 @@ impl<'a> Call<'a> {
     /// What is to be done again when its first request arrives, if that is slow.
     pub fn on_its_way(&self) -> Option<Struck> {
         self.sent.borrow_mut().take()
-    }
-
-    pub fn is_on_its_way(&self) -> bool {
-        self.sent.borrow().is_some()
     }
 
     /// # Errors
@@ -140,7 +135,7 @@ impl<'a> Call<'a> {
                 let struck = Struck::draw(self.sandbox, self.caller(), request);
                 if first && struck.late_ms > 0 {
                     *self.sent.borrow_mut() = Some(struck);
-                    return Err(Outcome::refused(NO_ANSWER));
+                    return Err(Refusal::of(NO_ANSWER).into());
                 }
                 let took = self.took_ms.get().saturating_add(struck.late_ms);
                 self.took_ms.set(took);
@@ -152,8 +147,8 @@ impl<'a> Call<'a> {
             self.took_ms.set(took);
         }
         self.unheard.set(struck.kept_back);
-        let faulty = struck.kept_back || struck.answer.is_some();
-        self.struck.set(self.struck.get() || faulty);
+        self.struck
+            .set(self.struck.get() || struck.answer.is_some());
         Ok(struck)
     }
 
@@ -186,10 +181,14 @@ impl<'a> Call<'a> {
 }
 
 fn refusal(answer: &Response) -> Outcome {
-    Outcome::Refused {
-        code: code(answer),
-        wait_ms: wait_ms(answer),
-    }
+    let code = code(answer);
+    let passing = code == "429" || answer.status >= 500;
+    let wait_ms = wait_ms(answer);
+    Outcome::Refused(Refusal {
+        code,
+        wait_ms,
+        passing,
+    })
 }
 
 /// The JSON error code, or the status where there is none.

@@ -9,10 +9,12 @@ use splashtail_sandbox_world::world::Id;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::act::{Step, Who};
 use super::cast::Stage;
+use super::notices::Notices;
 use super::observe::{Observer, Sight};
 use super::perform::{Attempt, perform};
-use super::script::{Act, Script, Step, Who};
+use super::script::Script;
 use super::spoils::Spoils;
 use super::tally::{Outcome, Tally};
 use super::types::{
@@ -33,6 +35,7 @@ struct Course {
     tally: Tally,
     observer: Observer,
     state: DrillState,
+    notices: Notices,
     /// Acts whose request is slow, by when it arrives and in their order.
     sent: BTreeMap<(i64, u64), (Step, Struck)>,
     acts: u64,
@@ -74,6 +77,7 @@ impl Drill {
             tally: Tally::new(start_ms),
             observer: Observer::new(sandbox, &stage, start_ms),
             state: DrillState::Attacking,
+            notices: Notices::default(),
             sent: BTreeMap::new(),
             acts: 0,
             stage,
@@ -129,9 +133,26 @@ impl Drill {
 
     async fn attack_and_watch(&self, sandbox: &Sandbox) -> DrillEnd {
         let mut acts = 0_u64;
-        while let Some(due) = self.course(|c| c.due()).flatten() {
-            if let Some(end) = self.wait(sandbox, due).await {
+        // When the time to watch is over, once it has begun.
+        let mut over = None;
+        loop {
+            let due = self.course(|c| {
+                if over.is_none() && !c.goes_on() {
+                    c.state = DrillState::Watching;
+                    let now = sandbox.clock.now_ms() - self.start_ms;
+                    over = Some(now.saturating_add(self.settings.watch_ms as i64));
+                }
+                c.due()
+            });
+            let due = due.flatten();
+            let Some(next) = due.into_iter().chain(over).min() else {
+                return DrillEnd::Completed;
+            };
+            if let Some(end) = self.wait(sandbox, next).await {
                 return end;
+            }
+            if due.is_none_or(|due| over.is_some_and(|over| over < due)) {
+                return DrillEnd::Completed;
             }
             if let Some(end) = self.course(|c| c.act(sandbox)).flatten() {
                 return end;
@@ -141,10 +162,6 @@ impl Drill {
                 tokio::task::yield_now().await;
             }
         }
-        self.course(|c| c.state = DrillState::Watching);
-        let until = sandbox.clock.now_ms() - self.start_ms + self.settings.watch_ms as i64;
-        let end = self.wait(sandbox, until).await;
-        end.unwrap_or(DrillEnd::Completed)
     }
 
     /// Works on the course while there is one.
@@ -229,6 +246,7 @@ impl Drill {
             planned: script.planned(),
             attempted: tally.attempted,
             succeeded: tally.succeeded,
+            unheard: tally.unheard,
             achieved: tally.achieved.clone(),
             refused: tally.refused.clone(),
             defended: tally.defended.clone(),
@@ -261,17 +279,30 @@ impl Course {
         self.script.due().into_iter().chain(arrives).min()
     }
 
-    /// Whether every attacker has had its last chance to get in.
-    fn all_entered(&self) -> bool {
-        let enters = |(step, _): &(Step, Struck)| matches!(step.act, Act::Join | Act::AskToJoin);
-        self.script.all_entered() && !self.sent.values().any(enters)
+    /// Whether a request of an attacker is on its way.
+    fn is_sent(&self) -> bool {
+        let attacks = |(step, _): &(Step, Struck)| matches!(step.who, Who::Attacker(_));
+        self.sent.values().any(attacks)
+    }
+
+    /// Whether anything is left to do but for guests who are slow.
+    fn goes_on(&self) -> bool {
+        self.script.goes_on() || self.is_sent()
+    }
+
+    /// Whether every attacker has had its last chance to get in, and all they sent has arrived.
+    fn is_spent(&self) -> bool {
+        self.script.all_entered() && !self.is_sent()
     }
 
     /// Whether the drill is over, as far as the world shows.
     fn look(&mut self, sandbox: &Sandbox) -> Option<DrillEnd> {
-        match self.sight(sandbox, false) {
+        let sight = self.sight(sandbox, false);
+        self.notices
+            .look(sandbox, self.stage.guild, &self.tally.achieved);
+        match sight {
             Sight::GuildGone => Some(DrillEnd::GuildGone),
-            Sight::Outside { hold: false } if self.all_entered() => {
+            Sight::Outside { hold: false } if self.is_spent() => {
                 // What the books say is not enough for a verdict.
                 let (stage, spoils) = (&self.stage, &mut self.spoils);
                 spoils.arrived = sandbox.with_world(|world| stage.inside(world));
@@ -309,7 +340,7 @@ impl Course {
             Attempt::Made(performed) => performed,
             Attempt::Sent(struck) => {
                 let late = i64::try_from(struck.late_ms).unwrap_or(i64::MAX);
-                self.script.await_answer(step.who, due, late);
+                self.script.await_answer(&step, due, late);
                 self.acts += 1;
                 let arrives = (due.saturating_add(late), self.acts);
                 self.sent.insert(arrives, (step, struck));
@@ -318,22 +349,19 @@ impl Course {
         };
         if performed.took_ms > 0 {
             let took = i64::try_from(performed.took_ms).unwrap_or(i64::MAX);
-            self.script.await_answer(step.who, due, took);
+            self.script.await_answer(&step, due, took);
         }
         if let Who::Guest(_) = step.who {
             self.observer.guest(&performed, &step.act);
             return None;
         }
-        let outcome = performed.outcome;
-        if let Outcome::Refused {
-            wait_ms: Some(wait_ms),
-            ..
-        } = &outcome
-        {
-            self.script.rest(step.who, due, *wait_ms);
+        if let (Outcome::Refused(refusal), true) = (&performed.outcome, performed.heard) {
+            self.script.refused(&step, due, refusal);
         }
         let kind = step.act.kind();
-        self.tally.act(sandbox.clock.now_ms(), kind, outcome);
+        self.tally.act(sandbox.clock.now_ms(), kind, &performed);
+        self.notices
+            .look(sandbox, self.stage.guild, &self.tally.achieved);
         None
     }
 }

@@ -2,32 +2,46 @@
 
 use std::collections::BTreeMap;
 
-use super::requests::NO_ANSWER;
+use super::perform::Performed;
 use super::types::{ActKind, ActReport, Beat, Damage, Defence, DrillTimes, Side};
 use super::wire_name;
 
 /// Entries of a timeline; a longer one is drawn in coarser steps.
 const MAX_BEATS: usize = 600;
 
-/// What came of one act.
+/// What came of one act, whether or not its actor was told.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
     /// Nothing, or so many units of damage.
     Done(Option<(Damage, u64)>),
-    /// It had its effect, and the answer was kept back.
-    Unheard(Option<(Damage, u64)>),
-    Refused {
-        /// The JSON error code, or the HTTP status where there is none.
-        code: String,
-        /// Until it may be tried again.
-        wait_ms: Option<i64>,
-    },
+    Refused(Refusal),
 }
 
-impl Outcome {
-    pub fn refused(code: impl Into<String>) -> Self {
-        let (code, wait_ms) = (code.into(), None);
-        Self::Refused { code, wait_ms }
+/// Why an act had no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The JSON error code, or the HTTP status where there is none.
+    pub code: String,
+    /// Until it may be tried again.
+    pub wait_ms: Option<i64>,
+    /// It came at a bad moment: too early, or while the server was down.
+    pub passing: bool,
+}
+
+impl Refusal {
+    /// For good.
+    pub fn of(code: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            wait_ms: None,
+            passing: false,
+        }
+    }
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
@@ -47,6 +61,7 @@ pub(super) struct Tally {
     start_ms: i64,
     pub attempted: u64,
     pub succeeded: u64,
+    pub unheard: u64,
     pub achieved: BTreeMap<Damage, u64>,
     pub refused: BTreeMap<String, u64>,
     pub defended: BTreeMap<Defence, u64>,
@@ -62,6 +77,7 @@ impl Tally {
             start_ms,
             attempted: 0,
             succeeded: 0,
+            unheard: 0,
             achieved: BTreeMap::new(),
             refused: BTreeMap::new(),
             defended: BTreeMap::new(),
@@ -73,43 +89,40 @@ impl Tally {
     }
 
     /// Notes an act of this kind that was done at `now_ms`.
-    pub fn act(&mut self, now_ms: i64, kind: ActKind, outcome: Outcome) {
+    pub fn act(
+        &mut self,
+        now_ms: i64,
+        kind: ActKind,
+        Performed { outcome, heard, .. }: &Performed,
+    ) {
         let at = (now_ms - self.start_ms).max(0);
         self.attempted += 1;
         self.times.last_act_ms = Some(at);
         let kind = self.kinds.entry(kind).or_default();
         kind.attempted += 1;
-        let (effect, answered) = match &outcome {
-            Outcome::Done(damage) => (Some(*damage), true),
-            Outcome::Unheard(damage) => (Some(*damage), false),
-            Outcome::Refused { .. } => (None, false),
-        };
-        if let Some(damage) = effect {
-            kind.succeeded += u64::from(answered);
-            kind.first_success_ms.get_or_insert(at);
-            if let Some((damage, count)) = damage {
-                kind.damage = Some(damage);
-                kind.achieved += count;
-            }
-            self.succeeded += u64::from(answered);
-            self.times.first_success_ms.get_or_insert(at);
-            self.times.last_success_ms = Some(at);
-            if let Some((damage, count)) = damage {
-                *self.achieved.entry(damage).or_default() += count;
-                self.beat(at, Side::Attack, wire_name(&damage), count);
-            }
-        }
         match outcome {
-            Outcome::Done(_) => {}
-            Outcome::Unheard(_) => self.refusal(at, NO_ANSWER.to_owned()),
-            Outcome::Refused { code, .. } => self.refusal(at, code),
+            Outcome::Done(damage) => {
+                kind.succeeded += 1;
+                kind.first_success_ms.get_or_insert(at);
+                if let Some((damage, count)) = damage {
+                    kind.damage = Some(*damage);
+                    kind.achieved += count;
+                }
+                self.succeeded += 1;
+                self.unheard += u64::from(!heard);
+                self.times.first_success_ms.get_or_insert(at);
+                self.times.last_success_ms = Some(at);
+                if let Some((damage, count)) = damage {
+                    *self.achieved.entry(*damage).or_default() += count;
+                    self.beat(at, Side::Attack, wire_name(damage), *count);
+                }
+            }
+            Outcome::Refused(Refusal { code, .. }) => {
+                self.times.first_refusal_ms.get_or_insert(at);
+                self.beat(at, Side::Refused, code.clone(), 1);
+                *self.refused.entry(code.clone()).or_default() += 1;
+            }
         }
-    }
-
-    fn refusal(&mut self, at: i64, code: String) {
-        self.times.first_refusal_ms.get_or_insert(at);
-        self.beat(at, Side::Refused, code.clone(), 1);
-        *self.refused.entry(code).or_default() += 1;
     }
 
     /// Notes damage that no act of the attackers brought at once.
@@ -194,11 +207,17 @@ mod tests {
     #[test]
     fn equal_deeds_of_a_second_are_one_entry() {
         let mut tally = Tally::new(10_000);
-        let posted = || Outcome::Done(Some((Damage::MessagesPosted, 1)));
-        tally.act(10_000, ActKind::Post, posted());
-        tally.act(10_999, ActKind::Post, posted());
-        tally.act(11_000, ActKind::Ban, Outcome::refused("50013"));
-        tally.act(11_500, ActKind::Prune, Outcome::Done(None));
+        let posted = Outcome::Done(Some((Damage::MessagesPosted, 1)));
+        let posted = Performed::told(posted);
+        let refused = Performed::told(Refusal::of("50013").into());
+        tally.act(10_000, ActKind::Post, &posted);
+        tally.act(10_999, ActKind::Post, &posted);
+        tally.act(11_000, ActKind::Ban, &refused);
+        tally.act(
+            11_500,
+            ActKind::Prune,
+            &Performed::told(Outcome::Done(None)),
+        );
         tally.defence(10_200, Defence::AttackersBanned, 2);
         let (step, beats) = tally.timeline();
         let seen: Vec<_> = beats.iter().map(|b| (b.at_ms, &*b.what, b.count)).collect();
@@ -229,10 +248,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_achieved_counts_whether_or_not_anybody_was_told() {
+        let mut tally = Tally::new(0);
+        let mute = |outcome| Performed {
+            heard: false,
+            ..Performed::told(outcome)
+        };
+        let banned = mute(Outcome::Done(Some((Damage::MembersBanned, 1))));
+        tally.act(0, ActKind::Ban, &banned);
+        tally.act(1, ActKind::Ban, &mute(Refusal::of("50013").into()));
+        assert_eq!((tally.attempted, tally.succeeded, tally.unheard), (2, 1, 1));
+        assert_eq!(tally.refused, [("50013".to_owned(), 1)].into());
+        assert_eq!(tally.times.first_refusal_ms, Some(1));
+        assert_eq!(tally.acts(&BTreeMap::new())[0].succeeded, 1);
+    }
+
+    #[test]
     fn a_long_timeline_gets_coarser_and_loses_nothing() {
         let mut tally = Tally::new(0);
         for second in 0..5000 {
-            tally.act(second * 1000, ActKind::Post, Outcome::refused("429"));
+            let refused = Performed::told(Refusal::of("429").into());
+            tally.act(second * 1000, ActKind::Post, &refused);
         }
         let (step, beats) = tally.timeline();
         assert_eq!(step, 16_000);

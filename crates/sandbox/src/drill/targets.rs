@@ -28,6 +28,8 @@ pub(super) struct Targets {
     pub bot_roles: VecDeque<Id>,
     /// Accounts that came along quietly, to be made administrators.
     pub accomplices: VecDeque<Id>,
+    /// Nobody has pruned yet.
+    pub prune: bool,
 }
 
 impl Targets {
@@ -99,6 +101,12 @@ impl Targets {
             bot: bot.filter(|b| !attackers.contains(b)),
             bot_roles: managed.map(|r| r.id).collect(),
             accomplices: VecDeque::new(),
+            prune: true,
         }
     }
+}
+
+/// One after the other, from the beginning again after the last.
+pub(super) fn pick<T>(items: &[T], n: u64) -> Option<&T> {
+    items.get((n % (items.len() as u64).max(1)) as usize)
 }

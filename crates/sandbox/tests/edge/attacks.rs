@@ -229,3 +229,32 @@ async fn many_accounts_can_post_once_each() {
     let report = play(&b, &ctl, &spam).await;
     assert_eq!((report.attackers.total, report.succeeded), (30, 30));
 }
+
+/// Discord changes of 2026: `raid_detected_at` and `dm_spam_detected_at` in `incidents_data`.
+#[tokio::test]
+async fn discord_notices_raids_and_spam_by_itself_after_a_while() {
+    let (b, ctl) = frozen().await;
+    let mut session = b.session(1).await;
+    let conduct =
+        json!({"raid_noticed_after": 2, "dm_spam_noticed_after": 1, "audit": {"delay_ms": [0, 0]}});
+    let set = ctl.call::<Value>(http::Method::PATCH, "/ctl/world", &conduct);
+    set.await.unwrap();
+    play(&b, &ctl, &order(DrillKind::Raid, 1, 10.0)).await;
+    play(&b, &ctl, &order(DrillKind::Raid, 3, 10.0)).await;
+    let told = session.until("GUILD_UPDATE").await;
+    let incidents = &told["incidents_data"];
+    assert_eq!(incidents["dm_spam_detected_at"], Value::Null);
+    assert!(incidents["raid_detected_at"].is_string(), "{incidents}");
+    let leak = NewDrill {
+        acts: vec![ActKind::DirectMessage],
+        ..order(DrillKind::TokenLeak, 3, 10.0)
+    };
+    play(&b, &ctl, &leak).await;
+    let told = session.until("GUILD_UPDATE").await;
+    assert!(told["incidents_data"]["dm_spam_detected_at"].is_string());
+    // Neither is said twice, and the first raid was too small.
+    let name = as_owner(&ctl, "PATCH", guild(""), json!({"name": "Renamed"}));
+    name.await;
+    assert_eq!(session.until("GUILD_UPDATE").await["name"], "Renamed");
+    assert_eq!(ctl.violations().await.unwrap(), []);
+}

@@ -39,7 +39,8 @@ async fn faults_strike_attackers_like_everyone() {
         "times": 1});
     fault(&ctl, mute).await;
     let report = play(&b, &ctl, &nuke(ActKind::CreateChannel, 1)).await;
-    assert_eq!(report.refused, [("no answer".into(), 1)].into());
+    assert_eq!((report.succeeded, report.unheard), (1, 1));
+    assert_eq!(report.refused, [].into());
     let owner = small::OWNER.to_string();
     let channels = ctl.rest(&owner, "GET", &path, Value::Null).await.unwrap();
     let channels = channels.body;
@@ -100,7 +101,13 @@ async fn raiders_on_a_slow_line_post_once_they_are_in() {
     let seen = ctl.drill(id, 0).await.unwrap();
     assert_eq!((seen.end, seen.attackers.in_guild), (None, 0));
     b.clock.advance(Duration::from_millis(1));
+    acts(&ctl, id, 1).await;
+    // Each posts a second after it is in.
+    b.clock.advance(Duration::from_millis(999));
+    ctl.settle(5000).await.unwrap();
     acts(&ctl, id, 2).await;
+    b.clock.advance(Duration::from_millis(1));
+    acts(&ctl, id, 3).await;
     b.clock.advance(Duration::from_secs(10));
     let report = end(&ctl, id).await;
     let achieved = [(Damage::MembersJoined, 2), (Damage::MessagesPosted, 2)];
@@ -165,10 +172,10 @@ async fn raiders_who_were_never_told_are_in_all_the_same() {
     b.clock.advance(Duration::from_secs(60));
     let report = end(&ctl, id).await;
     assert_eq!(report.end, Some(DrillEnd::Completed));
-    assert_eq!(report.refused, [("no answer".into(), 3)].into());
+    assert_eq!((report.unheard, report.refused), (3, [].into()));
     let achieved = [(Damage::MembersJoined, 3), (Damage::MessagesPosted, 3)];
     assert_eq!(report.achieved, achieved.into());
-    assert_eq!((report.attempted, report.succeeded), (6, 3));
+    assert_eq!((report.attempted, report.succeeded), (6, 6));
     // Whoever bans them ends it.
     let id = start(&ctl, &order(DrillKind::Raid, 1, 10.0)).await;
     let seen = acts(&ctl, id, 1).await;
@@ -211,7 +218,7 @@ async fn messages_that_attackers_took_down_are_no_defence() {
         ..order(DrillKind::Nuke, 24, 5.0)
     };
     let report = play(&b, &ctl, &nuke).await;
-    assert!(report.refused["no answer"] > 0, "{report:?}");
+    assert!(report.unheard > 0, "{report:?}");
     assert!(report.achieved[&Damage::ChannelsDeleted] > 0, "{report:?}");
     assert_eq!(report.defended, [].into());
     assert_eq!(report.undone, [].into());
@@ -230,4 +237,129 @@ async fn what_faults_do_to_guests_is_no_deed_of_the_defence() {
     let innocents = play(&b, &ctl, &wave).await.innocents;
     assert_eq!((innocents.arrived, innocents.struck), (4, 4));
     assert_eq!((innocents.turned_away, innocents.touched), (0, 0));
+}
+
+#[tokio::test]
+async fn guests_whom_the_server_refuses_are_turned_away_told_or_not() {
+    let (b, ctl) = frozen().await;
+    let mute = json!({"match": {"route": guild("/members/@me")}, "action": {"type": "reset"}});
+    fault(&ctl, mute).await;
+    let closed = json!({"invites_disabled_until": "2026-01-01T12:00:00Z"});
+    as_owner(&ctl, "PUT", guild("/incident-actions"), closed).await;
+    let wave = NewDrill {
+        wave: Some(4),
+        ..order(DrillKind::Raid, 2, 10.0)
+    };
+    let report = play(&b, &ctl, &wave).await;
+    let innocents = report.innocents;
+    assert_eq!(
+        (innocents.arrived, innocents.turned_away, innocents.struck),
+        (4, 4, 0)
+    );
+    assert_eq!((report.succeeded, report.unheard), (0, 0));
+    assert!(!report.refused.contains_key("no answer"), "{report:?}");
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_when_the_last_attacker_goes_still_counts() {
+    let (b, ctl) = frozen().await;
+    let slow = json!({"match": {"method": "POST", "route": guild("/channels")},
+        "action": {"type": "latency", "ms": 2000}});
+    fault(&ctl, slow).await;
+    let id = start(&ctl, &nuke(ActKind::CreateChannel, 1)).await;
+    ctl.settle(5000).await.unwrap();
+    let rogue = ctl.drill(id, 0).await.unwrap().attackers.ids[0].clone();
+    as_owner(&ctl, "PUT", guild(&format!("/bans/{rogue}")), json!({})).await;
+    ctl.settle(5000).await.unwrap();
+    acts(&ctl, id, 0).await;
+    b.clock.advance(Duration::from_secs(2));
+    let report = end(&ctl, id).await;
+    assert_eq!(report.end, Some(DrillEnd::AttackersGone));
+    assert_eq!((report.attempted, report.succeeded), (1, 0), "{report:?}");
+}
+
+/// Everyone there is.
+async fn users(ctl: &ControlClient) -> Vec<String> {
+    let summary = ctl.summary().await.unwrap();
+    let users = summary["users"].as_array().unwrap().iter();
+    users
+        .map(|user| user["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_guest_on_a_slow_line_holds_nothing_up() {
+    let (b, ctl) = frozen().await;
+    let before = users(&ctl).await;
+    let wave = NewDrill {
+        wave: Some(3),
+        ..order(DrillKind::Raid, 4, 10.0)
+    };
+    let id = start(&ctl, &wave).await;
+    let raiders = acts(&ctl, id, 1).await.attackers.ids;
+    let strange = |user: &&String| !before.contains(user) && !raiders.contains(user);
+    for guest in users(&ctl).await.iter().filter(strange) {
+        let slow =
+            json!({"match": {"token": guest}, "action": {"type": "latency", "ms": 3_600_000}});
+        fault(&ctl, slow).await;
+    }
+    assert_eq!(ctl.faults().await.unwrap().len(), 3);
+    b.clock.advance(Duration::from_millis(300));
+    acts(&ctl, id, 4).await;
+    b.clock.advance(Duration::from_secs(60));
+    let report = end(&ctl, id).await;
+    assert_eq!(report.end, Some(DrillEnd::Completed));
+    assert_eq!(report.innocents.arrived, 0);
+    assert_eq!(report.times.ended_ms, Some(60_300));
+}
+
+#[tokio::test]
+async fn raiders_who_are_gone_do_not_wait_for_a_guest_on_a_slow_line() {
+    let (b, ctl) = frozen().await;
+    let before = users(&ctl).await;
+    let wave = NewDrill {
+        wave: Some(3),
+        ..order(DrillKind::Raid, 2, 10.0)
+    };
+    let id = start(&ctl, &wave).await;
+    let raiders = acts(&ctl, id, 1).await.attackers.ids;
+    let strange = |user: &&String| !before.contains(user) && !raiders.contains(user);
+    for guest in users(&ctl).await.iter().filter(strange) {
+        let slow =
+            json!({"match": {"token": guest}, "action": {"type": "latency", "ms": 3_600_000}});
+        fault(&ctl, slow).await;
+    }
+    b.clock.advance(Duration::from_millis(100));
+    acts(&ctl, id, 2).await;
+    for raider in &raiders {
+        as_owner(&ctl, "PUT", guild(&format!("/bans/{raider}")), json!({})).await;
+    }
+    let report = end(&ctl, id).await;
+    assert_eq!(report.end, Some(DrillEnd::AttackersGone));
+}
+
+#[tokio::test]
+async fn raiders_who_were_let_in_post_when_the_outage_is_over() {
+    let (b, ctl) = frozen().await;
+    let posts = "/channels/{channel_id}/messages";
+    // Both match the first message, and the first rule answers it.
+    for (times, action) in [
+        (1, json!({"type": "status", "status": 503})),
+        (
+            2,
+            json!({"type": "status", "status": 429, "retry_after": 2.5}),
+        ),
+    ] {
+        let on = json!({"method": "POST", "route": posts});
+        fault(&ctl, json!({"match": on, "action": action, "times": times})).await;
+    }
+    let id = start(&ctl, &raid(1, 0)).await;
+    let seen = acts(&ctl, id, 1).await;
+    decide(&ctl, &seen.attackers.ids[0], "APPROVED").await;
+    b.clock.advance(Duration::from_secs(60));
+    let report = end(&ctl, id).await;
+    assert_eq!(report.achieved[&Damage::MessagesPosted], 1, "{report:?}");
+    let refused = [("429".to_owned(), 1), ("503".to_owned(), 1)];
+    assert_eq!(report.refused, refused.into());
+    assert_eq!((report.planned, report.attempted), (4, 4));
 }

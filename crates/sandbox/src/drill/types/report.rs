@@ -197,12 +197,16 @@ pub struct DrillReport {
     pub planned: u64,
     /// Acts they tried; the rest fell away because the attackers were gone.
     pub attempted: u64,
-    /// Acts that were answered with success. One act may do damage in several units.
+    /// Acts that had their effect, whether or not the attackers were told. One act may do damage
+    /// in several units.
     pub succeeded: u64,
+    /// Of these, acts whose answer a fault kept back.
+    #[serde(default)]
+    pub unheard: u64,
     /// What the acts did, also those whose answer a fault kept back.
     pub achieved: BTreeMap<Damage, u64>,
-    /// Refused acts by JSON error code, or by HTTP status where there is none (`429`); as `no
-    /// answer` those whose answer was kept back, which may have had their effect.
+    /// Acts without effect by JSON error code, or by HTTP status where there is none (`429`); as
+    /// `no answer` those of several requests that ended with one whose answer was kept back.
     pub refused: BTreeMap<String, u64>,
     /// What everyone else did against them: from the audit log, and from the requests of others
     /// for what the log does not show (deleted messages, paused invites).

@@ -114,7 +114,8 @@ fn acts(text: &str) -> Result<Acts, String> {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 the drill ran, 1 it could not, 4 more acts succeeded than --fail-over allows, \
-130 stopped by Ctrl-C (the report is printed all the same).")]
+130 stopped by Ctrl-C (the report is printed all the same). An act that had its effect succeeded, also \
+when a fault kept the answer back.")]
 pub struct DrillArgs {
     kind: Kind,
     /// Id or name of the server; default: the first.
@@ -220,12 +221,16 @@ pub async fn run(args: DrillArgs) -> Result<ExitCode> {
     } else {
         table::table(&report)
     })?;
-    let too_many = args.fail_over.is_some_and(|limit| report.succeeded > limit);
-    Ok(match report.end {
-        _ if too_many => ExitCode::from(NOT_CONTAINED),
-        Some(DrillEnd::Stopped) => ExitCode::from(INTERRUPTED),
-        _ => ExitCode::SUCCESS,
-    })
+    Ok(ExitCode::from(code(&report, args.fail_over)))
+}
+
+/// What the shell is told.
+fn code(report: &DrillReport, fail_over: Option<u64>) -> u8 {
+    match report.end {
+        _ if fail_over.is_some_and(|limit| report.succeeded > limit) => NOT_CONTAINED,
+        Some(DrillEnd::Stopped) => INTERRUPTED,
+        _ => 0,
+    }
 }
 
 /// The server named, or the first.

@@ -63,17 +63,7 @@ pub(super) fn table(report: &DrillReport) -> String {
             attackers.total, attackers.in_guild, attackers.active
         ),
     );
-    pair(
-        out,
-        "Acts",
-        format!(
-            "{} planned, {} attempted, {} succeeded, {} refused",
-            report.planned,
-            report.attempted,
-            report.succeeded,
-            report.attempted - report.succeeded
-        ),
-    );
+    pair(out, "Acts", acts_in_all(report));
     pair(out, "Contained", contained(report));
     damage(out, report);
     counts(
@@ -97,6 +87,21 @@ pub(super) fn table(report: &DrillReport) -> String {
     innocents(out, report);
     moments(out, report);
     text
+}
+
+/// Whoever is not told that it succeeded has succeeded all the same.
+fn acts_in_all(report: &DrillReport) -> String {
+    let unheard = match report.unheard {
+        0 => String::new(),
+        unheard => format!(" ({unheard} without an answer)"),
+    };
+    format!(
+        "{} planned, {} attempted, {} succeeded{unheard}, {} refused",
+        report.planned,
+        report.attempted,
+        report.succeeded,
+        report.attempted - report.succeeded
+    )
 }
 
 /// Kinds of act: what came of them, and when the first defence after them came.
@@ -362,6 +367,15 @@ mod tests {
         let times = json!({"last_success_ms": 2050});
         let stopped = report(json!({"attackers": gone, "times": times}));
         assert_eq!(contained(&stopped), "after 2.050 s");
+    }
+
+    #[test]
+    fn acts_without_an_answer_are_no_refusals() {
+        let report = report(json!({"succeeded": 9, "unheard": 4}));
+        assert_eq!(
+            acts_in_all(&report),
+            "9 planned, 9 attempted, 9 succeeded (4 without an answer), 0 refused"
+        );
     }
 
     #[test]
