@@ -8,7 +8,6 @@ mod listener;
 mod mailbox;
 mod meters;
 mod router;
-mod scan;
 
 pub use delivery::DEADLINE;
 pub(crate) use event::Body;
@@ -16,4 +15,3 @@ pub use event::{Event, Gap, GapCause, Unreadable};
 pub use kind::{Class, EventKind, EventKinds};
 pub use listener::{Enabled, Interactions, Listener, Subscription};
 pub use router::Router;
-pub(crate) use scan::Head;

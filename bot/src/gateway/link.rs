@@ -11,6 +11,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::Value;
 use splashtail_core::ids::ShardId;
+use splashtail_gateway::{Unpack, Upstream};
 use splashtail_ipc::launcher::GatewayRefusal;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -22,8 +23,6 @@ use tracing::{debug, warn};
 
 use super::pace::{Pace, Turn};
 use super::tap::{Tap, Watched};
-use super::unpack::Unpack;
-use super::upstream::Upstream;
 
 /// For the answer to a close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);

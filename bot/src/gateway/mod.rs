@@ -2,14 +2,13 @@
 //! their identifies, sees why Discord ends a connection, and taps what Discord sends: serenity's
 //! models drop what they do not know, and its events come without order or bound.
 
+mod addresses;
 mod door;
 mod link;
 mod pace;
 mod relay;
 mod shards;
 mod tap;
-mod unpack;
-mod upstream;
 
 pub use pace::{Floors, Pace};
 pub use relay::{Ends, Relay};

@@ -14,12 +14,14 @@ use rand::{RngExt, SeedableRng};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::ShardId;
 use splashtail_core::random;
+use splashtail_core::telemetry::Chain;
+use splashtail_gateway::{ConnectError, Upstream, address, connect, unlimited};
 use splashtail_ipc::launcher::GatewayRefusal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_tungstenite::accept_hdr_async_with_config;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use url::Url;
@@ -28,7 +30,6 @@ use super::door::Door;
 use super::link::{Downstream, Link, away, hang_up, is_resume};
 use super::pace::Pace;
 use super::tap::Tap;
-use super::upstream::{Upstream, address, connect, unlimited};
 use crate::events::Router;
 
 /// For a shard of this process to ask for a websocket.
@@ -186,7 +187,7 @@ impl Links {
                 }
                 return Some(up);
             }
-            Ok(Err(error)) => format!("{error:#}"),
+            Ok(Err(error)) => Chain(&error).to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
         if self.away.swap(true, Ordering::Relaxed) {
@@ -202,10 +203,10 @@ impl Links {
     }
 
     /// A gateway that knows no compression may refuse the whole request.
-    async fn connect(&self, gateway: &Url, query: Option<&str>) -> anyhow::Result<Upstream> {
+    async fn connect(&self, gateway: &Url, query: Option<&str>) -> Result<Upstream, ConnectError> {
         let compressed = self.compressed.load(Ordering::Relaxed);
         match connect(&address(gateway, query, compressed)).await {
-            Err(error) if compressed && is_refusal(&error) => {
+            Err(error) if compressed && error.is_refusal() => {
                 let up = connect(&address(gateway, query, false)).await?;
                 info!("the gateway does not compress");
                 self.compressed.store(false, Ordering::Relaxed);
@@ -235,14 +236,6 @@ impl Links {
             away("the gateway cannot be reached"),
         )
         .await;
-    }
-}
-
-/// Whether a gateway answered that it does not take the request.
-fn is_refusal(error: &anyhow::Error) -> bool {
-    match error.downcast_ref() {
-        Some(WsError::Http(answer)) => answer.status().is_client_error(),
-        _ => false,
     }
 }
 

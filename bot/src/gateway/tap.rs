@@ -9,11 +9,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{GuildId, ShardId, UserId};
+use splashtail_gateway::Head;
 use tracing::warn;
 use url::Url;
 
-use super::upstream::Addresses;
-use crate::events::{Body, Event, EventKind, Gap, GapCause, Head, Router};
+use super::addresses::Addresses;
+use crate::events::{Body, Event, EventKind, Gap, GapCause, Router};
 
 /// Opcode of a dispatch (gateway documentation, "Gateway Opcodes").
 const DISPATCH: u64 = 0;

@@ -3,6 +3,7 @@ use futures_util::{FutureExt, SinkExt};
 use splashtail_core::clock::ManualClock;
 use splashtail_ipc::launcher::IDENTIFY_REST;
 use tokio::io::AsyncReadExt;
+use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::ORIGIN;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;

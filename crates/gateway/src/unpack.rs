@@ -6,18 +6,23 @@ use std::io;
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 /// No server is known to take more; a stream that grows without end is none.
-const LARGEST: usize = 256 << 20;
+pub const LARGEST: usize = 256 << 20;
 
 /// One connection's stream.
-pub(super) struct Unpack(Decoder<'static>);
+pub struct Unpack(Decoder<'static>);
 
 impl Unpack {
-    pub(super) fn new() -> io::Result<Self> {
+    /// # Errors
+    /// There is no memory for a context.
+    pub fn new() -> io::Result<Self> {
         Decoder::new().map(Self)
     }
 
     /// The text of the next message.
-    pub(super) fn message(&mut self, packed: &[u8]) -> io::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// It is no such stream, or a message is larger than [`LARGEST`].
+    pub fn message(&mut self, packed: &[u8]) -> io::Result<Vec<u8>> {
         let mut input = InBuffer::around(packed);
         let mut text = Vec::with_capacity(packed.len().saturating_mul(6).max(1024));
         loop {

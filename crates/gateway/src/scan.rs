@@ -17,6 +17,8 @@ pub struct Head<'a> {
     pub seq: Option<u64>,
     /// `t`
     pub name: Option<Cow<'a, [u8]>>,
+    /// Where in the frame the digits of `s` are.
+    pub seq_at: Range<usize>,
     /// Where `d` begins.
     body: Option<usize>,
 }
@@ -56,7 +58,10 @@ impl<'a> Head<'a> {
                     let number = cursor.number();
                     match key {
                         b"op" => head.op = number,
-                        _ => head.seq = number,
+                        _ => {
+                            head.seq = number;
+                            head.seq_at = begin..cursor.at;
+                        }
                     }
                     seen += 1;
                 }
@@ -310,6 +315,8 @@ mod tests {
             let head = Head::scan(text.as_bytes()).unwrap();
             prop_assert_eq!(head.op, frame["op"].as_u64());
             prop_assert_eq!(head.seq, frame["s"].as_u64());
+            let digits: Value = serde_json::from_str(&text[head.seq_at.clone()]).unwrap();
+            prop_assert_eq!(digits, frame["s"].clone());
             prop_assert_eq!(head.name.as_deref(), frame["t"].as_str().map(str::as_bytes));
             let place = head.place(text.as_bytes()).unwrap();
             let body: Value = serde_json::from_str(&text[place.body.clone()]).unwrap();
