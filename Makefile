@@ -27,7 +27,7 @@ export PIP_RETRIES ?= 10
 .PHONY: daemons buildbot binaries website clients all run test format check bench clean
 
 daemons:
-	cargo build --locked --profile $(PROFILE) -p splashtail -p splashtail-clusterer -p splashtail-jobserver -p splashtail-webserver -p splashtail-sandbox
+	cargo build --locked --profile $(PROFILE) -p splashtail -p splashtail-clusterer -p splashtail-jobserver -p splashtail-proxy -p splashtail-webserver -p splashtail-sandbox
 
 buildbot:
 	cargo build --locked --profile $(PROFILE) -p splashtail-bot

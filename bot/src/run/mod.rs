@@ -123,12 +123,13 @@ async fn operate(
     )?;
     let api = config.discord_api().clone();
     let http = discord_http::http(&api, &token);
+    let gateway_http = discord_http::http(config.gateway_api(), &token);
     let discord = Discord::new(&api, &config.discord.cdn_base, &token, Arc::clone(&clock))
         .context("the client for Discord cannot be made")?;
     if discord_http::is_direct(&api) {
         info!("talking to Discord directly, without a proxy: meant for small installations");
     }
-    let Some(cluster) = until(&shutdown, resolve(plan, &http, &clock))
+    let Some(cluster) = until(&shutdown, resolve(plan, &gateway_http, &clock))
         .await
         .transpose()?
     else {
@@ -250,6 +251,7 @@ async fn operate(
     let connecting = connect(
         &app,
         http,
+        &gateway_http,
         discord,
         commands,
         running.clone(),
@@ -447,6 +449,7 @@ struct Gateway {
 async fn connect(
     app: &Data,
     http: serenity::Http,
+    gateway_http: &serenity::Http,
     discord: Discord,
     commands: Vec<Command>,
     running: TaskTracker,
@@ -456,7 +459,7 @@ async fn connect(
     let (limit, address) = match known {
         Some(known) => known,
         None => {
-            let gateway = discord_http::gateway(&http, app.clock.as_ref()).await?;
+            let gateway = discord_http::gateway(gateway_http, app.clock.as_ref()).await?;
             let limit = gateway.session_start_limit.max_concurrency;
             (u16::try_from(limit).unwrap_or(u16::MAX), gateway.url)
         }

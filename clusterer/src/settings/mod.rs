@@ -203,6 +203,10 @@ impl Settings {
             (meta.admin_port, "meta.admin_port"),
             (meta.jobserver_port, "meta.jobserver_port"),
             (meta.clusterer_port, "meta.clusterer_port"),
+            (
+                config.simple_gateway_proxy.port,
+                "simple_gateway_proxy.port",
+            ),
         ];
         Ok(Self {
             token,
@@ -210,7 +214,7 @@ impl Settings {
             api_base: file
                 .proxy
                 .clone()
-                .unwrap_or_else(|| config.discord_api().clone()),
+                .unwrap_or_else(|| config.gateway_api().clone()),
             policy: Policy {
                 names: file.names.clone(),
                 per_cluster,
@@ -238,7 +242,7 @@ impl Settings {
                 knows_gateway: file
                     .proxy
                     .as_ref()
-                    .is_none_or(|proxy| proxy == config.discord_api()),
+                    .is_none_or(|proxy| proxy == config.gateway_api()),
                 path,
                 leading,
                 dir,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use splashtail::commands::{
-    backup, bot, clusters, config, doctor, localjobs, migrate, sandbox, token, up,
+    backup, bot, clusters, config, doctor, localjobs, migrate, proxy, sandbox, token, up,
 };
 
 /// Runs AntiRaid: the bot, its clusterer, the jobserver, the API with the dashboard, and a
@@ -31,6 +31,8 @@ enum Command {
     Bot(bot::BotArgs),
     /// See and command the bot's clusters
     Clusters(clusters::ClustersArgs),
+    /// See how the gateway proxy does
+    Proxy(proxy::ProxyArgs),
     /// Write the sample configuration, or check the present one
     Config(config::ConfigArgs),
     /// Bring the database up to date
@@ -51,12 +53,13 @@ async fn main() -> ExitCode {
     // Fails only when a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Cli::parse().command {
-        Command::Up(args) => up::up(args).await,
+        Command::Up(args) => Box::pin(up::up(args)).await,
         Command::Webserver(args) => up::webserver(args).await,
         Command::Jobs(args) => up::jobs(args).await,
         Command::Localjobs(args) => localjobs::run(args),
         Command::Bot(args) => bot::run(args),
         Command::Clusters(args) => clusters::run(args).await,
+        Command::Proxy(args) => proxy::run(args).await,
         Command::Config(args) => config::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,

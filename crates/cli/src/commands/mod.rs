@@ -10,6 +10,7 @@ pub mod localjobs;
 pub mod migrate;
 pub mod output;
 pub mod probe;
+pub mod proxy;
 pub mod sandbox;
 pub mod source;
 pub mod token;

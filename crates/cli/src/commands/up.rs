@@ -105,7 +105,7 @@ pub async fn webserver(args: WebserverArgs) -> Result<ExitCode> {
         true => Role::WebserverAlone,
         false => Role::Webserver,
     };
-    run_daemon(role, args.daemon).await
+    Box::pin(run_daemon(role, args.daemon)).await
 }
 
 /// The jobserver.
@@ -113,7 +113,7 @@ pub async fn webserver(args: WebserverArgs) -> Result<ExitCode> {
 /// # Errors
 /// One message that says what to do.
 pub async fn jobs(args: DaemonArgs) -> Result<ExitCode> {
-    run_daemon(Role::Jobs, args).await
+    Box::pin(run_daemon(Role::Jobs, args)).await
 }
 
 async fn run_daemon(role: Role, args: DaemonArgs) -> Result<ExitCode> {

@@ -1,7 +1,7 @@
 //! The table of daemons: everything the supervisor knows about each of them. A new daemon is one
 //! row here.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +12,10 @@ use url::Url;
 pub const SANDBOX: &str = "sandbox";
 pub const JOBSERVER: &str = "jobserver";
 pub const CLUSTERER: &str = "clusterer";
+pub const PROXY: &str = "proxy";
 pub const WEBSERVER: &str = "webserver";
 
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Ports of the sandbox, which has no keys in the configuration.
 const SANDBOX_REST: u16 = 4400;
 const SANDBOX_GATEWAY: u16 = 4401;
@@ -50,6 +52,8 @@ pub struct Wish<'a> {
     pub role: Role,
     /// The simulated Discord is part of the platform.
     pub sandbox: bool,
+    /// The bot's sessions at Discord are the gateway proxy's.
+    pub proxy: bool,
     pub environment: Environment,
     pub options: &'a PlanOptions,
 }
@@ -195,10 +199,31 @@ pub static DAEMONS: &[Daemon] = &[
         deadlines: USUAL,
     },
     Daemon {
+        name: PROXY,
+        programs: &[],
+        runs: |wish| wish.proxy && matches!(wish.role, Role::Everything | Role::Webserver),
+        after: &[SANDBOX],
+        sockets: &[Socket {
+            what: "gateway proxy",
+            key: "simple_gateway_proxy.port",
+            port: PortOf::Config(|config| {
+                let proxy = &mut config.simple_gateway_proxy;
+                (LOOPBACK, &mut proxy.port)
+            }),
+            announce: |config, url| config.simple_gateway_proxy.url = url.clone(),
+        }],
+        health: 0,
+        arguments: environment_argument,
+        environment: |_| Vec::new(),
+        // Two of them would take each other's sessions away.
+        on_reload: OnReload::Nothing,
+        deadlines: USUAL,
+    },
+    Daemon {
         name: CLUSTERER,
         programs: &["splashtail-bot"],
         runs: |wish| matches!(wish.role, Role::Everything | Role::Webserver),
-        after: &[SANDBOX],
+        after: &[SANDBOX, PROXY],
         sockets: &[Socket {
             what: "clusterer",
             key: "meta.clusterer_port",
@@ -298,9 +323,14 @@ mod tests {
     use super::*;
 
     fn names(role: Role, sandbox: bool) -> Vec<Vec<&'static str>> {
+        started(role, sandbox, false)
+    }
+
+    fn started(role: Role, sandbox: bool, proxy: bool) -> Vec<Vec<&'static str>> {
         let wish = Wish {
             role,
             sandbox,
+            proxy,
             environment: Environment::Staging,
             options: &PlanOptions::default(),
         };
@@ -321,6 +351,15 @@ mod tests {
         assert_eq!(names(Role::Webserver, false), [[CLUSTERER, WEBSERVER]]);
         assert_eq!(names(Role::WebserverAlone, false), [[WEBSERVER]]);
         assert_eq!(names(Role::Jobs, false), [[JOBSERVER]]);
+        assert_eq!(
+            started(Role::Everything, true, true),
+            [
+                vec![SANDBOX],
+                vec![JOBSERVER, PROXY, WEBSERVER],
+                vec![CLUSTERER]
+            ]
+        );
+        assert_eq!(started(Role::Jobs, false, true), [[JOBSERVER]]);
     }
 
     #[test]

@@ -19,8 +19,8 @@ use url::Url;
 
 use super::cluster_copy;
 use super::daemons::{
-    CLUSTERER, DAEMONS, Daemon, JOBSERVER, PlanOptions, PortOf, Role, SANDBOX, WEBSERVER, Wish,
-    stages,
+    CLUSTERER, DAEMONS, Daemon, JOBSERVER, PROXY, PlanOptions, PortOf, Role, SANDBOX, WEBSERVER,
+    Wish, stages,
 };
 use super::ports::Ports;
 use super::process::DaemonSpec;
@@ -78,6 +78,7 @@ impl Plan {
         let wish = Wish {
             role,
             sandbox: role == Role::Everything && (no_token || options.sandbox),
+            proxy: config.proxy.enabled,
             environment: config.environment,
             options: &options,
         };
@@ -235,6 +236,7 @@ impl Plan {
         let wish = Wish {
             role: self.role,
             sandbox: self.has_sandbox(),
+            proxy: self.bound(PROXY).is_some(),
             environment: self.config.environment,
             options: &self.options,
         };

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::field::Field;
 use super::reading::Reading;
 use super::schema::{self, Key, Need};
-use super::types::{BusTarget, Config};
+use super::types::{BusTarget, Config, Proxy};
 
 /// How many clusters the port checks leave room for: more than one machine runs.
 pub const CLUSTERS_PER_MACHINE: u16 = 32;
@@ -71,6 +71,7 @@ pub(super) fn combinations(config: &Config, to: &mut Reading<'_>) {
         let message = "0 would run no job: give at least 1";
         to.problem("jobs.capacity", message.to_owned());
     }
+    proxy(&config.proxy, to);
     let plan = &config.plans.free;
     let per_channel = plan.default_per_channel;
     let wrong = if per_channel < plan.min_per_channel {
@@ -87,6 +88,28 @@ pub(super) fn combinations(config: &Config, to: &mut Reading<'_>) {
         return;
     };
     to.problem("plans.free.default_per_channel", wrong);
+}
+
+fn proxy(proxy: &Proxy, to: &mut Reading<'_>) {
+    if proxy.intents & 1 == 0 {
+        let message = "lacks GUILDS (1), without which there is no server to know of";
+        to.problem("proxy.intents", message.to_owned());
+    }
+    for (key, value, most) in [
+        ("proxy.shards", proxy.shards, u64::from(u16::MAX)),
+        (
+            "proxy.client_shards",
+            proxy.client_shards,
+            u64::from(u16::MAX),
+        ),
+        ("proxy.resume_window", proxy.resume_window, 86_400),
+        ("proxy.replay_mb", proxy.replay_mb, 1 << 20),
+        ("proxy.client_queue_mb", proxy.client_queue_mb, 1 << 20),
+    ] {
+        if value > most {
+            to.problem(key, format!("{value} is above {most}"));
+        }
+    }
 }
 
 /// Every port of the running environment is used once, and the other environment could run beside

@@ -1,6 +1,6 @@
 //! Who reads the configuration.
 
-use super::schema::{BOT, CLUSTERER, JOBSERVER, Key, WEBSERVER};
+use super::schema::{BOT, CLUSTERER, JOBSERVER, Key, PROXY, WEBSERVER};
 
 /// Who reads the configuration. A daemon checks what it reads; [`Component::All`] checks
 /// everything, but lets an installation without a bot account pass.
@@ -10,6 +10,7 @@ pub enum Component {
     Jobserver,
     Clusterer,
     Bot,
+    Proxy,
     /// A command that needs no account and no secrets.
     Cli,
     #[default]
@@ -24,13 +25,20 @@ impl Component {
             Self::Jobserver => Some(JOBSERVER),
             Self::Clusterer => Some(CLUSTERER),
             Self::Bot => Some(BOT),
+            Self::Proxy => Some(PROXY),
             Self::Cli | Self::All => None,
         }
     }
 
     /// The daemons that read a key.
     pub(super) fn readers_of(key: &Key) -> Vec<Self> {
-        let daemons = [Self::Webserver, Self::Jobserver, Self::Clusterer, Self::Bot];
+        let daemons = [
+            Self::Webserver,
+            Self::Jobserver,
+            Self::Clusterer,
+            Self::Bot,
+            Self::Proxy,
+        ];
         daemons
             .into_iter()
             .filter(|component| component.checks(key))

@@ -8,7 +8,7 @@ use url::Url;
 use super::component::Component;
 use super::draft::Draft;
 use super::schema;
-use super::types::{Config, local_url};
+use super::types::{Config, LOOPBACK, local_url};
 
 /// Longer values are not worth a line of a log.
 const LONGEST_SHOWN: usize = 60;
@@ -64,6 +64,7 @@ impl Config {
         let jobservers = jobservers.map(|url| (url, (&derived.0, &kept.0)));
         for (place, (old, new)) in jobservers.chain([
             (&mut self.meta.clusterer_url, (&derived.1, &kept.1)),
+            (&mut self.simple_gateway_proxy.url, (&derived.3, &kept.3)),
             (&mut self.sites.api, (&derived.2, &kept.2)),
             (&mut self.sites.frontend, (&derived.2, &kept.2)),
         ]) {
@@ -73,13 +74,14 @@ impl Config {
         }
     }
 
-    /// Jobserver, clusterer and webserver as they are reached when no key says so.
-    fn own_addresses(&self) -> (Url, Url, Url) {
+    /// Jobserver, clusterer, webserver and gateway proxy as they are reached when no key says so.
+    fn own_addresses(&self) -> (Url, Url, Url, Url) {
         let meta = &self.meta;
         (
             local_url(meta.jobserver_bind_addr, meta.jobserver_port),
             local_url(meta.clusterer_bind_addr, meta.clusterer_port),
             local_url(meta.bind_addr, meta.port),
+            local_url(LOOPBACK, self.simple_gateway_proxy.port),
         )
     }
 }

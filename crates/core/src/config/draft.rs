@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::reading::Reading;
-use super::types::{Config, ObjectStorage, local_url, without_slash};
+use super::types::{Config, LOOPBACK, ObjectStorage, local_url, without_slash};
 use super::value::show;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,10 @@ impl Draft {
         }
         if !self.set.contains("meta.clusterer_url") {
             meta.clusterer_url = local_url(meta.clusterer_bind_addr, meta.clusterer_port);
+        }
+        let proxy = &mut self.config.simple_gateway_proxy;
+        if !self.set.contains("simple_gateway_proxy.url") {
+            proxy.url = local_url(LOOPBACK, proxy.port);
         }
         if !self.is_set("sites.api") {
             self.config.sites.api = local_url(self.config.meta.bind_addr, self.config.meta.port);

@@ -49,15 +49,15 @@ pub(super) const WEBSERVER: u8 = 1;
 pub(super) const JOBSERVER: u8 = 2;
 pub(super) const CLUSTERER: u8 = 4;
 pub(super) const BOT: u8 = 8;
-const EVERYONE: u8 = WEBSERVER | JOBSERVER | CLUSTERER | BOT;
+pub(super) const PROXY: u8 = 16;
+const EVERYONE: u8 = WEBSERVER | JOBSERVER | CLUSTERER | BOT | PROXY;
 
 /// Keys of earlier versions that nothing reads any more, with everything below them.
-pub(super) const LEGACY: [&str; 16] = [
+pub(super) const LEGACY: [&str; 15] = [
     "channels",
     "roles",
     "japi",
     "notifications",
-    "simple_gateway_proxy",
     "sites.instatus",
     "meta.web_redis_channel",
     "meta.cdn_path",
@@ -157,6 +157,8 @@ fn build() -> Vec<Group> {
         sites(),
         servers(),
         meta(),
+        simple_gateway_proxy(),
+        proxy(),
         jobs(),
         object_storage(),
         free_plan(),
@@ -529,6 +531,94 @@ fn meta_behaviour() -> Vec<Key> {
         )
         .readers(BOT),
     ]
+}
+
+fn simple_gateway_proxy() -> Group {
+    Group {
+        path: "simple_gateway_proxy",
+        comment: "Where the gateway proxy listens. Only this machine is to reach it.",
+        keys: vec![
+            Key::new(
+                "port",
+                Port(|draft| &mut draft.config.simple_gateway_proxy.port),
+                "Gateway for the bot and other programs, and its HTTP routes, on the loopback.",
+            )
+            .fixed()
+            .readers(PROXY),
+            Key::new(
+                "url",
+                Url(
+                    |draft| &mut draft.config.simple_gateway_proxy.url,
+                    UrlForm::SchemeOptional,
+                ),
+                "The gateway proxy as the others reach it. Empty: this machine and its port.",
+            )
+            .derived()
+            .readers(PROXY | CLUSTERER | BOT)
+            .example("http://127.0.0.1:3220"),
+        ],
+    }
+}
+
+fn proxy() -> Group {
+    Group {
+        path: "proxy",
+        comment: "The gateway proxy keeps the bot's sessions at Discord while the bot restarts.",
+        keys: vec![
+            Key::new(
+                "enabled",
+                Flag(|draft| &mut draft.config.proxy.enabled),
+                "Start the gateway proxy, and let the bot's clusters connect to it.",
+            )
+            .fixed()
+            .readers(PROXY | CLUSTERER | BOT),
+            Key::new(
+                "intents",
+                Count(|draft| &mut draft.config.proxy.intents),
+                "Gateway intents as a number. Those above the bot's own cost traffic and memory.",
+            )
+            .readers(PROXY),
+            Key::new(
+                "shards",
+                Count(|draft| &mut draft.config.proxy.shards),
+                "Shards at Discord. 0: as many as Discord recommends.",
+            )
+            .readers(PROXY),
+            Key::new(
+                "client_shards",
+                Count(|draft| &mut draft.config.proxy.client_shards),
+                "Shards that clients are told to use. 0: the same. Clients may use any number.",
+            )
+            .readers(PROXY),
+            Key::new(
+                "resume_window",
+                Count(|draft| &mut draft.config.proxy.resume_window),
+                "Seconds in which a client that went away finds its session again.",
+            )
+            .readers(PROXY),
+            Key::new(
+                "replay_mb",
+                Count(|draft| &mut draft.config.proxy.replay_mb),
+                "MiB of events kept per shard for them.",
+            )
+            .readers(PROXY),
+            Key::new(
+                "client_queue_mb",
+                Count(|draft| &mut draft.config.proxy.client_queue_mb),
+                "A client that is so many MiB behind is cut off, and resumes.",
+            )
+            .readers(PROXY),
+            Key::new(
+                "admin_secret",
+                Secret(
+                    |draft| &mut draft.config.proxy.admin_secret,
+                    SecretForm::Opaque,
+                ),
+                "Header X-Proxy-Secret of /admin. Empty: those routes are closed.",
+            )
+            .readers(PROXY),
+        ],
+    }
 }
 
 fn jobs() -> Group {

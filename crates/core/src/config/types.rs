@@ -13,7 +13,7 @@ use url::{Host, Url};
 use crate::environment::Environment;
 use crate::ids::{ApplicationId, GuildId, UserId};
 
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub sites: Sites,
     pub servers: Servers,
     pub meta: Meta,
+    pub simple_gateway_proxy: SimpleGatewayProxy,
+    pub proxy: Proxy,
     pub jobs: Jobs,
     pub object_storage: ObjectStorage,
     pub plans: Plans,
@@ -97,6 +99,56 @@ pub struct Meta {
     pub data_key: Option<SecretString>,
     /// Signs download links of locally stored objects.
     pub link_key: Option<SecretString>,
+}
+
+/// Where the gateway proxy is. The group has the original's name.
+#[derive(Debug, Clone)]
+pub struct SimpleGatewayProxy {
+    /// On the loopback.
+    pub port: u16,
+    pub url: Url,
+}
+
+/// How the gateway proxy works.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    pub enabled: bool,
+    /// What the proxy identifies with (gateway documentation, "Gateway Intents").
+    pub intents: u64,
+    /// 0: as many as Discord recommends.
+    pub shards: u64,
+    /// 0: the same as upstream.
+    pub client_shards: u64,
+    /// Seconds.
+    pub resume_window: u64,
+    pub replay_mb: u64,
+    pub client_queue_mb: u64,
+    pub admin_secret: Option<SecretString>,
+}
+
+impl Proxy {
+    /// All intents (bits 0–16, 20, 21, 24, 25) but presences, both kinds of typing and direct
+    /// messages.
+    pub const INTENTS: u64 = 0x1ffff & !((1 << 8) | (1 << 11) | (1 << 12) | (1 << 14))
+        | (1 << 20)
+        | (1 << 21)
+        | (1 << 24)
+        | (1 << 25);
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            intents: Self::INTENTS,
+            shards: 0,
+            client_shards: 0,
+            resume_window: 180,
+            replay_mb: 64,
+            client_queue_mb: 16,
+            admin_secret: None,
+        }
+    }
 }
 
 /// How the jobserver works.
@@ -206,6 +258,11 @@ impl Config {
             },
             servers: Servers::default(),
             meta,
+            simple_gateway_proxy: SimpleGatewayProxy {
+                port: 3220,
+                url: local_url(LOOPBACK, 3220),
+            },
+            proxy: Proxy::default(),
             jobs: Jobs::default(),
             object_storage: ObjectStorage::Local {
                 path: data_dir.join("objects"),
@@ -218,6 +275,19 @@ impl Config {
     /// `discord.api_base`.
     pub fn discord_api(&self) -> &Url {
         self.meta.proxy.as_ref().unwrap_or(&self.discord.api_base)
+    }
+
+    /// The origin that says where the gateway is (`/api/gateway/bot`): the gateway proxy where it
+    /// runs, else [`Config::discord_api`].
+    pub fn gateway_api(&self) -> &Url {
+        match self.proxy.enabled {
+            true => &self.simple_gateway_proxy.url,
+            false => self.discord_api(),
+        }
+    }
+
+    pub fn gateway_proxy_address(&self) -> SocketAddr {
+        SocketAddr::new(LOOPBACK, self.simple_gateway_proxy.port)
     }
 
     pub fn database(&self) -> DatabaseTarget {

@@ -92,13 +92,12 @@ fn unknown_keys_are_hints_not_errors() {
 fn an_old_file_with_unused_groups_loads() {
     let place = Place::with(
         "channels: {}\nroles: {}\njapi: {key: k}\nnotifications: {vapid_public_key: a, vapid_private_key: b}\n\
-         simple_gateway_proxy: {port: 3220, url: 'http://localhost:3220'}\n\
          discord_auth: {allowed_redirects: [a], mewld_redirect: b}\nsites: {cdn: c}\n\
          plans: {free: {jpeg_reencode_quality: 3, max_server_backup_tasks: 1}}\n\
          meta: {web_redis_channel: ar_web, cdn_path: /x, vulgar_list: [a], urgent_mentions: m, debug_task_logger: true}\n",
     );
     let warnings = place.warnings();
-    assert_eq!(warnings.lines().count(), 15, "{warnings}");
+    assert_eq!(warnings.lines().count(), 14, "{warnings}");
     assert!(
         warnings
             .lines()

@@ -23,6 +23,7 @@ fn every_key_is_read_by_somebody() {
         "bot",
         "clusterer",
         "jobserver",
+        "proxy",
         "webserver",
         "crates/cli",
         "crates/ipc",

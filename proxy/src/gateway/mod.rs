@@ -1,0 +1,409 @@
+//! The gateway half of the proxy: Discord's sessions on one side, programs on the other, and between
+//! them a log and a cache per shard.
+
+pub mod cache;
+pub mod client;
+mod commands;
+mod event;
+pub mod http;
+mod intents;
+mod log;
+pub mod shard;
+mod state;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use metrics::{counter, gauge};
+use secrecy::{ExposeSecret, SecretString};
+use splashtail_api_types::clusters::GatewayBot;
+use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::GuildId;
+use splashtail_core::random;
+use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use client::frames::{Close, Command, Identify, RESUMED_BODY};
+use client::session::{ResumeError, Session, Sources};
+use event::{Event, SessionId, Sight};
+use log::Limits;
+use shard::run::{self, Upstream};
+use shard::{Budget, Own, Ready, Shard};
+
+/// Sessions without a connection; beyond that the one that is gone for longest is forgotten.
+const MOST_GONE: usize = 1024;
+/// Between two looks at what has expired and what has cooled down.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// Servers packed at a time under a shard's lock.
+const COOL: usize = 16;
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub token: SecretString,
+    pub intents: u64,
+    /// 0: as many as Discord recommends.
+    pub shards: u16,
+    /// What clients are told; 0: the same.
+    pub client_shards: u16,
+    /// Where clients come to, as a websocket's address without a slash at the end.
+    pub address: String,
+    pub heartbeat_ms: u64,
+    pub ack_delay_ms: u64,
+    pub resume_window: Duration,
+    pub replay_bytes: u64,
+    pub client_queue: u64,
+    pub admin_secret: Option<SecretString>,
+    /// Where sessions outlive the process.
+    pub state_dir: Option<PathBuf>,
+}
+
+pub struct Gateway {
+    pub settings: Settings,
+    pub clock: SharedClock,
+    /// Clients are sent away, to come back to whoever follows.
+    pub drain: CancellationToken,
+    /// Of clients.
+    pub tasks: TaskTracker,
+    fleet: OnceLock<Fleet>,
+    sessions: Mutex<Sessions>,
+    connections: AtomicU64,
+}
+
+/// The proxy's own shards.
+pub struct Fleet {
+    pub shards: Vec<Arc<Shard>>,
+    pub upstream: Arc<Upstream>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    made: SessionId,
+    by_key: HashMap<String, Arc<Session>>,
+}
+
+impl Gateway {
+    pub fn new(settings: Settings, clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            clock,
+            drain: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            fleet: OnceLock::new(),
+            sessions: Mutex::default(),
+            connections: AtomicU64::new(0),
+        })
+    }
+
+    /// Sets the shards up as Discord says, with what an earlier process left. Nothing connects yet.
+    ///
+    /// # Errors
+    /// The gateway's address is none, or there is no memory.
+    pub fn set_up(&self, bot: &GatewayBot) -> anyhow::Result<&Fleet> {
+        let shards = match self.settings.shards {
+            0 => bot.shards.max(1),
+            shards => shards,
+        };
+        let limits = Limits {
+            bytes: self.settings.replay_bytes,
+            age: self.settings.resume_window,
+        };
+        let now = self.clock.monotonic();
+        let all = (0..shards)
+            .map(|id| Shard::new(id, limits, now).map(Arc::new))
+            .collect::<Result<Vec<_>, _>>()
+            .context("no memory for the shards")?;
+        let upstream = Upstream {
+            token: self.settings.token.clone(),
+            intents: self.settings.intents,
+            shards,
+            gateway: bot.url.parse().context("the gateway's address is no URL")?,
+            budget: Budget::new(&bot.session_start_limit, Arc::clone(&self.clock)),
+            clock: Arc::clone(&self.clock),
+        };
+        self.restore(&all);
+        let fleet = Fleet {
+            shards: all,
+            upstream: Arc::new(upstream),
+        };
+        Ok(self.fleet.get_or_init(|| fleet))
+    }
+
+    /// `None` before [`Gateway::set_up`].
+    pub fn fleet(&self) -> Option<&Fleet> {
+        self.fleet.get()
+    }
+
+    pub fn shards(&self) -> &[Arc<Shard>] {
+        self.fleet().map_or(&[], |fleet| &fleet.shards)
+    }
+
+    /// What clients are told to use.
+    pub fn client_shards(&self) -> Option<u16> {
+        let upstream = self.fleet()?.upstream.shards;
+        Some(match self.settings.client_shards {
+            0 => upstream,
+            shards => shards,
+        })
+    }
+
+    /// Connects the shards. Ends with the token.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let Some(fleet) = self.fleet() else {
+            return;
+        };
+        let tasks = TaskTracker::new();
+        for shard in &fleet.shards {
+            let upstream = Arc::clone(&fleet.upstream);
+            tasks.spawn(run::run(Arc::clone(shard), upstream, shutdown.clone()));
+        }
+        tasks.close();
+        let looking = async {
+            loop {
+                self.clock.sleep(UPKEEP).await;
+                self.keep_up();
+            }
+        };
+        shutdown.run_until_cancelled(looking).await;
+        tasks.wait().await;
+    }
+
+    fn keep_up(&self) {
+        let now = self.clock.monotonic();
+        self.forget(now);
+        for shard in self.shards() {
+            let mut inner = shard.inner();
+            inner.log.trim(now);
+            inner.guilds.cool(now, COOL);
+            let id = shard.id.to_string();
+            let (bytes, hot) = inner.guilds.size();
+            gauge!("splashtail_proxy_clients", "shard" => id.clone()).set(inner.clients() as f64);
+            gauge!("splashtail_proxy_log_bytes", "shard" => id.clone())
+                .set(inner.log.bytes() as f64);
+            gauge!("splashtail_proxy_cache_bytes", "shard" => id.clone(), "tier" => "packed")
+                .set(bytes as f64);
+            gauge!("splashtail_proxy_cache_objects", "shard" => id.clone(), "kind" => "guild")
+                .set(inner.guilds.count() as f64);
+            gauge!("splashtail_proxy_cache_objects", "shard" => id, "kind" => "unpacked_guild")
+                .set(hot as f64);
+        }
+        if let Some(fleet) = self.fleet() {
+            gauge!("splashtail_proxy_session_starts_remaining")
+                .set(fleet.upstream.budget.remaining() as f64);
+        }
+        let behind: u64 = self.list().iter().map(|session| session.behind()).sum();
+        gauge!("splashtail_proxy_client_backlog_bytes").set(behind as f64);
+    }
+
+    /// Sessions that nobody came back to in time.
+    fn forget(&self, now: Duration) {
+        let mut gone: Vec<_> = self
+            .list()
+            .into_iter()
+            .filter_map(|session| Some((session.gone()?, session)))
+            .collect();
+        gone.sort_by_key(|(since, _)| std::cmp::Reverse(*since));
+        for (place, (since, session)) in gone.iter().enumerate() {
+            if place >= MOST_GONE || now.saturating_sub(*since) > self.settings.resume_window {
+                self.end(session);
+            }
+        }
+    }
+
+    pub(crate) fn list(&self) -> Vec<Arc<Session>> {
+        self.sessions().by_key.values().cloned().collect()
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// In constant time; libraries differ in whether they repeat the `Bot ` of the header.
+    fn is_token(&self, token: &str) -> bool {
+        let bare = |token: &str| token.trim().trim_start_matches("Bot ").to_owned();
+        let own = bare(self.settings.token.expose_secret());
+        bool::from(bare(token).as_bytes().ct_eq(own.as_bytes()))
+    }
+
+    fn sources(&self, shard: (u16, u16)) -> Sources {
+        Sources::of(self.shards(), shard)
+    }
+
+    fn sight(&self, session: SessionId, shard: (u16, u16), intents: u64, own: u64) -> Sight {
+        Sight {
+            session,
+            intents: intents & self.settings.intents,
+            upstream: self.settings.intents,
+            shard,
+            own,
+        }
+    }
+
+    /// A new session, and the body of its READY.
+    fn begin(
+        &self,
+        identify: &Identify,
+        sources: Sources,
+        ready: &Ready,
+        connection: u64,
+    ) -> (Arc<Session>, String) {
+        let lacking = identify.intents & !self.settings.intents;
+        if lacking != 0 {
+            debug!(
+                lacking,
+                "a client asks for intents that the proxy does not have"
+            );
+        }
+        let shard = identify.shard.unwrap_or((0, 1));
+        let own = sources.shards().first();
+        let own = own.map_or(0, |shard| shard.inner().guilds.own());
+        if let Some(presence) = &identify.presence {
+            let frame: Bytes = format!(r#"{{"op":3,"d":{}}}"#, presence.get()).into();
+            for shard in sources.shards() {
+                shard.commands.show(frame.clone());
+            }
+        }
+        let (id, key) = {
+            let mut sessions = self.sessions();
+            sessions.made += 1;
+            (sessions.made, key())
+        };
+        let total = u16::try_from(self.shards().len()).unwrap_or(u16::MAX);
+        let sight = self.sight(id, shard, identify.intents, own);
+        let (session, guilds) = Session::new(
+            key.clone(),
+            sight,
+            identify.compress,
+            sources,
+            total,
+            connection,
+        );
+        let body = ready.of(&Own {
+            session_id: &key,
+            address: &self.settings.address,
+            shard: identify.shard,
+            guilds: &guilds,
+        });
+        let session = Arc::new(session);
+        self.sessions().by_key.insert(key, Arc::clone(&session));
+        (session, body)
+    }
+
+    /// `None`: there is nothing to go on with.
+    fn resume(&self, key: &str, seq: u64, connection: u64) -> Result<Option<Arc<Session>>, Close> {
+        let session = self.sessions().by_key.get(key).cloned();
+        let Some(session) = session else {
+            return Ok(None);
+        };
+        match session.attach(connection, seq) {
+            Ok(()) => {}
+            Err(ResumeError::Ahead) => return Err(Close::InvalidSeq),
+            Err(ResumeError::Lost) => {
+                self.end(&session);
+                return Ok(None);
+            }
+        }
+        // It comes behind what was missed.
+        if let Some(shard) = session.sources.shards().first() {
+            let to = Box::new([session.sight.session]);
+            let now = self.clock.monotonic();
+            shard
+                .inner()
+                .tell(Event::made("RESUMED", RESUMED_BODY, None, to, now));
+        }
+        Ok(Some(session))
+    }
+
+    fn end(&self, session: &Arc<Session>) {
+        self.sessions().by_key.remove(&session.key);
+        session.end();
+    }
+
+    /// Passes on what a client wants of Discord.
+    fn command(&self, session: &Session, command: &Command) {
+        if command.op == 3 {
+            for shard in session.sources.shards() {
+                shard.commands.show(command.frame.clone());
+            }
+            return;
+        }
+        let dropped = |why: &'static str| {
+            counter!("splashtail_proxy_commands_dropped_total", "why" => why).increment(1);
+        };
+        let total = u16::try_from(self.shards().len()).unwrap_or(u16::MAX);
+        for guild in &command.guilds {
+            let shard = session
+                .sources
+                .shards()
+                .iter()
+                .find(|shard| shard.id == guild.shard(total).get());
+            let shard = match shard {
+                Some(shard) if session.sight.covers(*guild) => shard,
+                _ => {
+                    if command.op == 8 {
+                        self.answer_nothing(session, *guild, &command.frame);
+                    }
+                    dropped("of another shard");
+                    continue;
+                }
+            };
+            let id = session.sight.session;
+            let frame = match command.op {
+                8 => {
+                    let now = self.clock.monotonic();
+                    let asked = shard.inner().requests.ask(&command.frame, id, now);
+                    asked.map(Bytes::from)
+                }
+                4 => {
+                    shard.inner().speaks(*guild, id);
+                    Some(command.frame.clone())
+                }
+                31 => Some(format!(r#"{{"op":31,"d":{{"guild_ids":["{guild}"]}}}}"#).into()),
+                _ => Some(command.frame.clone()),
+            };
+            let taken = frame.is_some_and(|frame| shard.commands.push(id, frame));
+            if !taken {
+                dropped("too many wait");
+            }
+        }
+    }
+
+    /// A server that is not of the client's shard has no members for it.
+    fn answer_nothing(&self, session: &Session, guild: GuildId, frame: &[u8]) {
+        let body = std::str::from_utf8(frame)
+            .ok()
+            .and_then(|text| cache::json::Fields::read(text).ok()?.get("d"))
+            .and_then(|d| cache::json::Fields::read(d.get()).ok()?.get("nonce"))
+            .filter(|nonce| !matches!(nonce.get(), "\"\"" | "null"))
+            .map_or_else(String::new, |nonce| format!(r#","nonce":{}"#, nonce.get()));
+        let body = format!(
+            r#"{{"guild_id":"{guild}","members":[],"chunk_index":0,"chunk_count":1,"not_found":[]{body}}}"#
+        );
+        if let Some(shard) = session.sources.shards().first() {
+            let to = Box::new([session.sight.session]);
+            let now = self.clock.monotonic();
+            let event = Event::made("GUILD_MEMBERS_CHUNK", &body, None, to, now);
+            shard.inner().tell(event);
+        }
+    }
+}
+
+/// 128 random bits.
+fn key() -> String {
+    let bits = match random::bytes() {
+        Ok(bytes) => u128::from_ne_bytes(bytes),
+        // It only has to be no other's.
+        Err(_) => rand::random(),
+    };
+    format!("{bits:032x}")
+}

@@ -1,0 +1,294 @@
+//! One of the proxy's own shards: what Discord has told it, for clients to read.
+//!
+//! A frame changes the cache and enters the log under one lock, so whoever holds it sees a cache
+//! that is exactly as the log's head says.
+
+mod budget;
+mod keep;
+mod ready;
+mod requests;
+pub mod run;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use splashtail_core::ids::GuildId;
+use splashtail_gateway::{Head, Place};
+use tokio::sync::{Notify, watch};
+use tracing::{info, warn};
+use url::Url;
+
+pub use budget::Budget;
+pub use keep::{KeepError, Owner, Snapshot, write_whole};
+pub use ready::{Own, Ready};
+pub use requests::Requests;
+
+use super::cache::json::Snowflake;
+use super::cache::{Change, Guilds, Keep};
+use super::commands::Commands;
+use super::event::{Event, SessionId};
+use super::log::{Limits, Log};
+
+/// How the connection to Discord is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Not connected. Since when.
+    Away(Duration),
+    Connected,
+    /// Discord does not want this bot, with this close code; nothing is tried any more.
+    Refused(u16),
+}
+
+/// A session at Discord.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub id: String,
+    /// Of the last dispatch that was taken.
+    pub seq: u64,
+    pub address: Option<Url>,
+}
+
+/// Which frames Discord's session began or went on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    Ready,
+    Resumed,
+    Event,
+    /// It was here before.
+    Repeated,
+    Unreadable,
+}
+
+pub struct Shard {
+    pub id: u16,
+    pub commands: Commands,
+    status: watch::Sender<Status>,
+    inner: Mutex<Inner>,
+}
+
+pub struct Inner {
+    pub log: Log,
+    pub guilds: Guilds,
+    pub session: Option<Session>,
+    pub ready: Option<Ready>,
+    pub requests: Requests,
+    /// Counts Discord's sessions: what clients of an earlier one know is worth nothing.
+    pub epoch: u64,
+    /// Who speaks in a server: the one that asked last.
+    speakers: HashMap<GuildId, SessionId>,
+    listeners: Vec<(SessionId, Arc<Notify>)>,
+}
+
+impl Shard {
+    /// # Errors
+    /// There is no memory for the cache's compressor.
+    pub fn new(id: u16, limits: Limits, now: Duration) -> std::io::Result<Self> {
+        let keep = Keep {
+            own: 0,
+            members: false,
+            presences: false,
+        };
+        Ok(Self {
+            id,
+            commands: Commands::default(),
+            status: watch::Sender::new(Status::Away(now)),
+            inner: Mutex::new(Inner {
+                log: Log::new(limits),
+                guilds: Guilds::new(keep)?,
+                session: None,
+                ready: None,
+                requests: Requests::default(),
+                epoch: 0,
+                speakers: HashMap::new(),
+                listeners: Vec::new(),
+            }),
+        })
+    }
+
+    pub fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn status(&self) -> Status {
+        *self.status.borrow()
+    }
+
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    pub fn set_status(&self, status: Status) {
+        self.status.send_replace(status);
+        self.inner().wake();
+    }
+
+    /// Takes a dispatch of Discord's.
+    pub fn take(&self, frame: Bytes, head: &Head<'_>, now: Duration) -> Taken {
+        let name = head.name.as_deref().unwrap_or_default();
+        let Some(place) = head.place(&frame) else {
+            return Taken::Unreadable;
+        };
+        let mut inner = self.inner();
+        let taken = match name {
+            b"READY" => inner.begin(self.id, &frame, head, &place),
+            b"RESUMED" => inner
+                .note(head)
+                .map_or(Taken::Repeated, |()| Taken::Resumed),
+            _ => match inner.note(head) {
+                None => Taken::Repeated,
+                Some(()) => {
+                    inner.event(frame, name, head, &place, now);
+                    Taken::Event
+                }
+            },
+        };
+        inner.wake();
+        drop(inner);
+        if matches!(taken, Taken::Ready | Taken::Resumed) {
+            self.set_status(Status::Connected);
+        }
+        taken
+    }
+}
+
+impl Inner {
+    pub fn listen(&mut self, session: SessionId, notify: Arc<Notify>) {
+        self.listeners.push((session, notify));
+    }
+
+    pub fn leave(&mut self, session: SessionId) {
+        self.listeners.retain(|(listener, _)| *listener != session);
+        self.speakers.retain(|_, speaker| *speaker != session);
+    }
+
+    /// A client joins or leaves a voice channel.
+    pub fn speaks(&mut self, guild: GuildId, session: SessionId) {
+        self.speakers.insert(guild, session);
+    }
+
+    pub fn clients(&self) -> usize {
+        self.listeners.len()
+    }
+
+    pub fn wake(&self) {
+        for (_, notify) in &self.listeners {
+            notify.notify_one();
+        }
+    }
+
+    /// Something that the proxy tells some sessions.
+    pub fn tell(&mut self, event: Event) {
+        self.log.append(event);
+        self.wake();
+    }
+
+    /// `None` for a number that was here before.
+    fn note(&mut self, head: &Head<'_>) -> Option<()> {
+        let session = self.session.as_mut()?;
+        let Some(seq) = head.seq else {
+            return Some(());
+        };
+        if seq <= session.seq {
+            return None;
+        }
+        session.seq = seq;
+        Some(())
+    }
+
+    fn begin(&mut self, shard: u16, frame: &Bytes, head: &Head<'_>, place: &Place) -> Taken {
+        let body = frame.slice(place.body.clone());
+        let (ready, facts) = match Ready::read(body) {
+            Ok(read) => read,
+            Err(error) => {
+                warn!(shard.id = shard, %error, "a READY that cannot be read");
+                return Taken::Unreadable;
+            }
+        };
+        if self.ready.is_some() {
+            info!(shard.id = shard, "a new session, clients begin anew");
+        }
+        self.epoch += 1;
+        self.guilds.begin(facts.own, facts.guilds);
+        self.requests = Requests::default();
+        self.session = Some(Session {
+            id: facts.session_id,
+            seq: head.seq.unwrap_or_default(),
+            address: facts.address,
+        });
+        self.ready = Some(ready);
+        Taken::Ready
+    }
+
+    fn event(&mut self, frame: Bytes, name: &[u8], head: &Head<'_>, place: &Place, now: Duration) {
+        let event = Event::new(frame, head, place, self.guilds.own(), now);
+        let event = match name {
+            b"GUILD_MEMBERS_CHUNK" => self.requests.answered(event, now),
+            b"RATE_LIMITED" => self.requests.limited(event, now),
+            b"VOICE_SERVER_UPDATE" => {
+                let speaker = event.guild.and_then(|guild| self.speakers.get(&guild));
+                let mut event = event;
+                event.to = speaker.map(|speaker| Box::from([*speaker]));
+                event
+            }
+            _ => event,
+        };
+        match (name, event.guild) {
+            (b"GUILD_CREATE", Some(guild)) => self.guilds.create(guild, event.body()),
+            (b"GUILD_DELETE", Some(guild)) => self.guilds.delete(guild, place.unavailable),
+            (b"USER_UPDATE", _) => {
+                if let Some(ready) = &mut self.ready {
+                    ready.set_user(event.body());
+                }
+            }
+            (name, Some(guild)) => {
+                if let Some(change) = Change::of(name) {
+                    self.guilds.change(guild, change, event.body(), now);
+                }
+            }
+            _ => {}
+        }
+        self.log.append(event);
+    }
+}
+
+/// What a READY says about the session.
+#[derive(Debug)]
+pub struct Facts {
+    pub own: u64,
+    pub guilds: Vec<GuildId>,
+    pub session_id: String,
+    pub address: Option<Url>,
+}
+
+impl Facts {
+    fn read(body: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Body {
+            user: Id,
+            #[serde(default)]
+            guilds: Vec<Id>,
+            session_id: String,
+            #[serde(default)]
+            resume_gateway_url: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Id {
+            id: Snowflake,
+        }
+        let body: Body = serde_json::from_str(body)?;
+        let address = body.resume_gateway_url;
+        Ok(Self {
+            own: body.user.id.0,
+            guilds: body
+                .guilds
+                .iter()
+                .filter_map(|guild| GuildId::new(guild.id.0))
+                .collect(),
+            session_id: body.session_id,
+            address: address.and_then(|address| address.parse().ok()),
+        })
+    }
+}
