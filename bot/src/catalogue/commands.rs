@@ -2,8 +2,8 @@
 //!
 //! `command-<path>` is the name of a command (path with `-` between its parts), its attribute
 //! `description` what it does, `option-<name>` and `choice-<option>-<number>` the names of options and
-//! choices, `about-<name>` what an option means. `module-<id>` and `need-<module>-<bit>` stand for what
-//! modules declare of themselves, `permission-<bit>` for names of Discord's permissions.
+//! choices, `about-<name>` what an option means. `module-<id>`, `setting-<id>` and `need-<module>-<bit>` stand
+//! for what modules declare of themselves, `permission-<bit>` for names of Discord's permissions.
 
 use std::borrow::Cow;
 
@@ -12,6 +12,7 @@ use fluent_bundle::FluentArgs;
 use super::Language;
 use super::bundles::find;
 use crate::app::Command;
+use crate::settings::Setting;
 
 type Localisations = Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>;
 
@@ -48,6 +49,12 @@ pub fn module(language: Language, module: &str) -> Option<String> {
 
 pub fn module_description(language: Language, module: &str) -> Option<String> {
     own(language, &format!("module-{module}.description"))
+}
+
+/// The name of a setting.
+pub fn setting_name(language: Language, setting: &Setting) -> String {
+    let own = own(language, &format!("setting-{}", setting.id));
+    own.unwrap_or_else(|| setting.name.to_owned())
 }
 
 /// Why a module wants a permission, by its bit.

@@ -14,7 +14,9 @@ mod servers;
 mod tests;
 
 pub use bundles::{Argument, say};
-pub use commands::{description, localise, module, module_description, need, option, permission};
+pub use commands::{
+    description, localise, module, module_description, need, option, permission, setting_name,
+};
 pub use language::Language;
 pub use servers::{SETTING, ServerLanguages, entry, of_reader, of_server, setting};
 

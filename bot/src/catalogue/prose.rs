@@ -13,6 +13,7 @@ const UNREAD: &[&str] = &[
     "Task::new",
     "anyhow!",
     "asked",
+    "asked_by",
     "bail!",
     "command",
     "concat!",

@@ -52,8 +52,9 @@ pub async fn asked_by(
 /// Says what was done.
 pub async fn changed(cx: Context<'_>, setting: &str, done: &Changed) -> Result<(), BotError> {
     let known = cx.data().registry.setting(setting);
-    let name = known.map_or(setting, |(_, setting)| setting.name);
     let language = catalogue::of_server(cx);
+    let name = known.map(|(_, setting)| catalogue::setting_name(language, setting));
+    let name = name.unwrap_or_else(|| setting.to_owned());
     let title = match done.made {
         true => text!(
             language,

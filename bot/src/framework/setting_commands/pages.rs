@@ -5,6 +5,7 @@ use serde_json::Value;
 use serenity::CreateEmbed;
 
 use super::answer::shown;
+use crate::catalogue::setting_name;
 use crate::colours;
 use crate::configuration::Refusal;
 use crate::error::BotError;
@@ -39,7 +40,9 @@ impl Pages for Entries {
         let offset = number.saturating_mul(PER_PAGE);
         let view = app.configuration.view(&asked, id, offset, PER_PAGE).await?;
         let pages = view.count.div_ceil(PER_PAGE).max(1);
-        let mut embed = CreateEmbed::new().title(setting.name).colour(colours::BLUE);
+        let mut embed = CreateEmbed::new()
+            .title(setting_name(language, setting))
+            .colour(colours::BLUE);
         if view.count == 0 {
             embed = embed.description(text!(language, "entries-none", setting = id));
         }

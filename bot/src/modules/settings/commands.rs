@@ -7,13 +7,18 @@ use splashtail_api_types::modules::CanonicalCommandData;
 use splashtail_permissions::CheckOptions;
 
 use crate::app::Context;
+use crate::catalogue;
 use crate::colours;
 use crate::error::BotError;
 use crate::framework::gate::{COMMANDS, Question};
 use crate::framework::setting_commands::{asked, changed};
-use crate::markdown::{neutralise, shorten};
+use crate::markdown::{DESCRIPTION, neutralise, shorten};
 use crate::reply;
 use crate::settings::Fields;
+use crate::text;
+
+/// Longest name of a command that is shown whole.
+const NAME: usize = 100;
 
 /// Check commands, switch them, and change what they ask for.
 #[poise::command(
@@ -43,14 +48,17 @@ async fn check(
         options: &CheckOptions::default(),
     };
     let result = cx.data().gate.decide(&question, &Ok(asked.standing)).await;
+    let language = catalogue::of_server(cx);
+    let code = format!("`{}`", result.code());
+    let (text, colour) = match result.is_ok() {
+        true => (text!(language, "check-may"), colours::GREEN),
+        false => (BotError::Denied(result).user_text(language), colours::RED),
+    };
     let embed = CreateEmbed::new()
-        .title(format!("/{}", neutralise(&shorten(&command, 100))))
-        .description(result.to_string())
-        .field("Code", format!("`{}`", result.code()), true)
-        .colour(match result.is_ok() {
-            true => colours::GREEN,
-            false => colours::RED,
-        });
+        .title(format!("/{}", neutralise(&shorten(&command, NAME))))
+        .description(shorten(&text, DESCRIPTION))
+        .field(text!(language, "error-code"), code, true)
+        .colour(colour);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())
 }

@@ -5,13 +5,16 @@ use poise::serenity_prelude::{AutocompleteChoice, CreateAutocompleteResponse, Cr
 use serde_json::{Value, json};
 
 use crate::app::Context;
+use crate::catalogue;
 use crate::colours;
 use crate::error::BotError;
 use crate::framework::gate::MODULES;
 use crate::framework::setting_commands::{asked, changed};
 use crate::ids;
+use crate::markdown::{FIELD, TITLE, shorten};
 use crate::reply;
 use crate::settings::Fields;
+use crate::text;
 
 /// See which modules are on, switch them, and change what they ask for.
 #[poise::command(
@@ -42,19 +45,26 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
             .find(|row| row.get("module") == Some(&json!(id)))?;
         row.get("disabled")?.as_bool()
     };
-    let mut embed = CreateEmbed::new().title("Modules").colour(colours::BLUE);
+    let language = catalogue::of_server(cx);
+    let mut embed = CreateEmbed::new()
+        .title(text!(language, "modules-title"))
+        .colour(colours::BLUE);
     for module in app.registry.modules().filter(|module| !module.web_hidden) {
-        let state = match app.gate.is_enabled(guild, &module.id) {
-            true => "on",
-            false => "off",
+        let id = module.id.as_str();
+        let is_on = app.gate.is_enabled(guild, id);
+        let state = match (is_on, module.toggleable, set(id)) {
+            (true, false, _) => text!(language, "modules-on-always", id = id),
+            (false, false, _) => text!(language, "modules-off-always", id = id),
+            (true, true, None) => text!(language, "modules-on-default", id = id),
+            (false, true, None) => text!(language, "modules-off-default", id = id),
+            (true, true, Some(_)) => text!(language, "modules-on-here", id = id),
+            (false, true, Some(_)) => text!(language, "modules-off-here", id = id),
         };
-        let why = match (module.toggleable, set(&module.id)) {
-            (false, _) => "always",
-            (true, None) => "by default",
-            (true, Some(_)) => "set here",
-        };
-        let text = format!("{}\n`{}`: {state}, {why}", module.description, module.id);
-        embed = embed.field(&module.name, text, true);
+        let name = catalogue::module(language, id).unwrap_or_else(|| module.name.clone());
+        let about = catalogue::module_description(language, id);
+        let about = about.as_deref().unwrap_or(&module.description);
+        let text = format!("{about}\n{state}");
+        embed = embed.field(shorten(&name, TITLE), shorten(&text, FIELD), true);
     }
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())

@@ -8,19 +8,21 @@ use poise::serenity_prelude::{CreateEmbed, Role};
 use serde_json::{Value, json};
 
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::configuration::{PastChange, PastEdit};
 use crate::error::BotError;
 use crate::framework::gate::ROLES;
 use crate::framework::setting_commands::{asked, changed};
-use crate::markdown::{neutralise, shorten};
+use crate::markdown::{DESCRIPTION, neutralise, shorten};
 use crate::reply;
 use crate::settings::{Fields, Operation};
+use crate::text;
 
+/// Longest value that is shown whole.
+const VALUE: usize = 150;
 /// Changes that one message shows.
 const SHOWN: u32 = 10;
-/// Longest description of an embed (Discord documentation, "Embed Limits").
-pub const MAX_DESCRIPTION: usize = 4096;
 
 /// Custom permissions of roles, and what was changed by whom.
 #[poise::command(
@@ -45,6 +47,7 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
         .await?;
     let mut rows = view.rows;
     rows.sort_by_key(|row| row.get("index").and_then(Value::as_i64));
+    let language = catalogue::of_server(cx);
     let mut text = String::new();
     for row in &rows {
         let field = |column: &str| row.get(column).and_then(Value::as_str).unwrap_or_default();
@@ -67,11 +70,11 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
         );
     }
     if text.is_empty() {
-        "No role has custom permissions. `/perms modrole` gives it some.".clone_into(&mut text);
+        text = text!(language, "perms-none");
     }
     let embed = CreateEmbed::new()
-        .title("Roles")
-        .description(shorten(&text, MAX_DESCRIPTION))
+        .title(text!(language, "perms-title"))
+        .description(shorten(&text, DESCRIPTION))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())
@@ -92,8 +95,11 @@ async fn modrole(
         .find(|item| !item.trim().is_empty() && !item.contains('.'))
     {
         let item = neutralise(&shorten(item.trim(), 100));
-        return Err(BotError::Input(format!(
-            "“{item}” is no permission: it needs a dot, as in `server_backups.create`."
+        let language = catalogue::of_reader(cx);
+        return Err(BotError::Input(text!(
+            language,
+            "perms-no-dot",
+            item = format!("“{item}”")
         )));
     }
     let asked = asked(cx, Some("perms modrole")).await?;
@@ -141,13 +147,17 @@ async fn history(
         .configuration
         .history(&asked, before, SHOWN)
         .await?;
-    let text: String = past.iter().map(describe).collect();
+    let language = catalogue::of_server(cx);
+    let text: String = past
+        .iter()
+        .map(|change| describe(language, change))
+        .collect();
     let text = match text.is_empty() {
-        true => "There are no changes that you could see.".into(),
-        false => shorten(&text, MAX_DESCRIPTION),
+        true => text!(language, "changes-none").into(),
+        false => shorten(&text, DESCRIPTION),
     };
     let embed = CreateEmbed::new()
-        .title("Changes")
+        .title(text!(language, "changes-title"))
         .description(text)
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
@@ -163,43 +173,58 @@ async fn undo(
     reply::defer(cx).await?;
     let asked = asked(cx, None).await?;
     let done = cx.data().configuration.roll_back(&asked, change).await?;
-    let text = format!(
-        "Change {change} was taken back, which is change {}.",
-        done.version
+    let language = catalogue::of_server(cx);
+    let text = text!(
+        language,
+        "changes-undone",
+        change = change.to_string(),
+        version = done.version.to_string()
     );
     let embed = CreateEmbed::new().description(text).colour(colours::GREEN);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())
 }
 
-fn describe(change: &PastChange) -> String {
-    let mut text = format!(
-        "**{}** <t:{}:R> by <@{}> ({})",
-        change.version,
-        change.at.timestamp(),
-        change.by,
-        change.way
-    );
-    if let Some(undone) = change.undoes {
-        let _ = write!(text, ", takes back {undone}");
-    }
+fn describe(language: Language, change: &PastChange) -> String {
+    let when = format!("<t:{}:R>", change.at.timestamp());
+    let who = format!("<@{}>", change.by);
+    let (version, way) = (change.version.to_string(), change.way.as_str());
+    let mut text = match change.undoes {
+        None => text!(
+            language,
+            "changes-line",
+            version = version,
+            when = when,
+            who = who,
+            way = way
+        ),
+        Some(undone) => text!(
+            language,
+            "changes-line-undo",
+            version = version,
+            when = when,
+            who = who,
+            way = way,
+            undone = undone.to_string()
+        ),
+    };
     for edit in &change.edits {
         text.push('\n');
-        text.push_str(&describe_edit(edit));
+        text.push_str(&describe_edit(language, edit));
     }
     text.push('\n');
     text
 }
 
 /// What became of an entry: a line, and one for each column that changed.
-pub fn describe_edit(edit: &PastEdit) -> String {
-    let what = match (&edit.before, &edit.after) {
-        (None, _) => "made",
-        (_, None) => "deleted",
-        _ => "changed",
-    };
+pub fn describe_edit(language: Language, edit: &PastEdit) -> String {
     let entry = neutralise(&shorten(&edit.entry, 100));
-    let mut text = format!("{what} `{}` {entry}", edit.setting);
+    let entry = format!("`{}` {entry}", edit.setting);
+    let mut text = match (&edit.before, &edit.after) {
+        (None, _) => text!(language, "edit-made", entry = entry),
+        (_, None) => text!(language, "edit-deleted", entry = entry),
+        _ => text!(language, "edit-changed", entry = entry),
+    };
     let (before, after) = (&edit.before, &edit.after);
     let columns = before.iter().chain(after).flat_map(|fields| fields.keys());
     for column in columns.collect::<BTreeSet<_>>() {
@@ -210,10 +235,8 @@ pub fn describe_edit(edit: &PastEdit) -> String {
         let (old, new) = (value(before), value(after));
         if old != new {
             let show = |value: Option<String>| {
-                neutralise(&shorten(
-                    &value.unwrap_or_else(|| "nothing".to_owned()),
-                    150,
-                ))
+                let value = value.unwrap_or_else(|| text!(language, "edit-nothing"));
+                neutralise(&shorten(&value, VALUE))
             };
             let _ = write!(text, "\n · {column}: {} → {}", show(old), show(new));
         }

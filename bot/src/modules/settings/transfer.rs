@@ -14,15 +14,17 @@ use splashtail_discord::DownloadError;
 use uuid::Uuid;
 
 use super::imports::{Import, Imports};
-use super::perms::{self, MAX_DESCRIPTION};
+use super::perms;
 use crate::app::{App, Context};
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::configuration::{Asked, MAX_FILE, Plan};
 use crate::error::BotError;
-use crate::framework::setting_commands::{asked, asked_by};
-use crate::markdown::shorten;
+use crate::framework::setting_commands::{asked, asked_by, takes_back};
+use crate::markdown::{DESCRIPTION, shorten};
 use crate::presses::{Change, Press, Presses, Reaction};
 use crate::reply;
+use crate::text;
 
 const PREFIX: &str = "import";
 /// Until the file has come from Discord.
@@ -47,7 +49,7 @@ async fn export(cx: Context<'_>) -> Result<(), BotError> {
     let text = cx.data().configuration.export(&asked).await?;
     let file = CreateAttachment::bytes(text.into_bytes(), "settings.yaml");
     let embed = CreateEmbed::new()
-        .description("The settings of this server. `/settings import` takes them back.")
+        .description(text!(catalogue::of_reader(cx), "export-done"))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed).attachment(file)).await?;
     Ok(())
@@ -67,13 +69,14 @@ async fn import(
     let configuration = &cx.data().configuration;
     let plan = configuration.plan_import(&asked, &text, replace).await?;
     if plan.shown.is_empty() {
-        let text = "Everything is as the file says already.";
+        let text = text!(catalogue::of_server(cx), "import-nothing");
         let embed = CreateEmbed::new().description(text).colour(colours::GREEN);
         reply::answer(cx, CreateReply::default().embed(embed)).await?;
         return Ok(());
     }
-    let shown = CreateReply::default().embed(describe(&plan, &asked));
-    let label = format!("Change {}", plan.shown.len());
+    let language = catalogue::of_server(cx);
+    let shown = CreateReply::default().embed(describe(language, &plan, &asked));
+    let label = text!(language, "import-change", count = plan.shown.len());
     let (guild, user) = (asked.guild, asked.user);
     let text = text.into();
     let import = Import {
@@ -87,7 +90,9 @@ async fn import(
     let button = |verb: &str| CreateButton::new(format!("{PREFIX}:{user}:{verb}:{id}"));
     let buttons = vec![
         button("yes").label(label).style(ButtonStyle::Danger),
-        button("no").label("Cancel").style(ButtonStyle::Secondary),
+        button("no")
+            .label(text!(language, "page-cancel"))
+            .style(ButtonStyle::Secondary),
     ];
     let buttons = vec![CreateActionRow::Buttons(buttons)];
     reply::answer(cx, shown.components(buttons)).await?;
@@ -106,25 +111,20 @@ pub(super) fn presses() -> Presses {
         let (app, press) = (Arc::clone(app), Arc::clone(press));
         Reaction::change(async move {
             let imports = app.services.get::<Imports>()?;
-            let said = |text: &str, colour| {
+            let language = press.language_here(&app);
+            let said = |text: String, colour| {
                 let embed = CreateEmbed::new().description(text).colour(colour);
                 Change::show(CreateReply::default().embed(embed).components(Vec::new()))
             };
             let Some(import) = imports.take(id, press.guild()?, user) else {
-                return said(
-                    "This is no longer open. Run `/settings import` again.",
-                    colours::RED,
-                );
+                return said(text!(language, "import-closed"), colours::RED);
             };
             if !wanted {
-                return said("Nothing was done.", colours::BLUE);
+                return said(text!(language, "import-not"), colours::BLUE);
             }
             match carry_out(&app, &press, &import).await {
-                Ok(text) => said(&text, colours::GREEN),
-                Err(refusal) => {
-                    let language = press.language_here(&app);
-                    said(&refusal.user_text(language), colours::RED)
-                }
+                Ok(text) => said(text, colours::GREEN),
+                Err(refusal) => said(refusal.user_text(language), colours::RED),
             }
         })
     })
@@ -152,19 +152,19 @@ async fn carry_out(app: &App, press: &Press, import: &Import) -> Result<String, 
     } = import;
     let done = app.configuration.import(&asked, text, *replace, Some(plan));
     let done = done.await?;
-    Ok(format!(
-        "Entries changed: {}. `/perms undo {}` takes it back.",
-        done.others, done.version
-    ))
+    let language = press.language_here(app);
+    let changed = text!(language, "import-done", count = done.others);
+    Ok(format!("{changed} {}", takes_back(language, done.version)))
 }
 
 /// The file that somebody uploaded.
 async fn read(cx: Context<'_>, file: &Attachment) -> Result<String, BotError> {
-    let too_large = || BotError::Input(format!("The file has more than {MAX_FILE} bytes."));
+    let language = catalogue::of_reader(cx);
+    let too_large = || BotError::Input(text!(language, "import-too-large", bytes = MAX_FILE));
     if file.size as usize > MAX_FILE {
         return Err(too_large());
     }
-    let unread = || BotError::Input("The file could not be read from Discord.".to_owned());
+    let unread = || BotError::Input(text!(language, "import-unread"));
     let connection = cx.data().state.connection().ok_or_else(unread)?;
     let download = connection
         .discord
@@ -174,23 +174,24 @@ async fn read(cx: Context<'_>, file: &Attachment) -> Result<String, BotError> {
         Err(DownloadError::TooLarge { .. }) => return Err(too_large()),
         file => file.map_err(|_| unread())?,
     };
-    String::from_utf8(file.bytes.into()).map_err(|_| {
-        BotError::Input("The file is no text: it is not one from `/settings export`.".to_owned())
-    })
+    let text = String::from_utf8(file.bytes.into());
+    text.map_err(|_| BotError::Input(text!(language, "import-no-text")))
 }
 
 /// What would change, line by line.
-fn describe(plan: &Plan, asked: &Asked) -> CreateEmbed {
+fn describe(language: Language, plan: &Plan, asked: &Asked) -> CreateEmbed {
     let mut text = String::new();
     if plan.from != asked.guild {
-        text.push_str("This file is from another server.\n");
+        text.push_str(&text!(language, "import-other-server"));
+        text.push('\n');
     }
-    let lines = plan.shown.iter().map(perms::describe_edit);
+    let lines = plan.shown.iter();
+    let lines = lines.map(|edit| perms::describe_edit(language, edit));
     text.push_str(&lines.collect::<Vec<_>>().join("\n"));
-    let footer = format!("Entries that would change: {}", plan.shown.len());
+    let footer = text!(language, "import-foot", count = plan.shown.len());
     CreateEmbed::new()
-        .title("Nothing is changed yet")
-        .description(shorten(&text, MAX_DESCRIPTION))
+        .title(text!(language, "import-title"))
+        .description(shorten(&text, DESCRIPTION))
         .footer(CreateEmbedFooter::new(footer))
         .colour(colours::BLUE)
 }
