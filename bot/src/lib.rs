@@ -11,6 +11,7 @@ pub mod configuration;
 pub mod discord_http;
 pub mod error;
 pub mod events;
+pub mod fit;
 pub mod fleet_bus;
 pub mod framework;
 pub mod gateway;

@@ -36,10 +36,15 @@ pub const LABEL: usize = 80;
 /// Of all texts of a message's embeds together.
 pub const EMBEDS: usize = 6000;
 
+/// As Discord's clients count, and more than Discord does.
+pub fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
 /// The text, or as much of it as fits, with `…` for the rest. It is measured as Discord's clients do, in
 /// UTF-16, so it fits however Discord counts.
 pub fn shorten(text: &str, limit: usize) -> Cow<'_, str> {
-    if text.encode_utf16().count() <= limit {
+    if length(text) <= limit {
         return text.into();
     }
     // One place is for the mark.

@@ -12,6 +12,7 @@ use splashtail_discord::{Discord, DiscordError, Lane, snowflake};
 
 use crate::app::Context;
 use crate::discord_http::{code, describe, once_more, status};
+use crate::fit::{fit, fit_edit};
 
 /// A message is not worth a longer wait: who asked has gone on.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -108,7 +109,9 @@ pub async fn answer(cx: Context<'_>, reply: CreateReply) -> Result<Reply, Failed
                     let edit = cx
                         .reply_builder(reply.clone())
                         .to_slash_initial_response_edit(EditInteractionResponse::new());
-                    application.interaction.edit_response(cx.http(), edit)
+                    application
+                        .interaction
+                        .edit_response(cx.http(), fit_edit(edit))
                 })
                 .await?;
                 (message.channel_id, message.id)
@@ -122,6 +125,7 @@ pub async fn answer(cx: Context<'_>, reply: CreateReply) -> Result<Reply, Failed
             let asked = prefix.msg;
             let message = cx.reply_builder(reply).to_prefix(asked.into());
             let mut body = json(&message)?;
+            fit(&mut body);
             // One answer to one message, however often it has to be sent.
             body["nonce"] = asked.id.to_string().into();
             body["enforce_nonce"] = true.into();
@@ -150,7 +154,9 @@ impl Reply {
                 let edit = cx
                     .reply_builder(reply.clone())
                     .to_slash_initial_response_edit(EditInteractionResponse::new());
-                application.interaction.edit_response(cx.http(), edit)
+                application
+                    .interaction
+                    .edit_response(cx.http(), fit_edit(edit))
             })
             .await;
             match outcome {
@@ -164,7 +170,9 @@ impl Reply {
         let edit = cx.reply_builder(reply).to_prefix_edit(EditMessage::new());
         let patch = discord(cx)?.patch(self.path()).idempotent(true);
         let patch = patch.lane(Lane::Interactive).longest_wait(LONGEST);
-        patch.json(&json(&edit)?).send_empty().await?;
+        let mut body = json(&edit)?;
+        fit(&mut body);
+        patch.json(&body).send_empty().await?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use splashtail_discord::{Discord, DiscordError, Lane};
 
 use super::{Change, Form, Press};
+use crate::fit::fit;
 use crate::markdown::{MESSAGE, shorten};
 
 const EPHEMERAL: u64 = 1 << 6;
@@ -106,9 +107,11 @@ impl Answer<'_> {
     }
 
     async fn patch(&self, path: String, body: &Value) -> Result<(), DiscordError> {
+        let mut body = body.clone();
+        fit(&mut body);
         let patch = self.discord.patch(path).idempotent(true);
         let patch = patch.lane(Lane::Interactive).longest_wait(PATIENCE);
-        patch.json(body).send_empty().await
+        patch.json(&body).send_empty().await
     }
 
     async fn delete(&self, path: String) -> Result<(), DiscordError> {

@@ -16,7 +16,7 @@ use crate::text;
 
 /// Entries on a page: with titles and values they stay below the 6000 characters of a message.
 const PER_PAGE: usize = 5;
-const MAX_FIELD: usize = 1000;
+const MAX_FIELD: usize = 900;
 
 /// The entries of the setting that the pages are about.
 pub struct Entries;
@@ -77,5 +77,5 @@ fn title(setting: &Setting, row: &Fields) -> String {
         };
         title = title.replace(&format!("{{{column}}}"), &value);
     }
-    neutralise(&shorten(&title, 200))
+    neutralise(&shorten(&title, 100))
 }

@@ -17,7 +17,6 @@ use crate::configuration::Changed;
 use crate::error::BotError;
 use crate::framework::setting_commands::{asked, takes_back};
 use crate::ids;
-use crate::markdown::{DESCRIPTION, shorten};
 use crate::reply;
 use crate::settings::{Operation, interval};
 use crate::text;
@@ -264,7 +263,7 @@ pub(super) fn unknown(language: Language) -> BotError {
 async fn show(cx: Context<'_>, title: String, lines: Vec<String>) -> Result<(), BotError> {
     let embed = CreateEmbed::new()
         .title(title)
-        .description(shorten(&lines.join("\n"), DESCRIPTION))
+        .description(lines.join("\n"))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;
     Ok(())

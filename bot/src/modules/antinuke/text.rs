@@ -12,7 +12,7 @@ use super::buttons::PREFIX;
 use super::progress::{self, PARTS, Progress, Stage};
 use crate::catalogue::Language;
 use crate::colours;
-use crate::markdown::{DESCRIPTION, LABEL, shorten};
+use crate::fit::fit;
 use crate::text;
 
 const NAMED: usize = 5;
@@ -59,13 +59,13 @@ pub(super) fn incident(
         _ => colours::RED.0,
     };
     let foot = text!(language, "incident-foot", id = incident.id.to_string());
-    json!({
-        "embeds": [{"title": title(language, incident),
-            "description": shorten(&lines.join("\n"), DESCRIPTION), "color": colour,
-            "footer": {"text": foot}}],
+    let mut body = json!({
+        "embeds": [{"title": title(language, incident), "description": lines.join("\n"),
+            "color": colour, "footer": {"text": foot}}],
         "components": components(language, incident, tags, put_back),
-        "allowed_mentions": {"parse": []},
-    })
+    });
+    fit(&mut body);
+    body
 }
 
 /// How many acts an incident has.
@@ -290,7 +290,7 @@ fn components(
 }
 
 fn button(custom_id: &str, label: &str, style: u8) -> Value {
-    json!({"type": 2, "style": style, "label": shorten(label, LABEL), "custom_id": custom_id})
+    json!({"type": 2, "style": style, "label": label, "custom_id": custom_id})
 }
 
 /// What can be done about a put-back: a plan is decided on as it is, or with other parts; what was
@@ -363,6 +363,23 @@ mod tests {
         assert_eq!(number(Language::English, 60), "3");
         assert_eq!(number(Language::English, 70), "3.5");
         assert_eq!(number(Language::German, 70), "3,5");
+    }
+
+    #[test]
+    fn an_incident_fits_whatever_its_put_back_says() {
+        let incident = json!({"id": "9", "guild": "10", "kind": "colluders", "mode": "on",
+            "state": "contained", "rules": [], "acts_in_all": 2, "acts": [], "calls": [],
+            "suspects": [], "panic": true, "losses": ["messages"], "by_hand": [], "updated": 5,
+            "times": {"act": 2000, "received": 2050, "decided": 2051, "sent": 2100}});
+        let incident: Incident = serde_json::from_value(incident).unwrap();
+        let tags = TagKey::new([5; 32]);
+        for name in crate::fit::names() {
+            for language in Language::ALL {
+                let failed = Progress::failed(progress::Parts::ALL, &name.repeat(20));
+                let shown = super::incident(language, &incident, &tags, None, Some(&failed));
+                crate::fit::assert_fits(&shown);
+            }
+        }
     }
 
     #[test]

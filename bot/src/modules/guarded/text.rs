@@ -13,7 +13,8 @@ use super::circle::Circle;
 use super::rules::{self, Standing, Word};
 use crate::catalogue::Language;
 use crate::colours;
-use crate::markdown::{neutralise, shorten};
+use crate::fit::fit;
+use crate::markdown::{length, neutralise, shorten};
 use crate::text;
 
 /// First part of the custom ids of our buttons: `gd:<word>:<request>`.
@@ -116,7 +117,9 @@ impl Shown {
                 self.button(Word::Withdraw, 2)]}]),
             false => json!([]),
         };
-        json!({"embeds": [embed], "components": buttons, "allowed_mentions": {"parse": []}})
+        let mut body = json!({"embeds": [embed], "components": buttons});
+        fit(&mut body);
+        body
     }
 
     fn button(&self, word: Word, style: u8) -> Value {
@@ -174,11 +177,6 @@ fn title(language: Language, state: RequestState, name: &str) -> String {
         RequestState::Withdrawn => text!(language, "guarded-withdrawn", name = name),
         RequestState::Expired => text!(language, "guarded-expired", name = name),
     }
-}
-
-/// As Discord counts, or more.
-fn length(text: &str) -> usize {
-    text.encode_utf16().count()
 }
 
 struct Told {
@@ -313,9 +311,10 @@ pub fn announcement(
     let room = DESCRIPTION.saturating_sub(length(&head) + length(&foot));
     let told = told(language, &request.summary, room.saturating_sub(1));
     let text = format!("{head}\n{}{foot}", told.text);
-    let body = json!({"embeds": [{"title": title(language, RequestState::Open, name),
+    let mut body = json!({"embeds": [{"title": title(language, RequestState::Open, name),
                        "description": text, "color": colours::BLUE.0}],
            "allowed_mentions": {"parse": []}});
+    fit(&mut body);
     (body, told.whole.as_deref().map(whole_file))
 }
 
@@ -325,6 +324,7 @@ mod tests {
     use splashtail_core::ids::GuildId;
 
     use super::*;
+    use crate::fit::{assert_fits, names};
 
     fn user(id: u64) -> UserId {
         UserId::new(id).unwrap()
@@ -382,6 +382,24 @@ mod tests {
         let done = Shown::new(&request(RequestState::Done), &[], &circle, "x", now, 0);
         assert_eq!(done.body()["components"], json!([]));
         assert_eq!(shown.file(), None);
+    }
+
+    #[test]
+    fn whatever_a_server_is_called_nobody_is_called_by_it() {
+        for name in names() {
+            for language in Language::ALL {
+                let circle = Circle {
+                    name: name.clone(),
+                    language,
+                    ..Circle::default()
+                };
+                let request = request(RequestState::Open);
+                let (body, _) = announcement(&request, &circle, "x", None);
+                assert_fits(&body);
+                let now = DateTime::UNIX_EPOCH;
+                assert_fits(&Shown::new(&request, &[], &circle, "x", now, 0).body());
+            }
+        }
     }
 
     #[test]

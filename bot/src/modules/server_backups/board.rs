@@ -12,6 +12,7 @@ use super::follow::Canvas;
 use super::status::{Note, Picture};
 use crate::app::Context;
 use crate::catalogue::Language;
+use crate::fit::fit;
 use crate::ids;
 use crate::reply::Reply;
 
@@ -106,6 +107,9 @@ impl Board {
     /// # Errors
     /// See [`BoardError`].
     pub async fn show(&mut self, body: &Value) -> Result<(), BoardError> {
+        let mut body = body.clone();
+        fit(&mut body);
+        let body = &body;
         if let Some((application, token)) = &self.token {
             let path = format!("/webhooks/{application}/{token}/messages/@original");
             match self.put(path, body).await {

@@ -17,7 +17,7 @@ use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
-use crate::markdown::{DESCRIPTION, neutralise, shorten};
+use crate::markdown::{DESCRIPTION, length, neutralise, shorten};
 use crate::modules::guarded::{Ask, AskError, Desk};
 use crate::text;
 
@@ -199,7 +199,7 @@ fn body(
         .map(|line| format!("- {}", neutralise(line)))
         .collect();
     let foot = format!("\n\n{text}\n\n`{}`", plan.hash);
-    let room = DESCRIPTION.saturating_sub(foot.encode_utf16().count());
+    let room = DESCRIPTION.saturating_sub(length(&foot));
     let description = format!("{}{foot}", shorten(&lines.join("\n"), room));
     let embed = json!({"title": text!(language, "restore-plan-title"), "description": description,
                        "color": colours::BLUE.0});

@@ -11,7 +11,7 @@ use splashtail_storage::{Advance, Level, TaskLogEntry, TaskState};
 use super::figures::{self, Progress, Saved};
 use crate::catalogue::Language;
 use crate::colours;
-use crate::markdown::{DESCRIPTION, neutralise, shorten};
+use crate::markdown::{DESCRIPTION, length, neutralise, shorten};
 use crate::text;
 
 /// Characters of one line before they are made harmless.
@@ -261,10 +261,6 @@ fn extras(extra: &Map<String, Value>) -> String {
 
 fn rounded(ts: DateTime<Utc>) -> i64 {
     (ts.timestamp_millis() + 500).div_euclid(1000)
-}
-
-fn length(text: &str) -> usize {
-    text.encode_utf16().count()
 }
 
 #[cfg(test)]

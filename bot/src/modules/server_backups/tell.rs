@@ -15,6 +15,7 @@ use super::{Backups, CREATE_TASK};
 use crate::catalogue::Language;
 use crate::cluster::ClusterState;
 use crate::colours;
+use crate::fit::fit;
 use crate::markdown::{neutralise, shorten};
 use crate::text;
 
@@ -98,7 +99,8 @@ impl Backups {
         let text = format!("{}\n{see}", said(language));
         let embed = json!({"title": text!(language, "schedule-title"), "description": text,
                            "color": colours::RED.0});
-        let body = json!({"embeds": [embed], "allowed_mentions": {"parse": []}});
+        let mut body = json!({"embeds": [embed], "allowed_mentions": {"parse": []}});
+        fit(&mut body);
         if let Some(channel) = circle.alert_channel {
             match self.post(channel, &body).await {
                 Ok(()) => return true,

@@ -19,6 +19,7 @@ use super::service::Setup;
 use crate::catalogue::{Language, ServerLanguages};
 use crate::colours;
 use crate::events::{Event, EventKind, EventKinds, Listener};
+use crate::fit::fit;
 use crate::guilds::GuildView;
 use crate::markdown::neutralise;
 use crate::text;
@@ -122,11 +123,10 @@ fn find_place(view: &GuildView) -> Option<(Place, String)> {
 
 fn greeting(language: Language, server: &str) -> Value {
     let text = text!(language, "greeting-text", server = neutralise(server));
-    json!({
-        "embeds": [{"title": text!(language, "greeting-title"), "description": text,
-            "color": colours::BLUE.0}],
-        "allowed_mentions": {"parse": []},
-    })
+    let mut body = json!({"embeds": [{"title": text!(language, "greeting-title"),
+        "description": text, "color": colours::BLUE.0}]});
+    fit(&mut body);
+    body
 }
 
 async fn say(
