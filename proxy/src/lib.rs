@@ -26,6 +26,8 @@ use gateway::{Gateway, Settings};
 
 /// Between two snapshots of the sessions.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
+/// A session that is new is kept sooner: to lose it would cost an identify.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// For clients to take their leave, and for the rest of the end.
@@ -80,9 +82,14 @@ pub async fn serve_on(
     lifecycle.notify_ready();
     info!(shards = gateway.shards().len(), "the gateway proxy serves");
     let saving = async {
+        let (mut kept, mut at) = (gateway.epochs(), clock.monotonic());
         loop {
-            clock.sleep(SAVE_EVERY).await;
-            save(&gateway, false).await;
+            clock.sleep(LOOK_EVERY).await;
+            let epochs = gateway.epochs();
+            if epochs != kept || clock.monotonic().saturating_sub(at) >= SAVE_EVERY {
+                save(&gateway, false).await;
+                (kept, at) = (epochs, clock.monotonic());
+            }
         }
     };
     shutdown.run_until_cancelled(saving).await;

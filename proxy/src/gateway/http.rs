@@ -37,6 +37,8 @@ use super::shard::Status;
 const AWAY: Duration = Duration::from_secs(60);
 /// A client's frame; a longer one than the protocol allows meets its close code.
 const FRAME: usize = 64 << 10;
+/// Websockets at a time.
+const MOST_CLIENTS: usize = 4096;
 const SECRET: &str = "x-proxy-secret";
 
 /// Everything on the gateway's port.
@@ -104,7 +106,7 @@ impl Gateway {
         for shard in &fleet.shards {
             let id = shard.id;
             match shard.status() {
-                Status::Connected => {}
+                Status::Connected(_) => {}
                 Status::Refused(code) => {
                     return Err(NotReady::new(format!(
                         "Discord refuses shard {id} with close code {code}"
@@ -174,12 +176,20 @@ async fn status(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
         .iter()
         .map(|shard| {
             let (state, up) = match shard.status() {
-                Status::Connected => (2, now),
+                Status::Connected(since) => (2, now.saturating_sub(since)),
                 Status::Away(_) => (1, Duration::ZERO),
                 Status::Refused(_) => (6, Duration::ZERO),
             };
             let guilds = shard.inner().guilds.count();
-            json!([shard.id, state, 0, guilds, up.as_secs(), up.as_secs()])
+            let latency = shard.latency_ms();
+            json!([
+                shard.id,
+                state,
+                latency,
+                guilds,
+                up.as_secs(),
+                now.as_secs()
+            ])
         })
         .collect();
     let all_up = gateway.ready().is_ok();
@@ -379,6 +389,13 @@ async fn websocket(
     };
     if gateway.fleet().is_none() || gateway.drain.is_cancelled() {
         return not_known();
+    }
+    if gateway.tasks.len() >= MOST_CLIENTS {
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "crowded",
+            "too many clients are connected",
+        );
     }
     let accept = derive_accept_key(key.as_bytes());
     let query = Query::read(request.uri().query().unwrap_or_default());

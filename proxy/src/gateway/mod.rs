@@ -35,7 +35,7 @@ use client::session::{ResumeError, Session, Sources};
 use event::{Event, SessionId, Sight};
 use log::Limits;
 use shard::run::{self, Upstream};
-use shard::{Budget, Own, Ready, Shard};
+use shard::{Budget, Own, Ready, Shard, Status};
 
 /// Sessions without a connection; beyond that the one that is gone for longest is forgotten.
 const MOST_GONE: usize = 1024;
@@ -144,6 +144,14 @@ impl Gateway {
         self.fleet().map_or(&[], |fleet| &fleet.shards)
     }
 
+    /// Of each shard, how many sessions it has had.
+    pub fn epochs(&self) -> Vec<u64> {
+        self.shards()
+            .iter()
+            .map(|shard| shard.inner().epoch)
+            .collect()
+    }
+
     /// What clients are told to use.
     pub fn client_shards(&self) -> Option<u16> {
         let upstream = self.fleet()?.upstream.shards;
@@ -182,6 +190,9 @@ impl Gateway {
             inner.log.trim(now);
             inner.guilds.cool(now, COOL);
             let id = shard.id.to_string();
+            let connected = matches!(shard.status(), Status::Connected(_));
+            gauge!("splashtail_proxy_upstream_connected", "shard" => id.clone())
+                .set(f64::from(u8::from(connected)));
             let (bytes, hot) = inner.guilds.size();
             gauge!("splashtail_proxy_clients", "shard" => id.clone()).set(inner.clients() as f64);
             gauge!("splashtail_proxy_log_bytes", "shard" => id.clone())

@@ -164,6 +164,10 @@ impl Bench {
         assert_eq!(said.status, 200, "{said:?}");
     }
 
+    pub fn gateway(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
     pub async fn client(&self, query: &str) -> Client {
         Client::connect(&format!("ws://{}{query}", self.address)).await
     }

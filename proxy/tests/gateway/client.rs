@@ -23,8 +23,13 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(url: &str) -> Self {
-        let (socket, _) = connect_async(url).await.unwrap();
-        Self {
+        Self::try_connect(url).await.unwrap()
+    }
+
+    /// `None` while nobody answers.
+    pub async fn try_connect(url: &str) -> Option<Self> {
+        let (socket, _) = connect_async(url).await.ok()?;
+        Some(Self {
             socket,
             zlib: url.contains("zlib-stream").then(|| Decompress::new(true)),
             zstd: url
@@ -33,7 +38,7 @@ impl Client {
             session: String::new(),
             seq: 0,
             heard: Vec::new(),
-        }
+        })
     }
 
     pub async fn hello(&mut self) -> Value {

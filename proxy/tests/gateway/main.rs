@@ -7,4 +7,5 @@ mod client;
 mod login;
 mod manners;
 mod restarts;
+mod storm;
 mod upstream;

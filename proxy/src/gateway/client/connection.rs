@@ -35,6 +35,8 @@ const BATCH: usize = 64 << 10;
 const STALL: Duration = Duration::from_secs(10);
 /// Between two looks at how far a client is behind that takes nothing.
 const LOOK: Duration = Duration::from_secs(1);
+/// For a client to ask for a session.
+const IDLE: Duration = Duration::from_secs(120);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// For clients that are asked to come again.
 const GOODBYE_DEADLINE: Duration = Duration::from_millis(500);
@@ -63,6 +65,8 @@ pub struct Connection<S> {
     /// Until the shards are ready.
     waiting: Option<Waiting>,
     heard: Duration,
+    /// Without a session since.
+    without: Duration,
     ack_at: Option<Duration>,
     sent: VecDeque<Duration>,
 }
@@ -86,6 +90,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut connection = Connection {
         id: gateway.connection(),
         heard: gateway.clock.monotonic(),
+        without: gateway.clock.monotonic(),
         gateway,
         socket,
         pack,
@@ -150,7 +155,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.ack_at = None;
             self.say(frames::ACK).await?;
         }
-        match now >= self.silent_at() {
+        let idle = self.session.is_none() && self.waiting.is_none();
+        let silent = now >= self.silent_at();
+        match silent || idle && now.saturating_sub(self.without) >= IDLE {
             true => Err(End::Close(Close::Again)),
             false => Ok(()),
         }
@@ -175,6 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Next::Over => {
                 self.gateway.end(&session);
                 self.session = None;
+                self.without = self.gateway.clock.monotonic();
                 self.say(frames::INVALID_SESSION).await?;
                 return Ok(false);
             }
@@ -184,8 +192,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.write(message, false).await?;
         }
         self.flush().await?;
-        let now = self.gateway.clock.monotonic();
-        for at in batch.iter().filter_map(|outgoing| outgoing.at) {
+        // The oldest of a batch waited longest.
+        if let Some(at) = batch.iter().find_map(|outgoing| outgoing.at) {
+            let now = self.gateway.clock.monotonic();
             histogram!("splashtail_proxy_forward_seconds")
                 .record(now.saturating_sub(at).as_secs_f64());
         }

@@ -10,6 +10,7 @@ mod requests;
 pub mod run;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ use super::log::{Limits, Log};
 pub enum Status {
     /// Not connected. Since when.
     Away(Duration),
-    Connected,
+    /// Since when.
+    Connected(Duration),
     /// Discord does not want this bot, with this close code; nothing is tried any more.
     Refused(u16),
 }
@@ -66,6 +68,8 @@ pub struct Shard {
     pub id: u16,
     pub commands: Commands,
     status: watch::Sender<Status>,
+    /// Of the last heartbeat.
+    latency_ms: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -95,6 +99,7 @@ impl Shard {
             id,
             commands: Commands::default(),
             status: watch::Sender::new(Status::Away(now)),
+            latency_ms: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 log: Log::new(limits),
                 guilds: Guilds::new(keep)?,
@@ -114,6 +119,15 @@ impl Shard {
 
     pub fn status(&self) -> Status {
         *self.status.borrow()
+    }
+
+    pub fn latency_ms(&self) -> u64 {
+        self.latency_ms.load(Ordering::Relaxed)
+    }
+
+    pub fn note_latency(&self, took: Duration) {
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.latency_ms.store(took, Ordering::Relaxed);
     }
 
     pub fn watch(&self) -> watch::Receiver<Status> {
@@ -148,7 +162,7 @@ impl Shard {
         inner.wake();
         drop(inner);
         if matches!(taken, Taken::Ready | Taken::Resumed) {
-            self.set_status(Status::Connected);
+            self.set_status(Status::Connected(now));
         }
         taken
     }

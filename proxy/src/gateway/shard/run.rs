@@ -228,6 +228,8 @@ impl Connection<'_> {
         let mut beat = Beat::new(clock, first, interval);
         let mut commands: BoxFuture<'_, ()> = self.command_after(None);
         let mut established = false;
+        let id = self.shard.id.to_string();
+        let events = counter!("splashtail_proxy_upstream_events_total", "shard" => id);
         loop {
             tokio::select! {
                 biased;
@@ -250,6 +252,7 @@ impl Connection<'_> {
                     };
                     match head.op {
                         Some(0) => {
+                            events.increment(1);
                             let taken = self.shard.take(frame.clone(), &head, clock.monotonic());
                             match taken {
                                 Taken::Ready | Taken::Resumed if !established => {
@@ -274,6 +277,7 @@ impl Connection<'_> {
                         }
                         Some(11) => {
                             if let Some(took) = beat.answered(clock) {
+                                self.shard.note_latency(took);
                                 histogram!("splashtail_proxy_upstream_latency_seconds").record(took.as_secs_f64());
                             }
                         }
