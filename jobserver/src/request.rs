@@ -1,5 +1,5 @@
-//! What every order of a backup, a restore or a prune has: a server, options, perhaps a password, and the
-//! channels that its caller knows of; and every reason why one is refused.
+//! What every order has: a server, options, perhaps a password, and the channels that its caller knows of;
+//! and every reason why one is refused.
 
 use serde_json::{Map, Value};
 use splashtail_core::ids::{ChannelId, GuildId, UserId};
@@ -9,6 +9,8 @@ use crate::backup::coverage::KnownChannel;
 use crate::fields;
 
 const LONGEST_PASSWORD: usize = 1024;
+/// Digits of a plan's hash.
+pub const PLAN_HASH: usize = 64;
 /// Twice what a server can have; the row keeps them.
 const MOST_KNOWN_CHANNELS: usize = 1000;
 
@@ -28,6 +30,8 @@ pub enum InvalidRequest {
     NotAnObject,
     #[error("ServerID is missing or not a server id")]
     ServerId,
+    #[error("Incident is missing or not the id of an incident")]
+    Incident,
     #[error("Options.{name} is not valid: {why}")]
     Option { name: String, why: String },
     #[error("PerChannel is {given}, but must be at least {least}")]
@@ -69,6 +73,7 @@ impl InvalidRequest {
         match self {
             Self::NotAnObject => "invalid_data",
             Self::ServerId => "invalid_server_id",
+            Self::Incident => "invalid_incident",
             Self::Option { .. } => "invalid_option",
             Self::PerChannelTooSmall { .. } => "per_channel_too_small",
             Self::TooManyMessages { .. } => "too_many_messages",
@@ -148,14 +153,31 @@ impl Head {
         password: Option<&'static str>,
     ) -> Result<Self, InvalidRequest> {
         let data = data.as_object().ok_or(InvalidRequest::NotAnObject)?;
-        let server_id = fields::get(data, "ServerID")
-            .and_then(|id| serde_json::from_value::<GuildId>(id.clone()).ok())
-            .ok_or(InvalidRequest::ServerId)?;
-        let mut options = match fields::get(data, "Options") {
+        let options = match fields::get(data, "Options") {
             None => Map::new(),
             Some(Value::Object(given)) => fields::canonical(given, names),
             Some(_) => return Err(InvalidRequest::option("", "it must be an object")),
         };
+        Self::with(data, options, password)
+    }
+
+    /// The same of an order whose options stand beside its server.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn flat(data: &Value, names: &[&'static str]) -> Result<Self, InvalidRequest> {
+        let data = data.as_object().ok_or(InvalidRequest::NotAnObject)?;
+        Self::with(data, fields::canonical(data, names), None)
+    }
+
+    fn with(
+        data: &Map<String, Value>,
+        mut options: Map<String, Value>,
+        password: Option<&'static str>,
+    ) -> Result<Self, InvalidRequest> {
+        let server_id = fields::get(data, "ServerID")
+            .and_then(|id| serde_json::from_value::<GuildId>(id.clone()).ok())
+            .ok_or(InvalidRequest::ServerId)?;
         let password = password.and_then(|name| Some((name, options.shift_remove(name)?)));
         let password = match password {
             None => None,
@@ -178,8 +200,47 @@ impl Head {
     }
 }
 
+/// An option that is true or false; false without it.
+///
+/// # Errors
+/// It is something else.
+pub fn flag(options: &Map<String, Value>, name: &str) -> Result<bool, InvalidRequest> {
+    match options.get(name) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(InvalidRequest::option(name, "it must be true or false")),
+    }
+}
+
+/// The hash of a plan that somebody looked at, or its first digits, at least `shortest`.
+///
+/// # Errors
+/// It is none.
+pub fn plan_hash(
+    options: &Map<String, Value>,
+    shortest: usize,
+) -> Result<Option<String>, InvalidRequest> {
+    const NAME: &str = "PlanHash";
+    match options.get(NAME) {
+        None => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => {
+            let text = text.trim().to_ascii_lowercase();
+            let length = (shortest..=PLAN_HASH).contains(&text.len());
+            let hash = length && text.bytes().all(|b| b.is_ascii_hexdigit());
+            let mut why = format!("it is the hash that a plan has: {PLAN_HASH} hexadecimal digits");
+            if shortest < PLAN_HASH {
+                why.push_str(&format!(", or at least the first {shortest}"));
+            }
+            hash.then_some(Some(text))
+                .ok_or_else(|| InvalidRequest::option(NAME, why))
+        }
+        Some(_) => Err(InvalidRequest::option(NAME, "it must be text")),
+    }
+}
+
 /// Channels as the caller knows them from the gateway.
-pub fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidRequest> {
+fn known_channels(given: Option<&Value>) -> Result<Vec<KnownChannel>, InvalidRequest> {
     let Some(given) = given else {
         return Ok(Vec::new());
     };

@@ -10,8 +10,8 @@ use splashtail_core::config::Config;
 use splashtail_ipc::cache::{self, Cache, CacheError};
 use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, JobserverClient};
 use splashtail_ipc::signing::{Signer, tag};
-use splashtail_storage::Storage;
-use tokio::sync::Semaphore;
+use splashtail_jobs::follow::Places;
+use splashtail_storage::{Owner, Storage};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
@@ -27,8 +27,9 @@ use crate::site::Site;
 
 /// The name under which this daemon signs its calls.
 const CLIENT: &str = "api";
-/// Logs that are followed at a time.
+/// Logs that are followed at a time, and by one user or server.
 const FOLLOWERS: usize = 1024;
+const FOLLOWERS_EACH: usize = 16;
 const SUMMARY_PERIOD: Duration = Duration::from_secs(1);
 
 pub type AppState = Arc<App>;
@@ -48,7 +49,7 @@ pub struct App {
     pub links: LinkSigner,
     pub summary: Fresh<JobsSummary, ApiError>,
     /// Places for those who follow a log.
-    pub followers: Arc<Semaphore>,
+    pub followers: Places<Owner>,
     /// Fires when the server stops.
     pub shutdown: CancellationToken,
     pub site: Site,
@@ -105,7 +106,7 @@ impl App {
             objects: Objects::open(&config.object_storage)?,
             links: LinkSigner::new(meta.link_key.clone().ok_or(AppError::NoLinkKey)?),
             summary: Fresh::new(SUMMARY_PERIOD, clock.clone()),
-            followers: Arc::new(Semaphore::new(FOLLOWERS)),
+            followers: Places::new(FOLLOWERS, FOLLOWERS_EACH),
             shutdown,
             site,
             proxy,

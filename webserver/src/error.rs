@@ -13,6 +13,7 @@ use splashtail_core::random::RandomError;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::cache::CacheError;
 use splashtail_ipc::clients::ClientError;
+use splashtail_jobs::follow::Full;
 use splashtail_storage::StorageError;
 use tracing::error;
 
@@ -55,8 +56,8 @@ pub enum ApiError {
     ClusterUnavailable,
     #[error("this cluster runs on another host, and only the webserver there can ask it")]
     ClusterElsewhere,
-    #[error("too many logs are followed at this time")]
-    Crowded,
+    #[error(transparent)]
+    Crowded(#[from] Full),
     #[error("the range lies outside the file")]
     Range { size: u64 },
     /// Another daemon said no to what the caller asked for.
@@ -166,7 +167,7 @@ impl ApiError {
             Self::FleetUnavailable => (StatusCode::PRECONDITION_FAILED, "fleet_unavailable"),
             Self::ClusterUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "cluster_unavailable"),
             Self::ClusterElsewhere => (StatusCode::SERVICE_UNAVAILABLE, "cluster_elsewhere"),
-            Self::Crowded => (StatusCode::SERVICE_UNAVAILABLE, "crowded"),
+            Self::Crowded(_) => (StatusCode::SERVICE_UNAVAILABLE, "crowded"),
             Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
             Self::Refused { status, body, .. } => (*status, &body.code),
             Self::Unreachable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -194,7 +195,7 @@ impl ApiError {
             Self::RateLimited(exceeded) => Some(exceeded.retry_after()),
             Self::FleetUnavailable => Some(FLEET_RETRY),
             Self::ClusterUnavailable
-            | Self::Crowded
+            | Self::Crowded(_)
             | Self::Unreachable { .. }
             | Self::Upstream { .. } => Some(OUTAGE_RETRY),
             Self::Storage(StorageError::Unavailable(_)) => Some(OUTAGE_RETRY),

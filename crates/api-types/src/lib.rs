@@ -8,6 +8,7 @@ pub mod auth;
 pub mod clusters;
 mod error;
 pub mod guilds;
+pub mod job_kinds;
 pub mod modules;
 pub mod settings;
 pub mod tasks;

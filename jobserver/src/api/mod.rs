@@ -15,27 +15,24 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value, json};
+use splashtail_api_types::job_kinds::{JOB_KINDS, JobKind};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::clients::ScheduleOrder;
 use splashtail_ipc::http::{ErrorResponse, Limits, Readiness, harden};
 use splashtail_ipc::signing::{Caller, SignatureGate};
+use splashtail_jobs::follow::Places;
 use splashtail_jobs::{CreateRequest, Engine, EngineError, Keep, NewSchedule, PrepareError};
 use splashtail_storage::{Owner, Storage};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::objects::Objects;
-use crate::prune::MessagePrune;
-use crate::restore::RestoreBackup;
 use crate::{fields, metrics};
 
 /// Clients that may control jobs.
 pub const CLIENTS: [&str; 3] = ["api", "bot", "cli"];
-/// Kinds that can say what they would do.
-const PLANNED: [&str; 2] = [RestoreBackup::NAME, MessagePrune::NAME];
 /// Largest body of a call.
 pub const BODY_LIMIT: usize = 1 << 20;
 
@@ -52,7 +49,7 @@ pub struct App {
     pub ready: Arc<OnceLock<Ready>>,
     pub metrics: Option<PrometheusHandle>,
     clock: SharedClock,
-    followers: Arc<Semaphore>,
+    followers: Places<String>,
     /// Fires when the server stops: those who follow are sent away.
     shutdown: CancellationToken,
 }
@@ -158,8 +155,10 @@ async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
 async fn plan(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let args = arguments(body)?;
     let (name, data) = (text(&args, "name")?, data(&args)?);
-    if !PLANNED.contains(&name.as_str()) {
-        let kinds = PLANNED.join(" and ");
+    if !JobKind::find(&name).is_some_and(|kind| kind.planned) {
+        let planned = JOB_KINDS.iter().filter(|kind| kind.planned);
+        let kinds: Vec<_> = planned.map(|kind| kind.name).collect();
+        let kinds = kinds.join(", ");
         let message = format!("there are plans of {kinds}, not of {name:?}");
         return Err(bad("nothing_to_plan", message));
     }

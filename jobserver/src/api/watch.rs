@@ -1,11 +1,10 @@
 //! Looking at jobs: one, many, and one's log while it grows.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
@@ -14,10 +13,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use splashtail_core::ids::TaskId;
 use splashtail_ipc::http::ErrorResponse;
-use splashtail_jobs::follow::{self, Told};
+use splashtail_ipc::signing::Caller;
+use splashtail_jobs::follow::{self, Places, Told};
 use splashtail_jobs::{Owner, TaskRow, render};
 use splashtail_storage::{Storage, TaskQuery};
-use tokio::sync::Semaphore;
 
 use super::{Answer, App, arguments, bad, optional_text, refusal, task_id, unavailable};
 use crate::fields;
@@ -26,8 +25,9 @@ use crate::fields;
 const ENTRIES: u32 = 500;
 const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 100;
-/// Logs that are followed at a time.
-pub const FOLLOWERS: usize = 256;
+/// Logs that are followed at a time, and by one client.
+const FOLLOWERS: usize = 256;
+const FOLLOWERS_EACH: usize = 128;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// `get_task {task_id, after?}`: the task, its log behind `after`, and where to go on.
@@ -97,6 +97,7 @@ pub struct Following {
 /// ended. With the number of the last one known (`Last-Event-ID`, or `after`) it goes on behind it.
 pub async fn follow(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Query(query): Query<Following>,
     headers: HeaderMap,
@@ -114,8 +115,8 @@ pub async fn follow(
     let after = known.or(query.after).unwrap_or_default();
     let storage = app.ready()?.storage.clone();
     row(&storage, &app, id).await?;
-    let place = Arc::clone(&app.followers).try_acquire_owned();
-    let place = place.map_err(|_| unavailable("too many logs are followed at this time"))?;
+    let place = app.followers.take(caller.client);
+    let place = place.map_err(|full| unavailable(&full.to_string()))?;
     let (clock, shutdown) = (app.clock.clone(), app.shutdown.clone());
     let told = follow::follow(storage, clock, shutdown, id, after);
     let events = told.map(move |told| {
@@ -182,7 +183,7 @@ fn number(args: &Map<String, Value>, name: &str) -> Result<Option<i64>, ErrorRes
     }
 }
 
-/// Places for those who follow.
-pub fn followers() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(FOLLOWERS))
+/// Places for those who follow: no client takes those of all others.
+pub fn followers() -> Places<String> {
+    Places::new(FOLLOWERS, FOLLOWERS_EACH)
 }

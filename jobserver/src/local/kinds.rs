@@ -6,11 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value, json};
+use splashtail_api_types::job_kinds::{self, JobKind};
 use splashtail_core::ids::GuildId;
-
-use crate::backup::CreateBackup;
-use crate::prune::MessagePrune;
-use crate::restore::RestoreBackup;
 
 /// What an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,26 +57,21 @@ impl Takes {
     }
 }
 
-/// A kind of job.
+/// A kind of job as it is typed.
 #[derive(Debug)]
 pub struct Kind {
-    pub name: &'static str,
-    pub about: &'static str,
+    of: JobKind,
     /// The option that holds a password; it is never typed.
     pub password: Option<&'static str>,
     pub takes_source: bool,
-    /// Whether it changes the server when it is no dry run.
-    pub changes: bool,
     options: &'static [(&'static str, Takes, &'static str)],
 }
 
 pub const KINDS: [Kind; 3] = [
     Kind {
-        name: CreateBackup::NAME,
-        about: "a whole server into one file",
+        of: job_kinds::CREATE_BACKUP,
         password: Some("Encrypt"),
         takes_source: false,
-        changes: false,
         options: &[
             (
                 "Channels",
@@ -111,14 +103,17 @@ pub const KINDS: [Kind; 3] = [
                 Takes::Flag,
                 "roles, names and timeouts of members, and bans",
             ),
+            (
+                "Incremental",
+                Takes::Text,
+                "auto copies messages that an earlier backup of the directory has; off",
+            ),
         ],
     },
     Kind {
-        name: RestoreBackup::NAME,
-        about: "makes a server what a backup says",
+        of: job_kinds::RESTORE_BACKUP,
         password: Some("Decrypt"),
         takes_source: true,
-        changes: true,
         options: &[
             (
                 "ChannelRestoreMode",
@@ -143,11 +138,9 @@ pub const KINDS: [Kind; 3] = [
         ],
     },
     Kind {
-        name: MessagePrune::NAME,
-        about: "deletes the newest messages that match",
+        of: job_kinds::MESSAGE_PRUNE,
         password: None,
         takes_source: false,
-        changes: true,
         options: &[
             ("Channels", Takes::List, "only in these channels"),
             ("PerChannel", Takes::Number, "messages of each channel"),
@@ -186,9 +179,9 @@ pub const KINDS: [Kind; 3] = [
 /// # Errors
 /// There is no such kind; the message names all.
 pub fn find(name: &str) -> anyhow::Result<&'static Kind> {
-    let found = KINDS.iter().find(|kind| kind.name == name);
+    let found = KINDS.iter().find(|kind| kind.name() == name);
     found.ok_or_else(|| {
-        let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+        let names: Vec<_> = KINDS.iter().map(Kind::name).collect();
         anyhow!(
             "there is no kind of job {name:?}; there are {}",
             names.join(", ")
@@ -197,9 +190,22 @@ pub fn find(name: &str) -> anyhow::Result<&'static Kind> {
 }
 
 impl Kind {
+    pub fn name(&self) -> &'static str {
+        self.of.name
+    }
+
+    pub fn about(&self) -> &'static str {
+        self.of.about
+    }
+
+    /// Whether it changes the server when it is no dry run.
+    pub fn changes(&self) -> bool {
+        self.of.changes_server
+    }
+
     /// What can be typed, for people.
     pub fn usage(&self) -> String {
-        let mut text = format!("{}: {}\n", self.name, self.about);
+        let mut text = format!("{}: {}\n", self.name(), self.about());
         for (name, takes, help) in self.options {
             text.push_str(&format!("  -F {name:<26} {:<22} {help}\n", takes.shown()));
         }
@@ -208,7 +214,7 @@ impl Kind {
 
     pub fn describe(&self) -> Value {
         let option = |(name, takes, help): &(&str, Takes, &str)| json!({"name": name, "takes": takes.shown(), "about": help});
-        json!({"name": self.name, "about": self.about, "changes_the_server": self.changes,
+        json!({"name": self.name(), "about": self.about(), "changes_the_server": self.changes(),
                "options": self.options.iter().map(option).collect::<Vec<_>>()})
     }
 
@@ -256,7 +262,7 @@ impl Kind {
             let names: Vec<_> = self.options.iter().map(|(name, ..)| *name).collect();
             anyhow!(
                 "{} has no option {name:?}; it has {}",
-                self.name,
+                self.name(),
                 names.join(", ")
             )
         })
@@ -276,6 +282,13 @@ mod tests {
     fn options(kind: &str, typed: &[&str]) -> anyhow::Result<Value> {
         let typed: Vec<String> = typed.iter().map(|text| (*text).to_owned()).collect();
         find(kind)?.options(None, &typed).map(Value::Object)
+    }
+
+    #[test]
+    fn every_kind_that_runs_here_can_be_typed() {
+        let here = job_kinds::JOB_KINDS.iter().filter(|kind| kind.runs_locally);
+        let typed: Vec<_> = KINDS.iter().map(|kind| kind.of).collect();
+        assert_eq!(typed, here.copied().collect::<Vec<_>>());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use splashtail_antinuke::TagKey;
+use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_discord::Discord;
@@ -27,7 +28,7 @@ pub struct MessagePrune {
 }
 
 impl MessagePrune {
-    pub const NAME: &'static str = "message_prune";
+    pub const NAME: &'static str = job_kinds::MESSAGE_PRUNE.name;
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use splashtail_antinuke::TagKey;
+use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_discord::Discord;
@@ -37,7 +38,7 @@ pub struct RestoreBackup {
 }
 
 impl RestoreBackup {
-    pub const NAME: &'static str = "guild_restore_backup";
+    pub const NAME: &'static str = job_kinds::RESTORE_BACKUP.name;
 }
 
 #[async_trait]

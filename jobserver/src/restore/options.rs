@@ -8,7 +8,7 @@ use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
 
 use crate::backup::coverage::KnownChannel;
 pub use crate::parts::Part;
-use crate::request::{Head, InvalidRequest, Password};
+use crate::request::{self, Head, InvalidRequest, PLAN_HASH, Password};
 
 /// How much of a server a restore may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -89,7 +89,6 @@ pub struct Fields {
 const LONGEST_ADDRESS: usize = 2048;
 /// As many channels as a server can have, and more roles.
 const MOST_PROTECTED: usize = 500;
-const PLAN_HASH: usize = 64;
 
 /// Decodes and validates `{ServerID, Options, KnownChannels, CallerPermissions}`. Names match whatever their case,
 /// unknown ones are ignored. `cdn`: where Discord's files are, if not at its own hosts.
@@ -109,10 +108,10 @@ pub fn parse(
         role_restore_mode: role_restore_mode.unwrap_or(channel_restore_mode),
         protected_channels: set(given.get("ProtectedChannels"), "ProtectedChannels")?,
         protected_roles: set(given.get("ProtectedRoles"), "ProtectedRoles")?,
-        ignore_restore_errors: flag(given.get("IgnoreRestoreErrors"), "IgnoreRestoreErrors")?,
+        ignore_restore_errors: request::flag(given, "IgnoreRestoreErrors")?,
         parts: parts(given.get("Parts"))?,
-        dry_run: flag(given.get("DryRun"), "DryRun")?,
-        plan_hash: plan_hash(given.get("PlanHash"))?,
+        dry_run: request::flag(given, "DryRun")?,
+        plan_hash: request::plan_hash(given, PLAN_HASH)?,
     };
     let is_file = matches!(options.backup_source, BackupSource::Address(_));
     if is_file && !head.caller.is_administrator() {
@@ -163,14 +162,6 @@ fn mode(given: Option<&Value>, name: &'static str) -> Result<Option<RestoreMode>
     }
 }
 
-fn flag(given: Option<&Value>, name: &'static str) -> Result<bool, InvalidRequest> {
-    match given {
-        None => Ok(false),
-        Some(Value::Bool(flag)) => Ok(*flag),
-        Some(_) => Err(InvalidRequest::option(name, "it must be true or false")),
-    }
-}
-
 fn set<T: serde::de::DeserializeOwned + Ord>(
     given: Option<&Value>,
     name: &'static str,
@@ -202,21 +193,6 @@ fn parts(given: Option<&Value>) -> Result<BTreeSet<Part>, InvalidRequest> {
             .filter(|part| part.is_usual())
             .collect()),
         false => Ok(named),
-    }
-}
-
-fn plan_hash(given: Option<&Value>) -> Result<Option<String>, InvalidRequest> {
-    match given {
-        None => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => {
-            let text = text.trim().to_ascii_lowercase();
-            let hash = text.len() == PLAN_HASH && text.bytes().all(|b| b.is_ascii_hexdigit());
-            let why = "it is the hash that a dry run gave: 64 hexadecimal digits";
-            hash.then_some(Some(text))
-                .ok_or(InvalidRequest::option("PlanHash", why))
-        }
-        Some(_) => Err(InvalidRequest::option("PlanHash", "it must be text")),
     }
 }
 

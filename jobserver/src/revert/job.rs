@@ -3,6 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use splashtail_antinuke::TagKey;
+use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_discord::Discord;
@@ -29,7 +30,7 @@ pub struct RevertIncident {
 }
 
 impl RevertIncident {
-    pub const NAME: &'static str = "guild_revert_incident";
+    pub const NAME: &'static str = job_kinds::REVERT_INCIDENT.name;
 }
 
 #[async_trait]

@@ -8,10 +8,10 @@ use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_guild::{Id, Kind};
 
 use crate::backup::coverage::KnownChannel;
-use crate::fields;
-use crate::request::known_channels;
+use crate::request::{self, Head, InvalidRequest};
 
-const PLAN_HASH: usize = 64;
+/// Digits of a plan's hash that are enough: a button holds no more.
+const SHORTEST_HASH: usize = 16;
 /// Objects that can be named one by one.
 const MOST_OBJECTS: usize = 500;
 
@@ -89,117 +89,59 @@ pub struct Fields {
     pub known_channels: Vec<KnownChannel>,
 }
 
-/// Why a request was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidFields {
-    #[error("the fields must be an object")]
-    NotAnObject,
-    #[error("ServerID is missing or not a server id")]
-    ServerId,
-    #[error("Incident is missing or not the id of an incident")]
-    Incident,
-    #[error("{name} is not valid: {why}")]
-    Field { name: &'static str, why: String },
-}
-
-impl InvalidFields {
-    /// Stable code for callers.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NotAnObject => "invalid_data",
-            Self::ServerId => "invalid_server_id",
-            Self::Incident => "invalid_incident",
-            Self::Field { .. } => "invalid_option",
-        }
-    }
-}
+/// Beside `ServerID`, not in `Options`.
+const NAMES: [&str; 6] = ["Incident", "Parts", "Objects", "DryRun", "PlanHash", "Undo"];
 
 /// Decodes and validates. Names match whatever their case, unknown ones are ignored.
 ///
 /// # Errors
 /// What is wrong.
-pub fn parse(data: &Value) -> Result<Fields, InvalidFields> {
-    let data = data.as_object().ok_or(InvalidFields::NotAnObject)?;
-    let server = fields::get(data, "ServerID")
-        .and_then(|id| serde_json::from_value::<GuildId>(id.clone()).ok());
-    let server_id = server.ok_or(InvalidFields::ServerId)?;
-    let incident = fields::get(data, "Incident").and_then(Id::read);
-    let incident = incident.ok_or(InvalidFields::Incident)?;
-    let mut parts: BTreeSet<Part> = list(data, "Parts")?;
+pub fn parse(data: &Value) -> Result<Fields, InvalidRequest> {
+    let head = Head::flat(data, &NAMES)?;
+    let given = &head.options;
+    let incident = given.get("Incident").and_then(Id::read);
+    let incident = incident.ok_or(InvalidRequest::Incident)?;
+    let mut parts: BTreeSet<Part> = list(given, "Parts")?;
     if parts.is_empty() {
         parts = Part::ALL.into();
     }
-    let objects: BTreeSet<Id> = list(data, "Objects")?;
+    let objects: BTreeSet<Id> = list(given, "Objects")?;
     if objects.len() > MOST_OBJECTS {
-        return Err(invalid("Objects", format!("more than {MOST_OBJECTS} ids")));
+        let why = format!("more than {MOST_OBJECTS} ids");
+        return Err(InvalidRequest::option("Objects", why));
     }
-    let known_channels = known_channels(fields::get(data, "KnownChannels"));
     Ok(Fields {
-        server_id,
+        server_id: head.server_id,
         incident,
         parts,
         objects,
-        dry_run: flag(data, "DryRun")?,
-        plan_hash: plan_hash(fields::get(data, "PlanHash"))?,
-        undo: undo(fields::get(data, "Undo"))?,
-        known_channels: known_channels
-            .map_err(|error| invalid("KnownChannels", error.to_string()))?,
+        dry_run: request::flag(given, "DryRun")?,
+        plan_hash: request::plan_hash(given, SHORTEST_HASH)?,
+        undo: undo(given.get("Undo"))?,
+        known_channels: head.known_channels,
     })
 }
 
-fn invalid(name: &'static str, why: impl Into<String>) -> InvalidFields {
-    InvalidFields::Field {
-        name,
-        why: why.into(),
-    }
-}
-
 fn list<T: serde::de::DeserializeOwned + Ord>(
-    data: &Map<String, Value>,
-    name: &'static str,
-) -> Result<BTreeSet<T>, InvalidFields> {
-    match fields::get(data, name) {
-        None => Ok(BTreeSet::new()),
-        Some(given) => {
-            serde_json::from_value(given.clone()).map_err(|error| invalid(name, error.to_string()))
-        }
-    }
+    given: &Map<String, Value>,
+    name: &str,
+) -> Result<BTreeSet<T>, InvalidRequest> {
+    let Some(given) = given.get(name) else {
+        return Ok(BTreeSet::new());
+    };
+    let read = serde_json::from_value(given.clone());
+    read.map_err(|error| InvalidRequest::option(name, error.to_string()))
 }
 
-fn flag(data: &Map<String, Value>, name: &'static str) -> Result<bool, InvalidFields> {
-    match fields::get(data, name) {
-        None => Ok(false),
-        Some(Value::Bool(flag)) => Ok(*flag),
-        Some(_) => Err(invalid(name, "it must be true or false")),
-    }
-}
-
-fn undo(given: Option<&Value>) -> Result<Option<TaskId>, InvalidFields> {
+fn undo(given: Option<&Value>) -> Result<Option<TaskId>, InvalidRequest> {
     match given {
         None => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(given) => {
             let task = given.as_str().and_then(|text| text.parse().ok());
-            task.map(Some)
-                .ok_or_else(|| invalid("Undo", "it must be the id of a task"))
+            let wrong = || InvalidRequest::option("Undo", "it must be the id of a task");
+            task.map(Some).ok_or_else(wrong)
         }
-    }
-}
-
-fn plan_hash(given: Option<&Value>) -> Result<Option<String>, InvalidFields> {
-    let why = "it is the hash that a plan was shown with: 64 hexadecimal digits, or their beginning \
-               of at least 16";
-    match given {
-        None => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => {
-            let text = text.trim().to_ascii_lowercase();
-            let length = (16..=PLAN_HASH).contains(&text.len());
-            let hash = length && text.bytes().all(|b| b.is_ascii_hexdigit());
-            hash.then_some(Some(text))
-                .ok_or_else(|| invalid("PlanHash", why))
-        }
-        Some(_) => Err(invalid("PlanHash", why)),
     }
 }
 
@@ -225,7 +167,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let server = json!({"Incident": "5"});
-        assert_eq!(parse(&server), Err(InvalidFields::ServerId));
+        assert_eq!(parse(&server), Err(InvalidRequest::ServerId));
         for (field, value, code) in [
             ("Incident", json!("x"), "invalid_incident"),
             ("Parts", json!(["all"]), "invalid_option"),

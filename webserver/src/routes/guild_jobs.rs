@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use http::HeaderMap;
 use serde_json::{Map, Value};
-use splashtail_api_types::ErrorBody;
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
+use splashtail_api_types::{ErrorBody, job_kinds};
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_jobs::render;
 use splashtail_storage::{Owner, TaskQuery};
@@ -31,10 +31,13 @@ enum Right {
 }
 
 fn right(job: &str) -> Option<Right> {
+    const CREATE: &str = job_kinds::CREATE_BACKUP.name;
+    const RESTORE: &str = job_kinds::RESTORE_BACKUP.name;
     Some(match job {
-        "guild_create_backup" => Right::Command("backups create"),
-        "guild_restore_backup" => Right::Command("backups restore"),
+        CREATE => Right::Command("backups create"),
+        RESTORE => Right::Command("backups restore"),
         tasks::PRUNE => Right::Permissions(MANAGE_MESSAGES),
+        // What undoes an attack is ordered under its alert, where the trusted people are.
         _ => return None,
     })
 }

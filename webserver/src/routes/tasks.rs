@@ -1,5 +1,4 @@
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -11,8 +10,8 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use splashtail_api_types::ErrorBody;
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
+use splashtail_api_types::{ErrorBody, job_kinds};
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_jobs::follow::{self, Told};
 use splashtail_jobs::render;
@@ -37,7 +36,7 @@ pub(super) const CALLER_FIELD: &str = "CallerPermissions";
 /// Who that is.
 pub(super) const CALLER_ID_FIELD: &str = "CallerID";
 /// Deletes only where whoever orders it may.
-pub(super) const PRUNE: &str = "message_prune";
+pub(super) const PRUNE: &str = job_kinds::MESSAGE_PRUNE.name;
 /// Discord's bit of Administrator, in decimal.
 const ADMINISTRATOR: &str = "8";
 
@@ -228,8 +227,7 @@ pub async fn follow_task(
     let known = headers.get(LAST_EVENT_ID);
     let known = known.and_then(|known| known.to_str().ok()?.trim().parse().ok());
     let after = known.or(query.after).unwrap_or_default();
-    let place = Arc::clone(&app.followers).try_acquire_owned();
-    let place = place.map_err(|_| ApiError::Crowded)?;
+    let place = app.followers.take(caller.owner)?;
     let (clock, shutdown) = (app.clock.clone(), app.shutdown.clone());
     let told = follow::follow(app.storage.clone(), clock, shutdown, row.id, after);
     let events = told.map(move |told| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use splashtail_antinuke::{Alert, Notice};
+use splashtail_api_types::job_kinds::REVERT_INCIDENT;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::Id;
@@ -22,7 +23,7 @@ use crate::modules::server_backups::KnownChannel;
 use crate::text;
 
 /// The kind of task that undoes an attack.
-pub(super) const TASK: &str = "guild_revert_incident";
+pub(super) const TASK: &str = REVERT_INCIDENT.name;
 const POLL: Duration = Duration::from_secs(1);
 /// Between two edits of the alert.
 const BETWEEN_EDITS: Duration = Duration::from_millis(2500);

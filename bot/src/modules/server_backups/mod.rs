@@ -18,6 +18,7 @@ mod tell;
 
 use std::sync::{Arc, OnceLock};
 
+use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::{Config, without_slash};
 use splashtail_core::ids::{GuildId, TaskId};
@@ -48,9 +49,9 @@ use crate::presses::Presses;
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "server_backups";
 /// The kind of task that makes a backup.
-pub const CREATE_TASK: &str = "guild_create_backup";
+pub const CREATE_TASK: &str = job_kinds::CREATE_BACKUP.name;
 /// The kind of task that puts a server back.
-pub const RESTORE_TASK: &str = "guild_restore_backup";
+pub const RESTORE_TASK: &str = job_kinds::RESTORE_BACKUP.name;
 
 pub struct ServerBackups {
     backups: Arc<Backups>,
