@@ -1,6 +1,6 @@
 //! What every splashtail process shares: typed ids, time, the running environment, configuration,
-//! the cluster file, the data directory, start and stop, logs, metrics, listeners and the patience
-//! with those who connect.
+//! the cluster file, the data directory, start and stop, logs, metrics, listeners, the patience with
+//! those who connect, and where commands get the password of a backup.
 //!
 //! There is no SQL, no HTTP and no Discord client in here, and no other crate of ours.
 
@@ -13,6 +13,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod listen;
 pub mod meters;
+pub mod password;
 pub mod patience;
 pub mod port_block;
 pub mod random;

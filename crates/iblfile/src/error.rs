@@ -55,6 +55,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// With what a command ends: 2 the file is damaged, 3 the password is wrong or missing, 4 a kind
+    /// of file that is not known. `None`: it says nothing about the file.
+    pub const fn exit_code(&self) -> Option<u8> {
+        match self {
+            Self::Corrupt(_) | Self::NoSuchSection(_) => Some(2),
+            Self::WrongPassword | Self::PasswordRequired => Some(3),
+            Self::UnknownType { .. }
+            | Self::UnsupportedProtocol(_)
+            | Self::UnsupportedEncryption(_) => Some(4),
+            Self::TooLarge { .. } | Self::BadSectionName(_) | Self::Io(_) => None,
+        }
+    }
+
     pub(crate) fn corrupt(why: impl Into<String>) -> Self {
         Self::Corrupt(why.into())
     }

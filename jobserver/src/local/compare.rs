@@ -5,18 +5,20 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use serde_json::{Value, json};
-use splashtail_core::text;
+use splashtail_core::password;
 use splashtail_guild::{Id, Kind, Structure, compare};
+use splashtail_iblfile::Error;
 
 use crate::restore::error::RestoreError;
 use crate::restore::file::{self, BackupFile};
 
-const PASSWORD_VARIABLE: &str = "SPLASHTAIL_BACKUP_PASSWORD";
 const LARGEST: u64 = 2_000_000_000;
 const DIFFERENT: u8 = 10;
-const UNREADABLE: u8 = 2;
+const UNREADABLE: u8 = 1;
+const DAMAGED: u8 = 2;
+const UNKNOWN_TYPE: u8 = 4;
 
 /// `splashtail-jobserver compare`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +31,8 @@ pub struct CompareArgs {
     json: bool,
 }
 
-/// Exit codes: 0 no difference, 10 they differ, 2 a file cannot be read.
+/// Exit codes: 0 no difference, 10 they differ, 1 a file cannot be read, 2 it is damaged, 3 its password
+/// is wrong or missing, 4 it is no backup that is known.
 pub fn run(args: &CompareArgs) -> ExitCode {
     let done = differences(args).and_then(|found| show(&found, args.json).map(|()| found));
     match done {
@@ -37,7 +40,7 @@ pub fn run(args: &CompareArgs) -> ExitCode {
         Ok(_) => ExitCode::from(DIFFERENT),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::from(UNREADABLE)
+            ExitCode::from(exit_code(&error))
         }
     }
 }
@@ -54,32 +57,53 @@ struct Found {
 }
 
 fn differences(args: &CompareArgs) -> anyhow::Result<Vec<Found>> {
-    let password = match &args.password_file {
-        Some(path) => {
-            let read = text::read(path);
-            let read =
-                read.with_context(|| format!("cannot read the password file {}", path.display()))?;
-            Some(read.trim_end_matches(['\r', '\n']).to_owned())
-        }
-        None => std::env::var(PASSWORD_VARIABLE).ok(),
-    };
-    let before = open(&args.before, password.as_deref())?;
-    let after = open(&args.after, password.as_deref())?;
+    let mut password = password::given(args.password_file.as_deref())?;
+    let before = open(&args.before, &mut password)?;
+    let after = open(&args.after, &mut password)?;
     let mut found = structure(&before.wanted, &after.wanted);
     found.extend(messages(&before, &after));
     Ok(found)
 }
 
-fn open(path: &Path, password: Option<&str>) -> anyhow::Result<BackupFile> {
+/// Asks for the password when none was given and the file has one; both files are tried with it.
+fn open(path: &Path, password: &mut Option<String>) -> anyhow::Result<BackupFile> {
     let shown = path.display();
-    let opened = std::fs::File::open(path);
-    let opened = opened.with_context(|| format!("cannot read {shown}"))?;
-    file::open(opened, password, LARGEST).map_err(|error| match error {
-        RestoreError::Container(splashtail_iblfile::Error::PasswordRequired) => anyhow!(
-            "{shown} has a password: use --password-file or the variable {PASSWORD_VARIABLE}"
-        ),
-        error => anyhow::Error::new(error).context(shown.to_string()),
-    })
+    let read = |password: Option<&str>| {
+        let opened = std::fs::File::open(path);
+        let opened = opened.with_context(|| format!("cannot read {shown}"))?;
+        let read = file::open(opened, password, LARGEST);
+        read.map_err(|error| anyhow::Error::new(error).context(shown.to_string()))
+    };
+    let done = read(password.as_deref());
+    let lacks = |error: &anyhow::Error| matches!(of_file(error), Some(Error::PasswordRequired));
+    if !done.as_ref().is_err_and(lacks) {
+        return done;
+    }
+    let asked = password::ask(path)
+        .ok_or(Error::PasswordRequired)
+        .with_context(|| {
+            let variable = password::VARIABLE;
+            format!("{shown} has a password: use --password-file or the variable {variable}")
+        })?;
+    read(Some(password.insert(asked)))
+}
+
+fn of_file(error: &anyhow::Error) -> Option<&Error> {
+    match error.downcast_ref() {
+        Some(RestoreError::Container(error)) => Some(error),
+        _ => error.downcast_ref(),
+    }
+}
+
+/// As the other commands about backup files answer.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref() {
+        Some(RestoreError::OtherFile(_)) => UNKNOWN_TYPE,
+        Some(RestoreError::Section { .. }) => DAMAGED,
+        _ => of_file(error)
+            .and_then(Error::exit_code)
+            .unwrap_or(UNREADABLE),
+    }
 }
 
 fn structure(before: &Structure, after: &Structure) -> Vec<Found> {
@@ -193,6 +217,42 @@ mod tests {
             ..Parts::default()
         };
         Structure::from_rest(&guild, parts).unwrap()
+    }
+
+    #[test]
+    fn each_problem_has_its_exit_code() {
+        let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/iblfile/tests/vectors");
+        let directory = tempfile::tempdir().unwrap();
+        let wrong = directory.path().join("password");
+        std::fs::write(&wrong, "wrong\n").unwrap();
+        let answer = |file: PathBuf| {
+            let args = CompareArgs {
+                before: file.clone(),
+                after: file,
+                password_file: Some(wrong.clone()),
+                json: false,
+            };
+            let error = differences(&args).unwrap_err();
+            (exit_code(&error), format!("{error:#}"))
+        };
+        let (code, message) = answer(vectors.join("aes256-rev7.iblfile"));
+        assert_eq!(code, 3, "{message}");
+        assert!(message.contains("password"), "{message}");
+        assert_eq!(answer(vectors.join("absent.iblfile")).0, 1);
+        let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = std::fs::read(vectors.join("plain-rev6.iblfile")).unwrap();
+            change(&mut bytes);
+            let path = directory.path().join("changed.iblfile");
+            std::fs::write(&path, bytes).unwrap();
+            answer(path).0
+        };
+        assert_eq!(changed(&|bytes| bytes.truncate(700)), 2);
+        let unknown = changed(&|bytes| {
+            let mut places = bytes.windows(13);
+            let at = places.position(|found| found == b"backup.server").unwrap();
+            bytes[at..at + 13].copy_from_slice(b"backup.galaxy");
+        });
+        assert_eq!(unknown, 4);
     }
 
     #[test]

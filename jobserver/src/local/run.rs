@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use serde_json::{Value, json};
+use splashtail_api_types::job_kinds::JobKind;
 use splashtail_core::ids::{GuildId, TaskId};
-use splashtail_core::text;
+use splashtail_core::password;
 use splashtail_jobs::{CreateRequest, Engine, EngineError, Owner, PrepareError, TaskState};
 use splashtail_storage::TaskRow;
 use tokio_util::sync::CancellationToken;
 
-use super::kinds::{self, KINDS};
+use super::kinds;
 use super::show::Show;
 use super::site::{self, Site};
 use super::{Account, FAILED, INTERRUPTED, Place, RunArgs, refused};
 
-const PASSWORD_VARIABLE: &str = "SPLASHTAIL_BACKUP_PASSWORD";
 /// Between two looks at the job.
 const LOOK: Duration = Duration::from_millis(200);
 const LINES: u32 = 200;
@@ -30,13 +30,14 @@ pub async fn begin(place: &Place, args: RunArgs) -> anyhow::Result<ExitCode> {
         .options(args.preset.as_deref(), &args.fields)
         .map_err(refused)?;
     let dry = options.get("DryRun") == Some(&Value::Bool(true));
-    if kind.changes && !dry && !args.yes {
+    if kind.changes() && !dry && !args.yes {
         return Err(refused(anyhow!(
             "this changes the server: look first with -F DryRun=true, then add --yes"
         )));
     }
-    if let (Some(name), Some(password)) = (kind.password, password(&args)?) {
-        options.insert(name.to_owned(), password.into());
+    if let Some(name) = kind.password {
+        let given = password::given(args.password_file.as_deref()).map_err(refused)?;
+        options.extend(given.map(|password| (name.to_owned(), password.into())));
     }
     match (&args.source, kind.takes_source) {
         (None, true) => {
@@ -45,7 +46,7 @@ pub async fn begin(place: &Place, args: RunArgs) -> anyhow::Result<ExitCode> {
             )));
         }
         (Some(_), false) => {
-            return Err(refused(anyhow!("{} takes no --source", kind.name)));
+            return Err(refused(anyhow!("{} takes no --source", kind.name())));
         }
         _ => {}
     }
@@ -63,14 +64,20 @@ pub async fn begin(place: &Place, args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     let engine = site.engine(discord)?;
     let fields = kind.fields(args.server, options);
-    let request = CreateRequest::new("cli", kind.name, fields);
-    let created = engine.create(request).await.map_err(order_refused)?;
+    let request = CreateRequest::new("cli", kind.name(), fields);
+    let created = match engine.create(request).await {
+        Ok(created) => created,
+        Err(error) => {
+            site.tidy().await?;
+            return Err(order_refused(error));
+        }
+    };
     let id = created.task_id;
     show.event(
         "created",
-        json!({"task_id": id, "kind": kind.name, "server": name}),
+        json!({"task_id": id, "kind": kind.name(), "server": name}),
     );
-    show.say(&format!("{}: {} in {name}", id, kind.about));
+    show.say(&format!("{}: {} in {name}", id, kind.about()));
     follow(&site, &engine, id, show, args.output.as_deref()).await
 }
 
@@ -140,6 +147,7 @@ pub async fn cancel(place: &Place, id: TaskId) -> anyhow::Result<ExitCode> {
     );
     let cancelled = site.storage.tasks().cancel(id, &entry).await?;
     crate::backup::clear(&site.objects, id).await?;
+    site.tidy().await?;
     let mut show = Show::new(place.json);
     let changed = cancelled.is_some_and(|cancelled| cancelled.changed);
     show.event("cancelled", json!({"task_id": id, "changed": changed}));
@@ -177,6 +185,9 @@ async fn follow(
     interrupts.abort();
     show.clear();
     let row = find(site, id).await?;
+    if row.state.is_terminal() {
+        site.tidy().await?;
+    }
     match row.state {
         TaskState::Completed => completed(site, &row, show, output).await,
         TaskState::Failed => {
@@ -257,24 +268,8 @@ async fn find(site: &Site, id: TaskId) -> anyhow::Result<TaskRow> {
 /// The newest jobs of every server.
 async fn rows(site: &Site) -> anyhow::Result<Vec<TaskRow>> {
     let mut rows = site.storage.tasks().newest(LISTED).await?;
-    rows.retain(|row| KINDS.iter().any(|kind| kind.name == row.name));
+    rows.retain(|row| JobKind::find(&row.name).is_some());
     Ok(rows)
-}
-
-fn password(args: &RunArgs) -> anyhow::Result<Option<String>> {
-    match &args.password_file {
-        Some(path) => {
-            let read = text::read(path);
-            let read =
-                read.with_context(|| format!("cannot read the password file {}", path.display()));
-            Ok(Some(
-                read.map_err(refused)?
-                    .trim_end_matches(['\r', '\n'])
-                    .to_owned(),
-            ))
-        }
-        None => Ok(std::env::var(PASSWORD_VARIABLE).ok()),
-    }
 }
 
 /// What a restore calls its source.

@@ -1,16 +1,16 @@
 //! What a directory of local jobs consists of.
 
-use std::fs::OpenOptions;
+use std::collections::HashSet;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::TryStreamExt as _;
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use splashtail_core::clock::{SharedClock, SystemClock};
 use splashtail_core::config::{Config, Plan};
-use splashtail_core::data_dir::{DataDir, DataPaths};
+use splashtail_core::data_dir::{DataDir, DataPaths, create_new_private};
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_core::text;
@@ -28,8 +28,10 @@ use crate::objects::Objects;
 const TOKEN_VARIABLE: &str = "SPLASHTAIL_BOT_TOKEN";
 /// Names of files that are tried before it is given up.
 const MOST_NAMES: u32 = 1000;
-/// The kind under which files from outside are kept.
+/// The kind under which files from outside are kept until the job that reads them is over.
 const IMPORT: &str = "local_import";
+/// Jobs that are looked through for files that nobody reads any more, each time the directory is opened.
+const LOOKED_AT: u32 = 1000;
 
 /// What an operator may ask of the own machine.
 const PLAN: Plan = Plan {
@@ -64,13 +66,16 @@ impl Site {
             .migrate()
             .await
             .context("the directory's database cannot be brought up to date")?;
-        Ok(Self {
+        let site = Self {
             objects: Objects::open(&config.object_storage)?,
             storage,
             clock: SystemClock::shared(),
             config,
             directory,
-        })
+        };
+        // A process that was killed left what it had imported.
+        site.tidy().await?;
+        Ok(site)
     }
 
     /// As [`Site::open`], of a directory that is there.
@@ -174,6 +179,28 @@ impl Site {
         Ok(id)
     }
 
+    /// Removes imported files that no unfinished job reads: what was kept first, then the row. A file
+    /// that is being imported has its job only later, so not meanwhile.
+    ///
+    /// # Errors
+    /// One cannot be removed; the next time that the directory is opened tries again.
+    pub async fn tidy(&self) -> anyhow::Result<()> {
+        let rows = self.storage.tasks().newest(LOOKED_AT).await?;
+        let unfinished = rows.iter().filter(|row| !row.state.is_terminal());
+        let read: HashSet<TaskId> = unfinished.filter_map(|row| imported(&row.fields)).collect();
+        let idle = rows
+            .iter()
+            .filter(|row| row.name == IMPORT && !read.contains(&row.id));
+        for row in idle {
+            crate::backup::clear(&self.objects, row.id).await?;
+            self.objects
+                .remove_all(&format!("tasks/{}", row.id))
+                .await?;
+            self.storage.tasks().delete(row.id).await?;
+        }
+        Ok(())
+    }
+
     /// Copies what a job left to where people look for it, never over another file.
     ///
     /// # Errors
@@ -212,7 +239,7 @@ pub fn vacant(path: &Path) -> anyhow::Result<()> {
 }
 
 fn create(path: &Path) -> anyhow::Result<std::fs::File> {
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    let file = create_new_private(path);
     file.with_context(|| format!("cannot create {}", path.display()))
 }
 
@@ -225,7 +252,7 @@ fn fresh(filename: &str) -> anyhow::Result<(PathBuf, std::fs::File)> {
             number => format!("{stem} ({number}).{extension}"),
         };
         let path = PathBuf::from(name);
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
+        match create_new_private(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
@@ -234,6 +261,13 @@ fn fresh(filename: &str) -> anyhow::Result<(PathBuf, std::fs::File)> {
         }
     }
     bail!("there are {MOST_NAMES} files of this name here; use --output");
+}
+
+/// What an order or a stored job names as the task to restore.
+fn imported(fields: &Value) -> Option<TaskId> {
+    let source = &fields["Options"]["BackupSource"];
+    let text = source["task"].as_str().or_else(|| source.as_str())?;
+    text.strip_prefix("task://").unwrap_or(text).parse().ok()
 }
 
 impl Account {
@@ -281,5 +315,67 @@ pub async fn check(discord: &Discord, server: GuildId) -> anyhow::Result<String>
             )))
         }
         Err(error) => Err(anyhow::Error::new(error).context("Discord cannot be reached")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_imported_file_goes_when_no_unfinished_job_reads_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("jobs");
+        let file = directory.path().join("file");
+        std::fs::write(&file, "a backup").unwrap();
+        let server = GuildId::new(5).unwrap();
+        let site = Site::open(&path).await.unwrap();
+        let idle = site.import(server, &file).await.unwrap();
+        let kept = site.import(server, &file).await.unwrap();
+        let now = site.clock.now();
+        let reader = NewTask {
+            id: TaskId::random(),
+            name: "guild_restore_backup".to_owned(),
+            owner: Owner::Server(server),
+            fields: json!({"Options": {"BackupSource": {"task": kept}}}),
+            encrypted: false,
+            wrapped_secret: None,
+            slot: None,
+            idempotency: None,
+            execute: true,
+            priority: Priority::Interactive,
+            run_after: None,
+            deadline: None,
+            parent: None,
+            actor: None,
+            expires_at: None,
+            created_at: now,
+        };
+        let created = site.storage.tasks().create(&reader).await.unwrap();
+        assert!(matches!(created, Creation::Created(_)));
+        // Killed, and opened again.
+        drop(site);
+        let site = Site::open(&path).await.unwrap();
+        let tasks = site.storage.tasks();
+        let object = |id| format!("tasks/{id}/imported.iblfile");
+        assert!(tasks.get(idle, now).await.unwrap().is_none());
+        assert!(site.objects.read(&object(idle)).await.is_err());
+        assert!(tasks.get(kept, now).await.unwrap().is_some());
+        assert!(site.objects.read(&object(kept)).await.is_ok());
+        let over = NewLogEntry::new(Level::Error, now, "Cancelled", serde_json::Map::new());
+        tasks.cancel(reader.id, &over).await.unwrap();
+        site.tidy().await.unwrap();
+        assert!(tasks.get(kept, now).await.unwrap().is_none());
+        assert!(site.objects.read(&object(kept)).await.is_err());
+    }
+
+    #[test]
+    fn what_is_delivered_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("backup.iblfile");
+        let file = create(&path).unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(create(&path).is_err(), "nothing is overwritten");
     }
 }

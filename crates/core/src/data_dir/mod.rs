@@ -308,6 +308,18 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     result
 }
 
+/// A new file that only its owner may read.
+///
+/// # Errors
+/// There is something of this name, or it cannot be created.
+pub fn create_new_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE_FILE)
+        .open(path)
+}
+
 /// Like [`write_private`], but leaves a file that already exists alone and returns `false` then.
 pub(crate) fn create_private(path: &Path, content: &[u8]) -> io::Result<bool> {
     let temporary = temporary_beside(path);
@@ -330,11 +342,7 @@ fn temporary_beside(path: &Path) -> PathBuf {
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     // A leftover of a process that was killed may have another mode.
     let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(PRIVATE_FILE)
-        .open(path)?;
+    let mut file = create_new_private(path)?;
     file.write_all(content)?;
     file.sync_all()
 }

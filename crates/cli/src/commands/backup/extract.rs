@@ -1,13 +1,14 @@
 //! `backup extract`: the sections as files that people and programs can read.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use flate2::read::GzDecoder;
+use splashtail_core::data_dir::create_new_private;
 use splashtail_iblfile::msgpack;
 
 use super::BackupFile;
@@ -83,8 +84,7 @@ fn copy(section: impl Read, out: &mut File, gzip: bool) -> io::Result<()> {
 
 /// Private: a backup holds what was said in closed rooms.
 fn create(path: &Path) -> anyhow::Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    let file = create_new_private(path);
     file.with_context(|| format!("cannot create {}: nothing is overwritten", path.display()))
 }
 

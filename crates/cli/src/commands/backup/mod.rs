@@ -17,10 +17,6 @@ use splashtail_iblfile::Error;
 
 use crate::supervisor::sibling;
 
-const CORRUPT: u8 = 2;
-const PASSWORD: u8 = 3;
-const UNKNOWN_TYPE: u8 = 4;
-
 /// `splashtail backup …`
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
@@ -142,7 +138,7 @@ pub async fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
         Ok(()) => return Ok(ExitCode::SUCCESS),
         Err(error) => error,
     };
-    let Some(code) = error.downcast_ref::<Error>().and_then(exit_code) else {
+    let Some(code) = error.downcast_ref::<Error>().and_then(Error::exit_code) else {
         return Err(error);
     };
     writeln!(std::io::stderr(), "error: {error:#}").ok();
@@ -173,23 +169,16 @@ fn diff(command: &BackupCommand) -> anyhow::Result<ExitCode> {
     Err(anyhow!(error).context(format!("cannot start {}", program.display())))
 }
 
-fn exit_code(error: &Error) -> Option<u8> {
-    match error {
-        Error::Corrupt(_) | Error::NoSuchSection(_) => Some(CORRUPT),
-        Error::WrongPassword | Error::PasswordRequired => Some(PASSWORD),
-        Error::UnknownType { .. }
-        | Error::UnsupportedProtocol(_)
-        | Error::UnsupportedEncryption(_) => Some(UNKNOWN_TYPE),
-        Error::TooLarge { .. } | Error::BadSectionName(_) | Error::Io(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::verify::verify;
     use super::*;
+
+    const CORRUPT: u8 = 2;
+    const PASSWORD: u8 = 3;
+    const UNKNOWN_TYPE: u8 = 4;
 
     fn vector(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -208,7 +197,7 @@ mod tests {
         verify(&file).err().map(|error| {
             error
                 .downcast_ref::<Error>()
-                .and_then(exit_code)
+                .and_then(Error::exit_code)
                 .unwrap_or(1)
         })
     }

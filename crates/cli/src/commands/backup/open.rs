@@ -5,12 +5,11 @@ use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::Context as _;
-use splashtail_core::text;
+use splashtail_core::password;
 use splashtail_iblfile::{Archive, Error, Limits};
 
 use super::BackupFile;
 
-pub const PASSWORD_VARIABLE: &str = "SPLASHTAIL_BACKUP_PASSWORD";
 /// Largest file and section that is read here.
 const LIMITS: Limits = Limits {
     max_total: 16 << 30,
@@ -44,18 +43,13 @@ fn try_open(path: &Path, password: Option<&str>) -> anyhow::Result<Opened> {
 }
 
 fn password(file: &BackupFile) -> anyhow::Result<String> {
-    if let Some(path) = &file.password_file {
-        let text = text::read(path)
-            .with_context(|| format!("cannot read the password file {}", path.display()))?;
-        return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
+    if let Some(given) = password::given(file.password_file.as_deref())? {
+        return Ok(given);
     }
-    if let Ok(password) = std::env::var(PASSWORD_VARIABLE) {
-        return Ok(password);
-    }
-    match rpassword::prompt_password(format!("Password of {}: ", file.file.display())) {
-        Ok(password) => Ok(password),
-        Err(_) => Err(anyhow::Error::new(Error::PasswordRequired).context(format!(
-            "no terminal to ask on; use --password-file or {PASSWORD_VARIABLE}"
-        ))),
-    }
+    password::ask(&file.file)
+        .ok_or(Error::PasswordRequired)
+        .with_context(|| {
+            let variable = password::VARIABLE;
+            format!("no terminal to ask on; use --password-file or {variable}")
+        })
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use splashtail_core::clock::{Clock as _, SystemClock};
+use splashtail_core::password;
 use splashtail_sandbox::gateway::Settings;
 use splashtail_sandbox::server::{Running, start};
 use splashtail_sandbox_world::clock::SandboxClock;
@@ -16,7 +17,7 @@ use splashtail_sandbox_world::seed::{blank, small};
 use tokio::process::Command;
 
 use super::BackupFile;
-use super::open::{PASSWORD_VARIABLE, open_with_password};
+use super::open::open_with_password;
 use crate::supervisor::sibling;
 
 /// Parts of a backup that are put back when messages are not.
@@ -86,8 +87,8 @@ async fn restore(
         job.args(["-F", &format!("Parts={WITHOUT_MESSAGES}")]);
     }
     match password {
-        Some(password) => job.env(PASSWORD_VARIABLE, password),
-        None => job.env_remove(PASSWORD_VARIABLE),
+        Some(password) => job.env(password::VARIABLE, password),
+        None => job.env_remove(password::VARIABLE),
     };
     let status = job.status().await;
     let status = status.with_context(|| format!("cannot start {}", program.display()))?;
