@@ -196,6 +196,7 @@ impl Workshop {
         let backup = CreateBackup::new(
             discord.clone(),
             objects.clone(),
+            storage.clone(),
             plan,
             clock.clone(),
             temporary,

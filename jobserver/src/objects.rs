@@ -167,6 +167,13 @@ impl Objects {
         read.await.map_err(|error| ObjectError::of(error, &key))
     }
 
+    /// Its first bytes, so many or all.
+    pub async fn start(&self, key: &str, length: u64) -> Result<Bytes, ObjectError> {
+        let key = Path::from(key);
+        let read = self.store.get_range(&key, 0..length).await;
+        read.map_err(|error| ObjectError::of(error, &key))
+    }
+
     /// The bytes of an object, part by part.
     pub async fn read(
         &self,

@@ -100,6 +100,7 @@ plan-order = { $kind }: { $count } ordnen
 schedule-title = Geplante Sicherungen
 schedule-stored = Der Zeitplan ist gespeichert.
 schedule-told = Wenn eine scheitert oder sich verspätet, steht es dort, wohin Alarme gehen: `/protection alerts`. Geplante Sicherungen haben kein Passwort.
+schedule-stays = Was auch Zahl und Alter sagen: die neueste vollständige Sicherung bleibt, und die neueste von vor jedem Vorfall der letzten 30 Tage oder der noch offen ist. Eine mit weniger als drei Vierteln der Kanäle, die vorher gesichert waren, nimmt keiner anderen den Platz.
 schedule-none = Es gibt keine. `/backups schedule add` legt eine an.
 schedule-unknown = { $what } ist nicht die Id eines Zeitplans dieses Servers. `/backups schedule list` zeigt sie.
 schedule-removed = `{ $id }` ist entfernt. Die Sicherungen daraus bleiben.

@@ -174,6 +174,10 @@ command-backups-create = anlegen
     .about-special_allocations = Kanäle mit eigener Zahl von Nachrichten: kanal=zahl, durch Kommas getrennt
     .option-members = mitglieder
     .about-members = Sichern, wer welche Rollen hat und wer gebannt ist (Vorgabe: nein)
+    .option-incremental = aufbauend
+    .about-incremental = Nachrichten aus einer früheren Sicherung übernehmen, statt sie zu lesen (Vorgabe: aus)
+    .choice-incremental-0 = an, wenn möglich
+    .choice-incremental-1 = aus
     .option-password = passwort
     .about-password = Verschlüsselt die Sicherung; wer es verliert, verliert die Sicherung
 command-backups-list = liste

@@ -100,6 +100,7 @@ plan-order = { $kind }: order { $count }
 schedule-title = Scheduled backups
 schedule-stored = It is stored.
 schedule-told = When one fails or is late, it is told where alerts go: `/protection alerts`. Scheduled backups have no password.
+schedule-stays = Whatever number and age say, the newest whole backup stays, and the newest from before each incident of the last 30 days or that is still open. One with less than three quarters of the channels that were saved before takes no other's place.
 schedule-none = There are none. `/backups schedule add` makes one.
 schedule-unknown = { $what } is not the id of a schedule of this server. `/backups schedule list` shows them.
 schedule-removed = `{ $id }` is removed. The backups that it made stay.

@@ -1,7 +1,11 @@
 //! Ids and bit sets out of JSON: the one place that reads them.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use splashtail_core::ids::GuildId;
+
+/// Milliseconds of Unix time at which Discord's ids begin.
+const EPOCH: i64 = 1_420_070_400_000;
 
 /// An id: a decimal string as Discord answers it, or a number as older exports hold it. `None` for
 /// everything that is none: zero, signs, fractions, more than 64 bits, other types.
@@ -36,6 +40,12 @@ pub fn bit_set(value: &Value) -> u64 {
     }
 }
 
+/// When the object of this id was made (Discord docs, Snowflakes).
+pub fn made_at(id: u64) -> DateTime<Utc> {
+    let since_epoch = i64::try_from(id >> 22).unwrap_or_default();
+    DateTime::from_timestamp_millis(since_epoch + EPOCH).unwrap_or_default()
+}
+
 /// The items of a list; none of anything else.
 pub fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
@@ -47,6 +57,13 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
     use splashtail_core::ids::RoleId;
+
+    /// The example of Discord's documentation.
+    #[test]
+    fn ids_tell_when_they_were_made() {
+        let at = made_at(175_928_847_299_117_063);
+        assert_eq!(at.to_rfc3339(), "2016-04-30T11:18:25.796+00:00");
+    }
 
     #[test]
     fn only_ids_are_ids() {

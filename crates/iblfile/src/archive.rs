@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::block::{self, HEADER_LEN, Header, MAGIC};
-use crate::crypto::{self, Keyring, NONCE_LEN, SALT_LEN, TAG_LEN};
+use crate::crypto::{self, DerivedKey, Keyring, NONCE_LEN, SALT_LEN, TAG_LEN};
 use crate::gcm::{Sealed, Unsealed};
 use crate::members::{self, Member, Members, Window};
 use crate::{Error, Limits, Meta, PROTOCOL_REV6, PROTOCOL_REV7, Result};
@@ -124,7 +124,16 @@ impl<R> fmt::Debug for Archive<R> {
 impl<R: Read + Seek> Archive<R> {
     /// Opens a container. The password is ignored when the file is not encrypted: whether it is
     /// one reads from the file.
-    pub fn open(mut source: R, password: Option<&str>, limits: Limits) -> Result<Self> {
+    pub fn open(source: R, password: Option<&str>, limits: Limits) -> Result<Self> {
+        Self::open_with(source, Keyring::new(password), limits)
+    }
+
+    /// The same under the very key that the container was written with.
+    pub fn open_keyed(source: R, key: &DerivedKey, limits: Limits) -> Result<Self> {
+        Self::open_with(source, Keyring::of(key), limits)
+    }
+
+    fn open_with(mut source: R, keys: Keyring, limits: Limits) -> Result<Self> {
         let total = source.seek(SeekFrom::End(0))?;
         if total > limits.max_total.saturating_add(HEADER_LEN as u64) {
             return Err(Error::TooLarge {
@@ -135,7 +144,6 @@ impl<R: Read + Seek> Archive<R> {
         source.seek(SeekFrom::Start(0))?;
         let mut start = [0; HEADER_LEN];
         let read = read_up_to(&mut source, &mut start)?;
-        let keys = Keyring::new(password);
         if start[..read].starts_with(&MAGIC) {
             let header = Header::parse(&start[..read])?;
             return Self::full_file(source, total, header, keys, &limits);
@@ -332,6 +340,12 @@ impl<R: Read + Seek> Archive<R> {
             _ => 0,
         };
         overhead as u64
+    }
+
+    /// Bytes that [`Archive::read`] returns of a section; `None` where there is none of that name.
+    pub fn size(&self, name: &str) -> Option<u64> {
+        let member = self.members.get(name)?;
+        Some(member.size.saturating_sub(self.overhead(name)))
     }
 
     /// Whether there is a section of that name.

@@ -79,6 +79,18 @@ pub(crate) fn payload_overhead(kind: EncryptionKind) -> usize {
     }
 }
 
+/// Bytes at the beginning of a block that [`salt`] needs.
+pub const SALTED: usize = HEADER_LEN + SALT_LEN;
+
+/// The salt under which a block's key was derived, by its first [`SALTED`] bytes; `None` when it is
+/// not encrypted with a password, or no block.
+pub fn salt(start: &[u8]) -> Option<[u8; SALT_LEN]> {
+    let header = Header::parse(start.get(..HEADER_LEN)?).ok()?;
+    let salt = start.get(HEADER_LEN..SALTED)?;
+    let encrypted = header.kind == EncryptionKind::Aes256;
+    encrypted.then(|| salt.try_into().ok())?
+}
+
 /// Puts `data` into a block.
 pub fn seal(mut data: Vec<u8>, encryption: &Encryption) -> Result<Vec<u8>> {
     let (kind, head, tag) = seal_in_place(&mut data, encryption)?;

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,11 +57,28 @@ pub trait Job: Send + Sync + 'static {
     /// dies in between calls it for none; may be called again for what is gone already.
     async fn ended(&self, _task: TaskId) {}
 
+    /// Judges what a schedule made, the newest first, before some of it is deleted.
+    ///
+    /// # Errors
+    /// It cannot be judged now: nothing is deleted, and it is asked again.
+    async fn appraise(&self, _made: &[TaskRow]) -> Result<Appraisal, JobError> {
+        Ok(Appraisal::default())
+    }
+
     /// Removes what an ended task left outside of the database, because its time is over: its row
     /// goes when this has succeeded. May be called again for what is gone already.
     async fn deleted(&self, _task: &TaskRow) -> Result<(), JobError> {
         Ok(())
     }
+}
+
+/// What a schedule's tasks are worth, beside their number and age.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Appraisal {
+    /// Stays whatever the schedule says.
+    pub kept: HashSet<TaskId>,
+    /// Worth so little that it takes no other's place.
+    pub poor: HashSet<TaskId>,
 }
 
 /// What an installation has to clear away besides jobs, such as uploads that nobody finished. Done

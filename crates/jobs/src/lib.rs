@@ -39,7 +39,7 @@ pub use effect::{Intent, Nonce};
 pub use engine::{Engine, EngineBuilder};
 pub use error::{EngineError, JobError, PrepareError};
 pub use guard::Guard;
-pub use job::{Job, JobOutput, Prepared, Sweep};
+pub use job::{Appraisal, Job, JobOutput, Prepared, Sweep};
 pub use orders::CreateRequest;
 pub use planning::{MOST_SCHEDULES, NewSchedule};
 pub use schedule::{InvalidCron, first_at};

@@ -7,6 +7,7 @@ use splashtail_storage::{Keep, Level, Schedule, TaskRow, TaskState};
 
 use crate::deadline::{CallError, within};
 use crate::engine::Engine;
+use crate::job::Appraisal;
 use crate::upkeep::let_go;
 
 /// Schedules that are read at a time.
@@ -16,16 +17,29 @@ const LOOKED_AT: u32 = 200;
 /// Entries of a failed task's log that are read at a time.
 const ENTRIES: u32 = 200;
 
-/// Which of these, the newest first, go.
-pub fn surplus(made: &[TaskRow], keep: Keep, now: DateTime<Utc>) -> &[TaskRow] {
-    let by_count = keep.count.map_or(made.len(), |count| count as usize);
-    let by_age = keep.days.map_or(made.len(), |days| {
-        let oldest = now - TimeDelta::days(i64::from(days));
-        let young = made.iter().position(|task| task.created_at < oldest);
-        young.unwrap_or(made.len())
-    });
-    let stay = by_count.min(by_age).max(1).min(made.len());
-    &made[stay..]
+/// Which of these, the newest first, go. A task takes the place of an older one only when it is not
+/// poor; a poor one goes as soon as so many newer ones are there, poor or not.
+fn surplus<'a>(
+    made: &'a [TaskRow],
+    keep: Keep,
+    appraisal: &Appraisal,
+    now: DateTime<Utc>,
+) -> Vec<&'a TaskRow> {
+    let most = keep.count.map_or(usize::MAX, |count| count as usize);
+    let oldest = keep.days.map(|days| now - TimeDelta::days(i64::from(days)));
+    let mut good = 0;
+    let mut goes = Vec::new();
+    for (newer, task) in made.iter().enumerate() {
+        let poor = appraisal.poor.contains(&task.id);
+        let rank = if poor { newer } else { good };
+        let newest = newer == 0 || !poor && good == 0;
+        good += usize::from(!poor);
+        let aged = oldest.is_some_and(|oldest| task.created_at < oldest);
+        if !newest && !appraisal.kept.contains(&task.id) && (rank >= most || aged) {
+            goes.push(task);
+        }
+    }
+    goes
 }
 
 /// Sees to the ends of what schedules ordered: a success makes the oldest superfluous, a failure is
@@ -52,35 +66,58 @@ async fn settle(engine: &Engine, schedule: &Schedule, task: TaskId) -> Result<()
     let (storage, deadline) = (&engine.inner.storage, engine.inner.timing.deadline);
     let now = engine.inner.clock.now();
     let row = within(deadline, storage.tasks().get(task, now)).await?;
-    match row.as_ref().map(|row| row.state) {
-        Some(TaskState::Pending | TaskState::Running) => return Ok(()),
+    let settled = match row.as_ref().map(|row| row.state) {
+        Some(TaskState::Pending | TaskState::Running) => false,
         Some(TaskState::Completed) => retain(engine, schedule, now).await?,
         Some(TaskState::Failed) => {
             let why = why(engine, task).await?;
             let complain = storage.schedules().complain(schedule.id, &why, now);
             within(deadline, complain).await?;
+            true
         }
         // Somebody has deleted it.
-        None => {}
+        None => true,
+    };
+    if settled {
+        within(deadline, storage.schedules().settle(schedule)).await?;
     }
-    within(deadline, storage.schedules().settle(schedule)).await?;
     Ok(())
 }
 
-async fn retain(engine: &Engine, schedule: &Schedule, now: DateTime<Utc>) -> Result<(), CallError> {
+/// Whether that is done with.
+async fn retain(
+    engine: &Engine,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<bool, CallError> {
     if schedule.keep == Keep::default() {
-        return Ok(());
+        return Ok(true);
     }
     let (storage, deadline) = (&engine.inner.storage, engine.inner.timing.deadline);
     let made = storage.schedules().made(schedule, LOOKED_AT);
     let made = within(deadline, made).await?;
-    for task in surplus(&made, schedule.keep, now) {
+    if surplus(&made, schedule.keep, &Appraisal::default(), now).is_empty() {
+        return Ok(true);
+    }
+    // One of a kind that this version does not know: another one will.
+    let Some(job) = engine.inner.jobs.get(schedule.name.as_str()) else {
+        return Ok(false);
+    };
+    let appraisal = match job.appraise(&made).await {
+        Ok(appraisal) => appraisal,
+        Err(error) => {
+            tracing::warn!(schedule.id = %schedule.id, error = %Chain(&error),
+                "what a schedule made cannot be judged, nothing of it is deleted");
+            return Ok(false);
+        }
+    };
+    for task in surplus(&made, schedule.keep, &appraisal, now) {
         if let_go(engine, task).await && within(deadline, storage.tasks().delete(task.id)).await? {
             tracing::info!(job.id = %task.id, schedule.id = %schedule.id,
                 "deleted what a schedule does not keep any longer");
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The last that a failed task said of its failure.
@@ -117,6 +154,8 @@ pub(crate) async fn complain(engine: &Engine, schedule: &Schedule, why: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use splashtail_core::ids::GuildId;
     use splashtail_storage::Owner;
 
@@ -150,16 +189,58 @@ mod tests {
         days.iter().map(row).collect()
     }
 
+    fn ids(made: &[TaskRow], places: &[usize]) -> HashSet<TaskId> {
+        places.iter().map(|place| made[*place].id).collect()
+    }
+
+    /// Places of what goes, with a judgement by places.
+    fn gone(made: &[TaskRow], keep: Keep, poor: &[usize], kept: &[usize], now: i64) -> Vec<usize> {
+        let appraisal = Appraisal {
+            poor: ids(made, poor),
+            kept: ids(made, kept),
+        };
+        let goes = surplus(made, keep, &appraisal, day(now));
+        let place = |task: &&TaskRow| made.iter().position(|one| one.id == task.id).unwrap();
+        goes.iter().map(place).collect()
+    }
+
     #[test]
     fn the_newest_stays_whatever_its_age() {
         let made = made(&[30, 20, 10, 1]);
-        let goes = |count, days, now| surplus(&made, Keep { count, days }, day(now)).len();
+        let goes = |count, days, now| gone(&made, Keep { count, days }, &[], &[], now).len();
         assert_eq!(goes(None, None, 400), 0);
         assert_eq!(goes(Some(3), None, 31), 1);
         assert_eq!(goes(Some(9), None, 31), 0);
         assert_eq!(goes(None, Some(12), 31), 2);
         assert_eq!(goes(Some(1), Some(100), 31), 3, "whichever is less");
         assert_eq!(goes(None, Some(7), 400), 3);
-        assert!(surplus(&[], Keep::default(), day(1)).is_empty());
+        assert!(surplus(&[], Keep::default(), &Appraisal::default(), day(1)).is_empty());
+    }
+
+    /// A server was torn down on day 27: everything after it is nearly empty.
+    #[test]
+    fn poor_ones_push_out_no_good_one() {
+        let made = made(&[30, 29, 28, 27, 26, 25, 24]);
+        let keep = Keep {
+            count: Some(2),
+            days: None,
+        };
+        assert_eq!(gone(&made, keep, &[], &[], 31), [2, 3, 4, 5, 6]);
+        assert_eq!(
+            gone(&made, keep, &[0, 1, 2], &[], 31),
+            [2, 5, 6],
+            "two of each"
+        );
+        let aged = Keep {
+            count: None,
+            days: Some(2),
+        };
+        let goes = gone(&made, aged, &[0, 1, 2], &[], 31);
+        assert_eq!(
+            goes,
+            [2, 4, 5, 6],
+            "the newest, and the newest good one stay"
+        );
+        assert_eq!(gone(&made, keep, &[], &[5], 31), [2, 3, 4, 6], "a kept one");
     }
 }

@@ -105,7 +105,8 @@ pub struct Schedule {
     pub keep: Keep,
 }
 
-/// How much of what a schedule made stays; the newest always does.
+/// How much of what a schedule made stays; the newest always does, and what its kind of task is judged to
+/// be kept for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Keep {
     /// So many; `None`: all.

@@ -63,6 +63,9 @@ pub trait TaskStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<TaskLogEntry>, StorageError>;
 
+    /// The last entries, the newest first.
+    async fn log_end(&self, id: TaskId, limit: u32) -> Result<Vec<TaskLogEntry>, StorageError>;
+
     async fn summary(&self) -> Result<TaskCounts, StorageError>;
 
     /// Ended tasks whose time is over by the database's clock, the longest over first, behind

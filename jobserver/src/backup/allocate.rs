@@ -360,6 +360,8 @@ struct Progress {
     oldest: Option<MessageId>,
     /// No older messages, or they cannot be read.
     closed: bool,
+    /// No older messages.
+    whole: bool,
 }
 
 /// The walk through all pages.
@@ -401,6 +403,11 @@ impl Collection {
     /// Messages collected from a channel so far.
     pub fn collected(&self, share: usize) -> u32 {
         self.progress[share].collected
+    }
+
+    /// Whether a channel was read to its first message.
+    pub fn is_whole(&self, share: usize) -> bool {
+        self.progress[share].whole
     }
 
     /// Messages collected so far, and how many it may become: what channels turned out not to have
@@ -470,7 +477,7 @@ impl Collection {
     }
 
     /// What is left of the grant under which a page was asked for.
-    fn granted(&self, request: &PageRequest) -> u32 {
+    pub fn granted(&self, request: &PageRequest) -> u32 {
         match self.phase {
             Phase::Allocated => self.allocated[request.share],
             _ => self.grant.unwrap_or_default(),
@@ -484,6 +491,19 @@ impl Collection {
 
     /// Records the answer to a request of [`Collection::next_of`] or [`Collection::next_page`].
     pub fn record(&mut self, request: &PageRequest, count: u32, oldest: Option<MessageId>) {
+        let over = count < request.limit || oldest.is_none();
+        self.collect(request, count, oldest, over);
+    }
+
+    /// Records what was read, or copied from another backup, of a channel. `over`: there is nothing
+    /// older.
+    pub fn collect(
+        &mut self,
+        request: &PageRequest,
+        count: u32,
+        oldest: Option<MessageId>,
+        over: bool,
+    ) {
         let left = self.granted(request).saturating_sub(count);
         match self.phase {
             Phase::Allocated => self.allocated[request.share] = left,
@@ -493,7 +513,8 @@ impl Collection {
         progress.pages += u32::from(count > 0);
         progress.collected += count;
         progress.oldest = oldest.or(progress.oldest);
-        progress.closed = count < request.limit || oldest.is_none();
+        progress.closed = over;
+        progress.whole = over;
         self.unused = self.unused.saturating_sub(count);
     }
 

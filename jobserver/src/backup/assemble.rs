@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use splashtail_core::ids::{AttachmentId, ChannelId};
@@ -18,6 +19,7 @@ use super::coverage::Coverage;
 use super::dialect::{self, split};
 use super::error::BackupError;
 use super::files::Kept;
+use super::former::{self, Former, Reading};
 use super::options::{Asset, Fields};
 use super::pages::Page;
 use super::run::PeopleList;
@@ -44,6 +46,21 @@ pub struct Walked {
     pub collection: Collection,
     /// The pages of each share, newest first.
     pub pages: Vec<Vec<PageFiles>>,
+    /// The earlier backup that some of it was copied from.
+    pub former: Former,
+}
+
+impl Walked {
+    /// Section [`former::READING`], for the next backup. `now`: when this one began.
+    fn reading(&self, now: DateTime<Utc>) -> Reading {
+        let shares = self.collection.shares().iter().enumerate();
+        let whole = shares.filter(|(at, _)| self.collection.is_whole(*at));
+        Reading {
+            former: self.former.task,
+            full_at: Some(self.former.full_at.unwrap_or(now)),
+            whole: whole.map(|(_, share)| share.channel.id).collect(),
+        }
+    }
 }
 
 /// Work files of a page.
@@ -163,6 +180,8 @@ pub async fn assemble(
         for at in 0..shares.len() {
             messages(work, read, at, &mut target).await?;
         }
+        let reading = read.reading(parts.snapshot.created_at);
+        target.add_json(former::READING, &reading).await?;
     }
     if !parts.threads.is_empty() {
         target.add_json("ext/threads", &parts.threads).await?;

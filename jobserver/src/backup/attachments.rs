@@ -78,7 +78,7 @@ impl Budget {
     }
 
     /// Reserves room for an attachment of a declared size. No more than that is read.
-    fn admit(&mut self, size: u64) -> Result<(), String> {
+    pub fn admit(&mut self, size: u64) -> Result<(), String> {
         if size > self.largest {
             let largest = self.largest;
             return Err(format!(

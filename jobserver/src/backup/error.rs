@@ -8,6 +8,7 @@ use std::time::Duration;
 use splashtail_discord::{DiscordError, DownloadError};
 use splashtail_iblfile as iblfile;
 use splashtail_jobs::JobError;
+use splashtail_storage::StorageError;
 
 use super::allocate::AllocationError;
 use crate::objects::{ObjectError, is_full_disk};
@@ -37,6 +38,8 @@ pub enum BackupError {
     Allocation(#[from] AllocationError),
     #[error(transparent)]
     Objects(#[from] ObjectError),
+    #[error("the database failed")]
+    Storage(#[source] StorageError),
     #[error("the backup file could not be written")]
     Container(#[source] iblfile::Error),
     #[error("the temporary file could not be written")]
@@ -123,10 +126,11 @@ impl BackupError {
             Self::Discord { source, .. } => judge_discord(source),
             Self::Download { source, .. } => judge_download(source),
             Self::Objects(error) if error.is_transient() => Verdict::Passing(None),
+            Self::Storage(error) if error.is_unavailable() => Verdict::Passing(None),
             // A full disk, too: an operator makes room.
             Self::Container(iblfile::Error::Io(_)) | Self::File(_) => Verdict::Passing(None),
             Self::Answer { .. } => Verdict::Passing(None),
-            Self::Background(_) => Verdict::Fault,
+            Self::Background(_) | Self::Storage(_) => Verdict::Fault,
             _ => Verdict::Final,
         }
     }
@@ -148,6 +152,7 @@ impl BackupError {
             Self::Allocation(_) => "invalid_allocation",
             Self::Objects(ObjectError::Full(_)) => "storage_full",
             Self::Objects(_) => "storage",
+            Self::Storage(_) => "database",
             Self::Container(iblfile::Error::TooLarge { .. }) => "too_large",
             Self::Container(iblfile::Error::Io(error)) | Self::File(error) => {
                 if is_full_disk(error) {

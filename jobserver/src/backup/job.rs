@@ -5,20 +5,26 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Plan;
 use splashtail_core::ids::TaskId;
+use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
 use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{
-    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, SecretBytes, TaskRow,
+    Appraisal, Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, SecretBytes,
+    TaskRow,
 };
+use splashtail_storage::Storage;
 use tokio::sync::Semaphore;
 
 use super::error::BackupError;
-use super::options::{self, Constraints, Fields};
+use super::former;
+use super::options::{self, Constraints, Fields, Incremental};
 use super::run::Run;
 use super::work::{self, Work};
+use super::worth;
 use crate::objects::Objects;
 
 /// Key derivations at a time; each takes 64 MiB.
@@ -29,6 +35,7 @@ const DERIVATIONS: usize = 2;
 pub struct CreateBackup {
     pub discord: Discord,
     pub objects: Objects,
+    pub storage: Storage,
     pub plan: Plan,
     pub clock: SharedClock,
     /// Where the file is put together before it is uploaded.
@@ -37,11 +44,12 @@ pub struct CreateBackup {
 }
 
 impl CreateBackup {
-    pub const NAME: &'static str = "guild_create_backup";
+    pub const NAME: &'static str = job_kinds::CREATE_BACKUP.name;
 
     pub fn new(
         discord: Discord,
         objects: Objects,
+        storage: Storage,
         plan: Plan,
         clock: SharedClock,
         temporary: PathBuf,
@@ -50,6 +58,7 @@ impl CreateBackup {
         Self {
             discord,
             objects,
+            storage,
             plan,
             clock,
             temporary,
@@ -59,16 +68,65 @@ impl CreateBackup {
 
     /// The password ends here: what goes on is a key that cannot be turned back into it.
     pub async fn derive(&self, password: String) -> Result<SecretBytes, PrepareError> {
+        let key = self
+            .derived(move || DerivedKey::generate(&password))
+            .await?;
+        Ok(SecretBytes::from(key.to_bytes().to_vec()))
+    }
+
+    /// The key of the new file, and that of the earlier one that it may be copied from, should it be
+    /// under the same password.
+    async fn secret(
+        &self,
+        fields: &mut Fields,
+        password: String,
+    ) -> Result<SecretBytes, PrepareError> {
+        let mut secret = Vec::new();
+        let mut former = None;
+        if fields.options.incremental == Incremental::Auto {
+            let (storage, now) = (&self.storage, self.clock.now());
+            let salted = former::salted(storage, &self.objects, fields, now).await;
+            // Whatever is away: everything is read then.
+            former = salted.unwrap_or_default();
+        }
+        let generate = password.clone();
+        let key = self
+            .derived(move || DerivedKey::generate(&generate))
+            .await?;
+        secret.extend_from_slice(&key.to_bytes());
+        if let Some((task, salt)) = former {
+            let key = self
+                .derived(move || DerivedKey::derive(&password, salt))
+                .await?;
+            secret.extend_from_slice(&key.to_bytes());
+            fields.former = Some(task);
+        }
+        Ok(SecretBytes::from(secret))
+    }
+
+    async fn derived(
+        &self,
+        derive: impl FnOnce() -> DerivedKey + Send + 'static,
+    ) -> Result<DerivedKey, PrepareError> {
         let unavailable = || PrepareError::internal("the key could not be derived");
         let _permit = self
             .derivations
             .acquire()
             .await
             .map_err(|_| unavailable())?;
-        let key = tokio::task::spawn_blocking(move || DerivedKey::generate(&password));
-        let key = key.await.map_err(|_| unavailable())?;
-        Ok(SecretBytes::from(key.to_bytes().to_vec()))
+        let key = tokio::task::spawn_blocking(derive).await;
+        key.map_err(|_| unavailable())
     }
+}
+
+/// What [`CreateBackup::secret`] put together.
+fn keys(secret: &[u8]) -> Option<(DerivedKey, Option<DerivedKey>)> {
+    let (own, former) = secret.split_at_checked(DerivedKey::LEN)?;
+    let former = match former {
+        [] => None,
+        former => Some(DerivedKey::from_bytes(former)?),
+    };
+    Some((DerivedKey::from_bytes(own)?, former))
 }
 
 #[async_trait]
@@ -78,10 +136,10 @@ impl Job for CreateBackup {
     }
 
     async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
-        let (fields, password) = options::parse(&data, Constraints::of(&self.plan))
+        let (mut fields, password) = options::parse(&data, Constraints::of(&self.plan))
             .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
         let secret = match password {
-            Some(password) => Some(self.derive(password.0).await?),
+            Some(password) => Some(self.secret(&mut fields, password.0).await?),
             None => None,
         };
         Ok(Prepared {
@@ -96,11 +154,19 @@ impl Job for CreateBackup {
 
     async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError> {
         let fields: Fields = cx.fields()?;
-        let key = match cx.secret() {
-            None => None,
-            Some(secret) => Some(DerivedKey::from_bytes(secret.as_ref()).ok_or(BackupError::Key)?),
+        let (key, former) = match cx.secret() {
+            None => (None, None),
+            Some(secret) => {
+                let keys = keys(secret.as_ref()).ok_or(BackupError::Key)?;
+                (Some(keys.0), keys.1)
+            }
         };
-        self.write(cx, &fields, key).await.map(Some)
+        self.write_after(cx, &fields, key, former).await.map(Some)
+    }
+
+    async fn appraise(&self, made: &[TaskRow]) -> Result<Appraisal, JobError> {
+        let judged = worth::appraise(&self.storage, made, self.clock.now()).await;
+        judged.map_err(|error| JobError::transient("database", Chain(&error).to_string()))
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
@@ -121,12 +187,24 @@ impl CreateBackup {
         fields: &Fields,
         key: Option<DerivedKey>,
     ) -> Result<JobOutput, JobError> {
+        self.write_after(cx, fields, key, None).await
+    }
+
+    /// The same; `former`: the key of an earlier backup that the fields name.
+    async fn write_after(
+        &self,
+        cx: &JobContext,
+        fields: &Fields,
+        key: Option<DerivedKey>,
+        former_key: Option<DerivedKey>,
+    ) -> Result<JobOutput, JobError> {
         let work = Work::new(self.objects.clone(), cx.id(), cx.attempt(), key);
         let run = Run {
             job: self,
             cx,
             fields,
             work: &work,
+            former_key,
         };
         run.run().await
     }

@@ -13,6 +13,7 @@ pub mod coverage;
 pub mod dialect;
 pub mod error;
 pub mod files;
+mod former;
 mod job;
 mod lists;
 pub mod members;
@@ -23,6 +24,7 @@ mod snapshot;
 pub mod source;
 pub mod threads;
 pub mod work;
+mod worth;
 
 pub use job::CreateBackup;
 pub use work::{DESKS, clear, clear_up, remove};

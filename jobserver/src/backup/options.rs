@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::config::Plan;
-use splashtail_core::ids::{ChannelId, GuildId};
+use splashtail_core::ids::{ChannelId, GuildId, TaskId};
 use splashtail_iblfile::msgpack;
 
 use super::coverage::KnownChannel;
@@ -49,6 +49,17 @@ impl Asset {
     }
 }
 
+/// What a backup makes of the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Incremental {
+    /// Everything is read from Discord.
+    #[default]
+    Off,
+    /// Messages that an earlier backup of the server holds are copied from it, where that can be read.
+    Auto,
+}
+
 /// Options of a backup as stored in the job's row. `Encrypt` is never part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -66,9 +77,16 @@ pub struct Options {
     /// Who has which roles, nicknames and timeouts, and who is banned. The original knows none of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub backup_members: bool,
+    /// How the file was made, not what is in it: no part of `backup_opts`.
+    #[serde(skip_serializing_if = "is_off")]
+    pub incremental: Incremental,
 }
 
-const OPTION_NAMES: [&str; 11] = [
+fn is_off(incremental: &Incremental) -> bool {
+    *incremental == Incremental::Off
+}
+
+const OPTION_NAMES: [&str; 12] = [
     "Channels",
     "PerChannel",
     "MaxMessages",
@@ -79,6 +97,7 @@ const OPTION_NAMES: [&str; 11] = [
     "RolloverLeftovers",
     "SpecialAllocations",
     "BackupMembers",
+    "Incremental",
     "Encrypt",
 ];
 
@@ -122,6 +141,9 @@ pub struct Fields {
     /// may not see are listed, too. Empty: the caller does not know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_channels: Vec<KnownChannel>,
+    /// An earlier backup that the key in the job's secret opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<TaskId>,
 }
 
 /// Decodes and validates `{ServerID, Options, KnownChannels}`. Names match whatever their case, unknown ones are
@@ -139,6 +161,7 @@ pub fn parse(
             constraints,
             options,
             known_channels: head.known_channels,
+            former: None,
         },
         head.password,
     ))
@@ -169,6 +192,7 @@ fn decode(mut given: serde_json::Map<String, Value>) -> Result<Options, InvalidR
         rollover_leftovers: one(given, "RolloverLeftovers")?,
         special_allocations: one(given, "SpecialAllocations")?,
         backup_members: one(given, "BackupMembers")?,
+        incremental: one(given, "Incremental")?,
     })
 }
 
@@ -397,7 +421,7 @@ mod tests {
             .collect();
         let known = OPTION_NAMES
             .into_iter()
-            .filter(|name| *name != "BackupMembers");
+            .filter(|name| !["BackupMembers", "Incremental"].contains(name));
         assert_eq!(keys, known.collect::<Vec<_>>());
     }
 }

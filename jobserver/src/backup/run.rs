@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 use splashtail_discord::permissions::Subject;
+use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{JobContext, JobError, JobOutput, Level};
 
 use super::allocate::{self, Share, Survey};
@@ -21,9 +22,11 @@ use super::threads::{self, Archive, ThreadPage};
 use super::work::Work;
 
 mod files;
+mod former;
 mod messages;
 mod people;
 
+use former::Shelf;
 pub use people::PeopleList;
 
 /// Channels and threads that a plan can hold; the journal bounds it.
@@ -36,6 +39,8 @@ pub struct Run<'a> {
     pub cx: &'a JobContext,
     pub fields: &'a Fields,
     pub work: &'a Work,
+    /// Opens the earlier backup that the fields name.
+    pub former_key: Option<DerivedKey>,
 }
 
 /// All threads, as far as they were listed.
@@ -92,7 +97,10 @@ impl Run<'_> {
             );
             let bytes = people.iter().map(|list| list.bytes).sum::<u64>()
                 + files.iter().map(|file| file.bytes).sum::<u64>();
-            messages = Some(self.messages(shares, &mut coverage, bytes).await?);
+            let shelf = Shelf::default();
+            let former = self.former(&shelf, &snapshot, &threads).await?;
+            let former = (former, &shelf);
+            messages = Some(self.messages(former, shares, &mut coverage, bytes).await?);
         } else {
             let left_out = || self.left_out(&snapshot, &threads, &[]);
             coverage

@@ -332,6 +332,7 @@ impl<'a> Run<'a> {
                 ..BackupOptions::default()
             },
             known_channels: self.fields.known_channels.clone(),
+            former: None,
         };
         let begun = || async {
             let message = "Making a safety backup of the server as it is";

@@ -119,6 +119,7 @@ impl FakeDiscord {
                 get(joined_private),
             )
             .route("/api/v10/channels/{channel}/messages", get(messages))
+            .route("/api/v10/channels/{channel}/messages/pins", get(pins))
             .fallback(file)
             .layer(axum::middleware::from_fn_with_state(fake.clone(), record))
             .with_state(fake.clone());
@@ -316,6 +317,16 @@ async fn messages(
         .cloned()
         .collect();
     axum::Json(page).into_response()
+}
+
+async fn pins(State(fake): Shared, Path(channel): Path<u64>) -> Response {
+    let world = fake.world.lock().unwrap();
+    let messages = world.messages.get(&channel).into_iter().flatten();
+    let pinned = messages.filter(|message| message["pinned"] == true);
+    let item =
+        |message: &Value| json!({"pinned_at": "2024-02-01T00:00:00+00:00", "message": message});
+    let items: Vec<Value> = pinned.map(item).collect();
+    axum::Json(json!({"items": items, "has_more": false})).into_response()
 }
 
 async fn file(State(fake): Shared, uri: Uri) -> Response {

@@ -20,6 +20,15 @@ use crate::ids;
 use crate::reply;
 use crate::text;
 
+/// What is made of an earlier backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, poise::ChoiceParameter)]
+pub enum Incremental {
+    #[name = "auto"]
+    Auto,
+    #[name = "off"]
+    Off,
+}
+
 /// Back up this server: settings, roles, channels and, if you want, messages.
 ///
 /// As a message it only says how to run it: a password has no place there.
@@ -49,6 +58,8 @@ pub async fn create(
     #[description = "Keep who has which roles and who is banned (default: no)"] members: Option<
         bool,
     >,
+    #[description = "Copy messages that an earlier backup has instead of reading them (default: off)"]
+    incremental: Option<Incremental>,
 ) -> Result<(), BotError> {
     if let Context::Prefix(_) = cx {
         let language = catalogue::of_reader(cx);
@@ -68,6 +79,7 @@ pub async fn create(
         per_channel,
         special_allocations,
         password: password.map(Into::into),
+        incremental: incremental == Some(Incremental::Auto),
         channels: known_channels(cx),
     };
     let data = options

@@ -33,6 +33,8 @@ pub struct CreateOptions {
     pub per_channel: Option<i64>,
     pub special_allocations: Option<String>,
     pub password: Option<SecretString>,
+    /// Copies what an earlier backup has.
+    pub incremental: bool,
     /// All channels of the server as the gateway shows them; empty when that is not known.
     pub channels: Vec<KnownChannel>,
 }
@@ -107,6 +109,9 @@ impl CreateOptions {
         });
         if self.members {
             data["Options"]["BackupMembers"] = true.into();
+        }
+        if self.incremental {
+            data["Options"]["Incremental"] = "auto".into();
         }
         if !self.channels.is_empty() {
             data["KnownChannels"] = json!(self.channels);

@@ -101,6 +101,7 @@ async fn add(
         rollover_leftovers: true,
         // Nobody is there who could try again.
         ignore_errors: true,
+        incremental: true,
         ..CreateOptions::default()
     };
     let data = options
@@ -124,7 +125,15 @@ async fn add(
         Some(stored) => line(language, &stored),
         None => text!(language, "schedule-stored"),
     };
-    say(cx, vec![line, text!(language, "schedule-told")]).await
+    say(
+        cx,
+        vec![
+            line,
+            text!(language, "schedule-stays"),
+            text!(language, "schedule-told"),
+        ],
+    )
+    .await
 }
 
 /// The same for a command that Discord delivers twice.
@@ -149,9 +158,10 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
     let language = catalogue::of_server(cx);
     let lines = schedules.iter().map(|schedule| line(language, schedule));
     let mut lines: Vec<String> = lines.collect();
-    if lines.is_empty() {
-        lines.push(text!(language, "schedule-none"));
-    }
+    lines.push(match lines.is_empty() {
+        true => text!(language, "schedule-none"),
+        false => text!(language, "schedule-stays"),
+    });
     say(cx, lines).await
 }
 

@@ -378,6 +378,9 @@ async fn the_log_is_bounded(storage: Storage) {
         "the end is always told"
     );
     assert!(log.is_sorted_by_key(|entry| entry.seq));
+    let end = storage.tasks().log_end(order.id, 2).await.unwrap();
+    let end: Vec<_> = end.iter().map(|entry| entry.msg.as_str()).collect();
+    assert_eq!(end, ["over", note], "the newest first");
     let rest = storage.tasks().log(order.id, log[1].seq, 1).await.unwrap();
     assert_eq!(rest.len(), 1);
     assert_eq!(

@@ -145,6 +145,10 @@ const READ_LOG: &str = "\
     SELECT seq, level, ts, msg, extra FROM task_log \
     WHERE task_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
 
+const READ_LOG_END: &str = "\
+    SELECT seq, level, ts, msg, extra FROM task_log \
+    WHERE task_id = $1 ORDER BY seq DESC LIMIT $2";
+
 const COUNT_STATES: &str = "SELECT state, COUNT(*) AS tasks FROM tasks GROUP BY state";
 
 macro_rules! expired {
@@ -388,6 +392,12 @@ impl TaskStore for Engine {
         limit: u32,
     ) -> Result<Vec<TaskLogEntry>, StorageError> {
         let read = query(READ_LOG).bind(id).bind(after).bind(limit);
+        let entries = self.fetch_all(read).await?;
+        entries.iter().map(log_entry::read).collect()
+    }
+
+    async fn log_end(&self, id: TaskId, limit: u32) -> Result<Vec<TaskLogEntry>, StorageError> {
+        let read = query(READ_LOG_END).bind(id).bind(limit);
         let entries = self.fetch_all(read).await?;
         entries.iter().map(log_entry::read).collect()
     }

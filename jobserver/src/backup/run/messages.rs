@@ -12,16 +12,20 @@ use splashtail_jobs::{JobError, Level};
 use tokio::sync::Semaphore;
 
 use super::Run;
+use super::former::{Copied, Shelf};
 use crate::backup::allocate::{Candidate, Collection, PageRequest, Share};
 use crate::backup::assemble::{PageFiles, Walked};
 use crate::backup::attachments::{self, Budget, Outcome};
 use crate::backup::coverage::{self, Coverage, LeftOut, Why};
 use crate::backup::error::Verdict;
+use crate::backup::former::{Former, Known};
 use crate::backup::pages::{self, Page, PageOutcome};
 
 /// Channels that are read side by side. Each has limits of its own at Discord, five pages in five
 /// seconds, so that this many come to a third of what a bot may ask for in all.
 const CHANNELS: usize = 16;
+/// Channels that are copied at a time.
+const COPIES: usize = 2;
 /// Attachments that are loaded at a time.
 const DOWNLOADS: usize = 4;
 /// Rounds in a row that bring nothing, before the rest of a page's attachments is left out; only on
@@ -37,9 +41,19 @@ struct Tally {
     bytes: u64,
     saved: u32,
     lost: u32,
+    /// Messages that were not read from Discord.
+    copied: u32,
 }
 
 impl Tally {
+    fn add_copied(&mut self, copied: &Copied) {
+        self.messages += copied.count;
+        self.copied += copied.count;
+        self.bytes += copied.bytes;
+        self.saved += copied.saved;
+        self.lost += copied.lost;
+    }
+
     fn add_page(&mut self, page: &PageOutcome) {
         self.messages += page.count;
         self.bytes += page.bytes;
@@ -76,7 +90,11 @@ struct ReadPage<'a> {
 }
 
 /// What the channels that are read side by side have in common.
-struct Reading {
+struct Reading<'a> {
+    former: &'a Former,
+    shelf: &'a Shelf,
+    /// A whole channel is in memory while it is copied.
+    copies: Semaphore,
     collection: Mutex<Collection>,
     channels: Vec<Mutex<Channel>>,
     total: Mutex<Tally>,
@@ -90,16 +108,21 @@ struct Reading {
 struct Channel {
     tally: Tally,
     files: Vec<PageFiles>,
+    /// What the earlier backup had of it cannot be copied.
+    useless: bool,
 }
 
-impl Reading {
-    fn new(collection: Collection, bytes: u64) -> Self {
+impl<'a> Reading<'a> {
+    fn new((former, shelf): (&'a Former, &'a Shelf), collection: Collection, bytes: u64) -> Self {
         let channels = collection.shares().iter().map(|_| Mutex::default());
         let total = Tally {
             bytes,
             ..Tally::default()
         };
         Self {
+            former,
+            shelf,
+            copies: Semaphore::new(COPIES),
             channels: channels.collect(),
             collection: Mutex::new(collection),
             total: Mutex::new(total),
@@ -124,12 +147,13 @@ impl Run<'_> {
     /// backup has already.
     pub(super) async fn messages(
         &self,
+        (former, shelf): (Former, &Shelf),
         shares: Vec<Share>,
         coverage: &mut Coverage,
         bytes: u64,
     ) -> Result<Walked, JobError> {
         let collection = Collection::new(shares, &self.fields.options);
-        let reading = Reading::new(collection, bytes);
+        let reading = Reading::new((&former, shelf), collection, bytes);
         let reading = &reading;
         let count = reading.channels.len();
         let mut channels = stream::iter(0..count)
@@ -153,8 +177,11 @@ impl Run<'_> {
         coverage.left_out.extend(refused);
         coverage.attachments_lost = total.lost;
         let summary = || async {
-            let extra = json!({"messages": total.messages, "attachments": total.saved,
-                               "attachmentsLost": total.lost, "bytes": total.bytes});
+            let mut extra = json!({"messages": total.messages, "attachments": total.saved,
+                                   "attachmentsLost": total.lost, "bytes": total.bytes});
+            if former.task.is_some() {
+                extra["copied"] = total.copied.into();
+            }
             self.log(Level::Info, "Read all messages", extra).await;
             Ok(())
         };
@@ -163,13 +190,19 @@ impl Run<'_> {
         Ok(Walked {
             pages: reading.channels.iter().map(files).collect(),
             collection: reading.with(|walk| walk.clone()),
+            former: former.clone(),
         })
     }
 
     /// One page, with its attachments.
-    async fn read(&self, reading: &Reading, request: &PageRequest) -> Result<(), JobError> {
+    async fn read(&self, reading: &Reading<'_>, request: &PageRequest) -> Result<(), JobError> {
         let at = request.share;
         let channel = reading.with(|walk| walk.shares()[at].channel.clone());
+        let known = reading.former.channels.get(&channel.id);
+        let known = known.filter(|known| known.holds(request.before));
+        if let Some(known) = known.filter(|_| !lock(&reading.channels[at]).useless) {
+            return self.take_over(reading, request, (&channel, known)).await;
+        }
         let step = format!("messages/{}/{}", channel.id, request.page);
         let so_far = lock(&reading.channels[at]).tally;
         let page: PageOutcome = self
@@ -222,9 +255,67 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What the earlier backup has of a channel. Where it is of no use the same request is made of
+    /// Discord next.
+    async fn take_over(
+        &self,
+        reading: &Reading<'_>,
+        request: &PageRequest,
+        (channel, known): (&Candidate, &Known),
+    ) -> Result<(), JobError> {
+        let at = request.share;
+        let granted = reading.with(|walk| walk.granted(request));
+        let so_far = lock(&reading.channels[at]).tally;
+        let step = format!("messages/{}/{}/copied", channel.id, request.page);
+        let over =
+            |copied: &Copied| known.whole && copied.oldest.is_none_or(|id| id <= known.oldest);
+        let copy = || async {
+            // Closed by nobody.
+            let _permit = reading.copies.acquire().await.ok();
+            let used = lock(&reading.total).bytes;
+            let copied = self.copy(
+                reading.shelf,
+                reading.former,
+                (channel, known),
+                request,
+                (granted, used),
+            );
+            let copied = copied.await?;
+            if !copied.useless && (over(&copied) || copied.count >= granted) {
+                let mut tally = so_far;
+                tally.add_copied(&copied);
+                self.log_channel(channel, tally).await;
+            }
+            Ok(copied)
+        };
+        let copied: Copied = self.cx.step(&step, copy).await?;
+        let over = over(&copied);
+        {
+            let mut channel = lock(&reading.channels[at]);
+            // Nothing of it is there: else this would be asked for ever.
+            if copied.useless || copied.count == 0 {
+                channel.useless = true;
+                return Ok(());
+            }
+            channel.tally.add_copied(&copied);
+            lock(&reading.total).add_copied(&copied);
+            let files = copied.objects.into_iter().map(|messages| PageFiles {
+                messages,
+                attachments: Vec::new(),
+            });
+            channel.files.extend(files);
+        }
+        let (done, expected) = reading.with(|walk| {
+            walk.collect(request, copied.count, copied.oldest, over);
+            walk.expected()
+        });
+        self.cx.advance("messages", done, expected).await;
+        Ok(())
+    }
+
     async fn page(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         request: &PageRequest,
         so_far: Tally,
     ) -> Result<PageOutcome, JobError> {
@@ -273,7 +364,7 @@ impl Run<'_> {
         &self,
         page: &ReadPage<'_>,
         tally: &mut Tally,
-        reading: &Reading,
+        reading: &Reading<'_>,
     ) -> Result<Vec<String>, JobError> {
         let mut objects = Vec::new();
         let mut before = RoundOutcome::default();
@@ -325,7 +416,7 @@ impl Run<'_> {
         page: &ReadPage<'_>,
         number: usize,
         only: Option<&[AttachmentId]>,
-        reading: &Reading,
+        reading: &Reading<'_>,
         last: bool,
     ) -> Result<RoundOutcome, JobError> {
         let channel = coverage::shown(&page.channel.name, page.channel.id);
