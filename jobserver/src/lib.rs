@@ -13,6 +13,7 @@ pub mod local;
 mod look;
 mod metrics;
 pub mod objects;
+mod packed;
 mod parts;
 pub mod prune;
 mod request;

@@ -59,7 +59,8 @@ option-positive = `{ $option }` muss mindestens 1 sein.
 option-asset = { $what } ist kein Bild eines Servers. `backup_guild_assets` nimmt `icon`, `splash` und `banner`, durch Kommas getrennt, oder `none`.
 option-allocation = { $what } in `special_allocations` hat nicht die Form `Kanal=Zahl`.
 option-twice = { $channel } kommt in `special_allocations` zweimal vor.
-option-source = Gib entweder `backup_id` an, das `/backups list` zeigt, oder `backup_file`.
+option-source = Gib entweder `backup_id` an, das `/backups list` zeigt, oder `backup_file`, oder `as_of`.
+option-as-of = { $what } ist keine Zeit. `as_of` nimmt eine Zeit wie `2026-11-30 18:05`, in UTC, oder wie lange es her ist, etwa `20m` oder `1h30m`.
 option-mention = { $what } in `{ $option }` ist weder eine Id noch eine Erwähnung.
 option-part = { $what } ist kein Teil eines Servers. `parts` nimmt { $parts }.
 

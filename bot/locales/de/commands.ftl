@@ -212,6 +212,8 @@ command-backups-restore = wiederherstellen
     .about-dry_run = Nur zeigen, was geschehen würde (Vorgabe: nein)
     .option-plan_hash = plan
     .about-plan_hash = Prüfsumme des Plans, den du gutheißt; ein anderer wird abgelehnt
+    .option-as_of = stand
+    .about-as_of = Statt einer Sicherung der Server wie damals: 2026-11-30 18:05 (UTC), oder 20m zuvor
 
 command-backups-delete = löschen
     .description = Löscht eine Sicherung dieses Servers für immer.

@@ -59,7 +59,8 @@ option-positive = `{ $option }` has to be at least 1.
 option-asset = { $what } is no image of a server. `backup_guild_assets` takes `icon`, `splash` and `banner`, separated by commas, or `none`.
 option-allocation = { $what } in `special_allocations` is not of the form `channel=number`.
 option-twice = { $channel } occurs twice in `special_allocations`.
-option-source = Give either `backup_id`, which `/backups list` shows, or `backup_file`.
+option-source = Give either `backup_id`, which `/backups list` shows, or `backup_file`, or `as_of`.
+option-as-of = { $what } is no time. `as_of` takes a time such as `2026-11-30 18:05`, in UTC, or how long ago it was, such as `20m` or `1h30m`.
 option-mention = { $what } in `{ $option }` is neither an id nor a mention.
 option-part = { $what } is no part of a server. `parts` takes { $parts }.
 

@@ -69,8 +69,8 @@ pub fn interval(text: &str) -> Option<i64> {
     (digits.is_empty() && !text.is_empty()).then_some(sum)
 }
 
-/// As it is stored.
-pub(super) fn moment(text: &str) -> Option<String> {
+/// As it is stored: RFC 3339, in UTC.
+pub fn moment(text: &str) -> Option<String> {
     let text = text.trim();
     if let Some(inner) = text.strip_prefix("<t:").and_then(|t| t.strip_suffix('>')) {
         let seconds = inner.split(':').next()?;

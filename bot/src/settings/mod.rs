@@ -8,7 +8,7 @@ mod judge;
 mod values;
 
 pub use declaration::{Column, Format, Kind, Setting, SettingMistake};
-pub use forms::interval;
+pub use forms::{interval, moment};
 pub use judge::{
     Actor, Commands, Draft, EntryChange, Gravity, GuildRows, Rules, Toggles, Weaker, refuse,
 };

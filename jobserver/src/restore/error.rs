@@ -1,5 +1,6 @@
 //! Why a restore, or a step of it, fails; and what each cause calls for.
 
+use chrono::{DateTime, Utc};
 use splashtail_core::ids::TaskId;
 use splashtail_discord::DownloadError;
 use splashtail_iblfile as iblfile;
@@ -17,6 +18,10 @@ pub enum RestoreError {
     NoTask(TaskId),
     #[error("task {0} has not left a backup")]
     NoFile(TaskId),
+    #[error(
+        "nothing is known of this server at {0}: no backup was made before, and what is remembered begins later"
+    )]
+    NoPast(DateTime<Utc>),
     #[error("the backup cannot be downloaded")]
     Download(#[source] DownloadError),
     #[error(transparent)]
@@ -52,6 +57,7 @@ impl RestoreError {
         match self {
             Self::Read(_) => "read",
             Self::NoTask(_) => "no_such_backup",
+            Self::NoPast(_) => "no_such_past",
             Self::NoFile(_) => "no_backup_file",
             Self::Download(DownloadError::NotAllowed(_)) => "source_not_allowed",
             Self::Download(DownloadError::TooLarge { .. })

@@ -12,6 +12,7 @@ pub mod live;
 mod members;
 mod messages;
 pub mod options;
+mod past;
 mod people;
 pub mod plan;
 pub mod report;

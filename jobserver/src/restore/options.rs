@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
@@ -33,6 +34,8 @@ pub enum BackupSource {
     Task(TaskId),
     /// An https address at Discord.
     Address(String),
+    /// The server as it was at this time, by what the bot remembers, else by a backup of before.
+    AsOf(DateTime<Utc>),
 }
 
 /// Options of a restore as stored in the job's row. `Decrypt` is never part of it.
@@ -54,8 +57,9 @@ pub struct Options {
     pub plan_hash: Option<String>,
 }
 
-const OPTION_NAMES: [&str; 10] = [
+const OPTION_NAMES: [&str; 11] = [
     "BackupSource",
+    "AsOf",
     "ChannelRestoreMode",
     "RoleRestoreMode",
     "ProtectedChannels",
@@ -103,7 +107,16 @@ pub fn parse(
     let role_restore_mode = mode(given.get("RoleRestoreMode"), "RoleRestoreMode")?;
     let channel_restore_mode = channel_restore_mode.unwrap_or_default();
     let options = Options {
-        backup_source: source(given.get("BackupSource"), cdn)?,
+        backup_source: match as_of(given.get("AsOf"))? {
+            Some(at) if given.get("BackupSource").is_none_or(|source| *source == "") => {
+                BackupSource::AsOf(at)
+            }
+            Some(_) => {
+                let why = "it stands in place of BackupSource: leave one of them";
+                return Err(InvalidRequest::option("AsOf", why));
+            }
+            None => source(given.get("BackupSource"), cdn)?,
+        },
         channel_restore_mode,
         role_restore_mode: role_restore_mode.unwrap_or(channel_restore_mode),
         protected_channels: set(given.get("ProtectedChannels"), "ProtectedChannels")?,
@@ -125,6 +138,17 @@ pub fn parse(
         caller_permissions: head.caller.permissions,
     };
     Ok((fields, head.password))
+}
+
+fn as_of(given: Option<&Value>) -> Result<Option<DateTime<Utc>>, InvalidRequest> {
+    let Some(given) = given.filter(|given| **given != "") else {
+        return Ok(None);
+    };
+    let read = given
+        .as_str()
+        .and_then(|text| DateTime::parse_from_rfc3339(text.trim()).ok());
+    let wrong = || InvalidRequest::option("AsOf", "it is a time such as 2026-11-30T18:05:00Z");
+    read.map(|at| Some(at.to_utc())).ok_or_else(wrong)
 }
 
 /// `task://<id>` and `job://<id>`, also with an empty host or what follows the id of an object's
@@ -258,6 +282,24 @@ mod tests {
             assert_eq!(source(text), Err(InvalidRequest::Source), "{text}");
         }
         assert_eq!(source(" "), Err(InvalidRequest::NoSource));
+    }
+
+    #[test]
+    fn a_time_stands_in_place_of_a_backup() {
+        let options = with(json!({"AsOf": "2026-11-30T18:05:00+01:00"})).unwrap();
+        let BackupSource::AsOf(at) = options.backup_source else {
+            panic!("{options:?}")
+        };
+        assert_eq!(at.to_rfc3339(), "2026-11-30T17:05:00+00:00");
+        for wrong in [
+            json!({"AsOf": "yesterday"}),
+            json!({"AsOf": 5}),
+            json!({"AsOf": "2026-11-30T18:05:00Z", "BackupSource": TASK}),
+        ] {
+            let error = with(wrong).unwrap_err();
+            assert!(error.to_string().starts_with("Options.AsOf"), "{error}");
+        }
+        assert_eq!(with(json!({"AsOf": ""})), Err(InvalidRequest::NoSource));
     }
 
     #[test]

@@ -111,6 +111,7 @@ impl<'a> Run<'a> {
         let reason = match &self.fields.options.backup_source {
             BackupSource::Task(id) => format!("Restore of backup {id}"),
             BackupSource::Address(_) => "Restore of a backup".to_owned(),
+            BackupSource::AsOf(at) => format!("Restore of {}", at.format("%Y-%m-%d %H:%M UTC")),
         };
         let reason = Reason {
             text: &reason,

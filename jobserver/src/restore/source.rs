@@ -11,6 +11,7 @@ use splashtail_storage::{Owner, Storage, TaskState};
 
 use super::error::RestoreError;
 use super::options::BackupSource;
+use super::past::{self, Found};
 use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::backup::work::temporary;
@@ -33,6 +34,23 @@ pub async fn read(
             let bytes = read.map_err(RestoreError::Download)?.bytes;
             Ok(filled(file, bytes).await?)
         }
+        BackupSource::AsOf(at) => {
+            match past::find(storage, server, *at, discord.clock.now()).await? {
+                Found::History(structure) => {
+                    let at = *at;
+                    let write = move || past::write(&structure, at, file);
+                    let written = tokio::task::spawn_blocking(write).await;
+                    let written = written.map_err(BackupError::background)?;
+                    written.map_err(RestoreError::Container)
+                }
+                Found::Backup(task) => {
+                    let source = BackupSource::Task(task);
+                    let key = key(&source, server, storage, discord.clock, objects).await?;
+                    let key = key.ok_or(RestoreError::NoFile(task))?;
+                    Ok(objects.fetch(&key, file).await?)
+                }
+            }
+        }
         BackupSource::Task(_) => {
             let key = key(source, server, storage, discord.clock, objects).await?;
             let Some(key) = key else {
@@ -53,10 +71,10 @@ async fn filled(mut file: File, bytes: Bytes) -> Result<File, BackupError> {
     written.map_err(BackupError::File)
 }
 
-/// The object that a task left; `None` for addresses.
+/// The object that a task left; `None` for what is found elsewhere, and can be.
 ///
 /// # Errors
-/// The task is another server's, or it has left no backup.
+/// Nothing is known from then; the task is another server's, or it has left no backup.
 pub async fn key(
     source: &BackupSource,
     server: GuildId,
@@ -64,8 +82,13 @@ pub async fn key(
     clock: &dyn Clock,
     objects: &Objects,
 ) -> Result<Option<String>, RestoreError> {
-    let BackupSource::Task(id) = source else {
-        return Ok(None);
+    let id = match source {
+        BackupSource::Task(id) => id,
+        BackupSource::Address(_) => return Ok(None),
+        BackupSource::AsOf(at) => {
+            past::find(storage, server, *at, clock.now()).await?;
+            return Ok(None);
+        }
     };
     let row = storage.tasks().get(*id, clock.now()).await;
     let row = row.map_err(RestoreError::Storage)?;

@@ -17,12 +17,11 @@ use super::back;
 use super::job::RevertIncident;
 use super::options::Fields;
 use crate::carry_out::{Before, Made};
+use crate::packed::unpack;
 
 /// Jobs and ledger items that are looked through for what was put back before.
 const EARLIER: u32 = 50;
 const ITEMS: u32 = 500;
-/// A pinned structure, unpacked.
-const MOST_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
@@ -72,7 +71,7 @@ impl Evidence {
         let incident = serde_json::from_str(&row.document).map_err(EvidenceError::Unreadable)?;
         let store = storage.histories();
         let packed = store.pinned(fields.server_id, row.incident).await?;
-        let pinned = packed.and_then(|packed| match unpack(&packed) {
+        let pinned = packed.and_then(|packed| match unpack::<Pinned>(&packed) {
             Ok(pinned) => Some(pinned),
             Err(error) => {
                 tracing::warn!(%error, "a pinned structure cannot be read: going on without it");
@@ -100,12 +99,6 @@ pub async fn row(
     let store = storage.protections();
     let row = store.incident(server, incident.get().cast_signed()).await?;
     row.ok_or(EvidenceError::NoIncident(incident))
-}
-
-fn unpack(packed: &[u8]) -> std::io::Result<Pinned> {
-    use std::io::Read as _;
-    let reader = zstd::stream::Decoder::new(packed)?;
-    Ok(serde_json::from_reader(reader.take(MOST_BYTES))?)
 }
 
 /// What earlier jobs for the same incident made again, by what their ledgers say.

@@ -1,14 +1,15 @@
 //! `/backups restore`.
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use poise::serenity_prelude as serenity;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
 
-use super::RESTORE_TASK;
 use super::confirm::look_first;
 use super::create::{known_channels, run};
 use super::options::{KnownChannel, items, quote};
+use super::{Backups, RESTORE_TASK};
 use crate::app::Context;
 use crate::catalogue::{self, Language};
 use crate::error::BotError;
@@ -16,6 +17,7 @@ use crate::framework::check;
 use crate::framework::gate::Standing;
 use crate::ids;
 use crate::reply;
+use crate::settings::{interval, moment};
 use crate::text;
 
 /// Names of parts, as the jobserver knows them.
@@ -92,6 +94,8 @@ pub async fn restore(
     #[description = "Only show what would be done (default: no)"] dry_run: Option<bool>,
     #[description = "Hash of a plan that you have looked at; another plan is refused"]
     plan_hash: Option<String>,
+    #[description = "The server as it was then, instead of a backup: 2026-11-30 18:05 (UTC), or 20m ago"]
+    as_of: Option<String>,
 ) -> Result<(), BotError> {
     if let Context::Prefix(_) = cx {
         return Err(BotError::Input(text!(
@@ -105,6 +109,17 @@ pub async fn restore(
     let options = RestoreOptions {
         caller: caller_permissions(&standing),
         backup_id,
+        as_of: match as_of {
+            None => None,
+            Some(text) => Some(
+                moment_or_age(&text, cx.data().services.get::<Backups>()?.clock.now()).ok_or_else(
+                    || {
+                        let language = catalogue::of_reader(cx);
+                        BotError::Input(text!(language, "option-as-of", what = quote(&text)))
+                    },
+                )?,
+            ),
+        },
         backup_address: backup_file.map(|file| file.url),
         password: password.map(Into::into),
         channels: channel_restore_mode,
@@ -140,6 +155,8 @@ fn caller_permissions(standing: &Standing) -> u64 {
 #[derive(Debug, Clone, Default)]
 struct RestoreOptions {
     backup_id: Option<String>,
+    /// RFC 3339.
+    as_of: Option<String>,
     backup_address: Option<String>,
     password: Option<SecretString>,
     channels: Option<Mode>,
@@ -163,15 +180,16 @@ impl RestoreOptions {
     /// # Errors
     /// What is wrong, for the user.
     fn job_data(self, language: Language, guild: GuildId) -> Result<Value, String> {
-        let source = match (&self.backup_id, &self.backup_address) {
-            (Some(id), None) => {
+        let source = match (&self.backup_id, &self.backup_address, &self.as_of) {
+            (Some(id), None, None) => {
                 let id: TaskId = id
                     .trim()
                     .parse()
                     .map_err(|_| text!(language, "backups-unknown", what = quote(id)))?;
                 format!("task://{id}")
             }
-            (None, Some(address)) => address.clone(),
+            (None, Some(address), None) => address.clone(),
+            (None, None, Some(_)) => String::new(),
             _ => {
                 return Err(text!(language, "option-source"));
             }
@@ -207,11 +225,26 @@ impl RestoreOptions {
                 "PlanHash": self.plan_hash.as_deref().map(str::trim).unwrap_or_default(),
             },
         });
+        if let Some(at) = self.as_of {
+            data["Options"]["AsOf"] = at.into();
+        }
         if !self.known_channels.is_empty() {
             data["KnownChannels"] = json!(self.known_channels);
         }
         Ok(data)
     }
+}
+
+/// A time as it is written in settings, or how long ago it was: `20m`, `1h30m`.
+fn moment_or_age(text: &str, now: DateTime<Utc>) -> Option<String> {
+    let text = text.trim();
+    let is_age = text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.ends_with(['Z', 'z']);
+    if !is_age {
+        return moment(text);
+    }
+    let age = TimeDelta::try_seconds(interval(text)?)?;
+    let at = now.checked_sub_signed(age)?;
+    Some(at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 /// Ids or mentions.
@@ -317,6 +350,21 @@ mod tests {
         };
         assert_eq!(caller_permissions(&standing(false)), 1 << 5);
         assert_eq!(caller_permissions(&standing(true)), u64::MAX);
+    }
+
+    #[test]
+    fn a_time_is_said_or_counted_back() {
+        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        for (text, at) in [
+            ("20m", Some("2023-11-14T21:53:20Z")),
+            (" 1h30m", Some("2023-11-14T20:43:20Z")),
+            ("2023-11-14 21:00", Some("2023-11-14T21:00:00Z")),
+            ("2023-11-14T21:00:00Z", Some("2023-11-14T21:00:00Z")),
+            ("<t:1700000000:f>", Some("2023-11-14T22:13:20Z")),
+            ("yesterday", None),
+        ] {
+            assert_eq!(moment_or_age(text, now).as_deref(), at, "{text}");
+        }
     }
 
     #[test]
