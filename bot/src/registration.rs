@@ -203,7 +203,8 @@ mod tests {
                 "per_channel",
                 "special_allocations",
                 "password",
-                "members"
+                "members",
+                "incremental"
             ]
         );
     }
