@@ -72,15 +72,13 @@ impl Log {
         position
     }
 
-    /// Drops what is too old or too much; the newest event always stays.
+    /// Drops what is too old, and what is too much; one event is never too much.
     pub fn trim(&mut self, now: Duration) {
-        while self.events.len() > 1 {
-            let Some((oldest, _)) = self.events.front() else {
-                return;
-            };
+        while let Some((oldest, _)) = self.events.front() {
             let kept = self.written - self.dropped;
+            let much = kept > self.limits.bytes && self.events.len() > 1;
             let old = now.saturating_sub(oldest.at) > self.limits.age;
-            if kept <= self.limits.bytes && !old {
+            if !much && !old {
                 return;
             }
             self.dropped += oldest.len() as u64;
@@ -154,13 +152,17 @@ mod tests {
     }
 
     #[test]
-    fn old_events_leave_and_the_newest_stays() {
+    fn old_events_leave() {
         let mut log = log(u64::MAX);
         log.append(event(0));
         log.append(event(1));
         log.append(event(12));
         assert_eq!((log.first(), log.head()), (2, 3));
         log.trim(Duration::from_secs(100));
-        assert_eq!((log.first(), log.head()), (2, 3));
+        assert_eq!((log.first(), log.head()), (3, 3));
+        assert_eq!(
+            (log.bytes(), log.behind(3), log.append(event(101))),
+            (0, 0, 3)
+        );
     }
 }

@@ -365,6 +365,23 @@ mod tests {
         assert_eq!(drain(&mut feed, &logs, &sight(1 | 1 << 9), 4096), told);
     }
 
+    /// A shard in which nothing happens must not have others' runs remembered for ever.
+    #[test]
+    fn nothing_is_remembered_longer_than_the_logs() {
+        let logs = logs(2);
+        let at =
+            |seconds| Event::made("X", "{}", None, Box::new([1]), Duration::from_secs(seconds));
+        let mut feed = Feed::new(vec![0; 2]);
+        logs.0[0].borrow_mut().append(at(0));
+        for second in 0..100_000 {
+            logs.0[1].borrow_mut().append(at(second));
+            logs.0[0].borrow_mut().trim(Duration::from_secs(second));
+            feed.pull(&logs, &sight(0), 4096).unwrap();
+        }
+        assert_eq!(feed.sent(), 100_001);
+        assert!(feed.runs.len() < 4, "{}", feed.runs.len());
+    }
+
     #[test]
     fn what_is_not_kept_any_more_is_lost() {
         let logs = Fixed(vec![RefCell::new(Log::new(Limits {
