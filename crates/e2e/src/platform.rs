@@ -119,15 +119,25 @@ impl Platform {
     /// # Errors
     /// With the tail of every log when the platform does not come up.
     pub async fn start(dir: TempDir, engines: Engines, plans: &[(&str, u64)]) -> Result<Self> {
+        let mut more = String::new();
+        if !plans.is_empty() {
+            more.push_str("plans:\n  free:\n");
+            for (key, value) in plans {
+                more.push_str(&format!("    {key}: {value}\n"));
+            }
+        }
+        Self::start_with(dir, engines, &more).await
+    }
+
+    /// [`Platform::start`] with more groups of the configuration.
+    ///
+    /// # Errors
+    /// With the tail of every log when the platform does not come up.
+    pub async fn start_with(dir: TempDir, engines: Engines, more: &str) -> Result<Self> {
         let root = dir.path();
         let channel = format!("ar_clusters/{}", uuid::Uuid::new_v4().simple());
         let mut config = engines.config(&channel);
-        if !plans.is_empty() {
-            config.push_str("plans:\n  free:\n");
-            for (key, value) in plans {
-                config.push_str(&format!("    {key}: {value}\n"));
-            }
-        }
+        config.push_str(more);
         let config_path = root.join("config.yaml");
         std::fs::write(&config_path, config)?;
         std::fs::write(
