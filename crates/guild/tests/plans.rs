@@ -337,6 +337,74 @@ fn a_community_comes_between_plain_channels_and_those_that_need_it() {
     assert!(named(Why::MissingPermissions(bits::ADMINISTRATOR)));
 }
 
+/// Where announcements are there without a community, one is made in two steps: only a community makes
+/// them at once.
+#[test]
+fn announcements_without_a_community_are_text_first() {
+    let mut wanted = guild(vec![], vec![channel(22, 5, "news", 0, None)]);
+    let mut live = guild(vec![], vec![]);
+    for state in [&mut wanted, &mut live] {
+        state.apply_event("GUILD_UPDATE", &json!({"id": "1", "features": ["NEWS"]}));
+    }
+    let plan = plan(&live, &wanted, all_powerful(), &delete());
+    let types: Vec<(&str, &Value)> = plan
+        .effects
+        .iter()
+        .filter_map(|effect| match &effect.operation {
+            Operation::Create { body, .. } | Operation::Edit { body, .. } => {
+                Some((effect.step.as_str(), body.get("type")?))
+            }
+            _ => None,
+        })
+        .collect();
+    let (text, news) = (json!(0), json!(5));
+    assert_eq!(
+        types,
+        [("channel/22/create", &text), ("channel/22/finish", &news)]
+    );
+    assert!(compare(&rehearse(&live, &plan), &wanted).is_empty());
+}
+
+/// In a full server surplus goes first: nothing that follows may name it, or Discord refuses the order of
+/// all the others.
+#[test]
+fn what_made_room_is_in_no_order() {
+    let many = |kind: &str, least: u64, count: usize| -> Vec<Value> {
+        let ids = least..least + count as u64;
+        (0_i64..)
+            .zip(ids)
+            .map(|(at, id)| match kind {
+                "role" => role(id, &format!("r{id}"), 1 + at, 0),
+                _ => channel(id, 0, &format!("c{id}"), at, None),
+            })
+            .collect()
+    };
+    // One of each is gone, and one that somebody else made has its place.
+    let wanted = guild(many("role", 1000, 249), many("channel", 2000, 500));
+    let mut roles = many("role", 1000, 249);
+    roles[100] = role(9000, "new", 101, 8);
+    let mut channels = many("channel", 2000, 500);
+    channels[100] = channel(9001, 0, "new", 100, None);
+    let live = guild(roles, channels);
+    let plan = plan(&live, &wanted, all_powerful(), &delete());
+    let mut gone = Vec::new();
+    let mut sorted = 0;
+    for effect in &plan.effects {
+        match &effect.operation {
+            Operation::Delete { subject, .. } => gone.push(*subject),
+            Operation::Reorder { positions, .. } => {
+                sorted += 1;
+                let named = positions.iter().any(|(subject, _)| gone.contains(subject));
+                assert!(!named, "{}", effect.step);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((gone.len(), sorted), (2, 2), "both go before the order");
+    let reached = rehearse(&live, &plan);
+    assert!(compare(&reached, &wanted).is_empty());
+}
+
 #[test]
 fn later_changes_by_others_are_asked_about() {
     let before = guild(

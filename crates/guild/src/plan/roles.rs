@@ -205,7 +205,8 @@ impl Draft<'_> {
         let mut live: Vec<(Id, &Value)> = self
             .live
             .all(Kind::Role)
-            .filter(|(id, _)| *id != everyone)
+            // Surplus that made room is gone by then.
+            .filter(|(id, _)| *id != everyone && !self.gone.contains(&(Kind::Role, *id)))
             .collect();
         // From the bottom up.
         live.sort_by_key(|(id, role)| std::cmp::Reverse(rank(Kind::Role, *id, role)));

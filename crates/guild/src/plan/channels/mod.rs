@@ -72,7 +72,13 @@ impl Draft<'_> {
         let mut body = body::create(Kind::Channel, channel);
         self.fit_type(id, &mut body);
         self.fit_bitrate(id, &mut body);
-        let later = body::finish(channel, &mut body);
+        let mut later = body::finish(channel, &mut body);
+        if body.get("type") == Some(&json!(5)) && !self.will_be_community() {
+            // Only a community makes them so; where there are announcements without one, a text channel
+            // becomes one.
+            body.insert("type".to_owned(), json!(0));
+            later.insert("type".to_owned(), json!(5));
+        }
         let overwrites = self.fit_overwrites(id, None, channel);
         let (first, rest) = overwrites.split_at(overwrites.len().min(MAX_OVERWRITES_IN_BODY));
         body.insert("permission_overwrites".to_owned(), first.into());

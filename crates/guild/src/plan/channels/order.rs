@@ -34,6 +34,8 @@ impl Draft<'_> {
         let mut live: Vec<_> = self
             .live
             .all(Kind::Channel)
+            // Surplus that made room is gone by then.
+            .filter(|(id, _)| !self.gone.contains(&(Kind::Channel, *id)))
             .filter(|(id, _)| !self.live.is_hidden(*id))
             .collect();
         live.sort_by_key(|(id, channel)| rank(Kind::Channel, *id, channel));
