@@ -9,5 +9,6 @@ pub mod control;
 mod drill;
 pub mod gateway;
 mod oauth;
+pub mod portrait;
 pub mod server;
 mod timer;

@@ -79,14 +79,19 @@ pub(super) fn gif(seed: u32, size: u32) -> Stored {
 /// Bytes without meaning or pattern.
 pub(super) fn noise(seed: u64, length: usize, content_type: &str) -> Stored {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let bytes: Vec<u8> = (0..length)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 24) as u8
-        })
-        .collect();
+    // Whoever uploads it again is asked whether it is a sound.
+    let tag: &[u8] = if content_type == "audio/mpeg" {
+        b"ID3"
+    } else {
+        b""
+    };
+    let mut bytes = tag.to_vec();
+    bytes.extend((tag.len()..length).map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 24) as u8
+    }));
     Stored {
         bytes: bytes.into(),
         content_type: content_type.to_owned(),
