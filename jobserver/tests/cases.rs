@@ -9,7 +9,12 @@ const OCCURRENCES: &str = include_str!("../../crates/guild/src/plan/occurrence.r
 const CREATIONS: &str = include_str!("../../crates/discord/tests/ensure/creations.rs");
 const MEMBERS: &str = include_str!("../../crates/discord/tests/ensure/members.rs");
 const HOOKS: &str = include_str!("../../crates/discord/tests/ensure/webhooks.rs");
-const RESTORE: &str = include_str!("restore.rs");
+const RESTORE: &str = concat!(
+    include_str!("restore/approval.rs"),
+    include_str!("restore/killed.rs"),
+    include_str!("restore/losses.rs"),
+    include_str!("restore/messages.rs"),
+);
 const KINDS: &str = include_str!("kinds.rs");
 const COVERAGE: &str = include_str!("coverage.rs");
 const JUDGE: &str = include_str!("../src/carry_out/judge.rs");
