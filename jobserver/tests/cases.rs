@@ -20,7 +20,7 @@ const COVERAGE: &str = include_str!("coverage.rs");
 const JUDGE: &str = include_str!("../src/carry_out/judge.rs");
 const WAITING: &str = include_str!("../src/carry_out/waiting.rs");
 const DEPARTED: &str = include_str!("../src/carry_out/departed.rs");
-const RENDER: &str = include_str!("../src/restore/messages/render.rs");
+const RENDER: &str = include_str!("../src/restore/messages/render/mod.rs");
 const PEOPLE: &str = include_str!("../src/restore/people.rs");
 
 /// Number, file and test.

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::GuildId;
+use splashtail_discord::snowflake::id;
 
 use super::coverage;
 use super::error::{BackupError, Verdict};
@@ -16,6 +17,8 @@ use super::work::Work;
 /// Pages of archived threads read per channel and kind; a hundred threads each.
 pub const MOST_PAGES: usize = 50;
 const PAGE: usize = 100;
+/// Threads that nobody sees who is not in them.
+const PRIVATE: u64 = 12;
 
 /// A listing of a channel's archived threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +85,8 @@ pub async fn active(
     guild_id: GuildId,
 ) -> Result<ThreadPage, BackupError> {
     let path = format!("/guilds/{guild_id}/threads/active");
-    let (threads, _) = page(source, "listing the active threads", &path, &[]).await?;
+    let (mut threads, _) = page(source, "listing the active threads", &path, &[]).await?;
+    learn_members(source, &mut threads).await?;
     let object = work.own("threads/active");
     work.put_json(&object, &threads).await?;
     Ok(ThreadPage {
@@ -106,7 +110,7 @@ pub async fn archived(
     let mut query = vec![("limit", PAGE.to_string())];
     query.extend(before.next.clone().map(|before| ("before", before)));
     let listed = page(source, &doing, &archive.path(parent), &query).await;
-    let (threads, more) = match listed {
+    let (mut threads, more) = match listed {
         // Private threads are rare, and the public ones are read.
         Err(error) if archive != Archive::Public && error.verdict() == Verdict::Refused => {
             return Ok(ThreadPage {
@@ -116,6 +120,7 @@ pub async fn archived(
         }
         listed => listed?,
     };
+    learn_members(source, &mut threads).await?;
     let known = match &before.object {
         Some(object) => ids(&work.get_json::<Vec<Value>>(object).await?),
         None => HashSet::new(),
@@ -146,6 +151,25 @@ pub async fn archived(
         outcome.object = Some(object);
     }
     Ok(outcome)
+}
+
+/// Notes who is in private threads. Whether somebody follows a public one is their own matter.
+async fn learn_members(source: Source<'_>, threads: &mut [Value]) -> Result<(), BackupError> {
+    for thread in threads.iter_mut().filter(|t| t["type"] == PRIVATE) {
+        let Some(id) = id(&thread["id"]) else {
+            continue;
+        };
+        let path = format!("/channels/{id}/thread-members");
+        let doing = "reading who is in a private thread";
+        let members = match source.list(doing, &path, &[]).await {
+            // It is a thread all the same.
+            Err(error) if error.verdict() == Verdict::Refused => continue,
+            members => members?,
+        };
+        let users = members.iter().map(|member| member["user_id"].clone());
+        thread["members"] = users.collect();
+    }
+    Ok(())
 }
 
 /// Where the next page begins. Pages by time of archiving end at an instant that other threads may

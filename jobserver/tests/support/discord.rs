@@ -120,6 +120,7 @@ impl FakeDiscord {
             )
             .route("/api/v10/channels/{channel}/messages", get(messages))
             .route("/api/v10/channels/{channel}/messages/pins", get(pins))
+            .route("/api/v10/channels/{channel}/thread-members", get(nothing))
             .fallback(file)
             .layer(axum::middleware::from_fn_with_state(fake.clone(), record))
             .with_state(fake.clone());

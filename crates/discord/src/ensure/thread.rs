@@ -144,6 +144,20 @@ impl Acting {
             .await
     }
 
+    /// A member who follows a thread, and so sees a private one.
+    ///
+    /// # Errors
+    /// See [`EnsureError`].
+    pub async fn ensure_thread_member(
+        &self,
+        thread: u64,
+        user: u64,
+    ) -> Result<Ensured, EnsureError> {
+        let path = format!("/channels/{thread}/thread-members/{user}");
+        self.request(Method::PUT, path).send_empty().await?;
+        Ok(Ensured::new(Outcome::Updated, Value::Null))
+    }
+
     /// A message that is pinned.
     ///
     /// # Errors

@@ -154,6 +154,10 @@ impl Acting {
         if let Some(thread) = thread {
             post = post.query("thread_id", thread);
         }
+        if body["components"].is_array() {
+            // Without it those of webhooks that are not an application's are left out in silence.
+            post = post.query("with_components", true);
+        }
         match files {
             [] => post.json(body),
             files => post.form(body, files),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use splashtail_antinuke::Leaves;
 use splashtail_discord::Upload;
 use splashtail_discord::ensure::Acting;
@@ -32,10 +32,29 @@ const HOPELESS: [&str; 6] = [
     "not_found",
 ];
 
+pub(super) fn is_hopeless(code: &str) -> bool {
+    HOPELESS.contains(&code)
+}
+
 /// A message that is ready to be posted.
 pub(super) struct Ready {
     pub(super) pieces: Vec<Piece>,
     pub(super) files: Vec<Upload>,
+}
+
+impl Ready {
+    /// Says the first piece in words, when Discord does not take it as it is.
+    pub(super) fn speak(&mut self) {
+        let first = self.pieces.remove(0);
+        let count = first.plain.len();
+        let words = first.plain.into_iter().enumerate();
+        let words = words.map(|(index, body)| Piece {
+            body,
+            plain: Vec::new(),
+            last: first.last && index + 1 == count,
+        });
+        self.pieces.splice(0..0, words.collect::<Vec<_>>());
+    }
 }
 
 impl Messages<'_> {
@@ -96,7 +115,7 @@ impl Messages<'_> {
             };
             match first {
                 Ok(first) => pinned.extend(first.filter(|_| saved.message["pinned"] == true)),
-                Err((code, message)) if HOPELESS.contains(&code.as_str()) => {
+                Err((code, message)) if is_hopeless(&code) => {
                     let rest = all.len() - at;
                     let why = format!("{rest} messages were not posted: {message}");
                     let id = wanted.to_string();
@@ -132,11 +151,13 @@ impl Messages<'_> {
 
     pub(super) async fn ready(&self, saved: &Saved, posted: &Posted) -> Result<Ready, JobError> {
         let (files, lost) = self.files(saved).await?;
+        let names: Vec<String> = files.iter().map(|file| file.filename.clone()).collect();
         let frame = Frame {
             mapping: &posted.mapping,
             cdn: self.discord.cdn_base().as_str().trim_end_matches('/'),
             lost: &lost,
-            files: !files.is_empty(),
+            files: &names,
+            now: self.source.clock.now(),
         };
         let pieces = pieces(&saved.message, &frame);
         Ok(Ready { pieces, files })
@@ -156,30 +177,74 @@ impl Messages<'_> {
         for (index, piece) in ready.pieces.iter().enumerate().skip(from) {
             let step = format!("{step}/{index}");
             let files: &[Upload] = if piece.last { &ready.files } else { &[] };
-            let (body, after) = (&piece.body, trail.after);
-            let post = |acting: Acting| async move {
-                let poster = self.poster(hook, thread).await?;
-                let posted = acting.ensure_webhook_message(&poster, after, body, files);
-                posted.await.map_err(carry_out::job_error)
+            let posted = self
+                .post_piece(hook, thread, &step, &piece.body, files, trail)
+                .await;
+            let new = match refused(posted)? {
+                Ok(new) => new,
+                Err((code, _)) if !piece.plain.is_empty() && !is_hopeless(&code) => {
+                    self.post_plain(hook, thread, &step, piece, files, trail)
+                        .await?
+                }
+                Err((code, message)) => return Err(JobError::permanent(code, message)),
             };
-            let before = json!({"message": step});
-            let new = self
-                .effect(
-                    &step,
-                    ("message.post", Leaves::New),
-                    before,
-                    &trail.owned,
-                    post,
-                )
-                .await?;
-            let new =
-                new.ok_or_else(|| JobError::transient("discord", "Discord named no message"))?;
             first.get_or_insert(new);
-            // Whether or not the rest of the message follows.
-            trail.after = new;
-            trail.owned.insert(new);
         }
         Ok(first)
+    }
+
+    /// In words, what Discord does not take as it is.
+    async fn post_plain(
+        &self,
+        hook: &Hook,
+        thread: Option<u64>,
+        step: &str,
+        piece: &Piece,
+        files: &[Upload],
+        trail: &mut Trail,
+    ) -> Result<u64, JobError> {
+        let mut first = None;
+        for (index, body) in piece.plain.iter().enumerate() {
+            let step = format!("{step}/plain/{index}");
+            let last = index + 1 == piece.plain.len();
+            let files = if last { files } else { &[] };
+            let new = self
+                .post_piece(hook, thread, &step, body, files, trail)
+                .await?;
+            first.get_or_insert(new);
+        }
+        first.ok_or_else(|| JobError::fault("A message has no words"))
+    }
+
+    async fn post_piece(
+        &self,
+        hook: &Hook,
+        thread: Option<u64>,
+        step: &str,
+        body: &Value,
+        files: &[Upload],
+        trail: &mut Trail,
+    ) -> Result<u64, JobError> {
+        let after = trail.after;
+        let post = |acting: Acting| async move {
+            let poster = self.poster(hook, thread).await?;
+            let posted = acting.ensure_webhook_message(&poster, after, body, files);
+            posted.await.map_err(carry_out::job_error)
+        };
+        let new = self
+            .effect(
+                step,
+                ("message.post", Leaves::New),
+                json!({"message": step}),
+                &trail.owned,
+                post,
+            )
+            .await?;
+        let new = new.ok_or_else(|| JobError::transient("discord", "Discord named no message"))?;
+        // Whether or not the rest of the message follows.
+        trail.after = new;
+        trail.owned.insert(new);
+        Ok(new)
     }
 
     /// What can be uploaded, and the names of what cannot.

@@ -9,7 +9,7 @@ use splashtail_discord::ensure::Acting;
 use splashtail_guild::{Id, Kind};
 use splashtail_jobs::{JobError, Level};
 
-use super::post::Ready;
+use super::post::{Ready, is_hopeless};
 use super::render::Piece;
 use super::{Hook, Messages, Posted, Trail, Work, left, refused};
 use crate::carry_out;
@@ -19,6 +19,8 @@ use crate::restore::threads::{is_forum, lacking, led_tags, settable};
 /// Public threads, also of announcements; those of one's own are 12.
 const PUBLIC: [u64; 2] = [10, 11];
 const PRIVATE: u64 = 12;
+/// Who is added is no member, or nobody any more.
+const NOT_THERE: [&str; 2] = ["discord_10007", "discord_10013"];
 const FIRST_LOST: &str = "-# The first message of this post is not in the backup.";
 
 impl Messages<'_> {
@@ -72,6 +74,7 @@ impl Messages<'_> {
             posts.insert(new);
             posted.threads += 1;
             posted.mapping.insert(Kind::Thread, old, Id::new(new));
+            self.invite(thread, old, new, posted).await?;
             if self.parts.contains(&Part::Messages) {
                 self.post_all(hook, Some(new), (old, name), &mut trail, posted)
                     .await?;
@@ -160,27 +163,24 @@ impl Messages<'_> {
         };
         if ready.pieces.is_empty() {
             let body = json!({"content": FIRST_LOST, "allowed_mentions": {"parse": []}});
-            ready.pieces.push(Piece { body, last: true });
+            ready.pieces.push(Piece {
+                body,
+                plain: Vec::new(),
+                last: true,
+            });
         }
-        let mut body = ready.pieces[0].body.clone();
-        body["thread_name"] = thread["name"].clone();
-        if !tags.is_empty() {
-            body["applied_tags"] = tags.into();
-        }
-        let files = match ready.pieces[0].last {
-            true => ready.files.as_slice(),
-            false => &[],
-        };
-        let body = &body;
-        let make = |acting: Acting| async move {
-            let poster = self.poster(hook, None).await?;
-            let made = acting.ensure_webhook_post(self.guild, &poster, body, files);
-            made.await.map_err(carry_out::job_error)
-        };
         let step = format!("thread/{old}/create");
-        let before = json!({"thread": old.to_string()});
-        let made = self.effect(&step, ("thread.create", Leaves::New), before, posts, make);
-        let made = made.await?;
+        let post = (thread, tags.as_slice());
+        let made = self.begin_post(hook, post, &step, &ready, posts).await;
+        let made = match refused(made)? {
+            Ok(made) => made,
+            Err((code, _)) if !ready.pieces[0].plain.is_empty() && !is_hopeless(&code) => {
+                ready.speak();
+                let step = format!("{step}/plain");
+                self.begin_post(hook, post, &step, &ready, posts).await?
+            }
+            Err((code, message)) => return Err(JobError::permanent(code, message)),
+        };
         let new = made.ok_or_else(|| JobError::transient("discord", "Discord named no post"))?;
         posts.insert(new);
         trail.after = new;
@@ -191,6 +191,77 @@ impl Messages<'_> {
         self.post_pieces(hook, Some(new), &step, 1, &ready, trail)
             .await?;
         Ok(new)
+    }
+
+    /// Posts its first message with its name and tags.
+    async fn begin_post(
+        &self,
+        hook: &Hook,
+        (thread, tags): (&Value, &[Value]),
+        step: &str,
+        ready: &Ready,
+        posts: &BTreeSet<u64>,
+    ) -> Result<Option<u64>, JobError> {
+        let Some(first) = ready.pieces.first() else {
+            return Ok(None);
+        };
+        let mut body = first.body.clone();
+        body["thread_name"] = thread["name"].clone();
+        if !tags.is_empty() {
+            body["applied_tags"] = tags.into();
+        }
+        let files = match first.last {
+            true => ready.files.as_slice(),
+            false => &[],
+        };
+        let body = &body;
+        let make = |acting: Acting| async move {
+            let poster = self.poster(hook, None).await?;
+            let made = acting.ensure_webhook_post(self.guild, &poster, body, files);
+            made.await.map_err(carry_out::job_error)
+        };
+        let before = json!({"thread": thread["id"]});
+        self.effect(step, ("thread.create", Leaves::New), before, posts, make)
+            .await
+    }
+
+    /// Who was in a private thread sees it again. Who left the server meanwhile is passed over.
+    async fn invite(
+        &self,
+        thread: &Value,
+        old: Id,
+        new: u64,
+        posted: &mut Posted,
+    ) -> Result<(), JobError> {
+        if thread["type"] != PRIVATE {
+            return Ok(());
+        }
+        let members = thread["members"].as_array().into_iter().flatten();
+        let members = members.filter_map(Id::read);
+        let target = Leaves::About(Id::new(new));
+        let nothing = BTreeSet::new();
+        let (mut lost, mut last) = (0, None);
+        for user in members.filter(|user| user.get() != self.live.viewer.user) {
+            let add = |acting: Acting| async move {
+                let added = acting.ensure_thread_member(new, user.get()).await;
+                added.map_err(carry_out::job_error)
+            };
+            let step = format!("thread/{old}/member/{user}");
+            let made = self.effect(&step, ("thread.member", target), Value::Null, &nothing, add);
+            match refused(made.await)? {
+                Ok(_) => {}
+                Err((code, _)) if NOT_THERE.contains(&code.as_str()) => {}
+                Err(refusal) => {
+                    lost += 1;
+                    last = Some(refusal);
+                }
+            }
+        }
+        if let Some((code, why)) = last {
+            let why = format!("{lost} of its members are not in it again: {why}");
+            posted.left.push(lacking(thread, &code, why));
+        }
+        Ok(())
     }
 
     /// What a thread has beside its contents goes last: nobody writes in a locked one.

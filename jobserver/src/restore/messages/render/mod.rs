@@ -1,15 +1,21 @@
 //! What a webhook posts in place of a message. Pure: a message of the backup in, bodies out.
 
-use serde_json::{Map, Value, json};
-use splashtail_guild::{Id, Kind, Mapping};
+mod components;
+mod embeds;
+mod mentions;
+mod poll;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use splashtail_guild::{Id, Mapping};
+
+use components::Layout;
+use mentions::led;
 
 /// Characters of a message's text (Discord docs, "Execute Webhook").
 const MAX_TEXT: usize = 2000;
 /// Characters of a webhook's name.
 const MAX_NAME: usize = 80;
-const MAX_EMBEDS: usize = 10;
-/// Characters of all embeds together.
-const MAX_EMBED_TEXT: usize = 6000;
 /// Characters that are quoted of a message that was replied to.
 const QUOTED: usize = 60;
 /// Flags that a webhook may set: no previews, no notification.
@@ -21,6 +27,9 @@ const WRITTEN: [u64; 4] = [0, 19, 20, 23];
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
     pub body: Value,
+    /// Posts that say the same in words, for when Discord does not take the body: it asks more of polls
+    /// and components than anybody can know.
+    pub plain: Vec<Value>,
     /// Files go with the last piece.
     pub last: bool,
 }
@@ -32,8 +41,10 @@ pub struct Frame<'a> {
     pub cdn: &'a str,
     /// Names of files that are not in the backup.
     pub lost: &'a [String],
-    /// Whether files go with it.
-    pub files: bool,
+    /// Names of the files that go with it, as they are uploaded.
+    pub files: &'a [String],
+    /// A poll that is open then is posted as one.
+    pub now: DateTime<Utc>,
 }
 
 /// The posts for a message; none for notices of Discord's own, and for what has nothing to show.
@@ -45,37 +56,86 @@ pub fn pieces(message: &Value, frame: &Frame<'_>) -> Vec<Piece> {
         return Vec::new();
     }
     let content = message["content"].as_str().unwrap_or_default();
-    let mut text = led(content, frame.mapping);
-    for line in additions(message, frame) {
+    let open = poll::open(&message["poll"], frame);
+    let layout = Layout::of(message, frame);
+    let embeds = embeds::of(message);
+    let lines = additions(message, frame, open.is_some());
+    let text = joined(led(content, frame.mapping), &lines);
+    let nothing = text.is_empty() && embeds.is_empty() && frame.files.is_empty();
+    if nothing && open.is_none() && layout.is_none() {
+        return Vec::new();
+    }
+    let heading = heading(message);
+    let words = |text: &str| -> Vec<Value> {
+        let texts = split(text.trim_end(), MAX_TEXT).into_iter();
+        let mut bodies: Vec<Value> = texts.map(|text| body(message, frame, &text)).collect();
+        if let Some(last) = bodies.last_mut().filter(|_| !embeds.is_empty()) {
+            last["embeds"] = embeds.clone().into();
+        }
+        bodies
+    };
+    if let Some(Layout::Whole(parts)) = &layout {
+        let spoken = joined(heading.clone(), &[components::spoken(parts), text.clone()]);
+        return vec![Piece {
+            body: components::body(body(message, frame, ""), parts, &heading, &text),
+            plain: words(&spoken),
+            last: true,
+        }];
+    }
+    let mut bodies = words(&format!("{heading}\n{text}"));
+    let mut last = bodies.pop().unwrap_or_default();
+    let mut plain = Vec::new();
+    if layout.is_some() || open.is_some() {
+        let tail = last["content"].as_str().unwrap_or_default().to_owned();
+        let told = if open.is_some() {
+            poll::told(&message["poll"])
+        } else {
+            Vec::new()
+        };
+        plain = words(&joined(tail, &told));
+    }
+    if let Some(Layout::Rows(rows)) = layout {
+        last["components"] = rows.into();
+    }
+    if let Some(open) = open {
+        last["poll"] = open;
+    }
+    let before = bodies.into_iter().map(|body| Piece {
+        body,
+        plain: Vec::new(),
+        last: false,
+    });
+    let last = Piece {
+        body: last,
+        plain,
+        last: true,
+    };
+    before.chain([last]).collect()
+}
+
+/// What all posts for a message have.
+fn body(message: &Value, frame: &Frame<'_>, text: &str) -> Value {
+    let mut body = json!({
+        "content": text,
+        "username": username(&message["author"]),
+        "allowed_mentions": {"parse": []},
+        "flags": message["flags"].as_u64().unwrap_or(0) & FLAGS,
+    });
+    if let Some(avatar) = avatar(&message["author"], frame.cdn) {
+        body["avatar_url"] = avatar.into();
+    }
+    body
+}
+
+/// Lines below a text.
+fn joined(mut text: String, lines: &[String]) -> String {
+    for line in lines.iter().filter(|line| !line.is_empty()) {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&line);
+        text.push_str(line);
     }
-    let embeds = embeds(message);
-    if text.is_empty() && embeds.is_empty() && !frame.files {
-        return Vec::new();
-    }
-    let text = format!("{}\n{text}", heading(message));
-    let texts = split(text.trim_end(), MAX_TEXT);
-    let count = texts.len();
-    let piece = |(index, text): (usize, String)| {
-        let last = index + 1 == count;
-        let mut body = json!({
-            "content": text,
-            "username": username(&message["author"]),
-            "allowed_mentions": {"parse": []},
-            "flags": message["flags"].as_u64().unwrap_or(0) & FLAGS,
-        });
-        if let Some(avatar) = avatar(&message["author"], frame.cdn) {
-            body["avatar_url"] = avatar.into();
-        }
-        if last && !embeds.is_empty() {
-            body["embeds"] = embeds.clone().into();
-        }
-        Piece { body, last }
-    };
-    texts.into_iter().enumerate().map(piece).collect()
+    text
 }
 
 /// When it was written, and to what it replied.
@@ -97,27 +157,22 @@ fn heading(message: &Value) -> String {
 }
 
 /// What a webhook cannot post as it was: forwards, polls, stickers, lost files and reactions.
-fn additions(message: &Value, frame: &Frame<'_>) -> Vec<String> {
+fn additions(message: &Value, frame: &Frame<'_>, open: bool) -> Vec<String> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut lines = Vec::new();
     for snapshot in list(&message["message_snapshots"]) {
         let text = snapshot["message"]["content"].as_str().unwrap_or_default();
-        let text = led(text, frame.mapping);
+        let mut text = led(text, frame.mapping);
+        for sticker in list(&snapshot["message"]["sticker_items"]) {
+            let name = sticker["name"].as_str().unwrap_or_default();
+            text = joined(text, &[format!("Sticker: {name}")]);
+        }
+        text = joined(text, &[components::words(&snapshot["message"])]);
         lines.push(format!("Forwarded:\n> {}", text.replace('\n', "\n> ")));
     }
-    let poll = &message["poll"];
-    if let Some(question) = poll["question"]["text"].as_str() {
-        let mut text = format!("Poll: {question}");
-        let counts = list(&poll["results"]["answer_counts"]);
-        for answer in list(&poll["answers"]) {
-            let count = counts
-                .iter()
-                .find(|count| count["id"] == answer["answer_id"]);
-            let votes = count.and_then(|count| count["count"].as_u64()).unwrap_or(0);
-            let answer = answer["poll_media"]["text"].as_str().unwrap_or_default();
-            text.push_str(&format!("\n- {answer}: {votes}"));
-        }
-        lines.push(text);
+    match open {
+        true => lines.extend(poll::votes(&message["poll"])),
+        false => lines.extend(poll::told(&message["poll"])),
     }
     for sticker in list(&message["sticker_items"]) {
         let name = sticker["name"].as_str().unwrap_or_default();
@@ -169,111 +224,6 @@ fn avatar(author: &Value, cdn: &str) -> Option<String> {
     (plain && !hash.is_empty()).then(|| format!("{cdn}/avatars/{id}/{hash}.png"))
 }
 
-/// Embeds that people or bots made, without what Discord adds. Those that previews made come again.
-fn embeds(message: &Value) -> Vec<Value> {
-    let all = message["embeds"].as_array().into_iter().flatten();
-    let rich = all.filter(|embed| embed["type"].as_str().unwrap_or("rich") == "rich");
-    let mut room = MAX_EMBED_TEXT;
-    let mut embeds = Vec::new();
-    for embed in rich.take(MAX_EMBEDS) {
-        let embed = cleaned(embed);
-        let Some(rest) = room.checked_sub(text_of(&embed)) else {
-            break;
-        };
-        room = rest;
-        if embed.as_object().is_some_and(|fields| !fields.is_empty()) {
-            embeds.push(embed);
-        }
-    }
-    embeds
-}
-
-fn cleaned(embed: &Value) -> Value {
-    let take = |object: &Value, names: &[&str]| -> Option<Value> {
-        let field = |name: &&str| {
-            let value = object[*name].clone();
-            let empty = value.is_null() || value == "";
-            (!empty).then(|| ((*name).to_owned(), value))
-        };
-        let fields: Map<String, Value> = names.iter().filter_map(field).collect();
-        (!fields.is_empty()).then_some(Value::Object(fields))
-    };
-    let plain = ["title", "description", "url", "color", "timestamp"];
-    let mut cleaned = take(embed, &plain).unwrap_or_else(|| json!({}));
-    for (name, names) in [
-        ("author", &["name", "url", "icon_url"][..]),
-        ("footer", &["text", "icon_url"]),
-        ("image", &["url"]),
-        ("thumbnail", &["url"]),
-    ] {
-        if let Some(part) = take(&embed[name], names) {
-            cleaned[name] = part;
-        }
-    }
-    let fields = embed["fields"].as_array().into_iter().flatten();
-    let fields: Vec<Value> = fields
-        .filter_map(|field| take(field, &["name", "value", "inline"]))
-        .collect();
-    if !fields.is_empty() {
-        cleaned["fields"] = fields.into();
-    }
-    cleaned
-}
-
-/// Characters that count towards the limit.
-fn text_of(embed: &Value) -> usize {
-    let length = |value: &Value| value.as_str().map_or(0, |text| text.chars().count());
-    let fields = embed["fields"].as_array().into_iter().flatten();
-    length(&embed["title"])
-        + length(&embed["description"])
-        + length(&embed["author"]["name"])
-        + length(&embed["footer"]["text"])
-        + fields
-            .map(|f| length(&f["name"]) + length(&f["value"]))
-            .sum::<usize>()
-}
-
-/// Mentions of channels, roles and emojis with their present ids.
-fn led(text: &str, mapping: &Mapping) -> String {
-    let mut led = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('<') {
-        led.push_str(&rest[..start]);
-        rest = &rest[start..];
-        let end = rest.find('>');
-        let mention = end.and_then(|end| renamed(&rest[1..end], mapping).map(|new| (end, new)));
-        match mention {
-            Some((end, new)) => {
-                led.push_str(&format!("<{new}>"));
-                rest = &rest[end + 1..];
-            }
-            None => {
-                led.push('<');
-                rest = &rest[1..];
-            }
-        }
-    }
-    led.push_str(rest);
-    led
-}
-
-/// What stands between the brackets, with another id.
-fn renamed(inner: &str, mapping: &Mapping) -> Option<String> {
-    let (head, id, kind) = if let Some(id) = inner.strip_prefix("@&") {
-        ("@&", id, Kind::Role)
-    } else if let Some(id) = inner.strip_prefix('#') {
-        ("#", id, Kind::Channel)
-    } else {
-        let colon = inner.rfind(':').filter(|_| inner.starts_with([':', 'a']))?;
-        let (head, id) = inner.split_at(colon + 1);
-        (head, id, Kind::Emoji)
-    };
-    let id = id.parse().ok()?;
-    let thread = || mapping.live(Kind::Thread, id).filter(|_| head == "#");
-    let new = mapping.live(kind, id).or_else(thread)?;
-    Some(format!("{head}{new}"))
-}
-
 /// Parts of at most so many characters, cut at the end of a line or of a word where there is one.
 fn split(text: &str, most: usize) -> Vec<String> {
     let mut parts = Vec::new();
@@ -295,6 +245,8 @@ fn split(text: &str, most: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use splashtail_guild::Kind;
+
     use super::*;
 
     fn message(content: &str) -> Value {
@@ -311,7 +263,8 @@ mod tests {
             mapping: &mapping,
             cdn: "https://cdn.discordapp.com",
             lost: &[],
-            files: false,
+            files: &[],
+            now: chrono::DateTime::from_timestamp(1_705_752_000, 0).unwrap(),
         };
         pieces(message, &frame)
     }
@@ -384,6 +337,62 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    /// What is open is a poll again, and says the same in words where Discord takes no poll.
+    #[test]
+    fn an_open_poll_is_one_again() {
+        let mut asked = message("Vote!");
+        asked["poll"] = json!({"question": {"text": "Tea?"}, "expiry": "2024-01-21T12:00:00+00:00",
+            "answers": [{"answer_id": 1, "poll_media": {"text": "yes"}}],
+            "results": {"is_finalized": false, "answer_counts": [{"id": 1, "count": 3}]}});
+        let [piece] = posted(&asked).try_into().unwrap();
+        assert_eq!(piece.body["poll"]["duration"], 24);
+        let text = piece.body["content"].as_str().unwrap();
+        assert!(text.ends_with("Vote!\n-# Votes so far: yes 3"), "{text}");
+        let [plain] = piece.plain.as_slice() else {
+            panic!("{piece:?}")
+        };
+        let text = plain["content"].as_str().unwrap();
+        assert!(text.ends_with("Poll: Tea?\n- yes: 3"), "{text}");
+        assert_eq!(plain["poll"], Value::Null);
+    }
+
+    /// A message of components has no text of its own: when and by whom it was said stands in the first
+    /// one.
+    #[test]
+    fn components_stay_components() {
+        let mut table = message("");
+        table["flags"] = json!(1 << 15 | 1 << 12);
+        table["components"] = json!([{"type": 10, "content": "see <#21>"}]);
+        table["reactions"] = json!([{"count": 2, "emoji": {"id": null, "name": "👍"}}]);
+        let [piece] = posted(&table).try_into().unwrap();
+        assert_eq!(piece.body["flags"], 1 << 15 | 1 << 12);
+        assert_eq!(piece.body.get("content"), None);
+        assert_eq!(
+            piece.body["components"],
+            json!([{"type": 10, "content": "-# <t:1705752000:f>"},
+                {"type": 10, "content": "see <#121>"}, {"type": 10, "content": "-# 👍 2"}])
+        );
+        assert_eq!(
+            piece.plain[0]["content"],
+            "-# <t:1705752000:f>\nsee <#121>\n-# 👍 2"
+        );
+    }
+
+    #[test]
+    fn a_forward_quotes_everything() {
+        let mut forward = message("");
+        forward["message_snapshots"] = json!([{"message": {"content": "a",
+            "embeds": [{"type": "rich", "title": "E"}], "sticker_items": [{"name": "wave"}],
+            "components": [{"type": 17, "components": [{"type": 10, "content": "b"}]}]}}]);
+        let [piece] = posted(&forward).try_into().unwrap();
+        let text = piece.body["content"].as_str().unwrap();
+        assert!(
+            text.ends_with("Forwarded:\n> a\n> Sticker: wave\n> b"),
+            "{text}"
+        );
+        assert_eq!(piece.body["embeds"], json!([{"title": "E"}]));
     }
 
     #[test]
