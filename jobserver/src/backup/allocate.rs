@@ -32,6 +32,9 @@ pub struct Candidate {
     pub name: String,
     /// The channel of a thread.
     pub parent: Option<ChannelId>,
+    /// Nobody ever wrote there, as Discord says: there is no page to ask for.
+    #[serde(default)]
+    pub silent: bool,
 }
 
 impl Candidate {
@@ -192,8 +195,12 @@ pub fn survey(channels: &[Value], threads: &[Value], subject: &Subject) -> Surve
 }
 
 fn candidate(channel: &Value, id: ChannelId, parent: Option<ChannelId>) -> Candidate {
-    let name = short_name(channel);
-    Candidate { id, name, parent }
+    Candidate {
+        id,
+        name: short_name(channel),
+        parent,
+        silent: channel.get("last_message_id") == Some(&Value::Null),
+    }
 }
 
 fn omitted(channel: &Value, why: Passed) -> Omitted {
@@ -308,7 +315,8 @@ pub fn allocate(
             left -= share.messages;
         }
     }
-    for share in shares.iter_mut().filter(|share| !share.special) {
+    let open = |share: &&mut Share| !share.special && !share.channel.silent;
+    for share in shares.iter_mut().filter(open) {
         share.messages = options.per_channel.min(left);
         left -= share.messages;
     }
@@ -384,7 +392,13 @@ pub struct Collection {
 impl Collection {
     pub fn new(shares: Vec<Share>, options: &Options) -> Self {
         Self {
-            progress: vec![Progress::default(); shares.len()],
+            progress: shares
+                .iter()
+                .map(|share| Progress {
+                    closed: share.channel.silent,
+                    ..Progress::default()
+                })
+                .collect(),
             allocated: shares.iter().map(|share| share.messages).collect(),
             shares,
             phase: Phase::Allocated,

@@ -44,7 +44,9 @@ fn discord(error: DiscordError, message: String) -> JobError {
     let verdict = judge_discord(&error);
     match (&error, verdict) {
         (_, Verdict::Stopped) => JobError::Cancelled,
-        (DiscordError::Ambiguous { .. }, _) => {
+        (DiscordError::Ambiguous { cause, .. }, _) => {
+            // People want to know what is waited for.
+            let message = format!("{message}: {cause}");
             JobError::ambiguous("discord", message).caused_by(error)
         }
         (_, Verdict::Passing(Some(wait))) => {

@@ -98,6 +98,7 @@ mod tests {
             id: serde_json::from_value(object["id"].clone()).unwrap(),
             name: String::new(),
             parent: serde_json::from_value(object["parent_id"].clone()).unwrap(),
+            silent: false,
         };
         let mut survey = Survey {
             candidates: channels.iter().chain(&threads).map(candidate).collect(),

@@ -145,6 +145,7 @@ mod tests {
             id: ChannelId::new(id).unwrap(),
             name: String::new(),
             parent: None,
+            silent: false,
         };
         Share {
             channel,

@@ -479,3 +479,19 @@ fn the_tables_find_what_a_search_finds() {
         );
     }
 }
+
+/// Of a channel in which nobody ever wrote no page is asked for, and its share goes to others.
+#[test]
+fn silent_channels_cost_nothing() {
+    let channels = [
+        json!({"id": "10", "type": 0, "position": 0, "last_message_id": null}),
+        json!({"id": "11", "type": 0, "position": 1, "last_message_id": "5"}),
+    ];
+    let survey = survey(&channels, &[], &subject(READ));
+    let options = options(50, 50);
+    assert_eq!(shares(&survey, &options), [(10, 0), (11, 50)]);
+    let mut walk = Collection::new(allocate(&survey, &[], &options).unwrap(), &options);
+    let asked = walk.next_page().map(|request| request.share);
+    assert_eq!(asked, Some(1));
+    assert_eq!(walk.next_of(0), None);
+}
