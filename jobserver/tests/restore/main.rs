@@ -1,15 +1,21 @@
 //! A server that was nuked is put together again, by a jobserver that may die meanwhile.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stderr, reason = "some tell figures")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod approval;
+mod calls;
 mod damage;
+mod excuses;
+mod faults;
+mod havoc;
 mod killed;
 mod losses;
 mod messages;
+mod round_trip;
 
 use std::collections::BTreeMap;
 

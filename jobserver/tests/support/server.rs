@@ -1,5 +1,6 @@
-//! The sandbox's `small` world below a jobserver, and what is done to it.
+//! A world of the sandbox below a jobserver, and what is done to it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,16 @@ use splashtail_core::ids::TaskId;
 use splashtail_sandbox::control::client::ControlClient;
 use splashtail_sandbox::control::types::{DrillKind, DrillState, NewDrill};
 use splashtail_sandbox::gateway::Settings;
+use splashtail_sandbox::portrait::{Portrait, Reader, Sight};
 use splashtail_sandbox::server::{Running, start};
 use splashtail_sandbox_world::clock::SandboxClock;
 use splashtail_sandbox_world::journal::Record;
+use splashtail_sandbox_world::rest::{Actor, Request};
 use splashtail_sandbox_world::seed::small;
 use splashtail_storage::{TaskRow, TaskState};
+use url::Url;
 
+use super::gate::Gate;
 use super::{Jobserver, Setup, setup_with};
 
 pub const GUILD: &str = "1100000000001179648";
@@ -28,29 +33,123 @@ pub struct World {
     pub sandbox: Running,
     pub control: ControlClient,
     pub setup: Setup,
+    /// Between the two, where somebody wanted one.
+    pub gate: Option<Gate>,
 }
 
 pub async fn world() -> World {
+    let sandbox = sandbox("small", RATE, true).await;
+    let base = sandbox.rest.clone();
+    World::of(sandbox, base, None, None)
+}
+
+/// A world in which limits are no matter, with a gate before it.
+pub async fn gated(name: &str) -> World {
+    gated_over(name, None).await
+}
+
+/// The same, over a PostgreSQL database.
+pub async fn gated_over(name: &str, postgres: Option<Url>) -> World {
+    let sandbox = sandbox(name, 1.0, false).await;
+    let gate = Gate::before(&sandbox.rest);
+    let base = gate.url.clone();
+    let world = World::of(sandbox, base, Some(gate), postgres);
+    world.without_limits().await;
+    world
+}
+
+/// A world in which limits are no matter.
+pub async fn unlimited(name: &str) -> World {
+    let sandbox = sandbox(name, 1.0, false).await;
+    let base = sandbox.rest.clone();
+    let world = World::of(sandbox, base, None, None);
+    world.without_limits().await;
+    world
+}
+
+/// `strict`: every exchange is held against Discord's description, which takes longer.
+async fn sandbox(name: &str, rate: f64, strict: bool) -> Running {
     // Ids tell when an object was made: the simulated Discord and the jobserver live in one time.
     let clock = Arc::new(SandboxClock::new(SystemClock.now()));
-    clock.set_rate(RATE);
-    let sandbox = start("small", 1, clock, Settings::default(), true).await;
-    let sandbox = sandbox.unwrap();
-    let control = sandbox.client().unwrap();
-    let rest = sandbox.rest.clone();
-    let setup = setup_with(move |config| {
-        config.discord_auth.token = Some(small::bot_token().into());
-        config.discord.api_base = rest.clone();
-        config.discord.cdn_base = rest.clone();
-    });
-    World {
-        sandbox,
-        control,
-        setup,
-    }
+    clock.set_rate(rate);
+    let sandbox = start(name, 1, clock, Settings::default(), strict).await;
+    sandbox.unwrap()
 }
 
 impl World {
+    /// `base`: where the jobserver finds Discord.
+    fn of(sandbox: Running, base: Url, gate: Option<Gate>, postgres: Option<Url>) -> Self {
+        let control = sandbox.client().unwrap();
+        let rest = sandbox.rest.clone();
+        let setup = setup_with(move |config| {
+            config.discord_auth.token = Some(small::bot_token().into());
+            config.discord.api_base = base.clone();
+            config.discord.cdn_base = rest.clone();
+            config.plans.free.total_max_messages = 4_000_000;
+            if let Some(url) = &postgres {
+                config.meta.postgres_url = Some(url.to_string().into());
+            }
+        });
+        Self {
+            sandbox,
+            control,
+            setup,
+            gate,
+        }
+    }
+
+    async fn without_limits(&self) {
+        let off = json!({"enabled": false});
+        let set = self.control.call(http::Method::POST, "/ctl/limits", &off);
+        let _: Value = set.await.unwrap();
+    }
+
+    /// What a server looks like, without channels that the bot does not see.
+    pub async fn portrait(&self, guild: &str, sight: &Sight) -> Portrait {
+        Portrait::read(self, guild, sight).await
+    }
+
+    /// Channels that the bot does not see, by id.
+    pub async fn unseen(&self) -> BTreeSet<String> {
+        let seen = self.seen_channels().await;
+        let all = self.channels().await;
+        let unseen = all
+            .iter()
+            .filter(|c| seen.iter().all(|s| s["id"] != c["id"]));
+        unseen
+            .map(|c| c["id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Gives the bot every permission.
+    pub async fn trust_bot(&self) {
+        let roles = self.roles().await;
+        let own = roles.iter().find(|role| role["tags"]["bot_id"] == BOT);
+        let path = format!(
+            "/guilds/{GUILD}/roles/{}",
+            own.unwrap()["id"].as_str().unwrap()
+        );
+        let all = json!({"permissions": "8"});
+        self.rest(OWNER, "PATCH", &path, all).await;
+    }
+
+    /// What the bot sent, as far as Discord took it: method, route and the object it was about.
+    pub fn taken_of_bot(&self) -> Vec<(String, String)> {
+        let journal = self.sandbox.edge.sandbox.journal.since(0, usize::MAX);
+        let request = |record: Record| match record {
+            Record::Request {
+                caller,
+                method,
+                route: Some(route),
+                status,
+                ..
+            } if caller.kind != "user" && status < 300 => Some((method, route.into_owned())),
+            _ => None,
+        };
+        let entries = journal.into_iter();
+        entries.filter_map(|entry| request(entry.record)).collect()
+    }
+
     /// As somebody, by the same REST API.
     pub async fn rest(&self, user: &str, method: &str, path: &str, body: Value) -> Value {
         loop {
@@ -137,6 +236,31 @@ impl World {
                 let body = json!({"permissions": permissions.to_string()});
                 self.rest(OWNER, "PATCH", &path, body).await;
             }
+        }
+    }
+}
+
+/// By the owner, who sees everything, without a way over the network.
+impl Reader for World {
+    async fn get(&self, path: &str) -> Value {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut request = Request::act(http::Method::GET, path, &Value::Null);
+        request.query = query.to_owned();
+        let actor = Actor::User(OWNER.parse().unwrap());
+        let answer = self.sandbox.edge.sandbox.dispatch(actor, request);
+        if answer.is_success() {
+            answer.json()
+        } else {
+            Value::Null
+        }
+    }
+
+    async fn file(&self, path: &str) -> Vec<u8> {
+        let url = self.sandbox.rest.join(path).unwrap();
+        let answer = reqwest::get(url).await.unwrap();
+        match answer.status().is_success() {
+            true => answer.bytes().await.unwrap().to_vec(),
+            false => Vec::new(),
         }
     }
 }
