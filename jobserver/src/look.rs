@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 use splashtail_core::ids::GuildId;
-use splashtail_discord::permissions::{Subject, is_hidden};
+use splashtail_discord::permissions::Subject;
 use splashtail_discord::snowflake::id;
-use splashtail_guild::{HIDDEN_FLAG, HIDDEN_NAME, Parts, Structure};
+use splashtail_guild::{HIDDEN_FLAG, HIDDEN_NAME, Parts, Structure, is_hidden};
 
 use crate::backup::coverage::{self, Hidden, KnownChannel};
 use crate::backup::error::BackupError;

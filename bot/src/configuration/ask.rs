@@ -1,12 +1,12 @@
 //! Whether the one who asks may, and what the rules can ask about it.
 
+use splashtail_guild::permissions::Rank;
 use splashtail_permissions::walk::root_of;
 use splashtail_permissions::{CheckOptions, PermissionResult};
 
 use super::{Asked, Read, Refusal};
 use crate::framework::gate::{Gate, PermissionRows, Question, Standing};
 use crate::settings::{Actor, Commands, Toggles};
-use splashtail_permissions::edit::Rank;
 
 /// Commands as the actor could run them on the rows that were read.
 pub(super) struct Trial<'a> {
@@ -56,7 +56,7 @@ impl<'a> Trial<'a> {
             kittycat,
             index: self.rows.strongest(&standing.roles),
             ranks: ranks
-                .map(|(role, position)| (*role, Rank::new(*position, role.get())))
+                .map(|(role, position)| (*role, Rank::new(*position, role.get(), guild.get())))
                 .collect(),
         }
     }

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use splashtail_api_types::settings::{Fields, Operation, SettingsError};
 use splashtail_core::ids::{GuildId, RoleId, UserId};
-use splashtail_permissions::edit::{Editor, Rank};
+use splashtail_guild::permissions::Rank;
+use splashtail_permissions::edit::Editor;
 use splashtail_permissions::{CheckOptions, Permission, PermissionResult};
 use splashtail_storage::Edit;
 
@@ -122,7 +123,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    pub fn editor(&self) -> Editor<'_> {
+    pub fn editor(&self) -> Editor<'_, Rank> {
         let held = self.roles.iter().filter_map(|role| self.ranks.get(role));
         Editor {
             is_owner: self.is_owner,

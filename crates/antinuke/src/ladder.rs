@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use splashtail_guild::permissions::without;
 use splashtail_guild::{Id, Kind};
 
 use crate::bits::{self, POWER};
@@ -244,7 +245,7 @@ pub fn disarm(case: &Case<'_>, sight: Sight<'_>, rung: Rung, role: Id, mask: u64
     if now & mask == 0 {
         return None;
     }
-    let left = now & !mask & sight.my_permissions();
+    let (left, _) = without(now, mask, sight.my_permissions());
     let path = format!("/guilds/{}/roles/{role}", sight.structure.id());
     let mut call = case.call(rung, role, Method::Patch, path);
     call.body = Some(json!({"permissions": left.to_string()}));

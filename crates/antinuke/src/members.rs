@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use splashtail_guild::permissions::{Rank, base};
 use splashtail_guild::{Id, Kind, Structure};
 
 use crate::bits;
@@ -33,9 +34,6 @@ pub struct Members {
     /// All members of the server, known or not, as somebody else counts them.
     pub(crate) told: u64,
 }
-
-/// A role's place: of two at one position the one with the lower id is higher.
-pub type Rank = (i64, std::cmp::Reverse<Id>);
 
 /// Guild and members as they are now, and who looks at them.
 #[derive(Clone, Copy)]
@@ -172,15 +170,9 @@ fn remembered((before, until): (u64, Moment), had: u64, now: Moment) -> (u64, Mo
 
 /// Base permissions of somebody with these roles; all bits for the owner and administrators.
 pub fn permissions(structure: &Structure, user: Id, roles: &[Id]) -> u64 {
-    if owner(structure) == Some(user) {
-        return u64::MAX;
-    }
-    let own = std::iter::once(structure.id()).chain(roles.iter().copied());
-    let all = own.fold(0, |all, role| all | role_bits(structure, role));
-    match all & bits::ADMINISTRATOR {
-        0 => all,
-        _ => u64::MAX,
-    }
+    let held = std::iter::once(structure.id()).chain(roles.iter().copied());
+    let granted = held.map(|role| role_bits(structure, role));
+    base(owner(structure) == Some(user), granted)
 }
 
 pub fn owner(structure: &Structure) -> Option<Id> {
@@ -190,16 +182,6 @@ pub fn owner(structure: &Structure) -> Option<Id> {
 pub fn role_bits(structure: &Structure, role: Id) -> u64 {
     let role = structure.get(Kind::Role, role);
     role.map_or(0, |role| bits::read(&role["permissions"]))
-}
-
-pub fn rank_of(structure: &Structure, role: Id) -> Option<Rank> {
-    let found = structure.get(Kind::Role, role)?;
-    // Whatever its position says, @everyone is below all others.
-    let position = match role == structure.id() {
-        true => i64::MIN,
-        false => found["position"].as_i64()?,
-    };
-    Some((position, std::cmp::Reverse(role)))
 }
 
 /// The role that came with a bot.
@@ -263,16 +245,16 @@ impl Sight<'_> {
 
     pub fn my_rank(&self) -> Option<Rank> {
         if owner(self.structure) == Some(self.me) {
-            return Some((i64::MAX, std::cmp::Reverse(self.me)));
+            return Some(Rank::HIGHEST);
         }
         let roles = self.roles(self.me)?;
-        let ranks = roles.iter().filter_map(|r| rank_of(self.structure, *r));
+        let ranks = roles.iter().filter_map(|r| self.structure.rank_of(*r));
         ranks.max()
     }
 
     /// Whether the role stands below the bot's highest.
     pub fn is_below_me(&self, role: Id) -> bool {
-        let role = rank_of(self.structure, role);
+        let role = self.structure.rank_of(role);
         matches!((role, self.my_rank()), (Some(role), Some(mine)) if role < mine)
     }
 

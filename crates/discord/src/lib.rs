@@ -12,13 +12,14 @@ mod client;
 pub mod ensure;
 mod error;
 mod form;
-pub mod permissions;
 mod ratelimit;
 mod request;
 mod retry;
 mod route;
 mod skew;
 pub mod snowflake;
+
+pub use splashtail_guild::permissions;
 
 pub use cdn::{Download, DownloadError, GuildFile};
 pub use client::{Discord, UserAgent, Witness};

@@ -1,8 +1,9 @@
-//! Ids and bit sets out of JSON: the one place that reads them.
+//! Ids and bit sets out of JSON.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use splashtail_core::ids::GuildId;
+use splashtail_guild::Id;
+pub use splashtail_guild::bit_set;
 
 /// Milliseconds of Unix time at which Discord's ids begin.
 const EPOCH: i64 = 1_420_070_400_000;
@@ -10,12 +11,7 @@ const EPOCH: i64 = 1_420_070_400_000;
 /// An id: a decimal string as Discord answers it, or a number as older exports hold it. `None` for
 /// everything that is none: zero, signs, fractions, more than 64 bits, other types.
 pub fn id(value: &Value) -> Option<u64> {
-    match value {
-        Value::Number(number) => number.as_u64().filter(|id| *id != 0),
-        // All id types read alike; any of them does.
-        Value::String(text) => text.parse::<GuildId>().ok().map(GuildId::get),
-        _ => None,
-    }
+    Id::read(value).map(Id::get)
 }
 
 /// An id as one of the types of `splashtail_core::ids`.
@@ -26,18 +22,6 @@ pub fn typed<T: TryFrom<u64>>(value: &Value) -> Option<T> {
 /// A list of ids. What is no id is left out.
 pub fn ids(value: &Value) -> impl Iterator<Item = u64> + '_ {
     array(value).iter().filter_map(id)
-}
-
-/// A bit set as Discord answers it (decimal string) or as it also accepts it (number). What is
-/// neither grants nothing.
-pub fn bit_set(value: &Value) -> u64 {
-    match value {
-        Value::Number(number) => number.as_u64().unwrap_or_default(),
-        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            text.parse().unwrap_or_default()
-        }
-        _ => 0,
-    }
 }
 
 /// When the object of this id was made (Discord docs, Snowflakes).

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::read::bit_set;
 use crate::{Id, Kind};
 
 /// Channel flags that can be set: tag required, downloads hidden, spoiler.
@@ -330,12 +331,6 @@ impl Shape {
             Self::Prompts => prompts(value, follow),
         }
     }
-}
-
-/// A decimal string, or a number.
-pub(crate) fn bit_set(value: &Value) -> u64 {
-    let text = value.as_str().and_then(crate::id::decimal);
-    text.or_else(|| value.as_u64()).unwrap_or(0)
 }
 
 fn reference(kind: Kind, value: &Value, follow: Follow<'_>) -> Option<Value> {

@@ -4,7 +4,7 @@
 //! Pure: no I/O, no clock, no randomness. Objects stay Discord's own JSON, so nothing is lost that
 //! this crate does not know. [`Structure`] is built from REST answers or from a GUILD_CREATE and
 //! kept current by [`Structure::apply_event`]; [`compare`], [`put_back`] and [`plan`] work on two or
-//! three structures, wherever they come from.
+//! three structures, wherever they come from. [`permissions`] is the arithmetic of who may do what.
 
 mod compare;
 mod delta;
@@ -15,7 +15,9 @@ mod history;
 mod id;
 mod merge;
 mod pairing;
+pub mod permissions;
 mod plan;
+mod read;
 mod sight;
 mod structure;
 mod three_way;
@@ -28,8 +30,9 @@ pub use history::History;
 pub use id::{Id, InvalidId};
 pub use pairing::{Mapping, pair};
 pub use plan::{
-    Effect, Facts, Mode, Operation, Plan, Rule, Subject, Surplus, Unable, Why, bits, plan, rehearse,
+    Effect, Facts, Mode, Operation, Plan, Rule, Subject, Surplus, Unable, Why, plan, rehearse,
 };
-pub use sight::{HIDDEN_FLAG, HIDDEN_NAME, is_obfuscated};
+pub use read::bit_set;
+pub use sight::{HIDDEN_FLAG, HIDDEN_NAME, is_hidden};
 pub use structure::{Kind, Parts, Structure};
 pub use three_way::{PutBack, Verdict, put_back};

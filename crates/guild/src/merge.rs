@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::Id;
-use crate::fields::bit_set;
+use crate::read::bit_set;
 use crate::three_way::Verdict;
 
 /// What a set allows and denies.

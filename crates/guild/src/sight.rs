@@ -3,27 +3,35 @@
 use serde_json::Value;
 
 use crate::Id;
+use crate::permissions::bits::VIEW_CHANNEL;
+use crate::read::{array, bit_set};
 
-/// Flag of a channel whose object is obfuscated.
+/// Flag of a channel that is hidden from the bot: only id, type, position and parent are true.
 pub const HIDDEN_FLAG: u64 = 1 << 17;
 /// Its name.
 pub const HIDDEN_NAME: &str = "___hidden___";
-
-const VIEW_CHANNEL: u64 = 1 << 10;
+/// Type of a member's overwrite.
+const OF_MEMBER: u64 = 1;
 
 /// Whether a channel object only stands for a channel that cannot be seen. The flag decides: anybody
-/// may name a channel so. Only where a reader lost the flags do name and the one overwrite count.
-pub fn is_obfuscated(channel: &Value, guild: Id) -> bool {
+/// may name a channel so and deny everyone its sight. Only where a reader lost the flags do the false
+/// name and the one overwrite of @everyone count.
+pub fn is_hidden(channel: &Value) -> bool {
+    is_hidden_in(channel, Id::read(&channel["guild_id"]))
+}
+
+/// The same of a channel that may not name its guild.
+pub(crate) fn is_hidden_in(channel: &Value, guild: Option<Id>) -> bool {
     if let Some(flags) = channel["flags"].as_u64() {
         return flags & HIDDEN_FLAG != 0;
     }
-    let overwrites = channel["permission_overwrites"].as_array();
-    let hides_from_all = overwrites.is_some_and(|list| match list.as_slice() {
-        [only] => {
-            let deny = crate::fields::bit_set(&only["deny"]);
-            Id::of(only) == Some(guild) && deny & VIEW_CHANNEL != 0
-        }
-        _ => false,
-    });
-    channel["name"] == HIDDEN_NAME && hides_from_all
+    let [only] = array(&channel["permission_overwrites"]) else {
+        return false;
+    };
+    let of_everyone = match guild {
+        Some(guild) => Id::of(only) == Some(guild),
+        None => only["type"] != OF_MEMBER,
+    };
+    let denied = bit_set(&only["deny"]) & VIEW_CHANNEL != 0;
+    channel["name"] == HIDDEN_NAME && of_everyone && denied
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::Id;
 use crate::delta::{Change, Delta};
-use crate::sight::is_obfuscated;
+use crate::sight::is_hidden_in;
 
 /// What an object is. The order is the one in which a server is put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -303,7 +303,7 @@ impl Structure {
     /// obfuscated one.
     pub(crate) fn put_channel(&mut self, channel: Value, delta: &mut Delta) {
         let Some(id) = Id::of(&channel) else { return };
-        let obfuscated = is_obfuscated(&channel, self.id);
+        let obfuscated = is_hidden_in(&channel, Some(self.id));
         let channel = Some(Arc::new(without_guild(channel)));
         if obfuscated {
             self.set(Kind::Hidden, id, channel, delta);

@@ -4,9 +4,10 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use splashtail_guild::permissions::bits;
 use splashtail_guild::{
-    Facts, Id, Kind, Mode, Operation, PutBack, Structure, Surplus, Verdict, Why, bits, compare,
-    plan, put_back, rehearse,
+    Facts, Id, Kind, Mode, Operation, PutBack, Structure, Surplus, Verdict, Why, compare, plan,
+    put_back, rehearse,
 };
 
 fn delete() -> Mode {

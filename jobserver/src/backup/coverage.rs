@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::ChannelId;
-use splashtail_discord::permissions::is_hidden;
 use splashtail_discord::snowflake::id;
+use splashtail_guild::is_hidden;
 
 /// Fields of the guild object that name a channel, whether the bot sees it or not.
 const REFERENCES: [&str; 5] = [

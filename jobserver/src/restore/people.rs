@@ -249,13 +249,7 @@ impl People<'_> {
     }
 
     fn below_own(&self, role: Id) -> bool {
-        let rank = |id: Id| {
-            let role = self.present.get(Kind::Role, id)?;
-            let position = role["position"].as_i64().unwrap_or(0);
-            Some((position, std::cmp::Reverse(id)))
-        };
-        let own = self.facts.top_role.and_then(rank);
-        self.facts.owner || matches!((rank(role), own), (Some(role), Some(own)) if role < own)
+        self.facts.stands_above(role, self.present)
     }
 }
 

@@ -297,3 +297,11 @@ async fn a_token_and_its_user_have_verdicts_of_their_own() {
         assert!(of(Some("server_backups.create")).await);
     }
 }
+
+/// The names that people read stand in a crate that knows nothing of Discord's arithmetic.
+#[test]
+fn permissions_that_can_be_asked_for_are_those_that_discord_has() {
+    use splashtail_guild::permissions::bits::NAMED;
+    let all = NAMED.iter().fold(0, |all, (_, bit)| all | bit);
+    assert_eq!(NativePermissions(u64::MAX).known(), NativePermissions(all));
+}

@@ -21,7 +21,6 @@ use crate::text;
 
 /// Rows of buttons in one message (Discord documentation, "Component Reference").
 const SHOWN: usize = 5;
-const ADMINISTRATOR: u64 = 1 << 3;
 
 /// What needs a second trusted person.
 #[poise::command(
@@ -86,7 +85,7 @@ async fn pending(cx: Context<'_>) -> Result<(), BotError> {
     let circle = desk.circle(guild).ok_or_else(|| unknown(language))?;
     if !circle.has(ids::user(cx.author().id)) {
         let standing = check::standing(cx, guild).await.map_err(BotError::Denied)?;
-        if standing.native.0 & ADMINISTRATOR == 0 {
+        if !standing.native.is_administrator() {
             let own = catalogue::of_reader(cx);
             return Err(BotError::Input(text!(own, "guarded-not-yours")));
         }

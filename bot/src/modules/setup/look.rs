@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use splashtail_antinuke::{Mode, POWER, Policy};
 use splashtail_core::ids::{GuildId, UserId};
-use splashtail_discord::permissions::{Subject, bits};
+use splashtail_discord::permissions::{Rank, Subject, base, bits};
 use splashtail_guild::{Id, Kind, Structure};
 use splashtail_permissions::NativePermissions;
 
 use crate::app::App;
-use crate::guilds::{Facts, GuildView};
+use crate::guilds::{Facts, GuildView, Role};
 use crate::modules::antinuke::{NoIdentity, Protection};
 use crate::registry::Needed;
 use crate::services::NoService;
@@ -130,7 +130,7 @@ impl Look {
             guild: guild.get(),
             roles: facts.own_roles.iter().map(|role| role.get()).collect(),
             unknown_role: None,
-            base: if all { bits::ALL } else { own },
+            base: base(false, [own]),
             all,
             timed_out: false,
         };
@@ -139,18 +139,18 @@ impl Look {
             lacking.entry(wanted.bits).or_default().push(*wanted);
         }
         let known = structure.guild();
-        let rank = |position: i64, id: u64| (position, Reverse(id));
+        let rank = |role: &Role| Rank::new(role.position, role.id.get(), guild.get());
         let held = facts.roles.iter();
         let held = held.filter(|role| facts.own_roles.contains(&role.id));
-        let own_role = held.max_by_key(|role| rank(role.position, role.id.get()));
-        let own_rank = own_role.map(|role| rank(role.position, role.id.get()));
+        let own_role = held.max_by_key(|role| rank(role));
+        let own_rank = own_role.map(rank);
         let mut above: Vec<_> = facts
             .roles
             .iter()
             .filter(|role| role.id.get() != guild.get() && role.permissions & POWER != 0)
-            .filter(|role| Some(rank(role.position, role.id.get())) > own_rank)
+            .filter(|role| Some(rank(role)) > own_rank)
             .collect();
-        above.sort_by_key(|role| Reverse(rank(role.position, role.id.get())));
+        above.sort_by_key(|role| Reverse(rank(role)));
         Self {
             guild,
             owner: facts.owner,

@@ -1,6 +1,7 @@
 //! Puts right what attackers and their acts did.
 
 use serde_json::json;
+use splashtail_guild::permissions::without;
 use splashtail_guild::{Id, Structure};
 
 use super::{Engine, NOBODY};
@@ -50,7 +51,7 @@ impl Engine {
                 Repair::RoleBits { role, gained } => {
                     // The role's own event may not have come yet.
                     let now = role_bits(structure, *role) | gained;
-                    let left = now & !gained & sight.my_permissions();
+                    let (left, _) = without(now, *gained, sight.my_permissions());
                     let path = format!("/guilds/{guild}/roles/{role}");
                     let mut call = case.call(Rung::DisarmRole, *role, Method::Patch, path);
                     call.body = Some(json!({"permissions": left.to_string()}));

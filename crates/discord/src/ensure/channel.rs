@@ -2,10 +2,11 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_core::ids::GuildId;
+use splashtail_guild::is_hidden;
 
 use super::create::{Creation, Likeness};
 use super::{Acting, EnsureError, Ensured, Outcome, gone_is_fine};
-use crate::permissions::{bits, is_hidden};
+use crate::permissions::bits;
 use crate::snowflake::{array, bit_set, id};
 
 const CHANNEL_CREATE: u64 = 10;

@@ -1,7 +1,6 @@
 //! The shortest ordered list of effects that leads from a live state to a wanted one, each with its
 //! inverse and the permission it needs, and what cannot be done and why.
 
-pub mod bits;
 mod body;
 mod channels;
 mod mode;
@@ -22,6 +21,7 @@ pub use rehearse::rehearse;
 
 use crate::compare::{Comparison, compare_paired};
 use crate::pairing::{Mapping, pair};
+use crate::permissions::bits;
 use crate::{Id, Kind, Structure};
 
 /// Roles of a server, @everyone among them.
@@ -42,6 +42,14 @@ pub struct Facts {
     pub top_role: Option<Id>,
     /// The owner stands above all roles.
     pub owner: bool,
+}
+
+impl Facts {
+    /// Whether the bot's rank lets it edit, move and delete a role of the live server.
+    pub fn stands_above(&self, role: Id, live: &Structure) -> bool {
+        let top = self.top_role.and_then(|top| live.rank_of(top));
+        self.owner || matches!((live.rank_of(role), top), (Some(role), Some(top)) if role < top)
+    }
 }
 
 /// What is to be done, in order, and what is not.

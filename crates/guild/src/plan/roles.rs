@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Draft, MAX_ROLES, Operation, Subject, Why, bits, body};
 use crate::compare::Bucket;
-use crate::fields::bit_set;
 use crate::pairing::rank;
+use crate::read::bit_set;
 use crate::{Id, Kind};
 
 impl Draft<'_> {
@@ -26,18 +26,7 @@ impl Draft<'_> {
 
     /// Whether a live role may be edited, moved and deleted.
     pub(super) fn below_own(&self, role: Id) -> bool {
-        if self.facts.owner {
-            return true;
-        }
-        let Some(top) = self.facts.top_role else {
-            return false;
-        };
-        let of = |id| {
-            self.live
-                .get(Kind::Role, id)
-                .map(|r| rank(Kind::Role, id, r))
-        };
-        matches!((of(role), of(top)), (Some(role), Some(top)) if role > top)
+        self.facts.stands_above(role, self.live)
     }
 
     /// Wanted roles, the highest first.

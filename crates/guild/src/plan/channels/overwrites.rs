@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::{Draft, Operation, Subject, Why, bits, body};
-use crate::fields::{Follow, Shape, bit_set};
+use crate::fields::{Follow, Shape};
 use crate::pairing::within;
+use crate::read::bit_set;
 use crate::{Id, Kind};
 
 impl Draft<'_> {

@@ -8,12 +8,15 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::snowflake::{array, bit_set, id, ids};
+use crate::read::{array, bit_set, id, ids};
+use crate::sight::is_hidden;
 
 pub mod bits;
 mod hierarchy;
+mod rank;
 
-pub use hierarchy::{Act, Actor, Denied, Hierarchy, Missing, Rank, Ruling, is_hidden, without};
+pub use hierarchy::{Act, Actor, Denied, Hierarchy, Missing, Ruling};
+pub use rank::Rank;
 
 /// Channel types that have their own rules.
 pub mod channel_type {
@@ -62,16 +65,15 @@ impl Subject {
                 .any(|role| id(&role["id"]) == Some(*held))
         };
         let unknown_role = roles.iter().copied().find(|held| !listed(held));
-        let base = array(&guild["roles"])
+        let held = array(&guild["roles"])
             .iter()
-            .filter(|role| id(&role["id"]).is_some_and(|id| id == guild_id || roles.contains(&id)))
-            .fold(0, |bits, role| bits | bit_set(&role["permissions"]));
-        let all = owner || base & bits::ADMINISTRATOR != 0;
+            .filter(|role| id(&role["id"]).is_some_and(|id| id == guild_id || roles.contains(&id)));
+        let base = base(owner, held.map(|role| bit_set(&role["permissions"])));
         let timed_out = member["communication_disabled_until"]
             .as_str()
             .and_then(|until| DateTime::parse_from_rfc3339(until).ok())
             .is_some_and(|until| until > now);
-        let base = if all { bits::ALL } else { base };
+        let all = base == bits::ALL;
         Some(Self {
             user,
             guild: guild_id,
@@ -170,6 +172,24 @@ impl Subject {
     }
 }
 
+/// What a guild as a whole permits to somebody whose roles, everyone's among them, grant these bits:
+/// owners and administrators have every bit.
+pub fn base(owner: bool, granted: impl IntoIterator<Item = u64>) -> u64 {
+    let granted = granted.into_iter().fold(0, |all, bits| all | bits);
+    match owner || granted & bits::ADMINISTRATOR != 0 {
+        true => bits::ALL,
+        false => granted,
+    }
+}
+
+/// Takes bits out of a set that is sent to Discord, which refuses a body with a bit that the actor
+/// lacks even if it was there before: returns what to send, and which bits of `now` that costs beyond
+/// `taken` and only a person can put back.
+pub fn without(now: u64, taken: u64, own: u64) -> (u64, u64) {
+    let left = now & !taken;
+    (left & own, left & !own)
+}
+
 const NEED_SEND: u64 =
     bits::MENTION_EVERYONE | bits::SEND_TTS_MESSAGES | bits::ATTACH_FILES | bits::EMBED_LINKS;
 const NEED_CONNECT: u64 = bits::MANAGE_CHANNELS
@@ -207,7 +227,7 @@ fn is_member_overwrite(overwrite: &Value) -> bool {
 mod tests {
     use super::*;
     use bits::{
-        ADMINISTRATOR, ALL, ATTACH_FILES, CONNECT, MANAGE_CHANNELS, MANAGE_THREADS,
+        ADD_REACTIONS, ADMINISTRATOR, ALL, ATTACH_FILES, CONNECT, MANAGE_CHANNELS, MANAGE_THREADS,
         MENTION_EVERYONE, READ_MESSAGE_HISTORY, SEND_MESSAGES, SEND_MESSAGES_IN_THREADS,
         VIEW_CHANNEL,
     };
@@ -284,6 +304,56 @@ mod tests {
         );
         let same = channel(0, &[(USER, 1, SEND_MESSAGES, SEND_MESSAGES)]);
         assert_eq!(member.in_channel(&same), VIEW_CHANNEL | SEND_MESSAGES);
+    }
+
+    /// Everyone's, two roles' and the member's overwrite, each silent, denying, allowing or both.
+    #[test]
+    fn the_truth_table_of_overwrites() {
+        const BIT: u64 = ADD_REACTIONS;
+        let speaks = |state: u64| (state & 1 != 0, state & 2 != 0);
+        for row in 0..2 * 4_u64.pow(4) {
+            let (granted, states) = (
+                row % 2 == 1,
+                [0, 1, 2, 3].map(|n| row / 2 / 4_u64.pow(n) % 4),
+            );
+            let overwrites: Vec<(u64, u64, u64, u64)> = [(GUILD, 0), (2, 0), (3, 0), (USER, 1)]
+                .into_iter()
+                .zip(states)
+                .filter(|(_, state)| *state != 0)
+                .map(|((id, kind), state)| {
+                    let (denies, allows) = speaks(state);
+                    (id, kind, u64::from(denies) * BIT, u64::from(allows) * BIT)
+                })
+                .collect();
+            let base = VIEW_CHANNEL | (u64::from(granted) * BIT);
+            let member = subject(base, &[(2, 0), (3, 0)]);
+            let got = member.in_channel(&channel(0, &overwrites)) & BIT != 0;
+            // The narrowest level that says anything decides, and says yes where it says both.
+            let [everyone, one, other, own] = states;
+            let levels = [own, one | other, everyone].map(speaks);
+            let said = levels
+                .into_iter()
+                .find(|(denies, allows)| *denies || *allows);
+            let expected = said.map_or(granted, |(_, allows)| allows);
+            assert_eq!(got, expected, "{granted} {states:?}");
+        }
+    }
+
+    #[test]
+    fn the_truth_table_of_base_permissions() {
+        for (owner, granted, expected) in [
+            (false, vec![], 0),
+            (false, vec![1, 4], 5),
+            (false, vec![1, ADMINISTRATOR], ALL),
+            (true, vec![], ALL),
+            (true, vec![1], ALL),
+        ] {
+            assert_eq!(
+                base(owner, granted.clone()),
+                expected,
+                "{owner} {granted:?}"
+            );
+        }
     }
 
     #[test]

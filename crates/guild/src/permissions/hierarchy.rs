@@ -1,18 +1,13 @@
 //! Who may act on whom: permissions, then rank.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::Value;
 
-use super::{Subject, bits};
-use crate::snowflake::{array, bit_set, id, ids};
-
-/// Flag of a channel that is hidden from the bot: only id, type, position and parent are true.
-const HIDDEN: u64 = 1 << 17;
-/// Type of a member's overwrite.
-const OF_MEMBER: u64 = 1;
+use super::{Rank, Subject, bits};
+use crate::read::{array, bit_set, id, ids};
+use crate::sight::is_hidden;
 
 /// The answer to "may it?". Only [`Ruling::Allowed`] is a yes; unknown is refused, and reported as
 /// unknown, because nobody was told no.
@@ -117,13 +112,6 @@ pub struct Actor<'a> {
     pub subject: &'a Subject,
 }
 
-/// A place in the order of roles. Of two roles at one position the one with the lower id is higher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank {
-    position: i64,
-    id: Reverse<u64>,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Role {
     rank: Rank,
@@ -145,17 +133,8 @@ impl Hierarchy {
         let guild_id = id(&guild["id"])?;
         let role = |role: &Value| {
             let id = id(&role["id"])?;
-            // Whatever its position says, @everyone is below all others.
-            let position = if id == guild_id {
-                i64::MIN
-            } else {
-                role["position"].as_i64()?
-            };
             let role = Role {
-                rank: Rank {
-                    position,
-                    id: Reverse(id),
-                },
+                rank: Rank::of(role, guild_id)?,
                 managed: role["managed"] == true,
                 permissions: bit_set(&role["permissions"]),
             };
@@ -329,32 +308,6 @@ impl Hierarchy {
     fn role(&self, role: u64) -> Result<Role, Missing> {
         self.roles.get(&role).copied().ok_or(Missing::Role(role))
     }
-}
-
-/// Takes bits out of a role's permissions. Discord refuses a body with a bit that the actor lacks
-/// even if it was there before: returns what to send, and which bits of `now` that costs beyond
-/// `taken` and only a person can put back.
-pub fn without(now: u64, taken: u64, own: u64) -> (u64, u64) {
-    let left = now & !taken;
-    (left & own, left & !own)
-}
-
-/// Whether the channel is hidden from the bot. The flag decides: anybody may name a channel so and
-/// deny everyone its sight. Only where a reader lost the flags do the false name and the one
-/// overwrite of @everyone count.
-pub fn is_hidden(channel: &Value) -> bool {
-    if let Some(flags) = channel["flags"].as_u64() {
-        return flags & HIDDEN != 0;
-    }
-    let [only] = array(&channel["permission_overwrites"]) else {
-        return false;
-    };
-    let of_everyone = match id(&channel["guild_id"]) {
-        Some(guild) => id(&only["id"]) == Some(guild),
-        None => only["type"] != OF_MEMBER,
-    };
-    let denied = bit_set(&only["deny"]) & bits::VIEW_CHANNEL != 0;
-    channel["name"] == "___hidden___" && of_everyone && denied
 }
 
 fn user(member: &Value) -> Option<u64> {

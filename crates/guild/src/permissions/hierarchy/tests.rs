@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::permissions::without;
 
 const GUILD: u64 = 100;
 const OWNER: u64 = 1;
