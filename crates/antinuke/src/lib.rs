@@ -13,6 +13,7 @@ mod effect;
 mod engine;
 mod entry;
 mod incident;
+mod input;
 mod ladder;
 mod limit;
 mod links;
@@ -30,10 +31,11 @@ pub use bits::POWER;
 pub use effect::{
     Alert, Call, CallKey, Effect, Inverse, Method, Notice, Outcome, Poll, Rung, Timing,
 };
-pub use engine::{Command, Engine, Input, NOBODY, Nearness, Saved, SavedAct};
+pub use engine::{Engine, NOBODY, Nearness, Saved, SavedAct};
 pub use incident::{
     ActRecord, CallRecord, Incident, IncidentKind, IncidentState, Loss, Rule, Suspect, Times,
 };
+pub use input::{Command, Input};
 pub use limit::{Column, LimitType, NEVER, Spans, UNIT, UnknownLimitType, default_points};
 pub use members::{Member, Members, managed_role_of, owner};
 pub use moment::{DAY, HOUR, MINUTE, Moment, Pulse, SECOND};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use splashtail_guild::{Id, Structure};
 
-use super::{Doubt, Engine, Merged, NOBODY, STALE, bounded};
+use super::retention::bounded;
+use super::{Doubt, Engine, Merged, NOBODY};
 use crate::act::{self, Act};
 use crate::bits;
 use crate::effect::{Alert, Effect, Notice, Poll};
@@ -13,6 +14,8 @@ use crate::entry::{Entry, action as a};
 use crate::members::owner;
 use crate::moment::{MINUTE, Moment, SECOND};
 
+/// An entry older than this is history, unless it was asked for.
+const STALE: u64 = 10 * MINUTE;
 /// A bulk ban leaves one entry per user within so long.
 pub(super) const BULK: u64 = 10 * SECOND;
 const DOUBT: u64 = 5 * SECOND;
@@ -334,7 +337,7 @@ impl Engine {
         if entry.action == a::AUTOMOD_TIMEOUT
             && let Some(user) = entry.target
         {
-            bounded(&mut self.timed_out, super::MAX_OBJECTS).push_back((user, now));
+            bounded(&mut self.timed_out, super::retention::MAX_OBJECTS).push_back((user, now));
             self.lift_if_disarmed(user, structure, now, out);
         }
     }
@@ -353,7 +356,7 @@ impl Engine {
         let count = entry.number("count").unwrap_or(1).max(1);
         let channel = Id::read(entry.option("channel_id"));
         let known = self.merged.get(&entry.id).map(|m| m.known);
-        if self.merged.len() >= super::MAX_OBJECTS && known.is_none() {
+        if self.merged.len() >= super::retention::MAX_OBJECTS && known.is_none() {
             self.merged.pop_first();
         }
         let merged = self.merged.entry(entry.id).or_insert(Merged {

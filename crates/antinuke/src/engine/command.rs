@@ -3,12 +3,13 @@
 use serde_json::json;
 use splashtail_guild::{Id, Structure};
 
-use super::{Command, Engine};
+use super::Engine;
 use crate::actor::State;
 use crate::bits::PANIC;
 use crate::effect::{Call, CallKey, Effect, Inverse, Method, Outcome, Rung};
 use crate::entry::action as a;
 use crate::incident::{IncidentKind, IncidentState};
+use crate::input::Command;
 use crate::ladder::Case;
 use crate::members::role_bits;
 use crate::moment::Moment;

@@ -1,11 +1,10 @@
 //! Events of the gateway other than entries.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use splashtail_guild::{Id, Kind, Structure};
 
-use super::{Engine, MAX_OBJECTS, bounded};
+use super::Engine;
+use super::retention::{MAX_OBJECTS, bounded};
 use crate::act::{Act, Count};
 use crate::bits::POWER;
 use crate::effect::{Alert, Effect, Notice};
@@ -138,22 +137,6 @@ impl Engine {
             }
             _ => {}
         }
-    }
-
-    fn deleted(
-        &mut self,
-        kind: Kind,
-        action: u16,
-        (id, before): (&Value, Option<&Value>),
-        structure: &Structure,
-        now: Moment,
-    ) {
-        let Some(id) = Id::read(id) else { return };
-        if let Some(object) = before.or_else(|| structure.get(kind, id)) {
-            let buried = (kind, id, Arc::new(object.clone()), now);
-            bounded(&mut self.graveyard, MAX_OBJECTS).push_back(buried);
-        }
-        self.seen_deed(action, id, now);
     }
 
     fn on_own_member(&mut self, data: &Value, now: Moment, out: &mut Vec<Effect>) {

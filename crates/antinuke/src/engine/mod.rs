@@ -3,124 +3,54 @@
 
 mod answer;
 mod attribute;
+mod colluders;
 mod command;
 mod contain;
+mod discount;
 mod gateway;
+mod graveyard;
+mod incidents;
 mod inquiry;
 mod judge;
+mod measure;
 mod near;
 mod own;
 mod panicking;
 mod rank;
 mod repair;
+mod retention;
 mod saved;
+mod telling;
 mod unexplained;
+mod wake;
 mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_guild::{Id, Kind, Structure};
 
 use crate::act::Act;
 use crate::actor::{Actor, State};
-use crate::effect::{Alert, CallKey, Effect, Notice, Outcome, Poll, Timing};
-use crate::entry::Entry;
+use crate::effect::{CallKey, Effect, Notice, Outcome, Poll, Timing};
+
 use crate::incident::Incident;
+use crate::input::Input;
 use crate::members::{Members, Sight};
-use crate::moment::{DAY, HOUR, MINUTE, Moment, SECOND};
+use crate::moment::{Moment, SECOND};
 use crate::panic::Panic;
 use crate::policy::{Mode, Policy};
 use crate::tag::TagKey;
 use crate::window::Mark;
 use inquiry::Inquiry;
+use retention::{MAX_PENDING, bounded};
 
 pub use near::Nearness;
 pub use saved::{Saved, SavedAct};
 
-/// Entries remembered, so that none counts twice.
-const SEEN: usize = 512;
-/// Actors of one guild that are kept.
-const MAX_ACTORS: usize = 4096;
-/// An entry older than this is history, unless it was asked for.
-const STALE: u64 = 10 * MINUTE;
-/// Deeds waiting for their entry, or the other way round.
-const MAX_PENDING: usize = 512;
-const MAX_EVIDENCE: usize = 256;
-const MAX_OBJECTS: usize = 512;
-const MAX_INCIDENTS: usize = 32;
-const MAX_WEBHOOKS: usize = 256;
-
 /// The stand-in for whoever did what nobody stands for.
 pub const NOBODY: Id = Id::MIN;
-
-/// What the engine is told.
-#[derive(Debug, Clone, Copy)]
-pub enum Input<'a> {
-    /// An audit log entry, from its event or, polled, from the list.
-    Entry {
-        raw: &'a Value,
-        polled: bool,
-    },
-    /// Any other dispatch of the gateway. `before`: the object as it was, where the event deletes or
-    /// replaces one.
-    Event {
-        name: &'a str,
-        data: &'a Value,
-        before: Option<&'a Value>,
-    },
-    /// A member as REST gives it; null when there is none.
-    Member {
-        user: Id,
-        raw: &'a Value,
-    },
-    /// We act ourselves, for a person or of our own accord. `at`: when the call was made, if that is
-    /// not now.
-    OwnCall {
-        action: u16,
-        target: Option<Id>,
-        by: Option<Id>,
-        at: Option<Moment>,
-    },
-    /// Events may be missing since then.
-    Gap {
-        lost: Moment,
-    },
-    /// A poll is over, and all entries that it brought were told. `read`: the log was read to its
-    /// end, so what it does not say is not there.
-    Polled {
-        poll: Poll,
-        read: bool,
-    },
-    Command(Command),
-    /// Time has passed.
-    Tick,
-}
-
-/// What a person asks for. Whether they may was checked before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Command {
-    Panic,
-    EndPanic {
-        suspects_too: bool,
-    },
-    ConfirmPanic,
-    /// Give back what was taken in an incident.
-    Return {
-        incident: Id,
-    },
-    /// It was no attack: give back, and forget what was counted.
-    NotAnAttack {
-        incident: Id,
-    },
-    /// Contain the suspects of an incident, whatever mode it ran in.
-    Contain {
-        incident: Id,
-    },
-}
 
 #[derive(Debug, Clone, Copy)]
 struct OwnCall {
@@ -413,95 +343,6 @@ impl Engine {
         out
     }
 
-    /// When [`Input::Tick`] is needed at the latest.
-    pub fn next_wake(&self) -> Option<Moment> {
-        let waits = self
-            .pending
-            .iter()
-            .filter(|p| p.patience == Patience::Waiting);
-        let pending = waits.map(|p| p.at.plus(unexplained::patience(p.action)));
-        let nulls = self.nulls.iter().map(|(_, at)| at.plus(2 * SECOND));
-        let doubts = self.doubts.iter().map(|d| d.since.plus(5 * SECOND));
-        let states = self.actors.values().filter_map(|actor| match actor.state {
-            State::Idle => None,
-            State::Suspect { until } | State::Watch { until } | State::Unreachable { until } => {
-                Some(until)
-            }
-            State::Acting { since } => Some(since.plus(contain::STUCK)),
-            State::Contained { since } => Some(since.plus(MINUTE)),
-        });
-        let panic = self.panic.iter().map(Panic::wakes);
-        let inquiries = self.inquiry_wakes();
-        let rank = self.place.iter().filter_map(rank::Place::wakes);
-        let all = pending
-            .chain(nulls)
-            .chain(doubts)
-            .chain(states)
-            .chain(panic)
-            .chain(inquiries)
-            .chain(rank);
-        all.min()
-    }
-
-    fn on_tick(&mut self, structure: &Structure, now: Moment, out: &mut Vec<Effect>) {
-        self.expire_pending(structure, now, out);
-        self.relieve(structure, now, out);
-        self.settle_nulls(structure, now, out);
-        self.settle_doubts(structure, now, out);
-        self.settle_rank(structure, now, out);
-        self.step_states(structure, now, out);
-        self.renew_panic(structure, now, out);
-        self.forget(now);
-    }
-
-    fn forget(&mut self, now: Moment) {
-        self.members.forget(now);
-        self.evidence
-            .retain(|e| now.since(e.act.at()) < 30 * MINUTE);
-        self.graveyard
-            .retain(|(_, _, _, at)| now.since(*at) < 15 * MINUTE);
-        self.made.retain(|_, (_, at)| now.since(*at) < DAY);
-        self.inviters.retain(|_, (_, at)| now.since(*at) < 30 * DAY);
-        self.held_bots.retain(|_, (_, at)| now.since(*at) < MINUTE);
-        self.merged
-            .retain(|_, merged| now.since(merged.at) < 5 * MINUTE);
-        self.told.retain(|_, at| now.since(*at) < HOUR);
-        self.explained.retain(|(_, _, at)| now.since(*at) < MINUTE);
-        self.own.retain(|own| now.since(own.at) < MINUTE);
-        // As long as their marks can hold.
-        self.effects.retain(|(_, _, at)| now.since(*at) < 3 * HOUR);
-        self.timed_out
-            .retain(|(_, at)| now.since(*at) < 10 * MINUTE);
-        self.webhooks
-            .retain(|_, posts| posts.last().is_some_and(|at| now.since(at) < MINUTE));
-        let actors = &self.actors;
-        self.late
-            .retain(|user| actors.get(user).is_some_and(Actor::is_held));
-        for actor in self.actors.values_mut() {
-            actor.windows.forget(now);
-        }
-        self.actors.retain(|_, actor| {
-            actor.state != State::Idle || now.since(actor.windows.last()) < 2 * DAY
-        });
-        while self.incidents.len() > MAX_INCIDENTS {
-            let idle = self.incidents.iter().find(|(id, incident)| {
-                !incident.is_open() || now.since(incident.updated) > DAY && !self.is_needed(**id)
-            });
-            let oldest = idle
-                .or_else(|| self.incidents.iter().next())
-                .map(|(id, _)| *id);
-            let Some(oldest) = oldest else { break };
-            self.incidents.remove(&oldest);
-        }
-    }
-
-    fn is_needed(&self, incident: Id) -> bool {
-        self.actors
-            .values()
-            .any(|a| a.incident == Some(incident) && a.is_held())
-            || self.panic.as_ref().is_some_and(|p| p.incident == incident)
-    }
-
     fn sight<'a>(&'a self, structure: &'a Structure) -> Sight<'a> {
         Sight {
             structure,
@@ -510,78 +351,9 @@ impl Engine {
         }
     }
 
-    fn actor(&mut self, user: Id) -> &mut Actor {
-        if !self.actors.contains_key(&user) && self.actors.len() >= MAX_ACTORS {
-            self.evict();
-        }
-        self.actors.entry(user).or_default()
-    }
-
-    /// Makes room for many, so that it is seldom needed: those that were quiet for longest go.
-    fn evict(&mut self) {
-        let idle = self.actors.iter().filter(|(id, actor)| {
-            matches!(actor.state, State::Idle | State::Suspect { .. }) && **id != NOBODY
-        });
-        let mut idle: Vec<(Moment, Id)> = idle
-            .map(|(id, actor)| (actor.windows.last(), *id))
-            .collect();
-        idle.sort_unstable();
-        for (_, id) in idle.into_iter().take(MAX_ACTORS / 16) {
-            self.actors.remove(&id);
-        }
-    }
-
-    /// Whether the entry is new.
-    fn is_new(&mut self, entry: &Entry<'_>) -> bool {
-        if !self.seen.1.insert(entry.id) {
-            return false;
-        }
-        self.seen.0.push_back(entry.id);
-        if self.seen.0.len() > SEEN
-            && let Some(oldest) = self.seen.0.pop_front()
-        {
-            self.seen.1.remove(&oldest);
-        }
-        self.highest = self.highest.max(entry.id);
-        true
-    }
-
     /// An id for something that has none, unique and of this moment.
     fn own_id(&mut self, now: Moment) -> Id {
         self.serial = self.serial.wrapping_add(1) & 0x003f_ffff;
         Id::new(now.id().get() | u64::from(self.serial))
     }
-
-    /// Tells people, at most once in ten minutes about the same.
-    fn tell(&mut self, alert: Alert, now: Moment, out: &mut Vec<Effect>) {
-        let key = (alert.notice, alert.about.unwrap_or(self.guild));
-        let told = self.told.get(&key);
-        if told.is_none_or(|at| now.since(*at) >= 10 * MINUTE) {
-            self.told.insert(key, now);
-            out.push(Effect::Alert(alert));
-        }
-    }
-
-    /// Writes an incident down and shows it.
-    fn publish(&mut self, id: Id, owner: bool, now: Moment, out: &mut Vec<Effect>) {
-        let Some(incident) = self.incidents.get_mut(&id) else {
-            return;
-        };
-        incident.updated = now;
-        out.push(Effect::Record(Box::new(incident.clone())));
-        out.push(Effect::Alert(Alert {
-            notice: Notice::Incident,
-            incident: Some(id),
-            about: incident.suspects.first().map(|suspect| suspect.id),
-            owner,
-        }));
-    }
-}
-
-/// The queue with room for one more.
-fn bounded<T>(queue: &mut VecDeque<T>, most: usize) -> &mut VecDeque<T> {
-    if queue.len() >= most {
-        queue.pop_front();
-    }
-    queue
 }

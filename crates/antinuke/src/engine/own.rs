@@ -2,8 +2,9 @@
 
 use splashtail_guild::Structure;
 
+use super::Engine;
 use super::attribute::{BULK, Whose};
-use super::{Engine, bounded};
+use super::retention::bounded;
 use crate::act::{self, Instant};
 use crate::effect::{Effect, Outcome, Timing};
 use crate::entry::{Entry, action as a};

@@ -109,7 +109,7 @@ impl Engine {
 
     /// Begins anew from what was written down, when it could be read only after events had come.
     /// What was learnt of members and channels stays; what was counted meanwhile counts no more, and
-    /// is to be told again (see [`Input::Gap`](super::Input::Gap)).
+    /// is to be told again (see [`Input::Gap`](crate::Input::Gap)).
     pub fn resume(&mut self, policy: Arc<Policy>, saved: Saved) {
         let tags = self.tags.clone();
         let warm = Self::warm(self.guild, self.me, policy, tags, saved);

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use splashtail_guild::{Id, Structure};
 
-use super::{Engine, MAX_PENDING, NOBODY, Patience, Pending, bounded};
+use super::retention::{MAX_PENDING, bounded};
+use super::{Engine, NOBODY, Patience, Pending};
 use crate::act::{Act, Count, Repair};
 use crate::bits;
 use crate::effect::{Alert, Call, Effect, Inverse, Notice};

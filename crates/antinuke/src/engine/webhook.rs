@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use serde_json::Value;
 use splashtail_guild::{Id, Structure};
 
-use super::{Engine, MAX_WEBHOOKS, bounded};
+use super::Engine;
+use super::retention::{MAX_WEBHOOKS, bounded};
 use crate::actor::fold_text;
 use crate::effect::{Effect, Method, Rung};
 use crate::entry::action as a;
