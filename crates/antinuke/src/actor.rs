@@ -34,6 +34,9 @@ pub enum State {
     },
     Unreachable {
         until: Moment,
+        /// They stand above the bot; otherwise it lacks the permissions.
+        #[serde(default)]
+        above: bool,
     },
 }
 

@@ -236,7 +236,8 @@ impl Engine {
             Next::Harmless => self.set_contained(incident, user, now),
             Next::Beyond(calls) => {
                 let until = now.plus(10 * MINUTE);
-                self.actor(user).state = State::Unreachable { until };
+                let above = self.stands_above(user, structure);
+                self.actor(user).state = State::Unreachable { until, above };
                 if let Some(open) = self.incidents.get_mut(&incident) {
                     open.state = IncidentState::Unreachable;
                     let mut suspects = open.suspects.iter_mut();
@@ -330,7 +331,7 @@ impl Engine {
         let mut over = Vec::new();
         for (id, actor) in &mut self.actors {
             actor.state = match actor.state {
-                State::Suspect { until } | State::Unreachable { until } if now >= until => {
+                State::Suspect { until } | State::Unreachable { until, .. } if now >= until => {
                     State::Idle
                 }
                 State::Watch { until } if now >= until => {

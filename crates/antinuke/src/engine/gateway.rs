@@ -42,6 +42,8 @@ impl Engine {
                 if user == self.me {
                     self.on_own_member(data, now, out);
                     self.watch_rank(structure, now, out);
+                } else {
+                    self.reach_again(0, structure, now, out);
                 }
             }
             "CHANNEL_DELETE" => self.deleted(

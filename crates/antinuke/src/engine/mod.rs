@@ -17,6 +17,7 @@ mod near;
 mod own;
 mod panicking;
 mod rank;
+mod reach;
 mod repair;
 mod retention;
 mod saved;

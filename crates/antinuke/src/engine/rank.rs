@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use splashtail_guild::{Id, Kind, Structure};
 
-use super::Engine;
+use super::{Engine, NOBODY};
 use crate::act::Instant;
 use crate::bits::{PANIC, POWER};
 use crate::effect::Effect;
-use crate::incident::{IncidentKind, Rule};
+use crate::incident::{ActRecord, IncidentKind, Rule};
 use crate::members::role_bits;
 use crate::moment::{Moment, SECOND};
 
@@ -17,20 +17,38 @@ use crate::moment::{Moment, SECOND};
 const QUIET: u64 = 3 * SECOND / 2;
 /// Whoever goes on changing roles does not put it off for longer.
 const LONGEST: u64 = 5 * SECOND;
+/// Once the bot is back where it was: what was done meanwhile may be told of so much later.
+const TOLD_LATER: u64 = 3 * SECOND;
+/// The event of a role comes so long after the role was moved, at the most.
+const ON_ITS_WAY: u64 = SECOND;
 
 /// The bot's place as it was last, while nothing was in doubt.
 #[derive(Debug)]
 pub(super) struct Place {
     below: BTreeSet<Id>,
     may: u64,
-    /// Roles with power are above it since the first moment; the last one is when a role changed.
-    dip: Option<(Moment, Moment)>,
+    dip: Option<Dip>,
+}
+
+/// Roles with power are above the bot, or were until lately.
+#[derive(Debug)]
+struct Dip {
+    since: Moment,
+    /// When a role changed.
+    last: Moment,
+    /// Roles that were above the bot in it and are not otherwise.
+    above: BTreeSet<Id>,
+    /// When the bot was back in its place.
+    over: Option<Moment>,
 }
 
 impl Place {
     pub(super) fn wakes(&self) -> Option<Moment> {
-        let (since, last) = self.dip?;
-        Some(last.plus(QUIET).min(since.plus(LONGEST)))
+        let dip = self.dip.as_ref()?;
+        Some(match dip.over {
+            Some(over) => over.plus(TOLD_LATER),
+            None => dip.last.plus(QUIET).min(dip.since.plus(LONGEST)),
+        })
     }
 }
 
@@ -40,16 +58,43 @@ impl Engine {
         let Some(present) = self.present_place(structure) else {
             return;
         };
+        let gained = self
+            .place
+            .as_ref()
+            .map_or(0, |known| present.may & !known.may);
+        self.take_place(present, structure, now, out);
+        self.reach_again(gained, structure, now, out);
+    }
+
+    fn take_place(
+        &mut self,
+        present: Place,
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(known) = &mut self.place else {
             self.place = Some(present);
             return;
         };
-        if overtaken(known, &present, structure) == 0 {
-            *known = present;
+        let above = overtaken(known, &present, structure);
+        if above.is_empty() {
+            if let Some(dip) = &mut known.dip {
+                dip.over.get_or_insert(now);
+            }
+            let dip = known.dip.take();
+            *known = Place { dip, ..present };
             return;
         }
-        let (since, _) = known.dip.unwrap_or((now, now));
-        known.dip = Some((since, now));
+        let dip = known.dip.get_or_insert_with(|| Dip {
+            since: now,
+            last: now,
+            above: BTreeSet::new(),
+            over: None,
+        });
+        dip.last = now;
+        dip.over = None;
+        dip.above.extend(above);
         let disarmed = known.may & !present.may & POWER != 0;
         if disarmed || known.wakes().is_some_and(|wake| wake <= now) {
             self.judge_rank(structure, now, out);
@@ -74,20 +119,44 @@ impl Engine {
         let Some((known, present)) = self.place.take().zip(present) else {
             return;
         };
-        let lost = overtaken(&known, &present, structure);
+        let lost = overtaken(&known, &present, structure).len();
         self.place = Some(present);
-        if lost == 0 {
+        // A bot that is back was moved by somebody's dragging, unless it was made use of.
+        let used = known
+            .dip
+            .map_or(Vec::new(), |dip| self.done_in(&dip, structure));
+        if lost == 0 && used.is_empty() {
             return;
         }
         let what = Instant::Tamper;
         let guild = self.guild;
         let rules = [Rule::Instant { what }];
         let incident = self.open(guild, IncidentKind::Tamper, &rules, structure, now);
+        if let Some(open) = self.incidents.get_mut(&incident) {
+            used.into_iter().for_each(|act| open.note_act(act));
+        }
         // One role above the bot may be somebody's tidying; several are an attack on the bot.
         if lost > 1 {
             self.begin_panic(incident, PANIC, structure, now, out);
         }
         self.publish(incident, true, now, out);
+    }
+
+    /// Destructive acts of people whom nothing could stop while the bot was low, and of nobody.
+    fn done_in(&self, dip: &Dip, structure: &Structure) -> Vec<ActRecord> {
+        let from = dip.since.minus(ON_ITS_WAY);
+        let acts = self.evidence.iter().filter(|e| {
+            let at = e.act.at();
+            let then = at >= from && dip.over.is_none_or(|over| at <= over);
+            then && e.act.destructive && e.counted
+        });
+        let acts = acts.filter(|e| {
+            let roles = self.sight(structure).roles(e.actor).unwrap_or_default();
+            let stood_above = roles.iter().any(|role| dip.above.contains(role));
+            (e.actor == NOBODY || stood_above) && !self.is_spared(e.actor, structure)
+        });
+        acts.filter_map(|e| self.record_of(e.actor, &e.act, e.raw.as_deref(), structure))
+            .collect()
     }
 
     fn present_place(&self, structure: &Structure) -> Option<Place> {
@@ -102,11 +171,11 @@ impl Engine {
     }
 }
 
-/// How many roles with power stood below the bot and do no more.
-fn overtaken(known: &Place, present: &Place, structure: &Structure) -> usize {
-    let lost = known.below.difference(&present.below);
-    let lost = lost.filter(|role| {
-        structure.get(Kind::Role, **role).is_some() && role_bits(structure, **role) & POWER != 0
+/// Roles with power that stood below the bot and do no more.
+fn overtaken(known: &Place, present: &Place, structure: &Structure) -> Vec<Id> {
+    let lost = known.below.difference(&present.below).copied();
+    let armed = lost.filter(|role| {
+        structure.get(Kind::Role, *role).is_some() && role_bits(structure, *role) & POWER != 0
     });
-    lost.count()
+    armed.collect()
 }

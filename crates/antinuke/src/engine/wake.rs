@@ -22,7 +22,7 @@ impl Engine {
             State::Idle => None,
             State::Suspect { until }
             | State::Watch { until }
-            | State::Unreachable { until } => Some(until),
+            | State::Unreachable { until, .. } => Some(until),
             State::Acting { since } => Some(since.plus(contain::STUCK)),
             State::Contained { since } => Some(since.plus(MINUTE)),
         });

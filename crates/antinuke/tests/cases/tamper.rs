@@ -1,7 +1,7 @@
 //! Attacks on the bot itself.
 
 use serde_json::json;
-use splashtail_antinuke::{HOUR, IncidentKind, Notice, Rung, SECOND, bits};
+use splashtail_antinuke::{HOUR, IncidentKind, MINUTE, Notice, Outcome, Rung, SECOND, bits};
 
 use crate::world::*;
 
@@ -80,6 +80,120 @@ fn nobody_puts_the_judgement_off_by_changing_roles_all_the_time() {
     }
     world.wait(SECOND);
     assert!(world.incident().panic);
+}
+
+/// The bot lies below administrators for a second, and is back.
+fn dip(mut during: impl FnMut(&mut World)) -> World {
+    let mut world = World::new();
+    world.set_role(MY_ROLE, 4, MINE);
+    world.wait(SECOND / 2);
+    during(&mut world);
+    world.wait(SECOND / 2);
+    world.set_role(MY_ROLE, 10, MINE);
+    world
+}
+
+#[test]
+fn what_was_done_above_a_bot_that_lay_low_is_told_when_it_is_back() {
+    let mut world = dip(|world| {
+        world.delete_channel(ADMIN, 0);
+    });
+    world.no_incident();
+    world.wait(3 * SECOND);
+    let incident = world.incident();
+    assert_eq!(incident.kind, IncidentKind::Tamper);
+    let told: Vec<_> = incident.acts.iter().map(|a| (a.actor, a.target)).collect();
+    assert_eq!(told, [(Some(ADMIN), Some(channel(0)))]);
+    assert!(!incident.panic, "the bot is where it was");
+    assert!(world.owner_told());
+    assert!(world.calls.is_empty());
+}
+
+#[test]
+fn an_entry_of_a_dip_may_come_when_it_is_over() {
+    let mut late = None;
+    let mut world = dip(|world| late = Some(world.entry(ADMIN, 12, channel(0))));
+    world.wait(2 * SECOND);
+    world.tell(&late.unwrap());
+    world.wait(SECOND);
+    assert_eq!(world.incident().kind, IncidentKind::Tamper);
+}
+
+#[test]
+fn a_dip_in_which_only_others_acted_is_somebodys_dragging() {
+    let mut world = dip(|world| {
+        // Still below the bot; the owner; and nothing that destroys.
+        world.delete_channel(MOD, 0);
+        world.delete_channel(OWNER, 1);
+        world.act(ADMIN, 11, channel(2));
+    });
+    // Above, but when the bot was back.
+    world.wait(2 * SECOND);
+    world.delete_channel(ADMIN, 3);
+    world.wait(10 * SECOND);
+    world.no_incident();
+}
+
+#[test]
+fn a_bot_that_goes_up_and_down_is_judged_where_it_ends() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.set_role(MY_ROLE, 4, MINE);
+        world.wait(9 * SECOND / 10);
+        world.set_role(MY_ROLE, 10, MINE);
+        world.wait(SECOND);
+        world.no_incident();
+    }
+    world.set_role(MY_ROLE, 4, MINE);
+    assert!(world.incident().panic, "the longest wait was over");
+}
+
+#[test]
+fn whoever_was_out_of_reach_in_a_dip_is_contained_when_it_is_over() {
+    let world = dip(|world| {
+        for n in 0..4 {
+            world.delete_channel(ADMIN, n);
+        }
+        world.nobody_punished();
+        assert!(!world.is_contained(ADMIN));
+    });
+    assert!(world.is_contained(ADMIN));
+    let taken = world.calls_of(Rung::TakeRoles);
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].key.actor, ADMIN);
+    assert!(world.incident().suspect(ADMIN).unwrap().contained.is_some());
+}
+
+#[test]
+fn an_owner_who_moves_the_bot_up_has_the_attacker_contained() {
+    let mut world = World::new();
+    for n in 0..4 {
+        world.delete_channel(HIGH, n);
+    }
+    world.nobody_punished();
+    world.wait(MINUTE);
+    // Somebody else's role changes nothing.
+    world.set_role(MOD_ROLE, 4, bits::KICK_MEMBERS);
+    world.nobody_punished();
+    world.set_role(MY_ROLE, 30, MINE);
+    assert!(world.is_contained(HIGH));
+    assert_eq!(world.calls_of(Rung::TakeRoles).len(), 1);
+}
+
+#[test]
+fn an_owner_who_takes_the_high_role_has_the_attacker_contained() {
+    let mut world = World::new();
+    world.add_member(user(1), &[HIGH_ROLE, ADMIN_ROLE]);
+    world.answers.push((Rung::TakeRole, Some(Outcome::Down)));
+    for n in 0..4 {
+        world.delete_channel(user(1), n);
+    }
+    assert!(!world.is_contained(user(1)));
+    world.feed("GUILD_MEMBER_UPDATE", member(user(1), &[ADMIN_ROLE]));
+    assert!(world.is_contained(user(1)));
+    let taken = world.calls_of(Rung::TakeRoles);
+    assert_eq!(taken.len(), 1);
+    assert!(roles_of(taken[0]).is_empty());
 }
 
 #[test]
