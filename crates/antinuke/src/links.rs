@@ -24,7 +24,7 @@ pub struct Party<'a> {
 }
 
 impl Party<'_> {
-    fn acts(&self, now: Moment) -> Vec<&Mark> {
+    fn acts(&self, now: Moment) -> Vec<Mark> {
         let since = self.actor.windows.since(now.minus(HOLDS));
         since.filter(|m| m.flags & DISCOUNTED == 0).collect()
     }
@@ -45,7 +45,7 @@ pub fn points(one: Party<'_>, other: Party<'_>, now: Moment) -> u32 {
     };
     points += favour(one, other).max(favour(other, one)).unwrap_or(0);
     let (a, b) = (one.acts(now), other.acts(now));
-    let targets = |acts: &[&Mark], near: &[&Mark]| {
+    let targets = |acts: &[Mark], near: &[Mark]| {
         let close = acts.iter().filter(|m| {
             near.iter()
                 .any(|n| n.target == m.target && n.at().apart(m.at()) <= MINUTE)
@@ -78,10 +78,10 @@ pub fn points(one: Party<'_>, other: Party<'_>, now: Moment) -> u32 {
 }
 
 /// Three acts of one type by each within half a minute.
-fn same_type(a: &[&Mark], b: &[&Mark]) -> bool {
+fn same_type(a: &[Mark], b: &[Mark]) -> bool {
     let kinds: BTreeSet<u8> = a.iter().map(|m| m.kind).collect();
     kinds.into_iter().any(|kind| {
-        let times = |acts: &[&Mark]| -> Vec<Moment> {
+        let times = |acts: &[Mark]| -> Vec<Moment> {
             acts.iter()
                 .filter(|m| m.kind == kind)
                 .map(|m| m.at())

@@ -5,9 +5,10 @@ use splashtail_guild::Id;
 
 use crate::limit::LimitType;
 use crate::moment::{DAY, HOUR, MINUTE, Moment};
+use ring::Ring;
 
-/// Acts kept one by one.
-pub const RING: usize = 39;
+mod ring;
+
 const BUCKETS: usize = 8;
 /// Longest span for which the ring can answer.
 const EXACT: u64 = 10 * MINUTE;
@@ -33,7 +34,7 @@ impl Span {
     }
 }
 
-/// One act in the ring: 16 bytes, its time is that of its entry.
+/// One act; its time is that of its entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     pub entry: u64,
@@ -95,8 +96,7 @@ struct Wide {
 /// Everything counted for one actor.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Windows {
-    /// By ascending entry.
-    ring: Vec<Mark>,
+    ring: Ring,
     /// Newest act that fell out of the ring.
     dropped: Moment,
     /// Numbers of the newest steps since 2015.
@@ -139,19 +139,8 @@ fn change(sums: &mut Sums, newest: u32, number: u32, amount: u16, add: bool) {
 impl Windows {
     /// Counts an act. The order in which acts come does not matter.
     pub fn add(&mut self, mark: Mark) {
-        let place = self.ring.partition_point(|m| m.entry <= mark.entry);
-        if self.ring.len() < RING {
-            if self.ring.len() == self.ring.capacity() {
-                let more = (self.ring.len().max(2)).min(RING - self.ring.len());
-                self.ring.reserve_exact(more);
-            }
-            self.ring.insert(place, mark);
-        } else if place == 0 {
-            self.dropped = self.dropped.max(mark.at());
-        } else {
-            self.dropped = self.dropped.max(self.ring[0].at());
-            self.ring[..place].rotate_left(1);
-            self.ring[place - 1] = mark;
+        if let Some(out) = self.ring.add(mark) {
+            self.dropped = self.dropped.max(out);
         }
         self.advance(mark.at());
         self.change(&mark, true);
@@ -160,7 +149,7 @@ impl Windows {
     /// Takes back what was added, also when the ring holds it no more: it turned out to be somebody
     /// else's.
     pub fn remove(&mut self, mark: &Mark) {
-        self.ring.retain(|m| m != mark);
+        self.ring.remove(mark);
         self.change(mark, false);
     }
 
@@ -290,7 +279,7 @@ impl Windows {
         let length = span.ms();
         let near = self.ring.iter().filter(|m| m.at().apart(at) <= length);
         let near: Vec<(Moment, u32)> = near
-            .filter_map(|m| Some((m.at(), u32::from(amount(m)?))))
+            .filter_map(|m| Some((m.at(), u32::from(amount(&m)?))))
             .collect();
         let (mut first, mut total, mut most) = (0, 0, 0);
         for (last, (end, amount)) in near.iter().enumerate() {
@@ -308,7 +297,7 @@ impl Windows {
     }
 
     /// Acts of the ring since a moment, oldest first.
-    pub fn since(&self, from: Moment) -> impl Iterator<Item = &Mark> {
+    pub fn since(&self, from: Moment) -> impl Iterator<Item = Mark> {
         self.ring.iter().filter(move |m| m.at() >= from)
     }
 
@@ -320,8 +309,7 @@ impl Windows {
 
     /// When the last act was.
     pub fn last(&self) -> Moment {
-        let newest = self.ring.last().map(Mark::at).unwrap_or_default();
-        newest.max(self.dropped)
+        self.ring.last().unwrap_or_default().max(self.dropped)
     }
 
     /// Drops types of which nothing has counted for more than a day, and acts older than any span of
@@ -332,7 +320,7 @@ impl Windows {
         self.kinds
             .retain(|long| sum(&long.day, newest, today, BUCKETS) > 0);
         let last = self.last();
-        self.ring.retain(|m| now.since(m.at()) <= 2 * EXACT);
+        self.ring.retain(|at| now.since(at) <= 2 * EXACT);
         if self.ring.is_empty() {
             self.dropped = last;
         }
@@ -341,7 +329,7 @@ impl Windows {
     /// Heap and own bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
-            + self.ring.capacity() * size_of::<Mark>()
+            + self.ring.bytes()
             + self.kinds.capacity() * size_of::<Long>()
             + self.wide.iter().len() * size_of::<Wide>()
     }

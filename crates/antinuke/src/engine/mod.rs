@@ -123,7 +123,8 @@ pub struct Engine {
     members: Members,
     seen: (VecDeque<Id>, BTreeSet<Id>),
     highest: Id,
-    actors: BTreeMap<Id, Actor>,
+    /// Boxed, because a map has room for twice of what is in it.
+    actors: BTreeMap<Id, Box<Actor>>,
     incidents: BTreeMap<Id, Incident>,
     pending: VecDeque<Pending>,
     /// Entries whose event has not come yet.

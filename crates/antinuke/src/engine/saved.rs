@@ -56,7 +56,7 @@ impl Engine {
                 .actors
                 .iter()
                 .filter(|(id, _)| **id != NOBODY)
-                .map(|(id, actor)| (*id, actor.clone()))
+                .map(|(id, actor)| (*id, Actor::clone(actor)))
                 .collect(),
             seen: self.seen.0.iter().copied().collect(),
             acts: self.acts_of_people(),
@@ -90,7 +90,8 @@ impl Engine {
         engine.highest = saved.highest.unwrap_or(Id::MIN);
         engine.seen.1 = saved.seen.iter().copied().collect();
         engine.seen.0 = saved.seen.into();
-        engine.actors = saved.actors;
+        let actors = saved.actors.into_iter();
+        engine.actors = actors.map(|(id, actor)| (id, Box::new(actor))).collect();
         let evidence = saved.acts.into_iter().map(|saved| Evidence {
             actor: saved.actor,
             act: saved.act,
