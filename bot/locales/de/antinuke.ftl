@@ -97,6 +97,8 @@ notice-unexplained = { $whom } hatte gefährliche Rechte, die niemand gegeben ha
 notice-bot-held = { $whom } ist ein neuer Bot mit gefährlichen Rechten. Sie sind aus, bis du sie gibst.
 notice-trust-given = { $whom } hat eine Rolle bekommen, der hier vertraut wird, und nicht vom Eigentümer: Aufgehalten wird { $whom } jetzt nie. `/protection untrust` entzieht der Rolle das Vertrauen.
 notice-unread = Ich konnte nicht das ganze Audit-Log lesen: Es war zu viel, oder Discord hat nicht geantwortet. Ein Angriff kann größer sein, als ich sage, oder fehlen.
+notice-template = Eine Vorlage dieses Servers wurde gelöscht oder enthält nicht einmal mehr halb so viel wie zuvor. Discord sagt nicht, durch wen. Aus ihr entstehen neue Server: Sieh unter Servereinstellungen > Servervorlage nach.
+notice-welcome-screen = Der Willkommensbildschirm wurde geändert. Discord sagt nicht, durch wen. Wenn es niemand von euch war, sieh nach, wohin er Neue schickt.
 
 putback-ordered = **Wird wiederhergestellt**: beginnt.
 putback-running = **Wird wiederhergestellt**: { $bar } { $percent } %, { $done } von { $of }. { $line }.

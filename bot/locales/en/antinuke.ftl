@@ -97,6 +97,8 @@ notice-unexplained = { $whom } had dangerous permissions that nobody gave. I too
 notice-bot-held = { $whom } is a new bot with dangerous permissions. They are off until you give them.
 notice-trust-given = { $whom } was given a role that is trusted here, and not by the owner: they are never stopped now. `/protection untrust` takes the trust from the role.
 notice-unread = I could not read the whole audit log: there was too much of it, or Discord did not answer. An attack may be larger than I say, or missing.
+notice-template = A template of this server was deleted, or now holds less than half of what it held. Discord does not tell by whom. New servers are made from it: look at Server Settings > Server Template.
+notice-welcome-screen = The welcome screen was changed. Discord does not tell by whom. If it was none of you, look where it sends newcomers.
 
 putback-ordered = **Putting back**: begins.
 putback-running = **Putting back**: { $bar } { $percent } %, { $done } of { $of }. { $line }.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use splashtail_guild::Id;
 
 use crate::incident::Incident;
+use crate::looks::Look;
 use crate::moment::Moment;
 
 /// A step of containment or of what belongs to it.
@@ -158,6 +159,10 @@ pub enum Notice {
     TrustGiven,
     /// The audit log was not read to its end: acts may be missing from what is told of an attack.
     Unread,
+    /// A template of the server is gone, or holds much less than it did.
+    Template,
+    /// The welcome screen is another.
+    WelcomeScreen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +181,9 @@ pub enum Effect {
     FetchMember {
         user: Id,
     },
+    /// Answered by [`Input::Seen`](crate::Input::Seen), or by nothing when it cannot be seen. Nobody
+    /// waits for it.
+    Look(Look),
     /// Answered by the entries, then [`Input::Polled`](crate::Input::Polled).
     PollAudit(Poll),
     Alert(Alert),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use splashtail_guild::Id;
 
 use crate::effect::Poll;
+use crate::looks::Look;
 use crate::moment::Moment;
 
 /// What the engine is told.
@@ -44,6 +45,11 @@ pub enum Input<'a> {
     Polled {
         poll: Poll,
         read: bool,
+    },
+    /// What was asked for by [`Effect::Look`](crate::Effect::Look).
+    Seen {
+        look: Look,
+        raw: &'a Value,
     },
     Command(Command),
     /// Time has passed.

@@ -17,6 +17,7 @@ mod input;
 mod ladder;
 mod limit;
 mod links;
+mod looks;
 mod members;
 mod moment;
 mod panic;
@@ -37,6 +38,7 @@ pub use incident::{
 };
 pub use input::{Command, Input};
 pub use limit::{Column, LimitType, NEVER, Spans, UNIT, UnknownLimitType, default_points};
+pub use looks::{Look, Looks};
 pub use members::{Member, Members, managed_role_of, owner};
 pub use moment::{DAY, HOUR, MINUTE, Moment, Pulse, SECOND};
 pub use panic::{Panic, Taken};

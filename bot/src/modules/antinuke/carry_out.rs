@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use splashtail_antinuke::{
-    Alert, Call, Effect, Input, Method, Notice, Outcome, Poll, Rung, Timing,
+    Alert, Call, Effect, Input, Look, Method, Notice, Outcome, Poll, Rung, Timing,
 };
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{Discord, DiscordError, Lane, Request};
 use splashtail_guild::Id;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::server::Server;
 use super::service::Protection;
@@ -39,6 +39,10 @@ impl Protection {
                 Effect::FetchMember { user } => {
                     let (protection, server) = (Arc::clone(self), Arc::clone(server));
                     tokio::spawn(async move { protection.fetch(&server, user).await });
+                }
+                Effect::Look(look) => {
+                    let (protection, server) = (Arc::clone(self), Arc::clone(server));
+                    tokio::spawn(async move { protection.look(&server, look).await });
                 }
                 Effect::PollAudit(poll) => {
                     let (protection, server) = (Arc::clone(self), Arc::clone(server));
@@ -98,6 +102,29 @@ impl Protection {
         };
         let raw = &member;
         self.tell(server, Input::Member { user, raw });
+    }
+
+    /// Looks at what nothing tells of, in nobody's way: few at a time, behind everything else.
+    async fn look(self: Arc<Self>, server: &Arc<Server>, look: Look) {
+        let Ok(_turn) = self.looks.acquire().await else {
+            return;
+        };
+        let what = match look {
+            Look::Templates => "templates",
+            Look::WelcomeScreen => "welcome-screen",
+        };
+        let path = format!("/guilds/{}/{what}", server.guild);
+        let request = self.discord.get(path).lane(Lane::Bulk);
+        let seen = match request.longest_wait(PATIENT).send().await {
+            Ok(seen) => seen,
+            Err(error) if error.is_not_found() => Value::Null,
+            // The next look is in some hours.
+            Err(error) => {
+                debug!(guild.id = %server.guild, look = what, error = %Chain(&error), "not seen");
+                return;
+            }
+        };
+        self.tell(server, Input::Seen { look, raw: &seen });
     }
 
     /// Tells the engine what the log says. What may have been missed is asked for again when Discord

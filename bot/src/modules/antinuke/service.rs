@@ -16,7 +16,7 @@ use splashtail_discord::{Discord, Lane};
 use splashtail_guild::{Id, Structure};
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_storage::{Storage, StorageError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tracing::warn;
 
 use super::alerts::Alerts;
@@ -36,6 +36,9 @@ const SAYING: Duration = Duration::from_secs(2);
 /// No id of today is older; a pulse that saw none counts from nothing.
 const TOLD: u64 = 5 * 365 * DAY;
 
+/// Servers that are looked at the same time, for what no event tells of.
+const LOOKS: usize = 2;
+
 pub struct Protection {
     pub(super) clock: SharedClock,
     pub(super) storage: Storage,
@@ -53,6 +56,8 @@ pub struct Protection {
     pub(super) unwritten: Mutex<BTreeMap<(GuildId, Id), Incident>>,
     /// Somebody changed the settings of a server.
     pub(super) news: Notify,
+    /// Turns to look at what nothing tells of.
+    pub(super) looks: Semaphore,
 }
 
 /// Why this bot cannot judge anything.
@@ -92,6 +97,7 @@ impl Protection {
             servers: Mutex::default(),
             unwritten: Mutex::default(),
             news: Notify::new(),
+            looks: Semaphore::new(LOOKS),
         }
     }
 

@@ -348,6 +348,8 @@ pub(super) fn notice(language: Language, notice: Notice, about: Option<Id>) -> V
         Notice::BotHeld => text!(language, "notice-bot-held", whom = whom),
         Notice::TrustGiven => text!(language, "notice-trust-given", whom = whom),
         Notice::Unread => text!(language, "notice-unread"),
+        Notice::Template => text!(language, "notice-template"),
+        Notice::WelcomeScreen => text!(language, "notice-welcome-screen"),
         Notice::Incident => String::new(),
     };
     json!({"embeds": [{"description": text, "color": colours::RED.0}],
@@ -390,6 +392,8 @@ mod tests {
             Notice::Expelled,
             Notice::TrustGiven,
             Notice::Unread,
+            Notice::Template,
+            Notice::WelcomeScreen,
         ] {
             for language in Language::ALL {
                 let text = notice(language, told, None)["embeds"][0]["description"].clone();

@@ -12,6 +12,7 @@ mod graveyard;
 mod incidents;
 mod inquiry;
 mod judge;
+mod looking;
 mod measure;
 mod near;
 mod own;
@@ -38,6 +39,7 @@ use crate::effect::{CallKey, Effect, Notice, Outcome, Poll, Timing};
 
 use crate::incident::Incident;
 use crate::input::Input;
+use crate::looks::Looks;
 use crate::members::{Members, Sight};
 use crate::moment::{Moment, SECOND};
 use crate::panic::Panic;
@@ -157,6 +159,7 @@ pub struct Engine {
     told: BTreeMap<(Notice, Id), Moment>,
     raid_until: Moment,
     place: Option<rank::Place>,
+    looks: Looks,
     /// The entry that is judged was read in the log.
     reads_log: bool,
     /// Suspects of whom that was so. Whoever holds no power any more is not punished for it.
@@ -202,6 +205,7 @@ impl Engine {
             told: BTreeMap::new(),
             raid_until: Moment::default(),
             place: None,
+            looks: Looks::default(),
             reads_log: false,
             late: BTreeSet::new(),
             serial: 0,
@@ -325,10 +329,12 @@ impl Engine {
             Input::Polled { poll, read } => {
                 self.on_polled(poll, read, structure, now, &mut out);
             }
+            Input::Seen { look, raw } => self.on_seen(look, raw, now, &mut out),
             Input::Command(command) => self.on_command(command, structure, now, &mut out),
             Input::Tick => self.on_tick(structure, now, &mut out),
         }
         self.inquire(structure, now, &mut out);
+        self.look(structure, now, &mut out);
         out
     }
 

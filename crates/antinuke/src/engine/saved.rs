@@ -11,6 +11,7 @@ use super::{Engine, Evidence, NOBODY};
 use crate::act::Act;
 use crate::actor::{Actor, State};
 use crate::incident::Incident;
+use crate::looks::Looks;
 use crate::moment::Moment;
 use crate::panic::Panic;
 use crate::policy::Policy;
@@ -44,6 +45,7 @@ pub struct Saved {
     pub made: BTreeMap<Id, (Id, Moment)>,
     pub inviters: BTreeMap<Id, (Id, Moment)>,
     pub round: u16,
+    pub looks: Looks,
 }
 
 impl Engine {
@@ -65,6 +67,7 @@ impl Engine {
             made: self.made.clone(),
             inviters: self.inviters.clone(),
             round: self.round,
+            looks: self.looks.clone(),
         }
     }
 
@@ -104,6 +107,7 @@ impl Engine {
         engine.made = saved.made;
         engine.inviters = saved.inviters;
         engine.round = saved.round;
+        engine.looks = saved.looks;
         engine.part_from_dry_runs();
         engine
     }

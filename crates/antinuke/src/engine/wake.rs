@@ -7,6 +7,7 @@ use crate::actor::State;
 use crate::effect::Effect;
 use crate::moment::{MINUTE, Moment, SECOND};
 use crate::panic::Panic;
+use crate::policy::Mode;
 
 impl Engine {
     /// When [`Input::Tick`] is needed at the latest.
@@ -29,13 +30,15 @@ impl Engine {
         let panic = self.panic.iter().map(Panic::wakes);
         let inquiries = self.inquiry_wakes();
         let rank = self.place.iter().filter_map(rank::Place::wakes);
+        let looks = self.looks.wakes().filter(|_| self.policy.mode != Mode::Off);
         let all = pending
             .chain(nulls)
             .chain(doubts)
             .chain(states)
             .chain(panic)
             .chain(inquiries)
-            .chain(rank);
+            .chain(rank)
+            .chain(looks);
         all.min()
     }
 

@@ -7,6 +7,7 @@ mod colluders;
 mod days;
 mod durable;
 mod gifts;
+mod looks;
 mod ordinary;
 mod own;
 mod properties;
