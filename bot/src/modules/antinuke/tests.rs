@@ -166,6 +166,33 @@ async fn hear_of_an_act(protection: &Arc<Protection>) {
     ear.on_event(&entry, &view()).await.unwrap();
 }
 
+/// Three channels that somebody deletes within a second, with the wall clock moved before each.
+async fn three_deleted(hours: [i64; 3]) -> Saved {
+    let world = World::new().await;
+    let protection = world.start();
+    let ear = Ear(Arc::clone(&protection));
+    for (n, hours) in (0..).zip(hours) {
+        let now = world.clock.shared().now() + chrono::Duration::hours(hours);
+        world.clock.set_now(now);
+        let entry = json!({"id": (ENTRY + ((n * 300) << 22)).to_string(), "guild_id": "10",
+            "action_type": 12, "user_id": ACTOR.to_string(), "target_id": (30 + n).to_string(),
+            "changes": []});
+        let entry = event(EventKind::GuildAuditLogEntryCreate, &entry);
+        ear.on_event(&entry, &view()).await.unwrap();
+    }
+    let server = protection.server(guild()).unwrap();
+    server.read(|engine, _| engine.save())
+}
+
+#[tokio::test]
+async fn case_37_a_wall_clock_that_jumps_changes_no_verdict() {
+    let steady = three_deleted([0, 0, 0]).await;
+    assert_eq!(steady.incidents.len(), 1, "the third is one too many");
+    for jumps in [[0, 1, 0], [0, -1, 0], [0, 1, -2], [-1, 0, 1]] {
+        assert_eq!(three_deleted(jumps).await, steady, "{jumps:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_could_not_be_read_is_read_later_and_not_overwritten() {
     let world = World::without_tables().await;

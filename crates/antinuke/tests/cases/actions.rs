@@ -74,6 +74,18 @@ fn where_nothing_is_to_be_done_people_are_told_once() {
 }
 
 #[test]
+fn a_limit_that_was_passed_does_not_charge_acts_of_other_types() {
+    let mut world = world(&[]);
+    delete_three(&mut world);
+    world.delete_channel(MOD, 3);
+    let nick =
+        serde_json::json!({"changes": [{"key": "nick", "old_value": "a", "new_value": "b"}]});
+    world.act_with(MOD, 24, user(1), nick);
+    world.act(MOD, 22, user(2));
+    world.no_incident();
+}
+
+#[test]
 fn who_is_nearest_to_a_limit_comes_first() {
     let mut world = World::new();
     assert!(

@@ -45,11 +45,12 @@ fn case_2_an_administrator_loses_after_three_and_what_is_in_flight() {
     }
     assert_eq!(lost, 3);
     assert_eq!(world.calls.len(), 1, "what is in flight changes nothing");
-    assert_eq!(world.incident().acts_in_all, 20);
-    assert!(
-        lost <= 3,
-        "the fourth decides, and is lost with what is in flight"
-    );
+    let incident = world.incident();
+    assert_eq!(incident.acts_in_all, 20);
+    // The fourth decides, and is lost with what is in flight.
+    let decided = incident.times;
+    assert_eq!(decided.act, incident.acts[3].at);
+    assert_eq!(decided.sent, Some(decided.received));
 }
 
 #[test]
@@ -147,6 +148,21 @@ fn case_22_somebody_above_the_bot_is_told_of_at_once_and_the_rest_protected() {
     assert!(!world.calls_of(Rung::PanicRole).is_empty());
     assert_eq!(world.calls_of(Rung::PauseInvites).len(), 1);
     world.nobody_punished();
+}
+
+#[test]
+fn of_two_roles_at_one_position_the_older_is_the_higher() {
+    for (role, reached) in [(Id::new(2001), false), (Id::new(2999), true)] {
+        let mut world = World::new();
+        // The bot's own is 2002, at 10 too.
+        world.add_role(role, 10, bits::ADMINISTRATOR);
+        world.add_member(user(1), &[role]);
+        for n in 0..4 {
+            world.delete_channel(user(1), n);
+        }
+        assert_eq!(world.is_contained(user(1)), reached, "{role}");
+        assert_eq!(world.calls_of(Rung::TakeRoles).len(), usize::from(reached));
+    }
 }
 
 #[test]

@@ -228,6 +228,8 @@ fn case_8_a_bulk_ban_by_nobody_takes_the_permission_from_all() {
     let moderator = roles.iter().find(|c| c.key.subject == MOD_ROLE).unwrap();
     assert_eq!(permissions_of(moderator) & bits::BAN_MEMBERS, 0);
     assert_ne!(permissions_of(moderator) & bits::MANAGE_CHANNELS, 0);
+    let admin = roles.iter().find(|c| c.key.subject == ADMIN_ROLE).unwrap();
+    assert_eq!(permissions_of(admin) & bits::ADMINISTRATOR, 0);
     world.nobody_punished();
     let bans = world
         .incident()
