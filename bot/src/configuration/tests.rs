@@ -6,8 +6,10 @@ use splashtail_permissions::NativePermissions;
 use super::*;
 use crate::framework::gate::{COMMANDS, MEMBERS, MODULES, ROLES, StoredRows};
 use crate::inputs::Kept;
-use crate::modules::{all, assemble::assemble, foundation};
+use crate::modules::foundation::{self, Foundation};
+use crate::modules::{all, assemble::assemble};
 
+mod clusters;
 mod protection;
 
 /// Roles by id and position: everyone 0, members 10, moderators 20, heads 30.
@@ -34,7 +36,10 @@ impl GuildKnowledge for Held {
 }
 
 pub(super) async fn configuration() -> Configuration {
-    let mut foundation = foundation::for_tests().await;
+    configuration_on(foundation::for_tests().await)
+}
+
+fn configuration_on(mut foundation: Foundation) -> Configuration {
     let mut config = Config::clone(&foundation.config);
     // Whose bot it is, without which protection cannot be set.
     config.discord_auth.token = Some("MTEwMDAwMDAwMDAwMDAwMDAwMQ.sandbox.small".into());
@@ -47,6 +52,7 @@ pub(super) async fn configuration() -> Configuration {
         clock: Arc::clone(&foundation.clock),
     };
     let rows = Kept::new(rows, Arc::clone(&foundation.clock));
+    foundation.changes.heard_by(Arc::clone(&rows) as _);
     let config: &Config = &foundation.config;
     let gate = Arc::new(Gate::new(registry, rows, config));
     Configuration::new(

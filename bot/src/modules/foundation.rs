@@ -29,29 +29,35 @@ pub struct Foundation {
 /// On an embedded database that goes with the process.
 #[cfg(test)]
 pub async fn for_tests() -> Foundation {
-    use splashtail_core::clock::SystemClock;
+    let place = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
+    std::fs::create_dir(&place).unwrap();
+    let clock = splashtail_core::clock::SystemClock::shared();
+    cluster_for_tests(&place, clock, None).await
+}
+
+/// One of the clusters that share the database of a folder, and a bus with its channel.
+#[cfg(test)]
+pub async fn cluster_for_tests(
+    place: &std::path::Path,
+    clock: SharedClock,
+    bus: Option<(Arc<dyn splashtail_ipc::bus::Bus>, &str)>,
+) -> Foundation {
     use splashtail_core::config::DatabaseTarget;
     use splashtail_ipc::signing::{Signer, tag};
     use tokio_util::sync::CancellationToken;
 
-    let clock = SystemClock::shared();
-    let place = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
-    std::fs::create_dir(&place).unwrap();
     let target = DatabaseTarget::Sqlite(place.join("splashtail.db"));
     let storage = Storage::open(&target, &CancellationToken::new())
         .await
         .unwrap();
     storage.migrate().await.unwrap();
     let signer = Signer::new("bot", "secret".into(), tag::JOBSERVER, Arc::clone(&clock));
-    let config = Config::embedded(
-        place.as_path(),
-        splashtail_core::environment::Environment::Staging,
-    );
+    let config = Config::embedded(place, splashtail_core::environment::Environment::Staging);
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Nobody listens there.
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
     let discord = Discord::new(&nowhere, &nowhere, &"token".into(), Arc::clone(&clock));
-    let changes = Changes::new(None, storage.clone(), Arc::clone(&clock));
+    let changes = Changes::new(bus, storage.clone(), Arc::clone(&clock));
     Foundation {
         languages: ServerLanguages::new(storage.clone(), &changes, Arc::clone(&clock)),
         discord: discord.unwrap(),
