@@ -169,6 +169,40 @@ impl PermissionChecks {
     }
 }
 
+impl PermissionChecks {
+    /// Whether a token with these limits reaches a command that its owner may run: Discord's
+    /// permissions do not count, and a check that asks for nothing else takes everything
+    /// (`global.*`).
+    ///
+    /// # Errors
+    /// As [`PermissionChecks::run`].
+    pub fn within(&self, limits: &[Permission]) -> Result<(), PermissionResult> {
+        let Self::Simple {
+            checks,
+            checks_needed,
+        } = self
+        else {
+            return self.run(NativePermissions::default(), limits);
+        };
+        let limited = checks.iter().cloned().map(|check| {
+            let natives_alone = check.kittycat_perms.is_empty() && !check.native_perms.is_empty();
+            PermissionCheck {
+                kittycat_perms: match natives_alone {
+                    true => vec!["global.*".to_owned()],
+                    false => check.kittycat_perms,
+                },
+                native_perms: Vec::new(),
+                ..check
+            }
+        });
+        let limited = Self::Simple {
+            checks: limited.collect(),
+            checks_needed: *checks_needed,
+        };
+        limited.run(NativePermissions::default(), limits)
+    }
+}
+
 impl Default for PermissionChecks {
     fn default() -> Self {
         Self::none()

@@ -37,10 +37,10 @@ pub struct MemberFacts {
 pub struct CheckOptions {
     pub ignore_module_disabled: bool,
     pub ignore_command_disabled: bool,
-    /// Take [`CheckOptions::custom_resolved_kittycat_perms`] as they are.
+    /// Take [`CheckOptions::custom_resolved_kittycat_perms`] instead of the member's, as they are.
     pub skip_custom_resolved_fit_checks: bool,
-    /// Instead of the member's; each counts only when the member really has it. Owners are not
-    /// narrowed.
+    /// What an API token is reduced to. The member has to be allowed as they are, and the checks have
+    /// to be met by these alone: neither Discord's permissions nor owning the server lifts them.
     pub custom_resolved_kittycat_perms: Option<Vec<Permission>>,
     pub custom_command_configuration: Option<CommandConfiguration>,
     pub custom_module_configuration: Option<ModuleConfiguration>,
@@ -84,7 +84,8 @@ fn decide(request: &CommandRequest<'_>) -> Result<PermissionResult, PermissionRe
         });
     }
     if module.is_root {
-        return if request.is_root_user {
+        let limited = options.custom_resolved_kittycat_perms.is_some();
+        return if request.is_root_user && !limited {
             Ok(PermissionResult::OkWithMessage {
                 message: "root_cmd".to_owned(),
             })
@@ -123,27 +124,28 @@ fn decide(request: &CommandRequest<'_>) -> Result<PermissionResult, PermissionRe
     }
 
     let member = request.member.map_err(Clone::clone)?;
-    if member.is_owner {
-        return Ok(PermissionResult::OkWithMessage {
-            message: "owner".to_owned(),
-        });
-    }
-    let narrowed;
-    let kittycat = match &options.custom_resolved_kittycat_perms {
-        None => &member.kittycat,
-        Some(custom) if options.skip_custom_resolved_fit_checks => custom,
-        Some(custom) => {
-            narrowed = narrow(custom, &member.kittycat);
-            &narrowed
-        }
-    };
     let checks = row
         .perms
         .as_ref()
         .or_else(|| module_row.and_then(|row| row.default_perms.as_ref()))
         .unwrap_or(&code.default_perms);
-    checks.run(member.native, kittycat)?;
-    Ok(PermissionResult::Ok {})
+    let limits = options.custom_resolved_kittycat_perms.as_deref();
+    let (instead, limits) = match options.skip_custom_resolved_fit_checks {
+        true => (limits, None),
+        false => (None, limits),
+    };
+    let allowed = if member.is_owner {
+        PermissionResult::OkWithMessage {
+            message: "owner".to_owned(),
+        }
+    } else {
+        checks.run(member.native, instead.unwrap_or(&member.kittycat))?;
+        PermissionResult::Ok {}
+    };
+    if let Some(limits) = limits {
+        checks.within(limits)?;
+    }
+    Ok(allowed)
 }
 
 /// The custom permissions the member really has. The negators of both lists stay: a wildcard must

@@ -3,8 +3,8 @@
 use splashtail_permissions::kittycat::MemberStanding;
 use splashtail_permissions::{
     CheckOptions, CommandConfiguration, CommandExtendedData, CommandRequest, ExtendedData,
-    MemberFacts, ModuleConfiguration, ModuleFacts, NativePermissions, Permission, PermissionChecks,
-    PermissionResult, check_command, kittycat,
+    MemberFacts, ModuleConfiguration, ModuleFacts, NativePermissions, Permission, PermissionCheck,
+    PermissionChecks, PermissionResult, check_command, kittycat,
 };
 
 struct Scene {
@@ -477,4 +477,75 @@ fn facts_of_a_member_come_from_the_kittycat_rows() {
         .code(),
         "ok"
     );
+}
+
+/// A token that was limited to little could do everything, once its owner was the server's owner or
+/// an administrator.
+#[test]
+fn nothing_but_its_own_limits_widens_a_token() {
+    let ask = |member: Result<MemberFacts, PermissionResult>, custom: &[&str], command| {
+        let options = CheckOptions {
+            custom_resolved_kittycat_perms: Some(
+                custom.iter().map(|text| Permission::parse(text)).collect(),
+            ),
+            ..CheckOptions::default()
+        };
+        Scene {
+            member,
+            options,
+            command,
+            ..Scene::default()
+        }
+        .result()
+        .is_ok()
+    };
+    let administrator = || member(&[], 8);
+    for who in [owner, administrator] {
+        assert!(ask(who(), &["server_backups.create"], "backups create"));
+        assert!(ask(who(), &["server_backups.*"], "backups create"));
+        assert!(ask(who(), &["global.*"], "backups create"));
+        assert!(!ask(who(), &["server_backups.list"], "backups create"));
+        assert!(!ask(who(), &[], "backups create"));
+        let taken = ["server_backups.*", "~server_backups.create"];
+        assert!(!ask(who(), &taken, "backups create"));
+    }
+    assert!(
+        !ask(member(&[], 0), &["global.*"], "backups create"),
+        "no more than the person"
+    );
+}
+
+#[test]
+fn a_check_of_discords_permissions_alone_takes_an_unlimited_token() {
+    let native = |bits| PermissionCheck {
+        native_perms: vec![NativePermissions(bits)],
+        ..PermissionCheck::default()
+    };
+    let both = PermissionCheck {
+        kittycat_perms: vec!["a.b".to_owned()],
+        inner_and: true,
+        ..native(2)
+    };
+    for (check, limits, passes) in [
+        (native(2), "a.b", false),
+        (native(2), "global.*", true),
+        (both.clone(), "a.b", true),
+        (both, "a.c", false),
+        (PermissionCheck::default(), "a.c", true),
+    ] {
+        let checks = PermissionChecks::Simple {
+            checks: vec![check.clone()],
+            checks_needed: 1,
+        };
+        let limits = [Permission::parse(limits)];
+        assert_eq!(
+            checks.within(&limits).is_ok(),
+            passes,
+            "{check:?} {limits:?}"
+        );
+    }
+    let template = PermissionChecks::Template {
+        template: "t".to_owned(),
+    };
+    assert!(template.within(&[Permission::parse("global.*")]).is_err());
 }
