@@ -43,7 +43,7 @@ pub use job::{Appraisal, Job, JobOutput, Prepared, Sweep};
 pub use orders::CreateRequest;
 pub use planning::{MOST_SCHEDULES, NewSchedule};
 pub use schedule::{InvalidCron, first_at};
-pub use secret::{DataKey, InvalidDataKey, SecretBytes};
+pub use secret::{DataKey, InvalidDataKey, SecretBytes, Unreadable};
 pub use splashtail_storage::{
     Advance, IDEMPOTENCY_KEY_LEN, Item, Keep, Level, Outcome, Owner, Priority, Schedule, Tally,
     TaskRow, TaskState,

@@ -70,6 +70,21 @@ impl DataKey {
         self.seal(&associated(task, ""), secret)
     }
 
+    /// The same for what is kept of somebody or something that is no task; it opens under this name
+    /// only.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub fn wrap_named(&self, name: &str, secret: &SecretBytes) -> Result<Vec<u8>, RandomError> {
+        self.seal(&named(name), secret)
+    }
+
+    /// # Errors
+    /// It was wrapped under another key or name, or was damaged.
+    pub fn unwrap_named(&self, name: &str, wrapped: &[u8]) -> Result<SecretBytes, Unreadable> {
+        self.open(&named(name), wrapped)
+    }
+
     /// The same for a secret that a step made. It opens for this step only.
     pub(crate) fn wrap_step(
         &self,
@@ -128,6 +143,11 @@ fn associated(task: TaskId, step: &str) -> Vec<u8> {
     [PURPOSE, task.get().as_bytes(), step.as_bytes()].concat()
 }
 
+/// No task's text begins like this.
+fn named(name: &str) -> Vec<u8> {
+    [b"splashtail named secret v1 ", name.as_bytes()].concat()
+}
+
 impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DataKey(..)")
@@ -163,6 +183,10 @@ mod tests {
         );
         assert!(key(1).unwrap_step(task, "other", &of_step).is_err());
         assert!(key(1).unwrap(task, &of_step).is_err());
+        let of_name = key(1).wrap_named("user/1", &secret).unwrap();
+        assert_eq!(key(1).unwrap_named("user/1", &of_name).unwrap(), secret);
+        assert!(key(1).unwrap_named("user/2", &of_name).is_err());
+        assert!(key(1).unwrap(task, &of_name).is_err());
         for at in 0..wrapped.len() {
             let mut damaged = wrapped.clone();
             damaged[at] ^= 1;

@@ -7,6 +7,7 @@
 //!
 //! "Not there" is `Ok(None)`, never an error. There is no Discord type and no wire shape in here.
 
+mod account;
 mod engine;
 mod error;
 mod guarded;
@@ -31,6 +32,7 @@ mod token;
 #[cfg(test)]
 mod contract;
 
+pub use account::{Account, AccountStore, LoginTold};
 pub use error::{Outage, StorageError};
 pub use guarded::{
     Answer, Ending, GuardedRequest, GuardedStore, Judge, MOST_ANSWERS, MOST_OPEN, Move, NewRequest,
@@ -59,4 +61,4 @@ pub use task_store::{
     Cancellation, Creation, IDEMPOTENCY_KEY_LEN, Idempotency, NewTask, Priority, Start, TaskQuery,
     TaskStore,
 };
-pub use token::{NewToken, PURGED_AT_ONCE, TokenHash, TokenRow, TokenStore};
+pub use token::{NewToken, PURGED_AT_ONCE, TokenHash, TokenKind, TokenRow, TokenStore};

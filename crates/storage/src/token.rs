@@ -2,10 +2,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::str::FromStr;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::engine::{Engine, Row, Sql, query};
+use crate::engine::{Engine, Query, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 use crate::owner::Owner;
@@ -21,6 +22,14 @@ pub trait TokenStore: Send + Sync {
     /// [`StorageError::Conflict`]: the token exists.
     async fn issue(&self, token: &NewToken) -> Result<TokenRow, StorageError>;
 
+    /// The same, unless the owner has `most` tokens of its kind that have not ended: `None`. Several
+    /// at the same moment may go a little beyond it.
+    async fn issue_within(
+        &self,
+        token: &NewToken,
+        most: u32,
+    ) -> Result<Option<TokenRow>, StorageError>;
+
     /// The token's row, unless it has expired.
     async fn lookup(
         &self,
@@ -33,6 +42,34 @@ pub trait TokenStore: Send + Sync {
 
     /// `false`: there was none.
     async fn revoke(&self, id: Uuid) -> Result<bool, StorageError>;
+
+    /// The same for a token of this owner.
+    async fn revoke_of(&self, owner: Owner, id: Uuid) -> Result<bool, StorageError>;
+
+    /// Keeps the newest tokens of a kind that an owner has; how many went.
+    async fn keep_newest(
+        &self,
+        owner: Owner,
+        kind: TokenKind,
+        keep: u32,
+    ) -> Result<u64, StorageError>;
+
+    /// Notes that a token was used, and until when it is good from now on if that changes.
+    async fn touch(
+        &self,
+        id: Uuid,
+        at: DateTime<Utc>,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<(), StorageError>;
+
+    /// `false`: the owner has no such token that has not ended.
+    async fn extend(
+        &self,
+        owner: Owner,
+        id: Uuid,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<bool, StorageError>;
 
     /// Removes tokens that have expired by the database's clock, at most [`PURGED_AT_ONCE`], the oldest first; how many there were.
     /// While it is as many, there are more.
@@ -60,13 +97,52 @@ impl fmt::Debug for TokenHash {
     }
 }
 
+/// Where a token comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// Issued by the operator of the installation.
+    Operator,
+    /// Of a browser in which somebody logged in.
+    Login,
+    /// Made by a person for a program.
+    Api,
+}
+
+impl TokenKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Login => "login",
+            Self::Api => "api",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a kind of token")]
+pub struct UnknownTokenKind;
+
+impl FromStr for TokenKind {
+    type Err = UnknownTokenKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTokenKind> {
+        let mut kinds = [Self::Operator, Self::Login, Self::Api].into_iter();
+        kinds
+            .find(|kind| kind.as_str() == text)
+            .ok_or(UnknownTokenKind)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct NewToken {
     pub id: Uuid,
     pub hash: TokenHash,
     pub owner: Owner,
+    pub kind: TokenKind,
     /// For people.
     pub name: String,
+    /// Permissions that it is reduced to; none reduce nothing.
+    pub perm_limits: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -77,7 +153,10 @@ impl NewToken {
         TokenRow {
             id: self.id,
             owner: self.owner,
+            kind: self.kind,
             name: self.name.clone(),
+            perm_limits: self.perm_limits.clone(),
+            last_used_at: None,
             created_at: self.created_at.trunc_subsecs(3),
             expires_at: self.expires_at.map(|at| at.trunc_subsecs(3)),
         }
@@ -88,7 +167,11 @@ impl NewToken {
 pub struct TokenRow {
     pub id: Uuid,
     pub owner: Owner,
+    pub kind: TokenKind,
     pub name: String,
+    pub perm_limits: Vec<String>,
+    /// To about a minute.
+    pub last_used_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -99,17 +182,49 @@ impl Storage {
     }
 }
 
+macro_rules! columns {
+    () => {
+        "id, owner, kind, name, perm_limits, created_at, expires_at, last_used_at"
+    };
+}
+
 const INSERT_TOKEN: &str = "\
-    INSERT INTO web_api_tokens (id, token_hash, owner, name, created_at, expires_at) \
-    VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT INTO web_api_tokens (id, token_hash, owner, kind, name, perm_limits, created_at, \
+        expires_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
-const FIND_TOKEN: &str = "\
-    SELECT id, token_hash, owner, name, created_at, expires_at FROM web_api_tokens \
-    WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)";
+const INSERT_TOKEN_WITHIN: &str = "\
+    INSERT INTO web_api_tokens (id, token_hash, owner, kind, name, perm_limits, created_at, \
+        expires_at) \
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
+    WHERE (SELECT COUNT(*) FROM web_api_tokens WHERE owner = $3 AND kind = $4 \
+        AND (expires_at IS NULL OR expires_at > $7)) < $9";
 
-const LIST_TOKENS: &str = "\
-    SELECT id, owner, name, created_at, expires_at FROM web_api_tokens \
-    WHERE owner = $1 ORDER BY created_at DESC, id";
+const FIND_TOKEN: &str = concat!(
+    "SELECT token_hash, ",
+    columns!(),
+    " FROM web_api_tokens WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)"
+);
+
+const LIST_TOKENS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM web_api_tokens WHERE owner = $1 ORDER BY created_at DESC, id"
+);
+
+const REVOKE_TOKEN_OF: &str = "DELETE FROM web_api_tokens WHERE owner = $1 AND id = $2";
+
+const KEEP_NEWEST: &str = "\
+    DELETE FROM web_api_tokens WHERE id IN (SELECT id FROM web_api_tokens \
+        WHERE owner = $1 AND kind = $2 ORDER BY created_at DESC, id LIMIT 1000 OFFSET $3)";
+
+const TOUCH_TOKEN: &str = "\
+    UPDATE web_api_tokens SET last_used_at = $2, expires_at = COALESCE($3, expires_at) \
+    WHERE id = $1";
+
+const EXTEND_TOKEN: &str = "\
+    UPDATE web_api_tokens SET expires_at = $4 \
+    WHERE owner = $1 AND id = $2 AND (expires_at IS NULL OR expires_at > $3)";
 
 const REVOKE_TOKEN: &str = "DELETE FROM web_api_tokens WHERE id = $1";
 
@@ -129,15 +244,17 @@ pub(crate) const PURGE_TOKENS: Sql = clocked!(purge);
 #[async_trait]
 impl TokenStore for Engine {
     async fn issue(&self, token: &NewToken) -> Result<TokenRow, StorageError> {
-        let insert = query(INSERT_TOKEN)
-            .bind(token.id)
-            .bind(token.hash.as_bytes())
-            .bind(token.owner.to_string())
-            .bind(&token.name)
-            .bind(token.created_at)
-            .bind(token.expires_at);
-        self.execute(insert).await?;
+        self.execute(values(INSERT_TOKEN, token)).await?;
         Ok(token.row())
+    }
+
+    async fn issue_within(
+        &self,
+        token: &NewToken,
+        most: u32,
+    ) -> Result<Option<TokenRow>, StorageError> {
+        let insert = values(INSERT_TOKEN_WITHIN, token).bind(most);
+        Ok((self.execute(insert).await? == 1).then(|| token.row()))
     }
 
     async fn lookup(
@@ -168,16 +285,71 @@ impl TokenStore for Engine {
         Ok(self.execute(query(REVOKE_TOKEN).bind(id)).await? == 1)
     }
 
+    async fn revoke_of(&self, owner: Owner, id: Uuid) -> Result<bool, StorageError> {
+        let revoke = query(REVOKE_TOKEN_OF).bind(owner.to_string()).bind(id);
+        Ok(self.execute(revoke).await? == 1)
+    }
+
+    async fn keep_newest(
+        &self,
+        owner: Owner,
+        kind: TokenKind,
+        keep: u32,
+    ) -> Result<u64, StorageError> {
+        let delete = query(KEEP_NEWEST)
+            .bind(owner.to_string())
+            .bind(kind.as_str());
+        self.execute(delete.bind(keep)).await
+    }
+
+    async fn touch(
+        &self,
+        id: Uuid,
+        at: DateTime<Utc>,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<(), StorageError> {
+        let touch = query(TOUCH_TOKEN).bind(id).bind(at).bind(expires_at);
+        self.execute(touch).await.map(drop)
+    }
+
+    async fn extend(
+        &self,
+        owner: Owner,
+        id: Uuid,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<bool, StorageError> {
+        let extend = query(EXTEND_TOKEN).bind(owner.to_string()).bind(id);
+        let extend = extend.bind(now).bind(expires_at);
+        Ok(self.execute(extend).await? == 1)
+    }
+
     async fn purge(&self) -> Result<u64, StorageError> {
         self.execute(query(PURGE_TOKENS).bind(PURGED_AT_ONCE)).await
     }
+}
+
+fn values(insert: &'static str, token: &NewToken) -> Query {
+    let limits = serde_json::Value::from(token.perm_limits.as_slice()).to_string();
+    query(insert)
+        .bind(token.id)
+        .bind(token.hash.as_bytes())
+        .bind(token.owner.to_string())
+        .bind(token.kind.as_str())
+        .bind(&token.name)
+        .bind(limits)
+        .bind(token.created_at)
+        .bind(token.expires_at)
 }
 
 fn read(row: &Row) -> Result<TokenRow, StorageError> {
     Ok(TokenRow {
         id: row.get("id")?,
         owner: row.parsed("owner")?,
+        kind: row.parsed("kind")?,
         name: row.get("name")?,
+        perm_limits: row.json("perm_limits")?,
+        last_used_at: row.get("last_used_at")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
     })

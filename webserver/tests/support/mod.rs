@@ -26,7 +26,7 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_sandbox_world::openapi::judge_request;
 use splashtail_storage::{
     Creation, End, Level, NewLogEntry, NewTask, NewToken, Owner, Priority, Storage, TaskOutput,
-    TokenHash, Wanted,
+    TokenHash, TokenKind, Wanted,
 };
 use splashtail_webserver::{Listeners, Options, run};
 use tempfile::TempDir;
@@ -277,7 +277,9 @@ impl TestServer {
             id: Uuid::new_v4(),
             hash: TokenHash::of(&token),
             owner,
+            kind: TokenKind::Operator,
             name: "test".to_owned(),
+            perm_limits: Vec::new(),
             created_at: self.now(),
             expires_at: None,
         };

@@ -11,7 +11,7 @@ use splashtail_core::config::{Component, DatabaseTarget};
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::{random, telemetry};
-use splashtail_storage::{NewToken, Owner, Storage, TokenHash, TokenRow};
+use splashtail_storage::{NewToken, Owner, Storage, TokenHash, TokenKind, TokenRow};
 use uuid::Uuid;
 
 use super::output;
@@ -81,6 +81,9 @@ struct Listed<'a> {
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     expired: bool,
+    /// `operator`, `login` or `api`.
+    kind: &'static str,
+    last_used_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -113,7 +116,9 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
         id: Uuid::new_v4(),
         hash: TokenHash::of(&secret),
         owner: args.owner.owner()?,
+        kind: TokenKind::Operator,
         name: args.name,
+        perm_limits: Vec::new(),
         created_at: now,
         expires_at,
     };
@@ -154,6 +159,8 @@ impl<'a> Listed<'a> {
             created_at: row.created_at,
             expires_at: row.expires_at,
             expired: row.expires_at.is_some_and(|at| at <= now),
+            kind: row.kind.as_str(),
+            last_used_at: row.last_used_at,
         }
     }
 }
@@ -398,7 +405,9 @@ mod tests {
             id: Uuid::new_v4(),
             hash: TokenHash::of("ar_hunter2"),
             owner,
+            kind: TokenKind::Operator,
             name: String::new(),
+            perm_limits: Vec::new(),
             created_at: now,
             expires_at: None,
         };

@@ -485,10 +485,11 @@ fn meta_secrets() -> Vec<Key> {
         Key::new(
             "data_key",
             Secret(|draft| &mut draft.config.meta.data_key, SecretForm::Key),
-            "Base64 of 32 bytes: wraps the keys of running encrypted backups.",
+            "Base64 of 32 bytes: wraps the keys of running encrypted backups, and what Discord lets us\n\
+             ask for people who are logged in.",
         )
         .generated()
-        .readers(JOBSERVER),
+        .readers(JOBSERVER | WEBSERVER),
         Key::new(
             "link_key",
             Secret(|draft| &mut draft.config.meta.link_key, SecretForm::Opaque),

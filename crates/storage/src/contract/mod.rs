@@ -1,6 +1,7 @@
 //! What both databases have to do. Each contract runs on SQLite, and on PostgreSQL when
 //! `DATABASE_URL` names one whose user may create databases.
 
+mod accounts;
 mod guarded;
 mod guilds;
 mod histories;
