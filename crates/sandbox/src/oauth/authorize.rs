@@ -136,8 +136,11 @@ impl Request {
     }
 }
 
+/// Where the platform takes the answer: downloads and operators, and the website's login.
+const OWN_PATHS: [&str; 2] = ["/ioauth/login", "/authorize"];
+
 /// Registered addresses match exactly. Beyond them, any loopback address of the platform's own
-/// login path is fine: its port is not known when the world is made.
+/// login paths is fine: its port is not known when the world is made.
 fn redirect_allowed(app: &Application, uri: &str) -> bool {
     if app.redirect_uris.iter().any(|r| r == uri) {
         return true;
@@ -148,7 +151,7 @@ fn redirect_allowed(app: &Application, uri: &str) -> bool {
     let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     loopback
         && url.scheme() == "http"
-        && url.path() == "/ioauth/login"
+        && OWN_PATHS.contains(&url.path())
         && url.query().is_none()
         && url.fragment().is_none()
 }
@@ -237,9 +240,9 @@ pub(crate) fn page(
     }
     let mut users: Vec<_> = world.users.values().filter(|u| !u.bot).collect();
     users.sort_by_key(|u| u.id);
+    let users = &users[..users.len().min(500)];
     let options: String = users
         .iter()
-        .take(500)
         .map(|user| {
             let chosen = if preselected == Some(user.id) {
                 " selected"
@@ -255,6 +258,18 @@ pub(crate) fn page(
     } else {
         String::new()
     };
+    // One press is enough where nothing else is to be chosen.
+    let people: String = users
+        .iter()
+        .filter(|_| !request.adds_bot())
+        .map(|user| {
+            let name = escape(user.display_name());
+            format!(
+                r#"<button name="user_id" value="{}">{name}</button> "#,
+                user.id
+            )
+        })
+        .collect();
     let scopes: String = request
         .scopes
         .iter()
@@ -262,6 +277,13 @@ pub(crate) fn page(
         .collect();
     let name = escape(&request.app_name);
     let action = escape(&format!("/oauth2/authorize?{query}"));
+    let people = match people.is_empty() {
+        true => people,
+        false => format!(
+            r#"<form method="post" action="{action}"><h2>Or at once, as</h2>
+<p><input type="hidden" name="decision" value="allow">{people}</p></form>"#
+        ),
+    };
     html(
         StatusCode::OK,
         &format!(
@@ -270,7 +292,7 @@ pub(crate) fn page(
 <form method="post" action="{action}">
 <p><label>Answer as <select name="user_id" autofocus>{options}</select></label></p>{guilds}
 <p><button name="decision" value="allow">Authorize</button>
-<button name="decision" value="deny">Cancel</button></p></form>"#
+<button name="decision" value="deny">Cancel</button></p></form>{people}"#
         ),
     )
 }
@@ -376,6 +398,7 @@ mod tests {
         assert!(!ok("https://x.test/cb/"), "exact match");
         assert!(ok("http://127.0.0.1:8081/ioauth/login"));
         assert!(ok("http://localhost:1/ioauth/login"));
+        assert!(ok("http://localhost:5173/authorize"));
         assert!(!ok("http://127.0.0.1:8081/other"));
         assert!(!ok("http://evil.test/ioauth/login"));
         assert!(!ok("http://127.0.0.1.evil.test/ioauth/login"));

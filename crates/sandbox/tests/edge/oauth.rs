@@ -247,6 +247,8 @@ async fn the_page_lists_users_and_preselects_one() {
     let page = b.http.get(&url).send().await.unwrap().text().await.unwrap();
     assert!(page.contains(&format!(r#"<option value="{}" selected>"#, small::MANAGER)));
     assert!(page.contains(&small::OWNER.to_string()));
+    let at_once = format!(r#"<button name="user_id" value="{}">"#, small::MEMBER);
+    assert!(page.contains(&at_once), "one press is enough");
     assert!(!page.contains("<script>"));
     // The form leads to the same place as the control call.
     let client = reqwest::Client::builder()
