@@ -16,8 +16,8 @@ use splashtail_bot::arguments::Cluster;
 use splashtail_bot::cluster::{GuildPresence, ShardView};
 use splashtail_bot::framework::check::CommandChecks;
 use splashtail_bot::iserver::{
-    Answering, Answers, CLIENTS, Caches, GuildAnswers, MAX_BODY, MAX_GUILDS, SettingAnswers,
-    SettingQuestion, router,
+    Answering, Answers, CLIENTS, Caches, GuildAnswers, HistoryQuestion, MAX_BODY, MAX_GUILDS,
+    RollbackQuestion, SettingAnswers, SettingQuestion, router,
 };
 use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_core::ids::{ClusterId, GuildId, RoleId, ShardId, UserId};
@@ -109,6 +109,14 @@ impl SettingAnswers for Echo {
             return Err(ErrorResponse::new(status, "unknown_setting", "no such"));
         }
         Ok(json!({"Ok": {"op": question.op, "fields": question.fields}}))
+    }
+
+    async fn history(&self, question: HistoryQuestion) -> Result<Value, ErrorResponse> {
+        Ok(json!({"Ok": {"below": question.below, "limit": question.limit}}))
+    }
+
+    async fn roll_back(&self, question: RollbackQuestion) -> Result<Value, ErrorResponse> {
+        Ok(json!({"Ok": {"version": question.version}}))
     }
 }
 

@@ -32,7 +32,7 @@ use self::answers::{NO_SHARD, not_ready, unknown_path, unsupported_media_type};
 pub use caches::Caches;
 pub use guild_info::GuildAnswers;
 pub use query::{MAX_GUILDS, Query};
-pub use settings::{SettingAnswers, SettingQuestion};
+pub use settings::{HistoryQuestion, RollbackQuestion, SettingAnswers, SettingQuestion};
 pub use start::{StartError, bind, verifier};
 
 /// Largest request body: some 45,000 guild ids.

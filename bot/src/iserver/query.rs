@@ -9,7 +9,7 @@ use splashtail_ipc::http::ErrorResponse;
 use splashtail_permissions::Permission;
 
 use super::answers::{not_ready, wrong_cluster};
-use super::settings::SettingQuestion;
+use super::settings::{HistoryQuestion, RollbackQuestion, SettingQuestion};
 use super::{Answering, Iserver};
 use crate::cluster::GuildPresence;
 
@@ -39,6 +39,10 @@ pub enum Query {
     InvalidatePermissions(Invalidation),
     /// Shows or changes what a guild has set: `{"Ok":…}`, `{"PermissionError":…}` or `{"Err":…}`.
     SettingsOperation(SettingQuestion),
+    /// What was changed, newest first: `{"Ok":{"changes":[…]}}` or as above.
+    SettingsHistory(HistoryQuestion),
+    /// Takes a change back: as `SettingsOperation`.
+    SettingsRollback(RollbackQuestion),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -113,6 +117,8 @@ impl Query {
             "ToggleModule" => read(fields).map(Self::ToggleModule),
             "InvalidatePermissions" => read(fields).map(Self::InvalidatePermissions),
             "SettingsOperation" => read(fields).map(Self::SettingsOperation),
+            "SettingsHistory" => read(fields).map(Self::SettingsHistory),
+            "SettingsRollback" => read(fields).map(Self::SettingsRollback),
             _ => Err(refuse(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "unknown_query",
@@ -133,6 +139,8 @@ impl Query {
             Self::ToggleModule(_) => "ToggleModule",
             Self::InvalidatePermissions(_) => "InvalidatePermissions",
             Self::SettingsOperation(_) => "SettingsOperation",
+            Self::SettingsHistory(_) => "SettingsHistory",
+            Self::SettingsRollback(_) => "SettingsRollback",
         }
     }
 
@@ -145,6 +153,8 @@ impl Query {
             Self::ToggleModule(toggle) => toggle.guild_id,
             Self::InvalidatePermissions(invalidation) => Some(invalidation.guild_id),
             Self::SettingsOperation(question) => Some(question.guild_id),
+            Self::SettingsHistory(question) => Some(question.guild_id),
+            Self::SettingsRollback(question) => Some(question.guild_id),
         }
     }
 
@@ -203,6 +213,12 @@ impl Query {
             }
             Self::SettingsOperation(question) => {
                 answering(iserver)?.settings.answer(question).await?
+            }
+            Self::SettingsHistory(question) => {
+                answering(iserver)?.settings.history(question).await?
+            }
+            Self::SettingsRollback(question) => {
+                answering(iserver)?.settings.roll_back(question).await?
             }
         })
     }

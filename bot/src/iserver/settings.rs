@@ -11,12 +11,14 @@ use splashtail_permissions::{Permission, PermissionResult};
 use tracing::error;
 
 use crate::app::App;
-use crate::configuration::{Asked, Refusal, Way};
+use crate::configuration::{Asked, PastChange, Refusal, Way};
 use crate::framework::check;
 use crate::settings::{Fields, Operation, refuse};
 
 /// Rows that one View answers.
 const MAX_ROWS: usize = 500;
+/// Edits that one look into the past reads.
+const MAX_CHANGES: u32 = 100;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SettingQuestion {
@@ -34,6 +36,33 @@ pub struct SettingQuestion {
     pub custom_resolved_kittycat_perms: Option<Vec<String>>,
 }
 
+/// What was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct HistoryQuestion {
+    pub guild_id: GuildId,
+    /// In whose name it is asked.
+    pub user_id: UserId,
+    /// Only what is older than this version.
+    #[serde(default)]
+    pub below: Option<i64>,
+    pub limit: u32,
+    /// Of an API token that asks for the user.
+    #[serde(default)]
+    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
+}
+
+/// A change is to be taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RollbackQuestion {
+    pub guild_id: GuildId,
+    /// In whose name it is asked.
+    pub user_id: UserId,
+    pub version: i64,
+    /// Of an API token that asks for the user.
+    #[serde(default)]
+    pub custom_resolved_kittycat_perms: Option<Vec<String>>,
+}
+
 /// Answers it.
 #[async_trait]
 pub trait SettingAnswers: Send + Sync {
@@ -43,6 +72,19 @@ pub trait SettingAnswers: Send + Sync {
     /// # Errors
     /// The database did not answer, or there is no such setting.
     async fn answer(&self, question: SettingQuestion) -> Result<Value, ErrorResponse>;
+
+    /// `{"Ok":{"changes":[…]}}`, newest first, without what the user may not view, or as for
+    /// [`SettingAnswers::answer`].
+    ///
+    /// # Errors
+    /// The database did not answer.
+    async fn history(&self, question: HistoryQuestion) -> Result<Value, ErrorResponse>;
+
+    /// As [`SettingAnswers::answer`]. It takes the command `perms undo`.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    async fn roll_back(&self, question: RollbackQuestion) -> Result<Value, ErrorResponse>;
 }
 
 #[async_trait]
@@ -54,22 +96,15 @@ impl SettingAnswers for App {
         let Some((_, setting)) = known else {
             return Err(no_setting());
         };
-        let (guild, user) = (question.guild_id, question.user_id);
-        let standing = match check::standing_of(self, guild, user).await {
-            Ok(standing) => standing,
+        let asked = asked(
+            self,
+            question.guild_id,
+            question.user_id,
+            question.custom_resolved_kittycat_perms,
+        );
+        let asked = match asked.await {
+            Ok(asked) => asked,
             Err(denied) => return Ok(denied_by(&denied)),
-        };
-        let custom = question.custom_resolved_kittycat_perms.map(|perms| {
-            let perms = perms.iter().map(|text| Permission::parse(text));
-            perms.collect()
-        });
-        let asked = Asked {
-            guild,
-            user,
-            standing,
-            custom,
-            way: Way::Api,
-            command: None,
         };
         let id = setting.id;
         let fields = &question.fields;
@@ -95,31 +130,115 @@ impl SettingAnswers for App {
                 })
             }
         };
-        match done {
-            Ok(done) => Ok(json!({ "Ok": done })),
-            Err(Refusal::Denied(denied)) => Ok(denied_by(&denied)),
-            Err(Refusal::Wrong(errors)) => {
-                Ok(json!({ "Err": { "error": errors.first(), "errors": errors } }))
-            }
-            Err(Refusal::Guarded(text)) => {
-                let error = refuse(text, "guarded");
-                Ok(json!({ "Err": { "error": error, "errors": [error] } }))
-            }
-            Err(Refusal::NoSetting(_)) => Err(no_setting()),
-            Err(Refusal::Busy) => Err(ErrorResponse::new(
-                StatusCode::CONFLICT,
-                "busy",
-                "others are changing the settings right now",
-            )),
-            Err(Refusal::Storage(cause)) => {
-                error!(guild.id = %guild, error = %Chain(&cause), "a setting was not reached");
-                Err(ErrorResponse::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "database",
-                    "the database did not answer",
-                )
-                .retry_after(5))
-            }
+        said(asked.guild, done)
+    }
+
+    async fn history(&self, question: HistoryQuestion) -> Result<Value, ErrorResponse> {
+        let asked = asked(
+            self,
+            question.guild_id,
+            question.user_id,
+            question.custom_resolved_kittycat_perms,
+        );
+        let asked = match asked.await {
+            Ok(asked) => asked,
+            Err(denied) => return Ok(denied_by(&denied)),
+        };
+        let limit = question.limit.clamp(1, MAX_CHANGES);
+        let past = self.configuration.history(&asked, question.below, limit);
+        let past = past.await.map(|past| {
+            let changes: Vec<_> = past.into_iter().map(change).collect();
+            json!({ "changes": changes })
+        });
+        said(asked.guild, past)
+    }
+
+    async fn roll_back(&self, question: RollbackQuestion) -> Result<Value, ErrorResponse> {
+        let asked = asked(
+            self,
+            question.guild_id,
+            question.user_id,
+            question.custom_resolved_kittycat_perms,
+        );
+        let asked = match asked.await {
+            Ok(asked) => asked,
+            Err(denied) => return Ok(denied_by(&denied)),
+        };
+        let done = self.configuration.roll_back(&asked, question.version).await;
+        let done = done.map(|changed| {
+            let rows: Vec<_> = changed.fields.into_iter().collect();
+            json!({ "fields": rows, "version": changed.version })
+        });
+        said(asked.guild, done)
+    }
+}
+
+async fn asked(
+    app: &App,
+    guild: GuildId,
+    user: UserId,
+    custom: Option<Vec<String>>,
+) -> Result<Asked, PermissionResult> {
+    let standing = check::standing_of(app, guild, user).await?;
+    let custom = custom.map(|perms| {
+        let perms = perms.iter().map(|text| Permission::parse(text));
+        perms.collect()
+    });
+    Ok(Asked {
+        guild,
+        user,
+        standing,
+        custom,
+        way: Way::Api,
+        command: None,
+    })
+}
+
+/// As a line of `SettingsHistory` in the web API.
+fn change(past: PastChange) -> Value {
+    let edits = past.edits.into_iter().map(|edit| {
+        json!({
+            "setting": edit.setting,
+            "entry": edit.entry,
+            "before": edit.before,
+            "after": edit.after,
+        })
+    });
+    json!({
+        "version": past.version,
+        "at": past.at,
+        "by": past.by,
+        "way": past.way,
+        "undoes": past.undoes,
+        "edits": edits.collect::<Vec<_>>(),
+    })
+}
+
+fn said(guild: GuildId, done: Result<Value, Refusal>) -> Result<Value, ErrorResponse> {
+    match done {
+        Ok(done) => Ok(json!({ "Ok": done })),
+        Err(Refusal::Denied(denied)) => Ok(denied_by(&denied)),
+        Err(Refusal::Wrong(errors)) => {
+            Ok(json!({ "Err": { "error": errors.first(), "errors": errors } }))
+        }
+        Err(Refusal::Guarded(text)) => {
+            let error = refuse(text, "guarded");
+            Ok(json!({ "Err": { "error": error, "errors": [error] } }))
+        }
+        Err(Refusal::NoSetting(_)) => Err(no_setting()),
+        Err(Refusal::Busy) => Err(ErrorResponse::new(
+            StatusCode::CONFLICT,
+            "busy",
+            "others are changing the settings right now",
+        )),
+        Err(Refusal::Storage(cause)) => {
+            error!(guild.id = %guild, error = %Chain(&cause), "a setting was not reached");
+            Err(ErrorResponse::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database",
+                "the database did not answer",
+            )
+            .retry_after(5))
         }
     }
 }
