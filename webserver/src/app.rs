@@ -10,10 +10,12 @@ use splashtail_core::config::Config;
 use splashtail_ipc::cache::{self, Cache, CacheError};
 use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, JobserverClient};
 use splashtail_ipc::signing::{Signer, tag};
+use splashtail_jobs::InvalidDataKey;
 use splashtail_jobs::follow::Places;
 use splashtail_storage::{Owner, Storage};
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::fleet::Fleet;
 use crate::fresh::Fresh;
@@ -21,7 +23,7 @@ use crate::ioauth::{Attempts, DiscordLogin, Proofs};
 use crate::links::LinkSigner;
 use crate::objects::{Objects, ObjectsError};
 use crate::openapi;
-use crate::operators::DeployProxy;
+use crate::operators::{DeployProxy, SignIns};
 use crate::routes;
 use crate::site::Site;
 
@@ -42,8 +44,10 @@ pub struct App {
     pub cache: Arc<dyn Cache>,
     pub attempts: Attempts,
     pub proofs: Proofs,
+    pub accounts: Accounts,
     pub fleet: Fleet,
     pub proxy: DeployProxy,
+    pub sign_ins: SignIns,
     pub jobserver: JobserverClient,
     pub objects: Objects,
     pub links: LinkSigner,
@@ -72,6 +76,8 @@ pub enum AppError {
     Discord(#[source] reqwest::Error),
     #[error(transparent)]
     Objects(#[from] ObjectsError),
+    #[error(transparent)]
+    DataKey(#[from] InvalidDataKey),
     #[error("the OpenAPI document cannot be written")]
     Document(#[from] serde_json::Error),
 }
@@ -95,16 +101,19 @@ impl App {
         let meta = &config.meta;
         let clusterer = ClustererClient::new(meta.clusterer_url.clone(), &signer)?;
         let iservers = IserverClient::new(meta.bot_bind_addr, meta.bot_iserver_base_port, &signer)?;
+        let link_key = meta.link_key.clone().ok_or(AppError::NoLinkKey)?;
         let cache = cache::connect(&config.bus(), clock.clone())?;
         Ok(Self {
             storage,
             attempts: Attempts(cache.clone()),
             proofs: Proofs(cache.clone()),
+            accounts: Accounts::new(&config)?,
             cache,
             fleet: Fleet::new(clusterer, iservers, clock.clone()),
             jobserver: JobserverClient::new(meta.jobserver_urls.clone(), &signer)?,
             objects: Objects::open(&config.object_storage)?,
-            links: LinkSigner::new(meta.link_key.clone().ok_or(AppError::NoLinkKey)?),
+            links: LinkSigner::new(link_key.clone()),
+            sign_ins: SignIns::new(link_key),
             summary: Fresh::new(SUMMARY_PERIOD, clock.clone()),
             followers: Places::new(FOLLOWERS, FOLLOWERS_EACH),
             shutdown,

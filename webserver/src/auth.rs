@@ -3,16 +3,22 @@
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
+use splashtail_api_types::Code;
 use splashtail_api_types::tasks::TargetType;
 use splashtail_core::ids::UserId;
+use splashtail_core::telemetry::Chain;
 use splashtail_jobs::render;
-use splashtail_storage::{Owner, TokenHash, UserState};
+use splashtail_storage::{Owner, TokenHash, TokenKind, TokenRow, UserState};
+use tracing::warn;
+use uuid::Uuid;
 
 use crate::app::AppState;
 use crate::error::ApiError;
+use crate::lifetime;
 
 const USER_AUTH: HeaderName = HeaderName::from_static("user-auth");
 const SERVER_AUTH: HeaderName = HeaderName::from_static("server-auth");
@@ -50,16 +56,39 @@ impl Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     pub owner: Owner,
-    pub token_id: String,
+    pub token: Uuid,
+    pub kind: TokenKind,
+    pub expires_at: Option<DateTime<Utc>>,
     pub banned: bool,
+    /// None reduce nothing.
+    limits: Vec<String>,
 }
 
+/// The same for what banned people may do, too: ending their sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BanExempt(pub Caller);
+
+const LIMITED: &str =
+    "this token is limited to some permissions in servers, and this is none of them";
+
 impl Caller {
+    #[cfg(test)]
+    pub fn unlimited(owner: Owner) -> Self {
+        Self {
+            owner,
+            token: Uuid::nil(),
+            kind: TokenKind::Operator,
+            expires_at: None,
+            banned: false,
+            limits: Vec::new(),
+        }
+    }
+
     pub fn id(&self) -> String {
         render::owner(self.owner).id
     }
 
-    pub fn kind(&self) -> TargetType {
+    pub fn target(&self) -> TargetType {
         render::kind(self.owner)
     }
 
@@ -68,11 +97,36 @@ impl Caller {
         self.owner.to_string()
     }
 
+    /// Permissions that the token is reduced to, if it is.
+    pub fn limits(&self) -> Option<&[String]> {
+        Some(self.limits.as_slice()).filter(|limits| !limits.is_empty())
+    }
+
     /// # Errors
-    /// The id in the address is not the caller's.
+    /// It is a server's token.
+    pub fn user(&self) -> Result<UserId, ApiError> {
+        match self.owner {
+            Owner::User(user) => Ok(user),
+            Owner::Server(_) => Err(ApiError::Forbidden(
+                "a server's token has no user: use `/entities/{id}/tasks`, or a user's token",
+            )),
+        }
+    }
+
+    /// # Errors
+    /// The token is limited: what belongs to the person is not for it.
+    pub fn require_unlimited(&self) -> Result<(), ApiError> {
+        match self.limits() {
+            None => Ok(()),
+            Some(_) => Err(ApiError::Forbidden(LIMITED)),
+        }
+    }
+
+    /// # Errors
+    /// The id in the address is not the caller's, or the token is limited.
     pub fn require(&self, id: &str) -> Result<(), ApiError> {
         if self.id() == id {
-            Ok(())
+            self.require_unlimited()
         } else {
             Err(ApiError::Forbidden("this token belongs to somebody else"))
         }
@@ -85,28 +139,57 @@ impl Caller {
     /// The database failed.
     pub async fn look_up(
         app: &AppState,
-        kind: Option<TargetType>,
+        target: Option<TargetType>,
         token: &str,
     ) -> Result<Option<Self>, ApiError> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Ok(None);
         }
         let hash = TokenHash::of(token);
-        let Some(row) = app.storage.tokens().lookup(&hash, app.clock.now()).await? else {
+        let now = app.clock.now();
+        let Some(row) = app.storage.tokens().lookup(&hash, now).await? else {
             return Ok(None);
         };
-        let mut caller = Self {
+        if target.is_some_and(|target| render::kind(row.owner) != target) {
+            return Ok(None);
+        }
+        let banned = match row.owner {
+            Owner::User(user) => is_banned(app, user).await?,
+            Owner::Server(_) => false,
+        };
+        let expires_at = note_use(app, &row, now).await;
+        Ok(Some(Self {
             owner: row.owner,
-            token_id: row.id.to_string(),
-            banned: false,
-        };
-        if kind.is_some_and(|kind| caller.kind() != kind) {
-            return Ok(None);
+            token: row.id,
+            kind: row.kind,
+            expires_at,
+            banned,
+            limits: row.perm_limits,
+        }))
+    }
+}
+
+/// Writes down that a token is in use, now and then, and extends a login; until when it is good. A
+/// request does not fail for it.
+async fn note_use(app: &AppState, row: &TokenRow, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let extended = lifetime::extended(row, now);
+    if extended.is_some() || lifetime::is_worth_noting(row, now) {
+        let touched = app.storage.tokens().touch(row.id, now, extended).await;
+        if let Err(error) = touched {
+            warn!(error = %Chain(&error), "the use of a token was not noted");
+            return row.expires_at;
         }
-        if let Owner::User(user) = row.owner {
-            caller.banned = is_banned(app, user).await?;
-        }
-        Ok(Some(caller))
+    }
+    extended.or(row.expires_at)
+}
+
+fn known(parts: &Parts) -> Result<&Caller, ApiError> {
+    match parts.extensions.get::<Identity>() {
+        Some(Identity::Known(caller)) => Ok(caller),
+        Some(Identity::Rejected) => Err(ApiError::Unauthorized("this token is not valid")),
+        Some(Identity::Anonymous) | None => Err(ApiError::Unauthorized(
+            "a token is required: `Authorization: User <token>` or `Server <token>`",
+        )),
     }
 }
 
@@ -114,14 +197,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        match parts.extensions.get::<Identity>() {
-            Some(Identity::Known(caller)) if caller.banned => Err(ApiError::Forbidden(BANNED)),
-            Some(Identity::Known(caller)) => Ok(caller.clone()),
-            Some(Identity::Rejected) => Err(ApiError::Unauthorized("this token is not valid")),
-            Some(Identity::Anonymous) | None => Err(ApiError::Unauthorized(
-                "a token is required: `Authorization: User <token>` or `Server <token>`",
-            )),
+        let caller = known(parts)?;
+        if caller.banned {
+            return Err(ApiError::Forbidden(BANNED));
         }
+        Ok(caller.clone())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for BanExempt {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        known(parts).cloned().map(Self)
     }
 }
 
@@ -149,16 +237,15 @@ fn credentials(headers: &HeaderMap) -> Result<Option<(Option<TargetType>, &str)>
         let mut values = headers.get_all(name).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
-            (Some(value), None) => value
-                .to_str()
-                .map(Some)
-                .map_err(|_| ApiError::invalid("bad_credentials", "the token is not ASCII text")),
-            _ => Err(ApiError::invalid("bad_credentials", "send one token")),
+            (Some(value), None) => value.to_str().map(Some).map_err(|_| {
+                ApiError::invalid(Code::BadCredentials, "the token is not ASCII text")
+            }),
+            _ => Err(ApiError::invalid(Code::BadCredentials, "send one token")),
         }
     };
     match (text(&USER_AUTH)?, text(&SERVER_AUTH)?) {
         (Some(_), Some(_)) => Err(ApiError::invalid(
-            "bad_credentials",
+            Code::BadCredentials,
             "send either `User-Auth` or `Server-Auth`, not both",
         )),
         (Some(token), None) => Ok(Some((

@@ -7,13 +7,16 @@ use std::time::Duration;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT_RANGES, CONTENT_RANGE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
-use splashtail_api_types::ErrorBody;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Map, Value};
+use splashtail_api_types::settings::SettingsError;
+use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::random::RandomError;
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::cache::CacheError;
 use splashtail_ipc::clients::ClientError;
 use splashtail_jobs::follow::Full;
+use splashtail_permissions::PermissionResult;
 use splashtail_storage::StorageError;
 use tracing::error;
 
@@ -36,7 +39,7 @@ pub enum ApiError {
     /// The message says what to change.
     #[error("{message}")]
     Invalid {
-        code: &'static str,
+        code: Code,
         message: String,
         context: Option<(&'static str, String)>,
     },
@@ -48,6 +51,12 @@ pub enum ApiError {
     NotOperator(Denied),
     #[error("{0}")]
     Forbidden(&'static str),
+    /// The bot's evaluator said no.
+    #[error("{0}")]
+    Denied(Box<PermissionResult>),
+    /// What was asked of a setting is not valid.
+    #[error("{0}")]
+    Setting(Box<SettingsError>),
     #[error("too many requests; try again in {} s", .0.retry_after())]
     RateLimited(Exceeded),
     #[error("the bot's clusters are starting or out of reach")]
@@ -102,7 +111,7 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(code: Code, message: impl Into<String>) -> Self {
         Self::Invalid {
             code,
             message: message.into(),
@@ -154,40 +163,42 @@ impl ApiError {
     }
 
     fn status_and_code(&self) -> (StatusCode, &str) {
-        match self {
-            Self::UnknownPath => (StatusCode::NOT_FOUND, "unknown_path"),
-            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Self::Invalid { code, .. } => (StatusCode::BAD_REQUEST, code),
-            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::Unauthorized(_) | Self::NotOperator(_) => {
-                (StatusCode::UNAUTHORIZED, "unauthorized")
-            }
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
-            Self::FleetUnavailable => (StatusCode::PRECONDITION_FAILED, "fleet_unavailable"),
-            Self::ClusterUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "cluster_unavailable"),
-            Self::ClusterElsewhere => (StatusCode::SERVICE_UNAVAILABLE, "cluster_elsewhere"),
-            Self::Crowded(_) => (StatusCode::SERVICE_UNAVAILABLE, "crowded"),
-            Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
-            Self::Refused { status, body, .. } => (*status, &body.code),
-            Self::Unreachable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Self::Upstream { .. } => (StatusCode::BAD_GATEWAY, "bad_gateway"),
-            Self::Discord(error) => error.status_and_code(),
-            Self::NotConfigured(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_configured"),
-            Self::Storage(StorageError::Unavailable(_)) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable")
-            }
-            Self::Cache(error) if error.passes() => {
-                (StatusCode::SERVICE_UNAVAILABLE, "cache_unavailable")
-            }
+        let code = match self {
+            Self::UnknownPath => Code::UnknownPath,
+            Self::NotFound(_) => Code::NotFound,
+            Self::Invalid { code, .. } => *code,
+            Self::BodyTooLarge(_) => Code::BodyTooLarge,
+            Self::Unauthorized(_) | Self::NotOperator(_) => Code::Unauthorized,
+            Self::Forbidden(_) => Code::Forbidden,
+            Self::Denied(_) => Code::PermissionDenied,
+            Self::Setting(_) => Code::SettingsRefused,
+            Self::RateLimited(_) => Code::RateLimited,
+            Self::FleetUnavailable => Code::FleetUnavailable,
+            Self::ClusterUnavailable => Code::ClusterUnavailable,
+            Self::ClusterElsewhere => Code::ClusterElsewhere,
+            Self::Crowded(_) => Code::Crowded,
+            Self::Range { .. } => Code::RangeNotSatisfiable,
+            Self::Refused { status, body, .. } => return (*status, &body.code),
+            Self::Unreachable { .. } => Code::Unavailable,
+            Self::Upstream { .. } => Code::BadGateway,
+            Self::Discord(error) => error.code(),
+            Self::NotConfigured(_) => Code::NotConfigured,
+            Self::Storage(StorageError::Unavailable(_)) => Code::DatabaseUnavailable,
+            Self::Cache(error) if error.passes() => Code::CacheUnavailable,
             Self::Storage(_)
             | Self::Cache(_)
             | Self::Objects(_)
             | Self::Random(_)
-            | Self::Stored(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-            Self::Again { error, .. } => error.status_and_code(),
-            Self::Shared(error) => error.status_and_code(),
-        }
+            | Self::Stored(_) => Code::Internal,
+            Self::Again { error, .. } => return error.status_and_code(),
+            Self::Shared(error) => return error.status_and_code(),
+        };
+        // The table has statuses only.
+        let status = StatusCode::from_u16(code.status());
+        (
+            status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code.as_str(),
+        )
     }
 
     fn retry_after(&self) -> Option<u64> {
@@ -223,6 +234,30 @@ impl ApiError {
     }
 }
 
+/// Says that the body has more to it than every error has.
+pub const X_ERROR_TYPE: HeaderName = HeaderName::from_static("x-error-type");
+
+impl ApiError {
+    /// With the fields of what the bot said beside those that every error has.
+    fn detailed(&self, body: ErrorBody) -> Value {
+        let said = match self {
+            Self::Denied(result) => serde_json::to_value(result),
+            Self::Setting(error) => serde_json::to_value(error),
+            _ => Ok(Value::Null),
+        };
+        let mut whole = match serde_json::to_value(body) {
+            Ok(Value::Object(whole)) => whole,
+            _ => Map::new(),
+        };
+        if let Ok(Value::Object(said)) = said {
+            for (name, value) in said {
+                whole.entry(name).or_insert(value);
+            }
+        }
+        Value::Object(whole)
+    }
+}
+
 /// Rides on an error answer to the page that people see.
 #[derive(Debug, Clone)]
 pub struct AgainLink(pub String);
@@ -246,8 +281,17 @@ impl IntoResponse for ApiError {
                 body = body.with_context("request_id", id);
             }
         }
-        let mut response = (status, Json(body)).into_response();
+        let mut response = (status, Json(self.detailed(body))).into_response();
         let headers = response.headers_mut();
+        match &self {
+            Self::Denied(_) => {
+                headers.insert(X_ERROR_TYPE, HeaderValue::from_static("permission_check"));
+            }
+            Self::Setting(_) => {
+                headers.insert(X_ERROR_TYPE, HeaderValue::from_static("settings_error"));
+            }
+            _ => {}
+        }
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -5,6 +5,8 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use splashtail_api_types::Code;
+use splashtail_core::ids::GuildId;
 use splashtail_ipc::http::read_body;
 
 use crate::error::ApiError;
@@ -24,6 +26,14 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathOf<
     }
 }
 
+/// A server of the address. What is no id names none.
+///
+/// # Errors
+/// 404
+pub fn guild_id(text: &str) -> Result<GuildId, ApiError> {
+    text.parse().map_err(|_| ApiError::NotFound("server"))
+}
+
 /// The query string. Unknown parameters are ignored.
 #[derive(Debug)]
 pub struct QueryOf<T>(pub T);
@@ -35,7 +45,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for QueryOf
         match Query::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Self(value)),
             Err(rejection) => Err(ApiError::Invalid {
-                code: "invalid_query",
+                code: Code::InvalidQuery,
                 message: "the query is not valid".to_owned(),
                 context: Some(("error", rejection.body_text())),
             }),
@@ -65,25 +75,25 @@ impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S>
                 if error.status == http::StatusCode::PAYLOAD_TOO_LARGE {
                     ApiError::BodyTooLarge(LIMIT)
                 } else {
-                    ApiError::invalid("incomplete_body", error.body.message)
+                    ApiError::invalid(Code::IncompleteBody, error.body.message)
                 }
             })?;
         if body.is_empty() {
             return Err(ApiError::invalid(
-                "body_required",
+                Code::BodyRequired,
                 "a JSON body is required",
             ));
         }
         if !is_json {
             return Err(ApiError::invalid(
-                "not_json",
+                Code::NotJson,
                 "send the body as `Content-Type: application/json`",
             ));
         }
         serde_json::from_slice(&body)
             .map(Self)
             .map_err(|error| ApiError::Invalid {
-                code: "invalid_body",
+                code: Code::InvalidBody,
                 message: "the body is not the JSON that this path takes".to_owned(),
                 context: Some(("error", error.to_string())),
             })

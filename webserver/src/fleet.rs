@@ -1,11 +1,14 @@
 //! What the clusterer and the bot's clusters say, remembered for a moment.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::StatusCode;
 use moka::future::Cache;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use splashtail_api_types::clusters::{ClusterHealth, Instance, InstanceList};
 use splashtail_api_types::modules::CanonicalModule;
@@ -13,8 +16,11 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{ClusterId, GuildId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient};
+use splashtail_permissions::PermissionResult;
+use tokio::time::timeout;
 use tracing::warn;
 
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::fresh::Fresh;
 
@@ -22,6 +28,8 @@ use crate::fresh::Fresh;
 const LIST_PERIOD: Duration = Duration::from_secs(1);
 const MODULES_LIFETIME: Duration = Duration::from_secs(600);
 const CLUSTERS: u64 = 4096;
+/// For one cluster of many that a list waits for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub struct Fleet {
@@ -132,36 +140,142 @@ impl Fleet {
         Ok(modules)
     }
 
-    /// What somebody may do in a server, and whether they may run a command of the bot there.
+    /// What the bot of any cluster can do. All are of one version, but for moments.
     ///
     /// # Errors
-    /// As [`Fleet::modules`]; 404 when the bot is not in the server.
-    pub async fn standing(
+    /// As [`Fleet::modules`].
+    pub async fn any_modules(&self) -> Result<Arc<Vec<CanonicalModule>>, ApiError> {
+        let list = self.instances().await?;
+        let mut clusters = list.map.iter().map(|cluster| cluster.id);
+        let cluster = clusters.find(|cluster| reachable(&list, *cluster).is_ok());
+        self.modules(cluster.ok_or(ApiError::ClusterUnavailable)?)
+            .await
+    }
+
+    /// The cluster that has a server.
+    ///
+    /// # Errors
+    /// 412 while none is known, 503 for one that does not run or runs on another host.
+    pub async fn cluster_of(&self, guild: GuildId) -> Result<ClusterId, ApiError> {
+        let list = self.instances().await?;
+        let cluster = cluster_of(&list, guild).ok_or(ApiError::FleetUnavailable)?;
+        reachable(&list, cluster)?;
+        Ok(cluster)
+    }
+
+    /// Asks the bot about one server that it is in.
+    ///
+    /// # Errors
+    /// As [`Fleet::cluster_of`]; what the cluster refuses passes through.
+    pub async fn ask<T: DeserializeOwned>(
         &self,
         guild: GuildId,
-        user: UserId,
-        command: &str,
-    ) -> Result<MemberStanding, ApiError> {
-        let list = self.instances().await?;
-        let shard = guild.shard(list.shard_count);
-        let mut clusters = list.map.iter();
-        let cluster = clusters.find(|cluster| cluster.shards.contains(&shard));
-        let cluster = cluster.ok_or(ApiError::FleetUnavailable)?.id;
-        reachable(&list, cluster)?;
+        query: &Value,
+    ) -> Result<T, ApiError> {
+        let cluster = self.cluster_of(guild).await?;
+        self.present(cluster, guild).await?;
+        let asked = self.iservers.query(cluster, query).await;
+        asked.map_err(|error| ApiError::from_daemon("cluster", error))
+    }
+
+    /// # Errors
+    /// 404 when the bot is not in the server, 503 while that is not known.
+    async fn present(&self, cluster: ClusterId, guild: GuildId) -> Result<(), ApiError> {
         let query = json!({"GuildsStatus": {"guilds": [guild]}});
         let asked = self.iservers.query(cluster, &query).await;
         let status: Map<String, Value> =
             asked.map_err(|error| ApiError::from_daemon("cluster", error))?;
         match status.get(&guild.to_string()).and_then(Value::as_str) {
-            Some("present") => {}
-            Some("unavailable") => return Err(ApiError::ClusterUnavailable),
-            _ => return Err(ApiError::NotFound("server")),
+            Some("present") => Ok(()),
+            Some("unavailable") => Err(ApiError::ClusterUnavailable),
+            _ => Err(ApiError::NotFound("server")),
         }
-        let query = json!({"CheckCommandPermission":
-            {"guild_id": guild, "user_id": user, "command": command}});
-        let asked = self.iservers.query(cluster, &query).await;
-        asked.map_err(|error| ApiError::from_daemon("cluster", error))
     }
+
+    /// What somebody may do in a server, and whether they may run a command of the bot there. The
+    /// limits of their token count.
+    ///
+    /// # Errors
+    /// As [`Fleet::ask`]; 403 for a server's token.
+    pub async fn standing(
+        &self,
+        guild: GuildId,
+        caller: &Caller,
+        command: &str,
+    ) -> Result<MemberStanding, ApiError> {
+        let query = json!({"CheckCommandPermission": {
+            "guild_id": guild,
+            "user_id": caller.user()?,
+            "command": command,
+            "custom_resolved_kittycat_perms": caller.limits(),
+        }});
+        self.ask(guild, &query).await
+    }
+
+    /// In which of these servers the bot is. One cluster that is away makes its own servers unknown,
+    /// and nothing else.
+    pub async fn presence(&self, guilds: &[GuildId]) -> Presence {
+        let Ok(list) = self.instances().await else {
+            return Presence {
+                has_bot: Vec::new(),
+                unknown: guilds.to_vec(),
+            };
+        };
+        let mut by_cluster = BTreeMap::<Option<ClusterId>, Vec<GuildId>>::new();
+        for guild in guilds {
+            let cluster = cluster_of(&list, *guild);
+            let cluster = cluster.filter(|cluster| reachable(&list, *cluster).is_ok());
+            by_cluster.entry(cluster).or_default().push(*guild);
+        }
+        let asked = by_cluster.into_iter().map(|(cluster, guilds)| async move {
+            let Some(cluster) = cluster else {
+                return (guilds, Map::new());
+            };
+            let query = json!({"GuildsStatus": {"guilds": guilds}});
+            let answer = self.iservers.query(cluster, &query);
+            let answer = timeout(PATIENCE, answer).await;
+            let status = match answer {
+                Ok(Ok(status)) => status,
+                Ok(Err(error)) => {
+                    warn!(cluster.id = %cluster, error = %Chain(&error), "a cluster did not say where the bot is");
+                    Map::new()
+                }
+                Err(_) => {
+                    warn!(cluster.id = %cluster, "a cluster did not say in time where the bot is");
+                    Map::new()
+                }
+            };
+            (guilds, status)
+        });
+        let mut presence = Presence::default();
+        for (guilds, status) in join_all(asked).await {
+            for guild in guilds {
+                match status.get(&guild.to_string()).and_then(Value::as_str) {
+                    Some("present") => presence.has_bot.push(guild),
+                    Some("absent") => {}
+                    _ => presence.unknown.push(guild),
+                }
+            }
+        }
+        presence
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Presence {
+    pub has_bot: Vec<GuildId>,
+    pub unknown: Vec<GuildId>,
+}
+
+fn cluster_of(list: &InstanceList, guild: GuildId) -> Option<ClusterId> {
+    // Before it is known there are no shards.
+    if list.shard_count == 0 {
+        return None;
+    }
+    let shard = guild.shard(list.shard_count);
+    let mut clusters = list.map.iter();
+    let cluster = clusters.find(|cluster| cluster.shards.contains(&shard));
+    cluster.map(|cluster| cluster.id)
 }
 
 /// # Errors
@@ -185,7 +299,10 @@ fn reachable(list: &InstanceList, cluster: ClusterId) -> Result<&Instance, ApiEr
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct MemberStanding {
     /// Whether they may run the command that was asked for.
-    is_ok: bool,
+    pub is_ok: bool,
+    /// Why, or why not.
+    #[serde(default)]
+    pub perm_res: Value,
     /// Their permissions in the server as a whole; the owner has all. `None`: they are not there.
     #[serde(default, deserialize_with = "decimal")]
     pub permissions: Option<u64>,
@@ -196,13 +313,21 @@ impl MemberStanding {
     ///
     /// # Errors
     /// They may not run the command.
-    pub fn allowed(&self) -> Result<u64, ApiError> {
+    pub fn allowed(self) -> Result<u64, ApiError> {
         match (self.is_ok, self.permissions) {
             (true, Some(permissions)) => Ok(permissions),
-            _ => Err(ApiError::Forbidden(
-                "you may not do that in this server; its administrators can let you",
-            )),
+            _ => Err(denied(self.perm_res)),
         }
+    }
+}
+
+/// The bot's no, in its own words where they can be read. Whatever is no clear yes is a no.
+pub fn denied(result: Value) -> ApiError {
+    match serde_json::from_value::<PermissionResult>(result) {
+        Ok(result) if !result.is_ok() => ApiError::Denied(Box::new(result)),
+        _ => ApiError::Forbidden(
+            "you may not do that in this server; its administrators can let you",
+        ),
     }
 }
 
@@ -240,6 +365,9 @@ mod tests {
         let yes = json!({"is_ok": true, "permissions": "18446744073709551615", "perm_res": {}});
         assert_eq!(standing(yes), Ok(u64::MAX));
         for no in [
+            json!({"is_ok": false, "permissions": "8", "perm_res": {"var": "ModuleNotFound"}}),
+            // Contradicts itself.
+            json!({"is_ok": false, "permissions": "8", "perm_res": {"var": "Ok"}}),
             json!({"is_ok": false, "permissions": "8"}),
             json!({"is_ok": true, "permissions": null}),
             // An older bot does not say.

@@ -1,18 +1,21 @@
 //! The public face of the platform: REST API, immediate OAuth for downloads, the website.
 //!
 //! It owns no work and no bot. Jobs are the jobserver's, clusters the clusterer's; both are asked
-//! over signed HTTP, so this process can be restarted at any time. It writes nothing to the
-//! database.
+//! over signed HTTP, so this process can be restarted at any time. Of the database it writes what
+//! logins tell and the tokens that people make.
 
+mod accounts;
 mod admin;
 mod app;
 mod auth;
+mod cookies;
 mod error;
 mod extract;
 mod fleet;
 mod fresh;
 mod ioauth;
 mod layers;
+mod lifetime;
 mod links;
 mod objects;
 mod openapi;

@@ -11,6 +11,8 @@ use utoipa::openapi::{
 };
 use utoipa::{Modify, OpenApi};
 
+use crate::operators::COOKIE;
+
 #[derive(Debug, OpenApi)]
 #[openapi(
     info(
@@ -24,8 +26,10 @@ use utoipa::{Modify, OpenApi};
     tags(
         (name = "Core", description = "The installation itself"),
         (name = "Auth", description = "Who you are"),
+        (name = "Users", description = "You and your servers"),
+        (name = "Guilds", description = "Servers: what they have set, and what happened in them"),
         (name = "Tasks", description = "Backups and other long work"),
-        (name = "Operators", description = "The clusters, for operators behind the deploy proxy")
+        (name = "Operators", description = "The clusters, for operators who signed in or come through the deploy proxy")
     ),
     components(schemas(ErrorBody)),
     modifiers(&Security)
@@ -42,8 +46,9 @@ impl Modify for Security {
             ("Server", "Server-Auth", "server"),
         ] {
             let description = format!(
-                "The token of a {whose}. `Authorization: {name} <token>` is the same; an operator \
-                 issues tokens with `splashtail token create`."
+                "The token of a {whose}. `Authorization: {name} <token>` is the same. People get one by \
+                 logging in and make more with `POST /sessions`; an operator issues them with \
+                 `splashtail token create`."
             );
             let key = ApiKey::Header(ApiKeyValue::with_description(header, &description));
             components.add_security_scheme(name, SecurityScheme::ApiKey(key));
@@ -54,6 +59,11 @@ impl Modify for Security {
              HMAC-SHA512 over timestamp and user id under `meta.dp_secret`, in lower case hex.",
         ));
         components.add_security_scheme("DeployProxy", SecurityScheme::ApiKey(key));
+        let key = ApiKey::Cookie(ApiKeyValue::with_description(
+            COOKIE,
+            "Of an operator who signed in at `/mewld/login`.",
+        ));
+        components.add_security_scheme("Operator", SecurityScheme::ApiKey(key));
     }
 }
 
@@ -88,13 +98,13 @@ pub fn complete(document: &mut Document) {
         if security.contains("DeployProxy") {
             errors.push((
                 "401",
-                "No proxy vouches for the request, or the user is no operator",
+                "Nobody signed in, no proxy vouches for the request, or the user is no operator",
             ));
         } else if security.contains("User") || security.contains("Server") {
             errors.push(("401", "No token, or not a valid one"));
             errors.push((
                 "403",
-                "The token belongs to somebody else, or its user is banned",
+                "The token belongs to somebody else or is limited to less, or its user is banned or may not do this",
             ));
         }
         for (status, description) in errors {

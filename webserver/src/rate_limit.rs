@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 use splashtail_ipc::http::Network;
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::Identity;
 use crate::error::{ApiError, whole_seconds};
 use crate::layers::client_address::ClientAddress;
@@ -20,6 +20,9 @@ use crate::layers::client_address::ClientAddress;
 pub const BUCKET: HeaderName = HeaderName::from_static("bucket");
 pub const REQ_LIMIT: HeaderName = HeaderName::from_static("req-limit");
 pub const REQ_MADE: HeaderName = HeaderName::from_static("req-made");
+/// draft-ietf-httpapi-ratelimit-headers.
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// How often one caller may do something: `limit` requests pass per `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +51,24 @@ pub const IOAUTH: Policy = Policy::new("ioauth", 15, 300);
 pub const CREATE_TASK: Policy = Policy::new("create_task", 50, 3600);
 pub const AUTH_TEST: Policy = Policy::new("auth_test", 20, 60);
 pub const DOWNLOAD: Policy = Policy::new("download", 20, 60);
+pub const LOGIN: Policy = Policy::new("oauth2_login", 15, 300);
+pub const OPERATOR_LOGIN: Policy = Policy::new("operator_login", 15, 300);
+pub const SESSIONS: Policy = Policy::new("sessions", 60, 300);
+pub const USER_GUILDS: Policy = Policy::new("get_user_guilds_norefresh", 5, 300);
+pub const USER_GUILDS_REFRESH: Policy = Policy::new("get_user_guilds_refresh", 3, 300);
+pub const BASE_INFO: Policy = Policy::new("get_user_guild_base_info", 5, 300);
+pub const PERMISSIONS: Policy = Policy::new("check_permissions", 60, 60);
+pub const SETTINGS_VIEW: Policy = Policy::new("settings_view", 60, 300);
+pub const SETTINGS_CHANGE: Policy = Policy::new("settings_execute", 10, 300);
+pub const HISTORY: Policy = Policy::new("settings_history", 60, 300);
+pub const INCIDENTS: Policy = Policy::new("incidents", 120, 60);
 
 /// Where a caller stands in the window of one bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     policy: Policy,
     made: u64,
+    resets_in: Duration,
 }
 
 impl Standing {
@@ -61,6 +76,25 @@ impl Standing {
         headers.insert(BUCKET, HeaderValue::from_static(self.policy.bucket));
         headers.insert(REQ_LIMIT, HeaderValue::from(self.policy.limit));
         headers.insert(REQ_MADE, HeaderValue::from(self.made));
+        let Policy {
+            bucket,
+            limit,
+            window,
+        } = self.policy;
+        let (left, resets) = (
+            limit.saturating_sub(self.made),
+            whole_seconds(self.resets_in),
+        );
+        let policy = format!("\"{bucket}\";q={limit};w={}", window.as_secs());
+        for (name, value) in [
+            (RATE_LIMIT_POLICY, policy),
+            (RATE_LIMIT, format!("\"{bucket}\";r={left};t={resets}")),
+        ] {
+            // Buckets are plain words.
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
     }
 }
 
@@ -68,18 +102,16 @@ impl Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exceeded {
     pub window: Standing,
-    resets_in: Duration,
 }
 
 impl Exceeded {
     /// Seconds.
     pub fn retry_after(&self) -> u64 {
-        whole_seconds(self.resets_in)
+        whole_seconds(self.window.resets_in)
     }
 }
 
-/// A layer for one route. It counts per user or server when the caller is known, else per network
-/// of the client. When the counter cannot be reached the request fails.
+/// A layer for one route.
 pub async fn limit(
     State((app, policy)): State<(AppState, Policy)>,
     Extension(identity): Extension<Identity>,
@@ -87,8 +119,27 @@ pub async fn limit(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    let standing = count(&app, policy, &identity, address).await?;
+    let mut response = next.run(request).await;
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// Counts a request: per user or server when the caller is known, else per network of the client.
+/// `None`: nothing is limited here.
+///
+/// # Errors
+/// It is one too many, or the counter cannot be reached.
+pub async fn count(
+    app: &App,
+    policy: Policy,
+    identity: &Identity,
+    address: IpAddr,
+) -> Result<Option<Standing>, ApiError> {
     if app.config.meta.web_disable_ratelimits {
-        return Ok(next.run(request).await);
+        return Ok(None);
     }
     let (scope, blocks) = match identity.caller() {
         Some(caller) => (caller.key(), Vec::new()),
@@ -98,9 +149,12 @@ pub async fn limit(
         let made = app.cache.get(&policy.key(block)).await?;
         let made = made.and_then(|made| made.parse().ok()).unwrap_or(0);
         if made >= limit * policy.limit {
-            let window = Standing { policy, made };
-            let resets_in = policy.window;
-            return Err(ApiError::RateLimited(Exceeded { window, resets_in }));
+            let window = Standing {
+                policy,
+                made,
+                resets_in: policy.window,
+            };
+            return Err(ApiError::RateLimited(Exceeded { window }));
         }
     }
     let window = app
@@ -110,22 +164,17 @@ pub async fn limit(
     let standing = Standing {
         policy,
         made: window.count,
+        resets_in: window.resets_in,
     };
     if window.count > policy.limit {
-        let exceeded = Exceeded {
-            window: standing,
-            resets_in: window.resets_in,
-        };
-        return Err(ApiError::RateLimited(exceeded));
+        return Err(ApiError::RateLimited(Exceeded { window: standing }));
     }
     for (block, _) in &blocks {
         app.cache
             .incr_window(&policy.key(block), policy.window)
             .await?;
     }
-    let mut response = next.run(request).await;
-    standing.write(response.headers_mut());
-    Ok(response)
+    Ok(Some(standing))
 }
 
 /// The blocks of IPv6 that a stranger's address lies in, and how many customers at their limit

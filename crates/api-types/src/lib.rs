@@ -9,8 +9,13 @@ pub mod clusters;
 mod error;
 pub mod guilds;
 pub mod job_kinds;
+pub mod incidents;
 pub mod modules;
+pub mod problems;
+pub mod sessions;
 pub mod settings;
 pub mod tasks;
+pub mod users;
 
 pub use error::ErrorBody;
+pub use problems::Code;

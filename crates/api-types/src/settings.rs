@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -170,3 +171,63 @@ impl SettingsError {
 
 /// Rows, as View answers them and as the other operations leave them.
 pub type Fields = Map<String, Value>;
+
+/// Show or change rows of a setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SettingsRequest {
+    pub operation: Operation,
+    pub module: String,
+    pub setting: String,
+    /// By column. Delete takes the primary key; View takes `__limit` and `__offset`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub fields: Fields,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SettingsAnswer {
+    /// Rows by column; secrets are left out.
+    #[schema(value_type = Vec<Object>)]
+    pub fields: Vec<Fields>,
+    /// Of a View: rows that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+    /// Of a View: no more can be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<bool>,
+    /// Of a change: by which it can be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SettingsHistory {
+    /// Newest first.
+    pub changes: Vec<SettingsChange>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SettingsChange {
+    pub version: i64,
+    pub at: DateTime<Utc>,
+    /// A user.
+    pub by: String,
+    /// `discord`, `api`, `rollback` or `import`.
+    pub way: String,
+    /// The change that it took back.
+    pub undoes: Option<i64>,
+    pub edits: Vec<SettingsEdit>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SettingsEdit {
+    pub setting: String,
+    /// Its primary key.
+    pub entry: String,
+    /// `null`: there was none.
+    #[schema(value_type = Option<Object>)]
+    pub before: Option<Fields>,
+    /// `null`: there is none any more.
+    #[schema(value_type = Option<Object>)]
+    pub after: Option<Fields>,
+}

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use splashtail::commands::{
-    backup, bot, clusters, config, doctor, localjobs, migrate, proxy, sandbox, token, up,
+    backup, bot, clusters, config, doctor, explain, localjobs, migrate, proxy, sandbox, token, up,
 };
 
 /// Runs AntiRaid: the bot, its clusterer, the jobserver, the API with the dashboard, and a
@@ -39,6 +39,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Look for what is wrong with this installation
     Doctor(doctor::DoctorArgs),
+    /// Say what an error code of the web API means, and what to do
+    Explain(explain::ExplainArgs),
     /// API tokens
     Token(token::TokenArgs),
     /// Look into backup files, check, convert and rehearse them
@@ -63,6 +65,7 @@ async fn main() -> ExitCode {
         Command::Config(args) => config::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Explain(args) => explain::run(&args),
         Command::Token(args) => token::run(args).await,
         Command::Backup(args) => backup::run(args).await,
         Command::Sandbox(args) => sandbox::run(args).await,

@@ -15,11 +15,18 @@ struct Route {
     parameters: &'static [&'static str],
 }
 
-const ROUTES: &[Route] = &[Route {
-    pattern: "/tasks/{uuid}/ioauth/download-link",
-    scopes: &["identify", "guilds"],
-    parameters: &["no_redirect"],
-}];
+const ROUTES: &[Route] = &[
+    Route {
+        pattern: "/tasks/{uuid}/ioauth/download-link",
+        scopes: &["identify", "guilds"],
+        parameters: &["no_redirect"],
+    },
+    Route {
+        pattern: "/mewld/login",
+        scopes: &["identify"],
+        parameters: &[],
+    },
+];
 
 /// `rd` of `/ioauth/login`, base64url without padding of this as JSON. The original took the
 /// scopes from here as well; the route decides them now.

@@ -1,4 +1,4 @@
-//! The three requests to Discord that a login takes (Discord documentation, "OAuth2").
+//! The requests to Discord that a login takes (Discord documentation, "OAuth2").
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,9 +7,10 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use splashtail_api_types::Code;
 use splashtail_core::config::{Config, is_local, without_slash};
 use splashtail_core::ids::{ApplicationId, GuildId, UserId};
 use url::Url;
@@ -46,19 +47,21 @@ pub enum DiscordError {
     TooLarge,
     #[error("the consent does not include `{0}`")]
     MissingScope(&'static str),
+    /// RFC 9207.
+    #[error("this login was answered by somebody else than Discord; start again")]
+    Issuer,
 }
 
 impl DiscordError {
-    pub fn status_and_code(&self) -> (StatusCode, &'static str) {
+    pub fn code(&self) -> Code {
         match self {
-            Self::Refused(_) => (StatusCode::BAD_REQUEST, "discord_refused"),
-            Self::Expired => (StatusCode::UNAUTHORIZED, "login_expired"),
-            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "discord_rate_limited"),
-            Self::MissingScope(_) => (StatusCode::BAD_REQUEST, "missing_scope"),
-            Self::Unreachable(_) => (StatusCode::SERVICE_UNAVAILABLE, "discord_unavailable"),
-            Self::Status(_) | Self::Shape(_) | Self::TooLarge => {
-                (StatusCode::BAD_GATEWAY, "discord_unexpected")
-            }
+            Self::Refused(_) => Code::DiscordRefused,
+            Self::Expired => Code::LoginExpired,
+            Self::RateLimited { .. } => Code::DiscordRateLimited,
+            Self::MissingScope(_) => Code::MissingScope,
+            Self::Unreachable(_) => Code::DiscordUnavailable,
+            Self::Issuer => Code::LoginRefused,
+            Self::Status(_) | Self::Shape(_) | Self::TooLarge => Code::DiscordUnexpected,
         }
     }
 
@@ -96,6 +99,68 @@ pub struct Identity {
     pub user_id: UserId,
     pub username: String,
     pub guilds: Vec<GuildRights>,
+}
+
+/// What a code or a refresh token was worth.
+#[derive(Debug, Deserialize)]
+pub struct Grant {
+    pub access_token: SecretString,
+    #[serde(default)]
+    pub refresh_token: Option<SecretString>,
+    /// Seconds.
+    #[serde(default)]
+    pub expires_in: u64,
+    #[serde(default)]
+    scope: String,
+}
+
+impl Grant {
+    /// Discord may grant more than was asked for; less is not enough.
+    ///
+    /// # Errors
+    /// [`DiscordError::MissingScope`]
+    pub fn require(&self, scopes: &[&'static str]) -> Result<(), DiscordError> {
+        let granted: Vec<_> = self.scope.split_ascii_whitespace().collect();
+        match scopes.iter().find(|scope| !granted.contains(*scope)) {
+            Some(missing) => Err(DiscordError::MissingScope(missing)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `/users/@me`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DiscordUser {
+    pub id: UserId,
+    pub username: String,
+    #[serde(default)]
+    pub global_name: Option<String>,
+    /// A hash.
+    #[serde(default)]
+    pub avatar: Option<String>,
+}
+
+/// An entry of `/users/@me/guilds`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DiscordGuild {
+    pub id: GuildId,
+    #[serde(default)]
+    pub name: String,
+    /// A hash.
+    #[serde(default)]
+    pub icon: Option<String>,
+    #[serde(default)]
+    pub owner: bool,
+    /// A decimal string since API v8; numbers lose digits in other languages, not here.
+    #[serde(default, deserialize_with = "bits")]
+    pub permissions: u64,
+}
+
+fn bits<'de, D: Deserializer<'de>>(value: D) -> Result<u64, D::Error> {
+    Ok(match Value::deserialize(value)? {
+        Value::String(text) => text.parse().unwrap_or(0),
+        other => other.as_u64().unwrap_or(0),
+    })
 }
 
 impl DiscordLogin {
@@ -140,6 +205,20 @@ impl DiscordLogin {
         url
     }
 
+    /// Whether the answer to a login is of the server that it was begun at (RFC 9207). Older servers
+    /// do not say.
+    ///
+    /// # Errors
+    /// [`DiscordError::Issuer`]
+    pub fn check_issuer(&self, issuer: Option<&str>) -> Result<(), DiscordError> {
+        let Some(issuer) = issuer else { return Ok(()) };
+        let origin = Url::parse(issuer).map(|issuer| issuer.origin());
+        match origin {
+            Ok(origin) if origin.is_tuple() && origin == self.authorize.origin() => Ok(()),
+            _ => Err(DiscordError::Issuer),
+        }
+    }
+
     /// Exchanges the code and asks who it stands for. The tokens end with this function.
     ///
     /// # Errors
@@ -150,27 +229,65 @@ impl DiscordLogin {
         verifier: &str,
         scopes: &[&'static str],
     ) -> Result<Identity, DiscordError> {
-        #[derive(Deserialize)]
-        struct Token {
-            access_token: SecretString,
-            #[serde(default)]
-            scope: String,
-        }
-        #[derive(Deserialize)]
-        struct User {
-            id: UserId,
-            username: String,
-        }
+        let grant = self.exchange(code, Some(verifier), &self.redirect_uri);
+        let grant = grant.await?;
+        grant.require(scopes)?;
+        let user = self.user(&grant.access_token).await?;
+        let guilds = if scopes.contains(&"guilds") {
+            self.guilds(&grant.access_token).await?
+        } else {
+            Vec::new()
+        };
+        let rights = |guild: DiscordGuild| GuildRights {
+            id: guild.id,
+            owner: guild.owner,
+            permissions: guild.permissions,
+        };
+        Ok(Identity {
+            user_id: user.id,
+            username: user.username,
+            guilds: guilds.into_iter().map(rights).collect(),
+        })
+    }
 
-        let client_id = self.client_id.to_string();
-        let form = [
-            ("client_id", client_id.as_str()),
-            ("client_secret", self.client_secret.expose_secret()),
+    /// What a code is worth.
+    ///
+    /// # Errors
+    /// See [`DiscordError`].
+    pub async fn exchange(
+        &self,
+        code: &str,
+        verifier: Option<&str>,
+        redirect_uri: &str,
+    ) -> Result<Grant, DiscordError> {
+        let mut form = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", &self.redirect_uri),
-            ("code_verifier", verifier),
+            ("redirect_uri", redirect_uri),
         ];
+        form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
+        self.token(form).await
+    }
+
+    /// A new grant for an old one's refresh token, which ends.
+    ///
+    /// # Errors
+    /// See [`DiscordError`]; [`DiscordError::Expired`] when it has ended already.
+    pub async fn refresh(&self, token: &SecretString) -> Result<Grant, DiscordError> {
+        let form = vec![
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token.expose_secret()),
+        ];
+        self.token(form).await.map_err(|error| match error {
+            DiscordError::Refused(_) => DiscordError::Expired,
+            other => other,
+        })
+    }
+
+    async fn token(&self, mut form: Vec<(&str, &str)>) -> Result<Grant, DiscordError> {
+        let client_id = self.client_id.to_string();
+        form.push(("client_id", &client_id));
+        form.push(("client_secret", self.client_secret.expose_secret()));
         let request = self
             .http
             .post(format!("{}/api/v10/oauth2/token", self.api))
@@ -181,25 +298,19 @@ impl DiscordLogin {
         if refused {
             return Err(DiscordError::Refused(explanation(&read(response).await?)));
         }
-        let token: Token = parse(response).await?;
+        parse(response).await
+    }
 
-        // Discord may grant more than was asked for; less is not enough.
-        let granted: Vec<_> = token.scope.split_ascii_whitespace().collect();
-        if let Some(missing) = scopes.iter().find(|scope| !granted.contains(*scope)) {
-            return Err(DiscordError::MissingScope(missing));
-        }
-        let user: User = self.get("/users/@me", &token.access_token).await?;
-        let guilds = if scopes.contains(&"guilds") {
-            let guilds: Vec<Guild> = self.get("/users/@me/guilds", &token.access_token).await?;
-            guilds.into_iter().map(Guild::rights).collect()
-        } else {
-            Vec::new()
-        };
-        Ok(Identity {
-            user_id: user.id,
-            username: user.username,
-            guilds,
-        })
+    /// # Errors
+    /// See [`DiscordError`].
+    pub async fn user(&self, token: &SecretString) -> Result<DiscordUser, DiscordError> {
+        self.get("/users/@me", token).await
+    }
+
+    /// # Errors
+    /// See [`DiscordError`].
+    pub async fn guilds(&self, token: &SecretString) -> Result<Vec<DiscordGuild>, DiscordError> {
+        self.get("/users/@me/guilds", token).await
     }
 
     async fn get<T: DeserializeOwned>(
@@ -212,31 +323,6 @@ impl DiscordLogin {
             .get(format!("{}/api/v10{path}", self.api))
             .bearer_auth(token.expose_secret());
         parse(request.send().await.map_err(unreachable)?).await
-    }
-}
-
-/// An entry of `/users/@me/guilds`.
-#[derive(Deserialize)]
-struct Guild {
-    id: GuildId,
-    #[serde(default)]
-    owner: bool,
-    /// A decimal string since API v8; numbers lose digits in other languages, not here.
-    #[serde(default)]
-    permissions: Value,
-}
-
-impl Guild {
-    fn rights(self) -> GuildRights {
-        let permissions = match &self.permissions {
-            Value::String(text) => text.parse().unwrap_or(0),
-            other => other.as_u64().unwrap_or(0),
-        };
-        GuildRights {
-            id: self.id,
-            owner: self.owner,
-            permissions,
-        }
     }
 }
 

@@ -11,7 +11,7 @@ mod discord;
 mod proof;
 
 pub use destination::{Destination, login_link};
-pub use discord::{DiscordError, DiscordLogin};
+pub use discord::{DiscordError, DiscordGuild, DiscordLogin, DiscordUser, Grant};
 pub use proof::{
     ATTEMPT_LIFETIME, Attempts, LastLogin, Proof, Proofs, RETURN_COOKIE, nonce_cookie,
 };

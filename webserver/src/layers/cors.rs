@@ -8,13 +8,16 @@ use splashtail_core::environment::Environment;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::{Host, Origin, Url};
 
+use super::request_log::X_REQUEST_ID;
+use crate::error::X_ERROR_TYPE;
 use crate::operators;
-use crate::rate_limit::{BUCKET, REQ_LIMIT, REQ_MADE};
+use crate::rate_limit::{BUCKET, RATE_LIMIT, RATE_LIMIT_POLICY, REQ_LIMIT, REQ_MADE};
 
 const SERVER_AUTH: HeaderName = HeaderName::from_static("server-auth");
 const USER_AUTH: HeaderName = HeaderName::from_static("user-auth");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_CLIENT: HeaderName = HeaderName::from_static("x-client");
-const X_ERROR_TYPE: HeaderName = HeaderName::from_static("x-error-type");
 
 pub fn layer(config: &Config) -> CorsLayer {
     let frontend = config.sites.frontend.origin();
@@ -40,13 +43,18 @@ pub fn layer(config: &Config) -> CorsLayer {
             header::AUTHORIZATION,
             USER_AUTH,
             SERVER_AUTH,
+            IDEMPOTENCY_KEY,
+            LAST_EVENT_ID,
         ])
         .expose_headers([
             BUCKET,
             header::RETRY_AFTER,
             REQ_LIMIT,
             REQ_MADE,
+            RATE_LIMIT,
+            RATE_LIMIT_POLICY,
             X_ERROR_TYPE,
+            X_REQUEST_ID,
         ])
 }
 

@@ -56,6 +56,14 @@ pub enum Denied {
     BadTimestamp,
     #[error("X-DP-Timestamp is more than 10 s off: compare the clocks")]
     WrongTime,
+    #[error("neither the proxy's headers nor a sign-in")]
+    NotSignedIn,
+    #[error("the sign-in has ended")]
+    SignInEnded,
+    #[error(
+        "this user is not an operator: `discord_auth.root_users` or the cluster file names them"
+    )]
+    NoOperator,
 }
 
 impl Denied {
@@ -63,18 +71,22 @@ impl Denied {
     /// thought of is an operator's. The log knows.
     pub fn answer(self) -> String {
         match self {
-            Self::NobodyAllowed | Self::NotAllowed | Self::NoSecret | Self::WrongTime => {
-                self.to_string()
-            }
+            Self::NobodyAllowed
+            | Self::NotAllowed
+            | Self::NoSecret
+            | Self::WrongTime
+            | Self::NoOperator => self.to_string(),
+            Self::SignInEnded => "your sign-in has ended: sign in again at /mewld/login".to_owned(),
             Self::NoHost
             | Self::NoUser
             | Self::BadUser
             | Self::NoSignature
             | Self::NoTimestamp
             | Self::BadSignature
-            | Self::BadTimestamp => "open the operators' page through its proxy: X-DP-Host, \
-                                     X-DP-UserID, X-DP-Timestamp and a valid X-DP-Signature are \
-                                     needed"
+            | Self::BadTimestamp
+            | Self::NotSignedIn => "sign in at /mewld/login, or open the operators' page through \
+                                    its proxy: X-DP-Host, X-DP-UserID, X-DP-Timestamp and a valid \
+                                    X-DP-Signature are needed"
                 .to_owned(),
         }
     }
@@ -86,6 +98,18 @@ impl DeployProxy {
             secret: config.meta.dp_secret.clone(),
             allowed: cluster_file.map(allow_list::read).unwrap_or_default(),
         }
+    }
+
+    /// Whether the request came through the proxy, or says so.
+    pub fn has_signed(headers: &HeaderMap) -> bool {
+        [X_DP_HOST, X_DP_USER_ID, X_DP_SIGNATURE, X_DP_TIMESTAMP]
+            .iter()
+            .any(|name| headers.contains_key(name))
+    }
+
+    /// Users whom the cluster file names.
+    pub fn allowed(&self) -> &[UserId] {
+        &self.allowed
     }
 
     /// # Errors

@@ -1,16 +1,19 @@
 use axum::extract::FromRequestParts;
+use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use http::header::ORIGIN;
 use http::request::Parts;
 use splashtail_core::ids::UserId;
-use tracing::warn;
+use tracing::{debug, warn};
 use url::Url;
 
-use super::deploy_proxy::X_DP_HOST;
-use crate::app::AppState;
+use super::deploy_proxy::{Denied, DeployProxy, X_DP_HOST};
+use super::sign_in::COOKIE;
+use crate::app::{App, AppState};
+use crate::cookies::find_cookie;
 use crate::error::ApiError;
 
-/// A user whom the proxy vouches for and the allow-list names.
+/// A user whom the proxy vouches for and the allow-list names, or an operator who signed in here.
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(pub UserId);
 
@@ -18,33 +21,74 @@ impl FromRequestParts<AppState> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        match app.proxy.check(&parts.headers, app.clock.now()) {
-            Ok(user) => Ok(Self(user)),
-            Err(denied) => {
-                warn!(reason = %denied, "refused a request to the operators' page");
-                Err(ApiError::NotOperator(denied))
+        let headers = &parts.headers;
+        let now = app.clock.now();
+        let checked = if DeployProxy::has_signed(headers) {
+            app.proxy.check(headers, now)
+        } else {
+            signed_in(app, headers, now)
+        };
+        checked.map(Self).map_err(|denied| {
+            match denied {
+                // Every visitor who has not signed in.
+                Denied::NotSignedIn | Denied::SignInEnded => {
+                    debug!(reason = %denied, "not signed in")
+                }
+                _ => warn!(reason = %denied, "refused a request to the operators' page"),
             }
+            ApiError::NotOperator(denied)
+        })
+    }
+}
+
+fn signed_in(app: &App, headers: &HeaderMap, now: DateTime<Utc>) -> Result<UserId, Denied> {
+    let cookie = find_cookie(headers, COOKIE).ok_or(Denied::NotSignedIn)?;
+    let user = app.sign_ins.check(cookie, now)?;
+    match is_operator(app, user) {
+        true => Ok(user),
+        false => Err(Denied::NoOperator),
+    }
+}
+
+/// Whoever may sign in here: asked at every request, so that it ends with the configuration.
+pub fn is_operator(app: &App, user: UserId) -> bool {
+    app.config.discord_auth.root_users.contains(&user) || app.proxy.allowed().contains(&user)
+}
+
+/// The request was made by a page of the operators' page itself. The proxy adds its headers, and the
+/// browser its cookie, to whatever another site makes a browser send.
+#[derive(Debug, Clone, Copy)]
+pub struct SameOrigin;
+
+impl FromRequestParts<AppState> for SameOrigin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let headers = &parts.headers;
+        let (same, why) = if DeployProxy::has_signed(headers) {
+            (
+                is_same_origin(headers),
+                "commands are taken from the operators' own page only: Origin is not X-DP-Host",
+            )
+        } else {
+            (
+                is_of(headers, &app.config.sites.api),
+                "commands are taken from the operators' own page only: Origin is not `sites.api`",
+            )
+        };
+        if same {
+            Ok(Self)
+        } else {
+            Err(ApiError::Forbidden(why))
         }
     }
 }
 
-/// The request was made by a page of the operators' page itself. The proxy adds its headers to whatever
-/// a browser sends, also to what another site made it send.
-#[derive(Debug, Clone, Copy)]
-pub struct SameOrigin;
-
-impl<S: Send + Sync> FromRequestParts<S> for SameOrigin {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        if is_same_origin(&parts.headers) {
-            Ok(Self)
-        } else {
-            Err(ApiError::Forbidden(
-                "commands are taken from the operators' own page only: Origin is not X-DP-Host",
-            ))
-        }
-    }
+fn is_of(headers: &HeaderMap, site: &Url) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let fetched = text("sec-fetch-site").is_none_or(|site| site == "same-origin");
+    let origin = text(ORIGIN.as_str()).and_then(|origin| Url::parse(origin).ok());
+    fetched && origin.is_some_and(|origin| origin.origin() == site.origin())
 }
 
 /// `X-DP-Host` is the name under which the proxy was asked. Which scheme it speaks is its affair.

@@ -1,7 +1,7 @@
 use axum::Json;
 use axum::extract::State;
-use splashtail_api_types::ErrorBody;
 use splashtail_api_types::auth::{AuthContext, AuthData, AuthTest};
+use splashtail_api_types::{Code, ErrorBody};
 
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -21,7 +21,7 @@ pub async fn test_auth(
 ) -> Result<Json<AuthContext>, ApiError> {
     if test.target_id.is_empty() {
         return Err(ApiError::Invalid {
-            code: "invalid_body",
+            code: Code::InvalidBody,
             message: "`target_id` is required".to_owned(),
             context: Some(("target_id", "is empty [required]".to_owned())),
         });
@@ -33,13 +33,13 @@ pub async fn test_auth(
             "this token is not valid for this target",
         ))?;
     Ok(Json(AuthContext {
-        target_type: caller.kind(),
+        target_type: caller.target(),
         id: caller.id(),
         authorized: true,
         banned: caller.banned,
         data: AuthData {
-            session_id: Some(caller.token_id.clone()),
-            perm_limits: Vec::new(),
+            session_id: Some(caller.token.to_string()),
+            perm_limits: caller.limits().unwrap_or_default().to_vec(),
         },
     }))
 }

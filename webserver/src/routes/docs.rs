@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use splashtail_api_types::ErrorBody;
+use splashtail_api_types::{Code, ErrorBody};
 
 use super::ioauth::found;
 use crate::app::AppState;
@@ -45,7 +45,7 @@ pub async fn get_docs(
 ) -> Result<Response, ApiError> {
     if name != NAME {
         return Err(ApiError::invalid(
-            "unknown_docs",
+            Code::UnknownDocs,
             "there is no API of this name",
         ));
     }

@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use splashtail_api_types::ErrorBody;
+use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::config::without_slash;
 use splashtail_core::ids::TaskId;
 use splashtail_storage::{Owner, TaskRow};
@@ -60,7 +60,7 @@ pub async fn get_download_link(
     };
     let unknown = || {
         ApiError::invalid(
-            "unknown_proof",
+            Code::UnknownProof,
             "this login was used, took too long or was made for another page; open the link again",
         )
         .again_at(destination.link(None))

@@ -5,8 +5,8 @@ use axum::extract::State;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
-use splashtail_api_types::{ErrorBody, job_kinds};
-use splashtail_core::ids::{GuildId, UserId};
+use splashtail_api_types::{Code, ErrorBody, job_kinds};
+use splashtail_core::ids::GuildId;
 use splashtail_jobs::render;
 use splashtail_storage::{Owner, TaskQuery};
 
@@ -14,8 +14,7 @@ use super::tasks::{self, CALLER_FIELD, CALLER_ID_FIELD, ListQuery, SERVER_FIELD,
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::extract::{JsonBody, PathOf, QueryOf};
-use crate::fleet::MemberStanding;
+use crate::extract::{JsonBody, PathOf, QueryOf, guild_id};
 
 /// Discord's bits of Administrator and Manage Messages. The job asks again in every channel.
 const MANAGE_MESSAGES: u64 = 1 << 3 | 1 << 13;
@@ -72,14 +71,19 @@ pub async fn create_guild_job(
     headers: HeaderMap,
     JsonBody(fields): JsonBody<Map<String, Value>>,
 ) -> Result<Json<TaskCreateResponse>, ApiError> {
-    let guild = server(&guild)?;
+    let guild = guild_id(&guild)?;
     let right = right(&name)
-        .ok_or_else(|| ApiError::invalid("unknown_task", "there is no such kind of job"))?;
+        .ok_or_else(|| ApiError::invalid(Code::UnknownTask, "there is no such kind of job"))?;
     let mut fields = of_server(guild, fields)?;
     let permissions = match right {
-        Right::Command(command) => standing(&app, &caller, guild, command).await?.allowed()?,
+        Right::Command(command) => app
+            .fleet
+            .standing(guild, &caller, command)
+            .await?
+            .allowed()?,
         Right::Permissions(needed) => {
-            let standing = standing(&app, &caller, guild, LOOK).await?;
+            caller.require_unlimited()?;
+            let standing = app.fleet.standing(guild, &caller, LOOK).await?;
             let permissions = standing.permissions.unwrap_or_default();
             if permissions & needed == 0 {
                 return Err(ApiError::Forbidden(
@@ -92,7 +96,7 @@ pub async fn create_guild_job(
     fields.insert(CALLER_FIELD.to_owned(), permissions.to_string().into());
     fields.insert(
         CALLER_ID_FIELD.to_owned(),
-        user(&caller)?.to_string().into(),
+        caller.user()?.to_string().into(),
     );
     tasks::order(&app, &caller, Some(guild), &headers, &name, fields).await
 }
@@ -116,9 +120,9 @@ pub async fn list_guild_jobs(
     PathOf(guild): PathOf<String>,
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Json<TaskList>, ApiError> {
-    let guild = server(&guild)?;
+    let guild = guild_id(&guild)?;
     let limit = page_limit(&query)?;
-    standing(&app, &caller, guild, LOOK).await?.allowed()?;
+    app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
     let owner = Owner::Server(guild);
     let query = TaskQuery {
         owner,
@@ -152,32 +156,10 @@ pub async fn get_guild_job(
     caller: Caller,
     PathOf((guild, id)): PathOf<(String, String)>,
 ) -> Result<Json<Task>, ApiError> {
-    let guild = server(&guild)?;
-    standing(&app, &caller, guild, LOOK).await?.allowed()?;
+    let guild = guild_id(&guild)?;
+    app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
     let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
     tasks::whole(&app, row).await.map(Json)
-}
-
-fn server(id: &str) -> Result<GuildId, ApiError> {
-    id.parse().map_err(|_| ApiError::NotFound("server"))
-}
-
-async fn standing(
-    app: &AppState,
-    caller: &Caller,
-    guild: GuildId,
-    command: &str,
-) -> Result<MemberStanding, ApiError> {
-    app.fleet.standing(guild, user(caller)?, command).await
-}
-
-fn user(caller: &Caller) -> Result<UserId, ApiError> {
-    match caller.owner {
-        Owner::User(user) => Ok(user),
-        Owner::Server(_) => Err(ApiError::Forbidden(
-            "a server's token has no user: use `/entities/{id}/tasks`",
-        )),
-    }
 }
 
 /// The fields, of this server and no other, and without what only the bot can say.

@@ -2,19 +2,22 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
-use splashtail_api_types::ErrorBody;
+use splashtail_api_types::{Code, ErrorBody};
 use utoipa::IntoParams;
 
 use crate::app::AppState;
+use crate::cookies::{Cookie, find_cookie};
 use crate::error::ApiError;
 use crate::extract::QueryOf;
 use crate::ioauth::{
     ATTEMPT_LIFETIME, Destination, LastLogin, Proof, RETURN_COOKIE, login_link, nonce_cookie,
 };
 
+/// Nobody else needs the cookies of a login.
+const PATH: &str = "/ioauth";
 /// How long a browser knows which login it began last, so that it can begin it again.
 const RETURN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
@@ -29,6 +32,8 @@ pub struct LoginQuery {
     state: Option<String>,
     /// Second step, sent by Discord when the user declined.
     error: Option<String>,
+    /// Second step, sent by Discord: who answers (RFC 9207).
+    iss: Option<String>,
 }
 
 /// Prove who you are to a link that asks for it.
@@ -51,10 +56,17 @@ pub async fn login(
 ) -> Result<Response, ApiError> {
     match (query.rd, query.state) {
         (Some(rd), None) => begin(&app, &rd).await,
-        (None, Some(state)) => finish(&app, &headers, &state, query.code, query.error).await,
+        (None, Some(state)) => {
+            let answer = Answer {
+                code: query.code,
+                error: query.error,
+                issuer: query.iss,
+            };
+            finish(&app, &headers, &state, answer).await
+        }
         _ => {
             let error = ApiError::invalid(
-                "bad_request",
+                Code::BadRequest,
                 "open the protected link itself; it leads here by itself",
             );
             let last = LastLogin::read(find_cookie(&headers, RETURN_COOKIE));
@@ -68,33 +80,36 @@ pub async fn login(
 
 async fn begin(app: &AppState, rd: &str) -> Result<Response, ApiError> {
     let destination = Destination::decode(rd)
-        .map_err(|error| ApiError::invalid("invalid_destination", error.to_string()))?;
+        .map_err(|error| ApiError::invalid(Code::InvalidDestination, error.to_string()))?;
     let discord = app.discord()?;
     let started = app.attempts.begin(&destination).await?;
     let location = discord.consent_page(destination.scopes, &started.state, &started.challenge);
-    let nonce = cookie(
-        app,
-        &nonce_cookie(&started.state),
-        &started.nonce,
-        ATTEMPT_LIFETIME,
-    );
+    let cookie = Cookie::below(PATH, &app.config);
+    let nonce = nonce_cookie(&started.state);
+    let nonce = cookie.set(&nonce, &started.nonce, ATTEMPT_LIFETIME);
     let last = LastLogin::cookie(&started.state, &destination);
-    let last = cookie(app, RETURN_COOKIE, &last, RETURN_LIFETIME);
+    let last = cookie.set(RETURN_COOKIE, &last, RETURN_LIFETIME);
     let cookies = AppendHeaders([(SET_COOKIE, nonce), (SET_COOKIE, last)]);
     Ok((cookies, found(location.as_str())).into_response())
+}
+
+/// What came back from the consent page.
+struct Answer {
+    code: Option<String>,
+    error: Option<String>,
+    issuer: Option<String>,
 }
 
 async fn finish(
     app: &AppState,
     headers: &HeaderMap,
     state: &str,
-    code: Option<String>,
-    error: Option<String>,
+    answer: Answer,
 ) -> Result<Response, ApiError> {
     // Read and removed at once: a state works once, whatever happens next.
     let attempt = app.attempts.end(state).await?.ok_or_else(|| {
         let error = ApiError::invalid(
-            "unknown_state",
+            Code::UnknownState,
             "this login was finished or took too long; start again",
         );
         match LastLogin::read(find_cookie(headers, RETURN_COOKIE)) {
@@ -111,10 +126,10 @@ async fn finish(
     let destination = attempt
         .destination()
         .ok_or(ApiError::NotFound("page to return to"))?;
-    let handle = prove(app, &destination, &attempt.verifier, code, error)
+    let handle = prove(app, &destination, &attempt.verifier, answer)
         .await
         .map_err(|error| error.again_at(login_link(&destination)))?;
-    let spent = cookie(app, &nonce_cookie(state), "", Duration::ZERO);
+    let spent = Cookie::below(PATH, &app.config).end(&nonce_cookie(state));
     Ok((
         [(SET_COOKIE, spent)],
         found(&destination.link(Some(&handle))),
@@ -127,12 +142,12 @@ async fn prove(
     app: &AppState,
     destination: &Destination,
     verifier: &str,
-    code: Option<String>,
-    error: Option<String>,
+    answer: Answer,
 ) -> Result<String, ApiError> {
-    let code = code.ok_or_else(|| match error.as_deref() {
+    app.discord()?.check_issuer(answer.issuer.as_deref())?;
+    let code = answer.code.ok_or_else(|| match answer.error.as_deref() {
         Some("access_denied") => ApiError::Forbidden("the consent was declined"),
-        _ => ApiError::invalid("no_code", "Discord sent no code"),
+        _ => ApiError::invalid(Code::NoCode, "Discord sent no code"),
     })?;
     let identity = app
         .discord()?
@@ -141,33 +156,11 @@ async fn prove(
     app.proofs.issue(&Proof::new(destination, identity)).await
 }
 
-fn cookie(app: &AppState, name: &str, value: &str, max_age: Duration) -> String {
-    let secure = if app.config.sites.api.scheme() == "https" {
-        "; Secure"
-    } else {
-        ""
-    };
-    format!(
-        "{name}={value}; Path=/ioauth; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
-        max_age.as_secs()
-    )
-}
-
-fn find_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(key, value)| (key == name).then_some(value))
-}
-
 /// 302: what clients of the original follow.
 pub fn found(location: &str) -> Response {
     match HeaderValue::try_from(location) {
         Ok(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
         // Destinations are checked and everything else in an address is escaped.
-        Err(_) => ApiError::invalid("bad_request", "not an address").into_response(),
+        Err(_) => ApiError::invalid(Code::BadRequest, "not an address").into_response(),
     }
 }

@@ -6,11 +6,17 @@ pub mod clusters;
 pub mod docs;
 pub mod download;
 pub mod guild_jobs;
+pub mod guilds;
+pub mod incidents;
 pub mod ioauth;
+pub mod login;
 pub mod mewld;
+pub mod operator_login;
 pub mod output;
+pub mod sessions;
 pub mod summary;
 pub mod tasks;
+pub mod users;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -26,7 +32,10 @@ use crate::app::AppState;
 use crate::error::ApiError;
 use crate::openapi::{self, ApiDocument};
 use crate::operators;
-use crate::rate_limit::{self, AUTH_TEST, CREATE_TASK, DOWNLOAD, IOAUTH, Policy};
+use crate::rate_limit::{
+    self, AUTH_TEST, BASE_INFO, CREATE_TASK, DOWNLOAD, HISTORY, INCIDENTS, IOAUTH, LOGIN,
+    OPERATOR_LOGIN, PERMISSIONS, Policy, SESSIONS, SETTINGS_CHANGE,
+};
 use crate::site::{Site, prefers_html};
 
 /// Adds a rate limit to a route; without an application, as for the document alone, it adds none.
@@ -58,6 +67,28 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(output::get_output))
         .routes(limit(routes!(ioauth::login), IOAUTH))
         .routes(limit(routes!(auth::test_auth), AUTH_TEST))
+        .routes(routes!(login::get_config))
+        .routes(limit(routes!(login::log_in), LOGIN))
+        .routes(limit(
+            routes!(sessions::list_sessions, sessions::create_session),
+            SESSIONS,
+        ))
+        .routes(limit(
+            routes!(sessions::extend_session, sessions::revoke_session),
+            SESSIONS,
+        ))
+        .routes(routes!(users::get_me))
+        .routes(routes!(users::list_my_guilds))
+        .routes(limit(routes!(users::get_my_guild), BASE_INFO))
+        .routes(routes!(guilds::list_all_modules))
+        .routes(limit(routes!(guilds::check_permissions), PERMISSIONS))
+        .routes(routes!(guilds::execute_setting))
+        .routes(limit(routes!(guilds::list_setting_changes), HISTORY))
+        .routes(limit(routes!(guilds::roll_back_setting), SETTINGS_CHANGE))
+        .routes(limit(routes!(incidents::list_incidents), INCIDENTS))
+        .routes(limit(routes!(incidents::get_incident), INCIDENTS))
+        .routes(limit(routes!(operator_login::sign_in), OPERATOR_LOGIN))
+        .routes(routes!(operator_login::sign_out))
         .routes(routes!(docs::get_openapi))
         .routes(routes!(docs::redirect_to_docs))
         .routes(routes!(docs::get_docs))

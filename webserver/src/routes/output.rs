@@ -10,7 +10,7 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use object_store::{GetOptions, GetRange};
 use serde::Deserialize;
-use splashtail_api_types::ErrorBody;
+use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::ids::TaskId;
 use tracing::warn;
 use utoipa::IntoParams;
@@ -119,7 +119,7 @@ pub async fn get_output(
     };
     response
         .body(Body::from_stream(result.into_stream()))
-        .map_err(|error| ApiError::invalid("bad_filename", error.to_string()))
+        .map_err(|error| ApiError::invalid(Code::BadFilename, error.to_string()))
 }
 
 /// The bytes that `Range` asks for; `None` means all of them. More than one range, other units and

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
-use splashtail_api_types::{ErrorBody, job_kinds};
+use splashtail_api_types::{Code, ErrorBody, job_kinds};
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_jobs::follow::{self, Told};
 use splashtail_jobs::render;
@@ -274,7 +274,7 @@ fn owned_by(
     let named = match spellings.as_slice() {
         [] => {
             return Err(ApiError::Invalid {
-                code: "invalid_body",
+                code: Code::InvalidBody,
                 message: format!("`{SERVER_FIELD}` is required"),
                 context: Some((SERVER_FIELD, "is missing [required]".to_owned())),
             });
@@ -282,7 +282,7 @@ fn owned_by(
         [name] => fields.remove(name),
         _ => {
             return Err(ApiError::invalid(
-                "invalid_body",
+                Code::InvalidBody,
                 format!("`{SERVER_FIELD}` may be given once"),
             ));
         }
@@ -315,7 +315,7 @@ pub(super) fn refuse_caller_field(fields: &Map<String, Value>) -> Result<(), Api
     match [CALLER_FIELD, CALLER_ID_FIELD].iter().copied().find(given) {
         None => Ok(()),
         Some(told) => Err(ApiError::Invalid {
-            code: "invalid_body",
+            code: Code::InvalidBody,
             message: format!("`{told}` cannot be given"),
             context: Some((told, "is not the caller's to say".to_owned())),
         }),
@@ -328,7 +328,7 @@ pub(super) fn page_limit(query: &ListQuery) -> Result<u32, ApiError> {
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(ApiError::Invalid {
-            code: "invalid_query",
+            code: Code::InvalidQuery,
             message: format!("`limit` is at least 1 and at most {MAX_PAGE}"),
             context: Some(("limit", format!("{limit} is out of range [1..{MAX_PAGE}]"))),
         });
@@ -346,9 +346,9 @@ pub(super) async fn cursor(
     after: Option<TaskId>,
 ) -> Result<Option<TaskCursor>, ApiError> {
     let Some(id) = after else { return Ok(None) };
-    let row = visible(app, owner, id)
-        .await?
-        .ok_or_else(|| ApiError::invalid("unknown_cursor", "`after` is not one of these tasks"))?;
+    let row = visible(app, owner, id).await?.ok_or_else(|| {
+        ApiError::invalid(Code::UnknownCursor, "`after` is not one of these tasks")
+    })?;
     Ok(Some(row.cursor()))
 }
 
@@ -382,11 +382,7 @@ mod tests {
     use super::*;
 
     fn of(owner: Owner) -> Caller {
-        Caller {
-            owner,
-            token_id: String::new(),
-            banned: false,
-        }
+        Caller::unlimited(owner)
     }
 
     fn server(id: u64) -> Caller {

@@ -5,6 +5,7 @@ pub mod bot;
 pub mod clusters;
 pub mod config;
 pub mod doctor;
+pub mod explain;
 pub mod finding;
 pub mod localjobs;
 pub mod migrate;

@@ -5,7 +5,8 @@ export const ar: Texts<OperatorsKey> = {
   'operators.page': 'المجموعات · AntiRaid',
   'operators.closed': 'غير مسموح بالدخول',
   'operators.closedHelp':
-    'هذه الصفحة للمشغّلين. لا تعمل إلا عبر الوسيط الذي يعرف هويتك ويوقّع كل طلب بالمفتاح `meta.dp_secret`، وللمستخدمين الذين يذكرهم `allowed_ids` في ملف المجموعات فقط.',
+    'هذه الصفحة للمشغّلين: المستخدمون المذكورون في `discord_auth.root_users` وفي `allowed_ids` بملف المجموعات. سجّل الدخول عبر Discord، أو افتحها عبر الوسيط الذي يوقّع كل طلب بالمفتاح `meta.dp_secret`.',
+  'operators.signIn': 'تسجيل الدخول عبر Discord',
   'operators.away': 'تعذّر الوصول إلى المشغّل',
   'operators.awayHelp': 'إنه قيد التشغيل أو غائب. تواصل هذه الصفحة السؤال.',
   'operators.accepted': 'قُبل الأمر',

@@ -5,7 +5,8 @@ export const de: Texts<OperatorsKey> = {
   'operators.page': 'Cluster · AntiRaid',
   'operators.closed': 'Kein Zutritt',
   'operators.closedHelp':
-    'Diese Seite ist für Betreiber. Sie geht nur durch den Proxy auf, der weiß, wer fragt, und jede Anfrage mit `meta.dp_secret` unterschreibt, und nur für die, die `allowed_ids` in der Cluster-Datei nennt.',
+    'Diese Seite ist für Betreiber: die Nutzer in `discord_auth.root_users` und in `allowed_ids` der Cluster-Datei. Melde dich mit Discord an, oder öffne sie über den Proxy, der jede Anfrage mit `meta.dp_secret` unterschreibt.',
+  'operators.signIn': 'Mit Discord anmelden',
   'operators.away': 'Der Launcher ist nicht erreichbar',
   'operators.awayHelp': 'Er startet gerade oder ist weg. Diese Seite fragt weiter nach.',
   'operators.accepted': 'Angenommen',

@@ -5,7 +5,8 @@ export const en = {
   'operators.page': 'Clusters · AntiRaid',
   'operators.closed': 'You are not let in',
   'operators.closedHelp':
-    'This page is for operators. It works only through the proxy that knows who you are and signs every request with `meta.dp_secret`, and only for the users that `allowed_ids` in the cluster file names.',
+    'This page is for operators: the users in `discord_auth.root_users` and in `allowed_ids` of the cluster file. Sign in with Discord, or open it through the proxy that signs every request with `meta.dp_secret`.',
+  'operators.signIn': 'Sign in with Discord',
   'operators.away': 'The launcher cannot be reached',
   'operators.awayHelp': 'It is starting or away. This page keeps looking.',
   'operators.accepted': 'Accepted',

@@ -1,0 +1,114 @@
+//! What was stopped in a server, or would have been.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use splashtail_api_types::incidents::{IncidentDetail, IncidentList, IncidentSummary};
+use splashtail_api_types::{Code, ErrorBody};
+use splashtail_storage::IncidentRow;
+use utoipa::IntoParams;
+
+use super::guilds::allow;
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::extract::{PathOf, QueryOf, guild_id};
+
+const DEFAULT_PAGE: u32 = 25;
+const MAX_PAGE: u32 = 100;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct IncidentQuery {
+    /// Only what is older than this incident.
+    before: Option<String>,
+    /// At most 100; 25 when absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
+/// Incidents of a server, newest first.
+#[utoipa::path(get, path = "/guilds/{guild_id}/incidents", tag = "Guilds", operation_id = "list_incidents",
+    params(("guild_id" = String, Path, description = "The server"), IncidentQuery),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "One page", body = IncidentList),
+        (status = 400, description = "The query is not valid", body = ErrorBody),
+        (status = 403, description = "You may not look at them", body = ErrorBody),
+        (status = 404, description = "The bot is not in this server", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "The cluster of the server does not run; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn list_incidents(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf(guild): PathOf<String>,
+    QueryOf(query): QueryOf<IncidentQuery>,
+) -> Result<Json<IncidentList>, ApiError> {
+    let guild = guild_id(&guild)?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(ApiError::invalid(
+            Code::InvalidQuery,
+            format!("`limit` is at least 1 and at most {MAX_PAGE}"),
+        ));
+    }
+    let before = query.before.map(|id| id.parse::<i64>()).transpose();
+    let before = before
+        .map_err(|_| ApiError::invalid(Code::UnknownCursor, "`before` is not an incident's id"))?;
+    allow(&app, guild, &caller, "incidents list").await?;
+    let rows = app.storage.protections().incidents(guild, before, limit);
+    Ok(Json(IncidentList {
+        incidents: rows.await?.into_iter().map(summary).collect(),
+    }))
+}
+
+/// An incident with everything that is known of it.
+///
+/// `document` has who did what when, what was done about it and what came of that; who it names as
+/// suspects, why, and what no put-back brings back.
+#[utoipa::path(get, path = "/guilds/{guild_id}/incidents/{incident}", tag = "Guilds", operation_id = "get_incident",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("incident" = String, Path, description = "The incident"),
+    ),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "The incident", body = IncidentDetail),
+        (status = 403, description = "You may not look at it", body = ErrorBody),
+        (status = 404, description = "No such incident of this server, or the bot is not there", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "The cluster of the server does not run; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn get_incident(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, incident)): PathOf<(String, String)>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let guild = guild_id(&guild)?;
+    let incident: i64 = incident
+        .parse()
+        .map_err(|_| ApiError::NotFound("incident"))?;
+    allow(&app, guild, &caller, "incidents view").await?;
+    let row = app.storage.protections().incident(guild, incident).await?;
+    let row = row.ok_or(ApiError::NotFound("incident"))?;
+    let document = serde_json::from_str(&row.document)?;
+    Ok(Json(IncidentDetail {
+        incident: summary(row),
+        document,
+    }))
+}
+
+fn summary(row: IncidentRow) -> IncidentSummary {
+    IncidentSummary {
+        id: row.incident.to_string(),
+        kind: row.kind,
+        mode: row.mode,
+        state: row.state,
+        alert_channel: row.alert.map(|(channel, _)| channel.to_string()),
+        alert_message: row.alert.map(|(_, message)| message.to_string()),
+        updated_at: row.updated_at,
+    }
+}
