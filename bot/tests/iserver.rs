@@ -16,8 +16,9 @@ use splashtail_bot::arguments::Cluster;
 use splashtail_bot::cluster::{GuildPresence, ShardView};
 use splashtail_bot::framework::check::CommandChecks;
 use splashtail_bot::iserver::{
-    Answering, Answers, CLIENTS, Caches, GuildAnswers, HistoryQuestion, MAX_BODY, MAX_GUILDS,
-    RollbackQuestion, SettingAnswers, SettingQuestion, router,
+    Answering, Answers, CLIENTS, Caches, GuildAnswers, HistoryQuestion, IncidentAnswers,
+    IncidentQuestion, MAX_BODY, MAX_GUILDS, RollbackQuestion, SettingAnswers, SettingQuestion,
+    router,
 };
 use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_core::ids::{ClusterId, GuildId, RoleId, ShardId, UserId};
@@ -120,6 +121,13 @@ impl SettingAnswers for Echo {
     }
 }
 
+#[async_trait]
+impl IncidentAnswers for Echo {
+    async fn act(&self, question: IncidentQuestion) -> Result<Value, ErrorResponse> {
+        Ok(json!({"Ok": {"message": question.act}}))
+    }
+}
+
 /// One member, 7, of guild 1.
 struct OneGuild;
 
@@ -190,6 +198,7 @@ fn server_that_tells(ready: bool, told: Arc<Told>) -> Router {
         modules: json!({"core": {"id": "core"}, "a": {"id": "a"}}),
         checks: Arc::new(OwnersOnly),
         settings: Arc::new(Echo),
+        incidents: Arc::new(Echo),
         guilds: Arc::new(OneGuild),
         caches: told,
     };

@@ -3,6 +3,7 @@
 mod answers;
 mod caches;
 mod guild_info;
+mod incidents;
 mod query;
 mod settings;
 mod start;
@@ -31,6 +32,7 @@ use self::answers::{NO_SHARD, not_ready, unknown_path, unsupported_media_type};
 
 pub use caches::Caches;
 pub use guild_info::GuildAnswers;
+pub use incidents::{IncidentAnswers, IncidentQuestion};
 pub use query::{MAX_GUILDS, Query};
 pub use settings::{HistoryQuestion, RollbackQuestion, SettingAnswers, SettingQuestion};
 pub use start::{StartError, bind, verifier};
@@ -54,6 +56,7 @@ pub struct Answering {
     pub modules: Value,
     pub checks: Arc<dyn CommandChecks>,
     pub settings: Arc<dyn SettingAnswers>,
+    pub incidents: Arc<dyn IncidentAnswers>,
     pub guilds: Arc<dyn GuildAnswers>,
     pub caches: Arc<dyn Caches>,
 }

@@ -9,6 +9,7 @@ use splashtail_ipc::http::ErrorResponse;
 use splashtail_permissions::Permission;
 
 use super::answers::{not_ready, wrong_cluster};
+use super::incidents::IncidentQuestion;
 use super::settings::{HistoryQuestion, RollbackQuestion, SettingQuestion};
 use super::{Answering, Iserver};
 use crate::cluster::GuildPresence;
@@ -43,6 +44,8 @@ pub enum Query {
     SettingsHistory(HistoryQuestion),
     /// Takes a change back: as `SettingsOperation`.
     SettingsRollback(RollbackQuestion),
+    /// Has something done about an incident: `{"Ok":…}`, `{"PermissionError":…}` or `{"Refused":…}`.
+    IncidentAct(IncidentQuestion),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -118,6 +121,7 @@ impl Query {
             "InvalidatePermissions" => read(fields).map(Self::InvalidatePermissions),
             "SettingsOperation" => read(fields).map(Self::SettingsOperation),
             "SettingsHistory" => read(fields).map(Self::SettingsHistory),
+            "IncidentAct" => read(fields).map(Self::IncidentAct),
             "SettingsRollback" => read(fields).map(Self::SettingsRollback),
             _ => Err(refuse(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -140,6 +144,7 @@ impl Query {
             Self::InvalidatePermissions(_) => "InvalidatePermissions",
             Self::SettingsOperation(_) => "SettingsOperation",
             Self::SettingsHistory(_) => "SettingsHistory",
+            Self::IncidentAct(_) => "IncidentAct",
             Self::SettingsRollback(_) => "SettingsRollback",
         }
     }
@@ -155,6 +160,7 @@ impl Query {
             Self::SettingsOperation(question) => Some(question.guild_id),
             Self::SettingsHistory(question) => Some(question.guild_id),
             Self::SettingsRollback(question) => Some(question.guild_id),
+            Self::IncidentAct(question) => Some(question.guild_id),
         }
     }
 
@@ -217,6 +223,7 @@ impl Query {
             Self::SettingsHistory(question) => {
                 answering(iserver)?.settings.history(question).await?
             }
+            Self::IncidentAct(question) => answering(iserver)?.incidents.act(question).await?,
             Self::SettingsRollback(question) => {
                 answering(iserver)?.settings.roll_back(question).await?
             }

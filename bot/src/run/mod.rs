@@ -241,6 +241,7 @@ async fn operate(
         modules: serve_iserver::canonical_modules(&app.registry)?,
         checks: Arc::clone(&app) as _,
         settings: Arc::clone(&app) as _,
+        incidents: Arc::clone(&app) as _,
         guilds: Arc::clone(&app) as _,
         caches: Arc::clone(&app) as _,
     };

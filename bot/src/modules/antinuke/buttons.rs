@@ -1,8 +1,9 @@
-//! Buttons under an incident.
+//! What people have done about an incident: by the buttons under it, and from outside.
 
 use std::sync::Arc;
 
 use splashtail_antinuke::{Command, Input, Mode, owner};
+use splashtail_core::ids::UserId;
 use splashtail_guild::Id;
 use subtle::ConstantTimeEq as _;
 
@@ -47,18 +48,74 @@ impl Protection {
         let Some(server) = self.load(view).await else {
             return text!(press.language, "protection-unknown-server");
         };
-        let (wish, said) = match command(self, &server, press) {
-            Ok(wanted) => wanted,
-            Err(refusal) => return refusal,
+        match command(self, &server, press) {
+            Ok((wish, said)) => {
+                self.fulfil(&server, wish);
+                said
+            }
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Has an act of [`ACTS`] done in somebody's name; what is said about it. They are a member.
+    ///
+    /// # Errors
+    /// It is not theirs to do, or the incident is not known any more.
+    pub async fn act(
+        self: &Arc<Self>,
+        view: &GuildView,
+        user: UserId,
+        is_administrator: bool,
+        act: IncidentAct<'_>,
+    ) -> Result<String, String> {
+        let language = Language::English;
+        let Some(server) = self.load(view).await else {
+            return Err(text!(language, "protection-unknown-server"));
         };
+        let asked = Asked {
+            language,
+            user: Id::new(user.get()),
+            is_administrator,
+            verb: act.verb,
+            incident: Id::new(act.incident),
+            chosen: act.parts,
+        };
+        let (wish, said) = wish(&server, &asked)?;
+        self.fulfil(&server, wish);
+        Ok(said)
+    }
+
+    fn fulfil(self: &Arc<Self>, server: &Arc<Server>, wish: Wish) {
         match wish {
-            Wish::Command(command) => self.tell(&server, Input::Command(command)),
+            Wish::Command(command) => self.tell(server, Input::Command(command)),
             Wish::PutBack(order) => {
-                tokio::spawn(Arc::clone(self).put_back(Arc::clone(&server), order));
+                tokio::spawn(Arc::clone(self).put_back(Arc::clone(server), order));
             }
         }
-        said
     }
+}
+
+/// What others than buttons can ask for: give back what was taken, note that it was no attack, stop the
+/// suspects, raise a panic and end it, put back what was broken.
+pub const ACTS: [&str; 7] = ["undo", "fine", "contain", "panic", "calm", "back", "parts"];
+
+/// One of [`ACTS`] about an incident.
+#[derive(Debug, Clone, Copy)]
+pub struct IncidentAct<'a> {
+    pub verb: &'a str,
+    pub incident: u64,
+    /// Of a put-back of `parts`.
+    pub parts: &'a [String],
+}
+
+/// Who wants what done.
+struct Asked<'a> {
+    language: Language,
+    user: Id,
+    is_administrator: bool,
+    verb: &'a str,
+    incident: Id,
+    chosen: &'a [String],
 }
 
 /// Who pressed a button.
@@ -108,7 +165,26 @@ fn command(
     if !bool::from(wanted.as_bytes().ct_eq(mac.as_bytes())) {
         return Err(broken());
     }
-    let user = Id::new(press.user.get());
+    let asked = Asked {
+        language,
+        user: Id::new(press.user.get()),
+        is_administrator: press.permissions.is_administrator(),
+        verb,
+        incident,
+        chosen: &press.values,
+    };
+    wish(server, &asked)
+}
+
+fn wish(server: &Server, asked: &Asked<'_>) -> Result<(Wish, String), String> {
+    let Asked {
+        language,
+        user,
+        is_administrator,
+        verb,
+        incident,
+        chosen,
+    } = *asked;
     let (who, known) = server.read(|engine, structure| {
         let known = engine.incidents().any(|i| i.id == incident);
         let roles = engine.members().get(user).map(|m| m.roles.clone());
@@ -118,7 +194,7 @@ fn command(
             is_named: engine.policy().trusted.users.contains(&user),
             is_trusted: engine.policy().trusts(user, &roles.unwrap_or_default()),
             is_suspect: all.any(|i| i.is_open() && i.suspect(user).is_some()),
-            is_administrator: press.permissions.is_administrator(),
+            is_administrator,
             is_real: engine.policy().mode == Mode::On,
         };
         (who, known)
@@ -126,7 +202,7 @@ fn command(
     if let Some(refusal) = refusal(language, verb, who) {
         return Err(refusal);
     }
-    if let Some(order) = put_back(verb, incident, &press.values) {
+    if let Some(order) = put_back(verb, incident, chosen) {
         return Ok((Wish::PutBack(order), text!(language, "pressed-put-back")));
     }
     if !known {
@@ -151,7 +227,7 @@ fn command(
             let said = text!(language, "pressed-calm");
             (Command::EndPanic { suspects_too }, said)
         }
-        _ => return Err(broken()),
+        _ => return Err(text!(language, "button-broken")),
     };
     Ok((Wish::Command(command), said))
 }

@@ -63,10 +63,30 @@ impl IserverClient {
         cluster: ClusterId,
         query: &Value,
     ) -> Result<T, ClientError> {
+        self.ask(cluster, query, true).await
+    }
+
+    /// The same for a query that changes something: it is not sent again when it may have arrived.
+    ///
+    /// # Errors
+    /// As [`IserverClient::query`].
+    pub async fn order<T: DeserializeOwned>(
+        &self,
+        cluster: ClusterId,
+        query: &Value,
+    ) -> Result<T, ClientError> {
+        self.ask(cluster, query, false).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        cluster: ClusterId,
+        query: &Value,
+        repeatable: bool,
+    ) -> Result<T, ClientError> {
         let signer = self.signer.with_tag(tag::iserver(cluster));
-        // No query changes anything but caches.
         self.transport(cluster, Some(signer))?
-            .json(Call::post("/", query).repeatable(true))
+            .json(Call::post("/", query).repeatable(repeatable))
             .await
     }
 

@@ -1,0 +1,75 @@
+//! What is done about incidents, for people who ask from outside.
+
+use async_trait::async_trait;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use splashtail_core::ids::{GuildId, UserId};
+use splashtail_ipc::http::ErrorResponse;
+
+use super::answers::{not_ready, unknown_guild};
+use crate::app::App;
+use crate::framework::check;
+use crate::modules::antinuke::{ACTS, IncidentAct, Protection};
+
+/// Something is to be done about an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct IncidentQuestion {
+    pub guild_id: GuildId,
+    /// In whose name it is asked.
+    pub user_id: UserId,
+    /// A snowflake. `panic` and `calm` are about the whole server and take any.
+    pub incident: String,
+    /// One of the module's [`ACTS`].
+    pub act: String,
+    /// Of a put-back of `parts`: which.
+    #[serde(default)]
+    pub parts: Vec<String>,
+}
+
+#[async_trait]
+pub trait IncidentAnswers: Send + Sync {
+    /// `{"Ok":{"message":…}}`, `{"PermissionError":{"res":…}}` for somebody who is not there, or
+    /// `{"Refused":{"message":…}}`.
+    ///
+    /// # Errors
+    /// 404 for a guild that there is not, 422 for what is no act or incident, 503 while it is not known.
+    async fn act(&self, question: IncidentQuestion) -> Result<Value, ErrorResponse>;
+}
+
+#[async_trait]
+impl IncidentAnswers for App {
+    async fn act(&self, question: IncidentQuestion) -> Result<Value, ErrorResponse> {
+        let verb = ACTS.into_iter().find(|act| *act == question.act);
+        let incident = question.incident.parse().ok();
+        let Some((verb, incident)) = verb.zip(incident) else {
+            return Err(ErrorResponse::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "unknown_action",
+                format!("an act is one of {}, of an incident", ACTS.join(", ")),
+            ));
+        };
+        let connection = self.state.connection().ok_or_else(not_ready)?;
+        let view = connection.guilds.get(question.guild_id);
+        let view = view.ok_or_else(unknown_guild)?;
+        let (guild, user) = (question.guild_id, question.user_id);
+        let standing = match check::standing_of(self, guild, user).await {
+            Ok(standing) => standing,
+            Err(denied) => return Ok(json!({ "PermissionError": { "res": denied } })),
+        };
+        let protection = self.services.get::<Protection>();
+        let protection = protection.map_err(|_| not_ready())?;
+        let act = IncidentAct {
+            verb,
+            incident,
+            parts: &question.parts,
+        };
+        let administrator = standing.native.is_administrator();
+        Ok(
+            match protection.act(&view, user, administrator, act).await {
+                Ok(message) => json!({ "Ok": { "message": message } }),
+                Err(message) => json!({ "Refused": { "message": message } }),
+            },
+        )
+    }
+}
