@@ -178,6 +178,21 @@ impl Fleet {
         asked.map_err(|error| ApiError::from_daemon("cluster", error))
     }
 
+    /// The same for what is done anew each time that it is asked: it is sent once.
+    ///
+    /// # Errors
+    /// As [`Fleet::ask`]; after 502 it may have been done.
+    pub async fn ask_once<T: DeserializeOwned>(
+        &self,
+        guild: GuildId,
+        query: &Value,
+    ) -> Result<T, ApiError> {
+        let cluster = self.cluster_of(guild).await?;
+        self.present(cluster, guild).await?;
+        let asked = self.iservers.order(cluster, query).await;
+        asked.map_err(|error| ApiError::from_daemon("cluster", error))
+    }
+
     /// # Errors
     /// 404 when the bot is not in the server, 503 while that is not known.
     async fn present(&self, cluster: ClusterId, guild: GuildId) -> Result<(), ApiError> {

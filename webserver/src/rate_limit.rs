@@ -61,6 +61,8 @@ pub const PERMISSIONS: Policy = Policy::new("check_permissions", 60, 60);
 pub const SETTINGS_VIEW: Policy = Policy::new("settings_view", 60, 300);
 pub const SETTINGS_CHANGE: Policy = Policy::new("settings_execute", 10, 300);
 pub const HISTORY: Policy = Policy::new("settings_history", 60, 300);
+pub const APPROVALS: Policy = Policy::new("approvals", 120, 60);
+pub const INCIDENT_ACTS: Policy = Policy::new("incident_acts", 20, 60);
 pub const INCIDENTS: Policy = Policy::new("incidents", 120, 60);
 
 /// Where a caller stands in the window of one bucket.

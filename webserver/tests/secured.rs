@@ -77,6 +77,7 @@ impl Operation {
             "execute_setting" => {
                 json!({"operation": "Update", "module": "settings", "setting": "s", "fields": {}})
             }
+            "act_on_incident" => json!({"act": "contain"}),
             _ => json!({}),
         }
     }

@@ -35,3 +35,38 @@ pub struct IncidentDetail {
     #[schema(value_type = Object)]
     pub document: Map<String, Value>,
 }
+
+/// What people can have done about an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentAct {
+    /// Gives the suspects back what was taken from them.
+    Undo,
+    /// Notes that it was no attack, and gives back.
+    Fine,
+    /// Stops the suspects.
+    Contain,
+    /// Takes dangerous permissions from all roles of the server.
+    Panic,
+    /// Ends a panic.
+    Calm,
+    /// Puts back all that was broken.
+    Back,
+    /// Puts back some of it, with a plan first.
+    Parts,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IncidentOrder {
+    pub act: IncidentAct,
+    /// Of `parts`: which, such as `roles`, `channels` or `bans`.
+    #[serde(default)]
+    #[schema(max_items = 25)]
+    pub parts: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IncidentOrdered {
+    /// For people; the incident shows what comes of it.
+    pub message: String,
+}

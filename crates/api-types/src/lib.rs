@@ -4,6 +4,7 @@
 //! Only shapes live here: no storage types, no HTTP, no behaviour beyond constructors. Ids are
 //! decimal strings, durations integer nanoseconds, times RFC 3339.
 
+pub mod approvals;
 pub mod auth;
 pub mod clusters;
 mod error;

@@ -212,6 +212,9 @@ problems! {
     NotRunning = "not_running", 409,
         "The cluster does not run.",
         "Start it first.";
+    NotYours = "not_yours", 403,
+        "What was asked for is for other people of this server.",
+        "Read the message: it says for whom.";
     NothingToPlan = "nothing_to_plan", 400,
         "There are no plans of this kind of job.",
         "Order it without a plan.";

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::HeaderMap;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
 use splashtail_api_types::{Code, ErrorBody, job_kinds};
@@ -10,7 +11,9 @@ use splashtail_core::ids::GuildId;
 use splashtail_jobs::render;
 use splashtail_storage::{Owner, TaskQuery};
 
-use super::tasks::{self, CALLER_FIELD, CALLER_ID_FIELD, ListQuery, SERVER_FIELD, page_limit};
+use super::tasks::{
+    self, CALLER_FIELD, CALLER_ID_FIELD, ListQuery, LogQuery, SERVER_FIELD, page_limit,
+};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -20,6 +23,8 @@ use crate::extract::{JsonBody, PathOf, QueryOf, guild_id};
 const MANAGE_MESSAGES: u64 = 1 << 3 | 1 << 13;
 /// Whoever may see the list of backups may see jobs.
 const LOOK: &str = "backups list";
+
+const MANAGE: &str = "this takes Manage Messages in the server";
 
 /// What ordering a kind of job takes.
 enum Right {
@@ -86,9 +91,7 @@ pub async fn create_guild_job(
             let standing = app.fleet.standing(guild, &caller, LOOK).await?;
             let permissions = standing.permissions.unwrap_or_default();
             if permissions & needed == 0 {
-                return Err(ApiError::Forbidden(
-                    "this takes Manage Messages in the server",
-                ));
+                return Err(ApiError::Forbidden(MANAGE));
             }
             permissions
         }
@@ -160,6 +163,88 @@ pub async fn get_guild_job(
     app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
     let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
     tasks::whole(&app, row).await.map(Json)
+}
+
+/// Cancel a job of a server.
+///
+/// Whoever may start such a job there may cancel it. A job that has ended stays as it is.
+#[utoipa::path(post, path = "/guilds/{guild_id}/jobs/{job}/cancel", tag = "Tasks", operation_id = "cancel_guild_job",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("job" = uuid::Uuid, Path, description = "The job"),
+    ),
+    security(("User" = [])),
+    responses(
+        (status = 204, description = "The job has ended"),
+        (status = 403, description = "The user may not do that in this server", body = ErrorBody),
+        (status = 404, description = "No such job of this server, or the bot is not there", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn cancel_guild_job(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, id)): PathOf<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let guild = guild_id(&guild)?;
+    // Who may not even look learns nothing of what there is.
+    app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
+    let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
+    match right(&row.name) {
+        Some(Right::Command(command)) => {
+            app.fleet
+                .standing(guild, &caller, command)
+                .await?
+                .allowed()?;
+        }
+        Some(Right::Permissions(needed)) => {
+            caller.require_unlimited()?;
+            let standing = app.fleet.standing(guild, &caller, LOOK).await?;
+            if standing.permissions.unwrap_or_default() & needed == 0 {
+                return Err(ApiError::Forbidden(MANAGE));
+            }
+        }
+        None => {
+            return Err(ApiError::Forbidden(
+                "jobs of this kind are ordered and ended in Discord alone",
+            ));
+        }
+    }
+    tasks::end(&app, &row).await
+}
+
+/// Follow the log of a server's job.
+///
+/// Server-sent events as of `/entities/{id}/tasks/{task}/log`.
+#[utoipa::path(get, path = "/guilds/{guild_id}/jobs/{job}/log", tag = "Tasks", operation_id = "follow_guild_job",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("job" = uuid::Uuid, Path, description = "The job"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last entry that is known"),
+        LogQuery,
+    ),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "The log while it grows", content_type = "text/event-stream", body = String),
+        (status = 400, description = "The query is not valid", body = ErrorBody),
+        (status = 403, description = "The user may not look at it", body = ErrorBody),
+        (status = 404, description = "No such job of this server, or the bot is not there", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached, or too many logs are followed; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn follow_guild_job(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, id)): PathOf<(String, String)>,
+    QueryOf(query): QueryOf<LogQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let guild = guild_id(&guild)?;
+    app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
+    let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
+    tasks::log_of(&app, &row, &query, &headers)
 }
 
 /// The fields, of this server and no other, and without what only the bot can say.

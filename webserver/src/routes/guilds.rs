@@ -143,7 +143,11 @@ pub async fn execute_setting(
         "fields": request.fields,
         "custom_resolved_kittycat_perms": caller.limits(),
     }});
-    let answer: SettingsAnswer = read(app.fleet.ask(guild, &query).await?)?;
+    let said = match request.operation {
+        Operation::View => app.fleet.ask(guild, &query).await?,
+        _ => app.fleet.ask_once(guild, &query).await?,
+    };
+    let answer: SettingsAnswer = read(said)?;
     let mut response = Json(answer).into_response();
     if let Some(standing) = standing {
         standing.write(response.headers_mut());
@@ -233,7 +237,7 @@ pub async fn roll_back_setting(
         "version": version,
         "custom_resolved_kittycat_perms": caller.limits(),
     }});
-    read(app.fleet.ask(guild, &query).await?).map(Json)
+    read(app.fleet.ask_once(guild, &query).await?).map(Json)
 }
 
 /// # Errors

@@ -2,20 +2,28 @@
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use serde::Deserialize;
-use splashtail_api_types::incidents::{IncidentDetail, IncidentList, IncidentSummary};
+use serde_json::{Value, json};
+use splashtail_api_types::incidents::{
+    IncidentDetail, IncidentList, IncidentOrder, IncidentOrdered, IncidentSummary,
+};
 use splashtail_api_types::{Code, ErrorBody};
 use splashtail_storage::IncidentRow;
+use tracing::info;
 use utoipa::IntoParams;
 
 use super::guilds::allow;
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::extract::{PathOf, QueryOf, guild_id};
+use crate::extract::{JsonBody, PathOf, QueryOf, guild_id};
+use crate::fleet::denied;
 
 const DEFAULT_PAGE: u32 = 25;
 const MAX_PAGE: u32 = 100;
+const MAX_ORDER: usize = 16 * 1024;
+const MOST_PARTS: usize = 25;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -99,6 +107,66 @@ pub async fn get_incident(
         incident: summary(row),
         document,
     }))
+}
+
+/// Have something done about an incident.
+///
+/// As its buttons in Discord: the owner may everything, people trusted by name too unless they are
+/// suspects, trusted roles may `contain` and `panic`, and where protection is on any administrator may
+/// `panic`. The token may not be limited.
+#[utoipa::path(post, path = "/guilds/{guild_id}/incidents/{incident}/acts", tag = "Guilds", operation_id = "act_on_incident",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("incident" = String, Path, description = "The incident"),
+    ),
+    request_body = IncidentOrder, security(("User" = [])),
+    responses(
+        (status = 202, description = "It is being done", body = IncidentOrdered),
+        (status = 400, description = "The body is not valid", body = ErrorBody),
+        (status = 403, description = "It is not yours to do; the message says whose it is", body = ErrorBody),
+        (status = 404, description = "No such incident of this server, or the bot is not there", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "The cluster of the server does not run; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn act_on_incident(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, incident)): PathOf<(String, String)>,
+    JsonBody(order): JsonBody<IncidentOrder, MAX_ORDER>,
+) -> Result<(StatusCode, Json<IncidentOrdered>), ApiError> {
+    let (guild, user) = (guild_id(&guild)?, caller.user()?);
+    caller.require_unlimited()?;
+    let incident: u64 = incident
+        .parse()
+        .map_err(|_| ApiError::NotFound("incident"))?;
+    if order.parts.len() > MOST_PARTS {
+        return Err(ApiError::invalid(
+            Code::InvalidBody,
+            format!("`parts` takes at most {MOST_PARTS} names"),
+        ));
+    }
+    let query = json!({"IncidentAct": {
+        "guild_id": guild,
+        "user_id": user,
+        "incident": incident.to_string(),
+        "act": order.act,
+        "parts": order.parts,
+    }});
+    let said: Said = app.fleet.ask_once(guild, &query).await?;
+    info!(guild.id = %guild, user.id = %user, act = ?order.act, "an act on an incident was asked for");
+    match said {
+        Said::Ok { message } => Ok((StatusCode::ACCEPTED, Json(IncidentOrdered { message }))),
+        Said::PermissionError { res } => Err(denied(res)),
+        Said::Refused { message } => Err(ApiError::invalid(Code::NotYours, message)),
+    }
+}
+
+#[derive(Deserialize)]
+enum Said {
+    Ok { message: String },
+    PermissionError { res: Value },
+    Refused { message: String },
 }
 
 fn summary(row: IncidentRow) -> IncidentSummary {

@@ -1,6 +1,7 @@
 //! The public API: every route is in the OpenAPI document, and every operation of the document is
 //! a route.
 
+pub mod approvals;
 pub mod auth;
 pub mod clusters;
 pub mod docs;
@@ -33,8 +34,8 @@ use crate::error::ApiError;
 use crate::openapi::{self, ApiDocument};
 use crate::operators;
 use crate::rate_limit::{
-    self, AUTH_TEST, BASE_INFO, CREATE_TASK, DOWNLOAD, HISTORY, INCIDENTS, IOAUTH, LOGIN,
-    OPERATOR_LOGIN, PERMISSIONS, Policy, SESSIONS, SETTINGS_CHANGE,
+    self, APPROVALS, AUTH_TEST, BASE_INFO, CREATE_TASK, DOWNLOAD, HISTORY, INCIDENT_ACTS,
+    INCIDENTS, IOAUTH, LOGIN, OPERATOR_LOGIN, PERMISSIONS, Policy, SESSIONS, SETTINGS_CHANGE,
 };
 use crate::site::{Site, prefers_html};
 
@@ -61,6 +62,8 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(tasks::cancel_task))
         .routes(routes!(guild_jobs::list_guild_jobs))
         .routes(routes!(guild_jobs::get_guild_job))
+        .routes(routes!(guild_jobs::cancel_guild_job))
+        .routes(routes!(guild_jobs::follow_guild_job))
         .routes(limit(routes!(guild_jobs::create_guild_job), CREATE_TASK))
         .routes(routes!(tasks::follow_task))
         .routes(limit(routes!(download::get_download_link), DOWNLOAD))
@@ -87,6 +90,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(guilds::roll_back_setting), SETTINGS_CHANGE))
         .routes(limit(routes!(incidents::list_incidents), INCIDENTS))
         .routes(limit(routes!(incidents::get_incident), INCIDENTS))
+        .routes(limit(routes!(incidents::act_on_incident), INCIDENT_ACTS))
         .routes(limit(routes!(operator_login::sign_in), OPERATOR_LOGIN))
         .routes(routes!(operator_login::sign_out))
         .routes(routes!(docs::get_openapi))

@@ -181,6 +181,11 @@ pub async fn cancel_task(
 ) -> Result<StatusCode, ApiError> {
     caller.require(&id)?;
     let row = owned(&app, caller.owner, &task).await?;
+    end(&app, &row).await
+}
+
+/// Has the jobserver end a task.
+pub(super) async fn end(app: &AppState, row: &TaskRow) -> Result<StatusCode, ApiError> {
     app.jobserver
         .cancel_task(row.id)
         .await
@@ -224,6 +229,19 @@ pub async fn follow_task(
 ) -> Result<Response, ApiError> {
     caller.require(&id)?;
     let row = owned(&app, caller.owner, &task).await?;
+    log_of(&app, &row, &query, &headers)
+}
+
+/// The stream of a task's log.
+///
+/// # Errors
+/// As many are followed as may be.
+pub(super) fn log_of(
+    app: &AppState,
+    row: &TaskRow,
+    query: &LogQuery,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
     let known = headers.get(LAST_EVENT_ID);
     let known = known.and_then(|known| known.to_str().ok()?.trim().parse().ok());
     let after = known.or(query.after).unwrap_or_default();
