@@ -16,9 +16,9 @@ use splashtail_bot::arguments::Cluster;
 use splashtail_bot::cluster::{GuildPresence, ShardView};
 use splashtail_bot::framework::check::CommandChecks;
 use splashtail_bot::iserver::{
-    Answering, Answers, CLIENTS, Caches, GuildAnswers, HistoryQuestion, IncidentAnswers,
-    IncidentQuestion, MAX_BODY, MAX_GUILDS, RollbackQuestion, SettingAnswers, SettingQuestion,
-    router,
+    Answering, Answers, ApprovalAnswers, ApprovalQuestion, CLIENTS, Caches, GuildAnswers,
+    HistoryQuestion, IncidentAnswers, IncidentQuestion, MAX_BODY, MAX_GUILDS, RollbackQuestion,
+    SettingAnswers, SettingQuestion, router,
 };
 use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_core::ids::{ClusterId, GuildId, RoleId, ShardId, UserId};
@@ -128,6 +128,13 @@ impl IncidentAnswers for Echo {
     }
 }
 
+#[async_trait]
+impl ApprovalAnswers for Echo {
+    async fn hear(&self, question: ApprovalQuestion) -> Result<Value, ErrorResponse> {
+        Ok(json!({"Ok": {"message": question.answer}}))
+    }
+}
+
 /// One member, 7, of guild 1.
 struct OneGuild;
 
@@ -199,6 +206,7 @@ fn server_that_tells(ready: bool, told: Arc<Told>) -> Router {
         checks: Arc::new(OwnersOnly),
         settings: Arc::new(Echo),
         incidents: Arc::new(Echo),
+        approvals: Arc::new(Echo),
         guilds: Arc::new(OneGuild),
         caches: told,
     };

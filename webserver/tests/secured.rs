@@ -77,6 +77,7 @@ impl Operation {
             "execute_setting" => {
                 json!({"operation": "Update", "module": "settings", "setting": "s", "fields": {}})
             }
+            "answer_approval" => json!({"answer": "agree"}),
             "act_on_incident" => json!({"act": "contain"}),
             _ => json!({}),
         }
@@ -97,8 +98,8 @@ async fn cluster() -> MockServer {
     let answer = |request: &Request| {
         let query: Value = serde_json::from_slice(&request.body).unwrap();
         let (tag, fields) = query.as_object().unwrap().iter().next().unwrap();
-        let at_home =
-            fields["guild_id"] == GUILD.to_string() && fields["user_id"] == USER.to_string();
+        let (home, me) = (GUILD.to_string(), USER.to_string());
+        let at_home = fields["guild_id"] == home.as_str() && fields["user_id"] == me.as_str();
         let limited = !fields["custom_resolved_kittycat_perms"].is_null();
         let denied = json!({"var": "MissingAnyPerms", "check": {"kittycat_perms": ["a.b"],
             "native_perms": ["8"], "outer_and": false, "inner_and": false}});

@@ -1,6 +1,7 @@
 //! The small HTTP server inside the cluster that answers typed questions about it.
 
 mod answers;
+mod approvals;
 mod caches;
 mod guild_info;
 mod incidents;
@@ -30,6 +31,7 @@ use crate::framework::check::CommandChecks;
 
 use self::answers::{NO_SHARD, not_ready, unknown_path, unsupported_media_type};
 
+pub use approvals::{ApprovalAnswers, ApprovalQuestion};
 pub use caches::Caches;
 pub use guild_info::GuildAnswers;
 pub use incidents::{IncidentAnswers, IncidentQuestion};
@@ -57,6 +59,7 @@ pub struct Answering {
     pub checks: Arc<dyn CommandChecks>,
     pub settings: Arc<dyn SettingAnswers>,
     pub incidents: Arc<dyn IncidentAnswers>,
+    pub approvals: Arc<dyn ApprovalAnswers>,
     pub guilds: Arc<dyn GuildAnswers>,
     pub caches: Arc<dyn Caches>,
 }

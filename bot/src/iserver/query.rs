@@ -9,6 +9,7 @@ use splashtail_ipc::http::ErrorResponse;
 use splashtail_permissions::Permission;
 
 use super::answers::{not_ready, wrong_cluster};
+use super::approvals::ApprovalQuestion;
 use super::incidents::IncidentQuestion;
 use super::settings::{HistoryQuestion, RollbackQuestion, SettingQuestion};
 use super::{Answering, Iserver};
@@ -46,6 +47,8 @@ pub enum Query {
     SettingsRollback(RollbackQuestion),
     /// Has something done about an incident: `{"Ok":…}`, `{"PermissionError":…}` or `{"Refused":…}`.
     IncidentAct(IncidentQuestion),
+    /// Somebody's word on what waits for a second person: `{"Ok":…}` or `{"PermissionError":…}`.
+    ApprovalAnswer(ApprovalQuestion),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -121,6 +124,7 @@ impl Query {
             "InvalidatePermissions" => read(fields).map(Self::InvalidatePermissions),
             "SettingsOperation" => read(fields).map(Self::SettingsOperation),
             "SettingsHistory" => read(fields).map(Self::SettingsHistory),
+            "ApprovalAnswer" => read(fields).map(Self::ApprovalAnswer),
             "IncidentAct" => read(fields).map(Self::IncidentAct),
             "SettingsRollback" => read(fields).map(Self::SettingsRollback),
             _ => Err(refuse(
@@ -144,6 +148,7 @@ impl Query {
             Self::InvalidatePermissions(_) => "InvalidatePermissions",
             Self::SettingsOperation(_) => "SettingsOperation",
             Self::SettingsHistory(_) => "SettingsHistory",
+            Self::ApprovalAnswer(_) => "ApprovalAnswer",
             Self::IncidentAct(_) => "IncidentAct",
             Self::SettingsRollback(_) => "SettingsRollback",
         }
@@ -161,6 +166,7 @@ impl Query {
             Self::SettingsHistory(question) => Some(question.guild_id),
             Self::SettingsRollback(question) => Some(question.guild_id),
             Self::IncidentAct(question) => Some(question.guild_id),
+            Self::ApprovalAnswer(question) => Some(question.guild_id),
         }
     }
 
@@ -223,6 +229,7 @@ impl Query {
             Self::SettingsHistory(question) => {
                 answering(iserver)?.settings.history(question).await?
             }
+            Self::ApprovalAnswer(question) => answering(iserver)?.approvals.hear(question).await?,
             Self::IncidentAct(question) => answering(iserver)?.incidents.act(question).await?,
             Self::SettingsRollback(question) => {
                 answering(iserver)?.settings.roll_back(question).await?

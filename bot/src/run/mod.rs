@@ -242,6 +242,7 @@ async fn operate(
         checks: Arc::clone(&app) as _,
         settings: Arc::clone(&app) as _,
         incidents: Arc::clone(&app) as _,
+        approvals: Arc::clone(&app) as _,
         guilds: Arc::clone(&app) as _,
         caches: Arc::clone(&app) as _,
     };

@@ -38,3 +38,26 @@ pub struct ApprovalList {
     /// Newest first.
     pub approvals: Vec<Approval>,
 }
+
+/// Somebody's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalWord {
+    Agree,
+    Refuse,
+    /// For whoever asked, and the owner.
+    Withdraw,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalOrder {
+    pub answer: ApprovalWord,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalHeard {
+    /// For people: what came of it, or why the word does not count.
+    pub message: String,
+    /// As it is now.
+    pub approval: Approval,
+}

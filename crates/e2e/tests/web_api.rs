@@ -127,13 +127,9 @@ async fn from_the_consent_page_to_a_revoked_token() {
     let has_bot = guilds["has_bot"].as_array().unwrap();
     assert!(has_bot.contains(&json!(GUILD)), "{guilds}");
     assert_eq!(guilds["unknown_guilds"], json!([]));
-    let info = api.ok(
-        Method::GET,
-        &format!("/users/@me/guilds/{GUILD}"),
-        &login,
-        Value::Null,
-    );
-    assert_eq!(info.await["owner_id"], OWNER);
+    let own = format!("/users/@me/guilds/{GUILD}");
+    let info = api.ok(Method::GET, &own, &login, Value::Null).await;
+    assert_eq!(info["owner_id"], OWNER);
 
     let make = json!({"name": "night backups", "type": "api", "expiry": 3600,
         "perm_limits": ["server_backups.create", "server_backups.list"]});
@@ -144,13 +140,9 @@ async fn from_the_consent_page_to_a_revoked_token() {
 
     let jobs = format!("/guilds/{GUILD}/jobs");
     let order = json!({"Options": {"BackupMessages": false}});
-    let created = api.ok(
-        Method::POST,
-        &format!("{jobs}/guild_create_backup"),
-        token,
-        order,
-    );
-    let id = created.await["task_id"].as_str().unwrap().to_owned();
+    let create = format!("{jobs}/guild_create_backup");
+    let created = api.ok(Method::POST, &create, token, order).await;
+    let id = created["task_id"].as_str().unwrap().to_owned();
     let job = api.finished(&format!("{jobs}/{id}"), token).await;
     assert!(!job["output"].is_null(), "{job}");
     let link = api.url(&format!("/tasks/{id}/ioauth/download-link"));

@@ -32,7 +32,7 @@ impl FromRequestParts<AppState> for Operator {
             match denied {
                 // Every visitor who has not signed in.
                 Denied::NotSignedIn | Denied::SignInEnded => {
-                    debug!(reason = %denied, "not signed in")
+                    debug!(reason = %denied, "not signed in");
                 }
                 _ => warn!(reason = %denied, "refused a request to the operators' page"),
             }

@@ -3,19 +3,26 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use splashtail_api_types::ErrorBody;
-use splashtail_api_types::approvals::{Approval, ApprovalAnswer, ApprovalList};
+use splashtail_api_types::approvals::{
+    Approval, ApprovalAnswer, ApprovalHeard, ApprovalList, ApprovalOrder,
+};
 use splashtail_storage::{Answer, GuardedRequest};
+use tracing::info;
 use utoipa::IntoParams;
+use uuid::Uuid;
 
 use super::guilds::allow;
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::extract::{PathOf, QueryOf, guild_id};
+use crate::extract::{JsonBody, PathOf, QueryOf, guild_id};
+use crate::fleet::denied;
 
 /// Requests that one answer has.
 const MOST: u32 = 50;
+const MAX_ORDER: usize = 4 * 1024;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -53,6 +60,61 @@ pub async fn list_approvals(
         approvals.push(shown(request, answers));
     }
     Ok(Json(ApprovalList { approvals }))
+}
+
+/// Agree to a request, refuse it or withdraw it.
+///
+/// Whose word counts is the bot's to say, as in Discord: the owner and people trusted by name, and nobody
+/// for their own request alone. `approval` shows whether it did. The token may not be limited.
+#[utoipa::path(post, path = "/guilds/{guild_id}/approvals/{request}", tag = "Guilds", operation_id = "answer_approval",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("request" = uuid::Uuid, Path, description = "The request"),
+    ),
+    request_body = ApprovalOrder, security(("User" = [])),
+    responses(
+        (status = 200, description = "Heard", body = ApprovalHeard),
+        (status = 400, description = "The body is not valid", body = ErrorBody),
+        (status = 403, description = "You are not in this server, or the token is limited", body = ErrorBody),
+        (status = 404, description = "No such request of this server, or the bot is not there", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "The cluster of the server does not run; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn answer_approval(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, request)): PathOf<(String, Uuid)>,
+    JsonBody(order): JsonBody<ApprovalOrder, MAX_ORDER>,
+) -> Result<Json<ApprovalHeard>, ApiError> {
+    let (guild, user) = (guild_id(&guild)?, caller.user()?);
+    caller.require_unlimited()?;
+    let query = json!({"ApprovalAnswer": {
+        "guild_id": guild,
+        "user_id": user,
+        "request": request,
+        "answer": order.answer,
+    }});
+    let message = match app.fleet.ask_once(guild, &query).await? {
+        Said::Ok { message } => message,
+        Said::PermissionError { res } => return Err(denied(res)),
+    };
+    info!(guild.id = %guild, user.id = %user, request.id = %request, answer = ?order.answer, "a request was answered");
+    let store = app.storage.guarded();
+    let found = store.get(request).await?;
+    let found = found.filter(|found| found.guild == guild);
+    let found = found.ok_or(ApiError::NotFound("request"))?;
+    let answers = store.answers(request).await?;
+    Ok(Json(ApprovalHeard {
+        message,
+        approval: shown(found, answers),
+    }))
+}
+
+#[derive(Deserialize)]
+enum Said {
+    Ok { message: String },
+    PermissionError { res: Value },
 }
 
 fn shown(request: GuardedRequest, answers: Vec<Answer>) -> Approval {

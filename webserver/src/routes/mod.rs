@@ -91,6 +91,8 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(incidents::list_incidents), INCIDENTS))
         .routes(limit(routes!(incidents::get_incident), INCIDENTS))
         .routes(limit(routes!(incidents::act_on_incident), INCIDENT_ACTS))
+        .routes(limit(routes!(approvals::list_approvals), APPROVALS))
+        .routes(limit(routes!(approvals::answer_approval), INCIDENT_ACTS))
         .routes(limit(routes!(operator_login::sign_in), OPERATOR_LOGIN))
         .routes(routes!(operator_login::sign_out))
         .routes(routes!(docs::get_openapi))

@@ -27,6 +27,7 @@ use crate::settings::Setting;
 pub use self::circle::{Circle, People};
 pub use self::desk::{Ask, AskError, Desk};
 pub use self::operation::{Operation, Performed};
+pub use self::rules::Word;
 pub use self::setting::Wanted;
 
 /// The module's id, and the namespace of its permissions.

@@ -356,7 +356,10 @@ mod tests {
         let row = |id, name: &str, expires_at| TokenRow {
             id: Uuid::from_u128(id),
             owner: Owner::User(UserId::new(10).unwrap()),
+            kind: TokenKind::Operator,
             name: name.to_owned(),
+            perm_limits: Vec::new(),
+            last_used_at: None,
             created_at: at(0),
             expires_at,
         };
