@@ -244,7 +244,7 @@ pub async fn follow_guild_job(
     let guild = guild_id(&guild)?;
     app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
     let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
-    tasks::log_of(&app, &row, &query, &headers)
+    tasks::log_of(&app, &caller, &row, &query, &headers)
 }
 
 /// The fields, of this server and no other, and without what only the bot can say.

@@ -229,7 +229,7 @@ pub async fn follow_task(
 ) -> Result<Response, ApiError> {
     caller.require(&id)?;
     let row = owned(&app, caller.owner, &task).await?;
-    log_of(&app, &row, &query, &headers)
+    log_of(&app, &caller, &row, &query, &headers)
 }
 
 /// The stream of a task's log.
@@ -238,6 +238,7 @@ pub async fn follow_task(
 /// As many are followed as may be.
 pub(super) fn log_of(
     app: &AppState,
+    caller: &Caller,
     row: &TaskRow,
     query: &LogQuery,
     headers: &HeaderMap,
