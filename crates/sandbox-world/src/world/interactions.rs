@@ -3,12 +3,30 @@
 use serde_json::{Value, json};
 
 use super::permissions as perm;
-use super::{Id, Stamp, World};
+use super::{Channel, Id, Stamp, World};
 
 /// Milliseconds until an unanswered interaction is dead.
 pub const CALLBACK_DEADLINE_MS: i64 = 3000;
 /// Milliseconds an answered interaction's token lives.
 pub const TOKEN_LIFETIME_MS: i64 = 15 * 60_000;
+
+/// What interactions tell of a channel, and of whom a direct one is with.
+const PARTIAL_CHANNEL: [&str; 14] = [
+    "id",
+    "type",
+    "name",
+    "guild_id",
+    "parent_id",
+    "position",
+    "flags",
+    "nsfw",
+    "topic",
+    "rate_limit_per_user",
+    "last_message_id",
+    "last_pin_timestamp",
+    "thread_metadata",
+    "recipients",
+];
 
 /// An interaction.
 #[derive(Debug, Clone)]
@@ -167,17 +185,10 @@ impl World {
         let user = self.users.get(&interaction.user);
         payload["locale"] = user.map_or("en-US", |u| u.locale.as_str()).into();
         if let Some(channel) = self.channels.get(&interaction.channel) {
-            let mut partial = self.channel_json(channel);
-            let bits = self.permissions_in(channel.id, interaction.user);
-            partial["permissions"] = bits.to_string().into();
-            payload["channel"] = partial;
+            payload["channel"] = self.partial_channel_json(channel, interaction.user);
         }
         let bot = self.apps.get(&interaction.app).map_or(Id(0), |a| a.bot);
-        let app_bits = match interaction.guild {
-            Some(_) => self.permissions_in(interaction.channel, bot),
-            None => perm::ALL & !perm::ADMINISTRATOR,
-        };
-        payload["app_permissions"] = app_bits.to_string().into();
+        payload["app_permissions"] = self.app_permissions(interaction.channel, bot);
         match interaction.guild.and_then(|g| self.guilds.get(&g)) {
             Some(guild) => {
                 payload["guild_id"] = json!(guild.id);
@@ -207,6 +218,37 @@ impl World {
             payload["message"] = self.message_json(message, bot);
         }
         payload
+    }
+
+    /// The part of a channel that interactions tell, with what `user` may do there ("Interactions",
+    /// resolved data structure): no overwrites, whether or not the bot sees the channel.
+    fn partial_channel_json(&self, channel: &Channel, user: Id) -> Value {
+        let mut json = self.channel_json(channel);
+        if let Some(map) = json.as_object_mut() {
+            map.retain(|key, _| PARTIAL_CHANNEL.contains(&key.as_str()));
+        }
+        let bits = self.permissions_in(channel.id, user);
+        json["permissions"] = bits.to_string().into();
+        json
+    }
+
+    /// A channel among the resolved data of an interaction of `user` with the application of `bot`;
+    /// `None` when there is no such channel.
+    pub fn resolved_channel_json(&self, id: Id, user: Id, bot: Id) -> Option<Value> {
+        let channel = self.channels.get(&id)?;
+        let mut json = self.partial_channel_json(channel, user);
+        // Since 16 July 2026 (discord-api-docs#8443).
+        json["app_permissions"] = self.app_permissions(id, bot);
+        Some(json)
+    }
+
+    /// What the application may do in a channel.
+    fn app_permissions(&self, channel: Id, bot: Id) -> Value {
+        let bits = match self.guild_of(channel) {
+            Some(_) => self.permissions_in(channel, bot),
+            None => perm::ALL & !perm::ADMINISTRATOR,
+        };
+        bits.to_string().into()
     }
 
     /// Interactions whose first callback is still awaited, oldest first.

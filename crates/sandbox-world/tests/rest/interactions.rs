@@ -62,6 +62,68 @@ impl Asked<'_> {
     }
 }
 
+/// Discord's documentation, resolved data: partial channels have no overwrites, whatever the bot sees.
+#[test]
+fn channels_are_told_in_part() {
+    let case = Case::unlimited();
+    case.events();
+    slash(&case);
+    let told = &case.events()[0].1["channel"];
+    let keys: Vec<&str> = told
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "id",
+            "type",
+            "flags",
+            "guild_id",
+            "name",
+            "parent_id",
+            "position",
+            "nsfw",
+            "rate_limit_per_user",
+            "last_message_id",
+            "topic",
+            "last_pin_timestamp",
+            "permissions"
+        ]
+    );
+    let (channel, member) = (case.channel("general"), small::MEMBER);
+    let bot = case.sandbox.with_world(|w| w.apps[&small::APPLICATION].bot);
+    let hide = json!({"type": 1, "allow": "0", "deny": (1 << 10).to_string()});
+    let path = format!("/channels/{channel}/permissions/{bot}");
+    assert_eq!(
+        case.user(small::OWNER, Method::PUT, &path, hide).status,
+        204
+    );
+    case.sandbox.with_world(|world| {
+        let bits = |user| world.permissions_in(channel, user).to_string();
+        let resolved = world.resolved_channel_json(channel, member, bot).unwrap();
+        assert_eq!(resolved["permissions"], bits(member));
+        assert_eq!(resolved["app_permissions"], bits(bot));
+        assert_ne!(bits(member), bits(bot));
+        assert_eq!(resolved["name"], "general");
+        assert_eq!(resolved.get("permission_overwrites"), None);
+        assert_eq!(world.resolved_channel_json(Id(5), member, bot), None);
+    });
+    let (thread, parent) = case.sandbox.with_world(|world| {
+        let thread = world.channels.values().find(|c| c.is_thread()).unwrap();
+        (
+            world.resolved_channel_json(thread.id, member, bot).unwrap(),
+            thread.parent_id,
+        )
+    });
+    assert_eq!(thread["parent_id"], json!(parent));
+    assert!(thread["thread_metadata"]["archived"].is_boolean());
+    assert_eq!(thread.get("message_count"), None);
+    case.finish();
+}
+
 #[test]
 fn a_response_and_follow_ups() {
     let case = Case::unlimited();

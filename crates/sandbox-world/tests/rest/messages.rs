@@ -155,6 +155,65 @@ fn files_are_spoilers_by_their_flag() {
     case.finish();
 }
 
+/// Discord's change log, 24 June 2026: `description` and `is_spoiler` of existing attachments can be
+/// edited; what an edit does not name stays.
+#[test]
+fn attachments_that_stay_can_be_edited() {
+    let case = Case::unlimited();
+    let path = format!("/channels/{}/messages", case.channel("general"));
+    let payload = json!({"attachments": [{"id": "0", "description": "a boat"}]});
+    let files: [(&str, &[u8]); 2] = [("boat.txt", b"boat"), ("end.txt", b"he dies")];
+    let sent = case.upload(Method::POST, &path, &payload, &files).json();
+    let path = format!("{path}/{}", sent["id"].as_str().unwrap());
+    let [boat, end] = [0, 1].map(|n| sent["attachments"][n]["id"].clone());
+    let edit = |attachments: Value| {
+        let edited = case.bot(Method::PATCH, &path, json!({"attachments": attachments}));
+        assert_eq!(edited.status, 200, "{}", edited.json());
+        let read = case.get(&path).json();
+        let files = read["attachments"].as_array().unwrap().iter();
+        let told = |a: &Value| {
+            let text = |key: &str| a[key].as_str().map(str::to_owned);
+            (
+                text("filename").unwrap(),
+                text("description"),
+                a["flags"].as_u64(),
+            )
+        };
+        files.map(told).collect::<Vec<_>>()
+    };
+    let text = |text: &str| Some(text.to_owned());
+    let changed = json!([{"id": boat}, {"id": end, "is_spoiler": true, "description": "x"}]);
+    assert_eq!(
+        edit(changed),
+        [
+            ("boat.txt".to_owned(), text("a boat"), None),
+            ("end.txt".to_owned(), text("x"), Some(8))
+        ]
+    );
+    let back = json!([{"id": boat, "description": null}, {"id": end, "is_spoiler": false}]);
+    assert_eq!(
+        edit(back),
+        [
+            ("boat.txt".to_owned(), None, None),
+            ("end.txt".to_owned(), text("x"), None)
+        ]
+    );
+    assert_eq!(edit(json!([{"id": end}])).len(), 1);
+    case.finish();
+}
+
+#[test]
+fn descriptions_of_files_are_bounded() {
+    let case = Case::nonsense();
+    let path = format!("/channels/{}/messages", case.channel("general"));
+    let payload = json!({"attachments": [{"id": "0", "description": "x".repeat(1025)}]});
+    let files: [(&str, &[u8]); 1] = [("boat.txt", b"boat")];
+    let sent = case.upload(Method::POST, &path, &payload, &files);
+    assert_eq!(code(&sent), 50035);
+    assert!(sent.json()["errors"]["attachments"]["0"]["description"].is_object());
+    case.finish();
+}
+
 #[test]
 fn attachments_come_back_byte_for_byte_through_a_signed_link() {
     let case = Case::unlimited();

@@ -62,13 +62,9 @@ pub(super) fn slash(
         return Err(missing());
     }
     let mut resolved = Resolved::default();
-    let mut values = fill(
-        world,
-        &options,
-        filled,
-        (guild, channel, user),
-        &mut resolved,
-    )?;
+    let bot = world.apps.get(&app).map_or(Id(0), |a| a.bot);
+    let asking = Asking { guild, user, bot };
+    let mut values = fill(world, &options, filled, asking, &mut resolved)?;
     for (name, kind) in levels.iter().rev() {
         values = vec![json!({"name": name, "type": kind, "options": values})];
     }
@@ -124,12 +120,20 @@ fn is_branch(option: &Value) -> bool {
     matches!(option["type"].as_u64(), Some(1 | 2))
 }
 
+/// Who fills in a command of whose application, and in which guild.
+#[derive(Debug, Clone, Copy)]
+struct Asking {
+    guild: Option<Id>,
+    user: Id,
+    bot: Id,
+}
+
 /// Values in the order of the command's own options, as clients send them.
 fn fill(
     world: &mut World,
     options: &[Value],
     filled: &Filled<'_>,
-    place: (Option<Id>, Id, Id),
+    asking: Asking,
     resolved: &mut Resolved,
 ) -> Result<Vec<Value>, InteractionError> {
     let known = |name: &str| options.iter().any(|o| o["name"] == name);
@@ -157,7 +161,7 @@ fn fill(
             // What is being typed is sent as it stands.
             value.clone()
         } else {
-            convert(world, option, kind, value, place, resolved)
+            convert(world, option, kind, value, asking, resolved)
                 .map_err(|why| InteractionError::BadOption(name.to_owned(), why))?
         };
         let mut entry = json!({"name": name, "type": kind, "value": value});
@@ -174,7 +178,7 @@ fn convert(
     option: &Value,
     kind: u64,
     value: &Value,
-    (guild, _, _): (Option<Id>, Id, Id),
+    Asking { guild, user, bot }: Asking,
     resolved: &mut Resolved,
 ) -> Result<Value, String> {
     let id = || -> Result<Id, String> {
@@ -242,7 +246,7 @@ fn convert(
             if types.is_some_and(|t| !t.is_empty() && !t.iter().any(|t| *t == channel.kind)) {
                 return Err("the channel is of another type".to_owned());
             }
-            resolved.channel(world, id);
+            resolved.channel(world, id, user, bot);
             json!(id)
         }
         11 => json!(resolved.attachment(world, value)?),
@@ -335,9 +339,9 @@ impl Resolved {
         found
     }
 
-    pub(super) fn channel(&mut self, world: &World, id: Id) {
-        if let Some(channel) = world.channels.get(&id) {
-            let json = world.channel_json(channel);
+    /// As it is told to the application of `bot` when `user` names it.
+    pub(super) fn channel(&mut self, world: &World, id: Id, user: Id, bot: Id) {
+        if let Some(json) = world.resolved_channel_json(id, user, bot) {
             self.insert("channels", id, json);
         }
     }

@@ -155,11 +155,13 @@ fn component(
     if !found["id"].is_null() {
         data["id"] = found["id"].clone();
     }
+    let app = application_of(world, message).ok_or_else(missing)?;
+    let bot = world.apps.get(&app).map_or(Id(0), |a| a.bot);
     match (wish.kind, kind) {
         (InteractKind::Button, 2) => {}
         (InteractKind::Select, 3 | 5..=8) => {
-            let (values, resolved) =
-                chosen(world, guild, found, kind, &wish.values).map_err(|why| bad(&why))?;
+            let (values, resolved) = chosen(world, (guild, user, bot), found, kind, &wish.values)
+                .map_err(|why| bad(&why))?;
             data["values"] = json!(values);
             if let Some(resolved) = resolved.json() {
                 data["resolved"] = resolved;
@@ -167,7 +169,6 @@ fn component(
         }
         _ => return Err(bad("it is of another kind")),
     }
-    let app = application_of(world, message).ok_or_else(missing)?;
     Ok(NewInteraction {
         app,
         kind: 3,
@@ -204,7 +205,7 @@ fn find_component<'v>(components: &'v [Value], custom_id: &str) -> Option<&'v Va
 
 fn chosen(
     world: &World,
-    guild: Option<Id>,
+    (guild, user, bot): (Option<Id>, Id, Id),
     select: &Value,
     kind: u64,
     values: &Value,
@@ -230,7 +231,7 @@ fn chosen(
             (6, Ok(id)) => resolved.role(world, guild, id),
             (7, Ok(id)) => resolved.user(world, guild, id) || resolved.role(world, guild, id),
             (8, Ok(id)) => {
-                resolved.channel(world, id);
+                resolved.channel(world, id, user, bot);
                 world.guild_of(id) == guild
             }
             _ => false,

@@ -117,10 +117,12 @@ async fn menus_send_what_was_chosen() {
     );
     assert_eq!(data["resolved"]["users"][&who]["id"], who);
     let asked = received(&b, &mut client, &choose("where", &[&channel])).await;
-    assert_eq!(
-        asked["data"]["resolved"]["channels"][&channel]["id"],
-        channel
-    );
+    let resolved = &asked["data"]["resolved"]["channels"][&channel];
+    assert_eq!(resolved["id"], channel);
+    assert!(resolved["app_permissions"].is_string() && resolved["permissions"].is_string());
+    assert_ne!(resolved["app_permissions"], resolved["permissions"]);
+    assert_eq!(resolved.get("permission_overwrites"), None);
+    assert_eq!(asked["channel"].get("permission_overwrites"), None);
     for (menu, values) in [
         ("fruit", &["apple", "pear", "plum"][..]),
         ("fruit", &[]),

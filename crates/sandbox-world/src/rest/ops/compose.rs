@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::components;
-use super::files::{self, Upload};
+use super::files::{self, Kept, Upload};
 use crate::rest::body::File;
 use crate::rest::cx::Cx;
 use crate::rest::error::{self, ApiError};
@@ -35,8 +35,8 @@ pub struct Draft {
     pub stickers: Vec<Id>,
     pub poll: Option<Value>,
     pub reference: Option<Value>,
-    /// Attachments to keep (edits), as given.
-    pub kept: Option<Vec<Id>>,
+    /// Attachments to keep (edits).
+    pub(super) kept: Option<Vec<Kept>>,
     pub mentions: Mentions,
     pub(super) files: Vec<Upload>,
 }
@@ -168,7 +168,7 @@ fn read_onto(
 fn file_names(draft: &Draft, base: Option<&Message>) -> BTreeSet<String> {
     let stay = base.into_iter().flat_map(|m| &m.attachments).filter(|a| {
         let kept = draft.kept.as_ref();
-        kept.is_none_or(|kept| kept.contains(&a.id))
+        kept.is_none_or(|kept| kept.iter().any(|k| k.id == a.id))
     });
     let come = draft.files.iter().flat_map(Upload::names);
     stay.map(|a| a.filename.clone()).chain(come).collect()

@@ -6,12 +6,14 @@ use super::compose::Draft;
 use super::{components, images};
 use crate::rest::body::File;
 use crate::rest::form::{Form, read_id};
-use crate::world::{AssetKind, Attachment, Message, Stored, World};
+use crate::world::{AssetKind, Attachment, Id, Message, Stored, World};
 
 /// Files of a message.
 const MAX_FILES: usize = 10;
 /// Bytes of a file without boosts.
 pub const MAX_FILE: usize = 10 * 1024 * 1024;
+/// Characters of a file's description.
+const MAX_DESCRIPTION: usize = 1024;
 /// A file whose name begins so is a spoiler, as one that is said to be.
 const SPOILER: &str = "SPOILER_";
 
@@ -43,6 +45,27 @@ impl Upload {
     }
 }
 
+/// An attachment that stays with an edit, and what the edit says about it.
+#[derive(Debug)]
+pub struct Kept {
+    pub id: Id,
+    /// `Some(None)` takes it away.
+    description: Option<Option<String>>,
+    spoiler: Option<bool>,
+}
+
+impl Kept {
+    /// Existing attachments can be edited since 24 June 2026 (discord-api-docs#8429).
+    pub fn amend(&self, attachment: &mut Attachment) {
+        if let Some(description) = &self.description {
+            attachment.description.clone_from(description);
+        }
+        if let Some(spoiler) = self.spoiler {
+            attachment.spoiler = spoiler;
+        }
+    }
+}
+
 /// Reads the files that come, and which of those that were there stay (edits).
 pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft, files: Vec<File>) {
     if files.len() > MAX_FILES {
@@ -64,19 +87,27 @@ pub(super) fn read(form: &mut Form<'_>, draft: &mut Draft, files: Vec<File>) {
     if form.has("attachments") {
         let list = form.list("attachments", MAX_FILES).unwrap_or_default();
         let mut kept = Vec::new();
-        for entry in list {
+        for (n, entry) in list.iter().enumerate() {
             let Some(id) = entry.get("id").and_then(read_id) else {
                 continue;
             };
+            let mut part = Form::at(entry, &form.path_to(&format!("attachments.{n}")));
+            let description = part.nullable_text("description", MAX_DESCRIPTION);
+            let spoiler = part.flag("is_spoiler");
+            form.absorb(part);
             match files.iter_mut().find(|(n, _)| *n == Some(id.0)) {
                 Some((_, upload)) => {
                     if let Some(name) = entry["filename"].as_str() {
                         name.clone_into(&mut upload.file.name);
                     }
-                    upload.description = entry["description"].as_str().map(str::to_owned);
-                    upload.spoiler = entry["is_spoiler"] == true;
+                    upload.description = description.flatten();
+                    upload.spoiler = spoiler.unwrap_or(false);
                 }
-                None => kept.push(id),
+                None => kept.push(Kept {
+                    id,
+                    description,
+                    spoiler,
+                }),
             }
         }
         draft.kept = Some(kept);

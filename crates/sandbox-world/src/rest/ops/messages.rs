@@ -453,17 +453,24 @@ pub(super) fn amend_quietly(
         message.flags = (message.flags & !SUPPRESS_EMBEDS) | (flags & editable);
     }
     if let Some(kept) = &draft.kept {
-        let gone = message
+        let mut gone = Vec::new();
+        message
             .attachments
-            .iter()
-            .filter(|a| !kept.contains(&a.id))
-            .map(|a| a.id);
-        for id in gone.collect::<Vec<_>>() {
+            .retain_mut(|a| match kept.iter().find(|k| k.id == a.id) {
+                Some(kept) => {
+                    kept.amend(a);
+                    true
+                }
+                None => {
+                    gone.push(a.id);
+                    false
+                }
+            });
+        for id in gone {
             cx.world
                 .assets
                 .forget(crate::world::AssetKind::Attachment, id);
         }
-        message.attachments.retain(|a| kept.contains(&a.id));
     }
     let everyone = message.mention_everyone;
     compose::resolve_mentions(cx, &mut message, &draft.mentions, everyone);
