@@ -64,18 +64,35 @@ impl Sandbox {
         }))
     }
 
-    /// Replaces the world and forgets all limits. Sessions and journal are the caller's to end.
-    pub fn load(&self, name: &str, seed: u64) -> Result<(), seed::UnknownWorld> {
+    /// Replaces the world, with this conduct or that of the beginning, and forgets all limits.
+    /// `forget` ends what the caller keeps of the old one, before anybody sees the new one.
+    ///
+    /// # Errors
+    /// There is no such world; everything stays as it was.
+    pub fn load(
+        &self,
+        name: &str,
+        seed: u64,
+        conduct: Option<Conduct>,
+        forget: impl FnOnce(),
+    ) -> Result<Conduct, seed::UnknownWorld> {
         let addresses = self.lock().addresses.clone();
         let mut fresh = seed::build(name, seed, &addresses, &self.clock)?;
         fresh.faults = self.faults.clone();
-        fresh.conduct = self.conduct.clone();
-        // The old one may be large: it goes when the lock is free again.
-        let old = std::mem::replace(&mut *self.lock(), fresh);
+        fresh.conduct = conduct.unwrap_or_else(|| self.conduct.clone());
+        let conduct = fresh.conduct.clone();
+        let old = {
+            let mut world = self.lock();
+            let old = std::mem::replace(&mut *world, fresh);
+            self.limits.reset();
+            self.journal.set_digests(conduct.digests);
+            forget();
+            old
+        };
+        // It may be large, and the lock is free again.
         drop(old);
-        self.limits.reset();
         self.interactions.raise();
-        Ok(())
+        Ok(conduct)
     }
 
     /// Where events go from now on. Only the first call counts.

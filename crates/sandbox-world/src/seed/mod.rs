@@ -19,8 +19,20 @@ use crate::world::{Addresses, World};
 
 /// There is no built-in world of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no built-in world `{0}`; there are: small, big, odd, many, huge, blank, empty")]
+#[error("there is no built-in world `{0}`; there are: {list}", list = WORLDS.join(", "))]
 pub struct UnknownWorld(pub String);
+
+/// Names of the built-in worlds.
+const WORLDS: [&str; 7] = ["small", "big", "odd", "many", "huge", "blank", "empty"];
+
+/// Whether [`build`] knows a world.
+///
+/// # Errors
+/// It does not.
+pub fn known(name: &str) -> Result<(), UnknownWorld> {
+    let unknown = || UnknownWorld(name.to_owned());
+    WORLDS.contains(&name).then_some(()).ok_or_else(unknown)
+}
 
 /// Builds a world.
 pub fn build(

@@ -40,6 +40,8 @@ pub(super) async fn start(
 ) -> Answer<DrillStarted> {
     let edge = &control.edge;
     let guild = id(&order.guild_id)?;
+    // A world that is being loaded ends all drills.
+    let _turn = edge.loading.lock().await;
     let id = edge
         .drills
         .start(&edge.sandbox, &order, guild, &control.shutdown)?;

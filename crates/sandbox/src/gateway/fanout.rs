@@ -95,6 +95,10 @@ impl Gateway {
         guild: Option<Id>,
         mut delay_ms: u64,
     ) {
+        if session.is_ended() {
+            // No fault strikes it either.
+            return;
+        }
         let mut copies = 1;
         let mut again = false;
         for action in self.strikes(session, name, guild) {
@@ -135,8 +139,12 @@ impl Gateway {
         })
     }
 
-    /// Numbers, stores and journals a dispatch.
+    /// Numbers, stores and journals a dispatch; nothing once the session is over, which whoever
+    /// tells it piece by piece learns late, perhaps in another world.
     pub(super) fn dispatch(&self, session: &Session, name: &'static str, text: Arc<str>) {
+        if session.is_ended() {
+            return;
+        }
         if let Some(checker) = self.sandbox.checker.get() {
             checker.submit_event(name.into(), text.clone());
         }

@@ -85,7 +85,7 @@ impl Gateway {
         encoding: &'static str,
     ) -> Result<Started, Close> {
         let wish = Wish::decode(d).ok_or(Close::Decode)?;
-        let mut apart = None;
+        let (mut apart, mut teller) = (None, false);
         let started = self.sandbox.with_world(|world| {
             let app = world
                 .app_by_token(&wish.token)
@@ -113,6 +113,7 @@ impl Gateway {
             }
             let session = self.open(world, &app, &wish, shard, intents);
             apart = self.greet(world, &session, &app, &guilds, !wish.shard.is_null());
+            teller = session.untold.len() > 0 && session.untold.engage();
             let connection = session.attach(encoding);
             if let Some(status) = wish.presence["status"].as_str() {
                 world.set_presence(app.bot, status, activities(&wish.presence));
@@ -120,7 +121,7 @@ impl Gateway {
             Ok(Started::Session(session, connection))
         })?;
         if let Started::Session(session, _) = &started
-            && session.owed() > 0
+            && teller
         {
             tokio::spawn(self.clone().tell_the_rest(session.clone(), apart));
         }
@@ -128,17 +129,17 @@ impl Gateway {
     }
 
     /// Tells a session of its further guilds, and lets others at the world in between, and while
-    /// what is large is written.
+    /// what is large is written. Only one at a time does, whom `Untold::engage` chose.
     async fn tell_the_rest(self: Arc<Self>, session: Arc<Session>, mut apart: Option<Apart>) {
         while !session.is_ended() {
             if let Some(Apart { guild, world }) = apart.take() {
                 let text = written(guild, world, &session.identity).await;
                 let told = |_: &mut World| self.tell_apart(&session, guild, text);
                 self.sandbox.with_world(told);
-            } else if session.untold.is_any() {
-                apart = self.sandbox.with_world(|world| self.tell(world, &session));
-            } else {
+            } else if session.untold.is_done() {
                 return;
+            } else {
+                apart = self.sandbox.with_world(|world| self.tell(world, &session));
             }
             make_way().await;
         }
@@ -250,7 +251,9 @@ impl Gateway {
             self.create_guild(world, session, guild);
         } else {
             session.untold.expect([guild]);
-            tokio::spawn(self.clone().tell_the_rest(session.clone(), None));
+            if session.untold.engage() {
+                tokio::spawn(self.clone().tell_the_rest(session.clone(), None));
+            }
         }
     }
 
@@ -364,3 +367,6 @@ fn count_start(world: &mut World, app: Id) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

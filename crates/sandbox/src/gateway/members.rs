@@ -84,8 +84,12 @@ impl Gateway {
         for index in 1..asked.chunks() {
             if !session.is_ended() {
                 make_way().await;
-                self.sandbox
-                    .with_world(|world| self.send_chunk(world, &session, &asked, index));
+                self.sandbox.with_world(|world| {
+                    // It may have ended, and its world too.
+                    if !session.is_ended() {
+                        self.send_chunk(world, &session, &asked, index);
+                    }
+                });
             }
             session.owe(-1);
         }

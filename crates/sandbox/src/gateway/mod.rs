@@ -242,7 +242,8 @@ impl Gateway {
             .collect()
     }
 
-    /// Ends every session and forgets all limits, as when the world is replaced.
+    /// Ends every session and forgets all limits, as when the world is replaced: under its lock, so
+    /// that whoever is still telling a session finds it ended before the new one is there.
     pub fn reset(&self) {
         let old = {
             let mut registry = self.registry();
@@ -255,10 +256,11 @@ impl Gateway {
                 },
             )
         };
-        self.late.clear();
         for session in old.sessions.values() {
             session.order(Order::Invalidate { resumable: false });
+            session.end();
         }
+        self.late.clear();
     }
 
     /// The sessions as the control API shows them.

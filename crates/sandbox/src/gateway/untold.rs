@@ -32,6 +32,8 @@ struct Guilds {
     /// Guilds whose GUILD_CREATE is being written, with what has happened in them since; `None`
     /// when that was too much.
     written: BTreeMap<Id, Option<Vec<Held>>>,
+    /// Somebody tells the session of all these, one after the other.
+    teller: bool,
 }
 
 /// Every change is made under the world's lock, so that none of its events falls in between.
@@ -53,9 +55,18 @@ impl Untold {
         self.guilds().waiting.pop_first()
     }
 
-    /// Whether there is one to tell of.
-    pub fn is_any(&self) -> bool {
-        !self.guilds().waiting.is_empty()
+    /// Makes the caller the one who tells of them, unless there is one: two would write the same
+    /// guild at once, and neither what follows it in order.
+    pub fn engage(&self) -> bool {
+        !std::mem::replace(&mut self.guilds().teller, true)
+    }
+
+    /// Whether the teller has told of all, and is it no longer.
+    pub fn is_done(&self) -> bool {
+        let mut guilds = self.guilds();
+        let done = guilds.waiting.is_empty();
+        guilds.teller &= !done;
+        done
     }
 
     /// How many are still to be told of, those included that are being written.

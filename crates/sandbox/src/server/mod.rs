@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use splashtail_sandbox_world::journal::Record;
 use splashtail_sandbox_world::openapi::{Checker, Violation};
 use splashtail_sandbox_world::seed::UnknownWorld;
-use splashtail_sandbox_world::world::{Addresses, Id};
+use splashtail_sandbox_world::world::{Addresses, Conduct, Id};
 use splashtail_sandbox_world::{Sandbox, journal};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +78,8 @@ pub struct Edge {
     pub(crate) drills: Drills,
     /// Who the consent page takes its visitor for, unless another is chosen.
     visitor: Mutex<Option<Id>>,
+    /// Held while a world is loaded: one after the other.
+    pub(crate) loading: tokio::sync::Mutex<()>,
     violations: Arc<Mutex<VecDeque<Violation>>>,
     requests: AtomicUsize,
     /// Shared by the bodies of all requests in hand.
@@ -118,6 +120,7 @@ impl Edge {
             grants: Grants::default(),
             drills: Drills::default(),
             visitor: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
             violations,
             requests: AtomicUsize::new(0),
             room: http::Room::default(),
@@ -171,14 +174,22 @@ impl Edge {
 
     /// Replaces the world: sessions end, limits, faults, tokens and the journal are forgotten.
     /// Violations stay: they tell of the sandbox and its clients, not of the world.
-    pub fn load(&self, world: &str, seed: u64) -> Result<(), UnknownWorld> {
-        self.sandbox.load(world, seed)?;
-        self.gateway.reset();
-        self.sandbox.faults.restart(seed);
-        self.grants.clear();
-        self.visitor_slot().take();
-        self.sandbox.journal.clear();
-        Ok(())
+    ///
+    /// # Errors
+    /// There is no such world.
+    pub fn load(
+        &self,
+        world: &str,
+        seed: u64,
+        conduct: Option<Conduct>,
+    ) -> Result<Conduct, UnknownWorld> {
+        self.sandbox.load(world, seed, conduct, || {
+            self.gateway.reset();
+            self.sandbox.faults.restart(seed);
+            self.grants.clear();
+            self.visitor_slot().take();
+            self.sandbox.journal.clear();
+        })
     }
 
     pub(crate) fn note(&self, record: journal::Record) {

@@ -51,7 +51,8 @@ async fn a_client_that_takes_large_messages_gets_the_huge_guild() {
     assert!(text.contains("\"GUILD_CREATE\"") && text.contains(&id));
 }
 
-/// As if all guilds were huge.
+/// As if all guilds were huge. Whether something happens before, while or after its guild is written:
+/// the session hears of the guild once, and of what happens from then on once and in order.
 #[tokio::test]
 async fn guilds_that_are_written_apart_are_told_of_in_order() {
     let b = bench_with(Settings {
@@ -65,21 +66,59 @@ async fn guilds_that_are_written_apart_are_told_of_in_order() {
     client.identify(json!({"intents": ALL_INTENTS})).await;
     client.until("READY").await;
     let ctl = b.running.client().unwrap();
-    // Whether this comes before, while or after the guild is written: it is told of once.
-    b.say(&channel, "meanwhile").await;
-    let mut guilds = Vec::new();
-    for _ in small::GUILDS {
-        guilds.push(client.until("GUILD_CREATE").await["id"].clone());
+    let mut said = Vec::new();
+    for n in 0..20 {
+        b.say(&channel, &n.to_string()).await;
+        said.push(n.to_string());
+        // Nobody may write more often.
+        b.clock.advance(Duration::from_secs(1));
     }
-    let ids = small::GUILDS.map(|id| json!(id.to_string()));
-    assert_eq!(guilds, ids);
-    b.say(&channel, "after").await;
-    while client.until("MESSAGE_CREATE").await["content"] != "after" {}
-    // One that goes and comes back is told of again.
     let guild = small::GUILDS[0].to_string();
     let outage = json!({"action": {"type": "outage", "guild": guild}});
-    let rule = serde_json::from_value(outage).unwrap();
-    let rule = ctl.add_fault(&rule).await.unwrap().id;
+    let outage = serde_json::from_value(outage).unwrap();
+    for _ in 0..3 {
+        let rule = ctl.add_fault(&outage).await.unwrap().id;
+        ctl.remove_fault(rule).await.unwrap();
+    }
+    ctl.settle(60_000).await.unwrap();
+    b.say(&channel, "after").await;
+    said.push("after".to_owned());
+
+    let mut guilds = Vec::new();
+    let mut heard = Vec::new();
+    let mut there = false;
+    while heard.last().is_none_or(|last| last != "after") {
+        let payload = client.next().await.unwrap();
+        let (name, d) = (payload["t"].as_str().unwrap_or_default(), &payload["d"]);
+        match name {
+            "GUILD_CREATE" if d["id"] == guild => {
+                assert!(!there, "it is told of twice");
+                there = true;
+            }
+            "GUILD_CREATE" => guilds.push(d["id"].clone()),
+            "GUILD_DELETE" => {
+                assert!(there && d["id"] == guild, "it was not there: {d}");
+                there = false;
+            }
+            "MESSAGE_CREATE" => {
+                assert!(there, "a message of a guild that is not there");
+                heard.push(d["content"].as_str().unwrap().to_owned());
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(
+        guilds,
+        small::GUILDS[1..]
+            .iter()
+            .map(|id| json!(id.to_string()))
+            .collect::<Vec<_>>()
+    );
+    let missed = said.len() - heard.len();
+    assert_eq!(heard, said[missed..]);
+
+    // One that goes and comes back is told of again.
+    let rule = ctl.add_fault(&outage).await.unwrap().id;
     assert_eq!(client.until("GUILD_DELETE").await["unavailable"], true);
     ctl.remove_fault(rule).await.unwrap();
     assert_eq!(client.until("GUILD_CREATE").await["id"], json!(guild));
