@@ -359,6 +359,8 @@ export interface Drill {
   planned: number;
   attempted: number;
   succeeded: number;
+  /** Of these, acts whose answer a fault kept back. */
+  unheard: number;
   achieved: Counts;
   /** By error code. */
   refused: Counts;

@@ -137,6 +137,7 @@ export const ar: Texts<SandboxKey> = {
   'drills.acts': 'أفعال الهجوم',
   'drills.counts':
     '{attempted} من {planned} من الأفعال، نجح منها {succeeded} · بقي {here} من {total} من المهاجمين',
+  'drills.unheard': '{count} منها بلا رد',
   'drills.chart': 'الأفعال والرفض والدفاع خلال {time}',
   'drills.attackMark': 'هجوم',
   'drills.refusedMark': 'مرفوض',

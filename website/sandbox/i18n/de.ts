@@ -138,6 +138,7 @@ export const de: Texts<SandboxKey> = {
   'drills.acts': 'Taten des Angriffs',
   'drills.counts':
     '{attempted} von {planned} Taten, {succeeded} gelungen · {here} von {total} Angreifern noch da',
+  'drills.unheard': '{count} davon ohne Antwort',
   'drills.chart': 'Taten, Absagen und Abwehr über {time}',
   'drills.attackMark': 'Angriff',
   'drills.refusedMark': 'abgewiesen',

@@ -138,6 +138,7 @@ export const en = {
   'drills.acts': 'Acts of the attack',
   'drills.counts':
     '{attempted} of {planned} acts, {succeeded} succeeded · {here} of {total} attackers still there',
+  'drills.unheard': '{count} of them without an answer',
   'drills.chart': 'Acts, refusals and defence over {time}',
   'drills.attackMark': 'attack',
   'drills.refusedMark': 'refused',

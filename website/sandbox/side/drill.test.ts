@@ -18,6 +18,7 @@ const drill: Drill = {
   planned: 60,
   attempted: 12,
   succeeded: 10,
+  unheard: 4,
   achieved: { channels_deleted: 10 },
   refused: { '50013': 2, '12345': 1 },
   defended: {},

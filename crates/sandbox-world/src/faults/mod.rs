@@ -29,9 +29,19 @@ pub struct ActiveRule {
 }
 
 impl ActiveRule {
+    /// Whether it has struck as often as it is to. An outage lasts until its rule is removed.
+    fn is_spent(&self) -> bool {
+        let lasts = matches!(self.rule.action, Action::Outage { .. });
+        !lasts && self.struck_out()
+    }
+
+    fn struck_out(&self) -> bool {
+        self.rule.times.is_some_and(|t| self.struck >= u64::from(t))
+    }
+
     /// Counts a match and draws whether it strikes; `false` once it is spent.
     fn hit(&mut self, seed: u64) -> bool {
-        if self.rule.times.is_some_and(|t| self.struck >= u64::from(t)) {
+        if self.struck_out() {
             return false;
         }
         self.matched += 1;
@@ -41,7 +51,7 @@ impl ActiveRule {
     }
 }
 
-/// Rules that can be in force at a time.
+/// Rules that can be in force at a time, and that are remembered: spent ones make room for new ones.
 pub const MAX_RULES: usize = 1000;
 
 /// [`MAX_RULES`] are in force.
@@ -68,14 +78,15 @@ impl Faults {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Installs a rule; returns its id.
+    /// Installs a rule, in place of the oldest that is spent when there are many; returns its id.
     ///
     /// # Errors
-    /// There are as many as there can be.
+    /// There are as many in force as there can be.
     pub fn add(&self, rule: Rule) -> Result<u64, TooMany> {
         let mut rules = self.rules();
         if rules.1.len() >= MAX_RULES {
-            return Err(TooMany);
+            let spent = rules.1.iter().position(ActiveRule::is_spent);
+            rules.1.remove(spent.ok_or(TooMany)?);
         }
         rules.0 += 1;
         let id = rules.0;
@@ -216,6 +227,28 @@ mod tests {
         assert_eq!(faults.add(hang.clone()), Err(TooMany));
         faults.remove(1);
         assert!(faults.add(hang).is_ok());
+    }
+
+    #[test]
+    fn spent_rules_make_room_and_outages_last() {
+        let faults = Faults::new(1);
+        let once =
+            |action: serde_json::Value| rule(serde_json::json!({"action": action, "times": 1}));
+        let outage = once(serde_json::json!({"type": "outage", "guild": "1"}));
+        let outage = faults.add(outage).unwrap();
+        assert!(faults.hit(outage), "it goes on until it is removed");
+        let hang = once(serde_json::json!({"type": "hang"}));
+        for _ in 1..MAX_RULES {
+            faults.add(hang.clone()).unwrap();
+        }
+        assert_eq!(faults.add(hang.clone()), Err(TooMany));
+        assert_eq!(faults.on_request(&Facts::default()).len(), MAX_RULES - 1);
+        for _ in 0..MAX_RULES {
+            faults.add(hang.clone()).unwrap();
+            faults.on_request(&Facts::default());
+        }
+        let left = faults.list();
+        assert_eq!((left.len(), left[0].id), (MAX_RULES, outage));
     }
 
     #[test]

@@ -19,11 +19,14 @@ pub struct Conduct {
     /// Deleting a role waits so many milliseconds for each 1,000 members that hold it (4 to 5 s for
     /// 35,000 were seen, #1815).
     pub role_delete_ms_per_1000: u64,
-    /// Raiders of a drill who have joined when Discord notices by itself that there is a raid
-    /// (`raid_detected_at`); 0: it never does. When it really does is unknown.
+    /// Raiders of a drill who join within `noticed_within_ms` when Discord notices by itself that
+    /// there is a raid (`raid_detected_at`); 0: it never does. When it really does is unknown.
     pub raid_noticed_after: u32,
-    /// Direct messages of a drill after which it notices those (`dm_spam_detected_at`); 0: never.
+    /// Direct messages of a drill within that time after which it notices those
+    /// (`dm_spam_detected_at`); 0: never.
     pub dm_spam_noticed_after: u32,
+    /// Milliseconds of the sandbox's clock, at most a day.
+    pub noticed_within_ms: u64,
     /// Frames and requests in the journal carry a digest of what they said.
     pub digests: bool,
 }
@@ -46,8 +49,9 @@ impl Default for Conduct {
             stale_overwrites: true,
             kick_ms_per_webhook: 40,
             role_delete_ms_per_1000: 130,
-            raid_noticed_after: 50,
-            dm_spam_noticed_after: 50,
+            raid_noticed_after: 0,
+            dm_spam_noticed_after: 0,
+            noticed_within_ms: 60_000,
             digests: false,
         }
     }
@@ -64,6 +68,8 @@ impl Default for AuditTiming {
 
 /// The longest delay an audit entry may be given: an hour.
 const MAX_DELAY_MS: u64 = 3_600_000;
+/// The longest time within which an attack may be noticed: a day.
+const MAX_WINDOW_MS: u64 = 86_400_000;
 
 impl Conduct {
     /// Everything at once and in order, as scripts want it that are about something else.
@@ -92,6 +98,11 @@ impl Conduct {
         }
         if self.kick_ms_per_webhook.max(self.role_delete_ms_per_1000) > MAX_DELAY_MS {
             return Err(format!("a delay is at most {MAX_DELAY_MS} ms"));
+        }
+        if !(1..=MAX_WINDOW_MS).contains(&self.noticed_within_ms) {
+            return Err(format!(
+                "`noticed_within_ms` lies between 1 and {MAX_WINDOW_MS}"
+            ));
         }
         if !(0.0..=1.0).contains(&self.audit.ahead) {
             return Err("`audit.ahead` lies between 0 and 1".to_owned());
@@ -132,5 +143,22 @@ impl AuditTiming {
         }
         let (low, high) = self.delay_ms;
         Some(low + (draw(2) * (high - low + 1) as f64) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_of_an_attack_unless_asked_for() {
+        let conduct = Conduct::default();
+        let after = (conduct.raid_noticed_after, conduct.dm_spam_noticed_after);
+        assert_eq!(after, (0, 0));
+        let never = Conduct {
+            noticed_within_ms: 0,
+            ..conduct
+        };
+        assert!(never.check().is_err());
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Performed {
     pub took_ms: u64,
     /// A fault refused it.
     pub struck: bool,
+    /// Damage of one of its requests that is not what it was for, also when it was refused.
+    pub beside: Option<Damage>,
 }
 
 #[cfg(test)]
@@ -44,6 +46,7 @@ impl Performed {
             heard: true,
             took_ms: 0,
             struck: false,
+            beside: None,
         }
     }
 }
@@ -81,6 +84,7 @@ pub(super) fn perform(
         heard,
         took_ms: call.took_ms.get(),
         struck: call.struck.get(),
+        beside: call.beside.get(),
     })
 }
 
@@ -336,13 +340,17 @@ fn change(
             first.then_some(Trace::Reordered(order))
         }
         Act::GrantAdministrator(user) => {
-            let body = json!({"name": "member", "permissions": perm::ADMINISTRATOR.to_string()});
-            let role = id(&call.post(format!("/guilds/{guild}/roles"), body)?).unwrap_or_default();
-            call.put(
-                format!("/guilds/{guild}/members/{user}/roles/{role}"),
-                Value::Null,
-            )?;
-            stage.arms.insert(role);
+            // What is there from an attempt that got no further is not made again.
+            let role = match stage.targets.crowns.get(user) {
+                Some(role) => *role,
+                None => crown(call, stage, spoils)?,
+            };
+            if call.heard().is_ok() {
+                stage.targets.crowns.insert(*user, role);
+            }
+            let path = format!("/guilds/{guild}/members/{user}/roles/{role}");
+            call.put(path, Value::Null)?;
+            stage.targets.crowns.remove(user);
             stage.attackers.push(*user);
             spoils.arrived.push(*user);
             Some(Trace::Administrator(*user))
@@ -417,6 +425,18 @@ fn change(
         }
         _ => None,
     })
+}
+
+/// Makes a role with Administrator that nobody holds yet.
+fn crown(call: &Call<'_>, stage: &mut Stage, spoils: &mut Spoils) -> Result<Id, Outcome> {
+    let body = json!({"name": "member", "permissions": perm::ADMINISTRATOR.to_string()});
+    let made = call.post(format!("/guilds/{}/roles", stage.guild), body)?;
+    let role = id(&made).unwrap_or_default();
+    stage.arms.insert(role);
+    let trace = Trace::Crown(role);
+    call.beside.set(Some(trace.damage()));
+    spoils.traces.push(trace);
+    Ok(role)
 }
 
 fn overwrite(sandbox: &Sandbox, channel: Id, holder: Id, damage: Damage) -> Trace {

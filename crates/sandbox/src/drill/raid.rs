@@ -12,13 +12,13 @@ use super::pace::moments;
 use super::spoils::Spoils;
 use super::tally::Refusal;
 use super::targets::pick;
-use super::types::{DrillSettings, RaidManner};
+use super::types::{ActKind, DrillSettings, RaidManner};
 
 /// When someone who was kicked tries to come back, after the first arrival.
 const RETURNS_MS: [i64; 3] = [5_000, 15_000, 30_000];
 /// When someone who asked to join looks whether the door is open, after asking.
 const LOOKS_MS: [i64; 4] = [1_000, 5_000, 15_000, 30_000];
-/// How often a raider tries again to post, when it is told that it came at a bad moment.
+/// How often a raider tries each kind of act again, when it is told that it came at a bad moment.
 const TRIES: u8 = 3;
 /// How long it waits when nobody says how long.
 const RETRY_MS: i64 = 1_000;
@@ -81,8 +81,10 @@ pub(super) struct Schedule {
     put_off: u64,
     /// Attackers who waited to be let in and have had their say.
     spoke: BTreeSet<Who>,
-    /// How often someone tried again.
-    tries: BTreeMap<Who, u8>,
+    /// How someone last tried to get in.
+    entries: BTreeMap<Who, Turn>,
+    /// How often someone tried an act again.
+    tries: BTreeMap<(Who, ActKind), u8>,
 }
 
 impl Schedule {
@@ -151,6 +153,7 @@ impl Schedule {
             late: BTreeMap::new(),
             put_off: 0,
             spoke: BTreeSet::new(),
+            entries: BTreeMap::new(),
             tries: BTreeMap::new(),
         }
     }
@@ -180,31 +183,44 @@ impl Schedule {
     /// Whoever waits for an answer has its turn when it is there, and what it does once it is in
     /// follows as long after as it would have.
     pub fn await_answer(&mut self, Step { who, act }: &Step, at: i64, took_ms: i64) {
-        self.busy.insert(*who, at.saturating_add(took_ms));
+        let until = at.saturating_add(took_ms);
+        self.busy.insert(*who, until);
         if let Act::Join | Act::AskToJoin = act {
-            self.lag.insert(*who, took_ms);
+            self.enters_at(*who, until);
         }
     }
 
-    /// Whoever comes at a bad moment with its message tries again when it may.
+    /// What someone does once it is in moves along.
+    fn enters_at(&mut self, who: Who, at: i64) {
+        if let Some(turn) = self.entries.get(&who) {
+            self.lag.insert(who, at.saturating_sub(turn.planned));
+        }
+    }
+
+    /// Whoever comes at a bad moment tries again when it may.
     pub fn refused(&mut self, Step { who, act }: &Step, at: i64, refusal: &Refusal) {
-        let (Who::Attacker(_), Act::Post { .. }) = (who, act) else {
-            return;
-        };
+        let Who::Attacker(_) = who else { return };
         let wait_ms = refusal.wait_ms.unwrap_or(RETRY_MS);
-        let tries = self.tries.entry(*who).or_default();
+        let tries = self.tries.entry((*who, act.kind())).or_default();
         if !refusal.passing || wait_ms > MOST_PATIENCE_MS || *tries >= TRIES {
             return;
         }
         *tries += 1;
         let until = at.saturating_add(wait_ms);
         self.busy.insert(*who, until);
-        let lag = self.lag.get(who).copied().unwrap_or(0);
-        let deed = if self.spoke.remove(who) {
-            Deed::PostIfIn
-        } else {
-            Deed::Post
+        let deed = match act {
+            Act::Join | Act::AskToJoin => match self.entries.get(who) {
+                Some(turn) => turn.deed,
+                None => return,
+            },
+            Act::Leave => Deed::Leave,
+            _ if self.spoke.remove(who) => Deed::PostIfIn,
+            _ => Deed::Post,
         };
+        if let Act::Join | Act::AskToJoin = act {
+            self.enters_at(*who, until);
+        }
+        let lag = self.lag.get(who).copied().unwrap_or(0);
         self.planned += 1;
         self.postpone(Turn {
             planned: until.saturating_sub(lag),
@@ -271,6 +287,9 @@ impl Schedule {
                 greeting(stage, n)?
             }
         };
+        if let Act::Join | Act::AskToJoin = act {
+            self.entries.insert(turn.who, turn);
+        }
         Some(Step { who: turn.who, act })
     }
 }

@@ -9,6 +9,7 @@ use splashtail_sandbox_world::rest::{Actor, Request, Response};
 use splashtail_sandbox_world::world::Id;
 
 use super::tally::{Outcome, Refusal};
+use super::types::Damage;
 use crate::server::struck::Struck;
 
 /// What stopped an act that could not go on because a fault kept an answer back.
@@ -42,6 +43,8 @@ pub(super) struct Call<'a> {
     pub unheard: Cell<bool>,
     /// A fault refused a request.
     pub struck: Cell<bool>,
+    /// What a request did that is not what the act is for.
+    pub beside: Cell<Option<Damage>>,
 }
 
 impl<'a> Call<'a> {
@@ -56,6 +59,7 @@ impl<'a> Call<'a> {
             took_ms: Cell::default(),
             unheard: Cell::default(),
             struck: Cell::default(),
+            beside: Cell::default(),
         }
     }
 

@@ -93,9 +93,17 @@ impl Tally {
         &mut self,
         now_ms: i64,
         kind: ActKind,
-        Performed { outcome, heard, .. }: &Performed,
+        Performed {
+            outcome,
+            heard,
+            beside,
+            ..
+        }: &Performed,
     ) {
         let at = (now_ms - self.start_ms).max(0);
+        if let Some(damage) = beside {
+            self.gain(now_ms, *damage, 1);
+        }
         self.attempted += 1;
         self.times.last_act_ms = Some(at);
         let kind = self.kinds.entry(kind).or_default();
@@ -125,7 +133,7 @@ impl Tally {
         }
     }
 
-    /// Notes damage that no act of the attackers brought at once.
+    /// Notes damage that no act of the attackers brought at once, or that was not what it was for.
     pub fn gain(&mut self, now_ms: i64, damage: Damage, count: u64) {
         let at = (now_ms - self.start_ms).max(0);
         *self.achieved.entry(damage).or_default() += count;

@@ -1,6 +1,6 @@
 //! What there is to attack beside channels, roles and members: listed once, used up in order.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use splashtail_sandbox_world::world::permissions as perm;
 use splashtail_sandbox_world::world::{Guild, Id, World};
@@ -28,6 +28,8 @@ pub(super) struct Targets {
     pub bot_roles: VecDeque<Id>,
     /// Accounts that came along quietly, to be made administrators.
     pub accomplices: VecDeque<Id>,
+    /// Roles made for those of them who could not be given theirs yet.
+    pub crowns: BTreeMap<Id, Id>,
     /// Nobody has pruned yet.
     pub prune: bool,
 }
@@ -101,6 +103,7 @@ impl Targets {
             bot: bot.filter(|b| !attackers.contains(b)),
             bot_roles: managed.map(|r| r.id).collect(),
             accomplices: VecDeque::new(),
+            crowns: BTreeMap::new(),
             prune: true,
         }
     }

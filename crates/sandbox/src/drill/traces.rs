@@ -29,6 +29,8 @@ pub(super) enum Trace {
     /// Roles from the lowest up.
     Reordered(Vec<Id>),
     Administrator(Id),
+    /// A role with Administrator.
+    Crown(Id),
     Stripped {
         user: Id,
         roles: BTreeSet<Id>,
@@ -60,6 +62,7 @@ impl Trace {
             Self::RoleEdited { .. } => Damage::RolesEdited,
             Self::Reordered(_) => Damage::RolesReordered,
             Self::Administrator(_) => Damage::AdministratorsMade,
+            Self::Crown(_) => Damage::AdminRolesCreated,
             Self::Stripped { .. } => Damage::MembersStripped,
             Self::Server { .. } => Damage::ServerEdits,
             Self::Emoji(_) => Damage::EmojisDeleted,
@@ -85,6 +88,7 @@ impl Trace {
             }
             Self::Reordered(_)
             | Self::Administrator(_)
+            | Self::Crown(_)
             | Self::Server { .. }
             | Self::Invite { .. } => false,
         }
@@ -124,6 +128,10 @@ impl Trace {
                 let bits = perm::in_guild(guild, *user, world.now());
                 bits & perm::ADMINISTRATOR == 0
             }
+            Self::Crown(role) => guild
+                .roles
+                .get(role)
+                .is_none_or(|r| r.permissions & perm::ADMINISTRATOR == 0),
             Self::Stripped { user, roles } => {
                 let lives = |role: &&Id| guild.roles.contains_key(role);
                 member(user)

@@ -84,26 +84,8 @@ pub(super) async fn handle(
     let mut refusal = None;
     for action in struck {
         match action {
-            Action::Status {
-                status,
-                scope,
-                retry_after,
-                header_retry_after,
-                html,
-                body,
-            } => {
-                let stand = stand(&edge, &parts, &target, retry_after);
-                let answer = injected(status, scope.as_deref(), retry_after, html, body, stand);
-                let mut answer = answer.map(Body::from);
-                if let Some(seconds) = header_retry_after {
-                    let headers = answer.headers_mut();
-                    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-                }
-                refusal = Some(answer);
-                break;
-            }
-            Action::BlockIp => {
-                refusal = Some(blocked().map(Body::from));
+            Action::Status { .. } | Action::BlockIp => {
+                refusal = Some(action);
                 break;
             }
             Action::Latency { ms } => late_ms = later(late_ms, ms),
@@ -113,7 +95,8 @@ pub(super) async fn handle(
     if late_ms > 0 {
         sleep(&edge.sandbox.clock, Duration::from_millis(late_ms)).await;
     }
-    if let Some(answer) = refusal {
+    // As things stand when it answers.
+    if let Some(answer) = refusal.and_then(|action| refused(&edge, &parts, &target, action)) {
         note(&edge, &parts, answer.status());
         return Ok(answer);
     }
@@ -282,6 +265,36 @@ fn caller(edge: &Edge, headers: &HeaderMap) -> Option<String> {
         "Bearer" => world.grant(secret).map(|grant| grant.user.to_string()),
         _ => None,
     })
+}
+
+/// The answer of a fault that refuses.
+fn refused(
+    edge: &Edge,
+    parts: &http::request::Parts,
+    target: &Target<'_>,
+    action: Action,
+) -> Option<Response> {
+    match action {
+        Action::Status {
+            status,
+            scope,
+            retry_after,
+            header_retry_after,
+            html,
+            body,
+        } => {
+            let stand = stand(edge, parts, target, retry_after);
+            let answer = injected(status, scope.as_deref(), retry_after, html, body, stand);
+            let mut answer = answer.map(Body::from);
+            if let Some(seconds) = header_retry_after {
+                let headers = answer.headers_mut();
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Some(answer)
+        }
+        Action::BlockIp => Some(blocked().map(Body::from)),
+        _ => None,
+    }
 }
 
 /// How a made-up 429 says that the route's limit stands.

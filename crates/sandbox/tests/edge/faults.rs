@@ -124,6 +124,27 @@ async fn latency_is_sandbox_time() {
 }
 
 #[tokio::test]
+async fn a_late_429_says_how_the_limit_stands_when_it_comes() {
+    let b = bench().await;
+    let rule = |action: Value| json!({"times": 1, "action": action});
+    fault(&b, rule(json!({"type": "latency", "ms": 60_000}))).await;
+    fault(
+        &b,
+        rule(json!({"type": "status", "status": 429, "retry_after": 2.0})),
+    )
+    .await;
+    let asked = tokio::spawn(b.bot("GET", "/gateway").send());
+    eventually(|| async { b.running.client().unwrap().faults().await.unwrap()[0].struck == 1 })
+        .await;
+    b.clock.advance(Duration::from_secs(60));
+    let answer = asked.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 429);
+    let reset = answer.headers()["x-ratelimit-reset"].to_str().unwrap();
+    let reset_ms = (reset.parse::<f64>().unwrap() * 1000.0).round() as i64;
+    assert_eq!(reset_ms, b.clock.now_ms() + 2000);
+}
+
+#[tokio::test]
 async fn a_request_that_was_cut_off_has_had_its_effect() {
     let b = bench().await;
     let channel = b.channel().await;

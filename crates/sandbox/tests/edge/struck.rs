@@ -49,6 +49,31 @@ async fn faults_strike_attackers_like_everyone() {
 }
 
 #[tokio::test]
+async fn an_act_that_gets_half_way_counts_and_only_the_rest_is_tried_again() {
+    let (b, ctl) = frozen().await;
+    let route = "/guilds/{guild_id}/members/{user_id}/roles/{role_id}";
+    let down = json!({"match": {"route": route}, "action": {"type": "status", "status": 503},
+        "times": 1});
+    fault(&ctl, down).await;
+    // There are three accomplices: the first one comes last.
+    let grant = nuke(ActKind::GrantAdministrator, 4);
+    let id = start(&ctl, &grant).await;
+    let half = acts(&ctl, id, 1).await;
+    assert_eq!(half.refused, [("503".into(), 1)].into());
+    assert_eq!(half.achieved, [(Damage::AdminRolesCreated, 1)].into());
+    assert_eq!(half.remains, half.achieved);
+    b.clock.advance(Duration::from_secs(1));
+    let report = end(&ctl, id).await;
+    assert_eq!((report.attempted, report.succeeded), (4, 3));
+    let achieved = [
+        (Damage::AdminRolesCreated, 3),
+        (Damage::AdministratorsMade, 3),
+    ];
+    assert_eq!(report.achieved, achieved.into());
+    assert_eq!(report.remains, report.achieved);
+}
+
+#[tokio::test]
 async fn a_slow_request_of_an_attacker_arrives_late_like_anybodys() {
     let (b, ctl) = frozen().await;
     let slow = json!({"match": {"method": "POST", "route": guild("/channels")},
@@ -148,7 +173,9 @@ async fn faults_strike_what_people_click() {
     assert_eq!(joined.results[0].status, 503);
     let report = play(&b, &ctl, &order(DrillKind::Raid, 2, 10.0)).await;
     assert_eq!(report.refused, [("503".into(), 1)].into());
-    assert_eq!(report.achieved[&Damage::MembersJoined], 1);
+    // It is a bad moment, and so the raider comes back.
+    assert_eq!(report.achieved[&Damage::MembersJoined], 2);
+    assert_eq!((report.attempted, report.planned), (5, 5));
 
     // By the guild that the path leads into; the answer is lost, not the effect.
     let mute = json!({"match": {"guild": small::GUILDS[0].to_string()},

@@ -198,3 +198,77 @@ fn a_wave_of_harmless_people_is_mixed_in_and_is_no_attack() {
     assert_eq!(guests, 30);
     assert!(between, "they come at the same time");
 }
+
+/// Moments of the acts of a lone raider whose first `times` attempts at `struck` come at a bad
+/// moment.
+fn struck(manner: RaidManner, struck: ActKind, times: usize) -> Vec<(i64, ActKind)> {
+    let mut raid = schedule(|o| (o.size, o.manner) = (Some(1), Some(manner)));
+    let (stage, mut spoils) = stage(1, 0);
+    spoils.joined.clear();
+    let (mut left, mut inside) = (times, false);
+    let mut seen = Vec::new();
+    let passing = Refusal {
+        code: "503".to_owned(),
+        wait_ms: None,
+        passing: true,
+    };
+    while let Some(due) = raid.due() {
+        let Some(step) = raid.step(&stage, &spoils, |_| inside) else {
+            continue;
+        };
+        let kind = step.act.kind();
+        seen.push((due, kind));
+        if kind == struck && left > 0 {
+            left -= 1;
+            raid.refused(&step, due, &passing);
+            let outside = matches!(kind, ActKind::Join | ActKind::AskToJoin);
+            let waits = outside && times <= usize::from(TRIES);
+            assert!(!waits || !raid.all_entered(), "it may yet get in");
+        } else if let Act::Join | Act::AskToJoin = step.act {
+            spoils.joined.insert(Id(1));
+            // Kicked at once, when it is one who comes back.
+            inside = manner == RaidManner::Request;
+        }
+    }
+    seen
+}
+
+#[test]
+fn whoever_comes_to_the_door_at_a_bad_moment_tries_again() {
+    use ActKind::{AskToJoin, Join, Leave, Post};
+    let post = struck(RaidManner::Post, Join, 2);
+    assert_eq!(post, [(0, Join), (1000, Join), (2000, Join), (3000, Post)]);
+    let ask = struck(RaidManner::Request, AskToJoin, 1);
+    assert_eq!(ask, [(0, AskToJoin), (1000, AskToJoin), (2000, Post)]);
+    let leave = struck(RaidManner::JoinLeave, Leave, 1);
+    assert_eq!(leave, [(0, Join), (1000, Leave), (2000, Leave)]);
+    // Four attempts are as many as there are.
+    let never = struck(RaidManner::Post, Join, 100);
+    assert_eq!(never, [0, 1000, 2000, 3000].map(|at| (at, Join)));
+}
+
+#[test]
+fn whoever_comes_back_at_a_bad_moment_tries_again() {
+    use ActKind::{Join, Post};
+    let mut raid = schedule(|o| (o.size, o.manner) = (Some(1), Some(RaidManner::Rejoin)));
+    let (stage, spoils) = stage(1, 0);
+    let mut seen = Vec::new();
+    while let Some(due) = raid.due() {
+        let Some(step) = raid.step(&stage, &spoils, |_| false) else {
+            continue;
+        };
+        seen.push((due, step.act.kind()));
+        if due == 5000 {
+            let passing = Refusal {
+                code: "429".to_owned(),
+                wait_ms: Some(2000),
+                passing: true,
+            };
+            raid.refused(&step, due, &passing);
+        }
+    }
+    let returns = [5000, 7000, 17_000, 32_000].map(|at| (at, Join));
+    assert_eq!(seen[..2], [(0, Join), (1000, Post)]);
+    assert_eq!(seen[2..], returns);
+    assert_eq!(raid.planned(), 6);
+}

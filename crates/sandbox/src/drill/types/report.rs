@@ -60,6 +60,8 @@ pub enum Damage {
     ThreadsCreated,
     RolesEdited,
     RolesReordered,
+    /// Roles with Administrator, whether or not anybody got them.
+    AdminRolesCreated,
     AdministratorsMade,
     MembersStripped,
     ServerEdits,
@@ -203,7 +205,8 @@ pub struct DrillReport {
     /// Of these, acts whose answer a fault kept back.
     #[serde(default)]
     pub unheard: u64,
-    /// What the acts did, also those whose answer a fault kept back.
+    /// What the acts did, also those whose answer a fault kept back, and those of several requests
+    /// that got half way.
     pub achieved: BTreeMap<Damage, u64>,
     /// Acts without effect by JSON error code, or by HTTP status where there is none (`429`); as
     /// `no answer` those of several requests that ended with one whose answer was kept back.
