@@ -157,6 +157,12 @@ pub enum Notice {
     BotHeld,
     /// Somebody was given a role that the owner trusts, and not by the owner.
     TrustGiven,
+    /// Somebody lost such a role, and not by the owner.
+    TrustTaken,
+    /// Such a role was deleted, and not by the owner. It is told about the role.
+    TrustedRoleGone,
+    /// Somebody trusted was removed or banned, and not by the owner.
+    TrustedRemoved,
     /// The audit log was not read to its end: acts may be missing from what is told of an attack.
     Unread,
     /// A template of the server is gone, or holds much less than it did.

@@ -347,6 +347,12 @@ pub(super) fn notice(language: Language, notice: Notice, about: Option<Id>) -> V
         Notice::UnexplainedPower => text!(language, "notice-unexplained", whom = whom),
         Notice::BotHeld => text!(language, "notice-bot-held", whom = whom),
         Notice::TrustGiven => text!(language, "notice-trust-given", whom = whom),
+        Notice::TrustTaken => text!(language, "notice-trust-taken", whom = whom),
+        Notice::TrustedRoleGone => {
+            let role = about.map_or_else(String::new, |id| id.to_string());
+            text!(language, "notice-trusted-role-gone", role = role)
+        }
+        Notice::TrustedRemoved => text!(language, "notice-trusted-removed", whom = whom),
         Notice::Unread => text!(language, "notice-unread"),
         Notice::Template => text!(language, "notice-template"),
         Notice::WelcomeScreen => text!(language, "notice-welcome-screen"),
@@ -391,6 +397,9 @@ mod tests {
             Notice::Blind,
             Notice::Expelled,
             Notice::TrustGiven,
+            Notice::TrustTaken,
+            Notice::TrustedRoleGone,
+            Notice::TrustedRemoved,
             Notice::Unread,
             Notice::Template,
             Notice::WelcomeScreen,

@@ -59,7 +59,7 @@ impl Engine {
         if !polled && now.since(entry.at()) > STALE {
             return;
         }
-        self.tell_of_given_trust(&entry, structure, now, out);
+        self.tell_of_trust(&entry, structure, now, out);
         match self.whose(&entry, structure, now, out) {
             Whose::Actor(actor) => self.by_actor(actor, &entry, structure, now, out),
             Whose::Nobody => {
@@ -439,32 +439,6 @@ impl Engine {
             notice,
             incident: None,
             about: Some(user),
-            owner: true,
-        };
-        self.tell(alert, now, out);
-    }
-
-    /// A trusted role gives trust like a name does, which only the owner gives.
-    fn tell_of_given_trust(
-        &mut self,
-        entry: &Entry<'_>,
-        structure: &Structure,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let by_owner = entry.user.is_some() && entry.user == owner(structure);
-        if entry.action != a::MEMBER_ROLE_UPDATE || by_owner || entry.user == Some(self.me) {
-            return;
-        }
-        let given = entry.roles("$add");
-        let trusted = &self.policy.trusted;
-        if !given.iter().any(|role| trusted.roles.contains(role)) {
-            return;
-        }
-        let alert = Alert {
-            notice: Notice::TrustGiven,
-            incident: None,
-            about: entry.target,
             owner: true,
         };
         self.tell(alert, now, out);

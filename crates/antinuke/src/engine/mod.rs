@@ -23,6 +23,7 @@ mod repair;
 mod retention;
 mod saved;
 mod telling;
+mod trust;
 mod unexplained;
 mod wake;
 mod webhook;

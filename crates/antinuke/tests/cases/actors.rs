@@ -226,6 +226,38 @@ fn a_trusted_role_that_somebody_else_than_the_owner_gives_is_told_at_once() {
 }
 
 #[test]
+fn trust_that_somebody_else_than_the_owner_takes_is_told_at_once() {
+    let trusted = Id::new(2700);
+    let taken = json!({"changes": [{"key": "$remove", "new_value": [{"id": trusted}]}]});
+    let nothing = json!({"changes": []});
+    for (action, target, body, notice) in [
+        (25, user(1), &taken, Notice::TrustTaken),
+        (32, trusted, &nothing, Notice::TrustedRoleGone),
+        (20, user(1), &nothing, Notice::TrustedRemoved),
+        (22, user(1), &nothing, Notice::TrustedRemoved),
+        (20, user(2), &nothing, Notice::TrustedRemoved),
+    ] {
+        for (by, told) in [(ADMIN, true), (OWNER, false)] {
+            let mut world = World::with(|policy| {
+                policy.trusted.roles.insert(trusted);
+                policy.trusted.users.insert(user(2));
+            });
+            world.add_role(trusted, 1, 0);
+            world.add_member(user(1), &[trusted]);
+            world.act_with(by, action, target, body.clone());
+            assert_eq!(world.told(notice), told, "{action} by {by}");
+            assert_eq!(world.owner_told(), told, "{action} by {by}");
+        }
+    }
+    let mut world = World::new();
+    world.add_role(trusted, 1, 0);
+    world.add_member(user(1), &[trusted]);
+    world.act_with(ADMIN, 25, user(1), taken);
+    world.act_with(ADMIN, 20, user(1), nothing);
+    assert!(!world.owner_told(), "nobody trusts that role");
+}
+
+#[test]
 fn case_29_one_channel_an_hour_ends_at_the_thirteenth() {
     let mut world = World::new();
     for n in 0..12 {
