@@ -121,7 +121,7 @@ pub async fn serve_on(
         server.await
     });
 
-    let storage = match Storage::open(&config.database(), &shutdown).await {
+    let storage = match Storage::open_migrated(&config.database(), &shutdown).await {
         Ok(storage) => storage,
         Err(splashtail_storage::StorageError::Stopped) => return stop(lifecycle, server).await,
         Err(error) => return Err(error).context("the database cannot be used"),

@@ -35,15 +35,13 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use splashtail_core::clock::{Clock, SharedClock};
+use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::meters;
-use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::{Capacity, ErrorResponse, ServeOptions, serve_with};
 use splashtail_storage::{Storage, StorageError};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{info, warn};
 use url::Url;
@@ -56,8 +54,6 @@ use operators::DeployProxy;
 
 /// Time that background tasks get at the end, beside the drain of the servers.
 const GRACE: Duration = Duration::from_secs(4);
-/// Pause between looks at a database without our tables.
-const MIGRATION_WAIT: Duration = Duration::from_secs(2);
 
 /// Where the two servers listen.
 #[derive(Debug)]
@@ -103,7 +99,7 @@ pub async fn run(
     };
 
     let reach = async {
-        let storage = match database(&config, clock.as_ref(), &shutdown).await {
+        let storage = match Storage::open_migrated(&config.database(), &shutdown).await {
             Err(StorageError::Stopped) => return Ok(()),
             reached => reached.context("the database cannot be used")?,
         };
@@ -157,28 +153,6 @@ pub async fn run(
             .context("a listener failed")?;
     }
     Ok(())
-}
-
-/// The database with the tables of this version. Waits for an operator who migrates it.
-async fn database(
-    config: &Config,
-    clock: &dyn Clock,
-    shutdown: &CancellationToken,
-) -> Result<Storage, StorageError> {
-    let storage = Storage::open(&config.database(), shutdown).await?;
-    loop {
-        match storage.tasks().summary().await {
-            Ok(_) => return Ok(storage),
-            Err(error @ (StorageError::Outdated(_) | StorageError::Unavailable(_))) => {
-                warn!(error = %Chain(&error), "waiting for the database");
-            }
-            Err(error) => return Err(error),
-        }
-        tokio::select! {
-            () = clock.sleep(MIGRATION_WAIT) => {}
-            () = shutdown.cancelled() => return Err(StorageError::Stopped),
-        }
-    }
 }
 
 fn read_site(asked: Option<PathBuf>, api: &Url) -> Result<Site> {

@@ -161,7 +161,7 @@ async fn operate(
     }
 
     let database = config.database();
-    let opening = Storage::open(&database, &shutdown);
+    let opening = Storage::open_migrated(&database, &shutdown);
     let Some(storage) = until(&shutdown, opening).await.transpose()? else {
         return Ok(());
     };

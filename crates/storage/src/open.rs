@@ -6,13 +6,17 @@ use splashtail_core::config::DatabaseTarget;
 use splashtail_core::telemetry::Chain;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, query};
 use crate::error::StorageError;
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
 
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Somebody who migrates while all start is done by then; later it may be that nobody does.
+const SOON: Duration = Duration::from_secs(10);
+/// The tables' version, as sqlx keeps it.
+const VERSION: &str = "SELECT MAX(version) AS version FROM _sqlx_migrations WHERE success";
 
 /// A database, of whichever kind. Clones share its connections.
 ///
@@ -49,6 +53,54 @@ impl Storage {
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
+    }
+
+    /// As [`Self::open`], and waits until the tables are those of this version, or of a later one:
+    /// whoever starts beside the one that migrates asks nothing before.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_migrated(
+        target: &DatabaseTarget,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, StorageError> {
+        let storage = Self::open(target, shutdown).await?;
+        let (mut wait, mut waited) = (FIRST_WAIT, Duration::ZERO);
+        loop {
+            match storage.is_migrated().await {
+                Ok(true) => return Ok(storage),
+                Ok(false) if waited < SOON => tracing::info!("waiting for the database's tables"),
+                Ok(false) => {
+                    tracing::warn!("the database is not up to date: run `splashtail migrate`");
+                }
+                Err(error) if error.is_unavailable() => complain(target, &error, wait),
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Err(StorageError::Stopped),
+                () = tokio::time::sleep(wait) => {}
+            }
+            waited += wait;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Whether nothing is left for [`Self::migrate`] to do.
+    async fn is_migrated(&self) -> Result<bool, StorageError> {
+        let migrations = match &*self.engine {
+            Engine::Sqlite(_) => &crate::sqlite::MIGRATIONS,
+            Engine::Postgres(_) => &crate::postgres::MIGRATIONS,
+        };
+        let latest = migrations.iter().map(|migration| migration.version).max();
+        let row = match self.engine.fetch_optional(query(VERSION)).await {
+            Err(StorageError::Outdated(_)) => return Ok(false),
+            row => row?,
+        };
+        let version = match row {
+            Some(row) => row.get::<Option<i64>>("version")?,
+            None => None,
+        };
+        Ok(version >= latest)
     }
 
     /// Connects once and asks for an answer.

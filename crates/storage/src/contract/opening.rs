@@ -26,6 +26,7 @@ macro_rules! opening_contract {
 
 opening_contract!(
     an_empty_database_is_outdated,
+    whoever_needs_the_tables_waits_for_them,
     migrating_from_several_sides_and_again_changes_nothing,
     a_damaged_value_is_corrupt,
     a_closed_database_is_unavailable,
@@ -36,6 +37,31 @@ async fn an_empty_database_is_outdated(database: Database) {
     assert!(matches!(found, Err(StorageError::Outdated(_))), "{found:?}");
     database.storage.ping().await.unwrap();
     Storage::probe(&database.target).await.unwrap();
+    database.remove().await;
+}
+
+async fn whoever_needs_the_tables_waits_for_them(database: Database) {
+    let shutdown = CancellationToken::new();
+    let mut opening = Box::pin(Storage::open_migrated(&database.target, &shutdown));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(100), &mut opening).await;
+    assert!(early.is_err(), "there are no tables: {early:?}");
+    database.storage.migrate().await.unwrap();
+    let storage = opening.await.unwrap();
+    let found = storage.tasks().get(TaskId::random(), t(0)).await;
+    assert_eq!(found.unwrap(), None);
+    storage.close().await;
+
+    // All but the last migration are not enough.
+    let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM \
+        _sqlx_migrations) RETURNING version";
+    database.storage.number(newest.to_owned()).await;
+    let stopped = CancellationToken::new();
+    let opening = Storage::open_migrated(&database.target, &stopped);
+    let mut opening = Box::pin(opening);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(100), &mut opening).await;
+    assert!(early.is_err(), "one is missing: {early:?}");
+    stopped.cancel();
+    assert!(matches!(opening.await, Err(StorageError::Stopped)));
     database.remove().await;
 }
 
