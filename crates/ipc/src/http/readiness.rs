@@ -27,6 +27,9 @@ const FAILURE_KEPT: Duration = Duration::from_millis(200);
 /// A probe that takes longer has failed: what does not answer is as good as gone.
 const DEADLINE: Duration = Duration::from_secs(2);
 const RETRY_AFTER_S: u64 = 1;
+/// What was never there may be missing for so long without being a trouble: daemons start beside each
+/// other.
+const STARTING: Duration = Duration::from_secs(30);
 /// Pause between looks that nobody asked for.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 
@@ -111,6 +114,46 @@ struct Check {
 struct Outcome {
     at: Duration,
     result: Result<(), NotReady>,
+    /// When it was asked first.
+    begun: Duration,
+    was_ready: bool,
+    /// What is missing stands in the log as a trouble.
+    warned: bool,
+}
+
+/// What an outcome is worth in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    Nothing,
+    NotYet,
+    Trouble,
+    Ready,
+}
+
+impl Outcome {
+    fn new(before: Option<&Self>, at: Duration, result: Result<(), NotReady>) -> (Self, Worth) {
+        let begun = before.map_or(at, |before| before.begun);
+        let was_ready = before.is_some_and(|before| before.was_ready);
+        let reason = |result: &Result<(), NotReady>| result.as_ref().err().map(ToString::to_string);
+        let told = before.and_then(|before| reason(&before.result));
+        let is_told = told.is_some() && told == reason(&result);
+        let warned = is_told && before.is_some_and(|before| before.warned);
+        let late = was_ready || at.saturating_sub(begun) >= STARTING;
+        let worth = match (&result, late) {
+            (Err(_), true) if !warned => Worth::Trouble,
+            (Err(_), false) if !is_told => Worth::NotYet,
+            (Ok(()), _) if told.is_some() => Worth::Ready,
+            _ => Worth::Nothing,
+        };
+        let outcome = Self {
+            at,
+            was_ready: was_ready || result.is_ok(),
+            result,
+            begun,
+            warned: warned || worth == Worth::Trouble,
+        };
+        (outcome, worth)
+    }
 }
 
 impl Readiness {
@@ -228,22 +271,22 @@ impl Check {
                 Err(NotReady::new(format!("no answer within {} s", DEADLINE.as_secs())))
             }
         };
-        self.tell(last.as_ref().map(|kept| &kept.result), &result);
-        *last = Some(Outcome {
-            at: clock.monotonic(),
-            result: result.clone(),
-        });
+        let (outcome, worth) = Outcome::new(last.as_ref(), clock.monotonic(), result.clone());
+        self.tell(worth, &result);
+        *last = Some(outcome);
         result
     }
 
     /// Each turn of events goes to the log once, however often it is asked for.
-    fn tell(&self, before: Option<&Result<(), NotReady>>, now: &Result<(), NotReady>) {
-        let reason = |result: &Result<(), NotReady>| result.as_ref().err().map(ToString::to_string);
-        match (before.and_then(reason), now) {
-            (before, Err(fault)) if before.as_deref() != Some(fault.reason()) => {
+    fn tell(&self, worth: Worth, now: &Result<(), NotReady>) {
+        match (worth, now) {
+            (Worth::Trouble, Err(fault)) => {
                 warn!(check = self.name, error = %Chain(fault), "not ready");
             }
-            (Some(_), Ok(())) => info!(check = self.name, "ready again"),
+            (Worth::NotYet, Err(fault)) => {
+                info!(check = self.name, reason = %fault, "not ready yet");
+            }
+            (Worth::Ready, _) => info!(check = self.name, "ready"),
             _ => {}
         }
     }
@@ -367,5 +410,45 @@ mod tests {
         let missing = asking.await.unwrap();
         assert_eq!(missing.len(), 1);
         assert_eq!(missing[0].1.reason(), "no answer within 2 s");
+    }
+
+    #[test]
+    fn what_is_missing_is_a_trouble_once_it_was_there_or_does_not_come() {
+        let at = Duration::from_secs;
+        let missing = |why: &'static str| Err(NotReady::new(why));
+        let play = |script: &[(u64, Result<(), NotReady>)]| {
+            let mut last = None;
+            let mut said = Vec::new();
+            for (second, result) in script {
+                let (outcome, worth) = Outcome::new(last.as_ref(), at(*second), result.clone());
+                said.push(worth);
+                last = Some(outcome);
+            }
+            said
+        };
+        use Worth::{NotYet, Nothing, Ready, Trouble};
+        let start = [
+            (0, missing("starting")),
+            (9, missing("starting")),
+            (10, Ok(())),
+            (11, Ok(())),
+            (12, missing("gone")),
+            (13, missing("gone")),
+            (14, missing("full")),
+            (15, Ok(())),
+        ];
+        assert_eq!(
+            play(&start),
+            [
+                NotYet, Nothing, Ready, Nothing, Trouble, Nothing, Trouble, Ready
+            ]
+        );
+        let never = [
+            (0, missing("starting")),
+            (29, missing("starting")),
+            (30, missing("starting")),
+            (40, missing("starting")),
+        ];
+        assert_eq!(play(&never), [NotYet, Nothing, Trouble, Nothing]);
     }
 }

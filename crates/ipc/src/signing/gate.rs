@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use splashtail_core::telemetry::Chain;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::verifier::{SignatureError, Verifier};
 use crate::http::{ErrorResponse, read_body};
@@ -73,7 +73,14 @@ pub async fn require_signature(
             next.run(Request::from_parts(parts, body.into())).await
         }
         Err(error) => {
-            warn!(error = %Chain(&error), http.path = parts.uri.path(), "refused a call");
+            let path = parts.uri.path();
+            match &error {
+                // Every start has these: whoever called signs again by itself.
+                SignatureError::BeforeStart { .. } => {
+                    info!(reason = %error, http.path = path, "a call has to be signed again");
+                }
+                error => warn!(error = %Chain(error), http.path = path, "refused a call"),
+            }
             let response = ErrorResponse::new(error.status(), error.code(), error.to_string());
             match error.retry_after() {
                 Some(seconds) => response.retry_after(seconds).into_response(),
