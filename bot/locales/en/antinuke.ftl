@@ -86,6 +86,8 @@ pressed-panic = Panic: dangerous permissions are going off.
 pressed-calm = The panic is over. Permissions come back.
 
 notice-in-server = In **{ $server }**:
+notice-to-the-buttons = To the buttons
+notice-no-buttons = No alert could be posted there. Choose a channel with `/protection alerts`: the alert comes there, with buttons to put back what was done.
 notice-somebody = Somebody
 notice-owner = { $whom } owns this server and does what would be an attack by anybody else. If it is not you, your account is stolen.
 notice-trusted = { $whom } is trusted, and does more than is normal.
@@ -97,7 +99,7 @@ notice-unexplained = { $whom } had dangerous permissions that nobody gave. I too
 notice-bot-held = { $whom } is a new bot with dangerous permissions. They are off until you give them.
 notice-trust-given = { $whom } was given a role that is trusted here, and not by the owner: they are never stopped now. `/protection untrust` takes the trust from the role.
 notice-trust-taken = { $whom } lost a role that is trusted here, and not by the owner: they can be stopped now, like everybody. Give it back if it was not meant. Trust in a name is not lost with a role: `/protection trust`.
-notice-trusted-role-gone = A role that is trusted here was deleted ({ $role }), and not by the owner: nobody is trusted by it now. Trust people by name, or another role, with `/protection trust`.
+notice-trusted-role-gone = A role that is trusted here was deleted ({ $role }), and not by the owner: nobody is trusted by it now. Trust people by name with `/protection trust`.
 notice-trusted-removed = { $whom }, who is trusted here, was removed or banned, and not by the owner. `/incidents list` shows whether it belongs to an attack.
 notice-unread = I could not read the whole audit log: there was too much of it, or Discord did not answer. An attack may be larger than I say, or missing.
 notice-template = A template of this server was deleted, or now holds less than half of what it held. Discord does not tell by whom. New servers are made from it: look at Server Settings > Server Template.

@@ -10,11 +10,13 @@ use splashtail_core::ids::{ChannelId, GuildId, MessageId};
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{DiscordError, Lane, snowflake};
 use splashtail_guild::Id;
+use splashtail_storage::StorageError;
 use tracing::warn;
 
 use super::server::Server;
 use super::service::Protection;
 use super::text;
+use crate::catalogue::Language;
 use crate::markdown::{neutralise, shorten};
 use crate::text;
 
@@ -34,6 +36,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 const NAME: usize = 100;
 /// An alert does not wait longer for the database.
 const LOOKING: Duration = Duration::from_secs(2);
+
+/// A button's style (Discord documentation, "Button Styles").
+const LINK: u8 = 5;
 
 /// What is to be told, and where it was told before.
 #[derive(Default)]
@@ -57,6 +62,27 @@ struct Telling {
     not_before: Duration,
     channel_told: bool,
     owner_told: bool,
+}
+
+/// Why people do not know yet.
+#[derive(Debug, thiserror::Error)]
+enum NotTold {
+    #[error("Discord does not take it")]
+    Discord(#[from] DiscordError),
+    #[error("what there is to tell cannot be read")]
+    Unread(#[from] StorageError),
+    #[error("what there is to tell cannot be read: the database is silent")]
+    Silent,
+}
+
+impl NotTold {
+    /// Whether another try may help.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Discord(error) => error.is_transient() || error.is_ambiguous(),
+            Self::Unread(_) | Self::Silent => true,
+        }
+    }
 }
 
 /// A server's turn to be told, until it is dropped.
@@ -124,6 +150,15 @@ impl Alerts {
         taken
     }
 
+    /// Incidents that wait to be told.
+    #[cfg(test)]
+    pub(super) fn waiting(&self, guild: GuildId) -> Vec<Id> {
+        let queue = self.lock();
+        let own = queue.waiting.iter().filter(|(known, _)| *known == guild);
+        own.filter_map(|(_, telling)| telling.alert.incident)
+            .collect()
+    }
+
     /// The message that shows an incident.
     pub(super) fn message(&self, guild: GuildId, incident: Id) -> Option<(ChannelId, MessageId)> {
         let messages = self.messages.lock();
@@ -185,13 +220,31 @@ impl Protection {
         }
     }
 
+    /// Alerts go elsewhere from now on: what is open and stands nowhere is posted there.
+    pub(super) fn tell_anew(&self, server: &Server) {
+        let open = server.read(|engine, _| {
+            let open = engine
+                .incidents()
+                .filter(|i| i.state != IncidentState::Closed);
+            open.map(|incident| incident.id).collect::<Vec<_>>()
+        });
+        for incident in open {
+            let alert = Alert {
+                notice: Notice::Incident,
+                incident: Some(incident),
+                about: None,
+                owner: false,
+            };
+            self.alerts.push(server.guild, alert);
+        }
+    }
+
     async fn tell_or_retry(&self, guild: GuildId, mut telling: Telling) {
         let Some(server) = self.server(guild) else {
             return;
         };
         if let Err(error) = self.tell_people(&server, &mut telling).await {
-            let passing = error.is_transient() || error.is_ambiguous();
-            if passing && telling.attempts < ATTEMPTS {
+            if error.passes() && telling.attempts < ATTEMPTS {
                 let pause = PAUSE * 2_u32.pow(telling.attempts);
                 telling.attempts += 1;
                 telling.not_before = self.clock.monotonic() + pause;
@@ -206,14 +259,10 @@ impl Protection {
         }
     }
 
-    async fn tell_people(
-        &self,
-        server: &Server,
-        telling: &mut Telling,
-    ) -> Result<(), DiscordError> {
+    async fn tell_people(&self, server: &Server, telling: &mut Telling) -> Result<(), NotTold> {
         let alert = telling.alert;
         let incident = match alert.incident {
-            Some(id) => self.incident(server, id).await,
+            Some(id) => self.incident(server, id).await?,
             None => None,
         };
         let (policy, owner, name) = server.read(|engine, structure| {
@@ -250,9 +299,15 @@ impl Protection {
         }
         let wanted = is_for_owner(&policy, alert, incident.as_ref(), telling.channel_told);
         if let Some(owner) = owner.filter(|_| wanted && !telling.owner_told) {
-            let name = neutralise(&shorten(&name, NAME));
-            let mut shown = shown;
-            shown["content"] = text!(language, "notice-in-server", server = name).into();
+            let at = alert
+                .incident
+                .and_then(|id| self.alerts.message(server.guild, id));
+            let shown = in_private(
+                language,
+                shown,
+                &name,
+                (server.guild, incident.is_some(), at),
+            );
             self.write_to(owner, shown).await?;
             telling.owner_told = true;
         }
@@ -268,19 +323,20 @@ impl Protection {
             });
             server.is_unsaved();
         }
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// An incident, as far as it is known; of one that is long over what was written down.
-    async fn incident(&self, server: &Server, id: Id) -> Option<Incident> {
+    async fn incident(&self, server: &Server, id: Id) -> Result<Option<Incident>, NotTold> {
         let known = server.read(|engine, _| engine.incidents().find(|i| i.id == id).cloned());
         if known.is_some() {
-            return known;
+            return Ok(known);
         }
         let store = self.storage.protections();
         let reading = store.incident(server.guild, id.get().cast_signed());
-        let row = tokio::time::timeout(LOOKING, reading).await.ok()?.ok()??;
-        serde_json::from_str(&row.document).ok()
+        let row = tokio::time::timeout(LOOKING, reading).await;
+        let row = row.map_err(|_| NotTold::Silent)??;
+        Ok(row.and_then(|row| serde_json::from_str(&row.document).ok()))
     }
 
     /// One message per incident, changed in place.
@@ -296,11 +352,12 @@ impl Protection {
             Some(incident) => self.shown(server.guild, incident).await,
             None => None,
         };
-        if let Some((channel, message)) = known {
-            let path = format!("/channels/{channel}/messages/{message}");
+        if let Some((place, message)) = known {
+            let path = format!("/channels/{place}/messages/{message}");
             let edit = discord.patch(path).idempotent(true).lane(Lane::Interactive);
             match edit.json(shown).longest_wait(LONGEST).send_empty().await {
                 Err(error) if error.is_not_found() => {}
+                Err(error) if error.is_forbidden() && place != channel => {}
                 answer => return answer,
             }
         }
@@ -344,7 +401,7 @@ impl Protection {
         Some(at)
     }
 
-    async fn write_to(&self, user: Id, shown: Value) -> Result<(), DiscordError> {
+    async fn write_to(&self, user: Id, body: Value) -> Result<(), DiscordError> {
         let discord = &self.discord;
         let open = discord
             .post("/users/@me/channels")
@@ -360,7 +417,7 @@ impl Protection {
             .post(format!("/channels/{channel}/messages"))
             .lane(Lane::Interactive)
             .longest_wait(LONGEST)
-            .json(&shown);
+            .json(&body);
         post.send_empty().await
     }
 }
@@ -382,100 +439,33 @@ fn is_for_owner(
     real && !knows && (alert.owner || !channel_told || acted && settled)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn about(user: u64) -> Alert {
-        Alert {
-            notice: Notice::Trusted,
-            incident: None,
-            about: Some(Id::new(user)),
-            owner: false,
+/// The same for the owner alone. Discord tells of a press in private without saying about which server,
+/// and not to the process that knows it: there are no buttons, but the way to them.
+fn in_private(
+    language: Language,
+    mut shown: Value,
+    name: &str,
+    (guild, is_incident, at): (GuildId, bool, Option<(ChannelId, MessageId)>),
+) -> Value {
+    let name = neutralise(&shorten(name, NAME));
+    let mut content = text!(language, "notice-in-server", server = name);
+    let mut rows = json!([]);
+    match at.filter(|_| is_incident) {
+        Some((channel, message)) => {
+            let url = format!("https://discord.com/channels/{guild}/{channel}/{message}");
+            let label = text!(language, "notice-to-the-buttons");
+            let link = json!({"type": 2, "style": LINK, "label": label, "url": url});
+            rows = json!([{"type": 1, "components": [link]}]);
         }
-    }
-
-    fn guild(id: u64) -> GuildId {
-        GuildId::new(id).unwrap()
-    }
-
-    #[test]
-    fn servers_are_told_beside_each_other_and_each_one_thing_after_another() {
-        let alerts = Alerts::default();
-        for id in 1..=AT_ONCE as u64 + 1 {
-            alerts.push(guild(id), about(1));
+        None if is_incident => {
+            content = format!("{content} {}", text!(language, "notice-no-buttons"));
         }
-        alerts.push(guild(1), about(2));
-        alerts.push(guild(1), about(2));
-        let taken = alerts.take(Duration::ZERO);
-        assert_eq!(taken.len(), AT_ONCE);
-        assert_eq!(taken[&guild(1)].len(), 2, "no notice is taken for another");
-        alerts.push(guild(1), about(3));
-        assert!(alerts.take(Duration::ZERO).is_empty(), "all are busy");
-        drop(Turn(&alerts, guild(1)));
-        drop(Turn(&alerts, guild(2)));
-        assert_eq!(alerts.take(Duration::ZERO).len(), 2);
+        None => {}
     }
-
-    #[test]
-    fn what_was_not_delivered_waits_and_knows_who_was_told() {
-        let alerts = Alerts::default();
-        alerts.push(guild(1), about(1));
-        let mut failed = alerts.take(Duration::ZERO)[&guild(1)][0];
-        failed.owner_told = true;
-        failed.attempts = 1;
-        failed.not_before = PAUSE;
-        alerts.again(guild(1), failed);
-        drop(Turn(&alerts, guild(1)));
-        assert!(alerts.take(Duration::ZERO).is_empty(), "not yet");
-        assert_eq!(alerts.take(PAUSE)[&guild(1)], [failed]);
-    }
-
-    #[test]
-    fn the_message_of_the_oldest_incident_is_forgotten_first() {
-        let alerts = Alerts::default();
-        let at = (ChannelId::new(1).unwrap(), MessageId::new(2).unwrap());
-        for incident in 1..=MAX_MESSAGES as u64 + 1 {
-            alerts.remember(
-                guild(MAX_MESSAGES as u64 + 2 - incident),
-                Id::new(incident),
-                at,
-            );
-        }
-        let (oldest, newest) = (guild(MAX_MESSAGES as u64 + 1), guild(1));
-        assert_eq!(alerts.message(oldest, Id::new(1)), None);
-        let last = Id::new(MAX_MESSAGES as u64 + 1);
-        assert_eq!(alerts.message(newest, last), Some(at));
-    }
-
-    #[test]
-    fn the_owner_is_told_of_a_stopped_attack_wherever_else_it_is_told() {
-        let on = Policy {
-            mode: Mode::On,
-            ..Policy::default()
-        };
-        let told = json!({"id": "9", "guild": "10", "kind": "actor", "mode": "on",
-            "state": "contained", "suspects": [], "rules": [], "acts": [], "acts_in_all": 3,
-            "calls": [], "panic": false, "losses": [], "by_hand": [], "updated": 5,
-            "times": {"act": 1, "received": 1, "decided": 1, "alerted": 2}});
-        let mut incident: Incident = serde_json::from_value(told).unwrap();
-        let alert = Alert {
-            notice: Notice::Incident,
-            incident: Some(incident.id),
-            about: None,
-            owner: false,
-        };
-        assert!(is_for_owner(&on, alert, Some(&incident), true));
-        incident.times.owner_told = Some(splashtail_antinuke::Moment(3));
-        assert!(!is_for_owner(&on, alert, Some(&incident), true), "once");
-        incident.times.owner_told = None;
-        incident.mode = Mode::DryRun;
-        incident.state = IncidentState::DryRun;
-        assert!(!is_for_owner(
-            &Policy::default(),
-            alert,
-            Some(&incident),
-            false
-        ));
-    }
+    shown["content"] = content.into();
+    shown["components"] = rows;
+    shown
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Servers that are read at the same time.
 const READS: usize = 8;
 const WRITE: Duration = Duration::from_millis(500);
+/// Between two writes, however much there is to write.
+const BREATH: Duration = Duration::from_millis(20);
 /// Incidents are deleted when nothing happened to them for so long.
 const KEPT: chrono::Duration = chrono::Duration::days(90);
 const PURGE: Duration = Duration::from_hours(6);
@@ -39,11 +41,16 @@ impl Protection {
     pub(super) async fn write(self: Arc<Self>) {
         let mut purged = self.clock.monotonic();
         loop {
-            self.clock.sleep(WRITE).await;
+            tokio::select! {
+                () = self.clock.sleep(WRITE) => {}
+                // An incident: what was taken has to be known to whoever comes after a kill.
+                () = self.urgent.notified() => {}
+            }
             if let Err(error) = self.write_all().await {
                 warn!(error = %Chain(&error), "protection is not written down, trying again");
                 self.clock.sleep(WRITE * 8).await;
             }
+            self.clock.sleep(BREATH).await;
             let now = self.clock.monotonic();
             if now.saturating_sub(purged) > PURGE {
                 purged = now;
@@ -99,6 +106,8 @@ impl Protection {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         unwritten.insert(key, incident);
+        drop(unwritten);
+        self.urgent.notify_one();
     }
 
     /// Before its engine is forgotten.

@@ -186,6 +186,12 @@ impl Server {
         !self.is_fresh()
     }
 
+    /// Where alerts go, once that is known.
+    pub(super) fn alert_channel(&self) -> Option<Option<Id>> {
+        let known = self.knows_policy();
+        known.then(|| self.lock().engine.policy().alert_channel)
+    }
+
     /// Nothing was read of it yet.
     pub(super) fn is_cold(&self) -> bool {
         self.lock().knowledge == Knowledge::Nothing

@@ -58,6 +58,8 @@ pub struct Protection {
     pub(super) news: Notify,
     /// Turns to look at what nothing tells of.
     pub(super) looks: Semaphore,
+    /// There is something to write down at once.
+    pub(super) urgent: Notify,
 }
 
 /// Why this bot cannot judge anything.
@@ -98,6 +100,7 @@ impl Protection {
             unwritten: Mutex::default(),
             news: Notify::new(),
             looks: Semaphore::new(LOOKS),
+            urgent: Notify::new(),
         }
     }
 
@@ -200,7 +203,14 @@ impl Protection {
         let answer = tokio::time::timeout(LOADING, reading).await;
         let now = self.clock.monotonic();
         match answer {
-            Ok(Ok((settings, state))) => return server.learn(&settings, state, now),
+            Ok(Ok((settings, state))) => {
+                let before = server.alert_channel();
+                server.learn(&settings, state, now);
+                if before.is_some_and(|before| server.alert_channel() != Some(before)) {
+                    self.tell_anew(server);
+                }
+                return;
+            }
             Ok(Err(error)) => {
                 warn!(guild.id = %guild, error = %Chain(&error), "what protection knew cannot be read");
             }

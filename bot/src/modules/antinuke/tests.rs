@@ -43,7 +43,7 @@ fn event(kind: EventKind, body: &Value) -> Event {
     }
 }
 
-fn view() -> GuildView {
+pub(super) fn view() -> GuildView {
     let guilds = Guilds::default();
     guilds.begin(ShardId(0), UserId::new(5), &[guild()]);
     let whole = json!({"id": "10", "name": "Harbour", "owner_id": "1", "member_count": 3,
@@ -65,7 +65,7 @@ pub(super) struct World {
 
 impl World {
     /// With a database that cannot be asked anything yet.
-    async fn without_tables() -> Self {
+    pub(super) async fn without_tables() -> Self {
         let place: PathBuf = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
         std::fs::create_dir(&place).unwrap();
         let target = DatabaseTarget::Sqlite(place.join("splashtail.db"));
@@ -291,6 +291,28 @@ async fn engines_everywhere_follow_a_change_at_once() {
     world.clock.advance(Duration::from_secs(301));
     there.know_all().await;
     assert_eq!(mode(&there), Mode::Off);
+}
+
+#[tokio::test]
+async fn open_incidents_are_told_where_alerts_go_from_now_on() {
+    let world = World::new().await;
+    let open = json!({"id": "9", "guild": "10", "kind": "actor", "mode": "on", "state": "contained",
+        "suspects": [], "rules": [], "acts": [], "acts_in_all": 3, "calls": [], "panic": false,
+        "losses": [], "by_hand": [], "updated": 5, "times": {"act": 1, "received": 1, "decided": 1}});
+    let mut over = open.clone();
+    over["id"] = "8".into();
+    over["state"] = "closed".into();
+    let saved = json!({"highest": (ENTRY - 1).to_string(), "incidents": [open, over]});
+    let saved: Saved = serde_json::from_value(saved).unwrap();
+    world.set(json!({"mode": "on"}), &saved).await;
+    let protection = world.start();
+    protection.load(&view()).await.unwrap();
+    let told = |protection: &Protection| protection.alerts.waiting(guild());
+    assert_eq!(told(&protection), [], "a start tells nothing");
+    let version = world.set_policy(json!({"mode": "on", "alert_channel": "20"}), 1);
+    protection.changed(guild(), version.await);
+    protection.know_all().await;
+    assert_eq!(told(&protection), [Id::new(9)]);
 }
 
 #[tokio::test]

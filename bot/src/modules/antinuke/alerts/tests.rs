@@ -1,0 +1,147 @@
+use super::*;
+use crate::modules::antinuke::tests::{World, view};
+
+fn about(user: u64) -> Alert {
+    Alert {
+        notice: Notice::Trusted,
+        incident: None,
+        about: Some(Id::new(user)),
+        owner: false,
+    }
+}
+
+fn guild(id: u64) -> GuildId {
+    GuildId::new(id).unwrap()
+}
+
+#[test]
+fn servers_are_told_beside_each_other_and_each_one_thing_after_another() {
+    let alerts = Alerts::default();
+    for id in 1..=AT_ONCE as u64 + 1 {
+        alerts.push(guild(id), about(1));
+    }
+    alerts.push(guild(1), about(2));
+    alerts.push(guild(1), about(2));
+    let taken = alerts.take(Duration::ZERO);
+    assert_eq!(taken.len(), AT_ONCE);
+    assert_eq!(taken[&guild(1)].len(), 2, "no notice is taken for another");
+    alerts.push(guild(1), about(3));
+    assert!(alerts.take(Duration::ZERO).is_empty(), "all are busy");
+    drop(Turn(&alerts, guild(1)));
+    drop(Turn(&alerts, guild(2)));
+    assert_eq!(alerts.take(Duration::ZERO).len(), 2);
+}
+
+#[test]
+fn what_was_not_delivered_waits_and_knows_who_was_told() {
+    let alerts = Alerts::default();
+    alerts.push(guild(1), about(1));
+    let mut failed = alerts.take(Duration::ZERO)[&guild(1)][0];
+    failed.owner_told = true;
+    failed.attempts = 1;
+    failed.not_before = PAUSE;
+    alerts.again(guild(1), failed);
+    drop(Turn(&alerts, guild(1)));
+    assert!(alerts.take(Duration::ZERO).is_empty(), "not yet");
+    assert_eq!(alerts.take(PAUSE)[&guild(1)], [failed]);
+}
+
+#[tokio::test]
+async fn what_the_database_does_not_tell_is_told_later() {
+    let world = World::without_tables().await;
+    let protection = world.start();
+    protection.load(&view()).await.unwrap();
+    let telling = Telling {
+        alert: Alert {
+            notice: Notice::Incident,
+            incident: Some(Id::new(9)),
+            ..about(1)
+        },
+        attempts: 0,
+        not_before: Duration::ZERO,
+        channel_told: false,
+        owner_told: false,
+    };
+    protection.tell_or_retry(guild(10), telling).await;
+    let waits = protection.alerts.take(PAUSE);
+    assert_eq!(waits[&guild(10)][0].attempts, 1);
+    drop(Turn(&protection.alerts, guild(10)));
+
+    // There is no such incident: nobody is told anything.
+    world.storage.migrate().await.unwrap();
+    protection.tell_or_retry(guild(10), telling).await;
+    assert!(protection.alerts.take(Duration::MAX).is_empty());
+}
+
+#[test]
+fn the_message_of_the_oldest_incident_is_forgotten_first() {
+    let alerts = Alerts::default();
+    let at = (ChannelId::new(1).unwrap(), MessageId::new(2).unwrap());
+    for incident in 1..=MAX_MESSAGES as u64 + 1 {
+        alerts.remember(
+            guild(MAX_MESSAGES as u64 + 2 - incident),
+            Id::new(incident),
+            at,
+        );
+    }
+    let (oldest, newest) = (guild(MAX_MESSAGES as u64 + 1), guild(1));
+    assert_eq!(alerts.message(oldest, Id::new(1)), None);
+    let last = Id::new(MAX_MESSAGES as u64 + 1);
+    assert_eq!(alerts.message(newest, last), Some(at));
+}
+
+#[test]
+fn the_owner_is_told_of_a_stopped_attack_wherever_else_it_is_told() {
+    let on = Policy {
+        mode: Mode::On,
+        ..Policy::default()
+    };
+    let told = json!({"id": "9", "guild": "10", "kind": "actor", "mode": "on",
+        "state": "contained", "suspects": [], "rules": [], "acts": [], "acts_in_all": 3,
+        "calls": [], "panic": false, "losses": [], "by_hand": [], "updated": 5,
+        "times": {"act": 1, "received": 1, "decided": 1, "alerted": 2}});
+    let mut incident: Incident = serde_json::from_value(told).unwrap();
+    let alert = Alert {
+        notice: Notice::Incident,
+        incident: Some(incident.id),
+        about: None,
+        owner: false,
+    };
+    assert!(is_for_owner(&on, alert, Some(&incident), true));
+    incident.times.owner_told = Some(splashtail_antinuke::Moment(3));
+    assert!(!is_for_owner(&on, alert, Some(&incident), true), "once");
+    incident.times.owner_told = None;
+    incident.mode = Mode::DryRun;
+    incident.state = IncidentState::DryRun;
+    assert!(!is_for_owner(
+        &Policy::default(),
+        alert,
+        Some(&incident),
+        false
+    ));
+}
+
+#[test]
+fn the_owner_in_private_is_led_to_the_buttons() {
+    let alert = json!({"embeds": [{"title": "Stopped"}], "components": [{"type": 1, "components": [
+        {"type": 2, "style": 3, "label": "Put back", "custom_id": "an:back:9:mac"}]}]});
+    let at = (ChannelId::new(20).unwrap(), MessageId::new(30).unwrap());
+    let told = in_private(
+        Language::English,
+        alert.clone(),
+        "Harbour",
+        (guild(10), true, Some(at)),
+    );
+    let link = &told["components"][0]["components"][0];
+    assert_eq!(link["url"], "https://discord.com/channels/10/20/30");
+    assert_eq!(told["content"], "In **Harbour**:");
+    assert_eq!(told["embeds"], alert["embeds"]);
+
+    let told = in_private(Language::English, alert, "Harbour", (guild(10), true, None));
+    assert_eq!(
+        told["components"],
+        json!([]),
+        "a press there reaches nobody"
+    );
+    assert!(told["content"].to_string().contains("/protection alerts"));
+}
