@@ -119,7 +119,14 @@ where
             }
             _ => (!is_owner(app, press, guild)?).then(|| text!(language, "setup-owner")),
         };
-        refusal.map_or(Ok(guild), |refusal| Err(BotError::Input(refusal)))
+        if let Some(refusal) = refusal {
+            return Err(BotError::Input(refusal));
+        }
+        // Known from memory: whoever chose hears of it at once.
+        if let Wish::Alerts(channel) = wish {
+            alert_channel::judge(app, guild, language, Id::new(channel.get()))?;
+        }
+        Ok(guild)
     });
     let guild = match judged {
         Ok(guild) => guild,
@@ -152,10 +159,7 @@ async fn carry_out(app: &Data, press: &Press, guild: GuildId, wish: Wish) -> Res
         Wish::Look(_) => Ok(()),
         Wish::Next(step) => setup.pass(guild, step).await,
         Wish::Anew => setup.forget(guild).await,
-        Wish::Alerts(channel) => {
-            alert_channel::judge(app, guild, language, Id::new(channel.get()))?;
-            send_alerts_to(app, press, guild, channel).await
-        }
+        Wish::Alerts(channel) => send_alerts_to(app, press, guild, channel).await,
         Wish::Make => {
             let nonce = press
                 .message
