@@ -26,7 +26,7 @@ const BREAKER: usize = 10;
 /// People contained in a minute, and colluders, from which on it is more than a few.
 const MANY_CONTAINED: usize = 3;
 const MANY_COLLUDERS: usize = 3;
-const REASON: &str = "AntiRaid: stopped an attack";
+pub(super) const REASON: &str = "AntiRaid: stopped an attack";
 
 /// Suspects whose acts were read in the log.
 const MAX_LATE: usize = 256;
@@ -370,8 +370,10 @@ impl Engine {
                 .collect();
             let actor = self.actor(user);
             actor.tried.extend(waiting);
-            actor.fetched = true;
+            // Whoever was asked for and did not come is nobody whose roles are known.
+            actor.fetched |= actor.asked;
             self.contain_one(incident, user, structure, now, out);
+            self.publish(incident, false, now, out);
         }
     }
 }

@@ -4,11 +4,14 @@ use splashtail_guild::Structure;
 
 use super::Engine;
 use super::attribute::{BULK, Whose};
+use super::contain::REASON;
 use super::retention::bounded;
 use crate::act::{self, Instant};
-use crate::effect::{Effect, Outcome, Timing};
+use crate::effect::{Effect, Inverse, Method, Outcome, Rung, Timing};
 use crate::entry::{Entry, action as a};
+use crate::incident::{CallRecord, MAX_CALLS};
 use crate::moment::{Moment, SECOND};
+use crate::policy::Mode;
 use crate::tag::Marked;
 
 /// How long a call of ours explains an entry in our name.
@@ -114,13 +117,81 @@ impl Engine {
                 && c.call.target == entry.target
         });
         let found = waiting.next().map(|c| (c.call.key, c.timing.sent));
-        if let Some((key, sent)) = found {
-            let timing = Timing {
-                sent,
-                answered: now,
-            };
-            self.answered(key, Outcome::Done, timing, structure, out);
+        let Some((key, sent)) = found else {
+            return self.adopt(entry, now, out);
+        };
+        let timing = Timing {
+            sent,
+            answered: now,
+        };
+        self.answered(key, Outcome::Done, timing, structure, out);
+    }
+
+    /// A step of ours that was never written down, because the process ended first: the log tells what
+    /// it took, so that it can be given back.
+    fn adopt(&mut self, entry: &Entry<'_>, now: Moment, out: &mut Vec<Effect>) {
+        let ours = entry.reason().is_some_and(|reason| {
+            let text = reason.rsplit_once('#').map(|(text, _)| text.trim_end());
+            let marked =
+                self.tags
+                    .holds(reason, self.guild, entry.action, entry.target, entry.at());
+            text == Some(REASON) && marked
+        });
+        let Some(user) = entry.target.filter(|_| ours && self.reads_log) else {
+            return;
+        };
+        let Some(incident) = self.actors.get(&user).and_then(|actor| actor.incident) else {
+            return;
+        };
+        let mut calls = self.incidents.values().flat_map(|i| &i.calls);
+        let known = calls.any(|c| {
+            c.call.action == Some(entry.action)
+                && c.call.target == entry.target
+                && c.timing.sent.apart(entry.at()) <= OWN_CALL
+        });
+        if known {
+            return;
         }
+        let taken = entry.roles("$remove");
+        let (rung, method, inverse) = match entry.action {
+            a::MEMBER_ROLE_UPDATE if !taken.is_empty() => {
+                let inverse = Inverse::GiveRoles { user, roles: taken };
+                (Rung::TakeRoles, Method::Patch, Some(inverse))
+            }
+            a::MEMBER_KICK => (Rung::Kick, Method::Delete, None),
+            a::MEMBER_BAN_ADD => (Rung::Ban, Method::Put, Some(Inverse::Unban { user })),
+            _ => return,
+        };
+        let place = match rung {
+            Rung::Ban => "bans",
+            _ => "members",
+        };
+        let path = format!("/guilds/{}/{place}/{user}", self.guild);
+        let mut call = self.with_case(incident, user, |case, _| {
+            case.call(rung, user, method, path)
+        });
+        call.action = Some(entry.action);
+        call.inverse = inverse;
+        let Some(open) = self.incidents.get_mut(&incident) else {
+            return;
+        };
+        if open.mode != Mode::On || open.calls.len() >= MAX_CALLS {
+            return;
+        }
+        let at = entry.at();
+        open.times.sent.get_or_insert(at);
+        open.times.acknowledged.get_or_insert(at);
+        open.calls.push(CallRecord {
+            call,
+            timing: Timing {
+                sent: at,
+                answered: at,
+            },
+            outcome: Some(Outcome::Done),
+            returned: false,
+        });
+        self.actor(user).tried.insert(rung);
+        self.publish(incident, false, now, out);
     }
 
     /// Somebody acts with our token: nobody here can be punished for it.

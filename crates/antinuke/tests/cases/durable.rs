@@ -99,6 +99,77 @@ fn case_35_a_kill_between_call_and_answer_leads_to_one_punishment() {
     assert_eq!(world.calls.len(), 1);
 }
 
+/// The process ended after it took the roles and before anything of the call was written down.
+fn killed_before_the_call_was_written_down(members: &serde_json::Value) -> World {
+    let mut world = World::new();
+    world.answers.push((Rung::TakeRoles, None));
+    for n in 0..3 {
+        world.delete_channel(MOD, n);
+    }
+    let mut saved = world.engine.save();
+    saved.incidents[0].calls.clear();
+    let policy = Policy {
+        mode: Mode::On,
+        ..Policy::default()
+    };
+    world.engine = Engine::warm(GUILD, ME, Arc::new(policy), KEY, saved);
+    world.calls.clear();
+    world.give(splashtail_antinuke::Input::Event {
+        name: "GUILD_CREATE",
+        data: members,
+        before: None,
+    });
+    world
+}
+
+#[test]
+fn case_35_a_step_that_nobody_wrote_down_is_not_followed_by_another_and_can_be_undone() {
+    let members = json!({"id": GUILD, "members": [
+        member(OWNER, &[]), member(ME, &[MY_ROLE]), member(MOD, &[])]});
+    let mut world = killed_before_the_call_was_written_down(&members);
+    world.wait(30 * SECOND);
+    assert!(world.calls.is_empty(), "{:#?}", world.calls);
+    assert!(world.is_contained(MOD));
+
+    // What it took stands in the log.
+    let tag = KEY.tag(GUILD, 25, Some(MOD), world.now);
+    let mut own = world.entry(ME, 25, MOD);
+    own["reason"] = format!("AntiRaid: stopped an attack {tag}").into();
+    own["changes"] = json!([{"key": "$remove", "new_value": [{"id": MOD_ROLE}]}]);
+    for _ in 0..2 {
+        let (raw, polled) = (&own, true);
+        world.give(splashtail_antinuke::Input::Entry { raw, polled });
+    }
+    let (incident, calls) = (world.incident().id, world.incident().calls.len());
+    assert_eq!(calls, 1);
+    world.give(splashtail_antinuke::Input::Command(
+        splashtail_antinuke::Command::Return { incident },
+    ));
+    let given = world.calls_of(Rung::Return);
+    assert!(
+        given.iter().any(|call| roles_of(call).contains(&MOD_ROLE)),
+        "{given:#?}"
+    );
+}
+
+#[test]
+fn case_35_after_a_start_nobody_is_banned_because_their_roles_are_not_known_yet() {
+    let members = json!({"id": GUILD, "members": [member(OWNER, &[]), member(ME, &[MY_ROLE])]});
+    let mut world = killed_before_the_call_was_written_down(&members);
+    world.effects.clear();
+    world.wait(3 * SECOND);
+    assert!(world.calls.is_empty(), "{:#?}", world.calls);
+    let asked = Effect::FetchMember { user: MOD };
+    assert!(world.effects.contains(&asked), "{:#?}", world.effects);
+    world.give(splashtail_antinuke::Input::Member {
+        user: MOD,
+        raw: &member(MOD, &[]),
+    });
+    world.wait(30 * SECOND);
+    assert!(world.calls.is_empty(), "{:#?}", world.calls);
+    assert!(world.is_contained(MOD));
+}
+
 #[test]
 fn case_35_a_step_that_never_took_effect_is_followed_by_the_next() {
     let mut world = World::new();
