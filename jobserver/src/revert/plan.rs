@@ -137,13 +137,17 @@ impl RevertPlan {
             let is = |effect: &&Effect| verb(&effect.operation) == wanted;
             self.effects.iter().filter(is).count()
         };
-        format!(
-            "{} to make again, {} to change back, {} to delete, {} for members",
-            of("create"),
-            of("edit") + of("sort") + of("overwrite"),
-            of("delete"),
-            self.people.len()
-        )
+        let parts = [
+            (of("create"), "to make again"),
+            (of("edit") + of("sort") + of("overwrite"), "to change back"),
+            (of("delete"), "to delete"),
+            (self.people.len(), "for members"),
+        ];
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        parts.join(", ")
     }
 
     pub fn document(&self, fields: &Fields) -> Value {

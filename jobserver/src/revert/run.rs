@@ -296,6 +296,7 @@ impl<'a> Run<'a> {
         };
         let message = match (of, left.len()) {
             (0, 0) => "There was nothing to put back".to_owned(),
+            (1, 0) => format!("{what}: the only change was made"),
             (_, 0) => format!("{what}: all {done} changes were made"),
             (_, left) => format!(
                 "{what}: {done} of {of} changes were made; {left} things are not as before, the \

@@ -1,6 +1,6 @@
 //! What became of a put-back, as its job's row and log tell it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use splashtail_core::ids::TaskId;
 use splashtail_storage::{Level, TaskLogEntry, TaskRow, TaskState};
 
@@ -138,12 +138,13 @@ impl Progress {
         let named = row.fields["parts"]
             .as_array()
             .or(row.fields["Parts"].as_array());
+        let file = row.output.as_ref().map(|output| output.filename.as_str());
         let names = named.into_iter().flatten().filter_map(Value::as_str);
         Self {
             task: Some(row.id),
             parts: Parts::of(names),
             undoes: row.fields["Undo"].as_str().and_then(|id| id.parse().ok()),
-            stage: stage(row, log),
+            stage: stage(row.state, file, log),
         }
     }
 
@@ -202,19 +203,25 @@ impl Progress {
     }
 }
 
-fn stage(row: &TaskRow, log: &[TaskLogEntry]) -> Stage {
+fn stage(state: TaskState, file: Option<&str>, log: &[TaskLogEntry]) -> Stage {
     let told = |wanted: fn(&&TaskLogEntry) -> bool| log.iter().rev().find(wanted);
-    let last = || log.last().map(|entry| cut(&entry.msg));
-    match row.state {
+    // The very last word is that it ended, of every job.
+    let end = || {
+        let report = told(|entry| entry.extra.contains_key("notRestored"));
+        let plan = || told(|entry| entry.extra.contains_key("plan_hash"));
+        let entry = report.or_else(plan).or(log.last());
+        entry.map(|entry| cut(&entry.msg))
+    };
+    match state {
         TaskState::Failed => Stage::Failed {
             line: why(log).map(cut),
         },
         TaskState::Completed => {
-            let file = row.output.as_ref().map(|output| output.filename.as_str());
             let plan = told(|entry| entry.extra.contains_key("plan_hash"));
+            let nothing = |plan: &TaskLogEntry| plan.extra.get("counts") == Some(&json!({}));
             match plan.filter(|_| file.is_some_and(|name| name.starts_with(PLAN_FILE))) {
-                None => Stage::Done { line: last() },
-                Some(plan) if plan.extra["plan_hash"].is_null() => Stage::Done { line: last() },
+                None => Stage::Done { line: end() },
+                Some(plan) if nothing(plan) => Stage::Done { line: end() },
                 Some(plan) => {
                     let asks = plan.extra.get("asks").and_then(Value::as_array);
                     let asks = asks.into_iter().flatten().filter_map(Value::as_str);
@@ -266,6 +273,53 @@ mod tests {
         assert_eq!(Parts::of(std::iter::empty()), Parts::ALL);
         assert_eq!(Parts::from_hex("ffff"), None);
         assert_eq!(Parts::from_hex("0"), None);
+    }
+
+    fn log(lines: &[(&str, Value)]) -> Vec<TaskLogEntry> {
+        let line = |(seq, (msg, extra)): (usize, &(&str, Value))| TaskLogEntry {
+            seq: i64::try_from(seq).unwrap() + 1,
+            level: Level::Info,
+            ts: chrono::DateTime::UNIX_EPOCH,
+            msg: (*msg).to_owned(),
+            extra: extra.as_object().unwrap().clone(),
+        };
+        lines.iter().enumerate().map(line).collect()
+    }
+
+    #[test]
+    fn the_end_is_what_the_job_reported_and_not_that_it_ended() {
+        let plan = json!({"plan_hash": "abc", "counts": {"ban": {"delete": 1}}, "asks": []});
+        let done = log(&[
+            ("1 for members", plan.clone()),
+            ("Putting back bans", json!({"done": 0, "of": 1})),
+            (
+                "Put back: the only change was made",
+                json!({"notRestored": 0}),
+            ),
+            ("Completed", json!({})),
+        ]);
+        let over = |file, log: &[TaskLogEntry]| stage(TaskState::Completed, Some(file), log);
+        let line = |line: &str| Stage::Done {
+            line: Some(line.to_owned()),
+        };
+        let report = "antiraid-put-back-report-1.json";
+        assert_eq!(
+            over(report, &done),
+            line("Put back: the only change was made")
+        );
+
+        let shown = log(&[("1 for members", plan), ("Completed", json!({}))]);
+        let file = "antiraid-put-back-plan-1.json";
+        let Stage::Shown { line: told, .. } = over(file, &shown) else {
+            panic!("a plan is decided on");
+        };
+        assert_eq!(told, "1 for members");
+        let nothing = json!({"plan_hash": "abc", "counts": {}, "asks": []});
+        let empty = log(&[
+            ("There is nothing to put back", nothing),
+            ("Completed", json!({})),
+        ]);
+        assert_eq!(over(file, &empty), line("There is nothing to put back"));
     }
 
     #[test]
