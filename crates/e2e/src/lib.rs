@@ -6,6 +6,7 @@ pub mod browser;
 pub mod fleet;
 pub mod object_server;
 pub mod platform;
+pub mod portrait;
 pub mod strangers;
 pub mod tapped;
 pub mod transcript;

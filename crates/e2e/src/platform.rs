@@ -1,6 +1,8 @@
 //! The whole platform as an operator starts it: `splashtail up --json --free-ports`, real
 //! processes, a data directory of its own.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -140,6 +142,8 @@ impl Platform {
         config.push_str(more);
         let config_path = root.join("config.yaml");
         std::fs::write(&config_path, config)?;
+        // It may hold secrets.
+        std::fs::set_permissions(&config_path, Permissions::from_mode(0o600))?;
         std::fs::write(
             root.join("mewld-staging.yaml"),
             format!(
