@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const READS: usize = 8;
 const WRITE: Duration = Duration::from_millis(500);
 /// Between two writes, however much there is to write.
-const BREATH: Duration = Duration::from_millis(20);
+pub(super) const BREATH: Duration = Duration::from_millis(20);
 /// Incidents are deleted when nothing happened to them for so long.
 const KEPT: chrono::Duration = chrono::Duration::days(90);
 const PURGE: Duration = Duration::from_hours(6);
@@ -108,6 +108,7 @@ impl Protection {
         unwritten.insert(key, incident);
         drop(unwritten);
         self.urgent.notify_one();
+        self.pinning.notify_one();
     }
 
     /// Before its engine is forgotten.

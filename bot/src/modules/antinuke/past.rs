@@ -15,6 +15,7 @@ use splashtail_guild::{Delta, History, Id, Structure};
 use splashtail_storage::StorageError;
 use tracing::{error, warn};
 
+use super::keep::BREATH;
 use super::server::Server;
 use super::service::Protection;
 
@@ -153,11 +154,16 @@ impl Protection {
     pub(super) async fn remember(self: Arc<Self>) {
         let mut purged = self.clock.monotonic();
         loop {
-            self.clock.sleep(WRITE).await;
+            tokio::select! {
+                () = self.clock.sleep(WRITE) => {}
+                // Who held a role that is gone is known to nobody else.
+                () = self.pinning.notified() => {}
+            }
             if let Err(error) = self.remember_all().await {
                 warn!(error = %Chain(&error), "the past of servers is not written down, trying again");
                 self.clock.sleep(WRITE * 8).await;
             }
+            self.clock.sleep(BREATH).await;
             let now = self.clock.monotonic();
             if now.saturating_sub(purged) > PURGE {
                 purged = now;

@@ -60,6 +60,8 @@ pub struct Protection {
     pub(super) looks: Semaphore,
     /// There is something to write down at once.
     pub(super) urgent: Notify,
+    /// How a server was is to be written down at once.
+    pub(super) pinning: Notify,
 }
 
 /// Why this bot cannot judge anything.
@@ -101,6 +103,7 @@ impl Protection {
             news: Notify::new(),
             looks: Semaphore::new(LOOKS),
             urgent: Notify::new(),
+            pinning: Notify::new(),
         }
     }
 
