@@ -121,21 +121,55 @@ pub async fn press(
     message: &Value,
     label: &str,
 ) -> Result<Interacted> {
-    let rows = message["components"].as_array().into_iter().flatten();
-    let mut buttons = rows
-        .filter_map(|row| row["components"].as_array())
-        .flatten();
-    let button = buttons.find(|button| button["label"] == label);
+    let button = parts(message).find(|part| part["label"] == label);
     let button = button.with_context(|| format!("no button {label}: {message}"))?;
+    touch(platform, guild, user, message, (button, Value::Null)).await
+}
+
+/// Chooses in the menu of a message whose custom id begins so.
+///
+/// # Errors
+/// There is no such menu, or the control API refuses.
+pub async fn choose(
+    platform: &Platform,
+    guild: &str,
+    user: &str,
+    message: &Value,
+    (menu, values): (&str, Value),
+) -> Result<Interacted> {
+    let begins = |part: &&Value| {
+        let id = part["custom_id"].as_str();
+        id.is_some_and(|id| id.starts_with(menu))
+    };
+    let found = parts(message).find(begins);
+    let found = found.with_context(|| format!("no menu {menu}: {message}"))?;
+    touch(platform, guild, user, message, (found, values)).await
+}
+
+fn parts(message: &Value) -> impl Iterator<Item = &Value> {
+    let rows = message["components"].as_array().into_iter().flatten();
+    let parts = rows.filter_map(|row| row["components"].as_array());
+    parts.flatten()
+}
+
+async fn touch(
+    platform: &Platform,
+    guild: &str,
+    user: &str,
+    message: &Value,
+    (part, values): (&Value, Value),
+) -> Result<Interacted> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
+    let kind = match values.is_null() {
+        true => InteractKind::Button,
+        false => InteractKind::Select,
+    };
+    let channel = text(&message["channel_id"]).context("no channel")?;
     let interact = Interact {
-        custom_id: text(&button["custom_id"]),
+        custom_id: text(&part["custom_id"]),
         message_id: text(&message["id"]),
-        ..blank(
-            guild,
-            text(&message["channel_id"]).context("no channel")?,
-            InteractKind::Button,
-        )
+        values,
+        ..blank(guild, channel, kind)
     };
     Ok(platform.control.interact(user, &interact).await?)
 }
