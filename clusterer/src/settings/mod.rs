@@ -198,16 +198,16 @@ impl Settings {
             }
         }
         let meta = &config.meta;
-        let used = vec![
+        let mut used = vec![
             (meta.port, "meta.port"),
             (meta.admin_port, "meta.admin_port"),
             (meta.jobserver_port, "meta.jobserver_port"),
             (meta.clusterer_port, "meta.clusterer_port"),
-            (
-                config.simple_gateway_proxy.port,
-                "simple_gateway_proxy.port",
-            ),
         ];
+        if config.proxy.enabled {
+            let port = config.simple_gateway_proxy.port;
+            used.push((port, "simple_gateway_proxy.port"));
+        }
         Ok(Self {
             token,
             allowed_users: file.allowed_ids.clone(),

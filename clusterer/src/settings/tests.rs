@@ -68,6 +68,17 @@ fn without_a_file_the_sibling_bot_runs_in_the_data_directory() {
 }
 
 #[test]
+fn the_proxys_port_is_taken_while_it_runs() {
+    let mut world = world();
+    for enabled in [false, true] {
+        world.config.proxy.enabled = enabled;
+        let used = world.resolve("").unwrap().policy.ports.used;
+        let port = world.config.simple_gateway_proxy.port;
+        assert_eq!(used.iter().any(|(used, _)| *used == port), enabled);
+    }
+}
+
+#[test]
 fn directories_and_programs_follow_the_file() {
     let world = world();
     let program = |file: &str| {

@@ -19,8 +19,8 @@ use super::finding::{Finding, Status, any_failed, table};
 use super::output::print;
 use super::probe;
 use super::source::ConfigSource;
-use crate::supervisor::daemons::{DAEMONS, PortOf, SANDBOX};
-use crate::supervisor::sibling;
+use crate::supervisor::daemons::{DAEMONS, PortOf, SANDBOX, Wish};
+use crate::supervisor::{PlanOptions, Role, sibling};
 
 /// Less free space than this is too little for the database and a few backups.
 const LITTLE_SPACE: u64 = 512 * 1024 * 1024;
@@ -189,7 +189,15 @@ fn ports(config: &Config, running: bool) -> Vec<Finding> {
         "meta.bot_iserver_base_port",
         SocketAddr::new(config.meta.bot_bind_addr, config.meta.bot_iserver_base_port),
     )];
-    for socket in DAEMONS.iter().flat_map(|row| row.sockets) {
+    let wish = Wish {
+        role: Role::Everything,
+        sandbox: config.discord_auth.token.is_none(),
+        proxy: config.proxy.enabled,
+        environment: config.environment,
+        options: &PlanOptions::default(),
+    };
+    let run = DAEMONS.iter().filter(|row| (row.runs)(&wish));
+    for socket in run.flat_map(|row| row.sockets) {
         if let PortOf::Config(place) = socket.port {
             let (address, port) = place(&mut config);
             used.push((socket.key, SocketAddr::new(address, *port)));
@@ -288,7 +296,7 @@ mod tests {
     #[test]
     fn a_taken_port_is_named_unless_it_is_ours() {
         let (_data, _ports, config) = config();
-        let _taken = TcpListener::bind(config.jobserver_address()).unwrap();
+        let taken = TcpListener::bind(config.jobserver_address()).unwrap();
         let finding = &ports(&config, false)[0];
         assert_eq!(finding.status, Status::Failed);
         assert!(
@@ -298,6 +306,12 @@ mod tests {
             "{finding:?}"
         );
         assert_eq!(ports(&config, true)[0].status, Status::Note);
+        drop(taken);
+        let _taken = TcpListener::bind(config.gateway_proxy_address()).unwrap();
+        let mut config = config;
+        assert_eq!(ports(&config, false)[0].status, Status::Ok, "it is off");
+        config.proxy.enabled = true;
+        assert_eq!(ports(&config, false)[0].status, Status::Failed);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::document;
 use super::draft::Draft;
 use super::field::Field;
 use super::reading::Reading;
-use super::schema::{self, Key, Need};
+use super::schema::{self, Key, Need, PROXY};
 use super::types::{BusTarget, Config, Proxy};
 
 /// How many clusters the port checks leave room for: more than one machine runs.
@@ -210,16 +210,21 @@ fn other_half(config: &Config, document: &Mapping, from: &Reading<'_>) -> Config
     draft.config
 }
 
-/// Every listener whose port a key chooses; those of the clusters are a range.
+/// Every listener whose port a key chooses, of daemons that run; those of the clusters are a range.
 fn used_ports(config: &Config) -> Vec<(String, u16)> {
     let mut draft = Draft::of_config(config);
     schema::keys()
-        .filter(|(path, _)| path != ISERVERS)
+        .filter(|(path, key)| path != ISERVERS && listens(config, key))
         .filter_map(|(path, key)| match key.field {
             Field::Port(place) => Some((path, *place(&mut draft))),
             _ => None,
         })
         .collect()
+}
+
+/// Whether anybody that runs reads the key.
+fn listens(config: &Config, key: &Key) -> bool {
+    key.readers != PROXY || config.proxy.enabled
 }
 
 fn sandbox_ports(config: &Config) -> Vec<(String, u16)> {
