@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use splashtail_core::cluster_file::ClusterFile;
 use splashtail_core::config::{Component, Config, LoadOptions};
 use splashtail_core::environment::Environment;
 use splashtail_core::lifecycle::Lifecycle;
@@ -47,6 +48,11 @@ async fn start(arguments: Arguments) -> anyhow::Result<()> {
     loaded
         .config
         .require_token("webserver", loaded.path.as_deref())?;
+    let file = loaded
+        .config
+        .environment
+        .cluster_file(loaded.path.as_deref());
+    ClusterFile::load(&file)?.allows_proxy(true)?;
     let lifecycle = Lifecycle::install()?;
     splashtail_proxy::run(loaded.config, &lifecycle).await
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use splashtail_core::cluster_file::load_env_files;
+use splashtail_core::cluster_file::{ProxyPerHost, load_env_files};
 use splashtail_core::config::Config;
 use splashtail_ipc::bus;
 use tracing::warn;
@@ -33,6 +33,8 @@ pub enum SettingsError {
     File(#[from] FileError),
     #[error(transparent)]
     Dotenv(#[from] DotenvError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyPerHost),
     #[error(
         "`discord_auth.token` is missing: the clusters cannot log in. `splashtail up` starts a sandbox instead"
     )]
@@ -158,6 +160,7 @@ impl Settings {
             },
             None => file.per_cluster,
         };
+        file.allows_proxy(config.proxy.enabled)?;
         let shards = file.shard_range.zip(file.fixed_shard_count);
         let layout = shards
             .map(|(range, total)| Layout::new(range, total, per_cluster))

@@ -164,6 +164,11 @@ fn what_cannot_work_is_refused_before_anything_starts() {
     let mut world = world();
     fs::remove_file(world.directory.path().join(BOT_BINARY)).unwrap();
     assert!(matches!(world.resolve(""), Err(SettingsError::NoBot(_))));
+    world.config.proxy.enabled = true;
+    assert!(matches!(
+        world.resolve("module: bot\nfixed_shard_count: 4\nshard_range: \"0-1\"\n"),
+        Err(SettingsError::Proxy(_))
+    ));
     world.config.discord_auth.token = None;
     assert!(matches!(
         world.resolve("module: bot\n"),

@@ -12,11 +12,13 @@ use splashtail_core::environment::Environment;
 use splashtail_core::text;
 use tracing::warn;
 
-/// Checks the file and replaces the copy in one step. Without a file there is no copy.
+/// Checks the file and replaces the copy in one step. Without a file there is no copy. `proxy`: a
+/// gateway proxy is part of the plan.
 ///
 /// # Errors
-/// The file, or an `env` file that it names, cannot be used; or the copy cannot be written.
-pub fn write(source: Option<&Path>, target: &Path) -> Result<()> {
+/// The file, or an `env` file that it names, cannot be used, or not with a proxy; or the copy cannot
+/// be written.
+pub fn write(source: Option<&Path>, target: &Path, proxy: bool) -> Result<()> {
     let Some(source) = source.filter(|source| source.exists()) else {
         return match fs::remove_file(target) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -25,7 +27,7 @@ pub fn write(source: Option<&Path>, target: &Path) -> Result<()> {
             _ => Ok(()),
         };
     };
-    for key in check(source)? {
+    for key in check(source, proxy)? {
         warn!("{}: {key}", source.display());
     }
     // It may hold the address of Redis with a password.
@@ -38,8 +40,10 @@ pub fn write(source: Option<&Path>, target: &Path) -> Result<()> {
 ///
 /// # Errors
 /// All problems of the file at once, or the first of its `env` files.
-fn check(source: &Path) -> Result<Vec<String>> {
+fn check(source: &Path, proxy: bool) -> Result<Vec<String>> {
     let file = ClusterFile::load(source)?;
+    file.allows_proxy(proxy)
+        .with_context(|| source.display().to_string())?;
     load_env_files(&file.env, directory(source))?;
     Ok(file.unknown.iter().map(ToString::to_string).collect())
 }
@@ -89,7 +93,7 @@ mod tests {
         let (directory, source, target) = place();
         fs::write(directory.path().join("bot.env"), "A=1\n").unwrap();
         fs::write(&source, "names: [Flare]\nenv: [bot.env]\n").unwrap();
-        write(Some(&source), &target).unwrap();
+        write(Some(&source), &target, false).unwrap();
         let copy = ClusterFile::load(&target).unwrap();
         assert_eq!(copy.names, ["Flare"]);
         let variables = load_env_files(&copy.env, target.parent().unwrap()).unwrap();
@@ -100,16 +104,27 @@ mod tests {
     fn a_file_that_cannot_be_used_leaves_the_copy_alone() {
         let (_directory, source, target) = place();
         fs::write(&source, "allowed_ids: [\"1100000000000000010\"]\n").unwrap();
-        write(Some(&source), &target).unwrap();
+        write(Some(&source), &target, false).unwrap();
         for broken in ["env: [none.env]\n", "per_cluster: 0\n", "names: [\n"] {
             fs::write(&source, broken).unwrap();
-            assert!(write(Some(&source), &target).is_err(), "{broken}");
+            assert!(write(Some(&source), &target, false).is_err(), "{broken}");
             let copy = ClusterFile::load(&target).unwrap();
             assert_eq!(copy.allowed_ids, ["1100000000000000010"], "{broken}");
         }
         fs::remove_file(&source).unwrap();
-        write(Some(&source), &target).unwrap();
+        write(Some(&source), &target, false).unwrap();
         assert!(!target.exists());
-        write(None, &target).unwrap();
+        write(None, &target, false).unwrap();
+    }
+
+    #[test]
+    fn one_of_several_hosts_has_no_proxy_of_its_own() {
+        let (_directory, source, target) = place();
+        fs::write(&source, "fixed_shard_count: 4\nshard_range: \"0-1\"\n").unwrap();
+        write(Some(&source), &target, false).unwrap();
+        fs::remove_file(&target).unwrap();
+        let error = write(Some(&source), &target, true).unwrap_err();
+        assert!(format!("{error:#}").contains("shard_range"), "{error:#}");
+        assert!(!target.exists());
     }
 }

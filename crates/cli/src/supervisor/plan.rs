@@ -160,6 +160,7 @@ impl Plan {
         cluster_copy::write(
             source.as_deref(),
             &environment.cluster_file(Some(&effective)),
+            self.bound(PROXY).is_some(),
         )
     }
 

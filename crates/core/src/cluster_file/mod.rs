@@ -125,6 +125,15 @@ pub enum FileError {
     Problems { path: PathBuf, problems: Problems },
 }
 
+/// The file is of one of several hosts, and a gateway proxy opens all of the bot's shards.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error(
+    "`proxy.enabled` does not go with `shard_range` in the cluster file: the proxy of each host \
+     would open all shards, and Discord would end the sessions of the others. Turn the proxy off \
+     on every host, or run the bot on one"
+)]
+pub struct ProxyPerHost;
+
 /// Each key with what is wrong with it.
 #[derive(Debug)]
 pub struct Problems(Vec<(&'static str, String)>);
@@ -168,6 +177,15 @@ const KEYS: [&str; 25] = [
 ];
 
 impl ClusterFile {
+    /// # Errors
+    /// [`ProxyPerHost`] when a proxy runs that this host would not be alone with.
+    pub fn allows_proxy(&self, enabled: bool) -> Result<(), ProxyPerHost> {
+        match enabled && self.shard_range.is_some() {
+            true => Err(ProxyPerHost),
+            false => Ok(()),
+        }
+    }
+
     /// Reads the file; a file that does not exist means the embedded defaults. Empty keys mean
     /// their default.
     ///

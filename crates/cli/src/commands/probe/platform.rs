@@ -124,6 +124,9 @@ pub(super) fn cluster_file(loaded: &Loaded) -> Vec<Finding> {
     if let Err(error) = load_env_files(&read.env, directory) {
         findings.push(Finding::failed(NAME, Chain(&error).to_string()));
     }
+    if let Err(error) = read.allows_proxy(loaded.config.proxy.enabled) {
+        findings.push(Finding::failed(NAME, error.to_string()));
+    }
     if findings.is_empty() {
         findings.push(Finding::ok(NAME, shown.to_string()));
     }
@@ -223,7 +226,7 @@ mod tests {
     #[test]
     fn what_keeps_a_clusterer_from_starting_is_found() {
         let directory = tempfile::tempdir().unwrap();
-        let loaded = loaded(directory.path());
+        let mut loaded = loaded(directory.path());
         let file = directory.path().join("mewld-staging.yaml");
         assert_eq!(cluster_file(&loaded)[0].status, Status::Ok);
         for (text, status, part) in [
@@ -240,6 +243,12 @@ mod tests {
         }
         fs::write(&file, "per_cluser: 3\nenv: [bot.env]\n").unwrap();
         assert_eq!(cluster_file(&loaded).len(), 2, "everything is said at once");
+        // One of several hosts.
+        fs::write(&file, "fixed_shard_count: 4\nshard_range: \"0-1\"\n").unwrap();
+        assert_eq!(cluster_file(&loaded)[0].status, Status::Ok);
+        loaded.config.proxy.enabled = true;
+        let found = cluster_file(&loaded);
+        assert!(found[0].status == Status::Failed && found[0].detail.contains("shard_range"));
     }
 
     #[tokio::test]
