@@ -108,6 +108,9 @@ pub enum OnReload {
     Succeed,
     /// It gets the signal and looks after itself.
     Signal,
+    /// It ends in order and begins again, with a new binary if there is one. What it holds outlives
+    /// it on disk, and whoever connects meanwhile waits at the listener.
+    Restart,
     /// Nothing: its state is in memory.
     Nothing,
 }
@@ -215,8 +218,8 @@ pub static DAEMONS: &[Daemon] = &[
         health: 0,
         arguments: environment_argument,
         environment: |_| Vec::new(),
-        // Two of them would take each other's sessions away.
-        on_reload: OnReload::Nothing,
+        // Two at a time would take each other's sessions away.
+        on_reload: OnReload::Restart,
         deadlines: USUAL,
     },
     Daemon {

@@ -108,6 +108,8 @@ pub struct Keeper {
 /// Why a process is not watched any more.
 enum End {
     Asked,
+    /// It is to begin again.
+    Again,
     Lost(String),
 }
 
@@ -130,6 +132,22 @@ impl Keeper {
                             self.pids.set(None, None);
                             info!(daemon = self.spec.name, clean, "stopped");
                             return Ok(clean);
+                        }
+                        End::Again => {
+                            info!(daemon = self.spec.name, "ends to begin again");
+                            let clean = process.stop(self.spec.deadlines.stop).await?;
+                            if !clean {
+                                warn!(
+                                    daemon = self.spec.name,
+                                    "was killed, it did not end in time"
+                                );
+                            }
+                            self.pids.set(None, None);
+                            if self.stop.is_cancelled() {
+                                return Ok(clean);
+                            }
+                            (quick, backoff) = (0, FIRST_BACKOFF);
+                            continue;
                         }
                         End::Lost(reason) => (reason, process.log_tail(&self.spec.log)),
                     }
@@ -186,6 +204,7 @@ impl Keeper {
                         }
                     }
                     OnReload::Signal => process.signal(Signal::SIGHUP),
+                    OnReload::Restart => return Ok(End::Again),
                     OnReload::Nothing => {}
                 },
             }

@@ -193,6 +193,38 @@ async fn a_successor_that_fails_changes_nothing() {
     assert!(kept.stopped().await);
 }
 
+/// Two of them would take something from each other: the old one is gone before the new one begins.
+#[tokio::test]
+async fn one_that_cannot_run_twice_ends_and_begins_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (held, twice) = (
+        directory.path().join("held"),
+        directory.path().join("twice"),
+    );
+    let script = format!(
+        "mkdir '{held}' || touch '{twice}'; trap \"rmdir '{held}'; exit 0\" TERM; \
+         while :; do sleep 0.05; done",
+        held = held.display(),
+        twice = twice.display(),
+    );
+    let mut kept = Kept::start(DaemonSpec {
+        on_reload: OnReload::Restart,
+        ..spec(directory.path(), &script)
+    });
+    let mut old = kept.up().await;
+    for _ in 0..3 {
+        kept.until(|_| held.exists()).await;
+        kept.reload.send_modify(|count| *count += 1);
+        // Without a word of anything being down.
+        let new = kept.up().await;
+        assert!(new != old && !is_alive(old));
+        old = new;
+    }
+    kept.until(|_| held.exists()).await;
+    assert!(kept.stopped().await);
+    assert!(!twice.exists() && !held.exists());
+}
+
 #[tokio::test]
 async fn a_stop_does_not_wait_for_a_successor() {
     let directory = tempfile::tempdir().unwrap();
