@@ -11,10 +11,12 @@ use tracing::{info, warn};
 
 use super::Gateway;
 use super::client::session::{KeptSession, Session};
-use super::shard::{KeepError, Owner, Shard, Snapshot, write_whole};
+use super::shard::{KeepError, Mark, Owner, Shard, Snapshot, write_whole};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Clients {
+    /// The snapshots, in the order of the shards, that the sessions' places in the logs belong to.
+    marks: Vec<Mark>,
     sessions: Vec<KeptSession>,
 }
 
@@ -31,7 +33,9 @@ impl Gateway {
         }
     }
 
-    /// Blocks. `last`: nothing can happen any more, so that clients can go on, too.
+    /// Blocks. `last`: nothing can happen any more, so that clients can go on, too. Their file is
+    /// the last one to be written and the first one to go: whenever it is there, it names the
+    /// shards' files that it fits.
     pub fn save(&self, last: bool) {
         let Some(directory) = &self.settings.state_dir else {
             return;
@@ -40,21 +44,27 @@ impl Gateway {
         let total = u16::try_from(shards.len()).unwrap_or(u16::MAX);
         let write = || -> Result<(), KeepError> {
             fs::create_dir_all(directory)?;
-            if last {
+            forget(&clients_file(directory));
+            let (generation, mut marks) = (super::key(), Vec::new());
+            for shard in shards {
+                let owner = self.owner(shard.id, total);
+                let taken = Snapshot::take(shard, owner, &generation, self.clock.now(), last);
+                match taken {
+                    Some(snapshot) => {
+                        snapshot.write(&shard_file(directory, shard.id))?;
+                        marks.push(snapshot.mark());
+                    }
+                    None => forget(&shard_file(directory, shard.id)),
+                }
+            }
+            if last && marks.len() == shards.len() {
                 let sessions = self.list();
                 let sessions = sessions.iter().filter_map(|session| session.keep());
                 let clients = Clients {
+                    marks,
                     sessions: sessions.collect(),
                 };
                 write_whole(&clients_file(directory), &serde_json::to_vec(&clients)?)?;
-            }
-            for shard in shards {
-                let owner = self.owner(shard.id, total);
-                let taken = Snapshot::take(shard, owner, self.clock.now(), last);
-                match taken {
-                    Some(snapshot) => snapshot.write(&shard_file(directory, shard.id))?,
-                    None => forget(&shard_file(directory, shard.id)),
-                }
             }
             Ok(())
         };
@@ -70,29 +80,39 @@ impl Gateway {
         };
         let now = self.clock.monotonic();
         let total = u16::try_from(shards.len()).unwrap_or(u16::MAX);
-        let mut whole = true;
+        let mut marks = Vec::new();
         for shard in shards {
             let path = shard_file(directory, shard.id);
             let owner = self.owner(shard.id, total);
             let read = Snapshot::read(&path, &owner, self.clock.now());
-            match read.and_then(|snapshot| snapshot.restore(shard, now)) {
-                Ok(()) => info!(shard.id = shard.id, "found a session of an earlier process"),
+            let restored = read.and_then(|snapshot| {
+                let mark = snapshot.mark();
+                snapshot.restore(shard, now).map(|()| mark)
+            });
+            match restored {
+                Ok(mark) => {
+                    info!(shard.id = shard.id, "found a session of an earlier process");
+                    marks.push(mark);
+                }
                 Err(error) => {
-                    whole = false;
                     if !is_absent(&error) {
                         warn!(shard.id = shard.id, error = %Chain(&error), "an earlier session cannot be used");
                     }
                 }
             }
         }
-        // They fit these files and no later ones.
+        // They fit these files and no others.
         let path = clients_file(directory);
         let clients = fs::read(&path).ok();
         forget(&path);
         let clients: Option<Clients> =
             clients.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        if let Some(clients) = clients.filter(|_| whole) {
-            self.restore_clients(clients, shards, total);
+        match clients {
+            Some(clients) if clients.marks == marks => {
+                self.restore_clients(clients, shards, total);
+            }
+            Some(_) => warn!("the clients' sessions are of another moment, they begin anew"),
+            None => {}
         }
     }
 
@@ -106,6 +126,13 @@ impl Gateway {
             let sight = self.sight(kept.id, kept.shard, kept.intents, own);
             sessions.made = sessions.made.max(kept.id);
             let key = kept.key.clone();
+            if !kept.fits(&sources) {
+                warn!(
+                    client = kept.id,
+                    "a client's session lies beyond what was kept"
+                );
+                continue;
+            }
             let session = Session::restore(kept, sight, sources, total, now);
             sessions.by_key.insert(key, Arc::new(session));
         }
@@ -135,3 +162,6 @@ fn forget(path: &Path) {
         warn!(%error, "an old file stays");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,8 +102,18 @@ impl Bench {
     }
 
     pub async fn start(&mut self) {
-        self.start_on(TcpListener::bind(self.address).unwrap());
+        self.begin();
         self.ready().await;
+    }
+
+    /// Where the proxy keeps its sessions.
+    pub fn state_dir(&self) -> std::path::PathBuf {
+        self.config.data_dir.join("proxy")
+    }
+
+    /// Without waiting until it is ready.
+    pub fn begin(&mut self) {
+        self.start_on(TcpListener::bind(self.address).unwrap());
     }
 
     pub async fn ready(&self) {
@@ -170,6 +180,21 @@ impl Bench {
 
     pub async fn client(&self, query: &str) -> Client {
         Client::connect(&format!("ws://{}{query}", self.address)).await
+    }
+
+    /// A client past the hello of a proxy that starts.
+    pub async fn client_once_up(&self, query: &str) -> Client {
+        let connecting = async {
+            loop {
+                let address = format!("ws://{}{query}", self.address);
+                if let Some(mut client) = Client::try_connect(&address).await {
+                    client.hello().await;
+                    return client;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, connecting).await.unwrap()
     }
 
     /// A client with a session, past the servers of its shard.

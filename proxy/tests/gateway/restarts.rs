@@ -129,3 +129,33 @@ async fn a_restart_of_the_proxy_costs_nothing() {
     assert_eq!(b.identifies(), 4, "no identify at Discord");
     assert_eq!(b.get("/shard-count").await, json!(4));
 }
+
+/// After SIGKILL the sessions go on from an older snapshot, and Discord sends the rest again: that
+/// was told before, so whoever begins now does not hear it.
+#[tokio::test]
+async fn nothing_is_told_twice_after_a_kill() {
+    let mut b = bench().await;
+    let channel = b.channel(0).await;
+    let file = |shard: usize| format!("shard-{shard}.state");
+    eventually(async || (0..4).all(|shard| b.state_dir().join(file(shard)).exists())).await;
+    let older: Vec<_> = (0..4)
+        .map(|shard| std::fs::read(b.state_dir().join(file(shard))).unwrap())
+        .collect();
+    let mut before = b.session(None, TALK, 4).await;
+    b.say(&channel, "before").await;
+    assert_eq!(before.until("MESSAGE_CREATE").await["content"], "before");
+    b.stop().await;
+    for (shard, bytes) in older.iter().enumerate() {
+        std::fs::write(b.state_dir().join(file(shard)), bytes).unwrap();
+    }
+    b.begin();
+    let mut lost = b.client_once_up("/?v=10").await;
+    lost.resume(&before.session, before.seq).await;
+    lost.op(9).await;
+    lost.seq = 0;
+    lost.identify(None, TALK).await;
+    lost.until("READY").await;
+    b.say(&channel, "after").await;
+    assert_eq!(lost.until("MESSAGE_CREATE").await["content"], "after");
+    assert_eq!(b.identifies(), 4);
+}

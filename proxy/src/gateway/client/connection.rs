@@ -284,7 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let ready: Option<Vec<Ready>> = sources
             .shards()
             .iter()
-            .map(|shard| shard.inner().ready.clone())
+            .map(|shard| shard.inner().greeting().cloned())
             .collect();
         let Some(ready) = ready.and_then(|ready| ready.into_iter().next()) else {
             return Ok(());

@@ -85,6 +85,17 @@ impl Feed {
         self.shown.insert(guild, at);
     }
 
+    /// Whether no place of it lies beyond the logs of so many shards.
+    pub fn fits(&self, logs: &impl Logs, sources: usize) -> bool {
+        let within = |source: usize, at| logs.with(source, |log| at <= log.head());
+        self.next.len() == sources
+            && self
+                .runs
+                .iter()
+                .all(|run| run.source < sources && within(run.source, run.from))
+            && (self.next.iter().enumerate()).all(|(source, at)| within(source, *at))
+    }
+
     /// Bytes that are still to be looked at.
     pub fn behind(&self, logs: &impl Logs) -> u64 {
         let sources = self.next.iter().enumerate();

@@ -117,6 +117,13 @@ pub struct KeptSession {
     epochs: Vec<u64>,
 }
 
+impl KeptSession {
+    /// Whether its place in the logs is one that they have, or had.
+    pub fn fits(&self, sources: &Sources) -> bool {
+        self.epochs.len() == sources.shards().len() && self.feed.fits(sources, self.epochs.len())
+    }
+}
+
 impl Session {
     /// A session as of now: what happens from here on is told after the servers are.
     pub fn new(

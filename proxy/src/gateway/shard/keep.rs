@@ -22,7 +22,7 @@ use crate::gateway::cache::{Kept, Packed};
 use crate::gateway::event::{Event, SessionId};
 use crate::gateway::log::Position;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Discord has forgotten an older session.
 const OLDEST: chrono::Duration = chrono::Duration::minutes(10);
 const DIGEST: usize = 32;
@@ -37,10 +37,22 @@ pub struct Owner {
     pub intents: u64,
 }
 
+/// Which snapshot of a shard this is, so that what was written beside it can name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Of everything that was written together.
+    pub generation: String,
+    /// Discord's number of the last event in it.
+    pub seq: u64,
+    /// Where the log ends.
+    pub head: Position,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     version: u32,
     owner: Owner,
+    generation: String,
     at: DateTime<Utc>,
     session: String,
     seq: u64,
@@ -85,8 +97,14 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// `None` while there is no session. `with_log`: also the events, which only makes sense when
-    /// nothing can follow them.
-    pub fn take(shard: &Shard, owner: Owner, at: DateTime<Utc>, with_log: bool) -> Option<Self> {
+    /// nothing can follow them. `generation` is of what is written together.
+    pub fn take(
+        shard: &Shard,
+        owner: Owner,
+        generation: &str,
+        at: DateTime<Utc>,
+        with_log: bool,
+    ) -> Option<Self> {
         let mut inner = shard.inner();
         let session = inner.session.clone()?;
         let ready = inner.ready.as_ref()?.text().to_owned();
@@ -108,6 +126,7 @@ impl Snapshot {
             header: Header {
                 version: VERSION,
                 owner,
+                generation: generation.to_owned(),
                 at,
                 session: session.id,
                 seq: session.seq,
@@ -122,6 +141,14 @@ impl Snapshot {
             guilds,
             events,
         })
+    }
+
+    pub fn mark(&self) -> Mark {
+        Mark {
+            generation: self.header.generation.clone(),
+            seq: self.header.seq,
+            head: self.header.first + self.header.events.len() as u64,
+        }
     }
 
     /// Blocks.
@@ -215,6 +242,7 @@ impl Snapshot {
         });
         inner.ready = Some(ready);
         inner.epoch = header.epoch;
+        inner.settled = false;
         drop(inner);
         shard.set_status(Status::Away(now));
         Ok(())
@@ -321,7 +349,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("shard-0.state");
         let before = filled();
-        Snapshot::take(&before, owner(), at(0), true)
+        Snapshot::take(&before, owner(), "a", at(0), true)
             .unwrap()
             .write(&path)
             .unwrap();
@@ -337,8 +365,14 @@ mod tests {
             before.inner().guilds.get(guild)
         );
         assert_eq!(after.inner().session.as_ref().unwrap().seq, 3);
+        // Until Discord has answered nobody begins: what it sends again was told before.
+        assert!(after.inner().greeting().is_none());
+        let resumed = Bytes::from_static(br#"{"t":"RESUMED","s":4,"op":0,"d":{}}"#);
+        let head = Head::scan(&resumed).unwrap();
+        after.take(resumed.clone(), &head, Duration::ZERO);
+        assert!(after.inner().greeting().is_some());
         // While it runs only the session and the servers are kept.
-        Snapshot::take(&before, owner(), at(0), false)
+        Snapshot::take(&before, owner(), "a", at(0), false)
             .unwrap()
             .write(&path)
             .unwrap();
@@ -357,7 +391,7 @@ mod tests {
         let path = directory.path().join("shard-0.state");
         let read = |owner: &Owner, minutes| Snapshot::read(&path, owner, at(minutes)).map(drop);
         assert!(matches!(read(&owner(), 0), Err(KeepError::Io(_))));
-        Snapshot::take(&filled(), owner(), at(0), true)
+        Snapshot::take(&filled(), owner(), "a", at(0), true)
             .unwrap()
             .write(&path)
             .unwrap();

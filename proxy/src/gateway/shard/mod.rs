@@ -3,6 +3,7 @@
 //! A frame changes the cache and enters the log under one lock, so whoever holds it sees a cache
 //! that is exactly as the log's head says.
 
+mod backoff;
 mod budget;
 mod keep;
 mod ready;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use metrics::counter;
 use serde::Deserialize;
 use splashtail_core::ids::GuildId;
 use splashtail_gateway::{Head, Place};
@@ -23,7 +25,7 @@ use tracing::{info, warn};
 use url::Url;
 
 pub use budget::Budget;
-pub use keep::{KeepError, Owner, Snapshot, write_whole};
+pub use keep::{KeepError, Mark, Owner, Snapshot, write_whole};
 pub use ready::{Own, Ready};
 pub use requests::Requests;
 
@@ -59,9 +61,20 @@ pub enum Taken {
     Ready,
     Resumed,
     Event,
+    /// Discord left others out before it.
+    Hole,
     /// It was here before.
     Repeated,
     Unreadable,
+}
+
+/// A dispatch's number, next to the last one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Number {
+    Next,
+    /// Others are missing before it.
+    Hole,
+    Known,
 }
 
 pub struct Shard {
@@ -79,8 +92,12 @@ pub struct Inner {
     pub session: Option<Session>,
     pub ready: Option<Ready>,
     pub requests: Requests,
-    /// Counts Discord's sessions: what clients of an earlier one know is worth nothing.
+    /// Counts Discord's sessions, and the holes in them: clients of an earlier one have missed
+    /// something and begin anew.
     pub epoch: u64,
+    /// `false` after an earlier process's session was put back, until Discord has answered: what it
+    /// sends again was told to that process's clients, so nobody begins before.
+    pub settled: bool,
     /// Who speaks in a server: the one that asked last.
     speakers: HashMap<GuildId, SessionId>,
     listeners: Vec<(SessionId, Arc<Notify>)>,
@@ -107,6 +124,7 @@ impl Shard {
                 ready: None,
                 requests: Requests::default(),
                 epoch: 0,
+                settled: true,
                 speakers: HashMap::new(),
                 listeners: Vec::new(),
             }),
@@ -148,16 +166,31 @@ impl Shard {
         let mut inner = self.inner();
         let taken = match name {
             b"READY" => inner.begin(self.id, &frame, head, &place),
-            b"RESUMED" => inner
-                .note(head)
-                .map_or(Taken::Repeated, |()| Taken::Resumed),
-            _ => match inner.note(head) {
-                None => Taken::Repeated,
-                Some(()) => {
-                    inner.event(frame, name, head, &place, now);
-                    Taken::Event
+            _ => {
+                let number = inner.note(head);
+                if number == Number::Hole {
+                    inner.epoch += 1;
+                    counter!("splashtail_proxy_upstream_holes_total").increment(1);
+                    warn!(
+                        shard.id = self.id,
+                        "Discord left events out, clients begin anew"
+                    );
                 }
-            },
+                match (name, number) {
+                    (_, Number::Known) => Taken::Repeated,
+                    (b"RESUMED", _) => {
+                        inner.settled = true;
+                        Taken::Resumed
+                    }
+                    _ => {
+                        inner.event(frame, name, head, &place, now);
+                        match number {
+                            Number::Hole => Taken::Hole,
+                            _ => Taken::Event,
+                        }
+                    }
+                }
+            }
         };
         inner.wake();
         drop(inner);
@@ -193,23 +226,32 @@ impl Inner {
         }
     }
 
+    /// The READY for clients that begin now.
+    pub fn greeting(&self) -> Option<&Ready> {
+        self.ready.as_ref().filter(|_| self.settled)
+    }
+
     /// Something that the proxy tells some sessions.
     pub fn tell(&mut self, event: Event) {
         self.log.append(event);
         self.wake();
     }
 
-    /// `None` for a number that was here before.
-    fn note(&mut self, head: &Head<'_>) -> Option<()> {
-        let session = self.session.as_mut()?;
+    fn note(&mut self, head: &Head<'_>) -> Number {
+        let Some(session) = self.session.as_mut() else {
+            return Number::Known;
+        };
         let Some(seq) = head.seq else {
-            return Some(());
+            return Number::Next;
         };
         if seq <= session.seq {
-            return None;
+            return Number::Known;
         }
-        session.seq = seq;
-        Some(())
+        let before = std::mem::replace(&mut session.seq, seq);
+        match seq == before + 1 {
+            true => Number::Next,
+            false => Number::Hole,
+        }
     }
 
     fn begin(&mut self, shard: u16, frame: &Bytes, head: &Head<'_>, place: &Place) -> Taken {
@@ -225,6 +267,7 @@ impl Inner {
             info!(shard.id = shard, "a new session, clients begin anew");
         }
         self.epoch += 1;
+        self.settled = true;
         self.guilds.begin(facts.own, facts.guilds);
         self.requests = Requests::default();
         self.session = Some(Session {
@@ -306,3 +349,6 @@ impl Facts {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

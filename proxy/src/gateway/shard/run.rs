@@ -23,6 +23,7 @@ use tracing::{debug, error, info, warn};
 use url::Url;
 
 use super::super::commands::Turn as Command;
+use super::backoff::Backoff;
 use super::budget::Budget;
 use super::{Shard, Status, Taken};
 
@@ -30,10 +31,6 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// For Discord's first frame.
 const HELLO_DEADLINE: Duration = Duration::from_secs(20);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// After so many failures the session's own address is given up for the general one.
-const FAILURES_OF_ADDRESS: u32 = 3;
 /// A close with which Discord keeps the session; 1000 and 1001 would end it.
 const KEEP_SESSION: u16 = 4900;
 /// Discord says so before a session may begin anew (gateway documentation, "Invalid Session").
@@ -78,30 +75,26 @@ impl End {
 /// Runs until the shutdown or until Discord refuses the bot.
 pub async fn run(shard: Arc<Shard>, upstream: Arc<Upstream>, shutdown: CancellationToken) {
     let clock = &upstream.clock;
-    let (mut failures, mut compressed) = (0_u32, true);
+    let (mut backoff, mut compressed) = (Backoff::default(), true);
     loop {
         let connection = Connection {
             shard: &shard,
             upstream: &upstream,
             shutdown: &shutdown,
         };
-        let ended = match connection.open(failures, &mut compressed).await {
-            Some(socket) => {
-                connection
-                    .serve(socket, &mut failures, &mut compressed)
-                    .await
-            }
-            None => {
-                failures = failures.saturating_add(1);
-                End::Again
-            }
+        let mut since = None;
+        let ended = match connection.open(&backoff, &mut compressed).await {
+            Some(socket) => connection.serve(socket, &mut since, &mut compressed).await,
+            None => End::Again,
         };
+        backoff.ended(since.map(|since| clock.monotonic().saturating_sub(since)));
         if shutdown.is_cancelled() || ended == End::Stopped {
             return;
         }
         if !matches!(shard.status(), Status::Away(_)) {
             shard.set_status(Status::Away(clock.monotonic()));
         }
+        let pause = backoff.pause(rand::rng().random_range(0.75..1.0));
         let pause = match ended {
             End::Stopped => return,
             End::Refused(code) => {
@@ -113,29 +106,19 @@ pub async fn run(shard: Arc<Shard>, upstream: Arc<Upstream>, shutdown: Cancellat
             }
             End::Fresh => {
                 shard.inner().session = None;
-                Duration::ZERO
+                pause
             }
             End::Invalid { resumable } => {
                 if !resumable {
                     shard.inner().session = None;
                 }
-                rand::rng().random_range(INVALID_PAUSE)
+                pause.max(rand::rng().random_range(INVALID_PAUSE))
             }
-            End::Again => pause_after(failures, rand::rng().random_range(0.75..1.0)),
+            End::Again => pause,
         };
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = clock.sleep(pause) => {}
-        }
-    }
-}
-
-fn pause_after(failures: u32, jitter: f64) -> Duration {
-    match failures {
-        0 => Duration::ZERO,
-        failures => {
-            let doubled = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(6));
-            doubled.min(LONGEST_PAUSE).mul_f64(jitter)
         }
     }
 }
@@ -147,7 +130,7 @@ struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    async fn open(&self, failures: u32, compressed: &mut bool) -> Option<Socket> {
+    async fn open(&self, backoff: &Backoff, compressed: &mut bool) -> Option<Socket> {
         let own = self
             .shard
             .inner()
@@ -157,7 +140,7 @@ impl Connection<'_> {
         let gateway = own
             .filter(|own| {
                 // A token that goes out encrypted goes nowhere else in the clear.
-                failures < FAILURES_OF_ADDRESS && own.scheme() == self.upstream.gateway.scheme()
+                backoff.trusts_address() && own.scheme() == self.upstream.gateway.scheme()
             })
             .unwrap_or_else(|| self.upstream.gateway.clone());
         let address = address(&gateway, Some("v=10"), *compressed);
@@ -184,14 +167,20 @@ impl Connection<'_> {
         None
     }
 
-    async fn serve(&self, socket: Socket, failures: &mut u32, compressed: &mut bool) -> End {
+    /// `since`: when the session was established.
+    async fn serve(
+        &self,
+        socket: Socket,
+        since: &mut Option<Duration>,
+        compressed: &mut bool,
+    ) -> End {
         let (sink, stream) = socket.split();
         let mut wire = Wire {
             sink,
             stream,
             unpack: None,
         };
-        let ended = self.converse(&mut wire, failures).await;
+        let ended = self.converse(&mut wire, since).await;
         let ended = match ended {
             Ok(ended) => ended,
             Err(error) => {
@@ -199,7 +188,6 @@ impl Connection<'_> {
                     *compressed = false;
                 }
                 debug!(shard.id = self.shard.id, error = %Chain(&error), "a gateway connection broke");
-                *failures = failures.saturating_add(1);
                 End::Again
             }
         };
@@ -208,7 +196,7 @@ impl Connection<'_> {
         ended
     }
 
-    async fn converse(&self, wire: &mut Wire, failures: &mut u32) -> Result<End, Broken> {
+    async fn converse(&self, wire: &mut Wire, since: &mut Option<Duration>) -> Result<End, Broken> {
         let clock = &self.upstream.clock;
         let interval = tokio::select! {
             () = self.shutdown.cancelled() => return Ok(End::Stopped),
@@ -227,7 +215,6 @@ impl Connection<'_> {
         let first = interval.mul_f64(rand::rng().random_range(0.0..1.0));
         let mut beat = Beat::new(clock, first, interval);
         let mut commands: BoxFuture<'_, ()> = self.command_after(None);
-        let mut established = false;
         let id = self.shard.id.to_string();
         let events = counter!("splashtail_proxy_upstream_events_total", "shard" => id);
         loop {
@@ -255,9 +242,8 @@ impl Connection<'_> {
                             events.increment(1);
                             let taken = self.shard.take(frame.clone(), &head, clock.monotonic());
                             match taken {
-                                Taken::Ready | Taken::Resumed if !established => {
-                                    established = true;
-                                    *failures = 0;
+                                Taken::Ready | Taken::Resumed if since.is_none() => {
+                                    *since = Some(clock.monotonic());
                                     self.established(taken, resumes);
                                 }
                                 Taken::Unreadable if head.name.as_deref() == Some(b"READY") => {
@@ -287,7 +273,7 @@ impl Connection<'_> {
                 () = &mut commands => {
                     let now = clock.monotonic();
                     // Before that Discord would close the connection.
-                    let next = if established { self.shard.commands.next(now) } else { Command::Idle };
+                    let next = if since.is_some() { self.shard.commands.next(now) } else { Command::Idle };
                     commands = match next {
                         Command::Send(frame) => {
                             wire.send(&frame).await?;
@@ -511,29 +497,4 @@ async fn hello(wire: &mut Wire) -> Result<Duration, Broken> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn closes_say_whether_the_session_is_kept() {
-        for (code, end) in [
-            (None, End::Again),
-            (Some(1000), End::Again),
-            (Some(4000), End::Again),
-            (Some(4007), End::Fresh),
-            (Some(4009), End::Fresh),
-            (Some(4004), End::Refused(4004)),
-            (Some(4014), End::Refused(4014)),
-        ] {
-            assert_eq!(End::of_close(code), end, "{code:?}");
-        }
-    }
-
-    #[test]
-    fn pauses_grow_to_a_limit() {
-        let pauses: Vec<_> = [0, 1, 2, 3, 7, 100]
-            .map(|failures| pause_after(failures, 1.0).as_secs())
-            .into();
-        assert_eq!(pauses, [0, 1, 2, 4, 60, 60]);
-    }
-}
+mod tests;
