@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::header::{
-    CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -32,6 +32,7 @@ use super::cache::json::{Fields, Snowflake, elements, raw};
 use super::client::connection;
 use super::client::frames::Query;
 use super::shard::Status;
+use super::visitors::programs_only;
 
 /// A shard may be away for so long before the daemon counts as not ready.
 const AWAY: Duration = Duration::from_secs(60);
@@ -44,7 +45,7 @@ const SECRET: &str = "x-proxy-secret";
 /// Everything on the gateway's port.
 pub fn router(gateway: &Arc<Gateway>, readiness: Readiness) -> Router {
     let mut router = Router::new()
-        .route("/healthz", get(async || "ok"))
+        .route("/healthz", get(health))
         .route("/metrics", get(metrics))
         .route("/shard-count", get(shard_count))
         .route("/api/status", get(status))
@@ -75,7 +76,9 @@ pub fn router(gateway: &Arc<Gateway>, readiness: Readiness) -> Router {
         .with_state(Arc::clone(gateway))
         .merge(readiness.route());
     // Libraries differ in the path that they upgrade at.
-    let router = router.layer(from_fn_with_state(Arc::clone(gateway), websocket));
+    let router = router
+        .layer(from_fn_with_state(Arc::clone(gateway), websocket))
+        .layer(from_fn_with_state(Arc::clone(gateway), programs_only));
     let limits = Limits {
         body: 64 << 10,
         answer: Duration::from_secs(10),
@@ -93,6 +96,14 @@ pub fn readiness(gateway: &Arc<Gateway>) -> Readiness {
 }
 
 impl Gateway {
+    /// A shard that Discord does not want, with its close code.
+    fn refused(&self) -> Option<(u16, u16)> {
+        self.shards().iter().find_map(|shard| match shard.status() {
+            Status::Refused(code) => Some((shard.id, code)),
+            Status::Away(_) | Status::Connected(_) => None,
+        })
+    }
+
     fn ready(&self) -> Result<(), NotReady> {
         let Some(fleet) = self.fleet() else {
             return Err(NotReady::new(
@@ -109,11 +120,10 @@ impl Gateway {
                 Status::Connected(_) => {}
                 Status::Refused(code) => {
                     return Err(NotReady::new(format!(
-                        "Discord refuses shard {id} with close code {code}"
+                        "Discord refuses shard {id} with close code {code}; it is tried again after a reload"
                     )));
                 }
-                Status::Away(since) if shard.inner().ready.is_none() => {
-                    let _ = since;
+                Status::Away(_) if shard.inner().greeting().is_none() => {
                     return Err(NotReady::new(format!("shard {id} has no session yet")));
                 }
                 Status::Away(since) if now.saturating_sub(since) >= AWAY => {
@@ -123,6 +133,21 @@ impl Gateway {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the process does what it is for: what only a restart can mend is no health. Discord being
+/// away is not of that kind.
+async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
+    match gateway.refused() {
+        None => "ok".into_response(),
+        Some((shard, code)) => {
+            let message = format!(
+                "Discord refuses shard {shard} with close code {code}: mend the configuration and \
+                 send SIGHUP to splashtail"
+            );
+            ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, "refused", message).into_response()
+        }
     }
 }
 
@@ -215,15 +240,7 @@ struct Look {
 }
 
 /// What is known without asking Discord.
-async fn state(
-    State(gateway): State<Arc<Gateway>>,
-    headers: HeaderMap,
-    UrlQuery(look): UrlQuery<Look>,
-) -> Response {
-    // A page in a browser of this machine gets nothing.
-    if headers.contains_key(ORIGIN) {
-        return StatusCode::FORBIDDEN.into_response();
-    }
+async fn state(State(gateway): State<Arc<Gateway>>, UrlQuery(look): UrlQuery<Look>) -> Response {
     match gateway.look(&look) {
         Ok(Some(data)) => Json(json!({"ok": true, "data": data})).into_response(),
         Ok(None) => Json(json!({"ok": true})).into_response(),
@@ -372,10 +389,6 @@ async fn websocket(
         return next.run(request).await;
     }
     let refuse = |status, code, message| ErrorResponse::new(status, code, message).into_response();
-    // Only browsers send an origin, and no page has business here.
-    if headers.contains_key(ORIGIN) {
-        return refuse(StatusCode::FORBIDDEN, "forbidden", "not for pages");
-    }
     let version = headers.get(SEC_WEBSOCKET_VERSION);
     let Some(key) = headers
         .get(SEC_WEBSOCKET_KEY)

@@ -10,6 +10,7 @@ mod intents;
 mod log;
 pub mod shard;
 mod state;
+mod visitors;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

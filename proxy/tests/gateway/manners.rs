@@ -71,6 +71,30 @@ async fn a_page_of_a_browser_is_not_let_in() {
         .headers_mut()
         .insert("origin", "https://example.com".parse().unwrap());
     assert!(connect_async(request).await.is_err());
+    // Nor by a host name of its own that leads here.
+    let mut request = b
+        .url("/")
+        .replace("http", "ws")
+        .into_client_request()
+        .unwrap();
+    let host = "rebound.example:3220";
+    request.headers_mut().insert("host", host.parse().unwrap());
+    assert!(connect_async(request).await.is_err());
+    let http = reqwest::Client::new();
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/shard-count",
+        "/api/status",
+        "/api/v10/gateway/bot",
+        "/antiraid/api/state?col=guilds&id=1",
+        "/admin/clients",
+        "/nothing",
+    ] {
+        let asked = http.get(b.url(path)).header("host", host).send().await;
+        assert_eq!(asked.unwrap().status(), 403, "{path}");
+    }
 }
 
 #[tokio::test]
