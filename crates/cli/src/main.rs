@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
         Command::Proxy(args) => proxy::run(args).await,
         Command::Config(args) => config::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
-        Command::Doctor(args) => doctor::run(args).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args)).await,
         Command::Explain(args) => explain::run(&args),
         Command::Token(args) => token::run(args).await,
         Command::Backup(args) => backup::run(args).await,
