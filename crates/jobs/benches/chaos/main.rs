@@ -26,17 +26,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use splashtail_core::ids::TaskId;
-use splashtail_jobs::CreateRequest;
+use splashtail_jobs::{CreateRequest, Engine};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 use tokio::process::Child;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use faults::Fault;
 use orders::Orders;
 use work::{EFFECTS, Probe, RUNNER, Work, engine, pool, storage};
+
+type Began = UnboundedReceiver<Instant>;
 
 const RUNNERS: usize = 2;
 /// Share of the undisturbed throughput that has to be back.
@@ -158,18 +160,20 @@ async fn disturb(
     lost == 0 && doubled == 0
 }
 
-/// From the order to the first line of the job, while the database may not forget anything.
-async fn start_latency(url: &str, time: Duration) -> Vec<Duration> {
-    let (told, mut began) = unbounded_channel();
-    let probing = engine(url, Probe(told)).await;
-    let running = probing.start(CancellationToken::new());
+/// Keeps a transaction open from whose start on the database may not forget anything.
+async fn old_snapshot(url: &str) -> PgConnection {
     let mut old = PgConnection::connect(url).await.unwrap();
-    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
-    sqlx::query(begin).execute(&mut old).await.unwrap();
-    sqlx::query("SELECT COUNT(*) FROM tasks")
-        .execute(&mut old)
-        .await
-        .unwrap();
+    for statement in [
+        "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        "SELECT COUNT(*) FROM tasks",
+    ] {
+        sqlx::query(statement).execute(&mut old).await.unwrap();
+    }
+    old
+}
+
+/// From the order to the first line of the job, in order of length.
+async fn start_latency(probing: &Engine, began: &mut Began, time: Duration) -> Vec<Duration> {
     let (start, mut waits) = (Instant::now(), Vec::new());
     while start.elapsed() < time {
         let ordered = Instant::now();
@@ -178,10 +182,38 @@ async fn start_latency(url: &str, time: Duration) -> Vec<Duration> {
         waits.push(began.recv().await.unwrap() - ordered);
         tokio::time::sleep(PROBES).await;
     }
-    sqlx::query("ROLLBACK").execute(&mut old).await.unwrap();
-    running.abort();
     waits.sort_unstable();
     waits
+}
+
+fn print_latency(name: &str, waits: &[Duration]) {
+    let at = |share: usize| waits[(waits.len() - 1) * share / 100].as_secs_f64() * 1000.0;
+    println!(
+        "| {name} | {} | {:.1} ms | {:.1} ms | {:.1} ms |",
+        waits.len(),
+        at(50),
+        at(99),
+        at(100)
+    );
+}
+
+/// Without and beside a snapshot that grows old.
+async fn start_latencies(url: &str, time: Duration) {
+    let (told, mut began) = unbounded_channel();
+    let probing = engine(url, Probe(told)).await;
+    let running = probing.start(CancellationToken::new());
+    println!("\n| Job start beside 20 jobs/s | orders | p50 | p99 | longest |");
+    println!("|---|---|---|---|---|");
+    let free = start_latency(&probing, &mut began, time).await;
+    print_latency("alone", &free);
+    let old = old_snapshot(url).await;
+    let waits = start_latency(&probing, &mut began, time).await;
+    print_latency(
+        &format!("and a snapshot of up to {} s", time.as_secs()),
+        &waits,
+    );
+    old.close().await.unwrap();
+    running.abort();
 }
 
 async fn prepare(url: &str) -> PgPool {
@@ -214,18 +246,7 @@ async fn chaos(url: &str, times: &Times) -> bool {
     orders.be_steady();
     let open = open_jobs(&watch).await;
     whole &= lost(&watch, &open, times.rest).await == 0;
-    let waits = start_latency(url, times.snapshot).await;
-    let at = |share: usize| waits[(waits.len() - 1) * share / 100].as_secs_f64() * 1000.0;
-    println!("\n| Job start beside a snapshot | orders | p50 | p99 | longest |");
-    println!("|---|---|---|---|---|");
-    println!(
-        "| of up to {} s, beside 20 jobs/s | {} | {:.1} ms | {:.1} ms | {:.1} ms |",
-        times.snapshot.as_secs(),
-        waits.len(),
-        at(50),
-        at(99),
-        at(100)
-    );
+    start_latencies(url, times.snapshot).await;
 
     let ordered = i64::try_from(orders.stop().await).unwrap();
     let open = open_jobs(&watch).await;
