@@ -43,7 +43,11 @@ impl Names {
                 // Overwrites, and whatever else Discord lists by id.
                 let known = items.iter().all(|item| item["allow"].is_string());
                 if plain || known {
-                    items.sort_by_key(ToString::to_string);
+                    // By name, whatever order the fields of an object came in.
+                    items.sort_by_cached_key(|item| {
+                        let id = item["id"].as_str().or(item.as_str());
+                        id.unwrap_or_default().to_owned()
+                    });
                 }
                 items.into()
             }
@@ -125,14 +129,14 @@ mod tests {
             "roles": ["100000000000000002", "100000000000000001"],
             "tags": [{"name": "b"}, {"name": "a"}],
             "permission_overwrites": [
-                {"id": "100000000000000002", "allow": "1"}, {"id": "100000000000000001", "allow": "0"}]}));
+                {"id": "100000000000000002", "allow": "0"}, {"id": "100000000000000001", "allow": "1"}]}));
         assert_eq!(told["text"], "ask <@&role twin #2> at 12:00");
-        assert_eq!(told["roles"], json!(["role twin #2", "role twin"]));
+        assert_eq!(told["roles"], json!(["role twin", "role twin #2"]));
         assert_eq!(
             told["tags"][0]["name"], "b",
             "their order is what people see"
         );
-        assert_eq!(told["permission_overwrites"][0]["allow"], "0");
+        assert_eq!(told["permission_overwrites"][0]["id"], "role twin");
     }
 
     #[test]
