@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_guild::{Id, Kind};
 
-use crate::act::Instant;
+use crate::act::{Act, Instant};
 use crate::effect::{Call, Outcome, Timing};
 use crate::limit::{Column, LimitType};
 use crate::moment::Moment;
@@ -158,6 +158,19 @@ pub struct Incident {
 impl Incident {
     pub fn suspect(&self, id: Id) -> Option<&Suspect> {
         self.suspects.iter().find(|suspect| suspect.id == id)
+    }
+
+    /// Whether an act of somebody belongs to it. Of acts that it has no room for only those of its
+    /// suspects do.
+    pub(crate) fn holds(&self, actor: Option<Id>, act: &Act) -> bool {
+        let listed = self.acts.iter().any(|known| {
+            known.actor == actor
+                && known.at == act.at()
+                && known.target == act.target
+                && Some(known.kind) == act.kind()
+        });
+        let full = self.acts.len() >= MAX_ACTS && act.at() >= self.times.act;
+        listed || full && actor.is_some_and(|actor| self.suspect(actor).is_some())
     }
 
     pub fn is_open(&self) -> bool {

@@ -325,7 +325,8 @@ impl Engine {
                     highest => before.min(highest),
                 };
                 out.push(Effect::PollAudit(Poll::Missed { after }));
-                self.place = None;
+                // Where the bot stood before stays known: it may have been moved meanwhile.
+                self.watch_rank(structure, now, &mut out);
             }
             Input::Polled { poll, read } => {
                 self.on_polled(poll, read, structure, now, &mut out);

@@ -142,7 +142,8 @@ impl Engine {
         self.publish(incident, true, now, out);
     }
 
-    /// Destructive acts of people whom nothing could stop while the bot was low, and of nobody.
+    /// Destructive acts of people whom nothing could stop while the bot was low, and of nobody, as
+    /// far as they belong to no incident.
     fn done_in(&self, dip: &Dip, structure: &Structure) -> Vec<ActRecord> {
         let from = dip.since.minus(ON_ITS_WAY);
         let acts = self.evidence.iter().filter(|e| {
@@ -154,6 +155,11 @@ impl Engine {
             let roles = self.sight(structure).roles(e.actor).unwrap_or_default();
             let stood_above = roles.iter().any(|role| dip.above.contains(role));
             (e.actor == NOBODY || stood_above) && !self.is_spared(e.actor, structure)
+        });
+        // What an incident tells of already needs no second one.
+        let acts = acts.filter(|e| {
+            let actor = (e.actor != NOBODY).then_some(e.actor);
+            !self.incidents.values().any(|i| i.holds(actor, &e.act))
         });
         acts.filter_map(|e| self.record_of(e.actor, &e.act, e.raw.as_deref(), structure))
             .collect()

@@ -1,7 +1,7 @@
 //! Attacks on the bot itself.
 
 use serde_json::json;
-use splashtail_antinuke::{HOUR, IncidentKind, MINUTE, Notice, Outcome, Rung, SECOND, bits};
+use splashtail_antinuke::{HOUR, IncidentKind, Input, MINUTE, Notice, Outcome, Rung, SECOND, bits};
 
 use crate::world::*;
 
@@ -162,6 +162,64 @@ fn whoever_was_out_of_reach_in_a_dip_is_contained_when_it_is_over() {
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].key.actor, ADMIN);
     assert!(world.incident().suspect(ADMIN).unwrap().contained.is_some());
+}
+
+#[test]
+fn what_belongs_to_an_incident_makes_no_second_one() {
+    let mut world = dip(|world| {
+        // Whoever is kicked is known with the roles that they had.
+        world.answers.push((Rung::TakeRoles, Some(Outcome::Down)));
+        for n in 0..4 {
+            world.delete_channel(ADMIN, n);
+        }
+    });
+    world.wait(10 * SECOND);
+    assert_eq!(world.calls_of(Rung::Kick).len(), 1);
+    assert_eq!(world.incident().kind, IncidentKind::Actor);
+    // What somebody else did meanwhile belongs to none.
+    let mut world = dip(|world| {
+        world.answers.push((Rung::TakeRoles, Some(Outcome::Down)));
+        world.add_member(user(1), &[ADMIN_ROLE]);
+        for n in 0..4 {
+            world.delete_channel(ADMIN, n);
+        }
+        world.delete_channel(user(1), 4);
+    });
+    world.wait(10 * SECOND);
+    let tampers = world.engine.incidents();
+    let tampers: Vec<_> = tampers.filter(|i| i.kind == IncidentKind::Tamper).collect();
+    assert_eq!(tampers.len(), 1);
+    let told: Vec<_> = tampers[0].acts.iter().map(|a| a.actor).collect();
+    assert_eq!(told, [Some(user(1))]);
+}
+
+#[test]
+fn a_bot_that_is_moved_down_in_a_gap_panics_below() {
+    for kind in ["GUILD_CREATE", "GUILD_ROLE_UPDATE"] {
+        let mut world = World::new();
+        let lost = world.now;
+        world.now = world.now.plus(MINUTE);
+        world.give(Input::Gap { lost });
+        world.set_role(MY_ROLE, 4, MINE);
+        if kind == "GUILD_CREATE" {
+            // A new session tells of the server as a whole.
+            let whole = json!({"id": GUILD, "members": [member(ME, &[MY_ROLE])]});
+            world.give(Input::Event {
+                name: kind,
+                data: &whole,
+                before: None,
+            });
+        }
+        world.wait(3 * SECOND / 2);
+        assert_eq!(world.incident().kind, IncidentKind::Tamper);
+        assert!(world.incident().panic);
+    }
+    // A gap in which nothing was moved says nothing.
+    let mut world = World::new();
+    let lost = world.now;
+    world.give(Input::Gap { lost });
+    world.wait(10 * SECOND);
+    world.no_incident();
 }
 
 #[test]
