@@ -41,21 +41,26 @@ pub struct Taken {
 
 /// The calls that begin it: roles of suspects before others, pauses at the end.
 pub fn begin(case: &Case<'_>, sight: Sight<'_>, mask: u64, first: &[Id], now: Moment) -> Vec<Call> {
-    let mut calls = Vec::new();
-    if sight.my_permissions() & bits::MANAGE_ROLES != 0 {
-        let mine = sight.roles(sight.me).unwrap_or_default();
-        let all = sight.structure.all(Kind::Role).map(|(id, _)| id);
-        let mut roles: Vec<Id> = all
-            .filter(|role| !mine.contains(role) && sight.is_below_me(*role))
-            .collect();
-        roles.sort_by_key(|role| !first.contains(role));
-        let each = roles.into_iter();
-        calls.extend(each.filter_map(|role| disarm(case, sight, Rung::PanicRole, role, mask)));
-    }
+    let all = sight.structure.all(Kind::Role).map(|(id, _)| id);
+    let mut roles: Vec<Id> = all.collect();
+    roles.sort_by_key(|role| !first.contains(role));
+    let mut calls = take_from(case, sight, mask, roles);
     if sight.my_permissions() & bits::MANAGE_GUILD != 0 {
         calls.push(pause(case, sight, Some(now)));
     }
     calls
+}
+
+/// The calls that disarm those of these roles that are in reach.
+pub fn take_from(case: &Case<'_>, sight: Sight<'_>, mask: u64, roles: Vec<Id>) -> Vec<Call> {
+    if sight.my_permissions() & bits::MANAGE_ROLES == 0 {
+        return Vec::new();
+    }
+    let mine = sight.roles(sight.me).unwrap_or_default();
+    let each = roles.into_iter();
+    let each = each.filter(|role| !mine.contains(role) && sight.is_below_me(*role));
+    each.filter_map(|role| disarm(case, sight, Rung::PanicRole, role, mask))
+        .collect()
 }
 
 /// Pauses invites and messages between strangers for a day, or ends it. A field that is left out
@@ -79,6 +84,22 @@ pub fn returned(now: u64, taken: u64, left: u64) -> u64 {
 }
 
 impl Panic {
+    /// Keeps what these calls take, for its return.
+    pub(crate) fn note_taken(&mut self, calls: &[Call]) {
+        for call in calls {
+            let Some(Inverse::GiveBits { role, taken, left }) = call.inverse else {
+                continue;
+            };
+            match self.taken.iter_mut().find(|known| known.role == role) {
+                Some(known) => {
+                    known.taken |= taken;
+                    known.left = left;
+                }
+                None => self.taken.push(Taken { role, taken, left }),
+            }
+        }
+    }
+
     pub fn needs_renewal(&self, now: Moment) -> bool {
         let may = self.confirmed || now.since(self.since) < RENEWED_FOR;
         may && now.since(self.renewed) >= RENEWED_EACH

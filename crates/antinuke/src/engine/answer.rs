@@ -145,6 +145,9 @@ impl Engine {
         }
         self.actor(user).fetched = true;
         self.settle_doubts_about(user, structure, now, out);
+        if matches!(self.actor_state(user), State::Unreachable { .. }) {
+            self.reach_again(0, structure, now, out);
+        }
         let waiting = matches!(self.actor_state(user), State::Acting { .. });
         let Some(incident) = self.actor(user).incident.filter(|_| waiting) else {
             return;

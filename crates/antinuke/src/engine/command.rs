@@ -66,8 +66,13 @@ impl Engine {
                     }
                     None => return,
                 };
+                // Whose turn does not come goes on waiting.
+                let refused = self.is_broken_until(now).is_some();
                 for user in &suspects {
-                    self.actor(*user).state = State::Idle;
+                    let actor = self.actor(*user);
+                    if !(refused && matches!(actor.state, State::Unreachable { .. })) {
+                        actor.state = State::Idle;
+                    }
                 }
                 self.contain(incident, &suspects, structure, now, out);
                 self.publish(incident, false, now, out);

@@ -29,7 +29,7 @@ const MANY_COLLUDERS: usize = 3;
 pub(super) const REASON: &str = "AntiRaid: stopped an attack";
 
 /// Suspects whose acts were read in the log.
-const MAX_LATE: usize = 256;
+pub(super) const MAX_LATE: usize = 256;
 
 impl Engine {
     /// Somebody who was contained acts again.
@@ -50,6 +50,8 @@ impl Engine {
         let again = match state {
             State::Contained { since } => act.at() > since.plus(IN_FLIGHT),
             State::Watch { .. } => true,
+            // Their next attack is told anew.
+            State::Unreachable { .. } if self.begins_anew(actor, now) => return,
             State::Acting { .. } | State::Unreachable { .. } => false,
             State::Idle | State::Suspect { .. } => return,
         };
@@ -79,7 +81,6 @@ impl Engine {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        self.punished.retain(|at| now.since(*at) < MINUTE);
         if self.reads_log && self.late.len() < MAX_LATE {
             self.late.extend(who);
         }
@@ -88,12 +89,22 @@ impl Engine {
             .copied()
             .filter(|user| !self.is_spared(*user, structure) && !self.actor(*user).is_held())
             .collect();
-        if self.punished.len() >= BREAKER {
+        if self.is_broken_until(now).is_some() {
+            // Whoever stands above the bot cannot be punished, and waits all the same.
+            open.retain(|user| self.sight(structure).roles(*user).is_some());
+            open.retain(|user| self.stands_above(*user, structure));
+            for user in open {
+                self.set_unreachable(incident, user, structure, now);
+            }
             self.begin_panic(incident, PANIC, structure, now, out);
             return;
         }
         if let Some(known) = self.incidents.get_mut(&incident) {
             known.state = IncidentState::Containing;
+            for suspect in known.suspects.iter_mut().filter(|s| who.contains(&s.id)) {
+                let state = self.actors.get(&suspect.id).map(|actor| actor.state);
+                suspect.unreachable |= matches!(state, Some(State::Unreachable { .. }));
+            }
             // Nobody is left to hold when all were held before: no answer will come that says so.
             if open.is_empty() {
                 for suspect in known.suspects.iter_mut().filter(|s| who.contains(&s.id)) {
@@ -108,16 +119,12 @@ impl Engine {
                 known.settle();
             }
         }
+        // In a panic the role loses what all others lost.
+        let mask = POWER | self.panic.as_ref().map_or(0, |panic| panic.mask);
         while let Some((role, held)) = self.best_role(&open, structure) {
             let case_of = held[0];
             let call = self.with_case(incident, case_of, |case, engine| {
-                ladder::disarm(
-                    &case,
-                    engine.sight(structure),
-                    Rung::DisarmRole,
-                    role,
-                    POWER,
-                )
+                ladder::disarm(&case, engine.sight(structure), Rung::DisarmRole, role, mask)
             });
             let Some(call) = call else { break };
             for user in &held {
@@ -137,6 +144,17 @@ impl Engine {
         if suspects >= MANY_COLLUDERS || self.punished.len() > MANY_CONTAINED {
             self.begin_panic(incident, PANIC, structure, now, out);
         }
+    }
+
+    /// When people are punished again, if too many were within the minute.
+    pub(super) fn is_broken_until(&mut self, now: Moment) -> Option<Moment> {
+        self.punished.retain(|at| now.since(*at) < MINUTE);
+        let broken = self.punished.len() >= BREAKER;
+        let place = self.punished.len().checked_sub(BREAKER)?;
+        self.punished
+            .get(place)
+            .filter(|_| broken)
+            .map(|at| at.plus(MINUTE))
     }
 
     /// The role whose power holds most of these people, if one edit of it stops two of them.
@@ -235,15 +253,9 @@ impl Engine {
             }
             Next::Harmless => self.set_contained(incident, user, now),
             Next::Beyond(calls) => {
-                let until = now.plus(10 * MINUTE);
-                let above = self.stands_above(user, structure);
-                self.actor(user).state = State::Unreachable { until, above };
+                self.set_unreachable(incident, user, structure, now);
                 if let Some(open) = self.incidents.get_mut(&incident) {
                     open.state = IncidentState::Unreachable;
-                    let mut suspects = open.suspects.iter_mut();
-                    if let Some(suspect) = suspects.find(|s| s.id == user) {
-                        suspect.unreachable = true;
-                    }
                 }
                 for call in calls {
                     self.issue(incident, call, structure, now, out);
@@ -332,6 +344,13 @@ impl Engine {
         for (id, actor) in &mut self.actors {
             actor.state = match actor.state {
                 State::Suspect { until } | State::Unreachable { until, .. } if now >= until => {
+                    State::Idle
+                }
+                State::Unreachable { .. }
+                    if actor
+                        .incident
+                        .is_none_or(|id| !self.incidents.contains_key(&id)) =>
+                {
                     State::Idle
                 }
                 State::Watch { until } if now >= until => {

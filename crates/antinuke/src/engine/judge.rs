@@ -101,6 +101,11 @@ impl Engine {
             self.repair_without_blame(actor, act, structure, now, out);
             return;
         }
+        if self.begins_anew(actor, now) {
+            let actor = self.actor(actor);
+            (actor.state, actor.incident) = (State::Idle, None);
+            actor.tried.clear();
+        }
         if self.actor(actor).is_held() && shared.is_empty() {
             self.repair_in_incident(actor, act, structure, now, out);
             return;

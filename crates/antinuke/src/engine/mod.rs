@@ -160,6 +160,10 @@ pub struct Engine {
     told: BTreeMap<(Notice, Id), Moment>,
     raid_until: Moment,
     place: Option<rank::Place>,
+    /// When those are taken up whose turn did not come, and the permissions that were gained for it.
+    reach_at: Option<(Moment, u64)>,
+    /// Members of whom nothing was known, and when they were asked for.
+    asked_for: BTreeMap<Id, Moment>,
     looks: Looks,
     /// The entry that is judged was read in the log.
     reads_log: bool,
@@ -206,6 +210,8 @@ impl Engine {
             told: BTreeMap::new(),
             raid_until: Moment::default(),
             place: None,
+            reach_at: None,
+            asked_for: BTreeMap::new(),
             looks: Looks::default(),
             reads_log: false,
             late: BTreeSet::new(),
@@ -217,6 +223,7 @@ impl Engine {
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
         self.part_from_dry_runs();
+        self.release_cleared();
     }
 
     pub fn policy(&self) -> &Arc<Policy> {

@@ -1,11 +1,13 @@
 //! The panic: dangerous permissions are taken from everybody within reach.
 
+use std::collections::BTreeSet;
+
 use splashtail_guild::{Id, Structure};
 
 use super::Engine;
-use crate::effect::{Effect, Inverse};
+use crate::effect::{Effect, Outcome, Rung};
 use crate::moment::Moment;
-use crate::panic::{self, Panic, Taken};
+use crate::panic::{self, Panic};
 use crate::policy::Mode;
 
 impl Engine {
@@ -42,11 +44,6 @@ impl Engine {
             open.panic = true;
         }
         if !dry {
-            let fresh = calls.iter().filter_map(|call| match call.inverse {
-                Some(Inverse::GiveBits { role, taken, left }) => Some(Taken { role, taken, left }),
-                _ => None,
-            });
-            let fresh: Vec<Taken> = fresh.collect();
             let panic = self.panic.get_or_insert_with(|| Panic {
                 incident,
                 mask,
@@ -57,21 +54,62 @@ impl Engine {
                 suspect_roles: Vec::new(),
             });
             panic.mask = mask;
-            for taken in fresh {
-                match panic.taken.iter_mut().find(|t| t.role == taken.role) {
-                    Some(known) => {
-                        known.taken |= taken.taken;
-                        known.left = taken.left;
-                    }
-                    None => panic.taken.push(taken),
-                }
-            }
+            panic.note_taken(&calls);
             panic.suspect_roles.extend(first);
             self.round = self.round.wrapping_add(1);
         }
         for call in calls {
             self.issue(incident, call, structure, now, out);
         }
+    }
+
+    /// Takes from roles that came below the bot since a panic began what was taken from the others.
+    /// Roles that are disarmed by themselves, or were made since, are not among them.
+    pub(super) fn extend_panic(
+        &mut self,
+        risen: &[Id],
+        structure: &Structure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(panic) = &self.panic else { return };
+        let (incident, mask) = (panic.incident, panic.mask);
+        let calls = self.incidents.values().flat_map(|i| &i.calls);
+        let disarmed = calls.filter(|record| {
+            let stands = matches!(record.outcome, None | Some(Outcome::Done));
+            record.call.key.rung == Rung::DisarmRole && stands && !record.returned
+        });
+        let disarmed: BTreeSet<Id> = disarmed.map(|record| record.call.key.subject).collect();
+        let roles = risen.iter().copied().filter(|role| {
+            Moment::of(*role) <= panic.since
+                && !disarmed.contains(role)
+                && !panic.taken.iter().any(|taken| taken.role == *role)
+        });
+        let roles: Vec<Id> = roles.collect();
+        self.round = self.round.wrapping_add(1);
+        let guild = self.guild;
+        let calls = self.with_case(incident, guild, |case, engine| {
+            panic::take_from(&case, engine.sight(structure), mask, roles)
+        });
+        if calls.is_empty() {
+            return;
+        }
+        let suspects = self.incidents.values().flat_map(|i| &i.suspects);
+        let held = suspects.filter_map(|suspect| self.members.get(suspect.id));
+        let held: Vec<Id> = held
+            .flat_map(|member| member.roles.iter().copied())
+            .collect();
+        if let Some(panic) = &mut self.panic {
+            panic.note_taken(&calls);
+            let theirs = risen.iter().filter(|role| held.contains(role));
+            let fresh = theirs.filter(|role| !panic.suspect_roles.contains(role));
+            let fresh: Vec<Id> = fresh.copied().collect();
+            panic.suspect_roles.extend(fresh);
+        }
+        for call in calls {
+            self.issue(incident, call, structure, now, out);
+        }
+        self.publish(incident, false, now, out);
     }
 
     pub(super) fn renew_panic(

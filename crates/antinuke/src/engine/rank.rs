@@ -58,12 +58,15 @@ impl Engine {
         let Some(present) = self.present_place(structure) else {
             return;
         };
-        let gained = self
-            .place
-            .as_ref()
-            .map_or(0, |known| present.may & !known.may);
+        // After a start nothing is known of before: whatever the bot may do may be new.
+        let known = self.place.as_ref();
+        let gained = known.map_or(present.may, |known| present.may & !known.may);
+        let risen = known.map_or(Vec::new(), |known| {
+            present.below.difference(&known.below).copied().collect()
+        });
         self.take_place(present, structure, now, out);
         self.reach_again(gained, structure, now, out);
+        self.extend_panic(&risen, structure, now, out);
     }
 
     fn take_place(

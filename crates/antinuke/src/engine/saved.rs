@@ -116,6 +116,7 @@ impl Engine {
         engine.round = saved.round;
         engine.looks = saved.looks;
         engine.part_from_dry_runs();
+        engine.release_cleared();
         engine
     }
 

@@ -30,6 +30,7 @@ impl Engine {
         let panic = self.panic.iter().map(Panic::wakes);
         let inquiries = self.inquiry_wakes();
         let rank = self.place.iter().filter_map(rank::Place::wakes);
+        let reach = self.reach_at.iter().map(|(at, _)| *at);
         let looks = self.looks.wakes().filter(|_| self.policy.mode != Mode::Off);
         let all = pending
             .chain(nulls)
@@ -38,6 +39,7 @@ impl Engine {
             .chain(panic)
             .chain(inquiries)
             .chain(rank)
+            .chain(reach)
             .chain(looks);
         all.min()
     }
@@ -49,6 +51,7 @@ impl Engine {
         self.settle_doubts(structure, now, out);
         self.settle_rank(structure, now, out);
         self.step_states(structure, now, out);
+        self.reach_later(structure, now, out);
         self.renew_panic(structure, now, out);
         self.forget(now);
     }

@@ -11,6 +11,7 @@ mod looks;
 mod ordinary;
 mod own;
 mod properties;
+mod reach;
 mod restored;
 mod table;
 mod tamper;
