@@ -55,18 +55,15 @@ impl Looks {
     /// than it is between two looks, begins at a time of its own, so that not all servers ask at once.
     pub fn is_due(&mut self, guild: Id, now: Moment) -> bool {
         let spread = u64::from(fold_id(guild));
-        let fresh = |span: u64| now.plus(SETTLES + span * spread / u64::from(u16::MAX));
         match self.next {
-            None => {
-                self.next = Some(fresh(EVERY - SETTLES));
-                false
-            }
             Some(next) if now < next => false,
-            Some(next) if now.since(next) > EVERY => {
-                self.next = Some(fresh(JITTER));
+            // That long away, too, is whoever began before the time was known: the pulse jumped.
+            next if next.is_none_or(|next| now.since(next) > EVERY) => {
+                let share = (EVERY - SETTLES) * spread / u64::from(u16::MAX);
+                self.next = Some(now.plus(SETTLES + share));
                 false
             }
-            Some(_) => {
+            _ => {
                 // Another share each time.
                 let spread = u64::from(fold_id(Id::new(guild.get() ^ now.0)));
                 let drift = JITTER * spread / u64::from(u16::MAX);
@@ -175,6 +172,25 @@ mod tests {
     }
 
     #[test]
+    fn servers_that_began_before_the_time_was_known_are_spread_over_all_six_hours() {
+        let (mut hours, mut minutes) = ([0_u32; 6], BTreeMap::<u64, u32>::new());
+        for guild in 1..=2500_u64 {
+            let guild = Id::new(guild << 22);
+            let mut looks = Looks::default();
+            // No id was seen yet: the pulse counts from nothing, and then it jumps.
+            assert!(!looks.is_due(guild, Moment(40)));
+            assert!(!looks.is_due(guild, START));
+            let next = looks.wakes().unwrap().since(START);
+            assert!((SETTLES..=EVERY).contains(&next), "{next}");
+            *minutes.entry(next / MINUTE).or_default() += 1;
+            hours[usize::try_from((next - 1) / HOUR).unwrap()] += 1;
+        }
+        assert!(hours.iter().all(|looks| *looks > 200), "{hours:?}");
+        let most = minutes.values().max().unwrap();
+        assert!(*most <= 30, "{most} in a minute");
+    }
+
+    #[test]
     fn whoever_was_away_for_long_does_not_ask_at_once() {
         let guild = Id::new(7 << 22);
         let mut looks = Looks::default();
@@ -182,7 +198,7 @@ mod tests {
         let back = START.plus(100 * HOUR);
         assert!(!looks.is_due(guild, back));
         let next = looks.wakes().unwrap().since(back);
-        assert!((SETTLES..=SETTLES + JITTER).contains(&next));
+        assert!((SETTLES..=EVERY).contains(&next));
         // A short absence is made up for.
         let late = looks.wakes().unwrap().plus(EVERY);
         assert!(looks.is_due(guild, late));
