@@ -128,6 +128,12 @@ impl Discord {
         }
     }
 
+    /// How far our clock is ahead of the one by which Discord makes ids, as its last answer told; never
+    /// less than nothing.
+    pub fn clock_ahead(&self) -> chrono::Duration {
+        self.inner.skew.ahead()
+    }
+
     /// How full the lines before Discord's limits are.
     pub fn load(&self) -> Load {
         self.inner.limits.load()
