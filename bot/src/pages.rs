@@ -178,7 +178,7 @@ pub fn presses<P: Pages>() -> Presses {
             return Reaction::not_yours(press);
         }
         let Wish::Page(number) = wish else {
-            return Reaction::change(async { Ok(Change::Delete) });
+            return Reaction::change(async { Ok(Change::Delete) }).at_once();
         };
         let reader = Reader {
             app: Arc::clone(app),
@@ -200,6 +200,7 @@ pub fn presses<P: Pages>() -> Presses {
             }
             Change::show(P::page(&reader, number).await?)
         })
+        .at_once()
     })
 }
 

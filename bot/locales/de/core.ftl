@@ -27,6 +27,7 @@ page-previous = Zurück
 page-next = Weiter
 page-cancel = Schließen
 page-of = Seite { $number } von { $pages }
+press-busy = Was du davor gedrückt hast, läuft noch. Bitte versuche es gleich noch einmal.
 press-stale = Dieser Knopf stammt von einer anderen Version von mir und tut nichts mehr. Führe den Befehl noch einmal aus.
 
 maintenance-support = Hilfe: { $link }

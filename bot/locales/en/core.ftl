@@ -27,6 +27,7 @@ page-previous = Previous
 page-next = Next
 page-cancel = Cancel
 page-of = Page { $number } of { $pages }
+press-busy = What you pressed before it is still being done. Please try again in a moment.
 press-stale = This button is of another version of me and does nothing any more. Run the command again.
 
 maintenance-support = Support: { $link }

@@ -17,7 +17,7 @@ const DEFERRED_UPDATE: u64 = 6;
 const MODAL: u64 = 9;
 /// Discord drops an interaction that is not answered in time (Discord documentation, "Receiving and
 /// Responding").
-const ANSWERABLE: Duration = Duration::from_secs(3);
+pub(super) const ANSWERABLE: Duration = Duration::from_secs(3);
 /// For what follows the first answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Title and label of a form, and what stands in an empty line ("Modal", "Text Input").

@@ -2,20 +2,22 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 use splashtail_core::telemetry::Chain;
-use splashtail_discord::{Discord, DiscordError};
+use splashtail_discord::{Discord, DiscordError, snowflake};
 use splashtail_permissions::PermissionResult;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
-use super::answer::Answer;
-use super::{Press, Presses, Reaction};
+use super::answer::{ANSWERABLE, Answer};
+use super::lines::{Lines, Turn};
+use super::{Press, Presses, Reaction, Work};
 use crate::app::Data;
 use crate::error::BotError;
 use crate::events::Interactions;
@@ -24,6 +26,10 @@ use crate::text;
 
 /// Presses that are answered at the same time; Discord tells whoever presses beyond it to try again.
 const AT_ONCE: usize = 256;
+/// How far our clock may be from Discord's, beyond what is known of it.
+const TOLERANCE: Duration = Duration::from_secs(2);
+/// How long a press waits for what the same person pressed before it.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Kinds of interactions that are not taken here: pings, commands and autocompletion.
 const COMMANDS: [u64; 3] = [1, 2, 4];
 
@@ -31,6 +37,7 @@ pub struct Desk {
     app: Data,
     discord: Discord,
     room: Arc<Semaphore>,
+    lines: Arc<Lines>,
     running: TaskTracker,
 }
 
@@ -41,53 +48,75 @@ impl Desk {
             app,
             discord,
             room: Arc::new(Semaphore::new(AT_ONCE)),
+            lines: Arc::default(),
             running,
         })
     }
 
-    /// Answers a press. What fails is told to whoever pressed.
-    pub(super) async fn take(&self, press: Press) {
+    /// Answers a press, after those that were given before it by the same person under the same message.
+    /// What fails is told to whoever pressed.
+    pub(super) fn take(self: Arc<Self>, press: Press) -> impl Future<Output = ()> + Send {
+        let turn = self.lines.stand((press.user, press.message));
+        async move { self.answer(press, turn).await }
+    }
+
+    /// `turn`: `None` when too many wait for theirs.
+    async fn answer(&self, press: Press, mut turn: Option<Turn>) {
+        if self.is_late(&press) {
+            metrics::counter!("bot_presses_late_total").increment(1);
+            let prefix = press.prefix();
+            debug!(prefix, "a press that Discord has given up");
+            return;
+        }
         let press = Arc::new(press);
         let answer = Answer {
             discord: &self.discord,
             press: &press,
         };
-        let reaction = match self.find(&press) {
-            Ok(presses) => (presses.react)(&self.app, &press),
-            Err(refusal) => Reaction::Refuse(refusal),
+        let turn = turn.as_mut().ok_or_else(|| busy(&press));
+        let (reaction, turn) = match turn.and_then(|turn| Ok((self.find(&press)?, turn))) {
+            Ok((presses, turn)) => ((presses.react)(&self.app, &press), Some(turn)),
+            Err(refusal) => (Reaction::Refuse(refusal), None),
         };
         let answered = match reaction {
             Reaction::Refuse(why) => answer.say(&why).await,
             Reaction::Ask(form) => answer.ask(&form).await,
             Reaction::Say(work) => {
-                let (told, done) = tokio::join!(answer.will_say(), self.carry_out(&press, work));
-                note(&press, told);
-                let text = done.unwrap_or_else(|refusal| refusal);
-                answer.fill(&text).await
+                let done = self.carry_out(&press, turn, answer.will_say(), work);
+                match done.await {
+                    Ok(done) => answer.fill(&done.unwrap_or_else(|refusal| refusal)).await,
+                    Err(untold) => Err(untold),
+                }
             }
             Reaction::Change(work) => {
-                let (told, done) = tokio::join!(answer.will_change(), self.carry_out(&press, work));
-                note(&press, told);
-                match done {
-                    Ok(change) => answer.change(&change).await,
-                    Err(refusal) => answer.add(&refusal).await,
+                let done = self.carry_out(&press, turn, answer.will_change(), work);
+                match done.await {
+                    Ok(Ok(change)) => answer.change(&change).await,
+                    Ok(Err(refusal)) => answer.add(&refusal).await,
+                    Err(untold) => Err(untold),
                 }
             }
         };
         note(&press, answered);
     }
 
+    /// Whether Discord has given it up: a resumed session is sent what was pressed while it was away, and
+    /// whoever pressed was told long ago that it failed.
+    fn is_late(&self, press: &Press) -> bool {
+        let now = self.app.clock.now() - self.discord.clock_ahead();
+        let age = now - snowflake::made_at(press.id());
+        age.to_std().is_ok_and(|age| age > ANSWERABLE + TOLERANCE)
+    }
+
     /// Whose it is, or what is said instead.
     fn find(&self, press: &Press) -> Result<Presses, String> {
         let language = press.language;
-        if maintenance::applies(&self.app, press.user) {
+        let found = self.app.registry.presses(press.prefix());
+        let is_emergency = found.is_some_and(|(_, presses)| (presses.is_emergency)(press));
+        if !is_emergency && maintenance::applies(&self.app, press.user) {
             return Err(text!(language, "maintenance-text"));
         }
-        let (module, presses) = self
-            .app
-            .registry
-            .presses(press.prefix())
-            .ok_or_else(|| text!(language, "press-stale"))?;
+        let (module, presses) = found.ok_or_else(|| text!(language, "press-stale"))?;
         if let Ok(guild) = press.guild()
             && !self.app.gate.is_enabled(guild, module)
         {
@@ -99,12 +128,41 @@ impl Desk {
         Ok(presses.clone())
     }
 
-    /// What came of it, or what is said instead.
+    /// Does it after, or beside, the first answer; what came of it, or what is said instead.
+    ///
+    /// # Errors
+    /// Discord did not take the first answer, and nothing was begun.
     async fn carry_out<T>(
         &self,
         press: &Press,
+        turn: Option<&mut Turn>,
+        first: impl Future<Output = Result<(), DiscordError>>,
+        work: Work<T>,
+    ) -> Result<Result<T, String>, DiscordError> {
+        let Work { future, is_at_once } = work;
+        let work = self.work(press, turn, future);
+        if !is_at_once {
+            first.await?;
+            return Ok(work.await);
+        }
+        let (told, done) = tokio::join!(first, work);
+        note(press, told);
+        Ok(done)
+    }
+
+    async fn work<T>(
+        &self,
+        press: &Press,
+        turn: Option<&mut Turn>,
         work: impl Future<Output = Result<T, BotError>>,
     ) -> Result<T, String> {
+        if let Some(turn) = turn {
+            tokio::select! {
+                biased;
+                () = turn.come() => {}
+                () = self.app.clock.sleep(PATIENCE) => return Err(busy(press)),
+            }
+        }
         let prefix = press.prefix();
         match AssertUnwindSafe(work).catch_unwind().await {
             Ok(Ok(done)) => Ok(done),
@@ -142,16 +200,23 @@ impl Interactions for Desk {
             metrics::counter!("bot_presses_left_out_total").increment(1);
             return;
         };
+        let press = serde_json::from_slice::<Value>(&interaction);
+        let Some(press) = press.ok().as_ref().and_then(Press::read) else {
+            debug!("an interaction that is none of ours");
+            return;
+        };
         let running = self.running.clone();
+        // It stands in line before the next one is heard.
+        let taken = self.take(press);
         running.spawn(async move {
             let _place = place;
-            let read = serde_json::from_slice::<Value>(&interaction);
-            match read.ok().as_ref().and_then(Press::read) {
-                Some(press) => self.take(press).await,
-                None => debug!("an interaction that is none of ours"),
-            }
+            taken.await;
         });
     }
+}
+
+fn busy(press: &Press) -> String {
+    text!(press.language, "press-busy")
 }
 
 fn note(press: &Press, answered: Result<(), DiscordError>) {

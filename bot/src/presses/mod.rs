@@ -7,6 +7,7 @@
 
 mod answer;
 mod desk;
+mod lines;
 mod press;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub struct Presses {
     /// The first part of their custom ids, up to the colon. Messages that are out there name it.
     pub prefix: &'static str,
     react: Arc<React>,
+    is_emergency: fn(&Press) -> bool,
 }
 
 impl Presses {
@@ -43,30 +45,73 @@ impl Presses {
         prefix: &'static str,
         react: impl Fn(&Data, &Arc<Press>) -> Reaction + Send + Sync + 'static,
     ) -> Self {
-        let react = Arc::new(react);
-        Self { prefix, react }
+        Self {
+            prefix,
+            react: Arc::new(react),
+            is_emergency: |_| false,
+        }
+    }
+
+    /// Which of them do something during maintenance, too, since protection does: those that protect a
+    /// server, and those that take back what its protection did.
+    pub fn with_emergencies(mut self, is_emergency: fn(&Press) -> bool) -> Self {
+        self.is_emergency = is_emergency;
+        self
     }
 }
 
-/// What is done about a press. The work goes on while Discord is told that an answer is coming.
+/// What is done about a press. Work begins when Discord took the news that an answer is coming: whoever is
+/// told that their press failed may count on it.
 pub enum Reaction {
     /// Nothing, and why: whoever pressed reads it, and nobody else.
     Refuse(String),
     /// Something has to be filled in first. The filled form comes as another press.
     Ask(Form),
     /// Whoever pressed is told what came of it, and nobody else.
-    Say(BoxFuture<'static, Result<String, BotError>>),
+    Say(Work<String>),
     /// The message under which was pressed changes.
-    Change(BoxFuture<'static, Result<Change, BotError>>),
+    Change(Work<Change>),
+}
+
+/// What is done, and when it begins.
+pub struct Work<T> {
+    future: BoxFuture<'static, Result<T, BotError>>,
+    is_at_once: bool,
+}
+
+impl<T> Work<T> {
+    fn new(future: impl Future<Output = Result<T, BotError>> + Send + 'static) -> Self {
+        Self {
+            future: future.boxed(),
+            is_at_once: false,
+        }
+    }
+
+    fn at_once(self) -> Self {
+        Self {
+            is_at_once: true,
+            ..self
+        }
+    }
 }
 
 impl Reaction {
     pub fn say(work: impl Future<Output = Result<String, BotError>> + Send + 'static) -> Self {
-        Self::Say(work.boxed())
+        Self::Say(Work::new(work))
     }
 
     pub fn change(work: impl Future<Output = Result<Change, BotError>> + Send + 'static) -> Self {
-        Self::Change(work.boxed())
+        Self::Change(Work::new(work))
+    }
+
+    /// Its work begins while Discord is told. For what protects a server or only reads: nothing is lost
+    /// when it is done although whoever pressed was told that it failed.
+    pub fn at_once(self) -> Self {
+        match self {
+            Self::Say(work) => Self::Say(work.at_once()),
+            Self::Change(work) => Self::Change(work.at_once()),
+            other @ (Self::Refuse(_) | Self::Ask(_)) => other,
+        }
     }
 
     /// Of a custom id that no version of this program that still runs has written.

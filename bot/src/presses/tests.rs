@@ -1,12 +1,18 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use splashtail_core::clock::ManualClock;
 use splashtail_core::ids::{MessageId, UserId};
-use splashtail_discord::Discord;
+use splashtail_discord::{Discord, snowflake};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::*;
 use crate::app;
+use crate::events::Interactions as _;
 use crate::modules::{About, Module, all, foundation};
 
 fn sent(kind: u64, data: Value) -> Value {
@@ -46,8 +52,9 @@ fn presses_and_forms_are_read_and_nothing_else() {
     assert_eq!((private.user.get(), private.guild().is_ok()), (9, false));
 }
 
-/// Buttons that do what their names say.
-struct Buttons;
+/// Buttons that do what their names say, and what they did.
+#[derive(Default)]
+struct Buttons(Arc<Mutex<Vec<&'static str>>>, Arc<Notify>);
 
 impl Module for Buttons {
     fn about(&self) -> About {
@@ -55,55 +62,151 @@ impl Module for Buttons {
     }
 
     fn presses(&self) -> Vec<Presses> {
-        vec![Presses::new("b", |_, press| match press.parts() {
-            Some(["say"]) => Reaction::say(async { Ok("ß".repeat(3000)) }),
-            Some(["fail"]) => Reaction::say(async { Err(BotError::NoGuild) }),
-            Some(["panic"]) => Reaction::say(async { panic!("of the test") }),
-            Some(["show"]) => Reaction::change(async { Ok(Change::Show(json!({"content": "a"}))) }),
-            Some(["delete"]) => Reaction::change(async { Ok(Change::Delete) }),
-            Some(["wrong"]) => Reaction::change(async { Err(BotError::Input("no".to_owned())) }),
-            Some(["form"]) => Reaction::Ask(Form {
-                custom_id: "b:sent".to_owned(),
-                title: "ß".repeat(60),
-                field: "name",
-                label: "Label".to_owned(),
-                placeholder: String::new(),
-            }),
-            _ => Reaction::stale(press),
-        })]
+        let (done, go_on) = (Arc::clone(&self.0), Arc::clone(&self.1));
+        let presses = Presses::new("b", move |_, press| {
+            let (done, go_on) = (Arc::clone(&done), Arc::clone(&go_on));
+            let does = move |what| done.lock().unwrap().push(what);
+            let says = {
+                let does = does.clone();
+                |what: &'static str| {
+                    Reaction::say(async move {
+                        does(what);
+                        Ok(what.to_owned())
+                    })
+                }
+            };
+            match press.parts() {
+                Some(["restore"]) => says("restore"),
+                Some(["alarm"]) => says("alarm").at_once(),
+                Some(["slow"]) => Reaction::say(async move {
+                    does("slow");
+                    go_on.notified().await;
+                    does("slow is done");
+                    Ok(String::new())
+                }),
+                Some(["go on"]) => Reaction::say(async move {
+                    go_on.notify_one();
+                    Ok(String::new())
+                }),
+                Some(["say"]) => Reaction::say(async { Ok("ß".repeat(3000)) }),
+                Some(["fail"]) => Reaction::say(async { Err(BotError::NoGuild) }),
+                Some(["panic"]) => Reaction::say(async { panic!("of the test") }),
+                Some(["show"]) => {
+                    Reaction::change(async { Ok(Change::Show(json!({"content": "a"}))) })
+                }
+                Some(["delete"]) => Reaction::change(async { Ok(Change::Delete) }),
+                Some(["wrong"]) => {
+                    Reaction::change(async { Err(BotError::Input("no".to_owned())) })
+                }
+                Some(["form"]) => Reaction::Ask(Form {
+                    custom_id: "b:sent".to_owned(),
+                    title: "ß".repeat(60),
+                    field: "name",
+                    label: "Label".to_owned(),
+                    placeholder: String::new(),
+                }),
+                _ => Reaction::stale(press),
+            }
+        });
+        vec![presses.with_emergencies(|press| press.parts() == Some(["alarm"]))]
     }
 }
 
-/// Presses once, and tells what Discord was asked for: method, path and body.
-async fn press(custom_id: &str, expired: bool) -> Vec<(String, String, Value)> {
-    let discord = MockServer::start().await;
-    let refusal = json!({"code": 10_015, "message": "Unknown Webhook"});
-    if expired {
-        Mock::given(path_regex("^.*/webhooks/"))
+/// A desk, at the moment at which its presses are made, and what its buttons did.
+struct Bench {
+    desk: Arc<Desk>,
+    app: crate::app::Data,
+    clock: ManualClock,
+    discord: MockServer,
+    client: Discord,
+    running: TaskTracker,
+    done: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Bench {
+    async fn new(is_in_maintenance: bool) -> Self {
+        let clock = ManualClock::new(snowflake::made_at(5));
+        let place = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
+        std::fs::create_dir(&place).unwrap();
+        let shared = Arc::new(clock.clone());
+        let mut foundation = foundation::cluster_for_tests(&place, shared, None).await;
+        let mut config = (*foundation.config).clone();
+        config.meta.maintenance = is_in_maintenance;
+        foundation.config = Arc::new(config);
+        let mut modules = all(&foundation);
+        let buttons = Buttons::default();
+        let done = Arc::clone(&buttons.0);
+        modules.push(Box::new(buttons));
+        let app = app::for_tests(&foundation, &modules).await;
+        let discord = MockServer::start().await;
+        let base = discord.uri().parse().unwrap();
+        let client = Discord::new(&base, &base, &"token".into(), Arc::clone(&app.clock)).unwrap();
+        let running = TaskTracker::new();
+        let desk = Desk::new(Arc::clone(&app), client.clone(), running.clone());
+        Self {
+            desk,
+            app,
+            clock,
+            discord,
+            client,
+            running,
+            done,
+        }
+    }
+
+    /// Discord refuses what goes to such paths, with this code.
+    async fn refuse(&self, path: &str, code: u64) {
+        let refusal = json!({"code": code, "message": "Unknown"});
+        Mock::given(path_regex(path))
             .respond_with(ResponseTemplate::new(404).set_body_json(refusal))
-            .mount(&discord)
+            .mount(&self.discord)
             .await;
     }
-    for verb in ["POST", "PATCH", "DELETE"] {
-        Mock::given(method(verb))
-            .respond_with(ResponseTemplate::new(204))
-            .mount(&discord)
-            .await;
+
+    /// Discord takes all else.
+    async fn take(&self) {
+        for verb in ["POST", "PATCH", "DELETE"] {
+            Mock::given(method(verb))
+                .respond_with(ResponseTemplate::new(204))
+                .mount(&self.discord)
+                .await;
+        }
     }
-    let foundation = foundation::for_tests().await;
-    let mut modules = all(&foundation);
-    modules.push(Box::new(Buttons));
-    let app = app::for_tests(&foundation, &modules).await;
+
+    async fn press(&self, custom_id: &str) {
+        Arc::clone(&self.desk).take(pressed(custom_id)).await;
+    }
+
+    fn hear(&self, custom_id: &str, user: &str) {
+        let mut press = sent(3, json!({"custom_id": custom_id}));
+        press["member"]["user"]["id"] = user.into();
+        Arc::clone(&self.desk).hear(press.to_string().into());
+    }
+
+    fn done(&self) -> Vec<&'static str> {
+        self.done.lock().unwrap().clone()
+    }
+
+    /// What Discord was asked for: method, path and body.
+    async fn asked(&self) -> Vec<(String, String, Value)> {
+        let requests = self.discord.received_requests().await.unwrap();
+        requests.iter().map(told).collect()
+    }
+}
+
+/// Presses once, and tells what Discord was asked for.
+async fn press(custom_id: &str, expired: bool) -> Vec<(String, String, Value)> {
+    let bench = Bench::new(false).await;
+    if expired {
+        bench.refuse("^.*/webhooks/", 10_015).await;
+    }
+    bench.take().await;
     if custom_id.starts_with("off") {
-        app.gate.switch("buttons", false).unwrap();
+        bench.app.gate.switch("buttons", false).unwrap();
     }
-    let base = discord.uri().parse().unwrap();
-    let client = Discord::new(&base, &base, &"token".into(), Arc::clone(&app.clock));
-    let desk = Desk::new(app, client.unwrap(), TaskTracker::new());
     let custom_id = custom_id.strip_prefix("off ").unwrap_or(custom_id);
-    desk.take(pressed(custom_id)).await;
-    let requests = discord.received_requests().await.unwrap();
-    requests.iter().map(told).collect()
+    bench.press(custom_id).await;
+    bench.asked().await
 }
 
 fn told(request: &Request) -> (String, String, Value) {
@@ -220,4 +323,119 @@ async fn pages_are_turned_by_their_reader_in_any_process() {
     assert_eq!(buttons[2]["custom_id"], "hnav:9:2:");
     let closed = press("hnav:9:cancel:", false).await;
     assert_eq!(closed[1].0, "DELETE");
+}
+
+/// A session that resumes after 40 s is sent what was pressed in between.
+#[tokio::test]
+async fn what_discord_has_given_up_is_not_begun() {
+    for (seconds, is_begun) in [(3, true), (5, true), (6, false), (40, false)] {
+        let bench = Bench::new(false).await;
+        bench.take().await;
+        bench.clock.advance(Duration::from_secs(seconds));
+        for button in ["b:restore", "b:alarm", "b:form", "b:later"] {
+            bench.press(button).await;
+        }
+        assert_eq!(!bench.asked().await.is_empty(), is_begun, "{seconds}");
+        assert_eq!(
+            bench.done().len(),
+            if is_begun { 2 } else { 0 },
+            "{seconds}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_known_to_be_ahead_makes_no_press_late() {
+    let bench = Bench::new(false).await;
+    let now = snowflake::made_at(5).to_rfc2822();
+    let answer = ResponseTemplate::new(204).insert_header("date", now.as_str());
+    Mock::given(method("POST"))
+        .respond_with(answer)
+        .mount(&bench.discord)
+        .await;
+    bench.clock.advance(Duration::from_secs(300));
+    bench.press("b:alarm").await;
+    assert!(bench.done().is_empty());
+    let path = "/channels/1/typing";
+    bench.client.post(path).send_empty().await.unwrap();
+    bench.press("b:alarm").await;
+    assert_eq!(bench.done(), ["alarm"]);
+}
+
+#[tokio::test]
+async fn work_begins_when_discord_took_the_first_answer() {
+    let bench = Bench::new(false).await;
+    bench.refuse("^.*/callback", 10_062).await;
+    bench.take().await;
+    bench.press("b:restore").await;
+    assert!(bench.done().is_empty());
+    assert_eq!(bench.asked().await.len(), 1);
+    bench.press("b:alarm").await;
+    assert_eq!(bench.done(), ["alarm"]);
+}
+
+#[tokio::test]
+async fn emergencies_are_taken_during_maintenance() {
+    let bench = Bench::new(true).await;
+    bench.take().await;
+    bench.press("b:restore").await;
+    bench.press("b:alarm").await;
+    assert_eq!(bench.done(), ["alarm"]);
+    let asked = bench.asked().await;
+    let text = asked[0].2["data"]["content"].as_str().unwrap();
+    assert!(text.contains("Am Bot wird gearbeitet"), "{text}");
+}
+
+#[tokio::test]
+async fn presses_of_one_person_under_one_message_are_done_in_order() {
+    let bench = Bench::new(false).await;
+    bench.take().await;
+    bench.hear("b:slow", "9");
+    bench.hear("b:alarm", "9");
+    bench.hear("b:go on", "10");
+    bench.running.close();
+    bench.running.wait().await;
+    assert_eq!(bench.done(), ["slow", "slow is done", "alarm"]);
+}
+
+/// Undo, Stop, Panic and its end under alerts, and the word that stops what waits for others.
+#[tokio::test]
+async fn modules_declare_what_is_pressed_in_emergencies() {
+    let bench = Bench::new(true).await;
+    let is_emergency = |custom_id: &str| {
+        let press = pressed(custom_id);
+        let (_, presses) = bench.app.registry.presses(press.prefix()).unwrap();
+        (presses.is_emergency)(&press)
+    };
+    for button in ["undo", "fine", "contain", "panic", "calm"] {
+        assert!(is_emergency(&format!("an:{button}:5:mac")), "{button}");
+    }
+    let id = uuid::Uuid::nil();
+    assert!(is_emergency(&format!("gd:refuse:{id}")));
+    assert!(is_emergency(&format!("gd:withdraw:{id}")));
+    for button in ["an:back:5:mac", "an:now-a-1:5:mac", "bk:go:x:9", "setup:on"] {
+        assert!(!is_emergency(button), "{button}");
+    }
+    assert!(!is_emergency(&format!("gd:agree:{id}")));
+}
+
+#[tokio::test]
+async fn modules_declare_what_need_not_wait_for_discord() {
+    let bench = Bench::new(false).await;
+    let id = uuid::Uuid::nil();
+    let is_at_once = |custom_id: &str| {
+        let press = Arc::new(pressed(custom_id));
+        let (_, presses) = bench.app.registry.presses(press.prefix()).unwrap();
+        match (presses.react)(&bench.app, &press) {
+            Reaction::Say(work) => work.is_at_once,
+            Reaction::Change(work) => work.is_at_once,
+            Reaction::Refuse(why) => panic!("{custom_id}: {why}"),
+            Reaction::Ask(_) => panic!("{custom_id}: a form"),
+        }
+    };
+    for (word, at_once) in [("agree", false), ("refuse", true), ("withdraw", true)] {
+        assert_eq!(is_at_once(&format!("gd:{word}:{id}")), at_once, "{word}");
+    }
+    assert!(is_at_once("hnav:9:1:"));
+    assert!(!is_at_once(&format!("import:9:yes:{id}")));
 }

@@ -28,9 +28,24 @@ pub(super) fn presses(protection: &Arc<Protection>) -> Presses {
         let Some(view) = app.state.guilds.get(guild) else {
             return Reaction::Refuse(text!(press.language, "protection-unknown-server"));
         };
+        let protects = verb(press).is_some_and(|verb| PROTECTS.contains(&verb));
         let (protection, press) = (Arc::clone(&protection), Arc::clone(press));
-        Reaction::say(async move { Ok(protection.pressed(&press, &view).await) })
+        let done = Reaction::say(async move { Ok(protection.pressed(&press, &view).await) });
+        match protects {
+            true => done.at_once(),
+            false => done,
+        }
     })
+    .with_emergencies(|press| verb(press).is_some_and(|verb| OF_ENGINE.contains(&verb)))
+}
+
+/// What the engine does by itself: that goes on during maintenance.
+const OF_ENGINE: [&str; 5] = ["undo", "fine", "contain", "panic", "calm"];
+/// Of that, what loses nothing when it is done although Discord said that the press failed.
+const PROTECTS: [&str; 3] = ["undo", "contain", "panic"];
+
+fn verb(press: &Press) -> Option<&str> {
+    press.parts::<3>().map(|[verb, ..]| verb)
 }
 
 /// What a press asks for.

@@ -20,6 +20,15 @@ pub(super) fn presses(desk: &Arc<Desk>) -> Presses {
             return Reaction::stale(press);
         };
         let (desk, user, language) = (Arc::clone(&desk), press.user, press.language);
-        Reaction::say(async move { Ok(desk.hear((guild, id), user, word, language).await?) })
+        let done =
+            Reaction::say(async move { Ok(desk.hear((guild, id), user, word, language).await?) });
+        match word {
+            Word::Agree => done,
+            Word::Refuse | Word::Withdraw => done.at_once(),
+        }
+    })
+    .with_emergencies(|press| {
+        let word = press.parts().and_then(|[word, _]| Word::read(word));
+        matches!(word, Some(Word::Refuse | Word::Withdraw))
     })
 }

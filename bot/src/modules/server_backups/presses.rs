@@ -54,7 +54,12 @@ pub(super) fn presses(backups: &Arc<Backups>) -> Presses {
             });
         }
         let (backups, press) = (Arc::clone(&backups), Arc::clone(press));
-        Reaction::say(async move { backups.obey(&press, guild, &wish, &server).await })
+        let only_reads = wish.verb == "log";
+        let done = Reaction::say(async move { backups.obey(&press, guild, &wish, &server).await });
+        match only_reads {
+            true => done.at_once(),
+            false => done,
+        }
     })
 }
 

@@ -133,11 +133,15 @@ where
         Err(error) => return Reaction::Refuse(error.user_text(language)),
     };
     let (app, press) = (Arc::clone(app), Arc::clone(press));
-    Reaction::change(async move {
+    let done = Reaction::change(async move {
         carry_out(&app, &press, guild, wish).await?;
         let Page { embed, components } = page(app, press, guild, wish).await?;
         Change::show(CreateReply::default().embed(embed).components(components))
-    })
+    });
+    match wish {
+        Wish::Look(_) => done.at_once(),
+        _ => done,
+    }
 }
 
 fn is_owner(app: &Data, press: &Press, guild: GuildId) -> Result<bool, BotError> {
