@@ -41,7 +41,7 @@ rule-webhook-spam = { $posts ->
     [one] { $posts } Nachricht auf einmal über einen Webhook.
    *[other] { $posts } Nachrichten auf einmal über einen Webhook.
 }
-rule-went-on = Es ging weiter, nachdem sie aufgehalten waren.
+rule-went-on = Sie haben weitergemacht, nachdem sie aufgehalten waren.
 rule-own-rights = Sie haben sich selbst gefährliche Rechte gegeben.
 rule-power-to-many = Sie haben vielen auf einmal gefährliche Rechte gegeben.
 rule-tamper = Sie haben dem Bot Rechte genommen oder ihn nach unten geschoben.
