@@ -172,11 +172,12 @@ impl PermissionChecks {
 impl PermissionChecks {
     /// Whether a token with these limits reaches a command that its owner may run: Discord's
     /// permissions do not count, and a check that asks for nothing else takes everything
-    /// (`global.*`).
+    /// (`global.*`). What anybody may run, whose checks are empty, takes one of the command's `own`
+    /// permissions.
     ///
     /// # Errors
     /// As [`PermissionChecks::run`].
-    pub fn within(&self, limits: &[Permission]) -> Result<(), PermissionResult> {
+    pub fn within(&self, limits: &[Permission], own: &[String]) -> Result<(), PermissionResult> {
         let Self::Simple {
             checks,
             checks_needed,
@@ -184,19 +185,35 @@ impl PermissionChecks {
         else {
             return self.run(NativePermissions::default(), limits);
         };
-        let limited = checks.iter().cloned().map(|check| {
-            let natives_alone = check.kittycat_perms.is_empty() && !check.native_perms.is_empty();
-            PermissionCheck {
-                kittycat_perms: match natives_alone {
-                    true => vec!["global.*".to_owned()],
-                    false => check.kittycat_perms,
+        let anybody = PermissionCheck {
+            kittycat_perms: own.to_vec(),
+            ..PermissionCheck::default()
+        };
+        let mut limited: Vec<_> = checks
+            .iter()
+            .map(
+                |check| match (&*check.kittycat_perms, &*check.native_perms) {
+                    ([], []) => PermissionCheck {
+                        outer_and: check.outer_and,
+                        ..anybody.clone()
+                    },
+                    ([], _) => PermissionCheck {
+                        kittycat_perms: vec!["global.*".to_owned()],
+                        native_perms: Vec::new(),
+                        ..check.clone()
+                    },
+                    _ => PermissionCheck {
+                        native_perms: Vec::new(),
+                        ..check.clone()
+                    },
                 },
-                native_perms: Vec::new(),
-                ..check
-            }
-        });
+            )
+            .collect();
+        if limited.is_empty() {
+            limited.push(anybody);
+        }
         let limited = Self::Simple {
-            checks: limited.collect(),
+            checks: limited,
             checks_needed: *checks_needed,
         };
         limited.run(NativePermissions::default(), limits)

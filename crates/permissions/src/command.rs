@@ -94,6 +94,8 @@ fn decide(request: &CommandRequest<'_>) -> Result<PermissionResult, PermissionRe
         };
     }
 
+    // Whoever is not there does not learn what the server has switched off.
+    let member = request.member.map_err(Clone::clone)?;
     let code = extended_data(command, module.extended_data);
     let from_rows;
     let row = match &options.custom_command_configuration {
@@ -123,7 +125,6 @@ fn decide(request: &CommandRequest<'_>) -> Result<PermissionResult, PermissionRe
         });
     }
 
-    let member = request.member.map_err(Clone::clone)?;
     let checks = row
         .perms
         .as_ref()
@@ -143,9 +144,17 @@ fn decide(request: &CommandRequest<'_>) -> Result<PermissionResult, PermissionRe
         PermissionResult::Ok {}
     };
     if let Some(limits) = limits {
-        checks.within(limits)?;
+        checks.within(limits, &own_permissions(command, module.id))?;
     }
     Ok(allowed)
+}
+
+/// What stands for a command in a token's limits where the command asks for nothing: its path below
+/// the root's name, and below the module's.
+fn own_permissions(command: &str, module: &str) -> [String; 2] {
+    let (root, path) = command.split_once(' ').unwrap_or((command, "*"));
+    let path = path.replace(' ', ".");
+    [format!("{module}.{path}"), format!("{root}.{path}")]
 }
 
 /// The custom permissions the member really has. The negators of both lists stay: a wildcard must

@@ -526,12 +526,14 @@ fn a_check_of_discords_permissions_alone_takes_an_unlimited_token() {
         inner_and: true,
         ..native(2)
     };
+    let own = ["own.it".to_owned()];
     for (check, limits, passes) in [
         (native(2), "a.b", false),
         (native(2), "global.*", true),
         (both.clone(), "a.b", true),
         (both, "a.c", false),
-        (PermissionCheck::default(), "a.c", true),
+        (PermissionCheck::default(), "a.c", false),
+        (PermissionCheck::default(), "own.it", true),
     ] {
         let checks = PermissionChecks::Simple {
             checks: vec![check.clone()],
@@ -539,7 +541,7 @@ fn a_check_of_discords_permissions_alone_takes_an_unlimited_token() {
         };
         let limits = [Permission::parse(limits)];
         assert_eq!(
-            checks.within(&limits).is_ok(),
+            checks.within(&limits, &own).is_ok(),
             passes,
             "{check:?} {limits:?}"
         );
@@ -547,5 +549,50 @@ fn a_check_of_discords_permissions_alone_takes_an_unlimited_token() {
     let template = PermissionChecks::Template {
         template: "t".to_owned(),
     };
-    assert!(template.within(&[Permission::parse("global.*")]).is_err());
+    let everything = [Permission::parse("global.*")];
+    assert!(template.within(&everything, &own).is_err());
+}
+
+#[test]
+fn a_limited_token_runs_what_anybody_may_only_by_name() {
+    let ask = |limits: &[&str], command: &'static str| {
+        let limits = limits.iter().map(|text| Permission::parse(text));
+        let scene = Scene {
+            command,
+            options: CheckOptions {
+                custom_resolved_kittycat_perms: Some(limits.collect()),
+                ..CheckOptions::default()
+            },
+            extended_data: [
+                (String::new(), CommandExtendedData::none()),
+                ("pending".to_owned(), CommandExtendedData::none()),
+            ]
+            .into(),
+            ..Scene::default()
+        };
+        scene.result().is_ok()
+    };
+    for command in ["guard pending", "guard"] {
+        assert!(!ask(&["nothing.at_all"], command), "{command}");
+        for limits in ["server_backups.*", "guard.*", "global.*"] {
+            assert!(ask(&[limits], command), "{command} {limits}");
+        }
+    }
+    assert!(ask(&["server_backups.pending"], "guard pending"));
+    assert!(!ask(&["server_backups.pending"], "guard"));
+}
+
+#[test]
+fn who_is_not_there_learns_nothing_of_what_is_switched_off() {
+    let nobody = PermissionResult::DiscordError {
+        error: "Unknown Member".to_owned(),
+    };
+    let off = |member| Scene {
+        command_rows: vec![row("backups", None, Some(true))],
+        module_row: Some(module_row(Some(true), None)),
+        member,
+        ..Scene::default()
+    };
+    assert_eq!(off(Err(nobody)).code(), "discord_error");
+    assert_eq!(off(owner()).code(), "command_disabled");
 }
