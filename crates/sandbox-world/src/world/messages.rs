@@ -16,7 +16,7 @@ pub struct Message {
     /// What a webhook calls itself in this message.
     pub author_name: Option<String>,
     pub author_avatar: Option<String>,
-    /// 0 default, 6 pin notice, 7 join, 18 thread created, 19 reply, 20 slash command, 21 thread
+    /// 0 default, 1 notice of somebody who was added to a thread, 6 pin notice, 7 join, 18 thread created, 19 reply, 20 slash command, 21 thread
     /// starter, 23 context menu, …
     pub kind: u8,
     pub content: String,
@@ -110,7 +110,15 @@ pub const COMPONENTS_V2: u64 = 1 << 15;
 /// A thread was started from it.
 pub const HAS_THREAD: u64 = 1 << 5;
 
+/// Kinds of messages that nobody may delete: notices of people, calls, names and pictures of groups and
+/// threads, and the first message of a thread (Discord docs, "Message Types", column "Deletable").
+const UNDELETABLE: [u8; 6] = [1, 2, 3, 4, 5, 21];
+
 impl Message {
+    pub fn is_deletable(&self) -> bool {
+        !UNDELETABLE.contains(&self.kind)
+    }
+
     pub fn new(id: Id, channel: Id, author: Id, content: &str) -> Self {
         Self {
             id,

@@ -168,6 +168,20 @@ fn threads_from_nothing_from_a_message_and_in_a_forum() {
             .len(),
         2
     );
+    // Adding somebody leaves a notice, which nobody may delete.
+    let said = case.get(&format!("/channels/{thread}/messages")).json();
+    assert_eq!(
+        (&said[0]["type"], said.as_array().unwrap().len()),
+        (&json!(1), 1)
+    );
+    assert_eq!(said[0]["mentions"][0]["id"], small::MEMBER.to_string());
+    let notice = said[0]["id"].as_str().unwrap();
+    let gone = case.bot(
+        Method::DELETE,
+        &format!("/channels/{thread}/messages/{notice}"),
+        Value::Null,
+    );
+    assert_eq!(code(&gone), 50021);
     assert_eq!(
         case.bot(
             Method::DELETE,

@@ -564,11 +564,13 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let message = in_path(cx)?;
     let (id, channel, author) = (message.id, message.channel, message.author);
     let webhook = message.webhook.is_some();
+    let deletable = message.is_deletable();
     let guild = cx.world.guild_of(channel);
     if author != me {
         Cx::refuse_if(guild.is_none(), error::DM_ONLY_GUILD)?;
         cx.require_in(channel, perm::MANAGE_MESSAGES)?;
     }
+    Cx::refuse_if(!deletable, error::SYSTEM_MESSAGE)?;
     let reason = cx.reason()?;
     cx.world.delete_messages(channel, &[id]);
     // A bot deleting one message leaves no entry, nor does anyone deleting their own.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::world::permissions as perm;
-use crate::world::{Channel, ThreadMember, ThreadState, intent};
+use crate::world::{Channel, Message, ThreadMember, ThreadState, intent};
 
 /// The thread in the path.
 fn thread<'c>(cx: &'c Cx<'_>) -> Result<(&'c Channel, &'c ThreadState), ApiError> {
@@ -121,6 +121,14 @@ fn change_member(cx: &mut Cx<'_>, add: bool) -> Result<Reply, ApiError> {
         let json = cx.world.thread_json_for(channel, user);
         cx.world
             .emit_to(user, Some(guild), "THREAD_CREATE", intent::GUILDS, json);
+    }
+    if add && user != me {
+        // "Somebody added somebody to the thread." Who joins by themselves leaves none.
+        let notice = cx.world.next_id();
+        let mut message = Message::new(notice, id, me, "");
+        message.kind = 1;
+        message.mentions = vec![user];
+        cx.world.add_message(message);
     }
     Reply::nothing()
 }
