@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use splashtail_guild::permissions::bits;
+use splashtail_guild::permissions::{Subject, bits};
 use splashtail_guild::{
     Facts, Id, Kind, Mode, Operation, PutBack, Structure, Surplus, Verdict, Why, compare, plan,
     put_back, rehearse,
@@ -748,4 +748,78 @@ fn invites_that_gave_roles_are_made_without_and_named() {
         lost.collect::<Vec<_>>(),
         [lacks("roles"), lacks("target_type")]
     );
+}
+
+/// A category that the bot sees only through what stands in it is listed, but Discord refuses the order
+/// of all channels for its sake.
+#[test]
+fn what_the_bot_may_not_move_keeps_its_place_and_is_named() {
+    let managing = bits::VIEW_CHANNEL | bits::MANAGE_CHANNELS;
+    let mut closed = channel(21, 4, "staff", 1, None);
+    closed["permission_overwrites"] = json!([
+        {"id": "1", "type": 0, "allow": "0", "deny": bits::VIEW_CHANNEL.to_string()}]);
+    let moved = |mut channel: Value, at: i64| {
+        channel["position"] = json!(at);
+        channel
+    };
+    let all = vec![
+        channel(20, 4, "a", 0, None),
+        closed.clone(),
+        channel(22, 4, "b", 2, None),
+        channel(23, 4, "c", 3, None),
+        channel(24, 0, "desk", 0, Some(21)),
+    ];
+    let wanted = guild(vec![role(5, "bot", 1, managing)], all.clone());
+    let facts = Facts {
+        permissions: managing | bits::MANAGE_ROLES,
+        top_role: Some(Id::new(5)),
+        owner: false,
+    };
+    let mut mode = delete();
+    mode.actor = Some(Subject {
+        user: 7,
+        guild: 1,
+        roles: vec![5],
+        unknown_role: None,
+        base: facts.permissions,
+        all: false,
+        timed_out: false,
+    });
+    let planned = |places: [i64; 4]| {
+        let mut live = all.clone();
+        for (channel, at) in live.iter_mut().zip(places) {
+            *channel = moved(channel.clone(), at);
+        }
+        let live = guild(vec![role(5, "bot", 1, managing)], live);
+        let plan = plan(&live, &wanted, facts, &mode);
+        let order = plan.effects.iter().find_map(|e| match &e.operation {
+            Operation::Reorder { positions, .. } => Some(positions.clone()),
+            _ => None,
+        });
+        (order, plan.unable)
+    };
+    let place = |id: u64, at: i64| (splashtail_guild::Subject::Wanted(Id::new(id)), at);
+    // The first and the last one changed places.
+    let (order, unable) = planned([3, 1, 2, 0]);
+    assert_eq!(order, Some(vec![place(20, 0), place(22, 2), place(23, 3)]));
+    assert_eq!(unable, [], "it stands where it should");
+    // It went down to the end: the others stand as they should.
+    let (order, unable) = planned([0, 5, 2, 3]);
+    assert_eq!(order, None);
+    let [unable] = unable.try_into().unwrap();
+    assert_eq!((unable.id, unable.fields), (Id::new(21), vec!["position"]));
+    assert_eq!(unable.why, Why::MissingPermissions(managing));
+    // Who may move everything moves it.
+    mode.actor = None;
+    let live = guild(
+        vec![role(5, "bot", 1, managing)],
+        all.iter()
+            .map(|c| match c["id"] == "21" {
+                true => moved(c.clone(), 5),
+                false => c.clone(),
+            })
+            .collect(),
+    );
+    let plan = plan(&live, &wanted, facts, &mode);
+    assert_eq!(plan.effects.len(), 1, "{:?}", plan.effects);
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::GuildId;
 use splashtail_discord::ensure::Viewer;
-use splashtail_discord::permissions::Hierarchy;
+use splashtail_discord::permissions::{Hierarchy, Subject};
 use splashtail_discord::snowflake::{id, ids};
 use splashtail_guild::{Facts, Id, Kind, Parts, Structure, pair};
 
@@ -41,6 +41,22 @@ pub struct Live {
     pub uncertain: bool,
     /// The bot may not do anything until its timeout ends.
     pub timed_out: bool,
+}
+
+impl Live {
+    /// The bot, as far as its permissions in single channels depend on it; `None` when it is not known.
+    pub fn subject(&self) -> Option<Subject> {
+        let Viewer { user, roles, all } = &self.viewer;
+        (*user != 0).then(|| Subject {
+            user: *user,
+            guild: self.structure.id().get(),
+            roles: roles.clone(),
+            unknown_role: None,
+            base: self.facts.permissions,
+            all: *all,
+            timed_out: self.timed_out,
+        })
+    }
 }
 
 /// What a backup has: the structure, and its threads.

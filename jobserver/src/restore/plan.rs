@@ -52,6 +52,7 @@ impl RestorePlan {
         mode.grants = grants;
         mode.now = Some(now);
         mode.keeps_unsaved = true;
+        mode.actor = live.subject();
         let planned = plan(&live.structure, wanted, live.facts, &mode);
         let lacking = planned
             .unable

@@ -55,7 +55,8 @@ impl RevertPlan {
         }
         let PutBack { wanted, verdicts } = put_back(&before, &after, now);
         let paired = without_namesakes(now, &wanted);
-        let mode = Mode::all(Surplus::Delete);
+        let mut mode = Mode::all(Surplus::Delete);
+        mode.actor = live.subject();
         let planned = plan(&paired, &wanted, live.facts, &mode);
         let mut left: Vec<NotRestored> = Vec::new();
         for (kind, id, field, verdict) in &verdicts {

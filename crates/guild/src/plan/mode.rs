@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use crate::permissions::Subject as Member;
 use crate::{Id, Kind};
 
 /// What becomes of objects that are there and not wanted.
@@ -47,6 +48,9 @@ pub struct Mode {
     pub keeps_unsaved: bool,
     /// What lies before is over: Discord takes no event of the past. Without it nothing is.
     pub now: Option<DateTime<Utc>>,
+    /// The acting bot, so that what it may in single channels counts. Without it the bot may in each
+    /// channel what it may in the server.
+    pub actor: Option<Member>,
 }
 
 impl Mode {
@@ -59,6 +63,7 @@ impl Mode {
             grants: u64::MAX,
             keeps_unsaved: false,
             now: None,
+            actor: None,
         }
     }
 
