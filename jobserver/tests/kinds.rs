@@ -343,6 +343,66 @@ async fn pins_come_back_and_a_renamed_thread_gets_its_name() {
     assert_eq!(made[0]["name"], "about the second");
 }
 
+/// Who was in a private thread is in it again, whether it is still there or was deleted; what was said in
+/// it stands before the notices that adding them leaves, which nobody can delete.
+#[tokio::test(flavor = "multi_thread")]
+async fn private_threads_get_their_members_again() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let general = channel(&world, "general").await;
+    let path = format!("/channels/{}/threads", id(&general));
+    let mut made = Vec::new();
+    for name in ["inner circle", "outer circle"] {
+        let thread = json!({"name": name, "type": 12});
+        let thread = world.rest(OWNER, "POST", &path, thread).await;
+        let members = format!("/channels/{}/thread-members", id(&thread));
+        for user in [MEMBER, SPARE] {
+            let path = format!("{members}/{user}");
+            world.rest(OWNER, "PUT", &path, Value::Null).await;
+        }
+        let said = format!("/channels/{}/messages", id(&thread));
+        let text = json!({"content": "between us"});
+        world.rest(OWNER, "POST", &said, text).await;
+        made.push(thread);
+    }
+    let options = json!({"BackupMessages": true, "PerChannel": 60, "RolloverLeftovers": true});
+    let (_, source) = saved(&world, &server, options).await;
+    let members = format!("/channels/{}/thread-members", id(&made[0]));
+    world
+        .rest(OWNER, "DELETE", &format!("{members}/{SPARE}"), Value::Null)
+        .await;
+    let rest = json!({"archived": true});
+    let path = format!("/channels/{}", id(&made[0]));
+    world.rest(OWNER, "PATCH", &path, rest).await;
+    let path = format!("/channels/{}", id(&made[1]));
+    world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    let report = server
+        .restore(&world, json!({"BackupSource": source}))
+        .await;
+
+    let now = threads(&world, &general).await;
+    for name in ["inner circle", "outer circle"] {
+        let thread = now.iter().find(|thread| thread["name"] == name).unwrap();
+        let members = format!("/channels/{}/thread-members", id(thread));
+        let members = list(&world, &members).await;
+        for user in [OWNER, MEMBER, SPARE] {
+            let there = members.iter().any(|member| member["user_id"] == user);
+            assert!(there, "{name}: {user} {members:#?} {report:#}");
+        }
+    }
+    let inner = now.iter().find(|thread| thread["name"] == "inner circle");
+    assert_eq!(inner.unwrap()["thread_metadata"]["archived"], true);
+    let outer = now.iter().find(|thread| thread["name"] == "outer circle");
+    let path = format!("/channels/{}/messages?limit=100", id(outer.unwrap()));
+    let said = list(&world, &path).await;
+    let kinds: Vec<&Value> = said.iter().rev().map(|message| &message["type"]).collect();
+    assert_eq!(kinds[0], 0, "{kinds:?}");
+    assert!(kinds[1..].iter().all(|kind| **kind == 1), "{kinds:?}");
+    let dry = json!({"BackupSource": source, "DryRun": true});
+    let plan = server.restore(&world, dry).await;
+    assert_eq!(plan["threads"]["change"], json!([]), "{plan:#}");
+}
+
 /// Webhooks and invites get new addresses, which the report says.
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_and_invites_are_made_anew() {

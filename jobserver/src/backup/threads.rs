@@ -154,8 +154,12 @@ pub async fn archived(
 }
 
 /// Notes who is in private threads. Whether somebody follows a public one is their own matter.
-async fn learn_members(source: Source<'_>, threads: &mut [Value]) -> Result<(), BackupError> {
-    for thread in threads.iter_mut().filter(|t| t["type"] == PRIVATE) {
+pub async fn learn_members<'t>(
+    source: Source<'_>,
+    threads: impl IntoIterator<Item = &'t mut Value>,
+) -> Result<(), BackupError> {
+    let private = |thread: &&mut Value| thread["type"] == PRIVATE;
+    for thread in threads.into_iter().filter(private) {
         let Some(id) = id(&thread["id"]) else {
             continue;
         };

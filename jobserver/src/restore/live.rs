@@ -16,7 +16,7 @@ use crate::backup::error::{BackupError, Verdict};
 use crate::backup::files::{self, Addressed};
 use crate::backup::members::{self, People};
 use crate::backup::source::Source;
-use crate::backup::threads::MOST_PAGES;
+use crate::backup::threads::{MOST_PAGES, learn_members};
 use crate::look::{self, Look};
 use crate::parts::{LISTED, Part};
 
@@ -213,6 +213,14 @@ async fn threads(
             thread.shift_remove("member");
         }
     }
+    // Of those only that the backup tells the members of.
+    let told = saved.iter().filter(|thread| thread["members"].is_array());
+    let told: Vec<&Value> = told.collect();
+    let known = |thread: &&mut Value| {
+        let same = |saved: &&Value| saved["id"] == thread["id"] || saved["name"] == thread["name"];
+        told.iter().any(same)
+    };
+    learn_members(source, found.iter_mut().filter(known)).await?;
     Ok(found)
 }
 

@@ -124,6 +124,7 @@ impl RestorePlan {
                 mapping: &self.mapping,
                 made: &made,
                 protected: &protected,
+                own: live.viewer.user,
                 mode: options.channel_restore_mode,
             };
             let (planned, left) = threads.plan();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use splashtail_discord::permissions::bits;
-use splashtail_guild::{Effect, Kind, Mapping, Operation, Unable, Why};
+use splashtail_guild::{Effect, Kind, Mapping, Operation, Structure, Unable, Why};
 
 use crate::carry_out::Left;
 
@@ -181,6 +181,23 @@ pub fn renewed(effects: &[Effect], left: &[Left]) -> Vec<NotRestored> {
     items
 }
 
+/// The vanity link that a server lost. Only people set one, and a code that is free is anybody's.
+pub fn vanity(wanted: &Structure, live: &Structure) -> Option<NotRestored> {
+    let code = |of: &Structure| of.guild()["vanity_url_code"].as_str().map(str::to_owned);
+    // A copy in another server leaves it to the first one.
+    let before = code(wanted).filter(|_| wanted.id() == live.id())?;
+    (code(live).as_ref() != Some(&before)).then(|| NotRestored {
+        kind: word(Kind::Guild),
+        id: None,
+        name: before,
+        fields: vec!["vanity_url_code".to_owned()],
+        code: "vanity_link".to_owned(),
+        why: "no bot may set the vanity link: set it in the server's settings, unless another server \
+              has taken the code meanwhile"
+            .to_owned(),
+    })
+}
+
 /// Old ids to new ones, by kind.
 pub fn id_map(mapping: &Mapping) -> Value {
     let mut kinds: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
@@ -199,6 +216,23 @@ mod tests {
     use splashtail_guild::Id;
 
     use super::*;
+
+    #[test]
+    fn a_vanity_link_that_is_lost_is_named() {
+        let server = |id: &str, code: Value| {
+            let guild = json!({"id": id, "name": "G", "roles": [], "channels": [],
+                               "vanity_url_code": code});
+            Structure::from_guild(&guild).unwrap()
+        };
+        let wanted = server("1", json!("harbour"));
+        for now in [Value::Null, json!("raided")] {
+            let item = vanity(&wanted, &server("1", now)).unwrap();
+            assert_eq!((&*item.name, &*item.code), ("harbour", "vanity_link"));
+        }
+        assert_eq!(vanity(&wanted, &server("1", json!("harbour"))), None);
+        assert_eq!(vanity(&server("1", Value::Null), &wanted), None);
+        assert_eq!(vanity(&wanted, &server("2", Value::Null)), None);
+    }
 
     #[test]
     fn a_line_says_what_and_why() {

@@ -267,6 +267,9 @@ impl<'a> Run<'a> {
                 left.push(item(&kind_name, String::new(), "not_readable", why));
             }
         }
+        if parts.contains(&Part::Settings) {
+            left.extend(report::vanity(&backup.wanted, &live.structure));
+        }
         left
     }
 

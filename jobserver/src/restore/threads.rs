@@ -33,6 +33,9 @@ pub struct ThreadChange {
     pub name: String,
     /// Fields to set. Tags are those of the backup.
     pub body: Map<String, Value>,
+    /// Who was in a private one and is not any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Id>,
     /// An archived thread takes changes once it is open.
     pub archived: bool,
 }
@@ -56,6 +59,8 @@ pub struct Threads<'a> {
     /// Channels of the backup that the plan makes.
     pub made: &'a BTreeSet<Id>,
     pub protected: &'a dyn Fn(Id) -> bool,
+    /// The bot, which is in no thread for its own sake.
+    pub own: u64,
     pub mode: RestoreMode,
 }
 
@@ -158,13 +163,29 @@ impl Threads<'_> {
             body.insert("applied_tags".to_owned(), thread["applied_tags"].clone());
         }
         let archived = now["thread_metadata"]["archived"] == true;
-        (!body.is_empty()).then(|| ThreadChange {
+        let members = self.absent(thread, now);
+        (!body.is_empty() || !members.is_empty()).then(|| ThreadChange {
             wanted,
             live,
             name: thread["name"].as_str().unwrap_or_default().to_owned(),
             body,
+            members,
             archived,
         })
+    }
+
+    /// Who was in a private thread and is not in it now; nobody where that is not known.
+    fn absent(&self, thread: &Value, now: &Value) -> Vec<Id> {
+        let members = |thread: &Value| -> Option<BTreeSet<Id>> {
+            let private = thread["type"] == PRIVATE;
+            let list = thread["members"].as_array().filter(|_| private)?;
+            Some(list.iter().filter_map(Id::read).collect())
+        };
+        let (Some(before), Some(now)) = (members(thread), members(now)) else {
+            return Vec::new();
+        };
+        let absent = before.difference(&now).copied();
+        absent.filter(|user| user.get() != self.own).collect()
     }
 
     /// What can be set of a thread, tags by their names. Whether it is archived says nothing by
@@ -286,6 +307,7 @@ mod tests {
             mapping: &mapping,
             made: &made,
             protected: &|id| id == Id::new(20),
+            own: 9,
             mode,
         }
         .plan()
@@ -339,6 +361,26 @@ mod tests {
             json!({"available_tags": [{"id": "6", "name": "renamed"}, {"id": "7", "name": "bug"}]});
         let led = led_tags(&saved["applied_tags"], &old, &new);
         assert_eq!(led, [json!("7"), json!("6")], "an id outlives its name");
+    }
+
+    #[test]
+    fn who_was_taken_out_of_a_private_thread_is_in_it_again() {
+        let with = |members: Value| {
+            let mut thread = thread("100", "11", "x");
+            thread["type"] = json!(12);
+            thread["members"] = members;
+            thread
+        };
+        let saved = [with(json!(["7", "8", "9"]))];
+        let members = |now: Value| {
+            let mut live = with(now);
+            live["parent_id"] = json!("21");
+            let (planned, _) = plan(&saved, &[live], &[], RestoreMode::Full);
+            planned.change.first().map(|change| change.members.clone())
+        };
+        assert_eq!(members(json!(["7", "6"])), Some(vec![Id::new(8)]));
+        assert_eq!(members(json!(["7", "8"])), None, "the bot is no member");
+        assert_eq!(members(Value::Null), None, "nobody knows");
     }
 
     #[test]

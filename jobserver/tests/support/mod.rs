@@ -11,10 +11,10 @@ use std::io::Cursor;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use splashtail_api_types::tasks::TaskCreateResponse;
 use splashtail_core::clock::{BoxFuture, Clock, SystemClock};
@@ -36,7 +36,16 @@ use discord::{FakeDiscord, GUILD};
 /// Real time. Pauses are shorter than asked for: heartbeats come more often than they must, so that
 /// even on a busy machine no lease runs out under a living jobserver.
 #[derive(Debug, Default)]
-pub struct HastyClock;
+pub struct HastyClock {
+    /// Seconds by which a test turned it on.
+    ahead: AtomicI64,
+}
+
+impl HastyClock {
+    pub fn turn_on(&self, seconds: i64) {
+        self.ahead.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
 
 const SHORTER: u32 = 4;
 /// Seconds of the longer pauses in which a jobserver looks again whether something was made after all,
@@ -48,7 +57,8 @@ const LONGEST_END: Duration = Duration::from_secs(60);
 
 impl Clock for HastyClock {
     fn now(&self) -> DateTime<Utc> {
-        SystemClock.now()
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        SystemClock.now() + TimeDelta::seconds(ahead)
     }
 
     fn monotonic(&self) -> Duration {
@@ -83,7 +93,7 @@ impl Clock for SecondAhead {
 /// Data directory, fake Discord and clock, which outlive the jobservers of a test.
 pub struct Setup {
     pub discord: FakeDiscord,
-    clock: Arc<HastyClock>,
+    pub clock: Arc<HastyClock>,
     directory: tempfile::TempDir,
     change: Box<dyn Fn(&mut Config)>,
     /// A jobserver was killed, and its leases have not ended yet.

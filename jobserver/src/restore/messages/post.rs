@@ -51,7 +51,7 @@ impl Ready {
         let words = words.map(|(index, body)| Piece {
             body,
             plain: Vec::new(),
-            last: first.last && index + 1 == count,
+            files: first.files && index + 1 == count,
         });
         self.pieces.splice(0..0, words.collect::<Vec<_>>());
     }
@@ -140,16 +140,31 @@ impl Messages<'_> {
         trail: &mut Trail,
         posted: &Posted,
     ) -> Result<Option<u64>, JobError> {
-        let ready = self.ready(saved, posted).await?;
         let step = format!(
             "message/{wanted}/{}",
             saved.message["id"].as_str().unwrap_or_default()
         );
+        let ready = self.ready(&step, saved, posted).await?;
         self.post_pieces(hook, thread, &step, 0, &ready, trail)
             .await
     }
 
-    pub(super) async fn ready(&self, saved: &Saved, posted: &Posted) -> Result<Ready, JobError> {
+    /// The posts for a message. A replay gets the same ones, for those that were made are told by their
+    /// number: whether its poll is open is asked once.
+    pub(super) async fn ready(
+        &self,
+        step: &str,
+        saved: &Saved,
+        posted: &Posted,
+    ) -> Result<Ready, JobError> {
+        let now = match saved.message["poll"].is_object() {
+            true => {
+                let step = format!("{step}/now");
+                let now = || async { Ok(self.source.clock.now()) };
+                Some(self.cx.step(&step, now).await?)
+            }
+            false => None,
+        };
         let (files, lost) = self.files(saved).await?;
         let names: Vec<String> = files.iter().map(|file| file.filename.clone()).collect();
         let frame = Frame {
@@ -157,7 +172,7 @@ impl Messages<'_> {
             cdn: self.discord.cdn_base().as_str().trim_end_matches('/'),
             lost: &lost,
             files: &names,
-            now: self.source.clock.now(),
+            now,
         };
         let pieces = pieces(&saved.message, &frame);
         Ok(Ready { pieces, files })
@@ -176,7 +191,7 @@ impl Messages<'_> {
         let mut first = None;
         for (index, piece) in ready.pieces.iter().enumerate().skip(from) {
             let step = format!("{step}/{index}");
-            let files: &[Upload] = if piece.last { &ready.files } else { &[] };
+            let files: &[Upload] = if piece.files { &ready.files } else { &[] };
             let posted = self
                 .post_piece(hook, thread, &step, &piece.body, files, trail)
                 .await;

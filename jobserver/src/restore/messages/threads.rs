@@ -14,7 +14,8 @@ use super::render::Piece;
 use super::{Hook, Messages, Posted, Trail, Work, left, refused};
 use crate::carry_out;
 use crate::restore::options::Part;
-use crate::restore::threads::{is_forum, lacking, led_tags, settable};
+use crate::restore::report::NotRestored;
+use crate::restore::threads::{ThreadChange, is_forum, lacking, led_tags, settable};
 
 /// Public threads, also of announcements; those of one's own are 12.
 const PUBLIC: [u64; 2] = [10, 11];
@@ -74,10 +75,14 @@ impl Messages<'_> {
             posts.insert(new);
             posted.threads += 1;
             posted.mapping.insert(Kind::Thread, old, Id::new(new));
-            self.invite(thread, old, new, posted).await?;
             if self.parts.contains(&Part::Messages) {
                 self.post_all(hook, Some(new), (old, name), &mut trail, posted)
                     .await?;
+            }
+            if thread["type"] == PRIVATE {
+                let members = thread["members"].as_array().into_iter().flatten();
+                let members: Vec<Id> = members.filter_map(Id::read).collect();
+                self.invite(thread, &members, new, posted).await?;
             }
             self.close(thread, old, new, posted).await?;
         }
@@ -155,7 +160,10 @@ impl Messages<'_> {
             .iter()
             .find(|saved| Id::of(&saved.message) == Some(old));
         let mut ready = match first {
-            Some(saved) => self.ready(saved, posted).await?,
+            Some(saved) => {
+                let step = format!("message/{old}/{old}");
+                self.ready(&step, saved, posted).await?
+            }
             None => Ready {
                 pieces: Vec::new(),
                 files: Vec::new(),
@@ -166,7 +174,7 @@ impl Messages<'_> {
             ready.pieces.push(Piece {
                 body,
                 plain: Vec::new(),
-                last: true,
+                files: true,
             });
         }
         let step = format!("thread/{old}/create");
@@ -210,7 +218,7 @@ impl Messages<'_> {
         if !tags.is_empty() {
             body["applied_tags"] = tags.into();
         }
-        let files = match first.last {
+        let files = match first.files {
             true => ready.files.as_slice(),
             false => &[],
         };
@@ -225,23 +233,23 @@ impl Messages<'_> {
             .await
     }
 
-    /// Who was in a private thread sees it again. Who left the server meanwhile is passed over.
+    /// Who was in a private thread sees it again. Who left the server meanwhile is passed over. Each
+    /// leaves a notice that nobody may delete, so they come behind what was said.
     async fn invite(
         &self,
         thread: &Value,
-        old: Id,
+        members: &[Id],
         new: u64,
         posted: &mut Posted,
     ) -> Result<(), JobError> {
-        if thread["type"] != PRIVATE {
+        let Some(old) = Id::of(thread) else {
             return Ok(());
-        }
-        let members = thread["members"].as_array().into_iter().flatten();
-        let members = members.filter_map(Id::read);
+        };
         let target = Leaves::About(Id::new(new));
         let nothing = BTreeSet::new();
         let (mut lost, mut last) = (0, None);
-        for user in members.filter(|user| user.get() != self.live.viewer.user) {
+        let others = members.iter().copied();
+        for user in others.filter(|user| user.get() != self.live.viewer.user) {
             let add = |acting: Acting| async move {
                 let added = acting.ensure_thread_member(new, user.get()).await;
                 added.map_err(carry_out::job_error)
@@ -298,9 +306,7 @@ impl Messages<'_> {
 
     /// Threads that are there, and otherwise than in the backup.
     pub(super) async fn change_threads(&self, posted: &mut Posted) -> Result<(), JobError> {
-        let nothing = BTreeSet::new();
         for change in &self.threads.change {
-            let (live, target) = (change.live.get(), Leaves::About(change.live));
             let now = self.live.threads.iter();
             let now = now.clone().find(|now| Id::of(now) == Some(change.live));
             let now = now.cloned().unwrap_or_default();
@@ -319,36 +325,55 @@ impl Messages<'_> {
                 }
             }
             // An archived thread has to be open for it, and rests again afterwards.
-            let mut calls = Vec::new();
             if change.archived {
                 want.insert("archived".to_owned(), false.into());
-                calls.push(("edit", Value::Object(want)));
-                calls.push(("close", json!({"archived": true})));
-            } else {
-                calls.push(("edit", Value::Object(want)));
             }
-            for (verb, want) in calls {
-                let (want, now) = (&want, &now);
-                let set = |acting: Acting| async move {
-                    // What the first call opened is closed again, whatever it was before.
-                    let now = if verb == "close" { &Value::Null } else { now };
-                    let set = acting.ensure_thread_fields(live, want, now).await;
-                    set.map_err(carry_out::job_error)
-                };
-                let step = format!("thread/{}/{verb}", change.wanted);
-                let made = self.effect(&step, ("thread.edit", target), Value::Null, &nothing, set);
-                if let Err((code, why)) = refused(made.await)? {
-                    let id = change.wanted.to_string();
-                    let item = left(&change.name, &id, &code, why);
-                    posted.left.push(crate::restore::report::NotRestored {
-                        kind: "thread".to_owned(),
-                        ..item
-                    });
-                    break;
-                }
+            let mut done = true;
+            if !want.is_empty() {
+                let want = Value::Object(want);
+                done = self.set(change, "edit", &want, &now, posted).await?;
+            }
+            if let Some(old) = old.filter(|_| done || !change.archived) {
+                self.invite(old, &change.members, change.live.get(), posted)
+                    .await?;
+            }
+            if change.archived && done {
+                // What the first call opened is closed again, whatever it was before.
+                let want = json!({"archived": true});
+                self.set(change, "close", &want, &Value::Null, posted)
+                    .await?;
             }
         }
         Ok(())
+    }
+
+    /// Sets fields of a thread that is there; whether Discord took them.
+    async fn set(
+        &self,
+        change: &ThreadChange,
+        verb: &str,
+        want: &Value,
+        now: &Value,
+        posted: &mut Posted,
+    ) -> Result<bool, JobError> {
+        let nothing = BTreeSet::new();
+        let (live, target) = (change.live.get(), Leaves::About(change.live));
+        let set = |acting: Acting| async move {
+            let set = acting.ensure_thread_fields(live, want, now).await;
+            set.map_err(carry_out::job_error)
+        };
+        let step = format!("thread/{}/{verb}", change.wanted);
+        let made = self.effect(&step, ("thread.edit", target), Value::Null, &nothing, set);
+        let Err((code, why)) = refused(made.await)? else {
+            return Ok(true);
+        };
+        let id = change.wanted.to_string();
+        let item = left(&change.name, &id, &code, why);
+        posted.left.push(NotRestored {
+            kind: "thread".to_owned(),
+            ..item
+        });
+        Ok(false)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::cut::parted;
 use super::{Frame, led};
 
 /// Flag of a message that consists of components.
@@ -32,9 +33,45 @@ mod kind {
 #[derive(Debug, PartialEq)]
 pub(super) enum Layout {
     /// The message consists of them.
-    Whole(Vec<Value>),
+    Whole(Whole),
     /// Links below a text.
     Rows(Vec<Value>),
+}
+
+/// A message that consists of components, and what it still takes.
+#[derive(Debug, PartialEq)]
+pub(super) struct Whole {
+    pub parts: Vec<Value>,
+    /// Words that it does not take any more.
+    pub rest: Vec<String>,
+    /// Components and characters that it still takes.
+    left: usize,
+    text: usize,
+}
+
+impl Whole {
+    /// A line above everything; `false` where there is no place for it.
+    pub fn head(&mut self, line: &str) -> bool {
+        self.put(0, line)
+    }
+
+    /// A line below everything; `false` where there is no place for it.
+    pub fn foot(&mut self, line: &str) -> bool {
+        self.put(self.parts.len(), line)
+    }
+
+    fn put(&mut self, at: usize, line: &str) -> bool {
+        let Some(text) = self.text.checked_sub(line.chars().count()) else {
+            return false;
+        };
+        let Some(left) = self.left.checked_sub(1) else {
+            return false;
+        };
+        (self.text, self.left) = (text, left);
+        let line = json!({"type": kind::TEXT, "content": line});
+        self.parts.insert(at, line);
+        true
+    }
 }
 
 impl Layout {
@@ -44,10 +81,10 @@ impl Layout {
         let mut room = Room {
             frame,
             message,
-            // The heading, and what is told below.
-            left: MOST - 2,
-            text: MOST_TEXT / 2,
+            left: MOST,
+            text: MOST_TEXT,
             shown: Vec::new(),
+            rest: Vec::new(),
         };
         if flags & V2 == 0 {
             let rows = room.all(&message["components"]);
@@ -57,37 +94,36 @@ impl Layout {
         let mut parts = room.all(&message["components"]);
         // A file that no component shows is not seen by anybody.
         for name in frame.files {
-            if !room.shown.contains(name) && room.left > 0 {
-                room.left -= 1;
-                parts.push(json!({"type": kind::FILE, "file": attached(name)}));
+            if room.shown.contains(name) {
+                continue;
+            }
+            match room.left.checked_sub(1) {
+                Some(left) => {
+                    room.left = left;
+                    parts.push(json!({"type": kind::FILE, "file": attached(name)}));
+                }
+                None => room.rest.push(format!("File without a place: {name}")),
             }
         }
-        (!parts.is_empty()).then_some(Self::Whole(parts))
+        let whole = Whole {
+            parts,
+            rest: room.rest,
+            left: room.left,
+            text: room.text,
+        };
+        (!whole.parts.is_empty()).then_some(Self::Whole(whole))
     }
 }
 
-/// A message that consists of components, with a line above them and lines below.
-pub(super) fn body(mut body: Value, parts: &[Value], heading: &str, below: &str) -> Value {
+/// A message that consists of these components.
+pub(super) fn body(mut body: Value, parts: Vec<Value>) -> Value {
     body["flags"] = (body["flags"].as_u64().unwrap_or(0) | V2).into();
-    body["components"] = with_heading(parts, heading, below).into();
+    body["components"] = parts.into();
     if let Some(fields) = body.as_object_mut() {
         // Discord takes no text beside them.
         fields.shift_remove("content");
     }
     body
-}
-
-fn with_heading(parts: &[Value], heading: &str, below: &str) -> Vec<Value> {
-    let text = |text: &str| {
-        let text: String = text.chars().take(MOST_TEXT / 4).collect();
-        json!({"type": kind::TEXT, "content": text})
-    };
-    let mut all = vec![text(heading)];
-    all.extend(parts.iter().cloned());
-    if !below.is_empty() {
-        all.push(text(below));
-    }
-    all
 }
 
 /// What the components of a message say.
@@ -123,6 +159,8 @@ struct Room<'a> {
     text: usize,
     /// Files that a component shows.
     shown: Vec<String>,
+    /// Words for which there is no place.
+    rest: Vec<String>,
 }
 
 impl Room<'_> {
@@ -138,6 +176,8 @@ impl Room<'_> {
     /// A component as it is posted; several where what held them together goes.
     fn one(&mut self, component: &Value) -> Vec<Value> {
         let Some(left) = self.left.checked_sub(1) else {
+            let words = spoken(std::slice::from_ref(component));
+            self.rest.push(led(&words, self.frame.mapping));
             return Vec::new();
         };
         self.left = left;
@@ -185,10 +225,11 @@ impl Room<'_> {
 
     fn text(&mut self, component: &Value) -> Option<Value> {
         let text = component["content"].as_str().unwrap_or_default();
-        let text: String = led(text, self.frame.mapping)
-            .chars()
-            .take(self.text)
-            .collect();
+        // Ids of today may be longer than those of then.
+        let (text, rest) = parted(&led(text, self.frame.mapping), self.text);
+        if !rest.is_empty() {
+            self.rest.push(rest);
+        }
         self.text -= text.chars().count();
         (!text.is_empty()).then(|| json!({"type": kind::TEXT, "content": text}))
     }
@@ -262,9 +303,16 @@ mod tests {
             cdn: "",
             lost: &[],
             files: &files,
-            now: chrono::DateTime::UNIX_EPOCH,
+            now: None,
         };
         Layout::of(message, &frame)
+    }
+
+    fn whole(message: &Value, files: &[&str]) -> Whole {
+        match laid(message, files) {
+            Some(Layout::Whole(whole)) => whole,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn text(text: &str) -> Value {
@@ -287,21 +335,18 @@ mod tests {
                 {"type": 1, "components": [{"type": 3, "custom_id": "menu", "options": []}]}]}]});
         let kept = json!({"type": 2, "style": 5, "url": "https://example.com", "label": "Open"});
         let plain = |text: &str| json!({"type": 10, "content": text});
-        let layout = laid(&message, &[]).unwrap();
-        let Layout::Whole(parts) = &layout else {
-            panic!("{layout:?}")
-        };
-        assert_eq!(spoken(parts), "## Tides\nbeside a button\nbeside a link");
+        let layout = whole(&message, &[]).parts;
+        assert_eq!(spoken(&layout), "## Tides\nbeside a button\nbeside a link");
         assert_eq!(
             layout,
-            Layout::Whole(vec![
+            [
                 json!({"type": 17, "accent_color": 5, "spoiler": false, "components": [
                 plain("## Tides"),
                 plain("beside a button"),
                 {"type": 9, "components": [plain("beside a link")], "accessory": kept},
                 {"type": 14, "divider": true, "spacing": 2},
                 {"type": 1, "components": [kept]}]})
-            ])
+            ]
         );
     }
 
@@ -315,33 +360,59 @@ mod tests {
                 {"media": {"url": url}, "description": "the sea"},
                 {"media": {"url": "https://cdn.discordapp.com/attachments/1/3/gone.png"}},
                 {"media": {"url": "https://example.com/a.png"}}]}]});
-        let layout = laid(&message, &["sea.png", "log.txt"]).unwrap();
+        let layout = whole(&message, &["sea.png", "log.txt"]).parts;
         assert_eq!(
             layout,
-            Layout::Whole(vec![
+            [
                 json!({"type": 12, "items": [
                     {"media": {"url": "attachment://sea.png"}, "description": "the sea", "spoiler": false},
                     {"media": {"url": "https://example.com/a.png"}, "description": null, "spoiler": false}]}),
                 json!({"type": 13, "file": {"url": "attachment://log.txt"}}),
-            ])
+            ]
         );
     }
 
+    /// What Discord took once it takes again, whole.
     #[test]
-    fn no_more_goes_in_than_discord_takes() {
-        let many: Vec<Value> = (0..60)
-            .map(|n| text(&format!("{n} {}", "x".repeat(100))))
+    fn as_much_goes_in_as_discord_takes_and_the_rest_is_kept() {
+        let many: Vec<Value> = (0..40)
+            .map(|n| text(&format!("{n:02} {}", "x".repeat(97))))
             .collect();
-        let Some(Layout::Whole(parts)) = laid(&json!({"flags": V2, "components": many}), &[])
-        else {
-            panic!("it has texts");
+        let mut full = whole(&json!({"flags": V2, "components": many}), &[]);
+        assert_eq!((full.parts.len(), full.rest.len()), (MOST, 0));
+        assert!(!full.head("-# then"), "there is no place for a line");
+        let long = json!({"flags": V2, "components": [text(&"wörd ".repeat(799)), text("more")]});
+        let mut long = whole(&long, &[]);
+        assert_eq!(spoken(&long.parts).chars().count(), 3995 + 1 + 4);
+        assert!(!long.foot("12"), "only one more character fits");
+        assert!(long.foot("1"));
+
+        // What no message of Discord's own holds is not lost either.
+        let many = |count: usize, words: &str| -> Vec<Value> {
+            (0..count).map(|n| text(&format!("{n}{words}"))).collect()
         };
-        let all = with_heading(&parts, "-# then", "below");
-        assert!(all.len() <= MOST);
-        let texts = all
-            .iter()
-            .map(|part| part["content"].as_str().unwrap().chars().count());
-        assert!(texts.sum::<usize>() <= MOST_TEXT);
+        let beyond = json!({"flags": V2, "components": many(45, "")});
+        let beyond = whole(&beyond, &["log.txt"]);
+        assert_eq!(beyond.parts.len(), MOST);
+        assert_eq!(
+            beyond.rest,
+            [
+                "40",
+                "41",
+                "42",
+                "43",
+                "44",
+                "File without a place: log.txt"
+            ]
+        );
+        let wordy = whole(
+            &json!({"flags": V2, "components": many(3, &" word".repeat(300))}),
+            &[],
+        );
+        let said = format!("{}\n{}", spoken(&wordy.parts), wordy.rest.join("\n"));
+        let count = |text: &str| text.split_whitespace().count();
+        assert_eq!(count(&said), 3 * 301);
+        assert!(spoken(&wordy.parts).chars().count() <= MOST_TEXT);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a webhook posts in place of a message. Pure: a message of the backup in, bodies out.
 
 mod components;
+mod cut;
 mod embeds;
 mod mentions;
 mod poll;
@@ -9,7 +10,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use splashtail_guild::{Id, Mapping};
 
-use components::Layout;
+use components::{Layout, Whole};
+use cut::split;
 use mentions::led;
 
 /// Characters of a message's text (Discord docs, "Execute Webhook").
@@ -30,8 +32,18 @@ pub struct Piece {
     /// Posts that say the same in words, for when Discord does not take the body: it asks more of polls
     /// and components than anybody can know.
     pub plain: Vec<Value>,
-    /// Files go with the last piece.
-    pub last: bool,
+    /// The files go with it.
+    pub files: bool,
+}
+
+impl Piece {
+    fn said(body: Value) -> Self {
+        Self {
+            body,
+            plain: Vec::new(),
+            files: false,
+        }
+    }
 }
 
 /// Where names and references come from.
@@ -43,8 +55,8 @@ pub struct Frame<'a> {
     pub lost: &'a [String],
     /// Names of the files that go with it, as they are uploaded.
     pub files: &'a [String],
-    /// A poll that is open then is posted as one.
-    pub now: DateTime<Utc>,
+    /// A poll that is open then is posted as one. Recorded, for a replay has to give the same posts.
+    pub now: Option<DateTime<Utc>>,
 }
 
 /// The posts for a message; none for notices of Discord's own, and for what has nothing to show.
@@ -74,14 +86,11 @@ pub fn pieces(message: &Value, frame: &Frame<'_>) -> Vec<Piece> {
         }
         bodies
     };
-    if let Some(Layout::Whole(parts)) = &layout {
-        let spoken = joined(heading.clone(), &[components::spoken(parts), text.clone()]);
-        return vec![Piece {
-            body: components::body(body(message, frame, ""), parts, &heading, &text),
-            plain: words(&spoken),
-            last: true,
-        }];
-    }
+    let layout = match layout {
+        Some(Layout::Whole(whole)) => return whole_pieces(message, frame, whole, &heading, text),
+        Some(Layout::Rows(rows)) => Some(rows),
+        None => None,
+    };
     let mut bodies = words(&format!("{heading}\n{text}"));
     let mut last = bodies.pop().unwrap_or_default();
     let mut plain = Vec::new();
@@ -94,23 +103,50 @@ pub fn pieces(message: &Value, frame: &Frame<'_>) -> Vec<Piece> {
         };
         plain = words(&joined(tail, &told));
     }
-    if let Some(Layout::Rows(rows)) = layout {
+    if let Some(rows) = layout {
         last["components"] = rows.into();
     }
     if let Some(open) = open {
         last["poll"] = open;
     }
-    let before = bodies.into_iter().map(|body| Piece {
-        body,
-        plain: Vec::new(),
-        last: false,
-    });
+    let before = bodies.into_iter().map(Piece::said);
     let last = Piece {
         body: last,
         plain,
-        last: true,
+        files: true,
     };
     before.chain([last]).collect()
+}
+
+/// A message of components with its heading and what is told below; what it has no place for stands
+/// before and behind it.
+fn whole_pieces(
+    message: &Value,
+    frame: &Frame<'_>,
+    mut whole: Whole,
+    heading: &str,
+    told: String,
+) -> Vec<Piece> {
+    let say = |text: &str| {
+        let texts = split(text.trim_end(), MAX_TEXT);
+        let texts = texts.into_iter().filter(|text| !text.is_empty());
+        texts
+            .map(|text| body(message, frame, &text))
+            .collect::<Vec<_>>()
+    };
+    let headed = whole.head(heading);
+    let below = joined(joined(String::new(), &whole.rest), &[told]);
+    let told = below.is_empty() || whole.foot(&below);
+    let before = if headed { Vec::new() } else { say(heading) };
+    let behind = if told { Vec::new() } else { say(&below) };
+    let itself = Piece {
+        plain: say(&components::spoken(&whole.parts)),
+        body: components::body(body(message, frame, ""), whole.parts),
+        files: true,
+    };
+    let before = before.into_iter().map(Piece::said);
+    let behind = behind.into_iter().map(Piece::said);
+    before.chain([itself]).chain(behind).collect()
 }
 
 /// What all posts for a message have.
@@ -224,25 +260,6 @@ fn avatar(author: &Value, cdn: &str) -> Option<String> {
     (plain && !hash.is_empty()).then(|| format!("{cdn}/avatars/{id}/{hash}.png"))
 }
 
-/// Parts of at most so many characters, cut at the end of a line or of a word where there is one.
-fn split(text: &str, most: usize) -> Vec<String> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    loop {
-        let Some((cut, _)) = rest.char_indices().nth(most) else {
-            parts.push(rest.to_owned());
-            return parts;
-        };
-        let head = &rest[..cut];
-        let end_of = |sign: char| head.rfind(sign).filter(|at| *at > cut / 2);
-        let at = end_of('\n')
-            .or_else(|| end_of(' '))
-            .map_or(cut, |at| at + 1);
-        parts.push(rest[..at].trim_end().to_owned());
-        rest = &rest[at..];
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use splashtail_guild::Kind;
@@ -264,7 +281,7 @@ mod tests {
             cdn: "https://cdn.discordapp.com",
             lost: &[],
             files: &[],
-            now: chrono::DateTime::from_timestamp(1_705_752_000, 0).unwrap(),
+            now: chrono::DateTime::from_timestamp(1_705_752_000, 0),
         };
         pieces(message, &frame)
     }
@@ -311,8 +328,8 @@ mod tests {
         };
         let all: Vec<_> = texts.iter().flat_map(|text| words(text)).collect();
         assert_eq!(all[2..], words(&long));
-        let last: Vec<_> = pieces.iter().map(|piece| piece.last).collect();
-        assert_eq!(last.iter().filter(|last| **last).count(), 1);
+        let files: Vec<_> = pieces.iter().map(|piece| piece.files).collect();
+        assert_eq!(files, [false, false, true]);
         let unbroken = posted(&message(&"é".repeat(4500)));
         assert_eq!(unbroken.len(), 3);
     }
@@ -378,6 +395,36 @@ mod tests {
             piece.plain[0]["content"],
             "-# <t:1705752000:f>\nsee <#121>\n-# 👍 2"
         );
+    }
+
+    /// A message of components that is full keeps all of it: what is said above and below it gets posts
+    /// of its own.
+    #[test]
+    fn full_components_lose_nothing() {
+        let mut long = message("");
+        long["flags"] = json!(1 << 15);
+        let words = "wörd ".repeat(800);
+        long["components"] = json!([{"type": 10, "content": words.trim_end()}]);
+        long["reactions"] = json!([{"count": 2, "emoji": {"id": null, "name": "👍"}}]);
+        let [before, itself, behind] = posted(&long).try_into().unwrap();
+        assert_eq!(before.body["content"], "-# <t:1705752000:f>");
+        assert_eq!(behind.body["content"], "-# 👍 2");
+        let shown = itself.body["components"].as_array().unwrap();
+        assert_eq!(*shown, [json!({"type": 10, "content": words.trim_end()})]);
+        let files = [&before, &itself, &behind].map(|piece| piece.files);
+        assert_eq!(files, [false, true, false]);
+        // So do the words that stand for it.
+        let plain = itself.plain.iter();
+        let plain: Vec<&str> = plain
+            .flat_map(|body| body["content"].as_str().unwrap().split_whitespace())
+            .collect();
+        assert_eq!(plain.len(), 800);
+        assert!(itself.plain.len() > 1);
+
+        // Half of it has place for both.
+        long["components"] = json!([{"type": 10, "content": "x".repeat(3900)}]);
+        let [piece] = posted(&long).try_into().unwrap();
+        assert_eq!(piece.body["components"].as_array().unwrap().len(), 3);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn open(poll: &Value, frame: &Frame<'_>) -> Option<Value> {
         return None;
     }
     let until = DateTime::parse_from_rfc3339(poll["expiry"].as_str()?).ok()?;
-    let hours = hours(until.to_utc(), frame.now)?;
+    let hours = hours(until.to_utc(), frame.now?)?;
     let answer = |answer: &Value| {
         let media = &answer["poll_media"];
         let mut shown = json!({});
@@ -112,7 +112,7 @@ mod tests {
             cdn: "",
             lost: &[],
             files: &[],
-            now: now.parse().unwrap(),
+            now: Some(now.parse().unwrap()),
         };
         open(poll, &frame)
     }
