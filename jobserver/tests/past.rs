@@ -6,6 +6,7 @@ mod support;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use splashtail_antinuke::Moment;
 use splashtail_core::clock::Clock as _;
 use splashtail_guild::{History, Parts, Structure};
 use splashtail_ipc::clients::ClientError;
@@ -16,8 +17,8 @@ fn packed(value: &impl serde::Serialize) -> Vec<u8> {
     zstd::stream::encode_all(&*serde_json::to_vec(value).unwrap(), 1).unwrap()
 }
 
-/// As the bot would have written it down.
-async fn remember(world: &World, server: &Jobserver, from: DateTime<Utc>) {
+/// As the bot would have written it down: by Discord's clock.
+async fn remember(world: &World, server: &Jobserver, from: DateTime<Utc>, until: DateTime<Utc>) {
     let path = format!("/guilds/{GUILD}");
     let guild = world.rest(OWNER, "GET", &path, Value::Null).await;
     let seen = world.seen_channels().await;
@@ -26,12 +27,13 @@ async fn remember(world: &World, server: &Jobserver, from: DateTime<Utc>) {
         ..Parts::default()
     };
     let structure = Structure::from_rest(&guild, parts).unwrap();
-    let history = History::new(u64::try_from(from.timestamp_millis()).unwrap());
+    let begins = Moment::from_unix_ms(u64::try_from(from.timestamp_millis()).unwrap());
+    let history = History::new(begins.0);
     let store = server.storage.histories();
     let (base, changes) = (packed(&structure), packed(&history));
     let guild = GUILD.parse().unwrap();
     store
-        .set_history(guild, &base, &changes, from)
+        .set_history(guild, &base, &changes, until)
         .await
         .unwrap();
 }
@@ -46,7 +48,8 @@ async fn what_the_bot_remembers_comes_back() {
     let world = world().await;
     let server = world.setup.start().await;
     let begin = server.clock.now() - TimeDelta::minutes(30);
-    remember(&world, &server, begin).await;
+    let until = begin + TimeDelta::minutes(10);
+    remember(&world, &server, begin, until).await;
     let gone = world.seen_channels().await;
     let gone = gone.iter().rfind(|channel| channel["type"] == 0).unwrap();
     let (id, name) = (gone["id"].as_str().unwrap(), gone["name"].as_str().unwrap());
@@ -86,11 +89,26 @@ async fn a_backup_of_before_serves_where_memory_ends() {
     assert!(matches!(&error, ClientError::Status { .. }), "{error:?}");
     assert!(error.to_string().contains("nothing is known"), "{error}");
     server.backup(&world, json!({})).await;
-    remember(&world, &server, server.clock.now() + TimeDelta::hours(1)).await;
-    let after = server.clock.now() + TimeDelta::minutes(1);
-    let made = client
-        .create_task("guild_restore_backup", order(after), true, None)
-        .await;
-    let plan = server.document(made.unwrap().task_id).await;
-    assert_eq!(plan["effects"], json!([]));
+    let ended = server.clock.now();
+    let before = ended - TimeDelta::hours(1);
+    // Neither what begins later nor what ended before tells of then.
+    for (from, until) in [(1, 2), (-3, -1)] {
+        let hours = |hours| ended + TimeDelta::hours(hours);
+        remember(&world, &server, hours(from), hours(until)).await;
+        let made = client
+            .create_task("guild_restore_backup", order(ended), true, None)
+            .await;
+        let plan = server.document(made.unwrap().task_id).await;
+        assert_eq!(plan["effects"], json!([]));
+    }
+    for (at, why) in [
+        (before + TimeDelta::minutes(1), "nobody looked"),
+        (ended + TimeDelta::days(1), "yet to come"),
+    ] {
+        let refused = client
+            .create_task("guild_restore_backup", order(at), true, None)
+            .await;
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
 }

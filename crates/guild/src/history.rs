@@ -15,16 +15,23 @@ pub struct History {
     deltas: VecDeque<(u64, Delta)>,
     /// From when on it is whole.
     begins: u64,
+    /// Times in which nobody looked and something changed, oldest first: after the first of a pair, and up
+    /// to the second.
+    #[serde(default)]
+    gaps: VecDeque<(u64, u64)>,
 }
 
 impl History {
     /// Changed objects that are kept.
     pub const MAX_CHANGES: usize = 4000;
+    /// Gaps that are told apart.
+    const MAX_GAPS: usize = 64;
 
     pub fn new(begins: u64) -> Self {
         Self {
             deltas: VecDeque::new(),
             begins,
+            gaps: VecDeque::new(),
         }
     }
 
@@ -42,6 +49,35 @@ impl History {
             let last = self.deltas.back().map_or(self.begins, |(at, _)| *at);
             self.deltas.push_back((at.max(last), delta));
         }
+    }
+
+    /// Nobody looked after `from` and up to `to`. Where nothing changed then, nothing was missed. Whether
+    /// anything was.
+    pub fn note_gap(&mut self, from: u64, to: u64) -> bool {
+        let from = from.max(self.begins.saturating_sub(1));
+        let changed = self.deltas.iter().any(|(at, _)| *at > from && *at <= to);
+        if !changed {
+            return false;
+        }
+        let place = self.gaps.partition_point(|(start, _)| *start <= from);
+        self.gaps.insert(place, (from, to));
+        if self.gaps.len() > Self::MAX_GAPS
+            && let (Some(first), Some(second)) = (self.gaps.pop_front(), self.gaps.pop_front())
+        {
+            self.gaps.push_front((first.0, first.1.max(second.1)));
+        }
+        true
+    }
+
+    /// All that are known, oldest first.
+    pub fn gaps(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.gaps.iter().copied()
+    }
+
+    /// The time around this one in which nobody looked: after the first, up to the second.
+    pub fn gap(&self, at: u64) -> Option<(u64, u64)> {
+        let around = |(from, to): &&(u64, u64)| *from < at && at <= *to;
+        self.gaps.iter().find(around).copied()
     }
 
     /// When the oldest change happened that is kept.
@@ -67,6 +103,8 @@ impl History {
             self.deltas.pop_front();
             forgot = true;
         }
+        let begins = self.begins;
+        self.gaps.retain(|(_, to)| *to >= begins);
         forgot
     }
 
@@ -99,13 +137,23 @@ impl History {
     }
 
     /// Puts an earlier history before this one. `start`: the server where this one begins; `past`:
-    /// where the earlier one ends. What lies between happened at some time between.
-    pub fn follow(&mut self, earlier: Self, past: &Structure, start: &Structure) {
+    /// where the earlier one ends; `until`: how long anybody looked then. What lies between happened at
+    /// some time between.
+    pub fn follow(&mut self, earlier: Self, past: &Structure, start: &Structure, until: u64) {
         let between = past.changes_to(start);
         let mut deltas = earlier.deltas;
+        let last = deltas.back().map_or(0, |(at, _)| *at);
+        let mut gaps = earlier.gaps;
         if !between.is_empty() {
-            deltas.push_back((self.begins, between));
+            let to = self.begins.max(last);
+            // The change is dated with the gap's end, and went unseen even where the clocks disagree.
+            gaps.push_back((
+                until.max(last.saturating_sub(1)).min(to.saturating_sub(1)),
+                to,
+            ));
+            deltas.push_back((to, between));
         }
+        gaps.append(&mut self.gaps);
         deltas.append(&mut self.deltas);
         // Clocks of two processes may differ.
         let mut last = 0;
@@ -114,6 +162,7 @@ impl History {
             *at = last;
         }
         self.deltas = deltas;
+        self.gaps = gaps;
         self.begins = earlier.begins;
     }
 }
@@ -183,10 +232,38 @@ mod tests {
         drop(delete(&mut now, 3));
         let start = now.clone();
         let mut history = History::new(50);
-        history.follow(serde_json::from_str(&text).unwrap(), &past, &start);
+        history.follow(serde_json::from_str(&text).unwrap(), &past, &start, 30);
+        assert_eq!(history.gap(30), None);
+        assert_eq!(history.gap(31), Some((30, 50)));
+        assert_eq!(history.gap(50), Some((30, 50)));
+        assert_eq!(history.gap(51), None);
         assert_eq!(history.back(&now, 5).1, guild());
         assert_eq!(history.back(&now, 20).1, past);
         assert_eq!(history.forward(&guild()), now);
+    }
+
+    #[test]
+    fn a_gap_counts_only_when_something_changed_in_it() {
+        let mut now = guild();
+        let mut history = History::new(0);
+        history.note(10, delete(&mut now, 2));
+        history.note_gap(10, 20);
+        assert_eq!(history.gap(15), None, "10 was still seen");
+        history.note_gap(5, 10);
+        assert_eq!((history.gap(5), history.gap(6)), (None, Some((5, 10))));
+        assert!(history.forget(11));
+        assert_eq!(history.gap(6), None);
+        let mut again = History::new(30);
+        again.follow(history.clone(), &now, &now, 20);
+        assert_eq!(again.gap(25), None, "nobody looked, and nothing happened");
+        let mut many = History::new(0);
+        for at in 1..=1000 {
+            let role = json!({"role": {"id": "3", "name": at.to_string()}});
+            many.note(at * 2, now.apply_event("GUILD_ROLE_UPDATE", &role));
+            many.note_gap(at * 2 - 1, at * 2);
+        }
+        assert!(many.gaps.len() <= History::MAX_GAPS);
+        assert!(many.gap(2).is_some() && many.gap(2000).is_some());
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::engine::{Engine, Row, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 
-/// Structures of servers as they were. Documents are the caller's bytes. Every write can be repeated.
+/// Structures of servers as they were. Documents are the caller's bytes. Every write can be repeated. The
+/// time that comes with a history says until when the server was looked at.
 #[async_trait]
 pub trait HistoryStore: Send + Sync {
     async fn history(&self, guild: GuildId) -> Result<Option<HistoryRow>, StorageError>;
@@ -28,6 +29,9 @@ pub trait HistoryStore: Send + Sync {
         at: DateTime<Utc>,
     ) -> Result<(), StorageError>;
 
+    /// These servers were looked at until then, and are as was written down; nothing where nothing was.
+    async fn watched(&self, guilds: &[GuildId], at: DateTime<Utc>) -> Result<(), StorageError>;
+
     /// Keeps the server as it was before an incident.
     async fn pin(
         &self,
@@ -47,6 +51,8 @@ pub trait HistoryStore: Send + Sync {
 pub struct HistoryRow {
     pub base: Vec<u8>,
     pub changes: Vec<u8>,
+    /// Until then somebody looked at the server.
+    pub watched_until: DateTime<Utc>,
 }
 
 impl Storage {
@@ -55,7 +61,8 @@ impl Storage {
     }
 }
 
-const HISTORY: &str = "SELECT base, changes FROM structure_histories WHERE guild_id = $1";
+const HISTORY: &str =
+    "SELECT base, changes, updated_at FROM structure_histories WHERE guild_id = $1";
 
 const SET_HISTORY: &str = "\
     INSERT INTO structure_histories (guild_id, base, changes, updated_at) VALUES ($1, $2, $3, $4) \
@@ -64,6 +71,16 @@ const SET_HISTORY: &str = "\
 
 const SET_CHANGES: &str =
     "UPDATE structure_histories SET changes = $2, updated_at = $3 WHERE guild_id = $1";
+
+/// A list in JSON; a late word does not turn the time back.
+const WATCHED_SQLITE: &str = "\
+    UPDATE structure_histories SET updated_at = $2 \
+    WHERE updated_at < $2 AND guild_id IN (SELECT value FROM json_each($1))";
+const WATCHED_POSTGRES: &str = "\
+    UPDATE structure_histories SET updated_at = $2 WHERE updated_at < $2 AND guild_id = \
+        ANY (ARRAY(SELECT json_array_elements_text($1::json)::bigint))";
+/// Servers in one statement.
+const TOGETHER: usize = 1000;
 
 const PIN: &str = "\
     INSERT INTO incident_pins (guild_id, incident_id, document, updated_at) \
@@ -103,6 +120,19 @@ impl HistoryStore for Engine {
         self.execute(set).await.map(drop)
     }
 
+    async fn watched(&self, guilds: &[GuildId], at: DateTime<Utc>) -> Result<(), StorageError> {
+        let statement = match self {
+            Self::Postgres(_) => WATCHED_POSTGRES,
+            Self::Sqlite(_) => WATCHED_SQLITE,
+        };
+        for some in guilds.chunks(TOGETHER) {
+            let ids: Vec<u64> = some.iter().map(|guild| guild.get()).collect();
+            let list = serde_json::to_string(&ids).map_err(StorageError::corrupt)?;
+            self.execute(query(statement).bind(list).bind(at)).await?;
+        }
+        Ok(())
+    }
+
     async fn pin(
         &self,
         guild: GuildId,
@@ -128,5 +158,6 @@ fn history(row: &Row) -> Result<HistoryRow, StorageError> {
     Ok(HistoryRow {
         base: row.get("base")?,
         changes: row.get("changes")?,
+        watched_until: row.get("updated_at")?,
     })
 }

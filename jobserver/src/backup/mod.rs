@@ -13,6 +13,7 @@ pub mod coverage;
 pub mod dialect;
 pub mod error;
 pub mod files;
+pub mod finished;
 mod former;
 mod job;
 mod lists;

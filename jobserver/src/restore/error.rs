@@ -22,6 +22,16 @@ pub enum RestoreError {
         "nothing is known of this server at {0}: no backup was made before, and what is remembered begins later"
     )]
     NoPast(DateTime<Utc>),
+    #[error(
+        "nobody looked at this server between {since} and {at}, and no backup was made then: ask for \
+         {since}, for another time, or for a backup"
+    )]
+    Unwatched {
+        at: DateTime<Utc>,
+        since: DateTime<Utc>,
+    },
+    #[error("{0} is yet to come")]
+    YetToCome(DateTime<Utc>),
     #[error("the backup cannot be downloaded")]
     Download(#[source] DownloadError),
     #[error(transparent)]
@@ -57,7 +67,7 @@ impl RestoreError {
         match self {
             Self::Read(_) => "read",
             Self::NoTask(_) => "no_such_backup",
-            Self::NoPast(_) => "no_such_past",
+            Self::NoPast(_) | Self::Unwatched { .. } | Self::YetToCome(_) => "no_such_past",
             Self::NoFile(_) => "no_backup_file",
             Self::Download(DownloadError::NotAllowed(_)) => "source_not_allowed",
             Self::Download(DownloadError::TooLarge { .. })

@@ -74,7 +74,11 @@ impl Job for RestoreBackup {
         let source = &fields.options.backup_source;
         let found = source::key(source, server, &self.storage, &*self.clock, &self.objects).await;
         found.map_err(|error| match &error {
-            RestoreError::NoPast(_) => PrepareError::invalid("no_such_past", error.to_string()),
+            RestoreError::NoPast(_)
+            | RestoreError::Unwatched { .. }
+            | RestoreError::YetToCome(_) => {
+                PrepareError::invalid("no_such_past", error.to_string())
+            }
             RestoreError::NoTask(_) | RestoreError::NoFile(_) => {
                 PrepareError::invalid("no_such_backup", error.to_string())
             }

@@ -1,25 +1,23 @@
-//! The server as it was at a time: out of what the bot wrote down, as far as that reaches back, else out
-//! of the newest backup of before.
+//! The server as it was at a time: out of what the bot wrote down, as far as that reaches back and somebody
+//! looked, else out of the newest backup of before.
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use splashtail_antinuke::Moment;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_guild::{History, Kind, Structure};
 use splashtail_iblfile::msgpack;
 use splashtail_iblfile::{self as iblfile, Encryption, FileType, Limits, Meta, Writer};
-use splashtail_storage::{HistoryRow, Owner, Storage, TaskQuery, TaskState};
+use splashtail_storage::{HistoryRow, Storage, TaskRow};
 
 use super::error::RestoreError;
-use crate::backup::CreateBackup;
 use crate::backup::dialect::{self, split};
+use crate::backup::finished;
 use crate::packed::unpack;
 use crate::parts::LISTED;
-
-/// Backups that are looked through.
-const LOOKED_AT: u32 = 100;
 
 /// Where the server of that time is found.
 #[derive(Debug)]
@@ -30,37 +28,50 @@ pub enum Found {
     Backup(TaskId),
 }
 
+/// What the bot wrote down of a time.
+#[derive(Debug)]
+enum Remembered {
+    Then(Box<Structure>),
+    /// Nobody looked then; before, up to this time.
+    Unwatched(DateTime<Utc>),
+    /// It begins later, or cannot be read.
+    Nothing,
+}
+
 /// # Errors
-/// Nothing is known of the server from then; the database is away.
+/// Nothing is known of the server from then, or it is yet to come; the database is away.
 pub async fn find(
     storage: &Storage,
     server: GuildId,
     at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Found, RestoreError> {
+    if at > now {
+        return Err(RestoreError::YetToCome(at));
+    }
     let history = storage.histories().history(server).await;
     let history = history.map_err(RestoreError::Storage)?;
-    if let Some(structure) = history.and_then(|row| then(&row, server, at)) {
-        return Ok(Found::History(Box::new(structure)));
+    let remembered = history.map_or(Remembered::Nothing, |row| then(&row, server, at));
+    let since = match remembered {
+        Remembered::Then(structure) => return Ok(Found::History(structure)),
+        Remembered::Unwatched(since) => Some(since),
+        Remembered::Nothing => None,
+    };
+    // One that was still being made may hold a part of what came after. One that was begun before somebody
+    // looked last is older than what is remembered.
+    let is_wanted =
+        |row: &TaskRow| row.last_updated <= at && since.is_none_or(|since| row.created_at > since);
+    let found = finished::newest(storage, server, now, 1, is_wanted).await;
+    let found = found.map_err(RestoreError::Storage)?;
+    match (found.first(), since) {
+        (Some(row), _) => Ok(Found::Backup(row.id)),
+        (None, Some(since)) => Err(RestoreError::Unwatched { at, since }),
+        (None, None) => Err(RestoreError::NoPast(at)),
     }
-    let query = TaskQuery {
-        name: Some(CreateBackup::NAME),
-        ..TaskQuery::newest(Owner::Server(server), LOOKED_AT)
-    };
-    let rows = storage.tasks().list(&query, now).await;
-    let rows = rows.map_err(RestoreError::Storage)?;
-    // One that was still being made may hold a part of what came after.
-    let is_before = |row: &&splashtail_storage::TaskRow| {
-        row.state == TaskState::Completed && row.last_updated <= at
-    };
-    let found = rows.iter().find(is_before);
-    found
-        .map(|row| Found::Backup(row.id))
-        .ok_or(RestoreError::NoPast(at))
 }
 
-/// The server of that time, if what was written down reaches back so far and can be read.
-fn then(row: &HistoryRow, server: GuildId, at: DateTime<Utc>) -> Option<Structure> {
+/// The server of that time, if what was written down reaches so far and can be read.
+fn then(row: &HistoryRow, server: GuildId, at: DateTime<Utc>) -> Remembered {
     let read = || -> std::io::Result<(Structure, History)> {
         Ok((unpack(&row.base)?, unpack(&row.changes)?))
     };
@@ -68,16 +79,28 @@ fn then(row: &HistoryRow, server: GuildId, at: DateTime<Utc>) -> Option<Structur
         Ok(read) => read,
         Err(error) => {
             tracing::warn!(guild.id = %server, %error, "a server's history cannot be read: going on without it");
-            return None;
+            return Remembered::Nothing;
         }
     };
-    let at = u64::try_from(at.timestamp_millis()).ok()?;
+    // The bot dates what it writes down by Discord's clock.
+    let asked = Moment::from_unix_ms(u64::try_from(at.timestamp_millis()).unwrap_or_default()).0;
     let is_whole = base.id().get() == server.get()
         && base.knows(Kind::Role)
         && base.knows(Kind::Channel)
-        && history.begins() <= at;
+        && history.begins() <= asked;
+    if !is_whole {
+        return Remembered::Nothing;
+    }
+    if let Some((from, _)) = history.gap(asked) {
+        let ms = i64::try_from(Moment(from).unix_ms()).unwrap_or_default();
+        return Remembered::Unwatched(DateTime::from_timestamp_millis(ms).unwrap_or_default());
+    }
+    if at > row.watched_until {
+        return Remembered::Unwatched(row.watched_until);
+    }
     // What happened in that very millisecond was not yet.
-    is_whole.then(|| history.back(&history.forward(&base), at).1)
+    let (_, then) = history.back(&history.forward(&base), asked);
+    Remembered::Then(Box::new(then))
 }
 
 /// A backup file of a structure, at its beginning. It holds no messages and no bytes of pictures.
@@ -174,27 +197,58 @@ mod tests {
         assert!(read.messages.is_empty());
     }
 
+    /// The bot's clock begins in 2015.
+    const EPOCH: i64 = 1_420_070_400_000;
+
+    fn remembered(history: &History, until: i64) -> HistoryRow {
+        HistoryRow {
+            base: packed(&server()),
+            changes: packed(history),
+            watched_until: at(EPOCH + until),
+        }
+    }
+
+    fn roles(row: &HistoryRow, ms: i64) -> Result<usize, Option<i64>> {
+        match then(row, GuildId::new(1).unwrap(), at(EPOCH + ms)) {
+            Remembered::Then(then) => Ok(then.all(Kind::Role).count()),
+            Remembered::Unwatched(since) => Err(Some(since.timestamp_millis() - EPOCH)),
+            Remembered::Nothing => Err(None),
+        }
+    }
+
+    /// Of a server that lost a role.
+    fn lost(when: u64) -> History {
+        let (mut now, mut history) = (server(), History::new(1000));
+        let gone = json!({"guild_id": "1", "role_id": "2"});
+        history.note(when, now.apply_event("GUILD_ROLE_DELETE", &gone));
+        history
+    }
+
     #[test]
     fn one_goes_back_as_far_as_was_written_down() {
-        let (base, mut now) = (server(), server());
-        let mut history = History::new(1000);
-        let gone = json!({"guild_id": "1", "role_id": "2"});
-        history.note(2000, now.apply_event("GUILD_ROLE_DELETE", &gone));
-        let row = HistoryRow {
-            base: packed(&base),
-            changes: packed(&history),
-        };
-        let guild = GuildId::new(1).unwrap();
-        let roles = |ms| then(&row, guild, at(ms)).map(|then| then.all(Kind::Role).count());
-        assert_eq!(roles(999), None);
-        assert_eq!(roles(1500), Some(2));
-        assert_eq!(roles(2000), Some(2));
-        assert_eq!(roles(2001), Some(1));
-        assert!(then(&row, GuildId::new(2).unwrap(), at(1500)).is_none());
+        let row = remembered(&lost(2000), 3000);
+        assert_eq!(roles(&row, 999), Err(None));
+        assert_eq!(roles(&row, 1500), Ok(2));
+        assert_eq!(roles(&row, 2000), Ok(2));
+        assert_eq!(roles(&row, 2001), Ok(1));
+        let other = then(&row, GuildId::new(2).unwrap(), at(EPOCH + 1500));
+        assert!(matches!(other, Remembered::Nothing));
         let damaged = HistoryRow {
             base: vec![1, 2],
             ..row.clone()
         };
-        assert!(then(&damaged, guild, at(1500)).is_none());
+        assert_eq!(roles(&damaged, 1500), Err(None));
+    }
+
+    #[test]
+    fn what_nobody_looked_at_is_not_known() {
+        let mut history = lost(2000);
+        assert!(history.note_gap(1200, 2000));
+        let row = remembered(&history, 3000);
+        assert_eq!(roles(&row, 1200), Ok(2));
+        assert_eq!(roles(&row, 1201), Err(Some(1200)));
+        assert_eq!(roles(&row, 2000), Err(Some(1200)));
+        assert_eq!(roles(&row, 3000), Ok(1));
+        assert_eq!(roles(&row, 3001), Err(Some(3000)), "the bot was gone");
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
-use splashtail_antinuke::{Input, Mode};
+use splashtail_antinuke::{Input, Mode, Moment};
 use splashtail_guild::{Id, Kind};
 
+use super::server::Server;
 use super::service::Protection;
 use crate::events::{Event, EventKind, EventKinds, GapCause, Listener};
 use crate::guilds::GuildView;
@@ -77,8 +78,8 @@ impl Listener for Ear {
         let Some(server) = protection.load(guild).await else {
             return Ok(());
         };
-        if known && server.judges() {
-            server.note(guild, protection.dated());
+        if known {
+            remember(&server, event, guild, protection.dated());
         }
         if only_remembered(event.kind) {
             return Ok(());
@@ -155,6 +156,25 @@ impl Listener for Ear {
         }
         Ok(())
     }
+}
+
+/// Notes what an event changed, and what was missed before it.
+fn remember(server: &Server, event: &Event, guild: &GuildView, now: Moment) {
+    if !server.judges() {
+        if !guild.delta().changes().is_empty() {
+            server.past(|past| past.begin_again(now));
+        }
+        return;
+    }
+    server.note(guild, now);
+    server.past(|past| match event.gap() {
+        Some(gap) => {
+            let from = now.minus(u64::try_from(gap.lasted.as_millis()).unwrap_or(u64::MAX));
+            past.note_gap(from, now, gap.cause == GapCause::Resumed);
+        }
+        None if event.kind == EventKind::GuildCreate => past.note_whole(now),
+        None => {}
+    });
 }
 
 /// Events that say how a server was, and of which the audit log tells who did it.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use splashtail_antinuke::undo::{MAX_HOLDERS, MAX_LOST_ROLES, Pinned};
@@ -31,6 +32,8 @@ const MOST_BYTES: u64 = 64 << 20;
 /// Pins of incidents end with them.
 const PINS_KEPT: chrono::Duration = chrono::Duration::days(90);
 const PURGE: Duration = Duration::from_hours(6);
+/// So often servers in which nothing changes are said to be watched.
+const WATCH: Duration = Duration::from_mins(1);
 
 /// What one server was like lately.
 #[derive(Debug, Default)]
@@ -43,6 +46,10 @@ pub(super) struct Past {
     written: Written,
     /// The server after the last change, until it is written.
     now: Option<Structure>,
+    /// A gap was noted, and is not written.
+    gap: bool,
+    /// Since then nobody knows what happened, until the server is told anew.
+    missed: Option<Moment>,
 }
 
 /// What the database has of a server's history.
@@ -80,6 +87,37 @@ impl Past {
         self.now = Some(after);
     }
 
+    /// The connection was away from `from` to `now`. `told`: Discord has sent what happened meanwhile;
+    /// else the server is told anew after this.
+    pub(super) fn note_gap(&mut self, from: Moment, now: Moment, told: bool) {
+        if told {
+            self.gap |= self.history.note_gap(from.0, now.0);
+        } else {
+            self.missed = Some(self.missed.map_or(from, |missed| missed.min(from)));
+        }
+    }
+
+    /// The server was told anew, and what changed is noted.
+    pub(super) fn note_whole(&mut self, now: Moment) {
+        if let Some(from) = self.missed.take() {
+            self.note_gap(from, now, true);
+        }
+    }
+
+    /// Something changed of which nothing is kept. What is noted later follows what is written, after a gap.
+    pub(super) fn begin_again(&mut self, now: Moment) {
+        *self = Self {
+            due: std::mem::take(&mut self.due),
+            ..Self::new(now)
+        };
+    }
+
+    /// Whether what is written is the server as it is.
+    pub(super) fn is_written(&self) -> bool {
+        let open = self.gap || self.now.is_some() || self.missed.is_some() || !self.is_pinned();
+        self.written != Written::Unread && !open
+    }
+
     /// A role goes, and with it what tells who held it.
     pub(super) fn note_holders(&mut self, role: Id, mut holders: Vec<Id>, now: Moment) {
         holders.truncate(MAX_HOLDERS);
@@ -109,16 +147,24 @@ pub(super) struct Writing {
     written: Written,
     due: BTreeMap<Id, Moment>,
     holders: VecDeque<(Moment, Id, Vec<Id>)>,
+    /// What happened up to then is in it.
+    until: Moment,
 }
 
 impl Past {
-    /// What there is to write, once.
-    pub(super) fn take(&mut self, now: impl FnOnce() -> Structure) -> Option<Writing> {
-        if self.now.is_none() && self.due.is_empty() {
+    /// What there is to write, once. `until`: the present.
+    pub(super) fn take(
+        &mut self,
+        until: Moment,
+        now: impl FnOnce() -> Structure,
+    ) -> Option<Writing> {
+        if self.now.is_none() && self.due.is_empty() && !self.gap {
             return None;
         }
+        self.gap = false;
         Some(Writing {
             history: self.history.clone(),
+            until: self.missed.map_or(until, |missed| missed.min(until)),
             now: self.now.take().unwrap_or_else(now),
             written: self.written,
             due: std::mem::take(&mut self.due),
@@ -133,9 +179,14 @@ impl Past {
             // What was forgotten meanwhile is still in what is written.
             None => Written::Stale,
             Some(more) => {
+                let is_new = |gap: &(u64, u64)| before.gaps().all(|known| known != *gap);
+                let gaps: Vec<_> = self.history.gaps().filter(is_new).collect();
                 self.history = after;
                 more.into_iter()
                     .for_each(|(at, delta)| self.history.note(at, delta));
+                for (from, to) in gaps {
+                    self.history.note_gap(from, to);
+                }
                 Written::Base
             }
         };
@@ -153,6 +204,7 @@ impl Protection {
     /// Writes down how servers were. Never ends.
     pub(super) async fn remember(self: Arc<Self>) {
         let mut purged = self.clock.monotonic();
+        let mut watched = purged;
         loop {
             tokio::select! {
                 () = self.clock.sleep(WRITE) => {}
@@ -165,6 +217,12 @@ impl Protection {
             }
             self.clock.sleep(BREATH).await;
             let now = self.clock.monotonic();
+            if now.saturating_sub(watched) > WATCH {
+                watched = now;
+                if let Err(error) = self.tell_watched().await {
+                    warn!(error = %Chain(&error), "that servers are watched is not written down");
+                }
+            }
             if now.saturating_sub(purged) > PURGE {
                 purged = now;
                 let before = self.clock.now() - PINS_KEPT;
@@ -181,7 +239,7 @@ impl Protection {
     /// The database is away; it is tried again.
     pub(super) async fn remember_all(&self) -> Result<(), StorageError> {
         for server in self.all() {
-            let Some(mut writing) = server.take_past() else {
+            let Some(mut writing) = server.take_past(self.dated()) else {
                 continue;
             };
             let due = writing.due.clone();
@@ -193,15 +251,29 @@ impl Protection {
         Ok(())
     }
 
+    /// Says of servers that are as they are written that they are so still.
+    ///
+    /// # Errors
+    /// The database is away; the next time says it, too.
+    pub(super) async fn tell_watched(&self) -> Result<(), StorageError> {
+        let until = utc(self.dated());
+        let mut servers = self.all();
+        servers.retain(|server| server.is_watched());
+        let guilds: Vec<GuildId> = servers.iter().map(|server| server.guild).collect();
+        self.storage.histories().watched(&guilds, until).await
+    }
+
     async fn write_past(&self, server: &Server, writing: &mut Writing) -> Result<(), StorageError> {
-        let (guild, at, store) = (server.guild, self.clock.now(), self.storage.histories());
+        let (guild, store) = (server.guild, self.storage.histories());
+        let at = utc(writing.until);
         let before = writing.history.clone();
         if writing.written == Written::Unread
             && let Some(row) = store.history(guild).await?
+            && let until = moment(row.watched_until)
             && let Some((earlier, past)) = read_earlier(guild, row).await
         {
             let (_, start) = writing.history.back(&writing.now, 0);
-            writing.history.follow(earlier, &past, &start);
+            writing.history.follow(earlier, &past, &start, until.0);
             writing.history.forget(self.now().minus(KEPT).0);
         }
         for (incident, first) in std::mem::take(&mut writing.due) {
@@ -264,6 +336,15 @@ impl Protection {
     }
 }
 
+fn utc(at: Moment) -> DateTime<Utc> {
+    let ms = i64::try_from(at.unix_ms()).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}
+
+fn moment(at: DateTime<Utc>) -> Moment {
+    Moment::from_unix_ms(u64::try_from(at.timestamp_millis()).unwrap_or_default())
+}
+
 async fn read_earlier(
     guild: GuildId,
     row: splashtail_storage::HistoryRow,
@@ -312,131 +393,4 @@ async fn unpack<T: DeserializeOwned + Send + 'static>(packed: Vec<u8>) -> Option
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use splashtail_core::ids::ShardId;
-    use splashtail_guild::Kind;
-
-    use super::*;
-    use crate::events::{Body, Event, EventKind, Listener as _};
-    use crate::guilds::Guilds;
-    use crate::modules::antinuke::listener::Ear;
-    use crate::modules::antinuke::tests::World;
-
-    const GUILD: u64 = 10;
-    const ATTACKER: u64 = 7;
-
-    fn id(n: u64) -> String {
-        // Ids tell when an object was made: as the world's clock has it.
-        ((375_969_600_000 + n) << 22).to_string()
-    }
-
-    /// A bot's process: what it knows of the server comes by events.
-    struct Process {
-        guilds: Guilds,
-        protection: Arc<Protection>,
-    }
-
-    impl Process {
-        async fn start(world: &World, roles: Value) -> Self {
-            let guilds = Guilds::default();
-            let guild = GuildId::new(GUILD).unwrap();
-            guilds.begin(ShardId(0), None, &[guild]);
-            let process = Self {
-                guilds,
-                protection: world.start(),
-            };
-            let channels = json!([{"id": "20", "name": "general", "type": 0, "flags": 0,
-                "permission_overwrites": [{"id": "30", "type": 0, "allow": "0", "deny": "64"}]}]);
-            let member = json!({"user": {"id": "9"}, "roles": ["30"]});
-            let whole = json!({"id": "10", "name": "Harbour", "owner_id": "1", "member_count": 3,
-                "features": [], "channels": channels, "members": [member], "roles": roles});
-            process.hear(EventKind::GuildCreate, whole).await;
-            process
-        }
-
-        async fn hear(&self, kind: EventKind, body: Value) {
-            let event = Event {
-                kind,
-                guild: GuildId::new(GUILD).unwrap(),
-                shard: ShardId(0),
-                seq: Some(1),
-                received: Duration::from_secs(1),
-                body: Body::Raw(body.to_string().into()),
-            };
-            let view = self.guilds.follow(&event).view;
-            let ear = Ear(Arc::clone(&self.protection));
-            ear.on_event(&event, &view).await.unwrap();
-        }
-
-        async fn entry(&self, n: u64, action: u16, target: &str) {
-            let entry = json!({"id": id(n), "guild_id": "10", "action_type": action,
-                "user_id": ATTACKER.to_string(), "target_id": target, "changes": []});
-            self.hear(EventKind::GuildAuditLogEntryCreate, entry).await;
-        }
-
-        async fn write(&self) {
-            self.protection.write_all().await.unwrap();
-            self.protection.remember_all().await.unwrap();
-        }
-    }
-
-    fn role(id: &str, name: &str) -> Value {
-        json!({"id": id, "name": name, "permissions": "0", "position": 1})
-    }
-
-    fn roles(some: &[&str]) -> Value {
-        let mut roles = vec![role("10", "@everyone")];
-        roles.extend(some.iter().map(|id| role(id, "lost")));
-        roles.into()
-    }
-
-    async fn pinned(world: &World) -> Pinned {
-        let guild = GuildId::new(GUILD).unwrap();
-        let rows = world.storage.protections().incidents(guild, None, 9).await;
-        let row = rows.unwrap().pop().unwrap();
-        let packed = world.storage.histories().pinned(guild, row.incident).await;
-        unpack(packed.unwrap().unwrap()).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_server_is_pinned_as_it_was_before_the_first_act() {
-        let world = World::new().await;
-        let some = ["30", "31", "32", "33", "34", "35", "36"];
-        let process = Process::start(&world, roles(&some)).await;
-        for (n, lost) in some.into_iter().enumerate() {
-            let data = json!({"guild_id": "10", "role_id": lost});
-            process.hear(EventKind::GuildRoleDelete, data).await;
-            process.entry(n as u64, 32, lost).await;
-        }
-        process.write().await;
-        let pinned = pinned(&world).await;
-        assert_eq!(pinned.structure.all(Kind::Role).count(), some.len() + 1);
-        let general = pinned.structure.get(Kind::Channel, Id::new(20)).unwrap();
-        assert_eq!(general["permission_overwrites"][0]["deny"], "64");
-        assert_eq!(pinned.holders[&Id::new(30)], [Id::new(9)]);
-    }
-
-    #[tokio::test]
-    async fn what_was_lost_before_a_restart_is_remembered_after_it() {
-        let world = World::new().await;
-        let all = ["30", "31", "32", "33", "34", "35", "36"];
-        let first = Process::start(&world, roles(&all)).await;
-        let lose = async |process: &Process, n: u64, lost: &str| {
-            let data = json!({"guild_id": "10", "role_id": lost});
-            process.hear(EventKind::GuildRoleDelete, data).await;
-            process.entry(n, 32, lost).await;
-        };
-        lose(&first, 0, "30").await;
-        first.write().await;
-        drop(first);
-        // One more is lost while nobody looks.
-        let second = Process::start(&world, roles(&all[2..])).await;
-        for (n, lost) in all.into_iter().enumerate().skip(2) {
-            lose(&second, n as u64, lost).await;
-        }
-        second.write().await;
-        let pinned = pinned(&world).await;
-        assert_eq!(pinned.structure.all(Kind::Role).count(), all.len() + 1);
-    }
-}
+mod tests;

@@ -288,11 +288,17 @@ impl Server {
         ask(&mut self.lock().past)
     }
 
+    /// Whether its past is written whole, and all that changes will be noted.
+    pub(super) fn is_watched(&self) -> bool {
+        let inner = self.lock();
+        self.judges() && inner.view.is_available() && inner.past.is_written()
+    }
+
     /// What is to be written of its past.
-    pub(super) fn take_past(&self) -> Option<Writing> {
+    pub(super) fn take_past(&self, until: Moment) -> Option<Writing> {
         let mut inner = self.lock();
         let Inner { view, past, .. } = &mut *inner;
-        past.take(|| view.structure(Structure::clone))
+        past.take(until, || view.structure(Structure::clone))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -55,7 +55,7 @@ pub(super) fn view() -> GuildView {
 }
 
 pub(super) struct World {
-    clock: ManualClock,
+    pub(super) clock: ManualClock,
     pub(super) storage: Storage,
     config: Config,
     discord: Discord,

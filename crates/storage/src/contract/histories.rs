@@ -11,9 +11,10 @@ async fn changes_follow_a_base_and_go_with_it(storage: Storage) {
     assert_eq!(store.history(guild(1)).await.unwrap(), None);
     store.set_changes(guild(1), b"lost", t(1)).await.unwrap();
     assert_eq!(store.history(guild(1)).await.unwrap(), None);
-    let row = |base: &[u8], changes: &[u8]| HistoryRow {
+    let row = |base: &[u8], changes: &[u8], at: i64| HistoryRow {
         base: base.to_vec(),
         changes: changes.to_vec(),
+        watched_until: DateTime::from_timestamp_millis(t(at).timestamp_millis()).unwrap(),
     };
     store
         .set_history(guild(1), &[0, 255], b"", t(2))
@@ -21,15 +22,22 @@ async fn changes_follow_a_base_and_go_with_it(storage: Storage) {
         .unwrap();
     store.set_changes(guild(1), &[7; 3], t(3)).await.unwrap();
     let known = store.history(guild(1)).await.unwrap();
-    assert_eq!(known, Some(row(&[0, 255], &[7; 3])));
+    assert_eq!(known, Some(row(&[0, 255], &[7; 3], 3)));
     store
         .set_history(guild(1), b"new", b"n", t(4))
         .await
         .unwrap();
     assert_eq!(
         store.history(guild(1)).await.unwrap(),
-        Some(row(b"new", b"n"))
+        Some(row(b"new", b"n", 4))
     );
+    let both = [guild(1), guild(2)];
+    for at in [9, 8] {
+        store.watched(&both, t(at)).await.unwrap();
+        let known = store.history(guild(1)).await.unwrap();
+        assert_eq!(known, Some(row(b"new", b"n", 9)));
+    }
+    store.watched(&[], t(10)).await.unwrap();
     assert_eq!(store.history(guild(2)).await.unwrap(), None);
 }
 
