@@ -57,6 +57,9 @@ pub trait Job: Send + Sync + 'static {
     /// dies in between calls it for none; may be called again for what is gone already.
     async fn ended(&self, _task: TaskId) {}
 
+    /// Fills in what an order by a schedule means where it does not say so, before it is prepared.
+    fn scheduled(&self, _data: &mut Value) {}
+
     /// Judges what a schedule made, the newest first, before some of it is deleted.
     ///
     /// # Errors

@@ -97,11 +97,15 @@ async fn order_one(engine: &Engine, due: &Due) -> Result<(), CallError> {
     let mut task = None;
     if turn.order {
         let key = format!("{}-{}", schedule.id.simple(), due.at.timestamp_millis());
+        let mut data = schedule.data.clone();
+        if let Some(job) = engine.inner.jobs.get(schedule.name.as_str()) {
+            job.scheduled(&mut data);
+        }
         let request = CreateRequest {
             idempotency_key: Some(key),
             actor: schedule.actor.clone(),
             priority: Some(Priority::Scheduled),
-            ..CreateRequest::new(CLIENT, &schedule.name, schedule.data.clone())
+            ..CreateRequest::new(CLIENT, &schedule.name, data)
         };
         match engine.create(request).await {
             Ok(created) => task = Some(created.task_id),

@@ -164,6 +164,10 @@ impl Job for CreateBackup {
         self.write_after(cx, &fields, key, former).await.map(Some)
     }
 
+    fn scheduled(&self, data: &mut Value) {
+        options::scheduled(data);
+    }
+
     async fn appraise(&self, made: &[TaskRow]) -> Result<Appraisal, JobError> {
         let judged = worth::appraise(&self.storage, made, self.clock.now()).await;
         judged.map_err(|error| JobError::transient("database", Chain(&error).to_string()))

@@ -82,6 +82,15 @@ pub struct Options {
     pub incremental: Incremental,
 }
 
+/// An order by a schedule goes on from the backup before it, unless it says otherwise. Schedules that are
+/// older than the option do not mention it.
+pub fn scheduled(data: &mut Value) {
+    if let Some(Value::Object(options)) = data.get_mut("Options") {
+        let said = options.entry("Incremental");
+        said.or_insert_with(|| serde_json::json!(Incremental::Auto));
+    }
+}
+
 fn is_off(incremental: &Incremental) -> bool {
     *incremental == Incremental::Off
 }
@@ -300,6 +309,18 @@ mod tests {
         guild_asset_reencode_quality: 85,
         max_body_size: 100_000_000,
     };
+
+    #[test]
+    fn a_schedule_goes_on_from_the_backup_before() {
+        let incremental = |options: Value| {
+            let mut data = json!({"ServerID": "1", "Options": options});
+            scheduled(&mut data);
+            parse(&data, LIMITS).unwrap().0.options.incremental
+        };
+        assert_eq!(incremental(json!({})), Incremental::Auto);
+        let off = json!({"Incremental": "off"});
+        assert_eq!(incremental(off), Incremental::Off);
+    }
 
     fn with(options: Value) -> Result<Options, InvalidRequest> {
         parse(&json!({"ServerID": "1", "Options": options}), LIMITS).map(|(f, _)| f.options)
