@@ -10,6 +10,8 @@ use splashtail_core::ids::ChannelId;
 use splashtail_discord::snowflake::id;
 use splashtail_guild::is_hidden;
 
+use super::held::Held;
+
 /// Fields of the guild object that name a channel, whether the bot sees it or not.
 const REFERENCES: [&str; 5] = [
     "system_channel_id",
@@ -24,7 +26,7 @@ const THREADS: std::ops::RangeInclusive<u64> = 10..=12;
 const SHOWN: usize = 20;
 /// Entries of a kind in the log's summary, which an entry has to have room for; the file has them
 /// all.
-const LISTED: usize = 15;
+const LISTED: usize = 10;
 
 /// What helps against [`Why::Hidden`] and [`Why::Permission`].
 pub const HOW_TO_GRANT: &str = "to include them, grant the bot's role View Channel and Read \
@@ -213,12 +215,24 @@ pub struct Coverage {
     /// Whether messages were wanted at all; `left_out` tells of threads alone otherwise.
     pub messages: bool,
     pub left_out: Vec<LeftOut>,
+    /// The channels that it holds.
+    pub held: Held,
     pub attachments_lost: u32,
     /// Pictures and sounds of the server itself.
     pub files_lost: u32,
 }
 
 impl Coverage {
+    /// Channels and threads of which the bot may read nothing, or not to the end.
+    pub fn lost(&self) -> BTreeSet<ChannelId> {
+        let lost = |left: &&LeftOut| matches!(left.why, Why::Permission | Why::Refused);
+        self.left_out
+            .iter()
+            .filter(lost)
+            .map(|left| left.id)
+            .collect()
+    }
+
     pub fn is_complete(&self) -> bool {
         self.hidden.is_empty()
             && self.left_out.is_empty()
@@ -325,6 +339,7 @@ impl Coverage {
             "headline": self.headline(),
             "channels": self.visible + self.hidden.len(),
             "visible": self.visible,
+            "held": self.held.len(),
             "hidden": self.hidden.iter().take(LISTED).collect::<Vec<_>>(),
             "hiddenCount": self.hidden.len(),
             "leftOut": left_out,
@@ -479,7 +494,12 @@ mod tests {
                 .collect(),
             ..Coverage::default()
         };
-        let extra = json!({"coverage": coverage.summary(), "botDisplayIgnore": ["coverage"]});
+        let channels: Vec<Value> = (0..500)
+            .map(|n| json!({"id": id(n), "type": 0, "name": "a"}))
+            .collect();
+        let held = Held::of(&channels, &BTreeSet::new());
+        let extra = json!({"coverage": coverage.summary(), "held": held.encode(),
+                           "botDisplayIgnore": ["coverage", "held"]});
         let Value::Object(extra) = extra else {
             panic!();
         };
@@ -487,6 +507,8 @@ mod tests {
         let entry =
             splashtail_storage::NewLogEntry::new(Level::Warn, now, coverage.message(), extra);
         assert!(entry.extra().contains_key("coverage"));
+        let told = entry.extra()["held"].as_str().and_then(Held::decode);
+        assert_eq!(told, Some(held));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod error;
 pub mod files;
 pub mod finished;
 mod former;
+mod held;
 mod job;
 mod lists;
 pub mod members;

@@ -13,10 +13,11 @@ use super::assets;
 use super::coverage::{self, Coverage, LeftOut, Why};
 use super::error::{BackupError, Verdict};
 use super::files::Kept;
+use super::held::Held;
 use super::job::CreateBackup;
 use super::lists::{self, Lists};
 use super::options::{Asset, Fields};
-use super::snapshot::{self, Private, Snapshot, ThreadParent, image_hash, short};
+use super::snapshot::{self, Private, Snapshot, ThreadParent, array, image_hash, short};
 use super::source::Source;
 use super::threads::{self, Archive, ThreadPage};
 use super::work::Work;
@@ -81,6 +82,7 @@ impl Run<'_> {
             told: !self.fields.known_channels.is_empty(),
             messages: options.backup_messages,
             left_out: threads.left_out.clone(),
+            held: Held::default(),
             attachments_lost: 0,
             files_lost: u32::try_from(lost.count()).unwrap_or(u32::MAX),
         };
@@ -107,6 +109,8 @@ impl Run<'_> {
                 .left_out
                 .extend(self.cx.step("left_out", left_out).await?);
         }
+        let guild: Value = self.work.get_json(&snapshot.guild).await?;
+        coverage.held = Held::of(array(&guild["channels"]), &coverage.lost());
         let coverage = &coverage;
         let filename: String = self
             .cx
@@ -128,7 +132,8 @@ impl Run<'_> {
                     Level::Warn
                 };
                 let extra = json!({"coverage": coverage.summary(),
-                                   "botDisplayIgnore": ["coverage"]});
+                                   "held": coverage.held.encode(),
+                                   "botDisplayIgnore": ["coverage", "held"]});
                 self.log(level, &coverage.message(), extra).await;
                 Ok(())
             })

@@ -10,6 +10,7 @@ use splashtail_jobs::{Appraisal, Owner, TaskRow};
 use splashtail_storage::{Storage, StorageError, TaskLogEntry};
 
 use super::coverage::Why;
+use super::held::Held;
 
 /// A fall to less than so many hundredths of the channels that were saved before.
 const MUCH: u64 = 75;
@@ -30,12 +31,28 @@ const OPEN: [IncidentState; 4] = [
 const LAST_ENTRIES: u32 = 20;
 
 /// What is known of a backup.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Made {
     id: TaskId,
     ended_at: DateTime<Utc>,
-    /// Channels that it holds; `None` when nobody knows.
+    /// How many channels it holds; `None` when nobody knows.
     channels: Option<u64>,
+    /// Which; `None` when it did not say.
+    held: Option<Held>,
+}
+
+impl Made {
+    /// How many hundredths of what an earlier one holds are left in this one; `None` when nobody knows.
+    fn share_of(&self, before: &Self) -> Option<u64> {
+        let of = |left: u64, all: u64| (left * 100).checked_div(all);
+        let number = self.channels.zip(before.channels);
+        let number = number.and_then(|(now, before)| of(now, before));
+        let which = self.held.as_ref().zip(before.held.as_ref());
+        let which =
+            which.and_then(|(now, before)| of(before.left_in(now) as u64, before.len() as u64));
+        // As many others in their place are a loss, too.
+        number.into_iter().chain(which).min()
+    }
 }
 
 /// Judges the backups of a schedule, the newest first.
@@ -54,6 +71,7 @@ pub async fn appraise(
             id: row.id,
             ended_at: row.last_updated,
             channels: log.iter().find_map(channels),
+            held: log.iter().find_map(held),
         });
     }
     let Some(Owner::Server(guild)) = rows.first().map(|row| row.owner) else {
@@ -79,9 +97,18 @@ async fn incidents(
     Ok(began.collect())
 }
 
-/// Channels in the balance that a backup's log ends with.
+/// The channels that the end of a backup's log names.
+fn held(entry: &TaskLogEntry) -> Option<Held> {
+    Held::decode(entry.extra.get("held")?.as_str()?)
+}
+
+/// How many channels are held by the balance that a backup's log ends with.
 fn channels(entry: &TaskLogEntry) -> Option<u64> {
     let balance = entry.extra.get("coverage")?;
+    if let Some(held) = balance["held"].as_u64() {
+        return Some(held);
+    }
+    // Earlier versions did not say it, and named some of what was lost.
     let lost = |left: &&Value| {
         let why: Option<Why> = serde_json::from_value(left["why"].clone()).ok();
         matches!(why, Some(Why::Permission | Why::Refused))
@@ -93,14 +120,16 @@ fn channels(entry: &TaskLogEntry) -> Option<u64> {
 
 fn judge(made: &[Made], incidents: &[DateTime<Utc>]) -> Appraisal {
     let mut appraisal = Appraisal::default();
-    for (place, one) in made.iter().enumerate() {
+    // What was made in a ruin is no measure of what comes after it.
+    for (place, one) in made.iter().enumerate().rev() {
         let older = &made[place + 1..];
-        let is_measure =
-            |(nth, before): &(usize, &Made)| *nth == 0 || one.ended_at - before.ended_at < MEASURE;
+        let is_measure = |(nth, before): &(usize, &Made)| {
+            let is_near = *nth == 0 || one.ended_at - before.ended_at < MEASURE;
+            is_near && !appraisal.poor.contains(&before.id)
+        };
         let measures = older.iter().enumerate().filter(is_measure);
-        let before = measures.filter_map(|(_, before)| before.channels).max();
-        let fell = one.channels.zip(before);
-        if fell.is_some_and(|(now, before)| now * 100 < before * MUCH) {
+        let left = measures.filter_map(|(_, before)| one.share_of(before));
+        if left.min().is_some_and(|left| left < MUCH) {
             appraisal.poor.insert(one.id);
         }
     }
@@ -137,8 +166,38 @@ mod tests {
             id: TaskId::random(),
             ended_at: day(at),
             channels,
+            held: None,
         };
         of.iter().map(one).collect()
+    }
+
+    fn holding(of: &[(i64, &[std::ops::Range<u64>])]) -> Vec<Made> {
+        let one = |(at, ids): &(i64, &[std::ops::Range<u64>])| {
+            let channel = |n: u64| json!({"id": (n << 22).to_string(), "type": 0, "name": n});
+            let channels: Vec<_> = ids.iter().cloned().flatten().map(channel).collect();
+            let held = Held::of(&channels, &std::collections::BTreeSet::new());
+            Made {
+                id: TaskId::random(),
+                ended_at: day(*at),
+                channels: Some(held.len() as u64),
+                held: Some(held),
+            }
+        };
+        of.iter().map(one).collect()
+    }
+
+    #[test]
+    fn as_many_other_channels_are_no_whole_server() {
+        let made = holding(&[
+            (9, &[1..45]),
+            (8, &[1..10, 1000..1200]),
+            (7, &[1..11, 1000..1200]),
+            (6, &[1..52]),
+            (5, &[1..51]),
+        ]);
+        let judged = judge(&made, &[]);
+        assert_eq!(places(&made, &judged.poor), [1, 2]);
+        assert_eq!(places(&made, &judged.kept), [0], "it was put back");
     }
 
     fn places(made: &[Made], ids: &std::collections::HashSet<TaskId>) -> Vec<usize> {
@@ -205,5 +264,9 @@ mod tests {
         let balance = json!({"coverage": {"visible": 42, "leftOut": left}});
         assert_eq!(channels(&entry(balance)), Some(41));
         assert_eq!(channels(&entry(json!({"bytes": 5}))), None);
+        let balance =
+            json!({"coverage": {"visible": 42, "held": 22, "leftOut": []}, "held": "AAECAw"});
+        assert_eq!(channels(&entry(balance.clone())), Some(22));
+        assert_eq!(held(&entry(balance)).unwrap().len(), 1);
     }
 }
