@@ -63,7 +63,7 @@ impl ObjectError {
 
     /// Whether a later attempt may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::Failed(_) | Self::Refused(_))
+        !matches!(self, Self::Missing(_))
     }
 }
 

@@ -87,7 +87,7 @@ async fn only_what_is_new_is_read() {
     let (second, asked) = made(&setup, &server, attachments).await;
     assert!(said(&server, second, FULL).await.is_none());
     assert_eq!(of(&asked, BIG), 3, "two pages and the pins: {asked:?}");
-    assert_eq!(of(&asked, OLD_POST), 0, "an archived post without news");
+    assert_eq!(of(&asked, OLD_POST), 1, "what was deleted is seen");
     assert_eq!(of(&asked, FILES), 1);
 
     let mut backup = opened(&server, second, None).await;
@@ -170,6 +170,75 @@ async fn attachments_are_copied_with_their_messages() {
         why.await.is_none(),
         "one with attachments is found behind one without"
     );
+}
+
+/// An edit of a pinned message may bring another file and take one away.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_an_edited_pin_are_loaded() {
+    let setup = setup_with(generous);
+    setup.discord.change(|world| {
+        let files = world.messages.get_mut(&FILES).unwrap();
+        files[0]["pinned"] = true.into();
+        files.extend((3..=150).map(|n| message(FILES, n)));
+    });
+    let server = setup.start().await;
+    let wanted = json!({"BackupAttachments": true});
+    made(&setup, &server, wanted.clone()).await;
+    let new = PNG + 100;
+    setup.discord.change(|world| {
+        let message = &mut world.messages.get_mut(&FILES).unwrap()[0];
+        let mut file = message["attachments"][0].clone();
+        let (old, path) = (PNG.to_string(), file["url"].as_str().unwrap().to_owned());
+        let path = path.split_once("/attachments").unwrap().1;
+        let path = path.split('?').next().unwrap();
+        let bytes = world.files[&format!("/attachments{path}")].clone();
+        let moved = format!("/attachments{path}").replace(&old, &new.to_string());
+        file["url"] = file["url"]
+            .as_str()
+            .unwrap()
+            .replace(&old, &new.to_string())
+            .into();
+        file["id"] = new.to_string().into();
+        message["attachments"] = json!([file]);
+        world.files.clear();
+        world.files.insert(moved, bytes);
+    });
+    let (second, _) = made(&setup, &server, wanted).await;
+    let mut backup = opened(&server, second, None).await;
+    let name = |id: u64| format!("attachments/{id}");
+    assert_eq!(backup.0.read(&name(new)).unwrap(), image());
+    assert!(!backup.names().contains(&name(PNG)), "no message names it");
+}
+
+/// Discord answers with an empty page where the history may not be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_page_without_the_right_is_no_beginning() {
+    let setup = setup_with(generous);
+    let server = setup.start().await;
+    let mut guild = Value::Null;
+    setup.discord.change(|world| guild = world.guild.clone());
+    guild["roles"][0]["permissions"] = (1_u64 << 10).to_string().into();
+    let taken = std::sync::atomic::AtomicBool::new(false);
+    setup.discord.intercept(move |target| {
+        use axum::response::IntoResponse as _;
+        use std::sync::atomic::Ordering::SeqCst;
+        if target.contains(&format!("/channels/{BIG}/messages")) && target.contains("before=") {
+            taken.store(true, SeqCst);
+            return Some(axum::Json(json!([])).into_response());
+        }
+        let asked = target.contains("/guilds/") && target.contains("with_counts");
+        (asked && taken.load(SeqCst)).then(|| axum::Json(guild.clone()).into_response())
+    });
+    let (first, _) = made(&setup, &server, json!({})).await;
+    let mut backup = opened(&server, first, None).await;
+    assert_eq!(backup.messages()[&BIG].len(), 100);
+    let reading = backup.json("ext/reading");
+    let whole = reading["whole"].as_array().unwrap();
+    assert!(!whole.contains(&json!(BIG.to_string())), "{whole:?}");
+    let left_out = backup.json("ext/coverage")["left_out"].clone();
+    let is_big = |left: &&Value| left["id"] == BIG.to_string() && left["why"] == "permission";
+    let left_out = left_out.as_array().unwrap();
+    assert!(left_out.iter().any(|left| is_big(&left)), "{left_out:?}");
 }
 
 /// The job holds keys, never passwords; it opens what is under the same one.

@@ -1,6 +1,6 @@
 //! Puts the work files together: the container in a temporary file, then the upload.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::Path;
@@ -48,17 +48,25 @@ pub struct Walked {
     pub pages: Vec<Vec<PageFiles>>,
     /// The earlier backup that some of it was copied from.
     pub former: Former,
+    /// Channels that the bot may not read any more: what it was not told of them, nobody knows.
+    pub unseen: BTreeSet<ChannelId>,
 }
 
 impl Walked {
-    /// Section [`former::READING`], for the next backup. `now`: when this one began.
-    fn reading(&self, now: DateTime<Utc>) -> Reading {
+    /// Channels that are there from their first message on.
+    pub fn whole(&self) -> impl Iterator<Item = ChannelId> + '_ {
         let shares = self.collection.shares().iter().enumerate();
         let whole = shares.filter(|(at, _)| self.collection.is_whole(*at));
+        let ids = whole.map(|(_, share)| share.channel.id);
+        ids.filter(|id| !self.unseen.contains(id))
+    }
+
+    /// Section [`former::READING`], for the next backup. `now`: when this one began.
+    fn reading(&self, now: DateTime<Utc>) -> Reading {
         Reading {
             former: self.former.task,
             full_at: Some(self.former.full_at.unwrap_or(now)),
-            whole: whole.map(|(_, share)| share.channel.id).collect(),
+            whole: self.whole().collect(),
         }
     }
 }

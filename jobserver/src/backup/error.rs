@@ -151,6 +151,8 @@ impl BackupError {
             Self::Allocation(AllocationError::Unreadable(_)) => "nothing_readable",
             Self::Allocation(_) => "invalid_allocation",
             Self::Objects(ObjectError::Full(_)) => "storage_full",
+            Self::Objects(ObjectError::File(error)) if is_full_disk(error) => "disk_full",
+            Self::Objects(ObjectError::File(_)) => "temporary_file",
             Self::Objects(_) => "storage",
             Self::Storage(_) => "database",
             Self::Container(iblfile::Error::TooLarge { .. }) => "too_large",
@@ -300,6 +302,7 @@ mod tests {
                 "storage_full",
             ),
             (BackupError::File(full()), "disk_full"),
+            (BackupError::Objects(ObjectError::File(full())), "disk_full"),
             (
                 BackupError::Container(iblfile::Error::Io(full())),
                 "disk_full",

@@ -13,22 +13,22 @@ use serde_json::Value;
 use splashtail_core::ids::{AttachmentId, ChannelId, GuildId, MessageId, TaskId};
 use splashtail_discord::snowflake::typed;
 use splashtail_iblfile::{self as iblfile, Archive, DerivedKey, Limits, block, msgpack};
-use splashtail_storage::{Owner, Storage, StorageError, TaskQuery, TaskRow, TaskState};
+use splashtail_storage::{Storage, StorageError, TaskRow};
 
-use super::attachments::{Budget, Outcome, Stored, object};
+use super::attachments::{self, Budget, Outcome, Stored, object};
 use super::dialect::{self, join};
 use super::error::BackupError;
-use super::job::CreateBackup;
+use super::finished;
 use super::options::Fields;
 use super::work::temporary;
-use crate::objects::{ObjectError, Objects};
+use crate::objects::{ObjectError, Objects, is_full_disk};
 
 /// The newest messages of a channel are read again: those are edited and deleted most.
 const READ_AGAIN: usize = 100;
 /// Whatever was missed is made good when everything is read.
 const FULL_EVERY: TimeDelta = TimeDelta::days(30);
 /// Backups of a server that are looked at.
-const LOOKED_AT: u32 = 20;
+const LOOKED_AT: usize = 20;
 /// Section of a file: how its messages were read.
 pub const READING: &str = "ext/reading";
 
@@ -53,17 +53,12 @@ pub struct Known {
     pub whole: bool,
     /// Something is pinned, or was.
     pub pins: bool,
-    /// Nobody can have changed anything since: not even its newest messages are read.
-    pub quiet: bool,
 }
 
 impl Known {
     /// Whether what follows `before` is copied.
     pub fn holds(&self, before: Option<MessageId>) -> bool {
-        match before {
-            None => self.quiet,
-            Some(before) => before <= self.joint && before > self.oldest,
-        }
+        before.is_some_and(|before| before <= self.joint && before > self.oldest)
     }
 }
 
@@ -79,13 +74,7 @@ pub struct Reading {
     pub whole: BTreeSet<ChannelId>,
 }
 
-/// What is known of a channel now.
-#[derive(Debug, Clone, Copy)]
-struct Present {
-    archived: bool,
-    pinned: bool,
-    last_message: Option<MessageId>,
-}
+const NO_ROOM: &str = "there is no room here for a copy of the earlier backup";
 
 /// Why an earlier backup is of no use; for people.
 pub type Useless = String;
@@ -141,15 +130,7 @@ async fn backups(
     server: GuildId,
     now: DateTime<Utc>,
 ) -> Result<Vec<TaskRow>, StorageError> {
-    let query = TaskQuery {
-        owner: Owner::Server(server),
-        name: Some(CreateBackup::NAME),
-        limit: LOOKED_AT,
-        after: None,
-    };
-    let mut rows = storage.tasks().list(&query, now).await?;
-    rows.retain(|row| row.state == TaskState::Completed && row.output.is_some());
-    Ok(rows)
+    finished::newest(storage, server, now, LOOKED_AT, |_| true).await
 }
 
 /// `Ok(false)`: it has nothing that could be copied.
@@ -192,8 +173,13 @@ pub async fn open(
     let Some(object) = key(row) else {
         return Ok(Err("the earlier backup has no file".into()));
     };
-    let file = match objects.fetch(&object, temporary(directory).await?).await {
+    let here = match temporary(directory).await {
+        Err(BackupError::File(error)) if is_full_disk(&error) => return Ok(Err(NO_ROOM.into())),
+        here => here?,
+    };
+    let file = match objects.fetch(&object, here).await {
         Ok(file) => file,
+        Err(ObjectError::File(error)) if is_full_disk(&error) => return Ok(Err(NO_ROOM.into())),
         Err(ObjectError::Missing(_)) => {
             return Ok(Err("the file of the earlier backup is gone".into()));
         }
@@ -233,6 +219,8 @@ pub struct Piece {
     pub messages: Vec<Value>,
     /// What becomes of them: those that are saved are still to be copied.
     pub outcomes: BTreeMap<AttachmentId, Outcome>,
+    /// Attachments that messages name by now, and of which the earlier backup knows nothing.
+    pub new: Vec<AttachmentId>,
 }
 
 /// What was pinned, as it is now.
@@ -290,6 +278,11 @@ impl Opened {
             Ok(surveyed) => surveyed,
             Err(error) => return useless(error).map(Err),
         };
+        if full_at > now {
+            return Ok(Err(
+                "everything was read at a time that is yet to come".into()
+            ));
+        }
         if now - full_at >= FULL_EVERY {
             let days = FULL_EVERY.num_days();
             return Ok(Err(format!(
@@ -359,6 +352,7 @@ impl Opened {
         let mut piece = Piece {
             messages: Vec::with_capacity(entries.len()),
             outcomes: BTreeMap::new(),
+            new: Vec::new(),
         };
         for entry in entries {
             let (Some(id), Some(message)) = (message_id(entry), entry.get("message")) else {
@@ -366,7 +360,10 @@ impl Opened {
             };
             let rest = &row.rests[id.to_string()];
             let message = join(message, Some(rest), &dialect::MESSAGE);
-            piece.messages.push(as_now(message, id, pins));
+            let message = as_now(message, id, pins);
+            let named = attachments::of(&message).filter_map(|one| typed(&one["id"]));
+            let mut named: BTreeSet<AttachmentId> = named.collect();
+            piece.messages.push(message);
             let Some(budget) = budget.as_deref_mut() else {
                 continue;
             };
@@ -375,8 +372,15 @@ impl Opened {
                 .and_then(|list| list.as_array())
                 .unwrap_or_default()
             {
-                self.note(attachment, budget, &mut piece);
+                let id = attachment.get("id").and_then(|id| id.as_str());
+                // One that an edit took away is not copied.
+                if let Some(id) = id.and_then(|id| id.parse().ok())
+                    && named.remove(&id)
+                {
+                    self.note(id, attachment, budget, &mut piece);
+                }
             }
+            piece.new.extend(named);
         }
         Some(piece)
     }
@@ -390,11 +394,14 @@ impl Opened {
     }
 
     /// Notes what becomes of an attachment.
-    fn note(&self, metadata: &msgpack::Value, budget: &mut Budget, piece: &mut Piece) {
+    fn note(
+        &self,
+        id: AttachmentId,
+        metadata: &msgpack::Value,
+        budget: &mut Budget,
+        piece: &mut Piece,
+    ) {
         let text = |name: &str| metadata.get(name).and_then(msgpack::Value::as_str);
-        let Some(id) = text("id").and_then(|id| id.parse::<AttachmentId>().ok()) else {
-            return;
-        };
         if piece.outcomes.contains_key(&id) {
             return;
         }
@@ -423,7 +430,14 @@ impl Opened {
 fn as_now(mut message: Value, id: MessageId, pins: Option<&Pins>) -> Value {
     match pins.map(|pins| pins.get(&id)) {
         None => {}
-        Some(Some(fresh)) => message.clone_from(fresh),
+        Some(Some(fresh)) => {
+            // The list of pins is without them.
+            let reactions = message["reactions"].take();
+            message.clone_from(fresh);
+            if message.get("reactions").is_none() && !reactions.is_null() {
+                message["reactions"] = reactions;
+            }
+        }
         Some(None) if message["pinned"] == true => message["pinned"] = false.into(),
         Some(None) => {}
     }
@@ -437,21 +451,10 @@ fn message_id(entry: &msgpack::Value) -> Option<MessageId> {
 
 /// `None`: all that there is of the channel is read anyway.
 fn known(entries: &[msgpack::Value], whole: bool, channel: &Value) -> Option<Known> {
-    let present = Present {
-        archived: channel["thread_metadata"]["archived"] == true,
-        pinned: channel["last_pin_timestamp"].is_string(),
-        last_message: typed(&channel["last_message_id"]),
-    };
     let mut ids: Vec<MessageId> = entries.iter().filter_map(message_id).collect();
     ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
-    let (newest, oldest) = (*ids.first()?, *ids.last()?);
-    // Nobody writes or edits in an archived thread.
-    let quiet = present.archived && present.last_message == Some(newest);
-    let joint = match ids.get(READ_AGAIN - 1) {
-        Some(joint) => *joint,
-        None if quiet => newest,
-        None => return None,
-    };
+    // Also of an archived thread messages are deleted, and it may have been open meanwhile.
+    let (joint, oldest) = (*ids.get(READ_AGAIN - 1)?, *ids.last()?);
     let is_pinned = |entry: &msgpack::Value| {
         let pinned = entry
             .get("message")
@@ -462,8 +465,7 @@ fn known(entries: &[msgpack::Value], whole: bool, channel: &Value) -> Option<Kno
         joint,
         oldest,
         whole,
-        pins: present.pinned || entries.iter().any(is_pinned),
-        quiet,
+        pins: channel["last_pin_timestamp"].is_string() || entries.iter().any(is_pinned),
     })
 }
 
@@ -489,7 +491,7 @@ mod tests {
         let entries: Vec<_> = (1..=250).rev().map(|n| entry(n, false)).collect();
         let found = known(&entries, true, &json!({"last_message_id": "250"})).unwrap();
         assert_eq!((found.joint, found.oldest), (id(151), id(1)));
-        assert!(!found.quiet && !found.pins && found.whole);
+        assert!(!found.pins && found.whole);
         assert!(!found.holds(None), "the newest are read");
         assert!(!found.holds(Some(id(152))), "not a hundred yet");
         assert!(found.holds(Some(id(151))));
@@ -498,14 +500,14 @@ mod tests {
         assert!(known(&entries[..99], true, &json!({})).is_none());
     }
 
+    /// Messages are deleted there, too, and it may have been open since.
     #[test]
-    fn an_archived_thread_without_news_is_copied_whole() {
-        let entries = [entry(7, false), entry(5, true)];
-        let thread = |last: &str, archived: bool| json!({"last_message_id": last, "thread_metadata": {"archived": archived}});
-        let found = known(&entries, false, &thread("7", true)).unwrap();
-        assert!(found.quiet && found.pins && found.holds(None));
-        assert!(known(&entries, false, &thread("8", true)).is_none());
-        assert!(known(&entries, false, &thread("7", false)).is_none());
+    fn of_an_archived_thread_the_newest_are_read() {
+        let thread = json!({"last_message_id": "250", "thread_metadata": {"archived": true}});
+        let entries: Vec<_> = (1..=250).rev().map(|n| entry(n, n == 5)).collect();
+        let found = known(&entries, false, &thread).unwrap();
+        assert!(found.pins && !found.holds(None) && found.holds(Some(id(151))));
+        assert!(known(&entries[..2], false, &thread).is_none());
     }
 
     #[test]
@@ -516,6 +518,12 @@ mod tests {
         assert_eq!(now(None), old);
         assert_eq!(now(Some(&Pins::from([(id(5), fresh.clone())]))), fresh);
         assert_eq!(now(Some(&Pins::new()))["pinned"], false);
+        let mut loved = old.clone();
+        loved["reactions"] = json!([{"count": 2}]);
+        let pins = Pins::from([(id(5), fresh.clone())]);
+        let mut expected = fresh;
+        expected["reactions"] = json!([{"count": 2}]);
+        assert_eq!(as_now(loved, id(5), Some(&pins)), expected);
     }
 
     /// What is copied again and again stays what it is.

@@ -21,6 +21,7 @@ use super::snapshot::{self, Private, Snapshot, ThreadParent, array, image_hash, 
 use super::source::Source;
 use super::threads::{self, Archive, ThreadPage};
 use super::work::Work;
+use crate::look::Look;
 
 mod files;
 mod former;
@@ -102,7 +103,12 @@ impl Run<'_> {
             let shelf = Shelf::default();
             let former = self.former(&shelf, &snapshot, &threads).await?;
             let former = (former, &shelf);
-            messages = Some(self.messages(former, shares, &mut coverage, bytes).await?);
+            let mut walked = self.messages(former, shares, &mut coverage, bytes).await?;
+            let unseen = || self.unseen(&threads, &walked);
+            let unseen: Vec<LeftOut> = self.cx.step("messages/unseen", unseen).await?;
+            walked.unseen = unseen.iter().map(|left| left.id).collect();
+            coverage.left_out.extend(unseen);
+            messages = Some(walked);
         } else {
             let left_out = || self.left_out(&snapshot, &threads, &[]);
             coverage
@@ -366,6 +372,33 @@ impl Run<'_> {
         self.log(Level::Info, "Shared out the messages", extra)
             .await;
         Ok(shares)
+    }
+
+    /// Channels that seem to be read to their first message, and that the bot may not read any more:
+    /// Discord's answer is an empty page then, and not an error.
+    async fn unseen(&self, threads: &Threads, walked: &Walked) -> Result<Vec<LeftOut>, JobError> {
+        let whole: HashSet<_> = walked.whole().collect();
+        if whole.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (server, known) = (self.fields.server_id, &self.fields.known_channels);
+        let look = match Look::at(self.source(), server, known).await {
+            // The bot was sent away when all was read.
+            Err(error) if error.verdict() == Verdict::Refused => return Ok(Vec::new()),
+            look => look?,
+        };
+        let threads = threads::read(self.work, &threads.objects).await?;
+        let subject = look.subject(self.job.clock.now())?;
+        let survey = allocate::survey(&look.channels, &threads, &subject);
+        let mut unseen = survey.left_out();
+        unseen.retain(|left| left.why == Why::Permission && whole.contains(&left.id));
+        if !unseen.is_empty() {
+            let names = coverage::names(unseen.iter().map(LeftOut::shown));
+            let extra = json!({"count": unseen.len(), "channels": names});
+            self.log(Level::Warn, Why::Permission.message(), extra)
+                .await;
+        }
+        Ok(unseen)
     }
 
     /// What the backup lacks because of what the server is like, each reason said once.

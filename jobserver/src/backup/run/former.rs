@@ -1,20 +1,21 @@
 //! The steps that copy from an earlier backup.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use splashtail_core::ids::MessageId;
+use splashtail_core::ids::{AttachmentId, MessageId};
 use splashtail_discord::snowflake::typed;
 use splashtail_jobs::{JobError, Level};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::{MOST_CHANNELS, Run, Threads};
 use crate::backup::allocate::{Candidate, PageRequest};
 use crate::backup::attachments::{self, Budget, Outcome};
 use crate::backup::coverage;
 use crate::backup::error::{BackupError, Verdict};
-use crate::backup::former::{self, Former, Known, Opened, Pins, Useless};
+use crate::backup::former::{self, Former, Known, Opened, Piece, Pins, Useless};
 use crate::backup::options::Incremental;
 use crate::backup::pages::Page;
 use crate::backup::snapshot::{Snapshot, array};
@@ -126,7 +127,7 @@ impl Run<'_> {
         former: &Former,
         (channel, known): (&Candidate, &Known),
         request: &PageRequest,
-        (most, used): (u32, u64),
+        room: (u32, u64, &Semaphore),
     ) -> Result<Copied, BackupError> {
         let useless = Copied {
             useless: true,
@@ -137,7 +138,7 @@ impl Run<'_> {
         };
         let copied = match self.opened(shelf, task).await? {
             Ok(opened) => {
-                self.copy_from(&opened, (channel, known), request, (most, used))
+                self.copy_from(&opened, (channel, known), request, room)
                     .await?
             }
             Err(why) => Err(why),
@@ -159,7 +160,7 @@ impl Run<'_> {
         opened: &Arc<Opened>,
         (channel, known): (&Candidate, &Known),
         request: &PageRequest,
-        (most, used): (u32, u64),
+        (most, used, downloads): (u32, u64, &Semaphore),
     ) -> Result<Result<Copied, Useless>, BackupError> {
         let pins = match known.pins {
             true => self.pins(channel).await?,
@@ -184,7 +185,7 @@ impl Run<'_> {
             });
             let piece;
             (row, budget, piece) = next.await.map_err(BackupError::background)?;
-            let Some(piece) = piece else { break };
+            let Some(mut piece) = piece else { break };
             for (id, outcome) in &piece.outcomes {
                 let Outcome::Saved { bytes, .. } = outcome else {
                     copied.lost += 1;
@@ -199,6 +200,21 @@ impl Run<'_> {
                 self.work.put(&attachments::object(id), data).await?;
                 copied.saved += 1;
                 copied.bytes += bytes;
+            }
+            if let Some(budget) = budget.as_mut() {
+                let new = self.new_attachments(channel, &piece, *budget, downloads);
+                for (id, outcome) in new.await? {
+                    match outcome {
+                        Outcome::Saved { bytes, .. } => {
+                            copied.saved += 1;
+                            copied.bytes += bytes;
+                            // There was room for more than that.
+                            let _ = budget.admit(bytes);
+                        }
+                        Outcome::Lost(_) => copied.lost += 1,
+                    }
+                    piece.outcomes.insert(id, outcome);
+                }
             }
             let messages = &piece.messages;
             copied.count += u32::try_from(messages.len()).unwrap_or(u32::MAX);
@@ -217,6 +233,36 @@ impl Run<'_> {
             }
         }
         Ok(Ok(copied))
+    }
+
+    /// Loads what messages name by now and the earlier backup does not know.
+    async fn new_attachments(
+        &self,
+        channel: &Candidate,
+        piece: &Piece,
+        budget: Budget,
+        downloads: &Semaphore,
+    ) -> Result<BTreeMap<AttachmentId, Outcome>, BackupError> {
+        if piece.new.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let shown = coverage::shown(&channel.name, channel.id);
+        let doing = format!("reading attachments of {shown}");
+        let (messages, only) = (&piece.messages, Some(&piece.new[..]));
+        let source = self.source();
+        let round = attachments::save(source, self.work, &doing, messages, only, budget, downloads);
+        let mut round = round.await?;
+        if let Some(error) = round.failure {
+            if !self.fields.options.ignore_message_backup_errors {
+                return Err(error);
+            }
+            let why = error.describe();
+            let lost = round.pending.into_iter();
+            round
+                .outcomes
+                .extend(lost.map(|id| (id, Outcome::Lost(why.clone()))));
+        }
+        Ok(round.outcomes)
     }
 
     /// What is pinned in a channel now; `None` when Discord does not say: then it stays as it was.

@@ -1,5 +1,6 @@
 //! The walk over messages and their attachments.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -191,6 +192,7 @@ impl Run<'_> {
             pages: reading.channels.iter().map(files).collect(),
             collection: reading.with(|walk| walk.clone()),
             former: former.clone(),
+            unseen: BTreeSet::new(),
         })
     }
 
@@ -278,7 +280,7 @@ impl Run<'_> {
                 reading.former,
                 (channel, known),
                 request,
-                (granted, used),
+                (granted, used, &reading.downloads),
             );
             let copied = copied.await?;
             if !copied.useless && (over(&copied) || copied.count >= granted) {
