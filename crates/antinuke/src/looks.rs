@@ -73,6 +73,11 @@ impl Looks {
         }
     }
 
+    /// Whether anything was seen that a later look is compared with.
+    pub fn is_empty(&self) -> bool {
+        self.templates.is_none() && self.welcome.is_none()
+    }
+
     /// Takes in what was seen. `true`: people should hear of it.
     pub fn see(&mut self, look: Look, raw: &Value) -> bool {
         match look {

@@ -254,9 +254,8 @@ impl Server {
             return None;
         }
         let saved = inner.engine.save();
-        let empty = saved.actors.is_empty() && saved.incidents.is_empty() && saved.panic.is_none();
-        // A server in which nothing was ever counted needs no row.
-        inner.has_state |= !empty;
+        // A server in which nothing was ever counted or seen needs no row.
+        inner.has_state |= !saved.is_empty();
         inner.has_state.then_some(saved)
     }
 

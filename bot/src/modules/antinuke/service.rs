@@ -250,7 +250,7 @@ impl Protection {
         // Most events leave nothing behind that a restart would miss.
         let counted = matches!(
             input,
-            Input::Entry { .. } | Input::Member { .. } | Input::Command(_)
+            Input::Entry { .. } | Input::Member { .. } | Input::Seen { .. } | Input::Command(_)
         );
         if counted || !effects.is_empty() {
             server.is_unsaved();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
-use splashtail_antinuke::{Mode, Moment, Saved};
+use splashtail_antinuke::{Effect, Input, Look, Mode, Moment, Notice, Saved};
 use splashtail_core::clock::ManualClock;
 use splashtail_core::config::{Config, DatabaseTarget};
 use splashtail_core::environment::Environment;
@@ -376,6 +376,47 @@ async fn what_was_counted_last_is_written_down_when_the_process_stops() {
     protection.close().await;
     let state = world.written().await;
     assert!(state.actors.contains_key(&Id::new(ACTOR)), "{state:?}");
+}
+
+/// The same template, with so many channels in it.
+fn template(updated: &str, channels: usize) -> Value {
+    json!([{"code": "abc", "updated_at": updated, "serialized_source_guild":
+        {"channels": vec![json!({}); channels], "roles": []}}])
+}
+
+#[tokio::test]
+async fn what_was_looked_at_is_known_after_a_restart() {
+    let world = World::new().await;
+    let first = world.start();
+    let server = first.load(&view()).await.unwrap();
+    let whole = template("a", 20);
+    let look = Look::Templates;
+    first.tell(&server, Input::Seen { look, raw: &whole });
+    first.write_all().await.unwrap();
+    drop((first, server));
+
+    let second = world.start();
+    let server = second.load(&view()).await.unwrap();
+    let ruined = template("b", 1);
+    let effects = server.ask(|engine, structure| {
+        engine.decide(Input::Seen { look, raw: &ruined }, structure, Moment(1))
+    });
+    let told = effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Alert(alert) if alert.notice == Notice::Template));
+    assert!(told, "{effects:?}");
+}
+
+#[tokio::test]
+async fn a_server_in_which_nothing_was_seen_needs_no_row() {
+    let world = World::new().await;
+    let protection = world.start();
+    let server = protection.load(&view()).await.unwrap();
+    protection.tell(&server, Input::Tick);
+    server.is_unsaved();
+    protection.write_all().await.unwrap();
+    let store = world.storage.protections();
+    assert_eq!(store.state(guild()).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -48,6 +48,18 @@ pub struct Saved {
     pub looks: Looks,
 }
 
+impl Saved {
+    /// Whether nothing in it decides anything.
+    pub fn is_empty(&self) -> bool {
+        self.actors.is_empty()
+            && self.incidents.is_empty()
+            && self.panic.is_none()
+            && self.made.is_empty()
+            && self.inviters.is_empty()
+            && self.looks.is_empty()
+    }
+}
+
 impl Engine {
     /// The state to be written down. Equal states give equal values.
     pub fn save(&self) -> Saved {
