@@ -236,7 +236,8 @@ async fn an_empty_page_without_the_right_is_no_beginning() {
     let whole = reading["whole"].as_array().unwrap();
     assert!(!whole.contains(&json!(BIG.to_string())), "{whole:?}");
     let left_out = backup.json("ext/coverage")["left_out"].clone();
-    let is_big = |left: &&Value| left["id"] == BIG.to_string() && left["why"] == "permission";
+    let big = BIG.to_string();
+    let is_big = |left: &&Value| left["id"] == big.as_str() && left["why"] == "permission";
     let left_out = left_out.as_array().unwrap();
     assert!(left_out.iter().any(|left| is_big(&left)), "{left_out:?}");
 }

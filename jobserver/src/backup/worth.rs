@@ -171,10 +171,15 @@ mod tests {
         of.iter().map(one).collect()
     }
 
-    fn holding(of: &[(i64, &[std::ops::Range<u64>])]) -> Vec<Made> {
-        let one = |(at, ids): &(i64, &[std::ops::Range<u64>])| {
+    /// Of `(day, first and last channel of some rows)`, the newest first.
+    fn holding(of: &[(i64, &[(u64, u64)])]) -> Vec<Made> {
+        let one = |(at, rows): &(i64, &[(u64, u64)])| {
             let channel = |n: u64| json!({"id": (n << 22).to_string(), "type": 0, "name": n});
-            let channels: Vec<_> = ids.iter().cloned().flatten().map(channel).collect();
+            let channels: Vec<_> = rows
+                .iter()
+                .flat_map(|(a, b)| *a..=*b)
+                .map(channel)
+                .collect();
             let held = Held::of(&channels, &std::collections::BTreeSet::new());
             Made {
                 id: TaskId::random(),
@@ -189,11 +194,11 @@ mod tests {
     #[test]
     fn as_many_other_channels_are_no_whole_server() {
         let made = holding(&[
-            (9, &[1..45]),
-            (8, &[1..10, 1000..1200]),
-            (7, &[1..11, 1000..1200]),
-            (6, &[1..52]),
-            (5, &[1..51]),
+            (9, &[(1, 44)]),
+            (8, &[(1, 9), (1000, 1199)]),
+            (7, &[(1, 10), (1000, 1199)]),
+            (6, &[(1, 51)]),
+            (5, &[(1, 50)]),
         ]);
         let judged = judge(&made, &[]);
         assert_eq!(places(&made, &judged.poor), [1, 2]);
