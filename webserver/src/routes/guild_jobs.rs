@@ -12,7 +12,8 @@ use splashtail_jobs::render;
 use splashtail_storage::{Owner, TaskQuery};
 
 use super::tasks::{
-    self, CALLER_FIELD, CALLER_ID_FIELD, ListQuery, LogQuery, SERVER_FIELD, page_limit,
+    self, CALLER_FIELD, CALLER_ID_FIELD, DEFAULT_PAGE, ListQuery, LogQuery, SERVER_FIELD,
+    page_limit,
 };
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -124,7 +125,7 @@ pub async fn list_guild_jobs(
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Json<TaskList>, ApiError> {
     let guild = guild_id(&guild)?;
-    let limit = page_limit(&query)?;
+    let limit = page_limit(query.limit, DEFAULT_PAGE)?;
     app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
     let owner = Owner::Server(guild);
     let query = TaskQuery {

@@ -17,6 +17,7 @@ use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::ids::GuildId;
 use utoipa::IntoParams;
 
+use super::tasks::page_limit;
 use super::users::NOT_THERE;
 use crate::app::{App, AppState};
 use crate::auth::{Caller, Identity};
@@ -31,7 +32,6 @@ const MOST_COMMANDS: usize = 50;
 const MAX_QUESTION: usize = 64 * 1024;
 const MAX_SETTING: usize = 1024 * 1024;
 const DEFAULT_PAGE: u32 = 50;
-const MAX_PAGE: u32 = 100;
 
 /// What the bot can do.
 #[utoipa::path(get, path = "/modules", tag = "Core", operation_id = "list_all_modules",
@@ -186,13 +186,7 @@ pub async fn list_setting_changes(
     QueryOf(query): QueryOf<HistoryQuery>,
 ) -> Result<Json<SettingsHistory>, ApiError> {
     let guild = guild_id(&guild)?;
-    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(ApiError::invalid(
-            Code::InvalidQuery,
-            format!("`limit` is at least 1 and at most {MAX_PAGE}"),
-        ));
-    }
+    let limit = page_limit(query.limit, DEFAULT_PAGE)?;
     allow(&app, guild, &caller, "perms history").await?;
     let query = json!({"SettingsHistory": {
         "guild_id": guild,

@@ -14,6 +14,7 @@ use tracing::info;
 use utoipa::IntoParams;
 
 use super::guilds::allow;
+use super::tasks::page_limit;
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -21,7 +22,6 @@ use crate::extract::{JsonBody, PathOf, QueryOf, guild_id};
 use crate::fleet::denied;
 
 const DEFAULT_PAGE: u32 = 25;
-const MAX_PAGE: u32 = 100;
 const MAX_ORDER: usize = 16 * 1024;
 const MOST_PARTS: usize = 25;
 
@@ -55,13 +55,7 @@ pub async fn list_incidents(
     QueryOf(query): QueryOf<IncidentQuery>,
 ) -> Result<Json<IncidentList>, ApiError> {
     let guild = guild_id(&guild)?;
-    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(ApiError::invalid(
-            Code::InvalidQuery,
-            format!("`limit` is at least 1 and at most {MAX_PAGE}"),
-        ));
-    }
+    let limit = page_limit(query.limit, DEFAULT_PAGE)?;
     let before = query.before.map(|id| id.parse::<i64>()).transpose();
     let before = before
         .map_err(|_| ApiError::invalid(Code::UnknownCursor, "`before` is not an incident's id"))?;

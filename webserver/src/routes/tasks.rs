@@ -27,7 +27,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Between two signs of life to whoever follows a log.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const DEFAULT_PAGE: u32 = 50;
+pub(super) const DEFAULT_PAGE: u32 = 50;
 const MAX_PAGE: u32 = 100;
 /// The field of a server's task that names the server.
 pub(super) const SERVER_FIELD: &str = "ServerID";
@@ -72,7 +72,7 @@ pub async fn list_tasks(
     let query = TaskQuery {
         owner: caller.owner,
         name: query.name.as_deref(),
-        limit: page_limit(&query)?,
+        limit: page_limit(query.limit, DEFAULT_PAGE)?,
         after: cursor(&app, caller.owner, query.after).await?,
     };
     let rows = app.storage.tasks().list(&query, app.clock.now()).await?;
@@ -341,10 +341,12 @@ pub(super) fn refuse_caller_field(fields: &Map<String, Value>) -> Result<(), Api
     }
 }
 
+/// How many a page has: what was asked for, else as many as it has by itself.
+///
 /// # Errors
-/// It is none.
-pub(super) fn page_limit(query: &ListQuery) -> Result<u32, ApiError> {
-    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
+/// None, or more than a page may have.
+pub(super) fn page_limit(asked: Option<u32>, default: u32) -> Result<u32, ApiError> {
+    let limit = asked.unwrap_or(default);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(ApiError::Invalid {
             code: Code::InvalidQuery,
