@@ -183,28 +183,29 @@ async fn restore(platform: &Platform, options: &Value) -> StartedBackup {
     }
 }
 
-/// How often the bot did such a thing, by Discord's audit log.
-async fn audited(platform: &Platform, action: u8) -> usize {
+/// How often the bot did such a thing, by Discord's audit log. Entries come up to half a second after
+/// the change they tell of, so this waits for that many.
+async fn audited(platform: &Platform, action: u8, times: usize) -> usize {
     let path = format!("/guilds/{GUILD}/audit-logs?user_id={BOT}&action_type={action}&limit=100");
-    let log = read(platform, &path).await;
-    let entries = log["audit_log_entries"].as_array().unwrap();
-    let marks: BTreeSet<&str> = entries
-        .iter()
-        .map(|entry| {
-            entry["reason"]
-                .as_str()
-                .unwrap()
-                .rsplit_once('[')
-                .unwrap()
-                .1
-        })
-        .collect();
-    assert_eq!(
-        marks.len(),
-        entries.len(),
-        "one effect, one entry: {entries:#?}"
-    );
-    entries.len()
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let log = read(platform, &path).await;
+        let entries = log["audit_log_entries"].as_array().unwrap();
+        let mark = |entry: &Value| {
+            let reason = entry["reason"].as_str().unwrap();
+            reason.rsplit_once('[').unwrap().1.to_owned()
+        };
+        let marks: BTreeSet<String> = entries.iter().map(mark).collect();
+        assert_eq!(
+            marks.len(),
+            entries.len(),
+            "one effect, one entry: {entries:#?}"
+        );
+        if entries.len() >= times || tokio::time::Instant::now() > deadline {
+            return entries.len();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// What the bot's applications changed below the server so far.
@@ -323,7 +324,7 @@ async fn story(engines: Engines, dir: TempDir) {
         (30, LOST_ROLES.len()),
         (32, NEW_ROLES),
     ] {
-        assert_eq!(audited(&platform, action).await, times, "{action}");
+        assert_eq!(audited(&platform, action, times).await, times, "{action}");
     }
     let survivors = platform.stop().await.unwrap();
     assert!(survivors.is_empty(), "processes left behind: {survivors:?}");
