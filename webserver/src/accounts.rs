@@ -11,7 +11,7 @@ use splashtail_core::ids::UserId;
 use splashtail_core::random::RandomError;
 use splashtail_jobs::{DataKey, InvalidDataKey, SecretBytes};
 use splashtail_storage::LoginTold;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -151,13 +151,18 @@ impl Accounts {
             return Ok(guilds);
         }
         let account = app.storage.accounts().account(user).await?;
-        let kept = account.and_then(|account| self.open(user, &account.grant?));
-        let kept = kept.ok_or(DiscordError::Expired)?;
-        let token = self.access(app, user, kept).await?;
-        let guilds = app.discord()?.guilds(&token).await;
+        let sealed = account.and_then(|account| account.grant);
+        let sealed = sealed.ok_or(DiscordError::Expired)?;
+        let kept = self.open(user, &sealed).ok_or(DiscordError::Expired)?;
+        let until = DateTime::from_timestamp(kept.until, 0).unwrap_or_default();
+        let discord = app.discord()?;
+        let mut guilds = Err(DiscordError::Expired);
+        if app.clock.now() + MARGIN < until {
+            guilds = discord.guilds(&kept.access.clone().into()).await;
+        }
         if matches!(guilds, Err(DiscordError::Expired)) {
-            // The person withdrew their consent.
-            app.storage.accounts().set_grant(user, None).await?;
+            let token = self.renewed(app, user, &sealed, kept).await?;
+            guilds = discord.guilds(&token).await;
         }
         let guilds: Vec<_> = guilds?.into_iter().map(|guild| self.guild(guild)).collect();
         let text = serde_json::to_string(&guilds)?;
@@ -166,21 +171,28 @@ impl Accounts {
         Ok(guilds)
     }
 
-    async fn access(&self, app: &App, user: UserId, kept: Kept) -> Result<SecretString, ApiError> {
-        let now = app.clock.now();
-        if now + MARGIN < DateTime::from_timestamp(kept.until, 0).unwrap_or_default() {
-            return Ok(kept.access.into());
-        }
+    /// A new grant for the one that was `tried`. That one is forgotten when Discord says that it has
+    /// ended, and for nothing else; a newer one that came meanwhile stays.
+    async fn renewed(
+        &self,
+        app: &App,
+        user: UserId,
+        tried: &[u8],
+        kept: Kept,
+    ) -> Result<SecretString, ApiError> {
+        let accounts = app.storage.accounts();
         let refresh = kept.refresh.map(SecretString::from);
         let refresh = refresh.ok_or(DiscordError::Expired)?;
         let grant = app.discord()?.refresh(&refresh).await;
         if matches!(grant, Err(DiscordError::Expired)) {
-            app.storage.accounts().set_grant(user, None).await?;
+            accounts.replace_grant(user, tried, None).await?;
         }
         let grant = grant?;
-        let sealed = self.seal(user, &grant, now)?;
-        let accounts = app.storage.accounts();
-        accounts.set_grant(user, sealed.as_deref()).await?;
+        let sealed = self.seal(user, &grant, app.clock.now())?;
+        let replaced = accounts.replace_grant(user, tried, sealed.as_deref());
+        if !replaced.await? {
+            info!(user.id = %user, "there is a newer login than the one that was renewed");
+        }
         Ok(grant.access_token)
     }
 }

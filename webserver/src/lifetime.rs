@@ -50,6 +50,7 @@ mod tests {
             kind,
             name: String::new(),
             perm_limits: Vec::new(),
+            maker: None,
             last_used_at: Some(at(10)),
             created_at: at(0),
             expires_at: ends.map(at),

@@ -376,3 +376,92 @@ async fn the_list_of_servers_is_refreshed() {
     assert_eq!(error(answer).await, (401, "login_expired".to_owned()));
     test.stop().await;
 }
+
+/// Discord's word about the person ends what is kept of their login; what it says about us does not.
+#[tokio::test]
+async fn only_an_invalid_grant_is_forgotten() {
+    for (status, code, stays) in [
+        (400, "invalid_grant", false),
+        (401, "invalid_client", true),
+        (400, "unsupported_grant_type", true),
+        (503, "", true),
+    ] {
+        let test = start().await;
+        let (token, _) = logged_in(&test, "c1").await;
+        Mock::given(path("/api/v10/users/@me/guilds"))
+            .respond_with(ResponseTemplate::new(401))
+            .with_priority(1)
+            .mount(&test.discord)
+            .await;
+        let refused = ResponseTemplate::new(status).set_body_json(json!({"error": code}));
+        Mock::given(path("/api/v10/oauth2/token"))
+            .and(body_string_contains("grant_type=refresh_token"))
+            .and(body_string_contains("discord-refresh"))
+            .respond_with(refused)
+            .expect(1)
+            .mount(&test.discord)
+            .await;
+        let answer = get(&test, "/users/@me/guilds?refresh=true", &token).await;
+        let expected = if stays { 502 } else { 401 };
+        assert_eq!(answer.status(), expected, "{status} {code}");
+        let account = test.storage.accounts().account(user_id()).await.unwrap();
+        assert_eq!(account.unwrap().grant.is_some(), stays, "{status} {code}");
+        test.stop().await;
+    }
+}
+
+fn user_id() -> UserId {
+    UserId::new(USER).unwrap()
+}
+
+/// A login is the person, and what it makes stays; what any other token makes does not.
+#[tokio::test]
+async fn what_a_token_makes_ends_with_it() {
+    let test = start().await;
+    let (login, session) = logged_in(&test, "c1").await;
+    let make = async |by: &str| {
+        let new = json!({"name": "n", "type": "api", "perm_limits": [], "expiry": 600});
+        let answer = ask(&test, Method::POST, "/sessions", by, new).await;
+        assert_eq!(answer.status(), 201);
+        let made: Value = answer.json().await.unwrap();
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        (text("token"), text("session_id"))
+    };
+    let (one, one_id) = make(&login).await;
+    let (two, two_id) = make(&one).await;
+    let (three, _) = make(&two).await;
+    let at = format!("/sessions/{two_id}");
+    let longer = json!({"expiry": 700});
+    let extend = ask(&test, Method::PATCH, &at, &login, longer.clone()).await;
+    assert_eq!(extend.status(), 403, "its maker ends before");
+    let operator = test.token(user(USER)).await;
+    let at = format!("/sessions/{one_id}");
+    let extend = ask(&test, Method::PATCH, &at, &operator, longer).await;
+    assert_eq!(extend.status(), 403, "a token extends none");
+    let (of_operator, _) = make(&operator).await;
+
+    let end = async |id: &str| {
+        let at = format!("/sessions/{id}");
+        let end = ask(&test, Method::DELETE, &at, &operator, Value::Null).await;
+        assert_eq!(end.status(), 204);
+    };
+    let works = async |token: &str| get(&test, "/users/@me", token).await.status() == 200;
+    end(&session).await;
+    assert!(works(&one).await, "a login takes nothing along");
+    end(&one_id).await;
+    assert!(!works(&two).await && !works(&three).await);
+    assert!(works(&of_operator).await);
+    let list: Value = get(&test, "/sessions", &operator)
+        .await
+        .json()
+        .await
+        .unwrap();
+    let own = list["sessions"].as_array().unwrap().iter();
+    let own = own
+        .clone()
+        .find(|session| session["current"] == true)
+        .unwrap();
+    end(own["id"].as_str().unwrap()).await;
+    assert!(!works(&of_operator).await);
+    test.stop().await;
+}

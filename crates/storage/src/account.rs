@@ -1,10 +1,14 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::UserId;
 
-use crate::engine::{Engine, query};
+use crate::engine::{Engine, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
+use crate::sql::{asked, before, clocked, length};
+use crate::token::PURGED_AT_ONCE;
 
 /// What is known of people who log in. Documents are JSON as text; their shape is the caller's.
 #[async_trait]
@@ -28,8 +32,19 @@ pub trait AccountStore: Send + Sync {
         at: DateTime<Utc>,
     ) -> Result<(), StorageError>;
 
-    /// Replaces Discord's tokens; `None` forgets them.
-    async fn set_grant(&self, user: UserId, grant: Option<&[u8]>) -> Result<(), StorageError>;
+    /// Replaces Discord's tokens, `None` forgets them, if they still are those that were `tried`.
+    /// `false`: somebody was faster, with a login or another refresh.
+    async fn replace_grant(
+        &self,
+        user: UserId,
+        tried: &[u8],
+        grant: Option<&[u8]>,
+    ) -> Result<bool, StorageError>;
+
+    /// Forgets Discord's tokens of people who have no session left, at most [`PURGED_AT_ONCE`]; how
+    /// many there were. Who logged in within the last ten minutes is left alone: their session may be
+    /// about to begin.
+    async fn forget_grants(&self) -> Result<u64, StorageError>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +84,28 @@ const ACCOUNT: &str = "\
 const SET_GUILDS: &str =
     "UPDATE users SET guilds_cache = $2, guilds_cached_at = $3 WHERE user_id = $1";
 
-const SET_GRANT: &str = "UPDATE users SET discord_grant = $2 WHERE user_id = $1";
+const REPLACE_GRANT: &str = "\
+    UPDATE users SET discord_grant = $3 WHERE user_id = $1 AND discord_grant = $2";
+
+const BEGINNING: Duration = Duration::from_mins(10);
+
+macro_rules! forget_grants {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE users SET discord_grant = NULL WHERE discord_grant IS NOT NULL \
+             AND user_id IN (SELECT user_id FROM users WHERE discord_grant IS NOT NULL \
+             AND updated_at < ",
+            before!($engine, "$1"),
+            " AND NOT EXISTS (SELECT 1 FROM web_api_tokens \
+             WHERE owner = 'u/' || CAST(users.user_id AS TEXT) \
+             AND (expires_at IS NULL OR expires_at > ",
+            asked!($engine),
+            ")) LIMIT $2)"
+        )
+    };
+}
+
+const FORGET_GRANTS: Sql = clocked!(forget_grants);
 
 #[async_trait]
 impl AccountStore for Engine {
@@ -110,8 +146,18 @@ impl AccountStore for Engine {
         self.execute(set).await.map(drop)
     }
 
-    async fn set_grant(&self, user: UserId, grant: Option<&[u8]>) -> Result<(), StorageError> {
-        let set = query(SET_GRANT).bind(user).bind(grant);
-        self.execute(set).await.map(drop)
+    async fn replace_grant(
+        &self,
+        user: UserId,
+        tried: &[u8],
+        grant: Option<&[u8]>,
+    ) -> Result<bool, StorageError> {
+        let replace = query(REPLACE_GRANT).bind(user).bind(tried).bind(grant);
+        Ok(self.execute(replace).await? == 1)
+    }
+
+    async fn forget_grants(&self) -> Result<u64, StorageError> {
+        let forget = query(FORGET_GRANTS).bind(length(BEGINNING));
+        self.execute(forget.bind(PURGED_AT_ONCE)).await
     }
 }

@@ -40,7 +40,7 @@ pub trait TokenStore: Send + Sync {
     /// An owner's tokens, newest first, expired ones included.
     async fn list(&self, owner: Owner) -> Result<Vec<TokenRow>, StorageError>;
 
-    /// `false`: there was none.
+    /// With it go the tokens that it made. `false`: there was none.
     async fn revoke(&self, id: Uuid) -> Result<bool, StorageError>;
 
     /// The same for a token of this owner.
@@ -62,7 +62,7 @@ pub trait TokenStore: Send + Sync {
         expires_at: Option<DateTime<Utc>>,
     ) -> Result<(), StorageError>;
 
-    /// `false`: the owner has no such token that has not ended.
+    /// `false`: the owner has no such token that has not ended, or the one that made it ends before.
     async fn extend(
         &self,
         owner: Owner,
@@ -143,6 +143,8 @@ pub struct NewToken {
     pub name: String,
     /// Permissions that it is reduced to; none reduce nothing.
     pub perm_limits: Vec<String>,
+    /// The token that makes it, and takes it along when it goes.
+    pub maker: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -156,6 +158,7 @@ impl NewToken {
             kind: self.kind,
             name: self.name.clone(),
             perm_limits: self.perm_limits.clone(),
+            maker: self.maker,
             last_used_at: None,
             created_at: self.created_at.trunc_subsecs(3),
             expires_at: self.expires_at.map(|at| at.trunc_subsecs(3)),
@@ -170,6 +173,8 @@ pub struct TokenRow {
     pub kind: TokenKind,
     pub name: String,
     pub perm_limits: Vec<String>,
+    /// The token that made it.
+    pub maker: Option<Uuid>,
     /// To about a minute.
     pub last_used_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -184,21 +189,21 @@ impl Storage {
 
 macro_rules! columns {
     () => {
-        "id, owner, kind, name, perm_limits, created_at, expires_at, last_used_at"
+        "id, owner, kind, name, perm_limits, created_at, expires_at, last_used_at, maker"
     };
 }
 
 const INSERT_TOKEN: &str = "\
     INSERT INTO web_api_tokens (id, token_hash, owner, kind, name, perm_limits, created_at, \
-        expires_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        expires_at, maker) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 const INSERT_TOKEN_WITHIN: &str = "\
     INSERT INTO web_api_tokens (id, token_hash, owner, kind, name, perm_limits, created_at, \
-        expires_at) \
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
+        expires_at, maker) \
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 \
     WHERE (SELECT COUNT(*) FROM web_api_tokens WHERE owner = $3 AND kind = $4 \
-        AND (expires_at IS NULL OR expires_at > $7)) < $9";
+        AND (expires_at IS NULL OR expires_at > $7)) < $10";
 
 const FIND_TOKEN: &str = concat!(
     "SELECT token_hash, ",
@@ -224,7 +229,9 @@ const TOUCH_TOKEN: &str = "\
 
 const EXTEND_TOKEN: &str = "\
     UPDATE web_api_tokens SET expires_at = $4 \
-    WHERE owner = $1 AND id = $2 AND (expires_at IS NULL OR expires_at > $3)";
+    WHERE owner = $1 AND id = $2 AND (expires_at IS NULL OR expires_at > $3) \
+        AND NOT EXISTS (SELECT 1 FROM web_api_tokens AS makers \
+            WHERE makers.id = web_api_tokens.maker AND makers.expires_at < $4)";
 
 const REVOKE_TOKEN: &str = "DELETE FROM web_api_tokens WHERE id = $1";
 
@@ -340,6 +347,7 @@ fn values(insert: &'static str, token: &NewToken) -> Query {
         .bind(limits)
         .bind(token.created_at)
         .bind(token.expires_at)
+        .bind(token.maker)
 }
 
 fn read(row: &Row) -> Result<TokenRow, StorageError> {
@@ -349,6 +357,7 @@ fn read(row: &Row) -> Result<TokenRow, StorageError> {
         kind: row.parsed("kind")?,
         name: row.get("name")?,
         perm_limits: row.json("perm_limits")?,
+        maker: row.get("maker")?,
         last_used_at: row.get("last_used_at")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,

@@ -13,6 +13,7 @@ use serde_json::Value;
 use splashtail_api_types::Code;
 use splashtail_core::config::{Config, is_local, without_slash};
 use splashtail_core::ids::{ApplicationId, GuildId, UserId};
+use tracing::warn;
 use url::Url;
 
 use super::proof::GuildRights;
@@ -272,14 +273,19 @@ impl DiscordLogin {
     /// A new grant for an old one's refresh token, which ends.
     ///
     /// # Errors
-    /// See [`DiscordError`]; [`DiscordError::Expired`] when it has ended already.
+    /// See [`DiscordError`]; [`DiscordError::Expired`] when it has ended already (`invalid_grant`, RFC
+    /// 6749 section 5.2). Other refusals are about us, not about the person.
     pub async fn refresh(&self, token: &SecretString) -> Result<Grant, DiscordError> {
         let form = vec![
             ("grant_type", "refresh_token"),
             ("refresh_token", token.expose_secret()),
         ];
         self.token(form).await.map_err(|error| match error {
-            DiscordError::Refused(_) => DiscordError::Expired,
+            DiscordError::Refused(why) if is_invalid_grant(&why) => DiscordError::Expired,
+            DiscordError::Refused(why) => {
+                warn!(error = why.get("error"), "Discord refuses to renew logins");
+                DiscordError::Status(StatusCode::BAD_REQUEST)
+            }
             other => other,
         })
     }
@@ -359,6 +365,11 @@ async fn read(mut response: Response) -> Result<Vec<u8>, DiscordError> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+fn is_invalid_grant(why: &BTreeMap<String, String>) -> bool {
+    why.get("error")
+        .is_some_and(|error| error == "invalid_grant")
 }
 
 /// The texts of Discord's own error object (`error`, `error_description`, `message`).

@@ -125,6 +125,7 @@ async fn begin(app: &App, user: UserId) -> Result<CreatedSession, ApiError> {
         kind: TokenKind::Login,
         name: String::new(),
         perm_limits: Vec::new(),
+        maker: None,
         created_at: now,
         expires_at: Some(now + lifetime::LOGIN),
     })?;

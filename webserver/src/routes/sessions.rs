@@ -47,8 +47,8 @@ pub async fn list_sessions(
 /// Make a token for a program.
 ///
 /// It is shown once. With limits it is good for what they name and you may do, in any of your servers;
-/// what you lose, it loses. A limited token makes such as are limited to no more, and none that
-/// outlives it.
+/// what you lose, it loses. A limited token makes such as are limited to no more. What a token makes
+/// ends with it, and is ended with it.
 #[utoipa::path(post, path = "/sessions", tag = "Auth", operation_id = "create_session",
     security(("User" = [])), request_body = NewSession,
     responses(
@@ -89,6 +89,7 @@ pub async fn create_session(
         kind: TokenKind::Api,
         name: name.to_owned(),
         perm_limits,
+        maker: is_a_token(&caller).then_some(caller.token),
         created_at: now,
         expires_at: Some(expires_at),
     })?;
@@ -112,7 +113,7 @@ pub async fn create_session(
     responses(
         (status = 200, description = "As it is now", body = Session),
         (status = 400, description = "A field is not valid", body = ErrorBody),
-        (status = 403, description = "A token extends none", body = ErrorBody),
+        (status = 403, description = "A token extends none, and none outlives the one that made it", body = ErrorBody),
         (status = 404, description = "You have no such token for a program", body = ErrorBody),
     ))]
 pub async fn extend_session(
@@ -124,7 +125,7 @@ pub async fn extend_session(
     let owner = Owner::User(caller.user()?);
     caller.require_unlimited()?;
     // Whoever has a token that leaked could else keep it for ever.
-    if caller.kind == TokenKind::Api {
+    if is_a_token(&caller) {
         return Err(ApiError::Forbidden("a token extends none: log in"));
     }
     let now = app.clock.now();
@@ -136,7 +137,16 @@ pub async fn extend_session(
         let row = rows.find(|row| row.id == id && row.kind == TokenKind::Api);
         row.ok_or(ApiError::NotFound("token"))
     };
-    find().await?;
+    if let Some(maker) = find().await?.maker {
+        let rows = tokens.list(owner).await?;
+        let maker = rows.into_iter().find(|row| row.id == maker);
+        let until = maker.and_then(|maker| maker.expires_at);
+        if until.is_some_and(|until| until < expires_at) {
+            return Err(ApiError::Forbidden(
+                "this token ends with the one that made it: extend that one, or make a new one",
+            ));
+        }
+    }
     if !tokens.extend(owner, id, now, expires_at).await? {
         return Err(ApiError::NotFound("token"));
     }
@@ -144,6 +154,8 @@ pub async fn extend_session(
 }
 
 /// End a session or a token at once.
+///
+/// With a token end those that it made.
 #[utoipa::path(delete, path = "/sessions/{session_id}", tag = "Auth", operation_id = "revoke_session",
     params(("session_id" = uuid::Uuid, Path, description = "Of your own")),
     security(("User" = [])),
@@ -170,7 +182,10 @@ pub async fn revoke_session(
     let alive = |row: &TokenRow| row.expires_at.is_none_or(|at| at > now);
     if !tokens.list(owner).await?.iter().any(alive) {
         // Nobody asks Discord in their name any more.
-        app.storage.accounts().set_grant(user, None).await?;
+        let accounts = app.storage.accounts();
+        if let Some(grant) = accounts.account(user).await?.and_then(|a| a.grant) {
+            accounts.replace_grant(user, &grant, None).await?;
+        }
     }
     info!(user.id = %user, session.id = %id, "ended a session");
     Ok(StatusCode::NO_CONTENT)
@@ -209,9 +224,14 @@ fn ends(seconds: u64, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
     Ok(now + length)
 }
 
-/// A login is short by itself; what it makes may last.
+/// A login is the person; it is short by itself, and what it makes may last. Whatever else makes a
+/// token takes it along when it ends.
+fn is_a_token(caller: &Caller) -> bool {
+    caller.kind != TokenKind::Login
+}
+
 fn may_reach(caller: &Caller, expires_at: DateTime<Utc>) -> bool {
-    caller.kind != TokenKind::Api || caller.expires_at.is_none_or(|own| expires_at <= own)
+    !is_a_token(caller) || caller.expires_at.is_none_or(|own| expires_at <= own)
 }
 
 /// The limits of a token that one with the limits `own` makes.

@@ -119,6 +119,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
         kind: TokenKind::Operator,
         name: args.name,
         perm_limits: Vec::new(),
+        maker: None,
         created_at: now,
         expires_at,
     };
@@ -359,6 +360,7 @@ mod tests {
             kind: TokenKind::Operator,
             name: name.to_owned(),
             perm_limits: Vec::new(),
+            maker: None,
             last_used_at: None,
             created_at: at(0),
             expires_at,
@@ -411,6 +413,7 @@ mod tests {
             kind: TokenKind::Operator,
             name: String::new(),
             perm_limits: Vec::new(),
+            maker: None,
             created_at: now,
             expires_at: None,
         };

@@ -94,6 +94,8 @@ fn searched(plan: &[String], indexes: &[&str]) {
         .iter()
         .filter(|line| line.contains("USING INDEX") || line.contains("USING COVERING INDEX"))
         .filter(|line| !line.contains("autoindex"))
+        // What goes along with a token; PostgreSQL looks for it in a trigger, which no plan shows.
+        .filter(|line| !line.contains("web_api_tokens_by_maker"))
         .collect();
     assert_eq!(found.len(), indexes.len(), "{plan:#?}");
     for (line, index) in found.iter().zip(indexes) {

@@ -9,6 +9,7 @@ contract!(
     expired_tokens_are_purged_in_bounded_pieces,
     an_owner_has_so_many_tokens_of_a_kind,
     a_token_is_used_extended_and_ended_by_its_owner,
+    a_token_goes_with_the_one_that_made_it,
 );
 
 fn token(text: &str, owner: Owner, expires_at: Option<DateTime<Utc>>) -> NewToken {
@@ -19,6 +20,7 @@ fn token(text: &str, owner: Owner, expires_at: Option<DateTime<Utc>>) -> NewToke
         kind: TokenKind::Operator,
         name: format!("token {text}"),
         perm_limits: vec!["limits.view".to_owned()],
+        maker: None,
         created_at: t(0),
         expires_at,
     }
@@ -130,4 +132,27 @@ async fn a_token_is_used_extended_and_ended_by_its_owner(storage: Storage) {
     assert!(!tokens.revoke_of(other, row.id).await.unwrap());
     assert!(tokens.revoke_of(one, row.id).await.unwrap());
     assert_eq!(found(6).await, None);
+}
+
+async fn a_token_goes_with_the_one_that_made_it(storage: Storage) {
+    let (owner, tokens) = (Owner::User(user(1)), storage.tokens());
+    let made = async |text: &str, maker: Option<Uuid>| {
+        let new = NewToken {
+            maker,
+            ..token(text, owner, Some(t(100)))
+        };
+        let row = tokens.issue_within(&new, 9).await.unwrap().unwrap();
+        assert_eq!(row.maker, maker);
+        row.id
+    };
+    let one = made("one", None).await;
+    let two = made("two", Some(one)).await;
+    let three = made("three", Some(two)).await;
+    made("other", None).await;
+    assert!(!tokens.extend(owner, three, t(0), t(101)).await.unwrap());
+    assert!(tokens.extend(owner, two, t(0), t(90)).await.unwrap());
+    assert!(tokens.revoke_of(owner, one).await.unwrap());
+    let left = tokens.list(owner).await.unwrap();
+    let left: Vec<_> = left.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(left, ["token other"]);
 }

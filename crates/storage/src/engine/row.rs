@@ -88,6 +88,17 @@ impl Stored for Uuid {
     }
 }
 
+impl Stored for Option<Uuid> {
+    fn from_sqlite(row: &SqliteRow, column: &str) -> Result<Self, StorageError> {
+        let id = row.try_get::<Option<Hyphenated>, _>(column)?;
+        Ok(id.map(Hyphenated::into_uuid))
+    }
+
+    fn from_postgres(row: &PgRow, column: &str) -> Result<Self, StorageError> {
+        Ok(row.try_get(column)?)
+    }
+}
+
 impl Stored for Option<TaskId> {
     fn from_sqlite(row: &SqliteRow, column: &str) -> Result<Self, StorageError> {
         let id = row.try_get::<Option<Hyphenated>, _>(column)?;
