@@ -64,15 +64,21 @@ impl<'a> Trial<'a> {
 
 impl Commands for Trial<'_> {
     fn may_run(&self, command: &str, options: &CheckOptions) -> PermissionResult {
-        let options = CheckOptions {
-            custom_resolved_kittycat_perms: self.asked.custom.clone(),
-            ..options.clone()
-        };
+        self.person_may_run(
+            command,
+            &CheckOptions {
+                custom_resolved_kittycat_perms: self.asked.custom.clone(),
+                ..options.clone()
+            },
+        )
+    }
+
+    fn person_may_run(&self, command: &str, options: &CheckOptions) -> PermissionResult {
         let question = Question {
             guild: self.asked.guild,
             user: self.asked.user,
             command,
-            options: &options,
+            options,
         };
         self.gate.judge(&question, &self.standing, self.rows)
     }
@@ -87,6 +93,18 @@ impl Commands for Trial<'_> {
             module: module.toggleable,
             commands: module.commands_toggleable,
         })
+    }
+
+    fn of_module(&self, module: &str) -> Vec<String> {
+        let module = self.gate.registry().module(module);
+        let roots = module.into_iter().flat_map(|m| &m.extended_data);
+        let commands = roots.flat_map(|(root, data)| {
+            data.keys().map(move |path| match path.as_str() {
+                "" => root.clone(),
+                path => format!("{root} {path}"),
+            })
+        });
+        commands.collect()
     }
 
     fn module_of(&self, command: &str) -> Option<String> {

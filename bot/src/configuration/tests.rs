@@ -1,7 +1,7 @@
 use serde_json::json;
 use splashtail_core::config::Config;
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, UserId};
-use splashtail_permissions::NativePermissions;
+use splashtail_permissions::{NativePermissions, Permission};
 
 use super::*;
 use crate::framework::gate::{COMMANDS, MEMBERS, MODULES, ROLES, StoredRows};
@@ -404,6 +404,50 @@ async fn modules_and_commands_are_switched_by_who_may() {
         told(refused).contains("global.view"),
         "who cannot run it cannot open it"
     );
+}
+
+/// What a module's commands ask for is changed by who may run them all, and by who may change checks.
+#[tokio::test]
+async fn nobody_opens_a_module_or_a_command_further_than_it_is_open_to_them() {
+    let configuration = &configuration().await;
+    let set = async |asked: &Asked, setting: &str, given: Value| {
+        configuration.set(asked, setting, &fields(given)).await
+    };
+    let token = |limits: &[&str]| Asked {
+        custom: Some(limits.iter().map(|text| Permission::parse(text)).collect()),
+        ..owner()
+    };
+    let open = |perm: &str| json!({"module": "server_backups", "default_perms": {"checks": [{"kittycat_perms": [perm]}]}});
+    let change = ["module_configuration.*", "settings.*"];
+    let lists = token(&[&change[..], &["server_backups.list"]].concat());
+    let refused = told(set(&lists, MODULES, open("server_backups.list")).await);
+    assert!(!refused.contains("lock"), "{refused}");
+    let modperms = [&change[..], &["modules.modperms", "server_backups.list"]].concat();
+    let acl = [&modperms[..], &["acl__server_backups_defaultperms_check.*"]].concat();
+    for limits in [&modperms[..], &acl[..]] {
+        told(set(&token(limits), MODULES, open("server_backups.list")).await);
+        let emptied = json!({"module": "server_backups", "default_perms": {"checks": []}});
+        told(set(&token(limits), MODULES, emptied).await);
+    }
+    let all = [&modperms[..], &["server_backups.*"]].concat();
+    set(&token(&all), MODULES, open("server_backups.list"))
+        .await
+        .unwrap();
+    set(
+        &owner(),
+        MODULES,
+        json!({"module": "server_backups", "default_perms": null}),
+    )
+    .await
+    .unwrap();
+
+    // The same of a command and those below it.
+    let row = json!({"command": "backups", "perms": {"checks": [{"kittycat_perms": ["server_backups.list"]}]}});
+    let change = ["command_configuration.*", "commands.modperms", "settings.*"];
+    let root = [&change[..], &["server_backups.list"]].concat();
+    told(set(&token(&root), COMMANDS, row.clone()).await);
+    let all = [&change[..], &["server_backups.*"]].concat();
+    set(&token(&all), COMMANDS, row).await.unwrap();
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use splashtail_permissions::{CommandExtendedData, ExtendedData};
 use super::extended;
 use super::guarded::Operation;
 use super::module::{About, Module, ModuleCommand, Running, Task};
+use super::settings;
 use crate::app::Command;
 use crate::catalogue;
 use crate::framework::setting_commands;
@@ -89,6 +90,9 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
             }
         }));
         declared.push(default_checks(about.id));
+        if about.id == settings::ID {
+            declared.push(change_of_checks(modules));
+        }
         let mut entry = Registered {
             id: about.id,
             is_root: about.is_root,
@@ -152,6 +156,40 @@ fn default_checks(module: &'static str) -> ModuleCommand {
         },
         extended_data: extended([("", data)]),
     }
+}
+
+/// Stands for changing what each module asks for.
+fn change_of_checks(modules: &[Box<dyn Module>]) -> ModuleCommand {
+    let data = || CommandExtendedData {
+        virtual_command: true,
+        web_hidden: true,
+        ..CommandExtendedData::kittycat_or_admin("modules", "modperms")
+    };
+    let ids: Vec<_> = modules.iter().map(|module| module.about().id).collect();
+    let described = std::iter::once("").chain(ids.iter().copied());
+    ModuleCommand {
+        extended_data: described.map(|path| (path.to_owned(), data())).collect(),
+        command: Command {
+            name: ACL_OF_MODPERMS.into(),
+            description: Some("Stands for changing the checks of a module".into()),
+            subcommands: ids
+                .into_iter()
+                .map(|id| Command {
+                    name: id.into(),
+                    description: Some("Stands for changing the checks of this module".into()),
+                    ..Command::default()
+                })
+                .collect(),
+            ..Command::default()
+        },
+    }
+}
+
+const ACL_OF_MODPERMS: &str = "acl__modules_modperms";
+
+/// The virtual command for changing the checks of a module.
+pub fn acl_of_modperms(module: &str) -> String {
+    format!("{ACL_OF_MODPERMS} {module}")
 }
 
 /// The virtual command that [`assemble`] adds to each module.
@@ -326,6 +364,9 @@ mod tests {
         }
     }
 
+    /// What they show is no secret, or they look at who asks themselves.
+    const OPEN_TO_ALL: [&str; 5] = ["help", "ping", "simplehelp", "stats", "guarded pending"];
+
     type Given1 = (&'static str, &'static [&'static str], ExtendedData);
 
     fn module(id: &'static str, commands: Vec<Given1>) -> Given {
@@ -428,6 +469,23 @@ mod tests {
             "a guild could lock itself out"
         );
         assert!(registry.facts("nothing").is_none());
+    }
+
+    /// Whoever adds to these says why nobody is harmed, whatever asks: a member, or a token of theirs.
+    #[tokio::test]
+    async fn what_anybody_may_run() {
+        let foundation = foundation::for_tests().await;
+        let assembled = assemble(&crate::modules::all(&foundation)).unwrap();
+        let mut open = Vec::new();
+        for module in assembled.registry.all().filter(|module| !module.is_root) {
+            for (root, data) in &module.extended_data {
+                let anybody = data.iter().filter(|(_, data)| {
+                    data.default_perms.run(Default::default(), &[]).is_ok() && !data.virtual_command
+                });
+                open.extend(anybody.map(|(path, _)| join(root, path)));
+            }
+        }
+        assert_eq!(open, OPEN_TO_ALL);
     }
 
     #[tokio::test]

@@ -91,11 +91,17 @@ pub trait Commands: Send + Sync {
     /// Whether the actor may run it.
     fn may_run(&self, command: &str, options: &CheckOptions) -> PermissionResult;
 
+    /// Whether they may as a person, whatever the token is limited to with which they ask.
+    fn person_may_run(&self, command: &str, options: &CheckOptions) -> PermissionResult;
+
     /// The command's own name, if there is such a command.
     fn command(&self, name: &str) -> Option<String>;
 
     /// Whether a guild may switch the module and its commands on and off; `None`: no such module.
     fn toggles(&self, module: &str) -> Option<Toggles>;
+
+    /// The qualified names of all commands of a module.
+    fn of_module(&self, module: &str) -> Vec<String>;
 
     /// The module of a command.
     fn module_of(&self, command: &str) -> Option<String>;

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::circle::{Circle, People};
+use super::detached::detached;
 use super::operation::{Operation, Performed};
 use super::rules::{self, Heard, Standing, Word};
 use super::setting::Wanted;
@@ -104,9 +105,17 @@ impl Desk {
 
     /// Asks the trusted set. Answers what the one who asked is told.
     ///
+    /// Once begun it goes on, also when the caller does not wait for it: nothing is asked without the
+    /// trusted set being told.
+    ///
     /// # Errors
     /// See [`AskError`].
     pub async fn ask(self: &Arc<Self>, ask: Ask) -> Result<String, AskError> {
+        let desk = Arc::clone(self);
+        detached(async move { desk.take(ask).await }).await
+    }
+
+    async fn take(self: Arc<Self>, ask: Ask) -> Result<String, AskError> {
         let circle = self.circle(ask.guild);
         let circle = circle.ok_or_else(|| AskError::Refused(unknown(Language::default())))?;
         let language = circle.language;
@@ -149,12 +158,23 @@ impl Desk {
     }
 
     /// Takes somebody's word on a request, and carries it out when that is enough. Answers what they
-    /// are told.
+    /// are told. As [`Desk::ask`] it goes on when the caller does not wait.
     ///
     /// # Errors
     /// The database failed.
     pub async fn hear(
-        &self,
+        self: &Arc<Self>,
+        request: (GuildId, Uuid),
+        user: UserId,
+        word: Word,
+        language: Language,
+    ) -> Result<String, StorageError> {
+        let desk = Arc::clone(self);
+        detached(async move { desk.weigh(request, user, word, language).await }).await
+    }
+
+    async fn weigh(
+        self: Arc<Self>,
         (guild, id): (GuildId, Uuid),
         user: UserId,
         word: Word,

@@ -5,6 +5,7 @@ mod changes;
 mod circle;
 mod commands;
 mod desk;
+mod detached;
 mod keep;
 mod operation;
 mod presses;
@@ -29,6 +30,9 @@ pub use self::desk::{Ask, AskError, Desk};
 pub use self::operation::{Operation, Performed};
 pub use self::rules::Word;
 pub use self::setting::Wanted;
+
+/// The command that shows what waits. Anybody may run it; [`Circle::may_look`] says who sees something.
+pub const PENDING: &str = "guarded pending";
 
 /// The module's id, and the namespace of its permissions.
 pub const ID: &str = "guarded";

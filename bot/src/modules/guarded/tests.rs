@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use splashtail_core::clock::ManualClock;
-use splashtail_core::ids::{GuildId, UserId};
+use splashtail_core::ids::{ChannelId, GuildId, UserId};
 use splashtail_storage::{GuardedRequest, RequestState};
 use uuid::Uuid;
 
@@ -95,17 +95,20 @@ impl Bench {
         }
     }
 
-    async fn ask(&self, by: u64) -> Uuid {
-        let ask = Ask {
+    fn ask_for(&self, by: u64, here: Option<ChannelId>) -> Ask {
+        Ask {
             guild: guild(),
             operation: "counted",
             arguments: json!({}),
             summary: vec!["1 to count".to_owned()],
             digest: format!("digest {by}"),
             by: user(by),
-            here: None,
-        };
-        self.desk.ask(ask).await.unwrap();
+            here,
+        }
+    }
+
+    async fn ask(&self, by: u64) -> Uuid {
+        self.desk.ask(self.ask_for(by, None)).await.unwrap();
         let store = self.desk.storage.guarded();
         store.list(guild(), true, 1).await.unwrap()[0].id
     }
@@ -323,4 +326,50 @@ async fn everything_that_the_docs_promise_is_guarded() {
         };
         assert!(is_kept, "nothing guards: {promise}");
     }
+}
+
+/// Sends what Discord is asked for to whoever waits for it.
+struct Heard(tokio::sync::mpsc::UnboundedSender<String>);
+
+impl wiremock::Respond for Heard {
+    fn respond(&self, request: &wiremock::Request) -> wiremock::ResponseTemplate {
+        self.0.send(request.url.path().to_owned()).unwrap();
+        wiremock::ResponseTemplate::new(200).set_body_json(json!({"id": "77"}))
+    }
+}
+
+#[tokio::test]
+async fn who_hangs_up_does_not_keep_the_others_from_being_told() {
+    let mut bench = Bench::new().await;
+    let server = wiremock::MockServer::start().await;
+    let (heard, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    wiremock::Mock::given(wiremock::matchers::any())
+        .respond_with(Heard(heard))
+        .mount(&server)
+        .await;
+    let address = server.uri().parse().unwrap();
+    let clock = splashtail_core::clock::SystemClock::shared();
+    let discord = splashtail_discord::Discord::new(&address, &address, &"token".into(), clock);
+    let storage = bench.desk.storage.clone();
+    let clock = Arc::new(bench.clock.clone());
+    let desk = Arc::new(Desk::new(
+        storage,
+        clock,
+        &discord.unwrap(),
+        Arc::new(Three),
+    ));
+    desk.operate(vec![Arc::clone(&bench.counted) as _]);
+    bench.desk = desk;
+    let ask = bench.ask_for(2, ChannelId::new(5));
+    // The caller is gone at the first moment at which anything is waited for.
+    assert!(futures_util::future::FutureExt::now_or_never(bench.desk.ask(ask)).is_none());
+    let mut told = Vec::new();
+    while told.len() < 5 {
+        told.push(requests.recv().await.unwrap());
+    }
+    assert_eq!(told[0], "/api/v10/channels/5/messages");
+    let opened = told
+        .iter()
+        .filter(|path| path.ends_with("/users/@me/channels"));
+    assert_eq!(opened.count(), 2, "both others: {told:?}");
 }

@@ -9,8 +9,11 @@ use splashtail_permissions::{
 
 use super::roles::sentence;
 use crate::framework::gate::{COMMANDS, MODULES};
-use crate::modules::assemble::acl_of_module;
+use crate::modules::assemble::{acl_of_modperms, acl_of_module};
 use crate::settings::{Column, Draft, Kind, Operation, Rules, Setting, SettingsError, refuse};
+
+/// Changes what modules ask for.
+pub const MODPERMS: &str = "modules modperms";
 
 /// Ten checks of ten permissions of 128 bytes, and their signs.
 const MAX_CHECKS_BYTES: usize = 20_000;
@@ -105,7 +108,12 @@ impl Rules for ModuleRules {
         let Some(proposed) = proposed else {
             return Ok(());
         };
+        for command in [MODPERMS.to_owned(), acl_of_modperms(&module)] {
+            allowed(&draft.commands.may_run(&command, &CheckOptions::default()))?;
+        }
         let command = acl_of_module(&module);
+        let mut governed = draft.commands.of_module(&module);
+        governed.retain(|name| !has_checks(draft, name, 0));
         let custom = CheckOptions {
             custom_module_configuration: Some(ModuleConfiguration {
                 module,
@@ -114,7 +122,7 @@ impl Rules for ModuleRules {
             }),
             ..CheckOptions::default()
         };
-        judge_oneself(draft, &command, custom)
+        judge_oneself(draft, &command, &governed, custom)
     }
 }
 
@@ -138,6 +146,12 @@ impl Rules for CommandRules {
         let Some(proposed) = judge_checks(draft, "perms")? else {
             return Ok(());
         };
+        allowed(
+            &draft
+                .commands
+                .may_run("commands modperms", &CheckOptions::default()),
+        )?;
+        let governed = below(draft, &command);
         let custom = CheckOptions {
             custom_command_configuration: Some(CommandConfiguration {
                 command: command.clone(),
@@ -146,8 +160,33 @@ impl Rules for CommandRules {
             }),
             ..CheckOptions::default()
         };
-        judge_oneself(draft, &command, custom)
+        judge_oneself(draft, &command, &governed, custom)
     }
+}
+
+/// The commands below one that take its checks, having none of their own.
+fn below(draft: &Draft<'_>, command: &str) -> Vec<String> {
+    let inherits = |name: &String| {
+        let path = name.strip_prefix(command);
+        path.is_some_and(|path| path.starts_with(' ')) && !has_checks(draft, name, command.len())
+    };
+    let module = draft.commands.module_of(command);
+    let all = module.map(|module| draft.commands.of_module(&module));
+    all.unwrap_or_default()
+        .into_iter()
+        .filter(inherits)
+        .collect()
+}
+
+/// Whether the command has checks of its own, or one that it is below: of those with longer names
+/// than `above`.
+fn has_checks(draft: &Draft<'_>, command: &str, above: usize) -> bool {
+    let ends = command.match_indices(' ').map(|(at, _)| at);
+    let mut ends = ends.chain([command.len()]).filter(|end| *end > above);
+    ends.any(|end| {
+        let row = draft.rows.get(COMMANDS, &command[..end]);
+        row.is_some_and(|row| row.get("perms").is_some_and(|perms| !perms.is_null()))
+    })
 }
 
 fn key(draft: &Draft<'_>, column: &str) -> String {
@@ -224,10 +263,12 @@ fn judge_checks(
     Ok((before != after).then_some(proposed))
 }
 
-/// Checks are changed by who passes them now, and would still pass.
+/// Checks are changed by who passes them now, and would still pass; and nobody opens what they cannot
+/// run themselves: `governed` are the commands that take these checks, unless they have their own.
 fn judge_oneself(
     draft: &Draft<'_>,
     command: &str,
+    governed: &[String],
     proposed: CheckOptions,
 ) -> Result<(), SettingsError> {
     let switched_off = CheckOptions {
@@ -241,11 +282,19 @@ fn judge_oneself(
         ignore_module_disabled: true,
         ..proposed
     };
-    if draft.commands.may_run(command, &proposed).is_ok() {
-        return Ok(());
+    if !draft.commands.may_run(command, &proposed).is_ok() {
+        let text = "you would lock yourself out: you do not pass these checks";
+        return Err(refuse(sentence(text), "locked_out"));
     }
-    let text = "you would lock yourself out: you do not pass these checks";
-    Err(refuse(sentence(text), "locked_out"))
+    for command in governed {
+        let now = draft.commands.may_run(command, &switched_off);
+        // The person, not their token: what it could not use it would open to others all the same.
+        if !now.is_ok() && draft.commands.person_may_run(command, &proposed).is_ok() {
+            let text = format!("it would open `/{command}`, which you may not run yourself: {now}");
+            return Err(refuse(sentence(&text), now.code()));
+        }
+    }
+    Ok(())
 }
 
 fn allowed(result: &PermissionResult) -> Result<(), SettingsError> {
