@@ -12,7 +12,7 @@ use crate::app::{Context, Data};
 use crate::catalogue::{self, Language};
 use crate::configuration::Asked;
 use crate::error::BotError;
-use crate::framework::check::CommandChecks as _;
+use crate::framework::check;
 use crate::ids;
 use crate::presses::{Change, Press, Presses, Reaction};
 use crate::reply;
@@ -193,7 +193,7 @@ pub fn presses<P: Pages>() -> Presses {
         Reaction::change(async move {
             if let Some(command) = P::command(&reader.turning.about) {
                 let app = &reader.app;
-                let allowed = app.check(reader.guild()?, user, &command, None).await;
+                let allowed = check::may_run(&**app, reader.guild()?, user, &command).await;
                 if !allowed.is_ok() {
                     return Err(BotError::Denied(allowed));
                 }

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use splashtail_api_types::guilds::BaseGuildUserInfo;
 use splashtail_bot::arguments::Cluster;
 use splashtail_bot::cluster::{GuildPresence, ShardView};
-use splashtail_bot::framework::check::CommandChecks;
+use splashtail_bot::framework::check::{Checked, CommandChecks};
 use splashtail_bot::iserver::{
     Answering, Answers, ApprovalAnswers, ApprovalQuestion, CLIENTS, Caches, GuildAnswers,
     HistoryQuestion, IncidentAnswers, IncidentQuestion, MAX_BODY, MAX_GUILDS, RollbackQuestion,
-    SettingAnswers, SettingQuestion, router,
+    SettingAnswers, SettingQuestion, SightQuestion, router,
 };
 use splashtail_core::clock::{ManualClock, SystemClock};
 use splashtail_core::ids::{ClusterId, GuildId, RoleId, ShardId, UserId};
@@ -75,27 +75,27 @@ struct OwnersOnly;
 
 #[async_trait]
 impl CommandChecks for OwnersOnly {
-    async fn check(
+    async fn checks(
         &self,
         _: GuildId,
         user: UserId,
-        command: &str,
+        commands: &[String],
         custom: Option<Vec<Permission>>,
-    ) -> PermissionResult {
+    ) -> Checked {
         assert_eq!(custom, None);
-        if user.get() == 7 {
-            PermissionResult::OkWithMessage {
+        let is_owner = user.get() == 7;
+        let results = commands.iter().map(|command| match is_owner {
+            true => PermissionResult::OkWithMessage {
                 message: "owner".to_owned(),
-            }
-        } else {
-            PermissionResult::CommandDisabled {
-                command: command.to_owned(),
-            }
+            },
+            false => PermissionResult::CommandDisabled {
+                command: command.clone(),
+            },
+        });
+        Checked {
+            results: results.collect(),
+            permissions: is_owner.then_some(u64::MAX),
         }
-    }
-
-    async fn permissions(&self, _: GuildId, user: UserId) -> Option<u64> {
-        (user.get() == 7).then_some(u64::MAX)
     }
 }
 
@@ -130,6 +130,14 @@ impl IncidentAnswers for Echo {
 
 #[async_trait]
 impl ApprovalAnswers for Echo {
+    async fn look(&self, question: SightQuestion) -> Result<Value, ErrorResponse> {
+        let limits = question.custom_resolved_kittycat_perms;
+        Ok(match limits {
+            None => json!({"Ok": {}}),
+            Some(_) => json!({"PermissionError": {"res": {"var": "ModuleNotFound"}}}),
+        })
+    }
+
     async fn hear(&self, question: ApprovalQuestion) -> Result<Value, ErrorResponse> {
         Ok(json!({"Ok": {"message": question.answer}}))
     }
@@ -350,8 +358,19 @@ async fn permission_questions() {
     // A denial is an answer, not an error.
     let denied = ask(&question(1, 8)).await;
     let result = json!({"var": "CommandDisabled", "command": "limits add"});
-    let expected = json!({"is_ok": false, "perm_res": result, "permissions": null});
+    let expected = json!({"is_ok": false, "perm_res": result.clone(), "permissions": null});
     assert_eq!((denied.status, denied.json()), (200, expected));
+    let several = json!({"CheckCommandPermissions": {
+        "guild_id": "1", "user_id": "8", "commands": ["limits add", "ping"]}});
+    let expected = json!({"permissions": null, "commands": {
+        "limits add": {"is_ok": false, "perm_res": result},
+        "ping": {"is_ok": false, "perm_res": {"var": "CommandDisabled", "command": "ping"}}}});
+    let several = ask(&several.to_string()).await;
+    assert_eq!((several.status, several.json()), (200, expected));
+    let many = vec!["ping"; 101];
+    let many = json!({"CheckCommandPermissions": {
+        "guild_id": "1", "user_id": "8", "commands": many}});
+    assert_eq!(ask(&many.to_string()).await.status, 422);
     let misdirected = ask(&question(1 << 22, 7)).await;
     assert_eq!(
         (misdirected.status, misdirected.code().as_str()),

@@ -30,6 +30,8 @@ const MODULES_LIFETIME: Duration = Duration::from_secs(600);
 const CLUSTERS: u64 = 4096;
 /// For one cluster of many that a list waits for.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Clusters that are asked one after the other for what any of them could say; a request has 30 s.
+const MOST_TRIED: usize = 4;
 
 #[derive(Debug)]
 pub struct Fleet {
@@ -140,16 +142,25 @@ impl Fleet {
         Ok(modules)
     }
 
-    /// What the bot of any cluster can do. All are of one version, but for moments.
+    /// What the bot of any cluster can do. All are of one version, but for moments; one that does not
+    /// answer is passed over.
     ///
     /// # Errors
-    /// As [`Fleet::modules`].
+    /// As [`Fleet::modules`], of the last one that was asked.
     pub async fn any_modules(&self) -> Result<Arc<Vec<CanonicalModule>>, ApiError> {
         let list = self.instances().await?;
-        let mut clusters = list.map.iter().map(|cluster| cluster.id);
-        let cluster = clusters.find(|cluster| reachable(&list, *cluster).is_ok());
-        self.modules(cluster.ok_or(ApiError::ClusterUnavailable)?)
-            .await
+        let clusters = list.map.iter().map(|cluster| cluster.id);
+        let clusters = clusters.filter(|cluster| reachable(&list, *cluster).is_ok());
+        let mut failed = ApiError::ClusterUnavailable;
+        for cluster in clusters.take(MOST_TRIED) {
+            failed = match timeout(PATIENCE, self.modules(cluster)).await {
+                Ok(Ok(modules)) => return Ok(modules),
+                Ok(Err(error)) => error,
+                Err(_) => ApiError::ClusterUnavailable,
+            };
+            warn!(cluster.id = %cluster, error = %Chain(&failed), "a cluster did not say what its bot can do");
+        }
+        Err(failed)
     }
 
     /// The cluster that has a server.
@@ -222,6 +233,25 @@ impl Fleet {
             "guild_id": guild,
             "user_id": caller.user()?,
             "command": command,
+            "custom_resolved_kittycat_perms": caller.limits(),
+        }});
+        self.ask(guild, &query).await
+    }
+
+    /// The same for several commands: Discord is asked about the person once.
+    ///
+    /// # Errors
+    /// As [`Fleet::standing`].
+    pub async fn standings(
+        &self,
+        guild: GuildId,
+        caller: &Caller,
+        commands: &[String],
+    ) -> Result<MemberStandings, ApiError> {
+        let query = json!({"CheckCommandPermissions": {
+            "guild_id": guild,
+            "user_id": caller.user()?,
+            "commands": commands,
             "custom_resolved_kittycat_perms": caller.limits(),
         }});
         self.ask(guild, &query).await
@@ -334,6 +364,22 @@ impl MemberStanding {
             _ => Err(denied(self.perm_res)),
         }
     }
+}
+
+/// What the bot says of somebody and several commands.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct MemberStandings {
+    /// As [`MemberStanding::permissions`].
+    #[serde(default, deserialize_with = "decimal")]
+    pub permissions: Option<u64>,
+    pub commands: BTreeMap<String, CommandStanding>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CommandStanding {
+    pub is_ok: bool,
+    #[serde(default)]
+    pub perm_res: Value,
 }
 
 /// The bot's no, in its own words where they can be read. Whatever is no clear yes is a no.

@@ -86,51 +86,73 @@ pub async fn standing(cx: Context<'_>, guild: GuildId) -> Result<Standing, Permi
 /// The gate's answer for others, outside of any command.
 #[async_trait]
 pub trait CommandChecks: Send + Sync {
-    /// `custom` narrows the member's kittycat permissions to those of an API token.
-    async fn check(
+    /// Where a member stands is asked once. `custom` narrows their kittycat permissions to those of an
+    /// API token.
+    async fn checks(
         &self,
         guild: GuildId,
         user: UserId,
-        command: &str,
+        commands: &[String],
         custom: Option<Vec<Permission>>,
-    ) -> PermissionResult;
+    ) -> Checked;
+}
 
-    /// What a member may do in the server as a whole; the owner may everything. `None`: it is not
-    /// known, or they are no member.
-    async fn permissions(&self, guild: GuildId, user: UserId) -> Option<u64>;
+/// What somebody may do in a guild.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// Of the commands, in the order asked.
+    pub results: Vec<PermissionResult>,
+    /// In the server as a whole; the owner may everything. `None`: it is not known, or they are no
+    /// member.
+    pub permissions: Option<u64>,
 }
 
 #[async_trait]
 impl CommandChecks for App {
-    async fn check(
+    async fn checks(
         &self,
         guild: GuildId,
         user: UserId,
-        command: &str,
+        commands: &[String],
         custom: Option<Vec<Permission>>,
-    ) -> PermissionResult {
+    ) -> Checked {
         let options = CheckOptions {
             custom_resolved_kittycat_perms: custom,
             ..CheckOptions::default()
         };
-        let question = Question {
-            guild,
-            user,
-            command,
-            options: &options,
-        };
         let standing = standing_of(self, guild, user).await;
-        self.gate.decide(&question, &standing).await
+        let mut results = Vec::with_capacity(commands.len());
+        for command in commands {
+            let question = Question {
+                guild,
+                user,
+                command,
+                options: &options,
+            };
+            results.push(self.gate.decide(&question, &standing).await);
+        }
+        let permissions = standing.ok().map(|standing| match standing.is_owner {
+            true => u64::MAX,
+            false => standing.native.0,
+        });
+        Checked {
+            results,
+            permissions,
+        }
     }
+}
 
-    async fn permissions(&self, guild: GuildId, user: UserId) -> Option<u64> {
-        let standing = standing_of(self, guild, user).await.ok()?;
-        Some(if standing.is_owner {
-            u64::MAX
-        } else {
-            standing.native.0
-        })
-    }
+/// The gate's answer about one command and a person themselves.
+pub async fn may_run(
+    checks: &dyn CommandChecks,
+    guild: GuildId,
+    user: UserId,
+    command: &str,
+) -> PermissionResult {
+    let commands = [command.to_owned()];
+    let mut checked = checks.checks(guild, user, &commands, None).await;
+    let result = checked.results.pop();
+    result.unwrap_or(PermissionResult::ModuleNotFound {})
 }
 
 /// Any member in the guild.

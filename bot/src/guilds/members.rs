@@ -11,6 +11,8 @@ use splashtail_core::ids::{GuildId, RoleId, UserId};
 const MOST: usize = 10_000;
 /// Whatever may have been missed shows after that.
 const OLDEST: Duration = Duration::from_mins(5);
+/// The same of who is not there.
+const OLDEST_ABSENCE: Duration = Duration::from_mins(1);
 
 type Key = (GuildId, UserId);
 
@@ -30,8 +32,11 @@ struct Entry {
     ticket: u64,
     at: Duration,
     /// `None` while Discord is being asked.
-    roles: Option<Box<[RoleId]>>,
+    told: Option<Told>,
 }
+
+/// The roles, or that there is no such member.
+type Told = Option<Box<[RoleId]>>;
 
 /// Somebody asks Discord for a member's roles.
 #[derive(Debug)]
@@ -41,15 +46,17 @@ pub struct Ticket {
 }
 
 impl Members {
-    pub(super) fn get(&self, key: Key, now: Duration) -> Option<Vec<RoleId>> {
+    /// `Some(None)`: Discord said lately that they are not there.
+    pub(super) fn get(&self, key: Key, now: Duration) -> Option<Option<Vec<RoleId>>> {
         let kept = self.kept();
         let entry = kept.entries.get(&key)?;
-        let fresh = now.saturating_sub(entry.at) < OLDEST;
-        entry
-            .roles
-            .as_ref()
-            .filter(|_| fresh)
-            .map(|roles| roles.to_vec())
+        let told = entry.told.as_ref()?;
+        let oldest = match told {
+            Some(_) => OLDEST,
+            None => OLDEST_ABSENCE,
+        };
+        let fresh = now.saturating_sub(entry.at) < oldest;
+        fresh.then(|| told.as_ref().map(|roles| roles.to_vec()))
     }
 
     pub(super) fn ask(&self, key: Key, now: Duration) -> Ticket {
@@ -59,7 +66,7 @@ impl Members {
         let entry = Entry {
             ticket: number,
             at: now,
-            roles: None,
+            told: None,
         };
         kept.entries.insert(key, entry);
         kept.order.push_back((number, key));
@@ -77,13 +84,14 @@ impl Members {
         Ticket { key, number }
     }
 
-    /// What Discord answered, unless an event said something newer meanwhile.
-    pub(super) fn answer(&self, ticket: &Ticket, roles: &[RoleId]) {
+    /// What Discord answered, unless an event said something newer meanwhile. `None`: they are not
+    /// there.
+    pub(super) fn answer(&self, ticket: &Ticket, roles: Option<&[RoleId]>) {
         if let Some(entry) = self.kept().entries.get_mut(&ticket.key)
             && entry.ticket == ticket.number
-            && entry.roles.is_none()
+            && entry.told.is_none()
         {
-            entry.roles = Some(roles.into());
+            entry.told = Some(roles.map(Into::into));
         }
     }
 
@@ -93,7 +101,7 @@ impl Members {
         match roles {
             Some(roles) => {
                 if let Some(entry) = kept.entries.get_mut(&key) {
-                    (entry.roles, entry.at) = (Some(roles.into()), now);
+                    (entry.told, entry.at) = (Some(Some(roles.into())), now);
                 }
             }
             None => {
@@ -132,10 +140,10 @@ mod tests {
         let now = Duration::from_secs(1);
         let ticket = members.ask(key(1), now);
         assert_eq!(members.get(key(1), now), None);
-        members.answer(&ticket, &[role(5)]);
-        assert_eq!(members.get(key(1), now), Some(vec![role(5)]));
+        members.answer(&ticket, Some(&[role(5)]));
+        assert_eq!(members.get(key(1), now), Some(Some(vec![role(5)])));
         members.follow(key(1), Some(&[role(6)]), now);
-        assert_eq!(members.get(key(1), now), Some(vec![role(6)]));
+        assert_eq!(members.get(key(1), now), Some(Some(vec![role(6)])));
         assert_eq!(members.get(key(1), now + OLDEST), None);
         members.follow(key(1), None, now);
         assert_eq!(members.get(key(1), now), None);
@@ -151,13 +159,27 @@ mod tests {
         for event in [Some([role(7)]), None] {
             let ticket = members.ask(key(1), now);
             members.follow(key(1), event.as_ref().map(|roles| &roles[..]), now);
-            members.answer(&ticket, &[role(5)]);
-            assert_eq!(members.get(key(1), now), event.map(|roles| roles.to_vec()));
+            members.answer(&ticket, Some(&[role(5)]));
+            let expected = event.map(|roles| Some(roles.to_vec()));
+            assert_eq!(members.get(key(1), now), expected);
         }
         let ticket = members.ask(key(1), now);
         members.forget(|_, _| true);
-        members.answer(&ticket, &[role(5)]);
+        members.answer(&ticket, Some(&[role(5)]));
         assert_eq!(members.get(key(1), now), None);
+    }
+
+    #[test]
+    fn an_absence_is_remembered_for_less_long_and_ends_with_a_join() {
+        let members = Members::default();
+        let now = Duration::from_secs(1);
+        let ticket = members.ask(key(1), now);
+        members.answer(&ticket, None);
+        let almost = now + OLDEST_ABSENCE - Duration::from_millis(1);
+        assert_eq!(members.get(key(1), almost), Some(None));
+        assert_eq!(members.get(key(1), now + OLDEST_ABSENCE), None);
+        members.follow(key(1), Some(&[role(6)]), now);
+        assert_eq!(members.get(key(1), now), Some(Some(vec![role(6)])));
     }
 
     #[test]
@@ -165,7 +187,7 @@ mod tests {
         let members = Members::default();
         for user in 1..=20_000 {
             let ticket = members.ask(key(user), Duration::ZERO);
-            members.answer(&ticket, &[]);
+            members.answer(&ticket, Some(&[]));
         }
         let kept = members.kept();
         assert!(kept.entries.len() <= MOST && kept.order.len() <= MOST);

@@ -79,8 +79,14 @@ impl Guilds {
         self.own_user.get().copied()
     }
 
-    /// A member's roles as they were asked for, or changed, in the last minutes. `now` is monotonic.
-    pub fn member_roles(&self, guild: GuildId, user: UserId, now: Duration) -> Option<Vec<RoleId>> {
+    /// A member's roles as they were asked for, or changed, in the last minutes; `Some(None)` of
+    /// somebody who was not there a moment ago. `now` is monotonic.
+    pub fn member_roles(
+        &self,
+        guild: GuildId,
+        user: UserId,
+        now: Duration,
+    ) -> Option<Option<Vec<RoleId>>> {
         self.members.get((guild, user), now)
     }
 
@@ -89,8 +95,8 @@ impl Guilds {
         self.members.ask((guild, user), now)
     }
 
-    /// Keeps what Discord answered, unless an event has overtaken it.
-    pub fn keep_member(&self, ticket: &Ticket, roles: &[RoleId]) {
+    /// Keeps what Discord answered, unless an event has overtaken it. `None`: they are not there.
+    pub fn keep_member(&self, ticket: &Ticket, roles: Option<&[RoleId]>) {
         self.members.answer(ticket, roles);
     }
 

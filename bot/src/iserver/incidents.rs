@@ -10,7 +10,7 @@ use splashtail_ipc::http::ErrorResponse;
 use super::answers::{not_ready, unknown_guild};
 use crate::app::App;
 use crate::framework::check;
-use crate::modules::antinuke::{ACTS, IncidentAct, Protection};
+use crate::modules::antinuke::{ACTS, IncidentAct, NotDone, Protection};
 
 /// Something is to be done about an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -30,7 +30,7 @@ pub struct IncidentQuestion {
 #[async_trait]
 pub trait IncidentAnswers: Send + Sync {
     /// `{"Ok":{"message":…}}`, `{"PermissionError":{"res":…}}` for somebody who is not there, or
-    /// `{"Refused":{"message":…}}`.
+    /// `{"Refused":{"message":…}}` and `{"Unknown":{"message":…}}` for an incident that is forgotten.
     ///
     /// # Errors
     /// 404 for a guild that there is not, 422 for what is no act or incident, 503 while it is not known.
@@ -68,7 +68,8 @@ impl IncidentAnswers for App {
         Ok(
             match protection.act(&view, user, administrator, act).await {
                 Ok(message) => json!({ "Ok": { "message": message } }),
-                Err(message) => json!({ "Refused": { "message": message } }),
+                Err(NotDone::Refused(message)) => json!({ "Refused": { "message": message } }),
+                Err(NotDone::Unknown(message)) => json!({ "Unknown": { "message": message } }),
             },
         )
     }

@@ -31,7 +31,7 @@ use crate::framework::check::CommandChecks;
 
 use self::answers::{NO_SHARD, not_ready, unknown_path, unsupported_media_type};
 
-pub use approvals::{ApprovalAnswers, ApprovalQuestion};
+pub use approvals::{ApprovalAnswers, ApprovalQuestion, SightQuestion};
 pub use caches::Caches;
 pub use guild_info::GuildAnswers;
 pub use incidents::{IncidentAnswers, IncidentQuestion};

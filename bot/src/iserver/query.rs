@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_ipc::http::ErrorResponse;
-use splashtail_permissions::Permission;
+use splashtail_permissions::{Permission, PermissionResult};
 
 use super::answers::{not_ready, wrong_cluster};
-use super::approvals::ApprovalQuestion;
+use super::approvals::{ApprovalQuestion, SightQuestion};
 use super::incidents::IncidentQuestion;
 use super::settings::{HistoryQuestion, RollbackQuestion, SettingQuestion};
 use super::{Answering, Iserver};
@@ -17,6 +17,8 @@ use crate::cluster::GuildPresence;
 
 /// Guilds one question may be about.
 pub const MAX_GUILDS: usize = 10_000;
+/// Commands one question may be about.
+pub const MAX_COMMANDS: usize = 100;
 
 /// One externally tagged value: `"Modules"`, `{"Modules":null}`, `{"Modules":{}}` or
 /// `{"GuildsExist":{"guilds":[…]}}`.
@@ -33,6 +35,8 @@ pub enum Query {
     /// Whether a member may run a command: `{"perm_res":…,"is_ok":…,"permissions":"…"|null}`. A
     /// denial is an answer.
     CheckCommandPermission(PermissionQuestion),
+    /// The same for several: `{"permissions":…,"commands":{name:{"perm_res":…,"is_ok":…}}}`.
+    CheckCommandPermissions(PermissionQuestions),
     /// A guild, its roles and those of a member.
     BaseGuildUserInfo(GuildUser),
     /// A module was switched, in one guild or on this cluster: `{"message":""}`.
@@ -47,6 +51,9 @@ pub enum Query {
     SettingsRollback(RollbackQuestion),
     /// Has something done about an incident: `{"Ok":…}`, `{"PermissionError":…}` or `{"Refused":…}`.
     IncidentAct(IncidentQuestion),
+    /// Whether somebody may look at what waits for a second person: `{"Ok":{}}` or
+    /// `{"PermissionError":{"res":…}}`.
+    ApprovalSight(SightQuestion),
     /// Somebody's word on what waits for a second person: `{"Ok":…}` or `{"PermissionError":…}`.
     ApprovalAnswer(ApprovalQuestion),
 }
@@ -57,6 +64,17 @@ pub struct PermissionQuestion {
     user_id: UserId,
     /// Qualified name.
     command: String,
+    /// Of an API token that asks for the user.
+    #[serde(default)]
+    custom_resolved_kittycat_perms: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PermissionQuestions {
+    guild_id: GuildId,
+    user_id: UserId,
+    /// Qualified names, at most [`MAX_COMMANDS`].
+    commands: Vec<String>,
     /// Of an API token that asks for the user.
     #[serde(default)]
     custom_resolved_kittycat_perms: Option<Vec<String>>,
@@ -119,6 +137,8 @@ impl Query {
             "Modules" => without_fields(&fields).map(|()| Self::Modules),
             "Health" => without_fields(&fields).map(|()| Self::Health),
             "CheckCommandPermission" => permission_question(fields),
+            "CheckCommandPermissions" => permission_questions(fields),
+            "ApprovalSight" => read(fields).map(Self::ApprovalSight),
             "BaseGuildUserInfo" => read(fields).map(Self::BaseGuildUserInfo),
             "ToggleModule" => read(fields).map(Self::ToggleModule),
             "InvalidatePermissions" => read(fields).map(Self::InvalidatePermissions),
@@ -143,6 +163,8 @@ impl Query {
             Self::Modules => "Modules",
             Self::Health => "Health",
             Self::CheckCommandPermission(_) => "CheckCommandPermission",
+            Self::CheckCommandPermissions(_) => "CheckCommandPermissions",
+            Self::ApprovalSight(_) => "ApprovalSight",
             Self::BaseGuildUserInfo(_) => "BaseGuildUserInfo",
             Self::ToggleModule(_) => "ToggleModule",
             Self::InvalidatePermissions(_) => "InvalidatePermissions",
@@ -159,6 +181,8 @@ impl Query {
         match self {
             Self::GuildsExist(_) | Self::GuildsStatus(_) | Self::Modules | Self::Health => None,
             Self::CheckCommandPermission(question) => Some(question.guild_id),
+            Self::CheckCommandPermissions(question) => Some(question.guild_id),
+            Self::ApprovalSight(question) => Some(question.guild_id),
             Self::BaseGuildUserInfo(question) => Some(question.guild_id),
             Self::ToggleModule(toggle) => toggle.guild_id,
             Self::InvalidatePermissions(invalidation) => Some(invalidation.guild_id),
@@ -196,18 +220,30 @@ impl Query {
             Self::Health => serde_json::to_value(view.health().await).unwrap_or_default(),
             Self::CheckCommandPermission(question) => {
                 let checks = &answering(iserver)?.checks;
-                let custom = question.custom_resolved_kittycat_perms.map(|perms| {
-                    perms
-                        .iter()
-                        .map(|text| Permission::parse(text))
-                        .collect::<Vec<_>>()
-                });
+                let custom = limits(question.custom_resolved_kittycat_perms);
                 let (guild, user) = (question.guild_id, question.user_id);
-                let result = checks.check(guild, user, &question.command, custom).await;
-                let permissions = checks.permissions(guild, user).await;
-                let permissions = permissions.map(|permissions| permissions.to_string());
-                json!({ "is_ok": result.is_ok(), "perm_res": result, "permissions": permissions })
+                let commands = [question.command];
+                let checked = checks.checks(guild, user, &commands, custom).await;
+                let permissions = checked.permissions.map(|bits| bits.to_string());
+                let result = checked.results.first();
+                let is_ok = result.is_some_and(PermissionResult::is_ok);
+                json!({ "is_ok": is_ok, "perm_res": result, "permissions": permissions })
             }
+            Self::CheckCommandPermissions(question) => {
+                let checks = &answering(iserver)?.checks;
+                let custom = limits(question.custom_resolved_kittycat_perms);
+                let (guild, user) = (question.guild_id, question.user_id);
+                let checked = checks.checks(guild, user, &question.commands, custom).await;
+                let permissions = checked.permissions.map(|bits| bits.to_string());
+                let commands = question.commands.into_iter().zip(checked.results);
+                let commands = commands.map(|(command, result)| {
+                    let result = json!({ "is_ok": result.is_ok(), "perm_res": result });
+                    (command, result)
+                });
+                let commands: Map<String, Value> = commands.collect();
+                json!({ "permissions": permissions, "commands": commands })
+            }
+            Self::ApprovalSight(question) => answering(iserver)?.approvals.look(question).await?,
             Self::BaseGuildUserInfo(GuildUser { guild_id, user_id }) => {
                 let guilds = &answering(iserver)?.guilds;
                 let info = guilds.info(guild_id, user_id).await?;
@@ -253,6 +289,23 @@ fn permission_question(fields: Value) -> Result<Query, ErrorResponse> {
         return Err(invalid("the command is empty"));
     }
     Ok(Query::CheckCommandPermission(question))
+}
+
+fn permission_questions(fields: Value) -> Result<Query, ErrorResponse> {
+    let questions: PermissionQuestions = read(fields)?;
+    let commands = &questions.commands;
+    if commands.len() > MAX_COMMANDS || commands.iter().any(|name| name.trim().is_empty()) {
+        return Err(invalid(&format!(
+            "at most {MAX_COMMANDS} commands, none of them empty"
+        )));
+    }
+    Ok(Query::CheckCommandPermissions(questions))
+}
+
+/// What an API token is reduced to.
+pub(super) fn limits(custom: Option<Vec<String>>) -> Option<Vec<Permission>> {
+    let custom = custom?;
+    Some(custom.iter().map(|text| Permission::parse(text)).collect())
 }
 
 fn guilds(fields: Value) -> Result<Vec<GuildId>, ErrorResponse> {

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::ErrorResponse;
-use splashtail_permissions::{Permission, PermissionResult};
+use splashtail_permissions::PermissionResult;
 use tracing::error;
 
+use super::query::limits;
 use crate::app::App;
 use crate::configuration::{Asked, PastChange, Refusal, Way};
 use crate::framework::check;
@@ -180,10 +181,7 @@ async fn asked(
     custom: Option<Vec<String>>,
 ) -> Result<Asked, PermissionResult> {
     let standing = check::standing_of(app, guild, user).await?;
-    let custom = custom.map(|perms| {
-        let perms = perms.iter().map(|text| Permission::parse(text));
-        perms.collect()
-    });
+    let custom = limits(custom);
     Ok(Asked {
         guild,
         user,

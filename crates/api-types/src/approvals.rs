@@ -58,6 +58,7 @@ pub struct ApprovalOrder {
 pub struct ApprovalHeard {
     /// For people: what came of it, or why the word does not count.
     pub message: String,
-    /// As it is now.
-    pub approval: Approval,
+    /// As it is now; absent for who may not look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }

@@ -13,7 +13,6 @@ use tracing::info;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::guilds::allow;
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -33,6 +32,8 @@ pub struct ApprovalQuery {
 }
 
 /// Requests that wait for a second trusted person, newest first.
+///
+/// For the owner, people trusted by name and administrators.
 #[utoipa::path(get, path = "/guilds/{guild_id}/approvals", tag = "Guilds", operation_id = "list_approvals",
     params(("guild_id" = String, Path, description = "The server"), ApprovalQuery),
     security(("User" = [])),
@@ -51,8 +52,15 @@ pub async fn list_approvals(
     QueryOf(query): QueryOf<ApprovalQuery>,
 ) -> Result<Json<ApprovalList>, ApiError> {
     let guild = guild_id(&guild)?;
-    // Not `guarded pending`, which anybody may call: there the bot itself looks who is trusted.
-    allow(&app, guild, &caller, "guarded status").await?;
+    let sight = json!({"ApprovalSight": {
+        "guild_id": guild,
+        "user_id": caller.user()?,
+        "custom_resolved_kittycat_perms": caller.limits(),
+    }});
+    match app.fleet.ask(guild, &sight).await? {
+        Sight::Ok {} => {}
+        Sight::PermissionError { res } => return Err(denied(res)),
+    }
     let store = app.storage.guarded();
     let requests = store.list(guild, !query.all, MOST).await?;
     let mut approvals = Vec::with_capacity(requests.len());
@@ -66,7 +74,7 @@ pub async fn list_approvals(
 /// Agree to a request, refuse it or withdraw it.
 ///
 /// Whose word counts is the bot's to say, as in Discord: the owner and people trusted by name, and nobody
-/// for their own request alone. `approval` shows whether it did. The token may not be limited.
+/// for their own request alone. `approval` shows whether it did, to whoever may look. The token may not be limited.
 #[utoipa::path(post, path = "/guilds/{guild_id}/approvals/{request}", tag = "Guilds", operation_id = "answer_approval",
     params(
         ("guild_id" = String, Path, description = "The server"),
@@ -96,8 +104,8 @@ pub async fn answer_approval(
         "request": request,
         "answer": order.answer,
     }});
-    let message = match app.fleet.ask_once(guild, &query).await? {
-        Said::Ok { message } => message,
+    let (message, may_look) = match app.fleet.ask_once(guild, &query).await? {
+        Said::Ok { message, may_look } => (message, may_look),
         Said::PermissionError { res } => return Err(denied(res)),
     };
     info!(guild.id = %guild, user.id = %user, request.id = %request, answer = ?order.answer, "a request was answered");
@@ -105,17 +113,30 @@ pub async fn answer_approval(
     let found = store.get(request).await?;
     let found = found.filter(|found| found.guild == guild);
     let found = found.ok_or(ApiError::NotFound("request"))?;
-    let answers = store.answers(request).await?;
-    Ok(Json(ApprovalHeard {
-        message,
-        approval: shown(found, answers),
-    }))
+    let approval = match may_look || found.asked_by == user {
+        true => Some(shown(found, store.answers(request).await?)),
+        false => None,
+    };
+    Ok(Json(ApprovalHeard { message, approval }))
+}
+
+/// Whether they may look.
+#[derive(Deserialize)]
+enum Sight {
+    Ok {},
+    PermissionError { res: Value },
 }
 
 #[derive(Deserialize)]
 enum Said {
-    Ok { message: String },
-    PermissionError { res: Value },
+    Ok {
+        message: String,
+        #[serde(default)]
+        may_look: bool,
+    },
+    PermissionError {
+        res: Value,
+    },
 }
 
 fn shown(request: GuardedRequest, answers: Vec<Answer>) -> Approval {

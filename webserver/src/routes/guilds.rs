@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use futures_util::future::try_join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use splashtail_api_types::modules::CanonicalModule;
@@ -78,17 +77,11 @@ pub async fn check_permissions(
             format!("`commands` takes 1 to {MOST_COMMANDS} names such as `backups create`"),
         ));
     }
-    let asked = commands.iter().map(async |command| {
-        let standing = app.fleet.standing(guild, &caller, command).await?;
-        Ok::<_, ApiError>((command.clone(), standing))
-    });
-    let standings = try_join_all(asked).await?;
-    let permissions = standings
-        .iter()
-        .find_map(|(_, standing)| standing.permissions);
+    let standings = app.fleet.standings(guild, &caller, &commands).await?;
     // Who is not there learns nothing about what the server has set.
+    let permissions = standings.permissions;
     let permissions = permissions.ok_or(ApiError::Forbidden(NOT_THERE))?;
-    let answers = standings.into_iter().map(|(command, standing)| {
+    let answers = standings.commands.into_iter().map(|(command, standing)| {
         let answer = CommandAnswer {
             allowed: standing.is_ok,
             result: standing.perm_res,

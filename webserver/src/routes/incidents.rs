@@ -107,7 +107,7 @@ pub async fn get_incident(
 ///
 /// As its buttons in Discord: the owner may everything, people trusted by name too unless they are
 /// suspects, trusted roles may `contain` and `panic`, and where protection is on any administrator may
-/// `panic`. The token may not be limited.
+/// `panic`. `panic` and `calm` are about the server and take any incident. The token may not be limited.
 #[utoipa::path(post, path = "/guilds/{guild_id}/incidents/{incident}/acts", tag = "Guilds", operation_id = "act_on_incident",
     params(
         ("guild_id" = String, Path, description = "The server"),
@@ -152,15 +152,24 @@ pub async fn act_on_incident(
     match said {
         Said::Ok { message } => Ok((StatusCode::ACCEPTED, Json(IncidentOrdered { message }))),
         Said::PermissionError { res } => Err(denied(res)),
+        Said::Unknown {} => Err(ApiError::NotFound("incident")),
         Said::Refused { message } => Err(ApiError::invalid(Code::NotYours, message)),
     }
 }
 
 #[derive(Deserialize)]
 enum Said {
-    Ok { message: String },
-    PermissionError { res: Value },
-    Refused { message: String },
+    Ok {
+        message: String,
+    },
+    PermissionError {
+        res: Value,
+    },
+    Refused {
+        message: String,
+    },
+    /// There is no such incident, or none that something can still be done about.
+    Unknown {},
 }
 
 fn summary(row: IncidentRow) -> IncidentSummary {

@@ -122,13 +122,18 @@ async fn member_roles(
     user: UserId,
 ) -> Result<Vec<RoleId>, NoAnswer> {
     let (guilds, now) = (&connection.guilds, connection.clock.monotonic());
-    if let Some(roles) = guilds.member_roles(guild, user, now) {
-        return Ok(roles);
+    if let Some(told) = guilds.member_roles(guild, user, now) {
+        return told.ok_or(NoAnswer::Absent);
     }
     let ticket = guilds.ask_for_member(guild, user, now);
-    let roles = fetch_roles(&connection.discord, guild, user).await?;
-    guilds.keep_member(&ticket, &roles);
-    Ok(roles)
+    let roles = fetch_roles(&connection.discord, guild, user).await;
+    match &roles {
+        Ok(roles) => guilds.keep_member(&ticket, Some(roles)),
+        // Else strangers who ask about themselves make the bot ask Discord each time.
+        Err(error) if error.is_nobody() => guilds.keep_member(&ticket, None),
+        Err(_) => {}
+    }
+    roles
 }
 
 async fn fetch_roles(
@@ -161,6 +166,8 @@ async fn fetch(discord: &Discord, path: String) -> Result<Value, NoAnswer> {
 enum NoAnswer {
     #[error(transparent)]
     Discord(#[from] DiscordError),
+    #[error("they are not in this server")]
+    Absent,
     #[error("Discord did not answer in time")]
     TooSlow,
     #[error("Discord's answer is unreadable")]
@@ -170,8 +177,13 @@ enum NoAnswer {
 impl NoAnswer {
     /// There is no such member, which is an answer of its own.
     fn is_nobody(&self) -> bool {
-        matches!(self, Self::Discord(error)
-            if matches!(error.code(), Some(UNKNOWN_MEMBER | UNKNOWN_USER)))
+        match self {
+            Self::Absent => true,
+            Self::Discord(error) => {
+                matches!(error.code(), Some(UNKNOWN_MEMBER | UNKNOWN_USER))
+            }
+            Self::TooSlow | Self::Unreadable => false,
+        }
     }
 }
 

@@ -68,24 +68,25 @@ impl Protection {
                 self.fulfil(&server, wish);
                 said
             }
-            Err(refusal) => refusal,
+            Err(NotDone::Refused(why) | NotDone::Unknown(why)) => why,
         }
     }
 
     /// Has an act of [`ACTS`] done in somebody's name; what is said about it. They are a member.
     ///
     /// # Errors
-    /// It is not theirs to do, or the incident is not known any more.
+    /// See [`NotDone`].
     pub async fn act(
         self: &Arc<Self>,
         view: &GuildView,
         user: UserId,
         is_administrator: bool,
         act: IncidentAct<'_>,
-    ) -> Result<String, String> {
+    ) -> Result<String, NotDone> {
         let language = Language::English;
         let Some(server) = self.load(view).await else {
-            return Err(text!(language, "protection-unknown-server"));
+            let unknown = text!(language, "protection-unknown-server");
+            return Err(NotDone::Unknown(unknown));
         };
         let asked = Asked {
             language,
@@ -113,6 +114,15 @@ impl Protection {
 /// What others than buttons can ask for: give back what was taken, note that it was no attack, stop the
 /// suspects, raise a panic and end it, put back what was broken.
 pub const ACTS: [&str; 7] = ["undo", "fine", "contain", "panic", "calm", "back", "parts"];
+
+/// Why nothing is done, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotDone {
+    /// It is not theirs to do.
+    Refused(String),
+    /// The server or the incident is not known, or not any more.
+    Unknown(String),
+}
 
 /// One of [`ACTS`] about an incident.
 #[derive(Debug, Clone, Copy)]
@@ -165,14 +175,19 @@ fn refusal(language: Language, verb: &str, who: Presser) -> Option<String> {
     })
 }
 
+/// A panic is of the whole server: it is raised and ended whatever became of the incident.
+fn is_of_server(verb: &str) -> bool {
+    matches!(verb, "panic" | "calm")
+}
+
 /// What the press asks for, or why it is refused.
 fn command(
     protection: &Protection,
     server: &Server,
     press: &Press,
-) -> Result<(Wish, String), String> {
+) -> Result<(Wish, String), NotDone> {
     let language = press.language;
-    let broken = || text!(language, "button-broken");
+    let broken = || NotDone::Refused(text!(language, "button-broken"));
     let [verb, incident, mac] = press.parts().ok_or_else(broken)?;
     let incident: Id = incident.parse().map_err(|_| broken())?;
     let tags = protection.tags().ok_or_else(broken)?;
@@ -191,7 +206,7 @@ fn command(
     wish(server, &asked)
 }
 
-fn wish(server: &Server, asked: &Asked<'_>) -> Result<(Wish, String), String> {
+fn wish(server: &Server, asked: &Asked<'_>) -> Result<(Wish, String), NotDone> {
     let Asked {
         language,
         user,
@@ -215,13 +230,14 @@ fn wish(server: &Server, asked: &Asked<'_>) -> Result<(Wish, String), String> {
         (who, known)
     });
     if let Some(refusal) = refusal(language, verb, who) {
-        return Err(refusal);
+        return Err(NotDone::Refused(refusal));
     }
     if let Some(order) = put_back(verb, incident, chosen) {
         return Ok((Wish::PutBack(order), text!(language, "pressed-put-back")));
     }
-    if !known {
-        return Err(text!(language, "button-too-long-ago"));
+    if !known && !is_of_server(verb) {
+        let why = text!(language, "button-too-long-ago");
+        return Err(NotDone::Unknown(why));
     }
     let (command, said) = match verb {
         "undo" => (
@@ -242,7 +258,7 @@ fn wish(server: &Server, asked: &Asked<'_>) -> Result<(Wish, String), String> {
             let said = text!(language, "pressed-calm");
             (Command::EndPanic { suspects_too }, said)
         }
-        _ => return Err(text!(language, "button-broken")),
+        _ => return Err(NotDone::Refused(text!(language, "button-broken"))),
     };
     Ok((Wish::Command(command), said))
 }

@@ -37,7 +37,7 @@ use crate::pages;
 use crate::presses::Presses;
 use crate::settings::Setting;
 
-pub use self::buttons::{ACTS, IncidentAct};
+pub use self::buttons::{ACTS, IncidentAct, NotDone};
 pub use self::service::{NoIdentity, Protection};
 pub use self::settings::POLICY;
 

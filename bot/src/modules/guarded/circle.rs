@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use splashtail_core::ids::{ChannelId, GuildId, UserId};
+use splashtail_permissions::{NativePermissions, PermissionCheck, PermissionResult};
 
 use crate::catalogue::Language;
 
@@ -33,6 +34,26 @@ impl Circle {
 
     pub fn has(&self, user: UserId) -> bool {
         self.is_owner(user) || self.named.contains(&user)
+    }
+
+    /// Whether somebody may see what waits for the circle.
+    ///
+    /// # Errors
+    /// What they lack.
+    pub fn may_look(
+        &self,
+        user: UserId,
+        native: NativePermissions,
+    ) -> Result<(), PermissionResult> {
+        if self.has(user) || native.is_administrator() {
+            return Ok(());
+        }
+        Err(PermissionResult::MissingAnyPerms {
+            check: PermissionCheck {
+                native_perms: vec![NativePermissions::ADMINISTRATOR],
+                ..PermissionCheck::default()
+            },
+        })
     }
 
     /// Everybody, the owner first.

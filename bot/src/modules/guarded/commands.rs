@@ -83,12 +83,11 @@ async fn pending(cx: Context<'_>) -> Result<(), BotError> {
     let desk = cx.data().services.get::<Desk>()?;
     let language = catalogue::of_server(cx);
     let circle = desk.circle(guild).ok_or_else(|| unknown(language))?;
-    if !circle.has(ids::user(cx.author().id)) {
-        let standing = check::standing(cx, guild).await.map_err(BotError::Denied)?;
-        if !standing.native.is_administrator() {
-            let own = catalogue::of_reader(cx);
-            return Err(BotError::Input(text!(own, "guarded-not-yours")));
-        }
+    let standing = check::standing(cx, guild).await.map_err(BotError::Denied)?;
+    let user = ids::user(cx.author().id);
+    if circle.may_look(user, standing.native).is_err() {
+        let own = catalogue::of_reader(cx);
+        return Err(BotError::Input(text!(own, "guarded-not-yours")));
     }
     let open = desk
         .storage

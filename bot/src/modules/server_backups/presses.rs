@@ -16,6 +16,7 @@ use super::{Backups, CREATE_TASK, RESTORE_TASK};
 use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
+use crate::framework::check;
 use crate::markdown::{MESSAGE, neutralise, shorten};
 use crate::presses::{Form, Press, Presses, Reaction};
 use crate::text;
@@ -243,7 +244,7 @@ impl Backups {
         let Some(reach) = self.reach.get() else {
             return Err(text!(press.language, "backups-away"));
         };
-        let result = reach.checks.check(guild, press.user, command, None).await;
+        let result = check::may_run(&*reach.checks, guild, press.user, command).await;
         match result.is_ok() {
             true => Ok(()),
             false => Err(BotError::Denied(result).user_text(press.language)),
