@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
 use crate::error::ApiError;
+use crate::events::Feed;
 use crate::fleet::Fleet;
 use crate::fresh::Fresh;
 use crate::ioauth::{Attempts, DiscordLogin, Proofs};
@@ -32,6 +33,9 @@ const CLIENT: &str = "api";
 /// Logs that are followed at a time, and by one user or server.
 const FOLLOWERS: usize = 1024;
 const FOLLOWERS_EACH: usize = 16;
+/// Servers that are followed at a time, and by one user.
+const STREAMS: usize = 4096;
+const STREAMS_EACH: usize = 16;
 const SUMMARY_PERIOD: Duration = Duration::from_secs(1);
 
 pub type AppState = Arc<App>;
@@ -54,6 +58,9 @@ pub struct App {
     pub summary: Fresh<JobsSummary, ApiError>,
     /// Places for those who follow a log.
     pub followers: Places<Owner>,
+    /// What happens in servers, and places for those who follow that.
+    pub feed: Feed,
+    pub streams: Places<Owner>,
     /// Fires when the server stops.
     pub shutdown: CancellationToken,
     pub site: Site,
@@ -116,6 +123,8 @@ impl App {
             sign_ins: SignIns::new(link_key),
             summary: Fresh::new(SUMMARY_PERIOD, clock.clone()),
             followers: Places::new(FOLLOWERS, FOLLOWERS_EACH),
+            feed: Feed::default(),
+            streams: Places::new(STREAMS, STREAMS_EACH),
             shutdown,
             site,
             proxy,

@@ -169,6 +169,22 @@ impl Caller {
     }
 }
 
+/// Whether the token of a request that takes long is still good, and its owner not banned.
+///
+/// # Errors
+/// The database failed.
+pub async fn is_alive(app: &AppState, caller: &Caller) -> Result<bool, ApiError> {
+    let now = app.clock.now();
+    let rows = app.storage.tokens().list(caller.owner).await?;
+    let mut own = rows.iter().filter(|row| row.id == caller.token);
+    let is_good = own.any(|row| row.expires_at.is_none_or(|at| at > now));
+    Ok(is_good
+        && match caller.owner {
+            Owner::User(user) => !is_banned(app, user).await?,
+            Owner::Server(_) => true,
+        })
+}
+
 /// Writes down that a token is in use, now and then, and extends a login; until when it is good. A
 /// request does not fail for it.
 async fn note_use(app: &AppState, row: &TokenRow, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

@@ -10,6 +10,7 @@ mod app;
 mod auth;
 mod cookies;
 mod error;
+mod events;
 mod extract;
 mod fleet;
 mod fresh;
@@ -112,6 +113,11 @@ pub async fn run(
             shutdown.clone(),
         )?;
         let app = Arc::new(app);
+        let (feeding, storage) = (app.clone(), app.storage.clone());
+        let (feed_clock, stop) = (clock.clone(), shutdown.clone());
+        lifecycle.tasks().spawn(async move {
+            feeding.feed.run(storage, feed_clock, stop).await;
+        });
         // Nobody else sets it.
         let _ = app_router.set(layers::wrap(routes::router(&app), &app));
         info!(

@@ -49,6 +49,9 @@ impl Policy {
 
 pub const IOAUTH: Policy = Policy::new("ioauth", 15, 300);
 pub const CREATE_TASK: Policy = Policy::new("create_task", 50, 3600);
+/// A server's jobs: each asks the bot, and it may ask Discord.
+pub const GUILD_JOBS: Policy = Policy::new("guild_jobs", 120, 60);
+pub const CANCEL_JOB: Policy = Policy::new("cancel_job", 50, 3600);
 pub const AUTH_TEST: Policy = Policy::new("auth_test", 20, 60);
 pub const DOWNLOAD: Policy = Policy::new("download", 20, 60);
 pub const LOGIN: Policy = Policy::new("oauth2_login", 15, 300);
@@ -63,6 +66,8 @@ pub const SETTINGS_CHANGE: Policy = Policy::new("settings_execute", 10, 300);
 pub const HISTORY: Policy = Policy::new("settings_history", 60, 300);
 pub const APPROVALS: Policy = Policy::new("approvals", 120, 60);
 pub const INCIDENT_ACTS: Policy = Policy::new("incident_acts", 20, 60);
+/// Streams that are begun; how many are open at a time is bounded on its own.
+pub const EVENTS: Policy = Policy::new("events", 60, 60);
 pub const INCIDENTS: Policy = Policy::new("incidents", 120, 60);
 
 /// Where a caller stands in the window of one bucket.

@@ -9,10 +9,12 @@ use chrono::TimeDelta;
 use http::Method;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use splashtail_storage::{NewToken, TokenHash, TokenKind};
+use splashtail_core::ids::{GuildId, UserId};
+use splashtail_storage::{NewRequest, NewToken, TokenHash, TokenKind};
+use support::cluster::{cluster, start};
 use support::{GUILD, OTHER_GUILD, TestServer, USER, user};
 use uuid::Uuid;
-use wiremock::matchers::{any, method, path};
+use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -92,70 +94,6 @@ impl Operation {
     }
 }
 
-/// A cluster of a bot that is in all servers, where [`USER`] is an administrator of [`GUILD`] alone.
-async fn cluster() -> MockServer {
-    let iserver = MockServer::start().await;
-    let answer = |request: &Request| {
-        let query: Value = serde_json::from_slice(&request.body).unwrap();
-        let (tag, fields) = query.as_object().unwrap().iter().next().unwrap();
-        let (home, me) = (GUILD.to_string(), USER.to_string());
-        let at_home = fields["guild_id"] == home.as_str() && fields["user_id"] == me.as_str();
-        let limited = !fields["custom_resolved_kittycat_perms"].is_null();
-        let denied = json!({"var": "MissingAnyPerms", "check": {"kittycat_perms": ["a.b"],
-            "native_perms": ["8"], "outer_and": false, "inner_and": false}});
-        let ok = ResponseTemplate::new(200);
-        match tag.as_str() {
-            "GuildsStatus" => {
-                let guilds = fields["guilds"].as_array().unwrap().iter();
-                let status = guilds.map(|id| (id.as_str().unwrap().to_owned(), json!("present")));
-                ok.set_body_json(Value::Object(status.collect()))
-            }
-            "CheckCommandPermission" if at_home && !limited => ok.set_body_json(
-                json!({"is_ok": true, "permissions": "8", "perm_res": {"var": "Ok"}}),
-            ),
-            "CheckCommandPermission" => {
-                let permissions = at_home.then_some("8");
-                ok.set_body_json(
-                    json!({"is_ok": false, "permissions": permissions, "perm_res": denied}),
-                )
-            }
-            "BaseGuildUserInfo" => ResponseTemplate::new(404)
-                .set_body_json(json!({"code": "unknown_member", "message": "not there"})),
-            _ => ok.set_body_json(json!({"PermissionError": {"res": denied}})),
-        }
-    };
-    Mock::given(any())
-        .respond_with(answer)
-        .mount(&iserver)
-        .await;
-    iserver
-}
-
-async fn start(iserver: &MockServer) -> TestServer {
-    let port = iserver.address().port();
-    let test = TestServer::start_with(|config, _| {
-        config.meta.bot_iserver_base_port = port;
-        config.meta.web_disable_ratelimits = true;
-    })
-    .await;
-    let list = json!({
-        "LastClusterStartedAt": "2026-01-01T00:00:00Z", "Dir": "", "RollRestarting": false,
-        "FullyUp": true, "ShardCount": 1,
-        "Map": [{"ID": 0, "Name": "Flare", "Shards": [0]}],
-        "GetGatewayBot": {"url": "", "shards": 1,
-            "session_start_limit": {"total": 0, "remaining": 0, "reset_after": 0, "max_concurrency": 1}},
-        "Instances": [{"StartedAt": "2026-01-01T00:00:00Z", "SessionID": "s", "ClusterID": 0,
-            "Shards": [0], "Active": true, "ClusterHealth": [], "CurrentlyKilling": false,
-            "LockClusterTime": null, "LaunchedFully": true, "LastChecked": "2026-01-01T00:00:00Z"}],
-    });
-    Mock::given(method("GET"))
-        .and(path("/instance-list"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(list))
-        .mount(&test.clusterer)
-        .await;
-    test
-}
-
 async fn limited(test: &TestServer) -> String {
     let token = format!("limited-{}", Uuid::new_v4());
     let new = NewToken {
@@ -165,6 +103,7 @@ async fn limited(test: &TestServer) -> String {
         kind: TokenKind::Api,
         name: "limited".to_owned(),
         perm_limits: vec!["nothing.at_all".to_owned()],
+        maker: None,
         created_at: test.now(),
         expires_at: Some(test.now() + TimeDelta::hours(1)),
     };
@@ -239,5 +178,73 @@ async fn a_denial_says_what_is_missing() {
         body["message"].as_str().unwrap().contains("permission"),
         "{body}"
     );
+    test.stop().await;
+}
+
+/// What anybody may ask for, and the bot judges by more than the command: a member to whom every
+/// command is open sees nothing of what waits, and hears no more than what came of their word.
+#[tokio::test]
+async fn a_command_that_is_open_to_all_shows_nothing_by_itself() {
+    let iserver = MockServer::start().await;
+    let denied = json!({"PermissionError": {"res": {"var": "MissingAnyPerms", "check": {
+        "kittycat_perms": [], "native_perms": ["8"], "outer_and": false, "inner_and": false}}}});
+    let answer = move |request: &Request| {
+        let query: Value = serde_json::from_slice(&request.body).unwrap();
+        let (tag, fields) = query.as_object().unwrap().iter().next().unwrap();
+        let trusted = fields["user_id"] == OTHER_GUILD.to_string().as_str();
+        ResponseTemplate::new(200).set_body_json(match (tag.as_str(), trusted) {
+            ("GuildsStatus", _) => json!({GUILD.to_string(): "present"}),
+            ("CheckCommandPermission", _) => {
+                json!({"is_ok": true, "permissions": "0", "perm_res": {"var": "Ok"}})
+            }
+            ("ApprovalSight", true) => json!({"Ok": {}}),
+            ("ApprovalSight", false) => denied.clone(),
+            ("ApprovalAnswer", _) => json!({"Ok": {"message": "heard", "may_look": trusted}}),
+            ("IncidentAct", _) => json!({"Unknown": {"message": "too long ago"}}),
+            other => panic!("{other:?}"),
+        })
+    };
+    Mock::given(any())
+        .respond_with(answer)
+        .mount(&iserver)
+        .await;
+    let test = start(&iserver).await;
+    let request = NewRequest {
+        id: ID.parse().unwrap(),
+        guild: GuildId::new(GUILD).unwrap(),
+        operation: "restore".to_owned(),
+        arguments: json!({}),
+        summary: vec!["what nobody else shall know".to_owned()],
+        digest: "d".to_owned(),
+        asked_by: UserId::new(9).unwrap(),
+        asked_at: test.now(),
+        expires_at: test.now() + TimeDelta::hours(1),
+    };
+    assert!(test.storage.guarded().ask(&request).await.unwrap());
+    let list = format!("/guilds/{GUILD}/approvals");
+    let word = format!("{list}/{ID}");
+    for (person, sees) in [(USER, false), (OTHER_GUILD, true), (9, true)] {
+        let token = format!("User {}", test.token(user(person)).await);
+        let listed = test
+            .client
+            .get(test.url(&list))
+            .header("authorization", &token);
+        let listed = listed.send().await.unwrap();
+        let expected = if person == OTHER_GUILD { 200 } else { 403 };
+        assert_eq!(listed.status(), expected, "{person}");
+        let said = test
+            .client
+            .post(test.url(&word))
+            .header("authorization", &token);
+        let said = said.json(&json!({"answer": "agree"})).send().await.unwrap();
+        assert_eq!(said.status(), 200);
+        let said = said.text().await.unwrap();
+        assert_eq!(said.contains("nobody else"), sees, "{person}: {said}");
+    }
+    let token = test.token(user(USER)).await;
+    let act = test.url(&format!("/guilds/{GUILD}/incidents/5/acts"));
+    let act = test.client.post(act).header("user-auth", token);
+    let act = act.json(&json!({"act": "contain"})).send().await.unwrap();
+    assert_eq!(act.status(), 404, "an incident that is forgotten");
     test.stop().await;
 }

@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod auth;
 pub mod clusters;
 mod error;
+pub mod events;
 pub mod guilds;
 pub mod incidents;
 pub mod job_kinds;

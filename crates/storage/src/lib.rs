@@ -10,6 +10,7 @@
 mod account;
 mod engine;
 mod error;
+mod event;
 mod guarded;
 mod guild;
 mod history;
@@ -34,6 +35,7 @@ mod contract;
 
 pub use account::{Account, AccountStore, LoginTold};
 pub use error::{Outage, StorageError};
+pub use event::{EventKind, EventStore, FORGOTTEN_AT_ONCE, GuildEvent};
 pub use guarded::{
     Answer, Ending, GuardedRequest, GuardedStore, Judge, MOST_ANSWERS, MOST_OPEN, Move, NewRequest,
     RequestState,

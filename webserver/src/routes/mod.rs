@@ -6,6 +6,7 @@ pub mod auth;
 pub mod clusters;
 pub mod docs;
 pub mod download;
+pub mod events;
 pub mod guild_jobs;
 pub mod guilds;
 pub mod incidents;
@@ -34,8 +35,9 @@ use crate::error::ApiError;
 use crate::openapi::{self, ApiDocument};
 use crate::operators;
 use crate::rate_limit::{
-    self, APPROVALS, AUTH_TEST, BASE_INFO, CREATE_TASK, DOWNLOAD, HISTORY, INCIDENT_ACTS,
-    INCIDENTS, IOAUTH, LOGIN, OPERATOR_LOGIN, PERMISSIONS, Policy, SESSIONS, SETTINGS_CHANGE,
+    self, APPROVALS, AUTH_TEST, BASE_INFO, CANCEL_JOB, CREATE_TASK, DOWNLOAD, EVENTS, GUILD_JOBS,
+    HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, OPERATOR_LOGIN, PERMISSIONS, Policy,
+    SESSIONS, SETTINGS_CHANGE,
 };
 use crate::site::{Site, prefers_html};
 
@@ -60,10 +62,10 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(tasks::get_task))
         .routes(limit(routes!(tasks::create_task), CREATE_TASK))
         .routes(routes!(tasks::cancel_task))
-        .routes(routes!(guild_jobs::list_guild_jobs))
-        .routes(routes!(guild_jobs::get_guild_job))
-        .routes(routes!(guild_jobs::cancel_guild_job))
-        .routes(routes!(guild_jobs::follow_guild_job))
+        .routes(limit(routes!(guild_jobs::list_guild_jobs), GUILD_JOBS))
+        .routes(limit(routes!(guild_jobs::get_guild_job), GUILD_JOBS))
+        .routes(limit(routes!(guild_jobs::cancel_guild_job), CANCEL_JOB))
+        .routes(limit(routes!(guild_jobs::follow_guild_job), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::create_guild_job), CREATE_TASK))
         .routes(routes!(tasks::follow_task))
         .routes(limit(routes!(download::get_download_link), DOWNLOAD))
@@ -91,6 +93,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(incidents::list_incidents), INCIDENTS))
         .routes(limit(routes!(incidents::get_incident), INCIDENTS))
         .routes(limit(routes!(incidents::act_on_incident), INCIDENT_ACTS))
+        .routes(limit(routes!(events::follow_guild), EVENTS))
         .routes(limit(routes!(approvals::list_approvals), APPROVALS))
         .routes(limit(routes!(approvals::answer_approval), INCIDENT_ACTS))
         .routes(limit(routes!(operator_login::sign_in), OPERATOR_LOGIN))

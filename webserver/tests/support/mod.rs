@@ -8,6 +8,8 @@
     reason = "a panic is how a test fails"
 )]
 
+pub mod cluster;
+
 use std::io::{PipeReader, PipeWriter, Read};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
@@ -280,6 +282,7 @@ impl TestServer {
             kind: TokenKind::Operator,
             name: "test".to_owned(),
             perm_limits: Vec::new(),
+            maker: None,
             created_at: self.now(),
             expires_at: None,
         };

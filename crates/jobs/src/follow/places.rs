@@ -1,4 +1,4 @@
-//! Places for those who follow a log: each of them reads the database twice a second.
+//! Places for those who follow something: each of them reads the database again and again.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -21,9 +21,9 @@ struct Taken<Caller> {
 /// Why there is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    #[error("too many logs are followed at this time")]
+    #[error("too many streams are open at this time")]
     All,
-    #[error("you follow {0} logs already: end one of them first")]
+    #[error("you have {0} streams open already: end one of them first")]
     Share(usize),
 }
 

@@ -197,7 +197,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Requests that wait for a second trusted person, newest first. */
+        /**
+         * Requests that wait for a second trusted person, newest first.
+         * @description For the owner, people trusted by name and administrators.
+         */
         get: operations["list_approvals"];
         put?: never;
         post?: never;
@@ -219,9 +222,33 @@ export interface paths {
         /**
          * Agree to a request, refuse it or withdraw it.
          * @description Whose word counts is the bot's to say, as in Discord: the owner and people trusted by name, and nobody
-         *     for their own request alone. `approval` shows whether it did. The token may not be limited.
+         *     for their own request alone. `approval` shows whether it did, to whoever may look. The token may not be limited.
          */
         post: operations["answer_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guilds/{guild_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what happens in a server.
+         * @description Server-sent events. First `ready` (a `StreamReady`), then `incident`, `job`, `approval` and
+         *     `settings` (each a `GuildEvent`) of what you may look at there, each once and in order; last `end`
+         *     (a `StreamEnd`). With `Last-Event-ID` a stream goes on where another one ended, for a day. It ends
+         *     after a quarter of an hour, when the server is replaced by a newer one, and within a minute after
+         *     your rights or your token do.
+         */
+        get: operations["follow_guild"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -279,7 +306,7 @@ export interface paths {
          * Have something done about an incident.
          * @description As its buttons in Discord: the owner may everything, people trusted by name too unless they are
          *     suspects, trusted roles may `contain` and `panic`, and where protection is on any administrator may
-         *     `panic`. The token may not be limited.
+         *     `panic`. `panic` and `calm` are about the server and take any incident. The token may not be limited.
          */
         post: operations["act_on_incident"];
         delete?: never;
@@ -688,8 +715,8 @@ export interface paths {
         /**
          * Make a token for a program.
          * @description It is shown once. With limits it is good for what they name and you may do, in any of your servers;
-         *     what you lose, it loses. A limited token makes such as are limited to no more, and none that
-         *     outlives it.
+         *     what you lose, it loses. A limited token makes such as are limited to no more. What a token makes
+         *     ends with it, and is ended with it.
          */
         post: operations["create_session"];
         delete?: never;
@@ -708,7 +735,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** End a session or a token at once. */
+        /**
+         * End a session or a token at once.
+         * @description With a token end those that it made.
+         */
         delete: operations["revoke_session"];
         options?: never;
         head?: never;
@@ -851,8 +881,7 @@ export interface components {
         ApprovalHeard: {
             /** @description For people: what came of it, or why the word does not count. */
             message: string;
-            /** @description As it is now. */
-            approval: components["schemas"]["Approval"];
+            approval?: components["schemas"]["Approval"] | null;
         };
         ApprovalList: {
             /** @description Newest first. */
@@ -1033,6 +1062,23 @@ export interface components {
             shards: number;
             session_start_limit: components["schemas"]["SessionStartLimit"];
         };
+        /** @description Something in a server is new or other than before. What it is now is got from its own route. */
+        GuildEvent: {
+            /**
+             * Format: int64
+             * @description Rises with every event. The same is the event's `id`, with which a stream goes on.
+             */
+            version: number;
+            kind: components["schemas"]["GuildEventKind"];
+            /** @description Of the incident, the job or the request; of settings their version. */
+            id: string;
+            /** @description What that was then; `null` for settings. */
+            state?: string | null;
+            /** Format: date-time */
+            at: string;
+        };
+        /** @enum {string} */
+        GuildEventKind: "incident" | "job" | "approval" | "settings";
         GuildRole: {
             id: string;
             guild_id: string;
@@ -1396,6 +1442,24 @@ export interface components {
         };
         /** @enum {string} */
         StatusLevel: "debug" | "info" | "warn" | "error";
+        /** @description The last event of a stream. */
+        StreamEnd: {
+            why: components["schemas"]["StreamEndReason"];
+        };
+        /** @enum {string} */
+        StreamEndReason: "time" | "restart" | "rights" | "token";
+        /** @description The first event of a stream. */
+        StreamReady: {
+            /**
+             * Format: int64
+             * @description What comes is behind this version.
+             */
+            version: number;
+            /** @description What you are told of; what is missing you may not look at. */
+            kinds: components["schemas"]["GuildEventKind"][];
+            /** @description What was asked to go on with is forgotten: read everything anew. */
+            reset: boolean;
+        };
         /**
          * @description Kinds of owner.
          * @enum {string}
@@ -2688,6 +2752,130 @@ export interface operations {
             };
         };
     };
+    follow_guild: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only what is behind this version; as the header `Last-Event-ID`, which wins. Without it the
+                 *     stream begins now.
+                 */
+                after?: number;
+                /** @description Seconds to wait for events. With 0 the stream tells what is new and ends. */
+                wait?: number;
+            };
+            header?: {
+                /** @description The last event that is known */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                /** @description The server */
+                guild_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events as they happen */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The query is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No token, or not a valid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is nothing that you may look at in this server */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot is not in this server */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The bot's clusters are starting or out of reach */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the context names the request */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster answered unexpectedly */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The cluster of the server does not run, or too many streams are open; see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_incidents: {
         parameters: {
             query?: {
@@ -3122,6 +3310,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description Our fault; the context names the request */
             500: {
                 headers: {
@@ -3221,6 +3418,15 @@ export interface operations {
             };
             /** @description The bot's clusters are starting or out of reach */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3473,6 +3679,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description Our fault; the context names the request */
             500: {
                 headers: {
@@ -3578,6 +3793,15 @@ export interface operations {
             };
             /** @description The bot's clusters are starting or out of reach */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests; see `Retry-After` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5412,7 +5636,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A token extends none */
+            /** @description A token extends none, and none outlives the one that made it */
             403: {
                 headers: {
                     [name: string]: unknown;

@@ -1,0 +1,165 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use splashtail_core::ids::GuildId;
+
+use crate::engine::{Engine, Row, Sql, query};
+use crate::error::StorageError;
+use crate::open::Storage;
+use crate::sql::{before, clocked, length};
+
+/// What happens in guilds, as the database itself notes it: jobs, incidents, requests that wait for a
+/// second person, and settings. A guild's events become visible in the order of their numbers.
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    /// The newest number of all guilds; 0 before anything happened.
+    async fn newest(&self) -> Result<i64, StorageError>;
+
+    /// A guild's events behind a number, the oldest first.
+    async fn behind(
+        &self,
+        guild: GuildId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<GuildEvent>, StorageError>;
+
+    /// Whether everything behind this number is still there.
+    async fn remembers(&self, number: i64) -> Result<bool, StorageError>;
+
+    /// Guilds in which something happened lately, by the database's clock, with their newest number.
+    /// What a transaction under way is about to add comes with its end, so look further back than
+    /// one takes.
+    async fn lately(&self, within: Duration) -> Result<Vec<(GuildId, i64)>, StorageError>;
+
+    /// Forgets what is older, at most [`FORGOTTEN_AT_ONCE`], and never the newest of all; how many.
+    async fn forget(&self, older_than: Duration) -> Result<u64, StorageError>;
+}
+
+/// Events that one statement deletes.
+pub const FORGOTTEN_AT_ONCE: u32 = 1000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuildEvent {
+    pub number: i64,
+    pub kind: EventKind,
+    /// The incident, the job, the request, or the version of the settings.
+    pub subject: String,
+    /// What that was then. Settings have none.
+    pub state: Option<String>,
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventKind {
+    Incident,
+    Job,
+    Approval,
+    Settings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a kind of event")]
+pub struct UnknownEventKind;
+
+impl std::str::FromStr for EventKind {
+    type Err = UnknownEventKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEventKind> {
+        Ok(match text {
+            "incident" => Self::Incident,
+            "job" => Self::Job,
+            "approval" => Self::Approval,
+            "settings" => Self::Settings,
+            _ => return Err(UnknownEventKind),
+        })
+    }
+}
+
+impl Storage {
+    pub fn events(&self) -> &dyn EventStore {
+        self.engine()
+    }
+}
+
+const NEWEST: &str = "SELECT COALESCE(MAX(seq), 0) AS newest FROM guild_events";
+
+const BEHIND: &str = "\
+    SELECT seq, kind, subject, state, at FROM guild_events \
+    WHERE guild_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+
+const OLDEST_BEHIND: &str = "\
+    SELECT seq FROM guild_events WHERE seq >= $1 ORDER BY seq LIMIT 1";
+
+macro_rules! lately {
+    ($engine:ident) => {
+        concat!(
+            "SELECT guild_id, MAX(seq) AS newest FROM guild_events WHERE at > ",
+            before!($engine, "$1"),
+            " GROUP BY guild_id"
+        )
+    };
+}
+
+const LATELY: Sql = clocked!(lately);
+
+macro_rules! forget {
+    ($engine:ident) => {
+        concat!(
+            "DELETE FROM guild_events WHERE seq IN (SELECT seq FROM guild_events WHERE at < ",
+            before!($engine, "$1"),
+            " AND seq < (SELECT MAX(seq) FROM guild_events) ORDER BY at LIMIT $2)"
+        )
+    };
+}
+
+pub const FORGET: Sql = clocked!(forget);
+
+#[async_trait]
+impl EventStore for Engine {
+    async fn newest(&self) -> Result<i64, StorageError> {
+        let row = self.fetch_optional(query(NEWEST)).await?;
+        row.map_or(Ok(0), |row| row.get("newest"))
+    }
+
+    async fn behind(
+        &self,
+        guild: GuildId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<GuildEvent>, StorageError> {
+        let behind = query(BEHIND).bind(guild).bind(after).bind(limit);
+        self.fetch_all(behind).await?.iter().map(read).collect()
+    }
+
+    async fn remembers(&self, number: i64) -> Result<bool, StorageError> {
+        let row = self.fetch_optional(query(OLDEST_BEHIND).bind(number));
+        let oldest: Option<i64> = row.await?.map(|row| row.get("seq")).transpose()?;
+        Ok(match oldest {
+            Some(oldest) => oldest == number,
+            // Nothing has happened yet, or they were told by another database.
+            None => number == 0,
+        })
+    }
+
+    async fn lately(&self, within: Duration) -> Result<Vec<(GuildId, i64)>, StorageError> {
+        let rows = self.fetch_all(query(LATELY).bind(length(within))).await?;
+        let read = |row: &Row| Ok((row.get("guild_id")?, row.get("newest")?));
+        rows.iter().map(read).collect()
+    }
+
+    async fn forget(&self, older_than: Duration) -> Result<u64, StorageError> {
+        let forget = query(FORGET).bind(length(older_than));
+        self.execute(forget.bind(FORGOTTEN_AT_ONCE)).await
+    }
+}
+
+fn read(row: &Row) -> Result<GuildEvent, StorageError> {
+    Ok(GuildEvent {
+        number: row.get("seq")?,
+        kind: row.parsed("kind")?,
+        subject: row.get("subject")?,
+        state: row.get("state")?,
+        at: row.get("at")?,
+    })
+}
