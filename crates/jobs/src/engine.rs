@@ -3,6 +3,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, OptionFuture};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
@@ -95,29 +97,38 @@ impl Engine {
     pub async fn run(&self, shutdown: CancellationToken) {
         let upkeep = upkeep::run(self.clone(), shutdown.clone());
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep));
-        let mut runs = JoinSet::new();
-        let mut watch = Watch::default();
+        let (mut runs, mut watch) = (JoinSet::new(), Watch::default());
+        // Beside it tasks are taken by their ids: a look passes all that an old snapshot keeps.
+        let mut look: Option<BoxFuture<'_, Answer>> = None;
         while !shutdown.is_cancelled() {
             while runs.try_join_next().is_some() {}
             let scan = self.inner.timing.scan;
-            if let Some(task) = self.next(&mut watch) {
-                let claimed = self.claim(task, &shutdown).await;
-                watch.note(&claimed, task, self.inner.clock.monotonic() + scan);
-                match claimed {
-                    Ok(Some(taken)) => self.begin(&mut runs, taken),
-                    Ok(None) => {}
-                    // The next look finds them.
-                    Err(_) => lock(&self.inner.hints).clear(),
+            match self.next(&mut watch, look.is_some()) {
+                Some(Ask::Any) => look = Some(self.claim(None, &shutdown).boxed()),
+                Some(Ask::One(task)) => {
+                    let answer = self.claim(Some(task), &shutdown).await;
+                    watch.heard(answer.as_ref().err(), self.inner.clock.monotonic() + scan);
+                    self.answered(answer, &mut runs);
+                    continue;
                 }
-                continue;
+                None => {}
             }
             let idle = watch.look_at.saturating_sub(self.inner.clock.monotonic());
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.inner.wake.notified() => {}
                 Some(_) = runs.join_next() => {}
-                () = self.inner.clock.sleep(if idle.is_zero() { scan } else { idle }) => {}
+                Some(answer) = OptionFuture::from(look.as_mut()) => {
+                    look = None;
+                    watch.looked(&answer, self.inner.clock.monotonic() + scan);
+                    self.answered(answer, &mut runs);
+                }
+                () = self.inner.clock.sleep(if idle.is_zero() { scan } else { idle }),
+                    if look.is_none() => {}
             }
+        }
+        if let Some(look) = look {
+            self.answered(look.await, &mut runs);
         }
         self.drain(runs).await;
     }
@@ -149,34 +160,43 @@ impl Engine {
         self.drain(runs).await;
     }
 
-    /// What to ask the database for: one task, or any (`Some(None)`). Nothing while there is no
-    /// capacity, or nothing to be expected.
-    #[allow(clippy::option_option, reason = "whether to ask, and for what")]
-    fn next(&self, watch: &mut Watch) -> Option<Option<TaskId>> {
+    /// What to ask the database for. Nothing while there is no capacity, or nothing to be expected.
+    fn next(&self, watch: &mut Watch, looking: bool) -> Option<Ask> {
+        let capacity = u64::from(self.inner.capacity);
         let weight: u64 = self
             .running()
             .values()
             .map(|run| u64::from(run.weight))
             .sum();
         let mut hints = lock(&self.inner.hints);
-        if weight >= u64::from(self.inner.capacity) {
+        if weight >= capacity {
             // They wait with the others, in order.
             watch.more |= !hints.is_empty();
             hints.clear();
             return None;
         }
-        if watch.more || self.inner.clock.monotonic() >= watch.look_at {
-            return Some(None);
+        if looking {
+            // It may find one, and one of those that wait for longer.
+            let free = !watch.more && weight + 1 < capacity;
+            return free.then(|| hints.pop_front()).flatten().map(Ask::One);
         }
-        hints.pop_front().map(Some)
+        if watch.more || self.inner.clock.monotonic() >= watch.look_at {
+            return Some(Ask::Any);
+        }
+        hints.pop_front().map(Ask::One)
+    }
+
+    fn answered(&self, answer: Answer, runs: &mut JoinSet<()>) {
+        match answer {
+            Ok(Some(taken)) => self.begin(runs, taken),
+            Ok(None) => {}
+            // The next look finds them.
+            Err(_) => lock(&self.inner.hints).clear(),
+        }
     }
 
     /// A claim that is not waited for any more may still have taken a task: it is given back.
-    async fn claim(
-        &self,
-        task: Option<TaskId>,
-        shutdown: &CancellationToken,
-    ) -> Result<Option<Taken>, CallError> {
+    async fn claim(&self, task: Option<TaskId>, shutdown: &CancellationToken) -> Answer {
         let inner = self.inner.clone();
         let asked = inner.clock.monotonic();
         let mut claiming = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -376,6 +396,15 @@ struct Taken {
     asked: Duration,
 }
 
+/// A task that was taken, if there was one.
+type Answer = Result<Option<Taken>, CallError>;
+
+/// What the database is asked for.
+enum Ask {
+    Any,
+    One(TaskId),
+}
+
 /// What the engine expects of the database.
 #[derive(Default)]
 struct Watch {
@@ -387,27 +416,28 @@ struct Watch {
 }
 
 impl Watch {
+    fn looked(&mut self, answer: &Answer, next_look: Duration) {
+        self.more = matches!(answer, Ok(Some(_)));
+        if !self.more {
+            self.look_at = next_look;
+        }
+        self.heard(answer.as_ref().err(), next_look);
+    }
+
     /// Reports a failing database once, and its return.
-    fn note(
-        &mut self,
-        claimed: &Result<Option<Taken>, CallError>,
-        task: Option<TaskId>,
-        next_look: Duration,
-    ) {
-        match claimed {
-            Ok(_) if self.failing => tracing::info!("tasks can be taken again"),
-            Err(error) if !self.failing => {
+    fn heard(&mut self, error: Option<&CallError>, next_look: Duration) {
+        match error {
+            None if self.failing => tracing::info!("tasks can be taken again"),
+            Some(error) if !self.failing => {
                 tracing::error!(error = %Chain(error), "no task can be taken, trying again");
             }
             _ => {}
         }
-        self.failing = claimed.is_err();
+        self.failing = error.is_some();
         // A task that was asked for by its id says nothing about others.
-        if task.is_none() || self.failing {
-            self.more = matches!(claimed, Ok(Some(_)));
-            if !self.more {
-                self.look_at = next_look;
-            }
+        if self.failing {
+            self.more = false;
+            self.look_at = next_look;
         }
     }
 }

@@ -198,3 +198,57 @@ async fn an_engine_stops_although_the_database_has_fallen_silent() {
     meanwhile(&world.clock, stopping).await.unwrap();
     remove.await;
 }
+
+/// A look for whatever may run passes all that an old snapshot keeps: orders of this process do not
+/// wait for its end.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs DATABASE_URL"]
+async fn an_order_begins_while_a_look_takes_long() {
+    let (world, remove) = world().await;
+    let (began, mut begun) = mpsc::unbounded_channel();
+    let job = Scripted::new(move |cx| {
+        let began = began.clone();
+        Box::pin(async move {
+            began.send(cx.id()).unwrap();
+            Ok(None)
+        })
+    });
+    let slow = create(&world.engine(&job)).await;
+    let Times::Postgres(pool) = &world.times else {
+        panic!("not PostgreSQL")
+    };
+    let mut holding = pool.acquire().await.unwrap();
+    let held = format!(
+        "SELECT pg_advisory_lock(1); \
+         CREATE FUNCTION wait() RETURNS TRIGGER LANGUAGE plpgsql AS \
+         'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END'; \
+         CREATE TRIGGER wait BEFORE UPDATE ON tasks FOR EACH ROW \
+         WHEN (NEW.task_id = '{slow}') EXECUTE FUNCTION wait()"
+    );
+    let held = sqlx::raw_sql(AssertSqlSafe(held));
+    held.execute(&mut *holding).await.unwrap();
+
+    let engine = world.engine(&job);
+    let running = engine.start(CancellationToken::new());
+    let looking = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    while sqlx::query_scalar::<_, i64>(looking)
+        .fetch_one(&mut *holding)
+        .await
+        .unwrap()
+        == 0
+    {
+        tokio::task::yield_now().await;
+    }
+    let order = create(&engine).await;
+    let first = tokio::time::timeout(Duration::from_secs(30), begun.recv());
+    assert_eq!(first.await, Ok(Some(order)));
+
+    let free = sqlx::query("SELECT pg_advisory_unlock(1)");
+    free.execute(&mut *holding).await.unwrap();
+    assert_eq!(begun.recv().await, Some(slow));
+    world.until_ended(slow).await;
+    running.abort();
+    drop(holding);
+    world.storage.close().await;
+    remove.await;
+}
