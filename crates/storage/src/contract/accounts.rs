@@ -65,7 +65,7 @@ async fn a_grant_goes_with_the_last_session(storage: Storage) {
         (2, t(0), Some(t(10))),
         (3, t(0), None),
         // Their session is about to begin.
-        (4, Utc::now(), None),
+        (4, lasting, None),
     ] {
         accounts.log_in(user(number), &told, at).await.unwrap();
         if let Some(expires_at) = session {
