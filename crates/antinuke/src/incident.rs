@@ -173,6 +173,15 @@ impl Incident {
         listed || full && actor.is_some_and(|actor| self.suspect(actor).is_some())
     }
 
+    pub(crate) fn lists(&self, act: &ActRecord) -> bool {
+        self.acts.iter().any(|known| {
+            known.actor == act.actor
+                && known.at == act.at
+                && known.target == act.target
+                && known.kind == act.kind
+        })
+    }
+
     pub fn is_open(&self) -> bool {
         !matches!(self.state, IncidentState::Closed | IncidentState::Returned)
     }

@@ -222,6 +222,19 @@ impl Sight<'_> {
         Some(now | before.map_or(0, |(had, _)| had))
     }
 
+    /// The same without what these roles give.
+    pub fn permissions_without(&self, user: Id, lent: &[Id], at: Moment) -> Option<u64> {
+        if owner(self.structure) == Some(user) {
+            return Some(u64::MAX);
+        }
+        let mut roles = self.roles(user)?;
+        roles.retain(|role| !lent.contains(role));
+        let before = self.members.get(user).map(|m| m.before);
+        let before = before.filter(|(_, until)| at <= *until);
+        let had = permissions(self.structure, user, &roles);
+        Some(had | before.map_or(0, |(had, _)| had))
+    }
+
     /// Holds a dangerous permission; not when nothing is known.
     pub fn is_staff(&self, user: Id, at: Moment) -> bool {
         let had = self.recent_permissions(user, at);

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
 use serenity::{CreateAttachment, CreateEmbed};
-use splashtail_antinuke::{Incident, IncidentState};
+use splashtail_antinuke::{Incident, IncidentKind, IncidentState};
 use splashtail_guild::Id;
 use splashtail_storage::IncidentRow;
 
 use super::service::Protection;
-use super::text::acts;
+use super::text::{acts, rule};
 use super::timeline;
 use crate::app::Context;
 use crate::catalogue::{self, Language};
@@ -200,7 +200,7 @@ fn line(language: Language, incident: &Incident) -> String {
         id = incident.id.to_string(),
         when = format!("<t:{at}:R>"),
         who = who(language, incident),
-        acts = acts(language, incident),
+        acts = deeds(language, incident),
         state = state(language, incident.state)
     )
 }
@@ -210,7 +210,7 @@ fn who(language: Language, incident: &Incident) -> String {
     let some: Vec<String> = some.map(|suspect| format!("<@{}>", suspect.id)).collect();
     let more = incident.suspects.len().saturating_sub(some.len());
     match (some.is_empty(), more) {
-        (true, _) => text!(language, "incidents-nobody"),
+        (true, _) => nobody(language, incident),
         (false, 0) => some.join(", "),
         (false, more) => text!(
             language,
@@ -218,6 +218,28 @@ fn who(language: Language, incident: &Incident) -> String {
             people = some.join(", "),
             more = more
         ),
+    }
+}
+
+/// Whom it is about when nobody is held responsible.
+fn nobody(language: Language, incident: &Incident) -> String {
+    match incident.kind {
+        _ if incident.asked_for => text!(language, "incidents-asked-for"),
+        IncidentKind::Webhook => text!(language, "incidents-webhook"),
+        IncidentKind::SelfToken => text!(language, "incidents-own-token"),
+        _ => text!(language, "incidents-nobody"),
+    }
+}
+
+/// How many acts; of what leaves none, what was seen.
+fn deeds(language: Language, incident: &Incident) -> String {
+    match (incident.acts_in_all, incident.rules.first()) {
+        (0, Some(seen)) => {
+            let seen = rule(language, seen);
+            seen.trim_end_matches('.').to_owned()
+        }
+        (0, None) if incident.panic => text!(language, "incidents-panic"),
+        _ => acts(language, incident),
     }
 }
 

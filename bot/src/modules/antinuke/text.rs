@@ -160,7 +160,7 @@ fn what_was_done(language: Language, incident: &Incident, acknowledged: Option<M
     }
 }
 
-fn rule(language: Language, rule: &Rule) -> String {
+pub(super) fn rule(language: Language, rule: &Rule) -> String {
     match rule {
         Rule::Limit {
             kind,

@@ -47,8 +47,9 @@ pub(super) fn member_roles(
     let dangerous: Vec<Id> = added.iter().filter(has_power).copied().collect();
     let target = entry.target?;
     let own = actor == Some(target);
+    // The member's own event may have come first: what the entry adds is not what they had.
     let manages = actor
-        .and_then(|actor| sight.recent_permissions(actor, entry.at()))
+        .and_then(|actor| sight.permissions_without(actor, &added, entry.at()))
         .is_some_and(|had| had & bits::MANAGE_ROLES != 0);
     let nobodys = entry.by_integration() || (own && !manages);
     if nobodys {

@@ -90,7 +90,9 @@ impl Engine {
         };
         let had = self.sight(structure).recent_permissions(actor, entry.at());
         let able = had.is_none_or(|had| had & act.needs == act.needs);
-        if !able && !self.actor(actor).is_held() {
+        // Whether somebody gave a role to themselves or got it from Discord shows in what they could do.
+        let unclear = had.is_none() && act.counts.is_empty() && !entry.by_integration();
+        if (!able || unclear) && !self.actor(actor).is_held() {
             self.doubt(actor, entry, now, out);
             return;
         }

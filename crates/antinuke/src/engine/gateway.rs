@@ -155,7 +155,8 @@ impl Engine {
 
     fn on_expelled(&mut self, structure: &Structure, now: Moment, out: &mut Vec<Effect>) {
         let guild = self.guild;
-        let incident = self.open(guild, IncidentKind::Tamper, &[], structure, now);
+        let kind = IncidentKind::Tamper;
+        let incident = self.open_beside(guild, None, kind, &[], structure, now);
         out.push(Effect::Alert(Alert {
             notice: Notice::Expelled,
             incident: Some(incident),

@@ -33,12 +33,18 @@ impl Engine {
                 .is_some_and(|a| a.state != State::Idle);
             found.is_some_and(|i| self.goes_on(i) && (held || now.since(i.updated) < 10 * MINUTE))
         });
+        let real = self.is_real(actor, structure);
+        let known = known.or_else(|| self.begun_without(actor, now).filter(|_| real));
         let id = known.unwrap_or_else(|| self.begin(actor, kind, structure, now));
         if let Some(incident) = self.incidents.get_mut(&id) {
-            if incident.kind == IncidentKind::Actor {
+            let of_nobody = real && incident.suspects.is_empty() && !incident.asked_for;
+            if incident.kind == IncidentKind::Actor || of_nobody {
                 incident.kind = kind;
             }
             rules.iter().for_each(|rule| incident.note_rule(*rule));
+        }
+        if real {
+            self.join(id, actor, 0, structure, now);
         }
         id
     }
@@ -119,7 +125,7 @@ impl Engine {
         structure: &Structure,
         now: Moment,
     ) {
-        let real = actor != NOBODY && actor != self.me && self.is_somebody(actor, structure);
+        let real = self.is_real(actor, structure);
         let column = self.column(actor, structure, now);
         let bot = self.sight(structure).is_bot(actor);
         let acts = self.evidence.iter().filter(|e| e.actor == actor);
@@ -133,7 +139,12 @@ impl Engine {
         if known || open.suspects.len() >= MAX_ACTORS {
             return;
         }
-        acts.into_iter().for_each(|act| open.note_act(act));
+        for act in acts {
+            // Evidence of whoever had a part in it may be listed.
+            if !open.lists(&act) {
+                open.note_act(act);
+            }
+        }
         if real {
             open.suspects.push(Suspect {
                 id: actor,
@@ -147,8 +158,10 @@ impl Engine {
         self.actor(actor).incident = Some(incident);
     }
 
-    fn is_somebody(&self, actor: Id, structure: &Structure) -> bool {
-        !self.webhooks.contains_key(&actor) && actor != structure.id()
+    /// Somebody who can be held responsible.
+    fn is_real(&self, actor: Id, structure: &Structure) -> bool {
+        let stand_ins = [NOBODY, self.me, structure.id(), self.guild];
+        !stand_ins.contains(&actor) && !self.webhooks.contains_key(&actor)
     }
 
     pub(super) fn record_of(

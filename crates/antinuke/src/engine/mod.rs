@@ -3,6 +3,7 @@
 
 mod answer;
 mod attribute;
+mod belonging;
 mod colluders;
 mod command;
 mod contain;

@@ -134,7 +134,12 @@ impl Engine {
         let what = Instant::Tamper;
         let guild = self.guild;
         let rules = [Rule::Instant { what }];
-        let incident = self.open(guild, IncidentKind::Tamper, &rules, structure, now);
+        let kind = IncidentKind::Tamper;
+        // What others did is no part of somebody's attack.
+        let incident = match used.is_empty() {
+            true => self.open_beside(guild, None, kind, &rules, structure, now),
+            false => self.open(guild, kind, &rules, structure, now),
+        };
         if let Some(open) = self.incidents.get_mut(&incident) {
             used.into_iter().for_each(|act| open.note_act(act));
         }

@@ -146,10 +146,16 @@ impl Engine {
                     self.hold_bot(*bot, structure, now, out);
                 }
                 repair => {
-                    let by_nobody = act.counts.is_empty();
-                    let whose = if by_nobody { NOBODY } else { actor };
                     let kind = IncidentKind::Tamper;
-                    let incident = self.open(whose, kind, &[], structure, now);
+                    let incident = match act.counts.is_empty() {
+                        true => {
+                            let about = act.target;
+                            let id = self.open_beside(NOBODY, about, kind, &[], structure, now);
+                            self.note_repaired(id, act);
+                            id
+                        }
+                        false => self.open(actor, kind, &[], structure, now),
+                    };
                     self.repair(incident, std::slice::from_ref(repair), structure, now, out);
                     self.publish(incident, false, now, out);
                 }

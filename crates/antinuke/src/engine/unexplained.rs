@@ -164,7 +164,8 @@ impl Engine {
             .filter(|p| p.patience == Patience::Asking && p.action == a::MEMBER_ROLE_UPDATE);
         let asked: Vec<Pending> = asked.copied().collect();
         for deed in asked {
-            let incident = self.on_unexplained_power(deed.target, structure, now, out);
+            let about = (deed.target, deed.at);
+            let incident = self.on_unexplained_power(about, structure, now, out);
             let patience = incident.map_or(Patience::Counted(None), Patience::Answered);
             self.set_patience(deed.id, patience);
         }
@@ -211,7 +212,7 @@ impl Engine {
     /// Power that nobody gave: it is taken back, whoever has it.
     fn on_unexplained_power(
         &mut self,
-        user: Id,
+        (user, at): (Id, Moment),
         structure: &Structure,
         now: Moment,
         out: &mut Vec<Effect>,
@@ -234,7 +235,9 @@ impl Engine {
         if repairs.is_empty() {
             return None;
         }
-        let incident = self.open(NOBODY, IncidentKind::Tamper, &[], structure, now);
+        let kind = IncidentKind::Tamper;
+        let incident = self.open_beside(NOBODY, Some(user), kind, &[], structure, now);
+        self.note_power(incident, user, at);
         self.repair(incident, &repairs, structure, now, out);
         let alert = Alert {
             notice: Notice::UnexplainedPower,

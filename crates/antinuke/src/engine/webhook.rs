@@ -133,7 +133,11 @@ impl Engine {
             posts: seen,
             ping: pings,
         }];
-        let incident = self.open(webhook, IncidentKind::Webhook, &rules, structure, now);
+        // Whoever made it answers for nothing: others may have its URL.
+        let maker = self.maker_of(webhook);
+        let kind = IncidentKind::Webhook;
+        let incident = self.open_beside(webhook, maker, kind, &rules, structure, now);
+        self.actor(webhook).incident = Some(incident);
         let tried = std::collections::BTreeSet::new();
         let case = Case {
             incident,

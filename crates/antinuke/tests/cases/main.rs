@@ -3,6 +3,7 @@
 
 mod actions;
 mod actors;
+mod belonging;
 mod colluders;
 mod days;
 mod durable;
