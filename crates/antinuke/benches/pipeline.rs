@@ -1,9 +1,6 @@
 //! The engine against a pipeline that asks a database about every act, in the same run.
 //!
-//! The pipeline is the one of AntiRaid as it was in January 2024, in its best form: its faults are
-//! mended (counts by actor, one connection, an index), nothing is ever hit, and what it could keep
-//! in memory it keeps. For each act that leaves the look whether the same actor did the same lately, a
-//! row, the server's limits, and one count per limit, in one transaction. SQLite in a temporary directory;
+//! The pipeline is that of `original`, and nothing is ever hit. SQLite in a temporary directory;
 //! PostgreSQL too, when `DATABASE_URL` names a server whose user may create databases. Lines that
 //! begin with `|` are the figures.
 #![allow(
@@ -22,8 +19,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 mod entries;
+#[allow(dead_code, reason = "the drills use the rest")]
+mod original;
 
 use entries::{START, entries, structure};
+use original::{Act, Limit};
 
 const GUILDS: u64 = 100;
 const ENTRIES: u64 = 100_000;
@@ -33,27 +33,6 @@ const LONG_ENOUGH: Duration = Duration::from_secs(10);
 /// Actors that are held in memory at the same time, and what the design allows for each.
 const ACTORS: u64 = 10_000;
 const ACTORS_A_GUILD: u64 = 1_000;
-
-const TABLES: &str = "CREATE TABLE limits (guild BIGINT NOT NULL, kind BIGINT NOT NULL, most BIGINT NOT NULL, length BIGINT NOT NULL);
-CREATE TABLE acts (guild BIGINT NOT NULL, actor BIGINT NOT NULL, kind BIGINT NOT NULL, target BIGINT NOT NULL, at BIGINT NOT NULL);
-CREATE INDEX acts_by_actor ON acts (guild, actor, kind, at);
-CREATE INDEX limits_by_guild ON limits (guild);";
-const LIMIT: &str =
-    "INSERT INTO limits (guild, kind, most, length) VALUES ($1, $2, 1000000, 3600000)";
-const AGAIN: &str = "SELECT at FROM acts WHERE guild = $1 AND actor = $2 AND kind = $3 AND target = $4 ORDER BY at DESC LIMIT 1";
-const NOTE: &str = "INSERT INTO acts (guild, actor, kind, target, at) VALUES ($1, $2, $3, $4, $5)";
-const LIMITS: &str = "SELECT kind, most, length FROM limits WHERE guild = $1";
-const COUNT: &str =
-    "SELECT count(*) FROM acts WHERE guild = $1 AND actor = $2 AND kind = $3 AND at > $4";
-
-/// What the pipeline takes from an entry.
-struct Act {
-    guild: i64,
-    actor: i64,
-    kind: i64,
-    target: i64,
-    at: i64,
-}
 
 fn read(guild: usize, id: Id, text: &str) -> Act {
     let raw: Value = serde_json::from_str(text).unwrap();
@@ -68,47 +47,22 @@ fn read(guild: usize, id: Id, text: &str) -> Act {
 }
 
 macro_rules! pipeline {
-    ($name:ident, $connection:ty) => {
+    ($name:ident, $prepare:path, $judge:path, $connection:ty) => {
         /// Acts per second through the database.
         async fn $name(connection: &mut $connection, all: &[(usize, Id, String)]) -> f64 {
-            connection.execute(TABLES).await.unwrap();
-            for guild in 0..GUILDS.cast_signed() {
-                // Three limits: channels made, channels deleted, bans.
-                for kind in [10_i64, 12, 22] {
-                    let put = sqlx::query(LIMIT).bind(guild).bind(kind);
-                    put.execute(&mut *connection).await.unwrap();
-                }
-            }
+            // Three limits, which nobody passes: channels made, channels deleted, bans.
+            let limits = [10, 12, 22].map(|kind| Limit {
+                kind,
+                most: 1_000_000,
+                length: 3_600_000,
+            });
+            let guilds = 0..GUILDS.cast_signed();
+            $prepare(connection, guilds, &limits).await.unwrap();
             let begun = Instant::now();
             let mut done = 0_u32;
             for (guild, id, text) in all.iter().take(ASKED) {
                 let act = read(*guild, *id, text);
-                let mut transaction = connection.begin().await.unwrap();
-                let again = sqlx::query_scalar::<_, i64>(AGAIN);
-                let again = again
-                    .bind(act.guild)
-                    .bind(act.actor)
-                    .bind(act.kind)
-                    .bind(act.target);
-                let last = again.fetch_optional(&mut *transaction).await.unwrap();
-                if last.is_none_or(|last| act.at - last > 2000) {
-                    let note = sqlx::query(NOTE)
-                        .bind(act.guild)
-                        .bind(act.actor)
-                        .bind(act.kind);
-                    let note = note.bind(act.target).bind(act.at);
-                    note.execute(&mut *transaction).await.unwrap();
-                    let limits = sqlx::query_as::<_, (i64, i64, i64)>(LIMITS).bind(act.guild);
-                    let limits = limits.fetch_all(&mut *transaction).await.unwrap();
-                    for (kind, most, length) in limits {
-                        let count = sqlx::query_scalar::<_, i64>(COUNT);
-                        let count = count.bind(act.guild).bind(act.actor).bind(kind);
-                        let count = count.bind(act.at - length);
-                        let count = count.fetch_one(&mut *transaction).await.unwrap();
-                        assert!(count < most);
-                    }
-                }
-                transaction.commit().await.unwrap();
+                assert!(!$judge(connection, &act).await.unwrap());
                 done += 1;
                 if begun.elapsed() > LONG_ENOUGH {
                     break;
@@ -119,8 +73,18 @@ macro_rules! pipeline {
     };
 }
 
-pipeline!(on_sqlite, SqliteConnection);
-pipeline!(on_postgres, PgConnection);
+pipeline!(
+    on_sqlite,
+    original::prepare_sqlite,
+    original::judge_on_sqlite,
+    SqliteConnection
+);
+pipeline!(
+    on_postgres,
+    original::prepare_postgres,
+    original::judge_on_postgres,
+    PgConnection
+);
 
 fn main() {
     // As a test it only shows that it works.

@@ -12,16 +12,21 @@
 )]
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
-use splashtail_e2e::attack::{Ground, eventually, incidents, switch_on};
+use splashtail_antinuke::Column;
+use splashtail_e2e::attack::{BOT, Ground, eventually, incidents, switch_on};
+use splashtail_e2e::backups::OWNER;
+use splashtail_e2e::original::{self, Around};
 use splashtail_e2e::platform::{Engines, Platform};
 use splashtail_sandbox::control::types::{
     ActKind, ClockChange, DrillKind, DrillReport, DrillState, NewDrill, Pace,
 };
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection as _, SqliteConnection};
 
 /// Attacks at the same time, each on a server of its own.
 const SIDE_BY_SIDE: usize = 4;
@@ -35,6 +40,10 @@ const SLOW_WATCH: Duration = Duration::from_secs(600);
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Time goes so much faster for who is low and slow.
 const HASTE: f64 = 300.0;
+/// People on the servers that are attacked, roughly; limits depend on it.
+const MEMBERS: u64 = 50;
+/// Of the audit log, of a hundred entries each.
+const LOG_PAGES: usize = 20;
 
 /// What can be done alone and often.
 const ALONE: [ActKind; 24] = [
@@ -102,6 +111,10 @@ struct Outcome {
     attack: Attack,
     report: DrillReport,
     incident: Option<Times>,
+    /// What attackers left in the audit log where nothing stopped them.
+    log: Vec<original::Entry>,
+    /// Acts that would have succeeded against the original's design.
+    original: Option<u64>,
 }
 
 /// Of the first incident, in milliseconds.
@@ -113,6 +126,10 @@ struct Times {
     acknowledged: Option<u64>,
     /// Acts up to the deciding one.
     before: u64,
+    /// From the deciding act until its entry arrived.
+    entry: Option<u64>,
+    /// From the first call's sending until it was acknowledged.
+    answer: Option<u64>,
 }
 
 fn main() -> Result<()> {
@@ -134,10 +151,21 @@ async fn drills() -> Result<()> {
     let alone = one_by_one(&platform, &ground).await?;
     // The clock is everybody's, so this one is alone.
     let slow = slowly(&platform, &ground).await?;
+    platform.stop().await?;
+    let (mut mixed, mut alone, mut slow) = (mixed, alone, slow);
+    let mut verdicts = Vec::new();
+    for outcomes in [&mut mixed, &mut alone, &mut slow] {
+        verdicts.extend(before_the_original(outcomes).await?);
+    }
     show_mixed(&mixed, &slow);
     show_alone(&alone);
     show_all(mixed.iter().chain(&alone));
-    platform.stop().await?;
+    println!(
+        "| one verdict of the original's design (µs), {} acts | {} | {} |",
+        verdicts.len(),
+        percentile(&mut verdicts.clone(), 50),
+        percentile(&mut verdicts, 99)
+    );
     Ok(())
 }
 
@@ -281,11 +309,95 @@ async fn run(platform: &Platform, ground: &Ground<'_>, attack: Attack) -> Result
     if attack.protected && report.succeeded > 0 {
         incident = written(platform, &guild, &report).await;
     }
+    let mut log = Vec::new();
+    if !attack.protected {
+        let raw = audit_log(platform, &guild).await?;
+        log = original::entries(&raw, &report.attackers.ids);
+    }
     Ok(Outcome {
         attack,
         report,
         incident,
+        log,
+        original: None,
     })
+}
+
+/// All that the log of a server has, the newest first.
+async fn audit_log(platform: &Platform, guild: &str) -> Result<Vec<Value>> {
+    let mut all: Vec<Value> = Vec::new();
+    for _ in 0..LOG_PAGES {
+        let before = all.last().and_then(|entry| entry["id"].as_str());
+        let before = before.map_or(String::new(), |id| format!("&before={id}"));
+        let path = format!("/guilds/{guild}/audit-logs?limit=100{before}");
+        let page = loop {
+            let answer = platform
+                .control
+                .rest(OWNER, "GET", &path, Value::Null)
+                .await?;
+            match answer.status {
+                200 => break answer.body,
+                429 => {
+                    let wait = answer.body["retry_after"].as_f64().unwrap_or(1.0);
+                    tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+                }
+                status => anyhow::bail!("{path}: {status}"),
+            }
+        };
+        let page = page["audit_log_entries"].as_array().cloned();
+        let page = page.unwrap_or_default();
+        let is_last = page.len() < 100;
+        all.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// Has every attack that nothing stopped happen again before the original's design, on a database of
+/// its own, with the delays that the same run saw.
+async fn before_the_original(outcomes: &mut [Outcome]) -> Result<Vec<u64>> {
+    let middle = |one: fn(&Times) -> Option<u64>| {
+        let mut seen = times_of(outcomes.iter(), one);
+        seen.sort_unstable();
+        seen.get(seen.len() / 2).map_or(0.0, |ms| *ms as f64)
+    };
+    let around = Around {
+        entry: middle(|times| times.entry),
+        answer: middle(|times| times.answer),
+    };
+    let mut verdicts = Vec::new();
+    for (at, outcome) in outcomes.iter_mut().enumerate() {
+        if outcome.attack.protected {
+            continue;
+        }
+        let column = match outcome.attack.who {
+            Who::Bot | Who::OwnToken => Column::Bot,
+            _ => Column::Administrator,
+        };
+        let directory = tempfile::tempdir()?;
+        let options = SqliteConnectOptions::new()
+            .filename(directory.path().join("original.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let (guild, limits) = (at as i64, original::default_limits(column, MEMBERS));
+        original::prepare_sqlite(&mut connection, std::iter::once(guild), &limits).await?;
+        let judge = async |act: &original::Act| {
+            let begun = Instant::now();
+            let hit = original::judge_on_sqlite(&mut connection, act).await?;
+            anyhow::Ok((hit, begun.elapsed().as_secs_f64() * 1000.0))
+        };
+        // It cannot punish itself.
+        let itself = BOT.parse().ok();
+        let replayed = original::replay(guild, &outcome.log, around, itself, judge).await?;
+        let succeeded = outcome.report.succeeded;
+        outcome.original = Some(succeeded.saturating_sub(replayed.prevented as u64));
+        verdicts.extend(replayed.verdicts.iter().map(|ms| (ms * 1000.0) as u64));
+    }
+    Ok(verdicts)
 }
 
 /// The first incident of a server, once it is on disk; none where there was nothing to stop.
@@ -319,6 +431,8 @@ fn times(incident: &Value) -> Times {
         sent: between("received", "sent"),
         acknowledged: between("act", "acknowledged"),
         before: acts.filter(|one| one["at"].as_u64() <= act).count() as u64,
+        entry: between("act", "received"),
+        answer: between("sent", "acknowledged"),
     }
 }
 
@@ -346,9 +460,9 @@ fn times_of<'a>(
 
 fn show_mixed(mixed: &[Outcome], slow: &[Outcome]) {
     println!(
-        "\n| Attackers | acts/s | entry → sent p50, p99 (ms) | act → acknowledged p50, p99 (ms) | acts that succeeded | up to the decision | acts/s × delay | innocents touched | succeeded with protection off |"
+        "\n| Attackers | acts/s | entry → sent p50, p99 (ms) | act → acknowledged p50, p99 (ms) | acts that succeeded | up to the decision | acts/s × delay | innocents touched | succeeded with protection off | with the original's design |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     let mut groups: BTreeMap<(Who, u64), Vec<&Outcome>> = BTreeMap::new();
     for outcome in mixed.iter().chain(slow) {
         let rate = (outcome.attack.rate * 1000.0) as u64;
@@ -357,16 +471,17 @@ fn show_mixed(mixed: &[Outcome], slow: &[Outcome]) {
     }
     for ((who, rate), outcomes) in groups {
         let on = || outcomes.iter().copied().filter(|o| o.attack.protected);
-        let off = outcomes.iter().filter(|o| !o.attack.protected);
+        let off = || outcomes.iter().filter(|o| !o.attack.protected);
         let succeeded: Vec<u64> = on().map(|o| o.report.succeeded).collect();
         let innocents: u64 = on().map(|o| o.report.innocents.touched).sum();
-        let off: Vec<u64> = off.map(|o| o.report.succeeded).collect();
+        let original: Vec<u64> = off().filter_map(|o| o.original).collect();
+        let off: Vec<u64> = off().map(|o| o.report.succeeded).collect();
         let mut sent = times_of(on(), |times| times.sent);
         let acknowledged = times_of(on(), |times| times.acknowledged);
         let before = times_of(on(), |times| Some(times.before));
         let flight = acknowledged.iter().map(|ms| ms * rate / 1_000_000);
         println!(
-            "| {} | {} | {}, {} | {}, {} | {} | {} | {} | {innocents} | {} |",
+            "| {} | {} | {}, {} | {}, {} | {} | {} | {} | {innocents} | {} | {} |",
             who.name(),
             rate as f64 / 1000.0,
             percentile(&mut sent.clone(), 50),
@@ -377,15 +492,16 @@ fn show_mixed(mixed: &[Outcome], slow: &[Outcome]) {
             mean(before.into_iter()),
             mean(flight.collect::<Vec<_>>().into_iter()),
             mean(off.into_iter()),
+            mean(original.into_iter()),
         );
     }
 }
 
-/// One row for each act: what succeeded, with protection and without.
+/// One row for each act: what succeeded, with protection, without, and with the original's design.
 fn show_alone(alone: &[Outcome]) {
     let head: Vec<String> = RATES.iter().map(|(rate, _)| format!("{rate}/s")).collect();
     println!(
-        "\n| Alone, one account: succeeded (with protection off) | {} |",
+        "\n| Alone, one account: succeeded (with protection off; with the original's design) | {} |",
         head.join(" | ")
     );
     println!("|---|{}", "---|".repeat(RATES.len()));
@@ -397,9 +513,12 @@ fn show_alone(alone: &[Outcome]) {
                         && o.attack.protected == protected
                         && (o.attack.rate - rate).abs() < f64::EPSILON
                 });
-                found.next().map_or(0, |o| o.report.succeeded)
+                found.next()
             };
-            format!("{} ({})", of(true), of(false))
+            let (on, off) = (of(true), of(false));
+            let succeeded = |o: Option<&Outcome>| o.map_or(0, |o| o.report.succeeded);
+            let original = off.and_then(|o| o.original).unwrap_or(0);
+            format!("{} ({}; {original})", succeeded(on), succeeded(off))
         });
         let cells: Vec<String> = cells.collect();
         let name = serde_json::to_value(act).unwrap_or_default();

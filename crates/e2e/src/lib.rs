@@ -5,8 +5,14 @@ pub mod backups;
 pub mod browser;
 pub mod fleet;
 pub mod object_server;
+#[path = "../../antinuke/benches/original/mod.rs"]
+pub mod original;
 pub mod platform;
 pub mod portrait;
 pub mod strangers;
 pub mod tapped;
 pub mod transcript;
+
+#[cfg(test)]
+#[path = "original_tests.rs"]
+mod original_tests;
