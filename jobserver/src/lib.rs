@@ -12,6 +12,7 @@ mod guarded;
 pub mod local;
 mod look;
 mod metrics;
+mod named;
 pub mod objects;
 mod packed;
 mod parts;

@@ -59,6 +59,12 @@ impl Mapping {
         self.there.iter().map(triple)
     }
 
+    /// What was deleted and made again under another id: kind, id that was, id that is.
+    pub fn renewals(&self) -> impl Iterator<Item = (Kind, Id, Id)> + '_ {
+        let triple = |(&(kind, old), &new): (&(Kind, Id), &Id)| (kind, old, new);
+        self.renewed.iter().map(triple)
+    }
+
     /// The counterpart in the live state of something in the wanted one.
     pub fn live(&self, kind: Kind, wanted: Id) -> Option<Id> {
         self.there.get(&(kind, wanted)).copied()

@@ -25,6 +25,7 @@ use crate::backup::options::{Constraints, Fields as BackupFields, Options as Bac
 use crate::backup::source::Source;
 use crate::backup::work::Work;
 use crate::carry_out::{Carried, CarryOut, Files, NoGuard, Reason};
+use crate::named::Settings;
 use crate::parts::LISTED;
 
 /// One attempt.
@@ -131,6 +132,17 @@ impl<'a> Run<'a> {
             files: &FileBytes(&backup),
         };
         let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
+        // What its ids are is the word of whoever brings a file.
+        if !matches!(self.fields.options.backup_source, BackupSource::Address(_)) {
+            let settings = Settings {
+                cx: self.cx,
+                storage: &self.job.storage,
+                clock: self.job.clock.as_ref(),
+                guild: self.fields.server_id,
+                bot: live.viewer.user,
+            };
+            settings.follow(&carried).await?;
+        }
         let mut posted = Posted::default();
         let parts = &self.fields.options.parts;
         if parts.contains(&Part::Messages) || parts.contains(&Part::Threads) {

@@ -19,6 +19,7 @@ use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::backup::work::Work;
 use crate::carry_out::{Carried, CarryOut, NoFiles, Reason};
+use crate::named::Settings;
 use crate::restore::error::RestoreError;
 use crate::restore::live::{self, Live};
 use crate::restore::options::Part as RestorePart;
@@ -117,6 +118,14 @@ impl<'a> Run<'a> {
             helped => helped,
         };
         let carried = order.run(&effects, plan.mapping.clone()).await?;
+        let settings = Settings {
+            cx: self.cx,
+            storage: &self.job.storage,
+            clock: self.job.clock.as_ref(),
+            guild: self.fields.server_id,
+            bot: live.viewer.user,
+        };
+        settings.follow(&carried).await?;
         let mapping = &carried.mapping;
         let (more, left) = People { mapping, ..people }.run(&later).await?;
         let (helped, mut refused) = helped?;

@@ -249,6 +249,10 @@ impl Protection {
                     if (due || over) && self.show_progress(guild, incident, progress) {
                         shown = Some(now);
                     }
+                    // The job may have changed what the settings name.
+                    if let Some(server) = self.server(guild).filter(|_| over) {
+                        server.doubt();
+                    }
                     if over || now.saturating_sub(begun) >= PATIENCE {
                         return;
                     }
