@@ -10,6 +10,7 @@ use crate::configuration::Refusal;
 use crate::markdown::{neutralise, shorten};
 use crate::reply::Failed;
 use crate::services::NoService;
+use crate::settings::{self, SettingsError};
 use crate::text;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,13 @@ pub enum BotError {
     /// The user gave something that cannot be used; the text tells what, and may quote it.
     #[error("unusable input")]
     Input(String),
+    /// Everything that is wrong with what was to be set.
+    #[error("unusable settings")]
+    Settings(Vec<SettingsError>),
+    #[error("no setting `{0}`")]
+    NoSetting(String),
+    #[error("others change the settings")]
+    SettingsBusy,
     /// Others have to agree first; the text tells whom it waits for.
     #[error("others have to agree")]
     Guarded(String),
@@ -52,19 +60,11 @@ impl From<Refusal> for BotError {
         match refusal {
             Refusal::Denied(result) => Self::Denied(result),
             Refusal::Storage(error) => Self::Storage(error),
-            // What was entered is quoted.
-            Refusal::Wrong(wrong) => {
-                let lines = wrong
-                    .iter()
-                    .map(|error| neutralise(&sentence(&error.to_string())));
-                let lines = lines.collect::<Vec<_>>().join("\n");
-                Self::Input(shorten(&lines, 2000).into_owned())
-            }
+            Refusal::Wrong(wrong) => Self::Settings(wrong),
             // Our own words, with mentions in them.
             Refusal::Guarded(text) => Self::Guarded(text),
-            other @ (Refusal::NoSetting(_) | Refusal::Busy) => {
-                Self::Input(neutralise(&sentence(&other.to_string())))
-            }
+            Refusal::NoSetting(setting) => Self::NoSetting(setting),
+            Refusal::Busy => Self::SettingsBusy,
         }
     }
 }
@@ -73,7 +73,13 @@ impl BotError {
     /// Whether the fault is on our side and belongs into the log.
     pub fn is_ours(&self) -> bool {
         match self {
-            Self::Denied(_) | Self::Input(_) | Self::Guarded(_) | Self::NoGuild => false,
+            Self::Denied(_)
+            | Self::Input(_)
+            | Self::Settings(_)
+            | Self::NoSetting(_)
+            | Self::SettingsBusy
+            | Self::Guarded(_)
+            | Self::NoGuild => false,
             Self::Jobserver(error) => !error
                 .status()
                 .is_some_and(|status| status.is_client_error() && status != 401),
@@ -87,6 +93,20 @@ impl BotError {
             Self::Denied(result) => denial(language, result),
             Self::Input(text) | Self::Guarded(text) => text.clone(),
             Self::NoGuild => text!(language, "error-no-guild"),
+            // What was entered is quoted.
+            Self::Settings(wrong) => {
+                let lines = wrong.iter().map(|error| {
+                    let said = settings::wrong::say(language, error);
+                    neutralise(&sentence(&said))
+                });
+                let lines = lines.collect::<Vec<_>>().join("\n");
+                shorten(&lines, 2000).into_owned()
+            }
+            Self::NoSetting(setting) => {
+                let setting = neutralise(setting);
+                text!(language, "wrong-no-setting", setting = setting)
+            }
+            Self::SettingsBusy => text!(language, "wrong-busy"),
             Self::Jobserver(error) if error.is_unreachable() => {
                 text!(language, "error-jobserver-away")
             }

@@ -46,15 +46,6 @@ pub struct Need {
 }
 
 impl Need {
-    /// `**View Audit Log**: why`
-    pub fn words(&self) -> String {
-        let what = match self.what {
-            Needed::Permission(permission) => permission.to_string(),
-            Needed::Intents(intents) => names(intents),
-        };
-        format!("**{what}**: {}", self.why)
-    }
-
     /// `{"permission":"1024","name":"View Channels","why":…}` or
     /// `{"intents":"2","name":"Guild Members","why":…}`.
     pub fn describe(&self) -> Value {
@@ -173,7 +164,7 @@ impl Registry {
     }
 }
 
-fn names(intents: GatewayIntents) -> String {
+pub(crate) fn names(intents: GatewayIntents) -> String {
     let names = intents.iter_names().map(|(name, _)| words(name));
     names.collect::<Vec<_>>().join(" + ")
 }

@@ -589,6 +589,7 @@ command-server_language-delete = löschen
     .about-what = Was geschrieben wird
     .choice-what-0 = Beiträge
 
+need-core-intents = Um Befehle zu lesen, die als Nachrichten geschrieben werden
 need-setup-10 = Um zu sehen, wohin Alarme gehen
 need-setup-11 = Um Alarme zu schreiben
 need-setup-14 = Um in Alarmen zu zeigen, was geschah

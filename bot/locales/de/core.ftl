@@ -21,6 +21,15 @@ stats-message = Commit-Nachricht
 stats-built = Gebaut auf
 stats-profile = Cargo-Profil
 
+help-unknown = Den Befehl „{ $name }“ gibt es nicht.
+help-no-description = Ohne Beschreibung.
+help-none = Es gibt keine Befehle.
+help-parameters = Parameter
+help-parameter = `{ $name }`: { $about }
+help-optional = `{ $name }` (nicht nötig): { $about }
+help-needs = Was es braucht, und wozu
+help-foot = Seite { $number } von { $pages }. Befehle gehen mit / und mit { $prefix }
+help-choose = Wähle ein Modul
 
 page-not-yours = Diese Knöpfe sind für die Person, die den Befehl ausgeführt hat.
 page-previous = Zurück

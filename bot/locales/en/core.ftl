@@ -21,6 +21,15 @@ stats-message = Commit message
 stats-built = Built on
 stats-profile = Cargo profile
 
+help-unknown = There is no command “{ $name }”.
+help-no-description = No description.
+help-none = There are no commands.
+help-parameters = Parameters
+help-parameter = `{ $name }`: { $about }
+help-optional = `{ $name }` (optional): { $about }
+help-needs = What it needs, and why
+help-foot = Page { $number } of { $pages }. Commands work with / and with { $prefix }
+help-choose = Choose a module
 
 page-not-yours = Only the person who ran the command can use these buttons.
 page-previous = Previous

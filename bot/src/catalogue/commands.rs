@@ -2,16 +2,18 @@
 //!
 //! `command-<path>` is the name of a command (path with `-` between its parts), its attribute
 //! `description` what it does, `option-<name>` and `choice-<option>-<number>` the names of options and
-//! choices, `about-<name>` what an option means. `module-<id>`, `setting-<id>` and `need-<module>-<bit>` stand
-//! for what modules declare of themselves, `permission-<bit>` for names of Discord's permissions.
+//! choices, `about-<name>` what an option means. `module-<id>`, `setting-<id>`, `need-<module>-<bit>` and
+//! `need-<module>-intents` stand for what modules declare of themselves, `permission-<bit>` for names of Discord's permissions.
 
 use std::borrow::Cow;
 
 use fluent_bundle::FluentArgs;
+use splashtail_permissions::NativePermissions;
 
 use super::Language;
 use super::bundles::find;
 use crate::app::Command;
+use crate::registry::Needed;
 use crate::settings::Setting;
 
 type Localisations = Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>;
@@ -57,9 +59,18 @@ pub fn setting_name(language: Language, setting: &Setting) -> String {
     own.unwrap_or_else(|| setting.name.to_owned())
 }
 
-/// Why a module wants a permission, by its bit.
-pub fn need(language: Language, module: &str, bit: u32) -> Option<String> {
-    own(language, &format!("need-{module}-{bit}"))
+/// Why a module needs something.
+pub fn need(language: Language, module: &str, what: Needed) -> Option<String> {
+    own(language, &need_key(module, what))
+}
+
+pub(super) fn need_key(module: &str, what: Needed) -> String {
+    match what {
+        Needed::Permission(NativePermissions(bits)) => {
+            format!("need-{module}-{}", bits.trailing_zeros())
+        }
+        Needed::Intents(_) => format!("need-{module}-intents"),
+    }
 }
 
 /// The name of a permission as Discord shows it, by its bit.

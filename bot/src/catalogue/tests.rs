@@ -109,6 +109,7 @@ const MOVED: &[&str] = &[
     "framework/maintenance.rs",
     "framework/setting_commands/answer.rs",
     "framework/setting_commands/pages.rs",
+    "modules/core/help.rs",
     "modules/core/ping.rs",
     "modules/antinuke/acts.rs",
     "modules/antinuke/alerts.rs",
@@ -174,8 +175,8 @@ async fn commands_are_localised() {
         known.insert(format!("module-{}", module.id));
         known.insert(format!("module-{}.description", module.id));
         for need in &module.needs {
+            known.insert(super::commands::need_key(module.id, need.what));
             if let Needed::Permission(NativePermissions(bits)) = need.what {
-                known.insert(format!("need-{}-{}", module.id, bits.trailing_zeros()));
                 known.insert(format!("permission-{}", bits.trailing_zeros()));
             }
         }

@@ -7,7 +7,7 @@ use splashtail_storage::{Edit, NewChange, Written};
 use super::ask::Trial;
 use super::{Asked, Configuration, Read, Refusal, command_of, entry_of};
 use crate::settings::{
-    Actor, Column, Draft, Fields, Format, Kind, Operation, Setting, SettingsError,
+    Actor, Column, Draft, Fields, Format, Kind, Operation, Setting, SettingsError, wrong,
 };
 
 /// Times that a change is begun anew because somebody else was faster.
@@ -268,7 +268,7 @@ impl Configuration {
             if new.any(|id| !is_there(&id)) {
                 return Err(SettingsError::MissingOrInvalidField {
                     field: column.id.to_owned(),
-                    src: "I do not see it in this server".to_owned(),
+                    src: wrong::NOT_SEEN.to_owned(),
                 });
             }
         }
@@ -321,7 +321,7 @@ impl Setting {
                 (None, _) if operation == Operation::Create || is_key => {
                     Err(SettingsError::MissingOrInvalidField {
                         field: column.id.to_owned(),
-                        src: "it is not given".to_owned(),
+                        src: wrong::NOT_GIVEN.to_owned(),
                     })
                 }
                 (None, _) => continue,
@@ -338,7 +338,7 @@ impl Setting {
         wrong.extend(given.keys().filter(unknown).map(|field| {
             SettingsError::MissingOrInvalidField {
                 field: field.clone(),
-                src: "there is no such column".to_owned(),
+                src: wrong::NO_COLUMN.to_owned(),
             }
         }));
         match wrong.is_empty() {

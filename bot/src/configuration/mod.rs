@@ -28,7 +28,7 @@ use crate::framework::gate::{
     Gate, GuildKnowledge, PermissionRows, Standing, member_standing, not_connected,
 };
 use crate::inputs::Changes;
-use crate::settings::{Fields, GuildRows, Operation, Setting, SettingsError};
+use crate::settings::{Fields, GuildRows, Operation, Setting, SettingsError, wrong};
 
 pub use change::Changed;
 pub use guard::{
@@ -204,7 +204,7 @@ fn entry_of(fields: &Fields, setting: &Setting) -> Result<String, SettingsError>
         Some(Value::String(entry)) => Ok(entry.clone()),
         _ => Err(SettingsError::MissingOrInvalidField {
             field: setting.primary_key.to_owned(),
-            src: "it is not given".to_owned(),
+            src: wrong::NOT_GIVEN.to_owned(),
         }),
     }
 }

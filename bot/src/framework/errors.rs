@@ -168,7 +168,10 @@ impl Failure {
     fn of(language: Language, error: &BotError, title: String) -> Self {
         let (title, code) = match error {
             BotError::Denied(result) => (text!(language, "error-denied"), Some(result.code())),
-            BotError::Input(_) => (text!(language, "error-input"), None),
+            BotError::Input(_)
+            | BotError::Settings(_)
+            | BotError::NoSetting(_)
+            | BotError::SettingsBusy => (text!(language, "error-input"), None),
             BotError::Guarded(_) => (text!(language, "error-guarded"), None),
             BotError::Jobserver(_) => (text!(language, "error-job"), None),
             _ => (title, None),

@@ -6,6 +6,7 @@ mod declaration;
 mod forms;
 mod judge;
 mod values;
+pub mod wrong;
 
 pub use declaration::{Column, Format, Kind, Setting, SettingMistake};
 pub use forms::{interval, moment};

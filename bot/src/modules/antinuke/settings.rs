@@ -12,7 +12,7 @@ use super::service::NoIdentity;
 use super::{policy, weaker};
 use crate::settings::{
     Column, Draft, EntryChange, Format, Kind, Operation, Rules, Setting, SettingsError, Weaker,
-    refuse,
+    refuse, wrong,
 };
 
 pub const POLICY: &str = "protection_policy";
@@ -334,7 +334,7 @@ fn check_trust(draft: &Draft<'_>) -> Result<(), SettingsError> {
             let mut roles = draft.actor.ranks.keys();
             match roles.any(|known| known.get() == role.get()) {
                 true => Ok(()),
-                false => wrong("there is no such role in this server"),
+                false => wrong(wrong::NO_ROLE),
             }
         }
         _ => wrong("it is neither a user nor a role"),
@@ -365,7 +365,7 @@ fn check_maintenance(draft: &Draft<'_>) -> Result<(), SettingsError> {
     if kinds.as_array().is_none_or(Vec::is_empty) {
         return Err(SettingsError::MissingOrInvalidField {
             field: "kinds".to_owned(),
-            src: "at least one type of act is needed".to_owned(),
+            src: wrong::NO_ACTS.to_owned(),
         });
     }
     let (_, until) = draft.values("until");

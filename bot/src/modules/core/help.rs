@@ -1,5 +1,8 @@
 //! `help` and `simplehelp`.
 
+#[cfg(test)]
+mod tests;
+
 use async_trait::async_trait;
 use poise::CreateReply;
 use poise::serenity_prelude as serenity;
@@ -9,14 +12,16 @@ use serenity::{
 use splashtail_api_types::modules::{CanonicalCommandData, CanonicalModule};
 
 use crate::app::Context;
+use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
 use crate::framework::PREFIX;
 use crate::ids;
 use crate::markdown::{neutralise, shorten};
 use crate::pages::{self, Pages, Reader, Turning};
-use crate::registry::{Need, Registry};
+use crate::registry::{self, Need, Needed, Registry};
 use crate::reply;
+use crate::text;
 
 /// Fields of one embed and options of one menu (Discord documentation, "Embed Limits", "Select
 /// Menus").
@@ -42,8 +47,10 @@ pub async fn help(
     let is_root = app.is_root_user(ids::user(cx.author().id));
     match command {
         Some(wanted) => {
-            let found = find(&app.registry, &wanted, is_root).ok_or_else(|| unknown(&wanted))?;
-            reply::answer(cx, CreateReply::default().embed(describe(found))).await?;
+            let found = find(&app.registry, &wanted, is_root);
+            let found = found.ok_or_else(|| unknown(cx, &wanted))?;
+            let embed = describe(catalogue::of_server(cx), found);
+            reply::answer(cx, CreateReply::default().embed(embed)).await?;
             Ok(())
         }
         None => pages::show::<HelpPages>(cx, "").await,
@@ -61,26 +68,35 @@ pub async fn simplehelp(
     reply::defer(cx).await?;
     let app = cx.data();
     let is_root = app.is_root_user(ids::user(cx.author().id));
+    let language = catalogue::of_server(cx);
     let text = match command {
         Some(wanted) => {
-            let found = find(&app.registry, &wanted, is_root).ok_or_else(|| unknown(&wanted))?;
-            plain(std::iter::once(found))
+            let found = find(&app.registry, &wanted, is_root);
+            let found = found.ok_or_else(|| unknown(cx, &wanted))?;
+            plain(language, std::iter::once(found))
         }
         None => {
             let modules = app
                 .registry
                 .modules()
                 .filter(|module| is_shown(module, is_root));
-            plain(modules.flat_map(commands))
+            plain(language, modules.flat_map(commands))
         }
     };
     reply::answer(cx, CreateReply::default().content(text)).await?;
     Ok(())
 }
 
-fn unknown(wanted: &str) -> BotError {
-    let wanted = neutralise(&shorten(wanted.trim(), 100));
-    BotError::Input(format!("There is no command “{wanted}”."))
+fn unknown(cx: Context<'_>, wanted: &str) -> BotError {
+    let name = neutralise(&shorten(wanted.trim(), 100));
+    BotError::Input(text!(catalogue::of_reader(cx), "help-unknown", name = name))
+}
+
+/// What a command does.
+fn about(language: Language, command: &CanonicalCommandData) -> String {
+    catalogue::description(language, &command.qualified_name)
+        .or_else(|| command.description.clone())
+        .unwrap_or_else(|| text!(language, "help-no-description"))
 }
 
 /// The module's commands that somebody can type.
@@ -94,9 +110,12 @@ fn commands(module: &CanonicalModule) -> impl Iterator<Item = &CanonicalCommandD
 
 /// A line for each command that can be run, its path and its description in columns; the paths
 /// alone when that is too long.
-fn plain<'a>(commands: impl Iterator<Item = &'a CanonicalCommandData>) -> String {
+fn plain<'a>(
+    language: Language,
+    commands: impl Iterator<Item = &'a CanonicalCommandData>,
+) -> String {
     let mut rows = Vec::new();
-    commands.for_each(|command| collect_leaves(command, &mut rows));
+    commands.for_each(|command| collect_leaves(language, command, &mut rows));
     let width = rows
         .iter()
         .map(|(path, _)| path.len())
@@ -113,15 +132,18 @@ fn plain<'a>(commands: impl Iterator<Item = &'a CanonicalCommandData>) -> String
     format!("```\n{}\n```", shorten(&text, MAX_PLAIN))
 }
 
-fn collect_leaves<'a>(command: &'a CanonicalCommandData, rows: &mut Vec<(&'a str, &'a str)>) {
+fn collect_leaves<'a>(
+    language: Language,
+    command: &'a CanonicalCommandData,
+    rows: &mut Vec<(&'a str, String)>,
+) {
     if command.subcommands.is_empty() {
-        let description = command.description.as_deref().unwrap_or_default();
-        rows.push((&command.qualified_name, description));
+        rows.push((&command.qualified_name, about(language, command)));
     }
     command
         .subcommands
         .iter()
-        .for_each(|subcommand| collect_leaves(subcommand, rows));
+        .for_each(|subcommand| collect_leaves(language, subcommand, rows));
 }
 
 /// Commands of operators are shown to operators.
@@ -155,31 +177,28 @@ fn find<'a>(
     Some(found)
 }
 
-fn describe(command: &CanonicalCommandData) -> CreateEmbed {
-    let description = command.description.as_deref().unwrap_or("No description.");
+fn describe(language: Language, command: &CanonicalCommandData) -> CreateEmbed {
     let mut embed = CreateEmbed::new()
         .title(format!("/{}", command.qualified_name))
-        .description(description)
+        .description(about(language, command))
         .colour(colours::BLUE);
     if !command.arguments.is_empty() {
         let lines = command.arguments.iter().map(|argument| {
-            let need = if argument.required { "" } else { " (optional)" };
-            let description = argument.description.as_deref().unwrap_or("no description");
-            format!("`{}`{need}: {description}", argument.name)
+            let name = &argument.name;
+            let about = catalogue::option(language, &command.qualified_name, name)
+                .or_else(|| argument.description.clone())
+                .unwrap_or_else(|| text!(language, "help-no-description"));
+            match argument.required {
+                true => text!(language, "help-parameter", name = name, about = about),
+                false => text!(language, "help-optional", name = name, about = about),
+            }
         });
-        embed = embed.field("Parameters", join_lines(lines), false);
+        embed = embed.field(text!(language, "help-parameters"), join_lines(lines), false);
     }
     // One place is taken by the parameters.
     for subcommand in command.subcommands.iter().take(MAX_ITEMS - 1) {
-        let description = subcommand
-            .description
-            .as_deref()
-            .unwrap_or("No description.");
-        embed = embed.field(
-            format!("/{}", subcommand.qualified_name),
-            description,
-            false,
-        );
+        let name = format!("/{}", subcommand.qualified_name);
+        embed = embed.field(name, about(language, subcommand), false);
     }
     embed
 }
@@ -237,35 +256,38 @@ impl HelpPages {
         let last = self.modules.len().saturating_sub(1);
         let number = number.min(last);
         let Some(page) = self.modules.get(number) else {
-            return CreateReply::default().content("There are no commands.");
+            return CreateReply::default().content(text!(turning.language, "help-none"));
         };
+        let language = turning.language;
         let module = &page.module;
         let mut embed = CreateEmbed::new()
-            .title(&module.name)
-            .description(page.text())
+            .title(page.name(language))
+            .description(page.text(language))
             .colour(colours::BLUE);
         // One place is taken by what the module needs.
         let mut room = MAX_COMMANDS;
         for command in commands(module).take(MAX_ITEMS - 1) {
-            let summary = summary(command);
-            let short = command.description.as_deref().unwrap_or("No description.");
+            let summary = summary(language, command);
             let text = match room.checked_sub(summary.chars().count()) {
                 Some(left) => {
                     room = left;
                     summary
                 }
-                None => short.to_owned(),
+                None => about(language, command),
             };
             embed = embed.field(format!("/{}", command.name), text, false);
         }
         if !page.needs.is_empty() {
-            let needs = page.needs.iter().map(Need::words);
-            embed = embed.field("What it needs, and why", join_lines(needs), false);
+            let needs = page.needs.iter();
+            let needs = needs.map(|need| need_words(language, &module.id, need));
+            embed = embed.field(text!(language, "help-needs"), join_lines(needs), false);
         }
-        let embed = embed.footer(serenity::CreateEmbedFooter::new(format!(
-            "Page {} of {}. Commands work with / and with {PREFIX}",
-            number + 1,
-            last + 1
+        let embed = embed.footer(serenity::CreateEmbedFooter::new(text!(
+            language,
+            "help-foot",
+            number = number + 1,
+            pages = last + 1,
+            prefix = PREFIX
         )));
         CreateReply::default()
             .embed(embed)
@@ -274,20 +296,21 @@ impl HelpPages {
 
     fn controls(&self, turning: &Turning, number: usize, last: usize) -> Vec<CreateActionRow> {
         let prefix = Self::PREFIX;
-        let options =
-            self.modules
-                .iter()
-                .take(MAX_ITEMS)
-                .enumerate()
-                .map(|(at, Page { module, .. })| {
-                    CreateSelectMenuOption::new(&module.name, at.to_string())
-                        .description(shorten(&module.description, 100))
-                        .default_selection(at == number)
-                });
+        let options = self
+            .modules
+            .iter()
+            .take(MAX_ITEMS)
+            .enumerate()
+            .map(|(at, page)| {
+                CreateSelectMenuOption::new(page.name(turning.language), at.to_string())
+                    .description(shorten(&page.about(turning.language), 100))
+                    .default_selection(at == number)
+            });
         let kind = CreateSelectMenuKind::String {
             options: options.collect(),
         };
-        let menu = CreateSelectMenu::new(turning.menu(prefix), kind).placeholder("Choose a module");
+        let menu = CreateSelectMenu::new(turning.menu(prefix), kind)
+            .placeholder(text!(turning.language, "help-choose"));
         vec![
             CreateActionRow::Buttons(vec![
                 turning.previous(prefix, number),
@@ -300,217 +323,48 @@ impl HelpPages {
 }
 
 impl Page {
+    fn name(&self, language: Language) -> String {
+        let own = catalogue::module(language, &self.module.id);
+        own.unwrap_or_else(|| self.module.name.clone())
+    }
+
+    fn about(&self, language: Language) -> String {
+        let own = catalogue::module_description(language, &self.module.id);
+        own.unwrap_or_else(|| self.module.description.clone())
+    }
+
     /// What the module says about itself: its page, without the title, as far as it fits.
-    fn text(&self) -> String {
-        let about = &self.module.description;
+    fn text(&self, language: Language) -> String {
+        let about = self.about(language);
         let docs = self.docs.trim();
         let body = match docs.split_once('\n') {
             Some((title, body)) if title.starts_with("# ") => body.trim(),
             _ => docs,
         };
         match body {
-            "" => about.clone(),
+            "" => about,
             body => format!("{about}\n\n{}", shorten(body, MAX_DOCS)),
         }
     }
 }
 
-fn summary(command: &CanonicalCommandData) -> String {
-    let description = command
-        .description
-        .as_deref()
-        .unwrap_or("No description.")
-        .to_owned();
+fn summary(language: Language, command: &CanonicalCommandData) -> String {
     let subcommands = command.subcommands.iter().map(|subcommand| {
-        let description = subcommand
-            .description
-            .as_deref()
-            .unwrap_or("no description");
-        format!("`{}`: {description}", subcommand.name)
+        let about = about(language, subcommand);
+        format!("`{}`: {about}", subcommand.name)
     });
-    join_lines(std::iter::once(description).chain(subcommands))
+    join_lines(std::iter::once(about(language, command)).chain(subcommands))
 }
 
-#[cfg(test)]
-mod tests {
-    use splashtail_core::ids::UserId;
-
-    use super::*;
-    use crate::catalogue::Language;
-    use crate::modules::{all, assemble::assemble, foundation};
-    use crate::reply::shown;
-
-    async fn registry() -> Registry {
-        let foundation = foundation::for_tests().await;
-        assemble(&all(&foundation)).unwrap().registry
-    }
-
-    fn turning() -> Turning {
-        Turning {
-            user: UserId::new(7).unwrap(),
-            language: Language::English,
-            about: String::new(),
+/// `**View Audit Log**: why`
+fn need_words(language: Language, module: &str, need: &Need) -> String {
+    let what = match need.what {
+        Needed::Permission(permission) => {
+            let own = catalogue::permission(language, permission.0.trailing_zeros());
+            own.unwrap_or_else(|| permission.to_string())
         }
-    }
-
-    async fn pages(is_root: bool) -> HelpPages {
-        HelpPages::of(&registry().await, is_root)
-    }
-
-    #[tokio::test]
-    async fn the_first_page_has_nothing_before_it() {
-        let page = shown(&pages(false).await.render(&turning(), 0));
-        assert_eq!(page["embeds"][0]["title"], "Core");
-        let buttons = &page["components"][0]["components"];
-        assert_eq!(buttons[0]["disabled"], true);
-        assert_eq!(buttons[1]["custom_id"], "hnav:7:cancel:");
-        assert_eq!(buttons[2]["custom_id"], "hnav:7:1:");
-        let menu = &page["components"][1]["components"][0];
-        assert_eq!(menu["custom_id"], "hnav:7:menu:");
-        assert_eq!(menu["options"][1]["value"], "1");
-    }
-
-    #[tokio::test]
-    async fn the_last_page_has_nothing_behind_it_and_no_page_is_missing() {
-        let pages = pages(false).await;
-        let last = pages.modules.len() - 1;
-        let page = shown(&pages.render(&turning(), last));
-        assert_eq!(page["components"][0]["components"][2]["disabled"], true);
-        assert_eq!(page, shown(&pages.render(&turning(), usize::MAX)));
-    }
-
-    #[tokio::test]
-    async fn a_page_says_what_the_module_needs_and_fits() {
-        let pages = pages(true).await;
-        for number in 0..pages.modules.len() {
-            let page = shown(&pages.render(&turning(), number));
-            let embed = &page["embeds"][0];
-            let fields = embed["fields"].as_array().unwrap();
-            let texts = fields
-                .iter()
-                .flat_map(|field| [&field["name"], &field["value"]]);
-            let texts = texts.chain([&embed["title"], &embed["description"]]);
-            let length: usize = texts
-                .map(|text| text.as_str().unwrap().chars().count())
-                .sum();
-            // The footer is short.
-            assert!(
-                length < 5900 && fields.len() <= MAX_ITEMS,
-                "{length}: {embed}"
-            );
-        }
-        let place = pages
-            .modules
-            .iter()
-            .position(|page| page.module.id == "antinuke");
-        let antinuke = shown(&pages.render(&turning(), place.unwrap()));
-        let embed = &antinuke["embeds"][0];
-        let needs = embed["fields"].as_array().unwrap().last().unwrap();
-        let needs = needs["value"].as_str().unwrap();
-        assert!(needs.contains("**View Audit Log**: To see in the audit log who did what"));
-        let text = embed["description"].as_str().unwrap();
-        assert!(
-            text.contains("AntiRaid counts") && !text.contains("# Protection"),
-            "{text}"
-        );
-        let core = shown(&pages.render(&turning(), 0));
-        assert!(core.to_string().contains("Message Content**"), "{core}");
-    }
-
-    #[tokio::test]
-    async fn only_operators_see_their_commands() {
-        let titles = async |is_root| {
-            let pages = pages(is_root).await;
-            pages
-                .modules
-                .iter()
-                .map(|page| page.module.id.clone())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            titles(false).await,
-            [
-                "core",
-                "setup",
-                "antinuke",
-                "guarded",
-                "server_backups",
-                "settings"
-            ]
-        );
-        assert_eq!(
-            titles(true).await,
-            [
-                "core",
-                "setup",
-                "antinuke",
-                "guarded",
-                "server_backups",
-                "settings",
-                "root"
-            ]
-        );
-        let registry = registry().await;
-        assert!(find(&registry, "register", false).is_none());
-        assert!(find(&registry, "register", true).is_some());
-        assert!(find(&registry, "acl__core_defaultperms_check", true).is_none());
-    }
-
-    #[tokio::test]
-    async fn commands_are_found_by_path() {
-        let registry = registry().await;
-        let name = |wanted: &str| {
-            find(&registry, wanted, false).map(|command| command.qualified_name.clone())
-        };
-        assert_eq!(name("/Backups  Create").as_deref(), Some("backups create"));
-        assert_eq!(name("%ping").as_deref(), Some("ping"));
-        assert_eq!(name("backups destroy"), None);
-        assert_eq!(name("  "), None);
-    }
-
-    #[tokio::test]
-    async fn plain_help_lists_what_can_be_run() {
-        let registry = registry().await;
-        let modules = registry.modules().filter(|module| is_shown(module, false));
-        let text = plain(modules.flat_map(commands));
-        assert!(text.starts_with("```\n/help"), "{text}");
-        for shown in ["\n/backups create", "\n/perms undo", "\n/guild_roles view"] {
-            assert!(text.contains(shown), "{text}");
-        }
-        assert!(!text.contains("register") && text.len() < 2000);
-        let few = plain(find(&registry, "backups", false).into_iter());
-        assert!(few.contains("Back up this server"), "{few}");
-    }
-
-    #[tokio::test]
-    async fn a_command_shows_parameters_and_subcommands() {
-        let registry = registry().await;
-        let backups = serde_json::to_value(describe(find(&registry, "backups", false).unwrap()));
-        let names: Vec<_> = backups.unwrap()["fields"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|field| field["name"].as_str().unwrap().to_owned())
-            .collect();
-        assert_eq!(
-            names,
-            [
-                "/backups create",
-                "/backups list",
-                "/backups restore",
-                "/backups delete",
-                "/backups schedule"
-            ]
-        );
-        let create = find(&registry, "backups create", false).unwrap();
-        let create = serde_json::to_value(describe(create)).unwrap();
-        let parameters = &create["fields"][0];
-        assert_eq!(parameters["name"], "Parameters");
-        assert!(
-            parameters["value"]
-                .as_str()
-                .unwrap()
-                .contains("`password` (optional): ")
-        );
-    }
+        Needed::Intents(intents) => registry::names(intents),
+    };
+    let why = catalogue::need(language, module, need.what);
+    format!("**{what}**: {}", why.unwrap_or_else(|| need.why.to_owned()))
 }

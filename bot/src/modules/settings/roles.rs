@@ -10,7 +10,7 @@ use splashtail_storage::Edit;
 
 use crate::framework::gate::ROLES;
 use crate::settings::{
-    Column, Draft, Fields, Format, Kind, Operation, Rules, Setting, SettingsError, refuse,
+    Column, Draft, Fields, Format, Kind, Operation, Rules, Setting, SettingsError, refuse, wrong,
 };
 
 /// Permissions that one role or member can have.
@@ -80,7 +80,7 @@ impl Rules for RoleRules {
         if draft.operation == Operation::Create && target.is_none() {
             return Err(SettingsError::MissingOrInvalidField {
                 field: "role_id".to_owned(),
-                src: "there is no such role in this server".to_owned(),
+                src: wrong::NO_ROLE.to_owned(),
             });
         }
         place(draft);

@@ -5,6 +5,7 @@ use splashtail_permissions::NativePermissions;
 
 use super::look::Look;
 use crate::catalogue::{self, Language};
+use crate::registry::Needed;
 use crate::text;
 
 /// Permissions, channels and roles that are named one by one.
@@ -28,8 +29,8 @@ pub fn lacking(language: Language, look: &Look) -> String {
         let mut reasons: Vec<String> = wanted
             .iter()
             .map(|wanted| {
-                let bit = wanted.bits.trailing_zeros();
-                let own = catalogue::need(language, wanted.module, bit);
+                let what = Needed::Permission(NativePermissions(wanted.bits));
+                let own = catalogue::need(language, wanted.module, what);
                 own.unwrap_or_else(|| wanted.why.to_owned())
             })
             .collect();
