@@ -212,7 +212,7 @@ pub struct SettingsChange {
     pub at: DateTime<Utc>,
     /// A user.
     pub by: String,
-    /// `discord`, `api`, `rollback` or `import`.
+    /// `discord`, `api`, `agreed`, `rollback`, `import` or `restore`.
     pub way: String,
     /// The change that it took back.
     pub undoes: Option<i64>,

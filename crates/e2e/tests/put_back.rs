@@ -203,6 +203,11 @@ async fn story(engines: Engines, dir: TempDir) {
     say(&platform, OWNER, "protection alerts", there).await;
     let on = say(&platform, OWNER, "protection mode", json!({"mode": 2})).await;
     assert!(on.contains("Protection is on"), "{on}");
+    let manager = id_of(&platform, "roles", "Manager").await;
+    let who = json!({"who": format!("role/{manager}")});
+    say(&platform, OWNER, "protection_trust create", who).await;
+    let status = say(&platform, OWNER, "protection status", json!({})).await;
+    assert!(status.contains(&format!("<@&{manager}>")), "{status}");
     // Who held a role that is gone is given it again where the bot has seen them.
     let holder = format!("/guilds/{GUILD}/members/{MANAGER}");
     let nick = json!({"nick": "Harbour master"});
@@ -284,6 +289,15 @@ async fn story(engines: Engines, dir: TempDir) {
     assert_eq!(wrong, Vec::<String>::new(), "{shown}");
     let attic = topic(&after, RENAMED[1]);
     assert_eq!(attic, topic(&before, RENAMED[0]), "the topic is back");
+
+    // Trust goes on with the role that was made again.
+    let again = id_of(&platform, "roles", "Manager").await;
+    assert_ne!(again, manager);
+    until(&platform, "the new role is trusted", async || {
+        let status = say(&platform, OWNER, "protection status", json!({})).await;
+        (status.contains(&format!("<@&{again}>")) && !status.contains(&manager)).then_some(())
+    })
+    .await;
 
     // And back: the server is as the attack left it.
     let done = with_button(&platform, staff, "Take the put-back back").await;

@@ -247,8 +247,40 @@ async fn ended(platform: &Platform, task: &StartedBackup) -> String {
     }
 }
 
+async fn say(platform: &Platform, name: &str, options: Value) -> String {
+    let answer = backups::command(platform, GUILD, OWNER, name, options).await;
+    json!(answer.unwrap().messages).to_string()
+}
+
+async fn id_of(platform: &Platform, kind: &str, name: &str) -> String {
+    let all = read(platform, &format!("/guilds/{GUILD}/{kind}")).await;
+    let mut found = all.as_array().unwrap().iter();
+    let found = found.find(|object| object["name"] == name).unwrap();
+    found["id"].as_str().unwrap().to_owned()
+}
+
+/// Settings that name a channel and a role which go: what they name is said.
+async fn names(platform: &Platform) -> [String; 2] {
+    let channel = id_of(platform, "channels", LOST_CHANNELS[0]).await;
+    let role = id_of(platform, "roles", LOST_ROLES[0]).await;
+    [format!("<#{channel}>"), format!("<@&{role}>")]
+}
+
+async fn set_names(platform: &Platform) -> [String; 2] {
+    let names = names(platform).await;
+    let channel = names[0].trim_matches(['<', '#', '>']);
+    let said = say(platform, "protection alerts", json!({"channel": channel})).await;
+    assert!(said.contains("Alerts go to"), "{said}");
+    let who = format!("role/{}", names[1].trim_matches(['<', '@', '&', '>']));
+    let said = say(platform, "protection_trust create", json!({"who": who})).await;
+    let status = say(platform, "protection status", json!({})).await;
+    assert!(status.contains(&names[1]), "{said}\n{status}");
+    names
+}
+
 async fn story(engines: Engines, dir: TempDir) {
     let platform = Platform::start(dir, engines, &[]).await.unwrap();
+    let named = set_names(&platform).await;
     let before = portrait(&platform).await;
     let backup = backups::create(&platform, GUILD, ADMINISTRATOR, json!({}))
         .await
@@ -318,6 +350,18 @@ async fn story(engines: Engines, dir: TempDir) {
         .filter(|key| !before.contains_key(*key))
         .collect();
     assert!(more.is_empty(), "{more:?}\n{text}");
+    // What is set names what is there again. Clusters look for it each 30 s.
+    let now = names(&platform).await;
+    assert!(now[0] != named[0] && now[1] != named[1]);
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let status = say(&platform, "protection status", json!({})).await;
+        if now.iter().all(|name| status.contains(name)) {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{now:?}: {status}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     for (action, times) in [
         (10, LOST_CHANNELS.len()),
         (12, NEW_CHANNELS),

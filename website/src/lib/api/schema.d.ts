@@ -1381,7 +1381,7 @@ export interface components {
             at: string;
             /** @description A user. */
             by: string;
-            /** @description `discord`, `api`, `rollback` or `import`. */
+            /** @description `discord`, `api`, `agreed`, `rollback`, `import` or `restore`. */
             way: string;
             /**
              * Format: int64
