@@ -61,6 +61,14 @@ async fn listed(platform: &Platform, guild: &str, attacker: &str, wanted: &str) 
     in_time(wanted, waiting).await;
 }
 
+/// What an attacker's webhooks, roles and moves did stands in one line with the attacker, and no line
+/// tells of nobody and nothing.
+async fn one_attack_is_one_incident(platform: &Platform, guild: &str) {
+    let said = say(platform, guild, OWNER, "incidents list", json!({})).await;
+    assert!(!said.contains(": 0 acts"), "{said}");
+    assert!(!said.contains("nobody known"), "{said}");
+}
+
 async fn alerted(platform: &Platform, channel: &str, attacker: &str, wanted: &str) {
     let path = format!("/channels/{channel}/messages");
     let waiting = async {
@@ -103,6 +111,7 @@ async fn an_attacker_is_seen_in_a_dry_run_and_stopped_when_protection_is_on() {
     let attacker = dry.attackers.ids[0].clone();
     listed(&platform, GUILD, &attacker, "would have been stopped").await;
     alerted(&platform, staff, &attacker, "Would have been stopped").await;
+    one_attack_is_one_incident(&platform, GUILD).await;
     let dry = platform.control.stop_drill(drill).await.unwrap();
     assert_eq!(dry.times.first_defence_ms, None, "{dry:#?}");
     assert!(dry.defended.is_empty(), "{dry:#?}");
