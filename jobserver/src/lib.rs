@@ -11,6 +11,7 @@ mod fields;
 mod guarded;
 pub mod local;
 mod look;
+mod mass_ban;
 mod metrics;
 mod named;
 pub mod objects;
@@ -45,6 +46,7 @@ use tracing::info;
 use api::{App, Ready};
 use backup::CreateBackup;
 use guarded::GuardedServers;
+use mass_ban::MassBan;
 use objects::Objects;
 use prune::MessagePrune;
 use restore::RestoreBackup;
@@ -208,6 +210,13 @@ impl Workshop {
             .register(MessagePrune {
                 discord: discord.clone(),
                 objects: objects.clone(),
+                clock: clock.clone(),
+                marks: marks.clone(),
+            })
+            .register(MassBan {
+                discord: discord.clone(),
+                objects: objects.clone(),
+                storage: storage.clone(),
                 clock: clock.clone(),
                 marks: marks.clone(),
             })

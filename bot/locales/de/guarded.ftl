@@ -58,6 +58,7 @@ guarded-asked-already = Darum wurde schon gebeten; es wartet auf Antworten { $pl
 
 guarded-name-settings = Schutz schwächen
 guarded-name-restore = Sicherung wiederherstellen
+guarded-name-mass-ban = Viele Leute bannen
 guarded-unreadable = Was vereinbart wurde, ist nicht lesbar.
 guarded-settings-done = Die Einstellungen sind geändert.
 guarded-settings-changed = Nicht getan: Die Einstellungen sind nicht mehr, wie sie waren, als es gezeigt wurde. Frag noch einmal.

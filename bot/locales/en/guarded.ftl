@@ -58,6 +58,7 @@ guarded-asked-already = That was asked for already and waits for answers { $plac
 
 guarded-name-settings = Weaken protection
 guarded-name-restore = Restore a backup
+guarded-name-mass-ban = Ban many people
 guarded-unreadable = What was agreed to cannot be read.
 guarded-settings-done = The settings are changed.
 guarded-settings-changed = Not done: the settings are not any more what they were when it was shown. Ask again.

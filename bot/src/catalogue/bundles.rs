@@ -27,7 +27,15 @@ macro_rules! files {
 }
 
 files![
-    "antinuke", "backups", "commands", "core", "errors", "guarded", "settings", "setup",
+    "antinuke",
+    "backups",
+    "commands",
+    "core",
+    "errors",
+    "guarded",
+    "moderation",
+    "settings",
+    "setup",
 ];
 
 static BUNDLES: LazyLock<[Bundle; 2]> = LazyLock::new(|| Language::ALL.map(bundle));

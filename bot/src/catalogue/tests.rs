@@ -129,6 +129,7 @@ const MOVED: &[&str] = &[
     "modules/guarded/desk.rs",
     "modules/guarded/presses.rs",
     "modules/guarded/text.rs",
+    "modules/moderation",
     "modules/server_backups",
     "modules/settings/commands.rs",
     "modules/settings/imports.rs",

@@ -412,6 +412,7 @@ mod tests {
                 "setup",
                 "antinuke",
                 "guarded",
+                "moderation",
                 "server_backups",
                 "settings",
                 "root"

@@ -6,6 +6,7 @@ pub mod assemble;
 pub mod core;
 pub mod foundation;
 pub mod guarded;
+pub mod moderation;
 mod module;
 pub mod root;
 pub mod server_backups;
@@ -24,11 +25,14 @@ pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
     let antinuke = antinuke::Antinuke::new(foundation);
     let guarded = guarded::Guarded::new(foundation, antinuke.people());
     let backups = server_backups::ServerBackups::new(foundation, antinuke.people());
+    let (people, jobs) = (antinuke.people(), backups.jobs());
+    let moderation = moderation::Moderation::new(foundation, people, jobs);
     vec![
         Box::new(core::Core::new(foundation)),
         Box::new(setup::SetupModule::new(foundation)),
         Box::new(antinuke),
         Box::new(guarded),
+        Box::new(moderation),
         Box::new(backups),
         Box::new(settings::SettingsModule::new(foundation)),
         Box::new(root::Root),

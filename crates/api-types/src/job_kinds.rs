@@ -48,12 +48,22 @@ pub const MESSAGE_PRUNE: JobKind = JobKind {
     runs_locally: true,
 };
 
+/// It needs the bot's word on whom the owner trusts.
+pub const MASS_BAN: JobKind = JobKind {
+    name: "mass_ban",
+    about: "bans many people who are named, or takes that back",
+    changes_server: true,
+    planned: false,
+    runs_locally: false,
+};
+
 /// All of them.
-pub const JOB_KINDS: [JobKind; 4] = [
+pub const JOB_KINDS: [JobKind; 5] = [
     CREATE_BACKUP,
     RESTORE_BACKUP,
     REVERT_INCIDENT,
     MESSAGE_PRUNE,
+    MASS_BAN,
 ];
 
 impl JobKind {

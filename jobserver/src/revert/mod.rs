@@ -16,4 +16,5 @@ mod run;
 mod since;
 mod since_plan;
 
+pub use evidence::items;
 pub use job::RevertIncident;

@@ -13,6 +13,8 @@ use crate::settings::{
 
 /// The setting's id.
 pub const GUARDED: &str = "guarded_operations";
+/// People that one person bans at once, unless the guild says otherwise.
+const BANS_ABOVE: u64 = 20;
 /// Its one entry.
 pub const ENTRY: &str = "server";
 
@@ -44,6 +46,15 @@ pub fn setting() -> Setting {
                     Kind::Boolean,
                 )
             },
+            Column {
+                default: Some(Value::from(BANS_ABOVE)),
+                ..Column::new(
+                    "bans_above",
+                    "Bans above",
+                    "How many people one person may ban at once with /massban",
+                    Kind::Integer { min: 1, max: 1000 },
+                )
+            },
         ],
         operations: &Operation::ALL,
         max_entries: 1,
@@ -66,9 +77,15 @@ impl Rules for OwnersOnly {
 
     fn weakens(&self, change: &EntryChange<'_>) -> Option<Weaker> {
         let (before, after) = (Wanted::of(change.before), Wanted::of(change.after));
-        (before.is_on && !after.is_on).then(|| Weaker {
-            gravity: Gravity::Off,
-            line: "Guarded operations go off: one person alone is enough.".to_owned(),
+        if before.is_on && !after.is_on {
+            let line = "Guarded operations go off: one person alone is enough.";
+            return Some(Gravity::Off.of(line.to_owned()));
+        }
+        (before.is_on && after.bans_above > before.bans_above).then(|| {
+            let (most, now) = (after.bans_above, before.bans_above);
+            Gravity::Less.of(format!(
+                "One person alone may ban {most} people at once, instead of {now}."
+            ))
         })
     }
 }
@@ -77,6 +94,8 @@ impl Rules for OwnersOnly {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     pub is_on: bool,
+    /// More people are not banned at once on one person's word.
+    pub bans_above: u64,
 }
 
 impl Wanted {
@@ -85,7 +104,15 @@ impl Wanted {
         let get = |column: &str| fields.and_then(|fields| fields.get(column));
         Self {
             is_on: get("enabled").and_then(Value::as_bool).unwrap_or(false),
+            bans_above: get("bans_above")
+                .and_then(Value::as_u64)
+                .unwrap_or(BANS_ABOVE),
         }
+    }
+
+    /// Whether it takes more than one person to ban so many at once.
+    pub fn guards_bans(&self, count: usize) -> bool {
+        self.is_on && count as u64 > self.bans_above
     }
 
     /// From the database itself.
@@ -130,5 +157,16 @@ mod tests {
         assert!(!weakens(entry(false), None));
         assert!(!weakens(None, entry(true)));
         assert!(!Wanted::of(None).is_on, "off by default");
+        let bans = |enabled: bool, above: u64| {
+            let fields = json!({"scope": ENTRY, "enabled": enabled, "bans_above": above});
+            fields.as_object().cloned()
+        };
+        assert!(weakens(bans(true, 20), bans(true, 21)));
+        assert!(weakens(entry(true), bans(true, 21)), "20 without a word");
+        assert!(!weakens(bans(true, 20), bans(true, 10)));
+        assert!(!weakens(bans(false, 20), bans(true, 500)));
+        let wanted = Wanted::of(bans(true, 30).as_ref());
+        assert!(wanted.guards_bans(31) && !wanted.guards_bans(30));
+        assert!(!Wanted::of(bans(false, 1).as_ref()).guards_bans(1000));
     }
 }

@@ -13,12 +13,14 @@ use crate::modules::guarded::Wanted;
 use crate::text;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Begun {
+pub enum Begun {
     Now,
     /// By an earlier call.
     Already,
     /// It cannot be; why, as a sentence.
     Refused(String),
+    /// Or given up after a long time.
+    Cancelled,
     /// The jobserver or its database is away.
     Later,
 }
@@ -34,7 +36,7 @@ impl Backups {
     ) -> Begun {
         match Wanted::stored(&self.storage, guild).await {
             Ok(wanted) if wanted.is_on => Begun::Refused(text!(language, "restore-guarded")),
-            Ok(_) => self.begin(task, language).await,
+            Ok(_) => self.begin(RESTORE_TASK, task).await,
             Err(error) => {
                 warn!(job.id = %task, error = %Chain(&error), "a restore was not started yet");
                 Begun::Later
@@ -42,9 +44,9 @@ impl Backups {
         }
     }
 
-    /// Starts a restore that was only created so far. Repeating it changes nothing.
-    pub(super) async fn begin(&self, task: TaskId, language: Language) -> Begun {
-        let begun = self.jobserver.execute_task(RESTORE_TASK, task, Map::new());
+    /// Starts a task of this kind that was only created so far. Repeating it changes nothing.
+    pub(in crate::modules) async fn begin(&self, kind: &str, task: TaskId) -> Begun {
+        let begun = self.jobserver.execute_task(kind, task, Map::new());
         let error = match begun.await {
             Ok(()) => return Begun::Now,
             Err(error) => error,
@@ -52,7 +54,7 @@ impl Backups {
         let refused = match &error {
             ClientError::Status { status, body, .. } if status.is_client_error() => body.clone(),
             _ => {
-                warn!(job.id = %task, error = %Chain(&error), "a restore was not started yet");
+                warn!(job.id = %task, error = %Chain(&error), "a task was not started yet");
                 return Begun::Later;
             }
         };
@@ -63,9 +65,9 @@ impl Backups {
         match row {
             // Another call, or another process, has started it.
             Ok(Some(row)) if row.state != TaskState::Failed => Begun::Already,
-            Ok(_) => Begun::Refused(text!(language, "restore-cancelled")),
+            Ok(_) => Begun::Cancelled,
             Err(error) => {
-                warn!(job.id = %task, error = %Chain(&error), "a restore was not looked up");
+                warn!(job.id = %task, error = %Chain(&error), "a task was not looked up");
                 Begun::Later
             }
         }

@@ -170,7 +170,10 @@ pub(super) async fn look_first(
     show(&mut board, &shown(text, &buttons)).await
 }
 
-async fn show(board: &mut super::board::Board, body: &Value) -> Result<(), BotError> {
+pub(in crate::modules) async fn show(
+    board: &mut super::board::Board,
+    body: &Value,
+) -> Result<(), BotError> {
     const PAUSE: Duration = Duration::from_secs(1);
     // Whoever asked has to see it to answer it.
     for _ in 0..3 {

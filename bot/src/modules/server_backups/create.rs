@@ -89,14 +89,18 @@ pub async fn create(
 }
 
 /// What became of a task that was started and shown.
-pub(super) struct Ran {
+pub(in crate::modules) struct Ran {
     pub task: TaskId,
     pub board: Board,
     pub ending: Ending,
 }
 
 /// Starts a task and shows it until it ends.
-pub(super) async fn run(cx: Context<'_>, task: &str, data: Value) -> Result<Ran, BotError> {
+pub(in crate::modules) async fn run(
+    cx: Context<'_>,
+    task: &str,
+    data: Value,
+) -> Result<Ran, BotError> {
     let app = cx.data();
     let backups = app.services.get::<Backups>()?;
     // Discord may deliver an interaction twice; its id makes the second one harmless.

@@ -21,17 +21,21 @@ use std::sync::{Arc, OnceLock};
 use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::{Config, without_slash};
-use splashtail_core::ids::{GuildId, TaskId};
+use splashtail_core::ids::{ChannelId, GuildId, TaskId};
 use splashtail_discord::Discord;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_permissions::{CommandExtendedData, NativePermissions};
 use splashtail_storage::Storage;
 use tokio_util::sync::CancellationToken;
 
-use self::board::Board;
+pub(super) use self::begin::Begun;
+pub(super) use self::board::Board;
+pub(super) use self::confirm::show;
 use self::create::create;
+pub(super) use self::create::{Ran, run};
 use self::delete::delete;
-use self::follow::{Ending, StoredTask};
+pub(super) use self::follow::Ending;
+use self::follow::StoredTask;
 use self::list::list;
 pub(super) use self::options::KnownChannel;
 use self::restore::restore;
@@ -105,8 +109,13 @@ impl Backups {
         follow::follow(&mut task, board, self.clock.as_ref(), shutdown).await
     }
 
+    /// A new message for a task.
+    pub(super) fn board_in(&self, channel: ChannelId, language: Language) -> Board {
+        Board::new_in(&self.discord, channel, (self.api(), language))
+    }
+
     /// The same beside whatever called.
-    fn follow_beside(self: &Arc<Self>, task: TaskId, mut board: Board) {
+    pub(super) fn follow_beside(self: &Arc<Self>, task: TaskId, mut board: Board) {
         let Some(shutdown) = self.reach.get().map(|reach| reach.shutdown.clone()) else {
             return;
         };
@@ -138,6 +147,13 @@ impl ServerBackups {
                 reach: OnceLock::new(),
             }),
         }
+    }
+}
+
+impl ServerBackups {
+    /// Others have jobs, too.
+    pub fn jobs(&self) -> Arc<Backups> {
+        Arc::clone(&self.backups)
     }
 }
 

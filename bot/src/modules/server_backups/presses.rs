@@ -99,19 +99,24 @@ impl Backups {
         server: &str,
     ) -> Result<String, BotError> {
         let language = press.language;
-        let Some(row) = self.row(guild, wish.task).await? else {
+        let row = match wish.verb.as_str() {
+            // Every kind of task has one.
+            "log" => self.shown(guild, wish.task).await?,
+            _ => self.row(guild, wish.task).await?,
+        };
+        let Some(row) = row else {
             return Ok(text!(language, "task-gone"));
         };
         Ok(match wish.verb.as_str() {
             "log" => self.log(&row, language).await?,
             "go" => self.restore(press, guild, &row, server).await,
             "no" => {
-                self.give_up(press, &row).await;
+                self.give_up(press, guild, &row).await;
                 text!(language, "restore-nothing")
             }
             "del" => self.delete(press, guild, &row).await,
             "keep" => {
-                self.show(press, |language| {
+                self.show(press, guild, |language| {
                     let kept = text!(language, "delete-kept");
                     (text!(language, "delete-title"), kept)
                 })
@@ -120,6 +125,12 @@ impl Backups {
             }
             _ => text!(press.language, "press-stale"),
         })
+    }
+
+    /// A task of this server that is shown by a message.
+    async fn shown(&self, guild: GuildId, task: TaskId) -> Result<Option<TaskRow>, StorageError> {
+        let row = self.storage.tasks().get(task, self.clock.now()).await?;
+        Ok(row.filter(|row| row.owner == Owner::Server(guild)))
     }
 
     /// A backup or restore of this server.
@@ -175,37 +186,45 @@ impl Backups {
             return why;
         }
         if row.state == TaskState::Pending && self.clock.now() - row.created_at > FRESH {
-            self.give_up(press, row).await;
+            self.give_up(press, guild, row).await;
             return text!(language, "restore-too-old");
         }
         let begun = match row.state {
             TaskState::Pending => self.begin_alone(guild, row.id, language).await,
-            _ => self.begin(row.id, language).await,
+            _ => self.begin(RESTORE_TASK, row.id).await,
         };
         match begun {
             Begun::Now => {
-                let shown = (self.api(), self.language_of(guild));
-                let board = match press.message {
-                    Some(message) => Board::at(&self.discord, press.channel, message, shown),
-                    None => Board::new_in(&self.discord, press.channel, shown),
-                };
-                self.follow_beside(row.id, board);
+                self.follow_beside(row.id, self.board_of(press, guild));
                 text!(language, "restore-begun")
             }
             Begun::Already => text!(language, "restore-already"),
             Begun::Refused(why) => text!(language, "restore-refused", why = why),
+            Begun::Cancelled => {
+                let why = text!(language, "restore-cancelled");
+                text!(language, "restore-refused", why = why)
+            }
             Begun::Later => text!(language, "backups-away"),
         }
     }
 
-    async fn give_up(&self, press: &Press, row: &TaskRow) {
+    /// The message under which was pressed, for a task.
+    pub(in crate::modules) fn board_of(&self, press: &Press, guild: GuildId) -> Board {
+        let shown = (self.api(), self.language_of(guild));
+        match press.message {
+            Some(message) => Board::at(&self.discord, press.channel, message, shown),
+            None => Board::new_in(&self.discord, press.channel, shown),
+        }
+    }
+
+    async fn give_up(&self, press: &Press, guild: GuildId, row: &TaskRow) {
         if row.state == TaskState::Pending
             && let Err(error) = self.jobserver.cancel_task(row.id).await
         {
             // Nobody starts it, so the jobserver gives it up by itself.
             warn!(job.id = %row.id, error = %Chain(&error), "a restore that nobody wants was not cancelled");
         }
-        self.show(press, |language| {
+        self.show(press, guild, |language| {
             let nothing = text!(language, "restore-nothing");
             (text!(language, "restore-title"), nothing)
         })
@@ -220,7 +239,7 @@ impl Backups {
         match self.jobserver.delete_task(row.id, guild).await {
             Ok(()) => {
                 let id = format!("`{}`", row.id);
-                self.show(press, |language| {
+                self.show(press, guild, |language| {
                     let done = text!(language, "delete-done", id = id.as_str());
                     (text!(language, "delete-title"), done)
                 })
@@ -240,7 +259,12 @@ impl Backups {
     }
 
     /// Whoever could run the command may have lost it since.
-    async fn may(&self, press: &Press, guild: GuildId, command: &str) -> Result<(), String> {
+    pub(in crate::modules) async fn may(
+        &self,
+        press: &Press,
+        guild: GuildId,
+        command: &str,
+    ) -> Result<(), String> {
         let Some(reach) = self.reach.get() else {
             return Err(text!(press.language, "backups-away"));
         };
@@ -252,11 +276,14 @@ impl Backups {
     }
 
     /// Puts a last word in place of the message with the buttons.
-    async fn show(&self, press: &Press, said: impl Fn(Language) -> (String, String)) {
+    pub(in crate::modules) async fn show(
+        &self,
+        press: &Press,
+        guild: GuildId,
+        said: impl Fn(Language) -> (String, String),
+    ) {
         let Some(message) = press.message else { return };
-        let language = press
-            .guild()
-            .map_or(press.language, |guild| self.language_of(guild));
+        let language = self.language_of(guild);
         let (title, text) = said(language);
         let embed = json!({"title": title, "description": text, "color": colours::BLUE.0});
         let body = json!({"content": "", "embeds": [embed], "components": [],

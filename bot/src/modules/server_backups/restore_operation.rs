@@ -10,9 +10,9 @@ use splashtail_discord::snowflake;
 use splashtail_storage::GuardedRequest;
 use tracing::warn;
 
-use super::Backups;
 use super::begin::Begun;
 use super::board::Board;
+use super::{Backups, RESTORE_TASK};
 use crate::catalogue::Language;
 use crate::modules::guarded::{Operation, Performed};
 use crate::text;
@@ -44,7 +44,7 @@ impl Operation for Restore {
         };
         let begun = || text!(language, "restore-begun-task", task = task.to_string());
         let channel = snowflake::typed::<ChannelId>(&request.arguments["channel"]);
-        match self.0.begin(task, language).await {
+        match self.0.begin(RESTORE_TASK, task).await {
             Begun::Now => {
                 if let Some(channel) = channel {
                     let board = Board::new_in(&self.0.discord, channel, (self.0.api(), language));
@@ -54,6 +54,10 @@ impl Operation for Restore {
             }
             Begun::Already => Performed::Done(begun()),
             Begun::Refused(why) => Performed::Failed(text!(language, "restore-refused", why = why)),
+            Begun::Cancelled => {
+                let why = text!(language, "restore-cancelled");
+                Performed::Failed(text!(language, "restore-refused", why = why))
+            }
             Begun::Later => Performed::Later,
         }
     }

@@ -99,6 +99,7 @@ async fn only_operators_see_their_commands() {
             "setup",
             "antinuke",
             "guarded",
+            "moderation",
             "server_backups",
             "settings"
         ]
@@ -110,6 +111,7 @@ async fn only_operators_see_their_commands() {
             "setup",
             "antinuke",
             "guarded",
+            "moderation",
             "server_backups",
             "settings",
             "root"

@@ -1,0 +1,191 @@
+//! `/massban` and `/massunban`.
+
+use poise::serenity_prelude as serenity;
+use serde_json::{Value, json};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
+
+use super::mass_bans::MassBans;
+use super::operation;
+use super::people::{MOST, Pasted};
+use super::plan::{Plan, TYPED_ABOVE, button};
+use crate::app::Context;
+use crate::catalogue::{self, Language};
+use crate::error::BotError;
+use crate::ids;
+use crate::markdown::{neutralise, shorten};
+use crate::modules::guarded::{Ask, AskError, Desk};
+use crate::modules::server_backups::{Ending, Ran, run, show};
+use crate::reply;
+use crate::text;
+
+/// A file of a thousand mentions with their lines, twice over.
+const LARGEST_FILE: u32 = 64 * 1024;
+const DAY: u32 = 24 * 60 * 60;
+/// Of what cannot be read, each.
+const QUOTED: usize = 40;
+
+/// Ban many people at once; you see first who would be banned.
+#[poise::command(slash_command, guild_only, user_cooldown = 5)]
+pub(super) async fn massban(
+    cx: Context<'_>,
+    #[description = "Ids or mentions, 1000 at most"] users: Option<String>,
+    #[description = "A text file with ids or mentions"] file: Option<serenity::Attachment>,
+    #[description = "For the audit log"]
+    #[max_length = 300]
+    reason: Option<String>,
+    #[description = "Delete their messages of so many days (default: none)"]
+    #[min = 0]
+    #[max = 7]
+    delete_days: Option<u32>,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let own = catalogue::of_reader(cx);
+    let (guild, by) = (ids::guild_of(cx)?, ids::user(cx.author().id));
+    let mut text = users.unwrap_or_default();
+    if let Some(file) = file {
+        text.push('\n');
+        text.push_str(&download(&file, own).await?);
+    }
+    let pasted = Pasted::read(&text);
+    match pasted.users.len() {
+        0 => return Err(BotError::Input(text!(own, "massban-none-named"))),
+        1..=MOST => {}
+        count => {
+            let said = text!(own, "massban-too-many", count = count, most = MOST);
+            return Err(BotError::Input(said));
+        }
+    }
+    let mut data = order(guild, by);
+    data["Options"] = json!({
+        "Users": pasted.users,
+        "DeleteSeconds": delete_days.unwrap_or(0) * DAY,
+        "Reason": reason.unwrap_or_default(),
+        "DryRun": true,
+    });
+    look_first(cx, data, &pasted).await
+}
+
+/// Lift the bans of a mass ban.
+#[poise::command(slash_command, guild_only, user_cooldown = 5)]
+pub(super) async fn massunban(
+    cx: Context<'_>,
+    #[description = "Id of the mass ban, as its message shows it"] ban: String,
+) -> Result<(), BotError> {
+    reply::defer(cx).await?;
+    let guild = ids::guild_of(cx)?;
+    let bans = cx.data().services.get::<MassBans>()?;
+    let unknown = || {
+        let what = format!("`{}`", neutralise(&shorten(ban.trim(), QUOTED)));
+        let own = catalogue::of_reader(cx);
+        BotError::Input(text!(own, "massunban-unknown", what = what))
+    };
+    let task: TaskId = ban.trim().parse().map_err(|_| unknown())?;
+    bans.row(guild, task).await?.ok_or_else(unknown)?;
+    let mut data = order(guild, ids::user(cx.author().id));
+    data["Options"] = json!({"Undo": task});
+    run(cx, MassBans::TASK, data).await.map(drop)
+}
+
+fn order(guild: GuildId, by: UserId) -> Value {
+    json!({"ServerID": guild, "CallerID": by})
+}
+
+async fn download(file: &serenity::Attachment, language: Language) -> Result<String, BotError> {
+    if file.size > LARGEST_FILE {
+        let most = LARGEST_FILE / 1024;
+        return Err(BotError::Input(text!(
+            language,
+            "massban-file",
+            most = most
+        )));
+    }
+    let unreadable = || BotError::Input(text!(language, "massban-file-unread"));
+    let bytes = file.download().await.map_err(|_| unreadable())?;
+    String::from_utf8(bytes).map_err(|_| unreadable())
+}
+
+/// Looks at what it would do and has somebody say that it shall be done: whoever asked, or others where
+/// this server wants it so.
+async fn look_first(cx: Context<'_>, data: Value, pasted: &Pasted) -> Result<(), BotError> {
+    let bans = cx.data().services.get::<MassBans>()?;
+    let Ran {
+        task: look,
+        mut board,
+        ending,
+    } = run(cx, MassBans::TASK, data.clone()).await?;
+    if ending != Ending::Finished {
+        return Ok(());
+    }
+    let Some(plan) = bans.plan_of(look).await? else {
+        return Ok(());
+    };
+    let language = catalogue::of_server(cx);
+    let notes = unread(language, pasted);
+    let shown = |text: &str, buttons: &[Value]| plan.body(language, look, &notes, text, buttons);
+    if let Some(why) = plan.impossible(language) {
+        return show(&mut board, &shown(&why, &[])).await;
+    }
+    let (guild, by) = (ids::guild_of(cx)?, ids::user(cx.author().id));
+    let ban = bans
+        .prepare(data, &plan, &format!("{}-go", cx.id()))
+        .await?;
+    let desk = cx.data().services.get::<Desk>()?;
+    if desk.wanted(guild).await?.guards_bans(plan.count) {
+        let ask = Ask {
+            guild,
+            operation: operation::ID,
+            arguments: operation::arguments(ban, board.channel()),
+            summary: plan.lines(language),
+            digest: plan.hash.clone(),
+            by,
+            here: Some(board.channel()),
+        };
+        let text = match desk.ask(ask).await {
+            Ok(text) | Err(AskError::Refused(text)) => text,
+            Err(AskError::Storage(error)) => return Err(error.into()),
+        };
+        return show(&mut board, &shown(&text, &[])).await;
+    }
+    let verb = if plan.count > TYPED_ABOVE {
+        "ask"
+    } else {
+        "go"
+    };
+    let yes = text!(language, "massban-yes", count = plan.count);
+    let no = text!(language, "massban-no");
+    let buttons = [
+        button((4, &yes), verb, ban, by, plan.count),
+        button((2, &no), "no", ban, by, plan.count),
+    ];
+    show(
+        &mut board,
+        &shown(&text!(language, "massban-ask"), &buttons),
+    )
+    .await
+}
+
+fn unread(language: Language, pasted: &Pasted) -> Vec<String> {
+    if pasted.unread_in_all == 0 {
+        return Vec::new();
+    }
+    let named = pasted.unread.iter();
+    let named: Vec<String> = named
+        .map(|part| format!("`{}`", neutralise(&shorten(part, QUOTED))))
+        .collect();
+    let (count, named) = (pasted.unread_in_all, named.join(", "));
+    vec![text!(
+        language,
+        "massban-unread",
+        count = count,
+        named = named
+    )]
+}
+
+impl Plan {
+    /// The order that does it and nothing else.
+    pub(super) fn approved(&self, mut data: Value) -> Value {
+        data["Options"]["DryRun"] = false.into();
+        data["Options"]["PlanHash"] = self.hash.as_str().into();
+        data
+    }
+}

@@ -1,0 +1,81 @@
+//! The job: what an order becomes, and what is left when it ends.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use splashtail_antinuke::TagKey;
+use splashtail_api_types::job_kinds;
+use splashtail_core::clock::SharedClock;
+use splashtail_discord::Discord;
+use splashtail_jobs::{
+    Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
+};
+use splashtail_storage::Storage;
+
+use super::lift;
+use super::options::{self, Fields};
+use super::run::Run;
+use crate::backup;
+use crate::objects::Objects;
+
+/// `mass_ban`.
+pub struct MassBan {
+    pub discord: Discord,
+    pub objects: Objects,
+    pub storage: Storage,
+    pub clock: SharedClock,
+    /// By which the bot knows what jobs do.
+    pub marks: Option<TagKey>,
+}
+
+impl MassBan {
+    pub const NAME: &'static str = job_kinds::MASS_BAN.name;
+}
+
+#[async_trait]
+impl Job for MassBan {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn changes_server(&self, fields: &Value) -> bool {
+        fields["Options"]["DryRun"] != true
+    }
+
+    async fn prepare(&self, data: Value) -> Result<Prepared, PrepareError> {
+        let fields = options::parse(&data)
+            .map_err(|error| PrepareError::invalid(error.code(), error.to_string()))?;
+        if let Some(undo) = fields.options.undo {
+            let now = self.clock.now();
+            match lift::is_ours(&self.storage, now, fields.server_id, undo).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let message = format!("there is no mass ban {undo} of this server");
+                    return Err(PrepareError::invalid("no_such_ban", message));
+                }
+                Err(_) => return Err(PrepareError::internal("the ban cannot be looked up")),
+            }
+        }
+        Ok(Prepared {
+            owner: Owner::Server(fields.server_id),
+            slot: Some(fields.server_id),
+            encrypted: false,
+            secret: None,
+            fields: serde_json::to_value(&fields)
+                .map_err(|_| PrepareError::internal("the fields could not be stored"))?,
+        })
+    }
+
+    async fn run(&self, cx: &JobContext) -> Result<Option<JobOutput>, JobError> {
+        let fields: Fields = cx.fields()?;
+        let run = Run {
+            job: self,
+            cx,
+            fields: &fields,
+        };
+        run.run().await.map(Some)
+    }
+
+    async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {
+        backup::remove(&self.objects, task.id).await
+    }
+}
