@@ -438,6 +438,8 @@ mod tests {
                 "incidents",
                 "limitactions",
                 "limits",
+                "massban",
+                "massunban",
                 "module_configuration",
                 "modules",
                 "perms",
