@@ -123,6 +123,7 @@ const MOVED: &[&str] = &[
     "modules/antinuke/put_back.rs",
     "modules/antinuke/text.rs",
     "modules/antinuke/timeline.rs",
+    "modules/antinuke/weaker.rs",
     "modules/core/stats.rs",
     "modules/guarded/changes.rs",
     "modules/guarded/commands.rs",

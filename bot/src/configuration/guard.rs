@@ -12,6 +12,7 @@ use splashtail_storage::{Edit, NewChange, Storage, StorageError, Written};
 
 use super::change::ATTEMPTS;
 use super::{Asked, Configuration, Read, Refusal};
+use crate::catalogue::Language;
 use crate::inputs::Changes;
 use crate::settings::{EntryChange, GuildRows, Setting, Weaker};
 
@@ -20,6 +21,9 @@ use crate::settings::{EntryChange, GuildRows, Setting, Weaker};
 pub trait Guard: Send + Sync {
     /// Whether a guild that has set this wants weakening changes to be agreed to.
     fn is_on(&self, rows: &GuildRows) -> bool;
+
+    /// Of what others are told in a guild.
+    fn language(&self, guild: GuildId) -> Language;
 
     /// Asks the others.
     ///
@@ -87,9 +91,10 @@ impl Configuration {
             return Ok(());
         }
         let rows_after = with(&read.rows, edits, |edit| &edit.after);
+        let language = guard.language(asked.guild);
         let weaker = edits.iter().filter_map(|edit| {
             let (_, setting) = self.gate.registry().setting(&edit.setting)?;
-            weakening(setting, edit, (&rows_before, &rows_after))
+            weakening(setting, edit, (&rows_before, &rows_after), language)
         });
         let mut weaker: Vec<Weaker> = weaker.collect();
         if weaker.is_empty() {
@@ -116,9 +121,11 @@ fn weakening(
     setting: &Setting,
     edit: &Edit,
     (rows_before, rows_after): (&GuildRows, &GuildRows),
+    language: Language,
 ) -> Option<Weaker> {
     let rules = setting.rules.as_ref()?;
     rules.weakens(&EntryChange {
+        language,
         before: edit.before.as_ref().and_then(Value::as_object),
         after: edit.after.as_ref().and_then(Value::as_object),
         rows_before,
@@ -256,6 +263,10 @@ mod tests {
             entry.is_some_and(|entry| entry["enabled"] == true)
         }
 
+        fn language(&self, _: GuildId) -> Language {
+            Language::German
+        }
+
         async fn propose(&self, proposal: Proposal) -> Result<Proposed, ProposeError> {
             self.0.lock().unwrap().push(proposal);
             Ok(Proposed("others are asked".to_owned()))
@@ -288,6 +299,8 @@ mod tests {
         assert_eq!(proposals.len(), 4);
         assert_eq!(proposals[0].digest, proposals[2].digest, "the same change");
         assert_ne!(proposals[0].digest, proposals[3].digest);
+        let said = "Gesicherte Vorgänge gehen aus: Eine Person allein genügt.";
+        assert_eq!(proposals[0].summary, [said]);
         let agreed = AgreedChanges {
             storage: configuration.storage.clone(),
             changes: Arc::clone(&configuration.changes),

@@ -11,6 +11,8 @@ use splashtail_permissions::edit::Editor;
 use splashtail_permissions::{CheckOptions, Permission, PermissionResult};
 use splashtail_storage::Edit;
 
+use crate::catalogue::Language;
+
 /// A setting's own word on a change, after its columns were read. A function of the draft: nothing
 /// in here waits for anybody.
 pub trait Rules: Send + Sync {
@@ -32,6 +34,8 @@ pub trait Rules: Send + Sync {
 /// entry comes to can depend on others.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryChange<'a> {
+    /// In which what becomes weaker is said.
+    pub language: Language,
     pub before: Option<&'a Fields>,
     pub after: Option<&'a Fields>,
     pub rows_before: &'a GuildRows,

@@ -6,7 +6,9 @@ use splashtail_antinuke::{Spans, default_points};
 
 use super::policy::{answer_of, ladder_of, parse_limit, spans_of};
 use super::settings::{POLICY, SERVER};
+use crate::catalogue::Language;
 use crate::settings::{EntryChange, Fields, Gravity, GuildRows, Weaker};
+use crate::text;
 
 /// `None`: nothing becomes weaker.
 pub(super) type Weakens = fn(&EntryChange<'_>) -> Option<Weaker>;
@@ -15,44 +17,79 @@ const MODES: [&str; 3] = ["off", "dry_run", "on"];
 const ANSWERS: [&str; 3] = ["take_roles", "kick", "ban"];
 
 pub(super) fn policy(change: &EntryChange<'_>) -> Option<Weaker> {
-    let (before, after) = (change.before, change.after);
-    let text = |fields: Option<&Fields>, column: &str, default: &'static str| {
+    let (before, after, language) = (change.before, change.after, change.language);
+    let value_of = |fields: Option<&Fields>, column: &str, default: &'static str| {
         let value = fields.and_then(|fields| fields.get(column)?.as_str());
         value.unwrap_or(default).to_owned()
     };
     let lower = |column: &str, default, order: &[&str]| {
-        let (before, after) = (text(before, column, default), text(after, column, default));
+        let (before, after) = (
+            value_of(before, column, default),
+            value_of(after, column, default),
+        );
         let place = |value: &str| order.iter().position(|known| *known == value);
         (place(&after) < place(&before)).then_some((before, after))
     };
     let mut lines = Vec::new();
     if let Some((before, after)) = lower("mode", MODES[1], &MODES) {
-        lines.push(format!("Protection goes from {before} to {after}."));
+        lines.push(text!(
+            language,
+            "weaker-mode",
+            before = mode(language, &before),
+            after = mode(language, &after)
+        ));
     }
     if let Some((before, after)) = lower("answer", ANSWERS[0], &ANSWERS) {
-        lines.push(format!("The first answer goes from {before} to {after}."));
+        lines.push(text!(
+            language,
+            "weaker-answer",
+            before = answer(language, &before),
+            after = answer(language, &after)
+        ));
     }
-    let alerts = |fields: Option<&Fields>| text(fields, "alert_channel", "");
+    let alerts = |fields: Option<&Fields>| value_of(fields, "alert_channel", "");
     let (here, there) = (alerts(before), alerts(after));
     if !here.is_empty() && here != there {
         lines.push(match there.is_empty() {
-            true => "Alerts go nowhere any more.".to_owned(),
-            false => format!("Alerts go to <#{there}>, no more to <#{here}>."),
+            true => text!(language, "weaker-alerts-nowhere"),
+            false => text!(
+                language,
+                "weaker-alerts",
+                there = format!("<#{there}>"),
+                here = format!("<#{here}>")
+            ),
         });
     }
     let line = lines.join(" ");
     (!line.is_empty()).then(|| Gravity::Off.of(line))
 }
 
+fn mode(language: Language, mode: &str) -> String {
+    match mode {
+        "on" => text!(language, "mode-on"),
+        "off" => text!(language, "mode-off"),
+        _ => text!(language, "mode-dry-run"),
+    }
+}
+
+fn answer(language: Language, answer: &str) -> String {
+    match answer {
+        "ban" => text!(language, "answer-ban"),
+        "kick" => text!(language, "answer-kick"),
+        _ => text!(language, "answer-take-roles"),
+    }
+}
+
 pub(super) fn trust(change: &EntryChange<'_>) -> Option<Weaker> {
     let (before, after) = (change.before, change.after);
     let who = after.filter(|_| before.is_none())?.get("who")?.as_str()?;
-    let who = match who.split_once('/') {
-        Some(("user", id)) => format!("<@{id}>"),
-        Some(("role", id)) => format!("Everybody with <@&{id}>"),
-        _ => who.to_owned(),
+    let language = change.language;
+    let line = match who.split_once('/') {
+        Some(("role", id)) => text!(language, "weaker-trust-role", role = format!("<@&{id}>")),
+        Some(("user", id)) => text!(language, "weaker-trust", who = format!("<@{id}>")),
+        _ => text!(language, "weaker-trust", who = who),
     };
-    Some(Gravity::Trust.of(format!("{who} is never stopped.")))
+    Some(Gravity::Trust.of(line))
 }
 
 pub(super) fn limit(change: &EntryChange<'_>) -> Option<Weaker> {
@@ -69,7 +106,7 @@ pub(super) fn limit(change: &EntryChange<'_>) -> Option<Weaker> {
         .iter()
         .zip(after)
         .any(|(before, after)| after > *before);
-    higher.then(|| Gravity::Less.of(format!("The limit {name} is higher.")))
+    higher.then(|| Gravity::Less.of(text!(change.language, "weaker-limit", name = name)))
 }
 
 pub(super) fn actions(change: &EntryChange<'_>) -> Option<Weaker> {
@@ -83,7 +120,7 @@ pub(super) fn actions(change: &EntryChange<'_>) -> Option<Weaker> {
     let before = steps(before, change.rows_before);
     let after = steps(after, change.rows_after);
     let softer = after.first() < before.first() || after.len() < before.len();
-    softer.then(|| Gravity::Less.of(format!("Less is done about too much {kind}.")))
+    softer.then(|| Gravity::Less.of(text!(change.language, "weaker-actions", kind = kind)))
 }
 
 pub(super) fn maintenance(change: &EntryChange<'_>) -> Option<Weaker> {
@@ -91,7 +128,12 @@ pub(super) fn maintenance(change: &EntryChange<'_>) -> Option<Weaker> {
     let after = after.filter(|after| before != Some(after))?;
     let actor = after.get("actor")?.as_str()?;
     let until = after.get("until").and_then(Value::as_str)?;
-    let line = format!("Some acts of <@{actor}> are not counted until {until}.");
+    let line = text!(
+        change.language,
+        "weaker-maintenance",
+        who = format!("<@{actor}>"),
+        until = until
+    );
     Some(Gravity::Trust.of(line))
 }
 
@@ -114,6 +156,7 @@ mod tests {
         };
         let (rows_before, rows_after) = (rows(before.1), rows(after.1));
         let weaker = of(&EntryChange {
+            language: Language::English,
             before: before.0.as_object(),
             after: after.0.as_object(),
             rows_before: &rows_before,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
 use splashtail_storage::GuardedRequest;
 use tracing::{error, warn};
@@ -24,6 +25,10 @@ const ID: &str = "settings";
 impl Guard for Arc<Desk> {
     fn is_on(&self, rows: &GuildRows) -> bool {
         Wanted::by(rows).is_on
+    }
+
+    fn language(&self, guild: GuildId) -> Language {
+        self.circle(guild).unwrap_or_default().language
     }
 
     async fn propose(&self, proposal: Proposal) -> Result<Proposed, ProposeError> {

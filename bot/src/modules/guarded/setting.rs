@@ -10,6 +10,7 @@ use crate::settings::{
     Column, Draft, EntryChange, Fields, Format, Gravity, GuildRows, Kind, Operation, Rules,
     Setting, SettingsError, Weaker, refuse,
 };
+use crate::text;
 
 /// The setting's id.
 pub const GUARDED: &str = "guarded_operations";
@@ -78,13 +79,16 @@ impl Rules for OwnersOnly {
     fn weakens(&self, change: &EntryChange<'_>) -> Option<Weaker> {
         let (before, after) = (Wanted::of(change.before), Wanted::of(change.after));
         if before.is_on && !after.is_on {
-            let line = "Guarded operations go off: one person alone is enough.";
-            return Some(Gravity::Off.of(line.to_owned()));
+            let line = text!(change.language, "weaker-guarded");
+            return Some(Gravity::Off.of(line));
         }
         (before.is_on && after.bans_above > before.bans_above).then(|| {
             let (most, now) = (after.bans_above, before.bans_above);
-            Gravity::Less.of(format!(
-                "One person alone may ban {most} people at once, instead of {now}."
+            Gravity::Less.of(text!(
+                change.language,
+                "weaker-bans",
+                most = most,
+                now = now
             ))
         })
     }
@@ -135,6 +139,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::catalogue::Language;
 
     #[test]
     fn going_off_is_weaker_and_nothing_else_is() {
@@ -145,6 +150,7 @@ mod tests {
         let rows = GuildRows::default();
         let weakens = |before: Option<Fields>, after: Option<Fields>| {
             let change = EntryChange {
+                language: Language::English,
                 before: before.as_ref(),
                 after: after.as_ref(),
                 rows_before: &rows,

@@ -295,6 +295,7 @@ async fn everything_that_the_docs_promise_is_guarded() {
         let (_, setting) = all.registry.setting(setting).unwrap();
         let rows = GuildRows::default();
         let change = EntryChange {
+            language: Language::English,
             before: before.as_object(),
             after: after.as_object(),
             rows_before: &rows,
@@ -309,6 +310,11 @@ async fn everything_that_the_docs_promise_is_guarded() {
         let promise = promise.trim_start_matches("- ");
         let is_kept = match promise.split([':', ',']).next().unwrap() {
             "`/backups restore`" => operations.contains(&"restore"),
+            "`/massban`" => {
+                let above = |most| json!({"scope": "server", "enabled": true, "bans_above": most});
+                operations.contains(&"mass_ban")
+                    && weakens("guarded_operations", above(20), above(21))
+            }
             "settings that weaken protection" => weakens(
                 "protection_policy",
                 json!({"mode": "on"}),
