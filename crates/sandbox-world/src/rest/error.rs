@@ -254,6 +254,11 @@ pub const ONBOARDING_CHANNEL: Known = (
     350003,
     "Cannot hide a channel that newcomers are shown by onboarding",
 );
+pub const FORWARD_WITHOUT_HISTORY: Known = (
+    403,
+    160009,
+    "Cannot reference a message without permission to read message history",
+);
 pub const UNREADABLE_FORWARD: Known = (
     403,
     160014,

@@ -168,10 +168,23 @@ fn implied(bits: u64, voice: bool) -> u64 {
     bits
 }
 
-/// Orders roles from the bottom up: by position, and of two at one position the lower id is
-/// higher.
-pub fn rank(role: &Role) -> (i64, std::cmp::Reverse<Id>) {
-    (role.position, std::cmp::Reverse(role.id))
+/// The place of a role among those of its guild, from the bottom up: @everyone, which is the lowest
+/// whatever stands at its position (twilight#762; discord.js#1158 saw several roles at 0), then by
+/// position, and of two at one position the lower id is higher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    is_held: bool,
+    position: i64,
+    age: std::cmp::Reverse<Id>,
+}
+
+/// Where a role of `guild` stands.
+pub fn rank(guild: Id, role: &Role) -> Rank {
+    Rank {
+        is_held: role.id != guild,
+        position: role.position,
+        age: std::cmp::Reverse(role.id),
+    }
 }
 
 /// The highest role of a member; @everyone when it has no other.
@@ -179,14 +192,15 @@ pub fn top_role(guild: &Guild, user: Id) -> Option<&Role> {
     let member = guild.members.get(&user)?;
     let roles = member.roles.iter().filter_map(|r| guild.roles.get(r));
     roles
-        .max_by_key(|r| rank(r))
+        .max_by_key(|r| rank(guild.id, r))
         .or_else(|| guild.roles.get(&guild.id))
 }
 
 /// Whether `actor` may change or hand out `role`: owners always, others only strictly below
 /// their own top role.
 pub fn outranks_role(guild: &Guild, actor: Id, role: &Role) -> bool {
-    guild.owner_id == actor || top_role(guild, actor).is_some_and(|top| rank(top) > rank(role))
+    let above = |top| rank(guild.id, top) > rank(guild.id, role);
+    guild.owner_id == actor || top_role(guild, actor).is_some_and(above)
 }
 
 /// Whether `actor` may act on the member `target`. Nobody acts on the owner.
@@ -198,7 +212,7 @@ pub fn outranks(guild: &Guild, actor: Id, target: Id) -> bool {
         return true;
     }
     match (top_role(guild, actor), top_role(guild, target)) {
-        (Some(a), Some(t)) => rank(a) > rank(t),
+        (Some(a), Some(t)) => rank(guild.id, a) > rank(guild.id, t),
         (Some(_), None) => true,
         _ => false,
     }

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 use splashtail_sandbox_world::seed::small;
 use splashtail_sandbox_world::world::permissions as perm;
-use splashtail_sandbox_world::world::{AccessToken, Id, User};
+use splashtail_sandbox_world::world::{AccessToken, Id, Overwrite, User};
 
 use crate::harness::{Case, GUILD, code};
 
@@ -313,6 +313,35 @@ fn forwards_carry_a_snapshot() {
         50035,
         "only what one can read"
     );
+    case.finish();
+}
+
+// Error codes 160009 and 160010 (discord-api-docs#8424): the history of the place it comes from.
+#[test]
+fn what_is_forwarded_comes_from_a_history_that_one_may_read() {
+    let case = Case::unlimited();
+    let (general, media) = (case.channel("general"), case.channel("media"));
+    let said = case.sandbox.with_world(|w| {
+        let channel = w.channels.get_mut(&general).unwrap();
+        let blind = Overwrite {
+            id: small::APPLICATION,
+            member: true,
+            allow: 0,
+            deny: perm::READ_MESSAGE_HISTORY,
+        };
+        channel.overwrites.insert(blind.id, blind);
+        *w.messages[&general].keys().next_back().unwrap()
+    });
+    for message in [said.to_string(), "1".to_owned()] {
+        let reference = json!({"type": 1, "channel_id": general, "message_id": message});
+        let answer = case.bot(
+            Method::POST,
+            &format!("/channels/{media}/messages"),
+            json!({"message_reference": reference}),
+        );
+        let told = answer.json()["message"].clone();
+        assert_eq!((answer.status, code(&answer)), (403, 160009), "{told}");
+    }
     case.finish();
 }
 

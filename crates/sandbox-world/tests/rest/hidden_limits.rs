@@ -281,7 +281,7 @@ fn new_roles_stand_at_one_and_nothing_else_moves() {
     let order = |case: &Case| {
         case.sandbox.with_world(|w| {
             let mut roles: Vec<&Role> = w.guilds[&GUILD].roles.values().collect();
-            roles.sort_by_key(|r| perm::rank(r));
+            roles.sort_by_key(|r| perm::rank(GUILD, r));
             roles.iter().map(|r| r.name.clone()).collect::<Vec<_>>()
         })
     };

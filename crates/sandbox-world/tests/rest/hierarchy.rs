@@ -544,3 +544,21 @@ fn starred_permissions_need_the_owners_second_factor() {
     }
     case.finish();
 }
+
+// @everyone is the lowest role (twilight#762), and others can stand at its position
+// (discord.js#1158).
+#[test]
+fn a_role_at_the_position_of_everyone_is_above_it() {
+    let court = court();
+    court.case.sandbox.with_world(|w| {
+        let guild = w.guilds.get_mut(&GUILD).unwrap();
+        guild.roles.get_mut(&court.middle).unwrap().position = 0;
+        guild.members.get_mut(&LOW).unwrap().roles.clear();
+    });
+    let nick = |user: Id| {
+        let path = format!("/members/{user}");
+        court.moderator(Method::PATCH, &path, json!({"nick": "n"}))
+    };
+    assert_eq!(nick(LOW).status, 200, "whoever has no role stands below");
+    assert_eq!(code(&nick(EQUAL)), 50013);
+}

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use splashtail_sandbox_world::rest::Response;
 use splashtail_sandbox_world::seed::small;
-use splashtail_sandbox_world::world::{Id, User};
+use splashtail_sandbox_world::world::{Id, Message, User};
 
 use crate::harness::{Case, GUILD, code};
 
@@ -225,6 +225,32 @@ fn bulk_deletion_is_all_or_nothing() {
         (&json!(73), &json!(general), &json!("2"))
     );
     assert_eq!((there(&fresh[0]), there(&fresh[2])), (404, 200));
+    case.finish();
+}
+
+// Message types, column "Deletable": discord-api-docs#1063 and #6551, Teufelsbot#171.
+#[test]
+fn bulk_deletion_takes_only_what_can_be_deleted() {
+    let case = Case::unlimited();
+    let general = case.channel("general");
+    let path = format!("/channels/{general}/messages");
+    let (plain, notice, pin) = case.sandbox.with_world(|w| {
+        let mut say = |kind| {
+            let id = w.next_id();
+            let mut message = Message::new(id, general, small::OWNER, "x");
+            message.kind = kind;
+            w.add_message(message)
+        };
+        (say(0), say(4), say(6))
+    });
+    let bulk = |ids: [Id; 2]| {
+        let body = json!({"messages": ids});
+        case.bot(Method::POST, &format!("{path}/bulk-delete"), body)
+    };
+    let refused = bulk([plain, notice]);
+    assert_eq!((refused.status, code(&refused)), (403, 50021));
+    assert_eq!(case.get(&format!("{path}/{plain}")).status, 200);
+    assert_eq!(bulk([plain, pin]).status, 204);
     case.finish();
 }
 

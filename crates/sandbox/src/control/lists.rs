@@ -96,7 +96,7 @@ pub(super) async fn members(
         };
         // Only the wanted few are sorted: a guild may have 50,000 members.
         let rank = |m: &&Member| {
-            let top = perm::top_role(place, m.user).map(perm::rank);
+            let top = perm::top_role(place, m.user).map(|role| perm::rank(guild, role));
             (m.user != place.owner_id, std::cmp::Reverse(top), m.user)
         };
         let mut found: Vec<&Member> = place.members.values().filter(fits).collect();

@@ -320,7 +320,7 @@ fn ordered_roles(guild: &Guild) -> VecDeque<(Id, String)> {
         .values()
         .filter(|r| r.id != guild.id && !r.managed);
     let mut roles: Vec<&Role> = deletable.collect();
-    roles.sort_by_key(|r| perm::rank(r));
+    roles.sort_by_key(|r| perm::rank(guild.id, r));
     roles.into_iter().map(|r| (r.id, r.name.clone())).collect()
 }
 

@@ -454,11 +454,9 @@ fn overwrite(sandbox: &Sandbox, channel: Id, holder: Id, damage: Damage) -> Trac
 
 /// Up to three roles at the bottom, from the lowest up.
 fn lowest_roles(world: &World, guild: Id) -> Vec<Id> {
-    let guild = world.guilds.get(&guild);
-    let roles = guild.into_iter().flat_map(|g| g.roles.values());
-    let mut roles: Vec<_> = roles
-        .filter(|r| Some(r.id) != guild.map(|g| g.id))
-        .collect();
-    roles.sort_by_key(|r| perm::rank(r));
+    let roles = world.guilds.get(&guild);
+    let roles = roles.into_iter().flat_map(|g| g.roles.values());
+    let mut roles: Vec<_> = roles.filter(|r| r.id != guild).collect();
+    roles.sort_by_key(|r| perm::rank(guild, r));
     roles.iter().take(3).map(|r| r.id).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use splashtail_sandbox_world::world::permissions as perm;
-use splashtail_sandbox_world::world::{Guild, Id, World};
+use splashtail_sandbox_world::world::{Guild, Id, Role, World};
 
 /// Rarer targets of a nuke.
 #[derive(Debug, Default)]
@@ -51,7 +51,8 @@ impl Targets {
             .values()
             .filter(|r| r.id != guild.id && !r.managed && !own.contains(&r.id))
             .collect();
-        roles.sort_by_key(|r| std::cmp::Reverse(perm::rank(r)));
+        let rank = |role: &Role| perm::rank(guild.id, role);
+        roles.sort_by_key(|r| std::cmp::Reverse(rank(r)));
         let loose = |user: &Id| {
             let own = guild.members.get(user).into_iter().flat_map(|m| &m.roles);
             let mut own = own.filter_map(|r| guild.roles.get(r));
@@ -63,7 +64,7 @@ impl Targets {
             .copied()
             .filter(|m| *m != guild.owner_id && !attackers.contains(m) && loose(m))
             .collect();
-        strips.sort_by_key(|m| std::cmp::Reverse(perm::top_role(guild, *m).map(perm::rank)));
+        strips.sort_by_key(|m| std::cmp::Reverse(perm::top_role(guild, *m).map(rank)));
         let mut integrations: Vec<(Id, Id)> = guild
             .integrations
             .values()

@@ -120,9 +120,9 @@ impl Trace {
                 .get(role)
                 .is_some_and(|r| r.name == *name && r.permissions == *permissions),
             Self::Reordered(order) => {
-                let ranks = order.iter().map(|r| guild.roles.get(r).map(perm::rank));
-                let ranks: Option<Vec<_>> = ranks.collect();
-                ranks.is_some_and(|ranks| ranks.is_sorted())
+                let roles: Option<Vec<_>> = order.iter().map(|r| guild.roles.get(r)).collect();
+                let ranks = roles.map(|roles| roles.into_iter().map(|r| perm::rank(guild.id, r)));
+                ranks.is_some_and(Iterator::is_sorted)
             }
             Self::Administrator(user) => {
                 let bits = perm::in_guild(guild, *user, world.now());

@@ -337,9 +337,14 @@ fn reply_to(cx: &Cx<'_>, draft: &Draft, message: &mut Message, bits: u64) -> Res
     if !forward && bits & perm::READ_MESSAGE_HISTORY == 0 {
         return Err(error::REPLY_WITHOUT_HISTORY.into());
     }
+    let there = cx.world.permissions_in(place, cx.me());
+    let visible = there & perm::VIEW_CHANNEL != 0;
+    // Whether or not there is such a message: that is history, too.
+    Cx::refuse_if(
+        forward && visible && there & perm::READ_MESSAGE_HISTORY == 0,
+        error::FORWARD_WITHOUT_HISTORY,
+    )?;
     let found = cx.world.message(place, target);
-    let readable = perm::VIEW_CHANNEL | perm::READ_MESSAGE_HISTORY;
-    let visible = cx.world.permissions_in(place, cx.me()) & readable == readable;
     let found = found
         .filter(|m| visible && (forward || place == message.channel) && m.ephemeral_for.is_none());
     let Some(found) = found else {
@@ -612,6 +617,9 @@ fn bulk_delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         ids.iter().any(|m| m.created() < now.plus(-BULK_AGE_MS)),
         error::TOO_OLD,
     )?;
+    // As when one of them is deleted alone; it was otherwise once (discord-api-docs#1063).
+    let mut known = ids.iter().filter_map(|m| cx.world.message(id, *m));
+    Cx::refuse_if(known.any(|m| !m.is_deletable()), error::SYSTEM_MESSAGE)?;
     let gone = cx.world.delete_messages_in_bulk(id, &ids);
     if !gone.is_empty() {
         let options = vec![("count", gone.len().to_string())];
