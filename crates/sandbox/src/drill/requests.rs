@@ -93,8 +93,8 @@ impl<'a> Call<'a> {
             request = request.with_reason(REASON);
         }
         let struck = self.strike(&request)?;
-        let answer = match struck.answer {
-            Some(answer) => answer,
+        let answer = match struck.refusal {
+            Some(refusal) => refusal.answer(self.sandbox, &request.method, &request.path),
             None => self.sandbox.dispatch(actor, request),
         };
         if answer.is_success() {
@@ -108,8 +108,11 @@ impl<'a> Call<'a> {
     /// # Errors
     /// A fault answers instead.
     pub fn knock(&self, request: &Request) -> Result<(), Outcome> {
-        match self.strike(request)?.answer {
-            Some(answer) => Err(refusal(&answer)),
+        match self.strike(request)?.refusal {
+            Some(told) => {
+                let answer = told.answer(self.sandbox, &request.method, &request.path);
+                Err(refusal(&answer))
+            }
             None => Ok(()),
         }
     }
@@ -136,7 +139,7 @@ impl<'a> Call<'a> {
         let struck = match self.drawn.borrow_mut().take() {
             Some(drawn) => drawn,
             None => {
-                let struck = Struck::draw(self.sandbox, self.caller(), request);
+                let struck = Struck::draw_of(self.sandbox, self.caller(), request);
                 if first && struck.late_ms > 0 {
                     *self.sent.borrow_mut() = Some(struck);
                     return Err(Refusal::of(NO_ANSWER).into());
@@ -146,13 +149,13 @@ impl<'a> Call<'a> {
                 struck
             }
         };
-        if struck.hangs {
+        if struck.hangs() {
             let took = self.took_ms.get().saturating_add(PATIENCE_MS);
             self.took_ms.set(took);
         }
-        self.unheard.set(struck.kept_back);
+        self.unheard.set(struck.keeps_back());
         self.struck
-            .set(self.struck.get() || struck.answer.is_some());
+            .set(self.struck.get() || struck.refusal.is_some());
         Ok(struck)
     }
 
@@ -203,8 +206,16 @@ fn code(answer: &Response) -> String {
     }
 }
 
+/// The body is exact; the header, which rounds up, counts where there is no other or it says more.
 fn wait_ms(answer: &Response) -> Option<i64> {
-    let seconds = answer.json()["retry_after"].as_f64()?;
+    let exact = answer.json()["retry_after"].as_f64();
+    let mut headers = answer.headers.iter();
+    let header = headers.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+    let header = header.and_then(|(_, value)| value.parse::<f64>().ok());
+    let seconds = match (exact, header) {
+        (Some(exact), Some(header)) if header <= exact.ceil() => exact,
+        (exact, header) => header.or(exact)?,
+    };
     Some((seconds * 1000.0).ceil() as i64)
 }
 

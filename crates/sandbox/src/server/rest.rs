@@ -9,16 +9,15 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
-use serde_json::json;
-use splashtail_sandbox_world::faults::{Action, later};
+use serde_json::{Value, json};
 use splashtail_sandbox_world::journal::{Caller, Record};
-use splashtail_sandbox_world::rest::limits::{Stand, hash};
-use splashtail_sandbox_world::rest::{Actor, Request, bucket_of, find_route, public_path, routes};
+use splashtail_sandbox_world::rest::limits::hash;
+use splashtail_sandbox_world::rest::{self, Actor, Request, public_path, routes};
 use tokio_util::sync::CancellationToken;
 
 use super::Edge;
 use super::http::{BodyError, Cut, truncated};
-use super::struck::{DEFAULT_WAIT, api_error, blocked, injected, insert_all, strikes_on};
+use super::struck::{Fate, Refusal, Struck};
 use crate::control::routes::meant;
 use crate::timer::sleep;
 use crate::{cdn, oauth};
@@ -27,6 +26,9 @@ use crate::{cdn, oauth};
 const MAX_UPLOAD: usize = 108 << 20;
 /// A picture of ten mebibytes in a `data:` URI and what goes with it.
 const MAX_BODY: usize = 16 << 20;
+
+/// RFC 9110 §5.6.7, IMF-fixdate.
+const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
 /// What a path of this listener is.
 enum Target<'a> {
@@ -68,7 +70,23 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Answers a request, and says when: by the sandbox's clock, from which the ids in the answer come,
+/// too. Clients judge by it how old something is.
 pub(super) async fn handle(
+    edge: Arc<Edge>,
+    request: http::Request<Incoming>,
+    peer: IpAddr,
+    shutdown: CancellationToken,
+) -> Result<Response, Cut> {
+    let mut answer = answer(edge.clone(), request, peer, shutdown).await?;
+    let date = edge.sandbox.clock.now().format(HTTP_DATE).to_string();
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        answer.headers_mut().insert(header::DATE, date);
+    }
+    Ok(answer)
+}
+
+async fn answer(
     edge: Arc<Edge>,
     request: http::Request<Incoming>,
     peer: IpAddr,
@@ -78,25 +96,18 @@ pub(super) async fn handle(
     let (parts, body) = request.into_parts();
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
     let target = Target::of(path);
-    let struck = strikes(&edge, &parts, &target);
-    let mut spoil = Vec::new();
-    let mut late_ms = 0;
-    let mut refusal = None;
-    for action in struck {
-        match action {
-            Action::Status { .. } | Action::BlockIp => {
-                refusal = Some(action);
-                break;
-            }
-            Action::Latency { ms } => late_ms = later(late_ms, ms),
-            other => spoil.push(other),
-        }
-    }
-    if late_ms > 0 {
-        sleep(&edge.sandbox.clock, Duration::from_millis(late_ms)).await;
+    let below = match target {
+        Target::Api(below) => below,
+        _ => path,
+    };
+    let struck = strikes(&edge, &parts, below);
+    if struck.late_ms > 0 {
+        let late = Duration::from_millis(struck.late_ms);
+        sleep(&edge.sandbox.clock, late).await;
     }
     // As things stand when it answers.
-    if let Some(answer) = refusal.and_then(|action| refused(&edge, &parts, &target, action)) {
+    if let Some(refusal) = struck.refusal {
+        let answer = over_http(refusal.answer(&edge.sandbox, &parts.method, below));
         note(&edge, &parts, answer.status());
         return Ok(answer);
     }
@@ -115,9 +126,11 @@ pub(super) async fn handle(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     &json!({"message": "Request entity too large", "code": 40005}),
                 ),
-                BodyError::NoRoom => injected(503, None, None, false, None, None),
+                BodyError::NoRoom => {
+                    let refusal = Refusal::plain(503);
+                    over_http(refusal.answer(&edge.sandbox, &parts.method, below))
+                }
             };
-            let answer = answer.map(Body::from);
             note(&edge, &parts, answer.status());
             return Ok(answer);
         }
@@ -132,7 +145,7 @@ pub(super) async fn handle(
         Target::Api(below) => api(&edge, &parts, below, query, bytes, peer),
         Target::OldApi => {
             let body = json!({"message": "Invalid API version", "code": 50041});
-            api_error(StatusCode::BAD_REQUEST, &body).map(Body::from)
+            api_error(StatusCode::BAD_REQUEST, &body)
         }
         _ => {
             let answer = pages(&edge, &parts, &target, path, query, &bytes).await;
@@ -140,7 +153,7 @@ pub(super) async fn handle(
             answer
         }
     };
-    spoiled(&edge, answer, &spoil, guard, shutdown).await
+    spoiled(&edge, answer, struck, guard, shutdown).await
 }
 
 fn api(
@@ -166,6 +179,10 @@ fn api(
         let path = public_path(path);
         tracing::warn!(method = %parts.method, path, nearest, "a client asked for an unknown route");
     }
+    over_http(answer)
+}
+
+fn over_http(answer: rest::Response) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -173,7 +190,20 @@ fn api(
     if let Some(kind) = answer.content_type {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
-    insert_all(headers, answer.headers);
+    for (name, value) in answer.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+fn api_error(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 
@@ -213,7 +243,7 @@ async fn pages(
         (Target::Other, _) => not_found(),
         _ => {
             let body = json!({"message": "405: Method Not Allowed", "code": 0});
-            api_error(StatusCode::METHOD_NOT_ALLOWED, &body).map(Body::from)
+            api_error(StatusCode::METHOD_NOT_ALLOWED, &body)
         }
     }
 }
@@ -223,7 +253,6 @@ fn not_found() -> Response {
         StatusCode::NOT_FOUND,
         &json!({"message": "404: Not Found", "code": 0}),
     )
-    .map(Body::from)
 }
 
 /// Journals what does not go through the dispatcher.
@@ -244,17 +273,13 @@ fn note(edge: &Edge, parts: &http::request::Parts, status: StatusCode) {
     });
 }
 
-/// The faults that strike this request.
-fn strikes(edge: &Edge, parts: &http::request::Parts, target: &Target<'_>) -> Vec<Action> {
+/// What faults do to this request.
+fn strikes(edge: &Edge, parts: &http::request::Parts, path: &str) -> Struck {
     if edge.sandbox.faults.is_empty() {
-        return Vec::new();
+        return Struck::default();
     }
-    let path = match target {
-        Target::Api(below) => below,
-        _ => parts.uri.path(),
-    };
     let token = caller(edge, &parts.headers);
-    strikes_on(&edge.sandbox, &parts.method, path, token.as_deref())
+    Struck::draw(&edge.sandbox, &parts.method, path, token.as_deref())
 }
 
 fn caller(edge: &Edge, headers: &HeaderMap) -> Option<String> {
@@ -267,97 +292,41 @@ fn caller(edge: &Edge, headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// The answer of a fault that refuses.
-fn refused(
-    edge: &Edge,
-    parts: &http::request::Parts,
-    target: &Target<'_>,
-    action: Action,
-) -> Option<Response> {
-    match action {
-        Action::Status {
-            status,
-            scope,
-            retry_after,
-            header_retry_after,
-            html,
-            body,
-        } => {
-            let stand = stand(edge, parts, target, retry_after);
-            let answer = injected(status, scope.as_deref(), retry_after, html, body, stand);
-            let mut answer = answer.map(Body::from);
-            if let Some(seconds) = header_retry_after {
-                let headers = answer.headers_mut();
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            }
-            Some(answer)
-        }
-        Action::BlockIp => Some(blocked().map(Body::from)),
-        _ => None,
-    }
-}
-
-/// How a made-up 429 says that the route's limit stands.
-fn stand(
-    edge: &Edge,
-    parts: &http::request::Parts,
-    target: &Target<'_>,
-    wait: Option<f64>,
-) -> Option<Stand> {
-    let Target::Api(below) = target else {
-        return None;
-    };
-    let (route, parameters) = find_route(&parts.method, below).ok()?;
-    let now = edge.sandbox.clock.now_ms();
-    let (bucket, _) = bucket_of(route, &parameters, now);
-    let wait_ms = (wait.unwrap_or(DEFAULT_WAIT) * 1000.0).max(0.0) as i64;
-    Some(Stand::spent(&bucket, wait_ms, now))
-}
-
 /// Loses or breaks an answer whose request has already had its effect.
 async fn spoiled(
     edge: &Edge,
-    answer: Response,
-    actions: &[Action],
+    mut answer: Response,
+    struck: Struck,
     guard: super::RequestGuard,
     shutdown: CancellationToken,
 ) -> Result<Response, Cut> {
-    let mut answer = answer;
-    for action in actions {
-        match action {
-            Action::Bucket { name } => {
-                let headers = answer.headers_mut();
-                let shown = match name {
-                    Some(name) => name.clone(),
-                    None => hash(&edge.sandbox.journal.last().to_string()),
-                };
-                let key = HeaderName::from_static("x-ratelimit-bucket");
-                if headers.contains_key(&key)
-                    && let Ok(value) = HeaderValue::from_str(&shown)
-                {
-                    headers.insert(key, value);
-                }
-            }
-            Action::Reset => return Err(Cut),
-            Action::Hang => {
-                // Whoever waits for the sandbox to settle must not wait for this.
-                drop(guard);
-                shutdown.cancelled().await;
-                return Err(Cut);
-            }
-            Action::Truncate => {
-                let (mut head, body) = answer.into_parts();
-                let bytes = axum::body::to_bytes(body, usize::MAX)
-                    .await
-                    .map_err(|_| Cut)?;
-                head.headers
-                    .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-                answer = Response::from_parts(head, truncated(bytes));
-            }
-            _ => {}
+    let key = HeaderName::from_static("x-ratelimit-bucket");
+    if let Some(name) = struck.bucket
+        && let Some(shown) = answer.headers_mut().get_mut(key)
+    {
+        let name = name.unwrap_or_else(|| hash(&edge.sandbox.journal.last().to_string()));
+        if let Ok(name) = HeaderValue::from_str(&name) {
+            *shown = name;
         }
     }
-    Ok(answer)
+    match struck.fate {
+        Fate::Arrives => Ok(answer),
+        Fate::Reset => Err(Cut),
+        Fate::Hangs => {
+            // Whoever waits for the sandbox to settle must not wait for this.
+            drop(guard);
+            shutdown.cancelled().await;
+            Err(Cut)
+        }
+        Fate::Truncated => {
+            let (mut head, body) = answer.into_parts();
+            let bytes = axum::body::to_bytes(body, usize::MAX);
+            let bytes = bytes.await.map_err(|_| Cut)?;
+            let length = HeaderValue::from(bytes.len());
+            head.headers.insert(header::CONTENT_LENGTH, length);
+            Ok(Response::from_parts(head, truncated(bytes)))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,75 +4,244 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::faults::{Action, Facts, later};
 use splashtail_sandbox_world::journal::Caller;
 use splashtail_sandbox_world::rest::limits::Stand;
-use splashtail_sandbox_world::rest::{Actor, Request, Response, VIA, find_route};
+use splashtail_sandbox_world::rest::{Actor, Request, Response, VIA, bucket_of, find_route};
 use splashtail_sandbox_world::world::{Id, World};
 
 use super::Edge;
 use crate::timer::sleep;
 
 /// Seconds to wait that a 429 of a fault names when the rule does not.
-pub(super) const DEFAULT_WAIT: f64 = 1.0;
+const DEFAULT_WAIT: f64 = 1.0;
 
 const BLOCKED: &str = "<!DOCTYPE html>\n<title>Access denied</title>\n<h1>Access denied</h1>\n";
+const RETRY_AFTER: &str = "Retry-After";
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=UTF-8";
 
-/// What befalls a request that did not come over the network.
+/// What befalls a request, whichever way it comes.
 #[derive(Debug, Default)]
 pub(crate) struct Struck {
-    /// Milliseconds of the sandbox's clock that it takes, faults and what is slow by itself.
+    /// Milliseconds of the sandbox's clock that it takes.
     pub late_ms: u64,
     /// What is answered instead of running it.
-    pub answer: Option<Response>,
-    /// It runs, and nobody learns what came of it.
-    pub kept_back: bool,
-    /// And the connection stays open, so that whoever sent it goes on waiting.
-    pub hangs: bool,
+    pub refusal: Option<Refusal>,
+    /// The answer shows another bucket: this one, or one of its own.
+    pub bucket: Option<Option<String>>,
+    pub fate: Fate,
+}
+
+/// What becomes of the answer to a request that had its effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Fate {
+    #[default]
+    Arrives,
+    /// It breaks off in the middle.
+    Truncated,
+    Reset,
+    /// The connection stays open, so that whoever sent the request goes on waiting.
+    Hangs,
+}
+
+/// The answer of a fault.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Refusal {
+    /// The page that a blocked address gets.
+    Blocked,
+    Status {
+        status: u16,
+        scope: Option<String>,
+        retry_after: Option<f64>,
+        header_retry_after: Option<u64>,
+        html: bool,
+        body: Option<Value>,
+    },
 }
 
 impl Struck {
-    /// Draws what befalls `request` of the user or application `caller`.
-    pub fn draw(sandbox: &Sandbox, caller: Option<Id>, request: &Request) -> Self {
-        let token = caller.map(|id| id.to_string());
+    /// What these do together, in their order.
+    fn by(actions: Vec<Action>) -> Self {
         let mut struck = Self::default();
-        for action in strikes_on(sandbox, &request.method, &request.path, token.as_deref()) {
+        for action in actions {
             match action {
                 Action::Status {
                     status,
                     scope,
                     retry_after,
+                    header_retry_after,
                     html,
                     body,
-                    ..
                 } => {
-                    let answer = injected(status, scope.as_deref(), retry_after, html, body, None);
-                    return Self::answered(struck.late_ms, spoken(answer, caller));
+                    let refusal = Refusal::Status {
+                        status,
+                        scope,
+                        retry_after,
+                        header_retry_after,
+                        html,
+                        body,
+                    };
+                    return struck.refused(refusal);
                 }
-                Action::BlockIp => {
-                    return Self::answered(struck.late_ms, spoken(blocked(), caller));
-                }
+                Action::BlockIp => return struck.refused(Refusal::Blocked),
                 Action::Latency { ms } => struck.late_ms = later(struck.late_ms, ms),
-                Action::Hang => (struck.kept_back, struck.hangs) = (true, true),
-                Action::Reset | Action::Truncate => struck.kept_back = true,
-                _ => {}
+                Action::Bucket { name } => struck.bucket = Some(name),
+                Action::Hang => struck.meets(Fate::Hangs),
+                Action::Reset => struck.meets(Fate::Reset),
+                Action::Truncate => struck.meets(Fate::Truncated),
+                // They do not strike requests.
+                Action::GwClose { .. }
+                | Action::GwDrop
+                | Action::GwZombie
+                | Action::GwHeartbeat
+                | Action::GwReconnect
+                | Action::GwInvalid { .. }
+                | Action::GwRefuse { .. }
+                | Action::GwDup
+                | Action::GwDelay { .. }
+                | Action::GwLose
+                | Action::GwMemberAgain
+                | Action::AuditDelay { .. }
+                | Action::AuditLose
+                | Action::Outage { .. } => {}
             }
         }
-        let slow = sandbox.slowness(&request.method, &request.path);
-        struck.late_ms = later(struck.late_ms, slow);
         struck
     }
 
+    /// The first rule that loses the whole answer wins.
+    fn meets(&mut self, fate: Fate) {
+        if matches!(self.fate, Fate::Arrives | Fate::Truncated) {
+            self.fate = fate;
+        }
+    }
+
     /// The answer arrives, whatever other rules would have done to that of the request.
-    fn answered(late_ms: u64, answer: Response) -> Self {
+    fn refused(self, refusal: Refusal) -> Self {
         Self {
-            late_ms,
-            answer: Some(answer),
+            late_ms: self.late_ms,
+            refusal: Some(refusal),
             ..Self::default()
         }
+    }
+
+    /// Draws what befalls a request of the user or application `token`.
+    pub fn draw(sandbox: &Sandbox, method: &Method, path: &str, token: Option<&str>) -> Self {
+        Self::by(strikes_on(sandbox, method, path, token))
+    }
+
+    /// The same of a request that did not come over the network, with what is slow by itself.
+    pub fn draw_of(sandbox: &Sandbox, caller: Option<Id>, request: &Request) -> Self {
+        let token = caller.map(|id| id.to_string());
+        let mut struck = Self::draw(sandbox, &request.method, &request.path, token.as_deref());
+        if struck.refusal.is_none() {
+            let slow = sandbox.slowness(&request.method, &request.path);
+            struck.late_ms = later(struck.late_ms, slow);
+        }
+        struck
+    }
+
+    /// Whether nobody learns what came of the request.
+    pub fn keeps_back(&self) -> bool {
+        self.refusal.is_none() && self.fate != Fate::Arrives
+    }
+
+    pub fn hangs(&self) -> bool {
+        self.refusal.is_none() && self.fate == Fate::Hangs
+    }
+}
+
+impl Refusal {
+    /// A plain error of the API.
+    pub fn plain(status: u16) -> Self {
+        Self::Status {
+            status,
+            scope: None,
+            retry_after: None,
+            header_retry_after: None,
+            html: false,
+            body: None,
+        }
+    }
+
+    /// What a request is told now; of a 429 with how the limit of its route stands.
+    pub fn answer(self, sandbox: &Sandbox, method: &Method, path: &str) -> Response {
+        let (status, scope, retry_after, header_retry_after, html, body) = match self {
+            Self::Blocked => return answer(403, HTML, BLOCKED.to_owned()),
+            Self::Status {
+                status,
+                scope,
+                retry_after,
+                header_retry_after,
+                html,
+                body,
+            } => (status, scope, retry_after, header_retry_after, html, body),
+        };
+        let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let reason = code.canonical_reason().unwrap_or("Error");
+        let wait = retry_after.unwrap_or(DEFAULT_WAIT).max(0.0);
+        let header_wait = header_retry_after.unwrap_or(wait.ceil() as u64);
+        if html {
+            let page = format!("<html><head><title>{status} {reason}</title></head></html>\n");
+            let mut answer = answer(status, HTML, page);
+            if header_retry_after.is_some() {
+                answer.headers.push((RETRY_AFTER, header_wait.to_string()));
+            }
+            return answer;
+        }
+        if status != 429 {
+            let plain = || json!({"message": format!("{status}: {reason}"), "code": 0});
+            return answer(status, JSON, body.unwrap_or_else(plain).to_string());
+        }
+        let scope = scope.unwrap_or_else(|| "user".to_owned());
+        let message = match &*scope {
+            "shared" => "The resource is being rate limited.",
+            _ => "You are being rate limited.",
+        };
+        let body = body.unwrap_or_else(
+            || json!({"message": message, "retry_after": wait, "global": scope == "global"}),
+        );
+        let mut answer = answer(status, JSON, body.to_string());
+        let headers = &mut answer.headers;
+        headers.push((VIA.0, VIA.1.to_owned()));
+        headers.push((RETRY_AFTER, header_wait.to_string()));
+        if scope == "global" {
+            headers.push(("X-RateLimit-Global", "true".to_owned()));
+        } else if let Some(stand) = stand(sandbox, method, path, wait) {
+            headers.extend(stand.headers());
+        }
+        headers.push(("X-RateLimit-Scope", scope));
+        answer
+    }
+}
+
+/// How a made-up 429 says that the route's limit stands.
+fn stand(sandbox: &Sandbox, method: &Method, path: &str, wait: f64) -> Option<Stand> {
+    let (route, parameters) = find_route(method, path).ok()?;
+    let now = sandbox.clock.now_ms();
+    let (bucket, _) = bucket_of(route, &parameters, now);
+    Some(Stand::spent(&bucket, (wait * 1000.0) as i64, now))
+}
+
+/// What a fault says, to nobody in particular.
+fn answer(status: u16, content_type: &'static str, body: String) -> Response {
+    Response {
+        status,
+        headers: Vec::new(),
+        content_type: Some(content_type),
+        body: Bytes::from(body),
+        route: None,
+        operation: None,
+        bucket: None,
+        code: None,
+        caller: Caller {
+            kind: "none".into(),
+            id: None,
+        },
     }
 }
 
@@ -91,63 +260,40 @@ impl Edge {
         request: &Request,
         click: impl FnOnce() -> T,
     ) -> Option<Result<T, Response>> {
-        let struck = Struck::draw(&self.sandbox, Some(user), request);
-        if struck.late_ms > 0 {
-            sleep(&self.sandbox.clock, Duration::from_millis(struck.late_ms)).await;
-        }
-        if let Some(answer) = struck.answer {
-            return Some(Err(answer));
+        let struck = Struck::draw_of(&self.sandbox, Some(user), request);
+        self.arrives(struck.late_ms).await;
+        if let Some(refusal) = struck.refusal {
+            return Some(Err(self.refused(refusal, request)));
         }
         let done = click();
-        (!struck.kept_back).then_some(Ok(done))
+        (struck.fate == Fate::Arrives).then_some(Ok(done))
     }
 
     /// Sends a request of a person in a client: faults strike it like any other, and what is slow
     /// is slow. `None` when a fault keeps the answer back; the request may have had its effect.
     pub(crate) async fn request_as(&self, user: Id, request: Request) -> Option<Response> {
-        let struck = Struck::draw(&self.sandbox, Some(user), &request);
-        if struck.late_ms > 0 {
-            sleep(&self.sandbox.clock, Duration::from_millis(struck.late_ms)).await;
-        }
-        if struck.answer.is_some() {
-            return struck.answer;
+        let struck = Struck::draw_of(&self.sandbox, Some(user), &request);
+        self.arrives(struck.late_ms).await;
+        if let Some(refusal) = struck.refusal {
+            return Some(self.refused(refusal, &request));
         }
         let answer = self.sandbox.dispatch(Actor::User(user), request);
-        (!struck.kept_back).then_some(answer)
+        (struck.fate == Fate::Arrives).then_some(answer)
     }
-}
 
-/// What a fault says to someone who sent no HTTP.
-fn spoken(answer: http::Response<Bytes>, caller: Option<Id>) -> Response {
-    let kind = if caller.is_some() { "user" } else { "none" };
-    Response {
-        status: answer.status().as_u16(),
-        headers: Vec::new(),
-        content_type: None,
-        body: answer.into_body(),
-        route: None,
-        operation: None,
-        bucket: None,
-        code: None,
-        caller: Caller {
-            kind: kind.into(),
-            id: caller.map(|id| id.to_string()),
-        },
+    async fn arrives(&self, late_ms: u64) {
+        if late_ms > 0 {
+            sleep(&self.sandbox.clock, Duration::from_millis(late_ms)).await;
+        }
     }
-}
 
-/// The page that a blocked address gets.
-pub(super) fn blocked() -> http::Response<Bytes> {
-    page(StatusCode::FORBIDDEN, BLOCKED.to_owned())
+    fn refused(&self, refusal: Refusal, request: &Request) -> Response {
+        refusal.answer(&self.sandbox, &request.method, &request.path)
+    }
 }
 
 /// The faults that strike a request of whoever has this application or user id.
-pub(super) fn strikes_on(
-    sandbox: &Sandbox,
-    method: &Method,
-    path: &str,
-    token: Option<&str>,
-) -> Vec<Action> {
+fn strikes_on(sandbox: &Sandbox, method: &Method, path: &str, token: Option<&str>) -> Vec<Action> {
     if sandbox.faults.is_empty() {
         return Vec::new();
     }
@@ -185,84 +331,6 @@ fn guild_in(world: &World, path: &str) -> Option<Id> {
     }
 }
 
-/// The answer of a fault.
-pub(super) fn injected(
-    status: u16,
-    scope: Option<&str>,
-    retry_after: Option<f64>,
-    html: bool,
-    body: Option<Value>,
-    stand: Option<Stand>,
-) -> http::Response<Bytes> {
-    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let reason = code.canonical_reason().unwrap_or("Error");
-    if html {
-        return page(
-            code,
-            format!("<html><head><title>{status} {reason}</title></head></html>\n"),
-        );
-    }
-    if status != 429 {
-        let body =
-            body.unwrap_or_else(|| json!({"message": format!("{status}: {reason}"), "code": 0}));
-        return api_error(code, &body);
-    }
-    let scope = scope.unwrap_or("user");
-    let wait = retry_after.unwrap_or(DEFAULT_WAIT).max(0.0);
-    let message = match scope {
-        "shared" => "The resource is being rate limited.",
-        _ => "You are being rate limited.",
-    };
-    let body = body.unwrap_or_else(
-        || json!({"message": message, "retry_after": wait, "global": scope == "global"}),
-    );
-    let mut response = api_error(code, &body);
-    let headers = response.headers_mut();
-    headers.insert(header::VIA, HeaderValue::from_static(VIA.1));
-    headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.ceil() as u64));
-    if let Some(stand) = stand.filter(|_| scope != "global") {
-        insert_all(headers, stand.headers());
-    }
-    if let Ok(scope) = HeaderValue::from_str(scope) {
-        headers.insert(HeaderName::from_static("x-ratelimit-scope"), scope);
-    }
-    if scope == "global" {
-        let name = HeaderName::from_static("x-ratelimit-global");
-        headers.insert(name, HeaderValue::from_static("true"));
-    }
-    response
-}
-
-pub(super) fn api_error(status: StatusCode, body: &Value) -> http::Response<Bytes> {
-    let mut response = http::Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
-}
-
-fn page(status: StatusCode, text: String) -> http::Response<Bytes> {
-    let mut response = http::Response::new(Bytes::from(text));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/html; charset=UTF-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-pub(super) fn insert_all(
-    headers: &mut HeaderMap,
-    all: impl IntoIterator<Item = (&'static str, String)>,
-) {
-    for (name, value) in all {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
-            headers.insert(name, value);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -272,6 +340,32 @@ mod tests {
     use splashtail_sandbox_world::world::Addresses;
 
     use super::*;
+
+    fn by(actions: Value) -> Struck {
+        Struck::by(serde_json::from_value(actions).unwrap())
+    }
+
+    #[test]
+    fn the_first_refusal_answers_and_delays_before_it_add_up() {
+        let struck = by(json!([
+            {"type": "latency", "ms": 5}, {"type": "hang"}, {"type": "latency", "ms": 2},
+            {"type": "status", "status": 503}, {"type": "latency", "ms": 9}, {"type": "block_ip"}]));
+        assert_eq!(struck.late_ms, 7);
+        assert_eq!(struck.refusal, Some(Refusal::plain(503)));
+        assert!(!struck.keeps_back(), "the refusal arrives");
+    }
+
+    #[test]
+    fn an_answer_is_lost_once() {
+        for (actions, fate) in [
+            (json!([]), Fate::Arrives),
+            (json!([{"type": "truncate"}, {"type": "hang"}]), Fate::Hangs),
+            (json!([{"type": "reset"}, {"type": "hang"}]), Fate::Reset),
+            (json!([{"type": "hang"}, {"type": "truncate"}]), Fate::Hangs),
+        ] {
+            assert_eq!(by(actions.clone()).fate, fate, "{actions}");
+        }
+    }
 
     #[test]
     fn a_path_leads_into_a_guild_by_its_id_its_channels_and_its_addresses() {

@@ -106,6 +106,28 @@ async fn rest_can_fail_in_every_way() {
     assert_eq!(get().await.unwrap().status(), 200);
 }
 
+// RFC 9110 §6.6.1: the moment at which the answer was made, to the second.
+#[tokio::test]
+async fn answers_are_dated_by_the_sandboxs_clock() {
+    let b = bench().await;
+    b.clock.set_rate(0.0);
+    b.clock.set("2031-03-02T04:05:06.700Z".parse().unwrap());
+    fault(
+        &b,
+        json!({"times": 1, "action": {"type": "status", "status": 503}}),
+    )
+    .await;
+    for status in [503, 200] {
+        let answer = b.bot("GET", "/gateway").send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        let dates: Vec<_> = answer.headers().get_all("date").iter().collect();
+        assert_eq!(dates, ["Sun, 02 Mar 2031 04:05:06 GMT"]);
+    }
+    let picture = format!("{}embed/avatars/0.png", b.running.rest);
+    let answer = b.http.get(picture).send().await.unwrap();
+    assert_eq!(answer.headers()["date"], "Sun, 02 Mar 2031 04:05:06 GMT");
+}
+
 #[tokio::test]
 async fn latency_is_sandbox_time() {
     let b = bench().await;

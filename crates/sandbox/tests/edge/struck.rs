@@ -366,6 +366,23 @@ async fn raiders_who_are_gone_do_not_wait_for_a_guest_on_a_slow_line() {
 }
 
 #[tokio::test]
+async fn attackers_wait_as_long_as_the_header_says() {
+    let (b, ctl) = frozen().await;
+    let slow_down = json!({"match": {"route": guild("/members/@me")}, "times": 1, "action":
+        {"type": "status", "status": 429, "retry_after": 1, "header_retry_after": 30}});
+    fault(&ctl, slow_down).await;
+    let id = start(&ctl, &order(DrillKind::Raid, 1, 10.0)).await;
+    acts(&ctl, id, 1).await;
+    b.clock.advance(Duration::from_millis(29_999));
+    ctl.settle(5000).await.unwrap();
+    let seen = ctl.drill(id, 0).await.unwrap();
+    assert_eq!((seen.attempted, seen.succeeded), (1, 0), "it waits");
+    b.clock.advance(Duration::from_millis(1));
+    let seen = acts(&ctl, id, 2).await;
+    assert_eq!(seen.achieved, [(Damage::MembersJoined, 1)].into());
+}
+
+#[tokio::test]
 async fn raiders_who_were_let_in_post_when_the_outage_is_over() {
     let (b, ctl) = frozen().await;
     let posts = "/channels/{channel_id}/messages";
