@@ -6,7 +6,8 @@ use chrono::{DateTime, Duration, Utc};
 use http::HeaderMap;
 use http::header::DATE;
 
-/// A clock that is further off, ours or the one that answered, is not believed to be a clock.
+/// Where believing a clock costs calls, one that is further off, ours or the one that answered, is not
+/// believed to be a clock.
 const MOST: Duration = Duration::hours(1);
 
 /// As the last answer told it.
@@ -19,16 +20,20 @@ impl Skew {
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
         if let Some(date) = date {
-            let ahead = now.signed_duration_since(date);
-            let ahead = ahead.clamp(Duration::zero(), MOST);
+            let ahead = now.signed_duration_since(date).max(Duration::zero());
             self.0.store(ahead.num_milliseconds(), Ordering::Relaxed);
         }
     }
 
-    /// Between nothing and an hour. A clock that is behind does no harm: what it takes for older
-    /// than it is is looked at, too.
+    /// Never less than nothing. A clock that is behind does no harm: what it takes for older than it is
+    /// is looked at, too.
     pub(crate) fn ahead(&self) -> Duration {
         Duration::milliseconds(self.0.load(Ordering::Relaxed))
+    }
+
+    /// The same, of a clock that can be believed: an hour at most.
+    pub(crate) fn believed(&self) -> Duration {
+        self.ahead().min(MOST)
     }
 }
 
@@ -41,17 +46,18 @@ mod tests {
     #[test]
     fn dates_tell_how_far_a_clock_is_ahead() {
         let noon = DateTime::parse_from_rfc3339("2026-11-01T12:00:00Z").unwrap();
-        for (date, seconds) in [
-            ("Sun, 01 Nov 2026 11:55:00 GMT", 300),
-            ("Sun, 01 Nov 2026 12:00:00 GMT", 0),
-            ("Sun, 01 Nov 2026 12:05:00 GMT", 0),
-            ("Thu, 01 Nov 2001 12:00:00 GMT", 3600),
-            ("noon", 7),
+        for (date, seconds, believed) in [
+            ("Sun, 01 Nov 2026 11:55:00 GMT", 300, 300),
+            ("Sun, 01 Nov 2026 12:00:00 GMT", 0, 0),
+            ("Sun, 01 Nov 2026 12:05:00 GMT", 0, 0),
+            ("Sat, 31 Oct 2026 12:00:00 GMT", 86_400, 3600),
+            ("noon", 7, 7),
         ] {
             let skew = Skew(AtomicI64::new(7000));
             let headers = [(DATE, HeaderValue::from_static(date))];
             skew.learn(&HeaderMap::from_iter(headers), noon.to_utc());
             assert_eq!(skew.ahead(), Duration::seconds(seconds), "{date}");
+            assert_eq!(skew.believed(), Duration::seconds(believed), "{date}");
         }
     }
 }

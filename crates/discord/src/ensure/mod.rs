@@ -283,7 +283,7 @@ impl Acting {
     /// The smallest id that an object made by this effect can have.
     fn earliest_id(&self) -> u64 {
         const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
-        let since = self.since - self.discord.inner.skew.ahead() - CLOCK_SKEW;
+        let since = self.since - self.discord.inner.skew.believed() - CLOCK_SKEW;
         let since = since.timestamp_millis() - DISCORD_EPOCH_MS;
         u64::try_from(since).unwrap_or_default() << 22
     }
