@@ -1,6 +1,7 @@
 //! Bounds of rules, and what would silently strike nothing.
 
-use super::rule::{Action, HELLO, Kind, Match, Rule};
+use super::action::{Action, Kind};
+use super::rule::{HELLO, Match, Rule};
 
 /// Most that anything can be late, in milliseconds, however many rules delay it: a day.
 pub const MAX_LATE_MS: u64 = 86_400_000;
@@ -135,21 +136,21 @@ fn bounded(name: &'static str, seconds: Option<f64>) -> Result<(), RuleError> {
 impl Match {
     fn check(&self, kind: Kind) -> Result<(), RuleError> {
         let opening = self.event.as_deref() == Some(HELLO);
-        let (looks_at, why): (&[&str], _) = match kind {
-            Kind::Request => (
-                &["method", "route", "guild", "token"],
-                "it strikes requests",
-            ),
-            Kind::Session if opening => (&["event"], "a new connection has not said who it is"),
-            Kind::Session if self.event.is_some() => (
-                &["guild", "token", "shard"],
-                "it strikes sessions at once, or new connections with the event HELLO",
-            ),
-            Kind::Session => (&["guild", "token", "shard"], "it strikes sessions"),
-            Kind::Event => (&["guild", "token", "shard", "event"], "it strikes events"),
-            Kind::Audit => (&["guild"], "it strikes audit entries"),
-            Kind::Outage => (&[], "the action names the guild"),
-            Kind::Handshake => (&[], "whoever knocks has not said who it is"),
+        let looks_at: &[&str] = match kind {
+            Kind::Session if opening => &["event"],
+            kind => kind.looks_at(),
+        };
+        let why = match kind {
+            Kind::Session if opening => "a new connection has not said who it is",
+            Kind::Session if self.event.is_some() => {
+                "it strikes sessions at once, or new connections with the event HELLO"
+            }
+            Kind::Outage => "the action names the guild",
+            Kind::Handshake => "whoever knocks has not said who it is",
+            Kind::Request => "it strikes requests",
+            Kind::Session => "it strikes sessions",
+            Kind::Event => "it strikes events",
+            Kind::Audit => "it strikes audit entries",
         };
         let given = [
             ("method", self.method.is_some()),

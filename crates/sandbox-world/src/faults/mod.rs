@@ -3,6 +3,7 @@
 //! A rule with a probability draws from the seed, its own number and its hit count, so the same
 //! script meets the same faults.
 
+mod action;
 mod check;
 mod rule;
 
@@ -11,10 +12,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+pub use action::{ACTIONS, Action, Described, Kind, command_line};
 pub use check::{MAX_LATE_MS, MAX_WAIT, RuleError, later};
-pub use rule::{Action, Facts, Match, Rule};
+pub use rule::{Facts, Match, Rule};
 
-use rule::{HELLO, Kind};
+use rule::HELLO;
 
 /// A rule in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::action::{Action, Kind};
+
 /// The event that stands for a new connection.
 pub(super) const HELLO: &str = "HELLO";
 
@@ -86,110 +88,4 @@ pub struct Facts<'a> {
     pub token: Option<&'a str>,
     pub shard: Option<u32>,
     pub event: &'a str,
-}
-
-/// What goes wrong.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Action {
-    /// Answer with this status instead of running the request.
-    Status {
-        status: u16,
-        /// Of a 429: `user`, `global` or `shared`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        scope: Option<String>,
-        /// Of a 429, seconds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        retry_after: Option<f64>,
-        /// Of a 429: what the header says when it is not what the body says.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        header_retry_after: Option<u64>,
-        /// Answer an HTML page, as proxies in front of the API do.
-        #[serde(default)]
-        html: bool,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        body: Option<serde_json::Value>,
-    },
-    /// Answer late, in sandbox time.
-    Latency { ms: u64 },
-    /// Run the request and never answer.
-    Hang,
-    /// Run the request, then reset the connection.
-    Reset,
-    /// Run the request, then cut the body in the middle.
-    Truncate,
-    /// Answers show this bucket while each route counts by its own: distinct buckets under one hash.
-    /// Without a name, every answer shows another one.
-    Bucket {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<String>,
-    },
-    /// Refuse new websocket handshakes with this status.
-    GwRefuse { status: u16 },
-    /// After a matching GUILD_MEMBER_UPDATE comes a GUILD_MEMBER_ADD for the member, who was there
-    /// all along.
-    GwMemberAgain,
-    /// Close the connection with a code; the session stays resumable where Discord's would.
-    GwClose { code: u16 },
-    /// Drop the TCP connection without a close frame.
-    GwDrop,
-    /// Stop answering heartbeats.
-    GwZombie,
-    /// Ask for a heartbeat at once (op 1).
-    GwHeartbeat,
-    /// Ask to reconnect (op 7); a close follows.
-    GwReconnect,
-    /// Op 9.
-    GwInvalid { resumable: bool },
-    /// Dispatch matching events twice.
-    GwDup,
-    /// Dispatch matching events late, in sandbox time.
-    GwDelay { ms: u64 },
-    /// Never dispatch matching events.
-    GwLose,
-    /// The guild becomes unavailable; lifted by deleting the rule.
-    Outage { guild: String },
-    /// Audit entries appear late, in sandbox time: in the log and as events. Such rules look at
-    /// the guild only.
-    AuditDelay { ms: u64 },
-    /// Audit entries never appear, neither in the log nor as events.
-    AuditLose,
-    /// Refuse every REST request with an HTML 403, as for too many invalid requests.
-    BlockIp,
-}
-
-/// When and where an action can strike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Request,
-    /// Live sessions at once, or with the event `HELLO` each new connection.
-    Session,
-    Event,
-    Audit,
-    Outage,
-    Handshake,
-}
-
-impl Action {
-    pub(super) fn kind(&self) -> Kind {
-        match self {
-            Self::Status { .. }
-            | Self::Latency { .. }
-            | Self::Hang
-            | Self::Reset
-            | Self::Truncate
-            | Self::Bucket { .. }
-            | Self::BlockIp => Kind::Request,
-            Self::GwRefuse { .. } => Kind::Handshake,
-            Self::GwClose { .. }
-            | Self::GwDrop
-            | Self::GwZombie
-            | Self::GwHeartbeat
-            | Self::GwReconnect
-            | Self::GwInvalid { .. } => Kind::Session,
-            Self::GwDup | Self::GwDelay { .. } | Self::GwLose | Self::GwMemberAgain => Kind::Event,
-            Self::AuditDelay { .. } | Self::AuditLose => Kind::Audit,
-            Self::Outage { .. } => Kind::Outage,
-        }
-    }
 }

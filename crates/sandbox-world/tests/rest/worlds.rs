@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{TimeZone, Utc};
 use splashtail_sandbox_world::clock::SandboxClock;
-use splashtail_sandbox_world::seed::{big, build, huge, odd, small};
+use splashtail_sandbox_world::seed::{big, build, huge, names, odd, small};
 use splashtail_sandbox_world::world::{Addresses, COMPONENTS_V2, Id, World};
 
 use crate::harness::Case;
@@ -223,6 +223,26 @@ fn unknown_worlds_are_named() {
         error.to_string(),
         "there is no built-in world `tiny`; there are: small, big, odd, many, huge, blank, empty"
     );
+}
+
+#[test]
+fn documentation_and_page_list_the_worlds() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
+    let read = |path: &str| std::fs::read_to_string(format!("{root}{path}")).unwrap();
+    let documentation = read("docs/sandbox.md");
+    let (_, section) = documentation.split_once("\n## Worlds\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let documented: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(documented, names());
+    let page = read("website/sandbox/WorldDialog.svelte");
+    let (_, list) = page.split_once("const WORLDS = [").unwrap();
+    let list = list.split(']').next().unwrap();
+    let offered: Vec<&str> = list
+        .split(", ")
+        .map(|name| name.trim_matches('\''))
+        .collect();
+    assert_eq!(offered, names());
 }
 
 #[test]

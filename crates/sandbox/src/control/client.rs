@@ -245,6 +245,17 @@ impl ControlClient {
         self.get("/ctl/world?summary=true").await
     }
 
+    /// Sets how the world behaves; what was set before and is left out takes its default.
+    pub async fn set_conduct(&self, body: &Conduct) -> Result<Conduct, ControlError> {
+        self.call(http::Method::PATCH, "/ctl/world", body).await
+    }
+
+    /// Lets something happen to a guild; the id of what was made, if something was.
+    pub async fn happen(&self, guild: &str, what: &Happening) -> Result<Value, ControlError> {
+        self.post(&format!("/ctl/guilds/{guild}/happen"), what)
+            .await
+    }
+
     pub async fn load_world(&self, body: &LoadWorld) -> Result<Value, ControlError> {
         self.post("/ctl/world", body).await
     }

@@ -52,6 +52,7 @@ pub(super) async fn set_clock(
     if change.rate.is_some_and(|rate| !(0.0..=1e6).contains(&rate)) {
         return Err(Failure::bad("`rate` lies between 0 and 1000000"));
     }
+    let _turn = control.edge.turn().await;
     // The speed first: a clock that is set and stopped shows exactly what it was set to.
     if let Some(rate) = change.rate {
         clock.set_rate(rate);

@@ -15,6 +15,7 @@ pub(super) async fn consent(
     Body(consent): Body<Consent>,
 ) -> Answer<Consented> {
     let edge = &control.edge;
+    let _turn = edge.turn().await;
     let user = known_user(edge, &user)?;
     edge.set_visitor(user);
     let Some((_, query)) = consent.authorize_url.split_once('?') else {

@@ -39,6 +39,7 @@ pub(super) async fn create_app(State(control): Ctl, Body(body): Body<NewApp>) ->
             .parse()
             .map_err(|_| Failure::bad("`permissions` is no number"))?,
     };
+    let _turn = control.edge.turn().await;
     control.edge.sandbox.with_world(|world| {
         if let Some(unknown) = guilds.iter().find(|g| !world.guilds.contains_key(g)) {
             return Err(Failure::missing("guild", &unknown.to_string()));
@@ -78,6 +79,7 @@ pub(super) async fn edit_app(
         }
     }
     let detail = json!({"id": app, "edit": edit});
+    let _turn = control.edge.turn().await;
     let granted = control.edge.sandbox.with_world(|world| {
         let now = world.now();
         let app = world.apps.get_mut(&number)?;
@@ -119,6 +121,7 @@ pub(super) async fn create_user(State(control): Ctl, Body(body): Body<NewUser>) 
     if length.is_some_and(|length| !(1..=32).contains(&length)) {
         return Err(Failure::bad("`username` has 1 to 32 characters"));
     }
+    let _turn = control.edge.turn().await;
     control.edge.sandbox.with_world(|world| {
         let user_id = wanted.unwrap_or_else(|| world.next_id());
         if world.users.contains_key(&user_id) {
@@ -154,6 +157,7 @@ pub(super) async fn create_guild(State(control): Ctl, Body(body): Body<NewGuild>
     if body.name.trim().is_empty() {
         return Err(Failure::bad("`name` is needed"));
     }
+    let _turn = control.edge.turn().await;
     control.edge.sandbox.with_world(|world| {
         for user in members.iter().chain([&owner]) {
             if !world.users.contains_key(user) {

@@ -40,8 +40,7 @@ pub(super) async fn start(
 ) -> Answer<DrillStarted> {
     let edge = &control.edge;
     let guild = id(&order.guild_id)?;
-    // A world that is being loaded ends all drills.
-    let _turn = edge.loading.lock().await;
+    let _turn = edge.turn().await;
     let id = edge
         .drills
         .start(&edge.sandbox, &order, guild, &control.shutdown)?;

@@ -23,6 +23,7 @@ pub(super) async fn add_fault(State(control): Ctl, Body(rule): Body<Rule>) -> An
     let edge = &control.edge;
     rule.check()
         .map_err(|error| Failure::bad(error.to_string()))?;
+    let _turn = edge.turn().await;
     if let Action::Outage { guild } = &rule.action {
         let known = edge
             .sandbox
@@ -59,6 +60,7 @@ pub(super) async fn remove_fault(
     State(control): Ctl,
     Path(number): Path<String>,
 ) -> Answer<ActiveRule> {
+    let _turn = control.edge.turn().await;
     let found = number.parse().ok();
     let rule = found.and_then(|number| control.edge.sandbox.faults.remove(number));
     let rule = rule.ok_or_else(|| Failure::missing("fault", &number))?;
@@ -68,6 +70,7 @@ pub(super) async fn remove_fault(
 }
 
 pub(super) async fn clear_faults(State(control): Ctl) -> Json<Value> {
+    let _turn = control.edge.turn().await;
     let rules = control.edge.sandbox.faults.list();
     control.edge.sandbox.faults.clear();
     control.note("clear_faults", json!({"removed": rules.len()}));

@@ -39,6 +39,7 @@ pub(super) async fn happen(
         Happening::Unknown { channel_id, .. } => channel_id.as_deref().map(id).transpose()?,
         _ => None,
     };
+    let _turn = control.edge.turn().await;
     let sandbox = &control.edge.sandbox;
     if matches!(what, Happening::Unknown { .. })
         && let Some(checker) = sandbox.checker.get()

@@ -40,6 +40,8 @@ pub(super) async fn interact(
     Body(wish): Body<Interact>,
 ) -> Answer<Interacted> {
     let edge = &control.edge;
+    // It begins in the world that was asked for.
+    drop(edge.turn().await);
     let user = known_user(edge, &user)?;
     edge.set_visitor(user);
     let channel = id(&wish.channel_id)?;

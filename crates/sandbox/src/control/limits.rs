@@ -16,7 +16,10 @@ pub(super) async fn limits(State(control): Ctl) -> Json<Value> {
 pub(super) async fn set_limits(State(control): Ctl, Body(rules): Body<Rules>) -> Answer {
     rules.check().map_err(Failure::bad)?;
     let detail = serde_json::to_value(&rules).unwrap_or_default();
-    control.edge.sandbox.limits.set_rules(rules);
-    control.note("limits", detail);
+    {
+        let _turn = control.edge.turn().await;
+        control.edge.sandbox.limits.set_rules(rules);
+        control.note("limits", detail);
+    }
     Ok(limits(State(control)).await)
 }

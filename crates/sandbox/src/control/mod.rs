@@ -41,6 +41,7 @@ use splashtail_sandbox_world::world::Id;
 use tokio_util::sync::CancellationToken;
 
 use page::Page;
+pub use routes::calls;
 
 use crate::server::Edge;
 use crate::server::http::BODY_TIME;
@@ -161,7 +162,7 @@ pub(crate) fn router(edge: Arc<Edge>, page: Page, shutdown: CancellationToken) -
     let ready = Router::new().route("/readyz", get(|| async { "ready\n" }));
     routes::routes()
         .into_iter()
-        .fold(ready, |router, (path, methods)| router.route(path, methods))
+        .fold(ready, |router, call| router.route(call.path, call.handler))
         .route(
             "/ctl/{*rest}",
             any(|uri: Uri| async move { routes::unknown(uri.path()) }),

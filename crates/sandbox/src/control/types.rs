@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use splashtail_sandbox_world::world::Conduct;
+pub use splashtail_sandbox_world::world::{Conduct, Unknown};
 
+pub use super::happen::Happening;
 pub use crate::drill::types::*;
 
 /// `POST /ctl/as/{user}/{act}`: one act, or a raid.

@@ -93,7 +93,7 @@ async fn loaded(control: &Control, wanted: Wanted, conduct: Option<Conduct>) -> 
 }
 
 async fn replace(edge: Arc<Edge>, wanted: Wanted, conduct: Option<Conduct>) -> Answer {
-    let _turn = edge.loading.lock().await;
+    let _turn = edge.loading.write().await;
     let present = || edge.sandbox.with_world(|w| (w.name.clone(), w.seed));
     let (name, seed) = wanted.unwrap_or_else(present);
     edge.drills.clear().await;
@@ -126,6 +126,7 @@ pub(super) async fn set_conduct(
     conduct.check().map_err(Failure::bad)?;
     let detail = serde_json::to_value(&conduct).unwrap_or_default();
     let set = conduct.clone();
+    let _turn = control.edge.turn().await;
     let sandbox = &control.edge.sandbox;
     sandbox.with_world(|world| {
         sandbox.journal.set_digests(set.digests);
@@ -141,7 +142,7 @@ pub(super) async fn reset(State(control): Ctl) -> Answer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use futures_util::FutureExt;
@@ -153,7 +154,7 @@ mod tests {
     use super::*;
     use crate::gateway::Settings;
 
-    fn control() -> Control {
+    pub fn control() -> Control {
         let nowhere = Addresses {
             rest: String::new(),
             gateway: String::new(),
@@ -213,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn worlds_are_loaded_in_the_order_in_which_they_are_asked_for() {
         let (control, conduct) = (control(), digesting());
-        let turn = control.edge.loading.lock().await;
+        let turn = control.edge.loading.write().await;
         let plain = Conduct::default();
         let first = load(State(control.clone()), wish(2, &plain));
         let second = load(State(control.clone()), wish(3, &conduct));
@@ -228,11 +229,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_set_while_a_world_is_loaded_holds_in_it() {
+        let control = control();
+        let loaded = load(State(control.clone()), wish(2, &Conduct::default()));
+        let loaded = tokio::spawn(loaded);
+        while control.edge.loading.try_read().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        let set = set_conduct(State(control.clone()), Body(digesting())).await;
+        assert!(set.is_ok() && loaded.await.unwrap().is_ok());
+        assert_eq!(stand(&control), (2, digesting(), true));
+    }
+
+    #[tokio::test]
     async fn a_world_that_is_not_there_ends_nothing() {
         let control = control();
         let mut asked = wish(2, &digesting());
         asked.0.world = Some("nowhere".to_owned());
-        let turn = control.edge.loading.lock().await;
+        let turn = control.edge.loading.write().await;
         assert!(load(State(control.clone()), asked).await.is_err());
         drop(turn);
         assert_eq!(stand(&control), (1, Conduct::default(), false));

@@ -17,9 +17,10 @@ use splashtail_sandbox_world::seed::UnknownWorld;
 use splashtail_sandbox_world::world::{Addresses, Conduct, Id};
 use splashtail_sandbox_world::{Sandbox, journal};
 use tokio::net::TcpListener;
+use tokio::sync::{RwLock, RwLockReadGuard};
 use tokio_util::sync::CancellationToken;
 
-pub use start::{Running, ServeArgs, ServeError, run, start, start_on};
+pub use start::{Running, ServeArgs, ServeError, run, start, start_on, worlds};
 pub use tls::{Tls, TlsError};
 
 use crate::control::{self, page::Page};
@@ -78,8 +79,8 @@ pub struct Edge {
     pub(crate) drills: Drills,
     /// Who the consent page takes its visitor for, unless another is chosen.
     visitor: Mutex<Option<Id>>,
-    /// Held while a world is loaded: one after the other.
-    pub(crate) loading: tokio::sync::Mutex<()>,
+    /// Taken for writing while a world is loaded: one after the other. See [`Edge::turn`].
+    pub(crate) loading: RwLock<()>,
     violations: Arc<Mutex<VecDeque<Violation>>>,
     requests: AtomicUsize,
     /// Shared by the bodies of all requests in hand.
@@ -120,11 +121,17 @@ impl Edge {
             grants: Grants::default(),
             drills: Drills::default(),
             visitor: Mutex::default(),
-            loading: tokio::sync::Mutex::default(),
+            loading: RwLock::default(),
             violations,
             requests: AtomicUsize::new(0),
             room: http::Room::default(),
         }))
+    }
+
+    /// Waits for the worlds that were asked for before, and keeps the world while it is held: what a
+    /// control call changes must not go down with a world that is about to be replaced.
+    pub(crate) async fn turn(&self) -> RwLockReadGuard<'_, ()> {
+        self.loading.read().await
     }
 
     fn visitor_slot(&self) -> MutexGuard<'_, Option<Id>> {

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use splashtail_core::clock::{Clock, SystemClock};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::listen::{self, ListenError};
 use splashtail_sandbox_world::clock::SandboxClock;
 use splashtail_sandbox_world::openapi::{DescriptionError, complaints};
-use splashtail_sandbox_world::seed::UnknownWorld;
+use splashtail_sandbox_world::seed::{self, UnknownWorld};
 use splashtail_sandbox_world::world::Conduct;
 use splashtail_sandbox_world::{Options, Sandbox};
 use tokio::net::TcpListener;
@@ -42,7 +43,7 @@ pub struct ServeArgs {
     #[arg(long)]
     pub resume_port: Option<u16>,
     /// World to start with.
-    #[arg(long, default_value = "small")]
+    #[arg(long, default_value = "small", value_parser = worlds())]
     pub world: String,
     /// What ids and secrets of new things depend on.
     #[arg(long, default_value_t = 1)]
@@ -71,6 +72,12 @@ pub struct ServeArgs {
     /// GET /ctl/violations and fail at the end. `splashtail up` hands the variable on.
     #[arg(long, env = "SPLASHTAIL_SANDBOX_STRICT_OPENAPI")]
     pub strict_openapi: bool,
+}
+
+/// Takes the name of a built-in world, and lists them in the help.
+pub fn worlds() -> PossibleValuesParser {
+    let value = |world: &seed::BuiltIn| PossibleValue::new(world.name).help(world.about);
+    PossibleValuesParser::new(seed::WORLDS.iter().map(value))
 }
 
 /// Why a sandbox cannot serve.

@@ -1,5 +1,8 @@
 //! `sandbox ctl`: every call of the control API as a command.
 
+mod create;
+mod world;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -7,12 +10,12 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 use splashtail_sandbox::control::client::{ControlClient, ControlError};
-use splashtail_sandbox::control::types::{
-    ClockChange, Consent, EditApp, LoadWorld, NewApp, NewGuild, NewUser,
-};
-use splashtail_sandbox_world::faults::Rule;
+use splashtail_sandbox::control::types::{ClockChange, Consent};
+use splashtail_sandbox_world::faults::{self, Rule};
 use splashtail_sandbox_world::openapi::complaints;
 
+use self::create::CreateCommand;
+use self::world::{ConductArgs, HappenArgs, WorldArgs};
 use super::act::{self, AsArgs, InteractArgs};
 use super::address::ControlAddress;
 use super::answer::{Outcome, json};
@@ -122,79 +125,17 @@ enum CtlCommand {
     #[command(subcommand)]
     Drills(DrillCommand),
     /// Show the world, or replace it by a built-in one
-    World {
-        /// small, big, odd, many, huge, blank or empty.
-        #[arg(long)]
-        load: Option<String>,
-        #[arg(long, requires = "load")]
-        seed: Option<u64>,
-        /// Only names, members and roles.
-        #[arg(long, conflicts_with = "load")]
-        summary: bool,
-    },
+    World(WorldArgs),
+    /// Show how the world behaves, or set it
+    Conduct(ConductArgs),
+    /// Let something happen to a server that nobody does
+    Happen(HappenArgs),
     /// Start the present world anew: sessions end, journal, limits, faults and tokens are forgotten
     Reset,
     /// Applications with their secrets
     Apps,
-    /// Create an application with a bot; prints its token and secret
-    CreateApp {
-        #[arg(long)]
-        name: Option<String>,
-        #[arg(long = "redirect-uri")]
-        redirect_uris: Vec<String>,
-        /// Server its bot joins at once, by id or name; may be repeated.
-        #[arg(long = "guild")]
-        guilds: Vec<String>,
-        /// Permissions of the bot there, as a number; default Administrator.
-        #[arg(long)]
-        permissions: Option<String>,
-        /// Application flags; default: all privileged intents.
-        #[arg(long)]
-        flags: Option<u64>,
-    },
-    /// Set what the gateway grants an application; shows it
-    EditApp {
-        /// Id or name.
-        app: String,
-        /// Recommended shards.
-        #[arg(long)]
-        shards: Option<u32>,
-        #[arg(long)]
-        max_concurrency: Option<u32>,
-        /// Session starts of a day.
-        #[arg(long)]
-        session_starts: Option<u32>,
-        /// Of these, how many are left.
-        #[arg(long)]
-        session_starts_left: Option<u32>,
-    },
-    /// Create a user
-    CreateUser {
-        username: String,
-        #[arg(long)]
-        id: Option<String>,
-        /// Display name.
-        #[arg(long)]
-        global_name: Option<String>,
-        #[arg(long)]
-        email: Option<String>,
-        #[arg(long)]
-        bot: bool,
-    },
-    /// Create a server with a channel
-    CreateGuild {
-        name: String,
-        /// Id or name of its owner.
-        owner: String,
-        #[arg(long)]
-        id: Option<String>,
-        /// User to add, by id or name; may be repeated.
-        #[arg(long = "member")]
-        members: Vec<String>,
-        /// Application whose bot joins, by id or name; may be repeated.
-        #[arg(long = "app")]
-        apps: Vec<String>,
-    },
+    #[command(flatten)]
+    Create(CreateCommand),
     /// Any call by method and path: `call GET /ctl/overview`
     Call {
         method: Method,
@@ -213,12 +154,7 @@ struct SearchArgs {
     limit: u32,
 }
 
-#[derive(Debug, Subcommand)]
-enum FaultCommand {
-    /// Rules in force, with how often they matched and struck
-    List,
-    /// Install a rule
-    #[command(after_help = "\
+const FAULT_EXAMPLES: &str = "\
 Examples:
   '{\"action\": {\"type\": \"gw_drop\"}}'                              cut every gateway connection
   '{\"match\": {\"shard\": 2}, \"action\": {\"type\": \"gw_close\", \"code\": 4000}}'
@@ -226,14 +162,18 @@ Examples:
   '{\"match\": {\"event\": \"MESSAGE_CREATE\"}, \"action\": {\"type\": \"gw_delay\", \"ms\": 5000}}'
   '{\"match\": {\"method\": \"POST\", \"route\": \"/channels/*\"}, \"probability\": 0.2,
     \"action\": {\"type\": \"status\", \"status\": 429, \"scope\": \"shared\", \"retry_after\": 2}}'
-  '{\"action\": {\"type\": \"outage\", \"guild\": \"1100000000001179648\"}}'
+  '{\"action\": {\"type\": \"outage\", \"guild\": \"1100000000001179648\"}}'";
 
-  requests  status latency hang reset truncate block_ip      match: method route guild token
-  sessions  gw_close gw_drop gw_zombie gw_heartbeat gw_reconnect gw_invalid
-                                                             match: guild token shard | event HELLO
-  events    gw_dup gw_delay gw_lose                          match: guild token shard event
-  audit     audit_delay audit_lose                           match: guild
-  guilds    outage")]
+fn add_help() -> String {
+    format!("{FAULT_EXAMPLES}\n\n{}", faults::command_line())
+}
+
+#[derive(Debug, Subcommand)]
+enum FaultCommand {
+    /// Rules in force, with how often they matched and struck
+    List,
+    /// Install a rule
+    #[command(after_help = add_help())]
     Add {
         /// `{"match": {…}, "action": {"type": …}, "times": …, "probability": …}`
         rule: String,
@@ -355,33 +295,17 @@ async fn answer(client: &ControlClient, command: CtlCommand) -> Result<Outcome> 
         }
         CtlCommand::Faults(command) => return faults(client, command).await,
         CtlCommand::Drills(command) => return drills(client, command).await,
-        CtlCommand::World {
-            load: None,
-            summary,
-            ..
-        } => {
-            if summary {
-                client.summary().await?
-            } else {
-                client.world().await?
-            }
-        }
-        CtlCommand::World { load, seed, .. } => {
-            client
-                .load_world(&LoadWorld {
-                    world: load,
-                    seed,
-                    ..LoadWorld::default()
-                })
-                .await?
-        }
+        CtlCommand::World(args) => return world::world(client, args).await,
+        CtlCommand::Conduct(args) => return world::conduct(client, args).await,
+        CtlCommand::Happen(args) => return world::happen(client, args).await,
         CtlCommand::Reset => client.reset().await?,
         CtlCommand::Call { method, path, body } => {
             client
                 .call(method, &path, &body.unwrap_or_default())
                 .await?
         }
-        command => return create(client, command).await,
+        CtlCommand::Create(command) => return create::create(client, command).await,
+        CtlCommand::Apps => get(client, "/ctl/apps").await?,
     };
     Outcome::of(&seen, true)
 }
@@ -394,86 +318,6 @@ impl SearchArgs {
             ("people", people.then_some("true")),
         ];
         address(path, &parameters)
-    }
-}
-
-async fn create(client: &ControlClient, command: CtlCommand) -> Result<Outcome> {
-    match command {
-        CtlCommand::CreateApp {
-            name,
-            redirect_uris,
-            guilds,
-            permissions,
-            flags,
-        } => {
-            let mut ids = Vec::new();
-            for guild in &guilds {
-                ids.push(names::guild(client, guild).await?);
-            }
-            let app = NewApp {
-                name,
-                redirect_uris,
-                flags,
-                guilds: ids,
-                permissions,
-            };
-            Outcome::of(&client.create_app(&app).await?, true)
-        }
-        CtlCommand::EditApp {
-            app,
-            shards,
-            max_concurrency,
-            session_starts,
-            session_starts_left,
-        } => {
-            let app = names::application(client, &app).await?;
-            let edit = EditApp {
-                shards,
-                max_concurrency,
-                session_starts,
-                session_starts_left,
-            };
-            Outcome::of(&client.edit_app(&app, &edit).await?, true)
-        }
-        CtlCommand::CreateUser {
-            username,
-            id,
-            global_name,
-            email,
-            bot,
-        } => {
-            let user = NewUser {
-                id,
-                username: Some(username),
-                global_name,
-                email,
-                bot,
-            };
-            Outcome::of(&client.create_user(&user).await?, true)
-        }
-        CtlCommand::CreateGuild {
-            name,
-            owner,
-            id,
-            members,
-            apps,
-        } => {
-            let mut guild = NewGuild {
-                id,
-                name,
-                owner_id: names::user(client, &owner).await?,
-                ..NewGuild::default()
-            };
-            for member in &members {
-                guild.members.push(names::user(client, member).await?);
-            }
-            for app in &apps {
-                guild.apps.push(names::application(client, app).await?);
-            }
-            Outcome::of(&client.create_guild(&guild).await?, true)
-        }
-        // Everything else was answered before.
-        _ => Outcome::of(&get(client, "/ctl/apps").await?, true),
     }
 }
 

@@ -88,6 +88,17 @@ pub(crate) async fn guild(client: &ControlClient, name: &str) -> Result<String> 
     Err(unknown("server", name, &items(&all, &["guilds"]), "name"))
 }
 
+/// Who owns a guild, by the guild's id.
+pub(crate) async fn owner(client: &ControlClient, guild: &str) -> Result<String> {
+    let world = client.summary().await?;
+    let guilds = items(&world, &["guilds"]);
+    let mut owners = guilds.iter().filter(|g| g["id"] == guild);
+    let owner = owners.find_map(|g| g["owner_id"].as_str());
+    owner
+        .map(str::to_owned)
+        .ok_or_else(|| unknown("server", guild, &guilds, "name"))
+}
+
 /// A channel or thread that `user` sees in `guild`, by id or name.
 pub(crate) async fn channel(
     client: &ControlClient,

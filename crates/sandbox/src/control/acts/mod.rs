@@ -38,6 +38,8 @@ pub(super) async fn act(
 ) -> Answer<ActResults> {
     let edge = &control.edge;
     let spec = table::find(&name).ok_or_else(|| unknown(&name))?;
+    // It begins in the world that was asked for; one that is spread over hours holds none up.
+    drop(edge.turn().await);
     let actors = match &act.actors {
         None => vec![known_user(edge, &user)?],
         Some(actors) if actors.is_empty() => {

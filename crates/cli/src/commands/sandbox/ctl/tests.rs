@@ -1,12 +1,16 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use clap::Parser;
 use serde_json::json;
+use splashtail_sandbox::control::calls;
 use splashtail_sandbox::gateway::Settings;
 use splashtail_sandbox::server::{Running, start};
 use splashtail_sandbox_world::clock::SandboxClock;
 use splashtail_sandbox_world::openapi::complaints;
 use splashtail_sandbox_world::rest::{Actor, Request};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use url::Url;
 
 use super::*;
 
@@ -47,10 +51,63 @@ const HARBOUR: &str = "1100000000001179648";
 const AUTHORIZE: &str = "http://127.0.0.1/oauth2/authorize?response_type=code&\
     client_id=1100000000000000001&scope=identify&redirect_uri=http://127.0.0.1:9/ioauth/login";
 
+/// Calls that no command of `ctl` makes: `sandbox drill` starts drills.
+const NO_COMMAND: [(Method, &str); 1] = [(Method::POST, "/ctl/drills")];
+
+/// Method and path of every call that was made through a client.
+type Calls = Arc<Mutex<Vec<(Method, String)>>>;
+
+/// A client whose calls are noted on their way to the sandbox.
+async fn noting(running: &Running) -> (ControlClient, Calls) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let sandbox = running.control.socket_addrs(|| None).unwrap()[0];
+    let noted = Calls::default();
+    let made = noted.clone();
+    tokio::spawn(async move {
+        while let Ok((mut caller, _)) = listener.accept().await {
+            let made = made.clone();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.contains(&b'\n') {
+                    assert_ne!(caller.read_buf(&mut head).await.unwrap(), 0);
+                }
+                let line = String::from_utf8_lossy(&head);
+                let mut words = line.split([' ', '?']);
+                let method = words.next().unwrap().parse().unwrap();
+                made.lock()
+                    .unwrap()
+                    .push((method, words.next().unwrap().to_owned()));
+                let mut sandbox = TcpStream::connect(sandbox).await.unwrap();
+                sandbox.write_all(&head).await.unwrap();
+                let _ = copy_bidirectional(&mut caller, &mut sandbox).await;
+            });
+        }
+    });
+    (
+        ControlClient::new(&Url::parse(&base).unwrap()).unwrap(),
+        noted,
+    )
+}
+
+/// The template of the call that a path belongs to.
+fn template(method: &Method, path: &str) -> Option<&'static str> {
+    let fits = |template: &&str| {
+        let (given, wanted) = (path.split('/'), template.split('/'));
+        given.clone().count() == wanted.clone().count()
+            && given.zip(wanted).all(|(g, w)| w.starts_with('{') || w == g)
+    };
+    let all = calls().into_iter().filter(|(m, _)| m == method);
+    all.map(|(_, template)| template)
+        .filter(fits)
+        .min_by_key(|template| template.matches('{').count())
+}
+
 /// Each call of docs/sandbox.md, in an order in which each of them goes well.
 #[tokio::test]
 async fn every_call_has_its_command() {
-    let (running, client) = small().await;
+    let (running, direct) = small().await;
+    let (client, noted) = noting(&running).await;
     let call = |words: &'static [&'static str], pointer: &'static str, wanted: Value| {
         let client = client.clone();
         async move {
@@ -144,7 +201,7 @@ async fn every_call_has_its_command() {
     call(&["faults", "remove", "1"], "/id", json!(1)).await;
     call(&["faults", "clear"], "/removed", json!(0)).await;
     let drill = r#"{"kind": "raid", "guild_id": "1100000000001179648", "size": 1, "watch_ms": 0}"#;
-    let drill = type_in(&client, &["call", "POST", "/ctl/drills", drill])
+    let drill = type_in(&direct, &["call", "POST", "/ctl/drills", drill])
         .await
         .unwrap();
     assert_eq!(drill.0, json!({"id": 1}));
@@ -185,6 +242,49 @@ async fn every_call_has_its_command() {
     call(guild, "/guild/name", json!("Attic")).await;
     call(&["world", "--summary"], "/world", json!("small")).await;
     call(&["world"], "/seed", json!(1)).await;
+    call(&["users", "adam"], "/total", json!(1)).await;
+    call(&["see", "adam", "dms"], "", json!([])).await;
+    let banned: &[&str] = &["see", "adam", "bans", "Harbour"];
+    call(banned, "/bans/0/reason", json!("spam")).await;
+    let app: &[&str] = &["edit-app", "helper", "--shards", "3"];
+    call(app, "/shards", json!(3)).await;
+    let slash = [
+        "interact",
+        "adam",
+        "slash",
+        "none",
+        "--guild",
+        HARBOUR,
+        "--channel",
+        "general",
+    ];
+    assert!(
+        type_in(&client, &slash).await.is_err(),
+        "there is no such command"
+    );
+    call(&["conduct"], "/stale_overwrites", json!(true)).await;
+    let told: &[&str] = &["conduct", "--set", r#"{"stale_overwrites": false}"#];
+    call(told, "/stale_overwrites", json!(false)).await;
+    call(&["conduct"], "/stale_overwrites", json!(false)).await;
+    call(&["happen", "Harbour", "raid-detected"], "/id", Value::Null).await;
+    let raided = running.edge.sandbox.with_world(|world| {
+        let guild = &world.guilds[&HARBOUR.parse().unwrap()];
+        guild
+            .incidents
+            .as_ref()
+            .is_some_and(|i| i.raid_detected_at.is_some())
+    });
+    assert!(raided);
+    let strange: &[&str] = &[
+        "happen",
+        "Harbour",
+        "unknown",
+        "--kind",
+        "message",
+        "--channel",
+        "general",
+    ];
+    assert!(type_in(&client, strange).await.unwrap().0["id"].is_string());
     call(&["reset"], "/world", json!("small")).await;
     call(
         &["world", "--load", "empty", "--seed", "2"],
@@ -192,6 +292,33 @@ async fn every_call_has_its_command() {
         json!(2),
     )
     .await;
+    let quiet: &[&str] = &[
+        "world",
+        "--load",
+        "blank",
+        "--conduct",
+        r#"{"digests": true}"#,
+    ];
+    call(quiet, "/conduct/digests", json!(true)).await;
+    let made: Vec<(Method, &str)> = {
+        let noted = noted.lock().unwrap();
+        let known = noted.iter().map(|(method, path)| {
+            let template = template(method, path);
+            (
+                method.clone(),
+                template.unwrap_or_else(|| panic!("{method} {path}")),
+            )
+        });
+        known.collect()
+    };
+    for call in calls() {
+        let is_made = made.contains(&call);
+        assert_eq!(
+            is_made,
+            !NO_COMMAND.contains(&call),
+            "{call:?} has a command, or is named as having none"
+        );
+    }
     let found = running.edge.violations().await;
     assert!(complaints(&found).is_empty(), "{found:?}");
     running.stop().await;
