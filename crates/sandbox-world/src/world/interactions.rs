@@ -90,8 +90,9 @@ pub enum InteractionError {
     NoChannel(Id),
     #[error("the user may not use application commands here")]
     NotAllowed,
-    #[error("there is no command `{0}` here")]
-    NoCommand(String),
+    /// The command, and what there is instead.
+    #[error("there is no command `{0}` here{1}")]
+    NoCommand(String, String),
     #[error("option `{0}`: {1}")]
     BadOption(String, String),
     #[error("there is no component `{0}` here")]

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use splashtail_core::text::nearest;
 use splashtail_sandbox_world::world::permissions as perm;
 use splashtail_sandbox_world::world::{
     AssetKind, Attachment, Id, InteractionError, Stored, World, clean_filename,
@@ -26,6 +27,26 @@ pub(super) struct Filled<'a> {
     pub(super) focused: Option<&'a str>,
 }
 
+/// Names the nearest, or all that are there.
+fn no_command(path: &str, there: &[&str]) -> InteractionError {
+    let last = path.split_whitespace().next_back().unwrap_or_default();
+    let hint = match (nearest(last, there.iter().copied()), there) {
+        (_, []) => {
+            "; there is none: bots register theirs when they start, and a world that is loaded \
+                    begins without"
+                .to_owned()
+        }
+        (Some(near), _) => format!("; did you mean `{near}`?"),
+        (None, there) => format!("; there are {}", there.join(", ")),
+    };
+    InteractionError::NoCommand(path.to_owned(), hint)
+}
+
+fn branches(options: &[Value]) -> Vec<&str> {
+    let branches = options.iter().filter(|o| is_branch(o));
+    branches.filter_map(|o| o["name"].as_str()).collect()
+}
+
 pub(super) fn slash(
     world: &mut World,
     (guild, channel, user): (Option<Id>, Id, Id),
@@ -33,33 +54,31 @@ pub(super) fn slash(
 ) -> Result<Built, InteractionError> {
     let mut path = filled.path.trim_start_matches('/').split_whitespace();
     let name = path.next().unwrap_or_default();
-    let missing = || InteractionError::NoCommand(filled.path.to_owned());
+    let missing = |there: &[&str]| no_command(filled.path, there);
     let (app, command) = {
         let all = usable(world, guild, Some(channel), user);
-        match all
-            .into_iter()
-            .find(|u| u.command.kind == 1 && u.command.name == name)
-        {
+        let slash = all.iter().filter(|u| u.command.kind == 1);
+        let mut slash = slash.map(|u| (u.command.name.as_str(), u));
+        let names: Vec<&str> = slash.clone().map(|(name, _)| name).collect();
+        match slash.find(|(there, _)| *there == name).map(|(_, u)| u) {
             Some(found) => (found.app.id, found.command.clone()),
             None if exists(world, guild, name) => return Err(InteractionError::NotAllowed),
-            None => return Err(missing()),
+            None => return Err(missing(&names)),
         }
     };
     // Walk down the subcommands.
     let mut levels: Vec<(String, u64)> = Vec::new();
     let mut options = command.options.clone();
     for step in path {
-        let found = options
-            .iter()
-            .find(|o| o["name"] == step && is_branch(o))
-            .cloned();
-        let found = found.ok_or_else(missing)?;
+        let found = options.iter().find(|o| o["name"] == step && is_branch(o));
+        let found = found.cloned();
+        let found = found.ok_or_else(|| missing(&branches(&options)))?;
         levels.push((step.to_owned(), found["type"].as_u64().unwrap_or(1)));
         options = found["options"].as_array().cloned().unwrap_or_default();
     }
     if options.iter().any(is_branch) {
         // A subcommand has to be chosen.
-        return Err(missing());
+        return Err(missing(&branches(&options)));
     }
     let mut resolved = Resolved::default();
     let bot = world.apps.get(&app).map_or(Id(0), |a| a.bot);
@@ -87,10 +106,10 @@ pub(super) fn context_menu(
 ) -> Result<Built, InteractionError> {
     let (app, command) = {
         let all = usable(world, guild, Some(channel), user);
-        let found = all
-            .into_iter()
-            .find(|u| u.command.kind != 1 && u.command.name == name);
-        let found = found.ok_or_else(|| InteractionError::NoCommand(name.to_owned()))?;
+        let mut menus = all.iter().filter(|u| u.command.kind != 1);
+        let names: Vec<&str> = menus.clone().map(|u| u.command.name.as_str()).collect();
+        let found = menus.find(|u| u.command.name == name);
+        let found = found.ok_or_else(|| no_command(name, &names))?;
         (found.app.id, found.command.clone())
     };
     let mut resolved = Resolved::default();

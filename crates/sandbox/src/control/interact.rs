@@ -23,7 +23,7 @@ impl From<InteractionError> for Failure {
         let (status, code) = match &error {
             InteractionError::NoChannel(_) => (StatusCode::NOT_FOUND, "no_channel"),
             InteractionError::NotAllowed => (StatusCode::FORBIDDEN, "not_allowed"),
-            InteractionError::NoCommand(_) => (StatusCode::NOT_FOUND, "no_command"),
+            InteractionError::NoCommand(..) => (StatusCode::NOT_FOUND, "no_command"),
             InteractionError::BadOption(..) => (StatusCode::BAD_REQUEST, "bad_option"),
             InteractionError::NoComponent(_) => (StatusCode::NOT_FOUND, "no_component"),
             InteractionError::BadComponent(..) => (StatusCode::BAD_REQUEST, "bad_component"),

@@ -50,6 +50,8 @@ pub(super) struct Observer {
     counted_ms: i64,
     /// Attackers not yet seen outside.
     inside: BTreeSet<Id>,
+    /// Attacking bots whose departure was counted.
+    gone: BTreeSet<Id>,
     pub innocents: Bystanders,
 }
 
@@ -64,6 +66,7 @@ impl Observer {
             deleting: None,
             counted_ms: start_ms,
             inside: stage.attackers.iter().copied().collect(),
+            gone: BTreeSet::new(),
             innocents: Bystanders::default(),
         }
     }
@@ -101,6 +104,9 @@ impl Observer {
                     continue;
                 }
                 self.innocents.note(entry, &stage.known);
+                if self.has_gone_before(entry, stage) {
+                    continue;
+                }
                 if let Some(defence) = judge(entry, stage, spoils) {
                     tally.defence(at, defence, 1);
                     // A ban may take the messages of its target along, a channel what is in it.
@@ -142,6 +148,23 @@ impl Observer {
                 hold: hooks || waits,
             }
         })
+    }
+
+    /// A bot that is kicked takes its integration along, and the other way round: one deed, of which
+    /// the log has two entries.
+    fn has_gone_before(&mut self, entry: &AuditEntry, stage: &Stage) -> bool {
+        let Some(target) = entry.target else {
+            return false;
+        };
+        let bot = match entry.action {
+            action::MEMBER_KICK if stage.integrations.values().any(|bot| *bot == target) => target,
+            action::INTEGRATION_DELETE => match stage.integrations.get(&target) {
+                Some(bot) => *bot,
+                None => return false,
+            },
+            _ => return false,
+        };
+        !self.gone.insert(bot)
     }
 
     /// Notes how a harmless newcomer fared, told or not. Of faults the defence is innocent.
@@ -222,7 +245,7 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
     match entry.action {
         action::BAN_ADD if attacker => Some(Defence::AttackersBanned),
         action::MEMBER_KICK if attacker => Some(Defence::AttackersKicked),
-        action::INTEGRATION_DELETE if stage.integrations.contains(&target) => {
+        action::INTEGRATION_DELETE if stage.integrations.contains_key(&target) => {
             Some(Defence::AttackersKicked)
         }
         action::MEMBER_UPDATE if attacker => {

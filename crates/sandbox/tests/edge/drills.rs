@@ -204,6 +204,20 @@ async fn a_leaked_token_does_damage_within_its_limits() {
 }
 
 #[tokio::test]
+async fn a_bot_that_is_kicked_is_kicked_once() {
+    let (b, ctl) = frozen().await;
+    let id = start(&ctl, &order(DrillKind::TokenLeak, 9, 1.0)).await;
+    let seen = acts(&ctl, id, 1).await;
+    let bot = guild(&format!("/members/{}", seen.attackers.ids[0]));
+    as_owner(&ctl, "DELETE", bot, Value::Null).await;
+    // The entries of kick and integration come late, and apart.
+    b.clock.advance(Duration::from_secs(1));
+    let report = end(&ctl, id).await;
+    assert_eq!(report.end, Some(DrillEnd::AttackersGone));
+    assert_eq!(report.defended[&Defence::AttackersKicked], 1, "{report:?}");
+}
+
+#[tokio::test]
 async fn the_bots_own_token_can_leak() {
     let (b, ctl) = frozen().await;
     let own = NewDrill {

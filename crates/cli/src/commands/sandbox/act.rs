@@ -81,7 +81,7 @@ impl From<Kind> for InteractKind {
 #[command(after_help = "\
 Examples:
   ctl interact adam slash \"backups create\" --guild Harbour --channel general messages:true
-  ctl interact adam slash mode --guild Harbour --channel general mode:on
+  ctl interact olivia slash \"protection mode\" --guild Harbour --channel general mode:2
   ctl interact adam autocomplete \"backups create\" --guild Harbour --channel general --focused name name:ni
   ctl interact adam button confirm --guild Harbour --channel general
   ctl interact adam select menu --guild Harbour --channel general first second
