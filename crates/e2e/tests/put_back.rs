@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -12,6 +11,7 @@ use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER};
 use splashtail_e2e::platform::{Engines, Platform, signal};
 use splashtail_e2e::portrait::{differences, portrait, read};
 use splashtail_sandbox::control::types::Interacted;
+use splashtail_sandbox::portrait::Portrait;
 use splashtail_sandbox_world::journal::{Entry, Record};
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ const MANAGER: &str = "1100000000000000012";
 const SPARE: &str = "1100000000000000014";
 const LOST_CHANNELS: [&str; 3] = ["media", "Lounge", "announcements"];
 /// What a person renames meanwhile.
-const RENAMED: [&str; 2] = ["\"archive\"", "\"attic\""];
+const RENAMED: [&str; 2] = ["channel archive", "channel attic"];
 /// Stays different: that, and the attacker's roles.
 const STAYS: [&str; 3] = [RENAMED[0], RENAMED[1], ADMINISTRATOR];
 
@@ -182,10 +182,9 @@ async fn changes(platform: &Platform) -> usize {
     journal.iter().filter(is_change).count()
 }
 
-fn topic<'a>(portrait: &'a BTreeMap<String, Value>, name: &str) -> &'a Value {
-    let mut all = portrait.iter();
-    let found = all.find(|(key, _)| key.contains(name));
-    &found.unwrap_or_else(|| panic!("no {name}")).1["topic"]
+fn topic<'a>(portrait: &'a Portrait, name: &str) -> &'a Value {
+    let found = portrait.object(name);
+    &found.unwrap_or_else(|| panic!("no {name}"))["topic"]
 }
 
 async fn story(engines: Engines, dir: TempDir) {

@@ -124,6 +124,11 @@ impl Portrait {
         all
     }
 
+    /// What is told of an object by what it is called: `channel general`.
+    pub fn object(&self, label: &str) -> Option<&Value> {
+        self.objects.get(label)
+    }
+
     /// How many objects of a kind there are.
     pub fn count(&self, kind: &str) -> usize {
         let is = |label: &&String| label.split(' ').next() == Some(kind);
