@@ -26,9 +26,14 @@ async fn until<T>(platform: &Platform, what: &str, mut ask: impl AsyncFnMut() ->
     found.unwrap_or_else(|_| panic!("never came: {what}\n{}", platform.logs()))
 }
 
+/// As soon as the last one is long enough ago.
 async fn command(platform: &Platform, user: &str, name: &str, options: Value) -> Interacted {
-    let answer = backups::command(platform, GUILD, user, name, options).await;
-    answer.unwrap()
+    until(platform, name, async || {
+        let answer = backups::command(platform, GUILD, user, name, options.clone()).await;
+        let answer = answer.unwrap();
+        (!said(&answer).contains("Too fast")).then_some(answer)
+    })
+    .await
 }
 
 fn said(seen: &Interacted) -> String {
