@@ -141,13 +141,20 @@ fn parse_snowflake(text: &str) -> Result<NonZeroU64, InvalidId> {
     NonZeroU64::new(id).ok_or(InvalidId::Zero)
 }
 
-fn created_at(id: u64) -> DateTime<Utc> {
+/// When Discord made this id, to the millisecond.
+pub fn created_at(id: u64) -> DateTime<Utc> {
     // 42 bits of milliseconds end in the year 2154, far inside chrono's range.
     let milliseconds = (id >> TIMESTAMP_SHIFT) + DISCORD_EPOCH_MS;
     i64::try_from(milliseconds)
         .ok()
         .and_then(DateTime::from_timestamp_millis)
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// The smallest id that Discord can have given at this time; zero for times before its first.
+pub fn first_id_at(at: DateTime<Utc>) -> u64 {
+    let since_unix = u64::try_from(at.timestamp_millis()).unwrap_or_default();
+    since_unix.saturating_sub(DISCORD_EPOCH_MS) << TIMESTAMP_SHIFT
 }
 
 struct SnowflakeVisitor;

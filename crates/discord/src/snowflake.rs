@@ -1,12 +1,9 @@
 //! Ids and bit sets out of JSON.
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
+pub use splashtail_core::ids::{created_at as made_at, first_id_at};
 use splashtail_guild::Id;
 pub use splashtail_guild::bit_set;
-
-/// Milliseconds of Unix time at which Discord's ids begin.
-const EPOCH: i64 = 1_420_070_400_000;
 
 /// An id: a decimal string as Discord answers it, or a number as older exports hold it. `None` for
 /// everything that is none: zero, signs, fractions, more than 64 bits, other types.
@@ -22,12 +19,6 @@ pub fn typed<T: TryFrom<u64>>(value: &Value) -> Option<T> {
 /// A list of ids. What is no id is left out.
 pub fn ids(value: &Value) -> impl Iterator<Item = u64> + '_ {
     array(value).iter().filter_map(id)
-}
-
-/// When the object of this id was made (Discord docs, Snowflakes).
-pub fn made_at(id: u64) -> DateTime<Utc> {
-    let since_epoch = i64::try_from(id >> 22).unwrap_or_default();
-    DateTime::from_timestamp_millis(since_epoch + EPOCH).unwrap_or_default()
 }
 
 /// The items of a list; none of anything else.
@@ -47,6 +38,8 @@ mod tests {
     fn ids_tell_when_they_were_made() {
         let at = made_at(175_928_847_299_117_063);
         assert_eq!(at.to_rfc3339(), "2016-04-30T11:18:25.796+00:00");
+        assert_eq!(first_id_at(at), 175_928_847_299_117_063 >> 22 << 22);
+        assert_eq!(first_id_at(chrono::DateTime::UNIX_EPOCH), 0);
     }
 
     #[test]

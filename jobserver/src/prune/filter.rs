@@ -100,6 +100,7 @@ pub fn is_young(message: MessageId, now: DateTime<Utc>) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use splashtail_discord::snowflake::first_id_at;
 
     use super::*;
 
@@ -151,10 +152,7 @@ mod tests {
     #[test]
     fn two_weeks_less_five_minutes_are_young() {
         let now = DateTime::from_timestamp(1_764_000_000, 0).unwrap();
-        let aged = |age: TimeDelta| {
-            let ms = (now - age).timestamp_millis().cast_unsigned() - 1_420_070_400_000;
-            MessageId::new(ms << 22).unwrap()
-        };
+        let aged = |age: TimeDelta| MessageId::new(first_id_at(now - age)).unwrap();
         assert!(is_young(aged(TimeDelta::days(13)), now));
         assert!(!is_young(
             aged(TimeDelta::days(14) - TimeDelta::minutes(4)),

@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Discord;
 use crate::error::DiscordError;
 use crate::request::{LONGEST_WAIT, REASON_CHARACTERS, Request};
+use crate::snowflake::first_id_at;
 
 pub use self::audit::{AUDIT_LAG, AUDIT_SETTLED};
 pub use self::ban::{BULK_BAN, BulkBan};
@@ -282,10 +283,7 @@ impl Acting {
 
     /// The smallest id that an object made by this effect can have.
     fn earliest_id(&self) -> u64 {
-        const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
-        let since = self.since - self.discord.inner.skew.believed() - CLOCK_SKEW;
-        let since = since.timestamp_millis() - DISCORD_EPOCH_MS;
-        u64::try_from(since).unwrap_or_default() << 22
+        first_id_at(self.since - self.discord.inner.skew.believed() - CLOCK_SKEW)
     }
 
     /// Nothing tells what became of it. It was sent at the latest when its time in line was over.

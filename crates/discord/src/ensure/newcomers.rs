@@ -3,7 +3,7 @@ use serde_json::Value;
 use splashtail_core::ids::GuildId;
 
 use super::{Acting, EnsureError, Ensured, Outcome, fields};
-use crate::snowflake::{array, id};
+use crate::snowflake::{array, id, made_at};
 
 /// Settings of which a server has one each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,15 +110,14 @@ impl Acting {
         let path = format!("/channels/{channel}/invites");
         if self.resumed {
             let list = self.request(Method::GET, path.clone()).send().await?;
-            let earliest = self.earliest_id();
-            let since = i64::try_from(earliest >> 22).unwrap_or_default() + 1_420_070_400_000;
+            let since = made_at(self.earliest_id());
             let ours = |invite: &&Value| {
                 let made = invite["created_at"].as_str();
                 let made = made.and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
                 let code = invite["code"].as_str().unwrap_or_default();
                 !known.contains(&code)
                     && id(&invite["inviter"]["id"]) == Some(inviter)
-                    && made.is_some_and(|at| at.timestamp_millis() >= since)
+                    && made.is_some_and(|at| at >= since)
                     && ["max_age", "max_uses", "temporary"]
                         .iter()
                         .all(|f| invite[*f] == want[*f])

@@ -31,8 +31,8 @@ pub fn start() -> DateTime<Utc> {
 
 /// An id made so many seconds after the intent.
 pub fn made(after: i64, low: u64) -> String {
-    let milliseconds = start().timestamp_millis() + after * 1000 - 1_420_070_400_000;
-    ((u64::try_from(milliseconds).unwrap() << 22) + low).to_string()
+    let at = start() + chrono::TimeDelta::seconds(after);
+    (splashtail_discord::snowflake::first_id_at(at) + low).to_string()
 }
 
 pub struct Fake {
