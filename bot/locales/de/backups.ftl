@@ -119,5 +119,6 @@ schedule-keeps-both = die neuesten { $count }, höchstens { $days ->
    *[other] { $days } Tage
 }
 schedule-failed = Eine geplante Sicherung wurde nicht gemacht: { $why }.
+schedule-fallen = Die geplante Sicherung enthält weniger als drei Viertel der Kanäle, die in den vorigen sind: Der Server wurde verwüstet, oder der Bot sieht wenig von ihm. Was vorher gemacht wurde, bleibt.
 schedule-late = Die Sicherung vom { $due } ist verspätet: Der Dienst für Sicherungen läuft nicht. Sie wird gemacht, sobald er wieder läuft.
 schedule-see = `/backups schedule list` zeigt `{ $id }`.

@@ -119,5 +119,6 @@ schedule-keeps-both = the newest { $count }, at most { $days ->
    *[other] { $days } days
 }
 schedule-failed = A scheduled backup was not made: { $why }.
+schedule-fallen = The scheduled backup holds less than three quarters of the channels that the ones before it hold: the server was torn down, or the bot sees little of it. What was made before stays.
 schedule-late = The backup of { $due } is late: the service that makes backups does not run. It is made as soon as that runs again.
 schedule-see = `/backups schedule list` shows `{ $id }`.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Keep, Level, Schedule, TaskRow, TaskState};
+use splashtail_storage::{Keep, Level, Schedule, TaskRow, TaskState, Trouble};
 
 use crate::deadline::{CallError, within};
 use crate::engine::Engine;
@@ -42,8 +42,14 @@ fn surplus<'a>(
     goes
 }
 
-/// Sees to the ends of what schedules ordered: a success makes the oldest superfluous, a failure is
-/// told.
+/// Whether the newest is the first that is poor.
+fn has_fallen(made: &[TaskRow], appraisal: &Appraisal) -> bool {
+    let mut poor = made.iter().map(|task| appraisal.poor.contains(&task.id));
+    poor.next() == Some(true) && poor.next() == Some(false)
+}
+
+/// Sees to the ends of what schedules ordered: a success makes the oldest superfluous, and a failure is
+/// told, as is a success that is much less than those before it.
 pub(crate) async fn settle_ends(engine: &Engine) -> Result<(), CallError> {
     let (storage, deadline) = (&engine.inner.storage, engine.inner.timing.deadline);
     let mut after = None;
@@ -90,13 +96,11 @@ async fn retain(
     schedule: &Schedule,
     now: DateTime<Utc>,
 ) -> Result<bool, CallError> {
-    if schedule.keep == Keep::default() {
-        return Ok(true);
-    }
     let (storage, deadline) = (&engine.inner.storage, engine.inner.timing.deadline);
     let made = storage.schedules().made(schedule, LOOKED_AT);
     let made = within(deadline, made).await?;
-    if surplus(&made, schedule.keep, &Appraisal::default(), now).is_empty() {
+    // There is nothing to measure it by.
+    if made.len() < 2 {
         return Ok(true);
     }
     // One of a kind that this version does not know: another one will.
@@ -111,6 +115,12 @@ async fn retain(
             return Ok(false);
         }
     };
+    if has_fallen(&made, &appraisal) {
+        let complain = storage
+            .schedules()
+            .complain(schedule.id, Trouble::FALLEN, now);
+        within(deadline, complain).await?;
+    }
     for task in surplus(&made, schedule.keep, &appraisal, now) {
         if let_go(engine, task).await && within(deadline, storage.tasks().delete(task.id)).await? {
             tracing::info!(job.id = %task.id, schedule.id = %schedule.id,
@@ -215,6 +225,21 @@ mod tests {
         assert_eq!(goes(Some(1), Some(100), 31), 3, "whichever is less");
         assert_eq!(goes(None, Some(7), 400), 3);
         assert!(surplus(&[], Keep::default(), &Appraisal::default(), day(1)).is_empty());
+    }
+
+    #[test]
+    fn only_the_first_that_fell_is_told() {
+        let made = made(&[30, 29, 28]);
+        let fallen = |poor: &[usize]| {
+            let appraisal = Appraisal {
+                poor: ids(&made, poor),
+                kept: HashSet::new(),
+            };
+            has_fallen(&made, &appraisal)
+        };
+        assert!(!fallen(&[]) && fallen(&[0]));
+        assert!(!fallen(&[0, 1]), "it was told");
+        assert!(!fallen(&[1]));
     }
 
     /// A server was torn down on day 27: everything after it is nearly empty.

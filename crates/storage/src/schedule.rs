@@ -78,8 +78,14 @@ pub trait ScheduleStore: Send + Sync {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trouble {
     pub schedule: Schedule,
+    /// Why the last order failed, or [`Trouble::FALLEN`].
     pub text: String,
     pub at: DateTime<Utc>,
+}
+
+impl Trouble {
+    /// The last order was carried out, and what it made is much less than what was made before.
+    pub const FALLEN: &str = "what it made is much less than what was made before";
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, GuildId};
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{DiscordError, Lane, snowflake};
-use splashtail_storage::{Schedule, StorageError};
+use splashtail_storage::{Schedule, StorageError, Trouble};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -54,7 +54,10 @@ impl Backups {
                     continue;
                 };
                 let why = neutralise(&shorten(&trouble.text, WHY));
-                let said = |language| text!(language, "schedule-failed", why = why.as_str());
+                let said = |language| match trouble.text == Trouble::FALLEN {
+                    true => text!(language, "schedule-fallen"),
+                    false => text!(language, "schedule-failed", why = why.as_str()),
+                };
                 if self.tell_one(guild, &trouble.schedule, said).await {
                     store.tell(trouble).await?;
                 }
