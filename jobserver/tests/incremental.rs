@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use splashtail_core::ids::TaskId;
-use support::discord::{BIG, BIG_COUNT, FILES, OLD_POST, PNG, image, message};
+use support::discord::{BIG, BIG_COUNT, FILES, OLD_POST, OLDER_POST, PNG, image, message};
 use support::{Backup, Jobserver, Setup, down_from, setup_with};
 
 const LONG: u64 = 20_000;
@@ -326,4 +326,105 @@ async fn killed_in_the_middle() {
             assert!(of(&asked, BIG) <= 3, "{asked:?}");
         }
     }
+}
+
+/// An emoji has its picture for good, and in an archived thread nothing is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_and_resting_threads_are_read_once() {
+    let setup = setup_with(generous);
+    let emoji =
+        |id: u64| json!({"id": id.to_string(), "name": format!("e{id}"), "animated": false});
+    setup.discord.change(|world| {
+        for post in world.archived.values_mut().next().unwrap() {
+            let id = post["id"].as_str().unwrap().parse().unwrap();
+            let said = world.messages[&id].len();
+            post["message_count"] = said.into();
+            post["total_message_sent"] = said.into();
+            post["last_message_id"] = message(id, said as u64)["id"].clone();
+        }
+        world.guild["emojis"] = json!([emoji(71), emoji(72)]);
+        for id in [71, 72] {
+            let picture = ([image(), vec![id]].concat(), "image/png");
+            world.files.insert(format!("/emojis/{id}.png"), picture);
+        }
+    });
+    let server = setup.start().await;
+    let asked = |path: &str| {
+        let requests = setup.discord.requests();
+        requests.iter().filter(|one| one.contains(path)).count()
+    };
+    let (first, _) = made(&setup, &server, json!({})).await;
+    let before = [asked("/emojis/"), asked("/icons/")];
+    assert_eq!(before[0], 2);
+
+    // One post was opened, spoken in and archived again; one emoji and the icon are new.
+    setup.discord.change(|world| {
+        let posts = world.archived.values_mut().next().unwrap();
+        posts[0]["thread_metadata"]["archive_timestamp"] = "2024-02-10T00:00:00+00:00".into();
+        posts[0]["message_count"] = 3.into();
+        world
+            .messages
+            .get_mut(&OLD_POST)
+            .unwrap()
+            .push(message(OLD_POST, 3));
+        world.guild["emojis"] = json!([emoji(71), emoji(72), emoji(73)]);
+        let picture = ([image(), vec![73]].concat(), "image/png");
+        world.files.insert("/emojis/73.png".to_owned(), picture);
+        world.guild["icon"] = "abd".into();
+        let icon = world.files[&format!("/icons/{}/abc.png", support::discord::GUILD)].clone();
+        world
+            .files
+            .insert(format!("/icons/{}/abd.png", support::discord::GUILD), icon);
+    });
+    let (second, said) = made(&setup, &server, json!({})).await;
+    assert_eq!(asked("/emojis/") - before[0], 1, "the new one");
+    assert_eq!(
+        asked("/icons/") - before[1],
+        1,
+        "a new hash is a new picture"
+    );
+    assert_eq!(of(&said, OLD_POST), 1);
+    assert_eq!(of(&said, OLDER_POST), 0, "{said:?}");
+
+    let (mut old, mut new) = (
+        opened(&server, first, None).await,
+        opened(&server, second, None).await,
+    );
+    let messages = new.messages();
+    assert_eq!(messages[&OLD_POST], [3, 2, 1]);
+    assert_eq!(messages[&OLDER_POST], [1]);
+    for kept in old.json("ext/files").as_array().unwrap() {
+        let Some(digest) = kept["digest"].as_str() else {
+            continue;
+        };
+        let section = format!("files/{digest}");
+        assert_eq!(new.0.read(&section).unwrap(), old.0.read(&section).unwrap());
+    }
+    assert_eq!(new.json("ext/files").as_array().unwrap().len(), 5);
+}
+
+/// Without messages there are pictures all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_without_messages_share_their_pictures() {
+    let setup = setup_with(generous);
+    let server = setup.start().await;
+    let wanted = json!({"BackupMessages": false});
+    made(&setup, &server, wanted.clone()).await;
+    let icons = || {
+        let requests = setup.discord.requests();
+        requests
+            .iter()
+            .filter(|one| one.contains("/icons/"))
+            .count()
+    };
+    let before = icons();
+    let (second, _) = made(&setup, &server, wanted).await;
+    assert_eq!(icons(), before, "it is copied");
+    let index = opened(&server, second, None).await.json("ext/files");
+    let icon = index
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|kept| kept["field"] == "icon");
+    assert!(icon.unwrap()["digest"].is_string(), "{index:#}");
 }

@@ -1,6 +1,8 @@
 //! Pictures and sounds of a server: its own, those of roles and events, emojis, stickers and sounds.
 //! Their bytes are kept by digest, so what is there twice is kept once.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
@@ -8,10 +10,12 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use splashtail_discord::{Discord, GuildFile};
 use splashtail_guild::{Id, Kind, Structure, file_fields};
+use splashtail_iblfile as iblfile;
 use tokio::sync::Semaphore;
 
 use super::assets;
 use super::error::{BackupError, Verdict};
+use super::former::Opened;
 use super::source::Source;
 use super::work::Work;
 
@@ -46,6 +50,8 @@ pub struct Addressed {
     pub id: Id,
     pub field: &'static str,
     pub name: String,
+    /// What the object names it by; nothing where its own id does. Another picture has another.
+    hash: Option<String>,
     address: String,
     most: u64,
 }
@@ -56,6 +62,9 @@ pub struct Kept {
     pub kind: Kind,
     pub id: Id,
     pub field: String,
+    /// What the object named it by; nothing where its own id does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
     /// Of its bytes, which are section `files/<digest>`; `None`: they were not to be had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -98,6 +107,10 @@ pub fn of(
                     id,
                     field,
                     name: object["name"].as_str().unwrap_or_default().to_owned(),
+                    hash: match kind {
+                        Kind::Emoji | Kind::Sticker | Kind::Sound => None,
+                        _ => object[field].as_str().map(str::to_owned),
+                    },
                     address: discord.file_address(file),
                     most,
                 });
@@ -201,11 +214,42 @@ where
     Ok(())
 }
 
+/// Pictures and sounds that an earlier backup has. Their bytes never change: another picture has another
+/// id or hash.
+pub struct Earlier {
+    from: Arc<Opened>,
+    index: Vec<Kept>,
+}
+
+impl Earlier {
+    /// # Errors
+    /// The section that tells of them is damaged.
+    pub fn of(from: Arc<Opened>) -> iblfile::Result<Self> {
+        let index = from.files()?;
+        Ok(Self { from, index })
+    }
+
+    /// `None` where it has to be downloaded.
+    async fn bytes(&self, file: &Addressed) -> Option<Bytes> {
+        let is_same = |kept: &&Kept| {
+            (kept.kind, kept.id, kept.field.as_str()) == (file.kind, file.id, file.field)
+                && kept.hash == file.hash
+        };
+        let wanted = self.index.iter().find(is_same)?.digest.clone()?;
+        let from = Arc::clone(&self.from);
+        let read = tokio::task::spawn_blocking(move || {
+            let bytes = from.file(&wanted).ok()?;
+            (digest(&bytes) == wanted).then_some(bytes)
+        });
+        read.await.ok().flatten().map(Bytes::from)
+    }
+}
+
 /// Saves files as work files, as far as `room` goes.
 pub async fn save(
     source: Source<'_>,
     work: &Work,
-    files: &[Addressed],
+    (files, earlier): (&[Addressed], Option<&Earlier>),
     mut room: u64,
 ) -> Result<Vec<Kept>, BackupError> {
     let mut kept = Vec::with_capacity(files.len());
@@ -213,6 +257,28 @@ pub async fn save(
         let full = |file: &Addressed| file.kept(Err(FULL.to_owned()));
         return Ok(files.iter().map(full).collect());
     }
+    let (mut places, mut new) = (Vec::new(), Vec::new());
+    for (at, file) in files.iter().enumerate() {
+        let copied = match earlier {
+            Some(earlier) => earlier.bytes(file).await,
+            None => None,
+        };
+        match copied.filter(|bytes| bytes.len() as u64 <= room) {
+            Some(bytes) => {
+                room -= bytes.len() as u64;
+                let one = file.kept(Ok((digest(&bytes), bytes.len() as u64)));
+                if let Some(digest) = &one.digest {
+                    work.put(&section(digest), bytes).await?;
+                }
+                kept.push((at, one));
+            }
+            None => {
+                places.push(at);
+                new.push(file.clone());
+            }
+        }
+    }
+    let (files, places) = (&new, &places);
     download(source, files, |at, bytes| {
         let bytes = bytes.and_then(|bytes| match bytes.len() as u64 <= room {
             true => Ok(bytes),
@@ -224,7 +290,7 @@ pub async fn save(
         room -= known.as_ref().map_or(0, |(_, bytes)| *bytes);
         let one = files[at].kept(known.map_err(Clone::clone));
         let put = one.digest.as_deref().map(section).zip(bytes.ok());
-        kept.push((at, one));
+        kept.push((places[at], one));
         async move {
             if let Some((section, bytes)) = put {
                 work.put(&section, bytes).await?;
@@ -248,6 +314,7 @@ impl Addressed {
             kind: self.kind,
             id: self.id,
             field: self.field.to_owned(),
+            hash: self.hash.clone(),
             digest,
             bytes,
             why,

@@ -1,6 +1,8 @@
 //! An earlier backup of the same server, of which a new one copies what does not change any more, so that
 //! only what is new is read from Discord.
 
+mod found;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
@@ -10,25 +12,29 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use splashtail_core::ids::{AttachmentId, ChannelId, GuildId, MessageId, TaskId};
+use splashtail_core::ids::{AttachmentId, ChannelId, MessageId, TaskId};
 use splashtail_discord::snowflake::typed;
-use splashtail_iblfile::{self as iblfile, Archive, DerivedKey, Limits, block, msgpack};
-use splashtail_storage::{Storage, StorageError, TaskRow};
+use splashtail_iblfile::{self as iblfile, Archive, DerivedKey, Limits, msgpack};
+use splashtail_storage::TaskRow;
 
 use super::attachments::{self, Budget, Outcome, Stored, object};
 use super::dialect::{self, join};
 use super::error::BackupError;
-use super::finished;
-use super::options::Fields;
+use super::files::{self, Kept};
 use super::work::temporary;
 use crate::objects::{ObjectError, Objects, is_full_disk};
+
+pub use found::{Found, find, salted};
 
 /// The newest messages of a channel are read again: those are edited and deleted most.
 const READ_AGAIN: usize = 100;
 /// Whatever was missed is made good when everything is read.
 const FULL_EVERY: TimeDelta = TimeDelta::days(30);
-/// Backups of a server that are looked at.
-const LOOKED_AT: usize = 20;
+/// Section of a file: threads, archived ones included.
+const THREADS: &str = "ext/threads";
+/// The first id of July 2022: threads made before do not tell how many messages they have (documentation,
+/// "Channel Object").
+const COUNTED_SINCE: u64 = 992_217_976_012_800_000;
 /// Section of a file: how its messages were read.
 pub const READING: &str = "ext/reading";
 
@@ -53,12 +59,18 @@ pub struct Known {
     pub whole: bool,
     /// Something is pinned, or was.
     pub pins: bool,
+    /// An archived thread that nobody touched since: all of it is copied.
+    #[serde(default)]
+    pub rests: bool,
 }
 
 impl Known {
     /// Whether what follows `before` is copied.
     pub fn holds(&self, before: Option<MessageId>) -> bool {
-        before.is_some_and(|before| before <= self.joint && before > self.oldest)
+        match before {
+            None => self.rests,
+            Some(before) => (self.rests || before <= self.joint) && before > self.oldest,
+        }
     }
 }
 
@@ -78,77 +90,6 @@ const NO_ROOM: &str = "there is no room here for a copy of the earlier backup";
 
 /// Why an earlier backup is of no use; for people.
 pub type Useless = String;
-
-/// The newest backup that this one can go on from.
-///
-/// # Errors
-/// The database is away.
-pub async fn find(
-    storage: &Storage,
-    fields: &Fields,
-    now: DateTime<Utc>,
-) -> Result<Result<TaskRow, Useless>, StorageError> {
-    let rows = backups(storage, fields.server_id, now).await?;
-    let mut why = "there is no earlier backup with messages".to_owned();
-    for row in rows {
-        match fits(&row, fields) {
-            Ok(true) => return Ok(Ok(row)),
-            Ok(false) => {}
-            Err(because) => why = because.to_owned(),
-        }
-    }
-    Ok(Err(why))
-}
-
-/// Of an order with a password: the newest backup with one, and the salt of its key.
-///
-/// # Errors
-/// The database or the object store is away.
-pub async fn salted(
-    storage: &Storage,
-    objects: &Objects,
-    fields: &Fields,
-    now: DateTime<Utc>,
-) -> Result<Option<(TaskId, [u8; 8])>, BackupError> {
-    let rows = backups(storage, fields.server_id, now).await;
-    let rows = rows.map_err(BackupError::Storage)?;
-    let Some(row) = rows.into_iter().find(|row| row.encrypted) else {
-        return Ok(None);
-    };
-    let Some(key) = key(&row) else {
-        return Ok(None);
-    };
-    match objects.start(&key, block::SALTED as u64).await {
-        Ok(start) => Ok(block::salt(&start).map(|salt| (row.id, salt))),
-        Err(error) if error.is_transient() => Err(error.into()),
-        Err(_) => Ok(None),
-    }
-}
-
-async fn backups(
-    storage: &Storage,
-    server: GuildId,
-    now: DateTime<Utc>,
-) -> Result<Vec<TaskRow>, StorageError> {
-    finished::newest(storage, server, now, LOOKED_AT, |_| true).await
-}
-
-/// `Ok(false)`: it has nothing that could be copied.
-fn fits(row: &TaskRow, wanted: &Fields) -> Result<bool, &'static str> {
-    let Ok(fields) = serde_json::from_value::<Fields>(row.fields.clone()) else {
-        return Ok(false);
-    };
-    if !fields.options.backup_messages {
-        return Ok(false);
-    }
-    if wanted.options.backup_attachments && !fields.options.backup_attachments {
-        return Err("the earlier backup has no attachments");
-    }
-    if row.encrypted && wanted.former != Some(row.id) {
-        return Err("the earlier backup has a password, and this one has none or another");
-    }
-    Ok(true)
-}
 
 /// The object that it left.
 fn key(row: &TaskRow) -> Option<String> {
@@ -245,7 +186,7 @@ impl Opened {
     /// The file is of no use.
     pub fn survey(
         &self,
-        row: &TaskRow,
+        task: TaskId,
         present: &[Value],
         most: usize,
         now: DateTime<Utc>,
@@ -259,6 +200,14 @@ impl Opened {
             let reading = reading.unwrap_or_default();
             let full_at = reading.full_at.unwrap_or(created_at);
             let mut channels = BTreeMap::new();
+            let threads: Vec<Value> = match archive.contains(THREADS) {
+                true => serde_json::from_slice(&archive.read(THREADS)?).unwrap_or_default(),
+                false => Vec::new(),
+            };
+            let threads = threads
+                .iter()
+                .filter_map(|thread| Some((typed(&thread["id"])?, thread)));
+            let threads: BTreeMap<ChannelId, &Value> = threads.collect();
             for channel in present {
                 let Some(id) = typed::<ChannelId>(&channel["id"]) else {
                     continue;
@@ -269,7 +218,8 @@ impl Opened {
                 }
                 let section = msgpack::decode(&archive.read(&name)?)?;
                 let whole = reading.whole.contains(&id);
-                let known = known(section.as_array().unwrap_or_default(), whole, channel);
+                let entries = section.as_array().unwrap_or_default();
+                let known = known(entries, whole, (threads.get(&id).copied(), channel));
                 channels.extend(known.map(|known| (id, known)));
             }
             Ok((full_at, channels))
@@ -290,7 +240,7 @@ impl Opened {
             )));
         }
         Ok(Ok(Former {
-            task: Some(row.id),
+            task: Some(task),
             full_at: Some(full_at),
             channels,
         }))
@@ -393,6 +343,30 @@ impl Opened {
         self.with(|archive| archive.read(&object(id)))
     }
 
+    /// What there is of pictures and sounds.
+    ///
+    /// # Errors
+    /// The section is damaged.
+    pub fn files(&self) -> iblfile::Result<Vec<Kept>> {
+        let index = self.with(|archive| match archive.contains(files::INDEX) {
+            true => archive.read(files::INDEX).map(Some),
+            false => Ok(None),
+        })?;
+        let Some(index) = index else {
+            return Ok(Vec::new());
+        };
+        let index = serde_json::from_slice(&index);
+        index.map_err(|error| iblfile::Error::Corrupt(error.to_string()))
+    }
+
+    /// The bytes of a picture or sound.
+    ///
+    /// # Errors
+    /// The section is not there, or damaged.
+    pub fn file(&self, digest: &str) -> iblfile::Result<Vec<u8>> {
+        self.with(|archive| archive.read(&files::section(digest)))
+    }
+
     /// Notes what becomes of an attachment.
     fn note(
         &self,
@@ -449,12 +423,37 @@ fn message_id(entry: &msgpack::Value) -> Option<MessageId> {
     id.as_str()?.parse().ok()
 }
 
-/// `None`: all that there is of the channel is read anyway.
-fn known(entries: &[msgpack::Value], whole: bool, channel: &Value) -> Option<Known> {
+/// Whether an archived thread is as it was: opening it moves its time of archiving, nothing is written or
+/// edited while it is archived, and what is deleted is counted.
+fn rests(then: &Value, now: &Value) -> bool {
+    let state = |thread: &Value, field: &str| thread["thread_metadata"][field].clone();
+    let id = typed::<ChannelId>(&now["id"]);
+    id.is_some_and(|id| id.get() >= COUNTED_SINCE)
+        && now["message_count"].is_u64()
+        && [then, now].map(|thread| state(thread, "archived")) == [true, true]
+        && state(now, "archive_timestamp").is_string()
+        && state(then, "archive_timestamp") == state(now, "archive_timestamp")
+        && ["message_count", "total_message_sent", "last_message_id"]
+            .iter()
+            .all(|field| then[*field] == now[*field])
+}
+
+/// `None`: all that there is of the channel is read anyway. `then`: the channel as it was, if it is a
+/// thread.
+fn known(
+    entries: &[msgpack::Value],
+    whole: bool,
+    (then, channel): (Option<&Value>, &Value),
+) -> Option<Known> {
     let mut ids: Vec<MessageId> = entries.iter().filter_map(message_id).collect();
     ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
-    // Also of an archived thread messages are deleted, and it may have been open meanwhile.
-    let (joint, oldest) = (*ids.get(READ_AGAIN - 1)?, *ids.last()?);
+    let rests = then.is_some_and(|then| rests(then, channel));
+    // Also of a thread that is archived again messages were deleted.
+    let joint = match rests {
+        true => ids.first(),
+        false => ids.get(READ_AGAIN - 1),
+    };
+    let (joint, oldest) = (*joint?, *ids.last()?);
     let is_pinned = |entry: &msgpack::Value| {
         let pinned = entry
             .get("message")
@@ -465,91 +464,10 @@ fn known(entries: &[msgpack::Value], whole: bool, channel: &Value) -> Option<Kno
         joint,
         oldest,
         whole,
+        rests,
         pins: channel["last_pin_timestamp"].is_string() || entries.iter().any(is_pinned),
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::backup::dialect::split;
-
-    fn entry(id: u64, pinned: bool) -> msgpack::Value {
-        let message = json!({"id": id.to_string(), "content": "hi", "pinned": pinned});
-        let section = split(&message, &dialect::MESSAGE).0;
-        msgpack::Value::object([("message", section)])
-    }
-
-    fn id(id: u64) -> MessageId {
-        MessageId::new(id).unwrap()
-    }
-
-    #[test]
-    fn all_but_the_newest_hundred_is_copied() {
-        let entries: Vec<_> = (1..=250).rev().map(|n| entry(n, false)).collect();
-        let found = known(&entries, true, &json!({"last_message_id": "250"})).unwrap();
-        assert_eq!((found.joint, found.oldest), (id(151), id(1)));
-        assert!(!found.pins && found.whole);
-        assert!(!found.holds(None), "the newest are read");
-        assert!(!found.holds(Some(id(152))), "not a hundred yet");
-        assert!(found.holds(Some(id(151))));
-        assert!(found.holds(Some(id(140))), "151 was deleted");
-        assert!(!found.holds(Some(id(1))), "all of it is copied");
-        assert!(known(&entries[..99], true, &json!({})).is_none());
-    }
-
-    /// Messages are deleted there, too, and it may have been open since.
-    #[test]
-    fn of_an_archived_thread_the_newest_are_read() {
-        let thread = json!({"last_message_id": "250", "thread_metadata": {"archived": true}});
-        let entries: Vec<_> = (1..=250).rev().map(|n| entry(n, n == 5)).collect();
-        let found = known(&entries, false, &thread).unwrap();
-        assert!(found.pins && !found.holds(None) && found.holds(Some(id(151))));
-        assert!(known(&entries[..2], false, &thread).is_none());
-    }
-
-    #[test]
-    fn pins_are_as_they_are_now() {
-        let old = json!({"id": "5", "content": "old", "pinned": true});
-        let fresh = json!({"id": "5", "content": "new", "pinned": true});
-        let now = |pins: Option<&Pins>| as_now(old.clone(), id(5), pins);
-        assert_eq!(now(None), old);
-        assert_eq!(now(Some(&Pins::from([(id(5), fresh.clone())]))), fresh);
-        assert_eq!(now(Some(&Pins::new()))["pinned"], false);
-        let mut loved = old.clone();
-        loved["reactions"] = json!([{"count": 2}]);
-        let pins = Pins::from([(id(5), fresh.clone())]);
-        let mut expected = fresh;
-        expected["reactions"] = json!([{"count": 2}]);
-        assert_eq!(as_now(loved, id(5), Some(&pins)), expected);
-    }
-
-    /// What is copied again and again stays what it is.
-    #[test]
-    fn a_copy_of_a_copy_is_the_same() {
-        let message = json!({
-            "id": "2", "channel_id": "1", "content": "hi", "type": 0, "flags": 4,
-            "timestamp": "2024-01-20T12:00:00.123000+00:00", "edited_timestamp": null,
-            "mention_roles": ["5"], "pinned": true, "position": 12, "referenced_message": null,
-            "author": {"id": "9", "username": "alice", "discriminator": "0", "global_name": null,
-                       "avatar_decoration_data": {"asset": "a"}},
-            "attachments": [{"id": "7", "filename": "a.png", "size": 3, "width": null,
-                             "placeholder": "abc", "duration_secs": 1.5, "url": "u"}],
-            "embeds": [{"title": "T", "footer": {"text": "f", "height": 3}}],
-            "reactions": [{"count": 2, "burst_colors": ["#fff"], "emoji": {"id": null, "name": "x"}}],
-            "components": [{"type": 1, "components": [{"type": 2, "custom_id": "x"}]}],
-            "message_snapshots": [{"message": {"content": "forwarded"}}]});
-        let copy = |message: &Value| {
-            let (section, rest) = split(message, &dialect::MESSAGE);
-            let joined = join(&section, rest.as_ref(), &dialect::MESSAGE);
-            (joined, section, rest)
-        };
-        let (first, section, rest) = copy(&message);
-        let (second, section_again, rest_again) = copy(&first);
-        assert_eq!(section, section_again);
-        assert_eq!(rest, rest_again);
-        assert_eq!(first, second);
-    }
-}
+mod tests;

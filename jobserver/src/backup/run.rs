@@ -74,7 +74,9 @@ impl Run<'_> {
                 assets.push(*asset);
             }
         }
-        let files = self.files(&snapshot, &lists).await?;
+        let (shelf, found) = (Shelf::default(), self.found().await?);
+        let from = (&shelf, &found);
+        let files = self.files(&snapshot, &lists, from).await?;
         let threads = self.threads(&snapshot).await?;
         let lost = files.iter().filter(|file| file.digest.is_none());
         let mut coverage = Coverage {
@@ -100,8 +102,7 @@ impl Run<'_> {
             );
             let bytes = people.iter().map(|list| list.bytes).sum::<u64>()
                 + files.iter().map(|file| file.bytes).sum::<u64>();
-            let shelf = Shelf::default();
-            let former = self.former(&shelf, &snapshot, &threads).await?;
+            let former = self.former(from, &snapshot, &threads).await?;
             let former = (former, &shelf);
             let mut walked = self.messages(former, shares, &mut coverage, bytes).await?;
             let unseen = || self.unseen(&threads, &walked);

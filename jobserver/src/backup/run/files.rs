@@ -4,9 +4,13 @@ use serde_json::{Value, json};
 use splashtail_guild::{Parts, Structure};
 use splashtail_jobs::{JobError, Level};
 
+use tokio::sync::OnceCell;
+
 use super::Run;
+use super::former::Shelf;
 use crate::backup::error::BackupError;
-use crate::backup::files::{self, Addressed, Kept};
+use crate::backup::files::{self, Addressed, Earlier, Kept};
+use crate::backup::former::{self, Found};
 use crate::backup::lists::Lists;
 use crate::backup::snapshot::Snapshot;
 use crate::parts::LISTED;
@@ -15,17 +19,23 @@ use crate::parts::LISTED;
 const SHOWN: usize = 20;
 
 impl Run<'_> {
-    /// Saves what can be had, some files per step.
+    /// Saves what can be had, some files per step; from the earlier backup what it has.
     pub(super) async fn files(
         &self,
         snapshot: &Snapshot,
         lists: &Lists,
+        from: (&Shelf, &Found),
     ) -> Result<Vec<Kept>, JobError> {
         let all = self.addressed(snapshot, lists).await?;
         let mut room = files::room(self.fields.constraints.max_body_size);
         let mut kept: Vec<Kept> = Vec::with_capacity(all.len());
+        let earlier = OnceCell::new();
         for (number, batch) in all.chunks(files::BATCH).enumerate() {
-            let save = || async { Ok(files::save(self.source(), self.work, batch, room).await?) };
+            let save = || async {
+                let earlier = earlier.get_or_try_init(|| self.earlier(from)).await?;
+                let wanted = (batch, earlier.as_ref());
+                Ok(files::save(self.source(), self.work, wanted, room).await?)
+            };
             let saved: Vec<Kept> = self.cx.step(&format!("files/{number}"), save).await?;
             room = room.saturating_sub(saved.iter().map(|file| file.bytes).sum());
             kept.extend(saved);
@@ -34,6 +44,23 @@ impl Run<'_> {
             .step("files/saved", || self.tell(&all, &kept))
             .await?;
         Ok(kept)
+    }
+
+    async fn earlier(
+        &self,
+        (shelf, found): (&Shelf, &Found),
+    ) -> Result<Option<Earlier>, BackupError> {
+        let Some(task) = found.task else {
+            return Ok(None);
+        };
+        let Ok(opened) = self.opened(shelf, task).await? else {
+            return Ok(None);
+        };
+        let read = tokio::task::spawn_blocking(move || Earlier::of(opened)).await;
+        match read.map_err(BackupError::background)? {
+            Ok(earlier) => Ok(Some(earlier)),
+            Err(error) => former::useless(error).map(|_| None),
+        }
     }
 
     async fn addressed(

@@ -15,7 +15,7 @@ use crate::backup::allocate::{Candidate, PageRequest};
 use crate::backup::attachments::{self, Budget, Outcome};
 use crate::backup::coverage;
 use crate::backup::error::{BackupError, Verdict};
-use crate::backup::former::{self, Former, Known, Opened, Piece, Pins, Useless};
+use crate::backup::former::{self, Former, Found, Known, Opened, Piece, Pins, Useless};
 use crate::backup::options::Incremental;
 use crate::backup::pages::Page;
 use crate::backup::snapshot::{Snapshot, array};
@@ -46,10 +46,23 @@ pub struct Copied {
 }
 
 impl Run<'_> {
-    /// What can be copied instead of being read, in a step of its own.
+    /// The backup that this one goes on from.
+    pub(super) async fn found(&self) -> Result<Found, JobError> {
+        if self.fields.options.incremental == Incremental::Off {
+            return Ok(Found::default());
+        }
+        let find = || async {
+            let now = self.job.clock.now();
+            let found = former::find(&self.job.storage, self.fields, now).await;
+            Ok(found.map_err(BackupError::Storage)?)
+        };
+        self.cx.step("former/found", find).await
+    }
+
+    /// Which messages can be copied instead of being read, in a step of its own.
     pub(super) async fn former(
         &self,
-        shelf: &Shelf,
+        (shelf, found): (&Shelf, &Found),
         snapshot: &Snapshot,
         threads: &Threads,
     ) -> Result<Former, JobError> {
@@ -57,7 +70,9 @@ impl Run<'_> {
             return Ok(Former::default());
         }
         let look = || async {
-            let found = self.look_for_former(shelf, snapshot, threads).await?;
+            let found = self
+                .look_for_former((shelf, found), snapshot, threads)
+                .await?;
             Ok(match found {
                 Ok(former) => {
                     let extra = json!({"former": former.task, "channels": former.channels.len()});
@@ -78,29 +93,30 @@ impl Run<'_> {
 
     async fn look_for_former(
         &self,
-        shelf: &Shelf,
+        (shelf, found): (&Shelf, &Found),
         snapshot: &Snapshot,
         threads: &Threads,
     ) -> Result<Result<Former, Useless>, BackupError> {
         let now = self.job.clock.now();
-        let found = former::find(&self.job.storage, self.fields, now).await;
-        let row = match found.map_err(BackupError::Storage)? {
-            Ok(row) => row,
-            Err(why) => return Ok(Err(why)),
+        if let Some(why) = &found.no_messages {
+            return Ok(Err(why.clone()));
+        }
+        let Some(task) = found.task else {
+            return Ok(Err("there is no earlier backup".to_owned()));
         };
-        let opened = match self.opened(shelf, row.id).await? {
+        let opened = match self.opened(shelf, task).await? {
             Ok(opened) => opened,
             Err(why) => return Ok(Err(why)),
         };
         let guild: Value = self.work.get_json(&snapshot.guild).await?;
         let mut present = array(&guild["channels"]).to_vec();
         present.extend(threads::read(self.work, &threads.objects).await?);
-        let survey = move || opened.survey(&row, &present, MOST_CHANNELS, now);
+        let survey = move || opened.survey(task, &present, MOST_CHANNELS, now);
         let surveyed = tokio::task::spawn_blocking(survey).await;
         surveyed.map_err(BackupError::background)?
     }
 
-    async fn opened(
+    pub(super) async fn opened(
         &self,
         shelf: &Shelf,
         task: splashtail_core::ids::TaskId,
@@ -162,9 +178,11 @@ impl Run<'_> {
         request: &PageRequest,
         (most, used, downloads): (u32, u64, &Semaphore),
     ) -> Result<Result<Copied, Useless>, BackupError> {
-        let pins = match known.pins {
-            true => self.pins(channel).await?,
-            false => Some(Pins::new()),
+        let pins = match (known.rests, known.pins) {
+            // Nothing is pinned in an archived thread.
+            (true, _) => None,
+            (false, true) => self.pins(channel).await?,
+            (false, false) => Some(Pins::new()),
         };
         let (from, id, before) = (Arc::clone(opened), channel.id, request.before);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
