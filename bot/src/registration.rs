@@ -204,6 +204,7 @@ mod tests {
                 "special_allocations",
                 "password",
                 "members",
+                "bans",
                 "incremental"
             ]
         );

@@ -22,6 +22,7 @@ mod request;
 pub mod restore;
 mod revert;
 mod sweep;
+mod templates;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

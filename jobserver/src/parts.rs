@@ -32,12 +32,14 @@ pub enum Part {
     /// Threads and posts.
     Threads,
     Messages,
-    /// Roles, nicknames and timeouts of members, and bans. Only when chosen.
+    /// Roles, nicknames and timeouts of members.
     Members,
+    /// Only when chosen: a long list of them is one page a minute.
+    Bans,
 }
 
 impl Part {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Settings,
         Self::Roles,
         Self::Channels,
@@ -53,11 +55,12 @@ impl Part {
         Self::Threads,
         Self::Messages,
         Self::Members,
+        Self::Bans,
     ];
 
     /// Whether it is restored when nobody chose parts.
     pub fn is_usual(self) -> bool {
-        self != Self::Members
+        self != Self::Bans
     }
 
     /// Kinds of objects that it consists of.
@@ -74,7 +77,7 @@ impl Part {
             Self::Welcome => &[Kind::WelcomeScreen, Kind::Onboarding],
             Self::Webhooks => &[Kind::Webhook],
             Self::Invites => &[Kind::Invite],
-            Self::Overwrites | Self::Threads | Self::Messages | Self::Members => &[],
+            Self::Overwrites | Self::Threads | Self::Messages | Self::Members | Self::Bans => &[],
         }
     }
 }

@@ -16,6 +16,7 @@ const RESTORE: &str = concat!(
     include_str!("restore/messages.rs"),
 );
 const KINDS: &str = include_str!("kinds.rs");
+const ROLES: &str = include_str!("members.rs");
 const COVERAGE: &str = include_str!("coverage.rs");
 const JUDGE: &str = include_str!("../src/carry_out/judge.rs");
 const WAITING: &str = include_str!("../src/carry_out/waiting.rs");
@@ -99,7 +100,7 @@ const CASES: [(u8, &str, &str); 39] = [
     (27, RESTORE, "messages_come_back_in_order_and_once"),
     (28, PEOPLE, "bans_go_by_their_reason"),
     (28, MEMBERS, "bulk_bans_go_by_two_hundred_and_lose_nothing"),
-    (28, KINDS, "members_and_bans_are_put_right_when_chosen"),
+    (28, ROLES, "members_are_put_right_and_bans_when_chosen"),
     (29, PEOPLE, "a_booster_keeps_the_boosters_role"),
     (30, RESTORE, "an_approved_plan_is_run_and_no_other"),
     (30, PLANS, "later_changes_by_others_are_asked_about"),

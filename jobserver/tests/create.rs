@@ -158,7 +158,7 @@ async fn without_messages_only_the_structure_is_read() {
         rest.join(" "),
         "backup_opts dbg/bot dbg/basePerms core/guild ext/guild ext/automod_rules \
          ext/scheduled_events ext/sounds ext/widget ext/welcome_screen ext/onboarding \
-         ext/webhooks ext/invites ext/files ext/threads ext/coverage meta"
+         ext/webhooks ext/invites ext/templates ext/members ext/files ext/threads ext/coverage meta"
     );
     let index = backup.json("ext/files");
     let kept: Vec<String> = index

@@ -8,6 +8,7 @@ use super::error::BackupError;
 use super::source::Source;
 use super::work::Work;
 use crate::parts::LISTED;
+use crate::templates;
 
 /// What was listed. The lists themselves are work files.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -37,6 +38,14 @@ pub async fn read(
             }
             Err(why) => lists.refused.push((listed.what.to_owned(), why)),
         }
+    }
+    match templates::read(source, server).await? {
+        Ok(list) => {
+            let object = work.own(templates::SECTION);
+            work.put_json(&object, &list).await?;
+            lists.saved.push((templates::SECTION.to_owned(), object));
+        }
+        Err(why) => lists.refused.push((templates::WHAT.to_owned(), why)),
     }
     Ok(lists)
 }

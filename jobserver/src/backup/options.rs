@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::config::Plan;
 use splashtail_core::ids::{ChannelId, GuildId, TaskId};
+use splashtail_guild::Id;
 use splashtail_iblfile::msgpack;
 
 use super::coverage::KnownChannel;
+use crate::fields;
 use crate::request::{Head, InvalidRequest, Password};
 
 /// Images of a guild that can be part of a backup.
@@ -74,9 +76,12 @@ pub struct Options {
     pub ignore_message_backup_errors: bool,
     pub rollover_leftovers: bool,
     pub special_allocations: BTreeMap<ChannelId, u32>,
-    /// Who has which roles, nicknames and timeouts, and who is banned. The original knows none of it.
+    /// Who has which roles, nicknames and timeouts. The original knows nothing of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub backup_members: bool,
+    /// Who is banned, and why. A long list is one page a minute.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub backup_bans: bool,
     /// How the file was made, not what is in it: no part of `backup_opts`.
     #[serde(skip_serializing_if = "is_off")]
     pub incremental: Incremental,
@@ -95,7 +100,9 @@ fn is_off(incremental: &Incremental) -> bool {
     *incremental == Incremental::Off
 }
 
-const OPTION_NAMES: [&str; 12] = [
+/// Names the incident of a backup that is made when one begins.
+pub const INCIDENT: &str = "Incident";
+const OPTION_NAMES: [&str; 13] = [
     "Channels",
     "PerChannel",
     "MaxMessages",
@@ -106,6 +113,7 @@ const OPTION_NAMES: [&str; 12] = [
     "RolloverLeftovers",
     "SpecialAllocations",
     "BackupMembers",
+    "BackupBans",
     "Incremental",
     "Encrypt",
 ];
@@ -150,6 +158,9 @@ pub struct Fields {
     /// may not see are listed, too. Empty: the caller does not know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_channels: Vec<KnownChannel>,
+    /// What it was made at the beginning of; the bot alone says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Id>,
     /// An earlier backup that the key in the job's secret opens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<TaskId>,
@@ -170,10 +181,19 @@ pub fn parse(
             constraints,
             options,
             known_channels: head.known_channels,
+            incident: incident(data)?,
             former: None,
         },
         head.password,
     ))
+}
+
+fn incident(data: &Value) -> Result<Option<Id>, InvalidRequest> {
+    let given = data
+        .as_object()
+        .and_then(|data| fields::get(data, INCIDENT));
+    let read = given.map(|id| Id::read(id).ok_or(InvalidRequest::Incident));
+    read.transpose()
 }
 
 /// One option at a time, so that the message names the one that is wrong.
@@ -200,7 +220,9 @@ fn decode(mut given: serde_json::Map<String, Value>) -> Result<Options, InvalidR
         ignore_message_backup_errors: one(given, "IgnoreMessageBackupErrors")?,
         rollover_leftovers: one(given, "RolloverLeftovers")?,
         special_allocations: one(given, "SpecialAllocations")?,
-        backup_members: one(given, "BackupMembers")?,
+        // Roles without their members are not the server as it was.
+        backup_members: one::<Option<bool>>(given, "BackupMembers")?.unwrap_or(true),
+        backup_bans: one(given, "BackupBans")?,
         incremental: one(given, "Incremental")?,
     })
 }
@@ -442,7 +464,7 @@ mod tests {
             .collect();
         let known = OPTION_NAMES
             .into_iter()
-            .filter(|name| !["BackupMembers", "Incremental"].contains(name));
+            .filter(|name| !["BackupMembers", "BackupBans", "Incremental"].contains(name));
         assert_eq!(keys, known.collect::<Vec<_>>());
     }
 }

@@ -12,6 +12,7 @@ mod files;
 mod guard;
 mod judge;
 mod ledger;
+mod naming;
 mod perform;
 mod reason;
 mod waiting;
@@ -34,6 +35,8 @@ pub use files::{Files, NoFiles};
 pub use guard::{Guard, NoGuard, Objection};
 pub use judge::{job_error, stops_everything};
 pub use ledger::{Before, Made};
+pub use naming::kind_of;
+use naming::{name_of, stage, verb};
 pub use reason::Reason;
 use waiting::Waiting;
 
@@ -119,6 +122,27 @@ impl<'a> CarryOut<'a> {
     /// ([`JobError::Ambiguous`]), the end of the run; for good only a token that Discord does not
     /// take and a server that the bot is no longer in.
     pub async fn run(self, effects: &[Effect], mapping: Mapping) -> Result<Carried, JobError> {
+        let nothing = |_| async { Ok(()) };
+        let carried = self.run_around(effects, mapping, nothing).await;
+        carried.map(|(carried, ())| carried)
+    }
+
+    /// The same, with something to be done once all that should be there stands and before surplus
+    /// goes: people whose roles were made again have them before they lose others. It is not done in a
+    /// run that ends in a wait, and may be done again by the next.
+    ///
+    /// # Errors
+    /// As those of [`Self::run`], and its own.
+    pub async fn run_around<T, F>(
+        self,
+        effects: &[Effect],
+        mapping: Mapping,
+        between: impl FnOnce(Mapping) -> F,
+    ) -> Result<(Carried, T), JobError>
+    where
+        F: Future<Output = Result<T, JobError>>,
+    {
+        let surplus = surplus_begins(effects);
         let mut run = Run {
             order: self,
             total: effects.len(),
@@ -132,24 +156,46 @@ impl<'a> CarryOut<'a> {
             released: false,
             told: (None, 0),
         };
-        for effect in effects {
+        for effect in &effects[..surplus] {
             run.effect(effect).await?;
         }
-        if let Some(error) = run.waiting.error(run.done, run.total) {
-            let extra = json!({"done": run.done, "of": run.total});
-            self.cx.log(Level::Info, error.to_string(), extra).await;
-            return Err(error);
+        run.waits(&effects[surplus..]).await?;
+        let between = between(run.mapping.clone()).await?;
+        for effect in &effects[surplus..] {
+            run.effect(effect).await?;
         }
-        Ok(Carried {
+        run.waits(&[]).await?;
+        let carried = Carried {
             mapping: run.mapping,
             created: run.owned,
             done: run.done,
             left: run.left,
-        })
+        };
+        Ok((carried, between))
     }
 }
 
+/// Where the deletions begin that a plan ends with: those before it make room.
+fn surplus_begins(effects: &[Effect]) -> usize {
+    let stays = |effect: &Effect| !matches!(effect.operation, Operation::Delete { .. });
+    effects.iter().rposition(stays).map_or(0, |last| last + 1)
+}
+
 impl Run<'_> {
+    /// Ends the run when something waits, and the rest with it.
+    async fn waits(&mut self, rest: &[Effect]) -> Result<(), JobError> {
+        for effect in rest {
+            self.waiting.holds(effect);
+        }
+        let Some(error) = self.waiting.error(self.done, self.total) else {
+            return Ok(());
+        };
+        let extra = json!({"done": self.done, "of": self.total});
+        let cx = self.order.cx;
+        cx.log(Level::Info, error.to_string(), extra).await;
+        Err(error)
+    }
+
     async fn effect(&mut self, effect: &Effect) -> Result<(), JobError> {
         if self.waiting.holds(effect) {
             return Ok(());
@@ -424,75 +470,4 @@ pub fn how(outcome: Outcome) -> &'static str {
         Outcome::Unchanged => "unchanged",
         Outcome::Adopted => "adopted",
     }
-}
-
-/// The kind of an operation's object; overwrites are their channel's.
-pub fn kind_of(operation: &Operation) -> Kind {
-    match operation {
-        Operation::Create { kind, .. }
-        | Operation::Edit { kind, .. }
-        | Operation::Delete { kind, .. }
-        | Operation::Reorder { kind, .. } => *kind,
-        Operation::PutOverwrite { .. } | Operation::DeleteOverwrite { .. } => Kind::Channel,
-    }
-}
-
-/// What an operation does, for the ledger: `role.create`.
-fn verb(operation: &Operation, kind: Kind) -> String {
-    let verb = match operation {
-        Operation::Create { .. } => "create",
-        Operation::Edit { .. } => "edit",
-        Operation::Delete { .. } => "delete",
-        Operation::Reorder { .. } => "sort",
-        Operation::PutOverwrite { .. } => "overwrite.set",
-        Operation::DeleteOverwrite { .. } => "overwrite.delete",
-    };
-    let kind = json!(kind);
-    format!("{}.{verb}", kind.as_str().unwrap_or_default())
-}
-
-/// What is going on, for people who watch.
-fn stage(operation: &Operation, kind: Kind) -> &'static str {
-    if matches!(operation, Operation::Delete { .. }) {
-        return "Deleting what was not there before";
-    }
-    match kind {
-        Kind::Role => "Restoring roles",
-        Kind::Channel | Kind::Hidden | Kind::Thread => "Restoring channels",
-        Kind::Guild => "Restoring the server's settings",
-        Kind::Emoji | Kind::Sticker | Kind::Sound => "Restoring emojis, stickers and sounds",
-        Kind::AutomodRule => "Restoring AutoMod rules",
-        Kind::ScheduledEvent => "Restoring events",
-        Kind::Widget | Kind::WelcomeScreen | Kind::Onboarding => "Restoring what newcomers see",
-        Kind::Webhook | Kind::Invite => "Restoring webhooks and invites",
-    }
-}
-
-/// The name of an operation's object, as far as it is known.
-fn name_of(operation: &Operation, live: &Structure, mapping: &Mapping) -> String {
-    let (kind, subject, body) = match operation {
-        Operation::Create {
-            kind,
-            subject,
-            body,
-        }
-        | Operation::Edit {
-            kind,
-            subject,
-            body,
-        } => (*kind, *subject, Some(body)),
-        Operation::Delete { kind, subject } => (*kind, *subject, None),
-        Operation::PutOverwrite { channel, .. } | Operation::DeleteOverwrite { channel, .. } => {
-            (Kind::Channel, *channel, None)
-        }
-        Operation::Reorder { .. } => return String::new(),
-    };
-    let new = body
-        .and_then(|body| body.get("name"))
-        .and_then(Value::as_str);
-    let present = subject
-        .resolved(kind, mapping)
-        .and_then(|id| live.get(kind, id))
-        .and_then(|object| object["name"].as_str());
-    new.or(present).unwrap_or_default().to_owned()
 }

@@ -101,8 +101,9 @@ pub const KINDS: [Kind; 3] = [
             (
                 "BackupMembers",
                 Takes::Flag,
-                "roles, names and timeouts of members, and bans",
+                "roles, names and timeouts of members (default: true)",
             ),
+            ("BackupBans", Takes::Flag, "who is banned, and why"),
             (
                 "Incremental",
                 Takes::Text,

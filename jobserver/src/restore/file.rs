@@ -18,6 +18,7 @@ use crate::backup::files::{self, Kept};
 use crate::backup::members::People;
 use crate::backup::options::Asset;
 use crate::parts::LISTED;
+use crate::templates;
 
 const GUILD: &str = "core/guild";
 /// Bytes of an attachment, at most.
@@ -36,6 +37,8 @@ pub struct BackupFile {
     pub threads: Vec<Value>,
     /// Channels that were hidden from the bot then.
     pub hidden: usize,
+    /// `None` where nobody could read them.
+    pub templates: Option<Vec<Value>>,
     /// Sections with the bytes of pictures and sounds, by digest.
     files: BTreeMap<String, String>,
     /// The file itself; a section at a time is in memory.
@@ -208,9 +211,11 @@ pub fn open(
         members: list(&mut archive, People::Members.section())?,
         bans: list(&mut archive, People::Banned.section())?,
     };
+    let templates = list(&mut archive, templates::SECTION)?;
     let messages = messages(&mut archive)?;
     Ok(BackupFile {
         everybody,
+        templates,
         wanted,
         created_at,
         messages,

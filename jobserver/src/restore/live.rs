@@ -19,6 +19,7 @@ use crate::backup::source::Source;
 use crate::backup::threads::{MOST_PAGES, learn_members};
 use crate::look::{self, Look};
 use crate::parts::{LISTED, Part};
+use crate::templates;
 
 /// Members or bans that Discord lists at a time.
 const PEOPLE: usize = 1000;
@@ -37,6 +38,9 @@ pub struct Live {
     /// Members and bans, when they are restored.
     #[serde(default)]
     pub everybody: Everybody,
+    /// Where settings are restored and the bot may read them.
+    #[serde(default)]
+    pub templates: Option<Vec<Value>>,
     /// Permissions of the bot that depend on roles that Discord did not list: not known.
     pub uncertain: bool,
     /// The bot may not do anything until its timeout ends.
@@ -91,7 +95,13 @@ pub async fn read(
     let mut everybody = Everybody::default();
     if wants(Part::Members) {
         everybody.members = people(source, server, People::Members).await?;
+    }
+    if wants(Part::Bans) {
         everybody.bans = people(source, server, People::Banned).await?;
+    }
+    let mut templates = None;
+    if backup.is_some() && wants(Part::Settings) {
+        templates = templates::read(source, server).await?.ok();
     }
     let threads = match backup.filter(|(_, saved)| wants(Part::Threads) && !saved.is_empty()) {
         Some(backup) => threads(source, server, &structure, backup).await?,
@@ -117,6 +127,7 @@ pub async fn read(
         },
         threads,
         everybody,
+        templates,
         uncertain: subject.unknown_role.is_some(),
         timed_out: subject.timed_out,
     })

@@ -1,4 +1,4 @@
-//! Members and bans put right: the last thing that a restore does, since roles have to be there.
+//! Members and bans put right: when the roles are there, and before anything is deleted.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -10,7 +10,7 @@ use splashtail_discord::permissions::bits;
 use splashtail_discord::snowflake::bit_set;
 use splashtail_guild::{Facts, Id, Kind, Mapping, Structure};
 
-use super::options::RestoreMode;
+use super::options::{Part, RestoreMode};
 use super::report::NotRestored;
 
 /// Flags of a member that can be set: it need not prove itself.
@@ -74,6 +74,7 @@ pub struct People<'a> {
     /// Permission bits that may be given.
     pub grants: u64,
     pub mode: RestoreMode,
+    pub parts: &'a BTreeSet<Part>,
     pub now: DateTime<Utc>,
 }
 
@@ -82,7 +83,11 @@ impl People<'_> {
         let mut plan = PeoplePlan::default();
         let mut left = Vec::new();
         match (&self.saved.members, &self.live.members) {
-            (None, _) => left.push(part("members", "not_saved", "the backup has no members")),
+            _ if !self.parts.contains(&Part::Members) => {}
+            (None, _) => {
+                let why = "the backup does not say who had which roles";
+                left.push(part("members", "not_saved", why));
+            }
             (_, None) => {
                 let why = "the bot may not list the members: it takes the intent GUILD_MEMBERS";
                 left.push(part("members", "not_readable", why));
@@ -90,6 +95,7 @@ impl People<'_> {
             (Some(saved), Some(live)) => self.members(saved, live, &mut plan, &mut left),
         }
         match (&self.saved.bans, &self.live.bans) {
+            _ if !self.parts.contains(&Part::Bans) => {}
             (None, _) => left.push(part("bans", "not_saved", "the backup has no bans")),
             (_, None) => {
                 let why = "the bot may not list the bans: it lacks BAN_MEMBERS";
@@ -189,6 +195,9 @@ impl People<'_> {
     /// Roles that the backup knows and the member did not have. Managed ones come and go with their
     /// owners; roles that are new since are their own matter.
     fn taken(&self, member: &Value, now: &Value) -> Vec<Id> {
+        if self.mode != RestoreMode::Full {
+            return Vec::new();
+        }
         let had = ids(&member["roles"]);
         let takes = |role: &Id| {
             let managed = self.present.get(Kind::Role, *role);
@@ -349,6 +358,7 @@ mod tests {
             own: OWN,
             grants,
             mode: RestoreMode::Full,
+            parts: &Part::ALL.into(),
             now: Utc.with_ymd_and_hms(2026, 11, 30, 12, 0, 0).unwrap(),
         }
         .plan()

@@ -131,7 +131,7 @@ impl RestorePlan {
             self.not_restored.extend(left);
             self.threads = planned;
         }
-        if options.parts.contains(&Part::Members) {
+        if options.parts.contains(&Part::Members) || options.parts.contains(&Part::Bans) {
             let made = self.made(Kind::Role);
             let people = People {
                 saved: &backup.everybody,
@@ -144,6 +144,7 @@ impl RestorePlan {
                 own: live.viewer.user,
                 grants,
                 mode: options.role_restore_mode,
+                parts: &options.parts,
                 now,
             };
             let (planned, left) = people.plan();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use splashtail_guild::Kind;
+use splashtail_guild::{Kind, Mapping};
 use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{JobContext, JobError, JobOutput, Level, SecretBytes};
 
@@ -17,6 +17,7 @@ use super::live::{self, Live};
 use super::members::{Members, Settled};
 use super::messages::{Messages, Posted};
 use super::options::{BackupSource, Fields, Part};
+use super::people::PeoplePlan;
 use super::plan::RestorePlan;
 use super::report::{self, NotRestored};
 use super::source;
@@ -27,6 +28,7 @@ use crate::backup::work::Work;
 use crate::carry_out::{Carried, CarryOut, Files, NoGuard, Reason};
 use crate::named::Settings;
 use crate::parts::LISTED;
+use crate::templates;
 
 /// One attempt.
 pub struct Run<'a> {
@@ -131,7 +133,9 @@ impl<'a> Run<'a> {
             guard: &NoGuard,
             files: &FileBytes(&backup),
         };
-        let carried = order.run(&plan.effects, plan.mapping.clone()).await?;
+        let people = |mapping: Mapping| self.people(&plan.people, mapping, reason);
+        let around = order.run_around(&plan.effects, plan.mapping.clone(), people);
+        let (carried, mut settled) = around.await?;
         // What its ids are is the word of whoever brings a file.
         if !matches!(self.fields.options.backup_source, BackupSource::Address(_)) {
             let settings = Settings {
@@ -160,18 +164,6 @@ impl<'a> Run<'a> {
             };
             posted = messages.run().await?;
         }
-        let mut settled = Settled::default();
-        if !plan.people.is_empty() {
-            let members = Members {
-                cx: self.cx,
-                discord: &self.job.discord,
-                guild: self.fields.server_id,
-                mapping: &carried.mapping,
-                plan: &plan.people,
-                reason,
-            };
-            settled = members.run().await?;
-        }
         posted.left.append(&mut settled.left);
         let contents = (&posted, &settled);
         let report = || self.report(&backup, &plan, &carried, contents, safety.as_ref());
@@ -180,6 +172,27 @@ impl<'a> Run<'a> {
             filename,
             segregated: false,
         })
+    }
+
+    /// Members and bans, as soon as their roles are there: nobody waits for messages to be posted.
+    async fn people(
+        &self,
+        plan: &PeoplePlan,
+        mapping: Mapping,
+        reason: Reason<'_>,
+    ) -> Result<Settled, JobError> {
+        if plan.is_empty() {
+            return Ok(Settled::default());
+        }
+        let members = Members {
+            cx: self.cx,
+            discord: &self.job.discord,
+            guild: self.fields.server_id,
+            mapping: &mapping,
+            plan,
+            reason,
+        };
+        members.run().await
     }
 
     fn source(&self) -> Source<'_> {
@@ -242,9 +255,14 @@ impl<'a> Run<'a> {
             caller_permissions,
             ..
         } = self.fields;
-        let wants = |part| options.parts.contains(&part);
-        let saved = Some((&backup.wanted, backup.threads.as_slice()));
-        let live = live::read(self.source(), *server_id, known_channels, saved, wants).await?;
+        let saved = |part| match part {
+            Part::Members => backup.everybody.members.is_some(),
+            Part::Bans => backup.everybody.bans.is_some(),
+            _ => true,
+        };
+        let wants = |part| options.parts.contains(&part) && saved(part);
+        let other = Some((&backup.wanted, backup.threads.as_slice()));
+        let live = live::read(self.source(), *server_id, known_channels, other, wants).await?;
         let (order, now) = ((options, *caller_permissions), self.job.clock.now());
         let plan = RestorePlan::new(&live, &backup.wanted, order, now);
         let mut plan = plan.with_contents(&live, backup, order, now);
@@ -281,6 +299,11 @@ impl<'a> Run<'a> {
         }
         if parts.contains(&Part::Settings) {
             left.extend(report::vanity(&backup.wanted, &live.structure));
+            // A copy in another server leaves them to the first one.
+            let same = backup.wanted.id() == live.structure.id();
+            if let (true, Some(saved), Some(now)) = (same, &backup.templates, &live.templates) {
+                left.extend(templates::lost(saved, now));
+            }
         }
         left
     }
@@ -328,6 +351,7 @@ impl<'a> Run<'a> {
     /// will be deleted, as far as the server's plan allows, and under the same password.
     async fn safety_backup(&self, plan: &RestorePlan) -> Result<Safety, JobError> {
         let constraints = Constraints::of(&self.job.backup.plan);
+        let parts = &self.fields.options.parts;
         let doomed: Vec<_> = plan
             .doomed_channels()
             .into_iter()
@@ -344,10 +368,12 @@ impl<'a> Run<'a> {
                 channels: doomed,
                 ignore_message_backup_errors: true,
                 rollover_leftovers: true,
-                backup_members: self.fields.options.parts.contains(&Part::Members),
+                backup_members: parts.contains(&Part::Members),
+                backup_bans: parts.contains(&Part::Bans),
                 ..BackupOptions::default()
             },
             known_channels: self.fields.known_channels.clone(),
+            incident: None,
             former: None,
         };
         let begun = || async {

@@ -80,7 +80,7 @@ async fn through(what: &str, rules: &[Rule]) -> Vec<String> {
     };
     let before = world.portrait(GUILD, &sight).await;
     let options = json!({"BackupMessages": true, "PerChannel": 50, "MaxMessages": 5000,
-        "BackupMembers": true});
+        "BackupBans": true});
     let (_, source) = saved(&world, &server, options).await;
     havoc::wreak(&world, SEED, 1).await;
     let path = format!("/channels/{id}");

@@ -30,7 +30,7 @@ const LEFT_OUT: [ActKind; 6] = [
 
 async fn saved(server: &Jobserver, world: &World, people: bool) -> TaskId {
     let options = json!({"BackupMessages": true, "BackupAttachments": true, "PerChannel": 50,
-        "MaxMessages": 1_000_000, "BackupMembers": people,
+        "MaxMessages": 1_000_000, "BackupMembers": people, "BackupBans": people,
         "BackupGuildAssets": ["icon", "banner", "splash"]});
     server.backup(world, options).await
 }

@@ -92,6 +92,7 @@ impl FakeDiscord {
         let router = Router::new()
             .route("/api/v10/users/@me", get(me))
             .route("/api/v10/guilds/{guild}", get(guild))
+            .route("/api/v10/guilds/{guild}/members", get(nothing))
             .route("/api/v10/guilds/{guild}/members/{user}", get(member))
             .route("/api/v10/guilds/{guild}/channels", get(channels))
             .route(
@@ -102,6 +103,7 @@ impl FakeDiscord {
             .route("/api/v10/guilds/{guild}/soundboard-sounds", get(no_sounds))
             .route("/api/v10/guilds/{guild}/webhooks", get(nothing))
             .route("/api/v10/guilds/{guild}/invites", get(nothing))
+            .route("/api/v10/guilds/{guild}/templates", get(nothing))
             .route("/api/v10/guilds/{guild}/widget", get(single))
             .route("/api/v10/guilds/{guild}/onboarding", get(single))
             .route("/api/v10/guilds/{guild}/welcome-screen", get(single))

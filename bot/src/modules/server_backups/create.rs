@@ -55,9 +55,8 @@ pub async fn create(
     #[description = "Encrypts the backup; whoever loses it loses the backup"] password: Option<
         String,
     >,
-    #[description = "Keep who has which roles and who is banned (default: no)"] members: Option<
-        bool,
-    >,
+    #[description = "Keep who has which roles and nickname (default: yes)"] members: Option<bool>,
+    #[description = "Keep who is banned, and why (default: no)"] bans: Option<bool>,
     #[description = "Copy messages that an earlier backup has instead of reading them (default: off)"]
     incremental: Option<Incremental>,
 ) -> Result<(), BotError> {
@@ -71,7 +70,8 @@ pub async fn create(
     let options = CreateOptions {
         messages: messages.unwrap_or(false),
         attachments: attachments.unwrap_or(false),
-        members: members.unwrap_or(false),
+        members: members.unwrap_or(true),
+        bans: bans.unwrap_or(false),
         assets: backup_guild_assets,
         rollover_leftovers: rollover_leftovers.unwrap_or(true),
         ignore_errors: ignore_message_backup_errors.unwrap_or(false),

@@ -21,8 +21,9 @@ const QUOTED: usize = 60;
 pub struct CreateOptions {
     pub messages: bool,
     pub attachments: bool,
-    /// Roles, nicknames and timeouts of members, and bans.
+    /// Roles, nicknames and timeouts of members.
     pub members: bool,
+    pub bans: bool,
     /// `None` = all.
     pub assets: Option<String>,
     pub rollover_leftovers: bool,
@@ -100,6 +101,8 @@ impl CreateOptions {
                 "MaxMessages": max_messages,
                 "BackupMessages": self.messages,
                 "BackupAttachments": self.attachments,
+                "BackupMembers": self.members,
+                "BackupBans": self.bans,
                 "BackupGuildAssets": assets(language, self.assets.as_deref())?,
                 "IgnoreMessageBackupErrors": self.ignore_errors,
                 "RolloverLeftovers": self.rollover_leftovers,
@@ -107,9 +110,6 @@ impl CreateOptions {
                 "Encrypt": password.unwrap_or_default(),
             },
         });
-        if self.members {
-            data["Options"]["BackupMembers"] = true.into();
-        }
         if self.incremental {
             data["Options"]["Incremental"] = "auto".into();
         }
@@ -230,6 +230,8 @@ mod tests {
             "MaxMessages": 0,
             "BackupMessages": false,
             "BackupAttachments": false,
+            "BackupMembers": false,
+            "BackupBans": false,
             "BackupGuildAssets": [
               "icon",
               "splash",
@@ -245,12 +247,16 @@ mod tests {
     }
 
     #[test]
-    fn members_are_kept_when_asked_for() {
+    fn who_is_who_and_who_is_banned_are_kept_apart() {
         let options = CreateOptions {
             members: true,
             ..options()
         };
-        assert_eq!(accepted(options)["BackupMembers"], true);
+        let kept = accepted(options);
+        assert_eq!(
+            (&kept["BackupMembers"], &kept["BackupBans"]),
+            (&json!(true), &json!(false))
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::settings::{interval, moment};
 use crate::text;
 
 /// Names of parts, as the jobserver knows them.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "settings",
     "roles",
     "channels",
@@ -37,6 +37,7 @@ const PARTS: [&str; 15] = [
     "threads",
     "messages",
     "members",
+    "bans",
 ];
 
 /// How much a restore may change.
@@ -89,7 +90,7 @@ pub async fn restore(
     >,
     #[description = "Delete what is new even if something could not be restored (default: no)"]
     ignore_restore_errors: Option<bool>,
-    #[description = "Parts to restore, separated by commas: settings, roles, … (default: all but members)"]
+    #[description = "Parts to restore, separated by commas: settings, roles, … (default: all but bans)"]
     parts: Option<String>,
     #[description = "Only show what would be done (default: no)"] dry_run: Option<bool>,
     #[description = "Hash of a plan that you have looked at; another plan is refused"]

@@ -98,6 +98,7 @@ async fn add(
     let options = CreateOptions {
         messages: messages.unwrap_or(false),
         attachments: attachments.unwrap_or(false),
+        members: true,
         rollover_leftovers: true,
         // Nobody is there who could try again.
         ignore_errors: true,

@@ -17,13 +17,15 @@ pub struct PeopleList {
 }
 
 impl Run<'_> {
-    /// Members and bans, on request. A list that the bot may not read is reported and left out.
+    /// Members and bans. A list that the bot may not read is reported and left out.
     pub(super) async fn people(&self, snapshot: &Snapshot) -> Result<Vec<PeopleList>, JobError> {
         let mut lists = Vec::new();
-        if !self.fields.options.backup_members {
-            return Ok(lists);
-        }
-        for people in People::ALL {
+        let options = &self.fields.options;
+        let is_wanted = |people: &People| match people {
+            People::Members => options.backup_members,
+            People::Banned => options.backup_bans,
+        };
+        for people in People::ALL.into_iter().filter(is_wanted) {
             let mut list = PeopleList {
                 section: people.section(),
                 pages: Vec::new(),

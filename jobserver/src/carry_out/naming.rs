@@ -1,0 +1,75 @@
+//! What an operation is called, in the ledger and by people who watch.
+
+use serde_json::{Value, json};
+use splashtail_guild::{Kind, Mapping, Operation, Structure};
+
+/// The kind of an operation's object; overwrites are their channel's.
+pub fn kind_of(operation: &Operation) -> Kind {
+    match operation {
+        Operation::Create { kind, .. }
+        | Operation::Edit { kind, .. }
+        | Operation::Delete { kind, .. }
+        | Operation::Reorder { kind, .. } => *kind,
+        Operation::PutOverwrite { .. } | Operation::DeleteOverwrite { .. } => Kind::Channel,
+    }
+}
+
+/// What an operation does, for the ledger: `role.create`.
+pub(super) fn verb(operation: &Operation, kind: Kind) -> String {
+    let verb = match operation {
+        Operation::Create { .. } => "create",
+        Operation::Edit { .. } => "edit",
+        Operation::Delete { .. } => "delete",
+        Operation::Reorder { .. } => "sort",
+        Operation::PutOverwrite { .. } => "overwrite.set",
+        Operation::DeleteOverwrite { .. } => "overwrite.delete",
+    };
+    let kind = json!(kind);
+    format!("{}.{verb}", kind.as_str().unwrap_or_default())
+}
+
+/// What is going on, for people who watch.
+pub(super) fn stage(operation: &Operation, kind: Kind) -> &'static str {
+    if matches!(operation, Operation::Delete { .. }) {
+        return "Deleting what was not there before";
+    }
+    match kind {
+        Kind::Role => "Restoring roles",
+        Kind::Channel | Kind::Hidden | Kind::Thread => "Restoring channels",
+        Kind::Guild => "Restoring the server's settings",
+        Kind::Emoji | Kind::Sticker | Kind::Sound => "Restoring emojis, stickers and sounds",
+        Kind::AutomodRule => "Restoring AutoMod rules",
+        Kind::ScheduledEvent => "Restoring events",
+        Kind::Widget | Kind::WelcomeScreen | Kind::Onboarding => "Restoring what newcomers see",
+        Kind::Webhook | Kind::Invite => "Restoring webhooks and invites",
+    }
+}
+
+/// The name of an operation's object, as far as it is known.
+pub(super) fn name_of(operation: &Operation, live: &Structure, mapping: &Mapping) -> String {
+    let (kind, subject, body) = match operation {
+        Operation::Create {
+            kind,
+            subject,
+            body,
+        }
+        | Operation::Edit {
+            kind,
+            subject,
+            body,
+        } => (*kind, *subject, Some(body)),
+        Operation::Delete { kind, subject } => (*kind, *subject, None),
+        Operation::PutOverwrite { channel, .. } | Operation::DeleteOverwrite { channel, .. } => {
+            (Kind::Channel, *channel, None)
+        }
+        Operation::Reorder { .. } => return String::new(),
+    };
+    let new = body
+        .and_then(|body| body.get("name"))
+        .and_then(Value::as_str);
+    let present = subject
+        .resolved(kind, mapping)
+        .and_then(|id| live.get(kind, id))
+        .and_then(|object| object["name"].as_str());
+    new.or(present).unwrap_or_default().to_owned()
+}

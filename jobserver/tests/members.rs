@@ -1,0 +1,98 @@
+//! Who had which roles has them again, and who was banned is banned again.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::server::{GUILD, OWNER, World, world};
+
+const MEMBER: &str = "1100000000000000013";
+const SPARE: &str = "1100000000000000014";
+
+fn guild(rest: &str) -> String {
+    format!("/guilds/{GUILD}{rest}")
+}
+
+fn id(object: &Value) -> &str {
+    object["id"].as_str().unwrap()
+}
+
+async fn role_named(world: &World, name: &str) -> Value {
+    let roles = world.roles().await;
+    let found = roles.into_iter().find(|role| role["name"] == name);
+    found.unwrap()
+}
+
+/// Case 28 of the restore matrix, and who had which role.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_are_put_right_and_bans_when_chosen() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let role = json!({"name": "Crew", "permissions": "0"});
+    let role = world.rest(OWNER, "POST", &guild("/roles"), role).await;
+    let member = guild(&format!("/members/{MEMBER}"));
+    let crew = json!({"roles": [role["id"]], "nick": "Bosun"});
+    world.rest(OWNER, "PATCH", &member, crew).await;
+    let ban = guild(&format!("/bans/{SPARE}"));
+    world.rest(OWNER, "PUT", &ban, Value::Null).await;
+    let backup = server.backup(&world, json!({"BackupBans": true})).await;
+    let source = format!("task://{backup}");
+
+    // The role is deleted, the name taken, the ban lifted, somebody silenced.
+    let path = guild(&format!("/roles/{}", id(&role)));
+    world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    world
+        .rest(OWNER, "PATCH", &member, json!({"nick": "hacked"}))
+        .await;
+    world.rest(OWNER, "DELETE", &ban, Value::Null).await;
+    // What is new goes only when the members have what they had.
+    let spam = json!({"name": "Spam", "permissions": "0"});
+    world.rest(OWNER, "POST", &guild("/roles"), spam).await;
+    let usual = json!({"BackupSource": source});
+    let report = server.restore(&world, usual).await;
+    let now = world.rest(OWNER, "GET", &member, Value::Null).await;
+    let crew = role_named(&world, "Crew").await;
+    assert_eq!(now["nick"], "Bosun", "{report:#}");
+    assert_eq!(now["roles"], json!([crew["id"]]), "{report:#}");
+    assert_eq!(
+        (&report["members"], &report["bans"]),
+        (&json!(1), &json!(0)),
+        "bans have to be chosen"
+    );
+    let calls = world.taken_of_bot();
+    let given = |(method, route): &(String, String)| {
+        matches!(method.as_str(), "PATCH" | "PUT") && route.contains("/members/")
+    };
+    let deleted =
+        |(method, route): &(String, String)| method == "DELETE" && route.contains("/roles/");
+    let (given, deleted) = (
+        calls.iter().rposition(given),
+        calls.iter().position(deleted),
+    );
+    assert!(given.is_some() && given < deleted, "{calls:#?}");
+
+    let options = json!({"BackupSource": source, "Parts": ["roles", "members", "bans"]});
+    let report = server.restore(&world, options.clone()).await;
+    let bans = world.rest(OWNER, "GET", &guild("/bans"), Value::Null).await;
+    assert!(
+        bans.as_array()
+            .unwrap()
+            .iter()
+            .any(|ban| ban["user"]["id"] == SPARE),
+        "{report:#}"
+    );
+    assert_eq!(
+        (&report["members"], &report["bans"]),
+        (&json!(0), &json!(1))
+    );
+    let mut again = options;
+    again["DryRun"] = json!(true);
+    let plan = server.restore(&world, again).await;
+    assert_eq!(
+        plan["people"],
+        json!({"members": [], "bans": []}),
+        "{plan:#}"
+    );
+    assert_eq!(server.rest_of(&world, backup).await, [""; 0]);
+}
