@@ -1,5 +1,6 @@
 # Alarme, Vorfälle, /protection, /limits und die Knöpfe unter einem Alarm.
 
+incident-backup = Sicherung des Servers vom Beginn des Vorfalls: `{ $id }`
 incident-foot = Vorfall { $id }
 incident-title = { $state }: { $acts } in { $seconds } s
 incident-title-unattributed = { $state }: { $acts }, niemand weiß von wem

@@ -1,5 +1,6 @@
 # Alerts, incidents, /protection, /limits and the buttons below an alert.
 
+incident-backup = Backup of the server from the beginning of this: `{ $id }`
 incident-foot = Incident { $id }
 incident-title = { $state }: { $acts } in { $seconds } s
 incident-title-unattributed = { $state }: { $acts } by nobody knows whom

@@ -84,6 +84,9 @@ pub struct Policy {
     pub quarantine_role: Option<Id>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert_channel: Option<Id>,
+    /// The server is backed up when an incident begins, at most every so many hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_hours: Option<u32>,
     pub maintenance: Vec<Maintenance>,
 }
 

@@ -64,6 +64,7 @@ impl Job for Records {
             secret: None,
             slot: None,
             encrypted: false,
+            priority: None,
         })
     }
 

@@ -103,6 +103,8 @@ pub struct Prepared {
     pub slot: Option<GuildId>,
     /// Whether the output will be encrypted with a password.
     pub encrypted: bool,
+    /// `None` = that of its kind.
+    pub priority: Option<Priority>,
 }
 
 /// The file that a job has put into the object store before it returned.

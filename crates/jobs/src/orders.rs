@@ -139,7 +139,9 @@ impl Engine {
             }),
             idempotency,
             execute,
-            priority: priority.unwrap_or_else(|| job.priority()),
+            priority: priority
+                .or(prepared.priority)
+                .unwrap_or_else(|| job.priority()),
             run_after,
             deadline: job.deadline(),
             parent,

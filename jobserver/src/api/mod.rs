@@ -28,11 +28,15 @@ use splashtail_storage::{Owner, Storage};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use crate::backup::CreateBackup;
+use crate::backup::options::INCIDENT;
 use crate::objects::Objects;
 use crate::{fields, metrics};
 
 /// Clients that may control jobs.
 pub const CLIENTS: [&str; 3] = ["api", "bot", "cli"];
+/// Who sees incidents begin.
+const WATCHMAN: &str = "bot";
 /// Largest body of a call.
 pub const BODY_LIMIT: usize = 1 << 20;
 
@@ -139,8 +143,9 @@ type Answer = Result<Response, ErrorResponse>;
 
 async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let args = arguments(body)?;
-    let data = Value::Object(data(&args)?);
-    let name = text(&args, "name")?;
+    let (name, mut data) = (text(&args, "name")?, data(&args)?);
+    without_incident(&caller, &name, &mut data);
+    let data = Value::Object(data);
     let request = CreateRequest {
         execute: flag(&args, "execute")?,
         idempotency_key: optional_text(&args, "idempotency_key")?,
@@ -148,6 +153,13 @@ async fn create(app: &App, caller: Caller, body: &[u8]) -> Answer {
     };
     let created = app.ready()?.engine.create(request).await.map_err(refusal)?;
     Ok(Json(json!({"tcr": created})).into_response())
+}
+
+/// A backup of an incident takes no slot of the server's: nobody but the bot makes one.
+fn without_incident(caller: &Caller, name: &str, data: &mut Map<String, Value>) {
+    if name == CreateBackup::NAME && caller.client != WATCHMAN {
+        data.retain(|field, _| !field.eq_ignore_ascii_case(INCIDENT));
+    }
 }
 
 /// As `create_task`, of a kind that changes a server: what it would do is its output, and nothing is
@@ -224,7 +236,12 @@ async fn put_schedule(app: &App, caller: Caller, body: &[u8]) -> Answer {
     let order: ScheduleOrder = serde_json::from_value(args)
         .map_err(|error| bad("invalid_args", format!("args: {error}")))?;
     let data = match order.data {
-        Value::Object(data) => Value::Object(order::canonical(data)?),
+        Value::Object(data) => {
+            let mut data = order::canonical(data)?;
+            // A schedule begins with no incident.
+            data.retain(|field, _| !field.eq_ignore_ascii_case(INCIDENT));
+            Value::Object(data)
+        }
         other => other,
     };
     let schedule = NewSchedule {

@@ -16,7 +16,7 @@ use splashtail_jobs::{
     Appraisal, Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, SecretBytes,
     TaskRow,
 };
-use splashtail_storage::Storage;
+use splashtail_storage::{Priority, Storage};
 use tokio::sync::Semaphore;
 
 use super::error::BackupError;
@@ -144,7 +144,9 @@ impl Job for CreateBackup {
         };
         Ok(Prepared {
             owner: Owner::Server(fields.server_id),
-            slot: Some(fields.server_id),
+            // It keeps nobody from putting the server back, and goes behind everything that does.
+            slot: fields.incident.is_none().then_some(fields.server_id),
+            priority: fields.incident.map(|_| Priority::Scheduled),
             encrypted: secret.is_some(),
             secret,
             fields: serde_json::to_value(&fields)

@@ -48,6 +48,7 @@ impl Job for MessagePrune {
             owner: Owner::Server(fields.server_id),
             slot: Some(fields.server_id),
             encrypted: false,
+            priority: None,
             secret: None,
             fields: serde_json::to_value(&fields)
                 .map_err(|_| PrepareError::internal("the fields could not be stored"))?,

@@ -88,6 +88,7 @@ impl Job for RestoreBackup {
             owner: Owner::Server(server),
             slot: Some(server),
             encrypted: false,
+            priority: None,
             secret: password.map(|password| SecretBytes::from(password.0.into_bytes())),
             fields: serde_json::to_value(&fields)
                 .map_err(|_| PrepareError::internal("the fields could not be stored"))?,

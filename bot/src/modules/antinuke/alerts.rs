@@ -282,7 +282,11 @@ impl Protection {
                     return Ok(());
                 };
                 let put_back = self.put_backs.get(server.guild, incident.id);
-                text::incident(language, incident, tags, pause, put_back.as_ref())
+                let mut shown = text::incident(language, incident, tags, pause, put_back.as_ref());
+                if let Some(line) = self.backup_line(language, server.guild, incident.id) {
+                    text::add_line(&mut shown, &line);
+                }
+                shown
             }
             (notice, _) => text::notice(language, notice, alert.about),
         };

@@ -49,7 +49,10 @@ impl Protection {
                     tokio::spawn(async move { protection.poll(&server, poll).await });
                 }
                 Effect::Alert(alert) => self.alerts.push(server.guild, alert),
-                Effect::Record(incident) => self.record(server, *incident),
+                Effect::Record(incident) => {
+                    self.back_up(server, &incident);
+                    self.record(server, *incident);
+                }
             }
         }
     }

@@ -66,6 +66,8 @@ async fn view(
     let put_back = protection.put_backs.get(ids::guild_of(cx)?, incident.id);
     let mut lines = head(language, &incident);
     lines.extend(put_back.map(|put_back| put_back.text(language)));
+    let guild = ids::guild_of(cx)?;
+    lines.extend(protection.backup_found(language, guild, incident.id).await);
     let all = timeline::lines(language, &incident);
     let hidden = all.len().saturating_sub(SHOWN);
     lines.push(String::new());

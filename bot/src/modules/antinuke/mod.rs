@@ -2,6 +2,7 @@
 
 mod acts;
 mod alerts;
+mod backup;
 mod buttons;
 mod carry_out;
 mod commands;

@@ -43,6 +43,7 @@ struct PolicyFields {
     answer: Answer,
     alert_channel: Option<Id>,
     quarantine_role: Option<Id>,
+    backup_hours: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +104,7 @@ fn take(policy: &mut Policy, row: &SettingRow) -> Result<(), Option<serde_json::
             policy.answer = fields.answer;
             policy.alert_channel = fields.alert_channel;
             policy.quarantine_role = fields.quarantine_role;
+            policy.backup_hours = fields.backup_hours;
         }
         TRUST => {
             let fields: TrustFields = parse(&row.fields)?;

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, Semaphore};
 use tracing::warn;
 
 use super::alerts::Alerts;
+use super::backup::Backups;
 use super::own_calls::OwnCalls;
 use super::put_back::PutBacks;
 use super::server::Server;
@@ -45,6 +46,7 @@ pub struct Protection {
     languages: ServerLanguages,
     pub(super) alerts: Alerts,
     pub(super) put_backs: PutBacks,
+    pub(super) backups: Backups,
     /// Who the bot is, and what its marks are made with.
     identity: Result<(Id, TagKey), NoIdentity>,
     /// Through which everything is done to servers.
@@ -96,6 +98,7 @@ impl Protection {
             languages,
             alerts: Alerts::default(),
             put_backs: PutBacks::new(jobserver),
+            backups: Backups::default(),
             discord: discord.in_lane(Lane::Containment),
             pulse: Mutex::default(),
             servers: Mutex::default(),

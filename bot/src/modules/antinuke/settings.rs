@@ -23,6 +23,8 @@ pub(super) const ACTIONS: &str = "limitactions";
 
 /// The key of the only row of [`POLICY`].
 pub(super) const SERVER: &str = "server";
+/// Hours between two backups of attacks, at most.
+const LONGEST_BETWEEN_BACKUPS: i64 = 30 * 24;
 /// Longest time in which much is normal of somebody.
 const LONGEST_MAINTENANCE: TimeDelta = TimeDelta::hours(2);
 
@@ -129,6 +131,18 @@ fn of_policy() -> Setting {
                 "Given to whoever loses their roles",
                 Format::Role,
             ),
+            Column {
+                nullable: true,
+                ..Column::new(
+                    "backup_hours",
+                    "Backup at an attack",
+                    "Back the server up when an attack begins, at most every so many hours; empty: never",
+                    Kind::Integer {
+                        min: 1,
+                        max: LONGEST_BETWEEN_BACKUPS,
+                    },
+                )
+            },
         ],
         operations: &[Operation::View, Operation::Update, Operation::Delete],
         max_entries: 1,

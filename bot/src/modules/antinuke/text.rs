@@ -68,6 +68,13 @@ pub(super) fn incident(
     body
 }
 
+/// One more line of an incident.
+pub(super) fn add_line(shown: &mut Value, line: &str) {
+    let lines = &mut shown["embeds"][0]["description"];
+    *lines = format!("{}\n{line}", lines.as_str().unwrap_or_default()).into();
+    fit(shown);
+}
+
 /// How many acts an incident has.
 pub(super) fn acts(language: Language, incident: &Incident) -> String {
     text!(language, "incident-acts", count = incident.acts_in_all)

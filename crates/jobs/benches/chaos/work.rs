@@ -41,6 +41,7 @@ fn prepared(fields: Value) -> Result<Prepared, PrepareError> {
         secret: None,
         slot: None,
         encrypted: false,
+        priority: None,
     })
 }
 

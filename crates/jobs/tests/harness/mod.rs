@@ -89,6 +89,7 @@ impl Job for Scripted {
         Ok(Prepared {
             owner: Owner::Server(server),
             encrypted: secret.is_some(),
+            priority: None,
             secret: secret.map(SecretBytes::from),
             slot: slot.then_some(server),
             fields: data,
