@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use splashtail_core::clock::Clock;
 use splashtail_storage::TaskState;
 use support::discord::GUILD;
-use support::{setup, setup_with};
+use support::{secret, setup, setup_with};
 
 fn body(args: &Value) -> String {
     json!({"args": args}).to_string()
@@ -37,7 +37,7 @@ async fn calls_need_a_fresh_signature_of_a_known_client() {
     assert_eq!(answer["code"], "signature_required");
     let plain = http
         .post(url.clone())
-        .header("authorization", "bot secret of bot");
+        .header("authorization", format!("bot {}", secret("bot")));
     assert_eq!(
         plain.body(text.clone()).send().await.unwrap().status(),
         401,
@@ -74,7 +74,8 @@ async fn calls_need_a_fresh_signature_of_a_known_client() {
 async fn the_original_header_works_only_when_switched_on() {
     let setup = setup_with(|config| config.meta.plain_client_secret = true);
     let server = setup.start().await;
-    let call = |authorization: &'static str| {
+    let call = |authorization: &str| {
+        let authorization = authorization.to_owned();
         let request = reqwest::Client::new().post(server.url.join("/ipc/create_task").unwrap());
         let body = body(&json!({"name": "guild_create_backup", "data": data()}));
         request
@@ -82,7 +83,13 @@ async fn the_original_header_works_only_when_switched_on() {
             .body(body)
             .send()
     };
-    assert_eq!(call("bot secret of bot").await.unwrap().status(), 200);
+    assert_eq!(
+        call(&format!("bot {}", secret("bot")))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
     assert_eq!(call("bot wrong").await.unwrap().status(), 403);
     assert_eq!(call("nobody secret").await.unwrap().status(), 403);
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use splashtail_antinuke::{Moment, TagKey};
 use splashtail_guild::Id;
 
+use crate::support::secret;
 use crate::support::server::{BOT, GUILD, OWNER, World, world};
 use crate::{channel_named, saved, state};
 
@@ -52,7 +53,7 @@ async fn a_nuked_server_is_as_it_was() {
 
 /// Entries in the bot's name that its own protection would take for a thief's.
 async fn unsigned(world: &World) -> Vec<Value> {
-    let key = TagKey::derived(b"secret of bot").unwrap();
+    let key = TagKey::derived(secret("bot").as_bytes()).unwrap();
     let path = format!("/guilds/{GUILD}/audit-logs?user_id={BOT}&limit=100");
     let mut unsigned = Vec::new();
     let (mut before, mut signed) = (String::new(), 0);

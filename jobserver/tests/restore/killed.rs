@@ -122,7 +122,7 @@ async fn story(world: World) -> Story {
     let server = world.setup.start().await;
     let before = world.portrait(GUILD, &sight(20)).await;
     let options = json!({"BackupMessages": true, "PerChannel": 50, "MaxMessages": 5000,
-        "BackupMembers": true});
+        "BackupBans": true});
     let (_, source) = saved(&world, &server, options).await;
     havoc::wreak(&world, SEED, 1).await;
     let gone = format!("/channels/{id}");
@@ -286,6 +286,58 @@ fn drawn(seed: u64) -> impl Iterator<Item = Death> {
 fn wanted() -> usize {
     let asked = std::env::var("RESTORE_DEATHS").ok();
     asked.and_then(|asked| asked.parse().ok()).unwrap_or(40)
+}
+
+/// What a test has time for: seven deaths of the program, one in order, of which none is followed by
+/// half a minute of looking whether Discord heard of a call.
+fn few(seed: u64) -> Vec<Death> {
+    let mut draw = Draw::new(seed, "deaths of a process");
+    let mut deaths: Vec<Death> = std::iter::repeat_with(|| Death {
+        left: draw.below(8) as usize,
+        changes: true,
+        cut: match draw.chance(0.3) {
+            true => Cut::After,
+            false => Cut::Answered(Duration::from_millis(draw.below(25))),
+        },
+        end: End::Killed,
+    })
+    .take(7)
+    .collect();
+    let orderly = draw.below(7) as usize;
+    deaths[orderly].end = End::Replaced;
+    deaths[orderly].cut = Cut::Answered(Duration::ZERO);
+    deaths
+}
+
+/// The program itself, ended by the kernel: what of it outlives it is what is in the database.
+async fn processes_killed(seed: u64, postgres: Option<url::Url>) {
+    let calm = undisturbed().await;
+    let mut world = gated_over("small", postgres).await;
+    world.setup.programs = true;
+    let mut story = story(world).await;
+    let id = story.order().await;
+    // Each costs a lease, and some half a minute of looks.
+    let asked = std::env::var("RESTORE_PROCESS_DEATHS").ok();
+    let deaths = match asked.and_then(|asked| asked.parse().ok()) {
+        Some(asked) => drawn(seed).take(asked).collect(),
+        None => few(seed),
+    };
+    let most = deaths.len();
+    let died = story.survive(id, deaths).await;
+    assert!(died >= most.min(7), "it ended after {died} deaths");
+    story.outcome(id).await.assert_like(&calm, "processes");
+    eprintln!("a restore came out as it should through the ends of {died} processes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_are_killed_and_it_comes_out_as_if_undisturbed() {
+    processes_killed(1, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs DATABASE_URL"]
+async fn processes_are_killed_over_postgresql_and_it_comes_out_as_if_undisturbed() {
+    processes_killed(2, Some(postgres().await)).await;
 }
 
 async fn killed_again_and_again(calm: &Outcome, seed: u64, postgres: Option<url::Url>) -> usize {

@@ -1,8 +1,13 @@
 //! What was said in channels that were deleted.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use splashtail_sandbox::control::types::{Act, Upload};
+use splashtail_sandbox::portrait::Sight;
 use splashtail_sandbox_world::faults::{Action, Match, Rule};
 
+use crate::excuses::{shown, unexcused};
 use crate::support::Jobserver;
 use crate::support::server::{GUILD, OWNER, World, world};
 use crate::{channel_named, saved};
@@ -219,4 +224,70 @@ async fn a_poll_that_ended_meanwhile_is_not_posted_again() {
     assert_eq!(left_messages(&report), [&Value::Null; 0], "{report:#}");
     let again = channel_named(&world, "polls").await.unwrap();
     assert_eq!(written(&world, &again).await.len(), 7, "{report:#}");
+}
+
+/// What a forward shows is in no other channel, and no webhook can forward: it is quoted, with its files.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_forwards_come_back() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let channels = format!("/guilds/{GUILD}/channels");
+    let mut ids = Vec::new();
+    for name in ["origin", "quotes"] {
+        let body = json!({"name": name, "type": 0});
+        let channel = world.rest(OWNER, "POST", &channels, body).await;
+        ids.push(channel["id"].as_str().unwrap().to_owned());
+    }
+    let chart = [&b"\x89PNG and a chart"[..], &[7; 3000]].concat();
+    let act = Act {
+        channel_id: Some(ids[0].clone()),
+        body: json!({"content": "the chart"}),
+        files: vec![Upload {
+            filename: "chart.png".to_owned(),
+            content_base64: STANDARD.encode(&chart),
+        }],
+        ..Act::default()
+    };
+    let sent = world.control.act(OWNER, "say", &act).await.unwrap();
+    let reference =
+        json!({"type": 1, "channel_id": ids[0], "message_id": sent.results[0].body["id"]});
+    let path = format!("/channels/{}/messages", ids[1]);
+    let forward = json!({"message_reference": reference});
+    world.rest(OWNER, "POST", &path, forward).await;
+
+    let sight = Sight {
+        messages: 10,
+        ..Sight::default()
+    };
+    let before = world.portrait(GUILD, &sight).await;
+    let options = json!({"BackupMessages": true, "BackupAttachments": true, "Channels": [ids[1]],
+        "PerChannel": 50});
+    let (_, source) = saved(&world, &server, options).await;
+    // With the first message its file goes: the backup alone has it.
+    for id in [&ids[1], &ids[0]] {
+        let path = format!("/channels/{id}");
+        world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    }
+    let report = server
+        .restore(&world, json!({"BackupSource": source}))
+        .await;
+    let channel = channel_named(&world, "quotes").await.unwrap();
+    let path = format!("/channels/{}/messages", channel["id"].as_str().unwrap());
+    let now = world.rest(OWNER, "GET", &path, Value::Null).await;
+    let file = &now[0]["attachments"][0];
+    assert_eq!(file["filename"], "chart.png", "{now:#}");
+    let bytes = reqwest::get(file["url"].as_str().unwrap()).await.unwrap();
+    assert_eq!(bytes.bytes().await.unwrap(), chart);
+    let text = now[0]["content"].as_str().unwrap();
+    assert!(text.contains("> the chart"), "{text}");
+    // People go on writing.
+    let sight = Sight {
+        messages: 100,
+        ..sight
+    };
+    let differences = before.differences(&world.portrait(GUILD, &sight).await);
+    let mut left = unexcused(&differences);
+    // Its own messages were not asked for.
+    left.retain(|difference| !difference.object.ends_with("of channel origin"));
+    assert!(left.is_empty(), "{}\n{report:#}", shown(&left));
 }

@@ -4,6 +4,7 @@
 
 pub mod discord;
 pub mod gate;
+pub mod program;
 pub mod server;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use discord::{FakeDiscord, GUILD};
+use program::Program;
 
 /// Real time. Pauses are shorter than asked for: heartbeats come more often than they must, so that
 /// even on a busy machine no lease runs out under a living jobserver.
@@ -98,6 +100,8 @@ pub struct Setup {
     change: Box<dyn Fn(&mut Config)>,
     /// A jobserver was killed, and its leases have not ended yet.
     killed: Arc<AtomicBool>,
+    /// Whether jobservers are processes of the installed program, on its own clock and leases.
+    pub programs: bool,
 }
 
 pub fn setup() -> Setup {
@@ -125,6 +129,7 @@ pub fn setup_with(change: impl Fn(&mut Config) + 'static) -> Setup {
         directory: tempfile::tempdir().unwrap(),
         change: Box::new(change),
         killed: Arc::default(),
+        programs: false,
     }
 }
 
@@ -144,7 +149,7 @@ impl Setup {
                 .into(),
         );
         config.meta.jobserver_secrets = ["api", "bot", "cli", "guest"]
-            .map(|client| (client.to_owned(), format!("secret of {client}").into()))
+            .map(|client| (client.to_owned(), secret(client).into()))
             .into();
         (self.change)(&mut config);
         config
@@ -184,8 +189,11 @@ impl Setup {
 
     /// Starts a jobserver on this data and waits until it is ready.
     pub async fn start(&self) -> Jobserver {
-        let server = self.launch().await;
+        let mut server = self.launch().await;
         while server.get("/readyz").await.0 != 200 {
+            if let Some(program) = &mut server.program {
+                program.assert_alive(self.data());
+            }
             tokio::task::yield_now().await;
         }
         server
@@ -210,28 +218,35 @@ impl Setup {
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let mut server = Jobserver {
+            url,
+            storage,
+            runtime: None,
+            program: None,
+            shutdown: CancellationToken::new(),
+            clock: self.clock.clone(),
+            objects: self.data().join("objects"),
+            killed: self.killed.clone(),
+        };
+        if self.programs {
+            server.program = Some(Program::start(&self.config(), listener));
+            return server;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let shutdown = CancellationToken::new();
-        let (config, clock, token) = (self.config(), self.clock.clone(), shutdown.clone());
+        let token = server.shutdown.clone();
+        let (config, clock) = (self.config(), self.clock.clone());
         runtime.spawn(async move {
             let lifecycle = life(token);
             splashtail_jobserver::serve_on(listener, config, &lifecycle, clock)
                 .await
                 .unwrap();
         });
-        Jobserver {
-            url,
-            storage,
-            runtime: Some(runtime),
-            shutdown,
-            clock: self.clock.clone(),
-            objects: self.data().join("objects"),
-            killed: self.killed.clone(),
-        }
+        server.runtime = Some(runtime);
+        server
     }
 }
 
@@ -241,6 +256,7 @@ pub struct Jobserver {
     pub clock: Arc<HastyClock>,
     pub objects: PathBuf,
     runtime: Option<Runtime>,
+    program: Option<Program>,
     shutdown: CancellationToken,
     killed: Arc<AtomicBool>,
 }
@@ -254,9 +270,13 @@ impl Drop for Jobserver {
 }
 
 impl Jobserver {
-    /// Every task ends where it stands, as under SIGKILL, and its leases are over. What it has sent
-    /// is still on its way; it sends nothing after this.
+    /// Every task ends where it stands, as under SIGKILL, and its leases are over; of a program that is
+    /// what happens, and its leases end by themselves. What it has sent is still on its way; it sends
+    /// nothing after this.
     pub fn kill(mut self) {
+        if let Some(mut program) = self.program.take() {
+            return program.kill();
+        }
         if let Some(runtime) = self.runtime.take() {
             let end = std::thread::spawn(|| runtime.shutdown_timeout(LONGEST_END));
             end.join().unwrap();
@@ -265,11 +285,14 @@ impl Jobserver {
     }
 
     pub fn stop(&self) {
+        if let Some(program) = &self.program {
+            program.terminate();
+        }
         self.shutdown.cancel();
     }
 
     pub fn signer(&self, client: &str) -> Signer {
-        let secret = format!("secret of {client}").into();
+        let secret = secret(client).into();
         Signer::new(client, secret, tag::JOBSERVER, Arc::new(SecondAhead))
     }
 
@@ -431,6 +454,11 @@ impl Backup {
         }
         all
     }
+}
+
+/// What a client signs with.
+pub fn secret(client: &str) -> String {
+    format!("secret of {client}, as long as one has to be")
 }
 
 /// Newest first.

@@ -6,6 +6,7 @@
 //! what mends, and a field that nobody thought of is found, too.
 
 mod compare;
+mod excuses;
 mod names;
 mod said;
 
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 pub use compare::Difference;
+pub use excuses::{shown, unexcused};
 use names::{Names, by_rank, number};
 
 /// Members and bans that Discord lists at a time.

@@ -24,8 +24,15 @@ pub(super) fn heard(message: &Value) -> Value {
         true => without_heading(text),
         false => text,
     };
-    let files = message["attachments"].as_array().into_iter().flatten();
+    // Whoever cannot forward quotes, with the files.
+    let forwarded = message["message_snapshots"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let forwarded = forwarded.map(|snapshot| &snapshot["message"]);
+    let files = std::iter::once(message).chain(forwarded);
     let files: Vec<Value> = files
+        .flat_map(|message| message["attachments"].as_array().into_iter().flatten())
         .map(|file| json!({"filename": file["filename"], "size": file["size"]}))
         .collect();
     let embeds = message["embeds"].as_array().into_iter().flatten();
