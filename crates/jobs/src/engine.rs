@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, OptionFuture};
+use futures_util::future::{self, BoxFuture, OptionFuture};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
@@ -23,6 +23,7 @@ use crate::secret::DataKey;
 use crate::timing::Timing;
 use crate::unreported::Unreported;
 use crate::upkeep;
+use crate::watch::{Ask, Hint, Load, Watch};
 
 /// Runs at a time, when each has the weight 1.
 const DEFAULT_CAPACITY: u32 = 64;
@@ -52,7 +53,7 @@ pub(crate) struct Inner {
     capacity: u32,
     /// Something may be there to run.
     wake: Notify,
-    hints: Mutex<VecDeque<TaskId>>,
+    hints: Mutex<VecDeque<Hint>>,
     running: Mutex<HashMap<TaskId, Run>>,
 }
 
@@ -60,6 +61,12 @@ pub(crate) struct Inner {
 struct Run {
     held: Arc<Held>,
     weight: u32,
+}
+
+impl Run {
+    fn fence(&self) -> i64 {
+        self.held.lease.fence
+    }
 }
 
 /// Collects the kinds of jobs that an engine knows.
@@ -98,37 +105,45 @@ impl Engine {
         let upkeep = upkeep::run(self.clone(), shutdown.clone());
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep));
         let (mut runs, mut watch) = (JoinSet::new(), Watch::default());
-        // Beside it tasks are taken by their ids: a look passes all that an old snapshot keeps.
+        // Side by side: a look passes all that an old snapshot keeps, a task is found by its id.
         let mut look: Option<BoxFuture<'_, Answer>> = None;
+        let mut order: Option<BoxFuture<'_, Answer>> = None;
+        let mut ordered = 0;
         while !shutdown.is_cancelled() {
             while runs.try_join_next().is_some() {}
             let scan = self.inner.timing.scan;
-            match self.next(&mut watch, look.is_some()) {
-                Some(Ask::Any) => look = Some(self.claim(None, &shutdown).boxed()),
-                Some(Ask::One(task)) => {
-                    let answer = self.claim(Some(task), &shutdown).await;
-                    watch.heard(answer.as_ref().err(), self.inner.clock.monotonic() + scan);
-                    self.answered(answer, &mut runs);
-                    continue;
+            while let Some(ask) = self.next(&mut watch, look.is_some(), ordered) {
+                match ask {
+                    Ask::Any => look = Some(self.claim(None, &shutdown).boxed()),
+                    Ask::One(hint) => {
+                        ordered = hint.weight;
+                        order = Some(self.claim(Some(hint.task), &shutdown).boxed());
+                    }
                 }
-                None => {}
             }
             let idle = watch.look_at.saturating_sub(self.inner.clock.monotonic());
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.inner.wake.notified() => {}
                 Some(_) = runs.join_next() => {}
+                Some(answer) = OptionFuture::from(order.as_mut()) => {
+                    (order, ordered) = (None, 0);
+                    watch.heard(answer.as_ref().err(), self.inner.clock.monotonic() + scan);
+                    self.answered(answer, &mut runs);
+                }
                 Some(answer) = OptionFuture::from(look.as_mut()) => {
                     look = None;
-                    watch.looked(&answer, self.inner.clock.monotonic() + scan);
+                    watch.looked(answer.as_ref().map(Option::is_some), self.inner.clock.monotonic() + scan);
                     self.answered(answer, &mut runs);
                 }
                 () = self.inner.clock.sleep(if idle.is_zero() { scan } else { idle }),
-                    if look.is_none() => {}
+                    if look.is_none() && order.is_none() => {}
             }
         }
-        if let Some(look) = look {
-            self.answered(look.await, &mut runs);
+        let last = future::join(OptionFuture::from(look), OptionFuture::from(order));
+        let (look, order) = last.await;
+        for answer in [look, order].into_iter().flatten() {
+            self.answered(answer, &mut runs);
         }
         self.drain(runs).await;
     }
@@ -160,30 +175,20 @@ impl Engine {
         self.drain(runs).await;
     }
 
-    /// What to ask the database for. Nothing while there is no capacity, or nothing to be expected.
-    fn next(&self, watch: &mut Watch, looking: bool) -> Option<Ask> {
-        let capacity = u64::from(self.inner.capacity);
-        let weight: u64 = self
-            .running()
-            .values()
-            .map(|run| u64::from(run.weight))
-            .sum();
-        let mut hints = lock(&self.inner.hints);
-        if weight >= capacity {
-            // They wait with the others, in order.
-            watch.more |= !hints.is_empty();
-            hints.clear();
-            return None;
-        }
-        if looking {
-            // It may find one, and one of those that wait for longer.
-            let free = !watch.more && weight + 1 < capacity;
-            return free.then(|| hints.pop_front()).flatten().map(Ask::One);
-        }
-        if watch.more || self.inner.clock.monotonic() >= watch.look_at {
-            return Some(Ask::Any);
-        }
-        hints.pop_front().map(Ask::One)
+    /// What to ask the database for beside what is asked already.
+    fn next(&self, watch: &mut Watch, looking: bool, ordered: u32) -> Option<Ask> {
+        let load = Load {
+            capacity: self.inner.capacity,
+            running: self
+                .running()
+                .values()
+                .map(|run| u64::from(run.weight))
+                .sum(),
+            looking,
+            ordered,
+        };
+        let now = self.inner.clock.monotonic();
+        watch.next(&load, &mut lock(&self.inner.hints), now)
     }
 
     fn answered(&self, answer: Answer, runs: &mut JoinSet<()>) {
@@ -196,7 +201,12 @@ impl Engine {
     }
 
     /// A claim that is not waited for any more may still have taken a task: it is given back.
-    async fn claim(&self, task: Option<TaskId>, shutdown: &CancellationToken) -> Answer {
+    /// The question is sent at once, and its answer kept until somebody waits for it.
+    fn claim<'a>(
+        &'a self,
+        task: Option<TaskId>,
+        shutdown: &'a CancellationToken,
+    ) -> impl Future<Output = Answer> + Send + 'a {
         let inner = self.inner.clone();
         let asked = inner.clock.monotonic();
         let mut claiming = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -210,20 +220,22 @@ impl Engine {
             inner.storage.queue().claim(&wanted).await
         }));
         let deadline = self.inner.timing.deadline;
-        tokio::select! {
-            biased;
-            answer = &mut claiming => {
-                let claimed = answer.unwrap_or(Ok(None))?;
-                Ok(claimed.map(|claimed| Taken { claimed, asked }))
-            }
-            () = shutdown.cancelled() => {
-                let _ = tokio::time::timeout(LAST_ANSWER, self.give_back(claiming)).await;
-                Ok(None)
-            }
-            () = tokio::time::sleep(deadline) => {
-                let engine = self.clone();
-                tokio::spawn(async move { engine.give_back(claiming).await });
-                Err(CallError::Late(deadline))
+        async move {
+            tokio::select! {
+                biased;
+                answer = &mut claiming => {
+                    let claimed = answer.unwrap_or(Ok(None))?;
+                    Ok(claimed.map(|claimed| Taken { claimed, asked }))
+                }
+                () = shutdown.cancelled() => {
+                    let _ = tokio::time::timeout(LAST_ANSWER, self.give_back(claiming)).await;
+                    Ok(None)
+                }
+                () = tokio::time::sleep(deadline) => {
+                    let engine = self.clone();
+                    tokio::spawn(async move { engine.give_back(claiming).await });
+                    Err(CallError::Late(deadline))
+                }
             }
         }
     }
@@ -245,6 +257,11 @@ impl Engine {
         let Some(job) = inner.jobs.get(claimed.task.name.as_str()).cloned() else {
             return;
         };
+        let present = self.running().get(&claimed.task.id).map(Run::fence);
+        if present.is_some_and(|fence| fence > claimed.lease.fence) {
+            // An answer that was overtaken: its lease is over.
+            return;
+        }
         let held = Held::new(
             claimed.lease,
             job.name(),
@@ -308,10 +325,11 @@ impl Engine {
     }
 
     /// Tells a running engine of a task that may run.
-    pub(crate) fn hint(&self, task: TaskId) {
+    pub(crate) fn hint(&self, task: TaskId, job: &dyn Job) {
         let mut hints = lock(&self.inner.hints);
         if hints.len() < MOST_HINTS {
-            hints.push_back(task);
+            let weight = job.weight().max(1);
+            hints.push_back(Hint { task, weight });
         }
         drop(hints);
         self.inner.wake.notify_one();
@@ -398,49 +416,6 @@ struct Taken {
 
 /// A task that was taken, if there was one.
 type Answer = Result<Option<Taken>, CallError>;
-
-/// What the database is asked for.
-enum Ask {
-    Any,
-    One(TaskId),
-}
-
-/// What the engine expects of the database.
-#[derive(Default)]
-struct Watch {
-    /// The last look found a task: there may be more.
-    more: bool,
-    /// When to look without a hint, on the clock that does not jump.
-    look_at: Duration,
-    failing: bool,
-}
-
-impl Watch {
-    fn looked(&mut self, answer: &Answer, next_look: Duration) {
-        self.more = matches!(answer, Ok(Some(_)));
-        if !self.more {
-            self.look_at = next_look;
-        }
-        self.heard(answer.as_ref().err(), next_look);
-    }
-
-    /// Reports a failing database once, and its return.
-    fn heard(&mut self, error: Option<&CallError>, next_look: Duration) {
-        match error {
-            None if self.failing => tracing::info!("tasks can be taken again"),
-            Some(error) if !self.failing => {
-                tracing::error!(error = %Chain(error), "no task can be taken, trying again");
-            }
-            _ => {}
-        }
-        self.failing = error.is_some();
-        // A task that was asked for by its id says nothing about others.
-        if self.failing {
-            self.more = false;
-            self.look_at = next_look;
-        }
-    }
-}
 
 /// A run is listed for exactly as long as it lives, however it ends.
 struct Running {

@@ -33,6 +33,7 @@ mod secret;
 mod timing;
 mod unreported;
 mod upkeep;
+mod watch;
 
 pub use context::JobContext;
 pub use effect::{Intent, Nonce};

@@ -158,7 +158,7 @@ impl Engine {
             Creation::SlotTaken { by } => return Err(taken(task.slot.as_ref(), by)),
         };
         if execute {
-            self.hint(id);
+            self.hint(id, job);
         }
         tracing::info!(job.id = %id, job.name = job.name(), job.owner = %row.owner, "accepted");
         Ok(response(row))
@@ -196,7 +196,7 @@ impl Engine {
         self.admit(client, job, row.owner, &row.fields).await?;
         match tasks.start(id, now).await? {
             Start::Started(_) => {
-                self.hint(id);
+                self.hint(id, job);
                 Ok(())
             }
             Start::SlotTaken { by } => Err(taken(row.slot.as_ref(), by)),

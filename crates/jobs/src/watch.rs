@@ -1,0 +1,194 @@
+//! What an engine asks the database for, and when.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use splashtail_core::ids::TaskId;
+use splashtail_core::telemetry::Chain;
+
+use crate::deadline::CallError;
+
+/// A question for a task to run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// A look for whatever may run, in its order.
+    Any,
+    One(Hint),
+}
+
+/// A new task of this process that may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hint {
+    pub task: TaskId,
+    pub weight: u32,
+}
+
+/// What an engine has in hand.
+pub(crate) struct Load {
+    pub capacity: u32,
+    /// Weight of what runs.
+    pub running: u64,
+    /// Whether a look is under way.
+    pub looking: bool,
+    /// Weight of the task that is asked for by its id; 0 = none is.
+    pub ordered: u32,
+}
+
+/// What the engine expects of the database.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// There may be tasks that nobody has told of.
+    more: bool,
+    /// The look under way was sent before there was more.
+    again: bool,
+    /// When to look without a hint, on the clock that does not jump.
+    pub look_at: Duration,
+    failing: bool,
+}
+
+impl Watch {
+    /// What to ask beside what is asked already: nothing while there is no capacity, or nothing to
+    /// be expected. Tasks begin while what runs is below the capacity, whichever answer is first.
+    pub fn next(&mut self, load: &Load, hints: &mut VecDeque<Hint>, now: Duration) -> Option<Ask> {
+        let capacity = u64::from(load.capacity);
+        if load.running >= capacity {
+            // They wait with the others, in order.
+            if !hints.is_empty() {
+                hints.clear();
+                self.more = true;
+                self.again = load.looking;
+            }
+            return None;
+        }
+        let weight = load.running + u64::from(load.ordered);
+        if !load.looking && weight < capacity && (self.more || now >= self.look_at) {
+            return Some(Ask::Any);
+        }
+        let first = hints.front().filter(|_| load.ordered == 0)?;
+        // There stays a place for what the look finds: it may have waited for longer.
+        if load.looking && weight + u64::from(first.weight) >= capacity {
+            return None;
+        }
+        hints.pop_front().map(Ask::One)
+    }
+
+    /// A look was answered: whether it found a task.
+    pub fn looked(&mut self, found: Result<bool, &CallError>, next_look: Duration) {
+        self.more = found.unwrap_or(false) || self.again;
+        self.again = false;
+        if !self.more {
+            self.look_at = next_look;
+        }
+        self.heard(found.err(), next_look);
+    }
+
+    /// Reports a failing database once, and its return.
+    pub fn heard(&mut self, error: Option<&CallError>, next_look: Duration) {
+        match error {
+            None if self.failing => tracing::info!("tasks can be taken again"),
+            Some(error) if !self.failing => {
+                tracing::error!(error = %Chain(error), "no task can be taken, trying again");
+            }
+            _ => {}
+        }
+        self.failing = error.is_some();
+        // A task that was asked for by its id says nothing about others.
+        if self.failing {
+            self.more = false;
+            self.look_at = next_look;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCAN: Duration = Duration::from_secs(1);
+
+    fn load(running: u64, looking: bool, ordered: u32) -> Load {
+        Load {
+            capacity: 8,
+            running,
+            looking,
+            ordered,
+        }
+    }
+
+    fn hint(weight: u32) -> Hint {
+        let task = TaskId::random();
+        Hint { task, weight }
+    }
+
+    /// Nothing is due before the next look.
+    fn quiet() -> Watch {
+        let mut watch = Watch::default();
+        watch.looked(Ok(false), SCAN);
+        watch
+    }
+
+    #[test]
+    fn a_look_and_a_task_by_its_id_are_asked_for_side_by_side() {
+        let (mut watch, light) = (Watch::default(), hint(1));
+        let mut hints = VecDeque::from([light]);
+        let mut next = |load: &Load| watch.next(load, &mut hints, Duration::ZERO);
+        assert_eq!(next(&load(0, false, 0)), Some(Ask::Any));
+        assert_eq!(next(&load(0, true, 0)), Some(Ask::One(light)));
+        assert_eq!(next(&load(0, true, 1)), None);
+    }
+
+    #[test]
+    fn a_backlog_keeps_no_order_waiting_and_no_order_takes_its_place() {
+        let mut watch = quiet();
+        watch.looked(Ok(true), SCAN);
+        let mut hints = VecDeque::from([hint(2), hint(1)]);
+        let mut next = |load: &Load| watch.next(load, &mut hints, Duration::ZERO);
+        assert_eq!(next(&load(6, false, 0)), Some(Ask::Any));
+        // With two more the look would find no place.
+        assert_eq!(next(&load(6, true, 0)), None);
+        assert!(matches!(next(&load(5, true, 0)), Some(Ask::One(_))));
+        assert_eq!(next(&load(5, true, 2)), None, "one after the other");
+        assert!(matches!(next(&load(6, true, 0)), Some(Ask::One(_))));
+    }
+
+    #[test]
+    fn only_the_last_one_begun_exceeds_the_capacity() {
+        for running in 0..8 {
+            for weight in 1..=8 {
+                let mut hints = VecDeque::from([hint(weight)]);
+                let asked = quiet().next(&load(running, true, 0), &mut hints, Duration::ZERO);
+                // Whichever of both answers is the last, there was room before it.
+                assert_eq!(asked.is_some(), running + u64::from(weight) < 8);
+                let mut due = Watch::default();
+                let none = &mut VecDeque::new();
+                let look = due.next(&load(running, false, weight), none, SCAN);
+                assert_eq!(look.is_some(), running + u64::from(weight) < 8);
+            }
+        }
+    }
+
+    #[test]
+    fn what_came_while_all_was_full_is_looked_for_however_old_the_look_under_way_is() {
+        let mut watch = quiet();
+        let mut hints = VecDeque::from([hint(1)]);
+        assert_eq!(watch.next(&load(8, true, 0), &mut hints, SCAN), None);
+        assert!(hints.is_empty(), "it waits with the others");
+        watch.looked(Ok(false), 2 * SCAN);
+        let next = watch.next(&load(7, false, 0), &mut hints, Duration::ZERO);
+        assert_eq!(next, Some(Ask::Any));
+        watch.looked(Ok(false), 2 * SCAN);
+        let next = watch.next(&load(7, false, 0), &mut hints, SCAN);
+        assert_eq!(next, None, "nothing is left");
+    }
+
+    #[test]
+    fn a_failing_database_is_asked_again_after_a_scan() {
+        let mut watch = quiet();
+        watch.looked(Ok(true), SCAN);
+        watch.looked(Err(&CallError::Late(SCAN)), 2 * SCAN);
+        let mut hints = VecDeque::new();
+        assert_eq!(watch.next(&load(0, false, 0), &mut hints, SCAN), None);
+        let next = watch.next(&load(0, false, 0), &mut hints, 2 * SCAN);
+        assert_eq!(next, Some(Ask::Any));
+    }
+}
