@@ -50,9 +50,11 @@ website/build-sandbox/index.html: website/node_modules/.package-lock.json $(WEBS
 
 CLIENTS := crates/e2e/clients
 
-clients: $(CLIENTS)/discord_py/packages/.installed $(CLIENTS)/discord_js/node_modules/.package-lock.json
+PYTHON_CLIENTS := discord_py schemathesis
 
-$(CLIENTS)/discord_py/packages/.installed: $(CLIENTS)/discord_py/requirements.txt
+clients: $(PYTHON_CLIENTS:%=$(CLIENTS)/%/packages/.installed) $(CLIENTS)/discord_js/node_modules/.package-lock.json
+
+$(CLIENTS)/%/packages/.installed: $(CLIENTS)/%/requirements.txt
 	rm -rf $(@D)
 	python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) -r $<
 	@touch $@

@@ -66,15 +66,20 @@ impl Engines {
         })
     }
 
-    fn config(&self, channel: &str) -> String {
+    fn config(&self, channel: &str, meta: &[(&str, &str)]) -> String {
+        let meta: String = meta
+            .iter()
+            .map(|(key, value)| format!("  {key}: {value}\n"))
+            .collect();
         match self {
-            Self::Embedded => "meta: {}\n".to_owned(),
+            Self::Embedded if meta.is_empty() => "meta: {}\n".to_owned(),
+            Self::Embedded => format!("meta:\n{meta}"),
             Self::Production {
                 database_url,
                 redis_url,
                 objects,
             } => format!(
-                "meta:\n  postgres_url: \"{database_url}\"\n  redis_url: \"{redis_url}\"\n\
+                "meta:\n{meta}  postgres_url: \"{database_url}\"\n  redis_url: \"{redis_url}\"\n\
                  object_storage:\n  type: s3-like\n  path: {BUCKET}\n  endpoint: \"{}\"\n  \
                  access_key: {ACCESS_KEY}\n  secret_key: {SECRET_KEY}\n  secure: false\n  \
                  cdn_secure: false\n# channel {channel}\n",
@@ -136,9 +141,22 @@ impl Platform {
     /// # Errors
     /// With the tail of every log when the platform does not come up.
     pub async fn start_with(dir: TempDir, engines: Engines, more: &str) -> Result<Self> {
+        Self::start_configured(dir, engines, &[], more).await
+    }
+
+    /// [`Platform::start_with`] with more keys of the group `meta`, too.
+    ///
+    /// # Errors
+    /// With the tail of every log when the platform does not come up.
+    pub async fn start_configured(
+        dir: TempDir,
+        engines: Engines,
+        meta: &[(&str, &str)],
+        more: &str,
+    ) -> Result<Self> {
         let root = dir.path();
         let channel = format!("ar_clusters/{}", uuid::Uuid::new_v4().simple());
-        let mut config = engines.config(&channel);
+        let mut config = engines.config(&channel, meta);
         config.push_str(more);
         let config_path = root.join("config.yaml");
         std::fs::write(&config_path, config)?;
@@ -212,6 +230,25 @@ impl Platform {
             Engines::Embedded => Database::Sqlite(self.dir().join("data/splashtail.db")),
             Engines::Production { database_url, .. } => Database::Postgres(database_url),
         }
+    }
+
+    /// A token of the user or server, as an operator makes one: `--user` or `--server`, and the id.
+    ///
+    /// # Errors
+    /// The command refuses.
+    pub fn token(&self, owner: &str, id: &str) -> Result<String> {
+        let made = std::process::Command::new(binary("splashtail"))
+            .args(["token", "create", owner, id, "--config"])
+            .arg(self.dir().join("config.yaml"))
+            .arg("--data-dir")
+            .arg(self.dir().join("data"))
+            .output()?;
+        if !made.status.success() {
+            bail!("{}", String::from_utf8_lossy(&made.stderr));
+        }
+        let said = String::from_utf8(made.stdout)?;
+        let token = said.lines().last().context("no token was printed")?;
+        Ok(token.trim().to_owned())
     }
 
     /// The tails of every log, for the message of a failed test.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use splashtail_core::config::{Component, Config, LoadOptions};
 use splashtail_e2e::backups::{self, ADMINISTRATOR, Backup, GUILD};
 use splashtail_e2e::browser;
-use splashtail_e2e::platform::{Engines, OPERATOR, Platform, binary, is_alive};
+use splashtail_e2e::platform::{Engines, OPERATOR, Platform, is_alive};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "from the browser";
@@ -24,24 +24,6 @@ async fn drive(platform: &Platform, script: &str, variables: &[(&str, &str)]) ->
     browser::run(platform, script, &all).await.unwrap()
 }
 
-/// A token of the server, as an operator makes one.
-fn server_token(platform: &Platform, server: &str) -> String {
-    let made = std::process::Command::new(binary("splashtail"))
-        .args(["token", "create", "--server", server, "--config"])
-        .arg(platform.dir().join("config.yaml"))
-        .arg("--data-dir")
-        .arg(platform.dir().join("data"))
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    let said = String::from_utf8(made.stdout).unwrap();
-    said.lines().last().unwrap().trim().to_owned()
-}
-
 #[tokio::test]
 #[ignore = "needs node, Chromium and the built website; `make test` provides them"]
 async fn pages_work_and_the_download_button_leads_to_the_file() {
@@ -54,7 +36,7 @@ async fn pages_work_and_the_download_button_leads_to_the_file() {
         .unwrap();
     let link = backups::finished(&platform, &backup).await.unwrap();
 
-    let token = server_token(&platform, GUILD);
+    let token = platform.token("--server", GUILD).unwrap();
     let downloads = platform.dir().join("downloads");
     let variables = [
         ("SERVER_ID", GUILD),
