@@ -23,6 +23,7 @@ pub mod restore;
 mod revert;
 mod sweep;
 mod templates;
+mod webhooks;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ use prune::MessagePrune;
 use restore::RestoreBackup;
 use revert::RevertIncident;
 use sweep::{Look, Sweep};
+use webhooks::Webhooks;
 
 /// Steps under way have three seconds to end, then their jobs are handed back.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -146,6 +148,8 @@ pub async fn serve_on(
         temporary,
         marks: secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes())),
     };
+    let webhooks = Webhooks::new(&config, storage.clone(), clock.clone(), data_key.clone())?;
+    lifecycle.tasks().spawn(webhooks.run(shutdown.clone()));
     let engine = workshop
         .register(Engine::builder(storage.clone(), clock, data_key))
         .sweep(sweep)

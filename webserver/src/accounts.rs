@@ -10,8 +10,9 @@ use splashtail_core::config::{Config, without_slash};
 use splashtail_core::ids::UserId;
 use splashtail_core::random::RandomError;
 use splashtail_jobs::{DataKey, InvalidDataKey, SecretBytes};
-use splashtail_storage::LoginTold;
+use splashtail_storage::{LoginTold, Webhook};
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -115,6 +116,17 @@ impl Accounts {
         let kept = SecretBytes::from(serde_json::to_vec(&kept)?);
         let sealed: Result<_, RandomError> = key.wrap_named(&name(user), &kept);
         Ok(Some(sealed?))
+    }
+
+    /// A webhook's signing key as it is kept.
+    ///
+    /// # Errors
+    /// There is no data key.
+    pub fn seal_webhook(&self, id: Uuid, key: &[u8]) -> Result<Vec<u8>, ApiError> {
+        let seal = self.key.as_ref();
+        let seal = seal.ok_or(ApiError::NotConfigured("`meta.data_key`"))?;
+        let key = SecretBytes::from(key.to_vec());
+        Ok(seal.wrap_named(&Webhook::secret_name(id), &key)?)
     }
 
     fn open(&self, user: UserId, sealed: &[u8]) -> Option<Kept> {

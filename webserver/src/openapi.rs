@@ -4,6 +4,7 @@
 use axum::body::Bytes;
 use splashtail_api_types::ErrorBody;
 use splashtail_api_types::events::{GuildEvent, StreamEnd, StreamReady};
+use splashtail_api_types::webhooks::WebhookMessage;
 use splashtail_core::config::{Config, without_slash};
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
@@ -32,8 +33,8 @@ use crate::operators::COOKIE;
         (name = "Tasks", description = "Backups and other long work"),
         (name = "Operators", description = "The clusters, for operators who signed in or come through the deploy proxy")
     ),
-    // What streams tell is in no answer's shape.
-    components(schemas(ErrorBody, GuildEvent, StreamReady, StreamEnd)),
+    // What streams tell and webhooks are sent is in no answer's shape.
+    components(schemas(ErrorBody, GuildEvent, StreamReady, StreamEnd, WebhookMessage)),
     modifiers(&Security)
 )]
 pub struct ApiDocument;

@@ -70,6 +70,8 @@ pub const INCIDENT_ACTS: Policy = Policy::new("incident_acts", 20, 60);
 pub const EVENTS: Policy = Policy::new("events", 60, 60);
 pub const INCIDENTS: Policy = Policy::new("incidents", 120, 60);
 
+pub const WEBHOOKS: Policy = Policy::new("webhooks", 120, 60);
+
 /// Where a caller stands in the window of one bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {

@@ -79,6 +79,9 @@ impl Operation {
             "execute_setting" => {
                 json!({"operation": "Update", "module": "settings", "setting": "s", "fields": {}})
             }
+            "create_webhook" => {
+                json!({"name": "n", "url": "https://example.com", "types": ["job.finished"]})
+            }
             "answer_approval" => json!({"answer": "agree"}),
             "act_on_incident" => json!({"act": "contain"}),
             _ => json!({}),

@@ -4,6 +4,19 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// One event of a stream, by its fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerSentEvent {
+    /// Its name.
+    pub event: Option<String>,
+    /// With this as `Last-Event-ID` a stream goes on behind it.
+    pub id: Option<String>,
+    /// Milliseconds after which to come back.
+    pub retry: Option<u64>,
+    /// JSON as text.
+    pub data: Option<String>,
+}
+
 /// Something in a server is new or other than before. What it is now is got from its own route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GuildEvent {

@@ -18,6 +18,7 @@ pub mod sessions;
 pub mod settings;
 pub mod tasks;
 pub mod users;
+pub mod webhooks;
 
 pub use error::ErrorBody;
 pub use problems::Code;

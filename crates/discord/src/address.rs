@@ -6,7 +6,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// Resolves names to public addresses only, so that a name which points into the operator's
 /// network cannot be fetched.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PublicOnly;
+pub struct PublicOnly;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
@@ -23,7 +23,8 @@ impl Resolve for PublicOnly {
     }
 }
 
-pub(crate) fn is_public(address: IpAddr) -> bool {
+/// Whether an address is of the public internet and leads nowhere else.
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),

@@ -21,6 +21,7 @@ pub mod snowflake;
 
 pub use splashtail_guild::permissions;
 
+pub use address::{PublicOnly, is_public};
 pub use cdn::{Download, DownloadError, GuildFile};
 pub use client::{Discord, UserAgent, Witness};
 pub use error::{ApiError, DiscordError, RateLimitScope, Unanswered};

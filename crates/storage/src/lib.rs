@@ -29,6 +29,7 @@ mod task;
 mod task_queue;
 mod task_store;
 mod token;
+mod webhook;
 
 #[cfg(test)]
 mod contract;
@@ -64,3 +65,7 @@ pub use task_store::{
     TaskStore,
 };
 pub use token::{NewToken, PURGED_AT_ONCE, TokenHash, TokenKind, TokenRow, TokenStore};
+pub use webhook::{
+    DueMessage, MESSAGES_PURGED_AT_ONCE, MOST_WEBHOOKS, MessageRow, MessageState, NewMessage,
+    NewWebhook, Tried, TriedEnd, Webhook, WebhookStore,
+};

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use http::HeaderMap;
 use serde::Deserialize;
+use splashtail_api_types::events::ServerSentEvent;
 use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::random;
 use utoipa::IntoParams;
@@ -53,7 +54,7 @@ pub struct EventsQuery {
     ),
     security(("User" = [])),
     responses(
-        (status = 200, description = "Events as they happen", content_type = "text/event-stream", body = String),
+        (status = 200, description = "Events as they happen", content_type = "text/event-stream", body = ServerSentEvent),
         (status = 400, description = "The query is not valid", body = ErrorBody),
         (status = 403, description = "There is nothing that you may look at in this server", body = ErrorBody),
         (status = 404, description = "The bot is not in this server", body = ErrorBody),

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
+use splashtail_api_types::events::ServerSentEvent;
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
 use splashtail_api_types::{Code, ErrorBody, job_kinds};
 use splashtail_core::ids::GuildId;
@@ -227,7 +228,7 @@ pub async fn cancel_guild_job(
     ),
     security(("User" = [])),
     responses(
-        (status = 200, description = "The log while it grows", content_type = "text/event-stream", body = String),
+        (status = 200, description = "The log while it grows", content_type = "text/event-stream", body = ServerSentEvent),
         (status = 400, description = "The query is not valid", body = ErrorBody),
         (status = 403, description = "The user may not look at it", body = ErrorBody),
         (status = 404, description = "No such job of this server, or the bot is not there", body = ErrorBody),

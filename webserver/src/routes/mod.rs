@@ -19,6 +19,7 @@ pub mod sessions;
 pub mod summary;
 pub mod tasks;
 pub mod users;
+pub mod webhooks;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -37,7 +38,7 @@ use crate::operators;
 use crate::rate_limit::{
     self, APPROVALS, AUTH_TEST, BASE_INFO, CANCEL_JOB, CREATE_TASK, DOWNLOAD, EVENTS, GUILD_JOBS,
     HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, OPERATOR_LOGIN, PERMISSIONS, Policy,
-    SESSIONS, SETTINGS_CHANGE,
+    SESSIONS, SETTINGS_CHANGE, WEBHOOKS,
 };
 use crate::site::{Site, prefers_html};
 
@@ -96,6 +97,17 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(events::follow_guild), EVENTS))
         .routes(limit(routes!(approvals::list_approvals), APPROVALS))
         .routes(limit(routes!(approvals::answer_approval), INCIDENT_ACTS))
+        .routes(limit(
+            routes!(webhooks::list_webhooks, webhooks::create_webhook),
+            WEBHOOKS,
+        ))
+        .routes(limit(
+            routes!(webhooks::change_webhook, webhooks::remove_webhook),
+            WEBHOOKS,
+        ))
+        .routes(limit(routes!(webhooks::test_webhook), WEBHOOKS))
+        .routes(limit(routes!(webhooks::list_webhook_messages), WEBHOOKS))
+        .routes(limit(routes!(webhooks::replay_webhook_message), WEBHOOKS))
         .routes(limit(routes!(operator_login::sign_in), OPERATOR_LOGIN))
         .routes(routes!(operator_login::sign_out))
         .routes(routes!(docs::get_openapi))

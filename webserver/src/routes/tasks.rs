@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use splashtail_api_types::events::ServerSentEvent;
 use splashtail_api_types::tasks::{Task, TaskCreateResponse, TaskList};
 use splashtail_api_types::{Code, ErrorBody, job_kinds};
 use splashtail_core::ids::{GuildId, TaskId};
@@ -214,7 +215,7 @@ pub struct LogQuery {
     ),
     security(("User" = []), ("Server" = [])),
     responses(
-        (status = 200, description = "The log while it grows", content_type = "text/event-stream", body = String),
+        (status = 200, description = "The log while it grows", content_type = "text/event-stream", body = ServerSentEvent),
         (status = 400, description = "The query is not valid", body = ErrorBody),
         (status = 403, description = "The token belongs to somebody else", body = ErrorBody),
         (status = 404, description = "No such task of this owner", body = ErrorBody),

@@ -60,6 +60,8 @@ pub async fn start(iserver: &MockServer) -> TestServer {
     let test = TestServer::start_with(|config, _| {
         config.meta.bot_iserver_base_port = port;
         config.meta.web_disable_ratelimits = true;
+        let key = splashtail_core::random::key().unwrap();
+        config.meta.data_key = Some(key.into());
     })
     .await;
     let list = json!({

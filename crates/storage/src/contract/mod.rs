@@ -19,6 +19,7 @@ mod setup;
 mod setups;
 mod tasks;
 mod tokens;
+mod webhooks;
 
 use std::time::Duration;
 

@@ -1,0 +1,197 @@
+mod statements;
+mod store;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use splashtail_core::ids::{GuildId, UserId};
+use uuid::Uuid;
+
+use crate::error::StorageError;
+use crate::open::Storage;
+
+/// Addresses of a guild.
+pub const MOST_WEBHOOKS: u32 = 5;
+/// Messages that one statement deletes.
+pub const MESSAGES_PURGED_AT_ONCE: u32 = 1000;
+
+/// Addresses that hear of what happens in guilds, and the messages to them. What is said, to whom and
+/// when again is the caller's to judge; a message is sent by one process at a time.
+#[async_trait]
+pub trait WebhookStore: Send + Sync {
+    /// `false`: the guild has [`MOST_WEBHOOKS`] already.
+    async fn add_webhook(&self, webhook: &NewWebhook) -> Result<bool, StorageError>;
+
+    /// Oldest first.
+    async fn webhooks(&self, guild: GuildId) -> Result<Vec<Webhook>, StorageError>;
+
+    async fn webhook(&self, id: Uuid) -> Result<Option<Webhook>, StorageError>;
+
+    /// Replaces name, address, types and state. `false`: the guild has no such webhook.
+    async fn change_webhook(&self, webhook: &Webhook) -> Result<bool, StorageError>;
+
+    /// Its messages go along. `false`: the guild has no such webhook.
+    async fn remove_webhook(&self, guild: GuildId, id: Uuid) -> Result<bool, StorageError>;
+
+    /// Webhooks that are on and behind what has happened in their guild, at most `limit`.
+    async fn webhooks_behind(&self, limit: u32) -> Result<Vec<Webhook>, StorageError>;
+
+    /// Adds messages and notes up to where events have become some, in one step. What was said before
+    /// is not said again. `false`: somebody else was faster, and nothing is added.
+    async fn say(
+        &self,
+        webhook: &Webhook,
+        seen: i64,
+        messages: &[NewMessage],
+    ) -> Result<bool, StorageError>;
+
+    /// One message, of which nothing else is noted.
+    async fn say_alone(&self, webhook: Uuid, message: &NewMessage) -> Result<(), StorageError>;
+
+    /// Takes a message that is due, by the database's clock: it is nobody else's for so long.
+    async fn take_due(&self, for_long: Duration) -> Result<Option<DueMessage>, StorageError>;
+
+    /// What an attempt came to. `again`: when it is tried once more, from now on.
+    async fn tried(&self, message: Uuid, tried: &Tried) -> Result<(), StorageError>;
+
+    /// Has a message that has ended sent once more. `false`: it has not, or the webhook has none such.
+    async fn send_again(&self, webhook: Uuid, message: Uuid) -> Result<bool, StorageError>;
+
+    /// The newest messages, older than `before` if that is given.
+    async fn messages(
+        &self,
+        webhook: Uuid,
+        before: Option<DateTime<Utc>>,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, StorageError>;
+
+    /// Deletes messages that are older, at most [`MESSAGES_PURGED_AT_ONCE`]; how many.
+    async fn purge_messages(&self, older_than: Duration) -> Result<u64, StorageError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewWebhook {
+    pub id: Uuid,
+    pub guild: GuildId,
+    pub name: String,
+    pub url: String,
+    /// Types of messages that it takes.
+    pub types: Vec<String>,
+    /// Sealed.
+    pub secret: Vec<u8>,
+    pub created_by: UserId,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    pub id: Uuid,
+    pub guild: GuildId,
+    pub name: String,
+    pub url: String,
+    pub types: Vec<String>,
+    /// Sealed.
+    pub secret: Vec<u8>,
+    /// The event up to which messages were made.
+    pub seen: i64,
+    /// Why nothing is sent; `None`: it is on.
+    pub off: Option<String>,
+    pub created_by: UserId,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Webhook {
+    /// The name under which the data key seals a webhook's secret.
+    pub fn secret_name(id: Uuid) -> String {
+        format!("webhook {id}")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    pub id: Uuid,
+    pub kind: String,
+    /// What it is about. Of each kind that is said once.
+    pub subject: String,
+    /// JSON as it is sent.
+    pub body: String,
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueMessage {
+    pub id: Uuid,
+    pub webhook: Webhook,
+    pub body: String,
+    /// This one counts.
+    pub attempt: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    pub end: TriedEnd,
+    /// For people: why not.
+    pub outcome: String,
+    pub status: Option<u16>,
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriedEnd {
+    Delivered,
+    Failed,
+    Again(Duration),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageState {
+    Waiting,
+    Delivered,
+    Failed,
+}
+
+impl MessageState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a state of a message")]
+pub struct UnknownMessageState;
+
+impl std::str::FromStr for MessageState {
+    type Err = UnknownMessageState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMessageState> {
+        let all = [Self::Waiting, Self::Delivered, Self::Failed];
+        let found = all.into_iter().find(|state| state.as_str() == text);
+        found.ok_or(UnknownMessageState)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    pub id: Uuid,
+    pub kind: String,
+    pub subject: String,
+    pub body: String,
+    pub state: MessageState,
+    pub attempts: u32,
+    pub due_at: Option<DateTime<Utc>>,
+    pub outcome: Option<String>,
+    pub status: Option<u16>,
+    pub created_at: DateTime<Utc>,
+    pub tried_at: Option<DateTime<Utc>>,
+}
+
+impl Storage {
+    pub fn webhooks(&self) -> &dyn WebhookStore {
+        self.engine()
+    }
+}

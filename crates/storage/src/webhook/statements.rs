@@ -1,0 +1,128 @@
+use crate::engine::Sql;
+use crate::sql::{after, asked, before, clocked};
+
+macro_rules! columns {
+    () => {
+        "webhook_id, guild_id, name, url, types, secret, seen, off, created_by, created_at"
+    };
+}
+
+/// Behind everything that has happened before: an address hears of what comes.
+pub const ADD: &str = "\
+    INSERT INTO webhooks (webhook_id, guild_id, name, url, types, secret, seen, created_by, \
+        created_at) \
+    SELECT $1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(seq), 0) FROM guild_events), $7, $8 \
+    WHERE (SELECT COUNT(*) FROM webhooks WHERE guild_id = $2) < $9";
+
+/// Whoever counts last sees all that were added.
+pub const LOCK_GUILD: &str = "SELECT pg_advisory_xact_lock(9, hashtext($1))";
+
+pub const OF_GUILD: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM webhooks WHERE guild_id = $1 ORDER BY created_at, webhook_id"
+);
+
+pub const ONE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM webhooks WHERE webhook_id = $1"
+);
+
+/// One that is switched on again hears of what comes from then on.
+pub const CHANGE: &str = "\
+    UPDATE webhooks SET name = $3, url = $4, types = $5, off = $6, \
+        seen = CASE WHEN off IS NOT NULL AND $6 IS NULL \
+            THEN (SELECT COALESCE(MAX(seq), 0) FROM guild_events) ELSE seen END \
+    WHERE guild_id = $1 AND webhook_id = $2";
+
+pub const REMOVE: &str = "DELETE FROM webhooks WHERE guild_id = $1 AND webhook_id = $2";
+
+pub const BEHIND: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM webhooks WHERE off IS NULL AND EXISTS (SELECT 1 FROM guild_events \
+      WHERE guild_events.guild_id = webhooks.guild_id AND guild_events.seq > webhooks.seen) \
+      ORDER BY seen LIMIT $1"
+);
+
+pub const MOVE_ON: &str = "UPDATE webhooks SET seen = $3 WHERE webhook_id = $1 AND seen = $2";
+
+macro_rules! say {
+    ($engine:ident) => {
+        concat!(
+            "INSERT INTO webhook_messages (message_id, webhook_id, type, subject, body, state, \
+             due_at, created_at) VALUES ($1, $2, $3, $4, $5, 'waiting', ",
+            asked!($engine),
+            ", $6) ON CONFLICT (webhook_id, type, subject) DO NOTHING"
+        )
+    };
+}
+
+pub const SAY: Sql = clocked!(say);
+
+macro_rules! take_due {
+    ($engine:ident, $lock:literal) => {
+        concat!(
+            "UPDATE webhook_messages SET attempts = attempts + 1, due_at = ",
+            after!($engine, "$1"),
+            " WHERE message_id = (SELECT message_id FROM webhook_messages WHERE due_at <= ",
+            asked!($engine),
+            " ORDER BY due_at LIMIT 1",
+            $lock,
+            ") RETURNING message_id, webhook_id, body, attempts"
+        )
+    };
+}
+
+pub const TAKE_DUE: Sql = Sql {
+    sqlite: take_due!(sqlite, ""),
+    postgres: take_due!(postgres, " FOR UPDATE SKIP LOCKED"),
+};
+
+macro_rules! tried_again {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE webhook_messages SET outcome = $2, status = $3, tried_at = $4, due_at = ",
+            after!($engine, "$5"),
+            " WHERE message_id = $1 AND state = 'waiting'"
+        )
+    };
+}
+
+pub const TRIED_AGAIN: Sql = clocked!(tried_again);
+
+pub const TRIED: &str = "\
+    UPDATE webhook_messages SET outcome = $2, status = $3, tried_at = $4, due_at = NULL, state = $5 \
+    WHERE message_id = $1 AND state = 'waiting'";
+
+macro_rules! send_again {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE webhook_messages SET state = 'waiting', attempts = 0, due_at = ",
+            asked!($engine),
+            " WHERE webhook_id = $1 AND message_id = $2 AND state <> 'waiting'"
+        )
+    };
+}
+
+pub const SEND_AGAIN: Sql = clocked!(send_again);
+
+pub const MESSAGES: &str = "\
+    SELECT message_id, type, subject, body, state, attempts, due_at, outcome, status, created_at, \
+        tried_at \
+    FROM webhook_messages WHERE webhook_id = $1 AND created_at < $2 \
+    ORDER BY created_at DESC, message_id LIMIT $3";
+
+macro_rules! purge {
+    ($engine:ident) => {
+        concat!(
+            "DELETE FROM webhook_messages WHERE message_id IN (SELECT message_id \
+             FROM webhook_messages WHERE created_at < ",
+            before!($engine, "$1"),
+            " ORDER BY created_at LIMIT $2)"
+        )
+    };
+}
+
+pub const PURGE: Sql = clocked!(purge);

@@ -1,0 +1,204 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use splashtail_core::ids::GuildId;
+use uuid::Uuid;
+
+use super::statements::*;
+use super::{
+    DueMessage, MESSAGES_PURGED_AT_ONCE, MOST_WEBHOOKS, MessageRow, MessageState, NewMessage,
+    NewWebhook, Tried, TriedEnd, Webhook, WebhookStore,
+};
+use crate::engine::{Engine, Query, Row, query};
+use crate::error::StorageError;
+use crate::sql::length;
+
+/// Behind all times.
+const LAST: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
+    Some(last) => last,
+    None => DateTime::UNIX_EPOCH,
+};
+
+#[async_trait]
+impl WebhookStore for Engine {
+    async fn add_webhook(&self, webhook: &NewWebhook) -> Result<bool, StorageError> {
+        let add = query(ADD)
+            .bind(webhook.id)
+            .bind(webhook.guild)
+            .bind(&webhook.name)
+            .bind(&webhook.url)
+            .bind(Value::from(webhook.types.clone()).to_string())
+            .bind(webhook.secret.as_slice())
+            .bind(webhook.created_by)
+            .bind(webhook.created_at)
+            .bind(MOST_WEBHOOKS);
+        let mut tx = self.begin().await?;
+        if let Self::Postgres(_) = self {
+            let lock = query(LOCK_GUILD).bind(webhook.guild.to_string());
+            tx.fetch_optional(lock).await?;
+        }
+        let added = tx.execute(add).await? == 1;
+        tx.commit().await?;
+        Ok(added)
+    }
+
+    async fn webhooks(&self, guild: GuildId) -> Result<Vec<Webhook>, StorageError> {
+        let rows = self.fetch_all(query(OF_GUILD).bind(guild)).await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn webhook(&self, id: Uuid) -> Result<Option<Webhook>, StorageError> {
+        let row = self.fetch_optional(query(ONE).bind(id)).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn change_webhook(&self, webhook: &Webhook) -> Result<bool, StorageError> {
+        let change = query(CHANGE)
+            .bind(webhook.guild)
+            .bind(webhook.id)
+            .bind(&webhook.name)
+            .bind(&webhook.url)
+            .bind(Value::from(webhook.types.clone()).to_string())
+            .bind(webhook.off.as_deref());
+        Ok(self.execute(change).await? == 1)
+    }
+
+    async fn remove_webhook(&self, guild: GuildId, id: Uuid) -> Result<bool, StorageError> {
+        let remove = query(REMOVE).bind(guild).bind(id);
+        Ok(self.execute(remove).await? == 1)
+    }
+
+    async fn webhooks_behind(&self, limit: u32) -> Result<Vec<Webhook>, StorageError> {
+        let rows = self.fetch_all(query(BEHIND).bind(limit)).await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn say(
+        &self,
+        webhook: &Webhook,
+        seen: i64,
+        messages: &[NewMessage],
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let move_on = query(MOVE_ON)
+            .bind(webhook.id)
+            .bind(webhook.seen)
+            .bind(seen);
+        if tx.execute(move_on).await? != 1 {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        for message in messages {
+            tx.execute(said(webhook.id, message)).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn say_alone(&self, webhook: Uuid, message: &NewMessage) -> Result<(), StorageError> {
+        self.execute(said(webhook, message)).await.map(drop)
+    }
+
+    async fn take_due(&self, for_long: Duration) -> Result<Option<DueMessage>, StorageError> {
+        let take = query(TAKE_DUE).bind(length(for_long));
+        let Some(row) = self.fetch_changed(take).await? else {
+            return Ok(None);
+        };
+        let id = row.get("webhook_id")?;
+        // Gone with its messages a moment ago.
+        let Some(webhook) = self.webhook(id).await? else {
+            return Ok(None);
+        };
+        Ok(Some(DueMessage {
+            id: row.get("message_id")?,
+            webhook,
+            body: row.get("body")?,
+            attempt: count(&row)?,
+        }))
+    }
+
+    async fn tried(&self, message: Uuid, tried: &Tried) -> Result<(), StorageError> {
+        let told = |sql: Query| {
+            sql.bind(message)
+                .bind(&tried.outcome)
+                .bind(tried.status.map(i64::from))
+                .bind(tried.at)
+        };
+        let tried = match tried.end {
+            TriedEnd::Again(wait) => told(query(TRIED_AGAIN)).bind(length(wait)),
+            TriedEnd::Delivered => told(query(TRIED)).bind(MessageState::Delivered.as_str()),
+            TriedEnd::Failed => told(query(TRIED)).bind(MessageState::Failed.as_str()),
+        };
+        self.execute(tried).await.map(drop)
+    }
+
+    async fn send_again(&self, webhook: Uuid, message: Uuid) -> Result<bool, StorageError> {
+        let again = query(SEND_AGAIN).bind(webhook).bind(message);
+        Ok(self.execute(again).await? == 1)
+    }
+
+    async fn messages(
+        &self,
+        webhook: Uuid,
+        before: Option<DateTime<Utc>>,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, StorageError> {
+        let messages = query(MESSAGES).bind(webhook).bind(before.unwrap_or(LAST));
+        let rows = self.fetch_all(messages.bind(limit)).await?;
+        rows.iter().map(read_message).collect()
+    }
+
+    async fn purge_messages(&self, older_than: Duration) -> Result<u64, StorageError> {
+        let purge = query(PURGE).bind(length(older_than));
+        self.execute(purge.bind(MESSAGES_PURGED_AT_ONCE)).await
+    }
+}
+
+fn said(webhook: Uuid, message: &NewMessage) -> Query {
+    query(SAY)
+        .bind(message.id)
+        .bind(webhook)
+        .bind(&message.kind)
+        .bind(&message.subject)
+        .bind(&message.body)
+        .bind(message.at)
+}
+
+fn read(row: &Row) -> Result<Webhook, StorageError> {
+    Ok(Webhook {
+        id: row.get("webhook_id")?,
+        guild: row.get("guild_id")?,
+        name: row.get("name")?,
+        url: row.get("url")?,
+        types: row.json("types")?,
+        secret: row.get("secret")?,
+        seen: row.get("seen")?,
+        off: row.get("off")?,
+        created_by: row.get("created_by")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+fn count(row: &Row) -> Result<u32, StorageError> {
+    let attempts: i32 = row.get("attempts")?;
+    u32::try_from(attempts).map_err(StorageError::corrupt)
+}
+
+fn read_message(row: &Row) -> Result<MessageRow, StorageError> {
+    let status: Option<i32> = row.get("status")?;
+    Ok(MessageRow {
+        id: row.get("message_id")?,
+        kind: row.get("type")?,
+        subject: row.get("subject")?,
+        body: row.get("body")?,
+        state: row.parsed("state")?,
+        attempts: count(row)?,
+        due_at: row.get("due_at")?,
+        outcome: row.get("outcome")?,
+        status: status.and_then(|status| u16::try_from(status).ok()),
+        created_at: row.get("created_at")?,
+        tried_at: row.get("tried_at")?,
+    })
+}

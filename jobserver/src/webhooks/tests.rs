@@ -1,0 +1,212 @@
+//! From what the database noted to what an address gets.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::DateTime;
+use splashtail_core::clock::ManualClock;
+use splashtail_core::environment::Environment;
+use splashtail_core::ids::{GuildId, UserId};
+use splashtail_jobs::SecretBytes;
+use splashtail_storage::{IncidentRow, MessageRow, MessageState, NewWebhook, Webhook};
+use tempfile::TempDir;
+use uuid::Uuid;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+const KEY: &[u8] = b"thirty-two bytes of a secret key";
+
+struct Bench {
+    storage: Storage,
+    clock: ManualClock,
+    webhooks: Webhooks,
+    address: MockServer,
+    id: Uuid,
+    _dir: TempDir,
+}
+
+impl Bench {
+    async fn new(config: impl FnOnce(&mut Config)) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = TempDir::new().unwrap();
+        let mut given = Config::embedded(dir.path(), Environment::Staging);
+        given.discord.api_base = "http://127.0.0.1:4400".parse().unwrap();
+        config(&mut given);
+        let stop = CancellationToken::new();
+        let storage = Storage::open(&given.database(), &stop).await.unwrap();
+        storage.migrate().await.unwrap();
+        let key = DataKey::parse(&splashtail_core::random::key().unwrap().into()).unwrap();
+        let (address, id) = (MockServer::start().await, Uuid::new_v4());
+        let name = Webhook::secret_name(id);
+        let secret = key.wrap_named(&name, &SecretBytes::from(KEY.to_vec()));
+        let new = NewWebhook {
+            id,
+            guild: GuildId::new(1).unwrap(),
+            name: "chat".to_owned(),
+            url: format!("{}/hook", address.uri()),
+            types: vec!["incident.opened".to_owned()],
+            secret: secret.unwrap(),
+            created_by: UserId::new(1).unwrap(),
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        assert!(storage.webhooks().add_webhook(&new).await.unwrap());
+        let clock = ManualClock::new(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
+        let webhooks = Webhooks::new(&given, storage.clone(), clock.shared(), key).unwrap();
+        Self {
+            storage,
+            clock,
+            webhooks,
+            address,
+            id,
+            _dir: dir,
+        }
+    }
+
+    async fn answers(&self, answer: ResponseTemplate) {
+        self.address.reset().await;
+        Mock::given(any())
+            .respond_with(answer)
+            .mount(&self.address)
+            .await;
+    }
+
+    async fn incident(&self, state: &str) {
+        let row = IncidentRow {
+            guild: GuildId::new(1).unwrap(),
+            incident: 7,
+            kind: "actor".to_owned(),
+            mode: "on".to_owned(),
+            state: state.to_owned(),
+            document: format!("[\"{state}\"]"),
+            alert: None,
+            updated_at: DateTime::UNIX_EPOCH,
+        };
+        self.storage.protections().put_incident(&row).await.unwrap();
+    }
+
+    /// One look, and the end of what it began.
+    async fn look(&self) {
+        let mut under_way = JoinSet::new();
+        self.webhooks.look(&mut under_way, &mut None).await.unwrap();
+        while let Some(done) = under_way.join_next().await {
+            done.unwrap();
+        }
+    }
+
+    async fn messages(&self) -> Vec<MessageRow> {
+        self.storage
+            .webhooks()
+            .messages(self.id, None, 9)
+            .await
+            .unwrap()
+    }
+
+    async fn off(&self) -> Option<String> {
+        let webhook = self.storage.webhooks().webhook(self.id).await.unwrap();
+        webhook.unwrap().off
+    }
+}
+
+#[tokio::test]
+async fn an_incident_is_told_once_and_signed() {
+    let bench = Bench::new(|_| {}).await;
+    bench.answers(ResponseTemplate::new(204)).await;
+    for state in ["open", "containing", "contained"] {
+        bench.incident(state).await;
+        bench.look().await;
+    }
+    let messages = bench.messages().await;
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    let got = bench.address.received_requests().await.unwrap();
+    assert_eq!(got.len(), 1);
+    let header = |name: &str| got[0].headers[name].to_str().unwrap();
+    assert_eq!(header("webhook-id"), format!("msg_{}", messages[0].id));
+    assert_eq!(header("webhook-timestamp"), "1700000000");
+    assert_eq!(got[0].body, messages[0].body.as_bytes());
+    let at = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    let expected = sign::signature(KEY, header("webhook-id"), at, &messages[0].body);
+    assert_eq!(header("webhook-signature"), expected.unwrap());
+    let (_, mac) = header("webhook-signature").split_once(',').unwrap();
+    assert_eq!(STANDARD.decode(mac).unwrap().len(), 32);
+    assert_eq!(
+        (messages[0].state, messages[0].status),
+        (MessageState::Delivered, Some(204))
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_arrive_waits_and_a_redirect_is_not_followed() {
+    let bench = Bench::new(|_| {}).await;
+    let elsewhere = MockServer::start().await;
+    let redirect = ResponseTemplate::new(307).insert_header("location", elsewhere.uri());
+    bench.answers(redirect).await;
+    bench.incident("open").await;
+    bench.look().await;
+    let message = bench.messages().await.remove(0);
+    assert_eq!(
+        (message.state, message.attempts, message.status),
+        (MessageState::Waiting, 1, Some(307))
+    );
+    assert_eq!(message.tried_at, Some(bench.clock.shared().now()));
+    assert!(elsewhere.received_requests().await.unwrap().is_empty());
+    // It is not due again yet.
+    bench.look().await;
+    assert_eq!(bench.messages().await[0].attempts, 1);
+    assert_eq!(bench.off().await, None);
+}
+
+#[tokio::test]
+async fn an_address_that_is_gone_is_told_nothing_more() {
+    let bench = Bench::new(|_| {}).await;
+    bench.answers(ResponseTemplate::new(410)).await;
+    bench.incident("open").await;
+    bench.look().await;
+    assert_eq!(bench.messages().await[0].state, MessageState::Failed);
+    assert!(bench.off().await.unwrap().contains("410"));
+    // Also what was made before.
+    let id = bench.messages().await[0].id;
+    let again = bench.storage.webhooks().send_again(bench.id, id).await;
+    assert!(again.unwrap());
+    bench.look().await;
+    let message = bench.messages().await.remove(0);
+    assert_eq!(message.outcome.as_deref(), Some("the webhook is off"));
+    assert_eq!(bench.address.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn this_machine_is_no_address_beside_the_real_discord() {
+    let real = "https://discord.com".parse().unwrap();
+    let bench = Bench::new(|config| config.discord.api_base = real).await;
+    bench.answers(ResponseTemplate::new(204)).await;
+    bench.incident("open").await;
+    bench.look().await;
+    let message = bench.messages().await.remove(0);
+    assert_eq!(
+        (message.state, message.status),
+        (MessageState::Failed, None)
+    );
+    assert!(message.outcome.unwrap().contains("own network"));
+    assert!(bench.address.received_requests().await.unwrap().is_empty());
+    assert_eq!(bench.off().await, None, "it can be mended");
+}
+
+/// A process that dies with messages in hand loses none.
+#[tokio::test]
+async fn a_message_in_a_dead_hand_is_taken_again() {
+    let bench = Bench::new(|_| {}).await;
+    bench.answers(ResponseTemplate::new(204)).await;
+    bench.incident("open").await;
+    say::all(&bench.storage).await.unwrap();
+    let taken = bench.storage.webhooks().take_due(Duration::ZERO).await;
+    assert!(taken.unwrap().is_some());
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    bench.look().await;
+    let message = bench.messages().await.remove(0);
+    assert_eq!(
+        (message.state, message.attempts),
+        (MessageState::Delivered, 2)
+    );
+}
