@@ -99,7 +99,7 @@ async fn what_happens_is_said_once(storage: Storage) {
     assert_eq!(webhooks.webhooks_behind(9).await.unwrap(), []);
     created(&storage, &task(1)).await;
     let behind = webhooks.webhooks_behind(9).await.unwrap();
-    assert_eq!(behind, [webhook.clone()]);
+    assert_eq!(behind, std::slice::from_ref(&webhook));
     let seen = storage.events().newest().await.unwrap();
     let messages = [message(1, "a"), message(2, "a"), message(3, "b")];
     assert!(webhooks.say(&webhook, seen, &messages).await.unwrap());
