@@ -110,7 +110,7 @@ impl Acting {
     }
 
     /// A message of a webhook that nobody else uses, posted once. `after`: the last one that it
-    /// posted there before, or 0. Webhook messages carry no mark, so with one under way at a time
+    /// posted there before, or 0, with which everything since the webhook was made is looked at. Webhook messages carry no mark, so with one under way at a time
     /// whatever the webhook posted later is this one.
     ///
     /// # Errors
@@ -180,10 +180,11 @@ impl Acting {
         Ok(None)
     }
 
-    /// The webhook's first message after that one.
+    /// The webhook's first message after that one. Ids alone bound the search: a clock that was turned
+    /// since the intent hides nothing.
     async fn posted(&self, poster: &Poster, after: u64) -> Result<Option<Value>, EnsureError> {
         let place = poster.thread.unwrap_or(poster.channel);
-        let mut after = after.max(self.earliest_id());
+        let mut after = after.max(poster.webhook);
         loop {
             let page = self
                 .request(Method::GET, format!("/channels/{place}/messages"))
