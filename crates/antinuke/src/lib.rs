@@ -32,7 +32,7 @@ pub use bits::POWER;
 pub use effect::{
     Alert, Call, CallKey, Effect, Inverse, Method, Notice, Outcome, Poll, Rung, Timing,
 };
-pub use engine::{Engine, NOBODY, Nearness, Saved, SavedAct};
+pub use engine::{Engine, NOBODY, Nearness, Order, Saved, SavedAct};
 pub use incident::{
     ActRecord, CallRecord, Incident, IncidentKind, IncidentState, Loss, Rule, Suspect, Times,
 };

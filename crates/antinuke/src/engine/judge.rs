@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use splashtail_guild::{Id, Structure};
 
-use super::discount::{FULL, NOTHING};
+use super::discount::{Discount, FULL, NOTHING};
 use super::retention::{MAX_EVIDENCE, MAX_OBJECTS, bounded};
 use super::{Engine, Evidence};
 use crate::act::{Act, Instant};
@@ -141,29 +141,9 @@ impl Engine {
         structure: &Structure,
         now: Moment,
     ) -> Option<Mark> {
-        let discount = self.discount(actor, act, raw, structure);
-        let target = act.target.unwrap_or(act.id);
-        let common = self.parent_of(target, structure).unwrap_or(target);
-        let mut flags = if act.destructive { DESTRUCTIVE } else { 0 };
-        if discount != FULL {
-            flags |= DISCOUNTED;
-        }
-        let mut noted = None;
-        if discount != NOTHING {
-            for (place, count) in act.counts.iter().enumerate() {
-                let first = place == 0;
-                let harms = first && !self.policy.only_tells(count.kind);
-                let mark = Mark {
-                    entry: act.id.get(),
-                    target: fold_id(common),
-                    points: if harms { discount.of(act.points) } else { 0 },
-                    count: discount.of(count.count),
-                    kind: count.kind as u8,
-                    flags: if first { flags } else { FURTHER | DISCOUNTED },
-                };
-                self.actor(actor).windows.add(mark);
-                noted.get_or_insert(mark);
-            }
+        let (discount, marks) = self.marks_of(actor, act, raw, structure);
+        for mark in &marks {
+            self.actor(actor).windows.add(*mark);
         }
         if let Some(target) = act.target
             && matches!(
@@ -183,7 +163,40 @@ impl Engine {
             counted: discount != NOTHING,
         });
         let _ = now;
-        noted
+        marks.first().copied()
+    }
+
+    /// What an act puts into somebody's windows, and what was taken from it.
+    pub(super) fn marks_of(
+        &self,
+        actor: Id,
+        act: &Act,
+        raw: Option<&Value>,
+        structure: &Structure,
+    ) -> (Discount, Vec<Mark>) {
+        let discount = self.discount(actor, act, raw, structure);
+        let target = act.target.unwrap_or(act.id);
+        let common = self.parent_of(target, structure).unwrap_or(target);
+        let mut flags = if act.destructive { DESTRUCTIVE } else { 0 };
+        if discount != FULL {
+            flags |= DISCOUNTED;
+        }
+        if discount == NOTHING {
+            return (discount, Vec::new());
+        }
+        let marks = act.counts.iter().enumerate().map(|(place, count)| {
+            let first = place == 0;
+            let harms = first && !self.policy.only_tells(count.kind);
+            Mark {
+                entry: act.id.get(),
+                target: fold_id(common),
+                points: if harms { discount.of(act.points) } else { 0 },
+                count: discount.of(count.count),
+                kind: count.kind as u8,
+                flags: if first { flags } else { FURTHER | DISCOUNTED },
+            }
+        });
+        (discount, marks.collect())
     }
 
     /// Freeing somebody who was contained is a hit of its own.

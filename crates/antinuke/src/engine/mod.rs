@@ -16,6 +16,7 @@ mod judge;
 mod looking;
 mod measure;
 mod near;
+mod order;
 mod own;
 mod panicking;
 mod rank;
@@ -52,6 +53,7 @@ use inquiry::Inquiry;
 use retention::{MAX_PENDING, bounded};
 
 pub use near::Nearness;
+pub use order::Order;
 pub use saved::{Saved, SavedAct};
 
 /// The stand-in for whoever did what nobody stands for.

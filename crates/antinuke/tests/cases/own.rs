@@ -1,7 +1,10 @@
 //! Case 27 and what belongs to it: acts in the bot's own name.
 
 use serde_json::json;
-use splashtail_antinuke::{IncidentKind, Input, Leaves, SECOND};
+use splashtail_antinuke::{
+    IncidentKind, Input, Leaves, LimitType, MINUTE, Maintenance, Mode, Order, Policy, Rule, SECOND,
+};
+use splashtail_guild::Id;
 
 use crate::world::*;
 
@@ -192,4 +195,83 @@ fn a_call_of_the_bot_that_gave_no_reason_is_the_bots() {
     world.wait(11 * SECOND);
     world.act(ME, 112, user(1));
     assert_eq!(world.incident().kind, IncidentKind::SelfToken);
+}
+
+/// Whether a moderator's order of so many bans, of people named from here on, is carried out.
+fn ordered(world: &mut World, by: Id, (first, count): (u64, u64)) -> Result<(), Vec<Rule>> {
+    let targets: Vec<Id> = (first..first + count).map(user).collect();
+    let (by, targets) = (by, targets.as_slice());
+    let order = Order {
+        by,
+        action: 22,
+        targets,
+    };
+    let (answer, effects) = world.engine.order(order, &world.structure, world.now);
+    world.effects.extend(effects);
+    answer
+}
+
+#[test]
+fn bans_that_are_ordered_count_for_whoever_orders_them() {
+    let mut world = World::new();
+    // Three in a minute are normal in a small server.
+    let refused = ordered(&mut world, MOD, (100, 200)).unwrap_err();
+    let too_many = |rule: &Rule| {
+        matches!(
+            rule,
+            Rule::Limit {
+                kind: LimitType::Ban,
+                ..
+            }
+        )
+    };
+    assert!(refused.iter().any(too_many), "{refused:?}");
+    world.no_incident();
+    // A refused order counts nothing, and the windows hold what went through in small orders.
+    ordered(&mut world, MOD, (100, 2)).unwrap();
+    ordered(&mut world, MOD, (102, 1)).unwrap();
+    world.wait(2 * SECOND);
+    ordered(&mut world, MOD, (106, 1)).unwrap_err();
+    world.no_incident();
+    // By hand and by order count together.
+    world.act(MOD, 22, user(107));
+    assert!(world.is_contained(MOD));
+    ordered(&mut world, MOD, (108, 1)).unwrap_err();
+}
+
+#[test]
+fn again_and_again_is_too_much_of_an_hour() {
+    let mut world = World::new();
+    let mut banned = 0;
+    for round in 0..30 {
+        world.wait(2 * MINUTE);
+        if ordered(&mut world, ADMIN, (100 + 3 * round, 3)).is_ok() {
+            banned += 3;
+        }
+    }
+    assert!((3..=15).contains(&banned), "{banned}");
+}
+
+#[test]
+fn an_order_is_refused_only_where_something_would_be_done() {
+    let in_mode = |mode| World::with(move |policy: &mut Policy| policy.mode = mode);
+    let mut dry = in_mode(Mode::DryRun);
+    ordered(&mut dry, MOD, (100, 50)).unwrap();
+    assert!(dry.incident().acts_in_all > 0, "written down");
+    assert!(dry.calls.is_empty());
+    let mut off = in_mode(Mode::Off);
+    ordered(&mut off, MOD, (100, 50)).unwrap();
+    let mut trusting = World::with(|policy| policy.trusted.users = [MOD].into());
+    ordered(&mut trusting, MOD, (100, 50)).unwrap();
+    ordered(&mut trusting, OWNER, (200, 50)).unwrap();
+    trusting.nobody_punished();
+    let mut maintained = World::with(|policy| {
+        policy.maintenance.push(Maintenance {
+            actor: MOD,
+            kinds: [LimitType::Ban].into(),
+            until: START.plus(MINUTE),
+        });
+    });
+    ordered(&mut maintained, MOD, (100, 50)).unwrap();
+    maintained.no_incident();
 }
