@@ -109,6 +109,11 @@ async fn the_named_go_the_spared_stay_and_it_can_be_taken_back() {
     world.rest(OWNER, "PUT", &path, json!({})).await;
     let path = format!("/guilds/{GUILD}/bans/{SPARE}");
     world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    let looked = json!({"Undo": ban, "DryRun": true});
+    let look = order(&server, ADMINISTRATOR, looked).await;
+    let plan = server.document(look).await;
+    assert_eq!(plan["to_free"].as_array().unwrap().len(), 210, "{plan:#}");
+    assert_eq!(bans(&world).await.len(), before + 211, "nobody so far");
     let undo = order(&server, ADMINISTRATOR, json!({"Undo": ban})).await;
     let undone = server.document(undo).await;
     assert_eq!(undone["lifted"], 210, "{undone:#}");

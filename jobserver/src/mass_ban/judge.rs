@@ -99,6 +99,9 @@ pub struct Plan {
     /// Why it cannot be done at all.
     pub refusals: Vec<String>,
     pub hash: String,
+    /// Of those who are in the server.
+    #[serde(default)]
+    pub names: BTreeMap<UserId, String>,
 }
 
 impl Plan {
@@ -110,6 +113,7 @@ impl Plan {
             singly: false,
             refusals: Vec::new(),
             hash: String::new(),
+            names: BTreeMap::new(),
         };
         let hierarchy = Hierarchy::new(ground.guild);
         let subject = Subject::new(ground.guild, ground.me, ground.now);
@@ -139,20 +143,21 @@ impl Plan {
             }
             None => plan.refusals.push("the server cannot be read".to_owned()),
         }
+        let named = plan.ban.iter().filter_map(|user| {
+            let name = members.get(user)?["user"]["username"].as_str()?;
+            Some((*user, name.to_owned()))
+        });
+        plan.names = named.collect();
         plan.hash = plan.digest(fields);
         plan
     }
 
+    /// Of who is banned, whatever the order: who leaves meanwhile is banned all the same.
     fn digest(&self, fields: &Fields) -> String {
         let options = &fields.options;
-        let whole = json!([
-            fields.server_id,
-            self.ban,
-            options.delete_seconds,
-            options.reason
-        ]);
-        let digest = Sha256::digest(whole.to_string());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        let ban: BTreeSet<&UserId> = self.ban.iter().collect();
+        let (seconds, reason) = (options.delete_seconds, &options.reason);
+        digest(&json!([fields.server_id, ban, seconds, reason]))
     }
 
     /// `46 to ban, 2 spared`.
@@ -171,6 +176,12 @@ impl Plan {
         }
         groups
     }
+}
+
+/// Of what was shown.
+pub fn digest(shown: &Value) -> String {
+    let digest = Sha256::digest(shown.to_string());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Ground<'_> {
@@ -250,10 +261,16 @@ mod tests {
     }
 
     fn member(user: u64, roles: &[&str]) -> Value {
-        json!({"user": {"id": user.to_string(), "bot": user == 70}, "roles": roles})
+        json!({"user": {"id": user.to_string(), "bot": user == 70, "username": format!("u{user}")},
+            "roles": roles})
     }
 
     fn plan(mine: u64, caller: u64, caller_roles: &[&str]) -> Plan {
+        plan_without(mine, (caller, caller_roles), None)
+    }
+
+    /// One has left.
+    fn plan_without(mine: u64, (caller, caller_roles): (u64, &[&str]), left: Option<u64>) -> Plan {
         let members = [
             member(caller, caller_roles),
             member(2, &[]),
@@ -274,6 +291,8 @@ mod tests {
         let members: BTreeMap<UserId, Value> = by_id.collect();
         let mut named: Vec<String> = members.keys().map(ToString::to_string).collect();
         named.extend(["80".to_owned(), "81".to_owned()]);
+        let mut members = members;
+        members.retain(|user, _| Some(user.get()) != left);
         let data = json!({"ServerID": "1", "CallerID": caller.to_string(),
             "Options": {"Users": named}});
         let fields = options::parse(&data).unwrap();
@@ -326,6 +345,16 @@ mod tests {
         );
         assert!(!plan.singly && plan.refusals.is_empty());
         assert_eq!(plan.headline(), "3 to ban, 10 spared");
+    }
+
+    #[test]
+    fn who_leaves_after_the_preview_is_banned_as_it_was_shown() {
+        let both = bits::BAN_MEMBERS | bits::MANAGE_GUILD;
+        let shown = plan(both, 5, &[MOD]);
+        let later = plan_without(both, (5, &[MOD]), Some(60));
+        assert_eq!(ids(&later.ban), [61, 60, 80], "a member first");
+        assert_eq!(later.hash, shown.hash);
+        assert_eq!(shown.names.values().collect::<Vec<_>>(), ["u60", "u61"]);
     }
 
     #[test]

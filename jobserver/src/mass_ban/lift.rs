@@ -1,4 +1,6 @@
-//! Taking a mass ban back: whoever it banned, unless somebody banned them anew since.
+//! Taking a mass ban back: whoever it banned, unless somebody else set their ban.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,27 +13,45 @@ use splashtail_jobs::{Intent, JobError, JobOutput, Level};
 use splashtail_storage::{Item, Owner, Storage, StorageError};
 
 use super::job::MassBan;
+use super::judge::digest;
 use super::run::{Banned, Run, names, output};
+use crate::backup::error::Verdict;
 use crate::carry_out::{acting, job_error, stops_everything};
 use crate::revert::items;
 
 const REPORT: &str = "mass-ban-lifted.json";
+const PLAN: &str = "mass-unban-plan.json";
 /// What Discord lists at a time, and how far the list is read: a hundred thousand bans.
 const PAGE: usize = 1000;
 const MOST_PAGES: usize = 100;
+/// People of one step who are asked for one by one.
+const ASKED: usize = 50;
 
-/// Bans as they stand now: those of the mass ban, and those that somebody else set since.
+/// Whom a mass ban named, ascending.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Whom {
+    all: Vec<UserId>,
+    /// Of these Discord said that they were banned already.
+    already: BTreeSet<UserId>,
+}
+
+/// Bans as they stand now.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Standing {
+    /// Of the mass ban.
     ours: Vec<UserId>,
+    /// Somebody else banned them after it.
     renewed: Vec<UserId>,
+    /// Somebody else had banned them before it.
+    before: Vec<UserId>,
     /// Where the next page begins; `None` after the last one.
     after: Option<UserId>,
 }
 
 impl Standing {
-    /// From a page of the list, which ascends. `users`: whom the mass ban banned, ascending.
-    fn read(page: &[Value], users: &[UserId], mark: &str) -> Self {
+    /// From a page of the list, which ascends.
+    fn read(page: &[Value], whom: &Whom, mark: &str) -> Self {
         let mut standing = Self::default();
         let mut last = None;
         for ban in page {
@@ -39,20 +59,29 @@ impl Standing {
                 continue;
             };
             last = last.max(Some(user));
-            if users.binary_search(&user).is_err() {
-                continue;
-            }
-            let ours = ban["reason"]
-                .as_str()
-                .is_some_and(|why| why.starts_with(mark));
-            match ours {
-                true => standing.ours.push(user),
-                false => standing.renewed.push(user),
+            if whom.all.binary_search(&user).is_ok() {
+                standing.sort(user, ban, whom, mark);
             }
         }
-        let more = page.len() >= PAGE && last < users.last().copied();
+        let more = page.len() >= PAGE && last < whom.all.last().copied();
         standing.after = last.filter(|_| more);
         standing
+    }
+
+    fn sort(&mut self, user: UserId, ban: &Value, whom: &Whom, mark: &str) {
+        let reason = ban["reason"].as_str();
+        let ours = reason.is_some_and(|why| why.starts_with(mark));
+        match (ours, whom.already.contains(&user)) {
+            (true, _) => self.ours.push(user),
+            (false, true) => self.before.push(user),
+            (false, false) => self.renewed.push(user),
+        }
+    }
+
+    fn extend(&mut self, more: Self) {
+        self.ours.extend(more.ours);
+        self.renewed.extend(more.renewed);
+        self.before.extend(more.before);
     }
 }
 
@@ -71,12 +100,15 @@ pub async fn is_ours(
 }
 
 /// Whom a mass ban may have banned, by its ledger: of a call whose outcome nobody knows all.
-fn banned(items: &[Item]) -> Vec<UserId> {
-    let mut all = Vec::new();
+fn banned(items: &[Item]) -> Whom {
+    let (mut all, mut already) = (Vec::new(), BTreeSet::new());
     for item in items.iter().filter(|item| item.name.starts_with("ban/")) {
         let after = item.after.as_deref().map(serde_json::from_str::<Banned>);
         match after {
-            Some(Ok(done)) => all.extend(done.banned.into_iter().chain(done.already)),
+            Some(Ok(done)) => {
+                already.extend(&done.already);
+                all.extend(done.banned.into_iter().chain(done.already));
+            }
             _ => {
                 let users = serde_json::from_value(item.before["users"].clone());
                 all.extend(users.unwrap_or_else(|_| Vec::<UserId>::new()));
@@ -85,7 +117,7 @@ fn banned(items: &[Item]) -> Vec<UserId> {
     }
     all.sort_unstable();
     all.dedup();
-    all
+    Whom { all, already }
 }
 
 impl Run<'_> {
@@ -97,9 +129,18 @@ impl Run<'_> {
             let items = items(&self.job.storage, task).await.map_err(away)?;
             Ok(banned(&items))
         };
-        let users: Vec<UserId> = self.cx.step("whom", read).await?;
-        let of = users.len();
-        let standing = self.standing(task, &users).await?;
+        let mut whom: Whom = self.cx.step("whom", read).await?;
+        let of = whom.all.len();
+        let shown: BTreeSet<&UserId> = self.fields.options.users.iter().collect();
+        // An order that names people frees nobody else.
+        whom.all
+            .retain(|user| shown.is_empty() || shown.contains(user));
+        let standing = self.standing(task, &whom).await?;
+        if self.fields.options.dry_run {
+            let planned = || self.tell_lift(task, &standing);
+            let filename = self.cx.step("planned", planned).await?;
+            return Ok(output(filename));
+        }
         let (mut lifted, mut refused) = (0, Vec::new());
         for (at, user) in standing.ours.iter().enumerate() {
             match self.lift_one(task, *user).await {
@@ -112,14 +153,15 @@ impl Run<'_> {
             let all = standing.ours.len() as u64;
             self.cx.advance("bans", at as u64 + 1, all).await;
         }
-        let renewed = &standing.renewed;
+        let (renewed, before) = (&standing.renewed, &standing.before);
         let report = || async {
             let document = json!({"kind": "mass_ban_lifted", "server_id": self.fields.server_id,
                 "mass_ban": task, "ordered_by": self.fields.caller_id, "lifted": lifted,
-                "banned_anew": renewed, "refused": refused});
+                "banned_anew": renewed, "banned_before": before, "refused": refused});
             let filename = self.publish(REPORT, document).await?;
             for (users, line) in [
                 (renewed, "Left alone: somebody banned them anew since"),
+                (before, "Left alone: they were banned before"),
                 (&refused, "Not lifted: Discord refused it"),
             ] {
                 if !users.is_empty() {
@@ -135,11 +177,30 @@ impl Run<'_> {
         Ok(output(self.cx.step("report", report).await?))
     }
 
+    /// Says who would be freed, and frees nobody.
+    async fn tell_lift(&self, task: TaskId, standing: &Standing) -> Result<String, JobError> {
+        let ours = &standing.ours;
+        let hash = digest(&json!([self.fields.server_id, task, ours]));
+        let counts = match ours.len() {
+            0 => json!({}),
+            count => json!({"ban": {"delete": count}}),
+        };
+        let extra = json!({"plan_hash": hash, "counts": counts, "refusals": [],
+                           "botDisplayIgnore": ["plan_hash", "counts", "refusals"]});
+        let message = format!("{} to free", ours.len());
+        self.cx.log(Level::Info, message, extra).await;
+        self.tell_people("To free", ours, &BTreeMap::new()).await;
+        let document = json!({"kind": "mass_ban_lift_plan", "server_id": self.fields.server_id,
+            "mass_ban": task, "ordered_by": self.fields.caller_id, "plan_hash": hash,
+            "to_free": ours, "banned_anew": standing.renewed, "banned_before": standing.before});
+        self.publish(PLAN, document).await
+    }
+
     /// Reads the list of bans from the first to the last of these people. One by one Discord would
-    /// soon refuse them.
-    async fn standing(&self, task: TaskId, users: &[UserId]) -> Result<Standing, JobError> {
+    /// soon refuse them, so only those beyond the list's reach are.
+    async fn standing(&self, task: TaskId, whom: &Whom) -> Result<Standing, JobError> {
         let mut all = Standing::default();
-        let Some(first) = users.first() else {
+        let Some(first) = whom.all.first() else {
             return Ok(all);
         };
         let mut after = first.get() - 1;
@@ -149,18 +210,40 @@ impl Run<'_> {
                 let query = [("limit", PAGE.to_string()), ("after", after.to_string())];
                 let source = self.source();
                 let page = source.list("reading the bans", &path, &query).await?;
-                Ok(Standing::read(&page, users, &Self::mark(task)))
+                Ok(Standing::read(&page, whom, &Self::mark(task)))
             };
-            let page: Standing = self.cx.step(&format!("standing/{number}"), read).await?;
-            all.ours.extend(page.ours);
-            all.renewed.extend(page.renewed);
-            match page.after {
+            let mut page: Standing = self.cx.step(&format!("standing/{number}"), read).await?;
+            let next = page.after.take();
+            all.extend(page);
+            match next {
                 Some(last) => after = last.get(),
                 None => return Ok(all),
             }
         }
-        let message = "The server has too many bans to read them all";
-        Err(JobError::permanent("too_many_bans", message))
+        let far = whom.all.partition_point(|user| user.get() <= after);
+        for (number, users) in whom.all[far..].chunks(ASKED).enumerate() {
+            let read = || self.asked(task, users, whom);
+            all.extend(self.cx.step(&format!("asked/{number}"), read).await?);
+        }
+        Ok(all)
+    }
+
+    async fn asked(
+        &self,
+        task: TaskId,
+        users: &[UserId],
+        whom: &Whom,
+    ) -> Result<Standing, JobError> {
+        let mut standing = Standing::default();
+        for user in users {
+            let path = format!("/guilds/{}/bans/{user}", self.fields.server_id);
+            match self.source().object("reading a ban", &path, &[]).await {
+                Ok(ban) => standing.sort(*user, &ban, whom, &Self::mark(task)),
+                Err(error) if error.verdict() == Verdict::Refused => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(standing)
     }
 
     async fn lift_one(&self, task: TaskId, user: UserId) -> Result<(), JobError> {
@@ -204,15 +287,19 @@ mod tests {
             ban(8, Value::Null),
             ban(9, json!("Mass ban xyz")),
         ];
-        let users = [user(5), user(7), user(8), user(9), user(12)];
-        let standing = Standing::read(&page, &users, "Mass ban abc");
-        assert_eq!(standing.ours, [user(5)]);
-        assert_eq!(standing.renewed, [user(7), user(8), user(9)]);
+        let whom = |users: &[u64]| Whom {
+            all: users.iter().map(|id| user(*id)).collect(),
+            already: [user(5), user(8)].into(),
+        };
+        let standing = Standing::read(&page, &whom(&[5, 7, 8, 9, 12]), "Mass ban abc");
+        assert_eq!(standing.ours, [user(5)], "by an earlier try");
+        assert_eq!(standing.renewed, [user(7), user(9)]);
+        assert_eq!(standing.before, [user(8)]);
         assert_eq!(standing.after, None, "the list is short");
         let long: Vec<Value> = (1..=PAGE as u64).map(|id| ban(id, Value::Null)).collect();
-        let far = user(5000);
-        assert_eq!(Standing::read(&long, &[far], "x").after, Some(user(1000)));
-        assert_eq!(Standing::read(&long, &[user(3)], "x").after, None);
+        let after = |user| Standing::read(&long, &whom(&[user]), "x").after;
+        assert_eq!(after(5000), Some(user(1000)));
+        assert_eq!(after(3), None);
     }
 
     #[test]
@@ -241,6 +328,8 @@ mod tests {
             item("ban/from/7", json!({"users": ["7", "8"]}), None),
             item("other", json!({"users": ["9"]}), None),
         ];
-        assert_eq!(banned(&items), [user(3), user(4), user(7), user(8)]);
+        let whom = banned(&items);
+        assert_eq!(whom.all, [user(3), user(4), user(7), user(8)]);
+        assert_eq!(whom.already, [user(4)].into());
     }
 }

@@ -36,7 +36,7 @@ pub struct Fields {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Options {
-    /// Ascending.
+    /// Ascending. With `undo`: nobody else is freed.
     pub users: Vec<UserId>,
     pub delete_seconds: u32,
     pub reason: String,

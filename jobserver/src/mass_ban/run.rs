@@ -33,6 +33,9 @@ const STRANGERS: &str = "discord_30035";
 const FORBIDDEN: &str = "discord_50013";
 /// People that a line of the log names.
 const NAMED: usize = 20;
+/// People of one entry of the log, which holds 8 KiB, by id alone and with their names.
+const SPARED: usize = 200;
+const TOLD: usize = 40;
 const REPORT: &str = "mass-ban.json";
 const PLAN: &str = "mass-ban-plan.json";
 
@@ -218,12 +221,30 @@ impl Run<'_> {
         self.cx.log(Level::Info, plan.headline(), extra).await;
         for (why, users) in plan.by_reason() {
             let line = format!("Spared: {}", why.text());
-            let first: Vec<&UserId> = users.iter().take(NAMED).collect();
-            let extra = json!({"count": users.len(), "items": names(&users), "spared": why,
-                               "people": first, "botDisplayIgnore": ["spared", "people"]});
-            self.cx.log(Level::Warn, line, extra).await;
+            for users in users.chunks(SPARED) {
+                let extra = json!({"count": users.len(), "items": names(users), "spared": why,
+                                   "people": users, "botDisplayIgnore": ["spared", "people"]});
+                self.cx.log(Level::Warn, line.as_str(), extra).await;
+            }
         }
+        self.tell_people("To ban", &plan.ban, &plan.names).await;
         Ok(())
+    }
+
+    /// Everybody by id and, where it is known, name, a part in each entry.
+    pub(super) async fn tell_people(
+        &self,
+        what: &str,
+        users: &[UserId],
+        names: &BTreeMap<UserId, String>,
+    ) {
+        for (number, part) in users.chunks(TOLD).enumerate() {
+            let first = number * TOLD;
+            let line = format!("{what}: {} to {}", first + 1, first + part.len());
+            let people: Vec<_> = part.iter().map(|user| (user, names.get(user))).collect();
+            let extra = json!({"planned": people, "botDisplayIgnore": ["planned"]});
+            self.cx.log(Level::Info, line, extra).await;
+        }
     }
 
     /// Refuses what cannot work, or is not what was approved, before anybody is banned.
@@ -406,7 +427,8 @@ impl Run<'_> {
 
 /// What is needed of a member.
 fn kept(member: &Value) -> Value {
-    json!({"user": {"id": member["user"]["id"], "bot": member["user"]["bot"]},
+    json!({"user": {"id": member["user"]["id"], "bot": member["user"]["bot"],
+                    "username": member["user"]["username"]},
            "roles": member["roles"]})
 }
 
