@@ -60,7 +60,7 @@ async fn a_flood_of_commands_delays_no_security_event() {
             token: Some(BOT.to_owned()),
             ..Match::default()
         },
-        action: Action::Hang,
+        action: Action::Hang {},
         times: None,
         probability: 1.0,
     };

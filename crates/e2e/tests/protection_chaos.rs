@@ -165,7 +165,7 @@ async fn what_was_done_while_no_cluster_was_there_is_found_in_the_log() {
 async fn a_cluster_that_is_killed_between_call_and_answer_punishes_once() {
     let platform = platform().await;
     // It takes effect, and nobody hears of it.
-    let silent = rule("PATCH", MEMBER, Action::Hang);
+    let silent = rule("PATCH", MEMBER, Action::Hang {});
     let silent = platform.control.add_fault(&silent).await.unwrap();
     let mut rogue = Rogue::enter(&platform, GUILD).await.unwrap();
     rogue.delete_all().await.unwrap();

@@ -130,15 +130,15 @@ async fn limits_of_every_scope_are_obeyed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_off_is_looked_up() {
     let rules = [
-        rule(None, Action::Reset, 25, 0.15),
-        rule(None, Action::Truncate, 25, 0.15),
+        rule(None, Action::Reset {}, 25, 0.15),
+        rule(None, Action::Truncate {}, 25, 0.15),
     ];
     through("broken off", &rules).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_hangs_is_given_up_and_looked_up() {
-    through("hangs", &[rule(Some("POST"), Action::Hang, 1, 1.0)]).await;
+    through("hangs", &[rule(Some("POST"), Action::Hang {}, 1, 1.0)]).await;
 }
 
 /// What stands before the API answers in HTML, at times as if all were well.

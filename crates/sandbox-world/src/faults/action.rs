@@ -92,14 +92,15 @@ macro_rules! actions {
         pub enum Action {
             $(
                 $(#[$doc])*
-                $variant $({
+                // Never without braces: of what is, serde reads past every other field.
+                $variant { $(
                     $( $(#[$need_doc])* $need: $need_type, )*
                     $( $(
                         $(#[$take_doc])*
                         #[serde(default, skip_serializing_if = "is_default")]
                         $take: $take_type,
                     )* )?
-                })?,
+                )? },
             )*
         }
 
@@ -152,7 +153,7 @@ actions! {
         ;
         name: Option<String>,
     }
-    /// Refuse every REST request with an HTML 403, as for too many invalid requests.
+    /// Refuse every REST request as for too many invalid ones.
     Request BlockIp
     /// Close the connection with a code; the session stays resumable where Discord's would.
     Session GwClose { code: u16, }
@@ -211,6 +212,8 @@ pub fn command_line() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -260,12 +263,18 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_field_is_refused() {
-        let limited = json!({"type": "status", "status": 429, "retry_afer": 2});
-        let error = serde_json::from_value::<Action>(limited)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("retry_afer"), "{error}");
+    fn a_field_that_an_action_does_not_have_is_refused() {
+        let all = ACTIONS.iter().flat_map(|a| a.needs.iter().chain(a.takes));
+        let all: BTreeSet<&str> = all.copied().chain(["retry_afer", "tpye"]).collect();
+        for action in ACTIONS {
+            let name = action.name();
+            let own = [action.needs, action.takes].concat();
+            for foreign in all.iter().filter(|field| !own.contains(field)) {
+                let fields = [action.needs, &[*foreign]].concat();
+                let error = read(&name, &fields).expect_err(&format!("{name} with {foreign}"));
+                assert!(error.contains(foreign), "{name}: {error}");
+            }
+        }
     }
 
     #[test]

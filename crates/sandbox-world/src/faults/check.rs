@@ -103,20 +103,20 @@ impl Action {
                 let sent = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
                 hold(sent, RuleError::CloseCode(*code))
             }
-            Self::Hang
-            | Self::Reset
-            | Self::Truncate
+            Self::Hang {}
+            | Self::Reset {}
+            | Self::Truncate {}
             | Self::Bucket { name: None }
-            | Self::BlockIp
-            | Self::GwMemberAgain
-            | Self::GwDrop
-            | Self::GwZombie
-            | Self::GwHeartbeat
-            | Self::GwReconnect
+            | Self::BlockIp {}
+            | Self::GwMemberAgain {}
+            | Self::GwDrop {}
+            | Self::GwZombie {}
+            | Self::GwHeartbeat {}
+            | Self::GwReconnect {}
             | Self::GwInvalid { .. }
-            | Self::GwDup
-            | Self::GwLose
-            | Self::AuditLose
+            | Self::GwDup {}
+            | Self::GwLose {}
+            | Self::AuditLose {}
             | Self::Outage { .. } => Ok(()),
         }
     }
@@ -194,7 +194,11 @@ mod tests {
             } else {
                 "1".into()
             };
-            serde_json::json!({"match": {name: value}, "action": {"type": action, "ms": 1}})
+            let mut action = serde_json::json!({"type": action});
+            if action["type"] != "gw_drop" {
+                action["ms"] = 1.into();
+            }
+            serde_json::json!({"match": {name: value}, "action": action})
         };
         for (action, looks_at) in [
             ("latency", &["method", "route", "guild", "token"][..]),

@@ -5,6 +5,7 @@
 
 mod action;
 mod check;
+mod effect;
 mod rule;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,7 @@ pub struct ActiveRule {
     pub rule: Rule,
     /// Times it matched.
     pub matched: u64,
-    /// Times it struck.
+    /// Times it struck: that it hit, and had an effect beside the other rules.
     pub struck: u64,
 }
 
@@ -41,15 +42,13 @@ impl ActiveRule {
         self.rule.times.is_some_and(|t| self.struck >= u64::from(t))
     }
 
-    /// Counts a match and draws whether it strikes; `false` once it is spent.
-    fn hit(&mut self, seed: u64) -> bool {
+    /// Counts a match and draws whether it hits; `false` once it is spent.
+    fn hits(&mut self, seed: u64) -> bool {
         if self.struck_out() {
             return false;
         }
         self.matched += 1;
-        let strikes = draw(seed, self.id, self.matched) < self.rule.probability;
-        self.struck += u64::from(strikes);
-        strikes
+        draw(seed, self.id, self.matched) < self.rule.probability
     }
 }
 
@@ -123,8 +122,12 @@ impl Faults {
     pub fn hit(&self, id: u64) -> bool {
         let seed = self.seed.load(Ordering::Relaxed);
         let mut rules = self.rules();
-        let rule = rules.1.iter_mut().find(|r| r.id == id);
-        rule.is_some_and(|rule| rule.hit(seed))
+        let Some(rule) = rules.1.iter_mut().find(|r| r.id == id) else {
+            return false;
+        };
+        let hit = rule.hits(seed);
+        rule.struck += u64::from(hit);
+        hit
     }
 
     /// Whether no rule is in force.
@@ -143,7 +146,10 @@ impl Faults {
 
     /// Every action that strikes this dispatch, in order.
     pub fn on_event(&self, facts: &Facts<'_>) -> Vec<Action> {
-        self.strike(facts, |rule| rule.action.kind() == Kind::Event)
+        self.strike(facts, |rule| match rule.action {
+            Action::GwMemberAgain {} => facts.event == "GUILD_MEMBER_UPDATE",
+            _ => rule.action.kind() == Kind::Event,
+        })
     }
 
     /// What happens to an audit entry that is being written: how many milliseconds late it
@@ -190,14 +196,21 @@ impl Faults {
             return Vec::new();
         }
         let seed = self.seed.load(Ordering::Relaxed);
-        let mut struck = Vec::new();
-        for rule in &mut rules.1 {
-            let applies = wanted(&rule.rule) && rule.rule.matches.applies(facts);
-            if applies && rule.hit(seed) {
-                struck.push(rule.rule.action.clone());
-            }
-        }
+        let applies = |rule: &Rule| wanted(rule) && rule.matches.applies(facts);
+        let applying = rules.1.iter_mut().filter(|rule| applies(&rule.rule));
+        let hits: Vec<&mut ActiveRule> = applying
+            .filter_map(|rule| rule.hits(seed).then_some(rule))
+            .collect();
+        let actions: Vec<&Action> = hits.iter().map(|rule| &rule.rule.action).collect();
+        let effective = effect::effective(&actions);
+        let effective = hits.into_iter().zip(effective);
+        let struck = effective.filter(|(_, has_effect)| *has_effect);
         struck
+            .map(|(rule, _)| {
+                rule.struck += 1;
+                rule.rule.action.clone()
+            })
+            .collect()
     }
 }
 
@@ -239,18 +252,37 @@ mod tests {
         let outage = once(serde_json::json!({"type": "outage", "guild": "1"}));
         let outage = faults.add(outage).unwrap();
         assert!(faults.hit(outage), "it goes on until it is removed");
-        let hang = once(serde_json::json!({"type": "hang"}));
+        let late = once(serde_json::json!({"type": "latency", "ms": 1}));
         for _ in 1..MAX_RULES {
-            faults.add(hang.clone()).unwrap();
+            faults.add(late.clone()).unwrap();
         }
-        assert_eq!(faults.add(hang.clone()), Err(TooMany));
+        assert_eq!(faults.add(late.clone()), Err(TooMany));
         assert_eq!(faults.on_request(&Facts::default()).len(), MAX_RULES - 1);
         for _ in 0..MAX_RULES {
-            faults.add(hang.clone()).unwrap();
+            faults.add(late.clone()).unwrap();
             faults.on_request(&Facts::default());
         }
         let left = faults.list();
         assert_eq!((left.len(), left[0].id), (MAX_RULES, outage));
+    }
+
+    #[test]
+    fn a_rule_without_an_effect_beside_another_is_not_spent() {
+        let faults = Faults::new(1);
+        let once =
+            |action: serde_json::Value| rule(serde_json::json!({"action": action, "times": 1}));
+        let hang = faults.add(once(serde_json::json!({"type": "hang"})));
+        let down = serde_json::json!({"type": "status", "status": 503});
+        let down = faults.add(once(down));
+        let late = faults.add(once(serde_json::json!({"type": "latency", "ms": 1})));
+        for expected in [vec![down], vec![hang, late], vec![]] {
+            let before = faults.list();
+            let struck = faults.on_request(&Facts::default());
+            assert_eq!(struck.len(), expected.len());
+            let grown = faults.list().into_iter().zip(before);
+            let grown = grown.filter(|(now, before)| now.struck > before.struck);
+            assert_eq!(grown.map(|(r, _)| Ok(r.id)).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

@@ -12,7 +12,9 @@ pub mod form;
 pub mod limits;
 mod ops;
 pub mod people;
+mod place;
 mod routes;
+mod slow;
 mod window;
 
 use std::net::IpAddr;
@@ -23,6 +25,7 @@ use serde_json::Value;
 
 pub use cx::{Caller, Content, Cx, Reply, public_path};
 pub use ops::LEFT_OUT;
+pub use place::guild_in;
 pub use routes::{Auth, Route, all as routes, bucket_of, find as find_route};
 
 use crate::Sandbox;
@@ -142,13 +145,10 @@ impl Sandbox {
         let now = self.clock.now_ms();
         let outcome =
             self.with_world(|world| self.settle(world, actor, &request, &route, body, now));
-        let (shared, by_edge) = (shared_limit(&outcome), outcome.by_edge);
+        let by_edge = outcome.by_edge;
         let response = respond(outcome, route.as_ref().ok().map(|(r, _)| *r));
-        if let Some(address) = request.address
-            && matches!(response.status, 401 | 403 | 429)
-            && !shared
-        {
-            self.limits.note_invalid(address, now);
+        if let Some(address) = request.address {
+            self.note_refusal(address, &response);
         }
         self.record(&request, &response);
         if !by_edge {
@@ -157,20 +157,14 @@ impl Sandbox {
         response
     }
 
-    /// Milliseconds of the sandbox's clock that a request takes before it has its effect: some are
-    /// slow at Discord.
-    pub fn slowness(&self, method: &Method, path: &str) -> u64 {
-        let Ok((route, params)) = routes::find(method, path) else {
-            return 0;
-        };
-        if !matches!(route.operation, "delete_guild_member" | "delete_guild_role") {
-            return 0;
+    /// Counts an answer to an address towards its block, if it is one of those that count. An answer
+    /// that was [dispatched](Self::dispatch) is counted already.
+    pub fn note_refusal(&self, address: IpAddr, answer: &Response) {
+        let shared = ("X-RateLimit-Scope", "shared");
+        let is_shared = |(name, value): &(&str, String)| (*name, value.as_str()) == shared;
+        if matches!(answer.status, 401 | 403 | 429) && !answer.headers.iter().any(is_shared) {
+            self.limits.note_invalid(address, self.clock.now_ms());
         }
-        let id = |name: &str| -> Id {
-            let found = params.iter().find(|(n, _)| *n == name);
-            found.and_then(|(_, v)| v.parse().ok()).unwrap_or_default()
-        };
-        self.with_world(|world| world.slowness_of(route.operation, id))
     }
 
     fn settle(
@@ -193,7 +187,7 @@ impl Sandbox {
         };
         if request.address.is_some_and(|a| self.limits.blocked(a, now)) {
             outcome.by_edge = true;
-            outcome.result = Err(ApiError::new(429, 0, BLOCKED));
+            outcome.result = Err(blocked());
             return outcome;
         }
         if actor == Actor::Http && !cx::acceptable_agent(&request.headers) {
@@ -302,8 +296,9 @@ impl Sandbox {
     }
 }
 
-fn shared_limit(outcome: &Outcome) -> bool {
-    matches!(&outcome.result, Err(ApiError { retry: Some(retry), .. }) if retry.scope == "shared")
+/// What a blocked address is told.
+pub fn blocked() -> ApiError {
+    ApiError::new(429, 0, BLOCKED)
 }
 
 fn respond(outcome: Outcome, route: Option<&'static Route>) -> Response {

@@ -466,6 +466,13 @@ impl World {
         self.emit(guild, "WEBHOOKS_UPDATE", intent::GUILD_WEBHOOKS, 0, payload);
     }
 
+    /// Removes a webhook and announces it; nothing when it is gone already.
+    pub(crate) fn remove_webhook(&mut self, id: Id) {
+        if let Some(gone) = self.webhooks.remove(&id) {
+            self.webhooks_updated(gone.guild, gone.channel);
+        }
+    }
+
     /// Announces a ban or its end.
     pub fn ban_changed(&mut self, guild: Id, user: Id, banned: bool) {
         let payload = json!({"guild_id": guild, "user": self.user_json(user)});

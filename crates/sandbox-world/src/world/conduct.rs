@@ -1,6 +1,10 @@
 //! What a world does where Discord's behaviour was changed, or cannot be known from outside.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+use super::Id;
 
 /// Set with the world and while it runs; the defaults are the harder choice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,8 +17,8 @@ pub struct Conduct {
     /// A CHANNEL_UPDATE that follows the deletion of a role still names it ("may reference roles or
     /// guild members that no longer exist in the guild").
     pub stale_overwrites: bool,
-    /// Kicking a bot waits so many milliseconds for each of its webhooks (40 s for 1,000 were seen,
-    /// discord-api-docs#5846).
+    /// Removing a bot, whichever way, waits so many milliseconds for each of its webhooks (a kick took
+    /// 40 s for 1,000, discord-api-docs#5846).
     pub kick_ms_per_webhook: u64,
     /// Deleting a role waits so many milliseconds for each 1,000 members that hold it (4 to 5 s for
     /// 35,000 were seen, #1815).
@@ -112,23 +116,30 @@ impl Conduct {
 }
 
 impl super::World {
-    /// Milliseconds that removing a bot or a role takes.
-    pub(crate) fn slowness_of(&self, operation: &str, id: impl Fn(&str) -> super::Id) -> u64 {
-        let Some(guild) = self.guilds.get(&id("guild_id")) else {
+    /// Milliseconds that the deletion of a role takes.
+    pub(crate) fn role_deletion_ms(&self, guild: Id, role: Id) -> u64 {
+        let Some(guild) = self.guilds.get(&guild) else {
             return 0;
         };
-        if operation == "delete_guild_role" {
-            let role = id("role_id");
-            let holders = guild.members.values().filter(|m| m.roles.contains(&role));
-            return self.conduct.role_delete_ms_per_1000 * holders.count() as u64 / 1000;
-        }
-        let user = id("user_id");
-        let app = self.apps.values().find(|a| a.bot == user);
-        let Some(app) = app.filter(|_| guild.members.contains_key(&user)) else {
+        let holders = guild.members.values().filter(|m| m.roles.contains(&role));
+        self.conduct.role_delete_ms_per_1000 * holders.count() as u64 / 1000
+    }
+
+    /// Milliseconds that the departure of these users or applications takes: bots take their webhooks
+    /// along.
+    pub(crate) fn departure_ms(&self, guild: Id, leaving: &[Id]) -> u64 {
+        let Some(guild) = self.guilds.get(&guild) else {
             return 0;
         };
+        let apps = leaving.iter().filter_map(|id| match self.apps.get(id) {
+            Some(app) => Some(app),
+            None => self.app_of_bot(*id),
+        });
+        let apps = apps.filter(|app| guild.members.contains_key(&app.bot));
+        let apps: BTreeSet<Id> = apps.map(|app| app.id).collect();
         let webhooks = self.webhooks.values();
-        let theirs = webhooks.filter(|w| w.guild == guild.id && w.app == Some(app.id));
+        let theirs = webhooks
+            .filter(|w| w.guild == guild.id && w.app.is_some_and(|app| apps.contains(&app)));
         self.conduct.kick_ms_per_webhook * theirs.count() as u64
     }
 }

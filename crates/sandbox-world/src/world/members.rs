@@ -211,7 +211,8 @@ impl World {
         self.add_message(notice);
     }
 
-    /// Removes a member, with a bot also its managed role. `false` when it was none.
+    /// Removes a member, with a bot also its webhooks, integration and managed role: the one way out.
+    /// `false` when it was none.
     pub fn remove_member(&mut self, guild_id: Id, user: Id) -> bool {
         let Some(guild) = self.guilds.get_mut(&guild_id) else {
             return false;
@@ -257,6 +258,13 @@ impl World {
     }
 
     fn drop_bot_traces(&mut self, guild_id: Id, bot: Id) {
+        if let Some(app) = self.app_of_bot(bot).map(|app| app.id) {
+            let webhooks = self.webhooks.values();
+            let own = webhooks.filter(|w| w.guild == guild_id && w.app == Some(app));
+            for webhook in own.map(|w| w.id).collect::<Vec<_>>() {
+                self.remove_webhook(webhook);
+            }
+        }
         let Some(guild) = self.guilds.get_mut(&guild_id) else {
             return;
         };

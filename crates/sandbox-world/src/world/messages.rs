@@ -113,8 +113,16 @@ pub const HAS_THREAD: u64 = 1 << 5;
 /// Kinds of messages that nobody may delete: notices of people, calls, names and pictures of groups and
 /// threads, and the first message of a thread (Discord docs, "Message Types", column "Deletable").
 const UNDELETABLE: [u8; 6] = [1, 2, 3, 4, 5, 21];
+/// AUTO_MODERATION_ACTION.
+pub const AUTOMOD_ALERT: u8 = 24;
 
 impl Message {
+    /// Whether its author, too, needs Manage Messages to delete it: an alert of AutoMod bears the name
+    /// of whom it is about.
+    pub fn is_moderators(&self) -> bool {
+        self.kind == AUTOMOD_ALERT
+    }
+
     pub fn is_deletable(&self) -> bool {
         !UNDELETABLE.contains(&self.kind)
     }

@@ -52,8 +52,8 @@ pub use joining::{APPROVAL_BY_HAND, Door, Entry, JoinRequest, NoEntry, Verdict};
 pub use members::{BYPASSES_VERIFICATION, DID_REJOIN, Member, QUARANTINED};
 pub(crate) use message_view::MessageView;
 pub use messages::{
-    Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_SNAPSHOT, HAS_THREAD, IS_CROSSPOST,
-    LOADING, Message, Reaction, SOURCE_DELETED, SPOILER_FILE, SUPPRESS_EMBEDS,
+    AUTOMOD_ALERT, Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_SNAPSHOT, HAS_THREAD,
+    IS_CROSSPOST, LOADING, Message, Reaction, SOURCE_DELETED, SPOILER_FILE, SUPPRESS_EMBEDS,
 };
 pub use scheduled_events::{EventException, EventStatus, ScheduledEvent, Venue};
 pub use sight::{HIDDEN_NAME, OBFUSCATED};

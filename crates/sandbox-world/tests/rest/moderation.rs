@@ -396,3 +396,30 @@ fn with_server_wide_two_factor_the_owner_of_the_bot_needs_it() {
     assert_eq!(kick(small::SPARE).status, 204);
     case.finish();
 }
+
+// Message Types: AUTO_MODERATION_ACTION "can only be deleted by members with MANAGE_MESSAGES".
+#[test]
+fn whom_automod_reported_cannot_delete_the_report() {
+    let case = Case::unlimited();
+    let general = case.channel("general");
+    let rule = json!({
+        "name": "words", "event_type": 1, "trigger_type": 1, "enabled": true,
+        "trigger_metadata": {"keyword_filter": ["badword"]},
+        "actions": [{"type": 2, "metadata": {"channel_id": general}}],
+    });
+    let rules = format!("/guilds/{GUILD}/auto-moderation/rules");
+    assert_eq!(case.bot(Method::POST, &rules, rule).status, 200);
+    let path = format!("/channels/{general}/messages");
+    let say = json!({"content": "badword"});
+    case.user(small::MEMBER, Method::POST, &path, say);
+    let list = case.bot(Method::GET, &path, Value::Null).json();
+    let mut list = list.as_array().unwrap().iter();
+    let notice = list.find(|m| m["type"] == 24).unwrap();
+    assert_eq!(notice["author"]["id"], json!(small::MEMBER));
+    let path = format!("{path}/{}", notice["id"].as_str().unwrap());
+    let delete = |user| case.user(user, Method::DELETE, &path, Value::Null);
+    let refused = delete(small::MEMBER);
+    assert_eq!((refused.status, code(&refused)), (403, 50013));
+    assert_eq!(delete(small::OWNER).status, 204);
+    case.finish();
+}

@@ -52,7 +52,6 @@ pub(super) async fn interact(
             "custom_id": wish.custom_id, "channel_id": channel}),
     );
     let sandbox = &edge.sandbox;
-    let started = Instant::now();
     let interaction = sandbox.with_world(|world| {
         let visible = world.permissions_in(channel, user) & VIEW_CHANNEL != 0;
         let place = world.guild_of(channel);
@@ -63,7 +62,7 @@ pub(super) async fn interact(
         Ok(world.start_interaction(new))
     })?;
     let seen = tokio::select! {
-        seen = watch(sandbox, interaction, user, started, Duration::from_millis(wish.wait_ms)) => seen,
+        seen = watch(sandbox, interaction, user, Duration::from_millis(wish.wait_ms)) => seen,
         () = control.shutdown.cancelled() => {
             return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the sandbox stops"));
         }
@@ -360,23 +359,16 @@ fn fill_field(
 }
 
 /// Waits for the first callback, and for a deferred response to be filled in.
-async fn watch(
-    sandbox: &Sandbox,
-    interaction: Id,
-    user: Id,
-    started: Instant,
-    wait: Duration,
-) -> Interacted {
+async fn watch(sandbox: &Sandbox, interaction: Id, user: Id, wait: Duration) -> Interacted {
     let mut changes = sandbox.interactions().watch();
-    let deadline = started + wait;
+    let deadline = Instant::now() + wait;
     let mut seen = Interacted {
         interaction_id: interaction.to_string(),
         ..Interacted::default()
     };
     loop {
         changes.mark_unchanged();
-        let (done, dead) =
-            sandbox.with_world(|world| look(world, interaction, user, started, &mut seen));
+        let (done, dead) = sandbox.with_world(|world| look(world, interaction, user, &mut seen));
         if done || dead || Instant::now() >= deadline {
             break;
         }
@@ -395,21 +387,15 @@ async fn watch(
 
 /// Refreshes what is seen; whether there is nothing more to wait for, and whether the
 /// interaction died unanswered.
-fn look(
-    world: &World,
-    interaction: Id,
-    user: Id,
-    started: Instant,
-    seen: &mut Interacted,
-) -> (bool, bool) {
+fn look(world: &World, interaction: Id, user: Id, seen: &mut Interacted) -> (bool, bool) {
     let Some(state) = world.interactions.get(&interaction) else {
         return (false, true);
     };
     let Some(callback) = &state.callback else {
         return (false, !state.waiting(world.now()));
     };
-    seen.ack_ms
-        .get_or_insert_with(|| started.elapsed().as_millis() as u64);
+    let took = callback.at.0.saturating_sub(state.created.0);
+    seen.ack_ms.get_or_insert(took.try_into().unwrap_or(0));
     seen.callback_type = Some(callback.kind);
     match callback.kind {
         8 => seen.choices = Some(callback.data["choices"].clone()),

@@ -51,20 +51,27 @@ impl Wanted {
         let holds = |name: &str| name.to_lowercase().contains(&self.text);
         self.text.is_empty() || self.id == Some(id) || names.into_iter().any(holds)
     }
+
+    /// Whether it is just what was asked for: those come first, as others hold their names.
+    fn is_just<'n>(&self, id: Id, names: impl IntoIterator<Item = &'n str>) -> bool {
+        let bears = |name: &str| name.to_lowercase() == self.text;
+        self.id == Some(id) || names.into_iter().any(bears)
+    }
 }
 
-/// `GET /ctl/guilds`: guilds by id, and how many match.
+/// `GET /ctl/guilds`: guilds by id behind those called just so, and how many match.
 pub(super) async fn guilds(
     State(control): Ctl,
     Parameters(search): Parameters<Search>,
 ) -> Json<Value> {
     let wanted = search.wanted();
     control.edge.sandbox.with_world(|world| {
-        let found: Vec<&Guild> = world
+        let mut found: Vec<&Guild> = world
             .guilds
             .values()
             .filter(|g| wanted.is(g.id, [g.name.as_str()]))
             .collect();
+        found.sort_by_cached_key(|g| (!wanted.is_just(g.id, [g.name.as_str()]), g.id));
         let line = |g: &&Guild| {
             json!({
                 "id": g.id, "name": g.name, "icon": g.icon, "owner_id": g.owner_id,
@@ -111,6 +118,12 @@ pub(super) async fn members(
     })
 }
 
+/// What a user is called everywhere.
+fn names(user: &User) -> impl Iterator<Item = &str> {
+    let names = user.global_name.as_deref();
+    names.into_iter().chain([user.username.as_str()])
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Outside {
     /// Leaves the members of this guild out.
@@ -118,7 +131,7 @@ pub(super) struct Outside {
     outside: Option<String>,
 }
 
-/// `GET /ctl/users`: everyone there is by id, in whatever guild or none; and how many match.
+/// `GET /ctl/users`: everyone there is, by id behind whoever is called just so, in whatever guild or none; and how many match.
 pub(super) async fn users(
     State(control): Ctl,
     Parameters(search): Parameters<Search>,
@@ -129,20 +142,21 @@ pub(super) async fn users(
     control.edge.sandbox.with_world(|world| {
         let guild = outside.and_then(|guild| world.guilds.get(&guild));
         let fits = |user: &&User| {
-            let names = user.global_name.as_deref();
-            let names = names.into_iter().chain([user.username.as_str()]);
             let inside = guild.is_some_and(|g| g.members.contains_key(&user.id));
             let left_out = inside || (search.people && user.bot);
-            !left_out && wanted.is(user.id, names)
+            !left_out && wanted.is(user.id, names(user))
         };
-        let mut found: Vec<&User> = world.users.values().filter(fits).collect();
+        let found = world.users.values().filter(fits);
+        let ranked = found.map(|user| (!wanted.is_just(user.id, names(user)), user.id, user));
+        let mut found: Vec<(bool, Id, &User)> = ranked.collect();
         let (total, limit) = (found.len(), search.limit());
+        let rank = |(others, id, _): &(bool, Id, &User)| (*others, *id);
         if limit < total {
-            found.select_nth_unstable_by_key(limit, |user| user.id);
+            found.select_nth_unstable_by_key(limit, rank);
             found.truncate(limit);
         }
-        found.sort_unstable_by_key(|user| user.id);
-        let users: Vec<Value> = found.iter().map(|user| user.json()).collect();
+        found.sort_unstable_by_key(rank);
+        let users: Vec<Value> = found.iter().map(|(.., user)| user.json()).collect();
         Ok(Json(json!({"total": total, "users": users})))
     })
 }

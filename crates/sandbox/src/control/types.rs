@@ -110,7 +110,8 @@ pub struct Interact {
     /// Chosen values of a select menu: an array; text inputs of a modal: an object by custom id.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub values: Value,
-    /// Real time to wait for the first answer, and for a deferred one to be filled in.
+    /// How long the caller waits for the first answer, and for a deferred one to be filled in: real
+    /// time, so that the wait ends when the sandbox's clock stands still.
     #[serde(default = "five_seconds")]
     pub wait_ms: u64,
 }
@@ -119,7 +120,8 @@ pub struct Interact {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Interacted {
     pub interaction_id: String,
-    /// Real milliseconds until the first callback; absent when none came.
+    /// Milliseconds until the first callback, by the sandbox's clock as its deadline; absent when none
+    /// came.
     pub ack_ms: Option<u64>,
     /// Type of the first callback.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -50,7 +50,7 @@ pub(super) struct Observer {
     counted_ms: i64,
     /// Attackers not yet seen outside.
     inside: BTreeSet<Id>,
-    /// Attacking bots whose departure was counted.
+    /// Attacking bots whose departure was counted, and the end of whose integration is still to come.
     gone: BTreeSet<Id>,
     pub innocents: Bystanders,
 }
@@ -100,11 +100,14 @@ impl Observer {
                     .created()
                     .0
                     .clamp(self.start_ms, now.max(self.start_ms));
+                if let (action::BOT_ADD, Some(bot)) = (entry.action, entry.target) {
+                    self.gone.remove(&bot);
+                }
                 if entry.user.is_none_or(|user| stage.known.contains(&user)) {
                     continue;
                 }
                 self.innocents.note(entry, &stage.known);
-                if self.has_gone_before(entry, stage) {
+                if self.went_along(entry, stage) {
                     continue;
                 }
                 if let Some(defence) = judge(entry, stage, spoils) {
@@ -150,21 +153,25 @@ impl Observer {
         })
     }
 
-    /// A bot that is kicked takes its integration along, and the other way round: one deed, of which
-    /// the log has two entries.
-    fn has_gone_before(&mut self, entry: &AuditEntry, stage: &Stage) -> bool {
+    /// A bot that is kicked or banned takes its integration along: one deed, of which the log has two
+    /// entries, that of the integration last. Without a kick it is a deed of its own.
+    fn went_along(&mut self, entry: &AuditEntry, stage: &Stage) -> bool {
         let Some(target) = entry.target else {
             return false;
         };
-        let bot = match entry.action {
-            action::MEMBER_KICK if stage.integrations.values().any(|bot| *bot == target) => target,
-            action::INTEGRATION_DELETE => match stage.integrations.get(&target) {
-                Some(bot) => *bot,
-                None => return false,
-            },
-            _ => return false,
-        };
-        !self.gone.insert(bot)
+        match entry.action {
+            action::MEMBER_KICK | action::BAN_ADD => {
+                if stage.integrations.values().any(|bot| *bot == target) {
+                    self.gone.insert(target);
+                }
+                false
+            }
+            action::INTEGRATION_DELETE => {
+                let bot = stage.integrations.get(&target);
+                bot.is_some_and(|bot| self.gone.remove(bot))
+            }
+            _ => false,
+        }
     }
 
     /// Notes how a harmless newcomer fared, told or not. Of faults the defence is innocent.
@@ -290,5 +297,99 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
             (named && change("name").is_some()).then_some(Defence::ChangesReverted)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use splashtail_sandbox_world::Options;
+    use splashtail_sandbox_world::clock::SandboxClock;
+    use splashtail_sandbox_world::rest::{Actor, Request};
+    use splashtail_sandbox_world::seed::small;
+    use splashtail_sandbox_world::world::{Addresses, Conduct};
+
+    use super::*;
+
+    #[test]
+    fn each_departure_of_a_bot_is_one_deed() {
+        let guild = small::GUILDS[0];
+        let options = Options {
+            world: "small".into(),
+            seed: 1,
+            addresses: Addresses {
+                rest: String::new(),
+                gateway: String::new(),
+            },
+            clock: Arc::new(SandboxClock::frozen(chrono::DateTime::UNIX_EPOCH)),
+            conduct: Conduct::prompt(),
+        };
+        let sandbox = Sandbox::new(&options).unwrap();
+        let (app, bot, since) = sandbox.with_world(|world| {
+            let app = world.new_app("Leaky");
+            world.add_app(app.clone());
+            assert!(world.add_bot(guild, app.id, small::OWNER, 8));
+            (app.id, app.bot, world.next_id())
+        });
+        let stage = Stage {
+            guild,
+            attackers: vec![bot],
+            known: [bot].into(),
+            integrations: [(app, bot)].into(),
+            since,
+            ..Stage::default()
+        };
+        let start_ms = sandbox.clock.now_ms();
+        let mut observer = Observer::new(&sandbox, &stage, start_ms);
+        let (mut spoils, mut tally) = (Spoils::default(), Tally::new(start_ms));
+        let (kicked, banned) = (Defence::AttackersKicked, Defence::AttackersBanned);
+        let guild_path = format!("/guilds/{guild}");
+        let ban = format!("{guild_path}/bans/{bot}");
+        let member = format!("{guild_path}/members/{bot}");
+        let integration = format!("{guild_path}/integrations/{app}");
+        let none = Value::Null;
+        for (method, path, body, expected) in [
+            (Method::DELETE, &member, &none, vec![(kicked, 1)]),
+            (Method::DELETE, &integration, &none, vec![(kicked, 2)]),
+            (
+                Method::PUT,
+                &ban,
+                &json!({}),
+                vec![(kicked, 2), (banned, 1)],
+            ),
+            (Method::DELETE, &ban, &none, vec![(kicked, 2), (banned, 1)]),
+            (
+                Method::DELETE,
+                &member,
+                &none,
+                vec![(kicked, 3), (banned, 1)],
+            ),
+            // Whoever is out can be banned still.
+            (
+                Method::PUT,
+                &ban,
+                &json!({}),
+                vec![(kicked, 3), (banned, 2)],
+            ),
+            (Method::DELETE, &ban, &none, vec![(kicked, 3), (banned, 2)]),
+            (
+                Method::DELETE,
+                &integration,
+                &none,
+                vec![(kicked, 4), (banned, 2)],
+            ),
+        ] {
+            let banning = path == &ban;
+            if !banning || !tally.defended.contains_key(&banned) {
+                sandbox.with_world(|world| world.add_bot(guild, app, small::OWNER, 8));
+            }
+            let request = Request::act(method, path.clone(), body);
+            let answer = sandbox.dispatch(Actor::User(small::OWNER), request);
+            assert!(answer.is_success(), "{path}: {}", answer.json());
+            observer.look(&sandbox, &stage, &mut spoils, &mut tally, false);
+            assert_eq!(tally.defended, expected.into_iter().collect(), "{path}");
+        }
     }
 }

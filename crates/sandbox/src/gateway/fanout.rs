@@ -103,9 +103,9 @@ impl Gateway {
         let mut again = false;
         for action in self.strikes(session, name, guild) {
             match action {
-                Action::GwDup => copies += 1,
-                Action::GwLose => return,
-                Action::GwMemberAgain => again = name == "GUILD_MEMBER_UPDATE",
+                Action::GwDup {} => copies += 1,
+                Action::GwLose {} => return,
+                Action::GwMemberAgain {} => again = true,
                 Action::GwDelay { ms } => delay_ms = later(delay_ms, ms),
                 _ => {}
             }

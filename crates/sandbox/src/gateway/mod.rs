@@ -346,10 +346,10 @@ impl Gateway {
 pub(crate) fn order_of(action: &Action) -> Option<Order> {
     match action {
         Action::GwClose { code } => Some(Order::Close(Close::Injected(*code))),
-        Action::GwDrop => Some(Order::Drop),
-        Action::GwZombie => Some(Order::Zombie),
-        Action::GwHeartbeat => Some(Order::Heartbeat),
-        Action::GwReconnect => Some(Order::Reconnect),
+        Action::GwDrop {} => Some(Order::Drop),
+        Action::GwZombie {} => Some(Order::Zombie),
+        Action::GwHeartbeat {} => Some(Order::Heartbeat),
+        Action::GwReconnect {} => Some(Order::Reconnect),
         Action::GwInvalid { resumable } => Some(Order::Invalidate {
             resumable: *resumable,
         }),

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use splashtail_sandbox_world::journal::{Caller, Record};
 use splashtail_sandbox_world::rest::limits::hash;
 use splashtail_sandbox_world::rest::{self, Actor, Request, public_path, routes};
+use splashtail_sandbox_world::world::Id;
 use tokio_util::sync::CancellationToken;
 
 use super::Edge;
@@ -107,8 +107,11 @@ async fn answer(
     }
     // As things stand when it answers.
     if let Some(refusal) = struck.refusal {
-        let answer = over_http(refusal.answer(&edge.sandbox, &parts.method, below));
+        let answer = refusal.answer(&edge.sandbox, &parts.method, below);
+        edge.sandbox.note_refusal(peer, &answer);
+        let mut answer = over_http(answer);
         note(&edge, &parts, answer.status());
+        show_bucket(&edge, &mut answer, struck.bucket);
         return Ok(answer);
     }
     let kind = parts.headers.get(header::CONTENT_TYPE);
@@ -135,14 +138,18 @@ async fn answer(
             return Ok(answer);
         }
     };
-    if let Target::Api(below) = target {
-        let slow = edge.sandbox.slowness(&parts.method, below);
-        if slow > 0 {
-            sleep(&edge.sandbox.clock, Duration::from_millis(slow)).await;
-        }
-    }
     let answer = match target {
-        Target::Api(below) => api(&edge, &parts, below, query, bytes, peer),
+        Target::Api(below) => {
+            let request = Request {
+                method: parts.method.clone(),
+                path: below.to_owned(),
+                query: query.to_owned(),
+                headers: parts.headers.clone(),
+                body: bytes,
+                address: Some(peer),
+            };
+            api(&edge, request).await
+        }
         Target::OldApi => {
             let body = json!({"message": "Invalid API version", "code": 50041});
             api_error(StatusCode::BAD_REQUEST, &body)
@@ -156,28 +163,19 @@ async fn answer(
     spoiled(&edge, answer, struck, guard, shutdown).await
 }
 
-fn api(
-    edge: &Edge,
-    parts: &http::request::Parts,
-    path: &str,
-    query: &str,
-    body: Bytes,
-    peer: IpAddr,
-) -> Response {
-    let request = Request {
-        method: parts.method.clone(),
-        path: path.to_owned(),
-        query: query.to_owned(),
-        headers: parts.headers.clone(),
-        body,
-        address: Some(peer),
-    };
+async fn api(edge: &Edge, request: Request) -> Response {
+    let sender = || caller(edge, &request.headers);
+    let slow = edge.sandbox.slowness(sender, &request);
+    if slow > 0 {
+        sleep(&edge.sandbox.clock, Duration::from_millis(slow)).await;
+    }
+    let (method, path) = (request.method.clone(), request.path.clone());
     let answer = edge.sandbox.dispatch(Actor::Http, request);
     if answer.route.is_none() && answer.status == 404 {
-        let mine = routes().iter().filter(|r| r.method == parts.method);
-        let nearest = meant(path, mine.map(|r| r.template));
-        let path = public_path(path);
-        tracing::warn!(method = %parts.method, path, nearest, "a client asked for an unknown route");
+        let mine = routes().iter().filter(|r| r.method == method);
+        let nearest = meant(&path, mine.map(|r| r.template));
+        let path = public_path(&path);
+        tracing::warn!(%method, path, nearest, "a client asked for an unknown route");
     }
     over_http(answer)
 }
@@ -278,18 +276,31 @@ fn strikes(edge: &Edge, parts: &http::request::Parts, path: &str) -> Struck {
     if edge.sandbox.faults.is_empty() {
         return Struck::default();
     }
-    let token = caller(edge, &parts.headers);
+    let token = caller(edge, &parts.headers).map(|id| id.to_string());
     Struck::draw(&edge.sandbox, &parts.method, path, token.as_deref())
 }
 
-fn caller(edge: &Edge, headers: &HeaderMap) -> Option<String> {
+/// The application or user of a token.
+fn caller(edge: &Edge, headers: &HeaderMap) -> Option<Id> {
     let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, secret) = given.split_once(' ')?;
     edge.sandbox.with_world(|world| match scheme {
-        "Bot" => world.app_by_token(secret).map(|app| app.id.to_string()),
-        "Bearer" => world.grant(secret).map(|grant| grant.user.to_string()),
+        "Bot" => world.app_by_token(secret).map(|app| app.id),
+        "Bearer" => world.grant(secret).map(|grant| grant.user),
         _ => None,
     })
+}
+
+/// Lets an answer that tells of its bucket tell of another one.
+fn show_bucket(edge: &Edge, answer: &mut Response, bucket: Option<Option<String>>) {
+    let key = HeaderName::from_static("x-ratelimit-bucket");
+    let Some(name) = bucket else { return };
+    if let Some(shown) = answer.headers_mut().get_mut(key) {
+        let name = name.unwrap_or_else(|| hash(&edge.sandbox.journal.last().to_string()));
+        if let Ok(name) = HeaderValue::from_str(&name) {
+            *shown = name;
+        }
+    }
 }
 
 /// Loses or breaks an answer whose request has already had its effect.
@@ -300,15 +311,7 @@ async fn spoiled(
     guard: super::RequestGuard,
     shutdown: CancellationToken,
 ) -> Result<Response, Cut> {
-    let key = HeaderName::from_static("x-ratelimit-bucket");
-    if let Some(name) = struck.bucket
-        && let Some(shown) = answer.headers_mut().get_mut(key)
-    {
-        let name = name.unwrap_or_else(|| hash(&edge.sandbox.journal.last().to_string()));
-        if let Ok(name) = HeaderValue::from_str(&name) {
-            *shown = name;
-        }
-    }
+    show_bucket(edge, &mut answer, struck.bucket);
     match struck.fate {
         Fate::Arrives => Ok(answer),
         Fate::Reset => Err(Cut),

@@ -10,8 +10,10 @@ use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::faults::{Action, Facts, later};
 use splashtail_sandbox_world::journal::Caller;
 use splashtail_sandbox_world::rest::limits::Stand;
-use splashtail_sandbox_world::rest::{Actor, Request, Response, VIA, bucket_of, find_route};
-use splashtail_sandbox_world::world::{Id, World};
+use splashtail_sandbox_world::rest::{
+    Actor, Request, Response, VIA, blocked, bucket_of, find_route, guild_in,
+};
+use splashtail_sandbox_world::world::Id;
 
 use super::Edge;
 use crate::timer::sleep;
@@ -19,7 +21,6 @@ use crate::timer::sleep;
 /// Seconds to wait that a 429 of a fault names when the rule does not.
 const DEFAULT_WAIT: f64 = 1.0;
 
-const BLOCKED: &str = "<!DOCTYPE html>\n<title>Access denied</title>\n<h1>Access denied</h1>\n";
 const RETRY_AFTER: &str = "Retry-After";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=UTF-8";
@@ -31,7 +32,7 @@ pub(crate) struct Struck {
     pub late_ms: u64,
     /// What is answered instead of running it.
     pub refusal: Option<Refusal>,
-    /// The answer shows another bucket: this one, or one of its own.
+    /// The answer shows another bucket: this one, or one of its own. That of a refusal, too.
     pub bucket: Option<Option<String>>,
     pub fate: Fate,
 }
@@ -51,7 +52,7 @@ pub(crate) enum Fate {
 /// The answer of a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Refusal {
-    /// The page that a blocked address gets.
+    /// What a blocked address is told.
     Blocked,
     Status {
         status: u16,
@@ -64,7 +65,7 @@ pub(crate) enum Refusal {
 }
 
 impl Struck {
-    /// What these do together, in their order.
+    /// What these do together: those that have an effect beside each other.
     fn by(actions: Vec<Action>) -> Self {
         let mut struck = Self::default();
         for action in actions {
@@ -77,56 +78,39 @@ impl Struck {
                     html,
                     body,
                 } => {
-                    let refusal = Refusal::Status {
+                    struck.refusal = Some(Refusal::Status {
                         status,
                         scope,
                         retry_after,
                         header_retry_after,
                         html,
                         body,
-                    };
-                    return struck.refused(refusal);
+                    });
                 }
-                Action::BlockIp => return struck.refused(Refusal::Blocked),
+                Action::BlockIp {} => struck.refusal = Some(Refusal::Blocked),
                 Action::Latency { ms } => struck.late_ms = later(struck.late_ms, ms),
                 Action::Bucket { name } => struck.bucket = Some(name),
-                Action::Hang => struck.meets(Fate::Hangs),
-                Action::Reset => struck.meets(Fate::Reset),
-                Action::Truncate => struck.meets(Fate::Truncated),
+                Action::Hang {} => struck.fate = Fate::Hangs,
+                Action::Reset {} => struck.fate = Fate::Reset,
+                Action::Truncate {} => struck.fate = Fate::Truncated,
                 // They do not strike requests.
                 Action::GwClose { .. }
-                | Action::GwDrop
-                | Action::GwZombie
-                | Action::GwHeartbeat
-                | Action::GwReconnect
+                | Action::GwDrop {}
+                | Action::GwZombie {}
+                | Action::GwHeartbeat {}
+                | Action::GwReconnect {}
                 | Action::GwInvalid { .. }
                 | Action::GwRefuse { .. }
-                | Action::GwDup
+                | Action::GwDup {}
                 | Action::GwDelay { .. }
-                | Action::GwLose
-                | Action::GwMemberAgain
+                | Action::GwLose {}
+                | Action::GwMemberAgain {}
                 | Action::AuditDelay { .. }
-                | Action::AuditLose
+                | Action::AuditLose {}
                 | Action::Outage { .. } => {}
             }
         }
         struck
-    }
-
-    /// The first rule that loses the whole answer wins.
-    fn meets(&mut self, fate: Fate) {
-        if matches!(self.fate, Fate::Arrives | Fate::Truncated) {
-            self.fate = fate;
-        }
-    }
-
-    /// The answer arrives, whatever other rules would have done to that of the request.
-    fn refused(self, refusal: Refusal) -> Self {
-        Self {
-            late_ms: self.late_ms,
-            refusal: Some(refusal),
-            ..Self::default()
-        }
     }
 
     /// Draws what befalls a request of the user or application `token`.
@@ -139,7 +123,7 @@ impl Struck {
         let token = caller.map(|id| id.to_string());
         let mut struck = Self::draw(sandbox, &request.method, &request.path, token.as_deref());
         if struck.refusal.is_none() {
-            let slow = sandbox.slowness(&request.method, &request.path);
+            let slow = sandbox.slowness(|| caller, request);
             struck.late_ms = later(struck.late_ms, slow);
         }
         struck
@@ -147,11 +131,11 @@ impl Struck {
 
     /// Whether nobody learns what came of the request.
     pub fn keeps_back(&self) -> bool {
-        self.refusal.is_none() && self.fate != Fate::Arrives
+        self.fate != Fate::Arrives
     }
 
     pub fn hangs(&self) -> bool {
-        self.refusal.is_none() && self.fate == Fate::Hangs
+        self.fate == Fate::Hangs
     }
 }
 
@@ -171,7 +155,10 @@ impl Refusal {
     /// What a request is told now; of a 429 with how the limit of its route stands.
     pub fn answer(self, sandbox: &Sandbox, method: &Method, path: &str) -> Response {
         let (status, scope, retry_after, header_retry_after, html, body) = match self {
-            Self::Blocked => return answer(403, HTML, BLOCKED.to_owned()),
+            Self::Blocked => {
+                let error = blocked();
+                return answer(error.status, JSON, error.json().to_string());
+            }
             Self::Status {
                 status,
                 scope,
@@ -298,17 +285,8 @@ fn strikes_on(sandbox: &Sandbox, method: &Method, path: &str, token: Option<&str
         return Vec::new();
     }
     let found = find_route(method, path).ok();
-    let parameter = |wanted: &str| {
-        let (_, parameters) = found.as_ref()?;
-        parameters
-            .iter()
-            .find(|(name, _)| *name == wanted)
-            .map(|(_, value)| value.clone())
-    };
-    let guild = parameter("guild_id").or_else(|| {
-        let guild = sandbox.with_world(|world| guild_in(world, path))?;
-        Some(guild.to_string())
-    });
+    let guild = sandbox.with_world(|world| guild_in(world, path));
+    let guild = guild.map(|guild| guild.to_string());
     sandbox.faults.on_request(&Facts {
         method: method.as_str(),
         route: found.as_ref().map_or("", |(route, _)| route.template),
@@ -319,30 +297,19 @@ fn strikes_on(sandbox: &Sandbox, method: &Method, path: &str, token: Option<&str
     })
 }
 
-/// The guild that a path leads into, whether or not bots have a route of that name.
-fn guild_in(world: &World, path: &str) -> Option<Id> {
-    let mut steps = path.split('/').skip(1);
-    let (kind, name) = (steps.next()?, steps.next()?);
-    match kind {
-        "guilds" => name.parse().ok(),
-        "channels" => world.guild_of(name.parse().ok()?),
-        "invites" => world.guild_behind(name),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use splashtail_sandbox_world::clock::SandboxClock;
-    use splashtail_sandbox_world::seed::{self, small};
-    use splashtail_sandbox_world::world::Addresses;
+    use splashtail_sandbox_world::faults::{Faults, Rule};
 
     use super::*;
 
     fn by(actions: Value) -> Struck {
-        Struck::by(serde_json::from_value(actions).unwrap())
+        let faults = Faults::new(1);
+        for action in actions.as_array().unwrap() {
+            let rule: Rule = serde_json::from_value(json!({"action": action})).unwrap();
+            faults.add(rule).unwrap();
+        }
+        Struck::by(faults.on_request(&Facts::default()))
     }
 
     #[test]
@@ -365,27 +332,5 @@ mod tests {
         ] {
             assert_eq!(by(actions.clone()).fate, fate, "{actions}");
         }
-    }
-
-    #[test]
-    fn a_path_leads_into_a_guild_by_its_id_its_channels_and_its_addresses() {
-        let clock = Arc::new(SandboxClock::frozen(chrono::DateTime::UNIX_EPOCH));
-        let nowhere = Addresses {
-            rest: String::new(),
-            gateway: String::new(),
-        };
-        let mut world = seed::build("small", 1, &nowhere, &clock).unwrap();
-        let guild = small::GUILDS[1];
-        let place = world.guilds.get_mut(&guild).unwrap();
-        place.vanity_url_code = Some("harbour".to_owned());
-        let channel = *place.channels.first().unwrap();
-        for path in [
-            format!("/guilds/{guild}/members/@me"),
-            format!("/channels/{channel}"),
-            "/invites/harbour".to_owned(),
-        ] {
-            assert_eq!(guild_in(&world, &path), Some(guild), "{path}");
-        }
-        assert_eq!(guild_in(&world, "/invites/elsewhere"), None);
     }
 }

@@ -90,13 +90,17 @@ async fn rest_can_fail_in_every_way() {
     assert!(hung.is_err());
     let block = fault(&b, json!({"action": {"type": "block_ip"}})).await;
     let answer = get().await.unwrap();
-    assert_eq!(answer.status(), 403);
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    let proxied = ["via", "retry-after", "x-ratelimit-scope"];
     assert!(
-        answer.headers()["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("text/html")
+        proxied
+            .iter()
+            .all(|name| !answer.headers().contains_key(*name))
     );
+    let told = answer.json::<Value>().await.unwrap();
+    assert_eq!(told["code"], 0);
+    assert!(told["message"].as_str().unwrap().contains("blocked"));
     b.running
         .client()
         .unwrap()

@@ -63,6 +63,7 @@ async fn a_slash_command_shows_what_the_bot_answers() {
         async move { ctl.interact(&small::ADMIN.to_string(), &wish).await }
     });
     let d = client.until("INTERACTION_CREATE").await;
+    b.clock.advance(Duration::from_millis(1200));
     assert_eq!((&d["type"], &d["version"]), (&json!(2), &json!(1)));
     assert_eq!(d["guild_id"], small::GUILDS[0].to_string());
     assert_eq!(d["member"]["user"]["id"], small::ADMIN.to_string());
@@ -87,7 +88,7 @@ async fn a_slash_command_shows_what_the_bot_answers() {
         {"type": 1, "components": [{"type": 2, "style": 1, "label": "More", "custom_id": "more"}]}]}});
     assert_eq!(callback(&b, &d, answer.clone()).await, 204);
     let seen = asked.await.unwrap().unwrap();
-    assert!(seen.ack_ms.is_some());
+    assert_eq!(seen.ack_ms, Some(1200));
     assert_eq!(seen.callback_type, Some(4));
     assert_eq!(seen.messages.len(), 1);
     assert_eq!(seen.messages[0]["content"], "Hello!");

@@ -189,6 +189,53 @@ async fn buckets_can_lie_and_headers_contradict_bodies() {
 }
 
 #[tokio::test]
+async fn a_refusal_can_lie_about_its_bucket_too() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    fault(
+        &b,
+        json!({"times": 1, "action": {"type": "bucket", "name": "abcd"}}),
+    )
+    .await;
+    for (status, is_shown) in [(503, false), (429, true)] {
+        let refuse = json!({"times": 1, "action": {"type": "status", "status": status}});
+        fault(&b, refuse).await;
+        let answer = b.bot("GET", "/gateway").send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        let shown = answer.headers().get("x-ratelimit-bucket");
+        assert_eq!(shown.is_some_and(|name| name == "abcd"), is_shown);
+        let rules = ctl.faults().await.unwrap();
+        assert_eq!(rules[0].struck, u64::from(is_shown), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_by_faults_lead_to_a_block_as_any_do() {
+    let b = bench().await;
+    let ctl = b.running.client().unwrap();
+    let limits = json!({"invalid": {"limit": 3, "per_ms": 600_000}});
+    let set: Result<Value, _> = ctl.call(http::Method::POST, "/ctl/limits", &limits).await;
+    set.unwrap();
+    for action in [
+        json!({"type": "status", "status": 401}),
+        json!({"type": "status", "status": 503}),
+        json!({"type": "status", "status": 429, "scope": "shared"}),
+        json!({"type": "status", "status": 403, "html": true}),
+        json!({"type": "status", "status": 429}),
+    ] {
+        fault(&b, json!({"times": 1, "action": action})).await;
+        let answer = b.bot("GET", "/gateway").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), action["status"], "{action}");
+    }
+    let answer = b.bot("GET", "/gateway").send().await.unwrap();
+    assert_eq!(answer.status(), 429);
+    assert!(
+        !answer.headers().contains_key("via"),
+        "the address is blocked"
+    );
+}
+
+#[tokio::test]
 async fn faults_strike_people_who_act_too() {
     let b = bench().await;
     let channel = b.channel().await;

@@ -386,16 +386,13 @@ async fn attackers_wait_as_long_as_the_header_says() {
 async fn raiders_who_were_let_in_post_when_the_outage_is_over() {
     let (b, ctl) = frozen().await;
     let posts = "/channels/{channel_id}/messages";
-    // Both match the first message, and the first rule answers it.
-    for (times, action) in [
-        (1, json!({"type": "status", "status": 503})),
-        (
-            2,
-            json!({"type": "status", "status": 429, "retry_after": 2.5}),
-        ),
+    // Both match the first message, and the first rule alone strikes it.
+    for action in [
+        json!({"type": "status", "status": 503}),
+        json!({"type": "status", "status": 429, "retry_after": 2.5}),
     ] {
         let on = json!({"method": "POST", "route": posts});
-        fault(&ctl, json!({"match": on, "action": action, "times": times})).await;
+        fault(&ctl, json!({"match": on, "action": action, "times": 1})).await;
     }
     let id = start(&ctl, &raid(1, 0)).await;
     let seen = acts(&ctl, id, 1).await;

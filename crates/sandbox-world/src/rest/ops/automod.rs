@@ -10,7 +10,8 @@ use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
 use crate::world::{
-    Audit, AutomodRule, Change, Channel, Guild, Id, Message, QUARANTINED, action, intent,
+    AUTOMOD_ALERT, Audit, AutomodRule, Change, Channel, Guild, Id, Message, QUARANTINED, action,
+    intent,
 };
 
 const KEYWORD: u8 = 1;
@@ -605,7 +606,7 @@ fn alert(
     cx.world.channels.get(&target)?;
     let id = cx.world.next_id();
     let mut notice = Message::new(id, target, deed.author, "");
-    notice.kind = 24;
+    notice.kind = AUTOMOD_ALERT;
     let mut fields = vec![json!({"name": "rule_name", "value": rule.name, "inline": false})];
     if let Some(channel) = deed.channel {
         fields.push(json!({"name": "channel_id", "value": channel, "inline": false}));

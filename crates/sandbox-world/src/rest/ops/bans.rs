@@ -11,6 +11,9 @@ use crate::rest::form::Form;
 use crate::world::permissions as perm;
 use crate::world::{Audit, Ban, Id, action};
 
+/// Users that one request can ban.
+pub(in crate::rest) const MAX_BULK: usize = 200;
+
 pub(super) fn routes(table: &mut Table) {
     table.get("/guilds/{guild_id}/bans", "list_guild_bans", list);
     table.get("/guilds/{guild_id}/bans/{user_id}", "get_guild_ban", get);
@@ -204,7 +207,7 @@ fn bulk(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let body = cx.object()?;
     let mut form = Form::new(&body);
     form.require("user_ids");
-    let users = form.ids("user_ids", 200).unwrap_or_default();
+    let users = form.ids("user_ids", MAX_BULK).unwrap_or_default();
     let seconds = history(&mut form);
     form.done()?;
     let (mut banned, mut failed) = (Vec::new(), Vec::new());

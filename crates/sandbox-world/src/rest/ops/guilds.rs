@@ -472,16 +472,13 @@ fn delete_integration(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         .and_then(|g| g.integrations.get(&which))
         .cloned();
     let integration = found.ok_or(error::UNKNOWN_INTEGRATION)?;
+    // Bots manage their own alone (discord-api-docs#2087).
+    Cx::refuse_if(is_bot(cx) && integration.bot != me, error::MISSING_ACCESS)?;
     let guild = cx.guild()?;
     if !perm::outranks(guild, me, integration.bot) && integration.bot != me {
         return Err(error::MISSING_PERMISSIONS.into());
     }
     audit_integration_gone(cx, id, &integration, reason.as_deref());
-    let webhooks = cx.world.webhooks.values();
-    let theirs = webhooks.filter(|w| w.guild == id && w.app == Some(integration.app));
-    for webhook in theirs.cloned().collect::<Vec<_>>() {
-        super::webhooks::remove(cx, &webhook);
-    }
     cx.world.remove_member(id, integration.bot);
     cx.world.delete_integration(id, which);
     Reply::nothing()

@@ -571,7 +571,7 @@ fn delete(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let webhook = message.webhook.is_some();
     let deletable = message.is_deletable();
     let guild = cx.world.guild_of(channel);
-    if author != me {
+    if author != me || message.is_moderators() {
         Cx::refuse_if(guild.is_none(), error::DM_ONLY_GUILD)?;
         cx.require_in(channel, perm::MANAGE_MESSAGES)?;
     }

@@ -40,6 +40,7 @@ mod webhooks;
 mod welcome_screen;
 mod widget;
 
+pub(super) use bans::MAX_BULK as MAX_BULK_BAN;
 pub use left_out::LEFT_OUT;
 
 use http::Method;

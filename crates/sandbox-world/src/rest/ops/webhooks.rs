@@ -324,8 +324,7 @@ fn delete_as(cx: &mut Cx<'_>, webhook: &Webhook, who: Option<Id>) -> Result<Repl
 }
 
 pub(super) fn remove(cx: &mut Cx<'_>, webhook: &Webhook) {
-    cx.world.webhooks.remove(&webhook.id);
-    cx.world.webhooks_updated(webhook.guild, webhook.channel);
+    cx.world.remove_webhook(webhook.id);
 }
 
 fn execute(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
