@@ -83,9 +83,9 @@ Examples:
   ctl interact adam slash \"backups create\" --guild Harbour --channel general messages:true
   ctl interact olivia slash \"protection mode\" --guild Harbour --channel general mode:2
   ctl interact adam autocomplete \"backups create\" --guild Harbour --channel general --focused name name:ni
-  ctl interact adam button confirm --guild Harbour --channel general
-  ctl interact adam select menu --guild Harbour --channel general first second
-  ctl interact adam modal form --guild Harbour --channel general why:because
+  ctl interact olivia button hnav:1100000000000000010:1: --guild Harbour --channel general
+  ctl interact adam select CUSTOM_ID --guild Harbour --channel general first second
+  ctl interact adam modal CUSTOM_ID --guild Harbour --channel general why:because
   ctl interact adam context-menu \"Report\" --guild Harbour --channel general --target sam
 
 Prints what the user sees; exits 1 when the application does not respond.")]
@@ -110,7 +110,7 @@ pub(super) struct InteractArgs {
     /// Option being typed (autocomplete); default: the last one.
     #[arg(long)]
     focused: Option<String>,
-    /// Real time to wait for the answer.
+    /// How long to wait for the answer, in real time whatever the sandbox's clock does.
     #[arg(long, default_value_t = 5000)]
     wait_ms: u64,
     /// Options or fields as `name:value`, a choice by its name or value; plain values for a select
