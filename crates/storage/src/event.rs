@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::GuildId;
 
-use crate::engine::{Engine, Row, Sql, query};
+use crate::engine::{Engine, Row, Sql, Transaction, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 use crate::sql::{before, clocked, length};
@@ -13,8 +13,10 @@ use crate::sql::{before, clocked, length};
 /// second person, and settings. A guild's events become visible in the order of their numbers.
 #[async_trait]
 pub trait EventStore: Send + Sync {
-    /// The newest number of all guilds; 0 before anything happened.
-    async fn newest(&self) -> Result<i64, StorageError>;
+    /// Where to begin: what has happened in the guild is visible and at or below this number, and what
+    /// is yet to come above it; 0 before anything happened anywhere. Waits for what is being noted of
+    /// the guild.
+    async fn newest(&self, guild: GuildId) -> Result<i64, StorageError>;
 
     /// A guild's events behind a number, the oldest first.
     async fn behind(
@@ -82,6 +84,9 @@ impl Storage {
     }
 }
 
+/// The lock of `note_guild_event`.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(8, hashint8($1))";
+
 const NEWEST: &str = "SELECT COALESCE(MAX(seq), 0) AS newest FROM guild_events";
 
 const BEHIND: &str = "\
@@ -117,8 +122,17 @@ pub const FORGET: Sql = clocked!(forget);
 
 #[async_trait]
 impl EventStore for Engine {
-    async fn newest(&self) -> Result<i64, StorageError> {
-        let row = self.fetch_optional(query(NEWEST)).await?;
+    async fn newest(&self, guild: GuildId) -> Result<i64, StorageError> {
+        let row = match self {
+            Self::Sqlite(_) => self.fetch_optional(query(NEWEST)).await?,
+            Self::Postgres(_) => {
+                let mut tx = self.begin().await?;
+                lock(&mut tx, guild).await?;
+                let row = tx.fetch_optional(query(NEWEST)).await?;
+                tx.commit().await?;
+                row
+            }
+        };
         row.map_or(Ok(0), |row| row.get("newest"))
     }
 
@@ -152,6 +166,13 @@ impl EventStore for Engine {
         let forget = query(FORGET).bind(length(older_than));
         self.execute(forget.bind(FORGOTTEN_AT_ONCE)).await
     }
+}
+
+/// Holds up what is noted of a guild on PostgreSQL until the transaction ends. The newest number of all
+/// guilds is then one to begin at for this one: its later events get higher ones. Without the lock one
+/// of its own may be lower and not visible yet. SQLite has one writer.
+pub async fn lock(tx: &mut Transaction, guild: GuildId) -> Result<(), StorageError> {
+    tx.fetch_optional(query(LOCK).bind(guild)).await.map(drop)
 }
 
 fn read(row: &Row) -> Result<GuildEvent, StorageError> {

@@ -86,9 +86,9 @@ pub async fn follow_guild(
     let news = app.feed.of(guild);
     let events = app.storage.events();
     let (after, reset) = match known {
-        None => (events.newest().await?, false),
+        None => (events.newest(guild).await?, false),
         Some(known) if events.remembers(known).await? => (known, false),
-        Some(_) => (events.newest().await?, true),
+        Some(_) => (events.newest(guild).await?, true),
     };
     let spread: [u8; 2] = random::bytes()?;
     let retry = RETRY + Duration::from_millis(u64::from(u16::from_le_bytes(spread)) / 66);

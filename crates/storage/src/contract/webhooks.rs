@@ -100,7 +100,7 @@ async fn what_happens_is_said_once(storage: Storage) {
     created(&storage, &task(1)).await;
     let behind = webhooks.webhooks_behind(9).await.unwrap();
     assert_eq!(behind, std::slice::from_ref(&webhook));
-    let seen = storage.events().newest().await.unwrap();
+    let seen = storage.events().newest(guild(1)).await.unwrap();
     let messages = [message(1, "a"), message(2, "a"), message(3, "b")];
     assert!(webhooks.say(&webhook, seen, &messages).await.unwrap());
     // Another process that read the same events.
@@ -179,7 +179,7 @@ async fn one_that_was_off_hears_of_what_comes(storage: Storage) {
     assert!(webhooks.change_webhook(&webhook).await.unwrap());
     assert_eq!(webhooks.webhooks_behind(9).await.unwrap(), []);
     let now = webhooks.webhook(webhook.id).await.unwrap().unwrap();
-    let newest = storage.events().newest().await.unwrap();
+    let newest = storage.events().newest(guild(1)).await.unwrap();
     assert_eq!((now.name.as_str(), now.seen), ("other", newest));
     webhook.guild = guild(2);
     assert!(!webhooks.change_webhook(&webhook).await.unwrap());

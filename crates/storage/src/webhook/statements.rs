@@ -7,7 +7,8 @@ macro_rules! columns {
     };
 }
 
-/// Behind everything that has happened before: an address hears of what comes.
+/// Behind everything that has happened before: an address hears of what comes. Where a webhook begins
+/// is read under the lock of its guild's events.
 pub const ADD: &str = "\
     INSERT INTO webhooks (webhook_id, guild_id, name, url, types, secret, seen, created_by, \
         created_at) \

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::engine::{Engine, Query, Row, query};
 use crate::error::StorageError;
+use crate::event;
 use crate::sql::length;
 
 /// Behind all times.
@@ -38,6 +39,7 @@ impl WebhookStore for Engine {
         if let Self::Postgres(_) = self {
             let lock = query(LOCK_GUILD).bind(webhook.guild.to_string());
             tx.fetch_optional(lock).await?;
+            event::lock(&mut tx, webhook.guild).await?;
         }
         let added = tx.execute(add).await? == 1;
         tx.commit().await?;
@@ -62,7 +64,13 @@ impl WebhookStore for Engine {
             .bind(&webhook.url)
             .bind(Value::from(webhook.types.clone()).to_string())
             .bind(webhook.off.as_deref());
-        Ok(self.execute(change).await? == 1)
+        let mut tx = self.begin().await?;
+        if let Self::Postgres(_) = self {
+            event::lock(&mut tx, webhook.guild).await?;
+        }
+        let changed = tx.execute(change).await? == 1;
+        tx.commit().await?;
+        Ok(changed)
     }
 
     async fn remove_webhook(&self, guild: GuildId, id: Uuid) -> Result<bool, StorageError> {
