@@ -7,11 +7,11 @@ use axum::body::Bytes;
 use splashtail_api_types::tasks::JobsSummary;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
+use splashtail_core::places::Places;
 use splashtail_ipc::cache::{self, Cache, CacheError};
 use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, JobserverClient};
 use splashtail_ipc::signing::{Signer, tag};
 use splashtail_jobs::InvalidDataKey;
-use splashtail_jobs::follow::Places;
 use splashtail_storage::{Owner, Storage};
 use tokio_util::sync::CancellationToken;
 

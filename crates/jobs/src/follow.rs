@@ -1,7 +1,5 @@
 //! A task's log while it grows, for those who watch.
 
-mod places;
-
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt as _};
@@ -11,7 +9,6 @@ use splashtail_core::ids::TaskId;
 use splashtail_storage::{Advance, Storage, StorageError, TaskLogEntry, TaskRow};
 use tokio_util::sync::CancellationToken;
 
-pub use self::places::{Full, Place, Places};
 use crate::render;
 
 /// Entries that are read at a time.

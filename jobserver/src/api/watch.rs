@@ -12,9 +12,10 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use splashtail_core::ids::TaskId;
+use splashtail_core::places::Places;
 use splashtail_ipc::http::ErrorResponse;
 use splashtail_ipc::signing::Caller;
-use splashtail_jobs::follow::{self, Places, Told};
+use splashtail_jobs::follow::{self, Told};
 use splashtail_jobs::{Owner, TaskRow, render};
 use splashtail_storage::{Storage, TaskQuery};
 

@@ -8,8 +8,8 @@ use splashtail_api_types::events::{
     GuildEvent, GuildEventKind, StreamEnd, StreamEndReason, StreamReady,
 };
 use splashtail_core::ids::GuildId;
+use splashtail_core::places::Place;
 use splashtail_core::telemetry::Chain;
-use splashtail_jobs::follow::Place;
 use splashtail_storage::{EventKind, Owner, StorageError};
 use tokio::sync::watch;
 use tracing::{debug, warn};

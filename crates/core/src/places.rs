@@ -1,4 +1,4 @@
-//! Places for those who follow something: each of them reads the database again and again.
+//! Shares of what only so many may do at a time, such as following something.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -27,7 +27,7 @@ pub enum Full {
     Share(usize),
 }
 
-/// Held for as long as somebody follows.
+/// Held for as long as somebody has it.
 #[derive(Debug)]
 pub struct Place<Caller: Eq + Hash> {
     taken: Arc<Mutex<Taken<Caller>>>,
