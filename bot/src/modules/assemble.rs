@@ -12,7 +12,6 @@ use splashtail_permissions::{CommandExtendedData, ExtendedData};
 use super::extended;
 use super::guarded::Operation;
 use super::module::{About, Module, ModuleCommand, Running, Task};
-use super::settings;
 use crate::app::Command;
 use crate::catalogue;
 use crate::framework::setting_commands;
@@ -63,6 +62,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
     let mut owners = BTreeMap::new();
     let mut commands = Vec::new();
     let mut pressed = BTreeSet::new();
+    let all: Vec<About> = modules.iter().map(|module| module.about()).collect();
     for module in modules {
         let about = module.about();
         if registered.iter().any(|known| known.id == about.id) {
@@ -90,9 +90,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
             }
         }));
         declared.push(default_checks(about.id));
-        if about.id == settings::ID {
-            declared.push(change_of_checks(modules));
-        }
+        declared.extend(module.commands_over(&all));
         let mut entry = Registered {
             id: about.id,
             is_root: about.is_root,
@@ -159,13 +157,13 @@ fn default_checks(module: &'static str) -> ModuleCommand {
 }
 
 /// Stands for changing what each module asks for.
-fn change_of_checks(modules: &[Box<dyn Module>]) -> ModuleCommand {
+pub(super) fn change_of_checks(all: &[About]) -> ModuleCommand {
     let data = || CommandExtendedData {
         virtual_command: true,
         web_hidden: true,
         ..CommandExtendedData::kittycat_or_admin("modules", "modperms")
     };
-    let ids: Vec<_> = modules.iter().map(|module| module.about().id).collect();
+    let ids: Vec<_> = all.iter().map(|about| about.id).collect();
     let described = std::iter::once("").chain(ids.iter().copied());
     ModuleCommand {
         extended_data: described.map(|path| (path.to_owned(), data())).collect(),

@@ -27,6 +27,11 @@ pub trait Module: Send + Sync {
         Vec::new()
     }
 
+    /// What stands for something of every module: `all` are what they say of themselves.
+    fn commands_over(&self, _all: &[About]) -> Vec<ModuleCommand> {
+        Vec::new()
+    }
+
     /// What guilds can set. Each brings the commands `/<setting> view|create|update|delete` along.
     fn settings(&self) -> Vec<Setting> {
         Vec::new()

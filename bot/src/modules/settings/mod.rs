@@ -16,6 +16,7 @@ use std::sync::Arc;
 use splashtail_permissions::CommandExtendedData;
 
 use self::imports::Imports;
+use super::assemble::change_of_checks;
 use super::module::{About, Module, ModuleCommand};
 use super::{Foundation, Service, extended};
 use crate::framework::setting_commands::Entries;
@@ -88,6 +89,10 @@ impl Module for SettingsModule {
                 ]),
             },
         ]
+    }
+
+    fn commands_over(&self, all: &[About]) -> Vec<ModuleCommand> {
+        vec![change_of_checks(all)]
     }
 
     fn presses(&self) -> Vec<Presses> {
