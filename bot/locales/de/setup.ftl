@@ -1,7 +1,7 @@
 # /setup, /health und die erste Nachricht auf einem Server.
 
 greeting-title = Danke, dass du AntiRaid hinzugefügt hast
-greeting-text = Ab jetzt wird alles beurteilt und aufgeschrieben, was nach einem Angriff auf **{ $server }** von innen aussieht, und noch nichts dagegen getan: Das ist ein Probelauf. Der Besitzer geht mit `/setup` durch, was noch zu entscheiden ist, und sieht mit `/health`, was nicht stimmt.
+greeting-text = Ab jetzt wird alles beurteilt und aufgeschrieben, was nach einem Angriff auf **{ $server }** von innen aussieht, und noch nichts dagegen getan: Das ist ein Probelauf. Der Besitzer geht mit `/{ command-setup }` durch, was noch zu entscheiden ist, und sieht mit `/{ command-health }`, was nicht stimmt.
 
 setup-title = Einrichten: { $step } ({ $number } von { $of })
 setup-step-permissions = Was ich darf
@@ -17,9 +17,9 @@ setup-pass = Ohne das weiter
 setup-anew = Von vorn
 setup-owner = Das kann nur der Besitzer des Servers ändern.
 setup-not-yours = Das ist für den Besitzer und alle, die den Server verwalten dürfen.
-setup-discord-forbids = Discord lässt mich das nicht tun: Mir fehlt das Recht. Siehe `/health`.
+setup-discord-forbids = Discord lässt mich das nicht tun: Mir fehlt das Recht. Siehe `/{ command-health }`.
 
-setup-permissions-administrator = Ich habe **Administrator**, also fehlt mir nichts. Das ist mehr, als ich brauche: Wer mich in die Hand bekommt, bekommt alles. Du kannst es mir nehmen und geben, was meine Module verlangen; `/health` sagt dann, ob etwas fehlt.
+setup-permissions-administrator = Ich habe **Administrator**, also fehlt mir nichts. Das ist mehr, als ich brauche: Wer mich in die Hand bekommt, bekommt alles. Du kannst es mir nehmen und geben, was meine Module verlangen; `/{ command-health }` sagt dann, ob etwas fehlt.
 setup-permissions-done = Ich habe jedes Recht, das meine Module hier verlangen, und nicht Administrator.
 setup-permissions = Für das, was hier an ist, fehlt mir:
 setup-permissions-ways = *Fehlendes geben* bittet Discord um genau das, zusätzlich zu dem, was ich habe. *Lieber Administrator* gibt alles: Nichts kann fehlen und ich sehe jeden Kanal, aber wer mich in die Hand bekommt, bekommt alles. Nötig ist es nie.
@@ -45,9 +45,9 @@ setup-channel-name = antiraid-alarme
 setup-channel-topic = Was AntiRaid aufgehalten hat oder hätte
 setup-channel-reason = Der Besitzer hat eingerichtet, wohin Alarme gehen
 
-setup-limits = Wie viel darf jemand in kurzer Zeit tun, bis es ein Angriff ist? Jede Art von Tat hat eine Grenze für eine Minute, eine Stunde und einen Tag, die mit dem Server wächst; `/limits` zeigt und ändert jede. Die Vorgaben passen für die meisten Server.
+setup-limits = Wie viel darf jemand in kurzer Zeit tun, bis es ein Angriff ist? Jede Art von Tat hat eine Grenze für eine Minute, eine Stunde und einen Tag, die mit dem Server wächst; `/{ command-limits }` zeigt und ändert jede. Die Vorgaben passen für die meisten Server.
 
-setup-mode = In einem Probelauf siehst du einige Tage lang, wer aufgehalten würde, ohne dass etwas geschieht: `/incidents list`. Du und ich werden nie aufgehalten; alle anderen können es werden, auch Administratoren.
+setup-mode = In einem Probelauf siehst du einige Tage lang, wer aufgehalten würde, ohne dass etwas geschieht: `/{ command-incidents } { command-incidents-list }`. Du und ich werden nie aufgehalten; alle anderen können es werden, auch Administratoren.
 setup-mode-on = Der Schutz ist **an**: Angreifer verlieren ihre Rollen, bevor der Rest weg ist.
 setup-mode-dry-run = Das ist ein **Probelauf**: Angriffe werden aufgeschrieben und nicht aufgehalten.
 setup-mode-off = Der Schutz ist **aus**: Nichts wird beurteilt.
@@ -56,10 +56,10 @@ setup-switch-dry-run = Probelauf
 
 setup-end-title = Alles ist eingerichtet
 setup-end-on = Der Schutz ist **an**.
-setup-end-dry-run = Der Schutz läuft **zur Probe**: Sieh in einigen Tagen `/incidents list` an und schalte ihn mit dem letzten Schritt ein.
+setup-end-dry-run = Der Schutz läuft **zur Probe**: Sieh in einigen Tagen `/{ command-incidents } { command-incidents-list }` an und schalte ihn mit dem letzten Schritt ein.
 setup-end-off = Der Schutz ist **aus**.
 setup-end-passed = Weitergegangen bist du ohne: { $steps }.
-setup-end-health = `/health` sagt jederzeit, was nicht stimmt.
+setup-end-health = `/{ command-health }` sagt jederzeit, was nicht stimmt.
 
 words-in-category = - In { $category }: { $channels }
 words-more-channels = { $more ->

@@ -54,6 +54,8 @@ rule-invite = They made an invite that gives dangerous permissions.
 rule-freed = They freed somebody who had been stopped.
 rule-token = Somebody else acts with the bot's token.
 rule-bot-with-power = A new bot came with dangerous permissions: it is held.
+order-too-much = Protection does not let one person do so much: { $why } Whom the owner trusts may do more.
+order-held = Protection has stopped you.
 
 loss-messages = messages
 loss-memberships = memberships

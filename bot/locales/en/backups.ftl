@@ -42,6 +42,8 @@ task-too-long = This message no longer follows the task. `/backups list` shows h
 task-restarting = The bot restarts; the task goes on. `/backups list` shows how it ended.
 task-gone = There is no such task in this server any more.
 task-no-log = Nothing is written down so far.
+task-busy = Another job changes this server right now. Try again when it has ended.
+jobs-away = The service that does this is not available right now. Please try again in a minute.
 backups-away = The service that runs backups is not available right now. Please try again in a minute.
 
 backups-slash-create = Please run this as the slash command `/backups create`.

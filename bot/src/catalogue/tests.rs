@@ -52,6 +52,8 @@ fn collect(pattern: &Pattern<&str>, names: &mut BTreeSet<String>) {
             names.insert(id.name.to_owned());
         }
         InlineExpression::StringLiteral { .. } => {}
+        // The name of a command or an option, as people of this language find it.
+        InlineExpression::MessageReference { id, .. } if id.name.starts_with("command-") => {}
         other => panic!("neither a placeholder nor a text: {other:?}"),
     };
     for element in &pattern.elements {
@@ -100,6 +102,30 @@ fn every_text_that_is_said_exists_and_every_text_is_said() {
     }
     let unsaid: Vec<_> = english.keys().filter(|key| !said.contains(*key)).collect();
     assert!(unsaid.is_empty(), "nobody says {unsaid:?}");
+}
+
+#[test]
+fn german_texts_name_commands_and_options_as_discord_shows_them() {
+    let none = fluent_bundle::FluentArgs::new();
+    let german = Language::German;
+    let said = |key: &str| super::bundles::find(german, key, &none).unwrap_or_default();
+    let users = said("command-massban.option-users");
+    assert!(said("massban-none-named").contains(&format!("`{users}`")) && users != "users");
+    for (area, texts) in FILES.iter().filter(|(area, _)| *area != "commands") {
+        let text = texts[german as usize];
+        // Every reference leads somewhere.
+        for part in text.split("{ command-").skip(1) {
+            let (name, _) = part.split_once(" }").unwrap();
+            assert!(
+                !said(&format!("command-{name}")).is_empty(),
+                "{area}: {name}"
+            );
+        }
+        for command in text.split("`/").skip(1) {
+            let english = command.split('`').next().unwrap();
+            assert!(english.starts_with('{'), "{area}: `/{english}`");
+        }
+    }
 }
 
 /// Where every word that people read comes from the catalogue.

@@ -25,10 +25,10 @@ pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
     let antinuke = antinuke::Antinuke::new(foundation);
     let guarded = guarded::Guarded::new(foundation, antinuke.people());
     let backups = server_backups::ServerBackups::new(foundation, antinuke.people());
-    let (people, jobs) = (antinuke.people(), backups.jobs());
-    let moderation = moderation::Moderation::new(foundation, people, jobs);
+    let (protection, jobs) = (antinuke.protection(), backups.jobs());
+    let moderation = moderation::Moderation::new(foundation, protection, jobs);
     vec![
-        Box::new(core::Core::new(foundation)),
+        Box::new(core::Core::new(foundation, backups.logs())),
         Box::new(setup::SetupModule::new(foundation)),
         Box::new(antinuke),
         Box::new(guarded),

@@ -99,8 +99,25 @@ async fn mass_ban(platform: &Platform, user: &str, users: String) -> String {
 async fn take_back(platform: &Platform, begun: &str, users: &[String]) {
     let (_, task) = begun.split_once("massunban ban:").unwrap();
     let undo = json!({"ban": &task[..36]});
-    let undone = say(platform, ADMINISTRATOR, "massunban", undo).await;
-    assert!(!undone.contains("not the id"), "{undone}");
+    let undone = command(platform, ADMINISTRATOR, "massunban", undo).await;
+    assert!(!said(&undone).contains("not the id"), "{undone:?}");
+    let channel = undone.messages[0]["channel_id"].as_str().unwrap();
+    let plan = titled(platform, channel, "Lift a mass ban").await;
+    assert!(plan.to_string().contains("60 bans"), "{plan}");
+    assert_eq!(banned(platform, users).await, users.len(), "nobody so far");
+    let asked = backups::press(platform, GUILD, ADMINISTRATOR, &plan, "Free 60").await;
+    let asked = asked.unwrap().modal.unwrap();
+    let form = (channel, &asked);
+    let typed = backups::fill(
+        platform,
+        GUILD,
+        ADMINISTRATOR,
+        form,
+        json!({"number": "60"}),
+    )
+    .await;
+    let lifting = said(&typed.unwrap());
+    assert!(lifting.contains("being lifted"), "{lifting}");
     until(platform, "the bans are lifted", async || {
         (banned(platform, users).await == 0).then_some(())
     })
@@ -137,6 +154,10 @@ async fn many_are_banned_when_it_was_confirmed_and_freed_again() {
     assert!(shown.contains("**60 people** would be banned"), "{shown}");
     assert!(shown.contains(&format!("the owner: <@{OWNER}>")), "{shown}");
     assert!(shown.contains("`Mara`"), "{shown}");
+    assert!(shown.contains("Reason: a raid"), "{shown}");
+    assert!(shown.contains("last day are deleted"), "{shown}");
+    assert!(shown.contains("and 40 more"), "{shown}");
+    assert_eq!(plan["attachments"][0]["filename"], "people.txt", "{plan}");
     assert_eq!(banned(&platform, &raiders).await, 0);
 
     let press = |user| backups::press(&platform, GUILD, user, &plan, "Ban 60");
@@ -170,6 +191,7 @@ async fn many_are_banned_when_it_was_confirmed_and_freed_again() {
     let channel = mass_ban(&platform, ADMINISTRATOR, raiders[..25].join("\n")).await;
     let request = titled(&platform, &channel, "A second person has to agree").await;
     assert!(request.to_string().contains("25 people"), "{request}");
+    assert!(request.to_string().contains(&raiders[0]), "{request}");
     assert_eq!(banned(&platform, &raiders).await, 0);
     let agreed = backups::press(&platform, GUILD, OWNER, &request, "Agree").await;
     let agreed = said(&agreed.unwrap());

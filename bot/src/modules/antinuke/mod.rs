@@ -10,6 +10,7 @@ mod incidents;
 mod keep;
 mod limits;
 mod listener;
+mod orders;
 mod own_calls;
 mod past;
 mod people;
@@ -39,6 +40,7 @@ use crate::presses::Presses;
 use crate::settings::Setting;
 
 pub use self::buttons::{ACTS, IncidentAct, NotDone};
+pub use self::orders::Stopped;
 pub use self::service::{NoIdentity, Protection};
 pub use self::settings::POLICY;
 
@@ -70,6 +72,11 @@ impl Antinuke {
     /// Who is trusted where.
     pub fn people(&self) -> Arc<dyn People> {
         Arc::clone(&self.protection) as _
+    }
+
+    /// What counts orders for those who give them.
+    pub fn protection(&self) -> Arc<Protection> {
+        Arc::clone(&self.protection)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Changes of what a server sets about protection that make it weaker: where the server wants it so,
 //! others have to agree to them.
 
+use chrono::DateTime;
 use serde_json::Value;
-use splashtail_antinuke::{Spans, default_points};
+use splashtail_antinuke::{Answer, Column, LimitType, NEVER, Spans, default_points};
 
+use super::acts;
 use super::policy::{answer_of, ladder_of, parse_limit, spans_of};
 use super::settings::{POLICY, SERVER};
 use crate::catalogue::Language;
@@ -106,7 +108,36 @@ pub(super) fn limit(change: &EntryChange<'_>) -> Option<Weaker> {
         .iter()
         .zip(after)
         .any(|(before, after)| after > *before);
-    higher.then(|| Gravity::Less.of(text!(change.language, "weaker-limit", name = name)))
+    let language = change.language;
+    let shown = |spans: [u32; 3]| {
+        let shown = spans.map(|bound| match bound {
+            NEVER => text!(language, "limits-any"),
+            bound => bound.to_string(),
+        });
+        shown.join(" / ")
+    };
+    let act = match kind {
+        Some(kind) => acts::name(language, kind),
+        None => text!(language, "act-points"),
+    };
+    higher.then(|| {
+        Gravity::Less.of(text!(
+            language,
+            "weaker-limit",
+            of = of(language, column),
+            act = act,
+            before = shown(before),
+            after = shown(after)
+        ))
+    })
+}
+
+fn of(language: Language, column: Column) -> String {
+    match column {
+        Column::Moderator => text!(language, "of-moderators"),
+        Column::Administrator => text!(language, "of-administrators"),
+        Column::Bot => text!(language, "of-bots"),
+    }
 }
 
 pub(super) fn actions(change: &EntryChange<'_>) -> Option<Weaker> {
@@ -120,7 +151,39 @@ pub(super) fn actions(change: &EntryChange<'_>) -> Option<Weaker> {
     let before = steps(before, change.rows_before);
     let after = steps(after, change.rows_after);
     let softer = after.first() < before.first() || after.len() < before.len();
-    softer.then(|| Gravity::Less.of(text!(change.language, "weaker-actions", kind = kind)))
+    let language = change.language;
+    softer.then(|| {
+        Gravity::Less.of(text!(
+            language,
+            "weaker-actions",
+            act = act(language, kind),
+            before = ladder(language, &before),
+            after = ladder(language, &after)
+        ))
+    })
+}
+
+/// A type of act by its name in the settings.
+fn act(language: Language, kind: &str) -> String {
+    match kind.parse::<LimitType>() {
+        Ok(kind) => acts::name(language, kind),
+        Err(_) => kind.to_owned(),
+    }
+}
+
+fn ladder(language: Language, steps: &[Answer]) -> String {
+    let steps: Vec<String> = steps
+        .iter()
+        .map(|step| match step {
+            Answer::TakeRoles => answer(language, ANSWERS[0]),
+            Answer::Kick => answer(language, ANSWERS[1]),
+            Answer::Ban => answer(language, ANSWERS[2]),
+        })
+        .collect();
+    match steps.is_empty() {
+        true => text!(language, "answer-nothing"),
+        false => steps.join(", "),
+    }
 }
 
 pub(super) fn maintenance(change: &EntryChange<'_>) -> Option<Weaker> {
@@ -128,11 +191,20 @@ pub(super) fn maintenance(change: &EntryChange<'_>) -> Option<Weaker> {
     let after = after.filter(|after| before != Some(after))?;
     let actor = after.get("actor")?.as_str()?;
     let until = after.get("until").and_then(Value::as_str)?;
+    let until = match DateTime::parse_from_rfc3339(until) {
+        Ok(until) => format!("<t:{}:f>", until.timestamp()),
+        Err(_) => until.to_owned(),
+    };
+    let language = change.language;
+    let kinds = after.get("kinds").and_then(Value::as_array);
+    let kinds = kinds.into_iter().flatten().filter_map(Value::as_str);
+    let acts: Vec<String> = kinds.map(|kind| act(language, kind)).collect();
     let line = text!(
-        change.language,
+        language,
         "weaker-maintenance",
         who = format!("<@{actor}>"),
-        until = until
+        until = until,
+        acts = acts.join(", ")
     );
     Some(Gravity::Trust.of(line))
 }
@@ -149,6 +221,10 @@ mod tests {
 
     /// The entry, and the policy that is set.
     fn weakens_among(of: Weakens, before: (&Value, &Value), after: (&Value, &Value)) -> bool {
+        line(of, before, after).is_some()
+    }
+
+    fn line(of: Weakens, before: (&Value, &Value), after: (&Value, &Value)) -> Option<String> {
         let rows = |policy: &Value| {
             let mut rows = GuildRows::default();
             rows.set(POLICY, SERVER, policy.as_object().cloned());
@@ -162,7 +238,33 @@ mod tests {
             rows_before: &rows_before,
             rows_after: &rows_after,
         });
-        weaker.is_some()
+        weaker.map(|weaker| weaker.line)
+    }
+
+    #[test]
+    fn approvers_read_from_what_to_what() {
+        let none = json!(null);
+        let read = |of: Weakens, after: Value| line(of, (&none, &none), (&after, &none)).unwrap();
+        let bounds = json!({"limit": "channel_remove/bot", "minute": 7, "hour": 30, "day": null});
+        let limit = read(limit, bounds);
+        assert!(limit.contains("for bots, “channel deleted”"), "{limit}");
+        assert!(
+            limit.ends_with("to 7 / 30 / any in a minute, an hour and a day."),
+            "{limit}"
+        );
+        let nothing = json!({"limit_type": "ban", "first": "nothing", "second": "nothing",
+                             "third": "nothing"});
+        assert_eq!(
+            read(actions, nothing),
+            "What is done about too much of “ban” goes from “take their roles, kick, ban” \
+             to “nothing”."
+        );
+        let pause =
+            json!({"actor": "7", "kinds": ["ban", "kick"], "until": "2026-11-30T12:00:00Z"});
+        assert_eq!(
+            read(maintenance, pause),
+            "Of <@7> these acts are not counted until <t:1796040000:f>: ban, member removed."
+        );
     }
 
     #[test]

@@ -16,12 +16,15 @@ use crate::presses::Presses;
 pub struct Core {
     /// What the bot is shown to be doing.
     presence: Vec<String>,
+    /// What jobs have written down, whose messages outlive the switches of their modules.
+    logs: Presses,
 }
 
 impl Core {
-    pub fn new(foundation: &Foundation) -> Self {
+    pub fn new(foundation: &Foundation, logs: Presses) -> Self {
         Self {
             presence: foundation.config.meta.presence.clone(),
+            logs,
         }
     }
 }
@@ -48,7 +51,7 @@ impl Module for Core {
     }
 
     fn presses(&self) -> Vec<Presses> {
-        vec![pages::presses::<help::HelpPages>()]
+        vec![pages::presses::<help::HelpPages>(), self.logs.clone()]
     }
 
     fn needs(&self) -> Vec<Need> {

@@ -48,7 +48,8 @@ async fn status(cx: Context<'_>) -> Result<(), BotError> {
             language,
             "guarded-on",
             minutes = rules::TOGETHER.num_minutes(),
-            hours = rules::ALONE.num_hours()
+            hours = rules::ALONE.num_hours(),
+            bans = wanted.bans_above
         ),
     }];
     lines.extend(people(language, &circle));

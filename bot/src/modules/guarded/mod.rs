@@ -30,6 +30,8 @@ pub use self::desk::{Ask, AskError, Desk};
 pub use self::operation::{Operation, Performed};
 pub use self::rules::Word;
 pub use self::setting::Wanted;
+#[cfg(test)]
+pub use self::setting::turn_on_for_tests;
 
 /// The command that shows what waits. Anybody may run it; [`Circle::may_look`] says who sees something.
 pub const PENDING: &str = "guarded pending";

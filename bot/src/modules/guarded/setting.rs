@@ -14,7 +14,7 @@ use crate::text;
 
 /// The setting's id.
 pub const GUARDED: &str = "guarded_operations";
-/// People that one person bans at once, unless the guild says otherwise.
+/// People that are banned within a day on one person's word, unless the guild says otherwise.
 const BANS_ABOVE: u64 = 20;
 /// Its one entry.
 pub const ENTRY: &str = "server";
@@ -52,7 +52,7 @@ pub fn setting() -> Setting {
                 ..Column::new(
                     "bans_above",
                     "Bans above",
-                    "How many people one person may ban at once with /massban",
+                    "How many people may be banned in 24 hours with /massban on one person's word",
                     Kind::Integer { min: 1, max: 1000 },
                 )
             },
@@ -98,7 +98,7 @@ impl Rules for OwnersOnly {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     pub is_on: bool,
-    /// More people are not banned at once on one person's word.
+    /// More people are not banned within a day on one person's word.
     pub bans_above: u64,
 }
 
@@ -114,7 +114,7 @@ impl Wanted {
         }
     }
 
-    /// Whether it takes more than one person to ban so many at once.
+    /// Whether it takes more than one person when so many would be banned within a day.
     pub fn guards_bans(&self, count: usize) -> bool {
         self.is_on && count as u64 > self.bans_above
     }
@@ -132,6 +132,36 @@ impl Wanted {
     pub fn by(rows: &GuildRows) -> Self {
         Self::of(rows.get(GUARDED, ENTRY))
     }
+}
+
+/// Turns them on as the owner does.
+#[cfg(test)]
+pub async fn turn_on_for_tests(
+    foundation: &crate::modules::Foundation,
+    guild: GuildId,
+    bans_above: u64,
+) {
+    let edits = [splashtail_storage::Edit {
+        setting: GUARDED.to_owned(),
+        entry: ENTRY.to_owned(),
+        before: None,
+        after: Some(serde_json::json!({"scope": ENTRY, "enabled": true, "bans_above": bans_above})),
+    }];
+    let at = foundation.clock.now();
+    foundation.storage.guilds().ensure(guild, at).await.unwrap();
+    let settings = foundation.storage.settings();
+    let read = settings.read(guild, None).await.unwrap();
+    let on = splashtail_storage::NewChange {
+        guild,
+        decided_on: read.version,
+        by: splashtail_core::ids::UserId::new(1).unwrap(),
+        way: "command",
+        at,
+        undoes: None,
+        edits: &edits,
+    };
+    let written = settings.write(&on).await.unwrap();
+    assert!(matches!(written, splashtail_storage::Written::At(_)));
 }
 
 #[cfg(test)]

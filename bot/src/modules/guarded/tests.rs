@@ -320,6 +320,7 @@ async fn everything_that_the_docs_promise_is_guarded() {
                 json!({"mode": "on"}),
                 json!({"mode": "off"}),
             ),
+            "`/massunban`" => operations.contains(&"mass_unban"),
             "trust in somebody" => {
                 weakens("protection_trust", json!(null), json!({"who": "user/7"}))
             }

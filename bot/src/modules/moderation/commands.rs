@@ -4,10 +4,11 @@ use poise::serenity_prelude as serenity;
 use serde_json::{Value, json};
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 
+use super::deed::Deed;
 use super::mass_bans::MassBans;
 use super::operation;
 use super::people::{MOST, Pasted};
-use super::plan::{Plan, TYPED_ABOVE, button};
+use super::plan::{TYPED_ABOVE, button};
 use crate::app::Context;
 use crate::catalogue::{self, Language};
 use crate::error::BotError;
@@ -62,10 +63,11 @@ pub(super) async fn massban(
         "Reason": reason.unwrap_or_default(),
         "DryRun": true,
     });
-    look_first(cx, data, &pasted).await
+    let notes = unread(catalogue::of_server(cx), &pasted);
+    look_first(cx, data, &notes).await
 }
 
-/// Lift the bans of a mass ban.
+/// Lift the bans of a mass ban; you see first whose.
 #[poise::command(slash_command, guild_only, user_cooldown = 5)]
 pub(super) async fn massunban(
     cx: Context<'_>,
@@ -82,8 +84,8 @@ pub(super) async fn massunban(
     let task: TaskId = ban.trim().parse().map_err(|_| unknown())?;
     bans.row(guild, task).await?.ok_or_else(unknown)?;
     let mut data = order(guild, ids::user(cx.author().id));
-    data["Options"] = json!({"Undo": task});
-    run(cx, MassBans::TASK, data).await.map(drop)
+    data["Options"] = json!({"Undo": task, "DryRun": true});
+    look_first(cx, data, &[]).await
 }
 
 fn order(guild: GuildId, by: UserId) -> Value {
@@ -106,7 +108,7 @@ async fn download(file: &serenity::Attachment, language: Language) -> Result<Str
 
 /// Looks at what it would do and has somebody say that it shall be done: whoever asked, or others where
 /// this server wants it so.
-async fn look_first(cx: Context<'_>, data: Value, pasted: &Pasted) -> Result<(), BotError> {
+async fn look_first(cx: Context<'_>, data: Value, notes: &[String]) -> Result<(), BotError> {
     let bans = cx.data().services.get::<MassBans>()?;
     let Ran {
         task: look,
@@ -119,23 +121,27 @@ async fn look_first(cx: Context<'_>, data: Value, pasted: &Pasted) -> Result<(),
     let Some(plan) = bans.plan_of(look).await? else {
         return Ok(());
     };
-    let language = catalogue::of_server(cx);
-    let notes = unread(language, pasted);
-    let shown = |text: &str, buttons: &[Value]| plan.body(language, look, &notes, text, buttons);
-    if let Some(why) = plan.impossible(language) {
-        return show(&mut board, &shown(&why, &[])).await;
+    let (language, deed) = (catalogue::of_server(cx), Deed::of(&data));
+    let words = deed.words(language);
+    let (order, file) = (data.clone(), plan.file());
+    let shown =
+        |text: &str, buttons: &[Value]| plan.body(words, (look, &order), notes, text, buttons);
+    if let Some(why) = plan.impossible(words) {
+        return show(&mut board, &shown(&why, &[]), file.as_ref()).await;
     }
     let (guild, by) = (ids::guild_of(cx)?, ids::user(cx.author().id));
     let ban = bans
         .prepare(data, &plan, &format!("{}-go", cx.id()))
         .await?;
     let desk = cx.data().services.get::<Desk>()?;
-    if desk.wanted(guild).await?.guards_bans(plan.count) {
+    let alone = bans.alone_lately(guild, deed).await?;
+    let in_all = alone.saturating_add(plan.count);
+    if desk.wanted(guild).await?.guards_bans(in_all) {
         let ask = Ask {
             guild,
-            operation: operation::ID,
+            operation: operation::id(deed),
             arguments: operation::arguments(ban, board.channel()),
-            summary: plan.lines(language),
+            summary: plan.lines(words, &order),
             digest: plan.hash.clone(),
             by,
             here: Some(board.channel()),
@@ -144,24 +150,18 @@ async fn look_first(cx: Context<'_>, data: Value, pasted: &Pasted) -> Result<(),
             Ok(text) | Err(AskError::Refused(text)) => text,
             Err(AskError::Storage(error)) => return Err(error.into()),
         };
-        return show(&mut board, &shown(&text, &[])).await;
+        return show(&mut board, &shown(&text, &[]), file.as_ref()).await;
     }
-    let verb = if plan.count > TYPED_ABOVE {
-        "ask"
-    } else {
-        "go"
+    let verb = match (plan.count > TYPED_ABOVE, deed) {
+        (true, Deed::Ban) => "ask",
+        (true, Deed::Lift) => "lift",
+        (false, _) => "go",
     };
-    let yes = text!(language, "massban-yes", count = plan.count);
-    let no = text!(language, "massban-no");
     let buttons = [
-        button((4, &yes), verb, ban, by, plan.count),
-        button((2, &no), "no", ban, by, plan.count),
+        button((4, &words.yes(plan.count)), verb, ban, by, plan.count),
+        button((2, &words.no()), "no", ban, by, plan.count),
     ];
-    show(
-        &mut board,
-        &shown(&text!(language, "massban-ask"), &buttons),
-    )
-    .await
+    show(&mut board, &shown(&words.ask(), &buttons), file.as_ref()).await
 }
 
 fn unread(language: Language, pasted: &Pasted) -> Vec<String> {
@@ -179,13 +179,4 @@ fn unread(language: Language, pasted: &Pasted) -> Vec<String> {
         count = count,
         named = named
     )]
-}
-
-impl Plan {
-    /// The order that does it and nothing else.
-    pub(super) fn approved(&self, mut data: Value) -> Value {
-        data["Options"]["DryRun"] = false.into();
-        data["Options"]["PlanHash"] = self.hash.as_str().into();
-        data
-    }
 }

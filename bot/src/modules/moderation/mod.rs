@@ -2,6 +2,7 @@
 //! as a whole. The jobserver carries them out (`mass_ban`).
 
 mod commands;
+mod deed;
 mod mass_bans;
 mod operation;
 mod people;
@@ -11,9 +12,12 @@ mod presses;
 use std::sync::Arc;
 
 use splashtail_permissions::{CommandExtendedData, NativePermissions};
+use tokio::sync::Mutex;
 
+use self::deed::Deed;
 use self::mass_bans::MassBans;
-use self::operation::MassBan;
+use self::operation::Agreed;
+use super::antinuke::Protection;
 use super::guarded::{Operation, People};
 use super::server_backups::Backups;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, extended};
@@ -27,7 +31,7 @@ pub struct Moderation {
 }
 
 impl Moderation {
-    pub fn new(foundation: &Foundation, people: Arc<dyn People>, jobs: Arc<Backups>) -> Self {
+    pub fn new(foundation: &Foundation, protection: Arc<Protection>, jobs: Arc<Backups>) -> Self {
         let Foundation {
             clock,
             storage,
@@ -42,7 +46,9 @@ impl Moderation {
                 storage,
                 clock,
                 discord,
-                people,
+                people: Arc::clone(&protection) as Arc<dyn People>,
+                protection,
+                weighed: Mutex::default(),
             }),
         }
     }
@@ -61,7 +67,7 @@ impl Module for Moderation {
     }
 
     fn commands(&self) -> Vec<ModuleCommand> {
-        // What goes through the bot is not counted by limits, so Ban Members is not enough.
+        // Whoever may ban one by one need not be able to ban a thousand with one command.
         let by = || CommandExtendedData::kittycat_or_admin(ID, "massban");
         vec![
             ModuleCommand {
@@ -91,7 +97,11 @@ impl Module for Moderation {
     }
 
     fn guarded(&self) -> Vec<Arc<dyn Operation>> {
-        vec![Arc::new(MassBan(Arc::clone(&self.bans)))]
+        let agreed = |deed| -> Arc<dyn Operation> {
+            let bans = Arc::clone(&self.bans);
+            Arc::new(Agreed { bans, deed })
+        };
+        [Deed::Ban, Deed::Lift].map(agreed).into()
     }
 
     fn service(&self) -> Option<Service> {

@@ -1,4 +1,4 @@
-//! A mass ban that more than one person has agreed to.
+//! A mass ban, or taking one back, that more than one person has agreed to.
 
 use std::sync::Arc;
 
@@ -8,13 +8,19 @@ use splashtail_core::ids::{ChannelId, TaskId};
 use splashtail_discord::snowflake;
 use splashtail_storage::GuardedRequest;
 
+use super::deed::Deed;
 use super::mass_bans::MassBans;
 use crate::catalogue::Language;
 use crate::modules::guarded::{Operation, Performed};
 use crate::modules::server_backups::Begun;
 use crate::text;
 
-pub(super) const ID: &str = "mass_ban";
+pub(super) const fn id(deed: Deed) -> &'static str {
+    match deed {
+        Deed::Ban => "mass_ban",
+        Deed::Lift => "mass_unban",
+    }
+}
 
 /// The task that waits to be started, with the plan's hash in it, and where its progress is shown.
 pub(super) fn arguments(task: TaskId, channel: ChannelId) -> Value {
@@ -22,16 +28,22 @@ pub(super) fn arguments(task: TaskId, channel: ChannelId) -> Value {
 }
 
 /// Starts the task. That it bans nobody else than the plan says is the jobserver's to see.
-pub(super) struct MassBan(pub(super) Arc<MassBans>);
+pub(super) struct Agreed {
+    pub(super) bans: Arc<MassBans>,
+    pub(super) deed: Deed,
+}
 
 #[async_trait]
-impl Operation for MassBan {
+impl Operation for Agreed {
     fn id(&self) -> &'static str {
-        ID
+        id(self.deed)
     }
 
     fn name(&self, language: Language) -> String {
-        text!(language, "guarded-name-mass-ban")
+        match self.deed {
+            Deed::Ban => text!(language, "guarded-name-mass-ban"),
+            Deed::Lift => text!(language, "guarded-name-mass-unban"),
+        }
     }
 
     async fn perform(&self, request: &GuardedRequest, language: Language) -> Performed {
@@ -39,24 +51,24 @@ impl Operation for MassBan {
             return Performed::Failed(text!(language, "guarded-unreadable"));
         };
         let channel = snowflake::typed::<ChannelId>(&request.arguments["channel"]);
-        let board = channel.map(|channel| self.0.jobs.board_in(channel, language));
-        match self.0.begin(task, board).await {
-            Begun::Now | Begun::Already => {
-                Performed::Done(text!(language, "massban-begun", task = task.to_string()))
-            }
-            Begun::Refused(why) => Performed::Failed(text!(language, "massban-refused", why = why)),
+        let jobs = &self.bans.jobs;
+        let board = channel.map(|channel| jobs.board_in(channel, language));
+        let words = self.deed.words(language);
+        match self.bans.begin(task, board).await {
+            Begun::Now | Begun::Already => Performed::Done(words.begun(task)),
+            Begun::Refused(why) => Performed::Failed(words.refused(&why)),
             Begun::Cancelled => Performed::Failed(text!(language, "massban-cancelled")),
-            Begun::Later => Performed::Later,
+            Begun::Busy | Begun::Later => Performed::Later,
         }
     }
 
     async fn dropped(&self, request: &GuardedRequest) {
         if let Some(task) = task(request) {
-            self.0.cancel(task).await;
+            self.bans.cancel(task).await;
         }
     }
 }
 
-fn task(request: &GuardedRequest) -> Option<TaskId> {
+pub(super) fn task(request: &GuardedRequest) -> Option<TaskId> {
     request.arguments["task"].as_str()?.parse().ok()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_storage::TaskState;
 
+use super::deed::Deed;
 use super::mass_bans::{MassBans, NotAlone};
 use super::people::Pasted;
 use crate::error::BotError;
@@ -15,28 +16,46 @@ use crate::text;
 const PREFIX: &str = "mb";
 /// The field of the form.
 const NUMBER: &str = "number";
-const COMMAND: &str = "massban";
 
 pub(super) fn presses(bans: &Arc<MassBans>) -> Presses {
     let bans = Arc::clone(bans);
     Presses::new(PREFIX, move |_, press| {
+        if let (Ok(guild), Some(["stop", task])) = (press.guild(), press.parts()) {
+            let Ok(task) = task.parse::<TaskId>() else {
+                return Reaction::stale(press);
+            };
+            let (bans, press) = (Arc::clone(&bans), Arc::clone(press));
+            return Reaction::say(async move { bans.halt(&press, guild, task).await });
+        }
         let Some((guild, wish)) = press.guild().ok().zip(Wish::read(press)) else {
             return Reaction::stale(press);
         };
         if wish.user != press.user {
             return Reaction::not_yours(press);
         }
-        if wish.verb == "ask" {
+        let language = press.language;
+        let form = |title, label| {
             let Wish {
                 task, user, count, ..
             } = wish;
-            return Reaction::Ask(Form {
+            Reaction::Ask(Form {
                 custom_id: format!("{PREFIX}:typed:{task}:{user}:{count}"),
-                title: text!(press.language, "massban-form"),
+                title,
                 field: NUMBER,
-                label: text!(press.language, "massban-type", count = count),
+                label,
                 placeholder: count.to_string(),
-            });
+            })
+        };
+        match wish.verb.as_str() {
+            "ask" => {
+                let label = text!(language, "massban-type", count = wish.count);
+                return form(text!(language, "massban-form"), label);
+            }
+            "lift" => {
+                let label = text!(language, "massunban-type", count = wish.count);
+                return form(text!(language, "massunban-form"), label);
+            }
+            _ => {}
         }
         let (bans, press) = (Arc::clone(&bans), Arc::clone(press));
         Reaction::say(async move { bans.obey(&press, guild, &wish).await })
@@ -73,57 +92,76 @@ impl MassBans {
         let Some(row) = self.row(guild, wish.task).await? else {
             return Ok(text!(language, "task-gone"));
         };
+        let (deed, before) = (Deed::of(&row.fields), row.state);
+        let words = deed.words(language);
         match wish.verb.as_str() {
             "go" => {}
             "typed" => {
                 let typed = press.typed(NUMBER).unwrap_or_default();
                 if Pasted::number(typed) != Some(wish.count) {
                     let count = wish.count;
-                    return Ok(text!(language, "massban-wrong-number", count = count));
+                    let wrong = text!(language, "massban-wrong-number", count = count);
+                    return Ok(format!("{wrong} {}", words.nothing()));
                 }
             }
             "no" => {
-                if row.state == TaskState::Pending {
+                if before == TaskState::Pending {
                     self.cancel(row.id).await;
                 }
-                self.end(press, guild).await;
-                return Ok(text!(language, "massban-nothing"));
+                self.end(press, guild, deed).await;
+                return Ok(words.nothing());
             }
             _ => return Ok(text!(language, "press-stale")),
         }
-        if let Err(why) = self.jobs.may(press, guild, COMMAND).await {
+        if let Err(why) = self.jobs.may(press, guild, deed.command()).await {
             return Ok(why);
         }
-        if row.state == TaskState::Pending {
-            match self.may_alone(guild, &row, wish.count).await? {
-                Ok(()) => {}
+        let board = self.jobs.board_of(press, guild);
+        Ok(
+            match self
+                .begin_alone(guild, row.id, press.user, Some(board))
+                .await?
+            {
                 Err(NotAlone::TooOld) => {
                     self.cancel(row.id).await;
-                    self.end(press, guild).await;
-                    return Ok(text!(language, "massban-too-old"));
+                    self.end(press, guild, deed).await;
+                    text!(language, "massban-too-old")
                 }
-                Err(NotAlone::Guarded) => return Ok(text!(language, "massban-guarded")),
-            }
-        }
-        let board = self.jobs.board_of(press, guild);
-        Ok(match self.begin(row.id, Some(board)).await {
-            Begun::Now => {
-                let by = (press.user, row.id);
-                self.tell(guild, press.channel, by, wish.count).await;
-                text!(language, "massban-begun", task = row.id.to_string())
-            }
-            Begun::Already => text!(language, "massban-already"),
-            Begun::Refused(why) => text!(language, "massban-refused", why = why),
-            Begun::Cancelled => text!(language, "massban-cancelled"),
-            Begun::Later => text!(language, "backups-away"),
-        })
+                Err(NotAlone::Guarded) => {
+                    text!(language, "massban-guarded")
+                }
+                Err(NotAlone::Stopped(why)) => words.refused(&why.text(language)),
+                Ok(Begun::Now) => {
+                    let by = (press.user, row.id);
+                    self.tell(guild, press.channel, by, (deed, wish.count))
+                        .await;
+                    words.begun(row.id)
+                }
+                Ok(Begun::Already) => text!(language, "massban-already"),
+                Ok(Begun::Refused(why)) => words.refused(&why),
+                Ok(Begun::Cancelled) => text!(language, "massban-cancelled"),
+                Ok(Begun::Busy) => text!(language, "task-busy"),
+                Ok(Begun::Later) => text!(language, "jobs-away"),
+            },
+        )
     }
 
-    async fn end(&self, press: &Press, guild: GuildId) {
+    async fn halt(&self, press: &Press, guild: GuildId, task: TaskId) -> Result<String, BotError> {
+        let Some(row) = self.row(guild, task).await? else {
+            return Ok(text!(press.language, "task-gone"));
+        };
+        let deed = Deed::of(&row.fields);
+        if let Err(why) = self.jobs.may(press, guild, deed.command()).await {
+            return Ok(why);
+        }
+        Ok(self.stop(&row, deed.words(press.language)).await?)
+    }
+
+    async fn end(&self, press: &Press, guild: GuildId, deed: Deed) {
         self.jobs
             .show(press, guild, |language| {
-                let nothing = text!(language, "massban-nothing");
-                (text!(language, "massban-title"), nothing)
+                let words = deed.words(language);
+                (words.title(), words.nothing())
             })
             .await;
     }

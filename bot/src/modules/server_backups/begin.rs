@@ -21,6 +21,8 @@ pub enum Begun {
     Refused(String),
     /// Or given up after a long time.
     Cancelled,
+    /// Another job of its kind runs in the server: it can begin afterwards.
+    Busy,
     /// The jobserver or its database is away.
     Later,
 }
@@ -58,6 +60,9 @@ impl Backups {
                 return Begun::Later;
             }
         };
+        if refused.code == "slot_taken" {
+            return Begun::Busy;
+        }
         if refused.code != "not_pending" {
             return Begun::Refused(format!("{}.", refused.message));
         }
@@ -78,13 +83,9 @@ impl Backups {
 mod tests {
     use std::sync::Arc;
 
-    use serde_json::json;
-    use splashtail_core::ids::UserId;
-    use splashtail_storage::{Edit, NewChange, Written};
-
     use super::*;
     use crate::modules::foundation;
-    use crate::modules::guarded::{Circle, People};
+    use crate::modules::guarded::{Circle, People, turn_on_for_tests};
     use crate::modules::server_backups::ServerBackups;
 
     struct Nobody;
@@ -104,26 +105,7 @@ mod tests {
         let before = backups.begin_alone(guild, task, Language::English).await;
         assert_eq!(before, Begun::Later, "there is no jobserver here");
 
-        let edits = [Edit {
-            setting: "guarded_operations".to_owned(),
-            entry: "server".to_owned(),
-            before: None,
-            after: Some(json!({"scope": "server", "enabled": true})),
-        }];
-        let guilds = foundation.storage.guilds();
-        guilds.ensure(guild, foundation.clock.now()).await.unwrap();
-        let settings = foundation.storage.settings();
-        let read = settings.read(guild, None).await.unwrap();
-        let on = NewChange {
-            guild,
-            decided_on: read.version,
-            by: UserId::new(1).unwrap(),
-            way: "command",
-            at: foundation.clock.now(),
-            undoes: None,
-            edits: &edits,
-        };
-        assert!(matches!(settings.write(&on).await.unwrap(), Written::At(_)));
+        turn_on_for_tests(&foundation, guild, 20).await;
         match backups.begin_alone(guild, task, Language::English).await {
             Begun::Refused(why) => assert!(why.contains("others have to agree"), "{why}"),
             begun => panic!("{begun:?}"),

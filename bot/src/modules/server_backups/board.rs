@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use poise::serenity_prelude as serenity;
-use serde_json::Value;
+use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, MessageId};
-use splashtail_discord::{Discord, DiscordError, Lane, snowflake};
+use splashtail_discord::{Discord, DiscordError, Lane, Request, Upload, snowflake};
 
 use super::follow::Canvas;
 use super::status::{Note, Picture};
@@ -37,6 +37,8 @@ pub struct Board {
     api: String,
     /// Of what it says.
     language: Language,
+    /// Below a task that has not ended.
+    stop: Option<Value>,
 }
 
 /// The public address of the API, and the language in which a task is shown.
@@ -67,6 +69,7 @@ impl Board {
             posted: 0,
             api,
             language,
+            stop: None,
         }
     }
 
@@ -80,6 +83,7 @@ impl Board {
             posted: 0,
             api,
             language,
+            stop: None,
         }
     }
 
@@ -98,6 +102,17 @@ impl Board {
         board
     }
 
+    /// With a button below the task until it ends.
+    #[must_use]
+    pub fn with_stop(mut self, button: Value) -> Self {
+        self.stop = Some(button);
+        self
+    }
+
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
     pub fn channel(&self) -> ChannelId {
         self.channel
     }
@@ -107,12 +122,27 @@ impl Board {
     /// # Errors
     /// See [`BoardError`].
     pub async fn show(&mut self, body: &Value) -> Result<(), BoardError> {
+        self.show_with(body, None).await
+    }
+
+    /// The same with a file, in place of those that are there.
+    ///
+    /// # Errors
+    /// See [`BoardError`].
+    pub async fn show_with(
+        &mut self,
+        body: &Value,
+        file: Option<&Upload>,
+    ) -> Result<(), BoardError> {
         let mut body = body.clone();
         fit(&mut body);
-        let body = &body;
+        if let Some(file) = file {
+            body["attachments"] = json!([{"id": 0, "filename": file.filename}]);
+        }
+        let shown = (&body, file);
         if let Some((application, token)) = &self.token {
             let path = format!("/webhooks/{application}/{token}/messages/@original");
-            match self.put(path, body).await {
+            match self.put(path, shown).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_transient() || error.is_ambiguous() => {
                     return Err(error.into());
@@ -127,28 +157,27 @@ impl Board {
         }
         if let Some(message) = self.message {
             let path = format!("/channels/{}/messages/{message}", self.channel);
-            match self.put(path, body).await {
+            match self.put(path, shown).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.code() == Some(UNKNOWN_MESSAGE) => self.message = None,
                 Err(error) if is_closed(&error) => return Err(BoardError::Gone),
                 Err(error) => return Err(error.into()),
             }
         }
-        self.post(body).await
+        self.post(shown).await
     }
 
-    async fn put(&self, path: String, body: &Value) -> Result<(), DiscordError> {
+    async fn put(&self, path: String, shown: Content<'_>) -> Result<(), DiscordError> {
         let put = self.discord.patch(path).idempotent(true);
-        put.longest_wait(LONGEST).json(body).send_empty().await
+        with(put, shown).send_empty().await
     }
 
-    async fn post(&mut self, body: &Value) -> Result<(), BoardError> {
+    async fn post(&mut self, shown: Content<'_>) -> Result<(), BoardError> {
         if self.posted >= MOST_POSTS {
             return Err(BoardError::Gone);
         }
         let path = format!("/channels/{}/messages", self.channel);
-        let post = self.discord.post(path).longest_wait(LONGEST).json(body);
-        match post.send().await {
+        match with(self.discord.post(path), shown).send().await {
             Ok(message) => {
                 self.posted += 1;
                 self.message = snowflake::typed(&message["id"]);
@@ -160,6 +189,17 @@ impl Board {
     }
 }
 
+/// What a message says, and the file beside it.
+type Content<'a> = (&'a Value, Option<&'a Upload>);
+
+fn with(request: Request, (body, file): Content<'_>) -> Request {
+    let request = request.longest_wait(LONGEST);
+    match file {
+        Some(file) => request.form(body, std::slice::from_ref(file)),
+        None => request.json(body),
+    }
+}
+
 /// The bot cannot write there, and trying again would not help.
 fn is_closed(error: &DiscordError) -> bool {
     error.is_not_found() || error.is_forbidden()
@@ -168,14 +208,18 @@ fn is_closed(error: &DiscordError) -> bool {
 #[async_trait]
 impl Canvas for Board {
     async fn draw(&mut self, picture: &Picture, note: Option<Note>) -> Result<(), BoardError> {
-        let body = picture.body(self.language, &self.api, note);
+        let mut body = picture.body(self.language, &self.api, note);
+        if let Some(stop) = self.stop.as_ref().filter(|_| !picture.state.is_terminal())
+            && let Some(row) = body["components"][0]["components"].as_array_mut()
+        {
+            row.push(stop.clone());
+        }
         self.show(&body).await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use splashtail_core::clock::SystemClock;
     use wiremock::matchers::{method, path};
     use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -249,6 +293,25 @@ mod tests {
         }
         let gone = board.show(&json!({"content": "a"})).await;
         assert!(matches!(gone, Err(BoardError::Gone)), "{gone:?}");
+    }
+
+    #[tokio::test]
+    async fn a_file_goes_in_place_of_those_that_are_there() {
+        let server = MockServer::start().await;
+        let at = "/channels/5/messages/6";
+        answers(&server, "PATCH", at, 200, json!({"id": "6"})).await;
+        let mut board = board(&server, None).await;
+        let file = Upload {
+            filename: "people.txt".to_owned(),
+            bytes: "everybody".into(),
+        };
+        let body = json!({"content": "a"});
+        board.show_with(&body, Some(&file)).await.unwrap();
+        let sent = server.received_requests().await.unwrap().remove(0).body;
+        let sent = String::from_utf8(sent).unwrap();
+        let attachments = r#""attachments":[{"id":0,"filename":"people.txt"}]"#;
+        assert!(sent.contains(attachments), "{sent}");
+        assert!(sent.contains("everybody"), "{sent}");
     }
 
     #[tokio::test]

@@ -5,10 +5,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use splashtail_core::ids::{TaskId, UserId};
+use splashtail_discord::Upload;
 use splashtail_storage::{StorageError, TaskState};
 
 use super::create::{Ran, run};
 use super::follow::Ending;
+use super::presses::log_button;
 use super::restore_operation;
 use super::status::download_link;
 use super::{Backups, RESTORE_TASK};
@@ -129,12 +131,12 @@ pub(super) async fn look_first(
     if !plan.refusals.is_empty() {
         let why: Vec<String> = plan.refusals.iter().map(|why| neutralise(why)).collect();
         let text = text!(language, "restore-impossible", why = why.join("; "));
-        return show(&mut board, &shown(text, &[])).await;
+        return show(&mut board, &shown(text, &[]), None).await;
     }
     if let Some(approved) = approved.filter(|hash| !hash.eq_ignore_ascii_case(&plan.hash)) {
         let hash = format!("`{}`", neutralise(&shorten(approved, HASH)));
         let text = text!(language, "restore-other-plan", hash = hash);
-        return show(&mut board, &shown(text, &[])).await;
+        return show(&mut board, &shown(text, &[]), None).await;
     }
     data["Options"]["PlanHash"] = plan.hash.as_str().into();
     let key = format!("{}-go", cx.id());
@@ -160,24 +162,25 @@ pub(super) async fn look_first(
             Err(AskError::Refused(text)) => text,
             Err(AskError::Storage(error)) => return Err(error.into()),
         };
-        return show(&mut board, &shown(text, &[])).await;
+        return show(&mut board, &shown(text, &[]), None).await;
     }
     let text = text!(language, "restore-ask");
     let buttons = [
         button(4, &text!(language, "restore-yes"), "ask", restore, by),
         button(2, &text!(language, "restore-no"), "no", restore, by),
     ];
-    show(&mut board, &shown(text, &buttons)).await
+    show(&mut board, &shown(text, &buttons), None).await
 }
 
 pub(in crate::modules) async fn show(
     board: &mut super::board::Board,
     body: &Value,
+    file: Option<&Upload>,
 ) -> Result<(), BotError> {
     const PAUSE: Duration = Duration::from_secs(1);
     // Whoever asked has to see it to answer it.
     for _ in 0..3 {
-        match board.show(body).await {
+        match board.show_with(body, file).await {
             Ok(()) | Err(super::board::BoardError::Gone) => return Ok(()),
             Err(error) => {
                 tracing::warn!(error = %splashtail_core::telemetry::Chain(&error), "a plan was not shown");
@@ -207,9 +210,7 @@ fn body(
     let embed = json!({"title": text!(language, "restore-plan-title"), "description": description,
                        "color": colours::BLUE.0});
     let mut all = buttons.to_vec();
-    let details = text!(language, "task-details");
-    all.push(json!({"type": 2, "style": 2, "label": details,
-                    "custom_id": format!("bk:log:{look}:0")}));
+    all.push(log_button(language, look));
     let download = text!(language, "task-download-plan");
     all.push(json!({"type": 2, "style": 5, "label": download, "url": download_link(api, look)}));
     json!({"content": "", "embeds": [embed], "allowed_mentions": {"parse": []},

@@ -38,6 +38,7 @@ pub(super) use self::follow::Ending;
 use self::follow::StoredTask;
 use self::list::list;
 pub(super) use self::options::KnownChannel;
+pub(super) use self::presses::log_button;
 use self::restore::restore;
 use self::restore_operation::Restore;
 use self::schedule::schedule;
@@ -154,6 +155,11 @@ impl ServerBackups {
     /// Others have jobs, too.
     pub fn jobs(&self) -> Arc<Backups> {
         Arc::clone(&self.backups)
+    }
+
+    /// What every job's message needs, also where this module is switched off.
+    pub fn logs(&self) -> Presses {
+        presses::logs(&self.backups)
     }
 }
 

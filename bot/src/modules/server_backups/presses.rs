@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use splashtail_core::ids::{GuildId, TaskId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_storage::{Owner, StorageError, TaskRow, TaskState};
@@ -22,6 +22,7 @@ use crate::presses::{Form, Press, Presses, Reaction};
 use crate::text;
 
 const PREFIX: &str = "bk";
+const JOBS: &str = "job";
 /// The field of the form.
 const NAME: &str = "name";
 /// Longest name of a server that is shown whole.
@@ -62,6 +63,34 @@ pub(super) fn presses(backups: &Arc<Backups>) -> Presses {
             false => done,
         }
     })
+}
+
+/// What jobs have written down so far, whichever module ordered them: `job:log:<task>`.
+pub(super) fn logs(backups: &Arc<Backups>) -> Presses {
+    let backups = Arc::clone(backups);
+    Presses::new(JOBS, move |_, press| {
+        let task = match press.parts() {
+            Some(["log", task]) => task.parse::<TaskId>().ok(),
+            _ => None,
+        };
+        let Some((guild, task)) = press.guild().ok().zip(task) else {
+            return Reaction::stale(press);
+        };
+        let (backups, press) = (Arc::clone(&backups), Arc::clone(press));
+        let read = async move {
+            match backups.shown(guild, task).await? {
+                Some(row) => Ok(backups.log(&row, press.language).await?),
+                None => Ok(text!(press.language, "task-gone")),
+            }
+        };
+        Reaction::say(read).at_once()
+    })
+}
+
+/// The button that shows what a job has written down.
+pub fn log_button(language: Language, task: TaskId) -> Value {
+    json!({"type": 2, "style": 2, "label": text!(language, "task-details"),
+           "custom_id": format!("{JOBS}:log:{task}")})
 }
 
 /// What a button is for: `bk:<verb>:<task>:<user>`.
@@ -204,6 +233,7 @@ impl Backups {
                 let why = text!(language, "restore-cancelled");
                 text!(language, "restore-refused", why = why)
             }
+            Begun::Busy => text!(language, "task-busy"),
             Begun::Later => text!(language, "backups-away"),
         }
     }
@@ -266,7 +296,7 @@ impl Backups {
         command: &str,
     ) -> Result<(), String> {
         let Some(reach) = self.reach.get() else {
-            return Err(text!(press.language, "backups-away"));
+            return Err(text!(press.language, "jobs-away"));
         };
         let result = check::may_run(&*reach.checks, guild, press.user, command).await;
         match result.is_ok() {

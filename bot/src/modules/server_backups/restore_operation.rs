@@ -58,7 +58,7 @@ impl Operation for Restore {
                 let why = text!(language, "restore-cancelled");
                 Performed::Failed(text!(language, "restore-refused", why = why))
             }
-            Begun::Later => Performed::Later,
+            Begun::Busy | Begun::Later => Performed::Later,
         }
     }
 

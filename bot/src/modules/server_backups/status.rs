@@ -9,6 +9,7 @@ use splashtail_core::ids::TaskId;
 use splashtail_storage::{Advance, Level, TaskLogEntry, TaskState};
 
 use super::figures::{self, Progress, Saved};
+use super::presses::log_button;
 use crate::catalogue::Language;
 use crate::colours;
 use crate::markdown::{DESCRIPTION, length, neutralise, shorten};
@@ -99,9 +100,7 @@ impl Picture {
             "description": self.description(language, link.as_deref(), note),
             "color": colours::DARK_GREEN.0,
         });
-        let details = text!(language, "task-details");
-        let mut buttons = vec![json!({"type": 2, "style": 2, "label": details,
-                                      "custom_id": format!("bk:log:{}:0", self.task)})];
+        let mut buttons = vec![log_button(language, self.task)];
         if let Some(link) = link {
             let label = text!(language, "task-download");
             buttons.push(json!({"type": 2, "style": 5, "label": label, "url": link,
