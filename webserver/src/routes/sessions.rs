@@ -10,7 +10,7 @@ use splashtail_api_types::sessions::{
 use splashtail_api_types::{Code, ErrorBody};
 use splashtail_permissions::kittycat::CLEAR;
 use splashtail_permissions::{Permission, has_perm};
-use splashtail_storage::{NewToken, Owner, TokenHash, TokenKind, TokenRow};
+use splashtail_storage::{NewToken, Owner, StorageError, TokenHash, TokenKind, TokenRow};
 use tracing::info;
 use uuid::Uuid;
 
@@ -93,8 +93,8 @@ pub async fn create_session(
         created_at: now,
         expires_at: Some(expires_at),
     })?;
-    let issued = app.storage.tokens().issue_within(&token, MOST).await?;
-    if issued.is_none() {
+    let issued = app.storage.tokens().issue_within(&token, MOST).await;
+    if issued.map_err(not_issued)?.is_none() {
         return Err(ApiError::invalid(
             Code::TooManySessions,
             format!("you have {MOST} API tokens: revoke one that you no longer need"),
@@ -230,6 +230,14 @@ fn is_a_token(caller: &Caller) -> bool {
     caller.kind != TokenKind::Login
 }
 
+/// The token that asks was revoked since it was looked up; the new one would hang on it.
+fn not_issued(error: StorageError) -> ApiError {
+    match error {
+        StorageError::Conflict(_) => ApiError::Unauthorized("this token was revoked"),
+        error => error.into(),
+    }
+}
+
 fn may_reach(caller: &Caller, expires_at: DateTime<Utc>) -> bool {
     !is_a_token(caller) || caller.expires_at.is_none_or(|own| expires_at <= own)
 }
@@ -278,6 +286,12 @@ fn within(own: Option<&[String]>, asked: &[String]) -> Result<Vec<String>, ApiEr
 
 #[cfg(test)]
 mod tests {
+    use splashtail_core::config::Config;
+    use splashtail_core::environment::Environment;
+    use splashtail_core::ids::UserId;
+    use splashtail_storage::Storage;
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
 
     fn checked(own: &[&str], asked: &[&str]) -> Result<Vec<String>, u16> {
@@ -289,6 +303,29 @@ mod tests {
         let own = texts(own);
         let own = Some(own.as_slice()).filter(|own| !own.is_empty());
         within(own, &texts(asked)).map_err(|error| error.status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_revoked_meanwhile_makes_none() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let config = Config::embedded(dir.path(), Environment::Staging);
+        let stop = CancellationToken::new();
+        let storage = Storage::open(&config.database(), &stop).await.unwrap();
+        storage.migrate().await.unwrap();
+        let (token, _) = new_token(NewToken {
+            id: Uuid::new_v4(),
+            hash: TokenHash::of(""),
+            owner: Owner::User(UserId::new(1).unwrap()),
+            kind: TokenKind::Api,
+            name: "bot".to_owned(),
+            perm_limits: Vec::new(),
+            maker: Some(Uuid::new_v4()),
+            created_at: DateTime::UNIX_EPOCH,
+            expires_at: Some(DateTime::UNIX_EPOCH),
+        })
+        .unwrap();
+        let issued = storage.tokens().issue_within(&token, MOST).await;
+        assert_eq!(not_issued(issued.unwrap_err()).status().as_u16(), 401);
     }
 
     /// Once a limited token could make an unlimited one.
