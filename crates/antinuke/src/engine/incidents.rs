@@ -154,8 +154,17 @@ impl Engine {
                 contained: None,
                 unreachable: false,
             });
+            self.part_from_nobody(incident);
         }
         self.actor(actor).incident = Some(incident);
+    }
+
+    /// Somebody answers for an incident: what nobody stands for does not go on in it, and entries that
+    /// explain that do not end it.
+    fn part_from_nobody(&mut self, incident: Id) {
+        if let Some(nobody) = self.actors.get_mut(&NOBODY) {
+            nobody.incident.take_if(|theirs| *theirs == incident);
+        }
     }
 
     /// Somebody who can be held responsible.

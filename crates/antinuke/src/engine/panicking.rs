@@ -25,7 +25,14 @@ impl Engine {
             .is_none_or(|i| i.mode != Mode::On);
         let before = self.panic.as_ref().map_or(0, |panic| panic.mask);
         let told = self.incidents.get(&incident).is_some_and(|i| i.panic);
-        if mask & !before == 0 || (dry && told) {
+        if dry && told {
+            return;
+        }
+        if mask & !before == 0 {
+            // Another incident's panic took it all: this one relies on that.
+            if let Some(open) = self.incidents.get_mut(&incident) {
+                open.panic = true;
+            }
             return;
         }
         let suspects = self.incidents.get(&incident).map(|i| i.suspects.clone());

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use splashtail_antinuke::{Input, Rung};
+use splashtail_antinuke::{Effect, IncidentKind, IncidentState, Input, Rung, SECOND, bits};
 use splashtail_guild::Id;
 
 use crate::world::*;
@@ -65,7 +65,7 @@ proptest! {
             policy.trusted.users.insert(HIGH);
             policy.trusted.roles.insert(TRUSTED_ROLE);
         });
-        world.add_role(TRUSTED_ROLE, 2, splashtail_antinuke::bits::POWER);
+        world.add_role(TRUSTED_ROLE, 2, bits::POWER);
         world.add_member(TRUSTED, &[TRUSTED_ROLE]);
         let mut entries = Vec::new();
         for (by, action, target, more, pause) in acts {
@@ -153,6 +153,111 @@ proptest! {
         }
         prop_assert_eq!(first.is_contained(MOD), second.is_contained(MOD));
         prop_assert_eq!(first.calls.len(), second.calls.len());
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    Power(u64),
+    Deeds(u64),
+    Attack(usize),
+    /// The log has its time and is read, or cannot be.
+    Read(bool),
+    /// Entries of all deeds that nobody stood for.
+    Explained,
+    Wait(u64),
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        (1..4_u64).prop_map(Turn::Power),
+        (1..8_u64).prop_map(Turn::Deeds),
+        (0..7_usize).prop_map(Turn::Attack),
+        prop::bool::weighted(0.9).prop_map(Turn::Read),
+        Just(Turn::Explained),
+        (1..12_u64).prop_map(Turn::Wait),
+    ]
+}
+
+/// Half of them begin with power that nobody gave, somebody who attacks then, and more by nobody.
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    let begun = (any::<bool>(), 0..7_usize);
+    let rest = prop::collection::vec(turn(), 1..40);
+    (begun, rest).prop_map(|((begun, who), rest)| {
+        let first = [
+            Turn::Power(1),
+            Turn::Read(true),
+            Turn::Attack(who),
+            Turn::Deeds(7),
+            Turn::Read(true),
+        ];
+        let first = first.into_iter().filter(|_| begun);
+        first.chain(rest).collect()
+    })
+}
+
+/// Five with roles of their own, who together make a panic, and two who do not.
+fn attackers(world: &mut World) -> Vec<Id> {
+    let five = (0..5).map(|n| {
+        world.add_role(Id::new(2300 + n), 4, bits::ADMINISTRATOR);
+        world.add_member(user(40 + n), &[Id::new(2300 + n)]);
+        user(40 + n)
+    });
+    five.chain([MOD, ADMIN]).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// What entries explain ends no panic that an attacker's incident relies on, and no such incident.
+    #[test]
+    fn relief_ends_nothing_of_an_attack(turns in turns()) {
+        let mut world = World::new();
+        let people = attackers(&mut world);
+        let (mut gone, mut fresh) = (Vec::new(), 9000_u64);
+        for turn in turns {
+            let relies = |world: &World| {
+                let mut all = world.engine.incidents();
+                all.any(|i| i.panic && !i.suspects.is_empty() && i.is_open())
+            };
+            let held = world.engine.panic().is_some() && relies(&world);
+            match turn {
+                Turn::Power(n) => {
+                    world.add_member(user(n), &[]);
+                    world.feed("GUILD_MEMBER_UPDATE", member(user(n), &[ADMIN_ROLE]));
+                }
+                Turn::Deeds(count) => for _ in 0..count {
+                    fresh += 1;
+                    let role = json!({"guild_id": GUILD, "role_id": Id::new(fresh)});
+                    world.feed("GUILD_ROLE_DELETE", role);
+                    gone.push(Id::new(fresh));
+                },
+                Turn::Attack(who) => for _ in 0..4 {
+                    fresh += 1;
+                    let reason = json!({"reason": "nuked"});
+                    world.act_with(people[who], 12, Id::new(fresh), reason);
+                },
+                Turn::Read(read) => for _ in 0..3 {
+                    world.wait(5 * SECOND);
+                    let asked = world.effects.iter().rev().find_map(|effect| match effect {
+                        Effect::PollAudit(poll) => Some(*poll),
+                        _ => None,
+                    });
+                    if let Some(poll) = asked {
+                        world.give(Input::Polled { poll, read });
+                    }
+                },
+                Turn::Explained => for role in gone.drain(..) {
+                    world.act(OWNER, 32, role);
+                },
+                Turn::Wait(seconds) => world.wait(seconds * SECOND),
+            }
+            prop_assert!(!held || world.engine.panic().is_some(), "{turn:?} ended the panic");
+            for incident in world.engine.incidents().filter(|i| !i.suspects.is_empty()) {
+                prop_assert_ne!(incident.state, IncidentState::Returned);
+                prop_assert_ne!(incident.kind, IncidentKind::Unattributed);
+            }
+        }
     }
 }
 

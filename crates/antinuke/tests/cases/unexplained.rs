@@ -1,7 +1,9 @@
 //! Deeds without entries, entries without users.
 
 use serde_json::json;
-use splashtail_antinuke::{Command, Effect, IncidentKind, Input, Notice, Poll, Rung, SECOND, bits};
+use splashtail_antinuke::{
+    Command, Effect, IncidentKind, IncidentState, Input, Notice, Poll, Rung, SECOND, bits,
+};
 use splashtail_guild::{Id, Kind};
 
 use crate::world::*;
@@ -306,6 +308,45 @@ fn power_whose_giver_cannot_be_read_stays() {
         world.give(Input::Polled { poll, read });
     }
     world.no_incident();
+}
+
+/// The log was asked because of power that nobody gave: an attacker's incident goes on with that one.
+fn power_by_nobody_then_an_attack() -> World {
+    let mut world = World::new();
+    world.add_member(user(1), &[]);
+    world.feed("GUILD_MEMBER_UPDATE", member(user(1), &[ADMIN_ROLE]));
+    world.wait(11 * SECOND);
+    nothing_read(&mut world);
+    assert_eq!(world.incident().kind, IncidentKind::Tamper);
+    for n in 20..24 {
+        world.delete_channel(MOD, n);
+    }
+    assert!(world.is_contained(MOD));
+    assert_eq!(world.incident().kind, IncidentKind::Actor);
+    world
+}
+
+#[test]
+fn deeds_of_nobody_do_not_go_on_in_an_attackers_incident() {
+    let mut world = power_by_nobody_then_an_attack();
+    let theirs = world.incident().id;
+    channels_go(&mut world, 0..6);
+    world.wait(3 * SECOND);
+    for _ in 0..4 {
+        world.wait(5 * SECOND);
+        nothing_read(&mut world);
+    }
+    assert!(world.engine.panic().is_some());
+    for n in 0..6 {
+        world.act(OWNER, 12, channel(n));
+    }
+    world.wait(5 * SECOND);
+    assert!(world.engine.panic().is_none(), "entries explain it all");
+    let find = |id| world.engine.incidents().find(|i| i.id == id).unwrap();
+    assert_eq!(find(theirs).kind, IncidentKind::Actor);
+    assert_eq!(find(theirs).state, IncidentState::Contained);
+    let mut others = world.engine.incidents().filter(|i| i.id != theirs);
+    assert_eq!(others.next().unwrap().state, IncidentState::Returned);
 }
 
 #[test]
