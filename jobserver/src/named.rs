@@ -1,30 +1,48 @@
 //! What a server has set names roles and channels by their ids. Where a job makes such an object
 //! again, the settings go on with the new one.
 //!
-//! Only what the job itself made counts: an object that was found in its place is somebody else's,
-//! and trust would go to whoever holds it.
+//! Only what a job itself made counts, be it an earlier one of the server: an object that was found
+//! in its place is somebody else's, and trust would go to whoever holds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use splashtail_core::clock::Clock;
-use splashtail_core::ids::{GuildId, UserId};
+use splashtail_core::ids::{GuildId, TaskId, UserId};
+use splashtail_guild::{Id, Kind, Mapping, Subject};
 use splashtail_jobs::{JobContext, JobError, Level};
-use splashtail_storage::{Edit, NewChange, SettingRow, Storage, StorageError, Written};
+use splashtail_storage::{
+    Edit, Item, NewChange, Outcome, Owner, SettingRow, Storage, StorageError, TaskQuery, TaskRow,
+    TaskState, Written,
+};
 
-use crate::carry_out::Carried;
+use crate::carry_out::{Before, Made, items};
+use crate::restore::{self, RestoreBackup};
+use crate::revert::RevertIncident;
 
 /// Times that the change is begun anew because somebody else was faster.
 const ATTEMPTS: u32 = 8;
 /// What the history of settings calls it.
 const WAY: &str = "restore";
 
+/// Earlier jobs of each kind whose ledgers are looked through.
+const EARLIER: u32 = 50;
+
+/// Kind, id that was, id that is.
+type Again = (Kind, Id, Id);
+
 /// New ids by the old ones, as settings write them.
-type Renewed = BTreeMap<String, String>;
+#[derive(Debug, Default)]
+struct Renewed {
+    /// Kinds are apart: the first channel of an old server has the id of the server, and so has the
+    /// role that everybody holds.
+    ids: BTreeMap<String, BTreeMap<Kind, String>>,
+    guild: String,
+}
 
 /// What settings are written with.
+#[derive(Clone, Copy)]
 pub struct Settings<'a> {
-    pub cx: &'a JobContext,
     pub storage: &'a Storage,
     pub clock: &'a dyn Clock,
     pub guild: GuildId,
@@ -33,44 +51,47 @@ pub struct Settings<'a> {
 }
 
 impl Settings<'_> {
-    /// Has the settings name what the job made, once.
+    /// Has the settings name what this job and earlier ones made. It may be done as often as one
+    /// likes, and in a run that has to end: a job that waits, is cancelled or takes too long leaves
+    /// no settings behind that name what is gone.
     ///
     /// # Errors
     /// The database is away, or others change the settings all the time: it is tried again.
-    pub async fn follow(&self, carried: &Carried) -> Result<(), JobError> {
-        let renewed = renewed(carried);
-        let Some(by) = UserId::new(self.bot).filter(|_| !renewed.is_empty()) else {
-            return Ok(());
-        };
-        let changed: usize = self
-            .cx
-            .step("settings", || self.write(by, &renewed))
-            .await?;
+    pub async fn follow(
+        &self,
+        cx: &JobContext,
+        mapping: &Mapping,
+        created: &BTreeSet<u64>,
+    ) -> Result<(), JobError> {
+        let changed = self.write(cx.id(), mapping, created).await?;
         if changed > 0 {
-            let say = || async {
-                let message = "The server's settings name the new roles and channels";
-                let extra = json!({"entries": changed});
-                self.cx.log(Level::Info, message, extra).await;
-                Ok(())
-            };
-            self.cx.step("settings_told", say).await?;
+            let message = "The server's settings name the new roles and channels";
+            let extra = json!({"entries": changed});
+            cx.log(Level::Info, message, extra).await;
         }
         Ok(())
     }
 
-    async fn write(&self, by: UserId, renewed: &Renewed) -> Result<usize, JobError> {
+    /// Entries that name something else by now.
+    async fn write(
+        &self,
+        task: TaskId,
+        mapping: &Mapping,
+        created: &BTreeSet<u64>,
+    ) -> Result<usize, JobError> {
         let settings = self.storage.settings();
+        let mut now = settings.read(self.guild, None).await.map_err(away)?;
+        let Some(by) = UserId::new(self.bot).filter(|_| !now.rows.is_empty()) else {
+            return Ok(0);
+        };
+        let earlier = self.made_before(task).await.map_err(away)?;
+        let renewed = renewed(self.guild, mapping, created, &earlier);
         for _ in 0..ATTEMPTS {
-            let now = settings.read(self.guild, None).await.map_err(away)?;
-            let edits: Vec<Edit> = now
-                .rows
-                .iter()
-                .flat_map(|row| edits(row, renewed))
-                .collect();
+            let rows = now.rows.iter();
+            let edits: Vec<Edit> = rows.flat_map(|row| edits(row, &renewed)).collect();
             if edits.is_empty() {
                 return Ok(0);
             }
-            self.cx.fence_check().await?;
             let change = NewChange {
                 guild: self.guild,
                 decided_on: now.version,
@@ -82,28 +103,107 @@ impl Settings<'_> {
             };
             match settings.write(&change).await.map_err(away)? {
                 Written::At(_) => return Ok(edits.iter().filter(|e| e.after.is_some()).count()),
-                Written::Stale => {}
+                Written::Stale => now = settings.read(self.guild, None).await.map_err(away)?,
             }
         }
         let message = "Others are changing the server's settings";
         Err(JobError::transient("settings_busy", message))
     }
+
+    /// What earlier jobs of the server made again, by what their ledgers say.
+    async fn made_before(&self, task: TaskId) -> Result<Vec<Again>, StorageError> {
+        let mut made = Vec::new();
+        for name in [RestoreBackup::NAME, RevertIncident::NAME] {
+            let query = TaskQuery {
+                name: Some(name),
+                ..TaskQuery::newest(Owner::Server(self.guild), EARLIER)
+            };
+            let rows = self.storage.tasks().list(&query, self.clock.now()).await?;
+            for row in rows.iter().filter(|row| row.id != task && counts(row)) {
+                let items = items(self.storage, row.id).await?;
+                made.extend(items.iter().filter_map(again));
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// Whether the ids of a job's plan are the server's own: those of a file that somebody brought are
+/// that one's word.
+fn counts(row: &TaskRow) -> bool {
+    let brought = || {
+        let fields = serde_json::from_value::<restore::options::Fields>(row.fields.clone());
+        fields.map_or(true, |fields| fields.options.is_brought())
+    };
+    row.state != TaskState::Pending && (row.name != RestoreBackup::NAME || !brought())
+}
+
+fn again(item: &Item) -> Option<Again> {
+    if !matches!(item.outcome, Outcome::Done | Outcome::Adopted) {
+        return None;
+    }
+    let before = Before::of(item).filter(|before| before.creates)?;
+    let (Subject::Wanted(old) | Subject::Live(old)) = before.subject?;
+    Some((before.kind, old, Made::of(item)?.id?))
 }
 
 fn away(error: StorageError) -> JobError {
     JobError::transient("unavailable", "the database failed").caused_by(error)
 }
 
-fn renewed(carried: &Carried) -> Renewed {
-    let pairs = carried.mapping.pairs().chain(carried.mapping.renewals());
-    let made = pairs.filter(|(_, old, new)| old != new && carried.created.contains(&new.get()));
-    made.map(|(_, old, new)| (old.to_string(), new.to_string()))
-        .collect()
+/// `created`: what this job made; `earlier`: what others did, newest job first.
+fn renewed(
+    guild: GuildId,
+    mapping: &Mapping,
+    created: &BTreeSet<u64>,
+    earlier: &[Again],
+) -> Renewed {
+    let pairs: BTreeSet<Again> = mapping.pairs().chain(mapping.renewals()).collect();
+    let present: BTreeSet<(Kind, Id)> = pairs.iter().map(|(kind, _, new)| (*kind, *new)).collect();
+    let own = pairs
+        .iter()
+        .filter(|(_, _, new)| created.contains(&new.get()));
+    // What an earlier job made counts for as long as it is there, and is what it was made for.
+    let before = earlier.iter().filter(|(kind, old, new)| {
+        present.contains(&(*kind, *new)) && mapping.live(*kind, *old).is_none_or(|now| now == *new)
+    });
+    let mut ids: BTreeMap<String, BTreeMap<Kind, String>> = BTreeMap::new();
+    for (kind, old, new) in own.chain(before).filter(|(_, old, new)| old != new) {
+        let of_id = ids.entry(old.to_string()).or_default();
+        of_id.entry(*kind).or_insert_with(|| new.to_string());
+    }
+    Renewed {
+        ids,
+        guild: guild.to_string(),
+    }
+}
+
+impl Renewed {
+    /// `kind`: what the id is one of, as far as its place says that.
+    fn of(&self, id: &str, kind: Option<Kind>) -> Option<&String> {
+        let kinds = self.ids.get(id)?;
+        match kind {
+            Some(kind) => kinds.get(&kind),
+            None if id == self.guild => None,
+            None => kinds.values().next(),
+        }
+    }
+}
+
+/// What a field or a setting of this name holds ids of.
+fn kind_of(name: &str) -> Option<Kind> {
+    match (name.contains("role"), name.contains("channel")) {
+        (true, false) => Some(Kind::Role),
+        (false, true) => Some(Kind::Channel),
+        _ => None,
+    }
 }
 
 /// An entry whose name is an id is another one under the new id.
 fn edits(row: &SettingRow, renewed: &Renewed) -> Vec<Edit> {
-    let (entry, fields) = (name(&row.entry, renewed), value(&row.fields, renewed));
+    let kind = kind_of(&row.setting);
+    let fields = value(&row.fields, kind, renewed);
+    let entry = name(&row.entry, kind, renewed);
     if entry == row.entry && fields == row.fields {
         return Vec::new();
     }
@@ -122,13 +222,19 @@ fn edits(row: &SettingRow, renewed: &Renewed) -> Vec<Edit> {
     }
 }
 
-fn value(old: &Value, renewed: &Renewed) -> Value {
+fn value(old: &Value, kind: Option<Kind>, renewed: &Renewed) -> Value {
     match old {
-        Value::String(text) => name(text, renewed).into(),
-        Value::Array(items) => items.iter().map(|item| value(item, renewed)).collect(),
+        Value::String(text) => name(text, kind, renewed).into(),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| value(item, kind, renewed))
+            .collect(),
         Value::Object(fields) => {
             let fields = fields.iter();
-            let fields = fields.map(|(key, field)| (key.clone(), value(field, renewed)));
+            let fields = fields.map(|(key, field)| {
+                let kind = kind_of(key).or(kind);
+                (key.clone(), value(field, kind, renewed))
+            });
             Value::Object(fields.collect())
         }
         other => other.clone(),
@@ -136,24 +242,22 @@ fn value(old: &Value, renewed: &Renewed) -> Value {
 }
 
 /// An id, or one behind its kind: `role/5`. Ids within longer texts are what somebody wrote.
-fn name(text: &str, renewed: &Renewed) -> String {
-    let (kind, id) = match text.split_once('/') {
-        Some((kind @ ("role" | "channel"), id)) => (Some(kind), id),
-        _ => (None, text),
+fn name(text: &str, kind: Option<Kind>, renewed: &Renewed) -> String {
+    let (before, id, kind) = match text.split_once('/') {
+        Some((word @ "role", id)) => (Some(word), id, Some(Kind::Role)),
+        Some((word @ "channel", id)) => (Some(word), id, Some(Kind::Channel)),
+        _ => (None, text, kind),
     };
-    match (kind, renewed.get(id)) {
+    match (before, renewed.of(id, kind)) {
         (_, None) => text.to_owned(),
         (None, Some(new)) => new.clone(),
-        (Some(kind), Some(new)) => format!("{kind}/{new}"),
+        (Some(word), Some(new)) => format!("{word}/{new}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use chrono::DateTime;
-    use splashtail_guild::{Id, Kind, Mapping};
 
     use super::*;
 
@@ -169,6 +273,8 @@ mod tests {
         }
     }
 
+    const SERVER: u64 = 100;
+
     fn known() -> Renewed {
         let mut mapping = Mapping::default();
         mapping.insert(Kind::Role, Id::new(5), Id::new(50));
@@ -176,13 +282,11 @@ mod tests {
         // Found in its place, and never gone.
         mapping.insert(Kind::Role, Id::new(7), Id::new(70));
         mapping.insert(Kind::Role, Id::new(8), Id::new(8));
+        mapping.insert(Kind::Role, Id::new(SERVER), Id::new(SERVER));
+        mapping.insert(Kind::Channel, Id::new(SERVER), Id::new(101));
         mapping.renew(Kind::Channel, Id::new(9), Id::new(90));
-        renewed(&Carried {
-            mapping,
-            created: BTreeSet::from([50, 60, 8, 90]),
-            done: 2,
-            left: Vec::new(),
-        })
+        let created = BTreeSet::from([50, 60, 8, 90, 101]);
+        renewed(GuildId::new(SERVER).unwrap(), &mapping, &created, &[])
     }
 
     #[test]
@@ -220,5 +324,55 @@ mod tests {
                 ("role/50", false, Some(json!({"who": "role/50"}))),
             ]
         );
+    }
+
+    /// The first channel of an old server has the server's id, and so has the role of everybody.
+    #[test]
+    fn a_channel_that_is_called_as_the_server_takes_no_role_with_it() {
+        for (setting, entry, fields) in [
+            ("guild_roles", "100", json!({"role_id": "100", "index": 1})),
+            ("trust", "role/100", json!({"who": "role/100"})),
+            (
+                "antinuke",
+                "server",
+                json!({"spared_roles": ["100"], "known": ["100"]}),
+            ),
+        ] {
+            let found = edits(&row(setting, entry, fields), &known());
+            assert!(found.is_empty(), "{setting}: {found:?}");
+        }
+        let alerts = json!({"alert_channel": "100", "quarantine_role": "100", "of": "channel/100"});
+        let found = edits(&row("antinuke", "server", alerts), &known());
+        assert_eq!(
+            found[0].after.as_ref().unwrap(),
+            &json!({"alert_channel": "101", "quarantine_role": "100", "of": "channel/101"})
+        );
+    }
+
+    /// A job that ended early made it; this one found it in its place.
+    #[test]
+    fn what_an_earlier_job_made_counts_while_it_stands_for_the_same() {
+        let id = Id::new;
+        let mut mapping = Mapping::default();
+        mapping.insert(Kind::Role, id(5), id(50));
+        mapping.insert(Kind::Role, id(6), id(61));
+        mapping.insert(Kind::Role, id(7), id(70));
+        let earlier = [
+            (Kind::Role, id(5), id(50)),
+            // It was made, and something else stands for it now.
+            (Kind::Role, id(6), id(60)),
+            // It is one of another kind.
+            (Kind::Channel, id(7), id(70)),
+            // It was made in place of something live, under an id that the backup does not know.
+            (Kind::Role, id(9), id(50)),
+            // It is gone again.
+            (Kind::Role, id(8), id(80)),
+        ];
+        let guild = GuildId::new(SERVER).unwrap();
+        let renewed = renewed(guild, &mapping, &BTreeSet::new(), &earlier);
+        let fields = json!({"all": ["5", "6", "7", "8", "9"]});
+        let found = edits(&row("x", "server", fields), &renewed);
+        let expected = json!({"all": ["50", "6", "7", "8", "50"]});
+        assert_eq!(found[0].after.as_ref().unwrap(), &expected);
     }
 }

@@ -14,7 +14,7 @@ use splashtail_core::clock::{Clock as _, SystemClock};
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_guild::{Id, Parts, Structure};
 use splashtail_sandbox_world::faults::{Action, Match, Rule};
-use splashtail_storage::IncidentRow;
+use splashtail_storage::{Edit, IncidentRow, NewChange};
 use support::Jobserver;
 use support::server::{GUILD, OWNER, World, world};
 
@@ -463,9 +463,13 @@ fn limit(method: &str, route: &str) -> Rule {
 
 /// A put-back that waits until its roles may be made.
 async fn parked(world: &World, server: &Jobserver) -> TaskId {
+    parked_for(world, server, "roles").await
+}
+
+async fn parked_for(world: &World, server: &Jobserver, what: &str) -> TaskId {
     let plan = shown(world, server, json!({})).await;
-    let roles = limit("POST", "/guilds/{guild_id}/roles");
-    world.control.add_fault(&roles).await.unwrap();
+    let limit = limit("POST", &format!("/guilds/{{guild_id}}/{what}"));
+    world.control.add_fault(&limit).await.unwrap();
     let id = order(world, server, json!({"PlanHash": plan["plan_hash"]})).await;
     let says = |line: &splashtail_storage::TaskLogEntry| line.msg.contains("wait for a limit");
     while !server.log(id).await.iter().any(says) {
@@ -510,6 +514,102 @@ async fn victims_are_free_while_roles_wait_and_what_is_posted_meanwhile_stays() 
     let left = left_of(&report, "channel");
     assert_eq!((left.len(), &left[0]["code"]), (1, &json!("changed_since")));
     assert!(world.roles().await.iter().any(|r| r["name"] == "Regular"));
+}
+
+/// Has the server's settings name a channel for alerts and a role that is trusted.
+async fn set(server: &Jobserver, channel: &str, role: &str) {
+    let (guild, at) = (GUILD.parse().unwrap(), SystemClock.now());
+    server.storage.guilds().ensure(guild, at).await.unwrap();
+    let settings = server.storage.settings();
+    let now = settings.read(guild, None).await.unwrap();
+    let edits = [
+        (
+            "antinuke",
+            "server".to_owned(),
+            json!({"alert_channel": channel}),
+        ),
+        (
+            "trust",
+            format!("role/{role}"),
+            json!({"who": format!("role/{role}")}),
+        ),
+    ];
+    let edits = edits.map(|(setting, entry, fields)| {
+        let mut rows = now.rows.iter();
+        let known = rows.find(|row| (row.setting.as_str(), &row.entry) == (setting, &entry));
+        Edit {
+            setting: setting.to_owned(),
+            entry,
+            before: known.map(|row| row.fields.clone()),
+            after: Some(fields),
+        }
+    });
+    let change = NewChange {
+        guild,
+        decided_on: now.version,
+        by: OWNER.parse().unwrap(),
+        way: "test",
+        at,
+        undoes: None,
+        edits: &edits,
+    };
+    settings.write(&change).await.unwrap();
+}
+
+/// What they name: the channel and the role.
+async fn named(server: &Jobserver) -> (String, String) {
+    let settings = server.storage.settings();
+    let now = settings.read(GUILD.parse().unwrap(), None).await.unwrap();
+    let of = |setting: &str| now.rows.iter().find(|row| row.setting == setting).unwrap();
+    let channel = of("antinuke").fields["alert_channel"].as_str().unwrap();
+    let role = of("trust").entry.strip_prefix("role/").unwrap();
+    (channel.to_owned(), role.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_follow_what_is_there_while_the_rest_waits() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let pinned = before(&world).await;
+    let lounge = id(&channel(&world, "Lounge").await);
+    let regular = id(&role(&world, "Regular").await);
+    set(&server, &lounge, &regular).await;
+    attack(&world).await;
+    record(&world, &server, &pinned).await;
+    let waits = parked_for(&world, &server, "channels").await;
+    let again = id(&role(&world, "Regular").await);
+    assert_ne!(again, regular);
+    assert_eq!(named(&server).await, (lounge, again.clone()));
+    woken(&world, server, waits).await;
+    let server = world.setup.start().await;
+    let lounge = id(&channel(&world, "Lounge").await);
+    assert_eq!(named(&server).await, (lounge, again));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_follow_what_a_job_made_that_did_not_come_to_its_end() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let pinned = before(&world).await;
+    let lounge = id(&channel(&world, "Lounge").await);
+    let regular = id(&role(&world, "Regular").await);
+    attack(&world).await;
+    record(&world, &server, &pinned).await;
+    let waits = parked_for(&world, &server, "channels").await;
+    server.client().cancel_task(waits).await.unwrap();
+    let made = id(&role(&world, "Regular").await);
+    // They name what is gone still, as after a job that was killed and then took too long.
+    set(&server, &lounge, &regular).await;
+    world.control.clear_faults().await.unwrap();
+    // The limit is known to the process that met it.
+    server.kill();
+    let server = world.setup.start().await;
+    // What is left asks for no approval.
+    let next = order(&world, &server, json!({})).await;
+    server.document(next).await;
+    assert_eq!(id(&role(&world, "Regular").await), made);
+    let lounge = id(&channel(&world, "Lounge").await);
+    assert_eq!(named(&server).await, (lounge, made));
 }
 
 #[tokio::test(flavor = "multi_thread")]

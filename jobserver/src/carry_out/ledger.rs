@@ -1,10 +1,14 @@
 //! What an effect leaves in the ledger of its job.
 
 use serde::{Deserialize, Serialize};
+use splashtail_core::ids::TaskId;
 use splashtail_guild::{Id, Kind, Operation, Subject};
-use splashtail_storage::Item;
+use splashtail_storage::{Item, Storage, StorageError};
 
 use super::guard::Objection;
+
+/// Items that are read at once.
+const PAGE: u32 = 500;
 
 /// What the ledger keeps of the state before an effect: enough to take it back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,5 +61,22 @@ impl Made {
     /// Code and text of why nothing was done.
     pub fn why_left(&self) -> Option<(&str, &str)> {
         self.how.strip_prefix("left:")?.split_once(':')
+    }
+}
+
+/// A job's whole ledger, oldest first.
+///
+/// # Errors
+/// The database fails.
+pub async fn items(storage: &Storage, task: TaskId) -> Result<Vec<Item>, StorageError> {
+    let mut all: Vec<Item> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |item| item.seq);
+        let page = storage.ledger().items(task, after, PAGE).await?;
+        let whole = page.len() < PAGE as usize;
+        all.extend(page);
+        if whole {
+            return Ok(all);
+        }
     }
 }

@@ -34,11 +34,13 @@ use files::Loaded;
 pub use files::{Files, NoFiles};
 pub use guard::{Guard, NoGuard, Objection};
 pub use judge::{job_error, stops_everything};
-pub use ledger::{Before, Made};
+pub use ledger::{Before, Made, items};
 pub use naming::kind_of;
 use naming::{name_of, stage, verb};
 pub use reason::Reason;
 use waiting::Waiting;
+
+use crate::named::Settings;
 
 /// Of jobs that rebuild servers: room for the roles that a server may get in two days, several times
 /// over.
@@ -67,6 +69,9 @@ pub struct CarryOut<'a> {
     pub files: &'a dyn Files,
     /// Asked right before each effect.
     pub guard: &'a dyn Guard,
+    /// Settings that go on with what is made again; `None` where the plan's ids are not the
+    /// server's own.
+    pub settings: Option<Settings<'a>>,
 }
 
 /// What became of a plan.
@@ -156,9 +161,10 @@ impl<'a> CarryOut<'a> {
             released: false,
             told: (None, 0),
         };
-        for effect in &effects[..surplus] {
-            run.effect(effect).await?;
-        }
+        let stands = run.put_up(&effects[..surplus]).await;
+        // Also in a run that ends here: what it waits for may take days, or never come.
+        let followed = run.follow().await;
+        stands.and(followed)?;
         run.waits(&effects[surplus..]).await?;
         let between = between(run.mapping.clone()).await?;
         for effect in &effects[surplus..] {
@@ -182,6 +188,24 @@ fn surplus_begins(effects: &[Effect]) -> usize {
 }
 
 impl Run<'_> {
+    /// Makes all that comes before the surplus.
+    async fn put_up(&mut self, effects: &[Effect]) -> Result<(), JobError> {
+        for effect in effects {
+            self.effect(effect).await?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&self) -> Result<(), JobError> {
+        match &self.order.settings {
+            None => Ok(()),
+            Some(settings) => {
+                let (cx, mapping) = (self.order.cx, &self.mapping);
+                settings.follow(cx, mapping, &self.owned).await
+            }
+        }
+    }
+
     /// Ends the run when something waits, and the rest with it.
     async fn waits(&mut self, rest: &[Effect]) -> Result<(), JobError> {
         for effect in rest {

@@ -16,8 +16,7 @@ use super::job::MassBan;
 use super::judge::digest;
 use super::run::{Banned, Run, names, output};
 use crate::backup::error::Verdict;
-use crate::carry_out::{acting, job_error, stops_everything};
-use crate::revert::items;
+use crate::carry_out::{acting, items, job_error, stops_everything};
 
 const REPORT: &str = "mass-ban-lifted.json";
 const PLAN: &str = "mass-unban-plan.json";

@@ -57,6 +57,13 @@ pub struct Options {
     pub plan_hash: Option<String>,
 }
 
+impl Options {
+    /// Whether the backup is a file that somebody brought: its ids are that one's word.
+    pub fn is_brought(&self) -> bool {
+        matches!(self.backup_source, BackupSource::Address(_))
+    }
+}
+
 const OPTION_NAMES: [&str; 11] = [
     "BackupSource",
     "AsOf",

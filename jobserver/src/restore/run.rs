@@ -122,6 +122,14 @@ impl<'a> Run<'a> {
             marks: self.job.marks.as_ref(),
             clock: self.job.clock.as_ref(),
         };
+        // What its ids are is the word of whoever brings a file.
+        let own = !self.fields.options.is_brought();
+        let settings = own.then(|| Settings {
+            storage: &self.job.storage,
+            clock: self.job.clock.as_ref(),
+            guild: self.fields.server_id,
+            bot: live.viewer.user,
+        });
         let order = CarryOut {
             cx: self.cx,
             discord: &self.job.discord,
@@ -132,21 +140,11 @@ impl<'a> Run<'a> {
             despite_losses: self.fields.options.ignore_restore_errors,
             guard: &NoGuard,
             files: &FileBytes(&backup),
+            settings,
         };
         let people = |mapping: Mapping| self.people(&plan.people, mapping, reason);
         let around = order.run_around(&plan.effects, plan.mapping.clone(), people);
         let (carried, mut settled) = around.await?;
-        // What its ids are is the word of whoever brings a file.
-        if !matches!(self.fields.options.backup_source, BackupSource::Address(_)) {
-            let settings = Settings {
-                cx: self.cx,
-                storage: &self.job.storage,
-                clock: self.job.clock.as_ref(),
-                guild: self.fields.server_id,
-                bot: live.viewer.user,
-            };
-            settings.follow(&carried).await?;
-        }
         let mut posted = Posted::default();
         let parts = &self.fields.options.parts;
         if parts.contains(&Part::Messages) || parts.contains(&Part::Threads) {

@@ -6,12 +6,12 @@ use splashtail_jobs::JobError;
 use splashtail_storage::{Item, Outcome, Owner, Storage, TaskState};
 
 use super::asks::Ask;
-use super::evidence::{self, EvidenceError};
+use super::evidence::EvidenceError;
 use super::job::RevertIncident;
 use super::options::Fields;
 use super::people::PeopleEffect;
 use super::plan::RevertPlan;
-use crate::carry_out::{Before, Made};
+use crate::carry_out::{Before, Made, items};
 use crate::restore::report::NotRestored;
 
 /// Begins the names of steps, which go on with that of what they take back.
@@ -38,9 +38,7 @@ pub async fn plan(
         let message = format!("there is no put-back {task} of this incident");
         return Err(JobError::permanent("no_such_put_back", message));
     }
-    let mut items = evidence::items(storage, task)
-        .await
-        .map_err(EvidenceError::Storage)?;
+    let mut items = items(storage, task).await.map_err(EvidenceError::Storage)?;
     items.reverse();
     let mut plan = RevertPlan {
         hash: String::new(),

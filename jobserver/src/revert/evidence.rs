@@ -16,12 +16,11 @@ use splashtail_storage::{
 use super::back;
 use super::job::RevertIncident;
 use super::options::Fields;
-use crate::carry_out::{Before, Made};
+use crate::carry_out::{Before, Made, items};
 use crate::packed::unpack;
 
-/// Jobs and ledger items that are looked through for what was put back before.
+/// Jobs whose ledgers are looked through for what was put back before.
 const EARLIER: u32 = 50;
-const ITEMS: u32 = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
@@ -155,21 +154,4 @@ fn taken_back(task: &str, item: &Item) -> Option<EffectOf> {
         return None;
     }
     Some((task.to_owned(), back::undone_step(&item.name)?.to_owned()))
-}
-
-/// A job's whole ledger, oldest first.
-///
-/// # Errors
-/// The database fails.
-pub async fn items(storage: &Storage, task: TaskId) -> Result<Vec<Item>, StorageError> {
-    let mut all: Vec<Item> = Vec::new();
-    loop {
-        let after = all.last().map_or(0, |item| item.seq);
-        let page = storage.ledger().items(task, after, ITEMS).await?;
-        let whole = page.len() < ITEMS as usize;
-        all.extend(page);
-        if whole {
-            return Ok(all);
-        }
-    }
 }

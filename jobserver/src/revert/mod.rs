@@ -16,5 +16,4 @@ mod run;
 mod since;
 mod since_plan;
 
-pub use evidence::items;
 pub use job::RevertIncident;

@@ -18,7 +18,7 @@ use super::since_plan::SincePlan;
 use crate::backup::error::BackupError;
 use crate::backup::source::Source;
 use crate::backup::work::Work;
-use crate::carry_out::{Carried, CarryOut, NoFiles, Reason};
+use crate::carry_out::{Carried, CarryOut, NoFiles, Reason, items};
 use crate::named::Settings;
 use crate::restore::error::RestoreError;
 use crate::restore::live::{self, Live};
@@ -100,6 +100,12 @@ impl<'a> Run<'a> {
             despite_losses: true,
             files: &NoFiles,
             guard: &since_plan,
+            settings: Some(Settings {
+                storage: &self.job.storage,
+                clock: self.job.clock.as_ref(),
+                guild: self.fields.server_id,
+                bot: live.viewer.user,
+            }),
         };
         let (effects, since) = self.look_again(&plan, &live).await?;
         let people = People {
@@ -118,14 +124,6 @@ impl<'a> Run<'a> {
             helped => helped,
         };
         let carried = order.run(&effects, plan.mapping.clone()).await?;
-        let settings = Settings {
-            cx: self.cx,
-            storage: &self.job.storage,
-            clock: self.job.clock.as_ref(),
-            guild: self.fields.server_id,
-            bot: live.viewer.user,
-        };
-        settings.follow(&carried).await?;
         let mapping = &carried.mapping;
         let (more, left) = People { mapping, ..people }.run(&later).await?;
         let (helped, mut refused) = helped?;
@@ -213,7 +211,7 @@ impl<'a> Run<'a> {
         plan: &RevertPlan,
         planned: &Live,
     ) -> Result<(Vec<Effect>, Vec<NotRestored>), JobError> {
-        let items = evidence::items(&self.job.storage, self.cx.id()).await;
+        let items = items(&self.job.storage, self.cx.id()).await;
         let items = items.map_err(EvidenceError::Storage)?;
         let done = items
             .into_iter()
