@@ -4,7 +4,6 @@
 
 mod support;
 
-use chrono::TimeDelta;
 use http::Method;
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -126,6 +125,9 @@ async fn messages_are_shown_tested_and_sent_again() {
     let sent = client
         .ok(Method::POST, &format!("{one}/test"), Value::Null)
         .await;
+    let second = format!("{one}/test");
+    let second = client.ask(Method::POST, &second, Value::Null).await;
+    assert_eq!(error(second).await, (409, "test_waits".to_owned()));
     let message: Uuid = sent["message"].as_str().unwrap().parse().unwrap();
     let messages = format!("{one}/messages");
     let replay = format!("{messages}/{message}/replay");
@@ -152,12 +154,12 @@ async fn messages_are_shown_tested_and_sent_again() {
     client.ok(Method::POST, &replay, Value::Null).await;
     let list = client.ok(Method::GET, &messages, Value::Null).await;
     assert_eq!(list["messages"][0]["state"], "waiting");
-    let before = (test.now() - TimeDelta::days(1))
-        .to_rfc3339()
-        .replace('+', "%2B");
-    let older = format!("{messages}?before={before}");
+    let older = format!("{messages}?before={message}");
     let older = client.ok(Method::GET, &older, Value::Null).await;
     assert_eq!(older["messages"], json!([]));
+    let nowhere = format!("/{}/test", Uuid::nil());
+    let nowhere = client.ask(Method::POST, &nowhere, Value::Null).await;
+    assert_eq!(nowhere.status(), 404);
     // Of another server there is none.
     let other = format!("/{}/messages", Uuid::nil());
     assert_eq!(

@@ -269,6 +269,9 @@ problems! {
     TaskMismatch = "task_mismatch", 400,
         "The order does not fit the job.",
         "Read the job again.";
+    TestWaits = "test_waits", 409,
+        "The last test of this webhook is still on its way.",
+        "See how it goes among the webhook's messages, and try again when it has ended.";
     Timeout = "timeout", 504,
         "The answer took too long.",
         "Try again. What was ordered may have been done: look first.";

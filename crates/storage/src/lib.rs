@@ -67,5 +67,5 @@ pub use task_store::{
 pub use token::{NewToken, PURGED_AT_ONCE, TokenHash, TokenKind, TokenRow, TokenStore};
 pub use webhook::{
     DueMessage, MESSAGES_PURGED_AT_ONCE, MOST_WEBHOOKS, MessageRow, MessageState, NewMessage,
-    NewWebhook, Tried, TriedEnd, Webhook, WebhookStore,
+    NewWebhook, SaidAlone, Tried, TriedEnd, Webhook, WebhookChange, WebhookStore, WebhookSwitch,
 };

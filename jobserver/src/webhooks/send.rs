@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -32,7 +32,9 @@ const AGAIN: [Duration; 9] = [
 ];
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 const GONE: &str = "the address said that it is gone (410)";
-const GIVEN_UP: &str = "a message could not be delivered for three days";
+const SILENT: &str = "nothing could be delivered for three days";
+/// What that means.
+const SILENCE: TimeDelta = TimeDelta::days(3);
 
 /// Sends one message.
 #[derive(Clone)]
@@ -145,23 +147,38 @@ fn wait(answer: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds.trim().parse().ok()?).min(LONGEST_WAIT))
 }
 
-/// What an attempt means for the message: `None` of one that was not made.
-fn judge(attempt: u32, sent: Option<&Result<StatusCode, Failure>>) -> TriedEnd {
+/// What an attempt says of the webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    None,
+    /// The address takes nothing any more.
+    Gone,
+    /// The message was tried as long as any is.
+    GivenUp,
+}
+
+/// What an attempt means for the message, and for the webhook: `None` of one that was not made.
+fn judge(attempt: u32, sent: Option<&Result<StatusCode, Failure>>) -> (TriedEnd, Doubt) {
     let failure = match sent {
-        Some(Ok(_)) => return TriedEnd::Delivered,
-        None => return TriedEnd::Failed,
+        Some(Ok(_)) => return (TriedEnd::Delivered, Doubt::None),
+        None => return (TriedEnd::Failed, Doubt::None),
         Some(Err(failure)) => failure,
     };
     let asked = match failure {
-        Failure::Inner | Failure::Address | Failure::Secret => return TriedEnd::Failed,
-        Failure::Answer { status, .. } if *status == StatusCode::GONE => return TriedEnd::Failed,
+        // What is wrong with the webhook itself is told with each message.
+        Failure::Inner | Failure::Address | Failure::Secret => {
+            return (TriedEnd::Failed, Doubt::None);
+        }
+        Failure::Answer { status, .. } if *status == StatusCode::GONE => {
+            return (TriedEnd::Failed, Doubt::Gone);
+        }
         Failure::Answer { wait, .. } => wait.unwrap_or_default(),
         Failure::Slow | Failure::Connection => Duration::ZERO,
     };
     let tries = usize::try_from(attempt).unwrap_or(usize::MAX);
     match AGAIN.get(tries.saturating_sub(1)) {
-        Some(again) => TriedEnd::Again(asked.max(*again)),
-        None => TriedEnd::Failed,
+        Some(again) => (TriedEnd::Again(asked.max(*again)), Doubt::None),
+        None => (TriedEnd::Failed, Doubt::GivenUp),
     }
 }
 
@@ -171,7 +188,7 @@ async fn settle(
     sent: Option<Result<StatusCode, Failure>>,
     at: DateTime<Utc>,
 ) -> Result<(), StorageError> {
-    let end = judge(due.attempt, sent.as_ref());
+    let (end, doubt) = judge(due.attempt, sent.as_ref());
     let (status, outcome) = match &sent {
         None => (None, "the webhook is off".to_owned()),
         Some(Ok(status)) => (Some(*status), String::new()),
@@ -185,17 +202,14 @@ async fn settle(
         at,
     };
     storage.webhooks().tried(due.id, &tried).await?;
-    let off = match (end, status) {
-        (TriedEnd::Failed, Some(StatusCode::GONE)) => GONE,
-        // What is wrong with the webhook itself is told with each message.
-        (TriedEnd::Failed, _) if due.attempt > 1 => GIVEN_UP,
-        _ => return Ok(()),
+    let (why, silent_since) = match doubt {
+        Doubt::None => return Ok(()),
+        Doubt::Gone => (GONE, None),
+        Doubt::GivenUp => (SILENT, Some(at - SILENCE)),
     };
-    let current = storage.webhooks().webhook(due.webhook.id).await?;
-    if let Some(mut webhook) = current.filter(|webhook| webhook.off.is_none()) {
-        info!(webhook.id = %webhook.id, guild.id = %webhook.guild, "a webhook was switched off: {off}");
-        webhook.off = Some(off.to_owned());
-        storage.webhooks().change_webhook(&webhook).await?;
+    let (webhooks, webhook) = (storage.webhooks(), &due.webhook);
+    if webhooks.switch_off(webhook, why, silent_since).await? {
+        info!(webhook.id = %webhook.id, guild.id = %webhook.guild, "a webhook was switched off: {why}");
     }
     Ok(())
 }
@@ -219,18 +233,24 @@ mod tests {
     fn a_message_is_tried_again_for_three_days() {
         let judged =
             |attempt, sent: Option<Result<StatusCode, Failure>>| judge(attempt, sent.as_ref());
-        assert_eq!(judged(1, answered(204, None)), TriedEnd::Delivered);
-        let five = TriedEnd::Again(Duration::from_secs(5));
+        let again = |wait| (TriedEnd::Again(wait), Doubt::None);
+        let failed = |doubt| (TriedEnd::Failed, doubt);
+        let delivered = (TriedEnd::Delivered, Doubt::None);
+        assert_eq!(judged(1, answered(204, None)), delivered);
+        let five = again(Duration::from_secs(5));
         assert_eq!(judged(1, answered(500, None)), five);
         assert_eq!(judged(1, answered(302, None)), five);
         assert_eq!(judged(1, Some(Err(Failure::Slow))), five);
-        let asked = TriedEnd::Again(Duration::from_secs(90));
+        let asked = again(Duration::from_secs(90));
         assert_eq!(judged(1, answered(503, Some(90))), asked);
-        assert_eq!(judged(9, answered(500, None)), TriedEnd::Again(AGAIN[8]));
-        assert_eq!(judged(10, answered(500, None)), TriedEnd::Failed);
-        assert_eq!(judged(1, answered(410, None)), TriedEnd::Failed);
-        assert_eq!(judged(1, Some(Err(Failure::Inner))), TriedEnd::Failed);
-        assert_eq!(judged(1, None), TriedEnd::Failed);
+        assert_eq!(judged(9, answered(500, None)), again(AGAIN[8]));
+        assert_eq!(judged(10, answered(500, None)), failed(Doubt::GivenUp));
+        assert_eq!(judged(1, answered(410, None)), failed(Doubt::Gone));
+        for attempt in [1, 5, 10] {
+            let inner = Some(Err(Failure::Inner));
+            assert_eq!(judged(attempt, inner), failed(Doubt::None));
+            assert_eq!(judged(attempt, None), failed(Doubt::None));
+        }
         let days: Duration = AGAIN.iter().sum();
         assert!(days > Duration::from_secs(3 * 24 * 3600), "{days:?}");
     }

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use splashtail_core::clock::ManualClock;
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_jobs::SecretBytes;
-use splashtail_storage::{IncidentRow, MessageRow, MessageState, NewWebhook, Webhook};
+use splashtail_storage::{
+    DueMessage, IncidentRow, MessageRow, MessageState, NewMessage, NewWebhook, Tried, TriedEnd,
+    Webhook, WebhookChange,
+};
 use tempfile::TempDir;
 use uuid::Uuid;
 use wiremock::matchers::any;
@@ -104,6 +107,44 @@ impl Bench {
             .unwrap()
     }
 
+    async fn change(&self, set: impl FnOnce(&mut WebhookChange)) {
+        let (webhooks, mut change) = (self.storage.webhooks(), WebhookChange::default());
+        set(&mut change);
+        let guild = GuildId::new(1).unwrap();
+        let changed = webhooks.change_webhook(guild, self.id, &change).await;
+        assert!(changed.unwrap().is_some());
+    }
+
+    /// The message that is due, as if it had failed before for three days.
+    async fn last_attempt(&self) -> DueMessage {
+        let due = self.storage.webhooks().take_due(HELD).await;
+        DueMessage {
+            attempt: 10,
+            ..due.unwrap().unwrap()
+        }
+    }
+
+    /// One that arrived.
+    async fn delivered(&self, at: DateTime<Utc>) -> Uuid {
+        let message = NewMessage {
+            id: Uuid::new_v4(),
+            kind: "test".to_owned(),
+            subject: "test".to_owned(),
+            body: "{}".to_owned(),
+            at,
+        };
+        let tried = Tried {
+            end: TriedEnd::Delivered,
+            outcome: String::new(),
+            status: Some(204),
+            at,
+        };
+        let webhooks = self.storage.webhooks();
+        webhooks.say_alone(self.id, &message).await.unwrap();
+        webhooks.tried(message.id, &tried).await.unwrap();
+        message.id
+    }
+
     async fn off(&self) -> Option<String> {
         let webhook = self.storage.webhooks().webhook(self.id).await.unwrap();
         webhook.unwrap().off
@@ -191,6 +232,88 @@ async fn this_machine_is_no_address_beside_the_real_discord() {
     assert!(message.outcome.unwrap().contains("own network"));
     assert!(bench.address.received_requests().await.unwrap().is_empty());
     assert_eq!(bench.off().await, None, "it can be mended");
+}
+
+/// The client's resolver judges names; without it this one leads here.
+#[tokio::test]
+async fn a_name_that_leads_to_this_machine_is_no_address() {
+    let bench = Bench::new(|_| {}).await;
+    bench.answers(ResponseTemplate::new(204)).await;
+    let port = bench.address.address().port();
+    bench
+        .change(|change| change.url = Some(format!("http://localhost:{port}/hook")))
+        .await;
+    bench.incident("open").await;
+    bench.look().await;
+    let message = bench.messages().await.remove(0);
+    assert_eq!(
+        (message.state, message.status),
+        (MessageState::Waiting, None)
+    );
+    assert!(bench.address.received_requests().await.unwrap().is_empty());
+}
+
+/// A type that an address refuses for good is no reason to keep the others from it.
+#[tokio::test]
+async fn silence_alone_switches_off() {
+    let bench = Bench::new(|_| {}).await;
+    bench.answers(ResponseTemplate::new(400)).await;
+    bench.incident("open").await;
+    say::all(&bench.storage).await.unwrap();
+    let webhooks = bench.storage.webhooks();
+    let (first, clock) = (bench.last_attempt().await, bench.clock.shared());
+    // The second attempt of one whose address leads inside ends it, and says nothing of three days.
+    let inner = Webhook {
+        url: "http://10.0.0.1/".to_owned(),
+        ..first.webhook.clone()
+    };
+    let inner = DueMessage {
+        webhook: inner,
+        ..first.clone()
+    };
+    bench
+        .webhooks
+        .sender
+        .deliver(&bench.storage, &clock, inner)
+        .await;
+    assert_eq!(bench.off().await, None);
+    let deliver = async |due: &DueMessage| {
+        assert!(webhooks.send_again(bench.id, due.id).await.unwrap());
+        let sender = &bench.webhooks.sender;
+        sender.deliver(&bench.storage, &clock, due.clone()).await;
+    };
+    let lately = bench
+        .delivered(clock.now() - chrono::TimeDelta::days(2))
+        .await;
+    deliver(&first).await;
+    assert_eq!(bench.messages().await.len(), 2);
+    assert_eq!(bench.off().await, None, "{lately} was delivered");
+    bench.clock.advance(Duration::from_secs(2 * 24 * 3600));
+    deliver(&first).await;
+    let why = bench.off().await.unwrap();
+    assert!(why.contains("for three days"), "{why}");
+}
+
+/// What an old attempt says of the address before does not concern the new one.
+#[tokio::test]
+async fn an_old_answer_leaves_a_new_address_alone() {
+    let bench = Bench::new(|_| {}).await;
+    bench.answers(ResponseTemplate::new(410)).await;
+    bench.incident("open").await;
+    say::all(&bench.storage).await.unwrap();
+    let due = bench.last_attempt().await;
+    let new = format!("{}/new", bench.address.uri());
+    bench.change(|change| change.url = Some(new.clone())).await;
+    let clock = bench.clock.shared();
+    bench
+        .webhooks
+        .sender
+        .deliver(&bench.storage, &clock, due)
+        .await;
+    assert_eq!(bench.messages().await[0].status, Some(410));
+    let webhook = bench.storage.webhooks().webhook(bench.id).await;
+    let webhook = webhook.unwrap().unwrap();
+    assert_eq!((webhook.off, webhook.url), (None, new));
 }
 
 /// A process that dies with messages in hand loses none.

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::Deserialize;
 use splashtail_api_types::webhooks::{
@@ -15,7 +14,7 @@ use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::config::is_local;
 use splashtail_core::ids::GuildId;
 use splashtail_core::random;
-use splashtail_storage::{MOST_WEBHOOKS, MessageRow, NewMessage};
+use splashtail_storage::{MOST_WEBHOOKS, MessageRow, NewMessage, SaidAlone, WebhookSwitch};
 use tracing::info;
 use url::{Host, Url};
 use utoipa::IntoParams;
@@ -135,25 +134,20 @@ pub async fn change_webhook(
     JsonBody(change): JsonBody<WebhookChange, MAX_BODY>,
 ) -> Result<Json<Webhook>, ApiError> {
     let guild = managed(&app, &caller, &guild).await?;
-    let mut webhook = of(&app, guild, id).await?;
-    if let Some(wanted) = change.name {
-        webhook.name = name(&wanted)?;
-    }
-    if let Some(wanted) = change.url {
-        webhook.url = address(&wanted, is_local(&app.config.discord.api_base))?;
-    }
-    if let Some(wanted) = change.types {
-        webhook.types = types(&wanted)?;
-    }
-    match change.enabled {
-        Some(true) => webhook.off = None,
-        Some(false) => webhook.off = Some("it was switched off".to_owned()),
-        None => {}
-    }
-    match app.storage.webhooks().change_webhook(&webhook).await? {
-        true => Ok(Json(shown(webhook))),
-        false => Err(ApiError::NotFound("webhook")),
-    }
+    let is_local = is_local(&app.config.discord.api_base);
+    let url = change.url.map(|wanted| address(&wanted, is_local));
+    let change = splashtail_storage::WebhookChange {
+        name: change.name.map(|wanted| name(&wanted)).transpose()?,
+        url: url.transpose()?,
+        types: change.types.map(|wanted| types(&wanted)).transpose()?,
+        switch: change.enabled.map(|enabled| match enabled {
+            true => WebhookSwitch::On,
+            false => WebhookSwitch::Off("it was switched off".to_owned()),
+        }),
+    };
+    let webhooks = app.storage.webhooks();
+    let changed = webhooks.change_webhook(guild, id, &change).await?;
+    Ok(Json(shown(changed.ok_or(ApiError::NotFound("webhook"))?)))
 }
 
 /// Remove a webhook, and its messages.
@@ -182,6 +176,8 @@ pub async fn remove_webhook(
 }
 
 /// Send a message of the type `test`, whatever types the webhook takes.
+///
+/// One at a time: the next when that has arrived or was given up.
 #[utoipa::path(post, path = "/guilds/{guild_id}/webhooks/{webhook}/test", tag = "Guilds", operation_id = "test_webhook",
     params(
         ("guild_id" = String, Path, description = "The server"),
@@ -191,6 +187,7 @@ pub async fn remove_webhook(
     responses(
         (status = 202, description = "It is sent", body = WebhookOrdered),
         (status = 404, description = "No such webhook of this server, or the bot is not there", body = ErrorBody),
+        (status = 409, description = "The last test is still on its way", body = ErrorBody),
         (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
         (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
     ))]
@@ -200,7 +197,6 @@ pub async fn test_webhook(
     PathOf((guild, id)): PathOf<(String, Uuid)>,
 ) -> Result<(StatusCode, Json<WebhookOrdered>), ApiError> {
     let guild = managed(&app, &caller, &guild).await?;
-    of(&app, guild, id).await?;
     let (message, now) = (Uuid::new_v4(), app.clock.now());
     let body = WebhookMessage {
         r#type: WebhookType::Test,
@@ -218,15 +214,22 @@ pub async fn test_webhook(
         body: serde_json::to_string(&body)?,
         at: now,
     };
-    app.storage.webhooks().say_alone(id, &new).await?;
-    Ok(ordered(message))
+    let webhooks = app.storage.webhooks();
+    match webhooks.say_if_none_waits(guild, id, &new).await? {
+        SaidAlone::Said => Ok(ordered(message)),
+        SaidAlone::Waits => Err(ApiError::invalid(
+            Code::TestWaits,
+            "the last test of this webhook is still on its way",
+        )),
+        SaidAlone::NoWebhook => Err(ApiError::NotFound("webhook")),
+    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct MessagesQuery {
-    /// Only what is older.
-    before: Option<DateTime<Utc>>,
+    /// The id of the last message of the page before.
+    before: Option<Uuid>,
     /// At most 100; 25 when absent.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,

@@ -9,7 +9,7 @@ use crate::log_entry::Level;
 use crate::protection::IncidentRow;
 use crate::setting::{Edit, NewChange, Written};
 use crate::task_queue::End;
-use crate::webhook::NewWebhook;
+use crate::webhook::{NewWebhook, WebhookChange, WebhookSwitch};
 
 contract!(
     everything_that_happens_is_noted,
@@ -207,10 +207,16 @@ async fn a_beginning_is_not_behind_what_is_being_noted() {
     let engine = storage.engine();
     let first = webhook(1);
     assert!(storage.webhooks().add_webhook(&first).await.unwrap());
-    let mut off = storage.webhooks().webhook(first.id).await.unwrap().unwrap();
-    off.off = Some("off".to_owned());
-    assert!(storage.webhooks().change_webhook(&off).await.unwrap());
-    off.off = None;
+    let switch = async |switch| {
+        let change = WebhookChange {
+            switch: Some(switch),
+            ..WebhookChange::default()
+        };
+        let webhooks = storage.webhooks();
+        let changed = webhooks.change_webhook(guild(1), first.id, &change).await;
+        changed.unwrap().unwrap()
+    };
+    switch(WebhookSwitch::Off("off".to_owned())).await;
     let new = webhook(2);
 
     for round in 0..3 {
@@ -228,11 +234,7 @@ async fn a_beginning_is_not_behind_what_is_being_noted() {
                     let added = storage.webhooks().webhook(new.id).await.unwrap();
                     added.unwrap().seen
                 }
-                _ => {
-                    assert!(storage.webhooks().change_webhook(&off).await.unwrap());
-                    let changed = storage.webhooks().webhook(off.id).await.unwrap();
-                    changed.unwrap().seen
-                }
+                _ => switch(WebhookSwitch::On).await.seen,
             }
         };
         let waits = async {

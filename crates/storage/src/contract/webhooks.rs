@@ -2,7 +2,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::webhook::{
-    MOST_WEBHOOKS, MessageState, NewMessage, NewWebhook, Tried, TriedEnd, Webhook,
+    MOST_WEBHOOKS, MessageState, NewMessage, NewWebhook, SaidAlone, Tried, TriedEnd, Webhook,
+    WebhookChange, WebhookSwitch,
 };
 
 contract!(
@@ -10,6 +11,10 @@ contract!(
     what_happens_is_said_once,
     a_message_is_tried_until_it_has_ended,
     one_that_was_off_hears_of_what_comes,
+    a_change_touches_what_it_names,
+    silence_switches_off_what_was_tried,
+    one_of_a_kind_waits_at_a_time,
+    pages_leave_nothing_out,
     old_messages_go,
 );
 
@@ -109,8 +114,6 @@ async fn what_happens_is_said_once(storage: Storage) {
     let said = webhooks.messages(webhook.id, None, 9).await.unwrap();
     let said: Vec<_> = said.iter().map(|message| message.id.as_u128()).collect();
     assert_eq!(said, [3, 1]);
-    let older = webhooks.messages(webhook.id, Some(t(3)), 9).await.unwrap();
-    assert_eq!(older.len(), 1);
 }
 
 async fn a_message_is_tried_until_it_has_ended(storage: Storage) {
@@ -169,20 +172,154 @@ async fn a_message_is_tried_until_it_has_ended(storage: Storage) {
 
 async fn one_that_was_off_hears_of_what_comes(storage: Storage) {
     let webhooks = storage.webhooks();
-    let mut webhook = added(&storage, 1).await;
-    webhook.off = Some("it is gone".to_owned());
-    webhook.name = "other".to_owned();
-    assert!(webhooks.change_webhook(&webhook).await.unwrap());
+    let webhook = added(&storage, 1).await;
+    let off = WebhookChange {
+        name: Some("other".to_owned()),
+        ..switched(WebhookSwitch::Off("it is gone".to_owned()))
+    };
+    let change = async |guild, change: &WebhookChange| {
+        let changed = webhooks.change_webhook(guild, webhook.id, change).await;
+        changed.unwrap()
+    };
+    let is_off = change(guild(1), &off).await.unwrap();
+    assert_eq!(is_off.off.as_deref(), Some("it is gone"));
     created(&storage, &task(0)).await;
     assert_eq!(webhooks.webhooks_behind(9).await.unwrap(), []);
-    webhook.off = None;
-    assert!(webhooks.change_webhook(&webhook).await.unwrap());
+    let on = switched(WebhookSwitch::On);
+    let is_on = change(guild(1), &on).await.unwrap();
     assert_eq!(webhooks.webhooks_behind(9).await.unwrap(), []);
     let now = webhooks.webhook(webhook.id).await.unwrap().unwrap();
     let newest = storage.events().newest(guild(1)).await.unwrap();
     assert_eq!((now.name.as_str(), now.seen), ("other", newest));
-    webhook.guild = guild(2);
-    assert!(!webhooks.change_webhook(&webhook).await.unwrap());
+    assert_eq!((now.off.as_ref(), &now), (None, &is_on));
+    assert_eq!(change(guild(2), &on).await, None);
+}
+
+fn switched(switch: WebhookSwitch) -> WebhookChange {
+    WebhookChange {
+        switch: Some(switch),
+        ..WebhookChange::default()
+    }
+}
+
+/// Two people who change different things of it at once lose nothing of each other.
+async fn a_change_touches_what_it_names(storage: Storage) {
+    let webhooks = storage.webhooks();
+    let before = added(&storage, 1).await;
+    let name = WebhookChange {
+        name: Some("other".to_owned()),
+        ..WebhookChange::default()
+    };
+    let url = WebhookChange {
+        url: Some("https://example.org".to_owned()),
+        types: Some(vec!["test".to_owned()]),
+        ..WebhookChange::default()
+    };
+    for change in [&name, &url, &WebhookChange::default()] {
+        let changed = webhooks.change_webhook(guild(1), before.id, change).await;
+        assert!(changed.unwrap().is_some());
+    }
+    let now = webhooks.webhook(before.id).await.unwrap().unwrap();
+    let expected = Webhook {
+        name: "other".to_owned(),
+        url: "https://example.org".to_owned(),
+        types: vec!["test".to_owned()],
+        ..before
+    };
+    assert_eq!(now, expected);
+}
+
+async fn silence_switches_off_what_was_tried(storage: Storage) {
+    let webhooks = storage.webhooks();
+    let webhook = added(&storage, 1).await;
+    let off = async |tried: &Webhook, since| {
+        let off = webhooks.switch_off(tried, "silent", since).await;
+        off.unwrap()
+    };
+    let elsewhere = Webhook {
+        url: "https://example.com/old".to_owned(),
+        ..webhook.clone()
+    };
+    assert!(!off(&elsewhere, None).await, "it has moved since");
+    let (first, second) = (message(7, "a"), message(8, "b"));
+    for message in [&first, &second] {
+        webhooks.say_alone(webhook.id, message).await.unwrap();
+    }
+    let tried = |end, at| Tried {
+        end,
+        outcome: String::new(),
+        status: None,
+        at: t(at),
+    };
+    let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
+    let delivered = tried(TriedEnd::Delivered, 100);
+    webhooks.tried(taken.id, &delivered).await.unwrap();
+    let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
+    let failed = tried(TriedEnd::Again(MINUTE), 200);
+    webhooks.tried(taken.id, &failed).await.unwrap();
+    assert!(!off(&webhook, Some(t(100))).await, "one was delivered");
+    assert!(off(&webhook, Some(t(101))).await);
+    assert!(!off(&webhook, None).await, "it is off already");
+    let now = webhooks.webhook(webhook.id).await.unwrap().unwrap();
+    assert_eq!(now.off.as_deref(), Some("silent"));
+    // On again, what waits has all its tries before it.
+    let on = switched(WebhookSwitch::On);
+    webhooks
+        .change_webhook(guild(1), webhook.id, &on)
+        .await
+        .unwrap();
+    let messages = webhooks.messages(webhook.id, None, 9).await.unwrap();
+    let mut attempts: Vec<_> = messages
+        .iter()
+        .map(|message| (message.state.as_str(), message.attempts))
+        .collect();
+    attempts.sort_unstable();
+    assert_eq!(attempts, [("delivered", 1), ("waiting", 0)]);
+    // Gone is gone, whatever arrived before.
+    assert!(off(&webhook, None).await);
+}
+
+async fn one_of_a_kind_waits_at_a_time(storage: Storage) {
+    let webhooks = storage.webhooks();
+    let webhook = added(&storage, 1).await;
+    let say = async |guild, id, n: u128| {
+        let message = message(n, &n.to_string());
+        let said = webhooks.say_if_none_waits(guild, id, &message).await;
+        said.unwrap()
+    };
+    assert_eq!(say(guild(1), webhook.id, 1).await, SaidAlone::Said);
+    assert_eq!(say(guild(1), webhook.id, 2).await, SaidAlone::Waits);
+    let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
+    let tried = Tried {
+        end: TriedEnd::Failed,
+        outcome: String::new(),
+        status: None,
+        at: t(9),
+    };
+    webhooks.tried(taken.id, &tried).await.unwrap();
+    assert_eq!(say(guild(1), webhook.id, 3).await, SaidAlone::Said);
+    assert_eq!(say(guild(2), webhook.id, 4).await, SaidAlone::NoWebhook);
+    assert_eq!(say(guild(1), Uuid::nil(), 5).await, SaidAlone::NoWebhook);
+}
+
+async fn pages_leave_nothing_out(storage: Storage) {
+    let webhooks = storage.webhooks();
+    let webhook = added(&storage, 1).await;
+    for id in 1..=7 {
+        let message = NewMessage {
+            at: t(i64::try_from(id / 4).unwrap()),
+            ..message(id, &id.to_string())
+        };
+        webhooks.say_alone(webhook.id, &message).await.unwrap();
+    }
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = webhooks.messages(webhook.id, before, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        seen.extend(page.iter().map(|message| message.id.as_u128()));
+    }
+    assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
 }
 
 async fn old_messages_go(storage: Storage) {

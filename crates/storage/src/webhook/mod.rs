@@ -28,8 +28,23 @@ pub trait WebhookStore: Send + Sync {
 
     async fn webhook(&self, id: Uuid) -> Result<Option<Webhook>, StorageError>;
 
-    /// Replaces name, address, types and state. `false`: the guild has no such webhook.
-    async fn change_webhook(&self, webhook: &Webhook) -> Result<bool, StorageError>;
+    /// As it is then; `None`: the guild has no such webhook. Messages to an address that is new, or on
+    /// again, are tried from the first attempt on.
+    async fn change_webhook(
+        &self,
+        guild: GuildId,
+        id: Uuid,
+        change: &WebhookChange,
+    ) -> Result<Option<Webhook>, StorageError>;
+
+    /// After an attempt at this address. `false`: it is off already, or elsewhere, or something was
+    /// delivered since `silent_since`.
+    async fn switch_off(
+        &self,
+        tried: &Webhook,
+        why: &str,
+        silent_since: Option<DateTime<Utc>>,
+    ) -> Result<bool, StorageError>;
 
     /// Its messages go along. `false`: the guild has no such webhook.
     async fn remove_webhook(&self, guild: GuildId, id: Uuid) -> Result<bool, StorageError>;
@@ -49,6 +64,14 @@ pub trait WebhookStore: Send + Sync {
     /// One message, of which nothing else is noted.
     async fn say_alone(&self, webhook: Uuid, message: &NewMessage) -> Result<(), StorageError>;
 
+    /// The same, unless one of its kind waits.
+    async fn say_if_none_waits(
+        &self,
+        guild: GuildId,
+        webhook: Uuid,
+        message: &NewMessage,
+    ) -> Result<SaidAlone, StorageError>;
+
     /// Takes a message that is due, by the database's clock: it is nobody else's for so long.
     async fn take_due(&self, for_long: Duration) -> Result<Option<DueMessage>, StorageError>;
 
@@ -58,11 +81,11 @@ pub trait WebhookStore: Send + Sync {
     /// Has a message that has ended sent once more. `false`: it has not, or the webhook has none such.
     async fn send_again(&self, webhook: Uuid, message: Uuid) -> Result<bool, StorageError>;
 
-    /// The newest messages, older than `before` if that is given.
+    /// The newest messages, or those that come after the message `before` in that order.
     async fn messages(
         &self,
         webhook: Uuid,
-        before: Option<DateTime<Utc>>,
+        before: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<MessageRow>, StorageError>;
 
@@ -99,6 +122,32 @@ pub struct Webhook {
     pub off: Option<String>,
     pub created_by: UserId,
     pub created_at: DateTime<Utc>,
+}
+
+/// What is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookChange {
+    pub name: Option<String>,
+    pub url: Option<String>,
+    pub types: Option<Vec<String>>,
+    pub switch: Option<WebhookSwitch>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookSwitch {
+    On,
+    /// And why; not empty.
+    Off(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum SaidAlone {
+    Said,
+    /// Another one of its kind has not ended.
+    Waits,
+    /// The guild has no such webhook.
+    NoWebhook,
 }
 
 impl Webhook {

@@ -30,12 +30,26 @@ pub const ONE: &str = concat!(
     " FROM webhooks WHERE webhook_id = $1"
 );
 
-/// One that is switched on again hears of what comes from then on.
-pub const CHANGE: &str = "\
-    UPDATE webhooks SET name = $3, url = $4, types = $5, off = $6, \
-        seen = CASE WHEN off IS NOT NULL AND $6 IS NULL \
+/// What is NULL stays; an empty `off` switches on. One that is switched on again hears of what comes
+/// from then on.
+pub const CHANGE: &str = concat!(
+    "UPDATE webhooks SET name = COALESCE($3, name), url = COALESCE($4, url), \
+        types = COALESCE($5, types), \
+        off = CASE WHEN $6 IS NULL THEN off ELSE NULLIF($6, '') END, \
+        seen = CASE WHEN off IS NOT NULL AND $6 = '' \
             THEN (SELECT COALESCE(MAX(seq), 0) FROM guild_events) ELSE seen END \
-    WHERE guild_id = $1 AND webhook_id = $2";
+    WHERE guild_id = $1 AND webhook_id = $2 RETURNING ",
+    columns!()
+);
+
+/// An address that is new or on again gets all its tries.
+pub const FROM_THE_FIRST: &str = "\
+    UPDATE webhook_messages SET attempts = 0 WHERE webhook_id = $1 AND state = 'waiting'";
+
+pub const SWITCH_OFF: &str = "\
+    UPDATE webhooks SET off = $3 WHERE webhook_id = $1 AND url = $2 AND off IS NULL \
+        AND NOT EXISTS (SELECT 1 FROM webhook_messages WHERE webhook_messages.webhook_id = $1 \
+            AND state = 'delivered' AND tried_at >= $4)";
 
 pub const REMOVE: &str = "DELETE FROM webhooks WHERE guild_id = $1 AND webhook_id = $2";
 
@@ -61,6 +75,16 @@ macro_rules! say {
 }
 
 pub const SAY: Sql = clocked!(say);
+
+/// Whoever says something alone sees what others did.
+pub const HOLD: Sql = Sql {
+    sqlite: "SELECT webhook_id FROM webhooks WHERE guild_id = $1 AND webhook_id = $2",
+    postgres: "SELECT webhook_id FROM webhooks WHERE guild_id = $1 AND webhook_id = $2 FOR UPDATE",
+};
+
+pub const WAITS: &str = "\
+    SELECT message_id FROM webhook_messages WHERE webhook_id = $1 AND type = $2 \
+        AND state = 'waiting' LIMIT 1";
 
 macro_rules! take_due {
     ($engine:ident, $lock:literal) => {
@@ -109,11 +133,28 @@ macro_rules! send_again {
 
 pub const SEND_AGAIN: Sql = clocked!(send_again);
 
-pub const MESSAGES: &str = "\
-    SELECT message_id, type, subject, body, state, attempts, due_at, outcome, status, created_at, \
-        tried_at \
-    FROM webhook_messages WHERE webhook_id = $1 AND created_at < $2 \
-    ORDER BY created_at DESC, message_id LIMIT $3";
+macro_rules! messages {
+    ($limit:literal, $before:literal) => {
+        concat!(
+            "SELECT message_id, type, subject, body, state, attempts, due_at, outcome, status, \
+                created_at, tried_at \
+            FROM webhook_messages WHERE webhook_id = $1",
+            $before,
+            " ORDER BY created_at DESC, message_id DESC LIMIT ",
+            $limit
+        )
+    };
+}
+
+pub const MESSAGES: &str = messages!("$2", "");
+
+/// Several may be of one millisecond.
+pub const MESSAGES_BEFORE: &str = messages!(
+    "$3",
+    " AND (created_at, message_id) < (SELECT shown.created_at, shown.message_id \
+        FROM webhook_messages AS shown \
+        WHERE shown.webhook_id = $1 AND shown.message_id = $2)"
+);
 
 macro_rules! purge {
     ($engine:ident) => {

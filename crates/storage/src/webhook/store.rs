@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::statements::*;
 use super::{
     DueMessage, MESSAGES_PURGED_AT_ONCE, MOST_WEBHOOKS, MessageRow, MessageState, NewMessage,
-    NewWebhook, Tried, TriedEnd, Webhook, WebhookStore,
+    NewWebhook, SaidAlone, Tried, TriedEnd, Webhook, WebhookChange, WebhookStore, WebhookSwitch,
 };
 use crate::engine::{Engine, Query, Row, query};
 use crate::error::StorageError;
@@ -56,21 +56,47 @@ impl WebhookStore for Engine {
         row.as_ref().map(read).transpose()
     }
 
-    async fn change_webhook(&self, webhook: &Webhook) -> Result<bool, StorageError> {
-        let change = query(CHANGE)
-            .bind(webhook.guild)
-            .bind(webhook.id)
-            .bind(&webhook.name)
-            .bind(&webhook.url)
-            .bind(Value::from(webhook.types.clone()).to_string())
-            .bind(webhook.off.as_deref());
+    async fn change_webhook(
+        &self,
+        guild: GuildId,
+        id: Uuid,
+        change: &WebhookChange,
+    ) -> Result<Option<Webhook>, StorageError> {
+        let types = change.types.clone();
+        let off = change.switch.as_ref().map(|switch| match switch {
+            WebhookSwitch::On => "",
+            WebhookSwitch::Off(why) => why,
+        });
+        let write = query(CHANGE)
+            .bind(guild)
+            .bind(id)
+            .bind(change.name.as_deref())
+            .bind(change.url.as_deref())
+            .bind(types.map(|types| Value::from(types).to_string()))
+            .bind(off);
         let mut tx = self.begin().await?;
         if let Self::Postgres(_) = self {
-            event::lock(&mut tx, webhook.guild).await?;
+            event::lock(&mut tx, guild).await?;
         }
-        let changed = tx.execute(change).await? == 1;
+        let changed = tx.fetch_optional(write).await?;
+        let changed = changed.as_ref().map(read).transpose()?;
+        let is_on = change.switch == Some(WebhookSwitch::On);
+        if changed.is_some() && (is_on || change.url.is_some()) {
+            tx.execute(query(FROM_THE_FIRST).bind(id)).await?;
+        }
         tx.commit().await?;
         Ok(changed)
+    }
+
+    async fn switch_off(
+        &self,
+        tried: &Webhook,
+        why: &str,
+        silent_since: Option<DateTime<Utc>>,
+    ) -> Result<bool, StorageError> {
+        let off = query(SWITCH_OFF).bind(tried.id).bind(&tried.url).bind(why);
+        let off = off.bind(silent_since.unwrap_or(LAST));
+        Ok(self.execute(off).await? == 1)
     }
 
     async fn remove_webhook(&self, guild: GuildId, id: Uuid) -> Result<bool, StorageError> {
@@ -107,6 +133,28 @@ impl WebhookStore for Engine {
 
     async fn say_alone(&self, webhook: Uuid, message: &NewMessage) -> Result<(), StorageError> {
         self.execute(said(webhook, message)).await.map(drop)
+    }
+
+    async fn say_if_none_waits(
+        &self,
+        guild: GuildId,
+        webhook: Uuid,
+        message: &NewMessage,
+    ) -> Result<SaidAlone, StorageError> {
+        let mut tx = self.begin().await?;
+        let held = tx.fetch_optional(query(HOLD).bind(guild).bind(webhook));
+        if held.await?.is_none() {
+            tx.rollback().await?;
+            return Ok(SaidAlone::NoWebhook);
+        }
+        let waits = tx.fetch_optional(query(WAITS).bind(webhook).bind(&message.kind));
+        if waits.await?.is_some() {
+            tx.rollback().await?;
+            return Ok(SaidAlone::Waits);
+        }
+        tx.execute(said(webhook, message)).await?;
+        tx.commit().await?;
+        Ok(SaidAlone::Said)
     }
 
     async fn take_due(&self, for_long: Duration) -> Result<Option<DueMessage>, StorageError> {
@@ -150,10 +198,13 @@ impl WebhookStore for Engine {
     async fn messages(
         &self,
         webhook: Uuid,
-        before: Option<DateTime<Utc>>,
+        before: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<MessageRow>, StorageError> {
-        let messages = query(MESSAGES).bind(webhook).bind(before.unwrap_or(LAST));
+        let messages = match before {
+            None => query(MESSAGES).bind(webhook),
+            Some(before) => query(MESSAGES_BEFORE).bind(webhook).bind(before),
+        };
         let rows = self.fetch_all(messages.bind(limit)).await?;
         rows.iter().map(read_message).collect()
     }

@@ -565,7 +565,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send a message of the type `test`, whatever types the webhook takes. */
+        /**
+         * Send a message of the type `test`, whatever types the webhook takes.
+         * @description One at a time: the next when that has arrived or was given up.
+         */
         post: operations["test_webhook"];
         delete?: never;
         options?: never;
@@ -5043,7 +5046,7 @@ export interface operations {
     list_webhook_messages: {
         parameters: {
             query?: {
-                /** @description Only what is older. */
+                /** @description The id of the last message of the page before. */
                 before?: string;
                 /** @description At most 100; 25 when absent. */
                 limit?: number;
@@ -5329,6 +5332,15 @@ export interface operations {
             };
             /** @description No such webhook of this server, or the bot is not there */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The last test is still on its way */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
