@@ -133,8 +133,9 @@ impl<'a> CarryOut<'a> {
     }
 
     /// The same, with something to be done once all that should be there stands and before surplus
-    /// goes: people whose roles were made again have them before they lose others. It is not done in a
-    /// run that ends in a wait, and may be done again by the next.
+    /// goes: people whose roles were made again have them before they lose others. It is not done while
+    /// roles are yet to be made; what else waits does not hold it up. It may be done again by the next
+    /// run.
     ///
     /// # Errors
     /// As those of [`Self::run`], and its own.
@@ -165,8 +166,12 @@ impl<'a> CarryOut<'a> {
         // Also in a run that ends here: what it waits for may take days, or never come.
         let followed = run.follow().await;
         stands.and(followed)?;
-        run.waits(&effects[surplus..]).await?;
+        // Nobody goes without roles that are there because something else waits for hours.
+        if run.waiting.makes(Kind::Role) {
+            run.waits(&effects[surplus..]).await?;
+        }
         let between = between(run.mapping.clone()).await?;
+        run.waits(&effects[surplus..]).await?;
         for effect in &effects[surplus..] {
             run.effect(effect).await?;
         }

@@ -19,6 +19,8 @@ pub struct Waiting {
     /// Something of the kind that has to go first waits: what comes behind it in the plan may find
     /// no room until then, and would be refused for good.
     crowded: HashSet<Kind>,
+    /// Kinds of which something is yet to be made.
+    making: HashSet<Kind>,
     effects: usize,
     wait: Option<Duration>,
     why: String,
@@ -69,9 +71,15 @@ impl Waiting {
         Some(JobError::transient("rate_limited", message).retry_after(wait))
     }
 
+    /// Whether something of a kind is yet to be made.
+    pub fn makes(&self, kind: Kind) -> bool {
+        self.making.contains(&kind)
+    }
+
     fn hold(&mut self, effect: &Effect) {
         self.effects += 1;
-        if let Operation::Create { subject, .. } = &effect.operation {
+        if let Operation::Create { kind, subject, .. } = &effect.operation {
+            self.making.insert(*kind);
             let (Subject::Wanted(id) | Subject::Live(id)) = subject;
             self.ids.insert(id.to_string());
         }
