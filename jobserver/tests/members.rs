@@ -49,11 +49,17 @@ async fn members_are_put_right_and_bans_when_chosen() {
     // What is new goes only when the members have what they had.
     let spam = json!({"name": "Spam", "permissions": "0"});
     world.rest(OWNER, "POST", &guild("/roles"), spam).await;
-    let usual = json!({"BackupSource": source});
+    // A changed name does not stand in the way of what was approved.
+    let usual = json!({"BackupSource": source, "DryRun": true});
+    let plan = server.restore(&world, usual).await;
+    world
+        .rest(OWNER, "PATCH", &member, json!({"nick": "hacked again"}))
+        .await;
+    let usual = json!({"BackupSource": source, "PlanHash": plan["plan_hash"]});
     let report = server.restore(&world, usual).await;
     let now = world.rest(OWNER, "GET", &member, Value::Null).await;
     let crew = role_named(&world, "Crew").await;
-    assert_eq!(now["nick"], "Bosun", "{report:#}");
+    assert_eq!(now["nick"], "hacked again", "names have to be chosen");
     assert_eq!(now["roles"], json!([crew["id"]]), "{report:#}");
     assert_eq!(
         (&report["members"], &report["bans"]),
@@ -84,14 +90,17 @@ async fn members_are_put_right_and_bans_when_chosen() {
     );
     assert_eq!(
         (&report["members"], &report["bans"]),
-        (&json!(0), &json!(1))
+        (&json!(1), &json!(1))
     );
+    let now = world.rest(OWNER, "GET", &member, Value::Null).await;
+    assert_eq!(now["nick"], "Bosun", "{report:#}");
     let mut again = options;
     again["DryRun"] = json!(true);
     let plan = server.restore(&world, again).await;
+    let people = &plan["people"];
     assert_eq!(
-        plan["people"],
-        json!({"members": [], "bans": []}),
+        (&people["members"], &people["bans"]),
+        (&json!([]), &json!([])),
         "{plan:#}"
     );
     assert_eq!(server.rest_of(&world, backup).await, [""; 0]);

@@ -12,7 +12,8 @@ use splashtail_guild::{Id, Kind, Parts, Structure};
 use splashtail_iblfile::{Archive, FileType, Limits, msgpack};
 
 use super::error::RestoreError;
-use super::people::Everybody;
+use super::options::Options;
+use super::people::{Everybody, Scope};
 use crate::backup::dialect::{self, join};
 use crate::backup::files::{self, Kept};
 use crate::backup::members::People;
@@ -43,6 +44,20 @@ pub struct BackupFile {
     files: BTreeMap<String, String>,
     /// The file itself; a section at a time is in memory.
     archive: Mutex<Opened>,
+}
+
+impl BackupFile {
+    /// Whether it may say of people what somebody else made up: it was brought as a file, or is another
+    /// server's.
+    pub fn is_foreign(&self, server: Id, options: &Options) -> bool {
+        options.is_brought() || self.wanted.id() != server
+    }
+
+    /// How far a server's members can be put right by it, if at all.
+    pub fn members(&self, server: Id, options: &Options) -> Option<Scope> {
+        let scope = options.members(self.is_foreign(server, options));
+        scope.filter(|_| self.everybody.members.is_some())
+    }
 }
 
 /// A message, and what the backup has of its attachments.

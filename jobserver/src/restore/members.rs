@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use splashtail_antinuke::Leaves;
+use splashtail_core::clock::Clock;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_discord::Discord;
 use splashtail_discord::ensure::{BULK_BAN, EnsureError};
-use splashtail_guild::{Kind, Mapping};
+use splashtail_guild::{Id, Kind, Mapping};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
-use super::people::{Ban, MemberChange, PeoplePlan};
+use super::people::{Ban, MemberChange, PeoplePlan, Scope};
+use super::protection::Protection;
 use super::report::NotRestored;
 use crate::carry_out::{self, Reason};
 
@@ -30,6 +32,9 @@ pub struct Members<'a> {
     pub guild: GuildId,
     pub mapping: &'a Mapping,
     pub plan: &'a PeoplePlan,
+    /// As it is now.
+    pub protection: &'a Protection,
+    pub clock: &'a dyn Clock,
     pub reason: Reason<'a>,
 }
 
@@ -39,6 +44,18 @@ pub struct Settled {
     pub members: usize,
     pub bans: usize,
     pub left: Vec<NotRestored>,
+}
+
+/// What became of one member.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Done {
+    Left {
+        code: String,
+        why: String,
+    },
+    /// How the state came about.
+    Set(String),
 }
 
 /// What a bulk of bans came to.
@@ -69,25 +86,33 @@ impl Members<'_> {
                 };
                 self.cx.step(&step, tell).await?;
             }
-            match self.member(change).await {
-                Ok(()) => settled.members += 1,
-                Err(JobError::Permanent { code, .. }) if code == GONE => {}
-                Err(JobError::Permanent { code, message, .. })
-                    if !carry_out::stops_everything(&code) =>
-                {
-                    let id = change.user.to_string();
-                    settled
-                        .left
-                        .push(lacking("member", Some(id), &change.name, &code, message));
+            let (roles, fields) = (change.roles(), change.fields());
+            let mut put_right = false;
+            // A field that Discord refuses costs nobody their roles.
+            for (step, change) in [("roles", roles), ("fields", fields)] {
+                let Some(change) = change else { continue };
+                match self.member(step, &change).await {
+                    Ok(Done::Set(_)) => put_right = true,
+                    Ok(Done::Left { code, why }) => {
+                        settled.left.push(left_alone(&change, &code, why));
+                        break;
+                    }
+                    Err(JobError::Permanent { code, .. }) if code == GONE => break,
+                    Err(JobError::Permanent { code, message, .. })
+                        if !carry_out::stops_everything(&code) =>
+                    {
+                        settled.left.push(left_alone(&change, &code, message));
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
+            settled.members += usize::from(put_right);
         }
         self.bans(&mut settled).await?;
         Ok(settled)
     }
 
-    async fn member(&self, change: &MemberChange) -> Result<(), JobError> {
+    async fn member(&self, step: &str, change: &MemberChange) -> Result<Done, JobError> {
         let give = change.give.iter();
         let give = give.filter_map(|role| self.mapping.live(Kind::Role, *role));
         let give: Vec<u64> = give.map(|role| role.get()).collect();
@@ -95,7 +120,14 @@ impl Members<'_> {
         let (give, take, user) = (&give, &take, change.user.get());
         let want = Value::Object(change.body.clone());
         let want = &want;
+        let scope = self.plan.scope.unwrap_or(Scope::Renewed);
         let act = |nonce: splashtail_jobs::Nonce| async move {
+            let member = self.read(change.user).await?;
+            let objection = self.protection.objection(scope, &member, self.clock.now());
+            if let Some((code, why)) = objection {
+                let (code, why) = (code.to_owned(), why.to_owned());
+                return Ok(Done::Left { code, why });
+            }
             let acting = carry_out::acting(
                 self.cx,
                 self.discord,
@@ -103,20 +135,34 @@ impl Members<'_> {
                 &self.reason,
                 Leaves::About(change.user),
             );
-            let set = acting.ensure_member(self.guild, user, give, take, want);
-            let set = set.await.map_err(carry_out::job_error)?;
-            Ok(json!(format!("{:?}", set.outcome)))
+            let set = match change.body.is_empty() {
+                true => {
+                    let roles = acting.ensure_member_roles(self.guild, &member, give, take);
+                    roles.await
+                }
+                false => {
+                    let fields = acting.ensure_member(self.guild, user, &[], &[], want);
+                    fields.await
+                }
+            };
+            let set = set.map_err(carry_out::job_error)?;
+            Ok(Done::Set(carry_out::how(set.outcome).to_owned()))
         };
-        let step = format!("member/{user}");
+        let step = format!("member/{}/{step}", change.user);
         let before = json!({"take": change.give, "give": change.take, "fields": change.body});
         let intent = Intent::new(format!("member.edit {}", change.name)).before(before);
         // The values are absolute: it may be done twice.
-        let made: Value = self
-            .cx
+        self.cx
             .effect(&step, intent, act, |_| async { Ok(None) })
-            .await?;
-        drop(made);
-        Ok(())
+            .await
+    }
+
+    /// As they are now: what others did since the plan was made stays.
+    async fn read(&self, user: Id) -> Result<Value, JobError> {
+        let path = format!("/guilds/{}/members/{user}", self.guild);
+        let read = self.discord.get(path).cancelled_by(self.cx.cancelled());
+        let read = read.send().await.map_err(EnsureError::from);
+        read.map_err(carry_out::job_error)
     }
 
     /// Bans of one reason together: a call has one reason for all.
@@ -215,6 +261,23 @@ impl Members<'_> {
             self.cx.log(Level::Info, "Restoring bans", extra).await;
         }
         Ok(done)
+    }
+}
+
+fn left_alone(change: &MemberChange, code: &str, why: String) -> NotRestored {
+    let fields = change.body.keys().cloned();
+    NotRestored {
+        fields: match change.body.is_empty() {
+            true => vec!["roles".to_owned()],
+            false => fields.collect(),
+        },
+        ..lacking(
+            "member",
+            Some(change.user.to_string()),
+            &change.name,
+            code,
+            why,
+        )
     }
 }
 

@@ -15,6 +15,7 @@ pub mod options;
 mod past;
 mod people;
 pub mod plan;
+mod protection;
 pub mod report;
 mod run;
 mod source;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
 
+use super::people::Scope;
 use crate::backup::coverage::KnownChannel;
 pub use crate::parts::Part;
 use crate::request::{self, Head, InvalidRequest, PLAN_HASH, Password};
@@ -50,6 +51,10 @@ pub struct Options {
     /// Surplus is deleted although something of its kind could not be made; else it is kept then.
     pub ignore_restore_errors: bool,
     pub parts: BTreeSet<Part>,
+    /// `members` was among the parts that somebody named: then they get back all that they had, and
+    /// lose what they did not have. Else only roles that are made anew go to who held them.
+    #[serde(default)]
+    pub members_chosen: bool,
     /// Only the plan.
     pub dry_run: bool,
     /// Of the plan that was approved; another one is refused.
@@ -58,6 +63,16 @@ pub struct Options {
 }
 
 impl Options {
+    /// How far members are put right. `foreign`: the backup is not this server's own, so what it says
+    /// of people counts only when somebody asks for it.
+    pub fn members(&self, foreign: bool) -> Option<Scope> {
+        match (self.parts.contains(&Part::Members), self.members_chosen) {
+            (true, true) => Some(Scope::All),
+            (true, false) if !foreign => Some(Scope::Renewed),
+            _ => None,
+        }
+    }
+
     /// Whether the backup is a file that somebody brought: its ids are that one's word.
     pub fn is_brought(&self) -> bool {
         matches!(self.backup_source, BackupSource::Address(_))
@@ -113,6 +128,7 @@ pub fn parse(
     let channel_restore_mode = mode(given.get("ChannelRestoreMode"), "ChannelRestoreMode")?;
     let role_restore_mode = mode(given.get("RoleRestoreMode"), "RoleRestoreMode")?;
     let channel_restore_mode = channel_restore_mode.unwrap_or_default();
+    let (parts, members_chosen) = parts(given.get("Parts"))?;
     let options = Options {
         backup_source: match as_of(given.get("AsOf"))? {
             Some(at) if given.get("BackupSource").is_none_or(|source| *source == "") => {
@@ -129,12 +145,12 @@ pub fn parse(
         protected_channels: set(given.get("ProtectedChannels"), "ProtectedChannels")?,
         protected_roles: set(given.get("ProtectedRoles"), "ProtectedRoles")?,
         ignore_restore_errors: request::flag(given, "IgnoreRestoreErrors")?,
-        parts: parts(given.get("Parts"))?,
+        parts,
+        members_chosen,
         dry_run: request::flag(given, "DryRun")?,
         plan_hash: request::plan_hash(given, PLAN_HASH)?,
     };
-    let is_file = matches!(options.backup_source, BackupSource::Address(_));
-    if is_file && !head.caller.is_administrator() {
+    if options.is_brought() && !head.caller.is_administrator() {
         return Err(InvalidRequest::ForeignFile);
     }
     let fields = Fields {
@@ -211,19 +227,22 @@ fn set<T: serde::de::DeserializeOwned + Ord>(
     Ok(ids.into_iter().collect())
 }
 
-/// All but those that have to be chosen, when none are named.
-fn parts(given: Option<&Value>) -> Result<BTreeSet<Part>, InvalidRequest> {
+/// All but those that have to be chosen, when none are named; and whether members are.
+fn parts(given: Option<&Value>) -> Result<(BTreeSet<Part>, bool), InvalidRequest> {
     let named: BTreeSet<Part> = match given {
         None => BTreeSet::new(),
         Some(given) => serde_json::from_value(given.clone())
             .map_err(|error| InvalidRequest::option("Parts", error.to_string()))?,
     };
     match named.is_empty() {
-        true => Ok(Part::ALL
-            .into_iter()
-            .filter(|part| part.is_usual())
-            .collect()),
-        false => Ok(named),
+        true => {
+            let usual = Part::ALL.into_iter().filter(|part| part.is_usual());
+            Ok((usual.collect(), false))
+        }
+        false => {
+            let members = named.contains(&Part::Members);
+            Ok((named, members))
+        }
     }
 }
 
@@ -307,6 +326,23 @@ mod tests {
             assert!(error.to_string().starts_with("Options.AsOf"), "{error}");
         }
         assert_eq!(with(json!({"AsOf": ""})), Err(InvalidRequest::NoSource));
+    }
+
+    #[test]
+    fn members_are_put_right_as_far_as_somebody_asks() {
+        let scope = |parts: Value, foreign| {
+            let options = with(json!({"BackupSource": TASK, "Parts": parts})).unwrap();
+            options.members(foreign)
+        };
+        let named = || json!(["roles", "members"]);
+        assert_eq!(scope(json!([]), false), Some(Scope::Renewed));
+        assert_eq!(scope(json!([]), true), None);
+        assert_eq!(scope(named(), false), Some(Scope::All));
+        assert_eq!(scope(named(), true), Some(Scope::All));
+        assert_eq!(scope(json!(["roles"]), false), None);
+        // Nobody says it in another way.
+        let said = json!({"BackupSource": TASK, "MembersChosen": true});
+        assert_eq!(with(said).unwrap().members(false), Some(Scope::Renewed));
     }
 
     #[test]

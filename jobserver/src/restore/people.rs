@@ -1,5 +1,7 @@
 //! What becomes of members and bans. Pure. Nobody gets a role by it that is the application's to give,
-//! that stands above the bot, or whose permissions whoever ordered it could not give.
+//! that stands above the bot, that the bot's own settings give power to, or whose permissions whoever
+//! ordered it could not give. Unless members are chosen by name nothing is taken from anybody, and only
+//! roles that the restore makes anew are given.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +13,36 @@ use splashtail_discord::snowflake::bit_set;
 use splashtail_guild::{Facts, Id, Kind, Mapping, Structure};
 
 use super::options::{Part, RestoreMode};
+use super::protection::Protection;
 use super::report::NotRestored;
 
+/// What the owner of a server may give.
+const OWNER: u64 = u64::MAX;
+const FLAGS: &str = "flags";
+/// Whoever has all of these may set flags, too.
+const MODERATION: u64 = bits::MODERATE_MEMBERS | bits::KICK_MEMBERS | bits::BAN_MEMBERS;
 /// Flags of a member that can be set: it need not prove itself.
 const SETTABLE_FLAGS: u64 = 1 << 2;
+
+/// How far members are put right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Whoever held a role that is made anew gets it back.
+    Renewed,
+    /// Roles, nicknames, timeouts and flags are those of the backup.
+    All,
+}
 
 /// What is done with people. Bans that are new since stay.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PeoplePlan {
+    /// Absent: members are left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// Roles of the backup that may be given.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub gives: BTreeSet<Id>,
     pub members: Vec<MemberChange>,
     pub bans: Vec<Ban>,
 }
@@ -36,6 +60,26 @@ pub struct MemberChange {
     /// Nickname, timeout and flags.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub body: Map<String, Value>,
+}
+
+impl MemberChange {
+    /// Of roles alone; `None` where they stay.
+    pub fn roles(&self) -> Option<Self> {
+        let stay = self.give.is_empty() && self.take.is_empty();
+        (!stay).then(|| Self {
+            body: Map::new(),
+            ..self.clone()
+        })
+    }
+
+    /// Of everything but roles.
+    pub fn fields(&self) -> Option<Self> {
+        (!self.body.is_empty()).then(|| Self {
+            give: Vec::new(),
+            take: Vec::new(),
+            ..self.clone()
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -75,6 +119,11 @@ pub struct People<'a> {
     pub grants: u64,
     pub mode: RestoreMode,
     pub parts: &'a BTreeSet<Part>,
+    /// `None`: members are left alone.
+    pub members: Option<Scope>,
+    /// Roles that stay as they are.
+    pub protected: &'a dyn Fn(Id) -> bool,
+    pub protection: &'a Protection,
     pub now: DateTime<Utc>,
 }
 
@@ -82,8 +131,14 @@ impl People<'_> {
     pub fn plan(&self) -> (PeoplePlan, Vec<NotRestored>) {
         let mut plan = PeoplePlan::default();
         let mut left = Vec::new();
+        plan.scope = self.members;
         match (&self.saved.members, &self.live.members) {
             _ if !self.parts.contains(&Part::Members) => {}
+            (Some(_), _) if self.members.is_none() => {
+                let why = "the file is not this server's own: it says who has which roles only when \
+                           `members` is chosen by name";
+                left.push(part("members", "not_chosen", why));
+            }
             (None, _) => {
                 let why = "the backup does not say who had which roles";
                 left.push(part("members", "not_saved", why));
@@ -92,7 +147,10 @@ impl People<'_> {
                 let why = "the bot may not list the members: it takes the intent GUILD_MEMBERS";
                 left.push(part("members", "not_readable", why));
             }
-            (Some(saved), Some(live)) => self.members(saved, live, &mut plan, &mut left),
+            (Some(saved), Some(live)) => {
+                let scope = self.members.unwrap_or(Scope::Renewed);
+                self.members(scope, (saved, live), &mut plan, &mut left);
+            }
         }
         match (&self.saved.bans, &self.live.bans) {
             _ if !self.parts.contains(&Part::Bans) => {}
@@ -108,8 +166,8 @@ impl People<'_> {
 
     fn members(
         &self,
-        saved: &[Value],
-        live: &[Value],
+        scope: Scope,
+        (saved, live): (&[Value], &[Value]),
         plan: &mut PeoplePlan,
         left: &mut Vec<NotRestored>,
     ) {
@@ -117,8 +175,9 @@ impl People<'_> {
             .iter()
             .filter_map(|member| Some((user(member)?, member)))
             .collect();
-        let roles = self.roles(left);
+        let roles = self.roles(scope, left);
         let mut gone = 0;
+        let mut refused: BTreeMap<&str, usize> = BTreeMap::new();
         for member in saved {
             let Some(id) = user(member).filter(|id| id.get() != self.own) else {
                 continue;
@@ -130,17 +189,43 @@ impl People<'_> {
             if self.mode == RestoreMode::IgnoreExisting {
                 continue;
             }
+            if scope == Scope::Renewed && now["user"]["bot"] == true {
+                continue;
+            }
             let name = member["user"]["username"].as_str().unwrap_or_default();
-            let change = MemberChange {
+            let mut change = MemberChange {
                 user: id,
                 name: name.to_owned(),
                 give: self.given(member, now, &roles),
-                take: self.taken(member, now),
-                body: self.fields(member, now, name, left),
+                take: Vec::new(),
+                body: Map::new(),
             };
-            if !(change.give.is_empty() && change.take.is_empty() && change.body.is_empty()) {
-                plan.members.push(change);
+            if scope == Scope::All {
+                change.take = self.taken(member, now);
+                change.body = self.fields(member, now, name, left);
+                change.body.retain(|field, _| {
+                    let may = self.may_set(field);
+                    if !may {
+                        *refused.entry(field_name(field)).or_default() += 1;
+                    }
+                    may
+                });
             }
+            if change.give.is_empty() && change.take.is_empty() && change.body.is_empty() {
+                continue;
+            }
+            match self.protection.objection(scope, now, self.now) {
+                None => plan.members.push(change),
+                Some((code, why)) => left.push(person(id, name, code, why)),
+            }
+        }
+        plan.gives = roles;
+        for (field, count) in refused {
+            let lacks = bits::names(needed(field)).join(", ");
+            let why = format!("{count} members keep theirs: the bot lacks {lacks}");
+            let mut item = part("members", "missing_permissions", &why);
+            item.fields = vec![field.to_owned()];
+            left.push(item);
         }
         if gone > 0 {
             let why = format!("{gone} members are not in the server any more");
@@ -149,14 +234,23 @@ impl People<'_> {
     }
 
     /// Roles of the backup that can be given.
-    fn roles(&self, left: &mut Vec<NotRestored>) -> BTreeSet<Id> {
+    fn roles(&self, scope: Scope, left: &mut Vec<NotRestored>) -> BTreeSet<Id> {
         let mut roles = BTreeSet::new();
+        if !self.may(bits::MANAGE_ROLES) {
+            let why = "the bot lacks MANAGE_ROLES, so nobody gets or loses a role";
+            left.push(part("members", "missing_permissions", why));
+            return roles;
+        }
         for (id, role) in self.wanted.all(Kind::Role) {
             let there = self.mapping.live(Kind::Role, id);
             if id == self.wanted.id() || role["managed"] == true {
                 continue;
             }
-            if there.is_none() && !self.made.contains(&id) {
+            let is_new = self.made.contains(&id);
+            if !is_new && (there.is_none() || scope == Scope::Renewed) {
+                continue;
+            }
+            if there.is_some_and(self.protected) || (self.protected)(id) {
                 continue;
             }
             if there.is_some_and(|there| !self.below_own(there)) {
@@ -168,10 +262,21 @@ impl People<'_> {
                 ));
                 continue;
             }
+            // What it may now, too: somebody may have made it stronger since.
+            let now = there.and_then(|there| self.present.get(Kind::Role, there));
+            let now = now.map_or(0, |role| bit_set(&role["permissions"]));
             let withheld = match self.grants & bits::ADMINISTRATOR {
-                0 => bit_set(&role["permissions"]) & !self.grants,
+                0 => (bit_set(&role["permissions"]) | now) & !self.grants,
                 _ => 0,
             };
+            let empowered = [Some(id), there].into_iter().flatten();
+            let mut empowered = empowered.map(|role| self.protection.empowers(role.get()));
+            if self.grants != OWNER && empowered.any(|empowered| empowered) {
+                let why =
+                    "the bot's own settings give it power, so only the server's owner gives it";
+                left.push(item(role, id, "settings_name_it", why));
+                continue;
+            }
             if withheld != 0 {
                 let why = "whoever ordered this could not give its permissions, so nobody gets it";
                 left.push(item(role, id, "caller_lacks_permissions", why));
@@ -195,7 +300,7 @@ impl People<'_> {
     /// Roles that the backup knows and the member did not have. Managed ones come and go with their
     /// owners; roles that are new since are their own matter.
     fn taken(&self, member: &Value, now: &Value) -> Vec<Id> {
-        if self.mode != RestoreMode::Full {
+        if self.mode != RestoreMode::Full || !self.may(bits::MANAGE_ROLES) {
             return Vec::new();
         }
         let had = ids(&member["roles"]);
@@ -203,7 +308,8 @@ impl People<'_> {
             let managed = self.present.get(Kind::Role, *role);
             let managed = managed.is_none_or(|role| role["managed"] == true);
             let wanted = self.mapping.wanted(Kind::Role, *role);
-            !managed && self.below_own(*role) && wanted.is_some_and(|w| !had.contains(&w))
+            let stays = managed || (self.protected)(*role);
+            !stays && self.below_own(*role) && wanted.is_some_and(|w| !had.contains(&w))
         };
         ids(&now["roles"]).into_iter().filter(takes).collect()
     }
@@ -257,6 +363,20 @@ impl People<'_> {
         ids(&member["roles"]).into_iter().all(|r| self.below_own(r))
     }
 
+    /// Whether the bot has these permissions.
+    fn may(&self, set: u64) -> bool {
+        let Facts {
+            permissions, owner, ..
+        } = self.facts;
+        owner || permissions & bits::ADMINISTRATOR != 0 || permissions & set == set
+    }
+
+    /// Discord refuses a change whole for one field that is not the bot's to set.
+    fn may_set(&self, field: &str) -> bool {
+        let flags = field == FLAGS;
+        self.may(needed(field)) || flags && (self.may(bits::MANAGE_ROLES) || self.may(MODERATION))
+    }
+
     fn below_own(&self, role: Id) -> bool {
         self.facts.stands_above(role, self.present)
     }
@@ -276,6 +396,33 @@ fn bans(saved: &[Value], live: &[Value]) -> Vec<Ban> {
     bans.sort();
     bans.dedup();
     bans
+}
+
+/// What it takes to set a field of a member.
+fn needed(field: &str) -> u64 {
+    match field {
+        "nick" => bits::MANAGE_NICKNAMES,
+        FLAGS => bits::MANAGE_GUILD,
+        _ => bits::MODERATE_MEMBERS,
+    }
+}
+
+/// In a name that lasts.
+fn field_name(field: &str) -> &'static str {
+    match field {
+        "nick" => "nick",
+        FLAGS => FLAGS,
+        _ => "communication_disabled_until",
+    }
+}
+
+/// A member who is left alone.
+fn person(id: Id, name: &str, code: &str, why: &str) -> NotRestored {
+    NotRestored {
+        id: Some(id.to_string()),
+        name: name.to_owned(),
+        ..part("member", code, why)
+    }
 }
 
 fn user(person: &Value) -> Option<Id> {
@@ -310,165 +457,4 @@ fn item(role: &Value, id: Id, code: &str, why: &str) -> NotRestored {
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::TimeZone as _;
-    use serde_json::json;
-
-    use super::*;
-
-    const OWN: u64 = 99;
-
-    fn server() -> Structure {
-        let guild = json!({"id": "1", "owner_id": "50", "roles": [
-            {"id": "1", "name": "@everyone", "position": 0, "permissions": "0"},
-            {"id": "2", "name": "Regular", "position": 1, "permissions": "0"},
-            {"id": "3", "name": "Booster", "position": 2, "permissions": "0", "managed": true,
-             "tags": {"premium_subscriber": null}},
-            {"id": "4", "name": "Mod", "position": 3, "permissions": "4"},
-            {"id": "5", "name": "Bot", "position": 4, "permissions": "8", "managed": true,
-             "tags": {"bot_id": "99"}},
-            {"id": "6", "name": "Admin", "position": 5, "permissions": "8"}]});
-        Structure::from_guild(&guild).unwrap()
-    }
-
-    fn member(id: u64, roles: &[&str], nick: Option<&str>) -> Value {
-        json!({"user": {"id": id.to_string(), "username": format!("u{id}")}, "roles": roles,
-               "nick": nick})
-    }
-
-    fn planned(saved: Vec<Value>, live: Vec<Value>, grants: u64) -> (PeoplePlan, Vec<NotRestored>) {
-        let (wanted, present) = (server(), server());
-        let mapping = splashtail_guild::pair(&present, &wanted);
-        let all = |members| Everybody {
-            members: Some(members),
-            bans: Some(Vec::new()),
-        };
-        People {
-            saved: &all(saved),
-            live: &all(live),
-            wanted: &wanted,
-            present: &present,
-            mapping: &mapping,
-            made: &BTreeSet::new(),
-            facts: Facts {
-                permissions: 8,
-                top_role: Some(Id::new(5)),
-                owner: false,
-            },
-            own: OWN,
-            grants,
-            mode: RestoreMode::Full,
-            parts: &Part::ALL.into(),
-            now: Utc.with_ymd_and_hms(2026, 11, 30, 12, 0, 0).unwrap(),
-        }
-        .plan()
-    }
-
-    /// Case 29 of the restore matrix.
-    #[test]
-    fn a_booster_keeps_the_boosters_role() {
-        let (plan, _) = planned(
-            vec![member(10, &["2"], None)],
-            vec![member(10, &["3", "4"], None)],
-            u64::MAX,
-        );
-        let [change] = plan.members.as_slice() else {
-            panic!("{plan:?}")
-        };
-        assert_eq!(
-            (&*change.give, &*change.take),
-            (&[Id::new(2)][..], &[Id::new(4)][..])
-        );
-        // Nor is it given to who had it then.
-        let (plan, _) = planned(
-            vec![member(10, &["3"], None)],
-            vec![member(10, &[], None)],
-            u64::MAX,
-        );
-        assert!(plan.is_empty(), "{plan:?}");
-    }
-
-    #[test]
-    fn nobody_gets_what_the_caller_could_not_give() {
-        let saved = || vec![member(10, &["2", "4", "6"], None)];
-        let (plan, left) = planned(saved(), vec![member(10, &[], None)], 0);
-        assert_eq!(plan.members[0].give, [Id::new(2)]);
-        let codes = left
-            .iter()
-            .map(|item| (item.name.as_str(), item.code.as_str()));
-        assert_eq!(
-            codes.collect::<Vec<_>>(),
-            [("Mod", "caller_lacks_permissions"), ("Admin", "hierarchy")]
-        );
-        let (plan, _) = planned(saved(), vec![member(10, &[], None)], 8);
-        assert_eq!(plan.members[0].give, [Id::new(2), Id::new(4)]);
-    }
-
-    #[test]
-    fn who_stands_above_keeps_name_and_peace() {
-        let saved = vec![
-            member(10, &["6"], Some("old")),
-            member(50, &[], Some("boss")),
-            member(11, &[], Some("old")),
-            member(OWN, &[], Some("bot")),
-            member(12, &[], None),
-        ];
-        let live = vec![
-            member(10, &["6"], Some("new")),
-            member(50, &[], None),
-            member(11, &[], Some("new")),
-            member(OWN, &[], None),
-        ];
-        let (plan, left) = planned(saved, live, u64::MAX);
-        assert_eq!(plan.members.len(), 1);
-        assert_eq!(plan.members[0].body["nick"], "old");
-        let held = left.iter().filter(|item| item.kind == "member").count();
-        assert_eq!(held, 2);
-        assert!(
-            left.iter()
-                .any(|item| item.code == "left" && item.why.starts_with("1 "))
-        );
-    }
-
-    #[test]
-    fn a_timeout_that_is_over_is_none() {
-        let timed = |until: &str| {
-            let mut member = member(10, &[], None);
-            member["communication_disabled_until"] = until.into();
-            member
-        };
-        let (plan, _) = planned(
-            vec![timed("2026-11-30T11:00:00+00:00")],
-            vec![member(10, &[], None)],
-            0,
-        );
-        assert!(plan.is_empty());
-        let (plan, _) = planned(
-            vec![member(10, &[], None)],
-            vec![timed("2026-12-05T11:00:00+00:00")],
-            0,
-        );
-        assert_eq!(
-            plan.members[0].body["communication_disabled_until"],
-            Value::Null
-        );
-    }
-
-    /// Case 28 of the restore matrix.
-    #[test]
-    fn bans_go_by_their_reason() {
-        let ban = |id: u64, reason: Option<&str>| json!({"user": {"id": id.to_string()}, "reason": reason});
-        let saved = vec![
-            ban(3, Some("spam")),
-            ban(1, Some("raid")),
-            ban(2, Some("spam")),
-            ban(4, None),
-        ];
-        let found = bans(&saved, &[ban(2, Some("other"))]);
-        let order: Vec<_> = found
-            .iter()
-            .map(|ban| (ban.reason.as_deref(), ban.user.get()))
-            .collect();
-        assert_eq!(order, [(None, 4), (Some("raid"), 1), (Some("spam"), 3)]);
-    }
-}
+mod tests;

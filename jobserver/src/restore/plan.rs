@@ -17,6 +17,7 @@ use super::floor::{floor, shown};
 use super::live::Live;
 use super::options::{Options, Part, RestoreMode};
 use super::people::{People, PeoplePlan};
+use super::protection::Protection;
 use super::report::{NotRestored, word};
 use super::threads::{ThreadPlan, Threads};
 use crate::carry_out::kind_of;
@@ -97,7 +98,7 @@ impl RestorePlan {
             mapping: planned.mapping,
             refusals,
         };
-        plan.hash = plan.hash();
+        plan.hash = plan.hash(&options.parts);
         plan
     }
 
@@ -108,7 +109,7 @@ impl RestorePlan {
         live: &Live,
         backup: &BackupFile,
         (options, grants): (&Options, u64),
-        now: DateTime<Utc>,
+        (protection, now): (&Protection, DateTime<Utc>),
     ) -> Self {
         if options.parts.contains(&Part::Threads) {
             let made = self.made(Kind::Channel);
@@ -133,6 +134,11 @@ impl RestorePlan {
         }
         if options.parts.contains(&Part::Members) || options.parts.contains(&Part::Bans) {
             let made = self.made(Kind::Role);
+            let foreign = backup.is_foreign(live.structure.id(), options);
+            let protected = |role: Id| {
+                let mut all = options.protected_roles.iter();
+                all.any(|protected| protected.get() == role.get())
+            };
             let people = People {
                 saved: &backup.everybody,
                 live: &live.everybody,
@@ -145,6 +151,9 @@ impl RestorePlan {
                 grants,
                 mode: options.role_restore_mode,
                 parts: &options.parts,
+                members: options.members(foreign),
+                protected: &protected,
+                protection,
                 now,
             };
             let (planned, left) = people.plan();
@@ -152,7 +161,7 @@ impl RestorePlan {
             self.people = planned;
         }
         self.at_least_seconds = floor(&self, &self.posted(backup, options)).as_secs();
-        self.hash = self.hash();
+        self.hash = self.hash(&options.parts);
         self
     }
 
@@ -187,8 +196,9 @@ impl RestorePlan {
     }
 
     /// Of everything that is done and of what it replaces: a server that changed where the plan
-    /// touches it gives another hash.
-    fn hash(&self) -> String {
+    /// touches it gives another hash. Of people only which roles may be given and how far they are put
+    /// right: who has which name is another thing every minute, and is judged again when it is done.
+    fn hash(&self, parts: &BTreeSet<Part>) -> String {
         let mut effects: Vec<Value> = self
             .effects
             .iter()
@@ -203,8 +213,11 @@ impl RestorePlan {
                 &json!({"make": threads.make, "change": threads.change}),
             ));
         }
-        if !people.is_empty() {
-            effects.push(sorted(&json!(people)));
+        if parts.contains(&Part::Members) || parts.contains(&Part::Bans) {
+            let bans = parts.contains(&Part::Bans);
+            effects.push(sorted(
+                &json!({"scope": people.scope, "gives": people.gives, "bans": bans}),
+            ));
         }
         let digest = Sha256::digest(Value::Array(effects).to_string());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use splashtail_guild::{Kind, Mapping};
+use splashtail_guild::{Id, Kind, Mapping};
 use splashtail_iblfile::DerivedKey;
 use splashtail_jobs::{JobContext, JobError, JobOutput, Level, SecretBytes};
 
@@ -19,6 +19,7 @@ use super::messages::{Messages, Posted};
 use super::options::{BackupSource, Fields, Part};
 use super::people::PeoplePlan;
 use super::plan::RestorePlan;
+use super::protection::Protection;
 use super::report::{self, NotRestored};
 use super::source;
 use crate::backup::error::BackupError;
@@ -182,12 +183,16 @@ impl<'a> Run<'a> {
         if plan.is_empty() {
             return Ok(Settled::default());
         }
+        // Hours may have passed since the plan was made.
+        let protection = Protection::read(&self.job.storage, self.fields.server_id).await?;
         let members = Members {
             cx: self.cx,
             discord: &self.job.discord,
             guild: self.fields.server_id,
             mapping: &mapping,
             plan,
+            protection: &protection,
+            clock: self.job.clock.as_ref(),
             reason,
         };
         members.run().await
@@ -254,7 +259,7 @@ impl<'a> Run<'a> {
             ..
         } = self.fields;
         let saved = |part| match part {
-            Part::Members => backup.everybody.members.is_some(),
+            Part::Members => backup.members(Id::new(server_id.get()), options).is_some(),
             Part::Bans => backup.everybody.bans.is_some(),
             _ => true,
         };
@@ -263,7 +268,8 @@ impl<'a> Run<'a> {
         let live = live::read(self.source(), *server_id, known_channels, other, wants).await?;
         let (order, now) = ((options, *caller_permissions), self.job.clock.now());
         let plan = RestorePlan::new(&live, &backup.wanted, order, now);
-        let mut plan = plan.with_contents(&live, backup, order, now);
+        let protection = Protection::read(&self.job.storage, *server_id).await?;
+        let mut plan = plan.with_contents(&live, backup, order, (&protection, now));
         plan.not_restored.extend(self.left_out(backup, &live));
         let look = Look {
             live: self.work.own(&format!("{name}/live")),
