@@ -132,10 +132,9 @@ impl<'a> CarryOut<'a> {
         carried.map(|(carried, ())| carried)
     }
 
-    /// The same, with something to be done once all that should be there stands and before surplus
-    /// goes: people whose roles were made again have them before they lose others. It is not done while
-    /// roles are yet to be made; what else waits does not hold it up. It may be done again by the next
-    /// run.
+    /// The same, with something to be done once all that should be there stands and before surplus goes:
+    /// people have roles that were made again before they lose others. Only roles that are yet to be
+    /// made hold it up. It may be done again by the next run.
     ///
     /// # Errors
     /// As those of [`Self::run`], and its own.
@@ -166,7 +165,7 @@ impl<'a> CarryOut<'a> {
         // Also in a run that ends here: what it waits for may take days, or never come.
         let followed = run.follow().await;
         stands.and(followed)?;
-        // Nobody goes without roles that are there because something else waits for hours.
+        // Nobody goes without roles because something else waits.
         if run.waiting.makes(Kind::Role) {
             run.waits(&effects[surplus..]).await?;
         }
