@@ -22,7 +22,7 @@ const JUDGE: &str = include_str!("../src/carry_out/judge.rs");
 const WAITING: &str = include_str!("../src/carry_out/waiting.rs");
 const DEPARTED: &str = include_str!("../src/carry_out/departed.rs");
 const RENDER: &str = include_str!("../src/restore/messages/render/mod.rs");
-const PEOPLE: &str = include_str!("../src/restore/people.rs");
+const PEOPLE: &str = include_str!("../src/restore/people/tests.rs");
 
 /// Number, file and test.
 const CASES: [(u8, &str, &str); 39] = [
