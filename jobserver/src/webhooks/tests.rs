@@ -140,7 +140,9 @@ impl Bench {
             at,
         };
         let webhooks = self.storage.webhooks();
-        webhooks.say_alone(self.id, &message).await.unwrap();
+        let webhook = webhooks.webhook(self.id).await.unwrap().unwrap();
+        let said = webhooks.say(&webhook, webhook.seen, std::slice::from_ref(&message));
+        assert!(said.await.unwrap());
         webhooks.tried(message.id, &tried).await.unwrap();
         message.id
     }

@@ -116,13 +116,17 @@ async fn what_happens_is_said_once(storage: Storage) {
     assert_eq!(said, [3, 1]);
 }
 
+/// A message behind no event.
+async fn say(storage: &Storage, webhook: &Webhook, message: NewMessage) {
+    let webhooks = storage.webhooks();
+    let said = webhooks.say(webhook, webhook.seen, &[message]).await;
+    assert!(said.unwrap());
+}
+
 async fn a_message_is_tried_until_it_has_ended(storage: Storage) {
     let webhooks = storage.webhooks();
     let webhook = added(&storage, 1).await;
-    webhooks
-        .say_alone(webhook.id, &message(7, "a"))
-        .await
-        .unwrap();
+    say(&storage, &webhook, message(7, "a")).await;
     let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
     assert_eq!((taken.id.as_u128(), taken.attempt), (7, 1));
     assert_eq!(
@@ -243,7 +247,7 @@ async fn silence_switches_off_what_was_tried(storage: Storage) {
     assert!(!off(&elsewhere, None).await, "it has moved since");
     let (first, second) = (message(7, "a"), message(8, "b"));
     for message in [&first, &second] {
-        webhooks.say_alone(webhook.id, message).await.unwrap();
+        say(&storage, &webhook, message.clone()).await;
     }
     let tried = |end, at| Tried {
         end,
@@ -310,7 +314,7 @@ async fn pages_leave_nothing_out(storage: Storage) {
             at: t(i64::try_from(id / 4).unwrap()),
             ..message(id, &id.to_string())
         };
-        webhooks.say_alone(webhook.id, &message).await.unwrap();
+        say(&storage, &webhook, message).await;
     }
     let (mut seen, mut before) = (Vec::new(), None);
     loop {
@@ -325,10 +329,7 @@ async fn pages_leave_nothing_out(storage: Storage) {
 async fn old_messages_go(storage: Storage) {
     let webhooks = storage.webhooks();
     let webhook = added(&storage, 1).await;
-    webhooks
-        .say_alone(webhook.id, &message(7, "a"))
-        .await
-        .unwrap();
+    say(&storage, &webhook, message(7, "a")).await;
     let years = Duration::from_secs(100 * 365 * 24 * 3600);
     assert_eq!(webhooks.purge_messages(years).await.unwrap(), 0);
     // Of 2023.

@@ -61,10 +61,7 @@ pub trait WebhookStore: Send + Sync {
         messages: &[NewMessage],
     ) -> Result<bool, StorageError>;
 
-    /// One message, of which nothing else is noted.
-    async fn say_alone(&self, webhook: Uuid, message: &NewMessage) -> Result<(), StorageError>;
-
-    /// The same, unless one of its kind waits.
+    /// Adds one message of which no event tells, unless one of its kind waits.
     async fn say_if_none_waits(
         &self,
         guild: GuildId,

@@ -131,10 +131,6 @@ impl WebhookStore for Engine {
         Ok(true)
     }
 
-    async fn say_alone(&self, webhook: Uuid, message: &NewMessage) -> Result<(), StorageError> {
-        self.execute(said(webhook, message)).await.map(drop)
-    }
-
     async fn say_if_none_waits(
         &self,
         guild: GuildId,
