@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use splashtail_e2e::attack::eventually;
 use splashtail_e2e::backups::{self, ADMINISTRATOR, GUILD, OWNER, PLAIN_MEMBER, StartedBackup};
 use splashtail_e2e::platform::{Engines, Platform, is_alive, signal};
 use splashtail_sandbox::portrait::{Difference, Portrait, Reader as _, Sight, shown, unexcused};
@@ -111,25 +112,23 @@ async fn restore(platform: &Platform, options: &Value) -> StartedBackup {
 /// the change they tell of, so this waits for that many.
 async fn audited(platform: &Platform, action: u8, times: usize) -> usize {
     let path = format!("/guilds/{GUILD}/audit-logs?user_id={BOT}&action_type={action}&limit=100");
-    let deadline = tokio::time::Instant::now() + LIMIT;
-    loop {
+    let look = || async {
         let log = read(platform, &path).await;
         let entries = log["audit_log_entries"].as_array().unwrap();
-        let mark = |entry: &Value| {
-            let reason = entry["reason"].as_str().unwrap();
-            reason.rsplit_once('[').unwrap().1.to_owned()
-        };
-        let marks: BTreeSet<String> = entries.iter().map(mark).collect();
-        assert_eq!(
-            marks.len(),
-            entries.len(),
-            "one effect, one entry: {entries:#?}"
-        );
-        if entries.len() >= times || tokio::time::Instant::now() > deadline {
-            return entries.len();
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        (entries.len() >= times).then(|| entries.clone())
+    };
+    let entries = eventually("an entry for each effect", look).await.unwrap();
+    let mark = |entry: &Value| {
+        let reason = entry["reason"].as_str().unwrap();
+        reason.rsplit_once('[').unwrap().1.to_owned()
+    };
+    let marks: BTreeSet<String> = entries.iter().map(mark).collect();
+    assert_eq!(
+        marks.len(),
+        entries.len(),
+        "one effect, one entry: {entries:#?}"
+    );
+    entries.len()
 }
 
 /// What the bot's applications changed below the server so far.
