@@ -332,7 +332,7 @@ impl Protection {
 
     /// An incident, as far as it is known; of one that is long over what was written down.
     async fn incident(&self, server: &Server, id: Id) -> Result<Option<Incident>, NotTold> {
-        let known = server.read(|engine, _| engine.incidents().find(|i| i.id == id).cloned());
+        let known = server.read(|engine, _| engine.incident(id).cloned());
         if known.is_some() {
             return Ok(known);
         }

@@ -125,9 +125,9 @@ async fn find(cx: Context<'_>, typed: &str) -> Result<(Arc<Protection>, Incident
         .trim()
         .parse()
         .map_err(|_| BotError::Input(text!(language, "incidents-no-id")))?;
-    let live = protection.server(guild).and_then(|server| {
-        server.read(|engine, _| engine.incidents().find(|i| i.id == id).cloned())
-    });
+    let live = protection
+        .server(guild)
+        .and_then(|server| server.read(|engine, _| engine.incident(id).cloned()));
     if let Some(incident) = live {
         return Ok((protection, incident));
     }

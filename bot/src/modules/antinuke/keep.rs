@@ -94,18 +94,21 @@ impl Protection {
         stream::iter(unsure).for_each_concurrent(READS, read).await;
     }
 
+    /// Has an incident written down: as its engine knows it now, since of two changes the second may
+    /// come here first; `incident` when the engine has forgotten it.
     pub(super) fn record(&self, server: &Server, incident: Incident) {
         // It will be told again what was done, and then by its own policy.
         if server.is_cold() {
             return;
         }
-        server.past(|past| past.pin(&incident));
-        let key = (server.guild, incident.id);
         let mut unwritten = self
             .unwritten
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        unwritten.insert(key, incident);
+        let latest = server.read(|engine, _| engine.incident(incident.id).cloned());
+        let incident = latest.unwrap_or(incident);
+        server.past(|past| past.pin(&incident));
+        unwritten.insert((server.guild, incident.id), incident);
         drop(unwritten);
         self.urgent.notify_one();
         self.pinning.notify_one();
@@ -122,6 +125,8 @@ impl Protection {
     }
 
     pub(super) async fn write_all(&self) -> Result<(), StorageError> {
+        // Of two at work the slower would write what is older last.
+        let _alone = self.writing.lock().await;
         loop {
             let next = {
                 let unwritten = self

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
-use splashtail_antinuke::{Alert, Engine, Notice};
+use splashtail_antinuke::{Alert, Notice};
 use splashtail_api_types::job_kinds::REVERT_INCIDENT;
 use splashtail_core::ids::{GuildId, TaskId};
 use splashtail_core::telemetry::Chain;
@@ -138,8 +138,7 @@ impl Protection {
             return Ok(row.clone());
         }
         // The jobserver reads what was written down. What came after the last step is not yet.
-        let known = |engine: &Engine| engine.incidents().find(|i| i.id == order.incident).cloned();
-        if let Some(incident) = server.read(|engine, _| known(engine)) {
+        if let Some(incident) = server.read(|engine, _| engine.incident(order.incident).cloned()) {
             self.record(server, incident);
         }
         self.write_all().await?;

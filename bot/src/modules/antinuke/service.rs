@@ -56,6 +56,8 @@ pub struct Protection {
     servers: Mutex<HashMap<GuildId, Arc<Server>>>,
     /// The latest of each incident that is not written down yet.
     pub(super) unwritten: Mutex<BTreeMap<(GuildId, Id), Incident>>,
+    /// Held by whoever writes.
+    pub(super) writing: tokio::sync::Mutex<()>,
     /// Somebody changed the settings of a server.
     pub(super) news: Notify,
     /// Turns to look at what nothing tells of.
@@ -103,6 +105,7 @@ impl Protection {
             pulse: Mutex::default(),
             servers: Mutex::default(),
             unwritten: Mutex::default(),
+            writing: <_>::default(),
             news: Notify::new(),
             looks: Semaphore::new(LOOKS),
             urgent: Notify::new(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
-use splashtail_antinuke::{Effect, Input, Look, Mode, Moment, Notice, Saved};
+use splashtail_antinuke::{Effect, IncidentState, Input, Look, Mode, Moment, Notice, Saved};
 use splashtail_core::clock::ManualClock;
 use splashtail_core::config::{Config, DatabaseTarget};
 use splashtail_core::environment::Environment;
@@ -313,6 +313,31 @@ async fn open_incidents_are_told_where_alerts_go_from_now_on() {
     protection.changed(guild(), version.await);
     protection.know_all().await;
     assert_eq!(told(&protection), [Id::new(9)]);
+}
+
+#[tokio::test]
+async fn a_change_that_is_overtaken_on_its_way_does_not_replace_the_later_one() {
+    let world = World::new().await;
+    let open = json!({"id": "9", "guild": "10", "kind": "actor", "mode": "on", "state": "contained",
+        "suspects": [], "rules": [], "acts": [], "acts_in_all": 3, "calls": [], "panic": false,
+        "losses": [], "by_hand": [], "updated": 5, "times": {"act": 1, "received": 1, "decided": 1}});
+    let saved = json!({"highest": (ENTRY - 1).to_string(), "incidents": [open]});
+    let saved: Saved = serde_json::from_value(saved).unwrap();
+    world.set(json!({"mode": "on"}), &saved).await;
+    let protection = world.start();
+    let server = protection.load(&view()).await.unwrap();
+    let mut earlier = saved.incidents[0].clone();
+    earlier.state = IncidentState::Containing;
+    protection.record(&server, earlier.clone());
+    protection.write_all().await.unwrap();
+    let row = world.storage.protections().incident(guild(), 9).await;
+    assert_eq!(row.unwrap().unwrap().state, "contained");
+    // One that the engine has forgotten is as it was told last.
+    earlier.id = Id::new(8);
+    protection.record(&server, earlier);
+    protection.write_all().await.unwrap();
+    let row = world.storage.protections().incident(guild(), 8).await;
+    assert_eq!(row.unwrap().unwrap().state, "containing");
 }
 
 #[tokio::test]

@@ -237,6 +237,10 @@ impl Engine {
         self.incidents.values()
     }
 
+    pub fn incident(&self, id: Id) -> Option<&Incident> {
+        self.incidents.get(&id)
+    }
+
     pub fn panic(&self) -> Option<&Panic> {
         self.panic.as_ref()
     }

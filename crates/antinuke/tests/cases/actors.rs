@@ -386,8 +386,13 @@ fn somebody_unknown_is_looked_up_and_judged_by_what_they_are() {
         raw: &raw,
     });
     assert!(world.calls.is_empty());
+    assert_eq!(world.incident().state, IncidentState::Closed);
     world.delete_channel(stranger, 3);
     assert_eq!(world.calls.len(), 1);
+    // It is the same attack, with all four.
+    let incident = world.incident();
+    assert_eq!(incident.state, IncidentState::Contained);
+    assert_eq!((incident.suspects.len(), incident.acts.len()), (1, 4));
 }
 
 #[test]
