@@ -8,7 +8,7 @@ use futures_util::future::{self, BoxFuture, OptionFuture};
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Claimed, Storage, StorageError, Wanted};
+use splashtail_storage::{Claimed, Storage, StorageError, Wanted, Which};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -105,23 +105,28 @@ impl Engine {
         let upkeep = upkeep::run(self.clone(), shutdown.clone());
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep));
         let (mut runs, mut watch) = (JoinSet::new(), Watch::default());
-        // Side by side: a look passes all that an old snapshot keeps, a task is found by its id.
-        let mut look: Option<BoxFuture<'_, Answer>> = None;
+        // Side by side: a look passes what an old snapshot keeps, a task is found by its id.
+        let mut look: Option<BoxFuture<'_, (Which, Answer)>> = None;
         let mut order: Option<BoxFuture<'_, Answer>> = None;
         let mut ordered = 0;
         while !shutdown.is_cancelled() {
             while runs.try_join_next().is_some() {}
-            let scan = self.inner.timing.scan;
+            let Timing { scan, .. } = self.inner.timing;
+            let left = self.inner.timing.left();
             while let Some(ask) = self.next(&mut watch, look.is_some(), ordered) {
-                match ask {
-                    Ask::Any => look = Some(self.claim(None, &shutdown).boxed()),
+                let looked_for = match ask {
+                    Ask::Waiting => Which::Waiting,
+                    Ask::Left => Which::Left,
                     Ask::One(hint) => {
                         ordered = hint.weight;
-                        order = Some(self.claim(Some(hint.task), &shutdown).boxed());
+                        order = Some(self.claim(Which::One(hint.task), &shutdown).boxed());
+                        continue;
                     }
-                }
+                };
+                let answer = self.claim(looked_for, &shutdown);
+                look = Some(answer.map(move |answer| (looked_for, answer)).boxed());
             }
-            let idle = watch.look_at.saturating_sub(self.inner.clock.monotonic());
+            let idle = watch.due().saturating_sub(self.inner.clock.monotonic());
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.inner.wake.notified() => {}
@@ -131,9 +136,13 @@ impl Engine {
                     watch.heard(answer.as_ref().err(), self.inner.clock.monotonic() + scan);
                     self.answered(answer, &mut runs);
                 }
-                Some(answer) = OptionFuture::from(look.as_mut()) => {
+                Some((looked_for, answer)) = OptionFuture::from(look.as_mut()) => {
                     look = None;
-                    watch.looked(answer.as_ref().map(Option::is_some), self.inner.clock.monotonic() + scan);
+                    let (found, now) = (answer.as_ref().map(Option::is_some), self.inner.clock.monotonic());
+                    match looked_for {
+                        Which::Left => watch.looked_for_left(found, now + left),
+                        _ => watch.looked(found, now + scan),
+                    }
                     self.answered(answer, &mut runs);
                 }
                 () = self.inner.clock.sleep(if idle.is_zero() { scan } else { idle }),
@@ -142,6 +151,7 @@ impl Engine {
         }
         let last = future::join(OptionFuture::from(look), OptionFuture::from(order));
         let (look, order) = last.await;
+        let look = look.map(|(_, answer)| answer);
         for answer in [look, order].into_iter().flatten() {
             self.answered(answer, &mut runs);
         }
@@ -155,7 +165,7 @@ impl Engine {
         while !shutdown.is_cancelled() {
             while runs.try_join_next().is_some() {}
             if runs.is_empty() {
-                if let Ok(Some(taken)) = self.claim(Some(task), &shutdown).await {
+                if let Ok(Some(taken)) = self.claim(Which::One(task), &shutdown).await {
                     self.begin(&mut runs, taken);
                     continue;
                 }
@@ -204,7 +214,7 @@ impl Engine {
     /// The question is sent at once, and its answer kept until somebody waits for it.
     fn claim<'a>(
         &'a self,
-        task: Option<TaskId>,
+        which: Which,
         shutdown: &'a CancellationToken,
     ) -> impl Future<Output = Answer> + Send + 'a {
         let inner = self.inner.clone();
@@ -214,7 +224,7 @@ impl Engine {
             let wanted = Wanted {
                 runner: &inner.runner,
                 names: &names,
-                task,
+                which,
                 lease: inner.timing.lease,
             };
             inner.storage.queue().claim(&wanted).await

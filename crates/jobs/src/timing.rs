@@ -8,7 +8,7 @@ pub const MAX_ATTEMPTS: u32 = 5;
 const BACKOFF: [u64; 7] = [1, 5, 25, 60, 120, 300, 600];
 
 /// The intervals of an engine. The defaults are what a platform needs: an orphaned task is picked
-/// up within `lease + scan` = 7 s.
+/// up within `lease + left()` = 8 s.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
     /// How long a lease lasts without a heartbeat.
@@ -28,6 +28,13 @@ pub struct Timing {
     pub abandon: Duration,
     /// How often is looked for what is abandoned or has expired.
     pub sweep: Duration,
+}
+
+impl Timing {
+    /// How often is looked for tasks whose runner is gone.
+    pub(crate) fn left(&self) -> Duration {
+        self.scan.max(self.lease / 3)
+    }
 }
 
 impl Default for Timing {

@@ -11,8 +11,10 @@ use crate::deadline::CallError;
 /// A question for a task to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// A look for whatever may run, in its order.
-    Any,
+    /// A look for whatever waits, in its order.
+    Waiting,
+    /// A look for what runners left that are gone.
+    Left,
     One(Hint),
 }
 
@@ -42,7 +44,10 @@ pub(crate) struct Watch {
     /// The look under way was sent before there was more.
     again: bool,
     /// When to look without a hint, on the clock that does not jump.
-    pub look_at: Duration,
+    look_at: Duration,
+    /// When to look for what others left: seldom, because that look passes all that ran since the
+    /// oldest snapshot of the database.
+    left_at: Duration,
     failing: bool,
 }
 
@@ -61,8 +66,13 @@ impl Watch {
             return None;
         }
         let weight = load.running + u64::from(load.ordered);
-        if !load.looking && weight < capacity && (self.more || now >= self.look_at) {
-            return Some(Ask::Any);
+        if !load.looking && weight < capacity {
+            if now >= self.left_at {
+                return Some(Ask::Left);
+            }
+            if self.more || now >= self.look_at {
+                return Some(Ask::Waiting);
+            }
         }
         let first = hints.front().filter(|_| load.ordered == 0)?;
         // There stays a place for what the look finds: it may have waited for longer.
@@ -72,7 +82,20 @@ impl Watch {
         hints.pop_front().map(Ask::One)
     }
 
-    /// A look was answered: whether it found a task.
+    /// When the next look is due, whatever happens.
+    pub fn due(&self) -> Duration {
+        self.look_at.min(self.left_at)
+    }
+
+    /// A look for what others left was answered: whether it found a task, when there may be more.
+    pub fn looked_for_left(&mut self, found: Result<bool, &CallError>, next_look: Duration) {
+        if !found.as_ref().is_ok_and(|found| *found) {
+            self.left_at = next_look;
+        }
+        self.heard(found.err(), next_look);
+    }
+
+    /// A look for what waits was answered: whether it found a task.
     pub fn looked(&mut self, found: Result<bool, &CallError>, next_look: Duration) {
         self.more = found.unwrap_or(false) || self.again;
         self.again = false;
@@ -96,6 +119,7 @@ impl Watch {
         if self.failing {
             self.more = false;
             self.look_at = next_look;
+            self.left_at = self.left_at.max(next_look);
         }
     }
 }
@@ -124,15 +148,17 @@ mod tests {
     fn quiet() -> Watch {
         let mut watch = Watch::default();
         watch.looked(Ok(false), SCAN);
+        watch.looked_for_left(Ok(false), 10 * SCAN);
         watch
     }
 
     #[test]
     fn a_look_and_a_task_by_its_id_are_asked_for_side_by_side() {
-        let (mut watch, light) = (Watch::default(), hint(1));
+        let (mut watch, light) = (quiet(), hint(1));
+        watch.looked(Ok(true), SCAN);
         let mut hints = VecDeque::from([light]);
         let mut next = |load: &Load| watch.next(load, &mut hints, Duration::ZERO);
-        assert_eq!(next(&load(0, false, 0)), Some(Ask::Any));
+        assert_eq!(next(&load(0, false, 0)), Some(Ask::Waiting));
         assert_eq!(next(&load(0, true, 0)), Some(Ask::One(light)));
         assert_eq!(next(&load(0, true, 1)), None);
     }
@@ -143,7 +169,7 @@ mod tests {
         watch.looked(Ok(true), SCAN);
         let mut hints = VecDeque::from([hint(2), hint(1)]);
         let mut next = |load: &Load| watch.next(load, &mut hints, Duration::ZERO);
-        assert_eq!(next(&load(6, false, 0)), Some(Ask::Any));
+        assert_eq!(next(&load(6, false, 0)), Some(Ask::Waiting));
         // With two more the look would find no place.
         assert_eq!(next(&load(6, true, 0)), None);
         assert!(matches!(next(&load(5, true, 0)), Some(Ask::One(_))));
@@ -159,7 +185,7 @@ mod tests {
                 let asked = quiet().next(&load(running, true, 0), &mut hints, Duration::ZERO);
                 // Whichever of both answers is the last, there was room before it.
                 assert_eq!(asked.is_some(), running + u64::from(weight) < 8);
-                let mut due = Watch::default();
+                let mut due = quiet();
                 let none = &mut VecDeque::new();
                 let look = due.next(&load(running, false, weight), none, SCAN);
                 assert_eq!(look.is_some(), running + u64::from(weight) < 8);
@@ -175,10 +201,26 @@ mod tests {
         assert!(hints.is_empty(), "it waits with the others");
         watch.looked(Ok(false), 2 * SCAN);
         let next = watch.next(&load(7, false, 0), &mut hints, Duration::ZERO);
-        assert_eq!(next, Some(Ask::Any));
+        assert_eq!(next, Some(Ask::Waiting));
         watch.looked(Ok(false), 2 * SCAN);
         let next = watch.next(&load(7, false, 0), &mut hints, SCAN);
         assert_eq!(next, None, "nothing is left");
+    }
+
+    #[test]
+    fn what_others_left_comes_first_and_is_looked_for_seldom() {
+        let (mut watch, mut hints) = (Watch::default(), VecDeque::new());
+        let mut next = |watch: &mut Watch, now| watch.next(&load(0, false, 0), &mut hints, now);
+        assert_eq!(next(&mut watch, Duration::ZERO), Some(Ask::Left));
+        watch.looked_for_left(Ok(true), 2 * SCAN);
+        assert_eq!(next(&mut watch, Duration::ZERO), Some(Ask::Left), "more");
+        watch.looked_for_left(Ok(false), 2 * SCAN);
+        // However much waits.
+        watch.looked(Ok(true), SCAN);
+        assert_eq!(next(&mut watch, SCAN), Some(Ask::Waiting));
+        assert_eq!(next(&mut watch, 2 * SCAN), Some(Ask::Left));
+        watch.looked(Ok(false), 3 * SCAN);
+        assert_eq!(watch.due(), 2 * SCAN);
     }
 
     #[test]
@@ -189,6 +231,6 @@ mod tests {
         let mut hints = VecDeque::new();
         assert_eq!(watch.next(&load(0, false, 0), &mut hints, SCAN), None);
         let next = watch.next(&load(0, false, 0), &mut hints, 2 * SCAN);
-        assert_eq!(next, Some(Ask::Any));
+        assert_eq!(next, Some(Ask::Waiting));
     }
 }

@@ -58,7 +58,7 @@ pub use task::{
 };
 pub use task_queue::{
     BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,
-    Wanted,
+    Wanted, Which,
 };
 pub use task_store::{
     Cancellation, Creation, IDEMPOTENCY_KEY_LEN, Idempotency, NewTask, Priority, Start, TaskQuery,

@@ -20,8 +20,8 @@ use crate::task::{Advance, TaskOutput, TaskRow, TaskState};
 /// wrong takes nothing from others. Times that callers give are shown to people and judge nothing.
 #[async_trait]
 pub trait TaskQueue: Send + Sync {
-    /// Takes the next task that may run and that nobody holds: new ones, and those whose lease or
-    /// wait has ended. Sets `running` and counts the attempt, until a record proves progress.
+    /// Takes the next task of those that are wanted. Sets `running` and counts the attempt, until a
+    /// record proves progress.
     async fn claim(&self, wanted: &Wanted<'_>) -> Result<Option<Claimed>, StorageError>;
 
     /// Keeps the lease for so long from now on, even one that has ended, while nobody has taken it.
@@ -88,10 +88,20 @@ pub struct Wanted<'a> {
     pub runner: &'a str,
     /// Names that it can run.
     pub names: &'a [&'a str],
-    /// Only this task. Found by its key: however many dead rows an old snapshot keeps, it takes no
-    /// longer.
-    pub task: Option<TaskId>,
+    pub which: Which,
     pub lease: Duration,
+}
+
+/// Which of the tasks that may run. Each is looked for on a way of its own, so that the rows that
+/// an old snapshot keeps of those that ran hold up none that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// That nobody holds: new ones, and those whose wait has ended.
+    Waiting,
+    /// Whose holder let the lease run out. This look passes all that ran since the oldest snapshot.
+    Left,
+    /// Only this one, of either kind.
+    One(TaskId),
 }
 
 /// Why a task is put aside, and for how long.

@@ -28,7 +28,7 @@ use splashtail_core::lifecycle::Lifecycle;
 use splashtail_sandbox_world::openapi::judge_request;
 use splashtail_storage::{
     Creation, End, Level, NewLogEntry, NewTask, NewToken, Owner, Priority, Storage, TaskOutput,
-    TokenHash, TokenKind, Wanted,
+    TokenHash, TokenKind, Wanted, Which,
 };
 use splashtail_webserver::{Listeners, Options, run};
 use tempfile::TempDir;
@@ -326,7 +326,7 @@ impl TestServer {
         let wanted = Wanted {
             runner: "test",
             names: &["guild_create_backup"],
-            task: Some(id),
+            which: Which::One(id),
             lease: Duration::from_secs(3600),
         };
         let claimed = queue.claim(&wanted).await.unwrap().unwrap();

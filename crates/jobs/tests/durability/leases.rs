@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use splashtail_jobs::{JobError, JobOutput, Level, MAX_ATTEMPTS, TaskState};
-use splashtail_storage::Wanted;
+use splashtail_storage::{Wanted, Which};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -203,7 +203,7 @@ async fn a_fence_check_keeps_others_away() {
     let other = Wanted {
         runner: "other",
         names: &[crate::harness::NAME],
-        task: Some(id),
+        which: Which::One(id),
         lease: LEASE,
     };
     assert_eq!(world.storage.queue().claim(&other).await.unwrap(), None);

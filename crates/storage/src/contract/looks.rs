@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::*;
 use crate::engine::{Engine, Sql};
 use crate::schedule::DUE;
-use crate::task_queue::statements::CLAIM;
+use crate::task_queue::statements::{CLAIM_LEFT, CLAIM_WAITING};
 use crate::task_store::statements::{ABANDONED_TASKS, EXPIRED_TASKS, OVERDUE_TASKS};
 use crate::token::PURGE_TOKENS;
 
@@ -23,11 +23,16 @@ struct Look {
     indexes: &'static [&'static str],
 }
 
-const LOOKS: [Look; 6] = [
+const LOOKS: [Look; 7] = [
     Look {
-        sql: CLAIM,
+        sql: CLAIM_WAITING,
         values: &["'me'", "6000", r#"'["backup"]'"#],
-        indexes: &["tasks_to_run"; 3],
+        indexes: &["tasks_waiting"; 3],
+    },
+    Look {
+        sql: CLAIM_LEFT,
+        values: &["'me'", "6000", r#"'["backup"]'"#],
+        indexes: &["tasks_held"; 3],
     },
     Look {
         sql: EXPIRED_TASKS,

@@ -31,7 +31,7 @@ use crate::log_entry::{Level, NewLogEntry};
 use crate::open::Storage;
 use crate::owner::Owner;
 use crate::task::{Slot, TaskRow};
-use crate::task_queue::{Claimed, Wanted};
+use crate::task_queue::{Claimed, Wanted, Which};
 use crate::task_store::{Creation, NewTask, Priority};
 
 /// Both tests of one contract.
@@ -123,15 +123,23 @@ fn wanted<'a>(runner: &'a str, names: &'a [&'a str]) -> Wanted<'a> {
     Wanted {
         runner,
         names,
-        task: None,
+        which: Which::Waiting,
         lease: LEASE,
     }
 }
 
 /// Claims whatever is next.
 async fn claim(storage: &Storage) -> Option<Claimed> {
-    let wanted = wanted("runner", &["backup"]);
-    storage.queue().claim(&wanted).await.unwrap()
+    let waiting = wanted("runner", &["backup"]);
+    let left = Wanted {
+        which: Which::Left,
+        ..waiting
+    };
+    let waiting = storage.queue().claim(&waiting).await.unwrap();
+    match waiting {
+        Some(waiting) => Some(waiting),
+        None => storage.queue().claim(&left).await.unwrap(),
+    }
 }
 
 /// Ends every lease and wait of the task. Time itself is the database's and cannot be moved.

@@ -56,7 +56,7 @@ async fn one_task_can_be_asked_for(storage: Storage) {
     let first = created(&storage, &task(0)).await;
     let second = created(&storage, &task(1)).await;
     let one = |id, names| Wanted {
-        task: Some(id),
+        which: Which::One(id),
         ..wanted("runner", names)
     };
     let queue = storage.queue();

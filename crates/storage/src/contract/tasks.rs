@@ -388,7 +388,7 @@ async fn a_cancelled_tasks_slot_is_free_when_its_runner_is_gone(storage: Storage
     // A runner whose lease has ended before the task was cancelled is gone.
     let lost = created(&storage, &with_slot(8, 6)).await;
     let one = Wanted {
-        task: Some(lost.id),
+        which: Which::One(lost.id),
         ..wanted("runner", &["backup"])
     };
     storage.queue().claim(&one).await.unwrap().unwrap();

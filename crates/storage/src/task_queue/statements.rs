@@ -8,7 +8,7 @@ use splashtail_core::ids::TaskId;
 
 use super::{
     BYTES_PER_PAGE, Claimed, End, Lease, Park, Progress, RecordedStep, STEPS_PER_PAGE, TaskQueue,
-    Wanted,
+    Wanted, Which,
 };
 use crate::engine::{Engine, Row, Sql, Transaction, query};
 use crate::error::StorageError;
@@ -39,17 +39,31 @@ macro_rules! take {
     };
 }
 
-/// What a runner may take. $3: the names that it knows. The time to compare with is one of the
-/// statement, so that the index ends the look where the waits begin.
-macro_rules! takeable {
+/// What a runner may take. $3: the names that it knows.
+macro_rules! known_and {
+    ($engine:ident, $condition:expr) => {
+        concat!($condition, " AND task_name ", known!($engine))
+    };
+}
+
+/// Nobody holds it. The time to compare with is one of the statement, so that the index ends the
+/// look where the waits begin.
+macro_rules! waits {
     ($engine:ident) => {
         concat!(
-            "state IN ('pending', 'running') AND requested AND run_after <= ",
-            asked!($engine),
-            " AND (lease_until IS NULL OR lease_until <= ",
-            now!($engine),
-            ") AND task_name ",
-            known!($engine)
+            "state IN ('pending', 'running') AND requested AND lease_owner IS NULL \
+             AND run_after <= ",
+            asked!($engine)
+        )
+    };
+}
+
+/// Whoever held it is gone.
+macro_rules! left {
+    ($engine:ident) => {
+        concat!(
+            "state = 'running' AND requested AND lease_owner IS NOT NULL AND lease_until <= ",
+            now!($engine)
         )
     };
 }
@@ -75,14 +89,14 @@ macro_rules! taken {
     };
 }
 
-/// The first of one priority: one walk through the index, past nothing but what others hold.
+/// The first of one priority: one walk through the index of what is wanted.
 macro_rules! first_of {
-    ($engine:ident, $priority:literal, $locked:expr) => {
+    ($engine:ident, $priority:literal, $wanted:expr, $locked:expr) => {
         concat!(
             "SELECT task_id FROM (SELECT task_id FROM tasks WHERE priority = ",
             $priority,
             " AND ",
-            takeable!($engine),
+            known_and!($engine, $wanted),
             " ORDER BY run_after, created_at LIMIT 1",
             $locked,
             ") AS of_priority"
@@ -92,33 +106,38 @@ macro_rules! first_of {
 
 /// A priority is looked at when the ones before it have nothing.
 macro_rules! next {
-    ($engine:ident, $locked:expr) => {
+    ($engine:ident, $wanted:expr, $locked:expr) => {
         concat!(
-            first_of!($engine, "0", $locked),
+            first_of!($engine, "0", $wanted, $locked),
             " UNION ALL ",
-            first_of!($engine, "1", $locked),
+            first_of!($engine, "1", $wanted, $locked),
             " UNION ALL ",
-            first_of!($engine, "2", $locked),
+            first_of!($engine, "2", $wanted, $locked),
             " LIMIT 1"
         )
     };
 }
 
 macro_rules! claim {
-    ($engine:ident, $locked:expr) => {
+    ($engine:ident, $wanted:expr, $locked:expr) => {
         concat!(
             take!($engine),
             " WHERE task_id = (",
-            next!($engine, $locked),
+            next!($engine, $wanted, $locked),
             ")",
             taken!()
         )
     };
 }
 
-pub(crate) const CLAIM: Sql = Sql {
-    sqlite: claim!(sqlite, ""),
-    postgres: claim!(postgres, " FOR UPDATE SKIP LOCKED"),
+pub(crate) const CLAIM_WAITING: Sql = Sql {
+    sqlite: claim!(sqlite, waits!(sqlite), ""),
+    postgres: claim!(postgres, waits!(postgres), " FOR UPDATE SKIP LOCKED"),
+};
+
+pub(crate) const CLAIM_LEFT: Sql = Sql {
+    sqlite: claim!(sqlite, left!(sqlite), ""),
+    postgres: claim!(postgres, left!(postgres), " FOR UPDATE SKIP LOCKED"),
 };
 
 macro_rules! claim_one {
@@ -126,7 +145,10 @@ macro_rules! claim_one {
         concat!(
             take!($engine),
             " WHERE task_id = $4 AND ",
-            takeable!($engine),
+            known_and!(
+                $engine,
+                concat!("(", waits!($engine), " OR ", left!($engine), ")")
+            ),
             taken!()
         )
     };
@@ -270,11 +292,16 @@ const FINISH: Sql = clocked!(finish);
 #[async_trait]
 impl TaskQueue for Engine {
     async fn claim(&self, wanted: &Wanted<'_>) -> Result<Option<Claimed>, StorageError> {
-        let mut claim = query(wanted.task.map_or(CLAIM, |_| CLAIM_ONE))
+        let claim = match wanted.which {
+            Which::Waiting => CLAIM_WAITING,
+            Which::Left => CLAIM_LEFT,
+            Which::One(_) => CLAIM_ONE,
+        };
+        let mut claim = query(claim)
             .bind(wanted.runner)
             .bind(length(wanted.lease))
             .bind(serde_json::Value::from(wanted.names).to_string());
-        if let Some(task) = wanted.task {
+        if let Which::One(task) = wanted.which {
             claim = claim.bind(task);
         }
         let row = self.fetch_changed(claim).await?;
