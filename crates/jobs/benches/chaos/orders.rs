@@ -8,6 +8,7 @@ use serde_json::json;
 use splashtail_jobs::{CreateRequest, Engine};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Orders that wait at any time, while as much is run as can be.
 const BACKLOG: i64 = 200;
@@ -16,6 +17,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const STEADY: Duration = Duration::from_millis(50);
 
 pub struct Orders {
+    engine: Engine,
     state: Arc<State>,
     ordering: JoinHandle<()>,
 }
@@ -31,13 +33,16 @@ impl Orders {
     pub fn start(engine: Engine, pool: PgPool) -> Self {
         let state = Arc::<State>::default();
         Self {
-            ordering: tokio::spawn(order(engine, pool, state.clone())),
+            ordering: tokio::spawn(order(engine.clone(), pool, state.clone())),
+            engine,
             state,
         }
     }
 
-    /// From now on 20 a second, however many wait.
+    /// From now on 20 a second, however many wait, and whoever orders them runs some, too, as a
+    /// jobserver does: they begin when they come instead of many at once with each look.
     pub fn be_steady(&self) {
+        self.engine.start(CancellationToken::new());
         self.state.steady.store(true, Ordering::Relaxed);
     }
 
