@@ -111,8 +111,7 @@ impl Engine {
         let mut ordered = 0;
         while !shutdown.is_cancelled() {
             while runs.try_join_next().is_some() {}
-            let Timing { scan, .. } = self.inner.timing;
-            let left = self.inner.timing.left();
+            let Timing { scan, left, .. } = self.inner.timing;
             while let Some(ask) = self.next(&mut watch, look.is_some(), ordered) {
                 let looked_for = match ask {
                     Ask::Waiting => Which::Waiting,

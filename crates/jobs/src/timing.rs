@@ -8,7 +8,7 @@ pub const MAX_ATTEMPTS: u32 = 5;
 const BACKOFF: [u64; 7] = [1, 5, 25, 60, 120, 300, 600];
 
 /// The intervals of an engine. The defaults are what a platform needs: an orphaned task is picked
-/// up within `lease + left()` = 8 s.
+/// up within `lease + left` = 8 s.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
     /// How long a lease lasts without a heartbeat.
@@ -16,6 +16,8 @@ pub struct Timing {
     pub heartbeat: Duration,
     /// How often an idle engine looks for tasks.
     pub scan: Duration,
+    /// How often any engine looks for tasks whose runner is gone.
+    pub left: Duration,
     /// Between two tries of a write while the database is away.
     pub retry: Duration,
     /// How long a call to the database may take before it counts as away.
@@ -30,19 +32,13 @@ pub struct Timing {
     pub sweep: Duration,
 }
 
-impl Timing {
-    /// How often is looked for tasks whose runner is gone.
-    pub(crate) fn left(&self) -> Duration {
-        self.scan.max(self.lease / 3)
-    }
-}
-
 impl Default for Timing {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(6),
             heartbeat: Duration::from_secs(2),
             scan: Duration::from_secs(1),
+            left: Duration::from_secs(2),
             retry: Duration::from_millis(500),
             deadline: Duration::from_secs(5),
             grace: Duration::from_secs(3),

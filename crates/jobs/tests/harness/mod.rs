@@ -238,6 +238,8 @@ impl World {
         Timing {
             lease: LEASE,
             heartbeat: HEARTBEAT,
+            // Between two heartbeats, so that a lease which ended by force is found so.
+            left: Duration::from_secs(1),
             // A busy machine is no outage.
             deadline: Duration::from_secs(60),
             ..Timing::default()
