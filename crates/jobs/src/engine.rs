@@ -106,26 +106,29 @@ impl Engine {
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep));
         let (mut runs, mut watch) = (JoinSet::new(), Watch::default());
         // Side by side: a look passes what an old snapshot keeps, a task is found by its id.
-        let mut look: Option<BoxFuture<'_, (Which, Answer)>> = None;
+        let mut look: Option<BoxFuture<'_, Answer>> = None;
+        let mut look_for_left: Option<BoxFuture<'_, Answer>> = None;
         let mut order: Option<BoxFuture<'_, Answer>> = None;
         let mut ordered = 0;
         while !shutdown.is_cancelled() {
             while runs.try_join_next().is_some() {}
             let Timing { scan, left, .. } = self.inner.timing;
-            while let Some(ask) = self.next(&mut watch, look.is_some(), ordered) {
-                let looked_for = match ask {
-                    Ask::Waiting => Which::Waiting,
-                    Ask::Left => Which::Left,
+            let looks = |look: &Option<_>, left: &Option<_>| (look.is_some(), left.is_some());
+            while let Some(ask) = self.next(&mut watch, looks(&look, &look_for_left), ordered) {
+                match ask {
+                    Ask::Waiting => look = Some(self.claim(Which::Waiting, &shutdown).boxed()),
+                    Ask::Left => {
+                        look_for_left = Some(self.claim(Which::Left, &shutdown).boxed());
+                    }
                     Ask::One(hint) => {
                         ordered = hint.weight;
                         order = Some(self.claim(Which::One(hint.task), &shutdown).boxed());
-                        continue;
                     }
-                };
-                let answer = self.claim(looked_for, &shutdown);
-                look = Some(answer.map(move |answer| (looked_for, answer)).boxed());
+                }
             }
-            let idle = watch.due().saturating_sub(self.inner.clock.monotonic());
+            let due = watch.due(looks(&look, &look_for_left));
+            let idle = due.map(|due| due.saturating_sub(self.inner.clock.monotonic()));
+            let idle = idle.map(|idle| if idle.is_zero() { scan } else { idle });
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.inner.wake.notified() => {}
@@ -135,23 +138,24 @@ impl Engine {
                     watch.heard(answer.as_ref().err(), self.inner.clock.monotonic() + scan);
                     self.answered(answer, &mut runs);
                 }
-                Some((looked_for, answer)) = OptionFuture::from(look.as_mut()) => {
+                Some(answer) = OptionFuture::from(look.as_mut()) => {
                     look = None;
-                    let (found, now) = (answer.as_ref().map(Option::is_some), self.inner.clock.monotonic());
-                    match looked_for {
-                        Which::Left => watch.looked_for_left(found, now + left),
-                        _ => watch.looked(found, now + scan),
-                    }
+                    watch.looked(answer.as_ref().map(Option::is_some), self.inner.clock.monotonic() + scan);
                     self.answered(answer, &mut runs);
                 }
-                () = self.inner.clock.sleep(if idle.is_zero() { scan } else { idle }),
-                    if look.is_none() && order.is_none() => {}
+                Some(answer) = OptionFuture::from(look_for_left.as_mut()) => {
+                    look_for_left = None;
+                    let next_look = self.inner.clock.monotonic() + left;
+                    watch.looked_for_left(answer.as_ref().map(Option::is_some), next_look);
+                    if let Ok(Some(taken)) = answer {
+                        self.begin(&mut runs, taken);
+                    }
+                }
+                () = self.inner.clock.sleep(idle.unwrap_or(scan)), if idle.is_some() => {}
             }
         }
-        let last = future::join(OptionFuture::from(look), OptionFuture::from(order));
-        let (look, order) = last.await;
-        let look = look.map(|(_, answer)| answer);
-        for answer in [look, order].into_iter().flatten() {
+        let last = [look, look_for_left, order].into_iter().flatten();
+        for answer in future::join_all(last).await {
             self.answered(answer, &mut runs);
         }
         self.drain(runs).await;
@@ -185,15 +189,19 @@ impl Engine {
     }
 
     /// What to ask the database for beside what is asked already.
-    fn next(&self, watch: &mut Watch, looking: bool, ordered: u32) -> Option<Ask> {
+    fn next(&self, watch: &mut Watch, looks: (bool, bool), ordered: u32) -> Option<Ask> {
+        let (looking, looking_for_left) = looks;
+        let weights = self.inner.jobs.values().map(|job| job.weight());
         let load = Load {
             capacity: self.inner.capacity,
+            heaviest: weights.max().unwrap_or_default().max(1),
             running: self
                 .running()
                 .values()
                 .map(|run| u64::from(run.weight))
                 .sum(),
             looking,
+            looking_for_left,
             ordered,
         };
         let now = self.inner.clock.monotonic();

@@ -28,10 +28,14 @@ pub(crate) struct Hint {
 /// What an engine has in hand.
 pub(crate) struct Load {
     pub capacity: u32,
+    /// The greatest weight that a look can find.
+    pub heaviest: u32,
     /// Weight of what runs.
     pub running: u64,
-    /// Whether a look is under way.
+    /// Whether a look for what waits is under way.
     pub looking: bool,
+    /// Whether one for what others left is.
+    pub looking_for_left: bool,
     /// Weight of the task that is asked for by its id; 0 = none is.
     pub ordered: u32,
 }
@@ -48,6 +52,8 @@ pub(crate) struct Watch {
     /// When to look for what others left: seldom, because that look passes all that ran since the
     /// oldest snapshot of the database.
     left_at: Duration,
+    /// Both are due and there is place for one: it is the turn of what others left.
+    turn_of_left: bool,
     failing: bool,
 }
 
@@ -65,34 +71,47 @@ impl Watch {
             }
             return None;
         }
-        let weight = load.running + u64::from(load.ordered);
-        if !load.looking && weight < capacity {
-            if now >= self.left_at {
+        let looks = u64::from(load.looking) + u64::from(load.looking_for_left);
+        let heaviest = u64::from(load.heaviest);
+        if load.running + u64::from(load.ordered) + looks * heaviest < capacity {
+            let waiting = !load.looking && (self.more || now >= self.look_at);
+            let left = !load.looking_for_left && now >= self.left_at;
+            if left && (!waiting || self.turn_of_left) {
+                self.turn_of_left = false;
                 return Some(Ask::Left);
             }
-            if self.more || now >= self.look_at {
+            if waiting {
+                self.turn_of_left = true;
                 return Some(Ask::Waiting);
             }
         }
         let first = hints.front().filter(|_| load.ordered == 0)?;
-        // There stays a place for what the look finds: it may have waited for longer.
-        if load.looking && weight + u64::from(first.weight) >= capacity {
+        // There stays a place for what a look finds: it may have waited for longer.
+        let beside = |weight: u64, looks: u64| load.running + weight + looks * heaviest < capacity;
+        if looks > 0 && !(beside(0, looks) && beside(u64::from(first.weight), looks - 1)) {
             return None;
         }
         hints.pop_front().map(Ask::One)
     }
 
-    /// When the next look is due, whatever happens.
-    pub fn due(&self) -> Duration {
-        self.look_at.min(self.left_at)
+    /// When the next look is due, whatever happens; none while both are under way.
+    pub fn due(&self, (looking, looking_for_left): (bool, bool)) -> Option<Duration> {
+        let look = (!looking).then_some(self.look_at);
+        let left = (!looking_for_left).then_some(self.left_at);
+        look.into_iter().chain(left).min()
     }
 
-    /// A look for what others left was answered: whether it found a task, when there may be more.
+    /// A look for what others left was answered: whether it found a task, when there may be more. One
+    /// that fails says nothing about those that wait: it may only have taken too long.
     pub fn looked_for_left(&mut self, found: Result<bool, &CallError>, next_look: Duration) {
-        if !found.as_ref().is_ok_and(|found| *found) {
-            self.left_at = next_look;
+        match found {
+            Ok(true) => {}
+            Ok(false) => self.left_at = next_look,
+            Err(error) => {
+                self.left_at = next_look;
+                tracing::warn!(error = %Chain(error), "what other runners left was not looked for");
+            }
         }
-        self.heard(found.err(), next_look);
     }
 
     /// A look for what waits was answered: whether it found a task.
@@ -119,7 +138,6 @@ impl Watch {
         if self.failing {
             self.more = false;
             self.look_at = next_look;
-            self.left_at = self.left_at.max(next_look);
         }
     }
 }
@@ -133,8 +151,10 @@ mod tests {
     fn load(running: u64, looking: bool, ordered: u32) -> Load {
         Load {
             capacity: 8,
+            heaviest: 1,
             running,
             looking,
+            looking_for_left: false,
             ordered,
         }
     }
@@ -208,19 +228,66 @@ mod tests {
     }
 
     #[test]
-    fn what_others_left_comes_first_and_is_looked_for_seldom() {
-        let (mut watch, mut hints) = (Watch::default(), VecDeque::new());
-        let mut next = |watch: &mut Watch, now| watch.next(&load(0, false, 0), &mut hints, now);
-        assert_eq!(next(&mut watch, Duration::ZERO), Some(Ask::Left));
-        watch.looked_for_left(Ok(true), 2 * SCAN);
-        assert_eq!(next(&mut watch, Duration::ZERO), Some(Ask::Left), "more");
-        watch.looked_for_left(Ok(false), 2 * SCAN);
-        // However much waits.
+    fn what_others_left_is_looked_for_seldom_and_beside_all_else() {
+        let (mut watch, mut hints) = (quiet(), VecDeque::new());
+        let left = 10 * SCAN;
+        let alone = load(0, false, 0);
+        assert_eq!(watch.next(&alone, &mut hints, SCAN), Some(Ask::Waiting));
         watch.looked(Ok(true), SCAN);
-        assert_eq!(next(&mut watch, SCAN), Some(Ask::Waiting));
-        assert_eq!(next(&mut watch, 2 * SCAN), Some(Ask::Left));
-        watch.looked(Ok(false), 3 * SCAN);
-        assert_eq!(watch.due(), 2 * SCAN);
+        assert_eq!(watch.due((false, false)), Some(SCAN));
+        assert_eq!(watch.due((true, false)), Some(10 * SCAN));
+        assert_eq!(watch.due((true, true)), None);
+        assert_eq!(watch.next(&alone, &mut hints, left), Some(Ask::Left));
+        let mut beside = Load {
+            looking_for_left: true,
+            ..alone
+        };
+        assert_eq!(watch.next(&beside, &mut hints, left), Some(Ask::Waiting));
+        beside.looking = true;
+        assert_eq!(watch.next(&beside, &mut hints, left), None);
+        let light = hint(1);
+        hints.push_back(light);
+        assert_eq!(watch.next(&beside, &mut hints, left), Some(Ask::One(light)));
+    }
+
+    #[test]
+    fn what_others_left_and_what_waits_take_turns_for_the_last_place() {
+        let (mut watch, mut hints) = (Watch::default(), VecDeque::new());
+        let mut asked = Vec::new();
+        for _ in 0..4 {
+            asked.push(watch.next(&load(7, false, 0), &mut hints, SCAN).unwrap());
+            match asked.last().unwrap() {
+                Ask::Left => watch.looked_for_left(Ok(true), 2 * SCAN),
+                _ => watch.looked(Ok(true), 2 * SCAN),
+            }
+        }
+        asked.sort_unstable_by_key(|ask| *ask == Ask::Left);
+        assert_eq!(asked, [Ask::Waiting, Ask::Waiting, Ask::Left, Ask::Left]);
+    }
+
+    #[test]
+    fn a_look_for_what_others_left_that_takes_too_long_holds_up_nothing_else() {
+        let (mut watch, mut hints) = (quiet(), VecDeque::new());
+        watch.looked_for_left(Err(&CallError::Late(SCAN)), 5 * SCAN);
+        let next = watch.next(&load(0, false, 0), &mut hints, SCAN);
+        assert_eq!(next, Some(Ask::Waiting));
+        watch.looked(Ok(false), 2 * SCAN);
+        let next = watch.next(&load(0, false, 0), &mut hints, 2 * SCAN);
+        assert_eq!(next, Some(Ask::Waiting), "again and again");
+    }
+
+    #[test]
+    fn heavy_tasks_that_looks_may_find_are_reckoned_with() {
+        let mut watch = quiet();
+        let mut hints = VecDeque::from([hint(1)]);
+        let heavy = |running| Load {
+            heaviest: 5,
+            ..load(running, true, 0)
+        };
+        // The look may find one of five, and then there is no place left.
+        assert_eq!(watch.next(&heavy(3), &mut hints, Duration::ZERO), None);
+        let next = watch.next(&heavy(2), &mut hints, Duration::ZERO);
+        assert!(matches!(next, Some(Ask::One(_))));
     }
 
     #[test]

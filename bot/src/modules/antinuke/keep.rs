@@ -22,6 +22,8 @@ pub(super) const BREATH: Duration = Duration::from_millis(20);
 /// Incidents are deleted when nothing happened to them for so long.
 const KEPT: chrono::Duration = chrono::Duration::days(90);
 const PURGE: Duration = Duration::from_hours(6);
+/// Of the second that a stopping process has, so much may pass before the last is written.
+const CLOSING: Duration = Duration::from_millis(200);
 
 impl Protection {
     /// Gives engines their turn when they want it. Never ends.
@@ -65,7 +67,9 @@ impl Protection {
     /// The last of everything, when the process stops.
     pub(super) async fn close(&self) {
         let written = async {
-            self.write_all().await?;
+            // Whoever waits for a database that is silent holds up nothing now.
+            let _alone = tokio::time::timeout(CLOSING, self.writing.lock()).await;
+            self.write_each().await?;
             self.remember_all().await
         };
         if let Err(error) = written.await {
@@ -101,15 +105,13 @@ impl Protection {
         if server.is_cold() {
             return;
         }
-        let mut unwritten = self
-            .unwritten
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let latest = server.read(|engine, _| engine.incident(incident.id).cloned());
-        let incident = latest.unwrap_or(incident);
-        server.past(|past| past.pin(&incident));
-        unwritten.insert((server.guild, incident.id), incident);
-        drop(unwritten);
+        server.pin(incident, |latest| {
+            let mut unwritten = self
+                .unwritten
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            unwritten.insert((server.guild, latest.id), latest);
+        });
         self.urgent.notify_one();
         self.pinning.notify_one();
     }
@@ -118,6 +120,7 @@ impl Protection {
     pub(super) fn write_soon(self: &Arc<Self>, server: &Arc<Server>) {
         let (protection, server) = (Arc::clone(self), Arc::clone(server));
         tokio::spawn(async move {
+            let _alone = protection.writing.lock().await;
             if let Err(error) = protection.write_state(&server).await {
                 warn!(error = %Chain(&error), "the state of a server that is gone is lost");
             }
@@ -127,6 +130,10 @@ impl Protection {
     pub(super) async fn write_all(&self) -> Result<(), StorageError> {
         // Of two at work the slower would write what is older last.
         let _alone = self.writing.lock().await;
+        self.write_each().await
+    }
+
+    async fn write_each(&self) -> Result<(), StorageError> {
         loop {
             let next = {
                 let unwritten = self

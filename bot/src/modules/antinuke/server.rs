@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use splashtail_antinuke::{Engine, Mode, Moment, Policy, Saved, TagKey};
+use splashtail_antinuke::{Engine, Incident, Mode, Moment, Policy, Saved, TagKey};
 use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::{Id, Kind, Structure};
@@ -285,6 +285,17 @@ impl Server {
 
     pub(super) fn past<T>(&self, ask: impl FnOnce(&mut Past) -> T) -> T {
         ask(&mut self.lock().past)
+    }
+
+    /// Has the server kept as it was before an incident, and tells of the latest of it, whole: nobody
+    /// can change it meanwhile. `incident`: what it is when the engine has forgotten it.
+    pub(super) fn pin(&self, incident: Incident, tell: impl FnOnce(Incident)) {
+        let mut inner = self.lock();
+        let Inner { engine, past, .. } = &mut *inner;
+        let latest = engine.incident(incident.id).cloned();
+        let latest = latest.unwrap_or(incident);
+        past.pin(&latest);
+        tell(latest);
     }
 
     /// Whether its past is written whole, and all that changes will be noted.

@@ -5,7 +5,7 @@ use splashtail_guild::{Id, Structure};
 
 use super::{Engine, NOBODY};
 use crate::act::{Act, Repair};
-use crate::incident::{ActRecord, Incident, IncidentKind, IncidentState, Rule};
+use crate::incident::{ActRecord, Incident, IncidentKind, Rule};
 use crate::limit::LimitType;
 use crate::moment::{MINUTE, Moment};
 
@@ -78,23 +78,6 @@ impl Engine {
         let orphans = self.incidents.values().filter(orphan);
         let ours = orphans.filter(|i| !others(i.id));
         ours.max_by_key(|i| i.updated).map(|i| i.id)
-    }
-
-    /// The incident that ended because its only suspect turned out to be allowed more than was known:
-    /// by now they went beyond that, too.
-    pub(super) fn opened_again(&mut self, actor: Id, now: Moment) -> Option<Id> {
-        let (mode, all) = (self.policy.mode, self.incidents.values_mut());
-        let mut ended = all.filter(|i| {
-            i.state == IncidentState::Closed
-                && (i.mode, i.asked_for) == (mode, false)
-                && i.suspects.is_empty()
-                && i.calls.is_empty()
-                && i.acts.iter().any(|act| act.actor == Some(actor))
-                && now.since(i.updated) < 10 * MINUTE
-        });
-        let again = ended.next_back()?;
-        again.state = IncidentState::Open;
-        Some(again.id)
     }
 
     /// Lists power that somebody got from nobody, once.

@@ -34,9 +34,7 @@ impl Engine {
             found.is_some_and(|i| self.goes_on(i) && (held || now.since(i.updated) < 10 * MINUTE))
         });
         let real = self.is_real(actor, structure);
-        let known = known
-            .or_else(|| self.begun_without(actor, now).filter(|_| real))
-            .or_else(|| self.opened_again(actor, now));
+        let known = known.or_else(|| self.begun_without(actor, now).filter(|_| real));
         let id = known.unwrap_or_else(|| self.begin(actor, kind, structure, now));
         if let Some(incident) = self.incidents.get_mut(&id) {
             let of_nobody = real && incident.suspects.is_empty() && !incident.asked_for;

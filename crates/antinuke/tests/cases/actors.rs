@@ -386,11 +386,14 @@ fn somebody_unknown_is_looked_up_and_judged_by_what_they_are() {
         raw: &raw,
     });
     assert!(world.calls.is_empty());
-    assert_eq!(world.incident().state, IncidentState::Closed);
+    let (taken_back, id) = (world.incident().state, world.incident().id);
+    assert_eq!(taken_back, IncidentState::Closed);
+    assert!(world.incident().suspects.is_empty());
     world.delete_channel(stranger, 3);
     assert_eq!(world.calls.len(), 1);
-    // It is the same attack, with all four.
-    let incident = world.incident();
+    // People are told anew: they were told before that it was none.
+    let mut incidents = world.engine.incidents().filter(|i| i.id != id);
+    let incident = incidents.next().unwrap();
     assert_eq!(incident.state, IncidentState::Contained);
     assert_eq!((incident.suspects.len(), incident.acts.len()), (1, 4));
 }

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use splashtail_core::ids::TaskId;
 use splashtail_jobs::{CreateRequest, Engine};
+use splashtail_storage::{Wanted, Which};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 use tokio::process::Child;
@@ -180,11 +181,14 @@ struct Waits {
     starts: Vec<Duration>,
     /// Of a start's two commits alone: what this machine makes anybody wait.
     commits: Vec<Duration>,
+    /// Looks that find nothing, for what waits and for what others left.
+    looks: [Vec<Duration>; 2],
 }
 
 async fn start_latency(url: &str, probing: &Engine, began: &mut Began, time: Duration) -> Waits {
     const COMMIT: &str = "INSERT INTO made (task, name, nonce) VALUES ($1, 'bare', '')";
     let mut bare = PgConnection::connect(url).await.unwrap();
+    let looking = storage(url).await;
     let (start, mut waits) = (Instant::now(), Waits::default());
     while start.elapsed() < time {
         let ordered = Instant::now();
@@ -198,6 +202,20 @@ async fn start_latency(url: &str, probing: &Engine, began: &mut Began, time: Dur
             commit.execute(&mut bare).await.unwrap();
         }
         waits.commits.push(asked.elapsed());
+        for (which, waits) in [Which::Waiting, Which::Left]
+            .into_iter()
+            .zip(&mut waits.looks)
+        {
+            let asked = Instant::now();
+            let nothing = Wanted {
+                runner: "bench",
+                names: &["nothing"],
+                which,
+                lease: PROBES,
+            };
+            assert!(looking.queue().claim(&nothing).await.unwrap().is_none());
+            waits.push(asked.elapsed());
+        }
         tokio::time::sleep(PROBES).await;
     }
     sqlx::query("DELETE FROM made WHERE name = 'bare'")
@@ -208,7 +226,13 @@ async fn start_latency(url: &str, probing: &Engine, began: &mut Began, time: Dur
 }
 
 fn print_latency(name: &str, waits: Waits) {
-    for (what, mut waits) in [("start", waits.starts), ("two commits", waits.commits)] {
+    let [waiting, left] = waits.looks;
+    for (what, mut waits) in [
+        ("start", waits.starts),
+        ("two commits", waits.commits),
+        ("look for what waits", waiting),
+        ("look for what others left", left),
+    ] {
         waits.sort_unstable();
         let at = |share: usize| waits[(waits.len() - 1) * share / 100].as_secs_f64() * 1000.0;
         println!(
