@@ -259,6 +259,8 @@ pub const FORWARD_WITHOUT_HISTORY: Known = (
     160009,
     "Cannot reference a message without permission to read message history",
 );
+pub const AGE_RESTRICTED_FORWARD: Known =
+    (403, 160010, "NSFW channel message reference not allowed");
 pub const UNREADABLE_FORWARD: Known = (
     403,
     160014,

@@ -173,4 +173,19 @@ impl World {
     pub fn guild_of(&self, channel: Id) -> Option<Id> {
         self.channels.get(&channel)?.guild_id
     }
+
+    /// Whether a channel is for adults alone: by itself, or as a thread by its parent.
+    pub fn is_age_restricted(&self, channel: Id) -> bool {
+        self.channels.get(&channel).is_some_and(|place| {
+            let parent = place.parent_id.filter(|_| place.is_thread());
+            let parent = parent.and_then(|parent| self.channels.get(&parent));
+            parent.unwrap_or(place).nsfw
+        })
+    }
+
+    /// Whether a channel is in a guild that is for adults alone, whatever it is by itself.
+    pub fn is_in_age_restricted_guild(&self, channel: Id) -> bool {
+        let guild = self.guild_of(channel).and_then(|id| self.guilds.get(&id));
+        guild.is_some_and(|guild| matches!(guild.nsfw_level, 1 | 3))
+    }
 }

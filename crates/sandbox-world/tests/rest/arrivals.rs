@@ -316,7 +316,7 @@ fn forwards_carry_a_snapshot() {
     case.finish();
 }
 
-// Error codes 160009 and 160010 (discord-api-docs#8424): the history of the place it comes from.
+// Error code 160009 (discord-api-docs#8424): the history of the place it comes from.
 #[test]
 fn what_is_forwarded_comes_from_a_history_that_one_may_read() {
     let case = Case::unlimited();
@@ -342,6 +342,66 @@ fn what_is_forwarded_comes_from_a_history_that_one_may_read() {
         let told = answer.json()["message"].clone();
         assert_eq!((answer.status, code(&answer)), (403, 160009), "{told}");
     }
+    case.finish();
+}
+
+// Error code 160010 (discord-api-docs#8424): "NSFW channel message reference not allowed".
+#[test]
+fn what_is_for_adults_is_forwarded_among_adults_alone() {
+    let case = Case::unlimited();
+    let (general, media) = (case.channel("general"), case.channel("media"));
+    let said = case
+        .sandbox
+        .with_world(|w| *w.messages[&general].keys().next_back().unwrap());
+    let thread = case.bot(
+        Method::POST,
+        &format!("/channels/{general}/threads"),
+        json!({"name": "aside", "type": 11}),
+    );
+    let thread: Id = thread.json()["id"].as_str().unwrap().parse().unwrap();
+    let path = format!("/channels/{thread}/messages");
+    let aside = case
+        .bot(Method::POST, &path, json!({"content": "x"}))
+        .json()["id"]
+        .clone();
+    let forward = |from: Id, message: Value, to: Id| {
+        let reference = json!({"type": 1, "channel_id": from, "message_id": message});
+        let path = format!("/channels/{to}/messages");
+        let answer = case.bot(Method::POST, &path, json!({"message_reference": reference}));
+        (answer.status, code(&answer))
+    };
+    let restrict = |channel: Id, on: bool| {
+        case.sandbox
+            .with_world(|w| w.channels.get_mut(&channel).unwrap().nsfw = on);
+    };
+    let (done, refused) = ((200, -1), (403, 160010));
+    for (from, to, expected) in [
+        (false, false, done),
+        (true, false, refused),
+        (true, true, done),
+        (false, true, done),
+    ] {
+        restrict(general, from);
+        restrict(media, to);
+        assert_eq!(
+            forward(general, json!(said), media),
+            expected,
+            "{from} {to}"
+        );
+        assert_eq!(
+            forward(thread, aside.clone(), media),
+            expected,
+            "{from} {to}"
+        );
+    }
+    restrict(general, true);
+    restrict(media, false);
+    assert_eq!(forward(general, json!(said), general), done);
+    assert_eq!(forward(general, json!(said), thread), done, "as its parent");
+    // AGE_RESTRICTED (3): all channels of the server are.
+    case.sandbox
+        .with_world(|w| w.guilds.get_mut(&GUILD).unwrap().nsfw_level = 3);
+    assert_eq!(forward(general, json!(said), media), done);
     case.finish();
 }
 

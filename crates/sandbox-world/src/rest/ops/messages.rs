@@ -344,6 +344,13 @@ fn reply_to(cx: &Cx<'_>, draft: &Draft, message: &mut Message, bits: u64) -> Res
         forward && visible && there & perm::READ_MESSAGE_HISTORY == 0,
         error::FORWARD_WITHOUT_HISTORY,
     )?;
+    let adult = |channel: Id| {
+        cx.world.is_age_restricted(channel) || cx.world.is_in_age_restricted_guild(channel)
+    };
+    Cx::refuse_if(
+        forward && visible && adult(place) && !adult(message.channel),
+        error::AGE_RESTRICTED_FORWARD,
+    )?;
     let found = cx.world.message(place, target);
     let found = found
         .filter(|m| visible && (forward || place == message.channel) && m.ephemeral_for.is_none());
