@@ -1,5 +1,6 @@
 //! Which commands a person may use where.
 
+use serde_json::Value;
 use splashtail_sandbox_world::world::permissions::{
     self as perm, ADMINISTRATOR, USE_APPLICATION_COMMANDS,
 };
@@ -11,7 +12,9 @@ pub(super) struct Usable<'w> {
     pub(super) command: &'w Command,
 }
 
-/// Commands that a user may use: guild commands hide global ones of the same name and type.
+/// Commands that a user may use: guild commands hide global ones of the same name and type. Those for
+/// adults are in age-restricted channels, to which a guild that is so as a whole makes none
+/// (discord-api-docs#7914), and in direct messages.
 pub(super) fn usable<'w>(
     world: &'w World,
     guild: Option<Id>,
@@ -41,17 +44,29 @@ pub(super) fn usable<'w>(
             let hidden = own
                 .iter()
                 .any(|o| o.name == command.name && o.kind == command.kind);
-            !hidden && (guild.is_some() || command.dm_permission)
+            !hidden && in_context(command, guild)
         });
         let all: Vec<&Command> = own.iter().copied().chain(global).collect();
+        let of_age = channel.is_none_or(|c| guild.is_none() || world.is_age_restricted(c));
         found.extend(
             all.into_iter()
+                .filter(|c| of_age || !c.nsfw)
                 .filter(|c| may_use(world, app, c, guild, channel, user))
                 .map(|command| Usable { app, command }),
         );
     }
     found.sort_by(|a, b| (&a.command.name, a.command.id).cmp(&(&b.command.name, b.command.id)));
     found
+}
+
+/// Whether a global command is offered in guilds, or to whoever writes to its bot ("Interaction Contexts",
+/// 0 and 1); `dm_permission` is what was there before.
+fn in_context(command: &Command, guild: Option<Id>) -> bool {
+    let here = if guild.is_some() { 0 } else { 1 };
+    match command.contexts.as_ref().and_then(Value::as_array) {
+        Some(contexts) => contexts.iter().any(|context| *context == here),
+        None => guild.is_some() || command.dm_permission,
+    }
 }
 
 /// Discord's order: administrators always; then the guild's rules for the command; then the

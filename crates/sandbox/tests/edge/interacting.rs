@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use http::Method;
 use serde_json::{Value, json};
 use splashtail_sandbox::control::client::ControlError;
-use splashtail_sandbox::control::types::{Interact, InteractKind};
+use splashtail_sandbox::control::types::{Act, Interact, InteractKind};
 use splashtail_sandbox_world::seed::small;
+use splashtail_sandbox_world::world::{Id, World};
 
 use crate::client::{ALL_INTENTS, Bench, bench};
 
@@ -370,4 +372,54 @@ async fn a_choice_goes_by_the_name_on_the_screen() {
         );
         asked.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn commands_are_offered_in_their_contexts() {
+    let b = bench().await;
+    let channel = b.channel().await;
+    let slash = |name: &str, more: Value| {
+        let mut command = json!({"name": name, "description": "x"});
+        let more = more.as_object().unwrap().clone();
+        command.as_object_mut().unwrap().extend(more);
+        command
+    };
+    let commands = json!([
+        slash("anywhere", json!({})),
+        slash("server", json!({"contexts": [0]})),
+        slash("direct", json!({"contexts": [1]})),
+        slash("neither", json!({"contexts": [2]})),
+        slash("adult", json!({"nsfw": true})),
+    ]);
+    register(&b, commands).await;
+    let ctl = b.running.client().unwrap();
+    let open = Act {
+        target_id: Some(small::APPLICATION.to_string()),
+        ..Act::default()
+    };
+    let owner = small::OWNER.to_string();
+    let opened = ctl.act(&owner, "open_dm", &open).await.unwrap();
+    let dm = opened.results[0].body["id"].as_str().unwrap().to_owned();
+    let offered = async |place: String| {
+        let path = format!("/ctl/as/{owner}/commands?{place}");
+        let found: Value = ctl.call(Method::GET, &path, &Value::Null).await.unwrap();
+        let found = found.as_array().unwrap().iter();
+        let names = found.map(|c| c["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let here = format!("guild_id={}&channel_id={channel}", small::GUILDS[0]);
+    assert_eq!(offered(here.clone()).await, ["anywhere", "server"]);
+    assert_eq!(
+        offered(format!("channel_id={dm}")).await,
+        ["adult", "anywhere", "direct"]
+    );
+    let restrict = |change: fn(&mut World, Id)| {
+        let channel = channel.parse().unwrap();
+        b.running.edge.sandbox.with_world(|w| change(w, channel));
+    };
+    // AGE_RESTRICTED (3) of the server makes none of its channels so.
+    restrict(|w, _| w.guilds.get_mut(&small::GUILDS[0]).unwrap().nsfw_level = 3);
+    assert_eq!(offered(here.clone()).await, ["anywhere", "server"]);
+    restrict(|w, channel| w.channels.get_mut(&channel).unwrap().nsfw = true);
+    assert_eq!(offered(here).await, ["adult", "anywhere", "server"]);
 }
