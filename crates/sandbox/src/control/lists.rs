@@ -15,6 +15,9 @@ pub(super) struct Search {
     /// Part of a name in any case, or an id.
     #[serde(default)]
     query: String,
+    /// A whole name, or an id: only what fits it best is answered, and all that fits as well.
+    #[serde(default)]
+    called: Option<String>,
     #[serde(default = "fifty")]
     limit: usize,
     /// Leaves bots out.
@@ -37,6 +40,47 @@ impl Search {
             id: text.parse().ok(),
             text,
         }
+    }
+}
+
+/// A name that was said in full, or an id.
+struct Called {
+    text: String,
+    lower: String,
+}
+
+impl Called {
+    fn new(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            lower: text.to_lowercase(),
+        }
+    }
+
+    /// How well something fits, the best first: by its id, by a name as it is written, by one in any case,
+    /// each in the order of `names`. `None`: not at all.
+    fn rank<'n>(&self, id: Id, mut names: impl Iterator<Item = &'n str> + Clone) -> Option<usize> {
+        if id.to_string() == self.text {
+            return Some(0);
+        }
+        let number = names.clone().count();
+        let found = match names.clone().position(|name| name == self.text) {
+            None => {
+                let in_any_case = names.position(|name| name.to_lowercase() == self.lower);
+                in_any_case.map(|n| number + n)
+            }
+            written => written,
+        };
+        found.map(|n| n + 1)
+    }
+
+    /// Those that fit best, in their order.
+    fn best<T>(&self, all: impl Iterator<Item = (Option<usize>, T)>) -> Vec<T> {
+        let mut found: Vec<(usize, T)> =
+            all.filter_map(|(rank, item)| Some((rank?, item))).collect();
+        let best = found.iter().map(|(rank, _)| *rank).min();
+        found.retain(|(rank, _)| Some(*rank) == best);
+        found.into_iter().map(|(_, item)| item).collect()
     }
 }
 
@@ -66,12 +110,16 @@ pub(super) async fn guilds(
 ) -> Json<Value> {
     let wanted = search.wanted();
     control.edge.sandbox.with_world(|world| {
-        let mut found: Vec<&Guild> = world
-            .guilds
-            .values()
-            .filter(|g| wanted.is(g.id, [g.name.as_str()]))
-            .collect();
-        found.sort_by_cached_key(|g| (!wanted.is_just(g.id, [g.name.as_str()]), g.id));
+        let all = world.guilds.values();
+        let found: Vec<&Guild> = if let Some(called) = search.called.as_deref().map(Called::new) {
+            let rank = |g: &Guild| called.rank(g.id, std::iter::once(g.name.as_str()));
+            called.best(all.map(|g| (rank(g), g)))
+        } else {
+            let fits = all.filter(|g| wanted.is(g.id, [g.name.as_str()]));
+            let mut found: Vec<&Guild> = fits.collect();
+            found.sort_by_cached_key(|g| (!wanted.is_just(g.id, [g.name.as_str()]), g.id));
+            found
+        };
         let line = |g: &&Guild| {
             json!({
                 "id": g.id, "name": g.name, "icon": g.icon, "owner_id": g.owner_id,
@@ -118,10 +166,10 @@ pub(super) async fn members(
     })
 }
 
-/// What a user is called everywhere.
-fn names(user: &User) -> impl Iterator<Item = &str> {
-    let names = user.global_name.as_deref();
-    names.into_iter().chain([user.username.as_str()])
+/// What a user is called everywhere, the name that nobody else has first.
+fn names(user: &User) -> impl Iterator<Item = &str> + Clone {
+    let names = [user.username.as_str()].into_iter();
+    names.chain(user.global_name.as_deref())
 }
 
 #[derive(Debug, Deserialize)]
@@ -141,12 +189,19 @@ pub(super) async fn users(
     let outside = outside.as_deref().map(id).transpose()?;
     control.edge.sandbox.with_world(|world| {
         let guild = outside.and_then(|guild| world.guilds.get(&guild));
-        let fits = |user: &&User| {
+        let is_asked_for = |user: &&User| {
             let inside = guild.is_some_and(|g| g.members.contains_key(&user.id));
-            let left_out = inside || (search.people && user.bot);
-            !left_out && wanted.is(user.id, names(user))
+            !(inside || (search.people && user.bot))
         };
-        let found = world.users.values().filter(fits);
+        let all = world.users.values().filter(is_asked_for);
+        if let Some(called) = search.called.as_deref().map(Called::new) {
+            let mut found = called.best(all.map(|user| (called.rank(user.id, names(user)), user)));
+            found.sort_unstable_by_key(|user| user.id);
+            let users = found.iter().take(search.limit()).map(|user| user.json());
+            let users: Vec<Value> = users.collect();
+            return Ok(Json(json!({"total": found.len(), "users": users})));
+        }
+        let found = all.filter(|user| wanted.is(user.id, names(user)));
         let ranked = found.map(|user| (!wanted.is_just(user.id, names(user)), user.id, user));
         let mut found: Vec<(bool, Id, &User)> = ranked.collect();
         let (total, limit) = (found.len(), search.limit());

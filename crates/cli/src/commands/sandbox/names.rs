@@ -1,6 +1,6 @@
 //! From the names people use to the ids the sandbox wants.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde_json::Value;
 use splashtail_sandbox::control::client::ControlClient;
 use url::form_urlencoded::Serializer;
@@ -30,18 +30,6 @@ fn is_id(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// The id of what bears `name`, in any case, under one of `keys`.
-fn find(all: &[&Value], keys: &[&str], name: &str) -> Option<String> {
-    let bears = |item: &&&Value| {
-        keys.iter().any(|key| {
-            item[*key]
-                .as_str()
-                .is_some_and(|n| n.eq_ignore_ascii_case(name))
-        })
-    };
-    Some(all.iter().find(bears)?["id"].as_str()?.to_owned())
-}
-
 fn items<'v>(value: &'v Value, keys: &[&str]) -> Vec<&'v Value> {
     keys.iter()
         .filter_map(|key| value[*key].as_array())
@@ -49,54 +37,123 @@ fn items<'v>(value: &'v Value, keys: &[&str]) -> Vec<&'v Value> {
         .collect()
 }
 
-fn unknown(what: &str, name: &str, all: &[&Value], key: &str) -> anyhow::Error {
-    let mut names: Vec<&str> = all.iter().filter_map(|item| item[key].as_str()).collect();
-    let more = if names.len() > LISTED { ", …" } else { "" };
-    names.truncate(LISTED);
-    match names[..] {
-        [] => anyhow::anyhow!("there is no {what} `{name}`, and no other"),
-        _ => anyhow::anyhow!(
-            "there is no {what} `{name}`; there are {}{more}",
-            names.join(", ")
-        ),
+/// What all of a kind are called in a refusal, and under which key their name stands.
+#[derive(Clone, Copy)]
+struct Kind {
+    what: &'static str,
+    name: &'static str,
+}
+
+const USER: Kind = Kind {
+    what: "user",
+    name: "username",
+};
+const SERVER: Kind = Kind {
+    what: "server",
+    name: "name",
+};
+
+impl Kind {
+    /// The id of the only one of those that are called so; `None` when there are none.
+    fn only(self, name: &str, found: &[&Value], total: usize) -> Result<Option<String>> {
+        match found {
+            [] => Ok(None),
+            [one] if total == 1 => Ok(one["id"].as_str().map(str::to_owned)),
+            _ => {
+                let line = |item: &&Value| {
+                    let text = |key| item[key].as_str().unwrap_or_default();
+                    format!("{} ({})", text(self.name), text("id"))
+                };
+                let listed = list(found.iter().map(line), total);
+                let what = self.what;
+                bail!("{total} {what}s are called `{name}`: {listed}; say which by its id")
+            }
+        }
     }
+
+    fn unknown(self, name: &str, all: &[&Value], total: usize) -> anyhow::Error {
+        let what = self.what;
+        let names = all.iter().filter_map(|item| item[self.name].as_str());
+        match list(names.map(str::to_owned), total) {
+            names if names.is_empty() => anyhow!("there is no {what} `{name}`, and no other"),
+            names => anyhow!("there is no {what} `{name}`; there are {names}"),
+        }
+    }
+}
+
+/// The first of `total`.
+fn list(names: impl Iterator<Item = String>, total: usize) -> String {
+    let names: Vec<String> = names.take(LISTED).collect();
+    let more = if names.len() < total { ", …" } else { "" };
+    names.join(", ") + more
+}
+
+/// Those of a list of the control API that answer a question, at most [`LISTED`], and how many there are.
+async fn ask(
+    client: &ControlClient,
+    list: &str,
+    question: (&str, Option<&str>),
+) -> Result<(Vec<Value>, usize)> {
+    let limit = LISTED.to_string();
+    let path = address(
+        &format!("/ctl/{list}"),
+        &[question, ("limit", Some(&limit))],
+    );
+    let mut found = get(client, &path).await?;
+    let total = found["total"].as_u64().unwrap_or_default();
+    let items = match found[list].take() {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    };
+    Ok((items, usize::try_from(total)?))
+}
+
+/// The id of the one in a list of the control API that is called so. A number that nobody has is an id
+/// that may be made yet.
+async fn called(client: &ControlClient, kind: Kind, list: &str, name: &str) -> Result<String> {
+    let (found, total) = ask(client, list, ("called", Some(name))).await?;
+    let found: Vec<&Value> = found.iter().collect();
+    if let Some(id) = kind.only(name, &found, total)? {
+        return Ok(id);
+    }
+    if is_id(name) {
+        return Ok(name.to_owned());
+    }
+    let mut near = ask(client, list, ("query", Some(name))).await?;
+    if near.0.is_empty() {
+        near = ask(client, list, ("query", None)).await?;
+    }
+    let (near, total) = near;
+    let near: Vec<&Value> = near.iter().collect();
+    Err(kind.unknown(name, &near, total))
 }
 
 /// A user by id, username or display name.
 pub(crate) async fn user(client: &ControlClient, name: &str) -> Result<String> {
-    if is_id(name) {
-        return Ok(name.to_owned());
-    }
-    let world = client.summary().await?;
-    let users = items(&world, &["users"]);
     let name = name.strip_prefix('@').unwrap_or(name);
-    find(&users, &["username", "global_name"], name)
-        .ok_or_else(|| unknown("user", name, &users, "username"))
+    called(client, USER, "users", name).await
 }
 
 /// A guild by id or name.
 pub(crate) async fn guild(client: &ControlClient, name: &str) -> Result<String> {
-    if is_id(name) {
-        return Ok(name.to_owned());
-    }
-    let search = |query| address("/ctl/guilds", &[("query", query), ("limit", Some("200"))]);
-    let found = get(client, &search(Some(name))).await?;
-    if let Some(id) = find(&items(&found, &["guilds"]), &["name"], name) {
-        return Ok(id);
-    }
-    let all = get(client, &search(None)).await?;
-    Err(unknown("server", name, &items(&all, &["guilds"]), "name"))
+    called(client, SERVER, "guilds", name).await
+}
+
+/// The guild with the lowest id, when there is one.
+pub(crate) async fn first_guild(client: &ControlClient) -> Result<Option<String>> {
+    let (guilds, _) = ask(client, "guilds", ("query", None)).await?;
+    let first = guilds.first().and_then(|guild| guild["id"].as_str());
+    Ok(first.map(str::to_owned))
 }
 
 /// Who owns a guild, by the guild's id.
 pub(crate) async fn owner(client: &ControlClient, guild: &str) -> Result<String> {
-    let world = client.summary().await?;
-    let guilds = items(&world, &["guilds"]);
-    let mut owners = guilds.iter().filter(|g| g["id"] == guild);
-    let owner = owners.find_map(|g| g["owner_id"].as_str());
+    let (guilds, total) = ask(client, "guilds", ("called", Some(guild))).await?;
+    let owner = guilds.iter().find(|g| g["id"] == guild);
+    let owner = owner.and_then(|g| g["owner_id"].as_str());
     owner
         .map(str::to_owned)
-        .ok_or_else(|| unknown("server", guild, &guilds, "name"))
+        .ok_or_else(|| SERVER.unknown(guild, &[], total))
 }
 
 /// A channel or thread that `user` sees in `guild`, by id or name.
@@ -107,13 +164,11 @@ pub(crate) async fn channel(
     name: &str,
 ) -> Result<String> {
     let name = name.strip_prefix('#').unwrap_or(name);
-    seen(
-        client,
-        (user, guild),
-        ("channel", &["channels", "threads"]),
-        name,
-    )
-    .await
+    let kind = Kind {
+        what: "channel",
+        name: "name",
+    };
+    seen(client, (user, guild), kind, &["channels", "threads"], name).await
 }
 
 /// A role of `guild`, by id or name.
@@ -123,34 +178,80 @@ pub(crate) async fn role(
     guild: Option<&str>,
     name: &str,
 ) -> Result<String> {
-    seen(client, (user, guild), ("role", &["roles"]), name).await
+    let kind = Kind {
+        what: "role",
+        name: "name",
+    };
+    seen(client, (user, guild), kind, &["roles"], name).await
 }
 
-/// Something that the user sees of a guild, in one of these lists.
+/// Something that the user sees of a guild, in the first of these lists that has it.
 async fn seen(
     client: &ControlClient,
     (user, guild): (&str, Option<&str>),
-    (what, lists): (&str, &[&str]),
+    kind: Kind,
+    lists: &[&str],
     name: &str,
 ) -> Result<String> {
-    if is_id(name) {
-        return Ok(name.to_owned());
-    }
     let Some(guild) = guild else {
+        if is_id(name) {
+            return Ok(name.to_owned());
+        }
+        let what = kind.what;
         bail!("`{name}` is the name of a {what}: say of which server with --guild");
     };
     let path = format!("/ctl/as/{user}/guild");
-    let view = get(client, &address(&path, &[("guild_id", Some(guild))])).await?;
+    let view = get(client, &address(&path, &[("guild_id", Some(guild))])).await;
+    // What has an id need not be seen by the user who tries something with it.
+    let view = match view {
+        Err(_) if is_id(name) => return Ok(name.to_owned()),
+        view => view?,
+    };
+    for list in lists {
+        let all = items(&view, &[list]);
+        if let Some(id) = one_of(kind, &all, name)? {
+            return Ok(id);
+        }
+    }
+    if is_id(name) {
+        return Ok(name.to_owned());
+    }
     let all = items(&view, lists);
-    find(&all, &["name"], name).ok_or_else(|| unknown(what, name, &all, "name"))
+    Err(kind.unknown(name, &all, all.len()))
+}
+
+/// The only one of a list that has this id, else this name, else this name in any case.
+fn one_of(kind: Kind, all: &[&Value], name: &str) -> Result<Option<String>> {
+    let lower = name.to_lowercase();
+    let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
+    let ways: [&dyn Fn(&Value) -> bool; 3] = [
+        &|item: &Value| text(item, "id") == name,
+        &|item: &Value| text(item, kind.name) == name,
+        &|item: &Value| text(item, kind.name).to_lowercase() == lower,
+    ];
+    for fits in ways {
+        let found: Vec<&Value> = all.iter().copied().filter(|item| fits(item)).collect();
+        if let Some(id) = kind.only(name, &found, found.len())? {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 /// An application by id or name.
 pub(crate) async fn application(client: &ControlClient, name: &str) -> Result<String> {
-    if is_id(name) {
-        return Ok(name.to_owned());
-    }
     let all = get(client, "/ctl/apps").await?;
     let all: Vec<&Value> = all.as_array().into_iter().flatten().collect();
-    find(&all, &["name"], name).ok_or_else(|| unknown("application", name, &all, "name"))
+    let kind = Kind {
+        what: "application",
+        name: "name",
+    };
+    match one_of(kind, &all, name)? {
+        Some(id) => Ok(id),
+        None if is_id(name) => Ok(name.to_owned()),
+        None => Err(kind.unknown(name, &all, all.len())),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,9 +238,8 @@ async fn guild_id(client: &ControlClient, name: Option<&str>) -> Result<String> 
     if let Some(name) = name {
         return names::guild(client, name).await;
     }
-    let world = client.summary().await?;
-    match world["guilds"][0]["id"].as_str() {
-        Some(id) => Ok(id.to_owned()),
+    match names::first_guild(client).await? {
+        Some(id) => Ok(id),
         None => bail!("the sandbox has no server; load a world with one"),
     }
 }
