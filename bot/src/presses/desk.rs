@@ -9,9 +9,9 @@ use futures_util::FutureExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 use splashtail_core::telemetry::Chain;
-use splashtail_discord::{Discord, DiscordError, snowflake};
+use splashtail_discord::{Discord, DiscordError, Lane, snowflake};
 use splashtail_permissions::PermissionResult;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
@@ -28,6 +28,8 @@ use crate::text;
 const AT_ONCE: usize = 256;
 /// How far our clock may be from Discord's, beyond what is known of it.
 const TOLERANCE: Duration = Duration::from_secs(2);
+/// For how long an answer to what time it is at Discord is new.
+const NEW: Duration = Duration::from_secs(1);
 /// How long a press waits for what the same person pressed before it.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Kinds of interactions that are not taken here: pings, commands and autocompletion.
@@ -38,6 +40,8 @@ pub struct Desk {
     discord: Discord,
     room: Arc<Semaphore>,
     lines: Arc<Lines>,
+    /// When Discord was last asked what time it is, by the monotonic clock.
+    asked: Mutex<Option<Duration>>,
     running: TaskTracker,
 }
 
@@ -49,6 +53,7 @@ impl Desk {
             discord,
             room: Arc::new(Semaphore::new(AT_ONCE)),
             lines: Arc::default(),
+            asked: Mutex::default(),
             running,
         })
     }
@@ -62,7 +67,7 @@ impl Desk {
 
     /// `turn`: `None` when too many wait for theirs.
     async fn answer(&self, press: Press, mut turn: Option<Turn>) {
-        if self.is_late(&press) {
+        if self.is_late(&press) && self.is_late_still(&press).await {
             metrics::counter!("bot_presses_late_total").increment(1);
             let prefix = press.prefix();
             debug!(prefix, "a press that Discord has given up");
@@ -106,6 +111,29 @@ impl Desk {
         let now = self.app.clock.now() - self.discord.clock_ahead();
         let age = now - snowflake::made_at(press.id());
         age.to_std().is_ok_and(|age| age > ANSWERABLE + TOLERANCE)
+    }
+
+    /// Whether it is late by what time it is at Discord now: what was known may be old, and either clock
+    /// may have been set since.
+    async fn is_late_still(&self, press: &Press) -> bool {
+        let clock = &self.app.clock;
+        let mut asked = self.asked.lock().await;
+        let is_new = |at: Duration| clock.monotonic().saturating_sub(at) < NEW;
+        if !asked.is_some_and(is_new) {
+            // Any answer is dated.
+            let ask = self.discord.get("/gateway").lane(Lane::Interactive);
+            let ask = ask.longest_wait(ANSWERABLE).send_empty();
+            tokio::select! {
+                answer = ask => {
+                    if let Err(error) = answer {
+                        debug!(error = %Chain(&error), "Discord did not say what time it is");
+                    }
+                }
+                () = clock.sleep(ANSWERABLE) => {}
+            }
+            *asked = Some(clock.monotonic());
+        }
+        self.is_late(press)
     }
 
     /// Whose it is, or what is said instead.
