@@ -15,6 +15,11 @@ class Recorded {
   guild: [status: number, body: unknown] = [200, answers.guild];
   interacted: Partial<Interacted> = {};
   acted: ActResult = { status: 200, body: null };
+  members: unknown = answers.members;
+  /** Ends of paths whose answers are kept back, until they may go. */
+  held = new Map<string, Promise<void>>();
+  /** Ends of paths whose calls do not arrive. */
+  lost = new Set<string>();
   #news: ((entries: Entry[]) => void) | undefined;
 
   readonly fetch = (async (input: RequestInfo | URL, init?: RequestInit) => {
@@ -29,6 +34,9 @@ class Recorded {
       const results = { results: [this.acted] };
       return Response.json(url.pathname.endsWith('/interact') ? taken : results);
     }
+    const hits = (end: string) => url.pathname.endsWith(end);
+    for (const [end, gone] of this.held) if (hits(end)) await gone;
+    if ([...this.lost].some(hits)) throw new TypeError('Failed to fetch');
     const [status, body] = this.#answer(url.pathname);
     return Response.json(body, { status });
   }) as typeof fetch;
@@ -36,7 +44,7 @@ class Recorded {
   #answer(path: string): [status: number, body: unknown] {
     if (path === '/ctl/overview') return [200, answers.overview];
     if (path === '/ctl/guilds') return [200, answers.guilds];
-    if (path.endsWith('/members')) return [200, answers.members];
+    if (path.endsWith('/members')) return [200, this.members];
     if (path.endsWith('/guild')) return this.guild;
     if (path.endsWith('/messages')) return [200, this.messages];
     if (path.endsWith('/threads')) return [200, answers.posts];
@@ -45,7 +53,18 @@ class Recorded {
     if (path.endsWith('/dms')) return [200, answers.dms];
     if (path.endsWith('/bans')) return [200, answers.bans];
     if (path === '/ctl/users') return [200, answers.users];
+    if (path === '/ctl/drills') return [200, []];
     return [404, answers.refusal];
+  }
+
+  /** Keeps answers back; whoever calls what is returned lets them go. */
+  hold(end: string): () => void {
+    let go = () => {};
+    this.held.set(end, new Promise((resolve) => (go = resolve)));
+    return () => {
+      this.held.delete(end);
+      go();
+    };
   }
 
   /** The journal tells of a message, once the page follows it. */
@@ -208,6 +227,81 @@ describe('the page', () => {
     await shown(recorded);
     await fireEvent.click(await screen.findByRole('button', { name: 'Join the server' }));
     expect(recorded.asked[0]?.[0]).toMatch(/\/join$/);
+  });
+
+  it('says that nobody is in a server once that is known', async () => {
+    const recorded = new Recorded();
+    recorded.members = { total: 0, members: [] };
+    const go = recorded.hold('/members');
+    await shown(recorded);
+    await screen.findByDisplayValue(answers.guilds.guilds[0]!.name);
+    expect(screen.queryByText('Nobody is in this server.')).toBeNull();
+    const side = within(screen.getByRole('list', { name: 'Members' }));
+    expect(side.getByText('Loading…')).toBeTruthy();
+    go();
+    await waitFor(() => expect(screen.getAllByText('Nobody is in this server.')).toHaveLength(2));
+  });
+
+  it('says what cannot be read, and reads it again', async () => {
+    const recorded = new Recorded();
+    for (const end of ['/messages', '/audit', '/bans', '/drills']) recorded.lost.add(end);
+    await shown(recorded);
+    const unreachable = 'The sandbox cannot be reached.';
+    const retry = async (name: string | RegExp, role = 'region') => {
+      const part = within(await screen.findByRole(role, { name }));
+      expect(await part.findByText(unreachable)).toBeTruthy();
+      await fireEvent.click(part.getByRole('button', { name: 'Try again' }));
+      await waitFor(() => expect(part.queryByText(unreachable)).toBeNull());
+    };
+    await screen.findByText(unreachable, { selector: '[role=alert] *' });
+    recorded.lost.delete('/messages');
+    await retry('Chat');
+    await log();
+    await fireEvent.click(screen.getByRole('tab', { name: 'Audit log' }));
+    await screen.findAllByText(unreachable);
+    recorded.lost.delete('/audit');
+    await retry('Audit log');
+    await fireEvent.click(screen.getByRole('tab', { name: 'Drills' }));
+    await screen.findAllByText(unreachable);
+    recorded.lost.delete('/drills');
+    await retry('Drills', 'tabpanel');
+    expect(screen.getByText('No drill was started yet.')).toBeTruthy();
+    await fireEvent.click(screen.getByRole('tab', { name: 'Members' }));
+    await fireEvent.click(screen.getByRole('button', { name: 'Bans' }));
+    await screen.findAllByText(unreachable);
+    recorded.lost.delete('/bans');
+    await retry('Bans', 'list');
+  });
+
+  it('looks at a server again that could not be opened', async () => {
+    const recorded = new Recorded();
+    const { container } = await shown(recorded);
+    await log();
+    recorded.lost.add('/guild');
+    await fireEvent.click(screen.getByRole('combobox', { name: 'Server' }));
+    await fireEvent.click(await screen.findByRole('option', { name: new RegExp(answers.guilds.guilds[0]!.name) }));
+    const chat = within(screen.getByRole('region', { name: 'Chat' }));
+    expect(await chat.findByText('The sandbox cannot be reached.')).toBeTruthy();
+    expect(container.textContent).not.toContain('Nobody is in this server.');
+    recorded.lost.delete('/guild');
+    await fireEvent.click(chat.getByRole('button', { name: 'Try again' }));
+    expect(await log()).toBeTruthy();
+  });
+
+  it('finds nobody only in the answer to what is looked for', async () => {
+    const recorded = new Recorded();
+    await shown(recorded);
+    await log();
+    recorded.members = { total: 0, members: [] };
+    const field = screen.getByRole('searchbox', { name: 'Find a member' });
+    await fireEvent.input(field, { target: { value: 'zzz' } });
+    expect(await screen.findByText('Nobody of that name.')).toBeTruthy();
+    const go = recorded.hold('/members');
+    await fireEvent.input(field, { target: { value: 'o' } });
+    await waitFor(() => expect(screen.queryByText('Nobody of that name.')).toBeNull());
+    recorded.members = answers.members;
+    go();
+    expect(await screen.findByText('Olivia')).toBeTruthy();
   });
 
   it('loads a world from its beginning', async () => {

@@ -29,6 +29,11 @@ const FRESH = 200;
 /** Changes within this time are read together. */
 const GATHER_MS = 120;
 
+/** The first of these that went wrong. */
+function firstFailure(all: PromiseSettledResult<unknown>[]): PromiseRejectedResult | undefined {
+  return all.find((done) => done.status === 'rejected');
+}
+
 /** A guild looked at as one of its users: what is known of it, and what can be done in it. */
 export class Session {
   readonly control: Control;
@@ -51,7 +56,9 @@ export class Session {
   unseen = $state.raw<ReadonlySet<string>>(new Set());
   members = $state.raw<Members>();
   memberSearch = $state('');
-  commands = $state.raw<Command[]>([]);
+  /** The search that `members` answers. */
+  membersOf = $state('');
+  commands = $state.raw<Command[]>();
   audit = $state.raw<Audit>();
   hasOlderAudit = $state(false);
   modal = $state.raw<{ spec: Modal; message?: string }>();
@@ -60,6 +67,10 @@ export class Session {
   editing = $state<string>();
   /** The last thing that went wrong, or nothing. */
   notice = $state('');
+  /** Why parts could not be read when it was last tried. */
+  problems = $state.raw<Partial<Record<Part, string>>>({});
+  /** Whether nobody is in the server, so that there is no `user`. */
+  isDeserted = $state(false);
   /** Why nothing is live at the moment. */
   trouble = $state<string | null>(null);
   /** Set while an interaction waits for its answer. */
@@ -71,6 +82,15 @@ export class Session {
   #flushing = false;
   /** Newest message that was seen, by direct channel. */
   #seen = new Map<string, string | null | undefined>();
+  #readers: Record<Part, () => Promise<void>> = {
+    clock: () => this.#readClock(),
+    place: () => this.#readPlace(),
+    messages: () => this.#readMessages(),
+    members: () => this.#readMembers(),
+    audit: () => this.#readAudit(),
+    commands: () => this.#readCommands(),
+    dms: () => this.#readDms()
+  };
 
   constructor(
     control = new Control(),
@@ -113,7 +133,29 @@ export class Session {
     );
   }
 
-  async #open(): Promise<void> {
+  /** Whether the place that is to be shown is still being read. */
+  get isLooking(): boolean {
+    const isKnown = this.place !== undefined || this.refusal !== undefined || this.isDeserted;
+    const isThere = this.guild !== undefined || this.overview === undefined;
+    return isThere && !isKnown && this.problems.place === undefined;
+  }
+
+  /** Opens a place; why that failed is kept when there is none then. */
+  async #opening(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      if (this.guild === undefined || this.isDeserted) this.#note('place');
+    } catch (cause) {
+      if (this.place === undefined) this.#note('place', reason(cause, this.t));
+      throw cause;
+    }
+  }
+
+  #open(): Promise<void> {
+    return this.#opening(() => this.#openAddressed());
+  }
+
+  async #openAddressed(): Promise<void> {
     await this.#readClock();
     const [guildId, userId, channelId] = location.hash.slice(1).split('/');
     const { guilds } = await this.control.guilds('');
@@ -128,8 +170,14 @@ export class Session {
     const outsiders = async (id: string) => (await this.control.outsiders(guild.id, id, 1)).users[0];
     const outsider = userId && people.members.length === 0 ? await outsiders(userId) : undefined;
     const anyone = async () => (await this.control.people(guild.id, '', 1)).members[0]?.user;
-    this.user = people.members[0]?.user ?? outsider ?? (await anyone());
-    if (this.user) await this.#enter(channelId);
+    await this.#become(people.members[0]?.user ?? outsider ?? (await anyone()), channelId);
+  }
+
+  /** Looks at the server as this user; without one there is nobody in it. */
+  async #become(user: User | undefined, channelId?: string): Promise<void> {
+    this.user = user;
+    this.isDeserted = user === undefined;
+    await (user ? this.#enter(channelId) : this.#readMembers());
   }
 
   /** Runs `work`; what goes wrong becomes the notice. */
@@ -154,21 +202,18 @@ export class Session {
   }
 
   chooseGuild(guild: GuildLine): Promise<void> {
-    return this.#change(async () => {
+    const open = async () => {
       this.guild = guild;
       this.#forgetPlace();
       const { members } = await this.control.people(guild.id, this.user?.id ?? '', 1);
       const someone = members[0] ?? (await this.control.people(guild.id, '', 1)).members[0];
-      this.user = someone?.user;
-      if (this.user) await this.#enter();
-    });
+      await this.#become(someone?.user);
+    };
+    return this.#change(() => this.#opening(open));
   }
 
   chooseUser(user: User): Promise<void> {
-    return this.#change(async () => {
-      this.user = user;
-      await this.#enter(this.channel?.id);
-    });
+    return this.#change(() => this.#opening(() => this.#become(user, this.channel?.id)));
   }
 
   openChannel(id: string): Promise<void> {
@@ -224,25 +269,29 @@ export class Session {
 
   #forgetPlace(): void {
     this.place = this.members = this.audit = this.channel = this.messages = this.posts = undefined;
-    this.refusal = undefined;
-    this.commands = [];
+    this.refusal = this.commands = undefined;
+    this.problems = {};
+    this.isDeserted = false;
     this.listing = this.hasOlder = this.hasOlderPosts = this.hasOlderAudit = false;
-    this.memberSearch = '';
+    this.memberSearch = this.membersOf = '';
   }
 
   async #enter(channelId?: string): Promise<void> {
     this.replyTo = this.editing = undefined;
     this.modal = this.refusal = this.audit = undefined;
     this.dms = [];
-    await Promise.all([this.#readPlace(), this.#readDms(true)]);
+    const places = await Promise.allSettled([this.#readPlace(), this.#readDms(true)]);
     const channel = (channelId && this.findChannel(channelId)) || this.#firstChannel();
     this.messages = this.posts = undefined;
     this.channel = channel;
-    await Promise.all([
+    const others = await Promise.allSettled([
       channel ? this.#show(channel) : this.#readCommands(),
       this.#readMembers(),
       this.#readAudit()
     ]);
+    // What could be read is shown all the same.
+    const failed = firstFailure([...places, ...others]);
+    if (failed) throw failed.reason;
   }
 
   #firstChannel(): Channel | undefined {
@@ -254,6 +303,7 @@ export class Session {
     this.channel = channel;
     this.messages = this.posts = this.replyTo = this.editing = undefined;
     this.hasOlder = this.hasOlderPosts = this.listing = false;
+    this.#note('messages');
     this.#look();
     // What may be run differs between channels.
     await Promise.all([this.#readMessages(), this.#readCommands()]);
@@ -289,19 +339,10 @@ export class Session {
     this.#flushing = true;
     const parts = this.#stale;
     this.#stale = new Set();
-    const readers: Record<Part, () => unknown> = {
-      clock: () => this.#readClock(),
-      place: () => this.#readPlace(),
-      messages: () => this.#readMessages(),
-      members: () => this.#readMembers(),
-      audit: () => this.#readAudit(),
-      commands: () => this.#readCommands(),
-      dms: () => this.#readDms()
-    };
     // What else may be read follows from the place.
-    const place = parts.delete('place') ? await Promise.allSettled([readers.place()]) : [];
-    const others = await Promise.allSettled([...parts].map((part) => readers[part]()));
-    const failed = [...place, ...others].find((done) => done.status === 'rejected');
+    const place = parts.delete('place') ? await Promise.allSettled([this.#readers.place()]) : [];
+    const others = await Promise.allSettled([...parts].map((part) => this.#readers[part]()));
+    const failed = firstFailure([...place, ...others]);
     if (failed) this.notice = reason(failed.reason, this.t);
     this.#flushing = false;
     if (this.#stale.size > 0) this.#invalidate(new Set());
@@ -316,12 +357,40 @@ export class Session {
     );
   }
 
+  /** Keeps why a part could not be read, or that it was. */
+  #note(part: Part, why?: string): void {
+    if (this.problems[part] === why) return;
+    const { [part]: _, ...others } = this.problems;
+    this.problems = why === undefined ? others : { ...others, [part]: why };
+  }
+
+  /** Reads a part, and keeps why that failed while it is still asked for. */
+  async #read(part: Part, work: () => Promise<void>): Promise<void> {
+    const place = { guild: this.guild?.id, user: this.user?.id };
+    const where = part === 'place' ? place : { ...place, channel: this.channel?.id };
+    try {
+      await work();
+      if (this.#still(where)) this.#note(part);
+    } catch (cause) {
+      if (!this.#still(where)) return;
+      this.#note(part, reason(cause, this.t));
+      throw cause;
+    }
+  }
+
+  /** Tries once more to read a part. */
+  again(part: Part): Promise<unknown> {
+    return this.attempt(() => (part === 'place' ? this.#open() : this.#readers[part]()));
+  }
+
   async #readClock(): Promise<void> {
     this.overview = await this.control.overview();
     this.#clockReadAt = Date.now();
   }
 
-  async #readPlace(): Promise<void> {
+  #readPlace = (): Promise<void> => this.#read('place', () => this.#fetchPlace());
+
+  async #fetchPlace(): Promise<void> {
     const [guild, user] = [this.guild?.id, this.user?.id];
     if (!guild || !user) return;
     try {
@@ -350,7 +419,9 @@ export class Session {
     this.listing = false;
   }
 
-  async #readMessages(): Promise<void> {
+  #readMessages = (): Promise<void> => this.#read('messages', () => this.#fetchMessages());
+
+  async #fetchMessages(): Promise<void> {
     const [guild, user, channel] = [this.guild?.id, this.user?.id, this.channel];
     if (!user || !channel) return;
     const where = { guild, user, channel: channel.id };
@@ -412,11 +483,15 @@ export class Session {
     };
   }
 
-  async #readMembers(): Promise<void> {
+  #readMembers = (): Promise<void> => this.#read('members', () => this.#fetchMembers());
+
+  async #fetchMembers(): Promise<void> {
     const [guild, search] = [this.guild?.id, this.memberSearch];
     if (!guild) return;
     const members = await this.control.members(guild, search);
-    if (guild === this.guild?.id && search === this.memberSearch) this.members = members;
+    if (guild !== this.guild?.id || search !== this.memberSearch) return;
+    this.members = members;
+    this.membersOf = search;
   }
 
   searchMembers(query: string): Promise<unknown> {
@@ -424,7 +499,9 @@ export class Session {
     return this.attempt(() => this.#readMembers());
   }
 
-  async #readAudit(): Promise<void> {
+  #readAudit = (): Promise<void> => this.#read('audit', () => this.#fetchAudit());
+
+  async #fetchAudit(): Promise<void> {
     const [guild, user] = [this.guild?.id, this.user?.id];
     if (!guild || !user) return;
     if (!this.mayInServer(MAY.viewAudit)) {
@@ -439,7 +516,9 @@ export class Session {
     this.hasOlderAudit = all.hasOlder;
   }
 
-  async #readCommands(): Promise<void> {
+  #readCommands = (): Promise<void> => this.#read('commands', () => this.#fetchCommands());
+
+  async #fetchCommands(): Promise<void> {
     const [guild, user, channel] = [this.guild?.id, this.user?.id, this.channel];
     if (!guild || !user || !(this.place || isDirect(channel))) return;
     const scope = isDirect(channel) ? undefined : guild;

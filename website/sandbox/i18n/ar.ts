@@ -131,6 +131,7 @@ export const ar: Texts<SandboxKey> = {
   'drills.running': 'تمرين قيد التشغيل',
   'drills.start': 'ابدأ التمرين',
   'drills.earlier': 'تمارين سابقة',
+  'drills.none': 'لم يبدأ أي تمرين بعد.',
   'drills.all': 'كل التمارين',
   'drills.stop': 'أوقف',
   'drills.on': 'على {server}',

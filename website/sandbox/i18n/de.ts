@@ -132,6 +132,7 @@ export const de: Texts<SandboxKey> = {
   'drills.running': 'Eine Übung läuft',
   'drills.start': 'Übung starten',
   'drills.earlier': 'Frühere Übungen',
+  'drills.none': 'Noch wurde keine Übung gestartet.',
   'drills.all': 'Alle Übungen',
   'drills.stop': 'Anhalten',
   'drills.on': 'auf {server}',

@@ -132,6 +132,7 @@ export const en = {
   'drills.running': 'A drill is running',
   'drills.start': 'Start the drill',
   'drills.earlier': 'Earlier drills',
+  'drills.none': 'No drill was started yet.',
   'drills.all': 'All drills',
   'drills.stop': 'Stop',
   'drills.on': 'on {server}',
