@@ -2,6 +2,9 @@
 //!
 //! Time is an affine function of the machine's monotonic clock, so it can be advanced, set,
 //! sped up or frozen while requests run. Gateway heartbeats alone stay in real time.
+//!
+//! What lasts so long, as a limit or a deadline, is counted in steady time, which goes on where the
+//! clock is set back; what is so at a moment, as the end of a timeout, goes by the clock.
 
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +23,8 @@ struct Line {
     anchor: Instant,
     /// Microseconds since the Unix epoch at `anchor`.
     at_us: i64,
+    /// By how much the clock was set back so far.
+    back_us: i64,
     rate: f64,
 }
 
@@ -28,6 +33,10 @@ impl Line {
         let real = instant.saturating_duration_since(self.anchor);
         let passed = (real.as_secs_f64() * self.rate * 1e6) as i64;
         within(self.at_us.saturating_add(passed))
+    }
+
+    fn steady_at(&self, instant: Instant) -> i64 {
+        self.at(instant).saturating_add(self.back_us)
     }
 }
 
@@ -55,6 +64,7 @@ impl SandboxClock {
         let line = Line {
             anchor: machine(),
             at_us: at.timestamp_micros(),
+            back_us: 0,
             rate: 1.0,
         };
         Self {
@@ -94,6 +104,21 @@ impl SandboxClock {
             .unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
+    /// Milliseconds of the time that is never set back: as the clock, and by how much that was.
+    pub fn steady_ms(&self) -> i64 {
+        self.steady_us().div_euclid(1000)
+    }
+
+    /// The same in microseconds.
+    pub fn steady_us(&self) -> i64 {
+        self.line().steady_at((self.machine)())
+    }
+
+    /// By how much steady time is ahead of what the clock shows.
+    pub fn set_back_ms(&self) -> i64 {
+        self.line().back_us.div_euclid(1000)
+    }
+
     /// Seconds of sandbox time that pass in one real second.
     pub fn rate(&self) -> f64 {
         self.line().rate
@@ -105,9 +130,13 @@ impl SandboxClock {
         self.change(|line| line.at_us = within(line.at_us.saturating_add(by)));
     }
 
-    /// Sets the time, within [`RANGE_MS`]. Going back is allowed; ids stay monotonic regardless.
+    /// Sets the time, within [`RANGE_MS`]. Going back is allowed; ids and steady time grow regardless.
     pub fn set(&self, to: DateTime<Utc>) {
-        self.change(|line| line.at_us = within(to.timestamp_micros()));
+        self.change(|line| {
+            let to_us = within(to.timestamp_micros());
+            line.back_us += (line.at_us - to_us).max(0);
+            line.at_us = to_us;
+        });
     }
 
     /// Changes the speed; 0 freezes the clock.
@@ -126,11 +155,11 @@ impl SandboxClock {
         self.moved.raise();
     }
 
-    /// How long the machine takes until the sandbox shows `at`, unless the clock is moved
+    /// How long the machine takes until this moment of steady time, unless the clock is moved
     /// meanwhile. Zero when it has come, `None` while the clock stands still.
-    pub fn real_time_until(&self, at: DateTime<Utc>) -> Option<Duration> {
+    pub fn real_time_until(&self, steady_us: i64) -> Option<Duration> {
         let line = self.line();
-        let left = at.timestamp_micros() - line.at((self.machine)());
+        let left = steady_us.saturating_sub(line.steady_at((self.machine)()));
         if left <= 0 {
             return Some(Duration::ZERO);
         }
@@ -181,13 +210,25 @@ mod tests {
         clock.set_rate(1000.0);
         pass(Duration::from_millis(90));
         assert_eq!(clock.now_ms(), EPOCH_MS + 90_000);
-        let left = clock.real_time_until(at(EPOCH_MS + 91_000));
+        let left = clock.real_time_until((EPOCH_MS + 91_000) * 1000);
         assert_eq!(left, Some(Duration::from_millis(1)));
-        clock.set(at(EPOCH_MS + 5));
-        assert_eq!(clock.now_ms(), EPOCH_MS + 5);
         clock.set_rate(0.0);
-        assert_eq!(clock.real_time_until(at(EPOCH_MS + 6)), None);
-        assert_eq!(clock.real_time_until(at(EPOCH_MS)), Some(Duration::ZERO));
+        assert_eq!(clock.real_time_until((EPOCH_MS + 90_001) * 1000), None);
+        let past = clock.real_time_until((EPOCH_MS + 90_000) * 1000);
+        assert_eq!(past, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn steady_time_goes_on_when_the_clock_is_set_back() {
+        let clock = SandboxClock::on(machine, at(EPOCH_MS + 90_000));
+        clock.set(at(EPOCH_MS + 5));
+        pass(Duration::from_millis(10));
+        assert_eq!(clock.now_ms(), EPOCH_MS + 15);
+        assert_eq!(clock.steady_ms(), EPOCH_MS + 90_010);
+        let left = clock.real_time_until((EPOCH_MS + 90_011) * 1000);
+        assert_eq!(left, Some(Duration::from_millis(1)));
+        clock.set(at(EPOCH_MS + 1015));
+        assert_eq!(clock.steady_ms(), EPOCH_MS + 91_010, "forward counts");
     }
 
     #[test]

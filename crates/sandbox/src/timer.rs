@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use splashtail_sandbox_world::clock::SandboxClock;
 
-/// Waits until the sandbox shows `at`, however it gets there.
-pub async fn sleep_until(clock: &SandboxClock, at: DateTime<Utc>) {
+/// Waits until a moment of steady time, however the sandbox gets there.
+pub async fn sleep_until(clock: &SandboxClock, steady_ms: i64) {
+    sleep_until_us(clock, steady_ms.saturating_mul(1000)).await;
+}
+
+async fn sleep_until_us(clock: &SandboxClock, at: i64) {
     let mut moves = clock.moves().watch();
     loop {
         moves.mark_unchanged();
@@ -23,14 +26,13 @@ pub async fn sleep_until(clock: &SandboxClock, at: DateTime<Utc>) {
 
 /// Waits `by` in sandbox time.
 pub async fn sleep(clock: &SandboxClock, by: Duration) {
-    let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
-    let at = clock.now().checked_add_signed(by);
-    sleep_until(clock, at.unwrap_or(DateTime::<Utc>::MAX_UTC)).await;
+    let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    sleep_until_us(clock, clock.steady_us().saturating_add(by)).await;
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeZone;
+    use chrono::{TimeDelta, TimeZone, Utc};
 
     use super::*;
 
@@ -49,6 +51,22 @@ mod tests {
         clock.advance(Duration::from_secs(1));
         sleeper.await.unwrap();
         assert_eq!(clock.now(), start + TimeDelta::seconds(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_back_makes_no_wait_longer() {
+        let start = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap();
+        let machine = || tokio::time::Instant::now().into_std();
+        let clock = std::sync::Arc::new(SandboxClock::on(machine, start));
+        let before = tokio::time::Instant::now();
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { sleep(&clock, Duration::from_secs(60)).await }
+        });
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        clock.set(start - TimeDelta::days(1));
+        sleeper.await.unwrap();
+        assert_eq!(before.elapsed().as_secs(), 60);
     }
 
     #[tokio::test(start_paused = true)]

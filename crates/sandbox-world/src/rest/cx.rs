@@ -240,6 +240,11 @@ impl<'a> Cx<'a> {
         self.world.now()
     }
 
+    /// By which limits and deadlines are counted.
+    pub fn steady_ms(&self) -> i64 {
+        self.world.steady_ms()
+    }
+
     /// A path parameter.
     pub fn param(&self, name: &str) -> &str {
         self.params

@@ -1,6 +1,7 @@
 //! Rate limits: per route, per resource, global, hidden, and the ban for invalid requests.
 //!
-//! Limits belong to the token, so several processes of one bot share them. Time is the sandbox's.
+//! Limits belong to the token, so several processes of one bot share them. Time is the sandbox's steady
+//! one; only what clients and the control API read is dated.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use super::caps::Caps;
 use super::error::{ApiError, Retry};
 use super::routes;
 use super::window::Window;
+use crate::clock::SandboxClock;
 
 pub use super::window::Rate;
 
@@ -179,29 +181,28 @@ struct State {
 pub struct Stand {
     pub limit: u32,
     pub remaining: u32,
-    pub resets_at_ms: i64,
     pub reset_after_ms: i64,
     pub bucket: String,
 }
 
 impl Stand {
     /// A limit that is used up for so long.
-    pub fn spent(bucket: &Bucket, wait_ms: i64, now: i64) -> Self {
+    pub fn spent(bucket: &Bucket, wait_ms: i64) -> Self {
         Self {
             limit: bucket.limit,
             remaining: 0,
-            resets_at_ms: now + wait_ms,
             reset_after_ms: wait_ms,
             bucket: hash(bucket.name),
         }
     }
 
-    pub fn headers(&self) -> [(&'static str, String); 5] {
+    /// As an answer at this moment of the clock says it.
+    pub fn headers(&self, now_ms: i64) -> [(&'static str, String); 5] {
         let seconds = |ms: i64| format!("{:.3}", ms as f64 / 1000.0);
         [
             ("X-RateLimit-Limit", self.limit.to_string()),
             ("X-RateLimit-Remaining", self.remaining.to_string()),
-            ("X-RateLimit-Reset", seconds(self.resets_at_ms)),
+            ("X-RateLimit-Reset", seconds(now_ms + self.reset_after_ms)),
             ("X-RateLimit-Reset-After", seconds(self.reset_after_ms)),
             ("X-RateLimit-Bucket", self.bucket.clone()),
         ]
@@ -263,7 +264,8 @@ impl Limits {
     }
 
     /// Windows in use, in a stable order.
-    pub fn windows(&self, now: i64) -> Vec<WindowInfo> {
+    pub fn windows(&self, clock: &SandboxClock) -> Vec<WindowInfo> {
+        let (now, shown) = (clock.steady_ms(), clock.now_ms());
         let state = self.state();
         let live = state.windows.iter().filter(|(_, w)| w.is_live(now));
         let mut all: Vec<WindowInfo> = live
@@ -272,7 +274,7 @@ impl Limits {
                 bucket: (*bucket).to_owned(),
                 major: major.clone(),
                 used: w.used(now),
-                resets_at_ms: w.resets_at(now),
+                resets_at_ms: shown + w.resets_at(now) - now,
             })
             .collect();
         all.sort_by(|a, b| (&a.caller, &a.bucket, &a.major).cmp(&(&b.caller, &b.bucket, &b.major)));
@@ -320,7 +322,6 @@ impl Limits {
         let stand = Stand {
             limit: rate.limit,
             remaining: rate.limit.saturating_sub(window.used(now)),
-            resets_at_ms: window.resets_at(now),
             reset_after_ms: window.resets_at(now) - now,
             bucket: hash(bucket.name),
         };

@@ -142,11 +142,10 @@ impl Sandbox {
     pub fn dispatch(&self, actor: Actor, request: Request) -> Response {
         let route = routes::find(&request.method, &request.path);
         let body = body::read(&request.headers, &request.body);
-        let now = self.clock.now_ms();
-        let outcome =
-            self.with_world(|world| self.settle(world, actor, &request, &route, body, now));
+        let outcome = self.with_world(|world| self.settle(world, actor, &request, &route, body));
         let by_edge = outcome.by_edge;
-        let response = respond(outcome, route.as_ref().ok().map(|(r, _)| *r));
+        let route = route.as_ref().ok().map(|(r, _)| *r);
+        let response = respond(outcome, route, self.clock.now_ms());
         if let Some(address) = request.address {
             self.note_refusal(address, &response);
         }
@@ -163,7 +162,7 @@ impl Sandbox {
         let shared = ("X-RateLimit-Scope", "shared");
         let is_shared = |(name, value): &(&str, String)| (*name, value.as_str()) == shared;
         if matches!(answer.status, 401 | 403 | 429) && !answer.headers.iter().any(is_shared) {
-            self.limits.note_invalid(address, self.clock.now_ms());
+            self.limits.note_invalid(address, self.clock.steady_ms());
         }
     }
 
@@ -174,8 +173,8 @@ impl Sandbox {
         request: &Request,
         route: &Result<routes::Found, ApiError>,
         body: Result<body::Body, ApiError>,
-        now: i64,
     ) -> Outcome {
+        let now = self.clock.steady_ms();
         let mut outcome = Outcome {
             result: Err(ApiError::unauthorized()),
             stand: None,
@@ -223,7 +222,7 @@ impl Sandbox {
             }
         };
         if limited && !(exempt && route.operation == "create_interaction_response") {
-            let (bucket, major) = routes::bucket_of(route, params, now);
+            let (bucket, major) = routes::bucket_of(route, params, self.clock.now_ms());
             let (stand, taken) = self.limits.take(&name, &bucket, &major, now);
             outcome.stand = stand;
             if let Err(error) = taken {
@@ -301,7 +300,7 @@ pub fn blocked() -> ApiError {
     ApiError::new(429, 0, BLOCKED)
 }
 
-fn respond(outcome: Outcome, route: Option<&'static Route>) -> Response {
+fn respond(outcome: Outcome, route: Option<&'static Route>, now_ms: i64) -> Response {
     let mut headers = Vec::new();
     let (status, body, code, retry) = match outcome.result {
         Ok(reply) => (reply.status, reply.body.map(Content::into_text), None, None),
@@ -315,7 +314,7 @@ fn respond(outcome: Outcome, route: Option<&'static Route>) -> Response {
         .as_ref()
         .filter(|_| retry.as_ref().is_none_or(|r| !r.global))
     {
-        headers.extend(stand.headers());
+        headers.extend(stand.headers(now_ms));
     }
     if let Some(retry) = retry {
         headers.push((VIA.0, VIA.1.to_owned()));

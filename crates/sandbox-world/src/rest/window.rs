@@ -101,12 +101,12 @@ impl Window {
         taken
     }
 
-    /// Of a sliding window; a clock that was set back gives nothing back.
+    /// Of a sliding window.
     fn debt(&self, now: i64) -> i128 {
         match *self {
             Self::Fixed { .. } => 0,
             Self::Sliding { debt, rate, at } => {
-                let passed = i128::from((now - at).max(0));
+                let passed = i128::from(now - at);
                 (debt - passed * i128::from(rate.limit)).max(0)
             }
         }

@@ -32,13 +32,13 @@ pub struct Application {
     pub command_creates: BTreeMap<Option<Id>, (i64, u32)>,
 }
 
-/// Identifies left until `reset_at`.
+/// Identifies left until `reset_at_ms`, in steady time.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionStarts {
     pub total: u32,
     pub remaining: u32,
     /// `None` until the first identify of a period.
-    pub reset_at: Option<Stamp>,
+    pub reset_at_ms: Option<i64>,
 }
 
 impl Default for SessionStarts {
@@ -46,7 +46,7 @@ impl Default for SessionStarts {
         Self {
             total: 1000,
             remaining: 1000,
-            reset_at: None,
+            reset_at_ms: None,
         }
     }
 }

@@ -131,8 +131,10 @@ pub struct AuditEntry {
     /// Every value is a string, numbers too.
     pub options: Vec<(&'static str, String)>,
     pub reason: Option<String>,
+    /// In steady time, as the next one.
+    pub written_ms: i64,
     /// From when on the log shows it, some time after the act; `None` when a fault loses it.
-    pub shown_from: Option<Stamp>,
+    pub shown_from_ms: Option<i64>,
 }
 
 impl AuditEntry {
@@ -235,8 +237,8 @@ impl World {
     /// Writes an entry and announces it.
     pub fn audit(&mut self, guild: Id, audit: Audit) {
         let id = self.next_id();
-        let now = self.now();
-        let limit = now.plus(-KEPT_MS);
+        let written_ms = self.steady_ms();
+        let limit = self.now().plus(-KEPT_MS);
         let (delay_ms, ahead) = self.audit_delay();
         let late_ms = self.faults.on_audit_entry(&guild.to_string());
         let late_ms = late_ms.map(|ms| ms.saturating_add(delay_ms));
@@ -248,7 +250,9 @@ impl World {
             changes: audit.changes,
             options: audit.options,
             reason: audit.reason,
-            shown_from: late_ms.map(|ms| now.plus(i64::try_from(ms).unwrap_or(i64::MAX))),
+            written_ms,
+            shown_from_ms: late_ms
+                .map(|ms| written_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))),
         };
         let mut payload = entry.json();
         let Some(state) = self.guilds.get_mut(&guild) else {
@@ -291,14 +295,14 @@ impl World {
     /// Writes an entry of a kind that is counted, in `channel`: a recent one by the same user
     /// about the same target and channel only grows, and nothing is announced again.
     pub fn audit_counted(&mut self, guild: Id, mut audit: Audit, channel: Option<Id>) {
-        let now = self.now();
+        let now = self.steady_ms();
         let channel = channel.map(|c| c.to_string());
         if let Some(state) = self.guilds.get_mut(&guild) {
             let same = state.audit.entries.iter_mut().rev().take(50).find(|e| {
                 e.action == audit.action
                     && e.user == audit.user
                     && e.target == audit.target
-                    && e.id.created().plus(MERGE_MS) > now
+                    && e.written_ms + MERGE_MS > now
                     && e.options
                         .iter()
                         .find(|(k, _)| *k == "channel_id")

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::permissions as perm;
-use super::{Channel, Id, Stamp, World};
+use super::{Channel, Id, World};
 
 /// Milliseconds until an unanswered interaction is dead.
 pub const CALLBACK_DEADLINE_MS: i64 = 3000;
@@ -42,7 +42,8 @@ pub struct Interaction {
     pub data: Value,
     /// Message with the component that was used.
     pub message: Option<Id>,
-    pub created: Stamp,
+    /// In steady time, as the moment of the callback.
+    pub created_ms: i64,
     pub callback: Option<Callback>,
     /// The original response.
     pub response: Option<Id>,
@@ -55,19 +56,19 @@ pub struct Interaction {
 #[derive(Debug, Clone)]
 pub struct Callback {
     pub kind: u8,
-    pub at: Stamp,
+    pub at_ms: i64,
     pub data: Value,
 }
 
 impl Interaction {
     /// Whether the first callback is still awaited.
-    pub fn waiting(&self, now: Stamp) -> bool {
-        self.callback.is_none() && now.0 - self.created.0 < CALLBACK_DEADLINE_MS
+    pub fn waiting(&self, steady_ms: i64) -> bool {
+        self.callback.is_none() && steady_ms - self.created_ms < CALLBACK_DEADLINE_MS
     }
 
     /// Whether the token still works for responses.
-    pub fn alive(&self, now: Stamp) -> bool {
-        now.0 - self.created.0 < TOKEN_LIFETIME_MS
+    pub fn alive(&self, steady_ms: i64) -> bool {
+        steady_ms - self.created_ms < TOKEN_LIFETIME_MS
     }
 }
 
@@ -107,7 +108,6 @@ impl World {
     /// Records the interaction and dispatches INTERACTION_CREATE to the application's bot.
     pub fn start_interaction(&mut self, new: NewInteraction) -> Id {
         let id = self.next_id();
-        let now = self.now();
         let token = self.secret(&format!("interaction {id}"), 64);
         let metadata = self.interaction_metadata(id, &new);
         let interaction = Interaction {
@@ -120,7 +120,7 @@ impl World {
             user: new.user,
             data: new.data,
             message: new.message,
-            created: now,
+            created_ms: self.steady_ms(),
             callback: None,
             response: None,
             followups: Vec::new(),
@@ -254,7 +254,7 @@ impl World {
 
     /// Interactions whose first callback is still awaited, oldest first.
     pub fn waiting_interactions(&self) -> Vec<Id> {
-        let now = self.now();
+        let now = self.steady_ms();
         self.interactions
             .values()
             .filter(|i| i.waiting(now))

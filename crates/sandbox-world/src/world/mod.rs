@@ -158,6 +158,12 @@ impl World {
         self.building.unwrap_or_else(|| Stamp(self.clock.now_ms()))
     }
 
+    /// Milliseconds of the time that is never set back, for what lasts so long.
+    pub fn steady_ms(&self) -> i64 {
+        let built = self.building.map(|at| at.0);
+        built.unwrap_or_else(|| self.clock.steady_ms())
+    }
+
     /// A fresh snowflake.
     pub fn next_id(&mut self) -> Id {
         let now = self.now();

@@ -39,6 +39,7 @@ mod rules;
 mod scheduled;
 mod script;
 mod search;
+mod set_back;
 mod sight;
 mod soundboard;
 mod table;

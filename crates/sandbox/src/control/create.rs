@@ -81,7 +81,7 @@ pub(super) async fn edit_app(
     let detail = json!({"id": app, "edit": edit});
     let _turn = control.edge.turn().await;
     let granted = control.edge.sandbox.with_world(|world| {
-        let now = world.now();
+        let now = world.steady_ms();
         let app = world.apps.get_mut(&number)?;
         app.shards = edit.shards.unwrap_or(app.shards);
         app.max_concurrency = edit.max_concurrency.unwrap_or(app.max_concurrency);
@@ -93,12 +93,12 @@ pub(super) async fn edit_app(
         if let Some(left) = edit.session_starts_left {
             starts.remaining = left.min(starts.total);
             // From now on, even when nobody has identified in this period.
-            starts.reset_at = starts
-                .reset_at
+            starts.reset_at_ms = starts
+                .reset_at_ms
                 .filter(|at| *at > now)
-                .or(Some(now.plus(DAY_MS)));
+                .or(Some(now + DAY_MS));
         }
-        let fresh = starts.reset_at.is_none_or(|at| at <= now);
+        let fresh = starts.reset_at_ms.is_none_or(|at| at <= now);
         Some(Granted {
             shards: app.shards,
             max_concurrency: app.max_concurrency,

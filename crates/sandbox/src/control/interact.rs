@@ -392,9 +392,9 @@ fn look(world: &World, interaction: Id, user: Id, seen: &mut Interacted) -> (boo
         return (false, true);
     };
     let Some(callback) = &state.callback else {
-        return (false, !state.waiting(world.now()));
+        return (false, !state.waiting(world.steady_ms()));
     };
-    let took = callback.at.0.saturating_sub(state.created.0);
+    let took = callback.at_ms.saturating_sub(state.created_ms);
     seen.ack_ms.get_or_insert(took.try_into().unwrap_or(0));
     seen.callback_type = Some(callback.kind);
     match callback.kind {

@@ -9,7 +9,7 @@ use super::{Answer, Body, Ctl, Failure};
 
 pub(super) async fn limits(State(control): Ctl) -> Json<Value> {
     let sandbox = &control.edge.sandbox;
-    let windows = sandbox.limits.windows(sandbox.clock.now_ms());
+    let windows = sandbox.limits.windows(&sandbox.clock);
     Json(json!({"rules": sandbox.limits.rules(), "windows": windows}))
 }
 

@@ -22,7 +22,7 @@ impl Notices {
         if joins + messages == 0 {
             return;
         }
-        let now_ms = sandbox.clock.now_ms();
+        let now_ms = sandbox.clock.steady_ms();
         sandbox.with_world(|world| {
             let conduct = &world.conduct;
             let within_ms = i64::try_from(conduct.noticed_within_ms).unwrap_or(i64::MAX);

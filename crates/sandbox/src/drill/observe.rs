@@ -38,6 +38,7 @@ pub(super) enum Sight {
 
 #[derive(Debug)]
 pub(super) struct Observer {
+    /// In steady time, as all that is noted.
     start_ms: i64,
     /// Newest entry of the audit log that was seen.
     audit: Id,
@@ -81,7 +82,9 @@ impl Observer {
         tally: &mut Tally,
         thorough: bool,
     ) -> Sight {
-        let now = sandbox.clock.now_ms();
+        let (now, ahead) = (sandbox.clock.steady_ms(), sandbox.clock.set_back_ms());
+        let start = self.start_ms;
+        let steady = move |shown_ms: i64| (shown_ms + ahead).clamp(start, now.max(start));
         self.read_journal(sandbox, stage);
         sandbox.with_world(|world| {
             let Some(guild) = world.guilds.get(&stage.guild) else {
@@ -95,11 +98,7 @@ impl Observer {
             let fresh: Vec<&AuditEntry> = fresh.collect();
             for entry in fresh.iter().rev() {
                 self.audit = entry.id;
-                let at = entry
-                    .id
-                    .created()
-                    .0
-                    .clamp(self.start_ms, now.max(self.start_ms));
+                let at = steady(entry.id.created().0);
                 if let (action::BOT_ADD, Some(bot)) = (entry.action, entry.target) {
                     self.gone.remove(&bot);
                 }
@@ -131,7 +130,7 @@ impl Observer {
                 self.counted_ms = now;
             }
             for (verdict, at) in verdicts(guild, stage, spoils) {
-                let at = at.clamp(self.start_ms, now.max(self.start_ms));
+                let at = steady(at);
                 match verdict {
                     Verdict::Rejected => tally.defence(at, Defence::RequestsRejected, 1),
                     _ => tally.gain(at, Damage::MembersJoined, 1),
@@ -190,6 +189,7 @@ impl Observer {
     fn read_journal(&mut self, sandbox: &Sandbox, stage: &Stage) {
         for entry in sandbox.journal.since(self.journal, usize::MAX) {
             self.journal = entry.seq;
+            let at = entry.at_ms + sandbox.clock.set_back_ms();
             let Record::Request {
                 caller,
                 method,
@@ -205,7 +205,7 @@ impl Observer {
             let single = *method == Method::DELETE.as_str()
                 && route == "/channels/{channel_id}/messages/{message_id}";
             if foreign && (single || route == "/channels/{channel_id}/messages/bulk-delete") {
-                self.deleting.get_or_insert(entry.at_ms.max(self.start_ms));
+                self.deleting.get_or_insert(at.max(self.start_ms));
             }
         }
     }
@@ -341,7 +341,7 @@ mod tests {
             since,
             ..Stage::default()
         };
-        let start_ms = sandbox.clock.now_ms();
+        let start_ms = sandbox.clock.steady_ms();
         let mut observer = Observer::new(&sandbox, &stage, start_ms);
         let (mut spoils, mut tally) = (Spoils::default(), Tally::new(start_ms));
         let (kicked, banned) = (Defence::AttackersKicked, Defence::AttackersBanned);

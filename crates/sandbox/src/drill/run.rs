@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::world::Id;
 use tokio::sync::watch;
@@ -54,7 +54,10 @@ pub(super) struct Drill {
     pub guild: Id,
     kind: DrillKind,
     settings: DrillSettings,
+    /// In steady time, as all that is counted from it.
     start_ms: i64,
+    /// By the clock.
+    started: DateTime<Utc>,
     stand: Mutex<Stand>,
     pub stop: CancellationToken,
     done: watch::Sender<bool>,
@@ -69,7 +72,7 @@ impl Drill {
         stage: Stage,
         stop: CancellationToken,
     ) -> Self {
-        let start_ms = sandbox.clock.now_ms();
+        let start_ms = sandbox.clock.steady_ms();
         let seed = sandbox.with_world(|world| world.seed);
         let course = Course {
             script: Script::new(kind, &settings, seed, id),
@@ -88,6 +91,7 @@ impl Drill {
             kind,
             settings,
             start_ms,
+            started: sandbox.clock.now(),
             stand: Mutex::new(Stand::Running(Box::new(course))),
             stop,
             done: watch::Sender::new(false),
@@ -139,7 +143,7 @@ impl Drill {
             let due = self.course(|c| {
                 if over.is_none() && !c.goes_on() {
                     c.state = DrillState::Watching;
-                    let now = sandbox.clock.now_ms() - self.start_ms;
+                    let now = sandbox.clock.steady_ms() - self.start_ms;
                     over = Some(now.saturating_add(self.settings.watch_ms as i64));
                 }
                 c.due()
@@ -176,7 +180,7 @@ impl Drill {
     /// drill is over before.
     async fn wait(&self, sandbox: &Sandbox, ms: i64) -> Option<DrillEnd> {
         let mut grown = sandbox.journal.grown().watch();
-        let until = time(self.start_ms.saturating_add(ms));
+        let until = self.start_ms.saturating_add(ms);
         let clock = &sandbox.clock;
         loop {
             grown.mark_unchanged();
@@ -209,7 +213,7 @@ impl Drill {
                 .innocents
                 .report(world, stage.guild, &stage.known, spoils)
         });
-        let now = sandbox.clock.now_ms();
+        let now = sandbox.clock.steady_ms();
         let (attackers, undone, passed) = sandbox.with_world(|world| {
             if world.guilds.contains_key(&stage.guild) {
                 let undone = spoils.undone(world, stage.guild, stage.since);
@@ -240,8 +244,8 @@ impl Drill {
             state: *state,
             end,
             settings: self.settings.clone(),
-            started_at: stamp(self.start_ms),
-            ended_at: end.map(|_| stamp(now)),
+            started_at: stamp(self.started),
+            ended_at: end.map(|_| stamp(sandbox.clock.now())),
             attackers,
             planned: script.planned(),
             attempted: tally.attempted,
@@ -359,19 +363,13 @@ impl Course {
             self.script.refused(&step, due, refusal);
         }
         let kind = step.act.kind();
-        self.tally.act(sandbox.clock.now_ms(), kind, &performed);
+        self.tally.act(sandbox.clock.steady_ms(), kind, &performed);
         self.notices
             .look(sandbox, self.stage.guild, &self.tally.achieved);
         None
     }
 }
 
-fn time(ms: i64) -> DateTime<Utc> {
-    Utc.timestamp_millis_opt(ms)
-        .single()
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
-}
-
-fn stamp(ms: i64) -> String {
-    time(ms).to_rfc3339_opts(SecondsFormat::Millis, true)
+fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

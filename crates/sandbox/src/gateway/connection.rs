@@ -219,7 +219,7 @@ impl Connection {
             Order::Invalidate { resumable } => {
                 if let Some(live) = self.live.take() {
                     live.session
-                        .detach(live.id, self.gateway.sandbox.clock.now_ms());
+                        .detach(live.id, self.gateway.sandbox.clock.steady_ms());
                     if !resumable {
                         live.session.end();
                     }
@@ -308,7 +308,7 @@ impl Connection {
     /// A send leaves the window when a minute has passed in either time: a stopped sandbox clock
     /// must not turn heartbeats, which run in real time, into a flood.
     fn count_send(&mut self) -> Flow {
-        let (now, now_ms) = (Instant::now(), self.gateway.sandbox.clock.now_ms());
+        let (now, now_ms) = (Instant::now(), self.gateway.sandbox.clock.steady_ms());
         let minute = Duration::from_secs(60);
         while let Some((at, at_ms)) = self.sends.front()
             && (now.duration_since(*at) >= minute || now_ms - at_ms >= 60_000)
@@ -422,7 +422,7 @@ impl Connection {
 
     async fn finish(mut self, end: End) {
         let session = self.live.take();
-        let now_ms = self.gateway.sandbox.clock.now_ms();
+        let now_ms = self.gateway.sandbox.clock.steady_ms();
         let (code, by) = match &end {
             End::Close(close) => (Some(close.code()), "server"),
             End::Client(code) => (*code, "client"),

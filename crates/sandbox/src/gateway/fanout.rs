@@ -118,7 +118,7 @@ impl Gateway {
                 self.dispatch(session, name, text.clone());
             } else {
                 let delay_ms = i64::try_from(delay_ms).unwrap_or(i64::MAX);
-                let due_ms = self.sandbox.clock.now_ms().saturating_add(delay_ms);
+                let due_ms = self.sandbox.clock.steady_ms().saturating_add(delay_ms);
                 self.late.hold(due_ms, session.clone(), name, text.clone());
             }
         }

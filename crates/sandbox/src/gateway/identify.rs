@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use splashtail_sandbox_world::world::{Application, Id, Stamp, World, compact, intent};
+use splashtail_sandbox_world::world::{Application, Id, World, compact, intent};
 
 use super::close::Close;
 use super::session::{Identity, ResumeError, Session};
@@ -160,13 +160,11 @@ impl Gateway {
 
     /// One identify per window and concurrency key.
     fn may_identify(&self, app: &Application, shard: [u32; 2]) -> bool {
-        let now_ms = self.sandbox.clock.now_ms();
+        let now_ms = self.sandbox.clock.steady_ms();
         let key = (app.id, shard[0] % app.max_concurrency.max(1));
         let mut registry = self.registry();
         let last = registry.identified.get(&key).copied();
-        // A clock that was set back must not lock the key for good.
-        let ready =
-            last.is_none_or(|at| !(0..self.settings.identify_window_ms).contains(&(now_ms - at)));
+        let ready = last.is_none_or(|at| now_ms - at >= self.settings.identify_window_ms);
         if ready {
             registry.identified.insert(key, now_ms);
         }
@@ -350,14 +348,14 @@ fn activities(presence: &Value) -> Value {
 
 /// Takes one session start from the day's budget; `false` when it is used up.
 fn count_start(world: &mut World, app: Id) -> bool {
-    let now = world.now();
+    let now = world.steady_ms();
     let Some(app) = world.apps.get_mut(&app) else {
         return false;
     };
     let starts = &mut app.sessions;
-    if starts.reset_at.is_none_or(|at| at <= now) {
+    if starts.reset_at_ms.is_none_or(|at| at <= now) {
         starts.remaining = starts.total;
-        starts.reset_at = Some(Stamp(now.0 + DAY_MS));
+        starts.reset_at_ms = Some(now + DAY_MS);
     }
     match starts.remaining.checked_sub(1) {
         Some(left) => {

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::DateTime;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +19,7 @@ struct Held {
 #[derive(Default)]
 struct Queue {
     pushed: u64,
-    /// By due time in sandbox milliseconds, then by order of arrival.
+    /// By due time in milliseconds of steady time, then by order of arrival.
     held: BTreeMap<(i64, u64), Held>,
 }
 
@@ -69,8 +68,8 @@ impl Gateway {
         loop {
             let next = self.late.queue().held.keys().next().copied();
             let due = async {
-                match next.and_then(|(ms, _)| DateTime::from_timestamp_millis(ms)) {
-                    Some(at) => sleep_until(&self.sandbox.clock, at).await,
+                match next {
+                    Some((ms, _)) => sleep_until(&self.sandbox.clock, ms).await,
                     None => std::future::pending().await,
                 }
             };
@@ -79,7 +78,7 @@ impl Gateway {
                 () = self.late.earlier.notified() => {}
                 () = shutdown.cancelled() => return,
             }
-            let now_ms = self.sandbox.clock.now_ms();
+            let now_ms = self.sandbox.clock.steady_ms();
             // Under the lock, so that nobody finds the queue empty before the last one has left.
             let mut queue = self.late.queue();
             while let Some(first) = queue.held.first_entry()

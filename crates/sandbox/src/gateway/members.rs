@@ -97,7 +97,7 @@ impl Gateway {
 
     /// Counts a request for everyone; the milliseconds to wait when it comes too early.
     fn all_members_wait(&self, bot: Id, guild: Id) -> Option<i64> {
-        let now_ms = self.sandbox.clock.now_ms();
+        let now_ms = self.sandbox.clock.steady_ms();
         let mut registry = self.registry();
         let last = registry.all_members.get(&(bot, guild)).copied();
         let passed = last.map(|at| now_ms - at);

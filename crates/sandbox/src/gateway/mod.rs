@@ -214,7 +214,7 @@ impl Gateway {
 
     /// Drops sessions that are over.
     pub(crate) fn forget_ended(&self) {
-        let now_ms = self.sandbox.clock.now_ms();
+        let now_ms = self.sandbox.clock.steady_ms();
         let mut registry = self.registry();
         let Registry {
             sessions, by_id, ..

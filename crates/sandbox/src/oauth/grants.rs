@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use splashtail_sandbox_world::world::{AccessToken, Id, Stamp, World};
+use splashtail_sandbox_world::world::{AccessToken, Id, World};
 
 /// Lifetime of an authorization code.
 const CODE_MS: i64 = 60_000;
@@ -65,7 +65,8 @@ struct Renewal {
 #[derive(Debug, Default)]
 struct Inner {
     issued: u64,
-    codes: HashMap<String, (Consented, Stamp)>,
+    /// With when they expire, in steady time.
+    codes: HashMap<String, (Consented, i64)>,
     refresh: HashMap<String, Renewal>,
 }
 
@@ -96,12 +97,10 @@ impl Grants {
     /// Issues a code.
     pub fn authorize(&self, world: &World, consented: Consented) -> String {
         let mut inner = self.inner();
-        let now = world.now();
+        let now = world.steady_ms();
         inner.codes.retain(|_, (_, expires)| *expires > now);
         let code = inner.secret(world);
-        inner
-            .codes
-            .insert(code.clone(), (consented, now.plus(CODE_MS)));
+        inner.codes.insert(code.clone(), (consented, now + CODE_MS));
         code
     }
 
@@ -121,7 +120,7 @@ impl Grants {
             .as_ref()
             .is_none_or(|c| c.is_met(verifier));
         let valid = consented.app == app
-            && expires > world.now()
+            && expires > world.steady_ms()
             && consented.redirect_uri == redirect_uri
             && proven;
         valid.then(|| {

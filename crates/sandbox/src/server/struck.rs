@@ -199,7 +199,7 @@ impl Refusal {
         if scope == "global" {
             headers.push(("X-RateLimit-Global", "true".to_owned()));
         } else if let Some(stand) = stand(sandbox, method, path, wait) {
-            headers.extend(stand.headers());
+            headers.extend(stand.headers(sandbox.clock.now_ms()));
         }
         headers.push(("X-RateLimit-Scope", scope));
         answer
@@ -209,9 +209,8 @@ impl Refusal {
 /// How a made-up 429 says that the route's limit stands.
 fn stand(sandbox: &Sandbox, method: &Method, path: &str, wait: f64) -> Option<Stand> {
     let (route, parameters) = find_route(method, path).ok()?;
-    let now = sandbox.clock.now_ms();
-    let (bucket, _) = bucket_of(route, &parameters, now);
-    Some(Stand::spent(&bucket, (wait * 1000.0) as i64, now))
+    let (bucket, _) = bucket_of(route, &parameters, sandbox.clock.now_ms());
+    Some(Stand::spent(&bucket, (wait * 1000.0) as i64))
 }
 
 /// What a fault says, to nobody in particular.

@@ -27,8 +27,8 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let kind = cx.query_number("action_type", 0, 0, 1000)? as u16;
     let (user, target) = (cx.query_id("user_id")?, cx.query_id("target_id")?);
     let (before, after) = (cx.query_id("before")?, cx.query_id("after")?);
-    let now = cx.now();
-    let kept_since = now.plus(-45 * 86_400_000);
+    let now = cx.steady_ms();
+    let kept_since = cx.now().plus(-45 * 86_400_000);
     let wanted = |e: &&AuditEntry| {
         user.is_none_or(|u| e.user == Some(u))
             && target.is_none_or(|t| e.target == Some(t))
@@ -36,7 +36,7 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             && before.is_none_or(|b| e.id < b)
             && after.is_none_or(|a| e.id > a)
             && e.id.created() > kept_since
-            && e.shown_from.is_some_and(|from| from <= now)
+            && e.shown_from_ms.is_some_and(|from| from <= now)
     };
     let entries: Vec<&AuditEntry> = if after.is_some() {
         guild.audit.entries().filter(wanted).take(limit).collect()

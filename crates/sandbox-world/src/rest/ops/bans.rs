@@ -45,7 +45,7 @@ fn list(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     cx.require(guild.id, perm::BAN_MEMBERS)?;
     if guild.bans.len() >= cx.limits.caps().long_ban_list {
         let (rate, key) = (cx.limits.beside().ban_list, guild.id.to_string());
-        cx.limits.shared("ban_list", &key, rate, cx.now().0)?;
+        cx.limits.shared("ban_list", &key, rate, cx.steady_ms())?;
     }
     let limit = cx.query_number("limit", 1000, 1, 1000)? as usize;
     let page = cx.page(guild.bans.keys(), limit)?;
@@ -57,7 +57,7 @@ fn get(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let guild = cx.guild_inside()?;
     cx.require(guild.id, perm::BAN_MEMBERS)?;
     let (rate, key) = (cx.limits.beside().ban_fetches, guild.id.to_string());
-    let taken = cx.limits.hidden("ban_fetches", &key, rate, cx.now().0);
+    let taken = cx.limits.hidden("ban_fetches", &key, rate, cx.steady_ms());
     taken.map_err(|e| e.known_limit(error::MAX_BAN_FETCHES))?;
     let ban = guild
         .bans
@@ -109,7 +109,7 @@ fn count_stranger(cx: &Cx<'_>, id: Id, user: Id) -> Result<(), ApiError> {
     let rate = cx.limits.beside().stranger_bans;
     let taken = cx
         .limits
-        .hidden("stranger_bans", &id.to_string(), rate, cx.now().0);
+        .hidden("stranger_bans", &id.to_string(), rate, cx.steady_ms());
     taken.map_err(|_| error::MAX_STRANGER_BANS.into())
 }
 

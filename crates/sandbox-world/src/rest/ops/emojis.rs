@@ -97,7 +97,7 @@ pub(super) fn signed(cx: &Cx<'_>, guild: Id, mut json: Value) -> Value {
 fn count_change(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
     let rate = cx.limits.beside().emojis;
     cx.limits
-        .shared("guild_emojis", &guild.to_string(), rate, cx.now().0)
+        .shared("guild_emojis", &guild.to_string(), rate, cx.steady_ms())
 }
 
 /// Discord's own stickers: the sandbox has none.

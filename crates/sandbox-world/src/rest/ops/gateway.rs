@@ -28,11 +28,11 @@ fn get_bot_gateway(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let Caller::Bot { app, .. } = cx.caller else {
         return Err(error::ONLY_BOTS.into());
     };
-    let now = cx.now();
+    let now = cx.steady_ms();
     let shards = cx.world.shards_needed(app);
     let app = cx.world.apps.get(&app).ok_or_else(ApiError::unauthorized)?;
     let sessions = app.sessions;
-    let reset = sessions.reset_at.filter(|at| *at > now);
+    let reset = sessions.reset_at_ms.filter(|at| *at > now);
     let remaining = if reset.is_some() {
         sessions.remaining
     } else {
@@ -44,7 +44,7 @@ fn get_bot_gateway(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         "session_start_limit": {
             "total": sessions.total,
             "remaining": remaining,
-            "reset_after": reset.map_or(0, |at| at.0 - now.0),
+            "reset_after": reset.map_or(0, |at| at - now),
             "max_concurrency": app.max_concurrency,
         },
     }))

@@ -422,7 +422,7 @@ fn prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let rate = cx.limits.beside().prunes;
     let taken = cx
         .limits
-        .hidden("prunes", &id.to_string(), rate, cx.now().0);
+        .hidden("prunes", &id.to_string(), rate, cx.steady_ms());
     taken.map_err(|_| error::MAX_PRUNES)?;
     for user in &found {
         cx.world.remove_member(id, *user);

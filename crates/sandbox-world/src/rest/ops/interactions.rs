@@ -50,7 +50,7 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let id = cx
         .id("interaction_id")
         .map_err(|_| error::UNKNOWN_INTERACTION)?;
-    let now = cx.now();
+    let (now, at_ms) = (cx.now(), cx.steady_ms());
     let found = cx
         .world
         .interactions
@@ -58,7 +58,7 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         .filter(|i| i.token == cx.param("interaction_token"));
     let interaction = found.ok_or(error::UNKNOWN_INTERACTION)?.clone();
     Cx::refuse_if(interaction.callback.is_some(), error::ALREADY_ACKNOWLEDGED)?;
-    Cx::refuse_if(!interaction.waiting(now), error::UNKNOWN_INTERACTION)?;
+    Cx::refuse_if(!interaction.waiting(at_ms), error::UNKNOWN_INTERACTION)?;
     let with_response = cx.query_flag("with_response", false);
     let body = cx.object()?;
     let files = std::mem::take(&mut cx.files);
@@ -102,11 +102,7 @@ fn callback(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         _ => {}
     }
     if let Some(state) = cx.world.interactions.get_mut(&id) {
-        state.callback = Some(Callback {
-            kind,
-            at: now,
-            data,
-        });
+        state.callback = Some(Callback { kind, at_ms, data });
         state.response = response;
     }
     cx.world.interaction_changes += 1;
@@ -274,7 +270,7 @@ fn answered(cx: &Cx<'_>) -> Result<Interaction, ApiError> {
         cx.id("webhook_id")? != interaction.app,
         error::UNKNOWN_WEBHOOK,
     )?;
-    Cx::refuse_if(!interaction.alive(cx.now()), error::BAD_WEBHOOK_TOKEN)?;
+    Cx::refuse_if(!interaction.alive(cx.steady_ms()), error::BAD_WEBHOOK_TOKEN)?;
     Cx::refuse_if(interaction.callback.is_none(), error::UNKNOWN_WEBHOOK)?;
     Ok(interaction.clone())
 }

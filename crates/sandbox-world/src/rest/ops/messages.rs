@@ -314,7 +314,7 @@ fn slowmode(cx: &Cx<'_>, channel: &Channel, bits: u64) -> Result<(), ApiError> {
     }
     let rate = Rate::fixed(1, i64::from(channel.rate_limit_per_user) * 1000);
     let key = format!("{}/{}", channel.id, cx.me());
-    let taken = cx.limits.hidden("slowmode", &key, rate, cx.now().0);
+    let taken = cx.limits.hidden("slowmode", &key, rate, cx.steady_ms());
     taken.map_err(|e| ApiError {
         code: 20016,
         message: "This action cannot be performed due to slowmode rate limit.".to_owned(),
@@ -541,7 +541,7 @@ fn count_old_edit(cx: &Cx<'_>, channel: Id, id: Id) -> Result<(), ApiError> {
     let rate = cx.limits.beside().old_edits;
     let taken = cx
         .limits
-        .hidden("old_edits", &channel.to_string(), rate, now.0);
+        .hidden("old_edits", &channel.to_string(), rate, cx.steady_ms());
     taken.map_err(|e| e.known_limit(error::MAX_OLD_EDITS))
 }
 

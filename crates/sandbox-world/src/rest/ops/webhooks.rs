@@ -337,7 +337,7 @@ fn execute(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         webhook.channel.to_string(),
     );
     cx.limits
-        .shared("webhook_posts", &place, rate, cx.now().0)?;
+        .shared("webhook_posts", &place, rate, cx.steady_ms())?;
     let wait = cx.query_flag("wait", false);
     let body = cx.object()?;
     let files = std::mem::take(&mut cx.files);

@@ -346,7 +346,7 @@ pub(super) fn keep_open(
 /// Names and topics may change twice in ten minutes, whatever the headers say.
 fn hidden_limit(cx: &Cx<'_>, before: &Channel, after: &Channel) -> Result<(), ApiError> {
     let rate = cx.limits.beside().channel_edits;
-    let (key, now) = (before.id.to_string(), cx.now().0);
+    let (key, now) = (before.id.to_string(), cx.steady_ms());
     if before.name != after.name {
         cx.limits.hidden("update_channel_name", &key, rate, now)?;
     }

@@ -59,7 +59,7 @@ fn count_start(cx: &Cx<'_>, guild: Id) -> Result<(), ApiError> {
     let rate = cx.limits.beside().threads;
     let taken = cx
         .limits
-        .shared("guild_threads", &guild.to_string(), rate, cx.now().0);
+        .shared("guild_threads", &guild.to_string(), rate, cx.steady_ms());
     taken.map_err(|mut error| {
         if let Some(retry) = &mut error.retry {
             retry.after_ms = retry.after_ms.max(rate.per_ms);
