@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use splashtail_antinuke::{Effect, IncidentKind, IncidentState, Input, Rung, SECOND, bits};
+use splashtail_antinuke::{
+    Command, Effect, Incident, IncidentKind, IncidentState, Input, Rung, SECOND, bits,
+};
 use splashtail_guild::Id;
 
 use crate::world::*;
@@ -161,6 +163,8 @@ enum Turn {
     Power(u64),
     Deeds(u64),
     Attack(usize),
+    /// A person gives back what was taken from attackers.
+    Return,
     /// The log has its time and is read, or cannot be.
     Read(bool),
     /// Entries of all deeds that nobody stood for.
@@ -172,38 +176,60 @@ fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
         (1..4_u64).prop_map(Turn::Power),
         (1..8_u64).prop_map(Turn::Deeds),
-        (0..7_usize).prop_map(Turn::Attack),
+        (0..PEOPLE).prop_map(Turn::Attack),
+        Just(Turn::Return),
         prop::bool::weighted(0.9).prop_map(Turn::Read),
         Just(Turn::Explained),
         (1..12_u64).prop_map(Turn::Wait),
     ]
 }
 
-/// Half of them begin with power that nobody gave, somebody who attacks then, and more by nobody.
-fn turns() -> impl Strategy<Value = Vec<Turn>> {
-    let begun = (any::<bool>(), 0..7_usize);
-    let rest = prop::collection::vec(turn(), 1..40);
-    (begun, rest).prop_map(|((begun, who), rest)| {
-        let first = [
+/// How it begins: with power that nobody gave, somebody who attacks then, and more by nobody; or with deeds
+/// by nobody, a band whose attack is given back, and another band.
+fn beginning() -> impl Strategy<Value = Vec<Turn>> {
+    let power = (0..PEOPLE).prop_map(|who| {
+        vec![
             Turn::Power(1),
             Turn::Read(true),
             Turn::Attack(who),
             Turn::Deeds(7),
             Turn::Read(true),
-        ];
-        let first = first.into_iter().filter(|_| begun);
-        first.chain(rest).collect()
-    })
+        ]
+    });
+    let bands = (1..PEOPLE - 2).prop_map(|more| {
+        let first = (0..BAND).map(Turn::Attack);
+        let second = (BAND..BAND + more.min(BAND)).map(Turn::Attack);
+        let begun = [Turn::Deeds(7), Turn::Read(true)].into_iter();
+        let all = begun.chain(first).chain([Turn::Return]).chain(second);
+        all.chain([Turn::Explained, Turn::Wait(5)]).collect()
+    });
+    prop_oneof![Just(Vec::new()), power, bands]
 }
 
-/// Five with roles of their own, who together make a panic, and two who do not.
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    let rest = prop::collection::vec(turn(), 1..40);
+    (beginning(), rest).prop_map(|(first, rest)| first.into_iter().chain(rest).collect())
+}
+
+/// People of one of two bands, and all who attack.
+const BAND: usize = 4;
+const PEOPLE: usize = 2 * BAND + 2;
+/// So many who attack together make a panic.
+const PANICS: usize = 3;
+
+/// Two bands with roles of their own, and two more.
 fn attackers(world: &mut World) -> Vec<Id> {
-    let five = (0..5).map(|n| {
+    let bands = (0..2 * BAND as u64).map(|n| {
         world.add_role(Id::new(2300 + n), 4, bits::ADMINISTRATOR);
         world.add_member(user(40 + n), &[Id::new(2300 + n)]);
         user(40 + n)
     });
-    five.chain([MOD, ADMIN]).collect()
+    bands.chain([MOD, ADMIN]).collect()
+}
+
+/// Whether it takes a panic, by who attacks alone.
+fn takes_panic(incident: &Incident) -> bool {
+    incident.is_open() && incident.suspects.len() >= PANICS
 }
 
 proptest! {
@@ -215,12 +241,10 @@ proptest! {
         let mut world = World::new();
         let people = attackers(&mut world);
         let (mut gone, mut fresh) = (Vec::new(), 9000_u64);
+        let mut returned = Vec::new();
         for turn in turns {
-            let relies = |world: &World| {
-                let mut all = world.engine.incidents();
-                all.any(|i| i.panic && !i.suspects.is_empty() && i.is_open())
-            };
-            let held = world.engine.panic().is_some() && relies(&world);
+            let relies = world.engine.incidents().any(takes_panic);
+            let held = world.engine.panic().is_some() && relies;
             match turn {
                 Turn::Power(n) => {
                     world.add_member(user(n), &[]);
@@ -237,6 +261,17 @@ proptest! {
                     let reason = json!({"reason": "nuked"});
                     world.act_with(people[who], 12, Id::new(fresh), reason);
                 },
+                Turn::Return => {
+                    let open = {
+                        let mut all = world.engine.incidents();
+                        let theirs = all.find(|i| i.is_open() && !i.suspects.is_empty());
+                        theirs.map(|i| i.id)
+                    };
+                    if let Some(incident) = open {
+                        world.give(Input::Command(Command::Return { incident }));
+                        returned.push(incident);
+                    }
+                }
                 Turn::Read(read) => for _ in 0..3 {
                     world.wait(5 * SECOND);
                     let asked = world.effects.iter().rev().find_map(|effect| match effect {
@@ -252,9 +287,12 @@ proptest! {
                 },
                 Turn::Wait(seconds) => world.wait(seconds * SECOND),
             }
-            prop_assert!(!held || world.engine.panic().is_some(), "{turn:?} ended the panic");
+            // A person ends what they want.
+            let by_hand = matches!(turn, Turn::Return);
+            prop_assert!(!held || by_hand || world.engine.panic().is_some(), "{turn:?} ended the panic");
             for incident in world.engine.incidents().filter(|i| !i.suspects.is_empty()) {
-                prop_assert_ne!(incident.state, IncidentState::Returned);
+                let ended = incident.state == IncidentState::Returned;
+                prop_assert!(!ended || returned.contains(&incident.id));
                 prop_assert_ne!(incident.kind, IncidentKind::Unattributed);
             }
         }
