@@ -17,7 +17,7 @@ use splashtail_core::text;
 use splashtail_discord::{Discord, DiscordError, Lane};
 use splashtail_jobs::{Engine, Level, Owner};
 use splashtail_storage::{
-    Creation, End, NewLogEntry, NewTask, Priority, Storage, TaskOutput, Wanted,
+    Creation, End, NewLogEntry, NewTask, Priority, Storage, TaskOutput, Wanted, Which,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -162,7 +162,7 @@ impl Site {
         let wanted = Wanted {
             runner: "import",
             names: &[IMPORT],
-            task: Some(id),
+            which: Which::One(id),
             lease: std::time::Duration::from_secs(60),
         };
         let claimed = self.storage.queue().claim(&wanted).await?;
