@@ -148,7 +148,13 @@ pub async fn serve_on(
         temporary,
         marks: secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes())),
     };
-    let webhooks = Webhooks::new(&config, storage.clone(), clock.clone(), data_key.clone())?;
+    let webhooks = Webhooks::new(
+        &config,
+        storage.clone(),
+        clock.clone(),
+        data_key.clone(),
+        &workshop.discord,
+    )?;
     lifecycle.tasks().spawn(webhooks.run(shutdown.clone()));
     let engine = workshop
         .register(Engine::builder(storage.clone(), clock, data_key))

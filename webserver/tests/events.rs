@@ -117,7 +117,7 @@ async fn what_happens_is_told_once_and_in_order() {
     let ready = stream.next().await.unwrap();
     assert_eq!((ready.name.as_str(), ready.id), ("ready", Some(0)));
     // Of requests that wait the bot says that they are not theirs to see.
-    let kinds = json!(["incident", "job", "settings"]);
+    let kinds = json!(["incident", "job", "settings", "guild", "backup_late"]);
     assert_eq!(
         ready.data,
         json!({"version": 0, "kinds": kinds, "reset": false})

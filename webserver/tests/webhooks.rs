@@ -8,7 +8,7 @@ use http::Method;
 use reqwest::Response;
 use serde_json::{Value, json};
 use splashtail_core::ids::GuildId;
-use splashtail_storage::{Tried, TriedEnd, Webhook};
+use splashtail_storage::{Busy, Tried, TriedEnd, Webhook};
 use std::time::Duration;
 use support::cluster::{cluster, start};
 use support::{GUILD, TestServer, USER, error, user};
@@ -134,7 +134,10 @@ async fn messages_are_shown_tested_and_sent_again() {
     let early = client.ask(Method::POST, &replay, Value::Null).await;
     assert_eq!(early.status(), 404, "it is under way");
     let webhooks = test.storage.webhooks();
-    let due = webhooks.take_due(Duration::from_secs(60)).await.unwrap();
+    let due = webhooks
+        .take_due(Duration::from_secs(60), &Busy::default())
+        .await
+        .unwrap();
     assert_eq!(due.unwrap().id, message);
     let tried = Tried {
         end: TriedEnd::Failed,

@@ -23,9 +23,9 @@ pub struct GuildEvent {
     /// Rises with every event. The same is the event's `id`, with which a stream goes on.
     pub version: i64,
     pub kind: GuildEventKind,
-    /// Of the incident, the job or the request; of settings their version.
+    /// Of the incident, the job, the request, the server or the schedule; of settings their version.
     pub id: String,
-    /// What that was then; `null` for settings.
+    /// What that was then; `null` for settings, servers and schedules.
     pub state: Option<String>,
     pub at: DateTime<Utc>,
 }
@@ -41,6 +41,11 @@ pub enum GuildEventKind {
     Approval,
     /// `/guilds/{guild_id}/settings/history`, for who may look at that.
     Settings,
+    /// The server itself has changed, such as its roles or channels; for who may look at anything else.
+    /// `/users/@me/guilds/{guild_id}`
+    Guild,
+    /// A backup was not made when its schedule said so, for who may list backups.
+    BackupLate,
 }
 
 impl GuildEventKind {
@@ -50,6 +55,8 @@ impl GuildEventKind {
             Self::Job => "job",
             Self::Approval => "approval",
             Self::Settings => "settings",
+            Self::Guild => "guild",
+            Self::BackupLate => "backup_late",
         }
     }
 }

@@ -24,19 +24,28 @@ pub enum WebhookType {
     ApprovalDecided,
     #[serde(rename = "settings.changed")]
     SettingsChanged,
+    /// The server itself has changed, such as its roles or channels. Said of each change, or of several
+    /// at once; `id` is the server's.
+    #[serde(rename = "guild.changed")]
+    GuildChanged,
+    /// A backup was not made when its schedule said so; `id` is the schedule's.
+    #[serde(rename = "backup.late")]
+    BackupLate,
     /// Somebody tries the address.
     #[serde(rename = "test")]
     Test,
 }
 
 impl WebhookType {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::IncidentOpened,
         Self::IncidentContained,
         Self::JobFinished,
         Self::ApprovalOpened,
         Self::ApprovalDecided,
         Self::SettingsChanged,
+        Self::GuildChanged,
+        Self::BackupLate,
         Self::Test,
     ];
 
@@ -48,6 +57,8 @@ impl WebhookType {
             Self::ApprovalOpened => "approval.opened",
             Self::ApprovalDecided => "approval.decided",
             Self::SettingsChanged => "settings.changed",
+            Self::GuildChanged => "guild.changed",
+            Self::BackupLate => "backup.late",
             Self::Test => "test",
         }
     }
@@ -65,9 +76,9 @@ pub struct WebhookMessage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookData {
     pub guild_id: String,
-    /// Of the incident, the job or the request; of settings their version.
+    /// Of the incident, the job, the request, the server or the schedule; of settings their version.
     pub id: String,
-    /// What that was then; `null` for settings.
+    /// What that was then; `null` for settings, servers and schedules.
     pub state: Option<String>,
 }
 
@@ -80,7 +91,7 @@ pub struct NewWebhook {
     #[schema(max_length = 500)]
     pub url: String,
     /// At least one.
-    #[schema(min_items = 1, max_items = 7)]
+    #[schema(min_items = 1, max_items = 9)]
     pub types: Vec<WebhookType>,
 }
 
@@ -91,7 +102,7 @@ pub struct WebhookChange {
     pub name: Option<String>,
     #[schema(max_length = 500)]
     pub url: Option<String>,
-    #[schema(min_items = 1, max_items = 7)]
+    #[schema(min_items = 1, max_items = 9)]
     pub types: Option<Vec<WebhookType>>,
     /// One that is switched on again hears of what happens from then on.
     pub enabled: Option<bool>,
@@ -109,6 +120,9 @@ pub struct Webhook {
     pub off: Option<String>,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
+    /// Who has to be an administrator for it to stay on: who made it, or switched it on or changed its
+    /// address since.
+    pub vouched_by: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -77,6 +77,15 @@ impl<Caller: Clone + Eq + Hash> Places<Caller> {
     }
 }
 
+impl<Caller: Clone + Eq + Hash> Places<Caller> {
+    /// Whose share is taken.
+    pub fn full(&self) -> Vec<Caller> {
+        let taken = lock(&self.taken);
+        let full = taken.of.iter().filter(|(_, own)| **own >= self.each);
+        full.map(|(caller, _)| caller.clone()).collect()
+    }
+}
+
 impl<Caller: Eq + Hash> Drop for Place<Caller> {
     fn drop(&mut self) {
         let mut taken = lock(&self.taken);

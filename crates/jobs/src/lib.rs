@@ -22,6 +22,7 @@ mod held;
 mod job;
 mod journal;
 mod metrics;
+mod old;
 mod orders;
 mod pace;
 mod planning;

@@ -2,20 +2,17 @@
 //! what has expired.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{
-    ExpiryCursor, FORGOTTEN_AT_ONCE, Level, NewLogEntry, PURGED_AT_ONCE, TaskRow,
-};
+use splashtail_storage::{ExpiryCursor, Level, NewLogEntry, TaskRow};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::{CallError, within};
 use crate::engine::Engine;
 use crate::run::tidy_up;
-use crate::{retention, schedule};
+use crate::{old, retention, schedule};
 
 /// Abandoned tasks, and overdue ones, that one sweep ends.
 const ENDED_AT_ONCE: u32 = 100;
@@ -23,8 +20,6 @@ const ENDED_AT_ONCE: u32 = 100;
 const BATCH: u32 = 50;
 /// Batches of one sweep. What is left waits for the next.
 const BATCHES: u32 = 20;
-/// For so long whoever follows a server can be away and miss nothing.
-const EVENTS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) async fn run(engine: Engine, shutdown: CancellationToken) {
     let sweeps = async {
@@ -70,43 +65,12 @@ async fn sweep(engine: &Engine, after: &mut Option<ExpiryCursor>) {
             tracing::warn!(error = %Chain(&error), "expired tasks were not looked for");
         }
     }
-    if let Err(error) = tokens(engine).await {
-        tracing::warn!(error = %Chain(&error), "expired tokens were not removed");
-    }
-    if let Err(error) = events(engine).await {
-        tracing::warn!(error = %Chain(&error), "old events were not removed");
-    }
+    old::delete(engine).await;
     for sweep in &engine.inner.sweeps {
         if let Err(error) = sweep.sweep().await {
             tracing::warn!(error = %Chain(&error), "remains were not cleared away");
         }
     }
-}
-
-async fn tokens(engine: &Engine) -> Result<(), CallError> {
-    for _ in 0..BATCHES {
-        let purge = engine.inner.storage.tokens().purge();
-        if within(engine.inner.timing.deadline, purge).await? < u64::from(PURGED_AT_ONCE) {
-            break;
-        }
-    }
-    for _ in 0..BATCHES {
-        let forget = engine.inner.storage.accounts().forget_grants();
-        if within(engine.inner.timing.deadline, forget).await? < u64::from(PURGED_AT_ONCE) {
-            break;
-        }
-    }
-    Ok(())
-}
-
-async fn events(engine: &Engine) -> Result<(), CallError> {
-    for _ in 0..BATCHES {
-        let forget = engine.inner.storage.events().forget(EVENTS_KEPT);
-        if within(engine.inner.timing.deadline, forget).await? < u64::from(FORGOTTEN_AT_ONCE) {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// Ends tasks that were created and never started, and with them their secrets.

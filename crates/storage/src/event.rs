@@ -8,9 +8,10 @@ use crate::engine::{Engine, Row, Sql, Transaction, query};
 use crate::error::StorageError;
 use crate::open::Storage;
 use crate::sql::{before, clocked, length};
+use crate::token::PURGED_AT_ONCE;
 
 /// What happens in guilds, as the database itself notes it: jobs, incidents, requests that wait for a
-/// second person, and settings. A guild's events become visible in the order of their numbers.
+/// second person, settings, guilds themselves and schedules that are late. A guild's events become visible in the order of their numbers.
 #[async_trait]
 pub trait EventStore: Send + Sync {
     /// Where to begin: what has happened in the guild is visible and at or below this number, and what
@@ -34,20 +35,18 @@ pub trait EventStore: Send + Sync {
     /// one takes.
     async fn lately(&self, within: Duration) -> Result<Vec<(GuildId, i64)>, StorageError>;
 
-    /// Forgets what is older, at most [`FORGOTTEN_AT_ONCE`], and never the newest of all; how many.
+    /// Forgets what is older, at most [`PURGED_AT_ONCE`]; how many. Never the newest of all, nor what
+    /// comes behind the first that a webhook has still to be told.
     async fn forget(&self, older_than: Duration) -> Result<u64, StorageError>;
 }
-
-/// Events that one statement deletes.
-pub const FORGOTTEN_AT_ONCE: u32 = 1000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuildEvent {
     pub number: i64,
     pub kind: EventKind,
-    /// The incident, the job, the request, or the version of the settings.
+    /// The incident, the job, the request, the version of the settings, the guild, or the schedule.
     pub subject: String,
-    /// What that was then. Settings have none.
+    /// What that was then. Settings, guilds and schedules have none.
     pub state: Option<String>,
     pub at: DateTime<Utc>,
 }
@@ -58,6 +57,10 @@ pub enum EventKind {
     Job,
     Approval,
     Settings,
+    /// Roles, channels or anything else of the guild itself.
+    Guild,
+    /// A schedule was not carried out when it should have been.
+    BackupLate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +76,8 @@ impl std::str::FromStr for EventKind {
             "job" => Self::Job,
             "approval" => Self::Approval,
             "settings" => Self::Settings,
+            "guild" => Self::Guild,
+            "backup_late" => Self::BackupLate,
             _ => return Err(UnknownEventKind),
         })
     }
@@ -113,7 +118,10 @@ macro_rules! forget {
         concat!(
             "DELETE FROM guild_events WHERE seq IN (SELECT seq FROM guild_events WHERE at < ",
             before!($engine, "$1"),
-            " AND seq < (SELECT MAX(seq) FROM guild_events) ORDER BY at LIMIT $2)"
+            " AND seq < (SELECT MAX(seq) FROM guild_events) AND seq <= COALESCE((\
+               SELECT MIN(seen) FROM webhooks WHERE off IS NULL AND EXISTS (\
+               SELECT 1 FROM guild_events AS owed WHERE owed.guild_id = webhooks.guild_id \
+               AND owed.seq > webhooks.seen)), 9223372036854775807) ORDER BY at LIMIT $2)"
         )
     };
 }
@@ -164,7 +172,7 @@ impl EventStore for Engine {
 
     async fn forget(&self, older_than: Duration) -> Result<u64, StorageError> {
         let forget = query(FORGET).bind(length(older_than));
-        self.execute(forget.bind(FORGOTTEN_AT_ONCE)).await
+        self.execute(forget.bind(PURGED_AT_ONCE)).await
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -7,6 +9,8 @@ use uuid::Uuid;
 use crate::engine::{Engine, Query, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
+use crate::sql::{before, clocked, length};
+use crate::token::PURGED_AT_ONCE;
 
 /// Requests of one guild that can wait for answers at a time.
 pub const MOST_OPEN: u32 = 20;
@@ -69,8 +73,8 @@ pub trait GuardedStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<GuardedRequest>, StorageError>;
 
-    /// Deletes what ended before; how many.
-    async fn purge(&self, before: DateTime<Utc>) -> Result<u64, StorageError>;
+    /// Deletes what ended so long ago by the database's clock, at most [`PURGED_AT_ONCE`]; how many.
+    async fn purge(&self, older_than: Duration) -> Result<u64, StorageError>;
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -266,7 +270,18 @@ const DUE: &str = concat!(
       ORDER BY expires_at, request_id LIMIT $2"
 );
 
-const PURGE: &str = "DELETE FROM guarded_requests WHERE ended_at < $1";
+macro_rules! purge {
+    ($engine:ident) => {
+        concat!(
+            "DELETE FROM guarded_requests WHERE request_id IN (SELECT request_id \
+             FROM guarded_requests WHERE ended_at < ",
+            before!($engine, "$1"),
+            " ORDER BY ended_at LIMIT $2)"
+        )
+    };
+}
+
+const PURGE: Sql = clocked!(purge);
 
 #[async_trait]
 impl GuardedStore for Engine {
@@ -380,8 +395,9 @@ impl GuardedStore for Engine {
         self.fetch_all(due).await?.iter().map(read).collect()
     }
 
-    async fn purge(&self, before: DateTime<Utc>) -> Result<u64, StorageError> {
-        self.execute(query(PURGE).bind(before)).await
+    async fn purge(&self, older_than: Duration) -> Result<u64, StorageError> {
+        self.execute(query(PURGE).bind(length(older_than)).bind(PURGED_AT_ONCE))
+            .await
     }
 }
 

@@ -1,10 +1,14 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::GuildId;
 
-use crate::engine::{Engine, Row, query};
+use crate::engine::{Engine, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
+use crate::sql::{before, clocked, length};
+use crate::token::PURGED_AT_ONCE;
 
 /// Structures of servers as they were. Documents are the caller's bytes. Every write can be repeated. The
 /// time that comes with a history says until when the server was looked at.
@@ -43,8 +47,8 @@ pub trait HistoryStore: Send + Sync {
 
     async fn pinned(&self, guild: GuildId, incident: i64) -> Result<Option<Vec<u8>>, StorageError>;
 
-    /// Deletes what was pinned before; how many.
-    async fn purge_pins(&self, before: DateTime<Utc>) -> Result<u64, StorageError>;
+    /// Deletes what was pinned so long ago by the database's clock, at most [`PURGED_AT_ONCE`]; how many.
+    async fn purge_pins(&self, older_than: Duration) -> Result<u64, StorageError>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +94,18 @@ const PIN: &str = "\
 
 const PINNED: &str = "SELECT document FROM incident_pins WHERE guild_id = $1 AND incident_id = $2";
 
-const PURGE: &str = "DELETE FROM incident_pins WHERE updated_at < $1";
+macro_rules! purge {
+    ($engine:ident) => {
+        concat!(
+            "DELETE FROM incident_pins WHERE (guild_id, incident_id) IN (SELECT guild_id, incident_id \
+             FROM incident_pins WHERE updated_at < ",
+            before!($engine, "$1"),
+            " ORDER BY updated_at LIMIT $2)"
+        )
+    };
+}
+
+const PURGE: Sql = clocked!(purge);
 
 #[async_trait]
 impl HistoryStore for Engine {
@@ -149,8 +164,9 @@ impl HistoryStore for Engine {
         row.await?.map(|row| row.get("document")).transpose()
     }
 
-    async fn purge_pins(&self, before: DateTime<Utc>) -> Result<u64, StorageError> {
-        self.execute(query(PURGE).bind(before)).await
+    async fn purge_pins(&self, older_than: Duration) -> Result<u64, StorageError> {
+        self.execute(query(PURGE).bind(length(older_than)).bind(PURGED_AT_ONCE))
+            .await
     }
 }
 

@@ -19,6 +19,7 @@ mod log_entry;
 mod open;
 mod owner;
 mod postgres;
+mod profile;
 mod protection;
 mod schedule;
 mod setting;
@@ -36,7 +37,7 @@ mod contract;
 
 pub use account::{Account, AccountStore, LoginTold};
 pub use error::{Outage, StorageError};
-pub use event::{EventKind, EventStore, FORGOTTEN_AT_ONCE, GuildEvent};
+pub use event::{EventKind, EventStore, GuildEvent};
 pub use guarded::{
     Answer, Ending, GuardedRequest, GuardedStore, Judge, MOST_ANSWERS, MOST_OPEN, Move, NewRequest,
     RequestState,
@@ -47,6 +48,7 @@ pub use ledger::{Intended, Item, LedgerStore, NewItem, Outcome, Settled, Tally};
 pub use log_entry::{Level, MAX_ENTRIES, MAX_ENTRY_BYTES, NewLogEntry, TaskLogEntry};
 pub use open::Storage;
 pub use owner::{InvalidOwner, Owner};
+pub use profile::ProfileStore;
 pub use protection::{IncidentRow, ProtectionStore};
 pub use schedule::{Due, Keep, Schedule, ScheduleStore, Trouble};
 pub use setting::{
@@ -66,6 +68,6 @@ pub use task_store::{
 };
 pub use token::{NewToken, PURGED_AT_ONCE, TokenHash, TokenKind, TokenRow, TokenStore};
 pub use webhook::{
-    DueMessage, MESSAGES_PURGED_AT_ONCE, MOST_WEBHOOKS, MessageRow, MessageState, NewMessage,
-    NewWebhook, SaidAlone, Tried, TriedEnd, Webhook, WebhookChange, WebhookStore, WebhookSwitch,
+    Busy, DueMessage, MOST_WEBHOOKS, MessageRow, MessageState, NewMessage, NewWebhook, SaidAlone,
+    Tried, TriedEnd, Webhook, WebhookChange, WebhookStore, WebhookSwitch, address,
 };

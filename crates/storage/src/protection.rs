@@ -1,10 +1,14 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use splashtail_core::ids::{ChannelId, GuildId, MessageId};
 
-use crate::engine::{Engine, Row, query};
+use crate::engine::{Engine, Row, Sql, query};
 use crate::error::StorageError;
 use crate::open::Storage;
+use crate::sql::{before, clocked, length};
+use crate::token::PURGED_AT_ONCE;
 
 /// States and incidents of the anti-nuke engine. Documents are JSON as text; their shape is the
 /// caller's. Every write can be repeated.
@@ -45,8 +49,8 @@ pub trait ProtectionStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<IncidentRow>, StorageError>;
 
-    /// Deletes incidents that did not change since; how many.
-    async fn purge_incidents(&self, before: DateTime<Utc>) -> Result<u64, StorageError>;
+    /// Deletes incidents that did not change for so long by the database's clock, at most [`PURGED_AT_ONCE`]; how many.
+    async fn purge_incidents(&self, older_than: Duration) -> Result<u64, StorageError>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +97,18 @@ const INCIDENTS: &str = "\
     SELECT * FROM protection_incidents WHERE guild_id = $1 AND incident_id < $2 \
     ORDER BY incident_id DESC LIMIT $3";
 
-const PURGE: &str = "DELETE FROM protection_incidents WHERE updated_at < $1";
+macro_rules! purge {
+    ($engine:ident) => {
+        concat!(
+            "DELETE FROM protection_incidents WHERE (guild_id, incident_id) IN (SELECT guild_id, incident_id \
+             FROM protection_incidents WHERE updated_at < ",
+            before!($engine, "$1"),
+            " ORDER BY updated_at LIMIT $2)"
+        )
+    };
+}
+
+const PURGE: Sql = clocked!(purge);
 
 #[async_trait]
 impl ProtectionStore for Engine {
@@ -158,8 +173,9 @@ impl ProtectionStore for Engine {
         self.fetch_all(list).await?.iter().map(read).collect()
     }
 
-    async fn purge_incidents(&self, before: DateTime<Utc>) -> Result<u64, StorageError> {
-        self.execute(query(PURGE).bind(before)).await
+    async fn purge_incidents(&self, older_than: Duration) -> Result<u64, StorageError> {
+        self.execute(query(PURGE).bind(length(older_than)).bind(PURGED_AT_ONCE))
+            .await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::open::Storage;
 use crate::owner::Owner;
 use crate::sql::{asked, clocked};
 
-/// Most tokens that one [`TokenStore::purge`] removes: nobody waits long for its locks.
+/// Most rows that one statement deletes because they are old: nobody waits long for its locks.
 pub const PURGED_AT_ONCE: u32 = 500;
 
 /// Tokens of the public API. Only their hashes are stored.
@@ -78,7 +78,7 @@ pub trait TokenStore: Send + Sync {
 
 /// SHA-256 of a token. Tokens are 32 random bytes, so there is nothing to guess and no need for a
 /// slow hash.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {

@@ -3,6 +3,7 @@
 //! What the database noted becomes messages (`say`), and messages are sent until they arrive or are
 //! given up (`send`). All that is known is in the database: any jobserver goes on with any of it.
 
+mod makers;
 mod say;
 mod send;
 mod sign;
@@ -14,24 +15,27 @@ use std::time::Duration;
 use anyhow::Context as _;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::{Config, is_local};
+use splashtail_core::ids::GuildId;
+use splashtail_core::places::Places;
 use splashtail_core::telemetry::Chain;
+use splashtail_discord::Discord;
 use splashtail_jobs::DataKey;
-use splashtail_storage::{MESSAGES_PURGED_AT_ONCE, Storage, StorageError};
+use splashtail_storage::{Busy, Storage, StorageError, address};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use makers::Makers;
 use send::Sender;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// Messages that are on their way at a time.
-const AT_ONCE: usize = 16;
+/// Messages that are on their way at a time: in all, to one address, and of one server.
+const AT_ONCE: usize = 64;
+const TO_ONE: usize = 4;
+const OF_ONE: usize = 8;
 /// Longer than an attempt takes: whoever took a message and was killed loses it then.
 const HELD: Duration = Duration::from_secs(60);
-/// How long messages are kept, and how often old ones are looked for.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-const PURGE: Duration = Duration::from_secs(3600);
 
 /// What sends messages.
 #[derive(Clone)]
@@ -39,6 +43,9 @@ pub struct Webhooks {
     storage: Storage,
     clock: SharedClock,
     sender: Sender,
+    /// Shares of what is on its way: nobody holds up anybody else.
+    to: Places<String>,
+    of: Places<GuildId>,
 }
 
 impl Webhooks {
@@ -49,13 +56,17 @@ impl Webhooks {
         storage: Storage,
         clock: SharedClock,
         key: DataKey,
+        discord: &Discord,
     ) -> anyhow::Result<Self> {
         let inner = is_local(&config.discord.api_base);
-        let sender = Sender::new(key, inner).context("webhooks cannot be sent")?;
+        let makers = Makers::new(discord, clock.clone());
+        let sender = Sender::new(key, inner, makers).context("webhooks cannot be sent")?;
         Ok(Self {
             storage,
             clock,
             sender,
+            to: Places::new(AT_ONCE, TO_ONE),
+            of: Places::new(AT_ONCE, OF_ONE),
         })
     }
 
@@ -63,10 +74,9 @@ impl Webhooks {
     pub async fn run(self, shutdown: CancellationToken) {
         let looks = async {
             let mut under_way = JoinSet::new();
-            let mut purged_at = None;
             let mut fails = false;
             loop {
-                match self.look(&mut under_way, &mut purged_at).await {
+                match self.look(&mut under_way).await {
                     Ok(()) => fails = false,
                     // Told once, until a look succeeds again.
                     Err(error) if !fails => {
@@ -86,28 +96,25 @@ impl Webhooks {
         let _ = shutdown.run_until_cancelled(looks).await;
     }
 
-    async fn look(
-        &self,
-        under_way: &mut JoinSet<()>,
-        purged_at: &mut Option<Duration>,
-    ) -> Result<(), StorageError> {
+    async fn look(&self, under_way: &mut JoinSet<()>) -> Result<(), StorageError> {
         say::all(&self.storage).await?;
         while under_way.try_join_next().is_some() {}
         while under_way.len() < AT_ONCE {
-            let Some(due) = self.storage.webhooks().take_due(HELD).await? else {
+            let busy = Busy {
+                addresses: self.to.full(),
+                guilds: self.of.full(),
+            };
+            let Some(due) = self.storage.webhooks().take_due(HELD, &busy).await? else {
                 break;
             };
+            let to = self.to.take(address(&due.webhook.url).to_owned());
+            let places = (to, self.of.take(due.webhook.guild));
             let (storage, clock) = (self.storage.clone(), self.clock.clone());
             let sender = self.sender.clone();
-            under_way.spawn(async move { sender.deliver(&storage, &clock, due).await });
-        }
-        let now = self.clock.monotonic();
-        if purged_at.is_none_or(|at| now.saturating_sub(at) >= PURGE) {
-            let purged = self.storage.webhooks().purge_messages(KEPT).await?;
-            // What is left is purged at the next look.
-            if purged < u64::from(MESSAGES_PURGED_AT_ONCE) {
-                *purged_at = Some(now);
-            }
+            under_way.spawn(async move {
+                sender.deliver(&storage, &clock, due).await;
+                drop(places);
+            });
         }
         Ok(())
     }

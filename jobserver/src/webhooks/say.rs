@@ -19,13 +19,22 @@ pub async fn all(storage: &Storage) -> Result<(), StorageError> {
             let events = storage.events();
             let events = events.behind(webhook.guild, webhook.seen, EVENTS).await?;
             let Some(last) = events.last() else { continue };
-            let messages: Vec<_> = events.iter().filter_map(|e| message(&webhook, e)).collect();
+            let messages: Vec<_> = told(&events).filter_map(|e| message(&webhook, e)).collect();
             // `false`: another jobserver did it.
             let webhooks = storage.webhooks();
             webhooks.say(&webhook, last.number, &messages).await?;
         }
     }
     Ok(())
+}
+
+/// Of changes of the server itself the last one alone: it may change many times a second.
+fn told(events: &[GuildEvent]) -> impl Iterator<Item = &GuildEvent> {
+    let is_change = |event: &GuildEvent| event.kind == EventKind::Guild;
+    let last = events.iter().rposition(is_change);
+    let numbered = events.iter().enumerate();
+    let told = numbered.filter(move |(n, event)| !is_change(event) || Some(*n) == last);
+    told.map(|(_, event)| event)
 }
 
 /// What an event says, if that is something of its own.
@@ -42,6 +51,8 @@ fn kind(event: &GuildEvent) -> Option<WebhookType> {
         (EventKind::Approval, "running") => return None,
         (EventKind::Approval, _) => WebhookType::ApprovalDecided,
         (EventKind::Settings, _) => WebhookType::SettingsChanged,
+        (EventKind::Guild, _) => WebhookType::GuildChanged,
+        (EventKind::BackupLate, _) => WebhookType::BackupLate,
     })
 }
 
@@ -62,7 +73,11 @@ fn message(webhook: &Webhook, event: &GuildEvent) -> Option<NewMessage> {
     Some(NewMessage {
         id: Uuid::new_v4(),
         kind: kind.as_str().to_owned(),
-        subject: event.subject.clone(),
+        subject: match event.kind {
+            // These can be said again of the same server and schedule.
+            EventKind::Guild | EventKind::BackupLate => event.number.to_string(),
+            _ => event.subject.clone(),
+        },
         body: serde_json::to_string(&body).ok()?,
         at: event.at,
     })
@@ -97,6 +112,7 @@ mod tests {
             off: None,
             created_by: UserId::new(1).unwrap(),
             created_at: DateTime::UNIX_EPOCH,
+            vouched_by: UserId::new(1).unwrap(),
         }
     }
 
@@ -118,6 +134,29 @@ mod tests {
         assert_eq!(said(E::Approval, Some("open")), Some(W::ApprovalOpened));
         assert_eq!(said(E::Approval, Some("refused")), Some(W::ApprovalDecided));
         assert_eq!(said(E::Settings, None), Some(W::SettingsChanged));
+    }
+
+    #[test]
+    fn a_server_that_changes_often_is_said_to_once() {
+        let change = |number, subject: &str, kind| GuildEvent {
+            number,
+            subject: subject.to_owned(),
+            ..event(kind, None)
+        };
+        let events = [
+            change(1, "5", EventKind::Guild),
+            change(2, "9", EventKind::BackupLate),
+            change(3, "5", EventKind::Guild),
+            change(4, "9", EventKind::BackupLate),
+        ];
+        let hears = webhook(&[WebhookType::GuildChanged, WebhookType::BackupLate]);
+        let said: Vec<_> = told(&events).filter_map(|e| message(&hears, e)).collect();
+        let said: Vec<_> = said
+            .iter()
+            .map(|said| (said.kind.as_str(), said.subject.as_str()))
+            .collect();
+        let late = |number| ("backup.late", number);
+        assert_eq!(said, [late("2"), ("guild.changed", "3"), late("4")]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use splashtail_storage::{DueMessage, Storage, StorageError, Tried, TriedEnd, Web
 use tracing::{info, warn};
 use url::{Host, Url};
 
+use super::makers::Makers;
 use super::sign::signature;
 
 /// From the first byte to the status of the answer, whose body is not read.
@@ -43,6 +44,7 @@ pub struct Sender {
     /// To this machine, where Discord itself is simulated on it.
     inside: Option<Client>,
     key: DataKey,
+    makers: Makers,
 }
 
 /// Why a message did not arrive.
@@ -66,7 +68,7 @@ enum Failure {
 }
 
 impl Sender {
-    pub fn new(key: DataKey, inner: bool) -> reqwest::Result<Self> {
+    pub fn new(key: DataKey, inner: bool, makers: Makers) -> reqwest::Result<Self> {
         let client = || {
             Client::builder()
                 .redirect(Policy::none())
@@ -78,20 +80,35 @@ impl Sender {
             outside: client().dns_resolver(PublicOnly).build()?,
             inside: inner.then(|| client().build()).transpose()?,
             key,
+            makers,
         })
     }
 
     /// Tries once and notes what came of it.
     pub async fn deliver(&self, storage: &Storage, clock: &SharedClock, due: DueMessage) {
-        let sent = match due.webhook.off {
-            // Switched off since the message was made.
-            Some(_) => None,
-            None => Some(self.send(&due, clock.now()).await),
-        };
-        if let Err(error) = settle(storage, &due, sent, clock.now()).await {
+        if let Err(error) = self.try_once(storage, clock, &due).await {
             // It is sent once more when its time here is over.
             warn!(webhook.id = %due.webhook.id, error = %Chain(&error), "the end of a message was not noted");
         }
+    }
+
+    async fn try_once(
+        &self,
+        storage: &Storage,
+        clock: &SharedClock,
+        due: &DueMessage,
+    ) -> Result<(), StorageError> {
+        let webhook = &due.webhook;
+        let sent = if webhook.off.is_some() {
+            // Switched off since the message was made.
+            None
+        } else if let Some(why) = self.makers.lost(webhook).await {
+            switch_off(storage, webhook, why, None).await?;
+            None
+        } else {
+            Some(self.send(due, clock.now()).await)
+        };
+        settle(storage, due, sent, clock.now()).await
     }
 
     async fn send(&self, due: &DueMessage, at: DateTime<Utc>) -> Result<StatusCode, Failure> {
@@ -207,7 +224,16 @@ async fn settle(
         Doubt::Gone => (GONE, None),
         Doubt::GivenUp => (SILENT, Some(at - SILENCE)),
     };
-    let (webhooks, webhook) = (storage.webhooks(), &due.webhook);
+    switch_off(storage, &due.webhook, why, silent_since).await
+}
+
+async fn switch_off(
+    storage: &Storage,
+    webhook: &Webhook,
+    why: &str,
+    silent_since: Option<DateTime<Utc>>,
+) -> Result<(), StorageError> {
+    let webhooks = storage.webhooks();
     if webhooks.switch_off(webhook, why, silent_since).await? {
         info!(webhook.id = %webhook.id, guild.id = %webhook.guild, "a webhook was switched off: {why}");
     }
@@ -216,6 +242,9 @@ async fn settle(
 
 #[cfg(test)]
 mod tests {
+    use splashtail_core::clock::SystemClock;
+    use splashtail_discord::Discord;
+
     use super::*;
 
     fn answered(status: u16, wait: Option<u64>) -> Option<Result<StatusCode, Failure>> {
@@ -260,8 +289,11 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let key = DataKey::parse(&splashtail_core::random::key().unwrap().into()).unwrap();
         let may = |sender: &Sender, url: &str| sender.client(&Url::parse(url).unwrap()).is_ok();
-        let production = Sender::new(key.clone(), false).unwrap();
-        let sandbox = Sender::new(key, true).unwrap();
+        let (api, clock) = ("http://127.0.0.1:9".parse().unwrap(), SystemClock::shared());
+        let discord = Discord::new(&api, &api, &"token".to_owned().into(), clock.clone());
+        let makers = Makers::new(&discord.unwrap(), clock);
+        let production = Sender::new(key.clone(), false, makers.clone()).unwrap();
+        let sandbox = Sender::new(key, true, makers).unwrap();
         for inner in [
             "https://10.0.0.1/",
             "https://169.254.169.254/",

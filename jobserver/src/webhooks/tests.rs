@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 use splashtail_core::clock::ManualClock;
 use splashtail_core::environment::Environment;
 use splashtail_core::ids::{GuildId, UserId};
@@ -15,7 +16,7 @@ use splashtail_storage::{
 };
 use tempfile::TempDir;
 use uuid::Uuid;
-use wiremock::matchers::any;
+use wiremock::matchers::{any, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
@@ -27,6 +28,8 @@ struct Bench {
     clock: ManualClock,
     webhooks: Webhooks,
     address: MockServer,
+    discord: MockServer,
+    key: DataKey,
     id: Uuid,
     _dir: TempDir,
 }
@@ -42,29 +45,65 @@ impl Bench {
         let storage = Storage::open(&given.database(), &stop).await.unwrap();
         storage.migrate().await.unwrap();
         let key = DataKey::parse(&splashtail_core::random::key().unwrap().into()).unwrap();
-        let (address, id) = (MockServer::start().await, Uuid::new_v4());
+        let (address, discord) = (MockServer::start().await, MockServer::start().await);
+        let clock = ManualClock::new(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
+        let api = discord.uri().parse().unwrap();
+        let client = Discord::new(&api, &api, &"token".to_owned().into(), clock.shared());
+        let webhooks = Webhooks::new(
+            &given,
+            storage.clone(),
+            clock.shared(),
+            key.clone(),
+            &client.unwrap(),
+        );
+        let mut bench = Self {
+            storage,
+            clock,
+            webhooks: webhooks.unwrap(),
+            address,
+            discord,
+            key,
+            id: Uuid::nil(),
+            _dir: dir,
+        };
+        bench.id = bench.added(&bench.address.uri()).await;
+        bench
+            .server("1", &json!({"user": {"id": "1"}, "roles": []}))
+            .await;
+        bench
+    }
+
+    /// A webhook of server 1, made by person 1.
+    async fn added(&self, address: &str) -> Uuid {
+        let id = Uuid::new_v4();
         let name = Webhook::secret_name(id);
-        let secret = key.wrap_named(&name, &SecretBytes::from(KEY.to_vec()));
+        let secret = self.key.wrap_named(&name, &SecretBytes::from(KEY.to_vec()));
         let new = NewWebhook {
             id,
             guild: GuildId::new(1).unwrap(),
             name: "chat".to_owned(),
-            url: format!("{}/hook", address.uri()),
+            url: format!("{address}/hook"),
             types: vec!["incident.opened".to_owned()],
             secret: secret.unwrap(),
             created_by: UserId::new(1).unwrap(),
             created_at: DateTime::UNIX_EPOCH,
         };
-        assert!(storage.webhooks().add_webhook(&new).await.unwrap());
-        let clock = ManualClock::new(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
-        let webhooks = Webhooks::new(&given, storage.clone(), clock.shared(), key).unwrap();
-        Self {
-            storage,
-            clock,
-            webhooks,
-            address,
-            id,
-            _dir: dir,
+        assert!(self.storage.webhooks().add_webhook(&new).await.unwrap());
+        id
+    }
+
+    /// What Discord tells of the server and of who made the webhooks.
+    async fn server(&self, owner: &str, member: &Value) {
+        self.discord.reset().await;
+        let staff = json!({"id": "5", "permissions": "8"});
+        let everyone = json!({"id": "1", "permissions": "0"});
+        let guild = json!({"id": "1", "owner_id": owner, "roles": [everyone, staff]});
+        for (path_is, body) in [("", &guild), ("/members/1", member)] {
+            let status = if body["code"].is_u64() { 404 } else { 200 };
+            Mock::given(path(format!("/api/v10/guilds/1{path_is}")))
+                .respond_with(ResponseTemplate::new(status).set_body_json(body))
+                .mount(&self.discord)
+                .await;
         }
     }
 
@@ -77,9 +116,13 @@ impl Bench {
     }
 
     async fn incident(&self, state: &str) {
+        self.incident_of(7, state).await;
+    }
+
+    async fn incident_of(&self, incident: i64, state: &str) {
         let row = IncidentRow {
             guild: GuildId::new(1).unwrap(),
-            incident: 7,
+            incident,
             kind: "actor".to_owned(),
             mode: "on".to_owned(),
             state: state.to_owned(),
@@ -93,7 +136,7 @@ impl Bench {
     /// One look, and the end of what it began.
     async fn look(&self) {
         let mut under_way = JoinSet::new();
-        self.webhooks.look(&mut under_way, &mut None).await.unwrap();
+        self.webhooks.look(&mut under_way).await.unwrap();
         while let Some(done) = under_way.join_next().await {
             done.unwrap();
         }
@@ -117,7 +160,11 @@ impl Bench {
 
     /// The message that is due, as if it had failed before for three days.
     async fn last_attempt(&self) -> DueMessage {
-        let due = self.storage.webhooks().take_due(HELD).await;
+        let due = self
+            .storage
+            .webhooks()
+            .take_due(HELD, &Busy::default())
+            .await;
         DueMessage {
             attempt: 10,
             ..due.unwrap().unwrap()
@@ -325,7 +372,11 @@ async fn a_message_in_a_dead_hand_is_taken_again() {
     bench.answers(ResponseTemplate::new(204)).await;
     bench.incident("open").await;
     say::all(&bench.storage).await.unwrap();
-    let taken = bench.storage.webhooks().take_due(Duration::ZERO).await;
+    let taken = bench
+        .storage
+        .webhooks()
+        .take_due(Duration::ZERO, &Busy::default())
+        .await;
     assert!(taken.unwrap().is_some());
     tokio::time::sleep(Duration::from_millis(5)).await;
     bench.look().await;
@@ -334,4 +385,127 @@ async fn a_message_in_a_dead_hand_is_taken_again() {
         (message.state, message.attempts),
         (MessageState::Delivered, 2)
     );
+}
+
+/// One that is slow and has much to hear takes its share and no more.
+#[tokio::test]
+async fn a_slow_address_holds_up_no_other() {
+    let bench = Bench::new(|_| {}).await;
+    let slow = ResponseTemplate::new(204).set_delay(Duration::from_millis(300));
+    bench.answers(slow).await;
+    for incident in 0..20 {
+        bench.incident_of(incident, "open").await;
+    }
+    say::all(&bench.storage).await.unwrap();
+    let other = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(204))
+        .mount(&other)
+        .await;
+    bench.added(&other.uri()).await;
+    bench.incident_of(20, "open").await;
+    let mut under_way = JoinSet::new();
+    bench.webhooks.look(&mut under_way).await.unwrap();
+    assert_eq!(under_way.len(), TO_ONE + 1);
+    while let Some(done) = under_way.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(other.received_requests().await.unwrap().len(), 1);
+    // Their places are free again.
+    bench.webhooks.look(&mut under_way).await.unwrap();
+    assert_eq!(under_way.len(), TO_ONE);
+}
+
+/// All addresses of a server together take no more than its share either.
+#[tokio::test]
+async fn a_server_takes_its_share_alone() {
+    let bench = Bench::new(|_| {}).await;
+    let slow = ResponseTemplate::new(204).set_delay(Duration::from_millis(300));
+    bench.answers(slow.clone()).await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        let other = MockServer::start().await;
+        Mock::given(any())
+            .respond_with(slow.clone())
+            .mount(&other)
+            .await;
+        bench.added(&other.uri()).await;
+        others.push(other);
+    }
+    for incident in 0..5 {
+        bench.incident_of(incident, "open").await;
+    }
+    let mut under_way = JoinSet::new();
+    bench.webhooks.look(&mut under_way).await.unwrap();
+    assert_eq!(under_way.len(), OF_ONE);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_for_somebody_who_lost_the_right() {
+    let administrator = json!({"user": {"id": "1"}, "roles": ["5"]});
+    let member = json!({"user": {"id": "1"}, "roles": []});
+    let gone = json!({"code": 10_007, "message": "Unknown Member"});
+    for (member, why) in [
+        (administrator, None),
+        (member, Some("no administrator")),
+        (gone, Some("no longer in this server")),
+    ] {
+        let bench = Bench::new(|_| {}).await;
+        bench.answers(ResponseTemplate::new(204)).await;
+        bench.server("2", &member).await;
+        bench.incident("open").await;
+        bench.look().await;
+        let off = bench.off().await;
+        let sent = bench.address.received_requests().await.unwrap().len();
+        match why {
+            None => assert_eq!((off, sent), (None, 1)),
+            Some(why) => {
+                assert!(off.as_ref().is_some_and(|off| off.contains(why)), "{off:?}");
+                assert_eq!(sent, 0, "{why}");
+            }
+        }
+    }
+}
+
+/// What was seen counts for a while, and what Discord does not tell changes nothing.
+#[tokio::test]
+async fn rights_are_looked_at_now_and_then() {
+    let bench = Bench::new(|_| {}).await;
+    bench.answers(ResponseTemplate::new(204)).await;
+    bench.incident_of(1, "open").await;
+    bench.look().await;
+    let member = json!({"user": {"id": "1"}, "roles": []});
+    bench.server("2", &member).await;
+    bench.incident_of(2, "open").await;
+    bench.look().await;
+    assert!(bench.discord.received_requests().await.unwrap().is_empty());
+    bench.clock.advance(Duration::from_secs(5 * 60));
+    bench.discord.reset().await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(401))
+        .mount(&bench.discord)
+        .await;
+    bench.incident_of(3, "open").await;
+    bench.look().await;
+    assert_eq!(bench.off().await, None);
+    assert_eq!(bench.address.received_requests().await.unwrap().len(), 3);
+    bench.server("2", &member).await;
+    bench.incident_of(4, "open").await;
+    bench.look().await;
+    assert!(bench.off().await.is_some());
+    // Somebody else answers for it from now on.
+    let on = WebhookChange {
+        switch: Some(splashtail_storage::WebhookSwitch::On),
+        vouched_by: UserId::new(2),
+        ..WebhookChange::default()
+    };
+    bench.change(|change| *change = on).await;
+    let owner = json!({"user": {"id": "2"}, "roles": []});
+    Mock::given(path("/api/v10/guilds/1/members/2"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(owner))
+        .mount(&bench.discord)
+        .await;
+    bench.incident_of(5, "open").await;
+    bench.look().await;
+    assert_eq!(bench.address.received_requests().await.unwrap().len(), 4);
 }

@@ -48,10 +48,14 @@ pub async fn rights(
         Sight::Ok {} => drop(kinds.insert(GuildEventKind::Approval)),
         Sight::PermissionError {} => {}
     }
-    match kinds.is_empty() {
-        true => Err(denied(refused)),
-        false => Ok(kinds),
+    if kinds.is_empty() {
+        return Err(denied(refused));
     }
+    kinds.insert(GuildEventKind::Guild);
+    if kinds.contains(&GuildEventKind::Job) {
+        kinds.insert(GuildEventKind::BackupLate);
+    }
+    Ok(kinds)
 }
 
 #[derive(Deserialize)]

@@ -156,6 +156,8 @@ fn shown(event: splashtail_storage::GuildEvent) -> GuildEvent {
             EventKind::Job => GuildEventKind::Job,
             EventKind::Approval => GuildEventKind::Approval,
             EventKind::Settings => GuildEventKind::Settings,
+            EventKind::Guild => GuildEventKind::Guild,
+            EventKind::BackupLate => GuildEventKind::BackupLate,
         },
         id: event.subject,
         state: event.state,

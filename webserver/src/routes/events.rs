@@ -41,8 +41,8 @@ pub struct EventsQuery {
 
 /// Follow what happens in a server.
 ///
-/// Server-sent events. First `ready` (a `StreamReady`), then `incident`, `job`, `approval` and
-/// `settings` (each a `GuildEvent`) of what you may look at there, each once and in order; last `end`
+/// Server-sent events. First `ready` (a `StreamReady`), then `incident`, `job`, `approval`,
+/// `settings`, `guild` and `backup_late` (each a `GuildEvent`) of what you may look at there, each once and in order; last `end`
 /// (a `StreamEnd`). With `Last-Event-ID` a stream goes on where another one ended, for a day. It ends
 /// after a quarter of an hour, when the server is replaced by a newer one, and within a minute after
 /// your rights or your token do.

@@ -136,7 +136,10 @@ pub async fn change_webhook(
     let guild = managed(&app, &caller, &guild).await?;
     let is_local = is_local(&app.config.discord.api_base);
     let url = change.url.map(|wanted| address(&wanted, is_local));
+    // Whoever sends it somewhere answers for what it is told there.
+    let vouches = change.enabled == Some(true) || url.is_some();
     let change = splashtail_storage::WebhookChange {
+        vouched_by: vouches.then(|| caller.user()).transpose()?,
         name: change.name.map(|wanted| name(&wanted)).transpose()?,
         url: url.transpose()?,
         types: change.types.map(|wanted| types(&wanted)).transpose()?,
@@ -387,6 +390,7 @@ fn shown(webhook: splashtail_storage::Webhook) -> Webhook {
         off: webhook.off,
         created_by: webhook.created_by.to_string(),
         created_at: webhook.created_at,
+        vouched_by: webhook.vouched_by.to_string(),
     }
 }
 

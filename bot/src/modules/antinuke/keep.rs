@@ -19,9 +19,6 @@ const READS: usize = 8;
 const WRITE: Duration = Duration::from_millis(500);
 /// Between two writes, however much there is to write.
 pub(super) const BREATH: Duration = Duration::from_millis(20);
-/// Incidents are deleted when nothing happened to them for so long.
-const KEPT: chrono::Duration = chrono::Duration::days(90);
-const PURGE: Duration = Duration::from_hours(6);
 /// Of the second that a stopping process has, so much may pass before the last is written.
 const CLOSING: Duration = Duration::from_millis(200);
 
@@ -41,7 +38,6 @@ impl Protection {
 
     /// Writes down what changed. While the database is away the latest of everything is kept.
     pub(super) async fn write(self: Arc<Self>) {
-        let mut purged = self.clock.monotonic();
         loop {
             tokio::select! {
                 () = self.clock.sleep(WRITE) => {}
@@ -53,14 +49,6 @@ impl Protection {
                 self.clock.sleep(WRITE * 8).await;
             }
             self.clock.sleep(BREATH).await;
-            let now = self.clock.monotonic();
-            if now.saturating_sub(purged) > PURGE {
-                purged = now;
-                let before = self.clock.now() - KEPT;
-                if let Err(error) = self.storage.protections().purge_incidents(before).await {
-                    warn!(error = %Chain(&error), "old incidents stay for now");
-                }
-            }
         }
     }
 

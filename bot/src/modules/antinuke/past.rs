@@ -29,9 +29,6 @@ const MARGIN: u64 = 5 * SECOND;
 const LEVEL: i32 = 1;
 /// A document, unpacked.
 const MOST_BYTES: u64 = 64 << 20;
-/// Pins of incidents end with them.
-const PINS_KEPT: chrono::Duration = chrono::Duration::days(90);
-const PURGE: Duration = Duration::from_hours(6);
 /// So often servers in which nothing changes are said to be watched.
 const WATCH: Duration = Duration::from_mins(1);
 
@@ -203,8 +200,7 @@ impl Past {
 impl Protection {
     /// Writes down how servers were. Never ends.
     pub(super) async fn remember(self: Arc<Self>) {
-        let mut purged = self.clock.monotonic();
-        let mut watched = purged;
+        let mut watched = self.clock.monotonic();
         loop {
             tokio::select! {
                 () = self.clock.sleep(WRITE) => {}
@@ -221,13 +217,6 @@ impl Protection {
                 watched = now;
                 if let Err(error) = self.tell_watched().await {
                     warn!(error = %Chain(&error), "that servers are watched is not written down");
-                }
-            }
-            if now.saturating_sub(purged) > PURGE {
-                purged = now;
-                let before = self.clock.now() - PINS_KEPT;
-                if let Err(error) = self.storage.histories().purge_pins(before).await {
-                    warn!(error = %Chain(&error), "old pins stay for now");
                 }
             }
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use splashtail_core::telemetry::Chain;
 use splashtail_storage::{RequestState, StorageError};
 use tracing::warn;
@@ -13,26 +12,14 @@ use super::desk::Desk;
 const LOOK: Duration = Duration::from_secs(5);
 /// Requests of one look; the rest waits for the next.
 const BATCH: u32 = 50;
-const PURGE: Duration = Duration::from_hours(6);
-/// What ended is kept for so long.
-const KEPT: TimeDelta = TimeDelta::days(90);
 
 impl Desk {
-    /// Ends what nobody agreed to in time, goes on with what was left undone, forgets what is old.
+    /// Ends what nobody agreed to in time, goes on with what was left undone.
     /// Never ends.
     pub(super) async fn keep(self: Arc<Self>) {
-        let mut purged: Option<Duration> = None;
         loop {
             if let Err(error) = self.look().await {
                 warn!(error = %Chain(&error), "requests were not looked at");
-            }
-            let now = self.clock.monotonic();
-            if purged.is_none_or(|at| now.saturating_sub(at) > PURGE) {
-                purged = Some(now);
-                let before = self.now() - KEPT;
-                if let Err(error) = self.storage.guarded().purge(before).await {
-                    warn!(error = %Chain(&error), "old requests stay for now");
-                }
             }
             self.clock.sleep(LOOK).await;
         }

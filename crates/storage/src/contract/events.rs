@@ -7,6 +7,7 @@ use crate::event::EventKind;
 use crate::guarded::{Answer, Move, NewRequest};
 use crate::log_entry::Level;
 use crate::protection::IncidentRow;
+use crate::schedule::{Keep, Schedule};
 use crate::setting::{Edit, NewChange, Written};
 use crate::task_queue::End;
 use crate::webhook::{NewWebhook, WebhookChange, WebhookSwitch};
@@ -15,6 +16,7 @@ contract!(
     everything_that_happens_is_noted,
     events_of_a_guild_come_in_order,
     old_events_are_forgotten_but_the_newest,
+    the_server_itself_and_lateness_are_noted,
 );
 
 /// Kind and state of what is noted behind a number.
@@ -176,6 +178,49 @@ async fn events_of_a_guild_come_in_order(storage: Storage) {
         writer.await.unwrap();
     }
     assert_eq!(told(&storage, after).await, []);
+}
+
+/// A server that was only looked at again has not changed, and of one lateness is told once.
+async fn the_server_itself_and_lateness_are_noted(storage: Storage) {
+    let (histories, schedules) = (storage.histories(), storage.schedules());
+    let server = guild(7);
+    histories
+        .set_history(server, b"a", b"", t(0))
+        .await
+        .unwrap();
+    histories.set_changes(server, b"b", t(1)).await.unwrap();
+    histories.set_changes(server, b"b", t(2)).await.unwrap();
+    histories.watched(&[server], t(3)).await.unwrap();
+    histories
+        .set_history(server, b"c", b"b", t(4))
+        .await
+        .unwrap();
+    let late = Schedule {
+        id: Uuid::from_u128(7),
+        name: "backup".to_owned(),
+        data: json!({}),
+        cron: "0 4 * * *".to_owned(),
+        jitter_ms: 0,
+        catch_up: true,
+        actor: None,
+        next_at: Some(stored(300)),
+        last_task: None,
+        guild: Some(server),
+        keep: Keep::default(),
+    };
+    schedules.put(&late).await.unwrap();
+    assert!(schedules.tell_late(&late).await.unwrap());
+    assert!(!schedules.tell_late(&late).await.unwrap());
+    let told = storage.events().behind(server, 0, 9).await.unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .map(|event| (event.kind, event.subject.as_str(), event.state.as_deref()))
+        .collect();
+    let id = server.to_string();
+    let change = (EventKind::Guild, id.as_str(), None);
+    let late = late.id.to_string();
+    let late = (EventKind::BackupLate, late.as_str(), None);
+    assert_eq!(told, [change, change, change, late]);
 }
 
 async fn old_events_are_forgotten_but_the_newest(storage: Storage) {

@@ -8,6 +8,7 @@ use crate::schedule::DUE;
 use crate::task_queue::statements::{CLAIM_LEFT, CLAIM_WAITING};
 use crate::task_store::statements::{ABANDONED_TASKS, EXPIRED_TASKS, OVERDUE_TASKS};
 use crate::token::PURGE_TOKENS;
+use crate::webhook::TURN;
 
 contract!(looks_pass_over_nothing_that_waits);
 
@@ -23,7 +24,7 @@ struct Look {
     indexes: &'static [&'static str],
 }
 
-const LOOKS: [Look; 7] = [
+const LOOKS: [Look; 8] = [
     Look {
         sql: CLAIM_WAITING,
         values: &["'me'", "6000", r#"'["backup"]'"#],
@@ -58,6 +59,11 @@ const LOOKS: [Look; 7] = [
         sql: PURGE_TOKENS,
         values: &["100"],
         indexes: &["web_api_tokens_by_expiry"],
+    },
+    Look {
+        sql: TURN,
+        values: &["'[]'", "'[]'"],
+        indexes: &["webhooks_by_turn"],
     },
 ];
 
@@ -119,8 +125,8 @@ fn stepped_over(plan: &[String], indexes: &[&str]) {
         assert!(used, "{index}: {plan:#?}");
     }
     for line in plan {
-        let whole =
-            ["tasks", "schedules", "web_api_tokens"].map(|table| format!("Seq Scan on {table}"));
+        let whole = ["tasks", "schedules", "web_api_tokens", "webhooks"]
+            .map(|table| format!("Seq Scan on {table}"));
         assert!(!whole.iter().any(|scan| line.contains(scan)), "{plan:#?}");
         if let Some((_, rows)) = line.split_once("Rows Removed by Filter: ") {
             let rows: u32 = rows.trim().parse().unwrap();
@@ -149,7 +155,7 @@ async fn explained(engine: &Engine, statement: &str) -> Vec<String> {
 }
 
 /// Tasks that wait for hours, urgent ones among them, that have ended and are kept, that were never
-/// started; and orders and tokens of later.
+/// started; and orders, tokens and turns of later.
 async fn fill(engine: &Engine) {
     let (numbers, id, at, hash) = match engine {
         Engine::Sqlite(_) => (
@@ -187,6 +193,13 @@ async fn fill(engine: &Engine) {
          {numbers} SELECT {}, {hash}, 'u/1', 'later', {at}, {at} FROM numbers",
         id.replace("KIND", "9000")
     );
+    let webhook = format!(
+        "INSERT INTO webhooks (webhook_id, guild_id, name, url, types, secret, seen, created_by, \
+             created_at, turn_at) \
+         {numbers} SELECT {}, n, 'later', 'https://example.com', '[]', {hash}, 0, 1, {at}, {at} \
+         FROM numbers",
+        id.replace("KIND", "9000")
+    );
     for statement in [
         task("8000", "pending", true, 0),
         task("8001", "running", true, 1),
@@ -194,6 +207,7 @@ async fn fill(engine: &Engine) {
         task("8003", "pending", false, 1),
         schedule,
         token,
+        webhook,
         "ANALYZE".to_owned(),
     ] {
         let statement = AssertSqlSafe(statement);

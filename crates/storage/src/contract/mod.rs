@@ -11,6 +11,7 @@ mod looks;
 mod migrating;
 mod opening;
 mod outages;
+mod profiles;
 mod protections;
 mod queue;
 mod schedules;

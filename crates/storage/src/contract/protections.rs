@@ -61,6 +61,19 @@ async fn incidents_are_replaced_and_listed_newest_first(storage: Storage) {
     assert_eq!(all, [row(9, "open", 9), changed]);
     let rest = store.incidents(guild(1), Some(7), 2).await.unwrap();
     assert_eq!(rest, [row(5, "open", 5)]);
-    assert_eq!(store.purge_incidents(t(50)).await.unwrap(), 2);
+    // All of 2023 but one, which changes in a time to come.
+    let mut later = row(7, "contained", 100);
+    later.updated_at = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+    later.document = "[1]".to_owned();
+    store.put_incident(&later).await.unwrap();
+    let years = Duration::from_secs(100 * 365 * 24 * 3600);
+    assert_eq!(store.purge_incidents(years).await.unwrap(), 0);
+    assert_eq!(
+        store
+            .purge_incidents(Duration::from_secs(60))
+            .await
+            .unwrap(),
+        2
+    );
     assert_eq!(store.incidents(guild(1), None, 9).await.unwrap().len(), 1);
 }

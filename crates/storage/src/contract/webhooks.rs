@@ -2,8 +2,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::webhook::{
-    MOST_WEBHOOKS, MessageState, NewMessage, NewWebhook, SaidAlone, Tried, TriedEnd, Webhook,
-    WebhookChange, WebhookSwitch,
+    Busy, MOST_WEBHOOKS, MessageState, NewMessage, NewWebhook, SaidAlone, Tried, TriedEnd, Webhook,
+    WebhookChange, WebhookSwitch, address,
 };
 
 contract!(
@@ -16,6 +16,9 @@ contract!(
     one_of_a_kind_waits_at_a_time,
     pages_leave_nothing_out,
     old_messages_go,
+    webhooks_take_turns,
+    busy_ones_are_passed_over,
+    what_an_address_is_owed_is_not_forgotten,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -80,6 +83,7 @@ async fn a_guild_has_so_many_webhooks(storage: Storage) {
             off: None,
             created_by: user(1),
             created_at: stored(0),
+            vouched_by: user(1),
         }
     );
     assert!(
@@ -127,13 +131,20 @@ async fn a_message_is_tried_until_it_has_ended(storage: Storage) {
     let webhooks = storage.webhooks();
     let webhook = added(&storage, 1).await;
     say(&storage, &webhook, message(7, "a")).await;
-    let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
+    let taken = webhooks
+        .take_due(MINUTE, &Busy::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((taken.id.as_u128(), taken.attempt), (7, 1));
     assert_eq!(
         (&taken.webhook, taken.body.as_str()),
         (&webhook, "{\"n\":7}")
     );
-    assert_eq!(webhooks.take_due(MINUTE).await.unwrap(), None);
+    assert_eq!(
+        webhooks.take_due(MINUTE, &Busy::default()).await.unwrap(),
+        None
+    );
     let tried = |end| Tried {
         end,
         outcome: "it says 500".to_owned(),
@@ -152,18 +163,29 @@ async fn a_message_is_tried_until_it_has_ended(storage: Storage) {
     let now = row().await;
     assert_eq!((now.state, now.status), (MessageState::Waiting, Some(500)));
     assert_eq!(now.outcome.as_deref(), Some("it says 500"));
-    let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
+    let taken = webhooks
+        .take_due(MINUTE, &Busy::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(taken.attempt, 2);
     assert!(!webhooks.send_again(webhook.id, taken.id).await.unwrap());
     webhooks
         .tried(taken.id, &tried(TriedEnd::Failed))
         .await
         .unwrap();
-    assert_eq!(webhooks.take_due(MINUTE).await.unwrap(), None);
+    assert_eq!(
+        webhooks.take_due(MINUTE, &Busy::default()).await.unwrap(),
+        None
+    );
     assert_eq!(row().await.state, MessageState::Failed);
     assert!(!webhooks.send_again(Uuid::nil(), taken.id).await.unwrap());
     assert!(webhooks.send_again(webhook.id, taken.id).await.unwrap());
-    let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
+    let taken = webhooks
+        .take_due(MINUTE, &Busy::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(taken.attempt, 1);
     let delivered = tried(TriedEnd::Delivered);
     webhooks.tried(taken.id, &delivered).await.unwrap();
@@ -217,6 +239,7 @@ async fn a_change_touches_what_it_names(storage: Storage) {
     let url = WebhookChange {
         url: Some("https://example.org".to_owned()),
         types: Some(vec!["test".to_owned()]),
+        vouched_by: Some(user(2)),
         ..WebhookChange::default()
     };
     for change in [&name, &url, &WebhookChange::default()] {
@@ -228,6 +251,7 @@ async fn a_change_touches_what_it_names(storage: Storage) {
         name: "other".to_owned(),
         url: "https://example.org".to_owned(),
         types: vec!["test".to_owned()],
+        vouched_by: user(2),
         ..before
     };
     assert_eq!(now, expected);
@@ -255,10 +279,18 @@ async fn silence_switches_off_what_was_tried(storage: Storage) {
         status: None,
         at: t(at),
     };
-    let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
+    let taken = webhooks
+        .take_due(MINUTE, &Busy::default())
+        .await
+        .unwrap()
+        .unwrap();
     let delivered = tried(TriedEnd::Delivered, 100);
     webhooks.tried(taken.id, &delivered).await.unwrap();
-    let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
+    let taken = webhooks
+        .take_due(MINUTE, &Busy::default())
+        .await
+        .unwrap()
+        .unwrap();
     let failed = tried(TriedEnd::Again(MINUTE), 200);
     webhooks.tried(taken.id, &failed).await.unwrap();
     assert!(!off(&webhook, Some(t(100))).await, "one was delivered");
@@ -293,7 +325,11 @@ async fn one_of_a_kind_waits_at_a_time(storage: Storage) {
     };
     assert_eq!(say(guild(1), webhook.id, 1).await, SaidAlone::Said);
     assert_eq!(say(guild(1), webhook.id, 2).await, SaidAlone::Waits);
-    let taken = webhooks.take_due(MINUTE).await.unwrap().unwrap();
+    let taken = webhooks
+        .take_due(MINUTE, &Busy::default())
+        .await
+        .unwrap()
+        .unwrap();
     let tried = Tried {
         end: TriedEnd::Failed,
         outcome: String::new(),
@@ -334,4 +370,125 @@ async fn old_messages_go(storage: Storage) {
     assert_eq!(webhooks.purge_messages(years).await.unwrap(), 0);
     // Of 2023.
     assert_eq!(webhooks.purge_messages(MINUTE).await.unwrap(), 1);
+}
+
+/// One message each, whatever else waits.
+async fn webhooks_take_turns(storage: Storage) {
+    let webhooks = storage.webhooks();
+    let (loud, quiet) = (added(&storage, 1).await, added(&storage, 2).await);
+    for id in 0..4 {
+        say(&storage, &loud, message(id, &id.to_string())).await;
+    }
+    passed().await;
+    say(&storage, &quiet, message(9, "a")).await;
+    let mut taken = Vec::new();
+    for _ in 0..5 {
+        passed().await;
+        let due = webhooks.take_due(MINUTE, &Busy::default()).await.unwrap();
+        taken.push(due.unwrap().webhook.id.as_u128());
+    }
+    assert_eq!(taken, [1, 2, 1, 1, 1]);
+    assert_eq!(
+        webhooks.take_due(MINUTE, &Busy::default()).await.unwrap(),
+        None
+    );
+}
+
+/// The clock of the database has gone on by a millisecond at least.
+async fn passed() {
+    tokio::time::sleep(Duration::from_millis(3)).await;
+}
+
+async fn busy_ones_are_passed_over(storage: Storage) {
+    let webhooks = storage.webhooks();
+    let first = added(&storage, 1).await;
+    let other = NewWebhook {
+        guild: guild(u64::MAX),
+        url: "https://example.org:8443/hook?a=b".to_owned(),
+        ..new(2)
+    };
+    assert!(webhooks.add_webhook(&other).await.unwrap());
+    let other = webhooks.webhook(other.id).await.unwrap().unwrap();
+    for webhook in [&first, &other] {
+        for id in 0..2 {
+            let id = webhook.id.as_u128() * 10 + id;
+            say(&storage, webhook, message(id, &id.to_string())).await;
+        }
+    }
+    let take = async |addresses: &[&str], guilds: &[GuildId]| {
+        let busy = Busy {
+            addresses: addresses
+                .iter()
+                .map(|&address| address.to_owned())
+                .collect(),
+            guilds: guilds.to_vec(),
+        };
+        let due = webhooks.take_due(MINUTE, &busy).await.unwrap();
+        due.map(|due| due.webhook.id.as_u128())
+    };
+    let (com, org) = ("https://example.com", "https://example.org:8443");
+    assert_eq!(take(&[com, org], &[]).await, None);
+    assert_eq!(take(&[], &[guild(1), guild(u64::MAX)]).await, None);
+    assert_eq!(take(&[com], &[]).await, Some(2));
+    assert_eq!(take(&[org], &[]).await, Some(1));
+    assert_eq!(take(&[], &[guild(1)]).await, Some(2));
+    assert_eq!(take(&[], &[guild(u64::MAX)]).await, Some(1));
+    // Elsewhere now, so its old address is nobody's.
+    let url = WebhookChange {
+        url: Some("https://example.net/x".to_owned()),
+        ..WebhookChange::default()
+    };
+    webhooks
+        .change_webhook(guild(1), first.id, &url)
+        .await
+        .unwrap();
+    say(&storage, &first, message(99, "99")).await;
+    assert_eq!(take(&["https://example.net"], &[]).await, None);
+    assert_eq!(take(&[com], &[]).await, Some(1));
+}
+
+/// After days without a process that reads them, events are still there for whoever is behind.
+async fn what_an_address_is_owed_is_not_forgotten(storage: Storage) {
+    let (webhooks, events) = (storage.webhooks(), storage.events());
+    created(&storage, &task(0)).await;
+    let webhook = added(&storage, 1).await;
+    for at in 1..3 {
+        created(&storage, &task(at)).await;
+    }
+    passed().await;
+    assert_eq!(
+        events.forget(Duration::ZERO).await.unwrap(),
+        1,
+        "what it knows"
+    );
+    let owed = events.behind(guild(1), webhook.seen, 9).await.unwrap();
+    assert_eq!(owed.len(), 2);
+    let seen = owed[1].number;
+    assert!(webhooks.say(&webhook, seen, &[]).await.unwrap());
+    created(&storage, &task(3)).await;
+    let off = switched(WebhookSwitch::Off("it is gone".to_owned()));
+    webhooks
+        .change_webhook(guild(1), webhook.id, &off)
+        .await
+        .unwrap();
+    passed().await;
+    assert_eq!(
+        events.forget(Duration::ZERO).await.unwrap(),
+        2,
+        "nobody is owed them"
+    );
+}
+
+#[test]
+fn an_address_is_scheme_host_and_port() {
+    for (url, expected) in [
+        ("https://example.com/a/b?c", "https://example.com"),
+        ("https://example.com:8443/", "https://example.com:8443"),
+        ("http://[::1]:80/x", "http://[::1]:80"),
+        ("https://example.com", "https://example.com"),
+        ("https://example.com?x=/", "https://example.com"),
+        ("", ""),
+    ] {
+        assert_eq!(address(url), expected, "{url}");
+    }
 }

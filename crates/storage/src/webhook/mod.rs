@@ -1,6 +1,9 @@
 mod statements;
 mod store;
 
+#[cfg(test)]
+pub use statements::TURN;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,8 +16,6 @@ use crate::open::Storage;
 
 /// Addresses of a guild.
 pub const MOST_WEBHOOKS: u32 = 5;
-/// Messages that one statement deletes.
-pub const MESSAGES_PURGED_AT_ONCE: u32 = 1000;
 
 /// Addresses that hear of what happens in guilds, and the messages to them. What is said, to whom and
 /// when again is the caller's to judge; a message is sent by one process at a time.
@@ -69,8 +70,13 @@ pub trait WebhookStore: Send + Sync {
         message: &NewMessage,
     ) -> Result<SaidAlone, StorageError>;
 
-    /// Takes a message that is due, by the database's clock: it is nobody else's for so long.
-    async fn take_due(&self, for_long: Duration) -> Result<Option<DueMessage>, StorageError>;
+    /// Takes a message that is due, by the database's clock: it is nobody else's for so long. Webhooks
+    /// take turns, whatever waits for each, and `busy` ones are passed over.
+    async fn take_due(
+        &self,
+        for_long: Duration,
+        busy: &Busy,
+    ) -> Result<Option<DueMessage>, StorageError>;
 
     /// What an attempt came to. `again`: when it is tried once more, from now on.
     async fn tried(&self, message: Uuid, tried: &Tried) -> Result<(), StorageError>;
@@ -86,7 +92,7 @@ pub trait WebhookStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<MessageRow>, StorageError>;
 
-    /// Deletes messages that are older, at most [`MESSAGES_PURGED_AT_ONCE`]; how many.
+    /// Deletes messages that are older, at most [`crate::PURGED_AT_ONCE`]; how many.
     async fn purge_messages(&self, older_than: Duration) -> Result<u64, StorageError>;
 }
 
@@ -119,6 +125,8 @@ pub struct Webhook {
     pub off: Option<String>,
     pub created_by: UserId,
     pub created_at: DateTime<Utc>,
+    /// Whose rights in the guild it takes: its maker's at first.
+    pub vouched_by: UserId,
 }
 
 /// What is `None` stays.
@@ -128,6 +136,7 @@ pub struct WebhookChange {
     pub url: Option<String>,
     pub types: Option<Vec<String>>,
     pub switch: Option<WebhookSwitch>,
+    pub vouched_by: Option<UserId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +154,21 @@ pub enum SaidAlone {
     Waits,
     /// The guild has no such webhook.
     NoWebhook,
+}
+
+/// Whose share of what is sent at a time is taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Busy {
+    /// As [`address`] has them.
+    pub addresses: Vec<String>,
+    pub guilds: Vec<GuildId>,
+}
+
+/// What a URL leads to: scheme, host and port. Nothing of it is checked or written otherwise.
+pub fn address(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(host..).and_then(|rest| rest.find(['/', '?', '#']));
+    end.and_then(|end| url.get(..host + end)).unwrap_or(url)
 }
 
 impl Webhook {

@@ -1,9 +1,10 @@
 use crate::engine::Sql;
-use crate::sql::{after, asked, before, clocked};
+use crate::sql::{after, asked, before, clocked, now};
 
 macro_rules! columns {
     () => {
-        "webhook_id, guild_id, name, url, types, secret, seen, off, created_by, created_at"
+        "webhook_id, guild_id, name, url, types, secret, seen, off, created_by, \
+         created_at, vouched_by"
     };
 }
 
@@ -11,8 +12,8 @@ macro_rules! columns {
 /// is read under the lock of its guild's events.
 pub const ADD: &str = "\
     INSERT INTO webhooks (webhook_id, guild_id, name, url, types, secret, seen, created_by, \
-        created_at) \
-    SELECT $1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(seq), 0) FROM guild_events), $7, $8 \
+        created_at, address, vouched_by) \
+    SELECT $1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(seq), 0) FROM guild_events), $7, $8, $10, $7 \
     WHERE (SELECT COUNT(*) FROM webhooks WHERE guild_id = $2) < $9";
 
 /// Whoever counts last sees all that were added.
@@ -34,7 +35,7 @@ pub const ONE: &str = concat!(
 /// from then on.
 pub const CHANGE: &str = concat!(
     "UPDATE webhooks SET name = COALESCE($3, name), url = COALESCE($4, url), \
-        types = COALESCE($5, types), \
+        address = COALESCE($7, address), vouched_by = COALESCE($8, vouched_by), types = COALESCE($5, types), \
         off = CASE WHEN $6 IS NULL THEN off ELSE NULLIF($6, '') END, \
         seen = CASE WHEN off IS NOT NULL AND $6 = '' \
             THEN (SELECT COALESCE(MAX(seq), 0) FROM guild_events) ELSE seen END \
@@ -76,6 +77,24 @@ macro_rules! say {
 
 pub const SAY: Sql = clocked!(say);
 
+/// Whoever makes a message due says so to its webhook, whose row they take first: so a look that is
+/// under way sees the message, or they come after it.
+macro_rules! wake {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE webhooks SET turn_at = ",
+            after!($engine, "$2"),
+            " WHERE webhook_id = $1 AND (turn_at IS NULL OR turn_at > ",
+            after!($engine, "$2"),
+            ")"
+        )
+    };
+}
+
+pub const WAKE: Sql = clocked!(wake);
+
+pub const OF_MESSAGE: &str = "SELECT webhook_id FROM webhook_messages WHERE message_id = $1";
+
 /// Whoever says something alone sees what others did.
 pub const HOLD: Sql = Sql {
     sqlite: "SELECT webhook_id FROM webhooks WHERE guild_id = $1 AND webhook_id = $2",
@@ -86,24 +105,69 @@ pub const WAITS: &str = "\
     SELECT message_id FROM webhook_messages WHERE webhook_id = $1 AND type = $2 \
         AND state = 'waiting' LIMIT 1";
 
-macro_rules! take_due {
-    ($engine:ident, $lock:literal) => {
+macro_rules! turn {
+    ($engine:ident, $addresses:literal, $guilds:literal, $lock:literal) => {
         concat!(
-            "UPDATE webhook_messages SET attempts = attempts + 1, due_at = ",
-            after!($engine, "$1"),
-            " WHERE message_id = (SELECT message_id FROM webhook_messages WHERE due_at <= ",
+            "SELECT ",
+            columns!(),
+            " FROM webhooks WHERE turn_at <= ",
             asked!($engine),
-            " ORDER BY due_at LIMIT 1",
-            $lock,
-            ") RETURNING message_id, webhook_id, body, attempts"
+            " AND address ",
+            $addresses,
+            " AND guild_id ",
+            $guilds,
+            " ORDER BY turn_at LIMIT 1",
+            $lock
         )
     };
 }
 
-pub const TAKE_DUE: Sql = Sql {
-    sqlite: take_due!(sqlite, ""),
-    postgres: take_due!(postgres, " FOR UPDATE SKIP LOCKED"),
+/// Whose turn it is, but for addresses and guilds whose share is taken: lists in JSON.
+pub const TURN: Sql = Sql {
+    sqlite: turn!(
+        sqlite,
+        "NOT IN (SELECT value FROM json_each($1))",
+        "NOT IN (SELECT value FROM json_each($2))",
+        ""
+    ),
+    postgres: turn!(
+        postgres,
+        "<> ALL (ARRAY(SELECT json_array_elements_text($1::json)))",
+        "<> ALL (ARRAY(SELECT json_array_elements_text($2::json)::bigint))",
+        " FOR UPDATE SKIP LOCKED"
+    ),
 };
+
+macro_rules! take_due {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE webhook_messages SET attempts = attempts + 1, due_at = ",
+            after!($engine, "$1"),
+            " WHERE message_id = (SELECT message_id FROM webhook_messages WHERE webhook_id = $2 \
+                AND due_at <= ",
+            asked!($engine),
+            " ORDER BY due_at LIMIT 1) RETURNING message_id, body, attempts"
+        )
+    };
+}
+
+pub const TAKE_DUE: Sql = clocked!(take_due);
+
+/// One that has more to send goes behind all others.
+macro_rules! next_turn {
+    ($engine:ident) => {
+        concat!(
+            "UPDATE webhooks SET turn_at = (SELECT CASE WHEN MIN(due_at) < ",
+            now!($engine),
+            " THEN ",
+            now!($engine),
+            " ELSE MIN(due_at) END FROM webhook_messages \
+              WHERE webhook_messages.webhook_id = $1 AND due_at IS NOT NULL) WHERE webhook_id = $1"
+        )
+    };
+}
+
+pub const NEXT_TURN: Sql = clocked!(next_turn);
 
 macro_rules! tried_again {
     ($engine:ident) => {

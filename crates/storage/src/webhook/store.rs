@@ -8,13 +8,17 @@ use uuid::Uuid;
 
 use super::statements::*;
 use super::{
-    DueMessage, MESSAGES_PURGED_AT_ONCE, MOST_WEBHOOKS, MessageRow, MessageState, NewMessage,
-    NewWebhook, SaidAlone, Tried, TriedEnd, Webhook, WebhookChange, WebhookStore, WebhookSwitch,
+    Busy, DueMessage, MOST_WEBHOOKS, MessageRow, MessageState, NewMessage, NewWebhook, SaidAlone,
+    Tried, TriedEnd, Webhook, WebhookChange, WebhookStore, WebhookSwitch, address,
 };
 use crate::engine::{Engine, Query, Row, query};
 use crate::error::StorageError;
 use crate::event;
 use crate::sql::length;
+use crate::token::PURGED_AT_ONCE;
+
+/// Webhooks that one call finds with nothing that is due.
+const EMPTY: usize = 100;
 
 /// Behind all times.
 const LAST: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
@@ -34,7 +38,8 @@ impl WebhookStore for Engine {
             .bind(webhook.secret.as_slice())
             .bind(webhook.created_by)
             .bind(webhook.created_at)
-            .bind(MOST_WEBHOOKS);
+            .bind(MOST_WEBHOOKS)
+            .bind(address(&webhook.url));
         let mut tx = self.begin().await?;
         if let Self::Postgres(_) = self {
             let lock = query(LOCK_GUILD).bind(webhook.guild.to_string());
@@ -73,7 +78,9 @@ impl WebhookStore for Engine {
             .bind(change.name.as_deref())
             .bind(change.url.as_deref())
             .bind(types.map(|types| Value::from(types).to_string()))
-            .bind(off);
+            .bind(off)
+            .bind(change.url.as_deref().map(address))
+            .bind(change.vouched_by);
         let mut tx = self.begin().await?;
         if let Self::Postgres(_) = self {
             event::lock(&mut tx, guild).await?;
@@ -124,6 +131,9 @@ impl WebhookStore for Engine {
             tx.rollback().await?;
             return Ok(false);
         }
+        if !messages.is_empty() {
+            tx.execute(woken(webhook.id, Duration::ZERO)).await?;
+        }
         for message in messages {
             tx.execute(said(webhook.id, message)).await?;
         }
@@ -148,27 +158,43 @@ impl WebhookStore for Engine {
             tx.rollback().await?;
             return Ok(SaidAlone::Waits);
         }
+        tx.execute(woken(webhook, Duration::ZERO)).await?;
         tx.execute(said(webhook, message)).await?;
         tx.commit().await?;
         Ok(SaidAlone::Said)
     }
 
-    async fn take_due(&self, for_long: Duration) -> Result<Option<DueMessage>, StorageError> {
-        let take = query(TAKE_DUE).bind(length(for_long));
-        let Some(row) = self.fetch_changed(take).await? else {
-            return Ok(None);
-        };
-        let id = row.get("webhook_id")?;
-        // Gone with its messages a moment ago.
-        let Some(webhook) = self.webhook(id).await? else {
-            return Ok(None);
-        };
-        Ok(Some(DueMessage {
-            id: row.get("message_id")?,
-            webhook,
-            body: row.get("body")?,
-            attempt: count(&row)?,
-        }))
+    async fn take_due(
+        &self,
+        for_long: Duration,
+        busy: &Busy,
+    ) -> Result<Option<DueMessage>, StorageError> {
+        let guilds: Vec<_> = busy.guilds.iter().map(|guild| guild.to_db()).collect();
+        let addresses = Value::from(busy.addresses.clone()).to_string();
+        let guilds = Value::from(guilds).to_string();
+        for _ in 0..EMPTY {
+            let mut tx = self.begin().await?;
+            let turn = query(TURN).bind(&addresses).bind(&guilds);
+            let Some(webhook) = tx.fetch_optional(turn).await? else {
+                tx.rollback().await?;
+                return Ok(None);
+            };
+            let webhook = read(&webhook)?;
+            let take = query(TAKE_DUE).bind(length(for_long)).bind(webhook.id);
+            let taken = tx.fetch_optional(take).await?;
+            tx.execute(query(NEXT_TURN).bind(webhook.id)).await?;
+            tx.commit().await?;
+            // `None`: what was due has gone meanwhile.
+            if let Some(row) = taken {
+                return Ok(Some(DueMessage {
+                    id: row.get("message_id")?,
+                    webhook,
+                    body: row.get("body")?,
+                    attempt: count(&row)?,
+                }));
+            }
+        }
+        Ok(None)
     }
 
     async fn tried(&self, message: Uuid, tried: &Tried) -> Result<(), StorageError> {
@@ -178,17 +204,33 @@ impl WebhookStore for Engine {
                 .bind(tried.status.map(i64::from))
                 .bind(tried.at)
         };
-        let tried = match tried.end {
-            TriedEnd::Again(wait) => told(query(TRIED_AGAIN)).bind(length(wait)),
-            TriedEnd::Delivered => told(query(TRIED)).bind(MessageState::Delivered.as_str()),
-            TriedEnd::Failed => told(query(TRIED)).bind(MessageState::Failed.as_str()),
+        let (tried, again) = match tried.end {
+            TriedEnd::Again(wait) => (told(query(TRIED_AGAIN)).bind(length(wait)), Some(wait)),
+            TriedEnd::Delivered => (
+                told(query(TRIED)).bind(MessageState::Delivered.as_str()),
+                None,
+            ),
+            TriedEnd::Failed => (told(query(TRIED)).bind(MessageState::Failed.as_str()), None),
         };
-        self.execute(tried).await.map(drop)
+        let Some(wait) = again else {
+            return self.execute(tried).await.map(drop);
+        };
+        let mut tx = self.begin().await?;
+        let of = tx.fetch_optional(query(OF_MESSAGE).bind(message)).await?;
+        if let Some(of) = of {
+            tx.execute(woken(of.get("webhook_id")?, wait)).await?;
+            tx.execute(tried).await?;
+        }
+        tx.commit().await
     }
 
     async fn send_again(&self, webhook: Uuid, message: Uuid) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        tx.execute(woken(webhook, Duration::ZERO)).await?;
         let again = query(SEND_AGAIN).bind(webhook).bind(message);
-        Ok(self.execute(again).await? == 1)
+        let is_due = tx.execute(again).await? == 1;
+        tx.commit().await?;
+        Ok(is_due)
     }
 
     async fn messages(
@@ -207,8 +249,13 @@ impl WebhookStore for Engine {
 
     async fn purge_messages(&self, older_than: Duration) -> Result<u64, StorageError> {
         let purge = query(PURGE).bind(length(older_than));
-        self.execute(purge.bind(MESSAGES_PURGED_AT_ONCE)).await
+        self.execute(purge.bind(PURGED_AT_ONCE)).await
     }
+}
+
+/// Has a webhook looked at when a message of its own is due.
+fn woken(webhook: Uuid, wait: Duration) -> Query {
+    query(WAKE).bind(webhook).bind(length(wait))
 }
 
 fn said(webhook: Uuid, message: &NewMessage) -> Query {
@@ -233,6 +280,7 @@ fn read(row: &Row) -> Result<Webhook, StorageError> {
         off: row.get("off")?,
         created_by: row.get("created_by")?,
         created_at: row.get("created_at")?,
+        vouched_by: row.get("vouched_by")?,
     })
 }
 
