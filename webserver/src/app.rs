@@ -8,6 +8,7 @@ use splashtail_api_types::tasks::JobsSummary;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::Config;
 use splashtail_core::places::Places;
+use splashtail_ipc::bus::{self, Bus, BusError};
 use splashtail_ipc::cache::{self, Cache, CacheError};
 use splashtail_ipc::clients::{ClientError, ClustererClient, IserverClient, JobserverClient};
 use splashtail_ipc::signing::{Signer, tag};
@@ -20,11 +21,13 @@ use crate::error::ApiError;
 use crate::events::Feed;
 use crate::fleet::Fleet;
 use crate::fresh::Fresh;
+use crate::identities::Identities;
 use crate::ioauth::{Attempts, DiscordLogin, Proofs};
 use crate::links::LinkSigner;
 use crate::objects::{Objects, ObjectsError};
 use crate::openapi;
-use crate::operators::{DeployProxy, SignIns};
+use crate::operators::DeployProxy;
+use crate::people::People;
 use crate::routes;
 use crate::site::Site;
 
@@ -49,9 +52,11 @@ pub struct App {
     pub attempts: Attempts,
     pub proofs: Proofs,
     pub accounts: Accounts,
+    pub identities: Identities,
+    pub people: People,
+    pub bus: Arc<dyn Bus>,
     pub fleet: Fleet,
     pub proxy: DeployProxy,
-    pub sign_ins: SignIns,
     pub jobserver: JobserverClient,
     pub objects: Objects,
     pub links: LinkSigner,
@@ -77,10 +82,14 @@ pub enum AppError {
     NoLinkKey,
     #[error("cannot connect to Redis (`meta.redis_url`)")]
     Cache(#[from] CacheError),
+    #[error("the bus cannot be used (`meta.redis_url`)")]
+    Bus(#[from] BusError),
     #[error("cannot make a client of another daemon")]
     Client(#[from] ClientError),
     #[error("cannot make a client of Discord")]
     Discord(#[source] reqwest::Error),
+    #[error("`discord_auth.token` cannot be used")]
+    Token(#[from] splashtail_discord::DiscordError),
     #[error(transparent)]
     Objects(#[from] ObjectsError),
     #[error(transparent)]
@@ -115,12 +124,14 @@ impl App {
             attempts: Attempts(cache.clone()),
             proofs: Proofs(cache.clone()),
             accounts: Accounts::new(&config)?,
+            identities: Identities::default(),
+            people: People::new(&config, clock.clone())?,
+            bus: bus::connect(&config.bus(), &bus::default_channel(config.environment))?,
             cache,
             fleet: Fleet::new(clusterer, iservers, clock.clone()),
             jobserver: JobserverClient::new(meta.jobserver_urls.clone(), &signer)?,
             objects: Objects::open(&config.object_storage)?,
-            links: LinkSigner::new(link_key.clone()),
-            sign_ins: SignIns::new(link_key),
+            links: LinkSigner::new(link_key),
             summary: Fresh::new(SUMMARY_PERIOD, clock.clone()),
             followers: Places::new(FOLLOWERS, FOLLOWERS_EACH),
             feed: Feed::default(),

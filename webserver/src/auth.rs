@@ -4,9 +4,9 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method};
 use splashtail_api_types::Code;
 use splashtail_api_types::tasks::TargetType;
 use splashtail_core::ids::UserId;
@@ -14,12 +14,17 @@ use splashtail_core::telemetry::Chain;
 use splashtail_jobs::render;
 use splashtail_storage::{Owner, TokenHash, TokenKind, TokenRow, UserState};
 use tracing::warn;
+use url::Url;
 use uuid::Uuid;
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
+use crate::cookies::find_cookie;
 use crate::error::ApiError;
+use crate::identities::Known;
 use crate::lifetime;
 
+/// Holds a browser's token. No script reads it.
+pub const SESSION_COOKIE: &str = "session";
 const USER_AUTH: HeaderName = HeaderName::from_static("user-auth");
 const SERVER_AUTH: HeaderName = HeaderName::from_static("server-auth");
 /// Longer ones are not ours and not worth hashing.
@@ -29,7 +34,7 @@ pub const BANNED: &str = "this user is banned from the platform";
 
 /// # Errors
 /// The database failed.
-pub async fn is_banned(app: &AppState, user: UserId) -> Result<bool, ApiError> {
+pub async fn is_banned(app: &App, user: UserId) -> Result<bool, ApiError> {
     let row = app.storage.users().get(user).await?;
     Ok(row.is_some_and(|row| row.state == UserState::Banned))
 }
@@ -41,13 +46,15 @@ pub enum Identity {
     Known(Caller),
     /// There is a token, but not a valid one.
     Rejected,
+    /// A browser's session, in a change that no page of ours asked for.
+    Foreign,
 }
 
 impl Identity {
     pub fn caller(&self) -> Option<&Caller> {
         match self {
             Self::Known(caller) => Some(caller),
-            Self::Anonymous | Self::Rejected => None,
+            Self::Anonymous | Self::Rejected | Self::Foreign => None,
         }
     }
 }
@@ -60,6 +67,8 @@ pub struct Caller {
     pub kind: TokenKind,
     pub expires_at: Option<DateTime<Utc>>,
     pub banned: bool,
+    /// The token came in a browser's cookie.
+    pub by_cookie: bool,
     /// None reduce nothing.
     limits: Vec<String>,
 }
@@ -80,6 +89,7 @@ impl Caller {
             kind: TokenKind::Operator,
             expires_at: None,
             banned: false,
+            by_cookie: false,
             limits: Vec::new(),
         }
     }
@@ -138,32 +148,26 @@ impl Caller {
     /// # Errors
     /// The database failed.
     pub async fn look_up(
-        app: &AppState,
+        app: &App,
         target: Option<TargetType>,
         token: &str,
     ) -> Result<Option<Self>, ApiError> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Ok(None);
         }
-        let hash = TokenHash::of(token);
-        let now = app.clock.now();
-        let Some(row) = app.storage.tokens().lookup(&hash, now).await? else {
+        let Some(Known { row, banned, .. }) = known_as(app, &TokenHash::of(token)).await? else {
             return Ok(None);
         };
         if target.is_some_and(|target| render::kind(row.owner) != target) {
             return Ok(None);
         }
-        let banned = match row.owner {
-            Owner::User(user) => is_banned(app, user).await?,
-            Owner::Server(_) => false,
-        };
-        let expires_at = note_use(app, &row, now).await;
         Ok(Some(Self {
             owner: row.owner,
             token: row.id,
             kind: row.kind,
-            expires_at,
+            expires_at: row.expires_at,
             banned,
+            by_cookie: false,
             limits: row.perm_limits,
         }))
     }
@@ -185,24 +189,54 @@ pub async fn is_alive(app: &AppState, caller: &Caller) -> Result<bool, ApiError>
         })
 }
 
-/// Writes down that a token is in use, now and then, and extends a login; until when it is good. A
-/// request does not fail for it.
-async fn note_use(app: &AppState, row: &TokenRow, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let extended = lifetime::extended(row, now);
-    if extended.is_some() || lifetime::is_worth_noting(row, now) {
-        let touched = app.storage.tokens().touch(row.id, now, extended).await;
-        if let Err(error) = touched {
-            warn!(error = %Chain(&error), "the use of a token was not noted");
-            return row.expires_at;
+/// What a token is good for, which is looked up now and then.
+async fn known_as(app: &App, hash: &TokenHash) -> Result<Option<Known>, ApiError> {
+    let (now, at) = (app.clock.now(), app.clock.monotonic());
+    let age = app.identities.age();
+    let remembered = app.identities.known(hash, at);
+    let is_new = remembered.is_none();
+    let mut known = match remembered {
+        Some(known) if known.row.expires_at.is_some_and(|ends| ends <= now) => return Ok(None),
+        Some(known) => known,
+        None => {
+            let Some(row) = app.storage.tokens().lookup(hash, now).await? else {
+                return Ok(None);
+            };
+            let banned = match row.owner {
+                Owner::User(user) => is_banned(app, user).await?,
+                Owner::Server(_) => false,
+            };
+            Known { row, banned, at }
         }
+    };
+    if note_use(app, &mut known.row, now).await || is_new {
+        app.identities.remember(hash, known.clone(), age);
     }
-    extended.or(row.expires_at)
+    Ok(Some(known))
+}
+
+/// Writes down that a token is in use, now and then, and extends a login; whether anything was. A
+/// request does not fail for it.
+async fn note_use(app: &App, row: &mut TokenRow, now: DateTime<Utc>) -> bool {
+    let extended = lifetime::extended(row, now);
+    if extended.is_none() && !lifetime::is_worth_noting(row, now) {
+        return false;
+    }
+    let touched = app.storage.tokens().touch(row.id, now, extended).await;
+    if let Err(error) = touched {
+        warn!(error = %Chain(&error), "the use of a token was not noted");
+        return false;
+    }
+    row.last_used_at = Some(now);
+    row.expires_at = extended.or(row.expires_at);
+    true
 }
 
 fn known(parts: &Parts) -> Result<&Caller, ApiError> {
     match parts.extensions.get::<Identity>() {
         Some(Identity::Known(caller)) => Ok(caller),
         Some(Identity::Rejected) => Err(ApiError::Unauthorized("this token is not valid")),
+        Some(Identity::Foreign) => Err(ApiError::foreign()),
         Some(Identity::Anonymous) | None => Err(ApiError::Unauthorized(
             "a token is required: `Authorization: User <token>` or `Server <token>`",
         )),
@@ -236,7 +270,7 @@ pub async fn identify(
     next: Next,
 ) -> Result<Response, ApiError> {
     let identity = match credentials(request.headers())? {
-        None => Identity::Anonymous,
+        None => in_browser(&app, request.method(), request.headers()).await?,
         Some((kind, token)) => match Caller::look_up(&app, kind, token).await? {
             Some(caller) => Identity::Known(caller),
             None => Identity::Rejected,
@@ -244,6 +278,34 @@ pub async fn identify(
     };
     request.extensions_mut().insert(identity);
     Ok(next.run(request).await)
+}
+
+/// A browser sends its cookie along with whatever any site makes it ask. What only reads is harmless,
+/// since no other site is shown the answer; a change has to come from a page of our own.
+async fn in_browser(app: &App, method: &Method, headers: &HeaderMap) -> Result<Identity, ApiError> {
+    let Some(token) = find_cookie(headers, SESSION_COOKIE) else {
+        return Ok(Identity::Anonymous);
+    };
+    let caller = Caller::look_up(app, Some(TargetType::User), token).await?;
+    let Some(caller) = caller.filter(|caller| caller.kind == TokenKind::Login) else {
+        return Ok(Identity::Rejected);
+    };
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    Ok(match reads || is_from(headers, &app.config.sites.api) {
+        true => Identity::Known(Caller {
+            by_cookie: true,
+            ..caller
+        }),
+        false => Identity::Foreign,
+    })
+}
+
+/// Whether a page of the site had the request made.
+pub fn is_from(headers: &HeaderMap, site: &Url) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let fetched = text("sec-fetch-site").is_none_or(|site| site == "same-origin");
+    let origin = text(ORIGIN.as_str()).and_then(|origin| Url::parse(origin).ok());
+    fetched && origin.is_some_and(|origin| origin.origin() == site.origin())
 }
 
 /// `User-Auth: X` means `Authorization: User X`, `Server-Auth` likewise, with or without the word

@@ -1,4 +1,5 @@
-//! The few cookies that there are. Tokens of the API travel in headers, never in these.
+//! The few cookies that there are. Programs send tokens in headers; of those here one is in a cookie, a
+//! browser's own.
 
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use splashtail_core::config::Config;
 #[derive(Debug, Clone, Copy)]
 pub struct Cookie {
     path: &'static str,
-    same_site: &'static str,
     secure: bool,
 }
 
@@ -18,27 +18,16 @@ impl Cookie {
     pub fn below(path: &'static str, config: &Config) -> Self {
         Self {
             path,
-            same_site: "Lax",
             secure: config.sites.api.scheme() == "https",
-        }
-    }
-
-    /// Not even by a link.
-    pub fn strict(self) -> Self {
-        Self {
-            same_site: "Strict",
-            ..self
         }
     }
 
     /// The value of `Set-Cookie`.
     pub fn set(self, name: &str, value: &str, max_age: Duration) -> String {
-        let Self {
-            path, same_site, ..
-        } = self;
+        let path = self.path;
         let secure = if self.secure { "; Secure" } else { "" };
         format!(
-            "{name}={value}; Path={path}; Max-Age={}; HttpOnly; SameSite={same_site}{secure}",
+            "{name}={value}; Path={path}; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
             max_age.as_secs()
         )
     }

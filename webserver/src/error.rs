@@ -90,6 +90,9 @@ pub enum ApiError {
     },
     #[error(transparent)]
     Discord(#[from] DiscordError),
+    /// Asked in the bot's name.
+    #[error("Discord cannot be reached at the moment")]
+    NoWord(#[source] splashtail_discord::DiscordError),
     #[error("logging in with Discord is not configured: set {0}")]
     NotConfigured(&'static str),
     #[error("the database failed")]
@@ -111,6 +114,14 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// A change that a browser was made to ask for by a page which is none of this site's.
+    pub fn foreign() -> Self {
+        Self::Forbidden(
+            "a browser's session changes things for pages of this site alone: `Origin` is not \
+             `sites.api`. Programs send a token in `Authorization`",
+        )
+    }
+
     pub fn invalid(code: Code, message: impl Into<String>) -> Self {
         Self::Invalid {
             code,
@@ -182,6 +193,7 @@ impl ApiError {
             Self::Unreachable { .. } => Code::Unavailable,
             Self::Upstream { .. } => Code::BadGateway,
             Self::Discord(error) => error.code(),
+            Self::NoWord(_) => Code::DiscordUnavailable,
             Self::NotConfigured(_) => Code::NotConfigured,
             Self::Storage(StorageError::Unavailable(_)) => Code::DatabaseUnavailable,
             Self::Cache(error) if error.passes() => Code::CacheUnavailable,
@@ -207,6 +219,7 @@ impl ApiError {
             Self::FleetUnavailable => Some(FLEET_RETRY),
             Self::ClusterUnavailable
             | Self::Crowded(_)
+            | Self::NoWord(_)
             | Self::Unreachable { .. }
             | Self::Upstream { .. } => Some(OUTAGE_RETRY),
             Self::Storage(StorageError::Unavailable(_)) => Some(OUTAGE_RETRY),

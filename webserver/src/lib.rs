@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod fleet;
 mod fresh;
+mod identities;
 mod ioauth;
 mod layers;
 mod lifetime;
@@ -21,6 +22,7 @@ mod links;
 mod objects;
 mod openapi;
 mod operators;
+mod people;
 mod rate_limit;
 mod routes;
 mod site;
@@ -117,6 +119,11 @@ pub async fn run(
         let (feed_clock, stop) = (clock.clone(), shutdown.clone());
         lifecycle.tasks().spawn(async move {
             feeding.feed.run(storage, feed_clock, stop).await;
+        });
+        let (app_of, stop) = (app.clone(), shutdown.clone());
+        lifecycle.tasks().spawn(async move {
+            let environment = app_of.config.environment;
+            app_of.identities.run(&*app_of.bus, environment, stop).await;
         });
         // Nobody else sets it.
         let _ = app_router.set(layers::wrap(routes::router(&app), &app));

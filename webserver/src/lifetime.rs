@@ -6,7 +6,7 @@ use splashtail_storage::{TokenKind, TokenRow};
 /// Of a login that is not used.
 pub const LOGIN: TimeDelta = TimeDelta::hours(1);
 /// Of a login, however much it is used.
-const LONGEST_LOGIN: TimeDelta = TimeDelta::days(7);
+pub const LONGEST_LOGIN: TimeDelta = TimeDelta::days(7);
 /// Of a token that a person makes.
 pub const LONGEST_API: TimeDelta = TimeDelta::days(365);
 /// Tokens of a kind that a person can have.

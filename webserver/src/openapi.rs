@@ -7,13 +7,13 @@ use splashtail_api_types::events::{GuildEvent, StreamEnd, StreamReady};
 use splashtail_api_types::webhooks::WebhookMessage;
 use splashtail_core::config::{Config, without_slash};
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Content, OpenApi as Document, PathItem, Paths, Ref, RefOr, ResponseBuilder, ServerBuilder,
 };
 use utoipa::{Modify, OpenApi};
 
-use crate::operators::COOKIE;
+use crate::auth::SESSION_COOKIE;
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -41,6 +41,10 @@ pub struct ApiDocument;
 
 struct Security;
 
+/// The scheme of a browser's cookie, which is good where a person's token is.
+const SESSION: &str = "Session";
+const NO_SCOPES: [String; 0] = [];
+
 impl Modify for Security {
     fn modify(&self, document: &mut Document) {
         let components = document.components.get_or_insert_default();
@@ -63,10 +67,11 @@ impl Modify for Security {
         ));
         components.add_security_scheme("DeployProxy", SecurityScheme::ApiKey(key));
         let key = ApiKey::Cookie(ApiKeyValue::with_description(
-            COOKIE,
-            "Of an operator who signed in at `/mewld/login`.",
+            SESSION_COOKIE,
+            "Of a browser that signed in at `/login`. What changes something has to come from a page of \
+             this site (`Origin`).",
         ));
-        components.add_security_scheme("Operator", SecurityScheme::ApiKey(key));
+        components.add_security_scheme(SESSION, SecurityScheme::ApiKey(key));
     }
 }
 
@@ -78,6 +83,13 @@ pub fn complete(document: &mut Document) {
             matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path)
         });
         let has_body = operation.request_body.is_some();
+        if let Some(ways) = &mut operation.security
+            && ways
+                .iter()
+                .any(|way| *way == SecurityRequirement::new("User", NO_SCOPES))
+        {
+            ways.push(SecurityRequirement::new(SESSION, NO_SCOPES));
+        }
         let security = operation.security.as_ref();
         let security = serde_json::to_string(&security).unwrap_or_default();
         let mut errors = vec![

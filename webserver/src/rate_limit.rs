@@ -55,7 +55,6 @@ pub const CANCEL_JOB: Policy = Policy::new("cancel_job", 50, 3600);
 pub const AUTH_TEST: Policy = Policy::new("auth_test", 20, 60);
 pub const DOWNLOAD: Policy = Policy::new("download", 20, 60);
 pub const LOGIN: Policy = Policy::new("oauth2_login", 15, 300);
-pub const OPERATOR_LOGIN: Policy = Policy::new("operator_login", 15, 300);
 pub const SESSIONS: Policy = Policy::new("sessions", 60, 300);
 pub const USER_GUILDS: Policy = Policy::new("get_user_guilds_norefresh", 5, 300);
 pub const USER_GUILDS_REFRESH: Policy = Policy::new("get_user_guilds_refresh", 3, 300);
@@ -69,7 +68,12 @@ pub const INCIDENT_ACTS: Policy = Policy::new("incident_acts", 20, 60);
 /// Streams that are begun; how many are open at a time is bounded on its own.
 pub const EVENTS: Policy = Policy::new("events", 60, 60);
 pub const INCIDENTS: Policy = Policy::new("incidents", 120, 60);
-
+/// It may ask Discord.
+pub const MEMBERS: Policy = Policy::new("members", 60, 60);
+pub const PLATFORM: Policy = Policy::new("platform", 60, 60);
+pub const PLATFORM_CLEAR: Policy = Policy::new("platform_clear", 10, 60);
+/// It may ask Discord for everybody who is shown.
+pub const STAFF_TEAM: Policy = Policy::new("get_staff_team", 5, 180);
 pub const WEBHOOKS: Policy = Policy::new("webhooks", 120, 60);
 
 /// Where a caller stands in the window of one bucket.

@@ -3,10 +3,10 @@
 //
 //   CHROMIUM, SCREENSHOTS as for browser.mjs
 //
-// Prints one JSON object: {"states":33,"languages":3}.
+// Prints one JSON object: {"states":38,"languages":3}.
 import { checkAccessibility } from './axe.mjs';
 import { blockedStorage, expect, launch, observed, picture } from './browser.mjs';
-import { fleet, JOB, SERVER, startSite } from './site.mjs';
+import { fleet, JOB, person, SERVER, startSite } from './site.mjs';
 
 const AWAY = { code: 'fleet_unavailable', message: "the bot's clusters are starting or out of reach" };
 const REFUSED = { code: 'unauthorized', message: "open the operators' page through its proxy" };
@@ -167,6 +167,36 @@ const STATES = [
       await signIn(page);
       await page.getByRole('link', { name: 'Server …9648' }).last().waitFor();
     }
+  },
+  {
+    name: 'picker',
+    path: '/dashboard',
+    tell: { '/session': [200, { ...person(), operator: true }] },
+    ready: (page) => page.getByRole('link', { name: 'Add AntiRaid to Orchard' }).waitFor()
+  },
+  {
+    name: 'picker-none',
+    path: '/dashboard',
+    tell: { '/session': [200, person()], '/users/@me/guilds': [200, { guilds: [], has_bot: [], unknown_guilds: [] }] },
+    ready: (page) => page.getByText('You are in no server.').waitFor()
+  },
+  {
+    name: 'picker-failed',
+    path: '/dashboard',
+    tell: { '/session': [200, person()], '/users/@me/guilds': [503, { code: 'discord_unavailable', message: 'Discord cannot be reached' }] },
+    ready: (page) => page.getByRole('alert').getByText('Your servers could not be loaded').waitFor()
+  },
+  {
+    name: 'banned',
+    path: '/dashboard',
+    tell: { '/session': [200, person({ state: 'banned' })] },
+    ready: (page) => page.getByRole('heading', { name: 'You are banned from AntiRaid' }).waitFor()
+  },
+  {
+    name: 'session-unknown',
+    path: '/dashboard',
+    tell: { '/session': [500, { code: 'internal', message: 'internal error' }] },
+    ready: (page) => page.getByRole('alert').getByText('It is not known whether you are signed in').waitFor()
   },
   {
     name: 'signed-out',

@@ -8,6 +8,7 @@
 //   DOWNLOAD_USER      id of the sandbox user who consents
 //   DOWNLOAD_DIR       where the file is saved
 //   SERVER_ID, SERVER_TOKEN  a server and its token; when set, a backup is started on its page
+//   SIGN_IN_AS         id of a sandbox user who may look at that server; when set, the browser signs in as them
 //   SCREENSHOTS        directory for pictures of the pages
 //
 // Prints one JSON object: {"clusters":2,"operations":13,"download":{"path":…,"filename":…}|null}.
@@ -168,6 +169,37 @@ async function checkJobs(page, base, server, token) {
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
 }
 
+/** Signs in as `user` on the sandbox's page, opens a server from the list, reloads, and signs out again. */
+async function checkSignIn(browser, base, server, user) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  try {
+    const { page } = await observed(context);
+    await page.goto(new URL(`/dashboard`, base).href, { waitUntil: 'load' });
+    await page.getByRole('link', { name: 'Sign in with Discord' }).click();
+    await page.getByLabel('Answer as').selectOption(user);
+    await page.getByRole('button', { name: 'Authorize' }).click();
+    await page.waitForURL('**/dashboard');
+    const row = page.locator(`[data-server="${server}"]`);
+    await row.waitFor();
+    await picture(page, 'picker');
+    const cookies = await context.cookies();
+    const session = cookies.find(({ name }) => name === 'session');
+    expect(session?.httpOnly && session.sameSite === 'Lax', `the session is kept wrongly: ${JSON.stringify(session)}`);
+    expect(!(await page.evaluate(() => document.cookie)).includes('session'), 'scripts read the session');
+    await row.getByRole('link').click();
+    await page.getByRole('button', { name: 'Back up now…' }).first().waitFor();
+    await page.locator('[data-task]').first().waitFor();
+    await page.reload({ waitUntil: 'load' });
+    await page.locator('[data-task]').first().click();
+    await page.getByRole('button', { name: 'Download' }).waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor();
+    expect(!(await context.cookies()).some(({ name }) => name === 'session'), 'the session is still there');
+  } finally {
+    await context.close();
+  }
+}
+
 /** An address that is no page says so and leads home. */
 async function checkMissingPage(page, base) {
   const answer = await page.goto(new URL('/no-such-page', base).href, { waitUntil: 'load' });
@@ -227,6 +259,8 @@ async function main() {
     await checkMissingPage(page, base);
     await checkErrorPage(page, base);
     if (process.env.SERVER_TOKEN) await checkJobs(page, base, process.env.SERVER_ID, process.env.SERVER_TOKEN);
+
+    if (process.env.SIGN_IN_AS) await checkSignIn(browser, base, process.env.SERVER_ID, process.env.SIGN_IN_AS);
 
     const url = process.env.DOWNLOAD_URL;
     const file = url

@@ -133,11 +133,41 @@ export const TASK = task({
   ]
 });
 
+const guild = (id, name, changes = {}) => ({ id, name, avatar: '', permissions: '0', owner: false, ...changes });
+
+const GUILDS = {
+  guilds: [
+    guild(SERVER, 'Harbour'),
+    guild('1100000000005373952', 'A name that is <b>long</b> enough to be cut where there is no room for all of it'),
+    guild('1100000000009568256', 'Orchard', { owner: true }),
+    guild('1100000000013762560', 'Quarry', { permissions: '8' })
+  ],
+  has_bot: [SERVER],
+  unknown_guilds: ['1100000000005373952']
+};
+
+/** Who is signed in in this browser. */
+export const person = (changes = {}) => ({
+  user: {
+    user: { id: '1100000000000000010', username: 'olivia', display_name: 'Olivia', avatar: '' },
+    state: 'normal',
+    vote_banned: false,
+    created_at: '2026-01-01T00:00:00Z',
+    updated_at: '2026-01-01T00:00:00Z',
+    ...changes
+  },
+  expires_at: '2026-01-01T01:00:00Z',
+  operator: false
+});
+
 /** `answers[path]` is a status with a body, or a function that makes one. */
 export async function startSite() {
   const usual = {
     '/openapi': [200, JSON.parse(await readFile(DOCUMENT, 'utf8'))],
     '/clusters/health': [200, fleet()],
+    '/session': [200, { user: null, expires_at: null, operator: false }],
+    '/users/@me/guilds': [200, GUILDS],
+    '/config': [200, { client_id: '42', authorize_url: 'https://discord.test/oauth2/authorize' }],
     '/clusters/0/modules': [200, MODULES],
     '/auth/test': [200, { target_type: 'Server', id: SERVER, authorized: true, banned: false, data: {} }],
     [`/entities/${SERVER}/tasks`]: [200, { tasks: TASKS }],

@@ -1,6 +1,8 @@
 //! The clusterer's view of the fleet, in mewld's JSON: PascalCase names, Go's zero time for times
 //! that are not set.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use splashtail_core::ids::{ClusterId, ShardId};
@@ -35,6 +37,57 @@ pub struct InstanceList {
     /// does not, and in the answers of other clusterers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<FleetHold>,
+}
+
+/// How the bot is doing, in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BotStats {
+    /// By number of the shard.
+    pub shard_conns: BTreeMap<u16, ShardStats>,
+    /// Of shards whose clusters answer.
+    pub total_guilds: u64,
+    pub total_users: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShardStats {
+    /// `connected`, `disconnected` or `unknown`: its cluster does not answer.
+    pub status: String,
+    /// Heartbeat round trip in milliseconds; `null`: not known.
+    pub real_latency: Option<f64>,
+    pub guilds: u64,
+}
+
+impl BotStats {
+    pub fn of(list: &InstanceList) -> Self {
+        let mut stats = Self::default();
+        for instance in &list.instances {
+            for shard in &instance.shards {
+                let unknown = ShardStats {
+                    status: "unknown".to_owned(),
+                    real_latency: None,
+                    guilds: 0,
+                };
+                stats.shard_conns.insert(shard.get(), unknown);
+            }
+            for health in instance.cluster_health.iter().flatten() {
+                stats.total_guilds += health.guilds;
+                stats.total_users += health.users;
+                let shard = ShardStats {
+                    status: if health.up {
+                        "connected"
+                    } else {
+                        "disconnected"
+                    }
+                    .to_owned(),
+                    real_latency: Some(health.latency).filter(|latency| *latency > 0.0),
+                    guilds: health.guilds,
+                };
+                stats.shard_conns.insert(health.shard_id.get(), shard);
+            }
+        }
+        stats
+    }
 }
 
 /// Why no cluster starts.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use splashtail_core::ids::{GuildId, RoleId, UserId};
 use utoipa::ToSchema;
 
+use crate::users::PlatformUser;
+
 /// A server as seen by one of its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BaseGuildUserInfo {
@@ -23,6 +25,51 @@ pub struct BaseGuildUserInfo {
     /// Without everyone's.
     #[schema(value_type = Vec<String>)]
     pub bot_roles: Vec<RoleId>,
+}
+
+/// Members of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GuildMemberList {
+    pub members: Vec<GuildMember>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GuildMember {
+    pub user: PlatformUser,
+    /// `null`: none, or not asked for.
+    pub nick: Option<String>,
+    /// Ids; `null`: not asked for.
+    pub roles: Option<Vec<String>>,
+    /// Powers of their own, as in docs/permissions.md.
+    pub perm_overrides: Vec<String>,
+    /// Whether they are shown in the server's staff team.
+    pub public: bool,
+}
+
+/// Who looks after a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StaffTeam {
+    /// Whoever has the role of the lowest index first.
+    pub members: Vec<StaffMember>,
+    /// By index.
+    pub roles: Vec<StaffRole>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StaffMember {
+    pub user: PlatformUser,
+    /// Ids of the roles of the team that they have.
+    pub role: Vec<String>,
+    pub public: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StaffRole {
+    pub role_id: String,
+    /// As in docs/permissions.md.
+    pub perms: Vec<String>,
+    pub index: i64,
+    pub display_name: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -311,6 +311,9 @@ problems! {
     UnknownPath = "unknown_path", 404,
         "There is no such path.",
         "See `/docs/splashtail`.";
+    UnknownPlatform = "unknown_platform", 415,
+        "There is no such platform.",
+        "The only one is `discord`.";
     UnknownProof = "unknown_proof", 400,
         "The proof of who you are was used, took too long or was made for another page.",
         "Open the link again.";

@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::users::Me;
+
 /// What a page needs to begin a login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClientConfig {
@@ -21,6 +23,17 @@ pub struct ClientConfig {
     pub sandbox: bool,
     pub main_server: Option<String>,
     pub support_server_invite: Option<String>,
+}
+
+/// Who is signed in in a browser.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BrowserSession {
+    /// `null`: nobody.
+    pub user: Option<Me>,
+    /// When it ends, if nothing is asked until then.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Whether the operators' page is theirs to open.
+    pub operator: bool,
 }
 
 /// What a login is good for.

@@ -50,6 +50,46 @@ pub struct UserGuilds {
     pub unknown_guilds: Vec<String>,
 }
 
+/// Somebody, as a platform shows them to everyone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlatformUser {
+    pub id: String,
+    pub username: String,
+    /// The username where somebody has no other.
+    pub display_name: String,
+    /// An address; empty: none.
+    pub avatar: String,
+    pub bot: bool,
+    /// `online`, `idle`, `dnd` or `offline`; `null`: not known.
+    pub status: Option<String>,
+    /// `VERIFIED_BOT`, `BOT_HTTP_INTERACTIONS`
+    pub flags: Vec<String>,
+    /// What this platform alone tells.
+    #[schema(value_type = Object)]
+    pub extra_data: Value,
+}
+
+/// Somebody, and how they stand with this installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PublicUser {
+    pub user: PlatformUser,
+    /// `normal` or `banned`.
+    pub state: String,
+    pub vote_banned: bool,
+    /// `null`: they never logged in.
+    pub created_at: Option<DateTime<Utc>>,
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
+/// What was known of somebody and is forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct ClearedProfile {
+    /// `iuc`, the database, and `redis`, the cache.
+    pub cleared_from: Vec<String>,
+    pub is_bot: bool,
+}
+
 /// May you run these?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PermissionQuestion {

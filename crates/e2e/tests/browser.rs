@@ -44,6 +44,7 @@ async fn pages_work_and_the_download_button_leads_to_the_file() {
         ("EXPECT_CLUSTERS", "2"),
         ("DOWNLOAD_URL", link.as_str()),
         ("DOWNLOAD_USER", ADMINISTRATOR),
+        ("SIGN_IN_AS", ADMINISTRATOR),
         ("DOWNLOAD_DIR", downloads.to_str().unwrap()),
     ];
     let report = drive(&platform, "browser.mjs", &variables).await;
@@ -60,7 +61,7 @@ async fn every_page_is_accessible_in_every_state_language_and_theme() {
     let report = browser::run_alone("accessibility.mjs", &[]).await.unwrap();
     assert_eq!(
         (&report["states"], &report["languages"]),
-        (&json!(33), &json!(3)),
+        (&json!(38), &json!(3)),
         "{report}"
     );
 }

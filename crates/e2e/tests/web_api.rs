@@ -275,7 +275,8 @@ async fn operators(api: &Api<'_>) {
         })
         .await
     };
-    assert_eq!(signed_in(PLAIN_MEMBER).await, Err(401));
+    // Everybody signs in alike, and some are operators.
+    assert_eq!(page(signed_in(PLAIN_MEMBER).await.unwrap()).await, 401);
     let cookie = signed_in(OWNER).await.unwrap();
     assert_eq!(page(cookie.clone()).await, 200);
     // No other site has a browser do anything there.
@@ -292,7 +293,7 @@ async fn operators(api: &Api<'_>) {
 
 /// The cookie, or the status of what refused.
 async fn signed_in(api: &Api<'_>, user: &str) -> Result<String, u16> {
-    let mut next = api.url("/mewld/login");
+    let mut next = api.url("/login?to=/mewld/");
     let mut jar = String::new();
     loop {
         if next.path().ends_with("/oauth2/authorize") {
@@ -313,8 +314,8 @@ async fn signed_in(api: &Api<'_>, user: &str) -> Result<String, u16> {
         for cookie in answer.headers().get_all("set-cookie") {
             let cookie = cookie.to_str().unwrap();
             let pair = cookie.split(';').next().unwrap();
-            if pair.starts_with("operator=") {
-                assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
+            if pair.starts_with("session=") {
+                assert!(cookie.contains("HttpOnly; SameSite=Lax"), "{cookie}");
                 return Ok(pair.to_owned());
             }
             jar = format!("{jar}; {pair}");

@@ -6,6 +6,13 @@ use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use uuid::Uuid;
 
+/// Signs a browser in. It leads nowhere with a proof: whoever has such a link would sign in whom they
+/// send it to.
+const SIGN_IN: &str = "/login";
+/// Where people are taken who were on their way to no page.
+const HOME: &str = "/dashboard";
+const MAX_PAGE: usize = 1000;
+
 /// A route that asks for proof.
 struct Route {
     /// `{uuid}` stands for one UUID.
@@ -22,9 +29,9 @@ const ROUTES: &[Route] = &[
         parameters: &["no_redirect"],
     },
     Route {
-        pattern: "/mewld/login",
-        scopes: &["identify"],
-        parameters: &[],
+        pattern: SIGN_IN,
+        scopes: &["identify", "guilds"],
+        parameters: &["to"],
     },
 ];
 
@@ -80,6 +87,13 @@ impl Destination {
         })
     }
 
+    /// The page that a browser is taken to when it is signed in; `None`: this is another route.
+    pub fn page(&self) -> Option<&str> {
+        let to = self.query.iter().find(|(name, _)| name == "to");
+        let to = to.map(|(_, page)| page.as_str());
+        (self.path == SIGN_IN).then(|| to.filter(|page| is_page(page)).unwrap_or(HOME))
+    }
+
     /// Path and query, with the proof appended if there is one.
     pub fn link(&self, proof: Option<&str>) -> String {
         if self.query.is_empty() && proof.is_none() {
@@ -108,6 +122,17 @@ impl Destination {
 /// Where a request without proof is sent first.
 pub fn login_link(destination: &Destination) -> String {
     format!("/ioauth/login?rd={}", destination.encode())
+}
+
+/// A path of this site with its query, as browsers read it: they take `\` for `/`, and drop tabs and
+/// line ends.
+fn is_page(page: &str) -> bool {
+    page.len() <= MAX_PAGE
+        && page.starts_with('/')
+        && !page.starts_with("//")
+        && page
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
@@ -164,6 +189,30 @@ mod tests {
         let again = login_link(&Destination::decode(&rd).unwrap());
         let rd = again.strip_prefix("/ioauth/login?rd=").unwrap();
         assert_eq!(Destination::decode(rd).unwrap().path, PATH);
+    }
+
+    #[test]
+    fn a_sign_in_leads_to_pages_of_this_site_alone() {
+        for (given, page) in [
+            ("/login", "/dashboard"),
+            ("/login?to=/mewld/", "/mewld/"),
+            (
+                "/login?to=%2Fdashboard%2Fguilds%3Fid%3D1%26tab%3Dx",
+                "/dashboard/guilds?id=1&tab=x",
+            ),
+            ("/login?to=//evil.example", "/dashboard"),
+            ("/login?to=/%09/evil.example", "/dashboard"),
+            ("/login?to=/%5Cevil.example", "/dashboard"),
+            ("/login?to=https://evil.example", "/dashboard"),
+            ("/login?to=/a%0D%0ASet-Cookie:x", "/dashboard"),
+            ("/login?to=", "/dashboard"),
+        ] {
+            let destination = Destination::parse(given).unwrap();
+            assert_eq!(destination.page(), Some(page), "{given}");
+            let again = Destination::parse(&destination.link(None)).unwrap();
+            assert_eq!(again, destination, "{given}");
+        }
+        assert_eq!(Destination::parse(PATH).unwrap().page(), None);
     }
 
     #[test]

@@ -89,7 +89,8 @@ pub struct DiscordLogin {
     /// Origin of the REST API.
     api: String,
     authorize: Url,
-    redirect_uri: String,
+    /// Where consent pages lead back to.
+    pub redirect_uri: String,
     client_id: ApplicationId,
     client_secret: SecretString,
 }

@@ -58,8 +58,6 @@ pub enum Denied {
     WrongTime,
     #[error("neither the proxy's headers nor a sign-in")]
     NotSignedIn,
-    #[error("the sign-in has ended")]
-    SignInEnded,
     #[error(
         "this user is not an operator: `discord_auth.root_users` or the cluster file names them"
     )]
@@ -76,7 +74,6 @@ impl Denied {
             | Self::NoSecret
             | Self::WrongTime
             | Self::NoOperator => self.to_string(),
-            Self::SignInEnded => "your sign-in has ended: sign in again at /mewld/login".to_owned(),
             Self::NoHost
             | Self::NoUser
             | Self::BadUser
@@ -84,7 +81,7 @@ impl Denied {
             | Self::NoTimestamp
             | Self::BadSignature
             | Self::BadTimestamp
-            | Self::NotSignedIn => "sign in at /mewld/login, or open the operators' page through \
+            | Self::NotSignedIn => "sign in with Discord, or open the operators' page through \
                                     its proxy: X-DP-Host, X-DP-UserID, X-DP-Timestamp and a valid \
                                     X-DP-Signature are needed"
                 .to_owned(),

@@ -3,7 +3,6 @@
 mod allow_list;
 mod deploy_proxy;
 mod operator;
-mod sign_in;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -11,7 +10,6 @@ use http::header::LOCATION;
 
 pub use deploy_proxy::{Denied, DeployProxy};
 pub use operator::{Operator, SameOrigin, is_operator};
-pub use sign_in::{COOKIE, SIGN_IN_LIFETIME, SignIns};
 
 pub const ROOT: &str = "/mewld";
 

@@ -1,5 +1,4 @@
 use axum::extract::FromRequestParts;
-use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use http::header::ORIGIN;
 use http::request::Parts;
@@ -8,9 +7,8 @@ use tracing::{debug, warn};
 use url::Url;
 
 use super::deploy_proxy::{Denied, DeployProxy, X_DP_HOST};
-use super::sign_in::COOKIE;
 use crate::app::{App, AppState};
-use crate::cookies::find_cookie;
+use crate::auth::{Identity, is_from};
 use crate::error::ApiError;
 
 /// A user whom the proxy vouches for and the allow-list names, or an operator who signed in here.
@@ -21,17 +19,18 @@ impl FromRequestParts<AppState> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        let headers = &parts.headers;
-        let now = app.clock.now();
-        let checked = if DeployProxy::has_signed(headers) {
-            app.proxy.check(headers, now)
+        let identity = parts.extensions.get();
+        let checked = if DeployProxy::has_signed(&parts.headers) {
+            app.proxy.check(&parts.headers, app.clock.now())
+        } else if matches!(identity, Some(Identity::Foreign)) {
+            return Err(ApiError::foreign());
         } else {
-            signed_in(app, headers, now)
+            signed_in(app, identity)
         };
         checked.map(Self).map_err(|denied| {
             match denied {
                 // Every visitor who has not signed in.
-                Denied::NotSignedIn | Denied::SignInEnded => {
+                Denied::NotSignedIn => {
                     debug!(reason = %denied, "not signed in");
                 }
                 _ => warn!(reason = %denied, "refused a request to the operators' page"),
@@ -41,9 +40,12 @@ impl FromRequestParts<AppState> for Operator {
     }
 }
 
-fn signed_in(app: &App, headers: &HeaderMap, now: DateTime<Utc>) -> Result<UserId, Denied> {
-    let cookie = find_cookie(headers, COOKIE).ok_or(Denied::NotSignedIn)?;
-    let user = app.sign_ins.check(cookie, now)?;
+/// In this browser: a token in a header is good for servers, not for the installation.
+fn signed_in(app: &App, identity: Option<&Identity>) -> Result<UserId, Denied> {
+    let caller = identity.and_then(Identity::caller);
+    let caller = caller.filter(|caller| caller.by_cookie && !caller.banned);
+    let user = caller.and_then(|caller| caller.user().ok());
+    let user = user.ok_or(Denied::NotSignedIn)?;
     match is_operator(app, user) {
         true => Ok(user),
         false => Err(Denied::NoOperator),
@@ -72,7 +74,7 @@ impl FromRequestParts<AppState> for SameOrigin {
             )
         } else {
             (
-                is_of(headers, &app.config.sites.api),
+                is_from(headers, &app.config.sites.api),
                 "commands are taken from the operators' own page only: Origin is not `sites.api`",
             )
         };
@@ -82,13 +84,6 @@ impl FromRequestParts<AppState> for SameOrigin {
             Err(ApiError::Forbidden(why))
         }
     }
-}
-
-fn is_of(headers: &HeaderMap, site: &Url) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let fetched = text("sec-fetch-site").is_none_or(|site| site == "same-origin");
-    let origin = text(ORIGIN.as_str()).and_then(|origin| Url::parse(origin).ok());
-    fetched && origin.is_some_and(|origin| origin.origin() == site.origin())
 }
 
 /// `X-DP-Host` is the name under which the proxy was asked. Which scheme it speaks is its affair.

@@ -1,7 +1,7 @@
 use axum::Json;
 use axum::extract::State;
 use splashtail_api_types::ErrorBody;
-use splashtail_api_types::clusters::InstanceList;
+use splashtail_api_types::clusters::{BotStats, InstanceList};
 use splashtail_api_types::modules::CanonicalModule;
 use splashtail_core::ids::ClusterId;
 
@@ -38,4 +38,15 @@ pub async fn list_modules(
 ) -> Result<Json<Vec<CanonicalModule>>, ApiError> {
     let modules = app.fleet.modules(cluster).await?;
     Ok(Json(modules.as_ref().clone()))
+}
+
+/// How the bot is doing, in numbers.
+#[utoipa::path(get, path = "/bot-stats", tag = "Core", operation_id = "get_bot_stats",
+    responses(
+        (status = 200, description = "Of the last seconds", body = BotStats),
+        (status = 412, description = "The fleet is starting or out of reach; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn get_bot_stats(State(app): State<AppState>) -> Result<Json<BotStats>, ApiError> {
+    let list = app.fleet.instances().await?;
+    Ok(Json(BotStats::of(&list)))
 }

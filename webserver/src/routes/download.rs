@@ -9,7 +9,7 @@ use splashtail_storage::{Owner, TaskRow};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ioauth::found;
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::{BANNED, is_banned};
 use crate::error::ApiError;
 use crate::extract::{PathOf, QueryOf};
@@ -29,7 +29,7 @@ pub struct DownloadQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DownloadLink {
     /// Works for ten minutes without any login.
-    message: String,
+    pub(super) message: String,
 }
 
 /// Download what a task left.
@@ -81,33 +81,7 @@ pub async fn get_download_link(
             "only the owner, or members with Administrator or Manage Server, may download this",
         ));
     }
-    let output = row
-        .output
-        .as_ref()
-        .ok_or(ApiError::NotFound("output of this task"))?;
-    let object = OutputOf {
-        task,
-        name: &row.name,
-        owner: row.owner,
-        output,
-    };
-    let meta = app
-        .objects
-        .find(&object)
-        .await?
-        .ok_or(ApiError::NotFound("output of this task"))?;
-
-    let link = match app
-        .objects
-        .presign(&meta.location, &output.filename)
-        .await?
-    {
-        Some(url) => url.to_string(),
-        None => {
-            let base = without_slash(&app.config.sites.api);
-            format!("{base}{}", app.links.sign(task, app.clock.now()))
-        }
-    };
+    let link = link_to(&app, &row).await?;
     if !app.proofs.consume(&handle).await? {
         return Err(unknown());
     }
@@ -115,6 +89,30 @@ pub async fn get_download_link(
         return Ok(Json(DownloadLink { message: link }).into_response());
     }
     Ok(found(&link))
+}
+
+/// A link to what a task left, which works for ten minutes without any login.
+///
+/// # Errors
+/// There is none, or the object store failed.
+pub(super) async fn link_to(app: &App, row: &TaskRow) -> Result<String, ApiError> {
+    let none = || ApiError::NotFound("output of this task");
+    let output = row.output.as_ref().ok_or_else(none)?;
+    let object = OutputOf {
+        task: row.id,
+        name: &row.name,
+        owner: row.owner,
+        output,
+    };
+    let meta = app.objects.find(&object).await?.ok_or_else(none)?;
+    let presigned = app.objects.presign(&meta.location, &output.filename);
+    Ok(match presigned.await? {
+        Some(url) => url.to_string(),
+        None => {
+            let base = without_slash(&app.config.sites.api);
+            format!("{base}{}", app.links.sign(row.id, app.clock.now()))
+        }
+    })
 }
 
 fn may_download(row: &TaskRow, proof: &Proof) -> bool {

@@ -12,6 +12,7 @@ use splashtail_core::ids::GuildId;
 use splashtail_jobs::render;
 use splashtail_storage::{Owner, TaskQuery};
 
+use super::download::{self, DownloadLink};
 use super::tasks::{
     self, CALLER_FIELD, CALLER_ID_FIELD, DEFAULT_PAGE, ListQuery, LogQuery, SERVER_FIELD,
     page_limit,
@@ -165,6 +166,33 @@ pub async fn get_guild_job(
     app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
     let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
     tasks::whole(&app, row).await.map(Json)
+}
+
+/// A link to what a job of a server left, for whoever may look at it.
+#[utoipa::path(get, path = "/guilds/{guild_id}/jobs/{job}/output", tag = "Tasks", operation_id = "get_guild_job_output",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("job" = uuid::Uuid, Path, description = "The job"),
+    ),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "The link", body = DownloadLink),
+        (status = 403, description = "The user may not look at it", body = ErrorBody),
+        (status = 404, description = "No such job of this server, it left nothing, or the bot is not there", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn get_guild_job_output(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, id)): PathOf<(String, String)>,
+) -> Result<Json<DownloadLink>, ApiError> {
+    let guild = guild_id(&guild)?;
+    app.fleet.standing(guild, &caller, LOOK).await?.allowed()?;
+    let row = tasks::owned(&app, Owner::Server(guild), &id).await?;
+    let message = download::link_to(&app, &row).await?;
+    Ok(Json(DownloadLink { message }))
 }
 
 /// Cancel a job of a server.

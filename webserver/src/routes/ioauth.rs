@@ -8,7 +8,8 @@ use serde::Deserialize;
 use splashtail_api_types::{Code, ErrorBody};
 use utoipa::IntoParams;
 
-use crate::app::AppState;
+use super::browser;
+use crate::app::{App, AppState};
 use crate::cookies::{Cookie, find_cookie};
 use crate::error::ApiError;
 use crate::extract::QueryOf;
@@ -126,15 +127,31 @@ async fn finish(
     let destination = attempt
         .destination()
         .ok_or(ApiError::NotFound("page to return to"))?;
+    let again = |error: ApiError| error.again_at(login_link(&destination));
+    let spent = Cookie::below(PATH, &app.config).end(&nonce_cookie(state));
+    if let Some(page) = destination.page() {
+        let code = code(app, answer).map_err(again)?;
+        let session = browser::begin(app, &code, &attempt.verifier).await;
+        let cookies = AppendHeaders([(SET_COOKIE, session.map_err(again)?), (SET_COOKIE, spent)]);
+        return Ok((cookies, found(page)).into_response());
+    }
     let handle = prove(app, &destination, &attempt.verifier, answer)
         .await
-        .map_err(|error| error.again_at(login_link(&destination)))?;
-    let spent = Cookie::below(PATH, &app.config).end(&nonce_cookie(state));
+        .map_err(again)?;
     Ok((
         [(SET_COOKIE, spent)],
         found(&destination.link(Some(&handle))),
     )
         .into_response())
+}
+
+/// The code that Discord sent.
+fn code(app: &App, answer: Answer) -> Result<String, ApiError> {
+    app.discord()?.check_issuer(answer.issuer.as_deref())?;
+    answer.code.ok_or_else(|| match answer.error.as_deref() {
+        Some("access_denied") => ApiError::Forbidden("the consent was declined"),
+        _ => ApiError::invalid(Code::NoCode, "Discord sent no code"),
+    })
 }
 
 /// The handle of a proof for the destination.
@@ -144,11 +161,7 @@ async fn prove(
     verifier: &str,
     answer: Answer,
 ) -> Result<String, ApiError> {
-    app.discord()?.check_issuer(answer.issuer.as_deref())?;
-    let code = answer.code.ok_or_else(|| match answer.error.as_deref() {
-        Some("access_denied") => ApiError::Forbidden("the consent was declined"),
-        _ => ApiError::invalid(Code::NoCode, "Discord sent no code"),
-    })?;
+    let code = code(app, answer)?;
     let identity = app
         .discord()?
         .identify(&code, verifier, destination.scopes)

@@ -9,22 +9,22 @@ use splashtail_api_types::sessions::{ClientConfig, CreatedSession, Login, LoginS
 use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::config::{is_local, without_slash};
 use splashtail_core::environment::Environment;
-use splashtail_core::ids::UserId;
 use splashtail_core::random;
-use splashtail_storage::{NewToken, Owner, TokenHash, TokenKind, UserState};
+use splashtail_storage::{NewToken, Owner, TokenHash, TokenKind};
 use tracing::info;
 use url::{Host, Url};
 use uuid::Uuid;
 
 use crate::app::{App, AppState};
-use crate::auth::BANNED;
+use crate::auth::{BANNED, is_banned};
 use crate::error::ApiError;
 use crate::extract::JsonBody;
+use crate::ioauth::{DiscordUser, Grant};
 use crate::lifetime;
 
 /// The only one that there ever was.
 const PROTOCOL: &str = "a1";
-const SCOPES: [&str; 2] = ["identify", "guilds"];
+pub(super) const SCOPES: [&str; 2] = ["identify", "guilds"];
 /// The page of the website that takes Discord's answer.
 const PAGE: &str = "/authorize";
 /// Discord's codes are good for less.
@@ -97,27 +97,30 @@ pub async fn log_in(
     let grant = grant.await?;
     grant.require(&SCOPES)?;
     let user = discord.user(&grant.access_token).await?;
-    let row = app.storage.users().get(user.id).await?;
-    let banned = row.is_some_and(|row| row.state == UserState::Banned);
-    match (banned, login.scope) {
+    match (is_banned(&app, user.id).await?, login.scope) {
         (true, LoginScope::Normal) => return Err(ApiError::Forbidden(BANNED)),
         (false, LoginScope::BanExempt) => {
             return Err(ApiError::Forbidden("only banned people log in like this"));
         }
         (true, LoginScope::BanExempt) | (false, LoginScope::Normal) => {}
     }
-    let guilds = discord.guilds(&grant.access_token).await?;
-    let now = app.clock.now();
-    let told = app.accounts.told(&user, guilds, &grant, now)?;
-    app.storage.accounts().log_in(user.id, &told, now).await?;
-    let session = begin(&app, user.id).await?;
-    info!(user.id = %user.id, session.id = session.session_id, "logged in");
-    Ok(Json(session))
+    begin(&app, &user, &grant).await.map(Json)
 }
 
-/// A session of a browser. The oldest one goes when there are too many.
-async fn begin(app: &App, user: UserId) -> Result<CreatedSession, ApiError> {
+/// A session of somebody whom Discord told about. The oldest one goes when there are too many.
+///
+/// # Errors
+/// Discord or the database failed.
+pub(super) async fn begin(
+    app: &App,
+    user: &DiscordUser,
+    grant: &Grant,
+) -> Result<CreatedSession, ApiError> {
+    let guilds = app.discord()?.guilds(&grant.access_token).await?;
     let now = app.clock.now();
+    let told = app.accounts.told(user, guilds, grant, now)?;
+    let user = user.id;
+    app.storage.accounts().log_in(user, &told, now).await?;
     let (token, created) = new_token(NewToken {
         id: Uuid::new_v4(),
         hash: TokenHash::of(""),
@@ -134,6 +137,8 @@ async fn begin(app: &App, user: UserId) -> Result<CreatedSession, ApiError> {
     tokens
         .keep_newest(token.owner, token.kind, lifetime::MOST)
         .await?;
+    app.identities.forget(token.owner);
+    info!(user.id = %user, session.id = created.session_id, "logged in");
     Ok(created)
 }
 

@@ -28,7 +28,7 @@ const RECEIVERS: &str = "1";
 
 /// Is the operators' page open for me?
 #[utoipa::path(get, path = "/mewld/api/ping", tag = "Operators", operation_id = "ping_operators",
-    security(("DeployProxy" = []), ("Operator" = [])),
+    security(("DeployProxy" = []), ("Session" = [])),
     responses(
         (status = 200, description = "The word `pong`", body = String, content_type = "text/plain"),
     ))]
@@ -38,7 +38,7 @@ pub async fn ping(_: Operator) -> &'static str {
 
 /// Everything about the clusters.
 #[utoipa::path(get, path = "/mewld/api/instance-list", tag = "Operators", operation_id = "list_instances",
-    security(("DeployProxy" = []), ("Operator" = [])),
+    security(("DeployProxy" = []), ("Session" = [])),
     responses(
         (status = 200, description = "One instance per cluster", body = InstanceList),
         (status = 412, description = "The clusterer is out of reach; see `Retry-After`", body = ErrorBody),
@@ -66,7 +66,7 @@ pub struct LogQuery {
 
 /// What happened to the clusters.
 #[utoipa::path(get, path = "/mewld/api/action-logs", tag = "Operators", operation_id = "list_action_logs",
-    security(("DeployProxy" = []), ("Operator" = [])), params(LogQuery),
+    security(("DeployProxy" = []), ("Session" = [])), params(LogQuery),
     responses(
         (status = 200, description = "Oldest first; `event`, `ts` in unix microseconds, and what belongs to the event", body = Vec<serde_json::Map<String, Value>>),
         (status = 412, description = "The clusterer is out of reach; see `Retry-After`", body = ErrorBody),
@@ -91,7 +91,7 @@ pub struct HealthQuery {
 
 /// The shards of one cluster, as it told last.
 #[utoipa::path(get, path = "/mewld/api/cluster-health", tag = "Operators", operation_id = "get_cluster_health",
-    security(("DeployProxy" = []), ("Operator" = [])), params(HealthQuery),
+    security(("DeployProxy" = []), ("Session" = [])), params(HealthQuery),
     responses(
         (status = 200, description = "Whether an operation is under way, and one entry per shard", body = ClusterHealth),
         (status = 400, description = "No such cluster, or not all clusters are up yet", body = ErrorBody),
@@ -114,7 +114,7 @@ pub async fn get_cluster_health(
 /// Accepted are `start`, `stop` and `restart` with `args.id`, `rollingrestart`, `reshard` and
 /// `restartproc`. What came of it is in the action log.
 #[utoipa::path(post, path = "/mewld/api/redis/pub", tag = "Operators", operation_id = "publish_command",
-    security(("DeployProxy" = []), ("Operator" = [])), request_body = LauncherRequest,
+    security(("DeployProxy" = []), ("Session" = [])), request_body = LauncherRequest,
     responses(
         (status = 200, description = "Accepted; how many received it", body = String, content_type = "text/plain"),
         (status = 400, description = "It is not a command", body = ErrorBody),

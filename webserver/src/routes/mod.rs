@@ -3,6 +3,7 @@
 
 pub mod approvals;
 pub mod auth;
+pub mod browser;
 pub mod clusters;
 pub mod docs;
 pub mod download;
@@ -12,9 +13,10 @@ pub mod guilds;
 pub mod incidents;
 pub mod ioauth;
 pub mod login;
+pub mod members;
 pub mod mewld;
-pub mod operator_login;
 pub mod output;
+pub mod people;
 pub mod sessions;
 pub mod summary;
 pub mod tasks;
@@ -37,8 +39,8 @@ use crate::openapi::{self, ApiDocument};
 use crate::operators;
 use crate::rate_limit::{
     self, APPROVALS, AUTH_TEST, BASE_INFO, CANCEL_JOB, CREATE_TASK, DOWNLOAD, EVENTS, GUILD_JOBS,
-    HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, OPERATOR_LOGIN, PERMISSIONS, Policy,
-    SESSIONS, SETTINGS_CHANGE, WEBHOOKS,
+    HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, MEMBERS, PERMISSIONS, PLATFORM,
+    PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE, STAFF_TEAM, WEBHOOKS,
 };
 use crate::site::{Site, prefers_html};
 
@@ -53,6 +55,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
     let (router, mut document) = OpenApiRouter::with_openapi(ApiDocument::openapi())
         .routes(routes!(clusters::get_health))
         .routes(routes!(clusters::list_modules))
+        .routes(routes!(clusters::get_bot_stats))
         .routes(routes!(mewld::ping))
         .routes(routes!(mewld::list_instances))
         .routes(routes!(mewld::list_action_logs))
@@ -67,6 +70,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(guild_jobs::get_guild_job), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::cancel_guild_job), CANCEL_JOB))
         .routes(limit(routes!(guild_jobs::follow_guild_job), GUILD_JOBS))
+        .routes(limit(routes!(guild_jobs::get_guild_job_output), DOWNLOAD))
         .routes(limit(routes!(guild_jobs::create_guild_job), CREATE_TASK))
         .routes(routes!(tasks::follow_task))
         .routes(limit(routes!(download::get_download_link), DOWNLOAD))
@@ -84,6 +88,11 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
             SESSIONS,
         ))
         .routes(routes!(users::get_me))
+        .routes(limit(routes!(people::get_user), PLATFORM))
+        .routes(limit(routes!(people::get_platform_user), PLATFORM))
+        .routes(limit(routes!(people::forget_platform_user), PLATFORM_CLEAR))
+        .routes(limit(routes!(people::get_staff_team), STAFF_TEAM))
+        .routes(limit(routes!(members::list_members), MEMBERS))
         .routes(routes!(users::list_my_guilds))
         .routes(limit(routes!(users::get_my_guild), BASE_INFO))
         .routes(routes!(guilds::list_all_modules))
@@ -108,8 +117,9 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(webhooks::test_webhook), WEBHOOKS))
         .routes(limit(routes!(webhooks::list_webhook_messages), WEBHOOKS))
         .routes(limit(routes!(webhooks::replay_webhook_message), WEBHOOKS))
-        .routes(limit(routes!(operator_login::sign_in), OPERATOR_LOGIN))
-        .routes(routes!(operator_login::sign_out))
+        .routes(routes!(browser::sign_in))
+        .routes(routes!(browser::sign_out))
+        .routes(routes!(browser::get_session))
         .routes(routes!(docs::get_openapi))
         .routes(routes!(docs::redirect_to_docs))
         .routes(routes!(docs::get_docs))

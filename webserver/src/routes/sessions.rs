@@ -8,6 +8,7 @@ use splashtail_api_types::sessions::{
     CreatedSession, NewSession, Session, SessionExtension, SessionKind, SessionList,
 };
 use splashtail_api_types::{Code, ErrorBody};
+use splashtail_core::ids::UserId;
 use splashtail_permissions::kittycat::CLEAR;
 use splashtail_permissions::{Permission, has_perm};
 use splashtail_storage::{NewToken, Owner, StorageError, TokenHash, TokenKind, TokenRow};
@@ -15,7 +16,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::login::new_token;
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::{BanExempt, Caller};
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathOf};
@@ -150,6 +151,7 @@ pub async fn extend_session(
     if !tokens.extend(owner, id, now, expires_at).await? {
         return Err(ApiError::NotFound("token"));
     }
+    app.identities.forget(owner);
     Ok(Json(shown(find().await?, &caller)))
 }
 
@@ -173,11 +175,23 @@ pub async fn revoke_session(
     if id != caller.token {
         caller.require_unlimited()?;
     }
+    match end(&app, user, id).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(ApiError::NotFound("session")),
+    }
+}
+
+/// `false`: it is no session of this person.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn end(app: &App, user: UserId, id: Uuid) -> Result<bool, ApiError> {
     let owner = Owner::User(user);
     let tokens = app.storage.tokens();
     if !tokens.revoke_of(owner, id).await? {
-        return Err(ApiError::NotFound("session"));
+        return Ok(false);
     }
+    app.identities.forget(owner);
     let now = app.clock.now();
     let alive = |row: &TokenRow| row.expires_at.is_none_or(|at| at > now);
     if !tokens.list(owner).await?.iter().any(alive) {
@@ -188,7 +202,7 @@ pub async fn revoke_session(
         }
     }
     info!(user.id = %user, session.id = %id, "ended a session");
-    Ok(StatusCode::NO_CONTENT)
+    Ok(true)
 }
 
 fn shown(row: TokenRow, caller: &Caller) -> Session {

@@ -1,6 +1,7 @@
 //! The bot, played for one server.
 
 use serde_json::{Value, json};
+use splashtail_core::config::Config;
 use wiremock::matchers::{any, method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -56,8 +57,14 @@ pub async fn cluster() -> MockServer {
 
 /// A webserver that asks this cluster, and limits nobody.
 pub async fn start(iserver: &MockServer) -> TestServer {
+    start_with(iserver, |_| {}).await
+}
+
+/// With something else in its configuration.
+pub async fn start_with(iserver: &MockServer, adjust: impl FnOnce(&mut Config)) -> TestServer {
     let port = iserver.address().port();
     let test = TestServer::start_with(|config, _| {
+        adjust(config);
         config.meta.bot_iserver_base_port = port;
         config.meta.web_disable_ratelimits = true;
         let key = splashtail_core::random::key().unwrap();

@@ -7,10 +7,12 @@ use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use splashtail_core::clock::{Clock, SystemClock};
-use splashtail_core::config::{Component, DatabaseTarget};
+use splashtail_core::config::{BusTarget, Component, Config, DatabaseTarget};
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_core::lifecycle::Lifecycle;
 use splashtail_core::{random, telemetry};
+use splashtail_ipc::bus::{self, BusError};
+use splashtail_ipc::identities::Forget;
 use splashtail_storage::{NewToken, Owner, Storage, TokenHash, TokenKind, TokenRow};
 use uuid::Uuid;
 
@@ -195,6 +197,7 @@ fn table(tokens: &[Listed<'_>]) -> String {
 #[allow(clippy::print_stderr, reason = "this is the command's answer")]
 async fn revoke(args: RevokeArgs) -> Result<ExitCode> {
     telemetry::init("splashtail");
+    let config = args.source.load_or_embedded(Component::Cli)?.config;
     let storage = open(&args.source).await?;
     if !storage
         .tokens()
@@ -205,7 +208,21 @@ async fn revoke(args: RevokeArgs) -> Result<ExitCode> {
         bail!("there is no token {}", args.id);
     }
     eprintln!("Token {} is revoked", args.id);
+    if let Err(error) = forgotten(&config).await {
+        eprintln!("A webserver that runs may take it for some seconds more: {error}");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has webservers look tokens up anew.
+async fn forgotten(config: &Config) -> Result<(), BusError> {
+    let target = config.bus();
+    // Nothing runs that could remember one.
+    if matches!(&target, BusTarget::Hub(socket) if !socket.exists()) {
+        return Ok(());
+    }
+    let bus = bus::connect(&target, &bus::default_channel(config.environment))?;
+    Forget::Everything.send(&*bus, config.environment).await
 }
 
 /// A database that has its tables already: a mistyped directory is not filled with a new one.

@@ -15,6 +15,10 @@ export type StatusEntry = components['schemas']['StatusEntry'];
 export type TaskState = components['schemas']['TaskState'];
 export type CanonicalModule = components['schemas']['CanonicalModule'];
 export type JobsSummary = components['schemas']['JobsSummary'];
+export type UserGuild = components['schemas']['UserGuild'];
+export type UserGuilds = components['schemas']['UserGuilds'];
+/** Who signed in with Discord. */
+export type Person = components['schemas']['UserProfile'] & { banned: boolean; operator: boolean };
 export type ErrorBody = components['schemas']['ErrorBody'];
 
 export type Api = Client<paths>;

@@ -1,5 +1,6 @@
 import { expect, it, vi } from 'vitest';
-import { Session, type Credentials } from './session.svelte';
+import { apiClient } from '$lib/api/client';
+import { Session, signInAt, type Credentials } from './session.svelte';
 
 const SERVER: Credentials = { kind: 'Server', id: '1100000000001179648', token: 's.secret' };
 
@@ -57,3 +58,33 @@ it.each(['', 'null', '[]', '{"kind":"Bot","id":"1","token":"t"}', '{"kind":"User
     expect(new Session(store).credentials).toBeNull();
   }
 );
+
+const known = { user: { user: { id: '1', username: 'o', display_name: 'O', avatar: '' }, state: 'normal' }, operator: true };
+const telling = (body: unknown) =>
+  vi.fn<typeof fetch>(async (input) => {
+    const post = (input as Request).method === 'POST';
+    return new Response(post ? null : JSON.stringify(body), { status: post ? 204 : 200, headers: { 'Content-Type': 'application/json' } });
+  });
+
+it('knows who signed in in this browser until they sign out', async () => {
+  const session = new Session(memory());
+  const api = apiClient(telling(known), 'http://site.test');
+  expect(session.person).toBeUndefined();
+  await session.recognise(api);
+  expect(session.person).toEqual({ id: '1', username: 'o', display_name: 'O', avatar: '', banned: false, operator: true });
+  await session.leave(api);
+  expect(session.person).toBeNull();
+});
+
+it('is over when the browser is asked who it is, but not where nobody has to be', async () => {
+  const session = new Session(memory());
+  await session.recognise(apiClient(telling(known), 'http://site.test'));
+  await session.authorized(answering(401))('http://site.test/mewld/api/ping');
+  expect(session.over).toBe(false);
+  await session.authorized(answering(401))('http://site.test/users/@me/guilds');
+  expect(session.over).toBe(true);
+});
+
+it('comes back to the page that asked for a sign-in', () => {
+  expect(signInAt(new URL('http://site.test/dashboard/guilds?id=1&x=a%26b'))).toBe('/login?to=%2Fdashboard%2Fguilds%3Fid%3D1%26x%3Da%2526b');
+});
