@@ -105,3 +105,51 @@ async fn members_are_put_right_and_bans_when_chosen() {
     );
     assert_eq!(server.rest_of(&world, backup).await, [""; 0]);
 }
+
+/// Whoever orders it gives and takes nothing that stands at or above their own highest role.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moderator_gives_no_role_above_their_own() {
+    let world = world().await;
+    let server = world.setup.start().await;
+    let mut made = Vec::new();
+    for name in ["Least", "Own", "High"] {
+        let role = json!({"name": name, "permissions": "0"});
+        let role = world.rest(OWNER, "POST", &guild("/roles"), role).await;
+        made.push(role["id"].clone());
+    }
+    let places = made.iter().zip(1..);
+    let order: Value = places
+        .map(|(id, position)| json!({"id": id, "position": position}))
+        .collect();
+    world.rest(OWNER, "PATCH", &guild("/roles"), order).await;
+    let member = guild(&format!("/members/{MEMBER}"));
+    let moderator = guild(&format!("/members/{SPARE}"));
+    let all = json!({"roles": made});
+    world.rest(OWNER, "PATCH", &member, all).await;
+    let own = json!({"roles": [made[1]]});
+    world.rest(OWNER, "PATCH", &moderator, own).await;
+    let backup = server.backup(&world, json!({})).await;
+    for gone in [&made[0], &made[2]] {
+        let path = guild(&format!("/roles/{}", gone.as_str().unwrap()));
+        world.rest(OWNER, "DELETE", &path, Value::Null).await;
+    }
+
+    let data = json!({"ServerID": GUILD, "CallerID": SPARE, "CallerPermissions": "8",
+        "KnownChannels": world.known_channels().await,
+        "Options": {"BackupSource": format!("task://{backup}")}});
+    let ordered = server.client();
+    let ordered = ordered.create_task("guild_restore_backup", data, true, None);
+    let report = server.document(ordered.await.unwrap().task_id).await;
+    let now = world.rest(OWNER, "GET", &member, Value::Null).await;
+    let (least, high) = (
+        role_named(&world, "Least").await,
+        role_named(&world, "High").await,
+    );
+    let roles = now["roles"].as_array().unwrap();
+    assert!(roles.contains(&least["id"]), "{report:#}");
+    assert!(!roles.contains(&high["id"]), "{report:#}");
+    let left = report["not_restored"].as_array().unwrap().iter();
+    let why = left.filter(|item| item["code"] == "caller_hierarchy");
+    let names: Vec<_> = why.map(|item| item["name"].clone()).collect();
+    assert_eq!(names, ["High"], "{report:#}");
+}

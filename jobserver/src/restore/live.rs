@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use splashtail_core::ids::GuildId;
+use splashtail_core::ids::{GuildId, UserId};
 use splashtail_discord::ensure::Viewer;
 use splashtail_discord::permissions::{Hierarchy, Subject};
 use splashtail_discord::snowflake::{id, ids};
@@ -38,6 +38,9 @@ pub struct Live {
     /// Members and bans, when they are restored.
     #[serde(default)]
     pub everybody: Everybody,
+    /// Roles of whoever ordered it, where their rank counts.
+    #[serde(default)]
+    pub caller: Option<Vec<Id>>,
     /// Where settings are restored and the bot may read them.
     #[serde(default)]
     pub templates: Option<Vec<Value>>,
@@ -127,10 +130,26 @@ pub async fn read(
         },
         threads,
         everybody,
+        caller: None,
         templates,
         uncertain: subject.unknown_role.is_some(),
         timed_out: subject.timed_out,
     })
+}
+
+/// Roles that a member has; none of somebody who left.
+pub async fn roles_of(
+    source: Source<'_>,
+    server: GuildId,
+    user: UserId,
+) -> Result<Vec<Id>, BackupError> {
+    let path = format!("/guilds/{server}/members/{user}");
+    let doing = "reading the roles of whoever ordered this";
+    match source.object(doing, &path, &[]).await {
+        Ok(member) => Ok(ids(&member["roles"]).map(Id::new).collect()),
+        Err(error) if error.verdict() == Verdict::Refused => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// All of a list; `None` when the bot may not read it.

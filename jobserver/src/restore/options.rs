@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
+use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId, UserId};
 
-use super::people::Scope;
+use super::people::{OWNER, Scope};
 use crate::backup::coverage::KnownChannel;
 pub use crate::parts::Part;
 use crate::request::{self, Head, InvalidRequest, PLAN_HASH, Password};
@@ -110,13 +110,23 @@ pub struct Fields {
     /// everything. A restore gives nobody more than that.
     #[serde(default)]
     pub caller_permissions: u64,
+    /// Who that is; absent: nobody, whose rank stands in the way of nothing.
+    #[serde(rename = "CallerID", default, skip_serializing_if = "Option::is_none")]
+    pub caller_id: Option<UserId>,
+}
+
+impl Fields {
+    /// Whoever orders it, where their rank in the server says what they may do: not of its owner.
+    pub fn ranked_caller(&self) -> Option<UserId> {
+        self.caller_id.filter(|_| self.caller_permissions != OWNER)
+    }
 }
 
 const LONGEST_ADDRESS: usize = 2048;
 /// As many channels as a server can have, and more roles.
 const MOST_PROTECTED: usize = 500;
 
-/// Decodes and validates `{ServerID, Options, KnownChannels, CallerPermissions}`. Names match whatever their case,
+/// Decodes and validates `{ServerID, Options, KnownChannels, CallerPermissions, CallerID}`. Names match whatever their case,
 /// unknown ones are ignored. `cdn`: where Discord's files are, if not at its own hosts.
 pub fn parse(
     data: &Value,
@@ -159,6 +169,7 @@ pub fn parse(
         max_body_size,
         known_channels: head.known_channels,
         caller_permissions: head.caller.permissions,
+        caller_id: head.caller.user,
     };
     Ok((fields, head.password))
 }

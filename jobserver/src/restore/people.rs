@@ -1,6 +1,6 @@
 //! What becomes of members and bans. Pure. Nobody gets a role by it that is the application's to give,
-//! that stands above the bot, that the bot's own settings give power to, or whose permissions whoever
-//! ordered it could not give. Unless members are chosen by name nothing is taken from anybody, and only
+//! that stands above the bot or whoever ordered it, that the bot's own settings give power to, or whose
+//! permissions whoever ordered it could not give. Unless members are chosen by name nothing is taken from anybody, and only
 //! roles that the restore makes anew are given.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use super::protection::Protection;
 use super::report::NotRestored;
 
 /// What the owner of a server may give.
-const OWNER: u64 = u64::MAX;
+pub const OWNER: u64 = u64::MAX;
 const FLAGS: &str = "flags";
 /// Whoever has all of these may set flags, too.
 const MODERATION: u64 = bits::MODERATE_MEMBERS | bits::KICK_MEMBERS | bits::BAN_MEMBERS;
@@ -117,6 +117,8 @@ pub struct People<'a> {
     pub own: u64,
     /// Permission bits that may be given.
     pub grants: u64,
+    /// Roles of whoever ordered it, where their rank counts: it reaches below the highest of them.
+    pub caller: Option<&'a [Id]>,
     pub mode: RestoreMode,
     pub parts: &'a BTreeSet<Part>,
     /// `None`: members are left alone.
@@ -269,6 +271,11 @@ impl People<'_> {
                 0 => (bit_set(&role["permissions"]) | now) & !self.grants,
                 _ => 0,
             };
+            if !self.below_caller(id, there) {
+                let why = "it does not stand below the highest role of whoever ordered this";
+                left.push(item(role, id, "caller_hierarchy", why));
+                continue;
+            }
             let empowered = [Some(id), there].into_iter().flatten();
             let mut empowered = empowered.map(|role| self.protection.empowers(role.get()));
             if self.grants != OWNER && empowered.any(|empowered| empowered) {
@@ -309,7 +316,8 @@ impl People<'_> {
             let managed = managed.is_none_or(|role| role["managed"] == true);
             let wanted = self.mapping.wanted(Kind::Role, *role);
             let stays = managed || (self.protected)(*role);
-            !stays && self.below_own(*role) && wanted.is_some_and(|w| !had.contains(&w))
+            let reached = self.below_own(*role) && self.is_reached(*role);
+            !stays && reached && wanted.is_some_and(|w| !had.contains(&w))
         };
         ids(&now["roles"]).into_iter().filter(takes).collect()
     }
@@ -339,7 +347,19 @@ impl People<'_> {
         if flags(member) != flags(now) {
             body.insert("flags".to_owned(), flags(member).into());
         }
-        if !body.is_empty() && !self.outranks(now) {
+        let objection = match (self.outranks(now), self.caller_outranks(now)) {
+            (false, _) => (
+                "hierarchy",
+                "the member stands above the bot, or owns the server",
+            ),
+            (true, false) => (
+                "caller_hierarchy",
+                "the member does not stand below whoever ordered this",
+            ),
+            (true, true) => return body,
+        };
+        if !body.is_empty() {
+            let (code, why) = objection;
             let fields = ["nick", "communication_disabled_until", "flags"].into_iter();
             let fields = fields.filter(|field| body.contains_key(*field));
             left.push(NotRestored {
@@ -347,12 +367,11 @@ impl People<'_> {
                 id: user(now).map(|id| id.to_string()),
                 name: name.to_owned(),
                 fields: fields.map(str::to_owned).collect(),
-                code: "hierarchy".to_owned(),
-                why: "the member stands above the bot, or owns the server".to_owned(),
+                code: code.to_owned(),
+                why: why.to_owned(),
             });
-            return Map::new();
         }
-        body
+        Map::new()
     }
 
     fn outranks(&self, member: &Value) -> bool {
@@ -380,6 +399,36 @@ impl People<'_> {
     fn below_own(&self, role: Id) -> bool {
         self.facts.stands_above(role, self.present)
     }
+
+    /// Whether a role of the backup stands below whoever ordered this, as it was and, where it is there,
+    /// as it is. A role of theirs that the other state does not have counts for nothing in it.
+    fn below_caller(&self, role: Id, there: Option<Id>) -> bool {
+        let Some(caller) = self.caller else {
+            return true;
+        };
+        let then = caller.iter();
+        let then = then.filter_map(|own| self.mapping.wanted(Kind::Role, *own));
+        below(self.wanted, role, then) && there.is_none_or(|there| self.is_reached(there))
+    }
+
+    /// Whether a role of the server stands below whoever ordered this.
+    fn is_reached(&self, role: Id) -> bool {
+        let caller = self.caller.map(|caller| caller.iter().copied());
+        caller.is_none_or(|caller| below(self.present, role, caller))
+    }
+
+    fn caller_outranks(&self, member: &Value) -> bool {
+        let everyone = self.present.id();
+        let mut roles = ids(&member["roles"]).into_iter().chain([everyone]);
+        roles.all(|role| self.is_reached(role))
+    }
+}
+
+/// Whether a role stands below the highest of `others`, which everybody's role is among.
+fn below(structure: &Structure, role: Id, others: impl Iterator<Item = Id>) -> bool {
+    let others = others.chain([structure.id()]);
+    let top = others.filter_map(|other| structure.rank_of(other)).max();
+    structure.rank_of(role).is_some_and(|rank| Some(rank) < top)
 }
 
 /// Those that are not in force, by reason.

@@ -149,6 +149,7 @@ impl RestorePlan {
                 facts: live.facts,
                 own: live.viewer.user,
                 grants,
+                caller: live.caller.as_deref(),
                 mode: options.role_restore_mode,
                 parts: &options.parts,
                 members: options.members(foreign),

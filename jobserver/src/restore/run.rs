@@ -265,7 +265,11 @@ impl<'a> Run<'a> {
         };
         let wants = |part| options.parts.contains(&part) && saved(part);
         let other = Some((&backup.wanted, backup.threads.as_slice()));
-        let live = live::read(self.source(), *server_id, known_channels, other, wants).await?;
+        let source = self.source();
+        let mut live = live::read(source, *server_id, known_channels, other, wants).await?;
+        if let Some(caller) = self.fields.ranked_caller().filter(|_| wants(Part::Members)) {
+            live.caller = Some(live::roles_of(source, *server_id, caller).await?);
+        }
         let (order, now) = ((options, *caller_permissions), self.job.clock.now());
         let plan = RestorePlan::new(&live, &backup.wanted, order, now);
         let protection = Protection::read(&self.job.storage, *server_id).await?;

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use poise::serenity_prelude as serenity;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId};
+use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId, UserId};
 
 use super::confirm::look_first;
 use super::create::{known_channels, run};
@@ -109,6 +109,7 @@ pub async fn restore(
     let standing = check::standing(cx, guild).await.map_err(BotError::Denied)?;
     let options = RestoreOptions {
         caller: caller_permissions(&standing),
+        caller_id: Some(ids::user(cx.author().id)),
         backup_id,
         as_of: match as_of {
             None => None,
@@ -173,6 +174,8 @@ struct RestoreOptions {
     known_channels: Vec<KnownChannel>,
     /// Permissions of the user in the server.
     caller: u64,
+    /// Whose rank says how far they reach.
+    caller_id: Option<UserId>,
 }
 
 impl RestoreOptions {
@@ -226,6 +229,9 @@ impl RestoreOptions {
                 "PlanHash": self.plan_hash.as_deref().map(str::trim).unwrap_or_default(),
             },
         });
+        if let Some(caller) = self.caller_id {
+            data["CallerID"] = caller.to_string().into();
+        }
         if let Some(at) = self.as_of {
             data["Options"]["AsOf"] = at.into();
         }
@@ -311,6 +317,7 @@ mod tests {
             protected_roles: Some("<@&8>".to_owned()),
             parts: Some("Roles, channels".to_owned()),
             caller: 1 << 5,
+            caller_id: UserId::new(9),
             ..of_task()
         }).unwrap(), @r#"
         {
@@ -336,7 +343,8 @@ mod tests {
             ],
             "DryRun": false,
             "PlanHash": ""
-          }
+          },
+          "CallerID": "9"
         }
         "#);
     }

@@ -29,6 +29,8 @@ struct Case {
     /// Of the bot.
     permissions: u64,
     scope: Option<Scope>,
+    /// Roles of whoever orders it, where they are somebody whose rank counts.
+    caller: Option<Vec<u64>>,
     /// Roles that the restore makes anew: the server does not have them.
     made: Vec<u64>,
     protection: Protection,
@@ -43,6 +45,7 @@ impl Default for Case {
             grants: u64::MAX,
             permissions: 8,
             scope: Some(Scope::All),
+            caller: None,
             made: Vec::new(),
             protection: Protection::default(),
             present: None,
@@ -56,6 +59,8 @@ impl Case {
         let wanted = server();
         let present = self.present.unwrap_or_else(|| without(&self.made));
         let mapping = splashtail_guild::pair(&present, &wanted);
+        let caller = self.caller;
+        let caller: Option<Vec<Id>> = caller.map(|roles| roles.into_iter().map(Id::new).collect());
         let all = |members| Everybody {
             members: Some(members),
             bans: Some(Vec::new()),
@@ -74,6 +79,7 @@ impl Case {
             },
             own: OWN,
             grants: self.grants,
+            caller: caller.as_deref(),
             mode: RestoreMode::Full,
             parts: &Part::ALL.into(),
             members: self.scope,
@@ -376,4 +382,75 @@ fn bans_go_by_their_reason() {
         .map(|ban| (ban.reason.as_deref(), ban.user.get()))
         .collect();
     assert_eq!(order, [(None, 4), (Some("raid"), 1), (Some("spam"), 3)]);
+}
+
+/// Below the bot, and of no more power than the caller's own.
+#[test]
+fn nobody_gives_or_takes_roles_at_or_above_their_own() {
+    let case = |caller: &[u64], made: &[u64]| Case {
+        caller: Some(caller.to_vec()),
+        made: made.to_vec(),
+        ..Case::default()
+    };
+    let gives = |plan: &PeoplePlan| -> Vec<Id> {
+        let members = plan.members.iter();
+        members.flat_map(|member| member.give.clone()).collect()
+    };
+    let saved = || vec![member(10, &["2", "4"], None)];
+    let live = || vec![member(10, &[], None)];
+    // A moderator gives what stands below, and neither their own role nor, made anew, that of before.
+    for made in [&[][..], &[2]] {
+        let (plan, left) = case(&[4], made).plan(saved(), live());
+        assert_eq!(gives(&plan), [Id::new(2)], "{made:?}");
+        assert!(codes(&left).contains(&("Mod", "caller_hierarchy")));
+    }
+    // One that is made anew gets the place that it had.
+    let (plan, left) = case(&[3], &[4]).plan(saved(), live());
+    assert_eq!(gives(&plan), [Id::new(2)]);
+    assert!(codes(&left).contains(&("Mod", "caller_hierarchy")));
+    // Who has no role reaches nobody, and neither does who left.
+    let (plan, _) = case(&[], &[]).plan(saved(), live());
+    assert!(plan.is_empty(), "{plan:?}");
+    // Nor are roles taken, or names changed, that are not the caller's to change.
+    let saved = vec![member(10, &[], Some("old")), member(11, &[], Some("old"))];
+    let live = vec![
+        member(10, &["4", "2"], Some("new")),
+        member(11, &["2"], None),
+    ];
+    let (plan, left) = case(&[4], &[]).plan(saved, live);
+    let changes = plan.members.iter();
+    let changes: Vec<_> = changes
+        .map(|change| (change.user.get(), change.take.clone(), change.body.len()))
+        .collect();
+    assert_eq!(
+        changes,
+        [(10, vec![Id::new(2)], 0), (11, vec![Id::new(2)], 1)]
+    );
+    assert!(codes(&left).contains(&("u10", "caller_hierarchy")));
+}
+
+/// It stands below the caller now, and would be put above them.
+#[test]
+fn a_role_stands_where_it_was_and_where_it_is() {
+    let mut guild = server().guild().clone();
+    let all = server();
+    let lowered = all.all(Kind::Role).map(|(id, role)| {
+        let mut role = role.clone();
+        role["position"] = match id.get() {
+            4 => 1.into(),
+            2 => 3.into(),
+            _ => role["position"].clone(),
+        };
+        role
+    });
+    guild["roles"] = lowered.collect();
+    let case = Case {
+        caller: Some(vec![2]),
+        present: Structure::from_guild(&guild),
+        ..Case::default()
+    };
+    let saved = vec![member(10, &["4"], None)];
+    let (plan, left) = case.plan(saved, vec![member(10, &[], None)]);
+    assert!(plan.is_empty(), "{plan:?}");
+    assert!(codes(&left).contains(&("Mod", "caller_hierarchy")));
 }
