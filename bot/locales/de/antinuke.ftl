@@ -1,6 +1,8 @@
 # Alarme, Vorfälle, /protection, /limits und die Knöpfe unter einem Alarm.
 
 incident-backup = Sicherung des Servers vom Beginn des Vorfalls: `{ $id }`
+incident-backup-again = Die Sicherung des Servers ist gescheitert (`{ $id }`); der nächste Versuch ist { $when }.
+incident-backup-failed = Die Sicherung des Servers ist gescheitert (`{ $id }`) und wird nicht noch einmal versucht.
 incident-foot = Vorfall { $id }
 incident-title = { $state }: { $acts } in { $seconds } s
 incident-title-unattributed = { $state }: { $acts }, niemand weiß von wem

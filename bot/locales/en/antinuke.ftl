@@ -1,6 +1,8 @@
 # Alerts, incidents, /protection, /limits and the buttons below an alert.
 
 incident-backup = Backup of the server from the beginning of this: `{ $id }`
+incident-backup-again = The backup of the server failed (`{ $id }`); the next try is { $when }.
+incident-backup-failed = The backup of the server failed (`{ $id }`), and is not tried again.
 incident-foot = Incident { $id }
 incident-title = { $state }: { $acts } in { $seconds } s
 incident-title-unattributed = { $state }: { $acts } by nobody knows whom

@@ -195,6 +195,7 @@ impl Protection {
         server.see(view);
         let server = Arc::clone(server);
         tokio::spawn(Arc::clone(self).follow_again(Arc::clone(&server)));
+        self.back_up_again(&server);
         Some(server)
     }
 
