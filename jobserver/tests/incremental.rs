@@ -328,6 +328,38 @@ async fn killed_in_the_middle() {
     }
 }
 
+/// A post does not count the message that it began with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_whose_first_message_was_deleted_is_read_anew() {
+    let setup = setup_with(generous);
+    setup.discord.change(|world| {
+        for post in world.archived.values_mut().next().unwrap() {
+            let id: u64 = post["id"].as_str().unwrap().parse().unwrap();
+            let said = world.messages[&id].len();
+            post["message_count"] = said.into();
+            post["total_message_sent"] = said.into();
+            post["last_message_id"] = message(id, said as u64)["id"].clone();
+            let mut starter = message(id, 0);
+            starter["id"] = id.to_string().into();
+            world.messages.get_mut(&id).unwrap().insert(0, starter);
+        }
+    });
+    let server = setup.start().await;
+    made(&setup, &server, json!({})).await;
+    setup.discord.change(|world| {
+        world.messages.get_mut(&OLDER_POST).unwrap().remove(0);
+    });
+    let (second, asked) = made(&setup, &server, json!({})).await;
+    assert_eq!(
+        of(&asked, OLD_POST),
+        1,
+        "only for its first message: {asked:?}"
+    );
+    let messages = opened(&server, second, None).await.messages();
+    assert_eq!(messages[&OLDER_POST], [1]);
+    assert_eq!(messages[&OLD_POST].len(), 3);
+}
+
 /// An emoji has its picture for good, and in an archived thread nothing is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_and_resting_threads_are_read_once() {

@@ -62,6 +62,9 @@ pub struct Known {
     /// An archived thread that nobody touched since: all of it is copied.
     #[serde(default)]
     pub rests: bool,
+    /// The message that such a thread began with is among it; nothing counts that one.
+    #[serde(default)]
+    pub starter: bool,
 }
 
 impl Known {
@@ -424,7 +427,7 @@ fn message_id(entry: &msgpack::Value) -> Option<MessageId> {
 }
 
 /// Whether an archived thread is as it was: opening it moves its time of archiving, nothing is written or
-/// edited while it is archived, and what is deleted is counted.
+/// edited while it is archived, and what is deleted is counted, but for the message that it began with.
 fn rests(then: &Value, now: &Value) -> bool {
     let state = |thread: &Value, field: &str| thread["thread_metadata"][field].clone();
     let id = typed::<ChannelId>(&now["id"]);
@@ -465,6 +468,7 @@ fn known(
         oldest,
         whole,
         rests,
+        starter: rests && typed::<MessageId>(&channel["id"]) == Some(oldest),
         pins: channel["last_pin_timestamp"].is_string() || entries.iter().any(is_pinned),
     })
 }

@@ -122,6 +122,10 @@ impl FakeDiscord {
             )
             .route("/api/v10/channels/{channel}/messages", get(messages))
             .route("/api/v10/channels/{channel}/messages/pins", get(pins))
+            .route(
+                "/api/v10/channels/{channel}/messages/{message}",
+                get(single_message),
+            )
             .route("/api/v10/channels/{channel}/thread-members", get(nothing))
             .fallback(file)
             .layer(axum::middleware::from_fn_with_state(fake.clone(), record))
@@ -320,6 +324,15 @@ async fn messages(
         .cloned()
         .collect();
     axum::Json(page).into_response()
+}
+
+async fn single_message(State(fake): Shared, Path((channel, id)): Path<(u64, String)>) -> Response {
+    let world = fake.world.lock().unwrap();
+    let mut messages = world.messages.get(&channel).into_iter().flatten();
+    match messages.find(|message| message["id"] == id.as_str()) {
+        Some(message) => axum::Json(message).into_response(),
+        None => error(404, 10008, "Unknown Message"),
+    }
 }
 
 async fn pins(State(fake): Shared, Path(channel): Path<u64>) -> Response {

@@ -290,7 +290,7 @@ impl World {
             }
             if let Some(thread) = &mut channel.thread {
                 message.position = Some(thread.message_count);
-                if !matches!(message.kind, 21 | 18) && message.id != channel.id {
+                if is_counted(&message) {
                     thread.message_count += 1;
                     thread.total_sent += 1;
                 }
@@ -373,12 +373,14 @@ impl World {
         };
         let published: Vec<Id> = ids.iter().filter(published).copied().collect();
         let mut gone = Vec::new();
+        let mut counted = 0;
         let mut hidden = None;
         for id in ids {
             let Some(message) = self.messages.get_mut(&channel).and_then(|m| m.remove(id)) else {
                 continue;
             };
             self.forget_files(&message.attachments);
+            counted += u64::from(is_counted(&message));
             if message.ephemeral_for.is_some() {
                 hidden = Some(message.author);
             }
@@ -389,7 +391,7 @@ impl World {
             .get_mut(&channel)
             .and_then(|c| c.thread.as_mut())
         {
-            thread.message_count = thread.message_count.saturating_sub(gone.len() as u64);
+            thread.message_count = thread.message_count.saturating_sub(counted);
         }
         let guild = self.guild_of(channel);
         let intents = if guild.is_some() {
@@ -540,4 +542,10 @@ impl World {
         let end = last.plus(i64::from(thread.auto_archive) * 60_000);
         (end <= now).then_some((id, end))
     }
+}
+
+/// Whether a thread counts the message: not what it began with, nor the notice of that (documentation,
+/// "Channel Object").
+fn is_counted(message: &Message) -> bool {
+    !matches!(message.kind, 21 | 18) && message.id != message.channel
 }

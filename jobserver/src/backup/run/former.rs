@@ -178,6 +178,9 @@ impl Run<'_> {
         request: &PageRequest,
         (most, used, downloads): (u32, u64, &Semaphore),
     ) -> Result<Result<Copied, Useless>, BackupError> {
+        if known.starter && !self.has_starter(channel).await? {
+            return Ok(Err("the message that it began with is gone".to_owned()));
+        }
         let pins = match (known.rests, known.pins) {
             // Nothing is pinned in an archived thread.
             (true, _) => None,
@@ -281,6 +284,18 @@ impl Run<'_> {
                 .extend(lost.map(|id| (id, Outcome::Lost(why.clone()))));
         }
         Ok(round.outcomes)
+    }
+
+    /// Whether the first message of a post is there still.
+    async fn has_starter(&self, channel: &Candidate) -> Result<bool, BackupError> {
+        let shown = coverage::shown(&channel.name, channel.id);
+        let doing = format!("reading the first message of {shown}");
+        let path = format!("/channels/{0}/messages/{0}", channel.id);
+        match self.source().object(&doing, &path, &[]).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.verdict() == Verdict::Refused => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// What is pinned in a channel now; `None` when Discord does not say: then it stays as it was.
