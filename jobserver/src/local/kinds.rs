@@ -57,6 +57,9 @@ impl Takes {
     }
 }
 
+/// The option that stands in place of a source.
+pub const AS_OF: &str = "AsOf";
+
 /// A kind of job as it is typed.
 #[derive(Debug)]
 pub struct Kind {
@@ -133,6 +136,11 @@ pub const KINDS: [Kind; 3] = [
                 "Parts",
                 Takes::List,
                 "settings, roles, channels, overwrites, messages and so on",
+            ),
+            (
+                AS_OF,
+                Takes::Text,
+                "in place of --source: the server as it was at 2026-11-30T18:05:00Z, by what this directory has",
             ),
             ("DryRun", Takes::Flag, "only the plan"),
             ("PlanHash", Takes::Text, "run this plan and no other"),

@@ -39,10 +39,16 @@ pub async fn begin(place: &Place, args: RunArgs) -> anyhow::Result<ExitCode> {
         let given = password::given(args.password_file.as_deref()).map_err(refused)?;
         options.extend(given.map(|password| (name.to_owned(), password.into())));
     }
+    let as_of = options.get(kinds::AS_OF).is_some_and(|at| *at != "");
     match (&args.source, kind.takes_source) {
-        (None, true) => {
+        (None, true) if !as_of => {
             return Err(refused(anyhow!(
-                "--source is missing: the backup to restore"
+                "--source is missing: the backup to restore, or -F AsOf=<time> in its place"
+            )));
+        }
+        (Some(_), true) if as_of => {
+            return Err(refused(anyhow!(
+                "AsOf stands in place of --source: leave one of them"
             )));
         }
         (Some(_), false) => {
