@@ -79,7 +79,16 @@ async fn members_are_put_right_and_bans_when_chosen() {
     assert!(given.is_some() && given < deleted, "{calls:#?}");
 
     let options = json!({"BackupSource": source, "Parts": ["roles", "members", "bans"]});
+    let reads = || {
+        let single = |(method, route): &&(String, String)| {
+            method == "GET" && route.ends_with("/members/{user_id}")
+        };
+        world.taken_of_bot().iter().filter(single).count()
+    };
+    let before = reads();
     let report = server.restore(&world, options.clone()).await;
+    // The bot for two looks and the backup, and the one member once.
+    assert_eq!(reads() - before, 4);
     let bans = world.rest(OWNER, "GET", &guild("/bans"), Value::Null).await;
     assert!(
         bans.as_array()

@@ -6,11 +6,8 @@ use chrono::{DateTime, Duration, Utc};
 use http::HeaderMap;
 use http::header::DATE;
 
-/// Where believing a clock costs calls, one that is further off, ours or the one that answered, is not
-/// believed to be a clock.
-const MOST: Duration = Duration::hours(1);
-
-/// As the last answer told it.
+/// As the last answer told it. It is believed however much it is: a clock that runs by another zone is off
+/// by hours, and looking further back than need be costs calls where looking not far enough makes twins.
 #[derive(Debug, Default)]
 pub(crate) struct Skew(AtomicI64);
 
@@ -30,11 +27,6 @@ impl Skew {
     pub(crate) fn ahead(&self) -> Duration {
         Duration::milliseconds(self.0.load(Ordering::Relaxed))
     }
-
-    /// The same, of a clock that can be believed: an hour at most.
-    pub(crate) fn believed(&self) -> Duration {
-        self.ahead().min(MOST)
-    }
 }
 
 #[cfg(test)]
@@ -46,18 +38,17 @@ mod tests {
     #[test]
     fn dates_tell_how_far_a_clock_is_ahead() {
         let noon = DateTime::parse_from_rfc3339("2026-11-01T12:00:00Z").unwrap();
-        for (date, seconds, believed) in [
-            ("Sun, 01 Nov 2026 11:55:00 GMT", 300, 300),
-            ("Sun, 01 Nov 2026 12:00:00 GMT", 0, 0),
-            ("Sun, 01 Nov 2026 12:05:00 GMT", 0, 0),
-            ("Sat, 31 Oct 2026 12:00:00 GMT", 86_400, 3600),
-            ("noon", 7, 7),
+        for (date, seconds) in [
+            ("Sun, 01 Nov 2026 11:55:00 GMT", 300),
+            ("Sun, 01 Nov 2026 12:00:00 GMT", 0),
+            ("Sun, 01 Nov 2026 12:05:00 GMT", 0),
+            ("Sat, 31 Oct 2026 12:00:00 GMT", 86_400),
+            ("noon", 7),
         ] {
             let skew = Skew(AtomicI64::new(7000));
             let headers = [(DATE, HeaderValue::from_static(date))];
             skew.learn(&HeaderMap::from_iter(headers), noon.to_utc());
             assert_eq!(skew.ahead(), Duration::seconds(seconds), "{date}");
-            assert_eq!(skew.believed(), Duration::seconds(believed), "{date}");
         }
     }
 }

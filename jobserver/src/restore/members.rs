@@ -117,7 +117,7 @@ impl Members<'_> {
         let give = give.filter_map(|role| self.mapping.live(Kind::Role, *role));
         let give: Vec<u64> = give.map(|role| role.get()).collect();
         let take: Vec<u64> = change.take.iter().map(|role| role.get()).collect();
-        let (give, take, user) = (&give, &take, change.user.get());
+        let (give, take) = (&give, &take);
         let want = Value::Object(change.body.clone());
         let want = &want;
         let scope = self.plan.scope.unwrap_or(Scope::Renewed);
@@ -141,7 +141,7 @@ impl Members<'_> {
                     roles.await
                 }
                 false => {
-                    let fields = acting.ensure_member(self.guild, user, &[], &[], want);
+                    let fields = acting.ensure_member(self.guild, &member, want);
                     fields.await
                 }
             };

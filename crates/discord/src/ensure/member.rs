@@ -59,38 +59,23 @@ impl Acting {
         Ok(Ensured::new(Outcome::Updated, object))
     }
 
-    /// A member with the roles of `add`, without those of `remove`, and with these fields. It is read
-    /// first: what others did since the caller looked stays.
+    /// A member with these fields; roles are those of [`Self::ensure_member_roles`].
     ///
     /// # Errors
     /// See [`EnsureError`].
     pub async fn ensure_member(
         &self,
         guild: GuildId,
-        user: u64,
-        add: &[u64],
-        remove: &[u64],
+        member: &Value,
         want: &Value,
     ) -> Result<Ensured, EnsureError> {
-        let path = format!("/guilds/{guild}/members/{user}");
-        let now = self.request(Method::GET, path.clone()).send().await?;
-        let had: Vec<u64> = ids(&now["roles"]).collect();
-        let mut roles: Vec<u64> = had
-            .iter()
-            .copied()
-            .filter(|role| !remove.contains(role))
-            .collect();
-        let missing = add.iter().copied().filter(|role| !had.contains(role));
-        roles.extend(missing);
-        let mut body = fields::changes(want, &now);
-        if roles != had {
-            let roles: Vec<String> = roles.iter().map(u64::to_string).collect();
-            body.insert("roles".to_owned(), roles.into());
-        }
+        let user = user(member)?;
+        let body = fields::changes(want, member);
         if body.is_empty() {
-            return Ok(Ensured::new(Outcome::Unchanged, now));
+            return Ok(Ensured::new(Outcome::Unchanged, member.clone()));
         }
-        let request = self.request(Method::PATCH, path).json(&body);
+        let request = self.request(Method::PATCH, format!("/guilds/{guild}/members/{user}"));
+        let request = request.json(&body);
         let object = request.idempotent(true).send().await?;
         Ok(Ensured::new(Outcome::Updated, object))
     }

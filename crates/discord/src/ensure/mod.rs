@@ -53,6 +53,8 @@ pub use self::webhook::Poster;
 
 /// Difference between clocks that look-ups allow for, beyond what Discord's answers tell of ours.
 const CLOCK_SKEW: chrono::Duration = chrono::Duration::seconds(60);
+/// How far look-ups go back where nobody knows when the intent was.
+const TURNED_BACK: chrono::Duration = chrono::Duration::days(1);
 
 /// Marks one effect, so that it is recognised whoever looks it up: in the audit log reason, and as
 /// the nonce of a message. At most 25 characters, which is what messages take.
@@ -281,9 +283,14 @@ impl Acting {
         format!("[{}]", self.nonce.as_str())
     }
 
-    /// The smallest id that an object made by this effect can have.
+    /// The smallest id that an object made by this effect can have, by Discord's time. An intent that is
+    /// yet to come was dated by a clock that has been turned back since.
     fn earliest_id(&self) -> u64 {
-        first_id_at(self.since - self.discord.inner.skew.believed() - CLOCK_SKEW)
+        let now = self.discord.inner.clock.now();
+        if self.since > now + CLOCK_SKEW {
+            return first_id_at(now - self.discord.clock_ahead() - TURNED_BACK);
+        }
+        first_id_at(self.since - self.discord.clock_ahead() - CLOCK_SKEW)
     }
 
     /// Nothing tells what became of it. It was sent at the latest when its time in line was over.

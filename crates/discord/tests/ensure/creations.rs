@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use serde_json::json;
 use splashtail_core::clock::Clock as _;
 use splashtail_core::ids::{ApplicationId, ChannelId};
@@ -115,25 +115,47 @@ async fn a_creation_without_an_answer_is_left_to_the_next_run() {
     assert!(looked_for >= AUDIT_LAG, "{looked_for:?}");
 }
 
-/// A clock that is ahead by minutes dates the intent behind what was made after it.
+/// A clock that is ahead, by minutes or by a zone, dates the intent behind what was made after it.
 #[tokio::test]
 async fn a_creation_is_found_though_our_clock_is_ahead() {
+    for (behind, date) in [
+        (299, "Sun, 01 Nov 2026 11:55:01 GMT"),
+        (8 * 3600, "Sun, 01 Nov 2026 04:00:00 GMT"),
+    ] {
+        let fake = Fake::new().await;
+        fake.hides_the_audit_log().await;
+        let roles = format!("{G}/roles");
+        let ours = made(-behind, 1);
+        let role = json!([{"id": ours, "name": "Mod"}]);
+        let list = fake.template(200, role);
+        let list = list.insert_header("date", date);
+        Mock::given(method("GET"))
+            .and(path(&roles))
+            .respond_with(list)
+            .mount(&fake.server)
+            .await;
+        let acting = fake.acting().resumed(true);
+        let ensured = fake.role(acting, json!({"name": "Mod"})).await.unwrap();
+        assert_eq!(ensured.outcome, Outcome::Adopted, "{date}");
+        assert_eq!(ensured.object["id"], json!(ours));
+        assert_eq!(fake.posts().await, 0);
+    }
+}
+
+/// The clock was three hours ahead when the intent was written down, and is right by now.
+#[tokio::test]
+async fn a_creation_is_found_though_our_clock_was_turned_back() {
     let fake = Fake::new().await;
     fake.hides_the_audit_log().await;
-    let roles = format!("{G}/roles");
-    let ours = made(-299, 1);
+    let ours = made(-60, 1);
     let role = json!([{"id": ours, "name": "Mod"}]);
-    let list = fake.template(200, role);
-    let list = list.insert_header("date", "Sun, 01 Nov 2026 11:55:01 GMT");
-    Mock::given(method("GET"))
-        .and(path(&roles))
-        .respond_with(list)
-        .mount(&fake.server)
+    fake.answers("GET", &format!("{G}/roles"), 200, role).await;
+    let since = fake.clock.now() + TimeDelta::hours(3);
+    let acting = fake.discord.acting(Nonce::of(&["job", "step"]), since);
+    let ensured = fake
+        .role(acting.resumed(true), json!({"name": "Mod"}))
         .await;
-    let acting = fake.acting().resumed(true);
-    let ensured = fake.role(acting, json!({"name": "Mod"})).await.unwrap();
-    assert_eq!(ensured.outcome, Outcome::Adopted);
-    assert_eq!(ensured.object["id"], json!(ours));
+    assert_eq!(ensured.unwrap().outcome, Outcome::Adopted);
     assert_eq!(fake.posts().await, 0);
 }
 
