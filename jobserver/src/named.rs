@@ -31,6 +31,9 @@ const EARLIER: u32 = 50;
 /// Kind, id that was, id that is.
 type Again = (Kind, Id, Id);
 
+/// Roles and channels that are there and stay.
+pub type Standing = BTreeSet<(Kind, Id)>;
+
 /// New ids by the old ones, as settings write them.
 #[derive(Debug, Default)]
 struct Renewed {
@@ -61,9 +64,10 @@ impl Settings<'_> {
         &self,
         cx: &JobContext,
         mapping: &Mapping,
-        created: &BTreeSet<u64>,
+        (created, standing): (&BTreeSet<u64>, &Standing),
     ) -> Result<(), JobError> {
-        let changed = self.write(cx.id(), mapping, created).await?;
+        let done = (created, standing);
+        let changed = self.write(cx.id(), mapping, done).await?;
         if changed > 0 {
             let message = "The server's settings name the new roles and channels";
             let extra = json!({"entries": changed});
@@ -77,7 +81,7 @@ impl Settings<'_> {
         &self,
         task: TaskId,
         mapping: &Mapping,
-        created: &BTreeSet<u64>,
+        (created, standing): (&BTreeSet<u64>, &Standing),
     ) -> Result<usize, JobError> {
         let settings = self.storage.settings();
         let mut now = settings.read(self.guild, None).await.map_err(away)?;
@@ -85,7 +89,7 @@ impl Settings<'_> {
             return Ok(0);
         };
         let earlier = self.made_before(task).await.map_err(away)?;
-        let renewed = renewed(self.guild, mapping, created, &earlier);
+        let renewed = renewed(self.guild, mapping, (created, standing), &earlier);
         for _ in 0..ATTEMPTS {
             let rows = now.rows.iter();
             let edits: Vec<Edit> = rows.flat_map(|row| edits(row, &renewed)).collect();
@@ -155,7 +159,7 @@ fn away(error: StorageError) -> JobError {
 fn renewed(
     guild: GuildId,
     mapping: &Mapping,
-    created: &BTreeSet<u64>,
+    (created, standing): (&BTreeSet<u64>, &Standing),
     earlier: &[Again],
 ) -> Renewed {
     let pairs: BTreeSet<Again> = mapping.pairs().chain(mapping.renewals()).collect();
@@ -167,15 +171,60 @@ fn renewed(
     let before = earlier.iter().filter(|(kind, old, new)| {
         present.contains(&(*kind, *new)) && mapping.live(*kind, *old).is_none_or(|now| now == *new)
     });
+    let mut now: BTreeMap<(Kind, Id), Id> = BTreeMap::new();
+    for (kind, old, new) in own.clone().chain(before).filter(|(_, old, new)| old != new) {
+        now.entry((*kind, *old)).or_insert(*new);
+    }
+    let links = own.chain(earlier);
+    for ((kind, old), new) in through(&now, links) {
+        if !standing.contains(&(kind, old)) {
+            now.entry((kind, old)).or_insert(new);
+        }
+    }
     let mut ids: BTreeMap<String, BTreeMap<Kind, String>> = BTreeMap::new();
-    for (kind, old, new) in own.chain(before).filter(|(_, old, new)| old != new) {
+    for ((kind, old), new) in now {
         let of_id = ids.entry(old.to_string()).or_default();
-        of_id.entry(*kind).or_insert_with(|| new.to_string());
+        of_id.insert(kind, new.to_string());
     }
     Renewed {
         ids,
         guild: guild.to_string(),
     }
+}
+
+/// What all that was ever made for the same ends at, where that is one object: made again several times
+/// it had several ids, and settings may name any of them.
+fn through<'a>(
+    now: &BTreeMap<(Kind, Id), Id>,
+    links: impl Iterator<Item = &'a Again>,
+) -> Vec<((Kind, Id), Id)> {
+    let mut next_to: BTreeMap<(Kind, Id), Vec<Id>> = BTreeMap::new();
+    for (kind, old, new) in links {
+        next_to.entry((*kind, *old)).or_default().push(*new);
+        next_to.entry((*kind, *new)).or_default().push(*old);
+    }
+    let ends: BTreeSet<(Kind, Id)> = now.iter().map(|((kind, _), new)| (*kind, *new)).collect();
+    let mut found = Vec::new();
+    for (kind, end) in &ends {
+        let (mut same, mut open) = (BTreeSet::from([*end]), vec![*end]);
+        while let Some(id) = open.pop() {
+            for other in next_to.get(&(*kind, id)).into_iter().flatten() {
+                if same.insert(*other) {
+                    open.push(*other);
+                }
+            }
+        }
+        if same
+            .iter()
+            .filter(|id| ends.contains(&(*kind, **id)))
+            .count()
+            == 1
+        {
+            let others = same.into_iter().filter(|id| id != end);
+            found.extend(others.map(|id| ((*kind, id), *end)));
+        }
+    }
+    found
 }
 
 impl Renewed {
@@ -286,7 +335,8 @@ mod tests {
         mapping.insert(Kind::Channel, Id::new(SERVER), Id::new(101));
         mapping.renew(Kind::Channel, Id::new(9), Id::new(90));
         let created = BTreeSet::from([50, 60, 8, 90, 101]);
-        renewed(GuildId::new(SERVER).unwrap(), &mapping, &created, &[])
+        let guild = GuildId::new(SERVER).unwrap();
+        renewed(guild, &mapping, (&created, &Standing::new()), &[])
     }
 
     #[test]
@@ -369,10 +419,52 @@ mod tests {
             (Kind::Role, id(8), id(80)),
         ];
         let guild = GuildId::new(SERVER).unwrap();
-        let renewed = renewed(guild, &mapping, &BTreeSet::new(), &earlier);
+        let done = (&BTreeSet::new(), &Standing::new());
+        let renewed = renewed(guild, &mapping, done, &earlier);
         let fields = json!({"all": ["5", "6", "7", "8", "9"]});
         let found = edits(&row("x", "server", fields), &renewed);
         let expected = json!({"all": ["50", "6", "7", "8", "50"]});
         assert_eq!(found[0].after.as_ref().unwrap(), &expected);
+    }
+
+    /// A role that was made again by one restore, and again by another.
+    #[test]
+    fn what_was_made_again_twice_is_followed_to_the_last() {
+        let id = Id::new;
+        let follows = |own: (u64, u64), earlier: &[Again], standing: &[u64]| {
+            let mut mapping = Mapping::default();
+            mapping.insert(Kind::Role, id(own.0), id(own.1));
+            let created = BTreeSet::from([own.1]);
+            let standing = standing
+                .iter()
+                .map(|there| (Kind::Role, id(*there)))
+                .collect();
+            let guild = GuildId::new(SERVER).unwrap();
+            let renewed = renewed(guild, &mapping, (&created, &standing), earlier);
+            let fields = json!({"roles": ["5", "50", "500", "5000"]});
+            let found = edits(&row("x", "server", fields.clone()), &renewed);
+            let after = found.first().and_then(|edit| edit.after.clone());
+            after.unwrap_or(fields)["roles"].clone()
+        };
+        let (first, second) = ((Kind::Role, id(5), id(50)), (Kind::Role, id(5), id(500)));
+        // From the same backup again, or from one that was made in between.
+        for own in [(5, 500), (50, 500)] {
+            assert_eq!(
+                follows(own, &[first], &[]),
+                json!(["500", "500", "500", "5000"]),
+                "{own:?}"
+            );
+        }
+        let all = json!(["5000", "5000", "5000", "5000"]);
+        for own in [(5, 5000), (50, 5000), (500, 5000)] {
+            assert_eq!(follows(own, &[second, first], &[]), all, "{own:?}");
+        }
+        // One of them is still there.
+        let stays = json!(["500", "50", "500", "5000"]);
+        assert_eq!(follows((5, 500), &[first], &[50]), stays);
+        // It was a channel.
+        let channel = [(Kind::Channel, id(5), id(50))];
+        let apart = json!(["500", "50", "500", "5000"]);
+        assert_eq!(follows((5, 500), &channel, &[]), apart);
     }
 }

@@ -40,7 +40,7 @@ use naming::{name_of, stage, verb};
 pub use reason::Reason;
 use waiting::Waiting;
 
-use crate::named::Settings;
+use crate::named::{Settings, Standing};
 
 /// Of jobs that rebuild servers: room for the roles that a server may get in two days, several times
 /// over.
@@ -148,6 +148,7 @@ impl<'a> CarryOut<'a> {
         F: Future<Output = Result<T, JobError>>,
     {
         let surplus = surplus_begins(effects);
+        let standing = standing(self.live, effects, &mapping);
         let mut run = Run {
             order: self,
             total: effects.len(),
@@ -163,7 +164,7 @@ impl<'a> CarryOut<'a> {
         };
         let stands = run.put_up(&effects[..surplus]).await;
         // Also in a run that ends here: what it waits for may take days, or never come.
-        let followed = run.follow().await;
+        let followed = run.follow(&standing).await;
         stands.and(followed)?;
         // Nobody goes without roles because something else waits.
         if run.waiting.makes(Kind::Role) {
@@ -185,6 +186,21 @@ impl<'a> CarryOut<'a> {
     }
 }
 
+/// Roles and channels that are there and that the plan does not delete.
+fn standing(live: &Structure, effects: &[Effect], mapping: &Mapping) -> Standing {
+    let of = |kind: Kind, as_: Kind| live.all(kind).map(move |(id, _)| (as_, id));
+    let channels = of(Kind::Channel, Kind::Channel).chain(of(Kind::Hidden, Kind::Channel));
+    let mut standing: Standing = of(Kind::Role, Kind::Role).chain(channels).collect();
+    for effect in effects {
+        if let Operation::Delete { kind, subject } = &effect.operation
+            && let Some(id) = subject.resolved(*kind, mapping)
+        {
+            standing.remove(&(*kind, id));
+        }
+    }
+    standing
+}
+
 /// Where the deletions begin that a plan ends with: those before it make room.
 fn surplus_begins(effects: &[Effect]) -> usize {
     let stays = |effect: &Effect| !matches!(effect.operation, Operation::Delete { .. });
@@ -200,12 +216,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn follow(&self) -> Result<(), JobError> {
+    async fn follow(&self, standing: &Standing) -> Result<(), JobError> {
         match &self.order.settings {
             None => Ok(()),
             Some(settings) => {
                 let (cx, mapping) = (self.order.cx, &self.mapping);
-                settings.follow(cx, mapping, &self.owned).await
+                let done = (&self.owned, standing);
+                settings.follow(cx, mapping, done).await
             }
         }
     }
