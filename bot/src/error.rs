@@ -7,10 +7,11 @@ use splashtail_storage::StorageError;
 
 use crate::catalogue::Language;
 use crate::configuration::Refusal;
+use crate::denial::denial;
 use crate::markdown::{neutralise, shorten};
 use crate::reply::Failed;
 use crate::services::NoService;
-use crate::settings::{self, SettingsError};
+use crate::settings::{Wrong, words};
 use crate::text;
 
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum BotError {
     Input(String),
     /// Everything that is wrong with what was to be set.
     #[error("unusable settings")]
-    Settings(Vec<SettingsError>),
+    Settings(Vec<Wrong>),
     #[error("no setting `{0}`")]
     NoSetting(String),
     #[error("others change the settings")]
@@ -96,7 +97,7 @@ impl BotError {
             // What was entered is quoted.
             Self::Settings(wrong) => {
                 let lines = wrong.iter().map(|error| {
-                    let said = settings::wrong::say(language, error);
+                    let said = words::say(language, error);
                     neutralise(&sentence(&said))
                 });
                 let lines = lines.collect::<Vec<_>>().join("\n");
@@ -123,39 +124,6 @@ impl BotError {
             Self::Service(_) => text!(language, "error-service"),
             Self::Discord(error) => discord_text(language, error),
         }
-    }
-}
-
-/// Why the gate said no, with the conditions as they are written down.
-fn denial(language: Language, result: &PermissionResult) -> String {
-    use PermissionResult as P;
-    match result {
-        P::MissingKittycatPerms { check } => {
-            format!("{}\n\n{check}", text!(language, "denied-kittycat"))
-        }
-        P::MissingNativePerms { check } => {
-            format!("{}\n\n{check}", text!(language, "denied-native"))
-        }
-        P::MissingAnyPerms { check } => format!("{}\n\n{check}", text!(language, "denied-any")),
-        P::NoChecksSucceeded { checks } => {
-            format!("{}\n\n{checks}", text!(language, "denied-none"))
-        }
-        P::MissingMinChecks { checks } => {
-            format!("{}\n\n{checks}", text!(language, "denied-few"))
-        }
-        P::CommandDisabled { command } => {
-            text!(language, "denied-command-disabled", command = command)
-        }
-        P::UnknownModule { module } => text!(language, "denied-unknown-module", module = module),
-        P::ModuleNotFound {} => text!(language, "denied-no-module"),
-        P::ModuleDisabled { module } => {
-            text!(language, "denied-module-disabled", module = module)
-        }
-        P::SudoNotGranted {} => text!(language, "denied-operators"),
-        P::DiscordError { .. } => text!(language, "denied-discord"),
-        P::GenericError { error } => text!(language, "denied-unchecked", reason = error),
-        // No denials.
-        P::Ok {} | P::OkWithMessage { .. } => result.to_string(),
     }
 }
 

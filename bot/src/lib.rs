@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod cluster;
 pub mod colours;
 pub mod configuration;
+pub mod denial;
 pub mod discord_http;
 pub mod error;
 pub mod events;

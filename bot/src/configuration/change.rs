@@ -6,9 +6,7 @@ use splashtail_storage::{Edit, NewChange, Written};
 
 use super::ask::Trial;
 use super::{Asked, Configuration, Read, Refusal, command_of, entry_of};
-use crate::settings::{
-    Actor, Column, Draft, Fields, Format, Kind, Operation, Setting, SettingsError, wrong,
-};
+use crate::settings::{Actor, Column, Draft, Fields, Format, Kind, Operation, Setting, Why, Wrong};
 
 /// Times that a change is begun anew because somebody else was faster.
 pub(super) const ATTEMPTS: u32 = 8;
@@ -158,7 +156,7 @@ impl Configuration {
         self.permit(asked, setting, operation, read)?;
         let trial = Trial::new(&self.gate, asked, read);
         if operation == Operation::View || !setting.supports(operation) {
-            return Err(SettingsError::OperationNotSupported { operation }.into());
+            return Err(Wrong::NotSupported(operation).into());
         }
         let given = setting.read(operation, fields).map_err(Refusal::Wrong)?;
         let entry = entry_of(&given, setting)?;
@@ -171,22 +169,17 @@ impl Configuration {
         let column_id = || setting.primary_key.to_owned();
         let after = match (operation, before) {
             (Operation::Create, Some(_)) => {
-                return Err(SettingsError::RowExists {
-                    column_id: column_id(),
-                    count: 1,
-                }
-                .into());
+                let (column, count) = (column_id(), 1);
+                return Err(Wrong::RowExists { column, count }.into());
             }
             (Operation::Update | Operation::Delete, None) => {
-                return Err(SettingsError::RowDoesNotExist {
-                    column_id: column_id(),
-                }
-                .into());
+                let column = column_id();
+                return Err(Wrong::NoRow { column }.into());
             }
             (Operation::Create, None) => {
                 let (current, max) = (read.rows.count(setting.id), setting.max_entries);
                 if current >= max {
-                    return Err(SettingsError::MaximumCountReached { max, current }.into());
+                    return Err(Wrong::Full { max, current }.into());
                 }
                 Some(given)
             }
@@ -246,7 +239,7 @@ impl Configuration {
         after: &Fields,
         actor: &Actor,
         guild: GuildId,
-    ) -> Result<(), SettingsError> {
+    ) -> Result<(), Wrong> {
         for column in &setting.columns {
             let Kind::Text { format, .. } = column.kind else {
                 continue;
@@ -266,10 +259,7 @@ impl Configuration {
             };
             let mut new = named(after, column).filter(|id| !known.contains(id));
             if new.any(|id| !is_there(&id)) {
-                return Err(SettingsError::MissingOrInvalidField {
-                    field: column.id.to_owned(),
-                    src: wrong::NOT_SEEN.to_owned(),
-                });
+                return Err(Wrong::field(column.id, Why::NotSeen));
             }
         }
         Ok(())
@@ -295,7 +285,7 @@ pub(super) struct Decided {
 
 impl Setting {
     /// The columns that are given and not ignored, and the defaults of a new entry.
-    fn read(&self, operation: Operation, given: &Fields) -> Result<Fields, Vec<SettingsError>> {
+    fn read(&self, operation: Operation, given: &Fields) -> Result<Fields, Vec<Wrong>> {
         let mut read = Fields::new();
         let mut wrong = Vec::new();
         for column in &self.columns {
@@ -319,10 +309,7 @@ impl Setting {
                     Ok(Value::Null)
                 }
                 (None, _) if operation == Operation::Create || is_key => {
-                    Err(SettingsError::MissingOrInvalidField {
-                        field: column.id.to_owned(),
-                        src: wrong::NOT_GIVEN.to_owned(),
-                    })
+                    Err(Wrong::field(column.id, Why::NotGiven))
                 }
                 (None, _) => continue,
             };
@@ -335,12 +322,8 @@ impl Setting {
             let is_known = self.column(field).is_some() || self.is_retired(field);
             !is_known && !field.starts_with("__")
         };
-        wrong.extend(given.keys().filter(unknown).map(|field| {
-            SettingsError::MissingOrInvalidField {
-                field: field.clone(),
-                src: wrong::NO_COLUMN.to_owned(),
-            }
-        }));
+        let unknown = given.keys().filter(unknown);
+        wrong.extend(unknown.map(|field| Wrong::field(field.as_str(), Why::NoColumn)));
         match wrong.is_empty() {
             true => Ok(read),
             false => Err(wrong),
@@ -355,11 +338,7 @@ impl Setting {
         }
     }
 
-    fn check_unique(
-        &self,
-        fields: &Fields,
-        others: &[(&str, &Fields)],
-    ) -> Result<(), SettingsError> {
+    fn check_unique(&self, fields: &Fields, others: &[(&str, &Fields)]) -> Result<(), Wrong> {
         for column in self.columns.iter().filter(|column| column.unique) {
             let value = fields.get(column.id).filter(|value| !value.is_null());
             let same = |(_, other): &&(&str, &Fields)| other.get(column.id) == value;
@@ -368,10 +347,8 @@ impl Setting {
                 None => 0,
             };
             if count > 0 {
-                return Err(SettingsError::RowExists {
-                    column_id: column.id.to_owned(),
-                    count,
-                });
+                let column = column.id.to_owned();
+                return Err(Wrong::RowExists { column, count });
             }
         }
         Ok(())

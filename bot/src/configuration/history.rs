@@ -7,7 +7,7 @@ use super::ask::Trial;
 use super::change::ATTEMPTS;
 use super::goal::Goal;
 use super::{Asked, Changed, Configuration, Refusal, Way, command_of};
-use crate::settings::{Fields, Operation, refuse};
+use crate::settings::{Fields, Operation, Rule, Wrong};
 
 /// A change that was made; secrets are left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,8 +80,7 @@ impl Configuration {
         };
         let done = self.storage.settings().change(asked.guild, version).await?;
         if done.is_empty() {
-            let text = format!("There is no change {version}, or it is too long ago.");
-            return Err(refuse(text, "no_change").into());
+            return Err(Wrong::from(Rule::NoChange(version)).into());
         }
         for _ in 0..ATTEMPTS {
             let mut read = self.read(asked.guild).await?;
@@ -90,11 +89,11 @@ impl Configuration {
                 let setting = self.setting(&edit.setting)?;
                 let now = read.rows.get(&edit.setting, &edit.entry);
                 if now != edit.after.as_ref().and_then(Value::as_object) {
-                    let text = format!(
-                        "“{}” of {} was changed again since.",
-                        edit.entry, setting.name
-                    );
-                    return Err(refuse(text, "changed_since").into());
+                    let changed = Rule::EntryChanged {
+                        entry: edit.entry.clone(),
+                        setting: setting.name,
+                    };
+                    return Err(Wrong::from(changed).into());
                 }
                 goals.push(Goal {
                     setting,

@@ -28,7 +28,7 @@ use crate::framework::gate::{
     Gate, GuildKnowledge, PermissionRows, Standing, member_standing, not_connected,
 };
 use crate::inputs::Changes;
-use crate::settings::{Fields, GuildRows, Operation, Setting, SettingsError, wrong};
+use crate::settings::{Fields, GuildRows, Operation, Setting, Why, Wrong};
 
 pub use change::Changed;
 pub use guard::{
@@ -113,7 +113,7 @@ pub enum Refusal {
     Denied(PermissionResult),
     /// Everything that is wrong, at least one.
     #[error("{}", told(.0))]
-    Wrong(Vec<SettingsError>),
+    Wrong(Vec<Wrong>),
     /// Others have to agree; the text says whom it waits for.
     #[error("{0}")]
     Guarded(String),
@@ -124,13 +124,13 @@ pub enum Refusal {
     Storage(#[from] StorageError),
 }
 
-impl From<SettingsError> for Refusal {
-    fn from(error: SettingsError) -> Self {
+impl From<Wrong> for Refusal {
+    fn from(error: Wrong) -> Self {
         Self::Wrong(vec![error])
     }
 }
 
-fn told(errors: &[SettingsError]) -> String {
+fn told(errors: &[Wrong]) -> String {
     let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
     errors.join("; ")
 }
@@ -198,14 +198,11 @@ impl Configuration {
 }
 
 /// The value of a row's primary key, which needs no word where there is only one.
-fn entry_of(fields: &Fields, setting: &Setting) -> Result<String, SettingsError> {
+fn entry_of(fields: &Fields, setting: &Setting) -> Result<String, Wrong> {
     let key = fields.get(setting.primary_key);
     match key.or_else(|| setting.single_key()) {
         Some(Value::String(entry)) => Ok(entry.clone()),
-        _ => Err(SettingsError::MissingOrInvalidField {
-            field: setting.primary_key.to_owned(),
-            src: wrong::NOT_GIVEN.to_owned(),
-        }),
+        _ => Err(Wrong::field(setting.primary_key, Why::NotGiven)),
     }
 }
 

@@ -1,4 +1,5 @@
 use serde_json::json;
+use splashtail_api_types::settings::SettingsError;
 use splashtail_core::config::Config;
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, UserId};
 use splashtail_permissions::{NativePermissions, Permission};
@@ -334,6 +335,7 @@ async fn everything_wrong_is_told_at_once() {
     let Err(Refusal::Wrong(wrong)) = refused else {
         panic!("{refused:?}");
     };
+    let wrong: Vec<SettingsError> = wrong.iter().map(SettingsError::from).collect();
     let columns: Vec<_> = wrong.iter().filter_map(SettingsError::column).collect();
     assert_eq!(columns, ["user_id", "perm_overrides", "public", "colour"]);
     let nothing = configuration

@@ -11,7 +11,7 @@ use super::ask::Trial;
 use super::change::ATTEMPTS;
 use super::goal::Goal;
 use super::{Asked, Changed, Configuration, PastEdit, Read, Refusal, Way, command_of, entry_of};
-use crate::settings::{Fields, Operation, refuse};
+use crate::settings::{Fields, Operation, Rule, Wrong};
 
 /// The form of the file; others are refused.
 const FORM: u32 = 1;
@@ -89,7 +89,7 @@ impl Configuration {
         };
         serde_yaml::to_string(&file).map_err(|error| {
             // Text, numbers, lists and maps of texts always serialise.
-            refuse(error.to_string(), "export").into()
+            Wrong::from(Rule::NotExported(error.to_string())).into()
         })
     }
 
@@ -145,8 +145,7 @@ impl Configuration {
         for _ in 0..ATTEMPTS {
             let (read, plan) = self.prepare(asked, &file, replace).await?;
             if approved.is_some_and(|approved| approved.edits != plan.edits) {
-                let text = "The settings were changed since this was planned. Please look again.";
-                return Err(refuse(text, "changed_since").into());
+                return Err(Wrong::from(Rule::PlanChanged).into());
             }
             let changed = |version, made| Changed {
                 version,
@@ -194,14 +193,14 @@ impl Configuration {
 }
 
 fn parse(text: &str) -> Result<File, Refusal> {
-    let wrong = |text: String| Refusal::from(refuse(text, "file"));
+    let wrong = |rule: Rule| Refusal::from(Wrong::from(rule));
     if text.len() > MAX_FILE {
-        return Err(wrong(format!("The file has more than {MAX_FILE} bytes.")));
+        return Err(wrong(Rule::FileTooLong { most: MAX_FILE }));
     }
     let file: File = serde_yaml::from_str(text)
-        .map_err(|error| wrong(format!("The file cannot be read: {error}.")))?;
+        .map_err(|error| wrong(Rule::FileUnreadable(error.to_string())))?;
     match file.form {
         FORM => Ok(file),
-        form => Err(wrong(format!("The file has form {form}, known is {FORM}."))),
+        given => Err(wrong(Rule::FileForm { given, known: FORM })),
     }
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use splashtail_api_types::settings::SettingsError;
 use splashtail_core::ids::{GuildId, UserId};
 use splashtail_core::telemetry::Chain;
 use splashtail_ipc::http::ErrorResponse;
@@ -14,7 +15,7 @@ use super::query::limits;
 use crate::app::App;
 use crate::configuration::{Asked, PastChange, Refusal, Way};
 use crate::framework::check;
-use crate::settings::{Fields, Operation, refuse};
+use crate::settings::{Fields, Operation};
 
 /// Rows that one View answers.
 const MAX_ROWS: usize = 500;
@@ -216,11 +217,16 @@ fn said(guild: GuildId, done: Result<Value, Refusal>) -> Result<Value, ErrorResp
     match done {
         Ok(done) => Ok(json!({ "Ok": done })),
         Err(Refusal::Denied(denied)) => Ok(denied_by(&denied)),
-        Err(Refusal::Wrong(errors)) => {
+        Err(Refusal::Wrong(wrong)) => {
+            let errors: Vec<SettingsError> = wrong.iter().map(SettingsError::from).collect();
             Ok(json!({ "Err": { "error": errors.first(), "errors": errors } }))
         }
         Err(Refusal::Guarded(text)) => {
-            let error = refuse(text, "guarded");
+            let error = SettingsError::Generic {
+                message: text,
+                src: "rules".to_owned(),
+                typ: "guarded".to_owned(),
+            };
             Ok(json!({ "Err": { "error": error, "errors": [error] } }))
         }
         Err(Refusal::NoSetting(_)) => Err(no_setting()),

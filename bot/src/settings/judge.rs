@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use splashtail_api_types::settings::{Fields, Operation, SettingsError};
+use splashtail_api_types::settings::{Fields, Operation};
 use splashtail_core::ids::{GuildId, RoleId, UserId};
 use splashtail_guild::permissions::Rank;
 use splashtail_permissions::edit::Editor;
 use splashtail_permissions::{CheckOptions, Permission, PermissionResult};
 use splashtail_storage::Edit;
 
+use super::wrong::Wrong;
 use crate::catalogue::Language;
 
 /// A setting's own word on a change, after its columns were read. A function of the draft: nothing
@@ -20,7 +21,7 @@ pub trait Rules: Send + Sync {
     ///
     /// # Errors
     /// Why the change is refused.
-    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError>;
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), Wrong>;
 
     /// What becomes weaker by such a change of an entry: protection that goes off, a higher limit,
     /// somebody who is trusted. Where the guild wants it so, others then have to agree. `None`: nothing.
@@ -161,15 +162,6 @@ impl Draft<'_> {
                 .and_then(|fields| fields.get(column))
                 .unwrap_or(&Value::Null),
         )
-    }
-}
-
-/// A refusal in words, about no column.
-pub fn refuse(message: impl Into<String>, typ: &str) -> SettingsError {
-    SettingsError::Generic {
-        message: message.into(),
-        src: "rules".to_owned(),
-        typ: typ.to_owned(),
     }
 }
 

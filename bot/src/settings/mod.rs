@@ -6,11 +6,11 @@ mod declaration;
 mod forms;
 mod judge;
 mod values;
-pub mod wrong;
+pub mod words;
+mod wrong;
 
 pub use declaration::{Column, Format, Kind, Setting, SettingMistake};
 pub use forms::{interval, moment};
-pub use judge::{
-    Actor, Commands, Draft, EntryChange, Gravity, GuildRows, Rules, Toggles, Weaker, refuse,
-};
-pub use splashtail_api_types::settings::{Fields, Operation, SettingsError};
+pub use judge::{Actor, Commands, Draft, EntryChange, Gravity, GuildRows, Rules, Toggles, Weaker};
+pub use splashtail_api_types::settings::{Fields, Operation};
+pub use wrong::{Check, Rule, Shape, Why, Wrong};

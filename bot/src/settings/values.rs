@@ -4,7 +4,8 @@ use serde_json::Value;
 use splashtail_permissions::{Modifier, Permission};
 
 use super::declaration::{Column, Format, Kind};
-use super::{SettingsError, forms};
+use super::forms;
+use super::wrong::{Check, Shape, Wrong};
 
 /// Allowed values that a refusal names.
 const SHOWN: usize = 25;
@@ -16,11 +17,11 @@ impl Column {
     ///
     /// # Errors
     /// What is wrong with it, naming this column.
-    pub fn read(&self, given: &Value) -> Result<Value, SettingsError> {
+    pub fn read(&self, given: &Value) -> Result<Value, Wrong> {
         if given.is_null() {
             return match self.nullable {
                 true => Ok(Value::Null),
-                false => Err(SettingsError::SchemaNullValueValidationError {
+                false => Err(Wrong::Empty {
                     column: self.id.to_owned(),
                 }),
             };
@@ -39,11 +40,11 @@ impl Column {
                 split = parts.map(Value::from).collect::<Vec<_>>();
                 &split
             }
-            other => return Err(self.type_error("a list", other)),
+            other => return Err(self.type_error(Shape::List, other)),
         };
         if items.len() > most {
-            let error = format!("{} items are too many", items.len());
-            return Err(self.check_error("max_items", &error, &format!("at most {most} items")));
+            let given = items.len();
+            return Err(self.fails(Check::Items { given, most }));
         }
         let mut read = Vec::new();
         for item in items {
@@ -55,7 +56,7 @@ impl Column {
         Ok(Value::Array(read))
     }
 
-    fn read_one(&self, given: &Value) -> Result<Value, SettingsError> {
+    fn read_one(&self, given: &Value) -> Result<Value, Wrong> {
         match self.kind {
             Kind::Text {
                 min,
@@ -68,7 +69,7 @@ impl Column {
                     Value::String(text) => text.trim().parse().ok(),
                     other => other.as_i64(),
                 };
-                let number = number.ok_or_else(|| self.type_error("a whole number", given))?;
+                let number = number.ok_or_else(|| self.type_error(Shape::WholeNumber, given))?;
                 self.within(number, min, max)
             }
             Kind::Float { min, max } => {
@@ -77,7 +78,7 @@ impl Column {
                     other => other.as_f64(),
                 };
                 let number = number.filter(|number: &f64| number.is_finite());
-                let number = number.ok_or_else(|| self.type_error("a number", given))?;
+                let number = number.ok_or_else(|| self.type_error(Shape::Number, given))?;
                 match (min..=max).contains(&number) {
                     true => Ok(Value::from(number)),
                     false => Err(self.out_of_range(number, min, max)),
@@ -89,8 +90,7 @@ impl Column {
                     Value::String(text) => forms::moment(text),
                     other => other.as_i64().and_then(forms::moment_of),
                 };
-                let expected = "a moment such as 2026-11-30 18:00";
-                let moment = moment.ok_or_else(|| self.type_error(expected, given))?;
+                let moment = moment.ok_or_else(|| self.type_error(Shape::Moment, given))?;
                 Ok(Value::String(moment))
             }
             Kind::Interval { min_s, max_s } => {
@@ -98,26 +98,23 @@ impl Column {
                     Value::String(text) => forms::interval(text),
                     other => other.as_i64(),
                 };
-                let seconds =
-                    seconds.ok_or_else(|| self.type_error("a length of time such as 5m", given))?;
+                let seconds = seconds.ok_or_else(|| self.type_error(Shape::Length, given))?;
                 self.within(seconds, min_s, max_s)
             }
             Kind::Boolean => match given {
                 Value::Bool(_) => Ok(given.clone()),
                 Value::String(text) if text == "true" => Ok(Value::Bool(true)),
                 Value::String(text) if text == "false" => Ok(Value::Bool(false)),
-                other => Err(self.type_error("true or false", other)),
+                other => Err(self.type_error(Shape::Boolean, other)),
             },
             Kind::Json { max_bytes } => {
                 let read = match given {
-                    Value::String(text) if text.len() <= max_bytes => {
-                        serde_json::from_str(text).map_err(|_| self.type_error("JSON", given))?
-                    }
+                    Value::String(text) if text.len() <= max_bytes => serde_json::from_str(text)
+                        .map_err(|_| self.type_error(Shape::Json, given))?,
                     other => other.clone(),
                 };
                 if read.to_string().len() > max_bytes {
-                    let range = format!("at most {max_bytes} bytes");
-                    return Err(self.check_error("max_bytes", "it is too long", &range));
+                    return Err(self.fails(Check::Bytes { most: max_bytes }));
                 }
                 Ok(read)
             }
@@ -130,65 +127,48 @@ impl Column {
         (min, max): (usize, usize),
         allowed: &[&str],
         format: Format,
-    ) -> Result<Value, SettingsError> {
+    ) -> Result<Value, Wrong> {
         let text = match given {
             Value::String(text) => text.clone(),
             // Ids that a caller sent as numbers.
             Value::Number(number) if number.is_u64() => number.to_string(),
-            other => return Err(self.type_error("a text", other)),
+            other => return Err(self.type_error(Shape::Text, other)),
         };
-        let length = text.chars().count();
-        if !(min..=max).contains(&length) {
-            let error = format!(
-                "{length} characters are too {}",
-                if length < min { "few" } else { "many" }
-            );
-            return Err(self.check_error("length", &error, &format!("{min} to {max} characters")));
+        let given = text.chars().count();
+        if !(min..=max).contains(&given) {
+            return Err(self.fails(Check::Characters { given, min, max }));
         }
         if text.chars().any(|c| c == '\0') {
-            return Err(self.check_error("text", "it holds a NUL", "text"));
+            return Err(self.fails(Check::Nul));
         }
         if !allowed.is_empty() && !allowed.contains(&text.as_str()) {
-            let error = "it is none of the allowed values";
             let mut range = allowed[..allowed.len().min(SHOWN)].join(", ");
             if allowed.len() > SHOWN {
                 range.push_str(", …");
             }
-            return Err(self.check_error("allowed_values", error, &range));
+            return Err(self.fails(Check::Allowed(range)));
         }
-        let wrong =
-            |expected: &str| self.check_error("format", "it is not in the right form", expected);
+        let wrong = |expected| self.fails(Check::Form(expected));
         match format {
             Format::Plain | Format::Textarea => Ok(Value::String(text)),
             Format::Permission => match Permission::from_input(&text) {
                 Ok(permission) => Ok(Value::String(permission.to_string())),
-                Err(error) => {
-                    Err(self.check_error("permission", &error.to_string(), "namespace.permission"))
-                }
+                Err(error) => Err(self.fails(Check::Permission(error))),
             },
-            Format::User => forms::user(&text).ok_or_else(|| wrong("a user's id")),
-            Format::Role => forms::role(&text).ok_or_else(|| wrong("a role's id")),
-            Format::Channel => forms::channel(&text).ok_or_else(|| wrong("a channel's id")),
-            Format::Emoji => {
-                let expected = "an emoji, or <:name:id> of one of a server";
-                forms::emoji(&text).ok_or_else(|| wrong(expected))
-            }
+            Format::User => forms::user(&text).ok_or_else(|| wrong(Shape::User)),
+            Format::Role => forms::role(&text).ok_or_else(|| wrong(Shape::Role)),
+            Format::Channel => forms::channel(&text).ok_or_else(|| wrong(Shape::Channel)),
+            Format::Emoji => forms::emoji(&text).ok_or_else(|| wrong(Shape::Emoji)),
             Format::Modifier => {
-                let expected = "user/<id>, channel/<id>, role/<id>, global or \
-                                custom/<key>/<value>/<specificity>";
                 let modifier = text.trim().parse::<Modifier>();
-                let modifier = modifier.map_err(|_| wrong(expected))?;
+                let modifier = modifier.map_err(|_| wrong(Shape::Modifier))?;
                 Ok(Value::String(modifier.to_string()))
             }
         }
     }
 
     /// The sum of bits as it is, or their names in a list or between commas.
-    fn read_flags(
-        &self,
-        given: &Value,
-        flags: &[(&'static str, u64)],
-    ) -> Result<Value, SettingsError> {
+    fn read_flags(&self, given: &Value, flags: &[(&'static str, u64)]) -> Result<Value, Wrong> {
         let all = flags.iter().fold(0, |all, (_, bit)| all | bit);
         let names: Vec<&str> = match given {
             Value::Number(_) => {
@@ -198,9 +178,9 @@ impl Column {
             Value::String(text) => text.split(',').map(str::trim).collect(),
             Value::Array(items) => {
                 let names = items.iter().map(Value::as_str).collect::<Option<_>>();
-                names.ok_or_else(|| self.type_error("names", given))?
+                names.ok_or_else(|| self.type_error(Shape::Names, given))?
             }
-            other => return Err(self.type_error("a list of names", other)),
+            other => return Err(self.type_error(Shape::Names, other)),
         };
         let mut sum = 0;
         for name in names.into_iter().filter(|name| !name.is_empty()) {
@@ -211,9 +191,9 @@ impl Column {
         Ok(Value::from(sum))
     }
 
-    fn unknown_flag(&self, flags: &[(&'static str, u64)]) -> SettingsError {
+    fn unknown_flag(&self, flags: &[(&'static str, u64)]) -> Wrong {
         let names: Vec<_> = flags.iter().map(|(name, _)| *name).collect();
-        self.check_error("flags", "it names what there is not", &names.join(", "))
+        self.fails(Check::Flags(names.join(", ")))
     }
 
     /// A stored value as people read it.
@@ -236,40 +216,38 @@ impl Column {
         }
     }
 
-    fn within(&self, number: i64, min: i64, max: i64) -> Result<Value, SettingsError> {
+    fn within(&self, number: i64, min: i64, max: i64) -> Result<Value, Wrong> {
         match (min..=max).contains(&number) {
             true => Ok(Value::from(number)),
             false => Err(self.out_of_range(number, min, max)),
         }
     }
 
-    fn out_of_range<T: std::fmt::Display>(&self, number: T, min: T, max: T) -> SettingsError {
-        let error = format!("{number} is out of range");
-        self.check_error("range", &error, &format!("{min} to {max}"))
+    fn out_of_range<T: std::fmt::Display>(&self, number: T, min: T, max: T) -> Wrong {
+        let (given, min, max) = (number.to_string(), min.to_string(), max.to_string());
+        self.fails(Check::Range { given, min, max })
     }
 
-    fn type_error(&self, expected: &str, got: &Value) -> SettingsError {
+    fn type_error(&self, expected: Shape, got: &Value) -> Wrong {
         let got = match got {
-            Value::Null => "nothing",
-            Value::Bool(_) => "true or false",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a text",
-            Value::Array(_) => "a list",
-            Value::Object(_) => "an object",
+            Value::Null => Shape::Nothing,
+            Value::Bool(_) => Shape::Boolean,
+            Value::Number(_) => Shape::Number,
+            Value::String(_) => Shape::Text,
+            Value::Array(_) => Shape::List,
+            Value::Object(_) => Shape::Object,
         };
-        SettingsError::SchemaTypeValidationError {
+        Wrong::Type {
             column: self.id.to_owned(),
-            expected_type: expected.to_owned(),
-            got_type: got.to_owned(),
+            expected,
+            got,
         }
     }
 
-    pub fn check_error(&self, check: &str, error: &str, range: &str) -> SettingsError {
-        SettingsError::SchemaCheckValidationError {
+    fn fails(&self, check: Check) -> Wrong {
+        Wrong::Check {
             column: self.id.to_owned(),
-            check: check.to_owned(),
-            error: error.to_owned(),
-            accepted_range: range.to_owned(),
+            check,
         }
     }
 }

@@ -42,6 +42,8 @@ pub use looks::{Look, Looks};
 pub use members::{Member, Members, managed_role_of, owner};
 pub use moment::{DAY, HOUR, MINUTE, Moment, Pulse, SECOND};
 pub use panic::{Panic, Taken};
-pub use policy::{Answer, MAX_BOUND, MAX_TRUSTED, Maintenance, Measure, Mode, Policy, Trusted};
+pub use policy::{
+    Answer, MAX_BOUND, MAX_TRUSTED, Maintenance, Measure, Mode, Policy, PolicyProblem, Trusted,
+};
 pub use tag::{Leaves, Marked, TagKey, unmarked};
 pub use window::{Span, Windows};

@@ -164,41 +164,70 @@ impl Policy {
     }
 
     /// What is wrong with it, for whoever wrote it; empty when it can be used.
-    pub fn problems(&self) -> Vec<String> {
+    pub fn problems(&self) -> Vec<PolicyProblem> {
         let mut problems = Vec::new();
         let named = self.limits.iter();
         let rows = named.flat_map(|(kind, row)| row.iter().map(|(c, s)| (kind.name(), *c, *s)));
         let points = self.points.iter().map(|(c, s)| ("points", *c, *s));
-        for (name, column, Spans(bounds)) in rows.chain(points) {
+        for (what, column, Spans(bounds)) in rows.chain(points) {
             let given = bounds.iter().filter(|b| **b != crate::limit::NEVER);
             if given.clone().any(|bound| *bound == 0) {
                 // Otherwise the next ordinary act of anybody is an attack.
-                problems.push(format!("{name} ({}): at least 1", column.name()));
+                problems.push(PolicyProblem::TooLow { what, column });
             }
             if given.clone().any(|bound| *bound > MAX_BOUND) {
-                problems.push(format!("{name} ({}): at most {MAX_BOUND}", column.name()));
+                let most = MAX_BOUND;
+                problems.push(PolicyProblem::TooHigh { what, column, most });
             }
             if !given.is_sorted() {
-                problems.push(format!(
-                    "{name} ({}): a longer time cannot have a lower limit",
-                    column.name()
-                ));
+                problems.push(PolicyProblem::Unordered { what, column });
             }
         }
         for (kind, ladder) in &self.actions {
             let again = |(at, rung): (usize, &Answer)| ladder[..at].contains(rung);
             if ladder.iter().enumerate().any(again) {
-                problems.push(format!("{}: nothing is done twice", kind.name()));
+                problems.push(PolicyProblem::Twice { kind: *kind });
             }
         }
-        if self.trusted.users.len() + self.trusted.roles.len() > MAX_TRUSTED {
-            problems.push(format!("trusted: at most {MAX_TRUSTED} people and roles"));
+        let most = MAX_TRUSTED;
+        if self.trusted.users.len() + self.trusted.roles.len() > most {
+            problems.push(PolicyProblem::TooManyTrusted { most });
         }
-        if self.maintenance.len() > MAX_TRUSTED {
-            problems.push(format!("maintenance: at most {MAX_TRUSTED} windows"));
+        if self.maintenance.len() > most {
+            problems.push(PolicyProblem::TooManyWindows { most });
         }
         problems
     }
+}
+
+/// Why a policy makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyProblem {
+    /// A bound of a limit, by its name; `points` of those.
+    TooLow {
+        what: &'static str,
+        column: Column,
+    },
+    TooHigh {
+        what: &'static str,
+        column: Column,
+        most: u32,
+    },
+    /// A longer time has a lower limit.
+    Unordered {
+        what: &'static str,
+        column: Column,
+    },
+    /// The same is done twice about one type.
+    Twice {
+        kind: LimitType,
+    },
+    TooManyTrusted {
+        most: usize,
+    },
+    TooManyWindows {
+        most: usize,
+    },
 }
 
 fn scale(spans: Spans, how: Measure, mut up: u32, mut down: u32) -> [u32; 3] {
@@ -328,7 +357,8 @@ mod tests {
         assert!(!policy.is_only_told(&Rule::WentOn));
         assert!(policy.problems().is_empty());
         policy.actions.insert(ban, vec![Answer::Ban, Answer::Ban]);
-        assert_eq!(policy.problems(), ["ban: nothing is done twice"]);
+        let kind = LimitType::Ban;
+        assert_eq!(policy.problems(), [PolicyProblem::Twice { kind }]);
     }
 
     #[test]
@@ -340,7 +370,8 @@ mod tests {
         assert_eq!(policy.problems().len(), 2);
         let row = [(Column::Bot, Spans([0, 0, NEVER]))];
         policy.limits.insert(LimitType::Ban, row.into());
-        assert_eq!(policy.problems(), ["ban (bot): at least 1"]);
+        let (what, column) = ("ban", Column::Bot);
+        assert_eq!(policy.problems(), [PolicyProblem::TooLow { what, column }]);
         let text = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), policy);
         assert_eq!(

@@ -14,7 +14,7 @@ use splashtail_permissions::Modifier;
 use splashtail_storage::SettingRow;
 
 use super::settings::{ACTIONS, LIMITS, MAINTENANCE, POLICY, TRUST};
-use crate::settings::Fields;
+use crate::settings::{Fields, Rule, Why};
 
 /// Each type and the points, for moderators, administrators and bots.
 pub(super) const MOST_LIMITS: usize = 3 * (LimitType::ALL.len() + 1);
@@ -196,9 +196,9 @@ pub(super) fn spans_of(fields: &Fields) -> Option<Spans> {
 }
 
 /// What is wrong with a row of actions, for whoever entered it.
-pub(super) fn problem_of_actions(fields: &Value) -> Option<String> {
+pub(super) fn problem_of_actions(fields: &Value) -> Option<Rule> {
     let Ok(fields) = ActionFields::deserialize(fields) else {
-        return Some("There is no such action.".to_owned());
+        return Some(Rule::NoAction);
     };
     let ladder = fields.ladder();
     let steps = [fields.first, fields.second, fields.third];
@@ -206,11 +206,11 @@ pub(super) fn problem_of_actions(fields: &Value) -> Option<String> {
         .iter()
         .any(|step| *step != Action::Nothing)
     {
-        return Some("After nothing comes nothing.".to_owned());
+        return Some(Rule::AfterNothing);
     }
     let mut policy = Policy::default();
     policy.actions.insert(fields.limit_type, ladder);
-    policy.problems().into_iter().next()
+    policy.problems().into_iter().next().map(Rule::Ladder)
 }
 
 impl LimitFields {
@@ -232,15 +232,14 @@ impl LimitFields {
 }
 
 /// What is wrong with a row of limits, for whoever entered it.
-pub(super) fn problem_of_limit(fields: &Value) -> Option<String> {
-    let unreadable = || format!("bounds are numbers from 1 to {MAX_BOUND}");
+pub(super) fn problem_of_limit(fields: &Value) -> Option<Why> {
     let Ok(fields) = LimitFields::deserialize(fields) else {
-        return Some(unreadable());
+        return Some(Why::Bounds { most: MAX_BOUND });
     };
     let mut policy = Policy::default();
     match fields.add_to(&mut policy) {
-        None => Some("there is no such limit; `/limits view` lists the types".to_owned()),
-        Some(()) => policy.problems().into_iter().next(),
+        None => Some(Why::NoLimit),
+        Some(()) => policy.problems().into_iter().next().map(Why::Policy),
     }
 }
 
@@ -248,6 +247,8 @@ pub(super) fn problem_of_limit(fields: &Value) -> Option<String> {
 mod tests {
     use chrono::DateTime;
     use serde_json::json;
+
+    use splashtail_antinuke::PolicyProblem;
 
     use super::*;
 
@@ -362,7 +363,12 @@ mod tests {
         };
         assert_eq!(problem("ban/bot", json!(3), json!(3)), None);
         assert_eq!(problem("ban/bot", json!(null), json!(3)), None);
-        assert!(problem("ban/bot", json!(4), json!(3)).is_some_and(|p| p.contains("longer time")));
-        assert!(problem("ban", json!(4), json!(5)).is_some_and(|p| p.contains("no such limit")));
+        let unordered = PolicyProblem::Unordered {
+            what: "ban",
+            column: Column::Bot,
+        };
+        let too_soon = problem("ban/bot", json!(4), json!(3));
+        assert_eq!(too_soon, Some(Why::Policy(unordered)));
+        assert_eq!(problem("ban", json!(4), json!(5)), Some(Why::NoLimit));
     }
 }

@@ -11,8 +11,7 @@ use splashtail_permissions::Modifier;
 use super::service::NoIdentity;
 use super::{policy, weaker};
 use crate::settings::{
-    Column, Draft, EntryChange, Format, Kind, Operation, Rules, Setting, SettingsError, Weaker,
-    refuse, wrong,
+    Column, Draft, EntryChange, Format, Kind, Operation, Rule, Rules, Setting, Weaker, Why, Wrong,
 };
 
 pub const POLICY: &str = "protection_policy";
@@ -303,23 +302,22 @@ fn of_maintenance() -> Setting {
 struct OwnersOnly {
     /// Why nothing can be protected by this bot, if so.
     identity: Result<(), NoIdentity>,
-    check: fn(&Draft<'_>) -> Result<(), SettingsError>,
+    check: fn(&Draft<'_>) -> Result<(), Wrong>,
     weakens: weaker::Weakens,
 }
 
 impl Rules for OwnersOnly {
-    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError> {
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), Wrong> {
         if !draft.is_change() {
             return Ok(());
         }
         if !draft.actor.is_owner {
-            return Err(refuse(
-                "Only the owner of the server can change this.",
-                "owner_only",
-            ));
+            return Err(Rule::OwnerOnly.into());
         }
-        self.identity
-            .map_err(|error| refuse(format!("{error}."), "no_identity"))?;
+        self.identity.map_err(|error| match error {
+            NoIdentity::NoToken => Rule::NoToken,
+            NoIdentity::NoSecret => Rule::NoSecret,
+        })?;
         match draft.operation {
             Operation::Delete => Ok(()),
             _ => (self.check)(draft),
@@ -331,56 +329,43 @@ impl Rules for OwnersOnly {
     }
 }
 
-fn check_trust(draft: &Draft<'_>) -> Result<(), SettingsError> {
-    let wrong = |src: &str| {
-        Err(SettingsError::MissingOrInvalidField {
-            field: "who".to_owned(),
-            src: src.to_owned(),
-        })
-    };
+fn check_trust(draft: &Draft<'_>) -> Result<(), Wrong> {
+    let wrong = |why| Err(Wrong::field("who", why));
     let (_, who) = draft.values("who");
     match who.as_str().and_then(|who| who.parse::<Modifier>().ok()) {
         Some(Modifier::User(_)) => Ok(()),
-        Some(Modifier::Role(role)) if role.get() == draft.guild.get() => {
-            wrong("everybody has this role")
-        }
+        Some(Modifier::Role(role)) if role.get() == draft.guild.get() => wrong(Why::Everybody),
         Some(Modifier::Role(role)) => {
             let mut roles = draft.actor.ranks.keys();
             match roles.any(|known| known.get() == role.get()) {
                 true => Ok(()),
-                false => wrong(wrong::NO_ROLE),
+                false => wrong(Why::NoRole),
             }
         }
-        _ => wrong("it is neither a user nor a role"),
+        _ => wrong(Why::NeitherUserNorRole),
     }
 }
 
-fn check_limit(draft: &Draft<'_>) -> Result<(), SettingsError> {
+fn check_limit(draft: &Draft<'_>) -> Result<(), Wrong> {
     let fields = draft.after.clone().unwrap_or_default();
     match policy::problem_of_limit(&Value::Object(fields)) {
         None => Ok(()),
-        Some(problem) => Err(SettingsError::MissingOrInvalidField {
-            field: "limit".to_owned(),
-            src: problem,
-        }),
+        Some(problem) => Err(Wrong::field("limit", problem)),
     }
 }
 
-fn check_actions(draft: &Draft<'_>) -> Result<(), SettingsError> {
+fn check_actions(draft: &Draft<'_>) -> Result<(), Wrong> {
     let fields = draft.after.clone().unwrap_or_default();
     match policy::problem_of_actions(&Value::Object(fields)) {
         None => Ok(()),
-        Some(problem) => Err(refuse(problem, "ladder")),
+        Some(problem) => Err(problem.into()),
     }
 }
 
-fn check_maintenance(draft: &Draft<'_>) -> Result<(), SettingsError> {
+fn check_maintenance(draft: &Draft<'_>) -> Result<(), Wrong> {
     let (_, kinds) = draft.values("kinds");
     if kinds.as_array().is_none_or(Vec::is_empty) {
-        return Err(SettingsError::MissingOrInvalidField {
-            field: "kinds".to_owned(),
-            src: wrong::NO_ACTS.to_owned(),
-        });
+        return Err(Wrong::field("kinds", Why::NoActs));
     }
     let (_, until) = draft.values("until");
     let until = until
@@ -389,9 +374,6 @@ fn check_maintenance(draft: &Draft<'_>) -> Result<(), SettingsError> {
     let last = draft.now + LONGEST_MAINTENANCE;
     match until.is_some_and(|until| draft.now < until && until <= last) {
         true => Ok(()),
-        false => Err(SettingsError::MissingOrInvalidField {
-            field: "until".to_owned(),
-            src: format!("it can be until <t:{}> at most", last.timestamp()),
-        }),
+        false => Err(Wrong::field("until", Why::UntilAtMost(last.timestamp()))),
     }
 }

@@ -7,8 +7,8 @@ use splashtail_core::ids::GuildId;
 use splashtail_storage::{Storage, StorageError};
 
 use crate::settings::{
-    Column, Draft, EntryChange, Fields, Format, Gravity, GuildRows, Kind, Operation, Rules,
-    Setting, SettingsError, Weaker, refuse,
+    Column, Draft, EntryChange, Fields, Format, Gravity, GuildRows, Kind, Operation, Rule, Rules,
+    Setting, Weaker, Wrong,
 };
 use crate::text;
 
@@ -66,13 +66,10 @@ pub fn setting() -> Setting {
 struct OwnersOnly;
 
 impl Rules for OwnersOnly {
-    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError> {
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), Wrong> {
         match draft.actor.is_owner {
             true => Ok(()),
-            false => Err(refuse(
-                "Only the owner of the server says what needs a second person.",
-                "owner_only",
-            )),
+            false => Err(Rule::OwnerOnly.into()),
         }
     }
 

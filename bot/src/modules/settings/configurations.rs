@@ -7,10 +7,9 @@ use splashtail_permissions::{
     CheckOptions, CommandConfiguration, ModuleConfiguration, PermissionChecks, PermissionResult,
 };
 
-use super::roles::sentence;
 use crate::framework::gate::{COMMANDS, MODULES};
 use crate::modules::assemble::{acl_of_modperms, acl_of_module};
-use crate::settings::{Column, Draft, Kind, Operation, Rules, Setting, SettingsError, refuse};
+use crate::settings::{Check, Column, Draft, Kind, Operation, Rule, Rules, Setting, Why, Wrong};
 
 /// Changes what modules ask for.
 pub const MODPERMS: &str = "modules modperms";
@@ -94,13 +93,13 @@ pub fn of_commands() -> Setting {
 struct ModuleRules;
 
 impl Rules for ModuleRules {
-    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError> {
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), Wrong> {
         let module = key(draft, "module");
         let Some(toggles) = draft.commands.toggles(&module) else {
             return match draft.operation {
                 // What a module that is no more left behind can go.
                 Operation::Delete => Ok(()),
-                _ => Err(unknown("module", "there is no such module")),
+                _ => Err(Wrong::field("module", Why::NoModule)),
             };
         };
         judge_toggle(draft, toggles.module, "modules")?;
@@ -129,16 +128,17 @@ impl Rules for ModuleRules {
 struct CommandRules;
 
 impl Rules for CommandRules {
-    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError> {
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), Wrong> {
         let command = key(draft, "command");
         let Some(own) = draft.commands.command(&command) else {
             return match draft.operation {
                 Operation::Delete => Ok(()),
-                _ => Err(unknown("command", "there is no such command")),
+                _ => Err(Wrong::field("command", Why::NoCommand)),
             };
         };
         if own != command {
-            return Err(unknown("command", &format!("its own name is `{own}`")));
+            let own = own.clone();
+            return Err(Wrong::field("command", Why::CalledOtherwise(own)));
         }
         let toggles = draft.commands.module_of(&command);
         let toggles = toggles.and_then(|module| draft.commands.toggles(&module));
@@ -195,28 +195,14 @@ fn key(draft: &Draft<'_>, column: &str) -> String {
     key.unwrap_or_default().to_owned()
 }
 
-fn unknown(field: &str, src: &str) -> SettingsError {
-    SettingsError::MissingOrInvalidField {
-        field: field.to_owned(),
-        src: src.to_owned(),
-    }
-}
-
 /// Switching needs `<commands> enable` or `<commands> disable`, and something that can be switched.
-fn judge_toggle(
-    draft: &Draft<'_>,
-    can_be_switched: bool,
-    commands: &str,
-) -> Result<(), SettingsError> {
+fn judge_toggle(draft: &Draft<'_>, can_be_switched: bool, commands: &str) -> Result<(), Wrong> {
     let (before, after) = draft.values("disabled");
     if before == after {
         return Ok(());
     }
     if !can_be_switched && !after.is_null() {
-        return Err(refuse(
-            "This cannot be switched on or off.",
-            "not_toggleable",
-        ));
+        return Err(Rule::NotToggleable.into());
     }
     let needed = match after {
         Value::Bool(true) => vec!["disable"],
@@ -235,23 +221,19 @@ fn judge_toggle(
 fn judge_checks(
     draft: &mut Draft<'_>,
     column: &str,
-) -> Result<Option<Option<PermissionChecks>>, SettingsError> {
-    let wrong = |error: String| SettingsError::SchemaCheckValidationError {
+) -> Result<Option<Option<PermissionChecks>>, Wrong> {
+    let wrong = |check: Check| Wrong::Check {
         column: column.to_owned(),
-        check: "checks".to_owned(),
-        error,
-        accepted_range: r#"such as {"checks":[{"kittycat_perms":["a.b"]}]}"#.to_owned(),
+        check,
     };
     let given = draft.after.as_ref().and_then(|fields| fields.get(column));
     let proposed = match given {
         None | Some(Value::Null) => None,
         Some(given) => {
-            let read: PermissionChecks =
-                serde_json::from_value(given.clone()).map_err(|error| wrong(error.to_string()))?;
-            Some(
-                read.normalised()
-                    .map_err(|error| wrong(error.to_string()))?,
-            )
+            let read: PermissionChecks = serde_json::from_value(given.clone())
+                .map_err(|error| wrong(Check::NoChecks(error.to_string())))?;
+            let normalised = read.normalised();
+            Some(normalised.map_err(|error| wrong(Check::Checks(error)))?)
         }
     };
     if let (Some(after), Some(proposed)) = (&mut draft.after, &proposed) {
@@ -270,7 +252,7 @@ fn judge_oneself(
     command: &str,
     governed: &[String],
     proposed: CheckOptions,
-) -> Result<(), SettingsError> {
+) -> Result<(), Wrong> {
     let switched_off = CheckOptions {
         ignore_command_disabled: true,
         ignore_module_disabled: true,
@@ -283,23 +265,22 @@ fn judge_oneself(
         ..proposed
     };
     if !draft.commands.may_run(command, &proposed).is_ok() {
-        let text = "you would lock yourself out: you do not pass these checks";
-        return Err(refuse(sentence(text), "locked_out"));
+        return Err(Rule::LockedOut.into());
     }
     for command in governed {
         let now = draft.commands.may_run(command, &switched_off);
         // The person, not their token: what it could not use it would open to others all the same.
         if !now.is_ok() && draft.commands.person_may_run(command, &proposed).is_ok() {
-            let text = format!("it would open `/{command}`, which you may not run yourself: {now}");
-            return Err(refuse(sentence(&text), now.code()));
+            let command = command.clone();
+            return Err(Rule::WouldOpen { command, now }.into());
         }
     }
     Ok(())
 }
 
-fn allowed(result: &PermissionResult) -> Result<(), SettingsError> {
+fn allowed(result: &PermissionResult) -> Result<(), Wrong> {
     match result.is_ok() {
         true => Ok(()),
-        false => Err(refuse(result.to_string(), result.code())),
+        false => Err(Rule::Denied(result.clone()).into()),
     }
 }

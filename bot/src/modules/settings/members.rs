@@ -7,10 +7,10 @@ use splashtail_core::ids::{RoleId, UserId};
 use splashtail_permissions::edit::{MemberChange, check_member_change};
 use splashtail_permissions::kittycat::{Position, resolve};
 
-use super::roles::{MAX_PERMISSIONS, permissions, sentence};
+use super::roles::{MAX_PERMISSIONS, permissions};
 use crate::framework::gate::{MEMBERS, ROLES};
 use crate::settings::{
-    Column, Draft, Fields, Format, Kind, Operation, Rules, Setting, SettingsError, refuse,
+    Column, Draft, Fields, Format, Kind, Operation, Rule, Rules, Setting, Wrong,
 };
 
 pub fn setting() -> Setting {
@@ -54,7 +54,7 @@ pub fn setting() -> Setting {
 struct MemberRules;
 
 impl Rules for MemberRules {
-    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError> {
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), Wrong> {
         let member = draft.after.as_ref().or(draft.before);
         let member =
             member.and_then(|fields| fields.get("user_id")?.as_str()?.parse::<UserId>().ok());
@@ -65,10 +65,7 @@ impl Rules for MemberRules {
         // What somebody holds follows from their roles too; whoever is not known is not changed.
         let roles = member.and_then(|member| draft.members.get(&member));
         if before != after && roles.is_none() {
-            return Err(refuse(
-                "It is not known which roles the member has, please try again.",
-                "unknown_member",
-            ));
+            return Err(Rule::UnknownMember.into());
         }
         let positions = positions(draft, roles.map_or(&[][..], Vec::as_slice));
         let is_public = |value: &Value| value.as_bool().unwrap_or(false);
@@ -81,7 +78,7 @@ impl Rules for MemberRules {
             is_oneself: member.is_some() && member == draft.actor.user,
         };
         check_member_change(&draft.actor.editor(), &change)
-            .map_err(|error| refuse(sentence(&error.to_string()), "not_allowed"))
+            .map_err(|error| Rule::Edit(error).into())
     }
 }
 

@@ -10,7 +10,7 @@ use splashtail_storage::Edit;
 
 use crate::framework::gate::ROLES;
 use crate::settings::{
-    Column, Draft, Fields, Format, Kind, Operation, Rules, Setting, SettingsError, refuse, wrong,
+    Column, Draft, Fields, Format, Kind, Operation, Rule, Rules, Setting, Why, Wrong,
 };
 
 /// Permissions that one role or member can have.
@@ -70,18 +70,15 @@ pub fn setting() -> Setting {
 struct RoleRules;
 
 impl Rules for RoleRules {
-    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), SettingsError> {
+    fn judge(&self, draft: &mut Draft<'_>) -> Result<(), Wrong> {
         let role = draft.after.as_ref().or(draft.before);
         let role = role.and_then(|fields| fields.get("role_id")?.as_str()?.parse::<RoleId>().ok());
         let Some(role) = role else {
-            return Err(refuse("Which role?", "no_role"));
+            return Err(Rule::WhichRole.into());
         };
         let target = draft.actor.ranks.get(&role).copied();
         if draft.operation == Operation::Create && target.is_none() {
-            return Err(SettingsError::MissingOrInvalidField {
-                field: "role_id".to_owned(),
-                src: wrong::NO_ROLE.to_owned(),
-            });
+            return Err(Wrong::field("role_id", Why::NoRole));
         }
         place(draft);
         let of = |fields: Option<&Fields>| fields.map(|fields| (perms(fields), index(fields)));
@@ -95,7 +92,7 @@ impl Rules for RoleRules {
             index: *index,
         });
         check_role_change(&draft.actor.editor(), target, current, new)
-            .map_err(|error| refuse(sentence(&error.to_string()), "not_allowed"))
+            .map_err(|error| Rule::Edit(error).into())
     }
 }
 
@@ -154,13 +151,4 @@ pub fn permissions(column: Option<&Value>) -> Vec<Permission> {
         .filter_map(Value::as_str)
         .map(Permission::parse)
         .collect()
-}
-
-/// First letter large, a full stop at the end.
-pub fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
-    let mut text: String = first.chain(letters).collect();
-    text.push('.');
-    text
 }
