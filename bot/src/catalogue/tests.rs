@@ -130,6 +130,7 @@ fn german_texts_name_commands_and_options_as_discord_shows_them() {
 
 /// Where every word that people read comes from the catalogue.
 const MOVED: &[&str] = &[
+    "denial.rs",
     "error.rs",
     "framework/errors.rs",
     "framework/maintenance.rs",
@@ -156,6 +157,7 @@ const MOVED: &[&str] = &[
     "modules/guarded/desk.rs",
     "modules/guarded/presses.rs",
     "modules/guarded/text.rs",
+    "modules/jobs",
     "modules/moderation",
     "modules/server_backups",
     "modules/settings/commands.rs",
@@ -166,6 +168,8 @@ const MOVED: &[&str] = &[
     "modules/setup",
     "pages.rs",
     "presses",
+    "settings/values.rs",
+    "settings/words.rs",
 ];
 
 #[test]

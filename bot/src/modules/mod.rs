@@ -6,12 +6,15 @@ pub mod assemble;
 pub mod core;
 pub mod foundation;
 pub mod guarded;
+pub mod jobs;
 pub mod moderation;
 mod module;
 pub mod root;
 pub mod server_backups;
 pub mod settings;
 pub mod setup;
+
+use std::sync::Arc;
 
 use splashtail_permissions::{CommandExtendedData, ExtendedData};
 
@@ -24,11 +27,13 @@ pub use crate::services::{Service, Services};
 pub fn all(foundation: &Foundation) -> Vec<Box<dyn Module>> {
     let antinuke = antinuke::Antinuke::new(foundation);
     let guarded = guarded::Guarded::new(foundation, antinuke.people());
-    let backups = server_backups::ServerBackups::new(foundation, antinuke.people());
-    let (protection, jobs) = (antinuke.protection(), backups.jobs());
-    let moderation = moderation::Moderation::new(foundation, protection, jobs);
+    let jobs = Arc::new(jobs::Jobs::new(foundation, antinuke.people()));
+    let backups =
+        server_backups::ServerBackups::new(foundation, antinuke.people(), Arc::clone(&jobs));
+    let protection = antinuke.protection();
+    let moderation = moderation::Moderation::new(foundation, protection, Arc::clone(&jobs));
     vec![
-        Box::new(core::Core::new(foundation, backups.logs())),
+        Box::new(core::Core::new(foundation, jobs)),
         Box::new(setup::SetupModule::new(foundation)),
         Box::new(antinuke),
         Box::new(guarded),

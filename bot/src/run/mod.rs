@@ -41,7 +41,7 @@ use crate::inputs::{Changes, Kept};
 use crate::modules::Foundation;
 use crate::modules::assemble::{Assembled, assemble};
 use crate::modules::guarded;
-use crate::modules::server_backups::Backups;
+use crate::modules::jobs::Jobs;
 use crate::orphan::{listens, orphan_timeout};
 use crate::registration::{Registration, describe_commands};
 use crate::{discord_http, iserver, modules, presses};
@@ -231,11 +231,8 @@ async fn operate(
         shutdown: shutdown.clone(),
     });
 
-    let backups = app
-        .services
-        .get::<Backups>()
-        .context("a module is missing")?;
-    backups.reach(Arc::clone(&app) as _, shutdown.clone());
+    let jobs = app.services.get::<Jobs>().context("a module is missing")?;
+    jobs.reach(Arc::clone(&app) as _, shutdown.clone());
 
     let answering = iserver::Answering {
         modules: serve_iserver::canonical_modules(&app.registry)?,

@@ -5,10 +5,13 @@ mod ping;
 mod presence;
 mod stats;
 
+use std::sync::Arc;
+
 use poise::serenity_prelude::GatewayIntents;
 use splashtail_permissions::CommandExtendedData;
 
-use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Task, extended};
+use super::jobs::{self, Jobs};
+use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
 use crate::app::Command;
 use crate::pages;
 use crate::presses::Presses;
@@ -16,15 +19,15 @@ use crate::presses::Presses;
 pub struct Core {
     /// What the bot is shown to be doing.
     presence: Vec<String>,
-    /// What jobs have written down, whose messages outlive the switches of their modules.
-    logs: Presses,
+    /// Their messages outlive the switches of the modules that ordered them.
+    jobs: Arc<Jobs>,
 }
 
 impl Core {
-    pub fn new(foundation: &Foundation, logs: Presses) -> Self {
+    pub fn new(foundation: &Foundation, jobs: Arc<Jobs>) -> Self {
         Self {
             presence: foundation.config.meta.presence.clone(),
-            logs,
+            jobs,
         }
     }
 }
@@ -51,7 +54,8 @@ impl Module for Core {
     }
 
     fn presses(&self) -> Vec<Presses> {
-        vec![pages::presses::<help::HelpPages>(), self.logs.clone()]
+        let logs = jobs::presses(&self.jobs);
+        vec![pages::presses::<help::HelpPages>(), logs]
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -59,6 +63,10 @@ impl Module for Core {
             what: Needed::Intents(GatewayIntents::GUILD_MESSAGES | GatewayIntents::MESSAGE_CONTENT),
             why: "To read commands that are written as messages",
         }]
+    }
+
+    fn service(&self) -> Option<Service> {
+        Some(Service::of(&self.jobs))
     }
 
     fn tasks(&self) -> Vec<Task> {

@@ -8,14 +8,14 @@ use super::deed::Deed;
 use super::mass_bans::MassBans;
 use super::operation;
 use super::people::{MOST, Pasted};
-use super::plan::{TYPED_ABOVE, button};
+use super::plan::{Shown, TYPED_ABOVE, button};
 use crate::app::Context;
 use crate::catalogue::{self, Language};
 use crate::error::BotError;
 use crate::ids;
 use crate::markdown::{neutralise, shorten};
-use crate::modules::guarded::{Ask, AskError, Desk};
-use crate::modules::server_backups::{Ending, Ran, run, show};
+use crate::modules::guarded::Desk;
+use crate::modules::jobs::{Order, look};
 use crate::reply;
 use crate::text;
 
@@ -110,58 +110,47 @@ async fn download(file: &serenity::Attachment, language: Language) -> Result<Str
 /// this server wants it so.
 async fn look_first(cx: Context<'_>, data: Value, notes: &[String]) -> Result<(), BotError> {
     let bans = cx.data().services.get::<MassBans>()?;
-    let Ran {
-        task: look,
-        mut board,
-        ending,
-    } = run(cx, MassBans::TASK, data.clone()).await?;
-    if ending != Ending::Finished {
+    let Some(looked) = look(cx, MassBans::TASK, data.clone()).await? else {
         return Ok(());
-    }
-    let Some(plan) = bans.plan_of(look).await? else {
+    };
+    let Some(plan) = bans.plan_of(looked.task).await? else {
         return Ok(());
     };
     let (language, deed) = (catalogue::of_server(cx), Deed::of(&data));
     let words = deed.words(language);
-    let (order, file) = (data.clone(), plan.file());
-    let shown =
-        |text: &str, buttons: &[Value]| plan.body(words, (look, &order), notes, text, buttons);
+    let shown = Shown {
+        plan: &plan,
+        words,
+        look: looked.task,
+        order: &data,
+        notes,
+    };
     if let Some(why) = plan.impossible(words) {
-        return show(&mut board, &shown(&why, &[]), file.as_ref()).await;
+        return looked.say(&shown, &why).await;
     }
     let (guild, by) = (ids::guild_of(cx)?, ids::user(cx.author().id));
     let ban = bans
-        .prepare(data, &plan, &format!("{}-go", cx.id()))
+        .prepare(data.clone(), &plan, &format!("{}-go", cx.id()))
         .await?;
     let desk = cx.data().services.get::<Desk>()?;
     let alone = bans.alone_lately(guild, deed).await?;
     let in_all = alone.saturating_add(plan.count);
-    if desk.wanted(guild).await?.guards_bans(in_all) {
-        let ask = Ask {
-            guild,
-            operation: operation::id(deed),
-            arguments: operation::arguments(ban, board.channel()),
-            summary: plan.lines(words, &order),
-            digest: plan.hash.clone(),
-            by,
-            here: Some(board.channel()),
-        };
-        let text = match desk.ask(ask).await {
-            Ok(text) | Err(AskError::Refused(text)) => text,
-            Err(AskError::Storage(error)) => return Err(error.into()),
-        };
-        return show(&mut board, &shown(&text, &[]), file.as_ref()).await;
-    }
     let verb = match (plan.count > TYPED_ABOVE, deed) {
         (true, Deed::Ban) => "ask",
         (true, Deed::Lift) => "lift",
         (false, _) => "go",
     };
-    let buttons = [
-        button((4, &words.yes(plan.count)), verb, ban, by, plan.count),
-        button((2, &words.no()), "no", ban, by, plan.count),
-    ];
-    show(&mut board, &shown(&words.ask(), &buttons), file.as_ref()).await
+    let order = Order {
+        by_others: desk.wanted(guild).await?.guards_bans(in_all),
+        operation: operation::id(deed),
+        arguments: operation::arguments(ban, looked.channel()),
+        question: words.ask(),
+        buttons: vec![
+            button((4, &words.yes(plan.count)), verb, ban, by, plan.count),
+            button((2, &words.no()), "no", ban, by, plan.count),
+        ],
+    };
+    looked.ask(cx, &shown, order).await
 }
 
 fn unread(language: Language, pasted: &Pasted) -> Vec<String> {

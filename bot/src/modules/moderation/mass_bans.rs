@@ -23,7 +23,7 @@ use super::plan::{FRESH, Plan, stop_button};
 use crate::error::BotError;
 use crate::modules::antinuke::{Protection, Stopped};
 use crate::modules::guarded::{People, Wanted};
-use crate::modules::server_backups::{Backups, Begun, Board};
+use crate::modules::jobs::{Begun, Board, Jobs};
 use crate::text;
 
 /// Entries of a log that are looked through for the plan.
@@ -36,7 +36,7 @@ const ORDERS: u32 = 200;
 const COUNTED: usize = 256;
 
 pub(super) struct MassBans {
-    pub(super) jobs: Arc<Backups>,
+    pub(super) jobs: Arc<Jobs>,
     pub(super) jobserver: JobserverClient,
     pub(super) storage: Storage,
     pub(super) clock: SharedClock,
@@ -290,7 +290,6 @@ mod tests {
     use crate::modules::antinuke::Antinuke;
     use crate::modules::foundation::{self, Foundation};
     use crate::modules::guarded::turn_on_for_tests;
-    use crate::modules::server_backups::ServerBackups;
 
     fn guild() -> GuildId {
         GuildId::new(1).unwrap()
@@ -333,7 +332,7 @@ mod tests {
         let foundation = foundation::for_tests().await;
         turn_on_for_tests(&foundation, guild(), 20).await;
         let antinuke = Antinuke::new(&foundation);
-        let jobs = ServerBackups::new(&foundation, antinuke.people()).jobs();
+        let jobs = Arc::new(Jobs::new(&foundation, antinuke.people()));
         let moderation = super::super::Moderation::new(&foundation, antinuke.protection(), jobs);
         let bans = &moderation.bans;
         let (mut banned, mut guarded) = (0, 0);

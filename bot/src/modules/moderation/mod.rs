@@ -19,7 +19,7 @@ use self::mass_bans::MassBans;
 use self::operation::Agreed;
 use super::antinuke::Protection;
 use super::guarded::{Operation, People};
-use super::server_backups::Backups;
+use super::jobs::Jobs;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, extended};
 use crate::presses::Presses;
 
@@ -31,7 +31,7 @@ pub struct Moderation {
 }
 
 impl Moderation {
-    pub fn new(foundation: &Foundation, protection: Arc<Protection>, jobs: Arc<Backups>) -> Self {
+    pub fn new(foundation: &Foundation, protection: Arc<Protection>, jobs: Arc<Jobs>) -> Self {
         let Foundation {
             clock,
             storage,

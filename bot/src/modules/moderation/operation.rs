@@ -12,7 +12,7 @@ use super::deed::Deed;
 use super::mass_bans::MassBans;
 use crate::catalogue::Language;
 use crate::modules::guarded::{Operation, Performed};
-use crate::modules::server_backups::Begun;
+use crate::modules::jobs::Begun;
 use crate::text;
 
 pub(super) const fn id(deed: Deed) -> &'static str {

@@ -11,7 +11,7 @@ use super::deed::{Deed, Words};
 use crate::catalogue::Language;
 use crate::colours;
 use crate::markdown::{DESCRIPTION, length, neutralise, shorten};
-use crate::modules::server_backups::log_button;
+use crate::modules::jobs::{self, log_button};
 use crate::text;
 
 /// Above it whoever confirms types the number.
@@ -29,6 +29,37 @@ pub(super) struct Plan {
     pub(super) refusals: Vec<String>,
     pub(super) people: Vec<Person>,
     spared: Vec<Spared>,
+}
+
+/// A plan as it is shown.
+pub(super) struct Shown<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) words: Words,
+    pub(super) look: TaskId,
+    /// What was looked at.
+    pub(super) order: &'a Value,
+    /// What else whoever ordered it should know.
+    pub(super) notes: &'a [String],
+}
+
+impl jobs::Plan for Shown<'_> {
+    fn body(&self, text: &str, buttons: &[Value]) -> Value {
+        let looked = (self.look, self.order);
+        self.plan
+            .body(self.words, looked, self.notes, text, buttons)
+    }
+
+    fn file(&self) -> Option<Upload> {
+        self.plan.file()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.plan.lines(self.words, self.order)
+    }
+
+    fn hash(&self) -> &str {
+        &self.plan.hash
+    }
 }
 
 /// Somebody to whom it would be done.
@@ -142,13 +173,13 @@ impl Plan {
     }
 
     /// All of it, everybody in a line of their own.
-    pub(super) fn lines(&self, words: Words, data: &Value) -> Vec<String> {
+    fn lines(&self, words: Words, data: &Value) -> Vec<String> {
         let people = self.people.iter().map(Person::line);
         self.head(words, data).into_iter().chain(people).collect()
     }
 
     /// Everybody, where the message does not name all.
-    pub(super) fn file(&self) -> Option<Upload> {
+    fn file(&self) -> Option<Upload> {
         let spared = self.spared.iter();
         let most = spared.map(|spared| spared.people.len()).max().unwrap_or(0);
         if self.people.len() <= NAMED && most <= NAMED {
@@ -173,7 +204,7 @@ impl Plan {
     }
 
     /// The message that shows it.
-    pub(super) fn body(
+    fn body(
         &self,
         words: Words,
         (look, data): (TaskId, &Value),

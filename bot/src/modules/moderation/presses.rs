@@ -9,7 +9,7 @@ use super::deed::Deed;
 use super::mass_bans::{MassBans, NotAlone};
 use super::people::Pasted;
 use crate::error::BotError;
-use crate::modules::server_backups::Begun;
+use crate::modules::jobs::Begun;
 use crate::presses::{Form, Press, Presses, Reaction};
 use crate::text;
 

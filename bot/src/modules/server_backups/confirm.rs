@@ -1,18 +1,11 @@
 //! Before a server is put back: the plan, and somebody's word for it.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use splashtail_core::ids::{TaskId, UserId};
-use splashtail_discord::Upload;
-use splashtail_storage::{StorageError, TaskState};
+use splashtail_storage::StorageError;
 
-use super::create::{Ran, run};
-use super::follow::Ending;
-use super::presses::log_button;
 use super::restore_operation;
-use super::status::download_link;
 use super::{Backups, RESTORE_TASK};
 use crate::app::Context;
 use crate::catalogue::{self, Language};
@@ -20,7 +13,8 @@ use crate::colours;
 use crate::error::BotError;
 use crate::ids;
 use crate::markdown::{DESCRIPTION, length, neutralise, shorten};
-use crate::modules::guarded::{Ask, AskError, Desk};
+use crate::modules::guarded::Desk;
+use crate::modules::jobs::{self, Order, download_link, log_button, look};
 use crate::text;
 
 /// Entries of a log that are looked through for the plan.
@@ -95,11 +89,6 @@ impl Backups {
         });
         Ok(plans.next())
     }
-
-    async fn has_completed(&self, task: TaskId) -> Result<bool, StorageError> {
-        let row = self.storage.tasks().get(task, self.clock.now()).await?;
-        Ok(row.is_some_and(|row| row.state == TaskState::Completed))
-    }
 }
 
 /// Looks at what a restore would do and has somebody say that it shall be done: whoever asked, by
@@ -110,33 +99,31 @@ pub(super) async fn look_first(
     approved: Option<&str>,
 ) -> Result<(), BotError> {
     let backups = cx.data().services.get::<Backups>()?;
-    let mut look = data.clone();
-    look["Options"]["DryRun"] = true.into();
-    look["Options"]["PlanHash"] = "".into();
-    let Ran {
-        task: look,
-        mut board,
-        ending,
-    } = run(cx, RESTORE_TASK, look).await?;
-    if ending != Ending::Finished || !backups.has_completed(look).await? {
+    let mut dry = data.clone();
+    dry["Options"]["DryRun"] = true.into();
+    dry["Options"]["PlanHash"] = "".into();
+    let Some(looked) = look(cx, RESTORE_TASK, dry).await? else {
         return Ok(());
-    }
-    let Some(plan) = backups.plan_of(look).await? else {
+    };
+    let Some(plan) = backups.plan_of(looked.task).await? else {
         return Ok(());
     };
     let language = catalogue::of_server(cx);
-    let shown = |text: String, buttons: &[Value]| {
-        body(language, &backups.api(), look, &plan, text, buttons)
+    let shown = Shown {
+        plan: &plan,
+        language,
+        api: &backups.jobs.api(),
+        look: looked.task,
     };
     if !plan.refusals.is_empty() {
         let why: Vec<String> = plan.refusals.iter().map(|why| neutralise(why)).collect();
         let text = text!(language, "restore-impossible", why = why.join("; "));
-        return show(&mut board, &shown(text, &[]), None).await;
+        return looked.say(&shown, &text).await;
     }
     if let Some(approved) = approved.filter(|hash| !hash.eq_ignore_ascii_case(&plan.hash)) {
         let hash = format!("`{}`", neutralise(&shorten(approved, HASH)));
         let text = text!(language, "restore-other-plan", hash = hash);
-        return show(&mut board, &shown(text, &[]), None).await;
+        return looked.say(&shown, &text).await;
     }
     data["Options"]["PlanHash"] = plan.hash.as_str().into();
     let key = format!("{}-go", cx.id());
@@ -147,74 +134,56 @@ pub(super) async fn look_first(
     let restore = created.task_id;
     let (guild, by) = (ids::guild_of(cx)?, ids::user(cx.author().id));
     let desk = cx.data().services.get::<Desk>()?;
-    if desk.wanted(guild).await?.is_on {
-        let ask = Ask {
-            guild,
-            operation: restore_operation::ID,
-            arguments: restore_operation::arguments(restore, board.channel()),
-            summary: plan.lines(language),
-            digest: plan.hash.clone(),
-            by,
-            here: Some(board.channel()),
-        };
-        let text = match desk.ask(ask).await {
-            Ok(text) => text,
-            Err(AskError::Refused(text)) => text,
-            Err(AskError::Storage(error)) => return Err(error.into()),
-        };
-        return show(&mut board, &shown(text, &[]), None).await;
-    }
-    let text = text!(language, "restore-ask");
-    let buttons = [
-        button(4, &text!(language, "restore-yes"), "ask", restore, by),
-        button(2, &text!(language, "restore-no"), "no", restore, by),
-    ];
-    show(&mut board, &shown(text, &buttons), None).await
+    let order = Order {
+        by_others: desk.wanted(guild).await?.is_on,
+        operation: restore_operation::ID,
+        arguments: restore_operation::arguments(restore, looked.channel()),
+        question: text!(language, "restore-ask"),
+        buttons: vec![
+            button(4, &text!(language, "restore-yes"), "ask", restore, by),
+            button(2, &text!(language, "restore-no"), "no", restore, by),
+        ],
+    };
+    looked.ask(cx, &shown, order).await
 }
 
-pub(in crate::modules) async fn show(
-    board: &mut super::board::Board,
-    body: &Value,
-    file: Option<&Upload>,
-) -> Result<(), BotError> {
-    const PAUSE: Duration = Duration::from_secs(1);
-    // Whoever asked has to see it to answer it.
-    for _ in 0..3 {
-        match board.show_with(body, file).await {
-            Ok(()) | Err(super::board::BoardError::Gone) => return Ok(()),
-            Err(error) => {
-                tracing::warn!(error = %splashtail_core::telemetry::Chain(&error), "a plan was not shown");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn body(
+/// A plan as it is shown.
+struct Shown<'a> {
+    plan: &'a Plan,
     language: Language,
-    api: &str,
+    api: &'a str,
     look: TaskId,
-    plan: &Plan,
-    text: String,
-    buttons: &[Value],
-) -> Value {
-    let lines = plan.lines(language);
-    let lines: Vec<String> = lines
-        .iter()
-        .map(|line| format!("- {}", neutralise(line)))
-        .collect();
-    let foot = format!("\n\n{text}\n\n`{}`", plan.hash);
-    let room = DESCRIPTION.saturating_sub(length(&foot));
-    let description = format!("{}{foot}", shorten(&lines.join("\n"), room));
-    let embed = json!({"title": text!(language, "restore-plan-title"), "description": description,
-                       "color": colours::BLUE.0});
-    let mut all = buttons.to_vec();
-    all.push(log_button(language, look));
-    let download = text!(language, "task-download-plan");
-    all.push(json!({"type": 2, "style": 5, "label": download, "url": download_link(api, look)}));
-    json!({"content": "", "embeds": [embed], "allowed_mentions": {"parse": []},
-           "components": [{"type": 1, "components": all}]})
+}
+
+impl jobs::Plan for Shown<'_> {
+    fn body(&self, text: &str, buttons: &[Value]) -> Value {
+        let (language, look) = (self.language, self.look);
+        let lines = self.plan.lines(language);
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| format!("- {}", neutralise(line)))
+            .collect();
+        let foot = format!("\n\n{text}\n\n`{}`", self.plan.hash);
+        let room = DESCRIPTION.saturating_sub(length(&foot));
+        let description = format!("{}{foot}", shorten(&lines.join("\n"), room));
+        let embed = json!({"title": text!(language, "restore-plan-title"),
+                           "description": description, "color": colours::BLUE.0});
+        let mut all = buttons.to_vec();
+        all.push(log_button(language, look));
+        let label = text!(language, "task-download-plan");
+        let link = download_link(self.api, look);
+        all.push(json!({"type": 2, "style": 5, "label": label, "url": link}));
+        json!({"content": "", "embeds": [embed], "allowed_mentions": {"parse": []},
+               "components": [{"type": 1, "components": all}]})
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.plan.lines(self.language)
+    }
+
+    fn hash(&self) -> &str {
+        &self.plan.hash
+    }
 }
 
 /// A button for one person: `bk:<verb>:<task>:<user>`.

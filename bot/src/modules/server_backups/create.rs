@@ -1,22 +1,13 @@
 //! `/backups create`.
 
-use poise::CreateReply;
-use poise::serenity_prelude::CreateEmbed;
-use serde_json::Value;
-use splashtail_core::ids::TaskId;
-use splashtail_storage::TaskState;
-
-use super::board::Board;
-use super::follow::Ending;
 use super::options::{CreateOptions, KnownChannel};
-use super::status::head;
 use super::{Backups, CREATE_TASK};
 use crate::app::Context;
 use crate::catalogue;
-use crate::colours;
 use crate::error::BotError;
 use crate::guilds::GuildView;
 use crate::ids;
+use crate::modules::jobs::run;
 use crate::reply;
 use crate::text;
 
@@ -85,46 +76,7 @@ pub async fn create(
     let data = options
         .job_data(catalogue::of_reader(cx), guild, &backups.config.plans.free)
         .map_err(BotError::Input)?;
-    run(cx, CREATE_TASK, data).await.map(drop)
-}
-
-/// What became of a task that was started and shown.
-pub(in crate::modules) struct Ran {
-    pub task: TaskId,
-    pub board: Board,
-    pub ending: Ending,
-}
-
-/// Starts a task and shows it until it ends.
-pub(in crate::modules) async fn run(
-    cx: Context<'_>,
-    task: &str,
-    data: Value,
-) -> Result<Ran, BotError> {
-    let app = cx.data();
-    let backups = app.services.get::<Backups>()?;
-    // Discord may deliver an interaction twice; its id makes the second one harmless.
-    let key = cx.id().to_string();
-    let created = backups
-        .jobserver
-        .create_task(task, data, true, Some(&key))
-        .await?;
-
-    let language = catalogue::of_server(cx);
-    let starting = CreateEmbed::new()
-        .title(text!(language, "task-title"))
-        .description(head(language, TaskState::Pending, created.task_id))
-        .colour(colours::DARK_GREEN);
-    let message = reply::answer(cx, CreateReply::default().embed(starting)).await?;
-    let mut board = Board::of_answer(&backups.discord, cx, &message, (backups.api(), language));
-    let ending = backups
-        .follow(created.task_id, &mut board, &app.shutdown)
-        .await;
-    Ok(Ran {
-        task: created.task_id,
-        board,
-        ending,
-    })
+    run(cx, CREATE_TASK, data).await
 }
 
 /// The channels of the server as the gateway told them, hidden ones included: Discord's lists leave

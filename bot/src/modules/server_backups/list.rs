@@ -7,13 +7,13 @@ use serenity::CreateEmbed;
 use splashtail_core::config::without_slash;
 use splashtail_storage::{Owner, TaskCursor, TaskQuery, TaskRow};
 
-use super::status::{download_link, icon, words};
 use super::{Backups, CREATE_TASK};
 use crate::app::Context;
 use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
 use crate::markdown::{neutralise, shorten};
+use crate::modules::jobs::{download_link, icon, words};
 use crate::pages::{self, Pages, Reader};
 use crate::reply;
 use crate::text;

@@ -1,53 +1,39 @@
 //! Backups of a whole server: made by the jobserver, asked for and shown here.
 
 mod begin;
-mod board;
 mod confirm;
 mod create;
 mod delete;
-mod figures;
-mod follow;
 mod list;
 mod options;
 mod presses;
 mod restore;
 mod restore_operation;
 mod schedule;
-mod status;
 mod tell;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
-use splashtail_core::config::{Config, without_slash};
-use splashtail_core::ids::{ChannelId, GuildId, TaskId};
+use splashtail_core::config::Config;
 use splashtail_discord::Discord;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_permissions::{CommandExtendedData, NativePermissions};
 use splashtail_storage::Storage;
-use tokio_util::sync::CancellationToken;
 
-pub(super) use self::begin::Begun;
-pub(super) use self::board::Board;
-pub(super) use self::confirm::show;
 use self::create::create;
-pub(super) use self::create::{Ran, run};
 use self::delete::delete;
-pub(super) use self::follow::Ending;
-use self::follow::StoredTask;
 use self::list::list;
 pub(super) use self::options::KnownChannel;
-pub(super) use self::presses::log_button;
 use self::restore::restore;
 use self::restore_operation::Restore;
 use self::schedule::schedule;
 use super::guarded::{Operation, People};
+use super::jobs::Jobs;
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
 use crate::app::Context;
-use crate::catalogue::{Language, ServerLanguages};
 use crate::error::BotError;
-use crate::framework::check::CommandChecks;
 use crate::pages;
 use crate::presses::Presses;
 
@@ -70,70 +56,17 @@ pub struct Backups {
     jobserver: JobserverClient,
     discord: Discord,
     people: Arc<dyn People>,
-    languages: ServerLanguages,
-    reach: OnceLock<Reach>,
-}
-
-/// What there is only once everything has been put together.
-struct Reach {
-    checks: Arc<dyn CommandChecks>,
-    shutdown: CancellationToken,
-}
-
-impl Backups {
-    /// To be called once, before the first button can be pressed.
-    pub fn reach(&self, checks: Arc<dyn CommandChecks>, shutdown: CancellationToken) {
-        // Whoever calls again changes nothing.
-        let _ = self.reach.set(Reach { checks, shutdown });
-    }
-
-    /// Of what everybody in a server reads.
-    fn language_of(&self, guild: GuildId) -> Language {
-        let circle = self.people.circle(guild);
-        circle.map_or_else(|| self.languages.of(guild, None), |circle| circle.language)
-    }
-
-    /// Public address of the API, without a slash at its end.
-    fn api(&self) -> String {
-        without_slash(&self.config.sites.api).to_owned()
-    }
-
-    /// Shows a task until it ends.
-    async fn follow(
-        &self,
-        task: TaskId,
-        board: &mut Board,
-        shutdown: &CancellationToken,
-    ) -> Ending {
-        let (storage, clock) = (self.storage.clone(), Arc::clone(&self.clock));
-        let mut task = StoredTask::new(storage, clock, task);
-        follow::follow(&mut task, board, self.clock.as_ref(), shutdown).await
-    }
-
-    /// A new message for a task.
-    pub(super) fn board_in(&self, channel: ChannelId, language: Language) -> Board {
-        Board::new_in(&self.discord, channel, (self.api(), language))
-    }
-
-    /// The same beside whatever called.
-    pub(super) fn follow_beside(self: &Arc<Self>, task: TaskId, mut board: Board) {
-        let Some(shutdown) = self.reach.get().map(|reach| reach.shutdown.clone()) else {
-            return;
-        };
-        let backups = Arc::clone(self);
-        tokio::spawn(async move { backups.follow(task, &mut board, &shutdown).await });
-    }
+    jobs: Arc<Jobs>,
 }
 
 impl ServerBackups {
-    pub fn new(foundation: &Foundation, people: Arc<dyn People>) -> Self {
+    pub fn new(foundation: &Foundation, people: Arc<dyn People>, jobs: Arc<Jobs>) -> Self {
         let Foundation {
             config,
             clock,
             storage,
             jobserver,
             discord,
-            languages,
             ..
         } = foundation.clone();
         Self {
@@ -144,22 +77,9 @@ impl ServerBackups {
                 jobserver,
                 discord,
                 people,
-                languages,
-                reach: OnceLock::new(),
+                jobs,
             }),
         }
-    }
-}
-
-impl ServerBackups {
-    /// Others have jobs, too.
-    pub fn jobs(&self) -> Arc<Backups> {
-        Arc::clone(&self.backups)
-    }
-
-    /// What every job's message needs, also where this module is switched off.
-    pub fn logs(&self) -> Presses {
-        presses::logs(&self.backups)
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use splashtail_core::ids::{ChannelId, GuildId, RoleId, TaskId, UserId};
 
 use super::confirm::look_first;
-use super::create::{known_channels, run};
+use super::create::known_channels;
 use super::options::{KnownChannel, items, quote};
 use super::{Backups, RESTORE_TASK};
 use crate::app::Context;
@@ -16,6 +16,7 @@ use crate::error::BotError;
 use crate::framework::check;
 use crate::framework::gate::Standing;
 use crate::ids;
+use crate::modules::jobs::run;
 use crate::reply;
 use crate::settings::{interval, moment};
 use crate::text;
@@ -140,7 +141,7 @@ pub async fn restore(
         .job_data(catalogue::of_reader(cx), guild)
         .map_err(BotError::Input)?;
     match dry_run.unwrap_or(false) {
-        true => run(cx, RESTORE_TASK, data).await.map(drop),
+        true => run(cx, RESTORE_TASK, data).await,
         false => look_first(cx, data, approved.as_deref().map(str::trim)).await,
     }
 }

@@ -10,11 +10,10 @@ use splashtail_discord::snowflake;
 use splashtail_storage::GuardedRequest;
 use tracing::warn;
 
-use super::begin::Begun;
-use super::board::Board;
 use super::{Backups, RESTORE_TASK};
 use crate::catalogue::Language;
 use crate::modules::guarded::{Operation, Performed};
+use crate::modules::jobs::Begun;
 use crate::text;
 
 pub(super) const ID: &str = "restore";
@@ -44,11 +43,11 @@ impl Operation for Restore {
         };
         let begun = || text!(language, "restore-begun-task", task = task.to_string());
         let channel = snowflake::typed::<ChannelId>(&request.arguments["channel"]);
-        match self.0.begin(RESTORE_TASK, task).await {
+        let jobs = &self.0.jobs;
+        match jobs.begin(RESTORE_TASK, task).await {
             Begun::Now => {
                 if let Some(channel) = channel {
-                    let board = Board::new_in(&self.0.discord, channel, (self.0.api(), language));
-                    self.0.follow_beside(task, board);
+                    jobs.follow_beside(task, jobs.board_in(channel, language));
                 }
                 Performed::Done(begun())
             }

@@ -9,7 +9,7 @@ use splashtail_core::ids::TaskId;
 use splashtail_storage::{Advance, Level, TaskLogEntry, TaskState};
 
 use super::figures::{self, Progress, Saved};
-use super::presses::log_button;
+use super::logs::log_button;
 use crate::catalogue::Language;
 use crate::colours;
 use crate::markdown::{DESCRIPTION, length, neutralise, shorten};

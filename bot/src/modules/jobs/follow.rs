@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use splashtail_core::clock::{Clock, SharedClock};
 use splashtail_core::ids::TaskId;
 use splashtail_core::telemetry::Chain;
-use splashtail_storage::{Storage, StorageError};
+use splashtail_storage::{Storage, StorageError, TaskState};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -17,6 +17,8 @@ const POLL: Duration = Duration::from_secs(1);
 /// Time between two edits of the message.
 const BETWEEN_EDITS: Duration = Duration::from_millis(2500);
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// Looks at a job that failed: what it did before is published a moment later.
+const LAST_LOOKS: u32 = 3;
 /// Entries read at a time.
 const BATCH: u32 = 200;
 
@@ -70,6 +72,7 @@ async fn run(
     let mut drawn: Option<Picture> = None;
     let mut last_edit: Option<Duration> = None;
     let mut storage_failed = false;
+    let mut last_looks = 0;
     loop {
         match source.refresh(&mut picture).await {
             Ok(true) => storage_failed = false,
@@ -94,7 +97,11 @@ async fn run(
             }
         }
         if picture.state.is_terminal() && drawn.as_ref() == Some(&picture) {
-            return Ending::Finished;
+            let complete = picture.state != TaskState::Failed || picture.filename.is_some();
+            if complete || last_looks == LAST_LOOKS {
+                return Ending::Finished;
+            }
+            last_looks += 1;
         }
         if now.saturating_sub(started) >= PATIENCE {
             return leave(canvas, &picture, Note::TooLong, Ending::TooLong).await;
@@ -169,7 +176,7 @@ mod tests {
     use chrono::DateTime;
     use serde_json::Map;
     use splashtail_core::clock::ManualClock;
-    use splashtail_storage::{Level, TaskLogEntry, TaskState};
+    use splashtail_storage::{Level, TaskLogEntry};
 
     use super::*;
 
@@ -180,6 +187,8 @@ mod tests {
     enum Step {
         State(TaskState),
         Log(i64),
+        /// Published by a job that failed.
+        Left,
         Gone,
         Broken,
     }
@@ -198,6 +207,7 @@ mod tests {
             };
             match step.unwrap() {
                 Step::State(state) => picture.state = state,
+                Step::Left => picture.filename = Some("report.json".to_owned()),
                 Step::Log(seq) => picture.push(TaskLogEntry {
                     seq,
                     level: Level::Info,
@@ -320,6 +330,20 @@ mod tests {
         assert_eq!(drawn, [(6, Completed, 0, None)]);
         let (ending, _) = run_script(vec![Step::Gone], vec![], &CancellationToken::new()).await;
         assert_eq!(ending, Ending::TaskGone);
+    }
+
+    #[tokio::test]
+    async fn what_a_failed_job_left_is_waited_for_a_moment() {
+        let steps = vec![
+            Step::State(TaskState::Failed),
+            Step::State(TaskState::Failed),
+            Step::Left,
+        ];
+        let (ending, drawn) = run_script(steps, vec![], &CancellationToken::new()).await;
+        assert_eq!((ending, drawn.len()), (Ending::Finished, 2));
+        let steps = vec![Step::State(TaskState::Failed)];
+        let (ending, drawn) = run_script(steps, vec![], &CancellationToken::new()).await;
+        assert_eq!((ending, drawn.len()), (Ending::Finished, 1));
     }
 
     #[tokio::test]
