@@ -124,6 +124,52 @@ async fn the_named_go_the_spared_stay_and_it_can_be_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ban_that_is_stopped_says_what_it_did() {
+    let world = unlimited("small").await;
+    // One by one, so that it can be stopped between two.
+    world.limit_bot(1 << 2 | 1 << 7 | 1 << 10).await;
+    let server = world.setup.start().await;
+    let named = strangers(&world, 200).await;
+    let before = bans(&world).await.len();
+    let ban = order(&server, OWNER, json!({"Users": named})).await;
+    while bans(&world).await.len() < before + 5 {
+        tokio::task::yield_now().await;
+    }
+    server.client().cancel_task(ban).await.unwrap();
+    assert_eq!(server.ended(ban).await.state, TaskState::Failed);
+    // What was on its way is over, too, when the next one may begin.
+    let look = json!({"Undo": ban, "DryRun": true});
+    let plan = loop {
+        let data = json!({"ServerID": GUILD, "CallerID": OWNER, "Options": look});
+        match server
+            .client()
+            .create_task("mass_ban", data, true, None)
+            .await
+        {
+            Ok(created) => break server.document(created.task_id).await,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    };
+    let output = server.ended(ban).await.output.unwrap();
+    let report = server
+        .objects
+        .join(format!("tasks/{ban}/{}", output.filename));
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let list = bans(&world).await;
+    let of = |field: &str| -> Vec<String> {
+        serde_json::from_value(report[field].clone()).unwrap_or_default()
+    };
+    let (done, unknown) = (of("banned"), of("unknown"));
+    assert!(done.len() >= 4 && done.len() < 200, "{report:#}");
+    assert!(done.iter().all(|user| banned(&list, user)), "{report:#}");
+    assert!(unknown.len() <= 1, "{report:#}");
+    assert_eq!(done.len() + unknown.len() + of("not_tried").len(), 200);
+    assert!(of("not_tried").iter().all(|user| !banned(&list, user)));
+    let free = plan["to_free"].as_array().unwrap().len();
+    assert_eq!(free, list.len() - before, "{plan:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_ban_goes_on_and_without_manage_server_it_goes_one_by_one() {
     let world = unlimited("small").await;
     // Ban Members, View Audit Log, and nothing that bans in bulk.

@@ -59,7 +59,7 @@ impl FromStr for TaskState {
 #[error("not a task state")]
 pub struct UnknownState;
 
-/// The file that a completed task left in the object store.
+/// The file that a task left in the object store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskOutput {
     pub filename: String,

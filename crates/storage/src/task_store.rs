@@ -10,7 +10,7 @@ use splashtail_core::ids::TaskId;
 use crate::error::StorageError;
 use crate::log_entry::{NewLogEntry, TaskLogEntry};
 use crate::owner::Owner;
-use crate::task::{ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskRow};
+use crate::task::{ExpiryCursor, Slot, TaskCounts, TaskCursor, TaskOutput, TaskRow};
 
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_LEN: usize = 64;
@@ -41,6 +41,10 @@ pub trait TaskStore: Send + Sync {
         id: TaskId,
         entry: &NewLogEntry,
     ) -> Result<Option<Cancellation>, StorageError>;
+
+    /// Names what a task left that failed, as the output of one that is done; whether it had none so far.
+    /// Its state stays.
+    async fn leave(&self, id: TaskId, output: &TaskOutput) -> Result<bool, StorageError>;
 
     /// `now` decides which ended tasks are no longer shown, here and below.
     async fn get(&self, id: TaskId, now: DateTime<Utc>) -> Result<Option<TaskRow>, StorageError>;

@@ -5,11 +5,14 @@ use serde_json::Value;
 use splashtail_antinuke::TagKey;
 use splashtail_api_types::job_kinds;
 use splashtail_core::clock::SharedClock;
+use splashtail_core::ids::TaskId;
+use splashtail_core::telemetry::Chain;
 use splashtail_discord::Discord;
 use splashtail_jobs::{
     Job, JobContext, JobError, JobOutput, Owner, PrepareError, Prepared, TaskRow,
 };
 use splashtail_storage::Storage;
+use tracing::warn;
 
 use super::lift;
 use super::options::{self, Fields};
@@ -74,6 +77,12 @@ impl Job for MassBan {
             fields: &fields,
         };
         run.run().await.map(Some)
+    }
+
+    async fn ended(&self, task: TaskId) {
+        if let Err(error) = self.publish_stopped(task).await {
+            warn!(job.id = %task, error = %Chain(&error), "what a mass ban did before it ended is not published");
+        }
     }
 
     async fn deleted(&self, task: &TaskRow) -> Result<(), JobError> {

@@ -18,7 +18,7 @@ use super::run::{Banned, Run, names, output};
 use crate::backup::error::Verdict;
 use crate::carry_out::{acting, items, job_error, stops_everything};
 
-const REPORT: &str = "mass-ban-lifted.json";
+pub(super) const REPORT: &str = "mass-ban-lifted.json";
 const PLAN: &str = "mass-unban-plan.json";
 /// What Discord lists at a time, and how far the list is read: a hundred thousand bans.
 const PAGE: usize = 1000;

@@ -9,5 +9,6 @@ mod judge;
 mod lift;
 mod options;
 mod run;
+mod stopped;
 
 pub use job::MassBan;

@@ -36,7 +36,7 @@ const NAMED: usize = 20;
 /// People of one entry of the log, which holds 8 KiB, by id alone and with their names.
 const SPARED: usize = 200;
 const TOLD: usize = 40;
-const REPORT: &str = "mass-ban.json";
+pub(super) const REPORT: &str = "mass-ban.json";
 const PLAN: &str = "mass-ban-plan.json";
 
 /// One attempt.
@@ -61,7 +61,7 @@ pub struct Banned {
 }
 
 impl Banned {
-    fn add(&mut self, more: Self) {
+    pub(super) fn add(&mut self, more: Self) {
         self.banned.extend(more.banned);
         self.already.extend(more.already);
         self.failed.extend(more.failed);

@@ -18,6 +18,7 @@ contract!(
     tasks_that_wait_take_their_slot_when_started,
     cancelling_ends_a_task_once,
     a_cancelled_tasks_slot_is_free_when_its_runner_is_gone,
+    what_a_failed_task_left_is_named_once,
     states_are_counted,
     expired_tasks_are_invisible_and_can_be_removed,
     expired_tasks_are_read_in_pages,
@@ -343,6 +344,26 @@ async fn cancelling_ends_a_task_once(storage: Storage) {
     let lines: Vec<_> = log.iter().map(|entry| entry.msg.as_str()).collect();
     assert_eq!(lines, ["working", "cancelled"]);
     assert_eq!(claim(&storage).await, None);
+}
+
+async fn what_a_failed_task_left_is_named_once(storage: Storage) {
+    let tasks = storage.tasks();
+    let order = with_slot(0, 7);
+    created(&storage, &order).await;
+    let output = |name: &str| TaskOutput {
+        filename: name.to_owned(),
+        segregated: false,
+    };
+    assert!(!tasks.leave(order.id, &output("early.json")).await.unwrap());
+    tasks
+        .cancel(order.id, &entry(3, "cancelled"))
+        .await
+        .unwrap();
+    assert!(tasks.leave(order.id, &output("one.json")).await.unwrap());
+    assert!(!tasks.leave(order.id, &output("two.json")).await.unwrap());
+    let row = tasks.get(order.id, t(4)).await.unwrap().unwrap();
+    assert_eq!(row.output, Some(output("one.json")));
+    assert_eq!(row.state, TaskState::Failed);
 }
 
 async fn a_cancelled_tasks_slot_is_free_when_its_runner_is_gone(storage: Storage) {

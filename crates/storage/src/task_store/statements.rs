@@ -15,7 +15,7 @@ use crate::open::Storage;
 use crate::sql::{
     DELETE_SECRET, DELETE_STEPS, asked, before, clocked, kept, length, now, task_columns,
 };
-use crate::task::{self, ExpiryCursor, Slot, TaskCounts, TaskRow};
+use crate::task::{self, ExpiryCursor, Slot, TaskCounts, TaskOutput, TaskRow};
 
 impl Storage {
     pub fn tasks(&self) -> &dyn TaskStore {
@@ -225,6 +225,9 @@ macro_rules! cancel {
 
 const CANCEL_TASK: Sql = clocked!(cancel);
 
+const LEAVE_OUTPUT: &str =
+    "UPDATE tasks SET output = $2 WHERE task_id = $1 AND state = 'failed' AND output IS NULL";
+
 /// What is read stays true until the transaction ends; on SQLite the transaction itself sees to it.
 const GET_LOCKED: Sql = Sql {
     sqlite: GET_TASK,
@@ -350,6 +353,12 @@ impl TaskStore for Engine {
             task: task::read(&row)?,
             changed: true,
         }))
+    }
+
+    async fn leave(&self, id: TaskId, output: &TaskOutput) -> Result<bool, StorageError> {
+        let output = serde_json::to_string(output).map_err(StorageError::corrupt)?;
+        let leave = query(LEAVE_OUTPUT).bind(id).bind(output);
+        Ok(self.execute(leave).await? == 1)
     }
 
     async fn get(&self, id: TaskId, now: DateTime<Utc>) -> Result<Option<TaskRow>, StorageError> {
