@@ -144,7 +144,14 @@ pub(super) fn why(language: Language, why: &Why) -> String {
         Why::NeitherUserNorRole => text!(language, "wrong-neither"),
         Why::NoLimit => text!(language, "wrong-no-limit"),
         Why::Bounds { most } => text!(language, "wrong-bounds", most = most.to_string()),
-        Why::UntilAtMost(second) => text!(language, "wrong-until", second = second.to_string()),
+        Why::UntilAtMost(second) => {
+            let when = chrono::DateTime::from_timestamp(*second, 0).unwrap_or_default();
+            text!(
+                language,
+                "wrong-until",
+                when = when.format("%Y-%m-%d %H:%M UTC").to_string()
+            )
+        }
         Why::Policy(problem) => policy(language, problem),
     }
 }
