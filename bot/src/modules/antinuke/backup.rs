@@ -143,8 +143,8 @@ enum Due {
     NotYet,
     /// This try failed, and the next one is due then; there is none after so many.
     Failed(TaskId, Option<DateTime<Utc>>),
-    /// So many tries failed before.
-    Now(usize),
+    /// The last try before, which failed.
+    Now(Option<TaskId>),
 }
 
 /// `made`: the newest first. Only a backup that is done stands in for another.
@@ -166,7 +166,7 @@ fn due(made: &[Made], incident: Id, every: TimeDelta, now: DateTime<Utc>) -> Due
     }
     let failed = own().count();
     let Some(last) = own().next() else {
-        return Due::Now(0);
+        return Due::Now(None);
     };
     if failed >= TRIES {
         return Due::Failed(last.task, None);
@@ -174,7 +174,7 @@ fn due(made: &[Made], incident: Id, every: TimeDelta, now: DateTime<Utc>) -> Due
     let doubled = 1 << (failed - 1);
     match last.changed + PAUSE * doubled {
         again if again > now => Due::Failed(last.task, Some(again)),
-        _ => Due::Now(failed),
+        _ => Due::Now(Some(last.task)),
     }
 }
 
@@ -276,9 +276,9 @@ impl Protection {
                 }
                 Ok(again.map(|again| (again - now).to_std().unwrap_or_default()))
             }
-            Due::Now(0) if age >= LATE_MS => Ok(None),
-            Due::Now(tries) => {
-                let task = self.order_backup(server, id, tries).await?;
+            Due::Now(None) if age >= LATE_MS => Ok(None),
+            Due::Now(failed) => {
+                let task = self.order_backup(server, id, failed).await?;
                 info!(guild.id = %guild, incident.id = %id, task.id = %task, "backing up");
                 Ok(Some(POLL))
             }
@@ -295,13 +295,14 @@ impl Protection {
         &self,
         server: &Server,
         incident: Id,
-        tries: usize,
+        failed: Option<TaskId>,
     ) -> Result<TaskId, BotError> {
         let guild = server.guild;
         let channels = server.read(|_, structure| KnownChannel::all(structure));
         let data = order(guild, incident, &channels);
-        // Twice heard of it is ordered once.
-        let key = format!("ib:{incident}:{tries}");
+        // Twice heard of it is ordered once; a number of tries would come again when rows are deleted.
+        let failed = failed.map(|task| format!(":{task}")).unwrap_or_default();
+        let key = format!("ib:{incident}{failed}");
         let jobserver = &self.put_backs.jobserver;
         let created = jobserver
             .create_task(CREATE_BACKUP.name, data, true, Some(&key))
@@ -409,13 +410,13 @@ mod tests {
     fn there_is_one_per_incident_and_not_more_often_than_asked_for() {
         let day = TimeDelta::hours(24);
         let old = made(7, 0, TaskState::Completed);
-        assert_eq!(due(&[], Id::new(8), day, at(1)), Due::Now(0));
+        assert_eq!(due(&[], Id::new(8), day, at(1)), Due::Now(None));
         assert_eq!(due(&[old], Id::new(7), day, at(99)), Due::Made(old.task));
         assert_eq!(due(&[old], Id::new(8), day, at(23)), Due::NotYet);
-        assert_eq!(due(&[old], Id::new(8), day, at(24)), Due::Now(0));
+        assert_eq!(due(&[old], Id::new(8), day, at(24)), Due::Now(None));
         // One that failed is none, and of one that is being made nobody knows yet.
         let failed = made(7, 0, TaskState::Failed);
-        assert_eq!(due(&[failed], Id::new(8), day, at(1)), Due::Now(0));
+        assert_eq!(due(&[failed], Id::new(8), day, at(1)), Due::Now(None));
         let running = made(7, 0, TaskState::Running);
         for incident in [7, 8] {
             assert_eq!(
@@ -429,14 +430,14 @@ mod tests {
     fn one_that_failed_is_tried_again_after_a_while() {
         let day = TimeDelta::hours(24);
         let mut all = Vec::new();
-        for (failed, pause) in [(1_usize, 5), (2, 10), (3, 20)] {
+        for pause in [5, 10, 20] {
             let last = made(7, 0, TaskState::Failed);
             all.insert(0, last);
             let again = at(0) + TimeDelta::minutes(pause);
             let soon = again - TimeDelta::seconds(1);
             let waits = Due::Failed(last.task, Some(again));
             assert_eq!(due(&all, Id::new(7), day, soon), waits);
-            assert_eq!(due(&all, Id::new(7), day, again), Due::Now(failed));
+            assert_eq!(due(&all, Id::new(7), day, again), Due::Now(Some(last.task)));
         }
         let last = made(7, 0, TaskState::Failed);
         all.insert(0, last);
