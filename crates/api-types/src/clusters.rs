@@ -42,7 +42,8 @@ pub struct InstanceList {
 /// How the bot is doing, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BotStats {
-    /// By number of the shard.
+    /// By number of the shard; names in JSON are text.
+    #[schema(value_type = BTreeMap<String, ShardStats>)]
     pub shard_conns: BTreeMap<u16, ShardStats>,
     /// Of shards whose clusters answer.
     pub total_guilds: u64,
