@@ -148,7 +148,7 @@ impl<'a> CarryOut<'a> {
         F: Future<Output = Result<T, JobError>>,
     {
         let surplus = surplus_begins(effects);
-        let standing = standing(self.live, effects, &mapping);
+        let standing = standing(self.live);
         let mut run = Run {
             order: self,
             total: effects.len(),
@@ -186,19 +186,11 @@ impl<'a> CarryOut<'a> {
     }
 }
 
-/// Roles and channels that are there and that the plan does not delete.
-fn standing(live: &Structure, effects: &[Effect], mapping: &Mapping) -> Standing {
+/// Roles and channels that are there, those too that the plan deletes: what is to go may yet stay.
+fn standing(live: &Structure) -> Standing {
     let of = |kind: Kind, as_: Kind| live.all(kind).map(move |(id, _)| (as_, id));
     let channels = of(Kind::Channel, Kind::Channel).chain(of(Kind::Hidden, Kind::Channel));
-    let mut standing: Standing = of(Kind::Role, Kind::Role).chain(channels).collect();
-    for effect in effects {
-        if let Operation::Delete { kind, subject } = &effect.operation
-            && let Some(id) = subject.resolved(*kind, mapping)
-        {
-            standing.remove(&(*kind, id));
-        }
-    }
-    standing
+    of(Kind::Role, Kind::Role).chain(channels).collect()
 }
 
 /// Where the deletions begin that a plan ends with: those before it make room.

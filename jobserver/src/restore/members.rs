@@ -13,7 +13,7 @@ use splashtail_discord::ensure::{BULK_BAN, EnsureError};
 use splashtail_guild::{Id, Kind, Mapping};
 use splashtail_jobs::{Intent, JobContext, JobError, Level};
 
-use super::people::{Ban, MemberChange, PeoplePlan, Scope};
+use super::people::{Ban, MemberChange, PeoplePlan, Scope, part};
 use super::protection::Protection;
 use super::report::NotRestored;
 use crate::carry_out::{self, Reason};
@@ -34,6 +34,8 @@ pub struct Members<'a> {
     pub plan: &'a PeoplePlan,
     /// As it is now.
     pub protection: &'a Protection,
+    /// Whoever ordered it owns the server.
+    pub by_owner: bool,
     pub clock: &'a dyn Clock,
     pub reason: Reason<'a>,
 }
@@ -75,6 +77,17 @@ impl Members<'_> {
     /// As those of [`carry_out::CarryOut::run`].
     pub async fn run(&self) -> Result<Settled, JobError> {
         let mut settled = Settled::default();
+        for role in self
+            .plan
+            .gives
+            .iter()
+            .filter(|role| self.is_withheld(**role))
+        {
+            let why = format!(
+                "the role {role}: by now the bot's own settings give it power, so only the server's owner gives it"
+            );
+            settled.left.push(part("members", "settings_name_it", &why));
+        }
         for (at, change) in self.plan.members.iter().enumerate() {
             if at % BETWEEN_LINES == 0 {
                 let step = format!("member/told/{at}");
@@ -113,7 +126,7 @@ impl Members<'_> {
     }
 
     async fn member(&self, step: &str, change: &MemberChange) -> Result<Done, JobError> {
-        let give = change.give.iter();
+        let give = change.give.iter().filter(|role| !self.is_withheld(**role));
         let give = give.filter_map(|role| self.mapping.live(Kind::Role, *role));
         let give: Vec<u64> = give.map(|role| role.get()).collect();
         let take: Vec<u64> = change.take.iter().map(|role| role.get()).collect();
@@ -155,6 +168,12 @@ impl Members<'_> {
         self.cx
             .effect(&step, intent, act, |_| async { Ok(None) })
             .await
+    }
+
+    /// Whether settings that went on with the role give it power that whoever ordered this cannot give.
+    fn is_withheld(&self, role: Id) -> bool {
+        let live = self.mapping.live(Kind::Role, role);
+        !self.by_owner && live.is_some_and(|live| self.protection.empowers(live.get()))
     }
 
     /// As they are now: what others did since the plan was made stays.

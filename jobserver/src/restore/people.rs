@@ -483,7 +483,7 @@ fn ids(list: &Value) -> Vec<Id> {
     list.filter_map(Id::read).collect()
 }
 
-fn part(kind: &str, code: &str, why: &str) -> NotRestored {
+pub(super) fn part(kind: &str, code: &str, why: &str) -> NotRestored {
     NotRestored {
         kind: kind.to_owned(),
         id: None,

@@ -17,7 +17,7 @@ use super::live::{self, Live};
 use super::members::{Members, Settled};
 use super::messages::{Messages, Posted};
 use super::options::{BackupSource, Fields, Part};
-use super::people::PeoplePlan;
+use super::people::{OWNER, PeoplePlan};
 use super::plan::RestorePlan;
 use super::protection::Protection;
 use super::report::{self, NotRestored};
@@ -192,6 +192,7 @@ impl<'a> Run<'a> {
             mapping: &mapping,
             plan,
             protection: &protection,
+            by_owner: self.fields.caller_permissions == OWNER,
             clock: self.job.clock.as_ref(),
             reason,
         };
