@@ -23,8 +23,8 @@ struct Line {
     anchor: Instant,
     /// Microseconds since the Unix epoch at `anchor`.
     at_us: i64,
-    /// By how much the clock was set back so far.
-    back_us: i64,
+    /// Steady time at `anchor`.
+    steady_us: i64,
     rate: f64,
 }
 
@@ -36,7 +36,15 @@ impl Line {
     }
 
     fn steady_at(&self, instant: Instant) -> i64 {
-        self.at(instant).saturating_add(self.back_us)
+        self.steady_us.saturating_add(self.at(instant) - self.at_us)
+    }
+
+    /// Shows another time; steady time goes along forward only.
+    fn show(&mut self, to_us: i64) {
+        let to_us = within(to_us);
+        let passed = (to_us - self.at_us).max(0);
+        self.steady_us = self.steady_us.saturating_add(passed);
+        self.at_us = to_us;
     }
 }
 
@@ -64,7 +72,7 @@ impl SandboxClock {
         let line = Line {
             anchor: machine(),
             at_us: at.timestamp_micros(),
-            back_us: 0,
+            steady_us: at.timestamp_micros(),
             rate: 1.0,
         };
         Self {
@@ -116,7 +124,8 @@ impl SandboxClock {
 
     /// By how much steady time is ahead of what the clock shows.
     pub fn set_back_ms(&self) -> i64 {
-        self.line().back_us.div_euclid(1000)
+        let line = self.line();
+        line.steady_us.saturating_sub(line.at_us).div_euclid(1000)
     }
 
     /// Seconds of sandbox time that pass in one real second.
@@ -127,16 +136,12 @@ impl SandboxClock {
     /// Moves the clock forward, to the end of [`RANGE_MS`] at most; timers that fall due fire at once.
     pub fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        self.change(|line| line.at_us = within(line.at_us.saturating_add(by)));
+        self.change(|line| line.show(line.at_us.saturating_add(by)));
     }
 
     /// Sets the time, within [`RANGE_MS`]. Going back is allowed; ids and steady time grow regardless.
     pub fn set(&self, to: DateTime<Utc>) {
-        self.change(|line| {
-            let to_us = within(to.timestamp_micros());
-            line.back_us += (line.at_us - to_us).max(0);
-            line.at_us = to_us;
-        });
+        self.change(|line| line.show(to.timestamp_micros()));
     }
 
     /// Changes the speed; 0 freezes the clock.
@@ -148,7 +153,7 @@ impl SandboxClock {
         {
             let mut line = self.line();
             let now = (self.machine)();
-            line.at_us = line.at(now);
+            (line.at_us, line.steady_us) = (line.at(now), line.steady_at(now));
             line.anchor = now;
             edit(&mut line);
         }
@@ -229,6 +234,22 @@ mod tests {
         assert_eq!(left, Some(Duration::from_millis(1)));
         clock.set(at(EPOCH_MS + 1015));
         assert_eq!(clock.steady_ms(), EPOCH_MS + 91_010, "forward counts");
+    }
+
+    #[test]
+    fn steady_time_never_goes_back_however_often_the_clock_does() {
+        let clock = SandboxClock::on(machine, at(EPOCH_MS));
+        let mut last = clock.steady_us();
+        for _ in 0..3000 {
+            for ms in [*RANGE_MS.end(), EPOCH_MS] {
+                clock.set(at(ms));
+                let now = clock.steady_us();
+                assert!(now >= last, "{now} after {last}");
+                last = now;
+            }
+        }
+        assert_eq!(clock.now_ms(), EPOCH_MS);
+        assert!(clock.set_back_ms() > 0);
     }
 
     #[test]
