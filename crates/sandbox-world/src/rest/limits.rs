@@ -181,28 +181,34 @@ struct State {
 pub struct Stand {
     pub limit: u32,
     pub remaining: u32,
+    /// When all uses are back, in steady time: clients know the window by it.
+    pub resets_at_ms: i64,
     pub reset_after_ms: i64,
     pub bucket: String,
 }
 
 impl Stand {
-    /// A limit that is used up for so long.
-    pub fn spent(bucket: &Bucket, wait_ms: i64) -> Self {
+    /// A limit that is used up for so long from now on.
+    pub fn spent(bucket: &Bucket, wait_ms: i64, now: i64) -> Self {
         Self {
             limit: bucket.limit,
             remaining: 0,
+            resets_at_ms: now.saturating_add(wait_ms),
             reset_after_ms: wait_ms,
             bucket: hash(bucket.name),
         }
     }
 
-    /// As an answer at this moment of the clock says it.
-    pub fn headers(&self, now_ms: i64) -> [(&'static str, String); 5] {
+    /// As an answer says it. `set_back_ms`: how far steady time is ahead of the clock.
+    pub fn headers(&self, set_back_ms: i64) -> [(&'static str, String); 5] {
         let seconds = |ms: i64| format!("{:.3}", ms as f64 / 1000.0);
         [
             ("X-RateLimit-Limit", self.limit.to_string()),
             ("X-RateLimit-Remaining", self.remaining.to_string()),
-            ("X-RateLimit-Reset", seconds(now_ms + self.reset_after_ms)),
+            (
+                "X-RateLimit-Reset",
+                seconds(self.resets_at_ms.saturating_sub(set_back_ms)),
+            ),
             ("X-RateLimit-Reset-After", seconds(self.reset_after_ms)),
             ("X-RateLimit-Bucket", self.bucket.clone()),
         ]
@@ -265,7 +271,7 @@ impl Limits {
 
     /// Windows in use, in a stable order.
     pub fn windows(&self, clock: &SandboxClock) -> Vec<WindowInfo> {
-        let (now, shown) = (clock.steady_ms(), clock.now_ms());
+        let (now, set_back) = (clock.steady_ms(), clock.set_back_ms());
         let state = self.state();
         let live = state.windows.iter().filter(|(_, w)| w.is_live(now));
         let mut all: Vec<WindowInfo> = live
@@ -274,7 +280,7 @@ impl Limits {
                 bucket: (*bucket).to_owned(),
                 major: major.clone(),
                 used: w.used(now),
-                resets_at_ms: shown + w.resets_at(now) - now,
+                resets_at_ms: w.resets_at(now) - set_back,
             })
             .collect();
         all.sort_by(|a, b| (&a.caller, &a.bucket, &a.major).cmp(&(&b.caller, &b.bucket, &b.major)));
@@ -319,10 +325,12 @@ impl Limits {
         let key = (caller.to_owned(), bucket.name, major.to_owned());
         let window = state.windows.entry(key).or_default();
         let taken = window.take(rate, now);
+        let resets_at_ms = window.resets_at(now);
         let stand = Stand {
             limit: rate.limit,
             remaining: rate.limit.saturating_sub(window.used(now)),
-            reset_after_ms: window.resets_at(now) - now,
+            resets_at_ms,
+            reset_after_ms: resets_at_ms - now,
             bucket: hash(bucket.name),
         };
         (Some(stand), taken.map_err(|wait| limited(wait, "user")))

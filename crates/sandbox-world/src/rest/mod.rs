@@ -145,7 +145,7 @@ impl Sandbox {
         let outcome = self.with_world(|world| self.settle(world, actor, &request, &route, body));
         let by_edge = outcome.by_edge;
         let route = route.as_ref().ok().map(|(r, _)| *r);
-        let response = respond(outcome, route, self.clock.now_ms());
+        let response = respond(outcome, route, self.clock.set_back_ms());
         if let Some(address) = request.address {
             self.note_refusal(address, &response);
         }
@@ -300,7 +300,7 @@ pub fn blocked() -> ApiError {
     ApiError::new(429, 0, BLOCKED)
 }
 
-fn respond(outcome: Outcome, route: Option<&'static Route>, now_ms: i64) -> Response {
+fn respond(outcome: Outcome, route: Option<&'static Route>, set_back_ms: i64) -> Response {
     let mut headers = Vec::new();
     let (status, body, code, retry) = match outcome.result {
         Ok(reply) => (reply.status, reply.body.map(Content::into_text), None, None),
@@ -314,7 +314,7 @@ fn respond(outcome: Outcome, route: Option<&'static Route>, now_ms: i64) -> Resp
         .as_ref()
         .filter(|_| retry.as_ref().is_none_or(|r| !r.global))
     {
-        headers.extend(stand.headers(now_ms));
+        headers.extend(stand.headers(set_back_ms));
     }
     if let Some(retry) = retry {
         headers.push((VIA.0, VIA.1.to_owned()));

@@ -43,9 +43,18 @@ impl Case {
 
     /// In another built-in world.
     pub fn of(world: &str) -> Self {
-        let clock = Arc::new(SandboxClock::frozen(
-            Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap(),
-        ));
+        Self::with(
+            world,
+            SandboxClock::frozen(Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap()),
+        )
+    }
+
+    /// On another clock.
+    pub fn on(clock: SandboxClock) -> Self {
+        Self::with("small", clock)
+    }
+
+    fn with(world: &str, clock: SandboxClock) -> Self {
         let addresses = Addresses {
             rest: "http://127.0.0.1:4400".into(),
             gateway: "ws://127.0.0.1:4401".into(),
@@ -54,7 +63,7 @@ impl Case {
             world: world.into(),
             seed: 1,
             addresses,
-            clock,
+            clock: Arc::new(clock),
             conduct: Conduct::prompt(),
         };
         let sandbox = Sandbox::new(&options).unwrap();

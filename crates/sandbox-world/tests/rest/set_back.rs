@@ -1,8 +1,14 @@
 //! A clock that is set back: what lasts so long still ends, and what is dated is dated by the clock.
 
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
 use chrono::TimeDelta;
 use http::Method;
 use serde_json::{Value, json};
+use splashtail_sandbox_world::clock::SandboxClock;
 use splashtail_sandbox_world::rest::Response;
 use splashtail_sandbox_world::rest::limits::{Rate, Rules};
 use splashtail_sandbox_world::seed::small;
@@ -54,6 +60,33 @@ fn limits_end_when_they_would_have_ended() {
         case.advance_ms(5000);
         assert_eq!(say(&case).status, 200, "sliding: {sliding}");
     }
+}
+
+/// Clients know a window by when it ends.
+#[test]
+fn a_window_ends_at_one_time_however_long_answers_take() {
+    static LOOK_MS: AtomicU64 = AtomicU64::new(1);
+    static PASSED_MS: AtomicU64 = AtomicU64::new(0);
+    fn machine() -> Instant {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let look = LOOK_MS.load(Relaxed);
+        *START + Duration::from_millis(PASSED_MS.fetch_add(look, Relaxed))
+    }
+    let at = "2026-03-01T12:00:00Z".parse().unwrap();
+    let case = Case::on(SandboxClock::on(machine, at));
+    let rules = Rules {
+        buckets: [("create_message".to_owned(), Rate::fixed(5, 3_600_000))].into(),
+        ..Rules::default()
+    };
+    case.sandbox.limits.set_rules(rules);
+    let ends = || header(&say(&case), "X-RateLimit-Reset").to_owned();
+    let first = ends();
+    LOOK_MS.store(40, Relaxed);
+    assert_eq!(ends(), first);
+    let shown = case.sandbox.limits.windows(&case.sandbox.clock);
+    let shown = shown.iter().find(|w| w.bucket == "create_message");
+    let seconds = shown.unwrap().resets_at_ms as f64 / 1000.0;
+    assert_eq!(format!("{seconds:.3}"), first);
 }
 
 fn press(case: &Case) -> (Id, String) {

@@ -199,7 +199,7 @@ impl Refusal {
         if scope == "global" {
             headers.push(("X-RateLimit-Global", "true".to_owned()));
         } else if let Some(stand) = stand(sandbox, method, path, wait) {
-            headers.extend(stand.headers(sandbox.clock.now_ms()));
+            headers.extend(stand.headers(sandbox.clock.set_back_ms()));
         }
         headers.push(("X-RateLimit-Scope", scope));
         answer
@@ -210,7 +210,8 @@ impl Refusal {
 fn stand(sandbox: &Sandbox, method: &Method, path: &str, wait: f64) -> Option<Stand> {
     let (route, parameters) = find_route(method, path).ok()?;
     let (bucket, _) = bucket_of(route, &parameters, sandbox.clock.now_ms());
-    Some(Stand::spent(&bucket, (wait * 1000.0) as i64))
+    let now = sandbox.clock.steady_ms();
+    Some(Stand::spent(&bucket, (wait * 1000.0) as i64, now))
 }
 
 /// What a fault says, to nobody in particular.
