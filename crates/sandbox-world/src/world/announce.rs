@@ -281,6 +281,7 @@ impl World {
     /// Stores a message and announces it.
     pub fn add_message(&mut self, mut message: Message) -> Id {
         let id = message.id;
+        message.came_ms = self.steady_ms();
         let now = self.now();
         let guild = self.guild_of(message.channel);
         let mut opened = false;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Id, Stamp, World};
+use super::{Id, World};
 
 /// An application with its bot.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Application {
     pub guild_commands: BTreeMap<Id, BTreeMap<Id, Command>>,
     /// Emojis its bot can use everywhere.
     pub emojis: BTreeMap<Id, super::Emoji>,
-    /// Commands created on the current day, per scope, for the daily cap.
+    /// When the day ends, in steady time, and commands created in it, per scope, for the daily cap.
     pub command_creates: BTreeMap<Option<Id>, (i64, u32)>,
 }
 
@@ -117,7 +117,8 @@ pub struct AccessToken {
     /// `None` for client credentials of a team-less application: its owner acts.
     pub user: Id,
     pub scopes: Vec<String>,
-    pub expires_at: Stamp,
+    /// In steady time.
+    pub expires_ms: i64,
 }
 
 impl AccessToken {
@@ -179,7 +180,7 @@ impl World {
     pub fn grant(&self, token: &str) -> Option<&AccessToken> {
         self.access_tokens
             .get(token)
-            .filter(|t| t.expires_at > self.now())
+            .filter(|t| t.expires_ms > self.steady_ms())
     }
 
     /// Registers an application together with its bot user.

@@ -32,6 +32,8 @@ pub struct Message {
     pub pinned: Option<Stamp>,
     pub edited: Option<Stamp>,
     pub nonce: Value,
+    /// When it came, in steady time.
+    pub came_ms: i64,
     pub webhook: Option<Id>,
     pub app: Option<Id>,
     /// `message_reference` as answered.
@@ -148,6 +150,7 @@ impl Message {
             pinned: None,
             edited: None,
             nonce: Value::Null,
+            came_ms: 0,
             webhook: None,
             app: None,
             reference: None,

@@ -164,6 +164,11 @@ impl World {
         built.unwrap_or_else(|| self.clock.steady_ms())
     }
 
+    /// What the clock shows at a moment of steady time, if it is not moved until then.
+    pub fn shown_at(&self, steady_ms: i64) -> Stamp {
+        self.now().plus(steady_ms - self.steady_ms())
+    }
+
     /// A fresh snowflake.
     pub fn next_id(&mut self) -> Id {
         let now = self.now();

@@ -18,7 +18,7 @@ fn newcomer(case: &Case, scopes: &[&str]) {
             app: small::APPLICATION,
             user: NEWCOMER,
             scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
-            expires_at: w.now().plus(604_800_000),
+            expires_ms: w.steady_ms() + 604_800_000,
         };
         w.access_tokens.insert("theirs".to_owned(), grant);
     });

@@ -59,7 +59,7 @@ fn grant(case: &Case, token: &str, user: Id, scopes: &[&str]) {
             app: small::APPLICATION,
             user,
             scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
-            expires_at: w.now().plus(604_800_000),
+            expires_ms: w.steady_ms() + 604_800_000,
         };
         w.access_tokens.insert(token.to_owned(), grant);
     });

@@ -500,7 +500,7 @@ fn each_users_token_lists_guilds_once_a_second() {
                 app: small::APPLICATION,
                 user,
                 scopes: vec!["guilds".to_owned()],
-                expires_at: w.now().plus(1_000_000),
+                expires_ms: w.steady_ms() + 1_000_000,
             };
             w.access_tokens.insert(token.to_owned(), grant);
         }

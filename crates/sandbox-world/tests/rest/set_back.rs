@@ -12,7 +12,7 @@ use splashtail_sandbox_world::clock::SandboxClock;
 use splashtail_sandbox_world::rest::Response;
 use splashtail_sandbox_world::rest::limits::{Rate, Rules};
 use splashtail_sandbox_world::seed::small;
-use splashtail_sandbox_world::world::{Id, NewInteraction};
+use splashtail_sandbox_world::world::{AccessToken, Id, NewInteraction, Stamp};
 
 use crate::harness::{Case, GUILD, code};
 
@@ -146,6 +146,69 @@ fn what_comes_later_is_newer() {
     let answer = say(&case);
     assert!(id(&answer) > pressed);
     assert!(dated(&answer) >= dated(&message), "by its id");
+    case.finish();
+}
+
+#[test]
+fn the_same_nonce_is_the_same_message_for_five_minutes() {
+    let case = Case::unlimited();
+    let path = format!("/channels/{}/messages", case.channel("general"));
+    let once = || {
+        let body = json!({"content": "x", "nonce": "once", "enforce_nonce": true});
+        case.bot(Method::POST, &path, body).json()["id"].clone()
+    };
+    let first = once();
+    set_back(&case);
+    case.advance_ms(5 * 60_000);
+    assert_eq!(once(), first);
+    case.advance_ms(1);
+    assert_ne!(once(), first);
+    case.finish();
+}
+
+#[test]
+fn commands_of_a_day_are_counted_for_a_day() {
+    let case = Case::unlimited();
+    let commands = format!("/applications/{}/commands", small::APPLICATION);
+    let replace = |from: u32, to: u32| {
+        let named = |n| json!({"name": format!("c{n}"), "description": "d"});
+        let all: Vec<Value> = (from..to).map(named).collect();
+        case.bot(Method::PUT, &commands, Value::from(all))
+    };
+    assert_eq!(replace(0, 100).status, 200);
+    assert_eq!(replace(100, 200).status, 200);
+    set_back(&case);
+    case.advance_ms(86_400_000 - 1);
+    assert_eq!(code(&replace(200, 201)), 30034);
+    case.advance_ms(1);
+    assert_eq!(replace(200, 201).status, 200);
+    case.finish();
+}
+
+#[test]
+fn tokens_live_for_as_long_as_ever_and_say_when_they_end() {
+    let case = Case::unlimited();
+    let week_ms = 604_800_000;
+    case.sandbox.with_world(|w| {
+        let grant = AccessToken {
+            app: small::APPLICATION,
+            user: small::MEMBER,
+            scopes: vec!["identify".into()],
+            expires_ms: w.steady_ms() + week_ms,
+        };
+        w.access_tokens.insert("theirs".to_owned(), grant);
+    });
+    let me = || {
+        let headers = [("authorization", "Bearer theirs")];
+        case.http(&headers, Method::GET, "/oauth2/@me", &Value::Null)
+    };
+    set_back(&case);
+    let ends = Stamp(case.sandbox.clock.now_ms()).plus(week_ms);
+    assert_eq!(me().json()["expires"], json!(ends));
+    case.advance_ms(week_ms as u64 - 1);
+    assert_eq!(me().status, 200);
+    case.advance_ms(1);
+    assert_eq!(me().status, 401);
     case.finish();
 }
 

@@ -192,13 +192,13 @@ fn issue(
     scopes: Vec<String>,
     renewable: bool,
 ) -> Issued {
-    let expires_at = world.now().plus(TOKEN_S * 1000);
+    let expires_ms = world.steady_ms() + TOKEN_S * 1000;
     let access_token = inner.secret(world);
     let grant = AccessToken {
         app,
         user,
         scopes: scopes.clone(),
-        expires_at,
+        expires_ms,
     };
     world.access_tokens.insert(access_token.clone(), grant);
     let refresh_token = renewable.then(|| inner.secret(world));
@@ -306,7 +306,10 @@ mod tests {
                 .unwrap()
                 .allows("identify")
         );
-        b.clock.advance(Duration::from_secs(TOKEN_S as u64));
+        b.clock.set(b.clock.now() - chrono::TimeDelta::days(1));
+        b.clock.advance(Duration::from_secs(TOKEN_S as u64 - 1));
+        assert!(b.world.grant(&issued.access_token).is_some());
+        b.clock.advance(Duration::from_secs(1));
         assert!(b.world.grant(&issued.access_token).is_none());
     }
 

@@ -106,7 +106,7 @@ fn get_authorization(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
             "flags": app.flags,
             "flags_new": app.flags.to_string(),
         },
-        "expires": grant.expires_at,
+        "expires": cx.world.shown_at(grant.expires_ms),
         "scopes": grant.scopes,
     });
     if grant.allows("identify") {

@@ -16,6 +16,7 @@ use crate::world::{Audit, Change, Command, CommandPermission, Id, action, intent
 const MAX_TOTAL: usize = 8000;
 /// New commands a scope may get in a day.
 const MAX_CREATES: u32 = 200;
+const DAY_MS: i64 = 86_400_000;
 
 pub(super) fn routes(table: &mut Table) {
     const GLOBAL: &str = "/applications/{application_id}/commands";
@@ -466,15 +467,16 @@ fn check_counts<'a>(all: impl Iterator<Item = &'a Command>) -> Result<(), ApiErr
     Ok(())
 }
 
-/// Counts new commands of a day.
+/// Counts new commands of a day, which starts with the first of them.
 fn count_creates(cx: &mut Cx<'_>, app: Id, guild: Option<Id>, new: u32) -> Result<(), ApiError> {
-    let day = cx.now().0 / 86_400_000;
+    let now = cx.steady_ms();
     let Some(app) = cx.world.apps.get_mut(&app) else {
         return Ok(());
     };
-    let slot = app.command_creates.entry(guild).or_insert((day, 0));
-    if slot.0 != day {
-        *slot = (day, 0);
+    let fresh = (now + DAY_MS, 0);
+    let slot = app.command_creates.entry(guild).or_insert(fresh);
+    if now >= slot.0 {
+        *slot = fresh;
     }
     Cx::refuse_if(slot.1 + new > MAX_CREATES, error::MAX_COMMAND_CREATES)?;
     slot.1 += new;

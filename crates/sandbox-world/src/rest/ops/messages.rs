@@ -290,14 +290,14 @@ fn same_nonce(cx: &Cx<'_>, channel: Id, draft: &Draft) -> Option<Value> {
         return None;
     }
     let me = cx.me();
-    let since = cx.now().plus(-300_000);
+    let since = cx.steady_ms() - 300_000;
     let recent = cx
         .world
         .messages
         .get(&channel)?
         .values()
         .rev()
-        .take_while(|m| m.id.created() >= since);
+        .take_while(|m| m.came_ms >= since);
     let earlier = recent
         .into_iter()
         .find(|m| m.author == me && m.nonce == draft.nonce)?;
