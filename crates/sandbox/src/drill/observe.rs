@@ -82,10 +82,9 @@ impl Observer {
         tally: &mut Tally,
         thorough: bool,
     ) -> Sight {
-        let (now, ahead) = (sandbox.clock.steady_ms(), sandbox.clock.set_back_ms());
-        let start = self.start_ms;
-        let steady = move |shown_ms: i64| (shown_ms + ahead).clamp(start, now.max(start));
-        self.read_journal(sandbox, stage);
+        let now = sandbox.clock.steady_ms();
+        let steady = steady(sandbox, self.start_ms);
+        self.read_journal(sandbox, stage, &steady);
         sandbox.with_world(|world| {
             let Some(guild) = world.guilds.get(&stage.guild) else {
                 return Sight::GuildGone;
@@ -186,10 +185,9 @@ impl Observer {
     }
 
     /// Deletions of messages by others: the log has no entry for those of bots.
-    fn read_journal(&mut self, sandbox: &Sandbox, stage: &Stage) {
+    fn read_journal(&mut self, sandbox: &Sandbox, stage: &Stage, steady: impl Fn(i64) -> i64) {
         for entry in sandbox.journal.since(self.journal, usize::MAX) {
             self.journal = entry.seq;
-            let at = entry.at_ms + sandbox.clock.set_back_ms();
             let Record::Request {
                 caller,
                 method,
@@ -205,10 +203,17 @@ impl Observer {
             let single = *method == Method::DELETE.as_str()
                 && route == "/channels/{channel_id}/messages/{message_id}";
             if foreign && (single || route == "/channels/{channel_id}/messages/bulk-delete") {
-                self.deleting.get_or_insert(at.max(self.start_ms));
+                self.deleting.get_or_insert(steady(entry.at_ms));
             }
         }
     }
+}
+
+/// From what was shown to steady time. What was noted before the clock was set back seems to be still to
+/// come.
+fn steady(sandbox: &Sandbox, start_ms: i64) -> impl Fn(i64) -> i64 {
+    let (now, ahead) = (sandbox.clock.steady_ms(), sandbox.clock.set_back_ms());
+    move |shown_ms| (shown_ms + ahead).clamp(start_ms, now.max(start_ms))
 }
 
 /// What became of the attackers' requests since the last look, and when. Whoever was let in has
@@ -391,5 +396,46 @@ mod tests {
             observer.look(&sandbox, &stage, &mut spoils, &mut tally, false);
             assert_eq!(tally.defended, expected.into_iter().collect(), "{path}");
         }
+    }
+
+    #[test]
+    fn nothing_is_dated_after_the_look_at_it() {
+        let guild = small::GUILDS[0];
+        let clock = SandboxClock::frozen("2026-01-01T00:00:00Z".parse().unwrap());
+        let options = Options {
+            world: "small".into(),
+            seed: 1,
+            addresses: Addresses {
+                rest: String::new(),
+                gateway: String::new(),
+            },
+            clock: Arc::new(clock),
+            conduct: Conduct::prompt(),
+        };
+        let sandbox = Sandbox::new(&options).unwrap();
+        let clock = &sandbox.clock;
+        let stage = Stage {
+            guild,
+            ..Stage::default()
+        };
+        let start_ms = clock.steady_ms();
+        let mut observer = Observer::new(&sandbox, &stage, start_ms);
+        clock.advance(std::time::Duration::from_secs(1));
+        let channel = sandbox.with_world(|world| {
+            let mut channels = world.channels.values();
+            let found = channels.find(|c| c.guild_id == Some(guild) && c.kind == 0);
+            found.unwrap().id
+        });
+        let said = format!("/channels/{channel}/messages");
+        let owner = Actor::User(small::OWNER);
+        let request = Request::act(Method::POST, said.clone(), &json!({"content": "x"}));
+        let answer = sandbox.dispatch(owner, request).json();
+        let message = answer["id"].as_str().unwrap();
+        let path = format!("{said}/{message}");
+        let answer = sandbox.dispatch(owner, Request::act(Method::DELETE, path, &Value::Null));
+        assert!(answer.is_success(), "{}", answer.json());
+        clock.set(clock.now() - chrono::TimeDelta::days(1));
+        observer.read_journal(&sandbox, &stage, steady(&sandbox, start_ms));
+        assert_eq!(observer.deleting, Some(start_ms + 1000));
     }
 }
