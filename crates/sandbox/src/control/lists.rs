@@ -43,6 +43,14 @@ impl Search {
     }
 }
 
+/// By what something fits, the best first; a name by its place among the names of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Id,
+    Written(usize),
+    InAnyCase(usize),
+}
+
 /// A name that was said in full, or an id.
 struct Called {
     text: String,
@@ -57,27 +65,22 @@ impl Called {
         }
     }
 
-    /// How well something fits, the best first: by its id, by a name as it is written, by one in any case,
-    /// each in the order of `names`. `None`: not at all.
-    fn rank<'n>(&self, id: Id, mut names: impl Iterator<Item = &'n str> + Clone) -> Option<usize> {
+    /// How well something fits, the best first. `None`: not at all.
+    fn rank<'n>(&self, id: Id, mut names: impl Iterator<Item = &'n str> + Clone) -> Option<Fit> {
         if id.to_string() == self.text {
-            return Some(0);
+            return Some(Fit::Id);
         }
-        let number = names.clone().count();
-        let found = match names.clone().position(|name| name == self.text) {
-            None => {
-                let in_any_case = names.position(|name| name.to_lowercase() == self.lower);
-                in_any_case.map(|n| number + n)
-            }
-            written => written,
-        };
-        found.map(|n| n + 1)
+        let written = names.clone().position(|name| name == self.text);
+        let mut in_any_case = || names.position(|name| name.to_lowercase() == self.lower);
+        written
+            .map(Fit::Written)
+            .or_else(|| in_any_case().map(Fit::InAnyCase))
     }
 
     /// Those that fit best, in their order.
-    fn best<T>(&self, all: impl Iterator<Item = (Option<usize>, T)>) -> Vec<T> {
-        let mut found: Vec<(usize, T)> =
-            all.filter_map(|(rank, item)| Some((rank?, item))).collect();
+    fn best<T>(&self, all: impl Iterator<Item = (Option<Fit>, T)>) -> Vec<T> {
+        let fits = all.filter_map(|(rank, item)| Some((rank?, item)));
+        let mut found: Vec<(Fit, T)> = fits.collect();
         let best = found.iter().map(|(rank, _)| *rank).min();
         found.retain(|(rank, _)| Some(*rank) == best);
         found.into_iter().map(|(_, item)| item).collect()

@@ -176,10 +176,7 @@ async fn target(
     match acts::find(act).and_then(|act| act.target()) {
         Some(Target::Role) => names::role(client, user, guild, name).await,
         Some(Target::Application) => names::application(client, name).await,
-        Some(Target::RoleOrUser) => match names::role(client, user, guild, name).await {
-            Ok(role) => Ok(role),
-            Err(no_role) => names::user(client, name).await.map_err(|_| no_role),
-        },
+        Some(Target::RoleOrUser) => names::role_or_user(client, user, guild, name).await,
         Some(Target::User) | None => names::user(client, name).await,
     }
 }

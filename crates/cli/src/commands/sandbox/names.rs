@@ -1,6 +1,6 @@
 //! From the names people use to the ids the sandbox wants.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
 use splashtail_sandbox::control::client::ControlClient;
 use url::form_urlencoded::Serializer;
@@ -36,6 +36,11 @@ fn items<'v>(value: &'v Value, keys: &[&str]) -> Vec<&'v Value> {
         .flatten()
         .collect()
 }
+
+/// Nothing is called so, and what is instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unknown(String);
 
 /// What all of a kind are called in a refusal, and under which key their name stands.
 #[derive(Clone, Copy)]
@@ -74,10 +79,11 @@ impl Kind {
     fn unknown(self, name: &str, all: &[&Value], total: usize) -> anyhow::Error {
         let what = self.what;
         let names = all.iter().filter_map(|item| item[self.name].as_str());
-        match list(names.map(str::to_owned), total) {
-            names if names.is_empty() => anyhow!("there is no {what} `{name}`, and no other"),
-            names => anyhow!("there is no {what} `{name}`; there are {names}"),
-        }
+        let why = match list(names.map(str::to_owned), total) {
+            names if names.is_empty() => format!("there is no {what} `{name}`, and no other"),
+            names => format!("there is no {what} `{name}`; there are {names}"),
+        };
+        Unknown(why).into()
     }
 }
 
@@ -119,6 +125,11 @@ async fn called(client: &ControlClient, kind: Kind, list: &str, name: &str) -> R
     if is_id(name) {
         return Ok(name.to_owned());
     }
+    refuse(client, kind, list, name).await
+}
+
+/// Says that none in a list of the control API is called so.
+async fn refuse(client: &ControlClient, kind: Kind, list: &str, name: &str) -> Result<String> {
     let mut near = ask(client, list, ("query", Some(name))).await?;
     if near.0.is_empty() {
         near = ask(client, list, ("query", None)).await?;
@@ -148,12 +159,12 @@ pub(crate) async fn first_guild(client: &ControlClient) -> Result<Option<String>
 
 /// Who owns a guild, by the guild's id.
 pub(crate) async fn owner(client: &ControlClient, guild: &str) -> Result<String> {
-    let (guilds, total) = ask(client, "guilds", ("called", Some(guild))).await?;
+    let (guilds, _) = ask(client, "guilds", ("called", Some(guild))).await?;
     let owner = guilds.iter().find(|g| g["id"] == guild);
-    let owner = owner.and_then(|g| g["owner_id"].as_str());
-    owner
-        .map(str::to_owned)
-        .ok_or_else(|| SERVER.unknown(guild, &[], total))
+    match owner.and_then(|g| g["owner_id"].as_str()) {
+        Some(owner) => Ok(owner.to_owned()),
+        None => refuse(client, SERVER, "guilds", guild).await,
+    }
 }
 
 /// A channel or thread that `user` sees in `guild`, by id or name.
@@ -185,6 +196,23 @@ pub(crate) async fn role(
     seen(client, (user, guild), kind, &["roles"], name).await
 }
 
+/// A role of `guild`; or a user, when no role is called so.
+pub(crate) async fn role_or_user(
+    client: &ControlClient,
+    actor: &str,
+    guild: Option<&str>,
+    name: &str,
+) -> Result<String> {
+    let no_role = match role(client, actor, guild, name).await {
+        Err(error) if error.is::<Unknown>() => error,
+        found => return found,
+    };
+    match user(client, name).await {
+        Err(error) if error.is::<Unknown>() => Err(no_role),
+        found => found,
+    }
+}
+
 /// Something that the user sees of a guild, in the first of these lists that has it.
 async fn seen(
     client: &ControlClient,
@@ -198,7 +226,8 @@ async fn seen(
             return Ok(name.to_owned());
         }
         let what = kind.what;
-        bail!("`{name}` is the name of a {what}: say of which server with --guild");
+        let why = format!("`{name}` is the name of a {what}: say of which server with --guild");
+        return Err(Unknown(why).into());
     };
     let path = format!("/ctl/as/{user}/guild");
     let view = get(client, &address(&path, &[("guild_id", Some(guild))])).await;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use splashtail_sandbox::control::types::{NewGuild, NewUser};
+use splashtail_sandbox::control::types::{Act, NewGuild, NewUser};
 use splashtail_sandbox::gateway::Settings;
 use splashtail_sandbox::server::{Running, start};
 use splashtail_sandbox_world::clock::SandboxClock;
@@ -92,6 +92,59 @@ async fn what_is_named_best_is_meant() {
     assert_eq!(user(&client, "ann").await.unwrap(), ann);
     assert_eq!(user(&client, "Ann").await.unwrap(), bea, "as it is written");
     assert_eq!(user(&client, "BEA").await.unwrap(), bea);
+    // However many names somebody has.
+    let wish = NewUser {
+        username: Some("cleo".to_owned()),
+        ..NewUser::default()
+    };
+    let plain = client.create_user(&wish).await.unwrap();
+    let plain = plain["id"].as_str().unwrap().to_owned();
+    let shown = person(&client, "dora", "Cleo").await;
+    assert_eq!(user(&client, "Cleo").await.unwrap(), shown);
+    assert_eq!(user(&client, "CLEO").await.unwrap(), plain, "a username");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn roles_of_one_name_are_no_user_of_that_name() {
+    let (running, client) = sandbox("small").await;
+    let (harbour, olivia) = (GUILDS[0].to_string(), OWNER.to_string());
+    let named = async |name: &'static str, guild| role_or_user(&client, &olivia, guild, name).await;
+    let twin = person(&client, "twin", "Twin").await;
+    assert_eq!(named("twin", Some(&harbour)).await.unwrap(), twin);
+    assert_eq!(named("twin", None).await.unwrap(), twin);
+    for _ in 0..2 {
+        let wish = Act {
+            guild_id: Some(harbour.clone()),
+            body: json!({"name": "twin"}),
+            ..Act::default()
+        };
+        let made = client.act(&olivia, "create_role", &wish).await.unwrap();
+        assert_eq!(made.results[0].status, 200);
+    }
+    let message = refusal(named("twin", Some(&harbour)).await);
+    assert!(
+        message.starts_with("2 roles are called `twin`"),
+        "{message}"
+    );
+    for username in ["guest1", "guest2"] {
+        person(&client, username, "Guest").await;
+    }
+    let message = refusal(named("Guest", Some(&harbour)).await);
+    assert!(
+        message.starts_with("2 users are called `Guest`"),
+        "{message}"
+    );
+    let message = refusal(named("nobody", Some(&harbour)).await);
+    assert!(
+        message.starts_with("there is no role `nobody`"),
+        "{message}"
+    );
+    let message = refusal(owner(&client, "77").await);
+    assert!(
+        message.starts_with("there is no server `77`; there are Harbour"),
+        "{message}"
+    );
     running.stop().await;
 }
 
