@@ -11,7 +11,7 @@ use serde_json::Value;
 use splashtail_core::telemetry::Chain;
 use splashtail_discord::{Discord, DiscordError, Lane, snowflake};
 use splashtail_permissions::PermissionResult;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
@@ -26,6 +26,9 @@ use crate::text;
 
 /// Presses that are answered at the same time; Discord tells whoever presses beyond it to try again.
 const AT_ONCE: usize = 256;
+/// Presses that seem late, for which Discord is asked what time it is: they take no room from those that
+/// are answered.
+const ASKED_FOR: usize = 256;
 /// How far our clock may be from Discord's, beyond what is known of it.
 const TOLERANCE: Duration = Duration::from_secs(2);
 /// For how long an answer to what time it is at Discord is new.
@@ -39,6 +42,8 @@ pub struct Desk {
     app: Data,
     discord: Discord,
     room: Arc<Semaphore>,
+    /// Where presses wait that seem late.
+    lobby: Arc<Semaphore>,
     lines: Arc<Lines>,
     /// When Discord was last asked what time it is, by the monotonic clock.
     asked: Mutex<Option<Duration>>,
@@ -52,6 +57,7 @@ impl Desk {
             app,
             discord,
             room: Arc::new(Semaphore::new(AT_ONCE)),
+            lobby: Arc::new(Semaphore::new(ASKED_FOR)),
             lines: Arc::default(),
             asked: Mutex::default(),
             running,
@@ -59,20 +65,34 @@ impl Desk {
     }
 
     /// Answers a press, after those that were given before it by the same person under the same message.
-    /// What fails is told to whoever pressed.
-    pub(super) fn take(self: Arc<Self>, press: Press) -> impl Future<Output = ()> + Send {
+    /// What fails is told to whoever pressed. `None`: there is no room for it.
+    pub(super) fn take(
+        self: Arc<Self>,
+        press: Press,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let seems_late = self.is_late(&press);
+        let mut place = place_in(if seems_late { &self.lobby } else { &self.room })?;
         let turn = self.lines.stand((press.user, press.message));
-        async move { self.answer(press, turn).await }
+        Some(async move {
+            if seems_late {
+                if self.is_late_still(&press).await {
+                    metrics::counter!("bot_presses_late_total").increment(1);
+                    let prefix = press.prefix();
+                    debug!(prefix, "a press that Discord has given up");
+                    return;
+                }
+                let Some(answered) = place_in(&self.room) else {
+                    return;
+                };
+                place = answered;
+            }
+            self.answer(press, turn).await;
+            drop(place);
+        })
     }
 
     /// `turn`: `None` when too many wait for theirs.
     async fn answer(&self, press: Press, mut turn: Option<Turn>) {
-        if self.is_late(&press) && self.is_late_still(&press).await {
-            metrics::counter!("bot_presses_late_total").increment(1);
-            let prefix = press.prefix();
-            debug!(prefix, "a press that Discord has given up");
-            return;
-        }
         let press = Arc::new(press);
         let answer = Answer {
             discord: &self.discord,
@@ -224,10 +244,6 @@ impl Interactions for Desk {
         if kind.is_ok_and(|Kind { kind }| COMMANDS.contains(&kind)) {
             return;
         }
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
-            metrics::counter!("bot_presses_left_out_total").increment(1);
-            return;
-        };
         let press = serde_json::from_slice::<Value>(&interaction);
         let Some(press) = press.ok().as_ref().and_then(Press::read) else {
             debug!("an interaction that is none of ours");
@@ -235,12 +251,19 @@ impl Interactions for Desk {
         };
         let running = self.running.clone();
         // It stands in line before the next one is heard.
-        let taken = self.take(press);
-        running.spawn(async move {
-            let _place = place;
-            taken.await;
-        });
+        if let Some(taken) = self.take(press) {
+            running.spawn(taken);
+        }
     }
+}
+
+/// Unless it is full.
+fn place_in(room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let place = Arc::clone(room).try_acquire_owned().ok();
+    if place.is_none() {
+        metrics::counter!("bot_presses_left_out_total").increment(1);
+    }
+    place
 }
 
 fn busy(press: &Press) -> String {

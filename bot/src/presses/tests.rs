@@ -172,7 +172,10 @@ impl Bench {
     }
 
     async fn press(&self, custom_id: &str) {
-        Arc::clone(&self.desk).take(pressed(custom_id)).await;
+        Arc::clone(&self.desk)
+            .take(pressed(custom_id))
+            .unwrap()
+            .await;
     }
 
     fn hear(&self, custom_id: &str, user: &str) {
@@ -357,6 +360,33 @@ async fn presses_are_late_by_the_clock_of_discord() {
         .await;
     bench.clock.advance(Duration::from_secs(40 * 86_400));
     bench.press("b:alarm").await;
+    assert_eq!(bench.done(), ["alarm"]);
+}
+
+/// An id of the moment that the clock of the bench shows, so many milliseconds after its start.
+fn id_after(milliseconds: u64) -> u64 {
+    (milliseconds << 22) + 5
+}
+
+#[tokio::test]
+async fn late_presses_take_no_room_from_others() {
+    let bench = Bench::new(false).await;
+    bench.take().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(200).set_delay(Duration::from_secs(600)))
+        .mount(&bench.discord)
+        .await;
+    bench.clock.advance(Duration::from_secs(40));
+    for user in 100..600 {
+        bench.hear("b:restore", &user.to_string());
+    }
+    // They ask.
+    tokio::task::yield_now().await;
+    let mut fresh = sent(3, json!({"custom_id": "b:alarm"}));
+    fresh["id"] = id_after(40_000).to_string().into();
+    let fresh = Press::read(&fresh).unwrap();
+    let taken = Arc::clone(&bench.desk).take(fresh);
+    taken.expect("there is room").await;
     assert_eq!(bench.done(), ["alarm"]);
 }
 
