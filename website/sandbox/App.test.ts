@@ -16,6 +16,8 @@ class Recorded {
   interacted: Partial<Interacted> = {};
   acted: ActResult = { status: 200, body: null };
   members: unknown = answers.members;
+  guilds: unknown = answers.guilds;
+  bans: unknown = answers.bans;
   /** Ends of paths whose answers are kept back, until they may go. */
   held = new Map<string, Promise<void>>();
   /** Ends of paths whose calls do not arrive. */
@@ -43,7 +45,7 @@ class Recorded {
 
   #answer(path: string): [status: number, body: unknown] {
     if (path === '/ctl/overview') return [200, answers.overview];
-    if (path === '/ctl/guilds') return [200, answers.guilds];
+    if (path === '/ctl/guilds') return [200, this.guilds];
     if (path.endsWith('/members')) return [200, this.members];
     if (path.endsWith('/guild')) return this.guild;
     if (path.endsWith('/messages')) return [200, this.messages];
@@ -51,7 +53,7 @@ class Recorded {
     if (path.endsWith('/commands')) return [200, answers.commands];
     if (path.endsWith('/audit')) return [200, answers.audit];
     if (path.endsWith('/dms')) return [200, answers.dms];
-    if (path.endsWith('/bans')) return [200, answers.bans];
+    if (path.endsWith('/bans')) return [200, this.bans];
     if (path === '/ctl/users') return [200, answers.users];
     if (path === '/ctl/drills') return [200, []];
     return [404, answers.refusal];
@@ -80,6 +82,10 @@ async function shown(recorded = new Recorded()) {
 }
 
 const log = () => screen.findByRole('log', { name: 'Messages' });
+
+/** A text channel that is not open. */
+const elsewhere = (session: Session) =>
+  answers.guild.channels.find((channel) => channel.type === 0 && channel.id !== session.channel?.id)!.id;
 
 async function composer() {
   await log();
@@ -240,6 +246,71 @@ describe('the page', () => {
     expect(side.getByText('Loading…')).toBeTruthy();
     go();
     await waitFor(() => expect(screen.getAllByText('Nobody is in this server.')).toHaveLength(2));
+  });
+
+  it('says that a world is empty once that is known', async () => {
+    const recorded = new Recorded();
+    recorded.guilds = { total: 0, guilds: [] };
+    const go = recorded.hold('/ctl/guilds');
+    const session = new Session(new Control(recorded.fetch));
+    render(App, { session });
+    await waitFor(() => expect(session.overview).toBeDefined());
+    const claims = () => screen.queryAllByText(/This world is empty|No server is open/);
+    expect(claims()).toEqual([]);
+    recorded.lost.add('/ctl/guilds');
+    go();
+    const chat = within(screen.getByRole('region', { name: 'Chat' }));
+    expect(await chat.findByText('The sandbox cannot be reached.')).toBeTruthy();
+    expect(claims()).toEqual([]);
+    recorded.lost.delete('/ctl/guilds');
+    await fireEvent.click(chat.getByRole('button', { name: 'Try again' }));
+    await waitFor(() => expect(claims()).toHaveLength(2));
+  });
+
+  it('says why the members are not there, whatever was opened meanwhile', async () => {
+    const recorded = new Recorded();
+    const session = new Session(new Control(recorded.fetch));
+    render(App, { session });
+    await log();
+    const go = recorded.hold('/members');
+    session.members = undefined;
+    const reading = session.again('members');
+    await session.openChannel(elsewhere(session));
+    recorded.lost.add('/members');
+    go();
+    await reading;
+    expect(session.problems.members).toBe('The sandbox cannot be reached.');
+    const side = within(screen.getByRole('list', { name: 'Members' }));
+    expect(await side.findByText('The sandbox cannot be reached.')).toBeTruthy();
+  });
+
+  it('offers no commands of where one was before', async () => {
+    const recorded = new Recorded();
+    const session = new Session(new Control(recorded.fetch));
+    render(App, { session });
+    await log();
+    await waitFor(() => expect(session.commands).toBeDefined());
+    const go = recorded.hold('/commands');
+    const opening = session.openChannel(elsewhere(session));
+    expect(session.commands).toBeUndefined();
+    go();
+    await opening;
+    expect(session.commands).toBeDefined();
+  });
+
+  it('knows of no bans when the list could not be read again', async () => {
+    const recorded = new Recorded();
+    recorded.bans = { total: 0, bans: [] };
+    const session = new Session(new Control(recorded.fetch));
+    render(App, { session });
+    await log();
+    await fireEvent.click(screen.getByRole('button', { name: 'Bans' }));
+    const list = within(await screen.findByRole('list', { name: 'Bans' }));
+    expect(await list.findByText('Nobody is banned.')).toBeTruthy();
+    recorded.lost.add('/bans');
+    await session.again('members');
+    expect(await list.findByText('The sandbox cannot be reached.')).toBeTruthy();
+    expect(list.queryByText('Nobody is banned.')).toBeNull();
   });
 
   it('says what cannot be read, and reads it again', async () => {

@@ -69,6 +69,8 @@ export class Session {
   notice = $state('');
   /** Why parts could not be read when it was last tried. */
   problems = $state.raw<Partial<Record<Part, string>>>({});
+  /** Whether the world has no server, so that there is no `guild`. */
+  isEmpty = $state(false);
   /** Whether nobody is in the server, so that there is no `user`. */
   isDeserted = $state(false);
   /** Why nothing is live at the moment. */
@@ -135,16 +137,16 @@ export class Session {
 
   /** Whether the place that is to be shown is still being read. */
   get isLooking(): boolean {
-    const isKnown = this.place !== undefined || this.refusal !== undefined || this.isDeserted;
-    const isThere = this.guild !== undefined || this.overview === undefined;
-    return isThere && !isKnown && this.problems.place === undefined;
+    const isKnown = this.place !== undefined || this.refusal !== undefined;
+    const isNone = this.isEmpty || this.isDeserted;
+    return !isKnown && !isNone && this.problems.place === undefined;
   }
 
   /** Opens a place; why that failed is kept when there is none then. */
   async #opening(work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      if (this.guild === undefined || this.isDeserted) this.#note('place');
+      if (this.isEmpty || this.isDeserted) this.#note('place');
     } catch (cause) {
       if (this.place === undefined) this.#note('place', reason(cause, this.t));
       throw cause;
@@ -156,6 +158,7 @@ export class Session {
   }
 
   async #openAddressed(): Promise<void> {
+    this.isEmpty = false;
     await this.#readClock();
     const [guildId, userId, channelId] = location.hash.slice(1).split('/');
     const { guilds } = await this.control.guilds('');
@@ -163,6 +166,7 @@ export class Session {
     if (!guild && guildId) guild = (await this.control.guilds(guildId, 1)).guilds[0];
     guild ??= guilds[0];
     this.guild = guild;
+    this.isEmpty = guild === undefined;
     this.user = undefined;
     this.#forgetPlace();
     if (!guild) return;
@@ -278,7 +282,7 @@ export class Session {
 
   async #enter(channelId?: string): Promise<void> {
     this.replyTo = this.editing = undefined;
-    this.modal = this.refusal = this.audit = undefined;
+    this.modal = this.refusal = this.audit = this.commands = undefined;
     this.dms = [];
     const places = await Promise.allSettled([this.#readPlace(), this.#readDms(true)]);
     const channel = (channelId && this.findChannel(channelId)) || this.#firstChannel();
@@ -302,10 +306,12 @@ export class Session {
   async #show(channel: Channel): Promise<void> {
     this.channel = channel;
     this.messages = this.posts = this.replyTo = this.editing = undefined;
+    // What may be run differs between channels.
+    this.commands = undefined;
     this.hasOlder = this.hasOlderPosts = this.listing = false;
     this.#note('messages');
+    this.#note('commands');
     this.#look();
-    // What may be run differs between channels.
     await Promise.all([this.#readMessages(), this.#readCommands()]);
   }
 
@@ -367,7 +373,8 @@ export class Session {
   /** Reads a part, and keeps why that failed while it is still asked for. */
   async #read(part: Part, work: () => Promise<void>): Promise<void> {
     const place = { guild: this.guild?.id, user: this.user?.id };
-    const where = part === 'place' ? place : { ...place, channel: this.channel?.id };
+    const isOfChannel = part === 'messages' || part === 'commands';
+    const where = isOfChannel ? { ...place, channel: this.channel?.id } : place;
     try {
       await work();
       if (this.#still(where)) this.#note(part);
