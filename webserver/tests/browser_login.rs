@@ -123,6 +123,13 @@ async fn a_browser_signs_in_and_out() {
         let post = test.client.post(test.url("/logout"));
         post.header("cookie", &cookie).header("origin", origin)
     };
+    // Browsers leave the cookie away, but would take that of the answer.
+    for origin in ["https://evil.test", "null"] {
+        let post = test.client.post(test.url("/logout"));
+        let answer = post.header("origin", origin).send().await.unwrap();
+        assert_eq!(cookies(&answer), Vec::<String>::new(), "{origin}");
+        assert_eq!(error(answer).await, (403, "forbidden".to_owned()));
+    }
     let foreign = leave("https://evil.test".to_owned()).send().await.unwrap();
     assert_eq!(error(foreign).await, (403, "forbidden".to_owned()));
     assert_eq!(status(test.request("/users/@me"), &cookie).await, 200);

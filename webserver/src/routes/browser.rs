@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use http::StatusCode;
 use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use splashtail_api_types::ErrorBody;
 use splashtail_api_types::sessions::BrowserSession;
@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use super::ioauth::found;
 use super::{login, sessions, users};
 use crate::app::{App, AppState};
-use crate::auth::{BanExempt, Identity, SESSION_COOKIE};
+use crate::auth::{BanExempt, Identity, SESSION_COOKIE, is_from};
 use crate::cookies::Cookie;
 use crate::error::ApiError;
 use crate::extract::QueryOf;
@@ -57,15 +57,19 @@ pub async fn sign_in(
     ))]
 pub async fn sign_out(
     State(app): State<AppState>,
+    headers: HeaderMap,
     Extension(identity): Extension<Identity>,
 ) -> Result<Response, ApiError> {
+    // Browsers do not always send the cookie to what another site has them ask, but take the answer's.
+    if !is_from(&headers, &app.config.sites.api) {
+        return Err(ApiError::foreign());
+    }
     match &identity {
-        Identity::Foreign => return Err(ApiError::foreign()),
         Identity::Known(caller) if caller.by_cookie => {
             sessions::end(&app, caller.user()?, caller.token).await?;
         }
         // Somebody else's token is left alone.
-        Identity::Known(_) | Identity::Anonymous | Identity::Rejected => {}
+        Identity::Known(_) | Identity::Anonymous | Identity::Rejected | Identity::Foreign => {}
     }
     let cookie = session_cookie(&app).end(SESSION_COOKIE);
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
