@@ -206,6 +206,7 @@ async fn refresh_behind(app: &AppState, user: UserId) -> Result<(), ApiError> {
 /// Asks Discord and remembers what it told.
 async fn refresh(app: &AppState, user: UserId) -> Result<Option<PlatformUser>, ApiError> {
     let Some(told) = app.people.ask(user).await? else {
+        app.storage.profiles().forget_profile(user).await?;
         app.cache.set(&key(user), NOBODY, UNKNOWN_FOR).await?;
         return Ok(None);
     };

@@ -127,6 +127,28 @@ async fn nobody_is_remembered_and_an_outage_is_not() {
     test.stop().await;
 }
 
+/// Whom Discord knows no more are not shown now and then.
+#[tokio::test]
+async fn somebody_who_is_gone_stays_gone() {
+    let test = start(|config| config.meta.web_disable_ratelimits = true).await;
+    let at = format!("/platform/user/{OTHER}");
+    let known = ResponseTemplate::new(200).set_body_json(told(OTHER, "old"));
+    tells(&test, OTHER, known).await;
+    json_of(&test, &at).await;
+    test.clock.advance(Duration::from_secs(8 * 3600));
+    test.discord.reset().await;
+    let nobody = json!({"code": 10_013, "message": "Unknown User"});
+    let gone = ResponseTemplate::new(404).set_body_json(nobody);
+    tells(&test, OTHER, gone).await;
+    let gone = async { while test.get(&at).await.status() != 404 {} };
+    tokio::time::timeout(Duration::from_secs(60), gone)
+        .await
+        .unwrap();
+    test.clock.advance(Duration::from_secs(3600));
+    assert_eq!(test.get(&at).await.status(), 404);
+    test.stop().await;
+}
+
 #[tokio::test]
 async fn people_have_what_is_known_of_them_forgotten() {
     let test = start(|config| {
