@@ -4,6 +4,7 @@
 //! nothing is remembered, and what was lost on it counts for [`FRESH`] at most.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -38,6 +39,8 @@ pub struct Identities {
     hears: AtomicBool,
     /// Rises whenever something is forgotten: what was looked up before may be about that.
     age: AtomicU64,
+    /// Held by what remembers and what forgets, so that they come one after the other.
+    changes: std::sync::Mutex<()>,
     words: mpsc::Sender<Forget>,
     to_say: Mutex<mpsc::Receiver<Forget>>,
 }
@@ -49,6 +52,7 @@ impl Default for Identities {
             known: Cache::new(MOST),
             hears: AtomicBool::new(false),
             age: AtomicU64::new(0),
+            changes: std::sync::Mutex::default(),
             words,
             to_say: Mutex::new(to_say),
         }
@@ -70,12 +74,9 @@ impl Identities {
 
     /// Nothing that was looked up before something was forgotten.
     pub fn remember(&self, hash: &TokenHash, known: Known, age: u64) {
-        if !self.hears.load(Ordering::SeqCst) {
-            return;
-        }
-        self.known.insert(hash.clone(), known);
-        if self.age() != age {
-            self.known.invalidate(hash);
+        let _alone = self.alone();
+        if self.hears.load(Ordering::SeqCst) && self.age() == age {
+            self.known.insert(hash.clone(), known);
         }
     }
 
@@ -89,7 +90,12 @@ impl Identities {
         }
     }
 
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn drop_known(&self, word: &Forget) {
+        let _alone = self.alone();
         self.age.fetch_add(1, Ordering::SeqCst);
         match word {
             Forget::Everything => self.known.invalidate_all(),
