@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 use splashtail_api_types::Code;
 use splashtail_api_types::tasks::TargetType;
+use splashtail_core::config::Config;
 use splashtail_core::ids::UserId;
 use splashtail_core::telemetry::Chain;
 use splashtail_jobs::render;
@@ -18,19 +19,28 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::app::{App, AppState};
-use crate::cookies::find_cookie;
+use crate::cookies::{Cookie, find_cookie};
 use crate::error::ApiError;
 use crate::identities::Known;
 use crate::lifetime;
 
 /// Holds a browser's token. No script reads it.
-pub const SESSION_COOKIE: &str = "session";
+const SESSION_COOKIE: &str = "session";
+/// The same where `sites.api` is `https`: browsers take it from this host alone.
+pub const SECURE_SESSION_COOKIE: &str = "__Host-session";
 const USER_AUTH: HeaderName = HeaderName::from_static("user-auth");
 const SERVER_AUTH: HeaderName = HeaderName::from_static("server-auth");
 /// Longer ones are not ours and not worth hashing.
 const MAX_TOKEN: usize = 512;
 
 pub const BANNED: &str = "this user is banned from the platform";
+
+/// The cookie of sessions, and its name.
+pub fn session_cookie(config: &Config) -> (Cookie, &'static str) {
+    let cookie = Cookie::below("/", config);
+    let name = cookie.host_name(SESSION_COOKIE, SECURE_SESSION_COOKIE);
+    (cookie, name)
+}
 
 /// # Errors
 /// The database failed.
@@ -152,10 +162,28 @@ impl Caller {
         target: Option<TargetType>,
         token: &str,
     ) -> Result<Option<Self>, ApiError> {
+        Self::of_hash(app, target, token, TokenHash::of).await
+    }
+
+    /// The same for what a browser's cookie carries, and nothing else does.
+    async fn in_cookie(app: &App, token: &str) -> Result<Option<Self>, ApiError> {
+        let caller = Self::of_hash(app, Some(TargetType::User), token, TokenHash::of_cookie);
+        Ok(caller.await?.map(|caller| Self {
+            by_cookie: true,
+            ..caller
+        }))
+    }
+
+    async fn of_hash(
+        app: &App,
+        target: Option<TargetType>,
+        token: &str,
+        hash: fn(&str) -> TokenHash,
+    ) -> Result<Option<Self>, ApiError> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Ok(None);
         }
-        let Some(Known { row, banned, .. }) = known_as(app, &TokenHash::of(token)).await? else {
+        let Some(Known { row, banned, .. }) = known_as(app, &hash(token)).await? else {
             return Ok(None);
         };
         if target.is_some_and(|target| render::kind(row.owner) != target) {
@@ -283,19 +311,16 @@ pub async fn identify(
 /// A browser sends its cookie along with whatever any site makes it ask. What only reads is harmless,
 /// since no other site is shown the answer; a change has to come from a page of our own.
 async fn in_browser(app: &App, method: &Method, headers: &HeaderMap) -> Result<Identity, ApiError> {
-    let Some(token) = find_cookie(headers, SESSION_COOKIE) else {
+    let (_, name) = session_cookie(&app.config);
+    let Some(token) = find_cookie(headers, name) else {
         return Ok(Identity::Anonymous);
     };
-    let caller = Caller::look_up(app, Some(TargetType::User), token).await?;
-    let Some(caller) = caller.filter(|caller| caller.kind == TokenKind::Login) else {
+    let Some(caller) = Caller::in_cookie(app, token).await? else {
         return Ok(Identity::Rejected);
     };
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     Ok(match reads || is_from(headers, &app.config.sites.api) {
-        true => Identity::Known(Caller {
-            by_cookie: true,
-            ..caller
-        }),
+        true => Identity::Known(caller),
         false => Identity::Foreign,
     })
 }

@@ -13,7 +13,7 @@ use utoipa::openapi::{
 };
 use utoipa::{Modify, OpenApi};
 
-use crate::auth::SESSION_COOKIE;
+use crate::auth::SECURE_SESSION_COOKIE;
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -67,8 +67,8 @@ impl Modify for Security {
         ));
         components.add_security_scheme("DeployProxy", SecurityScheme::ApiKey(key));
         let key = ApiKey::Cookie(ApiKeyValue::with_description(
-            SESSION_COOKIE,
-            "Of a browser that signed in at `/login`. What changes something has to come from a page of \
+            SECURE_SESSION_COOKIE,
+            "Of a browser that signed in at `/login`; `session` where `sites.api` is plain `http`. What changes something has to come from a page of \
              this site (`Origin`).",
         ));
         components.add_security_scheme(SESSION, SecurityScheme::ApiKey(key));

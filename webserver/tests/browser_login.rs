@@ -210,12 +210,18 @@ async fn an_operator_needs_no_other_sign_in() {
         assert_eq!(who(&test, &cookie).await["operator"], true);
         assert_eq!(status(test.request(PING), &cookie).await, 200);
         assert_eq!(status(test.request(PING), "").await, 401);
-        // The token itself is for servers, and headers of a proxy are judged as such.
+        // A cookie's token is good in no header, and headers of a proxy are judged as such.
         let token = cookie.strip_prefix("session=").unwrap();
         let bearer = test
             .request(PING)
             .header("authorization", format!("User {token}"));
         assert_eq!(status(bearer, "").await, 401);
+        let bearer = test
+            .request("/users/@me")
+            .header("authorization", format!("User {token}"));
+        assert_eq!(status(bearer, "").await, 401);
+        let twice = format!("{cookie}; {cookie}");
+        assert_eq!(status(test.request(PING), &twice).await, 401);
         let mixed = test.request(PING).header("x-dp-userid", USER.to_string());
         assert_eq!(status(mixed, &cookie).await, 401);
         test.stop().await;
@@ -223,6 +229,65 @@ async fn an_operator_needs_no_other_sign_in() {
     let test = start(&[USER + 1], "allowed_ids: []\n").await;
     let cookie = session(&sign_in(&test, "/login?to=/mewld/").await);
     assert_eq!(status(test.request(PING), &cookie).await, 401);
+    test.stop().await;
+}
+
+/// An operator who logs in as programs do has no cookie of it.
+#[tokio::test]
+async fn a_login_token_is_no_browsers_session() {
+    let test = start(&[USER], "allowed_ids: []\n").await;
+    let config: Value = test.get("/config").await.json().await.unwrap();
+    let login = json!({"code": "good", "redirect_uri": config["redirect_uri"], "protocol": "a1",
+        "scope": "normal", "code_verifier": "v", "iss": DISCORD});
+    let answer = test.client.post(test.url("/oauth2")).json(&login).send();
+    let made: Value = answer.await.unwrap().json().await.unwrap();
+    let token = made["token"].as_str().unwrap();
+    let bearer = test
+        .request("/users/@me")
+        .header("authorization", format!("User {token}"));
+    assert_eq!(status(bearer, "").await, 200);
+    let forged = format!("session={token}");
+    assert_eq!(status(test.request(PING), &forged).await, 401);
+    assert_eq!(status(test.request("/users/@me"), &forged).await, 401);
+    test.stop().await;
+}
+
+#[tokio::test]
+async fn an_operators_rights_end_soon_after_their_last_use() {
+    let test = start(&[USER], "allowed_ids: []\n").await;
+    let cookie = session(&sign_in(&test, "/login").await);
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    for _ in 0..3 {
+        test.clock.advance(minutes(29));
+        assert_eq!(status(test.request(PING), &cookie).await, 200);
+    }
+    // The session itself goes on, and brings nothing back.
+    test.clock.advance(minutes(20));
+    assert_eq!(status(test.request("/users/@me"), &cookie).await, 200);
+    assert_eq!(who(&test, &cookie).await["operator"], true);
+    test.clock.advance(minutes(11));
+    for _ in 0..2 {
+        assert_eq!(who(&test, &cookie).await["operator"], true, "still one");
+        assert_eq!(status(test.request(PING), &cookie).await, 401);
+    }
+    let anew = session(&sign_in(&test, "/login").await);
+    assert_eq!(status(test.request(PING), &anew).await, 200);
+    assert_eq!(status(test.request(PING), &cookie).await, 401);
+    test.stop().await;
+}
+
+/// Where browsers come by https, no other host sets the cookie.
+#[tokio::test]
+async fn a_secure_cookie_is_this_hosts_alone() {
+    let test = TestServer::start_with(|config, _| {
+        config.sites.api = "https://api.test".parse().unwrap();
+    })
+    .await;
+    let post = test.client.post(test.url("/logout"));
+    let left = post.header("origin", "https://api.test").send().await;
+    let set = cookies(&left.unwrap()).remove(0);
+    assert!(set.starts_with("__Host-session=; Path=/; "), "{set}");
+    assert!(set.ends_with("; Secure"), "{set}");
     test.stop().await;
 }
 

@@ -32,7 +32,8 @@ pub struct BrowserSession {
     pub user: Option<Me>,
     /// When it ends, if nothing is asked until then.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Whether the operators' page is theirs to open.
+    /// Whether the operators' page is theirs to open, for 30 minutes after they signed in or last used it;
+    /// then they sign in anew.
     pub operator: bool,
 }
 

@@ -86,6 +86,11 @@ impl TokenHash {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
+    /// Of one that a browser's cookie carries: it is good nowhere else, and no other token is good there.
+    pub fn of_cookie(token: &str) -> Self {
+        Self(Sha256::digest(format!("cookie {token}")).into())
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

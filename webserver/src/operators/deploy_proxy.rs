@@ -62,6 +62,8 @@ pub enum Denied {
         "this user is not an operator: `discord_auth.root_users` or the cluster file names them"
     )]
     NoOperator,
+    #[error("an operator's rights end 30 minutes after their last use: sign in again")]
+    Idle,
 }
 
 impl Denied {
@@ -73,7 +75,8 @@ impl Denied {
             | Self::NotAllowed
             | Self::NoSecret
             | Self::WrongTime
-            | Self::NoOperator => self.to_string(),
+            | Self::NoOperator
+            | Self::Idle => self.to_string(),
             Self::NoHost
             | Self::NoUser
             | Self::BadUser

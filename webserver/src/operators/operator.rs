@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::ORIGIN;
@@ -8,8 +10,11 @@ use url::Url;
 
 use super::deploy_proxy::{Denied, DeployProxy, X_DP_HOST};
 use crate::app::{App, AppState};
-use crate::auth::{Identity, is_from};
+use crate::auth::{Caller, Identity, is_from};
 use crate::error::ApiError;
+
+/// So long after an operator's last use of their rights they end, whatever the session is good for.
+const IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// A user whom the proxy vouches for and the allow-list names, or an operator who signed in here.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +30,7 @@ impl FromRequestParts<AppState> for Operator {
         } else if matches!(identity, Some(Identity::Foreign)) {
             return Err(ApiError::foreign());
         } else {
-            signed_in(app, identity)
+            in_browser(app, identity).await?
         };
         checked.map(Self).map_err(|denied| {
             match denied {
@@ -40,16 +45,58 @@ impl FromRequestParts<AppState> for Operator {
     }
 }
 
-/// In this browser: a token in a header is good for servers, not for the installation.
-fn signed_in(app: &App, identity: Option<&Identity>) -> Result<UserId, Denied> {
+/// In this browser: a token in a header is good for servers, not for the installation. What they open
+/// lets their rights last.
+async fn in_browser(
+    app: &App,
+    identity: Option<&Identity>,
+) -> Result<Result<UserId, Denied>, ApiError> {
     let caller = identity.and_then(Identity::caller);
     let caller = caller.filter(|caller| caller.by_cookie && !caller.banned);
-    let user = caller.and_then(|caller| caller.user().ok());
-    let user = user.ok_or(Denied::NotSignedIn)?;
-    match is_operator(app, user) {
-        true => Ok(user),
-        false => Err(Denied::NoOperator),
+    let Some((caller, user)) = caller.and_then(|caller| Some((caller, caller.user().ok()?))) else {
+        return Ok(Err(Denied::NotSignedIn));
+    };
+    if !is_operator(app, user) {
+        return Ok(Err(Denied::NoOperator));
     }
+    if !has_rights(app, caller).await? {
+        return Ok(Err(Denied::Idle));
+    }
+    signed_in(app, user, &caller.token.to_string()).await?;
+    Ok(Ok(user))
+}
+
+fn key(session: &str) -> String {
+    format!("operator:{session}")
+}
+
+/// Gives a browser's session an operator's rights for [`IDLE`], if it is one's.
+///
+/// # Errors
+/// The cache failed.
+pub async fn signed_in(app: &App, user: UserId, session: &str) -> Result<(), ApiError> {
+    if is_operator(app, user) {
+        app.cache
+            .set(&key(session), &user.to_string(), IDLE)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether the request comes from a browser in which an operator signed in, or opened something of
+/// theirs, a short time ago.
+///
+/// # Errors
+/// The cache failed.
+pub async fn has_rights(app: &App, caller: &Caller) -> Result<bool, ApiError> {
+    let Ok(user) = caller.user() else {
+        return Ok(false);
+    };
+    if !caller.by_cookie || caller.banned || !is_operator(app, user) {
+        return Ok(false);
+    }
+    let held = app.cache.get(&key(&caller.token.to_string())).await?;
+    Ok(held == Some(user.to_string()))
 }
 
 /// Whoever may sign in here: asked at every request, so that it ends with the configuration.

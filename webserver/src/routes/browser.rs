@@ -10,18 +10,18 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use splashtail_api_types::ErrorBody;
 use splashtail_api_types::sessions::BrowserSession;
+use splashtail_storage::TokenHash;
 use utoipa::IntoParams;
 
 use super::ioauth::found;
 use super::{login, sessions, users};
 use crate::app::{App, AppState};
-use crate::auth::{BanExempt, Identity, SESSION_COOKIE, is_from};
-use crate::cookies::Cookie;
+use crate::auth::{BanExempt, Identity, is_from, session_cookie};
 use crate::error::ApiError;
 use crate::extract::QueryOf;
 use crate::ioauth::{Destination, login_link};
 use crate::lifetime;
-use crate::operators::is_operator;
+use crate::operators;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -71,8 +71,8 @@ pub async fn sign_out(
         // Somebody else's token is left alone.
         Identity::Known(_) | Identity::Anonymous | Identity::Rejected | Identity::Foreign => {}
     }
-    let cookie = session_cookie(&app).end(SESSION_COOKIE);
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
+    let (cookie, name) = session_cookie(&app.config);
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie.end(name))]).into_response())
 }
 
 /// Who is signed in in this browser.
@@ -86,7 +86,7 @@ pub async fn get_session(
     let Some(caller) = caller.cloned() else {
         return Ok(Json(BrowserSession::default()));
     };
-    let operator = !caller.banned && is_operator(&app, caller.user()?);
+    let operator = !caller.banned && operators::is_operator(&app, caller.user()?);
     let expires_at = caller.expires_at;
     let Json(user) = users::get_me(State(app), BanExempt(caller)).await?;
     Ok(Json(BrowserSession {
@@ -106,11 +106,9 @@ pub(super) async fn begin(app: &App, code: &str, verifier: &str) -> Result<Strin
     let grant = grant.await?;
     grant.require(&login::SCOPES)?;
     let user = discord.user(&grant.access_token).await?;
-    let session = login::begin(app, &user, &grant).await?;
+    let session = login::begin(app, &user, &grant, TokenHash::of_cookie).await?;
+    operators::signed_in(app, user.id, &session.session_id).await?;
     let longest = lifetime::LONGEST_LOGIN.to_std().unwrap_or(Duration::ZERO);
-    Ok(session_cookie(app).set(SESSION_COOKIE, &session.token, longest))
-}
-
-fn session_cookie(app: &App) -> Cookie {
-    Cookie::below("/", &app.config)
+    let (cookie, name) = session_cookie(&app.config);
+    Ok(cookie.set(name, &session.token, longest))
 }

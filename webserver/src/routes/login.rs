@@ -104,10 +104,11 @@ pub async fn log_in(
         }
         (true, LoginScope::BanExempt) | (false, LoginScope::Normal) => {}
     }
-    begin(&app, &user, &grant).await.map(Json)
+    begin(&app, &user, &grant, TokenHash::of).await.map(Json)
 }
 
-/// A session of somebody whom Discord told about. The oldest one goes when there are too many.
+/// A session of somebody whom Discord told about: `hash` says what may carry its token. The oldest one
+/// goes when there are too many.
 ///
 /// # Errors
 /// Discord or the database failed.
@@ -115,6 +116,7 @@ pub(super) async fn begin(
     app: &App,
     user: &DiscordUser,
     grant: &Grant,
+    hash: fn(&str) -> TokenHash,
 ) -> Result<CreatedSession, ApiError> {
     let guilds = app.discord()?.guilds(&grant.access_token).await?;
     let now = app.clock.now();
@@ -132,6 +134,10 @@ pub(super) async fn begin(
         created_at: now,
         expires_at: Some(now + lifetime::LOGIN),
     })?;
+    let token = NewToken {
+        hash: hash(&created.token),
+        ..token
+    };
     let tokens = app.storage.tokens();
     tokens.issue(&token).await?;
     tokens

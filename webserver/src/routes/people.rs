@@ -18,7 +18,7 @@ use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{PathOf, QueryOf, guild_id};
-use crate::operators::is_operator;
+use crate::operators;
 use crate::people;
 
 const DISCORD: &str = "discord";
@@ -53,7 +53,7 @@ pub async fn get_platform_user(
     known(&app, user).await.map(Json)
 }
 
-/// Forget what Discord told of you; operators may have it forgotten of anybody.
+/// Forget what Discord told of you; operators may have it forgotten of anybody, in their browser.
 #[utoipa::path(delete, path = "/platform/user/{id}", tag = "Users", operation_id = "forget_platform_user",
     params(("id" = String, Path, description = "The user"), PlatformQuery), security(("User" = [])),
     responses(
@@ -70,7 +70,7 @@ pub async fn forget_platform_user(
     caller.require_unlimited()?;
     let user = on_discord(&user, &query)?;
     let asks = caller.user()?;
-    if asks != user && !is_operator(&app, asks) {
+    if asks != user && !operators::has_rights(&app, &caller).await? {
         return Err(ApiError::Forbidden("this is somebody else's profile"));
     }
     let known = app.storage.profiles().profile(user).await?;

@@ -886,7 +886,7 @@ export interface paths {
         get: operations["get_platform_user"];
         put?: never;
         post?: never;
-        /** Forget what Discord told of you; operators may have it forgotten of anybody. */
+        /** Forget what Discord told of you; operators may have it forgotten of anybody, in their browser. */
         delete: operations["forget_platform_user"];
         options?: never;
         head?: never;
@@ -1178,7 +1178,10 @@ export interface components {
              * @description When it ends, if nothing is asked until then.
              */
             expires_at?: string | null;
-            /** @description Whether the operators' page is theirs to open. */
+            /**
+             * @description Whether the operators' page is theirs to open, for 30 minutes after they signed in or last used it;
+             *     then they sign in anew.
+             */
             operator: boolean;
         };
         CanonicalArgument: {
