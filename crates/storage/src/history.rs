@@ -141,7 +141,7 @@ impl HistoryStore for Engine {
             Self::Sqlite(_) => WATCHED_SQLITE,
         };
         for some in guilds.chunks(TOGETHER) {
-            let ids: Vec<u64> = some.iter().map(|guild| guild.get()).collect();
+            let ids: Vec<i64> = some.iter().map(|guild| guild.to_db()).collect();
             let list = serde_json::to_string(&ids).map_err(StorageError::corrupt)?;
             self.execute(query(statement).bind(list).bind(at)).await?;
         }

@@ -37,7 +37,15 @@ async fn changes_follow_a_base_and_go_with_it(storage: Storage) {
         let known = store.history(guild(1)).await.unwrap();
         assert_eq!(known, Some(row(b"new", b"n", 9)));
     }
-    store.watched(&[], t(10)).await.unwrap();
+    // Ids of the next centuries are among them, too.
+    let far = guild(u64::MAX);
+    store.set_history(far, b"far", b"", t(1)).await.unwrap();
+    store.watched(&[guild(1), far], t(10)).await.unwrap();
+    let known = store.history(far).await.unwrap();
+    assert_eq!(known, Some(row(b"far", b"", 10)));
+    let known = store.history(guild(1)).await.unwrap();
+    assert_eq!(known, Some(row(b"new", b"n", 10)));
+    store.watched(&[], t(11)).await.unwrap();
     assert_eq!(store.history(guild(2)).await.unwrap(), None);
 }
 
