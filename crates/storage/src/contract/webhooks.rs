@@ -271,6 +271,11 @@ async fn silence_switches_off_what_was_tried(storage: Storage) {
     assert!(!off(&elsewhere, None).await, "it has moved since");
     let (first, second) = (message(7, "a"), message(8, "b"));
     for message in [&first, &second] {
+    let theirs = Webhook {
+        vouched_by: user(9),
+        ..webhook.clone()
+    };
+    assert!(!off(&theirs, None).await, "somebody else answers for it");
         say(&storage, &webhook, message.clone()).await;
     }
     let tried = |end, at| Tried {

@@ -38,8 +38,8 @@ pub trait WebhookStore: Send + Sync {
         change: &WebhookChange,
     ) -> Result<Option<Webhook>, StorageError>;
 
-    /// After an attempt at this address. `false`: it is off already, or elsewhere, or something was
-    /// delivered since `silent_since`.
+    /// After an attempt at this address. `false`: it is off already, or elsewhere, or somebody else
+    /// answers for it, or something was delivered since `silent_since`.
     async fn switch_off(
         &self,
         tried: &Webhook,

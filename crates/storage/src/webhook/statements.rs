@@ -49,6 +49,7 @@ pub const FROM_THE_FIRST: &str = "\
 
 pub const SWITCH_OFF: &str = "\
     UPDATE webhooks SET off = $3 WHERE webhook_id = $1 AND url = $2 AND off IS NULL \
+        AND COALESCE(vouched_by, created_by) = $5 \
         AND NOT EXISTS (SELECT 1 FROM webhook_messages WHERE webhook_messages.webhook_id = $1 \
             AND state = 'delivered' AND tried_at >= $4)";
 

@@ -102,7 +102,9 @@ impl WebhookStore for Engine {
         silent_since: Option<DateTime<Utc>>,
     ) -> Result<bool, StorageError> {
         let off = query(SWITCH_OFF).bind(tried.id).bind(&tried.url).bind(why);
-        let off = off.bind(silent_since.unwrap_or(LAST));
+        let off = off
+            .bind(silent_since.unwrap_or(LAST))
+            .bind(tried.vouched_by);
         Ok(self.execute(off).await? == 1)
     }
 
