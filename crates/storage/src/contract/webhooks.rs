@@ -373,7 +373,17 @@ async fn old_messages_go(storage: Storage) {
     say(&storage, &webhook, message(7, "a")).await;
     let years = Duration::from_secs(100 * 365 * 24 * 3600);
     assert_eq!(webhooks.purge_messages(years).await.unwrap(), 0);
-    // Of 2023.
+    // Of 2023, and still waits.
+    assert_eq!(webhooks.purge_messages(MINUTE).await.unwrap(), 0);
+    let due = webhooks.take_due(MINUTE, &Busy::default()).await.unwrap();
+    assert_eq!(webhooks.purge_messages(MINUTE).await.unwrap(), 0);
+    let tried = Tried {
+        end: TriedEnd::Failed,
+        outcome: String::new(),
+        status: None,
+        at: t(9),
+    };
+    webhooks.tried(due.unwrap().id, &tried).await.unwrap();
     assert_eq!(webhooks.purge_messages(MINUTE).await.unwrap(), 1);
 }
 

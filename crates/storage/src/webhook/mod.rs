@@ -92,7 +92,7 @@ pub trait WebhookStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<MessageRow>, StorageError>;
 
-    /// Deletes messages that are older, at most [`crate::PURGED_AT_ONCE`]; how many.
+    /// Deletes messages that have ended and are older, at most [`crate::PURGED_AT_ONCE`]; how many.
     async fn purge_messages(&self, older_than: Duration) -> Result<u64, StorageError>;
 }
 

@@ -225,7 +225,7 @@ macro_rules! purge {
     ($engine:ident) => {
         concat!(
             "DELETE FROM webhook_messages WHERE message_id IN (SELECT message_id \
-             FROM webhook_messages WHERE created_at < ",
+             FROM webhook_messages WHERE state <> 'waiting' AND created_at < ",
             before!($engine, "$1"),
             " ORDER BY created_at LIMIT $2)"
         )
