@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::Value;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::{GuildId, UserId};
@@ -20,6 +21,12 @@ const SEEN_FOR: Duration = Duration::from_secs(5 * 60);
 const REMEMBERED: usize = 10_000;
 /// For both questions. Without an answer things are as they were.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What Discord's own codes say (documentation, "JSON Error Codes"). An answer without one is nobody's word.
+const UNKNOWN_GUILD: u64 = 10_004;
+const UNKNOWN_MEMBER: u64 = 10_007;
+const UNKNOWN_USER: u64 = 10_013;
+const MISSING_ACCESS: u64 = 50_001;
 
 const NO_SERVER: &str = "the bot is no longer in this server";
 const LEFT: &str = "who answers for it is no longer in this server";
@@ -78,13 +85,13 @@ impl Makers {
         let path = format!("/guilds/{guild}");
         let member = format!("{path}/members/{user}");
         let server = match self.get(path).await {
-            Err(error) if error.is_not_found() || error.is_forbidden() => {
+            Err(error) if says(&error, &[UNKNOWN_GUILD, MISSING_ACCESS]) => {
                 return Ok(Some(NO_SERVER));
             }
             server => server?,
         };
         let member = match self.get(member).await {
-            Err(DiscordError::Api(error)) if error.is_gone() => return Ok(Some(LEFT)),
+            Err(error) if says(&error, &[UNKNOWN_MEMBER, UNKNOWN_USER]) => return Ok(Some(LEFT)),
             member => member?,
         };
         let subject = Subject::new(&server, &member, self.clock.now());
@@ -102,4 +109,13 @@ impl Makers {
     fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<(GuildId, UserId), Duration>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether Discord refused with one of these codes.
+fn says(error: &DiscordError, codes: &[u64]) -> bool {
+    let DiscordError::Api(error) = error else {
+        return false;
+    };
+    let is_refusal = matches!(error.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN);
+    is_refusal && codes.contains(&error.code)
 }

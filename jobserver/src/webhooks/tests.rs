@@ -481,8 +481,11 @@ async fn rights_are_looked_at_now_and_then() {
     assert!(bench.discord.received_requests().await.unwrap().is_empty());
     bench.clock.advance(Duration::from_secs(5 * 60));
     bench.discord.reset().await;
+    // As an unknown path is answered: that says nothing of anybody.
+    let nowhere = json!({"code": 0, "message": "404: Not Found"});
     Mock::given(any())
         .respond_with(ResponseTemplate::new(401))
+        (nowhere, None),
         .mount(&bench.discord)
         .await;
     bench.incident_of(3, "open").await;
