@@ -1,18 +1,28 @@
 -- Addresses are served in turn, and for somebody who may have what they are told; and what is old is
--- found by its time. The twin for PostgreSQL has the same tables and columns.
+-- found by its time. The twin for PostgreSQL has the same tables and columns. Programs of before go on
+-- writing rows meanwhile: what they do not name is NULL, and what they say is found by triggers.
 
--- Whose rights in the server it takes: who made it, or switched it on or sent it elsewhere since.
-ALTER TABLE webhooks ADD COLUMN vouched_by INTEGER NOT NULL DEFAULT 0;
--- What a message is sent to: scheme, host and port of the URL.
-ALTER TABLE webhooks ADD COLUMN address TEXT NOT NULL DEFAULT '';
+-- Whose rights in the server it takes: who made it (NULL, too), or switched it on or sent it elsewhere since.
+ALTER TABLE webhooks ADD COLUMN vouched_by INTEGER;
 -- When it is looked at next for messages that are due; never later than the first of them is. NULL: none
 -- waits.
 ALTER TABLE webhooks ADD COLUMN turn_at INTEGER;
 
-UPDATE webhooks SET address = substr(url, 1, 7 + instr(substr(url, 9) || '/', '/')),
-    vouched_by = created_by,
-    turn_at = (SELECT MIN(due_at) FROM webhook_messages
+UPDATE webhooks SET turn_at = (SELECT MIN(due_at) FROM webhook_messages
         WHERE webhook_messages.webhook_id = webhooks.webhook_id);
+
+CREATE TRIGGER messages_that_are_said AFTER INSERT ON webhook_messages FOR EACH ROW
+WHEN NEW.due_at IS NOT NULL
+BEGIN
+UPDATE webhooks SET turn_at = NEW.due_at
+WHERE webhook_id = NEW.webhook_id AND (turn_at IS NULL OR turn_at > NEW.due_at);
+END;
+CREATE TRIGGER messages_that_become_due AFTER UPDATE OF due_at ON webhook_messages FOR EACH ROW
+WHEN NEW.due_at IS NOT NULL AND NEW.due_at IS NOT OLD.due_at
+BEGIN
+UPDATE webhooks SET turn_at = NEW.due_at
+WHERE webhook_id = NEW.webhook_id AND (turn_at IS NULL OR turn_at > NEW.due_at);
+END;
 
 CREATE INDEX webhooks_by_turn ON webhooks (turn_at) WHERE turn_at IS NOT NULL;
 DROP INDEX webhook_messages_due;

@@ -19,6 +19,8 @@ contract!(
     webhooks_take_turns,
     busy_ones_are_passed_over,
     what_an_address_is_owed_is_not_forgotten,
+    programs_of_before_add_and_say,
+    a_damaged_one_stops_nobody_else,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -269,13 +271,13 @@ async fn silence_switches_off_what_was_tried(storage: Storage) {
         ..webhook.clone()
     };
     assert!(!off(&elsewhere, None).await, "it has moved since");
-    let (first, second) = (message(7, "a"), message(8, "b"));
-    for message in [&first, &second] {
     let theirs = Webhook {
         vouched_by: user(9),
         ..webhook.clone()
     };
     assert!(!off(&theirs, None).await, "somebody else answers for it");
+    let (first, second) = (message(7, "a"), message(8, "b"));
+    for message in [&first, &second] {
         say(&storage, &webhook, message.clone()).await;
     }
     let tried = |end, at| Tried {
@@ -371,8 +373,6 @@ async fn old_messages_go(storage: Storage) {
     let webhooks = storage.webhooks();
     let webhook = added(&storage, 1).await;
     say(&storage, &webhook, message(7, "a")).await;
-    let years = Duration::from_secs(100 * 365 * 24 * 3600);
-    assert_eq!(webhooks.purge_messages(years).await.unwrap(), 0);
     // Of 2023, and still waits.
     assert_eq!(webhooks.purge_messages(MINUTE).await.unwrap(), 0);
     let due = webhooks.take_due(MINUTE, &Busy::default()).await.unwrap();
@@ -384,6 +384,8 @@ async fn old_messages_go(storage: Storage) {
         at: t(9),
     };
     webhooks.tried(due.unwrap().id, &tried).await.unwrap();
+    let years = Duration::from_secs(100 * 365 * 24 * 3600);
+    assert_eq!(webhooks.purge_messages(years).await.unwrap(), 0);
     assert_eq!(webhooks.purge_messages(MINUTE).await.unwrap(), 1);
 }
 
@@ -460,6 +462,57 @@ async fn busy_ones_are_passed_over(storage: Storage) {
     say(&storage, &first, message(99, "99")).await;
     assert_eq!(take(&["https://example.net"], &[]).await, None);
     assert_eq!(take(&[com], &[]).await, Some(1));
+}
+
+/// They know neither who answers for a webhook nor whose turn it is.
+async fn programs_of_before_add_and_say(storage: Storage) {
+    let webhooks = storage.webhooks();
+    let id = added(&storage, 1).await.id;
+    let before = "UPDATE webhooks SET vouched_by = NULL, turn_at = NULL RETURNING seen";
+    storage.number(before.to_owned()).await;
+    let webhook = webhooks.webhook(id).await.unwrap().unwrap();
+    assert_eq!(webhook.vouched_by, user(1));
+    let said = format!(
+        "INSERT INTO webhook_messages (message_id, webhook_id, type, subject, body, state, due_at, \
+            created_at) SELECT '{}', webhook_id, 'test', 'a', '{{}}', 'waiting', created_at, created_at \
+         FROM webhooks RETURNING CAST(attempts AS BIGINT)",
+        Uuid::from_u128(7)
+    );
+    storage.number(said).await;
+    let due = webhooks.take_due(MINUTE, &Busy::default()).await.unwrap();
+    let due = due.unwrap();
+    assert_eq!((due.id.as_u128(), &due.webhook), (7, &webhook));
+    let again =
+        "UPDATE webhook_messages SET due_at = created_at RETURNING CAST(attempts AS BIGINT)";
+    storage.number(again.to_owned()).await;
+    let due = webhooks.take_due(MINUTE, &Busy::default()).await.unwrap();
+    assert_eq!(due.unwrap().attempt, 2);
+    assert!(webhooks.switch_off(&webhook, "gone", None).await.unwrap());
+}
+
+async fn a_damaged_one_stops_nobody_else(storage: Storage) {
+    let webhooks = storage.webhooks();
+    let (bad, good) = (added(&storage, 1).await, added(&storage, 2).await);
+    say(&storage, &bad, message(1, "a")).await;
+    passed().await;
+    say(&storage, &good, message(2, "a")).await;
+    let damage = async |what: &str| {
+        let damage = format!(
+            "UPDATE webhooks SET {what} WHERE webhook_id = '{}' RETURNING seen",
+            bad.id
+        );
+        storage.number(damage).await;
+    };
+    damage("vouched_by = 0").await;
+    let due = webhooks.take_due(MINUTE, &Busy::default()).await.unwrap();
+    assert_eq!(due.unwrap().webhook.id, good.id);
+    damage("off = NULL").await;
+    created(&storage, &task(0)).await;
+    let behind = webhooks.webhooks_behind(9).await.unwrap();
+    assert_eq!(behind, [good]);
+    damage("vouched_by = 1").await;
+    let now = webhooks.webhook(bad.id).await.unwrap().unwrap();
+    assert!(now.off.is_some_and(|off| off.contains("anew")));
 }
 
 /// After days without a process that reads them, events are still there for whoever is behind.

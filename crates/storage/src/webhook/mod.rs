@@ -50,7 +50,8 @@ pub trait WebhookStore: Send + Sync {
     /// Its messages go along. `false`: the guild has no such webhook.
     async fn remove_webhook(&self, guild: GuildId, id: Uuid) -> Result<bool, StorageError>;
 
-    /// Webhooks that are on and behind what has happened in their guild, at most `limit`.
+    /// Webhooks that are on and behind what has happened in their guild, at most `limit`. One that cannot
+    /// be read is switched off, and keeps nobody else waiting.
     async fn webhooks_behind(&self, limit: u32) -> Result<Vec<Webhook>, StorageError>;
 
     /// Adds messages and notes up to where events have become some, in one step. What was said before

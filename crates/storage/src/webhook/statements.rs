@@ -4,7 +4,7 @@ use crate::sql::{after, asked, before, clocked, now};
 macro_rules! columns {
     () => {
         "webhook_id, guild_id, name, url, types, secret, seen, off, created_by, \
-         created_at, vouched_by"
+         created_at, COALESCE(vouched_by, created_by) AS vouched_by"
     };
 }
 
@@ -12,8 +12,8 @@ macro_rules! columns {
 /// is read under the lock of its guild's events.
 pub const ADD: &str = "\
     INSERT INTO webhooks (webhook_id, guild_id, name, url, types, secret, seen, created_by, \
-        created_at, address, vouched_by) \
-    SELECT $1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(seq), 0) FROM guild_events), $7, $8, $10, $7 \
+        created_at, vouched_by) \
+    SELECT $1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(seq), 0) FROM guild_events), $7, $8, $7 \
     WHERE (SELECT COUNT(*) FROM webhooks WHERE guild_id = $2) < $9";
 
 /// Whoever counts last sees all that were added.
@@ -35,7 +35,7 @@ pub const ONE: &str = concat!(
 /// from then on.
 pub const CHANGE: &str = concat!(
     "UPDATE webhooks SET name = COALESCE($3, name), url = COALESCE($4, url), \
-        address = COALESCE($7, address), vouched_by = COALESCE($8, vouched_by), types = COALESCE($5, types), \
+        vouched_by = COALESCE($7, vouched_by), types = COALESCE($5, types), \
         off = CASE WHEN $6 IS NULL THEN off ELSE NULLIF($6, '') END, \
         seen = CASE WHEN off IS NOT NULL AND $6 = '' \
             THEN (SELECT COALESCE(MAX(seq), 0) FROM guild_events) ELSE seen END \
@@ -52,6 +52,10 @@ pub const SWITCH_OFF: &str = "\
         AND COALESCE(vouched_by, created_by) = $5 \
         AND NOT EXISTS (SELECT 1 FROM webhook_messages WHERE webhook_messages.webhook_id = $1 \
             AND state = 'delivered' AND tried_at >= $4)";
+
+/// One that cannot be read, so that nobody looks at it again.
+pub const PUT_AWAY: &str =
+    "UPDATE webhooks SET off = COALESCE(off, $2), turn_at = NULL WHERE webhook_id = $1";
 
 pub const REMOVE: &str = "DELETE FROM webhooks WHERE guild_id = $1 AND webhook_id = $2";
 
@@ -107,34 +111,44 @@ pub const WAITS: &str = "\
         AND state = 'waiting' LIMIT 1";
 
 macro_rules! turn {
-    ($engine:ident, $addresses:literal, $guilds:literal, $lock:literal) => {
+    ($engine:ident, $address:literal, $texts:literal, $numbers:literal, $end:literal, $lock:literal) => {
         concat!(
             "SELECT ",
             columns!(),
             " FROM webhooks WHERE turn_at <= ",
             asked!($engine),
-            " AND address ",
-            $addresses,
-            " AND guild_id ",
-            $guilds,
+            " AND ",
+            $address,
+            $texts,
+            "$1",
+            $end,
+            " AND guild_id",
+            $numbers,
+            "$2",
+            $end,
             " ORDER BY turn_at LIMIT 1",
             $lock
         )
     };
 }
 
-/// Whose turn it is, but for addresses and guilds whose share is taken: lists in JSON.
+/// Whose turn it is, but for addresses and guilds whose share is taken: lists in
+/// JSON. An address is read from the URL as [`super::address`] does.
 pub const TURN: Sql = Sql {
     sqlite: turn!(
         sqlite,
-        "NOT IN (SELECT value FROM json_each($1))",
-        "NOT IN (SELECT value FROM json_each($2))",
+        "substr(url, 1, 7 + instr(substr(url, 9) || '/', '/'))",
+        " NOT IN (SELECT value FROM json_each(",
+        " NOT IN (SELECT value FROM json_each(",
+        "))",
         ""
     ),
     postgres: turn!(
         postgres,
-        "<> ALL (ARRAY(SELECT json_array_elements_text($1::json)))",
-        "<> ALL (ARRAY(SELECT json_array_elements_text($2::json)::bigint))",
+        "left(url, 7 + strpos(substr(url, 9) || '/', '/'))",
+        " <> ALL (ARRAY(SELECT json_array_elements_text(",
+        " <> ALL (ARRAY(SELECT value::bigint FROM json_array_elements_text(",
+        "::json)))",
         " FOR UPDATE SKIP LOCKED"
     ),
 };

@@ -4,12 +4,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use splashtail_core::ids::GuildId;
+use splashtail_core::telemetry::Chain;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::statements::*;
 use super::{
     Busy, DueMessage, MOST_WEBHOOKS, MessageRow, MessageState, NewMessage, NewWebhook, SaidAlone,
-    Tried, TriedEnd, Webhook, WebhookChange, WebhookStore, WebhookSwitch, address,
+    Tried, TriedEnd, Webhook, WebhookChange, WebhookStore, WebhookSwitch,
 };
 use crate::engine::{Engine, Query, Row, query};
 use crate::error::StorageError;
@@ -19,6 +21,8 @@ use crate::token::PURGED_AT_ONCE;
 
 /// Webhooks that one call finds with nothing that is due.
 const EMPTY: usize = 100;
+
+const DAMAGED: &str = "it cannot be read: make it anew";
 
 /// Behind all times.
 const LAST: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
@@ -38,8 +42,7 @@ impl WebhookStore for Engine {
             .bind(webhook.secret.as_slice())
             .bind(webhook.created_by)
             .bind(webhook.created_at)
-            .bind(MOST_WEBHOOKS)
-            .bind(address(&webhook.url));
+            .bind(MOST_WEBHOOKS);
         let mut tx = self.begin().await?;
         if let Self::Postgres(_) = self {
             let lock = query(LOCK_GUILD).bind(webhook.guild.to_string());
@@ -79,7 +82,6 @@ impl WebhookStore for Engine {
             .bind(change.url.as_deref())
             .bind(types.map(|types| Value::from(types).to_string()))
             .bind(off)
-            .bind(change.url.as_deref().map(address))
             .bind(change.vouched_by);
         let mut tx = self.begin().await?;
         if let Self::Postgres(_) = self {
@@ -114,8 +116,14 @@ impl WebhookStore for Engine {
     }
 
     async fn webhooks_behind(&self, limit: u32) -> Result<Vec<Webhook>, StorageError> {
-        let rows = self.fetch_all(query(BEHIND).bind(limit)).await?;
-        rows.iter().map(read).collect()
+        let mut behind = Vec::new();
+        for row in self.fetch_all(query(BEHIND).bind(limit)).await? {
+            match read(&row) {
+                Ok(webhook) => behind.push(webhook),
+                Err(error) => self.execute(put_away(&row, &error)?).await.map(drop)?,
+            }
+        }
+        Ok(behind)
     }
 
     async fn say(
@@ -177,11 +185,18 @@ impl WebhookStore for Engine {
         for _ in 0..EMPTY {
             let mut tx = self.begin().await?;
             let turn = query(TURN).bind(&addresses).bind(&guilds);
-            let Some(webhook) = tx.fetch_optional(turn).await? else {
+            let Some(row) = tx.fetch_optional(turn).await? else {
                 tx.rollback().await?;
                 return Ok(None);
             };
-            let webhook = read(&webhook)?;
+            let webhook = match read(&row) {
+                Ok(webhook) => webhook,
+                Err(error) => {
+                    tx.execute(put_away(&row, &error)?).await?;
+                    tx.commit().await?;
+                    continue;
+                }
+            };
             let take = query(TAKE_DUE).bind(length(for_long)).bind(webhook.id);
             let taken = tx.fetch_optional(take).await?;
             tx.execute(query(NEXT_TURN).bind(webhook.id)).await?;
@@ -268,6 +283,13 @@ fn said(webhook: Uuid, message: &NewMessage) -> Query {
         .bind(&message.subject)
         .bind(&message.body)
         .bind(message.at)
+}
+
+/// Switches off a webhook whose row is damaged.
+fn put_away(row: &Row, error: &StorageError) -> Result<Query, StorageError> {
+    let id: Uuid = row.get("webhook_id")?;
+    warn!(webhook.id = %id, error = %Chain(error), "a webhook was switched off: its row is damaged");
+    Ok(query(PUT_AWAY).bind(id).bind(DAMAGED))
 }
 
 fn read(row: &Row) -> Result<Webhook, StorageError> {
