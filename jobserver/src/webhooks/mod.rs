@@ -30,9 +30,11 @@ use send::Sender;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// Messages that are on their way at a time: in all, to one address, and of one server.
+/// Messages that are on their way at a time: in all, to one address, of one server to one address, and of
+/// one server.
 const AT_ONCE: usize = 64;
 const TO_ONE: usize = 4;
+const OF_ONE_TO_ONE: usize = 2;
 const OF_ONE: usize = 8;
 /// Longer than an attempt takes: whoever took a message and was killed loses it then.
 const HELD: Duration = Duration::from_secs(60);
@@ -46,6 +48,8 @@ pub struct Webhooks {
     /// Shares of what is on its way: nobody holds up anybody else.
     to: Places<String>,
     of: Places<GuildId>,
+    /// An address may be that of many servers.
+    both: Places<(GuildId, String)>,
 }
 
 impl Webhooks {
@@ -67,6 +71,7 @@ impl Webhooks {
             sender,
             to: Places::new(AT_ONCE, TO_ONE),
             of: Places::new(AT_ONCE, OF_ONE),
+            both: Places::new(AT_ONCE, OF_ONE_TO_ONE),
         })
     }
 
@@ -103,12 +108,14 @@ impl Webhooks {
             let busy = Busy {
                 addresses: self.to.full(),
                 guilds: self.of.full(),
+                both: self.both.full(),
             };
             let Some(due) = self.storage.webhooks().take_due(HELD, &busy).await? else {
                 break;
             };
-            let to = self.to.take(address(&due.webhook.url).to_owned());
-            let places = (to, self.of.take(due.webhook.guild));
+            let (guild, to) = (due.webhook.guild, address(&due.webhook.url).to_owned());
+            let both = self.both.take((guild, to.clone()));
+            let places = (self.to.take(to), self.of.take(guild), both);
             let (storage, clock) = (self.storage.clone(), self.clock.clone());
             let sender = self.sender.clone();
             under_way.spawn(async move {

@@ -75,12 +75,16 @@ impl Bench {
 
     /// A webhook of server 1, made by person 1.
     async fn added(&self, address: &str) -> Uuid {
+        self.added_to(1, address).await
+    }
+
+    async fn added_to(&self, guild: u64, address: &str) -> Uuid {
         let id = Uuid::new_v4();
         let name = Webhook::secret_name(id);
         let secret = self.key.wrap_named(&name, &SecretBytes::from(KEY.to_vec()));
         let new = NewWebhook {
             id,
-            guild: GuildId::new(1).unwrap(),
+            guild: GuildId::new(guild).unwrap(),
             name: "chat".to_owned(),
             url: format!("{address}/hook"),
             types: vec!["incident.opened".to_owned()],
@@ -406,14 +410,46 @@ async fn a_slow_address_holds_up_no_other() {
     bench.incident_of(20, "open").await;
     let mut under_way = JoinSet::new();
     bench.webhooks.look(&mut under_way).await.unwrap();
-    assert_eq!(under_way.len(), TO_ONE + 1);
+    assert_eq!(under_way.len(), OF_ONE_TO_ONE + 1);
     while let Some(done) = under_way.join_next().await {
         done.unwrap();
     }
     assert_eq!(other.received_requests().await.unwrap().len(), 1);
     // Their places are free again.
     bench.webhooks.look(&mut under_way).await.unwrap();
+    assert_eq!(under_way.len(), OF_ONE_TO_ONE);
+}
+
+/// An address that many servers have is no one server's.
+#[tokio::test]
+async fn one_server_leaves_places_at_an_address_to_others() {
+    let bench = Bench::new(|_| {}).await;
+    let slow = ResponseTemplate::new(204).set_delay(Duration::from_millis(300));
+    bench.answers(slow).await;
+    for incident in 0..20 {
+        bench.incident_of(incident, "open").await;
+    }
+    say::all(&bench.storage).await.unwrap();
+    let other = bench.added_to(2, &bench.address.uri()).await;
+    let webhooks = bench.storage.webhooks();
+    for subject in ["a", "b", "c"] {
+        let webhook = webhooks.webhook(other).await.unwrap().unwrap();
+        let message = NewMessage {
+            id: Uuid::new_v4(),
+            kind: "test".to_owned(),
+            subject: subject.to_owned(),
+            body: "{}".to_owned(),
+            at: DateTime::UNIX_EPOCH,
+        };
+        let said = webhooks.say(&webhook, webhook.seen, &[message]).await;
+        assert!(said.unwrap());
+    }
+    let mut under_way = JoinSet::new();
+    bench.webhooks.look(&mut under_way).await.unwrap();
     assert_eq!(under_way.len(), TO_ONE);
+    let begun = webhooks.messages(other, None, 9).await.unwrap();
+    let begun = begun.iter().filter(|message| message.attempts > 0).count();
+    assert_eq!(begun, OF_ONE_TO_ONE);
 }
 
 /// All addresses of a server together take no more than its share either.
@@ -423,7 +459,7 @@ async fn a_server_takes_its_share_alone() {
     let slow = ResponseTemplate::new(204).set_delay(Duration::from_millis(300));
     bench.answers(slow.clone()).await;
     let mut others = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         let other = MockServer::start().await;
         Mock::given(any())
             .respond_with(slow.clone())
@@ -445,8 +481,11 @@ async fn nothing_is_sent_for_somebody_who_lost_the_right() {
     let administrator = json!({"user": {"id": "1"}, "roles": ["5"]});
     let member = json!({"user": {"id": "1"}, "roles": []});
     let gone = json!({"code": 10_007, "message": "Unknown Member"});
+    // As an unknown path is answered: that says nothing of anybody.
+    let nowhere = json!({"code": 0, "message": "404: Not Found"});
     for (member, why) in [
         (administrator, None),
+        (nowhere, None),
         (member, Some("no administrator")),
         (gone, Some("no longer in this server")),
     ] {
@@ -481,11 +520,8 @@ async fn rights_are_looked_at_now_and_then() {
     assert!(bench.discord.received_requests().await.unwrap().is_empty());
     bench.clock.advance(Duration::from_secs(5 * 60));
     bench.discord.reset().await;
-    // As an unknown path is answered: that says nothing of anybody.
-    let nowhere = json!({"code": 0, "message": "404: Not Found"});
     Mock::given(any())
         .respond_with(ResponseTemplate::new(401))
-        (nowhere, None),
         .mount(&bench.discord)
         .await;
     bench.incident_of(3, "open").await;

@@ -62,7 +62,7 @@ const LOOKS: [Look; 8] = [
     },
     Look {
         sql: TURN,
-        values: &["'[]'", "'[]'"],
+        values: &["'[]'", "'[]'", "'[]'"],
         indexes: &["webhooks_by_turn"],
     },
 ];

@@ -439,6 +439,7 @@ async fn busy_ones_are_passed_over(storage: Storage) {
                 .map(|&address| address.to_owned())
                 .collect(),
             guilds: guilds.to_vec(),
+            both: Vec::new(),
         };
         let due = webhooks.take_due(MINUTE, &busy).await.unwrap();
         due.map(|due| due.webhook.id.as_u128())
@@ -462,6 +463,17 @@ async fn busy_ones_are_passed_over(storage: Storage) {
     say(&storage, &first, message(99, "99")).await;
     assert_eq!(take(&["https://example.net"], &[]).await, None);
     assert_eq!(take(&[com], &[]).await, Some(1));
+    let said = async |id| say(&storage, &other, message(id, &id.to_string())).await;
+    let busy = |server, address: &str| Busy {
+        both: vec![(server, address.to_owned())],
+        ..Busy::default()
+    };
+    said(98).await;
+    let own = busy(guild(u64::MAX), org);
+    assert_eq!(webhooks.take_due(MINUTE, &own).await.unwrap(), None);
+    let others = busy(guild(1), org);
+    let taken = webhooks.take_due(MINUTE, &others).await.unwrap();
+    assert_eq!(taken.unwrap().webhook.id.as_u128(), 2);
 }
 
 /// They know neither who answers for a webhook nor whose turn it is.

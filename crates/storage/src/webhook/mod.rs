@@ -163,6 +163,8 @@ pub struct Busy {
     /// As [`address`] has them.
     pub addresses: Vec<String>,
     pub guilds: Vec<GuildId>,
+    /// The share that a guild has of an address.
+    pub both: Vec<(GuildId, String)>,
 }
 
 /// What a URL leads to: scheme, host and port. Nothing of it is checked or written otherwise.

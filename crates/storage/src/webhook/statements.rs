@@ -126,13 +126,18 @@ macro_rules! turn {
             $numbers,
             "$2",
             $end,
+            " AND guild_id || ' ' || ",
+            $address,
+            $texts,
+            "$3",
+            $end,
             " ORDER BY turn_at LIMIT 1",
             $lock
         )
     };
 }
 
-/// Whose turn it is, but for addresses and guilds whose share is taken: lists in
+/// Whose turn it is, but for addresses, guilds, and addresses of guilds whose share is taken: lists in
 /// JSON. An address is read from the URL as [`super::address`] does.
 pub const TURN: Sql = Sql {
     sqlite: turn!(

@@ -182,9 +182,12 @@ impl WebhookStore for Engine {
         let guilds: Vec<_> = busy.guilds.iter().map(|guild| guild.to_db()).collect();
         let addresses = Value::from(busy.addresses.clone()).to_string();
         let guilds = Value::from(guilds).to_string();
+        let both = busy.both.iter();
+        let both = both.map(|(guild, address)| format!("{} {address}", guild.to_db()));
+        let both = Value::from_iter(both).to_string();
         for _ in 0..EMPTY {
             let mut tx = self.begin().await?;
-            let turn = query(TURN).bind(&addresses).bind(&guilds);
+            let turn = query(TURN).bind(&addresses).bind(&guilds).bind(&both);
             let Some(row) = tx.fetch_optional(turn).await? else {
                 tx.rollback().await?;
                 return Ok(None);
