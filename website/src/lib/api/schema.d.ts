@@ -1158,7 +1158,7 @@ export interface components {
         };
         /** @description How the bot is doing, in numbers. */
         BotStats: {
-            /** @description By number of the shard. */
+            /** @description By number of the shard; names in JSON are text. */
             shard_conns: {
                 [key: string]: components["schemas"]["ShardStats"];
             };
