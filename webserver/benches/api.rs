@@ -19,9 +19,10 @@ use axum::Router;
 use axum::routing::get;
 use reqwest::Client;
 use serde_json::{Value, json};
+use support::cluster::fleet_of_one;
 use support::{GUILD, TestServer, server, user};
 use tokio::task::JoinSet;
-use wiremock::matchers::{any, method, path};
+use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 /// Who asks at a time, and how many requests of each path in all.
@@ -67,7 +68,7 @@ async fn measure(database: &str) {
         config.meta.web_disable_ratelimits = true;
     })
     .await;
-    fleet(&test).await;
+    fleet_of_one(&test.clusterer).await;
     for _ in 0..JOBS {
         test.task(server(GUILD)).await;
     }
@@ -153,24 +154,6 @@ async fn everybody_may() -> MockServer {
         .mount(&iserver)
         .await;
     iserver
-}
-
-async fn fleet(test: &TestServer) {
-    let list = json!({
-        "LastClusterStartedAt": "2026-01-01T00:00:00Z", "Dir": "", "RollRestarting": false,
-        "FullyUp": true, "ShardCount": 1,
-        "Map": [{"ID": 0, "Name": "Flare", "Shards": [0]}],
-        "GetGatewayBot": {"url": "", "shards": 1,
-            "session_start_limit": {"total": 0, "remaining": 0, "reset_after": 0, "max_concurrency": 1}},
-        "Instances": [{"StartedAt": "2026-01-01T00:00:00Z", "SessionID": "s", "ClusterID": 0,
-            "Shards": [0], "Active": true, "ClusterHealth": [], "CurrentlyKilling": false,
-            "LockClusterTime": null, "LaunchedFully": true, "LastChecked": "2026-01-01T00:00:00Z"}],
-    });
-    Mock::given(method("GET"))
-        .and(path("/instance-list"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(list))
-        .mount(&test.clusterer)
-        .await;
 }
 
 /// Its address.

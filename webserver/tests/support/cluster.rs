@@ -71,6 +71,12 @@ pub async fn start_with(iserver: &MockServer, adjust: impl FnOnce(&mut Config)) 
         config.meta.data_key = Some(key.into());
     })
     .await;
+    fleet_of_one(&test.clusterer).await;
+    test
+}
+
+/// A clusterer whose one cluster is up.
+pub async fn fleet_of_one(clusterer: &MockServer) {
     let list = json!({
         "LastClusterStartedAt": "2026-01-01T00:00:00Z", "Dir": "", "RollRestarting": false,
         "FullyUp": true, "ShardCount": 1,
@@ -84,7 +90,6 @@ pub async fn start_with(iserver: &MockServer, adjust: impl FnOnce(&mut Config)) 
     Mock::given(method("GET"))
         .and(path("/instance-list"))
         .respond_with(ResponseTemplate::new(200).set_body_json(list))
-        .mount(&test.clusterer)
+        .mount(clusterer)
         .await;
-    test
 }
