@@ -82,6 +82,10 @@ impl Delivery {
                 warn!(guild.id = %event.guild, kind = event.kind.name(), error = %Chain(&problem), "an event does not have the shape that Discord describes");
             }
         }
+        // When it is back it hears of the whole time.
+        if event.kind == EventKind::Gap && !view.is_available() {
+            return None;
+        }
         let hears = |ear: &Ear, kind| {
             ear.kinds.contains(kind) && self.enabled.is_enabled(event.guild, ear.module)
         };
@@ -98,7 +102,8 @@ impl Delivery {
                     body: Body::Gap(gap),
                     ..event.clone()
                 };
-                delivery.hear(&gap, &view).await;
+                // What changed is told by the event itself.
+                delivery.hear(&gap, &view.unchanged()).await;
             }
             delivery.hear(&event, &view).await;
         }))

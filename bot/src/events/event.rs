@@ -34,11 +34,11 @@ pub(crate) enum Body {
 pub enum GapCause {
     /// The session went on; Discord has sent what was missed, as far as it still had it.
     Resumed,
-    /// Another session began; nothing is sent again.
+    /// Another session began; nothing is sent again, and the server has come with it.
     NewSession,
     /// The server is back from an outage.
     GuildBack,
-    /// Numbers of the session were left out.
+    /// Numbers of the session were left out; the session is ended as soon as that may be.
     Hole,
 }
 
@@ -99,7 +99,7 @@ impl Event {
         }
     }
 
-    /// Of a [`EventKind::Gap`].
+    /// Of a [`EventKind::Gap`], and of an outage that is as old as a session.
     pub fn gap(&self) -> Option<Gap> {
         match self.body {
             Body::Gap(gap) => Some(gap),

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
 use super::delivery::Delivery;
-use super::event::{Body, Event, Gap};
+use super::event::{Body, Event, Gap, GapCause};
 use super::kind::{EventKind, EventKinds};
 use super::listener::{Enabled, Interactions, Subscription};
 use super::mailbox::{BOUNDS, Bounds, Lane, Offered};
@@ -171,9 +171,14 @@ impl Router {
         }
     }
 
+    /// Events of a shard were, or may have been, missed.
+    pub fn count_gap(&self, cause: GapCause) {
+        self.meters.gap(cause);
+    }
+
     /// Tells every server of a shard that events may have been missed.
     pub async fn gap(&self, shard: ShardId, gap: Gap, received: std::time::Duration) {
-        self.meters.gap(gap.cause);
+        self.count_gap(gap.cause);
         if !self.wants(EventKind::Gap) {
             return;
         }

@@ -22,13 +22,15 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use tracing::{debug, warn};
 
 use super::pace::{Pace, Turn};
-use super::tap::{Tap, Watched};
+use super::tap::{Seen, Tap, Watched};
 
 /// For the answer to a close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// Opcodes (gateway documentation, "Gateway Opcodes").
 const IDENTIFY: u8 = 2;
 const RESUME: u8 = 6;
+/// A close after which a session cannot be resumed.
+const SESSION_OVER: u16 = 4009;
 
 pub(super) type Downstream = WebSocketStream<TcpStream>;
 
@@ -109,10 +111,14 @@ impl Link<'_> {
                         }
                     };
                     let frame: &Bytes = text.as_ref();
-                    self.tap.see(self.shard, &mut watched, frame).await;
+                    let seen = self.tap.see(self.shard, &mut watched, frame).await;
                     if let Err(error) = down.send(Message::Text(text)).await {
                         debug!(shard.id = %self.shard, %error, "a shard's connection broke");
                         return Ended::Gone;
+                    }
+                    if seen == Seen::Ends {
+                        warn!(shard.id = %self.shard, "events of a session are lost, beginning another one");
+                        return Ended::Up(Some(lost()));
                     }
                 }
                 Some(Ok(_)) => {}
@@ -223,6 +229,15 @@ pub(super) fn away(reason: &'static str) -> CloseFrame {
     CloseFrame {
         code: CloseCode::Away,
         reason: reason.into(),
+    }
+}
+
+/// What Discord says to a shard whose session is over (gateway documentation, "Gateway Close Event
+/// Codes"): serenity begins another one.
+fn lost() -> CloseFrame {
+    CloseFrame {
+        code: CloseCode::from(SESSION_OVER),
+        reason: "events of the session are lost".into(),
     }
 }
 

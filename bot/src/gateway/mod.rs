@@ -13,4 +13,4 @@ mod tap;
 pub use pace::{Floors, Pace};
 pub use relay::{Ends, Relay};
 pub use shards::{Parts, Shards, ShardsEnd};
-pub use tap::{Tap, Watched};
+pub use tap::{Seen, Tap, Watched};

@@ -20,6 +20,8 @@ use crate::events::{Body, Event, EventKind, Gap, GapCause, Router};
 const DISPATCH: u64 = 0;
 /// A session that was away for less has missed nothing: Discord sends what it kept.
 const SHORT: Duration = Duration::from_secs(3);
+/// Between two sessions of a shard that are ended for their holes: Discord counts identifies.
+const ENDS_APART: Duration = Duration::from_hours(1);
 
 /// Sees every frame that Discord sends to this process's shards.
 pub struct Tap {
@@ -34,8 +36,33 @@ pub struct Tap {
 struct Session {
     /// Of the last dispatch that went to the router; what is sent again does not.
     seq: u64,
-    /// When the session was last known to be alive.
+    /// When the session was last known to be alive, and whole.
     alive: Duration,
+    /// Numbers were left out: what is known of the shard's servers may be wrong until a new session
+    /// tells of them anew.
+    has_hole: bool,
+    /// When this session or one before it was ended for its hole.
+    ended: Option<Duration>,
+}
+
+/// Where a dispatch stands among the others of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Next,
+    /// It has been here before.
+    Repeated,
+    /// Others are missing before it; so long nothing was heard.
+    Hole(Duration),
+    /// Others are missing before it, or were before an earlier one, and it is time to begin anew.
+    Last,
+}
+
+/// What becomes of a session with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    GoesOn,
+    /// Events of it are lost: the shard has to begin another one.
+    Ends,
 }
 
 /// What one connection has shown so far.
@@ -58,32 +85,31 @@ impl Tap {
 
     /// Takes what it can use of a frame. Waits only while a mailbox is full that may leave nothing
     /// out.
-    pub async fn see(&self, shard: ShardId, watched: &mut Watched, frame: &Bytes) {
+    pub async fn see(&self, shard: ShardId, watched: &mut Watched, frame: &Bytes) -> Seen {
         let received = self.clock.monotonic();
         let Some(head) = Head::scan(frame).filter(|head| head.op == Some(DISPATCH)) else {
             self.alive(shard, watched, received);
-            return;
+            return Seen::GoesOn;
         };
         match head.name.as_deref().unwrap_or_default() {
             b"READY" => {
                 watched.established = true;
                 self.begin(shard, &head, received, frame).await;
+                Seen::GoesOn
             }
             b"RESUMED" => {
                 watched.established = true;
-                self.resumed(shard, &head, received).await;
+                self.resumed(shard, &head, received).await
             }
             name => {
                 let kind = EventKind::of_name(name);
                 let is_delete = name == b"GUILD_DELETE";
                 let wanted = is_delete || self.router.wants(kind);
-                let Some(hole) = self.is_new(shard, watched, &head, received) else {
-                    return;
+                let turn = self.turn(shard, watched, &head, received);
+                let seen = match turn {
+                    Turn::Repeated => return Seen::GoesOn,
+                    turn => self.after(turn, shard, received).await,
                 };
-                if hole {
-                    self.gap(shard, GapCause::Hole, Duration::ZERO, received)
-                        .await;
-                }
                 if kind == EventKind::InteractionCreate
                     && let Some(place) = head.place(frame)
                 {
@@ -97,6 +123,7 @@ impl Tap {
                 if let Some((session, seq)) = self.sessions().get_mut(&shard).zip(head.seq) {
                     session.seq = session.seq.max(seq);
                 }
+                seen
             }
         }
     }
@@ -122,27 +149,40 @@ impl Tap {
             id: T,
         }
         let before = self.sessions().get(&shard).copied();
-        if let Some(before) = before {
-            let lasted = received.saturating_sub(before.alive);
-            self.gap(shard, GapCause::NewSession, lasted, received)
-                .await;
-        }
+        let lasted = before.map_or(Duration::ZERO, |before| {
+            self.router.count_gap(GapCause::NewSession);
+            received.saturating_sub(before.alive)
+        });
         match serde_json::from_slice::<Whole>(frame) {
             Ok(Whole { d: ready }) => {
                 let address = ready.resume_gateway_url.as_deref();
                 self.addresses.note(shard, address);
                 let guilds: Vec<_> = ready.guilds.iter().map(|guild| guild.id).collect();
                 let own_user = ready.user.map(|user| user.id);
-                let gone = self.router.guilds().begin(shard, own_user, &guilds);
-                for guild in gone {
+                let begun = self.router.guilds().begin(shard, own_user, &guilds);
+                // Those that are not in an outage come one by one, and hear then what they missed.
+                let out = Body::Gap(Gap {
+                    cause: GapCause::NewSession,
+                    lasted,
+                });
+                let gone = Body::Raw(Bytes::from_static(b"{}"));
+                let out = begun
+                    .known
+                    .iter()
+                    .map(|guild| (guild, EventKind::GuildUnavailable, &out));
+                let gone = begun
+                    .gone
+                    .iter()
+                    .map(|guild| (guild, EventKind::GuildGone, &gone));
+                for (guild, kind, body) in out.chain(gone) {
                     self.router
                         .offer(Event {
-                            kind: EventKind::GuildGone,
-                            guild,
+                            kind,
+                            guild: *guild,
                             shard,
                             seq: None,
                             received,
-                            body: Body::Raw(Bytes::from_static(b"{}")),
+                            body: body.clone(),
                         })
                         .await;
                 }
@@ -152,11 +192,19 @@ impl Tap {
         let session = Session {
             seq: head.seq.unwrap_or_default(),
             alive: received,
+            has_hole: false,
+            ended: before.and_then(|before| before.ended),
         };
         self.sessions().insert(shard, session);
     }
 
-    async fn resumed(&self, shard: ShardId, head: &Head<'_>, received: Duration) {
+    async fn resumed(&self, shard: ShardId, head: &Head<'_>, received: Duration) -> Seen {
+        // What Discord did not keep is left out in what it sends again.
+        let turn = self.turn(shard, &Watched::default(), head, received);
+        let seen = self.after(turn, shard, received).await;
+        if seen == Seen::Ends {
+            return seen;
+        }
         let alive = self.sessions().get(&shard).map(|session| session.alive);
         let lasted = alive.map(|alive| received.saturating_sub(alive));
         if let Some(lasted) = lasted.filter(|lasted| *lasted >= SHORT) {
@@ -166,27 +214,46 @@ impl Tap {
             session.seq = session.seq.max(head.seq.unwrap_or_default());
             session.alive = received;
         }
+        seen
     }
 
-    /// `None` when a dispatch has been here before; else whether others are missing before it.
-    fn is_new(
-        &self,
-        shard: ShardId,
-        watched: &Watched,
-        head: &Head<'_>,
-        received: Duration,
-    ) -> Option<bool> {
+    fn turn(&self, shard: ShardId, watched: &Watched, head: &Head<'_>, received: Duration) -> Turn {
         let mut sessions = self.sessions();
         let Some(session) = sessions.get_mut(&shard) else {
-            return Some(false);
+            return Turn::Next;
         };
+        let lasted = received.saturating_sub(session.alive);
+        let turn = match head.seq {
+            Some(seq) if seq <= session.seq => Turn::Repeated,
+            Some(seq) if seq > session.seq + 1 => Turn::Hole(lasted),
+            _ => Turn::Next,
+        };
+        session.has_hole |= matches!(turn, Turn::Hole(_));
+        let rested = |at| received.saturating_sub(at) >= ENDS_APART;
+        if session.has_hole && turn != Turn::Repeated && session.ended.is_none_or(rested) {
+            session.ended = Some(received);
+            return Turn::Last;
+        }
         if watched.established {
             session.alive = received;
         }
-        let Some(seq) = head.seq else {
-            return Some(false);
-        };
-        (seq > session.seq).then_some(seq > session.seq + 1)
+        turn
+    }
+
+    /// What was left out before a dispatch is told before it.
+    async fn after(&self, turn: Turn, shard: ShardId, received: Duration) -> Seen {
+        match turn {
+            Turn::Next | Turn::Repeated => Seen::GoesOn,
+            Turn::Hole(lasted) => {
+                self.gap(shard, GapCause::Hole, lasted, received).await;
+                Seen::GoesOn
+            }
+            // The next session tells of it, and of all servers as they are.
+            Turn::Last => {
+                self.router.count_gap(GapCause::Hole);
+                Seen::Ends
+            }
+        }
     }
 
     async fn route(

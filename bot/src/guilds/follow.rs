@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -10,7 +11,7 @@ use splashtail_core::ids::{GuildId, ShardId, UserId};
 use splashtail_guild::{Change, Delta, Kind};
 
 use super::facts::{Beginning, Facts, Known, Member};
-use super::guild::Guild;
+use super::guild::{Guild, Outage};
 use super::{GuildView, Guilds};
 use crate::events::{Event, EventKind, EventKinds, Gap, GapCause, Unreadable};
 
@@ -48,6 +49,13 @@ pub(crate) const FOLLOWED: EventKinds = EventKinds::of(&[
     EventKind::GuildScheduledEventDelete,
 ]);
 
+/// Servers of a shard that were there before its new session.
+pub(crate) struct Begun {
+    /// They are there still, or in an outage: Discord says which with the events that follow.
+    pub(crate) known: Vec<GuildId>,
+    pub(crate) gone: Vec<GuildId>,
+}
+
 /// A server after an event.
 pub(crate) struct Followed {
     pub(crate) view: GuildView,
@@ -57,32 +65,31 @@ pub(crate) struct Followed {
 }
 
 impl Guilds {
-    /// A READY: the bot's own user, and the shard's servers, which come one by one. Gives those that
-    /// were there before and are not any more.
+    /// A READY: the bot's own user, and the shard's servers, which come one by one. Whoever calls
+    /// tells those that were there before, in the order of their events, that they are out or gone.
     pub(crate) fn begin(
         &self,
         shard: ShardId,
         own_user: Option<UserId>,
         guilds: &[GuildId],
-    ) -> Vec<GuildId> {
+    ) -> Begun {
         if let Some(own_user) = own_user {
             // It is the same one for as long as the token is.
             let _ = self.own_user.set(own_user);
         }
         let listed: HashSet<_> = guilds.iter().copied().collect();
         let mut all = self.all();
+        self.members
+            .forget(|guild, _| all.get(&guild).is_none_or(|guild| guild.shard() == shard));
+        let of_shard = all.iter().filter(|(_, guild)| guild.shard() == shard);
+        let (known, gone) = of_shard
+            .map(|(id, _)| *id)
+            .partition(|id| listed.contains(id));
         for id in guilds {
             all.entry(*id)
                 .or_insert_with(|| Arc::new(Guild::new(*id, shard)));
         }
-        self.members
-            .forget(|guild, _| all.get(&guild).is_none_or(|guild| guild.shard() == shard));
-        let of_shard = all.iter().filter(|(_, guild)| guild.shard() == shard);
-        let gone = of_shard
-            .map(|(id, _)| *id)
-            .filter(|id| !listed.contains(id));
-        // They leave with an event of their own.
-        gone.collect()
+        Begun { known, gone }
     }
 
     /// Applies an event to its server and gives the server after it. A body that is not what its
@@ -102,7 +109,7 @@ impl Guilds {
                 guild
             })
         };
-        let since = guild.state().unavailable_since;
+        let out = guild.state().out;
         self.follow_member(event);
         let (delta, read) = match FOLLOWED.contains(event.kind) {
             true => match guild.follow(event, self.own_user()) {
@@ -115,9 +122,9 @@ impl Guilds {
             guild,
             delta: Arc::new(delta),
         };
-        let outage = since.filter(|_| view.is_available()).map(|since| Gap {
-            cause: GapCause::GuildBack,
-            lasted: event.received.saturating_sub(since),
+        let outage = out.filter(|_| view.is_available()).map(|out| Gap {
+            cause: out.cause,
+            lasted: event.received.saturating_sub(out.since),
         });
         Followed { view, outage, read }
     }
@@ -155,7 +162,7 @@ impl Guild {
                 return Ok(Delta::default());
             }
             EventKind::GuildUnavailable => {
-                self.state().unavailable(event.received);
+                self.state().goes_out(outage(event));
                 return Ok(Delta::default());
             }
             EventKind::GuildMemberAdd
@@ -173,7 +180,7 @@ impl Guild {
                     .get("unavailable")
                     .is_some_and(|is| is.get() == "true")
                 {
-                    self.state().unavailable(event.received);
+                    self.state().goes_out(outage(event));
                     return Ok(Delta::default());
                 }
                 // Hundreds of people, who are no part of the structure.
@@ -198,7 +205,7 @@ impl Guild {
         }
         if let Some(beginning) = beginning {
             state.available = true;
-            state.unavailable_since = None;
+            state.out = None;
             let members = beginning.members.iter().filter_map(Known::id);
             state.membership.begin(members);
             begin(Arc::make_mut(&mut state.facts), beginning, own);
@@ -226,6 +233,17 @@ impl Guild {
             own_member(Arc::make_mut(&mut state.facts), member);
         }
         Ok(())
+    }
+}
+
+/// With a new session a server is out since the one before it was last heard.
+fn outage(event: &Event) -> Outage {
+    let begun = event.gap();
+    Outage {
+        since: event
+            .received
+            .saturating_sub(begun.map_or(Duration::ZERO, |gap| gap.lasted)),
+        cause: begun.map_or(GapCause::GuildBack, |gap| gap.cause),
     }
 }
 

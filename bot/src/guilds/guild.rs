@@ -9,6 +9,7 @@ use splashtail_guild::{Id, Structure};
 use super::facts::Facts;
 use super::membership::Membership;
 use super::stored::Stored;
+use crate::events::GapCause;
 
 /// A server's state. Its events are applied one after another; everybody reads.
 #[derive(Debug)]
@@ -21,17 +22,25 @@ pub(crate) struct Guild {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) available: bool,
-    /// Monotonic time of the beginning of an outage, of a server that was there before.
-    pub(super) unavailable_since: Option<Duration>,
+    /// Of a server that was there before.
+    pub(super) out: Option<Outage>,
     pub(super) facts: Arc<Facts>,
     pub(super) membership: Membership,
     pub(super) structure: Stored,
 }
 
+/// Events of a server do not come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outage {
+    /// Monotonic time of its beginning.
+    pub(super) since: Duration,
+    pub(super) cause: GapCause,
+}
+
 impl State {
-    pub(super) fn unavailable(&mut self, at: Duration) {
+    pub(super) fn goes_out(&mut self, outage: Outage) {
         if std::mem::replace(&mut self.available, false) {
-            self.unavailable_since = Some(at);
+            self.out = Some(outage);
         }
     }
 }
@@ -43,7 +52,7 @@ impl Guild {
             shard,
             state: Mutex::new(State {
                 available: false,
-                unavailable_since: None,
+                out: None,
                 facts: Arc::default(),
                 membership: Membership::default(),
                 structure: Stored::new(Id::new(id.get())),
@@ -61,6 +70,10 @@ impl Guild {
 
     pub(crate) fn is_available(&self) -> bool {
         self.state().available
+    }
+
+    pub(super) fn out_since(&self) -> Option<Duration> {
+        self.state().out.map(|out| out.since)
     }
 
     pub(crate) fn facts(&self) -> Arc<Facts> {

@@ -1,6 +1,7 @@
 //! A server as a listener sees it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use splashtail_core::ids::GuildId;
 use splashtail_guild::{Delta, Structure};
@@ -35,6 +36,19 @@ impl GuildView {
     /// keeps it clones it: clones share their objects.
     pub fn structure<T>(&self, read: impl FnOnce(&Structure) -> T) -> T {
         self.guild.structure(read)
+    }
+
+    /// Since when there is an outage, of a server that was there before: monotonic.
+    pub fn out_since(&self) -> Option<Duration> {
+        self.guild.out_since()
+    }
+
+    /// The same server, nothing changed.
+    pub(crate) fn unchanged(&self) -> Self {
+        Self {
+            guild: Arc::clone(&self.guild),
+            delta: Arc::default(),
+        }
     }
 
     /// What the event changed, with what was there before; empty for events without meaning for the

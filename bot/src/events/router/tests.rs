@@ -210,28 +210,33 @@ async fn every_server_of_a_shard_hears_of_a_gap_and_one_of_its_own_outage() {
     rig.router
         .guilds()
         .begin(ShardId(1), own, &[GuildId::new(3).unwrap()]);
+    let create = |guild: u64, unavailable: bool| {
+        let body =
+            format!(r#"{{"id":"{guild}","unavailable":{unavailable},"roles":[],"channels":[]}}"#);
+        Event {
+            body: Body::Raw(body.into()),
+            ..event(guild, EventKind::GuildCreate, 7)
+        }
+    };
     let gap = Gap {
-        cause: GapCause::NewSession,
+        cause: GapCause::Resumed,
         lasted: Duration::from_secs(4),
     };
+    // Those that are not there yet hear of it when they come.
+    rig.router.gap(ShardId(0), gap, rig.clock.monotonic()).await;
+    for guild in [1, 2] {
+        rig.router.offer(create(guild, false)).await;
+    }
     rig.router.gap(ShardId(0), gap, rig.clock.monotonic()).await;
     let mut heard = [rig.heard.recv().await, rig.heard.recv().await];
     heard.sort_unstable();
     assert_eq!(heard, [Some((1, "gap", None)), Some((2, "gap", None))]);
 
-    let create = |unavailable: bool| {
-        let body = format!(r#"{{"id":"1","unavailable":{unavailable},"roles":[],"channels":[]}}"#);
-        Event {
-            body: Body::Raw(body.into()),
-            ..event(1, EventKind::GuildCreate, 7)
-        }
-    };
-    rig.router.offer(create(false)).await;
     rig.router
         .offer(event(1, EventKind::GuildUnavailable, 8))
         .await;
-    rig.router.offer(create(true)).await;
-    rig.router.offer(create(false)).await;
+    rig.router.offer(create(1, true)).await;
+    rig.router.offer(create(1, false)).await;
     rig.router.offer(event(1, EventKind::GuildGone, 9)).await;
     assert_eq!(rig.heard.recv().await, Some((1, "gap", None)));
     assert_eq!(rig.heard.recv().await, Some((1, "GUILD_DELETE", Some(9))));

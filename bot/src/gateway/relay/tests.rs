@@ -313,3 +313,20 @@ async fn the_connection_to_discord_is_compressed_and_a_shard_does_not_notice() {
     assert_eq!(close_of(&mut shard).await, Some(CloseCode::Away.into()));
     assert!(!relay.links.compressed.load(Ordering::Relaxed));
 }
+
+/// serenity begins another session after this code, and goes on with its own after most others.
+#[tokio::test]
+async fn a_shard_whose_session_lost_events_is_told_that_it_is_over() {
+    let gateway = Gateway::new().await;
+    let (_clock, relay) = start(&gateway).await;
+    let mut shard = shard(&relay, FIRST).await;
+    let mut discord = gateway.accept().await;
+    for text in [
+        r#"{"op":0,"t":"READY","s":1,"d":{"guilds":[]}}"#,
+        r#"{"op":0,"t":"TYPING_START","s":3,"d":{}}"#,
+    ] {
+        discord.send(Message::text(text)).await.unwrap();
+        assert_eq!(shard.next().await.unwrap().unwrap(), Message::text(text));
+    }
+    assert_eq!(close_of(&mut shard).await, Some(4009));
+}

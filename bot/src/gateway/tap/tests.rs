@@ -67,9 +67,20 @@ impl Rig {
         }
     }
 
-    async fn see(&self, watched: &mut Watched, name: &str, seq: u64, body: Value) {
+    async fn see(&self, watched: &mut Watched, name: &str, seq: u64, body: Value) -> Seen {
         let frame = json!({"t": name, "s": seq, "op": 0, "d": body}).to_string();
-        self.tap.see(SHARD, watched, &frame.into()).await;
+        self.tap.see(SHARD, watched, &frame.into()).await
+    }
+
+    async fn create(&self, watched: &mut Watched, seq: u64, id: u64) {
+        let body = json!({"id": id.to_string(), "roles": [], "channels": []});
+        self.see(watched, "GUILD_CREATE", seq, body).await;
+    }
+
+    /// An answer to a heartbeat shows that nothing was missed until now.
+    async fn beat(&self, watched: &mut Watched) {
+        let beat = Bytes::from(r#"{"op":11}"#);
+        self.tap.see(SHARD, watched, &beat).await;
     }
 
     async fn ready(&self, guilds: &[u64]) -> Watched {
@@ -83,14 +94,9 @@ impl Rig {
         watched
     }
 
-    async fn ban(&self, watched: &mut Watched, seq: u64) {
-        self.see(
-            watched,
-            "GUILD_BAN_ADD",
-            seq,
-            json!({"guild_id": "10", "user": {"id": "7"}}),
-        )
-        .await;
+    async fn ban(&self, watched: &mut Watched, seq: u64) -> Seen {
+        let body = json!({"guild_id": "10", "user": {"id": "7"}});
+        self.see(watched, "GUILD_BAN_ADD", seq, body).await
     }
 
     async fn hear(&mut self) -> (&'static str, u64, Option<u64>) {
@@ -176,17 +182,16 @@ async fn what_a_resumed_session_sends_again_is_told_once() {
 async fn gaps_are_told_before_what_comes_after_them() {
     let mut rig = Rig::new();
     let mut watched = rig.ready(&[10]).await;
+    rig.create(&mut watched, 2, 10).await;
+    assert_eq!(rig.hear().await, ("GUILD_CREATE", 10, Some(2)));
     rig.clock.advance(Duration::from_secs(60));
-    // A heartbeat's answer shows that nothing was missed until then.
-    rig.tap
-        .see(SHARD, &mut watched, &Bytes::from(r#"{"op":11}"#))
-        .await;
+    rig.beat(&mut watched).await;
 
     rig.clock.advance(Duration::from_secs(20));
     let mut resumed = Watched::default();
-    rig.ban(&mut resumed, 2).await;
-    rig.see(&mut resumed, "RESUMED", 3, json!({})).await;
-    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(2)));
+    rig.ban(&mut resumed, 3).await;
+    rig.see(&mut resumed, "RESUMED", 4, json!({})).await;
+    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(3)));
     let lasted = Duration::from_secs(20);
     assert_eq!(
         rig.gap().await,
@@ -196,13 +201,11 @@ async fn gaps_are_told_before_what_comes_after_them() {
         }
     );
 
-    rig.ban(&mut resumed, 6).await;
-    assert_eq!(rig.gap().await.cause, GapCause::Hole);
-    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(6)));
-
     rig.clock.advance(Duration::from_secs(7));
-    let mut anew = rig.ready(&[10, 11]).await;
-    rig.ban(&mut anew, 2).await;
+    let mut anew = rig.ready(&[10]).await;
+    rig.create(&mut anew, 2, 10).await;
+    rig.ban(&mut anew, 3).await;
+    assert_eq!(rig.hear().await, ("GUILD_DELETE unavailable", 10, None));
     assert_eq!(
         rig.gap().await,
         Gap {
@@ -210,7 +213,71 @@ async fn gaps_are_told_before_what_comes_after_them() {
             lasted: Duration::from_secs(7)
         }
     );
-    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(2)));
+    assert_eq!(rig.hear().await, ("GUILD_CREATE", 10, Some(2)));
+    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(3)));
+}
+
+/// Discord sends nothing of a server that goes into an outage while no session is there.
+#[tokio::test]
+async fn a_server_that_does_not_come_with_a_new_session_is_out_since_the_one_before() {
+    let mut rig = Rig::new();
+    let mut watched = rig.ready(&[10]).await;
+    rig.create(&mut watched, 2, 10).await;
+    assert_eq!(rig.hear().await, ("GUILD_CREATE", 10, Some(2)));
+    rig.clock.advance(Duration::from_secs(30));
+    for _ in 0..2 {
+        watched = rig.ready(&[10]).await;
+        assert_eq!(rig.hear().await, ("GUILD_DELETE unavailable", 10, None));
+        let server = rig.tap.router.guilds().get(GuildId::new(10).unwrap());
+        assert!(!server.unwrap().is_available());
+        rig.clock.advance(Duration::from_secs(60));
+        rig.beat(&mut watched).await;
+    }
+    rig.create(&mut watched, 2, 10).await;
+    assert_eq!(rig.gap().await.lasted, Duration::from_secs(150));
+    assert_eq!(rig.hear().await, ("GUILD_CREATE", 10, Some(2)));
+}
+
+#[tokio::test]
+async fn a_hole_ends_the_session_and_another_one_soon_after_is_only_told() {
+    let mut rig = Rig::new();
+    let mut watched = rig.ready(&[10]).await;
+    rig.create(&mut watched, 2, 10).await;
+    rig.clock.advance(Duration::from_secs(5));
+    assert_eq!(rig.ban(&mut watched, 4).await, Seen::Ends);
+    assert_eq!(rig.hear().await, ("GUILD_CREATE", 10, Some(2)));
+    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(4)));
+
+    let mut anew = rig.ready(&[10]).await;
+    rig.create(&mut anew, 2, 10).await;
+    assert_eq!(rig.hear().await, ("GUILD_DELETE unavailable", 10, None));
+    assert_eq!(rig.gap().await.lasted, Duration::from_secs(5));
+    assert_eq!(rig.hear().await, ("GUILD_CREATE", 10, Some(2)));
+    rig.clock.advance(Duration::from_secs(2));
+    assert_eq!(rig.ban(&mut anew, 4).await, Seen::GoesOn);
+    assert_eq!(
+        rig.gap().await,
+        Gap {
+            cause: GapCause::Hole,
+            lasted: Duration::from_secs(2)
+        }
+    );
+    assert_eq!(rig.hear().await, ("GUILD_BAN_ADD", 10, Some(4)));
+    assert_eq!(rig.ban(&mut anew, 5).await, Seen::GoesOn);
+    // What is known of the server stays wrong no longer than that.
+    rig.clock.advance(ENDS_APART);
+    rig.beat(&mut anew).await;
+    assert_eq!(rig.ban(&mut anew, 6).await, Seen::Ends);
+}
+
+#[tokio::test]
+async fn what_discord_did_not_keep_for_a_resumed_session_is_a_hole() {
+    let rig = Rig::new();
+    rig.ready(&[10]).await;
+    let mut resumed = Watched::default();
+    assert_eq!(rig.ban(&mut resumed, 2).await, Seen::GoesOn);
+    let resumed = rig.see(&mut resumed, "RESUMED", 9, json!({})).await;
+    assert_eq!(resumed, Seen::Ends);
 }
 
 #[tokio::test]
@@ -226,14 +293,13 @@ async fn a_server_that_went_while_nobody_listened_is_gone() {
     .await;
     assert_eq!(rig.hear().await, ("GUILD_DELETE unavailable", 11, Some(2)));
     rig.ready(&[11]).await;
-    let mut heard = [rig.hear().await, rig.hear().await, rig.hear().await];
+    let mut heard = [rig.hear().await, rig.hear().await];
     heard.sort_unstable();
     assert_eq!(
         heard,
         [
             ("GUILD_DELETE", 10, None),
-            ("gap", 10, None),
-            ("gap", 11, None)
+            ("GUILD_DELETE unavailable", 11, None)
         ]
     );
     assert!(

@@ -13,9 +13,6 @@ use super::service::Protection;
 use crate::events::{Event, EventKind, EventKinds, GapCause, Listener};
 use crate::guilds::GuildView;
 
-/// A session that went on after less than this has sent everything again by itself.
-const SHORT: std::time::Duration = std::time::Duration::from_secs(3);
-
 /// What tells whether a message is worth a look; the rest of it is passed over.
 #[derive(Debug, Deserialize)]
 struct Message {
@@ -85,10 +82,9 @@ impl Listener for Ear {
             return Ok(());
         }
         if let Some(gap) = event.gap() {
-            let long = gap.cause != GapCause::Resumed || gap.lasted >= SHORT;
             let now = protection.now();
             // Without any id of Discord's there is nothing to go back from.
-            if long && now.0 > 0 {
+            if now.0 > 0 {
                 let ms = u64::try_from(gap.lasted.as_millis()).unwrap_or(u64::MAX);
                 let lost = now.minus(ms);
                 protection.tell(&server, Input::Gap { lost });

@@ -228,7 +228,7 @@ impl Protection {
     /// The database is away; it is tried again.
     pub(super) async fn remember_all(&self) -> Result<(), StorageError> {
         for server in self.all() {
-            let Some(mut writing) = server.take_past(self.dated()) else {
+            let Some(mut writing) = server.take_past(self.dated(), self.clock.monotonic()) else {
                 continue;
             };
             let due = writing.due.clone();

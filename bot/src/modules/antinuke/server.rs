@@ -284,6 +284,9 @@ impl Server {
     }
 
     pub(super) fn past<T>(&self, ask: impl FnOnce(&mut Past) -> T) -> T {
+        let unseen = view.out_since().map(|since| now.saturating_sub(since));
+        let unseen = unseen.map(|unseen| u64::try_from(unseen.as_millis()).unwrap_or(u64::MAX));
+        let until = until.minus(unseen.unwrap_or_default());
         ask(&mut self.lock().past)
     }
 
@@ -304,8 +307,8 @@ impl Server {
         self.judges() && inner.view.is_available() && inner.past.is_written()
     }
 
-    /// What is to be written of its past.
-    pub(super) fn take_past(&self, until: Moment) -> Option<Writing> {
+    /// What is to be written of its past. Nobody knows what happens in an outage.
+    pub(super) fn take_past(&self, until: Moment, now: Duration) -> Option<Writing> {
         let mut inner = self.lock();
         let Inner { view, past, .. } = &mut *inner;
         past.take(until, || view.structure(Structure::clone))
