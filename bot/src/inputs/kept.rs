@@ -115,6 +115,19 @@ impl<V: Send + Sync + 'static> Kept<V> {
         state.value.as_ref().map(|read| Arc::clone(&read.value))
     }
 
+    /// The guild's value as it was read last, whether it still holds or not. Reads nothing.
+    pub fn as_read(&self, guild: GuildId) -> Option<Arc<V>> {
+        let slot = self.slots.get(&guild)?;
+        let state = slot.lock();
+        state.value.as_ref().map(|read| Arc::clone(&read.value))
+    }
+
+    /// Whether [`Kept::get`] has nothing to read, for who is to act when a value changes.
+    pub fn is_fresh(&self, guild: GuildId) -> bool {
+        let slot = self.slots.get(&guild);
+        slot.is_some_and(|slot| slot.fresh(self.clock.monotonic()).is_some())
+    }
+
     fn slot(&self, guild: GuildId) -> Arc<Slot<V>> {
         self.slots.get_with(guild, || {
             Arc::new(Slot {
@@ -284,7 +297,10 @@ mod tests {
         world.kept.changed(guild(), 2);
         drop(held);
         assert_eq!(reading.await.unwrap(), 1, "asked before the change");
+        assert!(!world.kept.is_fresh(guild()));
+        assert_eq!(world.kept.as_read(guild()).as_deref(), Some(&1));
         assert_eq!(world.ask().await, 2);
+        assert!(world.kept.is_fresh(guild()));
     }
 
     #[tokio::test]

@@ -78,7 +78,8 @@ impl Protection {
 
     pub(super) async fn know_all(self: &Arc<Self>) {
         let now = self.clock.monotonic();
-        let unsure = self.all().into_iter().filter(|s| s.is_unsure(now));
+        let all = self.all().into_iter();
+        let unsure = all.filter(|server| self.is_unsure(server, now));
         let read = async |server: Arc<Server>| {
             self.refresh(&server).await;
             self.catch_up(&server);

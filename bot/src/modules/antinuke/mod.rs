@@ -14,6 +14,7 @@ mod orders;
 mod own_calls;
 mod past;
 mod people;
+mod policies;
 mod policy;
 mod progress;
 mod put_back;

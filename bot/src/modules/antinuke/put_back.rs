@@ -19,6 +19,7 @@ use super::progress::{Parts, Progress};
 use super::server::Server;
 use super::service::Protection;
 use crate::error::BotError;
+use crate::inputs::Hear as _;
 use crate::modules::server_backups::KnownChannel;
 use crate::text;
 
@@ -249,8 +250,8 @@ impl Protection {
                         shown = Some(now);
                     }
                     // The job may have changed what the settings name.
-                    if let Some(server) = self.server(guild).filter(|_| over) {
-                        server.doubt();
+                    if over {
+                        self.doubted(guild);
                     }
                     if over || now.saturating_sub(begun) >= PATIENCE {
                         return;

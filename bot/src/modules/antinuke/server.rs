@@ -8,18 +8,15 @@ use splashtail_antinuke::{Engine, Incident, Mode, Moment, Policy, Saved, TagKey}
 use splashtail_core::ids::GuildId;
 use splashtail_core::telemetry::Chain;
 use splashtail_guild::{Id, Kind, Structure};
-use splashtail_storage::Snapshot;
 use tracing::error;
 
 use super::past::{Past, Writing};
-use super::policy;
+use super::policies::Written;
 use crate::guilds::GuildView;
 
 /// Between two attempts to read a server that could not be read; twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A policy that somebody else changed holds here after so long.
-const MAX_AGE: Duration = Duration::from_secs(300);
 
 /// The engine is asked by one event at a time; everything else waits for its turn.
 pub(super) struct Server {
@@ -36,15 +33,11 @@ pub(super) struct Server {
 struct Inner {
     engine: Engine,
     view: GuildView,
-    /// Of the server's settings, as they were read.
-    version: i64,
-    /// The newest that anybody spoke of.
-    heard: i64,
     knowledge: Knowledge,
     /// A state is written down, or about to be.
     has_state: bool,
-    /// When the settings are to be read again, by the monotonic clock.
-    read_next: Duration,
+    /// What could not be read is left alone until then, by the monotonic clock.
+    not_before: Duration,
     pause: Duration,
     /// The log is to be read from here: what came later may not have been told.
     missed: Option<Moment>,
@@ -73,11 +66,9 @@ impl Server {
             inner: Mutex::new(Inner {
                 engine: Engine::new(guild, me, Arc::default(), tags),
                 view: view.clone(),
-                version: 0,
-                heard: 0,
                 knowledge: Knowledge::Nothing,
                 has_state: false,
-                read_next: Duration::ZERO,
+                not_before: Duration::ZERO,
                 pause: FIRST_PAUSE,
                 missed: None,
                 past: Past::new(now),
@@ -87,29 +78,23 @@ impl Server {
         }
     }
 
-    /// Takes in what was written down. The state is taken once: later it is this process's own.
-    pub(super) fn learn(&self, settings: &Snapshot, state: Option<String>, now: Duration) {
+    /// Takes in what was written down. `policy` gives it as it was read last: it is asked for while
+    /// nobody else learns, so nothing older follows what is newer. The state is taken once: later it
+    /// is this process's own.
+    pub(super) fn learn(&self, policy: impl FnOnce() -> Arc<Written>, state: Option<String>) {
         let mut inner = self.lock();
-        let version = settings.version;
-        // What was told while this was read may be newer.
-        let outdated = version < inner.heard;
-        inner.read_next = if outdated { now } else { now + MAX_AGE };
-        inner.pause = FIRST_PAUSE;
+        (inner.not_before, inner.pause) = (Duration::ZERO, FIRST_PAUSE);
         let fresh = matches!(inner.knowledge, Knowledge::Nothing | Knowledge::NoPolicy);
-        if !fresh && version < inner.version {
-            return;
-        }
-        let policy = match policy::read(&settings.rows) {
-            Ok(policy) => Arc::new(policy),
+        let policy = match &*policy() {
+            Ok(policy) => Arc::clone(policy),
             Err(error) => {
-                error!(guild.id = %self.guild, error = %Chain(&error), "a server's policy cannot be read");
+                error!(guild.id = %self.guild, error = %Chain(error), "a server's policy cannot be read");
                 if inner.knowledge == Knowledge::Nothing {
                     inner.knowledge = Knowledge::NoPolicy;
                 }
                 return;
             }
         };
-        inner.version = version;
         if !fresh {
             if policy != *inner.engine.policy() {
                 self.go_by(&mut inner.engine, policy);
@@ -153,27 +138,18 @@ impl Server {
     /// It could not be read: it will be tried again.
     pub(super) fn is_unread(&self, now: Duration) {
         let mut inner = self.lock();
-        inner.read_next = now + inner.pause;
+        inner.not_before = now + inner.pause;
         inner.pause = (inner.pause * 2).min(LONGEST_PAUSE);
     }
 
-    /// Whether it is time to read it again.
-    pub(super) fn is_unsure(&self, now: Duration) -> bool {
-        self.lock().read_next <= now
+    /// Whether it may be tried to read it.
+    pub(super) fn may_be_read(&self, now: Duration) -> bool {
+        self.lock().not_before <= now
     }
 
-    /// Its settings are of this version, or of a later one.
-    pub(super) fn hear(&self, version: i64) {
-        let mut inner = self.lock();
-        inner.heard = inner.heard.max(version);
-        if inner.version < inner.heard {
-            inner.read_next = Duration::ZERO;
-        }
-    }
-
-    /// Its settings may be of any version.
-    pub(super) fn doubt(&self) {
-        self.lock().read_next = Duration::ZERO;
+    /// There is news of it.
+    pub(super) fn read_soon(&self) {
+        self.lock().not_before = Duration::ZERO;
     }
 
     /// Whether its state has to be read with its settings.
@@ -284,9 +260,6 @@ impl Server {
     }
 
     pub(super) fn past<T>(&self, ask: impl FnOnce(&mut Past) -> T) -> T {
-        let unseen = view.out_since().map(|since| now.saturating_sub(since));
-        let unseen = unseen.map(|unseen| u64::try_from(unseen.as_millis()).unwrap_or(u64::MAX));
-        let until = until.minus(unseen.unwrap_or_default());
         ask(&mut self.lock().past)
     }
 
@@ -311,6 +284,9 @@ impl Server {
     pub(super) fn take_past(&self, until: Moment, now: Duration) -> Option<Writing> {
         let mut inner = self.lock();
         let Inner { view, past, .. } = &mut *inner;
+        let unseen = view.out_since().map(|since| now.saturating_sub(since));
+        let unseen = unseen.map(|unseen| u64::try_from(unseen.as_millis()).unwrap_or(u64::MAX));
+        let until = until.minus(unseen.unwrap_or_default());
         past.take(until, || view.structure(Structure::clone))
     }
 

@@ -22,6 +22,7 @@ use tracing::warn;
 use super::alerts::Alerts;
 use super::backup::Backups;
 use super::own_calls::OwnCalls;
+use super::policies::{StoredPolicies, Written};
 use super::put_back::PutBacks;
 use super::server::Server;
 use crate::catalogue::{Language, ServerLanguages};
@@ -45,6 +46,7 @@ pub struct Protection {
     pub(super) storage: Storage,
     languages: ServerLanguages,
     pub(super) alerts: Alerts,
+    policies: Arc<Kept<Written>>,
     pub(super) put_backs: PutBacks,
     pub(super) backups: Backups,
     /// Who the bot is, and what its marks are made with.
@@ -96,6 +98,7 @@ impl Protection {
             identity,
             own_calls,
             clock,
+            policies: Kept::new(StoredPolicies(storage.clone()), Arc::clone(&clock)),
             storage,
             languages,
             alerts: Alerts::default(),
@@ -203,19 +206,17 @@ impl Protection {
     pub(super) async fn refresh(&self, server: &Server) {
         let guild = server.guild;
         let reading = async {
-            let settings = self.storage.settings().read(guild, None).await?;
+            let policy = self.policies.get(guild).await?;
             let state = match server.is_fresh() {
                 true => self.storage.protections().state(guild).await?,
                 false => None,
             };
-            Ok::<_, StorageError>((settings, state))
+            Ok::<_, StorageError>((policy, state))
         };
-        let answer = tokio::time::timeout(LOADING, reading).await;
-        let now = self.clock.monotonic();
-        match answer {
-            Ok(Ok((settings, state))) => {
+        match tokio::time::timeout(LOADING, reading).await {
+            Ok(Ok((policy, state))) => {
                 let before = server.alert_channel();
-                server.learn(&settings, state, now);
+                server.learn(|| self.policies.as_read(guild).unwrap_or(policy), state);
                 if before.is_some_and(|before| server.alert_channel() != Some(before)) {
                     self.tell_anew(server);
                 }
@@ -228,7 +229,13 @@ impl Protection {
                 warn!(guild.id = %guild, "what protection knew cannot be read: the database is silent");
             }
         }
-        server.is_unread(now);
+        server.is_unread(self.clock.monotonic());
+    }
+
+    /// Whether what is known of a server is to be read again, and may be.
+    pub(super) fn is_unsure(&self, server: &Server, now: Duration) -> bool {
+        let known = !server.is_cold() && self.policies.is_fresh(server.guild);
+        !known && server.may_be_read(now)
     }
 
     /// Has the log read where something may have been missed.
@@ -292,23 +299,29 @@ impl Protection {
 }
 
 impl Hear for Protection {
+/// What is kept hears of it before anybody looks whether it holds.
     fn changed(&self, guild: GuildId, version: i64) {
-        if let Some(server) = self.server(guild) {
-            server.hear(version);
-            self.news.notify_one();
-        }
+        self.policies.changed(guild, version);
+        self.read_soon(self.server(guild));
     }
 
     fn doubted(&self, guild: GuildId) {
-        if let Some(server) = self.server(guild) {
-            server.doubt();
-            self.news.notify_one();
-        }
+        self.policies.doubted(guild);
+        self.read_soon(self.server(guild));
     }
 
     fn all_changed(&self) {
-        self.all().iter().for_each(|server| server.doubt());
-        self.news.notify_one();
+        self.policies.all_changed();
+        self.read_soon(self.all());
+    }
+}
+
+impl Protection {
+    fn read_soon(&self, servers: impl IntoIterator<Item = Arc<Server>>) {
+        for server in servers {
+            server.read_soon();
+            self.news.notify_one();
+        }
     }
 }
 

@@ -293,6 +293,23 @@ async fn engines_everywhere_follow_a_change_at_once() {
     assert_eq!(mode(&there), Mode::Off);
 }
 
+/// A change without a version, such as a job makes, while the policy is being read.
+#[tokio::test]
+async fn a_doubt_during_the_reading_is_not_lost() {
+    let world = World::new().await;
+    let protection = world.start();
+    let server = protection.load(&view()).await.unwrap();
+    world.clock.advance(Duration::from_secs(301));
+    let now = world.clock.shared().monotonic();
+    let mut reading = Box::pin(protection.refresh(&server));
+    assert!(reading.as_mut().now_or_never().is_none(), "under way");
+    protection.doubted(guild());
+    reading.await;
+    assert!(protection.is_unsure(&server, now));
+    protection.know_all().await;
+    assert!(!protection.is_unsure(&server, now));
+}
+
 #[tokio::test]
 async fn open_incidents_are_told_where_alerts_go_from_now_on() {
     let world = World::new().await;
