@@ -218,31 +218,22 @@ impl Worker {
     }
 
     async fn work(self: Arc<Self>, delivery: Arc<Delivery>, shutdown: CancellationToken) {
-        let mut under_way: FuturesUnordered<BoxFuture<'_, GuildId>> = FuturesUnordered::new();
+        let mut under_way: FuturesUnordered<BoxFuture<'static, GuildId>> = FuturesUnordered::new();
         loop {
-            while under_way.len() < UNDER_WAY {
-                let Some(event) = self.lane().next() else {
-                    break;
-                };
+            // However much comes, those that wait are looked after.
+            while let Some(Some(guild)) = under_way.next().now_or_never() {
+                self.lane().done(guild);
+            }
+            let has_room = under_way.len() < UNDER_WAY;
+            if let Some(event) = has_room.then(|| self.lane().next()).flatten() {
                 self.made_room();
                 let guild = event.guild;
-                // Most events concern nobody but the server's state, or are heard at once.
-                let begun = catch_unwind(AssertUnwindSafe(|| delivery.begin(event)));
-                let begun = begun.unwrap_or_else(|_| {
-                    error!(guild.id = %guild, "a server's state broke on an event");
-                    None
-                });
-                match begun {
+                match self.take_up(event, &delivery).await {
                     None => self.lane().done(guild),
-                    Some(mut heard) => {
-                        let now = poll_fn(|cx| Poll::Ready(heard.as_mut().poll(cx))).await;
-                        match now {
-                            Poll::Ready(()) => self.lane().done(guild),
-                            Poll::Pending => under_way.push(heard.map(move |()| guild).boxed()),
-                        }
-                    }
+                    Some(heard) => under_way.push(heard),
                 }
                 tokio::task::coop::consume_budget().await;
+                continue;
             }
             let ending = shutdown.is_cancelled();
             if ending && under_way.is_empty() {
@@ -251,9 +242,28 @@ impl Worker {
             tokio::select! {
                 biased;
                 Some(guild) = under_way.next() => self.lane().done(guild),
-                () = self.news.notified(), if under_way.len() < UNDER_WAY => {}
+                () = self.news.notified(), if has_room => {}
                 () = shutdown.cancelled(), if !ending => {}
             }
+        }
+    }
+
+    /// `None`: it has been heard. Most events concern nobody but the server's state, or are heard at
+    /// once.
+    async fn take_up(
+        &self,
+        event: Event,
+        delivery: &Arc<Delivery>,
+    ) -> Option<BoxFuture<'static, GuildId>> {
+        let guild = event.guild;
+        let begun = catch_unwind(AssertUnwindSafe(|| delivery.begin(event)));
+        let mut heard = begun.unwrap_or_else(|_| {
+            error!(guild.id = %guild, "a server's state broke on an event");
+            None
+        })?;
+        match poll_fn(|cx| Poll::Ready(heard.as_mut().poll(cx))).await {
+            Poll::Ready(()) => None,
+            Poll::Pending => Some(heard.map(move |()| guild).boxed()),
         }
     }
 

@@ -256,3 +256,56 @@ async fn what_came_before_a_stop_is_heard() {
     rig.running.wait().await;
     assert_eq!(numbers(&mut rig.heard, 1, 4).await, [1, 2, 3, 4]);
 }
+
+/// In server 5 each event brings another one, so that there is always one; elsewhere an event takes
+/// two steps.
+struct Endless {
+    router: OnceLock<Arc<Router>>,
+    heard: mpsc::UnboundedSender<u64>,
+}
+
+#[async_trait]
+impl Listener for Endless {
+    fn kinds(&self) -> EventKinds {
+        KINDS
+    }
+
+    async fn on_event(&self, again: &Event, _: &GuildView) -> anyhow::Result<()> {
+        if again.guild.get() == 5 {
+            let router = self.router.get().unwrap();
+            router.offer(again.clone()).await;
+        } else {
+            tokio::task::yield_now().await;
+            self.heard.send(again.guild.get())?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_is_looked_after_while_events_keep_coming() {
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    let endless = Arc::new(Endless {
+        router: OnceLock::new(),
+        heard: sender,
+    });
+    let subscription = Subscription {
+        module: MODULE,
+        listener: Arc::clone(&endless) as _,
+    };
+    let router = Router::with(
+        1,
+        BOUNDS,
+        vec![subscription],
+        Arc::new(|_, _| true),
+        Arc::default(),
+        ManualClock::new(DateTime::UNIX_EPOCH).shared(),
+        &TaskTracker::new(),
+        &CancellationToken::new(),
+    );
+    assert!(endless.router.set(Arc::clone(&router)).is_ok());
+    router.offer(event(5, EventKind::GuildBanAdd, 1)).await;
+    router.offer(event(2, EventKind::GuildBanAdd, 2)).await;
+    let waited = tokio::time::timeout(Duration::from_secs(30), heard.recv());
+    assert_eq!(waited.await.unwrap(), Some(2));
+}
