@@ -176,4 +176,41 @@ fn words(name: &str) -> String {
         format!("{first}{}", rest.to_lowercase())
     });
     words.collect::<Vec<_>>().join(" ")
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::{all, assemble::assemble, foundation};
+
+    /// `splashtail doctor` and the invite go by this file: programs of the workspace do not link each
+    /// other.
+    const NEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/cli/needs.json");
+
+    #[tokio::test]
+    async fn what_an_owner_is_asked_for_is_what_modules_declare() {
+        let foundation = foundation::for_tests().await;
+        let registry = assemble(&all(&foundation)).unwrap().registry;
+        let needs = registry.all().flat_map(|module| {
+            module.needs.iter().filter_map(|need| match need.what {
+                Needed::Permission(NativePermissions(bits)) => Some(json!({
+                    "module": module.id,
+                    "permission": bits.to_string(),
+                    "name": NativePermissions(bits).to_string(),
+                    "why": need.why,
+                })),
+                Needed::Intents(_) => None,
+            })
+        });
+        let declared = json!({
+            "intents": registry.intents().bits().to_string(),
+            "permissions": needs.collect::<Vec<_>>(),
+        });
+        let text = format!("{}\n", serde_json::to_string_pretty(&declared).unwrap());
+        if std::env::var_os("UPDATE_NEEDS").is_some() {
+            std::fs::write(NEEDS, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(NEEDS).unwrap();
+        assert_eq!(written, text, "UPDATE_NEEDS=1 writes it anew");
+    }
+}
 }

@@ -1,4 +1,4 @@
-//! Help, statistics and a sign of life. No permissions needed.
+//! Help, statistics and a sign of life, for everybody.
 
 mod help;
 mod ping;
@@ -8,7 +8,7 @@ mod stats;
 use std::sync::Arc;
 
 use poise::serenity_prelude::GatewayIntents;
-use splashtail_permissions::CommandExtendedData;
+use splashtail_permissions::{CommandExtendedData, NativePermissions};
 
 use super::jobs::{self, Jobs};
 use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
@@ -59,10 +59,22 @@ impl Module for Core {
     }
 
     fn needs(&self) -> Vec<Need> {
-        vec![Need {
-            what: Needed::Intents(GatewayIntents::GUILD_MESSAGES | GatewayIntents::MESSAGE_CONTENT),
-            why: "To read commands that are written as messages",
-        }]
+        let permission = |bit: u64, why| Need {
+            what: Needed::Permission(NativePermissions(1 << bit)),
+            why,
+        };
+        vec![
+            Need {
+                what: Needed::Intents(
+                    GatewayIntents::GUILD_MESSAGES | GatewayIntents::MESSAGE_CONTENT,
+                ),
+                why: "To read commands that are written as messages",
+            },
+            permission(11, "To answer commands that are written as messages"),
+            permission(38, "To answer those that are written in threads"),
+            permission(14, "To show what an answer consists of"),
+            permission(15, "To send files with answers"),
+        ]
     }
 
     fn service(&self) -> Option<Service> {

@@ -141,6 +141,7 @@ impl Module for ServerBackups {
         vec![
             permission(10, "To see the channels that shall be saved"),
             permission(16, "To read the messages that shall be saved"),
+            permission(20, "To read the messages of voice channels"),
             permission(34, "To find private threads that nobody added the bot to"),
             permission(4, "To restore channels"),
             permission(28, "To restore roles and who may do what in channels"),

@@ -7,31 +7,56 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use splashtail_core::config::{Config, is_local, without_slash};
 use splashtail_discord::UserAgent;
-use splashtail_discord::permissions::bits;
 
 use super::{PATIENCE, no_answer, reason};
 use crate::commands::finding::Finding;
 use crate::supervisor::report::Ready;
 
 const NAME: &str = "bot account";
-/// Flags of an application ("Application Flags"): each intent has one for large bots and one for
-/// the switch in the portal.
-const INTENTS: [(&str, u64); 2] = [
-    ("Server Members Intent", 1 << 14 | 1 << 15),
-    ("Message Content Intent", 1 << 18 | 1 << 19),
+/// What the bot's modules declare that they need. A test of the bot keeps it so.
+const NEEDS: &str = include_str!("../../../needs.json");
+/// Intents that the portal has a switch for: the bit, its name there, and the flags of an application
+/// that has it ("Application Flags"), one for large bots and one for the switch.
+const SWITCHES: [(u64, &str, u64); 3] = [
+    (1 << 1, "Server Members Intent", 1 << 14 | 1 << 15),
+    (1 << 8, "Presence Intent", 1 << 12 | 1 << 13),
+    (1 << 15, "Message Content Intent", 1 << 18 | 1 << 19),
 ];
-/// What the features that exist need: to see, to answer, and to read what is to be backed up, in
-/// voice channels and private archived threads, too.
-pub const PERMISSIONS: u64 = bits::VIEW_CHANNEL
-    | bits::SEND_MESSAGES
-    | bits::SEND_MESSAGES_IN_THREADS
-    | bits::EMBED_LINKS
-    | bits::ATTACH_FILES
-    | bits::READ_MESSAGE_HISTORY
-    | bits::CONNECT
-    | bits::MANAGE_THREADS;
 /// Where a login comes back to, below `sites.api`.
 const REDIRECT: &str = "/ioauth/login";
+
+/// The bot's declarations, in bits.
+#[derive(Deserialize)]
+struct Needs {
+    intents: String,
+    permissions: Vec<Need>,
+}
+
+#[derive(Deserialize)]
+struct Need {
+    permission: String,
+    #[cfg(test)]
+    name: String,
+    #[cfg(test)]
+    why: String,
+}
+
+impl Needs {
+    fn read() -> Result<Self, serde_json::Error> {
+        serde_json::from_str(NEEDS)
+    }
+
+    fn intents(&self) -> u64 {
+        self.intents.parse().unwrap_or_default()
+    }
+
+    /// All of them, and no other.
+    fn permissions(&self) -> u64 {
+        let each = self.permissions.iter();
+        let each = each.filter_map(|need| need.permission.parse::<u64>().ok());
+        each.fold(0, |all, bits| all | bits)
+    }
+}
 
 #[derive(Deserialize)]
 struct Account {
@@ -75,9 +100,10 @@ pub(super) async fn discord(config: &Config, platform: Option<&Ready>) -> Vec<Fi
     };
     let base = without_slash(config.discord_api());
     let mut findings = vec![Finding::ok(NAME, format!("{} at {base}", account.username))];
-    match caller.get::<Application>("applications/@me").await {
-        Ok(application) => findings.extend(portal(config, &application)),
-        Err(error) => findings.push(Finding::note(NAME, error.explain(config))),
+    match (caller.get("applications/@me").await, Needs::read()) {
+        (Ok(application), Ok(needs)) => findings.extend(portal(config, &application, &needs)),
+        (_, Err(error)) => findings.push(Finding::failed("invite", error.to_string())),
+        (Err(error), _) => findings.push(Finding::note(NAME, error.explain(config))),
     }
     findings.extend(caller.client_secret().await);
     findings.push(caller.main_server().await);
@@ -87,7 +113,7 @@ pub(super) async fn discord(config: &Config, platform: Option<&Ready>) -> Vec<Fi
 }
 
 /// What the developer portal says about the application.
-fn portal(config: &Config, application: &Application) -> Vec<Finding> {
+fn portal(config: &Config, application: &Application, needs: &Needs) -> Vec<Finding> {
     let mut findings = Vec::new();
     let given = config.discord_auth.client_id.map(|id| id.to_string());
     if let Some(given) = given.filter(|given| *given != application.id) {
@@ -99,10 +125,11 @@ fn portal(config: &Config, application: &Application) -> Vec<Finding> {
             ),
         ));
     }
-    let missing: Vec<_> = INTENTS
-        .iter()
-        .filter(|(_, flags)| application.flags & flags == 0)
-        .map(|(name, _)| *name)
+    let intents = needs.intents();
+    let asked = SWITCHES.iter().filter(|(intent, ..)| intents & intent != 0);
+    let missing: Vec<_> = asked
+        .filter(|(.., flags)| application.flags & flags == 0)
+        .map(|(_, name, _)| *name)
         .collect();
     findings.push(match missing.is_empty() {
         true => Finding::ok("intents", "the privileged intents are on"),
@@ -124,7 +151,8 @@ fn portal(config: &Config, application: &Application) -> Vec<Finding> {
             ),
         ),
     });
-    findings.push(Finding::note("invite", invite(config, &application.id)));
+    let invite = invite(config, &application.id, needs.permissions());
+    findings.push(Finding::note("invite", invite));
     findings
 }
 
@@ -132,13 +160,13 @@ fn redirect(config: &Config) -> String {
     format!("{}{REDIRECT}", without_slash(&config.sites.api))
 }
 
-/// The page on which an owner adds the bot, with the permissions that it needs and no other.
-fn invite(config: &Config, application: &str) -> String {
+/// The page on which an owner adds the bot.
+fn invite(config: &Config, application: &str, permissions: u64) -> String {
     let mut url = config.discord.authorize_url.clone();
     url.query_pairs_mut()
         .append_pair("client_id", application)
         .append_pair("scope", "bot applications.commands")
-        .append_pair("permissions", &PERMISSIONS.to_string());
+        .append_pair("permissions", &permissions.to_string());
     url.into()
 }
 
@@ -339,12 +367,43 @@ mod tests {
         let findings = discord(&config(ready).await, None).await;
         assert_eq!(failed(&findings), Vec::<&str>::new(), "{findings:?}");
         let invite = findings.iter().find(|one| one.name == "invite").unwrap();
-        assert_eq!(
-            invite.detail,
-            "https://discord.com/oauth2/authorize?client_id=849331145862283275&scope=bot+applications.commands\
-             &permissions=292058942464"
-        );
+        let address = "https://discord.com/oauth2/authorize?client_id=849331145862283275\
+            &scope=bot+applications.commands&permissions=";
+        let asked = invite.detail.strip_prefix(address).unwrap();
+        assert_eq!(asked.parse(), Ok(Needs::read().unwrap().permissions()));
         assert!(!format!("{findings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn with_the_permissions_of_the_invite_a_server_can_be_protected() {
+        use splashtail_discord::permissions::bits;
+
+        let needs = Needs::read().unwrap();
+        for needed in [
+            bits::VIEW_AUDIT_LOG,
+            bits::MANAGE_ROLES,
+            bits::KICK_MEMBERS,
+            bits::BAN_MEMBERS,
+            bits::MANAGE_WEBHOOKS,
+            bits::MANAGE_GUILD,
+            bits::READ_MESSAGE_HISTORY,
+        ] {
+            let lacking = needed & !needs.permissions();
+            assert_eq!(lacking, 0, "{:?}", bits::names(lacking));
+        }
+        assert_eq!(needs.permissions() & bits::ADMINISTRATOR, 0);
+        assert_ne!(needs.intents(), 0);
+        // The guide says what each is for.
+        let guide = include_str!("../../../../../docs/discord.md");
+        for Need { name, why, .. } in &needs.permissions {
+            let line = guide
+                .lines()
+                .find(|line| line.contains(&format!("| {name} |")));
+            assert!(
+                line.is_some_and(|line| line.contains(why.as_str())),
+                "{name}: {why}"
+            );
+        }
     }
 
     #[tokio::test]
