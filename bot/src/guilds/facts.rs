@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use splashtail_core::ids::{GuildId, RoleId, UserId};
+use splashtail_guild::permissions::{Subject, base, bits, granted};
 use splashtail_guild::{Kind, Structure};
 
 /// A server as far as it is needed to judge who may do what.
@@ -63,9 +64,28 @@ impl Facts {
     /// What the server as a whole permits to somebody with these roles: owners and administrators get
     /// no more here than their roles say, and channels may say otherwise.
     pub fn permissions(&self, guild: GuildId, held: &[RoleId]) -> u64 {
-        let holds = |role: &&Role| role.id.get() == guild.get() || held.contains(&role.id);
-        let held = self.roles.iter().filter(holds);
-        held.fold(0, |all, role| all | role.permissions)
+        let held: Vec<u64> = held.iter().map(|role| role.get()).collect();
+        let roles = self.roles.iter();
+        granted(
+            guild.get(),
+            &held,
+            roles.map(|role| (role.id.get(), role.permissions)),
+        )
+    }
+
+    /// The bot's own member, as far as its permissions depend on it. Of a timeout nothing is said.
+    pub fn own_subject(&self, guild: GuildId, user: Option<UserId>) -> Subject {
+        let own = self.permissions(guild, &self.own_roles);
+        let base = base(false, [own]);
+        Subject {
+            user: user.map_or(0, UserId::get),
+            guild: guild.get(),
+            roles: self.own_roles.iter().map(|role| role.get()).collect(),
+            unknown_role: None,
+            base,
+            all: base == bits::ALL,
+            timed_out: false,
+        }
     }
 }
 

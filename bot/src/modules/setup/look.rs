@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use splashtail_antinuke::{Mode, POWER, Policy};
 use splashtail_core::ids::{GuildId, UserId};
-use splashtail_discord::permissions::{Rank, Subject, base, bits};
+use splashtail_discord::permissions::{Rank, Subject, bits};
 use splashtail_guild::{Id, Kind, Structure};
 use splashtail_permissions::NativePermissions;
 
@@ -124,18 +124,9 @@ impl Look {
         viewer: Viewer,
     ) -> Self {
         let own = facts.permissions(guild, &facts.own_roles);
-        let all = own & bits::ADMINISTRATOR != 0;
-        let subject = Subject {
-            user: viewer.user.get(),
-            guild: guild.get(),
-            roles: facts.own_roles.iter().map(|role| role.get()).collect(),
-            unknown_role: None,
-            base: base(false, [own]),
-            all,
-            timed_out: false,
-        };
+        let subject = facts.own_subject(guild, Some(viewer.user));
         let mut lacking: BTreeMap<u64, Vec<Wanted>> = BTreeMap::new();
-        for wanted in wanted.iter().filter(|w| !all && own & w.bits != w.bits) {
+        for wanted in wanted.iter().filter(|w| w.bits & !subject.base != 0) {
             lacking.entry(wanted.bits).or_default().push(*wanted);
         }
         let known = structure.guild();

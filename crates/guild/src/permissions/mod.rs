@@ -65,10 +65,10 @@ impl Subject {
                 .any(|role| id(&role["id"]) == Some(*held))
         };
         let unknown_role = roles.iter().copied().find(|held| !listed(held));
-        let held = array(&guild["roles"])
+        let each = array(&guild["roles"])
             .iter()
-            .filter(|role| id(&role["id"]).is_some_and(|id| id == guild_id || roles.contains(&id)));
-        let base = base(owner, held.map(|role| bit_set(&role["permissions"])));
+            .filter_map(|role| Some((id(&role["id"])?, bit_set(&role["permissions"]))));
+        let base = base(owner, [granted(guild_id, &roles, each)]);
         let timed_out = member["communication_disabled_until"]
             .as_str()
             .and_then(|until| DateTime::parse_from_rfc3339(until).ok())
@@ -170,6 +170,15 @@ impl Subject {
             granted
         }
     }
+}
+
+/// What the roles of a guild, each with what it grants, give to somebody who holds these; everyone's,
+/// whose id is the guild's, among them.
+pub fn granted(guild: u64, held: &[u64], roles: impl IntoIterator<Item = (u64, u64)>) -> u64 {
+    let held = roles
+        .into_iter()
+        .filter(|(role, _)| *role == guild || held.contains(role));
+    held.fold(0, |all, (_, bits)| all | bits)
 }
 
 /// What a guild as a whole permits to somebody whose roles, everyone's among them, grant these bits:
