@@ -16,15 +16,14 @@ mod words;
 
 use std::sync::Arc;
 
-use splashtail_discord::Discord;
+use splashtail_core::clock::SharedClock;
 use splashtail_permissions::{
     CommandExtendedData, NativePermissions, PermissionCheck, PermissionChecks,
 };
 
-use self::greet::Greeter;
+use self::greet::{Ear, Greeter};
 use self::service::Setup;
-use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, extended};
-use crate::catalogue::ServerLanguages;
+use super::{About, Foundation, Module, ModuleCommand, Need, Needed, Service, Task, extended};
 use crate::events::Listener;
 use crate::presses::Presses;
 
@@ -33,16 +32,16 @@ pub const ID: &str = "setup";
 
 pub struct SetupModule {
     setup: Arc<Setup>,
-    discord: Discord,
-    languages: ServerLanguages,
+    greeter: Arc<Greeter>,
+    clock: SharedClock,
 }
 
 impl SetupModule {
     pub fn new(foundation: &Foundation) -> Self {
         Self {
             setup: Arc::new(Setup::new(foundation)),
-            discord: foundation.discord.clone(),
-            languages: foundation.languages.clone(),
+            greeter: Arc::new(Greeter::new(foundation)),
+            clock: Arc::clone(&foundation.clock),
         }
     }
 }
@@ -87,11 +86,17 @@ impl Module for SetupModule {
     }
 
     fn listener(&self) -> Option<Arc<dyn Listener>> {
-        Some(Arc::new(Greeter {
-            setup: Arc::clone(&self.setup),
-            discord: self.discord.clone(),
-            languages: self.languages.clone(),
+        Some(Arc::new(Ear {
+            arrivals: Arc::clone(&self.greeter.arrivals),
+            clock: Arc::clone(&self.clock),
         }))
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        let greeter = Arc::clone(&self.greeter);
+        vec![Task::new("setup.greet", move |around| {
+            Arc::clone(&greeter).greet_all(around)
+        })]
     }
 
     fn presses(&self) -> Vec<Presses> {

@@ -28,8 +28,8 @@ const LIFE: Duration = Duration::from_millis(1500);
 
 pub struct Setup {
     pub(super) config: Arc<Config>,
-    pub(super) clock: SharedClock,
-    pub(super) storage: Storage,
+    clock: SharedClock,
+    storage: Storage,
     jobserver: JobserverClient,
 }
 
