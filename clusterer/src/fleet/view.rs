@@ -1,4 +1,4 @@
-//! The fleet as the dashboard sees it.
+//! The fleet as the operators' page sees it.
 
 use splashtail_api_types::clusters::{
     ClusterHealth, ClusterMapEntry, Instance, InstanceList, InstanceProcess, InstanceState,
@@ -165,7 +165,7 @@ pub(super) fn instance(cluster: &Cluster) -> Instance {
         cluster_id: cluster.id,
         shards: cluster.shards.clone(),
         active: cluster.active(),
-        // Never null: dashboards iterate over it.
+        // Never null: the page iterates over it.
         cluster_health: Some(cluster.health.clone()),
         currently_killing: matches!(cluster.state, State::Stopping { .. }),
         lock_cluster_time: cluster.busy_since,
