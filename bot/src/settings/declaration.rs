@@ -59,8 +59,6 @@ pub struct Column {
     pub secret: bool,
     /// Operations that leave it as it is.
     pub ignored_for: &'static [Operation],
-    /// A setting whose rows can be named here, as `(module, setting)`.
-    pub reference: Option<(&'static str, &'static str)>,
 }
 
 /// What a column holds.
@@ -142,7 +140,6 @@ impl Column {
             unique: false,
             secret: false,
             ignored_for: &[],
-            reference: None,
         }
     }
 
@@ -334,13 +331,7 @@ impl Column {
             nullable: self.nullable,
             unique: self.unique,
             secret: self.secret,
-            suggestions: match self.reference {
-                None => Suggestions::None {},
-                Some((module, setting)) => Suggestions::SettingsReference {
-                    module: module.to_owned(),
-                    setting: setting.to_owned(),
-                },
-            },
+            suggestions: Suggestions::None {},
             ignored_for: self.ignored_for.to_vec(),
         }
     }
