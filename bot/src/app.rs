@@ -8,12 +8,13 @@ use splashtail_core::config::Config;
 use splashtail_core::ids::{GuildId, UserId};
 use tokio_util::sync::CancellationToken;
 
-use crate::catalogue::{Language, ServerLanguages};
+use crate::catalogue::Language;
 use crate::cluster::ClusterState;
 use crate::configuration::Configuration;
 use crate::error::BotError;
 use crate::framework::gate::Gate;
 use crate::registry::Registry;
+use crate::server_language::ServerLanguages;
 use crate::services::Services;
 
 pub struct App {
@@ -48,6 +49,26 @@ pub type Data = Arc<App>;
 pub type Context<'a> = poise::Context<'a, Data, BotError>;
 pub type Command = poise::Command<Data, BotError>;
 pub type FrameworkError<'a> = poise::FrameworkError<'a, Data, BotError>;
+
+/// The language of what everybody in the channel reads.
+pub fn language_here(cx: Context<'_>) -> Language {
+    match cx.guild_id().and_then(|guild| GuildId::new(guild.get())) {
+        Some(guild) => cx.data().language_of(guild),
+        None => reader_language(cx),
+    }
+}
+
+/// The language of what only the author of the command reads.
+pub fn reader_language(cx: Context<'_>) -> Language {
+    let own = cx.locale().and_then(Language::of);
+    match cx {
+        Context::Application(_) => own.unwrap_or_default(),
+        // Nobody else can be told in a channel.
+        Context::Prefix(_) => cx
+            .guild_id()
+            .map_or_else(Language::default, |_| language_here(cx)),
+    }
+}
 
 /// The bot with these modules, on an embedded database, and without a connection to Discord.
 #[cfg(test)]

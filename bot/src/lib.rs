@@ -20,6 +20,8 @@ pub mod guilds;
 pub mod ids;
 pub mod inputs;
 pub mod iserver;
+#[cfg(test)]
+mod layers;
 pub mod markdown;
 pub mod modules;
 pub mod orphan;
@@ -30,6 +32,7 @@ pub mod registration;
 pub mod registry;
 pub mod reply;
 mod run;
+pub mod server_language;
 pub mod services;
 pub mod settings;
 

@@ -8,8 +8,8 @@ use poise::serenity_prelude as serenity;
 use serenity::{CreateActionRow, CreateButton};
 use splashtail_core::ids::{GuildId, RoleId, UserId};
 
-use crate::app::{Context, Data};
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context, Data};
+use crate::catalogue::Language;
 use crate::configuration::Asked;
 use crate::error::BotError;
 use crate::framework::check;
@@ -160,7 +160,7 @@ pub async fn show<P: Pages>(cx: Context<'_>, about: &str) -> Result<(), BotError
         roles,
         turning: Turning {
             user: ids::user(cx.author().id),
-            language: catalogue::of_server(cx),
+            language: app::language_here(cx),
             about: about.to_owned(),
         },
     };

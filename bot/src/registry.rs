@@ -12,7 +12,6 @@ use splashtail_permissions::{ExtendedData, ModuleFacts, NativePermissions};
 
 use crate::events::{Listener, Subscription};
 use crate::guilds::FOLLOWED;
-use crate::presses::Presses;
 use crate::settings::Setting;
 
 #[derive(Default)]
@@ -32,7 +31,6 @@ pub struct Registered {
     pub settings: Vec<Arc<Setting>>,
     pub needs: Vec<Need>,
     pub listener: Option<Arc<dyn Listener>>,
-    pub presses: Vec<Presses>,
     /// Markdown.
     pub docs: &'static str,
     pub canonical: CanonicalModule,
@@ -68,6 +66,16 @@ pub enum Needed {
     Permission(NativePermissions),
     /// Of the application: without it these events do not reach the bot.
     Intents(GatewayIntents),
+}
+
+impl Needed {
+    /// As the catalogue names it.
+    pub fn key(self) -> String {
+        match self {
+            Self::Permission(permission) => permission.0.trailing_zeros().to_string(),
+            Self::Intents(_) => "intents".to_owned(),
+        }
+    }
 }
 
 impl Registry {
@@ -139,15 +147,6 @@ impl Registry {
         listening.collect()
     }
 
-    /// What is done with presses whose custom id begins so, and the module that does it.
-    pub fn presses(&self, prefix: &str) -> Option<(&'static str, &Presses)> {
-        let mut all = self.modules.iter().flat_map(|module| {
-            let presses = module.presses.iter();
-            presses.map(move |presses| (module.id, presses))
-        });
-        all.find(|(_, presses)| presses.prefix == prefix)
-    }
-
     pub fn module(&self, id: &str) -> Option<&Registered> {
         self.modules.iter().find(|module| module.id == id)
     }
@@ -176,6 +175,7 @@ fn words(name: &str) -> String {
         format!("{first}{}", rest.to_lowercase())
     });
     words.collect::<Vec<_>>().join(" ")
+}
 
 #[cfg(test)]
 mod tests {
@@ -212,5 +212,4 @@ mod tests {
         let written = std::fs::read_to_string(NEEDS).unwrap();
         assert_eq!(written, text, "UPDATE_NEEDS=1 writes it anew");
     }
-}
 }

@@ -8,19 +8,15 @@
 use std::borrow::Cow;
 
 use fluent_bundle::FluentArgs;
-use splashtail_permissions::NativePermissions;
 
 use super::Language;
 use super::bundles::find;
-use crate::app::Command;
-use crate::registry::Needed;
-use crate::settings::Setting;
 
 type Localisations = Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>;
 
 /// Gives a command, its subcommands and options their names and descriptions in every language that
 /// has them.
-pub fn localise(command: &mut Command) {
+pub fn localise<U, E>(command: &mut poise::Command<U, E>) {
     let key = key(&command.qualified_name);
     command.name_localizations = all(&key);
     command.description_localizations = all(&format!("{key}.description"));
@@ -54,23 +50,17 @@ pub fn module_description(language: Language, module: &str) -> Option<String> {
 }
 
 /// The name of a setting.
-pub fn setting_name(language: Language, setting: &Setting) -> String {
-    let own = own(language, &format!("setting-{}", setting.id));
-    own.unwrap_or_else(|| setting.name.to_owned())
+pub fn setting(language: Language, setting: &str) -> Option<String> {
+    own(language, &format!("setting-{setting}"))
 }
 
-/// Why a module needs something.
-pub fn need(language: Language, module: &str, what: Needed) -> Option<String> {
+/// Why a module needs something; `what` is a permission's bit, or `intents`.
+pub fn need(language: Language, module: &str, what: &str) -> Option<String> {
     own(language, &need_key(module, what))
 }
 
-pub(super) fn need_key(module: &str, what: Needed) -> String {
-    match what {
-        Needed::Permission(NativePermissions(bits)) => {
-            format!("need-{module}-{}", bits.trailing_zeros())
-        }
-        Needed::Intents(_) => format!("need-{module}-intents"),
-    }
+pub(super) fn need_key(module: &str, what: &str) -> String {
+    format!("need-{module}-{what}")
 }
 
 /// The name of a permission as Discord shows it, by its bit.

@@ -9,16 +9,14 @@ mod commands;
 mod language;
 #[cfg(test)]
 mod prose;
-mod servers;
 #[cfg(test)]
 mod tests;
 
 pub use bundles::{Argument, say};
 pub use commands::{
-    description, localise, module, module_description, need, option, permission, setting_name,
+    description, localise, module, module_description, need, option, permission, setting,
 };
 pub use language::Language;
-pub use servers::{SETTING, ServerLanguages, entry, of_reader, of_server, setting};
 
 /// The text of a key, with its placeholders filled: `text!(language, "core-pong-title")`,
 /// `text!(language, "help-page", number = 1, of = 3)`. Ids go in as text: a number loses digits.

@@ -7,8 +7,8 @@ use splashtail_core::telemetry::Chain;
 use tracing::{debug, error, info, warn};
 use url::Url;
 
-use crate::app::{Context, FrameworkError};
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context, FrameworkError};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::discord_http::{describe, once_more};
 use crate::error::BotError;
@@ -229,8 +229,8 @@ async fn report(cx: Context<'_>, failure: impl FnOnce(Language) -> Failure) {
     };
     // Where the answer was deferred, everybody reads it.
     let language = match answered {
-        true => catalogue::of_server(cx),
-        false => catalogue::of_reader(cx),
+        true => app::language_here(cx),
+        false => app::reader_language(cx),
     };
     let support = &cx.data().config.meta.support_server;
     let message = CreateReply::default()

@@ -15,6 +15,7 @@ use super::module::{About, Module, ModuleCommand, Running, Task};
 use crate::app::Command;
 use crate::catalogue;
 use crate::framework::setting_commands;
+use crate::presses::Declared;
 use crate::registry::{Registered, Registry};
 use crate::services::Services;
 use crate::settings::{Setting, SettingMistake};
@@ -46,6 +47,8 @@ pub struct Assembled {
     /// For the framework.
     pub commands: Vec<Command>,
     pub tasks: Vec<Task>,
+    /// For the desk that answers them.
+    pub presses: Declared,
     /// For the desk where requests are agreed to.
     pub guarded: Vec<Arc<dyn Operation>>,
     /// For the end of the process.
@@ -61,7 +64,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
     let mut registered: Vec<Registered> = Vec::new();
     let mut owners = BTreeMap::new();
     let mut commands = Vec::new();
-    let mut pressed = BTreeSet::new();
+    let mut pressed = Declared::new();
     let all: Vec<About> = modules.iter().map(|module| module.about()).collect();
     for module in modules {
         let about = module.about();
@@ -77,8 +80,9 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
             }
         }
         for presses in module.presses() {
-            if !pressed.insert(presses.prefix) {
-                return Err(DeclarationError::PressesTwice(presses.prefix));
+            let prefix = presses.prefix;
+            if pressed.insert(prefix, (about.id, presses)).is_some() {
+                return Err(DeclarationError::PressesTwice(prefix));
             }
         }
         let mut declared = module.commands();
@@ -99,7 +103,6 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
             settings,
             needs: module.needs(),
             listener: module.listener(),
-            presses: module.presses(),
             docs: about.docs,
         };
         for mut declared in declared {
@@ -133,6 +136,7 @@ pub fn assemble(modules: &[Box<dyn Module>]) -> Result<Assembled, DeclarationErr
         registry: Registry::new(registered, owners),
         commands,
         tasks: modules.iter().flat_map(|module| module.tasks()).collect(),
+        presses: pressed,
         guarded: modules.iter().flat_map(|m| m.guarded()).collect(),
         closing: modules.iter().filter_map(|m| m.closing()).collect(),
         services: modules.iter().filter_map(|m| m.service()).collect(),

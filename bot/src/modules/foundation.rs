@@ -8,8 +8,8 @@ use splashtail_discord::Discord;
 use splashtail_ipc::clients::JobserverClient;
 use splashtail_storage::Storage;
 
-use crate::catalogue::ServerLanguages;
 use crate::inputs::Changes;
+use crate::server_language::ServerLanguages;
 
 /// Given to each module when it is made; it takes what its service needs and nothing else.
 #[derive(Clone)]

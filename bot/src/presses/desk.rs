@@ -17,7 +17,7 @@ use tracing::{debug, error, warn};
 
 use super::answer::{ANSWERABLE, Answer};
 use super::lines::{Lines, Turn};
-use super::{Press, Presses, Reaction, Work};
+use super::{Declared, Press, Presses, Reaction, Work};
 use crate::app::Data;
 use crate::error::BotError;
 use crate::events::Interactions;
@@ -40,6 +40,7 @@ const COMMANDS: [u64; 3] = [1, 2, 4];
 
 pub struct Desk {
     app: Data,
+    pub(super) presses: Declared,
     discord: Discord,
     room: Arc<Semaphore>,
     /// Where presses wait that seem late.
@@ -52,9 +53,10 @@ pub struct Desk {
 
 impl Desk {
     /// A stop can wait for the tracker.
-    pub fn new(app: Data, discord: Discord, running: TaskTracker) -> Arc<Self> {
+    pub fn new(app: Data, presses: Declared, discord: Discord, running: TaskTracker) -> Arc<Self> {
         Arc::new(Self {
             app,
+            presses,
             discord,
             room: Arc::new(Semaphore::new(AT_ONCE)),
             lobby: Arc::new(Semaphore::new(ASKED_FOR)),
@@ -159,7 +161,7 @@ impl Desk {
     /// Whose it is, or what is said instead.
     fn find(&self, press: &Press) -> Result<Presses, String> {
         let language = press.language;
-        let found = self.app.registry.presses(press.prefix());
+        let found = self.presses.get(press.prefix());
         let is_emergency = found.is_some_and(|(_, presses)| (presses.is_emergency)(press));
         if !is_emergency && maintenance::applies(&self.app, press.user) {
             return Err(text!(language, "maintenance-text"));
@@ -168,7 +170,7 @@ impl Desk {
         if let Ok(guild) = press.guild()
             && !self.app.gate.is_enabled(guild, module)
         {
-            let module = module.to_owned();
+            let module = (*module).to_owned();
             return Err(
                 BotError::Denied(PermissionResult::ModuleDisabled { module }).user_text(language),
             );

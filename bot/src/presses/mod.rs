@@ -12,6 +12,7 @@ mod press;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -26,6 +27,9 @@ use crate::text;
 
 pub use self::desk::Desk;
 pub use self::press::Press;
+
+/// What all modules declared: by prefix, with the module's id.
+pub type Declared = BTreeMap<&'static str, (&'static str, Presses)>;
 
 type React = dyn Fn(&Data, &Arc<Press>) -> Reaction + Send + Sync;
 

@@ -13,6 +13,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 use super::*;
 use crate::app;
 use crate::events::Interactions as _;
+use crate::modules::assemble::assemble;
 use crate::modules::{About, Module, all, foundation};
 
 fn sent(kind: u64, data: Value) -> Value {
@@ -141,7 +142,8 @@ impl Bench {
         let base = discord.uri().parse().unwrap();
         let client = Discord::new(&base, &base, &"token".into(), Arc::clone(&app.clock)).unwrap();
         let running = TaskTracker::new();
-        let desk = Desk::new(Arc::clone(&app), client, running.clone());
+        let presses = assemble(&modules).unwrap().presses;
+        let desk = Desk::new(Arc::clone(&app), presses, client, running.clone());
         Self {
             desk,
             app,
@@ -450,7 +452,7 @@ async fn modules_declare_what_is_pressed_in_emergencies() {
     let bench = Bench::new(true).await;
     let is_emergency = |custom_id: &str| {
         let press = pressed(custom_id);
-        let (_, presses) = bench.app.registry.presses(press.prefix()).unwrap();
+        let (_, presses) = &bench.desk.presses[press.prefix()];
         (presses.is_emergency)(&press)
     };
     for button in ["undo", "fine", "contain", "panic", "calm"] {
@@ -471,7 +473,7 @@ async fn modules_declare_what_need_not_wait_for_discord() {
     let id = uuid::Uuid::nil();
     let is_at_once = |custom_id: &str| {
         let press = Arc::new(pressed(custom_id));
-        let (_, presses) = bench.app.registry.presses(press.prefix()).unwrap();
+        let (_, presses) = &bench.desk.presses[press.prefix()];
         match (presses.react)(&bench.app, &press) {
             Reaction::Say(work) => work.is_at_once,
             Reaction::Change(work) => work.is_at_once,

@@ -28,7 +28,6 @@ use tracing::{info, warn};
 
 use crate::app::{App, Command, Data};
 use crate::arguments::{Cluster, ShardPlan};
-use crate::catalogue::ServerLanguages;
 use crate::cluster::{ClusterState, Connection};
 use crate::configuration::Configuration;
 use crate::events::Router;
@@ -44,6 +43,7 @@ use crate::modules::guarded;
 use crate::modules::jobs::Jobs;
 use crate::orphan::{listens, orphan_timeout};
 use crate::registration::{Registration, describe_commands};
+use crate::server_language::ServerLanguages;
 use crate::{discord_http, iserver, modules, presses};
 
 /// Time that commands get to end after SIGTERM. The clusterer kills after 5 s.
@@ -183,6 +183,7 @@ async fn operate(
         registry,
         commands,
         tasks,
+        presses,
         guarded,
         closing,
         services,
@@ -252,7 +253,7 @@ async fn operate(
         http,
         &gateway_http,
         discord,
-        commands,
+        (commands, presses),
         running.clone(),
         &surroundings,
     );
@@ -450,7 +451,7 @@ async fn connect(
     http: serenity::Http,
     gateway_http: &serenity::Http,
     discord: Discord,
-    commands: Vec<Command>,
+    (commands, presses): (Vec<Command>, presses::Declared),
     running: TaskTracker,
     surroundings: &Surroundings,
 ) -> anyhow::Result<Gateway> {
@@ -485,6 +486,7 @@ async fn connect(
     );
     router.answered_by(presses::Desk::new(
         Arc::clone(app),
+        presses,
         discord.clone(),
         running.clone(),
     ));

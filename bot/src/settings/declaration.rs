@@ -9,6 +9,7 @@ use splashtail_api_types::settings::{
 };
 
 use super::judge::Rules;
+use crate::catalogue::{self, Language};
 
 /// Options of a slash command (Discord documentation, "Application Command Structure").
 const MAX_COLUMNS: usize = 25;
@@ -216,6 +217,10 @@ impl Setting {
             });
             defaults.collect()
         })
+    }
+
+    pub fn name_in(&self, language: Language) -> String {
+        catalogue::setting(language, self.id).unwrap_or_else(|| self.name.to_owned())
     }
 
     pub fn supports(&self, operation: Operation) -> bool {

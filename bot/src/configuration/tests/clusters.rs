@@ -14,10 +14,11 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
-use crate::catalogue::{self, Language, ServerLanguages};
+use crate::catalogue::Language;
 use crate::framework::gate::Question;
 use crate::inputs::Hear;
 use crate::modules::foundation::cluster_for_tests;
+use crate::server_language::{self, ServerLanguages};
 
 const CHANNEL: &str = "clusters";
 /// Between two looks at the versions in the database.
@@ -178,8 +179,8 @@ async fn a_change_through_one_cluster_decides_in_the_other_at_once() {
     other.hears(2).await;
     assert_eq!(other.verdict().await, "command_disabled");
 
-    let german = catalogue::entry(Language::German);
-    one.set(catalogue::SETTING, &german).await;
+    let german = server_language::entry(Language::German);
+    one.set(server_language::SETTING, &german).await;
     other.hears(3).await;
     let language = other.languages.set_of(guild).await.unwrap();
     assert_eq!(language, Some(Language::German));

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 
-use crate::app::{App, Context};
-use crate::catalogue::{self, Language};
+use crate::app::{self, App, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::configuration::{Asked, Changed, Way};
 use crate::error::BotError;
@@ -52,8 +52,8 @@ pub async fn asked_by(
 /// Says what was done.
 pub async fn changed(cx: Context<'_>, setting: &str, done: &Changed) -> Result<(), BotError> {
     let known = cx.data().registry.setting(setting);
-    let language = catalogue::of_server(cx);
-    let name = known.map(|(_, setting)| catalogue::setting_name(language, setting));
+    let language = app::language_here(cx);
+    let name = known.map(|(_, setting)| setting.name_in(language));
     let name = name.unwrap_or_else(|| setting.to_owned());
     let title = match done.made {
         true => text!(

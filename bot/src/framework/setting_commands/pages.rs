@@ -5,7 +5,6 @@ use serde_json::Value;
 use serenity::CreateEmbed;
 
 use super::answer::shown;
-use crate::catalogue::setting_name;
 use crate::colours;
 use crate::configuration::Refusal;
 use crate::error::BotError;
@@ -41,7 +40,7 @@ impl Pages for Entries {
         let view = app.configuration.view(&asked, id, offset, PER_PAGE).await?;
         let pages = view.count.div_ceil(PER_PAGE).max(1);
         let mut embed = CreateEmbed::new()
-            .title(setting_name(language, setting))
+            .title(setting.name_in(language))
             .colour(colours::BLUE);
         if view.count == 0 {
             embed = embed.description(text!(language, "entries-none", setting = id));

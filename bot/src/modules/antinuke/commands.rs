@@ -10,8 +10,8 @@ use splashtail_core::ids::GuildId;
 
 use super::service::Protection;
 use super::settings::{MAINTENANCE, POLICY, TRUST};
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::configuration::Changed;
 use crate::error::BotError;
@@ -48,7 +48,7 @@ async fn status(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let protection = cx.data().services.get::<Protection>()?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let server = protection.server(guild).ok_or_else(|| unknown(language))?;
     let (policy, coverage, audit) = server.read(|engine, structure| {
         let audit = engine.may_read_audit_log(structure);
@@ -94,7 +94,7 @@ async fn mode(
     #[description = "What protection does"] mode: ModeChoice,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let (mode, said) = match mode {
         ModeChoice::Off => ("off", text!(language, "protection-set-off")),
         ModeChoice::DryRun => ("dry_run", text!(language, "protection-set-dry")),
@@ -115,7 +115,7 @@ async fn alerts(
     let done = set(cx, "protection alerts", POLICY, fields).await?;
     let channel = format!("<#{channel}>");
     let said = |language| text!(language, "protection-alerts", channel = channel.as_str());
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     show_done(
         cx,
         text!(language, "protection-title"),
@@ -136,7 +136,7 @@ async fn trust(
     let done = set(cx, "protection trust", TRUST, who).await?;
     let user = format!("<@{user}>");
     let said = |language| text!(language, "protection-trusts", who = user.as_str());
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     show_done(
         cx,
         text!(language, "protection-title"),
@@ -157,7 +157,7 @@ async fn untrust(
     let done = delete(cx, "protection untrust", TRUST, who).await?;
     let user = format!("<@{user}>");
     let said = |language| text!(language, "protection-trusts-not", who = user.as_str());
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     show_done(
         cx,
         text!(language, "protection-title"),
@@ -177,7 +177,7 @@ async fn maintenance(
     #[description = "How long, such as 45m or 2h; two hours at most"] length: String,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let language = catalogue::of_reader(cx);
+    let language = app::reader_language(cx);
     let wrong = || BotError::Input(text!(language, "protection-length"));
     let length = interval(&length).ok_or_else(wrong)?;
     let length = TimeDelta::try_seconds(length).ok_or_else(wrong)?;
@@ -195,7 +195,7 @@ async fn maintenance(
             who = format!("<@{user}>")
         )
     };
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     show_done(
         cx,
         text!(language, "protection-title"),
@@ -251,7 +251,7 @@ pub(super) async fn show_done(
 ) -> Result<(), BotError> {
     let mut lines = vec![said];
     if done.made {
-        lines.push(takes_back(catalogue::of_server(cx), done.version));
+        lines.push(takes_back(app::language_here(cx), done.version));
     }
     show(cx, title, lines).await
 }

@@ -13,8 +13,8 @@ use splashtail_storage::IncidentRow;
 use super::service::Protection;
 use super::text::{acts, rule};
 use super::timeline;
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
@@ -62,7 +62,7 @@ async fn view(
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let (protection, incident) = find(cx, &incident).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let put_back = protection.put_backs.get(ids::guild_of(cx)?, incident.id);
     let mut lines = head(language, &incident);
     lines.extend(put_back.map(|put_back| put_back.text(language)));
@@ -96,7 +96,7 @@ async fn export(
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let (_, incident) = find(cx, &incident).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let (bytes, extension) = match format.unwrap_or(Format::Text) {
         Format::Text => (document(language, &incident).into_bytes(), "txt"),
         Format::Json => {
@@ -120,7 +120,7 @@ async fn export(
 async fn find(cx: Context<'_>, typed: &str) -> Result<(Arc<Protection>, Incident), BotError> {
     let guild = ids::guild_of(cx)?;
     let protection = cx.data().services.get::<Protection>()?;
-    let language = catalogue::of_reader(cx);
+    let language = app::reader_language(cx);
     let id: Id = typed
         .trim()
         .parse()

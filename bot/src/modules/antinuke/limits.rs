@@ -12,8 +12,8 @@ use super::policy::POINTS;
 use super::service::Protection;
 use super::settings::LIMITS;
 use super::text::number;
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
@@ -71,7 +71,7 @@ async fn view(
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let protection = cx.data().services.get::<Protection>()?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let server = protection.server(guild).ok_or_else(|| unknown(language))?;
     let policy = server.read(|engine, _| engine.policy().clone());
     let column = of.map_or(Column::Moderator, Column::from);
@@ -125,11 +125,11 @@ async fn set_limit(
     day: u32,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let kind = kind(catalogue::of_reader(cx), &limit_type)?;
+    let kind = kind(app::reader_language(cx), &limit_type)?;
     let limit = format!("{}/{}", kind.name(), Column::from(of).name());
     let fields = json!({"limit": limit, "minute": minute, "hour": hour, "day": day});
     let done = set(cx, "limits set", LIMITS, fields).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let said = text!(
         language,
         "limits-set",
@@ -151,10 +151,10 @@ async fn reset(
     #[description = "Whose limit"] of: ColumnChoice,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let kind = kind(catalogue::of_reader(cx), &limit_type)?;
+    let kind = kind(app::reader_language(cx), &limit_type)?;
     let limit = format!("{}/{}", kind.name(), Column::from(of).name());
     let done = delete(cx, "limits reset", LIMITS, json!({"limit": limit})).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let said = text!(language, "limits-reset", limit = limit);
     show_done(cx, text!(language, "limits-title"), said, &done).await
 }

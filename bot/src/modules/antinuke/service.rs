@@ -25,9 +25,10 @@ use super::own_calls::OwnCalls;
 use super::policies::{StoredPolicies, Written};
 use super::put_back::PutBacks;
 use super::server::Server;
-use crate::catalogue::{Language, ServerLanguages};
+use crate::catalogue::Language;
 use crate::guilds::GuildView;
-use crate::inputs::Hear;
+use crate::inputs::{Hear, Kept};
+use crate::server_language::ServerLanguages;
 
 /// How long an event waits for what was written down about its server, once per process.
 const LOADING: Duration = Duration::from_secs(2);
@@ -45,8 +46,8 @@ pub struct Protection {
     pub(super) clock: SharedClock,
     pub(super) storage: Storage,
     languages: ServerLanguages,
-    pub(super) alerts: Alerts,
     policies: Arc<Kept<Written>>,
+    pub(super) alerts: Alerts,
     pub(super) put_backs: PutBacks,
     pub(super) backups: Backups,
     /// Who the bot is, and what its marks are made with.
@@ -97,8 +98,8 @@ impl Protection {
         Self {
             identity,
             own_calls,
-            clock,
             policies: Kept::new(StoredPolicies(storage.clone()), Arc::clone(&clock)),
+            clock,
             storage,
             languages,
             alerts: Alerts::default(),
@@ -298,8 +299,8 @@ impl Protection {
     }
 }
 
-impl Hear for Protection {
 /// What is kept hears of it before anybody looks whether it holds.
+impl Hear for Protection {
     fn changed(&self, guild: GuildId, version: i64) {
         self.policies.changed(guild, version);
         self.read_soon(self.server(guild));

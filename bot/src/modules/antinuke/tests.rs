@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::listener::Ear;
 use super::service::{NoIdentity, Protection};
 use super::settings::POLICY;
-use crate::catalogue::ServerLanguages;
 use crate::events::{Body, Event, EventKind, Listener as _};
 use crate::guilds::{GuildView, Guilds};
 use crate::inputs::Hear as _;
 use crate::modules::foundation::for_tests;
+use crate::server_language::ServerLanguages;
 
 const ACTOR: u64 = 7;
 const ENTRY: u64 = 1_500_000_000_000_000_000;

@@ -11,7 +11,7 @@ use serenity::{
 };
 use splashtail_api_types::modules::{CanonicalCommandData, CanonicalModule};
 
-use crate::app::Context;
+use crate::app::{self, Context};
 use crate::catalogue::{self, Language};
 use crate::colours;
 use crate::error::BotError;
@@ -49,7 +49,7 @@ pub async fn help(
         Some(wanted) => {
             let found = find(&app.registry, &wanted, is_root);
             let found = found.ok_or_else(|| unknown(cx, &wanted))?;
-            let embed = describe(catalogue::of_server(cx), found);
+            let embed = describe(app::language_here(cx), found);
             reply::answer(cx, CreateReply::default().embed(embed)).await?;
             Ok(())
         }
@@ -68,7 +68,7 @@ pub async fn simplehelp(
     reply::defer(cx).await?;
     let app = cx.data();
     let is_root = app.is_root_user(ids::user(cx.author().id));
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let text = match command {
         Some(wanted) => {
             let found = find(&app.registry, &wanted, is_root);
@@ -89,7 +89,7 @@ pub async fn simplehelp(
 
 fn unknown(cx: Context<'_>, wanted: &str) -> BotError {
     let name = neutralise(&shorten(wanted.trim(), 100));
-    BotError::Input(text!(catalogue::of_reader(cx), "help-unknown", name = name))
+    BotError::Input(text!(app::reader_language(cx), "help-unknown", name = name))
 }
 
 /// What a command does.
@@ -365,6 +365,6 @@ fn need_words(language: Language, module: &str, need: &Need) -> String {
         }
         Needed::Intents(intents) => registry::names(intents),
     };
-    let why = catalogue::need(language, module, need.what);
+    let why = catalogue::need(language, module, &need.what.key());
     format!("**{what}**: {}", why.unwrap_or_else(|| need.why.to_owned()))
 }

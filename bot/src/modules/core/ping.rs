@@ -6,8 +6,7 @@ use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 use splashtail_core::ids::ShardId;
 
-use crate::app::Context;
-use crate::catalogue;
+use crate::app::{self, Context};
 use crate::colours;
 use crate::error::BotError;
 use crate::reply::{self, EditError};
@@ -17,7 +16,7 @@ use crate::text;
 #[poise::command(prefix_command, slash_command, user_cooldown = 1)]
 pub async fn ping(cx: Context<'_>) -> Result<(), BotError> {
     let clock = &cx.data().clock;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let gateway_us = latency(cx).await.as_micros();
     let embed = || {
         CreateEmbed::new()

@@ -3,8 +3,8 @@
 use poise::CreateReply;
 use poise::serenity_prelude::CreateEmbed;
 
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::cluster::{ShardView, Totals};
 use crate::colours;
 use crate::error::BotError;
@@ -22,7 +22,7 @@ pub async fn stats(cx: Context<'_>) -> Result<(), BotError> {
         .fleet()
         .totals(state.cluster.id, &state.health().await);
     let cluster = &state.cluster;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let cluster = text!(
         language,
         "stats-cluster-value",

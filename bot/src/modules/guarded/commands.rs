@@ -8,8 +8,8 @@ use super::circle::Circle;
 use super::desk::Desk;
 use super::rules;
 use super::setting::{ENTRY, GUARDED};
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
 use crate::framework::check;
@@ -40,7 +40,7 @@ async fn status(cx: Context<'_>) -> Result<(), BotError> {
     let guild = ids::guild_of(cx)?;
     let desk = cx.data().services.get::<Desk>()?;
     let wanted = desk.wanted(guild).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let circle = desk.circle(guild).ok_or_else(|| unknown(language))?;
     let mut lines = vec![match wanted.is_on {
         false => text!(language, "guarded-off"),
@@ -82,12 +82,12 @@ async fn pending(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let desk = cx.data().services.get::<Desk>()?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let circle = desk.circle(guild).ok_or_else(|| unknown(language))?;
     let standing = check::standing(cx, guild).await.map_err(BotError::Denied)?;
     let user = ids::user(cx.author().id);
     if circle.may_look(user, standing.native).is_err() {
-        let own = catalogue::of_reader(cx);
+        let own = app::reader_language(cx);
         return Err(BotError::Input(text!(own, "guarded-not-yours")));
     }
     let open = desk
@@ -141,7 +141,7 @@ async fn set(
     fields.insert("enabled".to_owned(), json!(on));
     let configuration = &cx.data().configuration;
     configuration.set(&asked, GUARDED, &fields).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let mut lines = vec![match on {
         true => text!(language, "guarded-set-on"),
         false => text!(language, "guarded-set-off"),
@@ -160,7 +160,7 @@ fn unknown(language: Language) -> BotError {
 
 async fn say(cx: Context<'_>, lines: Vec<String>) -> Result<(), BotError> {
     let embed = CreateEmbed::new()
-        .title(text!(catalogue::of_server(cx), "guarded-title"))
+        .title(text!(app::language_here(cx), "guarded-title"))
         .description(lines.join("\n"))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;

@@ -32,12 +32,13 @@ use self::status::head;
 pub(super) use self::status::{download_link, icon, words};
 use super::Foundation;
 use super::guarded::People;
-use crate::app::Context;
-use crate::catalogue::{self, Language, ServerLanguages};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
 use crate::framework::check::CommandChecks;
 use crate::reply;
+use crate::server_language::ServerLanguages;
 use crate::text;
 
 /// Orders jobs and shows what becomes of them.
@@ -157,7 +158,7 @@ async fn ran(cx: Context<'_>, kind: &str, data: Value) -> Result<Ran, BotError> 
         .create_task(kind, data, true, Some(&key))
         .await?;
 
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let starting = CreateEmbed::new()
         .title(text!(language, "task-title"))
         .description(head(language, TaskState::Pending, created.task_id))

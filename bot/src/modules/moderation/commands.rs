@@ -9,8 +9,8 @@ use super::mass_bans::MassBans;
 use super::operation;
 use super::people::{MOST, Pasted};
 use super::plan::{Shown, TYPED_ABOVE, button};
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::error::BotError;
 use crate::ids;
 use crate::markdown::{neutralise, shorten};
@@ -40,7 +40,7 @@ pub(super) async fn massban(
     delete_days: Option<u32>,
 ) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let own = catalogue::of_reader(cx);
+    let own = app::reader_language(cx);
     let (guild, by) = (ids::guild_of(cx)?, ids::user(cx.author().id));
     let mut text = users.unwrap_or_default();
     if let Some(file) = file {
@@ -63,7 +63,7 @@ pub(super) async fn massban(
         "Reason": reason.unwrap_or_default(),
         "DryRun": true,
     });
-    let notes = unread(catalogue::of_server(cx), &pasted);
+    let notes = unread(app::language_here(cx), &pasted);
     look_first(cx, data, &notes).await
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn massunban(
     let bans = cx.data().services.get::<MassBans>()?;
     let unknown = || {
         let what = format!("`{}`", neutralise(&shorten(ban.trim(), QUOTED)));
-        let own = catalogue::of_reader(cx);
+        let own = app::reader_language(cx);
         BotError::Input(text!(own, "massunban-unknown", what = what))
     };
     let task: TaskId = ban.trim().parse().map_err(|_| unknown())?;
@@ -116,7 +116,7 @@ async fn look_first(cx: Context<'_>, data: Value, notes: &[String]) -> Result<()
     let Some(plan) = bans.plan_of(looked.task).await? else {
         return Ok(());
     };
-    let (language, deed) = (catalogue::of_server(cx), Deed::of(&data));
+    let (language, deed) = (app::language_here(cx), Deed::of(&data));
     let words = deed.words(language);
     let shown = Shown {
         plan: &plan,

@@ -7,8 +7,8 @@ use splashtail_storage::StorageError;
 
 use super::restore_operation;
 use super::{Backups, RESTORE_TASK};
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
@@ -108,7 +108,7 @@ pub(super) async fn look_first(
     let Some(plan) = backups.plan_of(looked.task).await? else {
         return Ok(());
     };
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let shown = Shown {
         plan: &plan,
         language,

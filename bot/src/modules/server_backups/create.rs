@@ -2,8 +2,7 @@
 
 use super::options::{CreateOptions, KnownChannel};
 use super::{Backups, CREATE_TASK};
-use crate::app::Context;
-use crate::catalogue;
+use crate::app::{self, Context};
 use crate::error::BotError;
 use crate::guilds::GuildView;
 use crate::ids;
@@ -52,7 +51,7 @@ pub async fn create(
     incremental: Option<Incremental>,
 ) -> Result<(), BotError> {
     if let Context::Prefix(_) = cx {
-        let language = catalogue::of_reader(cx);
+        let language = app::reader_language(cx);
         return Err(BotError::Input(text!(language, "backups-slash-create")));
     }
     reply::defer(cx).await?;
@@ -74,7 +73,7 @@ pub async fn create(
         channels: known_channels(cx),
     };
     let data = options
-        .job_data(catalogue::of_reader(cx), guild, &backups.config.plans.free)
+        .job_data(app::reader_language(cx), guild, &backups.config.plans.free)
         .map_err(BotError::Input)?;
     run(cx, CREATE_TASK, data).await
 }

@@ -6,8 +6,7 @@ use splashtail_core::ids::TaskId;
 
 use super::options::quote;
 use super::{Backups, CREATE_TASK};
-use crate::app::Context;
-use crate::catalogue;
+use crate::app::{self, Context};
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
@@ -23,14 +22,14 @@ pub async fn delete(
     reply::defer(cx).await?;
     let guild = ids::guild_of(cx)?;
     let backups = cx.data().services.get::<Backups>()?;
-    let own = catalogue::of_reader(cx);
+    let own = app::reader_language(cx);
     let unknown = || BotError::Input(text!(own, "backups-unknown", what = quote(&backup_id)));
     let task: TaskId = backup_id.trim().parse().map_err(|_| unknown())?;
     let row = backups.row(guild, task).await?.ok_or_else(unknown)?;
     if !row.state.is_terminal() {
         return Err(BotError::Input(text!(own, "delete-running")));
     }
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let at = format!("<t:{}:f>", row.created_at.timestamp());
     let what = match row.name == CREATE_TASK {
         true => text!(language, "delete-backup", at = at),

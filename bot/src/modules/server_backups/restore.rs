@@ -10,8 +10,8 @@ use super::confirm::look_first;
 use super::create::known_channels;
 use super::options::{KnownChannel, items, quote};
 use super::{Backups, RESTORE_TASK};
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::error::BotError;
 use crate::framework::check;
 use crate::framework::gate::Standing;
@@ -101,7 +101,7 @@ pub async fn restore(
 ) -> Result<(), BotError> {
     if let Context::Prefix(_) = cx {
         return Err(BotError::Input(text!(
-            catalogue::of_reader(cx),
+            app::reader_language(cx),
             "backups-slash-restore"
         )));
     }
@@ -117,7 +117,7 @@ pub async fn restore(
             Some(text) => Some(
                 moment_or_age(&text, cx.data().services.get::<Backups>()?.clock.now()).ok_or_else(
                     || {
-                        let language = catalogue::of_reader(cx);
+                        let language = app::reader_language(cx);
                         BotError::Input(text!(language, "option-as-of", what = quote(&text)))
                     },
                 )?,
@@ -138,7 +138,7 @@ pub async fn restore(
     };
     let approved = options.plan_hash.clone();
     let data = options
-        .job_data(catalogue::of_reader(cx), guild)
+        .job_data(app::reader_language(cx), guild)
         .map_err(BotError::Input)?;
     match dry_run.unwrap_or(false) {
         true => run(cx, RESTORE_TASK, data).await,

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::options::{CreateOptions, quote};
 use super::{Backups, CREATE_TASK};
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::error::BotError;
 use crate::ids;
@@ -106,7 +106,7 @@ async fn add(
         ..CreateOptions::default()
     };
     let data = options
-        .job_data(catalogue::of_reader(cx), guild, &backups.config.plans.free)
+        .job_data(app::reader_language(cx), guild, &backups.config.plans.free)
         .map_err(BotError::Input)?;
     let by = ids::user(cx.author().id);
     let order = ScheduleOrder {
@@ -121,7 +121,7 @@ async fn add(
     };
     backups.jobserver.put_schedule(&order).await?;
     let stored = backups.storage.schedules().get(order.schedule_id).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let line = match stored {
         Some(stored) => line(language, &stored),
         None => text!(language, "schedule-stored"),
@@ -156,7 +156,7 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
     let guild = ids::guild_of(cx)?;
     let backups = cx.data().services.get::<Backups>()?;
     let schedules = backups.storage.schedules().of_guild(guild).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let lines = schedules.iter().map(|schedule| line(language, schedule));
     let mut lines: Vec<String> = lines.collect();
     lines.push(match lines.is_empty() {
@@ -180,11 +180,11 @@ async fn remove(
     let found = known.iter().find(|schedule| Some(schedule.id) == wanted);
     let Some(found) = found else {
         let what = quote(&schedule_id);
-        let own = catalogue::of_reader(cx);
+        let own = app::reader_language(cx);
         return Err(BotError::Input(text!(own, "schedule-unknown", what = what)));
     };
     backups.jobserver.remove_schedule(found.id, guild).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let text = text!(language, "schedule-removed", id = found.id.to_string());
     say(cx, vec![text]).await
 }
@@ -219,7 +219,7 @@ fn line(language: Language, schedule: &Schedule) -> String {
 
 async fn say(cx: Context<'_>, lines: Vec<String>) -> Result<(), BotError> {
     let embed = CreateEmbed::new()
-        .title(text!(catalogue::of_server(cx), "schedule-title"))
+        .title(text!(app::language_here(cx), "schedule-title"))
         .description(lines.join("\n\n"))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed)).await?;

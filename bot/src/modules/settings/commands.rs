@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use splashtail_api_types::modules::CanonicalCommandData;
 use splashtail_permissions::CheckOptions;
 
-use crate::app::Context;
-use crate::catalogue;
+use crate::app::{self, Context};
 use crate::colours;
 use crate::error::BotError;
 use crate::framework::gate::{COMMANDS, Question};
@@ -48,7 +47,7 @@ async fn check(
         options: &CheckOptions::default(),
     };
     let result = cx.data().gate.decide(&question, &Ok(asked.standing)).await;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let code = format!("`{}`", result.code());
     let (text, colour) = match result.is_ok() {
         true => (text!(language, "check-may"), colours::GREEN),

@@ -22,7 +22,7 @@ use super::{Foundation, Service, extended};
 use crate::framework::setting_commands::Entries;
 use crate::presses::Presses;
 use crate::settings::Setting;
-use crate::{catalogue, pages};
+use crate::{pages, server_language};
 
 /// The module's id.
 pub const ID: &str = "settings";
@@ -109,7 +109,7 @@ impl Module for SettingsModule {
             members::setting(),
             configurations::of_modules(),
             configurations::of_commands(),
-            catalogue::setting(),
+            server_language::setting(),
         ]
     }
 }

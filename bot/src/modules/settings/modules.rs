@@ -4,7 +4,7 @@ use poise::CreateReply;
 use poise::serenity_prelude::{AutocompleteChoice, CreateAutocompleteResponse, CreateEmbed};
 use serde_json::{Value, json};
 
-use crate::app::Context;
+use crate::app::{self, Context};
 use crate::catalogue;
 use crate::colours;
 use crate::error::BotError;
@@ -45,7 +45,7 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
             .find(|row| row.get("module") == Some(&json!(id)))?;
         row.get("disabled")?.as_bool()
     };
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let mut embed = CreateEmbed::new()
         .title(text!(language, "modules-title"))
         .colour(colours::BLUE);

@@ -7,8 +7,8 @@ use poise::CreateReply;
 use poise::serenity_prelude::{CreateEmbed, Role};
 use serde_json::{Value, json};
 
-use crate::app::Context;
-use crate::catalogue::{self, Language};
+use crate::app::{self, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::configuration::{PastChange, PastEdit};
 use crate::error::BotError;
@@ -47,7 +47,7 @@ async fn list(cx: Context<'_>) -> Result<(), BotError> {
         .await?;
     let mut rows = view.rows;
     rows.sort_by_key(|row| row.get("index").and_then(Value::as_i64));
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let mut text = String::new();
     for row in &rows {
         let field = |column: &str| row.get(column).and_then(Value::as_str).unwrap_or_default();
@@ -95,7 +95,7 @@ async fn modrole(
         .find(|item| !item.trim().is_empty() && !item.contains('.'))
     {
         let item = neutralise(&shorten(item.trim(), 100));
-        let language = catalogue::of_reader(cx);
+        let language = app::reader_language(cx);
         return Err(BotError::Input(text!(
             language,
             "perms-no-dot",
@@ -147,7 +147,7 @@ async fn history(
         .configuration
         .history(&asked, before, SHOWN)
         .await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let text: String = past
         .iter()
         .map(|change| describe(language, change))
@@ -173,7 +173,7 @@ async fn undo(
     reply::defer(cx).await?;
     let asked = asked(cx, None).await?;
     let done = cx.data().configuration.roll_back(&asked, change).await?;
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let text = text!(
         language,
         "changes-undone",

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::imports::{Import, Imports};
 use super::perms;
-use crate::app::{App, Context};
-use crate::catalogue::{self, Language};
+use crate::app::{self, App, Context};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::configuration::{Asked, MAX_FILE, Plan};
 use crate::error::BotError;
@@ -49,7 +49,7 @@ async fn export(cx: Context<'_>) -> Result<(), BotError> {
     let text = cx.data().configuration.export(&asked).await?;
     let file = CreateAttachment::bytes(text.into_bytes(), "settings.yaml");
     let embed = CreateEmbed::new()
-        .description(text!(catalogue::of_reader(cx), "export-done"))
+        .description(text!(app::reader_language(cx), "export-done"))
         .colour(colours::BLUE);
     reply::answer(cx, CreateReply::default().embed(embed).attachment(file)).await?;
     Ok(())
@@ -69,12 +69,12 @@ async fn import(
     let configuration = &cx.data().configuration;
     let plan = configuration.plan_import(&asked, &text, replace).await?;
     if plan.shown.is_empty() {
-        let text = text!(catalogue::of_server(cx), "import-nothing");
+        let text = text!(app::language_here(cx), "import-nothing");
         let embed = CreateEmbed::new().description(text).colour(colours::GREEN);
         reply::answer(cx, CreateReply::default().embed(embed)).await?;
         return Ok(());
     }
-    let language = catalogue::of_server(cx);
+    let language = app::language_here(cx);
     let shown = CreateReply::default().embed(describe(language, &plan, &asked));
     let label = text!(language, "import-change", count = plan.shown.len());
     let (guild, user) = (asked.guild, asked.user);
@@ -159,7 +159,7 @@ async fn carry_out(app: &App, press: &Press, import: &Import) -> Result<String, 
 
 /// The file that somebody uploaded.
 async fn read(cx: Context<'_>, file: &Attachment) -> Result<String, BotError> {
-    let language = catalogue::of_reader(cx);
+    let language = app::reader_language(cx);
     let too_large = || BotError::Input(text!(language, "import-too-large", bytes = MAX_FILE));
     if file.size as usize > MAX_FILE {
         return Err(too_large());

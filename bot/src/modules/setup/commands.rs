@@ -5,8 +5,7 @@ use poise::CreateReply;
 use super::look::Look;
 use super::page::Page;
 use super::service::Setup;
-use crate::app::Context;
-use crate::catalogue;
+use crate::app::{self, Context};
 use crate::error::BotError;
 use crate::ids;
 use crate::reply;
@@ -15,7 +14,7 @@ use crate::reply;
 #[poise::command(slash_command, guild_only, ephemeral)]
 pub async fn setup(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_reader(cx));
+    let (guild, language) = (ids::guild_of(cx)?, app::reader_language(cx));
     let setup = cx.data().services.get::<Setup>()?;
     let page = setup.resume(cx.data(), guild, language).await?;
     show(cx, page).await
@@ -25,7 +24,7 @@ pub async fn setup(cx: Context<'_>) -> Result<(), BotError> {
 #[poise::command(slash_command, guild_only, ephemeral)]
 pub async fn health(cx: Context<'_>) -> Result<(), BotError> {
     reply::defer(cx).await?;
-    let (guild, language) = (ids::guild_of(cx)?, catalogue::of_reader(cx));
+    let (guild, language) = (ids::guild_of(cx)?, app::reader_language(cx));
     let setup = cx.data().services.get::<Setup>()?;
     let look = Look::at(cx.data(), guild)?;
     let reader = Some(ids::user(cx.author().id));

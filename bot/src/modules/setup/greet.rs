@@ -18,13 +18,14 @@ use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::look::TO_WRITE;
-use crate::catalogue::{Language, ServerLanguages};
+use crate::catalogue::Language;
 use crate::colours;
 use crate::events::{Event, EventKind, EventKinds, Listener};
 use crate::fit::fit;
 use crate::guilds::{GuildView, Guilds};
 use crate::markdown::neutralise;
 use crate::modules::{Foundation, Surroundings};
+use crate::server_language::ServerLanguages;
 use crate::text;
 
 /// A bot that was away when it was added still greets; one that was there before does not.

@@ -30,7 +30,7 @@ pub fn lacking(language: Language, look: &Look) -> String {
             .iter()
             .map(|wanted| {
                 let what = Needed::Permission(NativePermissions(wanted.bits));
-                let own = catalogue::need(language, wanted.module, what);
+                let own = catalogue::need(language, wanted.module, &what.key());
                 own.unwrap_or_else(|| wanted.why.to_owned())
             })
             .collect();

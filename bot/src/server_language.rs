@@ -1,4 +1,4 @@
-//! Which language is spoken where.
+//! Which language servers are written to in: what was set, kept in memory.
 
 use std::sync::Arc;
 
@@ -8,10 +8,8 @@ use splashtail_core::clock::SharedClock;
 use splashtail_core::ids::GuildId;
 use splashtail_storage::{Snapshot, Storage, StorageError};
 
-use super::Language;
-use crate::app::Context;
+use crate::catalogue::Language;
 use crate::guilds::GuildView;
-use crate::ids;
 use crate::inputs::{Changes, Kept, Source};
 use crate::settings::{Column, Format, Kind, Operation, Setting};
 
@@ -65,26 +63,6 @@ impl ServerLanguages {
     }
 }
 
-/// The language of what everybody in the channel reads.
-pub fn of_server(cx: Context<'_>) -> Language {
-    let Ok(guild) = ids::guild_of(cx) else {
-        return of_reader(cx);
-    };
-    cx.data().language_of(guild)
-}
-
-/// The language of what only the author of the command reads.
-pub fn of_reader(cx: Context<'_>) -> Language {
-    let own = cx.locale().and_then(Language::of);
-    match cx {
-        Context::Application(_) => own.unwrap_or_default(),
-        // Nobody else can be told in a channel.
-        Context::Prefix(_) => cx
-            .guild_id()
-            .map_or_else(Language::default, |_| of_server(cx)),
-    }
-}
-
 pub fn setting() -> Setting {
     Setting {
         id: SETTING,
@@ -124,4 +102,21 @@ pub fn entry(language: Language) -> crate::settings::Fields {
     let fields = [("what", POSTS), ("language", language.code())];
     let fields = fields.map(|(column, value)| (column.to_owned(), Value::from(value)));
     fields.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_choose_a_language_that_exists() {
+        let setting = setting();
+        setting.check().unwrap();
+        for language in Language::ALL {
+            for (column, value) in entry(language) {
+                let column = setting.column(&column).unwrap();
+                assert_eq!(column.read(&value).unwrap(), value);
+            }
+        }
+    }
 }
