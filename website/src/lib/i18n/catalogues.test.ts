@@ -87,6 +87,32 @@ describe('Locale', () => {
     expect(locale.code).toBe('ar');
   });
 
+  it.each(['en', 'ar'] as const)('keeps a choice whose texts are on their way when an area comes, from %s', async (before) => {
+    let arrive = (_: Texts<KitKey>) => {};
+    const late = new Promise<Texts<KitKey>>((resolve) => (arrive = resolve));
+    const locale = new Locale<SiteKey>([{ ...KIT, de: () => late }], nowhere);
+    await locale.choose(before);
+    const chosen = locale.choose('de');
+    locale.add(SITE);
+    arrive(KIT.en);
+    await chosen;
+    await vi.waitFor(() => expect([locale.code, locale.t('nav.home')]).toEqual(['de', 'Startseite']));
+  });
+
+  it('says an area that comes meanwhile in the language that stays', async () => {
+    vi.spyOn(console, 'error').mockReturnValue();
+    let fail = (_: Error) => {};
+    const late = new Promise<Texts<KitKey>>((_, reject) => (fail = reject));
+    const locale = new Locale<SiteKey>([{ ...KIT, de: () => late }], nowhere);
+    await locale.choose('ar');
+    const chosen = locale.choose('de');
+    locale.add(SITE);
+    fail(new Error('offline'));
+    await chosen;
+    const home = (await SITE.ar())['nav.home'];
+    await vi.waitFor(() => expect([locale.code, locale.t('nav.home'), locale.missing]).toEqual(['ar', home, 'de']));
+  });
+
   it('says when the texts cannot be loaded, and stays as it is', async () => {
     const said = vi.spyOn(console, 'error').mockReturnValue();
     const locale = new Locale([{ ...KIT, de: () => Promise.reject(new Error('offline')) }], nowhere);

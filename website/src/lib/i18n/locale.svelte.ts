@@ -43,8 +43,12 @@ export class Locale<Key extends string = KitKey> {
   #missing = $state<Code | null>(null);
   #areas: Catalogue[] = [];
   #store: Store;
-  /** Counts choices: the last one holds, however long its texts take. */
-  #choice = 0;
+  /** What was chosen last; its texts may be on their way. */
+  #wanted: Code = 'en';
+  /** Counts attempts to load it: the last one holds, however long it takes. */
+  #attempt = 0;
+  /** So many areas have their texts in the language of the page. */
+  #loaded = 0;
   #number = $derived(new Intl.NumberFormat(this.#code));
   #percent = $derived(new Intl.NumberFormat(this.#code, { style: 'percent' }));
   #plural = $derived(new Intl.PluralRules(this.#code));
@@ -68,7 +72,7 @@ export class Locale<Key extends string = KitKey> {
     if (this.#areas.includes(area)) return;
     this.#areas.push(area);
     Object.assign(this.#english, area.en);
-    if (this.#code !== 'en') void this.#use(this.#code);
+    if (this.#wanted !== 'en') void this.#load();
   }
 
   get code(): Code {
@@ -124,19 +128,30 @@ export class Locale<Key extends string = KitKey> {
     await this.#use(code);
   }
 
-  /** When the texts cannot be had, the page stays as it is and says so. */
   async #use(code: Code): Promise<void> {
-    const choice = ++this.#choice;
+    this.#wanted = code;
     this.#missing = null;
+    await this.#load();
+  }
+
+  /** Loads what was chosen, for every area. When it cannot be had, the page stays as it is and says so. */
+  async #load(): Promise<void> {
+    const attempt = ++this.#attempt;
+    const [code, count] = [this.#wanted, this.#areas.length];
     try {
       const areas = code === 'en' ? [] : await Promise.all(this.#areas.map((area) => area[code]()));
-      if (choice !== this.#choice) return;
+      if (attempt !== this.#attempt) return;
       this.#code = code;
       this.#texts = Object.assign({}, ...areas);
+      this.#loaded = count;
     } catch (error) {
-      if (choice !== this.#choice) return;
+      if (attempt !== this.#attempt) return;
       console.error(`the texts of the language ${code} cannot be loaded`, error);
       this.#missing = code;
+      if (code === this.#code) return;
+      this.#wanted = this.#code;
+      // What came meanwhile is said in the language that stays.
+      if (this.#loaded < count) await this.#load();
     }
   }
 }
