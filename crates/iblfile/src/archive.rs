@@ -474,7 +474,7 @@ fn read_up_to(source: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
     Ok(filled)
 }
 
-fn digest(source: &mut impl Read) -> Result<[u8; 32]> {
+pub(crate) fn digest(source: &mut impl Read) -> Result<[u8; 32]> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
