@@ -7,6 +7,7 @@
 pub mod api;
 pub mod backup;
 mod carry_out;
+mod compare;
 mod fields;
 mod guarded;
 pub mod local;
@@ -145,7 +146,7 @@ pub async fn serve_on(
         storage: storage.clone(),
         clock: clock.clone(),
         plan: config.plans.free.clone(),
-        temporary,
+        temporary: temporary.clone(),
         marks: secret.and_then(|secret| TagKey::derived(secret.expose_secret().as_bytes())),
     };
     let webhooks = Webhooks::new(
@@ -173,6 +174,7 @@ pub async fn serve_on(
         engine,
         storage,
         objects,
+        temporary,
     });
     // What it needs, the bucket above all, is tried before it takes its predecessor's place.
     if readiness.is_complete(&shutdown).await {

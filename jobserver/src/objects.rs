@@ -167,6 +167,14 @@ impl Objects {
         read.await.map_err(|error| ObjectError::of(error, &key))
     }
 
+    /// Its bytes, counted.
+    pub async fn size(&self, key: &str) -> Result<u64, ObjectError> {
+        let key = Path::from(key);
+        let found = self.store.head(&key).await;
+        let found = found.map_err(|error| ObjectError::of(error, &key))?;
+        Ok(found.size)
+    }
+
     /// Its first bytes, so many or all.
     pub async fn start(&self, key: &str, length: u64) -> Result<Bytes, ObjectError> {
         let key = Path::from(key);

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use splashtail_core::ids::TaskId;
 use support::discord::GUILD;
-use support::{Jobserver, setup};
+use support::{Backup, Jobserver, setup};
 
 fn body(args: &Value) -> String {
     json!({"args": args}).to_string()
@@ -157,4 +157,86 @@ async fn a_plan_is_a_dry_run() {
         planned["tcr"]["task_info"]["task_fields"]["Options"]["DryRun"],
         true
     );
+}
+
+/// What a backup holds, and how two differ, for those who name its own server and its password.
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_are_looked_into() {
+    let setup = setup();
+    let server = setup.start().await;
+    let first = server.create(json!({})).await.task_id;
+    server.completed(first).await;
+    setup.discord.change(|world| {
+        world.channels[0]["name"] = json!("renamed");
+    });
+    let options = json!({"Encrypt": "correct horse"});
+    let second = server.create(options).await.task_id;
+    server.completed(second).await;
+
+    let look = async |task: TaskId, password: Value| {
+        let args = json!({"server_id": GUILD.to_string(), "task_id": task, "password": password});
+        call(&server, "inspect_backup", args).await
+    };
+    let (status, found) = look(first, Value::Null).await;
+    assert_eq!(status, 200, "{found}");
+    assert_eq!(found["encryption"], "noencryption");
+    let file = server.file(first).await;
+    let mut archive = Backup::open(file, None).0;
+    let expected = json!(archive.inspect(usize::MAX).unwrap());
+    assert_eq!(found["sections"], expected["sections"]);
+    assert_eq!(
+        (&found["meta"], &found["more"]),
+        (&expected["meta"], &json!(0))
+    );
+
+    let (status, answer) = look(second, Value::Null).await;
+    assert_eq!(
+        (status, &answer["code"]),
+        (400, &json!("password_required"))
+    );
+    let (status, answer) = look(second, json!("wrong")).await;
+    assert_eq!((status, &answer["code"]), (400, &json!("wrong_password")));
+    let (status, answer) = look(second, json!("x".repeat(1025))).await;
+    assert_eq!(
+        (status, &answer["code"]),
+        (400, &json!("password_too_long"))
+    );
+    let (status, found) = look(second, json!("correct horse")).await;
+    assert_eq!((status, &found["encryption"]), (200, &json!("aes256")));
+
+    let both = |server_id: &str, after: TaskId| json!({"server_id": server_id, "before": first, "after": after, "password": "correct horse"});
+    let own = GUILD.to_string();
+    let (status, found) = call(&server, "compare_backups", both(&own, second)).await;
+    assert_eq!(status, 200, "{found}");
+    let changed = &found["differences"].as_array().unwrap()[0];
+    assert_eq!(
+        (&changed["change"], &changed["kind"], &changed["name"]),
+        (&json!("changed"), &json!("channel"), &json!("renamed"))
+    );
+    assert_eq!(changed["fields"]["name"][1], "renamed");
+    let (_, same) = call(&server, "compare_backups", both(&own, first)).await;
+    assert_eq!(same, json!({"differences": [], "more": 0}));
+
+    // Another server's is none.
+    for (name, args) in [
+        ("compare_backups", both("77", second)),
+        ("compare_backups", both(&own, TaskId::random())),
+        (
+            "inspect_backup",
+            json!({"server_id": "77", "task_id": first}),
+        ),
+    ] {
+        let (status, answer) = call(&server, name, args).await;
+        assert_eq!((status, &answer["code"]), (404, &json!("not_found")));
+    }
+
+    // Nothing is left of it.
+    let temporary = setup.data().join("tmp");
+    assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
+    let filename = server.row(first).await.output.unwrap().filename;
+    let path = server.objects.join(format!("tasks/{first}/{filename}"));
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let (status, answer) = look(first, Value::Null).await;
+    assert_eq!((status, &answer["code"]), (409, &json!("backup_damaged")));
 }

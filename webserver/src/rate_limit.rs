@@ -54,6 +54,8 @@ pub const GUILD_JOBS: Policy = Policy::new("guild_jobs", 120, 60);
 pub const CANCEL_JOB: Policy = Policy::new("cancel_job", 50, 3600);
 pub const AUTH_TEST: Policy = Policy::new("auth_test", 20, 60);
 pub const DOWNLOAD: Policy = Policy::new("download", 20, 60);
+/// Each reads a file whole, and tries a password.
+pub const BACKUP_LOOKS: Policy = Policy::new("backup_looks", 20, 60);
 pub const LOGIN: Policy = Policy::new("oauth2_login", 15, 300);
 pub const SESSIONS: Policy = Policy::new("sessions", 60, 300);
 pub const USER_GUILDS: Policy = Policy::new("get_user_guilds_norefresh", 5, 300);

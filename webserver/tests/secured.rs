@@ -82,6 +82,7 @@ impl Operation {
             "create_webhook" => {
                 json!({"name": "n", "url": "https://example.com", "types": ["job.finished"]})
             }
+            "compare_backups" => json!({"after": ID}),
             "answer_approval" => json!({"answer": "agree"}),
             "act_on_incident" => json!({"act": "contain"}),
             _ => json!({}),

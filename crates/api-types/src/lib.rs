@@ -6,6 +6,7 @@
 
 pub mod approvals;
 pub mod auth;
+pub mod backups;
 pub mod clusters;
 mod error;
 pub mod events;

@@ -56,6 +56,12 @@ problems! {
     AttachmentsWithoutMessages = "attachments_without_messages", 400,
         "Attachments were asked for without messages.",
         "Set `BackupMessages` too, or leave `BackupAttachments` out.";
+    BackupDamaged = "backup_damaged", 409,
+        "The file of the backup is damaged; the message says where.",
+        "Use another backup; `splashtail backup verify` names all that is damaged in a downloaded file.";
+    BackupTooLarge = "backup_too_large", 409,
+        "The file of the backup is too large to be looked into while you wait.",
+        "Download it and use `splashtail backup inspect` or `splashtail backup diff`.";
     BadCredentials = "bad_credentials", 400,
         "The token cannot be read: it is sent twice, in two headers, or is not ASCII.",
         "Send one header: `Authorization: User <token>` or `Authorization: Server <token>`.";
@@ -194,6 +200,9 @@ problems! {
     NoSessions = "no_sessions", 409,
         "Discord lets the bot start no more sessions today.",
         "Wait until the time that `/clusters/health` names.";
+    NotABackup = "not_a_backup", 409,
+        "What the job left is no backup of a server.",
+        "Name a job that made a backup.";
     NotConfigured = "not_configured", 503,
         "This installation has no application at Discord that people can log in to.",
         "The operator sets the keys that the message names.";
@@ -221,6 +230,9 @@ problems! {
     OutdatedClient = "outdated_client", 400,
         "The login speaks a protocol that is no longer taken.",
         "Reload the page, or update the program.";
+    PasswordRequired = "password_required", 400,
+        "The backup is encrypted.",
+        "Send its password.";
     PasswordTooLong = "password_too_long", 400,
         "The password is too long.",
         "The message says how long it may be.";
@@ -326,6 +338,9 @@ problems! {
     UnknownTask = "unknown_task", 400,
         "There is no such kind of job.",
         "The names are in `/docs/splashtail`.";
+    WrongPassword = "wrong_password", 400,
+        "The password does not open the backup.",
+        "Send the one that was given when the backup was ordered.";
 }
 
 impl Code {

@@ -1,8 +1,10 @@
 //! The control API: `POST /ipc/{name}` and `GET /tasks/{id}/log`, signed.
 
+mod contents;
 mod order;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -45,6 +47,8 @@ pub struct Ready {
     pub engine: Engine,
     pub storage: Storage,
     pub objects: Objects,
+    /// Where files lie for a moment, without names.
+    pub temporary: PathBuf,
 }
 
 /// Handlers' state. Until [`Ready`] is set, calls are answered 503.
@@ -54,6 +58,8 @@ pub struct App {
     pub metrics: Option<PrometheusHandle>,
     clock: SharedClock,
     followers: Places<String>,
+    /// For those who have backups looked into.
+    readers: Places<GuildId>,
     /// Fires when the server stops: those who follow are sent away.
     shutdown: CancellationToken,
 }
@@ -65,6 +71,7 @@ impl App {
             metrics: splashtail_core::meters::install().cloned(),
             clock,
             followers: watch::followers(),
+            readers: contents::readers(),
             shutdown,
         }
     }
@@ -124,6 +131,8 @@ async fn call(
         "get_task" => ("get_task", watch::get(&app, &body).await),
         "list_tasks" => ("list_tasks", watch::list(&app, &body).await),
         "delete_task" => ("delete_task", delete(&app, &body).await),
+        "inspect_backup" => ("inspect_backup", contents::inspect(&app, &body).await),
+        "compare_backups" => ("compare_backups", contents::compare(&app, &body).await),
         "put_schedule" => ("put_schedule", put_schedule(&app, caller, &body).await),
         "remove_schedule" => ("remove_schedule", remove_schedule(&app, &body).await),
         _ => (

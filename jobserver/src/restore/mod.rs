@@ -18,7 +18,7 @@ pub mod plan;
 mod protection;
 pub mod report;
 mod run;
-mod source;
+pub mod source;
 mod threads;
 
 pub use job::RestoreBackup;

@@ -25,7 +25,7 @@ use crate::extract::{JsonBody, PathOf, QueryOf, guild_id};
 /// Discord's bits of Administrator and Manage Messages. The job asks again in every channel.
 const MANAGE_MESSAGES: u64 = 1 << 3 | 1 << 13;
 /// Whoever may see the list of backups may see jobs.
-const LOOK: &str = "backups list";
+pub(super) const LOOK: &str = "backups list";
 
 const MANAGE: &str = "this takes Manage Messages in the server";
 

@@ -3,6 +3,7 @@
 
 pub mod approvals;
 pub mod auth;
+pub mod backups;
 pub mod browser;
 pub mod clusters;
 pub mod docs;
@@ -38,8 +39,8 @@ use crate::error::ApiError;
 use crate::openapi::{self, ApiDocument};
 use crate::operators;
 use crate::rate_limit::{
-    self, APPROVALS, AUTH_TEST, BASE_INFO, CANCEL_JOB, CREATE_TASK, DOWNLOAD, EVENTS, GUILD_JOBS,
-    HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, MEMBERS, PERMISSIONS, PLATFORM,
+    self, APPROVALS, AUTH_TEST, BACKUP_LOOKS, BASE_INFO, CANCEL_JOB, CREATE_TASK, DOWNLOAD, EVENTS,
+    GUILD_JOBS, HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, MEMBERS, PERMISSIONS, PLATFORM,
     PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE, STAFF_TEAM, WEBHOOKS,
 };
 use crate::site::{Site, prefers_html};
@@ -72,6 +73,8 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(guild_jobs::follow_guild_job), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::get_guild_job_output), DOWNLOAD))
         .routes(limit(routes!(guild_jobs::create_guild_job), CREATE_TASK))
+        .routes(limit(routes!(backups::inspect_backup), BACKUP_LOOKS))
+        .routes(limit(routes!(backups::compare_backups), BACKUP_LOOKS))
         .routes(routes!(tasks::follow_task))
         .routes(limit(routes!(download::get_download_link), DOWNLOAD))
         .routes(routes!(output::get_output))

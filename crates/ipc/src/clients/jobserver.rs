@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use splashtail_api_types::backups::{BackupComparison, BackupInspection};
 use splashtail_api_types::tasks::TaskCreateResponse;
 use splashtail_core::ids::{GuildId, TaskId};
 use url::Url;
@@ -119,6 +120,44 @@ impl JobserverClient {
         let body = json!({ "args": { "task_id": task.to_string(), "server_id": server } });
         self.transport
             .done(Call::post("/ipc/delete_task", &body).repeatable(true))
+            .await
+    }
+
+    /// What the backup holds that a task of a server left. The password opens it and is not kept.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; 404 when there is none, 400 for a password that is missing or wrong.
+    pub async fn inspect_backup(
+        &self,
+        server: GuildId,
+        task: TaskId,
+        password: Option<&str>,
+    ) -> Result<BackupInspection, ClientError> {
+        let body = json!({ "args": {
+            "server_id": server, "task_id": task.to_string(), "password": password,
+        }});
+        self.transport
+            .json(Call::post("/ipc/inspect_backup", &body).repeatable(true))
+            .await
+    }
+
+    /// How two backups of a server differ; one password opens both.
+    ///
+    /// # Errors
+    /// As [`Self::inspect_backup`].
+    pub async fn compare_backups(
+        &self,
+        server: GuildId,
+        before: TaskId,
+        after: TaskId,
+        password: Option<&str>,
+    ) -> Result<BackupComparison, ClientError> {
+        let body = json!({ "args": {
+            "server_id": server, "before": before.to_string(), "after": after.to_string(),
+            "password": password,
+        }});
+        self.transport
+            .json(Call::post("/ipc/compare_backups", &body).repeatable(true))
             .await
     }
 
