@@ -23,6 +23,7 @@ use crate::cookies::{Cookie, find_cookie};
 use crate::error::ApiError;
 use crate::identities::Known;
 use crate::lifetime;
+use crate::operators;
 
 /// Holds a browser's token. No script reads it.
 const SESSION_COOKIE: &str = "session";
@@ -162,12 +163,13 @@ impl Caller {
         target: Option<TargetType>,
         token: &str,
     ) -> Result<Option<Self>, ApiError> {
-        Self::of_hash(app, target, token, TokenHash::of).await
+        Self::of_hash(app, target, token, TokenHash::of, true).await
     }
 
     /// The same for what a browser's cookie carries, and nothing else does.
-    async fn in_cookie(app: &App, token: &str) -> Result<Option<Self>, ApiError> {
-        let caller = Self::of_hash(app, Some(TargetType::User), token, TokenHash::of_cookie);
+    async fn in_cookie(app: &App, token: &str, is_act: bool) -> Result<Option<Self>, ApiError> {
+        let (target, hash) = (Some(TargetType::User), TokenHash::of_cookie);
+        let caller = Self::of_hash(app, target, token, hash, is_act);
         Ok(caller.await?.map(|caller| Self {
             by_cookie: true,
             ..caller
@@ -179,11 +181,12 @@ impl Caller {
         target: Option<TargetType>,
         token: &str,
         hash: fn(&str) -> TokenHash,
+        is_act: bool,
     ) -> Result<Option<Self>, ApiError> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Ok(None);
         }
-        let Some(Known { row, banned, .. }) = known_as(app, &hash(token)).await? else {
+        let Some(Known { row, banned, .. }) = known_as(app, &hash(token), is_act).await? else {
             return Ok(None);
         };
         if target.is_some_and(|target| render::kind(row.owner) != target) {
@@ -217,8 +220,8 @@ pub async fn is_alive(app: &AppState, caller: &Caller) -> Result<bool, ApiError>
         })
 }
 
-/// What a token is good for, which is looked up now and then.
-async fn known_as(app: &App, hash: &TokenHash) -> Result<Option<Known>, ApiError> {
+/// What a token is good for, which is looked up now and then. `is_act`: a login lasts longer for it.
+async fn known_as(app: &App, hash: &TokenHash, is_act: bool) -> Result<Option<Known>, ApiError> {
     let (now, at) = (app.clock.now(), app.clock.monotonic());
     let age = app.identities.age();
     let remembered = app.identities.known(hash, at);
@@ -237,16 +240,16 @@ async fn known_as(app: &App, hash: &TokenHash) -> Result<Option<Known>, ApiError
             Known { row, banned, at }
         }
     };
-    if note_use(app, &mut known.row, now).await || is_new {
+    if note_use(app, &mut known.row, now, is_act).await || is_new {
         app.identities.remember(hash, known.clone(), age);
     }
     Ok(Some(known))
 }
 
-/// Writes down that a token is in use, now and then, and extends a login; whether anything was. A
-/// request does not fail for it.
-async fn note_use(app: &App, row: &mut TokenRow, now: DateTime<Utc>) -> bool {
-    let extended = lifetime::extended(row, now);
+/// Writes down that a token is in use, now and then, and extends a login by an act; whether anything
+/// was. A request does not fail for it.
+async fn note_use(app: &App, row: &mut TokenRow, now: DateTime<Utc>, is_act: bool) -> bool {
+    let extended = lifetime::extended(row, now).filter(|_| is_act);
     if extended.is_none() && !lifetime::is_worth_noting(row, now) {
         return false;
     }
@@ -298,7 +301,10 @@ pub async fn identify(
     next: Next,
 ) -> Result<Response, ApiError> {
     let identity = match credentials(request.headers())? {
-        None => in_browser(&app, request.method(), request.headers()).await?,
+        None => {
+            let (method, path) = (request.method(), request.uri().path());
+            in_browser(&app, method, path, request.headers()).await?
+        }
         Some((kind, token)) => match Caller::look_up(&app, kind, token).await? {
             Some(caller) => Identity::Known(caller),
             None => Identity::Rejected,
@@ -310,19 +316,42 @@ pub async fn identify(
 
 /// A browser sends its cookie along with whatever any site makes it ask. What only reads is harmless,
 /// since no other site is shown the answer; a change has to come from a page of our own.
-async fn in_browser(app: &App, method: &Method, headers: &HeaderMap) -> Result<Identity, ApiError> {
+async fn in_browser(
+    app: &App,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Identity, ApiError> {
     let (_, name) = session_cookie(&app.config);
     let Some(token) = find_cookie(headers, name) else {
         return Ok(Identity::Anonymous);
     };
-    let Some(caller) = Caller::in_cookie(app, token).await? else {
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_act = !reads || is_opened(headers) || !is_watched(path);
+    let Some(caller) = Caller::in_cookie(app, token, is_act).await? else {
         return Ok(Identity::Rejected);
     };
-    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     Ok(match reads || is_from(headers, &app.config.sites.api) {
         true => Identity::Known(caller),
         false => Identity::Foreign,
     })
+}
+
+/// Whether a person opened this address: browsers say so of nothing that a page asks for.
+pub fn is_opened(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-user")
+        .is_some_and(|value| value == "?1")
+}
+
+/// What an open page asks for again and again with nobody before it: no session lasts longer for that.
+fn is_watched(path: &str) -> bool {
+    let of_server = path.strip_prefix("/guilds/");
+    let of_server = of_server.and_then(|rest| rest.split('/').nth(1));
+    matches!(of_server, Some("jobs" | "events"))
+        || matches!(path, "/session" | "/jobs/summary" | "/bot-stats")
+        || path.starts_with("/clusters/")
+        || operators::contains(path)
 }
 
 /// Whether a page of the site had the request made.
@@ -405,5 +434,28 @@ mod tests {
         );
         assert_eq!(read(&[("user-auth", "a"), ("server-auth", "b")]), Err(400));
         assert_eq!(read(&[("user-auth", "a"), ("user-auth", "b")]), Err(400));
+    }
+
+    #[test]
+    fn an_open_page_is_no_act() {
+        for watched in [
+            "/mewld/api/instance-list",
+            "/mewld/",
+            "/session",
+            "/clusters/health",
+            "/guilds/5/jobs",
+            "/guilds/5/jobs/6/log",
+            "/guilds/5/events",
+        ] {
+            assert!(is_watched(watched), "{watched}");
+        }
+        for looked_at in [
+            "/sessions",
+            "/users/@me/guilds",
+            "/guilds/5/incidents",
+            "/guilds/jobs",
+        ] {
+            assert!(!is_watched(looked_at), "{looked_at}");
+        }
     }
 }

@@ -141,6 +141,29 @@ async fn a_browser_signs_in_and_out() {
     test.stop().await;
 }
 
+/// An open page that asks again and again is nobody who does something.
+#[tokio::test]
+async fn a_session_ends_before_an_open_page() {
+    let test = start(&[USER], "allowed_ids: []\n").await;
+    let cookie = session(&sign_in(&test, "/login").await);
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    test.clock.advance(minutes(40));
+    assert_eq!(status(test.request("/users/@me"), &cookie).await, 200);
+    test.clock.advance(minutes(40));
+    let jobs = format!("/guilds/{GUILD}/jobs");
+    for watched in [PING, "/session", "/jobs/summary", &jobs] {
+        status(test.request(watched), &cookie).await;
+    }
+    assert_eq!(
+        who(&test, &cookie).await["user"]["user"]["id"],
+        USER.to_string()
+    );
+    test.clock.advance(minutes(21));
+    assert_eq!(who(&test, &cookie).await["user"], Value::Null);
+    assert_eq!(status(test.request("/users/@me"), &cookie).await, 401);
+    test.stop().await;
+}
+
 /// What a cookie opens ends with its session, and a token for programs is none.
 #[tokio::test]
 async fn a_cookie_is_good_for_as_long_as_its_session() {
@@ -257,18 +280,35 @@ async fn an_operators_rights_end_soon_after_their_last_use() {
     let test = start(&[USER], "allowed_ids: []\n").await;
     let cookie = session(&sign_in(&test, "/login").await);
     let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
-    for _ in 0..3 {
-        test.clock.advance(minutes(29));
-        assert_eq!(status(test.request(PING), &cookie).await, 200);
-    }
-    // The session itself goes on, and brings nothing back.
-    test.clock.advance(minutes(20));
-    assert_eq!(status(test.request("/users/@me"), &cookie).await, 200);
-    assert_eq!(who(&test, &cookie).await["operator"], true);
-    test.clock.advance(minutes(11));
+    // What a person does lets them last: opening the page, and a command, even one that is refused.
+    let opened = || test.request("/mewld/").header("sec-fetch-user", "?1");
+    let command = || {
+        let command = json!({"scope": "launcher", "action": "shutdown"});
+        let post = test.client.post(test.url("/mewld/api/redis/pub"));
+        post.json(&command).header("origin", test.url(""))
+    };
     for _ in 0..2 {
-        assert_eq!(who(&test, &cookie).await["operator"], true, "still one");
+        test.clock.advance(minutes(29));
+        assert_eq!(status(opened(), &cookie).await, 404, "there is no site");
+        test.clock.advance(minutes(29));
+        assert_eq!(status(command(), &cookie).await, 403);
+    }
+    assert_eq!(who(&test, &cookie).await["operator"], true);
+    // The open page asks and asks.
+    test.clock.advance(minutes(20));
+    assert_eq!(status(test.request(PING), &cookie).await, 200);
+    assert_eq!(status(test.request("/mewld/"), &cookie).await, 404);
+    test.clock.advance(minutes(9));
+    assert_eq!(status(test.request(PING), &cookie).await, 200);
+    assert_eq!(status(test.request("/users/@me"), &cookie).await, 200);
+    test.clock.advance(minutes(2));
+    // The session itself goes on, and brings nothing back.
+    assert_eq!(status(test.request("/users/@me"), &cookie).await, 200);
+    for _ in 0..2 {
+        assert_eq!(who(&test, &cookie).await["operator"], false);
         assert_eq!(status(test.request(PING), &cookie).await, 401);
+        assert_eq!(status(opened(), &cookie).await, 404);
+        assert_eq!(status(command(), &cookie).await, 401);
     }
     let anew = session(&sign_in(&test, "/login").await);
     assert_eq!(status(test.request(PING), &anew).await, 200);

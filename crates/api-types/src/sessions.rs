@@ -30,10 +30,10 @@ pub struct ClientConfig {
 pub struct BrowserSession {
     /// `null`: nobody.
     pub user: Option<Me>,
-    /// When it ends, if nothing is asked until then.
+    /// When it ends, if nobody does anything until then.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Whether the operators' page is theirs to open, for 30 minutes after they signed in or last used it;
-    /// then they sign in anew.
+    /// Whether the operators' page is open to them now: for 30 minutes after they signed in, opened it or
+    /// sent a command. Then they sign in anew.
     pub operator: bool,
 }
 

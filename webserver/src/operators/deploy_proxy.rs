@@ -62,7 +62,7 @@ pub enum Denied {
         "this user is not an operator: `discord_auth.root_users` or the cluster file names them"
     )]
     NoOperator,
-    #[error("an operator's rights end 30 minutes after their last use: sign in again")]
+    #[error("an operator's rights end 30 minutes after they last did something: sign in again")]
     Idle,
 }
 

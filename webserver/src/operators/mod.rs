@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::LOCATION;
 
 pub use deploy_proxy::{Denied, DeployProxy};
-pub use operator::{Operator, SameOrigin, has_rights, is_operator, signed_in};
+pub use operator::{Operator, SameOrigin, has_rights, opened, signed_in};
 
 pub const ROOT: &str = "/mewld";
 

@@ -5,15 +5,16 @@ use http::HeaderMap;
 use http::header::ORIGIN;
 use http::request::Parts;
 use splashtail_core::ids::UserId;
+use splashtail_core::telemetry::Chain;
 use tracing::{debug, warn};
 use url::Url;
 
 use super::deploy_proxy::{Denied, DeployProxy, X_DP_HOST};
 use crate::app::{App, AppState};
-use crate::auth::{Caller, Identity, is_from};
+use crate::auth::{Caller, Identity, is_from, is_opened};
 use crate::error::ApiError;
 
-/// So long after an operator's last use of their rights they end, whatever the session is good for.
+/// So long after an operator's last act their rights end, whatever the session is good for.
 const IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// A user whom the proxy vouches for and the allow-list names, or an operator who signed in here.
@@ -30,7 +31,8 @@ impl FromRequestParts<AppState> for Operator {
         } else if matches!(identity, Some(Identity::Foreign)) {
             return Err(ApiError::foreign());
         } else {
-            in_browser(app, identity).await?
+            let is_act = !parts.method.is_safe() || is_opened(&parts.headers);
+            in_browser(app, identity, is_act).await?
         };
         checked.map(Self).map_err(|denied| {
             match denied {
@@ -45,11 +47,12 @@ impl FromRequestParts<AppState> for Operator {
     }
 }
 
-/// In this browser: a token in a header is good for servers, not for the installation. What they open
-/// lets their rights last.
+/// In this browser: a token in a header is good for servers, not for the installation. What a person
+/// does lets their rights last, what an open page asks for by itself does not.
 async fn in_browser(
     app: &App,
     identity: Option<&Identity>,
+    is_act: bool,
 ) -> Result<Result<UserId, Denied>, ApiError> {
     let caller = identity.and_then(Identity::caller);
     let caller = caller.filter(|caller| caller.by_cookie && !caller.banned);
@@ -62,8 +65,28 @@ async fn in_browser(
     if !has_rights(app, caller).await? {
         return Ok(Err(Denied::Idle));
     }
-    signed_in(app, user, &caller.token.to_string()).await?;
+    if is_act {
+        signed_in(app, user, &caller.token.to_string()).await?;
+    }
     Ok(Ok(user))
+}
+
+/// A person opened the operators' page: their rights last from then on, if they have any.
+pub async fn opened(app: &App, identity: Option<&Identity>, headers: &HeaderMap) {
+    let caller = identity.and_then(Identity::caller);
+    let Some(caller) = caller.filter(|_| is_opened(headers)) else {
+        return;
+    };
+    let noted = async {
+        if has_rights(app, caller).await? {
+            signed_in(app, caller.user()?, &caller.token.to_string()).await?;
+        }
+        Ok::<_, ApiError>(())
+    };
+    if let Err(error) = noted.await {
+        // The page itself says what does not work.
+        warn!(error = %Chain(&error), "a visit to the operators' page was not noted");
+    }
 }
 
 fn key(session: &str) -> String {
@@ -83,8 +106,8 @@ pub async fn signed_in(app: &App, user: UserId, session: &str) -> Result<(), Api
     Ok(())
 }
 
-/// Whether the request comes from a browser in which an operator signed in, or opened something of
-/// theirs, a short time ago.
+/// Whether the request comes from a browser in which an operator signed in, or did something, a short
+/// time ago.
 ///
 /// # Errors
 /// The cache failed.
@@ -100,7 +123,7 @@ pub async fn has_rights(app: &App, caller: &Caller) -> Result<bool, ApiError> {
 }
 
 /// Whoever may sign in here: asked at every request, so that it ends with the configuration.
-pub fn is_operator(app: &App, user: UserId) -> bool {
+fn is_operator(app: &App, user: UserId) -> bool {
     app.config.discord_auth.root_users.contains(&user) || app.proxy.allowed().contains(&user)
 }
 

@@ -86,7 +86,7 @@ pub async fn get_session(
     let Some(caller) = caller.cloned() else {
         return Ok(Json(BrowserSession::default()));
     };
-    let operator = !caller.banned && operators::is_operator(&app, caller.user()?);
+    let operator = operators::has_rights(&app, &caller).await?;
     let expires_at = caller.expires_at;
     let Json(user) = users::get_me(State(app), BanExempt(caller)).await?;
     Ok(Json(BrowserSession {

@@ -150,6 +150,9 @@ async fn site(State(app): State<AppState>, request: Request) -> Response {
         return ApiError::UnknownPath.into_response();
     }
     let (path, headers) = (request.uri().path(), request.headers());
+    if operators::contains(path) {
+        operators::opened(&app, request.extensions().get(), headers).await;
+    }
     if path == operators::ROOT {
         return operators::redirect();
     }
