@@ -229,11 +229,26 @@ impl Fleet {
         caller: &Caller,
         command: &str,
     ) -> Result<MemberStanding, ApiError> {
+        let (user, limits) = (caller.user()?, caller.limits());
+        self.standing_of(guild, user, limits, command).await
+    }
+
+    /// The same of somebody who is known otherwise than by a token.
+    ///
+    /// # Errors
+    /// As [`Fleet::ask`].
+    pub async fn standing_of(
+        &self,
+        guild: GuildId,
+        user: UserId,
+        limits: Option<&[String]>,
+        command: &str,
+    ) -> Result<MemberStanding, ApiError> {
         let query = json!({"CheckCommandPermission": {
             "guild_id": guild,
-            "user_id": caller.user()?,
+            "user_id": user,
             "command": command,
-            "custom_resolved_kittycat_perms": caller.limits(),
+            "custom_resolved_kittycat_perms": limits,
         }});
         self.ask(guild, &query).await
     }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use splashtail_core::ids::TaskId;
 use std::collections::HashMap;
 use std::time::Duration;
+use support::cluster::{cluster, start};
 use support::{GUILD, OTHER_GUILD, TestServer, USER, error, header, server, user};
 use wiremock::matchers::{body_string_contains, header as sends, method, path};
 use wiremock::{Mock, ResponseTemplate};
@@ -541,5 +542,29 @@ async fn a_missing_output_is_404() {
         error(test.get(&proven).await).await,
         (404, "not_found".to_owned())
     );
+    test.stop().await;
+}
+
+/// Where the bot is the judge, Discord's list of servers is not even asked for.
+#[tokio::test]
+async fn the_bot_says_who_may_download_what_a_job_left() {
+    let iserver = cluster().await;
+    let test = start(&iserver).await;
+    discord_grants(&test, USER, 0, "identify").await;
+    for (guild, status) in [(GUILD, 302), (OTHER_GUILD, 403)] {
+        let task = test
+            .finished_task(server(guild), "b.iblfile", CONTENT)
+            .await;
+        let link = format!("/jobs/{task}/ioauth/download-link");
+        let browser = open(&test, &link).await;
+        assert_eq!(query(&browser.consent)["scope"], "identify");
+        let answer = test.get(&browser.proven(&test).await).await;
+        assert_eq!(answer.status(), status, "{guild}");
+    }
+    let asked = test.discord.received_requests().await.unwrap();
+    let guilds = asked
+        .iter()
+        .filter(|request| request.url.path().ends_with("/guilds"));
+    assert_eq!(guilds.count(), 0);
     test.stop().await;
 }

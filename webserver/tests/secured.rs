@@ -82,6 +82,8 @@ impl Operation {
             "create_webhook" => {
                 json!({"name": "n", "url": "https://example.com", "types": ["job.finished"]})
             }
+            "change_module_configuration" => json!({"module": "m", "disabled": {"value": true}}),
+            "change_command_configuration" => json!({"command": "c", "perms": {"clear": true}}),
             "compare_backups" => json!({"after": ID}),
             "answer_approval" => json!({"answer": "agree"}),
             "act_on_incident" => json!({"act": "contain"}),

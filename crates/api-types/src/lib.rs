@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod auth;
 pub mod backups;
 pub mod clusters;
+pub mod configurations;
 mod error;
 pub mod events;
 pub mod guilds;

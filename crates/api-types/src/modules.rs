@@ -62,6 +62,16 @@ pub struct CanonicalArgument {
     pub choices: Vec<String>,
 }
 
+/// All that the bot can do, without modules.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BotState {
+    pub commands: Vec<CanonicalCommandData>,
+    #[schema(value_type = Vec<Object>)]
+    pub settings: Vec<Value>,
+    /// What a command asks for where a server has set nothing else, line by line; no line: nothing.
+    pub command_permissions: BTreeMap<String, Vec<String>>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CommandExtendedData {
     /// Permission checks that apply when the server configured none.

@@ -28,6 +28,12 @@ const ROUTES: &[Route] = &[
         scopes: &["identify", "guilds"],
         parameters: &["no_redirect"],
     },
+    // Here the bot says what somebody may do.
+    Route {
+        pattern: "/jobs/{uuid}/ioauth/download-link",
+        scopes: &["identify"],
+        parameters: &["no_redirect"],
+    },
     Route {
         pattern: SIGN_IN,
         scopes: &["identify", "guilds"],
@@ -165,6 +171,8 @@ mod tests {
         assert_eq!(destination.scopes, ["identify", "guilds"]);
         assert_eq!(destination.link(None), PATH);
         assert_eq!(destination.link(Some("t")), format!("{PATH}?ioauth=t"));
+        let of_job = Destination::parse(&PATH.replace("/tasks/", "/jobs/")).unwrap();
+        assert_eq!(of_job.scopes, ["identify"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
+use http::Uri;
 use serde::{Deserialize, Serialize};
 use splashtail_api_types::{Code, ErrorBody};
 use splashtail_core::config::without_slash;
@@ -8,6 +9,7 @@ use splashtail_core::ids::TaskId;
 use splashtail_storage::{Owner, TaskRow};
 use utoipa::{IntoParams, ToSchema};
 
+use super::guild_jobs::LOOK;
 use super::ioauth::found;
 use crate::app::{App, AppState};
 use crate::auth::{BANNED, is_banned};
@@ -51,6 +53,48 @@ pub async fn get_download_link(
     PathOf(task): PathOf<TaskId>,
     QueryOf(query): QueryOf<DownloadQuery>,
 ) -> Result<Response, ApiError> {
+    download(&app, &uri, task, query, Judge::Discord).await
+}
+
+/// Download what a job left.
+///
+/// A job of a user is for that user, a job of a server for whoever may list its backups in Discord: the
+/// bot says who that is.
+#[utoipa::path(get, path = "/jobs/{id}/ioauth/download-link", tag = "Tasks", operation_id = "get_job_download_link",
+    params(("id" = uuid::Uuid, Path, description = "The job"), DownloadQuery),
+    responses(
+        (status = 200, description = "With `no_redirect`", body = DownloadLink),
+        (status = 302, description = "To the file, or to the login first"),
+        (status = 400, description = "The proof is unknown, used or was made for another page", body = ErrorBody),
+        (status = 403, description = "Not yours to download", body = ErrorBody),
+        (status = 404, description = "No such job, it has no output, or the bot is not in the server", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "The cluster answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "The cluster of the server does not run; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn get_job_download_link(
+    State(app): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    PathOf(task): PathOf<TaskId>,
+    QueryOf(query): QueryOf<DownloadQuery>,
+) -> Result<Response, ApiError> {
+    download(&app, &uri, task, query, Judge::Bot).await
+}
+
+/// Who says what members of a server may download.
+enum Judge {
+    /// By the list of servers that came with the login.
+    Discord,
+    Bot,
+}
+
+async fn download(
+    app: &App,
+    uri: &Uri,
+    task: TaskId,
+    query: DownloadQuery,
+    judge: Judge,
+) -> Result<Response, ApiError> {
     let target = uri
         .path_and_query()
         .map_or(uri.path(), |target| target.as_str());
@@ -70,18 +114,14 @@ pub async fn get_download_link(
         .look_up(&handle, &destination.path)
         .await?
         .ok_or_else(unknown)?;
-    if is_banned(&app, proof.user_id).await? {
+    if is_banned(app, proof.user_id).await? {
         return Err(ApiError::Forbidden(BANNED));
     }
 
     let row = app.storage.tasks().get(task, app.clock.now()).await?;
     let row = row.ok_or(ApiError::NotFound("task"))?;
-    if !may_download(&row, &proof) {
-        return Err(ApiError::Forbidden(
-            "only the owner, or members with Administrator or Manage Server, may download this",
-        ));
-    }
-    let link = link_to(&app, &row).await?;
+    may_download(app, &row, &proof, judge).await?;
+    let link = link_to(app, &row).await?;
     if !app.proofs.consume(&handle).await? {
         return Err(unknown());
     }
@@ -115,9 +155,28 @@ pub(super) async fn link_to(app: &App, row: &TaskRow) -> Result<String, ApiError
     })
 }
 
-fn may_download(row: &TaskRow, proof: &Proof) -> bool {
-    match row.owner {
-        Owner::User(user) => user == proof.user_id,
-        Owner::Server(guild) => proof.may_manage(guild),
+/// # Errors
+/// It is not theirs to download, or the bot cannot be asked.
+async fn may_download(
+    app: &App,
+    row: &TaskRow,
+    proof: &Proof,
+    judge: Judge,
+) -> Result<(), ApiError> {
+    let (may, why) = match (row.owner, judge) {
+        (Owner::User(user), _) => (user == proof.user_id, "only its owner may download this"),
+        (Owner::Server(guild), Judge::Discord) => (
+            proof.may_manage(guild),
+            "only the owner, or members with Administrator or Manage Server, may download this",
+        ),
+        (Owner::Server(guild), Judge::Bot) => {
+            let standing = app.fleet.standing_of(guild, proof.user_id, None, LOOK);
+            return standing.await?.allowed().map(drop);
+        }
+    };
+    if may {
+        Ok(())
+    } else {
+        Err(ApiError::Forbidden(why))
     }
 }

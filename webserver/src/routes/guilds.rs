@@ -121,15 +121,34 @@ pub async fn execute_setting(
     PathOf(guild): PathOf<String>,
     JsonBody(request): JsonBody<SettingsRequest, MAX_SETTING>,
 ) -> Result<Response, ApiError> {
-    let (guild, user) = (guild_id(&guild)?, caller.user()?);
+    let guild = guild_id(&guild)?;
+    caller.user()?;
     let policy = match request.operation {
         Operation::View => SETTINGS_VIEW,
         Operation::Create | Operation::Update | Operation::Delete => SETTINGS_CHANGE,
     };
     let standing = rate_limit::count(&app, policy, &identity, address).await?;
+    let answer = operate(&app, &caller, guild, &request).await?;
+    let mut response = Json(answer).into_response();
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// Has the bot show or change rows of a setting.
+///
+/// # Errors
+/// The bot refuses, or its cluster cannot be asked.
+pub(super) async fn operate(
+    app: &App,
+    caller: &Caller,
+    guild: GuildId,
+    request: &SettingsRequest,
+) -> Result<SettingsAnswer, ApiError> {
     let query = json!({"SettingsOperation": {
         "guild_id": guild,
-        "user_id": user,
+        "user_id": caller.user()?,
         "setting": request.setting,
         "module": request.module,
         "op": request.operation,
@@ -140,12 +159,7 @@ pub async fn execute_setting(
         Operation::View => app.fleet.ask(guild, &query).await?,
         _ => app.fleet.ask_once(guild, &query).await?,
     };
-    let answer: SettingsAnswer = read(said)?;
-    let mut response = Json(answer).into_response();
-    if let Some(standing) = standing {
-        standing.write(response.headers_mut());
-    }
-    Ok(response)
+    read(said)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

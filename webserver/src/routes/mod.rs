@@ -6,6 +6,7 @@ pub mod auth;
 pub mod backups;
 pub mod browser;
 pub mod clusters;
+pub mod configurations;
 pub mod docs;
 pub mod download;
 pub mod events;
@@ -41,7 +42,7 @@ use crate::operators;
 use crate::rate_limit::{
     self, APPROVALS, AUTH_TEST, BACKUP_LOOKS, BASE_INFO, CANCEL_JOB, CREATE_TASK, DOWNLOAD, EVENTS,
     GUILD_JOBS, HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, MEMBERS, PERMISSIONS, PLATFORM,
-    PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE, STAFF_TEAM, WEBHOOKS,
+    PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE, SETTINGS_VIEW, STAFF_TEAM, WEBHOOKS,
 };
 use crate::site::{Site, prefers_html};
 
@@ -57,6 +58,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(clusters::get_health))
         .routes(routes!(clusters::list_modules))
         .routes(routes!(clusters::get_bot_stats))
+        .routes(routes!(clusters::get_bot_state))
         .routes(routes!(mewld::ping))
         .routes(routes!(mewld::list_instances))
         .routes(routes!(mewld::list_action_logs))
@@ -77,6 +79,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(backups::compare_backups), BACKUP_LOOKS))
         .routes(routes!(tasks::follow_task))
         .routes(limit(routes!(download::get_download_link), DOWNLOAD))
+        .routes(limit(routes!(download::get_job_download_link), DOWNLOAD))
         .routes(routes!(output::get_output))
         .routes(limit(routes!(ioauth::login), IOAUTH))
         .routes(limit(routes!(auth::test_auth), AUTH_TEST))
@@ -101,6 +104,22 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(routes!(guilds::list_all_modules))
         .routes(limit(routes!(guilds::check_permissions), PERMISSIONS))
         .routes(routes!(guilds::execute_setting))
+        .routes(limit(
+            routes!(configurations::list_module_configurations),
+            SETTINGS_VIEW,
+        ))
+        .routes(limit(
+            routes!(configurations::change_module_configuration),
+            SETTINGS_CHANGE,
+        ))
+        .routes(limit(
+            routes!(configurations::list_command_configurations),
+            SETTINGS_VIEW,
+        ))
+        .routes(limit(
+            routes!(configurations::change_command_configuration),
+            SETTINGS_CHANGE,
+        ))
         .routes(limit(routes!(guilds::list_setting_changes), HISTORY))
         .routes(limit(routes!(guilds::roll_back_setting), SETTINGS_CHANGE))
         .routes(limit(routes!(incidents::list_incidents), INCIDENTS))
