@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -32,6 +34,9 @@ pub struct ServeOptions {
     pub write_stall: Duration,
     pub write_least: usize,
     pub capacity: Capacity,
+    /// Time that a connection gets for one more request after the shutdown began: one may be on its way.
+    /// Its answer says that it is the last.
+    pub last_request: Duration,
     /// Time that running requests get after the shutdown began.
     pub drain: Duration,
 }
@@ -44,6 +49,7 @@ impl Default for ServeOptions {
             // 2 KiB/s.
             write_least: 120 << 10,
             capacity: Capacity::default(),
+            last_request: Duration::from_millis(100),
             drain: Duration::from_secs(3),
         }
     }
@@ -148,15 +154,22 @@ async fn converse(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "connection without TCP_NODELAY");
     }
-    let served = guest.clone();
+    let (served, ending) = (guest.clone(), shutdown.clone());
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         let (router, serving) = (router.clone(), served.serve());
+        let ending = ending.clone();
         async move {
             let answer = router.oneshot(request).await;
             answer
-                .map(|answer| answer.map(|body| serving.until_sent(body)))
+                .map(|mut answer| {
+                    if ending.is_cancelled() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                        let close = HeaderValue::from_static("close");
+                        answer.headers_mut().insert(CONNECTION, close);
+                    }
+                    answer.map(|body| serving.until_sent(body))
+                })
                 .map_err(|error: Infallible| error)
         }
     });
@@ -177,8 +190,9 @@ async fn converse(
     let mut connection = std::pin::pin!(connection);
     let leave = async {
         shutdown.cancelled().await;
-        // Who came a moment ago is about to ask, and would ask in vain.
-        let _ = tokio::time::timeout(FIRST_REQUEST, guest.has_asked()).await;
+        // Who came, or was answered, a moment ago is about to ask, and would ask in vain.
+        let first = tokio::time::timeout(FIRST_REQUEST, guest.has_asked());
+        let _ = tokio::join!(first, tokio::time::sleep(options.last_request));
     };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -272,6 +286,31 @@ mod tests {
         server.await.unwrap().unwrap();
         let mut rest = Vec::new();
         assert_eq!(stuck.read_to_end(&mut rest).await.unwrap_or(0), 0);
+    }
+
+    /// A request that was on its way on an idle connection used to be lost.
+    #[tokio::test]
+    async fn an_idle_connection_has_one_more_request_answered() {
+        let options = ServeOptions {
+            last_request: Duration::from_secs(60),
+            drain: Duration::from_secs(60),
+            ..ServeOptions::default()
+        };
+        let (address, shutdown) = start(options).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        idle.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"hello") {
+            assert_ne!(idle.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        shutdown.cancel();
+        // It has left when nobody can come any more.
+        while TcpStream::connect(address).await.is_ok() {}
+        idle.write_all(request).await.unwrap();
+        let last = rest(idle).await;
+        assert!(last.contains("connection: close"), "{last}");
+        assert!(last.ends_with("hello"), "{last}");
     }
 
     async fn start(options: ServeOptions) -> (SocketAddr, CancellationToken) {
