@@ -57,9 +57,7 @@ impl Operation {
             "{guild_id}" => guild.to_string(),
             "{id}" if self.path.starts_with("/entities/") => entity.to_string(),
             "{version}" | "{incident}" => "5".to_owned(),
-            "{job}" if self.method == Method::POST && self.path.ends_with("{job}") => {
-                "guild_create_backup".to_owned()
-            }
+            "{job}" if self.takes_a_kind() => "guild_create_backup".to_owned(),
             "{task}" if self.method == Method::POST && self.path.ends_with("{task}") => {
                 "guild_create_backup".to_owned()
             }
@@ -67,6 +65,13 @@ impl Operation {
             part => part.to_owned(),
         });
         parts.collect::<Vec<_>>().join("/")
+    }
+
+    fn takes_a_kind(&self) -> bool {
+        self.method == Method::POST
+            && ["{job}", "/plan"]
+                .iter()
+                .any(|end| self.path.ends_with(end))
     }
 
     fn body(&self) -> Value {

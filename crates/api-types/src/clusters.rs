@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use splashtail_core::ids::{ClusterId, ShardId};
+use splashtail_core::ids::{ClusterId, GuildId, ShardId};
 use utoipa::ToSchema;
 
 /// `0001-01-01T00:00:00Z`, what "never" looks like in this format.
@@ -88,6 +88,51 @@ impl BotStats {
             }
         }
         stats
+    }
+}
+
+/// Which part of the bot looks after a server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GuildShard {
+    #[schema(value_type = u16)]
+    pub shard_id: ShardId,
+    /// `null`: no cluster runs this shard.
+    #[schema(value_type = Option<u16>)]
+    pub cluster_id: Option<ClusterId>,
+    pub cluster_name: Option<String>,
+    /// `null`: its cluster has not told.
+    pub up: Option<bool>,
+    /// Heartbeat round trip in milliseconds; `null`: not known.
+    pub latency: Option<f64>,
+}
+
+impl GuildShard {
+    /// `None` while the number of shards is not known.
+    pub fn of(list: &InstanceList, guild: GuildId) -> Option<Self> {
+        if list.shard_count == 0 {
+            return None;
+        }
+        let shard_id = guild.shard(list.shard_count);
+        let mut clusters = list.map.iter();
+        let cluster = clusters.find(|cluster| cluster.shards.contains(&shard_id));
+        let mut instances = list.instances.iter();
+        let instance = instances.find(|instance| instance.shards.contains(&shard_id));
+        let health = instance.and_then(|instance| instance.cluster_health.as_deref());
+        let mut shards = health.unwrap_or_default().iter();
+        let health = shards.find(|health| health.shard_id == shard_id);
+        // A cluster that does not run tells no more, and its shards are down.
+        let runs = instance.is_some_and(|instance| instance.active && !instance.currently_killing);
+        let latency = health.map(|health| health.latency);
+        Some(Self {
+            shard_id,
+            cluster_id: cluster.map(|cluster| cluster.id),
+            cluster_name: cluster.map(|cluster| cluster.name.clone()),
+            up: match runs {
+                true => health.map(|health| health.up),
+                false => Some(false),
+            },
+            latency: latency.filter(|latency| runs && *latency > 0.0),
+        })
     }
 }
 

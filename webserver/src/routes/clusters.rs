@@ -3,14 +3,14 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use splashtail_api_types::ErrorBody;
-use splashtail_api_types::clusters::{BotStats, InstanceList};
+use splashtail_api_types::clusters::{BotStats, GuildShard, InstanceList};
 use splashtail_api_types::modules::{BotState, CanonicalModule};
 use splashtail_core::ids::ClusterId;
 use splashtail_permissions::PermissionChecks;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::extract::PathOf;
+use crate::extract::{PathOf, guild_id};
 
 /// Live state of the bot's clusters.
 ///
@@ -23,6 +23,26 @@ use crate::extract::PathOf;
 pub async fn get_health(State(app): State<AppState>) -> Result<Json<InstanceList>, ApiError> {
     let list = app.fleet.instances().await?;
     Ok(Json(list.as_ref().clone().public()))
+}
+
+/// Does the bot look after a server now?
+///
+/// Discord gives every server to one shard, by its id; whether the bot is in the server plays no part.
+#[utoipa::path(get, path = "/guilds/{guild_id}/shard", tag = "Core", operation_id = "get_guild_shard",
+    params(("guild_id" = String, Path, description = "The server")),
+    responses(
+        (status = 200, description = "Its shard, and how that is", body = GuildShard),
+        (status = 404, description = "That is no id of a server", body = ErrorBody),
+        (status = 412, description = "The fleet is starting or out of reach; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn get_shard(
+    State(app): State<AppState>,
+    PathOf(guild): PathOf<String>,
+) -> Result<Json<GuildShard>, ApiError> {
+    let guild = guild_id(&guild)?;
+    let list = app.fleet.instances().await?;
+    let shard = GuildShard::of(&list, guild);
+    shard.map(Json).ok_or(ApiError::FleetUnavailable)
 }
 
 /// What the bot of one cluster can do.

@@ -80,18 +80,67 @@ pub async fn create_guild_job(
     JsonBody(fields): JsonBody<Map<String, Value>>,
 ) -> Result<Json<TaskCreateResponse>, ApiError> {
     let guild = guild_id(&guild)?;
-    let right = right(&name)
+    let fields = ordered(&app, &caller, guild, &name, fields).await?;
+    tasks::order(&app, &caller, Some(guild), &headers, &name, fields).await
+}
+
+/// Have a job say what it would do in a server.
+///
+/// Nothing is changed: the plan is the job's output, and has a hash. The same order with that as
+/// `PlanHash` in its `Options` does this and nothing else. Whoever may order the job may ask.
+#[utoipa::path(post, path = "/guilds/{guild_id}/jobs/{job}/plan", tag = "Tasks", operation_id = "plan_guild_job",
+    params(
+        ("guild_id" = String, Path, description = "The server"),
+        ("job" = String, Path, description = "Kind of job, for example `guild_restore_backup`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Requests with the same key create one job"),
+    ),
+    request_body(content = Object, description = "The job's fields"),
+    security(("User" = [])),
+    responses(
+        (status = 200, description = "Created and started", body = TaskCreateResponse),
+        (status = 400, description = "No such kind of job, it has no plans, or its fields are not valid", body = ErrorBody),
+        (status = 403, description = "The user may not do that in this server", body = ErrorBody),
+        (status = 404, description = "The bot is not in this server", body = ErrorBody),
+        (status = 409, description = "The server runs such a job already", body = ErrorBody),
+        (status = 412, description = "The bot's clusters are starting or out of reach", body = ErrorBody),
+        (status = 502, description = "Another daemon answered unexpectedly", body = ErrorBody),
+        (status = 503, description = "Another daemon cannot be reached; see `Retry-After`", body = ErrorBody),
+    ))]
+pub async fn plan_guild_job(
+    State(app): State<AppState>,
+    caller: Caller,
+    PathOf((guild, name)): PathOf<(String, String)>,
+    headers: HeaderMap,
+    JsonBody(fields): JsonBody<Map<String, Value>>,
+) -> Result<Json<TaskCreateResponse>, ApiError> {
+    let guild = guild_id(&guild)?;
+    let fields = ordered(&app, &caller, guild, &name, fields).await?;
+    tasks::plan(&app, &caller, guild, &headers, &name, fields).await
+}
+
+/// The fields of an order, with who gives it and what they may there.
+///
+/// # Errors
+/// There is no such kind of job, its fields are not valid, or they may not order it.
+async fn ordered(
+    app: &AppState,
+    caller: &Caller,
+    guild: GuildId,
+    name: &str,
+    fields: Map<String, Value>,
+) -> Result<Map<String, Value>, ApiError> {
+    let right = right(name)
         .ok_or_else(|| ApiError::invalid(Code::UnknownTask, "there is no such kind of job"))?;
     let mut fields = of_server(guild, fields)?;
     let permissions = match right {
         Right::Command(command) => app
             .fleet
-            .standing(guild, &caller, command)
+            .standing(guild, caller, command)
             .await?
             .allowed()?,
         Right::Permissions(needed) => {
             caller.require_unlimited()?;
-            let standing = app.fleet.standing(guild, &caller, LOOK).await?;
+            let standing = app.fleet.standing(guild, caller, LOOK).await?;
             let permissions = standing.permissions.unwrap_or_default();
             if permissions & needed == 0 {
                 return Err(ApiError::Forbidden(MANAGE));
@@ -104,7 +153,7 @@ pub async fn create_guild_job(
         CALLER_ID_FIELD.to_owned(),
         caller.user()?.to_string().into(),
     );
-    tasks::order(&app, &caller, Some(guild), &headers, &name, fields).await
+    Ok(fields)
 }
 
 /// Jobs of a server, newest first.

@@ -56,6 +56,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
     };
     let (router, mut document) = OpenApiRouter::with_openapi(ApiDocument::openapi())
         .routes(routes!(clusters::get_health))
+        .routes(routes!(clusters::get_shard))
         .routes(routes!(clusters::list_modules))
         .routes(routes!(clusters::get_bot_stats))
         .routes(routes!(clusters::get_bot_state))
@@ -75,6 +76,7 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(guild_jobs::follow_guild_job), GUILD_JOBS))
         .routes(limit(routes!(guild_jobs::get_guild_job_output), DOWNLOAD))
         .routes(limit(routes!(guild_jobs::create_guild_job), CREATE_TASK))
+        .routes(limit(routes!(guild_jobs::plan_guild_job), CREATE_TASK))
         .routes(limit(routes!(backups::inspect_backup), BACKUP_LOOKS))
         .routes(limit(routes!(backups::compare_backups), BACKUP_LOOKS))
         .routes(routes!(tasks::follow_task))

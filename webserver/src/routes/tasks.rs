@@ -149,14 +149,34 @@ pub(super) async fn order(
     name: &str,
     fields: Map<String, Value>,
 ) -> Result<Json<TaskCreateResponse>, ApiError> {
-    let key = headers
-        .get(IDEMPOTENCY_KEY)
-        .map(|key| idempotency_key(caller, guild, key.as_bytes()));
+    let key = key_of(caller, guild, headers);
     app.jobserver
         .create_task(name, Value::Object(fields), true, key.as_deref())
         .await
         .map(Json)
         .map_err(|error| ApiError::from_daemon("jobserver", error))
+}
+
+/// Has the jobserver say what a task would do, likewise.
+pub(super) async fn plan(
+    app: &AppState,
+    caller: &Caller,
+    guild: GuildId,
+    headers: &HeaderMap,
+    name: &str,
+    fields: Map<String, Value>,
+) -> Result<Json<TaskCreateResponse>, ApiError> {
+    let key = key_of(caller, Some(guild), headers);
+    app.jobserver
+        .plan_task(name, Value::Object(fields), key.as_deref())
+        .await
+        .map(Json)
+        .map_err(|error| ApiError::from_daemon("jobserver", error))
+}
+
+fn key_of(caller: &Caller, guild: Option<GuildId>, headers: &HeaderMap) -> Option<String> {
+    let key = headers.get(IDEMPOTENCY_KEY)?;
+    Some(idempotency_key(caller, guild, key.as_bytes()))
 }
 
 /// Cancel a task.

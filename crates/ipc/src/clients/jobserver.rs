@@ -73,6 +73,33 @@ impl JobserverClient {
         Ok(created.tcr)
     }
 
+    /// Has a kind of task that changes a server say what it would do, which is its output; nothing is
+    /// changed. Keys are those of [`Self::create_task`].
+    ///
+    /// # Errors
+    /// See [`ClientError`]; 400 for bad data and for kinds without plans, 409 when the slot is taken.
+    pub async fn plan_task(
+        &self,
+        name: &str,
+        data: Value,
+        idempotency_key: Option<&str>,
+    ) -> Result<TaskCreateResponse, ClientError> {
+        #[derive(Deserialize)]
+        struct Created {
+            tcr: TaskCreateResponse,
+        }
+        let mut args = json!({ "name": name, "data": data });
+        if let Some(key) = idempotency_key {
+            args["idempotency_key"] = Value::from(key);
+        }
+        let body = json!({ "args": args });
+        let created: Created = self
+            .transport
+            .json(Call::post("/ipc/plan_task", &body).repeatable(idempotency_key.is_some()))
+            .await?;
+        Ok(created.tcr)
+    }
+
     /// Starts a pending task. The task's fields are repeated; they have to match its row.
     ///
     /// # Errors
