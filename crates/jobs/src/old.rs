@@ -21,7 +21,7 @@ struct Old {
 }
 
 /// By the database's clock: a host that is ahead deletes nothing.
-const OLD: [Old; 8] = [
+const OLD: [Old; 9] = [
     Old {
         what: "expired tokens",
         delete: |storage| storage.tokens().purge(),
@@ -38,6 +38,10 @@ const OLD: [Old; 8] = [
     Old {
         what: "messages of webhooks",
         delete: |storage| storage.webhooks().purge_messages(DAY * 30),
+    },
+    Old {
+        what: "what was told of repositories",
+        delete: |storage| storage.gitlogs().purge_deliveries(DAY * 30),
     },
     Old {
         what: "incidents",

@@ -11,6 +11,7 @@ mod account;
 mod engine;
 mod error;
 mod event;
+mod gitlogs;
 mod guarded;
 mod guild;
 mod history;
@@ -38,6 +39,10 @@ mod contract;
 pub use account::{Account, AccountStore, LoginTold};
 pub use error::{Outage, StorageError};
 pub use event::{EventKind, EventStore, GuildEvent};
+pub use gitlogs::{
+    Added, DeliveryRow, DueDelivery, GitAct, GitHook, GitRepo, GitRule, GitlogsStore, Heard,
+    MOST_GIT_HOOKS, MOST_GIT_REPOS, MOST_GIT_RULES, MOST_GIT_WAITING, NewDelivery, Told,
+};
 pub use guarded::{
     Answer, Ending, GuardedRequest, GuardedStore, Judge, MOST_ANSWERS, MOST_OPEN, Move, NewRequest,
     RequestState,

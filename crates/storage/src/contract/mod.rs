@@ -3,6 +3,7 @@
 
 mod accounts;
 mod events;
+mod gitlogs;
 mod guarded;
 mod guilds;
 mod histories;
