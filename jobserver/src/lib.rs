@@ -9,6 +9,7 @@ pub mod backup;
 mod carry_out;
 mod compare;
 mod fields;
+mod gitlogs;
 mod guarded;
 pub mod local;
 mod look;
@@ -48,6 +49,7 @@ use tracing::info;
 
 use api::{App, Ready};
 use backup::CreateBackup;
+use gitlogs::Gitlogs;
 use guarded::GuardedServers;
 use mass_ban::MassBan;
 use objects::Objects;
@@ -157,6 +159,8 @@ pub async fn serve_on(
         &workshop.discord,
     )?;
     lifecycle.tasks().spawn(webhooks.run(shutdown.clone()));
+    let gitlogs = Gitlogs::new(storage.clone(), clock.clone(), &workshop.discord);
+    lifecycle.tasks().spawn(gitlogs.run(shutdown.clone()));
     let engine = workshop
         .register(Engine::builder(storage.clone(), clock, data_key))
         .sweep(sweep)
