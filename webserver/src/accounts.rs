@@ -10,7 +10,7 @@ use splashtail_core::config::{Config, without_slash};
 use splashtail_core::ids::UserId;
 use splashtail_core::random::RandomError;
 use splashtail_jobs::{DataKey, InvalidDataKey, SecretBytes};
-use splashtail_storage::{LoginTold, Webhook};
+use splashtail_storage::{GitHook, LoginTold, Webhook};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -127,6 +127,29 @@ impl Accounts {
         let seal = seal.ok_or(ApiError::NotConfigured("`meta.data_key`"))?;
         let key = SecretBytes::from(key.to_vec());
         Ok(seal.wrap_named(&Webhook::secret_name(id), &key)?)
+    }
+
+    /// The secret that GitHub signs with, as it is kept.
+    ///
+    /// # Errors
+    /// There is no data key.
+    pub fn seal_git_hook(&self, id: Uuid, secret: &[u8]) -> Result<Vec<u8>, ApiError> {
+        let seal = self.key.as_ref();
+        let seal = seal.ok_or(ApiError::NotConfigured("`meta.data_key`"))?;
+        let secret = SecretBytes::from(secret.to_vec());
+        Ok(seal.wrap_named(&GitHook::secret_name(id), &secret)?)
+    }
+
+    /// # Errors
+    /// There is no data key, or it is another one by now.
+    pub fn open_git_hook(&self, hook: &GitHook) -> Result<SecretBytes, ApiError> {
+        let seal = self.key.as_ref();
+        let seal = seal.ok_or(ApiError::NotConfigured("`meta.data_key`"))?;
+        let opened = seal.unwrap_named(&GitHook::secret_name(hook.id), &hook.secret);
+        opened.map_err(|error| {
+            warn!(hook.id = %hook.id, "{error}: the hook has to be made anew");
+            ApiError::Unauthorized("the secret of this hook cannot be read: make the hook anew")
+        })
     }
 
     fn open(&self, user: UserId, sealed: &[u8]) -> Option<Kept> {

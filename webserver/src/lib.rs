@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod fleet;
 mod fresh;
+mod gitlogs;
 mod identities;
 mod ioauth;
 mod layers;

@@ -9,8 +9,9 @@ use serde_json::json;
 use splashtail_api_types::users::PlatformUser;
 use splashtail_core::clock::SharedClock;
 use splashtail_core::config::{Config, without_slash};
-use splashtail_core::ids::{GuildId, UserId};
+use splashtail_core::ids::{ChannelId, GuildId, UserId};
 use splashtail_core::telemetry::Chain;
+use splashtail_discord::snowflake::typed;
 use splashtail_discord::{Discord, DiscordError, Lane};
 use tracing::warn;
 
@@ -68,6 +69,21 @@ impl People {
                 .map(|discord| discord.in_lane(Lane::Bulk)),
             cdn: without_slash(cdn).to_owned(),
         })
+    }
+
+    /// The server that a channel belongs to; `None`: the bot knows of no such channel.
+    ///
+    /// # Errors
+    /// There is no bot, or Discord does not answer.
+    pub async fn server_of(&self, channel: ChannelId) -> Result<Option<GuildId>, ApiError> {
+        let discord = self.discord.as_ref();
+        let discord = discord.ok_or(ApiError::NotConfigured("`discord_auth.token`"))?;
+        let asked = discord.get(format!("/channels/{channel}"));
+        match asked.longest_wait(LONGEST_WAIT).send().await {
+            Ok(channel) => Ok(typed(&channel["guild_id"])),
+            Err(error) if error.is_not_found() || error.is_forbidden() => Ok(None),
+            Err(error) => Err(ApiError::NoWord(error)),
+        }
     }
 
     fn shown(&self, told: Told) -> PlatformUser {

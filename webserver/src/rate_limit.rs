@@ -77,6 +77,9 @@ pub const PLATFORM_CLEAR: Policy = Policy::new("platform_clear", 10, 60);
 /// It may ask Discord for everybody who is shown.
 pub const STAFF_TEAM: Policy = Policy::new("get_staff_team", 5, 180);
 pub const WEBHOOKS: Policy = Policy::new("webhooks", 120, 60);
+/// Of whatever network it comes; GitHub sends those of everybody from few.
+pub const GITLOGS: Policy = Policy::new("gitlogs", 1200, 60);
+pub const GITLOGS_OF_HOOK: Policy = Policy::new("gitlogs_of_hook", 120, 60);
 
 /// Where a caller stands in the window of one bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +193,37 @@ pub async fn count(
             .await?;
     }
     Ok(Some(standing))
+}
+
+/// Counts what is about one thing, whoever asks.
+///
+/// # Errors
+/// It is one too many, or the counter cannot be reached.
+pub async fn count_one(app: &App, policy: Policy, thing: &str) -> Result<(), ApiError> {
+    if app.config.meta.web_disable_ratelimits {
+        return Ok(());
+    }
+    let key = policy.key(thing);
+    let window = app.cache.incr_window(&key, policy.window).await?;
+    if window.count <= policy.limit {
+        return Ok(());
+    }
+    let standing = Standing {
+        policy,
+        made: window.count,
+        resets_in: window.resets_in,
+    };
+    Err(ApiError::RateLimited(Exceeded { window: standing }))
+}
+
+/// What is behind cannot keep up.
+pub fn full(policy: Policy) -> ApiError {
+    let window = Standing {
+        policy,
+        made: policy.limit,
+        resets_in: policy.window,
+    };
+    ApiError::RateLimited(Exceeded { window })
 }
 
 /// The blocks of IPv6 that a stranger's address lies in, and how many customers at their limit

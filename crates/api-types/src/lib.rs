@@ -11,6 +11,7 @@ pub mod clusters;
 pub mod configurations;
 mod error;
 pub mod events;
+pub mod gitlogs;
 pub mod guilds;
 pub mod incidents;
 pub mod job_kinds;

@@ -10,9 +10,11 @@ pub mod configurations;
 pub mod docs;
 pub mod download;
 pub mod events;
+pub mod gitlogs;
 pub mod guild_jobs;
 pub mod guilds;
 pub mod incidents;
+pub mod integrations;
 pub mod ioauth;
 pub mod login;
 pub mod members;
@@ -41,8 +43,9 @@ use crate::openapi::{self, ApiDocument};
 use crate::operators;
 use crate::rate_limit::{
     self, APPROVALS, AUTH_TEST, BACKUP_LOOKS, BASE_INFO, CANCEL_JOB, CREATE_TASK, DOWNLOAD, EVENTS,
-    GUILD_JOBS, HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, MEMBERS, PERMISSIONS, PLATFORM,
-    PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE, SETTINGS_VIEW, STAFF_TEAM, WEBHOOKS,
+    GITLOGS, GUILD_JOBS, HISTORY, INCIDENT_ACTS, INCIDENTS, IOAUTH, LOGIN, MEMBERS, PERMISSIONS,
+    PLATFORM, PLATFORM_CLEAR, Policy, SESSIONS, SETTINGS_CHANGE, SETTINGS_VIEW, STAFF_TEAM,
+    WEBHOOKS,
 };
 use crate::site::{Site, prefers_html};
 
@@ -141,6 +144,23 @@ fn api(limit: Limit<'_>) -> (Router<AppState>, Document) {
         .routes(limit(routes!(webhooks::test_webhook), WEBHOOKS))
         .routes(limit(routes!(webhooks::list_webhook_messages), WEBHOOKS))
         .routes(limit(routes!(webhooks::replay_webhook_message), WEBHOOKS))
+        .routes(limit(
+            routes!(gitlogs::list_git_hooks, gitlogs::create_git_hook),
+            WEBHOOKS,
+        ))
+        .routes(limit(routes!(gitlogs::remove_git_hook), WEBHOOKS))
+        .routes(limit(routes!(gitlogs::add_git_repo), WEBHOOKS))
+        .routes(limit(routes!(gitlogs::remove_git_repo), WEBHOOKS))
+        .routes(limit(routes!(gitlogs::add_git_rule), WEBHOOKS))
+        .routes(limit(routes!(gitlogs::remove_git_rule), WEBHOOKS))
+        .routes(limit(routes!(gitlogs::list_git_deliveries), WEBHOOKS))
+        .routes(limit(
+            routes!(integrations::get_git_hook, integrations::hear_git_event),
+            GITLOGS,
+        ))
+        .routes(limit(routes!(integrations::get_git_delivery), WEBHOOKS))
+        .routes(routes!(integrations::list_git_events))
+        .routes(routes!(integrations::list_git_events_in_a_line))
         .routes(routes!(browser::sign_in))
         .routes(routes!(browser::sign_out))
         .routes(routes!(browser::get_session))

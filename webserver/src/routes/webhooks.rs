@@ -299,7 +299,11 @@ pub async fn replay_webhook_message(
 
 /// The server, if its webhooks are the caller's to manage. What they are told of goes anywhere, so it
 /// takes who may see everything.
-async fn managed(app: &AppState, caller: &Caller, guild: &str) -> Result<GuildId, ApiError> {
+pub(super) async fn managed(
+    app: &AppState,
+    caller: &Caller,
+    guild: &str,
+) -> Result<GuildId, ApiError> {
     let guild = guild_id(guild)?;
     caller.require_unlimited()?;
     let standing = app.fleet.standing(guild, caller, ASKED).await?;
