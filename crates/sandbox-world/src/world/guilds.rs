@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::audit::AuditLog;
 use super::members::Member;
 use super::permissions as perm;
-use super::{Id, JoinRequest, ScheduledEvent, Sound, StageInstance, Stamp, World};
+use super::{Id, JoinRequest, Removals, ScheduledEvent, Sound, StageInstance, Stamp, World};
 
 /// A server.
 #[derive(Debug, Clone)]
@@ -66,6 +66,7 @@ pub struct Guild {
     /// Requests to join, decided ones too.
     pub join_requests: BTreeMap<Id, JoinRequest>,
     pub audit: AuditLog,
+    pub removals: Removals,
     /// Description and channels of the welcome screen.
     pub welcome_screen: Value,
     /// As set; null before.
@@ -83,6 +84,7 @@ struct People {
     departed: BTreeSet<Id>,
     bans: BTreeMap<Id, Ban>,
     audit: AuditLog,
+    removals: Removals,
 }
 
 impl Guild {
@@ -92,6 +94,7 @@ impl Guild {
         std::mem::swap(&mut self.departed, &mut people.departed);
         std::mem::swap(&mut self.bans, &mut people.bans);
         std::mem::swap(&mut self.audit, &mut people.audit);
+        std::mem::swap(&mut self.removals, &mut people.removals);
     }
 
     /// A copy to edit, without members, bans and audit log: there may be 50,000 of each.
@@ -171,6 +174,7 @@ impl Guild {
             stages: Default::default(),
             join_requests: Default::default(),
             audit: Default::default(),
+            removals: Removals::default(),
             welcome_screen: Value::Null,
             onboarding: Value::Null,
             unavailable: false,

@@ -20,6 +20,7 @@ mod members;
 mod message_view;
 mod messages;
 pub mod permissions;
+mod removals;
 mod scheduled_events;
 mod sight;
 mod snapshots;
@@ -55,6 +56,7 @@ pub use messages::{
     AUTOMOD_ALERT, Attachment, COMPONENTS_V2, CROSSPOSTED, EPHEMERAL, HAS_SNAPSHOT, HAS_THREAD,
     IS_CROSSPOST, LOADING, Message, Reaction, SOURCE_DELETED, SPOILER_FILE, SUPPRESS_EMBEDS,
 };
+pub use removals::{Removal, Removals, Removed};
 pub use scheduled_events::{EventException, EventStatus, ScheduledEvent, Venue};
 pub use sight::{HIDDEN_NAME, OBFUSCATED};
 pub use snapshots::{MAX_GUILDS_PER_SHARD, MemberQuery, MembersAsked};

@@ -1,6 +1,6 @@
 //! The scene before the first act: who attacks, with what rights, and what there is to attack.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use splashtail_sandbox_world::seed::people::{Kind, People};
 use splashtail_sandbox_world::world::permissions as perm;
@@ -33,8 +33,6 @@ pub(super) struct Stage {
     /// Users that attack; of a leaked token, the bot.
     pub attackers: Vec<Id>,
     pub known: BTreeSet<Id>,
-    /// Integrations of attacking bots, and whose each is.
-    pub integrations: BTreeMap<Id, Id>,
     /// The leaked token.
     pub token: Option<String>,
     /// Roles that make attackers administrators.
@@ -150,11 +148,6 @@ impl Stage {
                 .attackers
                 .iter()
                 .all(|a| perm::in_guild(guild, *a, world.now()) & perm::ADMINISTRATOR != 0);
-            let own = guild
-                .integrations
-                .values()
-                .filter(|i| known.contains(&i.bot));
-            stage.integrations = own.map(|i| (i.id, i.bot)).collect();
         }
         // Announcements of the scene are history; nothing made later is older.
         stage.since = world.next_id();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use splashtail_sandbox_world::world::{AuditEntry, Id, Verdict, World, action};
+use splashtail_sandbox_world::world::{AuditEntry, Id, Removal, Removed, Verdict, World, action};
 
 use super::spoils::Spoils;
 use super::types::Innocents;
@@ -17,7 +17,7 @@ pub(super) enum Arrival {
     Struck,
 }
 
-/// Counts by the audit log.
+/// Counts by the audit log, and by what became of people.
 #[derive(Debug, Default)]
 pub(super) struct Bystanders {
     seen: Innocents,
@@ -42,8 +42,6 @@ impl Bystanders {
         };
         let change = |key: &str| entry.changes.iter().find(|c| c.key == key);
         let count = match entry.action {
-            action::BAN_ADD => &mut self.seen.banned,
-            action::MEMBER_KICK => &mut self.seen.kicked,
             action::MEMBER_UPDATE
                 if change("communication_disabled_until").is_some_and(|c| c.new.is_some()) =>
             {
@@ -54,6 +52,15 @@ impl Bystanders {
         };
         *count += 1;
         self.touched.insert(target);
+    }
+
+    /// Somebody who is no attacker was removed by another who is none.
+    pub fn removed(&mut self, removal: &Removal) {
+        *match removal.how {
+            Removed::Banned => &mut self.seen.banned,
+            Removed::Kicked | Removed::Pruned => &mut self.seen.kicked,
+        } += 1;
+        self.touched.insert(removal.user);
     }
 
     /// How they fared as of now.

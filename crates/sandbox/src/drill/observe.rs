@@ -1,8 +1,9 @@
-//! What others do against the attackers, as the guild's audit log and the journal show it.
+//! What others do against the attackers, as the guild, its audit log and the journal show it.
 //!
-//! The log names bans, kicks, timeouts, roles and channels. It is silent about messages that a
-//! bot or a ban deletes and about paused invites: of the former the journal and a look at the
-//! messages tell, of the latter the guild itself.
+//! The log names timeouts, roles and channels. It does not say who did the most of a bulk ban, nor who
+//! was pruned, so removals are judged by what became of people. It is silent about messages that a bot or
+//! a ban deletes and about paused invites: of the former the journal and a look at the messages tell, of
+//! the latter the guild itself.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use http::Method;
 use splashtail_sandbox_world::Sandbox;
 use splashtail_sandbox_world::journal::Record;
 use splashtail_sandbox_world::world::{
-    AuditEntry, Guild, Id, Verdict, World, action, permissions as perm,
+    AuditEntry, Guild, Id, Removed, Verdict, World, action, permissions as perm,
 };
 
 use super::act::Act;
@@ -42,6 +43,8 @@ pub(super) struct Observer {
     start_ms: i64,
     /// Newest entry of the audit log that was seen.
     audit: Id,
+    /// Removals of the guild that were seen.
+    removals: u64,
     /// Newest entry of the journal that was seen.
     journal: u64,
     /// Whether invites were paused at the last look.
@@ -51,23 +54,25 @@ pub(super) struct Observer {
     counted_ms: i64,
     /// Attackers not yet seen outside.
     inside: BTreeSet<Id>,
-    /// Attacking bots whose departure was counted, and the end of whose integration is still to come.
-    gone: BTreeSet<Id>,
     pub innocents: Bystanders,
 }
 
 impl Observer {
     pub fn new(sandbox: &Sandbox, stage: &Stage, start_ms: i64) -> Self {
-        let paused = sandbox.with_world(|world| paused(world, stage.guild));
+        let (paused, removals) = sandbox.with_world(|world| {
+            let guild = world.guilds.get(&stage.guild);
+            let removals = guild.map_or(0, |g| g.removals.total());
+            (paused(world, stage.guild), removals)
+        });
         Self {
             start_ms,
             audit: stage.since,
+            removals,
             journal: sandbox.journal.last(),
             paused,
             deleting: None,
             counted_ms: start_ms,
             inside: stage.attackers.iter().copied().collect(),
-            gone: BTreeSet::new(),
             innocents: Bystanders::default(),
         }
     }
@@ -98,24 +103,19 @@ impl Observer {
             for entry in fresh.iter().rev() {
                 self.audit = entry.id;
                 let at = steady(entry.id.created().0);
-                if let (action::BOT_ADD, Some(bot)) = (entry.action, entry.target) {
-                    self.gone.remove(&bot);
-                }
                 if entry.user.is_none_or(|user| stage.known.contains(&user)) {
                     continue;
                 }
                 self.innocents.note(entry, &stage.known);
-                if self.went_along(entry, stage) {
-                    continue;
-                }
                 if let Some(defence) = judge(entry, stage, spoils) {
                     tally.defence(at, defence, 1);
-                    // A ban may take the messages of its target along, a channel what is in it.
-                    if matches!(defence, Defence::AttackersBanned | Defence::ChannelsRemoved) {
+                    // A channel takes along what is in it.
+                    if defence == Defence::ChannelsRemoved {
                         self.deleting.get_or_insert(at);
                     }
                 }
             }
+            self.removed(guild, stage, tally);
             let paused = paused(world, stage.guild);
             if paused && !self.paused {
                 tally.defence(now, Defence::InvitesPaused, 1);
@@ -151,25 +151,27 @@ impl Observer {
         })
     }
 
-    /// A bot that is kicked or banned takes its integration along: one deed, of which the log has two
-    /// entries, that of the integration last. Without a kick it is a deed of its own.
-    fn went_along(&mut self, entry: &AuditEntry, stage: &Stage) -> bool {
-        let Some(target) = entry.target else {
-            return false;
-        };
-        match entry.action {
-            action::MEMBER_KICK | action::BAN_ADD => {
-                if stage.integrations.values().any(|bot| *bot == target) {
-                    self.gone.insert(target);
-                }
-                false
+    /// Whom others removed since the last look.
+    fn removed(&mut self, guild: &Guild, stage: &Stage, tally: &mut Tally) {
+        for removal in guild.removals.since(self.removals) {
+            if stage.known.contains(&removal.by) {
+                continue;
             }
-            action::INTEGRATION_DELETE => {
-                let bot = stage.integrations.get(&target);
-                bot.is_some_and(|bot| self.gone.remove(bot))
+            if !stage.known.contains(&removal.user) {
+                self.innocents.removed(removal);
+                continue;
             }
-            _ => false,
+            let defence = match removal.how {
+                Removed::Banned => Defence::AttackersBanned,
+                Removed::Kicked | Removed::Pruned => Defence::AttackersKicked,
+            };
+            tally.defence(removal.at_ms, defence, 1);
+            // A ban may take the messages of its target along.
+            if removal.how == Removed::Banned {
+                self.deleting.get_or_insert(removal.at_ms);
+            }
         }
+        self.removals = guild.removals.total();
     }
 
     /// Notes how a harmless newcomer fared, told or not. Of faults the defence is innocent.
@@ -255,11 +257,6 @@ fn judge(entry: &AuditEntry, stage: &Stage, spoils: &Spoils) -> Option<Defence> 
         name.is_some_and(|name| lost.values().any(|lost| lost == name))
     };
     match entry.action {
-        action::BAN_ADD if attacker => Some(Defence::AttackersBanned),
-        action::MEMBER_KICK if attacker => Some(Defence::AttackersKicked),
-        action::INTEGRATION_DELETE if stage.integrations.contains_key(&target) => {
-            Some(Defence::AttackersKicked)
-        }
         action::MEMBER_UPDATE if attacker => {
             let until = change("communication_disabled_until")?;
             until.new.is_some().then_some(Defence::AttackersTimedOut)
@@ -314,13 +311,11 @@ mod tests {
     use splashtail_sandbox_world::clock::SandboxClock;
     use splashtail_sandbox_world::rest::{Actor, Request};
     use splashtail_sandbox_world::seed::small;
-    use splashtail_sandbox_world::world::{Addresses, Conduct};
+    use splashtail_sandbox_world::world::{Addresses, Conduct, User};
 
     use super::*;
 
-    #[test]
-    fn each_departure_of_a_bot_is_one_deed() {
-        let guild = small::GUILDS[0];
+    fn sandbox(clock: SandboxClock) -> Arc<Sandbox> {
         let options = Options {
             world: "small".into(),
             seed: 1,
@@ -328,10 +323,74 @@ mod tests {
                 rest: String::new(),
                 gateway: String::new(),
             },
-            clock: Arc::new(SandboxClock::frozen(chrono::DateTime::UNIX_EPOCH)),
+            clock: Arc::new(clock),
             conduct: Conduct::prompt(),
         };
-        let sandbox = Sandbox::new(&options).unwrap();
+        Sandbox::new(&options).unwrap()
+    }
+
+    // One entry of a bulk ban names its actor (discord-api-docs#8188), and those of prunes nobody who was
+    // pruned.
+    #[test]
+    fn everybody_who_is_banned_in_bulk_or_pruned_counts() {
+        let guild = small::GUILDS[0];
+        let sandbox = sandbox(SandboxClock::frozen(chrono::DateTime::UNIX_EPOCH));
+        let (raiders, wave, since) = sandbox.with_world(|world| {
+            let mut people = |count: u64| -> Vec<Id> {
+                let ids: Vec<Id> = (0..count).map(|_| world.next_id()).collect();
+                for id in &ids {
+                    world
+                        .users
+                        .insert(*id, User::new(*id, &format!("user{id}")));
+                    world.add_member(guild, *id);
+                }
+                ids
+            };
+            (people(5), people(4), world.next_id())
+        });
+        let stage = Stage {
+            guild,
+            attackers: raiders.clone(),
+            known: raiders.iter().copied().collect(),
+            since,
+            ..Stage::default()
+        };
+        let start_ms = sandbox.clock.steady_ms();
+        let mut observer = Observer::new(&sandbox, &stage, start_ms);
+        let (mut spoils, mut tally) = (Spoils::default(), Tally::new(start_ms));
+        let mut ask = |user: Id, path: &str, body: Value| {
+            let path = format!("/guilds/{guild}{path}");
+            let request = Request::act(Method::POST, path, &body);
+            let answer = sandbox.dispatch(Actor::User(user), request);
+            assert!(answer.is_success(), "{}", answer.json());
+            observer.look(&sandbox, &stage, &mut spoils, &mut tally, false);
+        };
+        let named: Vec<Id> = raiders[..3].iter().chain(&wave[..2]).copied().collect();
+        ask(small::OWNER, "/bulk-ban", json!({"user_ids": named}));
+        // The others have not been seen for a month.
+        sandbox.with_world(|world| {
+            let place = world.guilds.get_mut(&guild).unwrap();
+            for member in place.members.values_mut() {
+                let idle = raiders.contains(&member.user) || wave.contains(&member.user);
+                let days = if idle { 40 } else { 0 };
+                member.last_active = member.last_active.plus(-days * 86_400_000);
+            }
+        });
+        ask(small::OWNER, "/prune", json!({"days": 30}));
+        let defended = [(Defence::AttackersBanned, 3), (Defence::AttackersKicked, 2)];
+        assert_eq!(tally.defended, defended.into());
+        let innocents = sandbox.with_world(|world| {
+            let known = &stage.known;
+            observer.innocents.report(world, guild, known, &spoils)
+        });
+        assert_eq!((innocents.banned, innocents.kicked), (2, 2));
+        assert_eq!(innocents.touched, 4);
+    }
+
+    #[test]
+    fn each_departure_of_a_bot_is_one_deed() {
+        let guild = small::GUILDS[0];
+        let sandbox = sandbox(SandboxClock::frozen(chrono::DateTime::UNIX_EPOCH));
         let (app, bot, since) = sandbox.with_world(|world| {
             let app = world.new_app("Leaky");
             world.add_app(app.clone());
@@ -342,7 +401,6 @@ mod tests {
             guild,
             attackers: vec![bot],
             known: [bot].into(),
-            integrations: [(app, bot)].into(),
             since,
             ..Stage::default()
         };
@@ -402,17 +460,7 @@ mod tests {
     fn nothing_is_dated_after_the_look_at_it() {
         let guild = small::GUILDS[0];
         let clock = SandboxClock::frozen("2026-01-01T00:00:00Z".parse().unwrap());
-        let options = Options {
-            world: "small".into(),
-            seed: 1,
-            addresses: Addresses {
-                rest: String::new(),
-                gateway: String::new(),
-            },
-            clock: Arc::new(clock),
-            conduct: Conduct::prompt(),
-        };
-        let sandbox = Sandbox::new(&options).unwrap();
+        let sandbox = sandbox(clock);
         let clock = &sandbox.clock;
         let stage = Stage {
             guild,

@@ -1,6 +1,7 @@
 //! Bans.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use crate::rest::cx::{Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
-use crate::world::{Audit, Ban, Id, action};
+use crate::world::{Audit, Ban, Id, Removed, action};
 
 /// Users that one request can ban.
 pub(in crate::rest) const MAX_BULK: usize = 200;
@@ -114,7 +115,7 @@ fn count_stranger(cx: &Cx<'_>, id: Id, user: Id) -> Result<(), ApiError> {
 }
 
 /// Bans, removes, deletes messages, and says so, naming `actor` in the audit log. A second ban
-/// changes nothing.
+/// changes nothing, the reason neither.
 fn put_ban(
     cx: &mut Cx<'_>,
     id: Id,
@@ -123,22 +124,21 @@ fn put_ban(
     seconds: i64,
     reason: Option<&str>,
 ) {
+    let me = cx.me();
     let Some(guild) = cx.world.guilds.get_mut(&id) else {
         return;
     };
-    let known = guild.bans.insert(
-        user,
-        Ban {
-            user,
-            reason: reason.map(str::to_owned),
-        },
-    );
-    if known.is_some() {
+    let Entry::Vacant(free) = guild.bans.entry(user) else {
         return;
-    }
+    };
+    free.insert(Ban {
+        user,
+        reason: reason.map(str::to_owned),
+    });
     cx.world.ban_changed(id, user, true);
     let integrations = guilds::integrations_of(cx, id, user);
     cx.world.remove_member(id, user);
+    cx.world.note_removal(id, user, me, Removed::Banned);
     cx.world.audit(
         id,
         Audit::of(action::BAN_ADD, actor)

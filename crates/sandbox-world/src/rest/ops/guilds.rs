@@ -10,7 +10,7 @@ use crate::rest::cx::{Caller, Cx, Reply};
 use crate::rest::error::{self, ApiError};
 use crate::rest::form::{Form, LOCALES};
 use crate::world::permissions as perm;
-use crate::world::{AssetKind, Audit, Change, Guild, Id, Incidents, Integration, action};
+use crate::world::{AssetKind, Audit, Change, Guild, Id, Incidents, Integration, Removed, action};
 
 /// Members that one audit entry of a prune speaks of (discord-api-docs#6428).
 const PRUNED_PER_ENTRY: usize = 1000;
@@ -426,6 +426,7 @@ fn prune(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     taken.map_err(|_| error::MAX_PRUNES)?;
     for user in &found {
         cx.world.remove_member(id, *user);
+        cx.world.note_removal(id, *user, me, Removed::Pruned);
     }
     let mut parts: Vec<&[Id]> = found.chunks(PRUNED_PER_ENTRY).collect();
     if parts.is_empty() {
@@ -479,7 +480,10 @@ fn delete_integration(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
         return Err(error::MISSING_PERMISSIONS.into());
     }
     audit_integration_gone(cx, id, &integration, reason.as_deref());
-    cx.world.remove_member(id, integration.bot);
+    if cx.world.remove_member(id, integration.bot) {
+        cx.world
+            .note_removal(id, integration.bot, me, Removed::Kicked);
+    }
     cx.world.delete_integration(id, which);
     Reply::nothing()
 }

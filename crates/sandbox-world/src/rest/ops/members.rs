@@ -11,7 +11,7 @@ use crate::rest::error::{self, ApiError};
 use crate::rest::form::Form;
 use crate::world::permissions as perm;
 use crate::world::{
-    AssetKind, Audit, BYPASSES_VERIFICATION, Change, Guild, Id, Member, Stamp, action,
+    AssetKind, Audit, BYPASSES_VERIFICATION, Change, Guild, Id, Member, Removed, Stamp, action,
 };
 
 /// Longest timeout.
@@ -466,6 +466,7 @@ fn kick(cx: &mut Cx<'_>) -> Result<Reply, ApiError> {
     let reason = cx.reason()?;
     let integrations = guilds::integrations_of(cx, id, user);
     cx.world.remove_member(id, user);
+    cx.world.note_removal(id, user, me, Removed::Kicked);
     cx.world.audit(
         id,
         Audit::of(action::MEMBER_KICK, me)

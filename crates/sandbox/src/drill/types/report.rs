@@ -79,6 +79,7 @@ pub enum Damage {
 #[serde(rename_all = "snake_case")]
 pub enum Defence {
     AttackersBanned,
+    /// Kicked, pruned, or removed with their integration.
     AttackersKicked,
     AttackersTimedOut,
     /// Roles taken from attackers, and roles of theirs deleted or robbed of permissions.
@@ -151,6 +152,7 @@ pub struct Innocents {
     #[serde(default)]
     pub struck: u32,
     pub banned: u64,
+    /// Pruned ones too.
     pub kicked: u64,
     pub timed_out: u64,
     pub roles_taken: u64,
@@ -211,8 +213,9 @@ pub struct DrillReport {
     /// Acts without effect by JSON error code, or by HTTP status where there is none (`429`); as
     /// `no answer` those of several requests that ended with one whose answer was kept back.
     pub refused: BTreeMap<String, u64>,
-    /// What everyone else did against them: from the audit log, and from the requests of others
-    /// for what the log does not show (deleted messages, paused invites).
+    /// What everyone else did against them: from the audit log, and for what the log does not show
+    /// (who was banned in bulk or pruned, deleted messages, paused invites) from the guild and the
+    /// requests of others.
     pub defended: BTreeMap<Defence, u64>,
     /// Damage that is mended: from the world as it is now.
     pub undone: BTreeMap<Damage, u64>,
